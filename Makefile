@@ -1,0 +1,37 @@
+# make quickstart   from nothing to a finished report on real digits
+# make test         lint, types, layer check, tests: what CI runs
+# Each makes its own .venv from the pinned versions in constraints.txt; Python 3.11 or newer is all it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: quickstart test lint types tests clean
+
+quickstart: $(VENV)/run
+	$(BIN)/edgekd compress pipelines/quickstart.yaml
+
+test: lint types tests
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+tests: $(VENV)/dev
+	$(BIN)/pytest -n 2
+
+$(VENV)/run: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt --editable '.[learn,openvino]'
+	touch $@
+
+$(VENV)/dev: $(VENV)/run
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,118 @@
+"""What a stage is: a pure function of files, stored by content."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from edgekd import files
+from edgekd.progress import Progress
+from edgekd.settings import Settings
+from edgekd.store import Entry
+
+Given = Mapping[str, Path]
+"""A stage's input files by name; they lie in the store and must not be changed."""
+Made = dict[str, Path]
+"""A stage's output files by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a running stage may touch beside its inputs."""
+
+    folder: Path
+    """Scratch for its outputs, empty at the start, gone after the commit."""
+    checkpoints: Path
+    """Its own folder for resuming; survives a kill, gone after the commit."""
+    seed: int
+    progress: Progress
+    allow_code: bool = False
+    """Whether ``python:`` references may run."""
+    allow_download: bool = False
+    """Whether the network may be used."""
+    data_dir: Path | None = None
+    """The user's folder of data sets."""
+
+
+class Stage(NamedTuple):
+    """One kind of work. `run` reads `given`, writes in ``context.folder``, names what it made."""
+
+    name: str
+    version: int
+    """Raised by hand when the code makes other bytes from the same inputs."""
+    settings: type[Settings]
+    run: Callable[[Any, Given, Context], Made]
+    packages: tuple[str, ...] = ()
+    """Distributions whose version changes the bytes."""
+    host_bound: bool = False
+    """Whether the result holds for this machine only (its fingerprint is in the key)."""
+
+
+class Step(NamedTuple):
+    """One stage in a plan, with its settings and where its inputs come from."""
+
+    label: str
+    """Unique in the plan: ``teacher``, ``export-student``, ``compile-openvino-bf16``."""
+    stage: Stage
+    settings: Settings
+    takes: dict[str, tuple[str, str]]
+    """Input name to (label of an earlier step, its file)."""
+    seed: int = 0
+    external: dict[str, Path] = {}
+    """Input name to a user's own file; hashed before and after."""
+    origin: Any = None
+    """What else stands for the input (a source's digest); any JSON value."""
+
+
+def key_inputs(step: Step, given: Mapping[str, str], host: str) -> dict[str, Any]:
+    """What is hashed into the key of `step`.
+
+    Args:
+        step: the step.
+        given: input name to SHA-256.
+        host: the machine's fingerprint key; used only by stages bound to it.
+    """
+    return {
+        "stage": step.stage.name,
+        "version": step.stage.version,
+        "settings": step.settings.model_dump(mode="json"),
+        "given": dict(sorted(given.items())),
+        "seed": step.seed,
+        "origin": step.origin,
+        "packages": {name: package_version(name) for name in step.stage.packages},
+        "host": host if step.stage.host_bound else None,
+    }
+
+
+def key_of(inputs: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of `key_inputs`."""
+    return files.digest_bytes(files.canonical_json(inputs))
+
+
+@functools.cache
+def package_version(name: str) -> str | None:
+    """The installed version of a distribution, read from its metadata; None if it is absent."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def given_digests(step: Step, entries: Mapping[str, Entry]) -> dict[str, str]:
+    """The digest of each of the step's inputs.
+
+    Raises:
+        KeyError: if an earlier step has no result yet.
+    """
+    digests = {
+        name: entries[label].files[file].sha256 for name, (label, file) in step.takes.items()
+    }
+    for name, path in step.external.items():
+        digests[name] = files.digest_file(path)
+    return digests
