@@ -1,0 +1,88 @@
+"""Precision, memory order and determinism of the training machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch import nn
+
+from edgekd.learn.settings import Resolved
+
+FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+AUTOCAST: dict[str, torch.dtype | None] = {
+    "fp32": None,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+MEASURED_STEPS = 4
+WORTH = 1.1
+"""A variant is taken only if it is this much faster than the plainer ones before it."""
+
+
+@contextmanager
+def deterministic(seed: int, threads: int) -> Iterator[None]:
+    """Fixed threads, seeded torch, deterministic kernels; all put back afterwards."""
+    before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+
+
+def device() -> torch.device:
+    """The accelerator if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def laid_out(images: Tensor, channels_last: bool) -> Tensor:
+    """[B, C, H, W] in the asked memory order."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return images.contiguous(memory_format=layout)
+
+
+def fastest(model: nn.Module, shape: tuple[int, ...], threads: int) -> Resolved:
+    """The arithmetic in which one training step of `model` is fastest on this machine.
+
+    Args:
+        model: classifier of one image batch; its weights are spoilt.
+        shape: of a batch, [B, C, H, W].
+        threads: torch threads.
+    """
+    half = "bf16"
+    variants = [("fp32", False), ("fp32", True), (half, False), (half, True)]
+    with deterministic(0, threads):
+        images = torch.randn(shape).to(device())
+        best, best_s = variants[0], float("inf")
+        for precision, channels_last in variants:
+            took_s = _step_s(model, images, AUTOCAST[precision], channels_last)
+            if took_s * WORTH < best_s:
+                best, best_s = (precision, channels_last), took_s
+    return Resolved(precision=best[0], channels_last=best[1], threads=threads)  # type: ignore[arg-type]
+
+
+def _step_s(
+    model: nn.Module, images: Tensor, dtype: torch.dtype | None, channels_last: bool
+) -> float:
+    """Seconds of the fastest of a few forward and backward passes, after one to warm up."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = model.to(images.device, memory_format=layout).train()  # type: ignore[call-overload]
+    images = laid_out(images, channels_last)
+    took_s = []
+    for _ in range(MEASURED_STEPS + 1):
+        start = time.perf_counter()
+        with torch.autocast(images.device.type, dtype, enabled=dtype is not None):
+            loss = model(images).float().square().mean()
+        loss.backward()
+        if images.device.type == "cuda":
+            torch.cuda.synchronize()
+        took_s.append(time.perf_counter() - start)
+        model.zero_grad(set_to_none=True)
+    return min(took_s[1:])

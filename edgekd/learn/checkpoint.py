@@ -1,0 +1,76 @@
+"""What a training run keeps so that a kill costs little: one file, whole or not there.
+
+The file's name carries the step and its digest; what does not fit its name is passed over for the
+one before it. Tensors are safetensors, the rest is JSON in its header. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from edgekd import files
+
+KEPT = 2
+
+
+def write(folder: Path, step: int, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+    """Keep a checkpoint; the last two stay."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    data = save(whole, metadata={"values": json.dumps(values)})
+    files.write_bytes(folder / f"{step:012d}-{files.digest_bytes(data)}.safetensors", data)
+    for old in _all(folder)[:-KEPT]:
+        files.remove(old)
+
+
+def newest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The last checkpoint that is whole, or None."""
+    files.sweep_temporaries(folder)
+    for path in reversed(_all(folder)):
+        if files.digest_file(path) != path.stem.partition("-")[2]:
+            files.remove(path)
+            continue
+        with safetensors.safe_open(path, framework="pt") as file:
+            values = json.loads(file.metadata()["values"])
+            return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118
+    return None
+
+
+def _all(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*-*.safetensors"))
+
+
+def flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's moments by parameter number and name; its settings come from the recipe."""
+    return {
+        f"{number}.{name}": value
+        for number, moments in optimizer.state_dict()["state"].items()
+        for name, value in moments.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `flatten_optimizer` gave."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors with `prefix` put before their names."""
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def part(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    start = f"{prefix}/"
+    return {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}

@@ -1,0 +1,135 @@
+"""One classifier trained from a recipe's words: shared by teacher, control and distil."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import nn
+
+from edgekd import files
+from edgekd import task
+from edgekd import units
+from edgekd.errors import InputError
+from edgekd.learn import answers
+from edgekd.learn import arithmetic
+from edgekd.learn import arrays
+from edgekd.learn import blueprint
+from edgekd.learn import chance
+from edgekd.learn import complexity
+from edgekd.learn.blueprint import Blueprint
+from edgekd.learn.data.loader import Samples
+from edgekd.learn.fit import Run
+from edgekd.learn.fit import fit
+from edgekd.learn.loss import bind_terms
+from edgekd.learn.scheme import Scheme
+from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Term
+from edgekd.learn.settings import Training
+from edgekd.stage import Context
+from edgekd.table import Named
+
+
+def blueprint_for(model: Named, data: Path) -> Blueprint:
+    """The plan of `model` for the classes and image size of the data."""
+    about = arrays.described(data)
+    return Blueprint(
+        builder=model.name,
+        arguments=model.arguments,
+        classes=len(about.classes),
+        channels=about.preprocessing.channels,
+        height=about.preprocessing.height,
+        width=about.preprocessing.width,
+    )
+
+
+def train(
+    model: nn.Module,
+    samples: Samples,
+    scheme: Scheme,
+    losses: tuple[Term, ...],
+    training: Training,
+    resolved: Resolved,
+    given: Mapping[str, Path],
+    context: Context,
+) -> list[dict[str, float]]:
+    """Fit `model` in place and return its history."""
+    validation = arrays.part(given, "validation")
+    model.to(arithmetic.device())
+    return fit(
+        Run(
+            model=model,
+            samples=samples,
+            terms=bind_terms(losses),
+            scheme=scheme,
+            training=training,
+            resolved=resolved,
+            seed=context.seed,
+            checkpoints=context.checkpoints,
+            progress=context.progress,
+            score=answers.scorer(
+                validation.images,
+                validation.labels,
+                samples.preprocessing,
+                resolved.precision,
+            ),
+        )
+    )
+
+
+def write(
+    model: nn.Module,
+    plan: Blueprint,
+    history: list[dict[str, float]],
+    given: Mapping[str, Path],
+    context: Context,
+) -> dict[str, Path]:
+    """Save a model with its history and its float32 score on the validation split."""
+    made = blueprint.save(model, plan, context.folder)
+    score = {
+        "validation_accuracy": validation_accuracy(model, given),
+        "parameters": complexity.parameters(model),
+        "macs": complexity.macs(model, plan),
+    }
+    for name, value in (("history.json", history), ("score.json", score)):
+        made[name] = context.folder / name
+        made[name].write_bytes(files.canonical_json(value))
+    accuracy = units.percent_text(score["validation_accuracy"])
+    parameters = units.count_text(score["parameters"])
+    context.progress.note(f"{plan.builder}: {accuracy} on validation, {parameters} parameters")
+    return made
+
+
+def validation_accuracy(model: nn.Module, given: Mapping[str, Path]) -> float:
+    """Top-1 in float32 on the validation split."""
+    about, validation = arrays.described(given["data"]), arrays.part(given, "validation")
+    return answers.scorer(validation.images, validation.labels, about.preprocessing)(model)
+
+
+def want_better_than_chance(model: nn.Module, given: Mapping[str, Path], where: str) -> None:
+    """Stop at a model that does not know these inputs, with the likely cause.
+
+    Raises:
+        InputError: if its accuracy on the validation split is near chance.
+    """
+    about, validation = arrays.described(given["data"]), arrays.part(given, "validation")
+    told = answers.logits(model, validation.images, about.preprocessing)
+    accuracy, want = task.top1_accuracy(told, validation.labels), chance.floor(validation.labels)
+    if accuracy >= want:
+        return
+    causes = "labels in another order, other preprocessing, other weights, or too little training"
+    renamed = chance.renamed_accuracy(told, validation.labels)
+    if renamed >= max(2 * accuracy, 0.5):
+        causes = (
+            f"its classes are in another order: renamed, it reaches {units.percent_text(renamed)}"
+        )
+    for name, (scale, shift) in chance.rescalings(validation.images.shape[3]).items():
+        other = answers.scaled_logits(model, validation.images, scale, shift)
+        if task.top1_accuracy(other, validation.labels) >= max(2 * accuracy, 0.5):
+            reached = units.percent_text(task.top1_accuracy(other, validation.labels))
+            causes = f"it wants other preprocessing: with {name} it reaches {reached}"
+    raise InputError(
+        f"{where}: got {units.percent_text(accuracy)} on the validation inputs, near chance, "
+        f"want at least {units.percent_text(want)}",
+        hint=f"likely: {causes}",
+    )

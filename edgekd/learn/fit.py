@@ -1,0 +1,297 @@
+"""The one training loop: every model that learns anything learns it here."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from edgekd.errors import EdgekdError
+from edgekd.errors import InputError
+from edgekd.learn import arithmetic
+from edgekd.learn import checkpoint
+from edgekd.learn.data.loader import Batch
+from edgekd.learn.data.loader import Samples
+from edgekd.learn.data.loader import epoch_batches
+from edgekd.learn.loss import BoundTerm
+from edgekd.learn.loss import NotFinite
+from edgekd.learn.loss import compute
+from edgekd.learn.schedule import rate
+from edgekd.learn.scheme import Scheme
+from edgekd.learn.scheme import Seen
+from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Training
+from edgekd.progress import Progress
+
+ROLLBACKS = 3
+"""How often a run may go back after a NaN before it gives up."""
+
+
+class Diverged(EdgekdError):
+    """A loss was no number and the recipe does not say to go back (or it went back too often)."""
+
+    exit_code = 1
+
+
+@dataclass(slots=True)
+class State:
+    """Where a run is, beside its tensors."""
+
+    step: int = 0
+    epoch: int = 0
+    rate_factor: float = 1.0
+    rollbacks: int = 0
+    best_accuracy: float = -1.0
+    best_epoch: int = -1
+    sums: dict[str, float] = field(default_factory=dict)
+    """Each term's values added up over the epoch so far."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One row an epoch: mean of each term, learning rate, validation accuracy."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """Everything one training run works with."""
+
+    model: nn.Module
+    samples: Samples
+    terms: tuple[BoundTerm, ...]
+    scheme: Scheme
+    training: Training
+    resolved: Resolved
+    seed: int
+    checkpoints: Path
+    progress: Progress
+    score: Callable[[nn.Module], float]
+    """Validation accuracy of a model in evaluation mode."""
+
+
+def fit(run: Run) -> list[dict[str, float]]:
+    """Train ``run.model`` in place; goes on from the last checkpoint if there is one.
+
+    Returns:
+        One row an epoch: the mean of each loss term, the learning rate, validation accuracy.
+
+    Raises:
+        InputError: if the training split is smaller than a batch, or a loss lacks a signal.
+        Diverged: if a loss is NaN or infinite; names the term and the step.
+    """
+    if len(run.samples) < run.training.batch_size:
+        raise InputError(
+            f"train.batch_size: got {run.training.batch_size}, "
+            f"want at most the {len(run.samples)} training samples"
+        )
+    with arithmetic.deterministic(run.seed, run.resolved.threads):
+        loop = _Loop(run)
+        if not loop.restore() and run.training.on_nan == "rollback":
+            loop.save()
+        while loop.state.epoch < run.training.epochs and not loop.stopped_early():
+            try:
+                loop.epoch()
+            except NotFinite as fault:
+                loop.roll_back(fault)
+        loop.finish()
+        return loop.state.history
+
+
+class _Loop:
+    """The run's moving parts."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.state = run, State()
+        accelerator = arithmetic.device().type
+        self.fabric = Fabric(
+            accelerator=accelerator,
+            devices=1,
+            precision=arithmetic.FABRIC_PRECISION[run.resolved.precision],  # type: ignore[arg-type]
+        )
+        layout = torch.channels_last if run.resolved.channels_last else torch.contiguous_format
+        run.model.to(memory_format=layout)  # type: ignore[call-overload]
+        self.trained = nn.ModuleDict({"student": run.model, "companions": run.scheme.companions})
+        bare = _optimizer(self.trained, run.training)
+        self.student, self.optimizer = self.fabric.setup(run.model, bare)
+        self.averaged = _averaged(run)
+        self.best: dict[str, Tensor] = {}
+        self.steps_an_epoch = len(run.samples) // run.training.batch_size
+        self.total_steps = self.steps_an_epoch * run.training.epochs
+        self.saved_at = self.shown_at = time.monotonic()
+        self.shown_step = 0
+
+    def epoch(self) -> None:
+        """The rest of the epoch the run is in."""
+        run, state = self.run, self.state
+        done = state.step - state.epoch * self.steps_an_epoch
+        batches = epoch_batches(
+            run.samples,
+            epoch=state.epoch,
+            batch_size=run.training.batch_size,
+            seed=run.seed,
+            start=done,
+            workers=run.training.workers,
+        )
+        self.student.train()
+        for batch in batches:
+            parts = self.step(batch)
+            for name, value in parts.items():
+                state.sums[name] = state.sums.get(name, 0.0) + value
+            state.step += 1
+            self.show(parts)
+            if self.checkpoint_due():
+                self.save()
+        self.close_epoch()
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """One update of the weights; the value of each loss term before it."""
+        run = self.run
+        now = rate(run.training, self.state.step / self.total_steps) * self.state.rate_factor
+        for group in self.optimizer.param_groups:
+            group["lr"] = now
+        signals = run.scheme.signals(self.student, self.seen(batch))
+        loss, parts = compute(run.terms, signals)
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        if run.training.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.trained.parameters(), run.training.clip_norm)
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(run.model)
+        return parts
+
+    def seen(self, batch: Batch) -> Seen:
+        """The batch as tensors on the training device, in its memory order."""
+        images = torch.from_numpy(batch.images).permute(0, 3, 1, 2).to(self.fabric.device)
+        images = arithmetic.laid_out(images, self.run.resolved.channels_last)
+        return Seen(batch, images, torch.from_numpy(batch.labels).to(self.fabric.device))
+
+    def close_epoch(self) -> None:
+        """Write the epoch's row, keep the best weights, keep a checkpoint if it is time."""
+        state, model = self.state, self.answer()
+        model.eval()
+        accuracy = self.run.score(model)
+        row = {name: total / self.steps_an_epoch for name, total in state.sums.items()}
+        row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        row["validation_accuracy"] = accuracy
+        state.history.append(row)
+        if accuracy > state.best_accuracy:
+            state.best_accuracy, state.best_epoch = accuracy, state.epoch
+            if self.run.training.keep == "best":
+                self.best = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        state.epoch, state.sums = state.epoch + 1, {}
+        if self.run.training.checkpoint_every_s == 0 or self.checkpoint_due():
+            self.save()
+
+    def answer(self) -> nn.Module:
+        """The weights that would be kept now."""
+        return self.run.model if self.averaged is None else self.averaged.module
+
+    def stopped_early(self) -> bool:
+        """Whether validation accuracy has stood still for as long as the recipe allows."""
+        patience = self.run.training.early_stop_epochs
+        return patience is not None and self.state.epoch - 1 - self.state.best_epoch >= patience
+
+    def finish(self) -> None:
+        """Leave in ``run.model`` the weights that are kept.
+
+        Raises:
+            Diverged: if they are not finite.
+        """
+        kept = self.best or self.answer().state_dict()
+        self.run.model.load_state_dict(copy.deepcopy(kept))
+        self.run.model.to("cpu").eval()
+        for name, tensor in self.run.model.state_dict().items():
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                raise Diverged(f"{name}: got weights that are no numbers after training")
+
+    def roll_back(self, fault: NotFinite) -> None:
+        """Go back to the last checkpoint at half the rate, or stop."""
+        state, training = self.state, self.run.training
+        where = f"step {state.step} (epoch {state.epoch + 1}): loss {fault}"
+        if training.on_nan == "stop":
+            raise Diverged(where, hint="lower learning_rate, set clip_norm, or on_nan: rollback")
+        rollbacks, factor = state.rollbacks + 1, state.rate_factor / 2
+        if rollbacks > ROLLBACKS or not self.restore():
+            raise Diverged(f"{where}, after {state.rollbacks} rollbacks")
+        self.state.rollbacks, self.state.rate_factor = rollbacks, factor
+        self.save()
+        self.run.progress.note(f"{where}: back to step {self.state.step} at {factor:g} of the rate")
+
+    def checkpoint_due(self) -> bool:
+        """Whether a kill now would cost more than the recipe allows."""
+        every_s = self.run.training.checkpoint_every_s
+        return every_s > 0 and time.monotonic() - self.saved_at >= every_s
+
+    def save(self) -> None:
+        """Keep everything the rest of the run depends on."""
+        tensors = checkpoint.under("model", dict(self.trained.state_dict()))
+        tensors |= checkpoint.under("optimizer", checkpoint.flatten_optimizer(self.optimizer))
+        tensors |= checkpoint.under("best", self.best)
+        tensors["random"] = torch.get_rng_state()
+        if self.averaged is not None:
+            tensors |= checkpoint.under("averaged", dict(self.averaged.state_dict()))
+        values = {name: getattr(self.state, name) for name in State.__slots__}
+        checkpoint.write(self.run.checkpoints, self.state.step, tensors, values)
+        self.saved_at = time.monotonic()
+
+    def restore(self) -> bool:
+        """Go to the last checkpoint; False if there is none."""
+        found = checkpoint.newest(self.run.checkpoints)
+        if found is None:
+            return False
+        tensors, values = found
+        self.trained.load_state_dict(checkpoint.part("model", tensors))
+        checkpoint.restore_optimizer(self.optimizer, checkpoint.part("optimizer", tensors))
+        self.best = checkpoint.part("best", tensors)
+        torch.set_rng_state(tensors["random"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(checkpoint.part("averaged", tensors))
+        self.state = State(**values)
+        self.shown_step = self.state.step
+        return True
+
+    def show(self, parts: dict[str, float]) -> None:
+        """A few times a second: terms by name, throughput."""
+        now = time.monotonic()
+        if now - self.shown_at < 0.2 and self.state.step < self.total_steps:
+            return
+        samples = (self.state.step - self.shown_step) * self.run.training.batch_size
+        speed = samples / max(now - self.shown_at, 1e-9)
+        terms = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
+        text = f"epoch {self.state.epoch + 1}/{self.run.training.epochs}  {terms}  {speed:,.0f}/s"
+        self.run.progress.update(self.state.step, self.total_steps, text)
+        self.shown_at, self.shown_step = now, self.state.step
+
+
+def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
+    """SGD or AdamW; biases and normalisation are not decayed."""
+    weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "weight_decay": training.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    if training.optimizer == "adamw":
+        betas = (training.momentum, 0.999)
+        return torch.optim.AdamW(groups, lr=training.learning_rate, betas=betas)
+    nesterov = training.momentum > 0
+    return torch.optim.SGD(
+        groups, lr=training.learning_rate, momentum=training.momentum, nesterov=nesterov
+    )
+
+
+def _averaged(run: Run) -> AveragedModel | None:
+    decay = run.training.ema_decay
+    if not decay:
+        return None
+    return AveragedModel(run.model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+

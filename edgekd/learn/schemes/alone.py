@@ -1,0 +1,18 @@
+"""No teacher: the student and the labels. Teachers and controls are trained so."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch import nn
+
+from edgekd.learn.scheme import Scheme
+from edgekd.learn.scheme import Seen
+
+
+def alone() -> Scheme:
+    """The student's logits and the labels."""
+
+    def signals(student: nn.Module, seen: Seen) -> dict[str, Tensor]:
+        return {"student_logits": student(seen.images), "labels": seen.labels}
+
+    return Scheme(signals, nn.ModuleDict())

@@ -1,0 +1,151 @@
+"""What a recipe may say of views, losses and training. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from typing import Any
+from typing import Literal
+from typing import Self
+
+from pydantic import BeforeValidator
+from pydantic import Field
+from pydantic import model_validator
+
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.models import MODELS
+from edgekd.settings import Count
+from edgekd.settings import Fraction
+from edgekd.settings import NonNegative
+from edgekd.settings import Positive
+from edgekd.settings import Settings
+from edgekd.settings import Whole
+from edgekd.table import Named
+
+
+def _model(value: Any) -> Named:
+    return Named.parse(value, MODELS, "model")
+
+
+def _loss(value: Any) -> Any:
+    if isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, dict) or "loss" in value:
+        return value
+    rest = {key: item for key, item in value.items() if key != "weight"}
+    term: dict[str, Any] = {"loss": Named.parse(rest, LOSSES, "loss")}
+    if "weight" in value:
+        term["weight"] = value["weight"]
+    return term
+
+
+ModelName = Annotated[Named, BeforeValidator(_model)]
+"""A builder of `edgekd.learn.models`, by name or with its arguments."""
+
+
+class Term(Settings):
+    """One summand of the training loss: ``{name: kd, weight: 0.9, temperature: 4.0}``."""
+
+    loss: Named
+    """Which loss of `edgekd methods`, with its knobs."""
+    weight: Positive = 1.0
+    """What its value is multiplied by."""
+
+
+Losses = Annotated[
+    tuple[Annotated[Term, BeforeValidator(_loss)], ...],
+    Field(min_length=1, strict=False),
+]
+"""The terms that are summed; each must be computed at every step."""
+
+LABELS_ALONE: tuple[Term, ...] = (Term(loss=Named.parse("cross-entropy", LOSSES, "loss")),)
+
+
+class Affine(Settings):
+    """Random rotation, shift and zoom, each uniform in its range."""
+
+    degrees: NonNegative = 0.0
+    """Largest rotation either way."""
+    translate: Fraction = 0.0
+    """Largest shift, as a fraction of the side."""
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Zoom between 1 - scale and 1 + scale."""
+
+
+class Views(Settings):
+    """Augmentation. A view is a pure function of (seed, sample index, view number)."""
+
+    count: Count = 8
+    """Different views of each sample; epoch e shows view e modulo count. A teacher's answers to
+    all of them are stored once."""
+    flip: bool = False
+    """Mirror left to right, every other time."""
+    crop: Annotated[int, Field(ge=0, le=256)] = 0
+    """Pad by this many pixels, then cut the old size at a random place."""
+    affine: Affine | None = None
+    """Random rotation, shift and zoom."""
+    erase: Fraction = 0.0
+    """Probability of painting a random box (2 to 20 % of the area) in the mean colour."""
+    mixup: NonNegative = 0.0
+    """Beta parameter of mixing with another sample (Zhang et al. 2018); 0 is off."""
+    cutmix: NonNegative = 0.0
+    """Beta parameter of pasting a box of another sample (Yun et al. 2019); 0 is off."""
+
+    @model_validator(mode="after")
+    def _one_mix(self) -> Self:
+        if self.mixup and self.cutmix:
+            raise ValueError("got mixup and cutmix, want one of them")
+        return self
+
+
+class Training(Settings):
+    """How one model is trained."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """Passes over the training split."""
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 128
+    """Samples a step, over all ranks; the rest of an epoch that fills no batch is left out."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with Nesterov momentum, or AdamW."""
+    learning_rate: Positive = 0.1
+    """The schedule's peak."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """SGD's momentum, AdamW's first beta."""
+    weight_decay: NonNegative = 5e-4
+    """L2 for SGD, decoupled for AdamW; not on biases and normalisation."""
+    schedule: Literal["one-cycle", "cosine", "step", "constant"] = "one-cycle"
+    """Shape of the learning rate over the steps."""
+    warmup_epochs: NonNegative | None = None
+    """Linear rise from 0; None is 20 % of the epochs for one-cycle, else none."""
+    step_at: Annotated[tuple[Fraction, ...], Field(strict=False)] = (0.5, 0.75)
+    """Where `step` multiplies the rate by `step_factor`, as fractions of the run."""
+    step_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """What `step` multiplies by."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of the averaged weights that are kept instead of the last ones; 0 is off."""
+    clip_norm: Positive | None = None
+    """Largest norm of the gradient."""
+    early_stop_epochs: Count | None = None
+    """Stop when validation accuracy has not risen for this many epochs."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights are kept: the last, or those of the best validation accuracy."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of the forward and backward pass; auto measures once on this machine."""
+    channels_last: Literal["auto"] | bool = "auto"
+    """Memory order of the images; auto measures once on this machine."""
+    on_nan: Literal["stop", "rollback"] = "stop"
+    """A loss that is no number: stop, or go back to the last checkpoint at half the rate."""
+    checkpoint_every_s: NonNegative = 20.0
+    """Longest work a kill can cost, in seconds; 0 keeps a checkpoint at every epoch's end."""
+    threads: Count | None = None
+    """Threads of torch; None is every core this process may use. Part of what is learned, since
+    it decides the order of sums."""
+    workers: Whole = 0
+    """Threads that prepare batches; what is learned does not depend on it."""
+
+
+class Resolved(Settings):
+    """The arithmetic a training run uses: what `auto` came to."""
+
+    precision: Literal["fp32", "bf16", "fp16"]
+    channels_last: bool
+    threads: Count

@@ -1,0 +1,39 @@
+"""Stage `load`: a teacher somebody else trained; checked before anything is built on it."""
+
+from __future__ import annotations
+
+from edgekd.learn.settings import ModelName
+from edgekd.settings import Settings
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+
+
+class Config(Settings):
+    """What the weights belong to."""
+
+    model: ModelName
+    file_name: str
+    """Name of the weights file, for messages; its suffix says what it holds."""
+
+
+def run(config: Config, given: Given, context: Context) -> Made:
+    """Give blueprint.json, weights.safetensors, history.json (empty), score.json.
+
+    Raises:
+        InputError: if the file is no state dict, does not fit the model, or gives a teacher that
+            is near chance on the student's own validation inputs.
+    """
+    from edgekd.learn import blueprint
+    from edgekd.learn import classifier
+    from edgekd.learn import weights
+
+    plan = classifier.blueprint_for(config.model, given["data"])
+    model = blueprint.build(plan, allow_code=context.allow_code)
+    weights.load_into(model, weights.read(given["user_weights"]), config.file_name)
+    classifier.want_better_than_chance(model, given, config.file_name)
+    return classifier.write(model, plan, [], given, context)
+
+
+STAGE = Stage("load", 1, Config, run, packages=("torch", "safetensors"))

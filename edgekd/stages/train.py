@@ -1,0 +1,53 @@
+"""Stage `train`: a classifier learns from labels alone; teachers and controls are made so."""
+
+from __future__ import annotations
+
+from edgekd.learn.settings import Losses
+from edgekd.learn.settings import ModelName
+from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Training
+from edgekd.learn.settings import Views
+from edgekd.settings import Settings
+from edgekd.settings import Whole
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+
+
+class Config(Settings):
+    """What is trained, on which views, how."""
+
+    model: ModelName
+    losses: Losses
+    train: Training
+    views: Views
+    views_seed: Whole
+    """Seed of the views; the same for teacher, control and student, so that all see the same."""
+
+
+def run(config: Config, given: Given, context: Context) -> Made:
+    """Give blueprint.json, weights.safetensors, history.json, score.json."""
+    import torch
+
+    from edgekd.learn import arrays
+    from edgekd.learn import blueprint
+    from edgekd.learn import classifier
+    from edgekd.learn.schemes.alone import alone
+
+    resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
+    samples = arrays.samples(given, config.views, config.views_seed)
+    plan = classifier.blueprint_for(config.model, given["data"])
+    torch.manual_seed(context.seed)
+    model = blueprint.build(plan, allow_code=context.allow_code)
+    history = classifier.train(
+        model, samples, alone(), config.losses, config.train, resolved, given, context
+    )
+    made = classifier.write(model, plan, history, given, context)
+    classifier.want_better_than_chance(model, given, f"{config.model} after training")
+    return made
+
+
+STAGE = Stage(
+    "train", 1, Config, run, packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors")
+)

@@ -1,0 +1,57 @@
+"""Stage `tune`: in which arithmetic this machine trains a model; `auto` is measured once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edgekd import files
+from edgekd.learn.settings import ModelName
+from edgekd.learn.settings import Resolved
+from edgekd.settings import Count
+from edgekd.settings import Settings
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+
+
+class Config(Settings):
+    """Whose training step is timed, and what the recipe leaves open."""
+
+    model: ModelName
+    batch_size: Count
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
+    channels_last: Literal["auto"] | bool
+    threads: Count
+
+
+def run(config: Config, given: Given, context: Context) -> Made:
+    """Give resolved.json: precision, channels_last, threads."""
+    resolved = Resolved(precision="fp32", channels_last=False, threads=config.threads)
+    if config.precision == "auto" or config.channels_last == "auto":
+        resolved = _measured(config, given, context)
+    stated: dict[str, object] = {}
+    if config.precision != "auto":
+        stated["precision"] = config.precision
+    if config.channels_last != "auto":
+        stated["channels_last"] = config.channels_last
+    out = context.folder / "resolved.json"
+    out.write_bytes(files.canonical_json(resolved.model_copy(update=stated).model_dump()))
+    return {"resolved.json": out}
+
+
+def _measured(config: Config, given: Given, context: Context) -> Resolved:
+    from edgekd.learn import arithmetic
+    from edgekd.learn import blueprint
+    from edgekd.learn import classifier
+
+    plan = classifier.blueprint_for(config.model, given["data"])
+    model = blueprint.build(plan, allow_code=context.allow_code)
+    shape = (config.batch_size, plan.channels, plan.height, plan.width)
+    best = arithmetic.fastest(model, shape, config.threads)
+    order = "channels last" if best.channels_last else "channels first"
+    context.progress.note(f"{config.model} trains fastest in {best.precision}, {order}")
+    return best
+
+
+STAGE = Stage("tune", 1, Config, run, packages=("torch",), host_bound=True)

@@ -1,0 +1,164 @@
+"""Views are pure functions of (seed, index, view): any batch, any order, any process."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgekd.learn.data import views as augment
+from edgekd.learn.data.loader import Samples
+from edgekd.learn.data.loader import epoch_batches
+from edgekd.learn.data.loader import order
+from edgekd.learn.settings import Affine
+from edgekd.learn.settings import Views
+from edgekd.preprocessing import Preprocessing
+
+ALL_ON = {
+    "affine+erase": Views(
+        flip=True, crop=2, affine=Affine(degrees=15, translate=0.1, scale=0.2), erase=0.7
+    ),
+    "mixup": Views(flip=True, crop=1, mixup=0.4),
+    "cutmix": Views(crop=1, cutmix=1.0),
+}
+
+
+def samples(views: Views, seed: int = 3) -> Samples:
+    random = np.random.default_rng(0)
+    return Samples(
+        images=random.integers(0, 256, (40, 9, 7, 2), dtype=np.uint8),
+        labels=random.integers(0, 4, 40),
+        classes=4,
+        preprocessing=Preprocessing(
+            height=9, width=7, channels=2, mean=(0.4, 0.5), std=(0.2, 0.3)
+        ),
+        views=views,
+        seed=seed,
+    )
+
+
+@pytest.mark.parametrize("views", ALL_ON.values(), ids=ALL_ON)
+def test_a_view_does_not_depend_on_its_batch(views: Views) -> None:
+    data = samples(views)
+    whole = data.batch(np.arange(40), 5)
+    for indices in (np.array([7]), np.array([39, 7, 0])):
+        part = data.batch(indices, 5)
+        np.testing.assert_array_equal(part.images, whole.images[indices])
+        np.testing.assert_array_equal(part.labels, whole.labels[indices])
+
+
+@pytest.mark.parametrize("views", ALL_ON.values(), ids=ALL_ON)
+def test_another_view_or_seed_is_another_picture(views: Views) -> None:
+    here = samples(views).batch(np.arange(40), 5).images
+    assert not np.array_equal(here, samples(views).batch(np.arange(40), 6).images)
+    assert not np.array_equal(here, samples(views, seed=4).batch(np.arange(40), 5).images)
+
+
+def test_draws_are_uniform_and_independent() -> None:
+    numbers = np.stack([augment.draws(1, np.arange(20_000), 2, k) for k in range(3)])
+    assert 0 <= numbers.min() <= numbers.max() < 1
+    np.testing.assert_allclose(numbers.mean(1), 0.5, atol=0.01)
+    np.testing.assert_allclose(numbers.var(1), 1 / 12, atol=0.003)
+    assert np.abs(np.corrcoef(numbers) - np.eye(3)).max() < 0.03
+    shifted = np.corrcoef(numbers[0][1:], numbers[0][:-1])[0, 1]
+    assert abs(shifted) < 0.03
+
+
+def test_crop_and_flip_move_whole_pixels() -> None:
+    data = samples(Views(flip=True, crop=2))
+    indices = np.arange(40)
+    made = augment.shifted(data.images, data.views, 3, indices, 1)
+    padded = np.pad(data.images, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    moved = set()
+    for i in indices:
+        found = [
+            (y, x, flip)
+            for y in range(5)
+            for x in range(5)
+            for flip in (1, -1)
+            if np.array_equal(padded[i, y : y + 9, x : x + 7][:, ::flip], made[i])
+        ]
+        assert found
+        moved.add(found[0])
+    assert len(moved) > 15
+
+
+def test_no_augmentation_is_preprocessing_alone() -> None:
+    data = samples(Views())
+    want = data.preprocessing.apply(data.images).transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(data.batch(np.arange(40), 0).images, want, rtol=1e-6)
+
+
+def test_affine_by_hand() -> None:
+    ramp = np.arange(25, dtype=np.float32).reshape(1, 5, 5, 1)
+    still = augment.warped(ramp, Affine(), 0, np.array([0]), 0)
+    np.testing.assert_allclose(still, ramp, atol=1e-6)
+    turned = augment._sampled(ramp, *(g[None] for g in np.mgrid[0:5, 4:-1:-1].astype(float)))
+    np.testing.assert_allclose(turned[0, :, :, 0], ramp[0, :, ::-1, 0])
+    between = augment._sampled(ramp, np.array([[[0.5]]]), np.array([[[1.25]]]))
+    assert between.item() == pytest.approx(0.5 * (0 + 5) + 1.25)
+
+
+def test_erase_paints_one_box_of_the_asked_area() -> None:
+    ones = np.ones((500, 20, 20, 1), np.float32)
+    made = augment.erased(ones, 0.5, 0, np.arange(500), 0)
+    gone = (made == 0).mean((1, 2, 3))
+    assert 0.4 < (gone > 0).mean() < 0.6
+    assert gone.max() <= 0.25
+    struck = made[gone > 0][0, :, :, 0] == 0
+    rows, columns = struck.any(1), struck.any(0)
+    assert struck.sum() == rows.sum() * columns.sum()
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_labels_are_mixed_as_the_pixels_are(name: str) -> None:
+    data = samples(ALL_ON[name].model_copy(update={"flip": False, "crop": 0}))
+    batch = data.batch(np.arange(40), 2)
+    assert batch.labels.shape == (40, 4)
+    np.testing.assert_allclose(batch.labels.sum(1), 1, rtol=1e-6)
+    partners = augment.partners(40, data.seed, np.arange(40), 2)
+    assert (partners != np.arange(40)).all()
+    plain = samples(Views()).batch(np.arange(40), 0).images
+    mask = augment.mix_masks(data.views, (9, 7), data.seed, np.arange(40), 2)
+    np.testing.assert_allclose(
+        batch.images, plain * mask + plain[partners] * (1 - mask), rtol=1e-5, atol=1e-6
+    )
+    share = mask.mean((1, 2))[:, 0]
+    for i in range(40):
+        want = np.zeros(4)
+        want[data.labels[i]] += share[i]
+        want[data.labels[partners[i]]] += 1 - share[i]
+        np.testing.assert_allclose(batch.labels[i], want, atol=1e-6)
+
+
+def test_mixup_s_share_follows_its_beta_distribution() -> None:
+    mask = augment.mix_masks(Views(mixup=0.4), (1, 1), 0, np.arange(20_000), 0).ravel()
+    assert mask.mean() == pytest.approx(0.5, abs=0.01)
+    assert mask.var() == pytest.approx(1 / (4 * (2 * 0.4 + 1)), abs=0.005)
+
+
+def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own() -> None:
+    data = samples(Views(count=3, crop=1))
+    seen = [
+        np.concatenate([b.indices for b in batches(data, epoch)]) for epoch in range(4)
+    ]
+    for indices in seen:
+        assert sorted(indices) == list(range(40))
+    assert not np.array_equal(seen[0], seen[1])
+    assert {b.view for b in batches(data, 4)} == {1}
+    np.testing.assert_array_equal(order(40, 9, 2), seen[2])
+
+
+def batches(data: Samples, epoch: int, start: int = 0, workers: int = 0) -> list:
+    return list(
+        epoch_batches(data, epoch=epoch, batch_size=8, seed=9, start=start, workers=workers)
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_neither_workers_nor_the_starting_point_change_a_batch(workers: int) -> None:
+    data = samples(ALL_ON["affine+erase"])
+    want = batches(data, 1)
+    for start in (0, 3):
+        for one, other in zip(want[start:], batches(data, 1, start, workers), strict=True):
+            np.testing.assert_array_equal(one.images, other.images)
+            np.testing.assert_array_equal(one.indices, other.indices)
