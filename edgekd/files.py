@@ -110,7 +110,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     write_through(path, write, size_bytes=len(data))
 
 
-def write_through(path: Path, write: Callable[[Path], None], *, size_bytes: int = 0) -> None:
+def write_through(path: Path, write: Callable[[Path], object], *, size_bytes: int = 0) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place.
 
     Args:

@@ -54,6 +54,9 @@ class Stage(NamedTuple):
     """Whether the result holds for this machine only (its fingerprint is in the key)."""
 
 
+EVERY = "*"
+
+
 class Step(NamedTuple):
     """One stage in a plan, with its settings and where its inputs come from."""
 
@@ -62,12 +65,13 @@ class Step(NamedTuple):
     stage: Stage
     settings: Settings
     takes: dict[str, tuple[str, str]]
-    """Input name to (label of an earlier step, its file)."""
+    """Input name to (label of an earlier step, its file); the file `EVERY` stands for all of that
+    step's files, named ``<input name>/<file>``."""
     seed: int = 0
     external: dict[str, Path] = {}
     """Input name to a user's own file; hashed before and after."""
-    origin: Any = None
-    """What else stands for the input (a source's digest); any JSON value."""
+    origin: Callable[[], dict[str, str]] | None = None
+    """Digests of what it reads besides; asked before and after it runs."""
 
 
 def key_inputs(step: Step, given: Mapping[str, str], host: str) -> dict[str, Any]:
@@ -84,7 +88,7 @@ def key_inputs(step: Step, given: Mapping[str, str], host: str) -> dict[str, Any
         "settings": step.settings.model_dump(mode="json"),
         "given": dict(sorted(given.items())),
         "seed": step.seed,
-        "origin": step.origin,
+        "origin": step.origin() if step.origin is not None else None,
         "packages": {name: package_version(name) for name in step.stage.packages},
         "host": host if step.stage.host_bound else None,
     }
@@ -104,14 +108,31 @@ def package_version(name: str) -> str | None:
         return None
 
 
+def wired(step: Step, entries: Mapping[str, Entry]) -> dict[str, tuple[str, str]]:
+    """The step's inputs from earlier steps, `EVERY` spelled out.
+
+    Raises:
+        KeyError: if an earlier step has no result yet.
+    """
+    spelled: dict[str, tuple[str, str]] = {}
+    for name, (label, file) in step.takes.items():
+        if file == EVERY:
+            spelled |= {f"{name}/{each}": (label, each) for each in entries[label].files}
+        else:
+            spelled[name] = (label, file)
+    return spelled
+
+
 def given_digests(step: Step, entries: Mapping[str, Entry]) -> dict[str, str]:
     """The digest of each of the step's inputs.
 
     Raises:
         KeyError: if an earlier step has no result yet.
+        InputError: if a user's file is missing.
     """
     digests = {
-        name: entries[label].files[file].sha256 for name, (label, file) in step.takes.items()
+        name: entries[label].files[file].sha256
+        for name, (label, file) in wired(step, entries).items()
     }
     for name, path in step.external.items():
         digests[name] = files.digest_file(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -56,8 +57,8 @@ def fastest(model: nn.Module, shape: tuple[int, ...], threads: int) -> Resolved:
         shape: of a batch, [B, C, H, W].
         threads: torch threads.
     """
-    half = "bf16"
-    variants = [("fp32", False), ("fp32", True), (half, False), (half, True)]
+    variants: list[tuple[Literal["fp32", "bf16"], bool]]
+    variants = [("fp32", False), ("fp32", True), ("bf16", False), ("bf16", True)]
     with deterministic(0, threads):
         images = torch.randn(shape).to(device())
         best, best_s = variants[0], float("inf")
@@ -65,7 +66,7 @@ def fastest(model: nn.Module, shape: tuple[int, ...], threads: int) -> Resolved:
             took_s = _step_s(model, images, AUTOCAST[precision], channels_last)
             if took_s * WORTH < best_s:
                 best, best_s = (precision, channels_last), took_s
-    return Resolved(precision=best[0], channels_last=best[1], threads=threads)  # type: ignore[arg-type]
+    return Resolved(precision=best[0], channels_last=best[1], threads=threads)
 
 
 def _step_s(
@@ -73,7 +74,7 @@ def _step_s(
 ) -> float:
     """Seconds of the fastest of a few forward and backward passes, after one to warm up."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    model = model.to(images.device, memory_format=layout).train()  # type: ignore[call-overload]
+    model = model.to(images.device, memory_format=layout).train()
     images = laid_out(images, channels_last)
     took_s = []
     for _ in range(MEASURED_STEPS + 1):

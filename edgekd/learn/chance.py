@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Rescaling = tuple[NDArray[Any], NDArray[Any]]
 
 MARGIN = 0.1
 """How much of the way from chance to perfect a usable classifier must have gone."""
@@ -33,16 +36,16 @@ def renamed_accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> 
     return float(confusion[rows, columns].sum() / len(labels))
 
 
-def rescalings(channels: int) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+def rescalings(channels: int) -> dict[str, Rescaling]:
     """Usual other preprocessings, as (scale, shift) of pixels [C]."""
     one, none = np.ones(channels, np.float32), np.zeros(channels, np.float32)
-    usual = {
+    usual: dict[str, Rescaling] = {
         "pixels / 255 without mean and std": (one / 255, none),
         "raw pixels 0 to 255": (one, none),
         "mean 0.5, std 0.5": (one / 127.5, -one),
     }
     if channels == 3:
-        std = np.array((0.229, 0.224, 0.225), np.float32)
-        mean = np.array((0.485, 0.456, 0.406), np.float32)
+        std: NDArray[np.float32] = np.array((0.229, 0.224, 0.225), np.float32)
+        mean: NDArray[np.float32] = np.array((0.485, 0.456, 0.406), np.float32)
         usual["ImageNet's mean and std"] = (1 / (255 * std), -mean / std)
     return usual

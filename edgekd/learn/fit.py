@@ -114,10 +114,10 @@ class _Loop:
         self.fabric = Fabric(
             accelerator=accelerator,
             devices=1,
-            precision=arithmetic.FABRIC_PRECISION[run.resolved.precision],  # type: ignore[arg-type]
+            precision=arithmetic.FABRIC_PRECISION[run.resolved.precision],
         )
         layout = torch.channels_last if run.resolved.channels_last else torch.contiguous_format
-        run.model.to(memory_format=layout)  # type: ignore[call-overload]
+        run.model.to(memory_format=layout)
         self.trained = nn.ModuleDict({"student": run.model, "companions": run.scheme.companions})
         bare = _optimizer(self.trained, run.training)
         self.student, self.optimizer = self.fabric.setup(run.model, bare)

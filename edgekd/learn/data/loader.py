@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -91,7 +92,7 @@ def epoch_batches(
         permutation[at : at + batch_size]
         for at in range(0, len(samples) - batch_size + 1, batch_size)
     ][start:]
-    return ahead([lambda rows=rows: samples.batch(rows, view) for rows in chosen], workers)
+    return ahead([functools.partial(samples.batch, rows, view) for rows in chosen], workers)
 
 
 def ahead(jobs: list[Callable[[], Batch]], workers: int) -> Iterator[Batch]:

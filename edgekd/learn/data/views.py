@@ -28,13 +28,13 @@ def draws(seed: int, indices: NDArray[np.int64], view: int, which: int) -> NDArr
     SplitMix64's finalizer (Steele, Lea and Flood 2014, fig. 15) over the four numbers in turn.
     """
     with np.errstate(over="ignore"):
-        state = np.uint64(seed % 2**64)
+        state: NDArray[np.uint64] = np.full(indices.shape, seed % 2**64, np.uint64)
         for number in (indices.astype(np.uint64), np.uint64(view), np.uint64(which)):
             state = _mixed(state ^ (number * np.uint64(0x9E3779B97F4A7C15)))
     return np.asarray((state >> np.uint64(11)) * 2.0**-53)
 
 
-def _mixed(z: np.uint64 | NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _mixed(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
     z = z + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

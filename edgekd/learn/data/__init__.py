@@ -1,0 +1,33 @@
+"""The data sources, by the name a recipe uses; see `edgekd.learn.source` for what one is."""
+
+from __future__ import annotations
+
+from edgekd.table import Member
+
+_HERE = "edgekd.learn.data"
+_GIVEN = ("data_dir", "allow_code", "allow_download")
+
+SOURCES: dict[str, Member] = {
+    "digits": Member(
+        f"{_HERE}.digits", "read", "1,797 real 8x8 digits that come with scikit-learn", _GIVEN
+    ),
+    "fashion-mnist": Member(
+        f"{_HERE}.fashion_mnist", "read", "70,000 real 28x28 garments (Xiao et al. 2017)", _GIVEN
+    ),
+    "cifar10": Member(
+        f"{_HERE}.cifar10", "read", "60,000 real 32x32 photographs, 10 classes, no pickle", _GIVEN
+    ),
+    "cifar100": Member(
+        f"{_HERE}.cifar100", "read", "60,000 real 32x32 photographs, 100 classes, no pickle", _GIVEN
+    ),
+    "image-folder": Member(
+        f"{_HERE}.image_folder", "read", "image-folder:DIR, one sub-folder a class", _GIVEN
+    ),
+    "npz": Member(f"{_HERE}.npz", "read", "npz:FILE, arrays without objects", _GIVEN),
+    "huggingface": Member(
+        f"{_HERE}.huggingface", "read", "huggingface:DIR, Parquet file or name on the hub", _GIVEN
+    ),
+    "python": Member(
+        f"{_HERE}.python", "read", "python:package.module:function, with --allow-code", _GIVEN
+    ),
+}

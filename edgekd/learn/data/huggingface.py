@@ -1,0 +1,219 @@
+"""Source `huggingface`: a data set as Hugging Face keeps them, in local files or on its hub."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd.errors import InputError
+from edgekd.learn import hub
+from edgekd.learn import parquet
+from edgekd.learn.image import Shape
+from edgekd.learn.image import decode
+from edgekd.learn.image import shape_of
+from edgekd.learn.image import need_same_size
+from edgekd.learn.source import Source
+from edgekd.learn.source import Split
+from edgekd.learn.source import as_labels
+from edgekd.learn.source import locate
+from edgekd.learn.source import need_memory
+from edgekd.learn.source import need_package
+from edgekd.settings import Count
+
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_USUAL = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+_CHECK_EVERY = 4096
+
+
+def files(
+    *,
+    reference: str,
+    data_dir: Path | None = None,
+    allow_download: bool = False,
+    **_: Any,
+) -> list[Path]:
+    """The local files; none for a name on the hub (see `pins`).
+
+    Raises:
+        InputError: if there are none and the hub may not be asked.
+    """
+    found = _local(reference, data_dir)
+    if found is None:
+        _need_leave(reference, allow_download)
+        return []
+    return sorted(path for paths in found.values() for path in paths)
+
+
+def pins(
+    *, reference: str, data_dir: Path | None = None, allow_download: bool = False, **_: Any
+) -> dict[str, str]:
+    """For a name on the hub, the commit it stands at; nothing for local files.
+
+    Raises:
+        InputError: if the hub may not be asked.
+        MachineError: if it cannot.
+    """
+    if _local(reference, data_dir) is not None:
+        return {}
+    _need_leave(reference, allow_download)
+    return {f"hub:{reference}": hub.commit(reference)}
+
+
+def read(
+    *,
+    reference: str,
+    train_split: str = "train",
+    validation_split: str | None = None,
+    test_split: str | None = None,
+    image_column: str = "image",
+    label_column: str = "label",
+    subset: str | None = None,
+    size: Count | None = None,
+    channels: Count = 3,
+    limit: Count | None = None,
+    streaming: bool = True,
+    data_dir: Path | None = None,
+    allow_code: bool = False,
+    allow_download: bool = False,
+) -> Source:
+    """A data set of Parquet or Arrow files; code that comes with one is never run.
+
+    Args:
+        reference: a folder, a file, or a name on the hub (only with --allow-download).
+        train_split: name of the training split.
+        validation_split: name of the validation split; None takes `validation` or `val` if there.
+        test_split: name of the test split; None takes `test` if there.
+        image_column: encoded images, or nested lists of 0 to 255.
+        label_column: whole numbers, or text.
+        subset: which configuration, for a name on the hub.
+        size: side of the square encoded images are scaled and cut to; None leaves them.
+        channels: 3 for colour, 1 for grey.
+        limit: rows read of each split, from its start; None reads all.
+        streaming: read a hub's rows as they come instead of downloading all first.
+
+    Raises:
+        InputError: naming the file and row that cannot be used.
+        MachineError: if a package is missing, the hub cannot be reached, or memory is too small.
+    """
+    where = f"huggingface:{reference}"
+    shape = shape_of(size, channels, where)
+    need_package("datasets", "hub", where)
+    local = _local(reference, data_dir)
+    if local is None:
+        _need_leave(reference, allow_download)
+        names_there = hub.split_names(reference, subset)
+    else:
+        names_there = tuple(local)
+    chosen = _choose(names_there, train_split, validation_split, test_split, where)
+    names: list[str] | None = None
+    splits: dict[str, Split] = {}
+    for split, their_name in chosen.items():
+        if local is None:
+            rows = hub.rows(reference, subset, their_name, (image_column, label_column), streaming)
+        else:
+            rows = parquet.rows(local[their_name], image_column, label_column)
+        images, values = _collect(rows, shape, limit, f"{where}, {their_name} split")
+        if split == "train":
+            names = rows.names or _text_classes(values)
+        splits[split] = Split(images, _labels(values, names, f"{where}, {their_name} split"))
+    if names is None:
+        names = [str(number) for number in range(int(splits["train"].labels.max()) + 1)]
+    return Source(splits["train"], splits.get("validation"), splits.get("test"), tuple(names))
+
+
+def _local(reference: str, data_dir: Path | None) -> dict[str, list[Path]] | None:
+    """Files by split; None if `reference` can only be a name on the hub."""
+    try:
+        path = locate(reference, data_dir)
+    except InputError:
+        if _HUB_NAME.fullmatch(reference) and not reference.endswith(parquet.SUFFIXES):
+            return None
+        raise
+    if not path.is_dir():
+        return {"train": [path]}
+    found = parquet.split_files(path)
+    if not found:
+        raise InputError(f"{path}: got no .parquet or .arrow file, want some")
+    return {"train": found[""]} if set(found) == {""} else found
+
+
+def _need_leave(reference: str, allow_download: bool) -> None:
+    if not allow_download:
+        raise InputError(
+            f"huggingface:{reference}: got no such file or folder, and a name on the hub needs leave",
+            hint="give --allow-download",
+        )
+
+
+def _choose(
+    there: tuple[str, ...], train: str, validation: str | None, test: str | None, where: str
+) -> dict[str, str]:
+    """Our split names to theirs."""
+    chosen = {"train": train}
+    for split, wanted in (("validation", validation), ("test", test)):
+        found = wanted or next((name for name in _USUAL[split] if name in there), None)
+        if found is not None:
+            chosen[split] = found
+    for name in chosen.values():
+        if name not in there:
+            raise InputError(f"{where}: got no split {name!r}, want one of: {', '.join(there)}")
+    return chosen
+
+
+def _collect(
+    rows: parquet.Rows, shape: Shape, limit: int | None, where: str
+) -> tuple[np.ndarray, list[Any]]:
+    images: list[np.ndarray] = []
+    labels: list[Any] = []
+    first_place = ""
+    for image, label, place in islice(rows.pairs, limit):
+        images.append(_pixels(image, shape, place))
+        labels.append(label)
+        first_place = first_place or place
+        need_same_size(images[-1], images[0], place, first_place)
+        if len(images) % _CHECK_EVERY == 0:
+            need_memory(2 * len(images) * images[0].nbytes, where)
+    if not images:
+        raise InputError(f"{where}: got no rows, want some")
+    return np.stack(images), labels
+
+
+def _pixels(image: Any, shape: Shape, where: str) -> np.ndarray:
+    if isinstance(image, dict):
+        image = image.get("bytes")
+        if image is None:
+            # A path in a row could point anywhere on this machine.
+            raise InputError(f"{where}: got an image without its bytes, want them in the file")
+    if isinstance(image, bytes):
+        return decode(image, shape, where)
+    try:
+        pixels = np.asarray(image)
+    except ValueError:
+        pixels = np.empty(0, object)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.dtype.kind not in "iu" or pixels.ndim != 3 or not pixels.size:
+        raise InputError(f"{where}: got no image, want bytes or rows of whole numbers")
+    if pixels.min() < 0 or pixels.max() > 255:
+        raise InputError(f"{where}: got pixels {pixels.min()} to {pixels.max()}, want 0 to 255")
+    return pixels.astype(np.uint8)
+
+
+def _text_classes(values: list[Any]) -> list[str] | None:
+    return sorted(set(values)) if all(isinstance(value, str) for value in values) else None
+
+
+def _labels(values: list[Any], names: list[str] | None, where: str) -> np.ndarray:
+    if names is not None and all(isinstance(value, str) for value in values):
+        number = {name: index for index, name in enumerate(names)}
+        unknown = sorted(set(values) - set(number))
+        if unknown:
+            raise InputError(f"{where}: got class {unknown[0]!r}, which training has not")
+        values = [number[value] for value in values]
+    if any(value is None for value in values):
+        raise InputError(f"{where}: got a row without a label, want one in each")
+    return as_labels(np.asarray(values), where)

@@ -1,0 +1,61 @@
+"""Source `python`: whatever the user's own function returns; runs only with --allow-code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from edgekd.errors import InputError
+from edgekd.learn import code
+from edgekd.learn.source import Source
+from edgekd.learn.source import from_arrays
+
+
+def files(
+    *,
+    reference: str,
+    data_dir: Path | None = None,
+    allow_code: bool = False,
+    allow_download: bool = False,
+) -> list[Path]:
+    """The function's module; what that reads in turn cannot be known.
+
+    Raises:
+        InputError: if code is not allowed or there is no such module.
+    """
+    return [code.module_file(reference, "python", allow_code=allow_code)]
+
+
+def read(
+    *,
+    reference: str,
+    data_dir: Path | None = None,
+    allow_code: bool = False,
+    allow_download: bool = False,
+) -> Source:
+    """What the function returns: a `Source`, or a mapping of arrays as source `npz` takes them.
+
+    Args:
+        reference: ``package.module:function``; the function takes nothing.
+
+    Raises:
+        InputError: if code is not allowed, there is no such function, it raises, or it returns
+            something else.
+    """
+    where = f"python:{reference}"
+    function = code.load(reference, "python", allow_code=allow_code)
+    try:
+        made = function()
+    except Exception as error:  # the user's code raises what it likes
+        raise InputError(f"{where}: raised {type(error).__name__}: {error}") from error
+    if isinstance(made, Source):
+        return made
+    if not isinstance(made, Mapping):
+        raise InputError(f"{where}: got {type(made).__name__}, want a Source or a dict of arrays")
+    classes = made.get("classes")
+    arrays = {key: np.asarray(value) for key, value in made.items() if key != "classes"}
+    return from_arrays(
+        arrays, where, classes=None if classes is None else [str(name) for name in classes]
+    )

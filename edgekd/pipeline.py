@@ -1,0 +1,116 @@
+"""The main job: a recipe becomes a finished run folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from edgekd import files
+from edgekd.errors import BudgetMissed
+from edgekd.plan import closing_steps
+from edgekd.plan import steps
+from edgekd.progress import Progress
+from edgekd.recipe import Recipe
+from edgekd.run import Options
+from edgekd.stage import Step
+from edgekd.store import Store
+from edgekd.walk import Foreseen
+from edgekd.walk import Walker
+from edgekd.walk import foresee
+from edgekd.walk import opened
+
+BUNDLE = "bundle/"
+
+
+class Finished(NamedTuple):
+    """A run that went to its end."""
+
+    result: dict[str, Any]
+    """What result.json says."""
+    run_dir: Path
+    steps: tuple[tuple[str, bool, float], ...]
+    """Label, whether it was found in the store, seconds."""
+
+
+def plan(recipe: Recipe, recipe_path: Path, options: Options) -> tuple[Step, ...]:
+    """The steps up to the choice; checks what can be checked before anything runs.
+
+    Raises:
+        InputError: if the recipe and the files it names do not go together.
+        MachineError: if this machine cannot carry it out.
+    """
+    return steps(recipe, recipe_path.resolve().parent, options)
+
+
+def foreseen(recipe: Recipe, recipe_path: Path, options: Options) -> list[Foreseen]:
+    """The plan with what the store already holds; writes nothing."""
+    return list(foresee(plan(recipe, recipe_path, options), Store(options.store), _host()))
+
+
+def compress(
+    recipe: Recipe, recipe_path: Path, options: Options, progress: Progress
+) -> Finished:
+    """Carry a recipe out and fill the run folder: result, report, plots, bundle.
+
+    Raises:
+        BudgetMissed: if no candidate is inside the budget; the report is written all the same.
+        EdgekdError: as the stages do.
+    """
+    todo = plan(recipe, recipe_path, options)
+    files.make_folder(options.run_dir)
+    with opened(options) as store:
+        walker = Walker(store, options, progress, _host())
+        walker.walk(todo)
+        choice = json.loads(walker.path("choose", "choice.json").read_bytes())
+        closing = closing_steps(recipe, todo, walker.entries, bundled=choice["chosen"] is not None)
+        walker.walk(closing)
+        _fill(options.run_dir, walker)
+    result = json.loads((options.run_dir / "result.json").read_bytes())
+    if choice["chosen"] is None:
+        raise BudgetMissed(
+            f"budget: {choice['why']}", hint=f"see {options.run_dir / 'report.md'}"
+        )
+    done = tuple((w.step.label, w.hit, w.took_s) for w in walker.walked)
+    return Finished(result, options.run_dir, done)
+
+
+def _fill(run_dir: Path, walker: Walker) -> None:
+    """Put report and bundle where the user looks for them; what is there already stays."""
+    report = walker.entries["report"]
+    for name in report.files:
+        _place(walker.path("report", name), run_dir / name)
+    bundle = walker.entries.get("bundle")
+    if bundle is None:
+        files.remove(run_dir / "bundle")
+        return
+    wanted = {name.removeprefix(BUNDLE): walker.path("bundle", name) for name in bundle.files}
+    if not _same(run_dir / "bundle", wanted):
+        files.replace_folder(run_dir / "bundle", lambda fresh: _copy(wanted, fresh))
+
+
+def _place(source: Path, goal: Path) -> None:
+    if not (goal.is_file() and goal.read_bytes() == source.read_bytes()):
+        files.write_through(goal, lambda temporary: shutil.copyfile(source, temporary))
+
+
+def _same(folder: Path, wanted: dict[str, Path]) -> bool:
+    if not folder.is_dir() or {p.name for p in folder.iterdir()} != set(wanted):
+        return False
+    return all(
+        (folder / name).is_file() and (folder / name).read_bytes() == source.read_bytes()
+        for name, source in wanted.items()
+    )
+
+
+def _copy(wanted: dict[str, Path], folder: Path) -> None:
+    for name, source in wanted.items():
+        shutil.copyfile(source, folder / name)
+
+
+def _host() -> str:
+    from edgekd.bench import fingerprint
+
+    return fingerprint.key()
