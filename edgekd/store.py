@@ -54,7 +54,7 @@ class Store:
         self.root = root
 
     def open(self) -> Store:
-        """Make the folders and sweep what killed processes left half written.
+        """Make the folders.
 
         Raises:
             MachineError: if the folder cannot be made or written.
@@ -62,6 +62,17 @@ class Store:
         for name in ("cas", "ac", "work", "locks", "quarantine"):
             files.make_folder(self.root / name)
         return self
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half written, unless another run is at work here."""
+        path = self.root / "locks" / "store"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if _held(descriptor, fcntl.LOCK_EX, path):
+                for folder in (self.root, *self.root.glob("*/"), *self.root.glob("cas/*/")):
+                    files.sweep_temporaries(folder)
+        finally:
+            os.close(descriptor)
 
     def blob_path(self, sha256: str) -> Path:
         """Where the blob lies, whether or not it exists."""
@@ -209,7 +220,6 @@ class Store:
         removed = freed_bytes = 0
         doomed = [p for p in self.root.glob("cas/*/*") if p.name not in named]
         doomed += [p for p in self.root.glob("quarantine/*")]
-        doomed += [p for p in self.root.glob(f"*/{files.TEMPORARY_PREFIX}*")]
         for path in doomed:
             freed_bytes += path.lstat().st_size
             removed += 1

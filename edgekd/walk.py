@@ -133,6 +133,7 @@ def foresee(steps: Sequence[Step], store: Store, host: str) -> Iterator[Foreseen
 def opened(options: Options) -> Iterator[Store]:
     """The store, held against garbage collection while a run uses it."""
     store = Store(options.store).open()
+    store.sweep()
     with ExitStack() as stack:
         stack.enter_context(store.lock("store", shared=True, wait=options.wait))
         yield store
