@@ -50,9 +50,7 @@ def foreseen(recipe: Recipe, recipe_path: Path, options: Options) -> list[Forese
     return list(foresee(plan(recipe, recipe_path, options), Store(options.store), _host()))
 
 
-def compress(
-    recipe: Recipe, recipe_path: Path, options: Options, progress: Progress
-) -> Finished:
+def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Progress) -> Finished:
     """Carry a recipe out and fill the run folder: result, report, plots, bundle.
 
     Raises:
@@ -70,9 +68,7 @@ def compress(
         _fill(options.run_dir, walker)
     result = json.loads((options.run_dir / "result.json").read_bytes())
     if choice["chosen"] is None:
-        raise BudgetMissed(
-            f"budget: {choice['why']}", hint=f"see {options.run_dir / 'report.md'}"
-        )
+        raise BudgetMissed(f"budget: {choice['why']}", hint=f"see {options.run_dir / 'report.md'}")
     done = tuple((w.step.label, w.hit, w.took_s) for w in walker.walked)
     return Finished(result, options.run_dir, done)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from typing import Literal
 
+from edgekd import files
+from edgekd.bench import fingerprint
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn.settings import Training
@@ -17,6 +21,7 @@ from edgekd.runtimes import RUNTIMES
 from edgekd.stage import EVERY
 from edgekd.stage import Step
 from edgekd.stage import package_version
+from edgekd.stages import bundle
 from edgekd.stages import choose
 from edgekd.stages import compile as compile_stage
 from edgekd.stages import data
@@ -26,8 +31,10 @@ from edgekd.stages import export
 from edgekd.stages import knowledge
 from edgekd.stages import load
 from edgekd.stages import measure
+from edgekd.stages import report
 from edgekd.stages import train
 from edgekd.stages import tune
+from edgekd.store import Entry
 from edgekd.table import Named
 
 SPLITS = ("train", "validation", "test")
@@ -266,3 +273,68 @@ def _model(label: str, prefix: str = "") -> dict[str, tuple[str, str]]:
         f"{prefix}blueprint": (label, "blueprint.json"),
         f"{prefix}weights": (label, "weights.safetensors"),
     }
+
+
+def closing_steps(
+    recipe: Recipe, before: tuple[Step, ...], entries: Mapping[str, Entry], *, bundled: bool
+) -> tuple[Step, ...]:
+    """What ends a run: the bundle, if a candidate was chosen, and the report.
+
+    Args:
+        recipe: what is carried out.
+        before: the steps of `steps`.
+        entries: their results by label.
+        bundled: whether a candidate was chosen.
+    """
+    told = {
+        "data": ("data", "data.json"),
+        "rows": ("measure", "rows.json"),
+        "choice": ("choose", "choice.json"),
+        "test": ("evaluate", "test.json"),
+    }
+    student = [step.label for step in before if step.stage is distil.STAGE][-1]
+    makers = {"teacher": "teacher", "control": "control", "student": student}
+    learned = {
+        f"{role}_{what}": (maker, f"{what}.json")
+        for role, maker in makers.items()
+        for what in ("score", "history")
+    }
+    report_step = Step(
+        "report",
+        report.STAGE,
+        report.Config(
+            recipe=recipe.name,
+            recipe_digest=files.digest_bytes(files.canonical_json(recipe.model_dump(mode="json"))),
+            models={
+                "teacher": str(recipe.teacher.model),
+                "control": str(recipe.student.model),
+                "student": str(recipe.student.model),
+            },
+            lineage={label: _traced(entry) for label, entry in entries.items()},
+            environment=_environment(recipe),
+        ),
+        {**told, **learned},
+    )
+    if not bundled:
+        return (report_step,)
+    exported = {
+        "model": ("export-student", "model.onnx"),
+        "golden": ("export-student", "golden.safetensors"),
+        "parity": ("export-student", "parity.json"),
+    }
+    config = bundle.Config(
+        name=recipe.name, lineage={label: entry.key for label, entry in entries.items()}
+    )
+    return (Step("bundle", bundle.STAGE, config, {**told, **exported}), report_step)
+
+
+def _traced(entry: Entry) -> dict[str, Any]:
+    return {"key": entry.key, "files": {name: b.sha256 for name, b in entry.files.items()}}
+
+
+def _environment(recipe: Recipe) -> dict[str, Any]:
+    """The measuring machine and the versions that matter."""
+    facts = {k: v for k, v in fingerprint.host_facts().items() if k != "flags"}
+    engines = {RUNTIMES[target.runtime].distribution for target in recipe.targets}
+    versions = {name: package_version(name) for name in sorted(engines | {"torch", "onnx"})}
+    return {**facts, "fingerprint": fingerprint.key(), "versions": versions}

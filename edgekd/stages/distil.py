@@ -50,7 +50,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
     if "start_weights" in given:
-        weights.load_into(model, weights.read(given["start_weights"]), "the step before")
+        start = weights.read(given["start_weights"], suffix=".safetensors")
+        weights.load_into(model, start, "the step before")
     history = classifier.train(
         model,
         samples,

@@ -31,7 +31,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
     plan = classifier.blueprint_for(config.model, given["data"])
     model = blueprint.build(plan, allow_code=context.allow_code)
-    weights.load_into(model, weights.read(given["user_weights"]), config.file_name)
+    tensors = weights.read(given["user_weights"])
+    weights.load_into(model, tensors, config.file_name)
     classifier.want_better_than_chance(model, given, config.file_name)
     return classifier.write(model, plan, [], given, context)
 

@@ -14,8 +14,8 @@ from edgekd.learn import hub
 from edgekd.learn import parquet
 from edgekd.learn.image import Shape
 from edgekd.learn.image import decode
-from edgekd.learn.image import shape_of
 from edgekd.learn.image import need_same_size
+from edgekd.learn.image import shape_of
 from edgekd.learn.source import Source
 from edgekd.learn.source import Split
 from edgekd.learn.source import as_labels
@@ -101,8 +101,8 @@ def read(
     """
     where = f"huggingface:{reference}"
     shape = shape_of(size, channels, where)
-    need_package("datasets", "hub", where)
     local = _local(reference, data_dir)
+    need_package("datasets" if local is None else "pyarrow", "hub", where)
     if local is None:
         _need_leave(reference, allow_download)
         names_there = hub.split_names(reference, subset)

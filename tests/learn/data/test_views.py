@@ -28,9 +28,7 @@ def samples(views: Views, seed: int = 3) -> Samples:
         images=random.integers(0, 256, (40, 9, 7, 2), dtype=np.uint8),
         labels=random.integers(0, 4, 40),
         classes=4,
-        preprocessing=Preprocessing(
-            height=9, width=7, channels=2, mean=(0.4, 0.5), std=(0.2, 0.3)
-        ),
+        preprocessing=Preprocessing(height=9, width=7, channels=2, mean=(0.4, 0.5), std=(0.2, 0.3)),
         views=views,
         seed=seed,
     )
@@ -138,9 +136,7 @@ def test_mixup_s_share_follows_its_beta_distribution() -> None:
 
 def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own() -> None:
     data = samples(Views(count=3, crop=1))
-    seen = [
-        np.concatenate([b.indices for b in batches(data, epoch)]) for epoch in range(4)
-    ]
+    seen = [np.concatenate([b.indices for b in batches(data, epoch)]) for epoch in range(4)]
     for indices in seen:
         assert sorted(indices) == list(range(40))
     assert not np.array_equal(seen[0], seen[1])

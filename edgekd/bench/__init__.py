@@ -1,0 +1,1 @@
+"""The on-device benchmark: fresh worker processes, honest intervals. Imports nothing heavy."""

@@ -1,0 +1,190 @@
+"""What a worker can be asked to do. Each job takes (specification, phase call, start) and gives JSON."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import resource
+import time
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from edgekd.bench import inputs
+from edgekd.bench import memory as proc
+from edgekd.bench import timing
+from edgekd.runtime import Runtime
+from edgekd.runtime import Session
+from edgekd.runtimes import find
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgekd.bench.worker import Say
+
+Spec = Mapping[str, Any]
+clock = time.perf_counter_ns
+
+
+def _import(runtime: Runtime, say: Say) -> None:
+    say("import")
+    for module in runtime.modules:
+        importlib.import_module(module)
+
+
+def _load(runtime: Runtime, spec: Spec, say: Say) -> Session:
+    say("load")
+    files = {name: Path(path) for name, path in spec["files"].items()}
+    return runtime.load(files, spec["precision"], spec["threads"])
+
+
+def _feeds(session: Session, spec: Spec, count: int) -> Sequence[Mapping[str, np.ndarray]]:
+    batch = spec["batch"]
+    if spec.get("inputs"):
+        return inputs.given(Path(spec["inputs"]), session.inputs, batch=batch, count=count)
+    return inputs.seeded(session.inputs, batch=batch, seed=spec["seed"], count=count)
+
+
+def _stepper(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> timing.Step:
+    """One inference on the i-th feed; one element of each output is read, so none can be put off."""
+    run, count = session.run, len(feeds)
+
+    def step(index: int) -> None:
+        for output in run(feeds[index % count]):
+            output.item(0)
+
+    return step
+
+
+def latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+    """Cold start by phases, then warm-up, then raw nanoseconds of every steady iteration."""
+    runtime = find(spec["runtime"])
+    begin = clock()
+    _import(runtime, say)
+    imported = clock()
+    session = _load(runtime, spec, say)
+    loaded = clock()
+    step = _stepper(session, _feeds(session, spec, inputs.COUNT))
+    say("first inference")
+    first, second = timing.iterate(step, clock, 0, 2, 0)
+    cold_ns = {
+        "spawn_ms": started_ns - spec["spawned_ns"],
+        "import_ms": imported - begin,
+        "load_ms": loaded - imported,
+        "first_infer_ms": first,
+        "second_infer_ms": second,
+    }
+    cold_ns["tti_ms"] = sum(cold_ns.values()) - second
+    gc.collect()
+    gc.disable()
+    say("warm-up")
+    warmed = timing.warm_up(step, clock, timing.WarmUp(**spec["warm_up"]))
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    say("steady")
+    iters_ns = timing.steady(step, clock, timing.Steady(**spec["steady"]))
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "cold_ms": {name: ns / 1e6 for name, ns in cold_ns.items()},
+        "warmup_iters": len(warmed.times_ns),
+        "steady": warmed.steady,
+        "iters_ns": iters_ns,
+        "majflt": after.ru_majflt - before.ru_majflt,
+        "nivcsw": after.ru_nivcsw - before.ru_nivcsw,
+        "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+    }
+
+
+def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+    """Peak resident bytes after import, load, first inference and a steady while; nothing is timed."""
+    runtime = find(spec["runtime"])
+    marks = {}
+    _import(runtime, say)
+    marks["import"] = proc.now().get("VmHWM")
+    reset = proc.reset_peak()
+    marks["baseline"] = proc.now().get("VmHWM")
+    session = _load(runtime, spec, say)
+    marks["load"] = proc.now().get("VmHWM")
+    step = _stepper(session, _feeds(session, spec, 2))
+    say("first inference")
+    step(0)
+    marks["first"] = proc.now().get("VmHWM")
+    say("steady")
+    timing.iterate(step, clock, 1, 10, spec["steady"]["min_ns"] // 4)
+    held = proc.now()
+    marks["steady"] = held.get("VmHWM")
+    known = [mark for mark in marks.values() if mark is not None]
+    return {
+        "peak_rss_bytes": max(known) if known else None,
+        "marks_bytes": marks,
+        "reset_before_load": reset,
+        "held_bytes": held,
+    }
+
+
+def compile_model(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+    """An ONNX file made into an engine's own files in ``spec["folder"]``; or why it is not."""
+    runtime = find(spec["runtime"])
+    missing = runtime.why_not()
+    if missing is not None:
+        return {"not_measured": missing}
+    try:
+        return _compiled(runtime, spec, say)
+    except ImportError as error:
+        return {"not_measured": f"{runtime.name} is installed but does not import: {error}"}
+
+
+def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    say("compile")
+    offered = runtime.precisions()
+    if spec["precision"] not in offered:
+        return {"not_measured": f"{runtime.name} offers {', '.join(offered)} on this machine"}
+    made = runtime.build(Path(spec["model"]), Path(spec["folder"]), spec["precision"])
+    result: dict[str, Any] = {
+        "files": {name: path.name for name, path in made.items()},
+        "version": version(runtime.distribution),
+        "size_bytes": sum(path.stat().st_size for path in made.values()),
+    }
+    if spec["kernels"]:
+        say("kernel count")
+        result["kernels"] = runtime.kernels(made, spec["precision"])
+    return result
+
+
+def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+    """The first output over all rows of an .npy file, in batches, written as float32 .npy.
+
+    Rows are uint8 images that ``spec["preprocessing"]`` turns into inputs, or inputs as they are.
+    """
+    import numpy as np
+
+    session = _load(find(spec["runtime"]), spec, say)
+    rows = np.load(spec["inputs"], allow_pickle=False, mmap_mode="r")
+    prepare = _preparation(spec["preprocessing"])
+    inputs.check_rows(prepare(rows[:1]), session.inputs)
+    (tensor,) = session.inputs
+    size = tensor.shape[0] or spec["batch"]
+    answers = []
+    say("inference")
+    for start in range(0, len(rows), size):
+        part = prepare(rows[start : start + size])
+        # a model of fixed batch gets its last one filled up
+        fill = (size - len(part)) if tensor.shape[0] else 0
+        padded = np.concatenate([part, np.repeat(part[-1:], fill, axis=0)]) if fill else part
+        answers.append(session.run({tensor.name: padded})[0][: len(part)].astype(np.float32))
+    logits = np.concatenate(answers)
+    np.save(spec["goal"], logits, allow_pickle=False)
+    return {"shape": list(logits.shape)}
+
+
+def _preparation(fields: Mapping[str, Any] | None) -> Any:
+    import numpy as np
+
+    if fields is None:
+        return np.array  # a copy: the file is mapped read-only, and some engines want to own theirs
+    from edgekd.preprocessing import Preprocessing
+
+    return Preprocessing(**fields).apply

@@ -1,0 +1,53 @@
+"""What an engine answers, asked in a fresh worker."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekd.bench.engine import Engine
+from edgekd.bench.engine import laid_out
+from edgekd.bench.process import run_worker
+from edgekd.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def outputs(
+    engine: Engine,
+    inputs: Path,
+    *,
+    preprocessing: Preprocessing | None,
+    batch_size: int = 256,
+    timeout_s: float = 600,
+) -> np.ndarray:
+    """The first output of `engine` over an .npy file, float32 [N, ...].
+
+    Args:
+        engine: what to ask.
+        inputs: uint8 images [N, H, W, C] with `preprocessing`, else inputs [N, ...] as they are.
+        preprocessing: how images become inputs.
+        batch_size: rows at a time, where the model leaves it free.
+        timeout_s: after this the worker is killed.
+
+    Raises:
+        InputError: if the rows do not fit the model.
+        WorkerFailed: if the engine crashes, hangs or is not installed.
+    """
+    import numpy as np
+
+    fields = None if preprocessing is None else preprocessing.model_dump(mode="json")
+    with laid_out(engine) as linked, tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+        goal = Path(folder) / "outputs.npy"
+        spec = {
+            **linked.spec(),
+            "inputs": str(inputs.resolve()),
+            "goal": str(goal),
+            "preprocessing": fields,
+            "batch": batch_size,
+        }
+        run_worker("outputs", spec, timeout_s=timeout_s)
+        answers: np.ndarray = np.load(goal, allow_pickle=False)
+    return answers

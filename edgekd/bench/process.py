@@ -1,0 +1,119 @@
+"""One worker from order to result: what it is told, and one line on how it failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from edgekd.device import Device
+from edgekd.device import Ended
+from edgekd.device import Order
+from edgekd.devices import local
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+
+MODULE = "edgekd.bench.worker"
+INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+PADDING_BYTES = 4096
+"""A longer environment shifts the stack; a random length makes that luck, not bias (Mytkowicz 2009)."""
+
+
+class WorkerFailed(MachineError):
+    """A worker crashed, hung, or ended without a result."""
+
+
+def run_worker(
+    job: str, spec: Mapping[str, Any], *, timeout_s: float, device: Device = local.DEVICE
+) -> dict[str, Any]:
+    """Run `job` in a fresh worker and give its result.
+
+    Args:
+        job: a name of `edgekd.bench.worker.JOBS`.
+        spec: what the job takes; JSON.
+        timeout_s: after this the worker is killed.
+        device: where.
+
+    Returns:
+        The job's result, the top-level ``modules`` the worker had imported, and its ``affinity``.
+
+    Raises:
+        InputError: if the job refused what it was given.
+        WorkerFailed: if it crashed, hung, lacked a package or ended without a result.
+    """
+    token = os.urandom(16).hex()
+    told = {**spec, "job": job, "token": token, "parent_pid": os.getpid()}
+    environment = worker_environment(int(spec.get("threads", 1)))
+    told["spawned_ns"] = time.perf_counter_ns()
+    order = Order(MODULE, json.dumps(told).encode(), environment, timeout_s)
+    ended = device.run(order)
+    name = str(spec.get("runtime", job))
+    said = _last_line(ended.stdout, token)
+    if ended.returncode != 0 or said is None:
+        raise WorkerFailed(f"{name}: the worker {how_it_ended(ended, timeout_s)}")
+    if "fault" in said:
+        kind = InputError if said["fault"] == "input" else WorkerFailed
+        raise kind(f"{name}: {said['message']}")
+    result: dict[str, Any] = {
+        **said["result"],
+        "modules": said["modules"],
+        "affinity": said["affinity"],
+    }
+    return result
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """The whole environment of a worker: a few inherited names, thread counts, random padding."""
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    counts = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return {**kept, **counts, "EDGEKD_PADDING": "x" * random.randrange(PADDING_BYTES)}
+
+
+def how_it_ended(ended: Ended, timeout_s: float) -> str:
+    """``was killed by SIGSEGV during load``, with the last thing it said on stderr."""
+    if ended.timed_out:
+        how = f"did not end within {timeout_s:g} s and was killed"
+    elif ended.overflowed:
+        how = "wrote more than a result can be and was killed"
+    elif ended.returncode < 0:
+        how = f"was killed by {_signal_name(-ended.returncode)}"
+    elif ended.returncode == 0:
+        how = "ended without a result"
+    else:
+        how = f"ended with exit code {ended.returncode}"
+    phase = _phase(ended.stdout)
+    last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    return how + (f" during {phase}" if phase else "") + "".join(f": {line[:200]}" for line in last)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _lines(stdout: bytes) -> list[dict[str, Any]]:
+    values = []
+    for line in stdout.splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            values.append(value)
+    return values
+
+
+def _last_line(stdout: bytes, token: str) -> dict[str, Any] | None:
+    """The result, if its token is ours: exit code 0 without it is a failure."""
+    said = _lines(stdout)
+    return said[-1] if said and said[-1].get("token") == token else None
+
+
+def _phase(stdout: bytes) -> str:
+    return next((str(v["phase"]) for v in reversed(_lines(stdout)) if "phase" in v), "")

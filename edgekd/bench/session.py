@@ -1,0 +1,143 @@
+"""Several engines measured in one sitting: their fresh processes take turns, so drift is shared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from edgekd.bench.engine import Engine
+from edgekd.bench.engine import laid_out
+from edgekd.bench.process import WorkerFailed
+from edgekd.bench.process import run_worker
+from edgekd.bench.statistics import median
+from edgekd.bench.statistics import settled
+from edgekd.bench.timing import Steady
+from edgekd.bench.timing import WarmUp
+from edgekd.errors import InputError
+
+Note = Callable[[str], None]
+Worker = Callable[..., dict[str, Any]]
+"""`edgekd.bench.process.run_worker`, or a stand-in of the same signature."""
+
+
+class Subject(NamedTuple):
+    """One thing to measure."""
+
+    name: str
+    engine: Engine
+    inputs: Path | None = None
+    """float32 rows (.npy) to feed; None draws them from the seed."""
+    batch: int = 1
+
+
+class Rules(NamedTuple):
+    """When to stop."""
+
+    processes_min: int = 6
+    processes_max: int = 30
+    half_width: float = 0.02
+    """Level 2: half-width of the interval over processes, as a fraction of the median."""
+    budget_s: float = 120.0
+    """No process starts after this; one that runs is let finish."""
+    timeout_s: float = 120.0
+    """For one process."""
+    warm_up: WarmUp = WarmUp()
+    steady: Steady = Steady()
+    seed: int = 0
+
+
+@dataclass
+class Measured:
+    """What came of one subject: raw results of its processes, in the order they ran."""
+
+    subject: Subject
+    linked: Engine
+    """The engine under the names its runtime expects, while the sitting lasts."""
+    processes: list[dict[str, Any]] = field(default_factory=list)
+    memory: dict[str, Any] | None = None
+    failure: str = ""
+    """One line, if a process failed; what was measured before it stays."""
+    refused: bool = False
+    """Whether the failure is the input's fault."""
+    reached: bool = False
+    """Whether level 2 of the stopping rule is met."""
+
+    def medians_ns(self) -> list[float]:
+        """The median of each process."""
+        return [median(process["iters_ns"]) for process in self.processes]
+
+
+def measure(
+    subjects: Iterable[Subject],
+    rules: Rules,
+    *,
+    note: Note = lambda text: None,
+    worker: Worker = run_worker,
+) -> list[Measured]:
+    """Peak memory in one process each, then rounds of latency processes over all that need more.
+
+    Every other round runs backwards, so that no subject is always the one after another.
+
+    Args:
+        subjects: what to measure; may be made while the first are measured already.
+        rules: when to stop.
+        note: told before each process.
+        worker: runs one.
+
+    Returns:
+        One result a subject, in the order given. A failed process is told, never raised.
+    """
+    deadline = time.monotonic() + rules.budget_s
+    with ExitStack() as stack:
+        results: list[Measured] = []
+        for subject in subjects:
+            results.append(Measured(subject, stack.enter_context(laid_out(subject.engine))))
+            note(f"{subject.name}: memory")
+            results[-1].memory = _attempt("memory", results[-1], rules, worker)
+        for turn in range(rules.processes_max):
+            for result in results if turn % 2 == 0 else results[::-1]:
+                if time.monotonic() < deadline and _wants_more(result, rules):
+                    note(f"{result.subject.name}: process {turn + 1}")
+                    _add(result, rules, worker)
+    return results
+
+
+def _wants_more(result: Measured, rules: Rules) -> bool:
+    if result.failure or result.reached:
+        return False
+    return len(result.processes) < rules.processes_max
+
+
+def _add(result: Measured, rules: Rules, worker: Worker) -> None:
+    found = _attempt("latency", result, rules, worker)
+    if found is None:
+        return
+    result.processes.append(found)
+    if len(result.processes) >= rules.processes_min:
+        result.reached = settled(result.medians_ns(), rules.half_width)
+
+
+def _attempt(job: str, result: Measured, rules: Rules, worker: Worker) -> dict[str, Any] | None:
+    subject = result.subject
+    if result.failure:
+        return None
+    spec = {
+        **result.linked.spec(),
+        "inputs": None if subject.inputs is None else str(subject.inputs.resolve()),
+        "batch": subject.batch,
+        "seed": rules.seed,
+        "warm_up": rules.warm_up._asdict(),
+        "steady": rules.steady._asdict(),
+    }
+    try:
+        return worker(job, spec, timeout_s=rules.timeout_s)
+    except (WorkerFailed, InputError) as error:
+        result.failure, result.refused = str(error), isinstance(error, InputError)
+        return None

@@ -1,0 +1,89 @@
+"""The process that measures: fresh, alone in its group, gone with its parent; never imports torch.
+
+``python -I -m edgekd.bench.worker`` reads one specification (JSON) on stdin and writes JSON lines on
+its stdout: ``{"phase": ...}`` before each phase, so that a crash can be placed, and last a line that
+carries the specification's token. What an engine prints goes to stderr: it cannot forge a result.
+"""
+
+from __future__ import annotations
+
+import time
+
+STARTED_NS = time.perf_counter_ns()
+
+import json  # noqa: E402
+import os  # noqa: E402
+import resource  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from collections.abc import Mapping  # noqa: E402
+from typing import Any  # noqa: E402
+
+from edgekd.errors import EdgekdError  # noqa: E402
+
+Say = Callable[[str], None]
+"""Names the phase that begins."""
+
+JOBS = {
+    "latency": ("edgekd.bench.jobs", "latency"),
+    "memory": ("edgekd.bench.jobs", "memory"),
+    "compile": ("edgekd.bench.jobs", "compile_model"),
+    "outputs": ("edgekd.bench.jobs", "outputs"),
+}
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Do the one job that stdin asks for."""
+    channel = os.dup(1)
+    os.dup2(2, 1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    spec = json.load(sys.stdin)
+    _die_with(spec["parent_pid"])
+    if spec.get("affinity"):
+        os.sched_setaffinity(0, spec["affinity"])
+
+    def write(value: Mapping[str, Any]) -> None:
+        data = json.dumps(value).encode() + b"\n"
+        while data:
+            data = data[os.write(channel, data) :]
+
+    write({"token": spec["token"], **_run(spec, lambda phase: write({"phase": phase}))})
+    return 0
+
+
+def _run(spec: Mapping[str, Any], say: Say) -> dict[str, Any]:
+    """The job's result, or one line on why there is none and whose fault it is."""
+    module, name = JOBS[spec["job"]]
+    try:
+        job = getattr(__import__(module, fromlist=[name]), name)
+        result = job(spec, say, STARTED_NS)
+    except ImportError as error:
+        return {"fault": "missing", "message": str(error)}
+    except (ValueError, EdgekdError) as error:
+        return {"fault": "input", "message": str(error)}
+    except MemoryError:
+        return {"fault": "machine", "message": "out of memory"}
+    foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+    return {"result": result, "modules": sorted(foreign), "affinity": _affinity()}
+
+
+def _affinity() -> list[int] | None:
+    """The cores this process may use, read back from the kernel."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
+def _die_with(parent_pid: int) -> None:
+    """Be killed when the parent ends, however it ends; Linux only."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it ended before we asked
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

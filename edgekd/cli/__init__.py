@@ -1,0 +1,116 @@
+"""The command line: one verb a file, named in this table and loaded when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+import warnings
+from typing import NamedTuple
+
+import click
+from click.shell_completion import CompletionItem
+
+from edgekd.cli import border
+from edgekd.cli.screen import Volume
+from edgekd.cli.screen import add_volume
+
+
+class Verb(NamedTuple):
+    """Where a verb's ``command`` lives, and its line in the help."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: dict[str, Verb] = {
+    "compress": Verb("edgekd.cli.compress", "Run a recipe, from the data to a measured bundle."),
+    "bench": Verb("edgekd.cli.bench", "Measure a model on this machine."),
+    "verify": Verb("edgekd.cli.verify", "Check that a bundle is whole and computes its answers."),
+    "report": Verb("edgekd.cli.report", "Write a run's report again."),
+    "doctor": Verb("edgekd.cli.doctor", "Say what this machine can do and what is missing."),
+    "models": Verb("edgekd.cli.models", "List the models a recipe may name."),
+    "methods": Verb("edgekd.cli.methods", "List the losses a recipe may name."),
+    "init": Verb("edgekd.cli.init", "Write a commented recipe."),
+    "schema": Verb("edgekd.cli.schema", "Print a JSON schema."),
+    "store": Verb("edgekd.cli.store", "Look at the store of results, check it, clear it."),
+    "completion": Verb("edgekd.cli.completion", "Print what makes a shell complete edgekd."),
+}
+
+
+class _Verbs(click.Group):
+    """Knows its commands from the table; a verb's module is imported when the verb is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name not in self.commands:
+            command: click.Command = importlib.import_module(COMMANDS[cmd_name].module).command
+            command.name = cmd_name
+            self.commands[cmd_name] = add_volume(command)
+        return self.commands[cmd_name]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            from edgekd.errors import nearest
+
+            raise click.UsageError(f"got no command {args[0]!r}; {nearest(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.summary) for name, verb in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:  # else click prints an empty line and forgets which
+            if sys.stderr.isatty():
+                click.echo(err=True)
+            raise border.interrupted(error) from error
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=verb.summary)
+            for name, verb in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+
+
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: edgekd init, then edgekd compress RECIPE. Exit codes: 0 done, 1 a budget "
+    "was missed, 2 wrong input, 3 the machine lacks something, 4 a bug, 5 a measurement was "
+    "inconclusive, 130 and 143 interrupted.",
+)
+@click.version_option(package_name="edgekd", prog_name="edgekd")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """From a large PyTorch model to a small one that is proven on its device."""
+    volume = context.ensure_object(Volume)
+    if not (volume.verbose or volume.debug or sys.warnoptions):
+        warnings.simplefilter("ignore")
+
+
+add_volume(main)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """The entry point: run a verb, print how it failed, exit with its code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    volume = Volume()
+    ending, error = border.ended(
+        lambda: main.main(arguments, prog_name="edgekd", standalone_mode=False, obj=volume)
+    )
+    if error is not None and volume.debug:
+        traceback.print_exception(error)
+    border.tell(ending, as_json="--json" in arguments)
+    sys.exit(ending.code)

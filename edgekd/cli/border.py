@@ -1,0 +1,139 @@
+"""The border: what a verb raises becomes one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+from typing import NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from edgekd.errors import EdgekdError
+
+VERDICTS = (1, 5)
+"""Exit codes of a run that has printed its result and does not pass."""
+
+
+class Ending(NamedTuple):
+    """How a command ends: its exit code and what stderr says."""
+
+    code: int
+    error: str = ""
+    hint: str = ""
+
+
+def ended(work: Callable[[], object]) -> tuple[Ending, BaseException | None]:
+    """Do `work`; how it ended, and what it raised."""
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        work()
+        sys.stdout.flush()
+    except SystemExit as error:
+        return Ending(error.code if isinstance(error.code, int) else 1), None
+    except BaseException as error:
+        return _ending(error), error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return Ending(0), None
+
+
+def tell(ending: Ending, *, as_json: bool) -> None:
+    """Print `ending` unless all is well: one line on stderr, with ``--json`` one of JSON.
+
+    The JSON goes to stdout, but for a verdict: then stdout has the result already.
+    """
+    if not ending.error:
+        return
+    line = f"{ending.error} ({ending.hint})" if ending.hint else ending.error
+    told = json.dumps({"code": ending.code, "error": ending.error, "hint": ending.hint})
+    if as_json:
+        click.echo(told, err=ending.code in VERDICTS)
+    if not as_json or ending.code not in VERDICTS:
+        click.echo(f"error: {line}", err=True)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM; as ^C it is no `Exception`, so nothing on the way takes it for its own failure."""
+
+
+def interrupted(error: BaseException) -> EdgekdError:
+    """``^C`` or SIGTERM as one of our errors."""
+    from edgekd.errors import Interrupted
+
+    if isinstance(error, Terminated):
+        return Interrupted("stopped by SIGTERM", signal_number=signal.SIGTERM)
+    return Interrupted("interrupted")
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def _ending(error: BaseException) -> Ending:
+    from edgekd.errors import EdgekdError
+
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        error = interrupted(error)
+    if isinstance(error, EdgekdError):
+        plain = EdgekdError(str(error)).line()
+        return Ending(error.exit_code, plain, EdgekdError(error.hint).line())
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message())
+        return Ending(2)
+    if isinstance(error, click.ClickException):
+        return Ending(2, EdgekdError(error.format_message()).line(), _usage_hint(error))
+    if isinstance(error, BrokenPipeError):
+        # What reads our output has gone; without this, closing stdout complains once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Ending(128 + signal.SIGPIPE)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Ending(3, f"the disk is full: {EdgekdError(str(error)).line()}")
+    return _unexpected(error)
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see {context.command_path} --help" if context is not None else ""
+
+
+def _unexpected(error: BaseException) -> Ending:
+    """Our bug: the details go to a log file, which can be sent to us as it is."""
+    from edgekd.errors import EdgekdError
+
+    what = EdgekdError(f"{type(error).__name__}: {error}").line()[:120]
+    try:
+        log = _write_log(error)
+    except Exception:  # a full disk must not hide the error itself
+        return Ending(4, f"unexpected {what}", "run again with --debug for the details")
+    return Ending(4, f"unexpected {what}", f"details in {log}")
+
+
+def _write_log(error: BaseException) -> Path:
+    import platform
+    import time
+    from importlib import metadata
+
+    from edgekd import __version__
+    from edgekd import files
+    from edgekd import run
+
+    lines = [f"edgekd {__version__}", f"python {platform.python_version()}", platform.platform()]
+    for name in ("click", "numpy", "pydantic", "torch", "onnx", "onnxruntime", "openvino"):
+        try:
+            lines.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            lines.append(f"{name} absent")
+    lines += ["command: " + " ".join(sys.argv), "", *traceback.format_exception(error)]
+    path = run.log_folder() / f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    files.write_bytes(path, "\n".join(lines).encode(errors="replace"))
+    return path

@@ -1,0 +1,138 @@
+"""``edgekd compress``: run a recipe, or say what it would do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+import click
+
+from edgekd.cli.screen import print_columns
+from edgekd.cli.screen import print_json
+from edgekd.cli.screen import volume
+
+if TYPE_CHECKING:
+    from edgekd.recipe import Recipe
+    from edgekd.run import Options
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command(
+    epilog="Examples: edgekd compress pipelines/quickstart.yaml --dry-run; "
+    "edgekd compress recipe.yaml --set student.train.epochs=30 --set learn.0.losses.0.temperature=2"
+)
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--run-dir", type=FOLDER, help="Where the report goes.  [default: runs/NAME]")
+@click.option("--store", type=FOLDER, help="Where results are kept.  [default: $EDGEKD_HOME]")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
+@click.option("--data-dir", type=FOLDER, help="Where data sets lie.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.option("--allow-code", is_flag=True, help="Let python: references run your own code.")
+@click.option("--allow-download", is_flag=True, help="Let missing data be downloaded.")
+@click.option("--no-wait", is_flag=True, help="Fail when another run uses the store.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    recipe: Path,
+    run_dir: Path | None,
+    store: Path | None,
+    overrides: tuple[str, ...],
+    data_dir: Path | None,
+    dry_run: bool,
+    allow_code: bool,
+    allow_download: bool,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Run RECIPE: train, distil, export, compile, measure, choose, bundle, report.
+
+    What is in the store already is not made again; a run that was stopped goes on where it was.
+    """
+    from edgekd import recipe as recipes
+    from edgekd import run
+
+    loaded = recipes.load(recipe, overrides)
+    options = run.Options(
+        run_dir=run_dir or run.default_run_dir(loaded.name),
+        store=store or run.default_store(),
+        data_dir=data_dir,
+        allow_code=allow_code,
+        allow_download=allow_download,
+        wait=not no_wait,
+    )
+    (_show_plan if dry_run else _compress)(loaded, recipe, options, as_json)
+
+
+def _show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
+    """Each step, found or to run; what will be read, written and run."""
+    from edgekd import pipeline
+
+    foreseen = pipeline.foreseen(recipe, path, options)
+    if as_json:
+        rows = [{"step": f.step.label, "key": f.key, "found": f.hit} for f in foreseen]
+        print_json({"steps": rows, **_touched(recipe, path, options)})
+        return
+    print_columns(
+        (
+            f.step.label,
+            "found" if f.hit else "to run",
+            f.key[:12] if f.key else "after what it takes",
+        )
+        for f in foreseen
+    )
+    for what, names in _touched(recipe, path, options).items():
+        click.echo(f"{what}: {', '.join(names) or 'nothing'}")
+
+
+def _touched(recipe: Recipe, path: Path, options: Options) -> dict[str, list[str]]:
+    from edgekd import recipe as recipes
+
+    weights = recipes.weights_path(recipe, path)
+    named = (recipe.data.source, recipe.teacher.model, recipe.student.model)
+    return {
+        "reads": [str(p) for p in (path, weights) if p is not None] + [str(recipe.data.source)],
+        "writes": [str(options.store), str(options.run_dir)],
+        "runs code of yours": [str(member) for member in named if member.name == "python"],
+    }
+
+
+def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
+    from edgekd import pipeline
+    from edgekd.cli.progress import shown
+    from edgekd.errors import BudgetMissed
+
+    loud = volume()
+    try:
+        with shown(quiet=loud.quiet, verbose=loud.verbose) as progress:
+            finished = pipeline.compress(recipe, path, options, progress)
+    except BudgetMissed:
+        _show(json.loads((options.run_dir / "result.json").read_bytes()), options, as_json)
+        raise
+    found = sum(hit for _, hit, _ in finished.steps)
+    if not loud.quiet:
+        click.echo(f"{found} of {len(finished.steps)} steps found in the store", err=True)
+    _show(finished.result, options, as_json)
+
+
+def _show(result: dict[str, Any], options: Options, as_json: bool) -> None:
+    from edgekd.units import bytes_text
+    from edgekd.units import count_text
+    from edgekd.units import percent_text
+
+    if as_json:
+        print_json(result)
+        return
+    rows = []
+    for who in ("teacher", "control", "student"):
+        one = result[who]
+        rows.append(
+            (who, percent_text(one["accuracy"]), f"{count_text(one['parameters'])} parameters")
+        )
+    for row in result["candidates"]:
+        if row["name"] == result["chosen"]:
+            speed = f"{row['latency_p50_ms']:.3g} ms, {bytes_text(row['size_bytes'])}"
+            rows.append(("chosen", percent_text(row["accuracy"]), f"{row['name']}: {speed}"))
+    print_columns(rows)
+    click.echo(f"report: {options.run_dir / 'report.md'}")

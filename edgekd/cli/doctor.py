@@ -1,0 +1,177 @@
+"""``edgekd doctor``: what this machine can do, what is missing, and the line that installs it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekd.cli.screen import print_columns
+from edgekd.cli.screen import print_json
+
+FLAGS: dict[str, tuple[str, ...]] = {
+    "avx2": ("avx2",),
+    "avx512": ("avx512f",),
+    "vnni": ("avx512_vnni", "avx_vnni"),
+    "amx": ("amx_tile",),
+    "bf16": ("avx512_bf16", "amx_bf16", "bf16"),
+    "neon": ("asimd", "neon"),
+    "dotprod": ("asimddp",),
+}
+"""Instruction sets that decide which precision is fast, and what /proc/cpuinfo calls them."""
+EXTRAS = ("learn", "onnxruntime", "openvino", "tensorrt", "report", "hub", "timm")
+"""The extras of setup.cfg that a user may want."""
+
+
+@click.command()
+@click.option("--store", type=click.Path(path_type=Path), help="A store other than the usual one.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets lie.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(store: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Say what this machine can do: engines, instruction sets, data, and what is missing."""
+    from edgekd import run
+
+    found = {
+        "machine": machine(),
+        "engines": engines(),
+        "extras": extras(),
+        "data": data(data_dir),
+        "store": disk(store or run.default_store()),
+    }
+    if as_json:
+        print_json(found)
+        return
+    _print(found)
+
+
+def machine() -> dict[str, Any]:
+    """Python, processor and memory."""
+    import os
+    import platform
+
+    import psutil
+
+    from edgekd import __version__
+
+    return {
+        "edgekd": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "instruction_sets": instruction_sets(_cpuinfo()),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": psutil.virtual_memory().total,
+        "free_memory_bytes": psutil.virtual_memory().available,
+    }
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _processor() -> str:
+    import platform
+
+    named = re.search(r"^(?:model name|Model)\s*: (.+)$", _cpuinfo(), re.MULTILINE)
+    return named.group(1) if named else platform.machine()
+
+
+def instruction_sets(cpuinfo: str) -> list[str]:
+    """The names of `FLAGS` that the text of /proc/cpuinfo has."""
+    line = re.search(r"^(?:flags|Features)\s*: (.+)$", cpuinfo, re.MULTILINE)
+    flags = set(line.group(1).split()) if line else set()
+    return [name for name, spellings in FLAGS.items() if flags.intersection(spellings)]
+
+
+def engines() -> list[dict[str, Any]]:
+    """Each runtime: its version and precisions, or why it cannot be used."""
+    from edgekd.runtimes import RUNTIMES
+    from edgekd.stage import package_version
+
+    rows = []
+    for name, entry in RUNTIMES.items():
+        runtime = entry.load()
+        why_not = runtime.why_not()
+        rows.append(
+            {
+                "name": name,
+                "version": package_version(runtime.distribution),
+                "precisions": [] if why_not else list(runtime.precisions()),
+                "why_not": why_not,
+            }
+        )
+    return rows
+
+
+def extras() -> list[dict[str, Any]]:
+    """Each extra: the packages it lacks, and the line that installs it."""
+    from importlib import metadata
+
+    from edgekd.stage import package_version
+
+    required = metadata.requires("edgekd") or []
+    rows = []
+    for extra in EXTRAS:
+        lines = [line for line in required if re.search(rf"extra == ['\"]{extra}['\"]", line)]
+        names = [re.split(r"[^A-Za-z0-9._-]", line)[0] for line in lines]
+        missing = [name for name in names if package_version(name) is None]
+        install = f"pip install 'edgekd[{extra}]'" if missing else None
+        rows.append({"name": extra, "missing": missing, "install": install})
+    return rows
+
+
+def data(data_dir: Path | None) -> list[dict[str, Any]]:
+    """Each public data set: where it lies, or what is missing."""
+    from edgekd.errors import EdgekdError
+    from edgekd.learn.data import SOURCES
+    from edgekd.table import signature
+
+    rows = []
+    for name, member in SOURCES.items():
+        if any(field.is_required() for field in signature(member).knobs.model_fields.values()):
+            continue
+        folder = why_not = None
+        try:
+            paths = importlib.import_module(member.module).files(**member.preset, data_dir=data_dir)
+            folder = str(paths[0].parent)
+        except EdgekdError as error:
+            why_not = error.line()
+        rows.append({"name": name, "folder": folder, "why_not": why_not})
+    return rows
+
+
+def disk(store: Path) -> dict[str, Any]:
+    """The store's folder and the space beside it."""
+    import shutil
+
+    there = next(folder for folder in (store, *store.absolute().parents) if folder.exists())
+    return {"folder": str(store), "free_bytes": shutil.disk_usage(there).free}
+
+
+def _print(found: dict[str, Any]) -> None:
+    from edgekd.units import bytes_text
+
+    of = found["machine"]
+    memory, free = bytes_text(of["memory_bytes"]), bytes_text(of["free_memory_bytes"])
+    rows = [
+        ("edgekd", f"{of['edgekd']}, Python {of['python']}, {of['system']}"),
+        ("processor", f"{of['processor']}, {of['cores']} cores"),
+        ("instructions", ", ".join(of["instruction_sets"]) or "none that matter here"),
+        ("memory", f"{memory}, {free} free"),
+        ("store", f"{found['store']['folder']}, {bytes_text(found['store']['free_bytes'])} free"),
+    ]
+    for engine in found["engines"]:
+        able = f"{engine['version']}, {', '.join(engine['precisions'])}"
+        rows.append((engine["name"], engine["why_not"] or able))
+    for extra in found["extras"]:
+        lacks = f"lacks {', '.join(extra['missing'])}: {extra['install']}"
+        rows.append((f"[{extra['name']}]", lacks if extra["missing"] else "installed"))
+    for source in found["data"]:
+        rows.append((source["name"], source["folder"] or source["why_not"]))
+    print_columns(rows)

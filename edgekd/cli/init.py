@@ -1,0 +1,137 @@
+"""``edgekd init``: write a commented recipe, by asking or from options."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import click
+
+TEMPLATE = """\
+# Run it: edgekd compress {output}
+# See what it would do: edgekd compress {output} --dry-run
+# Every key, its limits and its default: edgekd schema
+
+name: {name:<17} # names the run's folder, runs/NAME
+seed: 0                 # all randomness comes from it
+
+data:
+  source: {source:<13} # or another source of images; see edgekd schema
+  validation: 0.1       # share of the training images kept for choices
+
+views:                  # augmentation of the training images
+  count: 8              # different views of each image; the teacher answers all of them once
+  crop: 2               # pad by this many pixels, cut back at a random place
+  flip: false           # mirror left to right, every other time
+
+teacher:
+  model: {teacher:<14} # see edgekd models
+  # weights: teacher.safetensors    # yours, already trained (or a .pt state dict)
+  train:                # not used when there are weights
+    epochs: 30
+
+student:
+  model: {student}
+  train:                # for the student, and for its control without a teacher
+    epochs: 30
+
+learn:                  # what the student goes through, in order
+  - step: distil
+    losses:             # see edgekd methods
+      - {{name: kd, weight: 0.9, temperature: 4.0}}
+      - {{name: cross-entropy, weight: 0.1}}
+
+targets:                # the engines to compile for; see edgekd doctor
+  - runtime: {target}
+    precision: auto     # every precision the engine offers on this machine
+    threads: [1]
+"""
+DEFAULTS = {
+    "source": "digits",
+    "teacher": "resnet20",
+    "student": "resnet8",
+    "target": "onnxruntime",
+}
+QUESTIONS = {
+    "source": "Images (digits, fashion-mnist, image-folder:DIR, npz:FILE, ...)",
+    "teacher": "Large model (see edgekd models)",
+    "student": "Small model",
+    "target": "Engine (onnxruntime, openvino)",
+    "name": "Name of the recipe",
+}
+
+
+@click.command(epilog="Example: edgekd init --source fashion-mnist --teacher resnet20 --name shop")
+@click.option("--source", help="The images.  [default: digits]")
+@click.option("--teacher", help="The large model.  [default: resnet20]")
+@click.option("--student", help="The small model.  [default: resnet8]")
+@click.option("--target", help="The engine.  [default: onnxruntime]")
+@click.option("--name", help="The recipe's name.  [default: the source's]")
+@click.option("--output", type=click.Path(path_type=Path), help="The file.  [default: NAME.yaml]")
+@click.option("--json", "as_json", is_flag=True, help="Print the file's name as JSON.")
+def command(output: Path | None, as_json: bool, **options: str | None) -> None:
+    """Write a commented recipe that runs. Asks for what no option says, if there is a terminal."""
+    from edgekd import files
+    from edgekd.errors import InputError
+
+    answers = _answers(options)
+    output = output or Path(f"{answers['name']}.yaml")
+    if output.suffix not in (".yaml", ".yml"):
+        raise InputError(f"{output}: got suffix {output.suffix!r}, want .yaml")
+    text = written(answers, output)
+    if output.exists():
+        raise InputError(f"{output}: exists already, want a new file", hint="--output OTHER.yaml")
+    files.write_bytes(output, text.encode())
+    click.echo(json.dumps({"recipe": str(output)}) if as_json else f"wrote {output}")
+
+
+def _answers(options: dict[str, str | None]) -> dict[str, str]:
+    answers: dict[str, str] = {}
+    for key, question in QUESTIONS.items():
+        default = DEFAULTS.get(key) or _plain_name(answers["source"])
+        given = options[key]
+        if given is None:
+            given = click.prompt(question, default=default) if sys.stdin.isatty() else default
+        answers[key] = str(given)
+    return answers
+
+
+def _plain_name(source: str) -> str:
+    """A recipe's name from a source: ``image-folder:My Photos`` gives ``image-folder-my-photos``."""
+    return re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:40] or "recipe"
+
+
+def written(answers: dict[str, str], output: Path) -> str:
+    """The recipe's text, proven to be one.
+
+    Raises:
+        InputError: if an answer is no such name.
+    """
+    from edgekd import recipe
+    from edgekd import recipe_text
+
+    text = TEMPLATE.format(output=output, **{key: _scalar(value) for key, value in answers.items()})
+    document = recipe_text.parse(text, ".yaml", "init")
+    recipe.checked(document._replace(places=document.places | _PLACES))
+    return text
+
+
+_PLACES = {
+    ("name",): "--name",
+    ("data", "source"): "--source",
+    ("teacher", "model"): "--teacher",
+    ("student", "model"): "--student",
+    ("targets", 0, "runtime"): "--target",
+}
+"""Which option an answer is from, for messages."""
+
+
+def _scalar(value: str) -> str:
+    """`value` as YAML text; a plain word stays one."""
+    return (
+        value
+        if re.fullmatch(r"[a-z][A-Za-z0-9_./-]*(:[A-Za-z0-9_./-]+)*", value)
+        else json.dumps(value)
+    )

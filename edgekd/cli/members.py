@@ -1,0 +1,114 @@
+"""What the verbs that list a table of members print; nothing of the members is imported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from typing import Any
+
+import click
+
+from edgekd.cli.screen import print_columns
+from edgekd.cli.screen import print_json
+
+if TYPE_CHECKING:
+    from edgekd.table import Member
+
+
+def show(
+    table: Mapping[str, Member], what: str, place: str, name: str | None, as_json: bool
+) -> None:
+    """The whole table, or one member of it with its knobs.
+
+    Args:
+        table: the members.
+        what: what one of them is called.
+        place: where a recipe names one, with ``{}`` for the name and its knobs.
+        name: the member to tell all about.
+        as_json: as JSON, not as text.
+
+    Raises:
+        InputError: if there is no member of that name.
+    """
+    from edgekd.errors import InputError
+    from edgekd.errors import nearest
+
+    if name is not None and name not in table:
+        raise InputError(f"{what}: got unknown {name!r}, want a name", hint=nearest(name, table))
+    if as_json:
+        described = [_described(key, member, place) for key, member in table.items()]
+        print_json(described if name is None else _described(name, table[name], place))
+    elif name is None:
+        print_columns((key, member.summary) for key, member in table.items())
+    else:
+        _show_one(_described(name, table[name], place))
+
+
+def _described(name: str, member: Member, place: str) -> dict[str, Any]:
+    from edgekd.table import signature
+
+    found = signature(member)
+    return {
+        "name": name,
+        "summary": member.summary,
+        "needs": list(found.positional),
+        "knobs": [_knob(key, member, field) for key, field in _properties(member).items()],
+        "doc": found.doc,
+        "snippet": place.format(snippet(name, member)),
+    }
+
+
+def _properties(member: Member) -> dict[str, Any]:
+    from edgekd.table import signature
+
+    properties: dict[str, Any] = signature(member).knobs.model_json_schema()["properties"]
+    return properties
+
+
+def _knob(name: str, member: Member, field: Mapping[str, Any]) -> dict[str, Any]:
+    default = member.preset.get(name, field.get("default"))
+    required = "default" not in field and name not in member.preset
+    return {"name": name, "want": _limits(field), "default": default, "required": required}
+
+
+_SIGNS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+
+
+def _limits(field: Mapping[str, Any]) -> str:
+    """``number > 0``; ``integer >= 1 or null``."""
+    if "anyOf" in field:
+        return " or ".join(_limits(choice) for choice in field["anyOf"])
+    limits = [
+        f"{sign} {field[key]:g}"
+        for key, sign in _SIGNS.items()
+        if key in field and abs(field[key]) < 10**9
+    ]
+    return " ".join([str(field.get("type", "value")), *limits])
+
+
+def snippet(name: str, member: Member) -> str:
+    """How a recipe names it, in YAML: ``{name: kd, temperature: 4.0}``."""
+    properties = _properties(member)
+    if "reference" in properties:
+        return f"{name}:REFERENCE"
+    defaults = {key: _knob(key, member, field)["default"] for key, field in properties.items()}
+    knobs = "".join(
+        f", {key}: {json.dumps(value)}" for key, value in defaults.items() if value is not None
+    )
+    return f"{{name: {name}{knobs}}}" if knobs else name
+
+
+def _default(knob: Mapping[str, Any]) -> str:
+    return "required" if knob["required"] else json.dumps(knob["default"])
+
+
+def _show_one(described: Mapping[str, Any]) -> None:
+    click.echo(f"{described['name']}: {described['summary']}\n\n{described['doc']}\n")
+    if described["needs"]:
+        click.echo(f"Compares {', '.join(described['needs'])}.\n")
+    if described["knobs"]:
+        rows = [(knob["name"], knob["want"], _default(knob)) for knob in described["knobs"]]
+        print_columns([("knob", "want", "default"), *rows])
+        click.echo("")
+    click.echo(f"In a recipe:\n\n{described['snippet']}")

@@ -1,0 +1,17 @@
+"""``edgekd models``: the networks a recipe may name."""
+
+from __future__ import annotations
+
+import click
+
+from edgekd.cli import members
+
+
+@click.command(epilog="Examples: edgekd models; edgekd models resnet8 --json")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(name: str | None, as_json: bool) -> None:
+    """List the models a recipe may name, or say all about NAME."""
+    from edgekd.learn.models import MODELS
+
+    members.show(MODELS, "model", "student:\n  model: {}", name, as_json)

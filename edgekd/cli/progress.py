@@ -1,0 +1,130 @@
+"""Draws `edgekd.progress.Progress` on stderr: a live line on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from typing import Any
+
+import click
+
+from edgekd.progress import Progress
+from edgekd.progress import Silent
+from edgekd.units import duration_text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+_REFRESH_PER_S = 5
+PLAIN_EVERY_S = 15.0
+"""Between two lines about the same stage where there is no terminal."""
+
+
+@contextmanager
+def shown(*, quiet: bool, verbose: bool) -> Iterator[Progress]:
+    """The progress display that fits what stderr is.
+
+    Args:
+        quiet: say nothing.
+        verbose: lasting lines only, but more of them.
+    """
+    if quiet:
+        yield Silent()
+        return
+    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not verbose
+    display = _Live() if live else _Plain(1.0 if verbose else PLAIN_EVERY_S)
+    try:
+        yield display
+    finally:
+        display.close()
+
+
+class _Plain:
+    """One line when a stage begins and ends, and every so often between."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._label = ""
+        self._began_s = self._said_s = time.monotonic()
+
+    def stage(self, label: str) -> None:
+        self.close()
+        self._label = label
+        self._began_s = self._said_s = time.monotonic()
+
+    def update(self, done: int, total: int, text: str) -> None:
+        now_s = time.monotonic()
+        if now_s - self._said_s < self._every_s:
+            return
+        self._said_s = now_s
+        left_s = (now_s - self._began_s) * (total - done) / max(done, 1)
+        share = f"{100 * done / max(total, 1):3.0f} %"
+        self.note(f"{share}  {text}  {duration_text(left_s)} left")
+
+    def note(self, text: str) -> None:
+        click.echo(f"{self._label}: {text}" if self._label else text, err=True)
+
+    def close(self) -> None:
+        """End the running stage with its duration."""
+        if self._label:
+            self.note(f"ended after {duration_text(time.monotonic() - self._began_s)}")
+        self._label = ""
+
+
+class _Live:
+    """One line that is drawn anew; what lasts is printed above it."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+        self._task: Any = None
+        self._label = ""
+        self._began_s = 0.0
+
+    def stage(self, label: str) -> None:
+        self.close()
+        self._label, self._began_s = label, time.monotonic()
+        self._bar = _bar()
+        self._bar.start()
+        self._task = self._bar.add_task(label, total=None, text="")
+
+    def update(self, done: int, total: int, text: str) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total, text=text)
+
+    def note(self, text: str) -> None:
+        line = f"{self._label}: {text}" if self._label else text
+        if self._bar is None:
+            click.echo(line, err=True)
+        else:
+            self._bar.console.print(line, markup=False, highlight=False)
+
+    def close(self) -> None:
+        """End the running stage with its duration."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+            took = duration_text(time.monotonic() - self._began_s)
+            click.echo(f"{self._label}: ended after {took}", err=True)
+        self._label = ""
+
+
+def _bar() -> Bar:
+    """rich is imported when the first stage runs: a run that finds all in the store needs none."""
+    from rich import progress
+    from rich.console import Console
+    from rich.table import Column
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(bar_width=20),
+        progress.TaskProgressColumn(),
+        progress.TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True)),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        refresh_per_second=_REFRESH_PER_S,
+    )

@@ -1,0 +1,48 @@
+"""``edgekd report``: what a finished run found."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command(epilog="Example: edgekd report runs/quickstart")
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print result.json instead of the page.")
+def command(run_dir: Path, as_json: bool) -> None:
+    """Print the report of the finished run in RUN_DIR, once its result fits the schema."""
+    from edgekd import files
+    from edgekd.report import result
+
+    found = result.read(run_dir)
+    if as_json:
+        click.echo(files.pretty_json(found.model_dump(mode="json")), nl=False)
+        return
+    page = _page(run_dir)
+    if not sys.stdout.isatty():
+        click.echo(page, nl=False)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(page))
+
+
+def _page(run_dir: Path) -> str:
+    """The text of report.md.
+
+    Raises:
+        InputError: if it is missing or no text.
+    """
+    from edgekd import files
+    from edgekd.errors import InputError
+
+    path = run_dir / "report.md"
+    with files.open_regular(path) as file:
+        data: bytes = file.read(2**24)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: got no UTF-8 text") from error

@@ -1,0 +1,68 @@
+"""How much a verb prints, and its two forms: JSON and columns."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+
+@dataclass(slots=True)
+class Volume:
+    """What ``-q``, ``-v`` and ``--debug`` said, before the verb or after it."""
+
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+
+def volume() -> Volume:
+    """The volume of the running command."""
+    found = click.get_current_context().find_root().ensure_object(Volume)
+    assert isinstance(found, Volume)
+    return found
+
+
+def _set(context: click.Context, option: click.Parameter, value: bool) -> None:
+    if value:
+        setattr(context.find_root().ensure_object(Volume), str(option.name), True)
+        if option.name != "quiet":
+            warnings.simplefilter("default")
+
+
+def add_volume(command: click.Command) -> click.Command:
+    """`command`, and the commands in it, with ``-q``, ``-v`` and ``--debug``."""
+    taken = {name for param in command.params for name in param.opts}
+    for names, text in (
+        (("-q", "--quiet"), "Print results and errors only."),
+        (("-v", "--verbose"), "Print more, warnings of libraries too."),
+        (("--debug",), "Show the traceback of an error."),
+    ):
+        if taken.isdisjoint(names):
+            command.params.append(
+                click.Option(
+                    names, is_flag=True, expose_value=False, is_eager=True, help=text, callback=_set
+                )
+            )
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        add_volume(inner)
+    return command
+
+
+def print_json(value: Any) -> None:
+    """`value` as JSON with an indent of two."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def print_columns(rows: Iterable[Sequence[str]]) -> None:
+    """Rows with their columns aligned; all but the last column keep their width."""
+    lines = [tuple(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())

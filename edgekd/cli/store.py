@@ -1,0 +1,188 @@
+"""``edgekd store``: look at the store of results, check it, clear it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+import click
+
+from edgekd.cli.screen import print_columns
+from edgekd.cli.screen import print_json
+
+if TYPE_CHECKING:
+    from edgekd.store import Entry
+    from edgekd.store import Store
+
+STORE = click.option(
+    "--store",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="The store.  [default: $EDGEKD_HOME, else the user's cache folder]",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def command() -> None:
+    """Look at the store of results, check it, clear it."""
+
+
+@command.command("ls")
+@STORE
+@JSON
+def ls(folder: Path | None, as_json: bool) -> None:
+    """List the results, oldest first."""
+    from edgekd.units import bytes_text
+
+    entries = list(_store(folder).entries())
+    if as_json:
+        print_json([_described(entry) for entry in entries])
+        return
+    for entry in entries:
+        size = bytes_text(sum(blob.size_bytes for blob in entry.files.values()))
+        stage = str(entry.inputs.get("stage", "?"))
+        click.echo(f"{entry.key[:12]}  {stage:<10}  {size:>8}  {', '.join(entry.files)}")
+
+
+@command.command("verify")
+@STORE
+@JSON
+def verify(folder: Path | None, as_json: bool) -> None:
+    """Check every result against its digests; nothing is changed."""
+    from edgekd.errors import BudgetMissed
+
+    faults = _store(folder).verify()
+    if as_json:
+        print_json({"faults": faults})
+    else:
+        for fault in faults:
+            click.echo(fault)
+    if faults:
+        raise BudgetMissed(
+            f"store: got {len(faults)} results that do not verify",
+            hint="run the recipe again: they are made anew",
+        )
+    if not as_json:
+        click.echo("all results verify")
+
+
+@command.command("why")
+@click.argument("first")
+@click.argument("second")
+@STORE
+@JSON
+def why(first: str, second: str, folder: Path | None, as_json: bool) -> None:
+    """Say what differs in what made two results, given as keys or their beginnings."""
+    entries = list(_store(folder).entries())
+    one, other = _found(entries, first), _found(entries, second)
+    rows = list(differences(one.inputs, other.inputs))
+    if as_json:
+        print_json([{"what": what, "first": a, "second": b} for what, a, b in rows])
+    elif rows:
+        print_columns((what, a, b) for what, a, b in [("what", first, second), *rows])
+    else:
+        click.echo("nothing differs")
+
+
+@command.command("gc")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="RUN_DIR",
+    type=click.Path(path_type=Path),
+    help="Keep what this run's result.json names, and what that was made from.",
+)
+@click.option("--all", "everything", is_flag=True, help="Keep nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@STORE
+@JSON
+def gc(
+    keep: tuple[Path, ...], everything: bool, yes: bool, folder: Path | None, as_json: bool
+) -> None:
+    """Remove results: all but those of the runs given by --keep."""
+    from edgekd.errors import InputError
+    from edgekd.units import bytes_text
+
+    if bool(keep) == everything:
+        raise InputError("store gc: got neither or both, want --keep RUN_DIR or --all")
+    store = _store(folder)
+    entries = list(store.entries())
+    kept = ancestors(entries, {digest for path in keep for digest in _named(path)})
+    doomed = len(entries) - len(kept)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError("store gc: got no terminal to ask at", hint="add --yes")
+        click.confirm(f"Remove {doomed} of {len(entries)} results from {store.root}?", abort=True)
+    removed, freed_bytes = store.open().collect_garbage(kept)
+    if as_json:
+        print_json({"results": doomed, "files": removed, "freed_bytes": freed_bytes})
+    else:
+        click.echo(f"{doomed} results, {removed} files, {bytes_text(freed_bytes)} removed")
+
+
+def _store(folder: Path | None) -> Store:
+    from edgekd import run
+    from edgekd.errors import InputError
+    from edgekd.store import Store
+
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"{folder}: got no folder, want a store")
+    return Store(folder or run.default_store())
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    blobs = {name: blob._asdict() for name, blob in entry.files.items()}
+    return {"key": entry.key, "inputs": entry.inputs, "files": blobs}
+
+
+def _found(entries: list[Entry], start: str) -> Entry:
+    from edgekd.errors import InputError
+
+    found = [entry for entry in entries if entry.key.startswith(start.lower())]
+    if len(found) != 1:
+        hint = "give more of it" if found else "see edgekd store ls"
+        raise InputError(f"{start[:70]}: got {len(found)} results, want one", hint=hint)
+    return found[0]
+
+
+def differences(first: Any, second: Any, at: str = "") -> Iterator[tuple[str, str, str]]:
+    """Each path at which two JSON values differ, and what either has there."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        for key in sorted(first.keys() | second.keys()):
+            inner = f"{at}.{key}" if at else str(key)
+            yield from differences(first.get(key), second.get(key), inner)
+    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        for i, (a, b) in enumerate(zip(first, second, strict=True)):
+            yield from differences(a, b, f"{at}.{i}")
+    elif first != second:
+        yield at, str(first), str(second)
+
+
+def _named(run_dir: Path) -> set[str]:
+    """Every SHA-256 that the run's result names."""
+    from edgekd import files
+
+    with files.open_regular(run_dir / "result.json") as file:
+        text = file.read(2**24).decode(errors="replace")
+    return set(re.findall(r"\b[0-9a-f]{64}\b", text))
+
+
+def ancestors(entries: list[Entry], named: set[str]) -> set[str]:
+    """Keys of the results that `named` digests are the key or a file of, and of all behind them."""
+    makers: dict[str, list[Entry]] = {}
+    for entry in entries:
+        for digest in (entry.key, *(blob.sha256 for blob in entry.files.values())):
+            makers.setdefault(digest, []).append(entry)
+    kept: set[str] = set()
+    waiting = list(named)
+    while waiting:
+        for entry in makers.get(waiting.pop(), []):
+            if entry.key not in kept:
+                kept.add(entry.key)
+                waiting.extend(map(str, dict(entry.inputs.get("given", {})).values()))
+    return kept

@@ -1,0 +1,164 @@
+"""A model as a blueprint and weights: JSON and safetensors, which give it back in any process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from typing import Any
+
+import safetensors.torch
+import torch
+from pydantic import Field
+from pydantic import ValidationError
+from torch import nn
+
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.errors import nearest
+from edgekd.learn import weights
+from edgekd.learn.models import MODELS
+from edgekd.settings import Count
+from edgekd.settings import Settings
+from edgekd.table import Member
+from edgekd.table import Scalar
+from edgekd.table import bind
+
+LARGEST_BLUEPRINT_BYTES = 2**24
+
+
+class Blueprint(Settings):
+    """What builds a model, without its weights."""
+
+    builder: str
+    """A name of `edgekd.learn.models`."""
+    arguments: dict[str, Scalar | None] = {}
+    """Its knobs."""
+    classes: Count
+    """How many logits."""
+    channels: Count
+    """Of the image."""
+    height: Count
+    """Of the image, in pixels."""
+    width: Count
+    """Of the image, in pixels."""
+    edits: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
+    """Changes made to the built model, replayed in order. None are known yet."""
+
+
+def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
+    """The model that `blueprint` describes, freshly initialised from torch's global generator.
+
+    Args:
+        blueprint: what to build.
+        allow_code: whether a ``python:`` reference may run.
+
+    Returns:
+        A model from float32 [B, channels, height, width] to logits [B, classes], in training mode.
+
+    Raises:
+        InputError: for an unknown builder, argument or edit, or a model that does not take the
+            images or gives something else than [B, classes].
+        MachineError: if the builder needs a package that is not installed.
+    """
+    if blueprint.edits:
+        raise InputError(f"blueprint: got unknown edit {blueprint.edits[0].get('name')!r}")
+    member = MODELS.get(blueprint.builder)
+    if member is None:
+        raise InputError(
+            f"blueprint: got unknown model {blueprint.builder!r}",
+            hint=nearest(blueprint.builder, MODELS),
+        )
+    try:
+        arguments = bind(member, blueprint.arguments) | _supplied(blueprint, member, allow_code)
+        model: nn.Module = member.load()(**arguments)
+    except ValueError as error:
+        raise InputError(f"{blueprint.builder}: {error}") from error
+    _check_output(model, blueprint)
+    return model.train()
+
+
+def save(model: nn.Module, blueprint: Blueprint, folder: Path) -> dict[str, Path]:
+    """Write ``blueprint.json`` and ``weights.safetensors`` into `folder`; the same model, the same bytes.
+
+    Floating-point tensors are stored as float32, tied tensors once, under the first of their names.
+
+    Returns:
+        File name to path.
+    """
+    paths = {name: folder / name for name in ("blueprint.json", "weights.safetensors")}
+    fields = blueprint.model_dump(mode="json")
+    # A model whose arguments point outside (a folder) brings what they pointed to.
+    own: dict[str, Scalar] = getattr(model, "blueprint_arguments", {})
+    fields["arguments"] = dict(sorted({**fields["arguments"], **own}.items()))
+    paths["blueprint.json"].write_bytes(files.pretty_json(fields))
+    state = model.state_dict()
+    again = {name for names in weights.tied(state) for name in names[1:]}
+    tensors = {name: _plain(state[name]) for name in sorted(state) if name not in again}
+    paths["weights.safetensors"].write_bytes(safetensors.torch.save(tensors))
+    return paths
+
+
+def read(path: Path) -> Blueprint:
+    """The blueprint in a JSON file.
+
+    Raises:
+        InputError: if it is missing or is no blueprint.
+    """
+    with files.open_regular(path) as file:
+        data = file.read(LARGEST_BLUEPRINT_BYTES)
+    try:
+        return Blueprint.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {where or 'file'}: {first['msg']}") from error
+
+
+def load(blueprint_path: Path, weights_path: Path, *, allow_code: bool = False) -> nn.Module:
+    """The model that was saved, in evaluation mode. Leaves torch's global generator as it was.
+
+    Raises:
+        InputError: as `build` and `edgekd.learn.weights` do.
+        MachineError: as `build` does.
+    """
+    blueprint = read(blueprint_path)
+    with torch.random.fork_rng(devices=[]):
+        model = build(blueprint, allow_code=allow_code)
+    weights.load_into(model, weights.read(weights_path, suffix=".safetensors"), str(weights_path))
+    return model.eval()
+
+
+def _supplied(blueprint: Blueprint, member: Member, allow_code: bool) -> dict[str, Any]:
+    offered = {
+        "classes": blueprint.classes,
+        "channels": blueprint.channels,
+        "height": blueprint.height,
+        "width": blueprint.width,
+        "allow_code": allow_code,
+    }
+    return {name: offered[name] for name in member.supplied}
+
+
+def _check_output(model: nn.Module, blueprint: Blueprint) -> None:
+    """Two black images must give two rows of logits."""
+    shape = (2, blueprint.channels, blueprint.height, blueprint.width)
+    try:
+        with torch.no_grad():
+            logits = model.eval()(torch.zeros(shape))
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{blueprint.builder}: cannot take images {list(shape)}: {first[:200]}"
+        ) from error
+    got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if got != [2, blueprint.classes]:
+        raise InputError(
+            f"{blueprint.builder}: got {got} from images {list(shape)}, "
+            f"want logits {[2, blueprint.classes]}"
+        )
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    """A contiguous copy of its own, in float32 if it is a floating-point tensor."""
+    kind = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return tensor.detach().to("cpu", kind, copy=True).contiguous()

@@ -1,0 +1,34 @@
+"""How large a model is and how much it computes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from edgekd.learn.blueprint import Blueprint
+
+
+def parameters(model: nn.Module) -> int:
+    """Trained numbers; a tied one counts once, buffers do not count."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def macs(model: nn.Module, blueprint: Blueprint) -> int:
+    """Multiply-accumulates of one image through convolutions and matrix products, biases left out.
+
+    Args:
+        model: is run once in evaluation mode, and left in the mode it was in.
+        blueprint: whose image size counts.
+    """
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    image = torch.zeros(1, blueprint.channels, blueprint.height, blueprint.width, device=device)
+    training = model.training
+    counter = FlopCounterMode(display=False)
+    model.eval()
+    try:
+        with torch.no_grad(), counter:
+            model(image)
+    finally:
+        model.train(training)
+    return int(counter.get_total_flops()) // 2

@@ -1,0 +1,80 @@
+"""Data sets on Hugging Face's hub, through its own client; code that comes with one is never run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from edgekd.errors import EdgekdError
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.learn.parquet import Rows
+
+
+def commit(name: str) -> str:
+    """Which commit the data set stands at now.
+
+    Raises:
+        MachineError: if the hub cannot be reached or does not know it.
+    """
+    import huggingface_hub
+
+    with _answering(name):
+        return str(huggingface_hub.HfApi().dataset_info(name).sha)
+
+
+def split_names(name: str, subset: str | None) -> tuple[str, ...]:
+    """The splits of `subset`, or of the whole.
+
+    Raises:
+        MachineError: as `commit`.
+    """
+    import datasets
+
+    with _answering(name):
+        return tuple(datasets.get_dataset_split_names(name, subset, revision=commit(name)))
+
+
+def rows(
+    name: str, subset: str | None, split: str, columns: tuple[str, str], streaming: bool
+) -> Rows:
+    """Image and label columns of one split, images still encoded.
+
+    Raises:
+        InputError: if a column is not there.
+        MachineError: as `commit`; also while the rows are read.
+    """
+    import datasets
+
+    with _answering(name):
+        data = datasets.load_dataset(
+            name, subset, split=split, revision=commit(name), streaming=streaming
+        )
+        known = list(data.features or {})
+        for column in columns:
+            if column not in known:
+                raise InputError(
+                    f"huggingface:{name}: got no column {column!r}, want one of: {', '.join(known)}"
+                )
+        # Decoded by `edgekd.learn.image`, within its limits.
+        if isinstance(data.features[columns[0]], datasets.Image):
+            data = data.cast_column(columns[0], datasets.Image(decode=False))
+        names = getattr(data.features[columns[1]], "names", None)
+    return Rows(names, _pairs(data, columns, f"huggingface:{name}, {split}"))
+
+
+def _pairs(data: Any, columns: tuple[str, str], where: str) -> Iterator[tuple[Any, Any, str]]:
+    with _answering(where):
+        for number, row in enumerate(data):
+            yield row[columns[0]], row[columns[1]], f"{where} row {number}"
+
+
+@contextmanager
+def _answering(what: str) -> Iterator[None]:
+    try:
+        yield
+    except EdgekdError:
+        raise
+    except Exception as error:  # whatever the client and its HTTP library raise
+        raise MachineError(f"{what}: the hub gives no usable answer: {error}") from error

@@ -1,0 +1,72 @@
+"""The model builders, by the name a recipe uses. A builder is a function of the input's shape."""
+
+from __future__ import annotations
+
+from edgekd.table import Member
+from edgekd.table import Scalar
+
+_HERE = "edgekd.learn.models"
+_SHAPE = ("classes", "channels", "height", "width")
+
+
+def _member(module: str, function: str, summary: str, **preset: Scalar) -> Member:
+    return Member(f"{_HERE}.{module}", function, summary, _SHAPE, preset)
+
+
+def _resnet(depth: int) -> Member:
+    summary = f"residual network of {depth} layers, 16-32-64 channels (He et al. 2016)"
+    return _member("resnet", "resnet", summary, depth=depth)
+
+
+def _resnet_x4(depth: int) -> Member:
+    summary = f"residual network of {depth} layers, 64-128-256 channels (Tian et al. 2020)"
+    return _member("resnet", "resnet", summary, depth=depth, base=64, stem=32)
+
+
+def _wrn(depth: int, widen: int) -> Member:
+    summary = f"wide residual network, {depth} layers, widened {widen}x (Zagoruyko et al. 2016)"
+    return _member("wrn", "wrn", summary, depth=depth, widen=widen)
+
+
+def _vgg(depth: int) -> Member:
+    summary = f"plain convolutions, {depth} layers, batch norm (Simonyan and Zisserman 2015)"
+    return _member("vgg", "vgg", summary, depth=depth)
+
+
+MODELS: dict[str, Member] = {
+    "resnet8": _resnet(8),
+    "resnet14": _resnet(14),
+    "resnet20": _resnet(20),
+    "resnet32": _resnet(32),
+    "resnet44": _resnet(44),
+    "resnet56": _resnet(56),
+    "resnet110": _resnet(110),
+    "resnet8x4": _resnet_x4(8),
+    "resnet32x4": _resnet_x4(32),
+    "wrn-16-1": _wrn(16, 1),
+    "wrn-16-2": _wrn(16, 2),
+    "wrn-40-1": _wrn(40, 1),
+    "wrn-40-2": _wrn(40, 2),
+    "vgg8": _vgg(8),
+    "vgg11": _vgg(11),
+    "vgg13": _vgg(13),
+    "mobilenetv2": _member(
+        "mobilenetv2", "mobilenetv2", "inverted residuals, half width (Sandler et al. 2018)"
+    ),
+    "shufflenetv1": _member(
+        "shufflenetv1", "shufflenetv1", "grouped 1x1 convolutions, shuffled (Zhang et al. 2018)"
+    ),
+    "shufflenetv2": _member(
+        "shufflenetv2", "shufflenetv2", "split and shuffled channels (Ma et al. 2018)"
+    ),
+    "timm": _member("timm", "timm", "a model of the timm package: timm:NAME"),
+    "transformers": _member(
+        "transformers", "transformers", "an image classifier of transformers: transformers:FOLDER"
+    ),
+    "python": Member(
+        f"{_HERE}.python",
+        "python",
+        "your own function: python:package.module:function, with --allow-code",
+        (*_SHAPE, "allow_code"),
+    ),
+}

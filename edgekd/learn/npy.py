@@ -1,0 +1,80 @@
+"""Arrays in numpy's file form from anybody: no objects, and no memory on a header's word alone."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from edgekd import files
+from edgekd.errors import EdgekdError
+from edgekd.errors import InputError
+from edgekd.learn.source import need_memory
+
+_KINDS = "biufUS"
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def read_npz(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Those of the arrays `names` that an .npz file holds; the others are not touched.
+
+    Raises:
+        InputError: if it is no zip file, is cut short, or an array has objects in it, a header
+            that its bytes do not bear out, or a form that is not plain.
+        MachineError: if the arrays do not fit into memory.
+    """
+    with files.open_regular(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                infos = {info.filename: info for info in archive.infolist()}
+                wanted = [name for name in names if f"{name}.npy" in infos]
+                size_bytes = sum(infos[f"{name}.npy"].file_size for name in wanted)
+                need_memory(size_bytes, str(path))
+                arrays = {}
+                for name in wanted:
+                    info = infos[f"{name}.npy"]
+                    with archive.open(info) as member:
+                        arrays[name] = read(member, info.file_size, f"{path}: {name}")
+                return arrays
+        except EdgekdError:
+            raise
+        except Exception as error:  # the parsers of zip and of headers raise anything
+            raise InputError(f"{path}: got no readable .npz file: {error}") from error
+
+
+def read(stream: IO[bytes], size_bytes: int, where: str) -> np.ndarray:
+    """The one array of an .npy stream.
+
+    Args:
+        stream: at its start.
+        size_bytes: how many bytes it has; they must be what the header says.
+        where: how to call it in a message.
+
+    Raises:
+        InputError: for objects, records, a lying header or missing bytes.
+        Exception: whatever numpy's parser raises for what is no .npy stream.
+    """
+    version = np.lib.format.read_magic(stream)
+    if version not in _HEADERS:
+        raise InputError(f"{where}: got .npy version {version}, want 1.0 or 2.0")
+    shape, is_fortran, dtype = _HEADERS[version](stream)
+    if dtype.kind not in _KINDS or dtype.subdtype is not None:
+        raise InputError(f"{where}: got elements of type {dtype}, want plain numbers or text")
+    want_bytes = math.prod(shape) * dtype.itemsize
+    left_bytes = size_bytes - stream.tell()
+    if min(shape, default=0) < 0 or want_bytes != left_bytes:
+        raise InputError(
+            f"{where}: got {left_bytes} bytes, want {want_bytes} as its header {list(shape)} says"
+        )
+    data = stream.read(want_bytes)
+    if len(data) != want_bytes or stream.read(1):
+        raise InputError(f"{where}: got {len(data)} bytes, want {want_bytes}")
+    array = np.frombuffer(bytearray(data), dtype)
+    return array.reshape(shape, order="F" if is_fortran else "C")

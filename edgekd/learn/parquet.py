@@ -1,0 +1,131 @@
+"""Rows of Parquet and Arrow files, batch by batch; two columns of them, with the class names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from edgekd import files
+from edgekd.errors import EdgekdError
+from edgekd.errors import InputError
+
+SUFFIXES = (".parquet", ".arrow")
+_BATCH = 256
+_SPLIT_NAMES = ("train", "validation", "valid", "val", "dev", "test")
+
+
+class Rows(NamedTuple):
+    """What the files of one split hold."""
+
+    names: list[str] | None
+    """Of the classes, if the label column has them in its metadata."""
+    pairs: Iterator[tuple[Any, Any, str]]
+    """Image, label, and where they stand, for a message."""
+
+
+def split_files(folder: Path) -> dict[str, list[Path]]:
+    """Data files below `folder` by split: ``train-00000-of-00001.parquet``, ``train/data.arrow``.
+
+    Files that name no split are under ``""``.
+
+    Raises:
+        InputError: for a data file that is no regular file, or a link out of `folder`.
+    """
+    found: dict[str, list[Path]] = {}
+    root = folder.resolve()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES):
+        if path.name.startswith((".", "cache-")):
+            continue
+        if not path.is_file() or not path.resolve().is_relative_to(root):
+            raise InputError(f"{path}: got no regular file inside {folder}, want one")
+        found.setdefault(_split_name(path.relative_to(folder)), []).append(path)
+    return found
+
+
+def _split_name(path: Path) -> str:
+    """A usual name among its folders or before its dash, else its folder, else that prefix."""
+    prefix, dash, _ = path.stem.partition("-")
+    folders = path.parts[:-1]
+    known = next((part for part in (*folders, prefix) if part in _SPLIT_NAMES), None)
+    if known or folders:
+        return known or folders[-1]
+    return prefix if dash and prefix not in ("data", "part") else ""
+
+
+def rows(paths: Sequence[Path], image: str, label: str) -> Rows:
+    """The columns `image` and `label` of `paths`, one file after the other.
+
+    Raises:
+        InputError: if a file is not of its form or lacks a column; also while `pairs` is read.
+    """
+    names = None
+    for path in paths:
+        with files.open_regular(path) as file:
+            schema = _open(file, path, (image, label)).schema
+            names = names or _class_names(schema, label)
+    return Rows(names, _pairs(paths, (image, label)))
+
+
+def _pairs(paths: Sequence[Path], columns: tuple[str, str]) -> Iterator[tuple[Any, Any, str]]:
+    for path in paths:
+        number = 0
+        with files.open_regular(path) as file, _refusing(path):
+            for batch in _open(file, path, columns).batches():
+                values = (batch.column(column).to_pylist() for column in columns)
+                for image, label in zip(*values, strict=True):
+                    yield image, label, f"{path}, row {number}"
+                    number += 1
+
+
+class _Opened(NamedTuple):
+    """A Parquet or Arrow file."""
+
+    schema: Any
+    batches: Callable[[], Iterator[Any]]
+
+
+def _open(file: Any, path: Path, columns: tuple[str, str]) -> _Opened:
+    import pyarrow
+    import pyarrow.parquet
+
+    with _refusing(path):
+        if path.suffix == ".arrow":
+            stream = pyarrow.ipc.open_stream(file)
+            opened = _Opened(stream.schema, lambda: iter(stream))
+        else:
+            table = pyarrow.parquet.ParquetFile(file)
+            opened = _Opened(
+                table.schema_arrow, lambda: table.iter_batches(_BATCH, columns=list(columns))
+            )
+    for column in columns:
+        if column not in opened.schema.names:
+            known = ", ".join(opened.schema.names)
+            raise InputError(f"{path}: got no column {column!r}, want one of: {known}")
+    return opened
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except EdgekdError:
+        raise
+    except Exception as error:  # a reader fed with hostile bytes raises anything
+        raise InputError(f"{path}: got no readable {path.suffix[1:]} file: {error}") from error
+
+
+def _class_names(schema: Any, label: str) -> list[str] | None:
+    """What Hugging Face's `datasets` notes about a column of classes."""
+    try:
+        note = json.loads((schema.metadata or {})[b"huggingface"])
+        names = note["info"]["features"][label]["names"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    usable = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return names if usable else None

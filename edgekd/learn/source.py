@@ -1,0 +1,227 @@
+"""What a data source gives: labelled images in at most three splits; and how foreign bytes become one.
+
+A source is a module of `edgekd.learn.data` with two functions:
+
+- ``files(*, <knobs>, data_dir, allow_download)``: the files it will read, found without reading
+  them; for the plan and for the digests before and after;
+- ``read(*, <knobs>, data_dir, allow_code, allow_download)``: the `Source`.
+
+What is wrong with the user's files is an InputError that names the file; what this machine lacks
+is a MachineError. Nothing read here is ever unpickled, extracted to a path or executed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.units import bytes_text
+
+SPLITS = ("train", "validation", "test")
+ALIASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "train": (
+        ("train_images", "x_train", "images", "x"),
+        ("train_labels", "y_train", "labels", "y"),
+    ),
+    "validation": (
+        ("validation_images", "val_images", "x_validation", "x_val"),
+        ("validation_labels", "val_labels", "y_validation", "y_val"),
+    ),
+    "test": (("test_images", "x_test"), ("test_labels", "y_test")),
+}
+"""Names under which arrays are looked for: those of a split's images and of its labels."""
+
+
+class Split(NamedTuple):
+    """Images and what they show."""
+
+    images: np.ndarray
+    """uint8 [N, H, W, C]."""
+    labels: np.ndarray
+    """int64 [N], each in [0, number of classes)."""
+
+
+class Source(NamedTuple):
+    """A data set as its maker split it; a split it does not have is None."""
+
+    train: Split
+    validation: Split | None
+    test: Split | None
+    classes: tuple[str, ...]
+
+    def splits(self) -> dict[str, Split]:
+        """Those it has, by name, the training split first."""
+        found = zip(SPLITS, (self.train, self.validation, self.test), strict=True)
+        return {name: split for name, split in found if split is not None}
+
+
+def checked(source: Source, where: str) -> Source:
+    """`source` itself, if training can use it.
+
+    Args:
+        source: what was read.
+        where: how to call it in a message.
+
+    Raises:
+        InputError: for fewer than two classes, a class named twice or without a training sample,
+            an empty split, a wrong type or shape, sizes that differ, labels out of range.
+    """
+    names = source.classes
+    if len(names) < 2:
+        raise InputError(f"{where}: got {len(names)} class(es), want at least 2")
+    twice = (
+        sorted({name for name in names if names.count(name) > 1})
+        if len(set(names)) < len(names)
+        else []
+    )
+    if twice:
+        raise InputError(f"{where}: got the class name {twice[0]!r} twice, want each once")
+    want = source.train.images.shape[1:]
+    for name, (images, labels) in source.splits().items():
+        here = f"{where}, {name} split"
+        _check_arrays(images, labels, here)
+        if images.shape[1:] != want:
+            raise InputError(f"{here}: got images {images.shape[1:]}, want {want} as in training")
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= len(names):
+            wrong = low if low < 0 else high
+            raise InputError(f"{here}: got label {wrong}, want 0 to {len(names) - 1}")
+    counts = np.bincount(source.train.labels, minlength=len(names))
+    if not counts.all():
+        empty = int(counts.argmin())
+        raise InputError(
+            f"{where}, train split: got no sample of class {names[empty]!r} ({empty}), want some"
+        )
+    return source
+
+
+def _check_arrays(images: np.ndarray, labels: np.ndarray, where: str) -> None:
+    if images.dtype != np.uint8 or images.ndim != 4 or not all(images.shape[1:]):
+        raise InputError(
+            f"{where}: got {images.dtype} {list(images.shape)}, want uint8 [N, H, W, C]"
+        )
+    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+        raise InputError(
+            f"{where}: got labels {labels.dtype} {list(labels.shape)}, want int64 [{len(images)}]"
+        )
+    if not len(images):
+        raise InputError(f"{where}: got no samples, want some")
+
+
+def as_images(array: np.ndarray, where: str) -> np.ndarray:
+    """uint8 [N, H, W] or [N, H, W, C] as [N, H, W, C].
+
+    Raises:
+        InputError: for another type or number of axes.
+    """
+    if array.dtype != np.uint8 or array.ndim not in (3, 4):
+        raise InputError(
+            f"{where}: got {array.dtype} {list(array.shape)}, want uint8 [N, H, W] or [N, H, W, C]"
+        )
+    return array[..., None] if array.ndim == 3 else array
+
+
+def as_labels(array: np.ndarray, where: str) -> np.ndarray:
+    """Whole numbers [N] or [N, 1] as int64 [N].
+
+    Raises:
+        InputError: for floats, NaN, one-hot rows or numbers beyond int64.
+    """
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise InputError(f"{where}: got NaN among the labels, want whole numbers")
+    if array.dtype.kind not in "iu":
+        raise InputError(f"{where}: got labels of type {array.dtype}, want whole numbers")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise InputError(f"{where}: got labels {list(array.shape)}, want [N]")
+    if array.dtype.kind == "u" and len(array) and array.max() > np.iinfo(np.int64).max:
+        raise InputError(f"{where}: got label {array.max()}, want 0 to the number of classes - 1")
+    return array.astype(np.int64)
+
+
+def from_arrays(
+    arrays: Mapping[str, np.ndarray], where: str, *, classes: Sequence[str] | None = None
+) -> Source:
+    """A source from arrays under the names of `ALIASES`.
+
+    Args:
+        arrays: by name; other names are ignored.
+        where: how to call them in a message.
+        classes: the class names; None takes ``0``, ``1``, ... up to the largest label.
+
+    Raises:
+        InputError: if the training arrays are missing, a split is half there or has wrong types.
+    """
+    splits: dict[str, Split] = {}
+    for name, (image_names, label_names) in ALIASES.items():
+        images = next((key for key in image_names if key in arrays), None)
+        labels = next((key for key in label_names if key in arrays), None)
+        if images is None and labels is None and name != "train":
+            continue
+        if images is None or labels is None:
+            want = image_names if images is None else label_names
+            raise InputError(f"{where}: got no array {' or '.join(want)}, want one")
+        splits[name] = Split(
+            as_images(arrays[images], f"{where}: {images}"),
+            as_labels(arrays[labels], f"{where}: {labels}"),
+        )
+    if classes is None:
+        largest = max(int(split.labels.max(initial=-1)) for split in splits.values())
+        if largest >= 100_000:
+            raise InputError(f"{where}: got label {largest}, want 0 to the number of classes - 1")
+        classes = [str(number) for number in range(largest + 1)]
+    return Source(splits["train"], splits.get("validation"), splits.get("test"), tuple(classes))
+
+
+def locate(reference: str, data_dir: Path | None) -> Path:
+    """What a recipe's path means: as it stands, or else inside `data_dir`.
+
+    Raises:
+        InputError: if there is nothing in either place.
+    """
+    path = Path(reference).expanduser()
+    places = [path] if path.is_absolute() or data_dir is None else [path, data_dir / path]
+    for place in places:
+        if place.exists() or place.is_symlink():
+            return place
+    raise InputError(
+        f"{reference}: got nothing at {' or '.join(map(str, places))}, want a file or folder"
+    )
+
+
+def need_memory(size_bytes: int, where: str) -> None:
+    """Refuse what this machine cannot hold.
+
+    Raises:
+        MachineError: if `size_bytes` is more than three quarters of the memory.
+    """
+    import psutil
+
+    total_bytes = psutil.virtual_memory().total
+    if size_bytes > 0.75 * total_bytes:
+        raise MachineError(
+            f"{where}: got {bytes_text(size_bytes)} of pixels, want less than three quarters of "
+            f"this machine's {bytes_text(total_bytes)} of memory",
+            hint="set a smaller size or a limit",
+        )
+
+
+def need_package(module: str, extra: str, what: str) -> None:
+    """Refuse to go on without an installed package, and say how to get it.
+
+    Raises:
+        MachineError: if `module` cannot be found.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise MachineError(
+            f"{what}: got no package {module!r}, want it installed",
+            hint=f"pip install 'edgekd[{extra}]'",
+        )

@@ -1,0 +1,211 @@
+"""One trained model as one ONNX file: deterministic bytes, and nothing in them but the model."""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import redirect_stderr
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import nn
+
+from edgekd import files
+from edgekd.errors import InputError
+
+OPSETS = (18, 23)
+"""First and last operator set that torch's exporter writes without converting down."""
+LARGEST_BYTES = 2**31 - 1
+"""What one protobuf message can hold."""
+INPUT, OUTPUT, BATCH = "images", "logits", "batch"
+_DYNAMIC = ({0: BATCH},)
+
+
+def write(
+    model: nn.Module, path: Path, *, channels: int, height: int, width: int, opset: int
+) -> None:
+    """Put `model`, in evaluation mode and float32, at `path` as ONNX.
+
+    The input is ``images`` [batch, C, H, W], the output ``logits`` [batch, classes], both float32
+    with a free batch axis; BatchNorm after a convolution is folded into it; all weights are in the
+    file. The same weights and versions give the same bytes. `model` itself is not touched.
+
+    Args:
+        model: takes [B, C, H, W], gives logits [B, classes].
+        path: the file to write.
+        channels: C.
+        height: H, pixels.
+        width: W, pixels.
+        opset: ONNX operator set, within `OPSETS`.
+
+    Raises:
+        ValueError: if `opset` is out of range.
+        InputError: if the exporter refuses the model; names its module and operation.
+        MachineError: if the disk refuses.
+    """
+    if not OPSETS[0] <= opset <= OPSETS[1]:
+        raise ValueError(f"want {OPSETS[0]} <= opset <= {OPSETS[1]}, got {opset}")
+    frozen = copy.deepcopy(model).eval().float().cpu().to(memory_format=torch.contiguous_format)
+    example = torch.zeros(2, channels, height, width)
+    with _quiet():
+        proto = clean(_export(frozen, example, opset))
+    fault = _fault_in(proto, opset)
+    if fault:
+        raise InputError(f"{_name(model)}: cannot be exported to ONNX: {fault}")
+    try:
+        data = proto.SerializeToString(deterministic=True)
+    except ValueError as error:
+        raise InputError(f"{_name(model)}: got more than 2 GB, the most one ONNX file") from error
+    files.write_bytes(path, data)
+
+
+def clean(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of `proto` without documentation, metadata, producer's version and unused weights.
+
+    What the exporter leaves there (stack traces with paths, names of the training code) is neither
+    deterministic nor anybody's business. Shapes are inferred anew and the result is checked.
+
+    Raises:
+        onnx.checker.ValidationError: if it is no valid model.
+        onnx.shape_inference.InferenceError: if its shapes do not fit.
+    """
+    proto = copy.deepcopy(proto)
+    proto.producer_name, proto.producer_version = "edgekd", ""
+    proto.domain, proto.model_version = "", 0
+    _strip(proto)
+    graph = proto.graph
+    graph.name = "model"
+    del graph.value_info[:]
+    used = {name for node in _nodes(graph) for name in node.input}
+    kept = [weight for weight in graph.initializer if weight.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    proto = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def _strip(message: Any) -> None:
+    """Empty `doc_string` and `metadata_props` here and in every message below."""
+    for field in ("doc_string", "metadata_props"):
+        if field in message.DESCRIPTOR.fields_by_name:
+            message.ClearField(field)
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for item in value if hasattr(value, "__len__") else [value]:
+            _strip(item)
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """All nodes, those of inner graphs included."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                yield from _nodes(inner)
+
+
+def _export(model: nn.Module, example: torch.Tensor, opset: int) -> onnx.ModelProto:
+    try:
+        program = torch.onnx.export(
+            model,
+            (example,),
+            dynamo=True,
+            opset_version=opset,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=_DYNAMIC,
+            optimize=True,
+            verbose=False,
+        )
+        assert program is not None  # only the old exporter gives None
+        return program.model_proto
+    except Exception as error:  # the exporter raises whatever the user's forward raises
+        where = _culprit(model, example, str(error))
+        raise InputError(
+            f"{_name(model)}{where}: cannot be exported to ONNX: {_reason(error)}"
+        ) from error
+
+
+def _fault_in(proto: onnx.ModelProto, opset: int) -> str | None:
+    """What keeps an exported model from being a classifier with a free batch; None if nothing."""
+    versions = {entry.domain: entry.version for entry in proto.opset_import}
+    if versions.get("") != opset:
+        return f"got operator set {versions.get('')}, want {opset}"
+    ends = (*proto.graph.input, *proto.graph.output)
+    if [end.name for end in ends] != [INPUT, OUTPUT]:
+        return f"got {len(proto.graph.output)} outputs, want one, the logits"
+    for end in ends:
+        kind = end.type.tensor_type
+        if kind.elem_type != onnx.TensorProto.FLOAT or kind.shape.dim[0].dim_param != BATCH:
+            return f"got {end.name} without a free batch axis or not float32"
+    if len(proto.graph.output[0].type.tensor_type.shape.dim) != 2:
+        return "got an output that is not [batch, classes], want logits"
+    if any(entry.data_location == entry.EXTERNAL for entry in proto.graph.initializer):
+        return "got weights outside the file"
+    return None
+
+
+def _culprit(model: nn.Module, example: torch.Tensor, message: str) -> str:
+    """`` .layer1.0 (Block)``: the module in which the export failed; empty if it is not known."""
+    entered: list[str] = []
+    hooks = []
+    for name, module in model.named_modules():
+        hooks.append(
+            module.register_forward_pre_hook(lambda _m, _a, name=name: entered.append(name))
+        )
+        hooks.append(module.register_forward_hook(lambda _m, _a, _o: (entered.pop(), None)[1]))
+    path = ""
+    try:
+        shapes = ({0: torch.export.Dim.DYNAMIC},)
+        program = torch.export.export(model, (example,), dynamic_shapes=shapes, strict=False)
+        node_name = re.search(r"translating node %(\w+)", message)
+        wanted = node_name[1] if node_name else None
+        for node in program.run_decompositions().graph.nodes:
+            if node.name == wanted and node.meta.get("nn_module_stack"):
+                path = str(list(node.meta["nn_module_stack"].values())[-1][0])
+    except Exception:  # the same refusal again; now the hooks know where
+        path = entered[-1] if entered else ""
+    finally:
+        for hook in hooks:
+            hook.remove()
+    module = dict(model.named_modules()).get(path) if path else None
+    return f".{path} ({_name(module)})" if module is not None else ""
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of the innermost cause, in our words where we know them."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    operation = re.search(r"No ONNX function found for <OpOverload\(op='([\w.:]+)'", str(error))
+    if operation:
+        return f"operation {operation[1]} has no ONNX form"
+    line = next((text.strip() for text in str(error).splitlines() if text.strip()), "")
+    return f"{type(error).__name__}: {line}"[:300]
+
+
+def _name(model: nn.Module) -> str:
+    return type(model).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings, log lines or prints of the exporter; what matters comes as an error."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    unread = io.StringIO()
+    try:
+        with warnings.catch_warnings(), redirect_stdout(unread), redirect_stderr(unread):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

@@ -1,0 +1,78 @@
+"""The JSON schema of a recipe: pydantic's own, with the named members and their knobs spelled out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from edgekd.learn.data import SOURCES
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.models import MODELS
+from edgekd.runtimes import RUNTIMES
+from edgekd.table import Member
+from edgekd.table import signature
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def of(recipe: type[BaseModel]) -> dict[str, Any]:
+    """The schema of `recipe`, in which a model, a source or a loss is one of its table's names."""
+    schema = recipe.model_json_schema(mode="validation")
+    definitions: dict[str, Any] = schema["$defs"]
+    for definition in definitions.values():
+        for name, field in definition.get("properties", {}).items():
+            if field.get("$ref") == "#/$defs/Named" and name in _FIELDS:
+                field["$ref"] = f"#/$defs/{_FIELDS[name][0]}"
+            if name == "runtime":
+                field["enum"] = list(RUNTIMES)
+    weight = definitions["Term"]["properties"]["weight"]
+    definitions["Term"] = _choice(LOSSES, {"weight": weight})
+    definitions |= {title: _choice(table, {}) for title, table in _FIELDS.values()}
+    definitions.pop("Named")
+    schema["title"] = "edgekd recipe"
+    return {"$schema": DIALECT, **schema}
+
+
+_FIELDS: dict[str, tuple[str, Mapping[str, Member]]] = {
+    "model": ("Model", MODELS),
+    "source": ("Source", SOURCES),
+}
+"""Fields that hold a `edgekd.table.Named`, what their definition is called, and whose names."""
+
+
+def _choice(table: Mapping[str, Member], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """A name alone, or a mapping with the name, its member's knobs and the `extra` keys."""
+    bare = [name for name, member in table.items() if not _required(member)]
+    choices: list[dict[str, Any]] = [{"enum": bare}]
+    for name, member in table.items():
+        if "reference" in signature(member).knobs.model_fields:
+            choices.append({"type": "string", "pattern": f"^{name}:.+$"})
+        choices.append(_mapping(name, member, extra))
+    return {"anyOf": choices}
+
+
+def _required(member: Member) -> list[str]:
+    fields = signature(member).knobs.model_fields
+    return [k for k, field in fields.items() if field.is_required() and k not in member.preset]
+
+
+def _mapping(name: str, member: Member, extra: Mapping[str, Any]) -> dict[str, Any]:
+    knobs = signature(member).knobs.model_json_schema(mode="validation")
+    properties = dict(knobs.get("properties", {}))
+    for knob, value in member.preset.items():
+        if knob in properties:
+            properties[knob] = {**properties[knob], "default": value}
+    named: dict[str, Any] = {"const": name}
+    required = ["name", *_required(member)]
+    if "reference" in properties:
+        named = {"type": "string", "pattern": f"^{name}(:.+)?$"}
+        required = [key for key in required if key != "reference"]
+    return {
+        "description": member.summary,
+        "type": "object",
+        "properties": {"name": named, **properties, **extra},
+        "required": required,
+        "additionalProperties": False,
+    }

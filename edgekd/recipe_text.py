@@ -1,0 +1,206 @@
+"""A recipe's file as plain values, each with its place; YAML or TOML, read with limits."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from edgekd import files
+from edgekd import recipe_toml
+from edgekd import recipe_yaml
+from edgekd.errors import InputError
+from edgekd.recipe_yaml import Fault
+from edgekd.recipe_yaml import Node
+
+MAX_BYTES = 1_000_000
+MAX_COLUMNS = 10_000
+MAX_LINE = 190
+"""Characters of a message; ``error:`` before it still leaves it under 200."""
+
+Key = tuple[str | int, ...]
+"""A value's path: ``("learn", 0, "losses")``."""
+
+
+class Document(NamedTuple):
+    """What a recipe says, and where it says it."""
+
+    value: Any
+    places: dict[Key, str]
+    """``recipe.yaml:12`` or ``--set``, by path; the file's name at ``()``."""
+
+
+def refused(place: str, key: Key, message: str) -> InputError:
+    """``recipe.yaml:12: teacher.train.epochs: got -3, ...``, one printable line that is not long."""
+    dotted = shortened(".".join(str(part) for part in key), 80)
+    text = ": ".join(part for part in (place, dotted, message) if part)
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return InputError(shortened(text, MAX_LINE))
+
+
+def shortened(text: str, size: int) -> str:
+    """`text`, its end replaced by dots where it is longer than `size`."""
+    return text if len(text) <= size else text[: size - 3] + "..."
+
+
+def file_label(path: Path) -> str:
+    """The file's name as messages say it: the path, or its end where that is long."""
+    text = str(path)
+    return text if len(text) <= 60 else "..." + text[-57:]
+
+
+def read(path: Path) -> Document:
+    """The plain values of a recipe's file.
+
+    Raises:
+        InputError: if it is no regular file, too big, not UTF-8, no YAML or TOML, or holds what
+            a recipe cannot: tags, dates, numbers that are not finite, keys that are not text.
+    """
+    label = file_label(path)
+    return parse(_text(path, label), path.suffix, label)
+
+
+def parse(text: str, suffix: str, label: str) -> Document:
+    """The plain values of a recipe's text; `label` stands for the file in messages.
+
+    Raises:
+        InputError: as `read`.
+    """
+    forms = dict.fromkeys((".yaml", ".yml"), recipe_yaml.compose) | {".toml": recipe_toml.compose}
+    form = forms.get(suffix.lower())
+    if form is None:
+        raise refused(label, (), f"got suffix {suffix[:20]!r}, want .yaml, .yml or .toml")
+    try:
+        return _document(form(_checked_text(text)), label)
+    except Fault as fault:
+        raise refused(f"{label}:{fault.line}" if fault.line else label, (), str(fault)) from fault
+
+
+def override(document: Document, settings: Sequence[str]) -> Document:
+    """`document` with ``learn.0.losses.1.temperature=2`` and the like put in.
+
+    Values are YAML. Mappings on the way that are not written in the file begin empty, and a name
+    that stands alone (``kd``) becomes the mapping it is short for.
+
+    Raises:
+        InputError: if one is not ``key=value`` or leads through a value that has no members.
+    """
+    value, places = document.value, dict(document.places)
+    for setting in settings:
+        dotted, equals, text = setting.partition("=")
+        key: Key = tuple(int(p) if p.isdecimal() and p.isascii() else p for p in dotted.split("."))
+        if not equals or "" in key:
+            raise refused("--set", (), f"got {setting[:60]!r}, want KEY=VALUE")
+        if len(dotted) > 300 or len(key) > recipe_yaml.MAX_DEPTH:
+            raise refused("--set", (), f"got the key {dotted[:60]!r}..., want a shorter one")
+        try:
+            given = _document(recipe_yaml.compose(_checked_text(text)), "--set", key)
+        except Fault as fault:
+            raise refused("--set", key, str(fault)) from fault
+        value = _put(value, key, given.value, key)
+        places = {k: place for k, place in places.items() if k[: len(key)] != key}
+        places[key] = "--set"
+    return Document(value, places)
+
+
+def place_of(document: Document, key: Key) -> str:
+    """Where the value at `key` stands, else a value in it, else what it should stand in."""
+    if key not in document.places:
+        inner = (place for k, place in document.places.items() if key and k[: len(key)] == key)
+        if (found := next(inner, None)) is not None:
+            return found
+    while key not in document.places:
+        key = key[:-1]
+    return document.places[key]
+
+
+def _put(value: Any, rest: Key, given: Any, key: Key) -> Any:
+    if not rest:
+        return given
+    head, *tail = rest
+    if isinstance(value, str):
+        value = {"name": value}
+    if isinstance(value, list):
+        if not isinstance(head, int) or head >= len(value):
+            raise refused("--set", key, f"got {head!r}, want 0 to {len(value) - 1}")
+        return [
+            _put(item, tuple(tail), given, key) if i == head else item
+            for i, item in enumerate(value)
+        ]
+    if not isinstance(value, dict | None):
+        raise refused("--set", key, f"got a key under {value!r}, which has none")
+    members = value or {}
+    return {**members, str(head): _put(members.get(str(head)), tuple(tail), given, key)}
+
+
+def _text(path: Path, label: str) -> str:
+    try:
+        with files.open_regular(path) as file:
+            data: bytes = file.read(MAX_BYTES + 1)
+    except InputError as error:
+        raise refused(label, (), str(error).removeprefix(f"{path}: ")) from error
+    except (OSError, ValueError) as error:
+        raise refused(label, (), f"cannot be read: {error}") from error
+    if len(data) > MAX_BYTES:
+        raise refused(label, (), f"got more than {MAX_BYTES:,} bytes, want a recipe")
+    try:
+        return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise refused(f"{label}:{line}", (), "got bytes that are no UTF-8") from error
+
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\ud800-\udfff]")
+
+
+def _checked_text(text: str) -> str:
+    found = _FORBIDDEN.search(text)
+    if found:
+        line = text.count("\n", 0, found.start()) + 1
+        raise Fault(line, f"got the character {found.group()!r}, want text")
+    for number, content in enumerate(text.split("\n"), 1):
+        if len(content) > MAX_COLUMNS:
+            raise Fault(
+                number, f"got {len(content):,} characters in a line, want at most {MAX_COLUMNS:,}"
+            )
+    return text
+
+
+def _document(root: Node, label: str, at: Key = ()) -> Document:
+    """`root`, which stands `at` a key, without its nodes; what a recipe cannot hold is refused."""
+    places: dict[Key, str] = {(): label}
+    count = 0
+
+    def plain(node: Node, key: Key) -> Any:
+        nonlocal count
+        count += 1
+        if count > recipe_yaml.MAX_NODES:
+            raise Fault(node.line, f"got more than {recipe_yaml.MAX_NODES:,} values")
+        if len(key) > recipe_yaml.MAX_DEPTH:
+            raise Fault(node.line, f"got values nested deeper than {recipe_yaml.MAX_DEPTH}")
+        place = f"{label}:{node.line}" if node.line and not at else label
+        if key:
+            places[key] = place
+        if isinstance(node.value, dict):
+            return {name: plain(item, (*key, name)) for name, item in node.value.items()}
+        if isinstance(node.value, list):
+            return [plain(item, (*key, i)) for i, item in enumerate(node.value)]
+        return _checked_scalar(node.value, place, key)
+
+    return Document(plain(root, at), places)
+
+
+def _checked_scalar(value: Any, place: str, key: Key) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise refused(place, key, f"got {value}, want a finite number")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise refused(place, key, "got an integer of more than 64 bits")
+    if isinstance(value, datetime.date | datetime.time):
+        raise refused(place, key, "got a date or time, want a number or text")
+    if isinstance(value, str) and _FORBIDDEN.search(value):
+        raise refused(place, key, f"got {shortened(repr(value), 60)}, want no control characters")
+    return value

@@ -1,0 +1,166 @@
+"""The stages' JSON files put together as one result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import edgekd
+from edgekd import files
+from edgekd.report.result import FORMAT
+from edgekd.report.result import Comparison
+from edgekd.report.result import Model
+from edgekd.report.result import Result
+from edgekd.report.result import Row
+from edgekd.units import percent_text
+
+NORMAL_95 = 1.96
+"""Two-sided 95 % quantile of the normal distribution."""
+ROLES = ("teacher", "control", "student")
+
+
+def assemble(
+    *,
+    recipe: str,
+    recipe_digest: str,
+    models: Mapping[str, str],
+    scores: Mapping[str, Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    choice: Mapping[str, Any],
+    test: Mapping[str, Any],
+    data: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    lineage: Mapping[str, Any],
+) -> Result:
+    """One result from what the stages wrote.
+
+    Args:
+        recipe: its name.
+        recipe_digest: SHA-256 of it.
+        models: name of the builder, by role (teacher, control, student).
+        scores: score.json, by role.
+        rows: rows.json.
+        choice: choice.json.
+        test: test.json; may be empty.
+        data: data.json.
+        environment: what the measuring machine is.
+        lineage: key and file digests, by label of the step.
+
+    Raises:
+        ValueError: if a value does not fit the schema.
+    """
+    told = test.get("candidates", {})
+    measured = [_row(row, told.get(row["name"])) for row in rows]
+    candidates = [row for row in measured if row.model == "student"]
+    references = [row for row in measured if row.model == "teacher"]
+    made = {role: _model(models[role], scores[role], test.get(role)) for role in ROLES}
+    chosen = next((row for row in candidates if row.name == choice["chosen"]), None)
+    tested = int(data.get("counts", {}).get("test", 0))
+    fields = {
+        "format": FORMAT,
+        "edgekd": edgekd.__version__,
+        "recipe": recipe,
+        "recipe_digest": recipe_digest,
+        "data": {name: data.get(name) for name in ("source", "counts", "classes")},
+        **{role: model.model_dump() for role, model in made.items()},
+        "candidates": [row.model_dump() for row in candidates],
+        "references": [row.model_dump() for row in references],
+        "chosen": choice["chosen"],
+        "why": choice.get("why", ""),
+        "nearest": choice.get("nearest"),
+        "budget": choice.get("budget", []),
+        "comparison": _dumped(compare(chosen, references, made["teacher"], tested)),
+        "warnings": warnings(made, measured, chosen, tested),
+        "environment": dict(environment),
+        "lineage": dict(lineage),
+    }
+    return Result.model_validate_json(files.canonical_json(fields))
+
+
+def compare(
+    chosen: Row | None, references: Sequence[Row], teacher: Model, tested: int
+) -> Comparison | None:
+    """The chosen row beside the teacher on the same engine and threads; None if that is not known.
+
+    Args:
+        chosen: a candidate.
+        references: the teacher's rows.
+        teacher: its score.
+        tested: number of test samples.
+    """
+    if chosen is None:
+        return None
+    key = (chosen.runtime, chosen.threads, "fp32")
+    other = next((r for r in references if (r.runtime, r.threads, r.precision) == key), None)
+    if other is None or teacher.accuracy is None or chosen.accuracy is None or not tested:
+        return None
+    if not (chosen.size_bytes and other.size_bytes and chosen.latency_p50_ms):
+        return None
+    if other.latency_p50_ms is None:
+        return None
+    below = 100 * (teacher.accuracy - chosen.accuracy)
+    half = points_half_width(teacher.accuracy, chosen.accuracy, tested)
+    mine, its = chosen.latency_ci95_ms, other.latency_ci95_ms
+    known = mine is not None and its is not None and mine[0] > 0
+    return Comparison(
+        reference=other.name,
+        times_smaller=other.size_bytes / chosen.size_bytes,
+        times_faster=other.latency_p50_ms / chosen.latency_p50_ms,
+        times_faster_ci95=(its[0] / mine[1], its[1] / mine[0]) if known and mine and its else None,
+        points_below_teacher=below,
+        points_ci95=(below - half, below + half),
+    )
+
+
+def points_half_width(one: float, other: float, tested: int) -> float:
+    """Half of the 95 % interval of the difference of two accuracies, in percentage points."""
+    variance = (one * (1 - one) + other * (1 - other)) / tested
+    return 100 * NORMAL_95 * math.sqrt(variance)
+
+
+def warnings(
+    made: Mapping[str, Model], rows: Sequence[Row], chosen: Row | None, tested: int
+) -> list[str]:
+    """What a reader must not overlook, one sentence each."""
+    found = []
+    student, control = made["student"].accuracy, made["control"].accuracy
+    split, size = "test", tested
+    if student is None or control is None:
+        student, control = (made[r].validation_accuracy for r in ("student", "control"))
+        split, size = "validation", 0
+    if student < control:
+        half = points_half_width(student, control, size) if size else math.inf
+        within = (
+            ", which is within the noise of one run" if 100 * (control - student) < half else ""
+        )
+        found.append(
+            f"The student is below its control: {percent_text(student)} against "
+            f"{percent_text(control)} on {split} samples{within}. Distillation did not help here."
+        )
+    if chosen is not None and chosen.accuracy is not None and made["student"].accuracy is not None:
+        lost = 100 * (made["student"].accuracy - chosen.accuracy)
+        if lost > 0.5:
+            found.append(f"{chosen.name} loses {lost:.2f} points to the student in float32.")
+    found += [f"{row.name}: {row.status}." for row in rows if row.status != "ok"]
+    for row in rows:
+        if row.precision == "fp32" and row.top1_agreement is not None and row.top1_agreement < 1:
+            found.append(
+                f"{row.name} agrees with torch on {percent_text(row.top1_agreement)} only."
+            )
+    return found
+
+
+def _model(name: str, score: Mapping[str, Any], accuracy: float | None) -> Model:
+    fields = ("validation_accuracy", "parameters", "macs")
+    return Model(model=name, accuracy=accuracy, **{field: score[field] for field in fields})
+
+
+def _row(row: Mapping[str, Any], accuracy: float | None) -> Row:
+    known = {field: row.get(field) for field in Row.model_fields}
+    return Row.model_validate_json(files.canonical_json({**known, "accuracy": accuracy}))
+
+
+def _dumped(comparison: Comparison | None) -> dict[str, Any] | None:
+    return None if comparison is None else comparison.model_dump()

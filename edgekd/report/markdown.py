@@ -1,0 +1,74 @@
+"""A result as a page for people: report.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgekd.report.result import Result
+from edgekd.units import bytes_text
+from edgekd.units import count_text
+from edgekd.units import percent_text
+
+NONE = "–"
+
+
+def report(result: Result) -> str:
+    """The text of report.md."""
+    return render(Path(__file__).parent / "report.md.j2", result=result, headline=headline(result))
+
+
+def headline(result: Result) -> str:
+    """One sentence: what came out of this run."""
+    if result.chosen is None:
+        return f"Nothing was chosen: {result.why}"
+    found = result.comparison
+    if found is None:
+        return f"{result.chosen} was chosen; the teacher was not measured beside it."
+    points = found.points_below_teacher
+    side = "below" if points >= 0 else "above"
+    return (
+        f"{found.times_smaller:.1f}x smaller, {found.times_faster:.1f}x faster, "
+        f"{abs(points):.1f} points {side} its teacher"
+    )
+
+
+def render(template: Path, **values: Any) -> str:
+    """A Jinja2 template of this folder, filled; what it names and is not given is an error."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown; what comes from a user goes through `plain`
+    )
+    environment.filters.update(
+        plain=plain,
+        percent=_or_none(percent_text),
+        size=_or_none(bytes_text),
+        count=_or_none(count_text),
+        ms=_or_none(lambda value: f"{value:.3g}"),
+        small=_or_none(lambda value: f"{value:.1e}"),
+        value=value_text,
+    )
+    return environment.from_string(template.read_text(encoding="utf-8")).render(**values)
+
+
+def plain(value: Any) -> str:
+    """Text that can stand in a table's cell: one line, no markup."""
+    text = " ".join(str(value).split())
+    return "".join(f"\\{sign}" if sign in "\\|`*<>[]" else sign for sign in text)
+
+
+def value_text(value: Any) -> str:
+    """A limit of the budget or what it met."""
+    if value is None:
+        return NONE
+    return f"{value:.4g}" if isinstance(value, float) else plain(value)
+
+
+def _or_none(text: Callable[[float], str]) -> Callable[[float | None], str]:
+    return lambda value: NONE if value is None else text(value)

@@ -1,0 +1,208 @@
+"""Plots of a result; the same numbers give the same bytes."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from edgekd.report.result import Result
+from edgekd.report.result import Row
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
+"""Okabe and Ito 2008: told apart by colour-blind readers too."""
+MARKERS = {"fp32": "o", "bf16": "s", "fp16": "^", "int8": "D"}
+STYLE = {
+    "svg.hashsalt": "edgekd",
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e5e5e5",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+ROLE_COLOURS = {"teacher": "#666666", "control": COLOURS[1], "student": COLOURS[0]}
+LABEL_PLACES = [
+    (dx, dy) for dy in (11, -11, 22, -22, 33, -33, 44, -44) for dx in (0, 16, -16, 32, -32, 48, -48)
+]
+"""Offsets in points tried for a label, the nearest first."""
+
+
+def accuracy_latency(result: Result, kind: str) -> bytes:
+    """Accuracy against latency (logarithmic) of all measured rows, the chosen one marked.
+
+    Args:
+        result: whose rows.
+        kind: ``svg`` or ``png``.
+    """
+    rows = [
+        row
+        for row in (*result.candidates, *result.references)
+        if row.latency_p50_ms and row.validation_accuracy is not None
+    ]
+    split = "test" if all(row.accuracy is not None for row in rows) else "validation"
+
+    def draw(figure: Any) -> None:
+        axes = figure.add_subplot()
+        runtimes = sorted({row.runtime for row in rows})
+        colours = dict(zip(runtimes, itertools.cycle(COLOURS), strict=False))
+        points = [(row, float(row.latency_p50_ms or 0), _percent(row, split)) for row in rows]
+        for row, x, y in points:
+            _draw_row(axes, row, x, y, colours[row.runtime], row.name == result.chosen)
+        axes.set_xscale("log")
+        axes.set_xlabel("latency of one image, median (ms, logarithmic; bar: 95 % interval)")
+        axes.set_ylabel(f"{split} accuracy (%)")
+        axes.margins(x=0.16, y=0.28)
+        _plain_ticks(axes)
+        _legend(figure, axes, rows, colours)
+        if not points:
+            axes.text(0.5, 0.5, "nothing was measured", transform=axes.transAxes, ha="center")
+        _label(figure, axes, points, colours, result.chosen)
+
+    return _drawn(draw, (8.0, 5.0), kind)
+
+
+def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]], kind: str) -> bytes:
+    """Loss terms and validation accuracy by epoch.
+
+    Args:
+        histories: history.json by role; empty for a model that was not trained here.
+        kind: ``svg`` or ``png``.
+    """
+
+    def draw(figure: Any) -> None:
+        losses, accuracy = figure.subplots(1, 2)
+        for role, history in histories.items():
+            epochs = range(1, len(history) + 1)
+            terms = [
+                name
+                for name in (history[0] if history else {})
+                if name not in ("learning_rate", "validation_accuracy")
+            ]
+            marker = "o" if len(history) == 1 else ""
+            look = {"color": ROLE_COLOURS.get(role, "black"), "marker": marker}
+            for term, dashes in zip(terms, itertools.cycle(("-", "--", ":", "-.")), strict=False):
+                values = [row.get(term) for row in history]
+                losses.plot(epochs, values, dashes, label=f"{role}: {term}", **look)
+            if history:
+                percents = [100 * row["validation_accuracy"] for row in history]
+                accuracy.plot(epochs, percents, label=role, **look)
+        losses.set_ylabel("loss term, mean over the epoch")
+        accuracy.set_ylabel("validation accuracy (%)")
+        for axes in (losses, accuracy):
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            if axes.lines:
+                axes.legend()
+
+    return _drawn(draw, (9.0, 3.8), kind)
+
+
+def _draw_row(axes: Any, row: Row, x: float, y: float, colour: str, chosen: bool) -> None:
+    teacher = row.model == "teacher"
+    if row.latency_ci95_ms is not None:
+        low, high = row.latency_ci95_ms
+        axes.hlines(y, min(low, x), max(high, x), color=colour, linewidth=1.5, alpha=0.6)
+    axes.scatter(
+        [x],
+        [y],
+        s=42,
+        marker=MARKERS.get(row.precision, "v"),
+        facecolor="white" if teacher else colour,
+        edgecolor=colour,
+        alpha=1.0 if row.status == "ok" else 0.4,
+        zorder=3,
+    )
+    if chosen:
+        axes.scatter([x], [y], s=170, facecolor="none", edgecolor="black", linewidth=1.4, zorder=4)
+
+
+def _legend(figure: Any, axes: Any, rows: Sequence[Row], colours: Mapping[str, str]) -> None:
+    for runtime, colour in colours.items():
+        axes.scatter([], [], color=colour, label=runtime)
+    for precision in sorted({row.precision for row in rows}):
+        marker = MARKERS.get(precision, "v")
+        axes.scatter([], [], color="#888888", marker=marker, label=precision)
+    axes.scatter([], [], facecolor="white", edgecolor="#888888", label="teacher")
+    axes.scatter([], [], s=130, facecolor="none", edgecolor="black", label="chosen")
+    figure.legend(loc="outside upper center", ncols=8)
+
+
+def _label(
+    figure: Any,
+    axes: Any,
+    points: Sequence[tuple[Row, float, float]],
+    colours: Mapping[str, str],
+    chosen: str | None,
+) -> None:
+    """Name each point where its text hides neither a point nor another text."""
+    figure.canvas.draw()
+    scale = figure.dpi / 72
+    taken = []
+    for row, x, y in points:
+        left, low = axes.transData.transform((x, y))
+        half = (8 if row.name == chosen else 4) * scale
+        taken.append((left - half, low - half, left + half, low + half))
+    for row, x, y in sorted(points, key=lambda point: (point[0].name != chosen, point[1])):
+        name = f"{row.name}, chosen" if row.name == chosen else row.name
+        weight = "bold" if row.name == chosen else "normal"
+        look = {"ha": "center", "va": "center", "fontsize": 8, "fontweight": weight}
+        look["color"] = colours[row.runtime]
+        text = axes.annotate(name, (x, y), xytext=(0, 0), textcoords="offset points", **look)
+        text.set_in_layout(False)
+        for place in LABEL_PLACES:
+            text.set_position(place)
+            box = tuple(text.get_window_extent().padded(1.5 * scale).extents)
+            inside = axes.bbox.x0 <= box[0] and box[2] <= figure.bbox.x1
+            if inside and not any(_overlap(box, other) for other in taken):
+                break
+        taken.append(box)
+        if abs(place[1]) > 11:
+            axes.annotate(
+                "",
+                (x, y),
+                xytext=(place[0] * 0.8, place[1] - (5 if place[1] > 0 else -5)),
+                textcoords="offset points",
+                arrowprops={"arrowstyle": "-", "color": "#aaaaaa", "linewidth": 0.6},
+            )
+
+
+def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _plain_ticks(axes: Any) -> None:
+    """``0.1, 0.2, 0.5`` instead of powers of ten."""
+    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import LogLocator
+    from matplotlib.ticker import NullFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _percent(row: Row, split: str) -> float:
+    accuracy = row.accuracy if split == "test" else row.validation_accuracy
+    return 100 * float(accuracy or 0)
+
+
+def _drawn(draw: Callable[[Any], None], inches: tuple[float, float], kind: str) -> bytes:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=inches, dpi=150, layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure)
+        out = io.BytesIO()
+        silent = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+        figure.savefig(out, format=kind, metadata=silent)
+    return out.getvalue()

@@ -1,0 +1,164 @@
+"""The published schema of result.json, ``edgekd.result/1``.
+
+History: 1, the first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from typing import Any
+from typing import Literal
+
+from pydantic import Field
+from pydantic import ValidationError
+
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.settings import Fraction
+from edgekd.settings import NonNegative
+from edgekd.settings import Settings
+from edgekd.settings import Whole
+
+FORMAT = "edgekd.result/1"
+FILE = "result.json"
+
+Interval = tuple[float, float]
+
+
+class Model(Settings):
+    """A trained network, in torch float32."""
+
+    model: str
+    """Its builder."""
+    accuracy: Fraction | None
+    """Top-1 on the test set; null if it was not evaluated."""
+    validation_accuracy: Fraction
+    """Top-1 on the validation split."""
+    parameters: Whole
+    macs: Whole
+    """Multiply-accumulates for one image."""
+
+
+class Row(Settings):
+    """One engine, precision and number of threads, measured on this machine at batch 1."""
+
+    name: str
+    model: Literal["student", "teacher"]
+    runtime: str
+    runtime_version: str | None
+    precision: str
+    threads: Annotated[int, Field(ge=1)]
+    accuracy: Fraction | None
+    """Top-1 on the test set through the engine; null if it was not evaluated."""
+    validation_accuracy: Fraction | None
+    """Top-1 on the validation split through the engine."""
+    latency_p50_ms: NonNegative | None
+    latency_ci95_ms: Interval | None
+    """95 % confidence interval of the median, over processes."""
+    latency_p90_ms: NonNegative | None
+    peak_rss_bytes: Whole | None
+    cold_start_ms: dict[str, float] | None
+    """By phase."""
+    size_bytes: Whole | None
+    """Of the engine's files."""
+    parity_max_abs: NonNegative | None
+    """Largest difference of a logit from torch's on the golden inputs."""
+    top1_agreement: Fraction | None
+    """With torch on the golden inputs."""
+    kernels: dict[str, int] | None
+    processes: Whole | None
+    iterations: Whole | None
+    status: str
+    """``ok``, ``unstable`` (its interval stayed wide), ``failed: ...`` or ``not measured: ...``."""
+
+
+class Limit(Settings):
+    """One line of the budget."""
+
+    limit: str
+    want: Any
+    got: Any
+    verdict: Literal["met", "missed", "not measured"]
+    message: str = ""
+    """The same as a sentence."""
+
+
+class Comparison(Settings):
+    """The chosen candidate beside the teacher's fp32 ONNX on the same engine and threads."""
+
+    reference: str
+    times_smaller: NonNegative
+    times_faster: NonNegative
+    times_faster_ci95: Interval | None
+    """The worst and best ratio of the two intervals."""
+    points_below_teacher: float
+    """Teacher's test accuracy minus the candidate's, in percentage points."""
+    points_ci95: Interval
+    """Normal approximation for two unpaired proportions: wider than a paired test's."""
+
+
+class Made(Settings):
+    """Where one step's files came from."""
+
+    key: str
+    files: dict[str, str]
+    """File to SHA-256."""
+
+
+class Result(Settings):
+    """result.json."""
+
+    format: Literal["edgekd.result/1"]
+    edgekd: str
+    """Version that wrote it."""
+    recipe: str
+    """Its name."""
+    recipe_digest: str
+    data: dict[str, Any]
+    """Source, counts of the splits, classes."""
+    teacher: Model
+    control: Model
+    """The student's network trained without a teacher."""
+    student: Model
+    candidates: tuple[Row, ...]
+    references: tuple[Row, ...]
+    """The teacher's rows; never chosen."""
+    chosen: str | None
+    """Name of a candidate."""
+    why: str
+    nearest: str | None
+    """The candidate that misses the budget least, where none is inside."""
+    budget: tuple[Limit, ...]
+    comparison: Comparison | None
+    warnings: tuple[str, ...]
+    environment: dict[str, Any]
+    """What the measuring machine is."""
+    lineage: dict[str, Made]
+    """By label of the step."""
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of result.json."""
+    return Result.model_json_schema()
+
+
+def read(run_dir: Path) -> Result:
+    """The result of a finished run.
+
+    Raises:
+        InputError: if there is none, or it does not fit the schema.
+    """
+    path = run_dir / FILE
+    if not path.is_file():
+        raise InputError(
+            f"{run_dir}: got no {FILE}, want the folder of a finished run",
+            hint="edgekd compress RECIPE",
+        )
+    value = files.read_json(path)
+    try:
+        return Result.model_validate_json(files.canonical_json(value))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "result"
+        raise InputError(f"{path}: {where}: {first['msg']}, want {FORMAT}") from error

@@ -1,0 +1,47 @@
+"""What one run is given beside its recipe: where it reads and writes, and what it may do."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a recipe is run; nothing in it changes a stage's bytes."""
+
+    run_dir: Path
+    """The run's own folder: result, report, bundle."""
+    store: Path
+    """Where stage results are kept by content."""
+    data_dir: Path | None = None
+    """Where data sets that are not embedded lie."""
+    allow_code: bool = False
+    """Whether ``python:`` references may run."""
+    allow_download: bool = False
+    """Whether the network may be used."""
+    wait: bool = True
+    """Whether to wait for another run on the same store."""
+
+
+def default_store() -> Path:
+    """``$EDGEKD_HOME``, else the user's cache folder."""
+    home = os.environ.get("EDGEKD_HOME")
+    if home:
+        return Path(home)
+    import platformdirs
+
+    return platformdirs.user_cache_path("edgekd", appauthor=False)
+
+
+def default_run_dir(name: str) -> Path:
+    """``runs/NAME`` below the working folder."""
+    return Path("runs") / name
+
+
+def log_folder() -> Path:
+    """Where the details of unexpected errors go; it may not exist yet."""
+    import platformdirs
+
+    return platformdirs.user_log_path("edgekd", appauthor=False)

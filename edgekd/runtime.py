@@ -1,0 +1,86 @@
+"""What an inference engine is to edgekd: build, load, run, and a count of its kernels."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+from typing import Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Precision = str
+"""``fp32``, ``bf16`` or ``fp16``."""
+
+
+class Tensor(NamedTuple):
+    """One input of a model."""
+
+    name: str
+    dtype: str
+    """numpy's name of the element type."""
+    shape: tuple[int | None, ...]
+    """None where the size is free."""
+
+
+class Session(Protocol):
+    """A loaded engine."""
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What it wants."""
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """One synchronous inference; the outputs in the model's order, the caller's to keep.
+
+        The arrays of `feeds` are C-contiguous, writeable and of the element types `inputs` names.
+        """
+
+
+class Runtime(NamedTuple):
+    """One engine, as a handful of names; `edgekd.runtimes` holds them."""
+
+    name: str
+    modules: tuple[str, ...]
+    """What a process imports before it can load; timed apart from loading."""
+    extra: str
+    """The extra of setup.cfg that installs it."""
+    distribution: str
+    """Whose version counts in keys and fingerprints."""
+    why_not: Callable[[], str | None]
+    """None if it can be used here, else one line that says what is missing. Imports nothing heavy."""
+    precisions: Callable[[], tuple[Precision, ...]]
+    """What it offers on this machine, fp32 first."""
+    build: Callable[[Path, Path, Precision], dict[str, Path]]
+    """ONNX file, folder to write in, precision -> engine files by name. Raises ValueError."""
+    load: Callable[[Mapping[str, Path], Precision, int], Session]
+    """Engine files by name, precision, threads -> session. Raises ValueError."""
+    kernels: Callable[[Mapping[str, Path], Precision], dict[str, int]]
+    """``{"Conv f32": 9, ...}`` counted in the optimized graph."""
+
+
+class Entry(NamedTuple):
+    """One line of the table: where a runtime lives."""
+
+    module: str
+    distribution: str
+    """Whose version counts in keys and fingerprints."""
+    extra: str
+    """The extra of setup.cfg that installs it."""
+    known_precisions: tuple[Precision, ...]
+    """What it offers on some machine, fp32 first; `Runtime.precisions` says what it does here."""
+    summary: str
+
+    def load(self) -> Runtime:
+        """The runtime itself; imports its module, which imports the engine only when it is used."""
+        runtime: Runtime = importlib.import_module(self.module).RUNTIME
+        return runtime
+
+
+def not_installed(name: str, extra: str) -> str:
+    """The one sentence for an engine whose package is missing."""
+    return f"{name} is not installed: pip install 'edgekd[{extra}]'"

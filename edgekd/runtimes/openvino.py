@@ -1,0 +1,155 @@
+"""OpenVINO, CPU: the ONNX file becomes an IR (`model.xml` and `model.bin`), weights kept in float.
+
+Nothing here goes through OpenVINO's model converter, the part of it that sends telemetry.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from edgekd import admission
+from edgekd.runtime import Precision
+from edgekd.runtime import Runtime
+from edgekd.runtime import Session
+from edgekd.runtime import Tensor
+from edgekd.runtime import not_installed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GRAPH, WEIGHTS = "model.xml", "model.bin"
+HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+STORAGE = {"Const", "Input", "Output"}
+"""Nodes of the runtime graph that compute nothing."""
+
+
+def why_not() -> str | None:
+    """None if usable here, else one line that says what is missing."""
+    if importlib.util.find_spec("openvino") is None:
+        return not_installed("openvino", "openvino")
+    return None
+
+
+def precisions() -> tuple[Precision, ...]:
+    """Those the CPU plugin names; it would take another hint too, and quietly run something else."""
+    import openvino
+
+    offered = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return tuple(name for name, word in CAPABILITIES.items() if word in offered)
+
+
+def build(onnx: Path, folder: Path, precision: Precision) -> dict[str, Path]:
+    """The IR of an ONNX file, whatever the precision; a fresh process makes the same bytes again.
+
+    Names it makes up are numbered through the process, so a second build in one differs in them.
+
+    Raises:
+        InputError: if it is no readable file.
+        ValueError: if the precision is not offered here, or the file is not admitted or refused.
+    """
+    import openvino
+
+    admission.admit(onnx)
+
+    if precision not in precisions():
+        raise ValueError(f"precision: got {precision!r}, want one of {', '.join(precisions())}")
+    try:
+        # from bytes: a blob in the store has no suffix to tell the format by
+        model = openvino.Core().read_model(onnx.read_bytes(), b"")
+        openvino.save_model(model, str(folder / GRAPH), compress_to_fp16=False)
+    except RuntimeError as error:
+        raise ValueError(f"OpenVINO refuses {onnx.name}: {_first_line(error)}") from error
+    return {GRAPH: folder / GRAPH, WEIGHTS: folder / WEIGHTS}
+
+
+class _Session:
+    """One infer request of one stream."""
+
+    def __init__(self, compiled: Any) -> None:
+        import openvino
+
+        self._wrap = openvino.Tensor
+        self._request = compiled.create_infer_request()
+        self._outputs = range(len(compiled.outputs))
+        self.inputs = tuple(_tensor(port) for port in compiled.inputs)
+        self._names = [tensor.name for tensor in self.inputs]
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """One synchronous inference; inputs are read in place, outputs copied out."""
+        request = self._request
+        for index, name in enumerate(self._names):
+            request.set_input_tensor(index, self._wrap(feeds[name], shared_memory=True))
+        request.infer()
+        return [request.get_output_tensor(index).data.copy() for index in self._outputs]
+
+
+def load(files: Mapping[str, Path], precision: Precision, threads: int) -> Session:
+    """A compiled model for one stream on `threads` threads, latency first.
+
+    Raises:
+        ValueError: if OpenVINO refuses the model, or an input has no fixed rank or known type.
+    """
+    return _Session(_compile(files, precision, threads))
+
+
+def _compile(files: Mapping[str, Path], precision: Precision, threads: int) -> Any:
+    import openvino
+
+    chosen = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        # pinning would fight the affinity a worker was given, and one thread needs none
+        "ENABLE_CPU_PINNING": False,
+    }
+    try:
+        core = openvino.Core()
+        model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
+        return core.compile_model(model, "CPU", chosen)
+    except RuntimeError as error:
+        raise ValueError(f"OpenVINO refuses {files[GRAPH].name}: {_first_line(error)}") from error
+
+
+def _tensor(port: Any) -> Tensor:
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic or port.get_element_type().is_dynamic():
+        raise ValueError(f"input {port.any_name!r}: got {shape}, want a fixed rank and type")
+    sizes = tuple(None if size.is_dynamic else size.get_length() for size in shape)
+    return Tensor(port.any_name, str(port.get_element_type().to_dtype()), sizes)
+
+
+def kernels(files: Mapping[str, Path], precision: Precision) -> dict[str, int]:
+    """Layers of the CPU plugin's own graph that compute, each with its run-time precision."""
+    counted: Counter[str] = Counter()
+    for layer in _compile(files, precision, 1).get_runtime_model().get_ops():
+        facts = layer.get_rt_info()
+        kind = facts["layerType"].astype(str)
+        if kind not in STORAGE:
+            counted[f"{kind} {facts['runtimePrecision'].astype(str)}"] += 1
+    return dict(counted.most_common())
+
+
+def _first_line(error: Exception) -> str:
+    """OpenVINO's last line says what is wrong; those before it say where in its sources."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
+
+
+RUNTIME = Runtime(
+    name="openvino",
+    modules=("numpy", "openvino"),
+    extra="openvino",
+    distribution="openvino",
+    why_not=why_not,
+    precisions=precisions,
+    build=build,
+    load=load,
+    kernels=kernels,
+)

@@ -1,0 +1,61 @@
+"""Stage `bundle`: the chosen student, packed so that a device can check it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import edgekd
+from edgekd import bundle_write
+from edgekd.preprocessing import Preprocessing
+from edgekd.settings import Settings
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+
+
+class Config(Settings):
+    """What the bundle says of its making."""
+
+    name: str
+    """Of the recipe."""
+    lineage: dict[str, str] = {}
+    """Label of each step to the key of its result."""
+
+
+def run(config: Config, given: Given, context: Context) -> Made:
+    """Give the files of a bundle, named ``bundle/<file>``.
+
+    Takes model, golden, parity (of the student), data, rows, choice and, for the card, test.
+
+    Raises:
+        ValueError: if nothing was chosen.
+    """
+    from edgekd.report import card
+
+    values: dict[str, Any] = {
+        name: json.loads(given[name].read_bytes()) if name in given else {}
+        for name in ("data", "rows", "choice", "parity", "test")
+    }
+    about = values["data"]
+    preprocessing = Preprocessing.model_validate_json(json.dumps(about["preprocessing"]))
+    chosen = values["choice"]["chosen"]
+    made = bundle_write.write(
+        context.folder / "bundle",
+        name=config.name,
+        version=edgekd.__version__,
+        model=given["model"],
+        golden=given["golden"],
+        preprocessing=preprocessing,
+        labels=about["classes"],
+        rows=values["rows"],
+        chosen=chosen,
+        created_from=config.lineage,
+        fp32_tolerance=values["parity"]["tolerance"],
+        card=card.text(config.name, edgekd.__version__, values),
+    )
+    return {f"bundle/{name}": path for name, path in made.items()}
+
+
+STAGE = Stage("bundle", 1, Config, run, packages=("edgekd", "Jinja2"))

@@ -1,0 +1,93 @@
+"""Stage `compile`: one ONNX file becomes one runtime's engine in one precision, built in a worker.
+
+An engine that is missing here, or a precision it does not offer, is a result too: it says ``not
+measured`` and why, and is never chosen.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from typing import Any
+from typing import Literal
+
+from pydantic import AfterValidator
+
+from edgekd import files
+from edgekd.bench.process import run_worker
+from edgekd.errors import nearest
+from edgekd.runtimes import RUNTIMES
+from edgekd.settings import Positive
+from edgekd.settings import Settings
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+
+OK = "ok"
+ENGINE = "engine.json"
+
+
+def _known(name: str) -> str:
+    if name not in RUNTIMES:
+        raise ValueError(f"got unknown runtime {name!r}; {nearest(name, RUNTIMES)}")
+    return name
+
+
+RuntimeName = Annotated[str, AfterValidator(_known)]
+"""A name of `edgekd.runtimes.RUNTIMES`."""
+
+
+class Config(Settings):
+    """For which engine, how."""
+
+    runtime: RuntimeName
+    """Which engine."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of the engine's kernels; weights stay as they are in the ONNX file."""
+    timeout_s: Positive = 600.0
+    """After this the build is given up."""
+
+
+def run(config: Config, given: Given, context: Context) -> Made:
+    """The engine's files and ``engine.json``, which says what they are.
+
+    Raises:
+        InputError: if the engine refuses the model.
+        WorkerFailed: if it crashes or hangs on it.
+    """
+    spec = {
+        "runtime": config.runtime,
+        "precision": config.precision,
+        "model": str(given["model"].resolve()),
+        "folder": str(context.folder.resolve()),
+        "kernels": True,
+    }
+    found = run_worker("compile", spec, timeout_s=config.timeout_s)
+    description = describe(config, found)
+    (context.folder / ENGINE).write_bytes(files.pretty_json(description))
+    made = {name: context.folder / name for name in description["files"]}
+    return {**made, ENGINE: context.folder / ENGINE}
+
+
+def describe(config: Config, found: dict[str, Any]) -> dict[str, Any]:
+    """The content of ``engine.json`` from what the worker found."""
+    reason = found.get("not_measured")
+    return {
+        "runtime": config.runtime,
+        "runtime_version": found.get("version"),
+        "precision": config.precision,
+        "files": sorted(found.get("files", {})),
+        "size_bytes": found.get("size_bytes"),
+        "kernels": found.get("kernels", {}),
+        "status": OK if reason is None else f"not measured: {reason}",
+    }
+
+
+STAGE = Stage(
+    name="compile",
+    version=1,
+    settings=Config,
+    run=run,
+    packages=("onnxruntime", "openvino"),
+    host_bound=True,
+)

@@ -1,0 +1,123 @@
+"""Stage `evaluate`: the one read of the test set, for the report; nothing is chosen by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from typing import Annotated
+from typing import Any
+
+from pydantic import BeforeValidator
+from pydantic import Field
+
+from edgekd import files
+from edgekd import task
+from edgekd.bench.engine import Engine
+from edgekd.bench.outputs import outputs
+from edgekd.errors import MachineError
+from edgekd.preprocessing import Preprocessing
+from edgekd.settings import Settings
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MEASURED = ("ok", "unstable")
+MODELS = ("teacher", "control", "student")
+
+
+class Subject(Settings):
+    """One compiled engine, as the stage `measure` names it."""
+
+    name: str
+    model: str
+    runtime: str
+    precision: str
+    threads: Annotated[tuple[int, ...], Field(strict=False)]
+
+
+def _as_mapping(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, Settings) else value
+
+
+class Config(Settings):
+    """Whose answers are counted."""
+
+    subjects: Annotated[
+        tuple[Annotated[Subject, BeforeValidator(_as_mapping)], ...], Field(strict=False)
+    ]
+
+
+def run(config: Config, given: Given, context: Context) -> Made:
+    """Give test.json: top-1 accuracy of each model in torch float32 and of each measured row.
+
+    Takes test_images, test_labels, data; ``teacher_blueprint``, ``teacher_weights`` and so on for
+    each model there is; ``<subject>/engine.json`` and its files; rows.
+    """
+    import numpy as np
+
+    about = json.loads(given["data"].read_bytes())["preprocessing"]
+    preprocessing = Preprocessing.model_validate_json(json.dumps(about))
+    labels = np.load(given["test_labels"], allow_pickle=False)
+    found: dict[str, Any] = {
+        model: _torch_accuracy(model, given, labels, preprocessing, context)
+        for model in MODELS
+        if f"{model}_weights" in given
+    }
+    found["candidates"] = {}
+    for names, engine in _engines(config, given):
+        try:
+            told = outputs(engine, given["test_images"], preprocessing=preprocessing)
+        except MachineError as error:  # it cost hours to come here; one dead engine ends nothing
+            context.progress.note(f"{names[0]}: its test accuracy is not measured: {error}")
+            continue
+        found["candidates"] |= dict.fromkeys(names, task.top1_accuracy(told, labels))
+    goal = context.folder / "test.json"
+    goal.write_bytes(files.canonical_json(found))
+    return {"test.json": goal}
+
+
+def _torch_accuracy(
+    model: str,
+    given: Given,
+    labels: NDArray[np.int64],
+    preprocessing: Preprocessing,
+    context: Context,
+) -> float:
+    import numpy as np
+
+    from edgekd.learn import answers
+    from edgekd.learn import blueprint
+
+    images = np.load(given["test_images"], mmap_mode="r", allow_pickle=False)
+    paths = given[f"{model}_blueprint"], given[f"{model}_weights"]
+    module = blueprint.load(*paths, allow_code=context.allow_code)
+    return task.top1_accuracy(answers.logits(module, images, preprocessing), labels)
+
+
+def _engines(config: Config, given: Given) -> Iterator[tuple[list[str], Engine]]:
+    """Engines with the rows they fill: those that were measured.
+
+    One engine answers for all thread counts, which do not change its answers.
+    """
+    rows = json.loads(given["rows"].read_bytes())
+    measured = {row["name"] for row in rows if row["status"] in MEASURED}
+    for subject in config.subjects:
+        about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
+        paths = {name: given[f"{subject.name}/{name}"] for name in about["files"]}
+        prefix = "" if subject.model == "student" else f"{subject.model}-"
+        engines = {}
+        for threads in subject.threads:
+            engine = Engine(subject.runtime, subject.precision, threads, paths)
+            if prefix + engine.label() in measured:
+                engines[prefix + engine.label()] = engine
+        if engines:
+            yield list(engines), max(engines.values(), key=lambda engine: engine.threads)
+
+
+STAGE = Stage("evaluate", 1, Config, run, packages=("torch",), host_bound=True)

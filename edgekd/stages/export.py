@@ -1,0 +1,164 @@
+"""Stage `export`: a trained model becomes one ONNX file, shown to give the same answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Annotated
+from typing import Any
+
+from pydantic import Field
+
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.preprocessing import Preprocessing
+from edgekd.settings import Positive
+from edgekd.settings import Settings
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+POOL = 16
+"""Samples looked at for each golden one."""
+
+
+class Config(Settings):
+    """How the model is written and how close its answers must stay."""
+
+    opset: Annotated[int, Field(ge=18, le=23)] = 18
+    """ONNX operator set; torch's exporter writes these without converting down."""
+    golden: Annotated[int, Field(ge=1, le=100_000)] = 64
+    """Real validation samples stored with torch's answers to them."""
+    tolerance: Positive = 1e-4
+    """Largest difference of a logit between torch and ONNX Runtime, both float32."""
+
+
+def run(config: Config, given: Given, context: Context) -> Made:
+    """Give model.onnx, golden.safetensors (inputs [N, C, H, W], outputs [N, classes]), parity.json.
+
+    Raises:
+        InputError: if the exporter refuses the model, or its answers leave the tolerance.
+        MachineError: if ONNX Runtime is not installed.
+    """
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    from edgekd.learn import answers
+    from edgekd.learn import arithmetic
+    from edgekd.learn import blueprint
+    from edgekd.learn import to_onnx
+
+    want_onnxruntime()
+    plan = blueprint.Blueprint.model_validate_json(given["blueprint"].read_bytes())
+    model = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
+    size = {"channels": plan.channels, "height": plan.height, "width": plan.width}
+    made = {name: context.folder / name for name in ("model.onnx", "golden.safetensors")}
+    to_onnx.write(model, made["model.onnx"], **size, opset=config.opset)
+    about = json.loads(given["data"].read_bytes())["preprocessing"]
+    preprocessing = Preprocessing.model_validate_json(json.dumps(about))
+    images = np.load(given["validation_images"], mmap_mode="r", allow_pickle=False)
+    with arithmetic.deterministic(context.seed, 1):
+        pool = distinct(images, config.golden * POOL, context.seed)
+        told = answers.logits(model, images[pool], preprocessing)
+    chosen = spread(told.argmax(1), config.golden)
+    golden = {"inputs": preprocessing.apply(images[pool[chosen]]), "outputs": told[chosen]}
+    save_file(golden, made["golden.safetensors"])
+    parity = compare(onnx_answers(made["model.onnx"], golden["inputs"]), golden["outputs"], config)
+    made["parity.json"] = context.folder / "parity.json"
+    made["parity.json"].write_bytes(files.canonical_json(parity))
+    return made
+
+
+def want_onnxruntime() -> None:
+    """Say now that the parity check cannot run, not after hours of training.
+
+    Raises:
+        MachineError: with the line that installs it.
+    """
+    from edgekd import runtimes
+
+    missing = runtimes.find("onnxruntime").why_not()
+    if missing:
+        raise MachineError(f"export: {missing}")
+
+
+def distinct(images: NDArray[np.uint8], count: int, seed: int) -> NDArray[np.int64]:
+    """Indices [<= count] of images that are pairwise different, in a random order set by `seed`."""
+    import numpy as np
+
+    seen: set[bytes] = set()
+    found = []
+    for index in np.random.default_rng(seed).permutation(len(images)):
+        pixels = images[index].tobytes()
+        if pixels not in seen:
+            seen.add(pixels)
+            found.append(int(index))
+        if len(found) == count:
+            break
+    return np.asarray(found, np.int64)
+
+
+def spread(classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Positions [<= count] in `classes` [N], taken from each class in turn, ascending."""
+    import numpy as np
+
+    turn = np.zeros(len(classes), np.int64)
+    for name in np.unique(classes):
+        members = classes == name
+        turn[members] = np.arange(members.sum())
+    return np.sort(np.lexsort((classes, turn))[:count])
+
+
+def onnx_answers(path: Path, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """ONNX Runtime's logits [N, classes] at the optimization level of the deployment, one thread."""
+    from edgekd import runtimes
+
+    try:
+        session = runtimes.find("onnxruntime").load({path.name: path}, "fp32", 1)
+    except ValueError as error:
+        raise InputError(f"export: {error}", hint="give export.opset another value") from error
+    (answers,) = session.run({session.inputs[0].name: inputs})
+    return answers
+
+
+def compare(got: NDArray[np.float32], want: NDArray[np.float32], config: Config) -> dict[str, Any]:
+    """The content of parity.json for two answers [N, classes].
+
+    Raises:
+        InputError: if they differ by more than the tolerance.
+    """
+    import numpy as np
+
+    from edgekd import task
+
+    max_abs = float(np.abs(got - want).max())
+    agreement = task.top1_agreement(got, want)
+    if not max_abs <= config.tolerance:  # NaN is refused too
+        raise InputError(
+            f"export: got logits {max_abs:.3g} away from torch's (top-1 agreement "
+            f"{agreement:.2%} of {len(want)} samples), want at most {config.tolerance:.3g}",
+            hint="give export.opset another value, or raise export.tolerance",
+        )
+    return {
+        "max_abs": max_abs,
+        "top1_agreement": agreement,
+        "samples": len(want),
+        "opset": config.opset,
+        "tolerance": config.tolerance,
+    }
+
+
+STAGE = Stage(
+    "export",
+    1,
+    Config,
+    run,
+    packages=("torch", "onnx", "onnxscript", "onnxruntime", "safetensors"),
+)

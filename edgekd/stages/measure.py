@@ -1,0 +1,285 @@
+"""Stage `measure`: every compiled candidate's accuracy, parity, latency, memory and cold start, here.
+
+Each engine is first asked for its answers: on the validation images, and on the golden inputs its
+model answered before export. Only one that answers right is timed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Annotated
+from typing import Any
+from typing import Literal
+from typing import NamedTuple
+from typing import Self
+
+from pydantic import Field
+from pydantic import model_validator
+
+from edgekd import files
+from edgekd import task
+from edgekd.bench import fingerprint
+from edgekd.bench import golden
+from edgekd.bench import result
+from edgekd.bench import session
+from edgekd.bench.engine import Engine
+from edgekd.bench.outputs import outputs
+from edgekd.bench.process import WorkerFailed
+from edgekd.bench.timing import Steady
+from edgekd.bench.timing import WarmUp
+from edgekd.errors import InputError
+from edgekd.preprocessing import Preprocessing
+from edgekd.settings import Count
+from edgekd.settings import Fraction
+from edgekd.settings import Positive
+from edgekd.settings import Settings
+from edgekd.settings import Whole
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+
+if TYPE_CHECKING:
+    import numpy as np
+
+OK = "ok"
+EXACT = "fp32"
+"""The precision that must answer as the trained model does; others are judged by accuracy."""
+TOLERANCE = 1e-4
+"""Largest difference of an fp32 logit."""
+NS_PER_S = 1_000_000_000
+
+
+class Measure(Settings):
+    """How long and how often is measured."""
+
+    processes_min: Annotated[int, Field(ge=6, le=1000)] = 6
+    """Fresh processes a candidate gets at least; an interval needs six."""
+    processes_max: Annotated[int, Field(ge=6, le=1000)] = 12
+    """And at most, while its interval is wider than `half_width`."""
+    half_width: Fraction = 0.02
+    """How narrow the 95 % interval over processes must be, as a fraction of the median."""
+    min_time_s: Positive = 0.5
+    """Timed iterations of one process, after warm-up."""
+    max_time_s: Positive = 2.0
+    """And at most, while the median inside the process is not known to 1 %."""
+    max_warmup_s: Positive = 5.0
+    """Longest warm-up; a process that never settles is kept and marked."""
+    budget_s: Positive = 600.0
+    """For all candidates together; no process starts later."""
+    timeout_s: Positive = 300.0
+    """After this a single process is killed."""
+    seed: Whole = 0
+    """Of inputs that are drawn, where no real ones exist."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.processes_max < self.processes_min or self.max_time_s < self.min_time_s:
+            raise ValueError("got a maximum below its minimum")
+        return self
+
+    def rules(self) -> session.Rules:
+        """The same for `edgekd.bench.session`."""
+        return session.Rules(
+            processes_min=self.processes_min,
+            processes_max=self.processes_max,
+            half_width=self.half_width,
+            budget_s=self.budget_s,
+            timeout_s=self.timeout_s,
+            warm_up=WarmUp(max_ns=round(self.max_warmup_s * NS_PER_S)),
+            steady=Steady(
+                min_ns=round(self.min_time_s * NS_PER_S), max_ns=round(self.max_time_s * NS_PER_S)
+            ),
+            seed=self.seed,
+        )
+
+
+class Subject(Settings):
+    """One compiled model, on some numbers of threads."""
+
+    name: str
+    """Prefix of its files among the inputs: ``student-onnxruntime-fp32``."""
+    model: Literal["student", "teacher"]
+    runtime: str
+    precision: str
+    threads: Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]
+
+
+class Config(Settings):
+    """What is measured, and how."""
+
+    subjects: Annotated[tuple[Subject, ...], Field(strict=False)]
+    measure: Measure = Measure()
+
+
+class Answers(NamedTuple):
+    """How well an engine answers."""
+
+    accuracy: float | None
+    """On all validation images."""
+    max_abs: float | None
+    """Largest difference to the trained model's logits on the golden inputs."""
+    agreement: float | None
+    """Fraction of golden inputs on which both name the same class."""
+    fault: str
+    """Why it is not timed; empty if it is."""
+
+
+def run(config: Config, given: Given, context: Context) -> Made:
+    """Give rows.json, one row a subject and thread count, and raw.json.gz with every iteration.
+
+    Takes ``<subject>/engine.json`` and its files, ``<model>/golden``, validation_images,
+    validation_labels, data.
+    """
+    samples = {}
+    for model in {subject.model for subject in config.subjects}:
+        found = golden.read(given[f"{model}/golden"])
+        samples[model] = golden.write_inputs(found, context.folder / f"{model}.npy"), found.outputs
+    rows: list[dict[str, Any]] = []
+    timed: dict[str, session.Subject] = {}
+    for number, subject in enumerate(config.subjects):
+        context.progress.update(number, len(config.subjects), f"answers of {subject.name}")
+        about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
+        engines = engines_of(subject, about, given)
+        answers = ask(engines, about, samples[subject.model], given, config.measure.timeout_s)
+        for name, engine in engines.items():
+            rows.append(blank_row(name, subject, engine, about, answers))
+            if not answers.fault:
+                timed[name] = session.Subject(name, engine, samples[subject.model][0])
+    rules = config.measure.rules()
+    started = [0]
+
+    def note(text: str) -> None:
+        started[0] += 1
+        context.progress.update(started[0], len(timed) * (rules.processes_max + 1), text)
+
+    measured = {m.subject.name: m for m in session.measure(list(timed.values()), rules, note=note)}
+    rows = [filled(row, measured.get(row["name"])) for row in rows]
+    return write(rows, measured, context.folder)
+
+
+def engines_of(subject: Subject, about: Mapping[str, Any], given: Given) -> dict[str, Engine]:
+    """One engine a thread count, by the name of its row."""
+    paths = {name: given[f"{subject.name}/{name}"] for name in about["files"]}
+    engines = [Engine(subject.runtime, subject.precision, n, paths) for n in subject.threads]
+    prefix = "" if subject.model == "student" else f"{subject.model}-"
+    return {prefix + engine.label(): engine for engine in engines}
+
+
+def ask(
+    engines: Mapping[str, Engine],
+    about: Mapping[str, Any],
+    samples: tuple[Path, np.ndarray],
+    given: Given,
+    timeout_s: float,
+) -> Answers:
+    """Accuracy and parity of one subject; the thread count does not change its answers."""
+    import numpy as np
+
+    if about["status"] != OK:
+        return Answers(None, None, None, about["status"])
+    engine = max(engines.values(), key=lambda e: e.threads)
+    data = json.loads(given["data"].read_bytes())
+    preprocessing = Preprocessing(**data["preprocessing"])
+    labels = np.load(given["validation_labels"], allow_pickle=False)
+    try:
+        told = outputs(engine, samples[0], preprocessing=None, timeout_s=timeout_s)
+        logits = outputs(
+            engine, given["validation_images"], preprocessing=preprocessing, timeout_s=timeout_s
+        )
+    except (WorkerFailed, InputError) as error:
+        return Answers(None, None, None, f"failed: {error}")
+    if not (np.isfinite(told).all() and np.isfinite(logits).all()):
+        return Answers(None, None, None, "failed: got answers that are not finite")
+    accuracy = task.top1_accuracy(logits, labels)
+    return judged(accuracy, told, samples[1], engine.precision)
+
+
+def judged(accuracy: float, told: np.ndarray, want: np.ndarray, precision: str) -> Answers:
+    """The answers with their verdict: fp32 must be the trained model's own, within `TOLERANCE`."""
+    import numpy as np
+
+    if told.shape != want.shape:
+        return Answers(accuracy, None, None, f"failed: got {told.shape} logits, want {want.shape}")
+    max_abs, agreement = float(np.abs(told - want).max()), task.top1_agreement(told, want)
+    fault = ""
+    if precision == EXACT and max_abs > TOLERANCE:
+        fault = f"failed: parity {max_abs:.1e} > {TOLERANCE:.0e}"
+    elif precision == EXACT and agreement < 1:
+        fault = f"failed: top-1 agreement {agreement:.4f} < 1"
+    return Answers(accuracy, max_abs, agreement, fault)
+
+
+def blank_row(
+    name: str, subject: Subject, engine: Engine, about: Mapping[str, Any], answers: Answers
+) -> dict[str, Any]:
+    """A row with everything that is known before timing."""
+    return {
+        "name": name,
+        "model": subject.model,
+        "runtime": subject.runtime,
+        "runtime_version": about["runtime_version"],
+        "precision": subject.precision,
+        "threads": engine.threads,
+        "validation_accuracy": answers.accuracy,
+        "parity_max_abs": answers.max_abs,
+        "top1_agreement": answers.agreement,
+        "size_bytes": about["size_bytes"],
+        "kernels": about["kernels"],
+        "status": answers.fault or OK,
+    }
+
+
+def filled(row: dict[str, Any], measured: session.Measured | None) -> dict[str, Any]:
+    """`row` with its timings, or with nulls where there are none."""
+    metrics = {} if measured is None else {m.name: m for m in result.metrics(measured)}
+    values = {name: metric.value for name, metric in metrics.items()}
+    p50, peak = metrics.get("latency_p50"), values.get("peak_rss")
+    status = row["status"]
+    if measured is not None:
+        word, reason = result.status_of(measured)
+        late = "failed" if measured.failure else "not measured"
+        status = {"failed": f"{late}: {reason}", "not_steady": "unstable"}.get(word, word)
+    return {
+        **row,
+        "latency_p50_ms": values.get("latency_p50"),
+        "latency_ci95_ms": None if p50 is None or p50.ci95 is None else list(p50.ci95),
+        **{f"latency_p{q}_ms": values.get(f"latency_p{q}") for q in (90, 95, 99)},
+        "latency_mean_ms": values.get("latency_mean"),
+        "peak_rss_bytes": None if peak is None else int(peak),
+        "cold_start_ms": {name: values[name] for name in result.COLD if name in values},
+        "processes": 0 if measured is None else len(measured.processes),
+        "iterations": 0 if p50 is None else p50.n_iter,
+        "status": status,
+    }
+
+
+def write(
+    rows: list[dict[str, Any]], measured: Mapping[str, session.Measured], folder: Path
+) -> Made:
+    """The two files; raw results carry the machine they are from."""
+    raw = {
+        "fingerprint": {"key": fingerprint.key(), "fields": fingerprint.host_facts()},
+        "subjects": {
+            name: {"processes": found.processes, "memory": found.memory, "failure": found.failure}
+            for name, found in measured.items()
+        },
+    }
+    made = {"rows.json": folder / "rows.json", "raw.json.gz": folder / "raw.json.gz"}
+    made["rows.json"].write_bytes(files.pretty_json(rows))
+    made["raw.json.gz"].write_bytes(gzip.compress(files.canonical_json(raw), mtime=0))
+    return made
+
+
+STAGE = Stage(
+    name="measure",
+    version=1,
+    settings=Config,
+    run=run,
+    packages=("onnxruntime", "openvino", "numpy"),
+    host_bound=True,
+)

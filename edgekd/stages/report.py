@@ -1,0 +1,68 @@
+"""Stage `report`: what the other stages found, as one result, a page and two plots."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from edgekd import files
+from edgekd.settings import Settings
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+
+ROLES = ("teacher", "control", "student")
+
+
+class Config(Settings):
+    """What the stages' files do not say themselves."""
+
+    recipe: str
+    """Its name."""
+    recipe_digest: str
+    """SHA-256 of it."""
+    models: dict[str, str]
+    """Name of the builder, by role: teacher, control, student."""
+    lineage: dict[str, Any] = {}
+    """By label of the step: ``{"key": ..., "files": {name: SHA-256}}``."""
+    environment: dict[str, Any] = {}
+    """What the measuring machine is."""
+
+
+def run(config: Config, given: Given, context: Context) -> Made:
+    """Give result.json, report.md, accuracy_latency.svg and .png, learning_curves.svg.
+
+    Takes data, rows, choice, ``<role>_score``, ``<role>_history`` and, if there is one, test.
+    """
+    from edgekd.report import markdown
+    from edgekd.report import plot
+    from edgekd.report.assemble import assemble
+
+    value = {name: json.loads(path.read_bytes()) for name, path in given.items()}
+    result = assemble(
+        recipe=config.recipe,
+        recipe_digest=config.recipe_digest,
+        models=config.models,
+        scores={role: value[f"{role}_score"] for role in ROLES},
+        rows=value["rows"],
+        choice=value["choice"],
+        test=value.get("test", {}),
+        data=value["data"],
+        environment=config.environment,
+        lineage=config.lineage,
+    )
+    histories = {role: value[f"{role}_history"] for role in ROLES if f"{role}_history" in value}
+    contents = {
+        "result.json": files.pretty_json(result.model_dump(mode="json")),
+        "report.md": markdown.report(result).encode(),
+        "accuracy_latency.svg": plot.accuracy_latency(result, "svg"),
+        "accuracy_latency.png": plot.accuracy_latency(result, "png"),
+        "learning_curves.svg": plot.learning_curves(histories, "svg"),
+    }
+    for name, data in contents.items():
+        (context.folder / name).write_bytes(data)
+    return {name: context.folder / name for name in contents}
+
+
+STAGE = Stage("report", 1, Config, run, packages=("edgekd", "matplotlib", "Jinja2"))

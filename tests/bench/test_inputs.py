@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekd.bench import inputs
+from edgekd.runtime import Tensor
+
+IMAGE = Tensor("x", "float32", (None, 3, 4, 4))
+TOKENS = Tensor("ids", "int64", (None, 6))
+
+
+def test_seeded_inputs_are_distinct_and_repeatable() -> None:
+    first = inputs.seeded([IMAGE, TOKENS], batch=2, seed=1)
+    again = inputs.seeded([IMAGE, TOKENS], batch=2, seed=1)
+    assert len(first) == 64
+    assert first[0]["x"].shape == (2, 3, 4, 4) and first[0]["x"].dtype == np.float32
+    assert first[0]["ids"].shape == (2, 6) and set(np.unique(first[0]["ids"])) <= {0, 1}
+    assert len({feed["x"].tobytes() for feed in first}) == 64
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a["x"], b["x"])
+    other = inputs.seeded([IMAGE, TOKENS], batch=2, seed=2)
+    assert not np.array_equal(other[0]["x"], first[0]["x"])
+
+
+def test_large_inputs_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "MOST_BYTES", 1000)
+    assert len(inputs.seeded([IMAGE], batch=1, seed=0)) == 5  # of 192 bytes each
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [((None, 3, None, 4), "want only the batch free"), ((8, 3, 4, 4), "got batch 8")],
+)
+def test_shapes_that_cannot_be_drawn(shape: tuple[int | None, ...], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        inputs.seeded([Tensor("x", "float32", shape)], batch=1, seed=0)
+
+
+def test_given_rows_rotate(tmp_path: Path) -> None:
+    rows = np.arange(5 * 48, dtype=np.float32).reshape(5, 3, 4, 4)
+    np.save(tmp_path / "x.npy", rows)
+    feeds = inputs.given(tmp_path / "x.npy", [IMAGE], batch=2)
+    assert len(feeds) == 5
+    np.testing.assert_array_equal(feeds[2]["x"], rows[[4, 0]])
+    assert len({feed["x"].tobytes() for feed in feeds}) == 5
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.zeros((5, 3, 4, 5), np.float32),
+        np.zeros((5, 3, 4, 4), np.float64),
+        np.zeros((0, 3, 4, 4), np.float32),
+        np.zeros((5, 48), np.float32),
+    ],
+)
+def test_rows_that_do_not_fit(rows: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="inputs: got"):
+        inputs.check_rows(rows, [IMAGE])
+
+
+def test_given_rows_are_for_one_input() -> None:
+    with pytest.raises(ValueError, match="got 2 inputs"):
+        inputs.check_rows(np.zeros((5, 3, 4, 4), np.float32), [IMAGE, TOKENS])

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekd.bench.process import run_worker
+from tests import bench_example
+
+
+def test_cold_start_phases_are_what_the_model_sleeps(tmp_path: Path) -> None:
+    says = {"load_ms": 50, "first_ms": 200, "run_ms": 20}
+    engine = bench_example.null_engine(tmp_path, **says)
+    cold = [
+        run_worker("latency", bench_example.latency_spec(engine), timeout_s=60)["cold_ms"]
+        for _ in range(3)
+    ]
+    # the least of three: a busy machine only adds
+    least = {name: min(c[name] for c in cold) for name in cold[0]}
+    for name, want in (("load_ms", 50), ("first_infer_ms", 200), ("second_infer_ms", 20)):
+        assert want <= least[name] <= want + 5, name
+    for c in cold:
+        parts = ("spawn_ms", "import_ms", "load_ms", "first_infer_ms")
+        assert c["tti_ms"] == pytest.approx(sum(c[name] for name in parts))
+    assert 5 < least["spawn_ms"] < 1000
+
+
+def test_iterations_are_raw_and_warm_up_is_apart(tmp_path: Path) -> None:
+    engine = bench_example.null_engine(tmp_path, run_ms=2)
+    told = run_worker("latency", bench_example.latency_spec(engine), timeout_s=60)
+    assert len(told["iters_ns"]) == 30 and min(told["iters_ns"]) >= 2_000_000
+    assert told["warmup_iters"] >= 15
+    assert {"majflt", "nivcsw", "cpu_s"} <= set(told)
+
+
+def test_given_rows_are_fed(tmp_path: Path) -> None:
+    engine = bench_example.null_engine(tmp_path, features=3)
+    np.save(tmp_path / "x.npy", np.zeros((5, 3), np.float32))
+    spec = bench_example.latency_spec(engine, inputs=str(tmp_path / "x.npy"), batch=2)
+    assert run_worker("latency", spec, timeout_s=60)["iters_ns"]
+
+
+def test_compile_says_why_not(tmp_path: Path) -> None:
+    (tmp_path / "in.json").write_text("{}")
+    spec = {
+        "runtime": "null",
+        "precision": "bf16",
+        "model": str(tmp_path / "in.json"),
+        "folder": str(tmp_path),
+        "kernels": True,
+    }
+    told = run_worker("compile", spec, timeout_s=60)
+    assert told["not_measured"] == "null offers fp32 on this machine"
+    told = run_worker("compile", {**spec, "precision": "fp32"}, timeout_s=60)
+    assert told["files"] == {"model.json": "model.json"}
+    assert told["size_bytes"] == 2 and told["kernels"] == {"Sleep f32": 1}

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekd.bench.engine import Engine
+from edgekd.bench.outputs import outputs
+from edgekd.bench.process import WorkerFailed
+from edgekd.errors import InputError
+from edgekd.preprocessing import Preprocessing
+from tests import bench_example
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    path = tmp_path / "images.npy"
+    shape = (7, bench_example.SIDE, bench_example.SIDE, bench_example.CHANNELS)
+    np.save(path, np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8))
+    return path
+
+
+def test_rows_come_back_in_order_whatever_the_batch(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(11, 4)).astype(np.float32)
+    np.save(tmp_path / "x.npy", rows)
+    engine = bench_example.null_engine(tmp_path)
+    for size in (1, 4, 11, 256):
+        got = outputs(engine, tmp_path / "x.npy", preprocessing=None, batch_size=size)
+        np.testing.assert_array_equal(got, rows)
+
+
+@pytest.mark.parametrize("batch", ["N", 3])
+def test_images_are_prepared_and_answers_are_numpys(
+    tmp_path: Path, images: Path, batch: int | str
+) -> None:
+    model = bench_example.write_onnx(tmp_path / "blob-without-suffix", batch)
+    engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": model})
+    preprocessing = Preprocessing(
+        height=8, width=8, channels=3, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25)
+    )
+    got = outputs(engine, images, preprocessing=preprocessing, batch_size=4)
+    pixels = np.load(images) / 255
+    x = ((pixels - [0.4, 0.5, 0.6]) / [0.2, 0.3, 0.25]).transpose(0, 3, 1, 2)
+    assert got.dtype == np.float32 and got.shape == (7, bench_example.CLASSES)
+    np.testing.assert_allclose(got, bench_example.answers(x), atol=1e-5)
+
+
+def test_rows_of_another_shape_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((3, 5), np.float32))
+    engine = bench_example.null_engine(tmp_path)
+    with pytest.raises(InputError, match=r"got float32 \[1, 5\], want float32 \['N', 4\]"):
+        outputs(engine, tmp_path / "x.npy", preprocessing=None)
+
+
+def test_a_file_of_pickles_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="Python objects"):
+        outputs(bench_example.null_engine(tmp_path), tmp_path / "x.npy", preprocessing=None)
+
+
+def test_a_crash_is_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((3, 4), np.float32))
+    engine = bench_example.null_engine(tmp_path, fault="abort")
+    with pytest.raises(WorkerFailed, match="SIGABRT during inference"):
+        outputs(engine, tmp_path / "x.npy", preprocessing=None)

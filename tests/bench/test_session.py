@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from edgekd.bench import session
+from edgekd.bench.engine import Engine
+from edgekd.bench.process import WorkerFailed
+from edgekd.errors import InputError
+
+
+class Workers:
+    """Stands in for processes; `medians` is asked for the median of a subject's n-th one."""
+
+    def __init__(self, medians: Any = lambda name, n: 100) -> None:
+        self.ran: list[tuple[str, str]] = []
+        self._medians = medians
+
+    def __call__(self, job: str, spec: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        name = spec["runtime"]
+        self.ran.append((job, name))
+        count = sum(one == ("latency", name) for one in self.ran)
+        return {"iters_ns": [self._medians(name, count)], "steady": True, "cold_ms": {}}
+
+
+def subjects(*names: str) -> list[session.Subject]:
+    return [session.Subject(name, Engine(name, "fp32", 1, {})) for name in names]
+
+
+def latency_order(workers: Workers) -> str:
+    return "".join(name for job, name in workers.ran if job == "latency")
+
+
+def test_processes_take_turns_and_every_other_round_runs_backwards() -> None:
+    workers = Workers()
+    session.measure(subjects("a", "b", "c"), session.Rules(), worker=workers)
+    assert workers.ran[:3] == [("memory", "a"), ("memory", "b"), ("memory", "c")]
+    assert latency_order(workers) == "abccba" * 3
+
+
+def test_who_is_settled_stops_and_the_others_go_on() -> None:
+    workers = Workers(lambda name, n: 100 if name == "a" else 100 + 20 * (n % 2))
+    rules = session.Rules(processes_max=9)
+    quiet, noisy = session.measure(subjects("a", "b"), rules, worker=workers)
+    assert quiet.reached and len(quiet.processes) == 6
+    assert not noisy.reached and len(noisy.processes) == 9
+
+
+def test_the_wanted_width_counts() -> None:
+    for width, reached in ((0.02, False), (0.1, True)):
+        workers = Workers(lambda name, n: 100 + 3 * (n % 3))
+        rules = session.Rules(processes_max=6, half_width=width)
+        (found,) = session.measure(subjects("a"), rules, worker=workers)
+        assert found.reached is reached
+
+
+def test_a_failure_ends_one_subject_only() -> None:
+    def medians(name: str, n: int) -> int:
+        if name == "a" and n == 3:
+            raise WorkerFailed("a: the worker was killed by SIGSEGV")
+        return 100
+
+    bad, good = session.measure(subjects("a", "b"), session.Rules(), worker=Workers(medians))
+    assert bad.failure == "a: the worker was killed by SIGSEGV" and not bad.refused
+    assert len(bad.processes) == 2 and not bad.reached
+    assert good.reached and not good.failure
+
+
+def test_a_refused_input_is_told_apart() -> None:
+    def refuse(job: str, spec: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        raise InputError("a: no")
+
+    (found,) = session.measure(subjects("a"), session.Rules(), worker=refuse)
+    assert found.refused and found.failure == "a: no" and found.memory is None
+
+
+def test_the_budget_ends_the_sitting(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def medians(name: str, n: int) -> int:
+        now[0] += 1.0
+        return 100
+
+    # each call moves the clock by one second, memory included: 1 + 4 fit before 5 s are over
+    rules = session.Rules(budget_s=5)
+    (found,) = session.measure(subjects("a"), rules, worker=Workers(medians))
+    assert len(found.processes) == 4 and not found.reached
+
+
+def test_links_are_what_workers_see_and_are_gone_after(tmp_path: Any) -> None:
+    seen = []
+
+    def worker(job: str, spec: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        seen.append(spec["files"]["model.onnx"])
+        return {"iters_ns": [1], "steady": True, "cold_ms": {}}
+
+    (tmp_path / "ab12").write_text("x")
+    engine = Engine("a", "fp32", 1, {"model.onnx": tmp_path / "ab12"})
+    (found,) = session.measure([session.Subject("a", engine)], session.Rules(), worker=worker)
+    assert all(path.endswith("/model.onnx") for path in seen)
+    assert found.subject.engine.files == engine.files
+    assert not found.linked.files["model.onnx"].exists()

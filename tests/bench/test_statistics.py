@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgekd.bench import statistics
+
+DRAWS = {
+    "normal": lambda random, n: random.normal(3, 0.2, n),
+    "lognormal": lambda random, n: random.lognormal(0, 0.5, n),
+    "bimodal": lambda random, n: random.normal(1, 0.05, n) + (random.random(n) < 0.3),
+    "spikes": lambda random, n: random.normal(2, 0.1, n) + 5 * (random.random(n) < 0.1),
+}
+
+
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(6, 1, 6), (10, 2, 9), (20, 6, 15), (30, 10, 21)]
+)
+def test_ranks_of_the_specification(count: int, low: int, high: int) -> None:
+    # reference specification of the benchmark, section 4.4
+    interval = statistics.median_interval(list(range(1, count + 1)))
+    assert interval == (low, high)
+
+
+def test_the_ranks_are_the_widest_binomial_tail_under_five_percent() -> None:
+    for count in (6, 7, 25, 101, 500):
+        rank = statistics.interval_rank(count)
+        heads = np.random.default_rng(count).binomial(count, 0.5, 200_000)
+        assert 2 * (heads < rank).mean() <= 0.05 + 0.003
+        assert 2 * (heads < rank + 1).mean() > 0.05 - 0.003
+
+
+def test_large_counts_agree_with_the_exact_rank() -> None:
+    exact = statistics.interval_rank(500)
+    assert abs(statistics.interval_rank(501) - exact) <= 1
+
+
+def test_no_interval_of_five() -> None:
+    assert statistics.median_interval([1, 2, 3, 4, 5]) is None
+
+
+@pytest.mark.parametrize("kind", DRAWS)
+@pytest.mark.parametrize("count", [6, 12, 30])
+def test_the_interval_covers_the_true_median(kind: str, count: int) -> None:
+    random = np.random.default_rng(11)
+    truth = float(np.median(DRAWS[kind](random, 400_000)))
+    held = 0
+    for _ in range(2000):
+        interval = statistics.median_interval(DRAWS[kind](random, count).tolist())
+        assert interval is not None
+        held += interval.low <= truth <= interval.high
+    # 95 % is promised; three standard errors of 2,000 runs are 1.5 points
+    assert 0.935 <= held / 2000 <= 0.995
+
+
+def test_drift_is_widened() -> None:
+    random = np.random.default_rng(5)
+    narrow = wide = 0
+    for _ in range(1000):
+        level, series = random.normal(), []
+        for _ in range(20):  # AR(1), rho 0.7: what a shared host did
+            series.append(10 + level)
+            level = 0.7 * level + random.normal(0, np.sqrt(1 - 0.49))
+        plain, widened = statistics.median_interval(series), statistics.across(series).interval
+        assert plain is not None and widened is not None
+        narrow += plain.low <= 10 <= plain.high
+        wide += widened.low <= 10 <= widened.high
+    assert narrow < 800  # the plain interval is wrong for such a series
+    assert wide >= narrow + 100
+
+
+def test_median_is_numpys() -> None:
+    random = np.random.default_rng(0)
+    for count in (1, 2, 7, 100):
+        values = random.normal(size=count)
+        assert statistics.median(values.tolist()) == pytest.approx(np.median(values), rel=1e-15)
+
+
+def test_median_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        statistics.median([])
+
+
+@pytest.mark.parametrize(("q", "needed"), [(90, 64), (95, 130), (99, 662)])
+def test_a_percentile_is_null_until_there_are_enough(q: int, needed: int) -> None:
+    values = list(range(needed - 1))
+    assert statistics.percentile(values, q) == (None, f"n={needed - 1} < {needed}")
+    figure = statistics.percentile([*values, needed - 1], q)
+    assert figure.value == np.percentile(range(needed), q, method="inverted_cdf")
+
+
+def test_autocorrelation_is_its_definition() -> None:
+    values = np.random.default_rng(1).normal(size=50).cumsum()
+    apart = values - values.mean()
+    want = (apart[1:] * apart[:-1]).sum() / (apart**2).sum()
+    assert statistics.autocorrelation(values.tolist()) == pytest.approx(want, rel=1e-9)
+    assert statistics.autocorrelation([2, 2, 2, 2]) == 0
+
+
+def test_settled_needs_six_and_a_narrow_interval() -> None:
+    assert not statistics.settled([1.0] * 5, 0.02)
+    assert statistics.settled([1.0] * 6, 0.02)
+    # [x(1), x(6)]: half-width 0.05
+    assert not statistics.settled([0.95, 1.05, 0.99, 1.01, 1.0, 1.0], 0.02)
+    assert statistics.settled([0.95, 1.05, 0.99, 1.01, 1.0, 1.0], 0.051)

@@ -1,0 +1,83 @@
+"""A small bundle made without torch, for the tests of bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+from onnx import numpy_helper
+from safetensors.numpy import save_file
+
+from edgekd import bundle_write
+from edgekd.preprocessing import Preprocessing
+
+PREPROCESSING = Preprocessing(height=4, width=4, channels=1, mean=(0.5,), std=(0.25,))
+LABELS = ("a", "b", "c")
+
+
+def row(name: str = "onnxruntime-fp32-1t", **other: Any) -> dict[str, Any]:
+    """One measured row."""
+    runtime, precision, _ = name.removeprefix("teacher-").split("-")
+    return {
+        "name": name,
+        "model": "teacher" if name.startswith("teacher-") else "student",
+        "runtime": runtime,
+        "runtime_version": "1.0",
+        "precision": precision,
+        "threads": 1,
+        "validation_accuracy": 0.9,
+        "latency_p50_ms": 0.1,
+        "latency_ci95_ms": [0.09, 0.11],
+        "peak_rss_bytes": 30_000_000,
+        "size_bytes": 400,
+        "parity_max_abs": 1e-6,
+        "top1_agreement": 1.0,
+        "kernels": {"Gemm f32": 1},
+        "status": "ok",
+        **other,
+    }
+
+
+def model(path: Path, seed: int = 0) -> np.ndarray:
+    """A linear classifier [batch, 1, 4, 4] -> [batch, 3] at `path`; gives its weights [16, 3]."""
+    weights = np.random.default_rng(seed).normal(size=(16, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["images"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+        ],
+        "model",
+        [helper.make_tensor_value_info("images", 1, ["batch", 1, 4, 4])],
+        [helper.make_tensor_value_info("logits", 1, ["batch", 3])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    opset = helper.make_operatorsetid("", 18)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=10), path)
+    return weights
+
+
+def make(folder: Path, **other: Any) -> Path:
+    """A bundle at ``folder/bundle``; `other` replaces arguments of `bundle_write.write`."""
+    weights = model(folder / "model.onnx")
+    inputs = np.random.default_rng(1).normal(size=(8, 1, 4, 4)).astype(np.float32)
+    golden = {"inputs": inputs, "outputs": inputs.reshape(8, 16) @ weights}
+    save_file(golden, folder / "golden.safetensors")
+    arguments: dict[str, Any] = {
+        "name": "tiny",
+        "version": "0.1.0",
+        "model": folder / "model.onnx",
+        "golden": folder / "golden.safetensors",
+        "preprocessing": PREPROCESSING,
+        "labels": LABELS,
+        "rows": [row(), row("teacher-onnxruntime-fp32-1t")],
+        "chosen": "onnxruntime-fp32-1t",
+        "created_from": {"data": "0" * 64, "distil": "1" * 64},
+        "fp32_tolerance": 1e-4,
+        "card": "# tiny\n",
+        **other,
+    }
+    bundle_write.write(folder / "bundle", **arguments)
+    return folder / "bundle"

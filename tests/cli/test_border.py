@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from edgekd import errors
+from edgekd.cli import border
+
+
+def ending(error: BaseException) -> border.Ending:
+    def work() -> None:
+        raise error
+
+    return border.ended(work)[0]
+
+
+@pytest.fixture(autouse=True)
+def own_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (errors.BudgetMissed("b"), 1, "b"),
+        (errors.InputError("i\n\x1b[31m"), 2, "i \\x1b[31m"),
+        (errors.MachineError("m"), 3, "m"),
+        (errors.Inconclusive("c"), 5, "c"),
+        (errors.Interrupted("t", signal_number=15), 143, "t"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (click.Abort(), 130, "interrupted"),
+        (click.UsageError("u"), 2, "u"),
+        (BrokenPipeError(), 141, ""),
+        (SystemExit(7), 7, ""),
+        (OSError(errno.ENOSPC, "No space left on device"), 3, "the disk is full"),
+        (ValueError("v\nw"), 4, "unexpected ValueError: v w"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_codes(error: BaseException, code: int, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "dup2", lambda *a: None)
+    got = ending(error)
+    assert got.code == code and got.error.startswith(text) and got.error.isprintable()
+
+
+def test_all_is_well() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert border.ended(lambda: None) == ((0, "", ""), None)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_bug_leaves_its_details_in_a_file(own_log: Path) -> None:
+    got = ending(KeyError("k"))
+    (log,) = own_log.rglob("error-*.log")
+    assert got.hint == f"details in {log}"
+    text = log.read_text()
+    assert "Traceback" in text and "KeyError: 'k'" in text and "pydantic" in text
+
+
+def test_a_bug_is_told_even_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert ending(KeyError("k")).hint == "run again with --debug for the details"
+
+
+def test_one_line_of_text_or_json(capsys: pytest.CaptureFixture[str]) -> None:
+    border.tell(border.Ending(2, "a", "b"), as_json=False)
+    assert capsys.readouterr() == ("", "error: a (b)\n")
+    border.tell(border.Ending(2, "a", "b"), as_json=True)
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"code": 2, "error": "a", "hint": "b"}
+    border.tell(border.Ending(1, "a"), as_json=True)
+    said = capsys.readouterr()
+    assert said.out == "" and json.loads(said.err)["code"] == 1
+    border.tell(border.Ending(0), as_json=True)
+    assert capsys.readouterr() == ("", "")
+
+
+SLEEPER = """
+import sys, time
+from edgekd import cli
+import edgekd.cli.methods as verb
+def sleep(*_):
+    print("ready", flush=True)
+    time.sleep(60)
+verb.members.show = sleep
+cli.run(["methods"])
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals(number: signal.Signals, code: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        began_s = time.monotonic()
+        error = process.stderr.read()
+        assert process.wait() == code and time.monotonic() - began_s < 5
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert "run the same command again" in error
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    order = f"{sys.executable} -c 'from edgekd.cli import run; run([\"schema\"])' | head -c 1"
+    done = subprocess.run(order, shell=True, capture_output=True, text=True)  # noqa: S602
+    assert done.stdout == "{" and done.stderr == ""
+
+
+@pytest.mark.parametrize("where", [["--debug", "methods", "x"], ["methods", "x", "--debug"]])
+def test_debug_shows_the_traceback_wherever_it_stands(where: list[str]) -> None:
+    code = f"from edgekd.cli import run; run({where!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr and done.stderr.splitlines()[-1].startswith("error: ")

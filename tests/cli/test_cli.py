@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from edgekd import cli
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_every_verb_has_help_and_takes_the_volume(name: str) -> None:
+    done = CliRunner().invoke(cli.main, [name, "--help", "-q"])
+    assert done.exit_code == 0 and "--quiet" in done.stdout and "--debug" in done.stdout
+    command = cli.main.get_command(click.Context(cli.main), name)
+    assert command is not None and command.help and len(cli.COMMANDS[name].summary) <= 60
+
+
+def test_help_lists_every_verb() -> None:
+    text = CliRunner().invoke(cli.main, ["-h"]).stdout
+    assert all(f"\n  {name} " in text for name in cli.COMMANDS)
+
+
+def test_an_unknown_verb_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.run(["compres", "x"])
+    assert caught.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        "error: got no command 'compres'; did you mean 'compress'? (see edgekd --help)\n"
+    )
+
+
+def test_no_arguments_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.run([])
+    assert caught.value.code == 2 and capsys.readouterr().out.startswith("Usage: edgekd")
+
+
+def test_completion_of_verbs_imports_none_of_them() -> None:
+    items = cli.main.shell_complete(click.Context(cli.main), "co")
+    assert [item.value for item in items] == ["compress", "completion"]
+    options = cli.main.shell_complete(click.Context(cli.main), "--ver")
+    assert "--version" in [item.value for item in options]
+
+
+def test_help_starts_fast() -> None:
+    """At most 2.5 times the time of importing click; medians of interleaved fresh processes."""
+    plain = [sys.executable, "-c", "import click"]
+    ours = [sys.executable, "-c", "from edgekd.cli import run; run(['--help'])"]
+    took_s: dict[int, list[float]] = {0: [], 1: []}
+    for _ in range(9):
+        for i, order in enumerate((plain, ours)):
+            began_s = time.perf_counter()
+            subprocess.run(order, check=True, capture_output=True)
+            took_s[i].append(time.perf_counter() - began_s)
+    assert sorted(took_s[1])[4] <= 2.5 * sorted(took_s[0])[4]

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from click.testing import Result
+
+import edgekd
+from edgekd import cli
+from edgekd.errors import BudgetMissed
+from edgekd.progress import Silent
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART = str(ROOT / "pipelines" / "quickstart.yaml")
+RESULT = {
+    "teacher": {"accuracy": 0.9336, "parameters": 300_000},
+    "control": {"accuracy": 0.924, "parameters": 78_000},
+    "student": {"accuracy": 0.9267, "parameters": 78_000},
+    "candidates": [
+        {"name": "a", "accuracy": 0.9, "latency_p50_ms": 0.1, "size_bytes": 1},
+        {"name": "b", "accuracy": 0.9266, "latency_p50_ms": 0.1312, "size_bytes": 340_092},
+    ],
+    "chosen": "b",
+}
+
+
+def step(label: str) -> types.SimpleNamespace:
+    return types.SimpleNamespace(label=label)
+
+
+class FakePipeline(types.SimpleNamespace):
+    """Stands for `edgekd.pipeline`: remembers how it was called."""
+
+    missed = False
+
+    def compress(self, recipe: Any, path: Path, options: Any, progress: Any) -> Any:
+        self.called = (recipe, path, options, progress)
+        options.run_dir.mkdir()
+        (options.run_dir / "result.json").write_text(json.dumps(RESULT))
+        if self.missed:
+            raise BudgetMissed("budget: nothing is fast enough")
+        return types.SimpleNamespace(result=RESULT, steps=(("data", True, 0.1), ("x", False, 2.0)))
+
+    def foreseen(self, recipe: Any, path: Path, options: Any) -> Any:
+        foreseen = types.SimpleNamespace
+        return [
+            foreseen(step=step("data"), key="a" * 64, hit=True),
+            foreseen(step=step("teacher"), key="b" * 64, hit=False),
+            foreseen(step=step("distil"), key=None, hit=False),
+        ]
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakePipeline:
+    fake = FakePipeline()
+    monkeypatch.setattr(edgekd, "pipeline", fake, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGEKD_HOME", str(tmp_path / "home"))
+    return fake
+
+
+def compress(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, ["compress", QUICKSTART, *arguments])
+
+
+def test_every_option_reaches_the_pipeline(pipeline: FakePipeline, tmp_path: Path) -> None:
+    done = compress(
+        *("--run-dir", "r", "--store", "s", "--data-dir", "d", "--allow-code"),
+        *("--allow-download", "--no-wait", "--set", "seed=7", "-q"),
+    )
+    assert done.exit_code == 0, done.output
+    recipe, path, options, progress = pipeline.called
+    assert recipe.seed == 7 and path == Path(QUICKSTART)
+    assert (options.run_dir, options.store, options.data_dir) == (Path("r"), Path("s"), Path("d"))
+    assert options.allow_code and options.allow_download and not options.wait
+    assert isinstance(progress, Silent) and done.stderr == ""
+
+
+def test_defaults(pipeline: FakePipeline, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    assert compress().exit_code == 0
+    options = pipeline.called[2]
+    assert options.run_dir == Path("runs/quickstart") and options.store == tmp_path / "home"
+    assert not options.allow_code and not options.allow_download and options.wait
+
+
+def test_the_result_in_words(pipeline: FakePipeline) -> None:
+    done = compress("--run-dir", "r")
+    assert done.stdout.splitlines() == [
+        "teacher  93.36 %  300 k parameters",
+        "control  92.40 %  78 k parameters",
+        "student  92.67 %  78 k parameters",
+        "chosen   92.66 %  b: 0.131 ms, 340 kB",
+        "report: r/report.md",
+    ]
+    assert done.stderr == "1 of 2 steps found in the store\n"
+
+
+def test_the_result_as_json(pipeline: FakePipeline) -> None:
+    assert json.loads(compress("--run-dir", "r", "--json").stdout) == RESULT
+
+
+def test_a_missed_budget_still_prints_its_result(pipeline: FakePipeline) -> None:
+    pipeline.missed = True
+    done = compress("--run-dir", "r", "--json")
+    assert isinstance(done.exception, BudgetMissed) and json.loads(done.stdout) == RESULT
+
+
+def test_the_plan_in_words_and_as_json(pipeline: FakePipeline, tmp_path: Path) -> None:
+    done = compress("--dry-run")
+    assert done.stdout.splitlines() == [
+        "data     found   aaaaaaaaaaaa",
+        "teacher  to run  bbbbbbbbbbbb",
+        "distil   to run  after what it takes",
+        f"reads: {QUICKSTART}, digits",
+        f"writes: {tmp_path / 'home'}, runs/quickstart",
+        "runs code of yours: nothing",
+    ]
+    plan = json.loads(compress("--dry-run", "--json", "--set", "student.model=python:a:b").stdout)
+    assert plan["steps"][0] == {"step": "data", "key": "a" * 64, "found": True}
+    assert plan["runs code of yours"] == ["python:a:b"]
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edgekd import cli
+from edgekd import stage
+from edgekd.cli import doctor
+from edgekd.learn.data import SOURCES
+from edgekd.runtimes import RUNTIMES
+
+
+def test_json_and_text_say_the_same(tmp_path: Path) -> None:
+    found = json.loads(
+        CliRunner().invoke(cli.main, ["doctor", "--json", "--store", str(tmp_path)]).stdout
+    )
+    assert [engine["name"] for engine in found["engines"]] == list(RUNTIMES)
+    assert {extra["name"] for extra in found["extras"]} == set(doctor.EXTRAS)
+    assert {source["name"] for source in found["data"]} <= set(SOURCES)
+    assert found["machine"]["cores"] >= 1 and found["store"]["free_bytes"] > 0
+    text = CliRunner().invoke(cli.main, ["doctor"]).stdout
+    for engine in found["engines"]:
+        assert (engine["why_not"] or engine["version"]) in text
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "want"),
+    [
+        (
+            "flags\t\t: fpu avx2 avx512f avx512_vnni amx_tile amx_bf16\n",
+            "avx2 avx512 vnni amx bf16",
+        ),
+        ("flags : fpu sse avx\n", ""),
+        ("flags : avx2 avx_vnni\n", "avx2 vnni"),
+        ("Features\t: fp asimd asimddp bf16\n", "bf16 neon dotprod"),
+        ("", ""),
+    ],
+)
+def test_instruction_sets(cpuinfo: str, want: str) -> None:
+    assert " ".join(doctor.instruction_sets(cpuinfo)) == want
+
+
+def test_what_is_missing_comes_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stage, "package_version", lambda name: None)
+    for extra in doctor.extras():
+        assert extra["missing"], extra
+        assert extra["install"] == f"pip install 'edgekd[{extra['name']}]'"
+    assert "torch" in doctor.extras()[0]["missing"]
+
+
+def test_data_that_is_not_there_says_why(tmp_path: Path) -> None:
+    rows = {row["name"]: row for row in doctor.data(tmp_path)}
+    assert rows["digits"]["folder"]
+    assert all(bool(row["folder"]) != bool(row["why_not"]) for row in rows.values())
+
+
+def test_a_store_that_does_not_exist_is_not_made(tmp_path: Path) -> None:
+    found = doctor.disk(tmp_path / "a" / "b")
+    assert found["free_bytes"] > 0 and list(tmp_path.iterdir()) == []

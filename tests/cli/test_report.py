@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edgekd import files
+from edgekd.cli.report import command
+from edgekd.errors import InputError
+from edgekd.report import markdown
+from tests import report_example
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    made = report_example.result()
+    (tmp_path / "result.json").write_bytes(files.pretty_json(made.model_dump(mode="json")))
+    (tmp_path / "report.md").write_text(markdown.report(made))
+    return tmp_path
+
+
+def test_the_page_is_printed_as_it_is_where_there_is_no_terminal(run_dir: Path) -> None:
+    done = CliRunner().invoke(command, [str(run_dir)])
+    assert done.exit_code == 0 and done.output == (run_dir / "report.md").read_text()
+
+
+def test_json_is_the_result(run_dir: Path) -> None:
+    done = CliRunner().invoke(command, [str(run_dir), "--json"])
+    assert json.loads(done.output) == json.loads((run_dir / "result.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["result.json", "report.md"])
+def test_a_run_that_is_not_finished_is_refused(run_dir: Path, name: str) -> None:
+    (run_dir / name).unlink()
+    done = CliRunner().invoke(command, [str(run_dir)])
+    assert isinstance(done.exception, InputError) and name in str(done.exception)
+
+
+def test_a_result_of_another_kind_is_refused(run_dir: Path) -> None:
+    (run_dir / "result.json").write_text('{"format": "other"}')
+    done = CliRunner().invoke(command, [str(run_dir)])
+    assert isinstance(done.exception, InputError) and done.output == ""

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from edgekd import cli
+
+
+@pytest.mark.parametrize("what", [[], ["recipe"], ["result"], ["bench"]])
+def test_each_is_a_schema(what: list[str]) -> None:
+    done = CliRunner().invoke(cli.main, ["schema", *what])
+    assert done.exit_code == 0
+    jsonschema.Draft202012Validator.check_schema(json.loads(done.stdout))

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgekd.errors import InputError
+from edgekd.learn.data import image_folder
+from edgekd.learn.source import checked
+
+
+def put(path: Path, value: int, size: tuple[int, int] = (4, 4)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (value, value, value)).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "set"
+    for number, name in enumerate(("dog/b.png", "dog/a.bmp", "cat/x.webp", "cat/deep/y.PNG")):
+        put(root / name, 10 * number)
+    (root / "cat" / ".hidden").touch()
+    (root / "cat" / "Thumbs.db").touch()
+    return root
+
+
+def test_classes_and_files_come_in_the_order_of_their_names(folder: Path) -> None:
+    got = checked(image_folder.read(reference=str(folder)), "folder")
+    assert got.classes == ("cat", "dog")
+    assert got.train.labels.tolist() == [0, 0, 1, 1]
+    assert got.train.images[:, 0, 0, 0].tolist() == [30, 20, 10, 0]
+    assert got.train.images.shape == (4, 4, 4, 3)
+    assert got.validation is None
+    paths = image_folder.files(reference=str(folder))
+    assert [path.name for path in paths] == ["y.PNG", "x.webp", "a.bmp", "b.png"]
+
+
+def test_a_path_may_stand_in_the_data_folder(folder: Path) -> None:
+    assert len(image_folder.files(reference="set", data_dir=folder.parent)) == 4
+
+
+def test_splits_are_sub_folders(tmp_path: Path) -> None:
+    for split, value in (("train", 1), ("val", 2), ("test", 3)):
+        for name in ("cat", "dog"):
+            put(tmp_path / split / name / "a.png", value)
+    got = checked(image_folder.read(reference=str(tmp_path), channels=1, size=2), "folder")
+    assert got.validation is not None
+    assert got.test is not None
+    for split_, value in ((got.train, 1), (got.validation, 2), (got.test, 3)):
+        assert split_.images.tolist() == np.full((2, 2, 2, 1), value).tolist()
+        assert split_.labels.tolist() == [0, 1]
+    put(tmp_path / "test" / "eel" / "a.png", 0)
+    with pytest.raises(InputError, match="test/eel: got a class that is not in training"):
+        image_folder.files(reference=str(tmp_path))
+
+
+@pytest.mark.parametrize("reading", [image_folder.files, image_folder.read])
+class TestBadFolders:
+    def refuse(self, reading: object, folder: Path, message: str) -> None:
+        assert callable(reading)
+        with pytest.raises(InputError, match=message):
+            reading(reference=str(folder))
+
+    def test_missing(self, reading: object, tmp_path: Path) -> None:
+        self.refuse(reading, tmp_path / "none", "got nothing at")
+
+    def test_a_file(self, reading: object, folder: Path) -> None:
+        self.refuse(reading, folder / "dog" / "b.png", "want a folder")
+
+    def test_no_classes(self, reading: object, tmp_path: Path) -> None:
+        self.refuse(reading, tmp_path, "got no class folders")
+
+    def test_an_empty_class(self, reading: object, folder: Path) -> None:
+        (folder / "eel").mkdir()
+        self.refuse(reading, folder, "eel: got no images")
+
+    def test_another_type(self, reading: object, folder: Path) -> None:
+        (folder / "dog" / "model.pkl").touch()
+        self.refuse(reading, folder, r"dog/model\.pkl: got no image")
+
+    def test_a_link_to_a_file_outside(self, reading: object, folder: Path) -> None:
+        put(folder.parent / "outside.png", 0)
+        (folder / "dog" / "c.png").symlink_to("../../outside.png")
+        self.refuse(reading, folder, r"dog/c\.png: got a link out of")
+
+    def test_a_link_to_a_folder_outside(self, reading: object, folder: Path) -> None:
+        put(folder.parent / "outside" / "a.png", 0)
+        (folder / "eel").symlink_to(folder.parent / "outside")
+        self.refuse(reading, folder, "eel: got a link out of")
+
+    def test_a_loop_of_links(self, reading: object, folder: Path) -> None:
+        (folder / "dog" / "loop").symlink_to(folder)
+        self.refuse(reading, folder, "dog/loop: got a link to a folder")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"no image", "got no image"), (b"\x89PNG\r\n\x1a\n\0\0", "got (a bad|no) image")],
+)
+def test_a_broken_image_is_named(folder: Path, data: bytes, message: str) -> None:
+    (folder / "dog" / "c.png").write_bytes(data)
+    with pytest.raises(InputError, match=rf"dog/c\.png: {message}"):
+        image_folder.read(reference=str(folder))
+
+
+def test_a_pipe_does_not_hang(folder: Path) -> None:
+    os.mkfifo(folder / "dog" / "c.png")
+    with pytest.raises(InputError, match=r"dog/c\.png: .*no regular file"):
+        image_folder.read(reference=str(folder))
+
+
+def test_a_link_inside_the_folder_is_followed(folder: Path) -> None:
+    (folder / "dog" / "c.png").symlink_to("b.png")
+    assert len(image_folder.read(reference=str(folder)).train.labels) == 5
+
+
+def test_sizes_must_agree_or_be_set(folder: Path) -> None:
+    put(folder / "dog" / "c.png", 0, (5, 4))
+    with pytest.raises(InputError, match=r"dog/c\.png: got 5 x 4 pixels, want 4 x 4") as caught:
+        image_folder.read(reference=str(folder))
+    assert caught.value.hint == "set size"
+    assert image_folder.read(reference=str(folder), size=3).train.images.shape == (5, 3, 3, 3)

@@ -1,0 +1,67 @@
+"""A user's own builder: what it is called with, and each way it can be wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from edgekd.errors import InputError
+from edgekd.learn.models.python import python
+
+SOURCE = """
+from torch import nn
+def some(classes, width): return nn.Linear(width, classes)
+def all_of(**shape): return nn.Linear(sum(shape.values()), 1)
+def nothing(): return nn.Identity()
+def number(classes): return classes
+def fails(classes): raise RuntimeError("first\\nsecond")
+not_callable = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_builders.py").write_text(SOURCE)
+    (tmp_path / "own_broken.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(__import__("sys").modules, "own_builders", raising=False)
+
+
+def made(reference: str, *, allow_code: bool = True) -> nn.Module:
+    return python(
+        classes=2, channels=3, height=5, width=7, reference=reference, allow_code=allow_code
+    )
+
+
+def test_called_with_what_it_takes() -> None:
+    some, all_of = made("own_builders:some"), made("own_builders:all_of")
+    assert (some.in_features, some.out_features) == (7, 2)
+    assert all_of.in_features == 2 + 3 + 5 + 7
+    assert isinstance(made("own_builders:nothing"), nn.Identity)
+
+
+@pytest.mark.parametrize(
+    "reference, want",
+    [
+        ("own_builders:number", "got int, want a torch.nn.Module"),
+        ("own_builders:fails", "the function failed: RuntimeError: first"),
+        ("own_builders:absent", "got no function 'absent'"),
+        ("own_builders:not_callable", "got no function"),
+        ("own_absent:f", "cannot be imported: ModuleNotFoundError"),
+        ("own_broken:f", "cannot be imported: ZeroDivisionError"),
+        ("own_builders", "want package.module:function"),
+        ("own_builders:a.b", "want package.module:function"),
+        ("../own:f", "want package.module:function"),
+    ],
+)
+def test_each_fault_is_one_line(reference: str, want: str) -> None:
+    with pytest.raises(InputError) as caught:
+        made(reference)
+    assert want in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_refused_without_leave() -> None:
+    with pytest.raises(InputError, match="leave to run it"):
+        made("own_broken:f", allow_code=False)

@@ -1,0 +1,107 @@
+"""transformers: built from a configuration alone, which the saved blueprint then holds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from edgekd.errors import EdgekdError
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.learn import blueprint as blueprints
+from edgekd.learn.blueprint import Blueprint
+
+pytest.importorskip("transformers")
+
+RESNET = {
+    "model_type": "resnet",
+    "embedding_size": 8,
+    "hidden_sizes": [8, 16],
+    "depths": [1, 1],
+    "layer_type": "basic",
+    "num_labels": 30,
+    "num_channels": 5,
+}
+VIT = {
+    "model_type": "vit",
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "patch_size": 4,
+    "image_size": 224,
+}
+
+
+def described(folder: Path, fields: Any) -> Blueprint:
+    (folder / "config.json").write_text(json.dumps(fields))
+    return Blueprint(
+        builder="transformers",
+        arguments={"reference": str(folder)},
+        classes=3,
+        channels=1,
+        height=16,
+        width=16,
+    )
+
+
+def line(kind: type[EdgekdError], blueprint: Blueprint) -> str:
+    with pytest.raises(kind) as caught:
+        blueprints.build(blueprint)
+    assert "\n" not in caught.value.line()
+    return caught.value.line()
+
+
+@pytest.mark.parametrize("fields", [RESNET, VIT], ids=["resnet", "vit"])
+def test_the_folder_is_not_needed_again(fields: dict[str, Any], tmp_path: Path) -> None:
+    blueprint = described(tmp_path, fields)
+    model = blueprints.build(blueprint)
+    files = blueprints.save(model, blueprint, tmp_path)
+    (tmp_path / "config.json").unlink()
+    assert str(tmp_path) not in files["blueprint.json"].read_text()
+    again = blueprints.load(*files.values())
+    images = torch.randn(2, 1, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(model.eval()(images), again(images))
+
+
+def test_parameters_bear_the_packages_names(tmp_path: Path) -> None:
+    blueprint = described(tmp_path, RESNET)
+    files = blueprints.save(blueprints.build(blueprint), blueprint, tmp_path)
+    names = set(safetensors.torch.load_file(files["weights.safetensors"]))
+    assert {"classifier.1.weight", "resnet.embedder.embedder.convolution.weight"} <= names
+
+
+@pytest.mark.parametrize(
+    "fields, want",
+    [
+        ({"model_type": "nobodys"}, "transformers cannot build it"),
+        ({"model_type": "bert"}, "transformers cannot build it"),
+        ({**RESNET, "depths": "two"}, "transformers cannot build it"),
+        ({**RESNET, "auto_map": {"AutoConfig": "own.py"}}, "brings its own code"),
+        ({"hidden_sizes": [8]}, "without model_type"),
+        ([1], "without model_type"),
+    ],
+)
+def test_wrong_configurations(fields: Any, want: str, tmp_path: Path) -> None:
+    assert want in line(InputError, described(tmp_path, fields))
+
+
+def test_no_configuration(tmp_path: Path) -> None:
+    blueprint = described(tmp_path, RESNET)
+    (tmp_path / "config.json").write_text("{")
+    assert "no JSON" in line(InputError, blueprint)
+    (tmp_path / "config.json").unlink()
+    assert "No such file" in line(InputError, blueprint)
+
+
+def test_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    got = line(MachineError, described(tmp_path, RESNET))
+    assert got == "transformers: transformers is not installed (pip install 'edgekd[hub]')"

@@ -1,0 +1,195 @@
+"""A blueprint and weights give the model back; what is wrong is one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.learn import blueprint as blueprints
+from edgekd.learn.blueprint import Blueprint
+
+RESNET = Blueprint(
+    builder="resnet8", arguments={"base": 4}, classes=3, channels=1, height=8, width=8
+)
+
+
+def python(name: str, **changes: Any) -> Blueprint:
+    return RESNET.model_copy(
+        update={"builder": "python", "arguments": {"reference": f"user_models:{name}"}, **changes}
+    )
+
+
+@pytest.fixture
+def user_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module of a user's, which touches a file when it is imported."""
+    (tmp_path / "user_models.py").write_text(
+        f"""
+import pathlib
+import torch
+from torch import nn
+pathlib.Path({str(tmp_path / "imported")!r}).touch()
+
+def linear(*, classes, channels, height, width):
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, classes))
+
+def wide(classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes + 1))
+
+class Tied(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.b = nn.Linear(64, 64)
+        self.a = nn.Linear(64, 64)
+        self.a.weight = self.b.weight
+        self.out = nn.Linear(64, classes).double()
+    def forward(self, x):
+        return self.out(self.a(self.b(x.flatten(1))).double()).float()
+
+def tied(classes):
+    return Tied(classes)
+"""
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(__import__("sys").modules, "user_models", raising=False)
+    return tmp_path / "imported"
+
+
+def line(blueprint: Blueprint, kind: type[Exception] = InputError, **options: bool) -> str:
+    with pytest.raises(kind) as caught:
+        blueprints.build(blueprint, **options)
+    text = caught.value.line()  # type: ignore[attr-defined]
+    assert "\n" not in text
+    return str(text)
+
+
+def saved(model: nn.Module, blueprint: Blueprint, folder: Path) -> dict[str, Path]:
+    folder.mkdir()
+    return blueprints.save(model, blueprint, folder)
+
+
+@pytest.mark.parametrize("name", ["resnet8", "wrn-16-1", "shufflenetv2"])
+def test_save_load_save_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
+    blueprint = RESNET.model_copy(update={"builder": name, "arguments": {}})
+    model = blueprints.build(blueprint)
+    model(torch.randn(8, 1, 8, 8))
+    first = saved(model, blueprint, tmp_path / "first")
+    assert list(first) == ["blueprint.json", "weights.safetensors"]
+    again = blueprints.load(*first.values())
+    second = saved(again, blueprints.read(first["blueprint.json"]), tmp_path / "second")
+    for file in first:
+        assert first[file].read_bytes() == second[file].read_bytes()
+    images = torch.randn(2, 1, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(model.eval()(images), again(images))
+
+
+def test_loading_leaves_the_random_numbers_alone(tmp_path: Path) -> None:
+    files = saved(blueprints.build(RESNET), RESNET, tmp_path / "model")
+    torch.manual_seed(3)
+    want = torch.rand(4)
+    torch.manual_seed(3)
+    model = blueprints.load(*files.values())
+    assert torch.equal(torch.rand(4), want)
+    assert not model.training
+
+
+def test_the_order_of_arguments_does_not_show(tmp_path: Path) -> None:
+    texts = []
+    for index, arguments in enumerate(({"base": 4, "depth": 8}, {"depth": 8, "base": 4})):
+        blueprint = RESNET.model_copy(update={"arguments": arguments})
+        torch.manual_seed(0)
+        files = saved(blueprints.build(blueprint), blueprint, tmp_path / str(index))
+        texts.append([path.read_bytes() for path in files.values()])
+    assert texts[0] == texts[1]
+
+
+def test_tied_weights_are_stored_once_as_float32(user_models: Path, tmp_path: Path) -> None:
+    blueprint = python("tied")
+    model = blueprints.build(blueprint, allow_code=True)
+    files = saved(model, blueprint, tmp_path / "model")
+    stored = safetensors.torch.load_file(files["weights.safetensors"])
+    assert set(stored) == {"a.weight", "a.bias", "b.bias", "out.weight", "out.bias"}
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
+    again = blueprints.load(*files.values(), allow_code=True)
+    assert again.a.weight is again.b.weight
+    assert torch.equal(again.b.weight, model.b.weight)
+    assert again.out.weight.dtype == torch.float64
+
+
+def test_code_runs_only_when_allowed(user_models: Path) -> None:
+    assert "--allow-code" in line(python("linear"))
+    assert not user_models.exists()
+    assert isinstance(blueprints.build(python("linear"), allow_code=True), nn.Module)
+    assert user_models.exists()
+
+
+def test_a_blueprint_cannot_allow_itself_code(user_models: Path) -> None:
+    arguments = {"reference": "user_models:linear", "allow_code": True}
+    assert "unknown key 'allow_code'" in line(python("linear", arguments=arguments))
+    assert not user_models.exists()
+
+
+def test_a_model_that_does_not_fit_the_data(user_models: Path) -> None:
+    got = line(python("wide"), allow_code=True)
+    assert got == "python: got [2, 4] from images [2, 1, 8, 8], want logits [2, 3]"
+    assert "cannot take images [2, 1, 9, 9]" in line(
+        python("wide", height=9, width=9), allow_code=True
+    )
+
+
+@pytest.mark.parametrize(
+    "changes, want",
+    [
+        ({"builder": "resnet9"}, "did you mean 'resnet8'?"),
+        ({"arguments": {"bass": 4}}, "did you mean 'base'?"),
+        ({"arguments": {"base": 0}}, "base: got 0"),
+        ({"arguments": {"base": "wide"}}, "base: got 'wide'"),
+        ({"arguments": {"depth": 9}}, "depth: got 9, want 6 n + 2"),
+        ({"edits": ({"name": "prune"},)}, "unknown edit 'prune'"),
+    ],
+)
+def test_wrong_blueprints(changes: dict[str, Any], want: str) -> None:
+    assert want in line(RESNET.model_copy(update=changes))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": "3"},
+        {"classes": 0},
+        {"builder": None},
+        {"unknown": 1},
+        {"arguments": {"base": [4]}},
+        {"edits": {}},
+    ],
+)
+def test_wrong_files(change: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "blueprint.json"
+    path.write_text(json.dumps({**RESNET.model_dump(), **change}))
+    with pytest.raises(InputError, match="blueprint.json: "):
+        blueprints.read(path)
+    path.write_text("{")
+    with pytest.raises(InputError, match="blueprint.json: "):
+        blueprints.read(path)
+
+
+def test_weights_of_another_number_of_classes(tmp_path: Path) -> None:
+    many = RESNET.model_copy(update={"classes": 100})
+    files = saved(blueprints.build(many), many, tmp_path / "many")
+    few = saved(blueprints.build(RESNET), RESNET, tmp_path / "few")
+    with pytest.raises(InputError, match="weights have 100 classes, data has 3"):
+        blueprints.load(few["blueprint.json"], files["weights.safetensors"])
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "timm", None)
+    timm = RESNET.model_copy(update={"builder": "timm", "arguments": {"reference": "resnet18"}})
+    assert line(timm, MachineError).endswith("(pip install 'edgekd[timm]')")

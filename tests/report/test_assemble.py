@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from edgekd.report.assemble import points_half_width
+from tests import report_example
+
+
+def test_rows_are_parted_and_carry_the_accuracy_of_their_engine() -> None:
+    made = report_example.result()
+    assert [row.name for row in made.references] == [
+        "teacher-onnxruntime-fp32-1t",
+        "teacher-openvino-fp32-1t",
+    ]
+    assert len(made.candidates) == 6
+    by_name = {row.name: row for row in made.candidates}
+    assert by_name["openvino-bf16-1t"].accuracy == 0.9261
+    assert made.teacher.model == "resnet20" and made.teacher.accuracy == 0.9336
+    assert made.warnings == ()
+
+
+def test_the_comparison_is_with_the_teacher_on_the_same_engine_and_threads() -> None:
+    choice = {**report_example.files()["choice"], "chosen": "onnxruntime-fp32-1t"}
+    found = report_example.result(choice=choice).comparison
+    assert found is not None and found.reference == "teacher-onnxruntime-fp32-1t"
+    assert found.times_faster == pytest.approx(0.408 / 0.131)
+    assert found.times_smaller == pytest.approx(1_260_065 / 340_092)
+    low, high = 0.408 * 0.96 / (0.131 * 1.05), 0.408 * 1.05 / (0.131 * 0.96)
+    assert found.times_faster_ci95 == pytest.approx((low, high))
+    assert found.points_below_teacher == pytest.approx(0.70)
+    # two-thread rows have no teacher beside them
+    assert report_example.result().comparison is None
+
+
+def test_the_interval_of_a_difference_by_hand() -> None:
+    # variance of each: 0.9 * 0.1 / 1000 = 9e-5; two of them: 1.8e-4
+    assert points_half_width(0.9, 0.9, 1000) == pytest.approx(196 * math.sqrt(1.8e-4))
+
+
+def test_a_student_below_its_control_is_said_plainly() -> None:
+    test = {**report_example.files()["test"], "control": 0.9400}
+    (warning,) = report_example.result(test=test).warnings
+    assert "below its control: 92.66 % against 94.00 %" in warning and "noise" not in warning
+    test["control"] = 0.9270
+    (warning,) = report_example.result(test=test).warnings
+    assert "within the noise" in warning
+
+
+def test_what_was_not_measured_or_unstable_is_said() -> None:
+    rows = report_example.rows()
+    rows[4] |= {"status": "not measured: no AMX here", "latency_p50_ms": None}
+    rows[5]["status"] = "unstable"
+    rows[0]["top1_agreement"] = 0.9844
+    found = report_example.result(rows=rows).warnings
+    assert "openvino-bf16-1t: not measured: no AMX here." in found
+    assert "openvino-bf16-2t: unstable." in found
+    assert "onnxruntime-fp32-1t agrees with torch on 98.44 % only." in found
+
+
+def test_a_chosen_engine_that_loses_accuracy_is_said() -> None:
+    files = report_example.files()
+    test = {**files["test"], "candidates": {"onnxruntime-fp32-2t": 0.91}}
+    assert any("loses 1.66 points" in line for line in report_example.result(test=test).warnings)
+
+
+def test_a_run_without_choice_or_test_set_still_gives_a_result() -> None:
+    choice = {
+        "chosen": None,
+        "nearest": "onnxruntime-fp32-2t",
+        "why": "latency_p50_ms: 0.098, want 0.05",
+        "budget": [{"limit": "latency_p50_ms", "want": 0.05, "got": 0.098, "verdict": "missed"}],
+    }
+    made = report_example.result(choice=choice, test={})
+    assert made.chosen is None and made.comparison is None
+    assert made.teacher.accuracy is None and made.candidates[0].accuracy is None

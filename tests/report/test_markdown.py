@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from edgekd.report import markdown
+from tests import report_example
+
+
+def choosing(name: str | None) -> dict:
+    return {**report_example.files()["choice"], "chosen": name}
+
+
+def test_the_page_says_what_was_made_how_good_and_how_fast() -> None:
+    page = markdown.report(report_example.result(choice=choosing("onnxruntime-fp32-1t")))
+    assert page.startswith("# fashion-mnist\n")
+    assert "**3.7x smaller, 3.1x faster, 0.7 points below its teacher**" in page
+    assert "| chosen | onnxruntime-fp32-1t | 92.66 % | 92.66 % | 0.131 | 0.126 to 0.138 |" in page
+    assert "| teacher | resnet20 | 93.36 % | 93.40 % | 272 k | 41 M |" in page
+    assert "## Warnings" not in page
+    assert "| latency_p50_ms | 0.2 | 0.098 | met |" in page
+    assert "10000 samples" in page and "- cpu_model: A CPU" in page and "flags" not in page
+
+
+def test_every_table_is_whole() -> None:
+    page = markdown.report(report_example.result())
+    table: list[int] = []
+    for line in page.splitlines():
+        if line.startswith("|"):
+            table.append(line.replace("\\|", "").count("|"))
+            assert table[-1] == table[0], line
+        else:
+            table = []
+    assert "\n\n\n" not in page
+
+
+def test_a_teacher_that_is_beaten_is_not_called_better() -> None:
+    files = report_example.files()
+    test = {**files["test"], "teacher": 0.92}
+    made = report_example.result(test=test, choice=choosing("onnxruntime-fp32-1t"))
+    assert markdown.headline(made).endswith("0.7 points above its teacher")
+
+
+def test_no_choice_is_the_headline() -> None:
+    choice = {**choosing(None), "why": "accuracy: 0.91, want 0.95", "nearest": "openvino-fp32-1t"}
+    page = markdown.report(report_example.result(choice=choice))
+    assert "**Nothing was chosen: accuracy: 0.91, want 0.95**" in page
+
+
+def test_warnings_are_flagged() -> None:
+    test = {**report_example.files()["test"], "control": 0.94}
+    page = markdown.report(report_example.result(test=test))
+    assert "## Warnings\n\n- **The student is below its control" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "want"), [("a|b", "a\\|b"), ("a\n# b", "a # b"), ("<script>", "\\<script\\>")]
+)
+def test_a_users_text_cannot_break_the_page(text: str, want: str) -> None:
+    assert markdown.plain(text) == want
+    assert markdown.report(report_example.result(recipe=text)).startswith(f"# {want}\n")

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from edgekd.report import plot
+from tests import report_example
+
+ROOT = Path(__file__).parents[2]
+HISTORIES = {
+    "teacher": [],
+    "control": report_example.history(5, 1.5, "cross-entropy"),
+    "student": report_example.history(1, 1.0, "cross-entropy", "kd"),
+}
+
+
+def words(svg: bytes) -> str:
+    """All text of a valid SVG."""
+    root = ET.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    return " | ".join(text.strip() for text in root.itertext() if text.strip())
+
+
+def test_every_measured_row_is_named_and_the_chosen_one_marked() -> None:
+    rows = report_example.rows()
+    rows[3] |= {"latency_p50_ms": None, "latency_ci95_ms": None, "status": "not measured: x"}
+    text = words(plot.accuracy_latency(report_example.result(rows=rows), "svg"))
+    for name, *_ in report_example.ROWS:
+        assert (f"| {name}" in text) == (name != "openvino-fp32-2t"), name
+    assert "onnxruntime-fp32-2t, chosen" in text and "test accuracy (%)" in text
+
+
+def test_without_a_test_set_the_axis_says_validation() -> None:
+    text = words(plot.accuracy_latency(report_example.result(test={}), "svg"))
+    assert "validation accuracy (%)" in text
+
+
+def test_nothing_measured_is_still_a_plot() -> None:
+    rows = report_example.rows(latency_p50_ms=None, latency_ci95_ms=None, status="not measured: x")
+    made = report_example.result(rows=rows, choice={"chosen": None})
+    assert "nothing was measured" in words(plot.accuracy_latency(made, "svg"))
+
+
+def test_the_same_numbers_give_the_same_bytes_in_any_process() -> None:
+    made = report_example.result()
+    svg, png = plot.accuracy_latency(made, "svg"), plot.accuracy_latency(made, "png")
+    script = (
+        "import sys, hashlib; from edgekd.report import plot; from tests import report_example\n"
+        "made = report_example.result()\n"
+        "sys.stdout.buffer.write(plot.accuracy_latency(made, sys.argv[1]))\n"
+    )
+    for kind, want in (("svg", svg), ("png", png)):
+        command = [sys.executable, "-c", script, kind]
+        assert subprocess.run(command, check=True, capture_output=True, cwd=ROOT).stdout == want
+    assert b"<dc:date>" not in svg and b"matplotlib" not in png
+
+
+def test_the_png_is_a_picture() -> None:
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(plot.accuracy_latency(report_example.result(), "png")))
+    assert image.size == (1200, 750)
+
+
+@pytest.mark.parametrize("histories", [HISTORIES, {"teacher": []}])
+def test_learning_curves_name_every_term(histories: dict) -> None:
+    text = words(plot.learning_curves(histories, "svg"))
+    assert "validation accuracy (%)" in text and "learning_rate" not in text
+    if "student" in histories:
+        for name in ("control: cross-entropy", "student: cross-entropy", "student: kd"):
+            assert name in text
+        assert "teacher" not in text

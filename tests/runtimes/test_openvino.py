@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekd import runtimes
+from edgekd.bench.process import run_worker
+from edgekd.files import digest_file
+from edgekd.runtime import Tensor
+from edgekd.runtimes import openvino
+from tests import bench_example
+
+SHAPE = (None, bench_example.CHANNELS, bench_example.SIDE, bench_example.SIDE)
+pytestmark = pytest.mark.skipif(openvino.why_not() is not None, reason="openvino is missing")
+
+
+def built(folder: Path, precision: str = "fp32") -> dict[str, Path]:
+    folder.mkdir(exist_ok=True)
+    return openvino.build(bench_example.write_onnx(folder / "blob"), folder, precision)
+
+
+def test_answers_are_numpys(tmp_path: Path) -> None:
+    session = openvino.load(built(tmp_path), "fp32", 1)
+    assert session.inputs == (Tensor("x", "float32", SHAPE),)
+    for count in (5, 1):
+        x = bench_example.inputs(count)
+        (got,) = session.run({"x": x})
+        np.testing.assert_allclose(got, bench_example.answers(x), atol=1e-5)
+
+
+def test_outputs_are_the_callers_to_keep(tmp_path: Path) -> None:
+    session = openvino.load(built(tmp_path), "fp32", 1)
+    x = bench_example.inputs(2)
+    (first,) = session.run({"x": x[:1]})
+    kept = first.copy()
+    session.run({"x": x[1:]})
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_a_fresh_process_gives_the_same_bytes(tmp_path: Path) -> None:
+    model = bench_example.write_onnx(tmp_path / "blob")
+    digests = []
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        spec = {"runtime": "openvino", "precision": "fp32", "kernels": False}
+        more = {"model": str(model), "folder": str(folder)}
+        made = run_worker("compile", {**spec, **more}, timeout_s=120)["files"]
+        digests.append({name: digest_file(folder / file) for name, file in made.items()})
+    assert digests[0] == digests[1] and set(digests[0]) == {"model.xml", "model.bin"}
+    # weights are kept in float32: 4 bytes each, and a few constants of shapes
+    held = sum(value.size for value in bench_example.weights().values())
+    assert (tmp_path / "a" / "model.bin").stat().st_size >= 4 * held
+
+
+def test_bf16_computes_in_bf16(tmp_path: Path) -> None:
+    if "bf16" not in openvino.precisions():
+        pytest.skip("this CPU has no bf16")
+    made = built(tmp_path, "bf16")
+    counted = openvino.kernels(made, "bf16")
+    assert counted.get("Convolution bf16") == 1 and "Convolution f32" not in counted
+    assert openvino.kernels(made, "fp32").get("Convolution f32") == 1
+
+
+def test_a_precision_that_is_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "precisions", lambda: ("fp32",))
+    with pytest.raises(ValueError, match="got 'fp16', want one of fp32"):
+        built(tmp_path, "fp16")
+
+
+def test_one_thread_is_one(tmp_path: Path) -> None:
+    session = openvino.load(built(tmp_path), "fp32", 1)
+    x = np.repeat(bench_example.inputs(1), 256, axis=0)
+    session.run({"x": x})
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(200):
+        session.run({"x": x})
+    used = (time.process_time() - cpu) / (time.perf_counter() - wall)
+    assert used < 1.2
+
+
+def test_a_model_it_cannot_run_is_a_value_error(tmp_path: Path) -> None:
+    model = bench_example.write_onnx(tmp_path / "m", group=2)
+    with pytest.raises(ValueError, match="OpenVINO refuses"):
+        openvino.load(openvino.build(model, tmp_path, "fp32"), "fp32", 1)
+
+
+def test_the_table_names_it() -> None:
+    runtime = runtimes.find("openvino")
+    entry = runtimes.RUNTIMES["openvino"]
+    assert (runtime.distribution, runtime.extra) == (entry.distribution, entry.extra)
+    assert set(runtime.precisions()) <= set(entry.known_precisions)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekd import runtimes
+from edgekd.runtime import Tensor
+from edgekd.runtimes import ort
+from tests import bench_example
+
+SHAPE = (None, bench_example.CHANNELS, bench_example.SIDE, bench_example.SIDE)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_answers_are_numpys(tmp_path: Path, threads: int) -> None:
+    model = bench_example.write_onnx(tmp_path / "blob")
+    made = ort.build(model, tmp_path, "fp32")
+    session = ort.load(made, "fp32", threads)
+    assert session.inputs == (Tensor("x", "float32", SHAPE),)
+    x = bench_example.inputs(5)
+    (got,) = session.run({"x": x})
+    np.testing.assert_allclose(got, bench_example.answers(x), atol=1e-5)
+
+
+def test_options_are_said_out_loud() -> None:
+    chosen = ort.options("fp32", 2)
+    assert (chosen.intra_op_num_threads, chosen.inter_op_num_threads) == (2, 1)
+    assert chosen.get_session_config_entry("session.intra_op.allow_spinning") == "1"
+    one = ort.options("fp32", 1)
+    assert one.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+def test_kernels_are_those_of_the_optimized_graph(tmp_path: Path) -> None:
+    made = ort.build(bench_example.write_onnx(tmp_path / "m"), tmp_path, "fp32")
+    counted = ort.kernels(made, "fp32")
+    # the Relu is folded into the convolution
+    assert counted["Conv f32"] == 1 and counted["Gemm f32"] == 1
+    assert not any(name.startswith("Relu") for name in counted)
+
+
+def test_a_precision_that_is_not_offered(tmp_path: Path) -> None:
+    model = bench_example.write_onnx(tmp_path / "m")
+    with pytest.raises(ValueError, match="got 'fp16', want one of fp32"):
+        ort.build(model, tmp_path, "fp16")
+
+
+def test_a_model_it_cannot_run_is_a_value_error(tmp_path: Path) -> None:
+    model = bench_example.write_onnx(tmp_path / "m", strides=[0, 0])
+    with pytest.raises(ValueError, match="ONNX Runtime refuses"):
+        ort.load(ort.build(model, tmp_path, "fp32"), "fp32", 1)
+
+
+def test_the_table_names_it() -> None:
+    runtime = runtimes.find("onnxruntime")
+    entry = runtimes.RUNTIMES["onnxruntime"]
+    assert (runtime.distribution, runtime.extra) == (entry.distribution, entry.extra)
+    assert set(runtime.precisions()) <= set(entry.known_precisions)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekd import bundle
+from edgekd import bundle_verify
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stage import Made
+from edgekd.stages import bundle as stage
+from tests import bundle_example
+
+CHOSEN = "onnxruntime-fp32-1t"
+
+
+def packed(folder: Path, **other: Any) -> Made:
+    """The stage run on a linear classifier."""
+    (folder / "source").mkdir(parents=True)
+    source = bundle_example.make(folder / "source")
+    values = {
+        "data": {
+            "classes": list(bundle_example.LABELS),
+            "preprocessing": bundle_example.PREPROCESSING.model_dump(mode="json"),
+            "counts": {"train": 10, "validation": 5, "test": 5},
+            "source": "made up",
+        },
+        "rows": [bundle_example.row()],
+        "choice": {"chosen": CHOSEN, "budget": [], "why": "", "nearest": None},
+        "parity": {"max_abs": 1e-6, "tolerance": 1e-4},
+        "test": {"candidates": {CHOSEN: 0.8}},
+        **other,
+    }
+    given = {"model": source / "model.onnx", "golden": source / "golden.safetensors"}
+    for name, value in values.items():
+        given[name] = folder / f"{name}.json"
+        given[name].write_text(json.dumps(value))
+    (folder / "out").mkdir()
+    context = Context(folder=folder / "out", checkpoints=folder / "kept", seed=0, progress=Silent())
+    return stage.run(stage.Config(name="tiny", lineage={"export": "a" * 64}), given, context)
+
+
+def test_the_stage_gives_a_bundle_that_verifies(tmp_path: Path) -> None:
+    made = packed(tmp_path)
+    assert set(made) == {f"bundle/{name}" for name in ("manifest.json", *bundle.FILES)}
+    folder = made["bundle/manifest.json"].parent
+    bundle_verify.conclude(bundle_verify.verify(folder))
+    found = bundle.check(folder)
+    assert found.manifest.created_from == {"export": "a" * 64}
+    assert found.manifest.chosen.name == CHOSEN and found.manifest.name == "tiny"
+    assert "| test accuracy | 80.00 % |" in made["bundle/MODEL_CARD.md"].read_text()
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    one, two = packed(tmp_path / "one"), packed(tmp_path / "two")
+    assert {n: p.read_bytes() for n, p in one.items()} == {
+        n: p.read_bytes() for n, p in two.items()
+    }
+
+
+def test_nothing_chosen_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="want a row that was measured"):
+        packed(tmp_path, choice={"chosen": None})

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stages import choose
+from edgekd.stages.choose import Budget
+
+
+def row(name: str, p50: float | None, **more: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "model": "student",
+        "runtime": "onnxruntime",
+        "precision": "fp32",
+        "threads": 1,
+        "validation_accuracy": 0.95,
+        "latency_p50_ms": p50,
+        "latency_ci95_ms": None,
+        "peak_rss_bytes": 60_000_000,
+        "size_bytes": 100_000,
+        "status": "ok",
+        **more,
+    }
+
+
+TEACHER = row("teacher", 1.0, model="teacher", size_bytes=800_000)
+
+
+def test_the_fastest_inside_the_budget() -> None:
+    rows = [row("a", 0.3), row("b", 0.1, validation_accuracy=0.8), row("c", 0.2), TEACHER]
+    found = choose.choice(rows, Budget(accuracy_drop_points=1.0), 0.96)
+    assert found["chosen"] == "c" and found["nearest"] is None
+    assert found["budget"] == [
+        {
+            "limit": "accuracy_drop_points",
+            "want": 1.0,
+            "got": 1.0,  # 96 - 95 points: exactly at the limit is inside
+            "verdict": "met",
+            "message": "accuracy_drop_points: got 1, want at most 1",
+        }
+    ]
+    assert "c is the fastest of 2 inside the budget (3 measured): 0.2 ms" in found["why"]
+
+
+def test_a_teacher_is_never_chosen() -> None:
+    fast = {**TEACHER, "latency_p50_ms": 0.01}
+    assert choose.choice([row("a", 0.3), fast], Budget(), 0.96)["chosen"] == "a"
+
+
+@pytest.mark.parametrize("status", ["failed: parity 3e-3 > 1e-4", "not measured: no engine"])
+def test_what_failed_or_was_not_measured_is_never_chosen(status: str) -> None:
+    rows = [row("a", 0.3), row("b", 0.1, status=status)]
+    assert choose.choice(rows, Budget(), 0.96)["chosen"] == "a"
+    found = choose.choice(rows[1:], Budget(), 0.96)
+    assert found["chosen"] is None and status in found["why"]
+
+
+def test_an_unstable_row_only_where_no_stable_one_is_inside() -> None:
+    rows = [row("a", 0.3), row("b", 0.1, status="unstable")]
+    assert choose.choice(rows, Budget(), 0.96)["chosen"] == "a"
+    found = choose.choice(rows, Budget(latency_p50_ms=0.2), 0.96)
+    assert found["chosen"] == "b" and "no measurement among them is stable" in found["why"]
+
+
+def test_none_inside_says_which_limit_failed_by_how_much() -> None:
+    rows = [row("a", 0.41), row("b", 0.9), TEACHER]
+    found = choose.choice(rows, Budget(latency_p50_ms=0.30, accuracy=0.9), 0.96)
+    assert found["chosen"] is None and found["nearest"] == "a"
+    verdicts = {v["limit"]: v for v in found["budget"]}
+    assert verdicts["latency_p50_ms"]["verdict"] == "missed"
+    message = "latency_p50_ms: got 0.41, want at most 0.3 (37 % over)"
+    assert verdicts["latency_p50_ms"]["message"] == message and message in found["why"]
+    assert verdicts["accuracy"]["verdict"] == "met"
+
+
+def test_speedup_and_shrink_are_against_the_teacher_on_the_same_engine() -> None:
+    other = {**TEACHER, "runtime": "openvino", "latency_p50_ms": 9.0, "size_bytes": 9_000_000}
+    rows = [row("a", 0.25), other, TEACHER]
+    found = choose.choice(rows, Budget(speedup=4.0, shrink=8.0), 0.96)
+    assert [v["got"] for v in found["budget"]] == [4.0, 8.0] and found["chosen"] == "a"
+    found = choose.choice(rows, Budget(speedup=5.0), 0.96)
+    assert found["budget"][0]["message"] == "speedup: got 4, want at least 5 (20 % under)"
+
+
+def test_a_limit_on_what_was_not_measured_is_not_met() -> None:
+    rows = [row("a", 0.2, peak_rss_bytes=None)]
+    found = choose.choice(rows, Budget(peak_rss_bytes=10**9, speedup=2.0), 0.96)
+    assert found["chosen"] is None
+    assert {v["verdict"] for v in found["budget"]} == {"not measured"}
+
+
+def test_a_limit_of_zero() -> None:
+    found = choose.verdict("accuracy_drop_points", 0.0, 0.5)
+    assert found.verdict == "missed" and found.message.endswith("want at most 0 (0.5 over)")
+
+
+def test_run_writes_choice_json(tmp_path: Path) -> None:
+    given = {name: tmp_path / name for name in ("rows", "teacher_score", "student_score")}
+    given["rows"].write_text(json.dumps([row("a", 0.2), TEACHER]))
+    for name in ("teacher_score", "student_score"):
+        given[name].write_text(json.dumps({"validation_accuracy": 0.95}))
+    context = Context(folder=tmp_path, checkpoints=tmp_path, seed=0, progress=Silent())
+    made = choose.run(Budget(accuracy_drop_points=0.5), given, context)
+    assert json.loads(made["choice.json"].read_bytes())["chosen"] == "a"

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from edgekd.errors import InputError
+from edgekd.progress import Silent
+from edgekd.runtimes import ort
+from edgekd.stage import Context
+from edgekd.stages import compile as stage
+from tests import bench_example
+
+
+def run(folder: Path, model: Path, **config: Any) -> dict[str, Path]:
+    folder.mkdir()
+    context = Context(folder=folder, checkpoints=folder, seed=0, progress=Silent())
+    return stage.run(stage.Config(**config), {"model": model}, context)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "files"),
+    [("onnxruntime", ["model.onnx"]), ("openvino", ["model.bin", "model.xml"])],
+)
+def test_a_blob_becomes_an_engine(tmp_path: Path, runtime: str, files: list[str]) -> None:
+    model = bench_example.write_onnx(tmp_path / "0a1b2c")
+    made = run(tmp_path / "out", model, runtime=runtime)
+    about = json.loads(made["engine.json"].read_bytes())
+    assert about["status"] == "ok" and about["runtime"] == runtime
+    assert about["files"] == files and set(made) == {*files, "engine.json"}
+    assert about["size_bytes"] == sum(made[name].stat().st_size for name in files)
+    assert sum(about["kernels"].values()) >= 3
+    assert about["runtime_version"]
+
+
+def test_a_precision_that_is_not_offered_is_a_result(tmp_path: Path) -> None:
+    if "bf16" in ort.precisions():
+        pytest.skip("this CPU has it")
+    model = bench_example.write_onnx(tmp_path / "blob")
+    made = run(tmp_path / "out", model, runtime="onnxruntime", precision="bf16")
+    about = json.loads(made["engine.json"].read_bytes())
+    assert about["status"] == "not measured: onnxruntime offers fp32 on this machine"
+    assert about["files"] == [] and set(made) == {"engine.json"}
+
+
+def test_an_engine_that_is_not_installed_is_a_result() -> None:
+    reason = "openvino is not installed: pip install 'edgekd[openvino]'"
+    config = stage.Config(runtime="openvino")
+    about = stage.describe(config, {"not_measured": reason})
+    assert about["status"] == f"not measured: {reason}"
+
+
+def test_a_refused_model_names_the_engine(tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(b"\x00" * 50)
+    with pytest.raises(InputError, match="onnxruntime: "):
+        run(tmp_path / "out", tmp_path / "blob", runtime="onnxruntime")
+
+
+def test_an_unknown_runtime_is_told_with_the_nearest() -> None:
+    with pytest.raises(ValidationError, match="did you mean 'openvino'"):
+        stage.Config(runtime="opevino")

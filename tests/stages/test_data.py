@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.learn.data import SOURCES
+from edgekd.preprocessing import Preprocessing
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stages import data
+from edgekd.table import signature
+
+SPLITS = ("train", "validation", "test")
+
+
+def run(folder: Path, seed: int = 0, **settings: Any) -> dict[str, Path]:
+    folder.mkdir()
+    context = Context(folder=folder, checkpoints=folder, seed=seed, progress=Silent())
+    return data.STAGE.run(data.Config(**settings), {}, context)
+
+
+def arrays(made: dict[str, Path]) -> dict[str, np.ndarray]:
+    return {name: np.load(path) for name, path in made.items() if path.suffix == ".npy"}
+
+
+def test_the_whole_contract_on_real_digits(tmp_path: Path) -> None:
+    made = run(tmp_path / "a", source="digits")
+    got, about = arrays(made), json.loads(made["data.json"].read_bytes())
+    assert set(made) == {f"{s}_{k}" for s in SPLITS for k in ("images", "labels")} | {"data.json"}
+    assert set(about) == {"classes", "preprocessing", "counts", "source"}
+    assert about["classes"] == list("0123456789")
+    assert about["source"] == "digits"
+    for split in SPLITS:
+        images, labels = got[f"{split}_images"], got[f"{split}_labels"]
+        assert images.dtype == np.uint8
+        assert images.shape == (about["counts"][split], 8, 8, 1)
+        assert labels.dtype == np.int64
+        assert labels.shape == images.shape[:1]
+    # 20 % of 1,797 for the test, then 10 % of the rest, class by class.
+    assert sum(about["counts"].values()) == 1797
+    assert about["counts"]["test"] == pytest.approx(0.2 * 1797, abs=5)
+    assert about["counts"]["validation"] == pytest.approx(0.1 * 0.8 * 1797, abs=5)
+    preprocessing = Preprocessing.model_validate(about["preprocessing"])
+    inputs = preprocessing.apply(got["train_images"])
+    assert inputs.mean() == pytest.approx(0, abs=1e-5)
+    assert inputs.std() == pytest.approx(1, abs=1e-5)
+
+
+def test_no_image_is_lost_or_changed_and_labels_stay_with_theirs(tmp_path: Path) -> None:
+    from edgekd.learn.data import digits
+
+    got, source = arrays(run(tmp_path / "a", source="digits")), digits.read().train
+
+    def rows(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
+        return sorted(i.tobytes() + bytes([n]) for i, n in zip(images, labels, strict=True))
+
+    together = [
+        row for split in SPLITS for row in rows(got[f"{split}_images"], got[f"{split}_labels"])
+    ]
+    assert sorted(together) == rows(source.images, source.labels)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_others(tmp_path: Path) -> None:
+    made = [run(tmp_path / str(n), seed, source="digits") for n, seed in enumerate((7, 7, 8))]
+    digests = [{k: files.digest_file(p) for k, p in one.items()} for one in made]
+    assert digests[0] == digests[1]
+    assert all(digests[0][name] != digests[2][name] for name in digests[0])
+
+
+def write_npz(path: Path, per_class: int = 10, **changes: Any) -> Path:
+    labels = np.repeat([0, 1], per_class)
+    content = {"x": np.zeros((len(labels), 2, 2, 3), np.uint8), "y": labels, **changes}
+    np.savez(path, **{name: value for name, value in content.items() if value is not None})
+    return path
+
+
+def test_settings_are_used(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "a.npz")
+    source = {"name": "npz", "reference": str(path)}
+    made = run(tmp_path / "a", source=source, validation=0.5, test=0.3, limit=5)
+    about = json.loads(made["data.json"].read_bytes())
+    assert about["counts"] == {"train": 5, "test": 6, "validation": 8}
+    assert about["source"] == f"npz:{path}"
+    assert about["preprocessing"]["std"] == [0.003922] * 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y": np.repeat([0, 3], 10)}, "train split: got no sample of class '1'"),
+        ({"y": np.array([-1] + [0] * 10 + [1] * 9)}, "train split: got label -1, want 0"),
+        ({"y": np.repeat([0.0, np.nan], 10)}, "NaN"),
+        ({"y": np.zeros(20, np.int64)}, "got 1 class"),
+        ({"y": np.zeros(19, np.int64)}, r"want int64 \[20\]|got 1 class"),
+        ({"x": np.zeros((20, 2, 2, 3))}, "got float64"),
+        ({"x": np.zeros((20, 2), np.uint8)}, r"got uint8 \[20, 2\]"),
+        ({"y": None}, "got no array train_labels"),
+        ({"y": np.array([0] * 19 + [1])}, "1 sample of class 1, want 2 or more"),
+        ({"y": np.array([0] * 18 + [1] * 2)}, "1 sample of class 1, want 2 or more"),
+        ({"classes": np.array(["a", "a"])}, "got the class name 'a' twice"),
+        ({"classes": np.array(["a", "b", "c"])}, "got no sample of class 'c'"),
+        (
+            {"x_test": np.zeros((1, 3, 2, 3), np.uint8), "y_test": np.array([0])},
+            "test split: got images",
+        ),
+        ({"x": np.zeros((0, 2, 2, 3), np.uint8), "y": np.zeros(0, np.int64)}, "got 0 class"),
+    ],
+)
+def test_bad_data_is_refused_in_one_line(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    path = write_npz(tmp_path / "a.npz", **changes)
+    with pytest.raises(InputError, match=message) as caught:
+        run(tmp_path / "a", source=f"npz:{path}")
+    assert caught.value.exit_code == 2
+    assert str(path) in str(caught.value)
+    assert "\n" not in caught.value.line()
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_a_limit_that_loses_a_class(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no training sample of class"):
+        run(tmp_path / "a", source="digits", limit=3)
+
+
+def test_the_origin_is_the_files_digests(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "a.npz")
+    config = data.Config(source="npz:a.npz")
+    first = data.origin(config, data_dir=tmp_path)
+    assert first == {"a.npz": files.digest_file(path)}
+    write_npz(path, per_class=11)
+    assert data.origin(config, data_dir=tmp_path) != first
+    path.unlink()
+    with pytest.raises(InputError, match=r"a\.npz"):
+        data.origin(config, data_dir=tmp_path)
+
+
+def test_a_full_disk_is_the_machines_error(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "train_images.npy").symlink_to("/dev/full")
+    context = Context(folder=folder, checkpoints=folder, seed=0, progress=Silent())
+    with pytest.raises(MachineError, match=r"train_images\.npy: cannot be written: No space"):
+        data.STAGE.run(data.Config(source="digits"), {}, context)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"source": "digit"}, "did you mean 'digits'"),
+        ({"source": {"name": "image-folder", "reference": "x", "sise": 3}}, "did you mean 'size'"),
+        ({"source": {"name": "image-folder", "reference": "x", "size": 0}}, "size: got 0"),
+        ({"source": "image-folder"}, "reference"),
+        ({"source": "digits:here"}, "unknown key 'reference'; it takes none"),
+        ({"source": {"name": "digits", "data_dir": "/"}}, "unknown key 'data_dir'"),
+        ({"source": {"name": "python", "reference": "a:b", "allow_code": True}}, "allow_code"),
+        ({"source": "digits", "validation": 0}, "validation"),
+        ({"source": "digits", "test": 1.0}, "test"),
+        ({"source": "digits", "limit": 0}, "limit"),
+        ({"source": 3}, "want the name of a data source"),
+    ],
+)
+def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        data.Config(**settings)
+
+
+def test_every_source_has_knobs_that_can_be_read_and_two_functions() -> None:
+    for name, member in SOURCES.items():
+        assert not set(signature(member).knobs.model_fields) & set(member.supplied), name
+        assert signature(member).positional == (), name
+        module = sys.modules[member.load().__module__]
+        assert callable(module.files), name
+
+
+def test_settings_cost_no_numpy_and_no_source_costs_torch() -> None:
+    code = """
+import importlib, sys
+from edgekd.stages.data import Config, SOURCES
+Config(source="digits")
+assert "numpy" not in sys.modules
+for member in SOURCES.values():
+    importlib.import_module(member.module)
+heavy = {"torch", "sklearn", "datasets", "pyarrow", "PIL", "pooch", "huggingface_hub"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgekd.bench.engine import Engine
+from edgekd.errors import MachineError
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stages import evaluate
+from edgekd.stages import measure
+from tests import bundle_example
+
+PLAN = {"builder": "resnet8", "arguments": {}, "classes": 3, "channels": 1}
+
+
+class Heard(Silent):
+    """Keeps what was noted."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def subject(name: str, model: str = "student", threads: tuple[int, ...] = (1,)) -> measure.Subject:
+    runtime, precision = name.removeprefix(f"{model}-").split("-")
+    return measure.Subject(
+        name=name, model=model, runtime=runtime, precision=precision, threads=threads
+    )
+
+
+def given_files(folder: Path) -> dict[str, Path]:
+    """40 images, labelled by a linear classifier that is also the student's engine."""
+    weights = bundle_example.model(folder / "model.onnx")
+    images = np.random.default_rng(2).integers(0, 256, (40, 4, 4, 1), dtype=np.uint8)
+    inputs = bundle_example.PREPROCESSING.apply(images)
+    labels = (inputs.reshape(40, 16) @ weights).argmax(1)
+    labels[:10] = (labels[:10] + 1) % 3  # the engine is right 30 times of 40
+    np.save(folder / "test_images.npy", images)
+    np.save(folder / "test_labels.npy", labels.astype(np.int64))
+    values: dict[str, Any] = {
+        "data": {"preprocessing": bundle_example.PREPROCESSING.model_dump(mode="json")},
+        "rows": [
+            bundle_example.row("onnxruntime-fp32-1t"),
+            bundle_example.row("onnxruntime-fp32-2t", threads=2, status="unstable"),
+            bundle_example.row("teacher-onnxruntime-fp32-1t"),
+            bundle_example.row("openvino-bf16-1t", status="not measured: not here"),
+            bundle_example.row("openvino-fp32-1t", status="failed: parity"),
+        ],
+    }
+    given = {name: folder / f"{name}.npy" for name in ("test_images", "test_labels")}
+    engines = {
+        "student-onnxruntime-fp32": ["model.onnx"],
+        "teacher-onnxruntime-fp32": ["model.onnx"],
+        "student-openvino-bf16": [],
+        "student-openvino-fp32": ["model.onnx"],
+    }
+    for name, names in engines.items():
+        values[f"{name}/engine.json"] = {"files": names, "status": "ok"}
+        given |= {f"{name}/{file}": folder / file for file in names}
+    for name, value in values.items():
+        given[name] = folder / (name.replace("/", "-") + ".json")
+        given[name].write_text(json.dumps(value))
+    return given
+
+
+def run(folder: Path, given: Given, progress: Silent) -> dict[str, Any]:
+    subjects = (
+        subject("student-onnxruntime-fp32", threads=(1, 2)),
+        subject("teacher-onnxruntime-fp32", "teacher"),
+        subject("student-openvino-bf16"),
+        subject("student-openvino-fp32"),
+    )
+    (folder / "out").mkdir()
+    context = Context(folder=folder / "out", checkpoints=folder / "kept", seed=0, progress=progress)
+    made = evaluate.run(evaluate.Config(subjects=subjects), given, context)
+    return json.loads(made["test.json"].read_bytes())
+
+
+def test_every_measured_row_gets_its_engines_accuracy(tmp_path: Path) -> None:
+    found = run(tmp_path, given_files(tmp_path), Silent())
+    assert found == {
+        "candidates": {
+            "onnxruntime-fp32-1t": 0.75,
+            "onnxruntime-fp32-2t": 0.75,
+            "teacher-onnxruntime-fp32-1t": 0.75,
+        }
+    }
+
+
+def test_a_dead_engine_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dead(engine: Engine, *_: Any, **__: Any) -> np.ndarray:
+        raise MachineError("onnxruntime: the worker was killed by SIGSEGV")
+
+    monkeypatch.setattr(evaluate, "outputs", dead)
+    heard = Heard()
+    assert run(tmp_path, given_files(tmp_path), heard) == {"candidates": {}}
+    assert "onnxruntime-fp32-1t: its test accuracy is not measured: " in heard.notes[0]
+
+
+def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
+    import torch
+
+    from edgekd.learn import blueprint
+
+    given = given_files(tmp_path)
+    labels = np.load(given["test_labels"])
+    images = torch.from_numpy(bundle_example.PREPROCESSING.apply(np.load(given["test_images"])))
+    want = {}
+    for seed, role in enumerate(("teacher", "control", "student")):
+        torch.manual_seed(seed)
+        plan = blueprint.Blueprint(**PLAN, height=4, width=4)
+        model = blueprint.build(plan)
+        (tmp_path / role).mkdir()
+        saved = blueprint.save(model, plan, tmp_path / role)
+        given[f"{role}_blueprint"] = saved["blueprint.json"]
+        given[f"{role}_weights"] = saved["weights.safetensors"]
+        with torch.no_grad():
+            want[role] = float((model.eval()(images).argmax(1).numpy() == labels).mean())
+    found = run(tmp_path, given, Silent())
+    assert {role: found[role] for role in want} == pytest.approx(want)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from safetensors.numpy import load_file
+
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stage import Made
+from edgekd.stages import export
+
+MEAN, STD = 0.3, 0.5
+
+
+def exported(folder: Path, config: export.Config, images: np.ndarray, seed: int = 3) -> Made:
+    """The stage run on a small resnet with random weights."""
+    import torch
+
+    from edgekd.learn import blueprint
+
+    data = folder / "data.json"
+    about = {"height": 8, "width": 8, "channels": 1, "mean": [MEAN], "std": [STD]}
+    data.write_text(json.dumps({"classes": ["a", "b", "c"], "preprocessing": about}))
+    np.save(folder / "images.npy", images)
+    plan = blueprint.Blueprint(
+        builder="resnet8", arguments={}, classes=3, channels=1, height=8, width=8
+    )
+    torch.manual_seed(0)
+    saved = blueprint.save(blueprint.build(plan), plan, folder)
+    given = {
+        "blueprint": saved["blueprint.json"],
+        "weights": saved["weights.safetensors"],
+        "data": data,
+        "validation_images": folder / "images.npy",
+    }
+    (folder / "out").mkdir()
+    context = Context(
+        folder=folder / "out", checkpoints=folder / "kept", seed=seed, progress=Silent()
+    )
+    return export.run(config, given, context)
+
+
+def some_images(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
+
+
+def test_the_stage_gives_a_model_that_answers_as_torch_does(tmp_path: Path) -> None:
+    images = some_images(40)
+    images[20:] = images[:20]  # every sample twice
+    made = exported(tmp_path, export.Config(golden=16), images)
+    assert set(made) == {"model.onnx", "golden.safetensors", "parity.json"}
+    golden = load_file(made["golden.safetensors"])
+    assert golden["inputs"].shape == (16, 1, 8, 8) and golden["outputs"].shape == (16, 3)
+    real = {
+        (((image / 255) - MEAN) / STD).astype(np.float32).round(4).tobytes() for image in images
+    }
+    found = {sample.transpose(1, 2, 0).round(4).tobytes() for sample in golden["inputs"]}
+    assert len(found) == 16 and found <= real
+    parity = json.loads(made["parity.json"].read_text())
+    assert parity["max_abs"] <= 1e-4 and parity["top1_agreement"] == 1
+    assert (parity["samples"], parity["opset"], parity["tolerance"]) == (16, 18, 1e-4)
+    answers = export.onnx_answers(made["model.onnx"], golden["inputs"])
+    assert np.abs(answers - golden["outputs"]).max() == parity["max_abs"]
+
+
+def test_few_distinct_samples_are_all_taken(tmp_path: Path) -> None:
+    made = exported(tmp_path, export.Config(golden=64), np.repeat(some_images(5), 3, axis=0))
+    assert load_file(made["golden.safetensors"])["inputs"].shape[0] == 5
+
+
+def test_the_same_seed_picks_the_same_samples_and_bytes(tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        made.append(exported(tmp_path / name, export.Config(golden=8), some_images(200)))
+    for name, path in made[0].items():
+        assert path.read_bytes() == made[1][name].read_bytes(), name
+
+
+def test_distinct_leaves_out_copies_and_follows_the_seed() -> None:
+    images = np.repeat(some_images(10), 2, axis=0)
+    picked = export.distinct(images, 6, 1)
+    assert len({images[i].tobytes() for i in picked}) == len(picked) == 6
+    assert (
+        list(picked) == list(export.distinct(images, 6, 1)) != list(export.distinct(images, 6, 2))
+    )
+
+
+def test_spread_takes_each_class_in_turn() -> None:
+    classes = np.array([0] * 50 + [1] * 3 + [2] * 20)
+    taken = classes[export.spread(classes, 9)]
+    assert list(np.bincount(taken)) == [3, 3, 3]
+    assert list(np.bincount(classes[export.spread(classes, 21)])) == [9, 3, 9]
+    assert len(export.spread(classes, 500)) == 73
+
+
+@pytest.mark.parametrize("off", [2e-4, float("nan"), float("inf")])
+def test_answers_out_of_tolerance_are_refused_with_both_numbers(off: float) -> None:
+    want = np.eye(4, dtype=np.float32)
+    got = want.copy()
+    got[0, 0] += off
+    with pytest.raises(InputError) as caught:
+        export.compare(got, want, export.Config())
+    assert f"{off:.3g}"[:3] in caught.value.line() and "0.0001" in caught.value.line()
+    assert export.compare(got[1:], want[1:], export.Config())["max_abs"] == 0
+
+
+def test_without_onnxruntime_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgekd import runtimes
+
+    missing = runtimes.find("onnxruntime")._replace(why_not=lambda: "it is not installed: pip ...")
+    monkeypatch.setattr(runtimes, "find", lambda name: missing)
+    with pytest.raises(MachineError, match="pip"):
+        export.want_onnxruntime()
+
+
+def test_the_operator_sets_are_those_of_the_exporter() -> None:
+    from edgekd.learn.to_onnx import OPSETS
+
+    for opset in OPSETS:
+        assert export.Config(opset=opset).opset == opset
+    for opset in (OPSETS[0] - 1, OPSETS[1] + 1):
+        with pytest.raises(ValidationError):
+            export.Config(opset=opset)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from safetensors.numpy import save_file
+
+from edgekd.bench.engine import Engine
+from edgekd.bench.session import Measured
+from edgekd.bench.session import Subject
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stages import compile as compile_stage
+from edgekd.stages import measure as stage
+from tests import bench_example
+
+QUICK = stage.Measure(
+    processes_max=6, min_time_s=0.02, max_time_s=0.03, max_warmup_s=0.2, half_width=1.0
+)
+
+
+def context(folder: Path) -> Context:
+    folder.mkdir()
+    return Context(folder=folder, checkpoints=folder, seed=0, progress=Silent())
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A student and a teacher that is the same net, compiled, with its images and golden samples."""
+    root = tmp_path_factory.mktemp("given")
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
+    scaled = ((images / 255 - 0.5) / 0.25).transpose(0, 3, 1, 2)
+    labels = bench_example.answers(scaled).argmax(1)
+    labels[:10] = (labels[:10] + 1) % 10  # so that accuracy is exactly 0.8
+    x = bench_example.inputs(64)
+    y = bench_example.answers(x).astype(np.float32)
+    np.save(root / "images.npy", images)
+    np.save(root / "labels.npy", labels)
+    save_file({"inputs": x, "outputs": y}, root / "golden")
+    save_file({"inputs": x, "outputs": y + np.float32(0.003)}, root / "off")
+    preprocessing = {"height": 8, "width": 8, "channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3}
+    (root / "data.json").write_text(json.dumps({"preprocessing": preprocessing}))
+    found = {
+        "data": root / "data.json",
+        "validation_images": root / "images.npy",
+        "validation_labels": root / "labels.npy",
+        "student/golden": root / "golden",
+        "teacher/golden": root / "off",
+    }
+    model = bench_example.write_onnx(root / "blob")
+    for name, precision in (
+        ("student-onnxruntime-fp32", "fp32"),
+        ("student-onnxruntime-fp16", "fp16"),
+        ("teacher-onnxruntime-fp32", "fp32"),
+    ):
+        config = compile_stage.Config(runtime="onnxruntime", precision=precision)
+        made = compile_stage.run(config, {"model": model}, context(root / name))
+        found |= {f"{name}/{file}": path for file, path in made.items()}
+    return found
+
+
+def subject(model: str, precision: str, threads: tuple[int, ...]) -> stage.Subject:
+    return stage.Subject(
+        name=f"{model}-onnxruntime-{precision}",
+        model=model,
+        runtime="onnxruntime",
+        precision=precision,
+        threads=threads,
+    )
+
+
+def test_rows(given: dict[str, Path], tmp_path: Path) -> None:
+    subjects = (
+        subject("student", "fp32", (1, 2)),
+        subject("student", "fp16", (1,)),
+        subject("teacher", "fp32", (1,)),
+    )
+    config = stage.Config(subjects=subjects, measure=QUICK)
+    made = stage.run(config, given, context(tmp_path / "out"))
+    rows = {row["name"]: row for row in json.loads(made["rows.json"].read_bytes())}
+    assert list(rows) == [
+        "onnxruntime-fp32-1t",
+        "onnxruntime-fp32-2t",
+        "onnxruntime-fp16-1t",
+        "teacher-onnxruntime-fp32-1t",
+    ]
+    first = rows["onnxruntime-fp32-1t"]
+    assert first["status"] == "ok" and first["validation_accuracy"] == 0.8
+    assert first["parity_max_abs"] < 1e-5 and first["top1_agreement"] == 1
+    assert first["processes"] == 6 and first["iterations"] >= 180
+    low, high = first["latency_ci95_ms"]
+    assert 0 < low <= first["latency_p50_ms"] <= high
+    assert first["peak_rss_bytes"] > 10_000_000
+    assert first["cold_start_ms"]["tti_ms"] > first["cold_start_ms"]["load_ms"] > 0
+    assert rows["onnxruntime-fp16-1t"]["status"].startswith("not measured: onnxruntime offers")
+    assert rows["onnxruntime-fp16-1t"]["latency_p50_ms"] is None
+    # its golden answers are off by 0.003: never timed, never chosen
+    teacher = rows["teacher-onnxruntime-fp32-1t"]
+    assert teacher["status"] == "failed: parity 3.0e-03 > 1e-04"
+    assert teacher["latency_p50_ms"] is None and teacher["processes"] == 0
+    raw = json.loads(gzip.decompress(made["raw.json.gz"].read_bytes()))
+    assert set(raw["subjects"]) == {"onnxruntime-fp32-1t", "onnxruntime-fp32-2t"}
+    iterations = [len(p["iters_ns"]) for p in raw["subjects"]["onnxruntime-fp32-1t"]["processes"]]
+    assert sum(iterations) == first["iterations"]
+    assert not any(
+        "torch" in p["modules"] for s in raw["subjects"].values() for p in s["processes"]
+    )
+
+
+def test_fp32_must_agree_and_the_others_need_not() -> None:
+    want = np.eye(10, dtype=np.float32)
+    close, far = want + np.float32(5e-5), want + np.float32(2e-4)
+    assert stage.judged(0.9, close, want, "fp32").fault == ""
+    assert stage.judged(0.9, far, want, "fp32").fault == "failed: parity 2.0e-04 > 1e-04"
+    assert stage.judged(0.9, far, want, "bf16").fault == ""
+    tied = np.zeros((10, 10), np.float32)
+    tied[:, 3] = 1e-6
+    turned = np.roll(tied, 1, axis=1)
+    assert stage.judged(0.9, turned, tied, "fp32").fault == "failed: top-1 agreement 0.0000 < 1"
+    bf16 = stage.judged(0.9, turned, tied, "bf16")
+    assert bf16.fault == "" and bf16.agreement == 0
+    assert stage.judged(0.9, want[:, :9], want, "fp32").fault.startswith("failed: got (10, 9)")
+
+
+def test_rows_of_what_failed_late_or_never_began() -> None:
+    engine = Engine("null", "fp32", 1, {})
+    row: dict[str, Any] = {"name": "a", "status": "ok"}
+    crashed = Measured(Subject("a", engine), engine, failure="null: was killed")
+    assert stage.filled(row, crashed)["status"] == "failed: null: was killed"
+    late = Measured(Subject("a", engine), engine)
+    assert stage.filled(row, late)["status"].startswith("not measured: the budget ended")
+    process = {"iters_ns": [5] * 30, "steady": True, "cold_ms": dict.fromkeys(stage.result.COLD, 1)}
+    wide = Measured(Subject("a", engine), engine, processes=[process])
+    assert stage.filled(row, wide)["status"] == "unstable"
+    assert stage.filled(row, wide)["latency_p50_ms"] == 5e-6
+
+
+def test_settings_keep_their_order() -> None:
+    with pytest.raises(ValidationError, match="maximum below its minimum"):
+        stage.Measure(processes_min=8, processes_max=7)
+    with pytest.raises(ValidationError):
+        stage.Measure(processes_min=5)
+    rules = stage.Measure(min_time_s=0.2, max_warmup_s=1.0).rules()
+    assert rules.steady.min_ns == 200_000_000 and rules.warm_up.max_ns == 1_000_000_000

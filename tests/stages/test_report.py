@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from edgekd.progress import Silent
+from edgekd.report import result
+from edgekd.stage import Context
+from edgekd.stages import report
+from tests import report_example
+
+
+def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
+    files = report_example.files()
+    values = {name: files[name] for name in ("data", "rows", "choice", "test")}
+    for role in report.ROLES:
+        values[f"{role}_score"] = files["scores"][role]
+        values[f"{role}_history"] = report_example.history(3, 1.0, "cross-entropy")
+    given = {}
+    for name, value in values.items():
+        given[name] = tmp_path / f"{name}.json"
+        given[name].write_text(json.dumps(value))
+    config = report.Config(
+        recipe="fashion-mnist",
+        recipe_digest=report_example.DIGEST,
+        models=files["models"],
+        lineage=files["lineage"],
+        environment=files["environment"],
+    )
+    (tmp_path / "out").mkdir()
+    context = Context(
+        folder=tmp_path / "out", checkpoints=tmp_path / "kept", seed=0, progress=Silent()
+    )
+    made = report.run(config, given, context)
+    assert set(made) == {
+        "result.json",
+        "report.md",
+        "accuracy_latency.svg",
+        "accuracy_latency.png",
+        "learning_curves.svg",
+    }
+    assert result.read(context.folder) == report_example.result()
+    page = made["report.md"].read_text()
+    for name in made:
+        if name.endswith(".svg"):
+            ET.parse(made[name])
+            assert f"]({name})" in page

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekd import bundle
+from edgekd import bundle_verify
+from edgekd import runtimes
+from edgekd.bundle import Tolerance
+from edgekd.errors import BudgetMissed
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.runtime import Runtime
+from tests import bundle_example
+
+
+def verdicts(report: bundle_verify.Report) -> dict[str, str]:
+    return {check.what: check.verdict for check in report.checks}
+
+
+@pytest.mark.parametrize("runtime", [None, "onnxruntime", "openvino"])
+def test_a_whole_bundle_passes_on_every_engine(tmp_path: Path, runtime: str | None) -> None:
+    report = bundle_verify.verify(bundle_example.make(tmp_path), runtime)
+    assert set(verdicts(report).values()) == {"ok"}
+    assert report.checks[-1].what == f"golden answers, {runtime or 'onnxruntime'} fp32"
+    assert "8 samples" in report.checks[-1].text and "100.00%" in report.checks[-1].text
+    bundle_verify.conclude(report)
+
+
+def test_a_changed_file_is_named_and_its_model_is_not_run(tmp_path: Path) -> None:
+    folder = bundle_example.make(tmp_path)
+    bundle_example.model(folder / "model.onnx", seed=5)
+    report = bundle_verify.verify(folder)
+    found = verdicts(report)
+    assert found["model.onnx"] == "failed" and found["labels.json"] == "ok"
+    assert found["golden answers"] == "not checked"
+    with pytest.raises(BudgetMissed, match=r"tiny: model\.onnx: got another SHA-256"):
+        bundle_verify.conclude(report)
+
+
+def test_another_models_answers_fail(tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    bundle_example.model(other, seed=5)
+    report = bundle_verify.verify(bundle_example.make(tmp_path, model=other))
+    assert report.checks[-1].verdict == "failed"
+    with pytest.raises(BudgetMissed, match="largest difference"):
+        bundle_verify.conclude(report)
+
+
+@pytest.mark.parametrize(
+    ("max_abs", "agreement", "verdict"),
+    [(1000.0, 0.0, "ok"), (1000.0, 1.0, "failed"), (1e-4, 0.0, "failed")],
+)
+def test_what_is_asked_is_what_the_manifest_states(
+    tmp_path: Path, max_abs: float, agreement: float, verdict: str
+) -> None:
+    other = tmp_path / "other.onnx"
+    bundle_example.model(other, seed=5)
+    rows = [bundle_example.row(top1_agreement=agreement)]
+    folder = bundle_example.make(tmp_path, model=other, rows=rows, fp32_tolerance=max_abs)
+    assert bundle_verify.verify(folder).checks[-1].verdict == verdict
+
+
+def test_without_an_engine_the_digests_are_still_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = runtimes.find
+
+    def missing(name: str) -> Runtime:
+        line = f"{name} is not installed: pip install 'edgekd[{name}]'"
+        return find(name)._replace(why_not=lambda: line)
+
+    monkeypatch.setattr(runtimes, "find", missing)
+    report = bundle_verify.verify(bundle_example.make(tmp_path))
+    assert list(verdicts(report).values()) == ["ok"] * 7 + ["not checked"]
+    with pytest.raises(MachineError, match=r"pip install 'edgekd\[onnxruntime\]'"):
+        bundle_verify.conclude(report)
+
+
+def test_a_precision_that_is_not_offered_here_falls_back_to_fp32(tmp_path: Path) -> None:
+    rows = [bundle_example.row(), bundle_example.row("onnxruntime-fp16-1t")]
+    folder = bundle_example.make(tmp_path, rows=rows, chosen="onnxruntime-fp16-1t")
+    report = bundle_verify.verify(folder)
+    assert report.checks[-1].what == "golden answers, onnxruntime fp32"
+    assert report.checks[-1].verdict == "ok"
+
+
+def test_a_model_no_engine_can_read_is_wrong_input(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    folder = bundle_example.make(tmp_path, model=broken)
+    with pytest.raises(InputError, match="onnxruntime"):
+        bundle_verify.verify(folder)
+
+
+def test_an_unknown_engine_is_wrong_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown 'onnxrntime'"):
+        bundle_verify.verify(bundle_example.make(tmp_path), "onnxrntime")
+
+
+def test_stated_asks_float32_of_engines_that_were_not_measured() -> None:
+    fp32 = Tolerance(max_abs=1e-4, top1_agreement=1.0)
+    bf16 = Tolerance(max_abs=0.1, top1_agreement=0.98)
+    known = {"openvino/bf16": bf16, "openvino/fp32": fp32}
+    assert bundle_verify.stated(known, "openvino", "bf16") == bf16
+    assert bundle_verify.stated(known, "onnxruntime", "fp32") == fp32
+    assert bundle_verify.stated(known, "onnxruntime", "bf16") is None
+    assert bundle_verify.stated({"openvino/bf16": bf16}, "openvino", "fp32") is None
+
+
+def test_no_torch(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    folder = bundle_example.make(tmp_path)
+    script = (
+        "import sys; from pathlib import Path; from edgekd import bundle_verify\n"
+        "bundle_verify.conclude(bundle_verify.verify(Path(sys.argv[1])))\n"
+        "assert 'torch' not in sys.modules and 'onnxruntime' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script, folder], check=True, capture_output=True)
+    assert bundle.check(folder)

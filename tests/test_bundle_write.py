@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekd import bundle
+from edgekd import bundle_write
+from tests import bundle_example
+
+
+def test_the_same_content_gives_the_same_bytes_anywhere(tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "some/other/place"):
+        (tmp_path / name).mkdir(parents=True)
+        made.append(bundle_example.make(tmp_path / name))
+    for name in ("manifest.json", *bundle.FILES):
+        assert (made[0] / name).read_bytes() == (made[1] / name).read_bytes()
+        assert str(tmp_path).encode() not in (made[0] / name).read_bytes()
+
+
+def test_only_a_measured_row_can_be_chosen(tmp_path: Path) -> None:
+    dead = bundle_example.row(status="not measured: no engine")
+    for rows, chosen in (([dead], dead["name"]), ([bundle_example.row()], "openvino-bf16-1t")):
+        with pytest.raises(ValueError, match="want a row that was measured"):
+            bundle_example.make(tmp_path, rows=rows, chosen=chosen)
+
+
+def test_tolerances_come_from_the_students_rows() -> None:
+    rows = [
+        bundle_example.row("onnxruntime-fp32-1t", parity_max_abs=3e-6),
+        bundle_example.row("openvino-bf16-1t", parity_max_abs=0.05, top1_agreement=0.984375),
+        bundle_example.row("openvino-fp16-1t", parity_max_abs=None, status="not measured: x"),
+        bundle_example.row("null-bf16-1t", parity_max_abs=7.0, status="failed: it crashed"),
+        bundle_example.row("null-fp32-1t", parity_max_abs=9e-5, status="unstable"),
+        bundle_example.row("teacher-openvino-fp32-1t", parity_max_abs=9.0),
+    ]
+    assert bundle_write.tolerances(rows, 1e-4) == {
+        "null/fp32": {"max_abs": 1.8e-4, "top1_agreement": 1.0},
+        "onnxruntime/fp32": {"max_abs": 1e-4, "top1_agreement": 1.0},
+        "openvino/bf16": {"max_abs": 0.1, "top1_agreement": 0.984375},
+    }

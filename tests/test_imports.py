@@ -1,0 +1,76 @@
+"""What you import is what you pay for: which modules a verb may bring along."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PIPELINES = Path(__file__).parents[1] / "pipelines"
+HEAVY = {"torch", "scipy", "sklearn", "pandas", "onnxruntime", "openvino", "onnx", "matplotlib"}
+HEAVY |= {"transformers", "datasets", "lightning_fabric", "PIL", "pooch"}
+
+PROBE = """
+import json, sys
+sys.argv[0] = "edgekd"
+from edgekd import cli
+try:
+    cli.run(sys.argv[1:])
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print("\\n" + json.dumps(sorted(sys.modules)))
+"""
+
+
+def brought(*arguments: str, code: str = PROBE) -> set[str]:
+    """The modules in a fresh process after a verb has run."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def packages(modules: set[str]) -> set[str]:
+    """Top-level names that are neither the standard library's nor the environment's own hooks."""
+    tops = {name.partition(".")[0] for name in modules}
+    return {
+        name
+        for name in tops - set(sys.stdlib_module_names) - {"__main__"}
+        if not name.startswith(("__editable__", "_distutils_hack", "sitecustomize", "_virtualenv"))
+    }
+
+
+def test_help_imports_click_alone() -> None:
+    modules = brought("--help")
+    assert packages(modules) == {"click", "edgekd"}
+    ours = {name for name in modules if name.startswith("edgekd")}
+    assert ours == {"edgekd", "edgekd.cli", "edgekd.cli.border", "edgekd.cli.screen"}
+
+
+@pytest.mark.parametrize("verb", [["schema"], ["models"], ["methods", "kd"], ["store", "ls"]])
+def test_light_verbs(verb: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEKD_HOME", str(tmp_path))
+    assert not packages(brought(*verb)) & (HEAVY | {"numpy", "rich"})
+
+
+def test_loading_a_recipe() -> None:
+    code = f"""
+import json, sys
+from pathlib import Path
+from edgekd import recipe
+recipe.load(Path({str(PIPELINES / "quickstart.yaml")!r}))
+print(json.dumps(sorted(sys.modules)))
+"""
+    assert not packages(brought(code=code)) & (HEAVY | {"numpy", "rich", "psutil"})
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--help"])
+def test_compress_without_work(option: str, tmp_path: Path) -> None:
+    store = ["--store", str(tmp_path / "store")]
+    modules = brought("compress", str(PIPELINES / "quickstart.yaml"), option, *store)
+    assert not packages(modules) & HEAVY
+    assert list(tmp_path.iterdir()) == []

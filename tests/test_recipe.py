@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from edgekd import recipe
+from edgekd.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = sorted((ROOT / "pipelines").glob("*.yaml"))
+SMALL = """\
+name: small
+data: {source: digits}
+teacher: {model: resnet20}
+student: {model: {name: resnet8, base: 8}}
+learn:
+  - step: distil
+    losses:
+      - {name: kd, weight: 0.9, temperature: 2}
+      - cross-entropy
+targets:
+  - runtime: onnxruntime
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+def complaint(path: Path, *overrides: str) -> str:
+    with pytest.raises(InputError) as caught:
+        recipe.load(path, overrides)
+    return caught.value.line().replace(f"{path.parent}/", "").replace(recipe_label(path), path.name)
+
+
+def recipe_label(path: Path) -> str:
+    from edgekd.recipe_text import file_label
+
+    return file_label(path)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_recipes_load(path: Path) -> None:
+    loaded = recipe.load(path)
+    assert loaded.name == path.stem
+    assert recipe.Recipe.model_validate(loaded.model_dump()) == loaded
+
+
+def test_what_is_said_and_what_is_left_out(small: Path) -> None:
+    loaded = recipe.load(small)
+    kd, labels = loaded.learn[0].losses
+    assert (kd.loss.name, kd.weight, kd.loss.arguments) == ("kd", 0.9, {"temperature": 2.0})
+    assert (labels.loss.name, labels.weight) == ("cross-entropy", 1.0)
+    assert loaded.student.model.arguments["base"] == 8
+    assert loaded.learn[0].knowledge == "stored" and loaded.learn[0].train is None
+    assert loaded.targets[0].precision == "auto" and loaded.targets[0].threads == (1,)
+    assert (loaded.seed, loaded.export.opset, loaded.export.golden) == (0, 18, 64)
+
+
+def test_a_recipe_is_frozen_and_its_keys_do_not_depend_on_how_it_is_written(
+    small: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(
+        'name = "small"\ndata.source = "digits"\nteacher.model = "resnet20"\n'
+        'student.model = {name = "resnet8", base = 8}\n'
+        '[[learn]]\nstep = "distil"\nlosses = [{name = "kd", weight = 0.9, temperature = 2.0},'
+        ' "cross-entropy"]\n[[targets]]\nruntime = "onnxruntime"\n'
+    )
+    assert recipe.load(other) == recipe.load(small)
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.load(small).name = "other"  # type: ignore[misc]
+
+
+def test_overrides_count_over_the_file(small: Path) -> None:
+    loaded = recipe.load(
+        small,
+        [
+            "student.train.epochs=3",
+            "learn.0.losses.1.weight=0.5",
+            "learn.0.losses.0.temperature=1e1",
+            "targets=[{runtime: openvino, threads: [1, 2]}]",
+            "student.train.epochs=4",
+        ],
+    )
+    assert loaded.student.train.epochs == 4
+    assert loaded.learn[0].losses[1].weight == 0.5
+    assert loaded.learn[0].losses[0].loss.arguments == {"temperature": 10.0}
+    assert loaded.targets[0].threads == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("override", "want"),
+    [
+        ("teacher.train.epochs=-3", "teacher.train.epochs: got -3, want an integer >= 1"),
+        ("teacher.train.epochs=2.5", "teacher.train.epochs: got 2.5, want an integer"),
+        ("teacher.train.epoch=3", "teacher.train.epoch: got unknown key, did you mean 'epochs'?"),
+        ("teacher.model.bse=8", "teacher.model.bse: got unknown key, did you mean 'base'?"),
+        ("teacher.model.base=0", "teacher.model.base: got 0, want an integer >= 1"),
+        ("teacher.model=resnet21", "teacher.model: got unknown model 'resnet21'; did you mean"),
+        ("data.source=digit", "got unknown data source 'digit'; did you mean 'digits'?"),
+        ("learn=[]", "learn: got a list of 0, want at least 1"),
+        ("learn.0.step=prune", "learn.0.step: got 'prune', want 'distil'"),
+        (
+            "learn.0.losses.0.name=kb",
+            "learn.0.losses.0.name: got unknown loss 'kb'; did you mean 'kd'?",
+        ),
+        ("learn.0.losses.0.temperature=0", "temperature: got 0, want a number > 0"),
+        ("learn.0.losses.1.temperature=2", "temperature: got unknown key, one of: label_smoothing"),
+        ("targets=[]", "targets: got a list of 0, want at least 1"),
+        ("targets.0.runtime=opnvino", "unknown runtime 'opnvino'; did you mean 'openvino'?"),
+        ("targets.0.precision=[int8]", "precision.0: got 'int8', want 'fp32', 'bf16' or 'fp16'"),
+        ("targets.0.precision=[fp32, fp32]", "precision: got 'fp32' twice, want it once"),
+        ("targets.0.threads=[1, 1]", "threads: got 1 twice, want it once"),
+        ("student.train.channels_last=5", "got 5, want 'auto' or true or false"),
+        ("views={mixup: 1, cutmix: 1}", "views: got mixup and cutmix, want one of them"),
+        ("export.opset=24", "export.opset: got 24, want an integer <= 23"),
+        ("seed=true", "seed: got true, want an integer"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(small: Path, override: str, want: str) -> None:
+    line = complaint(small, override)
+    assert line.startswith("--set: ") and want in line
+
+
+def test_the_line_is_that_of_the_key(small: Path) -> None:
+    small.write_text(SMALL.replace("temperature: 2", "temprature: 2"))
+    line = complaint(small)
+    assert line.startswith("small.yaml:8: learn.0.losses.0.temprature: got unknown key, did you")
+    small.write_text(SMALL.replace("teacher: {model: resnet20}", "teacher: {}"))
+    assert complaint(small) == "small.yaml:3: teacher.model: got nothing, want a value"
+
+
+def test_a_misspelt_key_explains_the_missing_one(small: Path) -> None:
+    small.write_text(SMALL.replace("student:", "studnet:"))
+    assert complaint(small) == "small.yaml:4: studnet: got unknown key, did you mean 'student'?"
+
+
+def test_a_loss_on_the_teacher_belongs_in_learn(small: Path) -> None:
+    for key in ("teacher", "student"):
+        line = complaint(small, f"{key}.losses=[kd]")
+        assert f"{key}.losses: got 'kd', which compares with a teacher" in line
+        assert "learn.0.losses" in line
+
+
+def test_one_target_a_runtime(small: Path) -> None:
+    line = complaint(small, "targets=[{runtime: openvino}, {runtime: openvino, threads: [2]}]")
+    assert "targets: got 'openvino' twice" in line
+
+
+def test_weights_are_looked_for_beside_the_recipe(small: Path) -> None:
+    line = complaint(small, "teacher.weights=t.safetensors")
+    assert (
+        line == "--set: teacher.weights: got 't.safetensors', want a file (relative to the recipe)"
+    )
+    (small.parent / "t.safetensors").write_bytes(b"")
+    loaded = recipe.load(small, ["teacher.weights=t.safetensors"])
+    assert recipe.weights_path(loaded, small) == small.parent / "t.safetensors"
+    assert recipe.weights_path(recipe.load(small), small) is None
+
+
+@pytest.mark.parametrize("weights", ["../nothing.pt", "/dev/null", ".", "x" * 900, "fifo"])
+def test_weights_that_are_no_file(small: Path, weights: str) -> None:
+    os.mkfifo(small.parent / "fifo")
+    assert "want a file" in complaint(small, f"teacher.weights={weights}")
+
+
+def test_loading_takes_no_time() -> None:
+    recipe.load(SHIPPED[0])
+    began_s = time.process_time()
+    recipe.load(SHIPPED[0])
+    assert time.process_time() - began_s < 0.3

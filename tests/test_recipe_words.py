@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Annotated
+from typing import Any
+from typing import Literal
+
+import pytest
+from pydantic import Field
+from pydantic import ValidationError
+
+from edgekd.recipe_text import Document
+from edgekd.recipe_words import _WANTS
+from edgekd.recipe_words import told
+from edgekd.settings import Settings
+
+
+class Inner(Settings):
+    count: Annotated[int, Field(ge=1)] = 1
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+class Outer(Settings):
+    inner: Inner = Inner()
+    many: Annotated[tuple[Inner, ...], Field(strict=False, max_length=2)] = ()
+    mode: Literal["auto"] | bool | None = None
+    text: Annotated[str, Field(pattern="^a+$", max_length=5)] = "a"
+
+
+def said(value: dict[str, Any]) -> str:
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate(value)
+    return str(told(caught.value, Document(value, {(): "r.yaml"}), Outer))
+
+
+@pytest.mark.parametrize(
+    ("value", "want"),
+    [
+        ({"inner": {"count": 0}}, "inner.count: got 0, want an integer >= 1"),
+        ({"inner": {"count": True}}, "inner.count: got true, want an integer"),
+        ({"inner": {"share": 1}}, "inner.share: got 1, want a number < 1"),
+        ({"inner": {"share": "x" * 99}}, f"inner.share: got {'x' * 99!r:.47}..., want a number"),
+        ({"inner": None}, "inner: got nothing, want a mapping"),
+        ({"inner": {"cuont": 3}}, "inner.cuont: got unknown key, did you mean 'count'?"),
+        ({"many": [{}, {"shar": 1}]}, "many.1.shar: got unknown key, did you mean 'share'?"),
+        ({"many": [{}, {}, {}]}, "many: got a list of 3, want at most 2 of them"),
+        ({"many": {}}, "many: got a mapping, want a list"),
+        ({"mode": "manual"}, "mode: got 'manual', want 'auto' or true or false"),
+        ({"text": "b"}, "text: got 'b', want text like ^a+$"),
+        ({"text": "aaaaaa"}, "text: got 'aaaaaa', want at most 5 characters"),
+        ({"text": "b", "inner": {"count": 0}, "tetx": "a"}, "tetx: got unknown key, did you"),
+    ],
+)
+def test_plain_words(value: dict[str, Any], want: str) -> None:
+    assert said(value).startswith(f"r.yaml: {want}")
+
+
+def test_no_words_of_pydantic_are_left() -> None:
+    assert all("Input" not in want and "valid" not in want for want in _WANTS.values())
