@@ -69,16 +69,22 @@ def write(
         "created_from": dict(sorted(created_from.items())),
         "chosen": {field: row.get(field) for field in bundle.Chosen.model_fields},
         "tolerance": tolerances(rows, fp32_tolerance),
-        "files": {
-            name: {"sha256": files.digest_bytes(data), "size_bytes": len(data)}
-            for name, data in contents.items()
-        },
     }
-    manifest["digest"] = files.digest_bytes(files.canonical_json(manifest))
-    contents[bundle.MANIFEST] = files.pretty_json(manifest)
+    contents[bundle.MANIFEST] = signed(manifest, contents)
     for file, data in contents.items():
         (folder / file).write_bytes(data)
     return {file: folder / file for file in contents}
+
+
+def signed(manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> bytes:
+    """The manifest with the digest of every file and, last, its own."""
+    described = {
+        name: {"sha256": files.digest_bytes(data), "size_bytes": len(data)}
+        for name, data in contents.items()
+    }
+    whole = {**manifest, "files": described}
+    digest = files.digest_bytes(files.canonical_json(whole))
+    return files.pretty_json({**whole, "digest": digest})
 
 
 def tolerances(

@@ -158,11 +158,12 @@ def _tune(label: str, model: Named, training: Training) -> Step:
 
 def _train(label: str, recipe: Recipe, tuned: str, seed: int) -> Step:
     who = recipe.teacher if label == "teacher" else recipe.student
+    views = (recipe.teacher.views if label == "teacher" else None) or recipe.views
     config = train.Config(
         model=who.model,
         losses=who.losses,
         train=who.train,
-        views=recipe.views,
+        views=views,
         views_seed=recipe.seed,
     )
     takes = {**_splits("train", "validation"), "resolved": (tuned, "resolved.json")}

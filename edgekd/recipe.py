@@ -97,6 +97,8 @@ class Teacher(Settings):
     """What it is trained on where there are no weights."""
     train: Training = Training()
     """How it is trained where there are no weights."""
+    views: Views | None = None
+    """What it sees in its own training; None is what its student will see."""
 
 
 class Student(Settings):

@@ -64,15 +64,17 @@ def _mapping(name: str, member: Member, extra: Mapping[str, Any]) -> dict[str, A
     for knob, value in member.preset.items():
         if knob in properties:
             properties[knob] = {**properties[knob], "default": value}
-    named: dict[str, Any] = {"const": name}
-    required = ["name", *_required(member)]
-    if "reference" in properties:
-        named = {"type": "string", "pattern": f"^{name}(:.+)?$"}
-        required = [key for key in required if key != "reference"]
-    return {
+    mapping: dict[str, Any] = {
         "description": member.summary,
         "type": "object",
-        "properties": {"name": named, **properties, **extra},
-        "required": required,
+        "properties": {"name": {"const": name}, **properties, **extra},
+        "required": ["name", *_required(member)],
         "additionalProperties": False,
     }
+    if "reference" in properties:
+        # Either `name: timm:resnet18`, or `name: timm` with `reference: resnet18`.
+        mapping["properties"]["name"] = {"type": "string", "pattern": f"^{name}(:.+)?$"}
+        mapping["required"] = [key for key in mapping["required"] if key != "reference"]
+        with_colon = {"properties": {"name": {"pattern": ":"}}}
+        mapping["anyOf"] = [{"required": ["reference"]}, with_colon]
+    return mapping

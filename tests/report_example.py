@@ -92,7 +92,11 @@ def files(**other: Any) -> dict[str, Any]:
                 "std": [0.35],
             },
         },
-        "environment": {"cpu_model": "A CPU", "cores": 2, "flags": ["avx"], "board": None},
+        "environment": {
+            "cpu_model": "A CPU",
+            "cores": 2,
+            "versions": {"torch": "2.13.0", "onnx": None},
+        },
         "lineage": {"data": {"key": DIGEST, "files": {"data.json": DIGEST}}},
     }
     return {**found, **other}

@@ -16,6 +16,7 @@ from edgekd.cli.screen import volume
 if TYPE_CHECKING:
     from edgekd.recipe import Recipe
     from edgekd.run import Options
+    from edgekd.walk import Foreseen
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -72,27 +73,32 @@ def _show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> N
     foreseen = pipeline.foreseen(recipe, path, options)
     if as_json:
         rows = [{"step": f.step.label, "key": f.key, "found": f.hit} for f in foreseen]
-        print_json({"steps": rows, **_touched(recipe, path, options)})
+        print_json({"steps": rows, **_touched(recipe, path, options, foreseen)})
         return
     print_columns(
         (
             f.step.label,
             "found" if f.hit else "to run",
-            f.key[:12] if f.key else "after what it takes",
+            f.key[:12] if f.key else "known when its inputs are",
         )
         for f in foreseen
     )
-    for what, names in _touched(recipe, path, options).items():
+    for what, names in _touched(recipe, path, options, foreseen).items():
         click.echo(f"{what}: {', '.join(names) or 'nothing'}")
 
 
-def _touched(recipe: Recipe, path: Path, options: Options) -> dict[str, list[str]]:
+def _touched(
+    recipe: Recipe, path: Path, options: Options, foreseen: list[Foreseen]
+) -> dict[str, list[str]]:
+    """What will be read, what written, and which code of the user's own will run."""
     from edgekd import recipe as recipes
 
     weights = recipes.weights_path(recipe, path)
     named = (recipe.data.source, recipe.teacher.model, recipe.student.model)
+    origins = [f.step.origin() for f in foreseen if f.step.origin is not None]
+    data = [f"{recipe.data.source} (files: {len(files)})" for files in origins]
     return {
-        "reads": [str(p) for p in (path, weights) if p is not None] + [str(recipe.data.source)],
+        "reads": [str(p) for p in (path, weights) if p is not None] + data,
         "writes": [str(options.store), str(options.run_dir)],
         "runs code of yours": [str(member) for member in named if member.name == "python"],
     }

@@ -13,14 +13,9 @@ from edgekd.cli.screen import print_json
 def command(what: str, as_json: bool) -> None:
     """Print the schema of a recipe (the default), of result.json, or of a measurement."""
     if what == "recipe":
-        from edgekd import recipe
-
-        print_json(recipe.schema())
+        from edgekd.recipe import schema
     elif what == "result":
-        from edgekd.report import result
-
-        print_json(result.schema())
+        from edgekd.report.result import schema
     else:
-        from edgekd.bench import result as measurement
-
-        print_json(measurement.schema())
+        from edgekd.bench.result import schema
+    print_json(schema())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.progress import Progress
 
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 ROLLBACKS = 3
 """How often a run may go back after a NaN before it gives up."""
 

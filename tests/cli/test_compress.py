@@ -29,7 +29,8 @@ RESULT = {
 
 
 def step(label: str) -> types.SimpleNamespace:
-    return types.SimpleNamespace(label=label)
+    origin = (lambda: {"digits.csv.gz": "0" * 64}) if label == "data" else None
+    return types.SimpleNamespace(label=label, origin=origin)
 
 
 class FakePipeline(types.SimpleNamespace):
@@ -115,8 +116,8 @@ def test_the_plan_in_words_and_as_json(pipeline: FakePipeline, tmp_path: Path) -
     assert done.stdout.splitlines() == [
         "data     found   aaaaaaaaaaaa",
         "teacher  to run  bbbbbbbbbbbb",
-        "distil   to run  after what it takes",
-        f"reads: {QUICKSTART}, digits",
+        "distil   to run  known when its inputs are",
+        f"reads: {QUICKSTART}, digits (files: 1)",
         f"writes: {tmp_path / 'home'}, runs/quickstart",
         "runs code of yours: nothing",
     ]

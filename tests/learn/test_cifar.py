@@ -171,6 +171,19 @@ def test_an_archive_that_unpacks_without_end(
         cifar10.read(data_dir=tmp_path)
 
 
+def test_a_member_of_holes_is_not_read(tmp_path: Path) -> None:
+    # A PAX sparse member (GNU tar's form 0.1): two bytes of data, a terabyte long.
+    member = info(f"{cifar10.KIND.folder}/test_batch.bin", size=512)
+    member.pax_headers = {"GNU.sparse.map": "0,2", "GNU.sparse.size": str(2**40)}
+    as_archive(cifar10.KIND, tmp_path)
+    with tarfile.open(tmp_path / "cifar-10-binary.tar.gz", "w:gz") as archive:
+        archive.addfile(member, io.BytesIO(bytes(512)))
+    with tarfile.open(tmp_path / "cifar-10-binary.tar.gz") as archive:
+        assert archive.getmembers()[0].size == 2**40, "the trap works"
+    with pytest.raises(InputError, match="got no file"):
+        cifar10.read(data_dir=tmp_path)
+
+
 def test_a_header_that_claims_a_terabyte_takes_no_memory(tmp_path: Path) -> None:
     member = info(f"{cifar10.KIND.folder}/test_batch.bin", size=2**40)
     data = member.tobuf(tarfile.GNU_FORMAT) + bytes(2048)

@@ -77,7 +77,7 @@ def subject(model: str, precision: str, threads: tuple[int, ...]) -> stage.Subje
 
 def test_rows(given: dict[str, Path], tmp_path: Path) -> None:
     subjects = (
-        subject("student", "fp32", (1, 2)),
+        subject("student", "fp32", (1,)),
         subject("student", "fp16", (1,)),
         subject("teacher", "fp32", (1,)),
     )
@@ -86,7 +86,6 @@ def test_rows(given: dict[str, Path], tmp_path: Path) -> None:
     rows = {row["name"]: row for row in json.loads(made["rows.json"].read_bytes())}
     assert list(rows) == [
         "onnxruntime-fp32-1t",
-        "onnxruntime-fp32-2t",
         "onnxruntime-fp16-1t",
         "teacher-onnxruntime-fp32-1t",
     ]
@@ -105,12 +104,20 @@ def test_rows(given: dict[str, Path], tmp_path: Path) -> None:
     assert teacher["status"] == "failed: parity 3.0e-03 > 1e-04"
     assert teacher["latency_p50_ms"] is None and teacher["processes"] == 0
     raw = json.loads(gzip.decompress(made["raw.json.gz"].read_bytes()))
-    assert set(raw["subjects"]) == {"onnxruntime-fp32-1t", "onnxruntime-fp32-2t"}
+    assert set(raw["subjects"]) == {"onnxruntime-fp32-1t"}
     iterations = [len(p["iters_ns"]) for p in raw["subjects"]["onnxruntime-fp32-1t"]["processes"]]
     assert sum(iterations) == first["iterations"]
     assert not any(
         "torch" in p["modules"] for s in raw["subjects"].values() for p in s["processes"]
     )
+
+
+def test_a_row_for_each_thread_count() -> None:
+    engines = stage.engines_of(subject("teacher", "fp32", (1, 2)), {"files": []}, {})
+    assert {name: engine.threads for name, engine in engines.items()} == {
+        "teacher-onnxruntime-fp32-1t": 1,
+        "teacher-onnxruntime-fp32-2t": 2,
+    }
 
 
 def test_fp32_must_agree_and_the_others_need_not() -> None:

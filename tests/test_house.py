@@ -1,0 +1,127 @@
+"""The house keeps itself: read this to learn how the folders lie (ARCHITECTURE.md says why)."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "edgekd"
+
+FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or its own room
+    {"__init__", "errors", "units", "progress", "task"},
+    {"files"},
+    {"settings"},
+    {"table", "preprocessing", "device"},
+    {"store", "runtime", "admission", "run"},
+    {"stage"},
+    {"devices", "runtimes", "learn"},
+    {"bench"},
+    {"bundle"},
+    {"report"},
+    {"stages"},
+    {"recipe"},
+    {"plan", "walk"},
+    {"pipeline"},
+    {"cli", "__main__"},
+]
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+WINGS = {"devices", "runtimes", "learn"}
+
+TORCH_FREE_IN_LEARN = {"__init__", "settings", "losses/__init__", "models/__init__", "data/__init__"}
+WRITERS = re.compile(r"""\bopen\([^)]*["'][wax]b?\+?["']|\.write_text\(|\.write_bytes\(|torch\.save\(|pickle""")
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path, path.relative_to(PACKAGE).with_suffix("").as_posix()
+
+
+def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
+    """Modules a file imports, dotted; with `top_only`, those paid for when it is imported."""
+    tree = ast.parse(path.read_text())
+    nodes: Iterator[ast.AST] = iter(tree.body) if top_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(dotted: str) -> str | None:
+    parts = dotted.split(".")
+    if parts[0] != "edgekd":
+        return None
+    return parts[1] if len(parts) > 1 and parts[1] in FLOOR else "__init__"
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {name.split("/")[0] for _, name in sources()} <= set(FLOOR)
+
+
+@pytest.mark.parametrize(("path", "name"), list(sources()), ids=lambda v: str(v)[-40:])
+def test_arrows_run_down(path: Path, name: str) -> None:
+    here = name.split("/")[0]
+    for there in filter(None, map(room, imports(path))):
+        if there == here:
+            continue
+        assert FLOOR[there] < FLOOR[here] or FLOOR[there] == FLOOR[here] and not (
+            {there, here} <= WINGS
+        ), f"{name} must not import {there}"
+
+
+def test_members_of_a_folder_do_not_import_one_another() -> None:
+    for folder in ("stages", "runtimes", "learn/losses", "learn/schemes", "learn/models"):
+        for path, name in sources():
+            if Path(name).parent.as_posix() != folder or path.stem == "__init__":
+                continue
+            own = f"edgekd.{folder.replace('/', '.')}"
+            for dotted in imports(path):
+                inside = dotted == own or dotted.startswith(f"{own}.")
+                assert not inside or dotted.split(".")[-1].isupper(), f"{name}: {dotted}"
+
+
+def test_torch_is_imported_in_learn_alone() -> None:
+    for path, name in sources():
+        heavy = [m for m in imports(path) if m.split(".")[0] in ("torch", "lightning_fabric")]
+        if name.startswith("learn/"):
+            assert not heavy or name.removeprefix("learn/") not in TORCH_FREE_IN_LEARN, name
+        else:
+            allowed = name.startswith("stages/")
+            top = [m for m in imports(path, top_only=True) if m.split(".")[0] == "torch"]
+            assert not top and (allowed or not heavy), name
+
+
+def test_only_files_py_writes_for_keeps() -> None:
+    """A stage writes into its scratch folder, which the store takes in; nobody else writes."""
+    for path, name in sources():
+        if name == "files" or name.startswith("stages/"):
+            continue
+        found = WRITERS.findall(path.read_text())
+        assert not found or name in SCRATCH_WRITERS, f"{name}: {found}"
+
+
+SCRATCH_WRITERS = {
+    "learn/blueprint",
+    "learn/classifier",
+    "learn/weights",
+    "bench/golden",
+    "bench/jobs",
+    "bench/worker",
+    "bundle_write",
+}
+"""They write where a stage or a worker tells them to, below its scratch folder."""
+
+
+def test_files_are_short_and_open_with_a_sentence() -> None:
+    lengths = []
+    for path, name in sources():
+        text = path.read_text()
+        lengths.append(len(text.splitlines()))
+        assert lengths[-1] <= 300, f"{name} has {lengths[-1]} lines"
+        assert ast.get_docstring(ast.parse(text)), f"{name} says not what it is"
+    assert sorted(lengths)[len(lengths) // 2] <= 120
