@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from edgekd import files
 from edgekd.errors import BudgetMissed
-from edgekd.plan import closing_steps
+from edgekd.plan import closing
 from edgekd.plan import steps
 from edgekd.progress import Progress
 from edgekd.recipe import Recipe
@@ -63,8 +63,7 @@ def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Prog
         walker = Walker(store, options, progress, _host())
         walker.walk(todo)
         choice = json.loads(walker.path("choose", "choice.json").read_bytes())
-        closing = closing_steps(recipe, todo, walker.entries, bundled=choice["chosen"] is not None)
-        walker.walk(closing)
+        walker.walk(closing.steps(recipe, walker.entries, bundled=choice["chosen"] is not None))
         _fill(options.run_dir, walker)
     result = json.loads((options.run_dir / "result.json").read_bytes())
     if choice["chosen"] is None:

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Literal
 from typing import NamedTuple
 from typing import Protocol
 
 if TYPE_CHECKING:
     import numpy as np
 
-Precision = str
-"""``fp32``, ``bf16`` or ``fp16``."""
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class Tensor(NamedTuple):

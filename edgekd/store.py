@@ -219,7 +219,7 @@ class Store:
         named = {blob.sha256 for entry in self.entries() for blob in entry.files.values()}
         removed = freed_bytes = 0
         doomed = [p for p in self.root.glob("cas/*/*") if p.name not in named]
-        doomed += [p for p in self.root.glob("quarantine/*")]
+        doomed += self.root.glob("quarantine/*")
         for path in doomed:
             freed_bytes += path.lstat().st_size
             removed += 1
@@ -244,9 +244,7 @@ class Store:
         path = self.blob_path(blob.sha256)
         try:
             status = path.lstat()
-            return (
-                status.st_size == blob.size_bytes and files.digest_file(path) == blob.sha256
-            )
+            return status.st_size == blob.size_bytes and files.digest_file(path) == blob.sha256
         except (OSError, InputError):
             return False
 

@@ -11,7 +11,7 @@ from onnx import helper
 from onnx import numpy_helper
 from safetensors.numpy import save_file
 
-from edgekd import bundle_write
+from edgekd.bundle import write as bundle_write
 from edgekd.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(height=4, width=4, channels=1, mean=(0.5,), std=(0.25,))

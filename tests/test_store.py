@@ -65,9 +65,7 @@ def spoil(path: Path, how: str, rng: random.Random) -> None:
 @pytest.mark.parametrize(
     "how", ["flip", "cut0", "cut0.5", "cut0.99", "longer", "folder", "fifo", "symlink", "gone"]
 )
-def test_what_is_spoilt_is_a_miss_and_can_be_made_again(
-    store: Store, what: str, how: str
-) -> None:
+def test_what_is_spoilt_is_a_miss_and_can_be_made_again(store: Store, what: str, how: str) -> None:
     rng = random.Random(f"{what}{how}")
     for _ in range(8 if how == "flip" else 1):
         commit(store, one=b"payload" * 50)
@@ -127,9 +125,12 @@ def test_a_second_holder_waits_and_the_kernel_frees_a_dead_one_s_lock(store: Sto
 
 
 def test_sharers_share_and_garbage_is_not_collected_under_them(store: Store) -> None:
-    with store.lock("store", shared=True), store.lock("store", shared=True, wait=False):
-        with pytest.raises(MachineError, match="used by another run"):
-            store.collect_garbage(set())
+    with (
+        store.lock("store", shared=True),
+        store.lock("store", shared=True, wait=False),
+        pytest.raises(MachineError, match="used by another run"),
+    ):
+        store.collect_garbage(set())
     assert store.collect_garbage(set()) == (0, 0)
 
 

@@ -86,4 +86,5 @@ def _die_with(parent_pid: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # the result is out; an engine that takes its time to unload is not waited for
+    os._exit(main())

@@ -110,7 +110,7 @@ def written(answers: dict[str, str], output: Path) -> str:
         InputError: if an answer is no such name.
     """
     from edgekd import recipe
-    from edgekd import recipe_text
+    from edgekd.recipe import text as recipe_text
 
     text = TEMPLATE.format(output=output, **{key: _scalar(value) for key, value in answers.items()})
     document = recipe_text.parse(text, ".yaml", "init")

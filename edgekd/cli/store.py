@@ -95,7 +95,7 @@ def why(first: str, second: str, folder: Path | None, as_json: bool) -> None:
     multiple=True,
     metavar="RUN_DIR",
     type=click.Path(path_type=Path),
-    help="Keep what this run's result.json names, and what that was made from.",
+    help="Keep the results that this run stands on.",
 )
 @click.option("--all", "everything", is_flag=True, help="Keep nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -112,13 +112,13 @@ def gc(
         raise InputError("store gc: got neither or both, want --keep RUN_DIR or --all")
     store = _store(folder)
     entries = list(store.entries())
-    kept = ancestors(entries, {digest for path in keep for digest in _named(path)})
-    doomed = len(entries) - len(kept)
+    wanted = {key for path in keep for key in kept(entries, path)}
+    doomed = len(entries) - len(wanted)
     if not yes:
         if not sys.stdin.isatty():
             raise InputError("store gc: got no terminal to ask at", hint="add --yes")
         click.confirm(f"Remove {doomed} of {len(entries)} results from {store.root}?", abort=True)
-    removed, freed_bytes = store.open().collect_garbage(kept)
+    removed, freed_bytes = store.open().collect_garbage(wanted)
     if as_json:
         print_json({"results": doomed, "files": removed, "freed_bytes": freed_bytes})
     else:
@@ -163,26 +163,19 @@ def differences(first: Any, second: Any, at: str = "") -> Iterator[tuple[str, st
         yield at, str(first), str(second)
 
 
-def _named(run_dir: Path) -> set[str]:
-    """Every SHA-256 that the run's result names."""
+def kept(entries: list[Entry], run_dir: Path) -> set[str]:
+    """Keys of the results a run stands on: those its result.json names, its report, its bundle."""
     from edgekd import files
 
     with files.open_regular(run_dir / "result.json") as file:
-        text = file.read(2**24).decode(errors="replace")
-    return set(re.findall(r"\b[0-9a-f]{64}\b", text))
-
-
-def ancestors(entries: list[Entry], named: set[str]) -> set[str]:
-    """Keys of the results that `named` digests are the key or a file of, and of all behind them."""
-    makers: dict[str, list[Entry]] = {}
-    for entry in entries:
-        for digest in (entry.key, *(blob.sha256 for blob in entry.files.values())):
-            makers.setdefault(digest, []).append(entry)
-    kept: set[str] = set()
-    waiting = list(named)
-    while waiting:
-        for entry in makers.get(waiting.pop(), []):
-            if entry.key not in kept:
-                kept.add(entry.key)
-                waiting.extend(map(str, dict(entry.inputs.get("given", {})).values()))
-    return kept
+        data: bytes = file.read(2**24)
+    named = set(re.findall(r"\b[0-9a-f]{64}\b", data.decode(errors="replace")))
+    own = {files.digest_bytes(data)}
+    manifest = run_dir / "bundle" / "manifest.json"
+    if manifest.exists():
+        own.add(files.digest_file(manifest))
+    return {
+        entry.key
+        for entry in entries
+        if entry.key in named or own.intersection(blob.sha256 for blob in entry.files.values())
+    }

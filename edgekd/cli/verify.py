@@ -17,8 +17,8 @@ def command(folder: Path, runtime: str | None, as_json: bool) -> None:
     Needs an engine, no torch. Exit codes: 0 all is well, 1 something has changed or the answers
     differ, 2 DIR is no bundle, 3 no engine is installed.
     """
-    from edgekd import bundle_verify
     from edgekd import files
+    from edgekd.bundle import verify as bundle_verify
 
     report = bundle_verify.verify(folder, runtime)
     if as_json:

@@ -296,4 +296,3 @@ def _averaged(run: Run) -> AveragedModel | None:
     if not decay:
         return None
     return AveragedModel(run.model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-

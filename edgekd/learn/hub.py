@@ -9,7 +9,7 @@ from typing import Any
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.learn.parquet import Rows
+from edgekd.learn.formats.parquet import Rows
 
 
 def commit(name: str) -> str:
@@ -57,7 +57,7 @@ def rows(
                 raise InputError(
                     f"huggingface:{name}: got no column {column!r}, want one of: {', '.join(known)}"
                 )
-        # Decoded by `edgekd.learn.image`, within its limits.
+        # Decoded by `edgekd.learn.formats.image`, within its limits.
         if isinstance(data.features[columns[0]], datasets.Image):
             data = data.cast_column(columns[0], datasets.Image(decode=False))
         names = getattr(data.features[columns[1]], "names", None)

@@ -1,7 +1,7 @@
 """Reads weights from files that may be hostile, and puts them into a model.
 
 Two forms are read: safetensors, and what ``torch.save`` writes of a state dict. Each is checked for
-its structure first (`edgekd.learn.header`, `edgekd.learn.archive`); nothing in a file is ever run.
+its structure first (`edgekd.learn.formats.header`, `edgekd.learn.formats.archive`); nothing in a file is ever run.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import nn
 
 from edgekd import files
 from edgekd.errors import InputError
-from edgekd.learn import archive
-from edgekd.learn import header
+from edgekd.learn.formats import archive
+from edgekd.learn.formats import header
 from edgekd.units import bytes_text
 
 TORCH_SUFFIXES = (".pt", ".pth", ".bin")

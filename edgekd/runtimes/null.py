@@ -57,7 +57,7 @@ FAULTS: dict[str, Callable[[], object]] = {
     "hang": _hang,
     "exit": lambda: os._exit(0),
     "refuse": _refuse,
-    "chatter": lambda: os.write(1, b'{"token": "forged"}\n' * 1000),
+    "chatter": lambda: os.write(1, b'{"token": "forged"}\n' * 1000 + b"half a line"),
 }
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 GRAPH, WEIGHTS = "model.xml", "model.bin"
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
 STORAGE = {"Const", "Input", "Output"}
 """Nodes of the runtime graph that compute nothing."""
 

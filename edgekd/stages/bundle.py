@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import edgekd
-from edgekd import bundle_write
+from edgekd.bundle import write as bundle_write
 from edgekd.preprocessing import Preprocessing
 from edgekd.settings import Settings
 from edgekd.stage import Context

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
 
-from pydantic import BeforeValidator
 from pydantic import Field
 
 from edgekd import files
 from edgekd import task
+from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
 from edgekd.errors import MachineError
@@ -31,26 +31,10 @@ MEASURED = ("ok", "unstable")
 MODELS = ("teacher", "control", "student")
 
 
-class Subject(Settings):
-    """One compiled engine, as the stage `measure` names it."""
-
-    name: str
-    model: str
-    runtime: str
-    precision: str
-    threads: Annotated[tuple[int, ...], Field(strict=False)]
-
-
-def _as_mapping(value: Any) -> Any:
-    return value.model_dump() if isinstance(value, Settings) else value
-
-
 class Config(Settings):
     """Whose answers are counted."""
 
-    subjects: Annotated[
-        tuple[Annotated[Subject, BeforeValidator(_as_mapping)], ...], Field(strict=False)
-    ]
+    candidates: Annotated[tuple[Candidate, ...], Field(strict=False)]
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
@@ -107,15 +91,13 @@ def _engines(config: Config, given: Given) -> Iterator[tuple[list[str], Engine]]
     """
     rows = json.loads(given["rows"].read_bytes())
     measured = {row["name"] for row in rows if row["status"] in MEASURED}
-    for subject in config.subjects:
+    for subject in config.candidates:
         about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
-        paths = {name: given[f"{subject.name}/{name}"] for name in about["files"]}
-        prefix = "" if subject.model == "student" else f"{subject.model}-"
-        engines = {}
-        for threads in subject.threads:
-            engine = Engine(subject.runtime, subject.precision, threads, paths)
-            if prefix + engine.label() in measured:
-                engines[prefix + engine.label()] = engine
+        engines = {
+            name: engine
+            for name, engine in subject.engines(about, given).items()
+            if name in measured
+        }
         if engines:
             yield list(engines), max(engines.values(), key=lambda engine: engine.threads)
 

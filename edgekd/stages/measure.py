@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
-from typing import Literal
 from typing import NamedTuple
 from typing import Self
 
@@ -26,6 +25,7 @@ from edgekd.bench import fingerprint
 from edgekd.bench import golden
 from edgekd.bench import result
 from edgekd.bench import session
+from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
 from edgekd.bench.process import WorkerFailed
@@ -33,7 +33,6 @@ from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
 from edgekd.errors import InputError
 from edgekd.preprocessing import Preprocessing
-from edgekd.settings import Count
 from edgekd.settings import Fraction
 from edgekd.settings import Positive
 from edgekd.settings import Settings
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
 OK = "ok"
 EXACT = "fp32"
 """The precision that must answer as the trained model does; others are judged by accuracy."""
-TOLERANCE = 1e-4
-"""Largest difference of an fp32 logit."""
 NS_PER_S = 1_000_000_000
 
 
@@ -98,21 +95,12 @@ class Measure(Settings):
         )
 
 
-class Subject(Settings):
-    """One compiled model, on some numbers of threads."""
-
-    name: str
-    """Prefix of its files among the inputs: ``student-onnxruntime-fp32``."""
-    model: Literal["student", "teacher"]
-    runtime: str
-    precision: str
-    threads: Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]
-
-
 class Config(Settings):
     """What is measured, and how."""
 
-    subjects: Annotated[tuple[Subject, ...], Field(strict=False)]
+    candidates: Annotated[tuple[Candidate, ...], Field(strict=False)]
+    tolerance: Positive = 1e-4
+    """Largest difference of an fp32 logit from the trained model's."""
     measure: Measure = Measure()
 
 
@@ -136,16 +124,23 @@ def run(config: Config, given: Given, context: Context) -> Made:
     validation_labels, data.
     """
     samples = {}
-    for model in {subject.model for subject in config.subjects}:
+    for model in {subject.model for subject in config.candidates}:
         found = golden.read(given[f"{model}/golden"])
         samples[model] = golden.write_inputs(found, context.folder / f"{model}.npy"), found.outputs
     rows: list[dict[str, Any]] = []
     timed: dict[str, session.Subject] = {}
-    for number, subject in enumerate(config.subjects):
-        context.progress.update(number, len(config.subjects), f"answers of {subject.name}")
+    for number, subject in enumerate(config.candidates):
+        context.progress.update(number, len(config.candidates), f"answers of {subject.name}")
         about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
-        engines = engines_of(subject, about, given)
-        answers = ask(engines, about, samples[subject.model], given, config.measure.timeout_s)
+        engines = subject.engines(about, given)
+        answers = ask(
+            engines,
+            about,
+            samples[subject.model],
+            given,
+            tolerance=config.tolerance,
+            timeout_s=config.measure.timeout_s,
+        )
         for name, engine in engines.items():
             rows.append(blank_row(name, subject, engine, about, answers))
             if not answers.fault:
@@ -162,19 +157,13 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return write(rows, measured, context.folder)
 
 
-def engines_of(subject: Subject, about: Mapping[str, Any], given: Given) -> dict[str, Engine]:
-    """One engine a thread count, by the name of its row."""
-    paths = {name: given[f"{subject.name}/{name}"] for name in about["files"]}
-    engines = [Engine(subject.runtime, subject.precision, n, paths) for n in subject.threads]
-    prefix = "" if subject.model == "student" else f"{subject.model}-"
-    return {prefix + engine.label(): engine for engine in engines}
-
-
 def ask(
     engines: Mapping[str, Engine],
     about: Mapping[str, Any],
     samples: tuple[Path, np.ndarray],
     given: Given,
+    *,
+    tolerance: float,
     timeout_s: float,
 ) -> Answers:
     """Accuracy and parity of one subject; the thread count does not change its answers."""
@@ -196,26 +185,28 @@ def ask(
     if not (np.isfinite(told).all() and np.isfinite(logits).all()):
         return Answers(None, None, None, "failed: got answers that are not finite")
     accuracy = task.top1_accuracy(logits, labels)
-    return judged(accuracy, told, samples[1], engine.precision)
+    return judged(accuracy, told, samples[1], engine.precision, tolerance)
 
 
-def judged(accuracy: float, told: np.ndarray, want: np.ndarray, precision: str) -> Answers:
-    """The answers with their verdict: fp32 must be the trained model's own, within `TOLERANCE`."""
+def judged(
+    accuracy: float, told: np.ndarray, want: np.ndarray, precision: str, tolerance: float
+) -> Answers:
+    """The answers with their verdict: fp32 must be the trained model's own, within `tolerance`."""
     import numpy as np
 
     if told.shape != want.shape:
         return Answers(accuracy, None, None, f"failed: got {told.shape} logits, want {want.shape}")
     max_abs, agreement = float(np.abs(told - want).max()), task.top1_agreement(told, want)
     fault = ""
-    if precision == EXACT and max_abs > TOLERANCE:
-        fault = f"failed: parity {max_abs:.1e} > {TOLERANCE:.0e}"
+    if precision == EXACT and max_abs > tolerance:
+        fault = f"failed: parity {max_abs:.1e} > {tolerance:.0e}"
     elif precision == EXACT and agreement < 1:
         fault = f"failed: top-1 agreement {agreement:.4f} < 1"
     return Answers(accuracy, max_abs, agreement, fault)
 
 
 def blank_row(
-    name: str, subject: Subject, engine: Engine, about: Mapping[str, Any], answers: Answers
+    name: str, subject: Candidate, engine: Engine, about: Mapping[str, Any], answers: Answers
 ) -> dict[str, Any]:
     """A row with everything that is known before timing."""
     return {

@@ -19,7 +19,7 @@ def test_cold_start_phases_are_what_the_model_sleeps(tmp_path: Path) -> None:
     # the least of three: a busy machine only adds
     least = {name: min(c[name] for c in cold) for name in cold[0]}
     for name, want in (("load_ms", 50), ("first_infer_ms", 200), ("second_infer_ms", 20)):
-        assert want <= least[name] <= want + 5, name
+        assert want <= least[name] <= want + 100, name
     for c in cold:
         parts = ("spawn_ms", "import_ms", "load_ms", "first_infer_ms")
         assert c["tti_ms"] == pytest.approx(sum(c[name] for name in parts))

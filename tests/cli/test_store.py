@@ -78,27 +78,29 @@ def test_differences() -> None:
     ]
 
 
-def chain(store: Store, run_dir: Path) -> None:
-    """a -> b -> c, of which the run names c's file; d stands alone."""
-    a = committed(store, "a", "1")
-    b = committed(store, "b", "2", given={"x": a.files["out"].sha256})
-    c = committed(store, "c", "3", given={"x": b.files["out"].sha256})
-    committed(store, "d", "4")
-    run_dir.mkdir()
-    (run_dir / "result.json").write_text(json.dumps({"lineage": [c.files["out"].sha256]}))
+def finished(store: Store, run_dir: Path) -> None:
+    """A run of a and b, its report d and bundle e; c is of another run and has b's bytes."""
+    a, b = committed(store, "a", "1"), committed(store, "b", "2")
+    committed(store, "c", "2")
+    lineage = [{"key": e.key, "files": {"out": e.files["out"].sha256}} for e in (a, b)]
+    texts = {"result.json": json.dumps({"lineage": lineage}), "bundle/manifest.json": "manifest"}
+    (run_dir / "bundle").mkdir(parents=True)
+    for key, (name, text) in zip("de", texts.items(), strict=True):
+        committed(store, key, text)
+        (run_dir / name).write_text(text)
 
 
-def test_gc_keeps_what_a_run_was_made_from(store: Store, tmp_path: Path) -> None:
-    chain(store, tmp_path / "run")
+def test_gc_keeps_what_a_run_stands_on(store: Store, tmp_path: Path) -> None:
+    finished(store, tmp_path / "run")
     done = run(store, "gc", "--keep", str(tmp_path / "run"), "--yes", "--json")
-    assert json.loads(done.stdout) == {"results": 1, "files": 1, "freed_bytes": 1}
-    assert {entry.key[0] for entry in store.entries()} == {"a", "b", "c"}
+    assert json.loads(done.stdout) == {"results": 1, "files": 0, "freed_bytes": 0}
+    assert {entry.key[0] for entry in store.entries()} == {"a", "b", "d", "e"}
     assert store.verify() == []
 
 
 def test_gc_all(store: Store, tmp_path: Path) -> None:
-    chain(store, tmp_path / "run")
-    assert "4 results, 4 files" in run(store, "gc", "--all", "--yes").stdout
+    finished(store, tmp_path / "run")
+    assert "5 results, 4 files" in run(store, "gc", "--all", "--yes").stdout
     assert list(store.entries()) == []
 
 

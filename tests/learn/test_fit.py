@@ -126,8 +126,10 @@ SETTINGS = {
 def test_a_killed_run_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, training: dict[str, Any], step: int
 ) -> None:
-    monkeypatch.setattr("edgekd.learn.fit._Loop.show", lambda self, _: self.run.progress.update(
-        self.state.step, self.total_steps, ""))
+    monkeypatch.setattr(
+        "edgekd.learn.fit._Loop.show",
+        lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
+    )
     whole = run(tmp_path / "whole", training=training)
     rows = fit(whole)
     struck = run(tmp_path / "struck", training=training, progress=KillAt(step))
@@ -146,8 +148,10 @@ def test_a_checkpoint_in_mid_epoch_is_as_good(
     whole = run(tmp_path / "whole")
     rows = fit(whole)
     monkeypatch.setattr("edgekd.learn.fit._Loop.checkpoint_due", lambda self: True)
-    monkeypatch.setattr("edgekd.learn.fit._Loop.show", lambda self, _: self.run.progress.update(
-        self.state.step, self.total_steps, ""))
+    monkeypatch.setattr(
+        "edgekd.learn.fit._Loop.show",
+        lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
+    )
     with pytest.raises(Killed):
         fit(run(tmp_path / "struck", progress=KillAt(9)))
     resumed = run(tmp_path / "struck", model=net(seed=99))
@@ -168,9 +172,7 @@ def test_a_spoilt_checkpoint_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_workers_do_not_change_what_is_learned(tmp_path: Path) -> None:
-    one, other = (
-        run(tmp_path / str(workers), training={"workers": workers}) for workers in (0, 2)
-    )
+    one, other = (run(tmp_path / str(workers), training={"workers": workers}) for workers in (0, 2))
     assert fit(one) == fit(other)
     assert_same(weights(one.model), weights(other.model))
 

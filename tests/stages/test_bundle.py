@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgekd import bundle
-from edgekd import bundle_verify
+from edgekd.bundle import verify as bundle_verify
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made

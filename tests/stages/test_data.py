@@ -94,6 +94,15 @@ def test_settings_are_used(tmp_path: Path) -> None:
     assert about["preprocessing"]["std"] == [0.003922] * 3
 
 
+def test_the_makers_test_split_keeps_its_order(tmp_path: Path) -> None:
+    images = np.arange(3000, dtype=np.uint16).view(np.uint8).reshape(3000, 1, 2, 1)
+    labels = np.arange(3000) % 2
+    path = write_npz(tmp_path / "a.npz", x=images, y=labels, x_test=images, y_test=labels)
+    got = arrays(run(tmp_path / "a", source=f"npz:{path}"))
+    assert np.array_equal(got["test_images"], images)
+    assert np.array_equal(got["test_labels"], labels)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

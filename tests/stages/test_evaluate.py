@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.errors import MachineError
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stages import evaluate
-from edgekd.stages import measure
 from tests import bundle_example
 
 PLAN = {"builder": "resnet8", "arguments": {}, "classes": 3, "channels": 1}
@@ -29,11 +29,9 @@ class Heard(Silent):
         self.notes.append(text)
 
 
-def subject(name: str, model: str = "student", threads: tuple[int, ...] = (1,)) -> measure.Subject:
+def subject(name: str, model: str = "student", threads: tuple[int, ...] = (1,)) -> Candidate:
     runtime, precision = name.removeprefix(f"{model}-").split("-")
-    return measure.Subject(
-        name=name, model=model, runtime=runtime, precision=precision, threads=threads
-    )
+    return Candidate(name=name, model=model, runtime=runtime, precision=precision, threads=threads)
 
 
 def given_files(folder: Path) -> dict[str, Path]:
@@ -80,7 +78,7 @@ def run(folder: Path, given: Given, progress: Silent) -> dict[str, Any]:
     )
     (folder / "out").mkdir()
     context = Context(folder=folder / "out", checkpoints=folder / "kept", seed=0, progress=progress)
-    made = evaluate.run(evaluate.Config(subjects=subjects), given, context)
+    made = evaluate.run(evaluate.Config(candidates=subjects), given, context)
     return json.loads(made["test.json"].read_bytes())
 
 

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import save_file
 
+from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.session import Measured
 from edgekd.bench.session import Subject
@@ -65,8 +66,8 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-def subject(model: str, precision: str, threads: tuple[int, ...]) -> stage.Subject:
-    return stage.Subject(
+def subject(model: str, precision: str, threads: tuple[int, ...]) -> Candidate:
+    return Candidate(
         name=f"{model}-onnxruntime-{precision}",
         model=model,
         runtime="onnxruntime",
@@ -81,7 +82,7 @@ def test_rows(given: dict[str, Path], tmp_path: Path) -> None:
         subject("student", "fp16", (1,)),
         subject("teacher", "fp32", (1,)),
     )
-    config = stage.Config(subjects=subjects, measure=QUICK)
+    config = stage.Config(candidates=subjects, measure=QUICK)
     made = stage.run(config, given, context(tmp_path / "out"))
     rows = {row["name"]: row for row in json.loads(made["rows.json"].read_bytes())}
     assert list(rows) == [
@@ -113,7 +114,7 @@ def test_rows(given: dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_a_row_for_each_thread_count() -> None:
-    engines = stage.engines_of(subject("teacher", "fp32", (1, 2)), {"files": []}, {})
+    engines = subject("teacher", "fp32", (1, 2)).engines({"files": []}, {})
     assert {name: engine.threads for name, engine in engines.items()} == {
         "teacher-onnxruntime-fp32-1t": 1,
         "teacher-onnxruntime-fp32-2t": 2,
@@ -123,16 +124,20 @@ def test_a_row_for_each_thread_count() -> None:
 def test_fp32_must_agree_and_the_others_need_not() -> None:
     want = np.eye(10, dtype=np.float32)
     close, far = want + np.float32(5e-5), want + np.float32(2e-4)
-    assert stage.judged(0.9, close, want, "fp32").fault == ""
-    assert stage.judged(0.9, far, want, "fp32").fault == "failed: parity 2.0e-04 > 1e-04"
-    assert stage.judged(0.9, far, want, "bf16").fault == ""
+    assert stage.judged(0.9, close, want, "fp32", 1e-4).fault == ""
+    assert stage.judged(0.9, far, want, "fp32", 1e-4).fault == "failed: parity 2.0e-04 > 1e-04"
+    assert stage.judged(0.9, far, want, "bf16", 1e-4).fault == ""
     tied = np.zeros((10, 10), np.float32)
     tied[:, 3] = 1e-6
     turned = np.roll(tied, 1, axis=1)
-    assert stage.judged(0.9, turned, tied, "fp32").fault == "failed: top-1 agreement 0.0000 < 1"
-    bf16 = stage.judged(0.9, turned, tied, "bf16")
+    assert (
+        stage.judged(0.9, turned, tied, "fp32", 1e-4).fault == "failed: top-1 agreement 0.0000 < 1"
+    )
+    bf16 = stage.judged(0.9, turned, tied, "bf16", 1e-4)
     assert bf16.fault == "" and bf16.agreement == 0
-    assert stage.judged(0.9, want[:, :9], want, "fp32").fault.startswith("failed: got (10, 9)")
+    assert stage.judged(0.9, want[:, :9], want, "fp32", 1e-4).fault.startswith(
+        "failed: got (10, 9)"
+    )
 
 
 def test_rows_of_what_failed_late_or_never_began() -> None:

@@ -24,8 +24,8 @@ import yaml
 
 from edgekd import cli
 from edgekd import recipe
-from edgekd import recipe_text
 from edgekd.cli import compress
+from edgekd.recipe import text as recipe_text
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 SHIPPED = sorted(PIPELINES.glob("*.yaml"))
@@ -250,21 +250,22 @@ def broken_toml() -> Iterator[bytes]:
 
 @functools.cache
 def corpus() -> list[Broken]:
-    """A thousand of all the broken recipes, always the same ones."""
+    """Five hundred broken values, always the same ones, and all broken texts."""
     dice = random.Random(0)
     judge = jsonschema.Draft202012Validator(recipe.schema())
-    found: list[Broken] = []
+    values: list[Any] = []
+    texts = [("recipe.toml", data) for data in broken_toml()]
     for path in SHIPPED:
         base = recipe_text.read(path).value
         assert judge.is_valid(base)
-        for value in broken_values(base):
-            assert refused(judge, value), json.dumps(value)
-            found.append(("recipe.yaml", dumped(value)))
+        values += broken_values(base)
         text = path.read_text()
-        found += [("recipe.yaml", data) for data in broken_texts(text)]
-        found += [("recipe.yaml", data) for data in broken_bytes(text.encode(), dice)]
-    found += [("recipe.toml", data) for data in broken_toml()]
-    return dice.sample(sorted(set(found)), 1000)
+        texts += [("recipe.yaml", data) for data in broken_texts(text)]
+        texts += [("recipe.yaml", data) for data in broken_bytes(text.encode(), dice)]
+    chosen = dice.sample(values, 500)
+    for value in chosen:
+        assert refused(judge, value), json.dumps(value)
+    return [("recipe.yaml", dumped(value)) for value in chosen] + sorted(set(texts))
 
 
 def refused(judge: jsonschema.Draft202012Validator, value: Any) -> bool:
@@ -286,7 +287,7 @@ def check(line: str, what: Broken) -> None:
 
 
 def test_there_are_enough() -> None:
-    assert len(corpus()) == 1000
+    assert len({data for _, data in corpus()}) >= 900
 
 
 def test_in_this_process(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekd.learn import cifar
 from edgekd.learn.download import Remote
+from edgekd.learn.formats import cifar
 from edgekd.learn.source import Source
 
 KIND = cifar.Kind(

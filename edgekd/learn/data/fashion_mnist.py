@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekd.errors import InputError
-from edgekd.learn import idx
 from edgekd.learn.download import Remote
 from edgekd.learn.download import cache_folder
 from edgekd.learn.download import fetch
 from edgekd.learn.download import not_found
+from edgekd.learn.formats import idx
 from edgekd.learn.source import Source
 from edgekd.learn.source import Split
 from edgekd.learn.source import as_images

@@ -11,11 +11,11 @@ import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.learn import hub
-from edgekd.learn import parquet
-from edgekd.learn.image import Shape
-from edgekd.learn.image import decode
-from edgekd.learn.image import need_same_size
-from edgekd.learn.image import shape_of
+from edgekd.learn.formats import parquet
+from edgekd.learn.formats.image import Shape
+from edgekd.learn.formats.image import decode
+from edgekd.learn.formats.image import need_same_size
+from edgekd.learn.formats.image import shape_of
 from edgekd.learn.source import Source
 from edgekd.learn.source import Split
 from edgekd.learn.source import as_labels

@@ -11,11 +11,11 @@ import numpy as np
 
 from edgekd import files as disk
 from edgekd.errors import InputError
-from edgekd.learn.image import LIMIT_BYTES
-from edgekd.learn.image import Shape
-from edgekd.learn.image import decode
-from edgekd.learn.image import need_same_size
-from edgekd.learn.image import shape_of
+from edgekd.learn.formats.image import LIMIT_BYTES
+from edgekd.learn.formats.image import Shape
+from edgekd.learn.formats.image import decode
+from edgekd.learn.formats.image import need_same_size
+from edgekd.learn.formats.image import shape_of
 from edgekd.learn.source import Source
 from edgekd.learn.source import Split
 from edgekd.learn.source import locate

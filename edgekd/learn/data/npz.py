@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.errors import InputError
-from edgekd.learn.npy import read_npz
+from edgekd.learn.formats.npy import read_npz
 from edgekd.learn.source import ALIASES
 from edgekd.learn.source import Source
 from edgekd.learn.source import from_arrays

@@ -128,9 +128,7 @@ def _boxes(
     return np.asarray(inside[0][:, :, None] & inside[1][:, None, :])
 
 
-def partners(
-    total: int, seed: int, indices: NDArray[np.int64], view: int
-) -> NDArray[np.int64]:
+def partners(total: int, seed: int, indices: NDArray[np.int64], view: int) -> NDArray[np.int64]:
     """For each sample the other sample that is mixed into it; never itself if there are two."""
     step = 1 + (draws(seed, indices, view, PARTNER) * max(total - 1, 1)).astype(np.int64)
     return np.asarray((indices + step) % total)

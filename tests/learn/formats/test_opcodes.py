@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from edgekd.learn import opcodes
-from edgekd.learn.opcodes import Stored
+from edgekd.learn.formats import opcodes
+from edgekd.learn.formats.opcodes import Stored
 
 
 def program(value: Any) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgekd import bundle
-from edgekd import bundle_write
+from edgekd.bundle import write as bundle_write
 from tests import bundle_example
 
 

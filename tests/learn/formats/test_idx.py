@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgekd.errors import InputError
-from edgekd.learn import idx
+from edgekd.learn.formats import idx
 
 
 def encoded(array: np.ndarray, shape: tuple[int, ...] | None = None) -> bytes:

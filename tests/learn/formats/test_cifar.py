@@ -11,9 +11,9 @@ import pytest
 
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.learn import cifar
 from edgekd.learn.data import cifar10
 from edgekd.learn.data import cifar100
+from edgekd.learn.formats import cifar
 from edgekd.learn.source import checked
 
 KINDS = pytest.mark.parametrize("module", [cifar10, cifar100], ids=["cifar10", "cifar100"])

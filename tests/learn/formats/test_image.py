@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from edgekd.errors import InputError
-from edgekd.learn.image import Shape
-from edgekd.learn.image import decode
-from edgekd.learn.image import need_same_size
-from edgekd.learn.image import shape_of
+from edgekd.learn.formats.image import Shape
+from edgekd.learn.formats.image import decode
+from edgekd.learn.formats.image import need_same_size
+from edgekd.learn.formats.image import shape_of
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (6, 8, 3), dtype=np.uint8)

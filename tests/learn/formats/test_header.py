@@ -10,7 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from edgekd.learn import header
+from edgekd.learn.formats import header
 
 
 def made(fields: Any, body: bytes) -> bytes:

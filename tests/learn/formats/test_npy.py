@@ -10,7 +10,7 @@ import pytest
 
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.learn import npy
+from edgekd.learn.formats import npy
 
 
 def header(text: str, version: bytes = b"\x01\x00") -> bytes:

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from edgekd.errors import InputError
 from edgekd.errors import nearest
-from edgekd.recipe_text import Document
-from edgekd.recipe_text import Key
-from edgekd.recipe_text import place_of
-from edgekd.recipe_text import refused
-from edgekd.recipe_text import shortened
+from edgekd.recipe.text import Document
+from edgekd.recipe.text import Key
+from edgekd.recipe.text import place_of
+from edgekd.recipe.text import refused
+from edgekd.recipe.text import shortened
 
 _WANTS: dict[str, str] = {
     "int_type": "an integer",

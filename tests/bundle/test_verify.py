@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from edgekd import bundle
-from edgekd import bundle_verify
 from edgekd import runtimes
 from edgekd.bundle import Tolerance
+from edgekd.bundle import verify as bundle_verify
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -115,7 +115,7 @@ def test_no_torch(tmp_path: Path) -> None:
 
     folder = bundle_example.make(tmp_path)
     script = (
-        "import sys; from pathlib import Path; from edgekd import bundle_verify\n"
+        "import sys; from pathlib import Path; from edgekd.bundle import verify as bundle_verify\n"
         "bundle_verify.conclude(bundle_verify.verify(Path(sys.argv[1])))\n"
         "assert 'torch' not in sys.modules and 'onnxruntime' not in sys.modules\n"
     )

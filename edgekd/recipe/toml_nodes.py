@@ -6,9 +6,9 @@ import re
 import tomllib
 from typing import Any
 
-from edgekd.recipe_yaml import MAX_DEPTH
-from edgekd.recipe_yaml import Fault
-from edgekd.recipe_yaml import Node
+from edgekd.recipe.yaml_nodes import MAX_DEPTH
+from edgekd.recipe.yaml_nodes import Fault
+from edgekd.recipe.yaml_nodes import Node
 
 _Key = tuple[str | int, ...]
 
@@ -19,7 +19,7 @@ _KEY = re.compile(rf"[ \t]*({_PART}(?:[ \t]*\.[ \t]*{_PART})*)[ \t]*=")
 
 
 def compose(text: str) -> Node:
-    """The table in `text`, as `recipe_yaml.compose` gives it; line 0 where it is not known.
+    """The table in `text`, as `yaml_nodes.compose` gives it; line 0 where it is not known.
 
     Raises:
         Fault: if it is no TOML, or nested too deep.

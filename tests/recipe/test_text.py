@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edgekd import recipe_text
 from edgekd.errors import InputError
+from edgekd.recipe import text as recipe_text
 
 
 def written(folder: Path, data: bytes, name: str = "r.yaml") -> Path:

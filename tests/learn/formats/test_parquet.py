@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from edgekd.errors import InputError
-from edgekd.learn import parquet
+from edgekd.learn.formats import parquet
 
 
 def write(path: Path, **columns: list[object]) -> Path:

@@ -13,7 +13,7 @@ import zlib
 
 import torch
 
-from edgekd.learn import opcodes
+from edgekd.learn.formats import opcodes
 
 ZIP_MAGIC = b"PK\x03\x04"
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from edgekd.recipe_toml import compose
-from edgekd.recipe_yaml import Fault
-from edgekd.recipe_yaml import Node
+from edgekd.recipe.toml_nodes import compose
+from edgekd.recipe.yaml_nodes import Fault
+from edgekd.recipe.yaml_nodes import Node
 
 TEXT = """\
 name = "x"

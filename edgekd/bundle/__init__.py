@@ -9,7 +9,7 @@
     manifest.json         format, lineage, the chosen candidate, tolerances, digests of all of these
                           and of itself; its spelling is fixed, so no byte of it can change unseen
 
-Written by `edgekd.bundle_write`, run against its golden answers by `edgekd.bundle_verify`.
+Written by `edgekd.bundle.write`, run against its golden answers by `edgekd.bundle.verify`.
 
 Format history: edgekd.bundle/1 (first).
 """

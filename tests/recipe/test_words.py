@@ -8,9 +8,9 @@ import pytest
 from pydantic import Field
 from pydantic import ValidationError
 
-from edgekd.recipe_text import Document
-from edgekd.recipe_words import _WANTS
-from edgekd.recipe_words import told
+from edgekd.recipe.text import Document
+from edgekd.recipe.words import _WANTS
+from edgekd.recipe.words import told
 from edgekd.settings import Settings
 
 

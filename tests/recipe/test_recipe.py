@@ -9,7 +9,7 @@ import pytest
 from edgekd import recipe
 from edgekd.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "pipelines").glob("*.yaml"))
 SMALL = """\
 name: small
@@ -40,7 +40,7 @@ def complaint(path: Path, *overrides: str) -> str:
 
 
 def recipe_label(path: Path) -> str:
-    from edgekd.recipe_text import file_label
+    from edgekd.recipe.text import file_label
 
     return file_label(path)
 

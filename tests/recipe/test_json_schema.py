@@ -7,11 +7,11 @@ import jsonschema
 import pytest
 
 from edgekd import recipe
-from edgekd import recipe_text
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
+from edgekd.recipe import text as recipe_text
 
-SHIPPED = sorted((Path(__file__).parents[1] / "pipelines").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).parents[2] / "pipelines").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,6 @@ from pydantic import AfterValidator
 from pydantic import Field
 from pydantic import ValidationError
 
-from edgekd import recipe_schema
-from edgekd import recipe_text
-from edgekd import recipe_words
 from edgekd.errors import nearest
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.settings import LABELS_ALONE
@@ -24,12 +21,15 @@ from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
+from edgekd.recipe import json_schema
+from edgekd.recipe import text as recipe_text
+from edgekd.recipe import words
 from edgekd.runtimes import RUNTIMES
-from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.stages.choose import Budget
 from edgekd.stages.data import Config as DataConfig
+from edgekd.stages.export import Config as ExportConfig
 from edgekd.stages.measure import Measure
 from edgekd.table import signature
 
@@ -128,17 +128,6 @@ LearnStep = Distil
 """One step of learning, told apart by ``step``."""
 
 
-class Export(Settings):
-    """How the model becomes ONNX."""
-
-    opset: Annotated[int, Field(ge=13, le=23)] = 18
-    """ONNX operator set."""
-    golden: Annotated[int, Field(ge=1, le=100_000)] = 64
-    """Stored pairs of input and output by which a device checks itself."""
-    tolerance: Positive = 1e-4
-    """Largest difference of a logit between torch and the engine in fp32."""
-
-
 class Target(Settings):
     """One engine to compile for, and how to run it."""
 
@@ -178,7 +167,7 @@ class Recipe(Settings):
     """The small model."""
     learn: Annotated[tuple[LearnStep, ...], Field(min_length=1, strict=False)]
     """What the student goes through, in order."""
-    export: Export = Export()
+    export: ExportConfig = ExportConfig()
     """How the models become ONNX."""
     targets: Annotated[
         tuple[Target, ...],
@@ -224,7 +213,7 @@ def checked(document: recipe_text.Document) -> Recipe:
     try:
         return Recipe.model_validate(document.value)
     except ValidationError as error:
-        raise recipe_words.told(error, document, Recipe) from error
+        raise words.told(error, document, Recipe) from error
 
 
 def weights_path(recipe: Recipe, path: Path) -> Path | None:
@@ -235,4 +224,4 @@ def weights_path(recipe: Recipe, path: Path) -> Path | None:
 
 def schema() -> dict[str, Any]:
     """The JSON schema (2020-12) of a recipe, for editors: names and their knobs included."""
-    return recipe_schema.of(Recipe)
+    return json_schema.of(Recipe)

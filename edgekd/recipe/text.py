@@ -11,11 +11,11 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
-from edgekd import recipe_toml
-from edgekd import recipe_yaml
 from edgekd.errors import InputError
-from edgekd.recipe_yaml import Fault
-from edgekd.recipe_yaml import Node
+from edgekd.recipe import toml_nodes
+from edgekd.recipe import yaml_nodes
+from edgekd.recipe.yaml_nodes import Fault
+from edgekd.recipe.yaml_nodes import Node
 
 MAX_BYTES = 1_000_000
 MAX_COLUMNS = 10_000
@@ -70,7 +70,7 @@ def parse(text: str, suffix: str, label: str) -> Document:
     Raises:
         InputError: as `read`.
     """
-    forms = dict.fromkeys((".yaml", ".yml"), recipe_yaml.compose) | {".toml": recipe_toml.compose}
+    forms = dict.fromkeys((".yaml", ".yml"), yaml_nodes.compose) | {".toml": toml_nodes.compose}
     form = forms.get(suffix.lower())
     if form is None:
         raise refused(label, (), f"got suffix {suffix[:20]!r}, want .yaml, .yml or .toml")
@@ -95,10 +95,10 @@ def override(document: Document, settings: Sequence[str]) -> Document:
         key: Key = tuple(int(p) if p.isdecimal() and p.isascii() else p for p in dotted.split("."))
         if not equals or "" in key:
             raise refused("--set", (), f"got {setting[:60]!r}, want KEY=VALUE")
-        if len(dotted) > 300 or len(key) > recipe_yaml.MAX_DEPTH:
+        if len(dotted) > 300 or len(key) > yaml_nodes.MAX_DEPTH:
             raise refused("--set", (), f"got the key {dotted[:60]!r}..., want a shorter one")
         try:
-            given = _document(recipe_yaml.compose(_checked_text(text)), "--set", key)
+            given = _document(yaml_nodes.compose(_checked_text(text)), "--set", key)
         except Fault as fault:
             raise refused("--set", key, str(fault)) from fault
         value = _put(value, key, given.value, key)
@@ -178,10 +178,10 @@ def _document(root: Node, label: str, at: Key = ()) -> Document:
     def plain(node: Node, key: Key) -> Any:
         nonlocal count
         count += 1
-        if count > recipe_yaml.MAX_NODES:
-            raise Fault(node.line, f"got more than {recipe_yaml.MAX_NODES:,} values")
-        if len(key) > recipe_yaml.MAX_DEPTH:
-            raise Fault(node.line, f"got values nested deeper than {recipe_yaml.MAX_DEPTH}")
+        if count > yaml_nodes.MAX_NODES:
+            raise Fault(node.line, f"got more than {yaml_nodes.MAX_NODES:,} values")
+        if len(key) > yaml_nodes.MAX_DEPTH:
+            raise Fault(node.line, f"got values nested deeper than {yaml_nodes.MAX_DEPTH}")
         place = f"{label}:{node.line}" if node.line and not at else label
         if key:
             places[key] = place

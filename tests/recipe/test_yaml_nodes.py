@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd.recipe_yaml import Fault
-from edgekd.recipe_yaml import Node
-from edgekd.recipe_yaml import compose
+from edgekd.recipe.yaml_nodes import Fault
+from edgekd.recipe.yaml_nodes import Node
+from edgekd.recipe.yaml_nodes import compose
 
 
 def plain(node: Node) -> Any:

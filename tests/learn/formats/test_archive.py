@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from edgekd.learn import archive
+from edgekd.learn.formats import archive
 
 STATE = {"w": torch.arange(6.0)}
 

@@ -1,0 +1,85 @@
+"""Does distillation help? The student against its control over seeds, on the test set.
+
+    python benchmarks/seeds/measure.py pipelines/fashion-mnist.yaml --seeds 0 1 2 --output RESULT.json
+
+Walks the learning steps of a recipe for each `student_seed` (teacher and knowledge are shared, and found in
+the store), scores control and student in float32 on the test set, and gives the mean difference with its
+95 % interval (Student's t over the seeds, paired).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+from scipy.stats import t
+
+from edgekd import recipe as recipes
+from edgekd import run
+from edgekd.cli.progress import shown
+from edgekd.learn import answers
+from edgekd.learn import arrays
+from edgekd.learn import blueprint
+from edgekd.plan import learning
+from edgekd.walk import Walker
+from edgekd.walk import opened
+
+
+def scores(path: Path, seed: int, options: run.Options) -> dict[str, float]:
+    """Test accuracy of teacher, control and student, learned with one `student_seed`."""
+    recipe = recipes.load(path, [f"student_seed={seed}"])
+    labels = {"teacher": "teacher", "control": "control", "student": learning.student_label(recipe)}
+    with opened(options) as store, shown(quiet=False, verbose=True) as progress:
+        walker = Walker(store, options, progress, host="")
+        walker.walk(list(learning.steps(recipe, path.parent, options)))
+        given = {n: walker.path("data", n) for n in ("test_images", "test_labels")}
+        test = arrays.part(given, "test")
+        about = arrays.described(walker.path("data", "data.json"))
+        score = answers.scorer(test.images, test.labels, about.preprocessing)
+        return {
+            role: score(
+                blueprint.load(
+                    walker.path(label, "blueprint.json"), walker.path(label, "weights.safetensors")
+                )
+            )
+            for role, label in labels.items()
+        }
+
+
+def interval(differences: list[float]) -> tuple[float, float]:
+    """95 % interval of the mean, from Student's t."""
+    mean, count = statistics.mean(differences), len(differences)
+    half = t.ppf(0.975, count - 1) * statistics.stdev(differences) / count**0.5
+    return mean - half, mean + half
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--store", type=Path)
+    parser.add_argument("--output", type=Path)
+    given = parser.parse_args()
+    options = run.Options(run_dir=Path("runs"), store=given.store or run.default_store())
+    rows = {seed: scores(given.recipe, seed, options) for seed in given.seeds}
+    gains = [100 * (row["student"] - row["control"]) for row in rows.values()]
+    report = {
+        "command": "python " + " ".join(sys.argv),
+        "test_accuracy": rows,
+        "gain_points": {
+            "each": gains,
+            "mean": statistics.mean(gains),
+            "ci95": interval(gains),
+        },
+    }
+    text = json.dumps(report, indent=1)
+    print(text)
+    if given.output:
+        given.output.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""What is measured and evaluated: one compiled model, on some numbers of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+from typing import Any
+from typing import Literal
+
+from pydantic import Field
+
+from edgekd.bench.engine import Engine
+from edgekd.settings import Count
+from edgekd.settings import Settings
+
+
+class Candidate(Settings):
+    """One compiled model."""
+
+    name: str
+    """Prefix of its files among a stage's inputs: ``student-onnxruntime-fp32``."""
+    model: Literal["student", "teacher"]
+    runtime: str
+    precision: Literal["fp32", "bf16", "fp16"]
+    threads: Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]
+
+    def engines(self, about: Mapping[str, Any], given: Mapping[str, Path]) -> dict[str, Engine]:
+        """One engine a thread count, by the name of its row.
+
+        Args:
+            about: what engine.json says.
+            given: a stage's inputs, this subject's files among them.
+        """
+        paths = {name: given[f"{self.name}/{name}"] for name in about["files"]}
+        engines = [Engine(self.runtime, self.precision, n, paths) for n in self.threads]
+        prefix = "" if self.model == "student" else f"{self.model}-"
+        return {prefix + engine.label(): engine for engine in engines}

@@ -1,0 +1,27 @@
+"""From a recipe to the list of steps that carries it out; nothing runs here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekd.plan import checks
+from edgekd.plan import deploying
+from edgekd.plan import learning
+from edgekd.recipe import Recipe
+from edgekd.run import Options
+from edgekd.stage import Step
+
+
+def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, ...]:
+    """Every step from the data to the test set, in order; bundle and report come after the choice.
+
+    Raises:
+        InputError: if the recipe names code without leave to run it, or files that are not there.
+        MachineError: if an engine or torch is missing.
+    """
+    checks.want_allowed(recipe, options)
+    checks.want_installed(recipe)
+    return (
+        *learning.steps(recipe, recipe_folder, options),
+        *deploying.steps(recipe, learning.student_label(recipe)),
+    )
