@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgekd.learn import blueprint_origin
 from edgekd.learn.settings import Training
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
@@ -30,14 +32,14 @@ def steps(recipe: Recipe, folder: Path, options: Options) -> Iterator[Step]:
         options: where data lies and what may run.
     """
     yield _data(recipe, options)
-    yield _tune("tune-teacher", recipe.teacher.model, recipe.teacher.train)
-    yield _tune("tune-student", recipe.student.model, recipe.student.train)
-    yield _teacher(recipe, folder)
-    yield _train(recipe, "control")
+    yield _tune("tune-teacher", recipe.teacher.model, recipe.teacher.train, options)
+    yield _tune("tune-student", recipe.student.model, recipe.student.train, options)
+    yield _teacher(recipe, folder, options)
+    yield _train(recipe, "control", options)
     if any(step.knowledge == "stored" for step in recipe.learn):
         yield _knowledge(recipe)
     for number in range(len(recipe.learn)):
-        yield _distil(recipe, number)
+        yield _distil(recipe, number, options)
 
 
 def student_label(recipe: Recipe) -> str:
@@ -62,7 +64,7 @@ def _data(recipe: Recipe, options: Options) -> Step:
     return Step("data", data.STAGE, recipe.data, {}, recipe.seed, origin=origin)
 
 
-def _tune(label: str, model: Named, training: Training) -> Step:
+def _tune(label: str, model: Named, training: Training, options: Options) -> Step:
     config = tune.Config(
         model=model,
         batch_size=training.batch_size,
@@ -70,19 +72,27 @@ def _tune(label: str, model: Named, training: Training) -> Step:
         channels_last=training.channels_last,
         threads=threads(training),
     )
-    return Step(label, tune.STAGE, config, {"data": ("data", "data.json")})
+    takes = {"data": ("data", "data.json")}
+    return Step(label, tune.STAGE, config, takes, origin=_origin(model, options))
 
 
-def _teacher(recipe: Recipe, folder: Path) -> Step:
+def _teacher(recipe: Recipe, folder: Path, options: Options) -> Step:
     if recipe.teacher.weights is None:
-        return _train(recipe, "teacher")
+        return _train(recipe, "teacher", options)
     weights = folder / recipe.teacher.weights
     config = load.Config(model=recipe.teacher.model, file_name=weights.name)
     takes = wiring.splits("validation")
-    return Step("teacher", load.STAGE, config, takes, external={"user_weights": weights})
+    return Step(
+        "teacher",
+        load.STAGE,
+        config,
+        takes,
+        external={"user_weights": weights},
+        origin=_origin(recipe.teacher.model, options),
+    )
 
 
-def _train(recipe: Recipe, label: str) -> Step:
+def _train(recipe: Recipe, label: str, options: Options) -> Step:
     teaches = label == "teacher"
     who = recipe.teacher if teaches else recipe.student
     views = recipe.teacher.views if teaches else None
@@ -96,7 +106,7 @@ def _train(recipe: Recipe, label: str) -> Step:
     tuned = "tune-teacher" if teaches else "tune-student"
     takes = {**wiring.splits("train", "validation"), "resolved": (tuned, "resolved.json")}
     seed = recipe.seed if teaches else recipe.student_seed
-    return Step(label, train.STAGE, config, takes, seed)
+    return Step(label, train.STAGE, config, takes, seed, origin=_origin(who.model, options))
 
 
 def _knowledge(recipe: Recipe) -> Step:
@@ -109,7 +119,7 @@ def _knowledge(recipe: Recipe) -> Step:
     return Step("knowledge", knowledge.STAGE, config, takes)
 
 
-def _distil(recipe: Recipe, number: int) -> Step:
+def _distil(recipe: Recipe, number: int, options: Options) -> Step:
     step = recipe.learn[number]
     config = distil.Config(
         model=recipe.student.model,
@@ -129,7 +139,26 @@ def _distil(recipe: Recipe, number: int) -> Step:
         takes |= wiring.model("teacher", prefix="teacher_")
     if number:
         takes["start_weights"] = (_distil_label(recipe, number - 1), "weights.safetensors")
-    return Step(_distil_label(recipe, number), distil.STAGE, config, takes, recipe.student_seed)
+    return Step(
+        _distil_label(recipe, number),
+        distil.STAGE,
+        config,
+        takes,
+        recipe.student_seed,
+        origin=_origin(recipe.student.model, options),
+    )
+
+
+def _origin(model: Named, options: Options) -> Callable[[], dict[str, str]] | None:
+    """The files of a user's own model: if they change, so does what is built from them."""
+    if model.name not in ("python", "transformers"):
+        return None
+    return functools.partial(
+        blueprint_origin.digests_of,
+        model.name,
+        str(model.arguments["reference"]),
+        allow_code=options.allow_code,
+    )
 
 
 def _distil_label(recipe: Recipe, number: int) -> str:

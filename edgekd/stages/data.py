@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
+from typing import Self
 
 from pydantic import BeforeValidator
 from pydantic import Field
+from pydantic import model_validator
 
 from edgekd import files
 from edgekd.errors import InputError
@@ -39,6 +41,7 @@ def _source(value: Any) -> Named:
 
 SourceName = Annotated[Named, BeforeValidator(_source)]
 """A source of `edgekd.learn.data`, by name or with its arguments."""
+PerChannel = Annotated[tuple[float, ...], Field(min_length=1, max_length=64, strict=False)]
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
@@ -53,6 +56,17 @@ class Config(Settings):
     """Fraction kept for the report, if the source has no test split."""
     limit: Count | None = None
     """Largest number of training samples."""
+    mean: PerChannel | None = None
+    """Subtracted from pixel / 255, per channel; None is the training split's own. A teacher that was
+    trained elsewhere wants what it was trained with."""
+    std: PerChannel | None = None
+    """Divided by afterwards, per channel; None is the training split's own."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.std is not None and min(self.std) <= 0:
+            raise ValueError(f"got std {list(self.std)}, want numbers above 0")
+        return self
 
 
 def origin(
@@ -117,7 +131,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
             made[f"{name}_{field}"] = context.folder / f"{name}_{field}.npy"
             _write(made[f"{name}_{field}"], getattr(part.split, field), part.order)
     made["data.json"] = context.folder / "data.json"
-    _put(made["data.json"], files.pretty_json(_summary(where, source, parts)))
+    _put(made["data.json"], files.pretty_json(_summary(config, source, parts)))
     return made
 
 
@@ -132,17 +146,23 @@ def _read(config: Config, context: Context) -> Source:
     return source
 
 
-def _summary(where: str, source: Source, parts: dict[str, Part]) -> dict[str, Any]:
+def _summary(config: Config, source: Source, parts: dict[str, Part]) -> dict[str, Any]:
     from edgekd.learn.pixels import mean_and_std
 
     height, width, channels = source.train.images.shape[1:]
     mean, std = mean_and_std(parts["train"].split.images, parts["train"].order)
+    mean, std = config.mean or mean, config.std or std
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) != channels:
+            raise InputError(
+                f"data.{name}: got {len(values)} values, want {channels}, one for each channel"
+            )
     preprocessing = Preprocessing(height=height, width=width, channels=channels, mean=mean, std=std)
     return {
         "classes": list(source.classes),
         "preprocessing": preprocessing.model_dump(mode="json"),
         "counts": {name: len(part.order) for name, part in parts.items()},
-        "source": where,
+        "source": str(config.source),
     }
 
 

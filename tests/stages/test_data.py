@@ -206,3 +206,14 @@ heavy = {"torch", "sklearn", "datasets", "pyarrow", "PIL", "pooch", "huggingface
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_mean_and_std_can_be_a_teacher_s_own(tmp_path: Path) -> None:
+    told = {"source": "digits", "mean": [0.5], "std": [0.25]}
+    about = json.loads(run(tmp_path / "a", **told)["data.json"].read_bytes())
+    assert about["preprocessing"]["mean"] == [0.5]
+    assert about["preprocessing"]["std"] == [0.25]
+    with pytest.raises(InputError, match="data.mean: got 3 values, want 1"):
+        run(tmp_path / "b", source="digits", mean=[0.5, 0.5, 0.5])
+    with pytest.raises(ValidationError, match="above 0"):
+        data.Config(source="digits", std=[0.0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.learn import code
 from edgekd.settings import Count
 
 
@@ -40,9 +40,7 @@ def python(
         InputError: if code is not allowed, the function is not found, fails, or gives no module.
     """
     where = f"python:{reference}"
-    if not allow_code:
-        raise InputError(f"{where}: got code to run, want leave to run it", hint="--allow-code")
-    function = _find(where, reference)
+    function = code.load(reference, where, allow_code=allow_code)
     offered = {"classes": classes, "channels": channels, "height": height, "width": width}
     try:
         model = function(**_accepted(function, offered))
@@ -51,20 +49,6 @@ def python(
     if not isinstance(model, nn.Module):
         raise InputError(f"{where}: got {type(model).__name__}, want a torch.nn.Module")
     return model
-
-
-def _find(where: str, reference: str) -> Callable[..., Any]:
-    module_name, colon, name = reference.partition(":")
-    if not (colon and name.isidentifier() and module_name.replace(".", "_").isidentifier()):
-        raise InputError(f"{where}: got {reference!r}, want package.module:function")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise InputError(f"{where}: {module_name} cannot be imported: {_brief(error)}") from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise InputError(f"{where}: got no function {name!r} in {module_name}")
-    return function
 
 
 def _accepted(function: Callable[..., Any], offered: dict[str, int]) -> dict[str, int]:

@@ -49,11 +49,11 @@ def test_called_with_what_it_takes() -> None:
         ("own_builders:fails", "the function failed: RuntimeError: first"),
         ("own_builders:absent", "got no function 'absent'"),
         ("own_builders:not_callable", "got no function"),
-        ("own_absent:f", "cannot be imported: ModuleNotFoundError"),
-        ("own_broken:f", "cannot be imported: ZeroDivisionError"),
-        ("own_builders", "want package.module:function"),
-        ("own_builders:a.b", "want package.module:function"),
-        ("../own:f", "want package.module:function"),
+        ("own_absent:f", "got no module 'own_absent'"),
+        ("own_broken:f", "own_broken raised ZeroDivisionError"),
+        ("own_builders", "want python:package.module:function"),
+        ("own_builders:a.b", "want python:package.module:function"),
+        ("../own:f", "want python:package.module:function"),
     ],
 )
 def test_each_fault_is_one_line(reference: str, want: str) -> None:
@@ -63,5 +63,5 @@ def test_each_fault_is_one_line(reference: str, want: str) -> None:
 
 
 def test_refused_without_leave() -> None:
-    with pytest.raises(InputError, match="leave to run it"):
+    with pytest.raises(InputError, match="want that allowed"):
         made("own_broken:f", allow_code=False)
