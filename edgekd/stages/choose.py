@@ -6,6 +6,7 @@ Only rows that were measured count. A limit on what was not measured is not met.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -106,24 +107,32 @@ def run(config: Budget, given: Given, context: Context) -> Made:
 def choice(rows: Sequence[Row], budget: Budget, teacher_accuracy: float) -> dict[str, Any]:
     """The content of ``choice.json``: a chosen or else a nearest row, its verdicts, why in a sentence.
 
-    A row whose interval stayed wide is chosen only where no stable one is inside the budget.
+    A row whose interval stayed wide counts with the slow end of that interval.
     """
     candidates = [row for row in rows if row["model"] == "student"]
     measured = [row for row in candidates if row["status"] in (OK, UNSTABLE)]
     judged = {row["name"]: judge(row, rows, budget, teacher_accuracy) for row in measured}
     inside = [row for row in measured if all(v.verdict == "met" for v in judged[row["name"]])]
-    stable = [row for row in inside if row["status"] == OK]
     if not measured:
         reasons = "; ".join(f"{row['name']}: {row['status']}" for row in candidates)
         return _content(None, None, [], f"no candidate could be measured: {reasons or 'none'}")
     if inside:
-        best = min(stable or inside, key=lambda row: (row["latency_p50_ms"], row["name"]))
-        why = _why(best, len(inside), len(measured), unstable=not stable)
+        best = min(inside, key=lambda row: (assured_ms(row), row["name"]))
+        why = _why(best, len(inside), len(measured))
         return _content(best["name"], None, judged[best["name"]], why)
     nearest = min(measured, key=lambda row: _distance(judged[row["name"]], row))
     missed = [v.message for v in judged[nearest["name"]] if v.verdict != "met"]
     why = f"none of {len(measured)} candidates is inside the budget; nearest {nearest['name']}: "
     return _content(None, nearest["name"], judged[nearest["name"]], why + "; ".join(missed))
+
+
+def assured_ms(row: Row) -> float:
+    """The latency a row is compared by: its median; the slow end of its interval if it is unstable,
+    and no assurance at all if it has none."""
+    if row["status"] == OK:
+        return float(row["latency_p50_ms"])
+    interval = row["latency_ci95_ms"]
+    return float(interval[1]) if interval else math.inf
 
 
 def judge(row: Row, rows: Sequence[Row], budget: Budget, teacher_accuracy: float) -> list[Verdict]:
@@ -165,14 +174,14 @@ def _distance(verdicts: Sequence[Verdict], row: Row) -> tuple[float, float]:
     return sum(v.excess for v in verdicts), row["latency_p50_ms"]
 
 
-def _why(best: Row, inside: int, measured: int, *, unstable: bool) -> str:
+def _why(best: Row, inside: int, measured: int) -> str:
     interval = best["latency_ci95_ms"]
     shown = f", 95 % interval {interval[0]:.4g} to {interval[1]:.4g}" if interval else ""
     why = (
         f"{best['name']} is the fastest of {inside} inside the budget "
         f"({measured} measured): {best['latency_p50_ms']:.4g} ms{shown}"
     )
-    return why + ("; no measurement among them is stable, this one neither" if unstable else "")
+    return why if best["status"] == OK else f"{why}; its interval stayed wide"
 
 
 def _content(

@@ -61,11 +61,17 @@ def test_what_failed_or_was_not_measured_is_never_chosen(status: str) -> None:
     assert found["chosen"] is None and status in found["why"]
 
 
-def test_an_unstable_row_only_where_no_stable_one_is_inside() -> None:
-    rows = [row("a", 0.3), row("b", 0.1, status="unstable")]
-    assert choose.choice(rows, Budget(), 0.96)["chosen"] == "a"
-    found = choose.choice(rows, Budget(latency_p50_ms=0.2), 0.96)
-    assert found["chosen"] == "b" and "no measurement among them is stable" in found["why"]
+@pytest.mark.parametrize(
+    ("interval", "chosen"), [([0.05, 0.29], "b"), ([0.05, 0.31], "a"), (None, "a")]
+)
+def test_an_unstable_row_counts_with_the_slow_end_of_its_interval(
+    interval: list[float] | None, chosen: str
+) -> None:
+    unstable = row("b", 0.1, status="unstable", latency_ci95_ms=interval)
+    found = choose.choice([row("a", 0.3), unstable], Budget(), 0.96)
+    assert found["chosen"] == chosen
+    assert ("stayed wide" in found["why"]) == (chosen == "b")
+    assert choose.choice([unstable], Budget(), 0.96)["chosen"] == "b"
 
 
 def test_none_inside_says_which_limit_failed_by_how_much() -> None:

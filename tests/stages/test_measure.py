@@ -91,7 +91,7 @@ def test_rows(given: dict[str, Path], tmp_path: Path) -> None:
         "teacher-onnxruntime-fp32-1t",
     ]
     first = rows["onnxruntime-fp32-1t"]
-    assert first["status"] == "ok" and first["validation_accuracy"] == 0.8
+    assert first["status"] in ("ok", "unstable") and first["validation_accuracy"] == 0.8
     assert first["parity_max_abs"] < 1e-5 and first["top1_agreement"] == 1
     assert first["processes"] == 6 and first["iterations"] >= 180
     low, high = first["latency_ci95_ms"]
