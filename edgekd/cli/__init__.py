@@ -27,7 +27,7 @@ COMMANDS: dict[str, Verb] = {
     "compress": Verb("edgekd.cli.compress", "Run a recipe, from the data to a measured bundle."),
     "bench": Verb("edgekd.cli.bench", "Measure a model on this machine."),
     "verify": Verb("edgekd.cli.verify", "Check that a bundle is whole and computes its answers."),
-    "report": Verb("edgekd.cli.report", "Write a run's report again."),
+    "report": Verb("edgekd.cli.report", "Show the report of a finished run."),
     "doctor": Verb("edgekd.cli.doctor", "Say what this machine can do and what is missing."),
     "models": Verb("edgekd.cli.models", "List the models a recipe may name."),
     "methods": Verb("edgekd.cli.methods", "List the losses a recipe may name."),

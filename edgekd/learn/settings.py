@@ -98,7 +98,7 @@ class Views(Settings):
 
 
 class Training(Settings):
-    """How one model is trained."""
+    """How one model is trained. What does not change the result is left out of keys (`exclude`)."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     """Passes over the training split."""
@@ -134,12 +134,12 @@ class Training(Settings):
     """Memory order of the images; auto measures once on this machine."""
     on_nan: Literal["stop", "rollback"] = "stop"
     """A loss that is no number: stop, or go back to the last checkpoint at half the rate."""
-    checkpoint_every_s: NonNegative = 20.0
+    checkpoint_every_s: Annotated[NonNegative, Field(exclude=True)] = 20.0
     """Longest work a kill can cost, in seconds; 0 keeps a checkpoint at every epoch's end."""
     threads: Count | None = None
     """Threads of torch; None is every core this process may use. Part of what is learned, since
     it decides the order of sums."""
-    workers: Whole = 0
+    workers: Annotated[Whole, Field(exclude=True)] = 0
     """Threads that prepare batches; what is learned does not depend on it."""
 
 

@@ -1,0 +1,260 @@
+"""The main job as a user meets it: a whole run, a second one, interruptions, wrong input."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from edgekd.store import Store
+from tests.system.conftest import RECIPE
+from tests.system.conftest import Place
+from tests.system.conftest import Ran
+from tests.system.conftest import edgekd
+
+
+def result_of(place: Place) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((place.run_dir / "result.json").read_bytes())
+    return value
+
+
+def artifact(place: Place, label: str, file: str) -> Path:
+    """A step's file, found through the lineage."""
+    digest = result_of(place)["lineage"][label]["files"][file]
+    return Store(place.store).blob_path(digest)
+
+
+def copy(finished: Place, folder: Path) -> Place:
+    """The same store and run somewhere else."""
+    shutil.copytree(finished.folder, folder, dirs_exist_ok=True)
+    return Place(folder)
+
+
+def digests(place: Place, *labels: str) -> dict[str, Any]:
+    lineage = result_of(place)["lineage"]
+    return {label: lineage[label]["files"] for label in labels}
+
+
+LASTING = ("data", "teacher", "control", "knowledge", "distil", "export-student", "export-teacher")
+
+
+def test_the_result_says_what_was_made(finished: Place) -> None:
+    result = result_of(finished)
+    for role in ("teacher", "control", "student"):
+        assert 0.1 < result[role]["accuracy"] <= 1
+        assert result[role]["parameters"] > 1000
+        assert result[role]["macs"] > 1000
+    names = {"name", "runtime", "precision", "threads", "accuracy", "latency_p50_ms", "status"}
+    names |= {"peak_rss_bytes", "size_bytes", "parity_max_abs", "top1_agreement"}
+    assert all(names <= set(row) for row in result["candidates"])
+    measured = [row for row in result["candidates"] if row["status"] in ("ok", "unstable")]
+    assert {row["runtime"] for row in measured} == {"onnxruntime", "openvino"}
+    for row in measured:
+        if row["precision"] == "fp32":
+            assert row["parity_max_abs"] <= 1e-4
+            assert row["top1_agreement"] == 1
+            assert row["accuracy"] == pytest.approx(result["student"]["accuracy"])
+    assert result["chosen"] in {row["name"] for row in measured}
+    for name in ("report.md", "accuracy_latency.svg", "accuracy_latency.png"):
+        assert (finished.run_dir / name).stat().st_size > 1000
+
+
+def test_the_bundle_verifies_and_holds_the_student_alone(finished: Place) -> None:
+    bundle = finished.run_dir / "bundle"
+    assert edgekd("verify", str(bundle)).code == 0
+    student = safetensors.numpy.load_file(artifact(finished, "distil", "weights.safetensors"))
+    weights = sum(a.nbytes for a in student.values() if a.dtype == np.float32)
+    assert (bundle / "model.onnx").stat().st_size < weights + 40_000
+
+
+def test_again_is_quick_and_imports_no_torch(finished: Place) -> None:
+    before = {p: p.stat().st_mtime_ns for p in finished.run_dir.rglob("*")}
+    code = (
+        "import sys\nfrom edgekd.cli import run\ntry:\n run(sys.argv[1:])\n"
+        "finally:\n print([m for m in ('torch','onnxruntime','openvino','lightning_fabric','sklearn')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *finished.arguments()],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "0 of" not in done.stderr
+    assert {p: p.stat().st_mtime_ns for p in finished.run_dir.rglob("*")} == before
+
+
+def test_the_same_recipe_elsewhere_gives_the_same_bytes(finished: Place, tmp_path: Path) -> None:
+    again = Place(tmp_path)
+    assert again.compress("--set", "teacher.train.workers=2").code == 0
+    assert digests(again, *LASTING) == digests(finished, *LASTING)
+    ran = again.compress(
+        "--set", "student.train.workers=1", "--set", "student.train.checkpoint_every_s=9"
+    )
+    assert "21 of 21 steps found" in ran.stderr
+
+
+def test_the_teacher_is_not_touched_by_teaching(finished: Place, tmp_path: Path) -> None:
+    """Online distillation loads the teacher: its blob is verified whenever it is read."""
+    place = copy(finished, tmp_path / "copy")
+    assert place.compress("--set", "learn.0.knowledge=online", "--set", "name=online").code == 0
+    assert digests(place, "teacher") == digests(finished, "teacher")
+    assert Store(place.store).verify() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_goes_on_to_the_same_bytes(
+    finished: Place, tmp_path: Path, number: signal.Signals
+) -> None:
+    place = Place(tmp_path)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "edgekd", "-v", *place.arguments()],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stderr is not None
+    for line in child.stderr:
+        if line.startswith("teacher") and "epoch" in line or "control" in line:
+            break
+    child.send_signal(number)
+    start = time.monotonic()
+    rest = child.stderr.read()
+    assert child.wait(20) == 128 + number
+    assert time.monotonic() - start < 5
+    assert "Traceback" not in rest
+    assert "run the same command again" in rest
+    child.stderr.close()
+    assert place.compress().code == 0
+    assert digests(place, *LASTING) == digests(finished, *LASTING)
+
+
+def refused(ran: Ran, code: int, *words: str) -> None:
+    assert ran.code == code, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert ran.line.startswith("error: ")
+    for word in words:
+        assert word in ran.line
+
+
+def test_a_budget_nobody_meets_is_exit_1_with_a_report(finished: Place, tmp_path: Path) -> None:
+    place = copy(finished, tmp_path / "copy")
+    shutil.rmtree(place.run_dir)
+    ran = place.compress("--set", "budget.size_bytes=10")
+    refused(ran, 1, "size_bytes", "want at most 10")
+    assert result_of(place)["chosen"] is None
+    assert not (place.run_dir / "bundle").exists()
+    assert (place.run_dir / "report.md").is_file()
+
+
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_lost(
+    finished: Place, tmp_path: Path
+) -> None:
+    place = copy(finished, tmp_path / "copy")
+    data = artifact(finished, "data", "train_labels")
+    cases = {
+        ("--set", "student.train.epohcs=3"): (2, "did you mean 'epochs'"),
+        ("--set", "teacher.train.batch_size=100000"): (2, "batch_size", "training samples"),
+        ("--set", "data.source=npz:missing.npz"): (2, "missing.npz"),
+        ("--set", "student.model=python:os:getcwd"): (2, "--allow-code"),
+        ("--set", "teacher.weights=nowhere.safetensors"): (2, "nowhere.safetensors"),
+        ("--set", "data.limit=5"): (2, "digits"),
+    }
+    for more, (code, *words) in cases.items():
+        refused(place.compress(*more), code, *words)
+    (tmp_path / "file").write_text("")
+    arguments = ["compress", str(RECIPE), "--store", str(tmp_path / "file" / "store")]
+    refused(edgekd(*arguments, folder=tmp_path), 3, "file")
+    refused(edgekd("compress", "missing.yaml", folder=tmp_path), 2, "missing.yaml")
+    assert data.exists()
+    assert place.compress().code == 0
+
+
+def teacher_recipe(folder: Path, weights: dict[str, np.ndarray]) -> Path:
+    """The quickstart with a teacher from a file."""
+    safetensors.numpy.save_file(weights, folder / "teacher.safetensors")
+    recipe = folder / "recipe.yaml"
+    text = RECIPE.read_text().replace("teacher:\n", "teacher:\n  weights: teacher.safetensors\n")
+    recipe.write_text(text)
+    return recipe
+
+
+def test_a_loaded_teacher_is_checked_before_it_teaches(finished: Place, tmp_path: Path) -> None:
+    place = copy(finished, tmp_path / "copy")
+    good = safetensors.numpy.load_file(artifact(finished, "teacher", "weights.safetensors"))
+    last = max(name for name in good if good[name].shape == (10,) and "bias" in name)
+    matrix = last.replace("bias", "weight")
+    turn = np.roll(np.arange(10), 3)
+
+    ran = place.compress(recipe=teacher_recipe(tmp_path, good))
+    assert ran.code == 0, ran.stderr
+
+    renamed = {**good, matrix: good[matrix][turn], last: good[last][turn]}
+    ran = place.compress(recipe=teacher_recipe(tmp_path, renamed))
+    refused(ran, 2, "near chance", "classes are in another order")
+
+    random = np.random.default_rng(0)
+    noise = {
+        k: random.normal(size=v.shape).astype(v.dtype) * 0.05 if v.ndim > 1 else v
+        for k, v in good.items()
+    }
+    refused(place.compress(recipe=teacher_recipe(tmp_path, noise)), 2, "near chance", "likely:")
+
+    more = {**good, matrix: np.tile(good[matrix], (10, 1)), last: np.tile(good[last], 10)}
+    ran = place.compress(recipe=teacher_recipe(tmp_path, more))
+    refused(ran, 2, "100 classes", "10")
+
+
+def test_an_engine_that_is_not_installed_is_named_at_once(
+    finished: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = tmp_path / "sitecustomize.py"
+    hidden.write_text(
+        "import importlib.metadata as m\n_v = m.version\n"
+        "def version(name):\n"
+        "    if name == 'openvino': raise m.PackageNotFoundError(name)\n"
+        "    return _v(name)\n"
+        "m.version = version\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ran = copy(finished, tmp_path / "copy").compress()
+    refused(ran, 3, "openvino", "pip install 'edgekd[openvino]'")
+
+
+def test_dry_run_writes_nothing_and_says_what_is_found(finished: Place, tmp_path: Path) -> None:
+    place = Place(tmp_path / "none")
+    place.folder.mkdir()
+    ran = place.compress("--dry-run", "--json")
+    plan = json.loads(ran.stdout)
+    assert not any(step["found"] for step in plan["steps"])
+    assert list(place.folder.iterdir()) == []
+    again = json.loads(finished.compress("--dry-run", "--json").stdout)
+    assert all(step["found"] for step in again["steps"])
+
+
+def test_the_store_tells_why_and_collects(finished: Place, tmp_path: Path) -> None:
+    place = copy(finished, tmp_path / "copy")
+    assert place.compress("--set", "student.train.epochs=1", "--set", "name=other").code == 0
+    store = ("--store", str(place.store))
+    keys = [result_of(p)["lineage"]["control"]["key"] for p in (finished, place)]
+    why = edgekd("store", "why", *keys, *store)
+    assert why.code == 0
+    assert "epochs" in why.stdout
+    kept = edgekd("store", "gc", "--keep", str(place.run_dir), "--yes", *store)
+    assert kept.code == 0, kept.stderr
+    assert edgekd("store", "verify", *store).code == 0
+    again = place.compress("--set", "student.train.epochs=1", "--set", "name=other")
+    assert again.code == 0
+    total = len(result_of(place)["lineage"]) + 2
+    assert f"{total} of {total} steps found" in again.stderr

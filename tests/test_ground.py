@@ -1,0 +1,75 @@
+"""The small rooms of the ground floor: errors, units, task, preprocessing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgekd import errors
+from edgekd import task
+from edgekd import units
+from edgekd.preprocessing import Preprocessing
+
+
+def test_exit_codes_stand_on_the_classes() -> None:
+    codes = {
+        errors.EdgekdError: 4,
+        errors.BudgetMissed: 1,
+        errors.InputError: 2,
+        errors.MachineError: 3,
+        errors.Inconclusive: 5,
+        errors.Interrupted: 130,
+    }
+    for kind, code in codes.items():
+        assert kind("x").exit_code == code
+    assert errors.Interrupted("x", signal_number=15).exit_code == 143
+
+
+def test_an_error_is_one_printable_line() -> None:
+    error = errors.InputError("a\nb\x1b[31m", hint="try c")
+    assert error.line() == "a b\\x1b[31m (try c)"
+
+
+def test_nearest_names_one_or_lists_them() -> None:
+    assert errors.nearest("epoch", ["epochs", "seed"]) == "did you mean 'epochs'?"
+    assert errors.nearest("zzz", ["b", "a"]) == "one of: a, b"
+
+
+@pytest.mark.parametrize(
+    ("got", "want"),
+    [
+        (units.bytes_text(999), "999 B"),
+        (units.bytes_text(82_917), "82.9 kB"),
+        (units.bytes_text(3e13), "30 TB"),
+        (units.count_text(78_042), "78 k"),
+        (units.count_text(2.53e6), "2.53 M"),
+        (units.duration_text(4.21), "4.2 s"),
+        (units.duration_text(200), "3 min 20 s"),
+        (units.duration_text(3720), "1 h 02 min"),
+        (units.percent_text(0.93421), "93.42 %"),
+    ],
+)
+def test_numbers_as_people_read_them(got: str, want: str) -> None:
+    assert got == want
+
+
+def test_accuracy_by_hand() -> None:
+    logits = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
+    assert task.top1_accuracy(logits, np.array([1, 1, 1])) == pytest.approx(2 / 3)
+    assert task.top1_agreement(logits, -logits) == 0
+    assert task.top1_agreement(logits, 3 * logits) == 1
+    for labels in (np.array([1, 1]), np.zeros((3, 1))):
+        with pytest.raises(ValueError, match="want"):
+            task.top1_accuracy(logits, labels)
+
+
+def test_preprocessing_by_hand_and_channel_by_channel() -> None:
+    told = Preprocessing(height=1, width=2, channels=2, mean=(0.5, 0.25), std=(0.5, 0.1))
+    images = np.array([[[[0, 255], [255, 51]]]], np.uint8)
+    want = [[[[-1, 1]], [[7.5, -0.5]]]]
+    np.testing.assert_allclose(told.apply(images), want, rtol=1e-5, atol=1e-6)
+    assert told.apply(images).dtype == np.float32
+    with pytest.raises(ValueError, match="uint8"):
+        told.apply(images.astype(np.float32))
+    with pytest.raises(ValueError, match="want uint8"):
+        told.apply(images[..., :1])
