@@ -28,9 +28,9 @@ from edgekd.walk import Walker
 from edgekd.walk import opened
 
 
-def scores(path: Path, seed: int, options: run.Options) -> dict[str, float]:
+def scores(path: Path, sets: list[str], options: run.Options) -> dict[str, float]:
     """Test accuracy of teacher, control and student, learned with one `student_seed`."""
-    recipe = recipes.load(path, [f"student_seed={seed}"])
+    recipe = recipes.load(path, sets)
     labels = {"teacher": "teacher", "control": "control", "student": learning.student_label(recipe)}
     with opened(options) as store, shown(quiet=False, verbose=True) as progress:
         walker = Walker(store, options, progress, host="")
@@ -60,11 +60,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--store", type=Path)
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     options = run.Options(run_dir=Path("runs"), store=given.store or run.default_store())
-    rows = {seed: scores(given.recipe, seed, options) for seed in given.seeds}
+    rows = {
+        seed: scores(given.recipe, [f"student_seed={seed}", *given.sets], options)
+        for seed in given.seeds
+    }
     gains = [100 * (row["student"] - row["control"]) for row in rows.values()]
     report = {
         "command": "python " + " ".join(sys.argv),
