@@ -41,7 +41,7 @@ TORCH_FREE_IN_LEARN = {
     "data/__init__",
 }
 WRITERS = re.compile(
-    r"""\bopen\([^)]*["'][wax]b?\+?["']|\.write_text\(|\.write_bytes\(|torch\.save\(|pickle\.|dill\."""
+    r"""\bopen\([^)]*["'][wax]b?\+?["']|\.write_text\(|(?<!files)\.write_bytes\(|torch\.save\(|pickle\.(?:load|dump|Unpickler)|dill\."""
 )
 
 

@@ -19,6 +19,7 @@ from scipy.stats import t
 
 from edgekd import recipe as recipes
 from edgekd import run
+from edgekd.bench import fingerprint
 from edgekd.cli.progress import shown
 from edgekd.learn import answers
 from edgekd.learn import arrays
@@ -33,7 +34,7 @@ def scores(path: Path, sets: list[str], options: run.Options) -> dict[str, float
     recipe = recipes.load(path, sets)
     labels = {"teacher": "teacher", "control": "control", "student": learning.student_label(recipe)}
     with opened(options) as store, shown(quiet=False, verbose=True) as progress:
-        walker = Walker(store, options, progress, host="")
+        walker = Walker(store, options, progress, fingerprint.key())
         walker.walk(list(learning.steps(recipe, path.parent, options)))
         given = {n: walker.path("data", n) for n in ("test_images", "test_labels")}
         test = arrays.part(given, "test")
