@@ -9,7 +9,6 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
-from edgekd.errors import BudgetMissed
 from edgekd.plan import closing
 from edgekd.plan import steps
 from edgekd.progress import Progress
@@ -33,6 +32,8 @@ class Finished(NamedTuple):
     run_dir: Path
     steps: tuple[tuple[str, bool, float], ...]
     """Label, whether it was found in the store, seconds."""
+    missed: str = ""
+    """Which limit no candidate keeps, and by how much; empty if one was chosen."""
 
 
 def plan(recipe: Recipe, recipe_path: Path, options: Options) -> tuple[Step, ...]:
@@ -54,11 +55,10 @@ def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Prog
     """Carry a recipe out and fill the run folder: result, report, plots, bundle.
 
     Raises:
-        BudgetMissed: if no candidate is inside the budget; the report is written all the same.
         EdgekdError: as the stages do.
     """
     todo = plan(recipe, recipe_path, options)
-    files.make_folder(options.run_dir)
+    files.sweep_temporaries(files.make_folder(options.run_dir))
     with opened(options) as store:
         walker = Walker(store, options, progress, _host())
         walker.walk(todo)
@@ -66,10 +66,9 @@ def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Prog
         walker.walk(closing.steps(recipe, walker.entries, bundled=choice["chosen"] is not None))
         _fill(options.run_dir, walker)
     result = json.loads((options.run_dir / "result.json").read_bytes())
-    if choice["chosen"] is None:
-        raise BudgetMissed(f"budget: {choice['why']}", hint=f"see {options.run_dir / 'report.md'}")
     done = tuple((w.step.label, w.hit, w.took_s) for w in walker.walked)
-    return Finished(result, options.run_dir, done)
+    missed = f"budget: {choice['why']}" if choice["chosen"] is None else ""
+    return Finished(result, options.run_dir, done, missed)
 
 
 def _fill(run_dir: Path, walker: Walker) -> None:

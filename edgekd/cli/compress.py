@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -110,16 +109,14 @@ def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
     from edgekd.errors import BudgetMissed
 
     loud = volume()
-    try:
-        with shown(quiet=loud.quiet, verbose=loud.verbose) as progress:
-            finished = pipeline.compress(recipe, path, options, progress)
-    except BudgetMissed:
-        _show(json.loads((options.run_dir / "result.json").read_bytes()), options, as_json)
-        raise
+    with shown(quiet=loud.quiet, verbose=loud.verbose) as progress:
+        finished = pipeline.compress(recipe, path, options, progress)
     found = sum(hit for _, hit, _ in finished.steps)
     if not loud.quiet:
         click.echo(f"{found} of {len(finished.steps)} steps found in the store", err=True)
     _show(finished.result, options, as_json)
+    if finished.missed:
+        raise BudgetMissed(finished.missed, hint=f"see {options.run_dir / 'report.md'}")
 
 
 def _show(result: dict[str, Any], options: Options, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from torch import nn
 from edgekd import files
 from edgekd import task
 from edgekd import units
+from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.learn import answers
 from edgekd.learn import arithmetic
@@ -106,11 +107,16 @@ def validation_accuracy(model: nn.Module, given: Mapping[str, Path]) -> float:
     return answers.scorer(validation.images, validation.labels, about.preprocessing)(model)
 
 
-def want_better_than_chance(model: nn.Module, given: Mapping[str, Path], where: str) -> None:
+def want_better_than_chance(
+    model: nn.Module,
+    given: Mapping[str, Path],
+    where: str,
+    refuse: type[EdgekdError] = InputError,
+) -> None:
     """Stop at a model that does not know these inputs, with the likely cause.
 
     Raises:
-        InputError: if its accuracy on the validation split is near chance.
+        EdgekdError: `refuse`, if its accuracy on the validation split is near chance.
     """
     about, validation = arrays.described(given["data"]), arrays.part(given, "validation")
     told = answers.logits(model, validation.images, about.preprocessing)
@@ -128,7 +134,7 @@ def want_better_than_chance(model: nn.Module, given: Mapping[str, Path], where: 
         if task.top1_accuracy(other, validation.labels) >= max(2 * accuracy, 0.5):
             reached = units.percent_text(task.top1_accuracy(other, validation.labels))
             causes = f"it wants other preprocessing: with {name} it reaches {reached}"
-    raise InputError(
+    raise refuse(
         f"{where}: got {units.percent_text(accuracy)} on the validation inputs, near chance, "
         f"want at least {units.percent_text(want)}",
         hint=f"likely: {causes}",

@@ -102,6 +102,7 @@ def _train(recipe: Recipe, label: str, options: Options) -> Step:
         train=who.train,
         views=views or recipe.views,
         views_seed=recipe.seed,
+        teaches=teaches,
     )
     tuned = "tune-teacher" if teaches else "tune-student"
     takes = {**wiring.splits("train", "validation"), "resolved": (tuned, "resolved.json")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from typing import Literal
 
+from edgekd.errors import BudgetMissed
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import Resolved
@@ -63,7 +64,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
         context,
     )
     made = classifier.write(model, plan, history, given, context)
-    classifier.want_better_than_chance(model, given, f"{config.model} after distillation")
+    where = f"{config.model} after distillation"
+    classifier.want_better_than_chance(model, given, where, refuse=BudgetMissed)
     return made
 
 

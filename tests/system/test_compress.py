@@ -234,6 +234,13 @@ def test_an_engine_that_is_not_installed_is_named_at_once(
     refused(ran, 3, "openvino", "pip install 'edgekd[openvino]'")
 
 
+def test_a_student_near_chance_is_never_shipped(finished: Place, tmp_path: Path) -> None:
+    place = copy(finished, tmp_path / "copy")
+    ran = place.compress("--set", "student.train.learning_rate=1e-9")
+    refused(ran, 1, "after distillation", "near chance")
+    assert ran.stdout == ""
+
+
 def test_dry_run_writes_nothing_and_says_what_is_found(finished: Place, tmp_path: Path) -> None:
     place = Place(tmp_path / "none")
     place.folder.mkdir()
@@ -247,7 +254,7 @@ def test_dry_run_writes_nothing_and_says_what_is_found(finished: Place, tmp_path
 
 def test_the_store_tells_why_and_collects(finished: Place, tmp_path: Path) -> None:
     place = copy(finished, tmp_path / "copy")
-    assert place.compress("--set", "student.train.epochs=1", "--set", "name=other").code == 0
+    assert place.compress("--set", "student.train.epochs=3", "--set", "name=other").code == 0
     store = ("--store", str(place.store))
     keys = [result_of(p)["lineage"]["control"]["key"] for p in (finished, place)]
     why = edgekd("store", "why", *keys, *store)
@@ -256,7 +263,7 @@ def test_the_store_tells_why_and_collects(finished: Place, tmp_path: Path) -> No
     kept = edgekd("store", "gc", "--keep", str(place.run_dir), "--yes", *store)
     assert kept.code == 0, kept.stderr
     assert edgekd("store", "verify", *store).code == 0
-    again = place.compress("--set", "student.train.epochs=1", "--set", "name=other")
+    again = place.compress("--set", "student.train.epochs=3", "--set", "name=other")
     assert again.code == 0
     total = len(result_of(place)["lineage"]) + 2
     assert f"{total} of {total} steps found" in again.stderr
