@@ -3,10 +3,10 @@
     python tests/system/kill_sweep.py --output benchmarks/reliability/kill_sweep.json
 
 A reference run of a quickstart-sized recipe is made once, with its durable operations logged. For each
-operation the sweep starts from the store as it was when that operation's step began (every earlier
-result, none of its own or later), kills the process there with SIGKILL, runs the same command again and
-compares: all results that hold no times must have the reference's digests, the run folder its files, and no
-temporary file may be left. Random kills start from an empty store and strike anywhere.
+operation the sweep starts from the reference's store without the result of that operation's step, kills
+the process there with SIGKILL, runs the same command again and compares: all results that hold no times must
+have the reference's digests (a later step is found only if the struck one made the same bytes), the run folder
+its files, and no temporary file may be left. Random kills start from an empty store and strike anywhere.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent.parent
 RECIPE = ROOT / "pipelines" / "quickstart.yaml"
 SMALL = [
-    "teacher.train.epochs=2",
-    "student.train.epochs=2",
+    "teacher.train.epochs=4",
+    "student.train.epochs=4",
     "views.count=2",
-    "data.limit=400",
+    "data.limit=600",
     "teacher.model={name: resnet8, base: 8}",
     "teacher.train.precision=fp32",
     "teacher.train.channels_last=true",
@@ -129,7 +129,7 @@ def operations(log: Path) -> list[tuple[int, str]]:
 
 
 def strike(folder: Path, base: Path, number: int, line: str, reference: dict[str, Any]) -> Outcome:
-    """Kill at one operation, starting from the store as it was when its step began."""
+    """Kill at one operation, starting from a store that lacks its step's result."""
     shutil.copytree(base, folder, copy_function=os.link)
     code = run(folder, f"kill@{number}")
     outcome = Outcome(line, code == -signal.SIGKILL, resume(folder, reference))
@@ -145,22 +145,26 @@ def strike_at_random(folder: Path, after_s: float, reference: dict[str, Any]) ->
     return outcome
 
 
-def prefixes(reference: Path, log: list[tuple[int, str]], work: Path) -> list[tuple[int, Path]]:
-    """For each operation, how many came before its step, and a folder with what those made."""
-    bases: list[tuple[int, Path]] = []
-    done: list[str] = []
-    start, base = 0, _prefix(reference, work / "base-0", [])
-    for number, line in log:
-        bases.append((start, base))
-        _, operation, path = line.split(maxsplit=2)
-        if operation == "remove" and Path(path).parent.name == "work":
-            # The commit's last operation: what comes next belongs to the next step.
-            done.append(Path(path).name)
-            start, base = number, _prefix(reference, work / f"base-{number}", done)
-    return bases
+def stores(reference: Path, log: list[tuple[int, str]], work: Path) -> list[tuple[int, Path]]:
+    """For each operation, how many came before its step, and a store that lacks that step alone."""
+    # A commit's last operation removes work/<key>: what comes next belongs to the next step.
+    ends = [
+        (number, Path(line.split(maxsplit=2)[2]).name)
+        for number, line in log
+        if line.split()[1] == "remove" and Path(line.split(maxsplit=2)[2]).parent.name == "work"
+    ]
+    everything = list(results(reference))
+    found: list[tuple[int, Path]] = []
+    start = 0
+    for end, key in [*ends, (len(log), "")]:
+        if end > start:
+            base = _store(reference, work / f"base-{end}", [k for k in everything if k != key])
+            found += [(start, base)] * (end - start)
+        start = end
+    return found
 
 
-def _prefix(reference: Path, goal: Path, keys: list[str]) -> Path:
+def _store(reference: Path, goal: Path, keys: list[str]) -> Path:
     (goal / "store" / "ac").mkdir(parents=True)
     for key in keys:
         manifest = reference / "store" / "ac" / f"{key}.json"
@@ -183,7 +187,7 @@ def sweep(work: Path, every: int, randoms: int, workers: int) -> dict[str, Any]:
         raise SystemExit((reference / "stderr").read_text())
     whole_s = time.monotonic() - started
     want, log = lasting(reference), operations(work / "log")
-    bases = prefixes(reference, log, work)
+    bases = stores(reference, log, work)
     chosen = range(0, len(log), every)
     rng = random.Random(0)
     moments = [rng.uniform(0, whole_s * workers**0.5) for _ in range(randoms)]
