@@ -77,7 +77,7 @@ def main() -> None:
         "gain_points": {
             "each": gains,
             "mean": statistics.mean(gains),
-            "ci95": interval(gains),
+            "ci95": interval(gains) if len(gains) > 1 else None,
         },
     }
     text = json.dumps(report, indent=1)
