@@ -65,7 +65,9 @@ def _run(spec: Mapping[str, Any], say: Say) -> dict[str, Any]:
         return {"fault": "input", "message": str(error)}
     except MemoryError:
         return {"fault": "machine", "message": "out of memory"}
-    foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+    # a copy first: an engine's own thread may import meanwhile
+    loaded = [name for name, module in sys.modules.copy().items() if module is not None]
+    foreign = {name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names)
     return {"result": result, "modules": sorted(foreign), "affinity": _affinity()}
 
 

@@ -1,11 +1,9 @@
-"""OpenVINO, CPU: the ONNX file becomes an IR (`model.xml` and `model.bin`), weights kept in float.
-
-Nothing here goes through OpenVINO's model converter, the part of it that sends telemetry.
-"""
+"""OpenVINO, CPU: the ONNX file becomes an IR (`model.xml` and `model.bin`), weights kept in float."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +19,10 @@ from edgekd.runtime import not_installed
 
 if TYPE_CHECKING:
     import numpy as np
+
+# `import openvino` reports itself to its makers from a thread that forks, in the midst of what is
+# measured; without this module it falls back to a sender that does nothing
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 GRAPH, WEIGHTS = "model.xml", "model.bin"
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}

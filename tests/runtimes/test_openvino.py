@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -93,3 +95,12 @@ def test_the_table_names_it() -> None:
     entry = runtimes.RUNTIMES["openvino"]
     assert (runtime.distribution, runtime.extra) == (entry.distribution, entry.extra)
     assert set(runtime.precisions()) <= set(entry.known_precisions)
+
+
+def test_nothing_is_reported_from_a_thread_while_it_measures() -> None:
+    code = (
+        "import sys, threading; import edgekd.runtimes.openvino; import openvino; "
+        "print(threading.active_count(), any(sys.modules[m] for m in sys.modules if 'telemetry.' in m))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["1", "False"]
