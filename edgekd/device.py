@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 from typing import NamedTuple
+
+IN, OUT = "in", "out"
+"""A worker's working folder holds these two: what it reads, and what it may leave."""
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+"""What a file that goes in or comes out may be called."""
+STDOUT_BYTES = 64 * 2**20
+"""More than this and the worker is killed: a result of 100,000 iterations is 1 MB."""
+STDERR_BYTES = 64 * 2**10
+"""The end of stderr that is kept."""
 
 
 class Order(NamedTuple):
-    """One worker process to run."""
+    """One worker process to run, in a working folder of its own that is empty but for its files."""
 
     module: str
     """What ``python -I -m`` starts."""
-    stdin: bytes
+    spec: dict[str, Any]
+    """Goes in as JSON on stdin. Its paths are relative to the working folder; the device adds
+    ``parent_pid`` and ``spawned_ns``, its own ``perf_counter_ns`` when the process was started."""
     environment: dict[str, str]
-    """The whole environment, nothing is inherited."""
+    """What is added to the little that a device lets a worker inherit."""
     timeout_s: float
     """After this the worker and all it started are killed."""
+    reads: Mapping[str, Path] = {}
+    """Files of this machine, laid out as ``in/<name>``."""
+    goal: Path | None = None
+    """A folder of this machine that takes what the worker leaves under ``out/``: regular files of
+    plain names, none else."""
 
 
 class Ended(NamedTuple):
@@ -32,8 +52,19 @@ class Ended(NamedTuple):
 
 
 class Device(NamedTuple):
-    """One machine. Paths in an order's specification are the device's own."""
+    """One machine."""
 
     name: str
     run: Callable[[Order], Ended]
-    """Raises MachineError if no process can be started there."""
+    """Raises MachineError if the machine is not reached or no process can be started there."""
+
+
+def inside(name: str) -> str:
+    """Where a worker finds the file `name` that it reads.
+
+    Raises:
+        ValueError: if the name is not plain.
+    """
+    if not PLAIN_NAME.fullmatch(name):
+        raise ValueError(f"file name: got {name!r}, want letters, digits, dot, dash, underscore")
+    return f"{IN}/{name}"

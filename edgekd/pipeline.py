@@ -9,11 +9,13 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd.devices import local
 from edgekd.plan import closing
 from edgekd.plan import steps
 from edgekd.progress import Progress
 from edgekd.recipe import Recipe
 from edgekd.run import Options
+from edgekd.stage import Bindings
 from edgekd.stage import Step
 from edgekd.store import Store
 from edgekd.walk import Foreseen
@@ -48,7 +50,9 @@ def plan(recipe: Recipe, recipe_path: Path, options: Options) -> tuple[Step, ...
 
 def foreseen(recipe: Recipe, recipe_path: Path, options: Options) -> list[Foreseen]:
     """The plan with what the store already holds; writes nothing."""
-    return list(foresee(plan(recipe, recipe_path, options), Store(options.store), _host()))
+    return list(
+        foresee(plan(recipe, recipe_path, options), Store(options.store), _bindings(options))
+    )
 
 
 def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Progress) -> Finished:
@@ -60,7 +64,7 @@ def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Prog
     todo = plan(recipe, recipe_path, options)
     files.sweep_temporaries(files.make_folder(options.run_dir))
     with opened(options) as store:
-        walker = Walker(store, options, progress, _host())
+        walker = Walker(store, options, progress, _bindings(options))
         walker.walk(todo)
         choice = json.loads(walker.path("choose", "choice.json").read_bytes())
         walker.walk(closing.steps(recipe, walker.entries, bundled=choice["chosen"] is not None))
@@ -104,7 +108,12 @@ def _copy(wanted: dict[str, Path], folder: Path) -> None:
         shutil.copyfile(source, folder / name)
 
 
-def _host() -> str:
+def _bindings(options: Options) -> Bindings:
+    """The two machines of a run; asks the device what it is."""
     from edgekd.bench import fingerprint
+    from edgekd.bench import site
 
-    return fingerprint.key()
+    if options.device is local.DEVICE:
+        return Bindings(fingerprint.key(), fingerprint.key())
+    told = site.describe(options.device)
+    return Bindings(fingerprint.key(), told.key, told.versions)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from edgekd import pixels
 from edgekd.settings import Count
 from edgekd.settings import Settings
 
@@ -27,10 +28,7 @@ class Preprocessing(Settings):
 
     def scale_and_shift(self) -> tuple[np.ndarray, np.ndarray]:
         """``a, b`` [C] float32 with input = pixel * a + b."""
-        import numpy as np
-
-        mean, std = np.asarray(self.mean), np.asarray(self.std)
-        return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
+        return pixels.scale_and_shift(self.mean, self.std)
 
     def apply(self, images: np.ndarray) -> np.ndarray:
         """uint8 [B, H, W, C] to float32 [B, C, H, W], contiguous.
@@ -38,10 +36,4 @@ class Preprocessing(Settings):
         Raises:
             ValueError: if the images are of another shape or type.
         """
-        import numpy as np
-
-        want = (self.height, self.width, self.channels)
-        if images.dtype != np.uint8 or images.shape[1:] != want:
-            raise ValueError(f"want uint8 [B, {want}], got {images.dtype} {images.shape}")
-        scale, shift = self.scale_and_shift()
-        return np.ascontiguousarray((images * scale + shift).transpose(0, 3, 1, 2))
+        return pixels.to_input(images, **self.model_dump())

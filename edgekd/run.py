@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekd.device import Device
+from edgekd.devices import local
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -23,6 +26,8 @@ class Options:
     """Whether the network may be used."""
     wait: bool = True
     """Whether to wait for another run on the same store."""
+    device: Device = local.DEVICE
+    """Where engines are built, run and measured."""
 
 
 def default_store() -> Path:

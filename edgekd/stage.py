@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from typing import Literal
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd.device import Device
+from edgekd.devices import local
 from edgekd.progress import Progress
 from edgekd.settings import Settings
 from edgekd.store import Entry
@@ -38,6 +41,8 @@ class Context:
     """Whether the network may be used."""
     data_dir: Path | None = None
     """The user's folder of data sets."""
+    device: Device = local.DEVICE
+    """Where engines are built, run and measured."""
 
 
 class Stage(NamedTuple):
@@ -50,8 +55,8 @@ class Stage(NamedTuple):
     run: Callable[[Any, Given, Context], Made]
     packages: tuple[str, ...] = ()
     """Distributions whose version changes the bytes."""
-    host_bound: bool = False
-    """Whether the result holds for this machine only (its fingerprint is in the key)."""
+    bound: Literal["", "host", "device"] = ""
+    """Whose fingerprint is in the key: of this machine, or of the device that measures."""
 
 
 EVERY = "*"
@@ -74,14 +79,27 @@ class Step(NamedTuple):
     """Digests of what it reads besides; asked before and after it runs."""
 
 
-def key_inputs(step: Step, given: Mapping[str, str], host: str) -> dict[str, Any]:
+class Bindings(NamedTuple):
+    """The machines a plan is carried out on, as they count in keys."""
+
+    host: str
+    """Fingerprint key of the one that learns."""
+    device: str
+    """Of the one that measures."""
+    device_versions: Mapping[str, str | None] = {}
+    """Its packages by distribution; what is not named here is this machine's."""
+
+
+def key_inputs(step: Step, given: Mapping[str, str], bindings: Bindings) -> dict[str, Any]:
     """What is hashed into the key of `step`.
 
     Args:
         step: the step.
         given: input name to SHA-256.
-        host: the machine's fingerprint key; used only by stages bound to it.
+        bindings: fingerprints; they count only in stages bound to a machine.
     """
+    bound = step.stage.bound
+    theirs = bindings.device_versions if bound == "device" else {}
     return {
         "stage": step.stage.name,
         "version": step.stage.version,
@@ -89,8 +107,11 @@ def key_inputs(step: Step, given: Mapping[str, str], host: str) -> dict[str, Any
         "given": dict(sorted(given.items())),
         "seed": step.seed,
         "origin": step.origin() if step.origin is not None else None,
-        "packages": {name: package_version(name) for name in step.stage.packages},
-        "host": host if step.stage.host_bound else None,
+        "packages": {
+            name: theirs[name] if name in theirs else package_version(name)
+            for name in step.stage.packages
+        },
+        "host": getattr(bindings, bound) if bound else None,
     }
 
 

@@ -15,6 +15,7 @@ from edgekd import files
 from edgekd.errors import MachineError
 from edgekd.progress import Progress
 from edgekd.run import Options
+from edgekd.stage import Bindings
 from edgekd.stage import Context
 from edgekd.stage import Step
 from edgekd.stage import given_digests
@@ -46,8 +47,11 @@ class Foreseen(NamedTuple):
 class Walker:
     """Carries results from step to step; the store is all it remembers by."""
 
-    def __init__(self, store: Store, options: Options, progress: Progress, host: str) -> None:
-        self.store, self.options, self.progress, self.host = store, options, progress, host
+    def __init__(
+        self, store: Store, options: Options, progress: Progress, bindings: Bindings
+    ) -> None:
+        self.store, self.options, self.progress = store, options, progress
+        self.bindings = bindings
         self.entries: dict[str, Entry] = {}
         self.walked: list[Walked] = []
 
@@ -59,7 +63,7 @@ class Walker:
     def one(self, step: Step) -> Entry:
         """Find or make one step's result."""
         started = time.monotonic()
-        inputs = key_inputs(step, given_digests(step, self.entries), self.host)
+        inputs = key_inputs(step, given_digests(step, self.entries), self.bindings)
         key = key_of(inputs)
         entry = self.store.lookup(key)
         hit = entry is not None
@@ -90,6 +94,7 @@ class Walker:
             allow_code=self.options.allow_code,
             allow_download=self.options.allow_download,
             data_dir=self.options.data_dir,
+            device=self.options.device,
         )
         sources = wired(step, self.entries)
         given = {name: self.path(label, file) for name, (label, file) in sources.items()}
@@ -115,14 +120,14 @@ class Walker:
         self.progress.note(f"waiting for another run on this store ({holder})")
 
 
-def foresee(steps: Sequence[Step], store: Store, host: str) -> Iterator[Foreseen]:
+def foresee(steps: Sequence[Step], store: Store, bindings: Bindings) -> Iterator[Foreseen]:
     """Which steps are in the store already; reads, never writes."""
     entries: dict[str, Entry] = {}
     for step in steps:
         if any(label not in entries for label, _ in step.takes.values()):
             yield Foreseen(step, None, False)
             continue
-        key = key_of(key_inputs(step, given_digests(step, entries), host))
+        key = key_of(key_inputs(step, given_digests(step, entries), bindings))
         entry = store.peek(key)
         if entry is not None:
             entries[step.label] = entry

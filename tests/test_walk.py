@@ -16,6 +16,7 @@ from edgekd.progress import Silent
 from edgekd.run import Options
 from edgekd.settings import Settings
 from edgekd.stage import EVERY
+from edgekd.stage import Bindings
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -45,6 +46,7 @@ def double(config: Toy, given: Given, context: Context) -> Made:
     return made
 
 
+HERE = Bindings("host", "device")
 DOUBLE = Stage("double", 1, Toy, double)
 
 
@@ -59,7 +61,7 @@ def plan(source: Path, times: int = 2) -> tuple[Step, ...]:
 def walk(root: Path, times: int = 2) -> Walker:
     options = Options(run_dir=root / "run", store=root / "store")
     with opened(options) as store:
-        walker = Walker(store, options, Silent(), "host")
+        walker = Walker(store, options, Silent(), HERE)
         walker.walk(plan(root / "source", times))
     return walker
 
@@ -100,11 +102,11 @@ def test_only_what_depends_on_a_change_is_made_again(root: Path) -> None:
 
 def test_foreseeing_writes_nothing(root: Path) -> None:
     store = Store(root / "store")
-    assert [f.hit for f in foresee(plan(root / "source"), store, "host")] == [False] * 3
+    assert [f.hit for f in foresee(plan(root / "source"), store, HERE)] == [False] * 3
     assert not store.root.exists()
     walk(root)
-    assert [f.hit for f in foresee(plan(root / "source"), store, "host")] == [True] * 3
-    assert [f.key is None for f in foresee(plan(root / "source", 9), store, "host")] == [
+    assert [f.hit for f in foresee(plan(root / "source"), store, HERE)] == [True] * 3
+    assert [f.key is None for f in foresee(plan(root / "source", 9), store, HERE)] == [
         False,
         False,
         True,

@@ -20,10 +20,10 @@ from typing import Any
 
 BENCH = """
 import sys
-from edgekd.bench import session
-def first(job, *rest, **more):
+from edgekd.bench import watch
+def first(*rest, **more):
     raise SystemExit(0)
-session.measure.__kwdefaults__["worker"] = first
+watch.Watch.__call__ = first
 from edgekd.cli import run
 run(["bench", sys.argv[1], "--processes", "6"])
 """

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
+
+from edgekd.device import inside
 
 
 class Engine(NamedTuple):
@@ -17,31 +16,18 @@ class Engine(NamedTuple):
     precision: str
     threads: int
     files: dict[str, Path]
-    """By the runtime's own names (``model.onnx``; ``model.xml``, ``model.bin``), lying anywhere."""
+    """By the runtime's own names (``model.onnx``; ``model.xml``, ``model.bin``), lying anywhere: a
+    worker finds them under these names, side by side, as its engine expects."""
 
     def label(self) -> str:
         """``onnxruntime-fp32-1t``."""
         return f"{self.runtime}-{self.precision}-{self.threads}t"
 
     def spec(self) -> dict[str, Any]:
-        """What a worker is told of it."""
+        """What a worker is told of it; it must be given `files` to read."""
         return {
             "runtime": self.runtime,
             "precision": self.precision,
             "threads": self.threads,
-            "files": {name: str(path) for name, path in self.files.items()},
+            "files": {name: inside(name) for name in self.files},
         }
-
-
-@contextmanager
-def laid_out(engine: Engine) -> Iterator[Engine]:
-    """The same engine with links under the names its runtime expects, side by side.
-
-    A file in the store is called by its digest; an engine tells formats apart by suffix and looks
-    for weights beside the graph.
-    """
-    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
-        links = {name: Path(folder) / name for name in engine.files}
-        for name, link in links.items():
-            link.symlink_to(engine.files[name].resolve())
-        yield engine._replace(files=links)

@@ -7,6 +7,7 @@ apart: each result carries its own.
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import os
 import platform
 import re
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import files
+from edgekd.bench import emulation
+from edgekd.bench import instructions
+from edgekd.runtimes import RUNTIMES
 
 RAM_GRAIN_BYTES = 64 * 2**20
 """The kernel's own reservations change a little between boots."""
@@ -33,10 +37,13 @@ def host_facts(root: Path = Path("/")) -> dict[str, Any]:
     Args:
         root: where /proc and /sys hang; another folder in tests.
     """
-    cpuinfo = _read(root / "proc/cpuinfo") or ""
+    cpuinfo, emulated = _read(root / "proc/cpuinfo") or "", emulation.emulation(root)
     flags = sorted((_field(cpuinfo, "flags") or _field(cpuinfo, "Features") or "").split())
     facts: dict[str, Any] = {ours: _field(cpuinfo, theirs) for theirs, ours in CPU_FIELDS.items()}
+    if emulated:  # then /proc/cpuinfo may be the host's
+        flags = instructions.usable(flags)
     facts |= {
+        "emulated": emulated,
         "machine": platform.machine(),
         "board": (_read(root / "sys/firmware/devicetree/base/model") or "").strip("\0") or None,
         "flags": flags,
@@ -65,6 +72,19 @@ def key() -> str:
 def key_of(facts: dict[str, Any]) -> str:
     """SHA-256 of the canonical JSON of some facts."""
     return files.digest_bytes(files.canonical_json(facts))
+
+
+def engine_versions() -> dict[str, str | None]:
+    """What answers and times depend on besides: each engine's version, and numpy's."""
+    names = ["numpy", *(entry.distribution for entry in RUNTIMES.values())]
+    return {name: _version(name) for name in names}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def beside_the_key(root: Path = Path("/")) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 from edgekd.runtime import Tensor
 
@@ -16,6 +19,8 @@ COUNT = 64
 """Distinct inputs."""
 MOST_BYTES = 256 * 2**20
 """Large inputs are fewer, so that they do not become the memory that is measured."""
+LARGEST_BYTES = 2**30
+"""One batch of inputs; a model that says it wants more is not believed."""
 
 
 def seeded(
@@ -24,15 +29,18 @@ def seeded(
     """`count` feeds: floats from the standard normal law, whole numbers 0 or 1.
 
     Raises:
-        ValueError: if a size other than the first is free, or the first is fixed and not `batch`.
+        ValueError: if a size other than the first is free, the first is fixed and not `batch`, or
+            one batch is beyond reason.
     """
     import numpy as np
 
     random = np.random.default_rng(seed)
     shapes = {tensor.name: shape_of(tensor, batch) for tensor in wanted}
     size_bytes = sum(
-        np.dtype(tensor.dtype).itemsize * int(np.prod(shapes[tensor.name])) for tensor in wanted
+        np.dtype(tensor.dtype).itemsize * math.prod(shapes[tensor.name]) for tensor in wanted
     )
+    if size_bytes > LARGEST_BYTES:
+        raise ValueError(f"inputs: got a model that wants {size_bytes} bytes of them at once")
     count = max(2, min(count, MOST_BYTES // max(1, size_bytes)))
     return [
         {tensor.name: _draw(random, tensor, shapes[tensor.name]) for tensor in wanted}
@@ -76,7 +84,8 @@ def given(
 
     rows = np.load(path, allow_pickle=False, mmap_mode="r")
     check_rows(rows, wanted)
-    distinct = min(count, len(rows))
+    size_bytes = max(1, rows[:1].nbytes * batch)
+    distinct = max(min(2, len(rows)), min(count, len(rows), MOST_BYTES // size_bytes))
     return [
         {
             wanted[0].name: np.ascontiguousarray(
@@ -104,3 +113,18 @@ def check_rows(rows: np.ndarray, wanted: Sequence[Tensor]) -> None:
             f"inputs: got {rows.dtype} {list(rows.shape)}, "
             f"want {tensor.dtype} {['N' if s is None else s for s in tensor.shape]}"
         )
+
+
+def about(feeds: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
+    """Their digest, and whether they hold numbers so small that a processor slows down on them."""
+    import numpy as np
+
+    digest, subnormal = hashlib.sha256(), False
+    for feed in feeds:
+        for name, values in sorted(feed.items()):
+            digest.update(f"{name} {values.dtype} {values.shape} ".encode())
+            digest.update(values.data)
+            if values.dtype.kind == "f":
+                small = np.abs(values) < np.finfo(values.dtype).tiny
+                subnormal |= bool((small & (values != 0)).any())
+    return {"inputs_sha256": digest.hexdigest(), "subnormal": subnormal}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import resource
@@ -11,12 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import NamedTuple
 
+from edgekd import pixels
+from edgekd.bench import fingerprint
 from edgekd.bench import inputs
+from edgekd.bench import ir
 from edgekd.bench import memory as proc
 from edgekd.bench import timing
+from edgekd.bench.statistics import median
+from edgekd.device import OUT
+from edgekd.device import inside
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
+from edgekd.runtimes import RUNTIMES
 from edgekd.runtimes import find
 
 if TYPE_CHECKING:
@@ -24,6 +33,9 @@ if TYPE_CHECKING:
 
     from edgekd.bench.worker import Say
 
+MODEL = "model.onnx"
+REPEATED_NS = 50_000_000
+"""How long one input is repeated, to see whether an engine remembers its answer."""
 Spec = Mapping[str, Any]
 clock = time.perf_counter_ns
 
@@ -40,14 +52,15 @@ def _load(runtime: Runtime, spec: Spec, say: Say) -> Session:
     return runtime.load(files, spec["precision"], spec["threads"])
 
 
-def _feeds(session: Session, spec: Spec, count: int) -> Sequence[Mapping[str, np.ndarray]]:
+def feeds_of(session: Session, spec: Spec, count: int) -> Sequence[Mapping[str, np.ndarray]]:
+    """What the model is fed: the given rows, or inputs drawn from the seed."""
     batch = spec["batch"]
     if spec.get("inputs"):
         return inputs.given(Path(spec["inputs"]), session.inputs, batch=batch, count=count)
     return inputs.seeded(session.inputs, batch=batch, seed=spec["seed"], count=count)
 
 
-def _stepper(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> timing.Step:
+def stepper(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> timing.Step:
     """One inference on the i-th feed; one element of each output is read, so none can be put off."""
     run, count = session.run, len(feeds)
 
@@ -58,15 +71,26 @@ def _stepper(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> tim
     return step
 
 
-def latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """Cold start by phases, then warm-up, then raw nanoseconds of every steady iteration."""
+class Started(NamedTuple):
+    """An engine after its second inference."""
+
+    session: Session
+    feeds: Sequence[Mapping[str, np.ndarray]]
+    step: timing.Step
+    cold_ms: dict[str, float]
+    """How long each phase of the start took."""
+
+
+def start(spec: Spec, say: Say, started_ns: int) -> Started:
+    """Import, load, first and second inference, each timed."""
     runtime = find(spec["runtime"])
     begin = clock()
     _import(runtime, say)
     imported = clock()
     session = _load(runtime, spec, say)
     loaded = clock()
-    step = _stepper(session, _feeds(session, spec, inputs.COUNT))
+    feeds = feeds_of(session, spec, inputs.COUNT)
+    step = stepper(session, feeds)
     say("first inference")
     first, second = timing.iterate(step, clock, 0, 2, 0)
     cold_ns = {
@@ -79,17 +103,33 @@ def latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     cold_ns["tti_ms"] = sum(cold_ns.values()) - second
     gc.collect()
     gc.disable()
+    return Started(session, feeds, step, {name: ns / 1e6 for name, ns in cold_ns.items()})
+
+
+def warm_up(started: Started, spec: Spec, say: Say) -> timing.Warmed:
+    """Run until the times have settled."""
     say("warm-up")
-    warmed = timing.warm_up(step, clock, timing.WarmUp(**spec["warm_up"]))
+    return timing.warm_up(started.step, clock, timing.WarmUp(**spec["warm_up"]))
+
+
+def latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+    """Cold start by phases, then warm-up, then raw nanoseconds of every steady iteration."""
+    started = start(spec, say, started_ns)
+    warmed = warm_up(started, spec, say)
     before = resource.getrusage(resource.RUSAGE_SELF)
     say("steady")
-    iters_ns = timing.steady(step, clock, timing.Steady(**spec["steady"]))
+    iters_ns = timing.steady(started.step, clock, timing.Steady(**spec["steady"]))
     after = resource.getrusage(resource.RUSAGE_SELF)
+    say("repeated input")
+    again = stepper(started.session, started.feeds[:1])
+    repeated_ns = timing.iterate(again, clock, 0, 5, REPEATED_NS)
     return {
-        "cold_ms": {name: ns / 1e6 for name, ns in cold_ns.items()},
+        "cold_ms": started.cold_ms,
         "warmup_iters": len(warmed.times_ns),
         "steady": warmed.steady,
         "iters_ns": iters_ns,
+        "repeated_ns": median(repeated_ns),
+        **inputs.about(started.feeds),
         "majflt": after.ru_majflt - before.ru_majflt,
         "nivcsw": after.ru_nivcsw - before.ru_nivcsw,
         "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
@@ -99,32 +139,34 @@ def latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """Peak resident bytes after import, load, first inference and a steady while; nothing is timed."""
     runtime = find(spec["runtime"])
-    marks = {}
     _import(runtime, say)
-    marks["import"] = proc.now().get("VmHWM")
+    marks = {"import": proc.now()}
     reset = proc.reset_peak()
-    marks["baseline"] = proc.now().get("VmHWM")
+    marks["baseline"] = proc.now()
     session = _load(runtime, spec, say)
-    marks["load"] = proc.now().get("VmHWM")
-    step = _stepper(session, _feeds(session, spec, 2))
+    marks["load"] = proc.now()
+    step = stepper(session, feeds_of(session, spec, 2))
     say("first inference")
     step(0)
-    marks["first"] = proc.now().get("VmHWM")
+    marks["first"] = proc.now()
     say("steady")
     timing.iterate(step, clock, 1, 10, spec["steady"]["min_ns"] // 4)
-    held = proc.now()
-    marks["steady"] = held.get("VmHWM")
-    known = [mark for mark in marks.values() if mark is not None]
+    marks["steady"] = proc.now()
+    peaks = {name: mark.get("VmHWM") for name, mark in marks.items()}
+    known = [peak for peak in peaks.values() if peak is not None]
+    anonymous = [mark["RssAnon"] for mark in marks.values() if "RssAnon" in mark]
     return {
         "peak_rss_bytes": max(known) if known else None,
-        "marks_bytes": marks,
+        "peak_anon_bytes": max(anonymous) if anonymous else None,
+        "cgroup_peak_bytes": proc.cgroup_peak(),
+        "marks_bytes": peaks,
         "reset_before_load": reset,
-        "held_bytes": held,
+        "held_bytes": {**marks["steady"], **proc.shared_out()},
     }
 
 
 def compile_model(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """An ONNX file made into an engine's own files in ``spec["folder"]``; or why it is not."""
+    """The ONNX file ``in/model.onnx`` made into an engine's own files; or why it is not."""
     runtime = find(spec["runtime"])
     missing = runtime.why_not()
     if missing is not None:
@@ -142,7 +184,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
     offered = runtime.precisions()
     if spec["precision"] not in offered:
         return {"not_measured": f"{runtime.name} offers {', '.join(offered)} on this machine"}
-    made = runtime.build(Path(spec["model"]), Path(spec["folder"]), spec["precision"])
+    made = runtime.build(Path(inside(MODEL)), Path(OUT), spec["precision"])
     result: dict[str, Any] = {
         "files": {name: path.name for name, path in made.items()},
         "version": version(runtime.distribution),
@@ -152,6 +194,21 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
         say("kernel count")
         result["kernels"] = runtime.kernels(made, spec["precision"])
     return result
+
+
+def offers(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+    """What a runtime offers on this machine to an engine that is made already, if that is admitted."""
+    from importlib.metadata import version
+
+    runtime = find(spec["runtime"])
+    missing = runtime.why_not()
+    if missing is not None:
+        return {"not_measured": missing}
+    say("admission")
+    paths = {name: Path(path) for name, path in spec["files"].items()}
+    if set(paths) == {ir.GRAPH, ir.WEIGHTS}:
+        ir.admit(paths[ir.GRAPH], paths[ir.WEIGHTS])
+    return {"precisions": runtime.precisions(), "version": version(runtime.distribution)}
 
 
 def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
@@ -185,6 +242,14 @@ def _preparation(fields: Mapping[str, Any] | None) -> Any:
 
     if fields is None:
         return np.array  # a copy: the file is mapped read-only, and some engines want to own theirs
-    from edgekd.preprocessing import Preprocessing
+    return functools.partial(pixels.to_input, **fields)
 
-    return Preprocessing(**fields).apply
+
+def site(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+    """What this machine is and which engines it has."""
+    return {
+        "facts": fingerprint.host_facts(),
+        "now": fingerprint.beside_the_key(),
+        "versions": fingerprint.engine_versions(),
+        "missing": {name: find(name).why_not() for name in RUNTIMES},
+    }

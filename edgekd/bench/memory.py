@@ -9,13 +9,18 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-STATUS = Path("/proc/self/status")
+ROOT = Path("/")
 CLEAR_REFS = Path("/proc/self/clear_refs")
-FIELDS = ("VmHWM", "VmRSS", "RssAnon", "RssFile", "VmSwap")
+OOM_SCORE = Path("/proc/self/oom_score_adj")
+FIELDS = ("VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem", "VmSwap", "Pss")
+"""Resident: the peak, now, and now by kind (weights that are mapped are file-backed); swapped out;
+resident with shared pages split among those who share them."""
+CGROUP_PEAK = ("memory.peak", "memory.max_usage_in_bytes")
+"""Of cgroup v2, of v1; the page cache and all processes of the group count in it."""
 
 
 def parse_status(text: str) -> dict[str, int]:
-    """The fields of a /proc status file that count memory, in bytes."""
+    """The fields of a /proc status or smaps_rollup file that count memory, in bytes."""
     found = {}
     for line in text.splitlines():
         name, _, rest = line.partition(":")
@@ -24,12 +29,33 @@ def parse_status(text: str) -> dict[str, int]:
     return found
 
 
-def now() -> dict[str, int]:
-    """This process's memory in bytes by field; empty where there is no /proc."""
-    try:
-        return parse_status(STATUS.read_text())
-    except OSError:
-        return {}
+def now(root: Path = ROOT) -> dict[str, int]:
+    """This process's memory in bytes by field; empty where there is no /proc.
+
+    Args:
+        root: where /proc hangs; another folder in tests.
+    """
+    return parse_status(_text(root / "proc/self/status"))
+
+
+def shared_out(root: Path = ROOT) -> dict[str, int]:
+    """``Pss``, which costs the kernel a walk of the page table; empty where it is not told."""
+    found = parse_status(_text(root / "proc/self/smaps_rollup"))
+    return {name: size for name, size in found.items() if name == "Pss"}
+
+
+def cgroup_peak(root: Path = ROOT) -> int | None:
+    """The peak of this process's control group in bytes; None where none is kept or readable."""
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers not in ("", "memory"):
+            continue
+        group = root / "sys/fs/cgroup" / controllers / path.strip("/")
+        for name in CGROUP_PEAK:
+            text = _text(group / name).strip()
+            if text.isdigit():
+                return int(text)
+    return None
 
 
 def reset_peak() -> bool:
@@ -38,3 +64,19 @@ def reset_peak() -> bool:
         CLEAR_REFS.write_text("5")
         return True
     return False
+
+
+def most_allowed(root: Path = ROOT) -> int | None:
+    """What a worker may allocate, in bytes: nine tenths of what is free now, swap left out."""
+    for line in _text(root / "proc/meminfo").splitlines():
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable":
+            return int(rest.split()[0]) * 1024 * 9 // 10
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

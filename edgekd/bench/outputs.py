@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekd.bench.engine import Engine
-from edgekd.bench.engine import laid_out
 from edgekd.bench.process import run_worker
-from edgekd.preprocessing import Preprocessing
+from edgekd.device import OUT
+from edgekd.device import Device
+from edgekd.device import inside
+from edgekd.devices import local
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from edgekd.preprocessing import Preprocessing
+
+INPUTS, ANSWERS = "inputs.npy", "answers.npy"
 
 
 def outputs(
@@ -22,6 +28,7 @@ def outputs(
     preprocessing: Preprocessing | None,
     batch_size: int = 256,
     timeout_s: float = 600,
+    device: Device = local.DEVICE,
 ) -> np.ndarray:
     """The first output of `engine` over an .npy file, float32 [N, ...].
 
@@ -31,6 +38,7 @@ def outputs(
         preprocessing: how images become inputs.
         batch_size: rows at a time, where the model leaves it free.
         timeout_s: after this the worker is killed.
+        device: where.
 
     Raises:
         InputError: if the rows do not fit the model.
@@ -39,15 +47,22 @@ def outputs(
     import numpy as np
 
     fields = None if preprocessing is None else preprocessing.model_dump(mode="json")
-    with laid_out(engine) as linked, tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
-        goal = Path(folder) / "outputs.npy"
-        spec = {
-            **linked.spec(),
-            "inputs": str(inputs.resolve()),
-            "goal": str(goal),
-            "preprocessing": fields,
-            "batch": batch_size,
-        }
-        run_worker("outputs", spec, timeout_s=timeout_s)
-        answers: np.ndarray = np.load(goal, allow_pickle=False)
+    spec = {
+        **engine.spec(),
+        "inputs": inside(INPUTS),
+        "goal": f"{OUT}/{ANSWERS}",
+        "preprocessing": fields,
+        "batch": batch_size,
+    }
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+        goal = Path(folder)
+        run_worker(
+            "outputs",
+            spec,
+            timeout_s=timeout_s,
+            reads={**engine.files, INPUTS: inputs},
+            goal=goal,
+            device=device,
+        )
+        answers: np.ndarray = np.load(goal / ANSWERS, allow_pickle=False)
     return answers

@@ -6,10 +6,11 @@ import json
 import os
 import random
 import signal
-import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from edgekd.device import IN
 from edgekd.device import Device
 from edgekd.device import Ended
 from edgekd.device import Order
@@ -18,7 +19,6 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 
 MODULE = "edgekd.bench.worker"
-INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 PADDING_BYTES = 4096
 """A longer environment shifts the stack; a random length makes that luck, not bias (Mytkowicz 2009)."""
 
@@ -28,14 +28,22 @@ class WorkerFailed(MachineError):
 
 
 def run_worker(
-    job: str, spec: Mapping[str, Any], *, timeout_s: float, device: Device = local.DEVICE
+    job: str,
+    spec: Mapping[str, Any],
+    *,
+    timeout_s: float,
+    reads: Mapping[str, Path] | None = None,
+    goal: Path | None = None,
+    device: Device = local.DEVICE,
 ) -> dict[str, Any]:
     """Run `job` in a fresh worker and give its result.
 
     Args:
         job: a name of `edgekd.bench.worker.JOBS`.
-        spec: what the job takes; JSON.
+        spec: what the job takes; JSON. Its paths lie below ``in/`` and ``out/``.
         timeout_s: after this the worker is killed.
+        reads: files the worker finds as ``in/<name>``.
+        goal: folder that takes what it leaves under ``out/``.
         device: where.
 
     Returns:
@@ -46,18 +54,16 @@ def run_worker(
         WorkerFailed: if it crashed, hung, lacked a package or ended without a result.
     """
     token = os.urandom(16).hex()
-    told = {**spec, "job": job, "token": token, "parent_pid": os.getpid()}
+    told = {**spec, "job": job, "token": token}
     environment = worker_environment(int(spec.get("threads", 1)))
-    told["spawned_ns"] = time.perf_counter_ns()
-    order = Order(MODULE, json.dumps(told).encode(), environment, timeout_s)
-    ended = device.run(order)
+    ended = device.run(Order(MODULE, told, environment, timeout_s, reads or {}, goal))
     name = str(spec.get("runtime", job))
     said = _last_line(ended.stdout, token)
     if ended.returncode != 0 or said is None:
         raise WorkerFailed(f"{name}: the worker {how_it_ended(ended, timeout_s)}")
     if "fault" in said:
         kind = InputError if said["fault"] == "input" else WorkerFailed
-        raise kind(f"{name}: {said['message']}")
+        raise kind(f"{name}: {_in_our_words(str(said['message']), reads or {})}")
     result: dict[str, Any] = {
         **said["result"],
         "modules": said["modules"],
@@ -66,11 +72,17 @@ def run_worker(
     return result
 
 
+def _in_our_words(message: str, reads: Mapping[str, Path]) -> str:
+    """A file's name in the working folder is none the user knows."""
+    for name, path in reads.items():
+        message = message.replace(f"{IN}/{name}", str(path))
+    return message
+
+
 def worker_environment(threads: int) -> dict[str, str]:
-    """The whole environment of a worker: a few inherited names, thread counts, random padding."""
-    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    """What a worker's environment gets: thread counts and random padding."""
     counts = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return {**kept, **counts, "EDGEKD_PADDING": "x" * random.randrange(PADDING_BYTES)}
+    return {**counts, "EDGEKD_PADDING": "x" * random.randrange(PADDING_BYTES)}
 
 
 def how_it_ended(ended: Ended, timeout_s: float) -> str:

@@ -1,41 +1,36 @@
-"""What a measurement says, in the published schema ``edgekd.bench/1``.
+"""What a measurement says, in the published schema ``edgekd.bench/2``.
 
-History: 1, the first.
+History: 1, the first. 2: the verdict on the machine (`valid`, status ``invalid``), the canary,
+scenarios, energy, what of the memory is held, digest of the inputs, affinity, spinning, provenance,
+and the raw times' file with its digest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Annotated
 from typing import Any
 from typing import Literal
+from typing import NamedTuple
 
 from pydantic import Field
 
-from edgekd.bench import statistics
+from edgekd.bench import figures
+from edgekd.bench import scenario_figures
+from edgekd.bench.metric import Metric
+from edgekd.bench.scenarios import Name
+from edgekd.bench.scenarios import Ran
+from edgekd.bench.scenarios import Wanted
 from edgekd.bench.session import Measured
 from edgekd.bench.session import Rules
+from edgekd.bench.timing import COLD
+from edgekd.bench.validity import Validity
 from edgekd.settings import Settings
 
-SCHEMA: Literal["edgekd.bench/1"] = "edgekd.bench/1"
-Status = Literal["ok", "unstable", "not_steady", "failed"]
-COLD = ("spawn_ms", "import_ms", "load_ms", "first_infer_ms", "second_infer_ms", "tti_ms")
+SCHEMA: Literal["edgekd.bench/2"] = "edgekd.bench/2"
+Status = Literal["ok", "unstable", "not_steady", "invalid", "failed"]
 NS_PER_MS = 1e6
-ACROSS = "median-of-process-medians/order-stat"
-
-
-class Metric(Settings):
-    """One number, how it was come by, or why it is missing."""
-
-    name: str
-    unit: str
-    value: float | None
-    ci95: tuple[float, float] | None = None
-    n_proc: int = 0
-    n_iter: int = 0
-    method: str = ""
-    status: Literal["ok", "unstable", "insufficient", "unavailable"] = "ok"
-    reason: str = ""
 
 
 class SubjectFacts(Settings):
@@ -45,7 +40,10 @@ class SubjectFacts(Settings):
     runtime: str
     precision: str
     model_sha256: str | None = None
+    """Of the ONNX file, the IR's graph, or what the store calls the engine's main file."""
     runtime_version: str | None = None
+    size_bytes: int | None = None
+    """Of the engine's files together."""
 
 
 class Config(Settings):
@@ -54,7 +52,13 @@ class Config(Settings):
     scenario: Literal["single_stream"] = "single_stream"
     batch: int
     threads: int
+    affinity: tuple[int, ...] | None = None
+    """Cores the worker was allowed, read back from the kernel; null where it does not tell."""
+    spin: bool | None = None
+    """Whether idle threads of the engine spin; null where that is the engine's own affair."""
     inputs: Literal["given", "seeded"]
+    inputs_sha256: str | None = None
+    """Of all inputs that were fed, in order; null if no process ended with a result."""
     seed: int
 
 
@@ -68,18 +72,43 @@ class Stopping(Settings):
     budget_s: float
 
 
+class Valid(Settings):
+    """Whether the machine was fit to be measured."""
+
+    ok: bool
+    reasons: tuple[str, ...] = ()
+    """Why the numbers do not count."""
+    warnings: tuple[str, ...] = ()
+    """What may have widened them."""
+
+
+class Scenario(Settings):
+    """One scenario beside single-stream latency."""
+
+    name: Name
+    status: Literal["ok", "failed", "unavailable"]
+    reason: str = ""
+    settings: dict[str, Any]
+    processes: int
+    metrics: tuple[Metric, ...]
+    curve: tuple[tuple[float, float], ...] = ()
+    """(batch, samples/s) of a throughput sweep; (minutes, p50 in ms) of a sustained run."""
+
+
 class Result(Settings):
     """One subject."""
 
     status: Status
     reason: str = ""
+    valid: Valid
     subject: SubjectFacts
     config: Config
     stopping: Stopping
     metrics: tuple[Metric, ...]
     phases: dict[str, tuple[float, ...]]
-    """Cold start of every process, by phase, in ms."""
+    """Start of every process with a warm page cache, by phase, in ms."""
     process_medians_ms: tuple[float, ...]
+    scenarios: tuple[Scenario, ...] = ()
 
 
 class Fingerprint(Settings):
@@ -91,14 +120,51 @@ class Fingerprint(Settings):
     """Load and uptime: described, not in the key."""
 
 
+class Canary(Settings):
+    """A small fixed piece of work, timed between processes: how steady the machine was."""
+
+    times_ms: tuple[float, ...]
+    variation: float | None
+    """Standard deviation over mean; above 0.05 the machine drifted."""
+
+
+class Provenance(Settings):
+    """How it came about."""
+
+    edgekd: str
+    argv: tuple[str, ...]
+    device: str
+    started_utc: str
+    ended_utc: str
+
+
+class Raw(Settings):
+    """The file with every raw time (gzip of JSON lines)."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
 class Document(Settings):
     """What ``edgekd bench --json`` prints."""
 
-    format: Annotated[Literal["edgekd.bench/1"], Field(alias="schema")] = SCHEMA
-    edgekd: str
-    ended_utc: str
+    format: Annotated[Literal["edgekd.bench/2"], Field(alias="schema")] = SCHEMA
+    provenance: Provenance
     fingerprint: Fingerprint
+    canary: Canary
+    raw: Raw | None = None
     results: tuple[Result, ...]
+
+
+class Seen(NamedTuple):
+    """What is known of a subject's sitting besides its processes."""
+
+    facts: SubjectFacts
+    validity: Validity
+    spin: bool | None = None
+    scenarios: Mapping[Name, Ran] = {}
+    wanted: Wanted = Wanted()
 
 
 def schema() -> dict[str, Any]:
@@ -106,10 +172,12 @@ def schema() -> dict[str, Any]:
     return Document.model_json_schema(mode="serialization")
 
 
-def status_of(measured: Measured) -> tuple[Status, str]:
+def status_of(measured: Measured, validity: Validity | None = None) -> tuple[Status, str]:
     """A word for it and the reason."""
     if measured.failure or not measured.processes:
         return "failed", measured.failure or "the budget ended before the first process"
+    if validity is not None and not validity.ok:
+        return "invalid", "; ".join(validity.reasons)
     if not measured.reached:
         count = len(measured.processes)
         return "unstable", f"the interval over {count} processes is wider than wanted"
@@ -119,108 +187,57 @@ def status_of(measured: Measured) -> tuple[Status, str]:
     return "ok", ""
 
 
-def result(measured: Measured, rules: Rules, facts: SubjectFacts) -> Result:
+def result(measured: Measured, rules: Rules, seen: Seen) -> Result:
     """One subject's measurement in the published form."""
-    status, reason = status_of(measured)
-    subject = measured.subject
+    status, reason = status_of(measured, seen.validity)
+    processes = measured.processes
     return Result(
         status=status,
         reason=reason,
-        subject=facts,
-        config=Config(
-            batch=subject.batch,
-            threads=subject.engine.threads,
-            inputs="seeded" if subject.inputs is None else "given",
-            seed=rules.seed,
-        ),
+        valid=Valid(**seen.validity._asdict()),
+        subject=seen.facts,
+        config=_config(measured, rules, seen.spin),
         stopping=Stopping(
             target_halfwidth=rules.half_width,
             reached=measured.reached,
-            processes=len(measured.processes),
+            processes=len(processes),
             budget_s=rules.budget_s,
         ),
-        metrics=tuple(metrics(measured)),
-        phases={name: tuple(p["cold_ms"][name] for p in measured.processes) for name in COLD},
+        metrics=tuple(figures.metrics(measured)),
+        phases={n: tuple(p["cold_ms"][n] for p in processes if n in p["cold_ms"]) for n in COLD},
         process_medians_ms=tuple(ns / NS_PER_MS for ns in measured.medians_ns()),
+        scenarios=tuple(scenario(ran, seen.wanted) for ran in seen.scenarios.values()),
     )
 
 
-def metrics(measured: Measured) -> list[Metric]:
-    """Every metric of one subject; those that could not be had say why."""
-    processes = measured.processes
-    pooled = sorted(ns / NS_PER_MS for process in processes for ns in process["iters_ns"])
-    stable: Literal["ok", "unstable"] = "ok" if measured.reached else "unstable"
-    medians_ms = [ns / NS_PER_MS for ns in measured.medians_ns()]
-    found = [_over_processes("latency_p50", "ms", medians_ms, len(pooled), stable)]
-    found += [_quantile(pooled, q, len(processes)) for q in (90, 95, 99)]
-    plain = {"mean": sum(pooled) / len(pooled), "min": pooled[0]} if pooled else {}
-    found += [
-        Metric(
-            name=f"latency_{name}",
-            unit="ms",
-            value=value,
-            n_proc=len(processes),
-            n_iter=len(pooled),
-            method="pooled",
-        )
-        for name, value in plain.items()
-    ]
-    for name in COLD:
-        cold = [process["cold_ms"][name] for process in processes]
-        found.append(_over_processes(name, "ms", cold, len(cold), "ok"))
-    return [*found, *_memory(measured)]
+def _config(measured: Measured, rules: Rules, spin: bool | None) -> Config:
+    subject = measured.subject
+    last: dict[str, Any] = measured.processes[-1] if measured.processes else {}
+    cores: Sequence[int] | None = last.get("affinity")
+    return Config(
+        batch=subject.batch,
+        threads=subject.engine.threads,
+        affinity=None if cores is None else tuple(cores),
+        spin=spin,
+        inputs="seeded" if subject.inputs is None else "given",
+        inputs_sha256=last.get("inputs_sha256"),
+        seed=rules.seed,
+    )
 
 
-def _over_processes(
-    name: str, unit: str, values: Sequence[float], n_iter: int, status: Literal["ok", "unstable"]
-) -> Metric:
-    if not values:
-        return _missing(name, unit, "no process ended with a result")
-    across = statistics.across(values)
-    reason = "" if across.interval else f"n_proc={len(values)} < {statistics.MIN_FOR_INTERVAL}"
-    return Metric(
-        name=name,
-        unit=unit,
-        value=across.value,
-        ci95=None if across.interval is None else (across.interval.low, across.interval.high),
-        n_proc=len(values),
-        n_iter=n_iter,
-        method=ACROSS + ("/widened for drift" if across.drifting else ""),
+def scenario(ran: Ran, wanted: Wanted) -> Scenario:
+    """One scenario in the published form."""
+    metrics = scenario_figures.metrics(ran, wanted)
+    first = metrics[0]
+    status: Literal["ok", "failed", "unavailable"] = "ok" if first.value is not None else "failed"
+    if first.value is None and not ran.failure:
+        status = "unavailable"
+    return Scenario(
+        name=ran.name,
         status=status,
-        reason=reason,
+        reason=first.reason if first.value is None else "",
+        settings=scenario_figures.settings(ran.name, wanted),
+        processes=len(ran.processes),
+        metrics=tuple(metrics),
+        curve=scenario_figures.curve(ran),
     )
-
-
-def _quantile(pooled_ms: Sequence[float], q: int, n_proc: int) -> Metric:
-    figure = statistics.percentile(pooled_ms, q)
-    return Metric(
-        name=f"latency_p{q}",
-        unit="ms",
-        value=figure.value,
-        n_proc=n_proc,
-        n_iter=len(pooled_ms),
-        method="pooled nearest rank",
-        status="insufficient" if figure.value is None else "ok",
-        reason=figure.reason,
-    )
-
-
-def _memory(measured: Measured) -> list[Metric]:
-    memory = measured.memory
-    if memory is None or memory["peak_rss_bytes"] is None:
-        reason = measured.failure or "this system has no /proc/self/status"
-        return [_missing("peak_rss", "bytes", reason)]
-    marks = memory["marks_bytes"]
-    values = {
-        "peak_rss": memory["peak_rss_bytes"],
-        "delta_load": marks["load"] - marks["baseline"],
-        "delta_first": marks["first"] - marks["load"],
-    }
-    return [
-        Metric(name=name, unit="bytes", value=float(value), n_proc=1, method="VmHWM")
-        for name, value in values.items()
-    ]
-
-
-def _missing(name: str, unit: str, reason: str) -> Metric:
-    return Metric(name=name, unit=unit, value=None, status="unavailable", reason=reason)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from collections.abc import Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
+from edgekd.bench import soundness
 from edgekd.bench.engine import Engine
-from edgekd.bench.engine import laid_out
+from edgekd.bench.outputs import INPUTS
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.statistics import median
 from edgekd.bench.statistics import settled
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
+from edgekd.device import inside
 from edgekd.errors import InputError
 
 Note = Callable[[str], None]
@@ -58,8 +59,6 @@ class Measured:
     """What came of one subject: raw results of its processes, in the order they ran."""
 
     subject: Subject
-    linked: Engine
-    """The engine under the names its runtime expects, while the sitting lasts."""
     processes: list[dict[str, Any]] = field(default_factory=list)
     memory: dict[str, Any] | None = None
     failure: str = ""
@@ -95,17 +94,16 @@ def measure(
         One result a subject, in the order given. A failed process is told, never raised.
     """
     deadline = time.monotonic() + rules.budget_s
-    with ExitStack() as stack:
-        results: list[Measured] = []
-        for subject in subjects:
-            results.append(Measured(subject, stack.enter_context(laid_out(subject.engine))))
-            note(f"{subject.name}: memory")
-            results[-1].memory = _attempt("memory", results[-1], rules, worker)
-        for turn in range(rules.processes_max):
-            for result in results if turn % 2 == 0 else results[::-1]:
-                if time.monotonic() < deadline and _wants_more(result, rules):
-                    note(f"{result.subject.name}: process {turn + 1}")
-                    _add(result, rules, worker)
+    results: list[Measured] = []
+    for subject in subjects:
+        results.append(Measured(subject))
+        note(f"{subject.name}: memory")
+        results[-1].memory = _attempt("memory", results[-1], rules, worker)
+    for turn in range(rules.processes_max):
+        for result in results if turn % 2 == 0 else results[::-1]:
+            if time.monotonic() < deadline and _wants_more(result, rules):
+                note(f"{result.subject.name}: process {turn + 1}")
+                _add(result, rules, worker)
     return results
 
 
@@ -125,19 +123,29 @@ def _add(result: Measured, rules: Rules, worker: Worker) -> None:
 
 
 def _attempt(job: str, result: Measured, rules: Rules, worker: Worker) -> dict[str, Any] | None:
-    subject = result.subject
     if result.failure:
         return None
+    spec, reads = order_of(result.subject, rules)
+    try:
+        found = worker(job, spec, timeout_s=rules.timeout_s, reads=reads)
+        soundness.want(job, found, result.subject.name)
+        return found
+    except (WorkerFailed, InputError) as error:
+        result.failure, result.refused = str(error), isinstance(error, InputError)
+        return None
+
+
+def order_of(subject: Subject, rules: Rules) -> tuple[dict[str, Any], dict[str, Path]]:
+    """What a worker that measures `subject` is told, and the files it reads."""
+    reads = dict(subject.engine.files)
+    if subject.inputs is not None:
+        reads[INPUTS] = subject.inputs
     spec = {
-        **result.linked.spec(),
-        "inputs": None if subject.inputs is None else str(subject.inputs.resolve()),
+        **subject.engine.spec(),
+        "inputs": None if subject.inputs is None else inside(INPUTS),
         "batch": subject.batch,
         "seed": rules.seed,
         "warm_up": rules.warm_up._asdict(),
         "steady": rules.steady._asdict(),
     }
-    try:
-        return worker(job, spec, timeout_s=rules.timeout_s)
-    except (WorkerFailed, InputError) as error:
-        result.failure, result.refused = str(error), isinstance(error, InputError)
-        return None
+    return spec, reads

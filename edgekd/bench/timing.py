@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from edgekd.bench.statistics import median
 from edgekd.bench.statistics import median_interval
 
+COLD = ("spawn_ms", "import_ms", "load_ms", "first_infer_ms", "second_infer_ms", "tti_ms")
+"""The phases of a start, and from the start to the first output."""
 Clock = Callable[[], int]
 """Nanoseconds that only grow; ``time.perf_counter_ns``."""
 Step = Callable[[int], object]
@@ -101,3 +104,71 @@ def iterate(step: Step, clock: Clock, first: int, count: int, span_ns: int) -> l
         first += 1
         if after - begin >= span_ns and len(times_ns) >= count:
             return times_ns
+
+
+class Stretch(NamedTuple):
+    """About a second of a sustained run."""
+
+    start_ns: int
+    """Since the run began; so is `end_ns`."""
+    end_ns: int
+    iterations: int
+    median_ns: float
+
+
+def sustained(step: Step, clock: Clock, span_ns: int, stretch_ns: int) -> list[Stretch]:
+    """Iterate without a pause for `span_ns`; a median a stretch, so that hours fit into memory."""
+    begin = clock()
+    found: list[Stretch] = []
+    done = end = 0
+    while end < span_ns:
+        start = clock() - begin
+        times_ns = iterate(step, clock, done, 1, stretch_ns)
+        done += len(times_ns)
+        end = clock() - begin
+        found.append(Stretch(start, end, len(times_ns), median(times_ns)))
+    return found
+
+
+def part_medians_ns(stretches: Sequence[Stretch], part_ns: int) -> list[float]:
+    """The median of each part's stretches, in order; a last part that is not full is left out.
+
+    A run shorter than two parts is cut in halves.
+    """
+    end = stretches[-1].end_ns if stretches else 0
+    part_ns = max(1, min(part_ns, end // 2))
+    parts: dict[int, list[float]] = {}
+    for stretch in stretches:
+        parts.setdefault(stretch.start_ns // part_ns, []).append(stretch.median_ns)
+    return [median(parts[number]) for number in sorted(parts) if number < end // part_ns]
+
+
+class Paced(NamedTuple):
+    """Calls made on a timetable."""
+
+    times_ns: list[int]
+    """What each call took."""
+    response_ns: list[int]
+    """From when each was due until it was done."""
+    late: int
+    """Calls that began more than a tenth of the period after they were due."""
+
+
+def paced(
+    step: Step, clock: Clock, sleep: Callable[[float], object], period_ns: int, count: int
+) -> Paced:
+    """One call every `period_ns`, with idle gaps; a call that is late does not move the timetable."""
+    times_ns, response_ns, late = [], [], 0
+    begin = clock() + period_ns
+    for index in range(count):
+        due = begin + index * period_ns
+        ahead_ns = due - clock()
+        if ahead_ns > 0:
+            sleep(ahead_ns / 1e9)
+        before = clock()
+        step(index)
+        after = clock()
+        times_ns.append(after - before)
+        response_ns.append(after - due)
+        late += before - due > period_ns // 10
+    return Paced(times_ns, response_ns, late)

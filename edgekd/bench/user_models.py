@@ -1,16 +1,21 @@
-"""The models a user names on the command line, compiled and ready to be measured."""
+"""The models a user names on the command line, compiled or taken as they are, ready to be measured."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from typing import NamedTuple
 
+from edgekd import files
+from edgekd.bench import made_engines
+from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
-from edgekd.bench.process import run_worker
 from edgekd.bench.session import Subject
+from edgekd.device import Device
+from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.runtimes import RUNTIMES
@@ -22,11 +27,16 @@ class Ask(NamedTuple):
     """What to measure each model with; every combination is one subject."""
 
     runtimes: tuple[str, ...]
-    """Empty for all that are installed."""
+    """Empty for all that are installed. An engine that is made already brings its own."""
     precisions: tuple[str, ...]
     threads: tuple[int, ...]
     batch: int
     timeout_s: float
+    inputs: Path | None = None
+    """What all are fed: .npy, golden .safetensors or a bundle; None for a bundle's own, or seeded."""
+    store: Path | None = None
+    """Where ``store:KEY`` is looked up; None for the default store."""
+    device: Device = local.DEVICE
 
 
 class Ready(NamedTuple):
@@ -34,54 +44,100 @@ class Ready(NamedTuple):
 
     subject: Subject
     model: Path
+    """The file that names it: the ONNX file, the IR's graph, an engine's main file."""
     runtime_version: str
+    sha256: str | None = None
+    """Of what was given, taken before it was used; None to take it from `model`."""
 
 
-def usable(asked: Sequence[str]) -> tuple[str, ...]:
+def usable(
+    asked: Sequence[str], missing: Mapping[str, str | None] | None = None
+) -> tuple[str, ...]:
     """The asked runtimes, or all that are installed.
+
+    Args:
+        asked: names.
+        missing: by runtime why it cannot be used, or None; of this machine if left out.
 
     Raises:
         MachineError: if one that is asked for, or every one, is not installed.
     """
-    missing = {name: RUNTIMES[name].load().why_not() for name in asked or RUNTIMES}
-    for name, reason in missing.items():
-        if reason is not None and name in asked:
-            raise MachineError(reason)
-    found = tuple(name for name, reason in missing.items() if reason is None)
+    if missing is None:
+        missing = {name: RUNTIMES[name].load().why_not() for name in asked or RUNTIMES}
+    for name in asked:
+        if missing.get(name) is not None:
+            raise MachineError(str(missing[name]))
+    found = tuple(asked) or tuple(name for name, reason in missing.items() if reason is None)
     if not found:
         raise MachineError("no engine is installed", hint="pip install 'edgekd[onnxruntime]'")
     return found
 
 
-def ready(models: Sequence[Path], ask: Ask, scratch: Path) -> Iterator[Ready]:
-    """Compile each model for each runtime and precision into `scratch`.
+def ready(
+    models: Sequence[Path],
+    ask: Ask,
+    scratch: Path,
+    *,
+    names: Sequence[str] | None = None,
+    missing: Mapping[str, str | None] | None = None,
+) -> Iterator[Ready]:
+    """Compile each model for each runtime and precision into `scratch`; engines stay as they are.
+
+    Args:
+        models: ONNX files, bundle folders, IR graphs, or ``store:KEY``.
+        ask: with what.
+        scratch: an empty folder.
+        names: what to call them; from their paths if left out.
+        missing: as `usable` takes it.
 
     Raises:
         InputError: if a model is missing or refused.
-        MachineError: if an engine or precision is not to be had here.
+        MachineError: if an engine or precision is not to be had there.
     """
-    runtimes = usable(ask.runtimes)
-    names = names_of(models)
-    combinations = itertools.product(zip(models, names, strict=True), runtimes, ask.precisions)
-    for number, ((given, name), runtime, precision) in enumerate(combinations):
-        model, inputs = found(given, scratch / f"{number}.npy")
+    fed = None if ask.inputs is None else inputs_of(ask.inputs, scratch / "inputs.npy")
+    for number, (given, name) in enumerate(zip(models, names or names_of(models), strict=True)):
         folder = scratch / str(number)
         folder.mkdir()
-        spec = {
-            "runtime": runtime,
-            "precision": precision,
-            "model": str(model.resolve()),
-            "folder": str(folder),
-            "kernels": False,
-        }
-        built = run_worker("compile", spec, timeout_s=ask.timeout_s)
-        if "not_measured" in built:
-            raise MachineError(f"precision: got {precision!r}: {built['not_measured']}")
-        paths = {key: folder / file for key, file in built["files"].items()}
-        for threads in ask.threads:
-            engine = Engine(runtime, precision, threads, paths)
-            subject = Subject(f"{name} {engine.label()}", engine, inputs, ask.batch)
-            yield Ready(subject, model, built["version"])
+        if made_engines.is_one(given):
+            made = made_engines.taken(given, ask.runtimes, ask.store)
+            version = made_engines.admitted(made, ask.precisions, ask.timeout_s, ask.device)
+            for precision in made.precisions or ask.precisions:
+                engine = Engine(made.runtime, precision, 1, made.files)
+                yield from _on_threads(engine, name, fed, ask, made.main, version, made.sha256)
+            continue
+        model, own = found(given, folder / "inputs.npy")
+        sha256 = files.digest_file(model)
+        for runtime in usable(ask.runtimes, missing):
+            for precision in ask.precisions:
+                goal = folder / f"{runtime}-{precision}"
+                goal.mkdir()
+                told = _built(model, runtime, precision, goal, ask)
+                paths = {key: goal / file for key, file in told["files"].items()}
+                engine = Engine(runtime, precision, 1, paths)
+                version = str(told["version"])
+                yield from _on_threads(engine, name, fed or own, ask, model, version, sha256)
+
+
+def _built(model: Path, runtime: str, precision: str, goal: Path, ask: Ask) -> Mapping[str, Any]:
+    told = build(model, runtime, precision, goal, timeout_s=ask.timeout_s, device=ask.device)
+    if "not_measured" in told:
+        raise MachineError(f"precision: got {precision!r}: {told['not_measured']}")
+    return told
+
+
+def _on_threads(
+    engine: Engine,
+    name: str,
+    inputs: Path | None,
+    ask: Ask,
+    model: Path,
+    version: str,
+    sha256: str,
+) -> Iterator[Ready]:
+    for threads in ask.threads:
+        one = engine._replace(threads=threads)
+        subject = Subject(f"{name} {one.label()}", one, inputs, ask.batch)
+        yield Ready(subject, model, version, sha256)
 
 
 def found(given: Path, goal: Path) -> tuple[Path, Path | None]:
@@ -94,9 +150,23 @@ def found(given: Path, goal: Path) -> tuple[Path, Path | None]:
         return given, None
     if not (given / BUNDLED).is_file() or not (given / BUNDLED_GOLDEN).is_file():
         raise InputError(f"{given}: got a folder, want one with {BUNDLED} and {BUNDLED_GOLDEN}")
+    return given / BUNDLED, inputs_of(given, goal)
+
+
+def inputs_of(given: Path, goal: Path) -> Path:
+    """The .npy file of a user's inputs: as it is, or written to `goal` from golden samples.
+
+    Raises:
+        InputError: if it is neither .npy nor golden samples nor a bundle that has some.
+    """
+    if given.suffix == ".npy":
+        return given
+    golden_file = given / BUNDLED_GOLDEN if given.is_dir() else given
+    if golden_file.suffix != ".safetensors":
+        raise InputError(f"{given}: got no inputs, want .npy, .safetensors or a bundle")
     from edgekd.bench import golden
 
-    return given / BUNDLED, golden.write_inputs(golden.read(given / BUNDLED_GOLDEN), goal)
+    return golden.write_inputs(golden.read(golden_file), goal)
 
 
 def names_of(models: Sequence[Path]) -> list[str]:

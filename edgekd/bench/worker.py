@@ -11,6 +11,7 @@ import time
 
 STARTED_NS = time.perf_counter_ns()
 
+import contextlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
@@ -20,6 +21,7 @@ from collections.abc import Callable  # noqa: E402
 from collections.abc import Mapping  # noqa: E402
 from typing import Any  # noqa: E402
 
+from edgekd.bench import memory  # noqa: E402
 from edgekd.errors import EdgekdError  # noqa: E402
 
 Say = Callable[[str], None]
@@ -28,8 +30,17 @@ Say = Callable[[str], None]
 JOBS = {
     "latency": ("edgekd.bench.jobs", "latency"),
     "memory": ("edgekd.bench.jobs", "memory"),
+    "offers": ("edgekd.bench.jobs", "offers"),
     "compile": ("edgekd.bench.jobs", "compile_model"),
     "outputs": ("edgekd.bench.jobs", "outputs"),
+    "site": ("edgekd.bench.jobs", "site"),
+    "canary": ("edgekd.bench.canary", "job"),
+    "snapshot": ("edgekd.bench.validity", "job"),
+    "throughput": ("edgekd.bench.scenario_jobs", "throughput"),
+    "sustained": ("edgekd.bench.scenario_jobs", "sustained"),
+    "paced": ("edgekd.bench.scenario_jobs", "paced"),
+    "cold_start": ("edgekd.bench.scenario_jobs", "cold_start"),
+    "energy": ("edgekd.bench.scenario_jobs", "energy"),
 }
 PR_SET_PDEATHSIG = 1
 
@@ -38,7 +49,7 @@ def main() -> int:
     """Do the one job that stdin asks for."""
     channel = os.dup(1)
     os.dup2(2, 1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit()
     spec = json.load(sys.stdin)
     _die_with(spec["parent_pid"])
     if spec.get("affinity"):
@@ -69,6 +80,20 @@ def _run(spec: Mapping[str, Any], say: Say) -> dict[str, Any]:
     loaded = [name for name, module in sys.modules.copy().items() if module is not None]
     foreign = {name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names)
     return {"result": result, "modules": sorted(foreign), "affinity": _affinity()}
+
+
+def _limit() -> None:
+    """No core dumps; no more memory than is free; and the first to go should there be too little.
+
+    RLIMIT_DATA and not RLIMIT_AS: libraries and mapped weights cost no memory of their own, and
+    engines reserve addresses that they never use (onnxruntime 0.5 GB for a model of 2 kB).
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    most = memory.most_allowed()
+    if most is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    with contextlib.suppress(OSError):
+        memory.OOM_SCORE.write_text("1000")
 
 
 def _affinity() -> list[int] | None:

@@ -8,8 +8,10 @@
     MODEL_CARD.md         the same for people
     manifest.json         format, lineage, the chosen candidate, tolerances, digests of all of these
                           and of itself; its spelling is fixed, so no byte of it can change unseen
+    signature.json        if it was signed: over the manifest's digest (`edgekd.bundle.signature`)
 
-Written by `edgekd.bundle.write`, run against its golden answers by `edgekd.bundle.verify`.
+Written by `edgekd.bundle.write`, packed as one file by `edgekd.bundle.archive`, run against its golden
+answers by `edgekd.bundle.verify`.
 
 Format history: edgekd.bundle/1 (first).
 """
@@ -47,7 +49,10 @@ FILES = (
     "model.onnx",
     "preprocessing.json",
 )
+SIGNATURE = "signature.json"
+"""May be missing."""
 LARGEST_BYTES = 2**31
+"""Of one file."""
 
 Text = Annotated[str, Field(max_length=200)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -67,6 +72,9 @@ class Tolerance(Settings):
     """Largest difference of a logit."""
     top1_agreement: Fraction
     """Smallest fraction of samples on which both name the same class."""
+    rms: NonNegative | None = None
+    """Root of the mean square difference of a logit where it was measured; null if that is not known.
+    What tells a processor that loses accuracy from one that rounds a little differently."""
 
 
 class Chosen(Settings):
@@ -128,7 +136,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not folder.is_dir():
         raise InputError(f"{folder}: got no folder, want a bundle")
-    _want_plain(path)
+    want_plain(path)
     value = files.read_json(path, limit_bytes=2**20)
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
@@ -151,7 +159,7 @@ def digests(folder: Path, manifest: Manifest) -> list[Check]:
     Raises:
         InputError: if the folder holds anything else, or something that is no regular file.
     """
-    strangers = sorted({path.name for path in folder.iterdir()} - {MANIFEST, *FILES})
+    strangers = sorted({path.name for path in folder.iterdir()} - {MANIFEST, *FILES, SIGNATURE})
     if strangers:
         raise InputError(f"{folder}: got {strangers[0]!r}, which is no part of a bundle")
     checks = []
@@ -160,7 +168,7 @@ def digests(folder: Path, manifest: Manifest) -> list[Check]:
         if not os.path.lexists(path):
             checks.append(Check(name, "failed", "is missing"))
             continue
-        _want_plain(path)
+        want_plain(path)
         size_bytes = path.lstat().st_size
         if size_bytes != want.size_bytes:
             text = f"got {size_bytes} bytes, want {want.size_bytes}"
@@ -217,7 +225,7 @@ def contents(folder: Path, manifest: Manifest) -> Bundle:
     return Bundle(folder, manifest, preprocessing, tuple(labels), golden)
 
 
-def _want_plain(path: Path) -> None:
+def want_plain(path: Path) -> None:
     """Refuse links, FIFOs and folders before anything opens them.
 
     Raises:

@@ -5,24 +5,35 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 from edgekd import bundle
 from edgekd import runtimes
 from edgekd import task
+from edgekd.bench import instructions
+from edgekd.bench import saturation
+from edgekd.bench import site
 from edgekd.bench.engine import Engine
+from edgekd.bench.golden import Golden
 from edgekd.bench.golden import write_inputs
 from edgekd.bench.outputs import outputs
-from edgekd.bench.process import run_worker
 from edgekd.bundle import Bundle
 from edgekd.bundle import Check
 from edgekd.bundle import Tolerance
+from edgekd.bundle import engine as bundle_engine
+from edgekd.bundle import signature
+from edgekd.device import Device
+from edgekd.devices import local
 from edgekd.errors import BudgetMissed
 from edgekd.errors import MachineError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 WHAT = "golden answers"
-TIMEOUT_S = 600.0
+INSTRUCTIONS = "instruction set"
+QUANTIZED = (b"QuantizeLinear", b"DequantizeLinear", b"QLinear", b"MatMulInteger", b"ConvInteger")
 
 
 class Report(NamedTuple):
@@ -32,28 +43,38 @@ class Report(NamedTuple):
     checks: tuple[Check, ...]
 
 
-def verify(folder: Path, runtime: str | None = None) -> Report:
-    """Check every file of the bundle in `folder`, then its answers through one engine.
+def verify(
+    folder: Path,
+    runtime: str | None = None,
+    *,
+    key: Path | None = None,
+    device: Device = local.DEVICE,
+) -> Report:
+    """Check every file of the bundle in `folder`, its signature, then its answers through one engine.
 
     Args:
-        folder: the bundle.
+        folder: the bundle; `edgekd.bundle.archive.opened` gives one of an archive.
         runtime: which engine; None takes the chosen one if it is installed, else any that is.
+        key: public key, PEM, that must have signed it; None asks for none.
+        device: whose engine answers.
 
     Raises:
-        InputError: if `folder` is no bundle, or `runtime` is unknown.
+        InputError: if `folder` is no bundle, `key` is no key, or `runtime` is unknown.
         BudgetMissed: if the manifest itself has changed.
-        MachineError: if the engine crashes.
+        MachineError: if the engine crashes, or `key` is given and cannot be used here.
     """
     if runtime is not None:
         runtimes.find(runtime)
     manifest = bundle.read_manifest(folder)
     checks = [Check(bundle.MANIFEST, "ok", "is as it was written")]
     checks += bundle.digests(folder, manifest)
-    if any(check.verdict != "ok" for check in checks):
-        last = Check(WHAT, "not checked", "a file has changed")
+    signed = signature.check(folder, manifest.digest, key)
+    checks += [] if signed is None else [signed]
+    if any(check.verdict == "failed" for check in checks):
+        checks.append(Check(WHAT, "not checked", "the files are not as they should be"))
     else:
-        last = _golden(bundle.contents(folder, manifest), runtime)
-    return Report(manifest.name, (*checks, last))
+        checks += _golden(bundle.contents(folder, manifest), runtime, device)
+    return Report(manifest.name, tuple(checks))
 
 
 def conclude(report: Report) -> None:
@@ -61,58 +82,43 @@ def conclude(report: Report) -> None:
 
     Raises:
         BudgetMissed: if a check failed.
-        MachineError: if none failed, but one could not be made.
+        MachineError: if none failed, but one could not be made. A signature that nobody asked for
+            need not be checked.
     """
     failed = [check for check in report.checks if check.verdict == "failed"]
     if failed:
         raise BudgetMissed(f"{report.name}: {failed[0].what}: {failed[0].text}")
     for check in report.checks:
-        if check.verdict == "not checked":
+        if check.verdict == "not checked" and check.what != bundle.SIGNATURE:
             raise MachineError(f"{report.name}: {check.what}: not checked: {check.text}")
 
 
-def _golden(found: Bundle, name: str | None) -> Check:
-    """The first engine that is installed answers the golden inputs."""
-    chosen = found.manifest.chosen
-    names = [name] if name else [chosen.runtime, *runtimes.RUNTIMES]
-    missing = {n: runtimes.find(n).why_not() for n in names if n in runtimes.RUNTIMES}
-    usable = [n for n, reason in missing.items() if reason is None]
-    if not usable:
-        reasons = "; ".join(filter(None, missing.values())) or "no known engine is named"
-        return Check(WHAT, "not checked", reasons)
-    runtime = usable[0]
-    precisions = [chosen.precision, "fp32"] if runtime == chosen.runtime else ["fp32"]
-    with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
-        for precision in precisions:
-            built = _built(found, runtime, precision, Path(scratch))
-            if "not_measured" not in built:
-                files = {name: Path(scratch) / file for name, file in built["files"].items()}
-                return _compared(found, Engine(runtime, precision, chosen.threads, files))
-    return Check(WHAT, "not checked", built["not_measured"])
+def _golden(found: Bundle, runtime: str | None, device: Device) -> list[Check]:
+    """The first engine that is there answers the golden inputs."""
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+        scratch = Path(folder)
+        engine = bundle_engine.ready(found, runtime, scratch, device=device)
+        if isinstance(engine, str):
+            return [Check(WHAT, "not checked", engine)]
+        inputs = write_inputs(found.golden, scratch / "inputs.npy")
+        timeout_s = bundle_engine.TIMEOUT_S
+        got = outputs(engine, inputs, preprocessing=None, timeout_s=timeout_s, device=device)
+    tolerance = stated(found.manifest.tolerance, engine.runtime, engine.precision)
+    checks = [_compared(found.golden, got, tolerance, engine)]
+    if tolerance is not None and tolerance.rms is not None and quantized(found.folder):
+        checks += _saturated(found.golden, got, tolerance.rms, device)
+    return checks
 
 
-def _built(found: Bundle, runtime: str, precision: str, folder: Path) -> dict[str, Any]:
-    spec = {
-        "runtime": runtime,
-        "precision": precision,
-        "model": str((found.folder / "model.onnx").resolve()),
-        "folder": str(folder),
-        "kernels": False,
-    }
-    return run_worker("compile", spec, timeout_s=TIMEOUT_S)
-
-
-def _compared(found: Bundle, engine: Engine) -> Check:
+def _compared(
+    golden: Golden, got: np.ndarray, tolerance: Tolerance | None, engine: Engine
+) -> Check:
     import numpy as np
 
     what = f"{WHAT}, {engine.runtime} {engine.precision}"
-    tolerance = stated(found.manifest.tolerance, engine.runtime, engine.precision)
     if tolerance is None:
         return Check(what, "not checked", "how close it has to be was never measured")
-    with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
-        inputs = write_inputs(found.golden, Path(scratch) / "inputs.npy")
-        got = outputs(engine, inputs, preprocessing=None, timeout_s=TIMEOUT_S)
-    want = found.golden.outputs
+    want = golden.outputs
     if got.shape != want.shape:
         return Check(what, "failed", f"got answers {got.shape}, want {want.shape}")
     max_abs = float(np.abs(got - want).max())
@@ -124,6 +130,26 @@ def _compared(found: Bundle, engine: Engine) -> Check:
         f"{len(want)} samples, largest difference {max_abs:.2g} (at most {tolerance.max_abs:.2g}), "
         f"top-1 agreement {agreement:.2%} (at least {tolerance.top1_agreement:.2%})",
     )
+
+
+def _saturated(golden: Golden, got: np.ndarray, stated_rms: float, device: Device) -> list[Check]:
+    """Whether quantized answers are noisier than where they were measured, and why; see saturation."""
+    if got.shape != golden.outputs.shape or len(got) < saturation.LEAST:
+        return []
+    seen = saturation.look(golden.outputs, got, stated_rms=stated_rms)
+    if seen.sound:
+        return [Check(INSTRUCTIONS, "ok", seen.text())]
+    flags = site.describe(device).facts.get("flags") or ()
+    if device is local.DEVICE:
+        flags = instructions.usable(flags)
+    why = saturation.cause(flags)
+    return [Check(INSTRUCTIONS, "failed", f"{seen.text()}: {why}")]
+
+
+def quantized(folder: Path) -> bool:
+    """Whether the model of a bundle computes with 8-bit numbers: it names one of their operators."""
+    data = (folder / "model.onnx").read_bytes()
+    return any(name in data for name in QUANTIZED)
 
 
 def stated(tolerance: Mapping[str, Tolerance], runtime: str, precision: str) -> Tolerance | None:

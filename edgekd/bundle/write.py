@@ -101,4 +101,6 @@ def tolerances(
             "max_abs": max_abs,
             "top1_agreement": row["top1_agreement"],
         }
+        if row.get("parity_rms") is not None:
+            found[f"{row['runtime']}/{row['precision']}"]["rms"] = row["parity_rms"]
     return dict(sorted(found.items()))

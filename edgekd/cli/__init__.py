@@ -26,8 +26,14 @@ class Verb(NamedTuple):
 COMMANDS: dict[str, Verb] = {
     "compress": Verb("edgekd.cli.compress", "Run a recipe, from the data to a measured bundle."),
     "bench": Verb("edgekd.cli.bench", "Measure a model on this machine."),
+    "gate": Verb("edgekd.cli.gate", "Fail if a run is worse than its baseline."),
+    "bundle": Verb(
+        "edgekd.cli.bundle", "Pack the bundle of a run as one file, signed if you like."
+    ),
     "verify": Verb("edgekd.cli.verify", "Check that a bundle is whole and computes its answers."),
+    "predict": Verb("edgekd.cli.predict", "Name what an image shows, with a bundle's model."),
     "report": Verb("edgekd.cli.report", "Show the report of a finished run."),
+    "device": Verb("edgekd.cli.device", "Add devices behind ssh, look at them, set them up."),
     "doctor": Verb("edgekd.cli.doctor", "Say what this machine can do and what is missing."),
     "models": Verb("edgekd.cli.models", "List the models a recipe may name."),
     "methods": Verb("edgekd.cli.methods", "List the losses a recipe may name."),

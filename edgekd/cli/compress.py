@@ -29,6 +29,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--store", type=FOLDER, help="Where results are kept.  [default: $EDGEKD_HOME]")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @click.option("--data-dir", type=FOLDER, help="Where data sets lie.")
+@click.option("--device", default="local", metavar="NAME", help="Where to measure.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--allow-code", is_flag=True, help="Let python: references run your own code.")
 @click.option("--allow-download", is_flag=True, help="Let missing data be downloaded.")
@@ -40,6 +41,7 @@ def command(
     store: Path | None,
     overrides: tuple[str, ...],
     data_dir: Path | None,
+    device: str,
     dry_run: bool,
     allow_code: bool,
     allow_download: bool,
@@ -50,6 +52,7 @@ def command(
 
     What is in the store already is not made again; a run that was stopped goes on where it was.
     """
+    from edgekd import devices
     from edgekd import recipe as recipes
     from edgekd import run
 
@@ -61,6 +64,7 @@ def command(
         allow_code=allow_code,
         allow_download=allow_download,
         wait=not no_wait,
+        device=devices.find(device),
     )
     (_show_plan if dry_run else _compress)(loaded, recipe, options, as_json)
 

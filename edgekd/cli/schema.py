@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
+
 import click
 
 from edgekd.cli.screen import print_json
 
+SCHEMAS = {
+    "recipe": "edgekd.recipe",
+    "result": "edgekd.report.result",
+    "bench": "edgekd.bench.result",
+    "compare": "edgekd.bench.compare_document",
+    "gates": "edgekd.gating.policy",
+    "gate": "edgekd.report.gate_result",
+}
+"""What has a schema, and the module whose function ``schema`` gives it."""
+
 
 @click.command(epilog="Example: edgekd schema > recipe.schema.json")
-@click.argument("what", type=click.Choice(["recipe", "result", "bench"]), default="recipe")
+@click.argument("what", type=click.Choice(list(SCHEMAS)), default="recipe")
 @click.option("--json", "as_json", is_flag=True, help="A schema is JSON with or without it.")
 def command(what: str, as_json: bool) -> None:
-    """Print the schema of a recipe (the default), of result.json, or of a measurement."""
-    if what == "recipe":
-        from edgekd.recipe import schema
-    elif what == "result":
-        from edgekd.report.result import schema
-    else:
-        from edgekd.bench.result import schema
-    print_json(schema())
+    """Print the schema of a recipe (the default), of result.json, of a measurement or a comparison,
+    of a policy of gates, or of what the gates found."""
+    print_json(importlib.import_module(SCHEMAS[what]).schema())

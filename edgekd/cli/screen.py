@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -52,6 +53,12 @@ def add_volume(command: click.Command) -> click.Command:
     for inner in command.commands.values() if isinstance(command, click.Group) else ():
         add_volume(inner)
     return command
+
+
+def running(text: str) -> None:
+    """What runs now, on one line that is drawn anew; nothing where there is no terminal, or quiet."""
+    if sys.stderr.isatty() and not volume().quiet:
+        click.echo(f"\r\033[K{text}", nl=False, err=True)
 
 
 def print_json(value: Any) -> None:

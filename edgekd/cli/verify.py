@@ -7,20 +7,29 @@ from pathlib import Path
 import click
 
 
-@click.command(epilog="Example: edgekd verify runs/quickstart/bundle")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.command(epilog="Example: edgekd verify student.edgekd --key release.pub.pem")
+@click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.option("--runtime", metavar="NAME", help="Engine to run; the chosen one if it is installed.")
+@click.option(
+    "--key",
+    metavar="PUBLIC.pem",
+    type=click.Path(path_type=Path),
+    help="Ed25519 public key that must have signed it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
-def command(folder: Path, runtime: str | None, as_json: bool) -> None:
-    """Check the bundle in DIR: the digest of every file, then the golden answers through an engine.
+def command(path: Path, runtime: str | None, key: Path | None, as_json: bool) -> None:
+    """Check BUNDLE, a folder or one file: its digests, its signature, its golden answers.
 
-    Needs an engine, no torch. Exit codes: 0 all is well, 1 something has changed or the answers
-    differ, 2 DIR is no bundle, 3 no engine is installed.
+    The answers are asked of an engine, which needs no torch. A signature is checked against the key
+    that --key names; without it only who signed is told. Exit codes: 0 all is well, 1 something has
+    changed or the answers differ, 2 BUNDLE is no bundle, 3 no engine is installed.
     """
     from edgekd import files
+    from edgekd.bundle import archive
     from edgekd.bundle import verify as bundle_verify
 
-    report = bundle_verify.verify(folder, runtime)
+    with archive.opened(path) as folder:
+        report = bundle_verify.verify(folder, runtime, key=key)
     if as_json:
         checks = [check._asdict() for check in report.checks]
         click.echo(files.pretty_json({"name": report.name, "checks": checks}), nl=False)

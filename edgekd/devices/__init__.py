@@ -5,4 +5,18 @@ from __future__ import annotations
 from edgekd.device import Device
 from edgekd.devices import local
 
-DEVICES: dict[str, Device] = {"local": local.DEVICE}
+LOCAL = "local"
+
+
+def find(name: str) -> Device:
+    """The device called `name`; ``local`` is this machine.
+
+    Raises:
+        InputError: if none was added under that name.
+    """
+    if name == LOCAL:
+        return local.DEVICE
+    from edgekd.devices import ssh
+    from edgekd.devices.ssh import registry
+
+    return ssh.device(name, registry.get(name).address, registry.folder())

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import selectors
-import signal
-import subprocess
+import shutil
 import sys
-import time
+import tempfile
+from pathlib import Path
 
+from edgekd.device import IN
+from edgekd.device import OUT
+from edgekd.device import PLAIN_NAME
 from edgekd.device import Device
 from edgekd.device import Ended
 from edgekd.device import Order
-from edgekd.errors import MachineError
+from edgekd.device import inside
+from edgekd.devices import child
 
-STDOUT_BYTES = 64 * 2**20
-"""More than this and the worker is killed: a result of 100,000 iterations is 1 MB."""
-STDERR_BYTES = 64 * 2**10
-"""The end of stderr that is kept."""
+INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 def run(order: Order) -> Ended:
@@ -27,65 +26,30 @@ def run(order: Order) -> Ended:
     Raises:
         MachineError: if no process can be started.
     """
-    try:
-        process = subprocess.Popen(
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+        room = Path(folder)
+        for name in (IN, OUT):
+            (room / name).mkdir()
+        for name, path in order.reads.items():
+            (room / inside(name)).symlink_to(path.resolve())
+        ended = child.run(
             [sys.executable, "-I", "-m", order.module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=order.environment,
-            start_new_session=True,
+            order.spec,
+            environment={**kept, **order.environment},
+            folder=room,
+            timeout_s=order.timeout_s,
         )
-    except OSError as error:
-        raise MachineError(f"worker: cannot be started: {error.strerror}") from error
-    deadline = time.monotonic() + order.timeout_s
-    with process:
-        try:
-            _feed(process, order.stdin)
-            stdout, stderr, why = _collect(process, deadline)
-        finally:
-            _kill_group(process.pid)
-    return Ended(process.returncode, stdout, stderr, why == "timeout", why == "overflow")
+        if order.goal is not None:
+            _take(room / OUT, order.goal)
+    return ended
 
 
-def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
-    """Hand over the specification; small enough for the pipe, so this never waits."""
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(data)
-        process.stdin.close()
-
-
-def _collect(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes, str]:
-    """What the worker writes until it ends, and why it was cut short, if it was."""
-    assert process.stdout is not None and process.stderr is not None
-    stdout, stderr = bytearray(), bytearray()
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ, stdout)
-        selector.register(process.stderr, selectors.EVENT_READ, stderr)
-        while selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if time.monotonic() >= deadline:
-                return bytes(stdout), bytes(stderr), "timeout"
-            for key, _ in ready:
-                data = os.read(key.fd, 2**16)
-                key.data.extend(data)
-                if not data:
-                    selector.unregister(key.fileobj)
-            if len(stdout) > STDOUT_BYTES:
-                return bytes(stdout[:STDOUT_BYTES]), bytes(stderr), "overflow"
-            del stderr[:-STDERR_BYTES]
-    try:
-        process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return bytes(stdout), bytes(stderr), "timeout"
-    return bytes(stdout), bytes(stderr), ""
-
-
-def _kill_group(group: int) -> None:
-    """End every process of the worker's session that is left; the leader may be gone already."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
+def _take(left: Path, goal: Path) -> None:
+    """Move what a worker left; what is no plain file stays and goes with the room."""
+    for path in left.iterdir():
+        if path.is_file() and not path.is_symlink() and PLAIN_NAME.fullmatch(path.name):
+            shutil.move(path, goal / path.name)
 
 
 DEVICE = Device("local", run)

@@ -20,7 +20,7 @@ def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, 
         MachineError: if an engine or torch is missing.
     """
     checks.want_allowed(recipe, options)
-    checks.want_installed(recipe)
+    checks.want_installed(recipe, options)
     return (
         *learning.steps(recipe, recipe_folder, options),
         *deploying.steps(recipe, learning.student_label(recipe)),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from edgekd.bench import site
+from edgekd.device import Device
+from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.recipe import Recipe
@@ -29,17 +32,29 @@ def want_allowed(recipe: Recipe, options: Options) -> None:
             )
 
 
-def want_installed(recipe: Recipe) -> None:
-    """Refuse now what would fail for lack of a package later.
+def want_installed(recipe: Recipe, options: Options) -> None:
+    """Refuse now what would fail for lack of a package later, here or on the device.
 
     Raises:
         MachineError: naming the package and the line that installs it.
     """
     needs = {"torch": "learn", "lightning-fabric": "learn", "onnxscript": "learn"}
-    for target in recipe.targets:
-        needs[RUNTIMES[target.runtime].distribution] = RUNTIMES[target.runtime].extra
+    runtimes = [target.runtime for target in recipe.targets]
+    if options.device is local.DEVICE:
+        needs |= {RUNTIMES[name].distribution: RUNTIMES[name].extra for name in runtimes}
+    else:
+        _want_on(options.device, runtimes)
     for distribution, extra in needs.items():
         if package_version(distribution) is None:
             raise MachineError(
                 f"{distribution}: is not installed", hint=f"pip install 'edgekd[{extra}]'"
+            )
+
+
+def _want_on(device: Device, runtimes: list[str]) -> None:
+    missing = site.describe(device).missing
+    for name in runtimes:
+        if missing.get(name, "") is not None:
+            raise MachineError(
+                f"device {device.name}: has no {name}", hint=f"edgekd device setup {device.name}"
             )

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekd import files
-from edgekd.bench import fingerprint
 from edgekd.plan import learning
 from edgekd.recipe import Recipe
-from edgekd.runtimes import RUNTIMES
 from edgekd.stage import Step
 from edgekd.stage import package_version
 from edgekd.stages import bundle
@@ -56,6 +54,7 @@ def _report(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
         "control": "control",
         "student": learning.student_label(recipe),
     }
+    site = {"site": ("measure", "site.json")}
     learned = {
         f"{role}_{what}": (maker, f"{what}.json")
         for role, maker in makers.items()
@@ -70,18 +69,15 @@ def _report(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
             "student": str(recipe.student.model),
         },
         lineage={label: _traced(entry) for label, entry in entries.items()},
-        environment=_environment(recipe),
+        environment=_environment(),
     )
-    return Step("report", report.STAGE, config, {**TOLD, **learned})
+    return Step("report", report.STAGE, config, {**TOLD, **learned, **site})
 
 
 def _traced(entry: Entry) -> dict[str, Any]:
     return {"key": entry.key, "files": {name: b.sha256 for name, b in entry.files.items()}}
 
 
-def _environment(recipe: Recipe) -> dict[str, Any]:
-    """The measuring machine and the versions that matter."""
-    facts = {k: v for k, v in fingerprint.host_facts().items() if k != "flags"}
-    engines = {RUNTIMES[target.runtime].distribution for target in recipe.targets}
-    versions = {name: package_version(name) for name in sorted(engines | {"torch", "onnx"})}
-    return {**facts, "fingerprint": fingerprint.key(), "versions": versions}
+def _environment() -> dict[str, Any]:
+    """The versions that matter on the machine that learns; the device's own are in site.json."""
+    return {"versions": {name: package_version(name) for name in ("onnx", "torch")}}

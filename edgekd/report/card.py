@@ -1,12 +1,16 @@
-"""What stands in a bundle for people: MODEL_CARD.md."""
+"""What stands in a bundle for people: MODEL_CARD.md; the same values give the same bytes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgekd.report.markdown import render
+
+NORMAL_95 = 1.959964
+"""Two-sided 95 % quantile of the normal distribution."""
 
 
 def text(name: str, version: str, values: Mapping[str, Any]) -> str:
@@ -16,20 +20,41 @@ def text(name: str, version: str, values: Mapping[str, Any]) -> str:
         name: of the recipe.
         version: of edgekd.
         values: ``data``, ``rows``, ``choice`` and ``test`` as the stages wrote them; ``test`` may be
-            empty.
+            empty. ``lineage``, label of each step to the key of its result, may be missing.
 
     Raises:
         ValueError: if nothing was chosen.
     """
-    chosen = values["choice"]["chosen"]
+    chosen, data = values["choice"]["chosen"], values["data"]
     row = next((row for row in values["rows"] if row["name"] == chosen), None)
     if row is None:
         raise ValueError(f"chosen: got {chosen!r}, want a row that was measured")
+    accuracy = values["test"].get("candidates", {}).get(chosen)
+    tested = int((data.get("counts") or {}).get("test", 0))
     return render(
         Path(__file__).parent / "card.md.j2",
         name=name,
         version=version,
-        data=values["data"],
+        data=data,
+        classes=data["classes"],
         row=row,
-        accuracy=values["test"].get("candidates", {}).get(chosen),
+        engines=[engine for engine in values["rows"] if engine["model"] == "student"],
+        accuracy=accuracy,
+        tested=tested,
+        accuracy_ci95=wilson(accuracy, tested) if accuracy is not None and tested else None,
+        lineage=sorted(values.get("lineage", {}).items()),
     )
+
+
+def wilson(accuracy: float, tested: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson 1927, JASA 22, eq. for z = 1.96).
+
+    Raises:
+        ValueError: if `accuracy` is no fraction or nothing was tested.
+    """
+    if not 0 <= accuracy <= 1 or tested < 1:
+        raise ValueError(f"want a fraction of at least one sample, got {accuracy} of {tested}")
+    z2 = NORMAL_95**2 / tested
+    centre = (accuracy + z2 / 2) / (1 + z2)
+    half = math.sqrt(z2 * (accuracy * (1 - accuracy) + z2 / 4)) / (1 + z2)
+    return max(0.0, centre - half), min(1.0, centre + half)

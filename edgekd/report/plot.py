@@ -59,13 +59,13 @@ def accuracy_latency(result: Result, kind: str) -> bytes:
         axes.set_xlabel("latency of one image, median (ms, logarithmic; bar: 95 % interval)")
         axes.set_ylabel(f"{split} accuracy (%)")
         axes.margins(x=0.16, y=0.28)
-        _plain_ticks(axes)
+        plain_ticks(axes)
         _legend(figure, axes, rows, colours)
         if not points:
             axes.text(0.5, 0.5, "nothing was measured", transform=axes.transAxes, ha="center")
         _label(figure, axes, points, colours, result.chosen)
 
-    return _drawn(draw, (8.0, 5.0), kind)
+    return drawn(draw, (8.0, 5.0), kind)
 
 
 def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]], kind: str) -> bytes:
@@ -101,7 +101,7 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]], kind
             if axes.lines:
                 axes.legend()
 
-    return _drawn(draw, (9.0, 3.8), kind)
+    return drawn(draw, (9.0, 3.8), kind)
 
 
 def _draw_row(axes: Any, row: Row, x: float, y: float, colour: str, chosen: bool) -> None:
@@ -177,7 +177,7 @@ def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _plain_ticks(axes: Any) -> None:
+def plain_ticks(axes: Any) -> None:
     """``0.1, 0.2, 0.5`` instead of powers of ten."""
     from matplotlib.ticker import FuncFormatter
     from matplotlib.ticker import LogLocator
@@ -193,7 +193,8 @@ def _percent(row: Row, split: str) -> float:
     return 100 * float(accuracy or 0)
 
 
-def _drawn(draw: Callable[[Any], None], inches: tuple[float, float], kind: str) -> bytes:
+def drawn(draw: Callable[[Any], None], inches: tuple[float, float], kind: str) -> bytes:
+    """A figure that `draw` fills, as ``svg`` or ``png``."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -64,6 +64,8 @@ class Row(Settings):
     """Of the engine's files."""
     parity_max_abs: NonNegative | None
     """Largest difference of a logit from torch's on the golden inputs."""
+    parity_rms: NonNegative | None = None
+    """Root of the mean square of those differences."""
     top1_agreement: Fraction | None
     """With torch on the golden inputs."""
     kernels: dict[str, int] | None

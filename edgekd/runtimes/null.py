@@ -6,6 +6,7 @@ It lets everything above a runtime be tested anywhere, with numbers that are kno
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 import signal
@@ -50,6 +51,25 @@ def _refuse() -> None:
     raise ValueError("this model is refused")
 
 
+def _fork() -> None:
+    if os.fork() == 0:
+        _hang()
+
+
+def _flood() -> None:
+    line = b"x" * 2**20
+    for _ in range(1024):
+        os.write(1, line)
+
+
+def _hoard() -> None:
+    """Ask for all memory there is and touch none of it: only a limit can refuse that."""
+    try:
+        mmap.mmap(-1, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), mmap.MAP_PRIVATE)
+    except OSError as error:
+        raise MemoryError from error
+
+
 FAULTS: dict[str, Callable[[], object]] = {
     "": lambda: None,
     "segfault": _segfault,
@@ -57,6 +77,9 @@ FAULTS: dict[str, Callable[[], object]] = {
     "hang": _hang,
     "exit": lambda: os._exit(0),
     "refuse": _refuse,
+    "fork": _fork,
+    "flood": _flood,
+    "hoard": _hoard,
     "chatter": lambda: os.write(1, b'{"token": "forged"}\n' * 1000 + b"half a line"),
 }
 

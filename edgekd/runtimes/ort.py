@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from edgekd import admission
+from edgekd import graph
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
@@ -33,12 +34,6 @@ DTYPES = {
     "tensor(int8)": "int8",
     "tensor(uint8)": "uint8",
     "tensor(bool)": "bool",
-}
-SHORT = {"FLOAT": "f32", "FLOAT16": "f16", "BFLOAT16": "bf16", "DOUBLE": "f64", "BOOL": "bool"}
-SHORT |= {
-    f"{sign}INT{bits}": f"{sign.lower() or 'i'}{bits}"
-    for sign in ("", "U")
-    for bits in (8, 16, 32, 64)
 }
 
 
@@ -95,7 +90,7 @@ def load(files: Mapping[str, Path], precision: Precision, threads: int) -> Sessi
 
 
 def options(precision: Precision, threads: int) -> Any:
-    """SessionOptions; spinning is on where a second thread exists to be woken."""
+    """SessionOptions with everything that changes the speed said out loud."""
     import onnxruntime
 
     chosen = onnxruntime.SessionOptions()
@@ -104,11 +99,16 @@ def options(precision: Precision, threads: int) -> Any:
     chosen.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     chosen.intra_op_num_threads = threads
     chosen.inter_op_num_threads = 1
-    spinning = "1" if threads > 1 else "0"
+    spinning = "1" if spins(threads) else "0"
     chosen.add_session_config_entry("session.intra_op.allow_spinning", spinning)
     if precision == "bf16":
         chosen.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", "1")
     return chosen
+
+
+def spins(threads: int) -> bool:
+    """Whether idle threads spin: only where a second one exists to be woken."""
+    return threads > 1
 
 
 def _open(model: Path, chosen: Any) -> Any:
@@ -129,45 +129,35 @@ def _tensor(node: Any) -> Tensor:
 
 def kernels(files: Mapping[str, Path], precision: Precision) -> dict[str, int]:
     """Operators of the optimized graph, each with the element type of its first input."""
-    import onnx
-
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         chosen = options(precision, 1)
         chosen.optimized_model_filepath = str(Path(folder) / MODEL)
         _open(files[MODEL], chosen)
-        graph = onnx.load(chosen.optimized_model_filepath).graph
-    return count(graph)
+        return count(graph.read(Path(folder) / MODEL))
 
 
-def count(graph: Any) -> dict[str, int]:
+def count(read: graph.Graph) -> dict[str, int]:
     """``{"Conv f32": 9}``, most frequent first.
 
     ONNX Runtime's own operators have no shape inference, so an unknown output is taken to have the
     element type of its node's first input, which holds for all that compute.
     """
-    import onnx
-
-    elements = {value.name: value.data_type for value in graph.initializer}
-    for value in [*graph.input, *graph.output, *graph.value_info]:
-        elements[value.name] = value.type.tensor_type.elem_type
+    elements = dict(read.elements)
     counted: Counter[str] = Counter()
-    for node in graph.node:
-        element = next((elements[name] for name in node.input if name in elements), 0)
-        name = onnx.TensorProto.DataType.Name(element)
-        counted[f"{node.op_type} {SHORT.get(name, name.lower())}"] += 1
-        for output in node.output:
+    for node in read.nodes:
+        element = next((elements[name] for name in node.inputs if name in elements), 0)
+        counted[f"{node.op} {graph.ELEMENTS.get(element, 'unknown')}"] += 1
+        for output in node.outputs:
             elements.setdefault(output, _given_type(node, elements, element))
     return dict(counted.most_common())
 
 
-def _given_type(node: Any, elements: Mapping[str, int], element: int) -> int:
-    if node.op_type == "QuantizeLinear" and len(node.input) > 2:
-        return elements.get(node.input[2], element)
-    if node.op_type == "DequantizeLinear":
-        return elements.get(node.input[1], element)
-    if node.op_type == "Cast":
-        return next((a.i for a in node.attribute if a.name == "to"), element)
-    return element
+def _given_type(node: graph.Node, elements: Mapping[str, int], element: int) -> int:
+    if node.op == "QuantizeLinear" and len(node.inputs) > 2:
+        return elements.get(node.inputs[2], element)
+    if node.op == "DequantizeLinear":
+        return elements.get(node.inputs[1], element)
+    return node.cast_to if node.op == "Cast" and node.cast_to else element
 
 
 RUNTIME = Runtime(

@@ -38,6 +38,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         name: json.loads(given[name].read_bytes()) if name in given else {}
         for name in ("data", "rows", "choice", "parity", "test")
     }
+    values["lineage"] = config.lineage
     about = values["data"]
     preprocessing = Preprocessing.model_validate_json(json.dumps(about["preprocessing"]))
     chosen = values["choice"]["chosen"]
@@ -58,4 +59,4 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return {f"bundle/{name}": path for name, path in made.items()}
 
 
-STAGE = Stage("bundle", 1, Config, run, packages=("edgekd", "Jinja2"))
+STAGE = Stage("bundle", 2, Config, run, packages=("edgekd", "Jinja2"))

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import AfterValidator
 
 from edgekd import files
-from edgekd.bench.process import run_worker
+from edgekd.bench.build import build
 from edgekd.errors import nearest
 from edgekd.runtimes import RUNTIMES
 from edgekd.settings import Positive
@@ -55,14 +55,15 @@ def run(config: Config, given: Given, context: Context) -> Made:
         InputError: if the engine refuses the model.
         WorkerFailed: if it crashes or hangs on it.
     """
-    spec = {
-        "runtime": config.runtime,
-        "precision": config.precision,
-        "model": str(given["model"].resolve()),
-        "folder": str(context.folder.resolve()),
-        "kernels": True,
-    }
-    found = run_worker("compile", spec, timeout_s=config.timeout_s)
+    found = build(
+        given["model"],
+        config.runtime,
+        config.precision,
+        context.folder,
+        timeout_s=config.timeout_s,
+        kernels=True,
+        device=context.device,
+    )
     description = describe(config, found)
     (context.folder / ENGINE).write_bytes(files.pretty_json(description))
     made = {name: context.folder / name for name in description["files"]}
@@ -89,5 +90,5 @@ STAGE = Stage(
     settings=Config,
     run=run,
     packages=("onnxruntime", "openvino"),
-    host_bound=True,
+    bound="device",
 )

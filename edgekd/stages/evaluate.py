@@ -56,7 +56,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
     found["candidates"] = {}
     for names, engine in _engines(config, given):
         try:
-            told = outputs(engine, given["test_images"], preprocessing=preprocessing)
+            told = outputs(
+                engine, given["test_images"], preprocessing=preprocessing, device=context.device
+            )
         except MachineError as error:  # it cost hours to come here; one dead engine ends nothing
             context.progress.note(f"{names[0]}: its test accuracy is not measured: {error}")
             continue
@@ -102,4 +104,4 @@ def _engines(config: Config, given: Given) -> Iterator[tuple[list[str], Engine]]
             yield list(engines), max(engines.values(), key=lambda engine: engine.threads)
 
 
-STAGE = Stage("evaluate", 1, Config, run, packages=("torch",), host_bound=True)
+STAGE = Stage("evaluate", 1, Config, run, packages=("torch",), bound="device")

@@ -27,13 +27,13 @@ class Config(Settings):
     lineage: dict[str, Any] = {}
     """By label of the step: ``{"key": ..., "files": {name: SHA-256}}``."""
     environment: dict[str, Any] = {}
-    """What the measuring machine is."""
+    """``versions``, by distribution, of the machine that learned."""
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
     """Give result.json, report.md, accuracy_latency.svg and .png, learning_curves.svg.
 
-    Takes data, rows, choice, ``<role>_score``, ``<role>_history`` and, if there is one, test.
+    Takes data, rows, choice, site, ``<role>_score``, ``<role>_history`` and, if there is one, test.
     """
     from edgekd.report import markdown
     from edgekd.report import plot
@@ -49,7 +49,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         choice=value["choice"],
         test=value.get("test", {}),
         data=value["data"],
-        environment=config.environment,
+        environment=_environment(config.environment, value.get("site", {})),
         lineage=config.lineage,
     )
     histories = {role: value[f"{role}_history"] for role in ROLES if f"{role}_history" in value}
@@ -65,4 +65,12 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return {name: context.folder / name for name in contents}
 
 
-STAGE = Stage("report", 1, Config, run, packages=("edgekd", "matplotlib", "Jinja2"))
+def _environment(ours: dict[str, Any], site: dict[str, Any]) -> dict[str, Any]:
+    """The device that measured, and the versions of both machines."""
+    facts = {name: value for name, value in site.get("facts", {}).items() if name != "flags"}
+    versions = {**ours.get("versions", {}), **site.get("versions", {})}
+    about = {"device": site.get("name"), "fingerprint": site.get("key")}
+    return {**facts, **about, "versions": dict(sorted(versions.items()))}
+
+
+STAGE = Stage("report", 2, Config, run, packages=("edgekd", "matplotlib", "Jinja2"))

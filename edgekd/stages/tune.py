@@ -54,4 +54,4 @@ def _measured(config: Config, given: Given, context: Context) -> Resolved:
     return best
 
 
-STAGE = Stage("tune", 1, Config, run, packages=("torch",), host_bound=True)
+STAGE = Stage("tune", 1, Config, run, packages=("torch",), bound="host")

@@ -2,21 +2,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from edgekd.bench.engine import Engine
-from edgekd.bench.engine import laid_out
 
 
-def test_files_lie_side_by_side_under_their_names(tmp_path: Path) -> None:
-    for name in ("a1", "b2"):
-        (tmp_path / name).write_text(name)
-    given = {"model.xml": tmp_path / "a1", "model.bin": tmp_path / "b2"}
-    engine = Engine("openvino", "bf16", 2, given)
-    with laid_out(engine) as linked:
-        assert {n: p.name for n, p in linked.files.items()} == {n: n for n in given}
-        assert linked.files["model.xml"].read_text() == "a1"
-        assert len({p.parent for p in linked.files.values()}) == 1
-    assert not linked.files["model.xml"].parent.exists()
-    assert (tmp_path / "a1").read_text() == "a1"
+def test_a_worker_is_told_names_not_places(tmp_path: Path) -> None:
+    engine = Engine("openvino", "bf16", 2, {n: tmp_path / n for n in ("model.xml", "model.bin")})
+    assert engine.spec() == {
+        "runtime": "openvino",
+        "precision": "bf16",
+        "threads": 2,
+        "files": {"model.xml": "in/model.xml", "model.bin": "in/model.bin"},
+    }
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".x", "-x", "x\n", "x" * 101])
+def test_only_plain_names(name: str) -> None:
+    with pytest.raises(ValueError, match="file name"):
+        Engine("null", "fp32", 1, {name: Path("x")}).spec()
 
 
 def test_label() -> None:

@@ -65,3 +65,24 @@ def test_rows_that_do_not_fit(rows: np.ndarray) -> None:
 def test_given_rows_are_for_one_input() -> None:
     with pytest.raises(ValueError, match="got 2 inputs"):
         inputs.check_rows(np.zeros((5, 3, 4, 4), np.float32), [IMAGE, TOKENS])
+
+
+def test_a_model_that_wants_more_than_there_is() -> None:
+    with pytest.raises(ValueError, match="wants 4398046511104 bytes of them at once"):
+        inputs.seeded([Tensor("x", "float32", (None, 2**40))], batch=1, seed=0)
+
+
+def test_large_rows_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "MOST_BYTES", 5 * 16)
+    np.save(tmp_path / "x.npy", np.zeros((50, 4), np.float32))
+    wanted = [Tensor("x", "float32", (None, 4))]
+    assert len(inputs.given(tmp_path / "x.npy", wanted, batch=1)) == 5
+    assert len(inputs.given(tmp_path / "x.npy", wanted, batch=50)) == 2
+
+
+def test_what_is_fed_has_a_digest_and_may_be_subnormal() -> None:
+    plain = [{"x": np.ones((1, 2), np.float32)}, {"x": np.zeros((1, 2), np.float32)}]
+    tiny = [plain[0], {"x": np.full((1, 2), 1e-40, np.float32)}]
+    found = [inputs.about(feeds) for feeds in (plain, plain, tiny, plain[::-1])]
+    assert found[0] == found[1] and not found[0]["subnormal"] and found[2]["subnormal"]
+    assert len({one["inputs_sha256"] for one in found}) == 3

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgekd.bench.build import build
 from edgekd.bench.process import run_worker
 from tests import bench_example
 
@@ -13,7 +14,9 @@ def test_cold_start_phases_are_what_the_model_sleeps(tmp_path: Path) -> None:
     says = {"load_ms": 50, "first_ms": 200, "run_ms": 20}
     engine = bench_example.null_engine(tmp_path, **says)
     cold = [
-        run_worker("latency", bench_example.latency_spec(engine), timeout_s=60)["cold_ms"]
+        run_worker("latency", bench_example.latency_spec(engine), reads=engine.files, timeout_s=60)[
+            "cold_ms"
+        ]
         for _ in range(3)
     ]
     # the least of three: a busy machine only adds
@@ -28,7 +31,9 @@ def test_cold_start_phases_are_what_the_model_sleeps(tmp_path: Path) -> None:
 
 def test_iterations_are_raw_and_warm_up_is_apart(tmp_path: Path) -> None:
     engine = bench_example.null_engine(tmp_path, run_ms=2)
-    told = run_worker("latency", bench_example.latency_spec(engine), timeout_s=60)
+    told = run_worker(
+        "latency", bench_example.latency_spec(engine), reads=engine.files, timeout_s=60
+    )
     assert len(told["iters_ns"]) == 30 and min(told["iters_ns"]) >= 2_000_000
     assert told["warmup_iters"] >= 15
     assert {"majflt", "nivcsw", "cpu_s"} <= set(told)
@@ -37,21 +42,20 @@ def test_iterations_are_raw_and_warm_up_is_apart(tmp_path: Path) -> None:
 def test_given_rows_are_fed(tmp_path: Path) -> None:
     engine = bench_example.null_engine(tmp_path, features=3)
     np.save(tmp_path / "x.npy", np.zeros((5, 3), np.float32))
-    spec = bench_example.latency_spec(engine, inputs=str(tmp_path / "x.npy"), batch=2)
-    assert run_worker("latency", spec, timeout_s=60)["iters_ns"]
+    spec = bench_example.latency_spec(engine, inputs="in/x.npy", batch=2)
+    reads = {**engine.files, "x.npy": tmp_path / "x.npy"}
+    assert run_worker("latency", spec, reads=reads, timeout_s=60)["iters_ns"]
 
 
 def test_compile_says_why_not(tmp_path: Path) -> None:
-    (tmp_path / "in.json").write_text("{}")
-    spec = {
-        "runtime": "null",
-        "precision": "bf16",
-        "model": str(tmp_path / "in.json"),
-        "folder": str(tmp_path),
-        "kernels": True,
-    }
-    told = run_worker("compile", spec, timeout_s=60)
+    model = tmp_path / "in.json"
+    model.write_text("{}")
+    goal = tmp_path / "goal"
+    goal.mkdir()
+    told = build(model, "null", "bf16", goal, timeout_s=60)
     assert told["not_measured"] == "null offers fp32 on this machine"
-    told = run_worker("compile", {**spec, "precision": "fp32"}, timeout_s=60)
+    assert not list(goal.iterdir())
+    told = build(model, "null", "fp32", goal, kernels=True, timeout_s=60)
     assert told["files"] == {"model.json": "model.json"}
+    assert (goal / "model.json").read_text() == "{}"
     assert told["size_bytes"] == 2 and told["kernels"] == {"Sleep f32": 1}

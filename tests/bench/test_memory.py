@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgekd.bench import memory
+from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from tests import bench_example
 
@@ -24,16 +26,55 @@ def test_now_is_about_this_process() -> None:
     assert after["VmHWM"] >= after["VmRSS"]
 
 
-@pytest.mark.parametrize("touched", [8 * MIB, 64 * MIB])
+def touched_under(tmp_path: Path, touched: int) -> int:
+    """By how much the worker of a model that touches so many bytes says that loading grew its peak."""
+    engine = bench_example.null_engine(tmp_path / str(touched), touch_bytes=touched)
+    told = run_worker(
+        "memory", bench_example.latency_spec(engine), reads=engine.files, timeout_s=120
+    )
+    assert told["peak_rss_bytes"] < touched + 200 * MIB  # and so not its parent's
+    assert told["held_bytes"]["RssAnon"] <= told["peak_anon_bytes"] <= told["peak_rss_bytes"]
+    return int(told["marks_bytes"]["load"] - told["marks_bytes"]["baseline"])
+
+
+@pytest.mark.parametrize("touched", [0, 8 * MIB, 64 * MIB])
 def test_a_worker_reports_its_own_bytes_not_its_parents(tmp_path: Path, touched: int) -> None:
-    parent = bytearray(400 * MIB)
-    parent[::4096] = b"\1" * len(parent[::4096])
-    peaks = []
-    for size in (0, touched):
-        engine = bench_example.null_engine(tmp_path / str(size), touch_bytes=size)
-        told = run_worker("memory", bench_example.latency_spec(engine), timeout_s=60)
-        peaks.append(told["peak_rss_bytes"])
-        marks = told["marks_bytes"]
-        assert marks["load"] - marks["baseline"] == pytest.approx(size, abs=2 * MIB)
-    assert peaks[1] - peaks[0] == pytest.approx(touched, abs=max(MIB, 0.02 * touched))
-    assert peaks[1] < 200 * MIB < len(parent)
+    parent = np.ones(400 * MIB, np.uint8)
+    assert touched_under(tmp_path, touched) == pytest.approx(touched, abs=max(MIB, 0.02 * touched))
+    assert parent.all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("touched", [8 * MIB, 64 * MIB, 512 * MIB])
+def test_under_a_parent_of_two_gigabytes(tmp_path: Path, touched: int) -> None:
+    parent = np.ones(2048 * MIB, np.uint8)
+    assert touched_under(tmp_path, touched) == pytest.approx(touched, abs=max(MIB, 0.02 * touched))
+    assert parent.all()
+
+
+def test_peak_of_a_control_group(tmp_path: Path) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    assert memory.cgroup_peak(tmp_path) is None
+    (tmp_path / "proc/self/cgroup").write_text("3:cpu:/x\n1:memory:/a/b\n0::/leaf\n")
+    assert memory.cgroup_peak(tmp_path) is None
+    first, second = tmp_path / "sys/fs/cgroup/memory/a/b", tmp_path / "sys/fs/cgroup/leaf"
+    for folder, name, size in ((second, "memory.peak", 7), (first, "memory.max_usage_in_bytes", 5)):
+        folder.mkdir(parents=True)
+        (folder / name).write_text(f"{size}\n")
+        assert memory.cgroup_peak(tmp_path) == size
+    (second / "memory.peak").write_text("max\n")
+    (first / "memory.max_usage_in_bytes").unlink()
+    assert memory.cgroup_peak(tmp_path) is None
+
+
+def test_what_a_worker_may_allocate(tmp_path: Path) -> None:
+    assert memory.most_allowed(tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 99 kB\nMemAvailable:   1000 kB\n")
+    assert memory.most_allowed(tmp_path) == 900 * 1024
+
+
+def test_a_worker_cannot_take_all_memory(tmp_path: Path) -> None:
+    engine = bench_example.null_engine(tmp_path, fault="hoard", fault_at="load")
+    with pytest.raises(WorkerFailed, match="null: out of memory"):
+        run_worker("memory", bench_example.latency_spec(engine), reads=engine.files, timeout_s=60)

@@ -27,7 +27,7 @@ from tests import bench_example
 def test_how_a_worker_dies_is_one_line(tmp_path: Path, fault: str, says: str) -> None:
     engine = bench_example.null_engine(tmp_path, fault=fault)
     with pytest.raises(WorkerFailed) as caught:
-        run_worker("latency", bench_example.latency_spec(engine), timeout_s=30)
+        run_worker("latency", bench_example.latency_spec(engine), reads=engine.files, timeout_s=30)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -35,33 +35,37 @@ def test_how_a_worker_dies_is_one_line(tmp_path: Path, fault: str, says: str) ->
 def test_the_phase_of_a_crash_is_told(tmp_path: Path) -> None:
     engine = bench_example.null_engine(tmp_path, fault="segfault", fault_at="load")
     with pytest.raises(WorkerFailed, match="SIGSEGV during load"):
-        run_worker("memory", bench_example.latency_spec(engine), timeout_s=30)
+        run_worker("memory", bench_example.latency_spec(engine), reads=engine.files, timeout_s=30)
 
 
 def test_a_hang_is_killed(tmp_path: Path) -> None:
     engine = bench_example.null_engine(tmp_path, fault="hang")
     start = time.monotonic()
     with pytest.raises(WorkerFailed, match="did not end within 1.5 s and was killed"):
-        run_worker("latency", bench_example.latency_spec(engine), timeout_s=1.5)
+        run_worker("latency", bench_example.latency_spec(engine), reads=engine.files, timeout_s=1.5)
     assert time.monotonic() - start < 15
 
 
 def test_a_refusal_is_the_inputs_fault(tmp_path: Path) -> None:
     engine = bench_example.null_engine(tmp_path, fault="refuse", fault_at="load")
     with pytest.raises(InputError, match="null: this model is refused"):
-        run_worker("latency", bench_example.latency_spec(engine), timeout_s=30)
+        run_worker("latency", bench_example.latency_spec(engine), reads=engine.files, timeout_s=30)
 
 
 def test_what_an_engine_prints_cannot_forge_a_result(tmp_path: Path) -> None:
     engine = bench_example.null_engine(tmp_path, fault="chatter")
-    told = run_worker("latency", bench_example.latency_spec(engine), timeout_s=60)
+    told = run_worker(
+        "latency", bench_example.latency_spec(engine), reads=engine.files, timeout_s=60
+    )
     assert told["iters_ns"]
 
 
 def test_the_worker_imports_its_engine_and_no_more(tmp_path: Path) -> None:
     engine = bench_example.null_engine(tmp_path)
     for job in ("latency", "memory"):
-        modules = run_worker(job, bench_example.latency_spec(engine), timeout_s=30)["modules"]
+        modules = run_worker(
+            job, bench_example.latency_spec(engine), reads=engine.files, timeout_s=30
+        )["modules"]
         assert "numpy" in modules
         assert not {"torch", "onnx", "pydantic", "rich", "click"} & set(modules)
 
@@ -78,7 +82,12 @@ def test_the_environment_is_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_affinity_is_set(tmp_path: Path) -> None:
     core = min(os.sched_getaffinity(0))
     engine = bench_example.null_engine(tmp_path)
-    told = run_worker("latency", bench_example.latency_spec(engine, affinity=[core]), timeout_s=30)
+    told = run_worker(
+        "latency",
+        bench_example.latency_spec(engine, affinity=[core]),
+        reads=engine.files,
+        timeout_s=30,
+    )
     assert told["affinity"] == [core]
 
 
@@ -89,7 +98,7 @@ from edgekd.bench.process import run_worker
 from edgekd.device import Device
 from tests import bench_example
 engine = bench_example.null_engine(Path(sys.argv[1]), fault="hang")
-run_worker("latency", bench_example.latency_spec(engine), timeout_s=120)
+run_worker("latency", bench_example.latency_spec(engine), reads=engine.files, timeout_s=120)
 """
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ class Workers:
         self.ran: list[tuple[str, str]] = []
         self._medians = medians
 
-    def __call__(self, job: str, spec: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
+    def __call__(
+        self, job: str, spec: dict[str, Any], *, timeout_s: float, reads: dict[str, Path]
+    ) -> dict[str, Any]:
         name = spec["runtime"]
         self.ran.append((job, name))
         count = sum(one == ("latency", name) for one in self.ran)
@@ -69,7 +72,7 @@ def test_a_failure_ends_one_subject_only() -> None:
 
 
 def test_a_refused_input_is_told_apart() -> None:
-    def refuse(job: str, spec: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
+    def refuse(job: str, spec: dict[str, Any], **more: Any) -> dict[str, Any]:
         raise InputError("a: no")
 
     (found,) = session.measure(subjects("a"), session.Rules(), worker=refuse)
@@ -90,16 +93,17 @@ def test_the_budget_ends_the_sitting(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(found.processes) == 4 and not found.reached
 
 
-def test_links_are_what_workers_see_and_are_gone_after(tmp_path: Any) -> None:
-    seen = []
+def test_a_worker_is_told_what_to_read(tmp_path: Path) -> None:
+    told = []
 
-    def worker(job: str, spec: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
-        seen.append(spec["files"]["model.onnx"])
+    def worker(
+        job: str, spec: dict[str, Any], *, timeout_s: float, reads: dict[str, Path]
+    ) -> dict[str, Any]:
+        told.append((spec["files"], spec["inputs"], reads))
         return {"iters_ns": [1], "steady": True, "cold_ms": {}}
 
-    (tmp_path / "ab12").write_text("x")
     engine = Engine("a", "fp32", 1, {"model.onnx": tmp_path / "ab12"})
-    (found,) = session.measure([session.Subject("a", engine)], session.Rules(), worker=worker)
-    assert all(path.endswith("/model.onnx") for path in seen)
-    assert found.subject.engine.files == engine.files
-    assert not found.linked.files["model.onnx"].exists()
+    one = session.Subject("a", engine, inputs=tmp_path / "rows.npy")
+    session.measure([one], session.Rules(), worker=worker)
+    reads = {"model.onnx": tmp_path / "ab12", "inputs.npy": tmp_path / "rows.npy"}
+    assert all(t == ({"model.onnx": "in/model.onnx"}, "in/inputs.npy", reads) for t in told)

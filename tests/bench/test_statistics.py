@@ -53,20 +53,62 @@ def test_the_interval_covers_the_true_median(kind: str, count: int) -> None:
     assert 0.935 <= held / 2000 <= 0.995
 
 
-def test_drift_is_widened() -> None:
+def machine(random: np.random.Generator, rho: float, sigma: float, count: int) -> list[float]:
+    """AR(1) of the logarithm about 1: neighbours resemble each other, as on a shared host."""
+    level, series = random.normal(), []
+    for _ in range(count):
+        series.append(float(np.exp(sigma * level)))
+        level = rho * level + random.normal(0, np.sqrt(1 - rho**2))
+    return series
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.7])
+def test_the_interval_over_thirty_processes_of_a_drifting_machine(rho: float) -> None:
     random = np.random.default_rng(5)
     narrow = wide = 0
-    for _ in range(1000):
-        level, series = random.normal(), []
-        for _ in range(20):  # AR(1), rho 0.7: what a shared host did
-            series.append(10 + level)
-            level = 0.7 * level + random.normal(0, np.sqrt(1 - 0.49))
+    for _ in range(600):
+        series = machine(random, rho, 0.05, 30)
         plain, widened = statistics.median_interval(series), statistics.across(series).interval
         assert plain is not None and widened is not None
-        narrow += plain.low <= 10 <= plain.high
-        wide += widened.low <= 10 <= widened.high
-    assert narrow < 800  # the plain interval is wrong for such a series
-    assert wide >= narrow + 100
+        narrow += plain.low <= 1 <= plain.high
+        wide += widened.low <= 1 <= widened.high
+    # 94 % is the goal; three standard errors of 600 runs are 2.7 points
+    assert 0.94 - 0.027 <= wide / 600 <= 0.99
+    assert rho == 0 or narrow / 600 < 0.88  # without the widening it is wrong for such a machine
+
+
+def test_ending_when_it_is_narrow_does_not_spoil_the_interval() -> None:
+    random, held, ran = np.random.default_rng(6), 0, 0
+    for _ in range(600):
+        series = machine(random, 0, 0.02, 30)
+        count = next((n for n in range(6, 30) if statistics.settled(series[:n], 0.02)), 30)
+        interval = statistics.across(series[:count]).interval
+        assert interval is not None
+        held += interval.low <= 1 <= interval.high
+        ran += count
+    assert 0.94 - 0.027 <= held / 600 <= 0.99
+    assert ran / 600 < 16  # and it does end: 30 would be all
+
+
+def test_the_widening_is_the_autoregressive_one_for_many_values() -> None:
+    # effective sample size n (1 - r) / (1 + r); of 10,000 values the small-sample terms are gone
+    assert statistics.correlated_factor(0.5, 10_000) == pytest.approx(np.sqrt(3), rel=0.002)
+    assert statistics.correlated_factor(0.5, 30) > statistics.correlated_factor(0.5, 100)
+    assert np.isfinite(statistics.correlated_factor(0.99, 6))
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+def test_few_values_show_too_little_autocorrelation(rho: float) -> None:
+    random = np.random.default_rng(9)
+    shown = [statistics.autocorrelation(machine(random, rho, 0.05, 20)) for _ in range(3000)]
+    assert np.mean(shown) < rho - 0.03
+    assert np.mean([statistics.unbiased(r, 20) for r in shown]) == pytest.approx(rho, abs=0.03)
+
+
+def test_other_levels_have_their_ranks() -> None:
+    assert statistics.median_interval(list(range(1, 16)), 0.05) == (4, 12)
+    assert statistics.median_interval(list(range(1, 16)), 0.01) == (3, 13)
+    assert statistics.median_interval(list(range(1, 7)), 0.03) is None
 
 
 def test_median_is_numpys() -> None:

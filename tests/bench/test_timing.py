@@ -101,3 +101,47 @@ def test_the_estimate_is_not_biased() -> None:
         rule = timing.Steady(min_ns=50_000_000, max_ns=200_000_000)
         medians.append(median(timing.steady(virtual.step, virtual.clock, rule)))
     assert np.median(medians) == pytest.approx(1e5 * (1 + 0.1 * np.log(2)), rel=0.005)
+
+
+def test_a_sustained_run_slows_down_as_it_heats() -> None:
+    virtual = Virtual(lambda i: 1e6 if virtual.now_ns < 60e9 else 1.5e6)
+    stretches = timing.sustained(virtual.step, virtual.clock, 180_000_000_000, 1_000_000_000)
+    assert virtual.seen == list(range(len(virtual.seen)))  # rotated through, never begun anew
+    assert sum(s.iterations for s in stretches) == len(virtual.seen)
+    assert stretches[-1].end_ns >= 180e9
+    minutes = timing.part_medians_ns(stretches, 60_000_000_000)
+    assert minutes == pytest.approx([1e6, 1.5e6, 1.5e6])
+
+
+def test_parts_of_short_and_uneven_runs() -> None:
+    def run(seconds: int) -> list[timing.Stretch]:
+        return [timing.Stretch(i * 10**9, (i + 1) * 10**9, 1, float(i)) for i in range(seconds)]
+
+    minute = 60 * 10**9
+    assert timing.part_medians_ns(run(150), minute) == [29.5, 89.5]  # half a minute is left out
+    assert timing.part_medians_ns(run(120), minute) == [29.5, 89.5]
+    assert timing.part_medians_ns(run(10), minute) == [2.0, 7.0]
+    assert timing.part_medians_ns([], minute) == []
+
+
+def test_a_paced_run_keeps_its_timetable() -> None:
+    virtual = Virtual(lambda i: 2e6)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        virtual.now_ns += round(seconds * 1e9)
+
+    found = timing.paced(virtual.step, virtual.clock, sleep, 10_000_000, 5)
+    assert found.times_ns == [2_000_000] * 5 == found.response_ns and found.late == 0
+    assert slept == pytest.approx([0.010] + [0.008] * 4)
+
+
+def test_who_cannot_keep_up_is_late_and_its_answers_are_later_still() -> None:
+    virtual = Virtual(lambda i: 15e6)
+    sleeps: list[float] = []
+    found = timing.paced(virtual.step, virtual.clock, sleeps.append, 10_000_000, 4)
+    # a sleep that does not sleep: the first call begins 10 ms early
+    assert found.times_ns == [15_000_000] * 4
+    assert found.response_ns == [5_000_000, 10_000_000, 15_000_000, 20_000_000]
+    assert found.late == 1 and len(sleeps) == 2

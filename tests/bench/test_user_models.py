@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,53 @@ def test_a_precision_that_is_not_here(tmp_path: Path) -> None:
 def test_names_are_short_until_they_clash() -> None:
     paths = [Path("/a/net.onnx"), Path("/b/net.onnx"), Path("/b/other.onnx")]
     assert user_models.names_of(paths) == ["/a/net.onnx", "/b/net.onnx", "other"]
+
+
+def test_an_engine_of_the_store_runs_on_every_number_of_threads(tmp_path: Path) -> None:
+    from tests.bench.test_made_engines import stored
+
+    ask = ASK._replace(runtimes=(), store=stored(tmp_path))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    found = list(user_models.ready([Path("store:abcdef")], ask, scratch))
+    assert [one.subject.name for one in found] == [
+        "store:abcdef null-fp32-1t",
+        "store:abcdef null-fp32-2t",
+    ]
+
+
+@pytest.mark.parametrize("name", ["golden.safetensors", "x.npy", ""])
+def test_inputs_of_three_kinds(tmp_path: Path, name: str) -> None:
+    x = bench_example.inputs(4)
+    golden = {"inputs": x, "outputs": np.zeros((4, 10), np.float32)}
+    save_file(golden, tmp_path / "golden.safetensors")
+    np.save(tmp_path / "x.npy", x)
+    goal = user_models.inputs_of(tmp_path / name, tmp_path / "goal.npy")
+    np.testing.assert_array_equal(np.load(goal), x)
+
+
+def test_inputs_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("1")
+    for path in (tmp_path / "x.txt", tmp_path):
+        with pytest.raises(InputError):
+            user_models.inputs_of(path, tmp_path / "goal.npy")
+
+
+def test_given_inputs_are_fed_to_all_and_the_digest_is_of_what_was_given(tmp_path: Path) -> None:
+    model = bench_example.write_onnx(tmp_path / "net.onnx")
+    np.save(tmp_path / "x.npy", bench_example.inputs(4))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    ask = ASK._replace(inputs=tmp_path / "x.npy", threads=(1,))
+    (found,) = user_models.ready([model], ask, scratch)
+    assert found.subject.inputs == tmp_path / "x.npy"
+    assert found.sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
+
+
+def test_a_runtime_that_the_device_lacks() -> None:
+    missing = {"onnxruntime": None, "openvino": "openvino is not installed"}
+    assert user_models.usable((), missing) == ("onnxruntime",)
+    with pytest.raises(MachineError, match="openvino is not installed"):
+        user_models.usable(("openvino",), missing)
+    with pytest.raises(MachineError, match="no engine is installed"):
+        user_models.usable((), {"openvino": "no"})

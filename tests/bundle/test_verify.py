@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from edgekd import bundle
 from edgekd import runtimes
+from edgekd.bench import instructions
 from edgekd.bundle import Tolerance
 from edgekd.bundle import verify as bundle_verify
 from edgekd.errors import BudgetMissed
@@ -121,3 +124,45 @@ def test_no_torch(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", script, folder], check=True, capture_output=True)
     assert bundle.check(folder)
+
+
+@pytest.mark.parametrize(
+    ("stated", "flags", "verdict", "said"),
+    [
+        (0.1, ["ssse3", "avx2"], "ok", "1.0"),
+        (0.05, ["ssse3", "avx2"], "failed", "quantize them to 7 bits"),
+        (0.05, ["ssse3", "avx2", "avx512_vnni"], "failed", "something else differs"),
+    ],
+)
+def test_quantized_answers_that_are_noisier_than_where_they_were_measured_fail(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stated: float,
+    flags: list[str],
+    verdict: str,
+    said: str,
+) -> None:
+    weights = bundle_example.model(tmp_path / "model.onnx")
+    rng = np.random.default_rng(3)
+    inputs = rng.normal(size=(200, 1, 4, 4)).astype(np.float32)
+    exact = inputs.reshape(200, 16) @ weights
+    noisy = (exact + rng.normal(0, 0.1, exact.shape)).astype(np.float32)
+    save_file({"inputs": inputs, "outputs": noisy}, tmp_path / "noisy.safetensors")
+    row = bundle_example.row(parity_max_abs=9.0, parity_rms=stated, top1_agreement=0.0)
+    folder = bundle_example.make(tmp_path, golden=tmp_path / "noisy.safetensors", rows=[row])
+    assert bundle.check(folder).manifest.tolerance["onnxruntime/fp32"].rms == stated
+    assert (
+        bundle_verify.verify(folder).checks[-1].what.startswith("golden answers")
+    )  # not quantized
+    monkeypatch.setattr(bundle_verify, "quantized", lambda folder: True)
+    monkeypatch.setattr(instructions, "usable", lambda told: flags)
+    last = bundle_verify.verify(folder).checks[-1]
+    assert (last.what, last.verdict) == ("instruction set", verdict) and said in last.text
+
+
+def test_quantized_models_are_known_by_their_operators(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"\x0a\x0bMatMul\x12")
+    assert not bundle_verify.quantized(tmp_path)
+    for name in ("QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger"):
+        (tmp_path / "model.onnx").write_bytes(b"\x0a" + name.encode())
+        assert bundle_verify.quantized(tmp_path)

@@ -1,20 +1,28 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import jsonschema
+import numpy as np
+import openvino
 import pytest
 from click.testing import CliRunner
 
+from edgekd.bench import raw
 from edgekd.bench import result
+from edgekd.bundle import archive
 from edgekd.cli.bench import command
 from edgekd.errors import EdgekdError
 from edgekd.errors import Inconclusive
 from edgekd.errors import InputError
+from edgekd.errors import MachineError
 from tests import bench_example
+from tests import bundle_example
 
 LITTLE = ("--runtime", "onnxruntime", "--processes", "1", "--budget", "30")
 
@@ -38,13 +46,16 @@ def test_json_keeps_to_the_published_schema(model: Path) -> None:
     (found,) = made["results"]
     assert found["subject"]["name"] == "net onnxruntime-fp32-1t"
     assert found["status"] == "unstable"  # one process carries no interval
-    assert found["config"]["inputs"] == "seeded"
+    assert found["config"]["inputs"] == "seeded" and len(found["config"]["inputs_sha256"]) == 64
+    assert found["subject"]["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert set(found["config"]["affinity"]) <= set(range(os.cpu_count() or 1))
+    assert len(made["canary"]["times_ms"]) == 2 and made["raw"] is None
     assert next(m for m in found["metrics"] if m["name"] == "latency_p50")["value"] > 0
 
 
 def test_table(model: Path) -> None:
     done = CliRunner().invoke(command, [str(model), *LITTLE])
-    header, line = done.stdout.splitlines()
+    header, line = done.stdout.splitlines()[:2]
     assert header.split()[:2] == ["model", "engine"]
     assert line.split()[:2] == ["net", "onnxruntime-fp32-1t"] and "unstable" in line
 
@@ -72,14 +83,83 @@ def test_an_unknown_runtime(model: Path) -> None:
     assert isinstance(error, InputError) and "did you mean 'onnxruntime'" in error.line()
 
 
+def test_scenarios_stand_below_the_table_and_in_the_json(model: Path, tmp_path: Path) -> None:
+    wanted = ["--scenario", "throughput", "--rate", "200", "--energy", "--batch", "2"]
+    files = ["--raw", str(tmp_path / "raw.jsonl.gz"), "--plot", str(tmp_path / "plot.svg")]
+    done = CliRunner().invoke(command, [str(model), *LITTLE, *wanted, *files])
+    assert done.exit_code == 0, done.output
+    lines = [line.split("  ")[0] for line in done.stdout.splitlines()[3:6]]
+    assert lines == ["paced", "throughput", "energy"]
+    assert " at 200 Hz" in done.stdout and " samples/s (" in done.stdout
+    assert (tmp_path / "plot.svg").read_bytes().startswith(b"<?xml")
+    jobs = [line["job"] for line in raw.read(tmp_path / "raw.jsonl.gz")]
+    assert jobs == ["memory", "latency", "paced", "throughput", "throughput", "energy"]
+
+
+def test_given_inputs_are_named_by_their_digest(model: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", bench_example.inputs(5))
+    fed = [str(model), *LITTLE, "--json", "--inputs", str(tmp_path / "x.npy")]
+    (found,) = json.loads(CliRunner().invoke(command, fed).stdout)["results"]
+    assert found["config"]["inputs"] == "given"
+    digest = hashlib.sha256()
+    for row in bench_example.inputs(5):
+        digest.update(f"x float32 {(1, *row.shape)} ".encode() + row.tobytes())
+    assert found["config"]["inputs_sha256"] == digest.hexdigest()
+
+
+def test_a_bundle_in_one_file_and_an_ir(tmp_path: Path) -> None:
+    archive.write(bundle_example.make(tmp_path), tmp_path / "tiny.edgekd")
+    onnx = bench_example.write_onnx(tmp_path / "net.onnx")
+    openvino.save_model(openvino.Core().read_model(onnx), tmp_path / "net.xml")
+    little = ["--processes", "1", "--budget", "60", "--json"]
+    models = [str(tmp_path / "tiny.edgekd"), str(tmp_path / "net.xml")]
+    done = CliRunner().invoke(command, [*models, *little, "--runtime", "openvino"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["results"]
+    names = [(one["subject"]["name"], one["config"]["inputs"]) for one in found]
+    assert names == [("tiny openvino-fp32-1t", "given"), ("net openvino-fp32-1t", "seeded")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["none.onnx"], "none.onnx: No such file"),
+        (["net.plan"], "built elsewhere"),
+        (["{model}", "--plot", "x.pdf"], "want a name that ends in .svg or .png"),
+        (["{model}", "--inputs", "{model}"], "got no inputs, want .npy"),
+        (["store:zz"], "got 2 characters"),
+    ],
+)
+def test_wrong_arguments(model: Path, tmp_path: Path, arguments: list[str], says: str) -> None:
+    (tmp_path / "net.plan").write_bytes(b"x")
+    given = [one.format(model=model) for one in arguments]
+    given = [str(tmp_path / one) if one == "net.plan" else one for one in given]
+    error = failure(*given, *LITTLE)
+    assert isinstance(error, InputError) and says in error.line()
+
+
+def test_a_plot_without_matplotlib_fails_before_anything_is_measured(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    error = failure(str(model), "--plot", "x.svg", *LITTLE)
+    assert isinstance(error, MachineError) and "matplotlib is not installed" in error.line()
+    assert error.hint == "pip install 'edgekd[report]'"
+
+
+def test_a_quiet_machine_can_be_required(model: Path) -> None:
+    # one process carries no interval: never quiet enough
+    error = failure(str(model), *LITTLE, "--require-quiet")
+    assert isinstance(error, Inconclusive) and "the machine was not quiet" in error.line()
+
+
 FIRST = """
 import sys
 from edgekd.devices import local
 class Started(Exception): pass
 def run(order):
     raise Started(sorted({"numpy", "pydantic", "onnx", "onnxruntime", "rich"} & set(sys.modules)))
-import edgekd.bench.process as process
-process.run_worker.__kwdefaults__["device"] = local.DEVICE._replace(run=run)
+local.DEVICE = local.DEVICE._replace(run=run)
 from edgekd.cli.bench import command
 try:
     command.main([sys.argv[1]], standalone_mode=False)

@@ -9,7 +9,9 @@ from click.testing import CliRunner
 from edgekd import cli
 
 
-@pytest.mark.parametrize("what", [[], ["recipe"], ["result"], ["bench"]])
+@pytest.mark.parametrize(
+    "what", [[], ["recipe"], ["result"], ["bench"], ["compare"], ["gates"], ["gate"]]
+)
 def test_each_is_a_schema(what: list[str]) -> None:
     done = CliRunner().invoke(cli.main, ["schema", *what])
     assert done.exit_code == 0

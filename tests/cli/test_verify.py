@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from edgekd import bundle
 from edgekd import runtimes
+from edgekd.bundle import archive
+from edgekd.bundle import signature
 from edgekd.cli.verify import command
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from tests import bundle_example
+from tests.bundle.test_signature import write_keys
 
 
 def test_each_check_is_a_line(tmp_path: Path) -> None:
@@ -48,6 +52,30 @@ def test_no_engine_exits_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     )
     assert isinstance(done.exception, MachineError)
     assert done.output.splitlines()[-1].split(maxsplit=2)[2] == "not checked: is not installed"
+
+
+def test_a_signature_is_asked_for_by_its_key(tmp_path: Path) -> None:
+    folder, (private, public) = bundle_example.make(tmp_path), write_keys(tmp_path)
+    digest = bundle.check(folder).manifest.digest
+    archive.write(folder, tmp_path / "plain.edgekd")
+    made = signature.sign(digest, private, None)
+    archive.write(folder, tmp_path / "signed.edgekd", signature=made)
+
+    def run(name: str, *key: str) -> tuple[object, str]:
+        done = CliRunner().invoke(command, [str(tmp_path / name), *key])
+        return done.exception, done.output
+
+    by_key = ("--key", str(public))
+    assert run("plain.edgekd")[0] is None and "signature" not in run("plain.edgekd")[1]
+    error, output = run("signed.edgekd")
+    assert error is None and "not checked: signed by ed25519:" in output
+    error, output = run("signed.edgekd", *by_key)
+    assert error is None and "signature.json" in output and "ok: signed by" in output
+    error, output = run("plain.edgekd", *by_key)
+    assert isinstance(error, BudgetMissed) and "signature.json: is missing" in str(error)
+    other = write_keys(tmp_path, seed=2)[1]
+    error, output = run("signed.edgekd", "--key", str(other))
+    assert isinstance(error, BudgetMissed) and "golden answers" in output.splitlines()[-1]
 
 
 def test_the_module_is_light() -> None:

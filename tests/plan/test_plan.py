@@ -85,10 +85,13 @@ def test_a_user_s_own_model_file_is_in_the_key(
     assert control.origin() != before
 
 
-def test_what_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_installed_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    options = Options(run_dir=tmp_path, store=tmp_path)
     monkeypatch.setattr(checks, "package_version", lambda name: None if name == "torch" else "1")
     with pytest.raises(MachineError, match="torch") as caught:
-        checks.want_installed(recipes.load(TWO))
+        checks.want_installed(recipes.load(TWO), options)
     assert caught.value.hint == "pip install 'edgekd[learn]'"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgekd import runtimes
-from edgekd.bench.process import run_worker
+from edgekd.bench.build import build
 from edgekd.files import digest_file
 from edgekd.runtime import Tensor
 from edgekd.runtimes import openvino
@@ -48,9 +48,7 @@ def test_a_fresh_process_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         folder = tmp_path / name
         folder.mkdir()
-        spec = {"runtime": "openvino", "precision": "fp32", "kernels": False}
-        more = {"model": str(model), "folder": str(folder)}
-        made = run_worker("compile", {**spec, **more}, timeout_s=120)["files"]
+        made = build(model, "openvino", "fp32", folder, timeout_s=120)["files"]
         digests.append({name: digest_file(folder / file) for name, file in made.items()})
     assert digests[0] == digests[1] and set(digests[0]) == {"model.xml", "model.bin"}
     # weights are kept in float32: 4 bytes each, and a few constants of shapes

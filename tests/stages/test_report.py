@@ -17,6 +17,12 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
     for role in report.ROLES:
         values[f"{role}_score"] = files["scores"][role]
         values[f"{role}_history"] = report_example.history(3, 1.0, "cross-entropy")
+    values["site"] = {
+        "name": "board",
+        "key": report_example.DIGEST,
+        "facts": {"cpu_model": "A CPU", "flags": ["avx2"]},
+        "versions": {"numpy": "2.4"},
+    }
     given = {}
     for name, value in values.items():
         given[name] = tmp_path / f"{name}.json"
@@ -26,7 +32,7 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
         recipe_digest=report_example.DIGEST,
         models=files["models"],
         lineage=files["lineage"],
-        environment=files["environment"],
+        environment={"versions": {"torch": "2.13.0", "onnx": None}},
     )
     (tmp_path / "out").mkdir()
     context = Context(
@@ -40,7 +46,13 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
         "accuracy_latency.png",
         "learning_curves.svg",
     }
-    assert result.read(context.folder) == report_example.result()
+    environment = {
+        "cpu_model": "A CPU",
+        "device": "board",
+        "fingerprint": report_example.DIGEST,
+        "versions": {"numpy": "2.4", "onnx": None, "torch": "2.13.0"},
+    }
+    assert result.read(context.folder) == report_example.result(environment=environment)
     page = made["report.md"].read_text()
     for name in made:
         if name.endswith(".svg"):

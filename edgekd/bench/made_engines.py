@@ -1,0 +1,154 @@
+"""Engines that are made already: an OpenVINO IR, or the result of a compile step in our own store.
+
+Any other engine file is refused. It holds code or offsets that its runtime obeys, and nothing in it
+says who made it; the ONNX file it came from is compiled here in seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from edgekd import files
+from edgekd.bench.ir import GRAPH
+from edgekd.bench.ir import WEIGHTS
+from edgekd.bench.process import run_worker
+from edgekd.device import Device
+from edgekd.device import inside
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.store import Entry
+from edgekd.store import Store
+
+STORE = "store:"
+IR_SUFFIX = ".xml"
+FOREIGN = {".engine", ".plan", ".trt", ".blob", ".ort", ".pte", ".tflite", ".dlc", ".mnn", ".rknn"}
+ENGINE = "engine.json"
+OK = "ok"
+SHORTEST_KEY = 6
+
+
+class Made(NamedTuple):
+    """One engine, not yet on some number of threads."""
+
+    runtime: str
+    precisions: tuple[str, ...]
+    """The one it was compiled for; empty where it runs in any."""
+    files: dict[str, Path]
+    main: Path
+    sha256: str
+    version: str | None = None
+    """Of the runtime that compiled it."""
+
+
+def is_one(given: Path) -> bool:
+    """Whether what a user named is an engine and no model."""
+    return str(given).startswith(STORE) or given.suffix.lower() in {IR_SUFFIX, *FOREIGN}
+
+
+def taken(given: Path, runtimes: Sequence[str], store: Path | None) -> Made:
+    """The engine that is named.
+
+    Args:
+        given: a path, or ``store:KEY`` with the beginning of a key.
+        runtimes: which are asked for; empty for any.
+        store: where keys are looked up; None for the default store.
+
+    Raises:
+        InputError: if it is of somebody else's making, incomplete, or of another runtime.
+    """
+    if given.suffix.lower() in FOREIGN:
+        raise InputError(
+            f"{given}: got an engine that was built elsewhere, want ONNX, a bundle, OpenVINO IR or "
+            "store:KEY: an engine is a program",
+            hint=f"edgekd bench {given.stem}.onnx builds it here",
+        )
+    made = _stored(str(given), store) if str(given).startswith(STORE) else _ir(given)
+    if runtimes and made.runtime not in runtimes:
+        raise InputError(f"{given}: got an engine of {made.runtime}, want one of {runtimes[0]}")
+    return made
+
+
+def admitted(made: Made, asked: Sequence[str], timeout_s: float, device: Device) -> str:
+    """The version of the runtime on `device`, if it takes the engine in the asked precisions.
+
+    Raises:
+        InputError: if the files are not admitted.
+        MachineError: if the runtime or a precision is missing there, or it is of another version.
+    """
+    spec = {"runtime": made.runtime, "files": {name: inside(name) for name in made.files}}
+    told = run_worker("offers", spec, timeout_s=timeout_s, reads=made.files, device=device)
+    if "not_measured" in told:
+        raise MachineError(str(told["not_measured"]))
+    for precision in made.precisions or asked:
+        if precision not in told["precisions"]:
+            offered = ", ".join(map(str, told["precisions"]))
+            raise MachineError(
+                f"precision: got {precision!r}: {made.runtime} offers {offered} on this machine"
+            )
+    version = str(told["version"])
+    if made.version not in (None, version):
+        raise MachineError(
+            f"{made.main.name:.12}: got an engine of {made.runtime} {made.version}, want {version}",
+            hint="run its recipe again",
+        )
+    return version
+
+
+def _ir(graph: Path) -> Made:
+    weights = graph.with_suffix(".bin")
+    beside = {GRAPH: graph, WEIGHTS: weights}
+    for path in beside.values():
+        if not path.exists():
+            raise InputError(f"{path}: is missing, want the graph and its weights side by side")
+        if path.resolve().parent != graph.resolve().parent:
+            raise InputError(f"{path}: got a link out of its folder, want the file itself")
+    return Made("openvino", (), beside, graph, _digest(beside))
+
+
+def _stored(given: str, folder: Path | None) -> Made:
+    from edgekd import run
+
+    key = given.removeprefix(STORE)
+    store = Store(folder or run.default_store())
+    entry = _entry(store, key)
+    about = _about(store, entry)
+    if about["status"] != OK:
+        raise InputError(f"{given}: got no engine there: {about['status']}")
+    paths = {str(name): store.blob_path(entry.files[name].sha256) for name in about["files"]}
+    main = paths.get(GRAPH) or next(iter(paths.values()))
+    version, precision = about["runtime_version"], about["precision"]
+    return Made(about["runtime"], (precision,), paths, main, _digest(paths), version)
+
+
+def _entry(store: Store, key: str) -> Entry:
+    """The verified result of the one compile step whose key begins so."""
+    if len(key) < SHORTEST_KEY:
+        raise InputError(f"{STORE}{key}: got {len(key)} characters, want {SHORTEST_KEY} or more")
+    near = [entry for entry in store.entries() if entry.key.startswith(key.lower())]
+    engines = [entry for entry in near if entry.inputs.get("stage") == "compile"]
+    if len(engines) != 1:
+        got = f"{len(engines)} engines" if engines or not near else "a result that is no engine"
+        raise InputError(f"{STORE}{key[:70]}: got {got}, want one", hint="edgekd store ls")
+    entry = store.peek(engines[0].key)
+    if entry is None:
+        raise InputError(
+            f"{STORE}{key[:70]}: got a result that does not verify", hint="run its recipe again"
+        )
+    return entry
+
+
+def _about(store: Store, entry: Entry) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads(store.blob_path(entry.files[ENGINE].sha256).read_bytes())
+    return about
+
+
+def _digest(paths: dict[str, Path]) -> str:
+    """SHA-256 of the only file, or of the digests of all by name."""
+    digests = {name: files.digest_file(path) for name, path in paths.items()}
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    return files.digest_bytes(files.canonical_json(digests))

@@ -1,0 +1,58 @@
+"""The engine a bundle is run with on some machine: the chosen one, or the nearest that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekd import runtimes
+from edgekd.bench.build import build
+from edgekd.bench.engine import Engine
+from edgekd.bundle import Bundle
+from edgekd.device import Device
+from edgekd.devices import local
+
+TIMEOUT_S = 600.0
+
+
+def ready(
+    found: Bundle, runtime: str | None, scratch: Path, *, device: Device = local.DEVICE
+) -> Engine | str:
+    """The first engine that `device` offers, built into `scratch`; or why there is none.
+
+    Args:
+        found: the bundle.
+        runtime: which engine; None takes the chosen one if it is installed, else any that is.
+        scratch: an empty folder.
+        device: where it will run.
+
+    Raises:
+        InputError: if the engine refuses the model, or is unknown.
+        MachineError: if it crashes on it.
+    """
+    chosen = found.manifest.chosen
+    names = [runtime] if runtime else [chosen.runtime, *runtimes.RUNTIMES]
+    known = dict.fromkeys(name for name in names if runtime or name in runtimes.RUNTIMES)
+    reasons = []
+    for name in known:
+        reason = runtimes.find(name).why_not() if device is local.DEVICE else None
+        precisions = [chosen.precision, "fp32"] if name == chosen.runtime else ["fp32"]
+        for precision in dict.fromkeys(precisions) if reason is None else ():
+            built = _built(found, name, precision, scratch, device)
+            if isinstance(built, Engine):
+                return built
+            reason = built
+        reasons.append(str(reason))
+    return "; ".join(dict.fromkeys(reasons)) or "no known engine is named"
+
+
+def _built(
+    found: Bundle, runtime: str, precision: str, scratch: Path, device: Device
+) -> Engine | str:
+    folder = scratch / f"{runtime}-{precision}"
+    folder.mkdir()
+    model = found.folder / "model.onnx"
+    built = build(model, runtime, precision, folder, timeout_s=TIMEOUT_S, device=device)
+    if "not_measured" in built:
+        return str(built["not_measured"])
+    files = {name: folder / file for name, file in built["files"].items()}
+    return Engine(runtime, precision, found.manifest.chosen.threads, files)

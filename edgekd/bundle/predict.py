@@ -1,0 +1,76 @@
+"""What the model of a bundle says of some images."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from edgekd.bench.outputs import outputs
+from edgekd.bundle import Bundle
+from edgekd.bundle import engine as bundle_engine
+from edgekd.bundle.images import Image
+from edgekd.device import Device
+from edgekd.devices import local
+from edgekd.errors import MachineError
+
+
+class Prediction(NamedTuple):
+    """One image and the likeliest labels."""
+
+    name: str
+    prepared: str
+    labels: tuple[tuple[str, float], ...]
+    """With their probabilities, the likeliest first."""
+
+
+def predict(
+    found: Bundle,
+    images: Sequence[Image],
+    *,
+    top: int = 3,
+    runtime: str | None = None,
+    device: Device = local.DEVICE,
+) -> list[Prediction]:
+    """Ask the bundle's model, in a fresh worker, what each image shows.
+
+    Args:
+        found: the bundle, checked.
+        images: of the model's size.
+        top: labels for each.
+        runtime: which engine; None takes the chosen one if it is installed, else any that is.
+        device: where.
+
+    Raises:
+        InputError: if the engine refuses the model.
+        MachineError: if no engine is there, or it crashes.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+        scratch = Path(folder)
+        engine = bundle_engine.ready(found, runtime, scratch, device=device)
+        if isinstance(engine, str):
+            raise MachineError(engine)
+        pixels = scratch / "pixels.npy"
+        np.save(pixels, np.stack([image.pixels for image in images]), allow_pickle=False)
+        logits = outputs(engine, pixels, preprocessing=found.preprocessing, device=device)
+    return [
+        Prediction(image.name, image.prepared, likeliest(row, found.labels, top))
+        for image, row in zip(images, softmax(logits), strict=True)
+    ]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities [N, C] of logits [N, C]."""
+    raised = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+def likeliest(
+    probabilities: np.ndarray, labels: Sequence[str], top: int
+) -> tuple[tuple[str, float], ...]:
+    """The `top` labels by probability [C]; of equal ones, the earlier first."""
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return tuple((labels[index], float(probabilities[index])) for index in order)

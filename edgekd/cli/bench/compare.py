@@ -1,0 +1,268 @@
+"""`edgekd bench compare`: is B faster than A, slower, or the same?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekd.cli.screen import print_columns
+from edgekd.cli.screen import print_json
+from edgekd.cli.screen import running
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+
+    from edgekd.bench.compare_document import Document
+    from edgekd.bench.compare_document import Side
+    from edgekd.bench.duel import Duel
+    from edgekd.bench.duel import PairRules
+    from edgekd.bench.user_models import Ask
+    from edgekd.bench.user_models import Ready
+    from edgekd.device import Device
+
+MODEL = click.Path(path_type=Path)
+PRECISION = click.Choice(["fp32", "bf16", "fp16"])
+THREADS = click.IntRange(1, 1024)
+HEADER = ("", "model", "engine", "p50 ms", "95 % interval", "peak RSS")
+COMPILE_S = 600.0
+VERDICTS = ("faster", "slower", "equivalent", "not-slower")
+
+
+@click.command(
+    epilog="Example: edgekd bench compare old.onnx new.onnx --require not-slower. "
+    "One model under two settings: edgekd bench compare m.onnx m.onnx --threads-b 2"
+)
+@click.argument("a", type=MODEL)
+@click.argument("b", type=MODEL)
+@click.option("--runtime", metavar="NAME", help="Engine of both; the first installed.")
+@click.option("--runtime-b", metavar="NAME", help="Another engine for B.")
+@click.option("--precision", type=PRECISION, default="fp32", show_default=True)
+@click.option("--precision-b", type=PRECISION, help="Another arithmetic for B.")
+@click.option("--threads", type=THREADS, default=1, show_default=True)
+@click.option("--threads-b", type=THREADS, help="Another number of threads for B.")
+@click.option("--batch", type=click.IntRange(1, 4096), default=1, show_default=True)
+@click.option(
+    "--pairs",
+    type=click.IntRange(6, 1000),
+    default=15,
+    show_default=True,
+    help="Pairs of fresh processes; from 20 on a clear case ends earlier.",
+)
+@click.option(
+    "--delta",
+    type=click.FloatRange(0, 0.5),
+    default=0.01,
+    show_default=True,
+    help="A smaller difference, as a fraction, is none.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--budget",
+    "budget_s",
+    metavar="SECONDS",
+    type=click.FloatRange(1, 86400),
+    default=300.0,
+    show_default=True,
+    help="Start no pair after this.",
+)
+@click.option(
+    "--inputs",
+    "fed",
+    type=MODEL,
+    metavar="FILE",
+    help="What to feed both: .npy, golden .safetensors, or a bundle.",
+)
+@click.option("--device", default="local", metavar="NAME", help="Where to measure.")
+@click.option(
+    "--store", type=MODEL, metavar="FOLDER", help="For store:KEY.  [default: $EDGEKD_HOME]"
+)
+@click.option("--require", type=click.Choice(VERDICTS), help="Exit with 1 or 5 on another verdict.")
+@click.option("--json", "as_json", is_flag=True, help="Print the published schema's JSON.")
+def command(
+    a: Path,
+    b: Path,
+    runtime: str | None,
+    runtime_b: str | None,
+    precision: str,
+    precision_b: str | None,
+    threads: int,
+    threads_b: int | None,
+    batch: int,
+    pairs: int,
+    delta: float,
+    seed: int,
+    budget_s: float,
+    fed: Path | None,
+    device: str,
+    store: Path | None,
+    require: str | None,
+    as_json: bool,
+) -> None:
+    """Compare two models by interleaved fresh processes; each is what `edgekd bench` takes.
+
+    Says what B's time is of A's, with an interval that repeats hold, and one of: faster, slower,
+    equivalent (within --delta), unresolved (more --pairs may tell). 15 pairs take about 20 s.
+    """
+    from contextlib import ExitStack
+
+    from edgekd import devices
+    from edgekd.bench.compare_document import document
+    from edgekd.bench.document import facts
+    from edgekd.bench.duel import PairRules
+    from edgekd.bench.site import describe
+    from edgekd.bench.user_models import Ask
+    from edgekd.cli.bench.measure import opened
+
+    where = devices.find(device)
+    rules = PairRules(pairs=pairs, delta=delta, budget_s=budget_s, seed=seed)
+    with ExitStack() as stack:
+        inputs = None if fed is None else opened(fed, stack)
+        of_a = Ask(
+            engines(runtime), (precision,), (threads,), batch, COMPILE_S, inputs, store, where
+        )
+        of_b = of_a._replace(
+            runtimes=engines(runtime_b or runtime),
+            precisions=(precision_b or precision,),
+            threads=(threads_b or threads,),
+        )
+        ready = [contender(a, of_a, stack), contender(b, of_b, stack)]
+        found = fought(ready, rules, where)
+        made = document(found, (facts(ready[0]), facts(ready[1])), describe(where))
+    if as_json:
+        print_json(made.model_dump(mode="json", by_alias=True))
+    else:
+        _show(made)
+    want_verdict(made, require)
+
+
+def engines(name: str | None) -> tuple[str, ...]:
+    """The engine of this name alone, or any.
+
+    Raises:
+        InputError: if there is none of this name.
+    """
+    from edgekd import runtimes
+
+    if name is None:
+        return ()
+    runtimes.find(name)
+    return (name,)
+
+
+def contender(given: Path, ask: Ask, stack: ExitStack) -> Ready:
+    """One model on the first engine that is asked for and there; its files stay until `stack` is left.
+
+    Raises:
+        InputError: if the model is missing or refused.
+        MachineError: if the engine or the precision is not to be had there.
+        Inconclusive: if the device is emulated.
+    """
+    import tempfile
+
+    from edgekd.bench import user_models
+    from edgekd.bench.site import describe
+    from edgekd.cli.bench.measure import opened
+
+    site = describe(ask.device)
+    want_real(site.emulated)
+    running(f"{given.name}: compile")
+    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
+    names = user_models.names_of([given])
+    return next(
+        user_models.ready([opened(given, stack)], ask, scratch, names=names, missing=site.missing)
+    )
+
+
+def fought(ready: Sequence[Ready], rules: PairRules, device: Device) -> Duel:
+    """The duel of the two, told on one live line.
+
+    Raises:
+        InputError: if a model refuses its inputs.
+        Inconclusive: if a process failed, or no pair was finished.
+    """
+    import functools
+
+    from edgekd.bench.duel import duel
+    from edgekd.bench.process import run_worker
+    from edgekd.errors import Inconclusive
+    from edgekd.errors import InputError
+
+    worker = functools.partial(run_worker, device=device)
+    found = duel(ready[0].subject, ready[1].subject, rules, note=running, worker=worker)
+    running("")
+    if found.failure:
+        raise (InputError if found.refused else Inconclusive)(found.failure)
+    if found.compared is None:
+        raise Inconclusive("the budget ended before the first pair", hint="a larger --budget")
+    return found
+
+
+def want_real(emulated: str | None) -> None:
+    """Nothing, if the device's processor is real.
+
+    Raises:
+        Inconclusive: if it is emulated: its times mean nothing.
+    """
+    from edgekd.errors import Inconclusive
+
+    if emulated:
+        raise Inconclusive(f"latency: not measured: emulated ({emulated})")
+
+
+def want_verdict(made: Document, require: str | None) -> None:
+    """Nothing, if the verdict is the one required, or none is.
+
+    Raises:
+        BudgetMissed: if it is another.
+        Inconclusive: if it is unresolved, or the machine was not fit.
+    """
+    from edgekd.errors import BudgetMissed
+    from edgekd.errors import Inconclusive
+
+    if require is None:
+        return
+    if not made.valid.ok:
+        raise Inconclusive(f"the machine was not fit: {'; '.join(made.valid.reasons)}")
+    allowed = ("faster", "equivalent") if require == "not-slower" else (require,)
+    if made.verdict in allowed or (require == "not-slower" and _no_slower(made)):
+        return
+    if made.verdict == "unresolved":
+        raise Inconclusive(f"verdict: got unresolved, want {require}", hint="more --pairs")
+    raise BudgetMissed(f"verdict: got {made.verdict}, want {require}")
+
+
+def _no_slower(made: Document) -> bool:
+    """Whether the interval's upper end stays below the margin, faster or not."""
+    interval = made.ratios[0].interval
+    return interval is not None and interval[1] <= 1 + made.delta
+
+
+def _show(made: Document) -> None:
+    print_columns([HEADER, _row("A", made.a), _row("B", made.b)])
+    click.echo(made.sentence)
+    if made.verdict == "unresolved" and made.ratios[0].pairs < 30:
+        click.echo("That is not the same as equal. More may tell: --pairs 30")
+    if made.a.latency_p50_ms is None:
+        click.echo("No milliseconds: the machine drifted while it measured; the ratio holds.")
+    for reason in made.valid.reasons:
+        click.echo(f"This machine was not fit to be measured: {reason}")
+    for warning in made.valid.warnings:
+        click.echo(f"note: {warning}", err=True)
+
+
+def _row(letter: str, side: Side) -> tuple[str, ...]:
+    from edgekd.units import bytes_text
+
+    name, _, engine = side.subject.name.rpartition(" ")
+    limits = side.latency_p50_ci95_ms
+    return (
+        letter,
+        name,
+        engine,
+        "-" if side.latency_p50_ms is None else f"{side.latency_p50_ms:.4g}",
+        "-" if limits is None else f"{limits[0]:.4g} to {limits[1]:.4g}",
+        "-" if side.peak_rss_bytes is None else bytes_text(side.peak_rss_bytes),
+    )

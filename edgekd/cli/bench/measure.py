@@ -1,0 +1,283 @@
+"""`edgekd bench`: how fast models are, how much memory they hold, how they start."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekd.cli.screen import print_json
+from edgekd.cli.screen import running
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from edgekd.bench.result import Document
+    from edgekd.bench.scenarios import Name
+    from edgekd.bench.scenarios import Ran
+    from edgekd.bench.scenarios import Wanted
+    from edgekd.bench.session import Measured
+    from edgekd.bench.session import Rules
+    from edgekd.bench.session import Subject
+    from edgekd.bench.sitting import Sitting
+    from edgekd.bench.user_models import Ask
+    from edgekd.bench.user_models import Ready
+    from edgekd.bench.watch import Watch
+
+FILE = click.Path(path_type=Path)
+PRECISIONS = ("fp32", "bf16", "fp16")
+PROCESSES_MIN = 6
+
+
+@click.command(epilog="Example: edgekd bench student.onnx teacher.onnx --threads 1 --threads 2")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--runtime",
+    "runtimes",
+    metavar="NAME",
+    multiple=True,
+    help="Engine to run, may be repeated; all that are installed.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice(PRECISIONS),
+    multiple=True,
+    default=("fp32",),
+    show_default=True,
+    help="Arithmetic of the engine, may be repeated.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    multiple=True,
+    default=(1,),
+    show_default=True,
+    help="Threads of the engine, may be repeated.",
+)
+@click.option("--batch", type=click.IntRange(1, 4096), default=1, show_default=True)
+@click.option(
+    "--inputs",
+    "fed",
+    metavar="FILE",
+    type=FILE,
+    help="What to feed: .npy, golden .safetensors, or a bundle.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of drawn inputs."
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 1000),
+    default=30,
+    show_default=True,
+    help="At most this many fresh processes each; an interval needs six.",
+)
+@click.option(
+    "--budget",
+    "budget_s",
+    metavar="SECONDS",
+    type=click.FloatRange(1, 86400),
+    default=60.0,
+    show_default=True,
+    help="Start no process after this.",
+)
+@click.option(
+    "--scenario",
+    "scenarios",
+    type=click.Choice(["throughput", "cold-start"]),
+    multiple=True,
+    help="Measure this too: samples/s at the best batch; a start with no file in memory.",
+)
+@click.option(
+    "--latency-bound",
+    "bound_ms",
+    metavar="MS",
+    type=click.FloatRange(0, min_open=True),
+    help="Longest that a batch of --scenario throughput may take.",
+)
+@click.option(
+    "--sustained",
+    "sustained_s",
+    metavar="SECONDS",
+    type=click.FloatRange(2, 86400),
+    help="Run without a pause too: does it slow down as it heats?",
+)
+@click.option(
+    "--rate",
+    "rate_hz",
+    metavar="HZ",
+    type=click.FloatRange(0.01, 100_000),
+    help="Run at this rate too, with idle gaps.",
+)
+@click.option("--energy", is_flag=True, help="Measure joules too, if a counter can be read (80 s).")
+@click.option("--plot", metavar="FILE", type=FILE, help="Draw all latencies, .svg or .png.")
+@click.option("--raw", metavar="FILE", type=FILE, help="Keep every raw time, .jsonl.gz.")
+@click.option("--device", default="local", metavar="NAME", help="Where to measure.")
+@click.option(
+    "--store", metavar="FOLDER", type=FILE, help="For store:KEY.  [default: $EDGEKD_HOME]"
+)
+@click.option("--require-quiet", is_flag=True, help="Exit with 5 if the machine was not quiet.")
+@click.option("--json", "as_json", is_flag=True, help="Print the published schema's JSON.")
+def command(
+    models: tuple[Path, ...],
+    runtimes: tuple[str, ...],
+    precisions: tuple[str, ...],
+    threads: tuple[int, ...],
+    batch: int,
+    fed: Path | None,
+    seed: int,
+    processes: int,
+    budget_s: float,
+    scenarios: tuple[str, ...],
+    bound_ms: float | None,
+    sustained_s: float | None,
+    rate_hz: float | None,
+    energy: bool,
+    plot: Path | None,
+    raw: Path | None,
+    device: str,
+    store: Path | None,
+    require_quiet: bool,
+    as_json: bool,
+) -> None:
+    """Measure each MODEL in fresh processes: an ONNX file, a bundle (folder or .edgekd), OpenVINO
+    IR (.xml with .bin), or an engine of the store (store:KEY, the beginning of a compile step's).
+
+    Batch-1 latency is the median over processes with its 95 % interval. A bundle is fed its golden
+    inputs, others seeded ones. What stayed unstable says so; its numbers still stand.
+    """
+    from contextlib import ExitStack
+
+    from edgekd import devices
+    from edgekd.bench.scenarios import Wanted
+    from edgekd.bench.session import Rules
+    from edgekd.bench.user_models import Ask
+    from edgekd.cli.bench import wants
+
+    wants.drawable(plot)
+    rules = Rules(
+        processes_min=min(PROCESSES_MIN, processes),
+        processes_max=processes,
+        budget_s=budget_s,
+        seed=seed,
+    )
+    wanted = Wanted(
+        throughput="throughput" in scenarios,
+        bound_ms=bound_ms,
+        cold_start="cold-start" in scenarios,
+        rate_hz=rate_hz,
+        sustained_s=sustained_s,
+        energy=energy,
+    )
+    where = devices.find(device)
+    with ExitStack() as stack:
+        inputs = None if fed is None else opened(fed, stack)
+        ask = Ask(runtimes, precisions, threads, batch, rules.timeout_s, inputs, store, where)
+        sitting = sat(models, ask, rules, wanted, stack)
+        wants.one(sitting.measured)
+        made = kept(sitting, raw, plot)
+    if as_json:
+        print_json(made.model_dump(mode="json", by_alias=True))
+    else:
+        from edgekd.cli.bench import shown
+
+        shown.show(made)
+    wants.every(sitting.measured)
+    if require_quiet:
+        wants.quiet(made)
+
+
+def sat(
+    models: Sequence[Path], ask: Ask, rules: Rules, wanted: Wanted, stack: ExitStack
+) -> Sitting:
+    """Compile and measure everything; engines stay until `stack` is left."""
+    import functools
+    import tempfile
+
+    from edgekd import runtimes as table
+    from edgekd.bench import session
+    from edgekd.bench import sitting
+    from edgekd.bench import user_models
+    from edgekd.bench.process import run_worker
+    from edgekd.bench.site import describe
+    from edgekd.bench.watch import Watch
+    from edgekd.cli.bench.compare import want_real
+
+    for name in ask.runtimes:
+        table.find(name)
+    site, started_utc = describe(ask.device), sitting.now_utc()
+    want_real(site.emulated)
+    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
+    folders = [opened(model, stack) for model in models]
+    ready: list[Ready] = []
+    coming = user_models.ready(
+        folders, ask, scratch, names=user_models.names_of(models), missing=site.missing
+    )
+    watch = Watch(functools.partial(run_worker, device=ask.device))
+    measured = session.measure(_collected(coming, ready), rules, note=running, worker=watch)
+    watch.look()
+    ran = _scenarios(measured, wanted, rules, watch)
+    running("")
+    argv = tuple(sys.argv[1:])
+    return sitting.Sitting(ready, measured, ran, wanted, rules, watch, site, argv, started_utc)
+
+
+def _scenarios(
+    measured: Sequence[Measured], wanted: Wanted, rules: Rules, watch: Watch
+) -> Sequence[Mapping[Name, Ran]]:
+    if not wanted.names():
+        return [{} for _ in measured]
+    from edgekd.bench import scenarios
+
+    subjects = [found.subject for found in measured]
+    return scenarios.run(subjects, wanted, rules, note=running, worker=watch)
+
+
+def opened(given: Path, stack: ExitStack) -> Path:
+    """A bundle in one file as a folder, until `stack` is left; all else as it is.
+
+    Raises:
+        InputError: if there is nothing there.
+    """
+    from edgekd.bench import made_engines
+    from edgekd.errors import InputError
+
+    if str(given).startswith(made_engines.STORE):
+        return given
+    if not given.exists():
+        raise InputError(f"{given}: No such file or directory")
+    if given.is_dir() or given.suffix != ".edgekd":
+        return given
+    from edgekd.bundle import archive
+
+    return stack.enter_context(archive.opened(given))
+
+
+def _collected(coming: Iterator[Ready], ready: list[Ready]) -> Iterator[Subject]:
+    """The subjects as they are compiled; `ready` keeps what is known of each."""
+    for one in coming:
+        ready.append(one)
+        yield one.subject
+
+
+def kept(sitting: Sitting, raw: Path | None, plot: Path | None) -> Document:
+    """The document of a sitting, with its raw times and its plot written where they were asked for."""
+    from edgekd.bench import document
+
+    side = None
+    if raw is not None:
+        from edgekd.bench import raw as raw_file
+
+        side = raw_file.write(raw, raw_file.lines(sitting.measured, sitting.scenarios))
+    if plot is not None:
+        from edgekd import files
+        from edgekd.report import latency_plot
+
+        files.write_bytes(plot, latency_plot.drawn(sitting.measured, plot.suffix[1:]))
+    return document.document(sitting, side)

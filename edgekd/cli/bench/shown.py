@@ -1,0 +1,137 @@
+"""A measurement as a person reads it: one table, then a line a scenario, then what was odd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekd.cli.screen import print_columns
+
+if TYPE_CHECKING:
+    from edgekd.bench.metric import Metric
+    from edgekd.bench.result import Document
+    from edgekd.bench.result import Result
+    from edgekd.bench.result import Scenario
+
+HEADER = (
+    "model",
+    "engine",
+    "p50 ms",
+    "95 % interval",
+    "p90 ms",
+    "peak RSS",
+    "cold start",
+    "status",
+)
+Metrics = Mapping[str, "Metric"]
+
+
+def show(made: Document) -> None:
+    """Print it."""
+    print_columns([HEADER, *map(row, made.results)])
+    lines = [line for result in made.results for line in scenarios(result)]
+    if lines:
+        click.echo()
+        print_columns(lines)
+    warnings: dict[str, None] = {}
+    for result in made.results:
+        for reason in result.valid.reasons:
+            click.echo(f"{result.subject.name}: the numbers do not count: {reason}")
+        warnings |= dict.fromkeys(result.valid.warnings)
+    for warning in warnings:
+        click.echo(f"note: {warning}", err=True)
+
+
+def row(result: Result) -> tuple[str, ...]:
+    """One subject in the table."""
+    from edgekd.units import bytes_text
+
+    by_name = _by_name(result.metrics)
+    p50, peak = by_name["latency_p50"], by_name["peak_rss"]
+    name, _, engine = result.subject.name.rpartition(" ")
+    brief = result.status in ("ok", "unstable", "invalid")
+    return (
+        name,
+        engine,
+        _shown(p50),
+        _interval(p50),
+        _shown(by_name["latency_p90"]),
+        "-" if peak.value is None else bytes_text(peak.value),
+        f"{_shown(by_name['tti_ms'])} ms",
+        result.status if brief else f"{result.status}: {result.reason}",
+    )
+
+
+def scenarios(result: Result) -> Iterator[tuple[str, ...]]:
+    """One line a scenario: its name, whose, what came of it."""
+    for scenario in result.scenarios:
+        told = f"not measured: {scenario.reason}"
+        if scenario.status == "ok":
+            told = TOLD[scenario.name](_by_name(scenario.metrics), scenario)
+        yield scenario.name.replace("_", " "), result.subject.name, told
+
+
+def _throughput(found: Metrics, scenario: Scenario) -> str:
+    rate, batch = found["throughput"], found["throughput_batch"]
+    took = found["throughput_latency_p50"]
+    return (
+        f"{_shown(rate)} samples/s ({_interval(rate)}) at batch {batch.value:.0f}, "
+        f"{_shown(took)} ms a batch"
+    )
+
+
+def _cold_start(found: Metrics, scenario: Scenario) -> str:
+    return (
+        f"{_shown(found['cold_tti_ms'])} ms to the first output, {_shown(found['cold_load_ms'])} of "
+        "them loading, files out of the page cache"
+    )
+
+
+def _paced(found: Metrics, scenario: Scenario) -> str:
+    late = found["paced_late"].value or 0.0
+    return (
+        f"p50 {_shown(found['paced_p50'])} ms ({_interval(found['paced_p50'])}) at "
+        f"{scenario.settings['rate_hz']:g} Hz, {_shown(found['paced_response_p50'])} ms from when "
+        f"it was due, {100 * late:.3g} % began late"
+    )
+
+
+def _sustained(found: Metrics, scenario: Scenario) -> str:
+    return (
+        f"p50 {_shown(found['sustained_first_p50'])} ms at first, "
+        f"{_shown(found['sustained_last_p50'])} ms in the last part: "
+        f"{_shown(found['sustained_ratio'])} times"
+    )
+
+
+def _energy(found: Metrics, scenario: Scenario) -> str:
+    net, gross = found["energy_per_inference"], found["energy_per_inference_gross"]
+    return (
+        f"{_shown(net)} J an inference ({_interval(net)}), {_shown(gross)} J with what an idle "
+        f"machine takes, {_shown(found['idle_power'])} W"
+    )
+
+
+TOLD: dict[str, Callable[[Metrics, Scenario], str]] = {
+    "throughput": _throughput,
+    "cold_start": _cold_start,
+    "paced": _paced,
+    "sustained": _sustained,
+    "energy": _energy,
+}
+
+
+def _by_name(metrics: tuple[Metric, ...]) -> Metrics:
+    return {metric.name: metric for metric in metrics}
+
+
+def _shown(metric: Metric) -> str:
+    return "-" if metric.value is None else f"{metric.value:.4g}"
+
+
+def _interval(metric: Metric) -> str:
+    return "-" if metric.ci95 is None else f"{metric.ci95[0]:.4g} to {metric.ci95[1]:.4g}"

@@ -1,0 +1,50 @@
+"""``edgekd bundle``: the bundle of a run as one file, signed if you like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+PASSWORD = "EDGEKD_KEY_PASSWORD"
+
+
+@click.command(epilog="Example: edgekd bundle runs/quickstart -o student.edgekd")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write; what is there is replaced.",
+)
+@click.option(
+    "--sign",
+    "key",
+    metavar="KEY.pem",
+    type=click.Path(path_type=Path),
+    help="Ed25519 private key, as `openssl genpkey -algorithm ed25519` makes it.",
+)
+def command(run: Path, output: Path, key: Path | None) -> None:
+    """Pack the bundle of RUN, a run folder or a bundle itself, as one file.
+
+    Every file is checked first. The same bundle gives the same bytes, on any machine. With --sign the
+    file carries a signature that `edgekd verify FILE --key PUBLIC.pem` asks for; the password of an
+    encrypted key is read from EDGEKD_KEY_PASSWORD.
+    """
+    import os
+
+    from edgekd import bundle
+    from edgekd.bundle import archive
+    from edgekd.bundle import signature
+    from edgekd.units import bytes_text
+
+    made = None
+    with archive.opened(run / "bundle" if (run / "bundle").is_dir() else run) as folder:
+        if key is not None:
+            digest = bundle.check(folder).manifest.digest
+            made = signature.sign(digest, key, os.environ.get(PASSWORD))
+        archive.write(folder, output, signature=made)
+    signed = "" if made is None else ", signed"
+    click.echo(f"{output}: {bytes_text(output.stat().st_size)}{signed}")

@@ -1,0 +1,149 @@
+"""``edgekd gate``: may a run replace its baseline?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekd.cli.screen import print_columns
+from edgekd.cli.screen import print_json
+
+if TYPE_CHECKING:
+    from edgekd.device import Device
+    from edgekd.report.gate_result import Document
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+HEADER = ("gate", "got", "allowed", "95 % interval", "verdict", "why")
+
+
+@click.command(
+    epilog="Example: edgekd gate runs/quickstart --baseline release/student.edgekd "
+    "--policy ci/gates.yaml --junit gate.xml"
+)
+@click.argument("run", metavar="RUN", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--baseline",
+    required=True,
+    metavar="RUN-or-BUNDLE",
+    type=click.Path(exists=True, path_type=Path),
+    help="What RUN is compared with.",
+)
+@click.option("--policy", type=FILE, help="The gates, YAML or TOML.  [default: all, usual limits]")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the policy.")
+@click.option("--samples", type=FILE, help="Labelled samples, .npz; the run's own test split.")
+@click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the run's test split is looked for.  [default: $EDGEKD_HOME]",
+)
+@click.option("--device", metavar="NAME", help="Measure both there; this machine.")
+@click.option("--json", "as_json", is_flag=True, help="Print the published schema's JSON.")
+@click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML.")
+@click.option("--summary", type=FILE, metavar="FILE", help="Write the table as Markdown.")
+@click.option("--annotations", is_flag=True, help="Print GitHub's ::error and ::warning lines.")
+def command(
+    run: Path,
+    baseline: Path,
+    policy: Path | None,
+    overrides: tuple[str, ...],
+    samples: Path | None,
+    store: Path | None,
+    device: str | None,
+    as_json: bool,
+    junit: Path | None,
+    summary: Path | None,
+    annotations: bool,
+) -> None:
+    """Compare RUN, a run folder or bundle, with a baseline; fail if it is worse than allowed.
+
+    The baseline is run again in the same job: stored milliseconds are never compared. Exit codes:
+    0 all gates pass, 1 one failed, 2 wrong input, 3 the machine lacks something, 5 nothing failed
+    but one that counts could not be decided.
+    """
+    from edgekd import run as runs
+    from edgekd.gating import policy as policies
+    from edgekd.gating import session
+    from edgekd.store import Store
+
+    ask = session.Ask(
+        run=run,
+        baseline=baseline,
+        policy=policies.load(policy, overrides),
+        store=Store(store or runs.default_store()),
+        samples=samples,
+        device=_device(device),
+    )
+    found = session.gate(ask, note=_note)
+    _note("")
+    _write(found, junit, summary)
+    if annotations:
+        _annotate(found, err=as_json)
+    if as_json:
+        print_json(found.model_dump(mode="json", by_alias=True))
+    else:
+        _show(found)
+    _conclude(found)
+
+
+def _device(name: str | None) -> Device:
+    from edgekd.devices import find
+
+    return find(name or "local")
+
+
+def _note(text: str) -> None:
+    """What is measured now, on one line that is drawn anew; nothing where there is no terminal."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{text}", nl=False, err=True)
+
+
+def _write(found: Document, junit: Path | None, summary: Path | None) -> None:
+    from edgekd import files
+    from edgekd.report import gate_junit
+    from edgekd.report import gate_markdown
+
+    if junit is not None:
+        files.write_bytes(junit, gate_junit.junit(found))
+    if summary is not None:
+        files.write_bytes(summary, gate_markdown.summary(found).encode())
+
+
+def _annotate(found: Document, *, err: bool) -> None:
+    from edgekd.report.gate_annotations import lines
+
+    for line in lines(found):
+        click.echo(line, err=err)
+
+
+def _show(found: Document) -> None:
+    from edgekd.errors import EdgekdError
+    from edgekd.report import gate_result
+
+    rows = [HEADER]
+    for outcome in found.outcomes:
+        got, allowed = (
+            gate_result.shown(value, outcome.unit) for value in (outcome.got, outcome.allowed)
+        )
+        interval, word = gate_result.shown_interval(outcome), gate_result.word(outcome)
+        rows.append((outcome.gate, got, allowed, interval, word, EdgekdError(outcome.text).line()))
+    print_columns(rows)
+
+
+def _conclude(found: Document) -> None:
+    """Nothing, if all gates pass.
+
+    Raises:
+        BudgetMissed: naming the first that failed.
+        Inconclusive: naming the first that counts and could not be decided.
+    """
+    from edgekd.errors import BudgetMissed
+    from edgekd.errors import Inconclusive
+
+    if found.verdict == "pass":
+        return
+    first = next(o for o in found.outcomes if o.counts and o.verdict == found.verdict)
+    kind = BudgetMissed if found.verdict == "fail" else Inconclusive
+    raise kind(f"gate {first.gate}: {first.text}")

@@ -1,0 +1,134 @@
+"""What a device has, and the private environment that gives it what it lacks."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekd.device import PLAIN_NAME
+from edgekd.device import Order
+from edgekd.devices import ssh
+from edgekd.devices.ssh import registry
+from edgekd.devices.ssh import said
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+
+MODULE = "edgekd.devices.ssh.board.environment"
+TIMEOUT_S = 1800.0
+INDEX = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&()*+,;=%\[\]-]{1,500}")
+NUMBERS = (
+    "cores",
+    "free_disk_bytes",
+    "memory_bytes",
+    "free_memory_bytes",
+    "clock_resolution_ns",
+)
+TEXTS = ("python", "machine", "system")
+TEXT_LENGTH = 200
+DEBIANS = Path("/usr/share/python-wheels")
+"""Where Debian keeps what other Pythons bundle."""
+
+
+def look(name: str, packages: list[str]) -> dict[str, Any]:
+    """Python, space, memory, clock and versions of `packages` on the device `name`.
+
+    Returns:
+        What `edgekd.devices.ssh.board.probe.look` gives, with ``reached_ms`` and ``asked_ms``.
+
+    Raises:
+        InputError: if no such device was added.
+        MachineError: if it is not reached, or tells nonsense.
+    """
+    remote = ssh.Remote(name, registry.get(name).address, registry.folder())
+    start = time.perf_counter()
+    remote.probe(packages)
+    between = time.perf_counter()
+    value = remote.probe(packages)
+    end = time.perf_counter()
+    remote.close()
+    times = {"reached_ms": (between - start) * 1e3, "asked_ms": (end - between) * 1e3}
+    return {**_checked(value, packages, remote.where), **times}
+
+
+def _checked(value: Mapping[str, Any], packages: list[str], where: str) -> dict[str, Any]:
+    """The fields that are known, each of its kind."""
+    versions = value.get("packages")
+    good = (
+        all(type(value.get(name)) is int and value[name] >= 0 for name in NUMBERS)
+        and all(isinstance(value.get(name), str) for name in TEXTS)
+        and isinstance(value.get("private"), bool)
+        and isinstance(versions, dict)
+        and all(isinstance(versions.get(name), str | None) for name in packages)
+    )
+    if not good or not isinstance(versions, dict):
+        raise said.nonsense(where, value, "what it has")
+    return {
+        **{name: said.printable(value[name])[:TEXT_LENGTH] for name in TEXTS},
+        **{name: value[name] for name in NUMBERS},
+        "private": value["private"],
+        "packages": {name: _version(versions[name]) for name in packages},
+    }
+
+
+def _version(text: str | None) -> str | None:
+    return None if text is None else said.printable(text)[:TEXT_LENGTH]
+
+
+def packages(machine: str, wheels: Path | None) -> list[str]:
+    """What is installed: numpy, ONNX Runtime, and OpenVINO where it has wheels."""
+    wanted = ["numpy", "onnxruntime"]
+    if wheels is None:
+        return [*wanted, "openvino"] if machine == "x86_64" else wanted
+    given = {path.name.partition("-")[0].lower() for path in wheels.glob("*.whl")}
+    return [*wanted, "openvino"] if "openvino" in given else wanted
+
+
+def install(name: str, wanted: list[str], *, wheels: Path | None, index: str | None) -> None:
+    """Make the device's private environment anew, with `wanted` in it.
+
+    Args:
+        name: the device.
+        wanted: distributions.
+        wheels: a folder whose wheels are pushed, and nothing else is installed.
+        index: a package index the device reaches; None for the one it is configured for.
+
+    Raises:
+        InputError: if there are no wheels, or the index is no URL.
+        MachineError: if the device lacks pip, or pip fails.
+    """
+    if index is not None and not INDEX.fullmatch(index):
+        raise InputError(f"index: got {index[:80]!r}, want a URL of http or https")
+    paths = sorted(wheels.glob("*.whl")) if wheels is not None else []
+    if wheels is not None and not paths:
+        raise InputError(f"{wheels}: got no wheel, want some")
+    for path in paths:
+        if not PLAIN_NAME.fullmatch(path.name):
+            raise InputError(f"{path}: got a wheel of that name, want a plain one")
+    remote = ssh.Remote(name, registry.get(name).address, registry.folder())
+    spec = {"packages": wanted, "index": index}
+    reads = {path.name: path for path in [*_own_pip(), *paths]}
+    try:
+        ended = remote.run(Order(MODULE, spec, {}, TIMEOUT_S, reads))
+    finally:
+        remote.close()
+    told = ended.stdout.splitlines()
+    value = said.frame(told[-1], f"device {name}") if told else {}
+    if ended.timed_out:
+        raise MachineError(f"device {name}: the installation took more than {TIMEOUT_S:g} s")
+    if ended.returncode != 0 or "packages" not in value:
+        last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        why = str(value.get("fault") or "".join(last) or "pip ended without a word")
+        raise MachineError(f"device {name}: cannot be set up: {json.dumps(why)[1:-1][:300]}")
+
+
+def _own_pip() -> list[Path]:
+    """The wheel of pip that came with this Python, for a device without; none if it came without."""
+    import ensurepip
+
+    bundled = Path(ensurepip.__file__).parent / "_bundled"
+    found = [path for folder in (bundled, DEBIANS) for path in sorted(folder.glob("pip-*.whl"))]
+    return found[-1:]

@@ -1,0 +1,199 @@
+"""What a gate is: one question about a run beside its baseline, and what it found.
+
+`edgekd.gates` holds the members, `edgekd.gating` asks them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import NamedTuple
+
+from edgekd.bench.engine import Engine
+from edgekd.bench.outputs import outputs
+from edgekd.bench.paired import LEVEL
+from edgekd.bench.process import run_worker
+from edgekd.bench.session import Note
+from edgekd.bench.session import Rules
+from edgekd.bench.session import Subject
+from edgekd.bench.session import Worker
+from edgekd.bench.session import order_of
+from edgekd.bench.statistics import Interval
+from edgekd.bundle import Bundle
+from edgekd.device import Device
+from edgekd.devices import local
+from edgekd.report.gate_result import Kind
+from edgekd.report.gate_result import Unit
+from edgekd.report.gate_result import Verdict
+from edgekd.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NOT_MEASURED = "not measured: "
+
+
+class Side(NamedTuple):
+    """One of the two models: its bundle, and its engine as it was compiled for this comparison."""
+
+    given: str
+    """As it was named on the command line."""
+    bundle: Bundle
+    engine: Engine
+    inputs: Path
+    """Its golden inputs, .npy."""
+    size_bytes: int
+    """Of the engine's files."""
+    kernels: dict[str, int]
+    """Of the engine's optimized graph: ``{"Conv f32": 9}``."""
+    runtime_version: str | None
+    complexity: dict[str, int]
+    """`parameters`, counted in its ONNX file; `macs`, where a run's result tells them."""
+
+
+class Samples(NamedTuple):
+    """Labelled samples neither model has learned from."""
+
+    images: Path
+    """.npy, uint8 [N, H, W, C]."""
+    labels: np.ndarray
+    """int64 [N]."""
+    source: str
+    """Where they are from, for the reader."""
+    images_sha256: str
+
+
+class Pair(NamedTuple):
+    """What a gate is given."""
+
+    run: Side
+    baseline: Side
+    samples: Samples | str
+    """Or why there are none."""
+    fingerprint: str
+    """Key of the device."""
+    emulated: str | None = None
+    """What emulates the device's processor, so that no time of it counts."""
+    device: Device = local.DEVICE
+    note: Note = lambda text: None
+    worker: Worker = run_worker
+    """Runs the processes that are timed."""
+
+
+class Found(NamedTuple):
+    """What a gate found, before the gates are weighed together."""
+
+    gate: str
+    unit: Unit
+    got: float | None
+    allowed: float | None
+    text: str
+    verdict: Verdict
+    """Of a statistical gate that has a p-value: what it is if it does not fail."""
+    interval: Interval | None = None
+    p_value: float | None = None
+    evidence: dict[str, Any] = {}
+
+
+class Gate(NamedTuple):
+    """One member."""
+
+    name: str
+    kind: Kind
+    unit: Unit
+    config: type[Settings]
+    """What a policy may say of it; all of it has defaults."""
+    judge: Callable[[Pair, Any, int], tuple[Found, ...]]
+    """Pair, its part of the policy, the look (0, or 1 with everything measured anew) -> what it
+    found. Raises InputError for samples that do not fit, MachineError if an engine does not run."""
+
+
+class Entry(NamedTuple):
+    """One line of the table."""
+
+    module: str
+    kind: Kind
+    summary: str
+
+    def load(self) -> Gate:
+        """The gate itself; imports its module."""
+        gate: Gate = importlib.import_module(self.module).GATE
+        return gate
+
+
+def exact(
+    gate: str,
+    unit: Unit,
+    got: float,
+    allowed: float,
+    text: str,
+    evidence: dict[str, Any] | None = None,
+) -> Found:
+    """What an exact gate found: there is no noise, so more than allowed fails."""
+    verdict: Verdict = "pass" if got <= allowed else "fail"
+    return Found(gate, unit, got, allowed, text, verdict, evidence=evidence or {})
+
+
+def estimated(
+    gate: str,
+    unit: Unit,
+    got: float,
+    allowed: float,
+    text: str,
+    *,
+    interval: Interval | None,
+    p_value: float,
+    evidence: dict[str, Any],
+) -> Found:
+    """What a statistical gate found; it passes only if the whole interval is allowed."""
+    shown_fine = interval is not None and interval.high <= allowed
+    verdict: Verdict = "pass" if shown_fine else "inconclusive"
+    return Found(gate, unit, got, allowed, text, verdict, interval, p_value, evidence)
+
+
+def missing(gate: str, unit: Unit, reason: str, allowed: float | None = None) -> Found:
+    """What a gate found that could not measure."""
+    return Found(gate, unit, None, allowed, NOT_MEASURED + reason, "inconclusive")
+
+
+def fails(found: Found, p_holm: float | None) -> bool:
+    """Whether a gate fails: an exact one by its number, a statistical one by its corrected p-value
+    and an interval that lies wholly beyond what is allowed."""
+    if p_holm is None or found.allowed is None or found.interval is None:
+        return found.verdict == "fail"
+    return p_holm <= LEVEL and found.interval.low > found.allowed
+
+
+def right(pair: Pair, side: Side, samples: Samples, timeout_s: float) -> np.ndarray:
+    """Which samples a model classifies as labelled: bool [N].
+
+    Raises:
+        InputError: if the images do not fit the model.
+        WorkerFailed: if the engine crashes or hangs.
+    """
+    logits = outputs(
+        side.engine,
+        samples.images,
+        preprocessing=side.bundle.preprocessing,
+        timeout_s=timeout_s,
+        device=pair.device,
+    )
+    hits: np.ndarray = logits.argmax(1) == samples.labels
+    return hits
+
+
+def peak_bytes(pair: Pair, side: Side, timeout_s: float) -> int | None:
+    """Peak resident bytes of one fresh process that loads and runs a model; None if none is told.
+
+    Raises:
+        WorkerFailed: if the engine crashes or hangs.
+    """
+    rules = Rules(timeout_s=timeout_s)
+    subject = Subject(side.given, side.engine, side.inputs)
+    spec, reads = order_of(subject, rules)
+    told = pair.worker("memory", spec, timeout_s=timeout_s, reads=reads)
+    peak: int | None = told["peak_rss_bytes"]
+    return peak

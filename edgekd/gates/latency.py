@@ -1,0 +1,106 @@
+"""Gate `latency`: the baseline is run again in the same job, in interleaved pairs of fresh processes.
+
+Stored milliseconds are never compared: on a shared host they are off by 6 to 8 % whatever is done.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from pydantic import Field
+
+from edgekd.bench import statistics
+from edgekd.bench.duel import Duel
+from edgekd.bench.duel import PairRules
+from edgekd.bench.duel import duel
+from edgekd.bench.paired import sign_test
+from edgekd.bench.session import Subject
+from edgekd.errors import InputError
+from edgekd.gate import Found
+from edgekd.gate import Gate
+from edgekd.gate import Pair
+from edgekd.gate import Side
+from edgekd.gate import estimated
+from edgekd.gate import missing
+from edgekd.settings import Positive
+from edgekd.settings import Settings
+from edgekd.settings import Whole
+
+NS_PER_S = 1_000_000_000
+
+
+class Config(Settings):
+    """How much slower it may be, and how long is measured."""
+
+    allowed: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Slowdown of the median at batch 1 that is no regression, as a fraction of the baseline."""
+    pairs: Annotated[int, Field(ge=6, le=1000)] = 30
+    """Pairs of fresh processes at most; from 20 on it may end earlier, at every tenth."""
+    time_s: Positive = 0.25
+    """Timed part of one process of the faster model, after warm-up."""
+    budget_s: Positive = 600.0
+    """No pair starts later."""
+    timeout_s: Positive = 120.0
+    """After this a process is killed."""
+    seed: Whole = 0
+    """Of the order of the pairs."""
+
+
+def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+    """The median ratio run / baseline with the interval that its looks were paid for.
+
+    Raises:
+        InputError: if an engine refuses the inputs.
+    """
+    if pair.emulated:
+        return (missing("latency", "ratio", f"emulated ({pair.emulated})", 1 + config.allowed),)
+    rules = PairRules(
+        pairs=config.pairs,
+        delta=config.allowed,
+        steady_ns=round(config.time_s * NS_PER_S),
+        memory=False,
+        budget_s=config.budget_s,
+        timeout_s=config.timeout_s,
+        seed=config.seed + look,
+    )
+    subjects = _subject(pair.baseline), _subject(pair.run)
+    return (_found(duel(*subjects, rules, note=pair.note, worker=pair.worker), config.allowed),)
+
+
+def _subject(side: Side) -> Subject:
+    return Subject(side.given, side.engine, side.inputs)
+
+
+def _found(told: Duel, allowed: float) -> Found:
+    if told.refused:
+        raise InputError(told.failure)
+    compared, valid = told.compared, told.validity()
+    if compared is None or compared.interval is None:
+        reason = told.failure or f"got {len(told.pairs)} pairs in the time given, want more"
+        return missing("latency", "ratio", reason, 1 + allowed)
+    if not valid.ok:
+        reason = f"the machine was not fit: {'; '.join(valid.reasons)}"
+        return missing("latency", "ratio", reason, 1 + allowed)
+    ratios = told.log_ratios()
+    # a look that may end the run early is paid for out of the same 5 %
+    p_value = sign_test(ratios, math.log1p(allowed)) * statistics.ALPHA / compared.alpha
+    drift = ", the machine drifted" if told.drifts() else ""
+    return estimated(
+        "latency",
+        "ratio",
+        compared.ratio,
+        1 + allowed,
+        f"{compared.ratio:.3f} times the baseline's, {compared.pairs} pairs{drift}",
+        interval=compared.interval,
+        p_value=min(1.0, p_value),
+        evidence={
+            "log_ratios": ratios,
+            "order": told.order,
+            "alpha": compared.alpha,
+            "warnings": list(valid.warnings),
+        },
+    )
+
+
+GATE = Gate("latency", "statistical", "ratio", Config, judge)

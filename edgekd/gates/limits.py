@@ -1,0 +1,138 @@
+"""Gate `limits`: absolute figures a policy names; milliseconds only on the machine it names too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+from typing import Self
+
+from pydantic import Field
+from pydantic import model_validator
+
+from edgekd.bench.session import Rules
+from edgekd.bench.session import Subject
+from edgekd.bench.session import measure
+from edgekd.bench.statistics import across
+from edgekd.bench.statistics import median
+from edgekd.errors import MachineError
+from edgekd.gate import Found
+from edgekd.gate import Gate
+from edgekd.gate import Pair
+from edgekd.gate import exact
+from edgekd.gate import missing
+from edgekd.gate import peak_bytes
+from edgekd.gate import right
+from edgekd.settings import Fraction
+from edgekd.settings import Positive
+from edgekd.settings import Settings
+from edgekd.settings import Whole
+from edgekd.units import percent_text
+
+NS_PER_MS = 1e6
+PEAKS = 3
+
+
+class Config(Settings):
+    """What the run has to keep whatever the baseline does; what is left out does not count."""
+
+    size_bytes: Whole | None = None
+    """At most this many bytes of engine files."""
+    accuracy: Fraction | None = None
+    """At least this top-1 accuracy on the labelled samples."""
+    peak_rss_bytes: Whole | None = None
+    """At most this peak of resident memory, the engine and Python included."""
+    latency_p50_ms: Positive | None = None
+    """At most this median latency, batch 1; wants `fingerprint`."""
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The machine for which `latency_p50_ms` was set, as ``edgekd bench --json`` names it."""
+    budget_s: Positive = 120.0
+    """For the latency; no process starts later."""
+    timeout_s: Positive = 600.0
+    """After this a process is killed."""
+
+    @model_validator(mode="after")
+    def _bound(self) -> Self:
+        if self.latency_p50_ms is not None and self.fingerprint is None:
+            raise ValueError("got latency_p50_ms alone, want the fingerprint of its machine too")
+        return self
+
+
+def admit(config: Config, fingerprint: str) -> None:
+    """Nothing, if the limits hold for this machine.
+
+    Raises:
+        MachineError: if milliseconds were set for another.
+    """
+    if config.latency_p50_ms is not None and config.fingerprint != fingerprint:
+        raise MachineError(
+            f"limits.latency_p50_ms: got the machine {fingerprint[:12]}, want "
+            f"{str(config.fingerprint)[:12]}: milliseconds of one say nothing of another",
+            hint="use the gate `latency`, which runs the baseline again here",
+        )
+
+
+def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+    """One line for each limit that is named."""
+    return tuple(_judged(pair, config))
+
+
+def _judged(pair: Pair, config: Config) -> Iterator[Found]:
+    if config.size_bytes is not None:
+        text = "bytes of the engine's files"
+        yield exact("limits.size_bytes", "bytes", pair.run.size_bytes, config.size_bytes, text)
+    if config.accuracy is not None:
+        yield _accuracy(pair, config.accuracy, config.timeout_s)
+    if config.peak_rss_bytes is not None:
+        yield _peak(pair, config.peak_rss_bytes, config.timeout_s)
+    if config.latency_p50_ms is not None:
+        yield _latency(pair, config.latency_p50_ms, config)
+
+
+def _accuracy(pair: Pair, least: float, timeout_s: float) -> Found:
+    gate = "limits.accuracy"
+    if isinstance(pair.samples, str):
+        return missing(gate, "fraction", pair.samples, least)
+    got = float(right(pair, pair.run, pair.samples, timeout_s).mean())
+    text = f"{percent_text(got)}, want at least {percent_text(least)}"
+    return Found(gate, "fraction", got, least, text, "pass" if got >= least else "fail")
+
+
+def _peak(pair: Pair, most: int, timeout_s: float) -> Found:
+    gate = "limits.peak_rss_bytes"
+    if pair.emulated:
+        return missing(gate, "bytes", f"emulated ({pair.emulated})", most)
+    peaks = [peak_bytes(pair, pair.run, timeout_s) for _ in range(PEAKS)]
+    known = [peak for peak in peaks if peak is not None]
+    if not known:
+        return missing(gate, "bytes", "this system does not tell a process's peak", most)
+    text = f"median peak of {len(known)} processes"
+    return exact(gate, "bytes", median(known), most, text, {"run": known})
+
+
+def _latency(pair: Pair, most: float, config: Config) -> Found:
+    gate = "limits.latency_p50_ms"
+    if pair.emulated:
+        return missing(gate, "ms", f"emulated ({pair.emulated})", most)
+    subject = Subject(pair.run.given, pair.run.engine, pair.run.inputs)
+    rules = Rules(budget_s=config.budget_s, timeout_s=config.timeout_s)
+    (told,) = measure([subject], rules, note=pair.note, worker=pair.worker)
+    medians_ms = [ns / NS_PER_MS for ns in told.medians_ns()]
+    found = across(medians_ms) if medians_ms else None
+    if found is None or found.interval is None:
+        reason = told.failure or f"got {len(medians_ms)} processes, want more"
+        return missing(gate, "ms", reason, most)
+    text = f"median of {len(medians_ms)} processes"
+    beyond = "fail" if found.interval.low > most else "inconclusive"
+    return Found(
+        gate,
+        "ms",
+        found.value,
+        most,
+        text,
+        "pass" if found.interval.high <= most else beyond,  # type: ignore[arg-type]
+        found.interval,
+        evidence={"process_medians_ms": medians_ms},
+    )
+
+
+GATE = Gate("limits", "limit", "count", Config, judge)

@@ -1,0 +1,65 @@
+"""Gate `memory`: peak resident memory, both models loaded and run in turns in fresh processes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from edgekd.bench.paired import sign_test
+from edgekd.bench.statistics import median
+from edgekd.bench.statistics import median_interval
+from edgekd.gate import Found
+from edgekd.gate import Gate
+from edgekd.gate import Pair
+from edgekd.gate import estimated
+from edgekd.gate import missing
+from edgekd.gate import peak_bytes
+from edgekd.settings import NonNegative
+from edgekd.settings import Positive
+from edgekd.settings import Settings
+from edgekd.units import bytes_text
+
+
+class Config(Settings):
+    """How much more it may hold."""
+
+    allowed: NonNegative = 0.05
+    """Growth of the peak, as a fraction of the baseline's; the engine and Python are in it."""
+    pairs: Annotated[int, Field(ge=6, le=100)] = 8
+    """Fresh processes of each; an interval needs six."""
+    timeout_s: Positive = 300.0
+    """After this a process is killed."""
+
+
+def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+    """Differences of pairs of peaks (VmHWM), the run's minus the baseline's."""
+    if pair.emulated:
+        return (missing("memory", "bytes", f"emulated ({pair.emulated})"),)
+    peaks: dict[bool, list[int]] = {True: [], False: []}
+    for number in range(config.pairs):
+        for is_run in (True, False) if number % 2 else (False, True):
+            side = pair.run if is_run else pair.baseline
+            peak = peak_bytes(pair, side, config.timeout_s)
+            if peak is None:
+                return (missing("memory", "bytes", "this system does not tell a process's peak"),)
+            peaks[is_run].append(peak)
+        pair.note(f"memory: pair {number + 1} of {config.pairs}")
+    ours, theirs = median(peaks[True]), median(peaks[False])
+    differences = [a - b for a, b in zip(peaks[True], peaks[False], strict=True)]
+    allowed = theirs * config.allowed
+    return (
+        estimated(
+            "memory",
+            "bytes",
+            median(differences),
+            allowed,
+            f"{bytes_text(ours)} against {bytes_text(theirs)}, {config.pairs} pairs",
+            interval=median_interval(differences),
+            p_value=sign_test(differences, allowed),
+            evidence={"run": peaks[True], "baseline": peaks[False]},
+        ),
+    )
+
+
+GATE = Gate("memory", "statistical", "bytes", Config, judge)

@@ -1,0 +1,65 @@
+"""Gate `parity`: the golden answers, asked of the engine now; one that answers wrong is not timed."""
+
+from __future__ import annotations
+
+from edgekd import task
+from edgekd.bench.outputs import outputs
+from edgekd.bundle.verify import stated
+from edgekd.gate import Found
+from edgekd.gate import Gate
+from edgekd.gate import Pair
+from edgekd.gate import Side
+from edgekd.gate import exact
+from edgekd.gate import missing
+from edgekd.settings import Positive
+from edgekd.settings import Settings
+
+LOGITS, TOP1, BASELINE = "parity.logits", "parity.top1", "parity.baseline"
+
+
+class Config(Settings):
+    """What is allowed stands in each bundle's manifest."""
+
+    timeout_s: Positive = 600.0
+    """After this an engine is given up."""
+
+
+def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+    """The run's logits and classes against what its manifest asks; the baseline's likewise, since
+    nothing compares with a baseline that is not itself here."""
+    ours = _compared(pair, pair.run, config)
+    theirs = _compared(pair, pair.baseline, config)
+    wrong = next((found for found in theirs if found.verdict != "pass"), theirs[0])
+    held = "pass" if wrong.verdict == "pass" else "inconclusive"
+    return *ours, wrong._replace(gate=BASELINE, verdict=held)  # type: ignore[arg-type]
+
+
+def _compared(pair: Pair, side: Side, config: Config) -> tuple[Found, ...]:
+    import numpy as np
+
+    engine, want = side.engine, side.bundle.golden.outputs
+    asked = stated(side.bundle.manifest.tolerance, engine.runtime, engine.precision)
+    if asked is None:
+        return (missing(LOGITS, "logits", "how close it has to be stands in no manifest"),)
+    got = outputs(
+        engine, side.inputs, preprocessing=None, timeout_s=config.timeout_s, device=pair.device
+    )
+    if got.shape != want.shape:
+        text = f"got answers {list(got.shape)}, want {list(want.shape)}"
+        return (Found(LOGITS, "logits", None, asked.max_abs, text, "fail"),)
+    if not np.isfinite(got).all():
+        return (
+            Found(LOGITS, "logits", None, asked.max_abs, "got answers that are no numbers", "fail"),
+        )
+    max_abs = float(np.abs(got - want).max())
+    apart = round(1 - task.top1_agreement(got, want), 12)
+    count = f"{len(want)} golden samples"
+    return (
+        exact(LOGITS, "logits", max_abs, asked.max_abs, f"largest difference over {count}"),
+        exact(
+            TOP1, "fraction", apart, round(1 - asked.top1_agreement, 12), f"other class, of {count}"
+        ),
+    )
+
+
+GATE = Gate("parity", "exact", "logits", Config, judge)

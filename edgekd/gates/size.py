@@ -1,0 +1,30 @@
+"""Gate `size`: the bytes of the engine's files, both compiled here by the same versions."""
+
+from __future__ import annotations
+
+from edgekd.gate import Found
+from edgekd.gate import Gate
+from edgekd.gate import Pair
+from edgekd.gate import exact
+from edgekd.settings import NonNegative
+from edgekd.settings import Settings
+from edgekd.units import bytes_text
+
+
+class Config(Settings):
+    """How much larger it may be."""
+
+    allowed: NonNegative = 0.01
+    """Growth, as a fraction of the baseline. Not 0: exporters of two versions name nodes
+    differently, which is some hundred bytes."""
+
+
+def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+    """The run's bytes against the baseline's."""
+    got, before = pair.run.size_bytes, pair.baseline.size_bytes
+    text = f"{bytes_text(got)} against {bytes_text(before)}"
+    allowed = before * (1 + config.allowed)
+    return (exact("size", "bytes", got, allowed, text, {"baseline": before}),)
+
+
+GATE = Gate("size", "exact", "bytes", Config, judge)

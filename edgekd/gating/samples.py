@@ -1,0 +1,140 @@
+"""Labelled samples for the accuracy gate: the run's own test split, out of the store by its digest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.gate import Samples
+from edgekd.gating.sides import Opened
+from edgekd.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+
+STEP = "data"
+IMAGES, LABELS, ABOUT = "test_images", "test_labels", "data.json"
+ALIASES = {"test_images": "images", "test_labels": "labels", "images": "images", "labels": "labels"}
+HINT = "--samples FILE.npz with images [N, H, W, C] and labels [N]"
+
+
+def find(run: Opened, baseline: Opened, store: Store) -> Samples | str:
+    """The run's test split, or why there is none.
+
+    The baseline may not have learned from it: its own lineage has to name the same split.
+
+    Raises:
+        InputError: if the two models, or the run and its data, know other classes.
+    """
+    want_same_classes(run, baseline)
+    named = _named(run, store)
+    if named is None:
+        return f"the run's test split is not in the store {store.root}; want {HINT}"
+    if not _same_data(run, baseline, named, store):
+        return (
+            "the baseline comes from another split of the data, which may have taught it these "
+            f"samples; want {HINT}"
+        )
+    for name, digest in named.items():
+        path = store.blob_path(digest)
+        if not path.is_file() or files.digest_file(path) != digest:
+            return f"{name} of the run is not in the store {store.root}; want {HINT}"
+    about = files.read_json(store.blob_path(named[ABOUT]))
+    if tuple(about.get("classes", ())) != run.bundle.labels:
+        raise InputError(f"{run.given}: got other classes in its data than in its bundle")
+    path = store.blob_path(named[IMAGES])
+    labels = _load(store.blob_path(named[LABELS]))
+    source = f"{about.get('source', '?')} (test split)"
+    return _checked(Samples(path, labels, source, named[IMAGES]), run, source)
+
+
+def read(path: Path, run: Opened, baseline: Opened, scratch: Path) -> Samples:
+    """The samples of an .npz file with ``images`` and ``labels`` (or ``test_...``).
+
+    Raises:
+        InputError: if it is no such file, or its labels are not those of the models.
+        MachineError: if the arrays do not fit into memory.
+    """
+    import numpy as np
+
+    from edgekd.learn.formats.npy import read_npz
+
+    want_same_classes(run, baseline)
+    arrays = {ALIASES[name]: array for name, array in read_npz(path, ALIASES).items()}
+    if set(arrays) != {"images", "labels"}:
+        raise InputError(f"{path}: got no `images` and `labels`, want both")
+    goal = scratch / f"{IMAGES}.npy"
+    np.save(goal, arrays["images"], allow_pickle=False)
+    labels = arrays["labels"]
+    if labels.dtype.kind in "iu":
+        labels = labels.astype(np.int64)
+    found = Samples(goal, labels, path.name, files.digest_file(goal))
+    return _checked(found, run, str(path))
+
+
+def want_same_classes(run: Opened, baseline: Opened) -> None:
+    """Refuse to compare models of different tasks.
+
+    Raises:
+        InputError: if their classes differ.
+    """
+    ours, theirs = run.bundle.labels, baseline.bundle.labels
+    if ours != theirs:
+        raise InputError(
+            f"{run.given}: got classes {list(ours)[:5]}, want the baseline's {list(theirs)[:5]}"
+        )
+
+
+def _named(side: Opened, store: Store) -> dict[str, str] | None:
+    """Digest of each file of the data step, by the run's result or by the store's own manifest."""
+    if side.result is not None and STEP in side.result.lineage:
+        told = dict(side.result.lineage[STEP].files)
+    else:
+        key = side.bundle.manifest.created_from.get(STEP, "")
+        entry = store.peek(key) if len(key) == 64 and key.isalnum() else None
+        told = {} if entry is None else {n: blob.sha256 for n, blob in entry.files.items()}
+    wanted = (IMAGES, LABELS, ABOUT)
+    return {name: told[name] for name in wanted} if told.keys() >= set(wanted) else None
+
+
+def _same_data(run: Opened, baseline: Opened, named: dict[str, str], store: Store) -> bool:
+    made = (run.bundle.manifest.created_from, baseline.bundle.manifest.created_from)
+    if made[0].get(STEP) == made[1].get(STEP):
+        return True
+    theirs = _named(baseline, store)
+    return theirs is not None and theirs[IMAGES] == named[IMAGES]
+
+
+def _load(path: Path) -> np.ndarray:
+    import numpy as np
+
+    try:
+        with files.open_regular(path) as file:
+            labels: np.ndarray = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path}: {error}") from error
+    return labels
+
+
+def _checked(samples: Samples, run: Opened, where: str) -> Samples:
+    import numpy as np
+
+    images = np.load(samples.images, mmap_mode="r", allow_pickle=False)
+    about, labels = run.bundle.preprocessing, samples.labels
+    size = (about.height, about.width, about.channels)
+    if images.dtype != np.uint8 or images.shape[1:] != size:
+        raise InputError(
+            f"{where}: images: got {images.dtype} {list(images.shape)}, want uint8 [N, {size}]"
+        )
+    if labels.dtype != np.int64 or labels.shape != images.shape[:1] or not len(labels):
+        raise InputError(
+            f"{where}: labels: got {labels.dtype} {list(labels.shape)}, want whole numbers "
+            f"[{len(images)}]"
+        )
+    classes = len(run.bundle.labels)
+    if labels.min() < 0 or labels.max() >= classes:
+        got = f"{labels.min()} to {labels.max()}"
+        raise InputError(f"{where}: labels: got {got}, want 0 to {classes - 1}")
+    return samples

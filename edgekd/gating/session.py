@@ -1,0 +1,116 @@
+"""One gating from two paths to the published document."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import edgekd
+from edgekd.bench.process import run_worker
+from edgekd.bench.session import Note
+from edgekd.bench.session import Worker
+from edgekd.bench.site import describe
+from edgekd.device import Device
+from edgekd.devices import local
+from edgekd.gate import Pair
+from edgekd.gate import Samples
+from edgekd.gate import Side
+from edgekd.gates import limits
+from edgekd.gating import samples as labelled
+from edgekd.gating import sides
+from edgekd.gating.judge import judged
+from edgekd.gating.policy import Policy
+from edgekd.report.gate_result import Document
+from edgekd.report.gate_result import SampleFacts
+from edgekd.report.gate_result import SideFacts
+from edgekd.report.gate_result import overall
+from edgekd.store import Store
+
+
+class Ask(NamedTuple):
+    """What is compared, and where."""
+
+    run: Path
+    """A run folder, a bundle folder or a bundle in one file."""
+    baseline: Path
+    policy: Policy
+    store: Store
+    """Where the run's test split lies; only read."""
+    samples: Path | None = None
+    """An .npz file instead."""
+    device: Device = local.DEVICE
+
+
+def gate(ask: Ask, *, note: Note = lambda text: None, worker: Worker = run_worker) -> Document:
+    """Open both, compile both on the device, ask every gate.
+
+    Raises:
+        InputError: if a path holds no bundle, or the two cannot be compared.
+        MachineError: if the device lacks an engine, or a limit in ms is of another machine.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="edgekd-") as folder,
+        sides.opened(ask.run) as run,
+        sides.opened(ask.baseline) as baseline,
+    ):
+        scratch, site = Path(folder), describe(ask.device)
+        if ask.policy.limits is not None:
+            limits.admit(ask.policy.limits, site.key)
+        pair = Pair(
+            samples=_samples(ask, run, baseline, scratch),
+            run=sides.compiled(run, ask.device, scratch / "run"),
+            baseline=sides.compiled(baseline, ask.device, scratch / "baseline"),
+            fingerprint=site.key,
+            emulated=site.emulated,
+            device=ask.device,
+            note=note,
+            worker=functools.partial(worker, device=ask.device),
+        )
+        return document(pair, ask.policy)
+
+
+def document(pair: Pair, policy: Policy) -> Document:
+    """The judgement in its published form."""
+    outcomes = judged(pair, policy)
+    now = datetime.datetime.now(datetime.UTC)
+    told = pair.samples
+    return Document(
+        edgekd=edgekd.__version__,
+        ended_utc=now.isoformat(timespec="seconds"),
+        device=pair.device.name,
+        fingerprint=pair.fingerprint,
+        run=_facts(pair.run),
+        baseline=_facts(pair.baseline),
+        samples=_sample_facts(told) if isinstance(told, Samples) else None,
+        policy=policy.model_dump(mode="json"),
+        verdict=overall(outcomes),
+        outcomes=outcomes,
+    )
+
+
+def _samples(ask: Ask, run: sides.Opened, baseline: sides.Opened, scratch: Path) -> Samples | str:
+    if ask.samples is not None:
+        return labelled.read(ask.samples, run, baseline, scratch)
+    return labelled.find(run, baseline, ask.store)
+
+
+def _facts(side: Side) -> SideFacts:
+    manifest, engine = side.bundle.manifest, side.engine
+    return SideFacts(
+        given=side.given,
+        name=manifest.name,
+        bundle_digest=manifest.digest,
+        model_sha256=manifest.files["model.onnx"].sha256,
+        runtime=engine.runtime,
+        runtime_version=side.runtime_version,
+        precision=engine.precision,
+        threads=engine.threads,
+        size_bytes=side.size_bytes,
+    )
+
+
+def _sample_facts(told: Samples) -> SampleFacts:
+    return SampleFacts(source=told.source, count=len(told.labels), images_sha256=told.images_sha256)

@@ -1,0 +1,111 @@
+"""The two models of a comparison: run folders or bundles, each compiled anew for this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from edgekd import bundle
+from edgekd import runtimes
+from edgekd.bench.build import build
+from edgekd.bench.engine import Engine
+from edgekd.bench.golden import write_inputs
+from edgekd.bundle import Bundle
+from edgekd.bundle import archive
+from edgekd.device import Device
+from edgekd.errors import BudgetMissed
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.gate import Side
+from edgekd.gating import weights
+from edgekd.report import result
+from edgekd.report.result import Result
+
+MODEL = "model.onnx"
+BUNDLE = "bundle"
+TIMEOUT_S = 600.0
+
+
+class Opened(NamedTuple):
+    """What a path on the command line holds."""
+
+    given: str
+    bundle: Bundle
+    result: Result | None
+    """Of a run folder."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Opened]:
+    """A run folder, a bundle folder or a bundle in one file, checked to the last byte.
+
+    Raises:
+        InputError: if it is none of these, has changed, or is a run that chose nothing.
+    """
+    found = result.read(path) if (path / result.FILE).is_file() else None
+    if found is not None and found.chosen is None:
+        raise InputError(f"{path}: got a run that chose nothing, want one with a bundle")
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(archive.opened(path if found is None else path / BUNDLE))
+            own = bundle.check(folder)
+        except BudgetMissed as error:  # a changed file is no missed gate: nothing was compared
+            raise InputError(f"{error}, want it as it was written") from error
+        if found is not None:
+            _want_same(path, own, found)
+        yield Opened(str(path), own, found)
+
+
+def _want_same(path: Path, own: Bundle, found: Result) -> None:
+    """Refuse a run folder whose bundle is of another run."""
+    made = own.manifest.created_from
+    for label, step in found.lineage.items():
+        if label in made and made[label] != step.key:
+            raise InputError(f"{path}: got a bundle of another run: its step {label!r} differs")
+
+
+def compiled(side: Opened, device: Device, folder: Path) -> Side:
+    """The model of `side` as the engine its manifest chose, compiled on `device` into `folder`.
+
+    Raises:
+        InputError: if its engine is unknown or refuses the model.
+        MachineError: if the device lacks the engine or the precision, or the engine crashes.
+    """
+    folder.mkdir()
+    chosen, model = side.bundle.manifest.chosen, side.bundle.folder / MODEL
+    runtimes.find(chosen.runtime)
+    built = build(
+        model,
+        chosen.runtime,
+        chosen.precision,
+        folder,
+        timeout_s=TIMEOUT_S,
+        kernels=True,
+        device=device,
+    )
+    if "not_measured" in built:
+        raise MachineError(
+            f"{side.given}: got {chosen.runtime} {chosen.precision}: {built['not_measured']}"
+        )
+    paths = {name: folder / file for name, file in built["files"].items()}
+    return Side(
+        given=side.given,
+        bundle=side.bundle,
+        engine=Engine(chosen.runtime, chosen.precision, chosen.threads, paths),
+        inputs=write_inputs(side.bundle.golden, folder / "golden-inputs.npy"),
+        size_bytes=built["size_bytes"],
+        kernels=built["kernels"],
+        runtime_version=built["version"],
+        complexity=_complexity(model, side.result),
+    )
+
+
+def _complexity(model: Path, found: Result | None) -> dict[str, int]:
+    known = {} if found is None else {"macs": found.student.macs}
+    try:
+        return {"parameters": weights.count(model), **known}
+    except ValueError as error:
+        raise InputError(f"{model}: {error}") from error

@@ -1,0 +1,136 @@
+"""The published schema of what ``edgekd gate`` found, ``edgekd.gate/1``.
+
+Every gate asks whether what was got is at most what is allowed, so a reader needs one rule: a drop,
+a ratio and a growth are all better small.
+
+History: 1, the first.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from typing import Any
+from typing import Literal
+
+from pydantic import Field
+
+from edgekd.settings import Settings
+from edgekd.settings import Whole
+from edgekd.units import bytes_text
+from edgekd.units import count_text
+
+SCHEMA: Literal["edgekd.gate/1"] = "edgekd.gate/1"
+Verdict = Literal["pass", "fail", "inconclusive"]
+Kind = Literal["exact", "statistical", "limit"]
+Unit = Literal["bytes", "count", "kinds", "logits", "points", "ratio", "fraction", "ms"]
+NONE = "–"
+
+
+class Outcome(Settings):
+    """One gate."""
+
+    gate: str
+    kind: Kind
+    verdict: Verdict
+    counts: bool = True
+    """Whether the verdict decides about the whole; false for an open question the policy only warns
+    of."""
+    unit: Unit
+    got: float | None
+    """None if it was not measured."""
+    allowed: float | None
+    """The most that passes; for the limits `accuracy`, the least."""
+    interval: tuple[float, float] | None = None
+    """95 %."""
+    p_value: float | None = None
+    """One-sided, that it is no worse than allowed."""
+    p_holm: float | None = None
+    """The same after Holm's correction over all statistical gates of the policy."""
+    looks: Annotated[int, Field(ge=0, le=2)] = 1
+    """2 if it failed and was measured anew; 0 if it was not asked at all."""
+    text: str
+    """One sentence."""
+    evidence: dict[str, Any] = {}
+    """What the numbers were made of: counts, log-ratios, differences."""
+    took_s: Annotated[float, Field(ge=0)] = 0.0
+
+
+class SideFacts(Settings):
+    """One of the two models."""
+
+    given: str
+    """As it was named on the command line."""
+    name: str
+    """Of its recipe."""
+    bundle_digest: str
+    model_sha256: str
+    runtime: str
+    runtime_version: str | None
+    precision: str
+    threads: int
+    size_bytes: Whole
+    """Of the engine's files."""
+
+
+class SampleFacts(Settings):
+    """The labelled samples both answered."""
+
+    source: str
+    count: Whole
+    images_sha256: str
+
+
+class Document(Settings):
+    """What ``edgekd gate --json`` prints."""
+
+    format: Annotated[Literal["edgekd.gate/1"], Field(alias="schema")] = SCHEMA
+    edgekd: str
+    ended_utc: str
+    device: str
+    fingerprint: str
+    """Key of the machine on which both were measured."""
+    run: SideFacts
+    baseline: SideFacts
+    samples: SampleFacts | None
+    policy: dict[str, Any]
+    """As it was in force, defaults written out."""
+    verdict: Verdict
+    outcomes: tuple[Outcome, ...]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of `Document`."""
+    return Document.model_json_schema(mode="serialization")
+
+
+def overall(outcomes: tuple[Outcome, ...]) -> Verdict:
+    """``fail`` if one gate failed, else ``inconclusive`` if one that counts is open."""
+    verdicts = {outcome.verdict for outcome in outcomes if outcome.counts}
+    return next((v for v in ("fail", "inconclusive") if v in verdicts), "pass")
+
+
+def shown(value: float | None, unit: Unit) -> str:
+    """A number of a gate as people read it."""
+    if value is None:
+        return NONE
+    if unit == "bytes":
+        return f"{value:.0f} B" if abs(value) < 10**4 else bytes_text(value)
+    if unit == "count":
+        return count_text(value)
+    forms = {"kinds": "{:.0f}", "points": "{:.2f} points", "ratio": "{:.3f}x", "ms": "{:.4g} ms"}
+    return forms.get(unit, "{:.4g}").format(value)
+
+
+def shown_interval(outcome: Outcome) -> str:
+    """``1.012x to 1.031x``."""
+    if outcome.interval is None:
+        return NONE
+    low, high = (shown(end, outcome.unit) for end in outcome.interval)
+    return f"{low} to {high}"
+
+
+def word(outcome: Outcome) -> str:
+    """The verdict as a table says it: an open question that does not count is a warning."""
+    return (
+        "warning" if outcome.verdict == "inconclusive" and not outcome.counts else outcome.verdict
+    )

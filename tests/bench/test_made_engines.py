@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import openvino
+import pytest
+
+from edgekd.bench import made_engines
+from edgekd.devices import local
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.store import Store
+from tests import bench_example
+
+KEY = "abcdef" + "0" * 58
+ABOUT: dict[str, Any] = {
+    "runtime": "null",
+    "runtime_version": None,
+    "precision": "fp32",
+    "files": ["model.json"],
+    "status": "ok",
+}
+
+
+def stored(folder: Path, key: str = KEY, stage: str = "compile", **more: Any) -> Path:
+    store = Store(folder / "store").open()
+    (folder / "engine.json").write_text(json.dumps({**ABOUT, **more}))
+    (folder / "model.json").write_text("{}")
+    made = {name: folder / name for name in ("engine.json", "model.json")}
+    store.commit(key, {"stage": stage}, made)
+    return store.root
+
+
+def ir(folder: Path) -> Path:
+    model = openvino.Core().read_model(bench_example.write_onnx(folder / "net.onnx"))
+    openvino.save_model(model, folder / "net.xml", compress_to_fp16=False)
+    return folder / "net.xml"
+
+
+def test_which_are_engines() -> None:
+    for name in ("store:abcdef", "a/net.xml", "net.plan", "NET.ORT"):
+        assert made_engines.is_one(Path(name))
+    for name in ("net.onnx", "bundle", "net.edgekd", "net"):
+        assert not made_engines.is_one(Path(name))
+
+
+@pytest.mark.parametrize("suffix", sorted(made_engines.FOREIGN))
+def test_engines_from_elsewhere_are_refused_with_the_safe_way(suffix: str) -> None:
+    with pytest.raises(InputError, match="built elsewhere") as caught:
+        made_engines.taken(Path(f"net{suffix}"), (), None)
+    assert caught.value.hint == "edgekd bench net.onnx builds it here"
+
+
+def test_an_ir_is_taken_as_it_is(tmp_path: Path) -> None:
+    made = made_engines.taken(ir(tmp_path), (), None)
+    assert (made.runtime, made.precisions, sorted(made.files)) == (
+        "openvino",
+        (),
+        ["model.bin", "model.xml"],
+    )
+    assert made_engines.admitted(made, ("fp32",), 60, local.DEVICE) == openvino_version()
+    before = made.sha256
+    (tmp_path / "net.bin").write_bytes((tmp_path / "net.bin").read_bytes() + b"x")
+    assert made_engines.taken(tmp_path / "net.xml", (), None).sha256 != before
+
+
+def openvino_version() -> str:
+    from importlib.metadata import version
+
+    return version("openvino")
+
+
+def test_an_ir_without_its_weights_or_with_a_link_out(tmp_path: Path) -> None:
+    graph = ir(tmp_path)
+    with pytest.raises(InputError, match="engine of openvino, want one of onnxruntime"):
+        made_engines.taken(graph, ("onnxruntime",), None)
+    weights = graph.with_suffix(".bin")
+    (tmp_path / "other").mkdir()
+    weights.rename(tmp_path / "other/net.bin")
+    with pytest.raises(InputError, match="net.bin: is missing"):
+        made_engines.taken(graph, (), None)
+    weights.symlink_to(tmp_path / "other/net.bin")
+    with pytest.raises(InputError, match="a link out of its folder"):
+        made_engines.taken(graph, (), None)
+
+
+def test_a_hostile_ir_is_refused_by_the_worker(tmp_path: Path) -> None:
+    graph = ir(tmp_path)
+    graph.write_text('<!DOCTYPE net [<!ENTITY a "b">]><net/>')
+    made = made_engines.taken(graph, (), None)
+    with pytest.raises(InputError, match=f"{graph}: got a DOCTYPE"):
+        made_engines.admitted(made, ("fp32",), 60, local.DEVICE)
+
+
+@pytest.mark.parametrize("given", ["store:abcdef", f"store:{KEY}", "store:ABCDEF00"])
+def test_a_compile_step_of_the_store(tmp_path: Path, given: str) -> None:
+    made = made_engines.taken(Path(given), (), stored(tmp_path))
+    assert (made.runtime, made.precisions) == ("null", ("fp32",))
+    assert made.files["model.json"].read_text() == "{}"
+    assert made_engines.admitted(made, (), 60, local.DEVICE)
+
+
+@pytest.mark.parametrize(
+    ("given", "stage", "more", "says"),
+    [
+        ("store:abc", "compile", {}, "got 3 characters"),
+        ("store:ffffff", "compile", {}, "got 0 engines"),
+        ("store:abcdef", "export", {}, "got a result that is no engine"),
+        ("store:abcdef", "compile", {"status": "not measured: x"}, "no engine there: not measured"),
+    ],
+)
+def test_what_the_store_does_not_have(
+    tmp_path: Path, given: str, stage: str, more: dict[str, Any], says: str
+) -> None:
+    store = stored(tmp_path, stage=stage, **more)
+    with pytest.raises(InputError, match=says):
+        made_engines.taken(Path(given), (), store)
+
+
+def test_a_key_that_is_not_one(tmp_path: Path) -> None:
+    store = stored(tmp_path)
+    stored(tmp_path, key="abcdef" + "1" * 58)
+    with pytest.raises(InputError, match="got 2 engines, want one"):
+        made_engines.taken(Path("store:abcdef"), (), store)
+
+
+def test_a_blob_that_changed(tmp_path: Path) -> None:
+    store = stored(tmp_path)
+    made = made_engines.taken(Path("store:abcdef"), (), store)
+    made.main.chmod(0o644)
+    made.main.write_text("[]")
+    with pytest.raises(InputError, match="does not verify"):
+        made_engines.taken(Path("store:abcdef"), (), store)
+
+
+def test_an_engine_of_another_version(tmp_path: Path) -> None:
+    made = made_engines.taken(Path("store:abcdef"), (), stored(tmp_path, runtime_version="0.0"))
+    with pytest.raises(MachineError, match="got an engine of null 0.0, want"):
+        made_engines.admitted(made, (), 60, local.DEVICE)

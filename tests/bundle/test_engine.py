@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekd import bundle
+from edgekd import runtimes
+from edgekd.bench.engine import Engine
+from edgekd.bundle import engine as bundle_engine
+from edgekd.errors import InputError
+from tests import bundle_example
+
+
+def ready(folder: Path, runtime: str | None = None, **other: object) -> Engine | str:
+    made = folder / "made"
+    made.mkdir()
+    found = bundle.check(bundle_example.make(made, **other))
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    return bundle_engine.ready(found, runtime, scratch)
+
+
+def test_the_chosen_engine_is_built(tmp_path: Path) -> None:
+    row = bundle_example.row("openvino-fp32-1t", threads=3)
+    engine = ready(tmp_path, rows=[row], chosen="openvino-fp32-1t")
+    assert isinstance(engine, Engine) and engine.label() == "openvino-fp32-3t"
+    assert all(path.is_file() for path in engine.files.values())
+
+
+def test_an_engine_that_is_asked_for_is_taken_in_float32(tmp_path: Path) -> None:
+    engine = ready(tmp_path, "openvino")
+    assert isinstance(engine, Engine) and engine.label() == "openvino-fp32-1t"
+
+
+def test_a_chosen_engine_that_is_unknown_here_gives_way_to_another(tmp_path: Path) -> None:
+    row = bundle_example.row("newengine-fp32-1t")
+    engine = ready(tmp_path, rows=[row], chosen="newengine-fp32-1t")
+    assert isinstance(engine, Engine) and engine.runtime in runtimes.RUNTIMES
+
+
+def test_each_reason_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = runtimes.find
+    monkeypatch.setattr(
+        runtimes, "find", lambda name: find(name)._replace(why_not=lambda: "no engine")
+    )
+    assert ready(tmp_path) == "no engine"
+
+
+def test_an_unknown_engine_is_wrong_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        ready(tmp_path, "onnxrntime")

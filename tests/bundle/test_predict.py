@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekd import bundle
+from edgekd import runtimes
+from edgekd.bundle import predict as bundle_predict
+from edgekd.bundle.images import Image
+from edgekd.errors import MachineError
+from tests import bundle_example
+
+
+def test_the_answers_are_those_of_the_model_by_hand(tmp_path: Path) -> None:
+    weights = bundle_example.model(tmp_path / "model.onnx")
+    pixels = np.random.default_rng(2).integers(0, 256, (5, 4, 4, 1), np.uint8)
+    found = bundle.check(bundle_example.make(tmp_path))
+    told = bundle_predict.predict(found, [Image(f"{n}", p, "") for n, p in enumerate(pixels)])
+    logits = ((pixels / 255.0 - 0.5) / 0.25).reshape(5, 16) @ weights
+    want = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    for row, one in zip(want, told, strict=True):
+        assert [label for label, _ in one.labels] == ["abc"[i] for i in np.argsort(-row)]
+        assert dict(one.labels) == pytest.approx(dict(zip("abc", row, strict=True)), rel=1e-4)
+
+
+def test_probabilities_sum_to_one_however_large_the_logits() -> None:
+    got = bundle_predict.softmax(np.array([[1e4, 0, -1e4], [0, 0, 0]], np.float32))
+    assert got.sum(1) == pytest.approx(1) and got[1] == pytest.approx(1 / 3)
+
+
+def test_equal_labels_keep_their_order() -> None:
+    got = bundle_predict.likeliest(np.array([0.25, 0.5, 0.25]), ("a", "b", "c"), 2)
+    assert got == (("b", 0.5), ("a", 0.25))
+
+
+def test_no_engine_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = runtimes.find
+    monkeypatch.setattr(
+        runtimes, "find", lambda name: find(name)._replace(why_not=lambda: f"no {name}")
+    )
+    found = bundle.check(bundle_example.make(tmp_path))
+    with pytest.raises(MachineError, match="no onnxruntime"):
+        bundle_predict.predict(found, [Image("a", np.zeros((4, 4, 1), np.uint8), "")])

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image as pillow
+
+from edgekd.bundle import archive
+from edgekd.cli.predict import command
+from edgekd.errors import BudgetMissed
+from edgekd.errors import InputError
+from tests import bundle_example
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packed")
+    made = bundle_example.make(folder, labels=("a", "\x1b[31mb", "c"))
+    archive.write(made, folder / "tiny.edgekd")
+    return folder / "tiny.edgekd"
+
+
+def test_each_image_is_a_line_with_its_labels_and_what_was_done(
+    packed: Path, tmp_path: Path
+) -> None:
+    pillow.new("RGB", (8, 8), (250, 250, 250)).save(tmp_path / "a.png")
+    np.save(tmp_path / "b.npy", np.zeros((2, 4, 4, 1), np.uint8))
+    paths = [str(tmp_path / "a.png"), str(tmp_path / "b.npy")]
+    for bundle in (packed, packed.parent / "bundle"):
+        done = CliRunner().invoke(command, [str(bundle), *paths, "--top", "3"])
+        lines = done.output.splitlines()
+        assert done.exit_code == 0 and len(lines) == 3
+        assert lines[0].endswith("(read as grey, 8 x 8 scaled to 4 x 4 (bilinear))")
+        assert lines[1].startswith(f"{paths[1]}[0]  ") and lines[1].count(" %") == 3
+        assert "\x1b" not in done.output and "\\x1b[31mb" in done.output
+    assert lines[1].partition("  ")[2] == lines[2].partition("  ")[2]
+
+
+def test_json_is_one_value(packed: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((4, 4), np.uint8))
+    done = CliRunner().invoke(command, [str(packed), str(tmp_path / "a.npy"), "--json"])
+    (told,) = json.loads(done.output)
+    assert told["image"] == str(tmp_path / "a.npy") and told["prepared"] == ""
+    assert sum(one["probability"] for one in told["labels"]) == pytest.approx(1)
+    assert sorted(one["label"] for one in told["labels"]) == ["\x1b[31mb", "a", "c"]
+
+
+def test_a_bad_image_a_changed_bundle_and_an_unknown_engine(packed: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("no image")
+    np.save(tmp_path / "a.npy", np.zeros((4, 4), np.uint8))
+    image = str(tmp_path / "a.npy")
+    done = CliRunner().invoke(command, [str(packed), image, str(tmp_path / "a.png")])
+    assert isinstance(done.exception, InputError) and done.output == ""
+    done = CliRunner().invoke(command, [str(packed), image, "--runtime", "onnxrntime"])
+    assert isinstance(done.exception, InputError)
+    changed = bytearray(packed.read_bytes())
+    changed[-200] ^= 1
+    (tmp_path / "changed.edgekd").write_bytes(changed)
+    done = CliRunner().invoke(command, [str(tmp_path / "changed.edgekd"), image])
+    assert isinstance(done.exception, BudgetMissed | InputError)

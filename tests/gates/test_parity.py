@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekd.gates import parity
+from tests import bundle_example
+from tests import gate_example
+
+
+def test_a_model_that_answers_as_its_manifest_says_passes(tmp_path: Path) -> None:
+    found = parity.judge(gate_example.pair(tmp_path), parity.Config(), 0)
+    assert [f.gate for f in found] == [parity.LOGITS, parity.TOP1, parity.BASELINE]
+    assert {f.verdict for f in found} == {"pass"}
+    assert found[0].got is not None and 0 <= found[0].got <= 1e-4 and found[1].got == 0
+
+
+def other_engine(tmp_path: Path, name: str) -> dict:
+    """Files of a model that is not the bundle's: what a broken compile step would give."""
+    model = tmp_path / name / "broken.onnx"
+    bundle_example.model(model, seed=9)
+    return {"model.onnx": model}
+
+
+def test_an_engine_that_answers_something_else_fails(tmp_path: Path) -> None:
+    pair = gate_example.pair(tmp_path)
+    engine = pair.run.engine._replace(files=other_engine(tmp_path, "run"))
+    found = parity.judge(pair._replace(run=pair.run._replace(engine=engine)), parity.Config(), 0)
+    assert [f.verdict for f in found] == ["fail", "fail", "pass"]
+
+
+def test_a_baseline_that_is_not_itself_here_decides_nothing(tmp_path: Path) -> None:
+    pair = gate_example.pair(tmp_path)
+    engine = pair.baseline.engine._replace(files=other_engine(tmp_path, "baseline"))
+    wrong = pair._replace(baseline=pair.baseline._replace(engine=engine))
+    found = parity.judge(wrong, parity.Config(), 0)
+    assert [f.verdict for f in found] == ["pass", "pass", "inconclusive"]
+
+
+def test_what_was_never_measured_is_not_known(tmp_path: Path) -> None:
+    pair = gate_example.pair(tmp_path)
+    engine = pair.run.engine._replace(precision="bf16")
+    found = parity.judge(pair._replace(run=pair.run._replace(engine=engine)), parity.Config(), 0)
+    assert found[0].verdict == "inconclusive" and "stands in no manifest" in found[0].text

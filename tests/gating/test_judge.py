@@ -1,0 +1,184 @@
+"""A regression of each kind fails, and only then."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekd import gate
+from edgekd.bench.paired import LEVEL
+from edgekd.bench.process import WorkerFailed
+from edgekd.errors import MachineError
+from edgekd.gate import Pair
+from edgekd.gates import accuracy
+from edgekd.gates import parity
+from edgekd.gating import judge
+from edgekd.gating import policy
+from edgekd.report.gate_result import Outcome
+from edgekd.report.gate_result import overall
+from tests import bundle_example
+from tests import gate_example
+
+ALL = policy.load(None)
+
+
+@pytest.fixture(autouse=True)
+def _asked_by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (gate, parity):
+        monkeypatch.setattr(module, "outputs", gate_example.outputs)
+
+
+def judged(pair: Pair, told: policy.Policy = ALL) -> tuple[str, dict[str, Outcome]]:
+    outcomes = judge.judged(pair, told)
+    return overall(outcomes), {outcome.gate: outcome for outcome in outcomes}
+
+
+def failed(outcomes: dict[str, Outcome]) -> set[str]:
+    return {name for name, outcome in outcomes.items() if outcome.verdict == "fail"}
+
+
+def test_identical_models_pass_every_gate(tmp_path: Path) -> None:
+    verdict, outcomes = judged(gate_example.pair(tmp_path))
+    assert verdict == "pass" and {o.verdict for o in outcomes.values()} == {"pass"}
+    assert list(outcomes) == [
+        "size",
+        "complexity.parameters",
+        "operators.kinds",
+        "operators.float",
+        "parity.logits",
+        "parity.top1",
+        "parity.baseline",
+        "accuracy",
+        "memory",
+        "latency",
+    ]
+
+
+def test_a_worse_model_fails_accuracy_alone_after_two_looks(tmp_path: Path) -> None:
+    verdict, outcomes = judged(gate_example.pair(tmp_path, seed=5))
+    assert (verdict, failed(outcomes)) == ("fail", {"accuracy"})
+    found = outcomes["accuracy"]
+    assert found.looks == 2 and "failed again when measured anew, first: " in found.text
+    assert found.p_holm is not None and found.p_holm <= LEVEL
+    assert outcomes["latency"].looks == 1
+
+
+def test_a_bigger_one_fails_size_alone(tmp_path: Path) -> None:
+    verdict, outcomes = judged(gate_example.pair(tmp_path, run={"size_bytes": 10**6}))
+    assert (verdict, failed(outcomes)) == ("fail", {"size"})
+
+
+@pytest.mark.parametrize(("ratio", "gates"), [(1.2, {"latency"}), (1.03, set()), (0.7, set())])
+def test_a_slower_one_fails_latency_alone(tmp_path: Path, ratio: float, gates: set[str]) -> None:
+    worker = gate_example.worker(tmp_path, ratio=ratio)
+    _, outcomes = judged(gate_example.pair(tmp_path, worker=worker))
+    assert failed(outcomes) == gates
+    assert outcomes["latency"].looks == 1 + bool(gates)
+
+
+def test_a_hungrier_one_fails_memory_alone(tmp_path: Path) -> None:
+    worker = gate_example.worker(tmp_path, more_bytes=5_000_000)
+    _, outcomes = judged(gate_example.pair(tmp_path, worker=worker))
+    assert failed(outcomes) == {"memory"}
+
+
+def test_float_fallback_fails_operators_alone(tmp_path: Path) -> None:
+    kernels = {**gate_example.KERNELS, "Conv f32": 11}
+    _, outcomes = judged(gate_example.pair(tmp_path, run={"kernels": kernels}))
+    assert failed(outcomes) == {"operators.kinds"}
+
+
+def test_broken_answers_fail_parity_and_are_not_timed(tmp_path: Path) -> None:
+    pair = gate_example.pair(tmp_path)
+    model = tmp_path / "run" / "broken.onnx"
+    bundle_example.model(model, seed=9)
+    engine = pair.run.engine._replace(files={"model.onnx": model})
+    pair = pair._replace(run=pair.run._replace(engine=engine))
+    verdict, outcomes = judged(pair)
+    assert verdict == "fail" and {"parity.logits", "parity.top1"} <= failed(outcomes)
+    for name in ("memory", "latency"):
+        assert outcomes[name].looks == 0 and not outcomes[name].counts
+        assert outcomes[name].text.startswith("not asked: an engine that answers wrong")
+
+
+def at_the_limit(tmp_path: Path) -> Pair:
+    """A latency whose interval holds the limit."""
+    return gate_example.pair(tmp_path, worker=gate_example.worker(tmp_path, ratio=1.05, noise=0.02))
+
+
+def test_an_open_question_counts_unless_the_policy_only_warns(tmp_path: Path) -> None:
+    pair = at_the_limit(tmp_path)
+    verdict, outcomes = judged(pair)
+    assert verdict == "inconclusive" and outcomes["latency"].verdict == "inconclusive"
+    verdict, outcomes = judged(pair, policy.load(None, ["unresolved=warn"]))
+    assert verdict == "pass" and not outcomes["latency"].counts
+    assert outcomes["latency"].verdict == "inconclusive"
+
+
+def test_what_could_not_be_measured_counts_whatever_the_policy_says(tmp_path: Path) -> None:
+    pair = gate_example.pair(tmp_path, samples="they are gone")
+    verdict, outcomes = judged(pair, policy.load(None, ["unresolved=warn"]))
+    assert verdict == "inconclusive" and outcomes["accuracy"].counts
+    assert outcomes["accuracy"].got is None
+
+
+def test_a_failure_that_does_not_come_again_is_none(tmp_path: Path) -> None:
+    slow = gate_example.worker(tmp_path, ratio=1.3)
+    fine = gate_example.worker(tmp_path, ratio=1.0)
+    ran: list[str] = []
+
+    def worker(job: str, spec: Any, **given: Any) -> dict[str, Any]:
+        ran.append(job)
+        first_look = ran.count("latency") <= 2 + 2 * 10  # calibration of both, ten pairs
+        return (slow if first_look else fine)(job, spec, **given)
+
+    verdict, outcomes = judged(gate_example.pair(tmp_path, worker=worker))
+    found = outcomes["latency"]
+    assert (verdict, found.verdict, found.looks) == ("pass", "pass", 2)
+    assert found.got == pytest.approx(1.0, rel=0.01)
+    assert "did not fail again when measured anew, first: 1.3" in found.text
+
+
+def test_a_crash_leaves_a_gate_open_and_a_lost_device_ends_it(tmp_path: Path) -> None:
+    pair = gate_example.pair(tmp_path)
+
+    def ended(error: Exception, job: str, *_: Any, **__: Any) -> dict[str, Any]:
+        raise error
+
+    crash = functools.partial(ended, WorkerFailed("null: the worker was killed by SIGSEGV"))
+    verdict, outcomes = judged(pair._replace(worker=crash))
+    assert verdict == "inconclusive" and "SIGSEGV" in outcomes["memory"].text
+    lost = functools.partial(ended, MachineError("device pi: is not reached"))
+    with pytest.raises(MachineError, match="is not reached"):
+        judged(pair._replace(worker=lost))
+
+
+def test_fail_fast_spends_no_minutes(tmp_path: Path) -> None:
+    calls: list[str] = []
+    worker = gate_example.worker(tmp_path, calls=calls)
+    pair = gate_example.pair(tmp_path, run={"size_bytes": 10**6}, worker=worker)
+    verdict, outcomes = judged(pair, policy.load(None, ["fail_fast=true"]))
+    assert verdict == "fail" and calls == [] and outcomes["accuracy"].looks == 0
+    assert outcomes["parity.logits"].looks == 1  # exact gates are all asked
+
+
+def test_p_values_are_corrected_for_one_another(tmp_path: Path) -> None:
+    worker = gate_example.worker(tmp_path, ratio=1.3, more_bytes=5_000_000)
+    _, outcomes = judged(gate_example.pair(tmp_path, seed=5, worker=worker))
+    assert failed(outcomes) == {"accuracy", "memory", "latency"}
+    found = [outcomes[name] for name in ("accuracy", "memory", "latency")]
+    assert all(one.p_holm >= one.p_value for one in found)
+    assert min(one.p_holm / one.p_value for one in found) >= 1
+    assert max(one.p_holm / one.p_value for one in found) == pytest.approx(3)
+
+
+def test_among_many_gates_one_small_p_may_be_luck(tmp_path: Path) -> None:
+    """A p just below the level fails alone and not as one of three."""
+    found = accuracy.judge(gate_example.pair(tmp_path, seed=5), accuracy.Config(), 0)[0]
+    found = found._replace(p_value=0.02)
+    others = [found._replace(gate=name, p_value=0.6) for name in ("memory", "latency")]
+    assert judge.weigh([found])["accuracy"].failed
+    assert not judge.weigh([found, *others])["accuracy"].failed

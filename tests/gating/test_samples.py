@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgekd import bundle
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.gate import Samples
+from edgekd.gating import samples
+from edgekd.gating.sides import Opened
+from edgekd.store import Store
+from tests import bundle_example
+from tests import gate_example
+from tests import report_example
+
+KEY, OTHER = "0" * 64, "9" * 64
+
+
+def kept(folder: Path, key: str = KEY, **about: Any) -> Store:
+    """A store that holds the data step `key`."""
+    store = Store(folder / "store").open()
+    made = folder / f"made-{key[0]}"
+    made.mkdir()
+    np.save(made / "images.npy", gate_example.images())
+    np.save(made / "labels.npy", gate_example.labels())
+    told = {"classes": list(bundle_example.LABELS), "source": "made up", **about}
+    (made / "data.json").write_bytes(files.pretty_json(told))
+    outputs = {
+        "test_images": made / "images.npy",
+        "test_labels": made / "labels.npy",
+        "data.json": made / "data.json",
+    }
+    store.commit(key, {"stage": "data"}, outputs)
+    return store
+
+
+def side(folder: Path, name: str, key: str = KEY, **other: Any) -> Opened:
+    path = gate_example.bundle_at(folder / name, created_from={"data": key}, **other)
+    return Opened(name, bundle.check(path), None)
+
+
+def test_a_bundle_names_its_test_split_by_the_key_of_its_data(tmp_path: Path) -> None:
+    store = kept(tmp_path)
+    found = samples.find(side(tmp_path, "run"), side(tmp_path, "baseline"), store)
+    assert isinstance(found, Samples) and found.source == "made up (test split)"
+    np.testing.assert_array_equal(np.load(found.images), gate_example.images())
+    np.testing.assert_array_equal(found.labels, gate_example.labels())
+    assert found.images_sha256 == files.digest_file(found.images)
+
+
+def test_a_run_names_it_by_digest(tmp_path: Path) -> None:
+    store = kept(tmp_path)
+    (entry,) = store.entries()
+    lineage = {"data": {"key": KEY, "files": {n: b.sha256 for n, b in entry.files.items()}}}
+    run = side(tmp_path, "run")._replace(result=report_example.result(lineage=lineage))
+    files.remove(store.root / "ac" / f"{KEY}.json")  # the blobs alone are enough
+    baseline = side(tmp_path, "baseline")
+    assert isinstance(samples.find(run, baseline, store), Samples)
+    store.blob_path(entry.files["test_labels"].sha256).write_bytes(b"changed")
+    assert isinstance(samples.find(run, baseline, store), str)
+
+
+def test_what_is_not_in_the_store_is_not_measured(tmp_path: Path) -> None:
+    run, baseline = side(tmp_path, "run"), side(tmp_path, "baseline")
+    found = samples.find(run, baseline, Store(tmp_path / "none"))
+    assert isinstance(found, str) and "is not in the store" in found and "--samples" in found
+    store = kept(tmp_path)
+    (entry,) = store.entries()
+    store.blob_path(entry.files["test_labels"].sha256).write_bytes(b"changed")
+    assert isinstance(samples.find(run, baseline, store), str)
+
+
+def test_a_baseline_that_may_have_learned_from_them_is_not_asked(tmp_path: Path) -> None:
+    run, baseline = side(tmp_path, "run"), side(tmp_path, "baseline", OTHER)
+    store = kept(tmp_path)
+    found = samples.find(run, baseline, store)
+    assert isinstance(found, str) and "another split of the data" in found
+    kept(tmp_path, OTHER)  # another key, the same split: a package was newer
+    assert isinstance(samples.find(run, baseline, store), Samples)
+
+
+def test_other_classes_cannot_be_compared(tmp_path: Path) -> None:
+    run, other = side(tmp_path, "run"), side(tmp_path, "other", labels=("a", "b", "x"))
+    with pytest.raises(InputError, match="got classes"):
+        samples.find(run, other, kept(tmp_path))
+    store = Store(tmp_path / "second")
+    with pytest.raises(InputError, match="other classes in its data"):
+        samples.find(run, run, kept(tmp_path / "second", classes=["x", "y", "z"]) or store)
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    run = side(tmp_path, "run")
+    path = tmp_path / "mine.npz"
+    np.savez(path, images=gate_example.images(), labels=gate_example.labels().astype(np.uint8))
+    found = samples.read(path, run, run, tmp_path)
+    assert found.source == "mine.npz" and found.labels.dtype == np.int64
+    np.testing.assert_array_equal(found.labels, gate_example.labels())
+
+
+@pytest.mark.parametrize(
+    ("arrays", "want"),
+    [
+        ({"images": gate_example.images()}, "got no `images` and `labels`"),
+        ({"images": gate_example.images(), "labels": np.zeros(3, np.int64)}, "labels: got int64"),
+        (
+            {"images": gate_example.images() / 255, "labels": gate_example.labels()},
+            "images: got float64",
+        ),
+        (
+            {"images": gate_example.images(), "labels": gate_example.labels() + 1},
+            "labels: got 1 to 3, want 0 to 2",
+        ),
+        ({"images": gate_example.images(), "labels": np.array(["a"] * 400)}, "labels: got <U1"),
+    ],
+)
+def test_a_file_that_does_not_fit(tmp_path: Path, arrays: dict[str, Any], want: str) -> None:
+    run = side(tmp_path, "run")
+    np.savez(tmp_path / "mine.npz", **arrays)
+    with pytest.raises(InputError, match=want):
+        samples.read(tmp_path / "mine.npz", run, run, tmp_path)
+
+
+def test_pickles_are_refused(tmp_path: Path) -> None:
+    run = side(tmp_path, "run")
+    np.savez(tmp_path / "mine.npz", images=np.array([{}], dtype=object), labels=np.zeros(1))
+    with pytest.raises(InputError):
+        samples.read(tmp_path / "mine.npz", run, run, tmp_path)

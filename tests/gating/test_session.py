@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from edgekd.errors import MachineError
+from edgekd.gating import policy
+from edgekd.gating import session
+from edgekd.report import gate_result
+from edgekd.store import Store
+from tests import gate_example
+
+EXACT = ["size:", "complexity:", "operators:", "accuracy:"]
+
+
+def ask(folder: Path, text: str, *, seed: int = 0) -> session.Ask:
+    path = folder / "gates.yaml"
+    path.write_text(text)
+    samples = folder / "samples.npz"
+    np.savez(samples, images=gate_example.images(), labels=gate_example.labels())
+    return session.Ask(
+        run=gate_example.bundle_at(folder / "run", seed),
+        baseline=gate_example.bundle_at(folder / "baseline"),
+        policy=policy.load(path),
+        store=Store(folder / "store"),
+        samples=samples,
+    )
+
+
+def test_from_two_bundles_to_the_published_schema(tmp_path: Path) -> None:
+    made = session.gate(ask(tmp_path, "\n".join(EXACT), seed=5))
+    value = made.model_dump(mode="json", by_alias=True)
+    jsonschema.validate(value, gate_result.schema())
+    assert value["schema"] == "edgekd.gate/1" and made.verdict == "fail"
+    assert made.run.model_sha256 != made.baseline.model_sha256
+    assert made.samples is not None and made.samples.count == 400
+    assert {o.gate for o in made.outcomes if o.verdict == "fail"} == {"accuracy"}
+    assert value["policy"]["accuracy"]["allowed_drop_points"] == 0.5  # defaults are written out
+
+
+def test_milliseconds_of_another_machine_end_it_before_anything_runs(tmp_path: Path) -> None:
+    told = ask(tmp_path, f"limits: {{latency_p50_ms: 1.0, fingerprint: {'0' * 64!r}}}")
+    notes: list[str] = []
+    with pytest.raises(MachineError, match="milliseconds of one say nothing of another"):
+        session.gate(told, note=notes.append)
+    assert notes == []

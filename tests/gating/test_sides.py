@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekd import files
+from edgekd.bundle import archive
+from edgekd.devices import local
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.gating import sides
+from tests import bundle_example
+from tests import gate_example
+from tests import report_example
+
+DIGEST = report_example.DIGEST
+
+
+def run_folder(folder: Path, key: str = DIGEST, **other: Any) -> Path:
+    """A run folder whose data step has `key`; `other` goes to its result."""
+    made = gate_example.bundle_at(folder / "parts", created_from={"data": key})
+    (folder / "run").mkdir()
+    shutil.copytree(made, folder / "run" / "bundle")
+    value = report_example.result(**other).model_dump(mode="json")
+    (folder / "run" / "result.json").write_bytes(files.pretty_json(value))
+    return folder / "run"
+
+
+def test_a_run_a_bundle_and_an_archive_are_the_same_model(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    archive.write(run / "bundle", tmp_path / "student.edgekd")
+    digests = set()
+    for path in (run, run / "bundle", tmp_path / "student.edgekd"):
+        with sides.opened(path) as told:
+            assert told.given == str(path) and (told.result is not None) == (path == run)
+            digests.add(told.bundle.manifest.digest)
+    assert len(digests) == 1
+
+
+def test_what_is_none_of_these_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no bundle")
+    for path in (tmp_path, tmp_path / "text", tmp_path / "absent"):
+        with pytest.raises(InputError), sides.opened(path):
+            pass
+
+
+def test_a_changed_file_is_wrong_input_and_no_failed_gate(tmp_path: Path) -> None:
+    run = run_folder(tmp_path)
+    archive.write(run / "bundle", tmp_path / "student.edgekd")
+    (run / "bundle" / "labels.json").write_text('["a", "b", "d"]')
+    with pytest.raises(InputError, match="as it was written"), sides.opened(run):
+        pass
+    data = bytearray((tmp_path / "student.edgekd").read_bytes())
+    data[-200] ^= 1
+    (tmp_path / "student.edgekd").write_bytes(data)
+    with pytest.raises(InputError), sides.opened(tmp_path / "student.edgekd"):
+        pass
+
+
+def test_a_run_that_chose_nothing_has_nothing_to_gate(tmp_path: Path) -> None:
+    choice = {"chosen": None, "nearest": None, "why": "none", "budget": []}
+    run = run_folder(tmp_path, choice=choice)
+    with pytest.raises(InputError, match="chose nothing"), sides.opened(run):
+        pass
+
+
+def test_a_bundle_of_another_run_is_refused(tmp_path: Path) -> None:
+    run = run_folder(tmp_path, key="9" * 64)
+    with pytest.raises(InputError, match="another run: its step 'data' differs"), sides.opened(run):
+        pass
+
+
+def test_the_engine_is_compiled_anew(tmp_path: Path) -> None:
+    with sides.opened(run_folder(tmp_path)) as told:
+        side = sides.compiled(told, local.DEVICE, tmp_path / "scratch")
+    assert side.engine.label() == "onnxruntime-fp32-1t"
+    assert all(path.parent == tmp_path / "scratch" for path in side.engine.files.values())
+    assert sum(side.kernels.values()) >= 1 and all(k.endswith("f32") for k in side.kernels)
+    assert side.size_bytes == (tmp_path / "run" / "bundle" / "model.onnx").stat().st_size
+    assert side.complexity == {"parameters": 48, "macs": 9_700_000}
+
+
+def test_an_engine_that_is_not_here_is_the_machines_lack(tmp_path: Path) -> None:
+    rows = [bundle_example.row("onnxruntime-fp16-1t")]
+    path = gate_example.bundle_at(tmp_path / "a", rows=rows, chosen="onnxruntime-fp16-1t")
+    with sides.opened(path) as told, pytest.raises(MachineError, match="onnxruntime fp16: "):
+        sides.compiled(told, local.DEVICE, tmp_path / "scratch")

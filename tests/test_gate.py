@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from edgekd import gate
+from edgekd.bench.paired import LEVEL
+from edgekd.bench.statistics import Interval
+from edgekd.gates import GATES
+
+
+def estimate(low: float, high: float) -> gate.Found:
+    return gate.estimated(
+        "latency",
+        "ratio",
+        (low + high) / 2,
+        1.05,
+        "",
+        interval=Interval(low, high),
+        p_value=0.5,
+        evidence={},
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.9, 1.0, "pass"),
+        (1.0, 1.05, "pass"),
+        (1.0, 1.06, "inconclusive"),
+        (1.1, 1.2, "inconclusive"),
+    ],
+)
+def test_an_estimate_passes_only_if_the_whole_interval_is_allowed(
+    low: float, high: float, verdict: str
+) -> None:
+    assert estimate(low, high).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "p_holm", "fails"),
+    [(1.06, LEVEL, True), (1.06, LEVEL * 1.01, False), (1.05, 0.001, False), (1.0, 0.001, False)],
+)
+def test_it_fails_only_if_interval_and_corrected_p_agree(
+    low: float, p_holm: float, fails: bool
+) -> None:
+    assert gate.fails(estimate(low, 1.2), p_holm) is fails
+
+
+def test_exact_gates_fail_by_their_number() -> None:
+    assert gate.exact("size", "bytes", 5, 5, "").verdict == "pass"
+    assert gate.fails(gate.exact("size", "bytes", 6, 5, ""), None)
+    assert not gate.fails(gate.missing("size", "bytes", "it is gone"), None)
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_each_member_is_what_the_table_says(name: str) -> None:
+    entry = GATES[name]
+    member = entry.load()
+    assert (member.name, member.kind) == (name, entry.kind)
+    member.config()  # all of it has defaults
+
+
+def test_cheap_and_exact_gates_come_first() -> None:
+    kinds = [entry.kind for entry in GATES.values()]
+    assert kinds == sorted(kinds, key=["exact", "statistical", "limit"].index)
