@@ -22,6 +22,7 @@ from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
 from edgekd.stage import Step
+from edgekd.stage import key_inputs
 from edgekd.store import Store
 from edgekd.walk import Walker
 from edgekd.walk import foresee
@@ -98,6 +99,15 @@ def test_only_what_depends_on_a_change_is_made_again(root: Path) -> None:
     assert [w.hit for w in walk(root, times=3).walked] == [True, False, False]
     (root / "source").write_bytes(b"other")
     assert [w.hit for w in walk(root).walked] == [False] * 3
+
+
+def test_what_measures_is_bound_to_its_device_and_the_rest_is_not(root: Path) -> None:
+    there = Bindings("host", "board", {"numpy": "1.0"})
+    for bound, changes in (("", False), ("host", False), ("device", True)):
+        step = Step("x", DOUBLE._replace(bound=bound, packages=("numpy",)), Toy(), {})
+        here, on_board = (key_inputs(step, {}, b) for b in (HERE, there))
+        assert (here != on_board) is changes, bound
+    assert on_board["host"] == "board" and on_board["packages"] == {"numpy": "1.0"}
 
 
 def test_foreseeing_writes_nothing(root: Path) -> None:

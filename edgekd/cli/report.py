@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def command(run_dir: Path, as_json: bool) -> None:
         click.echo(files.pretty_json(found.model_dump(mode="json")), nl=False)
         return
     page = _page(run_dir)
-    if not sys.stdout.isatty():
+    # a board has no rich, which comes with [report] and [learn]
+    if not sys.stdout.isatty() or importlib.util.find_spec("rich") is None:
         click.echo(page, nl=False)
         return
     from rich.console import Console

@@ -9,6 +9,8 @@ import pytest
 
 from edgekd import plan
 from edgekd import recipe as recipes
+from edgekd.bench import site
+from edgekd.device import Device
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.plan import checks
@@ -93,6 +95,19 @@ def test_what_is_not_installed_is_named_with_its_extra(
     with pytest.raises(MachineError, match="torch") as caught:
         checks.want_installed(recipes.load(TWO), options)
     assert caught.value.hint == "pip install 'edgekd[learn]'"
+
+
+def test_a_device_without_the_engine_is_named_with_what_sets_it_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    board = Device("board", lambda order: pytest.fail("asked twice"))
+    missing = {"onnxruntime": None, "openvino": "openvino is not installed"}
+    told = site.describe()._replace(name="board", missing=missing)
+    monkeypatch.setattr(site, "describe", lambda device: told)
+    options = Options(run_dir=tmp_path, store=tmp_path, device=board)
+    with pytest.raises(MachineError, match="device board: has no openvino") as caught:
+        checks.want_installed(recipes.load(TWO), options)
+    assert caught.value.hint == "edgekd device setup board"
 
 
 def test_threads_are_the_recipe_s_or_all_there_are() -> None:

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import save_file
 
+from edgekd.bench import site
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.session import Measured
@@ -132,6 +133,21 @@ def test_rows_of_what_failed_late_or_never_began() -> None:
     wide = Measured(Subject("a", engine), processes=[process])
     assert stage.filled(row, wide)["status"] == "unstable"
     assert stage.filled(row, wide)["latency_p50_ms"] == 5e-6
+
+
+def test_an_emulated_device_has_answers_and_no_times(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = site.describe()
+    there = here._replace(name="board", facts={**here.facts, "emulated": "qemu-user"})
+    monkeypatch.setattr(site, "describe", lambda device: there)
+    config = stage.Config(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
+    made = stage.run(config, given, context(tmp_path / "out"))
+    (row,) = json.loads(made["rows.json"].read_bytes())
+    assert row["status"] == "not measured: emulated (qemu-user)"
+    assert row["validation_accuracy"] == 0.8 and row["parity_max_abs"] < 1e-5
+    assert row["latency_p50_ms"] is None and row["processes"] == 0
+    assert json.loads(made["site.json"].read_bytes())["name"] == "board"
 
 
 def test_settings_keep_their_order() -> None:
