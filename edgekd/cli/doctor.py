@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,17 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "dotprod": ("asimddp",),
 }
 """Instruction sets that decide which precision is fast, and what /proc/cpuinfo calls them."""
-EXTRAS = ("learn", "onnxruntime", "openvino", "tensorrt", "report", "hub", "timm")
+EXTRAS = (
+    "learn",
+    "onnxruntime",
+    "openvino",
+    "tensorrt",
+    "report",
+    "predict",
+    "sign",
+    "hub",
+    "timm",
+)
 """The extras of setup.cfg that a user may want."""
 
 
@@ -55,38 +66,26 @@ def machine() -> dict[str, Any]:
     import psutil
 
     from edgekd import __version__
+    from edgekd.bench import fingerprint
 
+    facts = fingerprint.host_facts()
     return {
         "edgekd": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
-        "processor": _processor(),
-        "instruction_sets": instruction_sets(_cpuinfo()),
+        "processor": facts["board"] or facts["cpu_model"] or platform.machine(),
+        "emulated": facts["emulated"],
+        "instruction_sets": instruction_sets(facts["flags"]),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": psutil.virtual_memory().total,
         "free_memory_bytes": psutil.virtual_memory().available,
     }
 
 
-def _cpuinfo() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def _processor() -> str:
-    import platform
-
-    named = re.search(r"^(?:model name|Model)\s*: (.+)$", _cpuinfo(), re.MULTILINE)
-    return named.group(1) if named else platform.machine()
-
-
-def instruction_sets(cpuinfo: str) -> list[str]:
-    """The names of `FLAGS` that the text of /proc/cpuinfo has."""
-    line = re.search(r"^(?:flags|Features)\s*: (.+)$", cpuinfo, re.MULTILINE)
-    flags = set(line.group(1).split()) if line else set()
-    return [name for name, spellings in FLAGS.items() if flags.intersection(spellings)]
+def instruction_sets(flags: Iterable[str]) -> list[str]:
+    """The names of `FLAGS` that the flags of /proc/cpuinfo have."""
+    have = set(flags)
+    return [name for name, spellings in FLAGS.items() if have.intersection(spellings)]
 
 
 def engines() -> list[dict[str, Any]]:
@@ -154,6 +153,10 @@ def disk(store: Path) -> dict[str, Any]:
     return {"folder": str(store), "free_bytes": shutil.disk_usage(there).free}
 
 
+def _emulated(by: str | None) -> str:
+    return f"; emulated by {by}: no time measured here counts" if by else ""
+
+
 def _print(found: dict[str, Any]) -> None:
     from edgekd.units import bytes_text
 
@@ -161,7 +164,7 @@ def _print(found: dict[str, Any]) -> None:
     memory, free = bytes_text(of["memory_bytes"]), bytes_text(of["free_memory_bytes"])
     rows = [
         ("edgekd", f"{of['edgekd']}, Python {of['python']}, {of['system']}"),
-        ("processor", f"{of['processor']}, {of['cores']} cores"),
+        ("processor", f"{of['processor']}, {of['cores']} cores{_emulated(of['emulated'])}"),
         ("instructions", ", ".join(of["instruction_sets"]) or "none that matter here"),
         ("memory", f"{memory}, {free} free"),
         ("store", f"{found['store']['folder']}, {bytes_text(found['store']['free_bytes'])} free"),

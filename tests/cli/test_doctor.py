@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from edgekd import cli
 from edgekd import stage
+from edgekd.bench import fingerprint
 from edgekd.cli import doctor
 from edgekd.learn.data import SOURCES
 from edgekd.runtimes import RUNTIMES
@@ -27,20 +28,23 @@ def test_json_and_text_say_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cpuinfo", "want"),
+    ("flags", "want"),
     [
-        (
-            "flags\t\t: fpu avx2 avx512f avx512_vnni amx_tile amx_bf16\n",
-            "avx2 avx512 vnni amx bf16",
-        ),
-        ("flags : fpu sse avx\n", ""),
-        ("flags : avx2 avx_vnni\n", "avx2 vnni"),
-        ("Features\t: fp asimd asimddp bf16\n", "bf16 neon dotprod"),
+        ("fpu avx2 avx512f avx512_vnni amx_tile amx_bf16", "avx2 avx512 vnni amx bf16"),
+        ("fpu sse avx", ""),
+        ("avx2 avx_vnni", "avx2 vnni"),
+        ("fp asimd asimddp bf16", "bf16 neon dotprod"),
         ("", ""),
     ],
 )
-def test_instruction_sets(cpuinfo: str, want: str) -> None:
-    assert " ".join(doctor.instruction_sets(cpuinfo)) == want
+def test_instruction_sets(flags: str, want: str) -> None:
+    assert " ".join(doctor.instruction_sets(flags.split())) == want
+
+
+def test_an_emulated_processor_is_called_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {**fingerprint.host_facts(), "emulated": "qemu-user"}
+    monkeypatch.setattr(fingerprint, "host_facts", lambda: facts)
+    assert "emulated by qemu-user" in CliRunner().invoke(cli.main, ["doctor"]).stdout
 
 
 def test_what_is_missing_comes_with_the_line_that_installs_it(
