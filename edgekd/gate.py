@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
-from edgekd.bench.paired import LEVEL
+from edgekd.bench.pair.paired import LEVEL
 from edgekd.bench.process import run_worker
 from edgekd.bench.session import Note
 from edgekd.bench.session import Rules

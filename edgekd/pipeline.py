@@ -110,8 +110,8 @@ def _copy(wanted: dict[str, Path], folder: Path) -> None:
 
 def _bindings(options: Options) -> Bindings:
     """The two machines of a run; asks the device what it is."""
-    from edgekd.bench import fingerprint
-    from edgekd.bench import site
+    from edgekd.bench.machine import fingerprint
+    from edgekd.bench.machine import site
 
     if options.device is local.DEVICE:
         return Bindings(fingerprint.key(), fingerprint.key())

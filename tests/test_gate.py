@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgekd import gate
-from edgekd.bench.paired import LEVEL
+from edgekd.bench.pair.paired import LEVEL
 from edgekd.bench.statistics import Interval
 from edgekd.gates import GATES
 

@@ -16,13 +16,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgekd.bench import canary
-from edgekd.bench import comparison
 from edgekd.bench import user_models
-from edgekd.bench import yardstick
-from edgekd.bench.duel import Duel
-from edgekd.bench.duel import PairRules
-from edgekd.bench.duel import duel
+from edgekd.bench.machine import canary
+from edgekd.bench.pair import comparison
+from edgekd.bench.pair import yardstick
+from edgekd.bench.pair.duel import Duel
+from edgekd.bench.pair.duel import PairRules
+from edgekd.bench.pair.duel import duel
 from edgekd.bench.session import Subject
 
 

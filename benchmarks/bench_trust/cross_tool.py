@@ -20,11 +20,11 @@ from pathlib import Path
 
 import aa
 
-from edgekd.bench import comparison
 from edgekd.bench import session
 from edgekd.bench import statistics
 from edgekd.bench import timing
-from edgekd.bench import yardstick
+from edgekd.bench.pair import comparison
+from edgekd.bench.pair import yardstick
 from edgekd.bench.process import run_worker
 
 LAYERS = 600

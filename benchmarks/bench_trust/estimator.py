@@ -27,12 +27,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgekd.bench import comparison
-from edgekd.bench import duel
 from edgekd.bench import session
 from edgekd.bench import statistics
 from edgekd.bench import timing
 from edgekd.bench.engine import Engine
+from edgekd.bench.pair import comparison
+from edgekd.bench.pair import duel
 
 CALL_NS = 10_000_000
 SLOWER = 1.03

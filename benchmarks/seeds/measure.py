@@ -19,7 +19,7 @@ from scipy.stats import t
 
 from edgekd import recipe as recipes
 from edgekd import run
-from edgekd.bench import fingerprint
+from edgekd.bench.machine import fingerprint
 from edgekd.cli.progress import shown
 from edgekd.learn import answers
 from edgekd.learn import arrays

@@ -20,7 +20,7 @@ from typing import Any
 
 BENCH = """
 import sys
-from edgekd.bench import watch
+from edgekd.bench.machine import watch
 def first(*rest, **more):
     raise SystemExit(0)
 watch.Watch.__call__ = first

@@ -15,11 +15,11 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import pixels
-from edgekd.bench import fingerprint
 from edgekd.bench import inputs
 from edgekd.bench import ir
 from edgekd.bench import memory as proc
 from edgekd.bench import timing
+from edgekd.bench.machine import fingerprint
 from edgekd.bench.statistics import median
 from edgekd.device import OUT
 from edgekd.device import inside

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
-from edgekd.bench import instructions
+from edgekd.bench.machine import instructions
 
 if TYPE_CHECKING:
     import numpy as np

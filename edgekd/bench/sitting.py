@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgekd.bench.scenarios import Name
-from edgekd.bench.scenarios import Ran
-from edgekd.bench.scenarios import Wanted
+from edgekd.bench.machine.site import Site
+from edgekd.bench.machine.watch import Watch
+from edgekd.bench.scenario.run import Name
+from edgekd.bench.scenario.run import Ran
+from edgekd.bench.scenario.run import Wanted
 from edgekd.bench.session import Measured
 from edgekd.bench.session import Rules
-from edgekd.bench.site import Site
 from edgekd.bench.user_models import Ready
-from edgekd.bench.watch import Watch
 
 
 class Sitting(NamedTuple):

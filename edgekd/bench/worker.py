@@ -34,13 +34,13 @@ JOBS = {
     "compile": ("edgekd.bench.jobs", "compile_model"),
     "outputs": ("edgekd.bench.jobs", "outputs"),
     "site": ("edgekd.bench.jobs", "site"),
-    "canary": ("edgekd.bench.canary", "job"),
-    "snapshot": ("edgekd.bench.validity", "job"),
-    "throughput": ("edgekd.bench.scenario_jobs", "throughput"),
-    "sustained": ("edgekd.bench.scenario_jobs", "sustained"),
-    "paced": ("edgekd.bench.scenario_jobs", "paced"),
-    "cold_start": ("edgekd.bench.scenario_jobs", "cold_start"),
-    "energy": ("edgekd.bench.scenario_jobs", "energy"),
+    "canary": ("edgekd.bench.machine.canary", "job"),
+    "snapshot": ("edgekd.bench.machine.validity", "job"),
+    "throughput": ("edgekd.bench.scenario.jobs", "throughput"),
+    "sustained": ("edgekd.bench.scenario.jobs", "sustained"),
+    "paced": ("edgekd.bench.scenario.jobs", "paced"),
+    "cold_start": ("edgekd.bench.scenario.jobs", "cold_start"),
+    "energy": ("edgekd.bench.scenario.jobs", "energy"),
 }
 PR_SET_PDEATHSIG = 1
 

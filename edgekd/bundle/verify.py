@@ -11,12 +11,12 @@ from typing import NamedTuple
 from edgekd import bundle
 from edgekd import runtimes
 from edgekd import task
-from edgekd.bench import instructions
 from edgekd.bench import saturation
-from edgekd.bench import site
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import Golden
 from edgekd.bench.golden import write_inputs
+from edgekd.bench.machine import instructions
+from edgekd.bench.machine import site
 from edgekd.bench.outputs import outputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import Check

@@ -66,7 +66,7 @@ def machine() -> dict[str, Any]:
     import psutil
 
     from edgekd import __version__
-    from edgekd.bench import fingerprint
+    from edgekd.bench.machine import fingerprint
 
     facts = fingerprint.host_facts()
     return {

@@ -12,7 +12,7 @@ SCHEMAS = {
     "recipe": "edgekd.recipe",
     "result": "edgekd.report.result",
     "bench": "edgekd.bench.result",
-    "compare": "edgekd.bench.compare_document",
+    "compare": "edgekd.bench.pair.document",
     "gates": "edgekd.gating.policy",
     "gate": "edgekd.report.gate_result",
 }

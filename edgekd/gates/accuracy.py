@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgekd.bench import paired
+from edgekd.bench.pair import paired
 from edgekd.gate import Found
 from edgekd.gate import Gate
 from edgekd.gate import Pair

@@ -11,10 +11,10 @@ from typing import Annotated
 from pydantic import Field
 
 from edgekd.bench import statistics
-from edgekd.bench.duel import Duel
-from edgekd.bench.duel import PairRules
-from edgekd.bench.duel import duel
-from edgekd.bench.paired import sign_test
+from edgekd.bench.pair.duel import Duel
+from edgekd.bench.pair.duel import PairRules
+from edgekd.bench.pair.duel import duel
+from edgekd.bench.pair.paired import sign_test
 from edgekd.bench.session import Subject
 from edgekd.errors import InputError
 from edgekd.gate import Found

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgekd.bench.paired import sign_test
+from edgekd.bench.pair.paired import sign_test
 from edgekd.bench.statistics import median
 from edgekd.bench.statistics import median_interval
 from edgekd.gate import Found

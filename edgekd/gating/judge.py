@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgekd.bench.paired import holm
+from edgekd.bench.pair.paired import holm
 from edgekd.bench.process import WorkerFailed
 from edgekd.gate import Found
 from edgekd.gate import Gate

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import edgekd
+from edgekd.bench.machine.site import describe
 from edgekd.bench.process import run_worker
 from edgekd.bench.session import Note
 from edgekd.bench.session import Worker
-from edgekd.bench.site import describe
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.gate import Pair

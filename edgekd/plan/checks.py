@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekd.bench import site
+from edgekd.bench.machine import site
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import InputError

@@ -21,18 +21,18 @@ from pydantic import model_validator
 
 from edgekd import files
 from edgekd import task
-from edgekd.bench import figures
 from edgekd.bench import golden
 from edgekd.bench import result
 from edgekd.bench import session
-from edgekd.bench import site
 from edgekd.bench.answers import Answers
 from edgekd.bench.answers import judged
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
+from edgekd.bench.machine import site
 from edgekd.bench.outputs import outputs
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
+from edgekd.bench.result import figures
 from edgekd.bench.timing import COLD
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp

@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from edgekd import bundle
 from edgekd import runtimes
-from edgekd.bench import instructions
+from edgekd.bench.machine import instructions
 from edgekd.bundle import Tolerance
 from edgekd.bundle import verify as bundle_verify
 from edgekd.errors import BudgetMissed

@@ -13,8 +13,8 @@ import openvino
 import pytest
 from click.testing import CliRunner
 
-from edgekd.bench import raw
 from edgekd.bench import result
+from edgekd.bench.result import raw
 from edgekd.bundle import archive
 from edgekd.cli.bench import command
 from edgekd.errors import EdgekdError

@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from edgekd.bench import compare_document
 from edgekd.bench import process
+from edgekd.bench.pair import document as compare_document
 from edgekd.cli.bench import command
 from edgekd.cli.bench import with_verb
 from edgekd.errors import BudgetMissed

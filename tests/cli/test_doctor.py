@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from edgekd import cli
 from edgekd import stage
-from edgekd.bench import fingerprint
+from edgekd.bench.machine import fingerprint
 from edgekd.cli import doctor
 from edgekd.learn.data import SOURCES
 from edgekd.runtimes import RUNTIMES

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekd.bench.paired import LEVEL
+from edgekd.bench.pair.paired import LEVEL
 from edgekd.errors import InputError
 from edgekd.gates import accuracy
 from tests import gate_example

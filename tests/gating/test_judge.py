@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgekd import gate
-from edgekd.bench.paired import LEVEL
+from edgekd.bench.pair.paired import LEVEL
 from edgekd.bench.process import WorkerFailed
 from edgekd.errors import MachineError
 from edgekd.gate import Pair

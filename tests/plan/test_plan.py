@@ -9,7 +9,7 @@ import pytest
 
 from edgekd import plan
 from edgekd import recipe as recipes
-from edgekd.bench import site
+from edgekd.bench.machine import site
 from edgekd.device import Device
 from edgekd.errors import InputError
 from edgekd.errors import MachineError

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import save_file
 
-from edgekd.bench import site
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
+from edgekd.bench.machine import site
 from edgekd.bench.session import Measured
 from edgekd.bench.session import Subject
 from edgekd.progress import Silent

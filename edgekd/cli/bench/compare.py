@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import ExitStack
 
-    from edgekd.bench.compare_document import Document
-    from edgekd.bench.compare_document import Side
-    from edgekd.bench.duel import Duel
-    from edgekd.bench.duel import PairRules
+    from edgekd.bench.pair.document import Document
+    from edgekd.bench.pair.document import Side
+    from edgekd.bench.pair.duel import Duel
+    from edgekd.bench.pair.duel import PairRules
     from edgekd.bench.user_models import Ask
     from edgekd.bench.user_models import Ready
     from edgekd.device import Device
@@ -109,10 +109,10 @@ def command(
     from contextlib import ExitStack
 
     from edgekd import devices
-    from edgekd.bench.compare_document import document
-    from edgekd.bench.document import facts
-    from edgekd.bench.duel import PairRules
-    from edgekd.bench.site import describe
+    from edgekd.bench.machine.site import describe
+    from edgekd.bench.pair.document import document
+    from edgekd.bench.pair.duel import PairRules
+    from edgekd.bench.result.document import facts
     from edgekd.bench.user_models import Ask
     from edgekd.cli.bench.measure import opened
 
@@ -163,7 +163,7 @@ def contender(given: Path, ask: Ask, stack: ExitStack) -> Ready:
     import tempfile
 
     from edgekd.bench import user_models
-    from edgekd.bench.site import describe
+    from edgekd.bench.machine.site import describe
     from edgekd.cli.bench.measure import opened
 
     site = describe(ask.device)
@@ -185,7 +185,7 @@ def fought(ready: Sequence[Ready], rules: PairRules, device: Device) -> Duel:
     """
     import functools
 
-    from edgekd.bench.duel import duel
+    from edgekd.bench.pair.duel import duel
     from edgekd.bench.process import run_worker
     from edgekd.errors import Inconclusive
     from edgekd.errors import InputError

@@ -17,17 +17,17 @@ from edgekd.cli.screen import running
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from edgekd.bench.machine.watch import Watch
     from edgekd.bench.result import Document
-    from edgekd.bench.scenarios import Name
-    from edgekd.bench.scenarios import Ran
-    from edgekd.bench.scenarios import Wanted
+    from edgekd.bench.scenario.run import Name
+    from edgekd.bench.scenario.run import Ran
+    from edgekd.bench.scenario.run import Wanted
     from edgekd.bench.session import Measured
     from edgekd.bench.session import Rules
     from edgekd.bench.session import Subject
     from edgekd.bench.sitting import Sitting
     from edgekd.bench.user_models import Ask
     from edgekd.bench.user_models import Ready
-    from edgekd.bench.watch import Watch
 
 FILE = click.Path(path_type=Path)
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -155,7 +155,7 @@ def command(
     from contextlib import ExitStack
 
     from edgekd import devices
-    from edgekd.bench.scenarios import Wanted
+    from edgekd.bench.scenario.run import Wanted
     from edgekd.bench.session import Rules
     from edgekd.bench.user_models import Ask
     from edgekd.cli.bench import wants
@@ -204,9 +204,9 @@ def sat(
     from edgekd.bench import session
     from edgekd.bench import sitting
     from edgekd.bench import user_models
+    from edgekd.bench.machine.site import describe
+    from edgekd.bench.machine.watch import Watch
     from edgekd.bench.process import run_worker
-    from edgekd.bench.site import describe
-    from edgekd.bench.watch import Watch
     from edgekd.cli.bench.compare import want_real
 
     for name in ask.runtimes:
@@ -233,7 +233,7 @@ def _scenarios(
 ) -> Sequence[Mapping[Name, Ran]]:
     if not wanted.names():
         return [{} for _ in measured]
-    from edgekd.bench import scenarios
+    from edgekd.bench.scenario import run as scenarios
 
     subjects = [found.subject for found in measured]
     return scenarios.run(subjects, wanted, rules, note=running, worker=watch)
@@ -268,11 +268,11 @@ def _collected(coming: Iterator[Ready], ready: list[Ready]) -> Iterator[Subject]
 
 def kept(sitting: Sitting, raw: Path | None, plot: Path | None) -> Document:
     """The document of a sitting, with its raw times and its plot written where they were asked for."""
-    from edgekd.bench import document
+    from edgekd.bench.result import document
 
     side = None
     if raw is not None:
-        from edgekd.bench import raw as raw_file
+        from edgekd.bench.result import raw as raw_file
 
         side = raw_file.write(raw, raw_file.lines(sitting.measured, sitting.scenarios))
     if plot is not None:

@@ -10,7 +10,7 @@ import click
 from edgekd.cli.screen import print_json
 
 if TYPE_CHECKING:
-    from edgekd.bench.duel import Duel
+    from edgekd.bench.pair.duel import Duel
 
 BY_PAIRS = (15, 30)
 
@@ -37,8 +37,8 @@ def command(pairs: int, runtime: str | None, device: str, as_json: bool) -> None
 
     from edgekd import devices
     from edgekd import files
-    from edgekd.bench import yardstick
-    from edgekd.bench.duel import PairRules
+    from edgekd.bench.pair import yardstick
+    from edgekd.bench.pair.duel import PairRules
     from edgekd.bench.user_models import Ask
     from edgekd.cli.bench import compare
 
@@ -61,8 +61,8 @@ def command(pairs: int, runtime: str | None, device: str, as_json: bool) -> None
 
 def account(found: Duel) -> dict[str, Any]:
     """What the pairs say of the machine, as JSON."""
-    from edgekd.bench import canary
-    from edgekd.bench.comparison import smallest_effect
+    from edgekd.bench.machine import canary
+    from edgekd.bench.pair.comparison import smallest_effect
 
     compared, valid = found.compared, found.validity()
     assert compared is not None

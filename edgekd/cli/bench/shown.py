@@ -12,10 +12,10 @@ import click
 from edgekd.cli.screen import print_columns
 
 if TYPE_CHECKING:
-    from edgekd.bench.metric import Metric
     from edgekd.bench.result import Document
     from edgekd.bench.result import Result
     from edgekd.bench.result import Scenario
+    from edgekd.bench.result.metric import Metric
 
 HEADER = (
     "model",

@@ -12,7 +12,17 @@ from typing import NamedTuple
 from edgekd import __version__
 from edgekd import files
 
-LEFT_OUT = ("learn", "cli", "stages", "recipe", "plan", "report", "bundle")
+LEFT_OUT = (
+    "bundle",
+    "cli",
+    "gates",
+    "gating",
+    "learn",
+    "plan",
+    "recipe",
+    "report",
+    "stages",
+)
 """Folders of the package no worker and no agent imports."""
 PACKAGE = Path(__file__).parents[2]
 

@@ -31,7 +31,7 @@ ANSWERS = """
 import sys
 from pathlib import Path
 import numpy as np
-from edgekd.bench.emulation import emulation
+from edgekd.bench.machine.emulation import emulation
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
 from edgekd import bundle

@@ -1,0 +1,63 @@
+"""What a device is: its fingerprint, its engines, and whether its times mean anything."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+from typing import NamedTuple
+
+from edgekd.bench.machine import fingerprint
+from edgekd.bench.process import run_worker
+from edgekd.device import Device
+from edgekd.devices import local
+from edgekd.errors import MachineError
+from edgekd.runtimes import RUNTIMES
+
+TIMEOUT_S = 120.0
+
+
+class Site(NamedTuple):
+    """One device, as it told of itself."""
+
+    name: str
+    key: str
+    """What its results are bound to: SHA-256 of `facts`."""
+    facts: dict[str, Any]
+    now: dict[str, Any]
+    """Load and uptime: described, not in the key."""
+    versions: dict[str, str | None]
+    """Of numpy and the engines, by distribution."""
+    missing: dict[str, str | None]
+    """By engine: why it cannot be used there, or None."""
+
+    @property
+    def emulated(self) -> str | None:
+        """What emulates its processor, so that no time of it counts; None for a real one."""
+        found: str | None = self.facts.get("emulated")
+        return found
+
+
+@functools.cache
+def describe(device: Device = local.DEVICE) -> Site:
+    """Ask a device what it is, once; this machine is looked at directly, another by a worker.
+
+    Raises:
+        MachineError: if it is not reached or tells nothing of use.
+    """
+    if device is local.DEVICE:
+        missing = {name: entry.load().why_not() for name, entry in RUNTIMES.items()}
+        facts, now = fingerprint.host_facts(), fingerprint.beside_the_key()
+        versions = fingerprint.engine_versions()
+    else:
+        told = run_worker("site", {}, timeout_s=TIMEOUT_S, device=device)
+        facts, now, versions, missing = (
+            _mapping(told, name, device) for name in ("facts", "now", "versions", "missing")
+        )
+    return Site(device.name, fingerprint.key_of(facts), facts, now, versions, missing)
+
+
+def _mapping(told: dict[str, Any], name: str, device: Device) -> dict[str, Any]:
+    value = told.get(name)
+    if not isinstance(value, dict):
+        raise MachineError(f"device {device.name}: got {name} {value!r:.60}, want a mapping")
+    return value

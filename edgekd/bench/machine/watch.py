@@ -1,0 +1,77 @@
+"""A worker that keeps an eye on the machine while others measure: a canary every few processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from edgekd.bench.machine import canary
+from edgekd.bench.machine import validity
+from edgekd.bench.machine.validity import Validity
+from edgekd.bench.process import WorkerFailed
+from edgekd.bench.session import Measured
+from edgekd.bench.session import Worker
+from edgekd.bench.statistics import median
+
+EVERY = 6
+"""Latency processes between two looks."""
+REMEMBERS = 0.9
+"""Time of a repeated input beside that of distinct ones, below which an answer may be remembered."""
+TIMEOUT_S = 60.0
+
+
+class Watch:
+    """Stands in for `run_worker` and looks at the machine before the first latency process, then
+    before every sixth; `look` once more at the end."""
+
+    def __init__(self, worker: Worker, every: int = EVERY) -> None:
+        self._worker, self._every = worker, every
+        self._seen = 0
+        self.canaries_ns: list[float] = []
+        self.snapshots: list[dict[str, Any]] = []
+
+    def __call__(self, job: str, spec: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        """Run one worker."""
+        if job == "latency":
+            if self._seen % self._every == 0:
+                self.look()
+            self._seen += 1
+        return self._worker(job, spec, **more)
+
+    def look(self) -> None:
+        """Time the canary and take the machine's account of itself; a failure is not the model's."""
+        try:
+            seen = self._worker("canary", {}, timeout_s=TIMEOUT_S, reads={})
+        except WorkerFailed:
+            return
+        time_ns, snapshot = seen.get("canary_ns"), seen.get("snapshot")
+        if isinstance(time_ns, int | float) and 0 < time_ns < 2**63:
+            self.canaries_ns.append(float(time_ns))
+        if isinstance(snapshot, dict) and validity.well_formed(snapshot):
+            self.snapshots.append(snapshot)
+
+    def validity(self, measured: Measured) -> Validity:
+        """Whether the machine was fit while this subject was measured."""
+        warnings = list(about_inputs(measured.processes))
+        if canary.drifts(self.canaries_ns):
+            spread = canary.variation(self.canaries_ns) or 0.0
+            warnings.append(f"drifts: the canary's time varies by {spread:.0%}")
+        if len(self.snapshots) < 2:
+            warnings.append("the machine gave no account of itself")
+            return Validity(True, (), tuple(warnings))
+        first, *between, last = self.snapshots
+        found = validity.judge(first, last, measured.processes, between=between)
+        return found._replace(warnings=(*found.warnings, *warnings))
+
+
+def about_inputs(processes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is odd about what the model was fed."""
+    found = []
+    if any(process.get("subnormal") for process in processes):
+        found.append("inputs: some are subnormal numbers, which slow a processor down")
+    ratios = [p["repeated_ns"] / median(p["iters_ns"]) for p in processes if "repeated_ns" in p]
+    if ratios and median(ratios) < REMEMBERS:
+        less = f"{1 - median(ratios):.0%}"
+        found.append(f"inputs: a repeated one takes {less} less, its answer may be remembered")
+    return found

@@ -1,0 +1,1 @@
+"""Two models against each other: interleaved pairs of fresh processes, and what they say."""

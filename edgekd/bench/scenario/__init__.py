@@ -1,0 +1,1 @@
+"""Other ways to run a model than one inference after the other: throughput, sustained, paced, energy."""

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekd.bench.machine import fingerprint
+
+CPUINFO = "processor\t: 0\nmodel name\t: Fast CPU\nstepping\t: 3\nflags\t\t: sse avx2 hypervisor\n"
+
+
+def tree(root: Path, ram_kb: int = 4_000_000, governor: str = "performance") -> Path:
+    for name, text in {
+        "proc/cpuinfo": CPUINFO,
+        "proc/meminfo": f"MemTotal:  {ram_kb} kB\n",
+        "proc/loadavg": "0.5 0.4 0.3 1/2 3\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": governor + "\n",
+        ".dockerenv": "",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_facts_are_read(tmp_path: Path) -> None:
+    facts = fingerprint.host_facts(tree(tmp_path))
+    assert facts["cpu_model"] == "Fast CPU" and facts["stepping"] == "3"
+    assert facts["flags"] == ["avx2", "hypervisor", "sse"]
+    assert facts["virtual"] and facts["container"] == "docker"
+    assert facts["governor"] == "performance"
+
+
+def test_the_key_moves_with_what_changes_a_number(tmp_path: Path) -> None:
+    def key(name: str, **more: object) -> str:
+        return fingerprint.key_of(fingerprint.host_facts(tree(tmp_path / name, **more)))  # type: ignore[arg-type]
+
+    base = key("a")
+    assert key("b") == base
+    assert key("c", ram_kb=4_001_000) == base  # another kernel's reservation
+    assert key("d", ram_kb=8_000_000) != base
+    assert key("e", governor="powersave") != base
+
+
+def test_load_is_beside_the_key(tmp_path: Path) -> None:
+    assert fingerprint.beside_the_key(tree(tmp_path))["load_1min"] == 0.5
+
+
+def test_a_machine_that_tells_nothing_still_has_a_key(tmp_path: Path) -> None:
+    facts = fingerprint.host_facts(tmp_path)
+    assert facts["cpu_model"] is None and facts["ram_bytes"] is None
+    assert len(fingerprint.key_of(facts)) == 64
+
+
+def test_this_machine_keeps_its_key() -> None:
+    assert fingerprint.key() == fingerprint.key_of(fingerprint.host_facts())

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from edgekd.bench.machine import fingerprint
+from edgekd.bench.machine import site
+from edgekd.device import Device
+from edgekd.device import Ended
+from edgekd.device import Order
+from edgekd.devices import local
+from edgekd.errors import MachineError
+
+
+def telling(**changed: object) -> Device:
+    """A device whose worker tells what this machine's tells, but for what is changed."""
+
+    def run(order: Order) -> Ended:
+        ended = local.run(order)
+        *before, last = ended.stdout.splitlines()
+        said = json.loads(last)
+        said["result"] |= changed
+        return ended._replace(stdout=b"\n".join([*before, json.dumps(said).encode()]))
+
+    return Device("board", run)
+
+
+def test_a_worker_tells_what_looking_directly_finds() -> None:
+    here, there = site.describe(local.DEVICE), site.describe(telling())
+    assert (there.key, there.facts, there.versions) == (here.key, here.facts, here.versions)
+    assert there.missing == here.missing and there.name == "board"
+    assert here.key == fingerprint.key() and here.emulated is None
+
+
+def test_an_emulated_device_says_so_and_has_another_key() -> None:
+    facts = {**fingerprint.host_facts(), "emulated": "qemu-user"}
+    there = site.describe(telling(facts=facts))
+    assert there.emulated == "qemu-user" and there.key != fingerprint.key()
+
+
+def test_what_is_no_account_is_refused() -> None:
+    with pytest.raises(MachineError, match="device board: got versions"):
+        site.describe(telling(versions=["onnxruntime"]))

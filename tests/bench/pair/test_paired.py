@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekd.bench.pair import paired
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 30, 401, 20_000])
+def test_a_tail_is_scipys(count: int) -> None:
+    for least in {0, 1, count // 3, count // 2, count // 2 + 1, count, count + 1}:
+        want = scipy.stats.binom.sf(least - 1, count, 0.5)
+        assert paired.binomial_tail(least, count) == pytest.approx(want, rel=1e-7, abs=1e-300)
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained"), [(0, 0), (1, 0), (10, 2), (2, 10), (33, 41), (500, 410)]
+)
+def test_mcnemar_is_the_exact_binomial_test(lost: int, gained: int) -> None:
+    both = lost + gained
+    want = scipy.stats.binomtest(lost, both, 0.5).pvalue if both else 1.0
+    assert paired.mcnemar(lost, gained) == pytest.approx(want, rel=1e-9)
+
+
+def test_the_sign_test_counts_what_lies_beyond_the_limit() -> None:
+    values = [0.2, 0.3, 0.1, 0.1, 0.4, 0.6, 0.7, -0.2, 0.9]
+    want = scipy.stats.binomtest(6, 9, 0.5, alternative="greater").pvalue
+    assert paired.sign_test(values, 0.1) == pytest.approx(want)  # two ties speak for the limit
+
+
+@pytest.mark.parametrize(("lost", "gained", "count"), [(30, 12, 400), (9, 8, 100), (0, 0, 50)])
+def test_the_interval_is_scipys_paired_bootstrap(lost: int, gained: int, count: int) -> None:
+    found = paired.drop(lost, gained, count, 0.5, resamples=20_000, seed=3)
+    assert found.points == pytest.approx(100 * (lost - gained) / count)
+    each = 100 * np.repeat([1.0, -1.0, 0.0], [lost, gained, count - lost - gained])
+    if not lost:
+        assert found.interval == (0, 0) and found.p_value == 1.0
+        return
+    random = np.random.default_rng(4)
+    want = scipy.stats.bootstrap(
+        (each,), np.mean, n_resamples=20_000, method="percentile", rng=random, batch=2000
+    ).confidence_interval
+    # either end is the mean of few whole samples: one of them is the grain
+    assert found.interval == pytest.approx((want.low, want.high), abs=1.01 * 100 / count)
+
+
+def test_few_differences_prove_nothing_though_the_bootstrap_is_sure() -> None:
+    found = paired.drop(5, 0, 100, 0.0, resamples=10_000, seed=0)
+    assert found.interval.low > 0  # it never drew none of the five often enough
+    assert found.p_value == pytest.approx(1 / 32) and found.mcnemar_p == pytest.approx(1 / 16)
+    assert paired.drop(9, 0, 100, 0.0, resamples=10_000, seed=0).p_value < paired.LEVEL
+
+
+@pytest.mark.parametrize("allowed", [0.0, 2.0])
+def test_a_drop_of_just_what_is_allowed_is_rarely_called_worse(allowed: float) -> None:
+    random, count, apart, trials = np.random.default_rng(5), 400, 0.10, 1500
+    lost_share = (apart + allowed / 100) / 2
+    shares = (lost_share, apart - lost_share, 1 - apart)
+    called = 0
+    for lost, gained, _ in random.multinomial(count, shares, size=trials):
+        found = paired.drop(int(lost), int(gained), count, allowed, resamples=1000, seed=0)
+        called += found.p_value <= paired.LEVEL
+    # 3 standard errors of a true 2.5 %: exceeded by luck once in a thousand such tests
+    assert called / trials <= 0.025 + 3 * math.sqrt(0.025 * 0.975 / trials)
+    assert called, "it never calls anything worse"
+
+
+def test_counts_that_do_not_fit_are_refused() -> None:
+    for lost, gained, count in ((-1, 0, 5), (3, 3, 5), (0, 0, 0)):
+        with pytest.raises(ValueError, match="of"):
+            paired.drop(lost, gained, count, 0.0, resamples=1000, seed=0)
+
+
+def test_holm_by_hand() -> None:
+    # R 4.3: p.adjust(c(.01, .04, .03, .005), "holm") = 0.03 0.06 0.06 0.02
+    told = paired.holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
+    assert told == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
+    assert list(told) == ["a", "b", "c", "d"] and paired.holm({}) == {}
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holm_is_the_closure_of_bonferroni(p_values: list[float]) -> None:
+    """Marcus, Peritz, Gabriel 1976: reject what every intersection that holds it rejects."""
+    names = range(len(p_values))
+    subsets = [s for size in names for s in itertools.combinations(names, size + 1)]
+    want = {
+        str(i): max(min(1.0, len(s) * min(p_values[k] for k in s)) for s in subsets if i in s)
+        for i in names
+    }
+    told = paired.holm({str(i): p for i, p in enumerate(p_values)})
+    assert told == pytest.approx(want)
