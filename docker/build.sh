@@ -80,7 +80,7 @@ smoke() {
     if [ "$TARGET" = nvidia ]; then
         echo "--- TensorRT for RTX, without a GPU"
         b run --isolation chroot --user edgekd "$container" -- \
-            python3 -c 'import tensorrt_rtx_bindings as t; print("tensorrt", t.tensorrt_rtx.__version__)'
+            python3 -c 'import tensorrt_rtx_bindings as t; t.Builder(t.Logger()); print(t.__version__)'
     fi
     inside python3 -c \
         'import os, importlib.util as u; print("uid", os.getuid(), "torch", u.find_spec("torch"))'
