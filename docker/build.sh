@@ -11,7 +11,7 @@ set -eu
 
 TARGET=$1 BUNDLE=$(readlink -f "$2")
 REPO=$(cd "$(dirname "$0")/.." && pwd)
-WORK=${WORK:-/var/tmp/edgekd-images}
+WORK=${WORK:-$REPO/build/images}
 MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 PYTHON=${PYTHON:-python3}
 NAME=docker.io/library/python:3.11-slim-bookworm

@@ -1,6 +1,6 @@
 """How far int8 logits are off on x86 without VNNI, for full-range and 7-bit weights, and what `saturation.look` says.
 
-    python benchmarks/boards/saturation.py /var/tmp/saturation --output benchmarks/boards/saturation.json
+    python benchmarks/boards/saturation.py FOLDER --output benchmarks/boards/saturation.json
 
 Four small networks on Fashion-MNIST (20,000 images, 4 epochs) are quantized by onnxruntime's quantize_static
 (QDQ, uint8 activations, per-channel int8 weights) with and without reduce_range, and answer 200 test images on

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgekd.bench.engine import ONNX
 from edgekd.bench.process import run_worker
 from edgekd.device import Device
 from edgekd.devices import local
-
-MODEL = "model.onnx"
 
 
 def build(
@@ -33,5 +32,5 @@ def build(
         WorkerFailed: if the engine crashes or hangs on it.
     """
     spec = {"runtime": runtime, "precision": precision, "kernels": kernels}
-    reads = {MODEL: model}
+    reads = {ONNX: model}
     return run_worker("compile", spec, timeout_s=timeout_s, reads=reads, goal=goal, device=device)

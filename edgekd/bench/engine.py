@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from edgekd.device import inside
 
+ONNX = "model.onnx"
+"""What a worker that compiles finds its model under."""
+
 
 class Engine(NamedTuple):
     """One engine on one number of threads."""

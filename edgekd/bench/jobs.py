@@ -19,6 +19,7 @@ from edgekd.bench import inputs
 from edgekd.bench import ir
 from edgekd.bench import memory as proc
 from edgekd.bench import timing
+from edgekd.bench.engine import ONNX
 from edgekd.bench.machine import fingerprint
 from edgekd.bench.statistics import median
 from edgekd.device import OUT
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from edgekd.bench.worker import Say
 
-MODEL = "model.onnx"
 REPEATED_NS = 50_000_000
 """How long one input is repeated, to see whether an engine remembers its answer."""
 Spec = Mapping[str, Any]
@@ -184,7 +184,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
     offered = runtime.precisions()
     if spec["precision"] not in offered:
         return {"not_measured": f"{runtime.name} offers {', '.join(offered)} on this machine"}
-    made = runtime.build(Path(inside(MODEL)), Path(OUT), spec["precision"])
+    made = runtime.build(Path(inside(ONNX)), Path(OUT), spec["precision"])
     result: dict[str, Any] = {
         "files": {name: path.name for name, path in made.items()},
         "version": version(runtime.distribution),

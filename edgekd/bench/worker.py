@@ -35,7 +35,6 @@ JOBS = {
     "outputs": ("edgekd.bench.jobs", "outputs"),
     "site": ("edgekd.bench.jobs", "site"),
     "canary": ("edgekd.bench.machine.canary", "job"),
-    "snapshot": ("edgekd.bench.machine.validity", "job"),
     "throughput": ("edgekd.bench.scenario.jobs", "throughput"),
     "sustained": ("edgekd.bench.scenario.jobs", "sustained"),
     "paced": ("edgekd.bench.scenario.jobs", "paced"),

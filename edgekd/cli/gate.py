@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,9 @@ import click
 
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
+from edgekd.cli.screen import running
 
 if TYPE_CHECKING:
-    from edgekd.device import Device
     from edgekd.report.gate_result import Document
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -39,7 +38,7 @@ HEADER = ("gate", "got", "allowed", "95 % interval", "verdict", "why")
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the run's test split is looked for.  [default: $EDGEKD_HOME]",
 )
-@click.option("--device", metavar="NAME", help="Measure both there; this machine.")
+@click.option("--device", default="local", metavar="NAME", help="Where to measure both.")
 @click.option("--json", "as_json", is_flag=True, help="Print the published schema's JSON.")
 @click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML.")
 @click.option("--summary", type=FILE, metavar="FILE", help="Write the table as Markdown.")
@@ -51,7 +50,7 @@ def command(
     overrides: tuple[str, ...],
     samples: Path | None,
     store: Path | None,
-    device: str | None,
+    device: str,
     as_json: bool,
     junit: Path | None,
     summary: Path | None,
@@ -63,6 +62,7 @@ def command(
     0 all gates pass, 1 one failed, 2 wrong input, 3 the machine lacks something, 5 nothing failed
     but one that counts could not be decided.
     """
+    from edgekd import devices
     from edgekd import run as runs
     from edgekd.gating import policy as policies
     from edgekd.gating import session
@@ -74,10 +74,10 @@ def command(
         policy=policies.load(policy, overrides),
         store=Store(store or runs.default_store()),
         samples=samples,
-        device=_device(device),
+        device=devices.find(device),
     )
-    found = session.gate(ask, note=_note)
-    _note("")
+    found = session.gate(ask, note=running)
+    running("")
     _write(found, junit, summary)
     if annotations:
         _annotate(found, err=as_json)
@@ -86,18 +86,6 @@ def command(
     else:
         _show(found)
     _conclude(found)
-
-
-def _device(name: str | None) -> Device:
-    from edgekd.devices import find
-
-    return find(name or "local")
-
-
-def _note(text: str) -> None:
-    """What is measured now, on one line that is drawn anew; nothing where there is no terminal."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\033[K{text}", nl=False, err=True)
 
 
 def _write(found: Document, junit: Path | None, summary: Path | None) -> None:

@@ -85,7 +85,7 @@ def _found(told: Duel, allowed: float) -> Found:
     ratios = told.log_ratios()
     # a look that may end the run early is paid for out of the same 5 %
     p_value = sign_test(ratios, math.log1p(allowed)) * statistics.ALPHA / compared.alpha
-    drift = ", the machine drifted" if told.drifts() else ""
+    drift = ", the machine drifted" if told.looks.drifts() else ""
     return estimated(
         "latency",
         "ratio",

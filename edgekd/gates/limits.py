@@ -22,6 +22,7 @@ from edgekd.gate import exact
 from edgekd.gate import missing
 from edgekd.gate import peak_bytes
 from edgekd.gate import right
+from edgekd.report.gate_result import Verdict
 from edgekd.settings import Fraction
 from edgekd.settings import Positive
 from edgekd.settings import Settings
@@ -122,17 +123,11 @@ def _latency(pair: Pair, most: float, config: Config) -> Found:
         reason = told.failure or f"got {len(medians_ms)} processes, want more"
         return missing(gate, "ms", reason, most)
     text = f"median of {len(medians_ms)} processes"
-    beyond = "fail" if found.interval.low > most else "inconclusive"
-    return Found(
-        gate,
-        "ms",
-        found.value,
-        most,
-        text,
-        "pass" if found.interval.high <= most else beyond,  # type: ignore[arg-type]
-        found.interval,
-        evidence={"process_medians_ms": medians_ms},
-    )
+    verdict: Verdict = "fail" if found.interval.low > most else "inconclusive"
+    if found.interval.high <= most:
+        verdict = "pass"
+    evidence = {"process_medians_ms": medians_ms}
+    return Found(gate, "ms", found.value, most, text, verdict, found.interval, evidence=evidence)
 
 
 GATE = Gate("limits", "limit", "count", Config, judge)

@@ -11,6 +11,7 @@ from edgekd.gate import Pair
 from edgekd.gate import Side
 from edgekd.gate import exact
 from edgekd.gate import missing
+from edgekd.report.gate_result import Verdict
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 
@@ -30,8 +31,8 @@ def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
     ours = _compared(pair, pair.run, config)
     theirs = _compared(pair, pair.baseline, config)
     wrong = next((found for found in theirs if found.verdict != "pass"), theirs[0])
-    held = "pass" if wrong.verdict == "pass" else "inconclusive"
-    return *ours, wrong._replace(gate=BASELINE, verdict=held)  # type: ignore[arg-type]
+    held: Verdict = "pass" if wrong.verdict == "pass" else "inconclusive"
+    return *ours, wrong._replace(gate=BASELINE, verdict=held)
 
 
 def _compared(pair: Pair, side: Side, config: Config) -> tuple[Found, ...]:

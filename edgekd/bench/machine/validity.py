@@ -12,7 +12,6 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,11 +54,6 @@ class Validity(NamedTuple):
     """Why the numbers do not count."""
     warnings: tuple[str, ...]
     """What may have widened them."""
-
-
-def job(spec: Mapping[str, Any], say: Callable[[str], None], started_ns: int) -> dict[str, Any]:
-    """The worker's job ``snapshot``."""
-    return snapshot()
 
 
 def snapshot(root: Path = Path("/")) -> dict[str, Any]:

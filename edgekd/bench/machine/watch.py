@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgekd.bench.machine import canary
-from edgekd.bench.machine import validity
+from edgekd.bench.machine.looks import Looks
 from edgekd.bench.machine.validity import Validity
-from edgekd.bench.process import WorkerFailed
 from edgekd.bench.session import Measured
 from edgekd.bench.session import Worker
 from edgekd.bench.statistics import median
@@ -18,7 +17,6 @@ EVERY = 6
 """Latency processes between two looks."""
 REMEMBERS = 0.9
 """Time of a repeated input beside that of distinct ones, below which an answer may be remembered."""
-TIMEOUT_S = 60.0
 
 
 class Watch:
@@ -28,8 +26,7 @@ class Watch:
     def __init__(self, worker: Worker, every: int = EVERY) -> None:
         self._worker, self._every = worker, every
         self._seen = 0
-        self.canaries_ns: list[float] = []
-        self.snapshots: list[dict[str, Any]] = []
+        self.looks = Looks()
 
     def __call__(self, job: str, spec: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         """Run one worker."""
@@ -40,29 +37,17 @@ class Watch:
         return self._worker(job, spec, **more)
 
     def look(self) -> None:
-        """Time the canary and take the machine's account of itself; a failure is not the model's."""
-        try:
-            seen = self._worker("canary", {}, timeout_s=TIMEOUT_S, reads={})
-        except WorkerFailed:
-            return
-        time_ns, snapshot = seen.get("canary_ns"), seen.get("snapshot")
-        if isinstance(time_ns, int | float) and 0 < time_ns < 2**63:
-            self.canaries_ns.append(float(time_ns))
-        if isinstance(snapshot, dict) and validity.well_formed(snapshot):
-            self.snapshots.append(snapshot)
+        """One more look at the machine."""
+        self.looks.look(self._worker)
 
     def validity(self, measured: Measured) -> Validity:
         """Whether the machine was fit while this subject was measured."""
-        warnings = list(about_inputs(measured.processes))
-        if canary.drifts(self.canaries_ns):
-            spread = canary.variation(self.canaries_ns) or 0.0
+        found = self.looks.validity(measured.processes)
+        warnings = [*found.warnings, *about_inputs(measured.processes)]
+        if self.looks.drifts():
+            spread = canary.variation(self.looks.canaries_ns) or 0.0
             warnings.append(f"drifts: the canary's time varies by {spread:.0%}")
-        if len(self.snapshots) < 2:
-            warnings.append("the machine gave no account of itself")
-            return Validity(True, (), tuple(warnings))
-        first, *between, last = self.snapshots
-        found = validity.judge(first, last, measured.processes, between=between)
-        return found._replace(warnings=(*found.warnings, *warnings))
+        return found._replace(warnings=tuple(warnings))
 
 
 def about_inputs(processes: Sequence[Mapping[str, Any]]) -> list[str]:

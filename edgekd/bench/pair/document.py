@@ -129,8 +129,8 @@ def document(found: Duel, facts: tuple[SubjectFacts, SubjectFacts], site: Site) 
         warm_up=found.counts.warm_up,
         iterations=found.counts.iterations,
         canary=Canary(
-            times_ms=tuple(ns / NS_PER_MS for ns in found.canaries_ns),
-            variation=canary.variation(found.canaries_ns),
+            times_ms=tuple(ns / NS_PER_MS for ns in found.looks.canaries_ns),
+            variation=canary.variation(found.looks.canaries_ns),
         ),
         valid=Fit(**found.validity()._asdict()),
     )
@@ -155,7 +155,7 @@ def sentence(found: comparison.Compared) -> str:
 def _side(found: Duel, letter: Literal["a", "b"], facts: SubjectFacts) -> Side:
     subject = found.a if letter == "a" else found.b
     medians_ms = [ns / NS_PER_MS for ns in found.medians_ns()[letter == "b"]]
-    across = None if found.drifts() else statistics.across(medians_ms)
+    across = None if found.looks.drifts() else statistics.across(medians_ms)
     return Side(
         subject=facts,
         batch=subject.batch,

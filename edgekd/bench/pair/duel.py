@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from edgekd.bench import soundness
 from edgekd.bench import statistics
-from edgekd.bench.machine import canary
-from edgekd.bench.machine import validity
+from edgekd.bench.machine.looks import Looks
+from edgekd.bench.machine.validity import Validity
 from edgekd.bench.pair import comparison
 from edgekd.bench.pair.comparison import Compared
 from edgekd.bench.process import WorkerFailed
@@ -93,8 +93,7 @@ class Duel:
     pairs: list[Pair] = field(default_factory=list)
     memory: dict[str, Process] = field(default_factory=dict)
     """Of ``a`` and ``b``."""
-    canaries_ns: list[float] = field(default_factory=list)
-    snapshots: list[dict[str, Any]] = field(default_factory=list)
+    looks: Looks = field(default_factory=Looks)
     compared: Compared | None = None
     """None if no pair was finished, or a process failed."""
     failure: str = ""
@@ -118,18 +117,9 @@ class Duel:
         values = [(p50(pair.a) or 0.0, p50(pair.b) or 0.0) for pair in self.pairs]
         return [a for a, _ in values], [b for _, b in values]
 
-    def drifts(self) -> bool:
-        """Whether the machine drifted, so that ratios count and milliseconds do not."""
-        return canary.drifts(self.canaries_ns)
-
-    def validity(self) -> validity.Validity:
+    def validity(self) -> Validity:
         """Whether the machine was fit to be measured."""
-        processes = [process for pair in self.pairs for process in (pair.a, pair.b)]
-        try:
-            first, *between, last = self.snapshots
-            return validity.judge(first, last, processes, between=between)
-        except ValueError:
-            return validity.Validity(True, (), ("the machine gave no account of itself",))
+        return self.looks.validity([one for pair in self.pairs for one in (pair.a, pair.b)])
 
 
 def duel(
@@ -249,16 +239,8 @@ def _weigh(found: Duel, note: Note, worker: Worker) -> None:
 
 
 def _watch(found: Duel, note: Note, worker: Worker) -> None:
-    """One look at the canary and at what the machine says of itself."""
     note("canary")
-    try:
-        seen = worker("canary", {}, timeout_s=found.rules.timeout_s, reads={})
-    except WorkerFailed:  # that is not the models' fault
-        return
-    if soundness.number(seen.get("canary_ns"), 1):
-        found.canaries_ns.append(seen["canary_ns"])
-    if isinstance(seen.get("snapshot"), dict):
-        found.snapshots.append(seen["snapshot"])
+    found.looks.look(worker)
 
 
 def _pair(found: Duel, fixed: Rules, b_first: bool, worker: Worker) -> Pair:

@@ -25,8 +25,8 @@ def document(sitting: Sitting, raw: result.Raw | None = None) -> result.Document
         ),
         fingerprint=result.Fingerprint(key=site.key, fields=site.facts, now=site.now),
         canary=result.Canary(
-            times_ms=tuple(ns / result.NS_PER_MS for ns in watch.canaries_ns),
-            variation=canary.variation(watch.canaries_ns),
+            times_ms=tuple(ns / result.NS_PER_MS for ns in watch.looks.canaries_ns),
+            variation=canary.variation(watch.looks.canaries_ns),
         ),
         raw=raw,
         results=tuple(

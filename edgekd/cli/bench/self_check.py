@@ -78,8 +78,8 @@ def account(found: Duel) -> dict[str, Any]:
         "ratio": compared.ratio,
         "interval": compared.interval,
         "verdict": compared.verdict,
-        "canary_variation": canary.variation(found.canaries_ns),
-        "milliseconds_hold": not found.drifts(),
+        "canary_variation": canary.variation(found.looks.canaries_ns),
+        "milliseconds_hold": not found.looks.drifts(),
         "valid": {"ok": valid.ok, "reasons": valid.reasons, "warnings": valid.warnings},
         "log_ratios": found.log_ratios(),
     }

@@ -39,7 +39,7 @@ def test_it_looks_before_the_first_process_and_every_third() -> None:
         "latency",
         "canary",
     ]
-    assert watch.canaries_ns == [5.0] * 3
+    assert watch.looks.canaries_ns == [5.0] * 3
     assert watch.validity(measured(6)).ok
 
 

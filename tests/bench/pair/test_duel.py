@@ -135,14 +135,16 @@ def test_the_canary_is_looked_at_on_the_way_and_memory_is_apart() -> None:
     found = fought(machine, pairs=15, canary_every=5)
     jobs = [job for job, _ in machine.ran]
     assert jobs[0] == jobs[-1] == "canary" and jobs.count("canary") == 4
-    assert len(found.canaries_ns) == len(found.snapshots) == 4 and not found.drifts()
+    assert (
+        len(found.looks.canaries_ns) == len(found.looks.snapshots) == 4 and not found.looks.drifts()
+    )
     assert [name for job, name in machine.ran if job == "memory"] == ["A", "B"]
     assert set(found.memory) == {"a", "b"}
 
 
 def test_a_canary_that_varies_marks_the_sitting() -> None:
     machine = Machine({"A": 1e6, "B": 1e6}, canary=lambda n: 50_000 * (1 + 0.2 * (n % 2)))
-    assert fought(machine, pairs=15).drifts()
+    assert fought(machine, pairs=15).looks.drifts()
 
 
 def test_other_metrics_of_a_pair() -> None:

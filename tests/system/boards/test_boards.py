@@ -1,9 +1,9 @@
 """The product on processors this machine does not have; latency there means nothing and is not looked at.
 
-    pip install torch onnxruntime; python tests/system/boards/files.py /var/tmp/board-files
-    tests/system/boards/arm64.sh build /var/tmp/arm64
-    tests/system/boards/haswell.sh build /var/tmp/haswell
-    EDGEKD_BOARD_FILES=/var/tmp/board-files EDGEKD_ARM64=/var/tmp/arm64 EDGEKD_HASWELL=/var/tmp/haswell \
+    pip install torch onnxruntime; python tests/system/boards/files.py FILES
+    tests/system/boards/arm64.sh build ARM64
+    tests/system/boards/haswell.sh build HASWELL
+    EDGEKD_BOARD_FILES=FILES EDGEKD_ARM64=ARM64 EDGEKD_HASWELL=HASWELL \
         pytest -m board tests/system/boards      (numbers: -o junit_family=xunit1 --junitxml FILE)
 """
 

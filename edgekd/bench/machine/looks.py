@@ -1,0 +1,49 @@
+"""What is seen of a machine while models are measured on it, look by look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+from edgekd.bench import soundness
+from edgekd.bench.machine import canary
+from edgekd.bench.machine import validity
+from edgekd.bench.machine.validity import Validity
+from edgekd.bench.process import WorkerFailed
+
+TIMEOUT_S = 60.0
+
+
+@dataclass
+class Looks:
+    """The canary's times and the machine's accounts of itself."""
+
+    canaries_ns: list[float] = field(default_factory=list)
+    snapshots: list[dict[str, Any]] = field(default_factory=list)
+
+    def look(self, worker: Callable[..., Mapping[str, Any]]) -> None:
+        """One more look by a fresh worker; that it fails or lies is not the models' fault."""
+        try:
+            seen = worker("canary", {}, timeout_s=TIMEOUT_S, reads={})
+        except WorkerFailed:
+            return
+        time_ns, snapshot = seen.get("canary_ns"), seen.get("snapshot")
+        if soundness.number(time_ns, 1):
+            self.canaries_ns.append(float(time_ns or 0))
+        if isinstance(snapshot, dict) and validity.well_formed(snapshot):
+            self.snapshots.append(snapshot)
+
+    def drifts(self) -> bool:
+        """Whether the machine drifted, so that ratios count and milliseconds do not."""
+        return canary.drifts(self.canaries_ns)
+
+    def validity(self, processes: Sequence[Mapping[str, Any]]) -> Validity:
+        """Whether the machine was fit while `processes` measured."""
+        if len(self.snapshots) < 2:
+            return Validity(True, (), ("the machine gave no account of itself",))
+        first, *between, last = self.snapshots
+        return validity.judge(first, last, processes, between=between)
