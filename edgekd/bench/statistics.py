@@ -120,7 +120,9 @@ def autocorrelation(values: Sequence[float]) -> float:
 
 
 def across(process_medians: Sequence[float]) -> Across:
-    """Value and interval over fresh processes, in the order they ran.
+    """Value and interval over fresh processes, in the order they ran: times, rates, bytes, joules.
+
+    What cannot be negative is widened by ratio, so that its interval ends above nothing.
 
     Raises:
         ValueError: if there are none.
@@ -129,7 +131,16 @@ def across(process_medians: Sequence[float]) -> Across:
     found = Across(median(process_medians), median_interval(process_medians), False)
     if correlation <= DRIFTING:
         return found
-    return widened(found, correlated_factor(correlation, len(process_medians)))
+    return stretched(found, correlated_factor(correlation, len(process_medians)))
+
+
+def stretched(found: Across, factor: float) -> Across:
+    """As `widened`, by ratio: the same where the interval is narrow, and never below nothing."""
+    value, interval = found.value, found.interval
+    if interval is None or interval.low <= 0:
+        return widened(found, factor)
+    below, above = interval.low / value, interval.high / value
+    return Across(value, Interval(value * below**factor, value * above**factor), True)
 
 
 def widened(found: Across, factor: float) -> Across:
@@ -176,5 +187,5 @@ def settled(medians: Sequence[float], target: float) -> bool:
     correlation = autocorrelation(medians)
     found = Across(value, interval, False)
     if unbiased(correlation, len(medians)) > DRIFTING:
-        found = widened(found, correlated_factor(correlation, len(medians)))
+        found = stretched(found, correlated_factor(correlation, len(medians)))
     return found.interval is not None and found.interval.half_width(found.value) <= target

@@ -90,6 +90,22 @@ def test_ending_when_it_is_narrow_does_not_spoil_the_interval() -> None:
     assert ran / 600 < 16  # and it does end: 30 would be all
 
 
+@pytest.mark.parametrize("spread", [0.001, 0.3, 2.0])
+def test_an_interval_of_what_cannot_be_negative_ends_above_nothing(spread: float) -> None:
+    # a machine whose first half is quick and whose second is slow: neighbours are alike
+    series = [np.exp(-spread)] * 3 + [1.0] + [np.exp(spread)] * 3
+    found = statistics.across(series)
+    assert found.drifting and found.interval is not None
+    assert 0 < found.interval.low < min(series) and found.interval.high > max(series)
+    if spread < 0.01:  # where it is narrow, by ratio and by difference are the same
+        plain = statistics.widened(
+            statistics.Across(1.0, statistics.median_interval(series), False),
+            statistics.correlated_factor(statistics.autocorrelation(series), len(series)),
+        )
+        assert plain.interval is not None
+        assert found.interval == pytest.approx(plain.interval, rel=1e-3)
+
+
 def test_the_widening_is_the_autoregressive_one_for_many_values() -> None:
     # effective sample size n (1 - r) / (1 + r); of 10,000 values the small-sample terms are gone
     assert statistics.correlated_factor(0.5, 10_000) == pytest.approx(np.sqrt(3), rel=0.002)
