@@ -43,6 +43,7 @@ TORCH_FREE_IN_LEARN = {
     "losses/__init__",
     "models/__init__",
     "data/__init__",
+    "edits/__init__",
 }
 WRITERS = re.compile(
     r"""\bopen\([^)]*["'][wax]b?\+?["']|\.write_text\(|(?<!files)\.write_bytes\(|torch\.save\(|pickle\.(?:load|dump|Unpickler)|dill\."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 from typing import Any
@@ -16,6 +17,7 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import nearest
 from edgekd.learn import weights
+from edgekd.learn.edits import EDITS
 from edgekd.learn.models import MODELS
 from edgekd.settings import Count
 from edgekd.settings import Settings
@@ -42,7 +44,8 @@ class Blueprint(Settings):
     width: Count
     """Of the image, in pixels."""
     edits: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
-    """Changes made to the built model, replayed in order. None are known yet."""
+    """Changes made to the built model, replayed in order: ``name`` is one of `edgekd.learn.edits`, the
+    rest is what that edit takes."""
 
 
 def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
@@ -60,8 +63,6 @@ def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
             images or gives something else than [B, classes].
         MachineError: if the builder needs a package that is not installed.
     """
-    if blueprint.edits:
-        raise InputError(f"blueprint: got unknown edit {blueprint.edits[0].get('name')!r}")
     member = MODELS.get(blueprint.builder)
     if member is None:
         raise InputError(
@@ -74,7 +75,29 @@ def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
     except ValueError as error:
         raise InputError(f"{blueprint.builder}: {error}") from error
     _check_output(model, blueprint)
+    for edit in blueprint.edits:
+        model = edited(model, edit, blueprint)
+        _check_output(model, blueprint)
     return model.train()
+
+
+def edited(model: nn.Module, edit: Mapping[str, Any], blueprint: Blueprint) -> nn.Module:
+    """The model after one edit: `model` itself, changed in place, or another.
+
+    Raises:
+        InputError: for an unknown edit, or one that does not fit the model.
+    """
+    name = edit.get("name")
+    if not isinstance(name, str) or name not in EDITS:
+        raise InputError(f"blueprint: got unknown edit {name!r}")
+    images = torch.zeros(2, blueprint.channels, blueprint.height, blueprint.width)
+    rest = {key: value for key, value in edit.items() if key != "name"}
+    try:
+        changed: nn.Module = EDITS[name].load()(model.eval(), rest, images)
+    except ValueError as error:  # pydantic's are ValueErrors too
+        first = str(error).strip().splitlines()
+        raise InputError(f"blueprint: edit {name}: {' '.join(first)[:300]}") from error
+    return changed
 
 
 def save(model: nn.Module, blueprint: Blueprint, folder: Path) -> dict[str, Path]:

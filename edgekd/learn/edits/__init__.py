@@ -1,0 +1,12 @@
+"""Changes to a built model, by the name a blueprint uses: each is ``apply(model, edit, images)``.
+
+An edit changes what a model *is* (its layers, their shapes), never its weights: they are loaded
+after all edits were replayed. `apply` may change `model` in place or give another module; `images`
+[2, C, H, W] are what it takes.
+"""
+
+from __future__ import annotations
+
+from edgekd.table import Member
+
+EDITS: dict[str, Member] = {}
