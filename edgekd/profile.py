@@ -1,0 +1,55 @@
+"""Which Q/DQ graph each engine runs fast: one trained model is written out once a profile.
+
+A *scheme* is what training sees (the numbers); a *profile* is a scheme written for an engine. Two
+profiles of one scheme compute the same function.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+from typing import NamedTuple
+
+
+class Scheme(NamedTuple):
+    """The numbers of a quantized model: learned once, shared by the profiles that can run them."""
+
+    name: str
+    symmetric: bool
+    """Activations in [-128, 127] with zero-point 0; else 256 levels with any zero-point."""
+    weight_bits: int
+    """Weights in [-(2^(b-1) - 1), 2^(b-1) - 1], one scale an output channel."""
+    outputs: bool
+    """Whether what a convolution gives is quantized too where a float operator takes it. An engine
+    that fuses Q/DQ by matching (ONNX Runtime) runs the convolution in float without."""
+
+
+class Profile(NamedTuple):
+    """A scheme as one engine wants it written."""
+
+    name: str
+    scheme: str
+    """A name of `SCHEMES`."""
+    activation: Literal["u8", "s8"]
+    """Stored type of the activations; an asymmetric s8 is the u8 with its zero-point 128 lower."""
+    summary: str
+
+
+SCHEMES: dict[str, Scheme] = {
+    scheme.name: scheme
+    for scheme in (
+        Scheme("asymmetric", symmetric=False, weight_bits=8, outputs=True),
+        Scheme("asymmetric-w7", symmetric=False, weight_bits=7, outputs=True),
+        Scheme("symmetric", symmetric=True, weight_bits=8, outputs=False),
+    )
+}
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile("x86", "asymmetric", "u8", "ONNX Runtime on x86 with VNNI"),
+        Profile("x86-no-vnni", "asymmetric-w7", "u8", "ONNX Runtime on x86 without VNNI"),
+        Profile("arm", "asymmetric", "s8", "ONNX Runtime on ARM64"),
+        Profile("openvino", "asymmetric", "u8", "OpenVINO on the CPU"),
+        Profile("tensorrt", "symmetric", "s8", "TensorRT, explicit quantization"),
+    )
+}
