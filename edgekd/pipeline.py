@@ -67,12 +67,17 @@ def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Prog
         walker = Walker(store, options, progress, _bindings(options))
         walker.walk(todo)
         choice = json.loads(walker.path("choose", "choice.json").read_bytes())
-        walker.walk(closing.steps(recipe, walker.entries, bundled=choice["chosen"] is not None))
+        walker.walk(closing.steps(recipe, walker.entries, _chosen_row(choice, walker)))
         _fill(options.run_dir, walker)
     result = json.loads((options.run_dir / "result.json").read_bytes())
     done = tuple((w.step.label, w.hit, w.took_s) for w in walker.walked)
     missed = f"budget: {choice['why']}" if choice["chosen"] is None else ""
     return Finished(result, options.run_dir, done, missed)
+
+
+def _chosen_row(choice: dict[str, Any], walker: Walker) -> dict[str, Any] | None:
+    rows = json.loads(walker.path("measure", "rows.json").read_bytes())
+    return next((row for row in rows if row["name"] == choice["chosen"]), None)
 
 
 def _fill(run_dir: Path, walker: Walker) -> None:

@@ -29,6 +29,9 @@ class Profile(NamedTuple):
     name: str
     scheme: str
     """A name of `SCHEMES`."""
+    fuses_activations: bool
+    """Whether it runs a convolution in int8 and the activation after it in float, in one kernel: then
+    nothing is rounded between them."""
     activation: Literal["u8", "s8"]
     """Stored type of the activations; an asymmetric s8 is the u8 with its zero-point 128 lower."""
     summary: str
@@ -46,10 +49,10 @@ SCHEMES: dict[str, Scheme] = {
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile("x86", "asymmetric", "u8", "ONNX Runtime on x86 with VNNI"),
-        Profile("x86-no-vnni", "asymmetric-w7", "u8", "ONNX Runtime on x86 without VNNI"),
-        Profile("arm", "asymmetric", "s8", "ONNX Runtime on ARM64"),
-        Profile("openvino", "asymmetric", "u8", "OpenVINO on the CPU"),
-        Profile("tensorrt", "symmetric", "s8", "TensorRT, explicit quantization"),
+        Profile("x86", "asymmetric", False, "u8", "ONNX Runtime on x86 with VNNI"),
+        Profile("x86-no-vnni", "asymmetric-w7", False, "u8", "ONNX Runtime on x86 without VNNI"),
+        Profile("arm", "asymmetric", False, "s8", "ONNX Runtime on ARM64"),
+        Profile("openvino", "asymmetric", True, "u8", "OpenVINO on the CPU"),
+        Profile("tensorrt", "symmetric", True, "s8", "TensorRT, explicit quantization"),
     )
 }

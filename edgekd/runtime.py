@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,20 @@ from typing import Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+"""``int8`` is the Q/DQ file of the target's profile; what is not quantized in it runs in fp32."""
+Files = Mapping[str, Path]
+"""An engine's files by their names."""
+
+
+def it_runs(built: Files | None = None) -> str | None:
+    """None: whoever can build this engine can run it."""
+    return None
+
+
+def no_islands(built: Files, precision: Precision) -> list[dict[str, str]]:
+    """None are known."""
+    return []
 
 
 class Tensor(NamedTuple):
@@ -55,12 +69,19 @@ class Runtime(NamedTuple):
     """None if it can be used here, else one line that says what is missing. Imports nothing heavy."""
     precisions: Callable[[], tuple[Precision, ...]]
     """What it offers on this machine, fp32 first."""
-    build: Callable[[Path, Path, Precision], dict[str, Path]]
-    """ONNX file, folder to write in, precision -> engine files by name. Raises ValueError."""
-    load: Callable[[Mapping[str, Path], Precision, int], Session]
+    build: Callable[..., dict[str, Path]]
+    """ONNX file, folder to write in, precision, and by keyword the options its `Entry` names, each
+    a str -> engine files by name. Raises ValueError."""
+    load: Callable[[Files, Precision, int], Session]
     """Engine files by name, precision, threads -> session. Raises ValueError."""
-    kernels: Callable[[Mapping[str, Path], Precision], dict[str, int]]
+    kernels: Callable[[Files, Precision], dict[str, int]]
     """``{"Conv f32": 9, ...}`` counted in the optimized graph."""
+    why_not_run: Callable[..., str | None] = it_runs
+    """None if what is built here can run here, else one line (``no CUDA device``); given the files
+    of an engine, whether that one can. Asked only where `why_not` is None; imports nothing heavy."""
+    islands: Callable[[Files, Precision], list[dict[str, str]]] = no_islands
+    """Float nodes that compute inside an int8 graph: ``node`` (its name in the ONNX file), ``op``,
+    and ``cause`` in one line."""
 
 
 class Entry(NamedTuple):
@@ -74,6 +95,20 @@ class Entry(NamedTuple):
     known_precisions: tuple[Precision, ...]
     """What it offers on some machine, fp32 first; `Runtime.precisions` says what it does here."""
     summary: str
+    options: tuple[str, ...] = ()
+    """What its `build` takes by keyword besides."""
+    instead: tuple[str, ...] = ()
+    """Distributions that, where they are installed, are used in place of `distribution`."""
+
+    def installed(self) -> str:
+        """The distribution this engine is used from here; `distribution` where there is none."""
+        for name in (*self.instead, self.distribution):
+            try:
+                importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+            return name
+        return self.distribution
 
     def load(self) -> Runtime:
         """The runtime itself; imports its module, which imports the engine only when it is used."""

@@ -75,7 +75,7 @@ def make(folder: Path, **other: Any) -> Path:
         "rows": [row(), row("teacher-onnxruntime-fp32-1t")],
         "chosen": "onnxruntime-fp32-1t",
         "created_from": {"data": "0" * 64, "distil": "1" * 64},
-        "fp32_tolerance": 1e-4,
+        "parity": {"tolerance": 1e-4},
         "card": "# tiny\n",
         **other,
     }

@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
     {"settings"},
     {"table", "preprocessing", "device"},
     {"devices"},
-    {"store", "runtime", "admission", "graph", "run"},
+    {"store", "runtime", "admission", "graph", "islands", "run"},
     {"stage"},
     {"runtimes", "learn"},
     {"bench"},

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 EXACT = "fp32"
 """The precision that must answer as the trained model does; others are judged by accuracy."""
+ROUNDED = "int8"
+"""The one that must round as the trained model does: it is judged in quantization steps."""
+MOST_STEPS = 2.0
+"""Of the root mean square difference. An engine that rounds alike differs where a sum lies on the edge
+between two codes, seldom, and by one code; one whose sums saturate is many steps off."""
+LEAST_AGREEMENT = 0.98
+"""Of golden samples; one may always change its class, since the best two logits may be a step apart."""
 
 
 class Answers(NamedTuple):
@@ -28,12 +35,28 @@ class Answers(NamedTuple):
     """Fraction of golden inputs on which both name the same class."""
     fault: str
     """Why it is not timed; empty if it is."""
+    steps: float | None = None
+    """`max_abs` in quantization steps of the logits; None of a model that is not quantized."""
 
 
 def judged(
-    accuracy: float, told: np.ndarray, want: np.ndarray, precision: str, tolerance: float
+    accuracy: float,
+    told: np.ndarray,
+    want: np.ndarray,
+    precision: str,
+    tolerance: float,
+    step: float | None = None,
 ) -> Answers:
-    """The answers with their verdict: fp32 must be the trained model's own, within `tolerance`."""
+    """The answers with their verdict.
+
+    Args:
+        accuracy: on the validation images.
+        told: the engine's logits [N, classes] on the golden inputs.
+        want: the trained model's; of a quantized one, with its roundings.
+        precision: fp32 must give the trained model's own answers, int8 must round as it does.
+        tolerance: largest difference of an fp32 logit.
+        step: how far a logit of a quantized model moves by one code of its classifier's input.
+    """
     import numpy as np
 
     if told.shape != want.shape:
@@ -46,4 +69,16 @@ def judged(
         fault = f"failed: parity {max_abs:.1e} > {tolerance:.0e}"
     elif precision == EXACT and agreement < 1:
         fault = f"failed: top-1 agreement {agreement:.4f} < 1"
-    return Answers(accuracy, max_abs, saturation.rms(want, told), agreement, fault)
+    rms = saturation.rms(want, told)
+    if precision == ROUNDED and step:
+        fault = _not_rounded_alike(rms / step, agreement, len(want))
+    steps = max_abs / step if step else None
+    return Answers(accuracy, max_abs, rms, agreement, fault, steps)
+
+
+def _not_rounded_alike(steps: float, agreement: float, samples: int) -> str:
+    if not steps <= MOST_STEPS:
+        return f"failed: logits {steps:.3g} quantization steps off (rms) > {MOST_STEPS:g}"
+    if agreement < LEAST_AGREEMENT and round((1 - agreement) * samples) > 1:
+        return f"failed: top-1 agreement {agreement:.4f} < {LEAST_AGREEMENT:g}"
+    return ""

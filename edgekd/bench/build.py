@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,35 @@ def build(
     *,
     timeout_s: float,
     kernels: bool = False,
+    options: Mapping[str, str] | None = None,
     device: Device = local.DEVICE,
 ) -> dict[str, Any]:
     """Compile `model` on `device`; the engine's files come to `goal`.
 
+    Args:
+        model: an ONNX file.
+        runtime: a name of `edgekd.runtimes.RUNTIMES`.
+        precision: one that it offers there.
+        goal: an empty folder.
+        timeout_s: after this the build is given up.
+        kernels: whether the optimized graph is opened and its kernels counted.
+        options: what the runtime's `Entry.options` names, such as ``capability``.
+        device: where it is built.
+
     Returns:
-        ``files`` (names in `goal`), ``version``, ``size_bytes`` and, if asked for, ``kernels``; or
-        ``not_measured`` with the reason: the engine is missing there, or lacks the precision.
+        ``files`` (names in `goal`), ``version``, ``size_bytes`` and, if asked for, ``kernels`` and
+        ``islands``; and where there is a reason, ``not_measured``: beside the files if the engine is
+        made and cannot run there, alone if the runtime is missing there or lacks the precision.
 
     Raises:
         InputError: if the file is not admitted or the engine refuses it.
         WorkerFailed: if the engine crashes or hangs on it.
     """
-    spec = {"runtime": runtime, "precision": precision, "kernels": kernels}
+    spec = {
+        "runtime": runtime,
+        "precision": precision,
+        "kernels": kernels,
+        "options": dict(options or {}),
+    }
     reads = {ONNX: model}
     return run_worker("compile", spec, timeout_s=timeout_s, reads=reads, goal=goal, device=device)

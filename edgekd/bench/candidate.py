@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from edgekd.bench.engine import Engine
+from edgekd.runtime import Precision
 from edgekd.settings import Count
 from edgekd.settings import Settings
 
@@ -22,8 +23,15 @@ class Candidate(Settings):
     """Prefix of its files among a stage's inputs: ``student-onnxruntime-fp32``."""
     model: Literal["student", "teacher"]
     runtime: str
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Precision
+    profile: str = ""
+    """Of the Q/DQ file it is compiled from; empty for the float one."""
     threads: Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]
+
+    @property
+    def exported(self) -> str:
+        """Which export it is compiled from: ``teacher``, ``student``, ``student-x86``."""
+        return f"{self.model}-{self.profile}" if self.profile else self.model
 
     def engines(self, about: Mapping[str, Any], given: Mapping[str, Path]) -> dict[str, Engine]:
         """One engine a thread count, by the name of its row.

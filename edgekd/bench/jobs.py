@@ -27,6 +27,7 @@ from edgekd.device import inside
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
 from edgekd.runtimes import RUNTIMES
+from edgekd.runtimes import entry
 from edgekd.runtimes import find
 
 if TYPE_CHECKING:
@@ -166,7 +167,10 @@ def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 
 
 def compile_model(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """The ONNX file ``in/model.onnx`` made into an engine's own files; or why it is not."""
+    """The ONNX file ``in/model.onnx`` made into an engine's own files; or why it is not.
+
+    ``not_measured`` beside ``files`` means: it is made, and cannot run here.
+    """
     runtime = find(spec["runtime"])
     missing = runtime.why_not()
     if missing is not None:
@@ -178,37 +182,51 @@ def compile_model(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 
 
 def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
-    from importlib.metadata import version
-
     say("compile")
-    offered = runtime.precisions()
-    if spec["precision"] not in offered:
+    offered, precision = runtime.precisions(), spec["precision"]
+    if precision not in offered:
         return {"not_measured": f"{runtime.name} offers {', '.join(offered)} on this machine"}
-    made = runtime.build(Path(inside(ONNX)), Path(OUT), spec["precision"])
+    made = runtime.build(Path(inside(ONNX)), Path(OUT), precision, **_options(runtime, spec))
     result: dict[str, Any] = {
         "files": {name: path.name for name, path in made.items()},
-        "version": version(runtime.distribution),
+        "version": _version(runtime),
         "size_bytes": sum(path.stat().st_size for path in made.values()),
     }
     if spec["kernels"]:
         say("kernel count")
-        result["kernels"] = runtime.kernels(made, spec["precision"])
-    return result
+        result["kernels"] = runtime.kernels(made, precision)
+        result["islands"] = runtime.islands(made, precision)
+    idle = runtime.why_not_run(made)
+    return result if idle is None else {**result, "not_measured": idle}
+
+
+def _options(runtime: Runtime, spec: Spec) -> dict[str, str]:
+    options: dict[str, str] = spec.get("options", {})
+    known = entry(runtime.name).options
+    for name in options:
+        if name not in known:
+            has = ", ".join(known) or "none"
+            raise ValueError(f"{name}: is no option of {runtime.name}, which has {has}")
+    return options
+
+
+def _version(runtime: Runtime) -> str:
+    from importlib.metadata import version
+
+    return version(entry(runtime.name).installed())
 
 
 def offers(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """What a runtime offers on this machine to an engine that is made already, if that is admitted."""
-    from importlib.metadata import version
-
     runtime = find(spec["runtime"])
-    missing = runtime.why_not()
+    missing = runtime.why_not() or runtime.why_not_run()
     if missing is not None:
         return {"not_measured": missing}
     say("admission")
     paths = {name: Path(path) for name, path in spec["files"].items()}
     if set(paths) == {ir.GRAPH, ir.WEIGHTS}:
         ir.admit(paths[ir.GRAPH], paths[ir.WEIGHTS])
-    return {"precisions": runtime.precisions(), "version": version(runtime.distribution)}
+    return {"precisions": runtime.precisions(), "version": _version(runtime)}
 
 
 def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
@@ -247,9 +265,11 @@ def _preparation(fields: Mapping[str, Any] | None) -> Any:
 
 def site(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """What this machine is and which engines it has."""
+    missing = {name: find(name).why_not() for name in RUNTIMES}
     return {
         "facts": fingerprint.host_facts(),
         "now": fingerprint.beside_the_key(),
         "versions": fingerprint.engine_versions(),
-        "missing": {name: find(name).why_not() for name in RUNTIMES},
+        "missing": missing,
+        "idle": {name: find(name).why_not_run() for name in RUNTIMES if not missing[name]},
     }

@@ -57,13 +57,14 @@ def usable(
 
     Args:
         asked: names.
-        missing: by runtime why it cannot be used, or None; of this machine if left out.
+        missing: by runtime why it cannot be used, or None; of this machine if left out. For any
+            engine, one that cannot run what it builds is missing too.
 
     Raises:
         MachineError: if one that is asked for, or every one, is not installed.
     """
     if missing is None:
-        missing = {name: RUNTIMES[name].load().why_not() for name in asked or RUNTIMES}
+        missing = {name: _missing(name, run=not asked) for name in asked or RUNTIMES}
     for name in asked:
         if missing.get(name) is not None:
             raise MachineError(str(missing[name]))
@@ -71,6 +72,12 @@ def usable(
     if not found:
         raise MachineError("no engine is installed", hint="pip install 'edgekd[onnxruntime]'")
     return found
+
+
+def _missing(name: str, *, run: bool) -> str | None:
+    """Why a runtime cannot build here, or with `run`, cannot run what it builds."""
+    runtime = RUNTIMES[name].load()
+    return runtime.why_not() or (runtime.why_not_run() if run else None)
 
 
 def ready(
@@ -121,7 +128,13 @@ def ready(
 def _built(model: Path, runtime: str, precision: str, goal: Path, ask: Ask) -> Mapping[str, Any]:
     told = build(model, runtime, precision, goal, timeout_s=ask.timeout_s, device=ask.device)
     if "not_measured" in told:
-        raise MachineError(f"precision: got {precision!r}: {told['not_measured']}")
+        reason = told["not_measured"]
+        made = "files" in told
+        raise MachineError(
+            f"{runtime}: not measured: {reason}"
+            if made
+            else f"precision: got {precision!r}: {reason}"
+        )
     return told
 
 

@@ -34,6 +34,7 @@ JOBS = {
     "compile": ("edgekd.bench.jobs", "compile_model"),
     "outputs": ("edgekd.bench.jobs", "outputs"),
     "site": ("edgekd.bench.jobs", "site"),
+    "lookup": ("edgekd.bench.lookup", "job"),
     "canary": ("edgekd.bench.machine.canary", "job"),
     "throughput": ("edgekd.bench.scenario.jobs", "throughput"),
     "sustained": ("edgekd.bench.scenario.jobs", "sustained"),

@@ -1,6 +1,6 @@
 """What is shipped: a model that can be checked, on any machine, against what was measured.
 
-    model.onnx            the student, float32, free batch axis
+    model.onnx            the student, float32 or with Q/DQ in one profile, free batch axis
     preprocessing.json    from pixels to the model's input
     labels.json           class names in the order of the logits
     golden.safetensors    real inputs [N, C, H, W] and torch's answers [N, classes]
@@ -36,6 +36,7 @@ from edgekd.errors import InputError
 from edgekd.preprocessing import Preprocessing
 from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
+from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 
@@ -75,6 +76,8 @@ class Tolerance(Settings):
     rms: NonNegative | None = None
     """Root of the mean square difference of a logit where it was measured; null if that is not known.
     What tells a processor that loses accuracy from one that rounds a little differently."""
+    step: Positive | None = None
+    """Of a quantized model: how far a logit moves when one input of the classifier moves by one code."""
 
 
 class Chosen(Settings):
@@ -83,6 +86,8 @@ class Chosen(Settings):
     name: Text
     runtime: Text
     precision: Text
+    profile: Text = ""
+    """Of the Q/DQ file, which is what the bundle holds then; empty for the float one."""
     threads: Annotated[int, Field(ge=1, le=1024)]
     validation_accuracy: Fraction | None
     latency_p50_ms: NonNegative | None

@@ -35,14 +35,22 @@ def ready(
     reasons = []
     for name in known:
         reason = runtimes.find(name).why_not() if device is local.DEVICE else None
-        precisions = [chosen.precision, "fp32"] if name == chosen.runtime else ["fp32"]
-        for precision in dict.fromkeys(precisions) if reason is None else ():
+        for precision in _precisions(found, name) if reason is None else ():
             built = _built(found, name, precision, scratch, device)
             if isinstance(built, Engine):
                 return built
             reason = built
         reasons.append(str(reason))
     return "; ".join(dict.fromkeys(reasons)) or "no known engine is named"
+
+
+def _precisions(found: Bundle, runtime: str) -> list[str]:
+    """What the file is run in, the best first: one with Q/DQ in int8 alone, wherever it is."""
+    chosen = found.manifest.chosen
+    if chosen.profile:
+        return [chosen.precision]
+    wanted = [chosen.precision, "fp32"] if runtime == chosen.runtime else ["fp32"]
+    return list(dict.fromkeys(wanted))
 
 
 def _built(

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 WHAT = "golden answers"
 INSTRUCTIONS = "instruction set"
+SHARED = ("fp32", "int8")
+"""Precisions in which every engine must give the trained model's own answers."""
 QUANTIZED = (b"QuantizeLinear", b"DequantizeLinear", b"QLinear", b"MatMulInteger", b"ConvInteger")
 
 
@@ -106,7 +108,7 @@ def _golden(found: Bundle, runtime: str | None, device: Device) -> list[Check]:
     tolerance = stated(found.manifest.tolerance, engine.runtime, engine.precision)
     checks = [_compared(found.golden, got, tolerance, engine)]
     if tolerance is not None and tolerance.rms is not None and quantized(found.folder):
-        checks += _saturated(found.golden, got, tolerance.rms, device)
+        checks += _saturated(found.golden, got, max(tolerance.rms, tolerance.step or 0), device)
     return checks
 
 
@@ -127,9 +129,16 @@ def _compared(
     return Check(
         what,
         "ok" if kept else "failed",
-        f"{len(want)} samples, largest difference {max_abs:.2g} (at most {tolerance.max_abs:.2g}), "
+        f"{len(want)} samples, largest difference {_shown(max_abs, tolerance)}, "
         f"top-1 agreement {agreement:.2%} (at least {tolerance.top1_agreement:.2%})",
     )
+
+
+def _shown(max_abs: float, tolerance: Tolerance) -> str:
+    if tolerance.step is None:
+        return f"{max_abs:.2g} (at most {tolerance.max_abs:.2g})"
+    steps, most = max_abs / tolerance.step, tolerance.max_abs / tolerance.step
+    return f"{max_abs:.2g}, {steps:.2g} quantization steps (at most {most:.2g})"
 
 
 def _saturated(golden: Golden, got: np.ndarray, stated_rms: float, device: Device) -> list[Check]:
@@ -153,7 +162,9 @@ def quantized(folder: Path) -> bool:
 
 
 def stated(tolerance: Mapping[str, Tolerance], runtime: str, precision: str) -> Tolerance | None:
-    """What the manifest asks of an engine; in float32, of one it does not name, as of the others."""
-    if precision != "fp32" or f"{runtime}/fp32" in tolerance:
+    """What the manifest asks of an engine; of one it does not name, in float32 and in int8, what it
+    asks of another: all are held to the same model."""
+    if precision not in SHARED or f"{runtime}/{precision}" in tolerance:
         return tolerance.get(f"{runtime}/{precision}")
-    return next((asked for name, asked in tolerance.items() if name.endswith("/fp32")), None)
+    others = (asked for name, asked in tolerance.items() if name.endswith(f"/{precision}"))
+    return next(others, None)

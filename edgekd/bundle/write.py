@@ -9,11 +9,14 @@ from typing import Any
 
 from edgekd import bundle
 from edgekd import files
+from edgekd.bench.answers import LEAST_AGREEMENT
 from edgekd.preprocessing import Preprocessing
 
 MEASURED = ("ok", "unstable")
 OTHER_MACHINE = 2.0
 """What an engine may be off, over what was measured: its kernels differ from CPU to CPU."""
+LEAST_STEPS = 4.0
+"""And in quantization steps, what a quantized one always may, since it may round otherwise there."""
 
 
 def write(
@@ -28,7 +31,7 @@ def write(
     rows: Sequence[Mapping[str, Any]],
     chosen: str,
     created_from: Mapping[str, str],
-    fp32_tolerance: float,
+    parity: Mapping[str, Any],
     card: str,
 ) -> dict[str, Path]:
     """Fill the empty `folder`; the same content gives the same bytes.
@@ -44,7 +47,7 @@ def write(
         rows: all measured rows.
         chosen: name of one of them.
         created_from: label of each step to the key of its result.
-        fp32_tolerance: largest difference of a logit in float32.
+        parity: of `model`, as its export wrote it: ``tolerance``, or ``logit_step`` if it is quantized.
         card: text of MODEL_CARD.md.
 
     Raises:
@@ -67,13 +70,19 @@ def write(
         "name": name,
         "edgekd": version,
         "created_from": dict(sorted(created_from.items())),
-        "chosen": {field: row.get(field) for field in bundle.Chosen.model_fields},
-        "tolerance": tolerances(rows, fp32_tolerance),
+        "chosen": _chosen(row),
+        "tolerance": tolerances(rows, row.get("profile", ""), parity),
     }
     contents[bundle.MANIFEST] = signed(manifest, contents)
     for file, data in contents.items():
         (folder / file).write_bytes(data)
     return {file: folder / file for file in contents}
+
+
+def _chosen(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest says of it; of a float file no profile."""
+    said = {field: row.get(field) for field in bundle.Chosen.model_fields}
+    return said if said["profile"] else {k: v for k, v in said.items() if k != "profile"}
 
 
 def signed(manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> bytes:
@@ -88,19 +97,34 @@ def signed(manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> bytes:
 
 
 def tolerances(
-    rows: Sequence[Mapping[str, Any]], fp32_tolerance: float
+    rows: Sequence[Mapping[str, Any]], profile: str, parity: Mapping[str, Any]
 ) -> dict[str, dict[str, float]]:
-    """What each engine that was measured on the student has to keep, by ``runtime/precision``."""
+    """What each engine that was measured on this very file has to keep, by ``runtime/precision``.
+
+    Args:
+        rows: all measured rows.
+        profile: of the file; rows of other files say nothing of it.
+        parity: as `write` takes it.
+    """
     found: dict[str, dict[str, float]] = {}
     for row in rows:
-        if row["model"] != "student" or row["status"] not in MEASURED:
-            continue
-        least = fp32_tolerance if row["precision"] == "fp32" else 0.0
-        max_abs = max(least, OTHER_MACHINE * row["parity_max_abs"])
-        found[f"{row['runtime']}/{row['precision']}"] = {
-            "max_abs": max_abs,
-            "top1_agreement": row["top1_agreement"],
-        }
-        if row.get("parity_rms") is not None:
-            found[f"{row['runtime']}/{row['precision']}"]["rms"] = row["parity_rms"]
+        mine = row["model"] == "student" and row.get("profile", "") == profile
+        if mine and row["status"] in MEASURED:
+            asked = _in_steps(row, parity["logit_step"]) if profile else _in_logits(row, parity)
+            if row.get("parity_rms") is not None:
+                asked["rms"] = row["parity_rms"]
+            found[f"{row['runtime']}/{row['precision']}"] = asked
     return dict(sorted(found.items()))
+
+
+def _in_logits(row: Mapping[str, Any], parity: Mapping[str, Any]) -> dict[str, float]:
+    least = parity["tolerance"] if row["precision"] == "fp32" else 0.0
+    max_abs = max(least, OTHER_MACHINE * row["parity_max_abs"])
+    return {"max_abs": max_abs, "top1_agreement": row["top1_agreement"]}
+
+
+def _in_steps(row: Mapping[str, Any], step: float) -> dict[str, float]:
+    """Another machine may round another sum the other way, where none was here."""
+    max_abs = max(LEAST_STEPS * step, OTHER_MACHINE * row["parity_max_abs"])
+    agreement = min(LEAST_AGREEMENT, row["top1_agreement"])
+    return {"max_abs": max_abs, "top1_agreement": agreement, "step": step}

@@ -48,7 +48,7 @@ def command(
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Run RECIPE: train, distil, export, compile, measure, choose, bundle, report.
+    """Run RECIPE: train, distil, make smaller, quantize, export, compile, measure, choose, bundle, report.
 
     What is in the store already is not made again; a run that was stopped goes on where it was.
     """
@@ -137,6 +137,8 @@ def _show(result: dict[str, Any], options: Options, as_json: bool) -> None:
         rows.append(
             (who, percent_text(one["accuracy"]), f"{count_text(one['parameters'])} parameters")
         )
+    for scheme, one in result.get("quantized", {}).items():
+        rows.append(("rounded", percent_text(one["accuracy"]), f"student in int8, {scheme}"))
     for row in result["candidates"]:
         if row["name"] == result["chosen"]:
             speed = f"{row['latency_p50_ms']:.3g} ms, {bytes_text(row['size_bytes'])}"

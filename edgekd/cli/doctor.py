@@ -89,7 +89,7 @@ def instruction_sets(flags: Iterable[str]) -> list[str]:
 
 
 def engines() -> list[dict[str, Any]]:
-    """Each runtime: its version and precisions, or why it cannot be used."""
+    """Each runtime: its version and precisions, or why it cannot be used; and whether it runs here."""
     from edgekd.runtimes import RUNTIMES
     from edgekd.stage import package_version
 
@@ -100,9 +100,10 @@ def engines() -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
-                "version": package_version(runtime.distribution),
+                "version": package_version(entry.installed()),
                 "precisions": [] if why_not else list(runtime.precisions()),
                 "why_not": why_not,
+                "why_not_run": None if why_not else runtime.why_not_run(),
             }
         )
     return rows
@@ -171,7 +172,9 @@ def _print(found: dict[str, Any]) -> None:
     ]
     for engine in found["engines"]:
         able = f"{engine['version']}, {', '.join(engine['precisions'])}"
-        rows.append((engine["name"], engine["why_not"] or able))
+        idle = engine["why_not_run"]
+        builds = f"{able}; builds engines, runs none: {idle}" if idle else able
+        rows.append((engine["name"], engine["why_not"] or builds))
     for extra in found["extras"]:
         lacks = f"lacks {', '.join(extra['missing'])}: {extra['install']}"
         rows.append((f"[{extra['name']}]", lacks if extra["missing"] else "installed"))

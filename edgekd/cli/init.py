@@ -42,13 +42,19 @@ learn:                  # what the student goes through, in order
     losses:             # see edgekd methods
       - {{name: kd, weight: 0.9, temperature: 4.0}}
       - {{name: cross-entropy, weight: 0.1}}
-
+{quantize}
 targets:                # the engines to compile for; see edgekd doctor
   - runtime: {target}
     precision: auto     # every precision the engine offers on this machine
     threads: [1]
 """
+QUANTIZE = """\
+  - step: quantize      # to int8, measured beside float; the faster one inside the budget is chosen
+    profiles: auto      # one file for each engine, written as it runs fastest
+    # accuracy_drop_points: 0.5       # keep costly layers in float until no more is lost
+"""
 DEFAULTS = {
+    "quantize": "yes",
     "source": "digits",
     "teacher": "resnet20",
     "student": "resnet8",
@@ -58,7 +64,8 @@ QUESTIONS = {
     "source": "Images (digits, fashion-mnist, image-folder:DIR, npz:FILE, ...)",
     "teacher": "Large model (see edgekd models)",
     "student": "Small model",
-    "target": "Engine (onnxruntime, openvino)",
+    "target": "Engine (onnxruntime, openvino, tensorrt)",
+    "quantize": "Quantize to int8 (yes, no)",
     "name": "Name of the recipe",
 }
 
@@ -68,6 +75,7 @@ QUESTIONS = {
 @click.option("--teacher", help="The large model.  [default: resnet20]")
 @click.option("--student", help="The small model.  [default: resnet8]")
 @click.option("--target", help="The engine.  [default: onnxruntime]")
+@click.option("--quantize", type=click.Choice(["yes", "no"]), help="To int8.  [default: yes]")
 @click.option("--name", help="The recipe's name.  [default: the source's]")
 @click.option("--output", type=click.Path(path_type=Path), help="The file.  [default: NAME.yaml]")
 @click.option("--json", "as_json", is_flag=True, help="Print the file's name as JSON.")
@@ -110,9 +118,14 @@ def written(answers: dict[str, str], output: Path) -> str:
         InputError: if an answer is no such name.
     """
     from edgekd import recipe
+    from edgekd.errors import InputError
     from edgekd.recipe import text as recipe_text
 
-    text = TEMPLATE.format(output=output, **{key: _scalar(value) for key, value in answers.items()})
+    if answers["quantize"] not in ("yes", "no"):
+        raise InputError(f"--quantize: got {answers['quantize']!r}, want yes or no")
+    words = {key: _scalar(value) for key, value in answers.items()}
+    words["quantize"] = QUANTIZE if answers["quantize"] == "yes" else ""
+    text = TEMPLATE.format(output=output, **words)
     document = recipe_text.parse(text, ".yaml", "init")
     recipe.checked(document._replace(places=document.places | _PLACES))
     return text

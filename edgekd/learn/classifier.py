@@ -53,8 +53,13 @@ def train(
     resolved: Resolved,
     given: Mapping[str, Path],
     context: Context,
+    scored_in: str | None = None,
 ) -> list[dict[str, float]]:
-    """Fit `model` in place and return its history."""
+    """Fit `model` in place and return its history.
+
+    After every epoch it is scored on the validation split, in `scored_in` or else in the arithmetic
+    of the training.
+    """
     validation = arrays.part(given, "validation")
     model.to(arithmetic.device())
     return fit(
@@ -72,7 +77,7 @@ def train(
                 validation.images,
                 validation.labels,
                 samples.preprocessing,
-                resolved.precision,
+                scored_in or resolved.precision,
             ),
         )
     )

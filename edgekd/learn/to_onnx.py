@@ -20,6 +20,8 @@ from torch import nn
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.learn import onnx_int4
+from edgekd.learn import onnx_names
 
 OPSETS = (18, 23)
 """First and last operator set that torch's exporter writes without converting down."""
@@ -80,8 +82,11 @@ def clean(proto: onnx.ModelProto) -> onnx.ModelProto:
     proto = copy.deepcopy(proto)
     proto.producer_name, proto.producer_version = "edgekd", ""
     proto.domain, proto.model_version = "", 0
-    _strip(proto)
     graph = proto.graph
+    onnx_int4.packed(proto)
+    onnx_names.named(graph)
+    _strip(proto)
+    _pool_whole_images(graph)
     graph.name = "model"
     del graph.value_info[:]
     used = {name for node in _nodes(graph) for name in node.input}
@@ -91,6 +96,23 @@ def clean(proto: onnx.ModelProto) -> onnx.ModelProto:
     proto = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
     onnx.checker.check_model(proto, full_check=True)
     return proto
+
+
+def _pool_whole_images(graph: onnx.GraphProto) -> None:
+    """Write the mean over both sides of an image as a pool: engines have an int8 kernel for that."""
+    weights = {weight.name: weight for weight in graph.initializer}
+    ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in graph.value_info}
+    for node in graph.node:
+        if node.op_type != "ReduceMean" or len(node.input) < 2 or node.input[1] not in weights:
+            continue
+        axes = sorted(onnx.numpy_helper.to_array(weights[node.input[1]]).tolist())
+        keeps = {a.name: a.i for a in node.attribute}.get("keepdims", 1)
+        if ranks.get(node.input[0]) == 4 and keeps and axes in ([-2, -1], [2, 3]):
+            node.op_type, node.name = (
+                "GlobalAveragePool",
+                node.name.replace("ReduceMean", "GlobalAveragePool"),
+            )
+            del node.input[1:], node.attribute[:]
 
 
 def _strip(message: Any) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from edgekd.plan import checks
 from edgekd.plan import deploying
 from edgekd.plan import learning
+from edgekd.plan import profiles
+from edgekd.plan import student
 from edgekd.recipe import Recipe
 from edgekd.run import Options
 from edgekd.stage import Step
@@ -21,7 +23,9 @@ def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, 
     """
     checks.want_allowed(recipe, options)
     checks.want_installed(recipe, options)
+    of_targets = profiles.of_targets(recipe, options.device)
     return (
         *learning.steps(recipe, recipe_folder, options),
-        *deploying.steps(recipe, learning.student_label(recipe)),
+        *student.steps(recipe, profiles.every(recipe, of_targets), options),
+        *deploying.steps(recipe, of_targets),
     )

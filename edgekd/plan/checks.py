@@ -40,8 +40,10 @@ def want_installed(recipe: Recipe, options: Options) -> None:
     """
     needs = {"torch": "learn", "lightning-fabric": "learn", "onnxscript": "learn"}
     runtimes = [target.runtime for target in recipe.targets]
+    if any(step.step == "prune" for step in recipe.learn):
+        needs["torch-pruning"] = "prune"
     if options.device is local.DEVICE:
-        needs |= {RUNTIMES[name].distribution: RUNTIMES[name].extra for name in runtimes}
+        needs |= {RUNTIMES[name].installed(): RUNTIMES[name].extra for name in runtimes}
     else:
         _want_on(options.device, runtimes)
     for distribution, extra in needs.items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekd import files
-from edgekd.plan import learning
+from edgekd.plan import student
 from edgekd.recipe import Recipe
 from edgekd.stage import Step
 from edgekd.stage import package_version
@@ -14,6 +14,9 @@ from edgekd.stages import bundle
 from edgekd.stages import report
 from edgekd.store import Entry
 
+QUANTIZED = "quantize-"
+TABLES = ("factorize.json", "prune.json", "sensitivity.json")
+"""What a step says layer by layer."""
 TOLD = {
     "data": ("data", "data.json"),
     "rows": ("measure", "rows.json"),
@@ -22,26 +25,26 @@ TOLD = {
 }
 
 
-def steps(recipe: Recipe, entries: Mapping[str, Entry], *, bundled: bool) -> tuple[Step, ...]:
+def steps(
+    recipe: Recipe, entries: Mapping[str, Entry], chosen: Mapping[str, Any] | None
+) -> tuple[Step, ...]:
     """Bundle and report.
 
     Args:
         recipe: what was carried out.
         entries: the results so far, by label.
-        bundled: whether a candidate was chosen.
+        chosen: the row of the chosen candidate; None, and there is no bundle, if none was.
     """
-    return (
-        (_bundle(recipe, entries), _report(recipe, entries))
-        if bundled
-        else (_report(recipe, entries),)
-    )
+    report_step = _report(recipe, entries)
+    return (report_step,) if chosen is None else (_bundle(recipe, entries, chosen), report_step)
 
 
-def _bundle(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
+def _bundle(recipe: Recipe, entries: Mapping[str, Entry], chosen: Mapping[str, Any]) -> Step:
+    maker = f"export-student-{chosen['profile']}" if chosen["profile"] else "export-student"
     exported = {
-        "model": ("export-student", "model.onnx"),
-        "golden": ("export-student", "golden.safetensors"),
-        "parity": ("export-student", "parity.json"),
+        "model": (maker, "model.onnx"),
+        "golden": (maker, "golden.safetensors"),
+        "parity": (maker, "parity.json"),
     }
     lineage = {label: entry.key for label, entry in entries.items()}
     config = bundle.Config(name=recipe.name, lineage=lineage)
@@ -52,13 +55,20 @@ def _report(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
     makers = {
         "teacher": "teacher",
         "control": "control",
-        "student": learning.student_label(recipe),
+        "student": student.float_label(recipe),
+        **{label: label for label in entries if label.startswith(QUANTIZED)},
     }
     site = {"site": ("measure", "site.json")}
     learned = {
         f"{role}_{what}": (maker, f"{what}.json")
         for role, maker in makers.items()
         for what in ("score", "history")
+    }
+    tables = {
+        f"{report.TABLE}{_table(label, file)}": (label, file)
+        for label, entry in entries.items()
+        for file in entry.files
+        if file in TABLES
     }
     config = report.Config(
         recipe=recipe.name,
@@ -68,10 +78,18 @@ def _report(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
             "control": str(recipe.student.model),
             "student": str(recipe.student.model),
         },
+        quantized=tuple(label for label in entries if label.startswith(QUANTIZED)),
         lineage={label: _traced(entry) for label, entry in entries.items()},
         environment=_environment(),
     )
-    return Step("report", report.STAGE, config, {**TOLD, **learned, **site})
+    return Step("report", report.STAGE, config, {**TOLD, **learned, **site, **tables})
+
+
+def _table(label: str, file: str) -> str:
+    """``sensitivity-asymmetric.json``: the file, told apart by what its step's label adds to it."""
+    kind, _, which = label.partition("-")
+    stem = file.removesuffix(".json")
+    return f"{stem}-{which}.json" if which else file
 
 
 def _traced(entry: Entry) -> dict[str, Any]:

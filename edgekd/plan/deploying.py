@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Literal
 
 from edgekd.bench.candidate import Candidate
+from edgekd.plan import profiles
+from edgekd.plan import student
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
+from edgekd.recipe import agreement
 from edgekd.runtimes import RUNTIMES
 from edgekd.stage import EVERY
 from edgekd.stage import Step
@@ -22,45 +27,72 @@ REFERENCE_PRECISIONS: tuple[Literal["fp32"], ...] = ("fp32",)
 """The teacher is compiled and measured in this alone, as the line to compare with."""
 
 
-def steps(recipe: Recipe, student: str) -> Iterator[Step]:
+def steps(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Step]:
     """All of them, in order.
 
     Args:
         recipe: what is carried out.
-        student: label of the step that makes the finished student.
+        profiles_of: the profile of each runtime that gets int8.
     """
-    everyone = tuple(candidates(recipe))
-    for model, maker in (("student", student), ("teacher", "teacher")):
-        takes = {**wiring.model(maker), **wiring.splits("validation")}
-        yield Step(f"export-{model}", export.STAGE, recipe.export, takes, recipe.seed)
+    everyone = tuple(candidates(recipe, profiles_of))
+    options = {target.runtime: target.options() for target in recipe.targets}
+    yield from _exports(recipe, profiles.every(recipe, profiles_of))
     for one in everyone:
-        config = compile_stage.Config(runtime=one.runtime, precision=one.precision)
-        exported = {"model": (f"export-{one.model}", "model.onnx")}
+        config = compile_stage.Config(
+            runtime=one.runtime, precision=one.precision, options=options[one.runtime]
+        )
+        exported = {"model": (f"export-{one.exported}", "model.onnx")}
         yield Step(f"compile-{one.name}", compile_stage.STAGE, config, exported)
     engines = {one.name: (f"compile-{one.name}", EVERY) for one in everyone}
     yield _measure(recipe, everyone, engines)
-    yield _choose(recipe, student)
-    yield _evaluate(everyone, engines, student)
+    yield _choose(recipe)
+    yield _evaluate(recipe, everyone, engines)
 
 
-def candidates(recipe: Recipe) -> Iterator[Candidate]:
-    """What is measured: the student in every asked precision, the teacher as a reference."""
+def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candidate]:
+    """What is measured: the student in every asked precision, the teacher as a reference.
+
+    Args:
+        recipe: its targets.
+        profiles_of: by runtime; one that has none gets no int8.
+    """
     for model in MODELS:
         for target in recipe.targets:
             offered = RUNTIMES[target.runtime].known_precisions
             asked = offered if target.precision == "auto" else target.precision
+            profile = profiles_of.get(target.runtime)
             for precision in asked if model == "student" else REFERENCE_PRECISIONS:
+                if precision == "int8" and profile is None:
+                    continue
                 yield Candidate(
                     name=f"{model}-{target.runtime}-{precision}",
                     model=model,
                     runtime=target.runtime,
                     precision=precision,
+                    profile=(profile or "") if precision == "int8" else "",
                     threads=target.threads,
                 )
 
 
+def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
+    """The float models, and the quantized student once a profile."""
+    makers = {"student": student.float_label(recipe), "teacher": "teacher"}
+    makers |= {f"student-{name}": student.quantize_label(name) for name in wanted}
+    for model, maker in makers.items():
+        profile = model.removeprefix("student-") if model not in MODELS else ""
+        words = recipe.export.model_dump()
+        if profile:
+            words["opset"] = max(recipe.export.opset, agreement.least_opset(recipe.learn))
+        takes = {**wiring.model(maker), **wiring.splits("validation")}
+        config = export.Config(**words, profile=profile)
+        yield Step(f"export-{model}", export.STAGE, config, takes, recipe.seed)
+
+
 def _measure(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.Takes) -> Step:
-    golden = {f"{m}/golden": (f"export-{m}", "golden.safetensors") for m in MODELS}
+    golden: wiring.Takes = {}
+    for one in everyone:
+        golden[f"{one.exported}/golden"] = (f"export-{one.exported}", "golden.safetensors")
+        golden[f"{one.exported}/parity"] = (f"export-{one.exported}", "parity.json")
     config = measure.Config(
         candidates=everyone, measure=recipe.measure, tolerance=recipe.export.tolerance
     )
@@ -68,17 +100,19 @@ def _measure(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.Ta
     return Step("measure", measure.STAGE, config, takes)
 
 
-def _choose(recipe: Recipe, student: str) -> Step:
+def _choose(recipe: Recipe) -> Step:
     takes = {
         "rows": ("measure", "rows.json"),
         "teacher_score": ("teacher", "score.json"),
-        "student_score": (student, "score.json"),
+        "student_score": (student.float_label(recipe), "score.json"),
     }
     return Step("choose", choose.STAGE, recipe.budget, takes)
 
 
-def _evaluate(everyone: tuple[Candidate, ...], engines: wiring.Takes, student: str) -> Step:
-    makers = {"teacher": "teacher", "control": "control", "student": student}
+def _evaluate(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.Takes) -> Step:
+    makers = {"teacher": "teacher", "control": "control", "student": student.float_label(recipe)}
+    rounded = [student.quantize_label(one.profile) for one in everyone if one.profile]
+    makers |= {label: label for label in rounded}
     takes = {**wiring.splits("test"), **engines, "rows": ("measure", "rows.json")}
     for role, label in makers.items():
         takes |= wiring.model(label, prefix=f"{role}_")

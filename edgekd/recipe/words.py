@@ -42,7 +42,6 @@ _WANTS: dict[str, str] = {
     "string_too_long": "at most {max_length} characters",
     "string_pattern_mismatch": "text like {pattern}",
     "union_tag_not_found": "a mapping with {discriminator}",
-    "union_tag_invalid": "{expected_tags}",
 }
 
 
@@ -80,10 +79,21 @@ def _problems(error: ValidationError, value: Any, model: type[BaseModel]) -> Ite
         elif kind == "missing":
             key = (*_written(found["loc"][:-1], value), found["loc"][-1])
             yield Problem(key, "got nothing, want a value", 3)
+        elif kind == "union_tag_invalid":  # its input is the whole mapping
+            want = _or(context["expected_tags"].split(", "))
+            yield Problem((*key, _tag_key(context)), f"got {context['tag']!r}, want {want}", 1)
         elif kind == "value_error":
             yield _from_function(context["error"], key, found["input"])
         else:
             yield Problem(key, f"got {_shown(found['input'])}, want {_want(kind, context)}", 2)
+
+
+def _tag_key(context: dict[str, Any]) -> str:
+    return str(context["discriminator"]).strip("'")
+
+
+def _or(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _from_function(error: Exception, key: Key, value: Any) -> Problem:

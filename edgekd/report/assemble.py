@@ -19,6 +19,7 @@ from edgekd.units import percent_text
 NORMAL_95 = 1.96
 """Two-sided 95 % quantile of the normal distribution."""
 ROLES = ("teacher", "control", "student")
+QUANTIZED = "quantize-"
 
 
 def assemble(
@@ -40,7 +41,7 @@ def assemble(
         recipe: its name.
         recipe_digest: SHA-256 of it.
         models: name of the builder, by role (teacher, control, student).
-        scores: score.json, by role.
+        scores: score.json, by role; ``quantize-<scheme>`` is the student with rounded numbers.
         rows: rows.json.
         choice: choice.json.
         test: test.json; may be empty.
@@ -56,6 +57,11 @@ def assemble(
     candidates = [row for row in measured if row.model == "student"]
     references = [row for row in measured if row.model == "teacher"]
     made = {role: _model(models[role], scores[role], test.get(role)) for role in ROLES}
+    quantized = {
+        role.removeprefix(QUANTIZED): _model(models["student"], score, test.get(role))
+        for role, score in scores.items()
+        if role.startswith(QUANTIZED)
+    }
     chosen = next((row for row in candidates if row.name == choice["chosen"]), None)
     tested = int(data.get("counts", {}).get("test", 0))
     fields = {
@@ -65,6 +71,7 @@ def assemble(
         "recipe_digest": recipe_digest,
         "data": {name: data.get(name) for name in ("source", "counts", "classes")},
         **{role: model.model_dump() for role, model in made.items()},
+        "quantized": {scheme: model.model_dump() for scheme, model in quantized.items()},
         "candidates": [row.model_dump() for row in candidates],
         "references": [row.model_dump() for row in references],
         "chosen": choice["chosen"],
@@ -77,6 +84,10 @@ def assemble(
         "lineage": dict(lineage),
     }
     return Result.model_validate_json(files.canonical_json(fields))
+
+
+ASKED = {name for name, field in Row.model_fields.items() if field.is_required()}
+"""What a row always says, null where it is not known."""
 
 
 def compare(
@@ -158,7 +169,7 @@ def _model(name: str, score: Mapping[str, Any], accuracy: float | None) -> Model
 
 
 def _row(row: Mapping[str, Any], accuracy: float | None) -> Row:
-    known = {field: row.get(field) for field in Row.model_fields}
+    known = {field: row.get(field) for field in Row.model_fields if field in row or field in ASKED}
     return Row.model_validate_json(files.canonical_json({**known, "accuracy": accuracy}))
 
 

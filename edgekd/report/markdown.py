@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edgekd.report.result import Result
+from edgekd.report.tables import Table
 from edgekd.units import bytes_text
 from edgekd.units import count_text
 from edgekd.units import percent_text
@@ -14,9 +16,22 @@ from edgekd.units import percent_text
 NONE = "–"
 
 
-def report(result: Result) -> str:
-    """The text of report.md."""
-    return render(Path(__file__).parent / "report.md.j2", result=result, headline=headline(result))
+def report(result: Result, tables: Sequence[Table] = ()) -> str:
+    """The text of report.md.
+
+    Args:
+        result: what is told.
+        tables: what is known layer by layer (`edgekd.report.tables`).
+    """
+    template = Path(__file__).parent / "report.md.j2"
+    engines = {(row.runtime, row.precision): row for row in reversed(result.candidates)}
+    return render(
+        template,
+        result=result,
+        headline=headline(result),
+        engines=[row for row in reversed(engines.values()) if row.kernels],
+        tables=tables,
+    )
 
 
 def headline(result: Result) -> str:

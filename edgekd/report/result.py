@@ -1,6 +1,7 @@
 """The published schema of result.json, ``edgekd.result/1``.
 
-History: 1, the first.
+History: 1, the first; with quantized models since 0.2: `quantized`, and a row's `profile`,
+`parity_steps` and `islands`.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Row(Settings):
     runtime: str
     runtime_version: str | None
     precision: str
+    profile: str = ""
+    """Of the Q/DQ file it was compiled from; empty for the float one."""
     threads: Annotated[int, Field(ge=1)]
     accuracy: Fraction | None
     """Top-1 on the test set through the engine; null if it was not evaluated."""
@@ -66,9 +69,13 @@ class Row(Settings):
     """Largest difference of a logit from torch's on the golden inputs."""
     parity_rms: NonNegative | None = None
     """Root of the mean square of those differences."""
+    parity_steps: NonNegative | None = None
+    """The largest difference in quantization steps of the logits; null if it is not quantized."""
     top1_agreement: Fraction | None
     """With torch on the golden inputs."""
     kernels: dict[str, int] | None
+    islands: tuple[dict[str, str], ...] = ()
+    """Nodes that compute in float inside an int8 graph: ``node``, ``op``, ``cause``."""
     processes: Whole | None
     iterations: Whole | None
     status: str
@@ -123,6 +130,8 @@ class Result(Settings):
     control: Model
     """The student's network trained without a teacher."""
     student: Model
+    quantized: dict[str, Model] = {}
+    """The student with rounded weights and activations, by scheme (`edgekd.profile.SCHEMES`)."""
     candidates: tuple[Row, ...]
     references: tuple[Row, ...]
     """The teacher's rows; never chosen."""

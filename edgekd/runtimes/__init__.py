@@ -12,15 +12,24 @@ RUNTIMES: dict[str, Entry] = {
         "edgekd.runtimes.ort",
         "onnxruntime",
         "onnxruntime",
-        ("fp32", "bf16"),
+        ("fp32", "bf16", "int8"),
         "ONNX Runtime on the CPU",
     ),
     "openvino": Entry(
         "edgekd.runtimes.openvino",
         "openvino",
         "openvino",
-        ("fp32", "bf16", "fp16"),
+        ("fp32", "bf16", "fp16", "int8"),
         "OpenVINO on the CPU",
+    ),
+    "tensorrt": Entry(
+        "edgekd.runtimes.tensorrt",
+        "tensorrt-rtx-cu13-bindings",
+        "tensorrt",
+        ("fp32", "fp16", "int8"),
+        "TensorRT or TensorRT for RTX; built anywhere, run on a CUDA device",
+        options=("capability",),
+        instead=("tensorrt",),
     ),
 }
 
@@ -28,18 +37,27 @@ NULL = Entry(
     "edgekd.runtimes.null",
     "edgekd",
     "",
-    ("fp32",),
+    ("fp32", "int8"),
     "runs nothing; for tests of what stands above it",
 )
 
 
-def find(name: str) -> Runtime:
-    """The runtime called `name`; ``null`` is known too, though no recipe may ask for it.
+def entry(name: str) -> Entry:
+    """The line of the runtime called `name`; ``null`` is known too, though no recipe may ask for it.
 
     Raises:
         InputError: if there is none.
     """
-    entry = NULL if name == "null" else RUNTIMES.get(name)
-    if entry is None:
+    found = NULL if name == "null" else RUNTIMES.get(name)
+    if found is None:
         raise InputError(f"runtime: got unknown {name!r}", hint=nearest(name, RUNTIMES))
-    return entry.load()
+    return found
+
+
+def find(name: str) -> Runtime:
+    """The runtime called `name`, as `entry` knows it.
+
+    Raises:
+        InputError: if there is none.
+    """
+    return entry(name).load()

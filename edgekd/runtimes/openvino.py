@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from edgekd import admission
+from edgekd.islands import layers
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
@@ -25,10 +26,14 @@ if TYPE_CHECKING:
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 GRAPH, WEIGHTS = "model.xml", "model.bin"
-HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-CAPABILITIES: dict[Precision, str] = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
-STORAGE = {"Const", "Input", "Output"}
-"""Nodes of the runtime graph that compute nothing."""
+HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+"""Int8 is in the file; the hint is for what is not quantized in it."""
+CAPABILITIES: dict[Precision, str] = {
+    "fp32": "FP32",
+    "bf16": "BF16",
+    "fp16": "FP16",
+    "int8": "INT8",
+}
 
 
 def why_not() -> str | None:
@@ -129,13 +134,51 @@ def _tensor(port: Any) -> Tensor:
 
 def kernels(files: Mapping[str, Path], precision: Precision) -> dict[str, int]:
     """Layers of the CPU plugin's own graph that compute, each with its run-time precision."""
-    counted: Counter[str] = Counter()
-    for layer in _compile(files, precision, 1).get_runtime_model().get_ops():
-        facts = layer.get_rt_info()
-        kind = facts["layerType"].astype(str)
-        if kind not in STORAGE:
-            counted[f"{kind} {facts['runtimePrecision'].astype(str)}"] += 1
+    counted = Counter(
+        f"{layer.kind} {layer.precision}"
+        for layer in _layers(files, precision)
+        if layer.kind not in layers.STORED
+    )
     return dict(counted.most_common())
+
+
+def islands(files: Mapping[str, Path], precision: Precision) -> list[dict[str, str]]:
+    """Layers that compute in float between int8 ones; none unless the precision is int8."""
+    if precision != "int8":
+        return []
+    import openvino
+
+    model = openvino.Core().read_model(str(files[GRAPH]), str(files[WEIGHTS]))
+    return layers.find(
+        _layers(files, precision),
+        {op.get_friendly_name(): _operation(op) for op in model.get_ordered_ops()},
+    )
+
+
+def _layers(files: Mapping[str, Path], precision: Precision) -> list[layers.Layer]:
+    found = []
+    for one in _compile(files, precision, 1).get_runtime_model().get_ordered_ops():
+        facts = {name: value.astype(str) for name, value in one.get_rt_info().items()}
+        origins = tuple(filter(None, facts.get("originalLayersNames", "").split(",")))
+        found.append(
+            layers.Layer(
+                one.get_friendly_name(),
+                facts["layerType"],
+                facts["runtimePrecision"],
+                _inputs(one),
+                origins,
+            )
+        )
+    return found
+
+
+def _operation(op: Any) -> layers.Operation:
+    element = op.get_output_element_type(0).get_type_name() if op.get_output_size() else ""
+    return layers.Operation(op.get_type_name(), _inputs(op), element)
+
+
+def _inputs(node: Any) -> tuple[str, ...]:
+    return tuple(port.get_source_output().get_node().get_friendly_name() for port in node.inputs())
 
 
 def _first_line(error: Exception) -> str:
@@ -154,4 +197,5 @@ RUNTIME = Runtime(
     build=build,
     load=load,
     kernels=kernels,
+    islands=islands,
 )

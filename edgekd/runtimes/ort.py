@@ -14,6 +14,7 @@ from typing import Any
 
 from edgekd import admission
 from edgekd import graph
+from edgekd.islands import fused
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
@@ -45,12 +46,12 @@ def why_not() -> str | None:
 
 
 def precisions() -> tuple[Precision, ...]:
-    """fp32; and bf16 matrix products on an aarch64 CPU that has the instructions."""
+    """fp32, int8; and bf16 matrix products on an aarch64 CPU that has the instructions."""
     if platform.machine() == "aarch64":
         cpuinfo = Path("/proc/cpuinfo")
         if cpuinfo.exists() and " bf16" in cpuinfo.read_text(errors="replace"):
-            return ("fp32", "bf16")
-    return ("fp32",)
+            return ("fp32", "bf16", "int8")
+    return ("fp32", "int8")
 
 
 def build(onnx: Path, folder: Path, precision: Precision) -> dict[str, Path]:
@@ -129,35 +130,32 @@ def _tensor(node: Any) -> Tensor:
 
 def kernels(files: Mapping[str, Path], precision: Precision) -> dict[str, int]:
     """Operators of the optimized graph, each with the element type of its first input."""
+    return count(_optimized(files, precision))
+
+
+def islands(files: Mapping[str, Path], precision: Precision) -> list[dict[str, str]]:
+    """Float nodes of the optimized graph that lie between int8 ones; none unless it is int8."""
+    if precision != "int8":
+        return []
+    return fused.find(graph.read(files[MODEL]), _optimized(files, precision))
+
+
+def _optimized(files: Mapping[str, Path], precision: Precision) -> graph.Graph:
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         chosen = options(precision, 1)
         chosen.optimized_model_filepath = str(Path(folder) / MODEL)
         _open(files[MODEL], chosen)
-        return count(graph.read(Path(folder) / MODEL))
+        return graph.read(Path(folder) / MODEL)
 
 
 def count(read: graph.Graph) -> dict[str, int]:
-    """``{"Conv f32": 9}``, most frequent first.
-
-    ONNX Runtime's own operators have no shape inference, so an unknown output is taken to have the
-    element type of its node's first input, which holds for all that compute.
-    """
-    elements = dict(read.elements)
-    counted: Counter[str] = Counter()
-    for node in read.nodes:
-        element = next((elements[name] for name in node.inputs if name in elements), 0)
-        counted[f"{node.op} {graph.ELEMENTS.get(element, 'unknown')}"] += 1
-        for output in node.outputs:
-            elements.setdefault(output, _given_type(node, elements, element))
+    """``{"Conv f32": 9}``, most frequent first."""
+    elements = graph.element_types(read)
+    counted = Counter(
+        f"{node.op} {graph.ELEMENTS.get(graph.first_type(node, elements), 'unknown')}"
+        for node in read.nodes
+    )
     return dict(counted.most_common())
-
-
-def _given_type(node: graph.Node, elements: Mapping[str, int], element: int) -> int:
-    if node.op == "QuantizeLinear" and len(node.inputs) > 2:
-        return elements.get(node.inputs[2], element)
-    if node.op == "DequantizeLinear":
-        return elements.get(node.inputs[1], element)
-    return node.cast_to if node.op == "Cast" and node.cast_to else element
 
 
 RUNTIME = Runtime(
@@ -170,4 +168,5 @@ RUNTIME = Runtime(
     build=build,
     load=load,
     kernels=kernels,
+    islands=islands,
 )

@@ -53,10 +53,10 @@ def run(config: Config, given: Given, context: Context) -> Made:
         rows=values["rows"],
         chosen=chosen,
         created_from=config.lineage,
-        fp32_tolerance=values["parity"]["tolerance"],
+        parity=values["parity"],
         card=card.text(config.name, edgekd.__version__, values),
     )
     return {f"bundle/{name}": path for name, path in made.items()}
 
 
-STAGE = Stage("bundle", 2, Config, run, packages=("edgekd", "Jinja2"))
+STAGE = Stage("bundle", 3, Config, run, packages=("edgekd", "Jinja2"))

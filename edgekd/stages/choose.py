@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -26,6 +27,11 @@ from edgekd.stage import Stage
 
 OK, UNSTABLE = "ok", "unstable"
 REFERENCE_PRECISION = "fp32"
+QUANTIZED = "int8"
+SHOWN = 2
+"""Reasons told of a quantized row that was not chosen."""
+NO_FASTER = 1.005
+"""Times slower that two digits would show as 1.00."""
 Row = Mapping[str, Any]
 
 
@@ -118,7 +124,7 @@ def choice(rows: Sequence[Row], budget: Budget, teacher_accuracy: float) -> dict
         return _content(None, None, [], f"no candidate could be measured: {reasons or 'none'}")
     if inside:
         best = min(inside, key=lambda row: (assured_ms(row), row["name"]))
-        why = _why(best, len(inside), len(measured))
+        why = _why(best, len(inside), len(measured)) + _int8_lost(best, measured, judged)
         return _content(best["name"], None, judged[best["name"]], why)
     nearest = min(measured, key=lambda row: _distance(judged[row["name"]], row))
     missed = [v.message for v in judged[nearest["name"]] if v.verdict != "met"]
@@ -184,6 +190,38 @@ def _why(best: Row, inside: int, measured: int) -> str:
     return why if best["status"] == OK else f"{why}; its interval stayed wide"
 
 
+def _int8_lost(best: Row, measured: Sequence[Row], judged: Mapping[str, Sequence[Verdict]]) -> str:
+    """Why the quantized rows beside the chosen float one, or else the fastest of them, lost."""
+    quantized = [row for row in measured if row["precision"] == QUANTIZED]
+    if best["precision"] == QUANTIZED or not quantized:
+        return ""
+    same = [row for row in quantized if all(row[k] == best[k] for k in ("runtime", "threads"))]
+    return "".join(
+        f"; {row['name']} {_lost(row, best, judged[row['name']])}"
+        for row in same or [min(quantized, key=lambda row: (assured_ms(row), row["name"]))]
+    )
+
+
+def _lost(row: Row, best: Row, verdicts: Sequence[Verdict]) -> str:
+    missed = [verdict.message for verdict in verdicts if verdict.verdict != "met"]
+    if missed:
+        return f"misses {missed[0]}"
+    times = assured_ms(row) / assured_ms(best)
+    how = "no faster" if times < NO_FASTER else f"{times:.2f}x slower"
+    return f"is {how}: {islands_text(row)}"
+
+
+def islands_text(row: Row) -> str:
+    """What computes in float in a quantized row's engine, and why; its kernels where nothing does."""
+    counted = Counter((one["op"], one["cause"]) for one in row.get("islands") or ())
+    if counted:
+        parts = [f"{n} float {op} ({cause})" for (op, cause), n in counted.most_common(SHOWN)]
+        rest = sum(counted.values()) - sum(n for _, n in counted.most_common(SHOWN))
+        return ", ".join([*parts, *([f"{rest} more float nodes"] if rest else [])])
+    kernels = sorted((row.get("kernels") or {}).items(), key=lambda item: (-item[1], item[0]))
+    return f"no float islands, {', '.join(f'{n} {kernel}' for kernel, n in kernels[:3])}"
+
+
 def _content(
     chosen: str | None, nearest: str | None, verdicts: Sequence[Verdict], why: str
 ) -> dict[str, Any]:
@@ -196,4 +234,4 @@ def _content(
     }
 
 
-STAGE = Stage(name="choose", version=1, settings=Budget, run=run)
+STAGE = Stage(name="choose", version=2, settings=Budget, run=run)

@@ -1,20 +1,21 @@
 """Stage `compile`: one ONNX file becomes one runtime's engine in one precision, built in a worker.
 
 An engine that is missing here, or a precision it does not offer, is a result too: it says ``not
-measured`` and why, and is never chosen.
+measured`` and why, and is never chosen. So is one that can be built here and not run: its files, size
+and kernels are kept.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
 from typing import Any
-from typing import Literal
 
 from pydantic import AfterValidator
 
 from edgekd import files
 from edgekd.bench.build import build
 from edgekd.errors import nearest
+from edgekd.runtime import Precision
 from edgekd.runtimes import RUNTIMES
 from edgekd.settings import Positive
 from edgekd.settings import Settings
@@ -42,8 +43,10 @@ class Config(Settings):
 
     runtime: RuntimeName
     """Which engine."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "fp32"
     """Arithmetic of the engine's kernels; weights stay as they are in the ONNX file."""
+    options: dict[str, str] = {}
+    """What this engine's build takes besides (`edgekd.runtime.Entry.options`)."""
     timeout_s: Positive = 600.0
     """After this the build is given up."""
 
@@ -62,6 +65,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         context.folder,
         timeout_s=config.timeout_s,
         kernels=True,
+        options=config.options,
         device=context.device,
     )
     description = describe(config, found)
@@ -80,6 +84,7 @@ def describe(config: Config, found: dict[str, Any]) -> dict[str, Any]:
         "files": sorted(found.get("files", {})),
         "size_bytes": found.get("size_bytes"),
         "kernels": found.get("kernels", {}),
+        "islands": found.get("islands", []),
         "status": OK if reason is None else f"not measured: {reason}",
     }
 
@@ -89,6 +94,6 @@ STAGE = Stage(
     version=1,
     settings=Config,
     run=run,
-    packages=("onnxruntime", "openvino"),
+    packages=("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx-cu13-bindings"),
     bound="device",
 )

@@ -19,6 +19,7 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 if TYPE_CHECKING:
+    from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.scheme import Scheme
 
 
@@ -36,7 +37,8 @@ class Config(Settings):
 def run(config: Config, given: Given, context: Context) -> Made:
     """Give blueprint.json, weights.safetensors, history.json, score.json.
 
-    With a `start_weights` input the student goes on from there, else it starts afresh.
+    With a `start_weights` input the student goes on from there, else it starts afresh; with a
+    `start_blueprint`, too, it is the model built by that, with all of its edits.
     """
     import torch
 
@@ -47,7 +49,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.samples(given, config.views, config.views_seed)
-    plan = classifier.blueprint_for(config.model, given["data"])
+    plan = _plan(config, given)
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
     if "start_weights" in given:
@@ -67,6 +69,15 @@ def run(config: Config, given: Given, context: Context) -> Made:
     where = f"{config.model} after distillation"
     classifier.want_better_than_chance(model, given, where, refuse=BudgetMissed)
     return made
+
+
+def _plan(config: Config, given: Given) -> Blueprint:
+    from edgekd.learn import blueprint
+    from edgekd.learn import classifier
+
+    if "start_blueprint" in given:
+        return blueprint.read(given["start_blueprint"])
+    return classifier.blueprint_for(config.model, given["data"])
 
 
 def _scheme(config: Config, resolved: Resolved, given: Given, context: Context) -> Scheme:

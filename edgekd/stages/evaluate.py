@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MEASURED = ("ok", "unstable")
-MODELS = ("teacher", "control", "student")
+WEIGHTS = "_weights"
 
 
 class Config(Settings):
@@ -40,8 +40,8 @@ class Config(Settings):
 def run(config: Config, given: Given, context: Context) -> Made:
     """Give test.json: top-1 accuracy of each model in torch float32 and of each measured row.
 
-    Takes test_images, test_labels, data; ``teacher_blueprint``, ``teacher_weights`` and so on for
-    each model there is; ``<subject>/engine.json`` and its files; rows.
+    Takes test_images, test_labels, data; ``<model>_blueprint`` and ``<model>_weights`` for each model
+    there is (teacher, control, student, the quantized ones); ``<subject>/engine.json`` and its files; rows.
     """
     import numpy as np
 
@@ -50,8 +50,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     labels = np.load(given["test_labels"], allow_pickle=False)
     found: dict[str, Any] = {
         model: _torch_accuracy(model, given, labels, preprocessing, context)
-        for model in MODELS
-        if f"{model}_weights" in given
+        for model in (name.removesuffix(WEIGHTS) for name in given if name.endswith(WEIGHTS))
     }
     found["candidates"] = {}
     for names, engine in _engines(config, given):

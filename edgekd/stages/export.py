@@ -14,6 +14,7 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.preprocessing import Preprocessing
+from edgekd.profile import PROFILES
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.stage import Context
@@ -24,13 +25,14 @@ from edgekd.stage import Stage
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
 POOL = 16
 """Samples looked at for each golden one."""
 
 
-class Config(Settings):
-    """How the model is written and how close its answers must stay."""
+class Words(Settings):
+    """What a recipe may say: how the model is written and how close its answers must stay."""
 
     opset: Annotated[int, Field(ge=18, le=23)] = 18
     """ONNX operator set; torch's exporter writes these without converting down."""
@@ -40,11 +42,20 @@ class Config(Settings):
     """Largest difference of a logit between torch and ONNX Runtime, both float32."""
 
 
+class Config(Words):
+    """The same for one model."""
+
+    profile: str = ""
+    """Of `edgekd.profile`, how a quantized model is written; empty for a float one."""
+
+
 def run(config: Config, given: Given, context: Context) -> Made:
     """Give model.onnx, golden.safetensors (inputs [N, C, H, W], outputs [N, classes]), parity.json.
 
+    The golden outputs are torch's: of a quantized model, with its activations and weights rounded.
+
     Raises:
-        InputError: if the exporter refuses the model, or its answers leave the tolerance.
+        InputError: if the exporter refuses the model, or float answers leave the tolerance.
         MachineError: if ONNX Runtime is not installed.
     """
     import numpy as np
@@ -60,7 +71,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     model = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
     size = {"channels": plan.channels, "height": plan.height, "width": plan.width}
     made = {name: context.folder / name for name in ("model.onnx", "golden.safetensors")}
-    to_onnx.write(model, made["model.onnx"], **size, opset=config.opset)
+    written = _prepared(model, config.profile)
+    to_onnx.write(written, made["model.onnx"], **size, opset=config.opset)
     about = json.loads(given["data"].read_bytes())["preprocessing"]
     preprocessing = Preprocessing.model_validate_json(json.dumps(about))
     images = np.load(given["validation_images"], mmap_mode="r", allow_pickle=False)
@@ -70,10 +82,27 @@ def run(config: Config, given: Given, context: Context) -> Made:
     chosen = spread(told.argmax(1), config.golden)
     golden = {"inputs": preprocessing.apply(images[pool[chosen]]), "outputs": told[chosen]}
     save_file(golden, made["golden.safetensors"])
-    parity = compare(onnx_answers(made["model.onnx"], golden["inputs"]), golden["outputs"], config)
+    got = onnx_answers(made["model.onnx"], golden["inputs"])
+    if config.profile:
+        parity = in_steps(got, golden["outputs"], _logit_step(model), config)
+    else:
+        parity = compare(got, golden["outputs"], config)
     made["parity.json"] = context.folder / "parity.json"
     made["parity.json"].write_bytes(files.canonical_json(parity))
     return made
+
+
+def _prepared(model: nn.Module, profile: str) -> nn.Module:
+    """What is handed to the exporter: the model itself, or the one that gives a profile's Q/DQ graph."""
+    from edgekd.learn.quant import emit
+
+    return emit.prepared(model, PROFILES[profile]) if profile else model
+
+
+def _logit_step(model: nn.Module) -> float:
+    from edgekd.learn.quant import emit
+
+    return emit.logit_step(model)
 
 
 def want_onnxruntime() -> None:
@@ -152,6 +181,43 @@ def compare(got: NDArray[np.float32], want: NDArray[np.float32], config: Config)
         "samples": len(want),
         "opset": config.opset,
         "tolerance": config.tolerance,
+    }
+
+
+def in_steps(
+    got: NDArray[np.float32], want: NDArray[np.float32], step: float, config: Config
+) -> dict[str, Any]:
+    """The content of parity.json of a quantized model, for two answers [N, classes].
+
+    Nothing is refused here: this machine need not be the one the file is for. `edgekd.bench.answers`
+    judges each engine's answers where it runs.
+
+    Args:
+        got: ONNX Runtime's.
+        want: torch's, with the same roundings.
+        step: how far a logit moves when one input of the classifier moves by one quantization step.
+        config: what was written.
+
+    Raises:
+        InputError: if an answer is not finite.
+    """
+    import numpy as np
+
+    from edgekd import task
+    from edgekd.bench import saturation
+
+    if not np.isfinite(got).all():
+        raise InputError(f"export: got answers that are not finite in profile {config.profile}")
+    max_abs = float(np.abs(got - want).max())
+    return {
+        "profile": config.profile,
+        "max_abs": max_abs,
+        "rms": saturation.rms(want, got),
+        "logit_step": step,
+        "max_steps": max_abs / step,
+        "top1_agreement": task.top1_agreement(got, want),
+        "samples": len(want),
+        "opset": config.opset,
     }
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
+from typing import NamedTuple
 from typing import Self
 
 from pydantic import Field
@@ -112,24 +113,23 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """Give rows.json, one row a subject and thread count; site.json, the machine that measured;
     raw.json.gz with every iteration.
 
-    Takes ``<subject>/engine.json`` and its files, ``<model>/golden``, validation_images,
-    validation_labels, data.
+    Takes ``<subject>/engine.json`` and its files, ``<export>/golden`` and ``<export>/parity``,
+    validation_images, validation_labels, data.
     """
     samples = {}
-    for model in {subject.model for subject in config.candidates}:
-        found = golden.read(given[f"{model}/golden"])
-        samples[model] = golden.write_inputs(found, context.folder / f"{model}.npy"), found.outputs
+    for name in {subject.exported for subject in config.candidates}:
+        samples[name] = _samples(name, given, context.folder)
     rows: list[dict[str, Any]] = []
     timed: dict[str, session.Subject] = {}
     for number, subject in enumerate(config.candidates):
         context.progress.update(number, len(config.candidates), f"answers of {subject.name}")
         about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
         engines = subject.engines(about, given)
-        answers = _asked(engines, about, samples[subject.model], given, config, context.device)
+        answers = _asked(engines, about, samples[subject.exported], given, config, context.device)
         for name, engine in engines.items():
             rows.append(blank_row(name, subject, engine, about, answers))
             if not answers.fault:
-                timed[name] = session.Subject(name, engine, samples[subject.model][0])
+                timed[name] = session.Subject(name, engine, samples[subject.exported].inputs)
     rules = config.measure.rules()
     started = [0]
 
@@ -147,10 +147,27 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return write(rows, measured, there, context.folder)
 
 
+class Samples(NamedTuple):
+    """What one exported model was asked before, and answered."""
+
+    inputs: Path
+    """float32 .npy [N, C, H, W]."""
+    outputs: np.ndarray
+    """[N, classes]."""
+    step: float | None
+    """Of a quantized model, how far one code of its classifier's input moves a logit."""
+
+
+def _samples(name: str, given: Given, folder: Path) -> Samples:
+    found = golden.read(given[f"{name}/golden"])
+    step = json.loads(given[f"{name}/parity"].read_bytes()).get("logit_step")
+    return Samples(golden.write_inputs(found, folder / f"{name}.npy"), found.outputs, step)
+
+
 def _asked(
     engines: Mapping[str, Engine],
     about: Mapping[str, Any],
-    samples: tuple[Path, np.ndarray],
+    samples: Samples,
     given: Given,
     config: Config,
     device: Device,
@@ -166,14 +183,15 @@ def _asked(
     engine = max(engines.values(), key=lambda e: e.threads)
     there = functools.partial(outputs, engine, timeout_s=config.measure.timeout_s, device=device)
     try:
-        told = there(samples[0], preprocessing=None)
+        told = there(samples.inputs, preprocessing=None)
         logits = there(given["validation_images"], preprocessing=preprocessing)
     except (WorkerFailed, InputError) as error:
         return Answers(None, None, None, None, f"failed: {error}")
     if not (np.isfinite(told).all() and np.isfinite(logits).all()):
         return Answers(None, None, None, None, "failed: got answers that are not finite")
     accuracy = task.top1_accuracy(logits, labels)
-    return judged(accuracy, told, samples[1], engine.precision, config.tolerance)
+    precision, tolerance = engine.precision, config.tolerance
+    return judged(accuracy, told, samples.outputs, precision, tolerance, samples.step)
 
 
 def blank_row(
@@ -186,13 +204,16 @@ def blank_row(
         "runtime": subject.runtime,
         "runtime_version": about["runtime_version"],
         "precision": subject.precision,
+        "profile": subject.profile,
         "threads": engine.threads,
         "validation_accuracy": answers.accuracy,
         "parity_max_abs": answers.max_abs,
         "parity_rms": answers.rms,
+        "parity_steps": answers.steps,
         "top1_agreement": answers.agreement,
         "size_bytes": about["size_bytes"],
         "kernels": about["kernels"],
+        "islands": about.get("islands", []),
         "status": answers.fault or OK,
     }
 
@@ -257,7 +278,7 @@ def write(
 
 STAGE = Stage(
     name="measure",
-    version=2,
+    version=3,
     settings=Config,
     run=run,
     packages=("onnxruntime", "openvino", "numpy"),

@@ -13,6 +13,8 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 ROLES = ("teacher", "control", "student")
+TABLE = "table/"
+"""What other stages found layer by layer: ``table/sensitivity-asymmetric.json``."""
 
 
 class Config(Settings):
@@ -24,6 +26,8 @@ class Config(Settings):
     """SHA-256 of it."""
     models: dict[str, str]
     """Name of the builder, by role: teacher, control, student."""
+    quantized: tuple[str, ...] = ()
+    """Label, ``quantize-<scheme>``, of each quantized student; its score and history are inputs."""
     lineage: dict[str, Any] = {}
     """By label of the step: ``{"key": ..., "files": {name: SHA-256}}``."""
     environment: dict[str, Any] = {}
@@ -33,10 +37,12 @@ class Config(Settings):
 def run(config: Config, given: Given, context: Context) -> Made:
     """Give result.json, report.md, accuracy_latency.svg and .png, learning_curves.svg.
 
-    Takes data, rows, choice, site, ``<role>_score``, ``<role>_history`` and, if there is one, test.
+    Takes data, rows, choice, site, ``<role>_score``, ``<role>_history``; if there is one, test; and any
+    ``table/<name>.json``, which is shown on the page and given again.
     """
     from edgekd.report import markdown
     from edgekd.report import plot
+    from edgekd.report import tables
     from edgekd.report.assemble import assemble
 
     value = {name: json.loads(path.read_bytes()) for name, path in given.items()}
@@ -44,7 +50,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         recipe=config.recipe,
         recipe_digest=config.recipe_digest,
         models=config.models,
-        scores={role: value[f"{role}_score"] for role in ROLES},
+        scores={role: value[f"{role}_score"] for role in (*ROLES, *config.quantized)},
         rows=value["rows"],
         choice=value["choice"],
         test=value.get("test", {}),
@@ -52,13 +58,16 @@ def run(config: Config, given: Given, context: Context) -> Made:
         environment=_environment(config.environment, value.get("site", {})),
         lineage=config.lineage,
     )
-    histories = {role: value[f"{role}_history"] for role in ROLES if f"{role}_history" in value}
+    roles = (*ROLES, *config.quantized)
+    histories = {role: value[f"{role}_history"] for role in roles if f"{role}_history" in value}
+    found = {name.removeprefix(TABLE): value[name] for name in value if name.startswith(TABLE)}
     contents = {
         "result.json": files.pretty_json(result.model_dump(mode="json")),
-        "report.md": markdown.report(result).encode(),
+        "report.md": markdown.report(result, tables.shown(found)).encode(),
         "accuracy_latency.svg": plot.accuracy_latency(result, "svg"),
         "accuracy_latency.png": plot.accuracy_latency(result, "png"),
         "learning_curves.svg": plot.learning_curves(histories, "svg"),
+        **{name: files.pretty_json(content) for name, content in found.items()},
     }
     for name, data in contents.items():
         (context.folder / name).write_bytes(data)
@@ -73,4 +82,4 @@ def _environment(ours: dict[str, Any], site: dict[str, Any]) -> dict[str, Any]:
     return {**facts, **about, "versions": dict(sorted(versions.items()))}
 
 
-STAGE = Stage("report", 2, Config, run, packages=("edgekd", "matplotlib", "Jinja2"))
+STAGE = Stage("report", 3, Config, run, packages=("edgekd", "matplotlib", "Jinja2"))

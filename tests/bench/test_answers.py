@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from edgekd.bench.answers import judged
 
@@ -18,3 +19,27 @@ def test_fp32_must_agree_and_the_others_need_not() -> None:
     bf16 = judged(0.9, turned, tied, "bf16", 1e-4)
     assert bf16.fault == "" and bf16.agreement == 0
     assert judged(0.9, want[:, :9], want, "fp32", 1e-4).fault.startswith("failed: got (10, 9)")
+
+
+def test_int8_is_judged_in_steps_and_not_in_logits() -> None:
+    want = np.random.default_rng(0).normal(size=(100, 10)).astype(np.float32) * 5
+    off = want + np.float32(0.15)  # the same class everywhere
+    told = judged(0.9, off, want, "int8", 1e-4, step=0.1)
+    assert told.fault == "" and told.steps == pytest.approx(1.5, rel=1e-4)
+    far = judged(0.9, want + np.float32(0.25), want, "int8", 1e-4, step=0.1)
+    assert far.fault == "failed: logits 2.5 quantization steps off (rms) > 2"
+    broken = np.full_like(want, np.nan)
+    assert judged(0.9, broken, want, "int8", 1e-4, step=0.1).fault.startswith("failed: logits nan")
+    assert judged(0.9, want, want, "fp32", 1e-4).steps is None
+
+
+@pytest.mark.parametrize(
+    ("samples", "turned", "fault"),
+    [(100, 2, ""), (100, 3, "failed: top-1 agreement 0.9700 < 0.98"), (8, 1, ""), (8, 2, "0.7500")],
+)
+def test_int8_may_turn_one_class_or_two_of_a_hundred(samples: int, turned: int, fault: str) -> None:
+    want = np.tile(np.float32([0.0, 0.01]), (samples, 1))
+    told = want.copy()
+    told[:turned] = told[:turned, ::-1]
+    found = judged(0.9, told, want, "int8", 1e-4, step=0.1).fault
+    assert (fault in found) if fault else not found

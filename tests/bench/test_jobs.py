@@ -53,7 +53,7 @@ def test_compile_says_why_not(tmp_path: Path) -> None:
     goal = tmp_path / "goal"
     goal.mkdir()
     told = build(model, "null", "bf16", goal, timeout_s=60)
-    assert told["not_measured"] == "null offers fp32 on this machine"
+    assert told["not_measured"] == "null offers fp32, int8 on this machine"
     assert not list(goal.iterdir())
     told = build(model, "null", "fp32", goal, kernels=True, timeout_s=60)
     assert told["files"] == {"model.json": "model.json"}

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 from edgekd.bench import user_models
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.runtimes import tensorrt
 from tests import bench_example
 
 ASK = user_models.Ask(("onnxruntime",), ("fp32",), (1, 2), 1, 60)
@@ -51,6 +52,19 @@ def test_a_precision_that_is_not_here(tmp_path: Path) -> None:
     model = bench_example.write_onnx(tmp_path / "net.onnx")
     with pytest.raises(MachineError, match="precision: got 'fp16': onnxruntime offers fp32"):
         list(user_models.ready([model], ASK._replace(precisions=("fp16",)), tmp_path))
+
+
+@pytest.mark.skipif(
+    tensorrt.why_not() is not None or tensorrt.why_not_run() is None,
+    reason="wants TensorRT for RTX and no CUDA device",
+)
+def test_an_engine_that_is_built_and_cannot_run_is_not_measured(tmp_path: Path) -> None:
+    model = bench_example.write_onnx(tmp_path / "net.onnx")
+    asked = ASK._replace(runtimes=("tensorrt",))
+    with pytest.raises(MachineError, match=r"^tensorrt: not measured: no CUDA device$"):
+        list(user_models.ready([model], asked, tmp_path))
+    # nobody asked for it by name: what runs here is taken
+    assert "tensorrt" not in user_models.usable(()) and "onnxruntime" in user_models.usable(())
 
 
 def test_names_are_short_until_they_clash() -> None:

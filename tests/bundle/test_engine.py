@@ -50,3 +50,14 @@ def test_each_reason_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_an_unknown_engine_is_wrong_input(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         ready(tmp_path, "onnxrntime")
+
+
+def test_a_quantized_file_is_int8_wherever_it_runs(tmp_path: Path) -> None:
+    for runtime in (None, "openvino"):
+        row = bundle_example.row("onnxruntime-int8-1t", profile="x86")
+        folder = tmp_path / str(runtime)
+        folder.mkdir()
+        parity = {"logit_step": 0.1}
+        engine = ready(folder, runtime, rows=[row], chosen=row["name"], parity=parity)
+        assert isinstance(engine, Engine), engine
+        assert engine.label() == f"{runtime or 'onnxruntime'}-int8-1t"

@@ -61,7 +61,7 @@ def test_what_is_asked_is_what_the_manifest_states(
     other = tmp_path / "other.onnx"
     bundle_example.model(other, seed=5)
     rows = [bundle_example.row(top1_agreement=agreement)]
-    folder = bundle_example.make(tmp_path, model=other, rows=rows, fp32_tolerance=max_abs)
+    folder = bundle_example.make(tmp_path, model=other, rows=rows, parity={"tolerance": max_abs})
     assert bundle_verify.verify(folder).checks[-1].verdict == verdict
 
 
@@ -166,3 +166,13 @@ def test_quantized_models_are_known_by_their_operators(tmp_path: Path) -> None:
     for name in ("QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger"):
         (tmp_path / "model.onnx").write_bytes(b"\x0a" + name.encode())
         assert bundle_verify.quantized(tmp_path)
+
+
+def test_a_quantized_model_is_compared_in_steps_on_any_engine(tmp_path: Path) -> None:
+    row = bundle_example.row("onnxruntime-int8-1t", profile="x86", parity_max_abs=0.0)
+    arguments = {"rows": [row], "chosen": row["name"], "parity": {"logit_step": 1e-4}}
+    folder = bundle_example.make(tmp_path, **arguments)
+    for runtime in ("onnxruntime", "openvino"):
+        last = bundle_verify.verify(folder, runtime).checks[-1]
+        assert last.verdict == "ok" and last.what == f"golden answers, {runtime} int8"
+        assert "quantization steps (at most 4)" in last.text

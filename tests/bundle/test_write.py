@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,8 +36,33 @@ def test_tolerances_come_from_the_students_rows() -> None:
         bundle_example.row("null-fp32-1t", parity_max_abs=9e-5, status="unstable"),
         bundle_example.row("teacher-openvino-fp32-1t", parity_max_abs=9.0),
     ]
-    assert bundle_write.tolerances(rows, 1e-4) == {
+    assert bundle_write.tolerances(rows, "", {"tolerance": 1e-4}) == {
         "null/fp32": {"max_abs": 1.8e-4, "top1_agreement": 1.0},
         "onnxruntime/fp32": {"max_abs": 1e-4, "top1_agreement": 1.0},
         "openvino/bf16": {"max_abs": 0.1, "top1_agreement": 0.984375},
     }
+
+
+def test_an_int8_file_is_asked_in_steps_and_by_rows_of_this_very_file() -> None:
+    def int8(runtime: str, profile: str, max_abs: float) -> dict[str, Any]:
+        more = {"profile": profile, "parity_max_abs": max_abs, "parity_rms": 0.01}
+        return bundle_example.row(f"{runtime}-int8-1t", **more)
+
+    rows = [
+        int8("onnxruntime", "x86", 0.3),
+        int8("openvino", "openvino", 0.1),
+        int8("null", "x86", 0.01),
+        bundle_example.row("onnxruntime-fp32-1t"),
+    ]
+    found = bundle_write.tolerances(rows, "x86", {"logit_step": 0.05})
+    asked = {"top1_agreement": 0.98, "step": 0.05, "rms": 0.01}
+    assert found == {
+        "null/int8": {"max_abs": 0.2, **asked},
+        "onnxruntime/int8": {"max_abs": 0.6, **asked},
+    }
+    assert set(bundle_write.tolerances(rows, "", {"tolerance": 1e-4})) == {"onnxruntime/fp32"}
+
+
+def test_a_float_bundle_says_nothing_of_quantization(tmp_path: Path) -> None:
+    text = (bundle_example.make(tmp_path) / "manifest.json").read_text()
+    assert "profile" not in text and "step" not in text

@@ -93,3 +93,11 @@ def test_an_old_file_stays(here: Path) -> None:
 
 def test_json() -> None:
     assert json.loads(run("--json").stdout) == {"recipe": "digits.yaml"}
+
+
+@pytest.mark.parametrize(("word", "steps"), [("yes", 2), ("no", 1)])
+def test_it_quantizes_if_asked(word: str, steps: int) -> None:
+    assert run("--quantize", word).exit_code == 0
+    text = Path("digits.yaml").read_text()
+    assert len(recipe.load(Path("digits.yaml")).learn) == steps
+    assert "\n\n\n" not in text

@@ -22,7 +22,8 @@ from edgekd.table import signature
 
 # Millions of parameters for CIFAR-100: the tables of RepDistiller (Tian et al. 2020, arXiv:1910.10699)
 # and mdistiller (Zhao et al. 2022, arXiv:2203.08679). The exact counts follow from the networks'
-# definitions there; each family's own test adds them up by hand.
+# definitions there; each family's own test adds them up by hand. MobileNetV3 and the transformer are no
+# members of those tables: their tests compare the size that was published with the publication.
 PUBLISHED = {
     "resnet8": (83_892, "0.08"),
     "resnet14": (181_108, "0.18"),
@@ -41,8 +42,10 @@ PUBLISHED = {
     "vgg11": (9_277_284, "9.28"),
     "vgg13": (9_462_180, "9.46"),
     "mobilenetv2": (812_836, "0.81"),
+    "mobilenetv3-small": (654_732, "0.65"),
     "shufflenetv1": (949_258, "0.95"),
     "shufflenetv2": (1_355_528, "1.36"),
+    "vit-tiny": (691_780, "0.69"),
 }
 FAMILIES = (
     "resnet8",
@@ -50,8 +53,10 @@ FAMILIES = (
     "wrn-16-1",
     "vgg8",
     "mobilenetv2",
+    "mobilenetv3-small",
     "shufflenetv1",
     "shufflenetv2",
+    "vit-tiny",
 )
 
 
@@ -111,12 +116,13 @@ LAST_SIDE = {
     "wrn": 8,
     "vgg": 4,
     "mobilenetv2": 2,
+    "mobilenetv3": 2,
     "shufflenetv1": 4,
     "shufflenetv2": 4,
 }
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [name for name in FAMILIES if MODELS[name].function in LAST_SIDE])
 def test_halvings(name: str) -> None:
     for side in (8, 32):
         model = made(name, sides=(side, side))

@@ -14,9 +14,12 @@ from edgekd.device import Device
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.plan import checks
+from edgekd.plan import closing
 from edgekd.plan import learning
 from edgekd.run import Options
 from edgekd.stage import Step
+from edgekd.store import Blob
+from edgekd.store import Entry
 
 ROOT = Path(__file__).parent.parent.parent
 TWO = ROOT / "pipelines" / "quickstart.yaml"
@@ -114,3 +117,108 @@ def test_threads_are_the_recipe_s_or_all_there_are() -> None:
     train = recipes.load(TWO, ["student.train.threads=3"]).student.train
     assert learning.threads(train) == 3
     assert learning.threads(train.model_copy(update={"threads": None})) >= 1
+
+
+INT8 = (
+    "learn=[{step: distil, losses: [kd]}, {step: prune, macs: 0.5, recover: {losses: [kd], "
+    "knowledge: online}}, {step: factorize, speedup: 1.2}, {step: quantize}]"
+)
+VNNI = "targets.0.profile=x86"
+"""So that no test depends on the processor it runs on."""
+
+
+def test_two_targets_of_one_scheme_share_what_is_learned(tmp_path: Path) -> None:
+    steps = {step.label: step for step in planned(tmp_path, INT8, VNNI)}
+    quantized = [label for label in steps if label.startswith("quantize")]
+    assert quantized == ["quantize-asymmetric"]
+    for profile in ("x86", "openvino"):
+        export = steps[f"export-student-{profile}"]
+        assert export.takes["weights"] == ("quantize-asymmetric", "weights.safetensors")
+        assert export.settings.profile == profile  # type: ignore[attr-defined]
+    compiled = {"onnxruntime": "x86", "openvino": "openvino"}
+    for runtime, profile in compiled.items():
+        takes = steps[f"compile-student-{runtime}-int8"].takes
+        assert takes["model"] == (f"export-student-{profile}", "model.onnx")
+        assert steps["measure"].takes[f"student-{profile}/golden"][0] == f"export-student-{profile}"
+    assert steps["compile-student-openvino-fp32"].takes["model"][0] == "export-student"
+    assert "compile-teacher-openvino-int8" not in steps
+    assert steps["evaluate"].takes["quantize-asymmetric_weights"][0] == "quantize-asymmetric"
+
+
+def test_other_schemes_are_learned_apart(tmp_path: Path) -> None:
+    steps = planned(tmp_path, INT8, "targets.0.profile=x86-no-vnni")
+    labels = [step.label for step in steps if step.label.startswith("quantize")]
+    assert labels == ["quantize-asymmetric-w7", "quantize-asymmetric"]
+
+
+def test_each_step_goes_on_from_the_one_before(tmp_path: Path) -> None:
+    steps = {step.label: step for step in planned(tmp_path, INT8, VNNI)}
+    chain = ["distil", "prune", "prune-recover", "factorize", "quantize-asymmetric"]
+    for before, label in zip(chain, chain[1:], strict=False):
+        takes = steps[label].takes
+        assert takes["start_blueprint"] == (before, "blueprint.json")
+        assert takes["start_weights"] == (before, "weights.safetensors")
+    assert "start_weights" not in steps["distil"].takes
+    assert steps["prune-recover"].stage is steps["distil"].stage
+    assert steps["prune-recover"].takes["teacher_weights"][0] == "teacher"
+    assert steps["export-student"].takes["weights"][0] == "factorize"
+    assert steps["choose"].takes["student_score"][0] == "factorize"
+    for label in ("prune", "factorize"):
+        settings: Any = steps[label].settings
+        assert (settings.runtime, settings.threads, settings.quantized) == ("onnxruntime", 1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("", ["knowledge"]),
+        (", knowledge: online", ["teacher_blueprint", "teacher_weights"]),
+        (", teachers: [student]", []),
+        (", train: null", []),
+    ],
+)
+def test_a_quantized_student_is_taught_by_whom_the_recipe_says(
+    tmp_path: Path, words: str, asked: list[str]
+) -> None:
+    online = "{step: distil, knowledge: online, losses: [kd]}"
+    steps = planned(tmp_path, f"learn=[{online}, {{step: quantize{words}}}]", VNNI)
+    found = {step.label: step for step in steps}
+    teaching = {name for name in found["quantize-asymmetric"].takes if name in TEACHING}
+    assert teaching == set(asked)
+    assert ("knowledge" in found) == ("knowledge" in asked)
+
+
+TEACHING = ("knowledge", "teacher_blueprint", "teacher_weights")
+
+
+def test_a_step_is_keyed_as_before_if_it_says_nothing_new(tmp_path: Path) -> None:
+    """Days of stored training hang on these."""
+    steps = {step.label: step for step in planned(tmp_path, SECOND)}
+    fields = {"model", "losses", "knowledge", "train", "views", "views_seed"}
+    assert set(steps["distil-1"].settings.model_dump()) == fields
+    assert "start_blueprint" not in steps["distil-2"].takes
+    assert steps["distil-2"].stage.version == 1
+
+
+def test_weights_of_4_bits_are_written_in_an_operator_set_that_has_them(tmp_path: Path) -> None:
+    int4 = "learn=[{step: distil, losses: [kd]}, {step: quantize, weight_bits: 4}]"
+    steps = {step.label: step for step in planned(tmp_path, int4, VNNI, "export={}")}
+    opsets = {label: getattr(step.settings, "opset", None) for label, step in steps.items()}
+    assert opsets["export-student"] == 18 and opsets["export-student-x86"] == 21
+
+
+def test_the_bundle_is_made_of_the_chosen_row_s_own_export(tmp_path: Path) -> None:
+    recipe = recipes.load(TWO, [INT8, VNNI])
+    steps = planned(tmp_path, INT8, VNNI)
+    entries = {step.label: Entry("0" * 64, {}, {}) for step in steps}
+    tables = {"factorize": "factorize.json", "quantize-asymmetric": "sensitivity.json"}
+    for label, file in tables.items():
+        entries[label] = Entry("0" * 64, {}, {file: Blob("1" * 64, 1)})
+    for profile, maker in (("x86", "export-student-x86"), ("", "export-student")):
+        packed, told = closing.steps(recipe, entries, {"profile": profile})
+        assert {packed.takes[name][0] for name in ("model", "golden", "parity")} == {maker}
+    assert told.takes["table/factorize.json"] == ("factorize", "factorize.json")
+    assert told.takes["table/sensitivity-asymmetric.json"][0] == "quantize-asymmetric"
+    assert told.takes["quantize-asymmetric_score"] == ("quantize-asymmetric", "score.json")
+    assert told.takes["student_score"][0] == "factorize"
+    assert [step.label for step in closing.steps(recipe, entries, None)] == ["report"]

@@ -106,7 +106,9 @@ def test_overrides_count_over_the_file(small: Path) -> None:
         ("teacher.model=resnet21", "teacher.model: got unknown model 'resnet21'; did you mean"),
         ("data.source=digit", "got unknown data source 'digit'; did you mean 'digits'?"),
         ("learn=[]", "learn: got a list of 0, want at least 1"),
-        ("learn.0.step=prune", "learn.0.step: got 'prune', want 'distil'"),
+        ("learn.0.step=prun", "learn.0.step: got 'prun', want 'distil', 'factorize', "),
+        ("targets.0.profile=x87", "profile: got unknown profile 'x87'; did you mean 'x86'?"),
+        ("targets.0.capability=sm", "targets.0.capability: got 'sm', want text like"),
         (
             "learn.0.losses.0.name=kb",
             "learn.0.losses.0.name: got unknown loss 'kb'; did you mean 'kd'?",
@@ -115,7 +117,10 @@ def test_overrides_count_over_the_file(small: Path) -> None:
         ("learn.0.losses.1.temperature=2", "temperature: got unknown key, one of: label_smoothing"),
         ("targets=[]", "targets: got a list of 0, want at least 1"),
         ("targets.0.runtime=opnvino", "unknown runtime 'opnvino'; did you mean 'openvino'?"),
-        ("targets.0.precision=[int8]", "precision.0: got 'int8', want 'fp32', 'bf16' or 'fp16'"),
+        (
+            "targets.0.precision=[int8]",
+            "precision: got 'int8', want a `quantize` step at the end of learn",
+        ),
         ("targets.0.precision=[fp32, fp32]", "precision: got 'fp32' twice, want it once"),
         ("targets.0.threads=[1, 1]", "threads: got 1 twice, want it once"),
         ("student.train.channels_last=5", "got 5, want 'auto' or true or false"),

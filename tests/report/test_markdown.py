@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgekd.report import markdown
+from tests import bundle_example
 from tests import report_example
 
 
@@ -62,3 +63,27 @@ def test_warnings_are_flagged() -> None:
 def test_a_users_text_cannot_break_the_page(text: str, want: str) -> None:
     assert markdown.plain(text) == want
     assert markdown.report(report_example.result(recipe=text)).startswith(f"# {want}\n")
+
+
+def test_int8_is_shown_with_steps_kernels_and_islands() -> None:
+    files = report_example.files()
+    island = {"node": "layer1.0.conv1/Conv", "op": "Conv", "cause": "no Q behind its Relu"}
+    more = {"profile": "x86", "parity_steps": 1.25, "islands": [island]}
+    rows = [
+        bundle_example.row("onnxruntime-int8-1t", kernels={"QLinearConv u8": 20}, **more),
+        bundle_example.row(
+            "onnxruntime-int8-2t", threads=2, kernels={"QLinearConv u8": 20}, **more
+        ),
+    ]
+    score = {"validation_accuracy": 0.92, "parameters": 78_000, "macs": 9_700_000}
+    scores = {**files["scores"], "quantize-asymmetric": score}
+    test = {**files["test"], "quantize-asymmetric": 0.9261}
+    page = markdown.report(
+        report_example.result(rows=[*files["rows"], *rows], scores=scores, test=test)
+    )
+    assert "| student, rounded (asymmetric) | resnet8 | 92.61 % | 92.00 % |" in page
+    assert "1.0e-06 (1.2 steps)" in page
+    assert page.count("| onnxruntime-int8-1t | x86 | 20 QLinearConv u8 | 1 |") == 1
+    assert "| onnxruntime-int8-2t | x86" not in page
+    assert page.count("- `layer1.0.conv1/Conv` (Conv): no Q behind its Relu") == 1
+    assert "\n\n\n" not in page

@@ -13,7 +13,9 @@ from edgekd.bench.build import build
 from edgekd.files import digest_file
 from edgekd.runtime import Tensor
 from edgekd.runtimes import openvino
+from edgekd.runtimes import ort
 from tests import bench_example
+from tests import islands_example
 
 SHAPE = (None, bench_example.CHANNELS, bench_example.SIDE, bench_example.SIDE)
 pytestmark = pytest.mark.skipif(openvino.why_not() is not None, reason="openvino is missing")
@@ -102,3 +104,20 @@ def test_nothing_is_reported_from_a_thread_while_it_measures() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["1", "False"]
+
+
+def test_int8_is_what_the_file_says_and_its_answers_are_onnx_runtimes(tmp_path: Path) -> None:
+    model = islands_example.write(tmp_path / "m", islands_example.whole)
+    made = openvino.build(model, tmp_path, "int8")
+    counted = openvino.kernels(made, "int8")
+    assert counted["Convolution u8"] == 3 and "Convolution f32" not in counted
+    x = islands_example.inputs()
+    (ours,) = openvino.load(made, "int8", 1).run({"x": x})
+    (theirs,) = ort.load(ort.build(model, tmp_path, "int8"), "int8", 1).run({"x": x})
+    np.testing.assert_allclose(ours, theirs, atol=0.021)  # one step of the logits
+
+
+def test_islands_are_looked_for_in_int8_alone(tmp_path: Path) -> None:
+    model = islands_example.write(tmp_path / "m", islands_example.float_weights)
+    made = openvino.build(model, tmp_path, "int8")
+    assert openvino.islands(made, "int8") and openvino.islands(made, "fp32") == []

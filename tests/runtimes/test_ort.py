@@ -9,6 +9,7 @@ from edgekd import runtimes
 from edgekd.runtime import Tensor
 from edgekd.runtimes import ort
 from tests import bench_example
+from tests import islands_example
 
 SHAPE = (None, bench_example.CHANNELS, bench_example.SIDE, bench_example.SIDE)
 
@@ -42,7 +43,7 @@ def test_kernels_are_those_of_the_optimized_graph(tmp_path: Path) -> None:
 
 def test_a_precision_that_is_not_offered(tmp_path: Path) -> None:
     model = bench_example.write_onnx(tmp_path / "m")
-    with pytest.raises(ValueError, match="got 'fp16', want one of fp32"):
+    with pytest.raises(ValueError, match="got 'fp16', want one of fp32, int8"):
         ort.build(model, tmp_path, "fp16")
 
 
@@ -57,3 +58,17 @@ def test_the_table_names_it() -> None:
     entry = runtimes.RUNTIMES["onnxruntime"]
     assert (runtime.distribution, runtime.extra) == (entry.distribution, entry.extra)
     assert set(runtime.precisions()) <= set(entry.known_precisions)
+
+
+def test_int8_is_what_the_file_says(tmp_path: Path) -> None:
+    model = islands_example.write(tmp_path / "m", islands_example.whole)
+    made = ort.build(model, tmp_path, "int8")
+    counted = ort.kernels(made, "int8")
+    assert (counted["QLinearConv u8"], counted["QLinearAdd u8"], counted["QGemm u8"]) == (3, 1, 1)
+    assert not any(kind.startswith(("Conv", "FusedConv", "Gemm")) for kind in counted)
+
+
+def test_islands_are_looked_for_in_int8_alone(tmp_path: Path) -> None:
+    model = islands_example.write(tmp_path / "m", islands_example.hard_swish)
+    made = ort.build(model, tmp_path, "int8")
+    assert ort.islands(made, "int8") and ort.islands(made, "fp32") == []

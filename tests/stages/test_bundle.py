@@ -64,3 +64,17 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
 def test_nothing_chosen_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="want a row that was measured"):
         packed(tmp_path, choice={"chosen": None})
+
+
+def test_an_int8_bundle_says_its_profile_and_counts_in_steps(tmp_path: Path) -> None:
+    rows = [
+        bundle_example.row(),
+        bundle_example.row("onnxruntime-int8-1t", profile="x86", parity_max_abs=0.0),
+    ]
+    choice = {"chosen": "onnxruntime-int8-1t", "budget": [], "why": "", "nearest": None}
+    made = packed(tmp_path, rows=rows, choice=choice, parity={"logit_step": 1e-3})
+    found = bundle.check(made["bundle/manifest.json"].parent)
+    assert found.manifest.chosen.profile == "x86"
+    assert set(found.manifest.tolerance) == {"onnxruntime/int8"}
+    assert found.manifest.tolerance["onnxruntime/int8"].step == 1e-3
+    bundle_verify.conclude(bundle_verify.verify(found.folder))

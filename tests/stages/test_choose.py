@@ -114,3 +114,47 @@ def test_run_writes_choice_json(tmp_path: Path) -> None:
     context = Context(folder=tmp_path, checkpoints=tmp_path, seed=0, progress=Silent())
     made = choose.run(Budget(accuracy_drop_points=0.5), given, context)
     assert json.loads(made["choice.json"].read_bytes())["chosen"] == "a"
+
+
+INT8 = {"precision": "int8", "profile": "x86"}
+ISLANDS = [{"node": f"c{i}/Conv", "op": "Conv", "cause": "no Q behind it"} for i in range(11)]
+
+
+def test_int8_that_is_slower_is_told_with_what_runs_in_float() -> None:
+    slow = row("int8", 0.262, **INT8, islands=[*ISLANDS, {**ISLANDS[0], "op": "Relu"}])
+    why = choose.choice([row("fp32", 0.2), slow, TEACHER], Budget(), 0.96)["why"]
+    assert why.endswith(
+        "; int8 is 1.31x slower: 11 float Conv (no Q behind it), 1 float Relu (no Q behind it)"
+    )
+
+
+def test_int8_without_islands_is_told_with_its_kernels() -> None:
+    kernels = {"QLinearConv u8": 21, "QLinearAdd u8": 9, "Relu u8": 1, "Other u8": 1}
+    rows = [row("fp32", 0.2), row("int8", 0.3, **INT8, kernels=kernels, islands=[]), TEACHER]
+    why = choose.choice(rows, Budget(), 0.96)["why"]
+    assert "1.50x slower: no float islands, 21 QLinearConv u8, 9 QLinearAdd u8, 1 Other u8" in why
+    rows[1]["latency_p50_ms"] = 0.2005
+    assert "int8 is no faster" in choose.choice(rows, Budget(), 0.96)["why"]
+
+
+def test_int8_outside_the_budget_is_told_with_the_limit() -> None:
+    rows = [row("fp32", 0.2), row("int8", 0.1, **INT8, validation_accuracy=0.9), TEACHER]
+    why = choose.choice(rows, Budget(accuracy_drop_points=1.0), 0.96)["why"]
+    assert "; int8 misses accuracy_drop_points: got 6, want at most 1" in why
+
+
+def test_the_int8_beside_the_chosen_one_is_told_or_else_the_fastest() -> None:
+    other = {**INT8, "runtime": "openvino"}
+    rows = [row("fp32", 0.2), row("int8", 0.4, **INT8), row("ov", 0.3, **other), TEACHER]
+    why = choose.choice(rows, Budget(), 0.96)["why"]
+    assert "; int8 is 2.00x" in why and "; ov is" not in why
+    rows[1] = row("int8", 0.4, **INT8, threads=2)
+    why = choose.choice([*rows, row("ov2", 0.5, **other)], Budget(), 0.96)["why"]
+    assert "; ov is 1.50x" in why and "; int8 is" not in why and "ov2" not in why
+
+
+def test_a_chosen_int8_says_nothing_more_and_one_that_was_not_measured_is_no_candidate() -> None:
+    rows = [row("fp32", 0.2), row("int8", 0.1, **INT8), TEACHER]
+    idle = row("trt", None, precision="int8", status="not measured: no CUDA device", size_bytes=9)
+    found = choose.choice([*rows, idle], Budget(), 0.96)
+    assert found["chosen"] == "int8" and "lost" not in found["why"] and "trt" not in found["why"]

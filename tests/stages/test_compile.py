@@ -62,3 +62,20 @@ def test_a_refused_model_names_the_engine(tmp_path: Path) -> None:
 def test_an_unknown_runtime_is_told_with_the_nearest() -> None:
     with pytest.raises(ValidationError, match="did you mean 'openvino'"):
         stage.Config(runtime="opevino")
+
+
+def test_an_engine_that_cannot_run_here_keeps_its_files(tmp_path: Path) -> None:
+    """Built without its device: size and kernels are known, times are not."""
+    found = {
+        "not_measured": "no CUDA device",
+        "files": {"model.engine": "model.engine"},
+        "size_bytes": 1234,
+        "kernels": {"Convolution i8": 9},
+        "islands": [{"node": "fc/Gemm", "op": "Gemm", "cause": "its input is not quantized"}],
+        "version": "1.5",
+    }
+    config = stage.Config(runtime="tensorrt", precision="int8", options={"capability": "sm89"})
+    about = stage.describe(config, found)
+    assert about["status"] == "not measured: no CUDA device"
+    assert about["files"] == ["model.engine"] and about["size_bytes"] == 1234
+    assert about["islands"] == found["islands"] and about["kernels"] == found["kernels"]

@@ -112,7 +112,7 @@ def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
     labels = np.load(given["test_labels"])
     images = torch.from_numpy(bundle_example.PREPROCESSING.apply(np.load(given["test_images"])))
     want = {}
-    for seed, role in enumerate(("teacher", "control", "student")):
+    for seed, role in enumerate(("teacher", "control", "student", "quantize-asymmetric")):
         torch.manual_seed(seed)
         plan = blueprint.Blueprint(**PLAN, height=4, width=4)
         model = blueprint.build(plan)

@@ -46,6 +46,36 @@ def exported(folder: Path, config: export.Config, images: np.ndarray, seed: int 
     return export.run(config, given, context)
 
 
+def quantized(folder: Path, config: export.Config, images: np.ndarray) -> Made:
+    """The stage run on that resnet, calibrated and rounded, not trained."""
+    import torch
+
+    from edgekd.learn import blueprint
+    from edgekd.learn.quant import post_training
+    from edgekd.profile import PROFILES
+    from edgekd.profile import SCHEMES
+
+    exported(folder, export.Config(golden=1), images)  # for its files
+    plan = blueprint.read(folder / "blueprint.json")
+    model = blueprint.load(folder / "blueprint.json", folder / "weights.safetensors")
+    scheme = PROFILES[config.profile].scheme
+    x = torch.from_numpy((images.transpose(0, 3, 1, 2) / 255 - MEAN) / STD).float()
+    started = post_training.quantize(model, torch.zeros(2, 1, 8, 8), SCHEMES[scheme], lambda: [x])
+    plan = plan.model_copy(update={"edits": ({"name": "quantize", "scheme": scheme},)})
+    saved = blueprint.save(started.model, plan, folder)
+    given = {
+        "blueprint": saved["blueprint.json"],
+        "weights": saved["weights.safetensors"],
+        "data": folder / "data.json",
+        "validation_images": folder / "images.npy",
+    }
+    (folder / "int8").mkdir()
+    context = Context(
+        folder=folder / "int8", checkpoints=folder / "kept", seed=3, progress=Silent()
+    )
+    return export.run(config, given, context)
+
+
 def some_images(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
 
@@ -128,3 +158,26 @@ def test_the_operator_sets_are_those_of_the_exporter() -> None:
     for opset in (OPSETS[0] - 1, OPSETS[1] + 1):
         with pytest.raises(ValidationError):
             export.Config(opset=opset)
+
+
+def test_a_quantized_model_is_held_against_its_own_roundings(tmp_path: Path) -> None:
+    images = some_images(64)
+    made = quantized(tmp_path, export.Config(golden=32, profile="x86"), images)
+    parity = json.loads(made["parity.json"].read_text())
+    assert parity["profile"] == "x86" and parity["samples"] == 32
+    assert parity["logit_step"] > 0
+    assert parity["max_steps"] == pytest.approx(parity["max_abs"] / parity["logit_step"])
+    assert parity["rms"] <= 2 * parity["logit_step"] and parity["top1_agreement"] >= 0.98
+    names = made["model.onnx"].read_bytes()
+    assert b"QuantizeLinear" in names
+    float_bytes = (tmp_path / "out" / "model.onnx").stat().st_size
+    assert made["model.onnx"].stat().st_size < 0.5 * float_bytes
+
+
+def test_what_is_not_finite_is_refused_in_steps_too() -> None:
+    want = np.eye(4, dtype=np.float32)
+    config = export.Config(profile="x86")
+    found = export.in_steps(want + np.float32(0.1), want, 0.05, config)
+    assert found["max_steps"] == pytest.approx(2) and found["top1_agreement"] == 1
+    with pytest.raises(InputError, match="not finite in profile x86"):
+        export.in_steps(want * np.float32("nan"), want, 0.05, config)

@@ -46,6 +46,8 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     np.save(root / "labels.npy", labels)
     save_file({"inputs": x, "outputs": y}, root / "golden")
     save_file({"inputs": x, "outputs": y + np.float32(0.003)}, root / "off")
+    (root / "parity").write_text(json.dumps({"tolerance": 1e-4}))
+    (root / "parity-int8").write_text(json.dumps({"logit_step": 0.002}))
     preprocessing = {"height": 8, "width": 8, "channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3}
     (root / "data.json").write_text(json.dumps({"preprocessing": preprocessing}))
     found = {
@@ -54,6 +56,10 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "validation_labels": root / "labels.npy",
         "student/golden": root / "golden",
         "teacher/golden": root / "off",
+        "student-x86/golden": root / "off",
+        "student/parity": root / "parity",
+        "teacher/parity": root / "parity",
+        "student-x86/parity": root / "parity-int8",
     }
     model = bench_example.write_onnx(root / "blob")
     for name, precision in (
@@ -157,3 +163,18 @@ def test_settings_keep_their_order() -> None:
         stage.Measure(processes_min=5)
     rules = stage.Measure(min_time_s=0.2, max_warmup_s=1.0).rules()
     assert rules.steady.min_ns == 200_000_000 and rules.warm_up.max_ns == 1_000_000_000
+
+
+def test_int8_is_held_against_the_answers_of_its_own_export(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its golden answers are 0.003 off, 1.5 steps of 0.002: of a float model that would be a fault."""
+    monkeypatch.setattr(stage.session, "measure", lambda subjects, *rest, **more: [])
+    one = subject("student", "fp32", (1,)).model_copy(
+        update={"precision": "int8", "profile": "x86", "name": "student-onnxruntime-fp32"}
+    )
+    made = stage.run(stage.Config(candidates=(one,), measure=QUICK), given, context(tmp_path / "o"))
+    (row,) = json.loads(made["rows.json"].read_bytes())
+    assert row["name"] == "onnxruntime-int8-1t" and row["profile"] == "x86"
+    assert row["status"] == "ok" and row["validation_accuracy"] == 0.8
+    assert row["parity_steps"] == pytest.approx(1.5, rel=0.01) and row["islands"] == []

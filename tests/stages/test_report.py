@@ -17,6 +17,9 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
     for role in report.ROLES:
         values[f"{role}_score"] = files["scores"][role]
         values[f"{role}_history"] = report_example.history(3, 1.0, "cross-entropy")
+    values["quantize-asymmetric_score"] = files["scores"]["student"]
+    table = {"layers": [{"layer": "conv1", "nats": 0.01}]}
+    values["table/sensitivity-asymmetric.json"] = table
     values["site"] = {
         "name": "board",
         "key": report_example.DIGEST,
@@ -25,12 +28,13 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
     }
     given = {}
     for name, value in values.items():
-        given[name] = tmp_path / f"{name}.json"
+        given[name] = tmp_path / f"{name.replace('/', '-')}.json"
         given[name].write_text(json.dumps(value))
     config = report.Config(
         recipe="fashion-mnist",
         recipe_digest=report_example.DIGEST,
         models=files["models"],
+        quantized=("quantize-asymmetric",),
         lineage=files["lineage"],
         environment={"versions": {"torch": "2.13.0", "onnx": None}},
     )
@@ -45,15 +49,20 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
         "accuracy_latency.svg",
         "accuracy_latency.png",
         "learning_curves.svg",
+        "sensitivity-asymmetric.json",
     }
+    assert json.loads(made["sensitivity-asymmetric.json"].read_bytes()) == table
     environment = {
         "cpu_model": "A CPU",
         "device": "board",
         "fingerprint": report_example.DIGEST,
         "versions": {"numpy": "2.4", "onnx": None, "torch": "2.13.0"},
     }
-    assert result.read(context.folder) == report_example.result(environment=environment)
+    scores = {**files["scores"], "quantize-asymmetric": files["scores"]["student"]}
+    want = report_example.result(environment=environment, scores=scores)
+    assert result.read(context.folder) == want and set(want.quantized) == {"asymmetric"}
     page = made["report.md"].read_text()
+    assert "| conv1 | 0.01 |" in page
     for name in made:
         if name.endswith(".svg"):
             ET.parse(made[name])

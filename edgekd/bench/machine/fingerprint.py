@@ -60,7 +60,22 @@ def host_facts(root: Path = Path("/")) -> dict[str, Any]:
         "cgroup_cpu": _read(root / "sys/fs/cgroup/cpu.max"),
         "cgroup_memory": _read(root / "sys/fs/cgroup/memory.max"),
     }
-    return facts
+    return facts | gpus(root)
+
+
+def gpus(root: Path = Path("/")) -> dict[str, Any]:
+    """The models of NVIDIA's GPUs and their driver; nothing where there are none.
+
+    A machine without one keeps the key it had before this was asked.
+    """
+    cards = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
+    if not cards:
+        return {}
+    driver = _read(root / "proc/driver/nvidia/version") or ""
+    return {
+        "gpus": [_field(_read(card) or "", "Model") for card in cards],
+        "gpu_driver": driver.partition("\n")[0] or None,
+    }
 
 
 @functools.cache
@@ -76,7 +91,7 @@ def key_of(facts: dict[str, Any]) -> str:
 
 def engine_versions() -> dict[str, str | None]:
     """What answers and times depend on besides: each engine's version, and numpy's."""
-    names = ["numpy", *(entry.distribution for entry in RUNTIMES.values())]
+    names = ["numpy", *(entry.installed() for entry in RUNTIMES.values())]
     return {name: _version(name) for name in names}
 
 

@@ -29,6 +29,13 @@ class Site(NamedTuple):
     """Of numpy and the engines, by distribution."""
     missing: dict[str, str | None]
     """By engine: why it cannot be used there, or None."""
+    idle: dict[str, str | None] = {}  # noqa: RUF012 (a tuple's default; nobody writes into it)
+    """By engine: why what it builds there cannot run there, or None."""
+
+    @property
+    def unable(self) -> dict[str, str | None]:
+        """By engine: why nothing can be measured on it there, or None."""
+        return {name: reason or self.idle.get(name) for name, reason in self.missing.items()}
 
     @property
     def emulated(self) -> str | None:
@@ -46,14 +53,15 @@ def describe(device: Device = local.DEVICE) -> Site:
     """
     if device is local.DEVICE:
         missing = {name: entry.load().why_not() for name, entry in RUNTIMES.items()}
+        idle = {name: RUNTIMES[name].load().why_not_run() for name in RUNTIMES if not missing[name]}
         facts, now = fingerprint.host_facts(), fingerprint.beside_the_key()
         versions = fingerprint.engine_versions()
     else:
         told = run_worker("site", {}, timeout_s=TIMEOUT_S, device=device)
-        facts, now, versions, missing = (
-            _mapping(told, name, device) for name in ("facts", "now", "versions", "missing")
+        facts, now, versions, missing, idle = (
+            _mapping(told, name, device) for name in ("facts", "now", "versions", "missing", "idle")
         )
-    return Site(device.name, fingerprint.key_of(facts), facts, now, versions, missing)
+    return Site(device.name, fingerprint.key_of(facts), facts, now, versions, missing, idle)
 
 
 def _mapping(told: dict[str, Any], name: str, device: Device) -> dict[str, Any]:

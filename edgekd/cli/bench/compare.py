@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgekd.device import Device
 
 MODEL = click.Path(path_type=Path)
-PRECISION = click.Choice(["fp32", "bf16", "fp16"])
+PRECISION = click.Choice(["fp32", "bf16", "fp16", "int8"])
 THREADS = click.IntRange(1, 1024)
 HEADER = ("", "model", "engine", "p50 ms", "95 % interval", "peak RSS")
 COMPILE_S = 600.0
@@ -171,8 +171,9 @@ def contender(given: Path, ask: Ask, stack: ExitStack) -> Ready:
     running(f"{given.name}: compile")
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
     names = user_models.names_of([given])
+    missing = site.missing if ask.runtimes else site.unable
     return next(
-        user_models.ready([opened(given, stack)], ask, scratch, names=names, missing=site.missing)
+        user_models.ready([opened(given, stack)], ask, scratch, names=names, missing=missing)
     )
 
 

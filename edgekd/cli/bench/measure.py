@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edgekd.bench.user_models import Ready
 
 FILE = click.Path(path_type=Path)
-PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 PROCESSES_MIN = 6
 
 
@@ -216,9 +216,9 @@ def sat(
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
     folders = [opened(model, stack) for model in models]
     ready: list[Ready] = []
-    coming = user_models.ready(
-        folders, ask, scratch, names=user_models.names_of(models), missing=site.missing
-    )
+    missing = site.missing if ask.runtimes else site.unable
+    names = user_models.names_of(models)
+    coming = user_models.ready(folders, ask, scratch, names=names, missing=missing)
     watch = Watch(functools.partial(run_worker, device=ask.device))
     measured = session.measure(_collected(coming, ready), rules, note=running, worker=watch)
     watch.look()

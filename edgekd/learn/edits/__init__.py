@@ -9,4 +9,10 @@ from __future__ import annotations
 
 from edgekd.table import Member
 
-EDITS: dict[str, Member] = {}
+EDITS: dict[str, Member] = {
+    "factorize": Member("edgekd.learn.edits.factorize", "apply", "layers split into smaller ones"),
+    "prune": Member("edgekd.learn.edits.prune", "apply", "layers with fewer channels"),
+    "quantize": Member(
+        "edgekd.learn.edits.quantize", "apply", "traced, batch norms folded, quantizers put in"
+    ),
+}

@@ -53,11 +53,17 @@ MODELS: dict[str, Member] = {
     "mobilenetv2": _member(
         "mobilenetv2", "mobilenetv2", "inverted residuals, half width (Sandler et al. 2018)"
     ),
+    "mobilenetv3-small": _member(
+        "mobilenetv3", "mobilenetv3", "squeeze-excite, hard-swish, half width (Howard et al. 2019)"
+    ),
     "shufflenetv1": _member(
         "shufflenetv1", "shufflenetv1", "grouped 1x1 convolutions, shuffled (Zhang et al. 2018)"
     ),
     "shufflenetv2": _member(
         "shufflenetv2", "shufflenetv2", "split and shuffled channels (Ma et al. 2018)"
+    ),
+    "vit-tiny": _member(
+        "vit", "vit", "attention over 4x4 patches, 6 layers of 96 (Dosovitskiy et al. 2021)"
     ),
     "timm": _member("timm", "timm", "a model of the timm package: timm:NAME"),
     "transformers": _member(

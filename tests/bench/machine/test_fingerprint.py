@@ -49,5 +49,17 @@ def test_a_machine_that_tells_nothing_still_has_a_key(tmp_path: Path) -> None:
     assert len(fingerprint.key_of(facts)) == 64
 
 
+def test_a_gpu_is_in_the_key_and_its_absence_is_not(tmp_path: Path) -> None:
+    bare = fingerprint.host_facts(tree(tmp_path))
+    assert "gpus" not in bare
+    card = tmp_path / "proc/driver/nvidia/gpus/0000:01:00.0/information"
+    card.parent.mkdir(parents=True)
+    card.write_text("Model: \t\t NVIDIA L4\nIRQ:   \t 30\n")
+    (tmp_path / "proc/driver/nvidia/version").write_text("NVRM version: 580.65\nGCC version: 12\n")
+    facts = fingerprint.host_facts(tmp_path)
+    assert facts == {**bare, "gpus": ["NVIDIA L4"], "gpu_driver": "NVRM version: 580.65"}
+    assert fingerprint.key_of(facts) != fingerprint.key_of(bare)
+
+
 def test_this_machine_keeps_its_key() -> None:
     assert fingerprint.key() == fingerprint.key_of(fingerprint.host_facts())

@@ -30,6 +30,7 @@ def test_a_worker_tells_what_looking_directly_finds() -> None:
     here, there = site.describe(local.DEVICE), site.describe(telling())
     assert (there.key, there.facts, there.versions) == (here.key, here.facts, here.versions)
     assert there.missing == here.missing and there.name == "board"
+    assert there.idle == here.idle
     assert here.key == fingerprint.key() and here.emulated is None
 
 
@@ -37,6 +38,14 @@ def test_an_emulated_device_says_so_and_has_another_key() -> None:
     facts = {**fingerprint.host_facts(), "emulated": "qemu-user"}
     there = site.describe(telling(facts=facts))
     assert there.emulated == "qemu-user" and there.key != fingerprint.key()
+
+
+def test_an_engine_that_runs_nothing_there_is_unable_and_not_missing() -> None:
+    missing = {"onnxruntime": None, "openvino": "is not installed", "tensorrt": None}
+    idle = {"onnxruntime": None, "tensorrt": "no CUDA device"}
+    there = site.describe(telling(missing=missing, idle=idle))
+    assert there.missing == missing
+    assert there.unable == {**missing, "tensorrt": "no CUDA device"}
 
 
 def test_what_is_no_account_is_refused() -> None:

@@ -160,7 +160,7 @@ def bundled(
             rows=[row],
             chosen=NAME,
             created_from={},
-            fp32_tolerance=1e-4,
+            parity={"tolerance": 1e-4},
             card=f"# {name}\n",
         )
         archive.write(folder, goal / f"{name}.edgekd")

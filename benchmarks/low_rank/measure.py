@@ -1,0 +1,162 @@
+"""Low rank that pays: a wide student to a measured speed-up, its accuracy won back by distillation.
+
+    python benchmarks/low_rank/measure.py STUDENT DATA [--speedup 1.5] [--epochs 3] [--output RESULT.json]
+
+STUDENT is a folder with blueprint.json, weights.safetensors and resolved.json (what a learning step and its
+`tune` step give), DATA the start of the paths of a `data` step's result (``runs/x/data_`` for
+``runs/x/data_train_images``). The stage `factorize` splits the student for ONNX Runtime on one thread; the
+stage `distil` lets it learn from the labels and from the dense student (or ``--teacher``); both are timed side
+by side in fresh processes, on one thread and on two. Without ``--epochs`` (0) only the first part runs: what
+the table says of each layer, and the reasons of a model that stays dense.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from edgekd import task
+from edgekd.bench import lookup
+from edgekd.learn import answers
+from edgekd.learn import arrays
+from edgekd.learn import blueprint
+from edgekd.learn import to_onnx
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.settings import Term
+from edgekd.learn.settings import Training
+from edgekd.learn.settings import Views
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stages import distil
+from edgekd.stages import factorize
+from edgekd.table import Named
+
+OPSET, PROCESSES = 18, 8
+MODEL = ("blueprint.json", "weights.safetensors")
+Files = dict[str, Path]
+
+
+class Told(Silent):
+    """Notes on stderr, with the time."""
+
+    def note(self, text: str) -> None:
+        """One line."""
+        print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+
+
+def context(folder: Path, seed: int) -> Context:
+    kept = folder / "checkpoints"
+    kept.mkdir(parents=True)
+    return Context(folder=folder, checkpoints=kept, seed=seed, progress=Told())
+
+
+def splits(data: str) -> Files:
+    """The files of a `data` step by their names."""
+    names = [
+        f"{split}_{what}"
+        for split in ("train", "validation", "test")
+        for what in ("images", "labels")
+    ]
+    found = {name: Path(f"{data}{name}") for name in names}
+    found = {n: p if p.exists() else p.with_name(f"{p.name}.npy") for n, p in found.items()}
+    about = Path(f"{data}data")
+    return {**found, "data": about if about.exists() else Path(f"{data}data.json")}
+
+
+def test_accuracy(model: Path, given: Files) -> float:
+    """Top-1 in float32 on the test split."""
+    test, about = arrays.part(given, "test"), arrays.described(given["data"])
+    loaded = blueprint.load(*(model / name for name in MODEL))
+    return task.top1_accuracy(answers.logits(loaded, test.images, about.preprocessing), test.labels)
+
+
+def side_by_side(a: Path, b: Path, folder: Path, threads: int) -> dict[str, Any]:
+    """Both models' milliseconds on ONNX Runtime, and their ratio with its 95 % interval."""
+    files = []
+    for name, model in (("a.onnx", a), ("b.onnx", b)):
+        plan = blueprint.read(model / MODEL[0])
+        loaded = blueprint.load(*(model / name for name in MODEL))
+        files.append(folder / name)
+        size = {"channels": plan.channels, "height": plan.height, "width": plan.width}
+        to_onnx.write(loaded, files[-1], **size, opset=OPSET)
+    told = lookup.pairs(*files, lookup.How("onnxruntime", threads=threads), PROCESSES)
+    return told._asdict() | {"file_bytes": [path.stat().st_size for path in files]}
+
+
+def recovered(start: Path, given: Files, asked: argparse.Namespace, folder: Path) -> None:
+    """`folder` filled with the model at `start` after distillation."""
+    plan = blueprint.read(start / MODEL[0])
+    losses = [({"name": "cross-entropy"}, 0.1), ({"name": "kd", "temperature": 4.0}, 0.9)]
+    config = distil.Config(
+        model=Named(name=plan.builder, arguments=plan.arguments),
+        losses=tuple(Term(loss=Named.parse(n, LOSSES, "loss"), weight=w) for n, w in losses),
+        knowledge="online",
+        train=Training(epochs=asked.epochs, learning_rate=asked.learning_rate),
+        views=Views(flip=True, crop=2),
+        views_seed=0,
+    )
+    teacher = asked.teacher or asked.student
+    names = dict(zip(("blueprint", "weights"), MODEL, strict=True))
+    given = given | {"resolved": asked.student / "resolved.json"}
+    given |= {f"teacher_{what}": teacher / name for what, name in names.items()}
+    given |= {f"start_{what}": start / name for what, name in names.items()}
+    distil.run(config, given, context(folder, asked.seed))
+
+
+def measured(asked: argparse.Namespace, work: Path) -> dict[str, Any]:
+    given = splits(asked.data)
+    start = {f"start_{n.partition('.')[0]}": asked.student / n for n in MODEL}
+    config = factorize.Config(
+        speedup=asked.speedup, samples=asked.samples, runtime="onnxruntime", threads=1
+    )
+    began = time.monotonic()
+    made = factorize.run(config, given | start, context(work / "split", asked.seed))
+    report: dict[str, Any] = {
+        "factorize_s": time.monotonic() - began,
+        "table": json.loads(made[factorize.TABLE].read_bytes()),
+        "test_accuracy": {"dense": test_accuracy(asked.student, given)},
+    }
+    if report["table"]["status"] == "dense":
+        return report
+    report["test_accuracy"]["split"] = test_accuracy(work / "split", given)
+    final = work / "split"
+    if asked.epochs:
+        began, final = time.monotonic(), work / "recovered"
+        recovered(work / "split", given, asked, final)
+        report["recovery_s"] = time.monotonic() - began
+        report["test_accuracy"]["recovered"] = test_accuracy(final, given)
+    report["onnxruntime"] = {
+        f"{threads} threads": side_by_side(asked.student, final, work, threads)
+        for threads in (1, 2)
+    }
+    return report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("student", type=Path)
+    parser.add_argument("data", help="path prefix, up to train_images")
+    parser.add_argument("--teacher", type=Path, help="folder; the dense student itself otherwise")
+    parser.add_argument("--speedup", type=float, default=1.5)
+    parser.add_argument("--samples", type=int, default=512, help="that calibrate")
+    parser.add_argument("--epochs", type=int, default=0)
+    parser.add_argument("--learning-rate", type=float, default=0.02)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+        report = measured(asked, Path(folder))
+    report = {"command": "python " + " ".join(sys.argv), **report}
+    text = json.dumps(report, indent=1)
+    print(text)
+    if asked.output:
+        asked.output.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

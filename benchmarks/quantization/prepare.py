@@ -1,0 +1,64 @@
+"""What every tool is given of one trained student: the same float model, and the same images to calibrate with.
+
+    python benchmarks/quantization/prepare.py STUDENT DATA FOLDER
+
+STUDENT is a folder with blueprint.json and weights.safetensors (a learning stage's result), DATA the start
+of the paths of a `data` stage's result (``runs/x/data_`` for ``runs/x/data_train_images``). In FOLDER:
+
+    model.onnx                          the float student, BatchNorm folded, free batch axis
+    blueprint.json, weights.safetensors the same as a torch module, for the tools that take one
+    calibration.npz                     ``images`` [512, C, H, W] float32, drawn from the training images
+    sample.npy                          [64, C, H, W] float32 test images, what engines are timed with
+    test_images.npy, test_labels.npy    uint8 [N, H, W, C] and int64 [N]
+    preprocessing.json                  how the one becomes the other
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from edgekd.learn import blueprint
+from edgekd.learn import to_onnx
+from edgekd.preprocessing import Preprocessing
+
+CALIBRATION, SAMPLE, SEED, OPSET = 512, 64, 0, 18
+
+
+def prepare(student: Path, data: str, folder: Path) -> None:
+    """Fill `folder`; what lies there already is written anew."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [student / name for name in ("blueprint.json", "weights.safetensors")]
+    plan = blueprint.read(paths[0])
+    size = {"channels": plan.channels, "height": plan.height, "width": plan.width}
+    to_onnx.write(blueprint.load(*paths), folder / "model.onnx", **size, opset=OPSET)
+    for path in paths:
+        shutil.copyfile(path, folder / path.name)
+    about = json.loads(Path(f"{data}data").read_text())["preprocessing"]
+    preprocessing = Preprocessing.model_validate_json(json.dumps(about))
+    (folder / "preprocessing.json").write_text(json.dumps(about))
+    train = np.load(f"{data}train_images", mmap_mode="r", allow_pickle=False)
+    rows = np.random.default_rng(SEED).choice(len(train), CALIBRATION, replace=False)
+    np.savez(folder / "calibration.npz", images=preprocessing.apply(train[np.sort(rows)]))
+    test = np.load(f"{data}test_images", allow_pickle=False)
+    np.save(folder / "test_images.npy", test)
+    np.save(folder / "sample.npy", preprocessing.apply(test[:SAMPLE]))
+    labels = np.load(f"{data}test_labels", allow_pickle=False)
+    np.save(folder / "test_labels.npy", labels)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("student", type=Path)
+    parser.add_argument("data", help="path prefix, up to train_images")
+    parser.add_argument("folder", type=Path)
+    asked = parser.parse_args()
+    prepare(asked.student, asked.data, asked.folder)
+
+
+if __name__ == "__main__":
+    main()

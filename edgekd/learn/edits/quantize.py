@@ -1,0 +1,45 @@
+"""The edit ``quantize``: a model becomes its traced graph, batch norms folded, with quantizers in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+from typing import Any
+
+from pydantic import Field
+from torch import Tensor
+from torch import nn
+
+from edgekd.learn.quant import insertion
+from edgekd.profile import SCHEMES
+from edgekd.settings import Settings
+
+Bits = Annotated[int, Field(ge=2, le=8)]
+
+
+class Edit(Settings):
+    """What a blueprint keeps of it; steps and zero-points are among the weights."""
+
+    scheme: str
+    """A name of `edgekd.profile.SCHEMES`."""
+    float_layers: Annotated[tuple[str, ...], Field(strict=False, max_length=10_000)] = ()
+    """Module paths of layers that keep their precision."""
+    weight_bits: Annotated[dict[str, Bits], Field(max_length=10_000)] = {}
+    """Layers whose weights get fewer bits than the scheme's."""
+
+
+def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Module:
+    """`model` traced on `images` [B, C, H, W] and quantized; all steps 1, until weights are loaded.
+
+    Raises:
+        ValueError: if the edit is none, or does not fit the model.
+    """
+    wanted = Edit.model_validate(dict(edit))
+    if wanted.scheme not in SCHEMES:
+        raise ValueError(f"scheme: got {wanted.scheme!r}, want one of {', '.join(SCHEMES)}")
+    return insertion.insert(
+        insertion.folded(model, images),
+        SCHEMES[wanted.scheme],
+        float_layers=wanted.float_layers,
+        weight_bits=wanted.weight_bits,
+    )

@@ -1,0 +1,1 @@
+"""Layers as products of smaller ones: which, at what rank, and what that costs in accuracy."""

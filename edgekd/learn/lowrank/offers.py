@@ -1,0 +1,105 @@
+"""What there is for each layer: structures at aligned ranks, with what each would lose and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch import nn
+
+from edgekd.learn.lowrank import chain
+from edgekd.learn.lowrank import factors
+from edgekd.learn.lowrank import moments
+from edgekd.learn.lowrank import ranks
+from edgekd.learn.lowrank.chain import Part
+from edgekd.learn.lowrank.choice import Layer
+from edgekd.learn.lowrank.choice import Offer
+from edgekd.learn.lowrank.layers import Site
+from edgekd.learn.lowrank.moments import Calibration
+from edgekd.progress import Progress
+
+DENSE = "dense"
+
+
+class Wanted(NamedTuple):
+    """What is looked for."""
+
+    structure: str
+    """``auto`` or a name of `chain.Structure`."""
+    ranks: Literal["measured", "energy", "evbmf"]
+    energy: float
+    """The share of the singular values' energy that ``energy`` keeps."""
+    multiple: int
+    """Ranks are multiples of it."""
+    most: int
+    """Ranks of one structure of a layer that are looked at."""
+    data_aware: bool
+    """Whether inputs count as calibration shows them, or all alike."""
+
+
+def of(
+    model: nn.Module, sites: Sequence[Site], data: Calibration, wanted: Wanted, progress: Progress
+) -> list[Layer]:
+    """The layers that may be split, each with its offers; their times are not known yet.
+
+    The error is always that on calibration data, for plain factors too.
+    """
+    parts = {site.path: site.part for site in sites if site.part is not None and not site.reason}
+    parts = {path: part for path, part in parts.items() if ranks.fitting(part, wanted.structure)}
+    shapes = {site.path: site.shape for site in sites}
+    found: list[Layer] = []
+    for path, seen in moments.second_moments(model, parts, data):
+        progress.update(len(found), len(parts), f"ranks of {path}")
+        weight = weight_of(model.get_submodule(path))
+        part, shape = parts[path], shapes[path]
+        dense = _offer(DENSE, (), (part,), 0.0, shape)
+        offers = _offers(weight, seen, part, shape, wanted)
+        found.append(Layer(path, shape, dense, tuple(offers)))
+    return found
+
+
+def weight_of(layer: nn.Module) -> Tensor:
+    """[O, I, kh, kw] of a plain layer, float64 on the CPU."""
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    weight = layer.weight.detach().double().cpu()
+    return weight if weight.ndim == 4 else weight[:, :, None, None]
+
+
+def counted(seen: Tensor, data_aware: bool) -> Tensor:
+    """The moments that factors are made for."""
+    return seen if data_aware else torch.eye(len(seen), dtype=seen.dtype)
+
+
+def _offers(
+    weight: Tensor, seen: Tensor, part: Part, shape: tuple[int, ...], wanted: Wanted
+) -> list[Offer]:
+    offers = []
+    used = counted(seen, wanted.data_aware)
+    for structure in ranks.fitting(part, wanted.structure):
+        for each in _ranks(weight, used, part, structure, wanted):
+            made = factors.factorize(weight, used, structure, each)
+            error = factors.output_error(weight, factors.effective(made), seen)
+            offers.append(_offer(structure, each, chain.split(part, structure, each), error, shape))
+    return offers
+
+
+def _ranks(
+    weight: Tensor, used: Tensor, part: Part, structure: str, wanted: Wanted
+) -> list[ranks.Ranks]:
+    if wanted.ranks == "measured":
+        return ranks.grid(part, structure, multiple=wanted.multiple, most=wanted.most)
+    unfolded = ranks.unfoldings(weight, used, structure)
+    energy = wanted.ranks == "energy"
+    found = ranks.by_energy(unfolded, wanted.energy) if energy else ranks.by_noise(unfolded)
+    fitted = ranks.fitted(part, structure, found, wanted.multiple)
+    return [] if fitted is None else [fitted]
+
+
+def _offer(
+    structure: str, each: ranks.Ranks, parts: chain.Chain, error: float, shape: tuple[int, ...]
+) -> Offer:
+    costs = {"macs": chain.macs(parts, shape), "parameters": chain.parameters(parts)}
+    return Offer(structure, each, parts, error, **costs)

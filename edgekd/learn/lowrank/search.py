@@ -1,0 +1,192 @@
+"""From timed offers to the layers that are split: the budget met, and held to it by the whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import nn
+
+from edgekd.learn.lowrank import choice
+from edgekd.learn.lowrank.choice import GAIN
+from edgekd.learn.lowrank.choice import Layer
+from edgekd.learn.lowrank.choice import Offer
+
+REPAIRS = 3
+"""How often a choice that is slower as a whole than its layers promised is made anew."""
+MORE = 1.02
+"""A repair asks the layers for at least so many times the saving of the last try."""
+HALVINGS = 5
+"""Of the interval in which the largest compression of an accuracy budget lies."""
+Chosen = Mapping[str, Offer]
+
+
+class Budget(NamedTuple):
+    """What is asked for: one of these, or none where the ranks are given by the layers."""
+
+    speedup: float | None = None
+    """Of the whole model on the device: 1.5 is two thirds of the time."""
+    macs: float | None = None
+    """Largest share of the dense model's multiply-accumulates that may be left."""
+    parameters: float | None = None
+    """Largest share of the dense model's parameters that may be left."""
+    accuracy_drop_points: float | None = None
+    """Largest loss of validation accuracy, before any recovery."""
+
+
+class Dense(NamedTuple):
+    """The whole model as it is."""
+
+    latency_us: float
+    macs: int
+    parameters: int
+
+
+class Timed(NamedTuple):
+    """The whole model, dense and split, side by side on the device."""
+
+    dense_ms: float
+    split_ms: float
+    ratio: float
+    """Above 1 the split one is faster."""
+    interval: tuple[float, float] | None
+    """Of the ratio, 95 %."""
+
+
+class Ask(NamedTuple):
+    """What the search may have done for it; each call costs seconds to minutes."""
+
+    time: Callable[[Chosen], Timed]
+    """Export the whole model with these layers split, and time it beside the dense one."""
+    fit: Callable[[Chosen], nn.Module]
+    """The model with these layers split and fitted."""
+    drop_points: Callable[[nn.Module], float]
+    """By how much a model's validation accuracy is below the dense one's."""
+
+
+class Outcome(NamedTuple):
+    """What the search came to."""
+
+    chosen: Chosen
+    """Empty where the model stays dense."""
+    model: nn.Module | None
+    """Split and fitted; None where the model stays dense."""
+    timed: tuple[Timed, ...]
+    """Whole models in the order they were tried; the last counts."""
+    met: bool
+    """Whether the budget is met."""
+    why: str
+
+
+def search(layers: Sequence[Layer], dense: Dense, budget: Budget, ask: Ask) -> Outcome:
+    """Split what pays, as far as the budget asks; or nothing, and say why.
+
+    Args:
+        layers: with measured offers.
+        dense: the whole model.
+        budget: at most one of its fields is given.
+        ask: what can be asked of the device and the data.
+    """
+    if not any(choice.paying(layer) for layer in layers):
+        return _stays("no layer pays", ())
+    if budget.accuracy_drop_points is not None:
+        return _by_accuracy(layers, budget.accuracy_drop_points, ask)
+    if budget.speedup is not None:
+        return _by_speedup(layers, dense.latency_us, budget.speedup, ask)
+    chosen, met = _by_size(layers, dense, budget)
+    if not chosen:
+        return _stays("the budget is met without splitting anything", ())
+    timed = ask.time(chosen)
+    return _judged(chosen, ask, (timed,), met, "smaller as asked" if met else "as small as pays")
+
+
+def _by_size(layers: Sequence[Layer], dense: Dense, budget: Budget) -> tuple[Chosen, bool]:
+    """The choice for a share of MACs or parameters, else of the fastest offers; whether it is met."""
+    for cost, share in (("macs", budget.macs), ("parameters", budget.parameters)):
+        if share is None:
+            continue
+        picks = choice.picked(layers, cost, (1 - share) * getattr(dense, cost))  # type: ignore[arg-type]
+        met = picks is not None
+        picks = picks or choice.cheapest(layers, cost)  # type: ignore[arg-type]
+        return choice.split_layers(layers, picks), met
+    return choice.split_layers(layers, choice.cheapest(layers, "latency_us")), True
+
+
+def _by_speedup(layers: Sequence[Layer], dense_us: float, speedup: float, ask: Ask) -> Outcome:
+    """The least error at which the whole model is fast enough.
+
+    A layer alone is not a layer between others, so the saving that the layers promise is scaled by
+    what the whole model showed, until it is fast enough or nothing is left to split.
+    """
+    need = wanted = dense_us * (1 - 1 / speedup)
+    tried: list[Timed] = []
+    for _ in range(1 + REPAIRS):
+        found = choice.picked(layers, "latency_us", wanted)
+        picks = found or choice.cheapest(layers, "latency_us")
+        chosen = choice.split_layers(layers, picks)
+        if not chosen:
+            return _stays("the budget is met without splitting anything", ())
+        tried.append(ask.time(chosen))
+        if tried[-1].ratio >= speedup or found is None:
+            break
+        reached = dense_us * max(1 - 1 / tried[-1].ratio, 0.01)
+        promised = choice.saving(layers, picks, "latency_us")
+        wanted = max(promised * need / reached, promised * MORE)
+    met = tried[-1].ratio >= speedup
+    why = "as fast as asked" if met else f"the most that pays, short of {speedup:g} times"
+    return _judged(chosen, ask, tuple(tried), met, why)
+
+
+def _by_accuracy(layers: Sequence[Layer], allowed_points: float, ask: Ask) -> Outcome:
+    """The largest saving of time whose loss of accuracy, with fitted weights, is allowed."""
+    most = choice.saving(layers, choice.cheapest(layers, "latency_us"), "latency_us")
+    low, high, level = 0.0, 1.0, 1.0
+    best: tuple[Chosen, nn.Module] | None = None
+    least = float("inf")
+    for _ in range(1 + HALVINGS):
+        picks = choice.picked(layers, "latency_us", level * most)
+        chosen = choice.split_layers(layers, picks or []) if picks else {}
+        if chosen:
+            model = ask.fit(chosen)
+            lost = ask.drop_points(model)
+            least = min(least, lost)
+            if lost <= allowed_points:
+                best, low = (chosen, model), level
+            else:
+                high = level
+        if low >= high:
+            break
+        level = (low + high) / 2
+    if best is None:
+        return _stays(
+            f"every split that pays loses more than {allowed_points:g} points "
+            f"(the least seen {least:.2f}), before recovery",
+            (),
+        )
+    timed = ask.time(best[0])
+    why = f"the most that keeps validation accuracy within {allowed_points:g} points"
+    return _judged(best[0], ask, (timed,), True, why, best[1])
+
+
+def _judged(
+    chosen: Chosen,
+    ask: Ask,
+    timed: tuple[Timed, ...],
+    met: bool,
+    why: str,
+    model: nn.Module | None = None,
+) -> Outcome:
+    """The choice, unless the whole model gains too little by it."""
+    ratio = timed[-1].ratio
+    if ratio < 1 + GAIN:
+        gained = f"as a whole {ratio:.3f} times as fast, want at least {1 + GAIN:.2f}"
+        return _stays(gained, timed)
+    if model is None:
+        model = ask.fit(chosen)
+    return Outcome(chosen, model, timed, met, f"{why}: {ratio:.2f} times as fast as a whole")
+
+
+def _stays(why: str, timed: tuple[Timed, ...]) -> Outcome:
+    return Outcome({}, None, timed, False, f"stays dense: {why}")

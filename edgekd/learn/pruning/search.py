@@ -1,0 +1,115 @@
+"""From the order in which channels go to how many go: the least that meets the budget, if it pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+GAIN = 0.03
+"""A network that is not this much faster as a whole stays as it was."""
+
+
+class Budget(NamedTuple):
+    """What is asked for: exactly one of these."""
+
+    speedup: float | None = None
+    """Of the whole model on the device: 1.5 is two thirds of the time."""
+    macs: float | None = None
+    """Largest share of the multiply-accumulates that may be left."""
+    parameters: float | None = None
+    """Largest share of the parameters that may be left."""
+    accuracy_drop_points: float | None = None
+    """Largest loss of validation accuracy, before any recovery."""
+
+
+class Timed(NamedTuple):
+    """The whole model, before and after, side by side on the device."""
+
+    before_ms: float
+    after_ms: float
+    ratio: float
+    """Above 1 the pruned one is faster."""
+
+
+class Ask(NamedTuple):
+    """What the search may have done for it, of the network after the first N cuts."""
+
+    time: Callable[[int], Timed]
+    """Seconds to minutes."""
+    macs_left: Callable[[int], float]
+    """The share of the multiply-accumulates."""
+    parameters_left: Callable[[int], float]
+    """The share of the parameters."""
+    drop_points: Callable[[int], float]
+    """By how much validation accuracy is lower, in points."""
+
+
+class Outcome(NamedTuple):
+    """What the search came to."""
+
+    cuts: int
+    """How many are made; 0 where the network stays as it was."""
+    timed: tuple[Timed, ...]
+    """What was measured, in order; the last is the network that was found."""
+    met: bool
+    """Whether the budget is met."""
+    why: str
+
+
+def search(count: int, budget: Budget, ask: Ask) -> Outcome:
+    """How many of `count` cuts are made."""
+    if not count:
+        return Outcome(0, (), False, "stays whole: no layer has channels to spare")
+    timed: dict[int, Timed] = {}
+
+    def time(cuts: int) -> Timed:
+        timed[cuts] = timed.get(cuts) or ask.time(cuts)
+        return timed[cuts]
+
+    cuts, met, why = _wanted(count, budget, ask, lambda n: time(n).ratio)
+    if not cuts:
+        return Outcome(0, tuple(timed.values()), met, f"stays whole: {why}")
+    ratio = time(cuts).ratio
+    told = (*(t for n, t in timed.items() if n != cuts), timed[cuts])
+    if ratio < 1 + GAIN:
+        why = f"stays whole: only {ratio:.3f} times as fast, want at least {1 + GAIN:.2f}"
+        return Outcome(0, told, False, why)
+    return Outcome(cuts, told, met, f"{why}: {ratio:.2f} times as fast as a whole")
+
+
+def _wanted(
+    count: int, budget: Budget, ask: Ask, ratio: Callable[[int], float]
+) -> tuple[int, bool, str]:
+    """How many cuts the budget asks for, whether that meets it, and in words."""
+    if budget.accuracy_drop_points is not None:
+        most = budget.accuracy_drop_points
+        over = least(count, lambda n: ask.drop_points(n) > most)
+        cuts = count if over is None else over - 1
+        if not cuts:
+            return 0, False, f"any cut loses more than {most:g} points, before recovery"
+        return cuts, True, f"the most that keeps validation accuracy within {most:g} points"
+    if budget.speedup is not None:
+        wish, short, so = budget.speedup, f"short of {budget.speedup:g} times", "as fast as asked"
+        found = least(count, lambda n: ratio(n) >= wish)
+    else:
+        short, so = "not as small as asked", "as small as asked"
+        found = least(count, lambda n: _small(n, budget, ask))
+    return (count, False, f"all that can go, {short}") if found is None else (found, True, so)
+
+
+def _small(cuts: int, budget: Budget, ask: Ask) -> bool:
+    if budget.macs is not None:
+        return ask.macs_left(cuts) <= budget.macs
+    assert budget.parameters is not None
+    return ask.parameters_left(cuts) <= budget.parameters
+
+
+def least(count: int, holds: Callable[[int], bool]) -> int | None:
+    """The least number in 1 to `count` from which on `holds`, by halving; None if not even `count`."""
+    if not holds(count):
+        return None
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high

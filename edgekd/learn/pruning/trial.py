@@ -1,0 +1,97 @@
+"""Groups are tried before they are believed: a network without some of a group's channels must answer
+as the whole one does when nobody reads those channels.
+
+So what the dependency graph did not understand (a shuffle, attention, the logits themselves) is left
+alone. It is tried on random weights: whether channels hang together does not depend on the weights,
+but is only seen where they matter.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch import nn
+
+from edgekd.learn.pruning import narrow
+from edgekd.learn.pruning.groups import Group
+from edgekd.learn.pruning.groups import found
+
+TOLERANCE = 1e-9
+"""Of the largest logit, in float64."""
+
+
+def sound_groups(model: nn.Module, images: Tensor) -> tuple[list[Group], dict[str, str]]:
+    """The groups that can be pruned, and the others by name with the reason.
+
+    Args:
+        model: is not changed.
+        images: [B, C, H, W] that it takes; their size alone counts.
+
+    Raises:
+        MachineError: if torch-pruning is not installed.
+    """
+    groups: list[Group] = []
+    left: dict[str, str] = {}
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(0)
+        trial = redrawn(model)
+        exact = copy.deepcopy(trial).double()
+        x = torch.randn(images.shape, dtype=torch.float64)
+        for name, group in found(trial, x.float()):
+            reason = group if isinstance(group, str) else fault(exact, group, x)
+            if isinstance(group, Group) and not reason:
+                groups.append(group)
+            else:
+                left[name] = str(reason)
+    return groups, left
+
+
+def redrawn(model: nn.Module) -> nn.Module:
+    """A copy with random weights that let a signal pass at about its own size; evaluation mode."""
+    other = copy.deepcopy(model).float().cpu().eval()
+    for module in other.modules():
+        for name, tensor in _tensors(module):
+            with torch.no_grad():
+                if name == "running_var" or (name == "weight" and tensor.ndim == 1):
+                    tensor.uniform_(0.5, 1.5)
+                elif name == "weight":
+                    tensor.normal_(std=(2 / max(1, tensor[0].numel())) ** 0.5)
+                else:
+                    tensor.normal_(std=0.1)
+    return other
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_parameters(recurse=False)
+    yield from ((n, t) for n, t in module.named_buffers(recurse=False) if t.is_floating_point())
+
+
+def fault(model: nn.Module, group: Group, images: Tensor) -> str:
+    """Why every second channel of `group` cannot be removed; empty if it can.
+
+    Args:
+        model: in evaluation mode and float64; not changed.
+        group: of it.
+        images: [B, C, H, W], float64.
+    """
+    if group.width < 2:
+        return "it has one channel"
+    kept = {group.name: tuple(range(0, group.width, 2))}
+    deaf = copy.deepcopy(model)
+    with torch.no_grad():
+        for member in group.readers():
+            weight = deaf.get_submodule(member.path).weight
+            assert isinstance(weight, Tensor)
+            weight[:, [i for channel in member.channels[1::2] for i in channel]] = 0
+        want = deaf(images)
+        try:
+            got = narrow.narrowed(model, [group], kept, images)(images)
+        except (RuntimeError, ValueError, IndexError) as error:
+            return f"it does not come apart: {(str(error).splitlines() or [''])[0][:100]}"
+    if got.shape != want.shape:
+        return "it makes the logits"
+    close = torch.allclose(got, want, rtol=0, atol=TOLERANCE * float(want.abs().max()))
+    return "" if close else "its channels are mixed in a way that is not understood"

@@ -1,0 +1,141 @@
+"""Post-training calibration: the ranges quantizers start from, found on a few batches.
+
+Batches stream through twice, once for the extremes and once for the counts between them: memory does
+not grow with their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch import fx
+
+from edgekd.learn.quant import insertion
+from edgekd.learn.quant import ranges
+from edgekd.learn.quant import tracing
+from edgekd.learn.quant.quantizer import ActivationQuantizer
+from edgekd.learn.quant.quantizer import WeightQuantizer
+
+Batches = Callable[[], Iterable[Tensor]]
+"""Gives the same batches [B, C, H, W] each time it is called."""
+CLIPS = 40
+"""Steps tried for each output channel of a weight."""
+HARDEST_CLIP = {8: 0.7, 7: 0.6}
+"""Least part of a channel's largest weight that is tried, by bits; fewer bits clip more."""
+
+
+def observe(module: fx.GraphModule, batches: Batches) -> dict[str, ranges.Histogram]:
+    """What every site of `module` holds in float, by its name.
+
+    Raises:
+        ValueError: if a site holds what is no number; names it.
+    """
+    seen = {name: ranges.Histogram() for name in insertion.sites(module)}
+    for take in ("widen", "count"):
+        with _watched(module, seen, take), in_float(module), torch.no_grad():
+            for images in batches():
+                module(images)
+    return seen
+
+
+def set_ranges(module: fx.GraphModule, seen: dict[str, ranges.Histogram], method: str) -> None:
+    """Set every site's step and zero-point by one of `ranges.METHODS`; probabilities keep theirs."""
+    for name, quantizer in insertion.sites(module).items():
+        if quantizer.learns:
+            levels = quantizer.high - quantizer.low + 1
+            found = ranges.METHODS[method](seen[name], levels, quantizer.symmetric)
+            quantizer.set_range(*found)
+
+
+def set_weight_steps(module: fx.GraphModule) -> None:
+    """Set the step of every output channel to what differs least from its weights."""
+    for quantizer, weight in quantized_weights(module):
+        quantizer.set_steps(weight_steps(weight, quantizer))
+
+
+def weight_steps(weight: Tensor, quantizer: WeightQuantizer) -> Tensor:
+    """Steps [O] with the least mean square error of weights [O, ...]."""
+    rows = weight.detach().flatten(1)
+    largest = rows.abs().amax(1)
+    best, least = largest / quantizer.high, torch.full_like(largest, torch.inf)
+    for part in torch.linspace(1, HARDEST_CLIP.get(quantizer.bits, 0.3), CLIPS).tolist():
+        steps = (largest * part / quantizer.high).clamp_min(1e-30)[:, None]
+        codes = (rows / steps).round().clamp(-quantizer.high, quantizer.high)
+        error = (codes * steps - rows).square().sum(1)
+        better = error < least
+        best = torch.where(better, steps[:, 0], best)
+        least = torch.where(better, error, least)
+    return best
+
+
+def quantized_weights(module: fx.GraphModule) -> Iterator[tuple[WeightQuantizer, Tensor]]:
+    """Each weight quantizer with the weight it rounds."""
+    found = insertion.weights(module)
+    holders = {f"{insertion.WEIGHTS}.{insertion.flat(name)}": one for name, one in found.items()}
+    for node in module.graph.nodes:
+        if node.op == "call_module" and node.target in holders:
+            weight = tracing.parameter(module, node.args[0])
+            assert weight is not None
+            yield holders[node.target], weight
+
+
+def divergence(module: fx.GraphModule, want: list[Tensor], batches: Batches) -> float:
+    """Mean KL(want || module) in nats over `batches`, `want` being logits for each of them."""
+    total, count = 0.0, 0
+    with torch.no_grad():
+        for images, logits in zip(batches(), want, strict=True):
+            got = F.log_softmax(module(images).double(), 1)
+            wanted = F.log_softmax(logits.double(), 1)
+            total += float(F.kl_div(got, wanted, reduction="sum", log_target=True))
+            count += len(images)
+    return total / count
+
+
+def float_logits(module: fx.GraphModule, batches: Batches) -> list[Tensor]:
+    """The answers of `module` with all quantizers off, a tensor a batch."""
+    with in_float(module), torch.no_grad():
+        return [module(images) for images in batches()]
+
+
+@contextmanager
+def in_float(module: fx.GraphModule) -> Iterator[None]:
+    """All quantizers off."""
+    everyone: list[ActivationQuantizer | WeightQuantizer] = [
+        *insertion.sites(module).values(),
+        *insertion.weights(module).values(),
+    ]
+    before = [one.enabled for one in everyone]
+    for one in everyone:
+        one.enabled = False
+    try:
+        yield
+    finally:
+        for one, enabled in zip(everyone, before, strict=True):
+            one.enabled = enabled
+
+
+@contextmanager
+def _watched(
+    module: fx.GraphModule, seen: dict[str, ranges.Histogram], take: str
+) -> Iterator[None]:
+    def hook(name: str, values: Tensor) -> None:
+        try:
+            getattr(seen[name], take)(values.float().cpu().numpy())
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}, want finite activations") from error
+
+    hooks = [
+        quantizer.register_forward_pre_hook(lambda _m, args, name=name: hook(name, args[0]))
+        for name, quantizer in insertion.sites(module).items()
+    ]
+    try:
+        yield
+    finally:
+        for one in hooks:
+            one.remove()

@@ -1,0 +1,217 @@
+"""A quantized model as a module whose export is one engine's Q/DQ graph."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch import fx
+from torch import nn
+
+from edgekd.learn.quant import hard_swish
+from edgekd.learn.quant import insertion
+from edgekd.learn.quant import operators
+from edgekd.learn.quant import sensitivity
+from edgekd.learn.quant import tracing
+from edgekd.learn.quant.onnx_operators import dequantize
+from edgekd.learn.quant.onnx_operators import gemm
+from edgekd.learn.quant.onnx_operators import quantize
+from edgekd.learn.quant.quantizer import ActivationQuantizer
+from edgekd.learn.quant.quantizer import WeightQuantizer
+from edgekd.profile import Profile
+
+SIGNED_SHIFT = 128
+"""From an unsigned code to the signed one of the same value."""
+PACKED_BITS = 4
+"""Weights of at most so many bits are stored two a byte."""
+PACKED = "packed"
+"""Name of their codes; `edgekd.learn.onnx_int4` looks for it."""
+
+
+def faked(model: nn.Module, profile: Profile) -> fx.GraphModule:
+    """A copy of `model` that computes in float what the graph of `profile` computes in int8.
+
+    It is `model` itself but for engines that round in fewer places than it was trained for.
+
+    Args:
+        model: quantized, in evaluation mode.
+        profile: whose scheme is the one `model` was trained with.
+
+    Raises:
+        ValueError: if `model` has no quantizers.
+    """
+    if not isinstance(model, fx.GraphModule) or not insertion.is_quantized(model):
+        raise ValueError("got a model without quantizers, want a quantized one")
+    copied = copy.deepcopy(model).cpu().float().eval()
+    if profile.fuses_activations:
+        hard_swish.join(copied)
+        _without_idle_sites(copied)
+    copied.graph.lint()
+    copied.recompile()
+    copied.delete_all_unused_submodules()
+    return copied
+
+
+def prepared(model: nn.Module, profile: Profile) -> fx.GraphModule:
+    """A copy of `model` that exports to the Q/DQ graph of `profile`; weights are int8 codes in it.
+
+    Raises:
+        ValueError: as `faked`.
+    """
+    written = faked(model, profile)
+    _repeat_behind_movers(written)
+    signed = profile.activation == "s8"
+    for node in list(written.graph.nodes):
+        quantizer = _quantizer(written, node)
+        if isinstance(quantizer, WeightQuantizer):
+            _store_codes(written, node, quantizer)
+        elif isinstance(quantizer, ActivationQuantizer) and not quantizer.symmetric:
+            _round_hard_sigmoid(written, node, signed)
+    for name, quantizer in insertion.sites(written).items():
+        target = f"{insertion.SITES}.{insertion.flat(name)}"
+        written.set_submodule(target, QuantizeDequantize(quantizer, signed))
+    written.graph.lint()
+    written.recompile()
+    return written
+
+
+def logit_step(model: fx.GraphModule) -> float:
+    """How far a logit moves when one input of the classifier moves by one quantization step.
+
+    The step of its input times the largest of its weights: the unit in which two engines that round
+    alike may differ.
+
+    Raises:
+        ValueError: if no layer is quantized.
+    """
+    found = None
+    for node in model.graph.nodes:
+        if sensitivity.weight_of(model, node) is not None:
+            site, weight = sensitivity.input_of(model, node), node.args[1].args[0]
+            values = tracing.parameter(model, weight)
+            if site is not None and values is not None:
+                found = site.step() * float(values.detach().abs().max())
+    if found is None:
+        raise ValueError("got no quantized layer, want one")
+    return found
+
+
+def least_bits(model: nn.Module) -> int:
+    """Of the weights with the fewest; 4 and less need operator set 21."""
+    return min((one.bits for one in insertion.weights(model).values()), default=8)
+
+
+def _quantizer(module: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    return module.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def _without_idle_sites(module: fx.GraphModule) -> None:
+    """Take away quantizers whose values only float operators read."""
+    for node in list(module.graph.nodes):
+        is_site = isinstance(_quantizer(module, node), ActivationQuantizer)
+        if is_site and not any(_computes_in_int8(user) for user in node.users):
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+    module.recompile()
+
+
+def _computes_in_int8(node: fx.Node) -> bool:
+    ours = operators.LAYERS | operators.MATMULS | operators.LIGHT | operators.PASSING
+    return node.target in ours
+
+
+def _repeat_behind_movers(module: fx.GraphModule) -> None:
+    """Round again behind whatever moves rounded values: nothing changes, and an engine that fuses by
+    matching finds its Q/DQ next to the operator."""
+    rounded: dict[fx.Node, str] = {}
+    for node in list(module.graph.nodes):
+        if isinstance(_quantizer(module, node), ActivationQuantizer):
+            rounded[node] = str(node.target)
+        elif node.target in operators.PASSING and node.args[0] in rounded:
+            target = rounded[node.args[0]]
+            if any(user.target is operators.GETITEM for user in node.users):
+                rounded[node] = target  # a list of tensors: each is rounded as it is taken out
+                continue
+            with module.graph.inserting_after(node):
+                again = module.graph.call_module(target, (node,))
+            again.meta = tracing.place_of(node)
+            for user in list(node.users):
+                if user is not again:
+                    user.replace_input_with(node, again)
+            rounded[again] = target
+
+
+def _round_hard_sigmoid(module: fx.GraphModule, site: fx.Node, signed: bool) -> None:
+    """Where `site` rounds a hard-sigmoid, let the rounding be all of it."""
+    gate = site.args[0]
+    if not isinstance(gate, fx.Node) or gate.target is not operators.HARD_SIGMOID:
+        return
+    if len(gate.users) != 1:
+        return
+    module.set_submodule(str(site.target), hard_swish.CodedHardSigmoid(signed))
+    site.args = gate.args[:1]
+    module.graph.erase_node(gate)
+
+
+def _store_codes(module: fx.GraphModule, node: fx.Node, quantizer: WeightQuantizer) -> None:
+    """Put int8 codes and a DequantizeLinear where a float weight was rounded."""
+    source, weight = node.args[0], tracing.parameter(module, node.args[0])
+    assert weight is not None and isinstance(source, fx.Node)
+    layer = next(iter(node.users))
+    linear = layer.target is operators.LINEAR
+    wide = linear and tracing.rank_of(layer) != 2
+    module.set_submodule(str(node.target), StoredWeights(quantizer, weight, transposed=wide))
+    node.args = ()
+    if not source.users:
+        module.graph.erase_node(source)
+    if linear:
+        _as_product(module, layer, node, operators.MATMUL if wide else gemm)
+
+
+def _as_product(
+    module: fx.GraphModule, layer: fx.Node, weight: fx.Node, product: Callable[..., Tensor]
+) -> None:
+    """Write a linear layer as a product, and its bias added: with a float bias of its own, ONNX
+    Runtime would run it in float."""
+    with module.graph.inserting_before(layer):
+        made = module.graph.call_function(product, (layer.args[0], weight))
+        made.meta = tracing.place_of(layer)
+        if len(layer.args) > 2 and layer.args[2] is not None:
+            made = module.graph.call_function(operators.ADD, (made, layer.args[2]))
+            made.meta = tracing.place_of(layer)
+    layer.replace_all_uses_with(made)
+    module.graph.erase_node(layer)
+
+
+class QuantizeDequantize(nn.Module):
+    """One activation's QuantizeLinear and DequantizeLinear."""
+
+    def __init__(self, quantizer: ActivationQuantizer, signed: bool) -> None:
+        super().__init__()
+        self.path = quantizer.path
+        zero = int(quantizer.zero) - (SIGNED_SHIFT if signed and not quantizer.symmetric else 0)
+        self.register_buffer("step", torch.tensor(quantizer.step(), dtype=torch.float32))
+        dtype = torch.int8 if signed else torch.uint8
+        self.register_buffer("zero", torch.tensor(zero, dtype=dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return dequantize(quantize(x, self.step, self.zero), self.step, self.zero)
+
+
+class StoredWeights(nn.Module):
+    """One layer's int8 codes and their DequantizeLinear, a step an output channel."""
+
+    def __init__(self, quantizer: WeightQuantizer, weight: Tensor, *, transposed: bool) -> None:
+        super().__init__()
+        self.path, self.axis = quantizer.path, 1 if transposed else 0
+        codes = quantizer.codes(weight)
+        self.name = PACKED if quantizer.bits <= PACKED_BITS else "codes"
+        self.register_buffer(self.name, codes.T.contiguous() if transposed else codes.contiguous())
+        steps = quantizer.log_step.detach().exp().flatten()
+        self.register_buffer("steps", steps)
+        self.register_buffer("zeros", torch.zeros(len(steps), dtype=torch.int8))
+
+    def forward(self) -> Tensor:
+        return dequantize(getattr(self, self.name), self.steps, self.zeros, self.axis)

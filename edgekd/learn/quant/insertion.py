@@ -1,0 +1,115 @@
+"""Quantizers put into a traced model, and found there again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Mapping
+
+import torch
+from torch import fx
+from torch import nn
+
+from edgekd.learn.quant import folding
+from edgekd.learn.quant import hard_swish
+from edgekd.learn.quant import placement
+from edgekd.learn.quant import tracing
+from edgekd.learn.quant.quantizer import ActivationQuantizer
+from edgekd.learn.quant.quantizer import WeightQuantizer
+from edgekd.profile import Scheme
+
+SITES, WEIGHTS = "sites", "weights"
+"""Where a quantized model keeps its quantizers, as modules."""
+
+
+def folded(model: nn.Module, images: torch.Tensor) -> fx.GraphModule:
+    """`model` traced, batch norms folded.
+
+    Raises:
+        ValueError: if it cannot be traced.
+    """
+    module = tracing.traced(model, images)
+    folding.fold(module)
+    return module
+
+
+def insert(
+    module: fx.GraphModule,
+    scheme: Scheme,
+    *,
+    float_layers: Collection[str] = (),
+    weight_bits: Mapping[str, int] = {},
+) -> fx.GraphModule:
+    """`module` with the quantizers of `scheme`, changed in place; their ranges are still to be set.
+
+    Args:
+        module: a traced model, batch norms folded.
+        scheme: what the engines need.
+        float_layers: layers that keep their precision.
+        weight_bits: layers whose weights get fewer bits than the scheme's.
+
+    Raises:
+        ValueError: as `placement.placed`, or if `weight_bits` names none of the quantized layers.
+    """
+    if scheme.outputs:
+        hard_swish.split(module)
+    plan = placement.placed(module, scheme, float_layers)
+    unknown = sorted(set(weight_bits) - {layer.name for layer in plan.layers})
+    if unknown:
+        raise ValueError(f"weight_bits: got {unknown[0]!r}, which is no quantized layer")
+    for holder in (SITES, WEIGHTS):
+        module.add_submodule(holder, nn.Module())
+    for site in plan.sites:
+        quantizer = ActivationQuantizer(
+            site.name, symmetric=scheme.symmetric, learns=not site.probabilities
+        )
+        if site.probabilities:
+            quantizer.set_range(0.0, 1.0)
+        _after(module, site, quantizer)
+    for layer in plan.layers:
+        bits = min(weight_bits.get(layer.name, scheme.weight_bits), scheme.weight_bits)
+        _before_weight(module, layer, bits)
+    module.graph.lint()
+    module.recompile()
+    return module
+
+
+def _after(module: fx.GraphModule, site: placement.Site, quantizer: nn.Module) -> None:
+    target = f"{SITES}.{flat(site.name)}"
+    module.add_submodule(target, quantizer)
+    with module.graph.inserting_after(site.source):
+        node = module.graph.call_module(target, (site.source,))
+    node.meta = tracing.place_of(site.source)
+    for reader in site.readers:
+        reader.replace_input_with(site.source, node)
+
+
+def _before_weight(module: fx.GraphModule, layer: placement.Layer, bits: int) -> None:
+    weight = tracing.parameter(module, layer.node.args[1])
+    assert weight is not None  # placement names only layers with weights of their own
+    target = f"{WEIGHTS}.{flat(layer.name)}"
+    quantizer = WeightQuantizer(layer.name, weight.shape[0], weight.ndim, bits=bits)
+    module.add_submodule(target, quantizer)
+    with module.graph.inserting_before(layer.node):
+        node = module.graph.call_module(target, (layer.node.args[1],))
+    node.meta = tracing.place_of(layer.node)
+    layer.node.args = (layer.node.args[0], node, *layer.node.args[2:])
+
+
+def flat(name: str) -> str:
+    """A module path as one attribute name, from which it can be read again."""
+    return name.replace(".", "/")
+
+
+def sites(module: nn.Module) -> dict[str, ActivationQuantizer]:
+    """The quantizers of activations by the name of their site, in the order they run."""
+    return {m.path: m for m in module.modules() if isinstance(m, ActivationQuantizer)}
+
+
+def weights(module: nn.Module) -> dict[str, WeightQuantizer]:
+    """The quantizers of weights by the name of their layer, in the order they run."""
+    return {m.path: m for m in module.modules() if isinstance(m, WeightQuantizer)}
+
+
+def is_quantized(module: nn.Module) -> bool:
+    """Whether quantizers were put into `module`."""
+    return bool(weights(module))

@@ -1,0 +1,108 @@
+"""What the ATen operators are to a quantizer: plain tables."""
+
+from __future__ import annotations
+
+import operator
+
+import torch
+from torch import fx
+
+_aten = torch.ops.aten
+
+BATCH_NORM = _aten.batch_norm.default
+LAYER_NORM = _aten.layer_norm.default
+SOFTMAX = {_aten.softmax.int, _aten._softmax.default}
+CONVOLUTIONS = {_aten.conv1d.default, _aten.conv2d.default}
+LINEAR = _aten.linear.default
+FLATTEN = _aten.flatten.using_ints
+MATMUL = _aten.matmul.default
+ADD = _aten.add.Tensor
+GETITEM = operator.getitem
+HARD_SWISH_CALL = _aten.hardswish.default
+HARD_SWISH = {HARD_SWISH_CALL, _aten.hardswish_.default}
+HARD_SIGMOID = _aten.hardsigmoid.default
+MULTIPLY = _aten.mul.Tensor
+LAYERS = CONVOLUTIONS | {LINEAR}
+"""Multiply activations by weights of their own: (input, weight [O, ...], bias or None, ...)."""
+
+MATMULS = {_aten.matmul.default, _aten.bmm.default}
+"""Multiply two activations."""
+
+FUSED = {_aten.relu.default, _aten.relu_.default}
+"""What an engine does for nothing while it rounds: the quantizer stands after it."""
+BOUNDED = {_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default}
+"""So too, if their lower bound is 0."""
+
+GATES = {_aten.sigmoid.default, HARD_SIGMOID}
+"""Give values in [0, 1]; int8 in engines that round every output, float in the others."""
+IN_UNIT_RANGE = SOFTMAX | GATES
+
+LIGHT = {
+    _aten.add.Tensor,
+    _aten.add_.Tensor,
+    _aten.mul.Tensor,
+    _aten.cat.default,
+    _aten.adaptive_avg_pool2d.default,
+    _aten.avg_pool2d.default,
+}
+"""Cheap: run in int8 only between int8 neighbours, since it does not pay to convert for them."""
+
+PASSING = {
+    _aten.flatten.using_ints,
+    _aten.unflatten.int,
+    _aten.view.default,
+    _aten.reshape.default,
+    _aten.permute.default,
+    _aten.transpose.int,
+    _aten.unsqueeze.default,
+    _aten.squeeze.dim,
+    _aten.squeeze.dims,
+    _aten.slice.Tensor,
+    _aten.select.int,
+    _aten.expand.default,
+    _aten.contiguous.default,
+    _aten.clone.default,
+    _aten.alias.default,
+    _aten.detach.default,
+    _aten.dropout.default,
+    _aten.max_pool2d.default,
+    _aten.chunk.default,
+    _aten.split.Tensor,
+    _aten.split_with_sizes.default,
+    operator.getitem,
+}
+"""Move values or pick among them: quantized values stay on their grid."""
+
+TAKES_LIST = {_aten.cat.default}
+
+
+def is_fused(node: fx.Node) -> bool:
+    """Whether `node` costs nothing in front of a quantizer."""
+    if node.target in BOUNDED:
+        lower = node.args[1] if len(node.args) > 1 else 0.0
+        return node.target is _aten.relu6.default or lower == 0
+    return node.target in FUSED
+
+
+def activations(node: fx.Node) -> list[fx.Node]:
+    """The nodes whose values `node` computes with; its weights and shapes are not among them."""
+    if node.target in LAYERS:
+        found = [node.args[0]]
+    elif node.target in TAKES_LIST and isinstance(node.args[0], (list, tuple)):
+        found = list(node.args[0])
+    elif node.target in MATMULS or node.target in LIGHT:
+        found = [arg for arg in node.args[:2] if isinstance(arg, fx.Node)]
+    else:
+        found = [arg for arg in node.args if isinstance(arg, fx.Node)][:1]
+    return [arg for arg in found if isinstance(arg, fx.Node) and arg.op != "get_attr"]
+
+
+def is_light(node: fx.Node) -> bool:
+    """Whether `node` is of `LIGHT` and computes with activations alone, over whole images."""
+    if node.target not in LIGHT:
+        return False
+    if node.target in (_aten.add.Tensor, _aten.add_.Tensor, _aten.mul.Tensor):
+        return len(activations(node)) == 2
+    if node.target is _aten.adaptive_avg_pool2d.default:
+        return node.args[1] in ([1, 1], (1, 1))
+    return True

@@ -1,0 +1,157 @@
+"""Where quantizers stand: rules over operators, the same for every model.
+
+Convolutions, linear layers and products of activations run in int8. Additions, pools, concatenations
+and gates do so only between int8 neighbours. All else stays in float. A quantizer stands after a
+tensor's producer, its fused activation included, and once a tensor: whoever computes in int8 reads
+its values, whoever computes in float reads the tensor itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from torch import fx
+
+from edgekd.learn.quant import operators
+from edgekd.learn.quant import tracing
+from edgekd.profile import Scheme
+
+
+class Site(NamedTuple):
+    """One tensor that is quantized."""
+
+    name: str
+    """Unique in the model: the module path it came from, and a number where that is not enough."""
+    source: fx.Node
+    """Whose output it is."""
+    readers: tuple[fx.Node, ...]
+    """Who reads the quantized values; others go on reading the tensor."""
+    probabilities: bool
+    """Whether its values lie in [0, 1], whatever calibration saw: a softmax, a gate."""
+
+
+class Layer(NamedTuple):
+    """One layer whose weights are quantized."""
+
+    name: str
+    """Module path of the layer."""
+    node: fx.Node
+
+
+class Placement(NamedTuple):
+    """All quantizers of a model."""
+
+    sites: tuple[Site, ...]
+    layers: tuple[Layer, ...]
+
+
+def layers(module: fx.GraphModule) -> tuple[Layer, ...]:
+    """All layers whose weights could be quantized, in the order they run."""
+    found, taken = [], set[str]()
+    for node in module.graph.nodes:
+        if node.target in operators.LAYERS and tracing.parameter(module, node.args[1]) is not None:
+            name = _unique(str(node.args[1].target).rpartition(".")[0] or "weight", taken)
+            found.append(Layer(name, node))
+    return tuple(found)
+
+
+def placed(module: fx.GraphModule, scheme: Scheme, float_layers: Collection[str] = ()) -> Placement:
+    """Where the quantizers of `scheme` stand.
+
+    Args:
+        module: a traced model, batch norms folded.
+        scheme: what the engines need.
+        float_layers: names of layers that keep their precision.
+
+    Raises:
+        ValueError: if `float_layers` names none of the model's, or nothing is left to quantize.
+    """
+    everyone = layers(module)
+    unknown = sorted(set(float_layers) - {layer.name for layer in everyone})
+    if unknown:
+        raise ValueError(f"float_layers: got {unknown[0]!r}, which is no layer of this model")
+    chosen = tuple(layer for layer in everyone if layer.name not in float_layers)
+    if not chosen:
+        raise ValueError("got no layer to quantize, want at least one")
+    quantized = _quantized(module.graph, {layer.node for layer in chosen}, gates=scheme.outputs)
+    forced = _forced(module.graph, quantized) if scheme.outputs else set()
+    sites, taken = [], set[str]()
+    for node in module.graph.nodes:
+        if node.op not in ("placeholder", "call_function") or _on_grid(node, quantized, forced):
+            continue
+        readers = tuple(
+            user for user in node.users if node in forced or _reads(user, node, quantized)
+        )
+        if readers and not _only_fused(node, readers):
+            name = _unique(tracing.path_of(node) or node.name, taken)
+            sites.append(Site(name, node, readers, node.target in operators.IN_UNIT_RANGE))
+    return Placement(tuple(sites), chosen)
+
+
+def _quantized(graph: fx.Graph, chosen: set[fx.Node], *, gates: bool) -> set[fx.Node]:
+    """The nodes that compute in int8; users come later in a graph, so one walk back is enough."""
+    found: set[fx.Node] = set()
+    for node in reversed(graph.nodes):
+        light = operators.is_light(node) or (gates and node.target in operators.GATES)
+        light = light and bool(node.users)
+        if (
+            node in chosen
+            or node.target in operators.MATMULS
+            or (light and all(_ends_in(user, node, found) for user in node.users))
+        ):
+            found.add(node)
+    return found
+
+
+def _ends_in(user: fx.Node, node: fx.Node, quantized: set[fx.Node]) -> bool:
+    """As `_reads`, with a fused activation on the way."""
+    if operators.is_fused(user):
+        return bool(user.users) and all(_reads(next_, user, quantized) for next_ in user.users)
+    return _reads(user, node, quantized)
+
+
+def _reads(user: fx.Node, node: fx.Node, quantized: set[fx.Node]) -> bool:
+    """Whether `user` takes the values of `node` into int8 arithmetic, however it moves them first."""
+    if user in quantized:
+        return node in operators.activations(user)
+    if user.target in operators.PASSING and node is user.args[0]:
+        return bool(user.users) and all(_reads(next_, user, quantized) for next_ in user.users)
+    return False
+
+
+def _forced(graph: fx.Graph, quantized: set[fx.Node]) -> set[fx.Node]:
+    """Outputs of convolutions, fused activation included, that are quantized whoever reads them."""
+    found = set()
+    for node in graph.nodes:
+        if node in quantized and node.target in operators.CONVOLUTIONS:
+            last = node
+            while len(last.users) == 1 and operators.is_fused(next(iter(last.users))):
+                last = next(iter(last.users))
+            found.add(last)
+    return found
+
+
+def _on_grid(node: fx.Node, quantized: set[fx.Node], forced: set[fx.Node]) -> bool:
+    """Whether `node` only moves values that a quantizer before it has rounded already."""
+    moved = node
+    while moved.target in operators.PASSING and isinstance(moved.args[0], fx.Node):
+        source = moved.args[0]
+        if source in forced or _reads(moved, source, quantized):
+            return True
+        moved = source
+    return False
+
+
+def _only_fused(node: fx.Node, readers: tuple[fx.Node, ...]) -> bool:
+    """Whether the quantizer of `node` stands after its fused activation instead."""
+    return all(operators.is_fused(reader) for reader in readers)
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    number, unique = 1, name
+    while unique in taken:
+        number += 1
+        unique = f"{name}.{number}"
+    taken.add(unique)
+    return unique

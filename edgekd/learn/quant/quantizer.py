@@ -1,0 +1,139 @@
+"""Fake quantization with step sizes that learn (LSQ: Esser et al. 2020, arXiv:1902.08153).
+
+A step is kept as its logarithm (Jain et al. 2020, arXiv:1903.08066): it stays positive, and one
+learning rate suits large and small steps.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import nn
+
+SMALLEST_STEP = 2.0**-40
+"""Of a tensor that is always 0: any step does, and no engine takes a step of 0."""
+
+
+class _Round(torch.autograd.Function):
+    """y = (clamp(round(x / s) + z, low, high) - z) s, ties to even."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, step: Tensor, zero: Tensor, low: int, high: int, weight: float
+    ) -> Tensor:
+        shifted = torch.div(x, step).round_().add_(zero)
+        codes = shifted.clamp(low, high)
+        inside = codes == shifted
+        y = codes.sub_(zero).mul_(step)
+        ctx.save_for_backward(x, y, inside, step)
+        ctx.weight = weight
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, inside, step = ctx.saved_tensors
+        (gradient,) = gradients
+        to_x = gradient * inside
+        if not ctx.needs_input_grad[1]:
+            return to_x, None, None, None, None, None
+        # LSQ eq. 3: dy/ds = y/s - x/s inside the range, y/s outside
+        error = torch.addcmul(y, x, inside.to(x.dtype), value=-1).mul_(gradient)
+        if step.ndim:
+            dims = [axis for axis in range(error.ndim) if step.shape[axis] == 1]
+            total = error.sum(dims, keepdim=True, dtype=torch.float32)
+        else:
+            total = error.sum(dtype=torch.float32)
+        return to_x, total / step * ctx.weight, None, None, None, None
+
+
+class ActivationQuantizer(nn.Module):
+    """One step and one zero-point for a tensor.
+
+    Attributes:
+        path: where in the model it stands.
+        low: smallest code.
+        high: largest code.
+        learns: whether its step is trained.
+        enabled: whether it rounds; else the tensor goes through as it is.
+    """
+
+    log_step: nn.Parameter
+    zero: Tensor
+    low: int
+    high: int
+
+    def __init__(self, path: str, *, symmetric: bool, bits: int = 8, learns: bool = True) -> None:
+        super().__init__()
+        self.path, self.symmetric, self.learns, self.enabled = path, symmetric, learns, True
+        half = 2 ** (bits - 1)
+        self.low, self.high = (-half, half - 1) if symmetric else (0, 2 * half - 1)
+        self.log_step = nn.Parameter(torch.zeros(()), requires_grad=learns)
+        self.register_buffer("zero", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.enabled:
+            return x
+        weight = 1 / math.sqrt(x[0].numel() * self.high)  # LSQ sec. 2.2, of one sample
+        step = self.log_step.exp().to(x.dtype)
+        rounded: Tensor = _Round.apply(x, step, self.zero.to(x.dtype), self.low, self.high, weight)
+        return rounded
+
+    def set_range(self, least: float, most: float) -> None:
+        """Cover [least, most] and 0, which has a code of its own.
+
+        A tensor that is always 0 gets the smallest step.
+        """
+        least, most = min(least, 0.0), max(most, 0.0)
+        if self.symmetric:
+            step, zero = max(-least / -self.low, most / self.high), 0
+        else:
+            step = (most - least) / self.high
+            zero = 0 if step == 0 else round(-least / step)
+        step = max(step, SMALLEST_STEP)
+        with torch.no_grad():
+            self.log_step.fill_(math.log(step))
+            self.zero.fill_(zero)
+
+    def step(self) -> float:
+        """The size of one step, in the tensor's unit; float32's value."""
+        return float(self.log_step.detach().cpu().exp())
+
+    def extra_repr(self) -> str:
+        return f"{self.path}, [{self.low}, {self.high}]"
+
+
+class WeightQuantizer(nn.Module):
+    """One step an output channel, codes in [-(2^(b-1) - 1), 2^(b-1) - 1], zero-point 0."""
+
+    log_step: nn.Parameter
+
+    def __init__(self, path: str, channels: int, ndim: int, *, bits: int) -> None:
+        super().__init__()
+        self.path, self.bits, self.high, self.enabled = path, bits, 2 ** (bits - 1) - 1, True
+        self.log_step = nn.Parameter(torch.zeros(channels))  # one axis: it must not decay
+        self.shape = (-1, *[1] * (ndim - 1))
+        self.register_buffer("zero", torch.zeros(()), persistent=False)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        if not self.enabled:
+            return weight
+        share = 1 / math.sqrt(weight[0].numel() * self.high)
+        step = self.log_step.exp().reshape(self.shape)
+        rounded: Tensor = _Round.apply(weight, step, self.zero, -self.high, self.high, share)
+        return rounded
+
+    def set_steps(self, steps: Tensor) -> None:
+        """Steps [O] of the output channels; a channel of zeros gets the smallest."""
+        with torch.no_grad():
+            self.log_step.copy_(steps.clamp_min(SMALLEST_STEP).log())
+
+    def codes(self, weight: Tensor) -> Tensor:
+        """int8 codes of `weight` [O, ...]."""
+        step = self.log_step.detach().exp().reshape(self.shape)
+        return (weight.detach() / step).round().clamp(-self.high, self.high).to(torch.int8)
+
+    def extra_repr(self) -> str:
+        return f"{self.path}, {self.bits} bits"

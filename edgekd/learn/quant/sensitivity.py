@@ -1,0 +1,86 @@
+"""What quantizing each layer costs by itself, worst first: which to leave alone if not all can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+from torch import fx
+
+from edgekd.learn.quant import calibration
+from edgekd.learn.quant import insertion
+from edgekd.learn.quant import operators
+from edgekd.learn.quant import tracing
+from edgekd.learn.quant.quantizer import ActivationQuantizer
+from edgekd.learn.quant.quantizer import WeightQuantizer
+
+
+class Cost(NamedTuple):
+    """One row of the table."""
+
+    layer: str
+    """Module path."""
+    weight_bits: int
+    parameters: int
+    """Of its weight."""
+    weight_nats: float
+    """Mean KL from the float model's answers when this weight alone is rounded."""
+    input_nats: float
+    """The same when its input alone is."""
+
+    def total_nats(self) -> float:
+        """What the table is ordered by."""
+        return self.weight_nats + self.input_nats
+
+
+def costs(
+    module: fx.GraphModule, want: Sequence[Tensor], batches: calibration.Batches
+) -> list[Cost]:
+    """A row a quantized layer, the costliest first.
+
+    Args:
+        module: quantized, its ranges set.
+        want: the float model's logits [B, classes], a tensor a batch.
+        batches: the images they belong to.
+    """
+    weights, rows = insertion.weights(module), []
+    wanted = list(want)
+    with calibration.in_float(module):
+        for node in module.graph.nodes:
+            name = weight_of(module, node)
+            if name is None:
+                continue
+            quantizer, site = weights[name], input_of(module, node)
+            weight = tracing.parameter(module, node.args[1].args[0])
+            assert weight is not None
+            quantizer.enabled = True
+            by_weight = calibration.divergence(module, wanted, batches)
+            quantizer.enabled = False
+            by_input = 0.0
+            if site is not None:
+                site.enabled = True
+                by_input = calibration.divergence(module, wanted, batches)
+                site.enabled = False
+            rows.append(Cost(name, quantizer.bits, weight.numel(), by_weight, by_input))
+    return sorted(rows, key=lambda row: -row.total_nats())
+
+
+def weight_of(module: fx.GraphModule, node: fx.Node) -> str | None:
+    """The name of the quantized layer that `node` is; None if it is none."""
+    if node.target not in operators.LAYERS or not isinstance(node.args[1], fx.Node):
+        return None
+    held = node.args[1]
+    found = module.get_submodule(str(held.target)) if held.op == "call_module" else None
+    return found.path if isinstance(found, WeightQuantizer) else None
+
+
+def input_of(module: fx.GraphModule, node: fx.Node) -> ActivationQuantizer | None:
+    """The quantizer that a layer's input went through, past whatever moves it."""
+    read = node.args[0]
+    while isinstance(read, fx.Node) and read.target in operators.PASSING:
+        read = read.args[0]
+    if not isinstance(read, fx.Node) or read.op != "call_module":
+        return None
+    found = module.get_submodule(str(read.target))
+    return found if isinstance(found, ActivationQuantizer) else None

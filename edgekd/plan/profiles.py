@@ -1,0 +1,62 @@
+"""Which Q/DQ file each target's int8 is compiled from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgekd.bench.machine import instructions
+from edgekd.bench.machine import site
+from edgekd.device import Device
+from edgekd.devices import local
+from edgekd.recipe import Recipe
+from edgekd.recipe import agreement
+from edgekd.recipe.target import AUTO
+from edgekd.recipe.target import RUNS
+from edgekd.recipe.target import Target
+
+ARM = ("aarch64", "arm64")
+
+
+def of_targets(recipe: Recipe, device: Device) -> dict[str, str]:
+    """Profile by runtime; a target without int8 is not in it.
+
+    Args:
+        recipe: which targets there are and whether the student is quantized.
+        device: the one that measures; asked only where the answer depends on it.
+
+    Raises:
+        MachineError: if it must be asked and is not reached.
+    """
+    listed = agreement.profiles(recipe.learn)
+    if listed is None:
+        return {}
+    found = {target.runtime: _of(target, listed, device) for target in recipe.targets}
+    return {runtime: profile for runtime, profile in found.items() if profile is not None}
+
+
+def every(recipe: Recipe, targets: Mapping[str, str]) -> tuple[str, ...]:
+    """All profiles the student is written in: those of the `targets`, and those the recipe lists."""
+    return tuple(dict.fromkeys((*targets.values(), *(agreement.profiles(recipe.learn) or ()))))
+
+
+def _of(target: Target, listed: tuple[str, ...], device: Device) -> str | None:
+    if target.precision != AUTO and "int8" not in target.precision:
+        return None
+    if target.profile != AUTO:
+        return target.profile
+    left = [name for name in RUNS.get(target.runtime, ()) if not listed or name in listed]
+    if target.runtime != "onnxruntime" or len(left) < 2:
+        return next(iter(left), None)
+    own = here(device)
+    return own if own in left else left[0]
+
+
+def here(device: Device) -> str:
+    """The profile ONNX Runtime runs fastest, and without loss, on the processor of `device`."""
+    facts = site.describe(device).facts
+    if facts.get("machine") in ARM:
+        return "arm"
+    flags = facts.get("flags") or ()
+    if device is local.DEVICE:
+        flags = instructions.usable(flags)
+    return "x86-no-vnni" if instructions.sums_in_16_bits(flags) else "x86"

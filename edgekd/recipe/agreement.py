@@ -1,0 +1,106 @@
+"""What must hold between the parts of a recipe: the order of learning, and who runs int8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+
+from edgekd.recipe.target import AUTO
+from edgekd.recipe.target import RUNS
+from edgekd.recipe.target import Target
+from edgekd.recipe.text import Key
+from edgekd.runtimes import RUNTIMES
+
+INT4_BITS, INT4_OPSET = 4, 21
+ORDER = {"distil": 0, "factorize": 1, "prune": 1, "quantize": 2}
+Fault = tuple[Key, str]
+
+
+def fault(
+    learn: Sequence[Any], targets: Sequence[Target], opset: int | None = None
+) -> Fault | None:
+    """The first thing that does not go together: its key, and a sentence; None if all does.
+
+    Args:
+        learn: the steps of learning, each with its ``step``.
+        targets: the engines.
+        opset: the ONNX operator set, where the recipe says one.
+    """
+    found = (*_order([step.step for step in learn]), *_int8(learn, targets))
+    least = least_opset(learn)
+    if opset is not None and opset < least:
+        found = (*found, (("export", "opset"), f"got {opset}, want {least} for weights of 4 bits"))
+    return next(iter(found), None)
+
+
+def least_opset(learn: Sequence[Any]) -> int:
+    """The first ONNX operator set that has what a recipe quantizes to: 21 brought int4."""
+    last = learn[-1]
+    if last.step != "quantize":
+        return 0
+    return INT4_OPSET if min((last.weight_bits, *last.layer_bits.values())) <= INT4_BITS else 0
+
+
+def profiles(learn: Sequence[Any]) -> tuple[str, ...] | None:
+    """The profiles a recipe quantizes for; empty if the targets say, None if it does not quantize."""
+    last = learn[-1]
+    if last.step != "quantize":
+        return None
+    return () if last.profiles == AUTO else tuple(last.profiles)
+
+
+def _order(names: Sequence[str]) -> Iterator[Fault]:
+    if names[0] != "distil":
+        yield ("learn", 0, "step"), f"got {names[0]!r} first, want 'distil': a student learns first"
+    for number, (before, name) in enumerate(zip(names, names[1:], strict=False), start=1):
+        key = ("learn", number, "step")
+        if name == before == "quantize":
+            yield key, "got 'quantize' twice, want it once, with several profiles"
+        elif ORDER[name] < ORDER[before]:
+            want = "want distil, then factorize or prune, then quantize"
+            yield key, f"got {name!r} after {before!r}, {want}"
+
+
+def _int8(learn: Sequence[Any], targets: Sequence[Target]) -> Iterator[Fault]:
+    listed = profiles(learn)
+    run = {name for target in targets for name in RUNS.get(target.runtime, ())}
+    for number, name in enumerate(listed or ()):
+        if name not in run:
+            engines = ", ".join(target.runtime for target in targets)
+            key = ("learn", len(learn) - 1, "profiles", number)
+            yield key, f"got {name!r}, which no target runs ({engines}), want {_or(sorted(run))}"
+    for number, target in enumerate(targets):
+        yield from _target(target, ("targets", number), listed)
+
+
+def _target(target: Target, key: Key, listed: tuple[str, ...] | None) -> Iterator[Fault]:
+    known = RUNS.get(target.runtime, ())
+    if target.capability is not None and "capability" not in RUNTIMES[target.runtime].options:
+        yield (
+            (*key, "capability"),
+            f"got {target.capability!r}, which {target.runtime} does not take",
+        )
+    asked = target.precision != AUTO and "int8" in target.precision
+    if listed is None:
+        if asked:
+            yield (*key, "precision"), "got 'int8', want a `quantize` step at the end of learn"
+        elif target.profile != AUTO:
+            want = "want a `quantize` step at the end of learn"
+            yield (*key, "profile"), f"got {target.profile!r}, {want}"
+        return
+    left = [name for name in known if not listed or name in listed]
+    if target.profile != AUTO and target.profile not in left:
+        who = (
+            f"which {target.runtime} does not run"
+            if target.profile not in known
+            else ("for which nothing is quantized")
+        )
+        yield (*key, "profile"), f"got {target.profile!r}, {who}, want {_or([AUTO, *left])}"
+    elif asked and not left:
+        want = f"want one of learn's profiles to be {_or(known)}" if known else "want it left out"
+        yield (*key, "precision"), f"got 'int8' for {target.runtime}, {want}"
+
+
+def _or(names: Sequence[str]) -> str:
+    return " or ".join(names)

@@ -1,0 +1,300 @@
+"""Stage `prune`: whole channels go, those first that are worth least for what they cost; the rest stays.
+
+Layers that hang together lose the same channels, in widths that engines like. The device decides: the
+whole model is timed there beside what it was, and stays that if it gains less than 3 %. A later `distil`
+brings back accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Annotated
+from typing import Any
+from typing import Literal
+from typing import NamedTuple
+from typing import Self
+
+from pydantic import Field
+from pydantic import model_validator
+
+from edgekd import files
+from edgekd.bench import lookup
+from edgekd.bench.machine import site as machine
+from edgekd.runtimes import RUNTIMES
+from edgekd.settings import NonNegative
+from edgekd.settings import Positive
+from edgekd.settings import Settings
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch import nn
+
+    from edgekd.learn.blueprint import Blueprint
+    from edgekd.learn.pruning.cuts import Cut
+    from edgekd.learn.pruning.groups import Group
+    from edgekd.learn.pruning.groups import Kept
+    from edgekd.learn.pruning.importance import Worth
+    from edgekd.learn.pruning.search import Outcome
+
+TABLE = "prune.json"
+OPSET = 18
+BATCH = 16
+"""Training images whose gradients are added up before they are squared."""
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+
+
+class Words(Settings):
+    """What a recipe may say of the step. Exactly one budget is given: ``speedup``, ``macs``,
+    ``parameters`` or ``accuracy_drop_points``."""
+
+    speedup: Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)] | None = None
+    """Budget: how many times faster the whole model is to be on the device, measured."""
+    macs: Share | None = None
+    """Budget: the largest share of the multiply-accumulates that may be left."""
+    parameters: Share | None = None
+    """Budget: the largest share of the parameters that may be left."""
+    accuracy_drop_points: NonNegative | None = None
+    """Budget: the largest loss of validation accuracy in points, before recovery; as many channels
+    go as that allows."""
+    importance: Literal["taylor", "magnitude"] = "taylor"
+    """Whether a channel is worth what the loss on training images would change without it (Molchanov et
+    al. 2019), or what its weights amount to beside those of the layer's other channels."""
+    multiple: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Widths are multiples of it; None is 8, or 16 where the model is quantized afterwards."""
+    samples: Annotated[int, Field(ge=1, le=10**6)] = 2048
+    """Training images, unaugmented, that the importance is taken over."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        names = ("speedup", "macs", "parameters", "accuracy_drop_points")
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) != 1:
+            got = " and ".join(given) or "none"
+            raise ValueError(f"got {got}, want exactly one of {', '.join(names)}")
+        return self
+
+
+class Config(Words):
+    """The recipe's words, and the engine that decides."""
+
+    runtime: Annotated[str, Field(json_schema_extra={"enum": list(RUNTIMES)})]
+    """Whose times count; a name of `edgekd.runtimes.RUNTIMES`."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of the engine."""
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Of the engine."""
+    quantized: bool = False
+    """Whether a later step quantizes the model."""
+    processes: Annotated[int, Field(ge=1, le=100)] = 6
+    """Fresh processes in which the whole models are timed side by side."""
+    timeout_s: Positive = 600.0
+    """After this a process is killed."""
+
+
+class Prunable(NamedTuple):
+    """A model with all that the choice of its channels needs."""
+
+    model: nn.Module
+    plan: Blueprint
+    images: Tensor
+    """[2, C, H, W], zeros."""
+    groups: list[Group]
+    left: dict[str, str]
+    """Groups that are left alone, with the reason."""
+    cuts: list[Cut]
+    worth: Worth
+
+    def kept(self, count: int) -> Kept:
+        """What stays after the first `count` cuts."""
+        from edgekd.learn.pruning import cuts
+
+        return cuts.kept(self.cuts[:count], self.worth)
+
+    def after(self, count: int) -> nn.Module:
+        """The model after the first `count` cuts."""
+        from edgekd.learn.pruning import narrow
+
+        return narrow.narrowed(self.model, self.groups, self.kept(count), self.images)
+
+
+def run(config: Config, given: Given, context: Context) -> Made:
+    """Give blueprint.json (with the edit), weights.safetensors, history.json (empty), score.json and
+    prune.json (`content`).
+
+    Takes start_blueprint, start_weights, data, train_images, train_labels, validation_images,
+    validation_labels. A model that does not gain is given as it came.
+
+    Raises:
+        InputError: if gradients on the training images are not finite.
+        MachineError: if torch-pruning is not installed.
+        WorkerFailed: if the engine is missing, crashes or hangs.
+    """
+    from edgekd.learn import classifier
+    from edgekd.learn.pruning import narrow
+    from edgekd.learn.pruning.search import Outcome
+
+    whole = _prunable(config, given, context)
+    emulated = machine.describe(context.device).emulated
+    if emulated:
+        outcome = Outcome(0, (), False, f"stays whole: not measured: emulated ({emulated})")
+    else:
+        outcome = _searched(whole, config, given, context)
+    context.progress.note(f"prune: {outcome.why}")
+    plan, model = whole.plan, whole.model
+    if outcome.cuts:
+        edit = narrow.edit(model, whole.groups, whole.kept(outcome.cuts))
+        plan = plan.model_copy(update={"edits": (*plan.edits, edit)})
+        model = whole.after(outcome.cuts)
+    made = classifier.write(model, plan, [], given, context)
+    made[TABLE] = context.folder / TABLE
+    made[TABLE].write_bytes(files.pretty_json(content(whole, model, outcome)))
+    return made
+
+
+def _prunable(config: Config, given: Given, context: Context) -> Prunable:
+    import torch
+
+    from edgekd.learn import blueprint
+    from edgekd.learn.pruning import cuts
+    from edgekd.learn.pruning import importance
+    from edgekd.learn.pruning import trial
+
+    plan = blueprint.read(given["start_blueprint"])
+    paths = given["start_blueprint"], given["start_weights"]
+    model = blueprint.load(*paths, allow_code=context.allow_code)
+    images = torch.zeros(2, plan.channels, plan.height, plan.width)
+    groups, left = trial.sound_groups(model, images)
+    if config.importance == "taylor" and groups:
+        worth = importance.by_taylor(model, groups, _batches(config, given, context.seed))
+    else:
+        worth = importance.by_magnitude(model, groups)
+    if config.parameters is not None:
+        saving = cuts.parameters_each(model, groups)
+    else:
+        saving = cuts.macs_each(model, groups, images[:1])
+    multiple = config.multiple or (16 if config.quantized else 8)
+    ordered = cuts.order(groups, worth, saving, multiple)
+    return Prunable(model, plan, images, groups, left, ordered, worth)
+
+
+def _batches(config: Config, given: Given, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    import numpy as np
+    import torch
+
+    from edgekd.learn import arrays
+
+    train, preprocessing = (
+        arrays.part(given, "train"),
+        arrays.described(given["data"]).preprocessing,
+    )
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(train.images))[: config.samples])
+    for start in range(0, len(drawn), BATCH):
+        chosen = drawn[start : start + BATCH]
+        yield (
+            torch.from_numpy(preprocessing.apply(train.images[chosen])),
+            torch.from_numpy(train.labels[chosen]),
+        )
+
+
+def _searched(whole: Prunable, config: Config, given: Given, context: Context) -> Outcome:
+    from edgekd.learn import classifier
+    from edgekd.learn import complexity
+    from edgekd.learn.pruning import search
+
+    how = lookup.How(config.runtime, config.precision, config.threads, timeout_s=config.timeout_s)
+    before = _export(whole.model, whole.plan, context.folder / "before.onnx")
+    macs = complexity.macs(whole.model, whole.plan)
+    parameters = complexity.parameters(whole.model)
+    by_accuracy = config.accuracy_drop_points is not None
+    accuracy = classifier.validation_accuracy(whole.model, given) if by_accuracy else 0.0
+
+    def timed(count: int) -> search.Timed:
+        context.progress.note(f"prune: {count} of {len(whole.cuts)} cuts, timing the whole model")
+        after = _export(whole.after(count), whole.plan, context.folder / "after.onnx")
+        told = lookup.pairs(before, after, how, config.processes, device=context.device)
+        after.unlink()
+        return search.Timed(told.a_ms, told.b_ms, told.ratio)
+
+    ask = search.Ask(
+        time=timed,
+        macs_left=lambda n: complexity.macs(whole.after(n), whole.plan) / macs,
+        parameters_left=lambda n: complexity.parameters(whole.after(n)) / parameters,
+        drop_points=lambda n: (
+            100 * (accuracy - classifier.validation_accuracy(whole.after(n), given))
+        ),
+    )
+    budget = search.Budget(
+        config.speedup, config.macs, config.parameters, config.accuracy_drop_points
+    )
+    outcome = search.search(len(whole.cuts), budget, ask)
+    before.unlink()
+    return outcome
+
+
+def _export(model: nn.Module, plan: Blueprint, path: Path) -> Path:
+    from edgekd.learn import to_onnx
+
+    size = {"channels": plan.channels, "height": plan.height, "width": plan.width}
+    to_onnx.write(model, path, **size, opset=OPSET)
+    return path
+
+
+def content(whole: Prunable, model: nn.Module, outcome: Outcome) -> dict[str, Any]:
+    """What prune.json says: the decision, the whole model's milliseconds and sizes before and after, a
+    row for each layer that could lose channels and one for each group that could not."""
+    from edgekd.learn import complexity
+
+    last = outcome.timed[-1] if outcome.timed else None
+    return {
+        "decision": outcome.why,
+        "budget_met": outcome.met,
+        "latency_before_ms": last and last.before_ms,
+        "latency_after_ms": last and last.after_ms,
+        "macs_before": complexity.macs(whole.model, whole.plan),
+        "macs_after": complexity.macs(model, whole.plan),
+        "parameters_before": complexity.parameters(whole.model),
+        "parameters_after": complexity.parameters(model),
+        "measured": [timed._asdict() for timed in outcome.timed],
+        "layers": _rows(whole.model, model, whole.groups),
+        "left_alone": [{"path": name, "reason": why} for name, why in whole.left.items()],
+    }
+
+
+def _rows(whole: nn.Module, model: nn.Module, groups: Sequence[Group]) -> list[dict[str, Any]]:
+    from edgekd.learn.pruning import narrow
+
+    paths = {member.path for group in groups for member in group.members}
+    return [
+        {
+            "path": path,
+            "before": list(narrow.widths(layer)),
+            "after": list(narrow.widths(model.get_submodule(path))),
+        }
+        for path, layer in whole.named_modules()
+        if path in paths
+    ]
+
+
+STAGE = Stage(
+    "prune",
+    1,
+    Config,
+    run,
+    packages=(
+        "torch",
+        "torch-pruning",
+        "numpy",
+        "onnx",
+        "safetensors",
+        "onnxruntime",
+        "openvino",
+    ),
+    bound="device",
+)

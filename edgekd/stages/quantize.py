@@ -1,0 +1,286 @@
+"""Stage `quantize`: a float student learns to answer as well in int8, its teachers in the loop."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+from typing import Annotated
+from typing import Any
+from typing import Literal
+
+from pydantic import Field
+
+from edgekd import files
+from edgekd import units
+from edgekd.errors import InputError
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.settings import Losses
+from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Term
+from edgekd.learn.settings import Training
+from edgekd.learn.settings import Views
+from edgekd.settings import Count
+from edgekd.settings import Fraction
+from edgekd.settings import NonNegative
+from edgekd.settings import Settings
+from edgekd.settings import Whole
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+from edgekd.table import Named
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgekd.learn.blueprint import Blueprint
+    from edgekd.learn.quant.post_training import Started
+    from edgekd.learn.scheme import Scheme
+
+SOFT_TARGETS: tuple[Term, ...] = (
+    Term(loss=Named.parse({"name": "kd", "temperature": 2.0}, LOSSES, "loss")),
+)
+SHORT = Training(
+    epochs=3, optimizer="adamw", learning_rate=3e-4, weight_decay=0.0, schedule="cosine"
+)
+ROUNDS = 4
+"""How often layers are given back their precision before the accuracy budget is given up."""
+POINTS = 100
+
+Bits = Annotated[int, Field(ge=2, le=8)]
+Method = Literal["auto", "min-max", "percentile-99.99", "percentile-99.9", "mse"]
+
+
+class Words(Settings):
+    """What a recipe may say of it."""
+
+    losses: Losses = SOFT_TARGETS
+    """The terms that are summed. Labels are not needed."""
+    teachers: Annotated[
+        tuple[Literal["student", "teacher"], ...], Field(min_length=1, max_length=2, strict=False)
+    ] = ("student", "teacher")
+    """Who teaches: the float student itself, the teacher, or the mean of their logits."""
+    knowledge: Literal["stored", "online"] = "stored"
+    """The teacher's answers are read back, or asked anew at every step."""
+    train: Training | None = SHORT
+    """How it learns; none is post-training quantization alone."""
+    calibration: Method = "auto"
+    """How ranges are found; auto tries all and keeps the one that answers most like the float model."""
+    calibration_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+    """Training images on which they are."""
+    equalize: Fraction = 0.5
+    """How much of the difference between channels behind a layer norm moves into weights; 0 is off."""
+    correct_bias: bool = True
+    """Undo mean errors in biases before learning, where that helps."""
+    weight_bits: Bits = 8
+    """Of every quantized weight; with 4 or less the file holds half the bytes."""
+    layer_bits: dict[str, Bits] = {}
+    """Of single layers, by module path."""
+    float_layers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Layers that keep their precision, by module path."""
+    accuracy_drop_points: NonNegative | None = None
+    """The most validation accuracy it may lose to the float student: the costliest layers keep their
+    precision until that holds."""
+
+
+class Config(Words):
+    """The same, and what the rest of the recipe says."""
+
+    scheme: str
+    """A name of `edgekd.profile.SCHEMES`."""
+    batch_size: Count = 64
+    """Images a step of calibration."""
+    views: Views
+    views_seed: Whole
+
+
+def run(config: Config, given: Given, context: Context) -> Made:
+    """Give blueprint.json, weights.safetensors, history.json, score.json, sensitivity.json.
+
+    Takes start_blueprint, start_weights, resolved, the splits train and validation, and what the
+    teacher needs: knowledge, or teacher_blueprint and teacher_weights.
+
+    Raises:
+        InputError: if the model cannot be quantized so; names the layer.
+    """
+    from edgekd.learn import arithmetic
+    from edgekd.learn import blueprint
+    from edgekd.learn import classifier
+
+    resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
+    start = blueprint.load(
+        given["start_blueprint"], given["start_weights"], allow_code=context.allow_code
+    )
+    plan = blueprint.read(given["start_blueprint"])
+    float_accuracy = classifier.validation_accuracy(start, given)
+    left: tuple[str, ...] = config.float_layers
+    rounds: list[dict[str, Any]] = []
+    for number in range(ROUNDS):
+        with arithmetic.deterministic(context.seed, resolved.threads):
+            started = _started(config, start, plan, left, given)
+        before = classifier.validation_accuracy(started.model, given)
+        here = dataclasses.replace(context, checkpoints=context.checkpoints / f"round-{number}")
+        history = _learned(config, started, start, before, resolved, given, here)
+        after = classifier.validation_accuracy(started.model, given)
+        rounds.append({"float_layers": list(left), "post_training": before, "learned": after})
+        worst = [row.layer for row in started.costs if row.layer not in left]
+        if not _missed(config, float_accuracy, after) or len(worst) <= 2**number:
+            break
+        left = (*left, *worst[: 2**number])
+        context.progress.note(f"quantize: {', '.join(left)} kept in float for accuracy")
+    context.progress.note(
+        f"{config.scheme}: {units.percent_text(after)} on validation, float "
+        f"{units.percent_text(float_accuracy)}, before learning {units.percent_text(before)}"
+    )
+    edit = {
+        "name": "quantize",
+        "scheme": config.scheme,
+        "float_layers": list(left),
+        "weight_bits": _bits(config, started),
+    }
+    plan = plan.model_copy(update={"edits": (*plan.edits, edit)})
+    made = classifier.write(started.model, plan, history, given, context)
+    made["sensitivity.json"] = context.folder / "sensitivity.json"
+    about = _about(config, started, float_accuracy, rounds)
+    made["sensitivity.json"].write_bytes(files.pretty_json(about))
+    return made
+
+
+def _started(
+    config: Config, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
+) -> Started:
+    """The model before it learns."""
+    import torch
+
+    from edgekd.learn.quant import post_training
+    from edgekd.profile import SCHEMES
+
+    images = torch.zeros(2, plan.channels, plan.height, plan.width)
+    try:
+        return post_training.quantize(
+            start,
+            images,
+            SCHEMES[config.scheme],
+            _batches(config, given),
+            method=config.calibration,
+            equalize=config.equalize,
+            correct=config.correct_bias,
+            float_layers=left,
+            every_weight_bits=config.weight_bits,
+            weight_bits=config.layer_bits,
+        )
+    except ValueError as error:
+        raise InputError(f"quantize: {error}") from error
+
+
+def _batches(config: Config, given: Given) -> Any:
+    """The calibration images: the first of the training split in an order of its own, not augmented."""
+    import numpy as np
+    import torch
+
+    from edgekd.learn import arrays
+    from edgekd.learn.data import loader
+
+    about, train = arrays.described(given["data"]), arrays.part(given, "train")
+    chosen = loader.order(len(train.labels), config.views_seed, 0)[: config.calibration_samples]
+
+    def batches() -> Any:
+        for at in range(0, len(chosen), config.batch_size):
+            pixels = train.images[np.sort(chosen[at : at + config.batch_size])]
+            yield torch.from_numpy(about.preprocessing.apply(pixels))
+
+    return batches
+
+
+def _learned(
+    config: Config,
+    started: Started,
+    start: nn.Module,
+    before: float,
+    resolved: Resolved,
+    given: Given,
+    context: Context,
+) -> list[dict[str, float]]:
+    """Train ``started.model`` in place; what it was before stays if that is better."""
+    from edgekd.learn import arrays
+    from edgekd.learn import classifier
+
+    if config.train is None:
+        return []
+    kept = {name: value.detach().clone() for name, value in started.model.state_dict().items()}
+    history = classifier.train(
+        started.model,
+        arrays.samples(given, config.views, config.views_seed),
+        _scheme(config, start, resolved, given, context),
+        config.losses,
+        config.train,
+        resolved,
+        given,
+        context,
+        scored_in="fp32",
+    )
+    if classifier.validation_accuracy(started.model, given) < before:
+        started.model.load_state_dict(kept)
+        context.progress.note("quantize: learning did not help; post-training calibration is kept")
+    return history
+
+
+def _scheme(
+    config: Config, start: nn.Module, resolved: Resolved, given: Given, context: Context
+) -> Scheme:
+    import numpy as np
+
+    from edgekd.learn import arithmetic
+    from edgekd.learn import blueprint
+    from edgekd.learn.schemes import offline
+
+    precision, tell = arithmetic.AUTOCAST[resolved.precision], []
+    if "student" in config.teachers:
+        tell.append(offline.live(start.to(arithmetic.device()), precision))
+    if "teacher" in config.teachers and config.knowledge == "stored":
+        answers = np.load(given["knowledge"], mmap_mode="r", allow_pickle=False)
+        tell.append(offline.stored(answers))
+    elif "teacher" in config.teachers:
+        teacher = blueprint.load(
+            given["teacher_blueprint"], given["teacher_weights"], allow_code=context.allow_code
+        )
+        tell.append(offline.live(teacher.to(arithmetic.device()), precision))
+    return offline.taught_by(*tell)
+
+
+def _missed(config: Config, float_accuracy: float, accuracy: float) -> bool:
+    allowed = config.accuracy_drop_points
+    return allowed is not None and POINTS * (float_accuracy - accuracy) > allowed
+
+
+def _bits(config: Config, started: Started) -> dict[str, int]:
+    """Layers with fewer bits than the scheme's."""
+    from edgekd.profile import SCHEMES
+
+    usual = SCHEMES[config.scheme].weight_bits
+    return {row.layer: row.weight_bits for row in started.costs if row.weight_bits != usual}
+
+
+def _about(
+    config: Config, started: Started, float_accuracy: float, rounds: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The content of sensitivity.json."""
+    return {
+        "scheme": config.scheme,
+        "calibration": started.method,
+        "tried_nats": started.tried_nats,
+        "equalized": started.equalized,
+        "bias_corrected": started.corrected,
+        "float_accuracy": float_accuracy,
+        "rounds": rounds,
+        "layers": [row._asdict() for row in started.costs],
+    }
+
+
+STAGE = Stage(
+    "quantize",
+    1,
+    Config,
+    run,
+    packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors"),
+)

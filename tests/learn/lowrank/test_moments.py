@@ -1,0 +1,106 @@
+"""Moments summed over batches against one big matrix; the last factor's regression against lstsq."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from edgekd.errors import InputError
+from edgekd.learn.lowrank import chain
+from edgekd.learn.lowrank import moments
+from edgekd.preprocessing import Preprocessing
+
+PREPROCESSING = Preprocessing(height=5, width=6, channels=2, mean=(0.5, 0.4), std=(0.2, 0.3))
+
+
+def calibration(count: int = 70) -> moments.Calibration:
+    images = np.random.default_rng(0).integers(0, 256, (count, 5, 6, 2), dtype=np.uint8)
+    return moments.drawn(images, PREPROCESSING, count, 0)
+
+
+def net() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, (2, 1), (1, 0)),
+        nn.ReLU(inplace=True),  # spoils what the convolution gave
+        nn.Flatten(2),
+        nn.Linear(12, 5),
+    ).eval()
+
+
+def inputs(data: moments.Calibration) -> torch.Tensor:
+    return torch.from_numpy(PREPROCESSING.apply(data.images))
+
+
+def test_streamed_moments_are_those_of_all_patches() -> None:
+    model, data = net(), calibration()
+    parts = {"0": chain.part_of(model[0]), "3": chain.part_of(model[3])}
+    found = dict(moments.second_moments(model, parts, data))
+    x = inputs(data)
+    patches = F.unfold(x, 3, padding=(1, 0), stride=(2, 1)).transpose(1, 2).flatten(0, 1).double()
+    torch.testing.assert_close(found["0"], patches.T @ patches / len(patches))
+    with torch.no_grad():
+        rows = model[:3](x).reshape(-1, 12).double()
+    torch.testing.assert_close(found["3"], rows.T @ rows / len(rows))
+
+
+def test_many_places_are_sampled_alike_in_both_nets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moments, "PLACES", 5)
+    data, dense = calibration(), net()
+    part = chain.part_of(dense[0])
+    x = inputs(data)
+    places = moments.drawn_places(x, part, 7)
+    assert len(places) == len(set(places.tolist())) == 5
+    model = copy.deepcopy(dense)
+    weights = [torch.randn(3, 2, 3, 3), torch.randn(4, 3, 1, 1)]
+    chain.replace(model, "0", chain.lowered(chain.split(part, "reshape", (3,)), weights))
+    with torch.no_grad():  # so that the target is a linear function of what the last factor sees
+        dense[0].weight.copy_(torch.einsum("or,rihw->oihw", weights[1][:, :, 0, 0], weights[0]))
+    squares, products = moments.regression(dense, "0", model, data)
+    solved = torch.linalg.solve(squares, products.T).T
+    torch.testing.assert_close(solved, weights[1].flatten(1).double(), atol=1e-5, rtol=1e-4)
+
+
+def test_the_regression_is_numpys_least_squares() -> None:
+    data, dense = calibration(), net()
+    model = copy.deepcopy(dense)
+    parts = chain.split(chain.part_of(dense[0]), "spatial", (3,))
+    chain.replace(model, "0", chain.lowered(parts))
+    squares, products = moments.regression(dense, "0", model, data)
+    x = inputs(data)
+    with torch.no_grad():
+        z = F.unfold(model[0][0](x), (1, 3)).transpose(1, 2).flatten(0, 1)
+        y = (dense[0](x) - dense[0].bias[:, None, None]).flatten(2).transpose(1, 2).flatten(0, 1)
+    want, *_ = np.linalg.lstsq(z.double().numpy(), y.double().numpy(), rcond=None)
+    np.testing.assert_allclose(torch.linalg.solve(squares, products.T), want, atol=1e-6)
+
+
+def test_calibration_is_drawn_by_the_seed() -> None:
+    images = np.arange(50, dtype=np.uint8)[:, None, None, None].repeat(5, 1).repeat(6, 2)
+    one, two = (moments.drawn(images, PREPROCESSING, 10, seed) for seed in (1, 2))
+    assert len(np.unique(one.images[:, 0, 0, 0])) == 10
+    assert (one.images != two.images).any()
+    assert (one.images == moments.drawn(images, PREPROCESSING, 10, 1).images).all()
+
+
+def test_what_is_not_finite_names_its_layer() -> None:
+    model, data = net(), calibration(3)
+    with torch.no_grad():
+        model[0].weight.fill_(float("nan"))
+    with pytest.raises(InputError, match="^3: got numbers that are not finite"):
+        list(moments.second_moments(model, {"3": chain.part_of(model[3])}, data))
+
+
+def test_sums_that_do_not_fit_take_more_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data = net(), calibration()
+    parts = {"0": chain.part_of(model[0]), "3": chain.part_of(model[3])}
+    want = dict(moments.second_moments(model, parts, data))
+    monkeypatch.setattr(moments, "MOST_BYTES", 1)
+    assert list(moments._groups(parts)) == [["0"], ["3"]]
+    for path, found in moments.second_moments(model, parts, data):
+        torch.testing.assert_close(found, want[path])

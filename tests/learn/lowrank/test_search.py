@@ -1,0 +1,132 @@
+"""The search against a device whose times are known: budgets, repairs, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from torch import nn
+
+from edgekd.learn.lowrank import choice
+from edgekd.learn.lowrank.chain import Part
+from edgekd.learn.lowrank.choice import Layer
+from edgekd.learn.lowrank.choice import Offer
+from edgekd.learn.lowrank.search import Ask
+from edgekd.learn.lowrank.search import Budget
+from edgekd.learn.lowrank.search import Chosen
+from edgekd.learn.lowrank.search import Dense
+from edgekd.learn.lowrank.search import Outcome
+from edgekd.learn.lowrank.search import Timed
+from edgekd.learn.lowrank.search import search
+
+PART = (Part(64, 64, False),)
+
+
+def layer(path: str, *offers: tuple[float, float], dense_us: float = 100.0) -> Layer:
+    """Offers as (time, error); MACs and parameters are the time."""
+    dense = Offer("dense", (), PART, 0.0, int(dense_us), int(dense_us), dense_us)
+    made = tuple(
+        Offer("svd", (8 * (i + 1),), PART, error, int(us), int(us), us)
+        for i, (us, error) in enumerate(offers)
+    )
+    return Layer(path, (64,), dense, made)
+
+
+LAYERS = [
+    layer("a", (90, 0.01), (60, 0.1), (30, 0.5)),
+    layer("b", (95, 0.02), (70, 0.05), (40, 0.2)),
+    layer("c", (98, 0.0), (99, 0.0)),
+]
+WHOLE = Dense(400.0, 400, 400)
+
+
+class World:
+    """A device on which the whole model saves `share` of what its layers promise."""
+
+    def __init__(self, share: float = 1.0, drop: Callable[[Chosen], float] = lambda _: 0.0) -> None:
+        self.share, self.drop = share, drop
+        self.timed: list[Chosen] = []
+        self.last: Chosen = {}
+
+    def time(self, chosen: Chosen) -> Timed:
+        self.timed.append(chosen)
+        saved = sum(100 - offer.latency_us for offer in chosen.values())
+        left = 400 - self.share * saved
+        return Timed(0.4, left / 1000, 400 / left, None)
+
+    def fit(self, chosen: Chosen) -> nn.Module:
+        self.last = chosen
+        return nn.Identity()
+
+    def drop_points(self, model: nn.Module) -> float:
+        return self.drop(self.last)
+
+    def search(self, layers: list[Layer] = LAYERS, **budget: float) -> Outcome:
+        return search(layers, WHOLE, Budget(**budget), Ask(self.time, self.fit, self.drop_points))
+
+
+def names(outcome: Outcome) -> dict[str, float]:
+    return {path: offer.latency_us for path, offer in outcome.chosen.items()}
+
+
+def test_a_speed_up_is_met_with_the_least_error() -> None:
+    world = World()
+    found = world.search(speedup=400 / 330)  # 70 us: 40 + 30 at an error of 0.15
+    assert names(found) == {"a": 60, "b": 70} and found.met
+    assert len(world.timed) == 1 and found.timed[0].ratio >= 400 / 330 and found.model is not None
+
+
+def test_a_whole_that_is_slower_than_its_layers_is_repaired() -> None:
+    world = World(share=0.6)
+    found = world.search(speedup=400 / 350)  # 50 us of the whole are 83 of the layers
+    assert found.met and len(world.timed) == 2
+    assert sum(100 - us for us in names(found).values()) * 0.6 >= 50
+
+
+def test_what_cannot_be_reached_is_as_fast_as_can_be_and_says_so() -> None:
+    found = World().search(speedup=3.0)
+    assert names(found) == {"a": 30, "b": 40} and not found.met
+    assert "short of 3 times" in found.why
+
+
+@pytest.mark.parametrize("cost", ["macs", "parameters"])
+def test_a_share_of_the_size(cost: str) -> None:
+    found = World().search(**{cost: 330 / 400})
+    assert names(found) == {"a": 60, "b": 70} and found.met
+    assert not World().search(**{cost: 0.1}).met
+
+
+def test_as_much_as_the_accuracy_allows() -> None:
+    def drop(chosen: Chosen) -> float:
+        return 10 * sum(offer.error for offer in chosen.values())
+
+    found = World(drop=drop).search(accuracy_drop_points=2.0)
+    assert drop(found.chosen) <= 2.0 and found.met
+    # of the choices that lose at most 2 points none saves more than 40 + 30
+    assert sum(100 - us for us in names(found).values()) == 70
+    assert names(World().search(accuracy_drop_points=0.0)) == {"a": 30, "b": 40}
+    never = World(drop=lambda _: 5.0).search(accuracy_drop_points=1.0)
+    assert not never.chosen and "loses more than 1 points (the least seen 5.00)" in never.why
+
+
+def test_ranks_without_a_budget_take_what_pays() -> None:
+    assert names(World().search()) == {"a": 30, "b": 40}
+
+
+def test_layers_that_do_not_pay_stay_dense() -> None:
+    world = World()
+    found = world.search([LAYERS[2]], speedup=1.5)
+    assert not found.chosen and found.model is None and not world.timed
+    assert found.why == "stays dense: no layer pays"
+    assert choice.paying(LAYERS[2]) == ()
+    assert choice.why_dense(LAYERS[2]).startswith(
+        "does not pay: the fastest, svd at rank 8, saves 2.0"
+    )
+    assert "no aligned rank" in choice.why_dense(layer("d"))
+
+
+def test_a_whole_that_gains_under_three_percent_stays_dense() -> None:
+    for budget in ({"speedup": 1.2}, {"macs": 0.9}, {"accuracy_drop_points": 9.0}, {}):
+        found = World(share=0.05).search(**budget)
+        assert not found.chosen and found.model is None and found.timed
+        assert "want at least 1.03" in found.why

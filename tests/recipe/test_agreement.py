@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edgekd.recipe import agreement
+from edgekd.recipe.target import Target
+
+
+def learn(*names: str, profiles: Any = "auto", **layer_bits: int) -> list[Any]:
+    """Steps of those names; only what `agreement` looks at."""
+    words = {"profiles": profiles, "weight_bits": 8, "layer_bits": layer_bits}
+    return [SimpleNamespace(step=name, **words) for name in names]
+
+
+def fault(steps: list[Any], *targets: Target) -> tuple[str, str] | None:
+    found = agreement.fault(steps, targets or (Target(runtime="onnxruntime"),))
+    return None if found is None else (".".join(map(str, found[0])), found[1])
+
+
+INT8 = learn("distil", "quantize")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("distil",),
+        ("distil", "distil", "factorize", "prune", "factorize", "quantize"),
+        ("distil", "prune"),
+        ("distil", "quantize"),
+    ],
+)
+def test_the_order_of_learning(names: tuple[str, ...]) -> None:
+    assert fault(learn(*names)) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "key", "message"),
+    [
+        (("quantize",), "learn.0.step", "got 'quantize' first, want 'distil'"),
+        (("prune", "distil"), "learn.0.step", "got 'prune' first"),
+        (
+            ("distil", "quantize", "prune"),
+            "learn.2.step",
+            "got 'prune' after 'quantize', want dist",
+        ),
+        (("distil", "factorize", "distil"), "learn.2.step", "got 'distil' after 'factorize'"),
+        (("distil", "quantize", "quantize"), "learn.2.step", "got 'quantize' twice"),
+    ],
+)
+def test_another_order_is_refused(names: tuple[str, ...], key: str, message: str) -> None:
+    found = fault(learn(*names))
+    assert found is not None and found[0] == key and found[1].startswith(message)
+
+
+def test_int8_needs_a_quantized_student() -> None:
+    asked = Target(runtime="openvino", precision=("fp32", "int8"))
+    found = fault(learn("distil"), Target(runtime="onnxruntime"), asked)
+    want = "got 'int8', want a `quantize` step at the end of learn"
+    assert found == ("targets.1.precision", want)
+    assert fault(INT8, asked) is None
+    assert fault(learn("distil"), Target(runtime="openvino", profile="x86")) is not None
+
+
+def test_a_profile_no_named_target_runs() -> None:
+    steps = learn("distil", "quantize", profiles=("x86", "tensorrt"))
+    assert fault(steps) == (
+        "learn.1.profiles.1",
+        "got 'tensorrt', which no target runs (onnxruntime), want arm or x86 or x86-no-vnni",
+    )
+    assert fault(steps, Target(runtime="onnxruntime"), Target(runtime="tensorrt")) is None
+
+
+def test_a_target_whose_profile_does_not_fit() -> None:
+    other = Target(runtime="onnxruntime", profile="tensorrt")
+    key, message = fault(INT8, other) or ("", "")
+    assert key == "targets.0.profile"
+    assert message == (
+        "got 'tensorrt', which onnxruntime does not run, want auto or x86 or x86-no-vnni or arm"
+    )
+    x86 = Target(runtime="onnxruntime", profile="x86")
+    _, message = fault(learn("distil", "quantize", profiles=("arm",)), x86) or ("", "")
+    assert message == "got 'x86', for which nothing is quantized, want auto or arm"
+
+
+def test_int8_asked_of_an_engine_for_which_nothing_is_quantized() -> None:
+    steps = learn("distil", "quantize", profiles=("arm",))
+    asked = Target(runtime="openvino", precision=("int8",))
+    key, message = fault(steps, Target(runtime="onnxruntime"), asked) or ("", "")
+    assert key == "targets.1.precision" and "'int8' for openvino" in message
+    assert fault(steps, Target(runtime="onnxruntime"), Target(runtime="openvino")) is None
+
+
+def test_a_capability_is_for_an_engine_that_takes_one() -> None:
+    assert fault(learn("distil"), Target(runtime="tensorrt", capability="sm89")) is None
+    key, message = fault(learn("distil"), Target(runtime="openvino", capability="sm89")) or ("", "")
+    assert key == "targets.0.capability" and "openvino does not take" in message
+
+
+def test_4_bits_need_an_operator_set_that_has_them() -> None:
+    targets = (Target(runtime="onnxruntime"),)
+    int4 = learn("distil", "quantize", fc=4)
+    found = agreement.fault(int4, targets, 20)
+    assert found == (("export", "opset"), "got 20, want 21 for weights of 4 bits")
+    assert agreement.fault(int4, targets, 21) is agreement.fault(int4, targets) is None
+    assert agreement.fault(INT8, targets, 18) is None
+    assert (agreement.least_opset(int4), agreement.least_opset(INT8)) == (21, 0)
