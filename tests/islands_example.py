@@ -160,8 +160,9 @@ def bare_half_bytes(writer: Writer, value: str) -> str:
 def late_quantizer(writer: Writer, value: str) -> str:
     """A pool whose output is quantized only behind what moves it."""
     pooled = writer.node("GlobalAveragePool", value, name="block/GlobalAveragePool")
+    flat = writer.quantized(writer.node("Flatten", pooled, name="block/Flatten"))
     shape = writer.hold(np.array([1, CHANNELS, 1, 1], np.int64))
-    moved = writer.quantized(writer.node("Reshape", pooled, shape, name="block/Reshape"))
+    moved = writer.quantized(writer.node("Reshape", flat, shape))
     return writer.quantized(writer.node("Mul", value, moved, name="block/Mul"))
 
 
@@ -174,7 +175,9 @@ def flattened(writer: Writer, value: str) -> str:
     del writer.nodes[-1].input[2]
     outer = writer.node("Gemm", writer.quantized(inner, 0.03, 128), bare, name="block.two/Gemm")
     shape = writer.hold(np.array([1, CHANNELS, SIDE, SIDE], np.int64))
-    return writer.quantized(writer.node("Reshape", writer.quantized(outer, 0.03, 128), shape), 0.03, 128)
+    return writer.quantized(
+        writer.node("Reshape", writer.quantized(outer, 0.03, 128), shape), 0.03, 128
+    )
 
 
 def float_constant(writer: Writer, value: str) -> str:

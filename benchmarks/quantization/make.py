@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -14,7 +15,12 @@ from tools import PEERS
 from tools import Tool
 
 TIMEOUT_S = 3600
-ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    "PYTHONPATH": str(Path(__file__).parents[2]),
+    "CUDA_VISIBLE_DEVICES": "",
+    # NNCF compiles its extension at first use, and gives up after a minute on a busy machine
+    "NNCF_EXTENSION_LOAD_TIMEOUT": "0",
+}
 VERSIONS = """
 import importlib.metadata as m, json, sys
 names = (sys.argv[1], "torch", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino", "numpy")
@@ -25,18 +31,20 @@ print(json.dumps({name: found[name] for name in names if name in found}))
 
 def make(tool: Tool, folder: Path, environments: Path) -> dict[str, Any]:
     """What came of `tool` on the student in `folder`; stored beside what it left, and read again if
-    it was made before.
+    it succeeded before.
 
     Returns:
         ``path``, ``seconds`` (wall), ``cpu_seconds``, ``versions``; or ``failure``, one line.
     """
     output = folder / "made" / tool.name.lower().replace(",", "").replace(" ", "-")
     stored = output / "made.json"
-    if not stored.exists():
-        output.mkdir(parents=True, exist_ok=True)
-        about = _run(tool, folder, output, environments / tool.environment / "bin" / "python")
+    about = json.loads(stored.read_text()) if stored.exists() else {"failure": "not made yet"}
+    if "failure" in about:
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir(parents=True)
+        python = environments.absolute() / tool.environment / "bin" / "python"
+        about = _run(tool, folder, output, python)
         stored.write_text(json.dumps(about, indent=1) + "\n")
-    about = json.loads(stored.read_text())
     return about if "failure" in about else {**about, "path": output / about["goal"]}
 
 
@@ -51,13 +59,13 @@ def _run(tool: Tool, folder: Path, output: Path, python: Path) -> dict[str, Any]
             text=True,
             timeout=TIMEOUT_S,
             cwd=output,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+            env=os.environ | ENVIRONMENT,
         )
     except subprocess.TimeoutExpired:
         return {"failure": f"did not end within {TIMEOUT_S} s"}
     seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     (output / "log.txt").write_text(ended.stdout + ended.stderr)
-    goal = next(iter(sorted(output.rglob(tool.goal))), None)
+    goal = min(output.rglob(tool.goal), key=lambda path: len(path.parts), default=None)
     if ended.returncode != 0 or goal is None:
         last = [line for line in (ended.stderr or ended.stdout).splitlines() if line.strip()][-1:]
         why = "".join(last).replace(str(folder.resolve()), "FOLDER")[:300]

@@ -38,7 +38,8 @@ def prepare(student: Path, data: str, folder: Path) -> None:
     to_onnx.write(blueprint.load(*paths), folder / "model.onnx", **size, opset=OPSET)
     for path in paths:
         shutil.copyfile(path, folder / path.name)
-    about = json.loads(Path(f"{data}data").read_text())["preprocessing"]
+    told = next(path for path in (Path(f"{data}data"), Path(f"{data}data.json")) if path.exists())
+    about = json.loads(told.read_text())["preprocessing"]
     preprocessing = Preprocessing.model_validate_json(json.dumps(about))
     (folder / "preprocessing.json").write_text(json.dumps(about))
     train = np.load(f"{data}train_images", mmap_mode="r", allow_pickle=False)

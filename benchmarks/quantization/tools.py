@@ -38,12 +38,13 @@ class Tool(NamedTuple):
 
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "ort": (ORT, ONNX, "sympy"),
-    "nncf": ("nncf==3.4.0", TORCH, ONNX, ORT, OPENVINO),
-    "olive": ("olive-ai==0.13.0", TORCH, ORT),
-    "modelopt": ("nvidia-modelopt[onnx]==0.47", TORCH, "requests"),  # imported, not declared
+    "nncf": ("nncf==3.4.0", TORCH, ONNX, ORT, OPENVINO, "torchao==0.18.0"),
+    "olive": ("olive-ai==0.13.0", TORCH, ORT, "requests"),
+    "modelopt": ("nvidia-modelopt[onnx]==0.47", TORCH, "requests", "huggingface-hub", "psutil"),
     "inc": ("neural-compressor-pt==3.10", TORCH, ONNX, "onnxscript==0.7.2"),
 }
-"""Name to requirements; torch is the CPU build where the registry at hand has one."""
+"""Name to requirements; torch is the CPU build where the registry at hand has one. torchao, requests,
+huggingface-hub and psutil are imported by the tools on the ways used here, and not declared by them."""
 
 TOOLS: dict[str, Tool] = {
     tool.name: tool

@@ -15,9 +15,11 @@ EXACT = "fp32"
 """The precision that must answer as the trained model does; others are judged by accuracy."""
 ROUNDED = "int8"
 """The one that must round as the trained model does: it is judged in quantization steps."""
-MOST_STEPS = 2.0
+MOST_STEPS = 4.0
 """Of the root mean square difference. An engine that rounds alike differs where a sum lies on the edge
-between two codes, seldom, and by one code; one whose sums saturate is many steps off."""
+between two codes, by one code, and what follows differs a little: over nine convolutions ONNX Runtime
+came to 0.9 steps, OpenVINO to 2.0. One whose sums saturate, or whose zero-point is another, is many
+steps off."""
 LEAST_AGREEMENT = 0.98
 """Of golden samples; one may always change its class, since the best two logits may be a step apart."""
 

@@ -15,7 +15,7 @@ from edgekd.preprocessing import Preprocessing
 MEASURED = ("ok", "unstable")
 OTHER_MACHINE = 2.0
 """What an engine may be off, over what was measured: its kernels differ from CPU to CPU."""
-LEAST_STEPS = 4.0
+LEAST_STEPS = 8.0
 """And in quantization steps, what a quantized one always may, since it may round otherwise there."""
 
 

@@ -47,11 +47,13 @@ def _tables(name: str, value: Any) -> Iterator[Table]:
     content = value if isinstance(value, Mapping) else {"": value}
     facts = tuple((key, _cell(item)) for key, item in content.items() if not _listed(item))
     lists = {key: item for key, item in content.items() if _listed(item)}
-    for key, rows in lists.items():
+    for number, (key, rows) in enumerate(lists.items()):
         columns = tuple(dict.fromkeys(c for row in rows for c in row if not _listed(row[c])))
         cells = tuple(tuple(_cell(row.get(c)) for c in columns) for row in rows[:LONGEST])
         heading = title if len(lists) == 1 else f"{title}: {key}"
-        yield Table(heading, name, facts, columns, cells, max(0, len(rows) - LONGEST))
+        yield Table(
+            heading, name, () if number else facts, columns, cells, max(0, len(rows) - LONGEST)
+        )
     if not lists:
         yield Table(title, name, facts, (), (), 0)
 

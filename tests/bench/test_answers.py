@@ -26,8 +26,8 @@ def test_int8_is_judged_in_steps_and_not_in_logits() -> None:
     off = want + np.float32(0.15)  # the same class everywhere
     told = judged(0.9, off, want, "int8", 1e-4, step=0.1)
     assert told.fault == "" and told.steps == pytest.approx(1.5, rel=1e-4)
-    far = judged(0.9, want + np.float32(0.25), want, "int8", 1e-4, step=0.1)
-    assert far.fault == "failed: logits 2.5 quantization steps off (rms) > 2"
+    far = judged(0.9, want + np.float32(0.45), want, "int8", 1e-4, step=0.1)
+    assert far.fault == "failed: logits 4.5 quantization steps off (rms) > 4"
     broken = np.full_like(want, np.nan)
     assert judged(0.9, broken, want, "int8", 1e-4, step=0.1).fault.startswith("failed: logits nan")
     assert judged(0.9, want, want, "fp32", 1e-4).steps is None

@@ -175,4 +175,4 @@ def test_a_quantized_model_is_compared_in_steps_on_any_engine(tmp_path: Path) ->
     for runtime in ("onnxruntime", "openvino"):
         last = bundle_verify.verify(folder, runtime).checks[-1]
         assert last.verdict == "ok" and last.what == f"golden answers, {runtime} int8"
-        assert "quantization steps (at most 4)" in last.text
+        assert "quantization steps (at most 8)" in last.text

@@ -13,7 +13,11 @@ U8, I8, F32 = (graph.NUMBERS[name] for name in ("u8", "i8", "f32"))
 def wired(*nodes: Node, zero: int = 0, element: int = U8) -> causes.Wiring:
     elements = {"x": F32, "s": F32, "w": I8, "b": F32, "z": element}
     return causes.wired(
-        Graph(list(nodes), elements, {"s": None, "w": None, "b": None, "z": zero, "k": None})
+        Graph(
+            list(nodes),
+            elements,
+            {"s": None, "w": None, "w0": None, "b": None, "z": zero, "k": None},
+        )
     )
 
 
@@ -22,7 +26,7 @@ def node(op: str, inputs: str, output: str) -> Node:
 
 
 IN = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "d")]
-WEIGHTS = node("DequantizeLinear", "w s", "dw")
+WEIGHTS = node("DequantizeLinear", "w s w0", "dw")
 OUT = node("QuantizeLinear", "o s z", "y")
 
 

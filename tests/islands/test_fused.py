@@ -54,7 +54,7 @@ CASES: list[tuple[Callable[..., str], Said]] = [
     ),
     (
         islands_example.late_quantizer,
-        [("block/GlobalAveragePool", "GlobalAveragePool", TAKEN.format("Reshape"))],
+        [("block/GlobalAveragePool", "GlobalAveragePool", TAKEN.format("Flatten"))],
     ),
     (
         islands_example.flattened,

@@ -147,15 +147,16 @@ def _by_accuracy(layers: Sequence[Layer], allowed_points: float, ask: Ask) -> Ou
     least = float("inf")
     for _ in range(1 + HALVINGS):
         picks = choice.picked(layers, "latency_us", level * most)
-        chosen = choice.split_layers(layers, picks or []) if picks else {}
-        if chosen:
-            model = ask.fit(chosen)
-            lost = ask.drop_points(model)
-            least = min(least, lost)
-            if lost <= allowed_points:
-                best, low = (chosen, model), level
-            else:
-                high = level
+        chosen = {} if picks is None else choice.split_layers(layers, picks)
+        if not chosen:
+            break
+        model = ask.fit(chosen)
+        lost = ask.drop_points(model)
+        least = min(least, lost)
+        if lost <= allowed_points:
+            best, low = (chosen, model), level
+        else:
+            high = level
         if low >= high:
             break
         level = (low + high) / 2

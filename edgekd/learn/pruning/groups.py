@@ -66,10 +66,11 @@ def found(model: nn.Module, images: Tensor) -> Iterator[tuple[str, Group | str]]
     names: dict[Any, str] = {module: path for path, module in model.named_modules()}
     try:
         graph = package.DependencyGraph().build_dependency(model, images, verbose=False)
+        raws = list(graph.get_all_groups(root_module_types=(nn.Conv2d, nn.Linear)))
     except Exception as error:  # it raises whatever its arithmetic on shapes comes to
         yield "model", f"torch-pruning cannot follow it: {type(error).__name__}: {error}"[:200]
         return
-    for raw in graph.get_all_groups(root_module_types=(nn.Conv2d, nn.Linear)):
+    for raw in raws:
         items = [raw[number] for number in range(len(raw))]
         name = names[items[0].dep.target.module]
         yield name, _read(name, items, names, graph.is_out_channel_pruning_fn)

@@ -45,14 +45,8 @@ def edit(model: nn.Module, groups: Sequence[Group], kept: Kept) -> dict[str, Any
         wide = widths(layer)
         taken, given = wide[0] - len(inputs), wide[1] - len(outputs)
         depthwise = isinstance(layer, nn.Conv2d) and is_depthwise(layer)
-        layers.append(
-            {
-                "path": path,
-                "inputs": taken,
-                "outputs": given,
-                "groups": given if depthwise else 1,
-            }
-        )
+        count = given if depthwise else 1
+        layers.append({"path": path, "inputs": taken, "outputs": given, "groups": count})
     return {"name": "prune", "layers": layers}
 
 
@@ -81,8 +75,7 @@ def narrowed(model: nn.Module, groups: Sequence[Group], kept: Kept, images: Tens
             torch.tensor([i for i in range(width) if i not in removed])
             for width, removed in zip(widths(old), (inputs, outputs), strict=True)
         ]
-        new.load_state_dict(_sliced(old, *stays))
-        new.to(next(model.parameters()))
+        new.to(next(old.parameters())).load_state_dict(_sliced(old, *stays))
     return other.eval()
 
 
@@ -97,12 +90,12 @@ def widths(layer: nn.Module) -> tuple[int, int]:
 
 
 def _sliced(layer: nn.Module, inputs: Tensor, outputs: Tensor) -> dict[str, Tensor]:
+    """The layer's state for these of its inputs and outputs."""
     state = {}
     for name, tensor in layer.state_dict().items():
         if tensor.ndim:
-            where = outputs.to(tensor.device)
-            tensor = tensor[where]
-        if tensor.ndim > 1 and tensor.shape[1] == widths(layer)[0]:
+            tensor = tensor[outputs.to(tensor.device)]
+        if tensor.ndim > 1 and tensor.shape[1] == widths(layer)[0]:  # not of a depthwise one
             tensor = tensor[:, inputs.to(tensor.device)]
-        state[name] = tensor.clone()
+        state[name] = tensor
     return state

@@ -9,6 +9,7 @@ import torch
 from torch import fx
 from torch import nn
 
+from edgekd.learn.quant import canonical
 from edgekd.learn.quant import folding
 from edgekd.learn.quant import hard_swish
 from edgekd.learn.quant import placement
@@ -22,12 +23,13 @@ SITES, WEIGHTS = "sites", "weights"
 
 
 def folded(model: nn.Module, images: torch.Tensor) -> fx.GraphModule:
-    """`model` traced, batch norms folded.
+    """`model` traced, in one form, batch norms folded.
 
     Raises:
         ValueError: if it cannot be traced.
     """
     module = tracing.traced(model, images)
+    canonical.pool_whole_images(module)
     folding.fold(module)
     return module
 

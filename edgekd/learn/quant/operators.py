@@ -14,6 +14,8 @@ LAYER_NORM = _aten.layer_norm.default
 SOFTMAX = {_aten.softmax.int, _aten._softmax.default}
 CONVOLUTIONS = {_aten.conv1d.default, _aten.conv2d.default}
 LINEAR = _aten.linear.default
+MEAN = _aten.mean.dim
+POOL = _aten.adaptive_avg_pool2d.default
 FLATTEN = _aten.flatten.using_ints
 MATMUL = _aten.matmul.default
 ADD = _aten.add.Tensor
@@ -42,7 +44,7 @@ LIGHT = {
     _aten.add_.Tensor,
     _aten.mul.Tensor,
     _aten.cat.default,
-    _aten.adaptive_avg_pool2d.default,
+    POOL,
     _aten.avg_pool2d.default,
 }
 """Cheap: run in int8 only between int8 neighbours, since it does not pay to convert for them."""
@@ -103,6 +105,6 @@ def is_light(node: fx.Node) -> bool:
         return False
     if node.target in (_aten.add.Tensor, _aten.add_.Tensor, _aten.mul.Tensor):
         return len(activations(node)) == 2
-    if node.target is _aten.adaptive_avg_pool2d.default:
+    if node.target is POOL:
         return node.args[1] in ([1, 1], (1, 1))
     return True

@@ -18,35 +18,41 @@ SMALLEST_STEP = 2.0**-40
 
 
 class _Round(torch.autograd.Function):
-    """y = (clamp(round(x / s) + z, low, high) - z) s, ties to even."""
+    """y = (clamp(round(x / s) + z, low, high) - z) s, ties to even.
+
+    The gradient for s is that of log s: s dy/ds, since the step is kept as its logarithm.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, step: Tensor, zero: Tensor, low: int, high: int, weight: float
+        ctx: Any, x: Tensor, log_step: Tensor, zero: Tensor, low: int, high: int, weight: float
     ) -> Tensor:
+        step, zero = log_step.exp().to(x.dtype), zero.to(x.dtype)
         shifted = torch.div(x, step).round_().add_(zero)
-        codes = shifted.clamp(low, high)
-        inside = codes == shifted
-        y = codes.sub_(zero).mul_(step)
-        ctx.save_for_backward(x, y, inside, step)
-        ctx.weight = weight
+        y = shifted.clamp(low, high)
+        inside = shifted.eq_(
+            y
+        )  # 1 where nothing was cut off, in the type of x: no conversion later
+        y = y.sub_(zero).mul_(step)
+        # LSQ eq. 3: s dy/ds = y - x inside the range, y outside
+        ctx.save_for_backward(torch.addcmul(y, x, inside, value=-1), inside)
+        ctx.weight, ctx.shape = weight, step.shape
         return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, y, inside, step = ctx.saved_tensors
+        error, inside = ctx.saved_tensors
         (gradient,) = gradients
         to_x = gradient * inside
         if not ctx.needs_input_grad[1]:
             return to_x, None, None, None, None, None
-        # LSQ eq. 3: dy/ds = y/s - x/s inside the range, y/s outside
-        error = torch.addcmul(y, x, inside.to(x.dtype), value=-1).mul_(gradient)
-        if step.ndim:
-            dims = [axis for axis in range(error.ndim) if step.shape[axis] == 1]
+        error = error * gradient
+        if ctx.shape:
+            dims = [axis for axis, size in enumerate(ctx.shape) if size == 1]
             total = error.sum(dims, keepdim=True, dtype=torch.float32)
         else:
             total = error.sum(dtype=torch.float32)
-        return to_x, total / step * ctx.weight, None, None, None, None
+        return to_x, total * ctx.weight, None, None, None, None
 
 
 class ActivationQuantizer(nn.Module):
@@ -77,8 +83,7 @@ class ActivationQuantizer(nn.Module):
         if not self.enabled:
             return x
         weight = 1 / math.sqrt(x[0].numel() * self.high)  # LSQ sec. 2.2, of one sample
-        step = self.log_step.exp().to(x.dtype)
-        rounded: Tensor = _Round.apply(x, step, self.zero.to(x.dtype), self.low, self.high, weight)
+        rounded: Tensor = _Round.apply(x, self.log_step, self.zero, self.low, self.high, weight)
         return rounded
 
     def set_range(self, least: float, most: float) -> None:
@@ -121,7 +126,7 @@ class WeightQuantizer(nn.Module):
         if not self.enabled:
             return weight
         share = 1 / math.sqrt(weight[0].numel() * self.high)
-        step = self.log_step.exp().reshape(self.shape)
+        step = self.log_step.reshape(self.shape)
         rounded: Tensor = _Round.apply(weight, step, self.zero, -self.high, self.high, share)
         return rounded
 

@@ -47,7 +47,17 @@ def traced(model: nn.Module, images: Tensor) -> fx.GraphModule:
         value = node.meta.get("val")
         node.meta = {MODULE_PATH: _path(node), RANK: value.ndim if isinstance(value, Tensor) else 0}
     _without_unused(found.graph)
+    _as_plain_function(found.graph)
     return fx.GraphModule(found, found.graph, class_name=type(model).__name__)
+
+
+def _as_plain_function(graph: fx.Graph) -> None:
+    """From images to logits, without the exporter's packing of inputs and outputs."""
+    (output,) = [node for node in graph.nodes if node.op == "output"]
+    (given,) = output.args
+    if isinstance(given, (list, tuple)):
+        output.args = (given[0],)
+    graph.set_codegen(fx.graph.CodeGen())
 
 
 def path_of(node: fx.Node) -> str:

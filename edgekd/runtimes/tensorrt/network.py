@@ -52,17 +52,15 @@ def _want_signed(onnx: Path) -> None:
     for node in read.nodes:
         if node.op not in QUANTIZERS:
             continue
-        name = (node.outputs or [""])[0]
+        fault = ""
         if len(node.inputs) < 3 and node.op == QUANTIZERS[0]:
-            raise ValueError(
-                f"TensorRT refuses {onnx.name}: {node.op} of {name!r}: got no zero-point, which "
-                "means uint8, want an int8 one of 0"
-            )
-        element = graph.ELEMENTS.get(read.elements.get(node.inputs[-1], 0))
+            fault = "got no zero-point, which means uint8, want an int8 one of 0"
+        element = graph.ELEMENTS.get(read.elements.get("".join(node.inputs[-1:]), 0))
         if element in UNSIGNED:
-            raise ValueError(
-                f"TensorRT refuses {onnx.name}: {node.op} of {name!r}: got {element}, want i8"
-            )
+            fault = f"got {element}, want i8"
+        if fault:
+            where = node.name or (node.outputs or ["?"])[0]
+            raise ValueError(f"TensorRT refuses {onnx.name}: {where} ({node.op}): {fault}")
 
 
 def _refusal(parser: Any, log: Any) -> str:

@@ -24,7 +24,7 @@ def plan(*layers: dict[str, Any], **arguments: Any) -> Blueprint:
     edit = {"name": "factorize", "layers": list(layers)}
     return Blueprint(
         builder=arguments.pop("builder", "resnet8"),
-        arguments={"base": 4} if not arguments else arguments,
+        arguments=arguments or {"base": 4},
         classes=3,
         channels=1,
         height=8,

@@ -125,6 +125,20 @@ def test_looking_at_the_inputs_never_costs(structure: str) -> None:
     assert errors[0] < errors[1]
 
 
+@pytest.mark.parametrize(("structure", "number"), [("spatial", 1), ("tucker2", 1), ("tucker2", 2)])
+def test_no_other_factor_would_be_better(structure: str, number: int) -> None:
+    """With the factors before it as they are; in every direction that was tried."""
+    weight, moments = kernel(12, 8, 3, 3), moments_of(72)
+    made = factors.factorize(weight, moments, structure, [3, 4][: 1 + (structure == "tucker2")])
+    least = factors.output_error(weight, factors.effective(made), moments)
+    for seed in range(20):
+        moved = list(made)
+        step = 1e-3 * made[number].abs().mean() * kernel(*made[number].shape, seed=seed)
+        for sign in (1, -1):
+            moved[number] = made[number] + sign * step
+            assert factors.output_error(weight, factors.effective(moved), moments) >= least
+
+
 def test_a_kernel_of_low_rank_is_found() -> None:
     """What was built with each structure at some rank is given back at that rank."""
     cases = {

@@ -23,10 +23,10 @@ def calibration(count: int = 70) -> moments.Calibration:
     return moments.drawn(images, PREPROCESSING, count, 0)
 
 
-def net() -> nn.Sequential:
+def net(*, bias: bool = True) -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(2, 4, 3, (2, 1), (1, 0)),
+        nn.Conv2d(2, 4, 3, (2, 1), (1, 0), bias=bias),
         nn.ReLU(inplace=True),  # spoils what the convolution gave
         nn.Flatten(2),
         nn.Linear(12, 5),
@@ -66,8 +66,9 @@ def test_many_places_are_sampled_alike_in_both_nets(monkeypatch: pytest.MonkeyPa
     torch.testing.assert_close(solved, weights[1].flatten(1).double(), atol=1e-5, rtol=1e-4)
 
 
-def test_the_regression_is_numpys_least_squares() -> None:
-    data, dense = calibration(), net()
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_regression_is_numpys_least_squares(bias: bool) -> None:
+    data, dense = calibration(), net(bias=bias)
     model = copy.deepcopy(dense)
     parts = chain.split(chain.part_of(dense[0]), "spatial", (3,))
     chain.replace(model, "0", chain.lowered(parts))
@@ -75,7 +76,8 @@ def test_the_regression_is_numpys_least_squares() -> None:
     x = inputs(data)
     with torch.no_grad():
         z = F.unfold(model[0][0](x), (1, 3)).transpose(1, 2).flatten(0, 1)
-        y = (dense[0](x) - dense[0].bias[:, None, None]).flatten(2).transpose(1, 2).flatten(0, 1)
+        y = F.conv2d(x, dense[0].weight, None, (2, 1), (1, 0))
+        y = y.flatten(2).transpose(1, 2).flatten(0, 1)
     want, *_ = np.linalg.lstsq(z.double().numpy(), y.double().numpy(), rcond=None)
     np.testing.assert_allclose(torch.linalg.solve(squares, products.T), want, atol=1e-6)
 

@@ -81,7 +81,7 @@ def test_a_quantized_file_is_told_from_a_float_one(tmp_path: Path) -> None:
     [
         ({"zero_point": 3}, r"x/QuantizeLinear \(QuantizeLinear\)", "Non-zero zero point"),
         ({"whole_bias": True}, r"b0/DequantizeLinear \(Deq", "input has type Int32"),
-        ({"activation": np.uint8}, "QuantizeLinear of 'x_q'", "got u8, want i8"),
+        ({"activation": np.uint8}, r"x/QuantizeLinear \(QuantizeLinear\)", "got u8, want i8"),
     ],
 )
 def test_what_it_cannot_run_names_the_node(
@@ -99,8 +99,21 @@ def test_a_zero_point_that_is_left_out_means_uint8(tmp_path: Path) -> None:
     model = onnx.load(path)
     del model.graph.node[0].input[2]
     onnx.save(model, path)
-    with pytest.raises(ValueError, match="'x_q': got no zero-point, which means uint8"):
+    with pytest.raises(
+        ValueError, match=r"x/QuantizeLinear \(Quant.*: got no zero-point, which means uint8"
+    ):
         parsed(path)
+
+
+def test_a_quantizer_without_any_input_is_told_too(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("DequantizeLinear", [], ["a"]),
+        helper.make_node("QuantizeLinear", [], []),
+    ]
+    graph = helper.make_graph(nodes, "net", [], [])
+    onnx.save(helper.make_model(graph), tmp_path / "net.onnx")
+    with pytest.raises(ValueError, match=r"refuses net.onnx: \? \(QuantizeLinear\): got no zero"):
+        network._want_signed(tmp_path / "net.onnx")
 
 
 @needs

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgekd import runtimes
@@ -245,3 +246,25 @@ def test_the_table_names_it() -> None:
     runtime, entry = runtimes.find("tensorrt"), runtimes.RUNTIMES["tensorrt"]
     assert (runtime.distribution, runtime.extra) == (entry.distribution, entry.extra)
     assert runtime.precisions() == entry.known_precisions
+
+
+@pytest.mark.skipif(
+    tensorrt.why_not() is not None or tensorrt.why_not_run() is not None,
+    reason="wants TensorRT and a CUDA device it knows",
+)
+@pytest.mark.parametrize(
+    ("precision", "largest"), [("fp32", 1e-4), ("fp16", 0.05), ("int8", tensorrt_example.SCALE)]
+)
+def test_on_the_device_answers_are_onnxruntimes(
+    tmp_path: Path, precision: Any, largest: float
+) -> None:
+    import onnxruntime
+
+    files = made(tmp_path / "a", precision, capability=cuda.capability() or "")
+    session = tensorrt.load(files, precision, 1)
+    other = onnxruntime.InferenceSession(tmp_path / "a" / "blob")
+    for batch in (1, 8, 3):
+        shape = (batch, tensorrt_example.CHANNELS, tensorrt_example.SIDE, tensorrt_example.SIDE)
+        x = np.random.default_rng(batch).standard_normal(shape).astype(np.float32)
+        (want,), (got,) = other.run(None, {"x": x}), session.run({"x": x})
+        np.testing.assert_allclose(got, want, atol=largest * np.abs(want).max())

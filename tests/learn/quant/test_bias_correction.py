@@ -1,0 +1,48 @@
+"""After correction each layer's mean output is the float model's."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from edgekd.learn.quant import bias_correction
+from edgekd.learn.quant import calibration
+from edgekd.learn.quant import operators
+from edgekd.learn.quant import post_training
+from edgekd.profile import SCHEMES
+from tests import quant_example as example
+
+
+def test_means_are_those_of_the_float_model() -> None:
+    started = post_training.quantize(
+        example.made(),
+        example.images(2),
+        SCHEMES["asymmetric"],
+        example.BATCHES,
+        correct=False,
+        every_weight_bits=3,
+    )
+    module, images = copy.deepcopy(started.model), example.images(64)
+    want = bias_correction._Means(module)
+    with torch.no_grad(), calibration.in_float(module):
+        want.run(images)
+    off = _furthest(module, want.found, images)
+    bias_correction.correct(module, images)
+    assert _furthest(module, want.found, images) < 0.02 * off
+
+
+def _furthest(
+    module: torch.fx.GraphModule, want: dict[torch.fx.Node, torch.Tensor], images: torch.Tensor
+) -> float:
+    got = bias_correction._Means(module)
+    with torch.no_grad():
+        got.run(images)
+    return max(float((got.found[node] - mean).abs().max()) for node, mean in want.items())
+
+
+def test_channel_means_of_a_linear_layer_are_over_its_last_axis() -> None:
+    graph = torch.fx.Graph()
+    node = graph.call_function(operators.LINEAR, ())
+    output = torch.arange(12.0).reshape(1, 3, 4)
+    assert bias_correction.channel_means(node, output).tolist() == [4, 5, 6, 7]

@@ -1,0 +1,79 @@
+"""Calibration sees every site, sets steps that fit, and names a site that holds no numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from edgekd.learn.quant import calibration
+from edgekd.learn.quant import insertion
+from edgekd.learn.quant import post_training
+from edgekd.learn.quant import ranges
+from edgekd.learn.quant.quantizer import WeightQuantizer
+from edgekd.profile import SCHEMES
+from tests import quant_example as example
+
+
+def test_what_is_seen_is_what_the_float_model_holds() -> None:
+    model = example.made()
+    module = insertion.insert(example.folded(), SCHEMES["asymmetric"])
+    seen = calibration.observe(module, example.BATCHES)
+    held: list[torch.Tensor] = []
+    model.relu1.register_forward_hook(lambda _m, _a, output: held.append(output))  # type: ignore[union-attr]
+    with torch.no_grad():
+        for images in example.batches():
+            model(images)
+    values = torch.cat(held).numpy().ravel()
+    assert seen["relu1"].most == pytest.approx(values.max(), rel=1e-5)
+    assert seen["relu1"].counts.sum() == len(values)
+    want = np.histogram(values, ranges.BINS, (0, seen["relu1"].most))[0]
+    assert np.abs(seen["relu1"].counts - want).sum() < 0.01 * len(values)
+
+
+def test_infinite_activations_are_refused_by_name() -> None:
+    module = insertion.insert(example.folded(), SCHEMES["asymmetric"])
+    with torch.no_grad():
+        module.get_parameter("conv2.bias").fill_(float("inf"))
+    with pytest.raises(ValueError, match="^conv2: got values that are not finite"):
+        calibration.observe(module, example.BATCHES)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_no_other_clip_of_a_channel_errs_less(bits: int) -> None:
+    torch.manual_seed(3)
+    weight = torch.randn(5, 40).pow(3)
+    quantizer = WeightQuantizer("w", 5, 2, bits=bits)
+    steps = calibration.weight_steps(weight, quantizer)
+
+    def errors(steps: torch.Tensor) -> torch.Tensor:
+        codes = (weight / steps[:, None]).round().clamp(-quantizer.high, quantizer.high)
+        return (codes * steps[:, None] - weight).square().sum(1)
+
+    largest = weight.abs().amax(1)
+    least = torch.stack([errors(largest * p / quantizer.high) for p in np.linspace(0.2, 1, 500)])
+    assert (errors(steps) <= 1.15 * least.amin(0)).all()
+    assert (errors(steps) <= errors(largest / quantizer.high) * 1.0001).all()
+
+
+def test_divergence_by_hand() -> None:
+    module = example.folded()
+    images = [example.images(2)]
+    with torch.no_grad():
+        answers = [module(x) for x in images]
+    assert calibration.divergence(module, answers, lambda: images) == pytest.approx(0, abs=1e-9)
+    other = [answers[0] + torch.arange(10.0)]
+    p, q = (torch.log_softmax(x.double(), 1) for x in (other[0], answers[0]))
+    want = float((p.exp() * (p - q)).sum(1).mean())
+    assert calibration.divergence(module, other, lambda: images) == pytest.approx(want, rel=1e-6)
+
+
+def test_in_float_a_quantized_model_is_the_folded_one_and_is_put_back() -> None:
+    started = post_training.quantize(
+        example.made(), example.images(2), SCHEMES["asymmetric"], example.BATCHES, correct=False
+    )
+    x = example.images(4)
+    with torch.no_grad():
+        with calibration.in_float(started.model):
+            torch.testing.assert_close(started.model(x), example.made()(x), rtol=1e-3, atol=1e-4)
+        assert not torch.allclose(started.model(x), example.made()(x), rtol=1e-6, atol=1e-7)

@@ -1,0 +1,120 @@
+"""The written graph computes what the fake-quantized model does, in int8, with int8 weights in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto
+from torch import nn
+
+from edgekd.learn import to_onnx
+from edgekd.learn.quant import emit
+from edgekd.learn.quant import post_training
+from edgekd.profile import PROFILES
+from edgekd.profile import SCHEMES
+from edgekd.runtimes import ort
+from tests import quant_example as example
+
+INT8_ONLY = {"QLinearConv", "QGemm", "QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool"}
+KINDS = (example.Block, example.Swish, example.Tokens)
+
+
+def written(model: torch.fx.GraphModule, profile: str, path: Path, opset: int = 18) -> Path:
+    ready = emit.prepared(model, PROFILES[profile])
+    size = {"channels": example.CHANNELS, "height": example.SIDE, "width": example.SIDE}
+    to_onnx.write(ready, path, **size, opset=opset)
+    return path
+
+
+def answers(path: Path, images: torch.Tensor) -> np.ndarray:
+    session = ort.load({"model.onnx": path}, "fp32", 1)
+    return session.run({session.inputs[0].name: images.numpy()})[0]
+
+
+@pytest.mark.parametrize("profile", list(PROFILES))
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_engine_answers_as_torch_does(
+    kind: type[nn.Module], profile: str, tmp_path: Path
+) -> None:
+    model = example.quantized(kind, PROFILES[profile].scheme).model
+    path = written(model, profile, tmp_path / "m.onnx")
+    images = example.images(64, seed=9)
+    with torch.no_grad():
+        want = emit.faked(model, PROFILES[profile])(images).numpy()
+    got = answers(path, images)
+    step = emit.logit_step(model)
+    assert np.sqrt(np.square(got - want).mean()) < 2 * step
+    assert (got.argmax(1) == want.argmax(1)).mean() > 0.93  # random weights: near ties
+    held = {w.name: w.data_type for w in onnx.load(path).graph.initializer}
+    codes = [kind for name, kind in held.items() if name.endswith(".codes")]
+    assert codes and set(codes) == {TensorProto.INT8}
+    assert not any(name.endswith("weight") for name in held if "norm" not in name)
+
+
+@pytest.mark.parametrize("kind", [example.Block, example.Swish])
+def test_on_x86_no_float_operator_is_left_inside(kind: type[nn.Module], tmp_path: Path) -> None:
+    path = written(example.quantized(kind).model, "x86", tmp_path / "m.onnx")
+    counted = Counter(
+        {name.split()[0]: n for name, n in ort.kernels({"model.onnx": path}, "fp32").items()}
+    )
+    layers = 3 if kind is example.Block else 4
+    assert counted["QLinearConv"] + counted["QGemm"] == layers
+    moving = {"QuantizeLinear", "DequantizeLinear", "Reshape", "Transpose", "Squeeze", "Flatten"}
+    assert set(counted) - INT8_ONLY - moving <= {"Add"}  # the bias of the logits
+    assert counted["Add"] <= 1
+
+
+def test_a_universal_engine_finds_zero_points_of_zero_and_float_biases(tmp_path: Path) -> None:
+    model = example.quantized(example.Block, "symmetric").model
+    graph = onnx.load(written(model, "tensorrt", tmp_path / "m.onnx")).graph
+    held = {w.name: onnx.numpy_helper.to_array(w) for w in graph.initializer}
+    for node in graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            assert held[node.input[2]].dtype == np.int8 and not held[node.input[2]].any()
+        if node.op_type == "Conv":
+            assert held[node.input[2]].dtype == np.float32
+
+
+def test_signed_and_unsigned_profiles_of_one_scheme_are_one_function(tmp_path: Path) -> None:
+    model, images = example.quantized().model, example.images(64, seed=9)
+    got = {p: answers(written(model, p, tmp_path / f"{p}.onnx"), images) for p in ("x86", "arm")}
+    np.testing.assert_allclose(got["x86"], got["arm"], atol=3 * emit.logit_step(model))
+
+
+def test_four_bits_take_half_the_bytes_and_compute_the_same(tmp_path: Path) -> None:
+    started = post_training.quantize(
+        example.made(),
+        example.images(2),
+        SCHEMES["asymmetric"],
+        example.BATCHES,
+        every_weight_bits=4,
+    )
+    assert emit.least_bits(started.model) == 4 and emit.least_bits(example.made()) == 8
+    path = written(started.model, "x86", tmp_path / "m.onnx", opset=21)
+    stored = [w for w in onnx.load(path).graph.initializer if w.data_type == TensorProto.INT4]
+    assert len(stored) == 3
+    assert all(len(w.raw_data) == -(-np.prod(w.dims) // 2) for w in stored)
+    images = example.images(64, seed=9)
+    with torch.no_grad():
+        want = started.model(images).numpy()
+    step = emit.logit_step(started.model)
+    assert np.abs(answers(path, images) - want).max() < 4 * step
+    kernels = ort.kernels({"model.onnx": path}, "fp32")
+    assert kernels["QLinearConv u8"] == 2
+
+
+def test_a_logit_step_by_hand() -> None:
+    model = example.quantized().model
+    largest = float(model.get_parameter("fc.weight").detach().abs().max())
+    site = model.get_submodule("sites.pool")
+    assert emit.logit_step(model) == pytest.approx(largest * site.step())  # type: ignore[operator]
+
+
+def test_what_has_no_quantizers_is_refused() -> None:
+    with pytest.raises(ValueError, match="without quantizers"):
+        emit.prepared(example.made(), PROFILES["x86"])

@@ -1,0 +1,35 @@
+"""Quantizers are put in by name, found again, and refused where they cannot stand."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgekd.learn.quant import insertion
+from edgekd.profile import SCHEMES
+from tests import quant_example as example
+
+
+def test_found_again_in_order_with_their_bits() -> None:
+    module = insertion.insert(
+        example.folded(), SCHEMES["asymmetric-w7"], weight_bits={"conv2": 4, "fc": 8}
+    )
+    assert list(insertion.sites(module)) == ["images", "relu1", "conv2", "relu2", "pool"]
+    bits = {name: quantizer.bits for name, quantizer in insertion.weights(module).items()}
+    assert bits == {"conv1": 7, "conv2": 4, "fc": 7}  # never more than the scheme's
+    assert insertion.is_quantized(module) and not insertion.is_quantized(example.made())
+
+
+def test_probabilities_keep_their_range() -> None:
+    module = insertion.insert(example.folded(example.Tokens), SCHEMES["asymmetric"])
+    (fixed,) = [site for site in insertion.sites(module).values() if not site.learns]
+    assert fixed.step() == pytest.approx(1 / 255) and not fixed.log_step.requires_grad
+
+
+def test_bits_for_no_layer_are_refused() -> None:
+    with pytest.raises(ValueError, match="weight_bits: got 'conv7'"):
+        insertion.insert(example.folded(), SCHEMES["asymmetric"], weight_bits={"conv7": 4})
+
+
+def test_a_flat_name_can_be_read_again() -> None:
+    assert insertion.flat("layer1.0.conv1").replace("/", ".") == "layer1.0.conv1"
+    assert "." not in insertion.flat("layer1.0.conv1")

@@ -1,0 +1,66 @@
+"""Where quantizers stand, for each kind of graph."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgekd.learn.quant import operators
+from edgekd.learn.quant import placement
+from edgekd.profile import SCHEMES
+from tests import quant_example as example
+
+ASYMMETRIC, SYMMETRIC = SCHEMES["asymmetric"], SCHEMES["symmetric"]
+
+
+def sites(kind: type, scheme: str, **more: tuple[str, ...]) -> dict[str, placement.Site]:
+    found = placement.placed(example.folded(kind), SCHEMES[scheme], **more).sites
+    return {site.name: site for site in found}
+
+
+@pytest.mark.parametrize("scheme", ["asymmetric", "symmetric"])
+def test_a_residual_block(scheme: str) -> None:
+    # after the fused activations, and once behind the convolution that the addition reads
+    found = sites(example.Block, scheme)
+    assert list(found) == ["images", "relu1", "conv2", "relu2", "pool"]
+    assert len(found["relu1"].readers) == 2  # the next convolution and the shortcut share it
+
+
+def test_hard_swish_is_fed_rounded_values_only_where_the_engine_cannot_fuse_it() -> None:
+    assert "conv" in sites(example.Swish, "asymmetric")
+    assert "conv" not in sites(example.Swish, "symmetric")
+    assert sites(example.Swish, "asymmetric")["gate.2"].probabilities
+    assert "gate.1" in sites(example.Swish, "asymmetric")  # the gate is int8 there
+
+
+def test_attention() -> None:
+    found = sites(example.Tokens, "asymmetric")
+    # both products' inputs, the norms, the activation; never the stream that norms and additions read
+    wanted = {"images", "patches", "norm1", "query", "key", "value", "norm2"}
+    assert wanted <= set(found)
+    (softmax,) = [site for site in found.values() if site.probabilities]
+    assert softmax.source.target in operators.SOFTMAX
+    streams = [site for site in found.values() if site.source.target is operators.ADD]
+    assert streams == []
+
+
+@pytest.mark.parametrize("scheme", ["asymmetric", "symmetric"])
+def test_a_layer_left_in_float(scheme: str) -> None:
+    found = sites(example.Block, scheme, float_layers=("conv2",))
+    # the addition still runs in int8, so what it reads is rounded
+    assert list(found) == ["images", "relu1", "conv2", "relu2", "pool"]
+    readers = {reader.target for reader in found["relu1"].readers}
+    # a convolution with an unrounded reader beside would run in float: there, all read the same
+    assert operators.ADD in readers
+    assert bool(readers & operators.CONVOLUTIONS) == SCHEMES[scheme].outputs
+
+
+def test_nothing_to_quantize_and_unknown_layers_are_refused() -> None:
+    module = example.folded()
+    with pytest.raises(ValueError, match="'conv9', which is no layer"):
+        placement.placed(module, ASYMMETRIC, ("conv9",))
+    with pytest.raises(ValueError, match="no layer to quantize"):
+        placement.placed(module, ASYMMETRIC, ("conv1", "conv2", "fc"))
+
+
+def test_layers_in_order() -> None:
+    assert [layer.name for layer in placement.layers(example.folded())] == ["conv1", "conv2", "fc"]

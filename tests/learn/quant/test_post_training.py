@@ -1,0 +1,51 @@
+"""Post-training quantization answers like the float model, and takes the best of what it tries."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from edgekd.learn.quant import calibration
+from edgekd.learn.quant import insertion
+from edgekd.learn.quant import post_training
+from edgekd.profile import SCHEMES
+from tests import quant_example as example
+
+
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+@pytest.mark.parametrize("kind", [example.Block, example.Swish, example.Tokens])
+def test_answers_are_those_of_the_float_model(kind: type[nn.Module], scheme: str) -> None:
+    started = example.quantized(kind, scheme)
+    want = [example.made(kind)(x).detach() for x in example.batches()]
+    spread = torch.cat(want).std(0).mean()
+    with torch.no_grad():
+        got = torch.cat([started.model(x) for x in example.batches()])
+    assert (got - torch.cat(want)).abs().mean() < 0.1 * spread
+    best = started.tried_nats["bias correction" if started.corrected else started.method]
+    assert best == min(started.tried_nats.values())
+    nats = calibration.divergence(started.model, want, example.BATCHES)
+    assert nats == pytest.approx(best, rel=0.05)
+
+
+def test_the_float_model_is_left_as_it_was() -> None:
+    model = example.made()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    post_training.quantize(
+        model, example.images(2), SCHEMES["symmetric"], example.BATCHES, every_weight_bits=4
+    )
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_bits_of_single_layers_count_over_those_of_all() -> None:
+    started = post_training.quantize(
+        example.made(),
+        example.images(2),
+        SCHEMES["asymmetric"],
+        example.BATCHES,
+        every_weight_bits=4,
+        weight_bits={"fc": 8},
+        float_layers=("conv1",),
+    )
+    found = {name: one.bits for name, one in insertion.weights(started.model).items()}
+    assert found == {"conv2": 4, "fc": 8}
