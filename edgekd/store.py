@@ -116,7 +116,11 @@ class Store:
         return entry if sound else None
 
     def lookup(self, key: str) -> Entry | None:
-        """The verified result under `key`, or None. What is corrupt goes to quarantine."""
+        """The verified result under `key`, or None. What is corrupt goes to quarantine.
+
+        The caller holds the lock of `key`: else a result that is committed between the look and the
+        removal would be taken for the corrupt one.
+        """
         entry = self.peek(key)
         if entry is None:
             self._quarantine_result(self._manifest_path(key))

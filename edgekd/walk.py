@@ -65,7 +65,7 @@ class Walker:
         started = time.monotonic()
         inputs = key_inputs(step, given_digests(step, self.entries), self.bindings)
         key = key_of(inputs)
-        entry = self.store.lookup(key)
+        entry = self.store.peek(key)  # not lookup: another walker may be committing it just now
         hit = entry is not None
         if entry is None:
             with self.store.lock(key, wait=self.options.wait, waiting=self._waiting):

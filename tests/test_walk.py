@@ -181,3 +181,22 @@ def test_the_manifest_says_what_it_was_made_from(root: Path) -> None:
     manifest = json.loads((root / "store" / "ac" / f"{entry.key}.json").read_bytes())
     assert manifest["inputs"]["settings"] == {"times": 2}
     assert manifest["inputs"]["stage"] == "double"
+
+
+def test_a_result_committed_while_somebody_looks_is_not_taken_for_corrupt(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # between a walker's look at an empty store and what it does then, another commits
+    peek, raced = Store.peek, []
+
+    def slow(store: Store, key: str) -> object:
+        found = peek(store, key)
+        if not raced:
+            raced.append(key)
+            monkeypatch.setattr(Store, "peek", peek)
+            walk(root)
+        return found
+
+    monkeypatch.setattr(Store, "peek", slow)
+    assert [w.hit for w in walk(root).walked] == [True] * 3
+    assert calls(root) == 3 and not list((root / "store" / "quarantine").iterdir())

@@ -94,9 +94,10 @@ def edited(model: nn.Module, edit: Mapping[str, Any], blueprint: Blueprint) -> n
     rest = {key: value for key, value in edit.items() if key != "name"}
     try:
         changed: nn.Module = EDITS[name].load()(model.eval(), rest, images)
-    except ValueError as error:  # pydantic's are ValueErrors too
-        first = str(error).strip().splitlines()
-        raise InputError(f"blueprint: edit {name}: {' '.join(first)[:300]}") from error
+    except ValidationError as error:
+        raise InputError(f"blueprint: edit {name}: {_first_fault(error)}") from error
+    except ValueError as error:
+        raise InputError(f"blueprint: edit {name}: {str(error).strip()[:300]}") from error
     return changed
 
 
@@ -132,9 +133,13 @@ def read(path: Path) -> Blueprint:
     try:
         return Blueprint.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {where or 'file'}: {first['msg']}") from error
+        raise InputError(f"{path}: {_first_fault(error)}") from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where or 'file'}: {first['msg']}"
 
 
 def load(blueprint_path: Path, weights_path: Path, *, allow_code: bool = False) -> nn.Module:

@@ -22,6 +22,7 @@ from edgekd.learn.settings import Views
 from edgekd.settings import Count
 from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
+from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.stage import Context
@@ -40,15 +41,22 @@ if TYPE_CHECKING:
 SOFT_TARGETS: tuple[Term, ...] = (
     Term(loss=Named.parse({"name": "kd", "temperature": 2.0}, LOSSES, "loss")),
 )
-SHORT = Training(
-    epochs=3, optimizer="adamw", learning_rate=3e-4, weight_decay=0.0, schedule="cosine"
-)
 ROUNDS = 4
 """How often layers are given back their precision before the accuracy budget is given up."""
 POINTS = 100
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 Method = Literal["auto", "min-max", "percentile-99.99", "percentile-99.9", "mse"]
+
+
+class Learning(Training):
+    """How a quantized model is trained: shorter and more gently than one that starts from nothing."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    learning_rate: Positive = 3e-4
+    weight_decay: NonNegative = 0.0
+    schedule: Literal["one-cycle", "cosine", "step", "constant"] = "cosine"
 
 
 class Words(Settings):
@@ -62,7 +70,7 @@ class Words(Settings):
     """Who teaches: the float student itself, the teacher, or the mean of their logits."""
     knowledge: Literal["stored", "online"] = "stored"
     """The teacher's answers are read back, or asked anew at every step."""
-    train: Training | None = SHORT
+    train: Learning | None = Learning()
     """How it learns; none is post-training quantization alone."""
     calibration: Method = "auto"
     """How ranges are found; auto tries all and keeps the one that answers most like the float model."""

@@ -153,7 +153,8 @@ def test_a_model_that_does_not_fit_the_data(user_models: Path) -> None:
         ({"arguments": {"base": 0}}, "base: got 0"),
         ({"arguments": {"base": "wide"}}, "base: got 'wide'"),
         ({"arguments": {"depth": 9}}, "depth: got 9, want 6 n + 2"),
-        ({"edits": ({"name": "prune"},)}, "unknown edit 'prune'"),
+        ({"edits": ({"name": "melt"},)}, "unknown edit 'melt'"),
+        ({"edits": ({"name": "prune"},)}, "edit prune: layers: Field required"),
     ],
 )
 def test_wrong_blueprints(changes: dict[str, Any], want: str) -> None:
