@@ -56,9 +56,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def run(given: dict[str, Path], folder: Path, **words: Any) -> Made:
     folder.mkdir(exist_ok=True)
-    context = Context(
-        folder=folder, checkpoints=folder / "checkpoints", seed=0, progress=Silent()
-    )
+    context = Context(folder=folder, checkpoints=folder / "checkpoints", seed=0, progress=Silent())
     usual = {"scheme": "asymmetric", "views": Views(count=1), "views_seed": 0}
     words = {"calibration_samples": 96, "train": {"epochs": 1, "batch_size": 60}} | words
     return stage.run(stage.Config.model_validate(usual | words), given, context)
