@@ -20,6 +20,10 @@ MOST_STEPS = 4.0
 between two codes, by one code, and what follows differs a little: over nine convolutions ONNX Runtime
 came to 0.9 steps, OpenVINO to 2.0. One whose sums saturate, or whose zero-point is another, is many
 steps off."""
+MOST_SPREAD = 0.03
+"""Or as a fraction of how far logits spread, where that is more: a deep network flips many codes of a
+fine step and means nothing by it. Measured over nine convolutions: 0.6 % on x86 and ARM64 alike, 7.6 %
+where sums saturate (benchmarks/boards/profiles.json)."""
 LEAST_AGREEMENT = 0.98
 """Of golden samples; one may always change its class, since the best two logits may be a step apart."""
 
@@ -73,14 +77,15 @@ def judged(
         fault = f"failed: top-1 agreement {agreement:.4f} < 1"
     rms = saturation.rms(want, told)
     if precision == ROUNDED and step:
-        fault = _not_rounded_alike(rms / step, agreement, len(want))
+        allowed = max(MOST_STEPS, MOST_SPREAD * float(want.std()) / step)
+        fault = _not_rounded_alike(rms / step, allowed, agreement, len(want))
     steps = max_abs / step if step else None
     return Answers(accuracy, max_abs, rms, agreement, fault, steps)
 
 
-def _not_rounded_alike(steps: float, agreement: float, samples: int) -> str:
-    if not steps <= MOST_STEPS:
-        return f"failed: logits {steps:.3g} quantization steps off (rms) > {MOST_STEPS:g}"
+def _not_rounded_alike(steps: float, allowed: float, agreement: float, samples: int) -> str:
+    if not steps <= allowed:
+        return f"failed: logits {steps:.3g} quantization steps off (rms) > {allowed:.3g}"
     if agreement < LEAST_AGREEMENT and round((1 - agreement) * samples) > 1:
         return f"failed: top-1 agreement {agreement:.4f} < {LEAST_AGREEMENT:g}"
     return ""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
+from edgekd.bench.machine import site
+from edgekd.device import Device
 from edgekd.plan import origins
 from edgekd.plan import wiring
 from edgekd.profile import PROFILES
@@ -48,7 +50,7 @@ def steps(recipe: Recipe, profiles: Sequence[str], options: Options) -> Iterator
             yield _taught(recipe, words, label, options, start)
             before = label
         elif isinstance(words, Factorize | Prune):
-            yield _smaller(recipe, words, label, before)
+            yield _smaller(recipe, words, label, before, options.device)
             before = label
             if words.recover is not None:
                 before = _recovered(label)
@@ -130,10 +132,12 @@ def _knowledge(source: str) -> wiring.Takes:
     return wiring.model("teacher", prefix="teacher_")
 
 
-def _smaller(recipe: Recipe, words: Any, label: str, before: str) -> Step:
-    """Factorize or prune, paid by the first target: it says what time is saved."""
+def _smaller(recipe: Recipe, words: Any, label: str, before: str, device: Device) -> Step:
+    """Factorize or prune, paid by the first target that runs there: it says what time is saved."""
     stage, said, config = SMALLER[words.step]
-    target = recipe.targets[0]
+    unable = site.describe(device).unable
+    able = [target for target in recipe.targets if unable.get(target.runtime) is None]
+    target = (able or recipe.targets)[0]
     settings = config(
         **_said(words, said),
         runtime=target.runtime,

@@ -48,7 +48,8 @@ def _tables(name: str, value: Any) -> Iterator[Table]:
     facts = tuple((key, _cell(item)) for key, item in content.items() if not _listed(item))
     lists = {key: item for key, item in content.items() if _listed(item)}
     for number, (key, rows) in enumerate(lists.items()):
-        columns = tuple(dict.fromkeys(c for row in rows for c in row if not _listed(row[c])))
+        nested = {c for row in rows for c in row if _listed(row[c])}  # the file has them
+        columns = tuple(dict.fromkeys(c for row in rows for c in row if c not in nested))
         cells = tuple(tuple(_cell(row.get(c)) for c in columns) for row in rows[:LONGEST])
         heading = title if len(lists) == 1 else f"{title}: {key}"
         yield Table(

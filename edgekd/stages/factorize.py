@@ -141,7 +141,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         sites = [site._replace(reason=site.reason or "not measured") for site in sites]
     else:
         found, outcome = _searched(model, plan, sites, config, given, context)
-    context.progress.note(f"factorize: {outcome.why}")
+    context.progress.note(f"{outcome.why}")
     if outcome.model is not None:
         edits = (*plan.edits, build.edit(outcome.chosen))
         plan, model = plan.model_copy(update={"edits": edits}), outcome.model
@@ -186,7 +186,7 @@ def _searched(
     accuracy = classifier.validation_accuracy(model, given)
 
     def timed(chosen: Chosen) -> Timed:
-        context.progress.note(f"factorize: {len(chosen)} layers split, timing the whole model")
+        context.progress.note(f"{len(chosen)} layers split, timing the whole model")
         other = _export(build.shaped(model, chosen), plan, context.folder / "split.onnx")
         told = lookup.pairs(whole, other, how, config.processes, device=context.device)
         other.unlink()

@@ -146,7 +146,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         outcome = Outcome(0, (), False, f"stays whole: not measured: emulated ({emulated})")
     else:
         outcome = _searched(whole, config, given, context)
-    context.progress.note(f"prune: {outcome.why}")
+    context.progress.note(f"{outcome.why}")
     plan, model = whole.plan, whole.model
     if outcome.cuts:
         edit = narrow.edit(model, whole.groups, whole.kept(outcome.cuts))
@@ -216,7 +216,7 @@ def _searched(whole: Prunable, config: Config, given: Given, context: Context) -
     accuracy = classifier.validation_accuracy(whole.model, given) if by_accuracy else 0.0
 
     def timed(count: int) -> search.Timed:
-        context.progress.note(f"prune: {count} of {len(whole.cuts)} cuts, timing the whole model")
+        context.progress.note(f"{count} of {len(whole.cuts)} cuts, timing the whole model")
         after = _export(whole.after(count), whole.plan, context.folder / "after.onnx")
         told = lookup.pairs(before, after, how, config.processes, device=context.device)
         after.unlink()

@@ -135,7 +135,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         if not _missed(config, float_accuracy, after) or len(worst) <= 2**number:
             break
         left = (*left, *worst[: 2**number])
-        context.progress.note(f"quantize: {', '.join(left)} kept in float for accuracy")
+        context.progress.note(f"{', '.join(left)} kept in float for accuracy")
     context.progress.note(
         f"{config.scheme}: {units.percent_text(after)} on validation, float "
         f"{units.percent_text(float_accuracy)}, before learning {units.percent_text(before)}"
@@ -229,7 +229,7 @@ def _learned(
     )
     if classifier.validation_accuracy(started.model, given) < before:
         started.model.load_state_dict(kept)
-        context.progress.note("quantize: learning did not help; post-training calibration is kept")
+        context.progress.note("learning did not help; post-training calibration is kept")
     return history
 
 
