@@ -40,6 +40,7 @@ WINGS = {"devices", "runtimes", "learn"}
 TORCH_FREE_IN_LEARN = {
     "__init__",
     "settings",
+    "budget",
     "losses/__init__",
     "models/__init__",
     "data/__init__",

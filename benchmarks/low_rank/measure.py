@@ -36,7 +36,7 @@ from edgekd.stages import distil
 from edgekd.stages import factorize
 from edgekd.table import Named
 
-OPSET, PROCESSES = 18, 8
+PROCESSES = 8
 MODEL = ("blueprint.json", "weights.safetensors")
 Files = dict[str, Path]
 
@@ -82,8 +82,7 @@ def side_by_side(a: Path, b: Path, folder: Path, threads: int) -> dict[str, Any]
         plan = blueprint.read(model / MODEL[0])
         loaded = blueprint.load(*(model / name for name in MODEL))
         files.append(folder / name)
-        size = {"channels": plan.channels, "height": plan.height, "width": plan.width}
-        to_onnx.write(loaded, files[-1], **size, opset=OPSET)
+        to_onnx.write(loaded, files[-1], **plan.size)
     told = lookup.pairs(*files, lookup.How("onnxruntime", threads=threads), PROCESSES)
     return told._asdict() | {"file_bytes": [path.stat().st_size for path in files]}
 

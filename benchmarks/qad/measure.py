@@ -2,9 +2,10 @@
 
     python benchmarks/qad/measure.py RECIPE STUDENT... --data PREFIX --knowledge FILE --out FOLDER --output RESULT
 
-Each STUDENT is a folder with a float student's blueprint.json and weights.safetensors, one a seed; DATA the
-start of the paths of a `data` stage's result; KNOWLEDGE the teacher's stored answers. The stage `quantize`
-runs on each, with and without learning; what lies in OUT already is taken as it is. Test accuracy is that
+Each STUDENT is a folder with a float student's blueprint.json, weights.safetensors and resolved.json, one a
+seed; DATA the start of the paths of a `data` stage's result; KNOWLEDGE the teacher's stored answers. The stage
+`quantize` runs on each, with and without learning (`--bits` says at which widths), and as plain tools calibrate:
+minima and maxima, nothing corrected. What lies in OUT already is taken as it is. Test accuracy is that
 of the fake-quantized model in float32; intervals are Student's over seeds.
 """
 
@@ -30,12 +31,27 @@ from edgekd.stage import Context
 from edgekd.stages import quantize
 
 VARIANTS: dict[str, dict[str, Any]] = {
+    "8 bits, min-max": {
+        "train": None,
+        "calibration": "min-max",
+        "correct_bias": False,
+        "equalize": 0.0,
+    },
     "8 bits, calibrated": {"train": None},
     "8 bits, learned": {},
     "4-bit weights, calibrated": {"train": None, "weight_bits": 4},
     "4-bit weights, learned": {"weight_bits": 4},
 }
 FILES = ("blueprint.json", "weights.safetensors")
+DIFFERENCES = (
+    ("8 bits, min-max", "float"),
+    ("8 bits, calibrated", "float"),
+    ("8 bits, learned", "float"),
+    ("8 bits, learned", "8 bits, calibrated"),
+    ("4-bit weights, calibrated", "float"),
+    ("4-bit weights, learned", "float"),
+    ("4-bit weights, learned", "4-bit weights, calibrated"),
+)
 POINTS = 100
 
 
@@ -45,19 +61,19 @@ class Inputs:
     def __init__(self, asked: argparse.Namespace) -> None:
         self.asked = asked
         asked.out.mkdir(parents=True, exist_ok=True)
-        self.resolved = asked.out / "resolved.json"
-        self.resolved.write_text(
-            json.dumps({"precision": "bf16", "channels_last": True, "threads": asked.threads})
-        )
 
     def of(self, student: Path) -> dict[str, Path]:
+        """How the student was trained in arithmetic, on as many threads as asked."""
+        resolved = self.asked.out / f"{student.name}-resolved.json"
+        found = json.loads((student / "resolved.json").read_bytes())
+        resolved.write_text(json.dumps({**found, "threads": self.asked.threads}))
         splits = [f"{s}_{w}" for s in ("train", "validation", "test") for w in ("images", "labels")]
         given = {name: Path(f"{self.asked.data}{name}") for name in splits}
         return given | {
             "data": Path(f"{self.asked.data}data.json"),
             "start_blueprint": student / FILES[0],
             "start_weights": student / FILES[1],
-            "resolved": self.resolved,
+            "resolved": resolved,
             "knowledge": self.asked.knowledge,
         }
 
@@ -103,27 +119,24 @@ def main() -> None:
     parser.add_argument("students", type=Path, nargs="+")
     parser.add_argument("--data", required=True)
     parser.add_argument("--knowledge", type=Path, required=True)
+    parser.add_argument("--bits", type=int, choices=(8, 4), nargs="+", default=(8, 4))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     asked = parser.parse_args()
     inputs = Inputs(asked)
+    variants = [name for name in VARIANTS if int(name[0]) in asked.bits]
     rows = {}
     for student in asked.students:
         given = inputs.of(student)
         rows[student.name] = {"float": test_accuracy(student, given)} | {
-            variant: test_accuracy(made(student, variant, inputs), given) for variant in VARIANTS
+            variant: test_accuracy(made(student, variant, inputs), given) for variant in variants
         }
-    column = {name: [row[name] for row in rows.values()] for name in ("float", *VARIANTS)}
+    column = {name: [row[name] for row in rows.values()] for name in ("float", *variants)}
     against = {
         f"{a} - {b}": spread([x - y for x, y in zip(column[a], column[b], strict=True)])
-        for a, b in (
-            ("8 bits, learned", "float"),
-            ("8 bits, calibrated", "float"),
-            ("8 bits, learned", "8 bits, calibrated"),
-            ("4-bit weights, learned", "float"),
-            ("4-bit weights, learned", "4-bit weights, calibrated"),
-        )
+        for a, b in DIFFERENCES
+        if a in variants
     }
     command = "python benchmarks/qad/measure.py RECIPE STUDENT... --data PREFIX --knowledge FILE"
     result = {"command": command, "test_accuracy": rows, "differences": against}

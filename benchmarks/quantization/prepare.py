@@ -26,7 +26,7 @@ from edgekd.learn import blueprint
 from edgekd.learn import to_onnx
 from edgekd.preprocessing import Preprocessing
 
-CALIBRATION, SAMPLE, SEED, OPSET = 512, 64, 0, 18
+CALIBRATION, SAMPLE, SEED = 512, 64, 0
 
 
 def prepare(student: Path, data: str, folder: Path) -> None:
@@ -34,8 +34,7 @@ def prepare(student: Path, data: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [student / name for name in ("blueprint.json", "weights.safetensors")]
     plan = blueprint.read(paths[0])
-    size = {"channels": plan.channels, "height": plan.height, "width": plan.width}
-    to_onnx.write(blueprint.load(*paths), folder / "model.onnx", **size, opset=OPSET)
+    to_onnx.write(blueprint.load(*paths), folder / "model.onnx", **plan.size)
     for path in paths:
         shutil.copyfile(path, folder / path.name)
     told = next(path for path in (Path(f"{data}data"), Path(f"{data}data.json")) if path.exists())

@@ -47,6 +47,15 @@ class Blueprint(Settings):
     """Changes made to the built model, replayed in order: ``name`` is one of `edgekd.learn.edits`, the
     rest is what that edit takes."""
 
+    @property
+    def size(self) -> dict[str, int]:
+        """Of the image, as what exports takes it."""
+        return {"channels": self.channels, "height": self.height, "width": self.width}
+
+    def blank(self, count: int) -> torch.Tensor:
+        """Zeros [count, channels, height, width]."""
+        return torch.zeros(count, self.channels, self.height, self.width)
+
 
 def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
     """The model that `blueprint` describes, freshly initialised from torch's global generator.
@@ -90,10 +99,9 @@ def edited(model: nn.Module, edit: Mapping[str, Any], blueprint: Blueprint) -> n
     name = edit.get("name")
     if not isinstance(name, str) or name not in EDITS:
         raise InputError(f"blueprint: got unknown edit {name!r}")
-    images = torch.zeros(2, blueprint.channels, blueprint.height, blueprint.width)
     rest = {key: value for key, value in edit.items() if key != "name"}
     try:
-        changed: nn.Module = EDITS[name].load()(model.eval(), rest, images)
+        changed: nn.Module = EDITS[name].load()(model.eval(), rest, blueprint.blank(2))
     except ValidationError as error:
         raise InputError(f"blueprint: edit {name}: {_first_fault(error)}") from error
     except ValueError as error:
@@ -157,31 +165,26 @@ def load(blueprint_path: Path, weights_path: Path, *, allow_code: bool = False) 
 
 
 def _supplied(blueprint: Blueprint, member: Member, allow_code: bool) -> dict[str, Any]:
-    offered = {
-        "classes": blueprint.classes,
-        "channels": blueprint.channels,
-        "height": blueprint.height,
-        "width": blueprint.width,
-        "allow_code": allow_code,
-    }
+    offered = {**blueprint.size, "classes": blueprint.classes, "allow_code": allow_code}
     return {name: offered[name] for name in member.supplied}
 
 
 def _check_output(model: nn.Module, blueprint: Blueprint) -> None:
     """Two black images must give two rows of logits."""
-    shape = (2, blueprint.channels, blueprint.height, blueprint.width)
+    images = blueprint.blank(2)
+    shape = list(images.shape)
     try:
         with torch.no_grad():
-            logits = model.eval()(torch.zeros(shape))
+            logits = model.eval()(images)
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{blueprint.builder}: cannot take images {list(shape)}: {first[:200]}"
+            f"{blueprint.builder}: cannot take images {shape}: {first[:200]}"
         ) from error
     got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if got != [2, blueprint.classes]:
         raise InputError(
-            f"{blueprint.builder}: got {got} from images {list(shape)}, "
+            f"{blueprint.builder}: got {got} from images {shape}, "
             f"want logits {[2, blueprint.classes]}"
         )
 

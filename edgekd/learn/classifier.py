@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -29,6 +30,10 @@ from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.stage import Context
 from edgekd.table import Named
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def blueprint_for(model: Named, data: Path) -> Blueprint:
@@ -108,8 +113,15 @@ def write(
 
 def validation_accuracy(model: nn.Module, given: Mapping[str, Path]) -> float:
     """Top-1 in float32 on the validation split."""
+    return task.top1_accuracy(*validation_answers(model, given))
+
+
+def validation_answers(
+    model: nn.Module, given: Mapping[str, Path]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Logits [N, C] in float32 on the validation split, and its labels [N]."""
     about, validation = arrays.described(given["data"]), arrays.part(given, "validation")
-    return answers.scorer(validation.images, validation.labels, about.preprocessing)(model)
+    return answers.logits(model, validation.images, about.preprocessing), validation.labels
 
 
 def want_better_than_chance(

@@ -22,7 +22,7 @@ def macs(model: nn.Module, blueprint: Blueprint) -> int:
         blueprint: whose image size counts.
     """
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    image = torch.zeros(1, blueprint.channels, blueprint.height, blueprint.width, device=device)
+    image = blueprint.blank(1).to(device)
     training = model.training
     counter = FlopCounterMode(display=False)
     model.eval()

@@ -32,8 +32,14 @@ _DYNAMIC = ({0: BATCH},)
 
 
 def write(
-    model: nn.Module, path: Path, *, channels: int, height: int, width: int, opset: int
-) -> None:
+    model: nn.Module,
+    path: Path,
+    *,
+    channels: int,
+    height: int,
+    width: int,
+    opset: int = OPSETS[0],
+) -> Path:
     """Put `model`, in evaluation mode and float32, at `path` as ONNX.
 
     The input is ``images`` [batch, C, H, W], the output ``logits`` [batch, classes], both float32
@@ -47,6 +53,9 @@ def write(
         height: H, pixels.
         width: W, pixels.
         opset: ONNX operator set, within `OPSETS`.
+
+    Returns:
+        `path`.
 
     Raises:
         ValueError: if `opset` is out of range.
@@ -67,6 +76,7 @@ def write(
     except ValueError as error:
         raise InputError(f"{_name(model)}: got more than 2 GB, the most one ONNX file") from error
     files.write_bytes(path, data)
+    return path
 
 
 def clean(proto: onnx.ModelProto) -> onnx.ModelProto:

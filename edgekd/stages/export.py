@@ -69,10 +69,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
     want_onnxruntime()
     plan = blueprint.Blueprint.model_validate_json(given["blueprint"].read_bytes())
     model = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
-    size = {"channels": plan.channels, "height": plan.height, "width": plan.width}
     made = {name: context.folder / name for name in ("model.onnx", "golden.safetensors")}
     written = _prepared(model, config.profile)
-    to_onnx.write(written, made["model.onnx"], **size, opset=config.opset)
+    to_onnx.write(written, made["model.onnx"], **plan.size, opset=config.opset)
     about = json.loads(given["data"].read_bytes())["preprocessing"]
     preprocessing = Preprocessing.model_validate_json(json.dumps(about))
     images = np.load(given["validation_images"], mmap_mode="r", allow_pickle=False)

@@ -19,12 +19,10 @@ from pydantic import model_validator
 
 from edgekd import files
 from edgekd.bench import lookup
+from edgekd.bench.decider import Decider
 from edgekd.bench.machine import site as machine
-from edgekd.runtimes import RUNTIMES
+from edgekd.learn.budget import Budget
 from edgekd.settings import Fraction
-from edgekd.settings import NonNegative
-from edgekd.settings import Positive
-from edgekd.settings import Settings
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -34,30 +32,19 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.learn.blueprint import Blueprint
+    from edgekd.learn.budget import Timed
     from edgekd.learn.lowrank.choice import Layer
     from edgekd.learn.lowrank.layers import Site
     from edgekd.learn.lowrank.search import Chosen
     from edgekd.learn.lowrank.search import Outcome
-    from edgekd.learn.lowrank.search import Timed
 
 TABLE = "factorize.json"
-OPSET = 18
-Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
-class Words(Settings):
+class Words(Budget):
     """What a recipe may say of the step. With ``ranks: measured`` exactly one budget is given:
     ``speedup``, ``macs``, ``parameters`` or ``accuracy_drop_points``; else none."""
 
-    speedup: Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)] | None = None
-    """Budget: how many times faster the whole model is to be on the device, measured."""
-    macs: Share | None = None
-    """Budget: the largest share of the multiply-accumulates that may be left."""
-    parameters: Share | None = None
-    """Budget: the largest share of the parameters that may be left."""
-    accuracy_drop_points: NonNegative | None = None
-    """Budget: the largest loss of validation accuracy in points, before recovery; as much time as
-    that allows is saved."""
     structure: Literal["auto", "svd", "reshape", "spatial", "tucker2"] = "auto"
     """What a k x k convolution becomes: k x k then 1x1 (reshape), k x 1 then 1 x k (spatial), 1x1,
     k x k, 1x1 (tucker2), the best of them (auto), or nothing (svd). Linear and 1x1 layers become
@@ -81,31 +68,20 @@ class Words(Settings):
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
-        names = ("speedup", "macs", "parameters", "accuracy_drop_points")
-        given = [name for name in names if getattr(self, name) is not None]
-        if self.ranks == "measured" and len(given) != 1:
-            got = " and ".join(given) or "none"
-            raise ValueError(f"got {got}, want exactly one of {', '.join(names)}")
-        if self.ranks != "measured" and given:
-            raise ValueError(f"got {given[0]}, want none: ranks {self.ranks} takes no budget")
+        if self.ranks == "measured":
+            self.want_one()
+        elif self.named():
+            raise ValueError(
+                f"got {self.named()[0]}, want none: ranks {self.ranks} takes no budget"
+            )
         return self
 
 
-class Config(Words):
+class Config(Words, Decider):
     """The recipe's words, and the engine that decides."""
 
-    runtime: Annotated[str, Field(json_schema_extra={"enum": list(RUNTIMES)})]
-    """Whose times count; a name of `edgekd.runtimes.RUNTIMES`."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Arithmetic of the engine."""
-    threads: Annotated[int, Field(ge=1, le=1024)] = 1
-    """Of the engine."""
     quantized: bool = False
     """Whether a later step quantizes the model."""
-    processes: Annotated[int, Field(ge=1, le=100)] = 6
-    """Fresh processes in which the whole models are timed side by side; an interval needs six."""
-    timeout_s: Positive = 600.0
-    """After this a process is killed."""
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
@@ -119,8 +95,6 @@ def run(config: Config, given: Given, context: Context) -> Made:
         InputError: if calibration data, or what a layer makes of them, are not finite.
         WorkerFailed: if the engine is missing, crashes or hangs.
     """
-    import torch
-
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
     from edgekd.learn.lowrank import build
@@ -131,8 +105,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     plan = blueprint.read(given["start_blueprint"])
     paths = given["start_blueprint"], given["start_weights"]
     model = blueprint.load(*paths, allow_code=context.allow_code)
-    image = torch.zeros(1, plan.channels, plan.height, plan.width)
-    sites = layers.sites(model, image, smallest=config.smallest)
+    sites = layers.sites(model, plan.blank(1), smallest=config.smallest)
     emulated = machine.describe(context.device).emulated
     if emulated:
         why = f"stays dense: not measured: emulated ({emulated})"
@@ -141,7 +114,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         sites = [site._replace(reason=site.reason or "not measured") for site in sites]
     else:
         found, outcome = _searched(model, plan, sites, config, given, context)
-    context.progress.note(f"{outcome.why}")
+    context.progress.note(outcome.why)
     if outcome.model is not None:
         edits = (*plan.edits, build.edit(outcome.chosen))
         plan, model = plan.model_copy(update={"edits": edits}), outcome.model
@@ -160,49 +133,44 @@ def _searched(
     context: Context,
 ) -> tuple[list[Layer], Outcome]:
     from edgekd.learn import arrays
+    from edgekd.learn import budget
     from edgekd.learn import classifier
     from edgekd.learn import complexity
+    from edgekd.learn import to_onnx
     from edgekd.learn.lowrank import build
-    from edgekd.learn.lowrank import moments
     from edgekd.learn.lowrank import offers
     from edgekd.learn.lowrank import search
 
-    images = arrays.part(given, "train").images
-    preprocessing = arrays.described(given["data"]).preprocessing
-    data = moments.drawn(images, preprocessing, config.samples, context.seed)
-    how = lookup.How(config.runtime, config.precision, config.threads, timeout_s=config.timeout_s)
+    data = arrays.calibration(given, config.samples, context.seed)
     wanted = offers.Wanted(
         structure=config.structure,
         ranks=config.ranks,
         energy=config.energy,
-        multiple=config.multiple or (16 if config.quantized else 8),
+        multiple=budget.aligned(config.multiple, quantized=config.quantized),
         most=config.most_ranks,
         data_aware=config.data_aware,
     )
     found = offers.of(model, sites, data, wanted, context.progress)
-    found = _timed(found, how, context)
-    whole = _export(model, plan, context.folder / "dense.onnx")
-    (dense_us,) = lookup.times_us([whole], how, device=context.device)
+    found = _timed(found, config.how(), context)
+    whole = to_onnx.write(model, context.folder / "dense.onnx", **plan.size)
+    (dense_us,) = lookup.times_us([whole], config.how(), device=context.device)
     accuracy = classifier.validation_accuracy(model, given)
 
     def timed(chosen: Chosen) -> Timed:
         context.progress.note(f"{len(chosen)} layers split, timing the whole model")
-        other = _export(build.shaped(model, chosen), plan, context.folder / "split.onnx")
-        told = lookup.pairs(whole, other, how, config.processes, device=context.device)
+        split = build.shaped(model, chosen)
+        other = to_onnx.write(split, context.folder / "split.onnx", **plan.size)
+        told = config.compared(whole, other, context.device)
         other.unlink()
-        interval = told.interval and (told.interval.low, told.interval.high)
-        return search.Timed(told.a_ms, told.b_ms, told.ratio, interval)
+        return told
 
     ask = search.Ask(
         time=timed,
         fit=lambda chosen: build.fitted(model, chosen, data, data_aware=config.data_aware),
         drop_points=lambda other: 100 * (accuracy - classifier.validation_accuracy(other, given)),
     )
-    budget = search.Budget(
-        config.speedup, config.macs, config.parameters, config.accuracy_drop_points
-    )
     dense = search.Dense(dense_us, complexity.macs(model, plan), complexity.parameters(model))
-    outcome = search.search(found, dense, budget, ask)
+    outcome = search.search(found, dense, config, ask)
     whole.unlink()
     return found, outcome
 
@@ -237,17 +205,9 @@ def _timed(layers: Sequence[Layer], how: lookup.How, context: Context) -> list[L
     ]
 
 
-def _export(model: nn.Module, plan: Blueprint, path: Path) -> Path:
-    from edgekd.learn import to_onnx
-
-    size = {"channels": plan.channels, "height": plan.height, "width": plan.width}
-    to_onnx.write(model, path, **size, opset=OPSET)
-    return path
-
-
 STAGE = Stage(
     "factorize",
-    1,
+    2,
     Config,
     run,
     packages=("torch", "numpy", "scipy", "onnx", "safetensors", "onnxruntime", "openvino"),

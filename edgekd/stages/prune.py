@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
@@ -21,12 +20,9 @@ from pydantic import Field
 from pydantic import model_validator
 
 from edgekd import files
-from edgekd.bench import lookup
+from edgekd.bench.decider import Decider
 from edgekd.bench.machine import site as machine
-from edgekd.runtimes import RUNTIMES
-from edgekd.settings import NonNegative
-from edgekd.settings import Positive
-from edgekd.settings import Settings
+from edgekd.learn.budget import Budget
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -37,6 +33,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.learn.blueprint import Blueprint
+    from edgekd.learn.budget import Timed
     from edgekd.learn.pruning.cuts import Cut
     from edgekd.learn.pruning.groups import Group
     from edgekd.learn.pruning.groups import Kept
@@ -44,25 +41,14 @@ if TYPE_CHECKING:
     from edgekd.learn.pruning.search import Outcome
 
 TABLE = "prune.json"
-OPSET = 18
 BATCH = 16
 """Training images whose gradients are added up before they are squared."""
-Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
-class Words(Settings):
+class Words(Budget):
     """What a recipe may say of the step. Exactly one budget is given: ``speedup``, ``macs``,
     ``parameters`` or ``accuracy_drop_points``."""
 
-    speedup: Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)] | None = None
-    """Budget: how many times faster the whole model is to be on the device, measured."""
-    macs: Share | None = None
-    """Budget: the largest share of the multiply-accumulates that may be left."""
-    parameters: Share | None = None
-    """Budget: the largest share of the parameters that may be left."""
-    accuracy_drop_points: NonNegative | None = None
-    """Budget: the largest loss of validation accuracy in points, before recovery; as many channels
-    go as that allows."""
     importance: Literal["taylor", "magnitude"] = "taylor"
     """Whether a channel is worth what the loss on training images would change without it (Molchanov et
     al. 2019), or what its weights amount to beside those of the layer's other channels."""
@@ -73,29 +59,15 @@ class Words(Settings):
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
-        names = ("speedup", "macs", "parameters", "accuracy_drop_points")
-        given = [name for name in names if getattr(self, name) is not None]
-        if len(given) != 1:
-            got = " and ".join(given) or "none"
-            raise ValueError(f"got {got}, want exactly one of {', '.join(names)}")
+        self.want_one()
         return self
 
 
-class Config(Words):
+class Config(Words, Decider):
     """The recipe's words, and the engine that decides."""
 
-    runtime: Annotated[str, Field(json_schema_extra={"enum": list(RUNTIMES)})]
-    """Whose times count; a name of `edgekd.runtimes.RUNTIMES`."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Arithmetic of the engine."""
-    threads: Annotated[int, Field(ge=1, le=1024)] = 1
-    """Of the engine."""
     quantized: bool = False
     """Whether a later step quantizes the model."""
-    processes: Annotated[int, Field(ge=1, le=100)] = 6
-    """Fresh processes in which the whole models are timed side by side."""
-    timeout_s: Positive = 600.0
-    """After this a process is killed."""
 
 
 class Prunable(NamedTuple):
@@ -146,7 +118,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         outcome = Outcome(0, (), False, f"stays whole: not measured: emulated ({emulated})")
     else:
         outcome = _searched(whole, config, given, context)
-    context.progress.note(f"{outcome.why}")
+    context.progress.note(outcome.why)
     plan, model = whole.plan, whole.model
     if outcome.cuts:
         edit = narrow.edit(model, whole.groups, whole.kept(outcome.cuts))
@@ -159,9 +131,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 
 def _prunable(config: Config, given: Given, context: Context) -> Prunable:
-    import torch
-
     from edgekd.learn import blueprint
+    from edgekd.learn import budget
     from edgekd.learn.pruning import cuts
     from edgekd.learn.pruning import importance
     from edgekd.learn.pruning import trial
@@ -169,7 +140,7 @@ def _prunable(config: Config, given: Given, context: Context) -> Prunable:
     plan = blueprint.read(given["start_blueprint"])
     paths = given["start_blueprint"], given["start_weights"]
     model = blueprint.load(*paths, allow_code=context.allow_code)
-    images = torch.zeros(2, plan.channels, plan.height, plan.width)
+    images = plan.blank(2)
     groups, left = trial.sound_groups(model, images)
     if config.importance == "taylor" and groups:
         worth = importance.by_taylor(model, groups, _batches(config, given, context.seed))
@@ -179,48 +150,39 @@ def _prunable(config: Config, given: Given, context: Context) -> Prunable:
         saving = cuts.parameters_each(model, groups)
     else:
         saving = cuts.macs_each(model, groups, images[:1])
-    multiple = config.multiple or (16 if config.quantized else 8)
+    multiple = budget.aligned(config.multiple, quantized=config.quantized)
     ordered = cuts.order(groups, worth, saving, multiple)
     return Prunable(model, plan, images, groups, left, ordered, worth)
 
 
 def _batches(config: Config, given: Given, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    import numpy as np
     import torch
 
     from edgekd.learn import arrays
 
-    train, preprocessing = (
-        arrays.part(given, "train"),
-        arrays.described(given["data"]).preprocessing,
-    )
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(train.images))[: config.samples])
-    for start in range(0, len(drawn), BATCH):
-        chosen = drawn[start : start + BATCH]
-        yield (
-            torch.from_numpy(preprocessing.apply(train.images[chosen])),
-            torch.from_numpy(train.labels[chosen]),
-        )
+    for images, labels in arrays.calibration(given, config.samples, seed).batches(BATCH):
+        yield torch.from_numpy(images), torch.from_numpy(labels)
 
 
 def _searched(whole: Prunable, config: Config, given: Given, context: Context) -> Outcome:
     from edgekd.learn import classifier
     from edgekd.learn import complexity
+    from edgekd.learn import to_onnx
     from edgekd.learn.pruning import search
 
-    how = lookup.How(config.runtime, config.precision, config.threads, timeout_s=config.timeout_s)
-    before = _export(whole.model, whole.plan, context.folder / "before.onnx")
+    size = whole.plan.size
+    before = to_onnx.write(whole.model, context.folder / "before.onnx", **size)
     macs = complexity.macs(whole.model, whole.plan)
     parameters = complexity.parameters(whole.model)
     by_accuracy = config.accuracy_drop_points is not None
     accuracy = classifier.validation_accuracy(whole.model, given) if by_accuracy else 0.0
 
-    def timed(count: int) -> search.Timed:
+    def timed(count: int) -> Timed:
         context.progress.note(f"{count} of {len(whole.cuts)} cuts, timing the whole model")
-        after = _export(whole.after(count), whole.plan, context.folder / "after.onnx")
-        told = lookup.pairs(before, after, how, config.processes, device=context.device)
+        after = to_onnx.write(whole.after(count), context.folder / "after.onnx", **size)
+        told = config.compared(before, after, context.device)
         after.unlink()
-        return search.Timed(told.a_ms, told.b_ms, told.ratio)
+        return told
 
     ask = search.Ask(
         time=timed,
@@ -230,20 +192,9 @@ def _searched(whole: Prunable, config: Config, given: Given, context: Context) -
             100 * (accuracy - classifier.validation_accuracy(whole.after(n), given))
         ),
     )
-    budget = search.Budget(
-        config.speedup, config.macs, config.parameters, config.accuracy_drop_points
-    )
-    outcome = search.search(len(whole.cuts), budget, ask)
+    outcome = search.search(len(whole.cuts), config, ask)
     before.unlink()
     return outcome
-
-
-def _export(model: nn.Module, plan: Blueprint, path: Path) -> Path:
-    from edgekd.learn import to_onnx
-
-    size = {"channels": plan.channels, "height": plan.height, "width": plan.width}
-    to_onnx.write(model, path, **size, opset=OPSET)
-    return path
 
 
 def content(whole: Prunable, model: nn.Module, outcome: Outcome) -> dict[str, Any]:
@@ -284,7 +235,7 @@ def _rows(whole: nn.Module, model: nn.Module, groups: Sequence[Group]) -> list[d
 
 STAGE = Stage(
     "prune",
-    1,
+    2,
     Config,
     run,
     packages=(

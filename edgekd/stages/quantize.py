@@ -32,6 +32,10 @@ from edgekd.stage import Stage
 from edgekd.table import Named
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterator
+
+    from torch import Tensor
     from torch import nn
 
     from edgekd.learn.blueprint import Blueprint
@@ -128,7 +132,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
             started = _started(config, start, plan, left, given)
         before = classifier.validation_accuracy(started.model, given)
         here = dataclasses.replace(context, checkpoints=context.checkpoints / f"round-{number}")
-        history = _learned(config, started, start, before, resolved, given, here)
+        history = _learned(config, started, start, resolved, given, here)
         after = classifier.validation_accuracy(started.model, given)
         rounds.append({"float_layers": list(left), "post_training": before, "learned": after})
         worst = [row.layer for row in started.costs if row.layer not in left]
@@ -158,16 +162,13 @@ def _started(
     config: Config, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
 ) -> Started:
     """The model before it learns."""
-    import torch
-
     from edgekd.learn.quant import post_training
     from edgekd.profile import SCHEMES
 
-    images = torch.zeros(2, plan.channels, plan.height, plan.width)
     try:
         return post_training.quantize(
             start,
-            images,
+            plan.blank(2),
             SCHEMES[config.scheme],
             _batches(config, given),
             method=config.calibration,
@@ -181,40 +182,32 @@ def _started(
         raise InputError(f"quantize: {error}") from error
 
 
-def _batches(config: Config, given: Given) -> Any:
-    """The calibration images: the first of the training split in an order of its own, not augmented."""
-    import numpy as np
+def _batches(config: Config, given: Given) -> Callable[[], Iterator[Tensor]]:
+    """The calibration images, as often as they are asked for."""
     import torch
 
     from edgekd.learn import arrays
-    from edgekd.learn.data import loader
 
-    about, train = arrays.described(given["data"]), arrays.part(given, "train")
-    chosen = loader.order(len(train.labels), config.views_seed, 0)[: config.calibration_samples]
-
-    def batches() -> Any:
-        for at in range(0, len(chosen), config.batch_size):
-            pixels = train.images[np.sort(chosen[at : at + config.batch_size])]
-            yield torch.from_numpy(about.preprocessing.apply(pixels))
-
-    return batches
+    data = arrays.calibration(given, config.calibration_samples, config.views_seed)
+    return lambda: (torch.from_numpy(images) for images, _ in data.batches(config.batch_size))
 
 
 def _learned(
     config: Config,
     started: Started,
     start: nn.Module,
-    before: float,
     resolved: Resolved,
     given: Given,
     context: Context,
 ) -> list[dict[str, float]]:
-    """Train ``started.model`` in place; what it was before stays if that is better."""
+    """Train ``started.model`` in place; what it was before stays if that is better by more than chance."""
+    from edgekd import task
     from edgekd.learn import arrays
     from edgekd.learn import classifier
 
     if config.train is None:
         return []
+    told, labels = classifier.validation_answers(started.model, given)
     kept = {name: value.detach().clone() for name, value in started.model.state_dict().items()}
     history = classifier.train(
         started.model,
@@ -227,7 +220,7 @@ def _learned(
         context,
         scored_in="fp32",
     )
-    if classifier.validation_accuracy(started.model, given) < before:
+    if task.falls_behind(classifier.validation_answers(started.model, given)[0], told, labels):
         started.model.load_state_dict(kept)
         context.progress.note("learning did not help; post-training calibration is kept")
     return history
@@ -287,7 +280,7 @@ def _about(
 
 STAGE = Stage(
     "quantize",
-    1,
+    2,
     Config,
     run,
     packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors"),

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from edgekd.bench import lookup
 from edgekd.bench.machine import site
 from edgekd.learn import blueprint
+from edgekd.learn import to_onnx
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
@@ -64,11 +65,11 @@ def bytes_are_time(monkeypatch: pytest.MonkeyPatch) -> None:
         first, second = (float(path.stat().st_size) for path in (a, b))
         return lookup.Pairs(first / 1e6, second / 1e6, first / second, None, processes)
 
-    def export(model: torch.nn.Module, plan: blueprint.Blueprint, path: Path) -> Path:
+    def write(model: torch.nn.Module, path: Path, **_: Any) -> Path:
         path.write_bytes(bytes(4 * sum(p.numel() for p in model.parameters())))
         return path
 
-    monkeypatch.setattr(stage, "_export", export)
+    monkeypatch.setattr(to_onnx, "write", write)
     monkeypatch.setattr(lookup, "times_us", times)
     monkeypatch.setattr(lookup, "pairs", pairs)
 

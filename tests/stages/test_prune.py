@@ -72,8 +72,9 @@ def set_engine(
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.complexity import macs
 
-    def write(model: Any, path: Path, **_: int) -> None:
+    def write(model: Any, path: Path, **_: int) -> Path:
         path.write_text(str(macs(model, Blueprint(builder="resnet8", **SIZE))))
+        return path
 
     def pairs(a: Path, b: Path, how: lookup.How, processes: int, **_: Any) -> lookup.Pairs:
         before, after = (macs_of(p) if real_files else int(p.read_text()) for p in (a, b))

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgekd.learn.arrays import Calibration
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank import factors
 from edgekd.learn.lowrank import moments
 from edgekd.learn.lowrank import offers
 from edgekd.learn.lowrank.choice import Offer
-from edgekd.learn.lowrank.moments import Calibration
 
 EDIT = "factorize"
 

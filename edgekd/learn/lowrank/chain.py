@@ -102,7 +102,8 @@ def _reshape(part: Part, rank: int) -> Chain:
 
 
 def _spatial(part: Part, rank: int) -> Chain:
-    (height, width), (down, across), (rows, columns) = part.kernel, part.stride, part.dilation  # type: ignore[misc]
+    assert part.kernel is not None  # `split` lets nothing else through
+    (height, width), (down, across), (rows, columns) = part.kernel, part.stride, part.dilation
     first, last = part.padding, part.padding
     if isinstance(part.padding, tuple):
         first, last = (part.padding[0], 0), (0, part.padding[1])

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 from typing import NamedTuple
 
+from edgekd.learn.budget import GAIN
 from edgekd.learn.lowrank import knapsack
 from edgekd.learn.lowrank.chain import Chain
 
-GAIN = 0.03
-"""The least measured gain, as a fraction of the dense time, for which anything is split."""
 Cost = Literal["latency_us", "macs", "parameters"]
 
 

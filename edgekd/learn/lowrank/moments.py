@@ -7,8 +7,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,40 +15,15 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.learn.arrays import Calibration
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank.chain import Part
-from edgekd.preprocessing import Preprocessing
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 BATCH = 32
 PLACES = 64
 """Most places (pixels, tokens) of one sample that count; drawn anew for each batch."""
 MOST_BYTES = 2**30
 """Of all sums that are kept at once; more layers take more passes over the data."""
-
-
-class Calibration(NamedTuple):
-    """The samples that second moments are taken over."""
-
-    images: NDArray[np.uint8]
-    """[N, H, W, C]."""
-    preprocessing: Preprocessing
-    seed: int
-
-    def batches(self) -> Iterator[Tensor]:
-        """Inputs [B, C, H, W], float32, in order."""
-        for start in range(0, len(self.images), BATCH):
-            yield torch.from_numpy(self.preprocessing.apply(self.images[start : start + BATCH]))
-
-
-def drawn(
-    images: NDArray[np.uint8], preprocessing: Preprocessing, count: int, seed: int
-) -> Calibration:
-    """At most `count` of the images, drawn without replacement."""
-    chosen = np.random.default_rng(seed).permutation(len(images))[:count]
-    return Calibration(images[np.sort(chosen)], preprocessing, seed)
 
 
 def second_moments(
@@ -158,10 +131,10 @@ Take = Callable[[Tensor, Tensor], Tensor]
 def _shown(model: nn.Module, takes: dict[str, Take], data: Calibration) -> Iterator[list[Tensor]]:
     """For each batch, what was taken at each path."""
     where = next(model.parameters()).device
-    for images in data.batches():
+    for images, _ in data.batches(BATCH):
         kept: dict[str, Tensor] = {}
         with _hooked(model, takes, kept), torch.no_grad():
-            model(images.to(where))
+            model(torch.from_numpy(images).to(where))
         yield [kept[path] for path in takes]
 
 

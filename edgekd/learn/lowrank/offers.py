@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.arrays import Calibration
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank import factors
 from edgekd.learn.lowrank import moments
@@ -18,7 +19,6 @@ from edgekd.learn.lowrank.chain import Part
 from edgekd.learn.lowrank.choice import Layer
 from edgekd.learn.lowrank.choice import Offer
 from edgekd.learn.lowrank.layers import Site
-from edgekd.learn.lowrank.moments import Calibration
 from edgekd.progress import Progress
 
 DENSE = "dense"

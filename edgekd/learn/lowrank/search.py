@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 from torch import nn
 
+from edgekd.learn.budget import GAIN
+from edgekd.learn.budget import Budget
+from edgekd.learn.budget import Timed
 from edgekd.learn.lowrank import choice
-from edgekd.learn.lowrank.choice import GAIN
+from edgekd.learn.lowrank.choice import Cost
 from edgekd.learn.lowrank.choice import Layer
 from edgekd.learn.lowrank.choice import Offer
 
@@ -23,36 +26,12 @@ HALVINGS = 5
 Chosen = Mapping[str, Offer]
 
 
-class Budget(NamedTuple):
-    """What is asked for: one of these, or none where the ranks are given by the layers."""
-
-    speedup: float | None = None
-    """Of the whole model on the device: 1.5 is two thirds of the time."""
-    macs: float | None = None
-    """Largest share of the dense model's multiply-accumulates that may be left."""
-    parameters: float | None = None
-    """Largest share of the dense model's parameters that may be left."""
-    accuracy_drop_points: float | None = None
-    """Largest loss of validation accuracy, before any recovery."""
-
-
 class Dense(NamedTuple):
     """The whole model as it is."""
 
     latency_us: float
     macs: int
     parameters: int
-
-
-class Timed(NamedTuple):
-    """The whole model, dense and split, side by side on the device."""
-
-    dense_ms: float
-    split_ms: float
-    ratio: float
-    """Above 1 the split one is faster."""
-    interval: tuple[float, float] | None
-    """Of the ratio, 95 %."""
 
 
 class Ask(NamedTuple):
@@ -104,13 +83,13 @@ def search(layers: Sequence[Layer], dense: Dense, budget: Budget, ask: Ask) -> O
 
 def _by_size(layers: Sequence[Layer], dense: Dense, budget: Budget) -> tuple[Chosen, bool]:
     """The choice for a share of MACs or parameters, else of the fastest offers; whether it is met."""
-    for cost, share in (("macs", budget.macs), ("parameters", budget.parameters)):
+    shares: dict[Cost, float | None] = {"macs": budget.macs, "parameters": budget.parameters}
+    for cost, share in shares.items():
         if share is None:
             continue
-        picks = choice.picked(layers, cost, (1 - share) * getattr(dense, cost))  # type: ignore[arg-type]
-        met = picks is not None
-        picks = picks or choice.cheapest(layers, cost)  # type: ignore[arg-type]
-        return choice.split_layers(layers, picks), met
+        found = choice.picked(layers, cost, (1 - share) * getattr(dense, cost))
+        picks = found or choice.cheapest(layers, cost)
+        return choice.split_layers(layers, picks), found is not None
     return choice.split_layers(layers, choice.cheapest(layers, "latency_us")), True
 
 

@@ -18,7 +18,7 @@ def content(sites: Sequence[Site], layers: Sequence[Layer], outcome: Outcome) ->
     ``layers``: for each ``path``, ``input`` shape (no batch), ``parameters``, ``dense_us``,
     ``candidates`` (structure, ranks, us, error, macs, parameters), the ``decision`` (``dense`` or
     ``split``) with its ``reason``, and of a split one ``structure``, ``ranks``, ``error``, ``gain``
-    (the fraction of its time that is saved). ``end_to_end``: ``dense_ms``, ``split_ms``, ``ratio``,
+    (the fraction of its time that is saved). ``end_to_end``: ``before_ms``, ``after_ms``, ``ratio``,
     ``ratio_ci95`` of the model as it was last timed, None if it was not; ``tries``, the ratios.
     """
     known = {layer.path: layer for layer in layers}
@@ -30,10 +30,7 @@ def content(sites: Sequence[Site], layers: Sequence[Layer], outcome: Outcome) ->
         "end_to_end": None
         if timed is None
         else {
-            "dense_ms": timed.dense_ms,
-            "split_ms": timed.split_ms,
-            "ratio": timed.ratio,
-            "ratio_ci95": None if timed.interval is None else list(timed.interval),
+            **timed._asdict(),
             "tries": [one.ratio for one in outcome.timed],
         },
         "layers": [_row(site, known.get(site.path), outcome) for site in sites],

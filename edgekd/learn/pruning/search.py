@@ -5,30 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-GAIN = 0.03
-"""A network that is not this much faster as a whole stays as it was."""
-
-
-class Budget(NamedTuple):
-    """What is asked for: exactly one of these."""
-
-    speedup: float | None = None
-    """Of the whole model on the device: 1.5 is two thirds of the time."""
-    macs: float | None = None
-    """Largest share of the multiply-accumulates that may be left."""
-    parameters: float | None = None
-    """Largest share of the parameters that may be left."""
-    accuracy_drop_points: float | None = None
-    """Largest loss of validation accuracy, before any recovery."""
-
-
-class Timed(NamedTuple):
-    """The whole model, before and after, side by side on the device."""
-
-    before_ms: float
-    after_ms: float
-    ratio: float
-    """Above 1 the pruned one is faster."""
+from edgekd.learn.budget import GAIN
+from edgekd.learn.budget import Budget
+from edgekd.learn.budget import Timed
 
 
 class Ask(NamedTuple):

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.learn.arrays import Calibration
+from edgekd.learn.arrays import Part
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank import moments
 from edgekd.preprocessing import Preprocessing
@@ -18,9 +20,10 @@ from edgekd.preprocessing import Preprocessing
 PREPROCESSING = Preprocessing(height=5, width=6, channels=2, mean=(0.5, 0.4), std=(0.2, 0.3))
 
 
-def calibration(count: int = 70) -> moments.Calibration:
+def calibration(count: int = 70) -> Calibration:
     images = np.random.default_rng(0).integers(0, 256, (count, 5, 6, 2), dtype=np.uint8)
-    return moments.drawn(images, PREPROCESSING, count, 0)
+    train = Part(images, np.zeros(count, np.int64))
+    return Calibration(train, np.arange(count), PREPROCESSING, 0)
 
 
 def net(*, bias: bool = True) -> nn.Sequential:
@@ -33,8 +36,8 @@ def net(*, bias: bool = True) -> nn.Sequential:
     ).eval()
 
 
-def inputs(data: moments.Calibration) -> torch.Tensor:
-    return torch.from_numpy(PREPROCESSING.apply(data.images))
+def inputs(data: Calibration) -> torch.Tensor:
+    return torch.from_numpy(PREPROCESSING.apply(data.train.images))
 
 
 def test_streamed_moments_are_those_of_all_patches() -> None:
@@ -80,14 +83,6 @@ def test_the_regression_is_numpys_least_squares(bias: bool) -> None:
         y = y.flatten(2).transpose(1, 2).flatten(0, 1)
     want, *_ = np.linalg.lstsq(z.double().numpy(), y.double().numpy(), rcond=None)
     np.testing.assert_allclose(torch.linalg.solve(squares, products.T), want, atol=1e-6)
-
-
-def test_calibration_is_drawn_by_the_seed() -> None:
-    images = np.arange(50, dtype=np.uint8)[:, None, None, None].repeat(5, 1).repeat(6, 2)
-    one, two = (moments.drawn(images, PREPROCESSING, 10, seed) for seed in (1, 2))
-    assert len(np.unique(one.images[:, 0, 0, 0])) == 10
-    assert (one.images != two.images).any()
-    assert (one.images == moments.drawn(images, PREPROCESSING, 10, 1).images).all()
 
 
 def test_what_is_not_finite_names_its_layer() -> None:

@@ -7,16 +7,16 @@ from collections.abc import Callable
 import pytest
 from torch import nn
 
+from edgekd.learn.budget import Budget
+from edgekd.learn.budget import Timed
 from edgekd.learn.lowrank import choice
 from edgekd.learn.lowrank.chain import Part
 from edgekd.learn.lowrank.choice import Layer
 from edgekd.learn.lowrank.choice import Offer
 from edgekd.learn.lowrank.search import Ask
-from edgekd.learn.lowrank.search import Budget
 from edgekd.learn.lowrank.search import Chosen
 from edgekd.learn.lowrank.search import Dense
 from edgekd.learn.lowrank.search import Outcome
-from edgekd.learn.lowrank.search import Timed
 from edgekd.learn.lowrank.search import search
 
 PART = (Part(64, 64, False),)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from edgekd.learn.budget import Budget
+from edgekd.learn.budget import Timed
 from edgekd.learn.pruning.search import Ask
-from edgekd.learn.pruning.search import Budget
-from edgekd.learn.pruning.search import Timed
 from edgekd.learn.pruning.search import least
 from edgekd.learn.pruning.search import search
 
@@ -21,7 +21,7 @@ def ask(ratio: Callable[[int], float] = lambda n: 1 + n / 10) -> tuple[Ask, list
 
     def time(cuts: int) -> Timed:
         timed.append(cuts)
-        return Timed(1.0, 1 / ratio(cuts), ratio(cuts))
+        return Timed(1.0, 1 / ratio(cuts), ratio(cuts), None)
 
     def left(cuts: int) -> float:
         return 1 - 0.04 * cuts

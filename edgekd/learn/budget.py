@@ -1,0 +1,59 @@
+"""How far a model is to shrink, in the words that `factorize` and `prune` share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from typing import NamedTuple
+
+from pydantic import Field
+
+from edgekd.settings import NonNegative
+from edgekd.settings import Settings
+
+GAIN = 0.03
+"""The least measured gain, as a fraction of the time, for which a layer or a model is changed."""
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+
+
+class Budget(Settings):
+    """What is asked for; which of these must be given, the step says."""
+
+    speedup: Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)] | None = None
+    """Budget: how many times faster the whole model is to be on the device, measured."""
+    macs: Share | None = None
+    """Budget: the largest share of the multiply-accumulates that may be left."""
+    parameters: Share | None = None
+    """Budget: the largest share of the parameters that may be left."""
+    accuracy_drop_points: NonNegative | None = None
+    """Budget: the largest loss of validation accuracy in points, before recovery; as much goes as
+    that allows."""
+
+    def named(self) -> list[str]:
+        """The budgets that are given."""
+        return [name for name in Budget.model_fields if getattr(self, name) is not None]
+
+    def want_one(self) -> None:
+        """Nothing.
+
+        Raises:
+            ValueError: if not exactly one budget is given.
+        """
+        if len(self.named()) != 1:
+            got = " and ".join(self.named()) or "none"
+            raise ValueError(f"got {got}, want exactly one of {', '.join(Budget.model_fields)}")
+
+
+class Timed(NamedTuple):
+    """The whole model, before and after, side by side on the device."""
+
+    before_ms: float
+    after_ms: float
+    ratio: float
+    """Above 1 the model is faster than before."""
+    ratio_ci95: tuple[float, float] | None
+    """None where too few processes ran."""
+
+
+def aligned(multiple: int | None, *, quantized: bool) -> int:
+    """What ranks and widths are multiples of: `multiple`, else 8 numbers of float or 16 of int8."""
+    return multiple or (16 if quantized else 8)

@@ -1,0 +1,38 @@
+"""The words in which a model's shrinking is asked for."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from edgekd.learn import budget
+from edgekd.learn.budget import Budget
+
+
+def test_one_budget_is_one() -> None:
+    asked = Budget(macs=0.5)
+    asked.want_one()
+    assert asked.named() == ["macs"]
+
+
+@pytest.mark.parametrize(
+    ("given", "got"), [({}, "none"), ({"speedup": 1.5, "macs": 0.5}, "speedup and macs")]
+)
+def test_none_or_two_are_refused(given: dict[str, float], got: str) -> None:
+    with pytest.raises(ValueError, match=f"^got {got}, want exactly one of speedup, macs"):
+        Budget(**given).want_one()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"speedup": 1.0}, {"macs": 1.0}, {"parameters": 0.0}, {"accuracy_drop_points": -1.0}],
+)
+def test_what_asks_for_nothing_is_no_budget(given: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Budget(**given)
+
+
+def test_int8_wants_wider_multiples() -> None:
+    assert budget.aligned(None, quantized=False) == 8
+    assert budget.aligned(None, quantized=True) == 16
+    assert budget.aligned(4, quantized=True) == 4
