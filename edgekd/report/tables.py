@@ -1,20 +1,21 @@
-"""What the stages found layer by layer, as tables for the page."""
+"""What the stages found layer by layer, as tables for the page; all of it stands in the file beside."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
-TITLES = {
-    "factorize": "Low rank, layer by layer",
-    "prune": "Pruning, layer by layer",
-    "sensitivity": "What each layer's quantization costs",
-}
+from edgekd.units import count_text
+from edgekd.units import percent_text
+
 LONGEST = 200
-"""Rows shown of one table; the file beside the page has them all."""
+"""Rows shown of one table."""
+NONE = "–"
+Content = Mapping[str, Any]
+Rows = list[tuple[str, ...]]
 
 
 class Table(NamedTuple):
@@ -23,49 +24,161 @@ class Table(NamedTuple):
     title: str
     file: str
     """Where all of it stands."""
-    facts: tuple[tuple[str, Any], ...]
-    """What is said once."""
+    lead: tuple[str, ...]
+    """Sentences before it."""
     columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
+    rows: tuple[tuple[str, ...], ...]
     left_out: int
     """Rows that are only in the file."""
 
 
-def shown(found: Mapping[str, Any]) -> tuple[Table, ...]:
-    """One table a file: its single values as facts, its lists of mappings as rows.
+def shown(found: Mapping[str, Content]) -> tuple[Table, ...]:
+    """One table a file.
 
     Args:
-        found: content by file name, ``sensitivity-asymmetric.json``.
+        found: content by file name: ``factorize-2.json`` of the second step of that kind.
     """
-    return tuple(table for name in sorted(found) for table in _tables(name, found[name]))
+    return tuple(_table(name, found[name]) for name in sorted(found))
 
 
-def _tables(name: str, value: Any) -> Iterator[Table]:
-    stem = name.removesuffix(".json")
-    kind, _, which = stem.partition("-")
-    title = TITLES.get(kind, kind) + (f" ({which})" if which else "")
-    content = value if isinstance(value, Mapping) else {"": value}
-    facts = tuple((key, _cell(item)) for key, item in content.items() if not _listed(item))
-    lists = {key: item for key, item in content.items() if _listed(item)}
-    for number, (key, rows) in enumerate(lists.items()):
-        nested = {c for row in rows for c in row if _listed(row[c])}  # the file has them
-        columns = tuple(dict.fromkeys(c for row in rows for c in row if c not in nested))
-        cells = tuple(tuple(_cell(row.get(c)) for c in columns) for row in rows[:LONGEST])
-        heading = title if len(lists) == 1 else f"{title}: {key}"
-        yield Table(
-            heading, name, () if number else facts, columns, cells, max(0, len(rows) - LONGEST)
+def _table(name: str, content: Content) -> Table:
+    kind, _, which = name.removesuffix(".json").partition("-")
+    title, lead, columns, rows = KINDS[kind]
+    found = rows(content)
+    return Table(
+        f"{title} ({which})" if which else title,
+        name,
+        tuple(lead(content)),
+        columns if found else (),
+        tuple(found[:LONGEST]),
+        max(0, len(found) - LONGEST),
+    )
+
+
+def _factorized(content: Content) -> Iterator[str]:
+    yield _sentence(content["why"])
+    if content["end_to_end"] is not None:
+        yield _side_by_side(content["end_to_end"])
+
+
+def _factors(content: Content) -> Rows:
+    return [
+        (
+            row["path"],
+            _count(row["parameters"]),
+            _structure(row),
+            _number(row["dense_us"]),
+            _number(row["dense_us"] * (1 - row["gain"]) if row["gain"] is not None else None),
+            _number(row["error"]),
+            row["reason"],
         )
-    if not lists:
-        yield Table(title, name, facts, (), (), 0)
+        for row in content["layers"]
+    ]
 
 
-def _listed(item: Any) -> bool:
-    return isinstance(item, Sequence) and bool(item) and all(isinstance(r, Mapping) for r in item)
+def _structure(row: Content) -> str:
+    if row["structure"] is None:
+        return "dense"
+    return f"{row['structure']}, rank {' and '.join(map(str, row['ranks']))}"
 
 
-def _cell(item: Any) -> Any:
-    if isinstance(item, Mapping):
-        return ", ".join(f"{key} {_cell(value)}" for key, value in item.items())
-    if isinstance(item, list | tuple):
-        return ", ".join(str(_cell(value)) for value in item)
-    return f"{item:.4g}" if isinstance(item, float) else item
+def _pruned(content: Content) -> Iterator[str]:
+    yield _sentence(content["decision"])
+    if content["measured"]:
+        yield _side_by_side(content["measured"][-1])
+    for what, name in (("macs", "MACs"), ("parameters", "Parameters")):
+        before, after = content[f"{what}_before"], content[f"{what}_after"]
+        if before != after:
+            yield f"{name}: {count_text(before)} before, {count_text(after)} after."
+    for group in content["left_alone"]:
+        yield f"Left alone: {group['path']}: {group['reason']}."
+
+
+def _widths(content: Content) -> Rows:
+    return [
+        (row["path"], *(f"{a} → {b}" if a != b else f"{a}" for a, b in _changes(row)))
+        for row in content["layers"]
+        if row["before"] != row["after"]
+    ]
+
+
+def _changes(row: Content) -> Iterator[tuple[int, int]]:
+    return zip(row["before"], row["after"], strict=True)
+
+
+def _quantized(content: Content) -> Iterator[str]:
+    yield (
+        f"Ranges by {content['calibration']}, {content['equalized']} layers equalized, biases "
+        f"{'corrected' if content['bias_corrected'] else 'as they were'}."
+    )
+    for tried in content["rounds"]:
+        apart = (
+            f" with {', '.join(tried['float_layers'])} in float" if tried["float_layers"] else ""
+        )
+        yield (
+            f"Validation accuracy{apart}: {percent_text(tried['learned'])}; calibrated alone "
+            f"{percent_text(tried['post_training'])}, float {percent_text(content['float_accuracy'])}."
+        )
+    yield "A layer's cost is how far the answers move when it alone is rounded: nats of divergence."
+
+
+def _costs(content: Content) -> Rows:
+    return [
+        (
+            row["layer"],
+            str(row["weight_bits"]),
+            _count(row["parameters"]),
+            f"{row['weight_nats']:.1e}",
+            f"{row['input_nats']:.1e}",
+        )
+        for row in content["layers"]
+    ]
+
+
+KINDS: dict[
+    str,
+    tuple[str, Callable[[Content], Iterator[str]], tuple[str, ...], Callable[[Content], Rows]],
+] = {
+    "factorize": (
+        "Low rank, layer by layer",
+        _factorized,
+        ("layer", "parameters", "becomes", "us dense", "us split", "error", "why"),
+        _factors,
+    ),
+    "prune": (
+        "Pruning, layer by layer",
+        _pruned,
+        ("layer", "channels in", "channels out"),
+        _widths,
+    ),
+    "sensitivity": (
+        "What each layer's quantization costs",
+        _quantized,
+        ("layer", "bits", "weights", "cost of weights", "cost of input"),
+        _costs,
+    ),
+}
+"""By the file's name: title, sentences, columns, rows."""
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _side_by_side(timed: Content) -> str:
+    text = (
+        f"Beside what it was, on the device: {timed['before_ms']:.3g} ms before, "
+        f"{timed['after_ms']:.3g} ms after, {timed['ratio']:.2f} times as fast"
+    )
+    if timed["ratio_ci95"] is None:
+        return f"{text}."
+    low, high = timed["ratio_ci95"]
+    return f"{text} (95 % interval {low:.2f} to {high:.2f})."
+
+
+def _count(value: int | None) -> str:
+    return NONE if value is None else count_text(value)
+
+
+def _number(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3g}"

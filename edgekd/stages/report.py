@@ -82,4 +82,4 @@ def _environment(ours: dict[str, Any], site: dict[str, Any]) -> dict[str, Any]:
     return {**facts, **about, "versions": dict(sorted(versions.items()))}
 
 
-STAGE = Stage("report", 3, Config, run, packages=("edgekd", "matplotlib", "Jinja2"))
+STAGE = Stage("report", 4, Config, run, packages=("edgekd", "matplotlib", "Jinja2"))

@@ -1,39 +1,122 @@
 from __future__ import annotations
 
+from typing import Any
+
 from edgekd.report import markdown
 from edgekd.report import tables
 from tests import report_example
 
-FOUND = {
-    "sensitivity-asymmetric.json": {
-        "scheme": "asymmetric",
-        "layers": [
-            {"path": "conv1", "cost": 0.123456, "bits": [8, 8], "tried": [{"a": 1}]},
-            {"path": "a|b", "cost": None, "kept": True},
-        ],
-    },
-    "factorize.json": {"status": "dense", "end_to_end": {"ratio": 1.01234, "tries": [1.0]}},
+TIMED = {"before_ms": 0.2373, "after_ms": 0.159, "ratio": 1.4925, "ratio_ci95": [1.394, 1.523]}
+SPLIT = {
+    "path": "layer1.0.conv1",
+    "parameters": 36864,
+    "decision": "split",
+    "reason": "pays, and the budget asks for it",
+    "structure": "tucker2",
+    "ranks": [16, 32],
+    "error": 0.00144,
+    "gain": 0.25,
+    "dense_us": 40.0,
+    "candidates": [{"structure": "svd"}],
+}
+DENSE = {
+    **SPLIT,
+    "path": "f|c",
+    "parameters": None,
+    "reason": "not measured",
+    "structure": None,
+    "ranks": None,
+    "error": None,
+    "gain": None,
+    "dense_us": None,
+}
+FACTORIZE = {"why": "as fast as asked", "end_to_end": TIMED, "layers": [SPLIT, DENSE]}
+PRUNE = {
+    "decision": "as small as asked",
+    "measured": [{**TIMED, "ratio": 1.1}, {**TIMED, "ratio_ci95": None}],
+    "macs_before": 7667200,
+    "macs_after": 6031872,
+    "parameters_before": 10,
+    "parameters_after": 10,
+    "layers": [
+        {"path": "conv1", "before": [1, 64], "after": [1, 48]},
+        {"path": "bn1", "before": [64, 64], "after": [64, 64]},
+    ],
+    "left_alone": [{"path": "fc", "reason": "no layer reads its channels"}],
+}
+SENSITIVITY = {
+    "calibration": "mse",
+    "equalized": 0,
+    "bias_corrected": True,
+    "float_accuracy": 0.9164,
+    "rounds": [
+        {"float_layers": [], "post_training": 0.90, "learned": 0.91},
+        {"float_layers": ["conv1"], "post_training": 0.91, "learned": 0.9268},
+    ],
+    "layers": [
+        {
+            "layer": "fc",
+            "weight_bits": 4,
+            "parameters": 2560,
+            "weight_nats": 3.9e-6,
+            "input_nats": 0.0,
+        }
+    ],
+}
+FOUND: dict[str, dict[str, Any]] = {
+    "sensitivity-asymmetric.json": SENSITIVITY,
+    "factorize.json": FACTORIZE,
+    "prune-2.json": PRUNE,
 }
 
 
-def test_lists_become_rows_and_the_rest_facts() -> None:
-    dense, costs = tables.shown(FOUND)
-    assert dense.title == "Low rank, layer by layer" and dense.columns == () == dense.rows
-    assert dense.facts == (("status", "dense"), ("end_to_end", "ratio 1.012, tries 1"))
-    assert costs.title == "What each layer's quantization costs (asymmetric)"
-    assert costs.columns == ("path", "cost", "bits", "kept")  # lists of mappings are left out
-    assert costs.rows == (("conv1", "0.1235", "8, 8", None), ("a|b", None, None, True))
-    assert costs.file == "sensitivity-asymmetric.json" and costs.left_out == 0
+def test_low_rank_says_what_each_layer_became_and_what_that_saves() -> None:
+    (table,) = tables.shown({"factorize.json": FACTORIZE})
+    assert table.title == "Low rank, layer by layer"
+    assert table.lead[0] == "As fast as asked."
+    assert table.lead[1].endswith("1.49 times as fast (95 % interval 1.39 to 1.52).")
+    split, dense = table.rows
+    assert split[:3] == ("layer1.0.conv1", "36.9 k", "tucker2, rank 16 and 32")
+    assert split[3:] == ("40", "30", "0.00144", "pays, and the budget asks for it")
+    assert dense == ("f|c", "–", "dense", "–", "–", "–", "not measured")
+
+
+def test_what_was_not_timed_says_nothing_of_time() -> None:
+    (table,) = tables.shown({"factorize.json": {**FACTORIZE, "end_to_end": None}})
+    assert table.lead == ("As fast as asked.",)
+
+
+def test_pruning_shows_the_layers_that_changed() -> None:
+    (table,) = tables.shown({"prune-2.json": PRUNE})
+    assert table.title == "Pruning, layer by layer (2)"
+    assert table.rows == (("conv1", "1", "64 → 48"),)
+    assert table.lead[1].endswith("1.49 times as fast.")  # the last that was measured
+    assert table.lead[2:] == (
+        "MACs: 7.67 M before, 6.03 M after.",
+        "Left alone: fc: no layer reads its channels.",
+    )
+
+
+def test_quantization_names_what_stayed_float() -> None:
+    (table,) = tables.shown({"sensitivity-asymmetric.json": SENSITIVITY})
+    assert table.title == "What each layer's quantization costs (asymmetric)"
+    assert "with conv1 in float: 92.68 %; calibrated alone 91.00 %" in table.lead[2]
+    assert table.rows == (("fc", "4", "2.56 k", "3.9e-06", "0.0e+00"),)
 
 
 def test_long_tables_are_cut_and_say_so() -> None:
-    rows = [{"path": str(i)} for i in range(tables.LONGEST + 7)]
-    (table,) = tables.shown({"prune.json": {"layers": rows}})
+    rows = [{**SPLIT, "path": str(i)} for i in range(tables.LONGEST + 7)]
+    (table,) = tables.shown({"factorize.json": {**FACTORIZE, "layers": rows}})
     assert len(table.rows) == tables.LONGEST and table.left_out == 7
+
+
+def test_a_table_without_rows_has_no_columns() -> None:
+    (table,) = tables.shown({"prune.json": {**PRUNE, "layers": []}})
+    assert table.columns == () == table.rows
 
 
 def test_the_page_shows_them_whole() -> None:
     page = markdown.report(report_example.result(), tables.shown(FOUND))
-    assert "## Low rank, layer by layer\n\n- status: dense\n" in page
-    assert "| conv1 | 0.1235 | 8, 8 | – |" in page and "a\\|b" in page
+    assert "## Low rank, layer by layer\n\nAs fast as asked.\nBeside" in page
+    assert "| f\\|c | – | dense |" in page and "| conv1 | 1 | 64 → 48 |" in page
     assert "\n\n\n" not in page
