@@ -9,9 +9,12 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+import onnx
 import openvino
 import pytest
 from click.testing import CliRunner
+from onnx import helper
+from onnx import numpy_helper
 
 from edgekd.bench import result
 from edgekd.bench.result import raw
@@ -51,6 +54,26 @@ def test_json_keeps_to_the_published_schema(model: Path) -> None:
     assert set(found["config"]["affinity"]) <= set(range(os.cpu_count() or 1))
     assert len(made["canary"]["times_ms"]) == 2 and made["raw"] is None
     assert next(m for m in found["metrics"] if m["name"] == "latency_p50")["value"] > 0
+
+
+def test_a_convolution_quantized_at_every_run_is_named(tmp_path: Path) -> None:
+    image, out = (value("x", [1, 1, 8, 8]), value("y", [1, 2, 6, 6]))
+    weights = numpy_helper.from_array(np.ones((2, 1, 3, 3), np.uint8), "w")
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"]),
+        helper.make_node("ConvInteger", ["q", "w", "zero"], ["n"], name="features/Conv_quant"),
+        helper.make_node("Cast", ["n"], ["y"], to=onnx.TensorProto.FLOAT),
+    ]
+    graph = helper.make_graph(nodes, "net", [image], [out], [weights])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    onnx.save(made, tmp_path / "net.onnx")
+    done = CliRunner().invoke(command, [str(tmp_path / "net.onnx"), *LITTLE])
+    assert done.exit_code == 0, done.output
+    assert "note: net.onnx: features/Conv_quant (ConvInteger): quantized dyn" in done.stderr
+
+
+def value(name: str, shape: list[int]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
 
 def test_table(model: Path) -> None:

@@ -221,6 +221,7 @@ def sat(
     coming = user_models.ready(folders, ask, scratch, names=names, missing=missing)
     watch = Watch(functools.partial(run_worker, device=ask.device))
     measured = session.measure(_collected(coming, ready), rules, note=running, worker=watch)
+    _advise(ready)
     watch.look()
     ran = _scenarios(measured, wanted, rules, watch)
     running("")
@@ -264,6 +265,17 @@ def _collected(coming: Iterator[Ready], ready: list[Ready]) -> Iterator[Subject]
     for one in coming:
         ready.append(one)
         yield one.subject
+
+
+def _advise(ready: Sequence[Ready]) -> None:
+    """Say what makes a model slow that only another file can cure."""
+    from edgekd import graph
+    from edgekd.islands import dynamic
+
+    for model in dict.fromkeys(one.model for one in ready if one.model.suffix == ".onnx"):
+        told = dynamic.advice(graph.read(model))
+        if told:
+            click.echo(f"note: {model.name}: {told}", err=True)
 
 
 def kept(sitting: Sitting, raw: Path | None, plot: Path | None) -> Document:
