@@ -96,9 +96,19 @@ def _corrected(
     best: str,
 ) -> bool:
     before = {name: value.detach().clone() for name, value in module.state_dict().items()}
-    bias_correction.correct(module, torch.cat(list(batches()))[:CORRECTED])
+    bias_correction.correct(module, _first(batches, CORRECTED))
     tried["bias correction"] = calibration.divergence(module, want, batches)
     if tried["bias correction"] < tried[best]:
         return True
     module.load_state_dict(before)
     return False
+
+
+def _first(batches: calibration.Batches, count: int) -> Tensor:
+    """At most so many images; no more are read than that takes."""
+    taken: list[Tensor] = []
+    for images in batches():
+        taken.append(images)
+        if sum(map(len, taken)) >= count:
+            break
+    return torch.cat(taken)[:count]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import nn
@@ -49,3 +52,20 @@ def test_bits_of_single_layers_count_over_those_of_all() -> None:
     )
     found = {name: one.bits for name, one in insertion.weights(started.model).items()}
     assert found == {"conv2": 4, "fc": 8}
+
+
+def test_calibration_holds_a_few_batches_however_many_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(post_training, "CORRECTED", 16)
+    living: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+    most = 0
+
+    def batches() -> Iterator[torch.Tensor]:
+        nonlocal most
+        for number in range(12):
+            images = example.images(8, seed=number)
+            living.add(images)
+            most = max(most, len(living))
+            yield images
+
+    post_training.quantize(example.made(), example.images(2), SCHEMES["asymmetric"], batches)
+    assert most <= 4
