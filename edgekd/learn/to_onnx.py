@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import copy
-import io
-import logging
 import re
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextlib import redirect_stderr
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +16,7 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.learn import onnx_int4
 from edgekd.learn import onnx_names
+from edgekd.learn.quiet import quiet
 
 OPSETS = (18, 23)
 """First and last operator set that torch's exporter writes without converting down."""
@@ -66,7 +61,7 @@ def write(
         raise ValueError(f"want {OPSETS[0]} <= opset <= {OPSETS[1]}, got {opset}")
     frozen = copy.deepcopy(model).eval().float().cpu().to(memory_format=torch.contiguous_format)
     example = torch.zeros(2, channels, height, width)
-    with _quiet():
+    with quiet():
         proto = clean(_export(frozen, example, opset))
     fault = _fault_in(proto, opset)
     if fault:
@@ -227,17 +222,3 @@ def _reason(error: BaseException) -> str:
 
 def _name(model: nn.Module) -> str:
     return type(model).__name__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings, log lines or prints of the exporter; what matters comes as an error."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    unread = io.StringIO()
-    try:
-        with warnings.catch_warnings(), redirect_stdout(unread), redirect_stderr(unread):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)

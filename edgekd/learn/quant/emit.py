@@ -129,7 +129,7 @@ def _repeat_behind_movers(module: fx.GraphModule) -> None:
     for node in list(module.graph.nodes):
         if isinstance(_quantizer(module, node), ActivationQuantizer):
             rounded[node] = str(node.target)
-        elif node.target in operators.PASSING and node.args[0] in rounded:
+        elif operators.passes(node) and node.args[0] in rounded:
             target = rounded[node.args[0]]
             if any(user.target is operators.GETITEM for user in node.users):
                 rounded[node] = target  # a list of tensors: each is rounded as it is taken out

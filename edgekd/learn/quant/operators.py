@@ -78,6 +78,13 @@ PASSING = {
 TAKES_LIST = {_aten.cat.default}
 
 
+def passes(node: fx.Node) -> bool:
+    """Whether `node` is of `PASSING`; one of several results is, if what gives them is."""
+    if node.target is GETITEM:
+        return isinstance(node.args[0], fx.Node) and node.args[0].target in PASSING
+    return node.target in PASSING
+
+
 def is_fused(node: fx.Node) -> bool:
     """Whether `node` costs nothing in front of a quantizer."""
     if node.target in BOUNDED:

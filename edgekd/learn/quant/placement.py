@@ -115,7 +115,7 @@ def _reads(user: fx.Node, node: fx.Node, quantized: set[fx.Node]) -> bool:
     """Whether `user` takes the values of `node` into int8 arithmetic, however it moves them first."""
     if user in quantized:
         return node in operators.activations(user)
-    if user.target in operators.PASSING and node is user.args[0]:
+    if operators.passes(user) and node is user.args[0]:
         return bool(user.users) and all(_reads(next_, user, quantized) for next_ in user.users)
     return False
 
@@ -135,7 +135,7 @@ def _forced(graph: fx.Graph, quantized: set[fx.Node]) -> set[fx.Node]:
 def _on_grid(node: fx.Node, quantized: set[fx.Node], forced: set[fx.Node]) -> bool:
     """Whether `node` only moves values that a quantizer before it has rounded already."""
     moved = node
-    while moved.target in operators.PASSING and isinstance(moved.args[0], fx.Node):
+    while operators.passes(moved) and isinstance(moved.args[0], fx.Node):
         source = moved.args[0]
         if source in forced or _reads(moved, source, quantized):
             return True

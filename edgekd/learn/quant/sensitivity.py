@@ -78,7 +78,7 @@ def weight_of(module: fx.GraphModule, node: fx.Node) -> str | None:
 def input_of(module: fx.GraphModule, node: fx.Node) -> ActivationQuantizer | None:
     """The quantizer that a layer's input went through, past whatever moves it."""
     read = node.args[0]
-    while isinstance(read, fx.Node) and read.target in operators.PASSING:
+    while isinstance(read, fx.Node) and operators.passes(read):
         read = read.args[0]
     if not isinstance(read, fx.Node) or read.op != "call_module":
         return None

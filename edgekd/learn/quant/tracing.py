@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch import fx
 from torch import nn
+
+from edgekd.learn.quiet import quiet
 
 MODULE_PATH, RANK = "edgekd_module_path", "edgekd_rank"
 """Keys in a node's meta: the module of the original model it came from; the axes of what it gives."""
@@ -30,19 +30,14 @@ def traced(model: nn.Module, images: Tensor) -> fx.GraphModule:
         ValueError: if torch cannot export it; says why in one line.
     """
     model = copy.deepcopy(model).eval()
-    level = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             shapes = ({0: torch.export.Dim.DYNAMIC},)
             program = torch.export.export(model, (images,), dynamic_shapes=shapes, strict=False)
             found = program.module(check_guards=False)
     except Exception as error:  # export raises whatever the model's own forward raises
         first = next((line for line in str(error).splitlines() if line.strip()), "")
         raise ValueError(f"cannot be traced: {type(error).__name__}: {first[:200]}") from error
-    finally:
-        logging.disable(level)
     for node in found.graph.nodes:
         value = node.meta.get("val")
         node.meta = {MODULE_PATH: _path(node), RANK: value.ndim if isinstance(value, Tensor) else 0}

@@ -69,3 +69,27 @@ def test_calibration_holds_a_few_batches_however_many_come(monkeypatch: pytest.M
 
     post_training.quantize(example.made(), example.images(2), SCHEMES["asymmetric"], batches)
     assert most <= 4
+
+
+class Picks(nn.Module):
+    """An operator that gives two tensors, of which a layer reads the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(example.CHANNELS, 6, 3)
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pooled: torch.Tensor = self.fc(
+            nn.functional.adaptive_max_pool2d(self.conv(x), 1).flatten(1)
+        )
+        return pooled
+
+
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+def test_one_of_several_results_is_rounded_as_it_is_taken_out(scheme: str) -> None:
+    started = example.quantized(Picks, scheme)
+    assert set(insertion.weights(started.model)) == {"conv", "fc"}
+    with torch.no_grad():
+        got = started.model(example.images(8))
+        assert (got - example.made(Picks)(example.images(8))).abs().mean() < 0.1 * got.std()

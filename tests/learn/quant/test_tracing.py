@@ -44,7 +44,9 @@ def test_nodes_know_their_module() -> None:
     assert [tracing.rank_of(n) for n in traced.graph.nodes if n.op == "placeholder"] == [4]
 
 
-def test_what_cannot_be_exported_is_refused_in_one_line() -> None:
+def test_what_cannot_be_exported_is_refused_in_one_line(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     class Branches(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x if x.sum() > 0 else -x
@@ -52,3 +54,4 @@ def test_what_cannot_be_exported_is_refused_in_one_line() -> None:
     with pytest.raises(ValueError, match="cannot be traced") as error:
         tracing.traced(Branches(), example.images(2))
     assert "\n" not in str(error.value)
+    assert "".join(capfd.readouterr()) == ""
