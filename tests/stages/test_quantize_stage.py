@@ -14,6 +14,7 @@ from edgekd.errors import InputError
 from edgekd.learn import blueprint
 from edgekd.learn.quant import insertion
 from edgekd.learn.settings import Views
+from edgekd.progress import Progress
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
@@ -54,9 +55,12 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-def run(given: dict[str, Path], folder: Path, **words: Any) -> Made:
+SILENT = Silent()
+
+
+def run(given: dict[str, Path], folder: Path, *, progress: Progress = SILENT, **words: Any) -> Made:
     folder.mkdir(exist_ok=True)
-    context = Context(folder=folder, checkpoints=folder / "checkpoints", seed=0, progress=Silent())
+    context = Context(folder=folder, checkpoints=folder / "checkpoints", seed=0, progress=progress)
     usual = {"scheme": "asymmetric", "views": Views(count=1), "views_seed": 0}
     words = {"calibration_samples": 96, "train": {"epochs": 1, "batch_size": 60}} | words
     return stage.run(stage.Config.model_validate(usual | words), given, context)
@@ -84,6 +88,32 @@ def test_twice_the_same_bytes(given: dict[str, Path], tmp_path: Path) -> None:
     first, again = run(given, tmp_path / "a"), run(given, tmp_path / "b")
     assert {n: p.read_bytes() for n, p in first.items()} == {
         n: p.read_bytes() for n, p in again.items()
+    }
+
+
+class Pulled(Silent):
+    """The plug is pulled in the sixth of eight steps."""
+
+    def update(self, done: int, total: int, text: str) -> None:
+        if done == 6:
+            raise KeyboardInterrupt
+
+
+def test_struck_in_the_middle_of_learning_it_ends_in_the_same_bytes(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "edgekd.learn.fit._Loop.show",
+        lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
+    )
+    words = {"train": {"epochs": 2, "batch_size": 60, "checkpoint_every_s": 0}}
+    whole = run(given, tmp_path / "whole", **words)
+    with pytest.raises(KeyboardInterrupt):
+        run(given, tmp_path / "struck", progress=Pulled(), **words)
+    assert list((tmp_path / "struck" / "checkpoints" / "round-0").iterdir())
+    resumed = run(given, tmp_path / "struck", **words)
+    assert {n: p.read_bytes() for n, p in whole.items()} == {
+        n: p.read_bytes() for n, p in resumed.items()
     }
 
 
