@@ -24,6 +24,7 @@ from edgekd.learn.data.loader import Samples
 from edgekd.learn.fit import Run
 from edgekd.learn.fit import fit
 from edgekd.learn.loss import bind_terms
+from edgekd.learn.loss import rehearse
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Term
@@ -66,12 +67,14 @@ def train(
     of the training.
     """
     validation = arrays.part(given, "validation")
+    terms = bind_terms(losses)
+    rehearse(terms, training.batch_size, samples.classes)
     model.to(arithmetic.device())
     return fit(
         Run(
             model=model,
             samples=samples,
-            terms=bind_terms(losses),
+            terms=terms,
             scheme=scheme,
             training=training,
             resolved=resolved,

@@ -1,7 +1,8 @@
 """What a loss is: a pure function of signals, bound to its knobs and weight.
 
 The names of its positional parameters are the signals it compares (``student_logits``,
-``teacher_logits``, ``labels``); its keyword-only parameters are its knobs.
+``teacher_logits``, ``labels``; ``label_indices``, which views that mix samples do not have); its
+keyword-only parameters are its knobs.
 """
 
 from __future__ import annotations
@@ -80,6 +81,26 @@ def compute(terms: Iterable[BoundTerm], signals: Signals) -> tuple[Tensor, dict[
     return total, parts
 
 
+def rehearse(terms: Iterable[BoundTerm], batch_size: int, classes: int) -> None:
+    """Compute every term once on nothing, so that what cannot be computed ends before it begins.
+
+    Raises:
+        InputError: names the term and what it wants.
+    """
+    logits, labels = torch.zeros(batch_size, classes), torch.zeros(batch_size, dtype=torch.int64)
+    known = {
+        "student_logits": logits,
+        "teacher_logits": logits,
+        "labels": labels,
+        "label_indices": labels,
+    }
+    for term in terms:
+        try:
+            term.function(*(known[name] for name in term.needs))
+        except ValueError as error:
+            raise InputError(f"loss {term.name}: {error}") from error
+
+
 def widened(tensor: Tensor) -> Tensor:
     """At least float32: half-precision logits are not exponentiated as they are."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
@@ -93,3 +114,17 @@ def want_same_logits(student: Tensor, teacher: Tensor) -> None:
     """
     if student.shape != teacher.shape or student.ndim != 2:
         raise ValueError(f"want two [B, C], got {tuple(student.shape)} and {tuple(teacher.shape)}")
+
+
+def want_classes(logits: Tensor, label_indices: Tensor, *, least: int = 2) -> None:
+    """Refuse labels that are not one class index a row, and too few classes.
+
+    Raises:
+        ValueError: if the shapes do not fit, or there are fewer than `least` classes.
+    """
+    if label_indices.shape != logits.shape[:1]:
+        raise ValueError(
+            f"want [B, C] and [B], got {tuple(logits.shape)} and {tuple(label_indices.shape)}"
+        )
+    if logits.shape[1] < least:
+        raise ValueError(f"got {logits.shape[1]} classes, want at least {least}")

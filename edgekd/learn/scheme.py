@@ -21,6 +21,12 @@ class Seen(NamedTuple):
     """[B] or [B, C]."""
 
 
+def labelled(seen: Seen) -> dict[str, Tensor]:
+    """The signals that labels give: ``label_indices`` only where no view mixes samples."""
+    indices = {"label_indices": seen.labels} if seen.labels.ndim == 1 else {}
+    return {"labels": seen.labels, **indices}
+
+
 class Scheme(NamedTuple):
     """`signals` runs the student (and whoever teaches) on a batch and names what came out.
 

@@ -92,7 +92,7 @@ def checked(document: recipe_text.Document) -> Recipe:
         raise words.told(error, document, Recipe) from error
     export = recipe.export
     said = export.opset if "opset" in export.model_fields_set else None
-    fault = agreement.fault(recipe.learn, recipe.targets, said)
+    fault = agreement.fault(recipe.learn, recipe.targets, recipe.views, said)
     if fault is not None:
         key, message = fault
         raise recipe_text.refused(recipe_text.place_of(document, key), key, message)

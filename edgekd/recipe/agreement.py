@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
+from edgekd.learn.settings import Term
+from edgekd.learn.settings import Views
+from edgekd.recipe.learning import unmixed
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import RUNS
 from edgekd.recipe.target import Target
@@ -18,16 +21,18 @@ Fault = tuple[Key, str]
 
 
 def fault(
-    learn: Sequence[Any], targets: Sequence[Target], opset: int | None = None
+    learn: Sequence[Any], targets: Sequence[Target], views: Views, opset: int | None = None
 ) -> Fault | None:
     """The first thing that does not go together: its key, and a sentence; None if all does.
 
     Args:
         learn: the steps of learning, each with its ``step``.
         targets: the engines.
+        views: what the student sees.
         opset: the ONNX operator set, where the recipe says one.
     """
-    found = (*_order([step.step for step in learn]), *_int8(learn, targets))
+    steps = [step.step for step in learn]
+    found = (*_order(steps), *_mixed(learn, views), *_int8(learn, targets))
     least = least_opset(learn)
     if opset is not None and opset < least:
         found = (*found, (("export", "opset"), f"got {opset}, want {least} for weights of 4 bits"))
@@ -60,6 +65,25 @@ def _order(names: Sequence[str]) -> Iterator[Fault]:
         elif ORDER[name] < ORDER[before]:
             want = "want distil, then factorize or prune, then quantize"
             yield key, f"got {name!r} after {before!r}, {want}"
+
+
+def _mixed(learn: Sequence[Any], views: Views) -> Iterator[Fault]:
+    """Losses that want one class a sample, beside views that mix two."""
+    mix = "mixup" if views.mixup else "cutmix"
+    if not views.mixup and not views.cutmix:
+        return
+    for number, step in enumerate(learn):
+        for index, term in enumerate(losses_of(step)):
+            if unmixed(term):
+                key = ("learn", number, "losses", index)
+                want = f"want it without views.{mix}: it needs one class a sample"
+                yield key, f"got {term.loss.name!r}, {want}"
+
+
+def losses_of(step: Any) -> Sequence[Term]:
+    """The terms of a step, or of its recovery."""
+    taught = step if hasattr(step, "losses") else getattr(step, "recover", None)
+    return () if taught is None else taught.losses
 
 
 def _int8(learn: Sequence[Any], targets: Sequence[Target]) -> Iterator[Fault]:

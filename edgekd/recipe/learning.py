@@ -27,6 +27,7 @@ from edgekd.table import signature
 SIGNALS = {
     "student_logits": "labels",
     "labels": "labels",
+    "label_indices": "labels",
     "teacher_logits": "teacher",
 }
 """What a loss may compare, and where it comes from: the labels' own training, or a teacher."""
@@ -48,6 +49,11 @@ def _from_teacher(terms: tuple[Term, ...]) -> tuple[Term, ...]:
             if name not in SIGNALS:
                 raise ValueError(f"got {term.loss.name!r}, which needs {name}: nothing gives it")
     return terms
+
+
+def unmixed(term: Term) -> bool:
+    """Whether a loss wants one class a sample, which views that mix samples do not have."""
+    return "label_indices" in signature(_member(term)).positional
 
 
 def _member(term: Term) -> Any:

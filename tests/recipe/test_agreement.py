@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.settings import Term
+from edgekd.learn.settings import Views
 from edgekd.recipe import agreement
 from edgekd.recipe.target import Target
+from edgekd.table import Named
 
 
 def learn(*names: str, profiles: Any = "auto", **layer_bits: int) -> list[Any]:
@@ -16,7 +20,7 @@ def learn(*names: str, profiles: Any = "auto", **layer_bits: int) -> list[Any]:
 
 
 def fault(steps: list[Any], *targets: Target) -> tuple[str, str] | None:
-    found = agreement.fault(steps, targets or (Target(runtime="onnxruntime"),))
+    found = agreement.fault(steps, targets or (Target(runtime="onnxruntime"),), Views())
     return None if found is None else (".".join(map(str, found[0])), found[1])
 
 
@@ -102,8 +106,28 @@ def test_a_capability_is_for_an_engine_that_takes_one() -> None:
 def test_4_bits_need_an_operator_set_that_has_them() -> None:
     targets = (Target(runtime="onnxruntime"),)
     int4 = learn("distil", "quantize", fc=4)
-    found = agreement.fault(int4, targets, 20)
+    found = agreement.fault(int4, targets, Views(), 20)
     assert found == (("export", "opset"), "got 20, want 21 for weights of 4 bits")
-    assert agreement.fault(int4, targets, 21) is agreement.fault(int4, targets) is None
-    assert agreement.fault(INT8, targets, 18) is None
+    assert (
+        agreement.fault(int4, targets, Views(), 21)
+        is agreement.fault(int4, targets, Views())
+        is None
+    )
+    assert agreement.fault(INT8, targets, Views(), 18) is None
     assert (agreement.least_opset(int4), agreement.least_opset(INT8)) == (21, 0)
+
+
+def taught(*names: str, recovers: bool = False) -> Any:
+    losses = tuple(Term(loss=Named.parse(name, LOSSES, "loss")) for name in names)
+    step = SimpleNamespace(step="distil", losses=losses)
+    return SimpleNamespace(step="prune", recover=step) if recovers else step
+
+
+@pytest.mark.parametrize("views", [Views(mixup=0.2), Views(cutmix=1.0)])
+def test_a_loss_of_single_classes_does_not_go_with_mixed_samples(views: Views) -> None:
+    steps = [taught("kd", "cross-entropy"), taught("kd", "dkd", recovers=True)]
+    found = agreement.fault(steps, (Target(runtime="onnxruntime"),), views)
+    mix = "mixup" if views.mixup else "cutmix"
+    want = f"got 'dkd', want it without views.{mix}: it needs one class a sample"
+    assert found == (("learn", 1, "losses", 1), want)
+    assert agreement.fault(steps, (Target(runtime="onnxruntime"),), Views()) is None

@@ -7,12 +7,13 @@ from torch import nn
 
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import labelled
 
 
 def alone() -> Scheme:
     """The student's logits and the labels."""
 
     def signals(student: nn.Module, seen: Seen) -> dict[str, Tensor]:
-        return {"student_logits": student(seen.images), "labels": seen.labels}
+        return {"student_logits": student(seen.images), **labelled(seen)}
 
     return Scheme(signals, nn.ModuleDict())

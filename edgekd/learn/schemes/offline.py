@@ -11,6 +11,7 @@ from torch import nn
 
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import labelled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +63,7 @@ def taught_by(*teachers: Tell) -> Scheme:
         return {
             "student_logits": student(seen.images),
             "teacher_logits": told[0] if len(told) == 1 else torch.stack(told).mean(0),
-            "labels": seen.labels,
+            **labelled(seen),
         }
 
     return Scheme(signals, nn.ModuleDict())

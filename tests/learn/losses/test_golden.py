@@ -25,6 +25,7 @@ def signals() -> dict[str, torch.Tensor]:
         "student_logits": (2 * torch.sin(1 + K)).reshape(4, 10).requires_grad_(),
         "teacher_logits": (3 * torch.cos(K / 2)).reshape(4, 10).requires_grad_(),
         "labels": torch.tensor([1, 4, 7, 0]),
+        "label_indices": torch.tensor([1, 4, 7, 0]),
     }
 
 
@@ -76,11 +77,12 @@ def test_the_order_of_the_batch_does_not_matter(name: str) -> None:
     assert call(name, turned).item() == pytest.approx(call(name, given).item(), rel=1e-12)
 
 
-@pytest.mark.parametrize("name", ["kd", "logit-mse"])
+@pytest.mark.parametrize("name", ["kd", "logit-mse", "deit-soft", "dkd", "dist", "mlkd"])
 def test_zero_at_a_copy_and_shapes_refused(name: str) -> None:
     given = signals()
     given["student_logits"] = given["teacher_logits"]
-    assert call(name, given).item() == pytest.approx(0, abs=1e-12)
+    rounded = 1e-6 if name == "dist" else 1e-12  # it adds 1e-8 to a product of norms
+    assert call(name, given).item() == pytest.approx(0, abs=rounded)
     given["student_logits"] = torch.zeros(4, 9)
     with pytest.raises(ValueError, match="want two"):
         call(name, given)
@@ -101,3 +103,46 @@ def test_cross_entropy_of_probabilities_is_that_of_their_class() -> None:
     hard = call("cross-entropy", given)
     given["labels"] = torch.eye(10, dtype=torch.float64)[given["labels"]]
     assert call("cross-entropy", given).item() == pytest.approx(hard.item(), rel=1e-12)
+
+
+def test_dkd_is_kd_where_the_others_weigh_what_the_teacher_leaves_them() -> None:
+    given = signals()
+    for row in range(4):
+        one = {name: value[row : row + 1] for name, value in given.items()}
+        left = 1 - torch.softmax(one["teacher_logits"] / 4, 1)[0, one["labels"][0]].item()
+        parted = call("dkd", one, alpha=1.0, beta=left, temperature=4.0)
+        assert parted.item() == pytest.approx(call("kd", one, temperature=4.0).item(), rel=1e-12)
+
+
+def test_ofa_without_enhancement_is_the_cross_entropy_of_soft_targets() -> None:
+    given = signals()
+    wanted = torch.softmax(given["teacher_logits"], 1)
+    plain = -(wanted * torch.log_softmax(given["student_logits"], 1)).sum(1).mean()
+    assert call("ofa", given, exponent=1.0).item() == pytest.approx(plain.item(), rel=1e-12)
+
+
+def test_wsld_leaves_alone_what_the_student_has_learned() -> None:
+    given = signals()
+    labels = torch.nn.functional.one_hot(given["labels"], 10).double()
+    given["student_logits"] = (60 * labels).requires_grad_()  # its own cross-entropy is nothing
+    assert call("wsld", given).item() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["dkd", "nkd"])
+def test_two_classes_have_no_others_to_compare(name: str) -> None:
+    given = {k: v[:, :2] if v.ndim == 2 else v.clamp(max=1) for k, v in signals().items()}
+    with pytest.raises(ValueError, match="got 2 classes, want at least 3"):
+        call(name, given)
+
+
+@pytest.mark.parametrize("name", ["dkd", "nkd", "wsld", "ofa"])
+def test_labels_that_are_no_class_are_refused(name: str) -> None:
+    given = signals()
+    given["label_indices"] = torch.eye(10, dtype=torch.float64)[given["labels"]]
+    with pytest.raises(ValueError, match=r"want \[B, C\] and \[B\]"):
+        call(name, given)
+
+
+def test_one_sample_has_nothing_across_it() -> None:
+    with pytest.raises(ValueError, match="batch of 1"):
+        call("dist", {name: value[:1] for name, value in signals().items()})
