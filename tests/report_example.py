@@ -105,3 +105,25 @@ def files(**other: Any) -> dict[str, Any]:
 def result(**other: Any) -> Result:
     """The result of it."""
     return assemble(**files(**other))
+
+
+SENSITIVITY: dict[str, Any] = {
+    "calibration": "mse",
+    "equalized": 0,
+    "bias_corrected": True,
+    "float_accuracy": 0.9164,
+    "rounds": [
+        {"float_layers": [], "post_training": 0.90, "learned": 0.91},
+        {"float_layers": ["conv1"], "post_training": 0.91, "learned": 0.9268},
+    ],
+    "layers": [
+        {
+            "layer": "fc",
+            "weight_bits": 4,
+            "parameters": 2560,
+            "weight_nats": 3.9e-6,
+            "input_nats": 0.0,
+        }
+    ],
+}
+"""What a quantize stage says of its layers."""

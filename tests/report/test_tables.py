@@ -44,27 +44,8 @@ PRUNE = {
     ],
     "left_alone": [{"path": "fc", "reason": "no layer reads its channels"}],
 }
-SENSITIVITY = {
-    "calibration": "mse",
-    "equalized": 0,
-    "bias_corrected": True,
-    "float_accuracy": 0.9164,
-    "rounds": [
-        {"float_layers": [], "post_training": 0.90, "learned": 0.91},
-        {"float_layers": ["conv1"], "post_training": 0.91, "learned": 0.9268},
-    ],
-    "layers": [
-        {
-            "layer": "fc",
-            "weight_bits": 4,
-            "parameters": 2560,
-            "weight_nats": 3.9e-6,
-            "input_nats": 0.0,
-        }
-    ],
-}
 FOUND: dict[str, dict[str, Any]] = {
-    "sensitivity-asymmetric.json": SENSITIVITY,
+    "sensitivity-asymmetric.json": report_example.SENSITIVITY,
     "factorize.json": FACTORIZE,
     "prune-2.json": PRUNE,
 }
@@ -98,7 +79,7 @@ def test_pruning_shows_the_layers_that_changed() -> None:
 
 
 def test_quantization_names_what_stayed_float() -> None:
-    (table,) = tables.shown({"sensitivity-asymmetric.json": SENSITIVITY})
+    (table,) = tables.shown({"sensitivity-asymmetric.json": report_example.SENSITIVITY})
     assert table.title == "What each layer's quantization costs (asymmetric)"
     assert "with conv1 in float: 92.68 %; calibrated alone 91.00 %" in table.lead[2]
     assert table.rows == (("fc", "4", "2.56 k", "3.9e-06", "0.0e+00"),)

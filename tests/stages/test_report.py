@@ -18,8 +18,7 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
         values[f"{role}_score"] = files["scores"][role]
         values[f"{role}_history"] = report_example.history(3, 1.0, "cross-entropy")
     values["quantize-asymmetric_score"] = files["scores"]["student"]
-    table = {"layers": [{"layer": "conv1", "nats": 0.01}]}
-    values["table/sensitivity-asymmetric.json"] = table
+    values["table/sensitivity-asymmetric.json"] = report_example.SENSITIVITY
     values["site"] = {
         "name": "board",
         "key": report_example.DIGEST,
@@ -51,7 +50,9 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
         "learning_curves.svg",
         "sensitivity-asymmetric.json",
     }
-    assert json.loads(made["sensitivity-asymmetric.json"].read_bytes()) == table
+    assert (
+        json.loads(made["sensitivity-asymmetric.json"].read_bytes()) == report_example.SENSITIVITY
+    )
     environment = {
         "cpu_model": "A CPU",
         "device": "board",
@@ -62,7 +63,7 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
     want = report_example.result(environment=environment, scores=scores)
     assert result.read(context.folder) == want and set(want.quantized) == {"asymmetric"}
     page = made["report.md"].read_text()
-    assert "| conv1 | 0.01 |" in page
+    assert "| fc | 4 | 2.56 k | 3.9e-06 | 0.0e+00 |" in page
     for name in made:
         if name.endswith(".svg"):
             ET.parse(made[name])
