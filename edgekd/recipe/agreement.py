@@ -73,14 +73,14 @@ def _mixed(learn: Sequence[Any], views: Views) -> Iterator[Fault]:
     if not views.mixup and not views.cutmix:
         return
     for number, step in enumerate(learn):
-        for index, term in enumerate(losses_of(step)):
+        for index, term in enumerate(_losses_of(step)):
             if unmixed(term):
                 key = ("learn", number, "losses", index)
                 want = f"want it without views.{mix}: it needs one class a sample"
                 yield key, f"got {term.loss.name!r}, {want}"
 
 
-def losses_of(step: Any) -> Sequence[Term]:
+def _losses_of(step: Any) -> Sequence[Term]:
     """The terms of a step, or of its recovery."""
     taught = step if hasattr(step, "losses") else getattr(step, "recover", None)
     return () if taught is None else taught.losses

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from edgekd import files
+from edgekd import task
 from edgekd import units
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
     from torch import nn
 
@@ -130,9 +133,10 @@ def run(config: Config, given: Given, context: Context) -> Made:
     for number in range(ROUNDS):
         with arithmetic.deterministic(context.seed, resolved.threads):
             started = _started(config, start, plan, left, given)
-        before = classifier.validation_accuracy(started.model, given)
+        told, labels = classifier.validation_answers(started.model, given)
+        before = task.top1_accuracy(told, labels)
         here = dataclasses.replace(context, checkpoints=context.checkpoints / f"round-{number}")
-        history = _learned(config, started, start, resolved, given, here)
+        history = _learned(config, started, start, told, resolved, given, here)
         after = classifier.validation_accuracy(started.model, given)
         rounds.append({"float_layers": list(left), "post_training": before, "learned": after})
         worst = [row.layer for row in started.costs if row.layer not in left]
@@ -196,18 +200,18 @@ def _learned(
     config: Config,
     started: Started,
     start: nn.Module,
+    told: NDArray[np.float32],
     resolved: Resolved,
     given: Given,
     context: Context,
 ) -> list[dict[str, float]]:
-    """Train ``started.model`` in place; what it was before stays if that is better by more than chance."""
-    from edgekd import task
+    """Train ``started.model`` in place; it stays what it was if what it `told` then of the validation
+    images was better by more than chance."""
     from edgekd.learn import arrays
     from edgekd.learn import classifier
 
     if config.train is None:
         return []
-    told, labels = classifier.validation_answers(started.model, given)
     kept = {name: value.detach().clone() for name, value in started.model.state_dict().items()}
     history = classifier.train(
         started.model,
@@ -220,7 +224,8 @@ def _learned(
         context,
         scored_in="fp32",
     )
-    if task.falls_behind(classifier.validation_answers(started.model, given)[0], told, labels):
+    now, labels = classifier.validation_answers(started.model, given)
+    if task.falls_behind(now, told, labels):
         started.model.load_state_dict(kept)
         context.progress.note("learning did not help; post-training calibration is kept")
     return history
