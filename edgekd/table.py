@@ -41,6 +41,14 @@ class Member(NamedTuple):
     """Keyword-only parameters that the caller fills in, not the recipe."""
     preset: Mapping[str, Scalar] = {}
     """Arguments this name stands for (``resnet20`` is ``resnet`` with depth 20)."""
+    paper: str = ""
+    """Where a method comes from: authors and year."""
+    weight: float = 1.0
+    """What a loss is multiplied by where the recipe does not say."""
+    depth: float | None = None
+    """Where a loss that reads layers looks unless the recipe says; None is at the end of every stage."""
+    companion: Member | None = None
+    """What a loss trains beside the student; its knobs are the loss's, too."""
 
     def load(self) -> Any:
         """The function itself; imports its module."""
@@ -139,12 +147,21 @@ def _signature(module: str, function: str, supplied: tuple[str, ...]) -> Signatu
 
 
 def signature(member: Member) -> Signature:
-    """What `member` takes, without importing it.
+    """What `member` takes, without importing it; with the knobs of its companion.
 
     Raises:
         InputError: if its module or function does not exist.
     """
-    return _signature(member.module, member.function, member.supplied)
+    own = _signature(member.module, member.function, member.supplied)
+    if member.companion is None:
+        return own
+    beside = signature(member.companion).knobs
+    return own._replace(knobs=_both(own.knobs, beside))
+
+
+@functools.cache
+def _both(one: type[Settings], other: type[Settings]) -> type[Settings]:
+    return create_model(f"{one.__name__}_and_{other.__name__}", __base__=(one, other))
 
 
 def _knob_type(annotation: str) -> Any:

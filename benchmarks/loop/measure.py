@@ -27,13 +27,14 @@ from torch.nn import functional as F
 
 from edgekd.learn import answers
 from edgekd.learn import blueprint
+from edgekd.learn import teacher as finished
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.fit import Run
 from edgekd.learn.fit import fit
 from edgekd.learn.loss import bind_terms
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.schemes import offline
+from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
@@ -85,17 +86,13 @@ def edgekd_loop(samples: Samples, resolved: Resolved, knowledge: np.ndarray | No
     """Samples a second of one epoch through `fit`, set-up included."""
     teacher = network(32).to(memory_format=torch.channels_last)
     dtype = torch.bfloat16 if resolved.precision == "bf16" else None
-    scheme = (
-        offline.from_teacher(teacher, dtype)
-        if knowledge is None
-        else offline.from_knowledge(knowledge)
-    )
+    teach = finished.live(teacher, dtype) if knowledge is None else finished.stored(knowledge)
     with tempfile.TemporaryDirectory() as folder:
         run = Run(
             model=network(16),
             samples=samples,
             terms=bind_terms(terms()),
-            scheme=scheme,
+            scheme=offline(teach),
             training=Training(epochs=1, batch_size=BATCH),
             resolved=resolved,
             seed=0,

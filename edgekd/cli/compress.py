@@ -95,15 +95,16 @@ def _touched(
 ) -> dict[str, list[str]]:
     """What will be read, what written, and which code of the user's own will run."""
     from edgekd import recipe as recipes
+    from edgekd.plan import checks
 
-    weights = recipes.weights_path(recipe, path)
-    named = (recipe.data.source, recipe.teacher.model, recipe.student.model)
+    weights = recipes.weights_paths(recipe, path).values()
+    named = dict.fromkeys(map(str, checks.named(recipe).values()))
     origins = [f.step.origin() for f in foreseen if f.step.origin is not None]
     data = [f"{recipe.data.source} (files: {len(files)})" for files in origins]
     return {
-        "reads": [str(p) for p in (path, weights) if p is not None] + data,
+        "reads": [str(p) for p in (path, *weights)] + data,
         "writes": [str(options.store), str(options.run_dir)],
-        "runs code of yours": [str(member) for member in named if member.name == "python"],
+        "runs code of yours": [name for name in named if name.startswith("python:")],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
@@ -45,6 +46,56 @@ def show(
         _show_one(_described(name, table[name], place))
 
 
+def show_families(
+    families: Mapping[str, Mapping[str, Member]],
+    what: str,
+    places: Mapping[str, str],
+    name: str | None,
+    as_json: bool,
+    more: Callable[[str], Mapping[str, Any]] = lambda name: {},
+) -> None:
+    """Several tables under their headings, or one member of one of them.
+
+    Args:
+        families: heading to table.
+        what: what one member is called.
+        places: where a recipe names one of a family, with ``{}`` as in `show`.
+        name: the member to tell all about.
+        as_json: as JSON, not as text.
+        more: what else is known of a member: heading to text or value.
+
+    Raises:
+        InputError: if there is no member of that name.
+    """
+    from edgekd.errors import InputError
+    from edgekd.errors import nearest
+
+    found = {key: family for family, table in families.items() for key in table}
+    if name is not None and name not in found:
+        raise InputError(f"{what}: got unknown {name!r}, want a name", hint=nearest(name, found))
+    chosen = found if name is None else {name: found[name]}
+    described = [
+        {
+            "family": family,
+            **_described(key, families[family][key], places[family]),
+            **more(key),
+        }
+        for key, family in chosen.items()
+    ]
+    if as_json:
+        print_json(described if name is None else described[0])
+    elif name is not None:
+        _show_one(described[0], more(name))
+    else:
+        for family, table in families.items():
+            click.echo(f"{family}:")
+            print_columns((f"  {key}", _cited(member)) for key, member in table.items())
+
+
+def _cited(member: Member) -> str:
+    return f"{member.summary} ({member.paper})" if member.paper else member.summary
+
+
 def _described(name: str, member: Member, place: str) -> dict[str, Any]:
     from edgekd.table import signature
 
@@ -52,6 +103,7 @@ def _described(name: str, member: Member, place: str) -> dict[str, Any]:
     return {
         "name": name,
         "summary": member.summary,
+        "paper": member.paper,
         "needs": list(found.positional),
         "knobs": [_knob(key, member, field) for key, field in _properties(member).items()],
         "doc": found.doc,
@@ -92,23 +144,33 @@ def snippet(name: str, member: Member) -> str:
     properties = _properties(member)
     if "reference" in properties:
         return f"{name}:REFERENCE"
-    defaults = {key: _knob(key, member, field)["default"] for key, field in properties.items()}
+    described = {key: _knob(key, member, field) for key, field in properties.items()}
+    defaults = {key: 1 if k["required"] else k["default"] for key, k in described.items()}
     knobs = "".join(
-        f", {key}: {json.dumps(value)}" for key, value in defaults.items() if value is not None
+        f", {key}: {_yaml(value)}" for key, value in defaults.items() if value is not None
     )
     return f"{{name: {name}{knobs}}}" if knobs else name
+
+
+def _yaml(value: Any) -> str:
+    """``1.0e-05``: YAML takes a power without a point for a string."""
+    text = json.dumps(value)
+    return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text
 
 
 def _default(knob: Mapping[str, Any]) -> str:
     return "required" if knob["required"] else json.dumps(knob["default"])
 
 
-def _show_one(described: Mapping[str, Any]) -> None:
-    click.echo(f"{described['name']}: {described['summary']}\n\n{described['doc']}\n")
+def _show_one(described: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
+    cited = f" ({described['paper']})" if described["paper"] else ""
+    click.echo(f"{described['name']}: {described['summary']}{cited}\n\n{described['doc']}\n")
     if described["needs"]:
-        click.echo(f"Compares {', '.join(described['needs'])}.\n")
+        click.echo(f"Needs {', '.join(described['needs'])}.\n")
     if described["knobs"]:
         rows = [(knob["name"], knob["want"], _default(knob)) for knob in described["knobs"]]
         print_columns([("knob", "want", "default"), *rows])
         click.echo("")
-    click.echo(f"In a recipe:\n\n{described['snippet']}")
+    for heading, value in (more or {}).items():
+        click.echo(f"{heading.capitalize()}: {value}")
+    click.echo("\n" * bool(more) + f"In a recipe:\n\n{described['snippet']}")

@@ -1,23 +1,51 @@
-"""``edgekd methods``: the losses a recipe may name."""
+"""``edgekd methods``: the losses and the schemes a recipe may name, by family."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
 from edgekd.cli import members
 
-PLACE = """\
+LOSS = """\
 learn:
   - step: distil
     losses:
       - {}"""
+SCHEME = """\
+learn:
+  - step: distil
+    scheme: {}
+    losses: [cross-entropy, kd]"""
+SCHEMES_HEADING = "schemes"
 
 
 @click.command(epilog="Examples: edgekd methods; edgekd methods kd")
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, as_json: bool) -> None:
-    """List the losses a recipe may name, or say all about NAME: formula, needs and knobs."""
-    from edgekd.learn.losses import LOSSES
+    """List the methods a recipe may name, or say all about NAME: formula, needs, knobs, and what it was
+    measured to do."""
+    from edgekd.learn.losses import FAMILIES
+    from edgekd.learn.schemes import SCHEMES
 
-    members.show(LOSSES, "loss", PLACE, name, as_json)
+    families = {**FAMILIES, SCHEMES_HEADING: SCHEMES}
+    places = {**dict.fromkeys(FAMILIES, LOSS), SCHEMES_HEADING: SCHEME}
+    members.show_families(families, "method", places, name, as_json, _known)
+
+
+def _known(name: str) -> dict[str, Any]:
+    """A loss's usual weight, where it looks, and what it was measured to do."""
+    from edgekd.learn.losses import LOSSES
+    from edgekd.learn.signals import reads_layers
+
+    member = LOSSES.get(name)
+    if member is None:
+        return {}
+    where = "at the end of every stage" if member.depth is None else f"at depth {member.depth:g}"
+    return {
+        "weight where a recipe says none": member.weight,
+        **({"layers where a recipe says none": where} if reads_layers(member) else {}),
+        **({"trains beside the student": member.companion.summary} if member.companion else {}),
+    }

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 import numpy as np
 
+from edgekd.errors import InputError
+from edgekd.errors import nearest
+from edgekd.learn.data import classes
 from edgekd.learn.data import loader
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.settings import Views
@@ -72,10 +76,16 @@ def calibration(given: Mapping[str, Path], count: int, seed: int) -> Calibration
     return Calibration(train, chosen, described(given["data"]).preprocessing, seed)
 
 
-def samples(given: Mapping[str, Path], views: Views, seed: int) -> Samples:
-    """The training split, seen through `views`."""
+def samples(
+    given: Mapping[str, Path], views: Views, seed: int, only: Sequence[str] = ()
+) -> Samples:
+    """The training split, seen through `views`; of the classes that `only` names, or of all.
+
+    Raises:
+        InputError: if a class is not the data's.
+    """
     about, train = described(given["data"]), part(given, "train")
-    return Samples(
+    whole = Samples(
         images=train.images,
         labels=train.labels,
         classes=len(about.classes),
@@ -83,3 +93,11 @@ def samples(given: Mapping[str, Path], views: Views, seed: int) -> Samples:
         views=views,
         seed=seed,
     )
+    for name in only:
+        if name not in about.classes:
+            raise InputError(
+                f"only: got {name!r}, want classes of the data", hint=nearest(name, about.classes)
+            )
+    if not only:
+        return whole
+    return classes.restricted(whole, [about.classes.index(name) for name in only])

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 from typing import Any
 
-import safetensors.torch
 import torch
 from pydantic import Field
 from pydantic import ValidationError
@@ -28,13 +27,9 @@ from edgekd.table import bind
 LARGEST_BLUEPRINT_BYTES = 2**24
 
 
-class Blueprint(Settings):
-    """What builds a model, without its weights."""
+class Face(Settings):
+    """What a model takes and gives."""
 
-    builder: str
-    """A name of `edgekd.learn.models`."""
-    arguments: dict[str, Scalar | None] = {}
-    """Its knobs."""
     classes: Count
     """How many logits."""
     channels: Count
@@ -43,9 +38,6 @@ class Blueprint(Settings):
     """Of the image, in pixels."""
     width: Count
     """Of the image, in pixels."""
-    edits: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
-    """Changes made to the built model, replayed in order: ``name`` is one of `edgekd.learn.edits`, the
-    rest is what that edit takes."""
 
     @property
     def size(self) -> dict[str, int]:
@@ -55,6 +47,20 @@ class Blueprint(Settings):
     def blank(self, count: int) -> torch.Tensor:
         """Zeros [count, channels, height, width]."""
         return torch.zeros(count, self.channels, self.height, self.width)
+
+
+class Blueprint(Face):
+    """What builds a model, without its weights."""
+
+    builder: str
+    """A name of `edgekd.learn.models`."""
+    arguments: dict[str, Scalar | None] = {}
+    """Its knobs."""
+    inside: Annotated[Face | None, Field(exclude_if=lambda value: value is None)] = None
+    """What the builder is told, where an edit gives the model another face; None is the same."""
+    edits: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
+    """Changes made to the built model, replayed in order: ``name`` is one of `edgekd.learn.edits`, the
+    rest is what that edit takes."""
 
 
 def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
@@ -79,14 +85,15 @@ def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
             hint=nearest(blueprint.builder, MODELS),
         )
     try:
-        arguments = bind(member, blueprint.arguments) | _supplied(blueprint, member, allow_code)
+        supplied = _supplied(blueprint.inside or blueprint, member, allow_code)
+        arguments = bind(member, blueprint.arguments) | supplied
         model: nn.Module = member.load()(**arguments)
     except ValueError as error:
         raise InputError(f"{blueprint.builder}: {error}") from error
-    _check_output(model, blueprint)
+    _check_output(model, blueprint.inside or blueprint, blueprint.builder)
     for edit in blueprint.edits:
         model = edited(model, edit, blueprint)
-        _check_output(model, blueprint)
+        _check_output(model, blueprint, blueprint.builder)
     return model.train()
 
 
@@ -123,10 +130,7 @@ def save(model: nn.Module, blueprint: Blueprint, folder: Path) -> dict[str, Path
     own: dict[str, Scalar] = getattr(model, "blueprint_arguments", {})
     fields["arguments"] = dict(sorted({**fields["arguments"], **own}.items()))
     paths["blueprint.json"].write_bytes(files.pretty_json(fields))
-    state = model.state_dict()
-    again = {name for names in weights.tied(state) for name in names[1:]}
-    tensors = {name: _plain(state[name]) for name in sorted(state) if name not in again}
-    paths["weights.safetensors"].write_bytes(safetensors.torch.save(tensors))
+    weights.write(model.state_dict(), paths["weights.safetensors"])
     return paths
 
 
@@ -164,32 +168,23 @@ def load(blueprint_path: Path, weights_path: Path, *, allow_code: bool = False) 
     return model.eval()
 
 
-def _supplied(blueprint: Blueprint, member: Member, allow_code: bool) -> dict[str, Any]:
-    offered = {**blueprint.size, "classes": blueprint.classes, "allow_code": allow_code}
+def _supplied(face: Face, member: Member, allow_code: bool) -> dict[str, Any]:
+    offered = {**face.size, "classes": face.classes, "allow_code": allow_code}
     return {name: offered[name] for name in member.supplied}
 
 
-def _check_output(model: nn.Module, blueprint: Blueprint) -> None:
+def _check_output(model: nn.Module, face: Face, builder: str) -> None:
     """Two black images must give two rows of logits."""
-    images = blueprint.blank(2)
+    images = face.blank(2)
     shape = list(images.shape)
     try:
         with torch.no_grad():
             logits = model.eval()(images)
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{blueprint.builder}: cannot take images {shape}: {first[:200]}"
-        ) from error
+        raise InputError(f"{builder}: cannot take images {shape}: {first[:200]}") from error
     got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-    if got != [2, blueprint.classes]:
+    if got != [2, face.classes]:
         raise InputError(
-            f"{blueprint.builder}: got {got} from images {shape}, "
-            f"want logits {[2, blueprint.classes]}"
+            f"{builder}: got {got} from images {shape}, want logits {[2, face.classes]}"
         )
-
-
-def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    """A contiguous copy of its own, in float32 if it is a floating-point tensor."""
-    kind = torch.float32 if tensor.is_floating_point() else tensor.dtype
-    return tensor.detach().to("cpu", kind, copy=True).contiguous()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +19,21 @@ from edgekd.learn import arithmetic
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
 from edgekd.learn import chance
+from edgekd.learn import checkpoint
 from edgekd.learn import complexity
+from edgekd.learn import weights
+from edgekd.learn.arrays import Described
 from edgekd.learn.blueprint import Blueprint
+from edgekd.learn.blueprint import Face
+from edgekd.learn.class_order import class_order
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.fit import Run
 from edgekd.learn.fit import fit
-from edgekd.learn.loss import bind_terms
+from edgekd.learn.loss import BoundTerm
 from edgekd.learn.loss import rehearse
 from edgekd.learn.scheme import Scheme
+from edgekd.learn.settings import Input
 from edgekd.learn.settings import Resolved
-from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.stage import Context
 from edgekd.table import Named
@@ -37,58 +43,100 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def blueprint_for(model: Named, data: Path) -> Blueprint:
-    """The plan of `model` for the classes and image size of the data."""
+def blueprint_for(
+    model: Named, data: Path, seen: Input | None = None, names: Sequence[str] = ()
+) -> Blueprint:
+    """The plan of `model` for the classes and image size of the data.
+
+    Args:
+        model: a builder.
+        data: data.json.
+        seen: the images it takes, if they are not the data's.
+        names: its classes in its own order, if they are not the data's.
+
+    Raises:
+        InputError: if it lacks a class of the data.
+    """
     about = arrays.described(data)
-    return Blueprint(
-        builder=model.name,
-        arguments=model.arguments,
+    pixels = about.preprocessing
+    face = Face(
         classes=len(about.classes),
-        channels=about.preprocessing.channels,
-        height=about.preprocessing.height,
-        width=about.preprocessing.width,
+        channels=pixels.channels,
+        height=pixels.height,
+        width=pixels.width,
     )
+    plan = Blueprint(builder=model.name, arguments=model.arguments, **face.model_dump())
+    if seen is None and not names:
+        return plan
+    seen = seen or Input()
+    inside = Face(
+        classes=len(names) or face.classes,
+        channels=seen.channels or (len(seen.select) if seen.select else face.channels),
+        height=seen.height or face.height,
+        width=seen.width or face.width,
+    )
+    edit = {"name": "adapt", **inside.size, "select": seen.select, "order": _order(about, names)}
+    said = {key: value for key, value in edit.items() if value is not None}
+    return plan.model_copy(update={"inside": inside, "edits": (said,)})
+
+
+def _order(about: Described, names: Sequence[str]) -> tuple[int, ...] | None:
+    if not names:
+        return None
+    try:
+        return class_order(about.classes, names)
+    except ValueError as error:
+        raise InputError(f"classes: {error}") from error
 
 
 def train(
     model: nn.Module,
     samples: Samples,
     scheme: Scheme,
-    losses: tuple[Term, ...],
+    terms: Sequence[BoundTerm],
     training: Training,
     resolved: Resolved,
     given: Mapping[str, Path],
     context: Context,
     scored_in: str | None = None,
+    waypoints: int = 0,
 ) -> list[dict[str, float]]:
     """Fit `model` in place and return its history.
 
     After every epoch it is scored on the validation split, in `scored_in` or else in the arithmetic
-    of the training.
+    of the training. Of `waypoints` states on the way the weights are left in ``context.folder``.
     """
     validation = arrays.part(given, "validation")
-    terms = bind_terms(losses)
     rehearse(terms, training.batch_size, samples.classes)
     model.to(arithmetic.device())
-    return fit(
-        Run(
-            model=model,
-            samples=samples,
-            terms=terms,
-            scheme=scheme,
-            training=training,
-            resolved=resolved,
-            seed=context.seed,
-            checkpoints=context.checkpoints,
-            progress=context.progress,
-            score=answers.scorer(
-                validation.images,
-                validation.labels,
-                samples.preprocessing,
-                scored_in or resolved.precision,
-            ),
-        )
+    run = Run(
+        model=model,
+        samples=samples,
+        terms=tuple(terms),
+        scheme=scheme,
+        training=training,
+        resolved=resolved,
+        seed=context.seed,
+        checkpoints=context.checkpoints,
+        progress=context.progress,
+        score=answers.scorer(
+            validation.images,
+            validation.labels,
+            samples.preprocessing,
+            scored_in or resolved.precision,
+        ),
+        waypoints=waypoints,
     )
+    history = fit(run)
+    for number in range(1, waypoints + 1):
+        passed = checkpoint.part(str(number), run.passed)
+        weights.write(passed, context.folder / waypoint(number))
+    return history
+
+
+def waypoint(number: int) -> str:
+    """The file with the weights of a state on the way, from 1."""
+    return f"waypoint-{number}.safetensors"
 
 
 def write(

@@ -9,30 +9,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.learn import arithmetic
 from edgekd.learn import checkpoint
+from edgekd.learn import ranks
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.loss import BoundTerm
 from edgekd.learn.loss import NotFinite
-from edgekd.learn.loss import compute
+from edgekd.learn.loss import taught
+from edgekd.learn.optimizer import averaged
+from edgekd.learn.optimizer import optimizer
 from edgekd.learn.schedule import rate
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
+from edgekd.learn.sharing import shared_out
 from edgekd.progress import Progress
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -77,6 +78,10 @@ class Run:
     progress: Progress
     score: Callable[[nn.Module], float]
     """Validation accuracy of a model in evaluation mode."""
+    waypoints: int = 0
+    """How many states on the way are kept, evenly over the epochs; the end is not one of them."""
+    passed: dict[str, Tensor] = field(default_factory=dict)
+    """Those states so far, ``NUMBER/NAME`` to tensor, numbers from 1."""
 
 
 def fit(run: Run) -> list[dict[str, float]]:
@@ -86,7 +91,7 @@ def fit(run: Run) -> list[dict[str, float]]:
         One row an epoch: the mean of each loss term, the learning rate, validation accuracy.
 
     Raises:
-        InputError: if the training split is smaller than a batch, or a loss lacks a signal.
+        InputError: if a batch does not fit the training split or the ranks, or a loss lacks a signal.
         Diverged: if a loss is NaN or infinite; names the term and the step.
     """
     if len(run.samples) < run.training.batch_size:
@@ -94,6 +99,7 @@ def fit(run: Run) -> list[dict[str, float]]:
             f"train.batch_size: got {run.training.batch_size}, "
             f"want at most the {len(run.samples)} training samples"
         )
+    ranks.join(run.training.batch_size)
     with arithmetic.deterministic(run.seed, run.resolved.threads):
         loop = _Loop(run)
         if not loop.restore() and run.training.on_nan == "rollback":
@@ -112,18 +118,20 @@ class _Loop:
 
     def __init__(self, run: Run) -> None:
         self.run, self.state = run, State()
+        run.progress = ranks.told(run.progress)
         accelerator = arithmetic.device().type
         self.fabric = Fabric(
             accelerator=accelerator,
-            devices=1,
+            devices=ranks.devices(),
             precision=arithmetic.FABRIC_PRECISION[run.resolved.precision],
         )
         layout = torch.channels_last if run.resolved.channels_last else torch.contiguous_format
         run.model.to(memory_format=layout)
+        run.scheme.companions.to(self.fabric.device).train()
         self.trained = nn.ModuleDict({"student": run.model, "companions": run.scheme.companions})
-        bare = _optimizer(self.trained, run.training)
+        bare = optimizer(self.trained, run.training)
         self.student, self.optimizer = self.fabric.setup(run.model, bare)
-        self.averaged = _averaged(run)
+        self.averaged = averaged(run.model, run.training)
         self.best: dict[str, Tensor] = {}
         self.steps_an_epoch = len(run.samples) // run.training.batch_size
         self.total_steps = self.steps_an_epoch * run.training.epochs
@@ -159,10 +167,14 @@ class _Loop:
         now = rate(run.training, self.state.step / self.total_steps) * self.state.rate_factor
         for group in self.optimizer.param_groups:
             group["lr"] = now
-        signals = run.scheme.signals(self.student, self.seen(batch))
-        loss, parts = compute(run.terms, signals)
+        seen = self.seen(batch)
+        # Peers and exits are cast here, the student casts itself.
+        with shared_out(seen.images), self.fabric.autocast():
+            lessons = run.scheme.lessons(self.student, seen)
+        loss, parts = taught(run.terms, lessons, seen.epoch)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
+        ranks.average_gradients(self.trained)
         if run.training.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.trained.parameters(), run.training.clip_norm)
         self.optimizer.step()
@@ -174,13 +186,15 @@ class _Loop:
         """The batch as tensors on the training device, in its memory order."""
         images = torch.from_numpy(batch.images).permute(0, 3, 1, 2).to(self.fabric.device)
         images = arithmetic.laid_out(images, self.run.resolved.channels_last)
-        return Seen(batch, images, torch.from_numpy(batch.labels).to(self.fabric.device))
+        labels = torch.from_numpy(batch.labels).to(self.fabric.device)
+        epoch = self.state.step / self.steps_an_epoch
+        return Seen(batch, images, labels, epoch, self.run.training.epochs)
 
     def close_epoch(self) -> None:
         """Write the epoch's row, keep the best weights, keep a checkpoint if it is time."""
         state, model = self.state, self.answer()
         model.eval()
-        accuracy = self.run.score(model)
+        accuracy = ranks.of_first(lambda: self.run.score(model))
         row = {name: total / self.steps_an_epoch for name, total in state.sums.items()}
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         row["validation_accuracy"] = accuracy
@@ -190,8 +204,17 @@ class _Loop:
             if self.run.training.keep == "best":
                 self.best = {k: v.detach().clone() for k, v in model.state_dict().items()}
         state.epoch, state.sums = state.epoch + 1, {}
+        self.keep_waypoint(model)
         if self.run.training.checkpoint_every_s == 0 or self.checkpoint_due():
             self.save()
+
+    def keep_waypoint(self, model: nn.Module) -> None:
+        """Keep the weights as they are now if this epoch ends a stretch of the way."""
+        run, stretches = self.run, self.run.waypoints + 1
+        for number in range(1, stretches):
+            if self.state.epoch == round(number * run.training.epochs / stretches):
+                now = {f"{number}/{k}": v.detach().clone() for k, v in model.state_dict().items()}
+                run.passed.update(now)
 
     def answer(self) -> nn.Module:
         """The weights that would be kept now."""
@@ -238,22 +261,25 @@ class _Loop:
         tensors = checkpoint.under("model", dict(self.trained.state_dict()))
         tensors |= checkpoint.under("optimizer", checkpoint.flatten_optimizer(self.optimizer))
         tensors |= checkpoint.under("best", self.best)
+        tensors |= checkpoint.under("passed", self.run.passed)
         tensors["random"] = torch.get_rng_state()
         if self.averaged is not None:
             tensors |= checkpoint.under("averaged", dict(self.averaged.state_dict()))
         values = {name: getattr(self.state, name) for name in State.__slots__}
-        checkpoint.write(self.run.checkpoints, self.state.step, tensors, values)
+        if not ranks.rank():
+            checkpoint.write(self.run.checkpoints, self.state.step, tensors, values)
         self.saved_at = time.monotonic()
 
     def restore(self) -> bool:
         """Go to the last checkpoint; False if there is none."""
-        found = checkpoint.newest(self.run.checkpoints)
+        found = ranks.in_turn(lambda: checkpoint.newest(self.run.checkpoints))
         if found is None:
             return False
         tensors, values = found
         self.trained.load_state_dict(checkpoint.part("model", tensors))
         checkpoint.restore_optimizer(self.optimizer, checkpoint.part("optimizer", tensors))
         self.best = checkpoint.part("best", tensors)
+        self.run.passed = checkpoint.part("passed", tensors)
         torch.set_rng_state(tensors["random"])
         if self.averaged is not None:
             self.averaged.load_state_dict(checkpoint.part("averaged", tensors))
@@ -272,27 +298,3 @@ class _Loop:
         text = f"epoch {self.state.epoch + 1}/{self.run.training.epochs}  {terms}  {speed:,.0f}/s"
         self.run.progress.update(self.state.step, self.total_steps, text)
         self.shown_at, self.shown_step = now, self.state.step
-
-
-def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
-    """SGD or AdamW; biases and normalisation are not decayed."""
-    weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": weights, "weight_decay": training.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    if training.optimizer == "adamw":
-        betas = (training.momentum, 0.999)
-        return torch.optim.AdamW(groups, lr=training.learning_rate, betas=betas)
-    nesterov = training.momentum > 0
-    return torch.optim.SGD(
-        groups, lr=training.learning_rate, momentum=training.momentum, nesterov=nesterov
-    )
-
-
-def _averaged(run: Run) -> AveragedModel | None:
-    decay = run.training.ema_decay
-    if not decay:
-        return None
-    return AveragedModel(run.model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

@@ -1,36 +1,101 @@
 """What a loss is: a pure function of signals, bound to its knobs and weight.
 
-The names of its positional parameters are the signals it compares (``student_logits``,
-``teacher_logits``, ``labels``; ``label_indices``, which views that mix samples do not have); its
-keyword-only parameters are its knobs.
+The names of its positional parameters are the signals it compares (`edgekd.learn.signals`); its
+keyword-only parameters are its knobs. A loss that reads layers is summed over its pairs of layers; what it
+trains beside the student is a companion a pair.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch import nn
 
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.schedule import ramped
+from edgekd.learn.scheme import Lesson
+from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
+from edgekd.learn.shapes import widened
 from edgekd.table import signature
 
-Signals = Mapping[str, Tensor]
+Key = str | tuple[str, ...]
+"""What the scheme calls a signal; several tensors for one that is all stages."""
+TINY = 1e-7
+"""Added to a sample's standard deviation, as Sun et al. 2024 do."""
+LEAST_VARIANCE = 1e-30
+"""Under the root, whose gradient has no value at 0."""
 
 
-class BoundTerm(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A loss on one pair of layers; a loss that reads no layers has one part."""
+
+    keys: Mapping[str, Key]
+    """Names of the loss's signals to the scheme's, where they differ."""
+    companion: nn.Module | None = None
+    reads: tuple[str, ...] = ()
+    """The signals that the companion takes, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTerm:
     """One summand of the training loss."""
 
     name: str
     weight: float
     needs: tuple[str, ...]
     function: Callable[..., Tensor]
+    ramp: Ramp | None = None
+    standardize: bool = False
+    parts: tuple[Part, ...] = (Part({}),)
+
+    def value(self, signals: Mapping[str, Tensor]) -> Tensor:
+        """Unweighted, summed over the parts.
+
+        Raises:
+            InputError: if a signal is not there: a configured loss is never left out.
+        """
+        values = [self._of_part(part, signals) for part in self.parts]
+        total = values[0]
+        for value in values[1:]:
+            total = total + value
+        return total
+
+    def _of_part(self, part: Part, signals: Mapping[str, Tensor]) -> Tensor:
+        wanted = dict.fromkeys((*part.reads, *self.needs))
+        given = {name: self._signal(name, part, signals) for name in wanted}
+        if part.companion is not None:
+            given |= part.companion(*(given[name] for name in part.reads))
+        absent = [name for name in self.needs if given[name] is None]
+        if absent:
+            raise InputError(
+                f"loss {self.name}: got no {', '.join(absent)} from this scheme, "
+                f"want {', '.join(self.needs)}"
+            )
+        return self.function(*(given[name] for name in self.needs))
+
+    def _signal(self, name: str, part: Part, signals: Mapping[str, Tensor]) -> Any:
+        key = part.keys.get(name, name)
+        if isinstance(key, tuple):
+            return tuple(signals[each] for each in key)
+        value = signals.get(key)
+        if value is None:
+            return None
+        if name.endswith("_embedding") and value.ndim > 2:
+            value = value.flatten(2).mean(2) if value.ndim == 4 else value.mean(1)
+        if self.standardize and name.endswith("_logits"):
+            value = standardized(value)
+        return value
 
 
 class NotFinite(Exception):
@@ -42,20 +107,31 @@ class NotFinite(Exception):
 
 
 def bind_terms(terms: Iterable[Term]) -> tuple[BoundTerm, ...]:
-    """The terms ready to be computed; a name used twice gets a number (``kd``, ``kd-2``)."""
+    """The terms with their knobs; a name used twice gets a number (``kd``, ``kd#2``)."""
     bound: list[BoundTerm] = []
     for term in terms:
         name = term.loss.name
         seen = sum(other.name.split("#")[0] == name for other in bound)
         member = LOSSES[name]
-        function = functools.partial(member.load(), **term.loss.arguments)
-        label = f"{name}#{seen + 1}" if seen else name
-        bound.append(BoundTerm(label, term.weight, signature(member).positional, function))
+        own = inspect.signature(function := member.load()).parameters
+        knobs = {key: value for key, value in term.loss.arguments.items() if key in own}
+        bound.append(
+            BoundTerm(
+                f"{name}#{seen + 1}" if seen else name,
+                term.weight,
+                signature(member).positional,
+                functools.partial(function, **knobs),
+                term.ramp,
+                term.standardize,
+            )
+        )
     return tuple(bound)
 
 
-def compute(terms: Iterable[BoundTerm], signals: Signals) -> tuple[Tensor, dict[str, float]]:
-    """The weighted sum of all terms, and each term's own value.
+def compute(
+    terms: Iterable[BoundTerm], signals: Mapping[str, Tensor], epoch: float = 0.0
+) -> tuple[Tensor, dict[str, float]]:
+    """The weighted sum of all terms after `epoch` epochs, and each term's own value.
 
     Raises:
         InputError: if a term's signal is not there: a configured loss is never left out.
@@ -64,25 +140,50 @@ def compute(terms: Iterable[BoundTerm], signals: Signals) -> tuple[Tensor, dict[
     total: Tensor | None = None
     parts: dict[str, float] = {}
     for term in terms:
-        absent = [name for name in term.needs if name not in signals]
-        if absent:
-            raise InputError(
-                f"loss {term.name}: got no {', '.join(absent)} from this scheme, "
-                f"want {', '.join(term.needs)}"
-            )
-        value = term.function(*(signals[name] for name in term.needs))
-        parts[term.name] = number = float(value.detach())
-        if not -float("inf") < number < float("inf"):
-            raise NotFinite(term.name, number)
-        weighted = value * term.weight
+        value = term.value(signals)
+        parts[term.name] = finite(term.name, value)
+        weighted = value * (term.weight * ramped(term.ramp, epoch))
         total = weighted if total is None else total + weighted
     if total is None:
         raise InputError("losses: got none, want at least one")
     return total, parts
 
 
+def taught(
+    terms: Iterable[BoundTerm], lessons: Iterable[Lesson], epoch: float
+) -> tuple[Tensor, dict[str, float]]:
+    """All lessons of a step: their sum, and the values of the student's terms and the scheme's own.
+
+    Raises:
+        InputError: as `compute`.
+        NotFinite: as `compute`.
+    """
+    terms, sums, shown = tuple(terms), list[Tensor](), dict[str, float]()
+    for number, lesson in enumerate(lessons):
+        if lesson.weight:
+            total, parts = compute(terms, lesson.signals, epoch)
+            sums.append(total * lesson.weight)
+            shown |= parts if not number else {}
+        shown |= {name: finite(name, value) for name, value in lesson.own.items()}
+        sums.extend(lesson.own.values())
+    return functools.reduce(torch.add, sums), shown
+
+
+def finite(name: str, value: Tensor) -> float:
+    """The number of a term.
+
+    Raises:
+        NotFinite: if it is NaN or infinite.
+    """
+    number = float(value.detach())
+    if not -float("inf") < number < float("inf"):
+        raise NotFinite(name, number)
+    return number
+
+
 def rehearse(terms: Iterable[BoundTerm], batch_size: int, classes: int) -> None:
-    """Compute every term once on nothing, so that what cannot be computed ends before it begins.
+    """Compute every term that reads no layers once on nothing, so that what cannot be computed ends
+    before it begins.
 
     Raises:
         InputError: names the term and what it wants.
@@ -93,38 +194,38 @@ def rehearse(terms: Iterable[BoundTerm], batch_size: int, classes: int) -> None:
         "teacher_logits": logits,
         "labels": labels,
         "label_indices": labels,
+        "sample_indices": labels,
     }
     for term in terms:
-        try:
-            term.function(*(known[name] for name in term.needs))
-        except ValueError as error:
-            raise InputError(f"loss {term.name}: {error}") from error
+        read = {name for part in term.parts for name in (*part.reads, *part.keys)}
+        if read | set(term.needs) <= known.keys():
+            rehearsed(term, known)
 
 
-def widened(tensor: Tensor) -> Tensor:
-    """At least float32: half-precision logits are not exponentiated as they are."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
-
-
-def want_same_logits(student: Tensor, teacher: Tensor) -> None:
-    """Refuse what is not two [B, C] of one shape.
+def rehearsed(term: BoundTerm, signals: Mapping[str, Tensor]) -> None:
+    """Compute one term without leaving a trace.
 
     Raises:
-        ValueError: if they differ or are not two-dimensional.
+        InputError: if it cannot be computed; names it and what it wants.
     """
-    if student.shape != teacher.shape or student.ndim != 2:
-        raise ValueError(f"want two [B, C], got {tuple(student.shape)} and {tuple(teacher.shape)}")
+    companions = [part.companion for part in term.parts if part.companion is not None]
+    modes = [(companion, companion.training) for companion in companions]
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for companion in companions:
+                companion.eval()
+            term.value(signals)
+    except (ValueError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"loss {term.name}: {first}") from error
+    finally:
+        for companion, training in modes:
+            companion.train(training)
 
 
-def want_classes(logits: Tensor, label_indices: Tensor, *, least: int = 2) -> None:
-    """Refuse labels that are not one class index a row, and too few classes.
-
-    Raises:
-        ValueError: if the shapes do not fit, or there are fewer than `least` classes.
-    """
-    if label_indices.shape != logits.shape[:1]:
-        raise ValueError(
-            f"want [B, C] and [B], got {tuple(logits.shape)} and {tuple(label_indices.shape)}"
-        )
-    if logits.shape[1] < least:
-        raise ValueError(f"got {logits.shape[1]} classes, want at least {least}")
+def standardized(logits: Tensor) -> Tensor:
+    """Logits [B, C] as z-scores: less their mean, by their standard deviation (Sun et al. 2024,
+    arXiv:2403.01427, eq. 10), each sample by itself."""
+    wide = widened(logits)
+    variance = wide.var(1, keepdim=True).clamp_min(LEAST_VARIANCE)
+    return (wide - wide.mean(1, keepdim=True)) / (variance.sqrt() + TINY)

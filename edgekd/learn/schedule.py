@@ -1,9 +1,10 @@
-"""The learning rate as a pure function of how far the run is."""
+"""The learning rate and the weight of a term as pure functions of how far the run is."""
 
 from __future__ import annotations
 
 import math
 
+from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Training
 
 
@@ -28,6 +29,16 @@ def rate(training: Training, progress: float) -> float:
     if training.schedule == "step":
         return peak * training.step_factor ** sum(progress >= at for at in training.step_at)
     return peak
+
+
+def ramped(ramp: Ramp | None, epoch: float) -> float:
+    """What a term's weight is multiplied by after `epoch` epochs; 1 without a ramp."""
+    if ramp is None:
+        return 1.0
+    gone = min(epoch / ramp.epochs, 1.0)
+    if ramp.shape == "cosine":
+        return _cosine(ramp.start, ramp.end, gone)
+    return ramp.start + (ramp.end - ramp.start) * gone
 
 
 def _cosine(start: float, end: float, progress: float) -> float:

@@ -13,6 +13,8 @@ from pydantic import model_validator
 
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
+from edgekd.learn.signals import needs
+from edgekd.learn.signals import reads_layers
 from edgekd.settings import Count
 from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
@@ -31,15 +33,52 @@ def _loss(value: Any) -> Any:
         value = {"name": value}
     if not isinstance(value, dict) or "loss" in value:
         return value
-    rest = {key: item for key, item in value.items() if key != "weight"}
-    term: dict[str, Any] = {"loss": Named.parse(rest, LOSSES, "loss")}
-    if "weight" in value:
-        term["weight"] = value["weight"]
-    return term
+    own = {key: item for key, item in value.items() if key in Term.model_fields}
+    rest = {key: item for key, item in value.items() if key not in own}
+    named = Named.parse(rest, LOSSES, "loss")
+    return {"weight": LOSSES[named.name].weight, **own, "loss": named}
+
+
+def _layers(value: Any) -> Any:
+    """A depth may be a whole number, a list becomes a tuple."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 ModelName = Annotated[Named, BeforeValidator(_model)]
 """A builder of `edgekd.learn.models`, by name or with its arguments."""
+
+
+class LayerPair(Settings):
+    """One layer of the student and one of the teacher that belong together."""
+
+    student: Annotated[str, Field(min_length=1, max_length=500)]
+    """A module's path; with ``:input`` after it what goes in, not what comes out."""
+    teacher: Annotated[str, Field(min_length=1, max_length=500)]
+    """The same, in the teacher."""
+
+
+Layers = Literal["auto"] | Fraction | LayerPair | tuple[LayerPair, ...]
+"""``auto``: stage by stage; a depth, 0 to 1; a pair of module paths, or several."""
+
+
+class Ramp(Settings):
+    """A weight that changes over the first epochs."""
+
+    start: NonNegative = 0.0
+    """What the weight is multiplied by at the beginning."""
+    end: NonNegative = 1.0
+    """What it is multiplied by from `epochs` on."""
+    epochs: Positive
+    """How long the way takes."""
+    shape: Literal["linear", "cosine"] = "linear"
+    """How it goes."""
+
+
+def _said(default: Any) -> Any:
+    """A field that stands in a result's key only where the recipe says it."""
+    return Field(default=default, exclude_if=lambda value: value == default)
 
 
 class Term(Settings):
@@ -48,7 +87,24 @@ class Term(Settings):
     loss: Named
     """Which loss of `edgekd methods`, with its knobs."""
     weight: Positive = 1.0
-    """What its value is multiplied by."""
+    """What its value is multiplied by; `edgekd methods NAME` says what it is where nothing is said."""
+    ramp: Ramp | None = _said(None)
+    """How the weight changes over the first epochs."""
+    standardize: bool = _said(False)
+    """Whether logits are compared as z-scores, by mean and spread of each sample (Sun et al. 2024)."""
+    layers: Annotated[Layers, BeforeValidator(_layers)] = _said("auto")
+    """Which layers are compared, for losses that look inside the networks."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        member = LOSSES[self.loss.name]
+        if self.layers != "auto" and not reads_layers(member):
+            raise ValueError(f"layers: got them for {self.loss.name!r}, which reads no layers")
+        if self.standardize and "teacher_logits" not in needs(member):
+            raise ValueError(
+                f"standardize: got it for {self.loss.name!r}, which takes no teacher's logits"
+            )
+        return self
 
 
 Losses = Annotated[
@@ -56,6 +112,15 @@ Losses = Annotated[
     Field(min_length=1, strict=False),
 ]
 """The terms that are summed; each must be computed at every step."""
+
+REUSES = "simkd"
+"""The loss whose student answers through its teacher's classifier."""
+
+
+def reusing(terms: tuple[Term, ...]) -> Term | None:
+    """The term that gives the student its teacher's classifier, if one does."""
+    return next((term for term in terms if term.loss.name == REUSES), None)
+
 
 LABELS_ALONE: tuple[Term, ...] = (Term(loss=Named.parse("cross-entropy", LOSSES, "loss")),)
 
@@ -141,6 +206,41 @@ class Training(Settings):
     it decides the order of sums."""
     workers: Annotated[Whole, Field(exclude=True)] = 0
     """Threads that prepare batches; what is learned does not depend on it."""
+
+
+class Combine(Settings):
+    """How several teachers become one."""
+
+    rule: Literal["mean-logits", "mean-probabilities", "entropy", "confidence"] = "mean-logits"
+    """Their logits' mean; their softened probabilities', all alike, or weighted by how sure each is, or
+    by how near to the label."""
+    temperature: Positive = 4.0
+    """Of the probabilities; that of the loss."""
+
+
+class Inherit(Settings):
+    """What a student begins with."""
+
+    teacher: Annotated[str, Field(min_length=1, max_length=64)] = "teacher"
+    """Whose parameters: ``teacher``, one of `teachers`, or an earlier step of learning."""
+    rule: Literal["same", "spread", "slice"] = "slice"
+    """Tensors of the same place and shape; or blocks spread over the teacher's deeper stages, too; or
+    also the leading channels of wider ones."""
+    hold: NonNegative = 0.0
+    """Weight of the squared distance to what was inherited; 0 lets it go."""
+
+
+class Input(Settings):
+    """The images a model takes, where they are not the data's; what is None is as there."""
+
+    height: Count | None = None
+    """In pixels."""
+    width: Count | None = None
+    """In pixels."""
+    channels: Count | None = None
+    """One from three is luma, three from one the same thrice."""
+    select: Annotated[tuple[Whole, ...], Field(min_length=1, strict=False)] | None = None
+    """The data's channels that it sees; its teacher may see more."""
 
 
 class Resolved(Settings):

@@ -223,3 +223,19 @@ def _short(text: str) -> str:
 
 def _first_line(error: BaseException) -> str:
     return _short((str(error).strip().splitlines() or [type(error).__name__])[0])
+
+
+def write(state: Mapping[str, Tensor], path: Path) -> None:
+    """Write a state as safetensors; the same state, the same bytes.
+
+    Floating-point tensors are stored as float32, tied tensors once, under the first of their names.
+    """
+    again = {name for names in tied(state) for name in names[1:]}
+    tensors = {name: _plain(state[name]) for name in sorted(state) if name not in again}
+    path.write_bytes(safetensors.torch.save(tensors))
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """A contiguous copy of its own, in float32 if it is a floating-point tensor."""
+    kind = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return tensor.detach().to("cpu", kind, copy=True).contiguous()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgekd.plan import ablation
 from edgekd.plan import checks
 from edgekd.plan import deploying
 from edgekd.plan import learning
@@ -24,8 +25,10 @@ def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, 
     checks.want_allowed(recipe, options)
     checks.want_installed(recipe, options)
     of_targets = profiles.of_targets(recipe, options.device)
+    learned = tuple(student.steps(recipe, profiles.every(recipe, of_targets), options))
     return (
         *learning.steps(recipe, recipe_folder, options),
-        *student.steps(recipe, profiles.every(recipe, of_targets), options),
+        *learned,
+        *(ablation.steps(learned) if recipe.explain.ablation else ()),
         *deploying.steps(recipe, of_targets),
     )

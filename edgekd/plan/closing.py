@@ -1,4 +1,4 @@
-"""The steps that end a run: the bundle, if a candidate was chosen, and the report."""
+"""The steps that end a run: the bundle, if a candidate was chosen, what was learned, and the report."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekd import files
+from edgekd.plan import ablation
 from edgekd.plan import student
+from edgekd.plan import wiring
 from edgekd.recipe import Recipe
 from edgekd.stage import Step
 from edgekd.stage import package_version
 from edgekd.stages import bundle
+from edgekd.stages import explain
 from edgekd.stages import report
 from edgekd.store import Entry
 
@@ -23,20 +26,25 @@ TOLD = {
     "choice": ("choose", "choice.json"),
     "test": ("evaluate", "test.json"),
 }
+EXPLAINED = {
+    name: ("explain", name) for name in ("explain.json", "disagreements.csv", "disagreements.npy")
+}
 
 
 def steps(
-    recipe: Recipe, entries: Mapping[str, Entry], chosen: Mapping[str, Any] | None
+    recipe: Recipe,
+    entries: Mapping[str, Entry],
+    chosen: Mapping[str, Any] | None,
 ) -> tuple[Step, ...]:
-    """Bundle and report.
+    """Bundle, explanation and report.
 
     Args:
         recipe: what was carried out.
         entries: the results so far, by label.
         chosen: the row of the chosen candidate; None, and there is no bundle, if none was.
     """
-    report_step = _report(recipe, entries)
-    return (report_step,) if chosen is None else (_bundle(recipe, entries, chosen), report_step)
+    told = (_explain(recipe, entries), _report(recipe, entries))
+    return told if chosen is None else (_bundle(recipe, entries, chosen), *told)
 
 
 def _bundle(recipe: Recipe, entries: Mapping[str, Entry], chosen: Mapping[str, Any]) -> Step:
@@ -49,6 +57,20 @@ def _bundle(recipe: Recipe, entries: Mapping[str, Entry], chosen: Mapping[str, A
     lineage = {label: entry.key for label, entry in entries.items()}
     config = bundle.Config(name=recipe.name, lineage=lineage)
     return Step("bundle", bundle.STAGE, config, {**TOLD, **exported})
+
+
+def _explain(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
+    makers = {"teacher": "teacher", "control": "control", "student": student.float_label(recipe)}
+    for label in entries:
+        whole, term = ablation.told(label)
+        if term:
+            makers |= {explain.WHOLE: whole, f"{explain.WITHOUT}{term}": label}
+    words = recipe.explain
+    takes = wiring.splits(words.split)
+    for role, label in makers.items():
+        takes |= wiring.model(label, prefix=f"{role}_")
+    config = explain.Config(**{name: getattr(words, name) for name in explain.Config.model_fields})
+    return Step("explain", explain.STAGE, config, takes, recipe.seed)
 
 
 def _report(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
@@ -82,7 +104,7 @@ def _report(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
         lineage={label: _traced(entry) for label, entry in entries.items()},
         environment=_environment(),
     )
-    return Step("report", report.STAGE, config, {**TOLD, **learned, **site, **tables})
+    return Step("report", report.STAGE, config, {**TOLD, **learned, **site, **tables, **EXPLAINED})
 
 
 def _table(label: str, file: str) -> str:

@@ -1,4 +1,4 @@
-"""The steps before the student learns: data, arithmetic, teacher, control, knowledge."""
+"""The steps before the student learns: data, arithmetic, teachers, control."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgekd.learn.settings import Input
 from edgekd.learn.settings import Training
 from edgekd.plan import origins
-from edgekd.plan import student
+from edgekd.plan import rehearsal
+from edgekd.plan import teaching
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
+from edgekd.recipe.learning import Student
+from edgekd.recipe.learning import Teacher
 from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import data
-from edgekd.stages import knowledge
 from edgekd.stages import load
 from edgekd.stages import train
 from edgekd.stages import tune
@@ -31,12 +34,16 @@ def steps(recipe: Recipe, folder: Path, options: Options) -> Iterator[Step]:
         options: where data lies and what may run.
     """
     yield _data(recipe, options)
-    yield _tune("tune-teacher", recipe.teacher.model, recipe.teacher.train, options)
-    yield _tune("tune-student", recipe.student.model, recipe.student.train, options)
-    yield _teacher(recipe, folder, options)
-    yield _train(recipe, "control", options)
-    if student.needs_knowledge(recipe):
-        yield _knowledge(recipe)
+    yield rehearsal.step(recipe, options)
+    teachers = {teaching.TEACHER: recipe.teacher, **recipe.teachers}
+    labelled = {teaching.label(recipe, name): words for name, words in teachers.items()}
+    for label, words in labelled.items():
+        yield tuned_step(f"tune-{label}", words.model, words.input, words.train, options)
+    who = recipe.student
+    yield tuned_step("tune-student", who.model, who.input, who.train, options)
+    for label, words in labelled.items():
+        yield _teacher(recipe, words, label, folder, options)
+    yield _train(recipe, recipe.student, "control", options)
 
 
 def threads(training: Training) -> int:
@@ -56,59 +63,56 @@ def _data(recipe: Recipe, options: Options) -> Step:
     return Step("data", data.STAGE, recipe.data, {}, recipe.seed, origin=origin)
 
 
-def _tune(label: str, model: Named, training: Training, options: Options) -> Step:
+def tuned_step(
+    label: str, model: Named, seen: Input | None, training: Training, options: Options
+) -> Step:
+    """In which arithmetic a model is trained, measured where the recipe leaves it open."""
     config = tune.Config(
         model=model,
         batch_size=training.batch_size,
         precision=training.precision,
         channels_last=training.channels_last,
         threads=threads(training),
+        input=seen,
     )
     takes = {"data": ("data", "data.json")}
     return Step(label, tune.STAGE, config, takes, origin=origins.of_model(model, options))
 
 
-def _teacher(recipe: Recipe, folder: Path, options: Options) -> Step:
-    if recipe.teacher.weights is None:
-        return _train(recipe, "teacher", options)
-    weights = folder / recipe.teacher.weights
-    config = load.Config(model=recipe.teacher.model, file_name=weights.name)
-    takes = wiring.splits("validation")
+def _teacher(recipe: Recipe, words: Teacher, label: str, folder: Path, options: Options) -> Step:
+    if words.weights is None:
+        return _train(recipe, words, label, options)
+    weights = folder / words.weights
+    config = load.Config(
+        model=words.model, file_name=weights.name, input=words.input, classes=words.classes
+    )
     return Step(
-        "teacher",
+        label,
         load.STAGE,
         config,
-        takes,
+        wiring.splits("validation"),
         external={"user_weights": weights},
-        origin=origins.of_model(recipe.teacher.model, options),
+        origin=origins.of_model(words.model, options),
     )
 
 
-def _train(recipe: Recipe, label: str, options: Options) -> Step:
-    teaches = label == "teacher"
-    who = recipe.teacher if teaches else recipe.student
-    views = recipe.teacher.views if teaches else None
+def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options) -> Step:
+    teaches = isinstance(who, Teacher)
+    views = who.views if isinstance(who, Teacher) else None
     config = train.Config(
         model=who.model,
         losses=who.losses,
         train=who.train,
         views=views or recipe.views,
         views_seed=recipe.seed,
+        input=who.input,
+        waypoints=who.waypoints if isinstance(who, Teacher) else 0,
+        only=who.only if isinstance(who, Teacher) else (),
         teaches=teaches,
     )
-    tuned = "tune-teacher" if teaches else "tune-student"
+    tuned = f"tune-{label}" if teaches else "tune-student"
     takes = {**wiring.splits("train", "validation"), "resolved": (tuned, "resolved.json")}
     seed = recipe.seed if teaches else recipe.student_seed
     return Step(
         label, train.STAGE, config, takes, seed, origin=origins.of_model(who.model, options)
     )
-
-
-def _knowledge(recipe: Recipe) -> Step:
-    config = knowledge.Config(views=recipe.views, views_seed=recipe.seed)
-    takes = {
-        **wiring.splits("train"),
-        **wiring.model("teacher"),
-        "resolved": ("tune-teacher", "resolved.json"),
-    }
-    return Step("knowledge", knowledge.STAGE, config, takes)

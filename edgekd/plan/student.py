@@ -8,7 +8,10 @@ from typing import Any
 
 from edgekd.bench.machine import site
 from edgekd.device import Device
+from edgekd.learn.settings import reusing
+from edgekd.plan import learning
 from edgekd.plan import origins
+from edgekd.plan import teaching
 from edgekd.plan import wiring
 from edgekd.profile import PROFILES
 from edgekd.recipe import Recipe
@@ -18,6 +21,9 @@ from edgekd.recipe.learning import LearnStep
 from edgekd.recipe.learning import Prune
 from edgekd.recipe.learning import Quantize
 from edgekd.recipe.learning import Taught
+from edgekd.recipe.learning import answers
+from edgekd.recipe.learning import fresh
+from edgekd.recipe.learning import labels
 from edgekd.run import Options
 from edgekd.settings import Settings
 from edgekd.stage import Stage
@@ -44,10 +50,10 @@ def steps(recipe: Recipe, profiles: Sequence[str], options: Options) -> Iterator
         options: what may run.
     """
     before = ""
-    for label, words in zip(_labels(recipe), recipe.learn, strict=True):
+    for number, (label, words) in enumerate(zip(labels(recipe.learn), recipe.learn, strict=True)):
+        yield from teaching.knowledge_steps(recipe, number)
         if isinstance(words, Distil):
-            start = {"start_weights": (before, "weights.safetensors")} if before else {}
-            yield _taught(recipe, words, label, options, start)
+            yield from _distilled(recipe, number, before, options)
             before = label
         elif isinstance(words, Factorize | Prune):
             yield _smaller(recipe, words, label, before, options.device)
@@ -61,7 +67,7 @@ def steps(recipe: Recipe, profiles: Sequence[str], options: Options) -> Iterator
 
 def float_label(recipe: Recipe) -> str:
     """The step that makes the finished float student."""
-    found = zip(recipe.learn, _labels(recipe), strict=True)
+    found = zip(recipe.learn, labels(recipe.learn), strict=True)
     words, label = [pair for pair in found if not isinstance(pair[0], Quantize)][-1]
     return _recovered(label) if getattr(words, "recover", None) is not None else label
 
@@ -69,28 +75,6 @@ def float_label(recipe: Recipe) -> str:
 def quantize_label(profile: str) -> str:
     """The step that makes the quantized student of a profile; profiles of one scheme share it."""
     return f"{QUANTIZE}-{PROFILES[profile].scheme}"
-
-
-def needs_knowledge(recipe: Recipe) -> bool:
-    """Whether a step reads back what the teacher answered."""
-    return any(_reads_back(words) for words in recipe.learn)
-
-
-def _reads_back(words: LearnStep) -> bool:
-    if isinstance(words, Distil):
-        return words.knowledge == "stored"
-    if isinstance(words, Quantize):
-        return _asks_teacher(words) and words.knowledge == "stored"
-    return words.recover is not None and words.recover.knowledge == "stored"
-
-
-def _labels(recipe: Recipe) -> list[str]:
-    """One a step of the recipe: its name, numbered where there are several of it."""
-    names = [words.step for words in recipe.learn]
-    return [
-        name if names.count(name) == 1 else f"{name}-{names[: number + 1].count(name)}"
-        for number, name in enumerate(names)
-    ]
 
 
 def _recovered(label: str) -> str:
@@ -105,31 +89,65 @@ def _start(label: str) -> wiring.Takes:
     return wiring.model(label, prefix="start_")
 
 
+def _distilled(recipe: Recipe, number: int, before: str, options: Options) -> Iterator[Step]:
+    """One step of distillation; before it the arithmetic of a model that is not the student's."""
+    words, label = recipe.learn[number], labels(recipe.learn)[number]
+    assert isinstance(words, Distil)
+    if words.model is not None:
+        training = words.train or recipe.student.train
+        yield learning.tuned_step(
+            f"tune-{label}", words.model, recipe.student.input, training, options
+        )
+    start = _goes_on(recipe, number, before)
+    yield _taught(recipe, words, label, options, start)
+
+
+def _goes_on(recipe: Recipe, number: int, before: str) -> wiring.Takes:
+    """What a step starts from; nothing if it starts afresh."""
+    words = recipe.learn[number]
+    if isinstance(words, Distil) and words.inherit is not None:
+        return wiring.model(teaching.label(recipe, words.inherit.teacher), prefix="inherit_")
+    if fresh(recipe.learn, number):
+        return {}
+    if any(_changes(earlier) for earlier in recipe.learn[:number]):
+        return _start(before)
+    return {"start_weights": (before, "weights.safetensors")}
+
+
+def _changes(words: LearnStep) -> bool:
+    """Whether a step leaves a student with other layers than its builder's."""
+    return isinstance(words, Distil) and reusing(words.losses) is not None
+
+
 def _taught(
     recipe: Recipe, words: Taught, label: str, options: Options, start: wiring.Takes
 ) -> Step:
+    own = isinstance(words, Distil) and words.model is not None
+    model = words.model if isinstance(words, Distil) and words.model else recipe.student.model
+    known = answers(words)
+    more = (
+        {name: getattr(words, name) for name in ("scheme", "only", "inherit", "combine")}
+        if isinstance(words, Distil)
+        else {}
+    )
     config = distil.Config(
-        model=recipe.student.model,
+        model=model,
         losses=words.losses,
-        knowledge=words.knowledge,
+        knowledge="online" if known == "online" else "stored",
         train=words.train or recipe.student.train,
         views=recipe.views,
         views_seed=recipe.seed,
+        input=recipe.student.input,
+        **more,
     )
     takes = {
         **wiring.splits("train", "validation"),
-        "resolved": ("tune-student", "resolved.json"),
-        **_knowledge(words.knowledge),
+        "resolved": (f"tune-{label}" if own else teaching.STUDENT_TUNED, "resolved.json"),
+        **teaching.takes(recipe, words),
         **start,
     }
-    origin = origins.of_model(recipe.student.model, options)
+    origin = origins.of_model(model, options)
     return Step(label, distil.STAGE, config, takes, recipe.student_seed, origin=origin)
-
-
-def _knowledge(source: str) -> wiring.Takes:
-    if source == "stored":
-        return {"knowledge": ("knowledge", "knowledge.npy")}
-    return wiring.model("teacher", prefix="teacher_")
 
 
 def _smaller(recipe: Recipe, words: Any, label: str, before: str, device: Device) -> Step:
@@ -162,13 +180,15 @@ def _quantize(recipe: Recipe, profile: str) -> Step:
         "resolved": ("tune-student", "resolved.json"),
         **_start(float_label(recipe)),
     }
-    if _asks_teacher(words):
-        takes |= _knowledge(words.knowledge)
+    if teaching.asks_teacher(words):
+        takes |= _teacher(words)
     return Step(quantize_label(profile), quantize.STAGE, config, takes, recipe.student_seed)
 
 
-def _asks_teacher(words: Quantize) -> bool:
-    return words.train is not None and "teacher" in words.teachers
+def _teacher(words: Quantize) -> wiring.Takes:
+    if words.knowledge == "stored":
+        return {"knowledge": (teaching.knowledge_label(teaching.TEACHER), "knowledge.npy")}
+    return wiring.model(teaching.TEACHER, prefix="teacher_")
 
 
 def _said(words: Settings, kind: type[Settings]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from edgekd.learn.settings import Views
 from edgekd.recipe import agreement
+from edgekd.recipe import casting
 from edgekd.recipe import json_schema
 from edgekd.recipe import text as recipe_text
 from edgekd.recipe import words
@@ -24,8 +25,12 @@ from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.stages.choose import Budget
 from edgekd.stages.data import Config as DataConfig
+from edgekd.stages.explain import Words as Explain
 from edgekd.stages.export import Words as Export
 from edgekd.stages.measure import Measure
+
+TeacherName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""No dash, which the names of steps have."""
 
 
 class Recipe(Settings):
@@ -43,10 +48,14 @@ class Recipe(Settings):
     """Augmentation of the training split."""
     teacher: Teacher
     """The large model."""
+    teachers: dict[TeacherName, Teacher] = Field(default={}, exclude_if=lambda value: not value)
+    """Further large models, which steps of learning name beside ``teacher``."""
     student: Student
     """The small model."""
     learn: Annotated[tuple[LearnStep, ...], Field(min_length=1, strict=False)]
     """What the student goes through, in order."""
+    explain: Explain = Explain()
+    """How closely is looked at what the student learned."""
     export: Export = Export()
     """How the models become ONNX."""
     targets: Targets
@@ -69,12 +78,11 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     document = recipe_text.override(recipe_text.read(path), overrides)
     recipe = checked(document)
-    weights = weights_path(recipe, path)
-    if weights is not None and not os.path.isfile(weights):  # noqa: PTH113  (is_file can raise)
-        key: recipe_text.Key = ("teacher", "weights")
-        written = recipe_text.shortened(repr(recipe.teacher.weights), 60)
-        message = f"got {written}, want a file (relative to the recipe)"
-        raise recipe_text.refused(recipe_text.place_of(document, key), key, message)
+    for key, weights in weights_paths(recipe, path).items():
+        if not os.path.isfile(weights):  # noqa: PTH113  (is_file can raise)
+            written = recipe_text.shortened(repr(os.path.relpath(weights, path.parent)), 60)
+            message = f"got {written}, want a file (relative to the recipe)"
+            raise recipe_text.refused(recipe_text.place_of(document, key), key, message)
     return recipe
 
 
@@ -93,16 +101,21 @@ def checked(document: recipe_text.Document) -> Recipe:
     export = recipe.export
     said = export.opset if "opset" in export.model_fields_set else None
     fault = agreement.fault(recipe.learn, recipe.targets, recipe.views, said)
+    fault = fault or casting.fault(
+        recipe.learn, recipe.teacher, recipe.teachers, recipe.student.model
+    )
     if fault is not None:
         key, message = fault
         raise recipe_text.refused(recipe_text.place_of(document, key), key, message)
     return recipe
 
 
-def weights_path(recipe: Recipe, path: Path) -> Path | None:
-    """The teacher's weights as `path`, the recipe's file, names them; None if it is trained."""
-    weights = recipe.teacher.weights
-    return None if weights is None else path.parent / weights
+def weights_paths(recipe: Recipe, path: Path) -> dict[recipe_text.Key, Path]:
+    """The weights that `path`, the recipe's file, names, by their keys; of those trained here none."""
+    found: dict[recipe_text.Key, str | None] = {("teacher", "weights"): recipe.teacher.weights}
+    for name, teacher in recipe.teachers.items():
+        found["teachers", name, "weights"] = teacher.weights
+    return {key: path.parent / name for key, name in found.items() if name is not None}
 
 
 def schema() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
+from edgekd.learn.schemes import SCHEMES
 from edgekd.runtimes import RUNTIMES
 from edgekd.table import Member
 from edgekd.table import signature
@@ -23,12 +24,14 @@ def of(recipe: type[BaseModel]) -> dict[str, Any]:
     definitions: dict[str, Any] = schema["$defs"]
     for definition in definitions.values():
         for name, field in definition.get("properties", {}).items():
-            if field.get("$ref") == "#/$defs/Named" and name in _FIELDS:
-                field["$ref"] = f"#/$defs/{_FIELDS[name][0]}"
+            for choice in (field, *field.get("anyOf", ())):
+                if choice.get("$ref") == "#/$defs/Named" and name in _FIELDS:
+                    choice["$ref"] = f"#/$defs/{_FIELDS[name][0]}"
             if name == "runtime":
                 field["enum"] = list(RUNTIMES)
-    weight = definitions["Term"]["properties"]["weight"]
-    definitions["Term"] = _choice(LOSSES, {"weight": weight})
+    beside = dict(definitions["Term"]["properties"])
+    beside.pop("loss")
+    definitions["Term"] = _choice(LOSSES, beside)
     definitions |= {title: _choice(table, {}) for title, table in _FIELDS.values()}
     definitions.pop("Named")
     schema["title"] = "edgekd recipe"
@@ -38,6 +41,7 @@ def of(recipe: type[BaseModel]) -> dict[str, Any]:
 _FIELDS: dict[str, tuple[str, Mapping[str, Member]]] = {
     "model": ("Model", MODELS),
     "source": ("Source", SOURCES),
+    "scheme": ("Scheme", SCHEMES),
 }
 """Fields that hold a `edgekd.table.Named`, what their definition is called, and whose names."""
 

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
-from typing import Any
 from typing import Literal
 
 from pydantic import AfterValidator
 from pydantic import Field
 
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import LABELS_ALONE
+from edgekd.learn.settings import Combine
+from edgekd.learn.settings import Inherit
+from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
+from edgekd.learn.signals import SIGNALS
+from edgekd.learn.signals import needs
+from edgekd.learn.signals import reads_layers
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Profiles
 from edgekd.settings import Settings
+from edgekd.settings import Whole
 from edgekd.stages import factorize
 from edgekd.stages import prune
 from edgekd.stages import quantize
+from edgekd.stages.distil import OFFLINE
+from edgekd.stages.distil import SchemeName
 from edgekd.table import signature
-
-SIGNALS = {
-    "student_logits": "labels",
-    "labels": "labels",
-    "label_indices": "labels",
-    "teacher_logits": "teacher",
-}
-"""What a loss may compare, and where it comes from: the labels' own training, or a teacher."""
 
 
 def _from_labels(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     for term in terms:
-        if any(SIGNALS.get(name) != "labels" for name in signature(_member(term)).positional):
+        if any(SIGNALS[name].source != "labels" for name in needs(LOSSES[term.loss.name])):
             raise ValueError(
                 f"got {term.loss.name!r}, which compares with a teacher, want a loss on labels; "
                 "it belongs in learn.0.losses"
@@ -43,25 +45,28 @@ def _from_labels(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     return terms
 
 
-def _from_teacher(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+def _from_answers(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     for term in terms:
-        for name in signature(_member(term)).positional:
-            if name not in SIGNALS:
-                raise ValueError(f"got {term.loss.name!r}, which needs {name}: nothing gives it")
+        if reads_inside(term):
+            raise ValueError(
+                f"got {term.loss.name!r}, which reads layers, want a loss on answers: a quantized "
+                "student is traced, its layers are gone"
+            )
     return terms
+
+
+def reads_inside(term: Term, side: Literal["student", "teacher"] | None = None) -> bool:
+    """Whether a loss reads layers: of the student, of the teacher, or of either."""
+    return reads_layers(LOSSES[term.loss.name], side)
 
 
 def unmixed(term: Term) -> bool:
     """Whether a loss wants one class a sample, which views that mix samples do not have."""
-    return "label_indices" in signature(_member(term)).positional
-
-
-def _member(term: Term) -> Any:
-    return LOSSES[term.loss.name]
+    return "label_indices" in needs(LOSSES[term.loss.name])
 
 
 LabelLosses = Annotated[Losses, AfterValidator(_from_labels)]
-TeacherLosses = Annotated[Losses, AfterValidator(_from_teacher)]
+AnswerLosses = Annotated[Losses, AfterValidator(_from_answers)]
 
 
 class Teacher(Settings):
@@ -69,6 +74,12 @@ class Teacher(Settings):
 
     model: ModelName
     """A builder of `edgekd models`."""
+    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    """The images it takes, where they are not the data's: they are resampled for it."""
+    classes: Annotated[
+        tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)
+    ] = ()
+    """Names of its classes in its own order, where the weights have another than the data."""
     weights: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     """Trained weights (safetensors or a .pt state dict), relative to the recipe; None trains."""
     losses: LabelLosses = LABELS_ALONE
@@ -77,6 +88,10 @@ class Teacher(Settings):
     """How it is trained where there are no weights."""
     views: Views | None = None
     """What it sees in its own training; None is what its student will see."""
+    only: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)] = ()
+    """Names of the classes that are learned; none is all."""
+    waypoints: Annotated[Whole, Field(le=64, exclude_if=lambda value: not value)] = 0
+    """How many states on the way of its training are kept, for scheme ``route``."""
 
 
 class Student(Settings):
@@ -84,6 +99,8 @@ class Student(Settings):
 
     model: ModelName
     """A builder of `edgekd models`."""
+    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    """The images it takes, where they are not the data's: fewer pixels or channels than its teacher's."""
     losses: LabelLosses = LABELS_ALONE
     """What its control, the same student without a teacher, is trained on."""
     train: Training = Training()
@@ -91,20 +108,37 @@ class Student(Settings):
 
 
 class Taught(Settings):
-    """A student learns from a teacher's answers."""
+    """A student learns from what teachers know."""
 
-    losses: TeacherLosses
+    losses: Losses
     """The terms that are summed."""
-    knowledge: Literal["stored", "online"] = "stored"
-    """The teacher answers every view once, beforehand; or every batch anew."""
+    knowledge: Literal["auto", "stored", "online"] = "auto"
+    """The teacher answers every view once, beforehand; or every batch anew. Auto stores wherever answers
+    are all that is compared."""
     train: Training | None = None
     """How it is trained; None is as the student says."""
 
 
 class Distil(Taught):
-    """The student learns from the teacher's answers."""
+    """The student learns from its teachers, or by itself."""
 
     step: Literal["distil"]
+    scheme: SchemeName = OFFLINE
+    """Who teaches whom: a name of `edgekd methods`."""
+    teachers: Annotated[tuple[str, ...], Field(min_length=1, max_length=16, strict=False)] = (
+        "teacher",
+    )
+    """Who teaches: ``teacher``, one of `teachers`, or an earlier step of learning (``distil-1``)."""
+    only: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)] = ()
+    """Names of the classes that are learned; none is all."""
+    inherit: Inherit | None = None
+    """Whose parameters it begins with, where it starts afresh."""
+    combine: Combine = Combine()
+    """How several teachers become one."""
+    model: ModelName | None = None
+    """Which model learns here; None is the student's. An assistant is larger."""
+    start: Literal["before", "fresh"] = "before"
+    """Whether it goes on from the step before or starts afresh, as the first step does."""
 
 
 class Factorize(factorize.Words):
@@ -127,7 +161,7 @@ class Quantize(quantize.Words):
     """The student learns to answer as well with its weights and activations in 8 bits or less."""
 
     step: Literal["quantize"]
-    losses: TeacherLosses = quantize.SOFT_TARGETS
+    losses: AnswerLosses = quantize.SOFT_TARGETS
     """The terms that are summed. Labels are not needed."""
     profiles: Profiles = AUTO
     """Which Q/DQ files are written; auto is those of the targets."""
@@ -135,3 +169,54 @@ class Quantize(quantize.Words):
 
 LearnStep = Annotated[Distil | Factorize | Prune | Quantize, Field(discriminator="step")]
 """One step of learning, told apart by ``step``."""
+
+
+def labels(learn: Sequence[LearnStep]) -> list[str]:
+    """One a step: its name, numbered where there are several of it."""
+    names = [words.step for words in learn]
+    return [
+        name if names.count(name) == 1 else f"{name}-{names[: number + 1].count(name)}"
+        for number, name in enumerate(names)
+    ]
+
+
+def fresh(learn: Sequence[LearnStep], number: int) -> bool:
+    """Whether a step of learning begins with new weights."""
+    words = learn[number]
+    if not isinstance(words, Distil):
+        return False
+    return not number or words.start == "fresh" or words.model is not None
+
+
+def asked(words: Taught) -> tuple[str, ...]:
+    """What the scheme of a step asks for, by name."""
+    scheme = words.scheme if isinstance(words, Distil) else OFFLINE
+    return signature(SCHEMES[scheme.name]).positional
+
+
+LIVE = {
+    "teacher": "asks the teacher itself",
+    "pairs": "looks inside the teacher",
+    "anchors": "follows the teacher's way",
+}
+"""What a scheme may ask for that needs models, not answers; and why."""
+
+
+def answers(words: Taught) -> Literal["stored", "online", "none"]:
+    """How a step's teachers answer; ``none`` where it has no teacher.
+
+    Raises:
+        ValueError: if the recipe says stored where a live teacher is needed.
+    """
+    asks = asked(words)
+    why = [
+        f"loss {t.loss.name} reads its layers" for t in words.losses if reads_inside(t, "teacher")
+    ]
+    why += [f"the scheme {LIVE[name]}" for name in asks if name in LIVE]
+    if why and words.knowledge == "stored":
+        raise ValueError(f"got 'stored', want 'online': {why[0]}")
+    if why:
+        return "online"
+    if not {"teach", "teaches"} & set(asks):
+        return "none"
+    return "online" if words.knowledge == "online" else "stored"

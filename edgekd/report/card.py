@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgekd.bench.proportion import wilson
 from edgekd.report.markdown import render
-
-NORMAL_95 = 1.959964
-"""Two-sided 95 % quantile of the normal distribution."""
 
 
 def text(name: str, version: str, values: Mapping[str, Any]) -> str:
@@ -44,17 +41,3 @@ def text(name: str, version: str, values: Mapping[str, Any]) -> str:
         accuracy_ci95=wilson(accuracy, tested) if accuracy is not None and tested else None,
         lineage=sorted(values.get("lineage", {}).items()),
     )
-
-
-def wilson(accuracy: float, tested: int) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson 1927, JASA 22, eq. for z = 1.96).
-
-    Raises:
-        ValueError: if `accuracy` is no fraction or nothing was tested.
-    """
-    if not 0 <= accuracy <= 1 or tested < 1:
-        raise ValueError(f"want a fraction of at least one sample, got {accuracy} of {tested}")
-    z2 = NORMAL_95**2 / tested
-    centre = (accuracy + z2 / 2) / (1 + z2)
-    half = math.sqrt(z2 * (accuracy * (1 - accuracy) + z2 / 4)) / (1 + z2)
-    return max(0.0, centre - half), min(1.0, centre + half)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgekd.report.explanation import Explained
 from edgekd.report.result import Result
 from edgekd.report.tables import Table
 from edgekd.units import bytes_text
@@ -16,12 +17,13 @@ from edgekd.units import percent_text
 NONE = "–"
 
 
-def report(result: Result, tables: Sequence[Table] = ()) -> str:
+def report(result: Result, tables: Sequence[Table] = (), explained: Explained | None = None) -> str:
     """The text of report.md.
 
     Args:
         result: what is told.
         tables: what is known layer by layer (`edgekd.report.tables`).
+        explained: what the student learned (`edgekd.report.explanation`); None if nobody looked.
     """
     template = Path(__file__).parent / "report.md.j2"
     engines = {(row.runtime, row.precision): row for row in reversed(result.candidates)}
@@ -31,6 +33,7 @@ def report(result: Result, tables: Sequence[Table] = ()) -> str:
         headline=headline(result),
         engines=[row for row in reversed(engines.values()) if row.kernels],
         tables=tables,
+        explained=explained,
     )
 
 

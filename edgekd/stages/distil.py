@@ -1,26 +1,49 @@
-"""Stage `distil`: a student learns from labels and a teacher."""
+"""Stage `distil`: a student learns from labels and from teachers."""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
+from typing import Annotated
 from typing import Literal
 
+from pydantic import BeforeValidator
+from pydantic import Field
+
+from edgekd import files
 from edgekd.errors import BudgetMissed
+from edgekd.errors import InputError
+from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.settings import Combine
+from edgekd.learn.settings import Inherit
+from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
+from edgekd.learn.settings import reusing
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.table import Named
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
     from edgekd.learn.blueprint import Blueprint
+    from edgekd.learn.cast import Cast
+    from edgekd.learn.connection import Connected
     from edgekd.learn.scheme import Scheme
+
+OFFLINE = Named.parse("offline", SCHEMES, "scheme")
+SchemeName = Annotated[Named, BeforeValidator(lambda value: Named.parse(value, SCHEMES, "scheme"))]
+"""Who teaches whom, by name or with its knobs."""
 
 
 class Config(Settings):
@@ -32,10 +55,20 @@ class Config(Settings):
     train: Training
     views: Views
     views_seed: Whole
+    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    """The images it takes, where they are not the data's."""
+    scheme: SchemeName = Field(default=OFFLINE, exclude_if=lambda value: value == OFFLINE)
+    only: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)] = ()
+    """Classes that it is trained on, by name; none is all."""
+    inherit: Annotated[Inherit | None, Field(exclude_if=lambda value: value is None)] = None
+    """Whose parameters it begins with."""
+    ablated: Annotated[bool, Field(exclude=True)] = False
+    """Whether it shows what a loss brings: then it may end at chance."""
+    combine: Combine = Field(default=Combine(), exclude_if=lambda value: value == Combine())
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
-    """Give blueprint.json, weights.safetensors, history.json, score.json.
+    """Give blueprint.json, weights.safetensors, history.json, score.json; layers.json where a loss reads any.
 
     With a `start_weights` input the student goes on from there, else it starts afresh; with a
     `start_blueprint`, too, it is the model built by that, with all of its edits.
@@ -44,31 +77,63 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
+    from edgekd.learn import cast
     from edgekd.learn import classifier
     from edgekd.learn import weights
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
-    samples = arrays.samples(given, config.views, config.views_seed)
+    samples = arrays.samples(given, config.views, config.views_seed, config.only)
     plan = _plan(config, given)
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
     if "start_weights" in given:
         start = weights.read(given["start_weights"], suffix=".safetensors")
         weights.load_into(model, start, "the step before")
+    hold = _inherited(config, model, given, context)
+    players = cast.Cast(model, plan, samples, resolved, given, context.allow_code, config.combine)
+    model, plan = _reusing(config, players)
+    connected = _connected(config, model, plan, players, context)
     history = classifier.train(
         model,
         samples,
-        _scheme(config, resolved, given, context),
-        config.losses,
+        hold(connected.around(players.scheme(config.scheme))),
+        connected.terms,
         config.train,
         resolved,
         given,
         context,
     )
     made = classifier.write(model, plan, history, given, context)
+    if connected.rows:
+        made["layers.json"] = context.folder / "layers.json"
+        made["layers.json"].write_bytes(files.canonical_json([r._asdict() for r in connected.rows]))
     where = f"{config.model} after distillation"
-    classifier.want_better_than_chance(model, given, where, refuse=BudgetMissed)
+    if not config.ablated:
+        classifier.want_better_than_chance(model, given, where, refuse=BudgetMissed)
     return made
+
+
+def _inherited(
+    config: Config, model: nn.Module, given: Given, context: Context
+) -> Callable[[Scheme], Scheme]:
+    """Begin the model with a teacher's parameters; gives what holds a scheme to them."""
+    if config.inherit is None:
+        return lambda scheme: scheme
+    from edgekd.learn import blueprint
+    from edgekd.learn import inheritance
+
+    teacher = blueprint.load(
+        given["inherit_blueprint"], given["inherit_weights"], allow_code=context.allow_code
+    )
+    try:
+        found = inheritance.by_layer(model, teacher, config.inherit.rule)
+    except ValueError as error:
+        raise InputError(f"inherit: {error}") from error
+    taken = [name for name, origin in found.items() if origin != inheritance.AS_BUILT]
+    context.progress.note(
+        f"inherits {len(taken)} of {len(found)} tensors from {config.inherit.teacher}"
+    )
+    return functools.partial(inheritance.held, config.inherit.hold, model, found, teacher)
 
 
 def _plan(config: Config, given: Given) -> Blueprint:
@@ -77,24 +142,42 @@ def _plan(config: Config, given: Given) -> Blueprint:
 
     if "start_blueprint" in given:
         return blueprint.read(given["start_blueprint"])
-    return classifier.blueprint_for(config.model, given["data"])
+    return classifier.blueprint_for(config.model, given["data"], config.input)
 
 
-def _scheme(config: Config, resolved: Resolved, given: Given, context: Context) -> Scheme:
-    import numpy as np
+def _reusing(config: Config, players: Cast) -> tuple[nn.Module, Blueprint]:
+    """The student and its plan; with its teacher's classifier where a loss asks for that."""
+    from edgekd.learn import reused
 
-    from edgekd.learn import arithmetic
-    from edgekd.learn import blueprint
-    from edgekd.learn.schemes import offline
+    term = reusing(config.losses)
+    if term is not None:
+        try:
+            players.student, players.plan = reused.through_teacher(
+                players.student, players.plan, players.teacher(), term.loss.arguments
+            )
+        except ValueError as error:
+            raise InputError(f"loss {term.loss.name}: {error}") from error
+    return players.student, players.plan
 
-    if config.knowledge == "stored":
-        answers = np.load(given["knowledge"], mmap_mode="r", allow_pickle=False)
-        return offline.from_knowledge(answers)
-    teacher = blueprint.load(
-        given["teacher_blueprint"], given["teacher_weights"], allow_code=context.allow_code
+
+def _connected(
+    config: Config, model: nn.Module, plan: Blueprint, players: Cast, context: Context
+) -> Connected:
+    """The losses with the layers they read; the plan is shown."""
+    from edgekd.learn.connection import connect
+    from edgekd.learn.connection import looks_inside
+
+    connected = connect(
+        config.losses,
+        model,
+        players.teacher() if looks_inside(config.losses, "teacher") else None,
+        plan.blank(config.train.batch_size),
+        classes=plan.classes,
+        samples=len(players.samples),
     )
-    teacher.to(arithmetic.device())
-    return offline.from_teacher(teacher, arithmetic.AUTOCAST[resolved.precision])
+    for row in connected.rows:
+        context.progress.note(row.told())
+    return connected
 
 
 STAGE = Stage(

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
+from edgekd.learn.settings import Input
 from edgekd.learn.settings import ModelName
 from edgekd.settings import Settings
 from edgekd.stage import Context
@@ -16,6 +21,12 @@ class Config(Settings):
     model: ModelName
     file_name: str
     """Name of the weights file, for messages; its suffix says what it holds."""
+    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    """The images it takes, where they are not the data's."""
+    classes: Annotated[
+        tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)
+    ] = ()
+    """Its classes in its own order, where that is not the data's."""
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
@@ -29,10 +40,13 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from edgekd.learn import classifier
     from edgekd.learn import weights
 
-    plan = classifier.blueprint_for(config.model, given["data"])
-    model = blueprint.build(plan, allow_code=context.allow_code)
+    plan = classifier.blueprint_for(config.model, given["data"], config.input, config.classes)
+    bare = plan.model_copy(update={"edits": (), "inside": None, **dict(plan.inside or {})})
+    model = blueprint.build(bare, allow_code=context.allow_code)
     tensors = weights.read(given["user_weights"])
     weights.load_into(model, tensors, config.file_name)
+    for edit in plan.edits:
+        model = blueprint.edited(model, edit, plan)
     classifier.want_better_than_chance(model, given, config.file_name)
     return classifier.write(model, plan, [], given, context)
 

@@ -209,15 +209,19 @@ def _learned(
     images was better by more than chance."""
     from edgekd.learn import arrays
     from edgekd.learn import classifier
+    from edgekd.learn import connection
 
     if config.train is None:
         return []
     kept = {name: value.detach().clone() for name, value in started.model.state_dict().items()}
+    samples = arrays.samples(given, config.views, config.views_seed)
+    size = {"classes": samples.classes, "samples": len(samples)}
+    connected = connection.of_answers(config.losses, config.train.batch_size, **size)
     history = classifier.train(
         started.model,
-        arrays.samples(given, config.views, config.views_seed),
-        _scheme(config, start, resolved, given, context),
-        config.losses,
+        samples,
+        connected.around(_scheme(config, start, resolved, given, context)),
+        connected.terms,
         config.train,
         resolved,
         given,
@@ -238,20 +242,21 @@ def _scheme(
 
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
-    from edgekd.learn.schemes import offline
+    from edgekd.learn import teacher as finished
+    from edgekd.learn.schemes.offline import offline
 
     precision, tell = arithmetic.AUTOCAST[resolved.precision], []
     if "student" in config.teachers:
-        tell.append(offline.live(start.to(arithmetic.device()), precision))
+        tell.append(finished.live(start.to(arithmetic.device()), precision))
     if "teacher" in config.teachers and config.knowledge == "stored":
         answers = np.load(given["knowledge"], mmap_mode="r", allow_pickle=False)
-        tell.append(offline.stored(answers))
+        tell.append(finished.stored(answers))
     elif "teacher" in config.teachers:
         teacher = blueprint.load(
             given["teacher_blueprint"], given["teacher_weights"], allow_code=context.allow_code
         )
-        tell.append(offline.live(teacher.to(arithmetic.device()), precision))
-    return offline.taught_by(*tell)
+        tell.append(finished.live(teacher.to(arithmetic.device()), precision))
+    return offline(finished.together(tell))
 
 
 def _missed(config: Config, float_accuracy: float, accuracy: float) -> bool:

@@ -1,4 +1,4 @@
-"""Stage `report`: what the other stages found, as one result, a page and two plots."""
+"""Stage `report`: what the other stages found, as one result, a page and plots."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 ROLES = ("teacher", "control", "student")
+EXPLAINED = "explain.json"
+AS_IT_IS = ("disagreements.csv", "disagreements.npy")
+"""Files that are given again unread."""
 TABLE = "table/"
 """What other stages found layer by layer: ``table/sensitivity-asymmetric.json``."""
 
@@ -38,14 +41,19 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """Give result.json, report.md, accuracy_latency.svg and .png, learning_curves.svg.
 
     Takes data, rows, choice, site, ``<role>_score``, ``<role>_history``; if there is one, test; and any
-    ``table/<name>.json``, which is shown on the page and given again.
+    ``table/<name>.json``, which is shown on the page and given again. So is explain.json, with plots of
+    its own; disagreements.csv and .npy are given again.
     """
+    from edgekd.report import explanation
+    from edgekd.report import explanation_plot
     from edgekd.report import markdown
     from edgekd.report import plot
     from edgekd.report import tables
     from edgekd.report.assemble import assemble
 
-    value = {name: json.loads(path.read_bytes()) for name, path in given.items()}
+    value = {
+        name: json.loads(path.read_bytes()) for name, path in given.items() if name not in AS_IT_IS
+    }
     result = assemble(
         recipe=config.recipe,
         recipe_digest=config.recipe_digest,
@@ -61,13 +69,18 @@ def run(config: Config, given: Given, context: Context) -> Made:
     roles = (*ROLES, *config.quantized)
     histories = {role: value[f"{role}_history"] for role in roles if f"{role}_history" in value}
     found = {name.removeprefix(TABLE): value[name] for name in value if name.startswith(TABLE)}
+    learned = value.get(EXPLAINED)
+    section = explanation.explained(learned) if learned else None
+    plots = explanation_plot.drawn(learned, "svg") if learned else {}
     contents = {
         "result.json": files.pretty_json(result.model_dump(mode="json")),
-        "report.md": markdown.report(result, tables.shown(found)).encode(),
+        "report.md": markdown.report(result, tables.shown(found), section).encode(),
         "accuracy_latency.svg": plot.accuracy_latency(result, "svg"),
         "accuracy_latency.png": plot.accuracy_latency(result, "png"),
         "learning_curves.svg": plot.learning_curves(histories, "svg"),
+        **{f"{name}.svg": drawn for name, drawn in plots.items()},
         **{name: files.pretty_json(content) for name, content in found.items()},
+        **{name: given[name].read_bytes() for name in (EXPLAINED, *AS_IT_IS) if name in given},
     }
     for name, data in contents.items():
         (context.folder / name).write_bytes(data)
@@ -82,4 +95,4 @@ def _environment(ours: dict[str, Any], site: dict[str, Any]) -> dict[str, Any]:
     return {**facts, **about, "versions": dict(sorted(versions.items()))}
 
 
-STAGE = Stage("report", 4, Config, run, packages=("edgekd", "matplotlib", "Jinja2"))
+STAGE = Stage("report", 5, Config, run, packages=("edgekd", "matplotlib", "Jinja2"))

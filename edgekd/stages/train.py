@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import Resolved
@@ -26,30 +27,47 @@ class Config(Settings):
     losses: Losses
     train: Training
     views: Views
+    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    """The images it takes, where they are not the data's."""
     views_seed: Whole
     """Seed of the views; the same for teacher, control and student, so that all see the same."""
+    waypoints: Annotated[Whole, Field(exclude_if=lambda value: not value)] = 0
+    """How many states on its way are kept for students that follow it."""
+    only: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)] = ()
+    """Classes that it is trained on, by name; none is all."""
     teaches: Annotated[bool, Field(exclude=True)] = False
     """Whether others will learn from it: then it must be better than chance."""
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
-    """Give blueprint.json, weights.safetensors, history.json, score.json."""
+    """Give blueprint.json, weights.safetensors, history.json, score.json, and a file a waypoint."""
     import torch
 
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
+    from edgekd.learn.loss import bind_terms
     from edgekd.learn.schemes.alone import alone
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
-    samples = arrays.samples(given, config.views, config.views_seed)
-    plan = classifier.blueprint_for(config.model, given["data"])
+    samples = arrays.samples(given, config.views, config.views_seed, config.only)
+    plan = classifier.blueprint_for(config.model, given["data"], config.input)
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
     history = classifier.train(
-        model, samples, alone(), config.losses, config.train, resolved, given, context
+        model,
+        samples,
+        alone(),
+        bind_terms(config.losses),
+        config.train,
+        resolved,
+        given,
+        context,
+        waypoints=config.waypoints,
     )
     made = classifier.write(model, plan, history, given, context)
+    names = [classifier.waypoint(number + 1) for number in range(config.waypoints)]
+    made |= {name: context.folder / name for name in names}
     if config.teaches:
         classifier.want_better_than_chance(model, given, f"{config.model} after training")
     return made

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from typing import Literal
 
+from pydantic import Field
+
 from edgekd import files
+from edgekd.learn.settings import Input
 from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import Resolved
 from edgekd.settings import Count
@@ -23,6 +27,8 @@ class Config(Settings):
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     channels_last: Literal["auto"] | bool
     threads: Count
+    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    """The images it takes, where they are not the data's."""
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
@@ -45,7 +51,7 @@ def _measured(config: Config, given: Given, context: Context) -> Resolved:
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
 
-    plan = classifier.blueprint_for(config.model, given["data"])
+    plan = classifier.blueprint_for(config.model, given["data"], config.input)
     model = blueprint.build(plan, allow_code=context.allow_code)
     shape = (config.batch_size, plan.channels, plan.height, plan.width)
     best = arithmetic.fastest(model, shape, config.threads)

@@ -13,6 +13,7 @@ from torch import nn
 
 from edgekd.errors import InputError
 from edgekd.learn import checkpoint
+from edgekd.learn import teacher as finished
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.fit import Diverged
 from edgekd.learn.fit import Run
@@ -20,10 +21,11 @@ from edgekd.learn.fit import fit
 from edgekd.learn.loss import BoundTerm
 from edgekd.learn.loss import bind_terms
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
-from edgekd.learn.schemes import offline
 from edgekd.learn.schemes.alone import alone
+from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import LABELS_ALONE
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Term
@@ -192,8 +194,8 @@ def test_stored_and_live_teacher_teach_the_same_and_stay_as_they_were(tmp_path: 
     knowledge = np.load(tmp_path / "k.npy", mmap_mode="r", allow_pickle=False)
     assert knowledge.shape == (4, 96, 3)
     terms = bind_terms(KD)
-    stored = run(tmp_path / "s", terms=terms, scheme=offline.from_knowledge(knowledge))
-    live = run(tmp_path / "l", terms=terms, scheme=offline.from_teacher(teacher, None))
+    stored = run(tmp_path / "s", terms=terms, scheme=offline(finished.stored(knowledge)))
+    live = run(tmp_path / "l", terms=terms, scheme=offline(finished.live(teacher, None)))
     rows = fit(stored)
     for mine, other in zip(rows, fit(live), strict=True):
         assert mine == pytest.approx(other, rel=1e-5)
@@ -210,13 +212,13 @@ def spoilt(at: int, times: int) -> Scheme:
     """The student's logits are NaN at some calls."""
     calls = []
 
-    def signals(student: nn.Module, seen: Seen) -> dict[str, Tensor]:
+    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
         calls.append(1)
         z = student(seen.images)
         bad = at <= len(calls) < at + times
-        return {"student_logits": z * float("nan") if bad else z, "labels": seen.labels}
+        return [Lesson({"student_logits": z * float("nan") if bad else z, "labels": seen.labels})]
 
-    return Scheme(signals, nn.ModuleDict())
+    return Scheme(lessons, nn.ModuleDict())
 
 
 def test_nan_names_term_and_step_and_stops(tmp_path: Path) -> None:
@@ -252,11 +254,11 @@ def test_companions_learn_and_are_kept_apart(tmp_path: Path) -> None:
     companions = nn.ModuleDict({"projector": nn.Linear(3, 3)})
     before = weights(companions)
 
-    def signals(student: nn.Module, seen: Seen) -> dict[str, Tensor]:
+    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
         z = companions["projector"](student(seen.images))
-        return {"student_logits": z, "labels": seen.labels}
+        return [Lesson({"student_logits": z, "labels": seen.labels})]
 
-    taught = run(tmp_path, scheme=Scheme(signals, companions))
+    taught = run(tmp_path, scheme=Scheme(lessons, companions))
     fit(taught)
     assert not torch.equal(before["projector.weight"], weights(companions)["projector.weight"])
     assert not any("projector" in name for name in taught.model.state_dict())

@@ -215,10 +215,13 @@ def test_the_bundle_is_made_of_the_chosen_row_s_own_export(tmp_path: Path) -> No
     for label, file in tables.items():
         entries[label] = Entry("0" * 64, {}, {file: Blob("1" * 64, 1)})
     for profile, maker in (("x86", "export-student-x86"), ("", "export-student")):
-        packed, told = closing.steps(recipe, entries, {"profile": profile})
+        packed, learned, told = closing.steps(recipe, entries, {"profile": profile})
         assert {packed.takes[name][0] for name in ("model", "golden", "parity")} == {maker}
     assert told.takes["table/factorize.json"] == ("factorize", "factorize.json")
     assert told.takes["table/sensitivity-asymmetric.json"][0] == "quantize-asymmetric"
     assert told.takes["quantize-asymmetric_score"] == ("quantize-asymmetric", "score.json")
     assert told.takes["student_score"][0] == "factorize"
-    assert [step.label for step in closing.steps(recipe, entries, None)] == ["report"]
+    assert learned.takes["student_weights"][0] == "factorize"
+    assert told.takes["explain.json"] == ("explain", "explain.json")
+    labels = [step.label for step in closing.steps(recipe, entries, None)]
+    assert labels == ["explain", "report"]

@@ -58,7 +58,7 @@ def test_what_is_said_and_what_is_left_out(small: Path) -> None:
     assert (kd.loss.name, kd.weight, kd.loss.arguments) == ("kd", 0.9, {"temperature": 2.0})
     assert (labels.loss.name, labels.weight) == ("cross-entropy", 1.0)
     assert loaded.student.model.arguments["base"] == 8
-    assert loaded.learn[0].knowledge == "stored" and loaded.learn[0].train is None
+    assert loaded.learn[0].knowledge == "auto" and loaded.learn[0].train is None
     assert loaded.targets[0].precision == "auto" and loaded.targets[0].threads == (1,)
     assert (loaded.seed, loaded.export.opset, loaded.export.golden) == (0, 18, 64)
 
@@ -166,8 +166,9 @@ def test_weights_are_looked_for_beside_the_recipe(small: Path) -> None:
     )
     (small.parent / "t.safetensors").write_bytes(b"")
     loaded = recipe.load(small, ["teacher.weights=t.safetensors"])
-    assert recipe.weights_path(loaded, small) == small.parent / "t.safetensors"
-    assert recipe.weights_path(recipe.load(small), small) is None
+    key = ("teacher", "weights")
+    assert recipe.weights_paths(loaded, small) == {key: small.parent / "t.safetensors"}
+    assert recipe.weights_paths(recipe.load(small), small) == {}
 
 
 @pytest.mark.parametrize("weights", ["../nothing.pt", "/dev/null", ".", "x" * 900, "fifo"])

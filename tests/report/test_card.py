@@ -2,9 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from scipy.stats import binomtest
-
 from edgekd.report import card
 from tests import report_example
 
@@ -52,15 +49,3 @@ def test_what_a_user_named_cannot_become_markup() -> None:
     values["data"]["classes"] = ["<script>", "a|b\n# c"]
     text = card.text("<b>", "0.1.0", values)
     assert "<script>" not in text and "\\<script\\>, a\\|b # c" in text and "# \\<b\\>" in text
-
-
-@pytest.mark.parametrize(("right", "tested"), [(0, 1), (1, 1), (9266, 10_000), (7, 10), (0, 360)])
-def test_the_interval_is_wilsons(right: int, tested: int) -> None:
-    want = binomtest(right, tested).proportion_ci(0.95, "wilson")
-    assert card.wilson(right / tested, tested) == pytest.approx((want.low, want.high), abs=1e-7)
-
-
-def test_only_a_fraction_has_an_interval() -> None:
-    for accuracy, tested in ((0.5, 0), (1.5, 10)):
-        with pytest.raises(ValueError, match="want a fraction"):
-            card.wilson(accuracy, tested)

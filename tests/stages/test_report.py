@@ -8,6 +8,7 @@ from edgekd.progress import Silent
 from edgekd.report import result
 from edgekd.stage import Context
 from edgekd.stages import report
+from tests import explanation_example
 from tests import report_example
 
 
@@ -25,7 +26,10 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
         "facts": {"cpu_model": "A CPU", "flags": ["avx2"]},
         "versions": {"numpy": "2.4"},
     }
-    given = {}
+    values["explain.json"] = explanation_example.content()
+    given = {"disagreements.csv": tmp_path / "table.csv", "disagreements.npy": tmp_path / "rows"}
+    for number, name in enumerate(given):
+        given[name].write_bytes(b"\x93 no JSON" * (number + 1))
     for name, value in values.items():
         given[name] = tmp_path / f"{name.replace('/', '-')}.json"
         given[name].write_text(json.dumps(value))
@@ -49,7 +53,15 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
         "accuracy_latency.png",
         "learning_curves.svg",
         "sensitivity-asymmetric.json",
+        "explain.json",
+        "disagreements.csv",
+        "disagreements.npy",
+        "reliability.svg",
+        "class_gains.svg",
+        "layer_similarity.svg",
     }
+    for name in ("disagreements.csv", "disagreements.npy", "explain.json"):
+        assert made[name].read_bytes() == given[name].read_bytes()
     assert (
         json.loads(made["sensitivity-asymmetric.json"].read_bytes()) == report_example.SENSITIVITY
     )

@@ -10,9 +10,13 @@ from __future__ import annotations
 from edgekd.table import Member
 
 EDITS: dict[str, Member] = {
+    "adapt": Member("edgekd.learn.edits.adapt", "apply", "other images, another order of classes"),
     "factorize": Member("edgekd.learn.edits.factorize", "apply", "layers split into smaller ones"),
     "prune": Member("edgekd.learn.edits.prune", "apply", "layers with fewer channels"),
     "quantize": Member(
         "edgekd.learn.edits.quantize", "apply", "traced, batch norms folded, quantizers put in"
+    ),
+    "reuse": Member(
+        "edgekd.learn.edits.reuse", "apply", "answers through a projector and another's classifier"
     ),
 }

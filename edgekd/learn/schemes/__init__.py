@@ -1,1 +1,117 @@
-"""Who teaches whom: alone (labels), offline from stored knowledge, online from a live teacher."""
+"""Who teaches whom, by the name a recipe uses. A scheme is a builder; see `edgekd.learn.scheme`."""
+
+from __future__ import annotations
+
+from edgekd.table import Member
+
+_HERE = "edgekd.learn.schemes"
+
+SCHEMES: dict[str, Member] = {
+    "offline": Member(
+        f"{_HERE}.offline",
+        "offline",
+        "finished teachers tell the student what they think",
+        paper="Hinton et al. 2015",
+    ),
+    "densely-guided": Member(
+        f"{_HERE}.densely_guided",
+        "densely_guided",
+        "teacher and assistants, a random part of them at a time",
+        paper="Son et al. 2021",
+    ),
+    "adaptive": Member(
+        f"{_HERE}.adaptive",
+        "adaptive",
+        "several teachers whose weights are learned",
+        paper="Liu et al. 2020",
+    ),
+    "route": Member(
+        f"{_HERE}.route",
+        "route",
+        "states of the teacher on its way, one after the other",
+        paper="Jin et al. 2019",
+    ),
+    "dml": Member(
+        f"{_HERE}.peers", "dml", "networks of one kind teach one another", paper="Zhang et al. 2018"
+    ),
+    "kdcl": Member(
+        f"{_HERE}.peers",
+        "kdcl",
+        "one teacher made of all learners' logits",
+        paper="Guo et al. 2020",
+    ),
+    "one": Member(
+        f"{_HERE}.native_ensemble",
+        "one",
+        "branches on the student's trunk, taught by their gated mean",
+        paper="Lan et al. 2018",
+    ),
+    "byot": Member(
+        f"{_HERE}.exits",
+        "byot",
+        "exits at earlier stages, taught by the deepest",
+        paper="Zhang et al. 2019",
+    ),
+    "tf-kd": Member(
+        f"{_HERE}.virtual_teacher",
+        "tf_kd",
+        "a designed teacher; label smoothing is its case without temperatures",
+        paper="Yuan et al. 2020",
+    ),
+    "cs-kd": Member(
+        f"{_HERE}.same_class",
+        "cs_kd",
+        "another sample of the class teaches",
+        paper="Yun et al. 2020",
+    ),
+    "uskd": Member(
+        f"{_HERE}.own_ranks",
+        "uskd",
+        "soft labels of the student's own making",
+        paper="Yang et al. 2023",
+    ),
+    "ema": Member(
+        f"{_HERE}.mean_teacher",
+        "ema",
+        "the student's moving average teaches",
+        paper="Tarvainen and Valpola 2017",
+    ),
+    "sskd": Member(
+        f"{_HERE}.self_supervised",
+        "self_supervised",
+        "which transformed images are alike, as the teacher sees it",
+        paper="Xu et al. 2020",
+    ),
+    "supernet": Member(
+        f"{_HERE}.supernet",
+        "supernet",
+        "narrower networks inside the largest learn from it in place",
+        paper="Yu et al. 2020",
+    ),
+    "blockwise": Member(
+        f"{_HERE}.blockwise",
+        "blockwise",
+        "each stage learns what the teacher's makes of the same input",
+        paper="Li et al. 2020",
+    ),
+    "lwf": Member(
+        f"{_HERE}.lifelong",
+        "lwf",
+        "old classes answered as before, each group with its own head",
+        paper="Li and Hoiem 2016",
+    ),
+    "lwf-mc": Member(
+        f"{_HERE}.lifelong",
+        "lwf_mc",
+        "old classes answered as before, all classes asked at once",
+        paper="Rebuffi et al. 2017",
+    ),
+    "less-forgetting": Member(
+        f"{_HERE}.lifelong",
+        "less_forgetting",
+        "features stay where they were while new classes are learned",
+        paper="Jung et al. 2016",
+    ),
+}
+READABLE = ("offline",)
+"""Schemes in which student and teacher see the batch once, so that losses can look inside them."""

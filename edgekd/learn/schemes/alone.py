@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor
 from torch import nn
 
+from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
 from edgekd.learn.scheme import labelled
@@ -13,7 +13,7 @@ from edgekd.learn.scheme import labelled
 def alone() -> Scheme:
     """The student's logits and the labels."""
 
-    def signals(student: nn.Module, seen: Seen) -> dict[str, Tensor]:
-        return {"student_logits": student(seen.images), **labelled(seen)}
+    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+        return [Lesson({"student_logits": student(seen.images), **labelled(seen)})]
 
-    return Scheme(signals, nn.ModuleDict())
+    return Scheme(lessons, nn.ModuleDict())

@@ -1,0 +1,62 @@
+"""Samples of some classes only, as a task among several sees them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from typing import cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.learn.data.loader import Samples
+
+
+def of_classes(labels: NDArray[np.int64], classes: Iterable[int]) -> NDArray[np.int64]:
+    """Indices of the samples of these classes, ascending.
+
+    Args:
+        labels: [N].
+        classes: their numbers.
+    """
+    return np.flatnonzero(np.isin(labels, sorted(set(classes))))
+
+
+def restricted(samples: Samples, classes: Iterable[int]) -> Samples:
+    """The samples of these classes; their images stay where they are and are looked up by batch.
+
+    Labels keep their numbers and `classes` its count, so that a model's outputs do not move. Samples
+    are numbered anew: answers stored for all of them are to be cut to `of_classes` of their labels.
+
+    Args:
+        samples: of all classes.
+        classes: their numbers.
+
+    Raises:
+        ValueError: if a class is none of the samples', or no sample is left.
+    """
+    wanted = sorted(set(classes))
+    if wanted and not 0 <= wanted[0] <= wanted[-1] < samples.classes:
+        raise ValueError(f"got classes {wanted}, want numbers from 0 to {samples.classes - 1}")
+    chosen = of_classes(samples.labels, wanted)
+    if not len(chosen):
+        raise ValueError(f"got no sample of classes {wanted}, want some")
+    images = cast("NDArray[np.uint8]", _Chosen(samples.images, chosen))
+    return dataclasses.replace(samples, images=images, labels=samples.labels[chosen])
+
+
+class _Chosen:
+    """Some rows of an array, gathered when they are asked for: a copy might not fit in memory."""
+
+    def __init__(self, whole: NDArray[np.uint8], chosen: NDArray[np.int64]) -> None:
+        self.whole, self.chosen = whole, chosen
+        self.shape, self.dtype = (len(chosen), *whole.shape[1:]), whole.dtype
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self.whole[self.chosen[rows]]

@@ -1,0 +1,126 @@
+"""Divergences from the likeliest classes of a teacher, as if nothing else of its answers were kept."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from edgekd.learn import divergence
+from edgekd.learn.kept import keep
+from edgekd.learn.kept import of_kept
+from edgekd.learn.tokens import mean_over
+from edgekd.learn.tokens import want_same_tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgekd.learn.divergence import Divergence
+    from edgekd.settings import Count
+    from edgekd.settings import Fraction
+    from edgekd.settings import Positive
+
+
+def sparse_kl(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    *,
+    top: Count = 50,
+    missing: str = "rest",
+    temperature: Positive = 1.0,
+) -> Tensor:
+    """T^2 KL(p_t^T || p_s^T) over the teacher's k likeliest classes and their rest, mean over the tokens.
+
+    To keep k and forget the rest misleads the student about all k (Anshumann et al. 2025,
+    arXiv:2503.16870, show the bias). With the rest as one class more, a student that agrees on all k has
+    nothing to learn. See `edgekd.learn.kept`.
+
+    Args:
+        student_logits: [B, C] or [..., V]; the gradient flows here.
+        teacher_logits: the same shape; detached.
+        top: k; all classes where there are fewer, which is `forward_kl`.
+        missing: rest, zero (the teacher renormalised over k) or raw (the rest left out of the sum).
+        temperature: T, above 0.
+
+    Returns:
+        Scalar, nats; never negative unless raw.
+
+    Raises:
+        ValueError: if the shapes differ, or `missing` is unknown.
+    """
+    return _mean(divergence.forward_kl, student_logits, teacher_logits, top, missing, temperature)
+
+
+def sparse_jsd(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    *,
+    beta: Fraction = 0.5,
+    top: Count = 50,
+    missing: str = "rest",
+    temperature: Positive = 1.0,
+) -> Tensor:
+    """T^2 JSD over the teacher's k likeliest classes and their rest, mean over the tokens.
+
+    The generalised Jensen-Shannon divergence (Agarwal et al. 2024, arXiv:2306.13649, sec. 2) of the kept
+    classes; see `edgekd.learn.kept`.
+
+    Args:
+        student_logits: [B, C] or [..., V]; the gradient flows here.
+        teacher_logits: the same shape; detached.
+        beta: the teacher's part of the mixture, from 0 to 1.
+        top: k; all classes where there are fewer, which is `jsd`.
+        missing: rest, zero (the teacher renormalised over k) or raw (the rest left out of the sum).
+        temperature: T, above 0.
+
+    Returns:
+        Scalar, nats; never negative unless raw.
+
+    Raises:
+        ValueError: if the shapes differ, or `missing` is unknown.
+    """
+    generalised = functools.partial(divergence.jsd, beta=beta)
+    return _mean(generalised, student_logits, teacher_logits, top, missing, temperature)
+
+
+def sparse_tv(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    *,
+    top: Count = 50,
+    missing: str = "rest",
+    temperature: Positive = 1.0,
+) -> Tensor:
+    """T^2 / 2 sum |p_t^T - p_s^T| over the teacher's k likeliest classes and their rest.
+
+    The total variation (Wen et al. 2023, arXiv:2307.15190, TVD) of the kept classes, mean over the
+    tokens; see `edgekd.learn.kept`.
+
+    Args:
+        student_logits: [B, C] or [..., V]; the gradient flows here.
+        teacher_logits: the same shape; detached.
+        top: k; all classes where there are fewer, which is `total_variation`.
+        missing: rest, zero (the teacher renormalised over k) or raw (the rest left out of the sum).
+        temperature: T, above 0.
+
+    Returns:
+        Scalar, from 0 to T^2.
+
+    Raises:
+        ValueError: if the shapes differ, or `missing` is unknown.
+    """
+    return _mean(
+        divergence.total_variation, student_logits, teacher_logits, top, missing, temperature
+    )
+
+
+def _mean(
+    between: Divergence,
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    top: int,
+    missing: str,
+    temperature: float,
+) -> Tensor:
+    want_same_tokens(student_logits, teacher_logits)
+    kept = keep(teacher_logits, top, temperature=temperature)
+    return mean_over(of_kept(between, missing, temperature)(student_logits, *kept))

@@ -1,0 +1,37 @@
+"""Losses against labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch.nn import functional as F
+
+from edgekd.learn.shapes import widened
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgekd.settings import Fraction
+
+
+def cross_entropy(
+    student_logits: Tensor, labels: Tensor, *, label_smoothing: Fraction = 0.0
+) -> Tensor:
+    """-sum_c q_c log softmax(z)_c, mean over the batch, with smoothed labels.
+
+    q = (1 - e) * onehot(y) + e / C (Szegedy et al. 2016, arXiv:1512.00567, sec. 7).
+
+    Args:
+        student_logits: [B, C].
+        labels: class indices [B], int64; or probabilities [B, C] where views are mixed.
+        label_smoothing: e, from 0 to 1.
+
+    Returns:
+        Scalar, nats.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    if student_logits.ndim != 2 or labels.shape[0] != student_logits.shape[0]:
+        raise ValueError(f"want [B, C] and [B], got {student_logits.shape} and {labels.shape}")
+    return F.cross_entropy(widened(student_logits), labels, label_smoothing=label_smoothing)

@@ -1,0 +1,61 @@
+"""Several teachers whose weights are learned, sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch import nn
+from torch.nn import functional as F
+
+from edgekd.learn.ensemble import Weighing
+from edgekd.learn.ensemble import blended
+from edgekd.learn.scheme import Lesson
+from edgekd.learn.scheme import Scheme
+from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import labelled
+
+if TYPE_CHECKING:
+    from edgekd.settings import Positive
+
+
+def adaptive(
+    teaches: Sequence[Callable[[Seen], Tensor]], classes: int, *, temperature: Positive = 4.0
+) -> Scheme:
+    """The student hears one mixture of its teachers, weighted by what suits the sample.
+
+    The weights come from the student's logits, normalized and not taught by it. They learn by the
+    cross-entropy of the mixture to the labels, -log sum_k w_k p_k(y), since a loss moves no teacher; the
+    original lets them follow the student's own loss (Liu, Zhang and Wang 2020, AMTML-KD, arXiv:2103.04062).
+
+    Args:
+        teaches: each gives the logits [B, C] of one teacher, without gradient.
+        classes: C.
+        temperature: at which the teachers' probabilities are mixed.
+
+    Returns:
+        One lesson with ``student_logits``, ``teacher_logits`` and the labels, and a term of its own.
+
+    Raises:
+        ValueError: if there is no teacher.
+    """
+    if not teaches:
+        raise ValueError("want at least one teacher")
+    weighing = Weighing(classes, len(teaches))
+
+    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+        answers = student(seen.images)
+        told = torch.stack([teach(seen) for teach in teaches])
+        weights = weighing(answers)
+        signals = {
+            "student_logits": answers,
+            "teacher_logits": blended(told, weights.detach(), temperature),
+            **labelled(seen),
+        }
+        learned = F.cross_entropy(blended(told, weights, 1.0), seen.labels)
+        return [Lesson(signals, own={"weighing": learned})]
+
+    return Scheme(lessons, nn.ModuleDict({"weighing": weighing}))

@@ -1,0 +1,124 @@
+"""Exits at the student's earlier stages, taught by what comes out at its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from edgekd.learn.fitting import channels
+from edgekd.learn.fitting import pooled
+from edgekd.learn.readout import averaged
+from edgekd.learn.readout import blank
+from edgekd.learn.scheme import Lesson
+from edgekd.learn.scheme import Scheme
+from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import labelled
+from edgekd.learn.taps import Taps
+from edgekd.learn.taps import shapes
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from edgekd.learn.companion import Shape
+    from edgekd.learn.data.loader import Samples
+    from edgekd.settings import NonNegative
+
+
+def byot(
+    student: nn.Module,
+    samples: Samples,
+    stages: tuple[str, ...],
+    device: torch.device,
+    *,
+    hint_weight: NonNegative = 0.03,
+) -> Scheme:
+    """Be your own teacher: a bottleneck and a classifier at each stage but the last learn along.
+
+    Zhang et al. 2019 (arXiv:1905.08094, sec. 3): an exit learns from the labels, from the student's
+    logits, and from its deepest features: the squared distance of both vectors, summed over channels,
+    mean over the batch, times `hint_weight`. The gradient of all exits reaches the stages below them; it
+    does not reach what teaches. In the student's own lesson it is its own teacher, so kd is 0 there.
+    Recipes: cross-entropy 0.7, kd 0.3 at temperature 3. The authors' exits halve the map once for each
+    stage that follows; here it is pooled to the size of the deepest, which fits any network.
+
+    Args:
+        student: the network with the exits.
+        samples: the training split.
+        stages: where its stages end, shallow to deep.
+        device: where it is.
+        hint_weight: of the distance to the deepest features.
+
+    Returns:
+        The student's lesson, then one for each exit, shallow to deep, with its hint.
+
+    Raises:
+        ValueError: if the student has fewer than two stages.
+    """
+    if len(stages) < 2:
+        raise ValueError(f"got {len(stages)} stages, want two at least: one for an exit")
+    seen_shapes = shapes(student, stages, blank(samples, device))
+    deepest, taps = stages[-1], Taps(student, stages)
+    exits = nn.ModuleList(
+        _Exit(seen_shapes[stage], seen_shapes[deepest], samples.classes) for stage in stages[:-1]
+    )
+
+    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
+        exits.train(learner.training)
+        with taps as features:
+            logits = learner(seen.images)
+        told, known = logits.detach(), labelled(seen)
+        target = averaged(features[deepest]).detach()
+        taught = [Lesson({"student_logits": logits, "teacher_logits": told, **known})]
+        for number, (stage, leave) in enumerate(zip(stages[:-1], exits, strict=True), start=1):
+            vectors, answer = leave(features[stage])
+            hint = (vectors - target).square().sum(1).mean() * hint_weight
+            signals = {"student_logits": answer, "teacher_logits": told, **known}
+            taught.append(Lesson(signals, own={f"hint-{number}": hint} if hint_weight else {}))
+        return taught
+
+    return Scheme(lessons, nn.ModuleDict({"exits": exits}))
+
+
+class _Exit(nn.Module):
+    """From the features of a stage to vectors as wide as the deepest, and to logits."""
+
+    def __init__(self, shape: Shape, deepest: Shape, classes: int) -> None:
+        super().__init__()
+        self.sides = None
+        if len(shape) == len(deepest) == 4:
+            self.sides = (min(shape[2], deepest[2]), min(shape[3], deepest[3]))
+        width, wide = channels(shape), channels(deepest)
+        narrow = max(wide // 4, 1)
+        self.bottleneck = (
+            _of_maps(width, narrow, wide) if len(shape) == 4 else _of_rows(width, narrow, wide)
+        )
+        self.classifier = nn.Linear(wide, classes)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        if self.sides is not None:
+            features = pooled(features, self.sides)
+        vectors = averaged(self.bottleneck(features))
+        return vectors, self.classifier(vectors)
+
+
+def _of_maps(width: int, narrow: int, wide: int) -> nn.Sequential:
+    """1x1, 3x3, 1x1: the bottleneck of He et al. 2016."""
+    return nn.Sequential(
+        nn.Conv2d(width, narrow, 1, bias=False),
+        nn.BatchNorm2d(narrow),
+        nn.ReLU(),
+        nn.Conv2d(narrow, narrow, 3, padding=1, bias=False),
+        nn.BatchNorm2d(narrow),
+        nn.ReLU(),
+        nn.Conv2d(narrow, wide, 1, bias=False),
+        nn.BatchNorm2d(wide),
+    )
+
+
+def _of_rows(width: int, narrow: int, wide: int) -> nn.Sequential:
+    """The same idea for tokens and vectors."""
+    return nn.Sequential(
+        nn.LayerNorm(width), nn.Linear(width, narrow), nn.GELU(), nn.Linear(narrow, wide)
+    )

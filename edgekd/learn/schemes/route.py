@@ -1,0 +1,41 @@
+"""The teacher's own route: its early checkpoints teach first, the finished one last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch import nn
+
+from edgekd.learn.scheme import Lesson
+from edgekd.learn.scheme import Scheme
+from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import labelled
+
+
+def route(anchors: Sequence[Callable[[Seen], Tensor]]) -> Scheme:
+    """Each anchor teaches for an equal share of the epochs, one after the other.
+
+    The student follows points of the teacher's training, each nearer to it than the finished teacher is
+    (Jin et al. 2019, arXiv:1904.09149, sec. 3.2 and 3.3).
+
+    Args:
+        anchors: each gives the logits [B, C] of one checkpoint, without gradient; the last is the
+            converged teacher's.
+
+    Returns:
+        One lesson with ``student_logits``, ``teacher_logits`` and the labels.
+
+    Raises:
+        ValueError: if there is no anchor.
+    """
+    if not anchors:
+        raise ValueError("want at least one anchor")
+
+    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+        now = min(int(seen.epoch * len(anchors) / seen.epochs), len(anchors) - 1)
+        told = {"teacher_logits": anchors[now](seen)}
+        return [Lesson({"student_logits": student(seen.images), **told, **labelled(seen)})]
+
+    return Scheme(lessons, nn.ModuleDict())

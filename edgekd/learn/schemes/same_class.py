@@ -1,0 +1,101 @@
+"""The student teaches itself across samples of one class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgekd.learn.arithmetic import laid_out
+from edgekd.learn.data.views import draws
+from edgekd.learn.readout import want_unmixed
+from edgekd.learn.scheme import Lesson
+from edgekd.learn.scheme import Scheme
+from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import labelled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.learn.data.loader import Samples
+
+CLASSMATE = 64
+"""Which of a sample's random numbers: far behind those that make its views."""
+
+
+def cs_kd(samples: Samples) -> Scheme:
+    """Class-wise self-distillation: what the student says of another sample of the class teaches it.
+
+    Yun et al. 2020 (arXiv:2003.13964, sec. 2). The other sample is a pure function of (seed, epoch,
+    sample), drawn anew each epoch and seen through the same view. It costs a second forward pass, without
+    gradient, and the making of its images, which workers do not do ahead. In training mode batch norm
+    hears these images, too, as in the authors' code. Recipes: cross-entropy 1, kd 1 at temperature 4.
+
+    Args:
+        samples: the training split.
+
+    Returns:
+        The student's lesson; nothing learns beside it.
+
+    Raises:
+        ValueError: if views mix samples.
+    """
+    want_unmixed(samples)
+    book = register(samples.labels)
+
+    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+        others = classmates(book, samples.seed, int(seen.epoch), seen.batch.indices)
+        pixels = samples.batch(others, seen.batch.view).images
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(seen.images.device)
+        last = seen.images.is_contiguous(memory_format=torch.channels_last)
+        # The partners go first: who reads the student's layers is to find the batch's own there.
+        with torch.no_grad():
+            told = student(laid_out(images, last))
+        answers = {"student_logits": student(seen.images), "teacher_logits": told}
+        return [Lesson({**answers, **labelled(seen)})]
+
+    return Scheme(lessons, nn.ModuleDict())
+
+
+class Register(NamedTuple):
+    """Who is in whose class."""
+
+    order: NDArray[np.int64]
+    """[N], samples sorted by class."""
+    place: NDArray[np.int64]
+    """[N], of each sample in `order`."""
+    first: NDArray[np.int64]
+    """[N], where its class begins in `order`."""
+    size: NDArray[np.int64]
+    """[N], of its class."""
+
+
+def register(labels: NDArray[np.int64]) -> Register:
+    """Sort samples with these labels [N] by class."""
+    order = np.argsort(labels, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    first, end = (np.searchsorted(labels[order], labels, side) for side in ("left", "right"))
+    return Register(order, place, first, end - first)
+
+
+def classmates(
+    book: Register, seed: int, epoch: int, indices: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """For each sample another one of its class; itself only where it is alone there.
+
+    Args:
+        book: of all samples.
+        seed: of the run.
+        epoch: its number.
+        indices: [B].
+
+    Returns:
+        [B], uniform over the rest of the class; a sample's does not depend on the batch it is in.
+    """
+    first, size = book.first[indices], book.size[indices]
+    steps = 1 + (draws(seed, indices, epoch, CLASSMATE) * (size - 1)).astype(np.int64)
+    return np.asarray(book.order[first + (book.place[indices] - first + steps) % size])

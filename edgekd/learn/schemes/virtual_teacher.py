@@ -1,0 +1,72 @@
+"""A teacher that is no network: right by design, and equally unsure of all else."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from edgekd.learn.readout import want_unmixed
+from edgekd.learn.scheme import Lesson
+from edgekd.learn.scheme import Scheme
+from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import labelled
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgekd.learn.data.loader import Samples
+    from edgekd.settings import Fraction
+    from edgekd.settings import Positive
+
+
+def tf_kd(samples: Samples, *, correct: Fraction = 0.99, temperature: Positive = 20.0) -> Scheme:
+    """Teacher-free distillation, by a virtual teacher (Yuan et al. 2020, arXiv:1909.11723, Tf-KD_reg).
+
+    The teacher gives the labelled class the probability `correct`, every other class the same share of
+    the rest, and softens that by a temperature of its own. A loss that softens both sides does so on top.
+    With kd at temperature 1 only the teacher is soft, as in the authors' code; with 1 here and 20 there
+    both are, as in their equation. With 1 in both it is label smoothing: `correct` is 1 - e + e / C.
+    Recipes: cross-entropy 0.9, kd 0.1 at temperature 1.
+
+    Args:
+        samples: the training split.
+        correct: probability of the labelled class.
+        temperature: of the teacher alone.
+
+    Returns:
+        The student's lesson; nothing learns beside it.
+
+    Raises:
+        ValueError: if views mix samples, or `correct` is 1 or no more than chance.
+    """
+    want_unmixed(samples)
+    classes = samples.classes
+    if not 1 / classes < correct < 1:
+        raise ValueError(f"correct: got {correct:g}, want between 1/{classes} and 1")
+
+    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+        told = virtual(seen.labels, classes, correct, temperature)
+        answers = {"student_logits": student(seen.images), "teacher_logits": told}
+        return [Lesson({**answers, **labelled(seen)})]
+
+    return Scheme(lessons, nn.ModuleDict())
+
+
+def virtual(labels: Tensor, classes: int, correct: float, temperature: float) -> Tensor:
+    """The virtual teacher's logits: log-probabilities, divided by its temperature.
+
+    Args:
+        labels: [B], int64.
+        classes: C.
+        correct: probability of the labelled class before it is softened, between 1 / C and 1.
+        temperature: above 0.
+
+    Returns:
+        [B, C], float32.
+    """
+    other = math.log((1 - correct) / (classes - 1)) / temperature
+    logits = torch.full((len(labels), classes), other, device=labels.device)
+    return logits.scatter_(1, labels.unsqueeze(1), math.log(correct) / temperature)

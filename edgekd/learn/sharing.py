@@ -1,0 +1,163 @@
+"""Several ranks of torchrun learn what one process learns: networks are shared out, losses are not.
+
+Every rank knows the whole batch. A network that is given images runs on this rank's slice of them, and
+what it gives is gathered; whatever else a scheme, a companion or a loss computes, it computes on the
+whole batch, on all ranks alike. So nothing that looks across the batch knows how many ranks there are.
+Inside a network that is shared out
+
+- batch norms use the statistics of the whole batch;
+- dropout keeps what it would keep of the whole batch, for all ranks draw from one generator. Other
+  chance inside a network (stochastic depth) is drawn for a slice, the same on each rank;
+- who reads a layer asks `whole` for it. Where a hook does not, the network is not shared out.
+
+A loss is one number that all ranks know, so its gradient by what was gathered is the same everywhere. A
+rank takes that of its slice, times the number of ranks; then the mean over ranks is the gradient of
+every parameter, be it of a network that was shared out, of something that was not, or of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
+
+from edgekd.learn import ranks
+from edgekd.learn import synchronized
+
+READERS = ("edgekd.learn.taps", "edgekd.learn.schemes.native_ensemble")
+"""Files whose hooks know that what they read inside a network may be a slice."""
+
+
+@contextmanager
+def shared_out(images: Tensor) -> Iterator[None]:
+    """Within, every network that is given such images runs on this rank's slice of them.
+
+    Args:
+        images: [B, ...]; a network is whatever takes one tensor [*, ...].
+    """
+    if ranks.count() == 1:
+        yield
+        return
+    share = _Share(images.shape[1:])
+    hooks = [
+        register_module_forward_pre_hook(share.enter),
+        register_module_forward_hook(share.leave),
+    ]
+    before = _SHARE.set(share)
+    try:
+        with _AsOne():
+            yield
+    finally:
+        _SHARE.reset(before)
+        for hook in hooks:
+            hook.remove()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """[n, ...] from inside a network that is shared out: [B, ...], of all ranks; else `tensor` itself."""
+    if not _sliced():
+        return tensor
+    gathered: Tensor = _Gathered.apply(tensor)
+    return gathered
+
+
+class _Share:
+    """Which network runs now, and whether it runs on a slice."""
+
+    def __init__(self, image: torch.Size) -> None:
+        self.image = image
+        self.network: nn.Module | None = None
+        self.sliced = False
+
+    def enter(self, module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if self.network is not None or len(given) != 1 or not isinstance(given[0], Tensor):
+            return None
+        (images,) = given
+        if images.shape[1:] != self.image:
+            return None
+        self.network = module
+        self.sliced = len(images) % ranks.count() == 0 and _readable(module)
+        return (_Slice.apply(images),) if self.sliced else None
+
+    def leave(self, module: nn.Module, given: tuple[Any, ...], made: Any) -> Any:
+        if module is not self.network:
+            return None
+        gathered = _each(whole, made)
+        self.network, self.sliced = None, False
+        return gathered
+
+
+_SHARE: ContextVar[_Share | None] = ContextVar("share", default=None)
+
+
+def _sliced() -> bool:
+    share = _SHARE.get()
+    return share is not None and share.sliced
+
+
+def _readable(network: nn.Module) -> bool:
+    """Whether all who read inside it know of slices."""
+    return all(
+        getattr(hook, "__module__", "") in READERS
+        for module in network.modules()
+        for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
+    )
+
+
+def _each(change: Callable[[Tensor], Tensor], made: Any) -> Any:
+    """What a network gives, with every tensor changed."""
+    if isinstance(made, Tensor):
+        return change(made)
+    if isinstance(made, dict):
+        return {name: _each(change, value) for name, value in made.items()}
+    if type(made) in (tuple, list):
+        return type(made)(_each(change, value) for value in made)
+    raise TypeError(f"got a network that gives {type(made).__name__}, want tensors")
+
+
+class _Slice(torch.autograd.Function):
+    """From the whole batch to a slice: the gradients of all slices are the batch's, once."""
+
+    @staticmethod
+    def forward(ctx: Any, batch: Tensor) -> Tensor:
+        return ranks.own(batch).clone(memory_format=torch.preserve_format)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return ranks.of_all(gradients[0]) / ranks.count()
+
+
+class _Gathered(torch.autograd.Function):
+    """From a slice to the whole batch, whose gradient is the same on all ranks."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        return ranks.of_all(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return ranks.own(gradients[0]) * ranks.count()
+
+
+class _AsOne(TorchFunctionMode):
+    """Within a network on a slice, batch norm and dropout do what they do to the whole batch."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if _sliced() and function is F.batch_norm:
+            return synchronized.batch_norm(*args, **kwargs)
+        if _sliced() and function in synchronized.DROPOUTS:
+            return synchronized.dropout(function, *args, **kwargs)
+        return function(*args, **kwargs)

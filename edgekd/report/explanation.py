@@ -1,0 +1,234 @@
+"""What the student learned, in sentences and tables for people; all of it stands in explain.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+from edgekd.report.tables import Table
+from edgekd.units import percent_text
+
+FILE = "explain.json"
+ROLES = ("teacher", "control", "student")
+CERTAIN = 0.05
+"""A p-value below this, after Holm's correction, is no chance."""
+TEMPERATURES = (0.011, 90.0)
+"""Beyond these the search for the best one ended at its limit."""
+MOST_ROWS = 30
+"""Rows shown of one table."""
+NONE = "–"
+Content = Mapping[str, Any]
+
+
+class Explained(NamedTuple):
+    """A section of the page."""
+
+    lead: tuple[str, ...]
+    tables: tuple[Table, ...]
+    pictures: dict[str, str]
+    """What each shows, by file name."""
+
+
+def explained(content: Content) -> Explained:
+    """The section of explain.json."""
+    tables = [_models(content), _classes(content), _confusions(content)]
+    if content["ablation"]:
+        tables.append(_terms(content))
+    pictures = {
+        "reliability.svg": "confidence against accuracy",
+        "class_gains.svg": "accuracy of each class beside the control",
+    }
+    if content["similarity"]:
+        pictures["layer_similarity.svg"] = "similarity of the layers"
+    return Explained(tuple(_lead(content)), tuple(tables), pictures)
+
+
+def _lead(content: Content) -> Iterator[str]:
+    yield f"On the {content['samples']} {content['split']} samples, in torch, float32."
+    yield from _taken_over(content["fidelity"])
+    for other, found in content["above"].items():
+        yield (
+            f"Against its {other} the student corrects {found['corrected']} samples and loses "
+            f"{found['lost']}: {_points(found)}."
+        )
+    yield from _where(content)
+    yield _sureness(content["models"])
+    yield from _alike(content["similarity"])
+
+
+def _taken_over(found: Content) -> Iterator[str]:
+    student, control, above = (found[name] for name in ("student", "control", "above_control"))
+    yield (
+        f"The student names the same class as its teacher on {_share(student)}, its control on "
+        f"{_share(control)}: {_points(above)}."
+    )
+    yield (
+        f"Its probabilities are {student['kl_nats']:.3g} nats from the teacher's (mean divergence), "
+        f"the control's {control['kl_nats']:.3g}."
+    )
+
+
+def _where(content: Content) -> Iterator[str]:
+    """Classes won and lost beyond chance, against each of the others."""
+    for other in content["above"]:
+        rows = [
+            (row["above"][other]["points"], content["classes"][row["number"]])
+            for row in content["by_class"]
+            if row["above"][other]["p_holm"] < CERTAIN
+        ]
+        won = [
+            f"{name} ({points:+.1f})" for points, name in sorted(rows, reverse=True) if points > 0
+        ]
+        lost = [f"{name} ({points:+.1f})" for points, name in sorted(rows) if points < 0]
+        if not rows:
+            yield f"Beside its {other} no single class is better or worse beyond chance."
+        if won:
+            yield f"Classes better than its {other}'s beyond chance, in points: {_named(won)}."
+        if lost:
+            yield f"Classes worse than its {other}'s beyond chance, in points: {_named(lost)}."
+
+
+def _sureness(models: Content) -> str:
+    errors = {role: percent_text(models[role]["calibration_error"]) for role in ROLES}
+    temperature = models["student"]["temperature"]
+    side = "too sure of itself" if temperature > 1 else "not sure enough"
+    mended = f"; it is {side}: logits divided by {temperature:.2f} would fit these samples best"
+    low, high = TEMPERATURES
+    return (
+        f"Its confidence is off by {errors['student']} on average (teacher {errors['teacher']}, control "
+        f"{errors['control']}){mended if low < temperature < high else ''}."
+    )
+
+
+def _alike(found: Sequence[Content]) -> Iterator[str]:
+    """How near the student's layers are to the teacher's, and whether nearer than the control's."""
+    nearest = {pair["other"]: _nearest(pair["cka"]) for pair in found}
+    known = {role: value for role, value in nearest.items() if value is not None}
+    if "student" in known:
+        beside = f", the control's {known['control']:.3f}" if "control" in known else ""
+        yield (
+            f"Its layers reach a similarity (CKA) of {known['student']:.3f} with the teacher's most alike "
+            f"layer, on average{beside}."
+        )
+
+
+def _nearest(values: Sequence[Sequence[float | None]]) -> float | None:
+    """Mean over the columns of the greatest of each; None where nothing is known."""
+    columns = [[v for v in column if v is not None] for column in zip(*values, strict=True)]
+    greatest = [max(column) for column in columns if column]
+    return sum(greatest) / len(greatest) if greatest else None
+
+
+def _models(content: Content) -> Table:
+    rows = [
+        (
+            role,
+            percent_text(found["accuracy"]),
+            _interval(found["accuracy_ci95"], 100, 2),
+            f"{found['likelihood_nats']:.4f}",
+            f"{found['brier']:.4f}",
+            percent_text(found["calibration_error"]),
+            percent_text(found["adaptive_calibration_error"]),
+            f"{found['temperature']:.3f}",
+        )
+        for role, found in ((role, content["models"][role]) for role in ROLES)
+    ]
+    columns = ("", "accuracy", "95 % interval", "nats", "Brier", "calibration error", "adaptive")
+    lead = (
+        "Nats are the mean negative log-likelihood. The calibration error takes 15 bins of equal width, "
+        "the adaptive one 15 of as many samples. Dividing logits by the temperature calibrates best.",
+    )
+    return Table("How good and how sure", FILE, lead, (*columns, "temperature"), tuple(rows), 0)
+
+
+def _classes(content: Content) -> Table:
+    """The classes that won most and lost most beside the control."""
+    found = sorted(content["by_class"], key=lambda row: -row["above"]["control"]["points"])
+    half = MOST_ROWS // 2
+    shown = found if len(found) <= MOST_ROWS else [*found[:half], *found[-half:]]
+    rows = tuple(
+        (
+            content["classes"][row["number"]],
+            str(row["samples"]),
+            *(percent_text(row["accuracy"][role]) for role in ROLES),
+            *(
+                text
+                for other in ("control", "teacher")
+                for text in (
+                    f"{row['above'][other]['points']:+.2f}",
+                    f"{row['above'][other]['p_holm']:.2g}",
+                )
+            ),
+        )
+        for row in shown
+    )
+    columns = ("class", "samples", *ROLES, "above control", "p", "above teacher", "p")
+    lead = (
+        "Where the student gained most over its control comes first. Differences are in points; p is of "
+        "McNemar's exact test, after Holm's correction over the classes.",
+    )
+    return Table("Class by class", FILE, lead, columns, rows, len(found) - len(shown))
+
+
+def _confusions(content: Content) -> Table:
+    found, names = content["confusions"], content["classes"]
+    rows = tuple(
+        (
+            names[one["teacher"]],
+            names[one["student"]],
+            str(one["samples"]),
+            str(one["teacher_right"]),
+            str(one["student_right"]),
+        )
+        for one in found[: MOST_ROWS // 2]
+    )
+    columns = ("teacher says", "student says", "samples", "teacher right", "student right")
+    lead = (
+        "Every sample on which they name different classes is in disagreements.csv, the farthest apart "
+        "first.",
+    )
+    title = "Where it says something else than its teacher"
+    return Table(title, FILE, lead, columns if rows else (), rows, len(found) - len(rows))
+
+
+def _terms(content: Content) -> Table:
+    rows = tuple(
+        (
+            one["term"],
+            percent_text(one["accuracy"]),
+            f"{one['points']:+.2f}",
+            _interval(one["points_ci95"], 1, 2),
+            f"{one['p_holm']:.2g}",
+        )
+        for one in content["ablation"]
+    )
+    whole = percent_text(content["ablation"][0]["accuracy_of_all"])
+    lead = (
+        f"The first distilled student, {whole} with all terms, trained again without each: below 0 the term "
+        "helped. The interval is over samples; another seed would move it further.",
+    )
+    columns = ("left out", "accuracy", "points", "95 % interval", "p")
+    return Table("What each term brought", FILE, lead, columns, rows, 0)
+
+
+def _named(words: Sequence[str]) -> str:
+    shown = ", ".join(words[: MOST_ROWS // 2])
+    more = len(words) - MOST_ROWS // 2
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _share(found: Content) -> str:
+    low, high = found["agreement_ci95"]
+    return f"{percent_text(found['agreement'])} (95 % interval {percent_text(low)} to {percent_text(high)})"
+
+
+def _points(found: Content) -> str:
+    interval = _interval(found["points_ci95"], 1, 2)
+    return f"{found['points']:+.2f} points (95 % interval {interval}, McNemar p = {found['p_value']:.2g})"
+
+
+def _interval(ends: Sequence[float], scale: float, digits: int) -> str:
+    return " to ".join(f"{scale * end:.{digits}f}" for end in ends)

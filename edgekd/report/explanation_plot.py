@@ -1,0 +1,150 @@
+"""Plots of what the student learned; the same numbers give the same bytes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from edgekd.report import plot
+
+MOST_CLASSES = 40
+"""Bars shown; of more classes those that differ most."""
+LONGEST = 24
+"""Characters of a name beside an axis."""
+Content = Mapping[str, Any]
+
+
+def drawn(content: Content, kind: str) -> dict[str, bytes]:
+    """Every plot of explain.json, by name without the file's ending.
+
+    Args:
+        content: explain.json.
+        kind: ``svg`` or ``png``.
+    """
+    made = {
+        "reliability": reliability(content["models"], kind),
+        "class_gains": class_gains(content["by_class"], content["classes"], kind),
+    }
+    if content["similarity"]:
+        made["layer_similarity"] = similarity(content["similarity"], kind)
+    return made
+
+
+def reliability(models: Mapping[str, Content], kind: str) -> bytes:
+    """Accuracy against confidence of each model; under the diagonal it is too sure of itself.
+
+    Args:
+        models: what explain.json says of each, by role.
+        kind: ``svg`` or ``png``.
+    """
+
+    def draw(figure: Any) -> None:
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle="--")
+        for role, found in models.items():
+            bins = [one for one in found["reliability"] if one["samples"]]
+            total = sum(one["samples"] for one in bins)
+            x, y = ([one[name] for one in bins] for name in ("confidence", "accuracy"))
+            sizes = [8 + 160 * one["samples"] / total for one in bins]
+            colour = plot.ROLE_COLOURS.get(role, "black")
+            label = f"{role}: off by {100 * found['calibration_error']:.2f} %"
+            axes.plot(x, y, color=colour, linewidth=1.2, label=label)
+            axes.scatter(x, y, s=sizes, color=colour, alpha=0.6, linewidths=0)
+        axes.set_xlabel("confidence (a point's area: its share of the samples)")
+        axes.set_ylabel("accuracy")
+        axes.set_aspect("equal")
+        figure.legend(loc="outside upper center")
+
+    return _drawn(draw, (5.0, 5.0), kind)
+
+
+def class_gains(by_class: Sequence[Content], names: Sequence[str], kind: str) -> bytes:
+    """The student's accuracy above its control's and its teacher's, class by class.
+
+    Args:
+        by_class: rows of explain.json.
+        names: of all classes.
+        kind: ``svg`` or ``png``.
+    """
+
+    def points(row: Content, other: str) -> float:
+        return float(row["above"][other]["points"])
+
+    most = sorted(by_class, key=lambda row: -abs(points(row, "control")))[:MOST_CLASSES]
+    rows = sorted(most, key=lambda row: points(row, "control"))
+
+    def draw(figure: Any) -> None:
+        axes = figure.add_subplot()
+        places = range(len(rows))
+        colour = plot.ROLE_COLOURS["student"]
+        axes.barh(
+            places, [points(r, "control") for r in rows], color=colour, label="above its control"
+        )
+        axes.plot(
+            [points(r, "teacher") for r in rows],
+            places,
+            "D",
+            color=plot.ROLE_COLOURS["teacher"],
+            markersize=4,
+            label="above its teacher",
+        )
+        axes.axvline(0, color="black", linewidth=0.8)
+        axes.set_yticks(places, [_short(names[row["number"]]) for row in rows])
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("accuracy of the student above the other's (points)")
+        if len(rows) < len(by_class):
+            axes.set_title(f"the {len(rows)} of {len(by_class)} classes that differ most")
+        figure.legend(loc="outside upper center", ncols=2)
+
+    return _drawn(draw, (7.0, 1.6 + 0.22 * len(rows)), kind)
+
+
+def similarity(found: Sequence[Content], kind: str) -> bytes:
+    """How alike the layers of two models are, a map a pair.
+
+    Args:
+        found: pairs as explain.json has them: ``one`` down, ``other`` across.
+        kind: ``svg`` or ``png``.
+    """
+    width = sum(2.2 + 0.34 * len(pair["columns"]) for pair in found)
+    height = 2.0 + 0.3 * max(len(pair["rows"]) for pair in found)
+
+    def draw(figure: Any) -> None:
+        panels = figure.subplots(1, len(found), squeeze=False)[0]
+        for axes, pair in zip(panels, found, strict=True):
+            mesh = _map(axes, pair)
+        bar = figure.colorbar(mesh, ax=list(panels), label="similarity (linear CKA)")
+        bar.solids.set_rasterized(False)
+
+    return _drawn(draw, (width, height), kind)
+
+
+def _map(axes: Any, pair: Content) -> Any:
+    """Squares, not an embedded picture: they stay sharp, and every writer spells them alike."""
+    values = [[float("nan") if v is None else v for v in row] for row in pair["cka"]]
+    mesh = axes.pcolormesh(values, cmap="viridis", vmin=0, vmax=1)
+    axes.grid(visible=False)
+    axes.invert_yaxis()
+    axes.set_xticks([i + 0.5 for i in range(len(pair["columns"]))], map(_short, pair["columns"]))
+    axes.set_yticks([i + 0.5 for i in range(len(pair["rows"]))], map(_short, pair["rows"]))
+    axes.tick_params(axis="x", rotation=90)
+    axes.set_xlabel(pair["other"])
+    axes.set_ylabel(pair["one"])
+    return mesh
+
+
+def _short(name: str) -> str:
+    """A name that fits beside an axis; a dollar sign would begin a formula."""
+    line = " ".join(name.split())
+    text = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return text.replace("$", r"\$")
+
+
+def _drawn(draw: Callable[[Any], None], inches: tuple[float, float], kind: str) -> bytes:
+    """A name may be in a script that the font lacks: an SVG's reader has another."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        return plot.drawn(draw, inches, kind)

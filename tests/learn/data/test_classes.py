@@ -1,0 +1,71 @@
+"""Some classes of a training split, looked at without a copy of their images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekd.learn.data.classes import of_classes
+from edgekd.learn.data.classes import restricted
+from edgekd.learn.data.loader import Samples
+from edgekd.learn.data.loader import epoch_batches
+from edgekd.learn.settings import Views
+from edgekd.preprocessing import Preprocessing
+
+LABELS = np.array([3, 0, 1, 2, 1, 0, 3, 2, 1])
+
+
+def samples(images: np.ndarray | None = None, **views: float) -> Samples:
+    """Each image is its own number."""
+    if images is None:
+        images = np.arange(9, dtype=np.uint8).reshape(9, 1, 1, 1)
+    return Samples(
+        images=images,
+        labels=LABELS,
+        classes=4,
+        preprocessing=Preprocessing(height=1, width=1, channels=1, mean=(0.0,), std=(1 / 255,)),
+        views=Views(count=1, **views),
+        seed=0,
+    )
+
+
+def test_the_samples_of_some_classes_and_their_labels_as_they_were() -> None:
+    assert of_classes(LABELS, [1, 3]).tolist() == [0, 2, 4, 6, 8]
+    some = restricted(samples(), (3, 1, 1))
+    batch = some.batch(np.array([4, 0, 1]), 0)
+    assert len(some) == 5
+    assert batch.images.ravel().tolist() == [8, 0, 2]
+    assert batch.labels.tolist() == [1, 3, 1]
+    assert some.classes == 4
+
+
+def test_an_epoch_shows_each_of_them_once_and_no_other() -> None:
+    some = restricted(samples(), [0, 2])
+    batches = epoch_batches(some, epoch=1, batch_size=2, seed=0, start=0, workers=0)
+    assert sorted(i for b in batches for i in b.images.ravel().tolist()) == [1, 3, 5, 7]
+
+
+def test_mixing_stays_among_them() -> None:
+    some = restricted(samples(mixup=1.0), [1, 3])
+    labels = some.batch(np.arange(5), 0).labels
+    assert labels.shape == (5, 4)
+    assert labels[:, [0, 2]].max() == 0
+
+
+def test_of_a_file_only_the_rows_of_a_batch_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "images.npy"
+    np.save(path, samples().images)
+    whole = np.load(path, mmap_mode="r")
+    some = restricted(samples(whole), [2])
+    assert some.images.whole is whole  # type: ignore[attr-defined]
+    assert some.images.shape == (2, 1, 1, 1)
+    assert some.batch(np.array([1]), 0).images.item() == 7
+
+
+def test_classes_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="want numbers from 0 to 3"):
+        restricted(samples(), [3, 4])
+    with pytest.raises(ValueError, match="no sample of classes"):
+        restricted(samples(), [])

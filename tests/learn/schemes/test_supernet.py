@@ -1,0 +1,134 @@
+"""Networks inside a network: whose weights they use, whose statistics, and from whom they learn."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from edgekd.learn.data.loader import Batch
+from edgekd.learn.inheritance import by_layer
+from edgekd.learn.models.resnet import resnet
+from edgekd.learn.scheme import Seen
+from edgekd.learn.schemes.supernet import extract
+from edgekd.learn.schemes.supernet import nested
+from edgekd.learn.schemes.supernet import shared
+
+
+def net(base: int, depth: int = 14) -> nn.Module:
+    return resnet(classes=3, channels=1, height=8, width=8, depth=depth, base=base)
+
+
+def seen(seed: int = 0, count: int = 6) -> Seen:
+    torch.manual_seed(seed)
+    images, labels = torch.randn(count, 1, 8, 8), torch.arange(count) % 3
+    rows = np.arange(count)
+    return Seen(Batch(rows, 0, images.permute(0, 2, 3, 1).numpy(), labels.numpy()), images, labels)
+
+
+def test_a_subnet_s_gradient_reaches_its_slices_of_the_largest_only() -> None:
+    student, subnet = net(8), net(4, depth=8)
+    shared(student, subnet, seen().images).sum().backward()
+    parts = dict(subnet.named_parameters())
+    for name, parameter in student.named_parameters():
+        if name not in parts:  # the deeper blocks
+            assert parameter.grad is None
+            continue
+        assert parameter.grad is not None
+        beyond = parameter.grad.clone()
+        beyond[tuple(slice(0, size) for size in parts[name].shape)] = 0
+        assert beyond.abs().sum() == 0, name
+    assert student.conv1.weight.grad[:4].abs().min() > 0
+    assert all(parameter.grad is None for parameter in subnet.parameters())
+
+
+def test_an_extracted_subnet_answers_as_the_slices_do() -> None:
+    student, subnet = net(8), net(4)
+    scheme = nested(student, [subnet])
+    optimizer = torch.optim.SGD(student.train().parameters(), lr=0.1)
+    for step in range(3):
+        loss = sum(
+            F.cross_entropy(lesson.signals["student_logits"], lesson.signals["labels"])
+            for lesson in scheme.lessons(student, seen(step))
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    alone, images = net(4), seen(9).images
+    state = extract(student, subnet)
+    own = {value.data_ptr() for value in subnet.state_dict().values()}
+    assert not own & {value.data_ptr() for value in state.values()}
+    alone.load_state_dict(state)
+    subnet.eval()
+    assert torch.equal(alone.eval()(images), shared(student, subnet, images))
+    assert torch.equal(alone.layer2[0].conv1.weight, student.layer2[0].conv1.weight[:8, :4])
+
+
+def test_statistics_of_batch_norms_are_each_network_s_own() -> None:
+    student, subnet = net(8), net(4)
+    lone, inherited = copy.deepcopy(student), net(4)
+    by_layer(inherited, student)
+    inherited.bn1.reset_running_stats()
+    scheme, given = nested(student, [subnet]), seen()
+    scheme.lessons(student, given)
+    lone(given.images)
+    assert torch.equal(student.bn1.running_mean, lone.bn1.running_mean)
+    inherited(given.images)
+    assert torch.allclose(subnet.bn1.running_mean, inherited.bn1.running_mean)
+    assert "subnets.0.bn1.running_mean" in scheme.companions.state_dict()
+    assert not any(p.requires_grad for p in scheme.companions.parameters())
+
+
+def test_in_evaluation_mode_nothing_changes() -> None:
+    student, subnet = net(8).eval(), net(4)
+    before = copy.deepcopy(subnet.state_dict())
+    nested(student, [subnet]).lessons(student, seen())
+    assert all(torch.equal(value, before[name]) for name, value in subnet.state_dict().items())
+
+
+def test_the_largest_learns_from_labels_and_the_others_from_the_largest() -> None:
+    student, given = net(4, depth=8), seen()
+    largest, other = nested(student, [net(2, depth=8)]).lessons(student, given)
+    logits = largest.signals["student_logits"]
+    assert torch.equal(largest.signals["labels"], given.labels)
+    assert torch.equal(largest.signals["teacher_logits"], logits)
+    assert torch.equal(other.signals["teacher_logits"], logits)
+    assert torch.allclose(other.signals["labels"], torch.softmax(logits, 1))
+    assert not other.signals["teacher_logits"].requires_grad
+    assert not other.signals["labels"].requires_grad
+    assert torch.equal(other.signals["label_indices"], given.labels)
+    assert other.signals["student_logits"].requires_grad
+
+
+def test_the_smallest_learns_at_every_step_the_rest_in_turn() -> None:
+    student = net(8, depth=8)
+    subnets = [net(6, depth=8), net(2, depth=8), net(4, depth=8)]
+    scheme = nested(student, subnets)
+    counts = torch.zeros(3)
+    for step in range(20):
+        before = [int(subnet.bn1.num_batches_tracked) for subnet in subnets]
+        assert len(scheme.lessons(student, seen(step, 2))) == 3
+        now = torch.tensor([int(subnet.bn1.num_batches_tracked) for subnet in subnets])
+        counts += now - torch.tensor(before)
+    assert counts[1] == 20
+    assert counts[0] + counts[2] == 20
+    assert min(counts[0], counts[2]) > 0
+
+
+def test_as_many_as_there_are_learn_once_each() -> None:
+    student, subnets = net(8, depth=8), [net(base, depth=8) for base in (2, 4)]
+    assert len(nested(student, subnets, sampled=9).lessons(student, seen())) == 3
+    assert len(nested(student, subnets, sampled=1).lessons(student, seen())) == 2
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="no subnets"):
+        nested(net(4), [])
+    with pytest.raises(ValueError, match="of a subnet: got"):
+        nested(net(4), [net(8)])
+    with pytest.raises(ValueError, match="which the student has not"):
+        nested(net(4, depth=8), [net(4, depth=14)])

@@ -1,0 +1,111 @@
+"""Who teaches is there, before anything runs; else one line says what and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekd import recipe
+from edgekd.errors import InputError
+
+BASE = """\
+name: small
+data: {source: digits}
+teacher: {model: resnet20%(teacher)s}
+%(more)s
+student: {model: {name: resnet8, base: 8}}
+learn: %(learn)s
+targets: [{runtime: onnxruntime}]
+"""
+
+
+def load(folder: Path, learn: str, *, more: str = "", teacher: str = "") -> recipe.Recipe:
+    path = folder / "r.yaml"
+    path.write_text(BASE % {"learn": learn, "more": more, "teacher": teacher})
+    return recipe.load(path)
+
+
+CHAIN = """[{step: distil, model: resnet14, losses: [kd]},
+  {step: distil, start: fresh, teachers: [distil-1], losses: [kd]},
+  {step: distil, start: fresh, teachers: [teacher, distil-1, distil-2], scheme: densely-guided, losses: [kd]}]"""
+
+
+def test_a_chain_of_assistants_and_generations(tmp_path: Path) -> None:
+    learn = load(tmp_path, CHAIN).learn
+    assert [str(words.model) for words in learn] == ["resnet14", "None", "None"]
+    assert learn[2].teachers == ("teacher", "distil-1", "distil-2")
+
+
+def test_further_teachers_by_name(tmp_path: Path) -> None:
+    more = "teachers: {wide: {model: wrn-16-2}}"
+    learn = "[{step: distil, teachers: [teacher, wide], combine: {rule: entropy}, losses: [kd]}]"
+    loaded = load(tmp_path, learn, more=more)
+    assert set(loaded.teachers) == {"wide"} and loaded.learn[0].combine.rule == "entropy"
+
+
+@pytest.mark.parametrize(
+    ("learn", "told"),
+    [
+        (
+            "[{step: distil, teachers: [wide], losses: [kd]}]",
+            r"teachers\.0: got 'wide', want one of teacher",
+        ),
+        (
+            "[{step: distil, teachers: [distil-2], losses: [kd]}, {step: distil, losses: [kd]}]",
+            "got 'distil-2'",
+        ),
+        ("[{step: distil, model: resnet14, losses: [kd]}]", "want the student's"),
+        (
+            "[{step: distil, knowledge: stored, losses: [fitnet]}]",
+            "knowledge: got 'stored', want 'online'",
+        ),
+        (
+            "[{step: distil, scheme: densely-guided, losses: [fitnet]}]",
+            "scheme 'densely-guided' shows none",
+        ),
+        ("[{step: distil, scheme: adaptive, losses: [kd]}]", "want two `teachers` or more"),
+        ("[{step: distil, scheme: {name: lwf, old: 5}, losses: [kd]}]", "want `only` to name"),
+        ("[{step: distil, scheme: route, losses: [kd]}]", "with `waypoints`"),
+        (
+            "[{step: distil, losses: [kd]}, {step: distil, inherit: {}, losses: [kd]}]",
+            "want start: fresh",
+        ),
+        ("[{step: distil, inherit: {teacher: x}, losses: [kd]}]", "inherit.teacher: got 'x'"),
+        ("[{step: distil, losses: [{name: kd, layers: 0.5}]}]", "which reads no layers"),
+        (
+            "[{step: distil, losses: [{name: fitnet, standardize: true}]}]",
+            "takes no teacher's logits",
+        ),
+        ("[{step: distil, scheme: {name: dnl}, losses: [kd]}]", "did you mean 'dml'"),
+        (
+            "[{step: distil, losses: [kd]}, {step: quantize, losses: [fitnet]}]",
+            "a quantized student is traced",
+        ),
+    ],
+)
+def test_what_does_not_go_together(tmp_path: Path, learn: str, told: str) -> None:
+    with pytest.raises(InputError, match=told) as caught:
+        load(tmp_path, learn)
+    assert caught.value.exit_code == 2 and "r.yaml:" in str(caught.value)
+
+
+def test_a_teacher_may_not_be_called_teacher(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="which is the first teacher's name"):
+        load(tmp_path, "[{step: distil, losses: [kd]}]", more="teachers: {teacher: {model: vgg8}}")
+
+
+def test_a_loss_s_weight_is_the_literature_s_unless_it_is_said(tmp_path: Path) -> None:
+    terms = (
+        load(tmp_path, "[{step: distil, losses: [sp, {name: fitnet, weight: 2}]}]").learn[0].losses
+    )
+    assert [term.weight for term in terms] == [3000.0, 2.0]
+
+
+def test_ramps_and_layers_are_read(tmp_path: Path) -> None:
+    written = (
+        "[{step: distil, losses: [{name: kd, ramp: {epochs: 5}},"
+        " {name: at, layers: [{student: layer1, teacher: layer2}]}, {name: fitnet, layers: 1}]}]"
+    )
+    ramped, pair, deep = load(tmp_path, written).learn[0].losses
+    assert ramped.ramp.epochs == 5 and pair.layers[0].teacher == "layer2" and deep.layers == 1.0
