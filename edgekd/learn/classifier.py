@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import nn
 
@@ -31,6 +32,7 @@ from edgekd.learn.fit import Run
 from edgekd.learn.fit import fit
 from edgekd.learn.loss import BoundTerm
 from edgekd.learn.loss import rehearse
+from edgekd.learn.privacy import Privacy
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Resolved
@@ -44,7 +46,12 @@ if TYPE_CHECKING:
 
 
 def blueprint_for(
-    model: Named, data: Path, seen: Input | None = None, names: Sequence[str] = ()
+    model: Named,
+    data: Path,
+    seen: Input | None = None,
+    names: Sequence[str] = (),
+    *,
+    norm: str = "batch",
 ) -> Blueprint:
     """The plan of `model` for the classes and image size of the data.
 
@@ -53,6 +60,7 @@ def blueprint_for(
         data: data.json.
         seen: the images it takes, if they are not the data's.
         names: its classes in its own order, if they are not the data's.
+        norm: ``group`` puts group norms where it has batch norms.
 
     Raises:
         InputError: if it lacks a class of the data.
@@ -66,8 +74,9 @@ def blueprint_for(
         width=pixels.width,
     )
     plan = Blueprint(builder=model.name, arguments=model.arguments, **face.model_dump())
+    norms: tuple[dict[str, Any], ...] = ({"name": "group-norm"},) if norm == "group" else ()
     if seen is None and not names:
-        return plan
+        return plan.model_copy(update={"edits": norms}) if norms else plan
     seen = seen or Input()
     inside = Face(
         classes=len(names) or face.classes,
@@ -77,7 +86,7 @@ def blueprint_for(
     )
     edit = {"name": "adapt", **inside.size, "select": seen.select, "order": _order(about, names)}
     said = {key: value for key, value in edit.items() if value is not None}
-    return plan.model_copy(update={"inside": inside, "edits": (said,)})
+    return plan.model_copy(update={"inside": inside, "edits": (said, *norms)})
 
 
 def _order(about: Described, names: Sequence[str]) -> tuple[int, ...] | None:
@@ -100,11 +109,13 @@ def train(
     context: Context,
     scored_in: str | None = None,
     waypoints: int = 0,
+    private: Privacy | None = None,
 ) -> list[dict[str, float]]:
     """Fit `model` in place and return its history.
 
     After every epoch it is scored on the validation split, in `scored_in` or else in the arithmetic
-    of the training. Of `waypoints` states on the way the weights are left in ``context.folder``.
+    of the training. Of `waypoints` states on the way the weights are left in ``context.folder``. With
+    `private` its steps tell little of any one sample.
     """
     validation = arrays.part(given, "validation")
     rehearse(terms, training.batch_size, samples.classes)
@@ -126,6 +137,7 @@ def train(
             scored_in or resolved.precision,
         ),
         waypoints=waypoints,
+        private=private,
     )
     history = fit(run)
     for number in range(1, waypoints + 1):

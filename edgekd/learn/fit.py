@@ -19,6 +19,7 @@ from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.learn import arithmetic
 from edgekd.learn import checkpoint
+from edgekd.learn import privacy
 from edgekd.learn import ranks
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
@@ -34,6 +35,7 @@ from edgekd.learn.scheme import Seen
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.sharing import shared_out
+from edgekd.learn.state import State
 from edgekd.progress import Progress
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -45,22 +47,6 @@ class Diverged(EdgekdError):
     """A loss was no number and the recipe does not say to go back (or it went back too often)."""
 
     exit_code = 1
-
-
-@dataclass(slots=True)
-class State:
-    """Where a run is, beside its tensors."""
-
-    step: int = 0
-    epoch: int = 0
-    rate_factor: float = 1.0
-    rollbacks: int = 0
-    best_accuracy: float = -1.0
-    best_epoch: int = -1
-    sums: dict[str, float] = field(default_factory=dict)
-    """Each term's values added up over the epoch so far."""
-    history: list[dict[str, float]] = field(default_factory=list)
-    """One row an epoch: mean of each term, learning rate, validation accuracy."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,6 +64,8 @@ class Run:
     progress: Progress
     score: Callable[[nn.Module], float]
     """Validation accuracy of a model in evaluation mode."""
+    private: privacy.Privacy | None = None
+    """What makes each step differentially private, if anything does."""
     waypoints: int = 0
     """How many states on the way are kept, evenly over the epochs; the end is not one of them."""
     passed: dict[str, Tensor] = field(default_factory=dict)
@@ -142,7 +130,7 @@ class _Loop:
         """The rest of the epoch the run is in."""
         run, state = self.run, self.state
         done = state.step - state.epoch * self.steps_an_epoch
-        batches = epoch_batches(
+        batches = (privacy.private_batches if run.private else epoch_batches)(
             run.samples,
             epoch=state.epoch,
             batch_size=run.training.batch_size,
@@ -169,11 +157,12 @@ class _Loop:
             group["lr"] = now
         seen = self.seen(batch)
         # Peers and exits are cast here, the student casts itself.
+        asked = privacy.Asked(run.model, run.private, len(batch.indices)) if run.private else None
         with shared_out(seen.images), self.fabric.autocast():
-            lessons = run.scheme.lessons(self.student, seen)
+            lessons = run.scheme.lessons(asked or self.student, seen)
         loss, parts = taught(run.terms, lessons, seen.epoch)
         self.optimizer.zero_grad()
-        self.fabric.backward(loss)
+        (asked or self.fabric).backward(loss)
         ranks.average_gradients(self.trained)
         if run.training.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.trained.parameters(), run.training.clip_norm)

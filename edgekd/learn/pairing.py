@@ -17,6 +17,9 @@ from edgekd.learn.taps import points
 MOST_STAGES = 4
 """Of a network whose blocks all look alike: no more of them are read."""
 
+PASSING = (nn.Identity, nn.Dropout, nn.Softmax)
+"""Ends no stage; in attention, what passes it is scores and no map."""
+
 
 class Network(NamedTuple):
     """The places of one network that losses read unless the recipe names others."""
@@ -37,7 +40,11 @@ def network(model: nn.Module, images: Tensor) -> Network:
     classifier = _classifier(found)
     learned = [any(True for _ in point.module.parameters()) for point in found]
     first = learned.index(True)
-    inner = [point for point in found[first:] if point.place + INPUT != classifier]
+    inner = [
+        point
+        for point in found[first:]
+        if point.place + INPUT != classifier and not isinstance(point.module, PASSING)
+    ]
     stages = _maps(inner) or _blocks(inner) or _vectors(inner, found[-1].shape)
     if not stages:
         raise ValueError("found no stages in the model, want `layers` that name modules of it")

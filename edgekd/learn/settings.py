@@ -208,6 +208,17 @@ class Training(Settings):
     """Threads that prepare batches; what is learned does not depend on it."""
 
 
+class Private(Settings):
+    """Differential privacy of the samples a student learns from (DP-SGD)."""
+
+    epsilon: Positive
+    """What may be spent, at `delta`."""
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    """The chance that it is more; well below one over the samples."""
+    max_norm: Positive = 1.0
+    """Largest norm of one sample's gradient."""
+
+
 class Combine(Settings):
     """How several teachers become one."""
 

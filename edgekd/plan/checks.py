@@ -59,6 +59,8 @@ def want_installed(recipe: Recipe, options: Options) -> None:
     runtimes = [target.runtime for target in recipe.targets]
     if any(step.step == "prune" for step in recipe.learn):
         needs["torch-pruning"] = "prune"
+    if any(isinstance(step, Distil) and step.private for step in recipe.learn):
+        needs["opacus"] = "private"
     if options.device is local.DEVICE:
         needs |= {RUNTIMES[name].installed(): RUNTIMES[name].extra for name in runtimes}
     else:

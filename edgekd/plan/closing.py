@@ -18,7 +18,7 @@ from edgekd.stages import report
 from edgekd.store import Entry
 
 QUANTIZED = "quantize-"
-TABLES = ("factorize.json", "prune.json", "sensitivity.json")
+TABLES = ("factorize.json", "layers.json", "prune.json", "sensitivity.json", "synthesis.json")
 """What a step says layer by layer."""
 TOLD = {
     "data": ("data", "data.json"),

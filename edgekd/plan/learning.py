@@ -20,6 +20,7 @@ from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import data
 from edgekd.stages import load
+from edgekd.stages import synthesize
 from edgekd.stages import train
 from edgekd.stages import tune
 from edgekd.table import Named
@@ -44,6 +45,8 @@ def steps(recipe: Recipe, folder: Path, options: Options) -> Iterator[Step]:
     for label, words in labelled.items():
         yield _teacher(recipe, words, label, folder, options)
     yield _train(recipe, recipe.student, "control", options)
+    if recipe.synthesis is not None:
+        yield _synthesized(recipe)
 
 
 def threads(training: Training) -> int:
@@ -61,6 +64,16 @@ def _data(recipe: Recipe, options: Options) -> Step:
         cache=options.store / "digests.json",
     )
     return Step("data", data.STAGE, recipe.data, {}, recipe.seed, origin=origin)
+
+
+def _synthesized(recipe: Recipe) -> Step:
+    assert recipe.synthesis is not None
+    takes = {
+        "data": ("data", "data.json"),
+        **wiring.model(teaching.TEACHER),
+        "resolved": ("tune-teacher", "resolved.json"),
+    }
+    return Step(wiring.SYNTHESIZE, synthesize.STAGE, recipe.synthesis, takes, recipe.seed)
 
 
 def tuned_step(
@@ -106,6 +119,7 @@ def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options)
         views=views or recipe.views,
         views_seed=recipe.seed,
         input=who.input,
+        norm=who.norm if isinstance(who, Student) else "batch",
         waypoints=who.waypoints if isinstance(who, Teacher) else 0,
         only=who.only if isinstance(who, Teacher) else (),
         teaches=teaches,

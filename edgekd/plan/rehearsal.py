@@ -39,7 +39,9 @@ def _case(recipe: Recipe, name: str, words: Distil) -> check.Case:
 
 def _learner(recipe: Recipe, words: LearnStep) -> check.Network:
     own = words.model if isinstance(words, Distil) else None
-    return check.Network(model=own or recipe.student.model, input=recipe.student.input)
+    return check.Network(
+        model=own or recipe.student.model, input=recipe.student.input, norm=recipe.student.norm
+    )
 
 
 def _teacher(recipe: Recipe, name: str) -> check.Network:

@@ -126,7 +126,7 @@ def _taught(
     model = words.model if isinstance(words, Distil) and words.model else recipe.student.model
     known = answers(words)
     more = (
-        {name: getattr(words, name) for name in ("scheme", "only", "inherit", "combine")}
+        {name: getattr(words, name) for name in ("scheme", "only", "inherit", "private", "combine")}
         if isinstance(words, Distil)
         else {}
     )
@@ -138,10 +138,11 @@ def _taught(
         views=recipe.views,
         views_seed=recipe.seed,
         input=recipe.student.input,
+        norm=recipe.student.norm,
         **more,
     )
     takes = {
-        **wiring.splits("train", "validation"),
+        **wiring.learned_from(recipe),
         "resolved": (f"tune-{label}" if own else teaching.STUDENT_TUNED, "resolved.json"),
         **teaching.takes(recipe, words),
         **start,
@@ -162,7 +163,7 @@ def _smaller(recipe: Recipe, words: Any, label: str, before: str, device: Device
         threads=target.threads[0],
         quantized=recipe.learn[-1].step == QUANTIZE,
     )
-    takes = {**wiring.splits("train", "validation"), **_start(before)}
+    takes = {**wiring.learned_from(recipe), **_start(before)}
     return Step(label, stage, settings, takes, recipe.student_seed)
 
 
@@ -176,7 +177,7 @@ def _quantize(recipe: Recipe, profile: str) -> Step:
         views_seed=recipe.seed,
     )
     takes = {
-        **wiring.splits("train", "validation"),
+        **wiring.learned_from(recipe),
         "resolved": ("tune-student", "resolved.json"),
         **_start(float_label(recipe)),
     }

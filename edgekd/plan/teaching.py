@@ -93,8 +93,11 @@ def asks_teacher(words: Quantize) -> bool:
 
 def _asked(recipe: Recipe, name: str) -> Step:
     config = knowledge.Config(views=recipe.views, views_seed=recipe.seed)
+    seen = {
+        name: place for name, place in wiring.learned_from(recipe).items() if "valid" not in name
+    }
     inputs = {
-        **wiring.splits("train"),
+        **seen,
         **wiring.model(label(recipe, name)),
         "resolved": (tuned(recipe, name), "resolved.json"),
     }

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from edgekd.recipe import Recipe
+
+SYNTHESIZE = "synthesize"
+"""The step that makes images from a teacher."""
 Takes = dict[str, tuple[str, str]]
 """Input name to (label of an earlier step, its file)."""
 
@@ -10,6 +14,14 @@ def splits(*names: str) -> Takes:
     """The arrays of the named splits, and what describes them."""
     arrays = [f"{name}_{what}" for name in names for what in ("images", "labels")]
     return {"data": ("data", "data.json")} | {name: ("data", name) for name in arrays}
+
+
+def learned_from(recipe: Recipe) -> Takes:
+    """What a student learns from and is scored on: the training split, or images made from its teacher."""
+    found = splits("train", "validation")
+    if recipe.synthesis is not None:
+        found |= {name: (SYNTHESIZE, name) for name in found if name.startswith("train_")}
+    return found
 
 
 def model(label: str, prefix: str = "") -> Takes:

@@ -28,6 +28,7 @@ from edgekd.stages.data import Config as DataConfig
 from edgekd.stages.explain import Words as Explain
 from edgekd.stages.export import Words as Export
 from edgekd.stages.measure import Measure
+from edgekd.stages.synthesize import Config as Synthesis
 
 TeacherName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """No dash, which the names of steps have."""
@@ -50,6 +51,8 @@ class Recipe(Settings):
     """The large model."""
     teachers: dict[TeacherName, Teacher] = Field(default={}, exclude_if=lambda value: not value)
     """Further large models, which steps of learning name beside ``teacher``."""
+    synthesis: Annotated[Synthesis | None, Field(exclude_if=lambda value: value is None)] = None
+    """Images made from the teacher, from which the student then learns instead of the training split."""
     student: Student
     """The small model."""
     learn: Annotated[tuple[LearnStep, ...], Field(min_length=1, strict=False)]

@@ -38,6 +38,7 @@ def fault(
         *_signals(learn),
         *_several(learn),
         *_route(learn, teachers, teacher),
+        *_private(learn),
         *_last(learn, student),
     )
     return next(iter(found), None)
@@ -115,6 +116,21 @@ def _route(
             if followed is None or not followed.waypoints or followed.weights is not None:
                 want = f"want {name} to be trained here with `waypoints`, whose way it follows"
                 yield ("learn", number, "scheme"), f"got {words.scheme.name!r}, {want}"
+
+
+def _private(learn: Sequence[Any]) -> Iterator[Fault]:
+    """Only a scheme that asks the student once of each sample can be made private."""
+    for number, words in enumerate(learn):
+        if isinstance(words, Distil) and words.private is not None:
+            if words.scheme.name not in READABLE or words.inherit is not None:
+                yield (
+                    ("learn", number, "private"),
+                    "got it beside a scheme or inherit, want neither",
+                )
+            least = 64
+            if words.train is not None and words.train.batch_size < least:
+                key = ("learn", number, "train", "batch_size")
+                yield key, f"got {words.train.batch_size}, want {least} or more for privacy"
 
 
 def _last(learn: Sequence[Any], student: Named) -> Iterator[Fault]:

@@ -11,6 +11,7 @@ from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.runtimes import RUNTIMES
 from edgekd.table import Member
 from edgekd.table import signature
@@ -42,6 +43,7 @@ _FIELDS: dict[str, tuple[str, Mapping[str, Member]]] = {
     "model": ("Model", MODELS),
     "source": ("Source", SOURCES),
     "scheme": ("Scheme", SCHEMES),
+    "method": ("Synthesizer", SYNTHESIZERS),
 }
 """Fields that hold a `edgekd.table.Named`, what their definition is called, and whose names."""
 

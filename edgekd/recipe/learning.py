@@ -17,6 +17,7 @@ from edgekd.learn.settings import Inherit
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
+from edgekd.learn.settings import Private
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
@@ -101,6 +102,10 @@ class Student(Settings):
     """A builder of `edgekd models`."""
     input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
     """The images it takes, where they are not the data's: fewer pixels or channels than its teacher's."""
+    norm: Annotated[Literal["batch", "group"], Field(exclude_if=lambda value: value == "batch")] = (
+        "batch"
+    )
+    """Group norms may stand where the model has batch norms; privacy wants them."""
     losses: LabelLosses = LABELS_ALONE
     """What its control, the same student without a teacher, is trained on."""
     train: Training = Training()
@@ -133,6 +138,8 @@ class Distil(Taught):
     """Names of the classes that are learned; none is all."""
     inherit: Inherit | None = None
     """Whose parameters it begins with, where it starts afresh."""
+    private: Private | None = None
+    """Differential privacy of the samples; needs ``edgekd[private]``."""
     combine: Combine = Combine()
     """How several teachers become one."""
     model: ModelName | None = None

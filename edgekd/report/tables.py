@@ -135,6 +135,42 @@ def _costs(content: Content) -> Rows:
     ]
 
 
+def _compared(content: Content) -> Iterator[str]:
+    trained = sum(row["companion_parameters"] for row in content["layers"])
+    if trained:
+        yield f"Trained beside the student and not shipped: {count_text(trained)} parameters."
+
+
+def _pairs(content: Content) -> Rows:
+    return [
+        (
+            row["loss"],
+            row["student"],
+            _shape(row["student_shape"]),
+            row["teacher"],
+            _shape(row["teacher_shape"]),
+            _count(row["companion_parameters"]),
+        )
+        for row in content["layers"]
+    ]
+
+
+def _shape(shape: list[int]) -> str:
+    """Without the batch."""
+    return " x ".join(map(str, shape[1:])) or NONE
+
+
+def _synthesized(content: Content) -> Iterator[str]:
+    yield (
+        f"{content['count']} images by {content['method']}; the teacher is "
+        f"{percent_text(content['mean_confidence'])} sure of them on average and names "
+        f"{content['classes_named']} classes."
+    )
+    apart, noise = content["batch_norm_distance"], content["batch_norm_distance_of_noise"]
+    if apart is not None:
+        yield f"As its batch norms remember its data they are {_number(apart)} off, noise {_number(noise)}."
+
+
 KINDS: dict[
     str,
     tuple[str, Callable[[Content], Iterator[str]], tuple[str, ...], Callable[[Content], Rows]],
@@ -144,6 +180,12 @@ KINDS: dict[
         _factorized,
         ("layer", "parameters", "becomes", "us dense", "us split", "error", "why"),
         _factors,
+    ),
+    "layers": (
+        "Layers compared",
+        _compared,
+        ("loss", "student", "shape", "teacher", "shape", "trained beside"),
+        _pairs,
     ),
     "prune": (
         "Pruning, layer by layer",
@@ -157,6 +199,7 @@ KINDS: dict[
         ("layer", "bits", "weights", "cost of weights", "cost of input"),
         _costs,
     ),
+    "synthesis": ("Images made from the teacher", _synthesized, (), lambda content: []),
 }
 """By the file's name: title, sentences, columns, rows."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from typing import Literal
 
 from pydantic import Field
 
@@ -25,6 +26,7 @@ class Network(Settings):
 
     model: ModelName
     input: Input | None
+    norm: Literal["batch", "group"] = "batch"
     classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
@@ -71,7 +73,7 @@ def _rows(case: Case, given: Given, context: Context) -> list[dict[str, object]]
     from edgekd.learn.loss import rehearse
 
     plans = [
-        classifier.blueprint_for(who.model, given["data"], who.input, who.classes)
+        classifier.blueprint_for(who.model, given["data"], who.input, who.classes, norm=who.norm)
         for who in (case.student, case.teacher)
     ]
     student, teacher = (blueprint.build(p, allow_code=context.allow_code) for p in plans)

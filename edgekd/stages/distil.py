@@ -19,6 +19,7 @@ from edgekd.learn.settings import Inherit
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
+from edgekd.learn.settings import Private
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.cast import Cast
     from edgekd.learn.connection import Connected
+    from edgekd.learn.data.loader import Samples
+    from edgekd.learn.privacy import Privacy
     from edgekd.learn.scheme import Scheme
 
 OFFLINE = Named.parse("offline", SCHEMES, "scheme")
@@ -55,6 +58,10 @@ class Config(Settings):
     train: Training
     views: Views
     views_seed: Whole
+    norm: Annotated[Literal["batch", "group"], Field(exclude_if=lambda value: value == "batch")] = (
+        "batch"
+    )
+    """Group norms may stand where the model has batch norms."""
     input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
     """The images it takes, where they are not the data's."""
     scheme: SchemeName = Field(default=OFFLINE, exclude_if=lambda value: value == OFFLINE)
@@ -64,6 +71,8 @@ class Config(Settings):
     """Whose parameters it begins with."""
     ablated: Annotated[bool, Field(exclude=True)] = False
     """Whether it shows what a loss brings: then it may end at chance."""
+    private: Annotated[Private | None, Field(exclude_if=lambda value: value is None)] = None
+    """What protects the samples, if anything does."""
     combine: Combine = Field(default=Combine(), exclude_if=lambda value: value == Combine())
 
 
@@ -93,20 +102,23 @@ def run(config: Config, given: Given, context: Context) -> Made:
     players = cast.Cast(model, plan, samples, resolved, given, context.allow_code, config.combine)
     model, plan = _reusing(config, players)
     connected = _connected(config, model, plan, players, context)
+    scheme = hold(connected.around(players.scheme(config.scheme)))
     history = classifier.train(
         model,
         samples,
-        hold(connected.around(players.scheme(config.scheme))),
+        scheme,
         connected.terms,
         config.train,
         resolved,
         given,
         context,
+        private=_private(config, model, samples, scheme, connected, resolved, context),
     )
     made = classifier.write(model, plan, history, given, context)
     if connected.rows:
         made["layers.json"] = context.folder / "layers.json"
-        made["layers.json"].write_bytes(files.canonical_json([r._asdict() for r in connected.rows]))
+        rows = [row._asdict() for row in connected.rows]
+        made["layers.json"].write_bytes(files.canonical_json({"layers": rows}))
     where = f"{config.model} after distillation"
     if not config.ablated:
         classifier.want_better_than_chance(model, given, where, refuse=BudgetMissed)
@@ -136,13 +148,45 @@ def _inherited(
     return functools.partial(inheritance.held, config.inherit.hold, model, found, teacher)
 
 
+def _private(
+    config: Config,
+    model: nn.Module,
+    samples: Samples,
+    scheme: Scheme,
+    connected: Connected,
+    resolved: Resolved,
+    context: Context,
+) -> Privacy | None:
+    """The mechanism that spends what the recipe allows, over all steps; nothing where it says nothing."""
+    said, training = config.private, config.train
+    if said is None:
+        return None
+    from edgekd.learn import accounting
+    from edgekd.learn import privacy
+
+    if resolved.precision == "fp16":
+        raise InputError("private: got train.precision fp16, want bf16 or fp32")
+    steps = training.epochs * (len(samples) // training.batch_size)
+    rate = training.batch_size / len(samples)
+    try:
+        privacy.want_private(model, scheme, connected.terms, samples.classes)
+        noise = accounting.noise_for(said.epsilon, said.delta, rate, steps)
+    except ValueError as error:
+        raise InputError(f"private: {error}") from error
+    context.progress.note(
+        f"private: epsilon {said.epsilon:g} at delta {said.delta:g} by noise of {noise:.3g} times the "
+        f"norm {said.max_norm:g}, {steps} steps"
+    )
+    return privacy.Privacy(noise, said.max_norm, training.batch_size)
+
+
 def _plan(config: Config, given: Given) -> Blueprint:
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
 
     if "start_blueprint" in given:
         return blueprint.read(given["start_blueprint"])
-    return classifier.blueprint_for(config.model, given["data"], config.input)
+    return classifier.blueprint_for(config.model, given["data"], config.input, norm=config.norm)
 
 
 def _reusing(config: Config, players: Cast) -> tuple[nn.Module, Blueprint]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from typing import Literal
 
 from pydantic import Field
 
@@ -27,6 +28,10 @@ class Config(Settings):
     losses: Losses
     train: Training
     views: Views
+    norm: Annotated[Literal["batch", "group"], Field(exclude_if=lambda value: value == "batch")] = (
+        "batch"
+    )
+    """Group norms may stand where the model has batch norms."""
     input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
     """The images it takes, where they are not the data's."""
     views_seed: Whole
@@ -51,7 +56,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.samples(given, config.views, config.views_seed, config.only)
-    plan = classifier.blueprint_for(config.model, given["data"], config.input)
+    plan = classifier.blueprint_for(config.model, given["data"], config.input, norm=config.norm)
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
     history = classifier.train(

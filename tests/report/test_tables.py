@@ -101,3 +101,31 @@ def test_the_page_shows_them_whole() -> None:
     assert "## Low rank, layer by layer\n\nAs fast as asked.\nBeside" in page
     assert "| f\\|c | – | dense |" in page and "| conv1 | 1 | 64 → 48 |" in page
     assert "\n\n\n" not in page
+
+
+def test_layers_compared_and_what_is_trained_for_that() -> None:
+    row = {
+        "loss": "fitnet",
+        "student": "layer2",
+        "student_shape": [8, 8, 4, 4],
+        "teacher": "layer3",
+        "teacher_shape": [8, 16, 4, 4],
+        "companion_parameters": 1600,
+    }
+    (table,) = tables.shown({"layers-2.json": {"layers": [row]}})
+    assert table.title == "Layers compared (2)"
+    assert table.rows == (("fitnet", "layer2", "8 x 4 x 4", "layer3", "16 x 4 x 4", "1.6 k"),)
+    assert table.lead == ("Trained beside the student and not shipped: 1.6 k parameters.",)
+
+
+def test_images_made_from_a_teacher() -> None:
+    content = {
+        "count": 100,
+        "method": "deepinversion",
+        "mean_confidence": 0.91,
+        "classes_named": 9,
+        "batch_norm_distance": 2.5,
+        "batch_norm_distance_of_noise": 50.0,
+    }
+    (table,) = tables.shown({"synthesis.json": content})
+    assert not table.columns and "91.00 % sure" in table.lead[0] and "2.5 off, noise 50" in table.lead[1]

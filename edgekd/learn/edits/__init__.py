@@ -12,6 +12,9 @@ from edgekd.table import Member
 EDITS: dict[str, Member] = {
     "adapt": Member("edgekd.learn.edits.adapt", "apply", "other images, another order of classes"),
     "factorize": Member("edgekd.learn.edits.factorize", "apply", "layers split into smaller ones"),
+    "group-norm": Member(
+        "edgekd.learn.edits.group_norm", "apply", "group norms in place of batch norms"
+    ),
     "prune": Member("edgekd.learn.edits.prune", "apply", "layers with fewer channels"),
     "quantize": Member(
         "edgekd.learn.edits.quantize", "apply", "traced, batch norms folded, quantizers put in"

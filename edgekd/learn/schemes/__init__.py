@@ -112,6 +112,42 @@ SCHEMES: dict[str, Member] = {
         "features stay where they were while new classes are learned",
         paper="Jung et al. 2016",
     ),
+    "dafl": Member(
+        f"{_HERE}.generated",
+        "dafl",
+        "without data: a generator makes images that please the teacher",
+        paper="Chen et al. 2019",
+    ),
+    "zskt": Member(
+        f"{_HERE}.generated",
+        "zskt",
+        "without data: a generator looks for what the student answers otherwise",
+        paper="Micaelli and Storkey 2019",
+    ),
+    "dfad": Member(
+        f"{_HERE}.generated",
+        "dfad",
+        "the same, by the logits' distance",
+        paper="Fang et al. 2019",
+    ),
+    "ard": Member(
+        f"{_HERE}.robust",
+        "ard",
+        "on misleading images the student says what the teacher says of the clean",
+        paper="Goldblum et al. 2020",
+    ),
+    "rslad": Member(
+        f"{_HERE}.robust",
+        "rslad",
+        "the teacher's soft labels in the attack, and on both kinds of image",
+        paper="Zi et al. 2021",
+    ),
+    "adversarial-training": Member(
+        f"{_HERE}.robust",
+        "adversarial",
+        "no teacher, and images made to mislead: the control of the two above",
+        paper="Madry et al. 2018",
+    ),
 }
 READABLE = ("offline",)
 """Schemes in which student and teacher see the batch once, so that losses can look inside them."""

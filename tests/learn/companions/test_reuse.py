@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from edgekd.learn.companions.reuse import reuse
+from edgekd.learn.companions.reuse import reused
 
 STUDENT, TEACHER = (4, 3, 8, 8), (4, 10, 4, 4)
 
@@ -51,3 +52,12 @@ def test_zeros_state_and_vectors() -> None:
     assert torch.equal(one(torch.zeros(STUDENT)), other(torch.zeros(STUDENT)))
     with pytest.raises(ValueError, match="want two"):
         reuse((4, 3), (4, 10))
+
+
+def test_a_student_that_holds_its_projector_trains_no_other() -> None:
+    beside = reused(TEACHER, TEACHER)
+    student, teacher = torch.randn(TEACHER), torch.randn(TEACHER)
+    assert torch.equal(beside(student, teacher)["student_features"], student)
+    assert not list(beside.parameters())
+    with pytest.raises(ValueError, match="not as wide as the teacher's"):
+        reused(STUDENT, TEACHER)

@@ -23,6 +23,9 @@ def nets() -> list[nn.Module]:
 def test_every_batch_norm_becomes_a_group_norm_with_its_weights() -> None:
     for model in nets():
         norms = {n: m for n, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}
+        for norm in norms.values():
+            nn.init.uniform_(norm.weight)
+            nn.init.uniform_(norm.bias)
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         changed = group_norm.apply(model, {"groups": 8}, IMAGES)
         assert norms and changed is model

@@ -73,9 +73,9 @@ def trained(name: str, steps: int, rate: float, **knobs: Any) -> tuple[nn.Module
     ("name", "knobs"), [("dafl", {"feature": 0.1}), ("zskt", {}), ("dfad", {})]
 )
 def test_a_student_that_saw_no_digit_reads_digits(name: str, knobs: dict[str, float]) -> None:
-    """In 80 steps of 64; chance is 0.1."""
-    student, _ = trained(name, 80, 0.1, **knobs)
-    assert example.accuracy(student) > 0.25
+    """In 100 steps of 64; chance is 0.1."""
+    student, _ = trained(name, 100, 0.1, **knobs)
+    assert example.accuracy(student) > 0.2
 
 
 @pytest.mark.parametrize("name", sorted(BUILDERS))

@@ -13,6 +13,12 @@ LOSSES: dict[str, Member] = {
         "the labels, with label smoothing",
         paper="Szegedy et al. 2016",
     ),
+    "defensive": Member(
+        f"{_HERE}.labels",
+        "defensive",
+        "the labels at a high temperature, for a teacher of defensive distillation",
+        paper="Papernot et al. 2016",
+    ),
     "kd": Member(
         f"{_HERE}.soft_targets", "kd", "softened classes of the teacher", paper="Hinton et al. 2015"
     ),

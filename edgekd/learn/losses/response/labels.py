@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from edgekd.settings import Fraction
+    from edgekd.settings import Positive
 
 
 def cross_entropy(
@@ -35,3 +36,24 @@ def cross_entropy(
     if student_logits.ndim != 2 or labels.shape[0] != student_logits.shape[0]:
         raise ValueError(f"want [B, C] and [B], got {student_logits.shape} and {labels.shape}")
     return F.cross_entropy(widened(student_logits), labels, label_smoothing=label_smoothing)
+
+
+def defensive(student_logits: Tensor, labels: Tensor, *, temperature: Positive = 20.0) -> Tensor:
+    """-log softmax(z / T)_y, mean over the batch: how the teacher of defensive distillation is trained.
+
+    Its student then learns from ``kd`` at the same T alone; asked at 1, both are all but sure (Papernot et
+    al. 2016, arXiv:1511.04508, sec. III). It hides gradients from an attack more than it withstands one
+    (Carlini and Wagner 2017, arXiv:1608.04644): `edgekd methods ard` is the stronger way.
+
+    Args:
+        student_logits: [B, C].
+        labels: class indices [B], int64; or probabilities [B, C] where views are mixed.
+        temperature: T, above 0; its square is not multiplied back.
+
+    Returns:
+        Scalar, nats.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    return cross_entropy(widened(student_logits) / temperature, labels)

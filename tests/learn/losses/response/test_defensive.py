@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from edgekd.learn.losses.response.labels import defensive
 from edgekd.learn.losses.response.soft_targets import kd
 
 HOT = 20.0
@@ -42,3 +43,9 @@ def test_a_hot_teacher_teaches_what_it_was_trained_to_say() -> None:
     want = HOT**2 * (0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5))
     assert kd(student, teacher, temperature=HOT).item() == pytest.approx(want, rel=1e-5)
     assert F.softmax(teacher, 1)[0, 1].item() < 1e-9
+
+
+def test_the_teacher_s_loss_is_the_cross_entropy_of_softened_answers() -> None:
+    logits, labels = torch.tensor([[HOT * math.log(3), 0.0]]), torch.tensor([0])
+    assert defensive(logits, labels, temperature=HOT).item() == pytest.approx(math.log(4 / 3))
+    assert defensive(logits, labels, temperature=1.0).item() == pytest.approx(0, abs=1e-6)

@@ -1,0 +1,192 @@
+"""The student learns on images that are made to mislead it as it is now."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+from torch import nn
+from torch.nn import functional as F
+
+from edgekd.learn.attack import PixelRange
+from edgekd.learn.attack import pgd
+from edgekd.learn.scheme import Lesson
+from edgekd.learn.scheme import Scheme
+from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import labelled
+from edgekd.learn.shapes import widened
+
+if TYPE_CHECKING:
+    from edgekd.learn.data.loader import Samples
+    from edgekd.settings import Count
+    from edgekd.settings import Fraction
+    from edgekd.settings import NonNegative
+    from edgekd.settings import Positive
+
+Attack = Callable[[Seen, Callable[[Tensor], Tensor]], Tensor]
+"""The images that make an objective of the student's logits large."""
+
+
+def adversarial(
+    student: nn.Module,
+    samples: Samples,
+    *,
+    epsilon: NonNegative = 0.031372549,
+    step: Positive = 0.007843137,
+    steps: Count = 10,
+    random_start: bool = True,
+) -> Scheme:
+    """No teacher, and images made to mislead.
+
+    Adversarial training (Madry et al. 2018, arXiv:1706.06083, eq. 2.1): the attack makes
+    the cross-entropy to the labels large. The recipe's losses are those of the images it finds. A
+    control for `ard` and `rslad`, and how a robust teacher comes to be.
+
+    Args:
+        student: what is trained, and attacked.
+        samples: says what pixels may be.
+        epsilon: largest change of a pixel, where black is 0 and white is 1: 8 grey levels of 255.
+        step: of the attack, in the same unit: 2 grey levels.
+        steps: of the attack; each costs a forward and a backward pass.
+        random_start: whether it starts at a random place within epsilon.
+
+    Returns:
+        One lesson, with the logits of the moved images.
+    """
+    attack = _attack(student, samples, epsilon, step, steps, random_start)
+
+    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
+        moved = attack(seen, _to_labels(seen))
+        return [Lesson({"student_logits": learner(moved), **labelled(seen)})]
+
+    return Scheme(lessons, nn.ModuleDict())
+
+
+def ard(
+    student: nn.Module,
+    teach: Callable[[Seen], Tensor],
+    samples: Samples,
+    *,
+    alpha: Fraction = 1.0,
+    epsilon: NonNegative = 0.031372549,
+    step: Positive = 0.007843137,
+    steps: Count = 10,
+    random_start: bool = True,
+) -> Scheme:
+    """On moved images the student says what the teacher says of the clean ones.
+
+    Adversarially robust distillation (Goldblum et al. 2020, arXiv:1905.09747, eq. 3):
+    alpha * T^2 KL(teacher(x) || student(x + d)) + (1 - alpha) * cross-entropy(student(x), y), where d makes
+    the cross-entropy of student(x + d) to the labels large. The teacher should be robust itself.
+    Recipes: kd alone, at temperature 30 as the authors have it. They attack in training mode.
+
+    Args:
+        student: what is trained, and attacked.
+        teach: the teacher's logits [B, C] to the clean images, without gradient.
+        samples: says what pixels may be.
+        alpha: weight of the recipe's losses on the moved images; the rest is the term ``clean``.
+        epsilon: largest change of a pixel, where black is 0 and white is 1: 8 grey levels of 255.
+        step: of the attack, in the same unit: 2 grey levels.
+        steps: of the attack; each costs a forward and a backward pass.
+        random_start: whether it starts at a random place within epsilon.
+
+    Returns:
+        One lesson: ``student_logits`` of the moved images, ``teacher_logits`` of the clean ones.
+    """
+    attack = _attack(student, samples, epsilon, step, steps, random_start)
+
+    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
+        moved = attack(seen, _to_labels(seen))
+        signals = {
+            "student_logits": learner(moved),
+            "teacher_logits": teach(seen),
+            **labelled(seen),
+        }
+        if alpha == 1:
+            return [Lesson(signals)]
+        clean = F.cross_entropy(widened(learner(seen.images)), seen.labels)
+        return [Lesson(signals, alpha, {"clean": (1 - alpha) * clean})]
+
+    return Scheme(lessons, nn.ModuleDict())
+
+
+def rslad(
+    student: nn.Module,
+    teach: Callable[[Seen], Tensor],
+    samples: Samples,
+    *,
+    share: Fraction = 0.8333333333,
+    epsilon: NonNegative = 0.031372549,
+    step: Positive = 0.007843137,
+    steps: Count = 10,
+    random_start: bool = True,
+) -> Scheme:
+    """The teacher's soft labels stand for the hard ones everywhere, in the attack, too.
+
+    Robust soft label adversarial distillation (Zi et al. 2021, arXiv:2108.07969, eq. 5):
+    5/6 KL(teacher(x) || student(x + d)) + 1/6 KL(teacher(x) || student(x)), where d makes the first of
+    them large. The teacher should be robust itself. Recipes: kd alone, at temperature 1. The authors start
+    the attack a thousandth of normal noise away; here it starts anywhere within epsilon.
+
+    Args:
+        student: what is trained, and attacked.
+        teach: the teacher's logits [B, C] to the clean images, without gradient.
+        samples: says what pixels may be.
+        share: weight of the recipe's losses on the moved images; the rest is that on the clean ones.
+        epsilon: largest change of a pixel, where black is 0 and white is 1: 8 grey levels of 255.
+        step: of the attack, in the same unit: 2 grey levels.
+        steps: of the attack; each costs a forward and a backward pass.
+        random_start: whether it starts at a random place within epsilon.
+
+    Returns:
+        Two lessons with the same ``teacher_logits``: the moved images, then the clean ones.
+    """
+    attack = _attack(student, samples, epsilon, step, steps, random_start)
+
+    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
+        told = teach(seen)
+        moved = attack(seen, functools.partial(_to_teacher, told))
+        shared = {"teacher_logits": told, **labelled(seen)}
+        return [
+            Lesson({"student_logits": learner(images), **shared}, weight)
+            for images, weight in ((moved, share), (seen.images, 1 - share))
+        ]
+
+    return Scheme(lessons, nn.ModuleDict())
+
+
+def _attack(
+    student: nn.Module,
+    samples: Samples,
+    epsilon: float,
+    step: float,
+    steps: int,
+    random_start: bool,
+) -> Attack:
+    pixels = PixelRange.of(samples.preprocessing)
+
+    def attack(seen: Seen, objective: Callable[[Tensor], Tensor]) -> Tensor:
+        return pgd(
+            student,
+            seen.images,
+            objective,
+            pixels,
+            epsilon=epsilon,
+            step=step,
+            steps=steps,
+            random_start=random_start,
+        )
+
+    return attack
+
+
+def _to_labels(seen: Seen) -> Callable[[Tensor], Tensor]:
+    return lambda logits: F.cross_entropy(widened(logits), seen.labels)
+
+
+def _to_teacher(told: Tensor, logits: Tensor) -> Tensor:
+    """KL(teacher || student), nats."""
+    taught, own = F.log_softmax(widened(told), 1), F.log_softmax(widened(logits), 1)
+    return F.kl_div(own, taught, reduction="batchmean", log_target=True)

@@ -1,0 +1,108 @@
+"""What a synthesizer is asked for, and its batches put together."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch import nn
+
+from edgekd.learn.synthesis.watched import frozen
+from edgekd.preprocessing import Preprocessing
+from edgekd.progress import Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Wanted(NamedTuple):
+    """How many images of what kind; the same in all methods."""
+
+    classes: int
+    """How many the teacher tells apart."""
+    preprocessing: Preprocessing
+    """Its sides and channels are the images', and no pixel leaves 0 to 255."""
+    number: int
+    """Of images."""
+    seed: int
+    device: torch.device
+    progress: Progress
+    student: nn.Module | None = None
+    """Where given, images are preferred on which it disagrees with the teacher."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        about = self.preprocessing
+        return about.channels, about.height, about.width
+
+    def pixels(self, part: float) -> int:
+        """`part` of the shorter side, rounded."""
+        return round(part * min(self.shape[1:]))
+
+    def batches(self, size: int) -> list[int]:
+        """Sizes of the batches that make up the number, `size` but for the last."""
+        whole, rest = divmod(self.number, size)
+        return [size] * whole + [rest] * (rest > 0)
+
+    def targets(self, random: torch.Generator, most: int) -> Sequence[Tensor]:
+        """Classes, int64, all as common as can be, in random order; batches of one size, at most `most`."""
+        ordered = torch.arange(self.number) % self.classes
+        mixed = ordered[torch.randperm(self.number, generator=random)]
+        return mixed.tensor_split(-(-self.number // most))
+
+    def rival(self) -> nn.Module | None:
+        """A frozen copy of the student, in evaluation mode."""
+        return None if self.student is None else frozen(copy.deepcopy(self.student), self.device)
+
+    def generator(self) -> torch.Generator:
+        """The source of all randomness, on the CPU."""
+        return torch.Generator().manual_seed(self.seed)
+
+
+class Synthetic(NamedTuple):
+    """Images made from a teacher, with the classes it names."""
+
+    images: NDArray[np.float32]
+    """[N, C, H, W], normalised."""
+    labels: NDArray[np.int64]
+    """[N]."""
+
+
+def gathered(teacher: nn.Module, batches: Iterable[Tensor]) -> Synthetic:
+    """All batches in one array, labelled by the teacher; for as many images as memory holds."""
+    images = list(batches)
+    where = images[0].device
+    with torch.no_grad():
+        labels = [teacher.eval().to(where)(batch).argmax(1).cpu() for batch in images]
+    return Synthetic(torch.cat(images).cpu().numpy(), torch.cat(labels).numpy())
+
+
+def finite(batches: Iterator[Tensor]) -> Iterator[Tensor]:
+    """The same batches, without gradient.
+
+    Raises:
+        ValueError: at the first that holds what is no number.
+    """
+    for batch in batches:
+        if not bool(batch.isfinite().all()):
+            raise ValueError(
+                "got images that are no numbers, want a teacher with finite gradients, or a lower rate"
+            )
+        yield batch.detach()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's global generator seeded, for networks to be initialised from, and put back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

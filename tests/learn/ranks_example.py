@@ -1,0 +1,153 @@
+"""What one process does, or, under torchrun, each of its ranks; see `main`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torch import nn
+
+from edgekd.errors import InputError
+from edgekd.learn import ranks
+from edgekd.learn.connection import connect
+from edgekd.learn.fit import Run
+from edgekd.learn.fit import fit
+from edgekd.learn.scheme import Lesson
+from edgekd.learn.scheme import Scheme
+from edgekd.learn.scheme import Seen
+from edgekd.learn.schemes.offline import offline
+from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Training
+from edgekd.progress import Silent
+from tests.learn import ranks_steps_example as steps
+from tests.learn.schemes import online_example as example
+
+KILLED_AT = 8
+"""Steps: in the second epoch."""
+
+
+class Counted(Silent):
+    """Counts what is shown."""
+
+    shown = 0
+
+    def update(self, done: int, total: int, text: str) -> None:
+        """One more."""
+        self.shown += 1
+
+
+class Killed(Exception):
+    """Stands for a kill of all ranks."""
+
+
+def struck(scheme: Scheme, at: int) -> Scheme:
+    """The scheme, until it is killed."""
+    left = iter(range(at))
+
+    def lessons(student: nn.Module, given: Seen) -> Sequence[Lesson]:
+        if next(left, None) is None:
+            raise Killed
+        return scheme.lessons(student, given)
+
+    return Scheme(lessons, scheme.companions)
+
+
+def run(folder: Path, scores: list[float]) -> Run:
+    """A short one in which a student with batch norm and dropout learns from a teacher."""
+    student = steps.Sized(steps.network(1))
+    teacher = steps.network(2, base=12).eval().requires_grad_(False)
+    terms = [
+        steps.term("cross-entropy"),
+        steps.term("kd"),
+        steps.term("dist"),
+        steps.term("fitnet"),
+    ]
+    settings = {"classes": example.CLASSES, "samples": len(example.samples())}
+    found = connect(terms, student, teacher, example.first().images, **settings)
+
+    def score(model: nn.Module) -> float:
+        scores.append(sum(float(p.detach().sum()) for p in model.parameters()) % 1)
+        return scores[-1]
+
+    return Run(
+        model=student,
+        samples=example.samples(),
+        terms=found.terms,
+        scheme=found.around(offline(steps.told_by(teacher))),
+        training=Training(
+            epochs=2,
+            batch_size=example.BATCH,
+            learning_rate=0.02,
+            checkpoint_every_s=0,
+            precision="fp32",
+            ema_decay=0.9,
+            keep="best",
+        ),
+        resolved=Resolved(precision="fp32", channels_last=False, threads=1),
+        seed=5,
+        checkpoints=folder,
+        progress=Counted(),
+        score=score,
+    )
+
+
+def of_run(folder: Path, kill: bool) -> dict[str, Tensor]:
+    """The weights it ends with, its history, and who did what."""
+    scores: list[float] = []
+    if kill:
+        first = run(folder, [])
+        with contextlib.suppress(Killed):
+            fit(dataclasses.replace(first, scheme=struck(first.scheme, KILLED_AT)))
+    last = run(folder, scores)
+    counted = last.progress
+    rows = fit(last)
+    table = [[row[key] for key in sorted(row)] for row in rows]
+    return {
+        **{f"weight {name}": value for name, value in last.model.state_dict().items()},
+        "history": torch.tensor(table, dtype=torch.float64),
+        "scored": torch.tensor(len(scores)),
+        "shown": torch.tensor(counted.shown),
+        "images": torch.tensor(last.model.images),
+    }
+
+
+def of_odd_batch() -> dict[str, Tensor]:
+    """Whether a batch that the ranks cannot share is refused."""
+    try:
+        ranks.join(example.BATCH + 1)
+    except InputError as error:
+        return {"refused": torch.tensor("want a multiple of 2" in str(error))}
+    return {"refused": torch.tensor(False)}
+
+
+def main(folder: Path) -> None:
+    """Do it all; what came of it is written to the folder, a file a rank."""
+    torch.set_num_threads(1)
+    ranks.join(example.BATCH)
+    found = {"odd batch": of_odd_batch()}
+    for name, kill in (("run", False), ("killed run", True)):
+        found[name] = of_run(folder / f"{name} on {ranks.count()}", kill)
+    for name in steps.NORMS:
+        found[f"norm {name}"] = steps.of_norm(name, torch.float32)
+    torch.set_default_dtype(torch.float64)
+    for name, watched in (("dropout", False), ("watched", True)):
+        found[f"step {name}"], images = steps.of_dropout(watched)
+        found[f"images {name}"] = {"count": torch.tensor(images)}
+    for name in steps.LOSS_NAMES:
+        found[f"step {name}"] = steps.of_loss(name)
+    for name in steps.SCHEMES:
+        found[f"step {name}"] = steps.of_scheme(name)
+    flat = {f"{key}/{name}": t.clone() for key, of in found.items() for name, t in of.items()}
+    save_file(flat, folder / f"{ranks.rank()}-of-{ranks.count()}.safetensors")
+
+
+if __name__ == "__main__":
+    np.seterr(all="raise")
+    main(Path(sys.argv[1]))

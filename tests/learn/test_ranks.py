@@ -1,0 +1,133 @@
+"""Two ranks of torchrun learn what one process learns, to the last digits that sums in another order leave."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from edgekd.learn import ranks
+from tests.learn import ranks_steps_example as example
+
+ROOT = Path(__file__).parent.parent.parent
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
+Found = dict[str, Tensor]
+OWN = {"scored", "shown", "images"}
+"""What a rank tells of itself."""
+
+
+class Both:
+    """What one process found, and what each of two ranks did."""
+
+    def __init__(self, folder: Path) -> None:
+        self.alone = load_file(folder / "0-of-1.safetensors")
+        self.ranks = [load_file(folder / f"{rank}-of-2.safetensors") for rank in (0, 1)]
+
+    def of(self, what: str) -> tuple[Found, list[Found]]:
+        """The part of that name of each."""
+        start = f"{what}/"
+        alone, *others = (
+            {name.removeprefix(start): t for name, t in found.items() if name.startswith(start)}
+            for found in (self.alone, *self.ranks)
+        )
+        assert alone
+        return alone, others
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
+    folder = tmp_path_factory.mktemp("ranks")
+    settings = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", *start, "tests.learn.ranks_example", str(folder)],
+            cwd=ROOT,
+            env=settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for start in ([], TORCHRUN)
+    ]
+    said = [process.communicate(timeout=300)[0] for process in started]
+    for process, text in zip(started, said, strict=True):
+        assert process.returncode == 0, text[-4000:]
+    return Both(folder)
+
+
+def assert_close(found: Found, wanted: Found, tolerance: float) -> None:
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        torch.testing.assert_close(
+            found[name],
+            tensor,
+            rtol=tolerance,
+            atol=tolerance,
+            msg=lambda text, n=name: f"{n}: {text}",
+        )
+
+
+@pytest.mark.parametrize("name", ["dropout", "watched", *example.LOSS_NAMES, *example.SCHEMES])
+def test_losses_gradients_statistics_and_chance_of_a_step(both: Both, name: str) -> None:
+    alone, others = both.of(f"step {name}")
+    assert sum(key.startswith("gradient student") for key in alone) > 20
+    assert sum("running_var" in key for key in alone) > 5
+    for found in others:
+        assert_close(found, alone, 1e-10)
+
+
+@pytest.mark.parametrize(("name", "share"), [("dropout", 2), ("watched", 1)])
+def test_a_network_is_shared_out_where_no_stranger_looks_into_it(
+    both: Both, name: str, share: int
+) -> None:
+    alone, others = both.of(f"images {name}")
+    assert [int(found["count"]) for found in others] == [int(alone["count"]) // share] * 2
+
+
+@pytest.mark.parametrize("name", example.NORMS)
+def test_batch_norm_is_that_of_the_whole_batch(both: Both, name: str) -> None:
+    alone, others = both.of(f"norm {name}")
+    for found in others:
+        assert_close(found, alone, 2e-6)
+
+
+def test_a_run_ends_with_the_same_weights_and_history(both: Both) -> None:
+    alone, others = both.of("run")
+    for found in others:
+        for name in set(alone) - OWN:
+            torch.testing.assert_close(found[name], alone[name], rtol=1e-5, atol=1e-5)
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes_on_all_ranks(both: Both) -> None:
+    whole, killed = both.of("run")[1], both.of("killed run")[1]
+    for name in set(whole[0]) - OWN:
+        for found in (*whole, *killed):
+            assert torch.equal(found[name], whole[0][name]), name
+    assert int(killed[0]["scored"]) == 1  # the first epoch was over when it was struck
+
+
+def test_only_the_first_rank_scores_and_shows_and_both_take_a_share(both: Both) -> None:
+    alone, (first, second) = both.of("run")
+    assert int(first["images"]) == int(second["images"]) == int(alone["images"]) // 2
+    assert int(first["scored"]) == 2
+    assert int(first["shown"]) >= 1
+    assert int(second["scored"]) == int(second["shown"]) == 0
+
+
+def test_a_batch_that_ranks_cannot_share_is_refused(both: Both) -> None:
+    alone, others = both.of("odd batch")
+    assert not alone["refused"]
+    assert all(bool(found["refused"]) for found in others)
+
+
+def test_without_torchrun_there_is_one_rank() -> None:
+    ranks.join(7)
+    assert (ranks.count(), ranks.rank()) == (1, 0)
+    assert ranks.of_first(lambda: 0.25) == 0.25
+    assert ranks.in_turn(lambda: "found") == "found"
