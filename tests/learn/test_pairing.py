@@ -44,7 +44,12 @@ def test_convolutional_networks_end_a_stage_where_they_halve(
 
 
 def test_a_transformer_s_stages_are_spread_over_its_layers() -> None:
-    assert look(built("vit-tiny", depth=6)).stages == ("layers.0", "layers.2", "layers.3", "layers.5")
+    assert look(built("vit-tiny", depth=6)).stages == (
+        "layers.0",
+        "layers.2",
+        "layers.3",
+        "layers.5",
+    )
 
 
 def test_a_perceptron_has_stages_and_a_bare_classifier_none() -> None:

@@ -128,4 +128,8 @@ def test_images_made_from_a_teacher() -> None:
         "batch_norm_distance_of_noise": 50.0,
     }
     (table,) = tables.shown({"synthesis.json": content})
-    assert not table.columns and "91.00 % sure" in table.lead[0] and "2.5 off, noise 50" in table.lead[1]
+    assert (
+        not table.columns
+        and "91.00 % sure" in table.lead[0]
+        and "2.5 off, noise 50" in table.lead[1]
+    )
