@@ -70,26 +70,26 @@ def show_families(
     from edgekd.errors import InputError
     from edgekd.errors import nearest
 
-    found = {key: family for family, table in families.items() for key in table}
-    if name is not None and name not in found:
-        raise InputError(f"{what}: got unknown {name!r}, want a name", hint=nearest(name, found))
-    chosen = found if name is None else {name: found[name]}
-    described = [
-        {
-            "family": family,
-            **_described(key, families[family][key], places[family]),
-            **more(key),
-        }
-        for key, family in chosen.items()
-    ]
-    if as_json:
-        print_json(described if name is None else described[0])
-    elif name is not None:
-        _show_one(described[0], more(name))
-    else:
+    found = [(family, key) for family, table in families.items() for key in table]
+    known = {key for _, key in found}
+    if name is not None and name not in known:
+        raise InputError(f"{what}: got unknown {name!r}, want a name", hint=nearest(name, known))
+    if name is None and not as_json:
         for family, table in families.items():
             click.echo(f"{family}:")
             print_columns((f"  {key}", _cited(member)) for key, member in table.items())
+        return
+    chosen = [pair for pair in found if name in (None, pair[1])]
+    described = [
+        {"family": family, **_described(key, families[family][key], places[family]), **more(key)}
+        for family, key in chosen
+    ]
+    if as_json:
+        print_json(described if name is None or len(described) > 1 else described[0])
+        return
+    for number, one in enumerate(described):
+        click.echo("\n" * bool(number), nl=False)
+        _show_one(one, more(one["name"]))
 
 
 def _cited(member: Member) -> str:

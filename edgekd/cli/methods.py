@@ -1,4 +1,4 @@
-"""``edgekd methods``: the losses and the schemes a recipe may name, by family."""
+"""``edgekd methods``: the losses, the schemes and the synthesizers a recipe may name, by family."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ learn:
   - step: distil
     scheme: {}
     losses: [cross-entropy, kd]"""
-SCHEMES_HEADING = "schemes"
+SYNTHESIS = """\
+synthesis:
+  method: {}"""
+PLACES = {"schemes": SCHEME, "synthesis": SYNTHESIS}
+"""Of what is no loss, by its heading."""
 
 
 @click.command(epilog="Examples: edgekd methods; edgekd methods kd")
@@ -29,9 +33,10 @@ def command(name: str | None, as_json: bool) -> None:
     measured to do."""
     from edgekd.learn.losses import FAMILIES
     from edgekd.learn.schemes import SCHEMES
+    from edgekd.learn.synthesis import SYNTHESIZERS
 
-    families = {**FAMILIES, SCHEMES_HEADING: SCHEMES}
-    places = {**dict.fromkeys(FAMILIES, LOSS), SCHEMES_HEADING: SCHEME}
+    families = {**FAMILIES, "schemes": SCHEMES, "synthesis": SYNTHESIZERS}
+    places = {**dict.fromkeys(FAMILIES, LOSS), **PLACES}
     members.show_families(families, "method", places, name, as_json, _known)
 
 

@@ -14,6 +14,7 @@ from edgekd.learn.losses import FAMILIES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.table import Named
 
 
@@ -33,9 +34,9 @@ def test_the_table_has_a_line_for_each() -> None:
 def test_methods_are_listed_by_family_with_their_papers() -> None:
     lines = run("methods").splitlines()
     headings = [line.removesuffix(":") for line in lines if not line.startswith(" ")]
-    assert headings == [*FAMILIES, "schemes"]
+    assert headings == [*FAMILIES, "schemes", "synthesis"]
     names = [line.split()[0] for line in lines if line.startswith(" ")]
-    assert names == [*LOSSES, *SCHEMES]
+    assert names == [*LOSSES, *SCHEMES, *SYNTHESIZERS]
     rows = json.loads(run("methods", "--json"))
     assert [(row["family"], row["name"]) for row in rows][:1] == [("response", "cross-entropy")]
     assert all(row["paper"] for row in rows)
