@@ -220,6 +220,8 @@ def answers(words: Taught) -> Literal["stored", "online", "none"]:
         f"loss {t.loss.name} reads its layers" for t in words.losses if reads_inside(t, "teacher")
     ]
     why += [f"the scheme {LIVE[name]}" for name in asks if name in LIVE]
+    if isinstance(words, Distil) and words.only and {"teach", "teaches"} & set(asks):
+        why.append("`only` numbers the samples anew")
     if why and words.knowledge == "stored":
         raise ValueError(f"got 'stored', want 'online': {why[0]}")
     if why:

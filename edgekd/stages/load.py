@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from typing import Annotated
 
 from pydantic import Field
@@ -13,6 +14,9 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Config(Settings):
@@ -45,10 +49,32 @@ def run(config: Config, given: Given, context: Context) -> Made:
     model = blueprint.build(bare, allow_code=context.allow_code)
     tensors = weights.read(given["user_weights"])
     weights.load_into(model, tensors, config.file_name)
+    named = _reordered(model, given) if not config.classes else ()
+    if named:
+        plan = classifier.blueprint_for(config.model, given["data"], config.input, named)
+        context.progress.note(
+            f"{config.file_name}: its classes are put in the data's order, by name"
+        )
     for edit in plan.edits:
         model = blueprint.edited(model, edit, plan)
     classifier.want_better_than_chance(model, given, config.file_name)
     return classifier.write(model, plan, [], given, context)
+
+
+def _reordered(model: nn.Module, given: Given) -> tuple[str, ...]:
+    """The names of a model's classes, where it has the data's in another order; empty otherwise."""
+    from edgekd.learn import arrays
+    from edgekd.learn.class_order import class_order
+
+    wanted = arrays.described(given["data"]).classes
+    own: tuple[str, ...] = getattr(model, "class_names", ())
+    if len(own) != len(wanted):
+        return ()
+    try:
+        order = class_order(wanted, own)
+    except ValueError:  # names that say nothing, such as LABEL_0
+        return ()
+    return own if order != tuple(range(len(wanted))) else ()
 
 
 STAGE = Stage("load", 1, Config, run, packages=("torch", "safetensors"))

@@ -64,6 +64,10 @@ def test_further_teachers_by_name(tmp_path: Path) -> None:
             "[{step: distil, scheme: densely-guided, losses: [fitnet]}]",
             "scheme 'densely-guided' shows none",
         ),
+        (
+            "[{step: distil, only: ['1'], knowledge: stored, losses: [kd]}]",
+            "numbers the samples anew",
+        ),
         ("[{step: distil, scheme: adaptive, losses: [kd]}]", "want two `teachers` or more"),
         ("[{step: distil, scheme: {name: lwf, old: 5}, losses: [kd]}]", "want `only` to name"),
         ("[{step: distil, scheme: route, losses: [kd]}]", "with `waypoints`"),

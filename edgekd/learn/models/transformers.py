@@ -64,9 +64,19 @@ def transformers(
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{where}: transformers cannot build it: {first[:200]}") from error
     model.register_forward_hook(_logits)
+    model.class_names = _names(fields)
     # What builds it again on a machine without the folder: `edgekd.learn.blueprint.save` keeps it.
     model.blueprint_arguments = {"reference": "", "config": json.dumps(kept, sort_keys=True)}
     return cast(nn.Module, model)
+
+
+def _names(fields: dict[str, Any]) -> tuple[str, ...]:
+    """Of the classes, in the checkpoint's order; empty where the configuration names none."""
+    named = fields.get("id2label")
+    if not isinstance(named, dict):
+        return ()
+    found = [named.get(str(number)) for number in range(len(named))]
+    return tuple(map(str, found)) if all(found) else ()
 
 
 def _logits(_model: nn.Module, _images: object, output: Any) -> torch.Tensor:

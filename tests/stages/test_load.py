@@ -1,0 +1,105 @@
+"""A teacher somebody else trained: its classes are found by name, whatever their order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from edgekd.errors import InputError
+from edgekd.learn import blueprint
+from edgekd.learn.blueprint import Blueprint
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stage import Made
+from edgekd.stages import load as stage
+
+NAMES = ("ankle boot", "bag", "coat")
+
+
+class Noted(Silent):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Path]:
+    """Images whose class is what a random network says, of the classes as `NAMES` has them."""
+    pixels = {"height": 8, "width": 8, "channels": 1, "mean": [0.5], "std": [0.3]}
+    (tmp_path / "data.json").write_text(json.dumps({"classes": NAMES, "preprocessing": pixels}))
+    images = np.random.default_rng(0).integers(0, 256, (120, 8, 8, 1), dtype=np.uint8)
+    model = network()
+    inputs = torch.from_numpy(((images / 255 - 0.5) / 0.3).astype(np.float32)).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        model.train()(inputs)
+        model.fc.bias -= model.eval()(inputs).mean(0)
+        labels = model(inputs).argmax(1).numpy()
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "labels.npy", labels)
+    state = dict(model.state_dict())
+    for name in ("fc.weight", "fc.bias"):
+        state[name] = state[name][[2, 0, 1]].contiguous()
+    save_file(state, tmp_path / "turned.safetensors")
+    return {
+        "data": tmp_path / "data.json",
+        "validation_images": tmp_path / "images.npy",
+        "validation_labels": tmp_path / "labels.npy",
+        "user_weights": tmp_path / "turned.safetensors",
+    }
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return blueprint.build(Blueprint(builder="resnet8", classes=3, channels=1, height=8, width=8))
+
+
+def run(given: dict[str, Path], folder: Path, progress: Silent, **words: Any) -> Made:
+    context = Context(folder=folder, checkpoints=folder / "kept", seed=0, progress=progress)
+    config = stage.Config.model_validate(
+        {"model": "resnet8", "file_name": "t.safetensors", **words}
+    )
+    return stage.run(config, given, context)
+
+
+def test_another_order_that_nobody_names_is_refused_with_the_cause(
+    given: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        run(given, tmp_path, Silent())
+    assert "classes are in another order" in caught.value.hint
+
+
+def test_the_recipe_may_name_them(given: dict[str, Path], tmp_path: Path) -> None:
+    made = run(given, tmp_path, Silent(), classes=("coat", "Ankle boot", "bag"))
+    assert json.loads(made["score.json"].read_bytes())["validation_accuracy"] == 1.0
+    with pytest.raises(InputError, match="got no 'bag' from the teacher"):
+        run(given, tmp_path, Silent(), classes=("coat", "ankle boot", "shirt"))
+
+
+def test_a_model_that_names_its_classes_is_put_in_order(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def named(plan: Blueprint, *, allow_code: bool = False) -> nn.Module:
+        model = real(plan, allow_code=allow_code)
+        model.class_names = ("coat", "ankle boot", "bag")
+        return model
+
+    real, noted = blueprint.build, Noted()
+    monkeypatch.setattr(blueprint, "build", named)
+    made = run(given, tmp_path, noted)
+    assert json.loads(made["score.json"].read_bytes())["validation_accuracy"] == 1.0
+    assert any("in the data's order, by name" in note for note in noted.notes)
+    monkeypatch.undo()
+    again = blueprint.load(made["blueprint.json"], made["weights.safetensors"])
+    assert again(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
