@@ -57,6 +57,16 @@ def _lead(content: Content) -> Iterator[str]:
     yield from _where(content)
     yield _sureness(content["models"])
     yield from _alike(content["similarity"])
+    if "attack" in content:
+        yield _misled(content["attack"])
+
+
+def _misled(attack: Content) -> str:
+    shares = ", ".join(f"{role} {percent_text(attack['accuracy'][role])}" for role in ROLES)
+    return (
+        f"On {attack['samples']} images changed by at most {attack['epsilon']:g} of full scale to mislead each of "
+        f"them ({attack['steps']} steps), they are right on: {shares}. A stronger attack may find more."
+    )
 
 
 def _taken_over(found: Content) -> Iterator[str]:

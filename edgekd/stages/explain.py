@@ -47,6 +47,17 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for a formula at the start of a cell."""
 
 
+class Attack(Settings):
+    """Images changed to mislead, by projected gradient ascent (Madry et al. 2018)."""
+
+    epsilon: Annotated[float, Field(gt=0, le=1)] = 0.03
+    """Largest change of a pixel, where black is 0 and white is 1."""
+    steps: Count = 20
+    """How many; each a quarter of `epsilon` long."""
+    samples: Count = 1024
+    """Of the split, at most."""
+
+
 class Config(Settings):
     """What is looked at."""
 
@@ -56,6 +67,8 @@ class Config(Settings):
     """Modules of the student, by path, that are compared with the teacher's; auto picks them."""
     similarity_samples: Count = 1024
     """Samples on which layers are compared."""
+    attack: Annotated[Attack | None, Field(exclude_if=lambda value: value is None)] = None
+    """How hard to mislead the models are; None does not ask."""
 
 
 class Words(Config):
@@ -92,6 +105,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         **summary.of_differences(answers, split.labels),
         "similarity": list(_similarities(models, config, split, about, context)),
         "ablation": _ablation(given, split, about, context),
+        **_attacked(models, config, split, about, context),
     }
     rows = fidelity.disagreements(answers["teacher"], answers["student"])
     lines = _lines(rows, answers, split.labels, about.classes)
@@ -154,6 +168,37 @@ def _similarities(
             continue
         values = [[None if math.isnan(v) else v for v in row] for row in alike.tolist()]
         yield {"one": one, "other": other, "rows": rows, "columns": columns, "cka": values}
+
+
+def _attacked(
+    models: Mapping[str, nn.Module],
+    config: Config,
+    split: Part,
+    about: Described,
+    context: Context,
+) -> dict[str, Any]:
+    """The models' accuracy on images changed to mislead each of them, if the recipe asks."""
+    if config.attack is None:
+        return {}
+    from edgekd.learn.attack import robust_accuracy
+    from edgekd.learn.data import loader
+
+    said = config.attack
+    chosen = loader.order(len(split.labels), context.seed, 0)[: said.samples]
+    accuracy = {
+        role: robust_accuracy(
+            model,
+            split.images[chosen],
+            split.labels[chosen],
+            about.preprocessing,
+            epsilon=said.epsilon,
+            step=said.epsilon / 4,
+            steps=said.steps,
+            seed=context.seed,
+        )
+        for role, model in models.items()
+    }
+    return {"attack": {**said.model_dump(), "samples": len(chosen), "accuracy": accuracy}}
 
 
 def _ablation(

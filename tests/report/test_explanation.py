@@ -97,3 +97,11 @@ def test_every_table_is_whole_and_names_cannot_break_it() -> None:
             columns = []
     assert "\n\n\n" not in text
     assert "pull\\|over" in text and "\\<coat\\>" in text and "<coat>" not in text
+
+
+def test_what_an_attack_leaves_is_said() -> None:
+    accuracy = {"teacher": 0.5, "control": 0.25, "student": 0.125}
+    attack = {"epsilon": 0.03, "steps": 20, "samples": 512, "accuracy": accuracy}
+    text = page(attack=attack)
+    assert "On 512 images changed by at most 0.03" in text
+    assert "teacher 50.00 %, control 25.00 %, student 12.50 %" in text

@@ -185,3 +185,15 @@ def test_a_recipe_says_no_more_than_it_may() -> None:
     for wrong in ({"layers": []}, {"split": "train"}, {"ablation": 1}, {"depth": 2}):
         with pytest.raises(ValueError):
             explain.Words.model_validate(wrong)
+
+
+def test_an_attack_is_asked_for_and_misleads(tmp_path: Path) -> None:
+    given = inputs(tmp_path)
+    asked = explain.Config(attack=explain.Attack(epsilon=0.2, steps=5, samples=40))
+    made = run(tmp_path, given, asked, Silent())
+    attack = json.loads(made["explain.json"].read_bytes())["attack"]
+    labels = np.load(given["validation_labels"])
+    assert attack["samples"] == 40
+    for role, accuracy in attack["accuracy"].items():
+        plain = (logits(given, role).argmax(1) == labels).mean()
+        assert accuracy < plain
