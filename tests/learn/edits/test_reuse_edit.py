@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import onnxruntime
 import pytest
 import torch
 from torch import nn
 
 from edgekd.learn import blueprint
 from edgekd.learn import reused
+from edgekd.learn import to_onnx
 from edgekd.learn.blueprint import Blueprint
 
 SIZE = {"channels": 1, "height": 16, "width": 16}
@@ -55,3 +59,13 @@ def test_a_classifier_that_reads_more_is_refused() -> None:
     vit, mine = built(plan("vit-tiny", depth=2)), plan("resnet8")
     with pytest.raises(ValueError, match="reads more than the mean of its layer"):
         reused.through_teacher(built(mine), mine, vit, {})
+
+
+def test_what_is_shipped_is_one_graph_that_an_engine_answers_alike(tmp_path: Path) -> None:
+    teacher, mine = built(plan("resnet14", base=6)), plan("resnet8")
+    model, changed = reused.through_teacher(built(mine), mine, teacher, {})
+    path = to_onnx.write(model.eval(), tmp_path / "m.onnx", **changed.size)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    images = torch.rand(3, 1, 16, 16)
+    (told,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    assert torch.allclose(torch.from_numpy(told), model(images), atol=1e-5)
