@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from edgekd import cli
 from edgekd.cli import members
+from edgekd.cli import methods
 from edgekd.errors import InputError
 from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import FAMILIES
@@ -87,3 +88,23 @@ def test_every_snippet_can_be_pasted(table: dict[str, members.Member]) -> None:
     for name, member in table.items():
         value = yaml.safe_load(members.snippet(name, member))
         assert Named.parse(value, table, "member").name == name
+
+
+def test_what_was_measured_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {
+        "mean": 0.8231,
+        "control_difference": 0.0041,
+        "interval": [-0.001, 0.0092],
+        "kd_difference": 0.0012,
+        "seeds": 3,
+    }
+    monkeypatch.setattr(methods, "measured", lambda: {"sp": {"same": row}, "dml": {"same": row}})
+    told = (
+        "Measured, pair same: 82.31 %, seeds: 3, +0.41 points beside its control (-0.10 to +0.92)"
+    )
+    assert f"{told}, +0.12 beside kd" in run("methods", "sp") and told in run("methods", "dml")
+
+
+def test_what_was_measured_is_of_methods_that_exist() -> None:
+    names = {*LOSSES, *SCHEMES, "control", "kd-standardized"}
+    assert set(methods.measured()) <= names

@@ -110,13 +110,4 @@ def test_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_names_of_the_classes_are_kept_in_the_checkpoint_s_order(tmp_path: Path) -> None:
     named = {"id2label": {"0": "shoe", "1": "bag", "2": "coat"}}
     for fields, want in ((RESNET | named, ("shoe", "bag", "coat")), (RESNET, ())):
-        (tmp_path / "config.json").write_text(json.dumps(fields))
-        plan = Blueprint(
-            builder="transformers",
-            arguments={"reference": str(tmp_path)},
-            classes=3,
-            channels=3,
-            height=32,
-            width=32,
-        )
-        assert blueprints.build(plan).class_names == want
+        assert blueprints.build(described(tmp_path, fields)).class_names == want
