@@ -164,16 +164,15 @@ def differences(first: Any, second: Any, at: str = "") -> Iterator[tuple[str, st
 
 
 def kept(entries: list[Entry], run_dir: Path) -> set[str]:
-    """Keys of the results a run stands on: those its result.json names, its report, its bundle."""
+    """Keys of the results a run stands on: those its result.json names, its explanation, report, bundle."""
     from edgekd import files
 
     with files.open_regular(run_dir / "result.json") as file:
         data: bytes = file.read(2**24)
     named = set(re.findall(r"\b[0-9a-f]{64}\b", data.decode(errors="replace")))
     own = {files.digest_bytes(data)}
-    manifest = run_dir / "bundle" / "manifest.json"
-    if manifest.exists():
-        own.add(files.digest_file(manifest))
+    beside = (run_dir / "bundle" / "manifest.json", run_dir / "explain.json")
+    own |= {files.digest_file(path) for path in beside if path.exists()}
     return {
         entry.key
         for entry in entries

@@ -95,7 +95,7 @@ import edgekd.cli.methods as verb
 def sleep(*_):
     print("ready", flush=True)
     time.sleep(60)
-verb.members.show = sleep
+verb.members.show_families = sleep
 cli.run(["methods"])
 """
 

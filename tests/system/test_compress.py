@@ -265,5 +265,5 @@ def test_the_store_tells_why_and_collects(finished: Place, tmp_path: Path) -> No
     assert edgekd("store", "verify", *store).code == 0
     again = place.compress("--set", "student.train.epochs=3", "--set", "name=other")
     assert again.code == 0
-    total = len(result_of(place)["lineage"]) + 2
+    total = len(result_of(place)["lineage"]) + 3  # bundle, explain, report
     assert f"{total} of {total} steps found" in again.stderr
