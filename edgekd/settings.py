@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
@@ -26,6 +27,12 @@ KNOB_TYPES: dict[str, object] = {
     "str": str,
 }
 """What the annotation of a keyword-only parameter may say (see `edgekd.table`)."""
+
+
+def unsaid(default: Any) -> Any:
+    """A field that is part of a result's key only where its value is not `default`: a setting that came
+    later leaves what was stored before it valid."""
+    return Field(default=default, exclude_if=lambda value: value == default)
 
 
 class Settings(BaseModel):

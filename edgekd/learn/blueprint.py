@@ -20,6 +20,7 @@ from edgekd.learn.edits import EDITS
 from edgekd.learn.models import MODELS
 from edgekd.settings import Count
 from edgekd.settings import Settings
+from edgekd.settings import unsaid
 from edgekd.table import Member
 from edgekd.table import Scalar
 from edgekd.table import bind
@@ -56,7 +57,7 @@ class Blueprint(Face):
     """A name of `edgekd.learn.models`."""
     arguments: dict[str, Scalar | None] = {}
     """Its knobs."""
-    inside: Annotated[Face | None, Field(exclude_if=lambda value: value is None)] = None
+    inside: Face | None = unsaid(None)
     """What the builder is told, where an edit gives the model another face; None is the same."""
     edits: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
     """Changes made to the built model, replayed in order: ``name`` is one of `edgekd.learn.edits`, the

@@ -21,6 +21,7 @@ from edgekd.settings import NonNegative
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import unsaid
 from edgekd.table import Named
 
 
@@ -76,11 +77,6 @@ class Ramp(Settings):
     """How it goes."""
 
 
-def _said(default: Any) -> Any:
-    """A field that stands in a result's key only where the recipe says it."""
-    return Field(default=default, exclude_if=lambda value: value == default)
-
-
 class Term(Settings):
     """One summand of the training loss: ``{name: kd, weight: 0.9, temperature: 4.0}``."""
 
@@ -88,11 +84,11 @@ class Term(Settings):
     """Which loss of `edgekd methods`, with its knobs."""
     weight: Positive = 1.0
     """What its value is multiplied by; `edgekd methods NAME` says what it is where nothing is said."""
-    ramp: Ramp | None = _said(None)
+    ramp: Ramp | None = unsaid(None)
     """How the weight changes over the first epochs."""
-    standardize: bool = _said(False)
+    standardize: bool = unsaid(False)
     """Whether logits are compared as z-scores, by mean and spread of each sample (Sun et al. 2024)."""
-    layers: Annotated[Layers, BeforeValidator(_layers)] = _said("auto")
+    layers: Annotated[Layers, BeforeValidator(_layers)] = unsaid("auto")
     """Which layers are compared, for losses that look inside the networks."""
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ from edgekd.recipe.learning import Teacher
 from edgekd.recipe.target import Targets
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import unsaid
 from edgekd.stages.choose import Budget
 from edgekd.stages.data import Config as DataConfig
 from edgekd.stages.explain import Words as Explain
@@ -49,9 +50,9 @@ class Recipe(Settings):
     """Augmentation of the training split."""
     teacher: Teacher
     """The large model."""
-    teachers: dict[TeacherName, Teacher] = Field(default={}, exclude_if=lambda value: not value)
+    teachers: dict[TeacherName, Teacher] = unsaid({})
     """Further large models, which steps of learning name beside ``teacher``."""
-    synthesis: Annotated[Synthesis | None, Field(exclude_if=lambda value: value is None)] = None
+    synthesis: Synthesis | None = unsaid(None)
     """Images made from the teacher, from which the student then learns instead of the training split."""
     student: Student
     """The small model."""

@@ -28,6 +28,7 @@ from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Profiles
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import unsaid
 from edgekd.stages import factorize
 from edgekd.stages import prune
 from edgekd.stages import quantize
@@ -75,11 +76,9 @@ class Teacher(Settings):
 
     model: ModelName
     """A builder of `edgekd models`."""
-    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    input: Input | None = unsaid(None)
     """The images it takes, where they are not the data's: they are resampled for it."""
-    classes: Annotated[
-        tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)
-    ] = ()
+    classes: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
     """Names of its classes in its own order, where the weights have another than the data."""
     weights: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     """Trained weights (safetensors or a .pt state dict), relative to the recipe; None trains."""
@@ -89,9 +88,9 @@ class Teacher(Settings):
     """How it is trained where there are no weights."""
     views: Views | None = None
     """What it sees in its own training; None is what its student will see."""
-    only: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)] = ()
+    only: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
     """Names of the classes that are learned; none is all."""
-    waypoints: Annotated[Whole, Field(le=64, exclude_if=lambda value: not value)] = 0
+    waypoints: Annotated[Whole, Field(le=64)] = unsaid(0)
     """How many states on the way of its training are kept, for scheme ``route``."""
 
 
@@ -100,11 +99,9 @@ class Student(Settings):
 
     model: ModelName
     """A builder of `edgekd models`."""
-    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    input: Input | None = unsaid(None)
     """The images it takes, where they are not the data's: fewer pixels or channels than its teacher's."""
-    norm: Annotated[Literal["batch", "group"], Field(exclude_if=lambda value: value == "batch")] = (
-        "batch"
-    )
+    norm: Literal["batch", "group"] = unsaid("batch")
     """Group norms may stand where the model has batch norms; privacy wants them."""
     losses: LabelLosses = LABELS_ALONE
     """What its control, the same student without a teacher, is trained on."""
@@ -134,7 +131,7 @@ class Distil(Taught):
         "teacher",
     )
     """Who teaches: ``teacher``, one of `teachers`, or an earlier step of learning (``distil-1``)."""
-    only: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)] = ()
+    only: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
     """Names of the classes that are learned; none is all."""
     inherit: Inherit | None = None
     """Whose parameters it begins with, where it starts afresh."""

@@ -26,6 +26,7 @@ from edgekd.learn.settings import Views
 from edgekd.learn.settings import reusing
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import unsaid
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -58,22 +59,20 @@ class Config(Settings):
     train: Training
     views: Views
     views_seed: Whole
-    norm: Annotated[Literal["batch", "group"], Field(exclude_if=lambda value: value == "batch")] = (
-        "batch"
-    )
+    norm: Literal["batch", "group"] = unsaid("batch")
     """Group norms may stand where the model has batch norms."""
-    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    input: Input | None = unsaid(None)
     """The images it takes, where they are not the data's."""
-    scheme: SchemeName = Field(default=OFFLINE, exclude_if=lambda value: value == OFFLINE)
-    only: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)] = ()
+    scheme: SchemeName = unsaid(OFFLINE)
+    only: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
     """Classes that it is trained on, by name; none is all."""
-    inherit: Annotated[Inherit | None, Field(exclude_if=lambda value: value is None)] = None
+    inherit: Inherit | None = unsaid(None)
     """Whose parameters it begins with."""
     ablated: Annotated[bool, Field(exclude=True)] = False
     """Whether it shows what a loss brings: then it may end at chance."""
-    private: Annotated[Private | None, Field(exclude_if=lambda value: value is None)] = None
+    private: Private | None = unsaid(None)
     """What protects the samples, if anything does."""
-    combine: Combine = Field(default=Combine(), exclude_if=lambda value: value == Combine())
+    combine: Combine = unsaid(Combine())
 
 
 def run(config: Config, given: Given, context: Context) -> Made:

@@ -17,6 +17,7 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.settings import Count
 from edgekd.settings import Settings
+from edgekd.settings import unsaid
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -67,7 +68,7 @@ class Config(Settings):
     """Modules of the student, by path, that are compared with the teacher's; auto picks them."""
     similarity_samples: Count = 1024
     """Samples on which layers are compared."""
-    attack: Annotated[Attack | None, Field(exclude_if=lambda value: value is None)] = None
+    attack: Attack | None = unsaid(None)
     """How hard to mislead the models are; None does not ask."""
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import ModelName
 from edgekd.settings import Settings
+from edgekd.settings import unsaid
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -25,11 +26,9 @@ class Config(Settings):
     model: ModelName
     file_name: str
     """Name of the weights file, for messages; its suffix says what it holds."""
-    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    input: Input | None = unsaid(None)
     """The images it takes, where they are not the data's."""
-    classes: Annotated[
-        tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)
-    ] = ()
+    classes: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
     """Its classes in its own order, where that is not the data's."""
 
 

@@ -15,6 +15,7 @@ from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import unsaid
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -28,17 +29,15 @@ class Config(Settings):
     losses: Losses
     train: Training
     views: Views
-    norm: Annotated[Literal["batch", "group"], Field(exclude_if=lambda value: value == "batch")] = (
-        "batch"
-    )
+    norm: Literal["batch", "group"] = unsaid("batch")
     """Group norms may stand where the model has batch norms."""
-    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    input: Input | None = unsaid(None)
     """The images it takes, where they are not the data's."""
     views_seed: Whole
     """Seed of the views; the same for teacher, control and student, so that all see the same."""
-    waypoints: Annotated[Whole, Field(exclude_if=lambda value: not value)] = 0
+    waypoints: Whole = unsaid(0)
     """How many states on its way are kept for students that follow it."""
-    only: Annotated[tuple[str, ...], Field(exclude_if=lambda value: not value, strict=False)] = ()
+    only: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
     """Classes that it is trained on, by name; none is all."""
     teaches: Annotated[bool, Field(exclude=True)] = False
     """Whether others will learn from it: then it must be better than chance."""

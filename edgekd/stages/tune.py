@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from typing import Literal
-
-from pydantic import Field
 
 from edgekd import files
 from edgekd.learn.settings import Input
@@ -13,6 +10,7 @@ from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import Resolved
 from edgekd.settings import Count
 from edgekd.settings import Settings
+from edgekd.settings import unsaid
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -27,7 +25,7 @@ class Config(Settings):
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     channels_last: Literal["auto"] | bool
     threads: Count
-    input: Annotated[Input | None, Field(exclude_if=lambda value: value is None)] = None
+    input: Input | None = unsaid(None)
     """The images it takes, where they are not the data's."""
 
 
