@@ -61,11 +61,6 @@ def _teachers(learn: Sequence[Any], teachers: Mapping[str, Teacher]) -> Iterator
         ]
         if words.inherit is not None:
             said.append((("inherit", "teacher"), words.inherit.teacher))
-            if not fresh(learn, number):
-                yield (
-                    ("learn", number, "inherit"),
-                    "got it in a step that goes on from the one before, want start: fresh",
-                )
         for key, name in said:
             if name not in known:
                 hint = nearest(name, known)

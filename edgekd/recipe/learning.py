@@ -134,7 +134,7 @@ class Distil(Taught):
     only: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
     """Names of the classes that are learned; none is all."""
     inherit: Inherit | None = None
-    """Whose parameters it begins with, where it starts afresh."""
+    """Whose parameters it begins with; it then does not go on from the step before."""
     private: Private | None = None
     """Differential privacy of the samples; needs ``edgekd[private]``."""
     combine: Combine = Combine()
@@ -189,7 +189,8 @@ def fresh(learn: Sequence[LearnStep], number: int) -> bool:
     words = learn[number]
     if not isinstance(words, Distil):
         return False
-    return not number or words.start == "fresh" or words.model is not None
+    own = words.model is not None or words.inherit is not None
+    return not number or words.start == "fresh" or own
 
 
 def asked(words: Taught) -> tuple[str, ...]:

@@ -71,10 +71,6 @@ def test_further_teachers_by_name(tmp_path: Path) -> None:
         ("[{step: distil, scheme: adaptive, losses: [kd]}]", "want two `teachers` or more"),
         ("[{step: distil, scheme: {name: lwf, old: 5}, losses: [kd]}]", "want `only` to name"),
         ("[{step: distil, scheme: route, losses: [kd]}]", "with `waypoints`"),
-        (
-            "[{step: distil, losses: [kd]}, {step: distil, inherit: {}, losses: [kd]}]",
-            "want start: fresh",
-        ),
         ("[{step: distil, inherit: {teacher: x}, losses: [kd]}]", "inherit.teacher: got 'x'"),
         ("[{step: distil, losses: [{name: kd, layers: 0.5}]}]", "which reads no layers"),
         (

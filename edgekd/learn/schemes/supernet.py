@@ -32,6 +32,9 @@ def supernet(
 ) -> Scheme:
     """`nested` with subnets that differ from the student in one knob of its builder.
 
+    What is shipped is the largest; a later step whose smaller model says ``inherit: {teacher: distil-1}``
+    takes a subnet out and trains it on.
+
     Args:
         student: the largest.
         smaller: builds a network like the student but for one knob.
