@@ -90,7 +90,7 @@ def _report(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
         f"{report.TABLE}{_table(label, file)}": (label, file)
         for label, entry in entries.items()
         for file in entry.files
-        if file in TABLES
+        if file in TABLES and not ablation.told(label)[1]
     }
     config = report.Config(
         recipe=recipe.name,

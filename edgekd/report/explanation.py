@@ -218,7 +218,7 @@ def _terms(content: Content) -> Table:
     whole = percent_text(content["ablation"][0]["accuracy_of_all"])
     lead = (
         f"The first distilled student, {whole} with all terms, trained again without each: below 0 the term "
-        "helped. The interval is over samples; another seed would move it further.",
+        "helped. The interval is over samples, p after Holm's correction; another seed would move it further.",
     )
     columns = ("left out", "accuracy", "points", "95 % interval", "p")
     return Table("What each term brought", FILE, lead, columns, rows, 0)

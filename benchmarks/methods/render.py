@@ -1,0 +1,201 @@
+"""Every distillation method on Fashion-MNIST: from the runs to results.json, README.md and plots.
+
+    python benchmarks/methods/render.py WORK [--only-text]
+
+WORK is what run.py filled, as far as it came. What ``edgekd methods NAME`` prints goes to
+edgekd/learn/measured.json. ``--only-text`` makes the texts and plots anew from results.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from compare import Difference
+from compare import Row
+from compare import difference
+from compare import spread
+from draw import plot
+from text import readme
+from words import CONTROL
+from words import KD
+from words import PAIRS
+from words import family
+from words import methods
+
+HERE = Path(__file__).parent
+MEASURED = HERE.parents[1] / "edgekd/learn/measured.json"
+COMMAND = (
+    "OMP_NUM_THREADS=1 python benchmarks/methods/run.py WORK --lanes 2 --lane 0 (and --lane 1)"
+)
+PACKAGES = ("torch", "lightning-fabric", "numpy", "scipy")
+DIGITS = 4
+
+
+def runs(work: Path) -> list[Row]:
+    """All rows, in the order in which methods stand in the tables."""
+    names = list(methods())
+    found = [json.loads(path.read_text()) for path in (work / "runs").glob("*.json")]
+    known = [row for row in found if row["method"] in names and row["pair"] in PAIRS]
+    place = {pair: number for number, pair in enumerate(PAIRS)}
+    return sorted(known, key=lambda r: (place[r["pair"]], names.index(r["method"]), r["seed"]))
+
+
+def answered(work: Path, rows: list[Row]) -> dict[tuple[str, str, int], Any]:
+    """Which test images each run answered right, [N] of bool."""
+    labels = next(work.glob("data-*/test_labels.npy"))
+    truth, right = np.load(labels), {}
+    for row in rows:
+        path = work / "runs" / f"{row['pair']}, {row['method']}, {row['seed']}.npz"
+        if "test_accuracy" in row and path.exists():
+            right[row["pair"], row["method"], row["seed"]] = np.load(path)["named"] == truth
+    return right
+
+
+def compared(rows: list[Row], right: Mapping[tuple[str, str, int], Any]) -> list[Row]:
+    """One line a method and pair."""
+    lines = []
+    for pair in PAIRS:
+        here = [row for row in rows if row["pair"] == pair]
+        by = {
+            name: {r["seed"]: r for r in here if r["method"] == name and "test_accuracy" in r}
+            for name in methods()
+        }
+        mine = {key[1:]: value for key, value in right.items() if key[0] == pair}
+        for name, seeds in by.items():
+            own = [row for row in here if row["method"] == name]
+            if own:
+                lines.append({"pair": pair, **line(name, own, seeds)})
+                for other, key in ((CONTROL, "control"), (KD, "kd")):
+                    apart = difference(seeds, by[other], mine) if name != other else None
+                    lines[-1][key] = None if apart is None else rounded(apart)
+    return lines
+
+
+def line(name: str, own: list[Row], seeds: Mapping[int, Row]) -> Row:
+    """What a method's runs have in common."""
+    accuracies = [row["test_accuracy"] for row in seeds.values()]
+    times = [row["cpu_step_s"] for row in seeds.values() if "cpu_step_s" in row]
+    flags = sorted({row["status"] for row in own} - {"trained"})
+    return {
+        "method": name,
+        "family": family(name),
+        "seeds": sorted(seeds),
+        "mean": round(statistics.fmean(accuracies), DIGITS) if accuracies else None,
+        "spread": spread(accuracies),
+        "cpu_step_s": statistics.median(times) if times else None,
+        "companion_parameters": max((r.get("companion_parameters", 0) for r in own), default=0),
+        "student_parameters": max((r.get("student_parameters", 0) for r in own), default=0),
+        "flags": {flag: sum(row["status"] == flag for row in own) for flag in flags},
+        "error": next((row["error"] for row in own if "error" in row), None),
+    }
+
+
+def rounded(apart: Difference) -> Row:
+    """For JSON."""
+    numbers = {key: round(getattr(apart, key), DIGITS) for key in ("mean", "low", "high")}
+    return {**numbers, "kind": apart.kind}
+
+
+def results(work: Path) -> Row:
+    """Everything that is kept."""
+    rows = runs(work)
+    lines = compared(rows, answered(work, rows))
+    short = [{k: v for k, v in row.items() if k != "layers"} for row in rows]
+    teachers = {
+        path.parent.name: json.loads(path.read_text())["validation_accuracy"]
+        for path in sorted(work.glob("train-*/score.json"))
+    }
+    return {
+        "command": COMMAND,
+        "machine": {"cpu": cpu(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "teachers_validation_accuracy": named(work, teachers),
+        "wanted_runs": len(methods()) * len(PAIRS) * 3,
+        "lines": lines,
+        "runs": short,
+    }
+
+
+def named(work: Path, teachers: Mapping[str, float]) -> Row:
+    """By the builder's name."""
+    plans = {n: json.loads((work / n / "blueprint.json").read_text()) for n in teachers}
+    return {plans[name]["builder"]: value for name, value in teachers.items()}
+
+
+def cpu() -> str:
+    """The processor's own name."""
+    for text in Path("/proc/cpuinfo").read_text().splitlines():
+        if text.startswith("model name"):
+            return text.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def measured(lines: list[Row]) -> Row:
+    """What `edgekd methods` prints: accuracies and differences from the control and from kd, as fractions;
+    the interval is that of the difference from the control."""
+    table: Row = {}
+    for each in lines:
+        control, kd = each["control"] or {}, each["kd"] or {}
+        if each["mean"] is None:
+            continue
+        table.setdefault(each["method"], {})[each["pair"]] = {
+            "mean": each["mean"],
+            "control_difference": control.get("mean"),
+            "kd_difference": kd.get("mean"),
+            "interval": [control["low"], control["high"]] if control else None,
+            "seeds": len(each["seeds"]),
+        }
+    return table
+
+
+def compact(value: Row) -> str:
+    """JSON with one line an entry, sorted."""
+    entries = (f"{json.dumps(k)}: {json.dumps(value[k], sort_keys=True)}" for k in sorted(value))
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
+def one_a_line(found: Row) -> str:
+    """results.json: its long lists one row a line, so that changes can be read."""
+    parts = []
+    for key, value in found.items():
+        if isinstance(value, list):
+            rows = ",\n".join(json.dumps(row) for row in value)
+            parts.append(f"{json.dumps(key)}: [\n{rows}\n]")
+        else:
+            parts.append(f"{json.dumps(key)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path, nargs="?")
+    parser.add_argument("--only-text", action="store_true")
+    parser.add_argument("--folder", type=Path, default=HERE)
+    parser.add_argument("--measured", type=Path, default=MEASURED)
+    asked = parser.parse_args()
+    stored = asked.folder / "results.json"
+    if asked.only_text:
+        found = json.loads(stored.read_text())
+    elif asked.work is None:
+        parser.error("want WORK")
+    else:
+        found = results(asked.work)
+        stored.write_text(one_a_line(found))
+    drawn = [pair for pair in PAIRS if any(row["pair"] == pair for row in found["lines"])]
+    for pair in drawn:
+        (asked.folder / f"{pair}.svg").write_bytes(plot(found["lines"], pair))
+    (asked.folder / "README.md").write_text(readme(found))
+    asked.measured.write_text(compact(measured(found["lines"])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Writes the tables of results.json as Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compare import Row
+from draw import ordered
+from words import CONTROL
+from words import KD
+from words import PAIRS
+from words import SEEDS
+from words import SKIPPED
+from words import STANDARDIZED
+from words import STUDENTS_TRAIN
+from words import SUBSET
+from words import methods
+
+POINTS = 100
+ABOUT = """\
+# Every method beside the same student without it
+
+Fashion-MNIST. Teachers learned from 20,000 images; each student learns from the same {subset:,}, {epochs} epochs,
+batch {batch}, mirrored and shifted views, one cycle up to a rate of {rate}, on one thread of {cpu}. Seeds
+{seeds}: they change the first weights and the order of images, for all methods alike. What is given is the accuracy of the
+last weights on the 10,000 test images, in float32.
+
+- `control` learns from labels alone, in as many steps. `kd` is 0.9 of kd at temperature 4 and 0.1 of the labels'
+  cross-entropy; `kd-standardized` is kd of z-scores with its authors' temperature 2 and weights 9 and 0.1.
+- Every other loss is added to the labels' cross-entropy, whose weight is 1, with the literature's weight and the
+  loss's own layers. None has kd beside it, though some of their papers add it: so a row shows what the method gives by
+  itself, and some rows stand lower than they would in their papers.
+- A scheme has the losses that its documentation names, or those of `kd`. `densely-guided` and `adaptive` hear both
+  teachers.
+- Weights are those of papers on other data and longer training. Nothing was tuned here but the rate: for each pair
+  the better one of 0.1 and 0.2 for the control, by its validation accuracy.
+- Differences are in points, with 95 % intervals: Student's over seeds, or, where a method has one seed so far (marked °),
+  over the test images, paired; that one says nothing of other seeds. With {count} methods, some intervals miss the truth by
+  chance: about one in twenty.
+- Time is a step's CPU time beside the control's. Methods that compare answers alone read the teacher's stored ones; those
+  that look inside, and some schemes, run the teacher at every step. Parameters are those trained beside the student,
+  which are not shipped; `simkd` alone makes the student itself larger.
+
+{state} Made by `{command}` and `python benchmarks/methods/render.py WORK`; torch {torch}. All runs: `results.json`.
+"""
+
+
+def readme(found: Row) -> str:
+    """All of it."""
+    lines, runs = found["lines"], found["runs"]
+    done, wanted = len(runs), found["wanted_runs"]
+    state = (
+        "All runs are there." if done >= wanted else f"{done} of {wanted} runs are there so far."
+    )
+    about = ABOUT.format(
+        subset=SUBSET,
+        epochs=STUDENTS_TRAIN["epochs"],
+        batch=STUDENTS_TRAIN["batch_size"],
+        rate=" or ".join(sorted({f"{pair.learning_rate:g}" for pair in PAIRS.values()})),
+        cpu=found["machine"]["cpu"],
+        seeds=", ".join(map(str, SEEDS)),
+        count=len(methods()),
+        state=state,
+        command=found["command"],
+        torch=found["versions"]["torch"],
+    )
+    parts = [about]
+    for pair in PAIRS:
+        here = [row for row in lines if row["pair"] == pair]
+        if here:
+            parts.append(_pair(pair, here, found))
+    return "\n".join([*parts, _broken(lines), _skipped()])
+
+
+def _pair(pair: str, lines: list[Row], found: Row) -> str:
+    teacher = found["teachers_validation_accuracy"].get(PAIRS[pair].teacher)
+    told = f" The teacher has {POINTS * teacher:.1f} % on validation." if teacher else ""
+    control = next((row for row in lines if row["method"] == CONTROL), None)
+    head = (
+        "| family | method | seeds | accuracy, % | less control | less kd | time | parameters |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
+    table = "\n".join([head, *(_row(row, control) for row in ordered(lines))])
+    return (
+        f"## `{pair}`: {PAIRS[pair].about}\n\n{_said(lines)}{told}\n\n"
+        f"![differences from the control]({pair}.svg)\n\n{table}\n"
+    )
+
+
+def _row(row: Row, control: Row | None) -> str:
+    time = ""
+    if row["cpu_step_s"] and control and control["cpu_step_s"]:
+        time = f"{row['cpu_step_s'] / control['cpu_step_s']:.2f}"
+    accuracy = "–" if row["mean"] is None else f"{POINTS * row['mean']:.2f}"
+    if row["spread"] is not None:
+        accuracy += f" ± {POINTS * row['spread']:.2f}"
+    flags = "".join(f", {number} {flag}" for flag, number in row["flags"].items())
+    extra = f"{row['companion_parameters']:,}" if row["companion_parameters"] else ""
+    more = row["student_parameters"] - (control or row)["student_parameters"]
+    extra += f" (ships {more:,} more)" if more > 0 else ""
+    apart = f"{_apart(row['control'])} | {_apart(row['kd'])}"
+    named = f"| {row['family']} | `{row['method']}` | {len(row['seeds'])}{flags} "
+    return f"{named}| {accuracy} | {apart} | {time} | {extra} |"
+
+
+def _apart(found: Any) -> str:
+    if found is None:
+        return ""
+    mark = "°" if found["kind"] == "images" else ""
+    mean, low, high = (POINTS * found[key] for key in ("mean", "low", "high"))
+    return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]{mark}"
+
+
+def _said(lines: list[Row]) -> str:
+    """Which methods hurt, and which help, in sentences."""
+    known = [row for row in lines if row["control"] is not None]
+    hurt = [row["method"] for row in known if row["control"]["high"] < 0]
+    help_ = [row["method"] for row in known if row["control"]["low"] > 0]
+    below = [row["method"] for row in known if row["control"]["mean"] < 0]
+    above = [row["method"] for row in lines if row["kd"] is not None and row["kd"]["low"] > 0]
+    names = [name for name in above if name not in (CONTROL, KD)]
+    return (
+        f"These hurt, their whole interval lies below the control: {_listed(hurt)}. "
+        f"{len(below)} of {len(known)} methods are below it in the mean, "
+        f"{len(help_)} above it with their whole interval. Above `kd` with it: {_listed(names)}."
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def _broken(lines: list[Row]) -> str:
+    rows = [row for row in lines if row["flags"]]
+    if not rows:
+        return "No run failed, diverged or stayed at chance.\n"
+    told = [
+        f"- `{row['pair']}`, `{row['method']}`: "
+        + ", ".join(f"{number} {flag}" for flag, number in row["flags"].items())
+        + (f" ({row['error']})" if row["error"] else "")
+        for row in rows
+    ]
+    return "## Failed, diverged, or at chance\n\n" + "\n".join(told) + "\n"
+
+
+def _skipped() -> str:
+    told = [f"- `{name}`: {why}." for name, why in SKIPPED.items()]
+    note = f"`{STANDARDIZED}` is `kd` with `standardize: true`.\n"
+    return "## Left out\n\n" + "\n".join(told) + f"\n\n{note}"
