@@ -98,8 +98,9 @@ def _before_weight(module: fx.GraphModule, layer: placement.Layer, bits: int) ->
 
 
 def flat(name: str) -> str:
-    """A module path as one attribute name, from which it can be read again."""
-    return name.replace(".", "/")
+    """A module path, or an operator's name, as one attribute name that no module has by itself."""
+    plain = name.replace(".", "/")
+    return f"{plain}/" if hasattr(nn.Module, plain) else plain
 
 
 def sites(module: nn.Module) -> dict[str, ActivationQuantizer]:

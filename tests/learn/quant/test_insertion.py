@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
 from edgekd.learn.quant import insertion
 from edgekd.profile import SCHEMES
@@ -33,3 +35,23 @@ def test_bits_for_no_layer_are_refused() -> None:
 def test_a_flat_name_can_be_read_again() -> None:
     assert insertion.flat("layer1.0.conv1").replace("/", ".") == "layer1.0.conv1"
     assert "." not in insertion.flat("layer1.0.conv1")
+
+
+@pytest.mark.parametrize("name", ["to", "half", "type", "forward"])
+def test_no_name_hides_what_a_module_has_by_itself(name: str) -> None:
+    assert not hasattr(nn.Module(), insertion.flat(name))
+    assert insertion.flat(name).strip("/") == name
+
+
+def test_an_operator_named_like_a_method_can_be_quantized() -> None:
+    class Cast(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.half = nn.Linear(4, 4)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.half(images.double().to(torch.float32) * 2)
+
+    folded = insertion.folded(Cast().eval(), torch.rand(2, 4))
+    inserted = insertion.insert(folded, SCHEMES["asymmetric"])
+    assert "half" in insertion.weights(inserted)
