@@ -25,12 +25,12 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import yaml
 from words import PAIRS
 from words import SEEDS
+from words import STUDENTS_TRAIN
 from words import SUBSET
 from words import methods
 from words import recipe
@@ -43,7 +43,6 @@ from edgekd.learn import answers
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
 from edgekd.learn import chance
-from edgekd.learn import classifier
 from edgekd.learn.fit import Diverged
 from edgekd.plan import learning
 from edgekd.plan import student
@@ -73,18 +72,6 @@ class Clock(Silent):
             return {}
         each = [[(b[i] - a[i]) / (b[0] - a[0]) for a, b in pairs] for i in (1, 2)]
         return {"wall_step_s": statistics.median(each[0]), "cpu_step_s": statistics.median(each[1])}
-
-
-class Beside:
-    """Counts what is trained beside the student, on its way into the training loop."""
-
-    def __init__(self) -> None:
-        self.train, self.parameters = classifier.train, 0
-
-    def __call__(self, model: Any, samples: Any, scheme: Any, *rest: Any, **more: Any) -> Any:
-        trained = [p for p in scheme.companions.parameters() if p.requires_grad]
-        self.parameters = sum(p.numel() for p in trained)
-        return self.train(model, samples, scheme, *rest, **more)
 
 
 class Place:
@@ -192,12 +179,11 @@ def measured(place: Place, pair: str, method: str, seed: int, answers_to: Path) 
     steps = planned(pair, method, seed, place.root)
     step = steps["control" if not methods()[method] else "distil"]
     given = place.given(steps, step, whole=False)
-    clock, beside, row = Clock(), Beside(), dict[str, Any]()
+    clock, row = Clock(), dict[str, Any]()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=place.root) as scratch:
         try:
-            with mock.patch.object(classifier, "train", beside):
-                execute(step, given, Path(scratch), clock)
+            execute(step, given, Path(scratch), clock)
         except BudgetMissed as error:
             row["error"] = str(error)
         row["train_s"] = time.perf_counter() - began
@@ -206,15 +192,16 @@ def measured(place: Place, pair: str, method: str, seed: int, answers_to: Path) 
         score = json.loads((made / "score.json").read_bytes())
         row["student_parameters"] = score["parameters"]
         layers = made / "layers.json"
-        row["layers"] = json.loads(layers.read_bytes()) if layers.exists() else []
+        told = json.loads(layers.read_bytes()) if layers.exists() else {}
+        row["layers"], beside = told.get("layers", []), told.get("trained_beside", 0)
         test = {n: place.file(steps, "data", n, whole=True) for n in ("test_images", "test_labels")}
         row |= tested(made, {**given, **test}, answers_to)
     last = {
         k: v for k, v in history[-1].items() if k not in ("learning_rate", "validation_accuracy")
     }
-    skip = SUBSET // step.settings.train.batch_size  # type: ignore[attr-defined]
+    skip = SUBSET // STUDENTS_TRAIN["batch_size"]
     row |= {"terms": last, "validation_accuracy": history[-1]["validation_accuracy"]}
-    return {**row, "companion_parameters": beside.parameters, **clock.step_s(skip)}
+    return {**row, "companion_parameters": beside, **clock.step_s(skip)}
 
 
 def tested(made: Path, given: Mapping[str, Path], answers_to: Path) -> dict[str, Any]:

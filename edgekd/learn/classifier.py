@@ -31,7 +31,6 @@ from edgekd.learn.data.loader import Samples
 from edgekd.learn.fit import Run
 from edgekd.learn.fit import fit
 from edgekd.learn.loss import BoundTerm
-from edgekd.learn.loss import rehearse
 from edgekd.learn.privacy import Privacy
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.settings import Input
@@ -118,7 +117,6 @@ def train(
     `private` its steps tell little of any one sample.
     """
     validation = arrays.part(given, "validation")
-    rehearse(terms, training.batch_size, samples.classes)
     model.to(arithmetic.device())
     run = Run(
         model=model,

@@ -286,8 +286,7 @@ def _rows(term: BoundTerm, words: Term, pairs: Sequence[LayerPair], ground: _Gro
         0 if part.companion is None else sum(p.numel() for p in part.companion.parameters())
         for part in term.parts
     ]
-    if len(sizes) < len(places):
-        sizes += [0] * (len(places) - len(sizes))
+    sizes += [0] * (len(places) - len(sizes))  # one part may stand for all pairs
     return [
         Row(term.name, s, ground.student_shapes[s], t, ground.teacher_shapes.get(t, ()), size)
         for (s, t), size in zip(places, sizes, strict=False)

@@ -181,27 +181,6 @@ def finite(name: str, value: Tensor) -> float:
     return number
 
 
-def rehearse(terms: Iterable[BoundTerm], batch_size: int, classes: int) -> None:
-    """Compute every term that reads no layers once on nothing, so that what cannot be computed ends
-    before it begins.
-
-    Raises:
-        InputError: names the term and what it wants.
-    """
-    logits, labels = torch.zeros(batch_size, classes), torch.zeros(batch_size, dtype=torch.int64)
-    known = {
-        "student_logits": logits,
-        "teacher_logits": logits,
-        "labels": labels,
-        "label_indices": labels,
-        "sample_indices": labels,
-    }
-    for term in terms:
-        read = {name for part in term.parts for name in (*part.reads, *part.keys)}
-        if read | set(term.needs) <= known.keys():
-            rehearsed(term, known)
-
-
 def rehearsed(term: BoundTerm, signals: Mapping[str, Tensor]) -> None:
     """Compute one term without leaving a trace.
 

@@ -136,9 +136,9 @@ def _costs(content: Content) -> Rows:
 
 
 def _compared(content: Content) -> Iterator[str]:
-    trained = sum(row["companion_parameters"] for row in content["layers"])
-    if trained:
-        yield f"Trained beside the student and not shipped: {count_text(trained)} parameters."
+    if content["trained_beside"]:
+        trained = count_text(content["trained_beside"])
+        yield f"Trained beside the student and not shipped: {trained} parameters."
 
 
 def _pairs(content: Content) -> Rows:

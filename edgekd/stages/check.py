@@ -70,7 +70,6 @@ def _rows(case: Case, given: Given, context: Context) -> list[dict[str, object]]
     from edgekd.learn import classifier
     from edgekd.learn import reused
     from edgekd.learn.connection import connect
-    from edgekd.learn.loss import rehearse
 
     plans = [
         classifier.blueprint_for(who.model, given["data"], who.input, who.classes, norm=who.norm)
@@ -91,7 +90,6 @@ def _rows(case: Case, given: Given, context: Context) -> list[dict[str, object]]
         classes=plans[0].classes,
         samples=len(np.load(given["train_labels"], mmap_mode="r", allow_pickle=False)),
     )
-    rehearse(connected.terms, case.batch_size, plans[0].classes)
     return [row._asdict() for row in connected.rows]
 
 

@@ -76,7 +76,8 @@ class Config(Settings):
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
-    """Give blueprint.json, weights.safetensors, history.json, score.json; layers.json where a loss reads any.
+    """Give blueprint.json, weights.safetensors, history.json, score.json; layers.json where a loss reads any,
+    or something is trained beside the student.
 
     With a `start_weights` input the student goes on from there, else it starts afresh; with a
     `start_blueprint`, too, it is the model built by that, with all of its edits.
@@ -114,10 +115,12 @@ def run(config: Config, given: Given, context: Context) -> Made:
         private=_private(config, model, samples, scheme, connected, resolved, context),
     )
     made = classifier.write(model, plan, history, given, context)
-    if connected.rows:
+    beside = sum(p.numel() for p in scheme.companions.parameters() if p.requires_grad)
+    if connected.rows or beside:
         made["layers.json"] = context.folder / "layers.json"
         rows = [row._asdict() for row in connected.rows]
-        made["layers.json"].write_bytes(files.canonical_json({"layers": rows}))
+        told = {"layers": rows, "trained_beside": beside}
+        made["layers.json"].write_bytes(files.canonical_json(told))
     where = f"{config.model} after distillation"
     if not config.ablated:
         classifier.want_better_than_chance(model, given, where, refuse=BudgetMissed)

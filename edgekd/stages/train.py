@@ -50,7 +50,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
-    from edgekd.learn.loss import bind_terms
+    from edgekd.learn import connection
     from edgekd.learn.schemes.alone import alone
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
@@ -58,11 +58,13 @@ def run(config: Config, given: Given, context: Context) -> Made:
     plan = classifier.blueprint_for(config.model, given["data"], config.input, norm=config.norm)
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
+    size = {"classes": samples.classes, "samples": len(samples)}
+    connected = connection.of_answers(config.losses, config.train.batch_size, **size)
     history = classifier.train(
         model,
         samples,
-        alone(),
-        bind_terms(config.losses),
+        connected.around(alone()),
+        connected.terms,
         config.train,
         resolved,
         given,

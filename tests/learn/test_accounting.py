@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-pytest.importorskip("opacus")
+from edgekd.learn.accounting import noise_for
+from edgekd.learn.accounting import spent
 
-from edgekd.learn.accounting import noise_for  # noqa: E402
-from edgekd.learn.accounting import spent  # noqa: E402
+pytest.importorskip("opacus")
 
 MNIST = {"rate": 256 / 60_000, "steps": 14_062, "delta": 1e-5}
 """60 epochs of batches of 256."""

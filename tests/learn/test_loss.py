@@ -6,14 +6,19 @@ import pytest
 import torch
 
 from edgekd.errors import InputError
+from edgekd.learn import connection
 from edgekd.learn import loss
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.settings import Term
 from edgekd.table import Named
 
 
+def words(*names: str) -> list[Term]:
+    return [Term(loss=Named.parse(name, LOSSES, "loss")) for name in names]
+
+
 def terms(*names: str) -> tuple[loss.BoundTerm, ...]:
-    return loss.bind_terms(Term(loss=Named.parse(name, LOSSES, "loss")) for name in names)
+    return loss.bind_terms(words(*names))
 
 
 def test_a_name_used_twice_gets_a_number() -> None:
@@ -26,10 +31,6 @@ def test_a_signal_that_nobody_gives_is_an_error() -> None:
         loss.compute(terms("kd"), {"student_logits": logits})
 
 
-def test_all_can_be_rehearsed() -> None:
-    loss.rehearse(terms(*LOSSES), batch_size=4, classes=3)
-
-
 @pytest.mark.parametrize(
     ("name", "batch_size", "classes", "told"),
     [("dkd", 8, 2, "got 2 classes, want at least 3"), ("dist", 1, 10, "got a batch of 1, want 2")],
@@ -38,4 +39,4 @@ def test_what_cannot_be_computed_is_said_beforehand(
     name: str, batch_size: int, classes: int, told: str
 ) -> None:
     with pytest.raises(InputError, match=f"^loss {name}: {told}"):
-        loss.rehearse(terms("kd", name), batch_size, classes)
+        connection.of_answers(words("kd", name), batch_size, classes=classes, samples=20)

@@ -112,7 +112,7 @@ def test_layers_compared_and_what_is_trained_for_that() -> None:
         "teacher_shape": [8, 16, 4, 4],
         "companion_parameters": 1600,
     }
-    (table,) = tables.shown({"layers-2.json": {"layers": [row]}})
+    (table,) = tables.shown({"layers-2.json": {"layers": [row], "trained_beside": 1600}})
     assert table.title == "Layers compared (2)"
     assert table.rows == (("fitnet", "layer2", "8 x 4 x 4", "layer3", "16 x 4 x 4", "1.6 k"),)
     assert table.lead == ("Trained beside the student and not shipped: 1.6 k parameters.",)
