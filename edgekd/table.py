@@ -5,8 +5,8 @@ is read from its function's signature in the source text, so that a recipe is ch
 knob without importing torch:
 
 - positional parameters are what the caller supplies (signals, files, shapes);
-- keyword-only parameters are its knobs; their annotations are names of `edgekd.settings.KNOB_TYPES`,
-  their defaults are literals. Those listed in the member's `supplied` are the caller's too.
+- keyword-only parameters are its knobs; their annotations are names of `edgekd.settings.KNOB_TYPES`
+  or a ``Literal``, their defaults are literals. Those listed in the member's `supplied` are the caller's too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from typing import Literal
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -28,6 +29,7 @@ from edgekd.errors import nearest
 from edgekd.settings import KNOB_TYPES
 from edgekd.settings import Settings
 
+LITERAL = "Literal"
 Scalar = bool | int | float | str
 
 
@@ -168,5 +170,8 @@ def _knob_type(annotation: str) -> Any:
     names = [name.strip() for name in annotation.split("|")]
     optional = "None" in names
     (name,) = [name for name in names if name != "None"]
-    kind: Any = KNOB_TYPES[name]
+    if name.startswith(LITERAL):
+        kind: Any = Literal[tuple(ast.literal_eval(name.removeprefix(LITERAL)))]
+    else:
+        kind = KNOB_TYPES[name]
     return kind | None if optional else kind

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -72,7 +74,11 @@ def sources() -> Iterator[tuple[Path, str]]:
 def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
     """Modules a file imports, dotted; with `top_only`, those paid for when it is imported."""
     tree = ast.parse(path.read_text())
-    nodes: Iterator[ast.AST] = iter(tree.body) if top_only else ast.walk(tree)
+    return imported(iter(tree.body) if top_only else ast.walk(tree))
+
+
+def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Modules that these import, dotted; of ``from a import b``, ``a.b``."""
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -100,6 +106,27 @@ def test_arrows_run_down(path: Path, name: str) -> None:
         assert FLOOR[there] <= FLOOR[here] and not {there, here} <= WINGS, (
             f"{name} must not import {there}"
         )
+
+
+def paid_for(node: ast.AST) -> Iterator[ast.AST]:
+    """The node and all below it, but for what only a type checker reads."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield from paid_for(child)
+
+
+def test_no_import_leads_back_to_where_it_began() -> None:
+    """Imports inside functions count: two files that need each other are one file, or three."""
+    files = {
+        f"edgekd.{name}".replace("/", ".").removesuffix(".__init__"): p for p, name in sources()
+    }
+    graph: dict[str, set[str]] = {}
+    for here, path in files.items():
+        found = imported(paid_for(ast.parse(path.read_text())))
+        known = (dotted if dotted in files else dotted.rpartition(".")[0] for dotted in found)
+        graph[here] = {there for there in known if there in files and there != here}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(files)
 
 
 def test_members_of_a_folder_do_not_import_one_another() -> None:

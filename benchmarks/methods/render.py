@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import statistics
+from collections import Counter
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +29,7 @@ from text import readme
 from words import CONTROL
 from words import KD
 from words import PAIRS
+from words import SEEDS
 from words import family
 from words import methods
 
@@ -119,7 +121,7 @@ def results(work: Path) -> Row:
         "machine": {"cpu": cpu(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": {name: metadata.version(name) for name in PACKAGES},
         "teachers_validation_accuracy": named(work, teachers),
-        "wanted_runs": len(methods()) * len(PAIRS) * 3,
+        "wanted_runs": len(methods()) * len(PAIRS) * len(SEEDS),
         "lines": lines,
         "runs": short,
     }
@@ -139,28 +141,34 @@ def cpu() -> str:
     return platform.processor()
 
 
-def measured(lines: list[Row]) -> Row:
+def measured(found: Row) -> Row:
     """What `edgekd methods` prints: accuracies and differences from the control and from kd, as fractions;
-    the interval is that of the difference from the control."""
+    the interval, with its kind, is that of the difference from the control; and how many runs went wrong."""
     table: Row = {}
-    for each in lines:
+    runs = Counter((row["pair"], row["method"]) for row in found["runs"])
+    for each in found["lines"]:
         control, kd = each["control"] or {}, each["kd"] or {}
-        if each["mean"] is None:
-            continue
         table.setdefault(each["method"], {})[each["pair"]] = {
             "mean": each["mean"],
             "control_difference": control.get("mean"),
             "kd_difference": kd.get("mean"),
             "interval": [control["low"], control["high"]] if control else None,
+            "kind": control.get("kind"),
             "seeds": len(each["seeds"]),
+            "runs": runs[each["pair"], each["method"]],
+            "flags": each["flags"],
+            "error": each["error"],
         }
-    return table
+    return {"methods": table, "pairs": {name: pair.about for name, pair in PAIRS.items()}}
 
 
 def compact(value: Row) -> str:
-    """JSON with one line an entry, sorted."""
-    entries = (f"{json.dumps(k)}: {json.dumps(value[k], sort_keys=True)}" for k in sorted(value))
-    return "{\n" + ",\n".join(entries) + "\n}\n"
+    """JSON of a table of tables, sorted, with one line an entry."""
+    parts = []
+    for key, table in sorted(value.items()):
+        rows = (f"{json.dumps(k)}: {json.dumps(table[k], sort_keys=True)}" for k in sorted(table))
+        parts.append(f"{json.dumps(key)}: {{\n" + ",\n".join(rows) + "\n}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def one_a_line(found: Row) -> str:
@@ -194,7 +202,7 @@ def main() -> None:
     for pair in drawn:
         (asked.folder / f"{pair}.svg").write_bytes(plot(found["lines"], pair))
     (asked.folder / "README.md").write_text(readme(found))
-    asked.measured.write_text(compact(measured(found["lines"])))
+    asked.measured.write_text(compact(measured(found)))
 
 
 if __name__ == "__main__":

@@ -112,18 +112,26 @@ def _apart(found: Any) -> str:
 
 
 def _said(lines: list[Row]) -> str:
-    """Which methods hurt, and which help, in sentences."""
-    known = [row for row in lines if row["control"] is not None]
-    hurt = [row["method"] for row in known if row["control"]["high"] < 0]
-    help_ = [row["method"] for row in known if row["control"]["low"] > 0]
-    below = [row["method"] for row in known if row["control"]["mean"] < 0]
-    above = [row["method"] for row in lines if row["kd"] is not None and row["kd"]["low"] > 0]
-    names = [name for name in above if name not in (CONTROL, KD)]
+    """Which methods hurt, and which help, in sentences; of those with two seeds or more."""
+    control, kd = _over_seeds(lines, CONTROL), _over_seeds(lines, KD)
+    hurt = [name for name, apart in control.items() if apart["high"] < 0]
+    help_ = [name for name, apart in control.items() if apart["low"] > 0]
+    below = [name for name, apart in control.items() if apart["mean"] < 0]
+    above = [name for name, apart in kd.items() if apart["low"] > 0 and name != CONTROL]
+    once = sum(len(row["seeds"]) == 1 for row in lines)
+    left = f" Rows with one seed so far, which do not count here: {once}." if once else ""
     return (
         f"These hurt, their whole interval lies below the control: {_listed(hurt)}. "
-        f"{len(below)} of {len(known)} methods are below it in the mean, "
-        f"{len(help_)} above it with their whole interval. Above `kd` with it: {_listed(names)}."
+        f"{len(below)} of {len(control)} methods are below it in the mean, "
+        f"{len(help_)} above it with their whole interval. "
+        f"Above `kd` with it: {_listed(above)}.{left}"
     )
+
+
+def _over_seeds(lines: list[Row], other: str) -> dict[str, Row]:
+    """By method, its difference from `other`, where that is over seeds and not over test images."""
+    apart = {row["method"]: row[other] for row in lines}
+    return {name: found for name, found in apart.items() if found and found["kind"] == "seeds"}
 
 
 def _listed(names: list[str]) -> str:

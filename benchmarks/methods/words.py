@@ -112,8 +112,8 @@ SCHEME_WORDS: dict[str, Words] = {
     "one": {"losses": ["cross-entropy", {"name": "kd", "temperature": 3.0}]},
     "byot": {
         "losses": [
-            {"name": "cross-entropy", "weight": 0.7},
-            {"name": "kd", "weight": 0.3, "temperature": 3.0},
+            "cross-entropy",
+            {"name": "kd", "weight": 0.43, "temperature": 3.0},
         ]
     },
     "tf-kd": {

@@ -36,7 +36,7 @@ COMMANDS: dict[str, Verb] = {
     "device": Verb("edgekd.cli.device", "Add devices behind ssh, look at them, set them up."),
     "doctor": Verb("edgekd.cli.doctor", "Say what this machine can do and what is missing."),
     "models": Verb("edgekd.cli.models", "List the models a recipe may name."),
-    "methods": Verb("edgekd.cli.methods", "List the losses a recipe may name."),
+    "methods": Verb("edgekd.cli.methods", "List the methods a recipe may name, and how they did."),
     "init": Verb("edgekd.cli.init", "Write a commented recipe."),
     "schema": Verb("edgekd.cli.schema", "Print a JSON schema."),
     "store": Verb("edgekd.cli.store", "Look at the store of results, check it, clear it."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -49,7 +50,7 @@ def show(
 def show_families(
     families: Mapping[str, Mapping[str, Member]],
     what: str,
-    places: Mapping[str, str],
+    place: Callable[[str, str, Member], str],
     name: str | None,
     as_json: bool,
     more: Callable[[str], Mapping[str, Any]] = lambda name: {},
@@ -59,7 +60,7 @@ def show_families(
     Args:
         families: heading to table.
         what: what one member is called.
-        places: where a recipe names one of a family, with ``{}`` as in `show`.
+        place: where a recipe names one, of its heading, name and entry; with ``{}`` as in `show`.
         name: the member to tell all about.
         as_json: as JSON, not as text.
         more: what else is known of a member: heading to text or value.
@@ -80,10 +81,11 @@ def show_families(
             print_columns((f"  {key}", _cited(member)) for key, member in table.items())
         return
     chosen = [pair for pair in found if name in (None, pair[1])]
-    described = [
-        {"family": family, **_described(key, families[family][key], places[family]), **more(key)}
-        for family, key in chosen
-    ]
+    described = []
+    for family, key in chosen:
+        member = families[family][key]
+        about = _described(key, member, place(family, key, member))
+        described.append({"family": family, **about, **more(key)})
     if as_json:
         print_json(described if name is None or len(described) > 1 else described[0])
         return
@@ -107,8 +109,22 @@ def _described(name: str, member: Member, place: str) -> dict[str, Any]:
         "needs": list(found.positional),
         "knobs": [_knob(key, member, field) for key, field in _properties(member).items()],
         "doc": found.doc,
-        "snippet": place.format(snippet(name, member)),
+        "companion_knobs": _beside(member),
+        "snippet": place.replace("{}", snippet(name, member)),
     }
+
+
+def _beside(member: Member) -> dict[str, str]:
+    """The knobs that a loss's companion brings, and what its docstring says of each."""
+    from edgekd.table import signature
+
+    if member.companion is None:
+        return {}
+    found = signature(member.companion)
+    said = found.doc.partition("Args:\n")[2].partition("\n\n")[0]
+    lines = re.sub(r"\n {5,}", " ", said).splitlines()
+    told = dict(line.strip().split(": ", 1) for line in lines)
+    return {name: told[name] for name in found.knobs.model_fields}
 
 
 def _properties(member: Member) -> dict[str, Any]:
@@ -128,9 +144,11 @@ _SIGNS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "ma
 
 
 def _limits(field: Mapping[str, Any]) -> str:
-    """``number > 0``; ``integer >= 1 or null``."""
+    """``number > 0``; ``integer >= 1 or null``; ``rest or zero``."""
     if "anyOf" in field:
         return " or ".join(_limits(choice) for choice in field["anyOf"])
+    if "enum" in field:
+        return " or ".join(map(str, field["enum"]))
     limits = [
         f"{sign} {field[key]:g}"
         for key, sign in _SIGNS.items()
@@ -165,6 +183,11 @@ def _default(knob: Mapping[str, Any]) -> str:
 def _show_one(described: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
     cited = f" ({described['paper']})" if described["paper"] else ""
     click.echo(f"{described['name']}: {described['summary']}{cited}\n\n{described['doc']}\n")
+    if described["companion_knobs"]:
+        click.echo("What it trains beside the student takes:")
+        for name, said in described["companion_knobs"].items():
+            click.echo(f"    {name}: {said}")
+        click.echo("")
     if described["needs"]:
         click.echo(f"Needs {', '.join(described['needs'])}.\n")
     if described["knobs"]:

@@ -5,27 +5,21 @@ from __future__ import annotations
 import importlib.resources
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from typing import Any
 
 import click
 
 from edgekd.cli import members
+from edgekd.cli import snippets
 
-LOSS = """\
-learn:
-  - step: distil
-    losses:
-      - {}"""
-SCHEME = """\
-learn:
-  - step: distil
-    scheme: {}
-    losses: [cross-entropy, kd]"""
-SYNTHESIS = """\
-synthesis:
-  method: {}"""
-PLACES = {"schemes": SCHEME, "synthesis": SYNTHESIS}
-"""Of what is no loss, by its heading."""
+if TYPE_CHECKING:
+    from edgekd.table import Member
+
+_OVER = {"seeds": "seeds", "images": "test images, says nothing of other seeds"}
+"""What an interval is over."""
+_FLAGS = {"diverged": "diverged", "chance": "stayed at chance", "failed": "failed"}
+"""What became of a run that did not train."""
 
 
 @click.command(epilog="Examples: edgekd methods; edgekd methods kd")
@@ -39,45 +33,64 @@ def command(name: str | None, as_json: bool) -> None:
     from edgekd.learn.synthesis import SYNTHESIZERS
 
     families = {**FAMILIES, "schemes": SCHEMES, "synthesis": SYNTHESIZERS}
-    places = {**dict.fromkeys(FAMILIES, LOSS), **PLACES}
-    members.show_families(families, "method", places, name, as_json, _known)
+    members.show_families(families, "method", snippets.place, name, as_json, _known)
 
 
 def _known(name: str) -> dict[str, Any]:
     """A loss's usual weight, where it looks, and what it was measured to do."""
     from edgekd.learn.losses import LOSSES
-    from edgekd.learn.signals import reads_layers
 
-    found = measured().get(name, {})
-    told = {f"measured, pair {pair}": _row(row) for pair, row in found.items()}
+    kept = measured()
+    found = kept["methods"].get(name, {})
+    told = {
+        f"measured, pair {pair}": f"{kept['pairs'][pair]}: {_row(row)}"
+        for pair, row in found.items()
+    }
     member = LOSSES.get(name)
     if member is None:
         return told
-    where = "at the end of every stage" if member.depth is None else f"at depth {member.depth:g}"
+    where = _where(member)
     return {
         "weight where a recipe says none": member.weight,
-        **({"layers where a recipe says none": where} if reads_layers(member) else {}),
+        **({"layers where a recipe says none": where} if where else {}),
         **({"trains beside the student": member.companion.summary} if member.companion else {}),
         **told,
     }
 
 
-def measured() -> dict[str, dict[str, dict[str, Any]]]:
-    """By method and pair of networks, what benchmarks/methods found; empty where it is not there."""
+def _where(member: Member) -> str:
+    """Where a loss looks; empty where it compares answers alone."""
+    from edgekd.learn.signals import pairs_layers
+    from edgekd.learn.signals import reads_layers
+
+    if not pairs_layers(member):
+        return "what enters the classifier" if reads_layers(member) else ""
+    return "at the end of every stage" if member.depth is None else f"at depth {member.depth:g}"
+
+
+def measured() -> dict[str, dict[str, Any]]:
+    """What benchmarks/methods found: ``methods`` by name and pair of networks, ``pairs`` in words; both empty
+    where it is not there."""
     stored = importlib.resources.files("edgekd.learn").joinpath("measured.json")
-    return dict(json.loads(stored.read_bytes())) if stored.is_file() else {}
+    empty: dict[str, dict[str, Any]] = {"methods": {}, "pairs": {}}
+    return dict(json.loads(stored.read_bytes())) if stored.is_file() else empty
 
 
 def _row(row: Mapping[str, Any]) -> str:
-    """``82.31 %, seeds: 3, +0.41 points beside its control (-0.10 to +0.92), +0.12 beside kd``"""
+    """``82.31 %, 3 seeds, +0.41 points beside its control (-0.10 to +0.92 over seeds), ...``"""
     from edgekd.units import percent_text
 
-    text = f"{percent_text(row['mean'])}, seeds: {row['seeds']}"
-    if row["control_difference"] is not None:
-        text += f", {100 * row['control_difference']:+.2f} points beside its control"
+    parts = []
+    if row["mean"] is not None:
+        seeds = "one seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
+        parts.append(f"{percent_text(row['mean'])}, {seeds}")
     if row["interval"] is not None:
-        low, high = row["interval"]
-        text += f" ({100 * low:+.2f} to {100 * high:+.2f})"
+        low, high = (100 * end for end in row["interval"])
+        apart = f"{100 * row['control_difference']:+.2f} points beside its control"
+        parts.append(f"{apart} ({low:+.2f} to {high:+.2f} over {_OVER[row['kind']]})")
     if row["kd_difference"] is not None:
-        text += f", {100 * row['kd_difference']:+.2f} beside kd"
-    return text
+        parts.append(f"{100 * row['kd_difference']:+.2f} beside kd")
+    for flag, number in row["flags"].items():
+        why = f": {row['error']}" if row["error"] else ""
+        parts.append(f"{number} of {row['runs']} runs {_FLAGS[flag]}{why}")
+    return ", ".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Literal
 
@@ -41,6 +42,21 @@ def deterministic(seed: int, threads: int) -> Iterator[None]:
 def device() -> torch.device:
     """The accelerator if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def random_states() -> dict[str, Tensor]:
+    """Where torch's generators are, of the CPU and of the accelerator in use."""
+    found = {"random": torch.get_rng_state()}
+    if device().type == "cuda":
+        found["random_cuda"] = torch.cuda.get_rng_state()
+    return found
+
+
+def set_random_states(states: Mapping[str, Tensor]) -> None:
+    """Put back what `random_states` gave, among other tensors."""
+    torch.set_rng_state(states["random"])
+    if "random_cuda" in states and device().type == "cuda":
+        torch.cuda.set_rng_state(states["random_cuda"])
 
 
 def laid_out(images: Tensor, channels_last: bool) -> Tensor:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from edgekd.learn.teacher import Tell
 from edgekd.table import Named
 from edgekd.table import signature
 
+PARENT = "parent"
+
 
 class Cast:
     """The student, its teachers and what belongs to them.
@@ -40,6 +43,8 @@ class Cast:
             further teachers the same with ``_2``, ``_3``.
         allow_code: whether ``python:`` references may run.
         combine: how several teachers become one.
+        built: networks that are at hand and need no file, by their mark: ``""`` the first teacher,
+            ``"_2"`` the second, `PARENT` whose parameters are inherited.
     """
 
     def __init__(
@@ -51,11 +56,12 @@ class Cast:
         given: Mapping[str, Path],
         allow_code: bool,
         combine: Combine,
+        built: Mapping[str, nn.Module] = MappingProxyType({}),
     ) -> None:
         self.student, self.plan, self.samples = student, plan, samples
         self.resolved, self.given, self.allow_code = resolved, given, allow_code
         self.combine = combine
-        self._teachers: dict[str, nn.Module] = {}
+        self._networks = {mark: _still(model) for mark, model in built.items()}
 
     def scheme(self, words: Named) -> Scheme:
         """What a recipe's scheme is with these players.
@@ -91,30 +97,29 @@ class Cast:
 
     def teaches(self) -> list[Tell]:
         """What each teacher says, stored or live."""
-        marks = ["", *(f"_{number}" for number in range(2, len(self.given) + 2))]
+        most = len(self.given) + len(self._networks) + 1
+        marks = ["", *(f"_{number}" for number in range(2, most + 1))]
         return [self._tell(mark) for mark in marks if self._known(mark)]
 
     def anchors(self) -> list[Tell]:
         """What the teacher said on its way, state by state, and what it says now."""
         found: list[Tell] = []
         while (name := f"teacher_waypoint_{len(found) + 1}") in self.given:
-            model = blueprint.load(
-                self.given["teacher_blueprint"], self.given[name], allow_code=self.allow_code
-            )
-            found.append(self._live(model.to(arithmetic.device())))
+            found.append(self._live(_still(self._loaded("teacher_blueprint", name))))
         return [*found, self._tell("")]
 
     def teacher(self, mark: str = "") -> nn.Module:
         """A live teacher on the training device, in evaluation mode, frozen."""
-        if mark not in self._teachers:
-            model = blueprint.load(
-                self.given[f"teacher_blueprint{mark}"],
-                self.given[f"teacher_weights{mark}"],
-                allow_code=self.allow_code,
+        if mark not in self._networks:
+            self._networks[mark] = _still(
+                self._loaded(f"teacher_blueprint{mark}", f"teacher_weights{mark}")
             )
-            model.requires_grad_(False).to(arithmetic.device())
-            self._teachers[mark] = model
-        return self._teachers[mark]
+        return self._networks[mark]
+
+    def parent(self) -> nn.Module:
+        """Whose parameters the student begins with, on the CPU as the student is."""
+        found = self._networks.get(PARENT)
+        return self._loaded("inherit_blueprint", "inherit_weights") if found is None else found
 
     def peer(self, number: int) -> nn.Module:
         """Another network of the student's kind, its first weights from torch's generator."""
@@ -146,7 +151,11 @@ class Cast:
         return self.network.stages
 
     def _known(self, mark: str) -> bool:
-        return f"knowledge{mark}" in self.given or f"teacher_weights{mark}" in self.given
+        files = (f"knowledge{mark}", f"teacher_weights{mark}")
+        return mark in self._networks or any(name in self.given for name in files)
+
+    def _loaded(self, plan: str, weights: str) -> nn.Module:
+        return blueprint.load(self.given[plan], self.given[weights], allow_code=self.allow_code)
 
     def _tell(self, mark: str) -> Tell:
         if f"knowledge{mark}" in self.given:
@@ -157,3 +166,8 @@ class Cast:
     def _live(self, model: nn.Module) -> Tell:
         precision: torch.dtype | None = arithmetic.AUTOCAST[self.resolved.precision]
         return finished.live(model, precision)
+
+
+def _still(model: nn.Module) -> nn.Module:
+    """On the training device, in evaluation mode, frozen."""
+    return model.eval().requires_grad_(False).to(arithmetic.device())

@@ -30,6 +30,7 @@ from edgekd.learn.scheme import Seen
 from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Term
 from edgekd.learn.signals import needs
+from edgekd.learn.signals import pairs_layers
 from edgekd.learn.signals import reads_layers
 from edgekd.learn.taps import Taps
 from edgekd.table import signature
@@ -183,7 +184,7 @@ def _connected(
 
 def _pairs(words: Term, student: Network, teacher: Network) -> tuple[LayerPair, ...]:
     member = LOSSES[words.loss.name]
-    if not any(name.endswith(("_features", "_stages")) for name in needs(member)):
+    if not pairs_layers(member):
         return ()
     layers = words.layers
     if layers == "auto" and member.depth is not None:
@@ -196,6 +197,11 @@ def _with_parts(
 ) -> BoundTerm:
     """The term with one part a pair; with one part of all pairs where it compares stages."""
     wanted = needs(LOSSES[words.loss.name])
+    if words.standardize and ground.classes < 3:
+        raise InputError(
+            f"loss {term.name}: got standardize with {ground.classes} classes, want 3 or more: of two, "
+            f"all z-scores are alike"
+        )
     groups: list[tuple[LayerPair, ...]] = [tuple(pairs)]
     if any(name.endswith("_features") for name in wanted) and pairs:
         groups = [(pair,) for pair in pairs]
@@ -228,6 +234,7 @@ def _part(words: Term, keys: Mapping[str, Key], ground: _Ground) -> Part:
     found = signature(companion)
     knobs = {k: v for k, v in words.loss.arguments.items() if k in found.knobs.model_fields}
     offered = {"samples": ground.samples, "classes": ground.classes}
+    offered["batches"] = max(1, ground.samples // ground.batch)
     knobs |= {name: offered[name] for name in companion.supplied}
     shapes = [_shape(name, keys, ground) for name in found.positional]
     try:

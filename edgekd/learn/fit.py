@@ -165,7 +165,13 @@ class _Loop:
         (asked or self.fabric).backward(loss)
         ranks.average_gradients(self.trained)
         if run.training.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.trained.parameters(), run.training.clip_norm)
+            # Of the gradients as they are: half precision has them scaled until here.
+            self.fabric.clip_gradients(
+                self.trained,
+                self.optimizer,
+                max_norm=run.training.clip_norm,
+                error_if_nonfinite=False,
+            )
         self.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(run.model)
@@ -251,10 +257,11 @@ class _Loop:
         tensors |= checkpoint.under("optimizer", checkpoint.flatten_optimizer(self.optimizer))
         tensors |= checkpoint.under("best", self.best)
         tensors |= checkpoint.under("passed", self.run.passed)
-        tensors["random"] = torch.get_rng_state()
+        tensors |= arithmetic.random_states()
         if self.averaged is not None:
             tensors |= checkpoint.under("averaged", dict(self.averaged.state_dict()))
         values = {name: getattr(self.state, name) for name in State.__slots__}
+        values["precision"] = self.fabric.strategy.precision.state_dict()
         if not ranks.rank():
             checkpoint.write(self.run.checkpoints, self.state.step, tensors, values)
         self.saved_at = time.monotonic()
@@ -269,9 +276,11 @@ class _Loop:
         checkpoint.restore_optimizer(self.optimizer, checkpoint.part("optimizer", tensors))
         self.best = checkpoint.part("best", tensors)
         self.run.passed = checkpoint.part("passed", tensors)
-        torch.set_rng_state(tensors["random"])
+        arithmetic.set_random_states(tensors)
         if self.averaged is not None:
             self.averaged.load_state_dict(checkpoint.part("averaged", tensors))
+        if scaler := values.pop("precision", None):
+            self.fabric.strategy.precision.load_state_dict(scaler)
         self.state = State(**values)
         self.shown_step = self.state.step
         return True

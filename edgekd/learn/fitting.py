@@ -27,18 +27,19 @@ def places(student: Shape, teacher: Shape, *, maps: bool = False) -> Places:
     """Where features of both networks can be compared; on each side of a map, the smaller.
 
     Tokens of one number stay tokens, with their class token. All others are laid out as a map: a class
-    token is dropped, the rest is a square, or the map's own sides where the other is a map.
+    token is dropped, the rest is a square, or the map's own sides where the other is a map. Beside a vector
+    all have one place, their mean.
 
     Args:
         student: [B, D], [B, N, D] or [B, C, H, W].
-        teacher: the same kinds; vectors go with vectors only.
+        teacher: the same kinds.
         maps: whether only a map will do: vectors are refused, tokens always laid out.
 
     Raises:
         ValueError: if the two cannot be laid out alike.
     """
     kinds = {len(student), len(teacher)}
-    vectors = kinds == {2} and not maps
+    vectors = 2 in kinds and kinds <= {2, 3, 4} and not maps
     if student[:1] != teacher[:1] or not (vectors or kinds <= {3, 4}):
         wanted = "[B, N, D] or [B, C, H, W]" if maps else "[B, D], [B, N, D] or [B, C, H, W]"
         raise ValueError(f"want two {wanted} that go together, got {student} and {teacher}")
@@ -66,6 +67,8 @@ def brought(features: Tensor, other: Shape, *, maps: bool = False) -> Tensor:
     """
     shape = tuple(features.shape)
     shared, features = places(shape, other, maps=maps), widened(features)
+    if not shared and features.ndim > 2:
+        return rows(features).mean(2)
     if len(shared) < 2:
         return features
     return pooled(as_map(features, _sides(shape, other)), (shared[0], shared[1]))

@@ -32,8 +32,6 @@ Key = str | tuple[str, ...]
 """What the scheme calls a signal; several tensors for one that is all stages."""
 TINY = 1e-7
 """Added to a sample's standard deviation, as Sun et al. 2024 do."""
-LEAST_VARIANCE = 1e-30
-"""Under the root, whose gradient has no value at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +202,9 @@ def rehearsed(term: BoundTerm, signals: Mapping[str, Tensor]) -> None:
 
 def standardized(logits: Tensor) -> Tensor:
     """Logits [B, C] as z-scores: less their mean, by their standard deviation (Sun et al. 2024,
-    arXiv:2403.01427, eq. 10), each sample by itself."""
+    arXiv:2403.01427, eq. 10), each sample by itself; 0, without gradient, where all are equal."""
     wide = widened(logits)
-    variance = wide.var(1, keepdim=True).clamp_min(LEAST_VARIANCE)
-    return (wide - wide.mean(1, keepdim=True)) / (variance.sqrt() + TINY)
+    variance = wide.var(1, keepdim=True)
+    still = variance <= TINY**2
+    scale = variance.masked_fill(still, 1).sqrt() + TINY
+    return ((wide - wide.mean(1, keepdim=True)) / scale).masked_fill(still, 0)

@@ -23,7 +23,7 @@ def optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
     if training.optimizer == "adamw":
         betas = (training.momentum, 0.999)
         return torch.optim.AdamW(groups, lr=training.learning_rate, betas=betas)
-    nesterov = training.momentum > 0
+    nesterov = training.nesterov and training.momentum > 0
     return torch.optim.SGD(
         groups, lr=training.learning_rate, momentum=training.momentum, nesterov=nesterov
     )

@@ -39,13 +39,13 @@ LEAST_BATCH = 64
 class Privacy(NamedTuple):
     """The mechanism of one step (Abadi et al. 2016, DP-SGD, arXiv:1607.00133, algorithm 1).
 
-    What is protected is whether a sample was among those the student was trained on, whoever sees the
-    student or all of its checkpoints. What is not: the teacher's training samples. A teacher that
-    learned from the same samples without protection tells of them by its answers, and the student
-    passes that on, so that the teacher must come from public data or be private itself. Nor what
-    else reads the samples: mean and spread of the pixels, a control, the choice of settings or of
-    weights by a validation score, calibration. The noise comes from the seed: who knows the seed can take
-    it away again.
+    What is protected is whether a sample was among those the student was trained on, from whoever sees
+    the student's weights. What is not: the teacher's training samples. A teacher that learned from the
+    same samples without protection tells of them by its answers, and the student passes that on, so
+    that the teacher must come from public data or be private itself. Nor what else reads the samples:
+    mean and spread of the pixels, a control, the choice of settings or of weights by a validation score,
+    calibration, the losses in the history. The noise comes from the seed: who knows that, or a
+    checkpoint, in which the generator's state lies, can take it away again.
     """
 
     noise: float
@@ -192,14 +192,23 @@ def private_batches(
         ValueError: if a batch may come out empty, or the views mix samples.
     """
     want_unmixed(samples)
-    if not LEAST_BATCH <= batch_size <= len(samples):
-        raise ValueError(
-            f"batch_size: got {batch_size}, want {LEAST_BATCH} to {len(samples)} for privacy"
-        )
+    want_batch(batch_size, len(samples))
     view, steps = epoch % samples.views.count, len(samples) // batch_size
     rate = batch_size / len(samples)
     chosen = [drawn(len(samples), rate, seed, epoch * steps + n) for n in range(start, steps)]
     return ahead([functools.partial(samples.batch, rows, view) for rows in chosen], workers)
+
+
+def want_batch(batch_size: int, samples: int) -> None:
+    """Refuse a batch that may come out empty, or is larger than what there is.
+
+    Raises:
+        ValueError: with the bounds.
+    """
+    if not LEAST_BATCH <= batch_size <= samples:
+        raise ValueError(
+            f"train.batch_size: got {batch_size}, want {LEAST_BATCH} to {samples} for privacy"
+        )
 
 
 def drawn(samples: int, rate: float, seed: int, step: int) -> NDArray[np.int64]:
@@ -227,7 +236,7 @@ def want_private(
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm) or getattr(module, "track_running_stats", False):
             raise ValueError(
-                f"{name}: batch norm mixes the samples of a batch, want group norm for privacy"
+                f"{name}: batch norm mixes the samples of a batch, want student.norm: group"
             )
         if isinstance(module, _DropoutNd) and module.p:
             raise ValueError(f"{name}: got dropout, want none: privacy's noise regularizes already")

@@ -25,7 +25,7 @@ def join(batch_size: int) -> None:
     Raises:
         InputError: if they cannot share a batch evenly.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
+    if started() > 1 and not distributed.is_initialized():
         gpus, backend = torch.cuda.device_count(), "gloo"
         if gpus:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
@@ -36,6 +36,11 @@ def join(batch_size: int) -> None:
         raise InputError(
             f"train.batch_size: got {batch_size}, want a multiple of {count()}, the number of ranks"
         )
+
+
+def started() -> int:
+    """How many processes torchrun started, whether or not they have met yet; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def count() -> int:

@@ -1,7 +1,9 @@
-"""Gradient reversal: the identity forwards, a factor of -s backwards."""
+"""Where a gradient goes: turned round, or through a network that is not to learn from it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch import nn
 
 
 def reversed_gradient(tensor: Tensor, strength: float | Tensor = 1.0) -> Tensor:
@@ -27,6 +30,19 @@ def reversed_gradient(tensor: Tensor, strength: float | Tensor = 1.0) -> Tensor:
     """
     turned: Tensor = _Reversal.apply(tensor, strength)
     return turned
+
+
+@contextmanager
+def fixed(network: nn.Module) -> Iterator[None]:
+    """Within, a pass gives gradients through the network's weights and not to them."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
 
 
 class _Reversal(torch.autograd.Function):

@@ -14,6 +14,7 @@ from pydantic import model_validator
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
 from edgekd.learn.signals import needs
+from edgekd.learn.signals import pairs_layers
 from edgekd.learn.signals import reads_layers
 from edgekd.settings import Count
 from edgekd.settings import Fraction
@@ -23,6 +24,11 @@ from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import unsaid
 from edgekd.table import Named
+
+Weight = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Factor = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+Size = Annotated[int, Field(ge=1, le=16_384)]
 
 
 def _model(value: Any) -> Named:
@@ -36,8 +42,12 @@ def _loss(value: Any) -> Any:
         return value
     own = {key: item for key, item in value.items() if key in Term.model_fields}
     rest = {key: item for key, item in value.items() if key not in own}
-    named = Named.parse(rest, LOSSES, "loss")
+    named = _bound(rest)
     return {"weight": LOSSES[named.name].weight, **own, "loss": named}
+
+
+def _bound(value: Any) -> Named:
+    return Named.parse(value, LOSSES, "loss")
 
 
 def _layers(value: Any) -> Any:
@@ -60,16 +70,18 @@ class LayerPair(Settings):
     """The same, in the teacher."""
 
 
-Layers = Literal["auto"] | Fraction | LayerPair | tuple[LayerPair, ...]
+Layers = (
+    Literal["auto"] | Fraction | LayerPair | Annotated[tuple[LayerPair, ...], Field(min_length=1)]
+)
 """``auto``: stage by stage; a depth, 0 to 1; a pair of module paths, or several."""
 
 
 class Ramp(Settings):
     """A weight that changes over the first epochs."""
 
-    start: NonNegative = 0.0
+    start: Factor = 0.0
     """What the weight is multiplied by at the beginning."""
-    end: NonNegative = 1.0
+    end: Factor = 1.0
     """What it is multiplied by from `epochs` on."""
     epochs: Positive
     """How long the way takes."""
@@ -80,9 +92,9 @@ class Ramp(Settings):
 class Term(Settings):
     """One summand of the training loss: ``{name: kd, weight: 0.9, temperature: 4.0}``."""
 
-    loss: Named
+    loss: Annotated[Named, BeforeValidator(_bound)]
     """Which loss of `edgekd methods`, with its knobs."""
-    weight: Positive = 1.0
+    weight: Weight = 1.0
     """What its value is multiplied by; `edgekd methods NAME` says what it is where nothing is said."""
     ramp: Ramp | None = unsaid(None)
     """How the weight changes over the first epochs."""
@@ -94,8 +106,10 @@ class Term(Settings):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         member = LOSSES[self.loss.name]
-        if self.layers != "auto" and not reads_layers(member):
-            raise ValueError(f"layers: got them for {self.loss.name!r}, which reads no layers")
+        if self.layers != "auto" and not pairs_layers(member):
+            alone = "compares what enters the classifier alone"
+            why = alone if reads_layers(member) else "reads no layers"
+            raise ValueError(f"layers: got them for {self.loss.name!r}, which {why}")
         if self.standardize and "teacher_logits" not in needs(member):
             raise ValueError(
                 f"standardize: got it for {self.loss.name!r}, which takes no teacher's logits"
@@ -166,11 +180,14 @@ class Training(Settings):
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 128
     """Samples a step, over all ranks; the rest of an epoch that fills no batch is left out."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    """SGD with Nesterov momentum, or AdamW."""
+    """SGD, or AdamW."""
     learning_rate: Positive = 0.1
     """The schedule's peak."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """SGD's momentum, AdamW's first beta."""
+    nesterov: bool = unsaid(True)
+    """Whether SGD looks ahead. Weights of the literature are mostly found without; plain momentum stays
+    stable to about three times the rate."""
     weight_decay: NonNegative = 5e-4
     """L2 for SGD, decoupled for AdamW; not on biases and normalisation."""
     schedule: Literal["one-cycle", "cosine", "step", "constant"] = "one-cycle"
@@ -209,7 +226,7 @@ class Private(Settings):
 
     epsilon: Positive
     """What may be spent, at `delta`."""
-    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    delta: Annotated[float, Field(gt=0, le=1e-2)] = 1e-5
     """The chance that it is more; well below one over the samples."""
     max_norm: Positive = 1.0
     """Largest norm of one sample's gradient."""
@@ -221,7 +238,7 @@ class Combine(Settings):
     rule: Literal["mean-logits", "mean-probabilities", "entropy", "confidence"] = "mean-logits"
     """Their logits' mean; their softened probabilities', all alike, or weighted by how sure each is, or
     by how near to the label."""
-    temperature: Positive = 4.0
+    temperature: Temperature = 4.0
     """Of the probabilities; that of the loss."""
 
 
@@ -240,11 +257,11 @@ class Inherit(Settings):
 class Input(Settings):
     """The images a model takes, where they are not the data's; what is None is as there."""
 
-    height: Count | None = None
+    height: Size | None = None
     """In pixels."""
-    width: Count | None = None
+    width: Size | None = None
     """In pixels."""
-    channels: Count | None = None
+    channels: Size | None = None
     """One from three is luma, three from one the same thrice."""
     select: Annotated[tuple[Whole, ...], Field(min_length=1, strict=False)] | None = None
     """The data's channels that it sees; its teacher may see more."""

@@ -51,3 +51,9 @@ def reads_layers(member: Member, side: Literal["student", "teacher"] | None = No
     """Whether a loss looks inside the student, inside the teacher, or (None) inside either."""
     sources = {f"{name} layers" for name in ("student", "teacher") if side in (None, name)}
     return any(SIGNALS[name].source in sources for name in needs(member))
+
+
+def pairs_layers(member: Member) -> bool:
+    """Whether a loss compares pairs of layers, so that ``layers`` can name them; what enters the
+    classifier is found without it."""
+    return any(name.endswith(("_features", "_stages")) for name in needs(member))

@@ -128,7 +128,9 @@ def _watch(module: nn.Module, place: str, values: dict[str, Tensor]) -> Removabl
     def keep(passed: Any) -> None:
         value = _tensor(passed)
         if value is not None:
-            values[place] = whole(widened(value))
+            wide = widened(value)
+            # A later layer may change it in place; what was widened is a copy already.
+            values[place] = whole(wide.clone() if wide is value else wide)
 
     if place.endswith(INPUT):
         return module.register_forward_pre_hook(before)

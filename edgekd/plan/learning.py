@@ -42,7 +42,8 @@ def steps(recipe: Recipe, folder: Path, options: Options) -> Iterator[Step]:
         yield tuned_step(f"tune-{label}", words.model, words.input, words.train, options)
     who = recipe.student
     yield tuned_step("tune-student", who.model, who.input, who.train, options)
-    for label, words in labelled.items():
+    # What is only read comes first: a file that is no good costs no training.
+    for label, words in sorted(labelled.items(), key=lambda pair: pair[1].weights is None):
         yield _teacher(recipe, words, label, folder, options)
     yield _train(recipe, recipe.student, "control", options)
     if recipe.synthesis is not None:

@@ -1,39 +1,97 @@
-"""The step that tries every loss of a recipe on untrained networks."""
+"""The step that tries all learning of a recipe on untrained networks."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from collections.abc import Iterator
+
+from edgekd.learn.schemes import OFFLINE
 from edgekd.plan import origins
+from edgekd.plan import teaching
+from edgekd.plan import wiring
 from edgekd.recipe import Recipe
 from edgekd.recipe.learning import Distil
 from edgekd.recipe.learning import LearnStep
+from edgekd.recipe.learning import Quantize
+from edgekd.recipe.learning import Taught
+from edgekd.recipe.learning import Teacher
 from edgekd.recipe.learning import labels
 from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import check
-
-TAKES = {"data": ("data", "data.json"), "train_labels": ("data", "train_labels")}
+from edgekd.table import Named
 
 
 def step(recipe: Recipe, options: Options) -> Step:
     """It comes before all training."""
-    names = labels(recipe.learn)
-    cases = [
-        _case(recipe, name, words)
-        for name, words in zip(names, recipe.learn, strict=True)
-        if isinstance(words, Distil)
-    ]
-    origin = origins.of_model(recipe.student.model, options)
-    return Step("check", check.STAGE, check.Config(cases=tuple(cases)), TAKES, origin=origin)
+    config = check.Config(
+        views=recipe.views,
+        seed=recipe.seed,
+        plain=tuple(_plain(recipe)),
+        cases=tuple(_cases(recipe)),
+    )
+    return Step(
+        "check",
+        check.STAGE,
+        config,
+        wiring.splits("train"),
+        origin=_origin(recipe, options),
+    )
 
 
-def _case(recipe: Recipe, name: str, words: Distil) -> check.Case:
-    training = words.train or recipe.student.train
+def _plain(recipe: Recipe) -> Iterator[check.Plain]:
+    """Teachers that are trained here, the control, and what is quantized."""
+    for name, words in {teaching.TEACHER: recipe.teacher, **recipe.teachers}.items():
+        if words.weights is None:
+            yield check.Plain(
+                label=teaching.label(recipe, name),
+                learner=_teacher(recipe, name),
+                losses=words.losses,
+                batch_size=words.train.batch_size,
+                only=words.only,
+            )
+    own = check.Network(
+        model=recipe.student.model, input=recipe.student.input, norm=recipe.student.norm
+    )
+    who = recipe.student
+    yield check.Plain(
+        label="control", learner=own, losses=who.losses, batch_size=who.train.batch_size
+    )
+    last = recipe.learn[-1]
+    if isinstance(last, Quantize) and last.train is not None:
+        yield check.Plain(
+            label="quantize", learner=own, losses=last.losses, batch_size=last.train.batch_size
+        )
+
+
+def _cases(recipe: Recipe) -> Iterator[check.Case]:
+    """Every step that distils, and every recovery of what a smaller student lost."""
+    for label, words in zip(labels(recipe.learn), recipe.learn, strict=True):
+        if isinstance(words, Distil):
+            yield _distil(recipe, label, words)
+        elif (recover := getattr(words, "recover", None)) is not None:
+            yield _case(recipe, f"{label}-recover", recover, _learner(recipe, words))
+
+
+def _distil(recipe: Recipe, label: str, words: Distil) -> check.Case:
+    case = _case(recipe, label, words, _learner(recipe, words))
+    more = {
+        name: getattr(words, name) for name in ("scheme", "combine", "only", "inherit", "private")
+    }
+    if words.inherit is not None:
+        more["parent"] = _teacher(recipe, words.inherit.teacher)
+    return case.model_copy(update=more)
+
+
+def _case(recipe: Recipe, label: str, words: Taught, learner: check.Network) -> check.Case:
     return check.Case(
-        label=name,
-        student=_learner(recipe, words),
-        teacher=_teacher(recipe, words.teachers[0]),
+        label=label,
+        student=learner,
+        teachers=tuple(_teacher(recipe, name) for name in teaching.of_step(words)),
         losses=words.losses,
-        batch_size=training.batch_size,
+        scheme=OFFLINE,
+        train=words.train or recipe.student.train,
     )
 
 
@@ -46,7 +104,24 @@ def _learner(recipe: Recipe, words: LearnStep) -> check.Network:
 
 def _teacher(recipe: Recipe, name: str) -> check.Network:
     """A teacher of the recipe, or the student of an earlier step."""
-    who = {"teacher": recipe.teacher, **recipe.teachers}.get(name)
+    who: Teacher | None = {teaching.TEACHER: recipe.teacher, **recipe.teachers}.get(name)
     if who is not None:
         return check.Network(model=who.model, input=who.input, classes=who.classes)
     return _learner(recipe, recipe.learn[labels(recipe.learn).index(name)])
+
+
+def _origin(recipe: Recipe, options: Options) -> Callable[[], dict[str, str]] | None:
+    """Of all models that are built."""
+    teachers = (recipe.teacher, *recipe.teachers.values())
+    models: list[Named] = [recipe.student.model, *(who.model for who in teachers)]
+    models += [w.model for w in recipe.learn if isinstance(w, Distil) and w.model is not None]
+    found = [origin for model in models if (origin := origins.of_model(model, options)) is not None]
+    return functools.partial(_joined, found) if found else None
+
+
+def _joined(origins: list[Callable[[], dict[str, str]]]) -> dict[str, str]:
+    return {
+        f"{number}/{name}": digest
+        for number, origin in enumerate(origins)
+        for name, digest in origin().items()
+    }

@@ -147,7 +147,8 @@ def _taught(
         **teaching.takes(recipe, words),
         **start,
     }
-    origin = origins.of_model(model, options)
+    counts = ("opacus",) if getattr(words, "private", None) is not None else ()
+    origin = origins.with_packages(origins.of_model(model, options), *counts)
     return Step(label, distil.STAGE, config, takes, recipe.student_seed, origin=origin)
 
 

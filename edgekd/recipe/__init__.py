@@ -15,6 +15,7 @@ from edgekd.learn.settings import Views
 from edgekd.recipe import agreement
 from edgekd.recipe import casting
 from edgekd.recipe import json_schema
+from edgekd.recipe import privacy
 from edgekd.recipe import text as recipe_text
 from edgekd.recipe import words
 from edgekd.recipe.learning import LearnStep
@@ -108,6 +109,7 @@ def checked(document: recipe_text.Document) -> Recipe:
     fault = fault or casting.fault(
         recipe.learn, recipe.teacher, recipe.teachers, recipe.student.model
     )
+    fault = fault or privacy.fault(recipe.learn, recipe.student, recipe.views)
     if fault is not None:
         key, message = fault
         raise recipe_text.refused(recipe_text.place_of(document, key), key, message)

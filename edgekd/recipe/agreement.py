@@ -1,4 +1,4 @@
-"""What must hold between the parts of a recipe: the order of learning, and who runs int8."""
+"""What must hold between the parts of a recipe: the order of learning, its views, and who runs int8."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from edgekd.recipe.target import RUNS
 from edgekd.recipe.target import Target
 from edgekd.recipe.text import Key
 from edgekd.runtimes import RUNTIMES
+from edgekd.table import Named
 
 INT4_BITS, INT4_OPSET = 4, 21
+UNMIXED = ("tf-kd", "cs-kd", "uskd")
+"""Schemes that want one class a sample, whatever their knobs."""
 ORDER = {"distil": 0, "factorize": 1, "prune": 1, "quantize": 2}
 Fault = tuple[Key, str]
 
@@ -68,22 +71,34 @@ def _order(names: Sequence[str]) -> Iterator[Fault]:
 
 
 def _mixed(learn: Sequence[Any], views: Views) -> Iterator[Fault]:
-    """Losses that want one class a sample, beside views that mix two."""
+    """Losses and schemes that want one class a sample, beside views that mix two."""
     mix = "mixup" if views.mixup else "cutmix"
     if not views.mixup and not views.cutmix:
         return
+    want = f"want it without views.{mix}: it needs one class a sample"
     for number, step in enumerate(learn):
-        for index, term in enumerate(_losses_of(step)):
+        scheme = getattr(step, "scheme", None)
+        if scheme is not None and one_class(scheme):
+            yield ("learn", number, "scheme"), f"got {scheme.name!r}, {want}"
+        below, losses = _losses_of(step)
+        for index, term in enumerate(losses):
             if unmixed(term):
-                key = ("learn", number, "losses", index)
-                want = f"want it without views.{mix}: it needs one class a sample"
-                yield key, f"got {term.loss.name!r}, {want}"
+                yield ("learn", number, *below, index), f"got {term.loss.name!r}, {want}"
 
 
-def _losses_of(step: Any) -> Sequence[Term]:
-    """The terms of a step, or of its recovery."""
-    taught = step if hasattr(step, "losses") else getattr(step, "recover", None)
-    return () if taught is None else taught.losses
+def one_class(scheme: Named) -> bool:
+    """Whether a scheme wants one class a sample, which views that mix samples do not have."""
+    return scheme.name in UNMIXED or (
+        scheme.name == "kdcl" and scheme.arguments["rule"] == "min-logit"
+    )
+
+
+def _losses_of(step: Any) -> tuple[Key, Sequence[Term]]:
+    """The terms of a step, or of its recovery, and their key in the step."""
+    if hasattr(step, "losses"):
+        return ("losses",), step.losses
+    recover = getattr(step, "recover", None)
+    return ("recover", "losses"), () if recover is None else recover.losses
 
 
 def _int8(learn: Sequence[Any], targets: Sequence[Target]) -> Iterator[Fault]:

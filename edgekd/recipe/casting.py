@@ -1,4 +1,4 @@
-"""What must hold between the steps of learning: who teaches is there, and gives what losses compare."""
+"""What must hold between the steps of learning: who teaches is there, is heard, and gives what losses compare."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgekd.errors import nearest
+from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import READABLE
+from edgekd.learn.settings import Combine
+from edgekd.learn.settings import reusing
+from edgekd.learn.signals import needs
+from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.learning import Distil
+from edgekd.recipe.learning import Taught
 from edgekd.recipe.learning import Teacher
 from edgekd.recipe.learning import answers
 from edgekd.recipe.learning import asked
 from edgekd.recipe.learning import fresh
 from edgekd.recipe.learning import labels
 from edgekd.recipe.learning import reads_inside
+from edgekd.recipe.learning import taught
 from edgekd.recipe.text import Key
 from edgekd.table import Named
 
 Fault = tuple[Key, str]
+HEARD = {"teach", "teaches", "anchors", "teacher"}
+"""What a scheme may ask for that is a teacher; all but the first two are of one alone."""
 
 
 def fault(
@@ -35,10 +44,13 @@ def fault(
     """
     found = (
         *_teachers(learn, teachers),
+        *_made({("teacher",): teacher, **{("teachers", k): v for k, v in teachers.items()}}),
         *_signals(learn),
+        *_untaught(learn),
         *_several(learn),
+        *_unheard(learn),
         *_route(learn, teachers, teacher),
-        *_private(learn),
+        *_peers(learn),
         *_last(learn, student),
     )
     return next(iter(found), None)
@@ -70,22 +82,62 @@ def _teachers(learn: Sequence[Any], teachers: Mapping[str, Teacher]) -> Iterator
                 )
 
 
-def _signals(learn: Sequence[Any]) -> Iterator[Fault]:
-    for number, words in enumerate(learn):
-        taught = words if isinstance(words, Distil) else getattr(words, "recover", None)
-        if taught is None:
+def _made(teachers: Mapping[Key, Teacher]) -> Iterator[Fault]:
+    """What is said of a teacher's training counts where it is trained; of its weights, where it has some."""
+    for key, words in teachers.items():
+        count, train = words.waypoints, words.train
+        if words.weights is not None:
+            for name in ("waypoints", "only"):
+                if getattr(words, name):
+                    yield (
+                        (*key, name),
+                        "got it beside `weights`, want one of them: nothing is trained",
+                    )
             continue
+        if words.classes:
+            want = "want `weights` beside it: only they have another order"
+            yield (*key, "classes"), f"got it for a teacher that is trained here, {want}"
+        if count >= train.epochs:
+            yield (*key, "waypoints"), f"got {count}, want fewer than its epochs, {train.epochs}"
+        elif count and train.early_stop_epochs is not None:
+            want = "want it without train.early_stop_epochs, which may end before the last"
+            yield (*key, "waypoints"), f"got {count}, {want}"
+
+
+def _signals(learn: Sequence[Any]) -> Iterator[Fault]:
+    for key, words in taught(learn):
         try:
-            answers(taught)
+            answers(words)
         except ValueError as error:
-            yield ("learn", number, "knowledge"), str(error)
-        scheme = words.scheme.name if isinstance(words, Distil) else "offline"
-        for index, term in enumerate(taught.losses):
+            yield (*key, "knowledge"), str(error)
+        scheme = _scheme(words)
+        for index, term in enumerate(words.losses):
             if scheme not in READABLE and reads_inside(term):
                 message = (
                     f"got {term.loss.name!r}, which reads layers: scheme {scheme!r} shows none"
                 )
-                yield ("learn", number, "losses", index), message
+                yield (*key, "losses", index), message
+
+
+def _scheme(words: Taught) -> str:
+    return words.scheme.name if isinstance(words, Distil) else "offline"
+
+
+def _untaught(learn: Sequence[Any]) -> Iterator[Fault]:
+    """A student learns to answer from a loss on its answers, or answers through its teacher's classifier.
+
+    Where layers are not shown all losses are on answers.
+    """
+    for key, words in taught(learn):
+        read = {name for term in words.losses for name in needs(LOSSES[term.loss.name])}
+        if "student_logits" not in read and not reusing(words.losses):
+            names = ", ".join(term.loss.name for term in words.losses)
+            verb = "leave" if len(words.losses) > 1 else "leaves"
+            message = (
+                f"got [{names}], which {verb} the classifier untaught, "
+                "want a loss on logits beside, such as cross-entropy"
+            )
+            yield (*key, "losses"), message
 
 
 def _several(learn: Sequence[Any]) -> Iterator[Fault]:
@@ -98,6 +150,29 @@ def _several(learn: Sequence[Any]) -> Iterator[Fault]:
             yield ("learn", number, "scheme"), f"got {name!r}, want two `teachers` or more for it"
         if "old" in words.scheme.arguments and not words.only:
             yield ("learn", number, "scheme"), f"got {name!r}, want `only` to name the new classes"
+
+
+def _unheard(learn: Sequence[Any]) -> Iterator[Fault]:
+    """What a step says of teachers that its scheme does not ask for."""
+    for number, words in enumerate(learn):
+        if not isinstance(words, Distil):
+            continue
+        key, name, asks = ("learn", number), words.scheme.name, set(asked(words))
+        if not asks & HEARD:
+            none = f"scheme {name!r} has no teacher"
+            if words.teachers != THE_TEACHER:
+                yield (*key, "teachers"), f"got {words.teachers[0]!r}, want it left out: {none}"
+            if words.knowledge != "auto":
+                yield (*key, "knowledge"), f"got {words.knowledge!r}, want it left out: {none}"
+        elif not asks & {"teach", "teaches"} and len(words.teachers) > 1:
+            second = words.teachers[1]
+            yield (
+                (*key, "teachers", 1),
+                f"got {second!r}, want one: scheme {name!r} hears one teacher",
+            )
+        if words.combine != Combine() and ("teach" not in asks or len(words.teachers) == 1):
+            why = "there is one teacher" if "teach" in asks else f"scheme {name!r} combines none"
+            yield (*key, "combine"), f"got it, want it left out: {why}"
 
 
 def _route(
@@ -113,19 +188,20 @@ def _route(
                 yield ("learn", number, "scheme"), f"got {words.scheme.name!r}, {want}"
 
 
-def _private(learn: Sequence[Any]) -> Iterator[Fault]:
-    """Only a scheme that asks the student once of each sample can be made private."""
+def _peers(learn: Sequence[Any]) -> Iterator[Fault]:
+    """Peers are built anew: beside a student that has learned already they would pull it back to chance."""
     for number, words in enumerate(learn):
-        if isinstance(words, Distil) and words.private is not None:
-            if words.scheme.name not in READABLE or words.inherit is not None:
-                yield (
-                    ("learn", number, "private"),
-                    "got it beside a scheme or inherit, want neither",
-                )
-            least = 64
-            if words.train is not None and words.train.batch_size < least:
-                key = ("learn", number, "train", "batch_size")
-                yield key, f"got {words.train.batch_size}, want {least} or more for privacy"
+        if not isinstance(words, Distil) or "peer" not in asked(words):
+            continue
+        name = words.scheme.name
+        if words.inherit is not None:
+            yield (
+                ("learn", number, "inherit"),
+                f"got it beside {name!r}, whose peers begin untrained",
+            )
+        elif not fresh(learn, number):
+            want = "want start: fresh: its peers begin untrained"
+            yield ("learn", number, "start"), f"got 'before' for {name!r}, {want}"
 
 
 def _last(learn: Sequence[Any], student: Named) -> Iterator[Fault]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Annotated
 from typing import Literal
 
 from pydantic import AfterValidator
 from pydantic import Field
+from pydantic import field_validator
 
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import LABELS_ALONE
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import Inherit
@@ -26,14 +30,14 @@ from edgekd.learn.signals import needs
 from edgekd.learn.signals import reads_layers
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Profiles
+from edgekd.recipe.target import distinct
+from edgekd.recipe.text import Key
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import unsaid
 from edgekd.stages import factorize
 from edgekd.stages import prune
 from edgekd.stages import quantize
-from edgekd.stages.distil import OFFLINE
-from edgekd.stages.distil import SchemeName
 from edgekd.table import signature
 
 
@@ -69,6 +73,7 @@ def unmixed(term: Term) -> bool:
 
 LabelLosses = Annotated[Losses, AfterValidator(_from_labels)]
 AnswerLosses = Annotated[Losses, AfterValidator(_from_answers)]
+ClassNames = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(distinct)]
 
 
 class Teacher(Settings):
@@ -88,7 +93,7 @@ class Teacher(Settings):
     """How it is trained where there are no weights."""
     views: Views | None = None
     """What it sees in its own training; None is what its student will see."""
-    only: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
+    only: ClassNames = unsaid(())
     """Names of the classes that are learned; none is all."""
     waypoints: Annotated[Whole, Field(le=64)] = unsaid(0)
     """How many states on the way of its training are kept, for scheme ``route``."""
@@ -121,17 +126,23 @@ class Taught(Settings):
     """How it is trained; None is as the student says."""
 
 
+THE_TEACHER = ("teacher",)
+"""Who teaches where a step does not say."""
+
+
 class Distil(Taught):
     """The student learns from its teachers, or by itself."""
 
     step: Literal["distil"]
     scheme: SchemeName = OFFLINE
     """Who teaches whom: a name of `edgekd methods`."""
-    teachers: Annotated[tuple[str, ...], Field(min_length=1, max_length=16, strict=False)] = (
-        "teacher",
-    )
+    teachers: Annotated[
+        tuple[str, ...],
+        Field(min_length=1, max_length=16, strict=False),
+        AfterValidator(distinct),
+    ] = THE_TEACHER
     """Who teaches: ``teacher``, one of `teachers`, or an earlier step of learning (``distil-1``)."""
-    only: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
+    only: ClassNames = unsaid(())
     """Names of the classes that are learned; none is all."""
     inherit: Inherit | None = None
     """Whose parameters it begins with; it then does not go on from the step before."""
@@ -170,6 +181,8 @@ class Quantize(quantize.Words):
     profiles: Profiles = AUTO
     """Which Q/DQ files are written; auto is those of the targets."""
 
+    _once = field_validator("teachers")(distinct)
+
 
 LearnStep = Annotated[Distil | Factorize | Prune | Quantize, Field(discriminator="step")]
 """One step of learning, told apart by ``step``."""
@@ -191,6 +204,15 @@ def fresh(learn: Sequence[LearnStep], number: int) -> bool:
         return False
     own = words.model is not None or words.inherit is not None
     return not number or words.start == "fresh" or own
+
+
+def taught(learn: Sequence[LearnStep]) -> Iterator[tuple[Key, Taught]]:
+    """Every step that is taught and every recovery, by its key."""
+    for number, words in enumerate(learn):
+        if isinstance(words, Distil):
+            yield ("learn", number), words
+        elif isinstance(words, Factorize | Prune) and words.recover is not None:
+            yield ("learn", number, "recover"), words.recover
 
 
 def asked(words: Taught) -> tuple[str, ...]:

@@ -56,10 +56,17 @@ class Problem(typing.NamedTuple):
 
 def told(error: ValidationError, document: Document, model: type[BaseModel]) -> InputError:
     """The first and most telling of `error`'s findings as one line."""
-    problems = list(_problems(error, document.value, model))
+    problems = _inmost(list(_problems(error, document.value, model)))
     first = min(problems, key=lambda problem: (problem.rank, -len(problem.key)))
     wants = [p.message for p in problems if p.key == first.key and p.rank == first.rank]
     return refused(place_of(document, first.key), first.key, _joined(wants))
+
+
+def _inmost(problems: list[Problem]) -> list[Problem]:
+    """Those with none below them: a list whose item is wrong is also told to be too short, a value of
+    one kind to be none of another."""
+    above = {p.key[:depth] for p in problems for depth in range(len(p.key))}
+    return [problem for problem in problems if problem.key not in above]
 
 
 def _joined(messages: list[str]) -> str:
@@ -103,7 +110,9 @@ def _from_function(error: Exception, key: Key, value: Any) -> Problem:
         inner = cause.errors(include_url=False)[0]
         want = _want(inner["type"], inner.get("ctx", {}))
         got = "nothing" if inner["type"] == "missing" else _shown(inner["input"])
-        return Problem((*key, *inner["loc"]), f"got {got}, want {want}", 1)
+        inside = isinstance(value, dict) and isinstance(value.get("arguments"), dict)
+        below = ("arguments", *inner["loc"]) if inside else inner["loc"]
+        return Problem((*key, *below), f"got {got}, want {want}", 1)
     for name in value if isinstance(value, dict) else ():
         unknown = f"got unknown key {name!r}; "
         if message.startswith(unknown):

@@ -1,7 +1,10 @@
-"""Stage `check`: what a recipe's losses compare is tried on untrained networks, before hours of training."""
+"""Stage `check`: one step of all learning is tried on untrained networks, before hours of training."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Literal
 
@@ -9,16 +12,27 @@ from pydantic import Field
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.learn.schemes import SchemeName
+from edgekd.learn.settings import Combine
+from edgekd.learn.settings import Inherit
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
-from edgekd.learn.settings import reusing
+from edgekd.learn.settings import Private
+from edgekd.learn.settings import Training
+from edgekd.learn.settings import Views
 from edgekd.settings import Count
 from edgekd.settings import Settings
+from edgekd.settings import Whole
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgekd.learn.blueprint import Blueprint
 
 
 class Network(Settings):
@@ -30,19 +44,39 @@ class Network(Settings):
     classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
+class Plain(Settings):
+    """A training on labels, or one whose losses compare answers alone."""
+
+    label: str
+    learner: Network
+    losses: Losses
+    batch_size: Count
+    only: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+
 class Case(Settings):
-    """One step of learning."""
+    """One step of learning from teachers."""
 
     label: str
     student: Network
-    teacher: Network
+    teachers: Annotated[tuple[Network, ...], Field(strict=False)]
+    parent: Network | None = None
+    """Whose parameters are inherited."""
     losses: Losses
-    batch_size: Count
+    scheme: SchemeName
+    train: Training
+    combine: Combine = Combine()
+    only: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    inherit: Inherit | None = None
+    private: Private | None = None
 
 
 class Config(Settings):
-    """All steps that learn from a teacher."""
+    """All that learns."""
 
+    views: Views
+    seed: Whole
+    plain: Annotated[tuple[Plain, ...], Field(strict=False)]
     cases: Annotated[tuple[Case, ...], Field(strict=False)]
 
 
@@ -50,47 +84,88 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """Give plan.json: by step, the layers that its losses will read.
 
     Raises:
-        InputError: names the step, the loss, and what it wants.
+        InputError: names the step, what it cannot do, and what it wants.
     """
+    for case in config.plain:
+        with _named(case.label):
+            _want_plain(config, case, given, context)
     found = {}
-    for case in config.cases:
-        try:
-            found[case.label] = _rows(case, given, context)
-        except InputError as error:
-            raise InputError(f"{case.label}: {error}", hint=error.hint) from error
+    for each in config.cases:
+        with _named(each.label):
+            found[each.label] = _tried(config, each, given, context)
     out = context.folder / "plan.json"
     out.write_bytes(files.pretty_json(found))
     return {"plan.json": out}
 
 
-def _rows(case: Case, given: Given, context: Context) -> list[dict[str, object]]:
-    import numpy as np
+@contextmanager
+def _named(label: str) -> Iterator[None]:
+    """What goes wrong within is the recipe's, and is told with the step's name."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{label}: {error}", hint=error.hint) from error
+    except (ValueError, RuntimeError, OverflowError, MemoryError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{label}: one step was tried on untrained networks: {first}") from error
 
+
+def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> None:
+    from edgekd.learn import arrays
+    from edgekd.learn import connection
+
+    plan, _ = _built(case.learner, given, context)
+    samples = arrays.samples(given, config.views, config.seed, case.only)
+    _want_batch(case.batch_size, len(samples))
+    connection.of_answers(case.losses, case.batch_size, classes=plan.classes, samples=len(samples))
+
+
+def _tried(config: Config, case: Case, given: Given, context: Context) -> list[dict[str, object]]:
+    import torch
+
+    from edgekd.learn import arithmetic
+    from edgekd.learn import arrays
+    from edgekd.learn import assembly
+    from edgekd.learn import cast
+    from edgekd.learn import protection
+    from edgekd.learn import rehearsal
+    from edgekd.learn.settings import Resolved
+
+    samples = arrays.samples(given, config.views, config.seed, case.only)
+    _want_batch(case.train.batch_size, len(samples))
+    resolved = Resolved(precision="fp32", channels_last=False, threads=torch.get_num_threads())
+    with arithmetic.deterministic(context.seed, resolved.threads):
+        plan, student = _built(case.student, given, context)
+        marks = ["", *(f"_{number}" for number in range(2, len(case.teachers) + 1))]
+        others = dict(zip(marks, case.teachers, strict=False))
+        if case.parent is not None:
+            others[cast.PARENT] = case.parent
+        networks = {mark: _built(who, given, context)[1] for mark, who in others.items()}
+        players = cast.Cast(
+            student, plan, samples, resolved, {}, context.allow_code, case.combine, networks
+        )
+        whole = assembly.assembled(
+            players, case.losses, case.scheme, case.train.batch_size, case.inherit
+        )
+        if case.private is not None:
+            protection.mechanism(case.private, case.train, samples, whole, case.train.precision)
+        rehearsal.one_step(whole, samples, case.train)
+    return [row._asdict() for row in whole.connected.rows]
+
+
+def _want_batch(batch_size: int, samples: int) -> None:
+    if batch_size > samples:
+        raise InputError(
+            f"train.batch_size: got {batch_size}, want at most the {samples} training samples"
+        )
+
+
+def _built(who: Network, given: Given, context: Context) -> tuple[Blueprint, nn.Module]:
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
-    from edgekd.learn import reused
-    from edgekd.learn.connection import connect
 
-    plans = [
-        classifier.blueprint_for(who.model, given["data"], who.input, who.classes, norm=who.norm)
-        for who in (case.student, case.teacher)
-    ]
-    student, teacher = (blueprint.build(p, allow_code=context.allow_code) for p in plans)
-    term = reusing(case.losses)
-    if term is not None:
-        try:
-            student, _ = reused.through_teacher(student, plans[0], teacher, term.loss.arguments)
-        except ValueError as error:
-            raise InputError(f"loss {term.loss.name}: {error}") from error
-    connected = connect(
-        case.losses,
-        student,
-        teacher,
-        plans[0].blank(case.batch_size),
-        classes=plans[0].classes,
-        samples=len(np.load(given["train_labels"], mmap_mode="r", allow_pickle=False)),
-    )
-    return [row._asdict() for row in connected.rows]
+    plan = classifier.blueprint_for(who.model, given["data"], who.input, who.classes, norm=who.norm)
+    return plan, blueprint.build(plan, allow_code=context.allow_code)
 
 
-STAGE = Stage("check", 1, Config, run, packages=("torch",))
+STAGE = Stage("check", 2, Config, run, packages=("torch",))

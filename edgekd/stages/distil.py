@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Literal
 
-from pydantic import BeforeValidator
 from pydantic import Field
 
 from edgekd import files
 from edgekd.errors import BudgetMissed
-from edgekd.errors import InputError
-from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.schemes import OFFLINE
+from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import Inherit
 from edgekd.learn.settings import Input
@@ -23,7 +21,6 @@ from edgekd.learn.settings import Private
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
-from edgekd.learn.settings import reusing
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import unsaid
@@ -31,23 +28,12 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
-from edgekd.table import Named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import nn
-
+    from edgekd.learn.assembly import Assembled
     from edgekd.learn.blueprint import Blueprint
-    from edgekd.learn.cast import Cast
-    from edgekd.learn.connection import Connected
     from edgekd.learn.data.loader import Samples
     from edgekd.learn.privacy import Privacy
-    from edgekd.learn.scheme import Scheme
-
-OFFLINE = Named.parse("offline", SCHEMES, "scheme")
-SchemeName = Annotated[Named, BeforeValidator(lambda value: Named.parse(value, SCHEMES, "scheme"))]
-"""Who teaches whom, by name or with its knobs."""
 
 
 class Config(Settings):
@@ -85,6 +71,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     import torch
 
     from edgekd.learn import arrays
+    from edgekd.learn import assembly
     from edgekd.learn import blueprint
     from edgekd.learn import cast
     from edgekd.learn import classifier
@@ -98,88 +85,62 @@ def run(config: Config, given: Given, context: Context) -> Made:
     if "start_weights" in given:
         start = weights.read(given["start_weights"], suffix=".safetensors")
         weights.load_into(model, start, "the step before")
-    hold = _inherited(config, model, given, context)
     players = cast.Cast(model, plan, samples, resolved, given, context.allow_code, config.combine)
-    model, plan = _reusing(config, players)
-    connected = _connected(config, model, plan, players, context)
-    scheme = hold(connected.around(players.scheme(config.scheme)))
+    batch_size = config.train.batch_size
+    whole = assembly.assembled(players, config.losses, config.scheme, batch_size, config.inherit)
+    _tell(config, whole, context)
     history = classifier.train(
-        model,
+        whole.student,
         samples,
-        scheme,
-        connected.terms,
+        whole.scheme,
+        whole.connected.terms,
         config.train,
         resolved,
         given,
         context,
-        private=_private(config, model, samples, scheme, connected, resolved, context),
+        private=_private(config, samples, whole, resolved.precision, context),
     )
-    made = classifier.write(model, plan, history, given, context)
-    beside = sum(p.numel() for p in scheme.companions.parameters() if p.requires_grad)
-    if connected.rows or beside:
+    made = classifier.write(whole.student, whole.plan, history, given, context)
+    if whole.connected.rows or whole.trained_beside:
         made["layers.json"] = context.folder / "layers.json"
-        rows = [row._asdict() for row in connected.rows]
-        told = {"layers": rows, "trained_beside": beside}
+        rows = [row._asdict() for row in whole.connected.rows]
+        told = {"layers": rows, "trained_beside": whole.trained_beside}
         made["layers.json"].write_bytes(files.canonical_json(told))
     where = f"{config.model} after distillation"
     if not config.ablated:
-        classifier.want_better_than_chance(model, given, where, refuse=BudgetMissed)
+        classifier.want_better_than_chance(whole.student, given, where, refuse=BudgetMissed)
     return made
 
 
-def _inherited(
-    config: Config, model: nn.Module, given: Given, context: Context
-) -> Callable[[Scheme], Scheme]:
-    """Begin the model with a teacher's parameters; gives what holds a scheme to them."""
-    if config.inherit is None:
-        return lambda scheme: scheme
-    from edgekd.learn import blueprint
-    from edgekd.learn import inheritance
+def _tell(config: Config, whole: Assembled, context: Context) -> None:
+    """Note what is inherited and which layers are compared."""
+    from edgekd.learn.inheritance import AS_BUILT
 
-    teacher = blueprint.load(
-        given["inherit_blueprint"], given["inherit_weights"], allow_code=context.allow_code
-    )
-    try:
-        found = inheritance.by_layer(model, teacher, config.inherit.rule)
-    except ValueError as error:
-        raise InputError(f"inherit: {error}") from error
-    taken = [name for name, origin in found.items() if origin != inheritance.AS_BUILT]
-    context.progress.note(
-        f"inherits {len(taken)} of {len(found)} tensors from {config.inherit.teacher}"
-    )
-    return functools.partial(inheritance.held, config.inherit.hold, model, found, teacher)
+    if config.inherit is not None:
+        taken = sum(origin != AS_BUILT for origin in whole.inherited.values())
+        context.progress.note(
+            f"inherits {taken} of {len(whole.inherited)} tensors from {config.inherit.teacher}"
+        )
+    for row in whole.connected.rows:
+        context.progress.note(row.told())
 
 
 def _private(
-    config: Config,
-    model: nn.Module,
-    samples: Samples,
-    scheme: Scheme,
-    connected: Connected,
-    resolved: Resolved,
-    context: Context,
+    config: Config, samples: Samples, whole: Assembled, precision: str, context: Context
 ) -> Privacy | None:
-    """The mechanism that spends what the recipe allows, over all steps; nothing where it says nothing."""
-    said, training = config.private, config.train
-    if said is None:
+    """The mechanism that spends what the recipe allows; nothing where it says nothing."""
+    if config.private is None:
         return None
-    from edgekd.learn import accounting
-    from edgekd.learn import privacy
+    from edgekd.learn import protection
 
-    if resolved.precision == "fp16":
-        raise InputError("private: got train.precision fp16, want bf16 or fp32")
-    steps = training.epochs * (len(samples) // training.batch_size)
-    rate = training.batch_size / len(samples)
-    try:
-        privacy.want_private(model, scheme, connected.terms, samples.classes)
-        noise = accounting.noise_for(said.epsilon, said.delta, rate, steps)
-    except ValueError as error:
-        raise InputError(f"private: {error}") from error
+    words = config.private
+    found = protection.mechanism(words, config.train, samples, whole, precision)
     context.progress.note(
-        f"private: epsilon {said.epsilon:g} at delta {said.delta:g} by noise of {noise:.3g} times the "
-        f"norm {said.max_norm:g}, {steps} steps"
+        f"private: epsilon {words.epsilon:g} at delta {words.delta:g} by noise of {found.noise:.3g} times "
+        f"the norm {words.max_norm:g}; it holds for this student's weights alone: not for a teacher "
+        f"or a control that learned from the same samples, nor once the seed is known"
     )
-    return privacy.Privacy(noise, said.max_norm, training.batch_size)
+    return found
 
 
 def _plan(config: Config, given: Given) -> Blueprint:
@@ -189,41 +150,6 @@ def _plan(config: Config, given: Given) -> Blueprint:
     if "start_blueprint" in given:
         return blueprint.read(given["start_blueprint"])
     return classifier.blueprint_for(config.model, given["data"], config.input, norm=config.norm)
-
-
-def _reusing(config: Config, players: Cast) -> tuple[nn.Module, Blueprint]:
-    """The student and its plan; with its teacher's classifier where a loss asks for that."""
-    from edgekd.learn import reused
-
-    term = reusing(config.losses)
-    if term is not None:
-        try:
-            players.student, players.plan = reused.through_teacher(
-                players.student, players.plan, players.teacher(), term.loss.arguments
-            )
-        except ValueError as error:
-            raise InputError(f"loss {term.loss.name}: {error}") from error
-    return players.student, players.plan
-
-
-def _connected(
-    config: Config, model: nn.Module, plan: Blueprint, players: Cast, context: Context
-) -> Connected:
-    """The losses with the layers they read; the plan is shown."""
-    from edgekd.learn.connection import connect
-    from edgekd.learn.connection import looks_inside
-
-    connected = connect(
-        config.losses,
-        model,
-        players.teacher() if looks_inside(config.losses, "teacher") else None,
-        plan.blank(config.train.batch_size),
-        classes=plan.classes,
-        samples=len(players.samples),
-    )
-    for row in connected.rows:
-        context.progress.note(row.told())
-    return connected
 
 
 STAGE = Stage(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,7 +17,9 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.synthesis import SYNTHESIZERS
+from edgekd.table import Member
 from edgekd.table import Named
+from edgekd.table import signature
 
 
 def run(*arguments: str) -> str:
@@ -84,27 +87,101 @@ def test_an_unknown_name_names_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("table", [MODELS, LOSSES, SOURCES, SCHEMES])
-def test_every_snippet_can_be_pasted(table: dict[str, members.Member]) -> None:
+def test_every_snippet_can_be_pasted(table: dict[str, Member]) -> None:
     for name, member in table.items():
         value = yaml.safe_load(members.snippet(name, member))
         assert Named.parse(value, table, "member").name == name
 
 
-def test_what_was_measured_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = {
-        "mean": 0.8231,
-        "control_difference": 0.0041,
-        "interval": [-0.001, 0.0092],
-        "kd_difference": 0.0012,
-        "seeds": 3,
-    }
-    monkeypatch.setattr(methods, "measured", lambda: {"sp": {"same": row}, "dml": {"same": row}})
-    told = (
-        "Measured, pair same: 82.31 %, seeds: 3, +0.41 points beside its control (-0.10 to +0.92)"
+ROW = {
+    "mean": 0.8231,
+    "control_difference": 0.0041,
+    "interval": [-0.001, 0.0092],
+    "kind": "seeds",
+    "kd_difference": 0.0012,
+    "seeds": 3,
+    "runs": 3,
+    "flags": {},
+    "error": None,
+}
+LOST = {"mean": None, "control_difference": None, "interval": None, "kd_difference": None}
+
+
+def told(monkeypatch: pytest.MonkeyPatch, name: str, row: dict[str, object]) -> str:
+    """What is said of a method that was measured so."""
+    kept = {"methods": {name: {"same": row}}, "pairs": {"same": "large to small"}}
+    monkeypatch.setattr(methods, "measured", lambda: kept)
+    (line,) = (x for x in run("methods", name).splitlines() if x.startswith("Measured"))
+    return line.removeprefix("Measured, pair same: large to small: ")
+
+
+@pytest.mark.parametrize("name", ["sp", "dml"])
+def test_what_was_measured_is_told(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert told(monkeypatch, name, ROW) == (
+        "82.31 %, 3 seeds, +0.41 points beside its control (-0.10 to +0.92 over seeds), "
+        "+0.12 beside kd"
     )
-    assert f"{told}, +0.12 beside kd" in run("methods", "sp") and told in run("methods", "dml")
 
 
-def test_what_was_measured_is_of_methods_that_exist() -> None:
-    names = {*LOSSES, *SCHEMES, "control", "kd-standardized"}
-    assert set(methods.measured()) <= names
+def test_one_seed_says_what_its_interval_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = told(monkeypatch, "sp", {**ROW, "seeds": 1, "kind": "images"})
+    assert "one seed" in line and "over test images, says nothing of other seeds)" in line
+
+
+def test_runs_that_went_wrong_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = {**ROW, **LOST, "seeds": 0, "runs": 2, "flags": {"diverged": 2}, "error": "fsp is inf"}
+    assert told(monkeypatch, "fsp", lost) == "2 of 2 runs diverged: fsp is inf"
+    some = {**ROW, "flags": {"chance": 1}}
+    assert told(monkeypatch, "fsp", some).endswith("beside kd, 1 of 3 runs stayed at chance")
+
+
+def test_what_was_measured_is_of_methods_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, kept = {*LOSSES, *SCHEMES, "control", "kd-standardized"}, methods.measured()
+    assert kept["methods"] and set(kept["methods"]) <= names
+    for name, pairs in kept["methods"].items():
+        for pair, row in pairs.items():
+            assert kept["pairs"][pair] and (name not in LOSSES or told(monkeypatch, name, row))
+
+
+@pytest.mark.parametrize(
+    "name", ["rkd", "srd", "srd-correlation", "cc", "cc-taylor", "pkt", "pad-l2", "crd"]
+)
+def test_a_loss_of_embeddings_looks_before_the_classifier(name: str) -> None:
+    where = "Layers where a recipe says none: "
+    assert f"{where}what enters the classifier\n" in run("methods", name)
+    assert f"{where}at the end of every stage\n" in run("methods", "irg")
+    assert where not in run("methods", "kd")
+
+
+def test_a_companion_s_knobs_are_explained() -> None:
+    text = run("methods", "crd")
+    assert "    negatives: K, drawn with replacement.\n" in text and "    samples:" not in text
+
+
+def test_every_companion_says_what_its_knobs_are() -> None:
+    rows = {row["name"]: row for row in json.loads(run("methods", "--json"))}
+    for name, member in LOSSES.items():
+        if member.companion is not None:
+            assert set(rows[name]["companion_knobs"]) == set(
+                signature(member.companion).knobs.model_fields
+            )
+            assert all(rows[name]["companion_knobs"].values())
+
+
+def test_a_knob_that_takes_two_lines_is_told_on_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_companion_of_members.py").write_text(
+        "def f(x, *, wide: Count = 2, deep: Count = 1):\n"
+        '    """Sum.\n\n    Args:\n        x: [B].\n        wide: how\n            much.\n'
+        '        deep: too.\n\n    Returns:\n        All.\n    """\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    beside = Member("own_companion_of_members", "f", "")
+    told = members._beside(beside._replace(companion=beside))
+    assert told == {"wide": "how much.", "deep": "too."}
+
+
+def test_a_knob_of_a_few_words_says_them() -> None:
+    knobs = {knob["name"]: knob for knob in json.loads(run("methods", "kdcl", "--json"))["knobs"]}
+    assert knobs["rule"]["want"] == "min-logit or naive or mean"

@@ -281,3 +281,47 @@ def test_weighted_terms_add_up() -> None:
     terms = [BoundTerm("a", 2.0, ("x",), constant(3)), BoundTerm("b", 0.5, ("x",), constant(4))]
     total, parts = compute(terms, {"x": torch.ones(1)})
     assert (total.item(), parts) == (8.0, {"a": 3.0, "b": 4.0})
+
+
+def in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trains in float16 on a CPU, with a scaler, as a GPU would."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins import MixedPrecision
+
+    def made(precision: str, **more: Any) -> Fabric:
+        scaler = torch.amp.GradScaler("cpu", growth_interval=3)
+        return Fabric(plugins=[MixedPrecision("16-mixed", "cpu", scaler)], **more)
+
+    monkeypatch.setattr("edgekd.learn.fit.Fabric", made)
+
+
+def test_half_precision_clips_the_gradients_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"clip_norm": 0.5, "epochs": 1}
+    plain = run(tmp_path / "fp32", training=settings)
+    fit(plain)
+    in_half_precision(monkeypatch)
+    half = run(tmp_path / "fp16", training=settings)
+    fit(half)
+    before, moved = weights(net())["5.weight"], []
+    for each in (plain, half):
+        moved.append((weights(each.model)["5.weight"] - before).norm().item())
+    assert moved[1] == pytest.approx(moved[0], rel=0.2)
+
+
+def test_half_precision_resumes_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_half_precision(monkeypatch)
+    monkeypatch.setattr(
+        "edgekd.learn.fit._Loop.show",
+        lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
+    )
+    whole = run(tmp_path / "whole")
+    rows = fit(whole)
+    with pytest.raises(Killed):
+        fit(run(tmp_path / "struck", progress=KillAt(13)))
+    resumed = run(tmp_path / "struck", model=net(seed=99))
+    assert fit(resumed) == rows
+    assert_same(weights(whole.model), weights(resumed.model))

@@ -46,8 +46,8 @@ def test_both_are_brought_to_the_same_places(one: Shape, other: Shape, want: Sha
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ((2, 3), (2, 3, 4)),
-        ((2, 3), (2, 3, 4, 4)),
+        ((2, 3), (3, 3, 4)),
+        ((2, 3), (2, 3, 4, 4, 4)),
         ((3, 3, 4, 4), (2, 3, 4, 4)),
         ((2, 12, 5), (2, 9, 5)),
         ((2,), (2,)),

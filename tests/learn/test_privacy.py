@@ -290,7 +290,9 @@ def test_a_sum_over_samples_is_refused_since_it_is_no_mean() -> None:
 
 def test_layers_that_mix_samples_are_named() -> None:
     some = bind_terms(terms("kd"))
-    with pytest.raises(ValueError, match=r"^bn1: batch norm mixes the samples .* want group norm"):
+    with pytest.raises(
+        ValueError, match=r"^bn1: batch norm mixes the samples .* want student.norm: group"
+    ):
         privacy.want_private(example.network(), alone(), some, 4)
     tracked = nn.Sequential(nn.InstanceNorm2d(4, track_running_stats=True))
     with pytest.raises(ValueError, match="^0: batch norm"):

@@ -87,3 +87,15 @@ def test_a_layer_that_is_never_run_is_refused() -> None:
     net.forward = lambda x: net[0](x)  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="'spare', through which no tensor passes"):
         taps.shapes(net, ["spare"], torch.randn(2, 1, 4, 4))
+
+
+def test_what_a_later_layer_changes_in_place_is_read_as_it_was() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(inplace=True), nn.Flatten()
+    )
+    images = torch.randn(4, 1, 5, 5, generator=torch.Generator().manual_seed(0))
+    with Taps(model, ["1", "2:input"]) as values:
+        model(images)
+    want = model[1](model[0](images))
+    assert want.min().item() < 0
+    assert torch.allclose(values["1"], want) and torch.equal(values["1"], values["2:input"])

@@ -59,7 +59,7 @@ def test_several_teachers_are_numbered_and_each_is_asked_once(tmp_path: Path) ->
 
 
 def test_a_loss_that_looks_inside_gets_the_model_itself(tmp_path: Path) -> None:
-    steps = planned(tmp_path, {"losses": ["fitnet"]})
+    steps = planned(tmp_path, {"losses": ["cross-entropy", "fitnet"]})
     assert "knowledge" not in steps
     assert steps["distil"].takes["teacher_weights"] == ("teacher", "weights.safetensors")
 

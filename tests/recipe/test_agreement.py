@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import ast
+import importlib.util
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Views
 from edgekd.recipe import agreement
 from edgekd.recipe.target import Target
+from edgekd.table import Member
 from edgekd.table import Named
 
 
@@ -129,5 +134,43 @@ def test_a_loss_of_single_classes_does_not_go_with_mixed_samples(views: Views) -
     found = agreement.fault(steps, (Target(runtime="onnxruntime"),), views)
     mix = "mixup" if views.mixup else "cutmix"
     want = f"got 'dkd', want it without views.{mix}: it needs one class a sample"
-    assert found == (("learn", 1, "losses", 1), want)
+    assert found == (("learn", 1, "recover", "losses", 1), want)
     assert agreement.fault(steps, (Target(runtime="onnxruntime"),), Views()) is None
+
+
+@pytest.mark.parametrize("views", [Views(mixup=0.2), Views(cutmix=1.0)])
+def test_a_scheme_of_single_classes_does_not_go_with_mixed_samples(views: Views) -> None:
+    targets = (Target(runtime="onnxruntime"),)
+    step = taught("kd")
+    step.scheme = Named.parse("tf-kd", SCHEMES, "scheme")
+    mix = "mixup" if views.mixup else "cutmix"
+    want = f"got 'tf-kd', want it without views.{mix}: it needs one class a sample"
+    assert agreement.fault([step], targets, views) == (("learn", 0, "scheme"), want)
+    assert agreement.fault([step], targets, Views()) is None
+    for rule, refused in (("min-logit", True), ("mean", False), ("naive", False)):
+        step.scheme = Named.parse({"name": "kdcl", "rule": rule}, SCHEMES, "scheme")
+        assert (agreement.fault([step], targets, views) is not None) is refused
+
+
+def test_the_schemes_of_single_classes_are_those_that_refuse_mixed_samples() -> None:
+    refusing = {name for name, member in SCHEMES.items() if "want_unmixed(" in source(member)}
+    usual = {"lwf": {"old": 2}, "lwf-mc": {"old": 2}, "less-forgetting": {"old": 2}}
+    found = {
+        name
+        for name in SCHEMES
+        if agreement.one_class(
+            Named.parse({"name": name, **usual.get(name, {})}, SCHEMES, "scheme")
+        )
+    }
+    assert found == refusing
+
+
+def source(member: Member) -> str:
+    """The text of a member's function, which is not imported."""
+    spec = importlib.util.find_spec(member.module)
+    assert spec is not None and spec.origin is not None
+    text = Path(spec.origin).read_text()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name == member.function:
+            return ast.get_source_segment(text, node) or ""
+    raise AssertionError(member)

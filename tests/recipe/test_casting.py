@@ -90,16 +90,116 @@ def test_what_does_not_go_together(tmp_path: Path, learn: str, told: str) -> Non
     assert caught.value.exit_code == 2 and "r.yaml:" in str(caught.value)
 
 
+PRUNED = "[{step: distil, losses: [kd]}, {step: prune, macs: 0.5, recover: {%s}}]"
+
+
+@pytest.mark.parametrize(
+    ("learn", "told"),
+    [
+        (
+            "[{step: distil, losses: [fitnet]}]",
+            r"learn\.0\.losses: got \[fitnet\], which leaves the classifier untaught, want a loss on logits",
+        ),
+        (
+            "[{step: distil, losses: [rkd, maskd]}]",
+            r"learn\.0\.losses: got \[rkd, maskd\], which leave the classifier untaught",
+        ),
+        (PRUNED % "losses: [sp]", r"learn\.1\.recover\.losses: got \[sp\], which leaves"),
+        (
+            PRUNED % "losses: [kd, fitnet], knowledge: stored",
+            r"learn\.1\.recover\.knowledge: got 'stored', want 'online'",
+        ),
+        (
+            "[{step: distil, scheme: dml, teachers: [wide], losses: [kd]}]",
+            r"learn\.0\.teachers: got 'wide', want it left out: scheme 'dml' has no teacher",
+        ),
+        (
+            "[{step: distil, scheme: cs-kd, teachers: [teacher, wide], losses: [kd]}]",
+            r"learn\.0\.teachers: got 'teacher', want it left out: scheme 'cs-kd' has no teacher",
+        ),
+        (
+            "[{step: distil, scheme: tf-kd, knowledge: stored, losses: [kd]}]",
+            r"learn\.0\.knowledge: got 'stored', want it left out: scheme 'tf-kd' has no teacher",
+        ),
+        (
+            "[{step: distil, scheme: ema, knowledge: online, losses: [kd]}]",
+            r"learn\.0\.knowledge: got 'online', want it left out",
+        ),
+        (
+            "[{step: distil, scheme: sskd, teachers: [teacher, wide], losses: [kd]}]",
+            r"learn\.0\.teachers\.1: got 'wide', want one: scheme 'sskd' hears one teacher",
+        ),
+        (
+            "[{step: distil, combine: {rule: entropy}, losses: [kd]}]",
+            r"learn\.0\.combine: got it, want it left out: there is one teacher",
+        ),
+        (
+            "[{step: distil, scheme: adaptive, teachers: [teacher, wide], combine: {rule: entropy},"
+            " losses: [kd]}]",
+            r"learn\.0\.combine: got it, want it left out: scheme 'adaptive' combines none",
+        ),
+    ],
+)
+def test_what_would_do_nothing(tmp_path: Path, learn: str, told: str) -> None:
+    with pytest.raises(InputError, match=told) as caught:
+        load(tmp_path, learn, more="teachers: {wide: {model: wrn-16-2}}")
+    assert caught.value.exit_code == 2 and "r.yaml:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "learn",
+    [
+        "[{step: distil, losses: [simkd]}]",
+        "[{step: distil, losses: [irg]}]",
+        "[{step: distil, losses: [cross-entropy, fitnet]}]",
+        "[{step: distil, scheme: dml, teachers: [teacher], combine: {}, losses: [kd]}]",
+        "[{step: distil, scheme: ard, teachers: [teacher, wide], combine: {rule: entropy}, losses: [kd]}]",
+        PRUNED % "losses: [kd, fitnet]",
+    ],
+)
+def test_what_counts_is_taken(tmp_path: Path, learn: str) -> None:
+    load(tmp_path, learn, more="teachers: {wide: {model: wrn-16-2}}")
+
+
+KD = "[{step: distil, losses: [kd]}]"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("waypoints: 20", "waypoints: got 20, want fewer than its epochs, 20"),
+        ("waypoints: 3, train: {epochs: 3}", "waypoints: got 3, want fewer than its epochs, 3"),
+        (
+            "waypoints: 2, train: {early_stop_epochs: 5}",
+            "waypoints: got 2, want it without train.early_stop_epochs",
+        ),
+        ("weights: w.pt, waypoints: 2", "waypoints: got it beside `weights`"),
+        ("weights: w.pt, only: ['1']", "only: got it beside `weights`, want one of them"),
+        ("classes: ['1', '0']", "classes: got it for a teacher that is trained here"),
+        ("only: ['0', '0']", "only: got '0' twice, want it once"),
+    ],
+)
+def test_what_a_teacher_cannot_have(tmp_path: Path, words: str, told: str) -> None:
+    with pytest.raises(InputError, match=f": teacher.{told}"):
+        load(tmp_path, KD, teacher=f", {words}")
+    with pytest.raises(InputError, match=f": teachers.wide.{told}"):
+        load(tmp_path, KD, more=f"teachers: {{wide: {{model: wrn-16-2, {words}}}}}")
+
+
+def test_what_a_teacher_can_have(tmp_path: Path) -> None:
+    (tmp_path / "w.pt").write_bytes(b"")
+    load(tmp_path, KD, teacher=", waypoints: 2, only: ['1', '0'], train: {epochs: 3}")
+    load(tmp_path, KD, teacher=", weights: w.pt, classes: ['1', '0'], train: {epochs: 3}")
+
+
 def test_a_teacher_may_not_be_called_teacher(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="which is the first teacher's name"):
         load(tmp_path, "[{step: distil, losses: [kd]}]", more="teachers: {teacher: {model: vgg8}}")
 
 
 def test_a_loss_s_weight_is_the_literature_s_unless_it_is_said(tmp_path: Path) -> None:
-    terms = (
-        load(tmp_path, "[{step: distil, losses: [sp, {name: fitnet, weight: 2}]}]").learn[0].losses
-    )
-    assert [term.weight for term in terms] == [3000.0, 2.0]
+    learn = "[{step: distil, losses: [kd, sp, {name: fitnet, weight: 2}]}]"
+    assert [term.weight for term in load(tmp_path, learn).learn[0].losses] == [1.0, 3000.0, 2.0]
 
 
 def test_ramps_and_layers_are_read(tmp_path: Path) -> None:

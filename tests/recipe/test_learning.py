@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import TypeAdapter
 from pydantic import ValidationError
@@ -7,6 +9,7 @@ from pydantic import ValidationError
 from edgekd.recipe.learning import Distil
 from edgekd.recipe.learning import LearnStep
 from edgekd.recipe.learning import Taught
+from edgekd.recipe.learning import taught
 
 STEPS: TypeAdapter[object] = TypeAdapter(LearnStep)
 
@@ -22,6 +25,33 @@ def test_a_step_is_told_by_its_name() -> None:
         assert taught.train.epochs == 3
         bare = STEPS.validate_python({"step": name, "macs": 0.5})
         assert getattr(bare, "recover", "") is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"step": "distil", "losses": ["kd"], "teachers": ["teacher", "teacher"]},
+        {"step": "distil", "losses": ["kd"], "only": ["0", "1", "0"]},
+        {"step": "quantize", "teachers": ["student", "student"]},
+    ],
+)
+def test_nobody_is_named_twice(said: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="twice, want it once"):
+        STEPS.validate_python(said)
+
+
+def test_what_is_taught_is_found_by_its_key() -> None:
+    recover = {"losses": ["kd"]}
+    said: list[dict[str, object]] = [
+        {"step": "distil", "losses": ["kd"]},
+        {"step": "prune", "macs": 0.5, "recover": recover},
+        {"step": "factorize", "macs": 0.5},
+        {"step": "quantize"},
+    ]
+    learn: list[Any] = [STEPS.validate_python(words) for words in said]
+    found = [(key, words) for key, words in taught(learn)]
+    want = [(("learn", 0), learn[0]), (("learn", 1, "recover"), learn[1].recover)]
+    assert found == want
 
 
 def test_a_step_has_its_own_words_alone() -> None:

@@ -127,6 +127,44 @@ def test_overrides_count_over_the_file(small: Path) -> None:
         ("views={mixup: 1, cutmix: 1}", "views: got mixup and cutmix, want one of them"),
         ("export.opset=24", "export.opset: got 24, want an integer <= 23"),
         ("seed=true", "seed: got true, want an integer"),
+        ("learn=[{step: distil}]", "learn.0.losses: got nothing, want a value"),
+        ("learn.0.private={}", "learn.0.private.epsilon: got nothing, want a value"),
+        (
+            "learn.0.private={epsilon: 1, delta: 0.5}",
+            "private.delta: got 0.5, want a number <= 0.01",
+        ),
+        ("learn.0.losses.0.ramp={}", "learn.0.losses.0.ramp.epochs: got nothing, want a value"),
+        (
+            "learn.0.teachers=[teacher, teacher]",
+            "learn.0.teachers: got 'teacher' twice, want it once",
+        ),
+        ("learn.0.only=['0', '0']", "learn.0.only: got '0' twice, want it once"),
+        (
+            "learn.0.losses=[{loss: {name: nope}}]",
+            "learn.0.losses.0.loss.name: got unknown loss 'nope'; ",
+        ),
+        (
+            "learn.0.losses=[{loss: {name: kd, arguments: {temperature: -4.0}}}]",
+            "learn.0.losses.0.loss.arguments.temperature: got -4.0, want a number > 0",
+        ),
+        (
+            "learn.0.losses=[kd, {name: fitnet, layers: []}]",
+            "learn.0.losses.1.layers: got a list of 0, want 'auto' or a number or a mapping or at "
+            "least 1 of them",
+        ),
+        (
+            "learn.0.losses=[kd, {name: fitnet, layers: [{student: a}]}]",
+            "learn.0.losses.1.layers.0.teacher: got nothing, want a value",
+        ),
+        (
+            "learn.0.losses=[kd, {name: rkd, layers: 0.5}]",
+            "learn.0.losses.1: layers: got them for 'rkd', which compares what enters the classifier",
+        ),
+        ("learn.0.losses.0.weight=1e10", "weight: got 10000000000.0, want a number <= 1e+09"),
+        (
+            "student.input={height: 20000}",
+            "student.input.height: got 20000, want an integer <= 16384",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(small: Path, override: str, want: str) -> None:

@@ -19,9 +19,14 @@ class Inner(Settings):
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
 
+class Asking(Settings):
+    wanted: int
+
+
 class Outer(Settings):
     inner: Inner = Inner()
     many: Annotated[tuple[Inner, ...], Field(strict=False, max_length=2)] = ()
+    some: Annotated[tuple[Asking, ...], Field(strict=False, min_length=1)] = (Asking(wanted=1),)
     mode: Literal["auto"] | bool | None = None
     text: Annotated[str, Field(pattern="^a+$", max_length=5)] = "a"
 
@@ -43,6 +48,10 @@ def said(value: dict[str, Any]) -> str:
         ({"inner": {"cuont": 3}}, "inner.cuont: got unknown key, did you mean 'count'?"),
         ({"many": [{}, {"shar": 1}]}, "many.1.shar: got unknown key, did you mean 'share'?"),
         ({"many": [{}, {}, {}]}, "many: got a list of 3, want at most 2 of them"),
+        ({"some": []}, "some: got a list of 0, want at least 1 of them"),
+        ({"some": [{}]}, "some.0.wanted: got nothing, want a value"),
+        ({"some": [{"wanted": "x"}]}, "some.0.wanted: got 'x', want an integer"),
+        ({"some": [{}, {"wantd": 1}]}, "some.1.wantd: got unknown key, did you mean 'wanted'?"),
         ({"many": {}}, "many: got a mapping, want a list"),
         ({"mode": "manual"}, "mode: got 'manual', want 'auto' or true or false"),
         ({"text": "b"}, "text: got 'b', want text like ^a+$"),

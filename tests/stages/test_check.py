@@ -10,25 +10,53 @@ import numpy as np
 import pytest
 
 from edgekd.errors import InputError
+from edgekd.learn.schemes import SCHEMES
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import check
 
+STUDENT = {"model": {"name": "resnet8", "base": 4}, "input": None}
+TEACHER = {"model": {"name": "resnet14", "base": 8}, "input": {"height": 12, "width": 12}}
+GROUP = {**STUDENT, "norm": "group"}
+UNTRIED = ("lwf", "lwf-mc", "less-forgetting")
+"""They learn some of the classes after others."""
+KD = ("cross-entropy", "kd")
 
-def run(folder: Path, *losses: Any, classes: int = 10, batch_size: int = 8) -> dict[str, Any]:
+
+def run(
+    folder: Path,
+    *losses: Any,
+    classes: int = 10,
+    batch_size: int = 8,
+    samples: int = 30,
+    plain: Any = (),
+    views: Any = None,
+    **more: Any,
+) -> dict[str, Any]:
     pixels = {"height": 8, "width": 8, "channels": 1, "mean": [0.5], "std": [0.3]}
     about = {"classes": [str(n) for n in range(classes)], "preprocessing": pixels}
     (folder / "data.json").write_text(json.dumps(about))
-    np.save(folder / "labels.npy", np.zeros(30, np.int64))
-    given = {"data": folder / "data.json", "train_labels": folder / "labels.npy"}
+    np.save(folder / "labels.npy", np.arange(samples) % classes)
+    np.save(
+        folder / "images.npy",
+        np.random.default_rng(0).integers(0, 255, (samples, 8, 8, 1), np.uint8),
+    )
+    given = {
+        "data": folder / "data.json",
+        "train_labels": folder / "labels.npy",
+        "train_images": folder / "images.npy",
+    }
     case = {
         "label": "distil",
-        "student": {"model": {"name": "resnet8", "base": 4}, "input": None},
-        "teacher": {"model": {"name": "resnet14", "base": 8}, "input": {"height": 12, "width": 12}},
+        "student": STUDENT,
+        "teachers": [TEACHER],
         "losses": list(losses),
-        "batch_size": batch_size,
+        "scheme": "offline",
+        "train": {"batch_size": batch_size, "epochs": 2},
+        **more,
     }
-    config = check.Config.model_validate({"cases": [case]})
+    settings = {"views": views or {"count": 2}, "seed": 0, "plain": plain, "cases": [case]}
+    config = check.Config.model_validate(settings)
     context = Context(folder=folder, checkpoints=folder / "kept", seed=0, progress=Silent())
     made = check.run(config, given, context)
     found: dict[str, Any] = json.loads(made["plan.json"].read_bytes())
@@ -65,3 +93,74 @@ def test_what_cannot_be_is_named(
     with pytest.raises(InputError, match=told) as caught:
         run(tmp_path, loss, **more)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("losses", "more", "told"),
+    [
+        (KD, {"scheme": {"name": "tf-kd", "correct": 1.0}}, "distil: scheme tf-kd: "),
+        (
+            KD,
+            {"scheme": {"name": "supernet", "knob": "nope"}},
+            "distil: resnet8: got unknown key .nope",
+        ),
+        (KD, {"scheme": "uskd"}, "distil: loss kd: got no teacher_logits from this scheme"),
+        (KD, {"scheme": "tf-kd", "views": {"count": 2, "mixup": 0.5}}, "distil: .*mix"),
+        (KD, {"only": ["nope"]}, "distil: only: got 'nope', want classes of the data"),
+        (KD, {"batch_size": 31}, "train.batch_size: got 31, want at most the 30 training samples"),
+        (
+            KD,
+            {"private": {"epsilon": 8}, "batch_size": 64, "samples": 99},
+            "want student.norm: group",
+        ),
+        (KD, {"private": {"epsilon": 8}, "student": GROUP}, "batch_size: got 8, want 64"),
+        (
+            KD,
+            {
+                "private": {"epsilon": 8, "delta": 0.01},
+                "student": GROUP,
+                "batch_size": 64,
+                "samples": 100,
+            },
+            "private.delta: got 0.01 for 100 samples",
+        ),
+        (
+            ("cross-entropy", "dist"),
+            {"private": {"epsilon": 8}, "student": GROUP, "batch_size": 64, "samples": 99},
+            "loss dist compares samples",
+        ),
+        (KD, {"inherit": {}, "parent": {**STUDENT, "model": "mobilenetv2"}}, "distil: inherit: "),
+        (({"name": "kd", "weight": 1e9, "temperature": 1e300},), {}, "distil: .*"),
+        (KD, {"teachers": [TEACHER, {**STUDENT, "input": {"channels": 2}}]}, "distil: "),
+        (({"name": "kd", "standardize": True},), {"classes": 2}, "want 3 or more: of two"),
+    ],
+)
+def test_schemes_and_protection_are_tried_too(
+    tmp_path: Path, losses: tuple[Any, ...], more: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(InputError, match=told) as caught:
+        run(tmp_path, *losses, **more)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"batch_size": 40}, "teacher: train.batch_size: got 40"),
+        ({"only": ["7", "x"]}, "teacher: only: got 'x'"),
+        ({"losses": ["dkd"]}, "teacher: loss dkd: got 2 classes"),
+    ],
+)
+def test_trainings_on_labels_are_looked_at(tmp_path: Path, more: dict[str, Any], told: str) -> None:
+    plain = {"label": "teacher", "learner": STUDENT, "losses": ["cross-entropy"], "batch_size": 8}
+    with pytest.raises(InputError, match=told):
+        run(tmp_path, *KD, classes=2 if "losses" in more else 10, plain=[plain | more])
+
+
+@pytest.mark.parametrize("name", [n for n in SCHEMES if n not in UNTRIED])
+def test_every_scheme_can_be_tried(tmp_path: Path, name: str) -> None:
+    alone = ("uskd", "adversarial-training", "lwf", "lwf-mc", "less-forgetting")
+    losses = KD[:1] if name in alone else KD
+    student = {**STUDENT, "model": {"name": "resnet8", "base": 8}}
+    found = run(tmp_path, *losses, scheme=name, student=student, teachers=[TEACHER, TEACHER])
+    assert found["distil"] == []

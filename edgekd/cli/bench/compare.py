@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.cli.bench.subjects import contender
+from edgekd.cli.bench.subjects import engines
+from edgekd.cli.bench.subjects import opened
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
 from edgekd.cli.screen import running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import ExitStack
 
     from edgekd.bench.pair.document import Document
     from edgekd.bench.pair.document import Side
     from edgekd.bench.pair.duel import Duel
     from edgekd.bench.pair.duel import PairRules
-    from edgekd.bench.user_models import Ask
     from edgekd.bench.user_models import Ready
     from edgekd.device import Device
 
@@ -114,7 +115,6 @@ def command(
     from edgekd.bench.pair.duel import PairRules
     from edgekd.bench.result.document import facts
     from edgekd.bench.user_models import Ask
-    from edgekd.cli.bench.measure import opened
 
     where = devices.find(device)
     rules = PairRules(pairs=pairs, delta=delta, budget_s=budget_s, seed=seed)
@@ -136,45 +136,6 @@ def command(
     else:
         _show(made)
     want_verdict(made, require)
-
-
-def engines(name: str | None) -> tuple[str, ...]:
-    """The engine of this name alone, or any.
-
-    Raises:
-        InputError: if there is none of this name.
-    """
-    from edgekd import runtimes
-
-    if name is None:
-        return ()
-    runtimes.find(name)
-    return (name,)
-
-
-def contender(given: Path, ask: Ask, stack: ExitStack) -> Ready:
-    """One model on the first engine that is asked for and there; its files stay until `stack` is left.
-
-    Raises:
-        InputError: if the model is missing or refused.
-        MachineError: if the engine or the precision is not to be had there.
-        Inconclusive: if the device is emulated.
-    """
-    import tempfile
-
-    from edgekd.bench import user_models
-    from edgekd.bench.machine.site import describe
-    from edgekd.cli.bench.measure import opened
-
-    site = describe(ask.device)
-    want_real(site.emulated)
-    running(f"{given.name}: compile")
-    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
-    names = user_models.names_of([given])
-    missing = site.missing if ask.runtimes else site.unable
-    return next(
-        user_models.ready([opened(given, stack)], ask, scratch, names=names, missing=missing)
-    )
 
 
 def fought(ready: Sequence[Ready], rules: PairRules, device: Device) -> Duel:
@@ -199,18 +160,6 @@ def fought(ready: Sequence[Ready], rules: PairRules, device: Device) -> Duel:
     if found.compared is None:
         raise Inconclusive("the budget ended before the first pair", hint="a larger --budget")
     return found
-
-
-def want_real(emulated: str | None) -> None:
-    """Nothing, if the device's processor is real.
-
-    Raises:
-        Inconclusive: if it is emulated: its times mean nothing.
-    """
-    from edgekd.errors import Inconclusive
-
-    if emulated:
-        raise Inconclusive(f"latency: not measured: emulated ({emulated})")
 
 
 def want_verdict(made: Document, require: str | None) -> None:

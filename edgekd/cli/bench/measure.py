@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.cli.bench.subjects import opened
+from edgekd.cli.bench.subjects import want_real
 from edgekd.cli.screen import print_json
 from edgekd.cli.screen import running
 
@@ -207,7 +209,6 @@ def sat(
     from edgekd.bench.machine.site import describe
     from edgekd.bench.machine.watch import Watch
     from edgekd.bench.process import run_worker
-    from edgekd.cli.bench.compare import want_real
 
     for name in ask.runtimes:
         table.find(name)
@@ -238,26 +239,6 @@ def _scenarios(
 
     subjects = [found.subject for found in measured]
     return scenarios.run(subjects, wanted, rules, note=running, worker=watch)
-
-
-def opened(given: Path, stack: ExitStack) -> Path:
-    """A bundle in one file as a folder, until `stack` is left; all else as it is.
-
-    Raises:
-        InputError: if there is nothing there.
-    """
-    from edgekd.bench import made_engines
-    from edgekd.errors import InputError
-
-    if str(given).startswith(made_engines.STORE):
-        return given
-    if not given.exists():
-        raise InputError(f"{given}: No such file or directory")
-    if given.is_dir() or given.suffix != ".edgekd":
-        return given
-    from edgekd.bundle import archive
-
-    return stack.enter_context(archive.opened(given))
 
 
 def _collected(coming: Iterator[Ready], ready: list[Ready]) -> Iterator[Subject]:

@@ -41,15 +41,16 @@ def command(pairs: int, runtime: str | None, device: str, as_json: bool) -> None
     from edgekd.bench.pair.duel import PairRules
     from edgekd.bench.user_models import Ask
     from edgekd.cli.bench import compare
+    from edgekd.cli.bench import subjects
 
     where = devices.find(device)
-    ask = Ask(compare.engines(runtime), ("fp32",), (1,), 1, compare.COMPILE_S, device=where)
+    ask = Ask(subjects.engines(runtime), ("fp32",), (1,), 1, compare.COMPILE_S, device=where)
     rules = PairRules(pairs=pairs, memory=False, canary_every=3)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-"))
         model = Path(folder) / "yardstick.onnx"
         files.write_bytes(model, yardstick.model())
-        ready = compare.contender(model, ask, stack)
+        ready = subjects.contender(model, ask, stack)
         found = compare.fought([ready, ready], rules, where)
     told = account(found)
     if as_json:

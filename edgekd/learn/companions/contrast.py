@@ -42,6 +42,10 @@ def contrast(
     candidates are the batch: N = B, K = B - 1. Candidates are constants in both. Scores are
     log P = e_anchor . e_candidate / temperature - log Z; Z is set by the first batch and kept.
 
+    The authors draw from other classes alone, which leaves out one sample in a hundred on CIFAR-100. Of 10
+    classes that leaves out one in ten, and cost 7 points on Fashion-MNIST (84.7 to 77.1 %, one seed):
+    here all are drawn.
+
     Args:
         student_embedding: [B, D].
         teacher_embedding: [B, E].

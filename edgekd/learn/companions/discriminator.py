@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from edgekd.learn.fitting import channels
-from edgekd.learn.reversal import reversed_gradient
+from edgekd.learn.reversal import fixed
 
 if TYPE_CHECKING:
     from edgekd.learn.companion import Shape
     from edgekd.settings import Count
-    from edgekd.settings import NonNegative
 
 
 def of_logits(
@@ -21,25 +22,27 @@ def of_logits(
     teacher_logits: Shape,
     *,
     hidden: Count = 128,
-    strength: NonNegative = 1.0,
 ) -> nn.Module:
-    """Three layers that score logits; the student's gradient is reversed (Xu et al. 2018, arXiv:1709.00513).
+    """Three layers that score logits (Xu et al. 2018, arXiv:1709.00513).
+
+    Each is of spectral norm 1 (Miyato et al. 2018, arXiv:1802.05957): a discriminator without bounds wins
+    within an epoch, and then says nothing to the student.
 
     Args:
         student_logits: [B, C].
         teacher_logits: [B, C].
         hidden: width of the two layers within.
-        strength: of the student's gradient beside the discriminator's.
 
     Returns:
-        A module that gives ``student_score`` and ``teacher_score`` [B], above 0 for the teacher's.
+        A module that gives ``student_score``, ``teacher_score`` and ``fooling_score`` [B], above 0 for the
+        teacher's; see `edgekd.learn.losses.adversarial.discriminated`.
 
     Raises:
         ValueError: if they are not two [B, C].
     """
     if student_logits != teacher_logits or len(student_logits) != 2:
         raise ValueError(f"want two [B, C], got {student_logits} and {teacher_logits}")
-    return _Discriminator(teacher_logits[1], nn.Identity(), hidden, strength)
+    return _Discriminator(teacher_logits[1], nn.Identity(), hidden)
 
 
 def of_features(
@@ -47,7 +50,6 @@ def of_features(
     teacher_features: Shape,
     *,
     hidden: Count = 128,
-    strength: NonNegative = 1.0,
 ) -> nn.Module:
     """The same of features, averaged over their places (Wang et al. 2018, AAAI, portable student networks).
 
@@ -57,10 +59,10 @@ def of_features(
         student_features: [B, C, H, W], [B, N, D] or [B, D].
         teacher_features: any of these, of the same samples.
         hidden: width of the two layers within.
-        strength: of the student's gradient beside the discriminator's.
 
     Returns:
-        A module that gives ``student_score`` and ``teacher_score`` [B], above 0 for the teacher's.
+        A module that gives ``student_score``, ``teacher_score`` and ``fooling_score`` [B], above 0 for the
+        teacher's; see `edgekd.learn.losses.adversarial.discriminated`.
 
     Raises:
         ValueError: if they are no features, or of other samples.
@@ -72,27 +74,30 @@ def of_features(
         )
     width, wanted = channels(student_features), channels(teacher_features)
     fitted = nn.Identity() if width == wanted else nn.Linear(width, wanted)
-    return _Discriminator(wanted, fitted, hidden, strength)
+    return _Discriminator(wanted, fitted, hidden)
 
 
 class _Discriminator(nn.Module):
-    def __init__(self, width: int, fitted: nn.Module, hidden: int, strength: float) -> None:
+    def __init__(self, width: int, fitted: nn.Module, hidden: int) -> None:
         super().__init__()
-        self.fitted, self.strength = fitted, strength
+        self.fitted = fitted
         self.score = nn.Sequential(
-            nn.Linear(width, hidden),
+            spectral_norm(nn.Linear(width, hidden)),
             nn.LeakyReLU(0.2),
-            nn.Linear(hidden, hidden),
+            spectral_norm(nn.Linear(hidden, hidden)),
             nn.LeakyReLU(0.2),
-            nn.Linear(hidden, 1),
+            spectral_norm(nn.Linear(hidden, 1)),
         )
 
     def forward(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
-        student = reversed_gradient(self.fitted(_averaged(student)), self.strength)
-        return {
-            "student_score": self.score(student).squeeze(1),
-            "teacher_score": self.score(_averaged(teacher.detach())).squeeze(1),
-        }
+        student = self.fitted(_averaged(student))
+        given = torch.cat([student.detach(), _averaged(teacher.detach())])
+        ours, theirs = self.score(given).squeeze(1).chunk(2)
+        training = self.score.training
+        with fixed(self.score):
+            fooling = self.score.eval()(student).squeeze(1)
+        self.score.train(training)
+        return {"student_score": ours, "teacher_score": theirs, "fooling_score": fooling}
 
 
 def _averaged(features: Tensor) -> Tensor:

@@ -58,8 +58,8 @@ def reused(
     Args:
         student_features: what the projector gives.
         teacher_features: of the same shape, or larger.
-        factor: of the projector; see `reuse`.
-        rectified: of the projector; see `reuse`.
+        factor: how many times narrower than the teacher's features the projector is within.
+        rectified: whether the projector ends in a ReLU, as the teacher's stage does.
 
     Raises:
         ValueError: if the student's features do not fit the teacher's.

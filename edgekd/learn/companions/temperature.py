@@ -16,22 +16,25 @@ if TYPE_CHECKING:
     from edgekd.settings import Positive
 
 
-def temperature(*, lowest: Positive = 1.0, span: Positive = 20.0, over: Count = 3910) -> nn.Module:
+def temperature(
+    *, batches: Count, lowest: Positive = 1.0, span: Positive = 20.0, epochs: Positive = 10.0
+) -> nn.Module:
     """T = lowest + span sigmoid(t), with one t for all samples that climbs where the student descends.
 
-    Its reversed gradient is turned up from 0 to 1 along half a cosine over its first uses (Li et al.
-    2023, arXiv:2211.16231: the global temperature module; over ten epochs, which are 3910
-    batches of 128 on CIFAR). t starts at 1, as the authors have it: T is 15.6 then.
+    Its reversed gradient is turned up from 0 to 1 along half a cosine over the first epochs (Li et al.
+    2023, arXiv:2211.16231: the global temperature module). t starts at 1, as the authors have it: T
+    is 15.6 then.
 
     Args:
+        batches: in an epoch.
         lowest: T lies above it.
         span: and at most that much above it.
-        over: uses in training until the gradient counts in full.
+        epochs: until the gradient counts in full.
 
     Returns:
         A module that reads nothing and gives ``temperature`` [].
     """
-    return _Temperature(lowest, span, over)
+    return _Temperature(lowest, span, max(1, round(epochs * batches)))
 
 
 class _Temperature(nn.Module):

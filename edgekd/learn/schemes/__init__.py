@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
 from edgekd.table import Member
+from edgekd.table import Named
 
 _HERE = "edgekd.learn.schemes"
 
@@ -151,3 +156,7 @@ SCHEMES: dict[str, Member] = {
 }
 READABLE = ("offline",)
 """Schemes in which student and teacher see the batch once, so that losses can look inside them."""
+OFFLINE = Named.parse("offline", SCHEMES, "scheme")
+"""A finished teacher; what a recipe means that names no scheme."""
+SchemeName = Annotated[Named, BeforeValidator(lambda value: Named.parse(value, SCHEMES, "scheme"))]
+"""Who teaches whom, by name or with its knobs."""

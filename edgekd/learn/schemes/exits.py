@@ -32,6 +32,7 @@ def byot(
     stages: tuple[str, ...],
     device: torch.device,
     *,
+    exit_weight: NonNegative = 0.7,
     hint_weight: NonNegative = 0.03,
 ) -> Scheme:
     """Be your own teacher: a bottleneck and a classifier at each stage but the last learn along.
@@ -40,7 +41,8 @@ def byot(
     logits, and from its deepest features: the squared distance of both vectors, summed over channels,
     mean over the batch, times `hint_weight`. The gradient of all exits reaches the stages below them; it
     does not reach what teaches. In the student's own lesson it is its own teacher, so kd is 0 there.
-    Recipes: cross-entropy 0.7, kd 0.3 at temperature 3. The authors' exits halve the map once for each
+    Recipes: cross-entropy 1, kd 0.43 at temperature 3, which `exit_weight` makes 0.7 and 0.3 for the
+    exits. The authors' exits halve the map once for each
     stage that follows; here it is pooled to the size of the deepest, which fits any network.
 
     Args:
@@ -48,6 +50,7 @@ def byot(
         samples: the training split.
         stages: where its stages end, shallow to deep.
         device: where it is.
+        exit_weight: of an exit's losses beside the student's own.
         hint_weight: of the distance to the deepest features.
 
     Returns:
@@ -75,7 +78,8 @@ def byot(
             vectors, answer = leave(features[stage])
             hint = (vectors - target).square().sum(1).mean() * hint_weight
             signals = {"student_logits": answer, "teacher_logits": told, **known}
-            taught.append(Lesson(signals, own={f"hint-{number}": hint} if hint_weight else {}))
+            own = {f"hint-{number}": hint} if hint_weight else {}
+            taught.append(Lesson(signals, exit_weight, own))
         return taught
 
     return Scheme(lessons, nn.ModuleDict({"exits": exits}))

@@ -2,22 +2,22 @@
 
 Of the batch that the loop gives only its size is used. The recipe's losses are the student's, on images
 that carry no gradient; what the generator learns from is the lesson's own. The labels are the classes that
-the teacher names.
+the teacher names. Generator and student share the recipe's optimizer; the authors give the generator Adam
+at 1e-3, to which ``optimizer: adamw`` with that rate comes nearest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.reversal import fixed
 from edgekd.learn.reversal import reversed_gradient
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
@@ -177,7 +177,7 @@ def _adversarial(
             hard = reversed_gradient(images)
             told = source.teacher(hard)
         if images.requires_grad:
-            with _fixed(student):
+            with fixed(student):
                 own[f"{name}-generator"] = adversary * distance(student(hard), told)
         # Last, so that whoever watches the student's layers sees the pass that it learns from.
         signals = _signals(student, images, told)
@@ -235,16 +235,3 @@ def _signals(student: nn.Module, images: Tensor, told: Tensor) -> Mapping[str, T
         "labels": named,
         "label_indices": named,
     }
-
-
-@contextmanager
-def _fixed(student: nn.Module) -> Iterator[None]:
-    """A pass whose gradient goes through the student's weights and not to them."""
-    learning = [parameter for parameter in student.parameters() if parameter.requires_grad]
-    for parameter in learning:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)

@@ -78,7 +78,8 @@ def lwf_mc(
     LwF.MC of Rebuffi et al. 2017 (arXiv:1611.07725, sec. 4.1): each class is a yes or no of its own,
     by binary cross-entropy summed over classes, mean over the batch: to the model's before for old
     ones (``old-classes``), to the labels for new ones (``new-classes``). A logit then means the same
-    on either side, which softmaxes over each side leave open. The recipe's losses, which the paper has
+    on either side, which softmaxes over each side leave open. So it should in the model before: one
+    that was trained by a softmax says each logit up to a shift of the sample's own. The recipe's losses, which the paper has
     not, see the new classes alone, numbered from 0.
 
     Args:

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from edgekd.settings import Fraction
 
 
-def ema(student: nn.Module, *, decay: Fraction = 0.999) -> Scheme:
+def ema(student: nn.Module, *, decay: Fraction = 0.99) -> Scheme:
     """Mean teacher: a copy of the student follows its weights slowly and answers the same batch.
 
     Tarvainen and Valpola 2017 (arXiv:1703.01780, sec. 2): w' = a w' + (1 - a) w before each batch,
     where a is the true average's 1 - 1 / (t + 1) until that exceeds `decay`. As with the authors the copy
     is in training mode: batch norm hears the batch, dropout draws anew. They show it another view of the
-    sample; here it sees the same one. Recipes: cross-entropy 1, kd or logit-mse with a ramp over the
+    sample; here it sees the same one. The copy remembers about 1 / (1 - decay) batches: the authors' 0.999
+    after a start at 0.99 is for runs of many thousands. Recipes: cross-entropy 1, kd or logit-mse with a ramp over the
     first epochs.
 
     Args:

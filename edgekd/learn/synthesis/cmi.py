@@ -38,7 +38,6 @@ class _Weights(NamedTuple):
     one_hot: float
     feature: float
     contrast: float
-    compete: float
 
 
 class _Size(NamedTuple):
@@ -64,7 +63,6 @@ def cmi(
     contrast: NonNegative = 0.8,
     temperature: Positive = 0.1,
     memory: Whole = 4096,
-    compete: NonNegative = 0.5,
     jitter: Fraction = 0.0625,
 ) -> Iterator[Tensor]:
     """Contrastive model inversion (Fang et al. 2021, arXiv:2105.08584, sec. 3).
@@ -73,7 +71,8 @@ def cmi(
     batch norms recognise the images, and a head on the teacher's channel means can tell each image from
     all others. The memory holds those means of images made before, not the images. Without batch norms
     their term is left out, and the head reads the embedding. The two views of a
-    batch are two rolls.
+    batch are two rolls. The paper's adversarial term, a student's disagreement, is left out: no student
+    exists yet when images are made.
 
     Args:
         teacher: logits [B, classes] of images [B, C, H, W]; it is frozen, in evaluation mode.
@@ -88,7 +87,6 @@ def cmi(
         contrast: weight of being told apart.
         temperature: of the cosines that are compared.
         memory: how many earlier images are remembered; the oldest go first.
-        compete: weight of the student's agreement, where there is a student.
         jitter: how far a view is rolled at most, along both axes, as a part of the shorter side.
 
     Returns:
@@ -102,7 +100,7 @@ def cmi(
     with torch.no_grad():
         blank = torch.zeros(2, *wanted.shape, device=wanted.device)
         features = _features(seen(teacher, blank)).shape[1]
-    weights = _Weights(one_hot, feature, contrast, compete)
+    weights = _Weights(one_hot, feature, contrast)
     size = _Size(steps, batch_size, noise, width, memory, wanted.pixels(jitter))
     maker = _Maker(teacher, wanted, weights, size, learning_rate, temperature, features)
     return finite(maker.batches())
@@ -123,7 +121,6 @@ class _Maker:
     ) -> None:
         self.teacher, self.wanted, self.weights, self.size = teacher, wanted, weights, size
         self.learning_rate, self.temperature = learning_rate, temperature
-        self.student = wanted.rival()
         self.random = wanted.generator()
         with seeded(wanted.seed):
             head = (nn.Linear(features, EMBEDDED), nn.ReLU(), nn.Linear(EMBEDDED, EMBEDDED))
@@ -180,9 +177,6 @@ class _Maker:
             one, before = self.head(_features(told)), self.head(self.memory)
             term = losses.contrast(other, one, before, temperature=self.temperature)
             loss = loss + weights.contrast * term
-        if self.student is not None and weights.compete:
-            term = losses.competition(self.student(images), self.teacher(images))
-            loss = loss + weights.compete * term
         return loss
 
 

@@ -33,7 +33,6 @@ class _Weights(NamedTuple):
     entropy: float
     activation: float
     feature: float
-    compete: float
 
 
 def dafl(
@@ -49,7 +48,6 @@ def dafl(
     entropy: NonNegative = 5.0,
     activation: NonNegative = 0.1,
     feature: NonNegative = 0.0,
-    compete: NonNegative = 0.0,
 ) -> Iterator[Tensor]:
     """Images of a generator trained against the teacher (Chen et al. 2019, arXiv:1904.01186, sec. 3.2).
 
@@ -68,7 +66,6 @@ def dafl(
         entropy: weight of naming all classes alike.
         activation: weight of the embedding's size.
         feature: weight of DeepInversion's batch-norm distance, which the authors do not have.
-        compete: weight of the student's agreement, where there is a student; not the authors', either.
 
     Returns:
         Batches [b, C, H, W] on `wanted.device`, without gradient.
@@ -78,7 +75,7 @@ def dafl(
             diverge.
     """
     teacher = frozen(teacher, wanted.device)
-    weights = _Weights(one_hot, entropy, activation, feature, compete)
+    weights = _Weights(one_hot, entropy, activation, feature)
     with seeded(wanted.seed):
         maker = generator(wanted.preprocessing, noise=noise, width=width).to(wanted.device)
     return finite(
@@ -97,12 +94,11 @@ def _batches(
     weights: _Weights,
 ) -> Iterator[Tensor]:
     random = wanted.generator()
-    student = wanted.rival()
     optimizer = torch.optim.Adam(maker.parameters(), lr=learning_rate)
     for step in range(steps):
         drawn = torch.randn(batch_size, noise, generator=random).to(wanted.device)
         images = maker.train()(drawn)
-        loss = _loss(seen(teacher, images), student, images, weights)
+        loss = _loss(seen(teacher, images), weights)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -115,7 +111,7 @@ def _batches(
             yield maker(drawn)[:size]
 
 
-def _loss(told: Seen, student: nn.Module | None, images: Tensor, weights: _Weights) -> Tensor:
+def _loss(told: Seen, weights: _Weights) -> Tensor:
     loss = weights.one_hot * losses.one_hot(told.logits)
     loss = loss + weights.entropy * losses.information_entropy(told.logits)
     if weights.activation:
@@ -126,6 +122,4 @@ def _loss(told: Seen, student: nn.Module | None, images: Tensor, weights: _Weigh
         loss = loss + weights.activation * losses.activation(told.embedding)
     if weights.feature:
         loss = loss + weights.feature * losses.batch_norm_statistics(told.moments)
-    if student is not None and weights.compete:
-        loss = loss + weights.compete * losses.competition(student(images), told.logits)
     return loss

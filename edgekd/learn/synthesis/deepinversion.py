@@ -36,7 +36,6 @@ class _Weights(NamedTuple):
     feature: float
     total_variation: float
     length: float
-    compete: float
 
 
 def deepinversion(
@@ -49,15 +48,15 @@ def deepinversion(
     feature: NonNegative = 10.0,
     total_variation: NonNegative = 1e-3,
     length: NonNegative = 1e-5,
-    compete: NonNegative = 10.0,
     jitter: Fraction = 0.0625,
     flip: bool = False,
 ) -> Iterator[Tensor]:
-    """Images from noise by Adam on their pixels (Yin et al. 2020, arXiv:1912.08795, sec. 3.2 and 3.3).
+    """Images from noise by Adam on their pixels (Yin et al. 2020, arXiv:1912.08795, sec. 3.2).
 
     Cross-entropy to a class drawn for each image, plus `feature` times the distance of what the batch
-    norms see to what they saw in training, plus the priors of a smooth and short image, plus, with a
-    student, `compete` times its agreement. All classes are as common as can be.
+    norms see to what they saw in training, plus the priors of a smooth and short image. All classes are
+    as common as can be. The term of sec. 3.3, which seeks images on which a student disagrees, is left out:
+    no student exists yet when images are made.
 
     Args:
         teacher: logits [B, classes] of images [B, C, H, W]; it is frozen, in evaluation mode.
@@ -69,7 +68,6 @@ def deepinversion(
             the teacher surer of the images (0.98 against 0.7) and teaches a student as well.
         total_variation: weight of the neighbours' differences.
         length: weight of the images' norm.
-        compete: weight of the student's agreement, where there is a student.
         jitter: how far a step rolls the images at most, along both axes, as a part of the shorter side;
             the authors' 2 pixels of 32.
         flip: whether every other step, at random, mirrors the images; not for letters or digits.
@@ -86,7 +84,7 @@ def deepinversion(
             "deepinversion: got a teacher without batch normalization, whose statistics stand for the "
             "data; want dafl or cmi, or feature: 0"
         )
-    weights = _Weights(feature, total_variation, length, compete)
+    weights = _Weights(feature, total_variation, length)
     moves = _Moves(wanted.pixels(jitter), flip, wanted.generator())
     return finite(_batches(teacher, wanted, steps, batch_size, learning_rate, weights, moves))
 
@@ -114,7 +112,6 @@ def _batches(
     moves: _Moves,
 ) -> Iterator[Tensor]:
     low, high = (one.to(wanted.device) for one in pixel_range(wanted.preprocessing))
-    student = wanted.rival()
     targets = wanted.targets(moves.random, batch_size)
     for number, classes in enumerate(targets):
         noise = torch.randn((len(classes), *wanted.shape), generator=moves.random)
@@ -125,7 +122,7 @@ def _batches(
             optimizer.param_groups[0]["lr"] = (
                 learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
             )
-            loss = _loss(teacher, student, moves.moved(images), classes, weights)
+            loss = _loss(teacher, moves.moved(images), classes, weights)
             (images.grad,) = torch.autograd.grad(loss, images)
             optimizer.step()
             with torch.no_grad():
@@ -136,13 +133,7 @@ def _batches(
         yield images
 
 
-def _loss(
-    teacher: nn.Module,
-    student: nn.Module | None,
-    images: Tensor,
-    classes: Tensor,
-    weights: _Weights,
-) -> Tensor:
+def _loss(teacher: nn.Module, images: Tensor, classes: Tensor, weights: _Weights) -> Tensor:
     told = seen(teacher, images)
     loss = F.cross_entropy(told.logits.float(), classes)
     if weights.feature:
@@ -151,6 +142,4 @@ def _loss(
         loss = loss + weights.total_variation * losses.total_variation(images)
     if weights.length:
         loss = loss + weights.length * losses.length(images)
-    if student is not None and weights.compete:
-        loss = loss + weights.compete * losses.competition(student(images), told.logits)
     return loss

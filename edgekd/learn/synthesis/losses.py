@@ -149,35 +149,6 @@ def length(images: Tensor) -> Tensor:
     return _images(images).flatten(1).norm(dim=1).mean()
 
 
-def competition(
-    student_logits: Tensor, teacher_logits: Tensor, *, temperature: float = 3.0
-) -> Tensor:
-    """1 - the Jensen-Shannon divergence: small for images on which the student disagrees.
-
-    Yin et al. 2020 (Adaptive DeepInversion, arXiv:1912.08795, sec. 3.3). The temperature is that of the
-    authors' code. Nothing is detached: the images learn through both networks.
-
-    Args:
-        student_logits: [B, C].
-        teacher_logits: [B, C].
-        temperature: above 0.
-
-    Returns:
-        Scalar, from 1 - ln 2 to 1.
-
-    Raises:
-        ValueError: if the shapes differ or are not [B, C].
-    """
-    want_same_logits(student_logits, teacher_logits)
-    log_s = F.log_softmax(widened(student_logits) / temperature, 1)
-    log_t = F.log_softmax(widened(teacher_logits) / temperature, 1)
-    middle = torch.logaddexp(log_s, log_t) - math.log(2)
-    halves = [
-        F.kl_div(middle, one, reduction="batchmean", log_target=True) for one in (log_s, log_t)
-    ]
-    return 1 - (halves[0] + halves[1]) / 2
-
-
 def divergence(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     """KL(teacher || student), mean over the batch, with a gradient to both.
 

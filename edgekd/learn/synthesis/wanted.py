@@ -1,26 +1,17 @@
-"""What a synthesizer is asked for, and its batches put together."""
+"""What a synthesizer is asked for, and what holds for all of them."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch import nn
 
-from edgekd.learn.synthesis.watched import frozen
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Progress
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Wanted(NamedTuple):
@@ -35,8 +26,6 @@ class Wanted(NamedTuple):
     seed: int
     device: torch.device
     progress: Progress
-    student: nn.Module | None = None
-    """Where given, images are preferred on which it disagrees with the teacher."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -59,31 +48,9 @@ class Wanted(NamedTuple):
         mixed = ordered[torch.randperm(self.number, generator=random)]
         return mixed.tensor_split(-(-self.number // most))
 
-    def rival(self) -> nn.Module | None:
-        """A frozen copy of the student, in evaluation mode."""
-        return None if self.student is None else frozen(copy.deepcopy(self.student), self.device)
-
     def generator(self) -> torch.Generator:
         """The source of all randomness, on the CPU."""
         return torch.Generator().manual_seed(self.seed)
-
-
-class Synthetic(NamedTuple):
-    """Images made from a teacher, with the classes it names."""
-
-    images: NDArray[np.float32]
-    """[N, C, H, W], normalised."""
-    labels: NDArray[np.int64]
-    """[N]."""
-
-
-def gathered(teacher: nn.Module, batches: Iterable[Tensor]) -> Synthetic:
-    """All batches in one array, labelled by the teacher; for as many images as memory holds."""
-    images = list(batches)
-    where = images[0].device
-    with torch.no_grad():
-        labels = [teacher.eval().to(where)(batch).argmax(1).cpu() for batch in images]
-    return Synthetic(torch.cat(images).cpu().numpy(), torch.cat(labels).numpy())
 
 
 def finite(batches: Iterator[Tensor]) -> Iterator[Tensor]:

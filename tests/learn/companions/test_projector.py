@@ -109,7 +109,22 @@ def test_embeddings_are_made_as_wide() -> None:
 def test_what_cannot_be_laid_out_alike_is_refused() -> None:
     for builder in (projector, resized):
         with pytest.raises(ValueError, match="want"):
-            builder((2, 3), (2, 3, 4, 4))
+            builder((2, 3), (3, 3, 4, 4))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 4), (2, 6, 3), (2, 3)])
+@pytest.mark.parametrize("other", [(2, 5, 2, 2), (2, 4, 5), (2, 5)])
+def test_beside_a_vector_stands_the_mean_over_the_places(
+    shape: tuple[int, ...], other: tuple[int, ...]
+) -> None:
+    if 2 not in (len(shape), len(other)):
+        return
+    student, teacher = drawn(shape), drawn(other)
+    given = projector(shape, other)(student, teacher)
+    assert given["student_features"].shape == given["teacher_features"].shape == (2, 5)
+    if len(other) > 2:
+        want = teacher.mean(1) if len(other) == 3 else teacher.mean((2, 3))
+        assert torch.allclose(given["teacher_features"], want)
 
 
 def test_resized_keeps_the_channels_and_learns_nothing() -> None:

@@ -27,17 +27,17 @@ def gradient(module: nn.Module) -> float:
 
 
 def test_starts_where_the_authors_start_and_stays_within_its_span() -> None:
-    module = temperature()
+    module = temperature(batches=10)
     assert module()["temperature"].item() == pytest.approx(1 + 20 / (1 + math.exp(-1)))
     for value, wanted in ((-100.0, 2.0), (0.0, 3.5), (100.0, 5.0)):
-        module = temperature(lowest=2.0, span=3.0)
+        module = temperature(batches=10, lowest=2.0, span=3.0)
         with torch.no_grad():
             raw(module).fill_(value)
         assert module()["temperature"].item() == pytest.approx(wanted)
 
 
 def test_the_gradient_s_sign_is_reversed_and_its_strength_follows_a_cosine() -> None:
-    module = temperature(lowest=1.0, span=20.0, over=4)
+    module = temperature(lowest=1.0, span=20.0, batches=2, epochs=2.0)
 
     def loss(value: float) -> float:
         at = 1 + 20 / (1 + math.exp(-value))
@@ -51,7 +51,7 @@ def test_the_gradient_s_sign_is_reversed_and_its_strength_follows_a_cosine() -> 
 
 
 def test_descent_raises_the_loss_that_the_student_lowers() -> None:
-    module = temperature(over=1)
+    module = temperature(batches=1, epochs=1.0)
     module()  # from here on the gradient counts in full
     before = ctkd(STUDENT, TEACHER, module()["temperature"])
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
@@ -63,17 +63,17 @@ def test_descent_raises_the_loss_that_the_student_lowers() -> None:
 
 
 def test_uses_are_counted_in_training_alone_and_kept() -> None:
-    module = temperature(over=10).train()
+    module = temperature(batches=10, epochs=1.0).train()
     for _ in range(3):
         module()
     module.eval()
     module()
     assert module.state_dict()["uses"].item() == 3
-    other = temperature(over=10)
+    other = temperature(batches=10, epochs=1.0)
     other.load_state_dict(module.state_dict())
     assert gradient(other) == gradient(module.train()) != 0
 
 
 def test_it_is_no_weight_that_decays() -> None:
-    assert raw(temperature()).ndim == 0
-    assert temperature()()["temperature"].dtype == torch.float32
+    assert raw(temperature(batches=10)).ndim == 0
+    assert temperature(batches=10)()["temperature"].dtype == torch.float32

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.schemes.peers import combined
 from edgekd.learn.schemes.peers import dml
 from edgekd.learn.schemes.peers import kdcl
+from edgekd.table import Named
 from tests.learn.schemes import online_example as example
 
 
@@ -93,5 +95,5 @@ def test_one_teacher_for_all() -> None:
 
 
 def test_unknown_rule() -> None:
-    with pytest.raises(ValueError, match="got rule 'best', want one of min-logit, naive, mean"):
-        kdcl(example.peer, example.samples(), rule="best")
+    with pytest.raises(ValueError, match="rule: got 'best': .* 'min-logit', 'naive' or 'mean'"):
+        Named.parse({"name": "kdcl", "rule": "best"}, SCHEMES, "scheme")

@@ -89,9 +89,9 @@ def accuracy(model: nn.Module) -> float:
         return float((model.eval()(images).argmax(1) == labels).float().mean())
 
 
-def wanted(count: int = 64, seed: int = 0, student: nn.Module | None = None) -> Wanted:
+def wanted(count: int = 64, seed: int = 0) -> Wanted:
     about = split()[0].preprocessing
-    return Wanted(CLASSES, about, count, seed, CPU, Silent(), student)
+    return Wanted(CLASSES, about, count, seed, CPU, Silent())
 
 
 def made(name: str, model: nn.Module, asked: Wanted, **knobs: Any) -> Tensor:

@@ -66,18 +66,6 @@ def test_length_is_an_image_s_own() -> None:
     assert losses.length(images).item() == pytest.approx(2.5)
 
 
-def test_competition_by_hand_and_at_its_ends() -> None:
-    at = 3.0
-    s, t = (STUDENT / at).softmax(1), (TEACHER / at).softmax(1)
-    m = (s + t) / 2
-    js = ((s * (s / m).log()).sum(1) + (t * (t / m).log()).sum(1)).mean() / 2
-    assert losses.competition(STUDENT, TEACHER).item() == pytest.approx(1 - float(js), rel=1e-9)
-    assert losses.competition(TEACHER, TEACHER).item() == pytest.approx(1, abs=1e-9)
-    apart = 1e3 * torch.eye(2)
-    far = losses.competition(apart, apart.flip(0), temperature=1.0).item()
-    assert far == pytest.approx(1 - math.log(2), rel=1e-6)
-
-
 def test_distances_by_hand_teach_both_sides() -> None:
     s, t = STUDENT.softmax(1), TEACHER.softmax(1)
     want = float((t * (t / s).log()).sum() / 4)
@@ -115,7 +103,6 @@ def test_finite_with_finite_gradients(kind: torch.dtype, size: float) -> None:
         losses.one_hot(teacher),
         losses.information_entropy(teacher),
         losses.activation(teacher),
-        losses.competition(student, teacher),
         losses.divergence(student, teacher),
         losses.absolute_difference(student, teacher),
         losses.contrast(student, teacher, teacher),

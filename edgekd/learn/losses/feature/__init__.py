@@ -71,7 +71,6 @@ LOSSES: dict[str, Member] = {
         "fsp",
         "how features change from stage to stage",
         paper="Yim et al. 2017",
-        weight=50.0,
         companion=_STAGES,
     ),
     "ft": Member(

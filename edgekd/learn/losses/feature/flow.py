@@ -26,7 +26,9 @@ def fsp(
     """Mean over i and j of (G_s - G_t)^2, mean over the batch, summed over consecutive stages a and b.
 
     G_ij = mean over the places of a_i b_j, the larger map pooled to the smaller (Yim et al. 2017, CVPR,
-    eq. 1 and 2, with the mean over elements in place of the sum).
+    eq. 1 and 2, with the mean over elements in place of the sum). The loss is of fourth order in the
+    features: the authors train with it alone first, and a weight of 50, which copies of their code name,
+    is multiplied by 0 there. Projectors where channels differ are ours.
 
     Args:
         student_stages: two or more of [B, C, H, W] or [B, N, D]; the gradient flows here.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from typing import TYPE_CHECKING
+from typing import Literal
 
 from edgekd.learn import divergence
 from edgekd.learn.kept import keep
@@ -25,14 +26,14 @@ def sparse_kl(
     teacher_logits: Tensor,
     *,
     top: Count = 50,
-    missing: str = "rest",
+    missing: Literal["rest", "zero", "raw"] = "rest",
     temperature: Positive = 1.0,
 ) -> Tensor:
     """T^2 KL(p_t^T || p_s^T) over the teacher's k likeliest classes and their rest, mean over the tokens.
 
     To keep k and forget the rest misleads the student about all k (Anshumann et al. 2025,
     arXiv:2503.16870, show the bias). With the rest as one class more, a student that agrees on all k has
-    nothing to learn. See `edgekd.learn.kept`.
+    nothing to learn.
 
     Args:
         student_logits: [B, C] or [..., V]; the gradient flows here.
@@ -45,7 +46,7 @@ def sparse_kl(
         Scalar, nats; never negative unless raw.
 
     Raises:
-        ValueError: if the shapes differ, or `missing` is unknown.
+        ValueError: if the shapes differ.
     """
     return _mean(divergence.forward_kl, student_logits, teacher_logits, top, missing, temperature)
 
@@ -56,13 +57,13 @@ def sparse_jsd(
     *,
     beta: Fraction = 0.5,
     top: Count = 50,
-    missing: str = "rest",
+    missing: Literal["rest", "zero", "raw"] = "rest",
     temperature: Positive = 1.0,
 ) -> Tensor:
     """T^2 JSD over the teacher's k likeliest classes and their rest, mean over the tokens.
 
     The generalised Jensen-Shannon divergence (Agarwal et al. 2024, arXiv:2306.13649, sec. 2) of the kept
-    classes; see `edgekd.learn.kept`.
+    classes.
 
     Args:
         student_logits: [B, C] or [..., V]; the gradient flows here.
@@ -76,7 +77,7 @@ def sparse_jsd(
         Scalar, nats; never negative unless raw.
 
     Raises:
-        ValueError: if the shapes differ, or `missing` is unknown.
+        ValueError: if the shapes differ.
     """
     generalised = functools.partial(divergence.jsd, beta=beta)
     return _mean(generalised, student_logits, teacher_logits, top, missing, temperature)
@@ -87,13 +88,13 @@ def sparse_tv(
     teacher_logits: Tensor,
     *,
     top: Count = 50,
-    missing: str = "rest",
+    missing: Literal["rest", "zero", "raw"] = "rest",
     temperature: Positive = 1.0,
 ) -> Tensor:
     """T^2 / 2 sum |p_t^T - p_s^T| over the teacher's k likeliest classes and their rest.
 
     The total variation (Wen et al. 2023, arXiv:2307.15190, TVD) of the kept classes, mean over the
-    tokens; see `edgekd.learn.kept`.
+    tokens.
 
     Args:
         student_logits: [B, C] or [..., V]; the gradient flows here.
@@ -106,7 +107,7 @@ def sparse_tv(
         Scalar, from 0 to T^2.
 
     Raises:
-        ValueError: if the shapes differ, or `missing` is unknown.
+        ValueError: if the shapes differ.
     """
     return _mean(
         divergence.total_variation, student_logits, teacher_logits, top, missing, temperature

@@ -70,7 +70,7 @@ LOSSES: dict[str, Member] = {
         "semckd",
         "all pairs of layers, weighted by attention",
         paper="Chen et al. 2021",
-        weight=400.0,
+        weight=50.0,
         companion=Member(
             f"{_BESIDE}.semantic", "semantic", "pairs all layers, learns how much each pair counts"
         ),

@@ -21,7 +21,9 @@ def semckd(
     """sum_t a_st MSE(F_st, F_t), mean over the batch and the student's layers s.
 
     a says how much of teacher layer t belongs to student layer s, sample by sample (Chen et al. 2021,
-    arXiv:2012.03236, sec. 3). Its companion makes pairs and attention.
+    arXiv:2012.03236, sec. 3). Its companion makes pairs and attention. The authors' weight is 400; with
+    maps of mean square 3, as a ResNet-20's are, and Nesterov's momentum the projections, which end without
+    a norm, then diverge from a rate of 0.04 on. Hence 50.
 
     Args:
         student_stages: S * T maps [B, C, H, W], pair (s, t) at s T + t; the gradient flows here.

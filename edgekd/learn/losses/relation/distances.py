@@ -53,10 +53,10 @@ def rkd(
         Scalar; 0 where both embeddings have one shape.
 
     Raises:
-        ValueError: if the shapes do not fit, or the batch is of one.
+        ValueError: if the shapes do not fit, or the batch is below 3, where it is 0.
     """
     want_embeddings(student_embedding, teacher_embedding)
-    want_several(student_embedding)
+    want_several(student_embedding, least=3)
     student, teacher = widened(student_embedding), widened(teacher_embedding.detach())
     if normalized:
         student, teacher = unit(student), unit(teacher)

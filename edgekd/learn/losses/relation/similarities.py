@@ -20,7 +20,8 @@ TINY = 1e-7
 def sp(student_features: Tensor, teacher_features: Tensor, *, l1_rows: bool = False) -> Tensor:
     """||n(F_s F_s^T) - n(F_t F_t^T)||_F^2 / B^2, with rows of F the flattened samples.
 
-    n brings each row to length 1 (Tung and Mori 2019, arXiv:1907.09682, eq. 4).
+    n brings each row to length 1 (Tung and Mori 2019, arXiv:1907.09682, eq. 4). It falls as the batch
+    grows; the weight is for batches of 64.
 
     Args:
         student_features: [B, ...]; the gradient flows here.
@@ -75,7 +76,7 @@ def pkt(student_embedding: Tensor, teacher_embedding: Tensor) -> Tensor:
     """p_t log(p_t / p_s), mean over all B^2 pairs of samples.
 
     p_ij is (cos(i, j) + 1) / 2 over its sum in row i: how likely i takes j for its neighbour (Passalis and
-    Tefas 2018, arXiv:1803.10837, sec. 3).
+    Tefas 2018, arXiv:1803.10837, sec. 3). It falls as the batch grows; the weight is for batches of 64.
 
     Args:
         student_embedding: [B, D]; the gradient flows here.

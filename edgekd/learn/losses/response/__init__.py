@@ -60,6 +60,7 @@ LOSSES: dict[str, Member] = {
         "wsld",
         "samples weighted by what is left to learn",
         paper="Zhou et al. 2021",
+        weight=2.25,
     ),
     "ofa": Member(
         f"{_HERE}.weighted",
@@ -72,12 +73,14 @@ LOSSES: dict[str, Member] = {
         "dist",
         "correlation within samples and classes",
         paper="Huang et al. 2022",
+        weight=2.0,
     ),
     "mlkd": Member(
         f"{_HERE}.multi_level",
         "mlkd",
         "by sample, batch and class, at five temperatures",
         paper="Jin et al. 2023",
+        weight=0.2,
     ),
     "ctkd": Member(
         f"{_HERE}.temperatures",
@@ -85,7 +88,10 @@ LOSSES: dict[str, Member] = {
         "kd at a temperature that is learned against the student",
         paper="Li et al. 2023",
         companion=Member(
-            "edgekd.learn.companions.temperature", "temperature", "one temperature for all samples"
+            "edgekd.learn.companions.temperature",
+            "temperature",
+            "one temperature for all samples",
+            supplied=("batches",),
         ),
     ),
     "ttm": Member(

@@ -40,7 +40,9 @@ def dist(
         temperature: T, above 0.
 
     Returns:
-        Scalar, at most 2 T^2 (beta + gamma).
+        Scalar, at most 2 T^2 (beta + gamma). Rows and columns of equal numbers count as r = 0: with many
+        classes and a small batch some columns of a sure teacher are such, and the loss of equal answers
+        is not 0. Of two classes only the columns say anything.
 
     Raises:
         ValueError: if the shapes do not fit, or the batch is of one.
@@ -57,4 +59,6 @@ def dist(
 def _pearson(a: Tensor, b: Tensor) -> Tensor:
     """[N] of [N, M] and [N, M]."""
     a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
-    return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + TINY)
+    size = a.norm(dim=1) * b.norm(dim=1)
+    still = size <= TINY  # of equal numbers: no correlation, and none to learn from
+    return ((a * b).sum(1) / (size + TINY).masked_fill(still, 1)).masked_fill(still, 0)

@@ -136,5 +136,5 @@ def test_ctkd_wants_one_temperature() -> None:
 
 
 def test_ctkd_takes_its_companion_s_knobs_and_asks_the_scheme_for_logits_alone() -> None:
-    assert set(signature(LOSSES["ctkd"]).knobs.model_fields) == {"lowest", "span", "over"}
+    assert set(signature(LOSSES["ctkd"]).knobs.model_fields) == {"lowest", "span", "epochs"}
     assert needs(LOSSES["ctkd"]) == ("student_logits", "teacher_logits")

@@ -1,0 +1,111 @@
+"""Where a recipe names a method, with what must stand beside it: YAML to be pasted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+
+if TYPE_CHECKING:
+    from edgekd.table import Member
+
+NAME = "{}"
+"""Stands for the name and its knobs."""
+HINTON = ("{name: cross-entropy, weight: 0.1}", "{name: kd, weight: 0.9}")
+"""What is learned from a teacher where the paper's loss is any."""
+
+
+class Words(NamedTuple):
+    """What a recipe says around a name: lines of YAML."""
+
+    losses: tuple[str, ...]
+    """Of the step."""
+    step: tuple[str, ...] = ()
+    """What else the step says."""
+    above: tuple[str, ...] = ()
+    """What stands beside `learn`; of a part the recipe has already, these lines go into it."""
+
+    def text(self) -> str:
+        """As a recipe has it, with `NAME` in its place."""
+        losses = ("losses:", *(f"  - {loss}" for loss in self.losses))
+        step = (f"    {line}" for line in (*self.step, *losses))
+        return "\n".join((*self.above, "learn:", "  - step: distil", *step))
+
+
+def _by(*losses: str) -> Words:
+    return Words(losses, (f"scheme: {NAME}",))
+
+
+def _new_classes(name: str) -> Words:
+    return Words(
+        ("cross-entropy",),
+        (
+            f"scheme: {{name: {name}, old: 5}}",
+            'only: ["5", "6", "7", "8", "9"]  # the new classes',
+            "inherit: {rule: same}  # the student's model is the teacher's",
+        ),
+        ("teacher:", '  only: ["0", "1", "2", "3", "4"]  # the old ones, first in the data'),
+    )
+
+
+def _at(name: str, layer: str) -> Words:
+    layers = f"{{student: layers.5.{layer}, teacher: layers.5.{layer}}}"
+    return Words(("cross-entropy", f"{{name: {name}, layers: {layers}}}  # paths in vit-tiny"))
+
+
+_TWO_TEACHERS = Words(
+    HINTON,
+    (f"scheme: {NAME}", "teachers: [teacher, other]"),
+    ("teachers:", "  other: {model: wrn-16-2}  # a second one"),
+)
+# Not in the schemes' own table: a run has no use for it, and it repeats in YAML what their docstrings say
+# under "Recipes".
+WORDS: dict[str, Words] = {
+    "densely-guided": _TWO_TEACHERS,
+    "adaptive": _TWO_TEACHERS,
+    "route": _by(*HINTON)._replace(
+        above=("teacher:", "  waypoints: 3  # states kept while it is trained here")
+    ),
+    "dml": _by("cross-entropy", "{name: kd, temperature: 1.0}"),
+    "kdcl": _by("cross-entropy", "{name: kd, temperature: 2.0}"),
+    "one": _by("cross-entropy", "{name: kd, temperature: 3.0}"),
+    "byot": _by("cross-entropy", "{name: kd, weight: 0.43, temperature: 3.0}"),
+    "tf-kd": _by("{name: cross-entropy, weight: 0.9}", "{name: kd, weight: 0.1, temperature: 1.0}"),
+    "cs-kd": _by("cross-entropy", "{name: kd, temperature: 4.0}"),
+    "uskd": _by("cross-entropy"),
+    "ema": _by("cross-entropy", "{name: kd, temperature: 4.0, ramp: {epochs: 3}}"),
+    "supernet": _by("cross-entropy")._replace(
+        above=("student:", "  model: {name: resnet8, base: 16}  # wider than every one of `values`")
+    ),
+    "lwf": _new_classes("lwf"),
+    "lwf-mc": _new_classes("lwf-mc"),
+    "less-forgetting": _new_classes("less-forgetting"),
+    "dafl": _by("{name: kd, temperature: 6.0}"),
+    "ard": _by("{name: kd, temperature: 30.0}"),
+    "rslad": _by("{name: kd, temperature: 1.0}"),
+    "adversarial-training": _by("cross-entropy"),
+    "attention-scores": _at("attention-scores", "attention.scores"),
+    "minilm": _at("minilm", "attention.key"),
+    "defensive": Words(
+        ("{name: kd, temperature: 20.0}  # the same temperature",),
+        above=("teacher:", "  losses:", f"    - {NAME}"),
+    ),
+}
+"""By name, where what `place` would say else is not enough."""
+
+
+def place(family: str, name: str, member: Member) -> str:
+    """Where a recipe names a method, with `NAME` for the name and its knobs.
+
+    A loss that does not read the student's logits leaves its classifier untaught: the labels stand beside it.
+    """
+    from edgekd.learn.settings import REUSES
+    from edgekd.table import signature
+
+    if family == "synthesis":
+        return f"synthesis:\n  method: {NAME}"
+    if name in WORDS:
+        return WORDS[name].text()
+    if family == "schemes":
+        return _by(*HINTON).text()
+    alone = name == REUSES or "student_logits" in signature(member).positional
+    return Words((NAME,) if alone else ("cross-entropy", NAME)).text()

@@ -1,0 +1,50 @@
+"""From what a recipe allows to be told of a sample to the mechanism that keeps to it."""
+
+from __future__ import annotations
+
+from edgekd.errors import InputError
+from edgekd.learn import accounting
+from edgekd.learn import privacy
+from edgekd.learn import ranks
+from edgekd.learn.assembly import Assembled
+from edgekd.learn.data.loader import Samples
+from edgekd.learn.privacy import Privacy
+from edgekd.learn.readout import want_unmixed
+from edgekd.learn.settings import Private
+from edgekd.learn.settings import Training
+
+
+def mechanism(
+    words: Private, training: Training, samples: Samples, whole: Assembled, precision: str
+) -> Privacy:
+    """The noise that spends what `words` allow over all steps of one training.
+
+    Args:
+        words: of the recipe.
+        training: how long, in which batches.
+        samples: those that are protected.
+        whole: what is trained on them.
+        precision: of the arithmetic.
+
+    Raises:
+        InputError: if the claim could not be kept with these; says what to use instead.
+    """
+    if precision == "fp16":
+        raise InputError("private: got train.precision fp16, want bf16 or fp32")
+    if ranks.started() > 1:
+        raise InputError(f"private: got {ranks.started()} ranks, want one process")
+    if words.delta * len(samples) >= 1:
+        raise InputError(
+            f"private.delta: got {words.delta:g} for {len(samples)} samples, want less than one over "
+            f"them: {1 / len(samples):.1g}"
+        )
+    steps = training.epochs * (len(samples) // training.batch_size)
+    rate = training.batch_size / len(samples)
+    try:
+        want_unmixed(samples)
+        privacy.want_batch(training.batch_size, len(samples))
+        privacy.want_private(whole.student, whole.scheme, whole.connected.terms, samples.classes)
+        noise = accounting.noise_for(words.epsilon, words.delta, rate, steps)
+    except ValueError as error:
+        raise InputError(f"private: {error}") from error
+    return Privacy(noise, words.max_norm, training.batch_size)
