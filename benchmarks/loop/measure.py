@@ -30,8 +30,6 @@ from edgekd.learn import blueprint
 from edgekd.learn import teacher as finished
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.fit import Run
-from edgekd.learn.fit import fit
 from edgekd.learn.loss import bind_terms
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes.offline import offline
@@ -39,6 +37,8 @@ from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
+from edgekd.learn.training.fit import Run
+from edgekd.learn.training.fit import fit
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 from edgekd.table import Named

@@ -25,7 +25,7 @@ from edgekd.bench import lookup
 from edgekd.learn import answers
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
-from edgekd.learn import to_onnx
+from edgekd.learn.export import to_onnx
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training

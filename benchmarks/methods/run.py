@@ -43,7 +43,7 @@ from edgekd.learn import answers
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
 from edgekd.learn import chance
-from edgekd.learn.fit import Diverged
+from edgekd.learn.training.fit import Diverged
 from edgekd.plan import learning
 from edgekd.plan import student
 from edgekd.progress import Silent

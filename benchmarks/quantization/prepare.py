@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekd.learn import blueprint
-from edgekd.learn import to_onnx
+from edgekd.learn.export import to_onnx
 from edgekd.preprocessing import Preprocessing
 
 CALIBRATION, SAMPLE, SEED = 512, 64, 0

@@ -30,8 +30,6 @@ from edgekd.learn import teacher as finished
 from edgekd.learn.attack import robust_accuracy
 from edgekd.learn.data import digits
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.fit import Run
-from edgekd.learn.fit import fit
 from edgekd.learn.loss import bind_terms
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models.resnet import resnet
@@ -46,6 +44,8 @@ from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.learn.teacher import Tell
+from edgekd.learn.training.fit import Run
+from edgekd.learn.training.fit import fit
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 from edgekd.table import Named

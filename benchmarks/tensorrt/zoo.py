@@ -34,7 +34,7 @@ def exported(name: str, goal: Path, *, int8: bool) -> Path:
     import torch
 
     from edgekd.learn import blueprint
-    from edgekd.learn import to_onnx
+    from edgekd.learn.export import to_onnx
 
     torch.manual_seed(0)
     model = blueprint.build(blueprint.Blueprint(builder=name, classes=10, **SHAPE)).eval()

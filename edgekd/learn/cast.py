@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from edgekd.errors import InputError
-from edgekd.learn import arithmetic
 from edgekd.learn import blueprint
 from edgekd.learn import pairing
 from edgekd.learn import teacher as finished
@@ -25,6 +24,7 @@ from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import Resolved
 from edgekd.learn.teacher import Tell
+from edgekd.learn.training import arithmetic
 from edgekd.table import Named
 from edgekd.table import signature
 

@@ -16,11 +16,9 @@ from edgekd import units
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.learn import answers
-from edgekd.learn import arithmetic
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
 from edgekd.learn import chance
-from edgekd.learn import checkpoint
 from edgekd.learn import complexity
 from edgekd.learn import weights
 from edgekd.learn.arrays import Described
@@ -28,14 +26,16 @@ from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.blueprint import Face
 from edgekd.learn.class_order import class_order
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.fit import Run
-from edgekd.learn.fit import fit
 from edgekd.learn.loss import BoundTerm
-from edgekd.learn.privacy import Privacy
+from edgekd.learn.privacy.dp_sgd import Privacy
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
+from edgekd.learn.training import arithmetic
+from edgekd.learn.training import checkpoint
+from edgekd.learn.training.fit import Run
+from edgekd.learn.training.fit import fit
 from edgekd.stage import Context
 from edgekd.table import Named
 

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from edgekd.errors import InputError
-from edgekd.learn import arithmetic
 from edgekd.learn.assembly import Assembled
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.loss import NotFinite
 from edgekd.learn.loss import taught
 from edgekd.learn.scheme import Seen
 from edgekd.learn.settings import Training
+from edgekd.learn.training import arithmetic
 
 
 def one_step(whole: Assembled, samples: Samples, training: Training) -> None:

@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from edgekd.errors import nearest
+from edgekd.learn.parallel.sharing import whole
 from edgekd.learn.shapes import widened
-from edgekd.learn.sharing import whole
 
 INPUT = ":input"
 """After a module's path: what goes into it, not what comes out."""

@@ -16,7 +16,7 @@ from edgekd.recipe.learning import fresh
 from edgekd.recipe.text import Key
 
 LEAST_BATCH = 64
-"""As `edgekd.learn.privacy` has it."""
+"""As `edgekd.learn.privacy.dp_sgd` has it."""
 UNSURE = ("vit-tiny", "timm", "transformers", "python")
 """Models without batch norms, or of others' making; all the rest have some."""
 AGAIN = "it learns from the same samples again, which epsilon does not count"

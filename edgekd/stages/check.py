@@ -123,13 +123,13 @@ def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> 
 def _tried(config: Config, case: Case, given: Given, context: Context) -> list[dict[str, object]]:
     import torch
 
-    from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn import assembly
     from edgekd.learn import cast
-    from edgekd.learn import protection
     from edgekd.learn import rehearsal
+    from edgekd.learn.privacy import protection
     from edgekd.learn.settings import Resolved
+    from edgekd.learn.training import arithmetic
 
     samples = arrays.samples(given, config.views, config.seed, case.only)
     _want_batch(case.train.batch_size, len(samples))

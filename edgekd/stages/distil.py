@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from edgekd.learn.assembly import Assembled
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.data.loader import Samples
-    from edgekd.learn.privacy import Privacy
+    from edgekd.learn.privacy.dp_sgd import Privacy
 
 
 class Config(Settings):
@@ -131,7 +131,7 @@ def _private(
     """The mechanism that spends what the recipe allows; nothing where it says nothing."""
     if config.private is None:
         return None
-    from edgekd.learn import protection
+    from edgekd.learn.privacy import protection
 
     words = config.private
     found = protection.mechanism(words, config.train, samples, whole, precision)

@@ -116,8 +116,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 
 def _loaded(name: str, given: Given, context: Context) -> nn.Module:
-    from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
+    from edgekd.learn.training import arithmetic
 
     paths = given[f"{name}_blueprint"], given[f"{name}{WEIGHTS}"]
     return blueprint.load(*paths, allow_code=context.allow_code).to(arithmetic.device())
@@ -144,10 +144,10 @@ def _similarities(
     """How alike the layers are; models that cannot be compared so are noted and left out."""
     import torch
 
-    from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn import cka
     from edgekd.learn.data import loader
+    from edgekd.learn.training import arithmetic
 
     chosen = loader.order(len(split.labels), context.seed, 0)[: config.similarity_samples]
     chosen = chosen[: len(chosen) // BATCH * BATCH or len(chosen)]  # a small batch scatters most

@@ -136,7 +136,7 @@ def _searched(
     from edgekd.learn import budget
     from edgekd.learn import classifier
     from edgekd.learn import complexity
-    from edgekd.learn import to_onnx
+    from edgekd.learn.export import to_onnx
     from edgekd.learn.lowrank import build
     from edgekd.learn.lowrank import offers
     from edgekd.learn.lowrank import search

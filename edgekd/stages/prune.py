@@ -167,7 +167,7 @@ def _batches(config: Config, given: Given, seed: int) -> Iterator[tuple[Tensor, 
 def _searched(whole: Prunable, config: Config, given: Given, context: Context) -> Outcome:
     from edgekd.learn import classifier
     from edgekd.learn import complexity
-    from edgekd.learn import to_onnx
+    from edgekd.learn.export import to_onnx
     from edgekd.learn.pruning import search
 
     size = whole.plan.size

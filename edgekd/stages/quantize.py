@@ -118,9 +118,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
     Raises:
         InputError: if the model cannot be quantized so; names the layer.
     """
-    from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
+    from edgekd.learn.training import arithmetic
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     start = blueprint.load(
@@ -240,10 +240,10 @@ def _scheme(
 ) -> Scheme:
     import numpy as np
 
-    from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
     from edgekd.learn import teacher as finished
     from edgekd.learn.schemes.offline import offline
+    from edgekd.learn.training import arithmetic
 
     precision, tell = arithmetic.AUTOCAST[resolved.precision], []
     if "student" in config.teachers:

@@ -66,9 +66,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """
     import numpy as np
 
-    from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
+    from edgekd.learn.training import arithmetic
 
     about = arrays.described(given["data"])
     _want_same(blueprint.read(given["blueprint"]), about)
@@ -108,8 +108,8 @@ def _want_same(plan: Any, about: Described) -> None:
 def _batches(
     teacher: nn.Module, about: Described, config: Config, context: Context
 ) -> Iterator[Tensor]:
-    from edgekd.learn import arithmetic
     from edgekd.learn.synthesis.wanted import Wanted
+    from edgekd.learn.training import arithmetic
 
     wanted = Wanted(
         classes=len(about.classes),

@@ -180,7 +180,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture(autouse=True)
 def _every_step_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "edgekd.learn.fit._Loop.show",
+        "edgekd.learn.training.fit._Loop.show",
         lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
     )
 

@@ -127,6 +127,6 @@ def test_which_models_have_batch_norms() -> None:
 
 
 def test_the_least_batch_is_the_mechanism_s() -> None:
-    from edgekd.learn.privacy import LEAST_BATCH
+    from edgekd.learn.privacy.dp_sgd import LEAST_BATCH
 
     assert privacy.LEAST_BATCH == LEAST_BATCH

@@ -151,7 +151,7 @@ def test_without_onnxruntime_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_operator_sets_are_those_of_the_exporter() -> None:
-    from edgekd.learn.to_onnx import OPSETS
+    from edgekd.learn.export.to_onnx import OPSETS
 
     for opset in OPSETS:
         assert export.Config(opset=opset).opset == opset

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from edgekd.bench import lookup
 from edgekd.bench.machine import site
 from edgekd.learn import blueprint
-from edgekd.learn import to_onnx
+from edgekd.learn.export import to_onnx
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made

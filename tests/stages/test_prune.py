@@ -68,9 +68,9 @@ def set_engine(
     monkeypatch: pytest.MonkeyPatch, speed: Callable[[float], float], *, real_files: bool = False
 ) -> None:
     """An engine whose ratio is a function of the share of MACs that is left."""
-    from edgekd.learn import to_onnx
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.complexity import macs
+    from edgekd.learn.export import to_onnx
 
     def write(model: Any, path: Path, **_: int) -> Path:
         path.write_text(str(macs(model, Blueprint(builder="resnet8", **SIZE))))

@@ -103,7 +103,7 @@ def test_struck_in_the_middle_of_learning_it_ends_in_the_same_bytes(
     given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "edgekd.learn.fit._Loop.show",
+        "edgekd.learn.training.fit._Loop.show",
         lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
     )
     words = {"train": {"epochs": 2, "batch_size": 60, "checkpoint_every_s": 0}}

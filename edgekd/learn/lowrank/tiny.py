@@ -10,7 +10,7 @@ from onnx import TensorProto
 from onnx import helper
 from onnx import numpy_helper
 
-from edgekd.learn import to_onnx
+from edgekd.learn.export import to_onnx
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank.chain import Chain
 from edgekd.learn.lowrank.chain import Part

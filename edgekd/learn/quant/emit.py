@@ -27,7 +27,7 @@ SIGNED_SHIFT = 128
 PACKED_BITS = 4
 """Weights of at most so many bits are stored two a byte."""
 PACKED = "packed"
-"""Name of their codes; `edgekd.learn.onnx_int4` looks for it."""
+"""Name of their codes; `edgekd.learn.export.onnx_int4` looks for it."""
 
 
 def faked(model: nn.Module, profile: Profile) -> fx.GraphModule:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch import fx
 from torch import nn
 
-from edgekd.learn.quiet import quiet
+from edgekd.learn.export.quiet import quiet
 
 MODULE_PATH, RANK = "edgekd_module_path", "edgekd_rank"
 """Keys in a node's meta: the module of the original model it came from; the axes of what it gives."""

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgekd.learn.arithmetic import laid_out
 from edgekd.learn.data.views import draws
 from edgekd.learn.readout import want_unmixed
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
 from edgekd.learn.scheme import labelled
+from edgekd.learn.training.arithmetic import laid_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,8 +11,8 @@ from torch import nn
 
 from edgekd.learn import blueprint
 from edgekd.learn import reused
-from edgekd.learn import to_onnx
 from edgekd.learn.blueprint import Blueprint
+from edgekd.learn.export import to_onnx
 
 SIZE = {"channels": 1, "height": 16, "width": 16}
 

@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto
 from torch import nn
 
-from edgekd.learn import to_onnx
+from edgekd.learn.export import to_onnx
 from edgekd.learn.quant import emit
 from edgekd.learn.quant import post_training
 from edgekd.profile import PROFILES

@@ -15,18 +15,18 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
-from edgekd.learn import ranks
 from edgekd.learn.connection import connect
-from edgekd.learn.fit import Run
-from edgekd.learn.fit import fit
+from edgekd.learn.parallel import ranks
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
+from edgekd.learn.training.fit import Run
+from edgekd.learn.training.fit import fit
 from edgekd.progress import Silent
-from tests.learn import ranks_steps_example as steps
+from tests.learn.parallel import ranks_steps_example as steps
 from tests.learn.schemes import online_example as example
 
 KILLED_AT = 8

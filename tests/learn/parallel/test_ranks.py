@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from edgekd.learn import ranks
-from tests.learn import ranks_steps_example as example
+from edgekd.learn.parallel import ranks
+from tests.learn.parallel import ranks_steps_example as example
 
 ROOT = Path(__file__).parent.parent.parent
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
@@ -46,7 +46,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
     settings = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", *start, "tests.learn.ranks_example", str(folder)],
+            [sys.executable, "-m", *start, "tests.learn.parallel.ranks_example", str(folder)],
             cwd=ROOT,
             env=settings,
             stdout=subprocess.PIPE,

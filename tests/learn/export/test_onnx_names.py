@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx
 
-from edgekd.learn import to_onnx
+from edgekd.learn.export import to_onnx
 from edgekd.learn.quant import emit
 from edgekd.profile import PROFILES
 from tests import quant_example as example

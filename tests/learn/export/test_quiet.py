@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from edgekd.learn.quiet import quiet
+from edgekd.learn.export.quiet import quiet
 
 
 def test_nothing_is_heard_and_errors_come_through(capfd: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn import ranks
 from edgekd.learn.connection import connect
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
@@ -22,6 +21,8 @@ from edgekd.learn.loss import bind_terms
 from edgekd.learn.loss import taught
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models.resnet import resnet
+from edgekd.learn.parallel import ranks
+from edgekd.learn.parallel.sharing import shared_out
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
 from edgekd.learn.schemes.blockwise import blockwise
@@ -39,7 +40,6 @@ from edgekd.learn.schemes.same_class import cs_kd
 from edgekd.learn.schemes.self_supervised import self_supervised
 from edgekd.learn.schemes.supernet import supernet
 from edgekd.learn.settings import Term
-from edgekd.learn.sharing import shared_out
 from edgekd.table import Named
 from tests.learn.schemes import online_example as example
 

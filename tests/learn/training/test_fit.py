@@ -12,12 +12,8 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
-from edgekd.learn import checkpoint
 from edgekd.learn import teacher as finished
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.fit import Diverged
-from edgekd.learn.fit import Run
-from edgekd.learn.fit import fit
 from edgekd.learn.loss import BoundTerm
 from edgekd.learn.loss import bind_terms
 from edgekd.learn.losses import LOSSES
@@ -31,6 +27,10 @@ from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
+from edgekd.learn.training import checkpoint
+from edgekd.learn.training.fit import Diverged
+from edgekd.learn.training.fit import Run
+from edgekd.learn.training.fit import fit
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 from edgekd.table import Named
@@ -129,7 +129,7 @@ def test_a_killed_run_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, training: dict[str, Any], step: int
 ) -> None:
     monkeypatch.setattr(
-        "edgekd.learn.fit._Loop.show",
+        "edgekd.learn.training.fit._Loop.show",
         lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
     )
     whole = run(tmp_path / "whole", training=training)
@@ -149,9 +149,9 @@ def test_a_checkpoint_in_mid_epoch_is_as_good(
 ) -> None:
     whole = run(tmp_path / "whole")
     rows = fit(whole)
-    monkeypatch.setattr("edgekd.learn.fit._Loop.checkpoint_due", lambda self: True)
+    monkeypatch.setattr("edgekd.learn.training.fit._Loop.checkpoint_due", lambda self: True)
     monkeypatch.setattr(
-        "edgekd.learn.fit._Loop.show",
+        "edgekd.learn.training.fit._Loop.show",
         lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
     )
     with pytest.raises(Killed):
@@ -292,7 +292,7 @@ def in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
         scaler = torch.amp.GradScaler("cpu", growth_interval=3)
         return Fabric(plugins=[MixedPrecision("16-mixed", "cpu", scaler)], **more)
 
-    monkeypatch.setattr("edgekd.learn.fit.Fabric", made)
+    monkeypatch.setattr("edgekd.learn.training.fit.Fabric", made)
 
 
 def test_half_precision_clips_the_gradients_as_they_are(
@@ -315,7 +315,7 @@ def test_half_precision_resumes_with_the_same_bytes(
 ) -> None:
     in_half_precision(monkeypatch)
     monkeypatch.setattr(
-        "edgekd.learn.fit._Loop.show",
+        "edgekd.learn.training.fit._Loop.show",
         lambda self, _: self.run.progress.update(self.state.step, self.total_steps, ""),
     )
     whole = run(tmp_path / "whole")

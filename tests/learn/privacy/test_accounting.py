@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from edgekd.learn.accounting import noise_for
-from edgekd.learn.accounting import spent
+from edgekd.learn.privacy.accounting import noise_for
+from edgekd.learn.privacy.accounting import spent
 
 pytest.importorskip("opacus")
 

@@ -16,7 +16,7 @@ def spent(
     """The epsilon of (epsilon, delta)-differential privacy after `steps` steps.
 
     Holds where every sample takes part in every step with probability `rate`, by itself (see
-    `edgekd.learn.privacy.private_batches`). Neighbours differ in one sample that is there or not.
+    `edgekd.learn.privacy.dp_sgd.private_batches`). Neighbours differ in one sample that is there or not.
 
     Args:
         noise: standard deviation of the noise over the largest norm of a sample's gradient.

@@ -14,12 +14,12 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn import privacy
 from edgekd.learn.edits import group_norm
 from edgekd.learn.loss import bind_terms
 from edgekd.learn.loss import taught
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.privacy import Privacy
+from edgekd.learn.privacy import dp_sgd
+from edgekd.learn.privacy.dp_sgd import Privacy
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
@@ -67,7 +67,7 @@ def plain(model: nn.Module, seen: Seen) -> dict[str, Tensor]:
 
 def step(model: nn.Module, seen: Seen, mechanism: Privacy) -> dict[str, Tensor]:
     """The same with privacy, as the loop would call it."""
-    asked = privacy.Asked(model, mechanism, len(seen.labels))
+    asked = dp_sgd.Asked(model, mechanism, len(seen.labels))
     loss, _ = taught(
         bind_terms(terms("kd", "cross-entropy")), offline(teach).lessons(asked, seen), 0.0
     )
@@ -132,9 +132,9 @@ def test_no_sample_weighs_more_than_allowed(max_norm: float) -> None:
     model = convolutional()
     for number in range(6):
         x, pull = example.first([number]).images, 10.0**number * torch.randn(1, example.CLASSES)
-        found = privacy.private_gradients(model, x, pull, Privacy(0.0, max_norm, 1))
+        found = dp_sgd.private_gradients(model, x, pull, Privacy(0.0, max_norm, 1))
         assert norm(found) <= max_norm * (1 + 1e-5)
-        whole = privacy.private_gradients(model, x, pull, Privacy(0.0, math.inf, 1))
+        whole = dp_sgd.private_gradients(model, x, pull, Privacy(0.0, math.inf, 1))
         assert norm(found) == pytest.approx(min(norm(whole), max_norm), rel=1e-4)
 
 
@@ -146,11 +146,11 @@ def test_one_sample_more_changes_the_sum_by_no_more_than_allowed() -> None:
     pulls[1] *= 1e30
     pulls[2, 0] = math.nan
     x[3, 0, 0, 0] = math.inf
-    everyone = privacy.private_gradients(model, x, pulls, mechanism)
+    everyone = dp_sgd.private_gradients(model, x, pulls, mechanism)
     assert all(bool(g.isfinite().all()) for g in everyone.values())
     for left_out in range(6):
         kept = [n for n in range(example.BATCH) if n != left_out]
-        fewer = privacy.private_gradients(model, x[kept], pulls[kept], mechanism)
+        fewer = dp_sgd.private_gradients(model, x[kept], pulls[kept], mechanism)
         change = norm({name: everyone[name] - fewer[name] for name in everyone})
         assert change <= 0.3 * (1 + 1e-4)
         assert change > 0.01 or left_out in (1, 2, 3)
@@ -159,7 +159,7 @@ def test_one_sample_more_changes_the_sum_by_no_more_than_allowed() -> None:
 def test_large_batches_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     model, seen = tokens(), example.first()
     whole = step(model, seen, Privacy(0.0, 0.5, 16))
-    monkeypatch.setattr(privacy, "CHUNK", 5)
+    monkeypatch.setattr(dp_sgd, "CHUNK", 5)
     parts = step(model, seen, Privacy(0.0, 0.5, 16))
     for name, gradient in whole.items():
         assert torch.allclose(parts[name], gradient, atol=1e-7), name
@@ -168,11 +168,11 @@ def test_large_batches_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_noise_is_as_wide_as_told_and_is_there_without_samples() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 500))
     nobody, pulls = torch.zeros(0, 1, 8, 8), torch.zeros(0, 500)
-    found = privacy.private_gradients(model, nobody, pulls, Privacy(1.5, 0.2, 50))
+    found = dp_sgd.private_gradients(model, nobody, pulls, Privacy(1.5, 0.2, 50))
     drawn = torch.cat([g.flatten() for g in found.values()])  # 32,500 of them
     assert drawn.std().item() == pytest.approx(1.5 * 0.2 / 50, rel=0.02)
     assert abs(drawn.mean().item()) < 4 * 1.5 * 0.2 / 50 / math.sqrt(len(drawn))
-    quiet = privacy.private_gradients(model, nobody, pulls, Privacy(0.0, 0.2, 50))
+    quiet = dp_sgd.private_gradients(model, nobody, pulls, Privacy(0.0, 0.2, 50))
     assert not any(bool(g.any()) for g in quiet.values())
 
 
@@ -182,7 +182,7 @@ def test_the_same_seed_the_same_bytes(make: Make) -> None:
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         scheme = offline(lambda seen: torch.ones(len(seen.labels), example.CLASSES))
-        asked = privacy.Asked(model, Privacy(1.0, 0.5, 16), example.BATCH)
+        asked = dp_sgd.Asked(model, Privacy(1.0, 0.5, 16), example.BATCH)
         lessons = scheme.lessons(asked, example.first())
         asked.backward(taught(bind_terms(terms("kd")), lessons, 0.0)[0])
         found.append(b"".join(p.grad.numpy().tobytes() for p in model.parameters()))
@@ -204,11 +204,11 @@ def test_a_student_learns_in_private() -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     losses = []
     for epoch in range(12):
-        for batch in privacy.private_batches(
+        for batch in dp_sgd.private_batches(
             samples, epoch=epoch, batch_size=64, seed=0, start=0, workers=0
         ):
             seen = example.seen(batch)
-            asked = privacy.Asked(model, Privacy(0.3, 1.0, 64), len(seen.labels))
+            asked = dp_sgd.Asked(model, Privacy(0.3, 1.0, 64), len(seen.labels))
             loss, _ = taught(bind_terms(terms("cross-entropy")), alone().lessons(asked, seen), 0.0)
             optimizer.zero_grad()
             asked.backward(loss)
@@ -219,21 +219,21 @@ def test_a_student_learns_in_private() -> None:
 
 def test_every_sample_comes_by_itself_with_one_probability() -> None:
     steps, samples, rate = 3000, 40, 0.3
-    drawn = [privacy.drawn(samples, rate, 7, number) for number in range(steps)]
+    drawn = [dp_sgd.drawn(samples, rate, 7, number) for number in range(steps)]
     share = np.bincount(np.concatenate(drawn), minlength=samples) / steps
     sizes = np.array([len(rows) for rows in drawn])
     assert np.abs(share - rate).max() < 4.5 * math.sqrt(rate * (1 - rate) / steps)
     assert sizes.var() == pytest.approx(samples * rate * (1 - rate), rel=0.12)  # as a binomial
     both = np.mean([0 in rows and 1 in rows for rows in drawn])
     assert both == pytest.approx(rate**2, abs=0.025)
-    assert all(len(rows) for rows in (privacy.drawn(3, 0.05, 0, n) for n in range(50)))
+    assert all(len(rows) for rows in (dp_sgd.drawn(3, 0.05, 0, n) for n in range(50)))
 
 
 def test_batches_of_a_run_that_goes_on_are_the_same() -> None:
     samples = example.samples()
 
     def batches(epoch: int, start: int, workers: int, size: int = 64) -> list[tuple[int, bytes]]:
-        made = privacy.private_batches(
+        made = dp_sgd.private_batches(
             samples, epoch=epoch, batch_size=size, seed=1, start=start, workers=workers
         )
         return [(batch.view, batch.indices.tobytes()) for batch in made]
@@ -270,13 +270,13 @@ SINGLE = [
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_losses_of_single_samples_are_let_in(name: str) -> None:
-    privacy.want_private(convolutional(), alone(), bind_terms(terms(name)), 4)
+    dp_sgd.want_private(convolutional(), alone(), bind_terms(terms(name)), 4)
 
 
 @pytest.mark.parametrize("name", ["dist", "mlkd", "ctkd", "rkd", "sp", "fitnet"])
 def test_losses_that_compare_samples_or_layers_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=rf"loss {name} compares samples or layers"):
-        privacy.want_private(convolutional(), alone(), bind_terms(terms(name)), 4)
+        dp_sgd.want_private(convolutional(), alone(), bind_terms(terms(name)), 4)
 
 
 def test_a_sum_over_samples_is_refused_since_it_is_no_mean() -> None:
@@ -285,7 +285,7 @@ def test_a_sum_over_samples_is_refused_since_it_is_no_mean() -> None:
         bound, function=lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum")
     )
     with pytest.raises(ValueError, match="compares samples"):
-        privacy.want_private(convolutional(), alone(), [summed], 4)
+        dp_sgd.want_private(convolutional(), alone(), [summed], 4)
 
 
 def test_layers_that_mix_samples_are_named() -> None:
@@ -293,24 +293,24 @@ def test_layers_that_mix_samples_are_named() -> None:
     with pytest.raises(
         ValueError, match=r"^bn1: batch norm mixes the samples .* want student.norm: group"
     ):
-        privacy.want_private(example.network(), alone(), some, 4)
+        dp_sgd.want_private(example.network(), alone(), some, 4)
     tracked = nn.Sequential(nn.InstanceNorm2d(4, track_running_stats=True))
     with pytest.raises(ValueError, match="^0: batch norm"):
-        privacy.want_private(tracked, alone(), some, 4)
+        dp_sgd.want_private(tracked, alone(), some, 4)
     dropped = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1))
     with pytest.raises(ValueError, match="^1: got dropout"):
-        privacy.want_private(dropped, alone(), some, 4)
-    privacy.want_private(nn.Sequential(nn.InstanceNorm2d(4), nn.Dropout(0.0)), alone(), some, 4)
+        dp_sgd.want_private(dropped, alone(), some, 4)
+    dp_sgd.want_private(nn.Sequential(nn.InstanceNorm2d(4), nn.Dropout(0.0)), alone(), some, 4)
     beside = Scheme(alone().lessons, nn.ModuleDict({"projector": nn.Linear(2, 2)}))
     with pytest.raises(ValueError, match="trains something beside the student"):
-        privacy.want_private(convolutional(), beside, some, 4)
+        dp_sgd.want_private(convolutional(), beside, some, 4)
 
 
 def test_a_student_is_asked_once_for_each_sample() -> None:
     model, seen = tokens(), example.first()
 
     def lessons(again: int, rows: int) -> Callable[[], list[Lesson]]:
-        asked = privacy.Asked(model, PLAIN, example.BATCH)
+        asked = dp_sgd.Asked(model, PLAIN, example.BATCH)
         return lambda: [Lesson({"x": asked(seen.images[:rows])}) for _ in range(again)]
 
     with pytest.raises(ValueError, match="asks the student twice"):
@@ -318,7 +318,7 @@ def test_a_student_is_asked_once_for_each_sample() -> None:
     with pytest.raises(ValueError, match="asks 8 images of 16 samples"):
         lessons(1, 8)()
     with pytest.raises(ValueError, match="asks the student nothing"):
-        privacy.Asked(model, PLAIN, 16).backward(torch.zeros(()))
+        dp_sgd.Asked(model, PLAIN, 16).backward(torch.zeros(()))
 
 
 @pytest.mark.parametrize(
@@ -327,4 +327,4 @@ def test_a_student_is_asked_once_for_each_sample() -> None:
 def test_a_mechanism_that_protects_nothing_is_refused(wrong: tuple[float, float, int]) -> None:
     x, pulls = example.first().images, torch.zeros(example.BATCH, example.CLASSES)
     with pytest.raises(ValueError, match="want noise >= 0, a finite max_norm"):
-        privacy.private_gradients(tokens(), x, pulls, Privacy(*wrong))
+        dp_sgd.private_gradients(tokens(), x, pulls, Privacy(*wrong))

@@ -31,8 +31,8 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from edgekd.learn import ranks
-from edgekd.learn import synchronized
+from edgekd.learn.parallel import ranks
+from edgekd.learn.parallel import synchronized
 
 READERS = ("edgekd.learn.taps", "edgekd.learn.schemes.native_ensemble")
 """Files whose hooks know that what they read inside a network may be a slice."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch import distributed
 from torch.nn import functional as F
 
-from edgekd.learn import ranks
+from edgekd.learn.parallel import ranks
 from edgekd.learn.shapes import widened
 
 DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)

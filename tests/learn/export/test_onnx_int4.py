@@ -11,7 +11,7 @@ from hypothesis import settings
 from onnx import TensorProto
 from onnx import helper
 
-from edgekd.learn import onnx_int4
+from edgekd.learn.export import onnx_int4
 
 
 @settings(deadline=None, max_examples=40)

@@ -49,7 +49,7 @@ class Privacy(NamedTuple):
     """
 
     noise: float
-    """Standard deviation, as a multiple of `max_norm`; from `edgekd.learn.accounting.noise_for`."""
+    """Standard deviation, as a multiple of `max_norm`; from `edgekd.learn.privacy.accounting.noise_for`."""
     max_norm: float
     """Largest Euclidean norm of one sample's gradient over all parameters."""
     batch_size: int

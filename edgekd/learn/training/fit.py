@@ -17,25 +17,25 @@ from torch import nn
 
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
-from edgekd.learn import arithmetic
-from edgekd.learn import checkpoint
-from edgekd.learn import privacy
-from edgekd.learn import ranks
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.loss import BoundTerm
 from edgekd.learn.loss import NotFinite
 from edgekd.learn.loss import taught
-from edgekd.learn.optimizer import averaged
-from edgekd.learn.optimizer import optimizer
+from edgekd.learn.parallel import ranks
+from edgekd.learn.parallel.sharing import shared_out
+from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.schedule import rate
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
-from edgekd.learn.sharing import shared_out
-from edgekd.learn.state import State
+from edgekd.learn.training import arithmetic
+from edgekd.learn.training import checkpoint
+from edgekd.learn.training.optimizer import averaged
+from edgekd.learn.training.optimizer import optimizer
+from edgekd.learn.training.state import State
 from edgekd.progress import Progress
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -64,7 +64,7 @@ class Run:
     progress: Progress
     score: Callable[[nn.Module], float]
     """Validation accuracy of a model in evaluation mode."""
-    private: privacy.Privacy | None = None
+    private: dp_sgd.Privacy | None = None
     """What makes each step differentially private, if anything does."""
     waypoints: int = 0
     """How many states on the way are kept, evenly over the epochs; the end is not one of them."""
@@ -130,7 +130,7 @@ class _Loop:
         """The rest of the epoch the run is in."""
         run, state = self.run, self.state
         done = state.step - state.epoch * self.steps_an_epoch
-        batches = (privacy.private_batches if run.private else epoch_batches)(
+        batches = (dp_sgd.private_batches if run.private else epoch_batches)(
             run.samples,
             epoch=state.epoch,
             batch_size=run.training.batch_size,
@@ -157,7 +157,7 @@ class _Loop:
             group["lr"] = now
         seen = self.seen(batch)
         # Peers and exits are cast here, the student casts itself.
-        asked = privacy.Asked(run.model, run.private, len(batch.indices)) if run.private else None
+        asked = dp_sgd.Asked(run.model, run.private, len(batch.indices)) if run.private else None
         with shared_out(seen.images), self.fabric.autocast():
             lessons = run.scheme.lessons(asked or self.student, seen)
         loss, parts = taught(run.terms, lessons, seen.epoch)

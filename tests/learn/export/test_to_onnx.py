@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from edgekd.errors import InputError
-from edgekd.learn import to_onnx
+from edgekd.learn.export import to_onnx
 
 SIZE = {"channels": 1, "height": 8, "width": 8}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.learn import arithmetic
+from edgekd.learn.training import arithmetic
 
 
 def net() -> nn.Module:

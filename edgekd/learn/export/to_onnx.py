@@ -14,9 +14,9 @@ from torch import nn
 
 from edgekd import files
 from edgekd.errors import InputError
-from edgekd.learn import onnx_int4
-from edgekd.learn import onnx_names
-from edgekd.learn.quiet import quiet
+from edgekd.learn.export import onnx_int4
+from edgekd.learn.export import onnx_names
+from edgekd.learn.export.quiet import quiet
 
 OPSETS = (18, 23)
 """First and last operator set that torch's exporter writes without converting down."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from edgekd.errors import InputError
-from edgekd.learn import accounting
-from edgekd.learn import privacy
-from edgekd.learn import ranks
 from edgekd.learn.assembly import Assembled
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.privacy import Privacy
+from edgekd.learn.parallel import ranks
+from edgekd.learn.privacy import accounting
+from edgekd.learn.privacy import dp_sgd
+from edgekd.learn.privacy.dp_sgd import Privacy
 from edgekd.learn.readout import want_unmixed
 from edgekd.learn.settings import Private
 from edgekd.learn.settings import Training
@@ -42,8 +42,8 @@ def mechanism(
     rate = training.batch_size / len(samples)
     try:
         want_unmixed(samples)
-        privacy.want_batch(training.batch_size, len(samples))
-        privacy.want_private(whole.student, whole.scheme, whole.connected.terms, samples.classes)
+        dp_sgd.want_batch(training.batch_size, len(samples))
+        dp_sgd.want_private(whole.student, whole.scheme, whole.connected.terms, samples.classes)
         noise = accounting.noise_for(words.epsilon, words.delta, rate, steps)
     except ValueError as error:
         raise InputError(f"private: {error}") from error

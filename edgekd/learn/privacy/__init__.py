@@ -1,0 +1,1 @@
+"""Training that tells little of any one sample."""

@@ -1,0 +1,1 @@
+"""The training loop, its arithmetic and what it keeps for a resume."""
