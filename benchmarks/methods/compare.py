@@ -1,20 +1,23 @@
-"""One method beside another: means over seeds and 95 % intervals of paired differences."""
+"""One method beside another: means over seeds, and 95 % intervals from how far all runs move between seeds."""
 
 from __future__ import annotations
 
+import itertools
 import statistics
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
-import numpy as np
-from scipy import stats
-
 Row = dict[str, Any]
-Seeds = Mapping[int, Row]
-"""A method's rows that have an accuracy, by seed."""
-TWO_SIDED = 0.975
+Accuracies = Mapping[int, float]
+"""Of one method, by seed."""
+TWO_SIDED = 1.96
+NORMAL = 1.4826
+"""The standard deviation of normal numbers over the median of their distances from the middle."""
+LEAST = 20
+"""So many moves tell how far runs move."""
 
 
 class Difference(NamedTuple):
@@ -23,45 +26,47 @@ class Difference(NamedTuple):
     mean: float
     low: float
     high: float
-    kind: str
-    """``seeds``: Student's t over the seeds; ``images``: one seed, paired over the test images."""
 
 
-def difference(
-    ours: Seeds, theirs: Seeds, right: Mapping[tuple[str, int], Any]
-) -> Difference | None:
-    """Of the seeds that both have; None where they share none.
+def moves(methods: Iterable[Accuracies]) -> list[float]:
+    """How far each method moves from a seed to the next, less how far the middle method does.
+
+    What a seed does to all methods alike (the same first weights, the same order of images) cancels, as it
+    does in the difference of two methods.
+    """
+    found = [dict(method) for method in methods]
+    seeds = sorted({seed for method in found for seed in method})
+    centred: list[float] = []
+    for before, after in itertools.pairwise(seeds):
+        both = [m[after] - m[before] for m in found if before in m and after in m]
+        if both:
+            middle = statistics.median(both)
+            centred += [move - middle for move in both]
+    return centred
+
+
+def deviation(centred: Sequence[float]) -> float | None:
+    """Of the difference of two runs, from the median move: a method that diverges once does not widen the
+    others' intervals. None of fewer moves than `LEAST`."""
+    if len(centred) < LEAST:
+        return None
+    return NORMAL * statistics.median(abs(move) for move in centred)
+
+
+def difference(ours: Accuracies, theirs: Accuracies, each: float | None) -> Difference | None:
+    """Over the seeds that both have; None where they share none, or nobody knows how far runs move.
 
     Args:
         ours: of one method.
         theirs: of another of the same pair.
-        right: which test images were answered right, [N] of bool, by method and seed.
+        each: `deviation` of the difference at one seed.
     """
     shared = sorted(ours.keys() & theirs.keys())
-    apart = [ours[seed]["test_accuracy"] - theirs[seed]["test_accuracy"] for seed in shared]
-    if len(shared) > 1:
-        return over_seeds(apart)
-    if not shared:
+    if not shared or each is None:
         return None
-    (seed,) = shared
-    keys = [(side[seed]["method"], seed) for side in (ours, theirs)]
-    return over_images(*(right[key] for key in keys)) if all(k in right for k in keys) else None
-
-
-def over_seeds(apart: Sequence[float]) -> Difference:
-    """Student's interval of two differences or more."""
-    mean, count = statistics.fmean(apart), len(apart)
-    half = float(stats.t.ppf(TWO_SIDED, count - 1)) * statistics.stdev(apart) / count**0.5
-    return Difference(mean, mean - half, mean + half, "seeds")
-
-
-def over_images(ours: Any, theirs: Any) -> Difference:
-    """Interval of the difference of two proportions of the same images, [N] of bool each: says nothing of
-    how much another seed would change."""
-    apart = np.asarray(ours, float) - np.asarray(theirs, float)
-    half = float(stats.norm.ppf(TWO_SIDED)) * float(apart.std(ddof=1)) / len(apart) ** 0.5
-    mean = float(apart.mean())
-    return Difference(mean, mean - half, mean + half, "images")
+    mean = statistics.fmean(ours[seed] - theirs[seed] for seed in shared)
+    half = TWO_SIDED * each / len(shared) ** 0.5
+    return Difference(mean, mean - half, mean + half)
 
 
 def spread(accuracies: Sequence[float]) -> float | None:

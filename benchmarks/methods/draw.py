@@ -49,7 +49,7 @@ def _bar(axes: Any, place: int, row: Row, colour: str) -> None:
     if mean < WORST:
         axes.annotate(f"{mean:.0f}", (WORST, place), va="center", fontsize=7, color=colour)
         return
-    whole = row["control"]["kind"] == "seeds"
+    whole = len(row["seeds"]) > 1
     axes.hlines(place, max(low, WORST), high, color=colour, linewidth=1.4, alpha=0.6)
     axes.scatter([mean], [place], s=16, facecolor=colour if whole else "white", edgecolor=colour)
 

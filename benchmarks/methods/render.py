@@ -17,12 +17,12 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from compare import Difference
 from compare import Row
+from compare import deviation
 from compare import difference
+from compare import moves
 from compare import spread
 from draw import plot
 from text import readme
@@ -51,41 +51,33 @@ def runs(work: Path) -> list[Row]:
     return sorted(known, key=lambda r: (place[r["pair"]], names.index(r["method"]), r["seed"]))
 
 
-def answered(work: Path, rows: list[Row]) -> dict[tuple[str, str, int], Any]:
-    """Which test images each run answered right, [N] of bool."""
-    labels = next(work.glob("data-*/test_labels.npy"))
-    truth, right = np.load(labels), {}
+def compared(rows: list[Row]) -> tuple[list[Row], dict[str, float | None]]:
+    """One line a method and pair, and by pair how far the difference of two runs moves between seeds."""
+    by: dict[str, dict[str, dict[int, float]]] = {pair: {} for pair in PAIRS}
     for row in rows:
-        path = work / "runs" / f"{row['pair']}, {row['method']}, {row['seed']}.npz"
-        if "test_accuracy" in row and path.exists():
-            right[row["pair"], row["method"], row["seed"]] = np.load(path)["named"] == truth
-    return right
-
-
-def compared(rows: list[Row], right: Mapping[tuple[str, str, int], Any]) -> list[Row]:
-    """One line a method and pair."""
+        if "test_accuracy" in row:
+            seeds = by[row["pair"]].setdefault(row["method"], {})
+            seeds[row["seed"]] = row["test_accuracy"]
+    moved = {pair: moves(found.values()) for pair, found in by.items()}
+    all_moved = [move for found in moved.values() for move in found]
+    each = {pair: deviation(found) or deviation(all_moved) for pair, found in moved.items()}
     lines = []
-    for pair in PAIRS:
-        here = [row for row in rows if row["pair"] == pair]
-        by = {
-            name: {r["seed"]: r for r in here if r["method"] == name and "test_accuracy" in r}
-            for name in methods()
-        }
-        mine = {key[1:]: value for key, value in right.items() if key[0] == pair}
-        for name, seeds in by.items():
-            own = [row for row in here if row["method"] == name]
+    for pair, found in by.items():
+        for name in methods():
+            own = [row for row in rows if (row["pair"], row["method"]) == (pair, name)]
             if own:
+                seeds = found.get(name, {})
                 lines.append({"pair": pair, **line(name, own, seeds)})
                 for other, key in ((CONTROL, "control"), (KD, "kd")):
-                    apart = difference(seeds, by[other], mine) if name != other else None
-                    lines[-1][key] = None if apart is None else rounded(apart)
-    return lines
+                    apart = difference(seeds, found.get(other, {}), each[pair])
+                    lines[-1][key] = rounded(apart) if apart and name != other else None
+    return lines, each
 
 
-def line(name: str, own: list[Row], seeds: Mapping[int, Row]) -> Row:
+def line(name: str, own: list[Row], seeds: Mapping[int, float]) -> Row:
     """What a method's runs have in common."""
-    accuracies = [row["test_accuracy"] for row in seeds.values()]
-    times = [row["cpu_step_s"] for row in seeds.values() if "cpu_step_s" in row]
+    accuracies = list(seeds.values())
+    times = [row["cpu_step_s"] for row in own if "cpu_step_s" in row]
     flags = sorted({row["status"] for row in own} - {"trained"})
     return {
         "method": name,
@@ -103,14 +95,13 @@ def line(name: str, own: list[Row], seeds: Mapping[int, Row]) -> Row:
 
 def rounded(apart: Difference) -> Row:
     """For JSON."""
-    numbers = {key: round(getattr(apart, key), DIGITS) for key in ("mean", "low", "high")}
-    return {**numbers, "kind": apart.kind}
+    return {key: round(value, DIGITS) for key, value in apart._asdict().items()}
 
 
 def results(work: Path) -> Row:
     """Everything that is kept."""
     rows = runs(work)
-    lines = compared(rows, answered(work, rows))
+    lines, each = compared(rows)
     short = [{k: v for k, v in row.items() if k != "layers"} for row in rows]
     teachers = {
         path.parent.name: json.loads(path.read_text())["validation_accuracy"]
@@ -121,6 +112,7 @@ def results(work: Path) -> Row:
         "machine": {"cpu": cpu(), "cores": os.cpu_count(), "python": platform.python_version()},
         "versions": {name: metadata.version(name) for name in PACKAGES},
         "teachers_validation_accuracy": named(work, teachers),
+        "deviations": each,
         "wanted_runs": len(methods()) * len(PAIRS) * len(SEEDS),
         "lines": lines,
         "runs": short,
@@ -143,7 +135,7 @@ def cpu() -> str:
 
 def measured(found: Row) -> Row:
     """What `edgekd methods` prints: accuracies and differences from the control and from kd, as fractions;
-    the interval, with its kind, is that of the difference from the control; and how many runs went wrong."""
+    the interval is that of the difference from the control; and how many runs went wrong."""
     table: Row = {}
     runs = Counter((row["pair"], row["method"]) for row in found["runs"])
     for each in found["lines"]:
@@ -153,7 +145,6 @@ def measured(found: Row) -> Row:
             "control_difference": control.get("mean"),
             "kd_difference": kd.get("mean"),
             "interval": [control["low"], control["high"]] if control else None,
-            "kind": control.get("kind"),
             "seeds": len(each["seeds"]),
             "runs": runs[each["pair"], each["method"]],
             "flags": each["flags"],

@@ -3,10 +3,9 @@
     python benchmarks/methods/run.py WORK [--lanes 2 --lane 0] [--pairs same] [--seeds 0] [--only kd at]
 
 Each run trains one student on 5,000 images, the same for all methods, and is left in ``WORK/runs`` as one
-json file (with its answers to the test images beside it), so that a killed one goes on where it was. Teachers
-are trained when they are first needed, once; their folders are named by their settings. A method that fails or
-diverges is a row, too; ``--retry`` runs it anew. Lanes share the work; start each with OMP_NUM_THREADS=1.
-Then render.py.
+json file, so that a killed one goes on where it was. Teachers are trained when they are first needed, once;
+their folders are named by their settings. A method that fails or diverges is a row, too; ``--retry`` runs it
+anew. Lanes share the work; start each with OMP_NUM_THREADS=1. Then render.py.
 """
 
 from __future__ import annotations
@@ -174,7 +173,7 @@ def planned(pair: str, method: str, seed: int, root: Path) -> dict[str, Step]:
     return {step.label: step for step in steps}
 
 
-def measured(place: Place, pair: str, method: str, seed: int, answers_to: Path) -> dict[str, Any]:
+def measured(place: Place, pair: str, method: str, seed: int) -> dict[str, Any]:
     """Train one student; what it does on the test images, and what it cost."""
     steps = planned(pair, method, seed, place.root)
     step = steps["control" if not methods()[method] else "distil"]
@@ -195,7 +194,7 @@ def measured(place: Place, pair: str, method: str, seed: int, answers_to: Path) 
         told = json.loads(layers.read_bytes()) if layers.exists() else {}
         row["layers"], beside = told.get("layers", []), told.get("trained_beside", 0)
         test = {n: place.file(steps, "data", n, whole=True) for n in ("test_images", "test_labels")}
-        row |= tested(made, {**given, **test}, answers_to)
+        row |= tested(made, {**given, **test})
     last = {
         k: v for k, v in history[-1].items() if k not in ("learning_rate", "validation_accuracy")
     }
@@ -204,28 +203,21 @@ def measured(place: Place, pair: str, method: str, seed: int, answers_to: Path) 
     return {**row, "companion_parameters": beside, **clock.step_s(skip)}
 
 
-def tested(made: Path, given: Mapping[str, Path], answers_to: Path) -> dict[str, Any]:
-    """Accuracy of the last weights on the test images, in float32; the named classes are kept."""
+def tested(made: Path, given: Mapping[str, Path]) -> dict[str, Any]:
+    """Accuracy of the last weights on the test images, in float32."""
     model = blueprint.load(made / "blueprint.json", made / "weights.safetensors")
     part, about = arrays.part(given, "test"), arrays.described(given["data"])
     told = answers.logits(model, np.asarray(part.images), about.preprocessing)
-    named = told.argmax(1).astype(np.uint8)
-    files.write_through(answers_to, lambda path: compressed(path, named))
     accuracy = task.top1_accuracy(told, part.labels)
     status = "chance" if accuracy < chance.floor(part.labels) else "trained"
     return {"test_accuracy": accuracy, "status": status}
 
 
-def compressed(path: Path, named: np.ndarray) -> None:
-    with path.open("wb") as file:
-        np.savez_compressed(file, named=named)
-
-
-def attempted(place: Place, pair: str, method: str, seed: int, goal: Path) -> dict[str, Any]:
+def attempted(place: Place, pair: str, method: str, seed: int) -> dict[str, Any]:
     """A run's row, whatever becomes of it."""
     row: dict[str, Any] = {"pair": pair, "method": method, "seed": seed}
     try:
-        return row | measured(place, pair, method, seed, goal.with_suffix(".npz"))
+        return row | measured(place, pair, method, seed)
     except Diverged as error:
         return {**row, "status": "diverged", "error": str(error)}
     except Exception as error:  # one method must not end the others
@@ -256,7 +248,7 @@ def main() -> None:
         goal = place.root / "runs" / f"{pair}, {method}, {seed}.json"
         if goal.exists() and not (asked.retry and json.loads(goal.read_text())["status"] == FAILED):
             continue
-        row = attempted(place, pair, method, seed, goal)
+        row = attempted(place, pair, method, seed)
         files.write_bytes(goal, files.pretty_json(row))
         keys = ("status", "test_accuracy", "train_s", "cpu_step_s", "error")
         told = {key: row[key] for key in keys if key in row}

@@ -16,8 +16,6 @@ from edgekd.cli import snippets
 if TYPE_CHECKING:
     from edgekd.table import Member
 
-_OVER = {"seeds": "seeds", "images": "test images, says nothing of other seeds"}
-"""What an interval is over."""
 _FLAGS = {"diverged": "diverged", "chance": "stayed at chance", "failed": "failed"}
 """What became of a run that did not train."""
 
@@ -77,7 +75,7 @@ def measured() -> dict[str, dict[str, Any]]:
 
 
 def _row(row: Mapping[str, Any]) -> str:
-    """``82.31 %, 3 seeds, +0.41 points beside its control (-0.10 to +0.92 over seeds), ...``"""
+    """``82.31 %, 3 seeds, +0.41 points beside its control (-0.10 to +0.92), ...``"""
     from edgekd.units import percent_text
 
     parts = []
@@ -87,7 +85,7 @@ def _row(row: Mapping[str, Any]) -> str:
     if row["interval"] is not None:
         low, high = (100 * end for end in row["interval"])
         apart = f"{100 * row['control_difference']:+.2f} points beside its control"
-        parts.append(f"{apart} ({low:+.2f} to {high:+.2f} over {_OVER[row['kind']]})")
+        parts.append(f"{apart} ({low:+.2f} to {high:+.2f})")
     if row["kd_difference"] is not None:
         parts.append(f"{100 * row['kd_difference']:+.2f} beside kd")
     for flag, number in row["flags"].items():
