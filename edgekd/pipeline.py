@@ -24,6 +24,8 @@ from edgekd.walk import foresee
 from edgekd.walk import opened
 
 BUNDLE = "bundle/"
+CHECK = "check"
+"""The step after which training begins."""
 
 
 class Finished(NamedTuple):
@@ -53,6 +55,28 @@ def foreseen(recipe: Recipe, recipe_path: Path, options: Options) -> list[Forese
     return list(
         foresee(plan(recipe, recipe_path, options), Store(options.store), _bindings(options))
     )
+
+
+def checked(
+    recipe: Recipe, recipe_path: Path, options: Options, progress: Progress
+) -> dict[str, list[dict[str, Any]]]:
+    """Carry a recipe out until one step of all its learning was tried, and train nothing.
+
+    Returns:
+        By step of learning, the layers that its losses read.
+
+    Raises:
+        EdgekdError: as the stages do.
+    """
+    todo = plan(recipe, recipe_path, options)
+    last = [step.label for step in todo].index(CHECK)
+    with opened(options) as store:
+        walker = Walker(store, options, progress, _bindings(options))
+        walker.walk(todo[: last + 1])
+        found: dict[str, list[dict[str, Any]]] = json.loads(
+            walker.path(CHECK, "plan.json").read_bytes()
+        )
+    return found
 
 
 def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Progress) -> Finished:

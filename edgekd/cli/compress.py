@@ -31,6 +31,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--data-dir", type=FOLDER, help="Where data sets lie.")
 @click.option("--device", default="local", metavar="NAME", help="Where to measure.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.option("--check", is_flag=True, help="Try one step of all learning, untrained, and stop.")
 @click.option("--allow-code", is_flag=True, help="Let python: references run your own code.")
 @click.option("--allow-download", is_flag=True, help="Let missing data be downloaded.")
 @click.option("--no-wait", is_flag=True, help="Fail when another run uses the store.")
@@ -43,6 +44,7 @@ def command(
     data_dir: Path | None,
     device: str,
     dry_run: bool,
+    check: bool,
     allow_code: bool,
     allow_download: bool,
     no_wait: bool,
@@ -66,7 +68,8 @@ def command(
         wait=not no_wait,
         device=devices.find(device),
     )
-    (_show_plan if dry_run else _compress)(loaded, recipe, options, as_json)
+    carry_out = _show_plan if dry_run else _check if check else _compress
+    carry_out(loaded, recipe, options, as_json)
 
 
 def _show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
@@ -99,13 +102,30 @@ def _touched(
 
     weights = recipes.weights_paths(recipe, path).values()
     named = dict.fromkeys(map(str, checks.named(recipe).values()))
-    origins = [f.step.origin() for f in foreseen if f.step.origin is not None]
+    sources = [f.step for f in foreseen if f.step.label == "data"]
+    origins = [step.origin() for step in sources if step.origin is not None]
     data = [f"{recipe.data.source} (files: {len(files)})" for files in origins]
     return {
         "reads": [str(p) for p in (path, *weights)] + data,
         "writes": [str(options.store), str(options.run_dir)],
         "runs code of yours": [name for name in named if name.startswith("python:")],
     }
+
+
+def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
+    """What each step of learning will compare, if all of them can begin."""
+    from edgekd import pipeline
+    from edgekd.cli.progress import shown
+
+    loud = volume()
+    with shown(quiet=loud.quiet, verbose=loud.verbose) as progress:
+        found = pipeline.checked(recipe, path, options, progress)
+    if as_json:
+        print_json({"steps": found})
+        return
+    for label, rows in found.items():
+        places = [f"{row['loss']}: {row['student']} - {row['teacher']}" for row in rows]
+        click.echo(f"{label}: can begin; {', '.join(places) or 'compares answers alone'}")
 
 
 def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:

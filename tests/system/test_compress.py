@@ -45,6 +45,11 @@ def digests(place: Place, *labels: str) -> dict[str, Any]:
     return {label: lineage[label]["files"] for label in labels}
 
 
+FITNET = 'learn.0={"step": "distil", "losses": ["cross-entropy", "fitnet"]}'
+FREE = (
+    'learn.0={"step": "distil", "scheme": {"name": "tf-kd", "correct": 1.0}, '
+    '"losses": ["cross-entropy", "kd"]}'
+)
 LASTING = ("data", "teacher", "control", "knowledge", "distil", "export-student", "export-teacher")
 
 
@@ -250,6 +255,19 @@ def test_dry_run_writes_nothing_and_says_what_is_found(finished: Place, tmp_path
     assert list(place.folder.iterdir()) == []
     again = json.loads(finished.compress("--dry-run", "--json").stdout)
     assert all(step["found"] for step in again["steps"])
+
+
+def test_check_tries_all_learning_and_trains_nothing(tmp_path: Path) -> None:
+    place = Place(tmp_path / "fresh")
+    place.folder.mkdir()
+    ran = place.compress("--check")
+    assert (ran.code, ran.stdout) == (0, "distil: can begin; compares answers alone\n")
+    assert not place.run_dir.exists()
+    rows = json.loads(place.compress("--check", "--json", "--set", FITNET).stdout)["steps"]
+    assert [row["loss"] for row in rows["distil"]] == ["fitnet"]
+    refused(
+        place.compress("--check", "--set", FREE), 2, "distil: scheme tf-kd", "between 1/10 and 1"
+    )
 
 
 def test_the_store_tells_why_and_collects(finished: Place, tmp_path: Path) -> None:
