@@ -15,7 +15,7 @@ from torch import Tensor
 from edgekd.learn.parallel import ranks
 from tests.learn.parallel import ranks_steps_example as example
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
 Found = dict[str, Tensor]
 OWN = {"scored", "shown", "images"}
