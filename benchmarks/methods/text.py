@@ -28,7 +28,7 @@ last weights on the 10,000 test images, in float32.
 - `control` learns from labels alone, in as many steps. `kd` is 0.9 of kd at temperature 4 and 0.1 of the labels'
   cross-entropy; `kd-standardized` is kd of z-scores with its authors' temperature 2 and weights 9 and 0.1.
 - Every other loss is added to the labels' cross-entropy, whose weight is 1, with its own default weight and layers. That is
-  the literature's weight but for three: with their authors' `mlkd` ends at chance here, `semckd` is nan after 39 steps and
+  the literature's weight but for a few: with their authors' `mlkd` ends at chance here, `semckd` is nan after 39 steps and
   `fsp` inf after 139; what each has instead, and why, `edgekd methods NAME` says. None has kd beside it, though some of their
   papers add it: so a row shows what the method gives by itself, and some stand lower than they would in their papers.
 - A scheme has the losses that its documentation names, or those of `kd`. `densely-guided` and `adaptive` hear both
@@ -40,11 +40,12 @@ last weights on the 10,000 test images, in float32.
   far it moves from seed to seed; all methods together say it well: after what a seed does to all alike is taken off, the
   difference of two runs has a standard deviation of {deviations}.
   Every interval comes from that, as if all methods moved alike. With {count} methods, about one in twenty misses the truth by chance.
-- Time is a step's CPU time beside the control's. Methods that compare answers alone read the teacher's stored ones; those
+- Time is a step's CPU time beside the control's; other work shared the cores, so a tenth or two says nothing. Methods that compare answers alone read the teacher's stored ones; those
   that look inside, and some schemes, run the teacher at every step. Parameters are those trained beside the student,
   which are not shipped; `simkd` alone makes the student itself larger.
 
-{state} Made by `{command}` and `python benchmarks/methods/render.py WORK`; torch {torch}. All runs: `results.json`.
+{state} The budget was a few hours of two cores, beside other work: `control` and `kd` come first, with
+all seeds, then every method once for each pair, then further seeds. Made by `{command}` and `python benchmarks/methods/render.py WORK`; torch {torch}. All runs: `results.json`.
 """
 
 

@@ -12,6 +12,7 @@ LOSSES: dict[str, Member] = {
         "discriminated",
         "logits that a discriminator takes for the teacher's",
         paper="Xu et al. 2018",
+        weight=0.1,
         companion=Member(
             "edgekd.learn.companions.discriminator", "of_logits", "a discriminator of logits"
         ),
@@ -21,6 +22,7 @@ LOSSES: dict[str, Member] = {
         "discriminated",
         "pooled features that a discriminator takes for the teacher's",
         paper="Wang et al. 2018",
+        weight=0.1,
         companion=Member(
             "edgekd.learn.companions.discriminator", "of_features", "a discriminator of features"
         ),

@@ -26,7 +26,8 @@ def discriminated(
     The first is the discriminator's: the binary cross-entropy of student (0) and teacher (1). The second is
     the student's: how unlikely it is to be taken for the teacher. It does not saturate where the
     discriminator wins (Goodfellow et al. 2014, arXiv:1406.2661, eq. 1 and what follows it; for logits
-    Xu, Hsu and Huang 2018, arXiv:1709.00513).
+    Xu, Hsu and Huang 2018, arXiv:1709.00513). At weight 1 the student's part drowns its labels: the
+    default is a tenth.
 
     Args:
         student_score: d_s [B], the discriminator's logits for the student's samples, without gradient to
