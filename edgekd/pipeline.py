@@ -11,6 +11,7 @@ from typing import NamedTuple
 from edgekd import files
 from edgekd.devices import local
 from edgekd.plan import closing
+from edgekd.plan import rehearsal
 from edgekd.plan import steps
 from edgekd.progress import Progress
 from edgekd.recipe import Recipe
@@ -24,8 +25,6 @@ from edgekd.walk import foresee
 from edgekd.walk import opened
 
 BUNDLE = "bundle/"
-CHECK = "check"
-"""The step after which training begins."""
 
 
 class Finished(NamedTuple):
@@ -69,12 +68,12 @@ def checked(
         EdgekdError: as the stages do.
     """
     todo = plan(recipe, recipe_path, options)
-    last = [step.label for step in todo].index(CHECK)
+    last = [step.label for step in todo].index(rehearsal.LABEL)
     with opened(options) as store:
         walker = Walker(store, options, progress, _bindings(options))
         walker.walk(todo[: last + 1])
         found: dict[str, list[dict[str, Any]]] = json.loads(
-            walker.path(CHECK, "plan.json").read_bytes()
+            walker.path(rehearsal.LABEL, "plan.json").read_bytes()
         )
     return found
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 from typing import NamedTuple
 
+import yaml
+
+from edgekd.cli import snippets
 from edgekd.learn.losses import FAMILIES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
@@ -100,38 +103,6 @@ SKIPPED: dict[str, str] = {
     "ard": "for accuracy on attacked images; each step costs ten more",
     "rslad": "for accuracy on attacked images; each step costs ten more",
 }
-TWO_TEACHERS = {"teachers": ["teacher", "other"]}
-SCHEME_WORDS: dict[str, Words] = {
-    "densely-guided": {**TWO_TEACHERS, "losses": SOFT_TARGETS},
-    "adaptive": {**TWO_TEACHERS, "losses": SOFT_TARGETS},
-    "route": {"losses": SOFT_TARGETS},
-    "sskd": {"losses": SOFT_TARGETS},
-    "blockwise": {"losses": SOFT_TARGETS},
-    "dml": {"losses": ["cross-entropy", {"name": "kd", "temperature": 1.0}]},
-    "kdcl": {"losses": ["cross-entropy", {"name": "kd", "temperature": 2.0}]},
-    "one": {"losses": ["cross-entropy", {"name": "kd", "temperature": 3.0}]},
-    "byot": {
-        "losses": [
-            "cross-entropy",
-            {"name": "kd", "weight": 0.43, "temperature": 3.0},
-        ]
-    },
-    "tf-kd": {
-        "losses": [
-            {"name": "cross-entropy", "weight": 0.9},
-            {"name": "kd", "weight": 0.1, "temperature": 1.0},
-        ]
-    },
-    "cs-kd": {"losses": ["cross-entropy", {"name": "kd", "temperature": 4.0}]},
-    "uskd": {"losses": ["cross-entropy"]},
-    "ema": {
-        "losses": [
-            "cross-entropy",
-            {"name": "kd", "temperature": 4.0, "ramp": {"epochs": 3}},
-        ]
-    },
-}
-"""What a scheme's docstring says its recipes are; beside a finished teacher kd as in row `kd`."""
 
 
 def methods() -> dict[str, Words]:
@@ -145,8 +116,15 @@ def methods() -> dict[str, Words]:
             rows[name] = {"losses": ["cross-entropy", name]}
     for name in SCHEMES:
         if name not in SKIPPED:
-            rows[name] = {"scheme": name, **SCHEME_WORDS.get(name, {"losses": SOFT_TARGETS})}
+            rows[name] = pasted(name)
     return rows
+
+
+def pasted(scheme: str) -> Words:
+    """The step that `edgekd methods` prints for a scheme."""
+    text = snippets.place("schemes", scheme, SCHEMES[scheme]).replace(snippets.NAME, scheme)
+    (step,) = yaml.safe_load(text)["learn"]
+    return {key: value for key, value in step.items() if key != "step"}
 
 
 def family(method: str) -> str:

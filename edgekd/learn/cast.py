@@ -29,6 +29,7 @@ from edgekd.table import Named
 from edgekd.table import signature
 
 PARENT = "parent"
+"""The mark of the network whose parameters are inherited."""
 
 
 class Cast:

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from edgekd.errors import InputError
 from edgekd.learn.assembly import Assembled
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.loss import NotFinite
 from edgekd.learn.loss import taught
-from edgekd.learn.scheme import Seen
+from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.training import arithmetic
+from edgekd.learn.training.batches import shown
 
 
-def one_step(whole: Assembled, samples: Samples, training: Training) -> None:
+def one_step(whole: Assembled, samples: Samples, training: Training, resolved: Resolved) -> None:
     """Compute the loss of the first batch; no weight is moved.
 
     Args:
         whole: freshly built networks; their buffers may change.
         samples: the training split.
         training: its batch size and epochs.
+        resolved: the arithmetic.
 
     Raises:
         InputError: if a loss lacks a signal, or is no finite number already.
         ValueError: if a scheme wants other samples.
     """
     device = arithmetic.device()
-    batch = samples.batch(np.arange(training.batch_size), 0)
-    images = torch.from_numpy(batch.images).permute(0, 3, 1, 2).contiguous().to(device)
-    labels = torch.from_numpy(batch.labels).to(device)
     whole.student.to(device).train()
     whole.scheme.companions.to(device).train()
-    seen = Seen(batch, images, labels, 0.0, training.epochs)
+    batch = samples.batch(np.arange(training.batch_size), 0)
+    seen = shown(batch, resolved, 0.0, training.epochs)
     try:
         loss, _ = taught(whole.connected.terms, whole.scheme.lessons(whole.student, seen), 0.0)
     except NotFinite as fault:

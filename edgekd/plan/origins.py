@@ -10,6 +10,8 @@ from edgekd.run import Options
 from edgekd.stage import package_version
 from edgekd.table import Named
 
+FILES = ("python", "transformers")
+"""Builders that read a user's files."""
 PACKAGES = ("timm", "transformers")
 """Builders whose models are those of the package of that name."""
 
@@ -22,17 +24,18 @@ def of_model(model: Named, options: Options) -> Callable[[], dict[str, str]] | N
         model: a recipe's word for it; edgekd's own have neither, and give None.
         options: what may run.
     """
-    if model.name not in ("python", *PACKAGES):
-        return None
-    return functools.partial(
-        _behind, model.name, str(model.arguments["reference"]), allow_code=options.allow_code
-    )
+    files = None
+    if model.name in FILES:
+        reference = str(model.arguments["reference"])
+        digests = functools.partial(blueprint_origin.digests_of, model.name, reference)
+        files = functools.partial(digests, allow_code=options.allow_code)
+    return with_packages(files, *(name for name in PACKAGES if name == model.name))
 
 
 def with_packages(
     origin: Callable[[], dict[str, str]] | None, *names: str
 ) -> Callable[[], dict[str, str]] | None:
-    """An origin with the versions of packages whose numbers are in the result, if any are named."""
+    """An origin with the versions of packages whose work is in the result, if any are named."""
     if not names:
         return origin
     return functools.partial(_versions, origin, names)
@@ -41,12 +44,6 @@ def with_packages(
 def _versions(
     origin: Callable[[], dict[str, str]] | None, names: tuple[str, ...]
 ) -> dict[str, str]:
-    return (origin() if origin else {}) | {name: package_version(name) or "" for name in names}
-
-
-def _behind(builder: str, reference: str, *, allow_code: bool) -> dict[str, str]:
-    version = package_version(builder) if builder in PACKAGES else None
-    package = {} if version is None else {builder: version}
-    if builder == "timm":
-        return package
-    return package | blueprint_origin.digests_of(builder, reference, allow_code=allow_code)
+    found = {name: package_version(name) for name in names}
+    known = {name: version for name, version in found.items() if version is not None}
+    return (origin() if origin else {}) | known

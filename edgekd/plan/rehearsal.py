@@ -22,6 +22,9 @@ from edgekd.stage import Step
 from edgekd.stages import check
 from edgekd.table import Named
 
+LABEL = "check"
+"""The step before all training."""
+
 
 def step(recipe: Recipe, options: Options) -> Step:
     """It comes before all training."""
@@ -32,7 +35,7 @@ def step(recipe: Recipe, options: Options) -> Step:
         cases=tuple(_cases(recipe)),
     )
     return Step(
-        "check",
+        LABEL,
         check.STAGE,
         config,
         wiring.splits("train"),
@@ -51,10 +54,7 @@ def _plain(recipe: Recipe) -> Iterator[check.Plain]:
                 batch_size=words.train.batch_size,
                 only=words.only,
             )
-    own = check.Network(
-        model=recipe.student.model, input=recipe.student.input, norm=recipe.student.norm
-    )
-    who = recipe.student
+    own, who = _student(recipe), recipe.student
     yield check.Plain(
         label="control", learner=own, losses=who.losses, batch_size=who.train.batch_size
     )
@@ -97,9 +97,12 @@ def _case(recipe: Recipe, label: str, words: Taught, learner: check.Network) -> 
 
 def _learner(recipe: Recipe, words: LearnStep) -> check.Network:
     own = words.model if isinstance(words, Distil) else None
-    return check.Network(
-        model=own or recipe.student.model, input=recipe.student.input, norm=recipe.student.norm
-    )
+    return _student(recipe) if own is None else _student(recipe).model_copy(update={"model": own})
+
+
+def _student(recipe: Recipe) -> check.Network:
+    who = recipe.student
+    return check.Network(model=who.model, input=who.input, norm=who.norm)
 
 
 def _teacher(recipe: Recipe, name: str) -> check.Network:

@@ -113,10 +113,11 @@ def _named(label: str) -> Iterator[None]:
 def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> None:
     from edgekd.learn import arrays
     from edgekd.learn import connection
+    from edgekd.learn.training.batches import want_batch
 
     plan, _ = _built(case.learner, given, context)
     samples = arrays.samples(given, config.views, config.seed, case.only)
-    _want_batch(case.batch_size, len(samples))
+    want_batch(case.batch_size, len(samples))
     connection.of_answers(case.losses, case.batch_size, classes=plan.classes, samples=len(samples))
 
 
@@ -130,9 +131,10 @@ def _tried(config: Config, case: Case, given: Given, context: Context) -> list[d
     from edgekd.learn.privacy import protection
     from edgekd.learn.settings import Resolved
     from edgekd.learn.training import arithmetic
+    from edgekd.learn.training.batches import want_batch
 
     samples = arrays.samples(given, config.views, config.seed, case.only)
-    _want_batch(case.train.batch_size, len(samples))
+    want_batch(case.train.batch_size, len(samples))
     resolved = Resolved(precision="fp32", channels_last=False, threads=torch.get_num_threads())
     with arithmetic.deterministic(context.seed, resolved.threads):
         plan, student = _built(case.student, given, context)
@@ -149,15 +151,8 @@ def _tried(config: Config, case: Case, given: Given, context: Context) -> list[d
         )
         if case.private is not None:
             protection.mechanism(case.private, case.train, samples, whole, case.train.precision)
-        rehearsal.one_step(whole, samples, case.train)
+        rehearsal.one_step(whole, samples, case.train, resolved)
     return [row._asdict() for row in whole.connected.rows]
-
-
-def _want_batch(batch_size: int, samples: int) -> None:
-    if batch_size > samples:
-        raise InputError(
-            f"train.batch_size: got {batch_size}, want at most the {samples} training samples"
-        )
 
 
 def _built(who: Network, given: Given, context: Context) -> tuple[Blueprint, nn.Module]:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from pydantic import TypeAdapter
 
 from edgekd import cli
 from edgekd import recipe as recipes
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
-from edgekd.learn.settings import Losses
 from edgekd.learn.synthesis import SYNTHESIZERS
 
 WHOLE: dict[str, Any] = {
@@ -28,7 +24,6 @@ WHOLE: dict[str, Any] = {
     "learn": [{"step": "distil", "losses": ["cross-entropy", "kd"]}],
     "targets": [{"runtime": "onnxruntime"}],
 }
-WORDS = Path(__file__).parents[2] / "benchmarks" / "methods" / "words.py"
 
 
 def printed() -> list[tuple[str, str, dict[str, Any]]]:
@@ -101,19 +96,3 @@ def test_what_must_stand_beside_is_there() -> None:
         for words in (LEARNS["defensive"]["teacher"], LEARNS["defensive"]["learn"][0])
     )
     assert trained["temperature"] == taught["temperature"]
-
-
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("methods_words", WORDS)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize("name", [name for name in SCHEMES if name not in benchmark().SKIPPED])
-def test_a_scheme_was_measured_with_the_losses_that_are_printed(name: str) -> None:
-    losses = TypeAdapter(Losses)
-    measured = benchmark().methods()[name]["losses"]
-    want = losses.validate_python(measured)
-    assert losses.validate_python(LEARNS[name]["learn"][0]["losses"]) == want

@@ -16,7 +16,6 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import EdgekdError
-from edgekd.errors import InputError
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
@@ -33,6 +32,8 @@ from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.training import arithmetic
 from edgekd.learn.training import checkpoint
+from edgekd.learn.training.batches import shown
+from edgekd.learn.training.batches import want_batch
 from edgekd.learn.training.optimizer import averaged
 from edgekd.learn.training.optimizer import optimizer
 from edgekd.learn.training.state import State
@@ -82,11 +83,7 @@ def fit(run: Run) -> list[dict[str, float]]:
         InputError: if a batch does not fit the training split or the ranks, or a loss lacks a signal.
         Diverged: if a loss is NaN or infinite; names the term and the step.
     """
-    if len(run.samples) < run.training.batch_size:
-        raise InputError(
-            f"train.batch_size: got {run.training.batch_size}, "
-            f"want at most the {len(run.samples)} training samples"
-        )
+    want_batch(run.training.batch_size, len(run.samples))
     ranks.join(run.training.batch_size)
     with arithmetic.deterministic(run.seed, run.resolved.threads):
         loop = _Loop(run)
@@ -179,11 +176,8 @@ class _Loop:
 
     def seen(self, batch: Batch) -> Seen:
         """The batch as tensors on the training device, in its memory order."""
-        images = torch.from_numpy(batch.images).permute(0, 3, 1, 2).to(self.fabric.device)
-        images = arithmetic.laid_out(images, self.run.resolved.channels_last)
-        labels = torch.from_numpy(batch.labels).to(self.fabric.device)
         epoch = self.state.step / self.steps_an_epoch
-        return Seen(batch, images, labels, epoch, self.run.training.epochs)
+        return shown(batch, self.run.resolved, epoch, self.run.training.epochs)
 
     def close_epoch(self) -> None:
         """Write the epoch's row, keep the best weights, keep a checkpoint if it is time."""
