@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Literal
@@ -41,6 +42,10 @@ class Tensor(NamedTuple):
     """None where the size is free."""
 
 
+Inference = Callable[[], Sequence["np.ndarray"]]
+"""One synchronous inference; its outputs hold until the next one of the same session."""
+
+
 class Session(Protocol):
     """A loaded engine."""
 
@@ -53,6 +58,10 @@ class Session(Protocol):
 
         The arrays of `feeds` are C-contiguous, writeable and of the element types `inputs` names.
         """
+
+    def bind(self, feeds: Mapping[str, np.ndarray]) -> Inference:
+        """The same inference with inputs and outputs handed over once, as a program that reuses its
+        buffers does it: what is left is the engine's own time and one call."""
 
 
 class Runtime(NamedTuple):
@@ -72,10 +81,12 @@ class Runtime(NamedTuple):
     build: Callable[..., dict[str, Path]]
     """ONNX file, folder to write in, precision, and by keyword the options its `Entry` names, each
     a str -> engine files by name. Raises ValueError."""
-    load: Callable[[Files, Precision, int], Session]
-    """Engine files by name, precision, threads -> session. Raises ValueError."""
+    load: Callable[..., Session]
+    """Engine files by name, precision, threads, and by keyword `batch` -> session. With `batch` it is
+    asked with this many rows alone, which an engine may compile for; None leaves a free one free.
+    Raises ValueError."""
     kernels: Callable[[Files, Precision], dict[str, int]]
-    """``{"Conv f32": 9, ...}`` counted in the optimized graph."""
+    """``{"Conv f32": 9, ...}`` counted in the graph optimized for one row."""
     why_not_run: Callable[..., str | None] = it_runs
     """None if what is built here can run here, else one line (``no CUDA device``); given the files
     of an engine, whether that one can. Asked only where `why_not` is None; imports nothing heavy."""

@@ -120,7 +120,7 @@ def job(spec: Mapping[str, Any], say: Callable[[str], None], started_ns: int) ->
             goal = Path(folder) / str(number)
             goal.mkdir()
             files = runtime.build(Path(graph), goal, spec["precision"])
-            session = runtime.load(files, spec["precision"], spec["threads"])
+            session = runtime.load(files, spec["precision"], spec["threads"], batch=1)
             feeds = inputs.seeded(session.inputs, batch=1, seed=spec["seed"], count=2)
             steps.append(jobs.stepper(session, feeds))
         turns: list[list[float]] = [[] for _ in steps]

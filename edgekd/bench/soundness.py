@@ -85,6 +85,7 @@ FORMS: dict[str, Check] = {
     "steady": lambda value: isinstance(value, bool),
     "cold_ms": _numbers_by(COLD),
     "repeated_ns": number,
+    "caller_ns": number,
     "warmup_iters": number,
     "majflt": number,
     "nivcsw": number,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib.util
+import math
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +15,7 @@ from typing import Any
 
 from edgekd import admission
 from edgekd.islands import layers
+from edgekd.runtime import Inference
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
@@ -28,6 +32,8 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 GRAPH, WEIGHTS = "model.xml", "model.bin"
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 """Int8 is in the file; the hint is for what is not quantized in it."""
+LARGEST_OUTPUTS_BYTES = 2**20
+"""Of one inference, up to which each input that is bound has outputs of its own."""
 CAPABILITIES: dict[Precision, str] = {
     "fp32": "FP32",
     "bf16": "BF16",
@@ -82,30 +88,69 @@ class _Session:
         import openvino
 
         self._wrap = openvino.Tensor
+        self._compiled = compiled
         self._request = compiled.create_infer_request()
         self._outputs = range(len(compiled.outputs))
         self.inputs = tuple(_tensor(port) for port in compiled.inputs)
         self._names = [tensor.name for tensor in self.inputs]
+        self._bindable = _bytes(compiled.outputs) <= LARGEST_OUTPUTS_BYTES
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """One synchronous inference; inputs are read in place, outputs copied out."""
-        request = self._request
+        return [output.copy() for output in self._run_shared(feeds)]
+
+    def bind(self, feeds: Mapping[str, np.ndarray]) -> Inference:
+        """A request of its own, so that nothing but the inference itself is called.
+
+        The common one where a request's outputs take much memory, or their sizes are known only
+        after it: there, handing tensors over costs nothing beside the rest.
+        """
+        import openvino
+
+        if not self._bindable:
+            return functools.partial(self._run_shared, feeds)
+        request = self._compiled.create_infer_request()
+        self._set_inputs(request, feeds)
+        outputs = self._get_outputs(request)
+        # the class below the public one, whose `infer` makes a dictionary of all outputs (2 us)
+        infer = functools.partial(openvino.InferRequest.__mro__[1].infer, request, {}, True, False)
+
+        def inference() -> list[np.ndarray]:
+            infer()
+            return outputs
+
+        return inference
+
+    def _run_shared(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        self._set_inputs(self._request, feeds)
+        self._request.infer(share_outputs=True)
+        return self._get_outputs(self._request)
+
+    def _get_outputs(self, request: Any) -> list[np.ndarray]:
+        """Views, not copies."""
+        return [request.get_output_tensor(index).data for index in self._outputs]
+
+    def _set_inputs(self, request: Any, feeds: Mapping[str, np.ndarray]) -> None:
         for index, name in enumerate(self._names):
             request.set_input_tensor(index, self._wrap(feeds[name], shared_memory=True))
-        request.infer()
-        return [request.get_output_tensor(index).data.copy() for index in self._outputs]
 
 
-def load(files: Mapping[str, Path], precision: Precision, threads: int) -> Session:
-    """A compiled model for one stream on `threads` threads, latency first.
+def load(
+    files: Mapping[str, Path], precision: Precision, threads: int, *, batch: int | None = None
+) -> Session:
+    """A model compiled for one stream on `threads` threads, latency first, and for `batch` rows.
 
     Raises:
         ValueError: if OpenVINO refuses the model, or an input has no fixed rank or known type.
     """
-    return _Session(_compile(files, precision, threads))
+    return _Session(_compile(files, precision, threads, batch))
 
 
-def _compile(files: Mapping[str, Path], precision: Precision, threads: int) -> Any:
+def _compile(
+    files: Mapping[str, Path], precision: Precision, threads: int, batch: int | None
+) -> Any:
+    """For `batch` rows where it can be: with every shape known OpenVINO plans better (README of
+    ``benchmarks/engines``). A graph that holds for any number of rows may still refuse one."""
     import openvino
 
     chosen = {
@@ -118,10 +163,33 @@ def _compile(files: Mapping[str, Path], precision: Precision, threads: int) -> A
     }
     try:
         core = openvino.Core()
+        if batch is not None:
+            with contextlib.suppress(RuntimeError):
+                model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
+                model.reshape(_shapes(model, batch))
+                return core.compile_model(model, "CPU", chosen)
         model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
         return core.compile_model(model, "CPU", chosen)
     except RuntimeError as error:
         raise ValueError(f"OpenVINO refuses {files[GRAPH].name}: {_first_line(error)}") from error
+
+
+def _bytes(ports: Any) -> float:
+    """What the tensors of all ports take together; infinite where a shape is free."""
+    if not all(port.get_partial_shape().is_static for port in ports):
+        return math.inf
+    return float(sum(math.prod(port.get_shape()) * port.get_element_type().size for port in ports))
+
+
+def _shapes(model: Any, batch: int) -> dict[Any, Any]:
+    """Every input's shape with `batch` in front, where the front is free."""
+    found = {}
+    for port in model.inputs:
+        shape = port.get_partial_shape()
+        if not shape.rank.is_dynamic and len(shape) and shape[0].is_dynamic:
+            shape[0] = batch
+        found[port] = shape
+    return found
 
 
 def _tensor(port: Any) -> Tensor:
@@ -157,7 +225,7 @@ def islands(files: Mapping[str, Path], precision: Precision) -> list[dict[str, s
 
 def _layers(files: Mapping[str, Path], precision: Precision) -> list[layers.Layer]:
     found = []
-    for one in _compile(files, precision, 1).get_runtime_model().get_ordered_ops():
+    for one in _compile(files, precision, 1, 1).get_runtime_model().get_ordered_ops():
         facts = {name: value.astype(str) for name, value in one.get_rt_info().items()}
         origins = tuple(filter(None, facts.get("originalLayersNames", "").split(",")))
         found.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import platform
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 from edgekd import admission
 from edgekd import graph
 from edgekd.islands import fused
+from edgekd.runtime import Inference
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
@@ -74,15 +76,52 @@ class _Session:
     def __init__(self, session: Any) -> None:
         self._session = session
         self.inputs = tuple(_tensor(node) for node in session.get_inputs())
+        self._answered: list[np.ndarray] = []
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """One synchronous inference."""
         outputs: list[np.ndarray] = self._session.run(None, feeds)
         return outputs
 
+    def bind(self, feeds: Mapping[str, np.ndarray]) -> Inference:
+        """An IOBinding; the plain call where the sizes of an output are known only after it."""
+        import numpy as np
 
-def load(files: Mapping[str, Path], precision: Precision, threads: int) -> Session:
-    """A session on `threads` threads, graph optimization ALL, no parallel branches.
+        if not self._knows_outputs(feeds):
+            return functools.partial(self.run, feeds)
+        outputs = [np.empty_like(output) for output in self._answered]
+        binding = self._session.io_binding()
+        for name, values in feeds.items():
+            binding.bind_input(name, "cpu", 0, values.dtype, values.shape, values.ctypes.data)
+        for node, values in zip(self._session.get_outputs(), outputs, strict=True):
+            binding.bind_output(node.name, "cpu", 0, values.dtype, values.shape, values.ctypes.data)
+
+        def inference(_held: Mapping[str, np.ndarray] = feeds) -> list[np.ndarray]:
+            self._session.run_with_iobinding(binding)
+            return outputs
+
+        return inference
+
+    def _knows_outputs(self, feeds: Mapping[str, np.ndarray]) -> bool:
+        """Whether `feeds` alone set the outputs' shapes: each size is fixed or has an input's name,
+        and one inference, the session's first, agrees."""
+        if not self._answered:
+            self._answered = self.run(feeds)
+        sizes: dict[Any, int] = {}
+        for node in self._session.get_inputs():
+            sizes.update(zip(node.shape, feeds[node.name].shape, strict=True))
+        sizes.pop(None, None)  # free, and without a name
+        return all(
+            [sizes.get(size, size) for size in node.shape] == list(getattr(values, "shape", ()))
+            for node, values in zip(self._session.get_outputs(), self._answered, strict=True)
+        )
+
+
+def load(
+    files: Mapping[str, Path], precision: Precision, threads: int, *, batch: int | None = None
+) -> Session:
+    """A session on `threads` threads, graph optimization ALL, no parallel branches; ONNX Runtime
+    gains nothing from a fixed `batch`.
 
     Raises:
         ValueError: if ONNX Runtime refuses the model, or an input has no fixed rank or known type.

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from edgekd.bench import jobs
 from edgekd.bench.build import build
 from edgekd.bench.process import run_worker
 from tests import bench_example
@@ -59,3 +61,33 @@ def test_compile_says_why_not(tmp_path: Path) -> None:
     assert told["files"] == {"model.json": "model.json"}
     assert (goal / "model.json").read_text() == "{}"
     assert told["size_bytes"] == 2 and told["kernels"] == {"Sleep f32": 1}
+
+
+def test_the_engine_is_timed_bound_and_the_caller_with_arrays_of_its_own(tmp_path: Path) -> None:
+    class Session:
+        inputs = ()
+
+        def run(self, feeds: Any) -> list[Any]:
+            return [np.full(1, "run")]
+
+        def bind(self, feeds: Any) -> Any:
+            return lambda: [Reads()]
+
+    read = []
+
+    class Reads:
+        def item(self, index: int) -> None:
+            read.append(index)
+
+    step = jobs.stepper(Session(), [{}, {}])
+    assert not read
+    step(0)
+    step(1)
+    assert read == [0, 0]
+    jobs.caller(Session(), [{}])(5)
+    assert len(read) == 2
+    engine = bench_example.null_engine(tmp_path, run_ms=2)
+    told = run_worker(
+        "latency", bench_example.latency_spec(engine), reads=engine.files, timeout_s=60
+    )
+    assert told["caller_ns"] >= 2_000_000

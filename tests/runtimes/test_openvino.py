@@ -6,7 +6,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto
+from onnx import helper
+from onnx import numpy_helper
 
 from edgekd import runtimes
 from edgekd.bench.build import build
@@ -33,6 +37,42 @@ def test_answers_are_numpys(tmp_path: Path) -> None:
         x = bench_example.inputs(count)
         (got,) = session.run({"x": x})
         np.testing.assert_allclose(got, bench_example.answers(x), atol=1e-5)
+
+
+def test_for_a_known_batch_every_shape_is_fixed(tmp_path: Path) -> None:
+    made = built(tmp_path)
+    for batch in (1, 3):
+        session = openvino.load(made, "fp32", 1, batch=batch)
+        assert session.inputs == (Tensor("x", "float32", (batch, *SHAPE[1:])),)
+        x = bench_example.inputs(batch)
+        np.testing.assert_allclose(session.run({"x": x})[0], bench_example.answers(x), atol=1e-5)
+    fixed = openvino.build(bench_example.write_onnx(tmp_path / "two", batch=2), tmp_path, "fp32")
+    assert openvino.load(fixed, "fp32", 1, batch=1).inputs[0].shape[0] == 2
+
+
+def test_a_graph_that_refuses_the_batch_stays_free(tmp_path: Path) -> None:
+    graph = helper.make_graph(  # w [2, 4] times x [N, 3]: four rows or none
+        [helper.make_node("MatMul", ["w", "x"], ["y"])],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])],
+        [numpy_helper.from_array(np.ones((2, 4), np.float32), "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, tmp_path / "m")
+    session = openvino.load(openvino.build(tmp_path / "m", tmp_path, "fp32"), "fp32", 1, batch=1)
+    np.testing.assert_array_equal(session.run({"x": np.ones((4, 3), np.float32)})[0], 4)
+
+
+def test_large_outputs_share_one_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "LARGEST_OUTPUTS_BYTES", 4 * bench_example.CLASSES - 1)
+    session = openvino.load(built(tmp_path), "fp32", 1, batch=1)
+    x = bench_example.inputs(2)
+    one, other = session.bind({"x": x[:1]}), session.bind({"x": x[1:]})
+    for inference, row in ((one, 0), (other, 1), (one, 0)):
+        np.testing.assert_allclose(
+            inference()[0], bench_example.answers(x[row : row + 1]), atol=1e-5
+        )
 
 
 def test_outputs_are_the_callers_to_keep(tmp_path: Path) -> None:

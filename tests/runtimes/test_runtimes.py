@@ -4,12 +4,19 @@ import importlib.metadata
 import inspect
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto
+from onnx import helper
 
 from edgekd import runtimes
 from edgekd.errors import InputError
 from edgekd.runtime import Entry
+from tests import bench_example
 
 
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
@@ -58,3 +65,54 @@ def test_an_engine_says_in_a_line_why_it_does_not_run(name: str) -> None:
     assert runtimes.entry(name).options == tuple(
         option.name for option in options if option.kind == option.KEYWORD_ONLY
     )
+
+
+def _built(name: str, model: Path, folder: Path) -> tuple[Any, dict[str, Path]]:
+    runtime = runtimes.find(name)
+    if runtime.why_not() is not None:
+        pytest.skip(f"{name} is missing")
+    folder.mkdir()
+    return runtime, runtime.build(model, folder, "fp32")
+
+
+def write_graph(path: Path, nodes: list[Any], rows: int | str, out: list[Any]) -> Path:
+    """An ONNX file: x [rows, 3] float32 -> y int64 of shape `out`."""
+    kind = TensorProto.INT64
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, 3])],
+        [helper.make_tensor_value_info("y", kind, out)],
+    )
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("batch", [None, 1, 2])
+def test_a_bound_inference_gives_what_a_plain_one_does(
+    name: str, batch: int | None, tmp_path: Path
+) -> None:
+    model = bench_example.write_onnx(tmp_path / "m")
+    runtime, made = _built(name, model, tmp_path / "built")
+    session = runtime.load(made, "fp32", 1, batch=batch)
+    x = bench_example.inputs(6)
+    feeds = [{"x": np.ascontiguousarray(x[i : i + (batch or 1)])} for i in range(3)]
+    bound = [session.bind(feed) for feed in feeds]
+    for _ in range(2):  # each keeps its own input
+        for feed, inference in zip(feeds, bound, strict=True):
+            np.testing.assert_allclose(inference()[0], bench_example.answers(feed["x"]), atol=1e-5)
+            np.testing.assert_array_equal(inference()[0], session.run(feed)[0])
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_an_output_whose_size_only_the_data_tell_is_bound_too(name: str, tmp_path: Path) -> None:
+    nodes = [helper.make_node("NonZero", ["x"], ["y"])]
+    model = write_graph(tmp_path / "m", nodes, "N", [2, "found"])
+    runtime, made = _built(name, model, tmp_path / "built")
+    session = runtime.load(made, "fp32", 1, batch=2)
+    one, all_ = np.eye(2, 3, dtype=np.float32), np.ones((2, 3), np.float32)
+    for x in (one, all_, one):
+        (got,) = session.bind({"x": x})()
+        np.testing.assert_array_equal(got, np.nonzero(x))

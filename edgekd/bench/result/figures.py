@@ -28,6 +28,8 @@ def metrics(measured: Measured) -> list[Metric]:
     medians_ms = [ns / NS_PER_MS for ns in measured.medians_ns()]
     n_proc, n_iter = len(processes), len(pooled)
     found = [metric.across("latency_p50", "ms", medians_ms, n_iter, stable)]
+    caller_ms = [p["caller_ns"] / NS_PER_MS for p in processes if "caller_ns" in p]
+    found.append(metric.across("latency_caller_p50", "ms", caller_ms, len(caller_ms)))
     found += [metric.quantile(f"latency_p{q}", "ms", pooled, q, n_proc) for q in metric.PERCENTILES]
     if pooled:
         middle = median(pooled)

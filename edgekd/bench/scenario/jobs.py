@@ -20,6 +20,7 @@ from edgekd.bench.scenario import energy as meters
 from edgekd.bench.scenario import pagecache
 from edgekd.bench.scenario import throughput as sweep
 from edgekd.bench.statistics import median
+from edgekd.runtime import Session
 
 if TYPE_CHECKING:
     from edgekd.bench.worker import Say
@@ -33,20 +34,21 @@ DISTINCT = 8
 
 
 def throughput(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """Samples a second by batch size: of ``spec["batch"]`` alone, or of a sweep.
+    """Samples a second by batch size: of ``spec["batch"]`` alone, or of a sweep, each compiled anew.
 
     A batch that the engine cannot hold ends the sweep.
     """
     started = jobs.start(spec, say, started_ns)
     points: list[sweep.Point] = []
-    if not spec["sweep"] or started.session.inputs[0].shape[:1] != (None,):
-        points.append(_point(started, spec, spec["batch"], say))
+    if not spec["sweep"] or jobs.load({**spec, "batch": None}, say).inputs[0].shape[:1] != (None,):
+        points.append(_point(started.session, spec, spec["batch"], say))
         return {"points": points}
     sample_bytes = sum(values.nbytes for values in started.feeds[0].values()) // spec["batch"]
     most = min(sweep.MOST, max(1, inputs.MOST_BYTES // (2 * max(1, sample_bytes))))
     while (batch := sweep.next_batch(points, spec["bound_ms"], most)) is not None:
         try:
-            points.append(_point(started, spec, batch, say))
+            session = jobs.load({**spec, "batch": batch}, say)
+            points.append(_point(session, spec, batch, say))
         except Exception:  # an engine's own, of any kind
             if not points:
                 raise
@@ -54,10 +56,10 @@ def throughput(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     return {"points": points}
 
 
-def _point(started: jobs.Started, spec: Spec, batch: int, say: Say) -> sweep.Point:
+def _point(session: Session, spec: Spec, batch: int, say: Say) -> sweep.Point:
     say(f"batch {batch}")
-    feeds = jobs.feeds_of(started.session, {**spec, "batch": batch}, DISTINCT)
-    step = jobs.stepper(started.session, feeds)
+    feeds = jobs.feeds_of(session, {**spec, "batch": batch}, DISTINCT)
+    step = jobs.stepper(session, feeds)
     timing.warm_up(step, clock, timing.WarmUp(**spec["warm_up"]))
     begin = clock()
     times_ns = timing.iterate(step, clock, 0, 5, spec["span_ns"])

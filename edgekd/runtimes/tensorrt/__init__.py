@@ -147,8 +147,8 @@ def _config(opened: Opened, builder: Any, network: Any, target: str) -> Any:
     return config
 
 
-def load(built: Files, precision: Precision, threads: int) -> Session:
-    """An execution context on the CUDA device; `threads` changes nothing.
+def load(built: Files, precision: Precision, threads: int, *, batch: int | None = None) -> Session:
+    """An execution context on the CUDA device; `threads` and `batch` change nothing.
 
     Raises:
         ValueError: if there is no such device, the engine is of another version, or it is refused.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
+from edgekd.runtime import Inference
 from edgekd.runtime import Tensor
 from edgekd.runtimes.tensorrt.cuda import Cuda
 
@@ -70,6 +72,10 @@ class Session:
             self._cuda.fetch(self._buffers[tensor.name][0], array)
         self._cuda.wait()
         return outputs
+
+    def bind(self, feeds: Mapping[str, np.ndarray]) -> Inference:
+        """As `run`: its buffers on the device are reused already."""
+        return functools.partial(self.run, feeds)
 
     def _shape(self, name: str, shape: tuple[int, ...]) -> None:
         if self._shapes.get(name) == shape:

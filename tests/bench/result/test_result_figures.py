@@ -22,6 +22,15 @@ def test_p50_is_the_median_of_process_medians() -> None:
     assert "widened" in p50.method
 
 
+def test_what_a_caller_waits_for_is_told_beside_the_engines_own_time() -> None:
+    found = measured(6)
+    assert by_name(found)["latency_caller_p50"].value is None
+    for n, process in enumerate(found.processes):
+        process["caller_ns"] = 1_200_000 + n
+    caller = by_name(found)["latency_caller_p50"]
+    assert caller.value == pytest.approx(1.2, rel=1e-4) and caller.ci95 is not None
+
+
 def test_p99_of_too_few_is_null_with_the_reason() -> None:
     metrics = by_name(measured(6, 50))
     assert metrics["latency_p99"].value is None
