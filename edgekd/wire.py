@@ -77,3 +77,12 @@ def varint(data: Data, at: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
     raise ValueError("got bytes that are no protobuf, want an ONNX model")
+
+
+def encoded_varint(value: int) -> bytes:
+    """A whole number of up to 64 bits as protobuf writes it."""
+    data = bytearray()
+    while value >= 0x80:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*data, value])

@@ -10,8 +10,10 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd.admission import external_data
 from edgekd.bench import made_engines
 from edgekd.bench.build import build
+from edgekd.bench.engine import ONNX
 from edgekd.bench.engine import Engine
 from edgekd.bench.session import Subject
 from edgekd.device import Device
@@ -47,7 +49,8 @@ class Ready(NamedTuple):
     """The file that names it: the ONNX file, the IR's graph, an engine's main file."""
     runtime_version: str
     sha256: str | None = None
-    """Of what was given, taken before it was used; None to take it from `model`."""
+    """Of what was given, weights that lie beside it put in, before it was used; None to take it from
+    `model`."""
 
 
 def usable(
@@ -113,12 +116,13 @@ def ready(
                 yield from _on_threads(engine, name, fed, ask, made.main, version, made.sha256)
             continue
         model, own = found(given, folder / "inputs.npy")
-        sha256 = files.digest_file(model)
+        whole = external_data.embedded(model, folder / ONNX)
+        sha256 = files.digest_file(whole)
         for runtime in usable(ask.runtimes, missing):
             for precision in ask.precisions:
                 goal = folder / f"{runtime}-{precision}"
                 goal.mkdir()
-                told = _built(model, runtime, precision, goal, ask)
+                told = _built(whole, runtime, precision, goal, ask)
                 paths = {key: goal / file for key, file in told["files"].items()}
                 engine = Engine(runtime, precision, 1, paths)
                 version = str(told["version"])

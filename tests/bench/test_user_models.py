@@ -4,10 +4,12 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from safetensors.numpy import save_file
 
 from edgekd.bench import user_models
+from edgekd.bench.outputs import outputs
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.runtimes import tensorrt
@@ -25,6 +27,31 @@ def test_every_combination_is_a_subject(tmp_path: Path) -> None:
     assert names == ["net onnxruntime-fp32-1t", "net onnxruntime-fp32-2t"]
     assert all(one.subject.engine.files["model.onnx"].is_file() for one in found)
     assert found[0].subject.inputs is None
+
+
+def test_weights_that_lie_beside_a_model_are_taken_along(tmp_path: Path) -> None:
+    loaded = onnx.load(bench_example.write_onnx(tmp_path / "whole.onnx"))
+    path, data = tmp_path / "m.onnx", {"location": "m.onnx.data", "size_threshold": 0}
+    onnx.save(loaded, path, save_as_external_data=True, **data)
+    (tmp_path / "scratch").mkdir()
+    (one, _) = user_models.ready([path], ASK, tmp_path / "scratch")
+    assert one.model == path and one.subject.name == "m onnxruntime-fp32-1t"
+    (built,) = one.subject.engine.files.values()
+    assert one.sha256 == hashlib.sha256(built.read_bytes()).hexdigest()
+    np.save(tmp_path / "x.npy", bench_example.inputs(2))
+    got = outputs(one.subject.engine, tmp_path / "x.npy", preprocessing=None)
+    np.testing.assert_allclose(got, bench_example.answers(bench_example.inputs(2)), rtol=1e-4)
+
+
+def test_weights_outside_a_models_folder_are_refused_by_name(tmp_path: Path) -> None:
+    loaded = onnx.load(bench_example.write_onnx(tmp_path / "whole.onnx"))
+    path, data = tmp_path / "m.onnx", {"location": "m.onnx.data", "size_threshold": 0}
+    onnx.save(loaded, path, save_as_external_data=True, **data)
+    (tmp_path / "m.onnx.data").rename(tmp_path / "other")
+    (tmp_path / "m.onnx.data").symlink_to(tmp_path / "other")
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(InputError, match="m.onnx: got weights in 'm.onnx.data': .*not a link"):
+        list(user_models.ready([path], ASK, tmp_path / "scratch"))
 
 
 def test_a_bundle_brings_its_inputs(tmp_path: Path) -> None:

@@ -1,0 +1,214 @@
+"""A model whose weights lie beside it, made one file that holds all.
+
+What an engine is handed never names another file. The weights are read here, from plain files inside the
+model's own folder, and copied to where they are used; links are not followed, and no byte is taken that
+the weight's dimensions do not account for.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from edgekd import admission
+from edgekd import files
+from edgekd.admission import message as fields
+from edgekd.admission.message import Child
+from edgekd.admission.message import Message
+from edgekd.admission.message import Reader
+from edgekd.errors import InputError
+from edgekd.wire import BYTES
+from edgekd.wire import encoded_varint
+
+CARRIERS = {"graph", "training", "function", "node", "attribute", "sparse", "tensor"}
+"""Messages that may hold weights; others are copied as they are."""
+BITS = {
+    **dict.fromkeys((25, 26), 2),
+    **dict.fromkeys((21, 22, 23), 4),
+    **dict.fromkeys((2, 3, 9, 17, 18, 19, 20, 24), 8),
+    **dict.fromkeys((4, 5, 10, 16), 16),
+    **dict.fromkeys((1, 6, 12), 32),
+    **dict.fromkeys((7, 11, 13, 14), 64),
+    15: 128,
+}
+"""By TensorProto.DataType, of one element; texts have no fixed size and cannot lie outside."""
+CONTENTS = {4, 5, 6, 7, 9, 10, 11, fields.TENSOR_EXTERNAL, fields.TENSOR_LOCATION}
+"""Fields of a tensor that hold its elements or say where they are."""
+CHUNK_BYTES = 2**20
+LONGEST_NUMBER = 18
+"""Digits of an offset."""
+
+
+class Piece(NamedTuple):
+    """Bytes of the file to come: given, or a part of the model or of the file that `location` names."""
+
+    size_bytes: int
+    data: bytes = b""
+    start: int = 0
+    location: str = ""
+
+
+def embedded(path: Path, goal: Path) -> Path:
+    """`path` itself if it holds all of its weights, else `goal`, written with them inside.
+
+    A file that is not admitted for another reason is given back as it is: whoever admits it says why.
+
+    Raises:
+        InputError: if weights lie outside the model's folder, behind a link, or are not what their
+            dimensions say.
+        MachineError: if the disk refuses.
+    """
+    try:
+        if not admission.examine(path):
+            return path
+    except ValueError:
+        return path
+    with (
+        files.open_regular(path) as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        try:
+            pieces = _Rewriting(data, path.parent).message(Child(0, "model", ((0, len(data)),)), 0)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from error
+        size_bytes = _size(pieces)
+        if size_bytes > admission.MAX_BYTES:
+            raise InputError(
+                f"{path}: got {size_bytes} bytes with its weights, want {admission.MAX_BYTES} at most"
+            )
+
+        def write(temporary: Path) -> None:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as written:
+                for piece in pieces:
+                    for part in _bytes_of(piece, data, path):
+                        written.write(part)
+
+        files.write_through(goal, write, size_bytes=size_bytes)
+    return goal
+
+
+class _Rewriting:
+    """The pieces of a model's messages, weights from other files put in."""
+
+    def __init__(self, data: mmap.mmap, folder: Path) -> None:
+        self._reader = Reader(data)
+        self._folder = folder
+
+    def message(self, child: Child, depth: int) -> list[Piece]:
+        """One message; what stands in several pieces becomes one."""
+        found = self._reader.message(child, depth)
+        dropped: set[int] = set()
+        pieces: list[Piece] = []
+        if child.kind == "tensor" and _is_external(found):
+            dropped = CONTENTS
+            pieces = self._weight(found)
+        inside = {number for number, (kind, _) in fields.CHILDREN[child.kind].items()}
+        for start, end in child.spans:
+            at = start
+            for field in self._reader.fields(((start, end),)):
+                carries = field.wire == BYTES and field.number in inside
+                if field.number not in dropped and not carries:
+                    pieces.append(Piece(field.end - at, start=at))
+                at = field.end
+        for inner in found.children:
+            if inner.number not in dropped:
+                content = self.message(inner, depth + 1)
+                tag = encoded_varint(inner.number << 3 | BYTES)
+                pieces += [_given(tag + encoded_varint(_size(content))), *content]
+        return pieces
+
+    def _weight(self, tensor: Message) -> list[Piece]:
+        """Field and content of ``raw_data``."""
+        entries: dict[str, str] = {}
+        for child in tensor.children:
+            pair = self._reader.message(child, 0)
+            entries[pair.text(1).decode()] = pair.text(2).decode()
+        name = tensor.text(fields.TENSOR_NAME).decode(errors="replace")
+        bits = BITS.get(tensor.numbers.get(fields.TENSOR_TYPE, [0])[-1])
+        if bits is None:
+            raise ValueError(f"weight {name!r:.80}: got an element type without a size")
+        want = -(-admission.elements_of(tensor.numbers.get(fields.TENSOR_DIMS, [])) * bits // 8)
+        location = entries.get("location", "")
+        descriptor = open_inside(self._folder, location)
+        held = os.fstat(descriptor).st_size
+        os.close(descriptor)
+        start = _whole(entries.get("offset", "0"), "offset")
+        size_bytes = _whole(entries["length"], "length") if "length" in entries else held - start
+        if start + size_bytes > held or size_bytes != want:
+            raise ValueError(
+                f"weight {name!r:.80}: got {size_bytes} bytes at {start} of {location!r:.80}, which "
+                f"has {held}, want {want}"
+            )
+        tag = encoded_varint(fields.TENSOR_RAW << 3 | BYTES) + encoded_varint(size_bytes)
+        return [_given(tag), Piece(size_bytes, start=start, location=location)]
+
+
+def _is_external(tensor: Message) -> bool:
+    return any(tensor.numbers.get(fields.TENSOR_LOCATION, ())) or bool(tensor.children)
+
+
+def _given(data: bytes) -> Piece:
+    return Piece(len(data), data)
+
+
+def _size(pieces: list[Piece]) -> int:
+    return sum(piece.size_bytes for piece in pieces)
+
+
+def _bytes_of(piece: Piece, data: mmap.mmap, path: Path) -> Iterator[bytes]:
+    if not piece.location:
+        yield piece.data or data[piece.start : piece.start + piece.size_bytes]
+        return
+    left = piece.size_bytes
+    with os.fdopen(open_inside(path.parent, piece.location), "rb") as file:
+        file.seek(piece.start)
+        while left and (part := file.read(min(left, CHUNK_BYTES))):
+            left -= len(part)
+            yield part
+    if left:
+        raise InputError(f"{path}: {piece.location!r:.80} was changed while it was read")
+
+
+def open_inside(folder: Path, location: str) -> int:
+    """A descriptor of the regular file `location` below `folder`, reached without a link.
+
+    Raises:
+        ValueError: if it lies elsewhere, is missing, or is another kind of file.
+    """
+    parts = [part for part in location.split("/") if part != "."]
+    plain = not location.startswith("/") and "\\" not in location and "\0" not in location
+    if not plain or not parts or not {"", ".."}.isdisjoint(parts):
+        raise ValueError(f"got weights in {location!r:.200}, want a file in the model's own folder")
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for number, part in enumerate(parts):
+        kind = os.O_DIRECTORY if number < len(parts) - 1 else os.O_NONBLOCK
+        try:
+            inner = os.open(
+                part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | kind, dir_fd=descriptor
+            )
+        except OSError as error:
+            raise ValueError(
+                f"got weights in {location!r:.200}: {error.strerror}, want a file in the model's own "
+                "folder, not a link"
+            ) from error
+        finally:
+            os.close(descriptor)
+        descriptor = inner
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
+        os.close(descriptor)
+        raise ValueError(
+            f"got weights in {location!r:.200}, want a regular file that has no other name"
+        )
+    return descriptor
+
+
+def _whole(text: str, what: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER):
+        raise ValueError(f"got the {what} {text[:40]!r} of a weight, want a whole number")
+    return int(text)

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto
+from onnx import helper
+from onnx import numpy_helper
+
+from edgekd import admission
+from edgekd.admission.external_data import embedded
+from edgekd.errors import InputError
+from tests import bench_example
+
+
+def outside(folder: Path, **entries: str) -> Path:
+    """The example net with its weights in ``m.onnx.data``; `entries` change those of the first."""
+    folder.mkdir(exist_ok=True)
+    loaded = onnx.load(bench_example.write_onnx(folder / "whole.onnx"))
+    onnx.save(
+        loaded,
+        folder / "m.onnx",
+        save_as_external_data=True,
+        location="m.onnx.data",
+        size_threshold=0,
+    )
+    if entries:
+        loaded = onnx.load(folder / "m.onnx", load_external_data=False)
+        held = {e.key: e.value for e in loaded.graph.initializer[0].external_data}
+        del loaded.graph.initializer[0].external_data[:]
+        for key, value in {**held, **entries}.items():
+            loaded.graph.initializer[0].external_data.add(key=key, value=value)
+        (folder / "m.onnx").write_bytes(loaded.SerializeToString())
+    return folder / "m.onnx"
+
+
+def answers(path: Path, x: np.ndarray) -> np.ndarray:
+    (found,) = onnxruntime.InferenceSession(str(path)).run(None, {"x": x})
+    return np.asarray(found)
+
+
+def test_a_file_that_holds_its_weights_is_taken_as_it_is(tmp_path: Path) -> None:
+    path = bench_example.write_onnx(tmp_path / "m.onnx")
+    assert embedded(path, tmp_path / "goal") == path
+    assert not (tmp_path / "goal").exists()
+
+
+def test_weights_beside_the_model_are_put_in(tmp_path: Path) -> None:
+    path = outside(tmp_path / "a")
+    whole = embedded(path, tmp_path / "goal.onnx")
+    admission.admit(whole)
+    x = bench_example.inputs(3)
+    np.testing.assert_allclose(answers(whole, x), bench_example.answers(x), rtol=1e-4)
+    held = {t.name: numpy_helper.to_array(t) for t in onnx.load(whole).graph.initializer}
+    for name, value in bench_example.weights().items():
+        np.testing.assert_array_equal(held[name], value)
+    (tmp_path / "again").mkdir()
+    again = embedded(path, tmp_path / "again" / "goal.onnx")
+    assert again.read_bytes() == whole.read_bytes()
+
+
+def test_weights_in_a_subgraph_a_function_and_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "w.bin").write_bytes(np.float32([1, 2, 3]).tobytes())
+
+    def tensor(index: int) -> TensorProto:
+        made = TensorProto(name="w", data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)
+        entries = {"location": "./d/w.bin", "offset": str(4 * index), "length": "4"}
+        for key, value in entries.items():
+            made.external_data.add(key=key, value=value)
+        return made
+
+    branches = [
+        helper.make_graph(
+            [helper.make_node("Constant", [], [f"o{n}"], value=tensor(n))],
+            "b",
+            [],
+            [helper.make_tensor_value_info(f"o{n}", 1, [1])],
+        )
+        for n in range(2)
+    ]
+    body = [helper.make_node("Constant", [], ["k"], value=tensor(2))]
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mine", 1)]
+    function = helper.make_function("mine", "F", [], ["k"], body, opsets[:1])
+    nodes = [
+        helper.make_node("If", ["c"], ["t"], then_branch=branches[0], else_branch=branches[1]),
+        helper.make_node("F", [], ["k"], domain="mine"),
+        helper.make_node("Add", ["t", "k"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("c", TensorProto.BOOL, [])],
+        [helper.make_tensor_value_info("y", 1, [1])],
+    )
+    made = helper.make_model(graph, opset_imports=opsets, ir_version=9, functions=[function])
+    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+    session = onnxruntime.InferenceSession(str(embedded(tmp_path / "m.onnx", tmp_path / "goal")))
+    assert session.run(None, {"c": np.array(True)})[0] == [4]
+    assert session.run(None, {"c": np.array(False)})[0] == [5]
+
+
+@pytest.mark.parametrize(
+    "place", ["/etc/passwd", "../w.bin", "a/../../w.bin", "", ".", "d\\w", "a//b"]
+)
+def test_places_outside_the_folder_are_refused_by_name(tmp_path: Path, place: str) -> None:
+    (tmp_path / "w.bin").write_bytes(b"\0" * 4096)
+    path = outside(tmp_path / "m", location=place)
+    with pytest.raises(InputError, match="own folder") as caught:
+        embedded(path, tmp_path / "goal")
+    assert repr(place) in str(caught.value)
+    assert not (tmp_path / "goal").exists()
+
+
+def test_links_and_what_is_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    path = outside(folder, location="odd/w.bin")
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes((folder / "m.onnx.data").read_bytes())
+    (folder / "odd").mkdir()
+    odd = folder / "odd" / "w.bin"
+    for make in (
+        lambda: odd.symlink_to(secret),
+        lambda: os.link(secret, odd),
+        lambda: os.mkfifo(odd),
+        lambda: odd.mkdir(),
+        lambda: None,
+    ):
+        make()
+        with pytest.raises(InputError, match="odd/w.bin"):
+            embedded(path, tmp_path / "goal")
+        if odd.is_dir():
+            odd.rmdir()
+        odd.unlink(missing_ok=True)
+    (folder / "odd").rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "w.bin").write_bytes(secret.read_bytes())
+    (folder / "odd").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="odd/w.bin"):
+        embedded(path, tmp_path / "goal")
+    (folder / "odd").unlink()
+    (folder / "odd").mkdir()
+    odd.write_bytes(secret.read_bytes())
+    admission.admit(embedded(path, tmp_path / "goal"))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"offset": "-1"},
+        {"offset": "1e3"},
+        {"offset": str(2**62)},
+        {"offset": "9" * 30},
+        {"length": "0"},
+        {"length": "191"},
+        {"length": "193"},
+        {"length": str(2**40)},
+    ],
+)
+def test_offsets_and_lengths_are_held_to_the_dimensions(
+    tmp_path: Path, entries: dict[str, str]
+) -> None:
+    path = outside(tmp_path / "m", **entries)
+    with pytest.raises(InputError, match="weight"):
+        embedded(path, tmp_path / "goal")
+
+
+def test_one_region_named_often_does_not_grow_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = outside(tmp_path / "m")
+    monkeypatch.setattr(admission, "MAX_BYTES", path.stat().st_size + 500)
+    with pytest.raises(InputError, match="bytes with its weights"):
+        embedded(path, tmp_path / "goal")
+
+
+def test_what_is_no_model_is_left_to_whoever_admits_it(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(b"no model")
+    assert embedded(tmp_path / "m", tmp_path / "goal") == tmp_path / "m"
