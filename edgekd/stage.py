@@ -13,6 +13,7 @@ from typing import Literal
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd import sources
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.progress import Progress
@@ -49,8 +50,6 @@ class Stage(NamedTuple):
     """One kind of work. `run` reads `given`, writes in ``context.folder``, names what it made."""
 
     name: str
-    version: int
-    """Raised by hand when the code makes other bytes from the same inputs."""
     settings: type[Settings]
     run: Callable[[Any, Given, Context], Made]
     packages: tuple[str, ...] = ()
@@ -60,6 +59,8 @@ class Stage(NamedTuple):
 
 
 EVERY = "*"
+BLUEPRINT = "blueprint.json"
+"""The file that describes a model; who takes it builds that model, and runs what its origin names."""
 
 
 class Step(NamedTuple):
@@ -76,7 +77,7 @@ class Step(NamedTuple):
     external: dict[str, Path] = {}
     """Input name to a user's own file; hashed before and after."""
     origin: Callable[[], dict[str, str]] | None = None
-    """Digests of what it reads besides; asked before and after it runs."""
+    """Digests of what it reads or runs besides; asked before and after it runs."""
 
 
 class Bindings(NamedTuple):
@@ -90,23 +91,42 @@ class Bindings(NamedTuple):
     """Its packages by distribution; what is not named here is this machine's."""
 
 
-def key_inputs(step: Step, given: Mapping[str, str], bindings: Bindings) -> dict[str, Any]:
+def origin_of(step: Step, makers: Mapping[str, Step]) -> dict[str, str]:
+    """Digests of what stands behind `step` beside its inputs: its own origin, and by label that of
+    each step whose model it builds.
+
+    Args:
+        step: the step.
+        makers: the steps before it, by label.
+    """
+    found = step.origin() if step.origin is not None else {}
+    built = {label for label, file in step.takes.values() if file in (BLUEPRINT, EVERY)}
+    for label in sorted(built):
+        if behind := origin_of(makers[label], makers):
+            found = {**found, label: files.digest_bytes(files.canonical_json(behind))}
+    return found
+
+
+def key_inputs(
+    step: Step, given: Mapping[str, str], bindings: Bindings, origin: Mapping[str, str]
+) -> dict[str, Any]:
     """What is hashed into the key of `step`.
 
     Args:
         step: the step.
         given: input name to SHA-256.
         bindings: fingerprints; they count only in stages bound to a machine.
+        origin: what `origin_of` gives.
     """
     bound = step.stage.bound
     theirs = bindings.device_versions if bound == "device" else {}
     return {
         "stage": step.stage.name,
-        "version": step.stage.version,
+        "edgekd": sources.digests(step.stage.run.__module__),
         "settings": step.settings.model_dump(mode="json"),
         "given": dict(sorted(given.items())),
         "seed": step.seed,
-        "origin": step.origin() if step.origin is not None else None,
+        "origin": dict(origin),
         "packages": {
             name: theirs[name] if name in theirs else package_version(name)
             for name in step.stage.packages

@@ -12,6 +12,7 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd import sources
 from edgekd.errors import MachineError
 from edgekd.progress import Progress
 from edgekd.run import Options
@@ -21,6 +22,7 @@ from edgekd.stage import Step
 from edgekd.stage import given_digests
 from edgekd.stage import key_inputs
 from edgekd.stage import key_of
+from edgekd.stage import origin_of
 from edgekd.stage import wired
 from edgekd.store import Entry
 from edgekd.store import Store
@@ -54,6 +56,7 @@ class Walker:
         self.bindings = bindings
         self.entries: dict[str, Entry] = {}
         self.walked: list[Walked] = []
+        self._steps: dict[str, Step] = {}
 
     def walk(self, steps: Sequence[Step]) -> None:
         """Find or make every step's result."""
@@ -63,7 +66,9 @@ class Walker:
     def one(self, step: Step) -> Entry:
         """Find or make one step's result."""
         started = time.monotonic()
-        inputs = key_inputs(step, given_digests(step, self.entries), self.bindings)
+        self._steps[step.label] = step
+        origin = origin_of(step, self._steps)
+        inputs = key_inputs(step, given_digests(step, self.entries), self.bindings, origin)
         key = key_of(inputs)
         entry = self.store.peek(key)  # not lookup: another walker may be committing it just now
         hit = entry is not None
@@ -104,7 +109,8 @@ class Walker:
         return self.store.commit(key, inputs, outputs)
 
     def _want_unchanged(self, step: Step, inputs: dict[str, Any]) -> None:
-        if step.origin is not None and step.origin() != inputs["origin"]:
+        sources.require_unchanged(step.stage.run.__module__)
+        if origin_of(step, self._steps) != inputs["origin"]:
             raise MachineError(
                 f"{step.label}: its files changed while they were read",
                 hint="run the same command again",
@@ -123,11 +129,13 @@ class Walker:
 def foresee(steps: Sequence[Step], store: Store, bindings: Bindings) -> Iterator[Foreseen]:
     """Which steps are in the store already; reads, never writes."""
     entries: dict[str, Entry] = {}
+    makers = {step.label: step for step in steps}
     for step in steps:
         if any(label not in entries for label, _ in step.takes.values()):
             yield Foreseen(step, None, False)
             continue
-        key = key_of(key_inputs(step, given_digests(step, entries), bindings))
+        given, origin = given_digests(step, entries), origin_of(step, makers)
+        key = key_of(key_inputs(step, given, bindings, origin))
         entry = store.peek(key)
         if entry is not None:
             entries[step.label] = entry

@@ -19,6 +19,7 @@ PACKAGE = ROOT / "edgekd"
 FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or its own room
     {"__init__", "errors", "units", "progress", "task", "profile"},
     {"files", "wire", "pixels"},
+    {"sources"},
     {"settings"},
     {"table", "preprocessing", "device"},
     {"devices"},

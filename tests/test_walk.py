@@ -48,7 +48,7 @@ def double(config: Toy, given: Given, context: Context) -> Made:
 
 
 HERE = Bindings("host", "device")
-DOUBLE = Stage("double", 1, Toy, double)
+DOUBLE = Stage("double", Toy, double)
 
 
 def plan(source: Path, times: int = 2) -> tuple[Step, ...]:
@@ -105,7 +105,7 @@ def test_what_measures_is_bound_to_its_device_and_the_rest_is_not(root: Path) ->
     there = Bindings("host", "board", {"numpy": "1.0"})
     for bound, changes in (("", False), ("host", False), ("device", True)):
         step = Step("x", DOUBLE._replace(bound=bound, packages=("numpy",)), Toy(), {})
-        here, on_board = (key_inputs(step, {}, b) for b in (HERE, there))
+        here, on_board = (key_inputs(step, {}, b, {}) for b in (HERE, there))
         assert (here != on_board) is changes, bound
     assert on_board["host"] == "board" and on_board["packages"] == {"numpy": "1.0"}
 

@@ -6,20 +6,18 @@ from pathlib import Path
 
 from edgekd import files
 from edgekd.learn import code
+from edgekd.learn.origin import digests
 
 
 def digests_of(builder: str, reference: str, *, allow_code: bool) -> dict[str, str]:
-    """File to SHA-256: the module of ``python:``, the config of a ``transformers:`` folder.
-
-    What the module imports in turn is not known.
+    """File to SHA-256: the module of ``python:`` with what it imports, the config of a
+    ``transformers:`` folder.
 
     Raises:
         InputError: if code is not allowed, or there is no such module.
     """
     if builder == "python":
-        path = code.module_file(reference, f"python:{reference}", allow_code=allow_code)
-    else:
-        path = Path(reference) / "config.json"
-        if not path.is_file():  # a model type, not a folder
-            return {}
-    return {path.name: files.digest_file(path)}
+        return digests(code.module_files(reference, f"python:{reference}", allow_code=allow_code))
+    path = Path(reference) / "config.json"
+    # what is no folder is a model type
+    return {path.name: files.digest_file(path)} if path.is_file() else {}

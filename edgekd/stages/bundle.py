@@ -59,4 +59,4 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return {f"bundle/{name}": path for name, path in made.items()}
 
 
-STAGE = Stage("bundle", 3, Config, run, packages=("edgekd", "Jinja2"))
+STAGE = Stage("bundle", Config, run, packages=("edgekd", "Jinja2"))

@@ -163,4 +163,4 @@ def _built(who: Network, given: Given, context: Context) -> tuple[Blueprint, nn.
     return plan, blueprint.build(plan, allow_code=context.allow_code)
 
 
-STAGE = Stage("check", 2, Config, run, packages=("torch",))
+STAGE = Stage("check", Config, run, packages=("torch",))

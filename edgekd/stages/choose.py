@@ -234,4 +234,4 @@ def _content(
     }
 
 
-STAGE = Stage(name="choose", version=2, settings=Budget, run=run)
+STAGE = Stage(name="choose", settings=Budget, run=run)

@@ -91,7 +91,6 @@ def describe(config: Config, found: dict[str, Any]) -> dict[str, Any]:
 
 STAGE = Stage(
     name="compile",
-    version=1,
     settings=Config,
     run=run,
     packages=("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx-cu13-bindings"),

@@ -188,4 +188,4 @@ def _put(path: Path, data: bytes) -> None:
         raise MachineError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-STAGE = Stage("data", 1, Config, run, packages=("numpy", "Pillow"))
+STAGE = Stage("data", Config, run, packages=("numpy", "Pillow"))

@@ -154,7 +154,6 @@ def _plan(config: Config, given: Given) -> Blueprint:
 
 STAGE = Stage(
     "distil",
-    1,
     Config,
     run,
     packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors"),

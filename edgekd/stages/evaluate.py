@@ -103,4 +103,4 @@ def _engines(config: Config, given: Given) -> Iterator[tuple[list[str], Engine]]
             yield list(engines), max(engines.values(), key=lambda engine: engine.threads)
 
 
-STAGE = Stage("evaluate", 1, Config, run, packages=("torch",), bound="device")
+STAGE = Stage("evaluate", Config, run, packages=("torch",), bound="device")

@@ -257,4 +257,4 @@ def _lines(
         yield [str(row), cells[labels[row]], *said, *(f"{number:.6g}" for number in numbers)]
 
 
-STAGE = Stage("explain", 1, Config, run, packages=("torch", "numpy"))
+STAGE = Stage("explain", Config, run, packages=("torch", "numpy"))

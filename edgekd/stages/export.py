@@ -222,7 +222,6 @@ def in_steps(
 
 STAGE = Stage(
     "export",
-    1,
     Config,
     run,
     packages=("torch", "onnx", "onnxscript", "onnxruntime", "safetensors"),

@@ -207,7 +207,6 @@ def _timed(layers: Sequence[Layer], how: lookup.How, context: Context) -> list[L
 
 STAGE = Stage(
     "factorize",
-    2,
     Config,
     run,
     packages=("torch", "numpy", "scipy", "onnx", "safetensors", "onnxruntime", "openvino"),

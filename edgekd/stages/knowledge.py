@@ -35,4 +35,4 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return {"knowledge.npy": out}
 
 
-STAGE = Stage("knowledge", 1, Config, run, packages=("torch", "numpy", "scipy"))
+STAGE = Stage("knowledge", Config, run, packages=("torch", "numpy", "scipy"))

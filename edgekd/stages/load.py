@@ -76,4 +76,4 @@ def _reordered(model: nn.Module, given: Given) -> tuple[str, ...]:
     return own if order != tuple(range(len(wanted))) else ()
 
 
-STAGE = Stage("load", 1, Config, run, packages=("torch", "safetensors"))
+STAGE = Stage("load", Config, run, packages=("torch", "safetensors"))

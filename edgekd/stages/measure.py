@@ -278,7 +278,6 @@ def write(
 
 STAGE = Stage(
     name="measure",
-    version=3,
     settings=Config,
     run=run,
     packages=("onnxruntime", "openvino", "numpy"),

@@ -235,7 +235,6 @@ def _rows(whole: nn.Module, model: nn.Module, groups: Sequence[Group]) -> list[d
 
 STAGE = Stage(
     "prune",
-    2,
     Config,
     run,
     packages=(

@@ -290,7 +290,6 @@ def _about(
 
 STAGE = Stage(
     "quantize",
-    2,
     Config,
     run,
     packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors"),

@@ -95,4 +95,4 @@ def _environment(ours: dict[str, Any], site: dict[str, Any]) -> dict[str, Any]:
     return {**facts, **about, "versions": dict(sorted(versions.items()))}
 
 
-STAGE = Stage("report", 5, Config, run, packages=("edgekd", "matplotlib", "Jinja2"))
+STAGE = Stage("report", Config, run, packages=("edgekd", "matplotlib", "Jinja2"))

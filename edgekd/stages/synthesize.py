@@ -186,4 +186,4 @@ def _asked(
     return named.cpu().numpy(), float(best.mean()), float(apart)
 
 
-STAGE = Stage("synthesize", 1, Config, run, packages=("torch", "numpy", "safetensors"))
+STAGE = Stage("synthesize", Config, run, packages=("torch", "numpy", "safetensors"))

@@ -80,5 +80,5 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 
 STAGE = Stage(
-    "train", 1, Config, run, packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors")
+    "train", Config, run, packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors")
 )

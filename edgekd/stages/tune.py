@@ -58,4 +58,4 @@ def _measured(config: Config, given: Given, context: Context) -> Resolved:
     return best
 
 
-STAGE = Stage("tune", 1, Config, run, packages=("torch",), bound="host")
+STAGE = Stage("tune", Config, run, packages=("torch",), bound="host")

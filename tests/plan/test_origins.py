@@ -15,6 +15,7 @@ from edgekd.stage import Stage
 from edgekd.stage import Step
 from edgekd.stage import key_inputs
 from edgekd.stage import key_of
+from edgekd.stage import origin_of
 from edgekd.table import Named
 
 Origin = Callable[[], dict[str, str]]
@@ -69,8 +70,26 @@ def test_the_others_have_no_package(
 
 
 def test_the_version_is_in_the_key_of_what_builds_it(versions: dict[str, str]) -> None:
-    builds = Stage("builds", 1, Settings, lambda *_: {})
-    step = Step("teacher", builds, Settings(), {}, origin=of("timm", "resnet18"))
-    inputs = key_inputs(step, {}, Bindings("", ""))
+    builds = Stage("builds", Settings, lambda *_: {})
+    teacher = Step("teacher", builds, Settings(), {}, origin=of("timm", "resnet18"))
+    smaller = Step("prune", builds, Settings(), {"blueprint": ("teacher", "blueprint.json")})
+    export = Step("export", builds, Settings(), {"blueprint": ("prune", "blueprint.json")})
+    measure = Step("measure", builds, Settings(), {"model": ("export", "model.onnx")})
+    steps = {step.label: step for step in (teacher, smaller, export, measure)}
+
+    def keys() -> dict[str, str]:
+        nowhere = Bindings("", "")
+        return {
+            label: key_of(key_inputs(step, {}, nowhere, origin_of(step, steps)))
+            for label, step in steps.items()
+        }
+
+    before = keys()
     versions["timm"] = "1.0.10"
-    assert key_of(inputs) != key_of(key_inputs(step, {}, Bindings("", "")))
+    after = keys()
+    changed = [label for label in steps if before[label] != after[label]]
+    assert changed == [
+        "teacher",
+        "prune",
+        "export",
+    ]  # what builds the model; not who reads its ONNX

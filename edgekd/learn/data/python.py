@@ -20,12 +20,12 @@ def files(
     allow_code: bool = False,
     allow_download: bool = False,
 ) -> list[Path]:
-    """The function's module; what that reads in turn cannot be known.
+    """The function's module and what that imports; which data it reads cannot be known.
 
     Raises:
         InputError: if code is not allowed or there is no such module.
     """
-    return [code.module_file(reference, "python", allow_code=allow_code)]
+    return code.module_files(reference, "python", allow_code=allow_code)
 
 
 def read(
