@@ -15,6 +15,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from edgekd.printable import escape_unprintable
+
 
 class EdgekdError(Exception):
     """One line for the user: ``WHERE: got X, want Y``, and at most one hint that can be pasted."""
@@ -28,7 +30,7 @@ class EdgekdError(Exception):
     def line(self) -> str:
         """The message and its hint on one line, with control characters made visible."""
         text = f"{self} ({self.hint})" if self.hint else str(self)
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.replace("\n", " "))
+        return escape_unprintable(text.replace("\n", " "))
 
 
 class BudgetMissed(EdgekdError):

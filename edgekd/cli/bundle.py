@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli.screen import echo
+
 PASSWORD = "EDGEKD_KEY_PASSWORD"
 
 
@@ -47,4 +49,4 @@ def command(run: Path, output: Path, key: Path | None) -> None:
             made = signature.sign(digest, key, os.environ.get(PASSWORD))
         archive.write(folder, output, signature=made)
     signed = "" if made is None else ", signed"
-    click.echo(f"{output}: {bytes_text(output.stat().st_size)}{signed}")
+    echo(f"{output}: {bytes_text(output.stat().st_size)}{signed}")

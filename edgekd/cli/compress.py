@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
 from edgekd.cli.screen import volume
@@ -90,7 +91,7 @@ def _show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> N
         for f in foreseen
     )
     for what, names in _touched(recipe, path, options, foreseen).items():
-        click.echo(f"{what}: {', '.join(names) or 'nothing'}")
+        echo(f"{what}: {', '.join(names) or 'nothing'}")
 
 
 def _touched(
@@ -125,7 +126,7 @@ def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
         return
     for label, rows in found.items():
         places = [f"{row['loss']}: {row['student']} - {row['teacher']}" for row in rows]
-        click.echo(f"{label}: can begin; {', '.join(places) or 'compares answers alone'}")
+        echo(f"{label}: can begin; {', '.join(places) or 'compares answers alone'}")
 
 
 def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
@@ -138,7 +139,7 @@ def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
         finished = pipeline.compress(recipe, path, options, progress)
     found = sum(hit for _, hit, _ in finished.steps)
     if not loud.quiet:
-        click.echo(f"{found} of {len(finished.steps)} steps found in the store", err=True)
+        echo(f"{found} of {len(finished.steps)} steps found in the store", err=True)
     _show(finished.result, options, as_json)
     if finished.missed:
         raise BudgetMissed(finished.missed, hint=f"see {options.run_dir / 'report.md'}")
@@ -165,4 +166,4 @@ def _show(result: dict[str, Any], options: Options, as_json: bool) -> None:
             speed = f"{row['latency_p50_ms']:.3g} ms, {bytes_text(row['size_bytes'])}"
             rows.append(("chosen", percent_text(row["accuracy"]), f"{row['name']}: {speed}"))
     print_columns(rows)
-    click.echo(f"report: {options.run_dir / 'report.md'}")
+    echo(f"report: {options.run_dir / 'report.md'}")

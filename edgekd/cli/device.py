@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
 
@@ -55,7 +56,7 @@ def add(
     if as_json:
         print_json({"name": name, "fingerprint": key.fingerprint})
     else:
-        click.echo(f"{name} added; see what it has: edgekd device doctor {name}")
+        echo(f"{name} added; see what it has: edgekd device doctor {name}")
 
 
 def _accept(name: str, key: HostKey, fingerprint: str | None, yes: bool) -> None:
@@ -67,7 +68,7 @@ def _accept(name: str, key: HostKey, fingerprint: str | None, yes: bool) -> None
         if fingerprint != key.fingerprint:
             raise MachineError(f"device {name}: shows {key.fingerprint}, want {fingerprint}")
         return
-    click.echo(f"{name} shows the {key.kind} key {key.fingerprint}", err=True)
+    echo(f"{name} shows the {key.kind} key {key.fingerprint}", err=True)
     if yes:
         return
     if not sys.stdin.isatty():
@@ -90,7 +91,7 @@ def ls(as_json: bool) -> None:
     elif rows:
         print_columns(rows)
     else:
-        click.echo("no device but local; add one: edgekd device add NAME --ssh user@host")
+        echo("no device but local; add one: edgekd device add NAME --ssh user@host")
 
 
 @command.command("rm")
@@ -104,7 +105,7 @@ def rm(name: str, as_json: bool) -> None:
     if as_json:
         print_json({"removed": name})
     else:
-        click.echo(f"{name} removed")
+        echo(f"{name} removed")
 
 
 @command.command("doctor")
@@ -123,7 +124,7 @@ def doctor(name: str, as_json: bool) -> None:
         return
     _print(found)
     if install:
-        click.echo(f"it lacks {', '.join(missing)}: {install}")
+        echo(f"it lacks {', '.join(missing)}: {install}")
 
 
 @command.command("setup")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
 from edgekd.cli.screen import running
@@ -103,7 +104,7 @@ def _annotate(found: Document, *, err: bool) -> None:
     from edgekd.report.gate_annotations import lines
 
     for line in lines(found):
-        click.echo(line, err=err)
+        echo(line, err=err)
 
 
 def _show(found: Document) -> None:

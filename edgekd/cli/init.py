@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli.screen import echo
+
 TEMPLATE = """\
 # Run it: edgekd compress {output}
 # See what it would do: edgekd compress {output} --dry-run
@@ -92,7 +94,7 @@ def command(output: Path | None, as_json: bool, **options: str | None) -> None:
     if output.exists():
         raise InputError(f"{output}: exists already, want a new file", hint="--output OTHER.yaml")
     files.write_bytes(output, text.encode())
-    click.echo(json.dumps({"recipe": str(output)}) if as_json else f"wrote {output}")
+    echo(json.dumps({"recipe": str(output)}) if as_json else f"wrote {output}")
 
 
 def _answers(options: dict[str, str | None]) -> dict[str, str]:

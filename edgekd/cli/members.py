@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
-import click
-
+from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
 
@@ -77,7 +76,7 @@ def show_families(
         raise InputError(f"{what}: got unknown {name!r}, want a name", hint=nearest(name, known))
     if name is None and not as_json:
         for family, table in families.items():
-            click.echo(f"{family}:")
+            echo(f"{family}:")
             print_columns((f"  {key}", _cited(member)) for key, member in table.items())
         return
     chosen = [pair for pair in found if name in (None, pair[1])]
@@ -90,7 +89,7 @@ def show_families(
         print_json(described if name is None or len(described) > 1 else described[0])
         return
     for number, one in enumerate(described):
-        click.echo("\n" * bool(number), nl=False)
+        echo("\n" * bool(number), nl=False)
         _show_one(one, more(one["name"]))
 
 
@@ -182,18 +181,18 @@ def _default(knob: Mapping[str, Any]) -> str:
 
 def _show_one(described: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
     cited = f" ({described['paper']})" if described["paper"] else ""
-    click.echo(f"{described['name']}: {described['summary']}{cited}\n\n{described['doc']}\n")
+    echo(f"{described['name']}: {described['summary']}{cited}\n\n{described['doc']}\n")
     if described["companion_knobs"]:
-        click.echo("What it trains beside the student takes:")
+        echo("What it trains beside the student takes:")
         for name, said in described["companion_knobs"].items():
-            click.echo(f"    {name}: {said}")
-        click.echo("")
+            echo(f"    {name}: {said}")
+        echo("")
     if described["needs"]:
-        click.echo(f"Needs {', '.join(described['needs'])}.\n")
+        echo(f"Needs {', '.join(described['needs'])}.\n")
     if described["knobs"]:
         rows = [(knob["name"], knob["want"], _default(knob)) for knob in described["knobs"]]
         print_columns([("knob", "want", "default"), *rows])
-        click.echo("")
+        echo("")
     for heading, value in (more or {}).items():
-        click.echo(f"{heading.capitalize()}: {value}")
-    click.echo("\n" * bool(more) + f"In a recipe:\n\n{described['snippet']}")
+        echo(f"{heading.capitalize()}: {value}")
+    echo("\n" * bool(more) + f"In a recipe:\n\n{described['snippet']}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def command(
     for one in told:
         answers = ", ".join(f"{label} {100 * share:.1f} %" for label, share in one.labels)
         said = f"  ({one.prepared})" if one.prepared else ""
-        click.echo(EdgekdError(f"{one.name}  {answers}{said}").line())
+        echo(EdgekdError(f"{one.name}  {answers}{said}").line())
 
 
 def _fields(told: Prediction) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from typing import Any
 
-import click
-
+from edgekd.cli.screen import echo
+from edgekd.printable import escape_unprintable
 from edgekd.progress import Progress
 from edgekd.progress import Silent
 from edgekd.units import duration_text
@@ -66,7 +66,7 @@ class _Plain:
         self.note(f"{share}  {text}  {duration_text(left_s)} left")
 
     def note(self, text: str) -> None:
-        click.echo(f"{self._label}: {text}" if self._label else text, err=True)
+        echo(f"{self._label}: {text}" if self._label else text, err=True)
 
     def close(self) -> None:
         """End the running stage with its duration."""
@@ -89,18 +89,19 @@ class _Live:
         self._label, self._began_s = label, time.monotonic()
         self._bar = _bar()
         self._bar.start()
-        self._task = self._bar.add_task(label, total=None, text="")
+        self._task = self._bar.add_task(escape_unprintable(label), total=None, text="")
 
     def update(self, done: int, total: int, text: str) -> None:
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=total, text=text)
+            shown_text = escape_unprintable(text)
+            self._bar.update(self._task, completed=done, total=total, text=shown_text)
 
     def note(self, text: str) -> None:
         line = f"{self._label}: {text}" if self._label else text
         if self._bar is None:
-            click.echo(line, err=True)
+            echo(line, err=True)
         else:
-            self._bar.console.print(line, markup=False, highlight=False)
+            self._bar.console.print(escape_unprintable(line), markup=False, highlight=False)
 
     def close(self) -> None:
         """End the running stage with its duration."""
@@ -108,7 +109,7 @@ class _Live:
             self._bar.stop()
             self._bar = None
             took = duration_text(time.monotonic() - self._began_s)
-            click.echo(f"{self._label}: ended after {took}", err=True)
+            echo(f"{self._label}: ended after {took}", err=True)
         self._label = ""
 
 

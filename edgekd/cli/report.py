@@ -8,23 +8,25 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli.screen import echo
+from edgekd.cli.screen import print_json
+
 
 @click.command(epilog="Example: edgekd report runs/quickstart")
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print result.json instead of the page.")
 def command(run_dir: Path, as_json: bool) -> None:
     """Print the report of the finished run in RUN_DIR, once its result fits the schema."""
-    from edgekd import files
     from edgekd.report import result
 
     found = result.read(run_dir)
     if as_json:
-        click.echo(files.pretty_json(found.model_dump(mode="json")), nl=False)
+        print_json(found.model_dump(mode="json"))
         return
     page = _page(run_dir)
     # a board has no rich, which comes with [report] and [learn]
     if not sys.stdout.isatty() or importlib.util.find_spec("rich") is None:
-        click.echo(page, nl=False)
+        echo(page, nl=False)
         return
     from rich.console import Console
     from rich.markdown import Markdown

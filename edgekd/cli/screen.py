@@ -55,15 +55,23 @@ def add_volume(command: click.Command) -> click.Command:
     return command
 
 
+def echo(text: str = "", *, nl: bool = True, err: bool = False) -> None:
+    """Print `text`; what a terminal would act on is made visible, but for line ends and tabs."""
+    from edgekd.printable import escape_unprintable
+
+    click.echo(escape_unprintable(text, keep="\n\t"), nl=nl, err=err)
+
+
 def running(text: str) -> None:
     """What runs now, on one line that is drawn anew; nothing where there is no terminal, or quiet."""
     if sys.stderr.isatty() and not volume().quiet:
-        click.echo(f"\r\033[K{text}", nl=False, err=True)
+        click.echo("\r\033[K", nl=False, err=True)
+        echo(text, nl=False, err=True)
 
 
 def print_json(value: Any) -> None:
     """`value` as JSON with an indent of two."""
-    click.echo(json.dumps(value, indent=2, allow_nan=False))
+    echo(json.dumps(value, indent=2, allow_nan=False))
 
 
 def print_columns(rows: Iterable[Sequence[str]]) -> None:
@@ -72,4 +80,4 @@ def print_columns(rows: Iterable[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        echo("  ".join(cells).rstrip())

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
 
@@ -46,7 +47,7 @@ def ls(folder: Path | None, as_json: bool) -> None:
     for entry in entries:
         size = bytes_text(sum(blob.size_bytes for blob in entry.files.values()))
         stage = str(entry.inputs.get("stage", "?"))
-        click.echo(f"{entry.key[:12]}  {stage:<10}  {size:>8}  {', '.join(entry.files)}")
+        echo(f"{entry.key[:12]}  {stage:<10}  {size:>8}  {', '.join(entry.files)}")
 
 
 @command.command("verify")
@@ -61,14 +62,14 @@ def verify(folder: Path | None, as_json: bool) -> None:
         print_json({"faults": faults})
     else:
         for fault in faults:
-            click.echo(fault)
+            echo(fault)
     if faults:
         raise BudgetMissed(
             f"store: got {len(faults)} results that do not verify",
             hint="run the recipe again: they are made anew",
         )
     if not as_json:
-        click.echo("all results verify")
+        echo("all results verify")
 
 
 @command.command("why")
@@ -86,7 +87,7 @@ def why(first: str, second: str, folder: Path | None, as_json: bool) -> None:
     elif rows:
         print_columns((what, a, b) for what, a, b in [("what", first, second), *rows])
     else:
-        click.echo("nothing differs")
+        echo("nothing differs")
 
 
 @command.command("gc")
@@ -122,7 +123,7 @@ def gc(
     if as_json:
         print_json({"results": doomed, "files": removed, "freed_bytes": freed_bytes})
     else:
-        click.echo(f"{doomed} results, {removed} files, {bytes_text(freed_bytes)} removed")
+        echo(f"{doomed} results, {removed} files, {bytes_text(freed_bytes)} removed")
 
 
 def _store(folder: Path | None) -> Store:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli.screen import echo
+from edgekd.cli.screen import print_json
+
 
 @click.command(epilog="Example: edgekd verify student.edgekd --key release.pub.pem")
 @click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
@@ -24,7 +27,6 @@ def command(path: Path, runtime: str | None, key: Path | None, as_json: bool) ->
     that --key names; without it only who signed is told. Exit codes: 0 all is well, 1 something has
     changed or the answers differ, 2 BUNDLE is no bundle, 3 no engine is installed.
     """
-    from edgekd import files
     from edgekd.bundle import archive
     from edgekd.bundle import verify as bundle_verify
 
@@ -32,9 +34,9 @@ def command(path: Path, runtime: str | None, key: Path | None, as_json: bool) ->
         report = bundle_verify.verify(folder, runtime, key=key)
     if as_json:
         checks = [check._asdict() for check in report.checks]
-        click.echo(files.pretty_json({"name": report.name, "checks": checks}), nl=False)
+        print_json({"name": report.name, "checks": checks})
     else:
         width = max(len(check.what) for check in report.checks)
         for check in report.checks:
-            click.echo(f"{check.what:{width}}  {check.verdict}: {check.text}")
+            echo(f"{check.what:{width}}  {check.verdict}: {check.text}")
     bundle_verify.conclude(report)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.printable import escape_unprintable
 from edgekd.recipe import toml_nodes
 from edgekd.recipe import yaml_nodes
 from edgekd.recipe.yaml_nodes import Fault
@@ -38,8 +39,7 @@ def refused(place: str, key: Key, message: str) -> InputError:
     """``recipe.yaml:12: teacher.train.epochs: got -3, ...``, one printable line that is not long."""
     dotted = shortened(".".join(str(part) for part in key), 80)
     text = ": ".join(part for part in (place, dotted, message) if part)
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return InputError(shortened(text, MAX_LINE))
+    return InputError(shortened(escape_unprintable(text), MAX_LINE))
 
 
 def shortened(text: str, size: int) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from edgekd.printable import escape_unprintable
 from edgekd.report import plot
 
 MOST_CLASSES = 40
@@ -58,7 +57,7 @@ def reliability(models: Mapping[str, Content], kind: str) -> bytes:
         axes.set_aspect("equal")
         figure.legend(loc="outside upper center")
 
-    return _drawn(draw, (5.0, 5.0), kind)
+    return plot.drawn(draw, (5.0, 5.0), kind)
 
 
 def class_gains(by_class: Sequence[Content], names: Sequence[str], kind: str) -> bytes:
@@ -99,7 +98,7 @@ def class_gains(by_class: Sequence[Content], names: Sequence[str], kind: str) ->
             axes.set_title(f"the {len(rows)} of {len(by_class)} classes that differ most")
         figure.legend(loc="outside upper center", ncols=2)
 
-    return _drawn(draw, (7.0, 1.6 + 0.22 * len(rows)), kind)
+    return plot.drawn(draw, (7.0, 1.6 + 0.22 * len(rows)), kind)
 
 
 def similarity(found: Sequence[Content], kind: str) -> bytes:
@@ -119,7 +118,7 @@ def similarity(found: Sequence[Content], kind: str) -> bytes:
         bar = figure.colorbar(mesh, ax=list(panels), label="similarity (linear CKA)")
         bar.solids.set_rasterized(False)
 
-    return _drawn(draw, (width, height), kind)
+    return plot.drawn(draw, (width, height), kind)
 
 
 def _map(axes: Any, pair: Content) -> Any:
@@ -137,14 +136,6 @@ def _map(axes: Any, pair: Content) -> Any:
 
 
 def _short(name: str) -> str:
-    """A name that fits beside an axis; a dollar sign would begin a formula."""
-    line = " ".join(name.split())
-    text = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
-    return text.replace("$", r"\$")
-
-
-def _drawn(draw: Callable[[Any], None], inches: tuple[float, float], kind: str) -> bytes:
-    """A name may be in a script that the font lacks: an SVG's reader has another."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        return plot.drawn(draw, inches, kind)
+    """A name that fits beside an axis."""
+    line = " ".join(escape_unprintable(name).split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgekd.printable import escape_unprintable
 from edgekd.report.gate_result import Document
 from edgekd.report.gate_result import shown
 from edgekd.report.gate_result import word
@@ -31,4 +32,4 @@ def lines(document: Document) -> Iterator[str]:
 
 
 def _escaped(text: str, escapes: dict[str, str]) -> str:
-    return "".join(escapes.get(sign, sign) for sign in text)
+    return "".join(escapes.get(sign, sign) for sign in escape_unprintable(text, keep="\r\n"))

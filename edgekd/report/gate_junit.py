@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+from edgekd.printable import escape_unprintable
 from edgekd.report.gate_result import Document
 from edgekd.report.gate_result import Outcome
 from edgekd.report.gate_result import shown
@@ -16,8 +17,6 @@ from edgekd.report.gate_result import shown_interval
 from edgekd.report.gate_result import word
 
 SUITE = "edgekd.gate"
-_IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no spelling for, escaped or not."""
 _SPACES = re.compile(r"\s+")
 
 
@@ -61,7 +60,7 @@ def _add_properties(suite: ElementTree.Element, document: Document) -> None:
         "fingerprint": document.fingerprint,
     }
     for name, value in told.items():
-        ElementTree.SubElement(properties, "property", name=name, value=_possible(value))
+        ElementTree.SubElement(properties, "property", name=name, value=escape_unprintable(value))
 
 
 def _add_case(suite: ElementTree.Element, outcome: Outcome, tag: str) -> None:
@@ -75,7 +74,9 @@ def _add_case(suite: ElementTree.Element, outcome: Outcome, tag: str) -> None:
     if not tag:
         return
     got, allowed = shown(outcome.got, outcome.unit), shown(outcome.allowed, outcome.unit)
-    why = ElementTree.SubElement(case, tag, message=_possible(outcome.text), type=word(outcome))
+    why = ElementTree.SubElement(
+        case, tag, message=escape_unprintable(outcome.text), type=word(outcome)
+    )
     why.text = f"got {got}, allowed {allowed}, 95 % interval {shown_interval(outcome)}"
 
 
@@ -91,11 +92,6 @@ def _seconds(value: float) -> str:
     return f"{value:.3f}"
 
 
-def _possible(text: str) -> str:
-    """`text` with what XML cannot hold made visible; a parser must not choke on a hostile name."""
-    return _IMPOSSIBLE.sub(lambda found: repr(found.group())[1:-1], text)
-
-
 def _token(text: str) -> str:
     """The same without line breaks or double spaces, never empty: what the schema calls a token."""
-    return _SPACES.sub(" ", _possible(text)).strip() or "unnamed"
+    return _SPACES.sub(" ", escape_unprintable(text)).strip() or "unnamed"

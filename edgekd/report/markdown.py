@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgekd.printable import escape_unprintable
 from edgekd.report.explanation import Explained
 from edgekd.report.result import Result
 from edgekd.report.tables import Table
@@ -72,12 +73,13 @@ def render(template: Path, **values: Any) -> str:
         small=_or_none(lambda value: f"{value:.1e}"),
         value=value_text,
     )
-    return environment.from_string(template.read_text(encoding="utf-8")).render(**values)
+    filled = environment.from_string(template.read_text(encoding="utf-8")).render(**values)
+    return escape_unprintable(filled, keep="\n")
 
 
 def plain(value: Any) -> str:
     """Text that can stand in a table's cell: one line, no markup."""
-    text = " ".join(str(value).split())
+    text = escape_unprintable(" ".join(str(value).split()))
     return "".join(f"\\{sign}" if sign in "\\|`*<>[]" else sign for sign in text)
 
 

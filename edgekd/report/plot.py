@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import itertools
+import warnings
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from edgekd.printable import escape_unprintable
 from edgekd.report.result import Result
 from edgekd.report.result import Row
 
@@ -18,6 +20,7 @@ MARKERS = {"fp32": "o", "bf16": "s", "fp16": "^", "int8": "D"}
 STYLE = {
     "svg.hashsalt": "edgekd",
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.spines.top": False,
@@ -194,16 +197,22 @@ def _percent(row: Row, split: str) -> float:
 
 
 def drawn(draw: Callable[[Any], None], inches: tuple[float, float], kind: str) -> bytes:
-    """A figure that `draw` fills, as ``svg`` or ``png``."""
+    """A figure that `draw` fills, as ``svg`` or ``png``.
+
+    A name may be in a script that the font lacks: an SVG's reader has another.
+    """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=inches, dpi=150, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)
         out = io.BytesIO()
         silent = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
         figure.savefig(out, format=kind, metadata=silent)
-    return out.getvalue()
+    if kind != "svg":
+        return out.getvalue()
+    return escape_unprintable(out.getvalue().decode(), keep="\n\t").encode()

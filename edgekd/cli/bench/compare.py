@@ -10,6 +10,7 @@ import click
 from edgekd.cli.bench.subjects import contender
 from edgekd.cli.bench.subjects import engines
 from edgekd.cli.bench.subjects import opened
+from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
 from edgekd.cli.screen import running
@@ -192,15 +193,15 @@ def _no_slower(made: Document) -> bool:
 
 def _show(made: Document) -> None:
     print_columns([HEADER, _row("A", made.a), _row("B", made.b)])
-    click.echo(made.sentence)
+    echo(made.sentence)
     if made.verdict == "unresolved" and made.ratios[0].pairs < 30:
-        click.echo("That is not the same as equal. More may tell: --pairs 30")
+        echo("That is not the same as equal. More may tell: --pairs 30")
     if made.a.latency_p50_ms is None:
-        click.echo("No milliseconds: the machine drifted while it measured; the ratio holds.")
+        echo("No milliseconds: the machine drifted while it measured; the ratio holds.")
     for reason in made.valid.reasons:
-        click.echo(f"This machine was not fit to be measured: {reason}")
+        echo(f"This machine was not fit to be measured: {reason}")
     for warning in made.valid.warnings:
-        click.echo(f"note: {warning}", err=True)
+        echo(f"note: {warning}", err=True)
 
 
 def _row(letter: str, side: Side) -> tuple[str, ...]:

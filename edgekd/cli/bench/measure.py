@@ -13,6 +13,7 @@ import click
 
 from edgekd.cli.bench.subjects import opened
 from edgekd.cli.bench.subjects import want_real
+from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 from edgekd.cli.screen import running
 
@@ -256,7 +257,7 @@ def _advise(ready: Sequence[Ready]) -> None:
     for model in dict.fromkeys(one.model for one in ready if one.model.suffix == ".onnx"):
         told = dynamic.advice(graph.read(model))
         if told:
-            click.echo(f"note: {model.name}: {told}", err=True)
+            echo(f"note: {model.name}: {told}", err=True)
 
 
 def kept(sitting: Sitting, raw: Path | None, plot: Path | None) -> Document:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def command(pairs: int, runtime: str | None, device: str, as_json: bool) -> None
         print_json(told)
     else:
         for line in sentences(told):
-            click.echo(line)
+            echo(line)
 
 
 def account(found: Duel) -> dict[str, Any]:

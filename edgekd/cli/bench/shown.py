@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import click
-
+from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 
 if TYPE_CHECKING:
@@ -35,15 +34,15 @@ def show(made: Document) -> None:
     print_columns([HEADER, *map(row, made.results)])
     lines = [line for result in made.results for line in scenarios(result)]
     if lines:
-        click.echo()
+        echo()
         print_columns(lines)
     warnings: dict[str, None] = {}
     for result in made.results:
         for reason in result.valid.reasons:
-            click.echo(f"{result.subject.name}: the numbers do not count: {reason}")
+            echo(f"{result.subject.name}: the numbers do not count: {reason}")
         warnings |= dict.fromkeys(result.valid.warnings)
     for warning in warnings:
-        click.echo(f"note: {warning}", err=True)
+        echo(f"note: {warning}", err=True)
 
 
 def row(result: Result) -> tuple[str, ...]:
