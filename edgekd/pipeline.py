@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from edgekd.recipe import Recipe
 from edgekd.run import Options
 from edgekd.stage import Bindings
 from edgekd.stage import Step
+from edgekd.stages import data
 from edgekd.store import Store
 from edgekd.walk import Foreseen
 from edgekd.walk import Walker
@@ -50,10 +52,16 @@ def plan(recipe: Recipe, recipe_path: Path, options: Options) -> tuple[Step, ...
 
 
 def foreseen(recipe: Recipe, recipe_path: Path, options: Options) -> list[Foreseen]:
-    """The plan with what the store already holds; writes nothing."""
-    return list(
-        foresee(plan(recipe, recipe_path, options), Store(options.store), _bindings(options))
-    )
+    """The plan with what the store already holds; writes, downloads and runs nothing."""
+    todo = plan(recipe, recipe_path, replace(options, dry=True))
+    if to_fetch(recipe, options):  # no key is known before
+        return [Foreseen(step, None, False) for step in todo]
+    return list(foresee(todo, Store(options.store), _bindings(options)))
+
+
+def to_fetch(recipe: Recipe, options: Options) -> tuple[str, ...]:
+    """What a run would download; nothing where that is not allowed."""
+    return data.remote(recipe.data, options.data_dir) if options.allow_download else ()
 
 
 def checked(

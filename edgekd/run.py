@@ -24,6 +24,8 @@ class Options:
     """Whether ``python:`` references may run."""
     allow_download: bool = False
     """Whether the network may be used."""
+    dry: bool = False
+    """Whether the run is only foreseen: nothing is then written or downloaded."""
     wait: bool = True
     """Whether to wait for another run on the same store."""
     device: Device = local.DEVICE

@@ -74,7 +74,7 @@ def command(
 
 
 def _show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
-    """Each step, found or to run; what will be read, written and run."""
+    """Each step, found or to run; what will be read, written, downloaded and run."""
     from edgekd import pipeline
 
     foreseen = pipeline.foreseen(recipe, path, options)
@@ -97,18 +97,23 @@ def _show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> N
 def _touched(
     recipe: Recipe, path: Path, options: Options, foreseen: list[Foreseen]
 ) -> dict[str, list[str]]:
-    """What will be read, what written, and which code of the user's own will run."""
+    """What will be read, written and downloaded, and which code of the user's own will run."""
+    from edgekd import pipeline
     from edgekd import recipe as recipes
     from edgekd.plan import checks
+    from edgekd.plan import origins
 
     weights = recipes.weights_paths(recipe, path).values()
-    named = dict.fromkeys(map(str, checks.named(recipe).values()))
-    sources = [f.step for f in foreseen if f.step.label == "data"]
-    origins = [step.origin() for step in sources if step.origin is not None]
-    data = [f"{recipe.data.source} (files: {len(files)})" for files in origins]
+    named = {str(member): member for member in checks.named(recipe).values()}
+    fetched = pipeline.to_fetch(recipe, options)
+    sources = [f.step.origin for f in foreseen if f.step.label == "data" and not fetched]
+    data = [f"{recipe.data.source} (files: {len(o())})" for o in sources if o is not None]
+    models = {text: origins.files_behind(member, options) for text, member in named.items()}
+    behind = [f"{text} (files: {len(found)})" for text, found in models.items() if found]
     return {
-        "reads": [str(p) for p in (path, *weights)] + data,
+        "reads": [str(p) for p in (path, *weights)] + data + behind,
         "writes": [str(options.store), str(options.run_dir)],
+        "downloads": list(fetched),
         "runs code of yours": [name for name in named if name.startswith("python:")],
     }
 

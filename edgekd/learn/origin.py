@@ -16,13 +16,16 @@ MANY_BYTES = 10**9
 """Above either, hashing again would be felt, and `cache` is used."""
 
 
-def digests(paths: Sequence[Path], cache: Path | None = None) -> dict[str, str]:
+def digests(
+    paths: Sequence[Path], cache: Path | None = None, *, renew: bool = True
+) -> dict[str, str]:
     """File name, relative to the folder they share, to SHA-256.
 
     Args:
         paths: the files.
         cache: a JSON file of digests already known; used and renewed for large sets only. An
             entry holds while size, both times and inode are what they were.
+        renew: whether `cache` may be written.
 
     Raises:
         InputError: if one is missing or no regular file.
@@ -43,7 +46,7 @@ def digests(paths: Sequence[Path], cache: Path | None = None) -> dict[str, str]:
         fresh[str(path.absolute())] = (
             old if _holds(old, state) else [*state, files.digest_file(path)]
         )
-    if any(known.get(path) != entry for path, entry in fresh.items()):
+    if renew and any(known.get(path) != entry for path, entry in fresh.items()):
         files.write_bytes(cache, files.canonical_json({**known, **fresh}))
     return {name: fresh[str(path.absolute())][-1] for name, path in zip(names, paths, strict=True)}
 

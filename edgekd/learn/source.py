@@ -6,6 +6,8 @@ A source is a module of `edgekd.learn.data` with two functions:
   them; for the plan and for the digests before and after;
 - ``read(*, <knobs>, data_dir, allow_code, allow_download)``: the `Source`.
 
+One that can download has a third, ``remote(*, <knobs>, data_dir)``: the addresses of what is not here.
+
 What is wrong with the user's files is an InputError that names the file; what this machine lacks
 is a MachineError. Nothing read here is ever unpickled, extracted to a path or executed.
 """

@@ -61,8 +61,9 @@ def _data(recipe: Recipe, options: Options) -> Step:
         recipe.data,
         data_dir=options.data_dir,
         allow_code=options.allow_code,
-        allow_download=options.allow_download,
+        allow_download=options.allow_download and not options.dry,
         cache=options.store / "digests.json",
+        renew=not options.dry,
     )
     return Step("data", data.STAGE, recipe.data, {}, recipe.seed, origin=origin)
 

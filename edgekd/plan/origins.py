@@ -32,6 +32,14 @@ def of_model(model: Named, options: Options) -> Callable[[], dict[str, str]] | N
     return with_packages(files, *(name for name in PACKAGES if name == model.name))
 
 
+def files_behind(model: Named, options: Options) -> dict[str, str]:
+    """File name to digest of a user's own model: those that are read or run to build it."""
+    if model.name not in FILES:
+        return {}
+    reference = str(model.arguments["reference"])
+    return blueprint_origin.digests_of(model.name, reference, allow_code=options.allow_code)
+
+
 def with_packages(
     origin: Callable[[], dict[str, str]] | None, *names: str
 ) -> Callable[[], dict[str, str]] | None:

@@ -76,6 +76,7 @@ def origin(
     allow_code: bool = False,
     allow_download: bool = False,
     cache: Path | None = None,
+    renew: bool = True,
 ) -> dict[str, str]:
     """What the source is made of: relative file name to SHA-256, for the stage's key.
 
@@ -87,6 +88,7 @@ def origin(
         allow_code: whether ``python:`` references may run; nothing runs here.
         allow_download: whether files that are missing may be downloaded, now.
         cache: where digests of large sets are remembered.
+        renew: whether `cache` may be written.
 
     Raises:
         InputError: if the files are missing or not what they should be.
@@ -100,7 +102,20 @@ def origin(
     paths = module.files(**config.source.arguments, **given)
     # A name on the hub has no files yet; what it points at is its commit.
     pins = module.pins(**config.source.arguments, **given) if hasattr(module, "pins") else {}
-    return {**digests(paths, cache), **pins}
+    return {**digests(paths, cache, renew=renew), **pins}
+
+
+def remote(config: Config, data_dir: Path | None = None) -> tuple[str, ...]:
+    """Addresses of what a run would download; nothing if all files are here, or none can be downloaded.
+
+    Raises:
+        InputError: if the source's files are missing and lie nowhere else.
+    """
+    module = importlib.import_module(SOURCES[config.source.name].module)
+    if not hasattr(module, "remote"):
+        return ()
+    found: tuple[str, ...] = module.remote(**config.source.arguments, data_dir=data_dir)
+    return found
 
 
 def run(config: Config, given: Given, context: Context) -> Made:

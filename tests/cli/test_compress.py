@@ -46,6 +46,9 @@ class FakePipeline(types.SimpleNamespace):
         steps = (("data", True, 0.1), ("x", False, 2.0))
         return types.SimpleNamespace(result=RESULT, steps=steps, missed=missed)
 
+    def to_fetch(self, recipe: Any, options: Any) -> tuple[str, ...]:
+        return ("https://a.b/c.gz",) if options.allow_download else ()
+
     def foreseen(self, recipe: Any, path: Path, options: Any) -> Any:
         foreseen = types.SimpleNamespace
         return [
@@ -119,9 +122,14 @@ def test_the_plan_in_words_and_as_json(pipeline: FakePipeline, tmp_path: Path) -
         "distil   to run  known when its inputs are",
         f"reads: {QUICKSTART}, digits (files: 1)",
         f"writes: {tmp_path / 'home'}, runs/quickstart",
+        "downloads: nothing",
         "runs code of yours: nothing",
     ]
-    plan = json.loads(compress("--dry-run", "--json", "--set", "student.model=python:a:b").stdout)
-    assert plan["steps"][0] == {"step": "data", "key": "a" * 64, "found": True}
-    assert plan["runs code of yours"] == ["python:a:b"]
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "own_of_plan.py").write_text("raise SystemExit")
+    own = ("--set", "student.model=python:own_of_plan:b", "--allow-code", "--allow-download")
+    plan = json.loads(compress("--dry-run", "--json", *own).stdout)
+    assert plan["steps"][0] == {"step": "data", "key": "a" * 64, "found": True}
+    assert plan["runs code of yours"] == ["python:own_of_plan:b"]
+    assert plan["reads"] == [QUICKSTART, "python:own_of_plan:b (files: 1)"]
+    assert plan["downloads"] == ["https://a.b/c.gz"]

@@ -34,6 +34,11 @@ def files(
     return cifar.find(KIND, data_dir, allow_download)
 
 
+def remote(*, data_dir: Path | None = None) -> tuple[str, ...]:
+    """What would be downloaded; nothing if the files are here."""
+    return cifar.remote(KIND, data_dir)
+
+
 def read(
     *, data_dir: Path | None = None, allow_code: bool = False, allow_download: bool = False
 ) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekd.errors import InputError
+from edgekd.errors import MachineError
 from edgekd.learn.download import Remote
 from edgekd.learn.download import cache_folder
 from edgekd.learn.download import fetch
@@ -79,6 +80,15 @@ def files(
     if allow_download:
         return [fetch(remote, cache_folder("fashion-mnist")) for remote in REMOTES.values()]
     raise not_found("fashion-mnist", places(data_dir), "apt-get install dataset-fashion-mnist, or ")
+
+
+def remote(*, data_dir: Path | None = None) -> tuple[str, ...]:
+    """What would be downloaded; nothing if the files are here."""
+    try:
+        files(data_dir=data_dir)
+    except MachineError:
+        return tuple(each.url for each in REMOTES.values())
+    return ()
 
 
 def read(

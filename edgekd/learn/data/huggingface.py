@@ -48,6 +48,11 @@ def files(
     return sorted(path for paths in found.values() for path in paths)
 
 
+def remote(*, reference: str, data_dir: Path | None = None, **_: Any) -> tuple[str, ...]:
+    """What the hub would be asked for; nothing if the files are here."""
+    return () if _local(reference, data_dir) is not None else (f"hub:{reference}",)
+
+
 def pins(
     *, reference: str, data_dir: Path | None = None, allow_download: bool = False, **_: Any
 ) -> dict[str, str]:

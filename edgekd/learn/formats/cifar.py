@@ -14,6 +14,7 @@ import numpy as np
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.errors import MachineError
 from edgekd.learn.download import Remote
 from edgekd.learn.download import cache_folder
 from edgekd.learn.download import fetch
@@ -64,6 +65,15 @@ def find(kind: Kind, data_dir: Path | None, allow_download: bool) -> list[Path]:
     if allow_download:
         return [fetch(kind.archive, cache)]
     raise not_found(kind.name, places)
+
+
+def remote(kind: Kind, data_dir: Path | None) -> tuple[str, ...]:
+    """The address of the archive, if `find` would download it."""
+    try:
+        find(kind, data_dir, allow_download=False)
+    except MachineError:
+        return (kind.archive.url,)
+    return ()
 
 
 def read(kind: Kind, paths: list[Path]) -> Source:

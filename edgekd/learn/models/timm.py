@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+import re
 
 from torch import nn
 
 from edgekd.errors import InputError
-from edgekd.errors import MachineError
 from edgekd.errors import nearest
+from edgekd.learn.packages import import_package
 from edgekd.settings import Count
+
+LEAST_VERSION = "1.0.31"
+"""Old ones (1.0.9) unpickle checkpoints that a configuration points to."""
+_NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
+"""An architecture, and which weights of it; other forms (hf-hub:, local-dir:) would reach for the network or
+read files."""
 
 
 def timm(
@@ -30,33 +35,21 @@ def timm(
 
     Raises:
         InputError: if timm has no such model, or cannot build it for these images.
-        MachineError: if timm is not installed or does not work here.
+        MachineError: if timm is not installed, is too old or does not work here.
     """
-    package = _package()
-    # Other forms of a name (hf-hub:, local-dir:) would reach for the network or run files.
-    if not package.is_model(reference):
+    package = import_package("timm", LEAST_VERSION, "timm")
+    if not _NAME.fullmatch(reference) or not package.is_model(reference):
         raise InputError(
             f"timm:{reference}: got no such model", hint=nearest(reference, package.list_models())
         )
     sized = {}
-    if getattr(package.get_pretrained_cfg(reference), "fixed_input_size", False):
-        sized["img_size"] = (height, width)
     try:
+        if getattr(package.get_pretrained_cfg(reference), "fixed_input_size", False):
+            sized["img_size"] = (height, width)
         model: nn.Module = package.create_model(
             reference, pretrained=False, num_classes=classes, in_chans=channels, **sized
         )
     except Exception as error:
-        raise InputError(f"timm:{reference}: timm cannot build it: {str(error)[:200]}") from error
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"timm:{reference}: timm cannot build it: {first[:200]}") from error
     return model
-
-
-def _package() -> Any:
-    hint = "pip install 'edgekd[timm]'"
-    try:
-        return importlib.import_module("timm")
-    except ModuleNotFoundError as error:
-        raise MachineError(f"timm: {error.name} is not installed", hint=hint) from error
-    # Its torchvision may be built for another torch, which shows as a RuntimeError.
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise MachineError(f"timm: cannot be imported: {first[:200]}", hint=hint) from error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+import inspect
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 from typing import cast
@@ -14,11 +15,38 @@ from torch import nn
 
 from edgekd import files
 from edgekd.errors import InputError
-from edgekd.errors import MachineError
+from edgekd.errors import nearest
+from edgekd.learn.packages import import_package
 from edgekd.settings import Count
 
+LEAST_VERSION = "5.23"
+TYPES = (
+    *("beit", "bit", "convnext", "convnextv2", "cvt", "data2vec-vision", "deit", "dinov2"),
+    *("dinov2_with_registers", "donut-swin", "efficientnet", "focalnet", "hgnet_v2", "hiera"),
+    *("ijepa", "levit", "mobilenet_v1", "mobilenet_v2", "mobilevit", "mobilevitv2", "poolformer"),
+    *(
+        "pp_lcnet",
+        "pvt",
+        "pvt_v2",
+        "regnet",
+        "resnet",
+        "segformer",
+        "swiftformer",
+        "swin",
+        "swinv2",
+    ),
+    *("textnet", "vit", "vit_msn"),
+)
+"""Model types that are classifiers by themselves. Others hold models of other packages (``timm_wrapper``), which
+a configuration can point to files, or are half of a model of text and images."""
 _LARGEST_CONFIG_BYTES = 2**22
 _LABELS = ("num_labels", "id2label", "label2id")
+_LEFT_OUT = ("num_channels", "transformers_version", "_name_or_path", "architectures")
+"""Those of the checkpoint it came from, which are never handed on; sizes are the caller's."""
+_CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+"""An activation, a kind of layer; a path, an address or a package's module has other signs."""
+_DEEPEST = 4
 
 
 def transformers(
@@ -46,15 +74,17 @@ def transformers(
 
     Raises:
         InputError: if there is no configuration, or no image classifier can be built from it.
-        MachineError: if transformers is not installed or does not work here.
+        MachineError: if transformers is not installed, is too old or does not work here.
     """
     where = f"transformers:{reference}"
-    package = _package()
+    package = import_package("transformers", LEAST_VERSION, "hub")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
     fields = _fields(where, reference, config)
-    kept = {key: value for key, value in fields.items() if key not in _LABELS}
+    kind = fields["model_type"]
     sized: dict[str, Any] = {"num_labels": classes, "num_channels": channels}
     try:
-        settings = package.AutoConfig.for_model(**kept, **sized)
+        kept = _declared(package, fields)
+        settings = package.AutoConfig.for_model(kind, **kept, **sized)
         if hasattr(settings, "image_size"):
             settings.image_size = height if height == width else (height, width)
         model = package.AutoModelForImageClassification.from_config(
@@ -66,8 +96,21 @@ def transformers(
     model.register_forward_hook(_logits)
     model.class_names = _names(fields)
     # What builds it again on a machine without the folder: `edgekd.learn.blueprint.save` keeps it.
-    model.blueprint_arguments = {"reference": "", "config": json.dumps(kept, sort_keys=True)}
+    described = json.dumps({"model_type": kind, **kept}, sort_keys=True)
+    model.blueprint_arguments = {"reference": "", "config": described}
     return cast(nn.Module, model)
+
+
+def _declared(package: Any, fields: dict[str, Any]) -> dict[str, Any]:
+    """What the model type itself declares: sizes, depths, activations.
+
+    What every configuration of the package takes is left out, since some of it makes the package look for code
+    (``attn_implementation``).
+    """
+    kind = type(package.AutoConfig.for_model(fields["model_type"]))
+    common = inspect.signature(package.PreTrainedConfig).parameters
+    known = {*inspect.signature(kind).parameters, *kind.attribute_map} - {*common, *_LABELS}
+    return {name: value for name, value in fields.items() if name in known - {*_LEFT_OUT}}
 
 
 def _names(fields: dict[str, Any]) -> tuple[str, ...]:
@@ -85,36 +128,48 @@ def _logits(_model: nn.Module, _images: object, output: Any) -> torch.Tensor:
 
 
 def _fields(where: str, reference: str, config: str) -> dict[str, Any]:
-    """The configuration's fields; ``model_type`` is one of them and nothing asks for code."""
-    if not config and reference.isidentifier():
+    """The configuration's fields: ``model_type`` is one of `TYPES`, and none of them names a path or code."""
+    if not config and reference in TYPES:
         return {"model_type": reference}
+    if not config and _WORD.fullmatch(reference) and not Path(reference).exists():
+        raise InputError(f"{where}: got no such model type", hint=nearest(reference, TYPES))
     try:
         fields = json.loads(config or _text(Path(reference)))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: got a configuration that is no JSON") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("model_type"), str):
         raise InputError(f"{where}: got a configuration without model_type")
-    if "auto_map" in fields:
-        raise InputError(f"{where}: got a configuration that brings its own code, want none")
-    # Those of the checkpoint it came from; sizes are the caller's.
-    dropped = ("num_channels", "transformers_version", "_name_or_path", "architectures")
-    return {key: value for key, value in fields.items() if key not in dropped}
+    kind = fields["model_type"]
+    if kind not in TYPES:
+        raise InputError(
+            f"{where}: got model_type {kind[:80]!r}, want a plain image classifier",
+            hint=nearest(kind, TYPES),
+        )
+    for name, value in fields.items():
+        if name in _CODE:
+            raise InputError(f"{where}: {name}: got a configuration that brings its own code")
+        if name not in (*_LABELS, *_LEFT_OUT):
+            _require_plain(value, f"{where}: {name[:80]}", _DEEPEST)
+    return fields
+
+
+def _require_plain(value: object, where: str, deepest: int) -> None:
+    """Raises InputError unless `value` is made of numbers and single words alone."""
+    if isinstance(value, dict | list) and deepest:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, item in pairs:
+            _require_plain(name, where, 0)
+            _require_plain(item, f"{where}.{name}", deepest - 1)
+    elif isinstance(value, dict | list):
+        raise InputError(f"{where}: got a configuration that nests too deeply")
+    elif isinstance(value, str) and value and not _WORD.fullmatch(value):
+        raise InputError(
+            f"{where}: got {value[:80]!r}, want a number or a single word: a configuration may name no "
+            "path, address or code"
+        )
 
 
 def _text(folder: Path) -> str:
     with files.open_regular(folder / "config.json") as file:
         data: bytes = file.read(_LARGEST_CONFIG_BYTES)
     return data.decode()
-
-
-def _package() -> Any:
-    hint = "pip install 'edgekd[hub]'"
-    try:
-        package = importlib.import_module("transformers")
-    except ModuleNotFoundError as error:
-        raise MachineError(f"transformers: {error.name} is not installed", hint=hint) from error
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise MachineError(f"transformers: cannot be imported: {first[:200]}", hint=hint) from error
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    return package

@@ -54,7 +54,7 @@ def test_nothing_runs_without_leave_or_for_the_plan(here: Path) -> None:
         with pytest.raises(InputError, match="runs your code"):
             reading(reference="their_data:arrays")
     files = python.files(reference="their_data:arrays", allow_code=True)
-    assert files == [here / "their_data.py"]
+    assert files[0] == here / "their_data.py"
     assert not (here / "ran").exists()
 
 

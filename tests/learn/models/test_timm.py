@@ -13,6 +13,7 @@ from torch import nn
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.learn.models.timm import LEAST_VERSION
 from edgekd.learn.models.timm import timm
 
 
@@ -21,6 +22,11 @@ def made(reference: str) -> nn.Module:
 
 
 def stand_in(calls: list[dict[str, Any]]) -> Any:
+    def pretrained_cfg(name: str) -> Any:
+        if "." in name:
+            raise RuntimeError("Invalid pretrained tag")
+        return SimpleNamespace(fixed_input_size=name == "vit_tiny")
+
     def create_model(name: str, **options: Any) -> nn.Module:
         calls.append({"name": name, **options})
         if name == "broken":
@@ -30,9 +36,10 @@ def stand_in(calls: list[dict[str, Any]]) -> Any:
     known = ["resnet18", "vit_tiny", "broken"]
     return SimpleNamespace(
         create_model=create_model,
-        is_model=known.__contains__,
+        __version__=LEAST_VERSION,
+        is_model=lambda name: name.split(".")[0] in known,
         list_models=lambda: known,
-        get_pretrained_cfg=lambda name: SimpleNamespace(fixed_input_size=name == "vit_tiny"),
+        get_pretrained_cfg=pretrained_cfg,
     )
 
 
@@ -61,6 +68,8 @@ def test_wrong_models(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "did you mean 'resnet18'?" in line(InputError, "resnet81")
     line(InputError, "hf-hub:someone/model")
     line(InputError, "local-dir:/tmp")
+    line(InputError, "resnet18.local-dir:/tmp")
+    assert "Invalid pretrained tag" in line(InputError, "resnet18.nobodys")
     assert not calls
     assert "timm cannot build it: no such size" in line(InputError, "broken")
 

@@ -18,6 +18,12 @@ from edgekd.learn import blueprint as blueprints
 from edgekd.learn.blueprint import Blueprint
 
 pytest.importorskip("transformers")
+try:
+    import torchvision  # noqa: F401
+except ModuleNotFoundError:
+    pass  # transformers does without
+except RuntimeError:
+    pytest.skip("torchvision is built for another torch", allow_module_level=True)
 
 RESNET = {
     "model_type": "resnet",
@@ -81,16 +87,48 @@ def test_parameters_bear_the_packages_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "fields, want",
     [
-        ({"model_type": "nobodys"}, "transformers cannot build it"),
-        ({"model_type": "bert"}, "transformers cannot build it"),
+        ({"model_type": "nobodys"}, "want a plain image classifier"),
+        ({"model_type": "bert"}, "want a plain image classifier"),
+        (
+            {"model_type": "timm_wrapper", "architecture": "resnet18"},
+            "want a plain image classifier",
+        ),
         ({**RESNET, "depths": "two"}, "transformers cannot build it"),
         ({**RESNET, "auto_map": {"AutoConfig": "own.py"}}, "brings its own code"),
+        ({**RESNET, "custom_pipelines": {}}, "brings its own code"),
+        (
+            {**RESNET, "attn_implementation": "someone/kernel"},
+            "attn_implementation: got 'someone/kernel'",
+        ),
+        (
+            {**RESNET, "x": {"y": [{"url": "https://a.b"}]}},
+            "x.y.0.url: got 'https://a.b', want a number",
+        ),
+        ({**RESNET, "x": {"a.b": 1}}, "x: got 'a.b', want a number"),
+        ({**RESNET, "x": [[[[[1]]]]]}, "nests too deeply"),
         ({"hidden_sizes": [8]}, "without model_type"),
         ([1], "without model_type"),
     ],
 )
 def test_wrong_configurations(fields: Any, want: str, tmp_path: Path) -> None:
     assert want in line(InputError, described(tmp_path, fields))
+
+
+def test_what_the_model_type_does_not_declare_is_not_handed_on(tmp_path: Path) -> None:
+    beside = {"attn_implementation": "flash_attention_2", "return_dict": False, "dtype": "float16"}
+    beside |= {"_name_or_path": "microsoft/resnet-18", "torch_dtype": "float32", "x": 1}
+    model = blueprints.build(described(tmp_path, RESNET | beside))
+    kept = json.loads(model.blueprint_arguments["config"])
+    assert kept == {key: RESNET[key] for key in RESNET if key not in ("num_labels", "num_channels")}
+    assert next(model.parameters()).dtype == torch.float32
+
+
+def test_a_model_type_by_its_name(tmp_path: Path) -> None:
+    named = described(tmp_path, {}).model_copy(update={"arguments": {"reference": "resnett"}})
+    assert "got no such model type (did you mean 'resnet'?)" in line(InputError, named)
+    known = named.model_copy(update={"arguments": {"reference": "data2vec-vision"}})
+    with torch.device("meta"):
+        assert "Data2Vec" in type(blueprints.build(known)).__name__
 
 
 def test_no_configuration(tmp_path: Path) -> None:
