@@ -7,9 +7,10 @@ import functools
 import torch
 from torch import Tensor
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from edgekd.learn.quant import calibration
-from edgekd.learn.quant import insertion
+from edgekd.learn.quant import rewriting
 from edgekd.learn.quant.post_training import Started
 from edgekd.learn.quant.post_training import quantize
 from edgekd.profile import SCHEMES
@@ -78,7 +79,7 @@ def made(kind: type[nn.Module] = Block, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
     model = kind()
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, _BatchNorm):
             nn.init.normal_(module.running_mean, 0, 0.2)
             nn.init.uniform_(module.running_var, 0.5, 2)
             nn.init.uniform_(module.weight, 0.5, 2)
@@ -107,4 +108,4 @@ def quantized(kind: type[nn.Module] = Block, scheme: str = "asymmetric") -> Star
 
 def folded(kind: type[nn.Module] = Block) -> torch.fx.GraphModule:
     """A fresh traced model."""
-    return insertion.folded(made(kind), images(2))
+    return rewriting.rewritten(made(kind), images(2), images())[0]

@@ -144,6 +144,10 @@ def run(config: Config, given: Given, context: Context) -> Made:
             break
         left = (*left, *worst[: 2**number])
         context.progress.note(f"{', '.join(left)} kept in float for accuracy")
+    for name in (*started.undone, *started.not_equalized):
+        context.progress.note(
+            f"{name}: left as it was, since rewritten the model answered otherwise"
+        )
     context.progress.note(
         f"{config.scheme}: {units.percent_text(after)} on validation, float "
         f"{units.percent_text(float_accuracy)}, before learning {units.percent_text(before)}"
@@ -153,11 +157,13 @@ def run(config: Config, given: Given, context: Context) -> Made:
         "scheme": config.scheme,
         "float_layers": list(left),
         "weight_bits": _bits(config, started),
+        "undone": list(started.undone),
     }
     plan = plan.model_copy(update={"edits": (*plan.edits, edit)})
     made = classifier.write(started.model, plan, history, given, context)
     made["sensitivity.json"] = context.folder / "sensitivity.json"
-    about = _about(config, started, float_accuracy, rounds)
+    about = {"scheme": config.scheme, "float_accuracy": float_accuracy, "rounds": rounds}
+    about |= started.summary()
     made["sensitivity.json"].write_bytes(files.pretty_json(about))
     return made
 
@@ -270,22 +276,6 @@ def _bits(config: Config, started: Started) -> dict[str, int]:
 
     usual = SCHEMES[config.scheme].weight_bits
     return {row.layer: row.weight_bits for row in started.costs if row.weight_bits != usual}
-
-
-def _about(
-    config: Config, started: Started, float_accuracy: float, rounds: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """The content of sensitivity.json."""
-    return {
-        "scheme": config.scheme,
-        "calibration": started.method,
-        "tried_nats": started.tried_nats,
-        "equalized": started.equalized,
-        "bias_corrected": started.corrected,
-        "float_accuracy": float_accuracy,
-        "rounds": rounds,
-        "layers": [row._asdict() for row in started.costs],
-    }
 
 
 STAGE = Stage(

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.quant import insertion
+from edgekd.learn.quant import rewriting
+from edgekd.learn.quant import tracing
 from edgekd.profile import SCHEMES
 from edgekd.settings import Settings
 
@@ -26,6 +28,8 @@ class Edit(Settings):
     """Module paths of layers that keep their precision."""
     weight_bits: Annotated[dict[str, Bits], Field(max_length=10_000)] = {}
     """Layers whose weights get fewer bits than the scheme's."""
+    undone: Annotated[tuple[str, ...], Field(strict=False, max_length=10_000)] = ()
+    """Nodes of the graph (`edgekd.learn.quant.tracing.name_of`) that are not rewritten."""
 
 
 def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Module:
@@ -37,8 +41,10 @@ def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Modul
     wanted = Edit.model_validate(dict(edit))
     if wanted.scheme not in SCHEMES:
         raise ValueError(f"scheme: got {wanted.scheme!r}, want one of {', '.join(SCHEMES)}")
+    module = tracing.traced(model, images)
+    rewriting.rewrite(module, wanted.undone)
     return insertion.insert(
-        insertion.folded(model, images),
+        module,
         SCHEMES[wanted.scheme],
         float_layers=wanted.float_layers,
         weight_bits=wanted.weight_bits,

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch import fx
+from torch import nn
 
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import ranges
@@ -97,10 +98,10 @@ def divergence(module: fx.GraphModule, want: list[Tensor], batches: Batches) -> 
     return total / count
 
 
-def float_logits(module: fx.GraphModule, batches: Batches) -> list[Tensor]:
-    """The answers of `module` with all quantizers off, a tensor a batch."""
-    with in_float(module), torch.no_grad():
-        return [module(images) for images in batches()]
+def logits(model: nn.Module, batches: Batches) -> list[Tensor]:
+    """The answers [B, classes] of `model`, a tensor a batch."""
+    with torch.no_grad():
+        return [model(images) for images in batches()]
 
 
 @contextmanager

@@ -118,8 +118,8 @@ def _without_idle_sites(module: fx.GraphModule) -> None:
 
 
 def _computes_in_int8(node: fx.Node) -> bool:
-    ours = operators.LAYERS | operators.MATMULS | operators.LIGHT | operators.PASSING
-    return node.target in ours
+    ours = operators.LAYERS | operators.MATMULS | operators.LIGHT
+    return node.target in ours or operators.passes(node)
 
 
 def _repeat_behind_movers(module: fx.GraphModule) -> None:

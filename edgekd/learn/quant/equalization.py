@@ -9,6 +9,7 @@ the model computes the same and its activations are alike.
 from __future__ import annotations
 
 from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,39 +20,63 @@ from edgekd.learn.quant import tracing
 from edgekd.learn.quant.calibration import Batches
 
 
-def equalize(module: fx.GraphModule, batches: Batches, strength: float = 0.5) -> int:
-    """Even out the channels behind every layer norm that only linear layers read, in place.
+class Change(NamedTuple):
+    """What evens out the channels behind one layer norm."""
+
+    name: str
+    """Of the norm, `tracing.name_of`."""
+    factor: Tensor
+    """[channels]; activations are divided by it, weights multiplied."""
+    divided: tuple[Tensor, ...]
+    """Gain and shift of the norm."""
+    multiplied: tuple[Tensor, ...]
+    """Weights [O, channels] of the layers that read it."""
+
+    def apply(self) -> None:
+        """Change the parameters in place."""
+        with torch.no_grad():
+            for held in self.divided:
+                held.div_(self.factor)
+            for held in self.multiplied:
+                held.mul_(self.factor)
+
+    def undo(self) -> None:
+        """Put them back, up to rounding."""
+        self._replace(factor=1 / self.factor).apply()
+
+
+def changes(module: fx.GraphModule, batches: Batches, strength: float = 0.5) -> list[Change]:
+    """What would even out the channels behind every layer norm that only linear layers read.
 
     s_j = max|x_j|^a / max|w_j|^(1 - a), with a the `strength`.
 
     Args:
         module: a traced model without quantizers.
         batches: what it is run on, for the largest activation of each channel.
-        strength: 0 moves all of the difference to the activations, 1 all of it to the weights.
-
-    Returns:
-        How many layer norms were changed.
+        strength: 0 leaves activations as wide as weights make them, 1 moves all of the difference
+            between channels of activations to the weights.
     """
-    norms = {
-        node: list(node.users)
+    norms = [
+        node
         for node in module.graph.nodes
         if node.target is operators.LAYER_NORM and _readable(module, node)
-    }
-    largest = _largest(module, list(norms), batches)
-    for norm, readers in norms.items():
-        weights = [tracing.parameter(module, reader.args[1]) for reader in readers]
-        matrices = [weight for weight in weights if weight is not None]
-        wide = torch.stack([matrix.detach().abs().amax(0) for matrix in matrices]).amax(0)
-        factor = largest[norm].pow(strength) / wide.clamp_min(1e-5).pow(1 - strength)
-        factor = factor.clamp_min(1e-5)
-        with torch.no_grad():
-            for position in (2, 3):
-                held = tracing.parameter(module, norm.args[position])
-                assert held is not None  # as _readable found
-                held.div_(factor)
-            for matrix in matrices:
-                matrix.mul_(factor)
-    return len(norms)
+    ]
+    largest = _largest(module, norms, batches)
+    return [_change(module, norm, largest[norm], strength) for norm in norms]
+
+
+def _change(module: fx.GraphModule, norm: fx.Node, largest: Tensor, strength: float) -> Change:
+    own = [tracing.parameter(module, norm.args[position]) for position in (2, 3)]
+    weights = [tracing.parameter(module, reader.args[1]) for reader in norm.users]
+    matrices = [weight for weight in weights if weight is not None]
+    wide = torch.stack([matrix.detach().abs().amax(0) for matrix in matrices]).amax(0)
+    factor = largest.pow(strength) / wide.clamp_min(1e-5).pow(1 - strength)
+    return Change(
+        tracing.name_of(norm),
+        factor.clamp_min(1e-5),
+        tuple(held for held in own if held is not None),
+        tuple(matrices),
+    )
 
 
 def _readable(module: fx.GraphModule, norm: fx.Node) -> bool:

@@ -13,50 +13,60 @@ from torch import fx
 from edgekd.learn.quant import tracing
 from edgekd.learn.quant.operators import BATCH_NORM
 from edgekd.learn.quant.operators import LAYERS
+from edgekd.learn.quant.operators import LINEAR
 
 
-def fold(module: fx.GraphModule) -> list[str]:
-    """Fold all that can be, in place: the same answers, without the batch norms.
-
-    Returns:
-        Module paths of batch norms that stay, since what they follow is no layer of their own.
-    """
-    left = []
-    for node in list(module.graph.nodes):
-        if node.target is BATCH_NORM and not _folded(module, node):
-            left.append(tracing.path_of(node))
-    module.graph.lint()
-    module.recompile()
-    module.delete_all_unused_submodules()
-    return left
-
-
-def _folded(module: fx.GraphModule, norm: fx.Node) -> bool:
+def can_fold(module: fx.GraphModule, norm: fx.Node) -> bool:
+    """Whether `norm` is a batch norm by stored statistics over the output channels of a layer that it
+    alone reads, whose weight nobody else reads."""
+    if norm.target is not BATCH_NORM or norm.args[5]:
+        return False
     layer = norm.args[0]
     if not isinstance(layer, fx.Node) or layer.target not in LAYERS or len(layer.users) != 1:
         return False
+    weight, source = tracing.parameter(module, layer.args[1]), layer.args[1]
+    if weight is None or not isinstance(source, fx.Node) or len(source.users) != 1:
+        return False
+    bias = layer.args[2] if len(layer.args) > 2 else None
+    statistics = [tracing.parameter(module, norm.args[i]) for i in (3, 4)]
+    return (
+        _channels_are_second(layer, weight)
+        and (bias is None or tracing.parameter(module, bias) is not None)
+        and all(one is not None and len(one) == len(weight) for one in statistics)
+    )
+
+
+def _channels_are_second(layer: fx.Node, weight: Tensor) -> bool:
+    """Whether the output channels lie on axis 1, over which a batch norm goes: behind a linear layer
+    only if its output is [B, O], behind a convolution only if its input has a batch axis."""
+    wanted = 2 if layer.target is LINEAR else weight.ndim
+    return tracing.rank_of(layer) == wanted
+
+
+def fold(module: fx.GraphModule, norm: fx.Node) -> None:
+    """Put one batch norm that `can_fold` into its layer, in place.
+
+    The layer gets a bias of a name of its own, so that whoever reads the old one goes on reading it.
+    """
+    layer, epsilon = norm.args[0], norm.args[7]
+    assert isinstance(layer, fx.Node) and isinstance(epsilon, float)
+    gain, shift, mean, variance = (tracing.parameter(module, norm.args[i]) for i in (1, 2, 3, 4))
     weight = tracing.parameter(module, layer.args[1])
-    source = layer.args[1]
-    mean, variance = (tracing.parameter(module, norm.args[i]) for i in (3, 4))
-    if weight is None or mean is None or variance is None or not isinstance(source, fx.Node):
-        return False
-    if len(source.users) != 1:  # a weight that another layer shares
-        return False
-    gain, shift = (tracing.parameter(module, norm.args[i]) for i in (1, 2))
-    epsilon = norm.args[7]
-    assert isinstance(epsilon, float)
-    bias = tracing.parameter(module, layer.args[2]) if len(layer.args) > 2 else None
+    old = layer.args[2] if len(layer.args) > 2 else None
+    bias = tracing.parameter(module, old)
+    assert weight is not None and mean is not None and variance is not None
     new_weight, new_bias = folded(weight, bias, gain, shift, mean, variance, epsilon)
-    name = str(source.target)
+    name = str(layer.args[1].target)
     tracing.set_parameter(module, name, new_weight)
-    _set_bias(module, layer, f"{name.rpartition('.')[0]}.bias".lstrip("."), new_bias)
+    if isinstance(old, fx.Node) and len(old.users) == 1:
+        tracing.set_parameter(module, str(old.target), new_bias)
+    else:
+        target = tracing.free_name(module, name.rpartition(".")[0], "bias")
+        tracing.set_parameter(module, target, new_bias)
+        read = tracing.read_parameter(module, layer, target)
+        layer.args = (*layer.args[:2], read, *layer.args[3:])
     norm.replace_all_uses_with(layer)
-    reads = [arg for arg in norm.args if isinstance(arg, fx.Node) and arg.op == "get_attr"]
     module.graph.erase_node(norm)
-    for read in reads:
-        if not read.users:
-            module.graph.erase_node(read)
-    return True
 
 
 def folded(
@@ -81,14 +91,3 @@ def folded(
         new = new + shift.double()
     shape = (-1, *[1] * (weight.ndim - 1))
     return (weight.double() * factor.reshape(shape)).to(weight.dtype), new.to(weight.dtype)
-
-
-def _set_bias(module: fx.GraphModule, layer: fx.Node, name: str, value: Tensor) -> None:
-    tracing.set_parameter(module, name, value)
-    with module.graph.inserting_before(layer):
-        node = module.graph.get_attr(name)
-    node.meta = {tracing.MODULE_PATH: tracing.path_of(layer)}
-    old = layer.args[2] if len(layer.args) > 2 else None
-    layer.args = (*layer.args[:2], node, *layer.args[3:])
-    if isinstance(old, fx.Node) and not old.users:
-        module.graph.erase_node(old)

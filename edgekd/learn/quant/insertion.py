@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Mapping
 
-import torch
 from torch import fx
 from torch import nn
 
-from edgekd.learn.quant import canonical
-from edgekd.learn.quant import folding
 from edgekd.learn.quant import hard_swish
 from edgekd.learn.quant import placement
 from edgekd.learn.quant import tracing
@@ -20,18 +17,6 @@ from edgekd.profile import Scheme
 
 SITES, WEIGHTS = "sites", "weights"
 """Where a quantized model keeps its quantizers, as modules."""
-
-
-def folded(model: nn.Module, images: torch.Tensor) -> fx.GraphModule:
-    """`model` traced, in one form, batch norms folded.
-
-    Raises:
-        ValueError: if it cannot be traced.
-    """
-    module = tracing.traced(model, images)
-    canonical.pool_whole_images(module)
-    folding.fold(module)
-    return module
 
 
 def insert(

@@ -12,7 +12,7 @@ _aten = torch.ops.aten
 BATCH_NORM = _aten.batch_norm.default
 LAYER_NORM = _aten.layer_norm.default
 SOFTMAX = {_aten.softmax.int, _aten._softmax.default}
-CONVOLUTIONS = {_aten.conv1d.default, _aten.conv2d.default}
+CONVOLUTIONS = {_aten.conv1d.default, _aten.conv2d.default, _aten.conv3d.default}
 LINEAR = _aten.linear.default
 MEAN = _aten.mean.dim
 POOL = _aten.adaptive_avg_pool2d.default
@@ -34,15 +34,17 @@ FUSED = {_aten.relu.default, _aten.relu_.default}
 """What an engine does for nothing while it rounds: the quantizer stands after it."""
 BOUNDED = {_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default}
 """So too, if their lower bound is 0."""
+HARD_TANH_LOWER = -1.0
+"""What hardtanh has if none is written."""
+CLAMPS = {_aten.clamp.default, _aten.clamp_min.default}
+"""And these, which may lack a bound."""
 
 GATES = {_aten.sigmoid.default, HARD_SIGMOID}
 """Give values in [0, 1]; int8 in engines that round every output, float in the others."""
 IN_UNIT_RANGE = SOFTMAX | GATES
 
-LIGHT = {
-    _aten.add.Tensor,
-    _aten.add_.Tensor,
-    _aten.mul.Tensor,
+BINARY = {_aten.add.Tensor, _aten.add_.Tensor, _aten.mul.Tensor, _aten.mul_.Tensor}
+LIGHT = BINARY | {
     _aten.cat.default,
     POOL,
     _aten.avg_pool2d.default,
@@ -53,27 +55,51 @@ PASSING = {
     _aten.flatten.using_ints,
     _aten.unflatten.int,
     _aten.view.default,
+    _aten.view_as.default,
     _aten.reshape.default,
+    _aten.reshape_as.default,
     _aten.permute.default,
+    _aten.movedim.int,
+    _aten.movedim.intlist,
+    _aten.swapaxes.default,
+    _aten.t.default,
     _aten.transpose.int,
+    _aten.pixel_shuffle.default,
+    _aten.pixel_unshuffle.default,
+    _aten.channel_shuffle.default,
+    _aten.roll.default,
+    _aten.flip.default,
     _aten.unsqueeze.default,
+    _aten.squeeze.default,
     _aten.squeeze.dim,
     _aten.squeeze.dims,
     _aten.slice.Tensor,
+    _aten.narrow.default,
     _aten.select.int,
     _aten.expand.default,
+    _aten.expand_as.default,
+    _aten.repeat.default,
     _aten.contiguous.default,
     _aten.clone.default,
     _aten.alias.default,
     _aten.detach.default,
     _aten.dropout.default,
+    _aten.feature_dropout.default,
+    _aten.alpha_dropout.default,
+    _aten.max_pool1d.default,
     _aten.max_pool2d.default,
+    _aten.max_pool3d.default,
+    _aten.upsample_nearest2d.vec,
     _aten.chunk.default,
+    _aten.unbind.int,
     _aten.split.Tensor,
     _aten.split_with_sizes.default,
     operator.getitem,
 }
 """Move values or pick among them: quantized values stay on their grid."""
+
+PADS = {_aten.pad.default, _aten.constant_pad_nd.default}
+"""Move values too, unless they put another number than 0 beside them."""
 
 TAKES_LIST = {_aten.cat.default}
 
@@ -82,14 +108,19 @@ def passes(node: fx.Node) -> bool:
     """Whether `node` is of `PASSING`; one of several results is, if what gives them is."""
     if node.target is GETITEM:
         return isinstance(node.args[0], fx.Node) and node.args[0].target in PASSING
+    if node.target in PADS:
+        return not any(isinstance(arg, int | float) and arg for arg in node.args[2:])
     return node.target in PASSING
 
 
 def is_fused(node: fx.Node) -> bool:
     """Whether `node` costs nothing in front of a quantizer."""
     if node.target in BOUNDED:
-        lower = node.args[1] if len(node.args) > 1 else 0.0
+        lower = node.args[1] if len(node.args) > 1 else HARD_TANH_LOWER
         return node.target is _aten.relu6.default or lower == 0
+    if node.target in CLAMPS:
+        lower = node.args[1] if len(node.args) > 1 else node.kwargs.get("min")
+        return lower == 0
     return node.target in FUSED
 
 
@@ -110,7 +141,7 @@ def is_light(node: fx.Node) -> bool:
     """Whether `node` is of `LIGHT` and computes with activations alone, over whole images."""
     if node.target not in LIGHT:
         return False
-    if node.target in (_aten.add.Tensor, _aten.add_.Tensor, _aten.mul.Tensor):
+    if node.target in BINARY:
         return len(activations(node)) == 2
     if node.target is POOL:
         return node.args[1] in ([1, 1], (1, 1))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
 import torch
@@ -17,6 +20,7 @@ from edgekd.learn.quant import equalization
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import placement
 from edgekd.learn.quant import ranges
+from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import sensitivity
 from edgekd.profile import Scheme
 
@@ -30,13 +34,28 @@ class Started(NamedTuple):
     model: fx.GraphModule
     method: str
     """The one of `ranges.METHODS` that was taken."""
+    undone: tuple[str, ...]
+    """Rewrites of the graph that changed its answers and were taken back, by node."""
     equalized: int
     """Layer norms whose channels were evened out."""
+    not_equalized: tuple[str, ...]
+    """Those where that changed the answers and was taken back, by node."""
     corrected: bool
     """Whether biases were corrected; only where that helped."""
     tried_nats: dict[str, float]
     """Mean KL from the float model's answers, by what was tried."""
     costs: list[sensitivity.Cost]
+
+    def summary(self) -> dict[str, Any]:
+        """What a report says of it, without the model."""
+        return {
+            "calibration": self.method,
+            "tried_nats": self.tried_nats,
+            "undone": [*self.undone, *self.not_equalized],
+            "equalized": self.equalized,
+            "bias_corrected": self.corrected,
+            "layers": [row._asdict() for row in self.costs],
+        }
 
 
 def quantize(
@@ -54,8 +73,10 @@ def quantize(
 ) -> Started:
     """`model` with quantizers whose ranges answer most like it on `batches`.
 
+    All that is tried is compared with `model` itself, never with a graph made from it.
+
     Args:
-        model: float, in evaluation mode; it is left as it is.
+        model: float; it is left as it is.
         images: [2, C, H, W], for tracing.
         scheme: what the engines need.
         batches: calibration images [B, C, H, W].
@@ -69,14 +90,20 @@ def quantize(
     Raises:
         ValueError: if the model cannot be traced or quantized, or an activation is not finite.
     """
-    module = insertion.folded(model, images)
-    evened = equalization.equalize(module, batches, equalize) if equalize else 0
+    model = copy.deepcopy(model).eval()
+    compared = _first(batches, rewriting.COMPARED)
+    want = calibration.logits(model, batches)
+    module, undone = rewriting.rewritten(model, images, compared)
+    reference = rewriting.answers(model, compared)
+    changes = equalization.changes(module, batches, equalize) if equalize else []
+    harmful = _equalized(module, changes, compared, reference)
     bits = {layer.name: every_weight_bits for layer in placement.layers(module)}
     bits = {name: n for name, n in (bits | dict(weight_bits)).items() if name not in float_layers}
     insertion.insert(module, scheme, float_layers=float_layers, weight_bits=bits)
+    with calibration.in_float(module):
+        _require_same(module, compared, reference)
     seen = calibration.observe(module, batches)
     calibration.set_weight_steps(module)
-    want = calibration.float_logits(module, batches)
     tried: dict[str, float] = {}
     for name in ranges.METHODS if method == "auto" else (method,):
         calibration.set_ranges(module, seen, name)
@@ -85,7 +112,37 @@ def quantize(
     calibration.set_ranges(module, seen, best)
     costs = sensitivity.costs(module, want, batches)
     corrected = correct and _corrected(module, batches, want, tried, best)
-    return Started(module, best, evened, corrected, tried, costs)
+    evened = len(changes) - len(harmful)
+    return Started(module, best, undone, evened, harmful, corrected, tried, costs)
+
+
+def _equalized(
+    module: fx.GraphModule,
+    changes: Sequence[equalization.Change],
+    images: Tensor,
+    want: Tensor,
+) -> tuple[str, ...]:
+    """Apply `changes` in place, but for those that alter the answers; their names."""
+    for change in changes:
+        change.apply()
+    if not changes or rewriting.difference(rewriting.answers(module, images), want) <= 1:
+        return ()
+    for change in reversed(changes):
+        change.undo()
+    harmful = []
+    for change in changes:
+        change.apply()
+        if rewriting.difference(rewriting.answers(module, images), want) > 1:
+            change.undo()
+            harmful.append(change.name)
+    return tuple(harmful)
+
+
+def _require_same(module: fx.GraphModule, images: Tensor, want: Tensor) -> None:
+    """Stop at quantizers that change answers while they are off."""
+    off = rewriting.difference(rewriting.answers(module, images), want)
+    if off > 1:
+        raise RuntimeError(f"quantizers that are off change answers by {off:.3g} times the allowed")
 
 
 def _corrected(

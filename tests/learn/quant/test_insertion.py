@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from edgekd.learn.quant import insertion
+from edgekd.learn.quant import rewriting
 from edgekd.profile import SCHEMES
 from tests import quant_example as example
 
@@ -52,6 +53,6 @@ def test_an_operator_named_like_a_method_can_be_quantized() -> None:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.fc((images * 2).to(images.dtype))
 
-    folded = insertion.folded(Cast().eval(), torch.rand(2, 4))
+    folded, _ = rewriting.rewritten(Cast().eval(), torch.rand(2, 4), torch.rand(3, 4))
     inserted = insertion.insert(folded, SCHEMES["asymmetric"])
     assert "to" in insertion.sites(inserted)

@@ -14,7 +14,7 @@ from tests import quant_example as example
 
 def test_the_layer_with_two_bits_is_worst() -> None:
     module = copy.deepcopy(example.quantized().model)
-    want = calibration.float_logits(module, example.BATCHES)
+    want = calibration.logits(example.made(), example.BATCHES)
     quantizer = insertion.weights(module)["conv2"]
     with torch.no_grad():
         quantizer.log_step += 4  # 55 times the step: a handful of levels are left
@@ -29,7 +29,7 @@ def test_it_leaves_the_model_as_it_was() -> None:
     module = example.quantized().model
     with torch.no_grad():
         before = module(example.images(4))
-        want = calibration.float_logits(module, example.BATCHES)
+        want = calibration.logits(example.made(), example.BATCHES)
         sensitivity.costs(module, want, example.BATCHES)
         assert torch.equal(module(example.images(4)), before)
 

@@ -1,0 +1,123 @@
+"""A traced model in the form that is quantized: what changed is compared with the model it was made from.
+
+Every rewrite keeps what is computed. That is held against the model's own answers before anything
+else is done; a rewrite that breaks it is undone and named.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from collections.abc import Collection
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch import fx
+from torch import nn
+
+from edgekd.learn.quant import canonical
+from edgekd.learn.quant import folding
+from edgekd.learn.quant import tracing
+
+TOLERANCE = 1e-3
+"""Largest difference of an answer, as part of how far answers lie apart from input to input."""
+ROUNDING = 1e-5
+"""And as part of the largest answer: what sums in another order give."""
+COMPARED = 16
+"""Images on which models are compared."""
+
+
+class Rewrite(NamedTuple):
+    """One change that keeps what is computed."""
+
+    fits: Callable[[fx.GraphModule, fx.Node], bool]
+    apply: Callable[[fx.GraphModule, fx.Node], None]
+
+
+REWRITES: tuple[Rewrite, ...] = (
+    Rewrite(canonical.has_computed_weights, canonical.store_weights),
+    Rewrite(canonical.multiplies_parameter, canonical.as_linear),
+    Rewrite(canonical.pads_by_name, canonical.pad_by_numbers),
+    Rewrite(canonical.is_plain_attention, canonical.split_attention),
+    Rewrite(canonical.averages_image, canonical.pool_whole_image),
+    Rewrite(folding.can_fold, folding.fold),
+)
+"""In their order."""
+
+
+def rewrite(module: fx.GraphModule, undone: Collection[str] = ()) -> list[str]:
+    """Apply all rewrites in place.
+
+    Args:
+        module: a traced model.
+        undone: names of nodes (`tracing.name_of`) that stay as they are.
+
+    Returns:
+        The names of the nodes that were rewritten.
+    """
+    names = []
+    for one in REWRITES:
+        for node in list(module.graph.nodes):
+            name = tracing.name_of(node)
+            if name not in undone and one.fits(module, node):
+                one.apply(module, node)
+                names.append(name)
+        tracing.erase_unused(module.graph)
+    module.graph.lint()
+    module.recompile()
+    module.delete_all_unused_submodules()
+    return names
+
+
+def rewritten(
+    model: nn.Module, images: Tensor, compared: Tensor
+) -> tuple[fx.GraphModule, tuple[str, ...]]:
+    """`model` traced and rewritten, with the names of the nodes whose rewrite was undone.
+
+    Args:
+        model: float, in evaluation mode; left as it is.
+        images: [2, C, H, W], for tracing.
+        compared: [B, C, H, W], on which the two are compared.
+
+    Raises:
+        ValueError: if its answers are not finite, it cannot be traced, or answers differently then.
+    """
+    want = answers(model, compared)
+    if not bool(want.isfinite().all()):
+        raise ValueError("got answers that are not finite, want numbers")
+    traced = tracing.traced(model, images)
+    module = copy.deepcopy(traced)
+    names = rewrite(module)
+    off = difference(answers(module, compared), want)
+    if off <= 1:
+        return module, ()
+    if difference(answers(traced, compared), want) > 1:
+        raise ValueError(f"traced, it answers differently: {off:.3g} times what is allowed")
+    undone: list[str] = []
+    for number, name in enumerate(names):
+        module = copy.deepcopy(traced)
+        rewrite(module, {*undone, *names[number + 1 :]})
+        if difference(answers(module, compared), want) > 1:
+            undone.append(name)
+    module = copy.deepcopy(traced)
+    rewrite(module, undone)
+    return module, tuple(undone)
+
+
+def answers(model: nn.Module, images: Tensor) -> Tensor:
+    """Logits [B, classes] in evaluation, without gradients."""
+    with torch.no_grad():
+        found: Tensor = model(images)
+    return found
+
+
+def difference(got: Tensor, want: Tensor) -> float:
+    """The largest difference of two answers [B, classes], in units of what is allowed; 1 or less is
+    the same, infinity if one is no number."""
+    got, want = got.double(), want.double()
+    usual = want.mean(0) if len(want) > 1 else want.mean()
+    spread = (want - usual).abs().max()
+    allowed = TOLERANCE * spread + ROUNDING * want.abs().max() + torch.finfo(torch.float32).tiny
+    off = float((got - want).abs().max() / allowed)
+    return off if off == off else float("inf")
