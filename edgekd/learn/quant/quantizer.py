@@ -1,7 +1,18 @@
 """Fake quantization with step sizes that learn (LSQ: Esser et al. 2020, arXiv:1902.08153).
 
-A step is kept as its logarithm (Jain et al. 2020, arXiv:1903.08066): it stays positive, and one
-learning rate suits large and small steps.
+A step s is kept as its logarithm u = log s (Jain et al. 2020, arXiv:1903.08066): it stays positive, and an
+update of u is a relative move of s. LSQ's gradient scale 1 / sqrt(N Q), N values and Q the largest code, is for
+dL/ds; this is its aim (sec. 2.2: a step of SGD moves s and what it rounds by like relative amounts) for dL/du.
+
+Weights w, a step a channel. At the rate r, w moves by r |dL/dw| / |w|, and s by r k |dL/du|, k being the scale.
+dL/du is the sum over N weights of dL/dy dy/du, a rounding error each (LSQ eq. 3), hardly correlated with dL/dy:
+its size is |dL/dw| rms(dy/du). Hence k = 1 / (|w| rms(dy/du)), whatever the bits and however much is clipped. |w| is
+the root mean square over the layer's channels: one of almost no weight must not be thrown about.
+
+Activations x are no parameters. What moves them is a gain g before them, and dL/d(log g), a sum of
+dL/dx x, has no unit of x; nor may the move of u. LSQ takes |x| for s sqrt(N Q), which makes k
+= 1 / (s^2 sqrt(N Q)) of the rule above with rms(dy/du) = s; times the mean square s^2 Q of x, so that a tensor whose
+mean square is 1 moves as in LSQ and any other as that one, it is k = sqrt(Q / N).
 """
 
 from __future__ import annotations
@@ -15,17 +26,25 @@ from torch import nn
 
 SMALLEST_STEP = 2.0**-40
 """Of a tensor that is always 0: any step does, and no engine takes a step of 0."""
+SMALLEST_NORM = 2.0**-20
+"""Least norm that a channel's weights count as: a layer of zeros must not be thrown about either."""
 
 
 class _Round(torch.autograd.Function):
     """y = (clamp(round(x / s) + z, low, high) - z) s, ties to even.
 
-    The gradient for s is that of log s: s dy/ds, since the step is kept as its logarithm.
+    The gradient for s is that of log s, s dy/ds, times `scale`; None: that of weights.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, log_step: Tensor, zero: Tensor, low: int, high: int, weight: float
+        ctx: Any,
+        x: Tensor,
+        log_step: Tensor,
+        zero: Tensor,
+        low: int,
+        high: int,
+        scale: float | None,
     ) -> Tensor:
         step, zero = log_step.exp().to(x.dtype), zero.to(x.dtype)
         shifted = torch.div(x, step).round_().add_(zero)
@@ -35,8 +54,10 @@ class _Round(torch.autograd.Function):
         )  # 1 where nothing was cut off, in the type of x: no conversion later
         y = y.sub_(zero).mul_(step)
         # LSQ eq. 3: s dy/ds = y - x inside the range, y outside
-        ctx.save_for_backward(torch.addcmul(y, x, inside, value=-1), inside)
-        ctx.weight, ctx.shape = weight, step.shape
+        error = torch.addcmul(y, x, inside, value=-1)
+        ctx.save_for_backward(error, inside)
+        ctx.scale = _weight_scale(x, error) if scale is None else scale
+        ctx.shape = step.shape
         return y
 
     @staticmethod
@@ -52,7 +73,20 @@ class _Round(torch.autograd.Function):
             total = error.sum(dims, keepdim=True, dtype=torch.float32)
         else:
             total = error.sum(dtype=torch.float32)
-        return to_x, total * ctx.weight, None, None, None, None
+        return to_x, total * ctx.scale, None, None, None, None
+
+
+def _weight_scale(weight: Tensor, error: Tensor) -> Tensor:
+    """k of the module's docstring for weights [O, ...]: [O, 1, ...], float32.
+
+    Args:
+        weight: what is rounded.
+        error: dy/du, of the same shape.
+    """
+    dims = list(range(1, weight.ndim))
+    each = error.float().square().mean(dims, keepdim=True).sqrt().clamp_min(SMALLEST_STEP)
+    norm = (weight.float().square().sum() / len(weight)).sqrt().clamp_min(SMALLEST_NORM)
+    return 1 / (each * norm)
 
 
 class ActivationQuantizer(nn.Module):
@@ -82,8 +116,8 @@ class ActivationQuantizer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.enabled:
             return x
-        weight = 1 / math.sqrt(x[0].numel() * self.high)  # LSQ sec. 2.2, of one sample
-        rounded: Tensor = _Round.apply(x, self.log_step, self.zero, self.low, self.high, weight)
+        scale = math.sqrt(self.high / x[0].numel())  # N of one sample, as in LSQ
+        rounded: Tensor = _Round.apply(x, self.log_step, self.zero, self.low, self.high, scale)
         return rounded
 
     def set_range(self, least: float, most: float) -> None:
@@ -125,9 +159,8 @@ class WeightQuantizer(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         if not self.enabled:
             return weight
-        share = 1 / math.sqrt(weight[0].numel() * self.high)
-        step = self.log_step.reshape(self.shape)
-        rounded: Tensor = _Round.apply(weight, step, self.zero, -self.high, self.high, share)
+        log_step = self.log_step.reshape(self.shape)
+        rounded: Tensor = _Round.apply(weight, log_step, self.zero, -self.high, self.high, None)
         return rounded
 
     def set_steps(self, steps: Tensor) -> None:

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import settings
 
+from edgekd.learn.quant.calibration import weight_steps
 from edgekd.learn.quant.quantizer import SMALLEST_STEP
 from edgekd.learn.quant.quantizer import ActivationQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
@@ -72,9 +73,9 @@ def test_gradients_are_those_of_the_paper() -> None:
     assert x.grad is not None and x.grad.tolist() == [[0.0, 1.0, 1.0, 0.0]]
     # LSQ eq. 3: code - zero outside, rounding error in steps inside; times s for the logarithm
     by_hand = (-2 + (1 - 0.6) + 0 + 253) * 0.5
-    share = 1 / math.sqrt(4 * 255)
+    scale = math.sqrt(255 / 4)
     assert quantizer.log_step.grad is not None
-    assert quantizer.log_step.grad.item() == pytest.approx(by_hand * share, rel=1e-5)
+    assert quantizer.log_step.grad.item() == pytest.approx(by_hand * scale, rel=1e-5)
 
 
 def test_the_step_of_a_channel_hears_that_channel_alone() -> None:
@@ -84,8 +85,96 @@ def test_the_step_of_a_channel_hears_that_channel_alone() -> None:
     quantizer(weight)[0].sum().backward()
     gradient = quantizer.log_step.grad
     assert gradient is not None and gradient[1] == 0
-    error = (0.1 - 0.11) + (0.3 - 0.26)
-    assert gradient[0].item() == pytest.approx(error / math.sqrt(2 * 127), rel=1e-3)
+    errors = (0.1 - 0.11, 0.3 - 0.26)  # s dy/ds inside the range
+    norm = math.sqrt((0.11**2 + 0.26**2 + 0.3**2 + 0.1**2) / 2)
+    by_hand = sum(errors) / (norm * math.sqrt((errors[0] ** 2 + errors[1] ** 2) / 2))
+    assert gradient[0].item() == pytest.approx(by_hand, rel=1e-3)
+
+
+BITS = (8, 4, 3, 2)
+SIZES = (1e-2, 1.0, 1e2)
+"""Units in which the same values are given; the loss is the same function of what they stand for."""
+
+
+def updated(
+    quantizer: ActivationQuantizer | WeightQuantizer,
+    values: torch.Tensor,
+    size: float,
+    make: type[torch.optim.Optimizer],
+    rate: float,
+) -> tuple[float, float]:
+    """One update of the step and of `values`: the root mean squares of their relative moves."""
+    torch.manual_seed(1)
+    upstream = torch.randn(values.shape) * 1e-2 / size
+    rounded = torch.nn.Parameter(values.clone())
+    before = quantizer.log_step.detach().clone()
+    optimizer = make([rounded, quantizer.log_step], lr=rate)
+    (quantizer(rounded) * upstream).sum().backward()
+    optimizer.step()
+    move = (quantizer.log_step.detach() - before).square().mean().sqrt()
+    return float(move), float((rounded.detach() - values).norm() / values.norm())
+
+
+def weight_quantizer(bits: int, size: float) -> tuple[WeightQuantizer, torch.Tensor]:
+    torch.manual_seed(0)
+    weight = torch.randn(64, 288) * size
+    quantizer = WeightQuantizer("w", 64, 2, bits=bits)
+    quantizer.set_steps(weight_steps(weight, quantizer))
+    return quantizer, weight
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("bits", BITS)
+def test_steps_and_weights_move_by_like_relative_amounts_under_sgd(bits: int, size: float) -> None:
+    quantizer, weight = weight_quantizer(bits, size)
+    step, weights = updated(quantizer, weight, size, torch.optim.SGD, 1e-3 * size**2)
+    assert 0.7 < step / weights < 1.4
+    assert weights > 1e-7  # float32 tells the moves apart
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_the_step_of_an_activation_moves_in_no_unit_under_sgd(bits: int) -> None:
+    moves = []
+    for size in SIZES:
+        torch.manual_seed(0)
+        images = torch.randn(16, 8, 14, 14) * size
+        quantizer = ActivationQuantizer("x", symmetric=False, bits=bits)
+        quantizer.set_range(-2.9 * size, 3.1 * size)
+        moves.append(updated(quantizer, images, size, torch.optim.SGD, 1.0)[0])
+    assert max(moves) < 1.05 * min(moves)
+    # a gain of 1 before it would move each element by |dL/dx| |x| / sqrt(N) = 1e-2 sqrt(16)
+    assert 0.05 < moves[1] / 4e-2 < 2
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("bits", BITS)
+def test_steps_move_by_the_rate_under_adam(bits: int, size: float) -> None:
+    quantizer, weight = weight_quantizer(bits, size)
+    assert updated(quantizer, weight, size, torch.optim.Adam, 1e-3)[0] == pytest.approx(
+        1e-3, rel=0.05
+    )
+    activations = ActivationQuantizer("x", symmetric=False, bits=bits)
+    activations.set_range(-2.9 * size, 3.1 * size)
+    assert updated(activations, weight, size, torch.optim.Adam, 1e-3)[0] == pytest.approx(
+        1e-3, rel=0.05
+    )
+
+
+@pytest.mark.parametrize("weak", [0.0, 1e-9])
+def test_a_channel_of_almost_no_weight_is_not_thrown_about(weak: float) -> None:
+    quantizer, weight = weight_quantizer(8, 1.0)
+    weight = weight * 0.05
+    weight[0] *= weak
+    quantizer.set_steps(weight_steps(weight, quantizer))
+    learned = torch.nn.Parameter(weight)
+    goal = torch.randn(64, 288) * 0.05
+    optimizer = torch.optim.SGD([learned, quantizer.log_step], lr=0.1, momentum=0.9)
+    for _ in range(50):
+        optimizer.zero_grad()
+        (quantizer(learned) - goal).square().sum().backward()
+        optimizer.step()
+    assert quantizer(learned).isfinite().all()
+    assert quantizer.log_step.detach().exp().max() < 0.05
 
 
 @pytest.mark.parametrize(("bits", "high"), [(8, 127), (7, 63), (4, 7), (2, 1)])
