@@ -44,22 +44,32 @@ def _mixed(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def shifted(
     images: NDArray[np.uint8], views: Views, seed: int, indices: NDArray[np.int64], view: int
 ) -> NDArray[np.uint8]:
-    """Pad-and-crop and flip of [B, H, W, C], by index arithmetic alone; padding is black."""
+    """Pad-and-crop and flip of [B, H, W, C], by copies of rectangles alone; padding is black."""
     if not views.crop and not views.flip:
         return images
-    count, height, width, _ = images.shape
+    count, height, width, channels = images.shape
     pad = views.crop
-    if pad:
-        images = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    top = (draws(seed, indices, view, CROP_Y) * (2 * pad + 1)).astype(np.int64)
-    left = (draws(seed, indices, view, CROP_X) * (2 * pad + 1)).astype(np.int64)
-    columns = np.broadcast_to(np.arange(width), (count, width))
+    # Beyond its own side an image is all padding, however far it moves.
+    down, right = (
+        ((draws(seed, indices, view, which) * (2 * pad + 1)).astype(np.int64) - pad).clip(
+            -side, side
+        )
+        for which, side in ((CROP_Y, height), (CROP_X, width))
+    )
+    mirrored = np.zeros(count, bool)
     if views.flip:
         mirrored = draws(seed, indices, view, FLIP) < 0.5
-        columns = np.where(mirrored[:, None], columns[:, ::-1], columns)
-    rows = top[:, None] + np.arange(height)
-    columns = left[:, None] + columns
-    return images[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    # Pixels are copied whole: a mirrored row would else be copied channel by channel.
+    pixel, moved = f"V{channels}", np.zeros(images.shape, np.uint8)
+    sources, goals = (array.view(pixel)[..., 0] for array in (np.ascontiguousarray(images), moved))
+    for source, goal, y, x, mirror in zip(
+        sources, goals, down.tolist(), right.tolist(), mirrored.tolist(), strict=True
+    ):
+        to = goal[:, ::-1] if mirror else goal
+        to[max(-y, 0) : height - max(y, 0), max(-x, 0) : width - max(x, 0)] = source[
+            max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)
+        ]
+    return moved
 
 
 def warped(
@@ -70,25 +80,37 @@ def warped(
     u = [2 * draws(seed, indices, view, AFFINE + k) - 1 for k in range(4)]
     angle = np.deg2rad(affine.degrees) * u[0]
     zoom = 1 / (1 + affine.scale * u[1])
+    down, right = affine.translate * height * u[2], affine.translate * width * u[3]
     y0, x0 = (height - 1) / 2, (width - 1) / 2
-    y = np.arange(height)[None, :, None] - y0 - (affine.translate * height * u[2])[:, None, None]
-    x = np.arange(width)[None, None, :] - x0 - (affine.translate * width * u[3])[:, None, None]
-    cos, sin = (zoom * np.cos(angle))[:, None, None], (zoom * np.sin(angle))[:, None, None]
-    return _sampled(images, cos * y + sin * x + y0, cos * x - sin * y + x0)
+    moved = np.empty(images.shape, np.float32)
+    # Image by image: what is computed for one stays in the processor's cache.
+    for number, (cos, sin) in enumerate(
+        zip(zoom * np.cos(angle), zoom * np.sin(angle), strict=True)
+    ):
+        y = np.arange(height)[:, None] - y0 - down[number]
+        x = np.arange(width)[None, :] - x0 - right[number]
+        places = cos * y + sin * x + y0, cos * x - sin * y + x0
+        moved[number] = sample_bilinear(images[number], *places)
+    return moved
 
 
-def _sampled(images: Images, y: NDArray[np.float64], x: NDArray[np.float64]) -> Images:
-    """Bilinear values of [B, H, W, C] at the places y, x [B, H, W]."""
-    count, height, width, _ = images.shape
+def sample_bilinear(image: Images, y: NDArray[np.float64], x: NDArray[np.float64]) -> Images:
+    """Bilinear values [H', W', C] of one image [H, W, C] at the places y, x [H', W'], edges repeated."""
+    height, width, channels = image.shape
     y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
-    top, left = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
-    bottom, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
-    dy = (y - top)[..., None].astype(np.float32)
-    dx = (x - left)[..., None].astype(np.float32)
-    b = np.arange(count)[:, None, None]
-    above = images[b, top, left] * (1 - dx) + images[b, top, right] * dx
-    below = images[b, bottom, left] * (1 - dx) + images[b, bottom, right] * dx
-    return np.asarray(above * (1 - dy) + below * dy, dtype=np.float32)
+    top, left = np.floor(y), np.floor(x)
+    dy, dx = (y - top).astype(np.float32), (x - left).astype(np.float32)
+    above_left = (top * width + left).astype(np.intp)
+    above_right = above_left + (left < width - 1)
+    lower = np.where(top < height - 1, width, 0)
+    below_left, below_right = above_left + lower, above_right + lower
+    values = np.empty((*y.shape, channels), np.float32)
+    for channel in range(channels):
+        plane = image[:, :, channel].ravel()
+        above = plane.take(above_left) * (1 - dx) + plane.take(above_right) * dx
+        below = plane.take(below_left) * (1 - dx) + plane.take(below_right) * dx
+        values[:, :, channel] = above * (1 - dy) + below * dy
+    return values
 
 
 def erased(

@@ -80,6 +80,71 @@ def test_crop_and_flip_move_whole_pixels() -> None:
     assert len(moved) > 15
 
 
+def gathered_shift(images: np.ndarray, views: Views, indices: np.ndarray) -> np.ndarray:
+    """`shifted` as one gather over a padded batch: slow, and what stored knowledge was made with."""
+    count, height, width, _ = images.shape
+    pad = views.crop
+    images = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    top = (augment.draws(3, indices, 1, augment.CROP_Y) * (2 * pad + 1)).astype(np.int64)
+    left = (augment.draws(3, indices, 1, augment.CROP_X) * (2 * pad + 1)).astype(np.int64)
+    columns = np.broadcast_to(np.arange(width), (count, width))
+    if views.flip:
+        mirrored = augment.draws(3, indices, 1, augment.FLIP) < 0.5
+        columns = np.where(mirrored[:, None], columns[:, ::-1], columns)
+    rows, columns = top[:, None] + np.arange(height), left[:, None] + columns
+    return images[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("crop", [0, 1, 4, 30])
+@pytest.mark.parametrize("shape", [(40, 9, 7, 2), (40, 5, 12, 3), (1, 1, 1, 1), (40, 6, 6, 1)])
+def test_shifts_are_the_bytes_of_one_gather(shape: tuple[int, ...], crop: int, flip: bool) -> None:
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    given, indices = images.copy(), np.arange(len(images))
+    views = Views(flip=flip, crop=crop)
+    for source in (images, images.transpose(0, 2, 1, 3)[:, :, ::-1]):
+        made = augment.shifted(source, views, 3, indices, 1)
+        assert made.tobytes() == gathered_shift(source, views, indices).tobytes()
+    np.testing.assert_array_equal(images, given)
+
+
+def gathered_warp(images: np.ndarray, affine: Affine, indices: np.ndarray) -> np.ndarray:
+    """`warped` as four gathers over the whole batch: slow, and what stored knowledge was made with."""
+    count, height, width, _ = images.shape
+    u = [2 * augment.draws(3, indices, 1, augment.AFFINE + k) - 1 for k in range(4)]
+    angle, zoom = np.deg2rad(affine.degrees) * u[0], 1 / (1 + affine.scale * u[1])
+    y0, x0 = (height - 1) / 2, (width - 1) / 2
+    y = np.arange(height)[None, :, None] - y0 - (affine.translate * height * u[2])[:, None, None]
+    x = np.arange(width)[None, None, :] - x0 - (affine.translate * width * u[3])[:, None, None]
+    cos, sin = (zoom * np.cos(angle))[:, None, None], (zoom * np.sin(angle))[:, None, None]
+    y, x = cos * y + sin * x + y0, cos * x - sin * y + x0
+    y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
+    top, left = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
+    bottom, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
+    dy, dx = (y - top)[..., None].astype(np.float32), (x - left)[..., None].astype(np.float32)
+    b = np.arange(count)[:, None, None]
+    above = images[b, top, left] * (1 - dx) + images[b, top, right] * dx
+    below = images[b, bottom, left] * (1 - dx) + images[b, bottom, right] * dx
+    return above * (1 - dy) + below * dy
+
+
+@pytest.mark.parametrize(
+    "affine",
+    [
+        Affine(),
+        Affine(degrees=15, translate=0.1, scale=0.2),
+        Affine(degrees=180, translate=0.9, scale=0.9),
+    ],
+)
+@pytest.mark.parametrize("shape", [(40, 9, 7, 2), (40, 5, 12, 3), (1, 1, 1, 1), (40, 6, 6, 1)])
+def test_warps_are_the_bytes_of_four_gathers(shape: tuple[int, ...], affine: Affine) -> None:
+    images = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    images[0, 0, 0] = -0.0
+    made = augment.warped(images, affine, 3, np.arange(len(images)), 1)
+    assert made.dtype == np.float32
+    assert made.tobytes() == gathered_warp(images, affine, np.arange(len(images))).tobytes()
+
+
 def test_no_augmentation_is_preprocessing_alone() -> None:
     data = samples(Views())
     want = data.preprocessing.apply(data.images).transpose(0, 2, 3, 1)
@@ -90,9 +155,9 @@ def test_affine_by_hand() -> None:
     ramp = np.arange(25, dtype=np.float32).reshape(1, 5, 5, 1)
     still = augment.warped(ramp, Affine(), 0, np.array([0]), 0)
     np.testing.assert_allclose(still, ramp, atol=1e-6)
-    turned = augment._sampled(ramp, *(g[None] for g in np.mgrid[0:5, 4:-1:-1].astype(float)))
-    np.testing.assert_allclose(turned[0, :, :, 0], ramp[0, :, ::-1, 0])
-    between = augment._sampled(ramp, np.array([[[0.5]]]), np.array([[[1.25]]]))
+    turned = augment.sample_bilinear(ramp[0], *np.mgrid[0:5, 4:-1:-1].astype(float))
+    np.testing.assert_allclose(turned[:, :, 0], ramp[0, :, ::-1, 0])
+    between = augment.sample_bilinear(ramp[0], np.array([[0.5]]), np.array([[1.25]]))
     assert between.item() == pytest.approx(0.5 * (0 + 5) + 1.25)
 
 
