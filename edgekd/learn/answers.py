@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,16 @@ from edgekd.progress import Progress
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BATCH = 500
+MOST_IMAGES = 256
+MOST_VALUES = 2**21
+"""Of one batch of images on a CPU: beyond it features leave the caches, and large images fill the memory."""
+
+
+def batch_size(shape: tuple[int, ...]) -> int:
+    """How many images of `shape`, (H, W, C), a finished model answers at once."""
+    if arithmetic.device().type != "cpu":
+        return MOST_IMAGES
+    return max(1, min(MOST_IMAGES, MOST_VALUES // math.prod(shape)))
 
 
 def logits(
@@ -82,14 +92,15 @@ def write_knowledge(
     Every view that training will show is answered once; later epochs, methods and students read it.
     """
     views, total = samples.views.count, len(samples)
+    size = batch_size(samples.images.shape[1:])
     out = np.lib.format.open_memmap(
         path, mode="w+", dtype=np.float32, shape=(views, total, samples.classes)
     )
     teacher.eval()
     with arithmetic.deterministic(0, resolved.threads):
         for view in range(views):
-            for start in range(0, total, BATCH):
-                indices = np.arange(start, min(start + BATCH, total))
+            for start in range(0, total, size):
+                indices = np.arange(start, min(start + size, total))
                 images = samples.batch(indices, view).images
                 out[view, indices] = _answer(
                     teacher, images, resolved.precision, resolved.channels_last
@@ -100,7 +111,8 @@ def write_knowledge(
 
 
 def _parts(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    return (images[start : start + BATCH] for start in range(0, len(images), BATCH))
+    size = batch_size(images.shape[1:])
+    return (images[start : start + size] for start in range(0, len(images), size))
 
 
 def _answer(

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
+from edgekd.learn.answers import batch_size
 from edgekd.learn.synthesis.pixel_range import pixel_range
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 Objective = Callable[[Tensor], Tensor]
 """What an attack makes large: a scalar of the logits [B, C]."""
-BATCH = 250
 
 
 class PixelRange(NamedTuple):
@@ -164,12 +164,12 @@ def robust_accuracy(
     if not len(images):
         raise ValueError("want at least one image")
     device, right = next(model.parameters()).device, 0
-    pixels = PixelRange.of(preprocessing)
+    pixels, size = PixelRange.of(preprocessing), batch_size(images.shape[1:])
     with torch.random.fork_rng(devices=[]), _evaluating(model):
         torch.manual_seed(seed)
-        for start in range(0, len(images), BATCH):
-            x = torch.from_numpy(preprocessing.apply(images[start : start + BATCH])).to(device)
-            y = torch.from_numpy(labels[start : start + BATCH]).to(device)
+        for start in range(0, len(images), size):
+            x = torch.from_numpy(preprocessing.apply(images[start : start + size])).to(device)
+            y = torch.from_numpy(labels[start : start + size]).to(device)
             moved = pgd(
                 model,
                 x,

@@ -1,0 +1,117 @@
+"""What a finished model answers does not depend on how many images it is shown at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgekd.learn import answers
+from edgekd.learn.answers import MOST_IMAGES
+from edgekd.learn.answers import MOST_VALUES
+from edgekd.learn.answers import batch_size
+from edgekd.learn.attack import robust_accuracy
+from edgekd.learn.data.loader import Samples
+from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Views
+from edgekd.preprocessing import Preprocessing
+from edgekd.progress import Silent
+
+SMALL = Preprocessing(height=6, width=5, channels=2, mean=(0.3, 0.4), std=(0.2, 0.3))
+PLAIN = Resolved(precision="fp32", channels_last=False, threads=1)
+
+
+class Counting(nn.Module):
+    """A classifier that notes how many images come at once."""
+
+    def __init__(self, values: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = nn.Linear(values, 3)
+        self.sizes: list[int] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.sizes.append(len(images))
+        return self.fc(images.flatten(1))
+
+
+def images(count: int, shape: tuple[int, ...] = (6, 5, 2)) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (28, 28, 1), (64, 64, 3), (224, 224, 3), (512, 512, 3), (4096, 4096, 3)]
+)
+def test_a_batch_is_bounded_in_images_and_in_values(shape: tuple[int, int, int]) -> None:
+    size, each = batch_size(shape), np.prod(shape)
+    assert 1 <= size <= MOST_IMAGES
+    assert size == 1 or size * each <= MOST_VALUES
+    assert size == MOST_IMAGES or (size + 1) * each > MOST_VALUES
+
+
+def everything(model: nn.Module, given: np.ndarray, folder: Path) -> dict[str, np.ndarray | float]:
+    labels = np.arange(len(given)) % 3
+    samples = Samples(
+        images=given,
+        labels=labels,
+        classes=3,
+        preprocessing=SMALL,
+        views=Views(count=2, flip=True),
+        seed=1,
+    )
+    answers.write_knowledge(model, samples, folder / "k.npy", PLAIN, Silent())
+    return {
+        "logits": answers.logits(model, given, SMALL),
+        "score": answers.scorer(given, labels, SMALL)(model),
+        "knowledge": np.load(folder / "k.npy"),
+        "robust": robust_accuracy(model, given, labels, SMALL, epsilon=0.02, step=0.02, steps=1),
+    }
+
+
+def test_answers_do_not_depend_on_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, given = Counting(60), images(23)
+    whole = everything(model, given, tmp_path)
+    assert set(model.sizes) == {23}
+    model.sizes.clear()
+    monkeypatch.setattr(answers, "MOST_VALUES", 5 * 60)
+    for name, value in everything(model, given, tmp_path).items():
+        np.testing.assert_allclose(value, whole[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    assert set(model.sizes) == {5, 3}
+
+
+def test_large_images_are_answered_a_few_at_once() -> None:
+    model = Counting(256 * 256 * 3)
+    about = Preprocessing(height=256, width=256, channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
+    told = answers.logits(model, images(25, (256, 256, 3)), about)
+    assert told.shape == (25, 3) and model.sizes == [10, 10, 5]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_knowledge_is_each_view_s_answer(
+    tmp_path: Path, precision: Any, channels_last: bool
+) -> None:
+    model, given = Counting(60).train(), images(9)
+    samples = Samples(
+        images=given,
+        labels=np.zeros(9, np.int64),
+        classes=3,
+        preprocessing=SMALL,
+        views=Views(count=3, flip=True, crop=1),
+        seed=1,
+    )
+    resolved = Resolved(precision=precision, channels_last=channels_last, threads=1)
+    answers.write_knowledge(model, samples, tmp_path / "k.npy", resolved, Silent())
+    knowledge = np.load(tmp_path / "k.npy")
+    assert knowledge.shape == (3, 9, 3) and not model.training
+    weight, bias = (tensor.detach().numpy() for tensor in (model.fc.weight, model.fc.bias))
+    for view in range(3):
+        seen = samples.batch(np.arange(9), view).images.transpose(0, 3, 1, 2).reshape(9, -1)
+        tolerance = 1e-5 if precision == "fp32" else 0.05
+        np.testing.assert_allclose(knowledge[view], seen @ weight.T + bias, atol=tolerance)
