@@ -97,6 +97,26 @@ def test_it_starts_anywhere_within_epsilon() -> None:
     assert abs(float(change.mean())) < 0.01
 
 
+def test_the_model_is_never_asked_of_what_no_pixel_can_be() -> None:
+    """Its random start included: images of nothing but black and white leave it half the room."""
+    asked: list[Tensor] = []
+
+    class Asked(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            asked.append(images.detach().clone())
+            return images.flatten(1)
+
+    ends = np.random.default_rng(0).integers(0, 2, (20, 4, 4, 2), dtype=np.uint8) * 255
+    x = torch.from_numpy(TWO.apply(ends))
+    pgd(Asked(), x, torch.sum, PIXELS, epsilon=0.1, step=0.03, steps=3)
+    assert len(asked) == 3 and not torch.equal(asked[0], x)
+    for images in asked:
+        assert bool(((images >= PIXELS.lowest) & (images <= PIXELS.highest)).all())
+        assert float((in_pixels(images) - in_pixels(x)).abs().max()) <= 0.1 + 1e-6
+    still = (asked[0] == x).float().mean()
+    assert 0.4 < float(still) < 0.6  # those whose draw led out of what a pixel can be
+
+
 def test_fgsm_by_hand() -> None:
     """On a linear model the gradient is its weight, at whatever place."""
     model = nn.Sequential(nn.Flatten(), nn.Linear(32, 1, bias=False))

@@ -54,8 +54,9 @@ def slow(module: nn.Module, student: Tensor, teacher: Tensor) -> tuple[list[Tens
     return [side / (side.mean() * SAMPLES) for side in sides], [torch.stack(a) for a in anchors]
 
 
-def test_scores_are_the_log_of_what_is_drawn_and_the_bank_follows() -> None:
-    module, (student, teacher) = made(), embeddings()
+@pytest.mark.parametrize("momentum", [0.0, 0.3, 0.9])
+def test_scores_are_the_log_of_what_is_drawn_and_the_bank_follows(momentum: float) -> None:
+    module, (student, teacher) = made(momentum=momentum), embeddings()
     before = (module.ours_before.clone(), module.theirs_before.clone())
     (ours, theirs), anchors = slow(module, student, teacher)
     given = module(student, teacher, INDICES, DRAWN)
@@ -68,7 +69,7 @@ def test_scores_are_the_log_of_what_is_drawn_and_the_bank_follows() -> None:
             want = was[index]
             if index in INDICES.tolist():
                 row = anchor[INDICES.tolist().index(index)]
-                want = length_one(0.5 * want + 0.5 * row)
+                want = length_one(momentum * want + (1 - momentum) * row)
             assert torch.allclose(now[index], want, atol=1e-6)
 
 
