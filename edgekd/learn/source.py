@@ -15,6 +15,7 @@ is a MachineError. Nothing read here is ever unpickled, extracted to a path or e
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,10 @@ from edgekd.errors import MachineError
 from edgekd.units import bytes_text
 
 SPLITS = ("train", "validation", "test")
+ON_BROKEN = ("refuse", "skip")
+SKIP_HINT = "on_broken: skip leaves out and lists what is broken"
+MOST_CHANNELS = 4
+"""Of an image whose axes are not named."""
 ALIASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "train": (
         ("train_images", "x_train", "images", "x"),
@@ -57,6 +62,10 @@ class Source(NamedTuple):
     validation: Split | None
     test: Split | None
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What was concluded where the files left it open, a sentence each; the user is shown them."""
+    skipped: tuple[str, ...] = ()
+    """Files that were left out, each with the reason."""
 
     def splits(self) -> dict[str, Split]:
         """Those it has, by name, the training split first."""
@@ -73,7 +82,8 @@ def checked(source: Source, where: str) -> Source:
 
     Raises:
         InputError: for fewer than two classes, a class named twice or without a training sample,
-            an empty split, a wrong type or shape, sizes that differ, labels out of range.
+            a class name that cannot be shown, an empty split, a wrong type or shape, sizes that
+            differ, labels out of range.
     """
     names = source.classes
     if len(names) < 2:
@@ -85,6 +95,7 @@ def checked(source: Source, where: str) -> Source:
     )
     if twice:
         raise InputError(f"{where}: got the class name {twice[0]!r} twice, want each once")
+    require_names(names, where)
     want = source.train.images.shape[1:]
     for name, (images, labels) in source.splits().items():
         here = f"{where}, {name} split"
@@ -104,6 +115,29 @@ def checked(source: Source, where: str) -> Source:
     return source
 
 
+def require_known(on_broken: str) -> None:
+    """Refuse another word than those of `ON_BROKEN`.
+
+    Raises:
+        InputError: if it is none of them.
+    """
+    if on_broken not in ON_BROKEN:
+        raise InputError(f"on_broken: got {on_broken!r}, want one of: {', '.join(ON_BROKEN)}")
+
+
+def require_names(names: Iterable[str], where: str | Path) -> None:
+    """Refuse a name that has control characters, marks of direction, or is not UTF-8.
+
+    Raises:
+        InputError: showing the first one.
+    """
+    for name in names:
+        if not name.isprintable() or not name.strip():
+            raise InputError(
+                f"{where}: got the name {name!r}, want text in UTF-8 without control characters"
+            )
+
+
 def _check_arrays(images: np.ndarray, labels: np.ndarray, where: str) -> None:
     if images.dtype != np.uint8 or images.ndim != 4 or not all(images.shape[1:]):
         raise InputError(
@@ -117,17 +151,32 @@ def _check_arrays(images: np.ndarray, labels: np.ndarray, where: str) -> None:
         raise InputError(f"{where}: got no samples, want some")
 
 
-def as_images(array: np.ndarray, where: str) -> np.ndarray:
-    """uint8 [N, H, W] or [N, H, W, C] as [N, H, W, C].
+def as_images(array: np.ndarray, where: str, axes: str | None = None) -> np.ndarray:
+    """uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] as [N, H, W, C].
+
+    Args:
+        array: the images.
+        where: how to call them in a message.
+        axes: ``NHWC`` or ``NCHW``; None takes the last of four axes for the channels, unless its
+            size cannot be one of channels and that of the second can.
 
     Raises:
-        InputError: for another type or number of axes.
+        InputError: for another type or number of axes, or where `axes` has to say it.
     """
+    if axes not in (None, "NHWC", "NCHW"):
+        raise InputError(f"axes: got {axes!r}, want NHWC or NCHW")
     if array.dtype != np.uint8 or array.ndim not in (3, 4):
         raise InputError(
             f"{where}: got {array.dtype} {list(array.shape)}, want uint8 [N, H, W] or [N, H, W, C]"
         )
-    return array[..., None] if array.ndim == 3 else array
+    if array.ndim == 3:
+        return array[..., None]
+    if axes is None and array.shape[3] > MOST_CHANNELS >= array.shape[1]:
+        raise InputError(
+            f"{where}: got {list(array.shape)}, want the channels on the last axis",
+            hint="axes: NCHW says that they come second, axes: NHWC that they come last",
+        )
+    return array.transpose(0, 2, 3, 1) if axes == "NCHW" else array
 
 
 def as_labels(array: np.ndarray, where: str) -> np.ndarray:
@@ -150,7 +199,11 @@ def as_labels(array: np.ndarray, where: str) -> np.ndarray:
 
 
 def from_arrays(
-    arrays: Mapping[str, np.ndarray], where: str, *, classes: Sequence[str] | None = None
+    arrays: Mapping[str, np.ndarray],
+    where: str,
+    *,
+    classes: Sequence[str] | None = None,
+    axes: str | None = None,
 ) -> Source:
     """A source from arrays under the names of `ALIASES`.
 
@@ -158,6 +211,7 @@ def from_arrays(
         arrays: by name; other names are ignored.
         where: how to call them in a message.
         classes: the class names; None takes ``0``, ``1``, ... up to the largest label.
+        axes: of images with four (see `as_images`).
 
     Raises:
         InputError: if the training arrays are missing, a split is half there or has wrong types.
@@ -172,7 +226,7 @@ def from_arrays(
             want = image_names if images is None else label_names
             raise InputError(f"{where}: got no array {' or '.join(want)}, want one")
         splits[name] = Split(
-            as_images(arrays[images], f"{where}: {images}"),
+            as_images(arrays[images], f"{where}: {images}", axes),
             as_labels(arrays[labels], f"{where}: {labels}"),
         )
     if classes is None:

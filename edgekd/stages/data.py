@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edgekd.learn.split import Part
 
 _CHUNK = 1024
+_MOST_NAMED = 5
 
 
 def _source(value: Any) -> Named:
@@ -130,6 +131,10 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
     where = str(config.source)
     source = checked(_read(config, context), where)
+    for note in source.notes:
+        context.progress.note(note)
+    if source.skipped:
+        context.progress.note(_skipped_text(source.skipped))
     try:
         parts = divide(
             source,
@@ -178,7 +183,15 @@ def _summary(config: Config, source: Source, parts: dict[str, Part]) -> dict[str
         "preprocessing": preprocessing.model_dump(mode="json"),
         "counts": {name: len(part.order) for name, part in parts.items()},
         "source": str(config.source),
+        "notes": list(source.notes),
+        "skipped": list(source.skipped),
     }
+
+
+def _skipped_text(skipped: tuple[str, ...]) -> str:
+    """One line; data.json lists them all."""
+    more = f"; and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
+    return f"left out {len(skipped)} files: {'; '.join(skipped[:_MOST_NAMED])}{more}"
 
 
 def _write(path: Path, array: np.ndarray, order: np.ndarray) -> None:

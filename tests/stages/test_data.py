@@ -37,7 +37,7 @@ def test_the_whole_contract_on_real_digits(tmp_path: Path) -> None:
     made = run(tmp_path / "a", source="digits")
     got, about = arrays(made), json.loads(made["data.json"].read_bytes())
     assert set(made) == {f"{s}_{k}" for s in SPLITS for k in ("images", "labels")} | {"data.json"}
-    assert set(about) == {"classes", "preprocessing", "counts", "source"}
+    assert set(about) == {"classes", "preprocessing", "counts", "source", "notes", "skipped"}
     assert about["classes"] == list("0123456789")
     assert about["source"] == "digits"
     for split in SPLITS:

@@ -16,12 +16,14 @@ from edgekd.learn.formats.image import Shape
 from edgekd.learn.formats.image import decode
 from edgekd.learn.formats.image import need_same_size
 from edgekd.learn.formats.image import shape_of
+from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import Source
 from edgekd.learn.source import Split
 from edgekd.learn.source import as_labels
 from edgekd.learn.source import locate
 from edgekd.learn.source import need_memory
 from edgekd.learn.source import need_package
+from edgekd.learn.source import require_known
 from edgekd.settings import Count
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -81,6 +83,7 @@ def read(
     channels: Count = 3,
     limit: Count | None = None,
     streaming: bool = True,
+    on_broken: str = "refuse",
     data_dir: Path | None = None,
     allow_code: bool = False,
     allow_download: bool = False,
@@ -99,13 +102,17 @@ def read(
         channels: 3 for colour, 1 for grey.
         limit: rows read of each split, from its start; None reads all.
         streaming: read a hub's rows as they come instead of downloading all first.
+        on_broken: ``refuse`` stops at the first row without a whole image, ``skip`` leaves such rows
+            out and lists them.
 
     Raises:
         InputError: naming the file and row that cannot be used.
         MachineError: if a package is missing, the hub cannot be reached, or memory is too small.
     """
     where = f"huggingface:{reference}"
+    require_known(on_broken)
     shape = shape_of(size, channels, where)
+    skipped: list[str] = []
     local = _local(reference, data_dir)
     need_package("datasets" if local is None else "pyarrow", "hub", where)
     if local is None:
@@ -121,13 +128,22 @@ def read(
             rows = hub.rows(reference, subset, their_name, (image_column, label_column), streaming)
         else:
             rows = parquet.rows(local[their_name], image_column, label_column)
-        images, values = _collect(rows, shape, limit, f"{where}, {their_name} split")
+        rows = rows._replace(pairs=islice(rows.pairs, limit))
+        images, values = _collect(
+            rows, shape, f"{where}, {their_name} split", skipped if on_broken == "skip" else None
+        )
         if split == "train":
             names = rows.names or _text_classes(values)
         splits[split] = Split(images, _labels(values, names, f"{where}, {their_name} split"))
     if names is None:
         names = [str(number) for number in range(int(splits["train"].labels.max()) + 1)]
-    return Source(splits["train"], splits.get("validation"), splits.get("test"), tuple(names))
+    return Source(
+        splits["train"],
+        splits.get("validation"),
+        splits.get("test"),
+        tuple(names),
+        skipped=tuple(skipped),
+    )
 
 
 def _local(reference: str, data_dir: Path | None) -> dict[str, list[Path]] | None:
@@ -170,13 +186,21 @@ def _choose(
 
 
 def _collect(
-    rows: parquet.Rows, shape: Shape, limit: int | None, where: str
+    rows: parquet.Rows, shape: Shape, where: str, skipped: list[str] | None
 ) -> tuple[np.ndarray, list[Any]]:
+    """All images and labels; what is broken is added to `skipped`, or refused if that is None."""
     images: list[np.ndarray] = []
     labels: list[Any] = []
     first_place = ""
-    for image, label, place in islice(rows.pairs, limit):
-        images.append(_pixels(image, shape, place))
+    for image, label, place in rows.pairs:
+        try:
+            pixels = _pixels(image, shape, place)
+        except InputError as error:
+            if skipped is None:
+                raise InputError(str(error), hint=SKIP_HINT) from error
+            skipped.append(str(error))
+            continue
+        images.append(pixels)
         labels.append(label)
         first_place = first_place or place
         need_same_size(images[-1], images[0], place, first_place)

@@ -11,37 +11,53 @@ import numpy as np
 
 from edgekd import files as disk
 from edgekd.errors import InputError
+from edgekd.learn.data.folder_layout import Layout
+from edgekd.learn.data.folder_layout import find_layout
+from edgekd.learn.data.folder_layout import folder_names
 from edgekd.learn.formats.image import LIMIT_BYTES
 from edgekd.learn.formats.image import Shape
 from edgekd.learn.formats.image import decode
 from edgekd.learn.formats.image import need_same_size
 from edgekd.learn.formats.image import shape_of
+from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import Source
 from edgekd.learn.source import Split
 from edgekd.learn.source import locate
 from edgekd.learn.source import need_memory
+from edgekd.learn.source import require_known
+from edgekd.learn.source import require_names
 from edgekd.settings import Count
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
-_NAMES = {"train": ("train",), "validation": ("val", "validation", "valid"), "test": ("test",)}
 _IGNORED = {"thumbs.db", "desktop.ini"}
 
 
-class _Found(NamedTuple):
-    """The images of one split."""
+class _Listing(NamedTuple):
+    """The files of one split."""
 
     paths: list[Path]
     labels: list[int]
 
 
-def files(*, reference: str, data_dir: Path | None = None, **_: Any) -> list[Path]:
+def files(
+    *,
+    reference: str,
+    layout: str = "auto",
+    similar_names: bool = False,
+    on_broken: str = "refuse",
+    data_dir: Path | None = None,
+    **_: Any,
+) -> list[Path]:
     """All images, split by split, class by class, by name.
 
     Raises:
         InputError: as `read`, as far as it can be seen without decoding.
     """
-    found_by_split = _walk(locate(reference, data_dir))[0]
-    return [path for found in found_by_split.values() for path in found.paths]
+    root = locate(reference, data_dir)
+    listings, _skipped = _list_images(
+        root, find_layout(root, layout, similar_names=similar_names), on_broken
+    )
+    return [path for listing in listings.values() for path in listing.paths]
 
 
 def read(
@@ -49,69 +65,87 @@ def read(
     reference: str,
     size: Count | None = None,
     channels: Count = 3,
+    layout: str = "auto",
+    similar_names: bool = False,
+    on_broken: str = "refuse",
     data_dir: Path | None = None,
     allow_code: bool = False,
     allow_download: bool = False,
 ) -> Source:
     """The images below the folder `reference`; class names are the folders', sorted.
 
+    A photograph that says how it was held (EXIF orientation) is turned upright.
+
     Args:
         reference: the folder.
         size: side of the square every image is scaled and cut to; None if all have one size.
         channels: 3 for colour, 1 for grey.
+        layout: what the folders in it are: ``splits``, ``classes``, or ``auto`` to tell by their names.
+        similar_names: whether class names may differ in the case of letters alone.
+        on_broken: ``refuse`` stops at the first file that is no image or a broken one, ``skip`` leaves
+            them out and lists them.
 
     Raises:
         InputError: naming the file that is no image of a known format, is broken, too large, of
-            another size, or a link out of the folder; for an empty or surplus class folder.
+            another size, or a link out of the folder; for an empty or surplus class folder; where
+            the names of folders or files can be read in two ways, or cannot be shown.
         MachineError: if Pillow is missing or the images do not fit into memory.
     """
     shape = shape_of(size, channels, f"image-folder:{reference}")
-    splits, classes = _walk(locate(reference, data_dir))
-    read_splits = {name: _read(found, shape) for name, found in splits.items()}
+    root = locate(reference, data_dir)
+    found = find_layout(root, layout, similar_names=similar_names)
+    listings, skipped = _list_images(root, found, on_broken)
+    splits = {}
+    for name, listing in listings.items():
+        splits[name], broken = _read(listing, shape, on_broken)
+        skipped += broken
+    note = f"{found.sentence}; {_describe_depth(listings, found)}"
     return Source(
-        read_splits["train"], read_splits.get("validation"), read_splits.get("test"), classes
+        splits["train"],
+        splits.get("validation"),
+        splits.get("test"),
+        found.classes,
+        (note,),
+        tuple(skipped),
     )
 
 
-def _walk(root: Path) -> tuple[dict[str, _Found], tuple[str, ...]]:
-    folders = _folders(root)
-    present = {
-        split: root / name for split, names in _NAMES.items() for name in names if name in folders
-    }
-    if "train" not in present:
-        present = {"train": root}
-    classes = tuple(_folders(present["train"]))
-    if not classes:
-        raise InputError(f"{root}: got no class folders, want one a class")
+def _list_images(
+    root: Path, layout: Layout, on_broken: str
+) -> tuple[dict[str, _Listing], list[str]]:
+    """The images of each split; and what was left out, each with the reason."""
+    require_known(on_broken)
+    skipped: list[str] = []
     splits = {}
-    for split, folder in present.items():
-        surplus = sorted(set(_folders(folder)) - set(classes))
+    for split, folder in layout.splits.items():
+        surplus = sorted(set(folder_names(folder)) - set(layout.classes))
         if surplus:
             raise InputError(f"{folder / surplus[0]}: got a class that is not in training")
-        splits[split] = _Found([], [])
-        for label, name in enumerate(classes):
-            paths = _images(folder / name, root.resolve()) if (folder / name).exists() else []
+        splits[split] = _Listing([], [])
+        for label, name in enumerate(layout.classes):
+            paths: list[Path] = []
+            if (folder / name).exists():
+                paths, others = _images(folder / name, root.resolve())
+                if others and on_broken == "refuse":
+                    raise InputError(
+                        f"{others[0]}: got no image, want {' '.join(sorted(SUFFIXES))}",
+                        hint=SKIP_HINT,
+                    )
+                skipped += [f"{path}: got no image" for path in others]
             if not paths and split == "train":
                 raise InputError(f"{folder / name}: got no images, want some in each class folder")
             splits[split].paths.extend(paths)
             splits[split].labels.extend([label] * len(paths))
-    return splits, classes
+    return splits, skipped
 
 
-def _folders(folder: Path) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}, want a folder") from error
-    return sorted(names)
-
-
-def _images(folder: Path, root: Path) -> list[Path]:
-    """The images anywhere below a class folder, each inside `root` once links are followed."""
+def _images(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
+    """Images and other files anywhere below a class folder, each inside `root` behind links."""
     _check_inside(folder, root)
-    found = []
+    images: list[Path] = []
+    others: list[Path] = []
     for here, inner, names in os.walk(folder):
+        require_names((*inner, *names), here)
         for name in inner:
             if (Path(here) / name).is_symlink():
                 raise InputError(f"{Path(here) / name}: got a link to a folder, want a folder")
@@ -119,11 +153,9 @@ def _images(folder: Path, root: Path) -> list[Path]:
             if name.startswith(".") or name.lower() in _IGNORED:
                 continue
             path = Path(here) / name
-            if path.suffix.lower() not in SUFFIXES:
-                raise InputError(f"{path}: got no image, want {' '.join(sorted(SUFFIXES))}")
             _check_inside(path, root)
-            found.append(path)
-    return sorted(found)
+            (images if path.suffix.lower() in SUFFIXES else others).append(path)
+    return sorted(images), sorted(others)
 
 
 def _check_inside(path: Path, root: Path) -> None:
@@ -131,14 +163,41 @@ def _check_inside(path: Path, root: Path) -> None:
         raise InputError(f"{path}: got a link out of {root}, want what lies inside")
 
 
-def _read(found: _Found, shape: Shape) -> Split:
+def _read(listing: _Listing, shape: Shape, on_broken: str) -> tuple[Split, list[str]]:
+    """The pixels of a split; and what was broken, each with the reason."""
     pixels = np.empty((0, 1, 1, shape.channels), np.uint8)
-    for number, path in enumerate(found.paths):
-        with disk.open_regular(path) as file:
-            image = decode(file.read(LIMIT_BYTES + 1), shape, str(path))
-        if number == 0:
-            need_memory(len(found.paths) * image.nbytes, str(path.parent))
-            pixels = np.empty((len(found.paths), *image.shape), np.uint8)
-        need_same_size(image, pixels[0], str(path), str(found.paths[0]))
-        pixels[number] = image
-    return Split(pixels, np.array(found.labels, np.int64))
+    labels: list[int] = []
+    skipped: list[str] = []
+    first: Path | None = None
+    for path, label in zip(listing.paths, listing.labels, strict=True):
+        try:
+            with disk.open_regular(path) as file:
+                image = decode(file.read(LIMIT_BYTES + 1), shape, str(path))
+        except InputError as error:
+            if on_broken == "refuse":
+                raise InputError(str(error), hint=error.hint or SKIP_HINT) from error
+            skipped.append(str(error))
+            continue
+        if first is None:
+            first = path
+            need_memory(len(listing.paths) * image.nbytes, str(path.parent))
+            pixels = np.empty((len(listing.paths), *image.shape), np.uint8)
+        need_same_size(image, pixels[0], str(path), str(first))
+        pixels[len(labels)] = image
+        labels.append(label)
+    return Split(pixels[: len(labels)], np.array(labels, np.int64)), skipped
+
+
+def _describe_depth(listings: dict[str, _Listing], layout: Layout) -> str:
+    """How many images there are and how far below the class folders they lie."""
+    depths = {
+        len(path.relative_to(layout.splits[split]).parts) - 1
+        for split, listing in listings.items()
+        for path in listing.paths
+    }
+    count = sum(len(listing.paths) for listing in listings.values())
+    if depths == {1}:
+        return f"{count} images in the class folders"
+    return (
+        f"{count} images in and below the class folders, {max(depths) - 1} folders deeper at most"
+    )

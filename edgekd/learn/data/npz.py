@@ -28,6 +28,7 @@ def read(
     images: str | None = None,
     labels: str | None = None,
     classes: str = "classes",
+    axes: str | None = None,
     data_dir: Path | None = None,
     allow_code: bool = False,
     allow_download: bool = False,
@@ -43,6 +44,7 @@ def read(
         images: name of the training images, if it is another.
         labels: name of the training labels, if it is another.
         classes: name of an array of class names; ``0``, ``1``, ... if there is none.
+        axes: ``NHWC`` or ``NCHW``; needed only where the sizes leave it open.
 
     Raises:
         InputError: if the file or an array cannot be used.
@@ -60,4 +62,5 @@ def read(
     names = arrays.get(classes)
     if names is not None and (names.dtype.kind != "U" or names.ndim != 1):
         raise InputError(f"{path}: {classes}: got {names.dtype} {list(names.shape)}, want text [C]")
-    return from_arrays(arrays, str(path), classes=None if names is None else names.tolist())
+    names_given = None if names is None else names.tolist()
+    return from_arrays(arrays, str(path), classes=names_given, axes=axes)

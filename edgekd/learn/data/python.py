@@ -35,7 +35,8 @@ def read(
     allow_code: bool = False,
     allow_download: bool = False,
 ) -> Source:
-    """What the function returns: a `Source`, or a mapping of arrays as source `npz` takes them.
+    """What the function returns: a `Source`, or a mapping of arrays as source `npz` takes them,
+    ``classes`` and ``axes`` among them if need be.
 
     Args:
         reference: ``package.module:function``; the function takes nothing.
@@ -55,7 +56,7 @@ def read(
     if not isinstance(made, Mapping):
         raise InputError(f"{where}: got {type(made).__name__}, want a Source or a dict of arrays")
     classes = made.get("classes")
-    arrays = {key: np.asarray(value) for key, value in made.items() if key != "classes"}
-    return from_arrays(
-        arrays, where, classes=None if classes is None else [str(name) for name in classes]
-    )
+    axes = made.get("axes")
+    arrays = {k: np.asarray(v) for k, v in made.items() if k not in ("classes", "axes")}
+    names = None if classes is None else [str(name) for name in classes]
+    return from_arrays(arrays, where, classes=names, axes=axes)

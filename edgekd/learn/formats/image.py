@@ -49,7 +49,9 @@ def shape_of(size: int | None, channels: int, where: str) -> Shape:
 
 
 def decode(data: bytes, shape: Shape, where: str) -> np.ndarray:
-    """uint8 [H, W, C]; transparency is dropped, an orientation tag is not followed.
+    """uint8 [H, W, C], upright as its EXIF orientation says; transparency is dropped.
+
+    Takes at most 12 bytes of memory a pixel beside `data`.
 
     Raises:
         InputError: if `data` is none of `FORMATS`, broken, too large or of more than 8 bits.
@@ -94,6 +96,7 @@ def _fitted(image: Image, shape: Shape) -> Image:
     from PIL import Image as module
     from PIL import ImageOps
 
+    image = ImageOps.exif_transpose(image)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     image = image.convert(_TARGETS[shape.channels])

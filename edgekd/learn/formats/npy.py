@@ -16,6 +16,7 @@ from edgekd.errors import InputError
 from edgekd.learn.source import need_memory
 
 _KINDS = "biufUS"
+_CHUNK_BYTES = 2**20
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -52,6 +53,8 @@ def read_npz(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
 def read(stream: IO[bytes], size_bytes: int, where: str) -> np.ndarray:
     """The one array of an .npy stream.
 
+    Takes the memory of the array and a megabyte, no more, whatever the stream holds.
+
     Args:
         stream: at its start.
         size_bytes: how many bytes it has; they must be what the header says.
@@ -73,8 +76,21 @@ def read(stream: IO[bytes], size_bytes: int, where: str) -> np.ndarray:
         raise InputError(
             f"{where}: got {left_bytes} bytes, want {want_bytes} as its header {list(shape)} says"
         )
-    data = stream.read(want_bytes)
-    if len(data) != want_bytes or stream.read(1):
-        raise InputError(f"{where}: got {len(data)} bytes, want {want_bytes}")
-    array = np.frombuffer(bytearray(data), dtype)
+    array = np.empty(math.prod(shape), dtype)  # pages that are not written to take no memory
+    got_bytes = _fill(array, stream)
+    if got_bytes != want_bytes or stream.read(1):
+        raise InputError(f"{where}: got {got_bytes} bytes, want {want_bytes}")
     return array.reshape(shape, order="F" if is_fortran else "C")
+
+
+def _fill(array: np.ndarray, stream: IO[bytes]) -> int:
+    """Read the bytes of `array` from `stream`; how many there were."""
+    held = array.view(np.uint8) if array.nbytes else np.empty(0, np.uint8)
+    got_bytes = 0
+    while got_bytes < len(held):
+        chunk = stream.read(min(_CHUNK_BYTES, len(held) - got_bytes))
+        if not chunk:
+            break
+        held[got_bytes : got_bytes + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        got_bytes += len(chunk)
+    return got_bytes

@@ -14,9 +14,15 @@ from typing import NamedTuple
 from edgekd import files
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
+from edgekd.learn.formats.memory import memory_bound
+from edgekd.learn.source import need_memory
 
 SUFFIXES = (".parquet", ".arrow")
-_BATCH = 256
+_BATCH = 16
+"""Rows unpacked at once: each may hold an image of the largest size there is."""
+_SPARE_BYTES = 2**28
+_ARROW_GROWTH = 4
+"""An Arrow file does not say what it unpacks to: this many times its size is taken, at most."""
 _SPLIT_NAMES = ("train", "validation", "valid", "val", "dev", "test")
 
 
@@ -76,17 +82,33 @@ def _pairs(paths: Sequence[Path], columns: tuple[str, str]) -> Iterator[tuple[An
     for path in paths:
         number = 0
         with files.open_regular(path) as file, _refusing(path):
-            for batch in _open(file, path, columns).batches():
-                values = (batch.column(column).to_pylist() for column in columns)
+            for values in _unpacked(_open(file, path, columns), columns, path):
                 for image, label in zip(*values, strict=True):
                     yield image, label, f"{path}, row {number}"
                     number += 1
+
+
+def _unpacked(
+    opened: _Opened, columns: tuple[str, str], path: Path
+) -> Iterator[tuple[list[Any], ...]]:
+    """Batch by batch the values of the columns; the file's sizes bound the memory that one takes."""
+    need_memory(opened.unpacked_bytes, str(path))
+    batches = opened.batches()
+    while True:
+        with memory_bound(2 * opened.unpacked_bytes + _SPARE_BYTES, str(path)):
+            batch = next(batches, None)
+            if batch is None:
+                return
+            values = tuple(batch.column(column).to_pylist() for column in columns)
+        yield values
 
 
 class _Opened(NamedTuple):
     """A Parquet or Arrow file."""
 
     schema: Any
+    unpacked_bytes: int
+    """What its largest piece unpacks to, as it says."""
     batches: Callable[[], Iterator[Any]]
 
 
@@ -96,12 +118,19 @@ def _open(file: Any, path: Path, columns: tuple[str, str]) -> _Opened:
 
     with _refusing(path):
         if path.suffix == ".arrow":
+            size_bytes = _ARROW_GROWTH * path.stat().st_size
             stream = pyarrow.ipc.open_stream(file)
-            opened = _Opened(stream.schema, lambda: iter(stream))
+            opened = _Opened(stream.schema, size_bytes, lambda: iter(stream))
         else:
             table = pyarrow.parquet.ParquetFile(file)
+            groups = (table.metadata.row_group(i) for i in range(table.num_row_groups))
+            size_bytes = max((group.total_byte_size for group in groups), default=0)
+            if size_bytes < 0:
+                raise InputError(f"{path}: got a group of {size_bytes} bytes, want 0 or more")
             opened = _Opened(
-                table.schema_arrow, lambda: table.iter_batches(_BATCH, columns=list(columns))
+                table.schema_arrow,
+                size_bytes,
+                lambda: table.iter_batches(_BATCH, columns=list(columns), use_threads=False),
             )
     for column in columns:
         if column not in opened.schema.names:

@@ -180,3 +180,13 @@ def test_a_hub_that_fails_is_the_machines_error(
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: Failing())
     with pytest.raises(MachineError, match="no usable answer: no route"):
         huggingface.read(reference="someone/something", allow_download=True)
+
+
+def test_broken_rows_are_left_out_and_listed_if_asked(tmp_path: Path) -> None:
+    images = [[[1, 2]], b"no image", [[3, 4]], None]
+    encoded = [png(np.array(i, np.uint8)) if isinstance(i, list) else i for i in images]
+    path = table(tmp_path / "a.parquet", image=encoded, label=[0, 1, 1, 0])
+    got = huggingface.read(reference=path, channels=1, on_broken="skip")
+    assert got.train.images[..., 0].tolist() == [[[1, 2]], [[3, 4]]]
+    assert got.train.labels.tolist() == [0, 1]
+    assert [line.partition(":")[0].rpartition(" ")[2] for line in got.skipped] == ["1", "3"]

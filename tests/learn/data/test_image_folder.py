@@ -123,3 +123,40 @@ def test_sizes_must_agree_or_be_set(folder: Path) -> None:
         image_folder.read(reference=str(folder))
     assert caught.value.hint == "set size"
     assert image_folder.read(reference=str(folder), size=3).train.images.shape == (5, 3, 3, 3)
+
+
+def test_what_is_broken_is_left_out_and_listed_if_asked(folder: Path) -> None:
+    (folder / "dog" / "c.png").write_bytes(b"no image")
+    (folder / "dog" / "notes.txt").touch()
+    whole = [path.name for path in image_folder.files(reference=str(folder), on_broken="skip")]
+    assert whole == ["y.PNG", "x.webp", "a.bmp", "b.png", "c.png"]
+    got = image_folder.read(reference=str(folder), on_broken="skip")
+    assert got.train.labels.tolist() == [0, 0, 1, 1]
+    assert got.train.images[:, 0, 0, 0].tolist() == [30, 20, 10, 0]
+    assert [Path(line.partition(":")[0]).name for line in got.skipped] == ["notes.txt", "c.png"]
+    with pytest.raises(InputError, match="got no image") as caught:
+        image_folder.read(reference=str(folder))
+    assert "on_broken: skip" in caught.value.hint
+    with pytest.raises(InputError, match="on_broken: got 'ignore'"):
+        image_folder.read(reference=str(folder), on_broken="ignore")
+
+
+def test_what_was_concluded_is_said(folder: Path) -> None:
+    (note,) = image_folder.read(reference=str(folder)).notes
+    assert note == (
+        "2 classes: cat, dog; no folders for splits; "
+        "4 images in and below the class folders, 1 folders deeper at most"
+    )
+
+
+@pytest.mark.parametrize("place", ["dog/{}.png", "dog/{}/a.png", "{}/a.png"])
+@pytest.mark.parametrize("name", ["a\x1b[2J", "a\nb", "a\u202eb", "a\udcff"])
+@pytest.mark.parametrize("reading", [image_folder.files, image_folder.read])
+def test_a_file_or_class_whose_name_cannot_be_shown(
+    folder: Path, name: str, place: str, reading: object
+) -> None:
+    assert callable(reading)
+    put(folder / place.format(name), 0)
+    with pytest.raises(InputError, match="want text in UTF-8 without control characters") as caught:
+        reading(reference=str(folder))
+    assert str(caught.value).isprintable()

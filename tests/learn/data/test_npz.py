@@ -62,3 +62,16 @@ def test_class_names_are_text(tmp_path: Path) -> None:
     np.savez(path, x=IMAGES, y=LABELS, classes=np.array([1, 2]))
     with pytest.raises(InputError, match="classes: got int64"):
         npz.read(reference=str(path))
+
+
+def test_channels_that_come_second_have_to_be_said(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (6, 3, 32, 16), dtype=np.uint8)
+    path = tmp_path / "a.npz"
+    np.savez(path, x=images, y=np.array([0, 1] * 3))
+    with pytest.raises(InputError, match=r"\[6, 3, 32, 16\], want the channels on the last axis"):
+        npz.read(reference=str(path))
+    got = npz.read(reference=str(path), axes="NCHW")
+    assert np.array_equal(got.train.images, np.moveaxis(images, 1, -1))
+    assert npz.read(reference=str(path), axes="NHWC").train.images.shape == (6, 3, 32, 16)
+    with pytest.raises(InputError, match="axes: got 'CHW', want NHWC or NCHW"):
+        npz.read(reference=str(path), axes="CHW")

@@ -145,3 +145,24 @@ def test_a_shape_has_limits() -> None:
         shape_of(32, 2, "here")
     with pytest.raises(InputError, match="size: got 5000"):
         shape_of(5000, 3, "here")
+
+
+TURNS = {
+    1: lambda pixels: pixels,
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.transpose(1, 0, 2),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda pixels: np.rot90(pixels),
+}
+"""What a viewer does with stored pixels [H, W, C], by EXIF orientation (Exif 2.32, tag 0x0112)."""
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_a_photograph_is_turned_upright(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(PIXELS, "PNG", exif=exif)
+    assert np.array_equal(decode(data, Shape(None, 3), "photo"), TURNS[orientation](PIXELS))

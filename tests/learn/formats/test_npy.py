@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -149,3 +151,23 @@ def test_a_stream_alone() -> None:
     size = file.tell()
     file.seek(0)
     assert npy.read(file, size, "here").tolist() == [0, 1, 2]
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from edgekd.learn.formats import npy
+import numpy, zipfile, psutil
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+(array,) = npy.read_npz(Path(sys.argv[1]), ["a"]).values()
+print(array.nbytes, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+"""
+
+
+def test_an_array_takes_its_own_memory_and_no_second_time(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", a=np.ones((64, 2**20), np.uint8))
+    run = [sys.executable, "-c", PEAK, str(tmp_path / "a.npz")]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    array_bytes, more_bytes = map(int, done.stdout.split())
+    assert array_bytes == 2**26
+    assert more_bytes < 1.3 * array_bytes

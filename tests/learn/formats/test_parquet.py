@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow
@@ -104,3 +106,32 @@ def test_no_pipes_and_no_way_out_of_the_folder(tmp_path: Path) -> None:
         parquet.split_files(tmp_path / "set")
     with pytest.raises(InputError, match="no regular file"):
         parquet.rows([tmp_path / "set" / "train.parquet"], "image", "label")
+
+
+BOMB = """
+import resource, sys
+from pathlib import Path
+from edgekd.errors import InputError
+from edgekd.learn.formats import parquet
+try:
+    for _ in parquet.rows([Path(sys.argv[1])], "image", "label").pairs:
+        pass
+except InputError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_a_value_stored_once_and_named_often_takes_no_more_than_stated(tmp_path: Path) -> None:
+    """64 MB in a dictionary, 64 rows that point at it: 4 GB once written out."""
+    image = pyarrow.DictionaryArray.from_arrays([0] * 64, [bytes(2**26)])
+    rows = pyarrow.table({"image": image, "label": [0] * 64})
+    path = tmp_path / "bomb.parquet"
+    how = {"compression": "zstd", "dictionary_pagesize_limit": 2**27, "store_schema": False}
+    pyarrow.parquet.write_table(rows, path, **how)
+    assert path.stat().st_size < 2**20
+    run = [sys.executable, "-c", BOMB, str(path)]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    message, peak_mb = done.stdout.splitlines()
+    assert "unpacks to more than" in message
+    assert int(peak_mb) < 1500
