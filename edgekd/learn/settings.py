@@ -135,6 +135,10 @@ def reusing(terms: tuple[Term, ...]) -> Term | None:
 LABELS_ALONE: tuple[Term, ...] = (Term(loss=Named.parse("cross-entropy", LOSSES, "loss")),)
 
 
+WeightsAllow = Annotated[tuple[Literal["extra", "missing"], ...], Field(strict=False)]
+"""What a file of weights may have beside the model's tensors, or lack of them."""
+
+
 class Affine(Settings):
     """Random rotation, shift and zoom, each uniform in its range."""
 

@@ -6,10 +6,11 @@ its structure first (`edgekd.learn.formats.header`, `edgekd.learn.formats.archiv
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from typing import Literal
 
 import psutil
 import safetensors.torch
@@ -21,53 +22,72 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.learn.formats import archive
 from edgekd.learn.formats import header
+from edgekd.learn.formats.wrappers import Unwrapped
+from edgekd.learn.formats.wrappers import listed
+from edgekd.learn.formats.wrappers import short
+from edgekd.learn.formats.wrappers import unwrap
 from edgekd.units import bytes_text
 
-TORCH_SUFFIXES = (".pt", ".pth", ".bin")
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".pth.tar", ".pt.tar")
 _DTYPES = frozenset(
     {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool}
     | {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8}
 )
-_PREFIX = "module."
+_COUNTER = "num_batches_tracked"
+"""A buffer of batch norms that only their own training reads; old files lack it."""
+_AVERAGED = "n_averaged"
+"""How many states torch's averaged model is the mean of."""
+Allowed = Literal["extra", "missing"]
+"""What a file may have beside the model's tensors, or lack of them."""
 
 
 def read(path: Path, *, suffix: str | None = None) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, or of a state dict in a ``.pt``, ``.pth`` or ``.bin`` file.
+    """As `read_checkpoint`, the tensors alone."""
+    return read_checkpoint(path, suffix=suffix).tensors
 
-    A state dict may lie in a dict under ``state_dict``, ``model_state_dict``, ``model`` or ``net``;
-    the ``module.`` that data-parallel training puts before every name is taken off.
+
+def read_checkpoint(path: Path, *, suffix: str | None = None) -> Unwrapped:
+    """The tensors of a safetensors file, or of what ``torch.save`` wrote.
+
+    The weights may lie in a dict under a key of `edgekd.learn.formats.wrappers.WRAPPERS`.
 
     Args:
         path: the file.
         suffix: says which form it has; None is the path's own ending.
 
     Returns:
-        Name to tensor, on the CPU, all finite.
+        Name to tensor, on the CPU, all finite; and how they were found.
 
     Raises:
         InputError: if it is no regular file, is larger than memory allows, holds something else
             than its ending says, is damaged, asks for code to run, or has a value that is no number.
     """
-    suffix = (path.suffix if suffix is None else suffix).lower()
-    data = _bytes(path, suffix)
+    ending = suffix_of(path.name) if suffix is None else suffix
+    data = _bytes(path, ending)
     try:
-        tensors = _parse(suffix, data)
-        _check_tensors(tensors, len(data))
+        found = _parse(ending, data)
+        _check_tensors(found.tensors, len(data))
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
-    if all(name.startswith(_PREFIX) for name in tensors):
-        tensors = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
-    return tensors
+    return found
 
 
-def load_into(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+def load_into(
+    model: nn.Module,
+    tensors: Mapping[str, Tensor],
+    where: str,
+    allow: Collection[Allowed] = (),
+) -> tuple[str, ...]:
     """Copy `tensors` into `model`, each by its name; tied tensors may be there under one name.
 
     Args:
-        model: takes the values, in its own types.
+        model: takes the values, in its own types; what is missing stays as it is.
         tensors: name to tensor.
         where: what the tensors came from, for the message.
+        allow: whether tensors may be missing, or be there that the model lacks. Counters always may.
+
+    Returns:
+        A sentence for the missing and for the extra names, if there are such.
 
     Raises:
         InputError: if a name is missing or unknown, or a shape differs.
@@ -78,10 +98,12 @@ def load_into(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> No
         known = next((given[name] for name in names if name in given), None)
         if known is not None:
             given = {**dict.fromkeys(names, known), **given}
-    _check_fit(own, given, where)
+    notes = _check_fit(own, given, where, allow)
     with torch.no_grad():
         for name, tensor in own.items():
-            tensor.copy_(given[name])
+            if name in given:
+                tensor.copy_(given[name])
+    return notes
 
 
 def tied(tensors: Mapping[str, Tensor]) -> list[list[str]]:
@@ -93,6 +115,12 @@ def tied(tensors: Mapping[str, Tensor]) -> list[list[str]]:
             key = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
             groups.setdefault(key, []).append(name)
     return [names for names in groups.values() if len(names) > 1]
+
+
+def suffix_of(name: str) -> str:
+    """The ending of a file's name that says what it holds; that of ``w.pth.tar`` is ``.pth.tar``."""
+    name = name.lower()
+    return next((each for each in TORCH_SUFFIXES if name.endswith(each)), Path(name).suffix)
 
 
 def _bytes(path: Path, suffix: str) -> bytes:
@@ -115,7 +143,7 @@ def _bytes(path: Path, suffix: str) -> bytes:
     return data
 
 
-def _parse(suffix: str, data: bytes) -> dict[str, Tensor]:
+def _parse(suffix: str, data: bytes) -> Unwrapped:
     form = _form(data)
     wanted = ("safetensors",) if suffix == ".safetensors" else ("a zip file", "an old torch file")
     if form not in wanted:
@@ -124,10 +152,10 @@ def _parse(suffix: str, data: bytes) -> dict[str, Tensor]:
     if form == "safetensors":
         header.check(data)
         try:
-            return safetensors.torch.load(data)
+            return Unwrapped(safetensors.torch.load(data), ())
         except Exception as error:
             raise ValueError(f"got damaged safetensors: {_first_line(error)}") from error
-    return _state_dict(archive.load(data))
+    return unwrap(archive.load(data))
 
 
 def _form(data: bytes) -> str:
@@ -143,51 +171,55 @@ def _form(data: bytes) -> str:
     return "unknown content"
 
 
-def _state_dict(loaded: object) -> dict[str, Tensor]:
-    if not isinstance(loaded, dict):
-        raise ValueError(f"got {type(loaded).__name__}, want a dict of tensors")
-    inner = next((loaded[name] for name in _WRAPPERS if isinstance(loaded.get(name), dict)), loaded)
-    for name, value in inner.items():
-        if not isinstance(name, str):
-            raise ValueError(f"got a key of type {type(name).__name__}, want names of tensors")
-        if type(value) not in (Tensor, nn.Parameter):
-            raise ValueError(f"{_short(name)}: got {type(value).__name__}, want a tensor")
-    return {name: value.detach() for name, value in inner.items()}
-
-
 def _check_tensors(tensors: Mapping[str, Tensor], size_bytes: int) -> None:
     if not tensors:
         raise ValueError("got no tensors, want weights")
     total_bytes = 0
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.dtype not in _DTYPES or tensor.is_meta:
-            raise ValueError(f"{_short(name)}: got a tensor of {tensor.dtype}, {tensor.layout}")
+            raise ValueError(f"{short(name)}: got a tensor of {tensor.dtype}, {tensor.layout}")
         # A stride of 0 lets four bytes claim to be a terabyte.
         total_bytes += tensor.numel() * tensor.element_size()
         if total_bytes > 4 * size_bytes:
-            raise ValueError(f"got tensors larger than their file at {_short(name)}")
+            raise ValueError(f"got tensors larger than their file at {short(name)}")
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise ValueError(f"{_short(name)}: got NaN or infinity, want finite weights")
+            raise ValueError(f"{short(name)}: got NaN or infinity, want finite weights")
 
 
-def _check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], where: str) -> None:
+def _check_fit(
+    own: Mapping[str, Tensor], given: Mapping[str, Tensor], where: str, allow: Collection[Allowed]
+) -> tuple[str, ...]:
+    """As `load_into`."""
+    counted = [name for name in own if not name.endswith(_COUNTER)]
     wrong = [name for name in own if name in given and own[name].shape != given[name].shape]
-    missing = [name for name in own if name not in given]
-    unexpected = [name for name in given if name not in own]
-    if not (wrong or missing or unexpected):
-        return
-    if not missing and not unexpected:
+    differing: dict[Allowed, list[str]] = {
+        "missing": [name for name in counted if name not in given],
+        "extra": [name for name in given if name not in own and name != _AVERAGED],
+    }
+    another = differing["missing"] == counted  # nothing fits: nobody means that
+    refused = [
+        word for word, names in differing.items() if names and (another or word not in allow)
+    ]
+    if wrong and not refused:
         _check_classes(own, given, wrong, where)
-    faults = []
-    if missing:
-        faults.append(f"missing {_listed(missing)}")
-    if unexpected:
-        faults.append(f"unexpected {_listed(unexpected)}")
-    if wrong:
-        shapes = (f"{_short(n)} {list(given[n].shape)} for {list(own[n].shape)}" for n in wrong)
-        faults.append(f"of wrong shape {_listed(list(shapes))}")
-    raise InputError(f"{where}: the weights do not fit the model: {'; '.join(faults)}")
+    if wrong or refused:
+        faults = [f"{word} {listed(differing[word])}" for word in refused]
+        if wrong:
+            shapes = [f"{short(n)} {list(given[n].shape)} for {list(own[n].shape)}" for n in wrong]
+            faults.append(f"of wrong shape {listed(shapes)}")
+        words = ", ".join(sorted({*allow, *refused}))
+        hint = f"if that is meant, say allow: [{words}] of the teacher" if refused else ""
+        raise InputError(
+            f"{where}: the weights do not fit the model: {'; '.join(faults)}",
+            hint="they are another model's" if another else hint,
+        )
+    ends = {"missing": "as it is initialised", "extra": "out"}
+    return tuple(
+        f"{where}: {word} {listed(names)}: left {ends[word]}"
+        for word, names in differing.items()
+        if names
+    )
 
 
 def _check_classes(
@@ -211,18 +243,8 @@ def _check_classes(
         )
 
 
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    shown = ", ".join(_short(name) for name in names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def _first_line(error: BaseException) -> str:
-    return _short((str(error).strip().splitlines() or [type(error).__name__])[0])
+    return short((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 def write(state: Mapping[str, Tensor], path: Path) -> None:

@@ -99,7 +99,11 @@ def _teacher(recipe: Recipe, words: Teacher, label: str, folder: Path, options: 
         return _train(recipe, words, label, options)
     weights = folder / words.weights
     config = load.Config(
-        model=words.model, file_name=weights.name, input=words.input, classes=words.classes
+        model=words.model,
+        file_name=weights.name,
+        input=words.input,
+        classes=words.classes,
+        allow=words.allow,
     )
     return Step(
         label,

@@ -94,9 +94,11 @@ def _made(teachers: Mapping[Key, Teacher]) -> Iterator[Fault]:
                         "got it beside `weights`, want one of them: nothing is trained",
                     )
             continue
-        if words.classes:
-            want = "want `weights` beside it: only they have another order"
-            yield (*key, "classes"), f"got it for a teacher that is trained here, {want}"
+        loaded = {"classes": "only they have another order", "allow": "only they are loaded"}
+        for name, why in loaded.items():
+            if getattr(words, name):
+                want = f"want `weights` beside it: {why}"
+                yield (*key, name), f"got it for a teacher that is trained here, {want}"
         if count >= train.epochs:
             yield (*key, "waypoints"), f"got {count}, want fewer than its epochs, {train.epochs}"
         elif count and train.early_stop_epochs is not None:

@@ -25,6 +25,7 @@ from edgekd.learn.settings import Private
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
+from edgekd.learn.settings import WeightsAllow
 from edgekd.learn.signals import SIGNALS
 from edgekd.learn.signals import needs
 from edgekd.learn.signals import reads_layers
@@ -86,7 +87,11 @@ class Teacher(Settings):
     classes: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
     """Names of its classes in its own order, where the weights have another than the data."""
     weights: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
-    """Trained weights (safetensors or a .pt state dict), relative to the recipe; None trains."""
+    """Trained weights (safetensors, or a .pt, .pth, .ckpt or .bin that torch saved), relative to the recipe;
+    None trains."""
+    allow: WeightsAllow = unsaid(())
+    """Whether the weights may have tensors that the model lacks (``extra``: an auxiliary head), or lack some of the
+    model's (``missing``: those stay as they are initialised)."""
     losses: LabelLosses = LABELS_ALONE
     """What it is trained on where there are no weights."""
     train: Training = Training()

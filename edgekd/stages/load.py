@@ -9,6 +9,7 @@ from pydantic import Field
 
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import ModelName
+from edgekd.learn.settings import WeightsAllow
 from edgekd.settings import Settings
 from edgekd.settings import unsaid
 from edgekd.stage import Context
@@ -30,6 +31,8 @@ class Config(Settings):
     """The images it takes, where they are not the data's."""
     classes: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
     """Its classes in its own order, where that is not the data's."""
+    allow: WeightsAllow = unsaid(())
+    """Whether the file may have tensors that the model lacks, or lack some of its own."""
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
@@ -39,15 +42,24 @@ def run(config: Config, given: Given, context: Context) -> Made:
         InputError: if the file is no state dict, does not fit the model, or gives a teacher that
             is near chance on the student's own validation inputs.
     """
+    import torch
+
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
     from edgekd.learn import weights
+    from edgekd.learn.weight_names import fit_names
 
     plan = classifier.blueprint_for(config.model, given["data"], config.input, config.classes)
     bare = plan.model_copy(update={"edits": (), "inside": None, **dict(plan.inside or {})})
+    torch.manual_seed(context.seed)  # for what the file lacks
     model = blueprint.build(bare, allow_code=context.allow_code)
-    tensors = weights.read(given["user_weights"])
-    weights.load_into(model, tensors, config.file_name)
+    found = weights.read_checkpoint(given["user_weights"])
+    tensors, taken_off = fit_names(model, found.tensors)
+    notes = [f"{config.file_name}: {note}" for note in found.notes]
+    if taken_off:
+        notes.append(f"{config.file_name}: {taken_off} is taken off the names of the weights")
+    for note in (*notes, *weights.load_into(model, tensors, config.file_name, config.allow)):
+        context.progress.note(note)
     named = _reordered(model, given) if not config.classes else ()
     if named:
         plan = classifier.blueprint_for(config.model, given["data"], config.input, named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
@@ -288,7 +289,19 @@ def test_the_environment_cannot_loosen_it(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (tmp_path / "canary").exists()
 
 
-@pytest.mark.parametrize("data, suffix", [(ZIP, ".pt"), (OLD, ".pt"), (SAFE, ".safetensors")])
+BESIDE = saved(
+    {
+        "state_dict": STATE,
+        "args": argparse.Namespace(lr=0.1),
+        "best": np.float64(1),
+        "a": np.ones(2),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "data, suffix", [(ZIP, ".pt"), (OLD, ".pt"), (SAFE, ".safetensors"), (BESIDE, ".ckpt")]
+)
 def test_mutants_are_read_or_refused(data: bytes, suffix: str, tmp_path: Path) -> None:
     draw = random.Random(0)
     path = tmp_path / f"weights{suffix}"
@@ -312,7 +325,12 @@ FORMS: dict[str, tuple[str, bytes]] = {
     "old": (".pth", OLD),
     "state_dict": (".bin", saved({"epoch": 3, "state_dict": STATE, "best": 0.5})),
     "model": (".pth", saved({"model": STATE, "optimizer": {"lr": [0.1], "on": True}}, old=True)),
-    "parallel": (".pt", saved({f"module.{name}": value for name, value in STATE.items()})),
+    "ckpt": (".ckpt", saved({"state_dict": STATE, "pytorch-lightning_version": "2.6"})),
+    "pth.tar": (".pth.tar", saved({"state_dict": STATE, "arch": "resnet18"})),
+    "pth.TAR": (".pth.TAR", saved({"state_dict": STATE})),
+    "arguments": (".pth", saved({"model": STATE, "args": argparse.Namespace(lr=0.1)})),
+    "averaged": (".pth", saved({"model": {"layer.weight": torch.ones(1)}, "model_ema": STATE})),
+    "beside": (".pt", saved({**STATE, "best": np.float64(0.5)})),
     "parameters": (".pt", saved({name: nn.Parameter(value) for name, value in STATE.items()})),
     "module": (".pt", saved(nn.ModuleDict({"layer": nn.Linear(3, 2)}).state_dict())),
 }
@@ -369,13 +387,44 @@ def test_load_into_copies_parameters_and_buffers() -> None:
 def test_load_into_says_what_does_not_fit() -> None:
     state = net().state_dict()
     lacking = {name: value for name, value in state.items() if not name.startswith("1.")}
-    assert message(net(), {**lacking, "extra": torch.zeros(1)}) == (
+    assert message(net(), {**lacking, "more": torch.zeros(1)}) == (
         "w.pt: the weights do not fit the model: "
-        "missing 1.weight, 1.bias, 1.running_mean and 2 more; unexpected extra"
+        "missing 1.weight, 1.bias, 1.running_mean, 1.running_var; extra more "
+        "(if that is meant, say allow: [extra, missing] of the teacher)"
     )
     assert "of wrong shape 0.weight [4, 5] for [4, 3]" in message(
         net(), {**state, "0.weight": torch.zeros(4, 5)}
     )
+    heads = {f"head.{number}": torch.zeros(1) for number in range(12)}
+    assert "extra head.0, head.1, " in (line := message(net(), {**state, **heads}))
+    assert line.endswith("head.9 and 2 more (if that is meant, say allow: [extra] of the teacher)")
+    assert "they are another model's" in message(net(), heads)
+
+
+def test_what_is_allowed_is_left_and_said() -> None:
+    state = net().state_dict()
+    lacking = {name: value for name, value in state.items() if not name.startswith("1.")}
+    model = net()
+    untouched = model[1].weight.clone()
+    notes = weights.load_into(
+        model, {**lacking, "head": torch.zeros(1)}, "w.pt", ("extra", "missing")
+    )
+    assert torch.equal(model[0].weight, state["0.weight"])
+    assert torch.equal(model[1].weight, untouched)
+    assert notes == (
+        "w.pt: missing 1.weight, 1.bias, 1.running_mean, 1.running_var: left as it is initialised",
+        "w.pt: extra head: left out",
+    )
+    for allow in (("extra",), ("missing",)):
+        with pytest.raises(InputError, match="extra" if allow == ("missing",) else "missing"):
+            weights.load_into(net(), {**lacking, "head": torch.zeros(1)}, "w.pt", allow)
+    with pytest.raises(InputError, match="another model's|missing"):
+        weights.load_into(net(), {"head": torch.zeros(1)}, "w.pt", ("extra", "missing"))
+
+
+def test_counters_need_not_be_there() -> None:
+    state = {k: v for k, v in net().state_dict().items() if "num_batches" not in k}
+    assert weights.load_into(net(), {**state, "n_averaged": torch.ones(1)}, "w.pt") == ()
 
 
 def test_another_number_of_classes_has_its_own_message() -> None:

@@ -176,6 +176,7 @@ KD = "[{step: distil, losses: [kd]}]"
         ("weights: w.pt, waypoints: 2", "waypoints: got it beside `weights`"),
         ("weights: w.pt, only: ['1']", "only: got it beside `weights`, want one of them"),
         ("classes: ['1', '0']", "classes: got it for a teacher that is trained here"),
+        ("allow: [extra]", "allow: got it for a teacher that is trained here"),
         ("only: ['0', '0']", "only: got '0' twice, want it once"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from safetensors.torch import save_file
 from torch import nn
 
@@ -103,3 +105,40 @@ def test_a_model_that_names_its_classes_is_put_in_order(
     monkeypatch.undo()
     again = blueprint.load(made["blueprint.json"], made["weights.safetensors"])
     assert again(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
+
+
+def test_a_checkpoint_as_it_lies_around(given: dict[str, Path], tmp_path: Path) -> None:
+    state = {f"model.{name}": value for name, value in load_file(given["user_weights"]).items()}
+    state["model.aux.weight"] = torch.zeros(3)
+    path = tmp_path / "last.ckpt"
+    torch.save({"state_dict": state, "hyper_parameters": argparse.Namespace(lr=0.1)}, path)
+    given["user_weights"] = path
+    words: dict[str, Any] = {"file_name": "last.ckpt", "classes": ("coat", "ankle boot", "bag")}
+    with pytest.raises(InputError, match="extra aux.weight") as caught:
+        run(given, tmp_path, Silent(), **words)
+    assert "allow: [extra]" in caught.value.hint
+    noted = Noted()
+    made = run(given, tmp_path, noted, **words, allow=("extra",))
+    assert json.loads(made["score.json"].read_bytes())["validation_accuracy"] == 1.0
+    assert noted.notes[:3] == [
+        "last.ckpt: the weights are those under state_dict",
+        "last.ckpt: model. is taken off the names of the weights",
+        "last.ckpt: extra aux.weight: left out",
+    ]
+
+
+def test_what_is_missing_is_initialised_by_the_seed(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = load_file(given["user_weights"])
+    del state["fc.bias"], state["fc.weight"]
+    save_file(state, tmp_path / "body.safetensors")
+    given["user_weights"] = tmp_path / "body.safetensors"
+    monkeypatch.setattr("edgekd.learn.classifier.want_better_than_chance", lambda *_, **__: None)
+    made = []
+    for number in range(2):
+        torch.manual_seed(number)
+        (tmp_path / str(number)).mkdir()
+        files = run(given, tmp_path / str(number), Silent(), allow=("missing",))
+        made.append(files["weights.safetensors"].read_bytes())
+    assert made[0] == made[1]

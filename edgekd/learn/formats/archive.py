@@ -1,5 +1,7 @@
 """Loads what ``torch.save`` wrote of a state dict, after checks that leave it nothing else to do.
 
+Objects of known harmless types beside the weights become a `ReadOver`.
+
 There are two forms: a zip file of a pickle and the tensors' bytes, and, before torch 1.6, a row of
 pickles followed by the bytes.
 """
@@ -10,6 +12,7 @@ import io
 import warnings
 import zipfile
 import zlib
+from collections import OrderedDict
 
 import torch
 
@@ -23,6 +26,34 @@ _LEGACY_PICKLES = 5
 _SLACK_BYTES = 2**20
 
 
+class ReadOver:
+    """Stands for an object beside the weights, of which it holds nothing."""
+
+    def __new__(cls, *_: object) -> ReadOver:
+        """Without the arguments."""
+        return object.__new__(cls)
+
+    def __init__(self, *_: object) -> None:
+        """Without the arguments."""
+
+    def __setstate__(self, _: object) -> None:
+        """Without the state."""
+
+
+def _empty_dict(*_: object) -> dict[str, object]:
+    return {}
+
+
+_STAND_INS: list[object] = [
+    *((type(name.rpartition(".")[2], (ReadOver,), {}), name) for name in sorted(opcodes.READ_OVER)),
+    *(
+        (_empty_dict if "default" in name else OrderedDict, name)
+        for name in opcodes.READ_OVER_DICTS
+    ),
+]
+"""What torch puts where a file names one of these types."""
+
+
 def load(data: bytes) -> object:
     """What was saved.
 
@@ -34,7 +65,7 @@ def load(data: bytes) -> object:
     else:
         _check_legacy(data)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_STAND_INS):
             warnings.simplefilter("ignore")
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     # Whatever torch makes of a file that is wrong, it is the file that is wrong.

@@ -1,7 +1,8 @@
 """Reads the program that a pickle is, without running it: is it one that only makes tensors?
 
 Each opcode is followed on a stack of descriptions. Only the opcodes and the names that
-``torch.save`` needs for a state dict (and the plain numbers and lists beside it) pass.
+``torch.save`` needs for a state dict (and the plain numbers and lists beside it) pass. Training scripts keep more beside
+the weights, such as their arguments: objects of the types in `READ_OVER` pass too, and are never built.
 """
 
 from __future__ import annotations
@@ -37,6 +38,32 @@ _CALLED = frozenset(
         "torch._utils._rebuild_tensor_v2",
     }
 )
+READ_OVER = frozenset(
+    {"argparse.Namespace", "types.SimpleNamespace", "datetime.datetime", "datetime.timedelta"}
+    | {"pathlib.PosixPath", "pathlib.WindowsPath", "pathlib._local.PosixPath"}
+    | {"pathlib._local.WindowsPath", "torch.torch_version.TorchVersion", "typing.Any"}
+    | {f"{builtins}.{name}" for builtins in ("builtins", "__builtin__")
+       for name in ("list", "dict", "int", "float", "str", "bool", "tuple", "object")}
+    | {f"numpy.{name}" for name in ("dtype", "ndarray", "float64", "float32", "int64", "int32")}
+    | {f"{core}.multiarray.{name}" for core in ("numpy.core", "numpy._core")
+       for name in ("scalar", "_reconstruct")}
+    | {"omegaconf.listconfig.ListConfig", "omegaconf.dictconfig.DictConfig"}
+    | {"omegaconf.base.ContainerMetadata", "omegaconf.base.Metadata", "omegaconf.nodes.AnyNode"}
+)  # fmt: skip
+"""Types of what lies beside the weights. What a file asks of them is followed, not done."""
+READ_OVER_DICTS = frozenset(
+    {"collections.defaultdict", "easydict.EasyDict", "yacs.config.CfgNode", "addict.addict.Dict"}
+    | {"lightning_fabric.utilities.data.AttributeDict", "lightning.fabric.utilities.data.AttributeDict"}
+    | {"pytorch_lightning.utilities.parsing.AttributeDict", "munch.Munch"}
+)  # fmt: skip
+"""The same, of those that are filled like a dict."""
+_FILLED = READ_OVER_DICTS - {"collections.defaultdict"}
+"""Those that are made empty, whatever they are called with."""
+_DTYPES = frozenset(
+    f"torch.{name}"
+    for name in ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int8", "uint8")
+)
+_BESIDE = READ_OVER | READ_OVER_DICTS | {"_codecs.encode", "torch.device"}
 _CONSTANTS = frozenset(
     {"BINUNICODE", "SHORT_BINSTRING", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"}
     | {"NONE", "NEWTRUE", "NEWFALSE", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET"}
@@ -95,10 +122,12 @@ class _Walk:
         elif name == "GLOBAL":
             stack.append(_Item(name=_known(str(arg).replace(" ", "."))))
         elif name == "REDUCE":
-            self._call()
+            self._call(_CALLED | _BESIDE - _FILLED)
+        elif name == "NEWOBJ":
+            self._call(READ_OVER | _FILLED)
         elif name == "BUILD":
             self._pop(1)
-            if not (stack[-1].made and stack[-1].name == "collections.OrderedDict"):
+            if not (stack[-1].made and stack[-1].name in {"collections.OrderedDict", *_BESIDE}):
                 raise ValueError("it sets attributes of an object")
         elif name == "BINPERSID":
             self._refer()
@@ -127,12 +156,14 @@ class _Walk:
             if not (small or isinstance(key.value, str)):
                 raise ValueError("it has a dict key that is neither a string nor a small number")
 
-    def _call(self) -> None:
+    def _call(self, callable_names: frozenset[str]) -> None:
         function, arguments = self._pop(2)
-        if function.made or function.name not in _CALLED:
+        if function.made or function.name not in callable_names:
             raise ValueError(f"it calls {function.name or 'something that is no function'}")
         if function.name == "collections.OrderedDict" and arguments.value != ():
             raise ValueError("it makes a dict of what is no dict")
+        if function.name == "_codecs.encode" and not _is_bytes(arguments.value):
+            raise ValueError("it encodes something else than bytes")
         self.stacks[-1].append(_Item(name=function.name, made=True, depth=arguments.depth))
 
     def _refer(self) -> None:
@@ -173,9 +204,17 @@ def storages(stream: IO[bytes], pickles: int = 1) -> list[Stored]:
 
 
 def _known(name: str) -> str:
-    if name not in _CALLED and name not in ITEM_BYTES:
+    if name not in {*_CALLED, *_BESIDE, *_DTYPES, *ITEM_BYTES}:
         raise ValueError(f"it asks for {name[:80]}")
     return name
+
+
+def _is_bytes(arguments: object) -> bool:
+    """Whether these are the arguments by which protocol 2 writes bytes: text, and its encoding."""
+    if not isinstance(arguments, tuple) or len(arguments) != 2:
+        return False
+    text, encoding = (item.value for item in arguments)
+    return isinstance(text, str) and encoding == "latin1"
 
 
 def _whole(arg: object) -> int:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import collections
 import io
 import warnings
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -76,6 +80,30 @@ def test_refused(name: str) -> None:
     data, want = REFUSED[name]
     with pytest.raises(ValueError, match=want.replace("\\", "\\\\")):
         archive.load(data)
+
+
+class Namespace(argparse.Namespace):
+    """Would run code if it were built."""
+
+    def __setstate__(self, _: object) -> None:
+        raise AssertionError("it was built")
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_harmless_types_are_not_built(old: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = {"args": argparse.Namespace(lr=0.1, path=Path("a")), "best": np.float32(0.5)}
+    beside |= {"by": collections.defaultdict(list, a=[1]), "n": np.arange(2)}
+    stream = io.BytesIO()
+    torch.save({"state_dict": STATE, **beside}, stream, _use_new_zipfile_serialization=not old)
+    monkeypatch.setattr(argparse, "Namespace", Namespace)
+    monkeypatch.setattr(np._core.multiarray, "scalar", None)
+    before = torch.serialization.get_safe_globals()
+    loaded = archive.load(stream.getvalue())
+    assert torch.serialization.get_safe_globals() == before
+    assert isinstance(loaded, dict) and torch.equal(loaded["state_dict"]["w"], STATE["w"])
+    for name in ("args", "best", "n"):
+        assert isinstance(loaded[name], archive.ReadOver) and not vars(loaded[name])
+    assert loaded["by"] == {"a": [1]}
 
 
 @pytest.mark.parametrize("old", [False, True])

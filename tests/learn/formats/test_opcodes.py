@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import collections
+import datetime
 import io
 import pickle
 import zipfile
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,6 +50,15 @@ def test_plain_values_pass() -> None:
     assert opcodes.storages(io.BytesIO(pickle.dumps(value, 2))) == []
 
 
+def test_harmless_types_pass() -> None:
+    value = {"args": argparse.Namespace(lr=0.1, path=Path("/a")), "n": np.float64(0.5)}
+    value |= {"array": np.arange(3), "when": datetime.datetime(2026, 1, 2), "dtype": torch.float16}
+    value |= {"by": collections.defaultdict(list), "device": torch.device("cpu"), "bytes": b"ab"}
+    for numpy_core in (b"numpy._core", b"numpy.core"):
+        pickled = pickle.dumps(value, 2).replace(b"numpy._core", numpy_core)
+        assert opcodes.storages(io.BytesIO(pickled)) == []
+
+
 def test_several_pickles_in_a_row() -> None:
     stream = io.BytesIO(pickle.dumps(1, 2) + program(torch.zeros(2)) + b"rest")
     assert opcodes.storages(stream, 2) == [Stored("0", 8)]
@@ -73,7 +87,7 @@ REFUSED = {
     "stack global": (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "has the operation"),
     "old instance": (b"(ios\nsystem\n.", "has the operation INST"),
     "extension": (b"\x80\x02\x82\x01.", "has the operation EXT1"),
-    "new object": (b"\x80\x02ctorch\nSize\n)\x81.", "has the operation NEWOBJ"),
+    "new object": (b"\x80\x02ctorch\nSize\n)\x81.", "calls torch.Size"),
     "persistent text": (b"Pabc\n.", "has the operation PERSID"),
     "another reference": (b"\x80\x02X\x01\x00\x00\x00xQ.", "no tensor"),
     "a negative size": (STORAGE + b"J\xff\xff\xff\xfftQ.", "no known type or size"),
@@ -83,6 +97,13 @@ REFUSED = {
     "a large number as key": (b"\x80\x02}\x8a\x09\xff\xff\xff\xff\xff\xff\xff\xff\x7fK\x01s.", "dict key"),
     "pairs as a dict": (b"\x80\x02ccollections\nOrderedDict\n]\x85R.", "no dict"),
     "deep tuples": (pickle.dumps(deep(), 2), "too deeply"),
+    "a namespace as key": (b"\x80\x02}cargparse\nNamespace\n)\x81K\x01s.", "dict key"),
+    "a new instance of a result": (b"\x80\x02cargparse\nNamespace\n)\x81)\x81.", "calls argparse"),
+    "a filled dict": (b"\x80\x02cmunch\nMunch\n](K\x01K\x02\x86e\x85R.", "calls munch.Munch"),
+    "another encoding": (
+        b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x04\x00\x00\x00idna\x86R.", "encodes"
+    ),
+    "an encoding of nothing": (b"\x80\x02c_codecs\nencode\n)R.", "encodes"),
     "endless": (b"\x80\x02" + b"N" * 1_000_001, "more than 1000000 operations"),
     "nothing": (b"", "pickle exhausted"),
     "no end": (b"\x80\x02N", "pickle exhausted"),
