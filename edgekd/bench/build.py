@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.bench.engine import ONNX
+from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.device import Device
 from edgekd.devices import local
@@ -51,4 +52,9 @@ def build(
         "options": dict(options or {}),
     }
     reads = {ONNX: model}
-    return run_worker("compile", spec, timeout_s=timeout_s, reads=reads, goal=goal, device=device)
+    found = run_worker("compile", spec, timeout_s=timeout_s, reads=reads, goal=goal, device=device)
+    if "files" not in found:
+        return {"not_measured": found["not_measured"]}
+    if kernels and "kernels" not in found:
+        raise WorkerFailed(f"{runtime}: got an engine without its kernels, want both")
+    return {**found, "size_bytes": sum((goal / name).stat().st_size for name in found["files"])}

@@ -210,7 +210,6 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
     result: dict[str, Any] = {
         "files": {name: path.name for name, path in made.items()},
         "version": _version(runtime),
-        "size_bytes": sum(path.stat().st_size for path in made.values()),
     }
     if spec["kernels"]:
         say("kernel count")

@@ -6,16 +6,15 @@ says who made it; the ONNX file it came from is compiled here in seconds.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
 from edgekd.bench.ir import GRAPH
 from edgekd.bench.ir import WEIGHTS
 from edgekd.bench.process import run_worker
+from edgekd.device import PLAIN_NAME
 from edgekd.device import Device
 from edgekd.device import inside
 from edgekd.errors import InputError
@@ -29,6 +28,16 @@ FOREIGN = {".engine", ".plan", ".trt", ".blob", ".ort", ".pte", ".tflite", ".dlc
 ENGINE = "engine.json"
 OK = "ok"
 SHORTEST_KEY = 6
+
+
+class About(NamedTuple):
+    """What is read of a compile step's engine.json."""
+
+    runtime: str
+    runtime_version: str | None
+    precision: str
+    files: list[str]
+    status: str
 
 
 class Made(NamedTuple):
@@ -116,12 +125,16 @@ def _stored(given: str, folder: Path | None) -> Made:
     store = Store(folder or run.default_store())
     entry = _entry(store, key)
     about = _about(store, entry)
-    if about["status"] != OK:
-        raise InputError(f"{given}: got no engine there: {about['status']}")
-    paths = {str(name): store.blob_path(entry.files[name].sha256) for name in about["files"]}
+    if about.status != OK:
+        raise InputError(f"{given}: got no engine there: {about.status}")
+    plain = all(map(PLAIN_NAME.fullmatch, about.files))
+    if not about.files or not plain or not set(about.files) <= set(entry.files):
+        raise InputError(f"{given}: got an engine whose files are not there")
+    paths = {name: store.blob_path(entry.files[name].sha256) for name in about.files}
     main = paths.get(GRAPH) or next(iter(paths.values()))
-    version, precision = about["runtime_version"], about["precision"]
-    return Made(about["runtime"], (precision,), paths, main, _digest(paths), version)
+    return Made(
+        about.runtime, (about.precision,), paths, main, _digest(paths), about.runtime_version
+    )
 
 
 def _entry(store: Store, key: str) -> Entry:
@@ -141,8 +154,19 @@ def _entry(store: Store, key: str) -> Entry:
     return entry
 
 
-def _about(store: Store, entry: Entry) -> dict[str, Any]:
-    about: dict[str, Any] = json.loads(store.blob_path(entry.files[ENGINE].sha256).read_bytes())
+def _about(store: Store, entry: Entry) -> About:
+    """engine.json of a store that others may have filled."""
+    where = f"{STORE}{entry.key[:12]}: {ENGINE}"
+    if ENGINE not in entry.files:
+        raise InputError(f"{where}: is missing", hint="run its recipe again")
+    value = files.read_json(store.blob_path(entry.files[ENGINE].sha256))
+    about = About(*(value.get(n) if isinstance(value, dict) else None for n in About._fields))
+    texts = (about.runtime, about.precision, about.status, about.runtime_version or "")
+    named = isinstance(about.files, list) and all(isinstance(name, str) for name in about.files)
+    if not named or not all(isinstance(one, str) for one in texts):
+        raise InputError(
+            f"{where}: got another form, want an engine's", hint="run its recipe again"
+        )
     return about
 
 

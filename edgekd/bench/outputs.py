@@ -6,7 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgekd import files
 from edgekd.bench.engine import Engine
+from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.device import OUT
 from edgekd.device import Device
@@ -42,7 +44,7 @@ def outputs(
 
     Raises:
         InputError: if the rows do not fit the model.
-        WorkerFailed: if the engine crashes, hangs or is not installed.
+        WorkerFailed: if the engine crashes, hangs or is not installed, or gives no such array.
     """
     import numpy as np
 
@@ -64,5 +66,29 @@ def outputs(
             goal=goal,
             device=device,
         )
-        answers: np.ndarray = np.load(goal / ANSWERS, allow_pickle=False)
+        rows = np.load(inputs, allow_pickle=False, mmap_mode="r")  # the worker could read them
+        return read_answers(goal / ANSWERS, engine.runtime, rows=len(rows))
+
+
+def read_answers(path: Path, runtime: str, *, rows: int) -> np.ndarray:
+    """What a worker left as the answers to `rows` inputs: float32 [rows, ...].
+
+    Raises:
+        WorkerFailed: if it is no such array; its numbers may still be anything.
+    """
+    import numpy as np
+
+    from edgekd.learn.formats import npy
+
+    try:
+        with files.open_regular(path) as file:
+            size_bytes = file.seek(0, 2)
+            file.seek(0)
+            answers: np.ndarray = npy.read(file, size_bytes, ANSWERS)
+    except Exception as error:  # numpy's parser of headers raises anything
+        raise WorkerFailed(f"{runtime}: got no readable answers: {error}") from error
+    if answers.dtype != np.float32 or answers.ndim < 1 or len(answers) != rows:
+        raise WorkerFailed(
+            f"{runtime}: got answers {answers.dtype} {list(answers.shape)}, want float32 for {rows} rows"
+        )
     return answers

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgekd.bench import soundness
 from edgekd.device import IN
 from edgekd.device import Device
 from edgekd.device import Ended
@@ -19,6 +20,8 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 
 MODULE = "edgekd.bench.worker"
+MESSAGE_CHARS, PHASE_CHARS = 2000, 80
+"""What is taken of a worker's own words."""
 PADDING_BYTES = 4096
 """A longer environment shifts the stack; a random length makes that luck, not bias (Mytkowicz 2009)."""
 
@@ -63,13 +66,21 @@ def run_worker(
         raise WorkerFailed(f"{name}: the worker {how_it_ended(ended, timeout_s)}")
     if "fault" in said:
         kind = InputError if said["fault"] == "input" else WorkerFailed
-        raise kind(f"{name}: {_in_our_words(str(said['message']), reads or {})}")
-    result: dict[str, Any] = {
-        **said["result"],
-        "modules": said["modules"],
-        "affinity": said["affinity"],
-    }
-    return result
+        message = str(said.get("message"))[:MESSAGE_CHARS]
+        raise kind(f"{name}: {_in_our_words(message, reads or {})}")
+    try:
+        soundness.require(job, said.get("result"), _received(goal))
+        soundness.require_process(said)
+    except ValueError as error:
+        raise WorkerFailed(f"{name}: the worker's answer: {error}") from error
+    result: dict[str, Any] = said["result"]
+    return {**result, "modules": said["modules"], "affinity": said["affinity"]}
+
+
+def _received(goal: Path | None) -> set[str]:
+    """Names of the regular files in the folder that takes what a worker leaves."""
+    paths = [] if goal is None else goal.iterdir()
+    return {path.name for path in paths if path.is_file() and not path.is_symlink()}
 
 
 def _in_our_words(message: str, reads: Mapping[str, Path]) -> str:
@@ -114,7 +125,7 @@ def _lines(stdout: bytes) -> list[dict[str, Any]]:
     for line in stdout.splitlines():
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
             values.append(value)
@@ -128,4 +139,5 @@ def _last_line(stdout: bytes, token: str) -> dict[str, Any] | None:
 
 
 def _phase(stdout: bytes) -> str:
-    return next((str(v["phase"]) for v in reversed(_lines(stdout)) if "phase" in v), "")
+    phases = (str(v["phase"])[:PHASE_CHARS] for v in reversed(_lines(stdout)) if "phase" in v)
+    return next(phases, "")

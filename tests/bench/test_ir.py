@@ -11,6 +11,9 @@ from tests import bench_example
 
 GOOD = '<?xml version="1.0"?><net name="n" version="11"><layers>{}</layers></net>'
 DATA = '<layer><data element_type="f32" shape="4" offset="{}" size="{}"/></layer>'
+CONST = '<layer type="Const"><data element_type="{}" shape="{}" offset="0" size="{}"/></layer>'
+NET = '<net name="n"><layers/><edges>{}</edges></net>'
+EDGE = '<edge from-layer="{}" from-port="0" to-layer="{}" to-port="0"/>'
 
 
 def pair(folder: Path, text: str, size_bytes: int = 16) -> tuple[Path, Path]:
@@ -40,9 +43,32 @@ def test_an_ir_that_openvino_wrote(tmp_path: Path) -> None:
         ('<!DOCTYPE net SYSTEM "file:///etc/passwd"><net/>', "got a DOCTYPE"),
         ("<?evil go?><net/>", "a processing instruction"),
         (GOOD.format(DATA.format(0, 17)), "got weights at 0 of 17 bytes in a file of 16"),
-        (GOOD.format(DATA.format(2**64, 1)), "got the offset or size"),
-        (GOOD.format(DATA.format(-1, 4)), "got the offset or size '-1'"),
-        (GOOD.format('<layer><data offset="0"/></layer>'), "got the offset or size ''"),
+        (GOOD.format(DATA.format(2**64, 1)), "got the offset, size"),
+        (GOOD.format(DATA.format(-1, 4)), "dimension '-1'"),
+        (GOOD.format('<layer type="Const"><data offset="0"/></layer>'), "dimension ''"),
+        (GOOD.format(CONST.format("f32", "5", 16)), "shape '5' in 16 bytes"),
+        (GOOD.format(CONST.format("f32", "2, 3", 16)), "shape '2, 3' in 16 bytes"),
+        (GOOD.format(CONST.format("u4", "33", 16)), "shape '33' in 16 bytes"),
+        (GOOD.format(CONST.format("f64", "3", 16)), "shape '3' in 16 bytes"),
+        (
+            GOOD.format(CONST.format("f32", "4611686018427387904, 4", 16)),
+            "got a constant of the shape",
+        ),
+        (
+            GOOD.format(CONST.format("f32", "4611686018427387904, 4, 0", 16)),
+            "got a constant of the",
+        ),
+        (GOOD.format(CONST.format("f32", ",".join(["1"] * 65), 16)), "got a constant of the shape"),
+        (GOOD.format(CONST.format("f32", "-1", 16)), "dimension '-1'"),
+        (GOOD.format(CONST.format("f32", "?,4", 16)), "dimension '?'"),
+        (GOOD.format(CONST.format("evil", "4", 16)), "of the type 'evil'"),
+        (GOOD.format('<layer type="Const"><data offset="0" size="1"/></layer>'), "of the type ''"),
+        (NET.format(EDGE.format(0, 1) + EDGE.format(1, 0)), "wait for each other"),
+        (NET.format(EDGE.format(3, 3)), "wait for each other"),
+        (
+            f"<net><layer><body>{NET.format(EDGE.format(3, 3))[14:-6]}</body></layer></net>",
+            "wait for",
+        ),
         ("<net>" * 100 + "</net>" * 100, "nested beyond reason"),
     ],
 )
@@ -52,8 +78,21 @@ def test_what_is_refused(tmp_path: Path, text: str, says: str) -> None:
     assert says in str(caught.value)
 
 
-def test_what_is_admitted(tmp_path: Path) -> None:
-    ir.admit(*pair(tmp_path, GOOD.format(DATA.format(0, 16))))
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.format(DATA.format(0, 16)),
+        GOOD.format(CONST.format("f32", "", 4)),
+        GOOD.format(CONST.format("f32", "4", 16)),
+        GOOD.format(CONST.format("u1", "127", 16)),
+        GOOD.format(CONST.format("f32", "0, 99", 0)),
+        GOOD.format('<layer type="PriorBox"><data offset="0.5" step="16"/></layer>'),
+        GOOD.format('<layer type="Parameter"><data shape="?,3" element_type="f32"/></layer>'),
+        NET.format(EDGE.format(0, 1) + EDGE.format(1, 2) + EDGE.format(0, 2)),
+    ],
+)
+def test_what_is_admitted(tmp_path: Path, text: str) -> None:
+    ir.admit(*pair(tmp_path, text))
 
 
 def test_missing_weights(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_compile_says_why_not(tmp_path: Path) -> None:
     told = build(model, "null", "fp32", goal, kernels=True, timeout_s=60)
     assert told["files"] == {"model.json": "model.json"}
     assert (goal / "model.json").read_text() == "{}"
-    assert told["size_bytes"] == 2 and told["kernels"] == {"Sleep f32": 1}
+    assert told["kernels"] == {"Sleep f32": 1}
 
 
 def test_the_engine_is_timed_bound_and_the_caller_with_arrays_of_its_own(tmp_path: Path) -> None:

@@ -42,10 +42,7 @@ def test_a_crash_names_the_graph(tmp_path: Path) -> None:
         lookup.times_us(paths, HOW)
 
 
-@pytest.mark.parametrize("turns", [None, [], [[1.0]], [[1.0], []], [[1.0], ["x"]], [[1.0], [-1]]])
-def test_a_device_that_tells_nonsense_is_not_believed(
-    turns: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lookup, "run_worker", lambda *_, **__: {"turns_ns": turns})
-    with pytest.raises(WorkerFailed, match="turns_ns"):
+def test_turns_of_another_number_of_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup, "run_worker", lambda *_, **__: {"turns_ns": [[1.0]]})
+    with pytest.raises(WorkerFailed, match="got turns of 1 graphs, want 2"):
         lookup.times_us([tmp_path, tmp_path], HOW)

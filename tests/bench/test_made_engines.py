@@ -139,3 +139,22 @@ def test_an_engine_of_another_version(tmp_path: Path) -> None:
     made = made_engines.taken(Path("store:abcdef"), (), stored(tmp_path, runtime_version="0.0"))
     with pytest.raises(MachineError, match="got an engine of null 0.0, want"):
         made_engines.admitted(made, (), 60, local.DEVICE)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"files": 5},
+        {"files": []},
+        {"files": [5]},
+        {"files": ["../model.json"]},
+        {"files": ["other.json"]},
+        {"runtime": None},
+        {"status": ["ok"]},
+        {"precision": 8},
+        {"runtime_version": 1.0},
+    ],
+)
+def test_an_engine_json_of_another_form(tmp_path: Path, bad: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="store:abcdef"):
+        made_engines.taken(Path("store:abcdef"), (), stored(tmp_path, **bad))

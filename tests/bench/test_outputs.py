@@ -7,6 +7,7 @@ import pytest
 
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import read_answers
 from edgekd.bench.process import WorkerFailed
 from edgekd.errors import InputError
 from edgekd.preprocessing import Preprocessing
@@ -64,3 +65,31 @@ def test_a_crash_is_told(tmp_path: Path) -> None:
     engine = bench_example.null_engine(tmp_path, fault="abort")
     with pytest.raises(WorkerFailed, match="SIGABRT during inference"):
         outputs(engine, tmp_path / "x.npy", preprocessing=None)
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (np.zeros((3, 2), np.float64), "got answers float64"),
+        (np.zeros((2, 2), np.float32), r"got answers float32 \[2, 2\], want float32 for 3 rows"),
+        (np.zeros((), np.float32), r"got answers float32 \[\]"),
+        (np.array([{}] * 3, dtype=object), "got no readable answers"),
+    ],
+)
+def test_answers_are_float32_rows(array: np.ndarray, says: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    with pytest.raises(WorkerFailed, match=f"ort: {says}"):
+        read_answers(tmp_path / "a.npy", "ort", rows=3)
+
+
+def test_answers_that_are_no_file_or_cut_short(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((3, 2), np.float32))
+    data = (tmp_path / "a.npy").read_bytes()
+    read_answers(tmp_path / "a.npy", "ort", rows=3)
+    for bad in (data[:-1], data[:20], b"", data.replace(b"(3, 2)", b"(3, 9)")):
+        (tmp_path / "a.npy").write_bytes(bad)
+        with pytest.raises(WorkerFailed, match="got no readable answers"):
+            read_answers(tmp_path / "a.npy", "ort", rows=3)
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(WorkerFailed, match="got no readable answers"):
+            read_answers(path, "ort", rows=3)

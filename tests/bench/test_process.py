@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,9 @@ import pytest
 from edgekd.bench import process
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
+from edgekd.device import Device
+from edgekd.device import Ended
+from edgekd.device import Order
 from edgekd.errors import InputError
 from tests import bench_example
 
@@ -58,6 +63,85 @@ def test_what_an_engine_prints_cannot_forge_a_result(tmp_path: Path) -> None:
         "latency", bench_example.latency_spec(engine), reads=engine.files, timeout_s=60
     )
     assert told["iters_ns"]
+
+
+ENVELOPE = {"result": {"shape": [1]}, "modules": ["numpy"], "affinity": [0]}
+
+
+def answering(lines: Callable[[str], list[bytes]], code: int = 0) -> Device:
+    """A device whose worker writes `lines`, given the order's token."""
+
+    def run(order: Order) -> Ended:
+        stdout = b"\n".join(lines(order.spec["token"]))
+        return Ended(code, stdout, b"", False, False)
+
+    return Device("board", run)
+
+
+def envelope(**changed: object) -> Callable[[str], list[bytes]]:
+    return lambda token: [json.dumps({**ENVELOPE, "token": token, **changed}).encode()]
+
+
+def test_an_answer_of_the_known_form_is_taken() -> None:
+    told = run_worker("outputs", {}, timeout_s=1, device=answering(envelope()))
+    assert told == {"shape": [1], "modules": ["numpy"], "affinity": [0]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"result": None}, "got None"),
+        ({"result": {"shape": [float("nan")]}}, "'shape' \\[nan\\]"),
+        ({"result": {"shape": [1], "other": 1}}, "'other' 1"),
+        ({"modules": "numpy"}, "modules 'numpy'"),
+        ({"affinity": [None]}, "affinity"),
+        ({"token": "x"}, "ended without a result"),
+        ({"fault": "other"}, "outputs: None"),
+        ({"fault": "input", "message": ["a", "b"]}, "outputs: \\['a', 'b'\\]"),
+        ({"fault": "machine", "message": "x" * 10**6}, "outputs: x{2000}$"),
+    ],
+)
+def test_an_answer_of_another_form_is_one_line(changed: dict[str, object], says: str) -> None:
+    with pytest.raises((WorkerFailed, InputError), match=says):
+        run_worker("outputs", {}, timeout_s=1, device=answering(envelope(**changed)))
+
+
+def test_no_field_of_the_envelope_may_be_missing() -> None:
+    for name in ENVELOPE:
+        rest = {key: value for key, value in ENVELOPE.items() if key != name}
+        lines = lambda token, rest=rest: [json.dumps({**rest, "token": token}).encode()]  # noqa: E731
+        with pytest.raises(WorkerFailed, match="the worker's answer: got"):
+            run_worker("outputs", {}, timeout_s=1, device=answering(lines))
+
+
+@pytest.mark.parametrize(
+    "line", [b"[" * 200_000, b'{"a":' * 200_000, b"9" * 10_000, b"\xff\xfe", b"null", b"{}"]
+)
+def test_lines_that_are_no_answer(line: bytes) -> None:
+    with pytest.raises(WorkerFailed, match="ended without a result"):
+        run_worker("outputs", {}, timeout_s=1, device=answering(lambda token: [line]))
+
+
+def test_a_phase_is_cut_short() -> None:
+    said = json.dumps({"phase": "x" * 10**6}).encode()
+    with pytest.raises(WorkerFailed, match="exit code 3 during x{80}$"):
+        run_worker("outputs", {}, timeout_s=1, device=answering(lambda token: [said], 3))
+
+
+def test_a_file_counts_if_it_came(tmp_path: Path) -> None:
+    answer = {"files": {"model.onnx": "model.onnx"}, "version": "1"}
+    (tmp_path / "goal").mkdir()
+    device = answering(envelope(result=answer))
+    arguments = {"timeout_s": 1, "device": device, "goal": tmp_path / "goal"}
+    with pytest.raises(WorkerFailed, match="did not come"):
+        run_worker("compile", {}, **arguments)
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "goal" / "model.onnx").symlink_to(tmp_path / "secret")
+    with pytest.raises(WorkerFailed, match="did not come"):
+        run_worker("compile", {}, **arguments)
+    (tmp_path / "goal" / "model.onnx").unlink()
+    (tmp_path / "goal" / "model.onnx").write_text("x")
+    assert run_worker("compile", {}, **arguments)["files"] == answer["files"]
 
 
 def test_the_worker_imports_its_engine_and_no_more(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from edgekd.bench.machine import fingerprint
 from edgekd.bench.process import run_worker
 from edgekd.device import Device
 from edgekd.devices import local
-from edgekd.errors import MachineError
 from edgekd.runtimes import RUNTIMES
 
 TIMEOUT_S = 120.0
@@ -58,14 +57,6 @@ def describe(device: Device = local.DEVICE) -> Site:
         versions = fingerprint.engine_versions()
     else:
         told = run_worker("site", {}, timeout_s=TIMEOUT_S, device=device)
-        facts, now, versions, missing, idle = (
-            _mapping(told, name, device) for name in ("facts", "now", "versions", "missing", "idle")
-        )
+        names = ("facts", "now", "versions", "missing", "idle")
+        facts, now, versions, missing, idle = (told[name] for name in names)
     return Site(device.name, fingerprint.key_of(facts), facts, now, versions, missing, idle)
-
-
-def _mapping(told: dict[str, Any], name: str, device: Device) -> dict[str, Any]:
-    value = told.get(name)
-    if not isinstance(value, dict):
-        raise MachineError(f"device {device.name}: got {name} {value!r:.60}, want a mapping")
-    return value

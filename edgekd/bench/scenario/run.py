@@ -12,7 +12,6 @@ from typing import Any
 from typing import Literal
 from typing import NamedTuple
 
-from edgekd.bench import soundness
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.scenario import throughput
@@ -155,6 +154,4 @@ def _asked(
     worker: Worker,
 ) -> dict[str, Any]:
     spec, reads = order_of(subject, rules)
-    found = worker(name, {**spec, **told}, timeout_s=timeout_s, reads=reads)
-    soundness.want(name, found, subject.name)
-    return found
+    return worker(name, {**spec, **told}, timeout_s=timeout_s, reads=reads)

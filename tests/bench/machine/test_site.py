@@ -49,5 +49,5 @@ def test_an_engine_that_runs_nothing_there_is_unable_and_not_missing() -> None:
 
 
 def test_what_is_no_account_is_refused() -> None:
-    with pytest.raises(MachineError, match="device board: got versions"):
+    with pytest.raises(MachineError, match="site: the worker.s answer: got .versions."):
         site.describe(telling(versions=["onnxruntime"]))

@@ -185,29 +185,6 @@ def test_the_budget_ends_it_and_the_pairs_so_far_are_judged(
     assert found.compared.verdict == "slower"
 
 
-@pytest.mark.parametrize(
-    "strange",
-    [
-        {"iters_ns": []},
-        {"iters_ns": "many"},
-        {"iters_ns": [1, -1]},
-        {"iters_ns": [float("nan")]},
-        {"warmup_iters": "all"},
-        {"cold_ms": {"load_ms": "\x1b[2J"}},
-        {"majflt": float("inf")},
-    ],
-)
-def test_what_can_be_no_result_is_a_failure(strange: dict[str, Any]) -> None:
-    machine = Machine({"A": 1e6, "B": 1e6})
-
-    def worker(job: str, spec: dict[str, Any], **rest: Any) -> dict[str, Any]:
-        told = machine(job, spec, **rest)
-        return {**told, **strange} if job == "latency" else told
-
-    found = fought(worker, pairs=6)
-    assert found.failure.startswith("A: the worker gave") and "\x1b" not in found.failure
-
-
 def test_a_machine_without_an_account_of_itself() -> None:
     machine = Machine({"A": 1e6, "B": 1e6})
 

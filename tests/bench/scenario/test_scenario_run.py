@@ -116,13 +116,6 @@ def test_a_failure_is_told_and_the_others_go_on(error: Exception, refused: bool)
     )
 
 
-def test_hostile_figures_are_a_failed_worker() -> None:
-    workers = Workers(sustained={"stretches": [[0, 1, "many", 5]]})
-    wanted = scenarios.Wanted(sustained_s=3.0)
-    (found,) = scenarios.run(subjects("a"), wanted, Rules(), worker=workers)
-    assert "stretches that is none" in found["sustained"].failure
-
-
 def test_energy_of_windows() -> None:
     told = {
         "source": "powercap package-0",
