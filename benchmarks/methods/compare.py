@@ -1,4 +1,5 @@
-"""One method beside another: means over seeds, and 95 % intervals from how far all runs move between seeds."""
+"""One method beside another: means over seeds, and 95 % intervals from how far the runs of the same pair
+of networks move between seeds."""
 
 from __future__ import annotations
 
@@ -18,14 +19,17 @@ NORMAL = 1.4826
 """The standard deviation of normal numbers over the median of their distances from the middle."""
 LEAST = 20
 """So many moves tell how far runs move."""
+FEWEST_SEEDS = 2
+"""From which a difference has an interval."""
 
 
 class Difference(NamedTuple):
     """Of two accuracies, as fractions."""
 
     mean: float
-    low: float
-    high: float
+    low: float | None
+    """None, as `high`, of one seed: nobody knows how far that method moves."""
+    high: float | None
 
 
 def moves(methods: Iterable[Accuracies]) -> list[float]:
@@ -54,19 +58,26 @@ def deviation(centred: Sequence[float]) -> float | None:
 
 
 def difference(ours: Accuracies, theirs: Accuracies, each: float | None) -> Difference | None:
-    """Over the seeds that both have; None where they share none, or nobody knows how far runs move.
+    """Over the seeds that both have; None where they share none.
 
     Args:
         ours: of one method.
         theirs: of another of the same pair.
-        each: `deviation` of the difference at one seed.
+        each: `deviation` of the difference at one seed, of this pair's own runs.
     """
     shared = sorted(ours.keys() & theirs.keys())
-    if not shared or each is None:
+    if not shared:
         return None
     mean = statistics.fmean(ours[seed] - theirs[seed] for seed in shared)
+    if each is None or len(shared) < FEWEST_SEEDS:
+        return Difference(mean, None, None)
     half = TWO_SIDED * each / len(shared) ** 0.5
     return Difference(mean, mean - half, mean + half)
+
+
+def interval(apart: Row) -> list[float] | None:
+    """Both ends, where there are any."""
+    return None if apart.get("low") is None else [apart["low"], apart["high"]]
 
 
 def spread(accuracies: Sequence[float]) -> float | None:

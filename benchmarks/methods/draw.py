@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compare import Row
+from compare import interval
 from words import KD
 
 from edgekd.report.plot import COLOURS
@@ -35,7 +36,7 @@ def plot(lines: list[Row], pair: str) -> bytes:
             label.set_color(colours[row["family"]])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel(
-            "test accuracy less the control's, points (bar: 95 % interval; dashed: kd's mean)"
+            "test accuracy less the control's, points (bar: 95 % interval; hollow: none; dashed: kd's mean)"
         )
         for name in families:
             axes.scatter([], [], s=16, color=colours[name], label=name)
@@ -45,13 +46,15 @@ def plot(lines: list[Row], pair: str) -> bytes:
 
 
 def _bar(axes: Any, place: int, row: Row, colour: str) -> None:
-    mean, low, high = (POINTS * row["control"][key] for key in ("mean", "low", "high"))
+    mean, ends = POINTS * row["control"]["mean"], interval(row["control"])
     if mean < WORST:
         axes.annotate(f"{mean:.0f}", (WORST, place), va="center", fontsize=7, color=colour)
         return
-    whole = len(row["seeds"]) > 1
-    axes.hlines(place, max(low, WORST), high, color=colour, linewidth=1.4, alpha=0.6)
-    axes.scatter([mean], [place], s=16, facecolor=colour if whole else "white", edgecolor=colour)
+    if ends is not None:
+        low, high = (POINTS * end for end in ends)
+        axes.hlines(place, max(low, WORST), high, color=colour, linewidth=1.4, alpha=0.6)
+    face = "white" if ends is None else colour
+    axes.scatter([mean], [place], s=16, facecolor=face, edgecolor=colour)
 
 
 def ordered(lines: list[Row]) -> list[Row]:

@@ -3,7 +3,7 @@
     python benchmarks/methods/render.py WORK [--only-text]
 
 WORK is what run.py filled, as far as it came. What ``edgekd methods NAME`` prints goes to
-edgekd/learn/measured.json. ``--only-text`` makes the texts and plots anew from results.json.
+edgekd/learn/measured.json. ``--only-text`` makes tables, texts and plots anew from the runs in results.json.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from compare import Difference
 from compare import Row
 from compare import deviation
 from compare import difference
+from compare import interval
 from compare import moves
 from compare import spread
 from draw import plot
@@ -52,15 +53,14 @@ def runs(work: Path) -> list[Row]:
 
 
 def compared(rows: list[Row]) -> tuple[list[Row], dict[str, float | None]]:
-    """One line a method and pair, and by pair how far the difference of two runs moves between seeds."""
+    """One line a method and pair, and by pair how far the difference of two of its own runs moves between
+    seeds; None where too few have several."""
     by: dict[str, dict[str, dict[int, float]]] = {pair: {} for pair in PAIRS}
     for row in rows:
         if "test_accuracy" in row:
             seeds = by[row["pair"]].setdefault(row["method"], {})
             seeds[row["seed"]] = row["test_accuracy"]
-    moved = {pair: moves(found.values()) for pair, found in by.items()}
-    all_moved = [move for found in moved.values() for move in found]
-    each = {pair: deviation(found) or deviation(all_moved) for pair, found in moved.items()}
+    each = {pair: deviation(moves(found.values())) for pair, found in by.items()}
     lines = []
     for pair, found in by.items():
         for name in methods():
@@ -95,7 +95,7 @@ def line(name: str, own: list[Row], seeds: Mapping[int, float]) -> Row:
 
 def rounded(apart: Difference) -> Row:
     """For JSON."""
-    return {key: round(value, DIGITS) for key, value in apart._asdict().items()}
+    return {k: None if v is None else round(v, DIGITS) for k, v in apart._asdict().items()}
 
 
 def results(work: Path) -> Row:
@@ -134,8 +134,8 @@ def cpu() -> str:
 
 
 def measured(found: Row) -> Row:
-    """What `edgekd methods` prints: accuracies and differences from the control and from kd, as fractions;
-    the interval is that of the difference from the control; and how many runs went wrong."""
+    """What `edgekd methods` prints: accuracies and differences from the control and from kd, as fractions,
+    each with its own interval where several seeds give one; and how many runs went wrong."""
     table: Row = {}
     runs = Counter((row["pair"], row["method"]) for row in found["runs"])
     for each in found["lines"]:
@@ -144,7 +144,8 @@ def measured(found: Row) -> Row:
             "mean": each["mean"],
             "control_difference": control.get("mean"),
             "kd_difference": kd.get("mean"),
-            "interval": [control["low"], control["high"]] if control else None,
+            "interval": interval(control),
+            "kd_interval": interval(kd),
             "seeds": len(each["seeds"]),
             "runs": runs[each["pair"], each["method"]],
             "flags": each["flags"],
@@ -184,6 +185,8 @@ def main() -> None:
     stored = asked.folder / "results.json"
     if asked.only_text:
         found = json.loads(stored.read_text())
+        found["lines"], found["deviations"] = compared(found["runs"])
+        stored.write_text(one_a_line(found))
     elif asked.work is None:
         parser.error("want WORK")
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compare import Row
+from compare import interval
 from draw import ordered
 from words import CONTROL
 from words import KD
@@ -36,10 +37,12 @@ last weights on the 10,000 test images, in float32.
 - Weights are those of papers on other data and longer training. Nothing was tuned here but the rate: for each pair
   the better one of 0.1 and 0.2 for the control, by its validation accuracy. With Nesterov's momentum, as here, a loss becomes
   unstable at about a third of the rate that plain momentum, most papers' own, allows.
-- Differences are in points, over the seeds that both have, with 95 % intervals. A few seeds of one method say little of how
-  far it moves from seed to seed; all methods together say it well: after what a seed does to all alike is taken off, the
-  difference of two runs has a standard deviation of {deviations}.
-  Every interval comes from that, as if all methods moved alike. With {count} methods, about one in twenty misses the truth by chance.
+- Differences are in points, over the seeds that both have. One seed says what came out once: such a row has no interval and
+  is called neither better nor worse. Two or three seeds of one method say little of how far it moves from seed to seed; all
+  methods of the same pair together say it well: after what a seed does to all alike is taken off, the difference of two runs
+  has a standard deviation of {deviations}. A 95 % interval comes from that, as if all methods
+  of its pair moved alike; no pair's intervals come from another's runs. With {count} methods, about one in twenty misses the
+  truth by chance.
 - Time is a step's CPU time beside the control's; other work shared the cores, so a tenth or two says nothing. Methods that compare answers alone read the teacher's stored ones; those
   that look inside, and some schemes, run the teacher at every step. Parameters are those trained beside the student,
   which are not shipped; `simkd` alone makes the student itself larger.
@@ -111,27 +114,34 @@ def _row(row: Row, control: Row | None) -> str:
 def _apart(found: Any) -> str:
     if found is None:
         return ""
-    mean, low, high = (POINTS * found[key] for key in ("mean", "low", "high"))
-    return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
+    mean, ends = f"{POINTS * found['mean']:+.2f}", interval(found)
+    return mean if ends is None else f"{mean} [{POINTS * ends[0]:+.2f}, {POINTS * ends[1]:+.2f}]"
 
 
 def _deviations(each: Row) -> str:
-    told = [f"{POINTS * value:.2f} points (`{pair}`)" for pair, value in each.items() if value]
-    return ", ".join(told) or "not known yet"
+    return ", ".join(
+        f"{POINTS * value:.2f} points (`{pair}`)"
+        if value
+        else f"nobody knows what (`{pair}`: too few methods have several seeds)"
+        for pair, value in each.items()
+    )
 
 
 def _said(lines: list[Row]) -> str:
-    """Which methods hurt, and which help, in sentences."""
+    """Which methods hurt, and which help, in sentences: those that have an interval."""
     control, kd = (
-        {row["method"]: row[other] for row in lines if row[other]} for other in (CONTROL, KD)
+        {row["method"]: row[other] for row in lines if row[other] and interval(row[other])}
+        for other in (CONTROL, KD)
     )
+    if not control and not kd:
+        return "Too few methods have several seeds to call any better or worse."
     hurt = [name for name, apart in control.items() if apart["high"] < 0]
     help_ = [name for name, apart in control.items() if apart["low"] > 0]
     below = [name for name, apart in control.items() if apart["mean"] < 0]
     above = [name for name, apart in kd.items() if apart["low"] > 0]
     return (
         f"These hurt, their whole interval lies below the control: {_listed(hurt)}. "
-        f"{len(below)} of {len(control)} methods are below it in the mean, "
+        f"{len(below)} of {len(control)} methods with an interval are below it in the mean, "
         f"{len(help_)} above it with their whole interval. "
         f"Above `kd` with it: {_listed(above)}."
     )

@@ -74,20 +74,28 @@ def measured() -> dict[str, dict[str, Any]]:
     return dict(json.loads(stored.read_bytes())) if stored.is_file() else empty
 
 
+def _ends(interval: list[float] | None) -> str:
+    """`` (-0.10 to +0.92)``; empty where no interval is known."""
+    return "" if interval is None else " ({:+.2f} to {:+.2f})".format(*(100 * e for e in interval))
+
+
 def _row(row: Mapping[str, Any]) -> str:
-    """``82.31 %, 3 seeds, +0.41 points beside its control (-0.10 to +0.92), ...``"""
+    """``82.31 %, 3 seeds, +0.41 points beside its control (-0.10 to +0.92), ...``; intervals are of several
+    seeds alone."""
     from edgekd.units import percent_text
 
     parts = []
     if row["mean"] is not None:
         seeds = "one seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
         parts.append(f"{percent_text(row['mean'])}, {seeds}")
-    if row["interval"] is not None:
-        low, high = (100 * end for end in row["interval"])
-        apart = f"{100 * row['control_difference']:+.2f} points beside its control"
-        parts.append(f"{apart} ({low:+.2f} to {high:+.2f})")
-    if row["kd_difference"] is not None:
-        parts.append(f"{100 * row['kd_difference']:+.2f} beside kd")
+    for other, difference, ends in (
+        ("points beside its control", row["control_difference"], row["interval"]),
+        ("beside kd", row["kd_difference"], row["kd_interval"]),
+    ):
+        if difference is not None:
+            parts.append(f"{100 * difference:+.2f} {other}{_ends(ends)}")
+    if row["seeds"] == 1:
+        parts.append("one seed calls nothing better or worse")
     for flag, number in row["flags"].items():
         why = f": {row['error']}" if row["error"] else ""
         parts.append(f"{number} of {row['runs']} runs {_FLAGS[flag]}{why}")

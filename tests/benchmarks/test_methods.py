@@ -31,7 +31,9 @@ def scripts() -> Iterator[dict[str, ModuleType]]:
 
 def line(method: str, seeds: list[int], apart: float | None, **more: Any) -> dict[str, Any]:
     """A method whose accuracy differs by as much from the control's as from kd's."""
-    found = None if apart is None else {"mean": apart, "low": apart - 0.01, "high": apart + 0.01}
+    known = len(seeds) > 1 and apart is not None
+    ends = {"low": apart - 0.01, "high": apart + 0.01} if known else {"low": None, "high": None}
+    found = None if apart is None else {"mean": apart, **ends}
     row = {"pair": "same", "method": method, "family": "feature", "seeds": seeds, "mean": 0.8}
     return {**row, "control": found, "kd": found, "flags": {}, "error": None, **more}
 
@@ -42,11 +44,15 @@ def test_what_went_wrong_is_kept(
     why = "step 139 (epoch 2): loss fsp is inf"
     lost = line("fsp", [], None, mean=None, flags={"diverged": 2}, error=why)
     runs = [{"pair": "same", "method": name} for name in ("fsp", "fsp", "sp")]
-    found = scripts["render"].measured({"lines": [lost, line("sp", [0], 0.02)], "runs": runs})
+    found = scripts["render"].measured({"lines": [lost, line("sp", [0, 1], 0.02)], "runs": runs})
     assert found["pairs"]["same"] == scripts["words"].PAIRS["same"].about
     fsp, sp = (found["methods"][name]["same"] for name in ("fsp", "sp"))
     assert (fsp["mean"], fsp["flags"], fsp["error"], fsp["runs"]) == (None, {"diverged": 2}, why, 2)
-    assert (sp["seeds"], sp["runs"], sp["interval"]) == (1, 1, [0.01, 0.03])
+    assert (sp["seeds"], sp["runs"], sp["interval"]) == (2, 1, [0.01, 0.03])
+    assert sp["kd_interval"] == sp["interval"]
+    once = scripts["render"].measured({"lines": [line("sp", [0], 0.02)], "runs": []})
+    assert once["methods"]["sp"]["same"]["interval"] is None
+    assert once["methods"]["sp"]["same"]["control_difference"] == 0.02
 
 
 def test_a_table_is_json_with_a_line_an_entry(scripts: dict[str, ModuleType]) -> None:
@@ -59,13 +65,43 @@ def test_a_table_is_json_with_a_line_an_entry(scripts: dict[str, ModuleType]) ->
 def test_an_interval_on_one_side_hurts_or_helps(scripts: dict[str, ModuleType]) -> None:
     lines = [
         line("down", [0, 1], -0.05),
-        line("a-little", [0], -0.005),
-        line("up", [0], 0.05),
+        line("a-little", [0, 1], -0.005),
+        line("up", [0, 1], 0.05),
+        line("once-up", [0], 0.5),
+        line("once-down", [0], -0.5),
         line("lost", [], None),
     ]
     told = scripts["text"]._said(lines)
-    assert "below the control: `down`. 2 of 3 methods are below it in the mean, 1 above" in told
-    assert told.endswith("Above `kd` with it: `up`.")
+    assert "below the control: `down`. 2 of 3 methods with an interval are below it" in told
+    assert told.endswith("Above `kd` with it: `up`.") and "once" not in told
+    one_seed = [row for row in lines if len(row["seeds"]) < 2]
+    assert scripts["text"]._said(one_seed).startswith("Too few methods have several seeds")
+    assert scripts["text"]._apart(one_seed[0]["control"]) == "+50.00"
+    assert scripts["draw"].plot(lines, "same").count(b"<svg") == 1
+
+
+def test_no_pair_has_an_interval_from_anothers_runs(scripts: dict[str, ModuleType]) -> None:
+    """Sixty methods of one pair move from seed to seed; of the other pair two alone have several seeds."""
+    names = list(scripts["words"].methods())
+    random = np.random.default_rng(0)
+    runs = [
+        {"pair": pair, "method": name, "seed": seed, "test_accuracy": 0.8 + random.normal(0, 0.01)}
+        for pair in ("same", "other")
+        for name in names[:60]
+        for seed in range(3 if pair == "same" or name in names[:2] else 1)
+    ]
+    whole = [{**run, "status": "trained"} for run in runs]
+    lines, each = scripts["render"].compared(whole)
+    assert each["same"] is not None and each["other"] is None
+    control = scripts["words"].CONTROL
+    by = {(line["pair"], line["method"]): line["control"] for line in lines}
+    for (pair, name), apart in by.items():
+        if name != control:
+            assert (apart["low"] is not None) == (pair == "same"), (pair, name)
+    alone, _ = scripts["render"].compared([run for run in whole if run["pair"] == "other"])
+    assert [line for line in lines if line["pair"] == "other"] == alone
+    one = scripts["compare"].difference({0: 0.8}, {0: 0.7}, 0.01)
+    assert (one.mean, one.low, one.high) == (pytest.approx(0.1), None, None)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say(scripts: dict[str, ModuleType]) -> None:
@@ -88,5 +124,5 @@ def test_a_few_runs_tell_nothing_of_how_far_they_move(scripts: dict[str, ModuleT
     compare = scripts["compare"]
     found = [{0: 0.8, 1: 0.81 + number / 1000} for number in range(compare.LEAST - 1)]
     assert compare.deviation(compare.moves(found)) is None
-    assert compare.difference(found[0], found[1], None) is None
+    assert compare.difference(found[0], found[1], None).low is None
     assert compare.difference({0: 0.8}, {1: 0.8}, 0.01) is None

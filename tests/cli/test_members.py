@@ -98,6 +98,7 @@ ROW = {
     "control_difference": 0.0041,
     "interval": [-0.001, 0.0092],
     "kd_difference": 0.0012,
+    "kd_interval": [-0.0040, 0.0064],
     "seeds": 3,
     "runs": 3,
     "flags": {},
@@ -117,7 +118,13 @@ def told(monkeypatch: pytest.MonkeyPatch, name: str, row: dict[str, object]) -> 
 @pytest.mark.parametrize("name", ["sp", "dml"])
 def test_what_was_measured_is_told(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert told(monkeypatch, name, ROW) == (
-        "82.31 %, 3 seeds, +0.41 points beside its control (-0.10 to +0.92), +0.12 beside kd"
+        "82.31 %, 3 seeds, +0.41 points beside its control (-0.10 to +0.92), "
+        "+0.12 beside kd (-0.40 to +0.64)"
+    )
+    once = {**ROW, "seeds": 1, "interval": None, "kd_interval": None}
+    assert told(monkeypatch, name, once) == (
+        "82.31 %, one seed, +0.41 points beside its control, +0.12 beside kd, "
+        "one seed calls nothing better or worse"
     )
 
 
@@ -125,7 +132,9 @@ def test_runs_that_went_wrong_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     lost = {**ROW, **LOST, "seeds": 0, "runs": 2, "flags": {"diverged": 2}, "error": "fsp is inf"}
     assert told(monkeypatch, "fsp", lost) == "2 of 2 runs diverged: fsp is inf"
     some = {**ROW, "flags": {"chance": 1}}
-    assert told(monkeypatch, "fsp", some).endswith("beside kd, 1 of 3 runs stayed at chance")
+    assert told(monkeypatch, "fsp", some).endswith(
+        "beside kd (-0.40 to +0.64), 1 of 3 runs stayed at chance"
+    )
 
 
 def test_what_was_measured_is_of_methods_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
