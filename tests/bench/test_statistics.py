@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from edgekd.bench import statistics
 
@@ -161,3 +162,60 @@ def test_settled_needs_six_and_a_narrow_interval() -> None:
     # [x(1), x(6)]: half-width 0.05
     assert not statistics.settled([0.95, 1.05, 0.99, 1.01, 1.0, 1.0], 0.02)
     assert statistics.settled([0.95, 1.05, 0.99, 1.01, 1.0, 1.0], 0.051)
+
+
+def oscillating(*values: float) -> list[float]:
+    """The values in an order in which neighbours never resemble each other: low, high, low, ..."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return [one for pair in zip(ordered[:half], ordered[half:], strict=True) for one in pair]
+
+
+def test_what_ends_a_run_is_wider_than_the_interval_that_is_told() -> None:
+    """Of 12 values the usual interval is [x(3), x(10)], the one that ends a run [x(2), x(11)]: binomial
+    tails of 79 / 4096 and 13 / 4096 a side."""
+    series = oscillating(0.90, 0.95, *[0.995] * 4, *[1.005] * 4, 1.05, 1.10)
+    assert statistics.autocorrelation(series) < 0
+    told = statistics.across(series).interval
+    assert told is not None and not statistics.across(series).drifting
+    assert told.half_width(1.0) < 0.01
+    assert not statistics.settled(series, 0.02)  # [0.95, 1.05]
+    assert statistics.settled(series, 0.051)
+
+
+def test_a_run_does_not_end_where_neighbours_may_be_alike_without_being_seen_to() -> None:
+    """Twelve values without any correlation to be seen: so few show too little of what there is."""
+    random = np.random.default_rng(0)
+    while True:
+        series = random.normal(1, 0.01, 12).tolist()
+        seen = statistics.autocorrelation(series)
+        if 0.1 < seen < statistics.DRIFTING:
+            break
+    assert statistics.unbiased(seen, 12) > statistics.DRIFTING
+    cautious = statistics.median_interval(series, statistics.CAUTIOUS)
+    assert cautious is not None
+    width = cautious.half_width(statistics.median(series))
+    # (1 + r) / (1 - r) with r = 0.2 alone makes it 1.22 times as wide
+    assert not statistics.settled(series, 1.2 * width)
+    assert statistics.settled(series, 4 * width)
+
+
+@pytest.mark.parametrize("count", [6, 8, 12, 20, 30])
+@pytest.mark.parametrize("seen", [0.0, 0.25, 0.5, 0.8])
+def test_few_values_are_widened_by_students_law(seen: float, count: int) -> None:
+    """Against scipy's quantiles: as many degrees of freedom as independent values, less one."""
+    r = min(max(seen, (count * seen + 1) / (count - 4)), statistics.WIDEST)
+    inflation = (1 + r) / (1 - r)
+    worth = max(count / inflation, statistics.FEWEST_WORTH)
+    student = scipy.stats.t.ppf(0.975, worth - 1) / scipy.stats.norm.ppf(0.975)
+    want = np.sqrt(inflation * worth / (worth - 1)) * student
+    found = statistics.correlated_factor(seen, count)
+    # a closed form stands for the quantile: never below it, and within 6 %
+    assert want <= found <= 1.06 * want
+
+
+def test_a_fifth_value_is_needed_to_guess_a_correlation() -> None:
+    assert statistics.unbiased(-0.9, 4) == statistics.WIDEST
+    assert statistics.unbiased(0.0, 5) == 1.0 and statistics.unbiased(0.3, 10) == pytest.approx(
+        4 / 6
+    )

@@ -61,6 +61,25 @@ def test_the_baseline_is_run_again_and_in_turns(tmp_path: Path) -> None:
     assert ran.count("latency run") == ran.count("latency baseline") == 1 + 6  # and a calibration
 
 
+def test_a_second_look_runs_its_pairs_in_another_order(tmp_path: Path) -> None:
+    pair = gate_example.pair(tmp_path, worker=gate_example.worker(tmp_path, ratio=1.05, noise=0.02))
+    config = latency.Config(pairs=18)
+    orders = [
+        gate_example.only(latency.judge(pair, config, look)).evidence["order"] for look in (0, 0, 1)
+    ]
+    assert orders[0] == orders[1] != orders[2]
+    seeds: list[int] = []
+    real = pair.worker
+
+    def worker(job: str, spec: Any, **given: Any) -> Any:
+        seeds.extend([spec["seed"]] if job == "latency" else [])
+        return real(job, spec, **given)
+
+    for look in (0, 1):  # the drawn inputs are others too
+        latency.judge(pair._replace(worker=worker), latency.Config(pairs=6, seed=5), look)
+    assert set(seeds) == {5, 6}
+
+
 def test_what_cannot_be_measured_says_why(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path)
 

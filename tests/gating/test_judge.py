@@ -142,6 +142,20 @@ def test_a_failure_that_does_not_come_again_is_none(tmp_path: Path) -> None:
     assert "did not fail again when measured anew, first: 1.3" in found.text
 
 
+def test_a_second_look_is_asked_for_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a gate draws in its second look is drawn anew: it is told which look it is."""
+    looks: list[int] = []
+    real = accuracy.judge
+
+    def recorded(pair: Pair, config: Any, look: int) -> Any:
+        looks.append(look)
+        return real(pair, config, look)
+
+    monkeypatch.setattr(accuracy, "GATE", accuracy.GATE._replace(judge=recorded))
+    judged(gate_example.pair(tmp_path, seed=5))
+    assert looks == [0, 1]
+
+
 def test_a_crash_leaves_a_gate_open_and_a_lost_device_ends_it(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path)
 
