@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -23,6 +25,8 @@ from edgekd.device import inside
 from edgekd.errors import InputError
 
 Note = Callable[[str], None]
+Contenders = Callable[[Sequence["Measured"]], Collection[str]]
+"""Names of the subjects that need more than the fewest processes, asked before each round."""
 Worker = Callable[..., dict[str, Any]]
 """`edgekd.bench.process.run_worker`, or a stand-in of the same signature."""
 
@@ -72,12 +76,18 @@ class Measured:
         return [median(process["iters_ns"]) for process in self.processes]
 
 
+def everyone(results: Sequence[Measured]) -> Collection[str]:
+    """Every subject is measured until its interval is narrow."""
+    return [result.subject.name for result in results]
+
+
 def measure(
     subjects: Iterable[Subject],
     rules: Rules,
     *,
     note: Note = lambda text: None,
     worker: Worker = run_worker,
+    contenders: Contenders = everyone,
 ) -> list[Measured]:
     """Peak memory in one process each, then rounds of latency processes over all that need more.
 
@@ -88,6 +98,7 @@ def measure(
         rules: when to stop.
         note: told before each process.
         worker: runs one.
+        contenders: who needs more than the fewest processes.
 
     Returns:
         One result a subject, in the order given. A failed process is told, never raised.
@@ -99,7 +110,10 @@ def measure(
         note(f"{subject.name}: memory")
         results[-1].memory = _attempt("memory", results[-1], rules, worker)
     for turn in range(rules.processes_max):
+        wanted = everyone(results) if turn < rules.processes_min else contenders(results)
         for result in results if turn % 2 == 0 else results[::-1]:
+            if result.subject.name not in wanted:
+                continue
             if time.monotonic() < deadline and _wants_more(result, rules):
                 note(f"{result.subject.name}: process {turn + 1}")
                 _add(result, rules, worker)

@@ -10,9 +10,9 @@ from typing import Any
 from edgekd import bundle
 from edgekd import files
 from edgekd.bench.answers import LEAST_AGREEMENT
+from edgekd.bench.status import is_timed
 from edgekd.preprocessing import Preprocessing
 
-MEASURED = ("ok", "unstable")
 OTHER_MACHINE = 2.0
 """What an engine may be off, over what was measured: its kernels differ from CPU to CPU."""
 LEAST_STEPS = 8.0
@@ -53,7 +53,7 @@ def write(
     Raises:
         ValueError: if `chosen` is no measured row.
     """
-    row = next((row for row in rows if row["name"] == chosen and row["status"] in MEASURED), None)
+    row = next((row for row in rows if row["name"] == chosen and is_timed(row["status"])), None)
     if row is None:
         raise ValueError(f"chosen: got {chosen!r}, want a row that was measured")
     folder.mkdir()
@@ -109,7 +109,7 @@ def tolerances(
     found: dict[str, dict[str, float]] = {}
     for row in rows:
         mine = row["model"] == "student" and row.get("profile", "") == profile
-        if mine and row["status"] in MEASURED:
+        if mine and is_timed(row["status"]):
             asked = _in_steps(row, parity["logit_step"]) if profile else _in_logits(row, parity)
             if row.get("parity_rms") is not None:
                 asked["rms"] = row["parity_rms"]

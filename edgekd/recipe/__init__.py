@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field
 from pydantic import ValidationError
 
+from edgekd.bench.budget import Budget
 from edgekd.learn.settings import Views
 from edgekd.recipe import agreement
 from edgekd.recipe import casting
@@ -25,7 +26,6 @@ from edgekd.recipe.target import Targets
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import unsaid
-from edgekd.stages.choose import Budget
 from edgekd.stages.data import Config as DataConfig
 from edgekd.stages.explain import Words as Explain
 from edgekd.stages.export import Words as Export

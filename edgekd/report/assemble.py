@@ -9,6 +9,7 @@ from typing import Any
 
 import edgekd
 from edgekd import files
+from edgekd.bench import status
 from edgekd.report.result import FORMAT
 from edgekd.report.result import Comparison
 from edgekd.report.result import Model
@@ -34,6 +35,7 @@ def assemble(
     data: Mapping[str, Any],
     environment: Mapping[str, Any],
     lineage: Mapping[str, Any],
+    machine: Mapping[str, Any] | None = None,
 ) -> Result:
     """One result from what the stages wrote.
 
@@ -48,12 +50,13 @@ def assemble(
         data: data.json.
         environment: what the measuring machine is.
         lineage: key and file digests, by label of the step.
+        machine: how fit the measuring machine was (``machine`` of site.json); None if nobody asked.
 
     Raises:
         ValueError: if a value does not fit the schema.
     """
     told = test.get("candidates", {})
-    measured = [_row(row, told.get(row["name"])) for row in rows]
+    measured = [_row(row, told.get(row["name"])) for row in with_status(rows, choice)]
     candidates = [row for row in measured if row.model == "student"]
     references = [row for row in measured if row.model == "teacher"]
     made = {role: _model(models[role], scores[role], test.get(role)) for role in ROLES}
@@ -79,7 +82,8 @@ def assemble(
         "nearest": choice.get("nearest"),
         "budget": choice.get("budget", []),
         "comparison": _dumped(compare(chosen, references, made["teacher"], tested)),
-        "warnings": warnings(made, measured, chosen, tested),
+        "warnings": warnings(made, measured, chosen, tested) + about_machine(machine or {}),
+        "machine": machine,
         "environment": dict(environment),
         "lineage": dict(lineage),
     }
@@ -161,6 +165,27 @@ def warnings(
                 f"{row.name} agrees with torch on {percent_text(row.top1_agreement)} only."
             )
     return found
+
+
+def about_machine(machine: Mapping[str, Any]) -> list[str]:
+    """What made the machine's times worth less, one sentence each."""
+    told = [
+        f"While it measured, the machine was not quiet: {w}." for w in machine.get("warnings", ())
+    ]
+    return [f"The machine was not fit: {r}." for r in machine.get("reasons", ())] + told
+
+
+def with_status(
+    rows: Sequence[Mapping[str, Any]], choice: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """Rows whose interval stayed wide where a decision could turn on it are called unstable."""
+    unstable = choice.get("unstable", {})
+    return [
+        {**row, "status": f"{status.UNSTABLE}: {unstable[row['name']]}"}
+        if row["name"] in unstable and row["status"] == status.OK
+        else row
+        for row in rows
+    ]
 
 
 def _model(name: str, score: Mapping[str, Any], accuracy: float | None) -> Model:

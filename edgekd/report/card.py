@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.bench.proportion import wilson
+from edgekd.report.assemble import with_status
 from edgekd.report.markdown import render
 
 
@@ -23,7 +24,8 @@ def text(name: str, version: str, values: Mapping[str, Any]) -> str:
         ValueError: if nothing was chosen.
     """
     chosen, data = values["choice"]["chosen"], values["data"]
-    row = next((row for row in values["rows"] if row["name"] == chosen), None)
+    rows = with_status(values["rows"], values["choice"])
+    row = next((row for row in rows if row["name"] == chosen), None)
     if row is None:
         raise ValueError(f"chosen: got {chosen!r}, want a row that was measured")
     accuracy = values["test"].get("candidates", {}).get(chosen)
@@ -35,7 +37,7 @@ def text(name: str, version: str, values: Mapping[str, Any]) -> str:
         data=data,
         classes=data["classes"],
         row=row,
-        engines=[engine for engine in values["rows"] if engine["model"] == "student"],
+        engines=[engine for engine in rows if engine["model"] == "student"],
         accuracy=accuracy,
         tested=tested,
         accuracy_ci95=wilson(accuracy, tested) if accuracy is not None and tested else None,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgekd.bench import status
 from edgekd.printable import escape_unprintable
 from edgekd.report.explanation import Explained
 from edgekd.report.result import Result
@@ -45,12 +46,28 @@ def headline(result: Result) -> str:
     found = result.comparison
     if found is None:
         return f"{result.chosen} was chosen; the teacher was not measured beside it."
+    doubt = doubts(result)
     points = found.points_below_teacher
     side = "below" if points >= 0 else "above"
     return (
-        f"{found.times_smaller:.1f}x smaller, {found.times_faster:.1f}x faster, "
+        f"{found.times_smaller:.1f}x smaller, {found.times_faster:.1f}x faster{doubt}, "
         f"{abs(points):.1f} points {side} its teacher"
     )
+
+
+def doubts(result: Result) -> str:
+    """`` (unstable)`` where the chosen row or the one it is compared with says so; empty if both are ok."""
+    names = {result.chosen, result.comparison.reference if result.comparison else None}
+    rows = [row for row in (*result.candidates, *result.references) if row.name in names]
+    words = {status.word_of(row.status) for row in rows} - {status.OK}
+    drifting = result.machine is not None and result.machine.drifts
+    told = [*sorted(words), *(["the machine drifted"] if drifting else [])]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def width(interval: Sequence[float], value: float) -> str:
+    """``± 2.3 %``: half of an interval."""
+    return f"± {50 * (interval[1] - interval[0]) / value:.1f} %" if value else NONE
 
 
 def render(template: Path, **values: Any) -> str:
@@ -72,6 +89,7 @@ def render(template: Path, **values: Any) -> str:
         ms=_or_none(lambda value: f"{value:.3g}"),
         small=_or_none(lambda value: f"{value:.1e}"),
         value=value_text,
+        width=width,
     )
     filled = environment.from_string(template.read_text(encoding="utf-8")).render(**values)
     return escape_unprintable(filled, keep="\n")

@@ -1,7 +1,8 @@
 """The published schema of result.json, ``edgekd.result/1``.
 
 History: 1, the first; with quantized models since 0.2: `quantized`, and a row's `profile`,
-`parity_steps` and `islands`.
+`parity_steps` and `islands`; since 0.3 `machine`, a row's `latency_caller_p50_ms`, and a limit that is
+``open``.
 """
 
 from __future__ import annotations
@@ -78,8 +79,12 @@ class Row(Settings):
     """Nodes that compute in float inside an int8 graph: ``node``, ``op``, ``cause``."""
     processes: Whole | None
     iterations: Whole | None
+    latency_caller_p50_ms: NonNegative | None = None
+    """Median of the same inference as a Python program sees it that hands arrays over; `latency_p50_ms`
+    is the engine's own time, its inputs and outputs bound."""
     status: str
-    """``ok``, ``unstable`` (its interval stayed wide), ``failed: ...`` or ``not measured: ...``."""
+    """``ok``; ``unstable: ...``, its interval stayed wide and what could turn on that; ``invalid: ...``,
+    the machine was not fit; ``failed: ...`` or ``not measured: ...``."""
 
 
 class Limit(Settings):
@@ -88,7 +93,8 @@ class Limit(Settings):
     limit: str
     want: Any
     got: Any
-    verdict: Literal["met", "missed", "not measured"]
+    verdict: Literal["met", "missed", "open", "not measured"]
+    """``open``: what was measured keeps the limit, and its interval does not."""
     message: str = ""
     """The same as a sentence."""
 
@@ -105,6 +111,20 @@ class Comparison(Settings):
     """Teacher's test accuracy minus the candidate's, in percentage points."""
     points_ci95: Interval
     """Normal approximation for two unpaired proportions: wider than a paired test's."""
+
+
+class Machine(Settings):
+    """How fit the machine was while it measured."""
+
+    canary_ms: tuple[float, ...]
+    """Times of a small fixed piece of work between processes."""
+    canary_variation: float | None
+    """Standard deviation over mean; above 0.05 the machine drifted."""
+    drifts: bool
+    reasons: tuple[str, ...]
+    """Why numbers do not count."""
+    warnings: tuple[str, ...]
+    """What may have widened intervals."""
 
 
 class Made(Settings):
@@ -145,6 +165,8 @@ class Result(Settings):
     warnings: tuple[str, ...]
     environment: dict[str, Any]
     """What the measuring machine is."""
+    machine: Machine | None = None
+    """How fit it was; null in results before it was asked."""
     lineage: dict[str, Made]
     """By label of the step."""
 

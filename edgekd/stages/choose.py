@@ -1,6 +1,7 @@
 """Stage `choose`: the fastest measured student inside the budget; if there is none, by how much.
 
-Only rows that were measured count. A limit on what was not measured is not met.
+Only rows that were measured count. A limit on what was not measured is not met, nor is one that the
+interval of what was measured does not clear.
 """
 
 from __future__ import annotations
@@ -8,96 +9,32 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
-from typing import NamedTuple
 
 from edgekd import files
-from edgekd.settings import Fraction
-from edgekd.settings import NonNegative
-from edgekd.settings import Positive
-from edgekd.settings import Settings
-from edgekd.settings import Whole
+from edgekd.bench import status
+from edgekd.bench.budget import MET
+from edgekd.bench.budget import Budget
+from edgekd.bench.budget import Row
+from edgekd.bench.budget import Verdict
+from edgekd.bench.budget import judge
+from edgekd.bench.budget import read_latency
+from edgekd.bench.rows import reference_of
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
 
-OK, UNSTABLE = "ok", "unstable"
-REFERENCE_PRECISION = "fp32"
 QUANTIZED = "int8"
 SHOWN = 2
 """Reasons told of a quantized row that was not chosen."""
 NO_FASTER = 1.005
 """Times slower that two digits would show as 1.00."""
-Row = Mapping[str, Any]
-
-
-class Budget(Settings):
-    """What the chosen candidate must keep; a limit that is left out does not count."""
-
-    accuracy_drop_points: NonNegative | None = None
-    """At most this many points of validation accuracy below the teacher."""
-    accuracy: Fraction | None = None
-    """At least this validation accuracy."""
-    latency_p50_ms: Positive | None = None
-    """At most this median latency, batch 1."""
-    peak_rss_bytes: Whole | None = None
-    """At most this peak of resident memory, the engine and Python included."""
-    size_bytes: Whole | None = None
-    """At most this many bytes of engine files."""
-    speedup: Positive | None = None
-    """At least this many times faster than the teacher's fp32 on the same engine and threads."""
-    shrink: Positive | None = None
-    """At least this many times smaller than the teacher's fp32 for the same engine."""
-
-
-class Limit(NamedTuple):
-    """How one limit is read off a row."""
-
-    got: Callable[[Row, Row | None, float], float | None]
-    """Row, its teacher's row, the teacher's accuracy -> value; None if not measured."""
-    at_most: bool
-
-
-class Verdict(NamedTuple):
-    """One limit against one row."""
-
-    limit: str
-    want: float
-    got: float | None
-    verdict: str
-    """``met``, ``missed`` or ``not measured``."""
-    excess: float
-    """By how much it is missed, as a fraction of what is wanted; 0 if met."""
-    message: str
-
-
-def _times(name: str) -> Callable[[Row, Row | None, float], float | None]:
-    def ratio(row: Row, reference: Row | None, _: float) -> float | None:
-        ours, theirs = row.get(name), None if reference is None else reference.get(name)
-        return theirs / ours if ours and theirs else None
-
-    return ratio
-
-
-def _drop(row: Row, _: Row | None, teacher_accuracy: float) -> float | None:
-    accuracy = row["validation_accuracy"]
-    # rounded, so that a difference of exactly one point is not 1.0000000000000009
-    return None if accuracy is None else round(100 * (teacher_accuracy - accuracy), 9)
-
-
-LIMITS: dict[str, Limit] = {
-    "accuracy_drop_points": Limit(_drop, at_most=True),
-    "accuracy": Limit(lambda row, _, __: row["validation_accuracy"], at_most=False),
-    "latency_p50_ms": Limit(lambda row, _, __: row["latency_p50_ms"], at_most=True),
-    "peak_rss_bytes": Limit(lambda row, _, __: row["peak_rss_bytes"], at_most=True),
-    "size_bytes": Limit(lambda row, _, __: row["size_bytes"], at_most=True),
-    "speedup": Limit(_times("latency_p50_ms"), at_most=False),
-    "shrink": Limit(_times("size_bytes"), at_most=False),
-}
+Judged = Mapping[str, Sequence[Verdict]]
+"""By name of a row."""
 
 
 def run(config: Budget, given: Given, context: Context) -> Made:
@@ -111,86 +48,96 @@ def run(config: Budget, given: Given, context: Context) -> Made:
 
 
 def choice(rows: Sequence[Row], budget: Budget, teacher_accuracy: float) -> dict[str, Any]:
-    """The content of ``choice.json``: a chosen or else a nearest row, its verdicts, why in a sentence.
+    """The content of ``choice.json``: a chosen or else a nearest row, its verdicts, why in a sentence,
+    and which rows are unstable.
 
-    A row whose interval stayed wide counts with the slow end of that interval.
+    A row counts with the slow end of its interval, against limits and against other rows; one without
+    an interval, or measured while the machine was not fit, keeps no limit of time, and is chosen only
+    where nothing else is.
     """
     candidates = [row for row in rows if row["model"] == "student"]
-    measured = [row for row in candidates if row["status"] in (OK, UNSTABLE)]
-    judged = {row["name"]: judge(row, rows, budget, teacher_accuracy) for row in measured}
-    inside = [row for row in measured if all(v.verdict == "met" for v in judged[row["name"]])]
+    measured = [row for row in candidates if status.is_timed(row["status"])]
+    judged = {
+        row["name"]: judge(row, reference_of(row, rows), budget, teacher_accuracy)
+        for row in measured
+    }
     if not measured:
         reasons = "; ".join(f"{row['name']}: {row['status']}" for row in candidates)
-        return _content(None, None, [], f"no candidate could be measured: {reasons or 'none'}")
-    if inside:
-        best = min(inside, key=lambda row: (assured_ms(row), row["name"]))
-        why = _why(best, len(inside), len(measured)) + _int8_lost(best, measured, judged)
-        return _content(best["name"], None, judged[best["name"]], why)
+        return _content(None, None, [], f"no candidate could be measured: {reasons or 'none'}", {})
+    inside = [row for row in measured if all(v.verdict == MET for v in judged[row["name"]])]
+    best = min(inside, key=_order) if inside else None
+    unstable = dict(turning(rows, measured, judged, inside, best))
+    if best is not None:
+        why = _why(best, len(inside), len(measured), unstable)
+        why += _int8_lost(best, measured, judged)
+        return _content(best["name"], None, judged[best["name"]], why, unstable)
     nearest = min(measured, key=lambda row: _distance(judged[row["name"]], row))
-    missed = [v.message for v in judged[nearest["name"]] if v.verdict != "met"]
+    missed = [v.message for v in judged[nearest["name"]] if v.verdict != MET]
     why = f"none of {len(measured)} candidates is inside the budget; nearest {nearest['name']}: "
-    return _content(None, nearest["name"], judged[nearest["name"]], why + "; ".join(missed))
-
-
-def assured_ms(row: Row) -> float:
-    """The latency a row is compared by: its median; the slow end of its interval if it is unstable,
-    and no assurance at all if it has none."""
-    if row["status"] == OK:
-        return float(row["latency_p50_ms"])
-    interval = row["latency_ci95_ms"]
-    return float(interval[1]) if interval else math.inf
-
-
-def judge(row: Row, rows: Sequence[Row], budget: Budget, teacher_accuracy: float) -> list[Verdict]:
-    """Every limit of the budget against one row."""
-    same = ("runtime", "threads")
-    reference = next(
-        (
-            other
-            for other in rows
-            if other["model"] == "teacher"
-            and other["precision"] == REFERENCE_PRECISION
-            and all(other[key] == row[key] for key in same)
-        ),
-        None,
+    return _content(
+        None, nearest["name"], judged[nearest["name"]], why + "; ".join(missed), unstable
     )
-    wanted = {name: getattr(budget, name) for name in LIMITS}
-    return [
-        verdict(name, want, LIMITS[name].got(row, reference, teacher_accuracy))
-        for name, want in wanted.items()
-        if want is not None
-    ]
 
 
-def verdict(name: str, want: float, got: float | None) -> Verdict:
-    """One limit: ``latency_p50_ms: got 0.41, want at most 0.3 (37 % over)``."""
-    at_most = LIMITS[name].at_most
-    words = f"want at {'most' if at_most else 'least'} {want:.6g}"
-    if got is None:
-        return Verdict(name, want, None, "not measured", 1.0, f"{name}: not measured, {words}")
-    short = got - want if at_most else want - got
-    if short <= 0:
-        return Verdict(name, want, got, "met", 0.0, f"{name}: got {got:.4g}, {words}")
-    excess = short / abs(want) if want else short
-    by = f"{100 * excess:.0f} % {'over' if at_most else 'under'}" if want else f"{short:.4g} over"
-    return Verdict(name, want, got, "missed", excess, f"{name}: got {got:.4g}, {words} ({by})")
+def slow_end_ms(row: Row) -> float:
+    """The latency a row is compared by; no bound at all if none is assured."""
+    worst = read_latency(row).worst
+    return math.inf if worst is None else worst
+
+
+def fast_end_ms(row: Row) -> float:
+    """How fast it may truly be."""
+    return read_latency(row).best or 0.0
+
+
+def turning(
+    rows: Sequence[Row],
+    measured: Sequence[Row],
+    judged: Judged,
+    inside: Sequence[Row],
+    best: Row | None,
+) -> Iterator[tuple[str, str]]:
+    """Rows whose interval stayed wide, and the decision that could turn on it.
+
+    That is: which of two rows inside the budget is faster, where one of them is the chosen; and whether
+    a row that could be chosen keeps a limit.
+    """
+    limit_ms = math.inf if best is None else slow_end_ms(best)
+    rivals = [row for row in inside if row is not best and fast_end_ms(row) < limit_ms]
+    for row in [*rivals, *([best] if best is not None and rivals else [])]:
+        if not row.get("settled", True):
+            yield row["name"], "whether it is the fastest is open"
+    for row in measured:
+        verdicts = judged[row["name"]]
+        open_limits = [v.limit for v in verdicts if v.turns]
+        could_be = all(v.verdict == MET or v.turns for v in verdicts)
+        if not open_limits or not could_be or fast_end_ms(row) >= limit_ms:
+            continue
+        for one in (row, reference_of(row, rows) if "speedup" in open_limits else None):
+            if one is not None and not one.get("settled", True):
+                yield one["name"], f"whether {row['name']} keeps {open_limits[0]} is open"
+
+
+def _order(row: Row) -> tuple[float, float, str]:
+    return slow_end_ms(row), row["latency_p50_ms"], row["name"]
 
 
 def _distance(verdicts: Sequence[Verdict], row: Row) -> tuple[float, float]:
     return sum(v.excess for v in verdicts), row["latency_p50_ms"]
 
 
-def _why(best: Row, inside: int, measured: int) -> str:
+def _why(best: Row, inside: int, measured: int, unstable: Mapping[str, str]) -> str:
     interval = best["latency_ci95_ms"]
     shown = f", 95 % interval {interval[0]:.4g} to {interval[1]:.4g}" if interval else ""
     why = (
         f"{best['name']} is the fastest of {inside} inside the budget "
         f"({measured} measured): {best['latency_p50_ms']:.4g} ms{shown}"
     )
-    return why if best["status"] == OK else f"{why}; its interval stayed wide"
+    doubt = read_latency(best).doubt or unstable.get(best["name"], "")
+    return f"{why}; {doubt}" if doubt else why
 
 
-def _int8_lost(best: Row, measured: Sequence[Row], judged: Mapping[str, Sequence[Verdict]]) -> str:
+def _int8_lost(best: Row, measured: Sequence[Row], judged: Judged) -> str:
     """Why the quantized rows beside the chosen float one, or else the fastest of them, lost."""
     quantized = [row for row in measured if row["precision"] == QUANTIZED]
     if best["precision"] == QUANTIZED or not quantized:
@@ -198,15 +145,15 @@ def _int8_lost(best: Row, measured: Sequence[Row], judged: Mapping[str, Sequence
     same = [row for row in quantized if all(row[k] == best[k] for k in ("runtime", "threads"))]
     return "".join(
         f"; {row['name']} {_lost(row, best, judged[row['name']])}"
-        for row in same or [min(quantized, key=lambda row: (assured_ms(row), row["name"]))]
+        for row in same or [min(quantized, key=_order)]
     )
 
 
 def _lost(row: Row, best: Row, verdicts: Sequence[Verdict]) -> str:
-    missed = [verdict.message for verdict in verdicts if verdict.verdict != "met"]
+    missed = [verdict.message for verdict in verdicts if verdict.verdict != MET]
     if missed:
         return f"misses {missed[0]}"
-    times = assured_ms(row) / assured_ms(best)
+    times = row["latency_p50_ms"] / best["latency_p50_ms"]
     how = "no faster" if times < NO_FASTER else f"{times:.2f}x slower"
     return f"is {how}: {islands_text(row)}"
 
@@ -223,7 +170,11 @@ def islands_text(row: Row) -> str:
 
 
 def _content(
-    chosen: str | None, nearest: str | None, verdicts: Sequence[Verdict], why: str
+    chosen: str | None,
+    nearest: str | None,
+    verdicts: Sequence[Verdict],
+    why: str,
+    unstable: Mapping[str, str],
 ) -> dict[str, Any]:
     shown = ("limit", "want", "got", "verdict", "message")
     return {
@@ -231,6 +182,7 @@ def _content(
         "nearest": nearest,
         "budget": [{name: getattr(v, name) for name in shown} for v in verdicts],
         "why": why,
+        "unstable": dict(sorted(unstable.items())),
     }
 
 

@@ -15,6 +15,7 @@ from edgekd import task
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
+from edgekd.bench.status import is_timed
 from edgekd.errors import MachineError
 from edgekd.preprocessing import Preprocessing
 from edgekd.settings import Settings
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MEASURED = ("ok", "unstable")
 WEIGHTS = "_weights"
 
 
@@ -91,7 +91,7 @@ def _engines(config: Config, given: Given) -> Iterator[tuple[list[str], Engine]]
     One engine answers for all thread counts, which do not change its answers.
     """
     rows = json.loads(given["rows"].read_bytes())
-    measured = {row["name"] for row in rows if row["status"] in MEASURED}
+    measured = {row["name"] for row in rows if is_timed(row["status"])}
     for subject in config.candidates:
         about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
         engines = {

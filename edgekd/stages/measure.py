@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -22,19 +24,23 @@ from pydantic import model_validator
 
 from edgekd import files
 from edgekd import task
+from edgekd.bench import contest
 from edgekd.bench import golden
-from edgekd.bench import result
 from edgekd.bench import session
 from edgekd.bench.answers import Answers
 from edgekd.bench.answers import judged
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
+from edgekd.bench.machine import canary
 from edgekd.bench.machine import site
+from edgekd.bench.machine.validity import Validity
+from edgekd.bench.machine.watch import Watch
 from edgekd.bench.outputs import outputs
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
-from edgekd.bench.result import figures
-from edgekd.bench.timing import COLD
+from edgekd.bench.rows import blank_row
+from edgekd.bench.rows import fill
+from edgekd.bench.rows import reference_of
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
 from edgekd.device import Device
@@ -53,7 +59,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 OK = "ok"
-NS_PER_S = 1_000_000_000
+NS_PER_S, NS_PER_MS = 1_000_000_000, 1e6
+WINDOW_NS = 20_000_000
+"""Of warm-up; three of them must agree."""
 
 
 class Measure(Settings):
@@ -61,13 +69,14 @@ class Measure(Settings):
 
     processes_min: Annotated[int, Field(ge=6, le=1000)] = 6
     """Fresh processes a candidate gets at least; an interval needs six."""
-    processes_max: Annotated[int, Field(ge=6, le=1000)] = 12
-    """And at most, while its interval is wider than `half_width`."""
+    processes_max: Annotated[int, Field(ge=6, le=1000)] = 20
+    """And at most, while its interval is wider than `half_width` and it may still be the fastest."""
     half_width: Fraction = 0.02
     """How narrow the 95 % interval over processes must be, as a fraction of the median."""
-    min_time_s: Positive = 0.5
-    """Timed iterations of one process, after warm-up."""
-    max_time_s: Positive = 2.0
+    min_time_s: Positive = 0.1
+    """Timed iterations of one process, after warm-up; small models differ more from process to process
+    than from iteration to iteration."""
+    max_time_s: Positive = 1.0
     """And at most, while the median inside the process is not known to 1 %."""
     max_warmup_s: Positive = 5.0
     """Longest warm-up; a process that never settles is kept and marked."""
@@ -92,7 +101,7 @@ class Measure(Settings):
             half_width=self.half_width,
             budget_s=self.budget_s,
             timeout_s=self.timeout_s,
-            warm_up=WarmUp(max_ns=round(self.max_warmup_s * NS_PER_S)),
+            warm_up=WarmUp(window_ns=WINDOW_NS, max_ns=round(self.max_warmup_s * NS_PER_S)),
             steady=Steady(
                 min_ns=round(self.min_time_s * NS_PER_S), max_ns=round(self.max_time_s * NS_PER_S)
             ),
@@ -110,8 +119,8 @@ class Config(Settings):
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
-    """Give rows.json, one row a subject and thread count; site.json, the machine that measured;
-    raw.json.gz with every iteration.
+    """Give rows.json, one row a subject and thread count; site.json, the machine that measured and how
+    fit it was; raw.json.gz with every iteration.
 
     Takes ``<subject>/engine.json`` and its files, ``<export>/golden`` and ``<export>/parity``,
     validation_images, validation_labels, data.
@@ -140,11 +149,46 @@ def run(config: Config, given: Given, context: Context) -> Made:
     there = site.describe(context.device)
     if there.emulated:
         timed = {}
-    worker = functools.partial(run_worker, device=context.device)
-    sitting = session.measure(list(timed.values()), rules, note=note, worker=worker)
+    watch = Watch(functools.partial(run_worker, device=context.device))
+    sitting = session.measure(
+        list(timed.values()),
+        rules,
+        note=note,
+        worker=watch,
+        contenders=functools.partial(contest.contenders, entrants(rows)),
+    )
+    if sitting:
+        watch.look()
     measured = {found.subject.name: found for found in sitting}
-    rows = [filled(row, measured.get(row["name"]), there.emulated) for row in rows]
-    return write(rows, measured, there, context.folder)
+    validity = {name: watch.validity(found) for name, found in measured.items()}
+    rows = [
+        fill(row, measured.get(row["name"]), validity.get(row["name"]), there.emulated)
+        for row in rows
+    ]
+    return write(rows, measured, about_machine(watch, validity.values()), there, context.folder)
+
+
+def entrants(rows: Sequence[Mapping[str, Any]]) -> dict[str, contest.Entrant]:
+    """The students with their accuracies, and the teacher's row that each is compared with."""
+    found = {}
+    for row in rows:
+        if row["model"] == "student" and row["status"] == OK:
+            teacher = reference_of(row, rows)
+            name = "" if teacher is None else teacher["name"]
+            found[row["name"]] = contest.Entrant(row["validation_accuracy"], name)
+    return found
+
+
+def about_machine(watch: Watch, each: Iterable[Validity]) -> dict[str, Any]:
+    """How fit the machine was: the canary's times, and what is odd about it or made rows invalid."""
+    spread, found = canary.variation(watch.looks.canaries_ns), list(each)
+    return {
+        "canary_ms": [ns / NS_PER_MS for ns in watch.looks.canaries_ns],
+        "canary_variation": spread,
+        "drifts": watch.looks.drifts(),
+        "reasons": sorted({reason for one in found for reason in one.reasons}),
+        "warnings": sorted({warning for one in found for warning in one.warnings}),
+    }
 
 
 class Samples(NamedTuple):
@@ -183,7 +227,7 @@ def _asked(
     engine = max(engines.values(), key=lambda e: e.threads)
     there = functools.partial(outputs, engine, timeout_s=config.measure.timeout_s, device=device)
     try:
-        told = there(samples.inputs, preprocessing=None)
+        told = there(samples.inputs, preprocessing=None, batch_size=1)  # as it is timed
         logits = there(given["validation_images"], preprocessing=preprocessing)
     except (WorkerFailed, InputError) as error:
         return Answers(None, None, None, None, f"failed: {error}")
@@ -194,64 +238,10 @@ def _asked(
     return judged(accuracy, told, samples.outputs, precision, tolerance, samples.step)
 
 
-def blank_row(
-    name: str, subject: Candidate, engine: Engine, about: Mapping[str, Any], answers: Answers
-) -> dict[str, Any]:
-    """A row with everything that is known before timing."""
-    return {
-        "name": name,
-        "model": subject.model,
-        "runtime": subject.runtime,
-        "runtime_version": about["runtime_version"],
-        "precision": subject.precision,
-        "profile": subject.profile,
-        "threads": engine.threads,
-        "validation_accuracy": answers.accuracy,
-        "parity_max_abs": answers.max_abs,
-        "parity_rms": answers.rms,
-        "parity_steps": answers.steps,
-        "top1_agreement": answers.agreement,
-        "size_bytes": about["size_bytes"],
-        "kernels": about["kernels"],
-        "islands": about.get("islands", []),
-        "status": answers.fault or OK,
-    }
-
-
-def filled(
-    row: dict[str, Any], measured: session.Measured | None, emulated: str | None = None
-) -> dict[str, Any]:
-    """`row` with its timings, or with nulls where there are none.
-
-    A row whose answers are right keeps its accuracy on an emulated device, and no time.
-    """
-    metrics = {} if measured is None else {m.name: m for m in figures.metrics(measured)}
-    values = {name: metric.value for name, metric in metrics.items()}
-    p50, peak = metrics.get("latency_p50"), values.get("peak_rss")
-    status = row["status"]
-    if emulated and status == OK:
-        status = f"not measured: emulated ({emulated})"
-    if measured is not None:
-        word, reason = result.status_of(measured)
-        late = "failed" if measured.failure else "not measured"
-        status = {"failed": f"{late}: {reason}", "not_steady": "unstable"}.get(word, word)
-    return {
-        **row,
-        "latency_p50_ms": values.get("latency_p50"),
-        "latency_ci95_ms": None if p50 is None or p50.ci95 is None else list(p50.ci95),
-        **{f"latency_p{q}_ms": values.get(f"latency_p{q}") for q in (90, 95, 99)},
-        "latency_mean_ms": values.get("latency_mean"),
-        "peak_rss_bytes": None if peak is None else int(peak),
-        "cold_start_ms": {n: values[n] for n in COLD if values.get(n) is not None},
-        "processes": 0 if measured is None else len(measured.processes),
-        "iterations": 0 if p50 is None else p50.n_iter,
-        "status": status,
-    }
-
-
 def write(
     rows: list[dict[str, Any]],
     measured: Mapping[str, session.Measured],
+    machine: Mapping[str, Any],
     there: site.Site,
     folder: Path,
 ) -> Made:
@@ -268,6 +258,7 @@ def write(
         "key": there.key,
         "facts": there.facts,
         "versions": there.versions,
+        "machine": machine,
     }
     made = {name: folder / name for name in ("rows.json", "site.json", "raw.json.gz")}
     made["site.json"].write_bytes(files.pretty_json(about))

@@ -65,6 +65,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         data=value["data"],
         environment=_environment(config.environment, value.get("site", {})),
         lineage=config.lineage,
+        machine=value.get("site", {}).get("machine"),
     )
     roles = (*ROLES, *config.quantized)
     histories = {role: value[f"{role}_history"] for role in roles if f"{role}_history" in value}

@@ -51,6 +51,19 @@ def test_who_is_settled_stops_and_the_others_go_on() -> None:
     assert not noisy.reached and len(noisy.processes) == 9
 
 
+def test_after_the_fewest_processes_only_contenders_go_on() -> None:
+    asked: list[int] = []
+
+    def contenders(results: Any) -> set[str]:
+        asked.append(len(results[0].processes))
+        return {"b"}
+
+    workers = Workers(lambda name, n: 100 + 20 * (n % 2))
+    rules = session.Rules(processes_max=9)
+    one, other = session.measure(subjects("a", "b"), rules, worker=workers, contenders=contenders)
+    assert (len(one.processes), len(other.processes)) == (6, 9) and asked == [6, 6, 6]
+
+
 def test_the_wanted_width_counts() -> None:
     for width, reached in ((0.02, False), (0.1, True)):
         workers = Workers(lambda name, n: 100 + 3 * (n % 3))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from edgekd.report import markdown
@@ -15,7 +17,10 @@ def test_the_page_says_what_was_made_how_good_and_how_fast() -> None:
     page = markdown.report(report_example.result(choice=choosing("onnxruntime-fp32-1t")))
     assert page.startswith("# fashion-mnist\n")
     assert "**3.7x smaller, 3.1x faster, 0.7 points below its teacher**" in page
-    assert "| **onnxruntime-fp32-1t** | 92.66 % | 0.131 | 0.126 to 0.138 | 30 MB | 340 kB |" in page
+    assert (
+        "| **onnxruntime-fp32-1t** | 92.66 % | 0.131 | 0.126 to 0.138 (± 4.5 %) | – | 30 MB | 340 kB |"
+        in page
+    )
     assert "| teacher | resnet20 | 93.36 % | 93.40 % | 272 k | 41 M |" in page
     assert "## Warnings" not in page
     assert "| latency_p50_ms | 0.2 | 0.098 | met |" in page
@@ -24,6 +29,48 @@ def test_the_page_says_what_was_made_how_good_and_how_fast() -> None:
         and "- cpu_model: A CPU" in page
         and "- versions: onnx –, torch 2.13.0\n" in page
     )
+
+
+MACHINE = {
+    "canary_ms": [1.0, 1.0, 1.01],
+    "canary_variation": 0.006,
+    "drifts": False,
+    "reasons": [],
+    "warnings": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("unstable", "status", "machine", "doubt"),
+    [
+        ({}, {}, None, ""),
+        ({}, {}, MACHINE, ""),
+        ({"onnxruntime-fp32-1t": "why"}, {}, MACHINE, " (unstable)"),
+        ({"teacher-onnxruntime-fp32-1t": "why"}, {}, MACHINE, " (unstable)"),
+        ({"openvino-fp32-1t": "why"}, {}, MACHINE, ""),  # nothing of the headline stands on it
+        ({}, {"status": "invalid: paged: 3 page faults"}, MACHINE, " (invalid)"),
+        ({}, {}, {**MACHINE, "drifts": True}, " (the machine drifted)"),
+    ],
+)
+def test_the_headline_doubts_what_its_rows_doubt(
+    unstable: dict[str, str], status: dict[str, str], machine: Any, doubt: str
+) -> None:
+    choice = {**choosing("onnxruntime-fp32-1t"), "unstable": unstable}
+    made = report_example.result(choice=choice, machine=machine, rows=report_example.rows(**status))
+    assert markdown.headline(made) == (
+        f"3.7x smaller, 3.1x faster{doubt}, 0.7 points below its teacher"
+    )
+    page = markdown.report(made)
+    assert ("its time varied by 0.6 %" in page) == (machine is not None)
+    for name, reason in unstable.items():
+        assert f"{name}: unstable: {reason}." in page
+
+
+def test_a_machine_that_was_not_fit_is_told_in_the_warnings() -> None:
+    machine = {**MACHINE, "reasons": ["swapped: 3 pages"], "warnings": ["noisy: a lot"]}
+    page = markdown.report(report_example.result(machine=machine))
+    assert "- **The machine was not fit: swapped: 3 pages.**" in page
+    assert "- **While it measured, the machine was not quiet: noisy: a lot.**" in page
 
 
 def test_every_table_is_whole() -> None:

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from edgekd.bench import budget
+from edgekd.bench.budget import Budget
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import choose
-from edgekd.stages.choose import Budget
 
 
 def row(name: str, p50: float | None, **more: Any) -> dict[str, Any]:
+    """Its interval is all of its median, unless `more` says otherwise."""
     return {
         "name": name,
         "model": "student",
@@ -21,7 +23,8 @@ def row(name: str, p50: float | None, **more: Any) -> dict[str, Any]:
         "threads": 1,
         "validation_accuracy": 0.95,
         "latency_p50_ms": p50,
-        "latency_ci95_ms": None,
+        "latency_ci95_ms": None if p50 is None else [p50, p50],
+        "settled": True,
         "peak_rss_bytes": 60_000_000,
         "size_bytes": 100_000,
         "status": "ok",
@@ -49,7 +52,7 @@ def test_the_fastest_inside_the_budget() -> None:
 
 
 def test_a_teacher_is_never_chosen() -> None:
-    fast = {**TEACHER, "latency_p50_ms": 0.01}
+    fast = {**TEACHER, "latency_p50_ms": 0.01, "latency_ci95_ms": [0.01, 0.01]}
     assert choose.choice([row("a", 0.3), fast], Budget(), 0.96)["chosen"] == "a"
 
 
@@ -64,14 +67,115 @@ def test_what_failed_or_was_not_measured_is_never_chosen(status: str) -> None:
 @pytest.mark.parametrize(
     ("interval", "chosen"), [([0.05, 0.29], "b"), ([0.05, 0.31], "a"), (None, "a")]
 )
-def test_an_unstable_row_counts_with_the_slow_end_of_its_interval(
-    interval: list[float] | None, chosen: str
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_row_counts_with_the_slow_end_of_its_interval(
+    interval: list[float] | None, chosen: str, settled: bool
 ) -> None:
-    unstable = row("b", 0.1, status="unstable", latency_ci95_ms=interval)
-    found = choose.choice([row("a", 0.3), unstable], Budget(), 0.96)
+    wide = row("b", 0.1, settled=settled, latency_ci95_ms=interval)
+    found = choose.choice([row("a", 0.3), wide], Budget(), 0.96)
     assert found["chosen"] == chosen
-    assert ("stayed wide" in found["why"]) == (chosen == "b")
-    assert choose.choice([unstable], Budget(), 0.96)["chosen"] == "b"
+    assert choose.choice([wide], Budget(), 0.96)["chosen"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        ([0.2, 0.3], "met"),  # exactly at the limit is inside
+        ([0.2, 0.3001], "open"),
+        (None, "open"),
+    ],
+)
+def test_a_limit_of_latency_is_met_by_the_slow_end_alone(
+    interval: list[float] | None, verdict: str
+) -> None:
+    one = row("a", 0.25, latency_ci95_ms=interval)
+    found = choose.choice([one], Budget(latency_p50_ms=0.3), 0.96)
+    assert found["budget"][0]["verdict"] == verdict
+    assert (found["chosen"] == "a") == (verdict == "met")
+    if interval is None:
+        assert "too few processes ran for an interval" in found["why"]
+    elif verdict == "open":
+        message = "latency_p50_ms: got 0.25, want at most 0.3, but its 95 % interval reaches 0.3001"
+        assert message in found["why"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict"),
+    [
+        ([0.19, 0.22], [0.9, 1.1], "met"),  # 0.9 / 0.22 = 4.09
+        ([0.19, 0.23], [0.9, 1.1], "open"),  # 0.9 / 0.23 = 3.91
+        ([0.19, 0.22], [0.87, 1.1], "open"),  # 0.87 / 0.22 = 3.95
+        ([0.19, 0.22], None, "open"),
+        (None, [0.9, 1.1], "open"),
+    ],
+)
+def test_a_speedup_is_met_by_our_slow_end_beside_the_teachers_fast_one(
+    ours: list[float] | None, theirs: list[float] | None, verdict: str
+) -> None:
+    rows = [row("a", 0.2, latency_ci95_ms=ours), {**TEACHER, "latency_ci95_ms": theirs}]
+    found = choose.choice(rows, Budget(speedup=4.0), 0.96)
+    assert found["budget"][0]["verdict"] == verdict and found["budget"][0]["got"] == 5.0
+    assert (found["chosen"] == "a") == (verdict == "met")
+
+
+def test_a_row_of_an_unfit_machine_keeps_no_limit_of_time_and_is_chosen_last() -> None:
+    bad = row("a", 0.1, status="invalid: swapped: 3 pages came back from swap")
+    found = choose.choice([bad, TEACHER], Budget(latency_p50_ms=0.3), 0.96)
+    assert found["chosen"] is None and found["budget"][0]["verdict"] == "open"
+    assert "the machine was not fit: invalid: swapped" in found["why"]
+    assert choose.choice([bad, row("b", 0.3)], Budget(), 0.96)["chosen"] == "b"
+    alone = choose.choice([bad], Budget(accuracy=0.9), 0.96)
+    assert alone["chosen"] == "a" and "not fit" in alone["why"]
+    unfit = {**TEACHER, "status": bad["status"]}
+    found = choose.choice([row("b", 0.1), unfit], Budget(speedup=2.0), 0.96)
+    assert found["budget"][0]["verdict"] == "open"
+
+
+WIDE = {"settled": False}
+
+
+def test_unstable_is_a_wide_row_on_which_the_choice_could_turn() -> None:
+    one = row("a", 0.20, latency_ci95_ms=[0.19, 0.21], **WIDE)
+    near = row("b", 0.21, latency_ci95_ms=[0.20, 0.22], **WIDE)
+    far = row("c", 0.30, latency_ci95_ms=[0.22, 0.38], **WIDE)
+    found = choose.choice([one, near, far, TEACHER], Budget(), 0.96)
+    assert found["unstable"] == dict.fromkeys("ab", "whether it is the fastest is open")
+    assert found["why"].endswith("whether it is the fastest is open")
+    # nobody near it: its width is told, and nothing turns on it
+    assert choose.choice([one, far, TEACHER], Budget(), 0.96)["unstable"] == {}
+    # as narrow as was wanted: a tie, not unstable
+    close = [{**row, "settled": True} for row in (one, near)]
+    assert choose.choice([*close, TEACHER], Budget(), 0.96)["unstable"] == {}
+    # a rival that is outside the budget anyway is none
+    poor = {**near, "validation_accuracy": 0.5}
+    assert choose.choice([one, poor, TEACHER], Budget(accuracy=0.9), 0.96)["unstable"] == {}
+
+
+def test_unstable_is_a_wide_row_that_may_or_may_not_keep_a_limit() -> None:
+    teacher = {**TEACHER, "latency_ci95_ms": [0.9, 1.1], **WIDE}
+    fast = row("a", 0.2, latency_ci95_ms=[0.18, 0.24], **WIDE)
+    slow = row("b", 0.25, latency_ci95_ms=[0.24, 0.26], **WIDE)
+    found = choose.choice([fast, slow, teacher], Budget(speedup=4.0), 0.96)
+    assert found["chosen"] is None  # 0.9 / 0.24 = 3.75, 0.9 / 0.26 = 3.46; 4.58 at best
+    reason = "whether b keeps speedup is open"
+    assert found["unstable"] == {
+        "a": "whether a keeps speedup is open",
+        "b": reason,
+        "teacher": reason,
+    }
+    # of other limits one is missed for good: nothing turns on its width
+    found = choose.choice(
+        [{**fast, "size_bytes": 900}, slow, teacher], Budget(speedup=4.0, size_bytes=99), 0.96
+    )
+    assert found["unstable"] == {}
+    # one that could be chosen only in place of a surely faster one turns nothing
+    sure = row("c", 0.1)
+    assert choose.choice([sure, slow, teacher], Budget(speedup=4.0), 0.96)["unstable"] == {}
+    # whether it misses by luck is as open as whether it is met by luck
+    found = choose.choice(
+        [row("a", 0.26, latency_ci95_ms=[0.24, 0.3], **WIDE), TEACHER], Budget(speedup=4.0), 0.96
+    )
+    assert found["budget"][0]["verdict"] == "missed" and list(found["unstable"]) == ["a"]
 
 
 def test_none_inside_says_which_limit_failed_by_how_much() -> None:
@@ -86,12 +190,30 @@ def test_none_inside_says_which_limit_failed_by_how_much() -> None:
 
 
 def test_speedup_and_shrink_are_against_the_teacher_on_the_same_engine() -> None:
-    other = {**TEACHER, "runtime": "openvino", "latency_p50_ms": 9.0, "size_bytes": 9_000_000}
+    slow = {"latency_p50_ms": 9.0, "latency_ci95_ms": [9.0, 9.0], "size_bytes": 9_000_000}
+    other = {**TEACHER, **slow, "runtime": "openvino"}
     rows = [row("a", 0.25), other, TEACHER]
     found = choose.choice(rows, Budget(speedup=4.0, shrink=8.0), 0.96)
     assert [v["got"] for v in found["budget"]] == [4.0, 8.0] and found["chosen"] == "a"
     found = choose.choice(rows, Budget(speedup=5.0), 0.96)
     assert found["budget"][0]["message"] == "speedup: got 4, want at least 5 (20 % under)"
+
+
+def test_the_reference_is_the_teachers_fp32_row_of_the_same_threads_alone() -> None:
+    two = {**TEACHER, **slow_row(2.0), "threads": 2}
+    bf16 = {**TEACHER, **slow_row(8.0), "precision": "bf16"}
+    student = {**TEACHER, **slow_row(5.0), "model": "student", "name": "s"}
+    rows = [row("a", 0.25), student, bf16, two, TEACHER]
+    found = choose.choice(rows, Budget(speedup=4.0), 0.96)
+    assert [v["got"] for v in found["budget"]] == [4.0]
+    found = choose.choice([row("a", 0.25, threads=2), *rows[1:]], Budget(speedup=4.0), 0.96)
+    assert [v["got"] for v in found["budget"]] == [8.0]
+    found = choose.choice([row("a", 0.25, threads=4), two, TEACHER], Budget(speedup=4.0), 0.96)
+    assert found["chosen"] is None and found["budget"][0]["verdict"] == "not measured"
+
+
+def slow_row(ms: float) -> dict[str, Any]:
+    return {"latency_p50_ms": ms, "latency_ci95_ms": [ms, ms]}
 
 
 def test_a_limit_on_what_was_not_measured_is_not_met() -> None:
@@ -102,7 +224,7 @@ def test_a_limit_on_what_was_not_measured_is_not_met() -> None:
 
 
 def test_a_limit_of_zero() -> None:
-    found = choose.verdict("accuracy_drop_points", 0.0, 0.5)
+    found = budget.verdict("accuracy_drop_points", 0.0, budget.Reading(0.5, 0.5, 0.5))
     assert found.verdict == "missed" and found.message.endswith("want at most 0 (0.5 over)")
 
 
@@ -133,7 +255,7 @@ def test_int8_without_islands_is_told_with_its_kernels() -> None:
     rows = [row("fp32", 0.2), row("int8", 0.3, **INT8, kernels=kernels, islands=[]), TEACHER]
     why = choose.choice(rows, Budget(), 0.96)["why"]
     assert "1.50x slower: no float islands, 21 QLinearConv u8, 9 QLinearAdd u8, 1 Other u8" in why
-    rows[1]["latency_p50_ms"] = 0.2005
+    rows[1] |= slow_row(0.2005)
     assert "int8 is no faster" in choose.choice(rows, Budget(), 0.96)["why"]
 
 

@@ -1,0 +1,166 @@
+"""A limit of a budget against one measured row: met, missed, or left open by what was measured.
+
+A figure that was sampled has an interval, and keeps a limit only if the end that speaks against it
+does. Accuracy on the validation images, peak memory and size are single figures without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+from typing import NamedTuple
+
+from edgekd.bench import status
+from edgekd.settings import Fraction
+from edgekd.settings import NonNegative
+from edgekd.settings import Positive
+from edgekd.settings import Settings
+from edgekd.settings import Whole
+
+MET, MISSED, OPEN, NOT_MEASURED = "met", "missed", "open", "not measured"
+FEW = "too few processes ran for an interval"
+Row = Mapping[str, Any]
+
+
+class Budget(Settings):
+    """What the chosen candidate must keep; a limit that is left out does not count."""
+
+    accuracy_drop_points: NonNegative | None = None
+    """At most this many points of validation accuracy below the teacher."""
+    accuracy: Fraction | None = None
+    """At least this validation accuracy."""
+    latency_p50_ms: Positive | None = None
+    """At most this median latency, batch 1: the slow end of its interval counts."""
+    peak_rss_bytes: Whole | None = None
+    """At most this peak of resident memory, the engine and Python included."""
+    size_bytes: Whole | None = None
+    """At most this many bytes of engine files."""
+    speedup: Positive | None = None
+    """At least this many times faster than the teacher's fp32 on the same engine and threads: the slow
+    end of its interval beside the fast end of the teacher's counts."""
+    shrink: Positive | None = None
+    """At least this many times smaller than the teacher's fp32 for the same engine."""
+
+
+class Reading(NamedTuple):
+    """A figure read off a row."""
+
+    value: float | None
+    """None if it was not measured."""
+    worst: float | None
+    """The end of its interval that speaks against the row; None where nothing is assured."""
+    best: float | None
+    """The other end; None where it could be anything."""
+    doubt: str = ""
+    """Why nothing is assured."""
+
+
+class Limit(NamedTuple):
+    """How one limit is read off a row."""
+
+    read: Callable[[Row, Row | None, float], Reading]
+    """Row, its teacher's row, the teacher's accuracy."""
+    at_most: bool
+
+
+class Verdict(NamedTuple):
+    """One limit against one row."""
+
+    limit: str
+    want: float
+    got: float | None
+    verdict: str
+    """``met``, ``missed``, ``open`` (the figure keeps it, its interval does not), ``not measured``."""
+    excess: float
+    """By how much it is missed, as a fraction of what is wanted; 0 if met."""
+    message: str
+    turns: bool = False
+    """Whether it lies within the interval, so that more measuring could turn it."""
+
+
+def _exact(value: float | None) -> Reading:
+    return Reading(value, value, value)
+
+
+def read_latency(row: Row) -> Reading:
+    """The median latency in ms with the ends of its interval."""
+    value, interval = row["latency_p50_ms"], row["latency_ci95_ms"]
+    if interval is None:
+        return Reading(value, None, None, FEW)
+    if status.word_of(row["status"]) == status.INVALID:
+        return Reading(value, None, None, f"the machine was not fit: {row['status']}")
+    return Reading(value, interval[1], interval[0])
+
+
+def _speedup(row: Row, reference: Row | None, _: float) -> Reading:
+    """The teacher's latency over the row's; the worst and the best of what the two intervals hold."""
+    if reference is None or not status.is_timed(reference["status"]):
+        return _exact(None)
+    ours, theirs = read_latency(row), read_latency(reference)
+    if not ours.value or not theirs.value:
+        return _exact(None)
+    value = theirs.value / ours.value
+    if not (ours.worst and ours.best and theirs.worst and theirs.best):
+        return Reading(value, None, None, ours.doubt or theirs.doubt)
+    return Reading(value, theirs.best / ours.worst, theirs.worst / ours.best)
+
+
+def _shrink(row: Row, reference: Row | None, _: float) -> Reading:
+    ours = row.get("size_bytes")
+    theirs = None if reference is None else reference.get("size_bytes")
+    return _exact(theirs / ours if ours and theirs else None)
+
+
+def _drop(row: Row, _: Row | None, teacher_accuracy: float) -> Reading:
+    accuracy = row["validation_accuracy"]
+    # rounded, so that a difference of exactly one point is not 1.0000000000000009
+    return _exact(None if accuracy is None else round(100 * (teacher_accuracy - accuracy), 9))
+
+
+LIMITS: dict[str, Limit] = {
+    "accuracy_drop_points": Limit(_drop, at_most=True),
+    "accuracy": Limit(lambda row, _, __: _exact(row["validation_accuracy"]), at_most=False),
+    "latency_p50_ms": Limit(lambda row, _, __: read_latency(row), at_most=True),
+    "peak_rss_bytes": Limit(lambda row, _, __: _exact(row["peak_rss_bytes"]), at_most=True),
+    "size_bytes": Limit(lambda row, _, __: _exact(row["size_bytes"]), at_most=True),
+    "speedup": Limit(_speedup, at_most=False),
+    "shrink": Limit(_shrink, at_most=False),
+}
+
+
+def judge(
+    row: Row, reference: Row | None, budget: Budget, teacher_accuracy: float
+) -> list[Verdict]:
+    """Every limit of the budget against one row and its teacher's."""
+    wanted = {name: getattr(budget, name) for name in LIMITS}
+    return [
+        verdict(name, want, LIMITS[name].read(row, reference, teacher_accuracy))
+        for name, want in wanted.items()
+        if want is not None
+    ]
+
+
+def verdict(name: str, want: float, found: Reading) -> Verdict:
+    """One limit: ``latency_p50_ms: got 0.41, want at most 0.3 (37 % over)``."""
+    at_most, value = LIMITS[name].at_most, found.value
+    words = f"want at {'most' if at_most else 'least'} {want:.6g}"
+    if value is None:
+        message = f"{name}: not measured, {words}"
+        return Verdict(name, want, None, NOT_MEASURED, 1.0, message)
+
+    def excess(got: float) -> float:
+        short = got - want if at_most else want - got
+        return short / abs(want) if want else short
+
+    told = f"{name}: got {value:.4g}, {words}"
+    if found.worst is not None and excess(found.worst) <= 0:
+        return Verdict(name, want, value, MET, 0.0, told)
+    turns = found.best is None or excess(found.best) <= 0
+    by = excess(value)
+    if by <= 0:
+        doubt = found.doubt or f"its 95 % interval reaches {found.worst:.4g}"
+        short = 1.0 if found.worst is None else excess(found.worst)
+        return Verdict(name, want, value, OPEN, short, f"{told}, but {doubt}", turns)
+    text = f"{100 * by:.0f} % {'over' if at_most else 'under'}" if want else f"{by:.4g} over"
+    return Verdict(name, want, value, MISSED, by, f"{told} ({text})", turns)

@@ -1,0 +1,50 @@
+"""Which of several subjects could still turn out to be the one that is chosen: those need more processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from edgekd.bench.session import Measured
+from edgekd.bench.statistics import Interval
+from edgekd.bench.statistics import across
+
+
+class Entrant(NamedTuple):
+    """What is known of a subject before it is timed."""
+
+    accuracy: float
+    reference: str = ""
+    """Name of the subject that it is compared with, if that is measured too."""
+
+
+def contenders(entrants: Mapping[str, Entrant], results: Sequence[Measured]) -> set[str]:
+    """Those that no other beats, and what they are compared with.
+
+    One is beaten if another is at least as accurate and its whole interval lies below. Where the choice
+    hangs on more (memory, size), a beaten one may still be chosen, from fewer processes.
+
+    Args:
+        entrants: the candidates by name, those that are timed; a subject that is not among them is only a reference.
+        results: of all subjects so far.
+    """
+    intervals = {found.subject.name: _interval(found) for found in results}
+    left = {
+        name
+        for name, entrant in entrants.items()
+        if not any(
+            _beats(intervals.get(other), intervals.get(name))
+            for other, its in entrants.items()
+            if its.accuracy >= entrant.accuracy
+        )
+    }
+    return left | {entrants[name].reference for name in left}
+
+
+def _interval(found: Measured) -> Interval | None:
+    return across(found.medians_ns()).interval if found.processes else None
+
+
+def _beats(one: Interval | None, other: Interval | None) -> bool:
+    return one is not None and other is not None and one.high < other.low

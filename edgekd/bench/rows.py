@@ -1,0 +1,96 @@
+"""Rows of ``rows.json``: what is known of a subject before it is timed, and then with its times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from edgekd.bench import result
+from edgekd.bench import session
+from edgekd.bench import status
+from edgekd.bench.answers import Answers
+from edgekd.bench.candidate import Candidate
+from edgekd.bench.engine import Engine
+from edgekd.bench.machine.validity import Validity
+from edgekd.bench.result import figures
+from edgekd.bench.timing import COLD
+
+REFERENCE_PRECISION = "fp32"
+Row = Mapping[str, Any]
+
+
+def blank_row(
+    name: str, subject: Candidate, engine: Engine, about: Mapping[str, Any], answers: Answers
+) -> dict[str, Any]:
+    """A row with everything that is known before timing."""
+    return {
+        "name": name,
+        "model": subject.model,
+        "runtime": subject.runtime,
+        "runtime_version": about["runtime_version"],
+        "precision": subject.precision,
+        "profile": subject.profile,
+        "threads": engine.threads,
+        "validation_accuracy": answers.accuracy,
+        "parity_max_abs": answers.max_abs,
+        "parity_rms": answers.rms,
+        "parity_steps": answers.steps,
+        "top1_agreement": answers.agreement,
+        "size_bytes": about["size_bytes"],
+        "kernels": about["kernels"],
+        "islands": about.get("islands", []),
+        "status": answers.fault or status.OK,
+    }
+
+
+def fill(
+    row: Mapping[str, Any],
+    measured: session.Measured | None,
+    validity: Validity | None = None,
+    emulated: str | None = None,
+) -> dict[str, Any]:
+    """`row` with its timings, or with nulls where there are none.
+
+    A row whose answers are right keeps its accuracy on an emulated device, and no time. ``settled``
+    says whether its interval is as narrow as wanted; whether it matters, the stage `choose` knows.
+
+    Args:
+        row: of `blank_row`.
+        measured: None if it was not timed.
+        validity: whether the machine was fit meanwhile.
+        emulated: what emulates the device's processor.
+    """
+    metrics = {} if measured is None else {m.name: m for m in figures.metrics(measured)}
+    values = {name: metric.value for name, metric in metrics.items()}
+    p50, peak = metrics.get("latency_p50"), values.get("peak_rss")
+    said, word = row["status"], ""
+    if emulated and said == status.OK:
+        said = f"not measured: emulated ({emulated})"
+    if measured is not None:
+        word, reason = result.status_of(measured, validity)
+        late = "failed" if measured.failure else "not measured"
+        said = {"failed": f"{late}: {reason}", "invalid": f"{status.INVALID}: {reason}"}.get(
+            word, status.OK
+        )
+    return {
+        **row,
+        "latency_p50_ms": values.get("latency_p50"),
+        "latency_ci95_ms": None if p50 is None or p50.ci95 is None else list(p50.ci95),
+        **{f"latency_p{q}_ms": values.get(f"latency_p{q}") for q in (90, 95, 99)},
+        "latency_mean_ms": values.get("latency_mean"),
+        "latency_caller_p50_ms": values.get("latency_caller_p50"),
+        "peak_rss_bytes": None if peak is None else int(peak),
+        "cold_start_ms": {n: values[n] for n in COLD if values.get(n) is not None},
+        "processes": 0 if measured is None else len(measured.processes),
+        "iterations": 0 if p50 is None else p50.n_iter,
+        "settled": word == status.OK,
+        "status": said,
+    }
+
+
+def reference_of(row: Row, rows: Sequence[Row]) -> Row | None:
+    """The teacher's fp32 row on the same engine and number of threads."""
+    want = ("teacher", REFERENCE_PRECISION, row["runtime"], row["threads"])
+    fields = ("model", "precision", "runtime", "threads")
+    return next((other for other in rows if tuple(other[f] for f in fields) == want), None)
