@@ -32,6 +32,10 @@ class Profile(NamedTuple):
     fuses_activations: bool
     """Whether it runs a convolution in int8 and the activation after it in float, in one kernel: then
     nothing is rounded between them."""
+    matches_patterns: bool
+    """Whether it finds int8 operators by the Q/DQ right around them: then values that were only moved
+    are rounded again, weights lie as the product reads them, and their zero-points are stated. To an
+    engine that moves Q/DQ through its graph all three are operators to run."""
     activation: Literal["u8", "s8"]
     """Stored type of the activations; an asymmetric s8 is the u8 with its zero-point 128 lower."""
     summary: str
@@ -49,10 +53,12 @@ SCHEMES: dict[str, Scheme] = {
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile("x86", "asymmetric", False, "u8", "ONNX Runtime on x86 with VNNI"),
-        Profile("x86-no-vnni", "asymmetric-w7", False, "u8", "ONNX Runtime on x86 without VNNI"),
-        Profile("arm", "asymmetric", False, "s8", "ONNX Runtime on ARM64"),
-        Profile("openvino", "asymmetric", True, "u8", "OpenVINO on the CPU"),
-        Profile("tensorrt", "symmetric", True, "s8", "TensorRT, explicit quantization"),
+        Profile("x86", "asymmetric", False, True, "u8", "ONNX Runtime on x86 with VNNI"),
+        Profile(
+            "x86-no-vnni", "asymmetric-w7", False, True, "u8", "ONNX Runtime on x86 without VNNI"
+        ),
+        Profile("arm", "asymmetric", False, True, "s8", "ONNX Runtime on ARM64"),
+        Profile("openvino", "asymmetric", True, False, "u8", "OpenVINO on the CPU"),
+        Profile("tensorrt", "symmetric", True, True, "s8", "TensorRT, explicit quantization"),
     )
 }

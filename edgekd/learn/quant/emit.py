@@ -61,12 +61,13 @@ def prepared(model: nn.Module, profile: Profile) -> fx.GraphModule:
         ValueError: as `faked`.
     """
     written = faked(model, profile)
-    _repeat_behind_movers(written)
+    if profile.matches_patterns:
+        _repeat_behind_movers(written)
     signed = profile.activation == "s8"
     for node in list(written.graph.nodes):
         quantizer = _quantizer(written, node)
         if isinstance(quantizer, WeightQuantizer):
-            _store_codes(written, node, quantizer)
+            _store_codes(written, node, quantizer, profile)
         elif isinstance(quantizer, ActivationQuantizer) and not quantizer.symmetric:
             _round_hard_sigmoid(written, node, signed)
     for name, quantizer in insertion.sites(written).items():
@@ -131,8 +132,9 @@ def _repeat_behind_movers(module: fx.GraphModule) -> None:
             rounded[node] = str(node.target)
         elif operators.passes(node) and node.args[0] in rounded:
             target = rounded[node.args[0]]
-            if any(user.target is operators.GETITEM for user in node.users):
-                rounded[node] = target  # a list of tensors: each is rounded as it is taken out
+            listed = any(user.target is operators.GETITEM for user in node.users)
+            if listed or node.target in operators.VANISHING:
+                rounded[node] = target  # of a list, each tensor is rounded as it is taken out
                 continue
             with module.graph.inserting_after(node):
                 again = module.graph.call_module(target, (node,))
@@ -155,19 +157,28 @@ def _round_hard_sigmoid(module: fx.GraphModule, site: fx.Node, signed: bool) -> 
     module.graph.erase_node(gate)
 
 
-def _store_codes(module: fx.GraphModule, node: fx.Node, quantizer: WeightQuantizer) -> None:
+def _store_codes(
+    module: fx.GraphModule, node: fx.Node, quantizer: WeightQuantizer, profile: Profile
+) -> None:
     """Put int8 codes and a DequantizeLinear where a float weight was rounded."""
     source, weight = node.args[0], tracing.parameter(module, node.args[0])
     assert weight is not None and isinstance(source, fx.Node)
     layer = next(iter(node.users))
     linear = layer.target is operators.LINEAR
     wide = linear and tracing.rank_of(layer) != 2
-    module.set_submodule(str(node.target), StoredWeights(quantizer, weight, transposed=wide))
+    matches = profile.matches_patterns
+    stored = StoredWeights(quantizer, weight, transposed=wide and matches, with_zeros=matches)
+    module.set_submodule(str(node.target), stored)
     node.args = ()
     if not source.users:
         module.graph.erase_node(source)
+    read = node
+    if wide and not matches:
+        with module.graph.inserting_after(node):
+            read = module.graph.call_function(operators.TRANSPOSE, (node, 0, 1))
+        read.meta = tracing.place_of(node)
     if linear:
-        _as_product(module, layer, node, operators.MATMUL if wide else gemm)
+        _as_product(module, layer, read, operators.MATMUL if wide else gemm)
 
 
 def _as_product(
@@ -203,7 +214,9 @@ class QuantizeDequantize(nn.Module):
 class StoredWeights(nn.Module):
     """One layer's int8 codes and their DequantizeLinear, a step an output channel."""
 
-    def __init__(self, quantizer: WeightQuantizer, weight: Tensor, *, transposed: bool) -> None:
+    def __init__(
+        self, quantizer: WeightQuantizer, weight: Tensor, *, transposed: bool, with_zeros: bool
+    ) -> None:
         super().__init__()
         self.path, self.axis = quantizer.path, 1 if transposed else 0
         codes = quantizer.codes(weight)
@@ -211,7 +224,8 @@ class StoredWeights(nn.Module):
         self.register_buffer(self.name, codes.T.contiguous() if transposed else codes.contiguous())
         steps = quantizer.log_step.detach().exp().flatten()
         self.register_buffer("steps", steps)
-        self.register_buffer("zeros", torch.zeros(len(steps), dtype=torch.int8))
+        zeros = torch.zeros(len(steps), dtype=torch.int8) if with_zeros else None
+        self.register_buffer("zeros", zeros)
 
     def forward(self) -> Tensor:
         return dequantize(getattr(self, self.name), self.steps, self.zeros, self.axis)

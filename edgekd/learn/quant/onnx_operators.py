@@ -13,10 +13,12 @@ def quantize(x: Tensor, step: Tensor, zero: Tensor) -> Tensor:
     return _made("QuantizeLinear", (x, step, zero), zero.dtype, x.shape)
 
 
-def dequantize(codes: Tensor, step: Tensor, zero: Tensor, axis: int | None = None) -> Tensor:
-    """DequantizeLinear: float32, shaped as `codes`; a step an index of `axis` if that is given."""
+def dequantize(codes: Tensor, step: Tensor, zero: Tensor | None, axis: int | None = None) -> Tensor:
+    """DequantizeLinear: float32, shaped as `codes`; a step an index of `axis` if that is given; without a
+    zero-point it is 0."""
     attributes = {} if axis is None else {"axis": axis}
-    return _made("DequantizeLinear", (codes, step, zero), torch.float32, codes.shape, **attributes)
+    inputs = (codes, step) if zero is None else (codes, step, zero)
+    return _made("DequantizeLinear", inputs, torch.float32, codes.shape, **attributes)
 
 
 def gemm(x: Tensor, weight: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ MEAN = _aten.mean.dim
 POOL = _aten.adaptive_avg_pool2d.default
 FLATTEN = _aten.flatten.using_ints
 MATMUL = _aten.matmul.default
+TRANSPOSE = _aten.transpose.int
 ADD = _aten.add.Tensor
 GETITEM = operator.getitem
 HARD_SWISH_CALL = _aten.hardswish.default
@@ -100,6 +101,15 @@ PASSING = {
 
 PADS = {_aten.pad.default, _aten.constant_pad_nd.default}
 """Move values too, unless they put another number than 0 beside them."""
+
+VANISHING = {
+    _aten.contiguous.default,
+    _aten.clone.default,
+    _aten.alias.default,
+    _aten.detach.default,
+    _aten.dropout.default,
+}
+"""Those of `PASSING` that no exported graph holds."""
 
 TAKES_LIST = {_aten.cat.default}
 

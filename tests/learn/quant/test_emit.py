@@ -17,6 +17,7 @@ from edgekd.learn.quant import emit
 from edgekd.learn.quant import post_training
 from edgekd.profile import PROFILES
 from edgekd.profile import SCHEMES
+from edgekd.runtimes import openvino
 from edgekd.runtimes import ort
 from tests import quant_example as example
 
@@ -78,6 +79,49 @@ def test_a_universal_engine_finds_zero_points_of_zero_and_float_biases(tmp_path:
             assert held[node.input[2]].dtype == np.int8 and not held[node.input[2]].any()
         if node.op_type == "Conv":
             assert held[node.input[2]].dtype == np.float32
+
+
+class Idle(example.Block):
+    """Dropout between rounded values, of which no exported graph holds a trace."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        first = nn.functional.dropout(self.relu1(self.bn1(self.conv1(images))), 0.1, self.training)
+        return self.fc(self.pool(self.relu2(self.bn2(self.conv2(first)))).flatten(1))
+
+
+@pytest.mark.parametrize("kind", [Idle, example.Block, example.Tokens])
+@pytest.mark.parametrize("profile", ["x86", "openvino"])
+def test_nothing_is_rounded_twice_in_a_row(
+    kind: type[nn.Module], profile: str, tmp_path: Path
+) -> None:
+    model = example.quantized(kind).model
+    graph = onnx.load(written(model, profile, tmp_path / "m.onnx")).graph
+    makers = {name: node for node in graph.node for name in node.output}
+    moving = {"Transpose", "Reshape", "Flatten"} if profile == "openvino" else set()
+    for node in graph.node:
+        maker = makers.get(node.input[0]) if node.op_type == "QuantizeLinear" else None
+        while maker is not None and maker.op_type in moving:
+            maker = makers.get(maker.input[0])
+        assert maker is None or maker.op_type != "DequantizeLinear"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_openvino_reads_weights_as_it_multiplies_by_them(
+    kind: type[nn.Module], tmp_path: Path
+) -> None:
+    """Stated zero-points that several layers share keep it from int8 (the convolution of patches and linear
+    layers with as many outputs), and weights [I, O] are turned at every run."""
+    model = example.quantized(kind).model
+    path = written(model, "openvino", tmp_path / "m.onnx")
+    graph = onnx.load(path).graph
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0].endswith(".codes"):
+            assert len(node.input) == 2
+            (axis,) = [one.i for one in node.attribute if one.name == "axis"]
+            assert axis == 0
+    kernels = openvino.kernels(openvino.build(path, tmp_path, "int8"), "int8")
+    products = {name for name in kernels if name.split()[0] in ("FullyConnected", "Convolution")}
+    assert {name.split()[1] for name in products} <= {"u8", "i8"}
 
 
 def test_signed_and_unsigned_profiles_of_one_scheme_are_one_function(tmp_path: Path) -> None:
