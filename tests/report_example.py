@@ -78,6 +78,8 @@ def files(**other: Any) -> dict[str, Any]:
             "teacher": 0.9336,
             "control": 0.9240,
             "student": 0.9266,
+            "student_alone": 60,
+            "control_alone": 34,
             "candidates": {name: accuracy for name, _, accuracy, _ in ROWS},
         },
         "data": {

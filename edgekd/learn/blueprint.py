@@ -15,6 +15,7 @@ from torch import nn
 from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import nearest
+from edgekd.learn import outputs
 from edgekd.learn import weights
 from edgekd.learn.edits import EDITS
 from edgekd.learn.models import MODELS
@@ -26,6 +27,8 @@ from edgekd.table import Scalar
 from edgekd.table import bind
 
 LARGEST_BLUEPRINT_BYTES = 2**24
+FOREIGN = ("python", "timm", "transformers")
+"""Builders of models that others wrote, which may do in training what they do not do afterwards."""
 
 
 class Face(Settings):
@@ -91,7 +94,13 @@ def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
         model: nn.Module = member.load()(**arguments)
     except ValueError as error:
         raise InputError(f"{blueprint.builder}: {error}") from error
+    foreign = blueprint.builder in FOREIGN
+    if foreign:
+        outputs.give_logits_alone(model)
     _check_output(model, blueprint.inside or blueprint, blueprint.builder)
+    if foreign:
+        _check_tensors(model, blueprint.builder)
+        _check_training(model, blueprint.inside or blueprint, blueprint.builder)
     for edit in blueprint.edits:
         model = edited(model, edit, blueprint)
         _check_output(model, blueprint, blueprint.builder)
@@ -174,13 +183,44 @@ def _supplied(face: Face, member: Member, allow_code: bool) -> dict[str, Any]:
     return {name: offered[name] for name in member.supplied}
 
 
-def _check_output(model: nn.Module, face: Face, builder: str) -> None:
+def _check_tensors(model: nn.Module, builder: str) -> None:
+    """Parameters and buffers must be what can be trained, stored and loaded.
+
+    Raises:
+        InputError: naming the first that is not, or if there is no parameter.
+    """
+    named = {**dict(model.named_parameters()), **model.state_dict()}
+    if not any(True for _ in model.parameters()):
+        raise InputError(f"{builder}: got a model without parameters, want some to learn")
+    for name, value in named.items():
+        where = f"{builder}: {name}"
+        if not isinstance(value, torch.Tensor):
+            raise InputError(f"{where}: got {type(value).__name__} in its state, want tensors")
+        if torch.nn.parameter.is_lazy(value):
+            raise InputError(f"{where}: got no shape from the first images, want one")
+        if value.dtype not in weights.DTYPES or value.layout != torch.strided:
+            raise InputError(
+                f"{where}: got a tensor of {value.dtype}, {value.layout}, want plain numbers"
+            )
+
+
+def _check_training(model: nn.Module, face: Face, builder: str) -> None:
+    """`_check_output` in training mode; leaves buffers and torch's generator as they were."""
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    with torch.random.fork_rng(devices=[]):
+        _check_output(model, face, f"{builder}, in training mode", training=True)
+    with torch.no_grad():
+        for name, buffer in model.named_buffers():
+            buffer.copy_(before[name])
+
+
+def _check_output(model: nn.Module, face: Face, builder: str, *, training: bool = False) -> None:
     """Two black images must give two rows of logits."""
     images = face.blank(2)
     shape = list(images.shape)
     try:
         with torch.no_grad():
-            logits = model.eval()(images)
+            logits = model.train(training)(images)
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{builder}: cannot take images {shape}: {first[:200]}") from error
@@ -189,3 +229,5 @@ def _check_output(model: nn.Module, face: Face, builder: str) -> None:
         raise InputError(
             f"{builder}: got {got} from images {shape}, want logits {[2, face.classes]}"
         )
+    if not logits.is_floating_point():
+        raise InputError(f"{builder}: got logits of {logits.dtype}, want floating-point numbers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,26 +15,58 @@ if TYPE_CHECKING:
 
 MARGIN = 0.1
 """How much of the way from chance to perfect a usable classifier must have gone."""
+EXPLAINED = 0.45
+"""How much of that way it goes with the cause put right, if that was the cause."""
 
 
-def floor(labels: NDArray[np.int64]) -> float:
-    """The accuracy under which a classifier counts as near chance.
-
-    Chance is always naming the commonest class.
+class Standing(NamedTuple):
+    """How far a classifier is above guessing, by balanced accuracy: the mean over the classes of the share that is
+    right. What always names one class, common or not, has the balanced accuracy 1 / classes.
     """
-    chance = np.bincount(labels).max() / len(labels)
-    return float(chance + MARGIN * (1 - chance))
+
+    accuracy: float
+    """Balanced."""
+    chance: float
+    """That of guessing: 1 / classes."""
+
+    @property
+    def gone(self) -> float:
+        """How much of the way from chance to perfect."""
+        return (self.accuracy - self.chance) / (1 - self.chance)
+
+    @property
+    def is_near_chance(self) -> bool:
+        """Whether it knows hardly anything of these inputs."""
+        return self.gone < MARGIN
 
 
-def renamed_accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The best accuracy under any renaming of the answers' classes (Kuhn 1955)."""
+def standing(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Standing:
+    """Of the answers [N, C] to samples of the classes `labels` [N]; classes without a sample do not count."""
+    confusion = _confusion(logits, labels)
+    return Standing(float(np.trace(confusion)) / _classes(labels), 1 / max(2, _classes(labels)))
+
+
+def renamed(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Standing:
+    """The best standing under any renaming of the answers' classes (Kuhn 1955)."""
     from scipy.optimize import linear_sum_assignment
 
-    classes = logits.shape[1]
-    confusion = np.zeros((classes, classes))
-    np.add.at(confusion, (logits.argmax(1), labels), 1)
+    confusion = _confusion(logits, labels)
     rows, columns = linear_sum_assignment(-confusion)
-    return float(confusion[rows, columns].sum() / len(labels))
+    best = float(confusion[rows, columns].sum()) / _classes(labels)
+    return Standing(best, 1 / max(2, _classes(labels)))
+
+
+def _confusion(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of the samples of each class (column) that is answered with each class (row)."""
+    classes = logits.shape[1]
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (logits.argmax(1), labels), 1)
+    return counts / np.maximum(counts.sum(0), 1)
+
+
+def _classes(labels: NDArray[np.int64]) -> int:
+    """How many have a sample."""
+    return len(np.unique(labels))
 
 
 def rescalings(channels: int) -> dict[str, Rescaling]:

@@ -13,13 +13,13 @@ from torch import nn
 from edgekd import files
 from edgekd import task
 from edgekd import units
-from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.learn import answers
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
 from edgekd.learn import chance
 from edgekd.learn import complexity
+from edgekd.learn import outputs
 from edgekd.learn import weights
 from edgekd.learn.arrays import Described
 from edgekd.learn.blueprint import Blueprint
@@ -42,6 +42,8 @@ from edgekd.table import Named
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    Answered = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 def blueprint_for(
@@ -118,6 +120,8 @@ def train(
     """
     validation = arrays.part(given, "validation")
     model.to(arithmetic.device())
+    if training.auxiliary:
+        scheme = outputs.taught_by_auxiliary(scheme, model, training.auxiliary)
     run = Run(
         model=model,
         samples=samples,
@@ -155,11 +159,25 @@ def write(
     history: list[dict[str, float]],
     given: Mapping[str, Path],
     context: Context,
+    validated: Answered | None = None,
 ) -> dict[str, Path]:
-    """Save a model with its history and its float32 score on the validation split."""
+    """Save a model with its history and its float32 score on the validation split; warn if that is near chance.
+
+    Args:
+        model: a finished one.
+        plan: what builds it.
+        history: of its training, a row an epoch.
+        given: the stage's inputs.
+        context: where to write and what to tell.
+        validated: its `validation_answers`, where they are known.
+    """
+    logits, labels = validated or validation_answers(model, given)
+    standing = chance.standing(logits, labels)
     made = blueprint.save(model, plan, context.folder)
     score = {
-        "validation_accuracy": validation_accuracy(model, given),
+        "validation_accuracy": task.top1_accuracy(logits, labels),
+        "balanced_accuracy": standing.accuracy,
+        "near_chance": standing.is_near_chance,
         "parameters": complexity.parameters(model),
         "macs": complexity.macs(model, plan),
     }
@@ -169,6 +187,8 @@ def write(
     accuracy = units.percent_text(score["validation_accuracy"])
     parameters = units.count_text(score["parameters"])
     context.progress.note(f"{plan.builder}: {accuracy} on validation, {parameters} parameters")
+    if standing.is_near_chance:
+        context.progress.note(f"warning: {plan.builder}: {_near_chance(standing)}")
     return made
 
 
@@ -177,43 +197,46 @@ def validation_accuracy(model: nn.Module, given: Mapping[str, Path]) -> float:
     return task.top1_accuracy(*validation_answers(model, given))
 
 
-def validation_answers(
-    model: nn.Module, given: Mapping[str, Path]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def validation_answers(model: nn.Module, given: Mapping[str, Path]) -> Answered:
     """Logits [N, C] in float32 on the validation split, and its labels [N]."""
     about, validation = arrays.described(given["data"]), arrays.part(given, "validation")
     return answers.logits(model, validation.images, about.preprocessing), validation.labels
 
 
-def want_better_than_chance(
-    model: nn.Module,
-    given: Mapping[str, Path],
-    where: str,
-    refuse: type[EdgekdError] = InputError,
+def require_better_than_chance(
+    model: nn.Module, validated: Answered, given: Mapping[str, Path], where: str
 ) -> None:
-    """Stop at a model that does not know these inputs, with the likely cause.
+    """Stop at loaded weights that do not know these inputs, with the likely cause.
+
+    Args:
+        model: what they were loaded into.
+        validated: its `validation_answers`.
+        given: the stage's inputs.
+        where: the file, for the message.
 
     Raises:
-        EdgekdError: `refuse`, if its accuracy on the validation split is near chance.
+        InputError: if its balanced accuracy on the validation split is near chance.
     """
-    about, validation = arrays.described(given["data"]), arrays.part(given, "validation")
-    told = answers.logits(model, validation.images, about.preprocessing)
-    accuracy, want = task.top1_accuracy(told, validation.labels), chance.floor(validation.labels)
-    if accuracy >= want:
+    logits, labels = validated
+    standing = chance.standing(logits, labels)
+    if not standing.is_near_chance:
         return
-    causes = "labels in another order, other preprocessing, other weights, or too little training"
-    renamed = chance.renamed_accuracy(told, validation.labels)
-    if renamed >= max(2 * accuracy, 0.5):
-        causes = (
-            f"its classes are in another order: renamed, it reaches {units.percent_text(renamed)}"
-        )
-    for name, (scale, shift) in chance.rescalings(validation.images.shape[3]).items():
-        other = answers.scaled_logits(model, validation.images, scale, shift)
-        if task.top1_accuracy(other, validation.labels) >= max(2 * accuracy, 0.5):
-            reached = units.percent_text(task.top1_accuracy(other, validation.labels))
+    causes = "labels in another order, other preprocessing, or other weights"
+    renamed = chance.renamed(logits, labels)
+    if renamed.gone >= chance.EXPLAINED:
+        reached = units.percent_text(renamed.accuracy)
+        causes = f"its classes are in another order: renamed, it reaches {reached}"
+    images = arrays.part(given, "validation").images
+    for name, (scale, shift) in chance.rescalings(images.shape[3]).items():
+        other = chance.standing(answers.scaled_logits(model, images, scale, shift), labels)
+        if other.gone >= chance.EXPLAINED:
+            reached = units.percent_text(other.accuracy)
             causes = f"it wants other preprocessing: with {name} it reaches {reached}"
-    raise refuse(
-        f"{where}: got {units.percent_text(accuracy)} on the validation inputs, near chance, "
-        f"want at least {units.percent_text(want)}",
-        hint=f"likely: {causes}",
+    raise InputError(f"{where}: {_near_chance(standing)}", hint=f"likely: {causes}")
+
+
+def _near_chance(standing: chance.Standing) -> str:
+    return (
+        f"got a balanced accuracy of {units.percent_text(standing.accuracy)} on the validation split, "
+        f"near chance, which is {units.percent_text(standing.chance)}"
     )

@@ -9,6 +9,8 @@ from edgekd.learn.assembly import Assembled
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.loss import NotFinite
 from edgekd.learn.loss import taught
+from edgekd.learn.outputs import require_auxiliary
+from edgekd.learn.outputs import taught_by_auxiliary
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.training import arithmetic
@@ -33,8 +35,12 @@ def one_step(whole: Assembled, samples: Samples, training: Training, resolved: R
     whole.scheme.companions.to(device).train()
     batch = samples.batch(np.arange(training.batch_size), 0)
     seen = shown(batch, resolved, 0.0, training.epochs)
+    scheme = whole.scheme
+    if training.auxiliary:
+        require_auxiliary(whole.student, seen.images[:2])
+        scheme = taught_by_auxiliary(scheme, whole.student, training.auxiliary)
     try:
-        loss, _ = taught(whole.connected.terms, whole.scheme.lessons(whole.student, seen), 0.0)
+        loss, _ = taught(whole.connected.terms, scheme.lessons(whole.student, seen), 0.0)
     except NotFinite as fault:
         raise InputError(f"loss {fault} before any training", hint="lower its weight") from fault
     if not bool(loss.isfinite()):

@@ -214,6 +214,9 @@ class Training(Settings):
     """Arithmetic of the forward and backward pass; auto measures once on this machine."""
     channels_last: Literal["auto"] | bool = "auto"
     """Memory order of the images; auto measures once on this machine."""
+    auxiliary: NonNegative = unsaid(0.0)
+    """Weight of the cross-entropy of auxiliary logits, for a network that gives some in training (GoogLeNet:
+    0.3); 0 drops them."""
     on_nan: Literal["stop", "rollback"] = "stop"
     """A loss that is no number: stop, or go back to the last checkpoint at half the rate."""
     checkpoint_every_s: Annotated[NonNegative, Field(exclude=True)] = 20.0

@@ -29,10 +29,11 @@ from edgekd.learn.formats.wrappers import unwrap
 from edgekd.units import bytes_text
 
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".pth.tar", ".pt.tar")
-_DTYPES = frozenset(
+DTYPES = frozenset(
     {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool}
     | {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8}
 )
+"""Of the tensors that are read and written."""
 _COUNTER = "num_batches_tracked"
 """A buffer of batch norms that only their own training reads; old files lack it."""
 _AVERAGED = "n_averaged"
@@ -176,7 +177,7 @@ def _check_tensors(tensors: Mapping[str, Tensor], size_bytes: int) -> None:
         raise ValueError("got no tensors, want weights")
     total_bytes = 0
     for name, tensor in tensors.items():
-        if tensor.layout != torch.strided or tensor.dtype not in _DTYPES or tensor.is_meta:
+        if tensor.layout != torch.strided or tensor.dtype not in DTYPES or tensor.is_meta:
             raise ValueError(f"{short(name)}: got a tensor of {tensor.dtype}, {tensor.layout}")
         # A stride of 0 lets four bytes claim to be a terabyte.
         total_bytes += tensor.numel() * tensor.element_size()

@@ -30,7 +30,7 @@ def steps(learned: Sequence[Step]) -> Iterator[Step]:
     for number, name in enumerate(names):
         again = names[: number + 1].count(name)
         numbered = name if names.count(name) == 1 else f"{name}-{again}"
-        rest = {"losses": terms[:number] + terms[number + 1 :], "ablated": True}
+        rest = {"losses": terms[:number] + terms[number + 1 :]}
         yield whole._replace(
             label=f"{whole.label}{WITHOUT}{numbered}",
             settings=settings.model_copy(update=rest),

@@ -35,16 +35,20 @@ def steps(recipe: Recipe, folder: Path, options: Options) -> Iterator[Step]:
         options: where data lies and what may run.
     """
     yield _data(recipe, options)
-    yield rehearsal.step(recipe, options)
     teachers = {teaching.TEACHER: recipe.teacher, **recipe.teachers}
     labelled = {teaching.label(recipe, name): words for name, words in teachers.items()}
-    for label, words in labelled.items():
+    loaded = {label: words for label, words in labelled.items() if words.weights is not None}
+    trained = {label: words for label, words in labelled.items() if words.weights is None}
+    # What is only read comes first: a file that is no good costs neither a trial nor training.
+    for label, words in loaded.items():
+        yield _load(words, label, folder, options)
+    yield rehearsal.step(recipe, options)
+    for label, words in trained.items():
         yield tuned_step(f"tune-{label}", words.model, words.input, words.train, options)
     who = recipe.student
     yield tuned_step("tune-student", who.model, who.input, who.train, options)
-    # What is only read comes first: a file that is no good costs no training.
-    for label, words in sorted(labelled.items(), key=lambda pair: pair[1].weights is None):
-        yield _teacher(recipe, words, label, folder, options)
+    for label, words in trained.items():
+        yield _train(recipe, words, label, options)
     yield _train(recipe, recipe.student, "control", options)
     if recipe.synthesis is not None:
         yield _synthesized(recipe)
@@ -73,7 +77,7 @@ def _synthesized(recipe: Recipe) -> Step:
     takes = {
         "data": ("data", "data.json"),
         **wiring.model(teaching.TEACHER),
-        "resolved": ("tune-teacher", "resolved.json"),
+        "resolved": (teaching.tuned(recipe, teaching.TEACHER), "resolved.json"),
     }
     return Step(wiring.SYNTHESIZE, synthesize.STAGE, recipe.synthesis, takes, recipe.seed)
 
@@ -94,9 +98,8 @@ def tuned_step(
     return Step(label, tune.STAGE, config, takes, origin=origins.of_model(model, options))
 
 
-def _teacher(recipe: Recipe, words: Teacher, label: str, folder: Path, options: Options) -> Step:
-    if words.weights is None:
-        return _train(recipe, words, label, options)
+def _load(words: Teacher, label: str, folder: Path, options: Options) -> Step:
+    assert words.weights is not None
     weights = folder / words.weights
     config = load.Config(
         model=words.model,
@@ -128,7 +131,6 @@ def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options)
         norm=who.norm if isinstance(who, Student) else "batch",
         waypoints=who.waypoints if isinstance(who, Teacher) else 0,
         only=who.only if isinstance(who, Teacher) else (),
-        teaches=teaches,
     )
     tuned = f"tune-{label}" if teaches else "tune-student"
     takes = {**wiring.splits("train", "validation"), "resolved": (tuned, "resolved.json")}

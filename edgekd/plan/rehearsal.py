@@ -53,10 +53,15 @@ def _plain(recipe: Recipe) -> Iterator[check.Plain]:
                 losses=words.losses,
                 batch_size=words.train.batch_size,
                 only=words.only,
+                auxiliary=words.train.auxiliary > 0,
             )
     own, who = _student(recipe), recipe.student
     yield check.Plain(
-        label="control", learner=own, losses=who.losses, batch_size=who.train.batch_size
+        label="control",
+        learner=own,
+        losses=who.losses,
+        batch_size=who.train.batch_size,
+        auxiliary=who.train.auxiliary > 0,
     )
     last = recipe.learn[-1]
     if isinstance(last, Quantize) and last.train is not None:

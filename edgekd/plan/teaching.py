@@ -26,9 +26,10 @@ def label(recipe: Recipe, name: str) -> str:
 
 
 def tuned(recipe: Recipe, name: str) -> str:
-    """The step that says in which arithmetic that teacher answers."""
+    """The step that says in which arithmetic that teacher answers: one that is loaded, in its student's."""
     if name == TEACHER or name in recipe.teachers:
-        return f"tune-{label(recipe, name)}"
+        trained = _words(recipe, name).weights is None
+        return f"tune-{label(recipe, name)}" if trained else STUDENT_TUNED
     words = recipe.learn[labels(recipe.learn).index(name)]
     own = isinstance(words, Distil) and words.model is not None
     return f"tune-{name}" if own else STUDENT_TUNED

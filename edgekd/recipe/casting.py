@@ -15,6 +15,7 @@ from edgekd.learn.settings import reusing
 from edgekd.learn.signals import needs
 from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.learning import Distil
+from edgekd.recipe.learning import Quantize
 from edgekd.recipe.learning import Taught
 from edgekd.recipe.learning import Teacher
 from edgekd.recipe.learning import answers
@@ -52,6 +53,7 @@ def fault(
         *_route(learn, teachers, teacher),
         *_peers(learn),
         *_last(learn, student),
+        *_auxiliary(learn),
     )
     return next(iter(found), None)
 
@@ -104,6 +106,13 @@ def _made(teachers: Mapping[Key, Teacher]) -> Iterator[Fault]:
         elif count and train.early_stop_epochs is not None:
             want = "want it without train.early_stop_epochs, which may end before the last"
             yield (*key, "waypoints"), f"got {count}, {want}"
+
+
+def _auxiliary(learn: Sequence[Any]) -> Iterator[Fault]:
+    for number, words in enumerate(learn):
+        if isinstance(words, Quantize) and words.train is not None and words.train.auxiliary:
+            why = "a quantized student is traced, its auxiliary logits are gone"
+            yield ("learn", number, "train", "auxiliary"), f"got it for quantize, want 0: {why}"
 
 
 def _signals(learn: Sequence[Any]) -> Iterator[Fault]:

@@ -54,6 +54,8 @@ def _step(words: Distil, key: Key, student: Student, views: Views) -> Iterator[F
     if train.batch_size < LEAST_BATCH:
         want = f"want {LEAST_BATCH} or more for privacy"
         yield (*whose, "batch_size"), f"got {train.batch_size}, {want}"
+    if train.auxiliary:
+        yield (*whose, "auxiliary"), "got it for a private step, want 0"
     if train.precision == "fp16":
         yield (*whose, "precision"), "got 'fp16', want 'bf16' or 'fp32' for privacy"
     model = words.model or student.model

@@ -10,6 +10,8 @@ from typing import Any
 import edgekd
 from edgekd import files
 from edgekd.bench import status
+from edgekd.report.gain import near_chance
+from edgekd.report.gain import no_gain
 from edgekd.report.result import FORMAT
 from edgekd.report.result import Comparison
 from edgekd.report.result import Model
@@ -82,7 +84,12 @@ def assemble(
         "nearest": choice.get("nearest"),
         "budget": choice.get("budget", []),
         "comparison": _dumped(compare(chosen, references, made["teacher"], tested)),
-        "warnings": warnings(made, measured, chosen, tested) + about_machine(machine or {}),
+        "warnings": [
+            *near_chance(scores),
+            *filter(None, [no_gain(made["student"], made["control"], test)]),
+            *warnings(made, measured, chosen),
+            *about_machine(machine or {}),
+        ],
         "machine": machine,
         "environment": dict(environment),
         "lineage": dict(lineage),
@@ -135,25 +142,9 @@ def points_half_width(one: float, other: float, tested: int) -> float:
     return 100 * NORMAL_95 * math.sqrt(variance)
 
 
-def warnings(
-    made: Mapping[str, Model], rows: Sequence[Row], chosen: Row | None, tested: int
-) -> list[str]:
-    """What a reader must not overlook, one sentence each."""
+def warnings(made: Mapping[str, Model], rows: Sequence[Row], chosen: Row | None) -> list[str]:
+    """What a reader must not overlook of the rows, one sentence each."""
     found = []
-    student, control = made["student"].accuracy, made["control"].accuracy
-    split, size = "test", tested
-    if student is None or control is None:
-        student, control = (made[r].validation_accuracy for r in ("student", "control"))
-        split, size = "validation", 0
-    if student < control:
-        half = points_half_width(student, control, size) if size else math.inf
-        within = (
-            ", which is within the noise of one run" if 100 * (control - student) < half else ""
-        )
-        found.append(
-            f"The student is below its control: {percent_text(student)} against "
-            f"{percent_text(control)} on {split} samples{within}. Distillation did not help here."
-        )
     if chosen is not None and chosen.accuracy is not None and made["student"].accuracy is not None:
         lost = 100 * (made["student"].accuracy - chosen.accuracy)
         if lost > 0.5:

@@ -52,6 +52,8 @@ class Plain(Settings):
     losses: Losses
     batch_size: Count
     only: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    auxiliary: bool = False
+    """Whether it is trained on auxiliary logits, too."""
 
 
 class Case(Settings):
@@ -113,9 +115,12 @@ def _named(label: str) -> Iterator[None]:
 def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> None:
     from edgekd.learn import arrays
     from edgekd.learn import connection
+    from edgekd.learn import outputs
     from edgekd.learn.training.batches import want_batch
 
-    plan, _ = _built(case.learner, given, context)
+    plan, model = _built(case.learner, given, context)
+    if case.auxiliary:
+        outputs.require_auxiliary(model, plan.blank(2))
     samples = arrays.samples(given, config.views, config.seed, case.only)
     want_batch(case.batch_size, len(samples))
     connection.of_answers(case.losses, case.batch_size, classes=plan.classes, samples=len(samples))

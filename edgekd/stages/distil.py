@@ -9,7 +9,6 @@ from typing import Literal
 from pydantic import Field
 
 from edgekd import files
-from edgekd.errors import BudgetMissed
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import Combine
@@ -54,8 +53,6 @@ class Config(Settings):
     """Classes that it is trained on, by name; none is all."""
     inherit: Inherit | None = unsaid(None)
     """Whose parameters it begins with."""
-    ablated: Annotated[bool, Field(exclude=True)] = False
-    """Whether it shows what a loss brings: then it may end at chance."""
     private: Private | None = unsaid(None)
     """What protects the samples, if anything does."""
     combine: Combine = unsaid(Combine())
@@ -106,9 +103,6 @@ def run(config: Config, given: Given, context: Context) -> Made:
         rows = [row._asdict() for row in whole.connected.rows]
         told = {"layers": rows, "trained_beside": whole.trained_beside}
         made["layers.json"].write_bytes(files.canonical_json(told))
-    where = f"{config.model} after distillation"
-    if not config.ablated:
-        classifier.want_better_than_chance(whole.student, given, where, refuse=BudgetMissed)
     return made
 
 

@@ -38,7 +38,8 @@ class Config(Settings):
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
-    """Give test.json: top-1 accuracy of each model in torch float32 and of each measured row.
+    """Give test.json: top-1 accuracy of each model in torch float32 and of each measured row; how many samples the
+    student alone, and its control alone, is right on.
 
     Takes test_images, test_labels, data; ``<model>_blueprint`` and ``<model>_weights`` for each model
     there is (teacher, control, student, the quantized ones); ``<subject>/engine.json`` and its files; rows.
@@ -48,10 +49,15 @@ def run(config: Config, given: Given, context: Context) -> Made:
     about = json.loads(given["data"].read_bytes())["preprocessing"]
     preprocessing = Preprocessing.model_validate_json(json.dumps(about))
     labels = np.load(given["test_labels"], allow_pickle=False)
-    found: dict[str, Any] = {
-        model: _torch_accuracy(model, given, labels, preprocessing, context)
+    right = {
+        model: _torch_logits(model, given, preprocessing, context).argmax(1) == labels
         for model in (name.removesuffix(WEIGHTS) for name in given if name.endswith(WEIGHTS))
     }
+    found: dict[str, Any] = {model: float(rows.mean()) for model, rows in right.items()}
+    if {"student", "control"} <= right.keys():
+        student, control = right["student"], right["control"]
+        found["student_alone"] = int((student & ~control).sum())
+        found["control_alone"] = int((control & ~student).sum())
     found["candidates"] = {}
     for names, engine in _engines(config, given):
         try:
@@ -67,13 +73,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return {"test.json": goal}
 
 
-def _torch_accuracy(
-    model: str,
-    given: Given,
-    labels: NDArray[np.int64],
-    preprocessing: Preprocessing,
-    context: Context,
-) -> float:
+def _torch_logits(
+    model: str, given: Given, preprocessing: Preprocessing, context: Context
+) -> NDArray[np.float32]:
     import numpy as np
 
     from edgekd.learn import answers
@@ -82,7 +84,7 @@ def _torch_accuracy(
     images = np.load(given["test_images"], mmap_mode="r", allow_pickle=False)
     paths = given[f"{model}_blueprint"], given[f"{model}_weights"]
     module = blueprint.load(*paths, allow_code=context.allow_code)
-    return task.top1_accuracy(answers.logits(module, images, preprocessing), labels)
+    return answers.logits(module, images, preprocessing)
 
 
 def _engines(config: Config, given: Given) -> Iterator[tuple[list[str], Engine]]:

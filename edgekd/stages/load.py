@@ -68,8 +68,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
         )
     for edit in plan.edits:
         model = blueprint.edited(model, edit, plan)
-    classifier.want_better_than_chance(model, given, config.file_name)
-    return classifier.write(model, plan, [], given, context)
+    validated = classifier.validation_answers(model, given)
+    classifier.require_better_than_chance(model, validated, given, config.file_name)
+    return classifier.write(model, plan, [], given, context, validated)
 
 
 def _reordered(model: nn.Module, given: Given) -> tuple[str, ...]:

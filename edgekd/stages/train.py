@@ -39,8 +39,6 @@ class Config(Settings):
     """How many states on its way are kept for students that follow it."""
     only: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
     """Classes that it is trained on, by name; none is all."""
-    teaches: Annotated[bool, Field(exclude=True)] = False
-    """Whether others will learn from it: then it must be better than chance."""
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
@@ -74,8 +72,6 @@ def run(config: Config, given: Given, context: Context) -> Made:
     made = classifier.write(model, plan, history, given, context)
     names = [classifier.waypoint(number + 1) for number in range(config.waypoints)]
     made |= {name: context.folder / name for name in names}
-    if config.teaches:
-        classifier.want_better_than_chance(model, given, f"{config.model} after training")
     return made
 
 

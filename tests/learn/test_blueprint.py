@@ -194,3 +194,51 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "timm", None)
     timm = RESNET.model_copy(update={"builder": "timm", "arguments": {"reference": "resnet18"}})
     assert line(timm, MachineError).endswith("(pip install 'edgekd[timm]')")
+
+
+ODD = {
+    "Parameterless": "without parameters",
+    "Integers": "got logits of torch.int64",
+    "ComplexWeights": "phase: got a tensor of torch.complex64",
+    "SparseBuffer": "mask: got a tensor of torch.float32, torch.sparse_coo",
+    "ExtraState": "_extra_state: got dict in its state",
+    "NeverUsedLazy": "head.weight: got no shape",
+    "FailsInTraining": "in training mode: cannot take images [2, 1, 8, 8]: no such thing",
+    "NothingInTraining": "in training mode: got NoneType from images",
+    "FeaturesFirst": "in training mode: got [2, 64] from images [2, 1, 8, 8], want logits [2, 3]",
+}
+
+
+def odd(name: str) -> Blueprint:
+    arguments = {"reference": f"tests.odd_models_example:{name}"}
+    return RESNET.model_copy(update={"builder": "python", "arguments": arguments})
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_trait_that_cannot_be_is_named(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        blueprints.build(odd(name), allow_code=True)
+    assert ODD[name] in caught.value.line() and "\n" not in caught.value.line()
+
+
+@pytest.mark.parametrize("name", ["Lazy", "Auxiliary"])
+def test_what_is_odd_but_sound_is_built_stored_and_loaded(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = blueprints.build(odd(name), allow_code=True)
+    assert torch.equal(model.norm.running_mean, torch.zeros(3))  # looked at without a trace
+    assert isinstance(model(torch.randn(2, 1, 8, 8)), torch.Tensor)
+    files = blueprints.save(model, odd(name), tmp_path)
+    again = blueprints.load(*files.values(), allow_code=True)
+    images = torch.randn(2, 1, 8, 8)
+    assert torch.equal(model.eval()(images), again(images))
+
+
+def test_looking_at_training_draws_nothing() -> None:
+    torch.manual_seed(0)
+    blueprints.build(odd("Auxiliary"), allow_code=True)
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    from tests.odd_models_example import Auxiliary
+
+    Auxiliary(3)
+    assert torch.equal(torch.rand(1), after)

@@ -8,11 +8,36 @@ import pytest
 from edgekd.learn import chance
 
 
-def test_the_floor_lies_above_naming_the_commonest_class() -> None:
-    balanced = np.repeat(np.arange(10), 20)
-    assert chance.floor(balanced) == pytest.approx(0.1 + 0.1 * 0.9)
-    skewed = np.array([0] * 90 + [1] * 10)
-    assert chance.floor(skewed) == pytest.approx(0.9 + 0.1 * 0.1)
+def answers(labels: np.ndarray, right: dict[int, float], classes: int) -> np.ndarray:
+    """Logits that are right on the given share of each class, else name the next class."""
+    said = labels.copy()
+    for number, share in right.items():
+        of_class = np.flatnonzero(labels == number)
+        said[of_class[round(share * len(of_class)) :]] = (number + 1) % classes
+    return np.eye(classes, dtype=np.float32)[said]
+
+
+def test_a_rare_class_counts_as_much_as_a_common_one() -> None:
+    labels = np.array([0] * 950 + [1] * 50)
+    good = chance.standing(answers(labels, {0: 0.92, 1: 0.86}, 2), labels)
+    assert good == pytest.approx((0.89, 0.5)) and not good.is_near_chance
+    # right on 95 %, by naming the commonest class alone
+    always = chance.standing(np.eye(2, dtype=np.float32)[np.zeros_like(labels)], labels)
+    assert always == (0.5, 0.5) and always.is_near_chance
+
+
+def test_a_tenth_of_the_way_is_near_chance() -> None:
+    labels = np.repeat(np.arange(10), 100)
+    for share, near in ((0.18, True), (0.20, False)):
+        found = chance.standing(answers(labels, dict.fromkeys(range(10), share), 10), labels)
+        assert found.is_near_chance is near
+
+
+def test_classes_without_a_sample_do_not_count() -> None:
+    labels = np.repeat(np.arange(4), 10)
+    assert chance.standing(np.eye(100, dtype=np.float32)[labels], labels) == (1.0, 0.25)
+    alone = np.zeros(5, np.int64)
+    assert not chance.standing(np.eye(3, dtype=np.float32)[alone], alone).is_near_chance
 
 
 def test_a_renaming_is_found() -> None:
@@ -21,9 +46,9 @@ def test_a_renaming_is_found() -> None:
     renaming = np.array([3, 0, 4, 1, 2])
     logits = np.eye(5, dtype=np.float32)[renaming[labels]]
     logits[:10] = np.eye(5)[0]
-    assert chance.renamed_accuracy(logits, labels) >= 0.95
+    assert chance.renamed(logits, labels).accuracy >= 0.94
     guesses = random.normal(size=(200, 5)).astype(np.float32)
-    assert chance.renamed_accuracy(guesses, labels) < 0.5
+    assert chance.renamed(guesses, labels).gone < chance.EXPLAINED
 
 
 def test_usual_preprocessings_map_pixels_as_they_say() -> None:

@@ -32,7 +32,7 @@ def test_each_term_is_left_out_once_and_all_else_is_the_same(tmp_path: Path) -> 
     for step, left in zip(found, ((1, 2), (0, 2), (0, 1)), strict=True):
         want = tuple(whole.settings.losses[number] for number in left)  # type: ignore[attr-defined]
         assert step.settings.losses == want  # type: ignore[attr-defined]
-        same = whole.settings.model_copy(update={"losses": want, "ablated": True})
+        same = whole.settings.model_copy(update={"losses": want})
         assert step == whole._replace(label=step.label, settings=same)
 
 

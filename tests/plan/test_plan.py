@@ -224,3 +224,28 @@ def test_the_bundle_is_made_of_the_chosen_row_s_own_export(tmp_path: Path) -> No
     assert told.takes["explain.json"] == ("explain", "explain.json")
     labels = [step.label for step in closing.steps(recipe, entries, None)]
     assert labels == ["explain", "report"]
+
+
+def test_weights_come_before_the_trial_and_are_tuned_for_nothing(tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    weights.write_bytes(b"")
+    more = (
+        f"teacher.weights={weights}",
+        f"teachers={{wide: {{model: wrn-16-2, weights: {weights}}}, own: {{model: wrn-16-1}}}}",
+        "learn=[{step: distil, losses: [kd], teachers: [teacher, wide, own]}]",
+        "synthesis={name: dafl}",
+    )
+    try:
+        steps = planned(tmp_path, *more)
+    except InputError:
+        steps = planned(tmp_path, *more[:-1])
+    order = [step.label for step in steps]
+    assert order[:4] == ["data", "teacher", "teacher-wide", "check"]
+    tuned = [label for label in order if label.startswith("tune-")]
+    assert tuned == ["tune-teacher-own", "tune-student"]
+    by_label = {step.label: step for step in steps}
+    for name, want in (("knowledge", "student"), ("knowledge-own", "teacher-own")):
+        assert by_label[name].takes["resolved"] == (f"tune-{want}", "resolved.json")
+    for step in steps:  # every input is made by an earlier step
+        for label, _ in step.takes.values():
+            assert order.index(label) < order.index(step.label)

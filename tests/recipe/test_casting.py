@@ -210,3 +210,11 @@ def test_ramps_and_layers_are_read(tmp_path: Path) -> None:
     )
     ramped, pair, deep = load(tmp_path, written).learn[0].losses
     assert ramped.ramp.epochs == 5 and pair.layers[0].teacher == "layer2" and deep.layers == 1.0
+
+
+def test_a_quantized_student_has_no_auxiliary_logits(tmp_path: Path) -> None:
+    own = "train: {epochs: 1, auxiliary: 0.3}"
+    distil = f"{{step: distil, losses: [kd], {own}}}"
+    load(tmp_path, f"[{distil}]")
+    with pytest.raises(InputError, match=r"learn.1.train.auxiliary: got it for quantize, want 0"):
+        load(tmp_path, f"[{distil}, {{step: quantize, {own}}}]")

@@ -73,6 +73,10 @@ def test_one_private_step_trains_what_is_shipped(tmp_path: Path, learn: str) -> 
             f"[{{train: {{precision: fp16}}, {PRIVATE[1:]}]",
             "learn.0.train.precision: got 'fp16', want 'bf16' or 'fp32'",
         ),
+        (
+            f"[{{train: {{auxiliary: 0.3}}, {PRIVATE[1:]}]",
+            "learn.0.train.auxiliary: got it for a private step, want 0",
+        ),
     ],
 )
 def test_what_a_private_step_does_not_go_with(tmp_path: Path, learn: str, told: str) -> None:

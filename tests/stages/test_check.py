@@ -31,6 +31,7 @@ def run(
     samples: int = 30,
     plain: Any = (),
     views: Any = None,
+    allow_code: bool = False,
     **more: Any,
 ) -> dict[str, Any]:
     pixels = {"height": 8, "width": 8, "channels": 1, "mean": [0.5], "std": [0.3]}
@@ -57,7 +58,10 @@ def run(
     }
     settings = {"views": views or {"count": 2}, "seed": 0, "plain": plain, "cases": [case]}
     config = check.Config.model_validate(settings)
-    context = Context(folder=folder, checkpoints=folder / "kept", seed=0, progress=Silent())
+    kept = folder / "kept"
+    context = Context(
+        folder=folder, checkpoints=kept, seed=0, progress=Silent(), allow_code=allow_code
+    )
     made = check.run(config, given, context)
     found: dict[str, Any] = json.loads(made["plan.json"].read_bytes())
     return found
@@ -164,3 +168,18 @@ def test_every_scheme_can_be_tried(tmp_path: Path, name: str) -> None:
     student = {**STUDENT, "model": {"name": "resnet8", "base": 8}}
     found = run(tmp_path, *losses, scheme=name, student=student, teachers=[TEACHER, TEACHER])
     assert found["distil"] == []
+
+
+OWN = {"model": "python:tests.odd_models_example:Auxiliary", "input": None}
+
+
+def test_auxiliary_logits_are_dropped_or_trained_on_by_a_word(tmp_path: Path) -> None:
+    auxiliary = {"train": {"batch_size": 8, "epochs": 2, "auxiliary": 0.3}}
+    run(tmp_path, *KD, student=OWN, allow_code=True)
+    run(tmp_path, *KD, student=OWN, allow_code=True, **auxiliary)
+    with pytest.raises(InputError, match="distil: train.auxiliary: got it for a network"):
+        run(tmp_path, *KD, **auxiliary)
+    plain = {"label": "control", "losses": ["cross-entropy"], "batch_size": 8, "auxiliary": True}
+    run(tmp_path, *KD, allow_code=True, plain=[{**plain, "learner": OWN}])
+    with pytest.raises(InputError, match="control: train.auxiliary: got it for a network"):
+        run(tmp_path, *KD, plain=[{**plain, "learner": STUDENT}])

@@ -111,7 +111,7 @@ def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
     given = given_files(tmp_path)
     labels = np.load(given["test_labels"])
     images = torch.from_numpy(bundle_example.PREPROCESSING.apply(np.load(given["test_images"])))
-    want = {}
+    want, right = {}, {}
     for seed, role in enumerate(("teacher", "control", "student", "quantize-asymmetric")):
         torch.manual_seed(seed)
         plan = blueprint.Blueprint(**PLAN, height=4, width=4)
@@ -121,6 +121,10 @@ def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
         given[f"{role}_blueprint"] = saved["blueprint.json"]
         given[f"{role}_weights"] = saved["weights.safetensors"]
         with torch.no_grad():
-            want[role] = float((model.eval()(images).argmax(1).numpy() == labels).mean())
+            right[role] = model.eval()(images).argmax(1).numpy() == labels
+            want[role] = float(right[role].mean())
     found = run(tmp_path, given, Silent())
+    student, control = right["student"], right["control"]
+    assert found["student_alone"] == sum(a and not b for a, b in zip(student, control, strict=True))
+    assert found["control_alone"] == sum(b and not a for a, b in zip(student, control, strict=True))
     assert {role: found[role] for role in want} == pytest.approx(want)

@@ -134,7 +134,7 @@ def test_what_is_missing_is_initialised_by_the_seed(
     del state["fc.bias"], state["fc.weight"]
     save_file(state, tmp_path / "body.safetensors")
     given["user_weights"] = tmp_path / "body.safetensors"
-    monkeypatch.setattr("edgekd.learn.classifier.want_better_than_chance", lambda *_, **__: None)
+    monkeypatch.setattr("edgekd.learn.classifier.require_better_than_chance", lambda *_, **__: None)
     made = []
     for number in range(2):
         torch.manual_seed(number)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from typing import cast
 
-import torch
 from torch import nn
 
 from edgekd import files
@@ -70,7 +69,7 @@ def transformers(
             blueprint holds it.
 
     Returns:
-        A model from float32 [B, channels, height, width] to logits [B, classes].
+        A model from float32 [B, channels, height, width] to an output whose ``logits`` are [B, classes].
 
     Raises:
         InputError: if there is no configuration, or no image classifier can be built from it.
@@ -93,7 +92,6 @@ def transformers(
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{where}: transformers cannot build it: {first[:200]}") from error
-    model.register_forward_hook(_logits)
     model.class_names = _names(fields)
     # What builds it again on a machine without the folder: `edgekd.learn.blueprint.save` keeps it.
     described = json.dumps({"model_type": kind, **kept}, sort_keys=True)
@@ -120,11 +118,6 @@ def _names(fields: dict[str, Any]) -> tuple[str, ...]:
         return ()
     found = [named.get(str(number)) for number in range(len(named))]
     return tuple(map(str, found)) if all(found) else ()
-
-
-def _logits(_model: nn.Module, _images: object, output: Any) -> torch.Tensor:
-    """A forward hook, so that the parameters keep the names they have in published checkpoints."""
-    return output.logits
 
 
 def _fields(where: str, reference: str, config: str) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""Distillation that did not help is told, for a tie as for a loss."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgekd.report.gain import near_chance
+from edgekd.report.gain import no_gain
+from edgekd.report.result import Model
+
+
+def scored(accuracy: float | None, validation: float = 0.9) -> Model:
+    return Model(
+        model="resnet8",
+        accuracy=accuracy,
+        validation_accuracy=validation,
+        parameters=1,
+        macs=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "want"),
+    [
+        (60, 34, ""),  # scipy.stats.binomtest(34, 94).pvalue: 0.0095
+        (34, 60, "is below its control: 92.00 % against 91.00 %"),
+        (60, 50, "Distillation did not help here beyond chance."),  # p = 0.39
+        (50, 60, "is level with its control"),
+        (0, 0, "0 of which the student alone has right and 0 the control alone (McNemar p = 1)"),
+        (5, 0, "level with"),  # 2 / 2**5: five samples tell nothing
+        (6, 0, ""),  # 2 / 2**6 = 0.031
+    ],
+)
+def test_a_tie_and_a_loss(won: int, lost: int, want: str) -> None:
+    test = {"student_alone": won, "control_alone": lost}
+    told = no_gain(scored(0.92), scored(0.91), test)
+    assert want in told and bool(told) == bool(want)
+    assert ("did not help here" in told) == bool(want)
+
+
+def test_without_a_test_set_validation_is_compared() -> None:
+    assert no_gain(scored(None, 0.9), scored(None, 0.8), {}) == ""
+    assert "did not help" in no_gain(scored(None, 0.9), scored(None, 0.9), {})
+
+
+def test_near_chance_is_told() -> None:
+    scores = {
+        "student": {"balanced_accuracy": 0.12, "near_chance": True},
+        "teacher": {"balanced_accuracy": 0.9, "near_chance": False},
+        "control": {},
+    }
+    (told,) = near_chance(scores)
+    assert told == "The student is near chance on validation: its balanced accuracy is 12.00 %."

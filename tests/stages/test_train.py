@@ -1,0 +1,89 @@
+"""A classifier trained on labels, on auxiliary logits where the recipe says so; near chance is a warning."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stages import train
+
+MODEL = "python:tests.odd_models_example:Auxiliary"
+
+
+class Noted(Silent):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Path]:
+    """Images of three classes, each of another brightness."""
+    pixels = {"height": 8, "width": 8, "channels": 1, "mean": [0.5], "std": [0.3]}
+    values = {"classes": ["a", "b", "c"], "preprocessing": pixels}
+    (tmp_path / "data.json").write_text(json.dumps(values))
+    resolved = {"precision": "fp32", "channels_last": False, "threads": 1}
+    (tmp_path / "resolved.json").write_text(json.dumps(resolved))
+    found = {"data": tmp_path / "data.json", "resolved": tmp_path / "resolved.json"}
+    random = np.random.default_rng(0)
+    for split, count in (("train", 96), ("validation", 60)):
+        labels = np.arange(count) % 3
+        images = random.integers(0, 40, (count, 8, 8, 1)) + 100 * labels[:, None, None, None]
+        for name, array in (("images", images.astype(np.uint8)), ("labels", labels)):
+            found[f"{split}_{name}"] = tmp_path / f"{split}_{name}.npy"
+            np.save(found[f"{split}_{name}"], array)
+    return found
+
+
+def run(given: dict[str, Path], folder: Path, progress: Silent, **words: Any) -> dict[str, Path]:
+    folder.mkdir()
+    context = Context(
+        folder=folder, checkpoints=folder / "kept", seed=0, progress=progress, allow_code=True
+    )
+    training = {"epochs": 2, "batch_size": 16, "learning_rate": 0.05, "weight_decay": 0.0, **words}
+    config = {"model": MODEL, "losses": ["cross-entropy"], "train": training}
+    settings = {**config, "views": {"count": 1}, "views_seed": 0}
+    return train.run(train.Config.model_validate(settings), given, context)
+
+
+def test_auxiliary_logits_are_trained_on_by_a_word(given: dict[str, Path], tmp_path: Path) -> None:
+    heads = {}
+    for weight in (0.0, 0.3):
+        made = run(given, tmp_path / f"out{weight}", Silent(), auxiliary=weight)
+        heads[weight] = load_file(made["weights.safetensors"])["aux.weight"]
+        (first, last) = json.loads(made["history.json"].read_bytes())
+        assert ("auxiliary" in first) == bool(weight)
+        assert not weight or last["auxiliary"] < first["auxiliary"]
+    torch.manual_seed(0)
+    from tests.odd_models_example import Auxiliary
+
+    untouched = Auxiliary(3).aux.weight.detach()
+    assert torch.equal(heads[0.0], untouched) and not torch.equal(heads[0.3], untouched)
+
+
+def test_near_chance_is_a_warning_without_talk_of_preprocessing(
+    given: dict[str, Path], tmp_path: Path
+) -> None:
+    noted = Noted()
+    made = run(given, tmp_path / "good", noted)
+    score = json.loads(made["score.json"].read_bytes())
+    assert score["balanced_accuracy"] > 0.9 and not score["near_chance"]
+    assert not any("chance" in note for note in noted.notes)
+    np.save(given["validation_labels"], np.arange(60) // 20)  # other labels than it learned
+    noted = Noted()
+    made = run(given, tmp_path / "bad", noted)
+    assert json.loads(made["score.json"].read_bytes())["near_chance"] is True
+    (warning,) = (note for note in noted.notes if note.startswith("warning"))
+    assert "near chance, which is 33.33 %" in warning and "preprocessing" not in warning
