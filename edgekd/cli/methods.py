@@ -27,10 +27,11 @@ def command(name: str | None, as_json: bool) -> None:
     """List the methods a recipe may name, or say all about NAME: formula, needs, knobs, and what it was
     measured to do."""
     from edgekd.learn.losses import FAMILIES
+    from edgekd.learn.schemes import CHAINS
     from edgekd.learn.schemes import SCHEMES
     from edgekd.learn.synthesis import SYNTHESIZERS
 
-    families = {**FAMILIES, "schemes": SCHEMES, "synthesis": SYNTHESIZERS}
+    families = {**FAMILIES, "schemes": SCHEMES, "chains": CHAINS, "synthesis": SYNTHESIZERS}
     members.show_families(families, "method", snippets.place, name, as_json, _known)
 
 

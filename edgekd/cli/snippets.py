@@ -14,6 +14,10 @@ HINTON = ("{name: cross-entropy, weight: 0.1}", "{name: kd, weight: 0.9}")
 """What is learned from a teacher where the paper's loss is any."""
 
 
+def _losses(losses: tuple[str, ...], margin: str = "") -> tuple[str, ...]:
+    return tuple(f"{margin}{line}" for line in ("losses:", *(f"  - {loss}" for loss in losses)))
+
+
 class Words(NamedTuple):
     """What a recipe says around a name: lines of YAML."""
 
@@ -23,12 +27,14 @@ class Words(NamedTuple):
     """What else the step says."""
     above: tuple[str, ...] = ()
     """What stands beside `learn`; of a part the recipe has already, these lines go into it."""
+    below: tuple[str, ...] = ()
+    """The steps after it."""
 
     def text(self) -> str:
         """As a recipe has it, with `NAME` in its place."""
-        losses = ("losses:", *(f"  - {loss}" for loss in self.losses))
-        step = (f"    {line}" for line in (*self.step, *losses))
-        return "\n".join((*self.above, "learn:", "  - step: distil", *step))
+        step = (f"    {line}" for line in (*self.step, *_losses(self.losses)))
+        after = (f"  {line}" for line in self.below)
+        return "\n".join((*self.above, "learn:", "  - step: distil", *step, *after))
 
 
 def _by(*losses: str) -> Words:
@@ -79,6 +85,11 @@ WORDS: dict[str, Words] = {
     "lwf": _new_classes("lwf"),
     "lwf-mc": _new_classes("lwf-mc"),
     "less-forgetting": _new_classes("less-forgetting"),
+    "born-again": Words(
+        HINTON,
+        above=("student:", "  model: resnet20  # the teacher's own model"),
+        below=("- step: distil", "  teachers: [distil-1]  # and so on", *_losses(HINTON, "  ")),
+    ),
     "dafl": _by("{name: kd, temperature: 6.0}"),
     "ard": _by("{name: kd, temperature: 30.0}"),
     "rslad": _by("{name: kd, temperature: 1.0}"),

@@ -97,7 +97,7 @@ def pgd(
     if random_start:
         chance = torch.rand(images.shape, device="cpu").to(images) * 2 - 1
         moved = (images + epsilon * unit * chance).clamp(low, high)
-    with _evaluating(model), torch.enable_grad():
+    with evaluating(model), torch.enable_grad():
         for _ in range(steps):
             moved = moved.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(objective(model(moved)), moved)
@@ -165,7 +165,7 @@ def robust_accuracy(
         raise ValueError("want at least one image")
     device, right = next(model.parameters()).device, 0
     pixels, size = PixelRange.of(preprocessing), batch_size(images.shape[1:])
-    with torch.random.fork_rng(devices=[]), _evaluating(model):
+    with torch.random.fork_rng(devices=[]), evaluating(model):
         torch.manual_seed(seed)
         for start in range(0, len(images), size):
             x = torch.from_numpy(preprocessing.apply(images[start : start + size])).to(device)
@@ -186,7 +186,7 @@ def robust_accuracy(
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """In evaluation mode, then each module in its own."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -55,6 +55,7 @@ class BoundTerm:
     function: Callable[..., Tensor]
     ramp: Ramp | None = None
     standardize: bool = False
+    labelled_only: bool = False
     parts: tuple[Part, ...] = (Part({}),)
 
     def value(self, signals: Mapping[str, Tensor]) -> Tensor:
@@ -80,7 +81,25 @@ class BoundTerm:
                 f"loss {self.name}: got no {', '.join(absent)} from this scheme, "
                 f"want {', '.join(self.needs)}"
             )
+        if self.labelled_only:
+            given = self._of_labelled(given, signals)
         return self.function(*(given[name] for name in self.needs))
+
+    def _of_labelled(
+        self, given: Mapping[str, Tensor], signals: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The tokens that have a label, [n, ...] of [..., ...]."""
+        labels = signals.get("label_indices")
+        if labels is None:
+            raise InputError(
+                f"loss {self.name}: labelled_only: got no label_indices from this scheme, want them"
+            )
+        whole = [tuple(value.shape) for value in given.values()]
+        if any(shape[: labels.ndim] != labels.shape for shape in whole):
+            raise ValueError(
+                f"want labels of the same tokens, got {tuple(labels.shape)} and {whole}"
+            )
+        return {name: value[labels >= 0] for name, value in given.items()}
 
     def _signal(self, name: str, part: Part, signals: Mapping[str, Tensor]) -> Any:
         key = part.keys.get(name, name)
@@ -121,6 +140,7 @@ def bind_terms(terms: Iterable[Term]) -> tuple[BoundTerm, ...]:
                 functools.partial(function, **knobs),
                 term.ramp,
                 term.standardize,
+                term.labelled_only,
             )
         )
     return tuple(bound)

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 from pydantic import Field
 from pydantic import model_validator
 
+from edgekd.learn.losses import FAMILIES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
 from edgekd.learn.signals import needs
@@ -100,6 +101,9 @@ class Term(Settings):
     """How the weight changes over the first epochs."""
     standardize: bool = unsaid(False)
     """Whether logits are compared as z-scores, by mean and spread of each sample (Sun et al. 2024)."""
+    labelled_only: bool = unsaid(False)
+    """Whether tokens (or samples) of a negative label count for nothing, for losses of language models:
+    prompts and padding."""
     layers: Annotated[Layers, BeforeValidator(_layers)] = unsaid("auto")
     """Which layers are compared, for losses that look inside the networks."""
 
@@ -113,6 +117,10 @@ class Term(Settings):
         if self.standardize and "teacher_logits" not in needs(member):
             raise ValueError(
                 f"standardize: got it for {self.loss.name!r}, which takes no teacher's logits"
+            )
+        if self.labelled_only and self.loss.name not in FAMILIES["language"]:
+            raise ValueError(
+                f"labelled_only: got it for {self.loss.name!r}, which is no loss over tokens"
             )
         return self
 

@@ -15,6 +15,7 @@ from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import FAMILIES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
+from edgekd.learn.schemes import CHAINS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.table import Member
@@ -38,16 +39,16 @@ def test_the_table_has_a_line_for_each() -> None:
 def test_methods_are_listed_by_family_with_their_papers() -> None:
     lines = run("methods").splitlines()
     headings = [line.removesuffix(":") for line in lines if not line.startswith(" ")]
-    assert headings == [*FAMILIES, "schemes", "synthesis"]
+    assert headings == [*FAMILIES, "schemes", "chains", "synthesis"]
     names = [line.split()[0] for line in lines if line.startswith(" ")]
-    assert names == [*LOSSES, *SCHEMES, *SYNTHESIZERS]
+    assert names == [*LOSSES, *SCHEMES, *CHAINS, *SYNTHESIZERS]
     rows = json.loads(run("methods", "--json"))
     assert [(row["family"], row["name"]) for row in rows][:1] == [("response", "cross-entropy")]
     assert all(row["paper"] for row in rows)
 
 
 def test_no_two_methods_share_a_name() -> None:
-    names = [*(name for family in FAMILIES.values() for name in family), *SCHEMES]
+    names = [*(name for family in FAMILIES.values() for name in family), *SCHEMES, *CHAINS]
     assert len(set(names)) == len(names)
 
 

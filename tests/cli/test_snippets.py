@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from edgekd import cli
 from edgekd import recipe as recipes
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.schemes import CHAINS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.synthesis import SYNTHESIZERS
 
@@ -50,6 +51,9 @@ def test_every_snippet_makes_a_recipe_that_loads(
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(pasted(WHOLE, snippet)))
     loaded = recipes.load(path)
+    if family == "chains":
+        assert {step.step for step in loaded.learn} == {"distil"} and len(loaded.learn) > 1
+        return
     (step,) = loaded.learn
     assert step.step == "distil"
     if family == "synthesis":
@@ -61,7 +65,17 @@ def test_every_snippet_makes_a_recipe_that_loads(
 
 
 def test_all_methods_are_there() -> None:
-    assert len(PRINTED) == len(LOSSES) + len(SCHEMES) + len(SYNTHESIZERS)
+    assert len(PRINTED) == len(LOSSES) + len(SCHEMES) + len(CHAINS) + len(SYNTHESIZERS)
+
+
+def test_a_chain_of_generations_is_found_by_its_name() -> None:
+    listed = CliRunner().invoke(cli.main, ["methods"])
+    assert "born-again" in listed.stdout and "Furlanello et al. 2018" in listed.stdout
+    alone = CliRunner().invoke(cli.main, ["methods", "born-again"])
+    assert alone.exit_code == 0 and "teachers: [distil-1]" in alone.stdout
+    first, second = LEARNS["born-again"]["learn"]
+    assert second == {**first, "teachers": ["distil-1"]}
+    assert LEARNS["born-again"]["student"]["model"] == WHOLE["teacher"]["model"]
 
 
 def names(snippet: dict[str, Any]) -> list[str]:

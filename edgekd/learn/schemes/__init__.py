@@ -154,6 +154,15 @@ SCHEMES: dict[str, Member] = {
         paper="Madry et al. 2018",
     ),
 }
+CHAINS: dict[str, Member] = {
+    "born-again": Member(
+        f"{_HERE}.offline",
+        "offline",
+        "students of the teacher's own kind, each taught by the one before",
+        paper="Furlanello et al. 2018",
+    ),
+}
+"""Methods that are several steps of a scheme, and no word of their own in a recipe."""
 READABLE = ("offline",)
 """Schemes in which student and teacher see the batch once, so that losses can look inside them."""
 OFFLINE = Named.parse("offline", SCHEMES, "scheme")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
+from edgekd.learn.attack import evaluating
 from edgekd.learn.losses.response.soft_targets import kd
 from edgekd.learn.pairing import network
 from edgekd.learn.scheme import Lesson
@@ -16,6 +19,7 @@ from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
 from edgekd.learn.scheme import labelled
 from edgekd.learn.shapes import widened
+from edgekd.learn.taps import INPUT
 from edgekd.learn.taps import Taps
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 
 def lwf(
+    student: nn.Module,
     teacher: nn.Module,
     classes: int,
     samples: Samples,
@@ -33,32 +38,42 @@ def lwf(
     old: Count,
     temperature: Positive = 2.0,
     weight: NonNegative = 1.0,
+    warmup_epochs: NonNegative = 0.0,
 ) -> Scheme:
     """Learning without forgetting: to new samples, the old classes are answered as before.
 
     Li and Hoiem 2016 (arXiv:1606.09282, eq. 1 to 3). The recipe's losses see the new classes alone,
     numbered from 0; the scheme's own term ``old-classes`` is the Kullback-Leibler divergence of the
     softened old ones, without T^2 as in the paper. The two groups of logits are never weighed against
-    each other: ask the student of old classes or of new ones, not of all at once.
+    each other: ask the student of old classes or of new ones, not of all at once. The paper first trains
+    the new classes' rows alone until they converge: `warmup_epochs` does, with everything below the
+    classifier as it is in evaluation; the rows of old classes then get no gradient (but weight decay).
 
     Args:
-        teacher: the model before, frozen, in evaluation mode; its first `old` logits are read. The
-            student is to begin with its parameters.
+        student: what is trained; it is to begin with the teacher's parameters.
+        teacher: the model before, frozen, in evaluation mode; its first `old` logits are read.
         classes: old and new.
         samples: of the new classes alone.
         old: how many classes, the first ones, are known already.
         temperature: T of the old classes' term, above 0.
         weight: of that term; 0 is plain fine-tuning of the new classes.
+        warmup_epochs: how long the new classes' rows learn alone.
 
     Raises:
         ValueError: if old or new classes are fewer than 2, or a sample is of an old one.
     """
     _want_new(samples, classes, old)
+    classifier = _classifier(student, samples) if warmup_epochs else None
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
         with torch.no_grad():
             told = teacher(seen.images)[:, :old]
-        logits = student(seen.images)
+        if classifier is not None and seen.epoch < warmup_epochs:
+            with evaluating(student), _closed(classifier):
+                logits = learner(seen.images)
+            logits = torch.cat([logits[:, :old].detach(), logits[:, old:]], 1)
+        else:
+            logits = learner(seen.images)
         kept = kd(logits[:, :old], told, temperature=temperature) / temperature**2
         return [Lesson(_of_new(logits, seen, old), own={"old-classes": weight * kept})]
 
@@ -166,9 +181,30 @@ def _of_new(logits: Tensor, seen: Seen, old: int) -> dict[str, Tensor]:
 
 
 def _embedding(model: nn.Module, samples: Samples) -> Taps:
+    """Reads what enters the classifier."""
+    return Taps(model, [_entrance(model, samples)])
+
+
+def _classifier(model: nn.Module, samples: Samples) -> nn.Module:
+    return model.get_submodule(_entrance(model, samples).removesuffix(INPUT))
+
+
+def _entrance(model: nn.Module, samples: Samples) -> str:
     image = samples.preprocessing
     blank = torch.zeros(2, image.channels, image.height, image.width)
-    return Taps(model, [network(model, blank.to(next(model.parameters()).device)).classifier])
+    return network(model, blank.to(next(model.parameters()).device)).classifier
+
+
+@contextmanager
+def _closed(classifier: nn.Module) -> Iterator[None]:
+    """No gradient passes to what lies below."""
+    handle = classifier.register_forward_pre_hook(
+        lambda module, given: tuple(value.detach() for value in given)
+    )
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _want_new(samples: Samples, classes: int, old: int) -> None:

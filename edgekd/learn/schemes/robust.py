@@ -128,7 +128,9 @@ def rslad(
     Robust soft label adversarial distillation (Zi et al. 2021, arXiv:2108.07969, eq. 5):
     5/6 KL(teacher(x) || student(x + d)) + 1/6 KL(teacher(x) || student(x)), where d makes the first of
     them large. The teacher should be robust itself. Recipes: kd alone, at temperature 1. The authors start
-    the attack a thousandth of normal noise away; here it starts anywhere within epsilon.
+    the attack a thousandth of normal noise away; here it starts anywhere within epsilon. Their code
+    takes the mean over classes, too: its loss is this one divided by their number. Recipes that want it
+    name deit-soft at temperature 1 instead of kd; both lessons are then divided alike.
 
     Args:
         student: what is trained, and attacked.

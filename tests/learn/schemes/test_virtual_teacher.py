@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -45,3 +47,15 @@ def test_without_temperatures_it_is_label_smoothing() -> None:
 def test_a_teacher_without_knowledge_or_doubt_is_refused(correct: float) -> None:
     with pytest.raises(ValueError, match="correct: got .*, want between 1/4 and 1"):
         tf_kd(example.samples(), correct=correct)
+
+
+def test_the_authors_code_softens_probabilities() -> None:
+    """softmax(u / T) of the designed probabilities u: at T = 20 all but uniform, whatever u is."""
+    told = torch.softmax(virtual(torch.tensor([1]), 4, 0.99, 20.0, "probabilities"), 1)[0]
+    other = math.exp(0.01 / 3 / 20)
+    want = math.exp(0.99 / 20) / (math.exp(0.99 / 20) + 3 * other)
+    assert told[1].item() == pytest.approx(want, rel=1e-6)
+    assert told.tolist() == pytest.approx([0.25] * 4, abs=0.01)
+    scheme = tf_kd(example.samples(), correct=0.99, temperature=20.0, soften="probabilities")
+    (lesson,) = scheme.lessons(example.network(), example.first())
+    assert float(lesson.signals["teacher_logits"].max()) == pytest.approx(0.99 / 20)

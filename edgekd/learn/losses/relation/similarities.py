@@ -13,8 +13,7 @@ from edgekd.learn.shapes import widened
 if TYPE_CHECKING:
     from torch import Tensor
 
-TINY = 1e-7
-"""Added to lengths and probabilities, as the authors of PKT do."""
+    from edgekd.settings import Positive
 
 
 def sp(student_features: Tensor, teacher_features: Tensor, *, l1_rows: bool = False) -> Tensor:
@@ -72,7 +71,9 @@ def ickd(student_features: Tensor, teacher_features: Tensor) -> Tensor:
     return apart / (ours.shape[1] * len(ours) ** 2)
 
 
-def pkt(student_embedding: Tensor, teacher_embedding: Tensor) -> Tensor:
+def pkt(
+    student_embedding: Tensor, teacher_embedding: Tensor, *, epsilon: Positive = 1e-7
+) -> Tensor:
     """p_t log(p_t / p_s), mean over all B^2 pairs of samples.
 
     p_ij is (cos(i, j) + 1) / 2 over its sum in row i: how likely i takes j for its neighbour (Passalis and
@@ -81,6 +82,7 @@ def pkt(student_embedding: Tensor, teacher_embedding: Tensor) -> Tensor:
     Args:
         student_embedding: [B, D]; the gradient flows here.
         teacher_embedding: [B, E]; detached.
+        epsilon: added to lengths and probabilities; 1e-7 is the authors'.
 
     Returns:
         Scalar, nats over B; 0 where both give the same neighbours.
@@ -90,13 +92,13 @@ def pkt(student_embedding: Tensor, teacher_embedding: Tensor) -> Tensor:
     """
     want_embeddings(student_embedding, teacher_embedding)
     want_several(student_embedding)
-    student = _neighbours(widened(student_embedding))
-    teacher = _neighbours(widened(teacher_embedding.detach()))
-    return (teacher * ((teacher + TINY) / (student + TINY)).log()).mean()
+    student = _neighbours(widened(student_embedding), epsilon)
+    teacher = _neighbours(widened(teacher_embedding.detach()), epsilon)
+    return (teacher * ((teacher + epsilon) / (student + epsilon)).log()).mean()
 
 
-def _neighbours(embedding: Tensor) -> Tensor:
-    likely = (cosines(embedding, tiny=TINY).clamp(min=-1) + 1) / 2
+def _neighbours(embedding: Tensor, epsilon: float) -> Tensor:
+    likely = (cosines(embedding, tiny=epsilon).clamp(min=-1) + 1) / 2
     return likely / likely.sum(1, keepdim=True)
 
 

@@ -12,46 +12,70 @@ from edgekd.learn.shapes import widened
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from edgekd.settings import Count
+    from edgekd.settings import Fraction
+    from edgekd.settings import NonNegative
     from edgekd.settings import Positive
 
-SPAN = (0.5, 0.75, 1.0, 1.25, 1.5)
-"""The temperatures as parts of the middle one: 2, 3, 4, 5, 6 of 4."""
 
-
-def mlkd(student_logits: Tensor, teacher_logits: Tensor, *, temperature: Positive = 4.0) -> Tensor:
-    """Sum over five temperatures of the instance, batch and class terms.
+def mlkd(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    *,
+    temperature: Positive = 4.0,
+    spread: Fraction = 0.5,
+    temperatures: Count = 5,
+    instance: NonNegative = 1.0,
+    batch: NonNegative = 1.0,
+    classes: NonNegative = 1.0,
+) -> Tensor:
+    """Sum over several temperatures of the instance, batch and class terms, each by its weight.
 
     T^2 KL(p_t || p_s) + |P_t P_t' - P_s P_s'|^2 / B + |P_t' P_t - P_s' P_s|^2 / C, where P are the softened
     probabilities [B, C] (Jin et al. 2023, CVPR, eq. 4 to 8). The authors' masks by confidence multiply
     an already reduced number and are left out. The class term grows as (B / C)^2: with few classes and
     large batches it drowns the others, and the authors' weight, 0.9 for 100 classes, ends at chance
-    for 10. Hence the smaller one.
+    for 10. Hence the smaller one. Temperatures 2, 3, 4, 5, 6 are the authors'.
 
     Args:
         student_logits: [B, C]; the gradient flows here.
         teacher_logits: [B, C]; detached.
-        temperature: the middle one, above 0; the others are a half to one and a half times that.
+        temperature: the middle one, above 0.
+        spread: how far the others go from it, as a part of it, below 1.
+        temperatures: how many there are, evenly from the lowest to the highest; one alone is the middle.
+        instance: weight of the first term.
+        batch: weight of the second term.
+        classes: weight of the third term.
 
     Returns:
         Scalar; 0 where both agree.
 
     Raises:
-        ValueError: if the shapes differ or are not [B, C].
+        ValueError: if the shapes differ or are not [B, C], if `spread` is 1, or all weights are 0.
     """
     want_same_logits(student_logits, teacher_logits)
+    weights = (instance, batch, classes)
+    if spread == 1 or not any(weights):
+        raise ValueError(f"want spread below 1 and a weight above 0, got {spread:g} and {weights}")
     student, teacher = widened(student_logits), widened(teacher_logits.detach())
-    terms = [_at(student, teacher, temperature * part) for part in SPAN]
+    evenly = (
+        [2 * i / (temperatures - 1) - 1 for i in range(temperatures)] if temperatures > 1 else [0]
+    )
+    terms = [_at(student, teacher, temperature * (1 + spread * at), weights) for at in evenly]
     total = terms[0]
     for term in terms[1:]:
         total = total + term
     return total
 
 
-def _at(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def _at(
+    student: Tensor, teacher: Tensor, temperature: float, weights: tuple[float, float, float]
+) -> Tensor:
     log_s, log_t = (F.log_softmax(logits / temperature, 1) for logits in (student, teacher))
     s, t = log_s.exp(), log_t.exp()
     instance = F.kl_div(log_s, log_t, reduction="batchmean", log_target=True) * temperature**2
-    return instance + across_samples(s, t) + across_classes(s, t)
+    first, second, third = weights
+    return first * instance + second * across_samples(s, t) + third * across_classes(s, t)
 
 
 def across_samples(student: Tensor, teacher: Tensor) -> Tensor:

@@ -109,6 +109,19 @@ def test_ickd_takes_tokens_as_maps() -> None:
         ickd(student, tokens[1])
 
 
+def test_pkt_s_epsilon_bounds_what_a_missing_neighbour_costs() -> None:
+    """The teacher's neighbours are opposite for the student: without epsilon the value is infinite."""
+    teacher = torch.tensor([[1.0, 0.0], [1.0, 0.0]]).double()
+    student = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).double()
+    for epsilon in (1e-7, 1e-3, 0.1):
+        # p_t = 1/2 everywhere; p_s is 1 and 0, but for how epsilon shortens the directions.
+        side = ((1 / (1 + epsilon)) ** 2 + 1) / 2
+        same, apart = side, 1 - side
+        same, apart = same / (same + apart), apart / (same + apart)
+        want = sum(0.25 * math.log((0.5 + epsilon) / (p + epsilon)) for p in (same, apart))
+        assert pkt(student, teacher, epsilon=epsilon).item() == pytest.approx(want, rel=1e-6)
+
+
 def test_pkt_pair_by_pair() -> None:
     student, teacher = drawn(3, 4), drawn(3, 5, seed=1)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.learn.losses.response import LOSSES
+from edgekd.learn.losses.response.multi_level import mlkd
 from edgekd.learn.losses.response.soft_targets import kd
 from edgekd.learn.losses.response.temperatures import ctkd
 from edgekd.learn.losses.response.temperatures import ttm
@@ -138,3 +139,30 @@ def test_ctkd_wants_one_temperature() -> None:
 def test_ctkd_takes_its_companion_s_knobs_and_asks_the_scheme_for_logits_alone() -> None:
     assert set(signature(LOSSES["ctkd"]).knobs.model_fields) == {"lowest", "span", "epochs"}
     assert needs(LOSSES["ctkd"]) == ("student_logits", "teacher_logits")
+
+
+def test_mlkd_is_its_terms_at_its_temperatures() -> None:
+    """Each term alone, added up by hand; temperatures are even, one alone is the middle."""
+    student, teacher = (z.detach() for z in logits())
+    batch, classes = student.shape
+
+    def by_hand(temperature: float, weights: tuple[float, float, float]) -> float:
+        s, t = ((z / temperature).softmax(1) for z in (student, teacher))
+        instance = (t * (t.log() - s.log())).sum() / batch * temperature**2
+        across = ((t @ t.T - s @ s.T) ** 2).sum() / batch
+        between = ((t.T @ t - s.T @ s) ** 2).sum() / classes
+        parts = zip(weights, (instance, across, between), strict=True)
+        return float(sum(weight * part for weight, part in parts))
+
+    usual = sum(by_hand(t, (1, 1, 1)) for t in (2.0, 3.0, 4.0, 5.0, 6.0))
+    assert mlkd(student, teacher).item() == pytest.approx(usual, rel=1e-9)
+    for weights in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0.5, 2, 3)):
+        knobs = dict(zip(("instance", "batch", "classes"), map(float, weights), strict=True))
+        asked = {"temperature": 3.0, "spread": 0.2, "temperatures": 3, **knobs}
+        want = sum(by_hand(t, weights) for t in (2.4, 3.0, 3.6))
+        assert mlkd(student, teacher, **asked).item() == pytest.approx(want, rel=1e-9)
+        alone = mlkd(student, teacher, **{**asked, "temperatures": 1}).item()
+        assert alone == pytest.approx(by_hand(3.0, weights), rel=1e-9)
+    for wrong in ({"spread": 1.0}, {"instance": 0.0, "batch": 0.0, "classes": 0.0}):
+        with pytest.raises(ValueError, match="want spread below 1 and a weight above 0"):
+            mlkd(student, teacher, **wrong)
