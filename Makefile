@@ -1,5 +1,6 @@
 # make quickstart   from nothing to a finished report on real digits
 # make test         lint, types, layer check, tests: what CI runs
+# make mutants ROOM=bench/statistics   how many wrong changes of a room its tests notice
 # Each makes its own .venv from the pinned versions in constraints.txt; Python 3.11 or newer is all it needs.
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: quickstart test lint types tests clean
+.PHONY: quickstart test lint types tests mutants clean
 
 quickstart: $(VENV)/run
 	$(BIN)/edgekd compress pipelines/quickstart.yaml
@@ -32,6 +33,9 @@ $(VENV)/run: setup.cfg constraints.txt
 $(VENV)/dev: $(VENV)/run
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+mutants: $(VENV)/dev
+	$(BIN)/python benchmarks/mutants/run.py $(ROOM)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
