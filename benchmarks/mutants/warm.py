@@ -13,12 +13,12 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 HEAVY = (
     "numpy",
     "pydantic",
     "click",
-    "hypothesis",
     "pytest",
     "safetensors",
     "onnx",
@@ -60,6 +60,7 @@ def run(tests: list[str], limit_s: float) -> bool:
 
 def main() -> None:
     sys.dont_write_bytecode = True
+    sys.path[0] = str(Path.cwd())
     for name in HEAVY:
         importlib.import_module(name)
     for line in sys.stdin:
