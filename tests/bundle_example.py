@@ -59,12 +59,22 @@ def model(path: Path, seed: int = 0) -> np.ndarray:
     return weights
 
 
-def make(folder: Path, **other: Any) -> Path:
-    """A bundle at ``folder/bundle``; `other` replaces arguments of `bundle_write.write`."""
+def golden(weights: np.ndarray, **other: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Pixels, the inputs they become and the answers `weights` give; `other` replaces or, None, leaves
+    out some."""
+    pixels = np.random.default_rng(1).integers(0, 256, (8, 4, 4, 1), np.uint8)
+    inputs = PREPROCESSING.apply(pixels)
+    held = {"inputs": inputs, "outputs": inputs.reshape(8, 16) @ weights, "pixels": pixels[:1]}
+    return {name: value for name, value in {**held, **other}.items() if value is not None}
+
+
+def make(
+    folder: Path, *, tensors: dict[str, np.ndarray | None] | None = None, **other: Any
+) -> Path:
+    """A bundle at ``folder/bundle``; `tensors` replaces those of `golden`, `other` arguments of
+    `bundle_write.write`."""
     weights = model(folder / "model.onnx")
-    inputs = np.random.default_rng(1).normal(size=(8, 1, 4, 4)).astype(np.float32)
-    golden = {"inputs": inputs, "outputs": inputs.reshape(8, 16) @ weights}
-    save_file(golden, folder / "golden.safetensors")
+    save_file(golden(weights, **(tensors or {})), folder / "golden.safetensors")
     arguments: dict[str, Any] = {
         "name": "tiny",
         "version": "0.1.0",

@@ -20,6 +20,8 @@ class Golden(NamedTuple):
     """float32 [N, C, H, W], preprocessed."""
     outputs: np.ndarray
     """float32 [N, classes]."""
+    pixels: np.ndarray | None = None
+    """uint8 [M, H, W, C], what the first M inputs were made of; None in a file that has none."""
 
 
 def read(path: Path) -> Golden:
@@ -28,15 +30,14 @@ def read(path: Path) -> Golden:
     Raises:
         InputError: if it is no such file or lacks one of the two tensors.
     """
-    from safetensors import SafetensorError
     from safetensors.numpy import load
 
     with files.open_regular(path) as file:
         data = file.read()
     try:
         tensors = load(data)
-        return Golden(tensors["inputs"], tensors["outputs"])
-    except (SafetensorError, KeyError, ValueError) as error:
+        return Golden(tensors["inputs"], tensors["outputs"], tensors.get("pixels"))
+    except Exception as error:  # its parser and numpy's share no base
         raise InputError(
             f"{path}: got {error}, want safetensors with `inputs` and `outputs`"
         ) from error

@@ -269,7 +269,10 @@ def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
         # a model of fixed batch gets its last one filled up
         fill = (size - len(part)) if tensor.shape[0] else 0
         padded = np.concatenate([part, np.repeat(part[-1:], fill, axis=0)]) if fill else part
-        answers.append(session.run({tensor.name: padded})[0][: len(part)].astype(np.float32))
+        answer = session.run({tensor.name: padded})[0]
+        if answer.ndim < 1 or len(answer) != len(padded):
+            raise ValueError(f"output: got {list(answer.shape)} for {len(padded)} rows")
+        answers.append(answer[: len(part)].astype(np.float32))
     logits = np.concatenate(answers)
     np.save(spec["goal"], logits, allow_pickle=False)
     return {"shape": list(logits.shape)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
@@ -160,7 +161,9 @@ def _about(store: Store, entry: Entry) -> About:
     if ENGINE not in entry.files:
         raise InputError(f"{where}: is missing", hint="run its recipe again")
     value = files.read_json(store.blob_path(entry.files[ENGINE].sha256))
-    about = About(*(value.get(n) if isinstance(value, dict) else None for n in About._fields))
+    held: dict[str, Any] = value if isinstance(value, dict) else {}
+    values: list[Any] = [held.get(name) for name in About._fields]
+    about = About(*values)
     texts = (about.runtime, about.precision, about.status, about.runtime_version or "")
     named = isinstance(about.files, list) and all(isinstance(name, str) for name in about.files)
     if not named or not all(isinstance(one, str) for one in texts):

@@ -3,7 +3,8 @@
     model.onnx            the student, float32 or with Q/DQ in one profile, free batch axis
     preprocessing.json    from pixels to the model's input
     labels.json           class names in the order of the logits
-    golden.safetensors    real inputs [N, C, H, W] and torch's answers [N, classes]
+    golden.safetensors    real inputs [N, C, H, W], torch's answers [N, classes], and of the first the
+                          pixels [1, H, W, C], which older bundles lack
     measured.json         every candidate's row
     MODEL_CARD.md         the same for people
     manifest.json         format, lineage, the chosen candidate, tolerances, digests of all of these
@@ -214,19 +215,30 @@ def contents(folder: Path, manifest: Manifest) -> Bundle:
         text = json.dumps(files.read_json(folder / "preprocessing.json"))
         preprocessing = Preprocessing.model_validate_json(text)
     except ValidationError as error:
-        raise InputError(f"{folder / 'preprocessing.json'}: {error.errors()[0]['msg']}") from error
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{folder / 'preprocessing.json'}: {where}: {first['msg']}") from error
     golden = read_golden(folder / "golden.safetensors")
-    inputs, outputs = golden
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+    inputs, outputs, pixels = golden
+    named = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    if not named or not labels:
         raise InputError(f"{folder / 'labels.json'}: got no list of names")
     size = (preprocessing.channels, preprocessing.height, preprocessing.width)
     fits = inputs.shape[1:] == size and outputs.shape == (len(inputs), len(labels)) and len(inputs)
-    plain = inputs.dtype == outputs.dtype == np.float32 and np.isfinite(outputs).all()
+    plain = inputs.dtype == outputs.dtype == np.float32
+    plain = plain and bool(np.isfinite(inputs).all() and np.isfinite(outputs).all())
     if not fits or not plain:
         raise InputError(
             f"{folder / 'golden.safetensors'}: got {inputs.dtype} {inputs.shape} and "
             f"{outputs.dtype} {outputs.shape}, want float32 [N, {size}] and [N, {len(labels)}]"
         )
+    if pixels is not None:
+        fits = pixels.shape[1:] == (*size[1:], size[0]) and 0 < len(pixels) <= len(inputs)
+        if pixels.dtype != np.uint8 or not fits:
+            raise InputError(
+                f"{folder / 'golden.safetensors'}: got pixels {pixels.dtype} {pixels.shape}, want "
+                f"uint8 [M, H, W, C] of {size}"
+            )
     return Bundle(folder, manifest, preprocessing, tuple(labels), golden)
 
 

@@ -7,15 +7,22 @@ from pathlib import Path
 from edgekd import runtimes
 from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
+from edgekd.bench.machine import site
 from edgekd.bundle import Bundle
 from edgekd.device import Device
 from edgekd.devices import local
 
-TIMEOUT_S = 600.0
+TIMEOUT_S = 300.0
+"""After this a build or an answer is given up."""
 
 
 def ready(
-    found: Bundle, runtime: str | None, scratch: Path, *, device: Device = local.DEVICE
+    found: Bundle,
+    runtime: str | None,
+    scratch: Path,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    device: Device = local.DEVICE,
 ) -> Engine | str:
     """The first engine that `device` offers, built into `scratch`; or why there is none.
 
@@ -23,7 +30,8 @@ def ready(
         found: the bundle.
         runtime: which engine; None takes the chosen one if it is installed, else any that is.
         scratch: an empty folder.
-        device: where it will run.
+        timeout_s: after this a build is given up.
+        device: where it will run, on no more threads than it has cores, whatever the manifest says.
 
     Raises:
         InputError: if the engine refuses the model, or is unknown.
@@ -36,7 +44,7 @@ def ready(
     for name in known:
         reason = runtimes.find(name).why_not() if device is local.DEVICE else None
         for precision in _precisions(found, name) if reason is None else ():
-            built = _built(found, name, precision, scratch, device)
+            built = _built(found, name, precision, scratch, timeout_s, device)
             if isinstance(built, Engine):
                 return built
             reason = built
@@ -54,13 +62,14 @@ def _precisions(found: Bundle, runtime: str) -> list[str]:
 
 
 def _built(
-    found: Bundle, runtime: str, precision: str, scratch: Path, device: Device
+    found: Bundle, runtime: str, precision: str, scratch: Path, timeout_s: float, device: Device
 ) -> Engine | str:
     folder = scratch / f"{runtime}-{precision}"
     folder.mkdir()
     model = found.folder / "model.onnx"
-    built = build(model, runtime, precision, folder, timeout_s=TIMEOUT_S, device=device)
+    built = build(model, runtime, precision, folder, timeout_s=timeout_s, device=device)
     if "not_measured" in built:
         return str(built["not_measured"])
     files = {name: folder / file for name, file in built["files"].items()}
-    return Engine(runtime, precision, found.manifest.chosen.threads, files)
+    threads = min(found.manifest.chosen.threads, site.most_threads(device))
+    return Engine(runtime, precision, threads, files)

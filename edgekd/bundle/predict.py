@@ -15,6 +15,7 @@ from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle.images import Image
 from edgekd.device import Device
 from edgekd.devices import local
+from edgekd.errors import InputError
 from edgekd.errors import MachineError
 
 
@@ -33,6 +34,7 @@ def predict(
     *,
     top: int = 3,
     runtime: str | None = None,
+    timeout_s: float = bundle_engine.TIMEOUT_S,
     device: Device = local.DEVICE,
 ) -> list[Prediction]:
     """Ask the bundle's model, in a fresh worker, what each image shows.
@@ -42,24 +44,45 @@ def predict(
         images: of the model's size.
         top: labels for each.
         runtime: which engine; None takes the chosen one if it is installed, else any that is.
+        timeout_s: after this the engine is given up.
         device: where.
 
     Raises:
-        InputError: if the engine refuses the model.
+        InputError: if the engine refuses the model, or its answers are not a finite number for each
+            label.
         MachineError: if no engine is there, or it crashes.
     """
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         scratch = Path(folder)
-        engine = bundle_engine.ready(found, runtime, scratch, device=device)
+        engine = bundle_engine.ready(found, runtime, scratch, timeout_s=timeout_s, device=device)
         if isinstance(engine, str):
             raise MachineError(engine)
         pixels = scratch / "pixels.npy"
         np.save(pixels, np.stack([image.pixels for image in images]), allow_pickle=False)
-        logits = outputs(engine, pixels, preprocessing=found.preprocessing, device=device)
+        logits = outputs(
+            engine,
+            pixels,
+            preprocessing=found.preprocessing,
+            timeout_s=timeout_s,
+            device=device,
+        )
+    require_logits(logits, (len(images), len(found.labels)), found.manifest.name)
     return [
         Prediction(image.name, image.prepared, likeliest(row, found.labels, top))
         for image, row in zip(images, softmax(logits), strict=True)
     ]
+
+
+def require_logits(logits: np.ndarray, shape: tuple[int, int], name: str) -> None:
+    """Hold answers to one finite number for each image and label.
+
+    Raises:
+        InputError: with the name of the bundle.
+    """
+    if logits.shape != shape:
+        raise InputError(f"{name}: got answers {list(logits.shape)}, want {list(shape)}")
+    if not np.isfinite(logits).all():
+        raise InputError(f"{name}: got answers that are not finite, want a number for each label")
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

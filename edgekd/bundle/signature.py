@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from edgekd import bundle
 from edgekd import files
 from edgekd.bundle import Check
+from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.settings import Settings
@@ -106,6 +107,23 @@ def check(folder: Path, manifest_digest: str, key: Path | None) -> Check | None:
     if wanted is not None and found.public_key != wanted:
         return _failed(f"is by {fingerprint(found.public_key)}, want {fingerprint(wanted)}")
     return _judged(found, asked=wanted is not None)
+
+
+def require(folder: Path, manifest_digest: str, key: Path | None) -> None:
+    """Hold the bundle in `folder` to the signature of `key`, if one is given.
+
+    Raises:
+        InputError: if `key` holds no Ed25519 public key.
+        BudgetMissed: if it was not signed with it.
+        MachineError: if the package `cryptography` is missing.
+    """
+    made = None if key is None else check(folder, manifest_digest, key)
+    if made is None:
+        return
+    if made.verdict == "not checked":
+        raise MachineError(f"{folder / bundle.SIGNATURE}: {made.text}")
+    if made.verdict == "failed":
+        raise BudgetMissed(f"{folder / bundle.SIGNATURE}: {made.text}")
 
 
 def read(path: Path) -> Signature:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
+from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import NamedTuple
+
+import numpy as np
 
 from edgekd import bundle
 from edgekd import runtimes
@@ -28,10 +31,10 @@ from edgekd.devices import local
 from edgekd.errors import BudgetMissed
 from edgekd.errors import MachineError
 
-if TYPE_CHECKING:
-    import numpy as np
-
 WHAT = "golden answers"
+PREPROCESSING = "preprocessing"
+LEAST_DIFFERENCE = 1e-4
+"""Of an input made again from its pixels, in units of the input: two ways to round."""
 INSTRUCTIONS = "instruction set"
 SHARED = ("fp32", "int8")
 """Precisions in which every engine must give the trained model's own answers."""
@@ -50,6 +53,7 @@ def verify(
     runtime: str | None = None,
     *,
     key: Path | None = None,
+    timeout_s: float = bundle_engine.TIMEOUT_S,
     device: Device = local.DEVICE,
 ) -> Report:
     """Check every file of the bundle in `folder`, its signature, then its answers through one engine.
@@ -58,6 +62,7 @@ def verify(
         folder: the bundle; `edgekd.bundle.archive.opened` gives one of an archive.
         runtime: which engine; None takes the chosen one if it is installed, else any that is.
         key: public key, PEM, that must have signed it; None asks for none.
+        timeout_s: after this an engine is given up.
         device: whose engine answers.
 
     Raises:
@@ -75,7 +80,7 @@ def verify(
     if any(check.verdict == "failed" for check in checks):
         checks.append(Check(WHAT, "not checked", "the files are not as they should be"))
     else:
-        checks += _golden(bundle.contents(folder, manifest), runtime, device)
+        checks += _golden(bundle.contents(folder, manifest), runtime, timeout_s, device)
     return Report(manifest.name, tuple(checks))
 
 
@@ -85,44 +90,76 @@ def conclude(report: Report) -> None:
     Raises:
         BudgetMissed: if a check failed.
         MachineError: if none failed, but one could not be made. A signature that nobody asked for
-            need not be checked.
+            need not be checked, nor the preprocessing of a bundle that holds no pixels.
     """
     failed = [check for check in report.checks if check.verdict == "failed"]
     if failed:
         raise BudgetMissed(f"{report.name}: {failed[0].what}: {failed[0].text}")
     for check in report.checks:
-        if check.verdict == "not checked" and check.what != bundle.SIGNATURE:
+        may_miss = check.what in (bundle.SIGNATURE, PREPROCESSING)
+        if check.verdict == "not checked" and not may_miss:
             raise MachineError(f"{report.name}: {check.what}: not checked: {check.text}")
 
 
-def _golden(found: Bundle, runtime: str | None, device: Device) -> list[Check]:
-    """The first engine that is there answers the golden inputs."""
+def _golden(found: Bundle, runtime: str | None, timeout_s: float, device: Device) -> list[Check]:
+    """The first engine that is there answers the golden inputs, and the pixels of some."""
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         scratch = Path(folder)
-        engine = bundle_engine.ready(found, runtime, scratch, device=device)
+        engine = bundle_engine.ready(found, runtime, scratch, timeout_s=timeout_s, device=device)
         if isinstance(engine, str):
             return [Check(WHAT, "not checked", engine)]
         inputs = write_inputs(found.golden, scratch / "inputs.npy")
-        timeout_s = bundle_engine.TIMEOUT_S
-        got = outputs(engine, inputs, preprocessing=None, timeout_s=timeout_s, device=device)
-    tolerance = stated(found.manifest.tolerance, engine.runtime, engine.precision)
-    checks = [_compared(found.golden, got, tolerance, engine)]
+        ask = functools.partial(outputs, engine, timeout_s=timeout_s, device=device)
+        got = ask(inputs, preprocessing=None)
+        tolerance = stated(found.manifest.tolerance, engine.runtime, engine.precision)
+        checks = [_compared(found.golden, got, tolerance, engine)]
+        if checks[0].verdict != "failed":
+            checks.insert(0, _from_pixels(found, ask, tolerance, scratch))
+    if not np.isfinite(got).all():
+        return checks
     if tolerance is not None and tolerance.rms is not None and quantized(found.folder):
         checks += _saturated(found.golden, got, max(tolerance.rms, tolerance.step or 0), device)
     return checks
 
 
+def _from_pixels(
+    found: Bundle, ask: Callable[..., np.ndarray], tolerance: Tolerance | None, scratch: Path
+) -> Check:
+    """Whether pixels become the golden inputs by preprocessing.json, and get the golden answers."""
+    pixels = found.golden.pixels
+    if pixels is None:
+        return Check(PREPROCESSING, "not checked", "the bundle holds no pixels, it is an older one")
+    inputs = found.preprocessing.apply(pixels)
+    off = float(np.abs(inputs - found.golden.inputs[: len(pixels)]).max())
+    if not off <= LEAST_DIFFERENCE * max(1.0, float(np.abs(inputs).max())):
+        return Check(
+            PREPROCESSING, "failed", f"pixels become an input {off:.2g} off the golden one"
+        )
+    np.save(scratch / "pixels.npy", pixels, allow_pickle=False)
+    got = ask(scratch / "pixels.npy", preprocessing=found.preprocessing)
+    want = found.golden.outputs[: len(pixels)]
+    if got.shape != want.shape:
+        return Check(PREPROCESSING, "failed", f"pixels get answers {got.shape}, want {want.shape}")
+    most = tolerance.max_abs if tolerance is not None else np.inf
+    max_abs = float(np.abs(got - want).max())
+    return Check(
+        PREPROCESSING,
+        "ok" if max_abs <= most else "failed",
+        f"from pixels to the answer: {len(pixels)} sample, largest difference {max_abs:.2g}",
+    )
+
+
 def _compared(
     golden: Golden, got: np.ndarray, tolerance: Tolerance | None, engine: Engine
 ) -> Check:
-    import numpy as np
-
     what = f"{WHAT}, {engine.runtime} {engine.precision}"
     if tolerance is None:
         return Check(what, "not checked", "how close it has to be was never measured")
     want = golden.outputs
     if got.shape != want.shape:
         return Check(what, "failed", f"got answers {got.shape}, want {want.shape}")
+    if not np.isfinite(got).all():
+        return Check(what, "failed", "got answers that are not finite")
     max_abs = float(np.abs(got - want).max())
     agreement = task.top1_agreement(got, want)
     kept = max_abs <= tolerance.max_abs and agreement >= tolerance.top1_agreement

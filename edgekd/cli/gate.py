@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.cli import options
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
@@ -39,6 +40,7 @@ HEADER = ("gate", "got", "allowed", "95 % interval", "verdict", "why")
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the run's test split is looked for.  [default: $EDGEKD_HOME]",
 )
+@options.key
 @click.option("--device", default="local", metavar="NAME", help="Where to measure both.")
 @click.option("--json", "as_json", is_flag=True, help="Print the published schema's JSON.")
 @click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML.")
@@ -51,6 +53,7 @@ def command(
     overrides: tuple[str, ...],
     samples: Path | None,
     store: Path | None,
+    key: Path | None,
     device: str,
     as_json: bool,
     junit: Path | None,
@@ -59,7 +62,7 @@ def command(
 ) -> None:
     """Compare RUN, a run folder or bundle, with a baseline; fail if it is worse than allowed.
 
-    The baseline is run again in the same job: stored milliseconds are never compared. Exit codes:
+    With --key the baseline must be signed, and RUN unless it is a run folder. The baseline is run again in the same job: stored milliseconds are never compared. Exit codes:
     0 all gates pass, 1 one failed, 2 wrong input, 3 the machine lacks something, 5 nothing failed
     but one that counts could not be decided.
     """
@@ -76,6 +79,7 @@ def command(
         store=Store(store or runs.default_store()),
         samples=samples,
         device=devices.find(device),
+        key=key,
     )
     found = session.gate(ask, note=running)
     running("")

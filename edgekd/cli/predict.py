@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli import options
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
@@ -22,9 +23,17 @@ if TYPE_CHECKING:
 )
 @click.option("--top", type=click.IntRange(1, 1000), default=3, show_default=True, help="Labels.")
 @click.option("--runtime", metavar="NAME", help="Engine to run; the chosen one if it is installed.")
+@options.key
+@options.timeout
 @click.option("--json", "as_json", is_flag=True, help="Print labels and probabilities as JSON.")
 def command(
-    path: Path, images: tuple[Path, ...], top: int, runtime: str | None, as_json: bool
+    path: Path,
+    images: tuple[Path, ...],
+    top: int,
+    runtime: str | None,
+    key: Path | None,
+    timeout_s: float,
+    as_json: bool,
 ) -> None:
     """Name what each IMAGE shows, with the model of BUNDLE, a folder or one file.
 
@@ -37,14 +46,16 @@ def command(
     from edgekd.bundle import archive
     from edgekd.bundle import images as bundle_images
     from edgekd.bundle import predict as bundle_predict
+    from edgekd.bundle import signature
     from edgekd.errors import EdgekdError
 
     if runtime is not None:
         runtimes.find(runtime)
     with archive.opened(path) as folder:
         found = bundle.check(folder)
+        signature.require(folder, found.manifest.digest, key)
         read = [one for image in images for one in bundle_images.read(image, found.preprocessing)]
-        told = bundle_predict.predict(found, read, top=top, runtime=runtime)
+        told = bundle_predict.predict(found, read, top=top, runtime=runtime, timeout_s=timeout_s)
     if as_json:
         print_json([_fields(one) for one in told])
         return

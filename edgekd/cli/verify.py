@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli import options
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
@@ -13,14 +14,12 @@ from edgekd.cli.screen import print_json
 @click.command(epilog="Example: edgekd verify student.edgekd --key release.pub.pem")
 @click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.option("--runtime", metavar="NAME", help="Engine to run; the chosen one if it is installed.")
-@click.option(
-    "--key",
-    metavar="PUBLIC.pem",
-    type=click.Path(path_type=Path),
-    help="Ed25519 public key that must have signed it.",
-)
+@options.key
+@options.timeout
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
-def command(path: Path, runtime: str | None, key: Path | None, as_json: bool) -> None:
+def command(
+    path: Path, runtime: str | None, key: Path | None, timeout_s: float, as_json: bool
+) -> None:
     """Check BUNDLE, a folder or one file: its digests, its signature, its golden answers.
 
     The answers are asked of an engine, which needs no torch. A signature is checked against the key
@@ -31,7 +30,7 @@ def command(path: Path, runtime: str | None, key: Path | None, as_json: bool) ->
     from edgekd.bundle import verify as bundle_verify
 
     with archive.opened(path) as folder:
-        report = bundle_verify.verify(folder, runtime, key=key)
+        report = bundle_verify.verify(folder, runtime, key=key, timeout_s=timeout_s)
     if as_json:
         checks = [check._asdict() for check in report.checks]
         print_json({"name": report.name, "checks": checks})

@@ -42,6 +42,8 @@ class Ask(NamedTuple):
     samples: Path | None = None
     """An .npz file instead."""
     device: Device = local.DEVICE
+    key: Path | None = None
+    """Public key that must have signed the baseline, and the run if it is no run folder."""
 
 
 def gate(ask: Ask, *, note: Note = lambda text: None, worker: Worker = run_worker) -> Document:
@@ -53,8 +55,8 @@ def gate(ask: Ask, *, note: Note = lambda text: None, worker: Worker = run_worke
     """
     with (
         tempfile.TemporaryDirectory(prefix="edgekd-") as folder,
-        sides.opened(ask.run) as run,
-        sides.opened(ask.baseline) as baseline,
+        sides.opened(ask.run, key=None if sides.is_run(ask.run) else ask.key) as run,
+        sides.opened(ask.baseline, key=ask.key) as baseline,
     ):
         scratch, site = Path(folder), describe(ask.device)
         if ask.policy.limits is not None:

@@ -13,8 +13,10 @@ from edgekd import runtimes
 from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import write_inputs
+from edgekd.bench.machine import site
 from edgekd.bundle import Bundle
 from edgekd.bundle import archive
+from edgekd.bundle import signature
 from edgekd.device import Device
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
@@ -26,7 +28,7 @@ from edgekd.report.result import Result
 
 MODEL = "model.onnx"
 BUNDLE = "bundle"
-TIMEOUT_S = 600.0
+TIMEOUT_S = 300.0
 
 
 class Opened(NamedTuple):
@@ -38,14 +40,25 @@ class Opened(NamedTuple):
     """Of a run folder."""
 
 
+def is_run(path: Path) -> bool:
+    """Whether it is the folder of a run, which holds a bundle that nobody has signed yet."""
+    return (path / result.FILE).is_file()
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[Opened]:
+def opened(path: Path, *, key: Path | None = None) -> Iterator[Opened]:
     """A run folder, a bundle folder or a bundle in one file, checked to the last byte.
 
+    Args:
+        path: where it lies.
+        key: public key, PEM, that must have signed its bundle; None asks for none.
+
     Raises:
-        InputError: if it is none of these, has changed, or is a run that chose nothing.
+        InputError: if it is none of these, has changed, was not signed with `key`, or is a run that
+            chose nothing.
+        MachineError: if `key` cannot be used here.
     """
-    found = result.read(path) if (path / result.FILE).is_file() else None
+    found = result.read(path) if is_run(path) else None
     if found is not None and found.chosen is None:
         raise InputError(f"{path}: got a run that chose nothing, want one with a bundle")
     with ExitStack() as stack:
@@ -54,6 +67,10 @@ def opened(path: Path) -> Iterator[Opened]:
             own = bundle.check(folder)
         except BudgetMissed as error:  # a changed file is no missed gate: nothing was compared
             raise InputError(f"{error}, want it as it was written") from error
+        try:
+            signature.require(folder, own.manifest.digest, key)
+        except BudgetMissed as error:
+            raise InputError(str(error)) from error
         if found is not None:
             _want_same(path, own, found)
         yield Opened(str(path), own, found)
@@ -91,10 +108,11 @@ def compiled(side: Opened, device: Device, folder: Path) -> Side:
             f"{side.given}: got {chosen.runtime} {chosen.precision}: {built['not_measured']}"
         )
     paths = {name: folder / file for name, file in built["files"].items()}
+    threads = min(chosen.threads, site.most_threads(device))
     return Side(
         given=side.given,
         bundle=side.bundle,
-        engine=Engine(chosen.runtime, chosen.precision, chosen.threads, paths),
+        engine=Engine(chosen.runtime, chosen.precision, threads, paths),
         inputs=write_inputs(side.bundle.golden, folder / "golden-inputs.npy"),
         size_bytes=built["size_bytes"],
         kernels=built["kernels"],

@@ -50,7 +50,8 @@ class Config(Words):
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
-    """Give model.onnx, golden.safetensors (inputs [N, C, H, W], outputs [N, classes]), parity.json.
+    """Give model.onnx, golden.safetensors (inputs [N, C, H, W], outputs [N, classes], and the
+    pixels [1, H, W, C] of the first), parity.json.
 
     The golden outputs are torch's: of a quantized model, with its activations and weights rounded.
 
@@ -79,7 +80,11 @@ def run(config: Config, given: Given, context: Context) -> Made:
         pool = distinct(images, config.golden * POOL, context.seed)
         told = answers.logits(model, images[pool], preprocessing)
     chosen = spread(told.argmax(1), config.golden)
-    golden = {"inputs": preprocessing.apply(images[pool[chosen]]), "outputs": told[chosen]}
+    golden = {
+        "inputs": preprocessing.apply(images[pool[chosen]]),
+        "outputs": told[chosen],
+        "pixels": np.ascontiguousarray(images[pool[chosen[:1]]]),
+    }
     save_file(golden, made["golden.safetensors"])
     got = onnx_answers(made["model.onnx"], golden["inputs"])
     if config.profile:

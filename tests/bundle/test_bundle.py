@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -204,3 +205,52 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "file", tmp_path / "nothing"):
         with pytest.raises(InputError):
             bundle.check(path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"std": [0.0]},
+        {"std": [-1.0]},
+        {"std": [0.25, 0.25]},
+        {"std": []},
+        {"mean": [0.5, 0.5]},
+        {"mean": [1e7]},
+        {"std": [1e-300]},
+        {"height": 2**40},
+        {"height": 0},
+        {"channels": 2**20},
+        {"height": 2**15, "width": 2**15},
+        {"mean": ["0.5"]},
+        {"extra": 1},
+        {"height": 4.5},
+    ],
+    ids=str,
+)
+def test_preprocessing_is_held_to_its_meaning(tmp_path: Path, changed: dict[str, Any]) -> None:
+    folder = bundle_example.make(tmp_path)
+    value = {**json.loads((folder / "preprocessing.json").read_bytes()), **changed}
+    (folder / "preprocessing.json").write_text(json.dumps(value))
+    with pytest.raises(InputError, match=r"preprocessing\.json: "):
+        bundle.contents(folder, bundle.read_manifest(folder))
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"pixels": np.zeros((1, 4, 4, 1), np.float32)},
+        {"pixels": np.zeros((1, 1, 4, 4), np.uint8)},
+        {"pixels": np.zeros((0, 4, 4, 1), np.uint8)},
+        {"pixels": np.zeros((9, 4, 4, 1), np.uint8)},
+        {"inputs": np.full((8, 1, 4, 4), np.nan, np.float32)},
+        {"outputs": np.full((8, 3), np.inf, np.float32)},
+        {"inputs": np.zeros((8, 1, 4, 4), np.float64)},
+        {"outputs": np.zeros((7, 3), np.float32)},
+    ],
+)
+def test_golden_tensors_are_held_to_their_form(
+    tmp_path: Path, tensors: dict[str, np.ndarray | None]
+) -> None:
+    folder = bundle_example.make(tmp_path, tensors=tensors)
+    with pytest.raises(InputError, match=r"golden\.safetensors: got"):
+        bundle.check(folder)

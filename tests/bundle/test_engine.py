@@ -7,6 +7,7 @@ import pytest
 from edgekd import bundle
 from edgekd import runtimes
 from edgekd.bench.engine import Engine
+from edgekd.bench.machine import site
 from edgekd.bundle import engine as bundle_engine
 from edgekd.errors import InputError
 from tests import bundle_example
@@ -21,10 +22,18 @@ def ready(folder: Path, runtime: str | None = None, **other: object) -> Engine |
     return bundle_engine.ready(found, runtime, scratch)
 
 
-def test_the_chosen_engine_is_built(tmp_path: Path) -> None:
-    row = bundle_example.row("openvino-fp32-1t", threads=3)
+@pytest.mark.parametrize(
+    ("stated", "there", "want"), [(3, 4, 3), (3, 3, 3), (1024, 2, 2), (9, 0, 1)]
+)
+def test_the_chosen_engine_is_built_for_no_more_threads_than_there_are_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: int, there: int, want: int
+) -> None:
+    facts = {"cores_allowed": there} if there else {}
+    here = site.describe()._replace(facts=facts)
+    monkeypatch.setattr(site, "describe", lambda device: here)
+    row = bundle_example.row("openvino-fp32-1t", threads=stated)
     engine = ready(tmp_path, rows=[row], chosen="openvino-fp32-1t")
-    assert isinstance(engine, Engine) and engine.label() == "openvino-fp32-3t"
+    assert isinstance(engine, Engine) and engine.label() == f"openvino-fp32-{want}t"
     assert all(path.is_file() for path in engine.files.values())
 
 

@@ -9,6 +9,7 @@ from edgekd import bundle
 from edgekd import runtimes
 from edgekd.bundle import predict as bundle_predict
 from edgekd.bundle.images import Image
+from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from tests import bundle_example
 
@@ -43,3 +44,30 @@ def test_no_engine_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.Mon
     found = bundle.check(bundle_example.make(tmp_path))
     with pytest.raises(MachineError, match="no onnxruntime"):
         bundle_predict.predict(found, [Image("a", np.zeros((4, 4, 1), np.uint8), "")])
+
+
+@pytest.mark.parametrize(
+    ("logits", "says"),
+    [
+        (np.array([[1, np.nan, 2]], np.float32), "not finite"),
+        (np.array([[1, np.inf, 2]], np.float32), "not finite"),
+        (np.zeros((1, 4), np.float32), r"got answers \[1, 4\], want \[1, 3\]"),
+        (np.zeros((1, 2), np.float32), r"got answers \[1, 2\]"),
+        (np.zeros((1, 3, 1), np.float32), r"got answers \[1, 3, 1\]"),
+        (np.zeros(1, np.float32), r"got answers \[1\]"),
+    ],
+)
+def test_answers_are_a_finite_number_for_each_label(
+    logits: np.ndarray, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle_predict, "outputs", lambda *_, **__: logits)
+    found = bundle.check(bundle_example.make(tmp_path))
+    with pytest.raises(InputError, match=f"^tiny: .*{says}"):
+        bundle_predict.predict(found, [Image("a", np.zeros((4, 4, 1), np.uint8), "")])
+
+
+def test_the_timeout_is_the_workers(tmp_path: Path) -> None:
+    found = bundle.check(bundle_example.make(tmp_path))
+    image = Image("a", np.zeros((4, 4, 1), np.uint8), "")
+    with pytest.raises(MachineError, match=r"did not end within 0\.01 s"):
+        bundle_predict.predict(found, [image], timeout_s=0.01)

@@ -176,3 +176,65 @@ def test_a_quantized_model_is_compared_in_steps_on_any_engine(tmp_path: Path) ->
         last = bundle_verify.verify(folder, runtime).checks[-1]
         assert last.verdict == "ok" and last.what == f"golden answers, {runtime} int8"
         assert "quantization steps (at most 8)" in last.text
+
+
+def resaved(folder: Path, **tensors: np.ndarray | None) -> bundle_verify.Report:
+    """The report of a bundle whose golden file was written with these tensors."""
+    return bundle_verify.verify(bundle_example.make(folder, tensors=tensors))
+
+
+def test_pixels_go_through_preprocessing_to_the_answer(tmp_path: Path) -> None:
+    found = {check.what: check for check in resaved(tmp_path).checks}["preprocessing"]
+    assert found.verdict == "ok" and "1 sample, largest difference" in found.text
+
+
+def test_an_older_bundle_without_pixels_still_verifies(tmp_path: Path) -> None:
+    report = resaved(tmp_path, pixels=None)
+    assert verdicts(report)["preprocessing"] == "not checked"
+    bundle_verify.conclude(report)
+
+
+def test_pixels_that_become_another_input_fail(tmp_path: Path) -> None:
+    other = np.full((1, 4, 4, 1), 7, np.uint8)
+    report = resaved(tmp_path, pixels=other)
+    assert verdicts(report)["preprocessing"] == "failed"
+    with pytest.raises(BudgetMissed, match="preprocessing: pixels become an input"):
+        bundle_verify.conclude(report)
+
+
+def test_a_preprocessing_that_is_not_the_models_fails(tmp_path: Path) -> None:
+    """Digests fit: it was written wrong, as by another tool."""
+    wrong = bundle_example.PREPROCESSING.model_copy(update={"mean": (0.4,)})
+    report = bundle_verify.verify(bundle_example.make(tmp_path, preprocessing=wrong))
+    assert verdicts(report)["preprocessing"] == "failed"
+
+
+def test_pixels_are_asked_of_the_engine_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = bundle_verify.outputs
+
+    def off(engine: object, inputs: Path, *, preprocessing: object, **more: object) -> np.ndarray:
+        got = ask(engine, inputs, preprocessing=preprocessing, **more)
+        return got if preprocessing is None else got + 1
+
+    monkeypatch.setattr(bundle_verify, "outputs", off)
+    report = resaved(tmp_path)
+    assert verdicts(report)["preprocessing"] == "failed"
+    assert "largest difference 1" in {c.what: c.text for c in report.checks}["preprocessing"]
+
+
+def test_answers_that_are_not_finite_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in (np.nan, np.inf):
+        got = np.full((8, 3), value, np.float32)
+        monkeypatch.setattr(bundle_verify, "outputs", lambda *_, got=got, **__: got)
+        folder = tmp_path / str(value)
+        folder.mkdir()
+        report = resaved(folder)
+        with pytest.raises(BudgetMissed, match="got answers that are not finite"):
+            bundle_verify.conclude(report)
+
+
+def test_the_timeout_is_the_workers(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"did not end within 0\.01 s"):
+        bundle_verify.verify(bundle_example.make(tmp_path), timeout_s=0.01)

@@ -16,16 +16,24 @@ from click.testing import CliRunner
 from onnx import helper
 from onnx import numpy_helper
 
+from edgekd import bundle
+from edgekd import devices
 from edgekd.bench import result
 from edgekd.bench.result import raw
 from edgekd.bundle import archive
+from edgekd.bundle import signature
 from edgekd.cli.bench import command
+from edgekd.device import Device
+from edgekd.device import Ended
+from edgekd.device import Order
+from edgekd.devices import local
 from edgekd.errors import EdgekdError
 from edgekd.errors import Inconclusive
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from tests import bench_example
 from tests import bundle_example
+from tests.bundle.test_signature import write_keys
 
 LITTLE = ("--runtime", "onnxruntime", "--processes", "1", "--budget", "30")
 
@@ -196,3 +204,49 @@ def test_nothing_heavy_is_imported_before_the_first_worker(model: Path) -> None:
         [sys.executable, "-c", FIRST, str(model)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_bundle_is_measured_as_it_was_written_or_not_at_all(tmp_path: Path) -> None:
+    folder = bundle_example.make(tmp_path)
+    data = (folder / "model.onnx").read_bytes()
+    bench_example.write_onnx(folder / "model.onnx")
+    error = failure(str(folder), *LITTLE)
+    assert isinstance(error, InputError) and "model.onnx: got" in str(error)
+    (folder / "model.onnx").unlink()
+    (tmp_path / "elsewhere.onnx").write_bytes(data)
+    (folder / "model.onnx").symlink_to(tmp_path / "elsewhere.onnx")
+    for arguments in ([str(folder)], ["compare", str(folder), str(folder)]):
+        error = failure(*arguments)
+        assert isinstance(error, InputError) and "no regular file" in str(error)
+    error = failure(str(tmp_path / "elsewhere.onnx"), "--inputs", str(folder), *LITTLE)
+    assert isinstance(error, InputError) and "no regular file" in str(error)
+
+
+def test_a_key_must_have_signed_what_is_measured(tmp_path: Path, model: Path) -> None:
+    folder, (private, public) = bundle_example.make(tmp_path), write_keys(tmp_path)
+    key = ("--key", str(public))
+    assert "signature.json: is missing" in str(failure(str(folder), *LITTLE, *key))
+    assert "signature.json: is missing" in str(failure("compare", str(folder), str(folder), *key))
+    assert "want a bundle, which can be signed" in str(failure(str(model), *LITTLE, *key))
+    digest = bundle.check(folder).manifest.digest
+    (folder / "signature.json").write_bytes(signature.sign(digest, private, None))
+    done = CliRunner().invoke(command, [str(folder), *LITTLE, *key])
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("arguments", [("NET",), ("compare", "NET", "NET")])
+def test_the_timeout_is_every_workers(
+    model: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: set[float] = set()
+    run = local.run
+
+    def noted(order: Order) -> Ended:
+        given.add(order.timeout_s)
+        return run(order)
+
+    monkeypatch.setattr(devices, "find", lambda name: Device("board", noted))
+    little = LITTLE if len(arguments) == 1 else ("--pairs", "6")
+    words = [str(model) if word == "NET" else word for word in arguments]
+    CliRunner().invoke(command, [*words, *little, "--timeout", "77"])
+    assert given - {60.0, 120.0} == {77.0}  # looks at the machine have their own

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 from pathlib import Path
@@ -61,6 +62,7 @@ def machine(models: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[st
             "majflt": says["majflt"],
         }
 
+    importlib.import_module("edgekd.bench.user_models")  # or it would keep the stand-in for ever
     monkeypatch.setattr(process, "run_worker", worker)
     return says
 

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 from PIL import Image as pillow
 
+from edgekd import bundle
 from edgekd.bundle import archive
+from edgekd.bundle import signature
 from edgekd.cli.predict import command
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from tests import bundle_example
+from tests.bundle.test_signature import write_keys
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +34,8 @@ def test_each_image_is_a_line_with_its_labels_and_what_was_done(
     pillow.new("RGB", (8, 8), (250, 250, 250)).save(tmp_path / "a.png")
     np.save(tmp_path / "b.npy", np.zeros((2, 4, 4, 1), np.uint8))
     paths = [str(tmp_path / "a.png"), str(tmp_path / "b.npy")]
-    for bundle in (packed, packed.parent / "bundle"):
-        done = CliRunner().invoke(command, [str(bundle), *paths, "--top", "3"])
+    for given in (packed, packed.parent / "bundle"):
+        done = CliRunner().invoke(command, [str(given), *paths, "--top", "3"])
         lines = done.output.splitlines()
         assert done.exit_code == 0 and len(lines) == 3
         assert lines[0].endswith("(read as grey, 8 x 8 scaled to 4 x 4 (bilinear))")
@@ -61,3 +66,63 @@ def test_a_bad_image_a_changed_bundle_and_an_unknown_engine(packed: Path, tmp_pa
     (tmp_path / "changed.edgekd").write_bytes(changed)
     done = CliRunner().invoke(command, [str(tmp_path / "changed.edgekd"), image])
     assert isinstance(done.exception, BudgetMissed | InputError)
+
+
+def saying(folder: Path, node: onnx.NodeProto, *others: onnx.TensorProto) -> Path:
+    """A bundle whose model gives what `node` makes of "logits"."""
+    bundle_example.model(folder / "other.onnx")
+    loaded = onnx.load(folder / "other.onnx")
+    del loaded.graph.output[:]
+    loaded.graph.node.append(node)
+    loaded.graph.initializer.extend(others)
+    loaded.graph.output.append(onnx.helper.make_empty_tensor_value_info(node.output[0]))
+    onnx.save(loaded, folder / "other.onnx")
+    return bundle_example.make(folder, model=folder / "other.onnx")
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("node", "says"),
+    [
+        (onnx.helper.make_node("Log", ["logits"], ["y"]), "not finite"),
+        (onnx.helper.make_node("Concat", ["logits", "logits"], ["y"], axis=1), r"want \[1, 3\]"),
+        (onnx.helper.make_node("ReduceSum", ["logits"], ["y"], keepdims=0), "for 1 rows"),
+        (
+            onnx.helper.make_node("Cast", ["logits"], ["y"], to=8),
+            r"want \[1, 3\]|not finite|output",
+        ),
+    ],
+)
+def test_answers_that_say_nothing_are_refused_in_one_line(
+    tmp_path: Path, node: onnx.NodeProto, says: str, as_json: list[str]
+) -> None:
+    if node.op_type == "Cast":  # to texts of which float makes nothing
+        node = onnx.helper.make_node("Where", ["no", "a", "b"], ["y"])
+        no = onnx.numpy_helper.from_array(np.zeros((1, 3), bool), "no")
+        words = [onnx.helper.make_tensor(n, 8, [1, 3], [b"x"] * 3) for n in "ab"]
+        folder = saying(tmp_path, node, no, *words)
+        says = "could not convert string to float"
+    else:
+        folder = saying(tmp_path, node)
+    np.save(tmp_path / "a.npy", np.zeros((4, 4), np.uint8))
+    done = CliRunner().invoke(command, [str(folder), str(tmp_path / "a.npy"), *as_json])
+    assert isinstance(done.exception, InputError) and done.output == ""
+    assert re.search(says, str(done.exception)), done.exception
+
+
+def test_a_key_must_have_signed_it(packed: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((4, 4), np.uint8))
+    private, public = write_keys(tmp_path)
+    digest = bundle.check(packed.parent / "bundle").manifest.digest
+    archive.write(
+        packed.parent / "bundle",
+        tmp_path / "signed.edgekd",
+        signature=signature.sign(digest, private, None),
+    )
+    image = str(tmp_path / "a.npy")
+    done = CliRunner().invoke(
+        command, [str(tmp_path / "signed.edgekd"), image, "--key", str(public)]
+    )
+    assert done.exit_code == 0
+    done = CliRunner().invoke(command, [str(packed), image, "--key", str(public)])
+    assert isinstance(done.exception, BudgetMissed) and "signature.json" in str(done.exception)

@@ -23,7 +23,7 @@ from tests.bundle.test_signature import write_keys
 def test_each_check_is_a_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, [str(bundle_example.make(tmp_path))])
     lines = done.output.splitlines()
-    assert done.exit_code == 0 and len(lines) == 8
+    assert done.exit_code == 0 and len(lines) == 9
     assert all("  ok: " in line for line in lines)
     assert lines[0].startswith("manifest.json") and lines[-1].startswith("golden answers, onnx")
 

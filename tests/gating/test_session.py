@@ -6,12 +6,16 @@ import jsonschema
 import numpy as np
 import pytest
 
+from edgekd import bundle
+from edgekd.bundle import signature
+from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.gating import policy
 from edgekd.gating import session
 from edgekd.report import gate_result
 from edgekd.store import Store
 from tests import gate_example
+from tests.bundle.test_signature import write_keys
 
 EXACT = ["size:", "complexity:", "operators:", "accuracy:"]
 
@@ -47,3 +51,14 @@ def test_milliseconds_of_another_machine_end_it_before_anything_runs(tmp_path: P
     with pytest.raises(MachineError, match="milliseconds of one say nothing of another"):
         session.gate(told, note=notes.append)
     assert notes == []
+
+
+def test_a_key_is_asked_of_the_baseline_and_of_a_run_that_is_a_bundle(tmp_path: Path) -> None:
+    private, public = write_keys(tmp_path)
+    asked = ask(tmp_path, "size:")._replace(key=public)
+    for folder in (asked.run, asked.baseline):
+        with pytest.raises(InputError, match=f"{folder}/signature.json: is missing"):
+            session.gate(asked)
+        digest = bundle.check(folder).manifest.digest
+        (folder / "signature.json").write_bytes(signature.sign(digest, private, None))
+    assert session.gate(asked).verdict == "pass"

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from edgekd import bundle
 from edgekd import files
+from edgekd.bench.machine import site
 from edgekd.bundle import archive
+from edgekd.bundle import signature
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -15,6 +18,7 @@ from edgekd.gating import sides
 from tests import bundle_example
 from tests import gate_example
 from tests import report_example
+from tests.bundle.test_signature import write_keys
 
 DIGEST = report_example.DIGEST
 
@@ -88,3 +92,31 @@ def test_an_engine_that_is_not_here_is_the_machines_lack(tmp_path: Path) -> None
     path = gate_example.bundle_at(tmp_path / "a", rows=rows, chosen="onnxruntime-fp16-1t")
     with sides.opened(path) as told, pytest.raises(MachineError, match="onnxruntime fp16: "):
         sides.compiled(told, local.DEVICE, tmp_path / "scratch")
+
+
+def test_a_key_must_have_signed_the_bundle(tmp_path: Path) -> None:
+    private, public = write_keys(tmp_path)
+    folder = gate_example.bundle_at(tmp_path / "parts")
+    with (
+        pytest.raises(InputError, match=r"signature\.json: is missing"),
+        sides.opened(folder, key=public),
+    ):
+        pass
+    digest = bundle.check(folder).manifest.digest
+    (folder / "signature.json").write_bytes(signature.sign(digest, private, None))
+    with sides.opened(folder, key=public) as found:
+        assert found.bundle.manifest.digest == digest
+    _, other = write_keys(tmp_path, seed=2)
+    with pytest.raises(InputError, match="is by ed25519"), sides.opened(folder, key=other):
+        pass
+
+
+def test_no_more_threads_than_there_are_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "most_threads", lambda device: 2)
+    row = bundle_example.row("onnxruntime-fp32-1t", threads=64)
+    (tmp_path / "parts").mkdir()
+    folder = bundle_example.make(tmp_path / "parts", rows=[row])
+    with sides.opened(folder) as found:
+        assert sides.compiled(found, local.DEVICE, tmp_path / "scratch").engine.threads == 2

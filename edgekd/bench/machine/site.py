@@ -43,6 +43,12 @@ class Site(NamedTuple):
         return found
 
 
+def most_threads(device: Device = local.DEVICE) -> int:
+    """How many threads can run at once on a device; 1 where it does not tell."""
+    facts = describe(device).facts
+    return int(facts.get("cores_allowed") or facts.get("cores") or 1)
+
+
 @functools.cache
 def describe(device: Device = local.DEVICE) -> Site:
     """Ask a device what it is, once; this machine is looked at directly, another by a worker.

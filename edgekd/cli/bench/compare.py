@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.cli import options
 from edgekd.cli.bench.subjects import contender
 from edgekd.cli.bench.subjects import engines
 from edgekd.cli.bench.subjects import opened
@@ -29,7 +30,6 @@ MODEL = click.Path(path_type=Path)
 PRECISION = click.Choice(["fp32", "bf16", "fp16", "int8"])
 THREADS = click.IntRange(1, 1024)
 HEADER = ("", "model", "engine", "p50 ms", "95 % interval", "peak RSS")
-COMPILE_S = 600.0
 VERDICTS = ("faster", "slower", "equivalent", "not-slower")
 
 
@@ -77,6 +77,8 @@ VERDICTS = ("faster", "slower", "equivalent", "not-slower")
     metavar="FILE",
     help="What to feed both: .npy, golden .safetensors, or a bundle.",
 )
+@options.key
+@options.timeout
 @click.option("--device", default="local", metavar="NAME", help="Where to measure.")
 @click.option(
     "--store", type=MODEL, metavar="FOLDER", help="For store:KEY.  [default: $EDGEKD_HOME]"
@@ -98,6 +100,8 @@ def command(
     seed: int,
     budget_s: float,
     fed: Path | None,
+    key: Path | None,
+    timeout_s: float,
     device: str,
     store: Path | None,
     require: str | None,
@@ -118,18 +122,18 @@ def command(
     from edgekd.bench.user_models import Ask
 
     where = devices.find(device)
-    rules = PairRules(pairs=pairs, delta=delta, budget_s=budget_s, seed=seed)
+    rules = PairRules(pairs=pairs, delta=delta, budget_s=budget_s, timeout_s=timeout_s, seed=seed)
     with ExitStack() as stack:
         inputs = None if fed is None else opened(fed, stack)
         of_a = Ask(
-            engines(runtime), (precision,), (threads,), batch, COMPILE_S, inputs, store, where
+            engines(runtime), (precision,), (threads,), batch, timeout_s, inputs, store, where
         )
         of_b = of_a._replace(
             runtimes=engines(runtime_b or runtime),
             precisions=(precision_b or precision,),
             threads=(threads_b or threads,),
         )
-        ready = [contender(a, of_a, stack), contender(b, of_b, stack)]
+        ready = [contender(a, of_a, stack, key), contender(b, of_b, stack, key)]
         found = fought(ready, rules, where)
         made = document(found, (facts(ready[0]), facts(ready[1])), describe(where))
     if as_json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.cli import options
 from edgekd.cli.bench.subjects import opened
 from edgekd.cli.bench.subjects import want_real
 from edgekd.cli.screen import echo
@@ -121,6 +122,8 @@ PROCESSES_MIN = 6
 @click.option("--energy", is_flag=True, help="Measure joules too, if a counter can be read (80 s).")
 @click.option("--plot", metavar="FILE", type=FILE, help="Draw all latencies, .svg or .png.")
 @click.option("--raw", metavar="FILE", type=FILE, help="Keep every raw time, .jsonl.gz.")
+@options.key
+@options.timeout
 @click.option("--device", default="local", metavar="NAME", help="Where to measure.")
 @click.option(
     "--store", metavar="FOLDER", type=FILE, help="For store:KEY.  [default: $EDGEKD_HOME]"
@@ -144,6 +147,8 @@ def command(
     energy: bool,
     plot: Path | None,
     raw: Path | None,
+    key: Path | None,
+    timeout_s: float,
     device: str,
     store: Path | None,
     require_quiet: bool,
@@ -168,6 +173,7 @@ def command(
         processes_min=min(PROCESSES_MIN, processes),
         processes_max=processes,
         budget_s=budget_s,
+        timeout_s=timeout_s,
         seed=seed,
     )
     wanted = Wanted(
@@ -182,7 +188,8 @@ def command(
     with ExitStack() as stack:
         inputs = None if fed is None else opened(fed, stack)
         ask = Ask(runtimes, precisions, threads, batch, rules.timeout_s, inputs, store, where)
-        sitting = sat(models, ask, rules, wanted, stack)
+        folders = [opened(model, stack, key) for model in models]
+        sitting = sat(models, folders, ask, rules, wanted, stack)
         wants.one(sitting.measured)
         made = kept(sitting, raw, plot)
     if as_json:
@@ -197,9 +204,15 @@ def command(
 
 
 def sat(
-    models: Sequence[Path], ask: Ask, rules: Rules, wanted: Wanted, stack: ExitStack
+    models: Sequence[Path],
+    folders: Sequence[Path],
+    ask: Ask,
+    rules: Rules,
+    wanted: Wanted,
+    stack: ExitStack,
 ) -> Sitting:
-    """Compile and measure everything; engines stay until `stack` is left."""
+    """Compile and measure everything, `models` as `opened` gave them in `folders`; engines stay until
+    `stack` is left."""
     import functools
     import tempfile
 
@@ -216,7 +229,6 @@ def sat(
     site, started_utc = describe(ask.device), sitting.now_utc()
     want_real(site.emulated)
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
-    folders = [opened(model, stack) for model in models]
     ready: list[Ready] = []
     missing = site.missing if ask.runtimes else site.unable
     names = user_models.names_of(models)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli import options
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
@@ -45,7 +46,7 @@ def command(pairs: int, runtime: str | None, device: str, as_json: bool) -> None
     from edgekd.cli.bench import subjects
 
     where = devices.find(device)
-    ask = Ask(subjects.engines(runtime), ("fp32",), (1,), 1, compare.COMPILE_S, device=where)
+    ask = Ask(subjects.engines(runtime), ("fp32",), (1,), 1, options.TIMEOUT_S, device=where)
     rules = PairRules(pairs=pairs, memory=False, canary_every=3)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-"))

@@ -14,24 +14,42 @@ if TYPE_CHECKING:
     from edgekd.bench.user_models import Ready
 
 
-def opened(given: Path, stack: ExitStack) -> Path:
-    """A bundle in one file as a folder, until `stack` is left; all else as it is.
+def opened(given: Path, stack: ExitStack, key: Path | None = None) -> Path:
+    """A bundle, in one file or not, as a folder whose every byte is as it was written, until `stack` is
+    left; all else as it is.
+
+    Args:
+        given: what the user named.
+        stack: holds what was unpacked.
+        key: public key, PEM, that must have signed it; then it must be a bundle.
 
     Raises:
-        InputError: if there is nothing there.
+        InputError: if there is nothing there, or it is a folder without a sound bundle.
+        BudgetMissed: if it was not signed with `key`.
+        MachineError: if `key` cannot be used here.
     """
     from edgekd.bench import made_engines
     from edgekd.errors import InputError
 
-    if str(given).startswith(made_engines.STORE):
-        return given
-    if not given.exists():
+    stored = str(given).startswith(made_engines.STORE)
+    if not stored and not given.exists():
         raise InputError(f"{given}: No such file or directory")
-    if given.is_dir() or given.suffix != ".edgekd":
+    if stored or not (given.is_dir() or given.suffix == ".edgekd"):
+        if key is not None:
+            raise InputError(f"--key: got {given}, want a bundle, which can be signed")
         return given
+    from edgekd import bundle
     from edgekd.bundle import archive
+    from edgekd.bundle import signature
+    from edgekd.errors import BudgetMissed
 
-    return stack.enter_context(archive.opened(given))
+    try:
+        folder = stack.enter_context(archive.opened(given))
+        manifest = bundle.check(folder).manifest
+    except BudgetMissed as error:  # nothing was measured that could miss a budget
+        raise InputError(f"{error}, want it as it was written") from error
+    signature.require(folder, manifest.digest, key)
+    return folder
 
 
 def engines(name: str | None) -> tuple[str, ...]:
@@ -48,7 +66,7 @@ def engines(name: str | None) -> tuple[str, ...]:
     return (name,)
 
 
-def contender(given: Path, ask: Ask, stack: ExitStack) -> Ready:
+def contender(given: Path, ask: Ask, stack: ExitStack, key: Path | None = None) -> Ready:
     """One model on the first engine that is asked for and there; its files stay until `stack` is left.
 
     Raises:
@@ -68,7 +86,7 @@ def contender(given: Path, ask: Ask, stack: ExitStack) -> Ready:
     names = user_models.names_of([given])
     missing = site.missing if ask.runtimes else site.unable
     return next(
-        user_models.ready([opened(given, stack)], ask, scratch, names=names, missing=missing)
+        user_models.ready([opened(given, stack, key)], ask, scratch, names=names, missing=missing)
     )
 
 

@@ -1,0 +1,25 @@
+"""Options that several verbs have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+TIMEOUT_S = 300.0
+
+timeout = click.option(
+    "--timeout",
+    "timeout_s",
+    metavar="SECONDS",
+    type=click.FloatRange(1, 86400),
+    default=TIMEOUT_S,
+    show_default=True,
+    help="End one worker, a build or an engine, that takes longer.",
+)
+key = click.option(
+    "--key",
+    metavar="PUBLIC.pem",
+    type=click.Path(path_type=Path),
+    help="Ed25519 public key that must have signed the bundle.",
+)
