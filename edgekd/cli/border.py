@@ -107,15 +107,26 @@ def _usage_hint(error: click.ClickException) -> str:
 
 
 def _unexpected(error: BaseException) -> Ending:
-    """Our bug: the details go to a log file, which can be sent to us as it is."""
+    """A fault of the user's own code, else our bug: the details go to a log file, which can be sent to us as it is."""
     from edgekd.errors import EdgekdError
 
     what = EdgekdError(f"{type(error).__name__}: {error}").line()[:120]
+    place = _place_in_own_code(error)
+    code, message = (2, f"{place}: your code raised {what}") if place else (4, f"unexpected {what}")
     try:
         log = _write_log(error)
     except Exception:  # a full disk must not hide the error itself
-        return Ending(4, f"unexpected {what}", "run again with --debug for the details")
-    return Ending(4, f"unexpected {what}", f"details in {log}")
+        return Ending(code, message, "run again with --debug for the details")
+    return Ending(code, message, f"details in {log}")
+
+
+def _place_in_own_code(error: BaseException) -> str:
+    """File and line of the innermost frame that is code of the user's own; empty if none is."""
+    from edgekd.learn import code
+
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if code.was_loaded(frame.filename)]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 def _write_log(error: BaseException) -> Path:

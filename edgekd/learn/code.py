@@ -83,6 +83,11 @@ def load(reference: str, what: str, *, allow_code: bool) -> Callable[..., Any]:
     return found
 
 
+def was_loaded(path: str) -> bool:
+    """Whether a file holds code of the user's that `load` ran in this process; not edgekd's that it imports."""
+    return Path(path) in _loaded and not Path(path).is_relative_to(sources.PACKAGE)
+
+
 def _module_of(reference: str, what: str, *, allow_code: bool) -> str:
     module, colon, function = reference.partition(":")
     if (

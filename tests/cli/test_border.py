@@ -10,10 +10,13 @@ import time
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
 from edgekd import errors
+from edgekd import task
 from edgekd.cli import border
+from edgekd.learn import code
 
 
 def ending(error: BaseException) -> border.Ending:
@@ -133,3 +136,20 @@ def test_debug_shows_the_traceback_wherever_it_stands(where: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert "Traceback" in done.stderr and done.stderr.splitlines()[-1].startswith("error: ")
+
+
+def test_a_fault_of_the_user_s_own_code_is_no_bug_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import edgekd.task\ndef f(x):\n    assert x % 4 == 0, 'want fours'\n"
+    (tmp_path / "own_of_border.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    function = code.load("own_of_border:f", "python", allow_code=True)
+    got = border.ended(lambda: function(3))[0]
+    assert got.code == 2
+    assert (
+        got.error == f"{tmp_path}/own_of_border.py:3: your code raised AssertionError: want fours"
+    )
+    assert "details in" in got.hint
+    # edgekd's own code stays ours, though the user's imports it
+    assert border.ended(lambda: task.top1_accuracy(np.zeros(1), np.zeros(1)))[0].code == 4
