@@ -20,6 +20,8 @@ from typing import Any
 HELLO = "edgekd-hello "
 """Begins the first line that counts; what a login shell prints before it does not."""
 WANTED = (3, 11)
+PACKED = "payload.zip"
+"""The payload as it came, beside the files that were in it."""
 
 
 def main() -> None:
@@ -33,7 +35,7 @@ def main() -> None:
     os.umask(0o077)
     root = _home()
     code = root / "code" / asked["payload"]
-    held = code.is_dir()
+    held = _is_whole(code, asked["payload"])
     _say(HELLO, {"held": held})
     if not held:
         try:
@@ -69,12 +71,25 @@ def _home() -> Path:
     return root
 
 
+def _is_whole(code: Path, digest: str) -> bool:
+    """Whether every file of the payload lies there as it came; a disk or a user may have damaged some."""
+    try:
+        packed = code / PACKED
+        if hashlib.sha256(packed.read_bytes()).hexdigest() != digest:
+            return False
+        with zipfile.ZipFile(packed) as archive:
+            return all((code / n).read_bytes() == archive.read(n) for n in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def _unpack(data: bytes, digest: str, code: Path) -> None:
-    """Put the payload in place whole or not at all."""
+    """Put the payload in place whole or not at all; what is damaged there goes."""
     if hashlib.sha256(data).hexdigest() != digest:
         sys.exit("the payload came through changed")
     fresh = code.with_name(f".tmp-{digest}-{os.getpid()}")
-    packed = fresh.with_suffix(".zip")
+    aside = code.with_name(f".tmp-{digest}-{os.getpid()}-old")
+    packed = fresh / PACKED
     fresh.mkdir(parents=True)
     try:
         descriptor = os.open(packed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -84,13 +99,16 @@ def _unpack(data: bytes, digest: str, code: Path) -> None:
             archive.extractall(fresh)
         for path in fresh.rglob("*"):
             _flush(path)
-        if not code.is_dir():
+        if not _is_whole(code, digest):  # another link may have mended it
+            if code.is_symlink() or code.is_file():
+                code.unlink()
+            elif code.exists():
+                code.rename(aside)
             fresh.rename(code)
             _flush(code.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        if packed.exists():
-            packed.unlink()
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

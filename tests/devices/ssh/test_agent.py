@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +76,50 @@ def test_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
     _, text = told(payload.agent(), header(), tmp_path)
     assert "no folder of this user's own" in text
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def damage_source(code: Path) -> None:
+    path = code / "edgekd" / "files.py"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def lose_source(code: Path) -> None:
+    (code / "edgekd" / "devices" / "ssh" / "board" / "home.py").unlink()
+
+
+def damage_package(code: Path) -> None:
+    data = bytearray((code / agent.PACKED).read_bytes())
+    data[-5] ^= 1
+    (code / agent.PACKED).write_bytes(data)
+
+
+def lose_package(code: Path) -> None:
+    (code / agent.PACKED).unlink()
+
+
+def lose_all(code: Path) -> None:
+    shutil.rmtree(code)
+    code.write_text("a file where the folder was")
+
+
+def link_elsewhere(code: Path) -> None:
+    code.rename(code.with_name("elsewhere"))
+    lose_source(code.with_name("elsewhere"))
+    code.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_source, lose_source, damage_package, lose_package, lose_all, link_elsewhere],
+)
+def test_damaged_code_is_put_there_again(damage: Callable[[Path], None], tmp_path: Path) -> None:
+    code = payload.payload()
+    told(payload.agent(), header() + code.data, tmp_path)
+    root = tmp_path / ".cache" / f"edgekd-{os.getuid()}" / "code"
+    damage(root / code.sha256)
+    status, text = told(payload.agent(), header() + code.data, tmp_path)
+    assert status == 0 and text.splitlines()[0] == agent.HELLO + '{"held": false}'
+    for name, data in payload._entries():
+        assert (root / code.sha256 / name).read_bytes() == data
+    assert not list(root.glob(".tmp-*"))
+    assert told(payload.agent(), header(), tmp_path) == (0, agent.HELLO + '{"held": true}\n')
