@@ -2,7 +2,7 @@
 
 Every write goes to a temporary file beside its goal, is flushed to the disk and renamed, so a
 reader sees the old bytes or the new ones and nothing between (reliability: 6.1). Each step is a
-numbered *durable operation*; ``EDGEKD_FAULT`` (see `_fault`) kills the process or fills the disk
+numbered *durable operation*; ``EDGEKD_FAULT`` (see `edgekd.faults`) kills the process or fills the disk
 at a chosen one, which is how the tests sweep every point.
 """
 
@@ -11,20 +11,22 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
-import signal
 import stat
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from edgekd import faults
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 
-TEMPORARY_PREFIX = ".tmp-"
-_operations = 0
+_TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{32}-edgekd(-old)?")
 
 
 def canonical_json(value: Any) -> bytes:
@@ -47,24 +49,29 @@ def digest_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def digest_file(path: Path) -> str:
+def digest_file(path: Path, *, follow: bool = True) -> str:
     """SHA-256 of a regular file, hexadecimal.
 
     Raises:
-        InputError: if `path` is missing or is no regular file (a FIFO would wait for ever).
+        InputError: as `open_regular`.
     """
-    with open_regular(path) as file:
+    with open_regular(path, follow=follow) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def open_regular(path: Path) -> Any:
+def open_regular(path: Path, *, follow: bool = True) -> Any:
     """`path` opened for reading bytes, refusing what is no regular file.
 
+    Args:
+        path: what to open.
+        follow: whether it may be a symbolic link to one.
+
     Raises:
-        InputError: if it is missing, unreadable, a folder, a FIFO or a device.
+        InputError: if it is missing, unreadable, a folder, a FIFO (which would wait for ever) or a device.
     """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(path, flags)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -73,19 +80,21 @@ def open_regular(path: Path) -> Any:
     return os.fdopen(descriptor, "rb")
 
 
-def read_json(path: Path, *, limit_bytes: int = 2**24) -> Any:
+def read_json(path: Path, *, limit_bytes: int = 2**24, follow: bool = True) -> Any:
     """The value in a JSON file that somebody else may have written.
 
     Raises:
         InputError: if it is no regular file, too large, no UTF-8 JSON, nested beyond what can be
             read, names a key twice, or holds NaN or an infinity.
     """
-    with open_regular(path) as file:
+    with open_regular(path, follow=follow) as file:
         data = file.read(limit_bytes + 1)
     if len(data) > limit_bytes:
         raise InputError(f"{path}: got more than {limit_bytes} bytes, want less")
     try:
-        return json.loads(data, object_pairs_hook=_once, parse_constant=_no_number)
+        return json.loads(
+            data, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
+        )
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: got no JSON: {error}") from error
 
@@ -101,13 +110,13 @@ def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is no number")
 
 
+def _finite(text: str) -> float:
+    return float(text) if math.isfinite(float(text)) else _no_number(text)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Put `data` at `path`, whole or not at all."""
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(data)
-
-    write_through(path, write, size_bytes=len(data))
+    write_through(path, lambda temporary: temporary.write_bytes(data), size_bytes=len(data))
 
 
 def write_through(path: Path, write: Callable[[Path], object], *, size_bytes: int = 0) -> None:
@@ -121,21 +130,50 @@ def write_through(path: Path, write: Callable[[Path], object], *, size_bytes: in
     Raises:
         MachineError: if the disk is full or refuses the write; `path` keeps what it had.
     """
-    temporary = path.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+    temporary = temporary_in(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         _preflight(path.parent, size_bytes)
-        _fault("write", path)
+        faults.strike("write", path)
         write(temporary)
         _flush(temporary)
-        _fault("rename", path)
+        faults.strike("rename", path)
         temporary.replace(path)
         _flush(path.parent)
-        _fault("renamed", path)
+        faults.strike("renamed", path)
     except OSError as error:
         raise _refused(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        discard(temporary)
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Put `data` where a user wants it: into a regular file as `write_bytes` does, and *into* a device,
+    a FIFO or what lies in /dev or /proc (as ``/dev/stdout``), which are never replaced.
+
+    Raises:
+        InputError: if it is a folder.
+        MachineError: if the disk or the device refuses.
+    """
+    special = path.exists() and not path.is_file() and not path.is_dir()
+    if not special and not str(path.absolute()).startswith(("/dev/", "/proc/")):
+        return write_bytes(regular_output(path), data)
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def regular_output(path: Path) -> Path:
+    """The file that a user's `path` stands for: where it is a symbolic link, what that points to.
+
+    Raises:
+        InputError: if there is something that is no regular file.
+    """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: got {'a folder' if path.is_dir() else 'a device'}, want a file")
+    return Path(os.path.realpath(path))
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -146,21 +184,20 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     Raises:
         MachineError: if the disk refuses.
     """
-    mark = uuid.uuid4().hex
-    fresh = folder.parent / f"{TEMPORARY_PREFIX}{mark}"
-    aside = folder.parent / f"{TEMPORARY_PREFIX}{mark}-old"
+    fresh = temporary_in(folder.parent)
+    aside = folder.parent / f"{fresh.name}-old"
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder.parent)
         fresh.mkdir()
         fill(fresh)
-        for path in sorted(fresh.rglob("*")):
+        for path in (fresh, *fresh.rglob("*")):
             _flush(path)
-        _fault("rename", folder)
+        faults.strike("rename", folder)
         if folder.exists():
             folder.rename(aside)
         fresh.rename(folder)
         _flush(folder.parent)
-        _fault("renamed", folder)
+        faults.strike("renamed", folder)
     except OSError as error:
         if aside.exists() and not folder.exists():
             aside.rename(folder)
@@ -177,7 +214,7 @@ def make_folder(path: Path) -> Path:
         MachineError: if it cannot be made or written.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        _make_folder(path)
     except OSError as error:
         raise _refused(path, error) from error
     if not os.access(path, os.W_OK | os.X_OK):
@@ -187,17 +224,45 @@ def make_folder(path: Path) -> Path:
 
 def remove(path: Path) -> None:
     """Remove a file or folder that may be gone already."""
-    _fault("remove", path)
+    faults.strike("remove", path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a name is one that this module gives to what is half written."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
 def sweep_temporaries(folder: Path) -> None:
-    """Remove what a killed process left half written directly in `folder`."""
-    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        remove(path)
+    """Remove what a killed process of this user left half written directly in `folder`.
+
+    The caller holds the folder's lock: else it might be what another process is writing.
+    """
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if is_temporary(path) and path.lstat().st_uid == os.geteuid():
+            remove(path)
+
+
+def temporary_in(folder: Path) -> Path:
+    """A name in `folder` that `sweep_temporaries` knows, for what is not yet whole."""
+    return folder / f".tmp-{uuid.uuid4().hex}-edgekd"
+
+
+def discard(temporary: Path) -> None:
+    """Remove what was not put in place; where that is refused, so was the write, which says why."""
+    with suppress(OSError):
+        temporary.unlink()
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder and those it lies in, each one's name flushed to the disk."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        _flush(each.parent)
 
 
 def _flush(path: Path) -> None:
@@ -219,23 +284,3 @@ def _refused(path: Path, error: OSError) -> MachineError:
     reason = f"the disk is full ({error.strerror})" if full else error.strerror or str(error)
     hint = "free some space and run the same command again" if full else ""
     return MachineError(f"{path}: cannot be written: {reason}", hint=hint)
-
-
-def _fault(operation: str, path: Path) -> None:
-    """Count one durable operation; ``EDGEKD_FAULT=kill@N`` or ``enospc@N`` strikes at the N-th.
-
-    ``EDGEKD_FAULT=log:FILE`` writes each operation's name and goal to FILE instead.
-    """
-    plan = os.environ.get("EDGEKD_FAULT")
-    if not plan:
-        return
-    global _operations
-    _operations += 1
-    kind, _, rest = plan.partition(":" if plan.startswith("log") else "@")
-    if kind == "log":
-        with open(rest, "a") as log:
-            log.write(f"{_operations} {operation} {path}\n")
-    elif int(rest) == _operations:
-        if kind == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise OSError(errno.ENOSPC, "injected")

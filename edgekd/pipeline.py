@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd import run_folder
 from edgekd.devices import local
+from edgekd.errors import InputError
 from edgekd.plan import closing
 from edgekd.plan import rehearsal
 from edgekd.plan import steps
 from edgekd.progress import Progress
 from edgekd.recipe import Recipe
 from edgekd.run import Options
+from edgekd.run_folder import RunFolder
 from edgekd.stage import Bindings
 from edgekd.stage import Step
 from edgekd.stages import data
@@ -27,6 +29,10 @@ from edgekd.walk import foresee
 from edgekd.walk import opened
 
 BUNDLE = "bundle/"
+WITHOUT_BUNDLE = "nothing-chosen"
+"""Where a run that chooses nothing reports, if the bundle of another one stands in its folder."""
+FILLED = ("result.json", "report.md", "bundle")
+"""What every run puts into its folder, among others."""
 
 
 class Finished(NamedTuple):
@@ -35,6 +41,7 @@ class Finished(NamedTuple):
     result: dict[str, Any]
     """What result.json says."""
     run_dir: Path
+    """Where it lies."""
     steps: tuple[tuple[str, bool, float], ...]
     """Label, whether it was found in the store, seconds."""
     missed: str = ""
@@ -89,59 +96,68 @@ def checked(
 def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Progress) -> Finished:
     """Carry a recipe out and fill the run folder: result, report, plots, bundle.
 
+    A run that chooses nothing leaves a bundle that stands there alone, with the report that belongs to
+    it: its own files go to the folder `WITHOUT_BUNDLE` beside them.
+
     Raises:
+        InputError: if what stands in the run folder is not a run's.
         EdgekdError: as the stages do.
     """
     todo = plan(recipe, recipe_path, options)
-    files.sweep_temporaries(files.make_folder(options.run_dir))
-    with opened(options) as store:
-        walker = Walker(store, options, progress, _bindings(options))
-        walker.walk(todo)
-        choice = json.loads(walker.path("choose", "choice.json").read_bytes())
-        walker.walk(closing.steps(recipe, walker.entries, _chosen_row(choice, walker)))
-        _fill(options.run_dir, walker)
-    result = json.loads((options.run_dir / "result.json").read_bytes())
+
+    def waiting(holder: str) -> None:
+        progress.note(f"waiting for another run in {options.run_dir} ({holder})")
+
+    with run_folder.held(options.run_dir, wait=options.wait, waiting=waiting) as folder:
+        folder.require_ours(*FILLED)  # before hours of work, not after
+        with opened(options) as store:
+            walker = Walker(store, options, progress, _bindings(options))
+            walker.walk(todo)
+            choice = _choice(walker)
+            chosen = _chosen_row(choice, walker)
+            walker.walk(closing.steps(recipe, walker.entries, chosen, options.overrides))
+            run_dir = _fill(folder, walker)
+            result = _read(walker, "report", "result.json")
     done = tuple((w.step.label, w.hit, w.took_s) for w in walker.walked)
     missed = f"budget: {choice['why']}" if choice["chosen"] is None else ""
-    return Finished(result, options.run_dir, done, missed)
+    return Finished(result, run_dir, done, missed)
+
+
+def _choice(walker: Walker) -> dict[str, Any]:
+    found = _read(walker, "choose", "choice.json")
+    if not isinstance(found, dict) or not {"chosen", "why"} <= set(found):
+        walker.reject("choose", "holds no choice")
+    return found
 
 
 def _chosen_row(choice: dict[str, Any], walker: Walker) -> dict[str, Any] | None:
-    rows = json.loads(walker.path("measure", "rows.json").read_bytes())
+    rows = _read(walker, "measure", "rows.json")
+    if not isinstance(rows, list) or not all(isinstance(r, dict) and "name" in r for r in rows):
+        walker.reject("measure", "holds no rows")
     return next((row for row in rows if row["name"] == choice["chosen"]), None)
 
 
-def _fill(run_dir: Path, walker: Walker) -> None:
-    """Put report and bundle where the user looks for them; what is there already stays."""
-    report = walker.entries["report"]
-    for name in report.files:
-        _place(walker.path("report", name), run_dir / name)
+def _read(walker: Walker, label: str, file: str) -> Any:
+    try:
+        return files.read_json(walker.path(label, file))
+    except InputError as error:
+        walker.reject(label, str(error))
+
+
+def _fill(folder: RunFolder, walker: Walker) -> Path:
+    """Put report and bundle where the user looks for them; gives the folder they are in."""
+    found = {name: walker.path("report", name) for name in walker.entries["report"].files}
     bundle = walker.entries.get("bundle")
-    if bundle is None:
-        files.remove(run_dir / "bundle")
-        return
-    wanted = {name.removeprefix(BUNDLE): walker.path("bundle", name) for name in bundle.files}
-    if not _same(run_dir / "bundle", wanted):
-        files.replace_folder(run_dir / "bundle", lambda fresh: _copy(wanted, fresh))
-
-
-def _place(source: Path, goal: Path) -> None:
-    if not (goal.is_file() and goal.read_bytes() == source.read_bytes()):
-        files.write_through(goal, lambda temporary: shutil.copyfile(source, temporary))
-
-
-def _same(folder: Path, wanted: dict[str, Path]) -> bool:
-    if not folder.is_dir() or {p.name for p in folder.iterdir()} != set(wanted):
-        return False
-    return all(
-        (folder / name).is_file() and (folder / name).read_bytes() == source.read_bytes()
-        for name, source in wanted.items()
-    )
-
-
-def _copy(wanted: dict[str, Path], folder: Path) -> None:
-    for name, source in wanted.items():
-        shutil.copyfile(source, folder / name)
+    if bundle is not None:
+        names = {name.removeprefix(BUNDLE): name for name in bundle.files}
+        whole = {inside: walker.path("bundle", name) for inside, name in names.items()}
+        folder.fill(found, {BUNDLE.rstrip("/"): whole})
+    elif folder.has("bundle"):
+        folder.fill({f"{WITHOUT_BUNDLE}/{name}": path for name, path in found.items()}, {})
+        return folder.root / WITHOUT_BUNDLE
+    else:
+        folder.fill(found, {})
+    return folder.root
 
 
 def _bindings(options: Options) -> Bindings:

@@ -11,6 +11,9 @@ class Progress(Protocol):
     def stage(self, label: str) -> None:
         """The step of this label begins."""
 
+    def end(self) -> None:
+        """The running stage has made its result."""
+
     def update(self, done: int, total: int, text: str) -> None:
         """`done` of `total` units are through; `text` says how it goes."""
 
@@ -22,6 +25,9 @@ class Silent:
     """Says nothing."""
 
     def stage(self, label: str) -> None:
+        """Nothing."""
+
+    def end(self) -> None:
         """Nothing."""
 
     def update(self, done: int, total: int, text: str) -> None:

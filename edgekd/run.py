@@ -30,16 +30,18 @@ class Options:
     """Whether to wait for another run on the same store."""
     device: Device = local.DEVICE
     """Where engines are built, run and measured."""
+    overrides: tuple[str, ...] = ()
+    """What the command line changed of the recipe, ``KEY=VALUE``; the report tells it."""
 
 
 def default_store() -> Path:
-    """``$EDGEKD_HOME``, else the user's cache folder."""
+    """``$EDGEKD_HOME``, else a folder in the user's cache folder."""
     home = os.environ.get("EDGEKD_HOME")
     if home:
         return Path(home)
     import platformdirs
 
-    return platformdirs.user_cache_path("edgekd", appauthor=False)
+    return platformdirs.user_cache_path("edgekd", appauthor=False) / "store"
 
 
 def default_run_dir(name: str) -> Path:

@@ -110,7 +110,7 @@ def origin_of(step: Step, makers: Mapping[str, Step]) -> dict[str, str]:
 def key_inputs(
     step: Step, given: Mapping[str, str], bindings: Bindings, origin: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What is hashed into the key of `step`.
+    """What is hashed into the key of `step` (`edgekd.store.key_of`).
 
     Args:
         step: the step.
@@ -133,11 +133,6 @@ def key_inputs(
         },
         "host": getattr(bindings, bound) if bound else None,
     }
-
-
-def key_of(inputs: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON of `key_inputs`."""
-    return files.digest_bytes(files.canonical_json(inputs))
 
 
 @functools.cache

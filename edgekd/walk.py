@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,22 +11,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
+from typing import NoReturn
 
 from edgekd import files
 from edgekd import sources
 from edgekd.errors import MachineError
 from edgekd.progress import Progress
 from edgekd.run import Options
+from edgekd.stage import EVERY
 from edgekd.stage import Bindings
 from edgekd.stage import Context
 from edgekd.stage import Step
 from edgekd.stage import given_digests
 from edgekd.stage import key_inputs
-from edgekd.stage import key_of
 from edgekd.stage import origin_of
 from edgekd.stage import wired
 from edgekd.store import Entry
+from edgekd.store import Made
 from edgekd.store import Store
+from edgekd.store import key_of
 
 
 class Walked(NamedTuple):
@@ -60,21 +64,30 @@ class Walker:
 
     def walk(self, steps: Sequence[Step]) -> None:
         """Find or make every step's result."""
+        wanted = _wanted(steps)
         for step in steps:
-            self.one(step)
+            self.one(step, wanted.get(step.label, ()))
 
-    def one(self, step: Step) -> Entry:
-        """Find or make one step's result."""
+    def one(self, step: Step, wanted: Collection[str] = ()) -> Entry:
+        """Find or make one step's result.
+
+        Args:
+            step: the step.
+            wanted: files that a stored result must have: one that lacks any is not this step's.
+        """
+        self._require_complete(step)
         started = time.monotonic()
         self._steps[step.label] = step
         origin = origin_of(step, self._steps)
         inputs = key_inputs(step, given_digests(step, self.entries), self.bindings, origin)
         key = key_of(inputs)
-        entry = self.store.peek(key)  # not lookup: another walker may be committing it just now
+        entry = self.store.peek(
+            key, wanted
+        )  # not lookup: another walker may be committing it just now
         hit = entry is not None
         if entry is None:
             with self.store.lock(key, wait=self.options.wait, waiting=self._waiting):
-                entry = self.store.lookup(key)
+                entry = self.store.lookup(key, wanted)
                 hit = entry is not None
                 if entry is None:
                     entry = self._make(step, key, inputs)
@@ -84,6 +97,7 @@ class Walker:
 
     def path(self, label: str, file: str) -> Path:
         """Where a finished step's file lies."""
+        self._require(label, file)
         return self.store.blob_path(self.entries[label].files[file].sha256)
 
     def _make(self, step: Step, key: str, inputs: dict[str, Any]) -> Entry:
@@ -104,9 +118,37 @@ class Walker:
         sources = wired(step, self.entries)
         given = {name: self.path(label, file) for name, (label, file) in sources.items()}
         given |= step.external
+        began, started = time.gmtime(), time.monotonic()
         outputs = step.stage.run(step.settings, given, context)
         self._want_unchanged(step, inputs)
-        return self.store.commit(key, inputs, outputs)
+        took_s = round(time.monotonic() - started, 3)
+        when = Made(time.strftime("%Y-%m-%dT%H:%M:%SZ", began), took_s)
+        entry = self.store.commit(inputs, outputs, when)
+        self.progress.end()
+        return entry
+
+    def _require_complete(self, step: Step) -> None:
+        for label, file in step.takes.values():
+            if file != EVERY:
+                self._require(label, file)
+
+    def _require(self, label: str, file: str) -> None:
+        if file not in self.entries[label].files:
+            self.reject(label, f"has no {file}")
+
+    def reject(self, label: str, why: str) -> NoReturn:
+        """Put a stored result aside that is not what its step makes: somebody else wrote it.
+
+        Raises:
+            MachineError: always.
+        """
+        key = self.entries[label].key
+        with self.store.lock(key):
+            self.store.quarantine(key)
+        raise MachineError(
+            f"{label}: its result in the store {why}; it is in quarantine now",
+            hint="run the same command again: it is made anew",
+        )
 
     def _want_unchanged(self, step: Step, inputs: dict[str, Any]) -> None:
         sources.require_unchanged(step.stage.run.__module__)
@@ -126,17 +168,28 @@ class Walker:
         self.progress.note(f"waiting for another run on this store ({holder})")
 
 
+def _wanted(steps: Sequence[Step]) -> dict[str, set[str]]:
+    """By label, the files that other steps take from it."""
+    wanted: dict[str, set[str]] = {}
+    for step in steps:
+        for label, file in step.takes.values():
+            if file != EVERY:
+                wanted.setdefault(label, set()).add(file)
+    return wanted
+
+
 def foresee(steps: Sequence[Step], store: Store, bindings: Bindings) -> Iterator[Foreseen]:
     """Which steps are in the store already; reads, never writes."""
     entries: dict[str, Entry] = {}
-    makers = {step.label: step for step in steps}
+    makers, wanted = {step.label: step for step in steps}, _wanted(steps)
+    store.require_store()
     for step in steps:
         if any(label not in entries for label, _ in step.takes.values()):
             yield Foreseen(step, None, False)
             continue
         given, origin = given_digests(step, entries), origin_of(step, makers)
         key = key_of(key_inputs(step, given, bindings, origin))
-        entry = store.peek(key)
+        entry = store.peek(key, wanted.get(step.label, ()))
         if entry is not None:
             entries[step.label] = entry
         yield Foreseen(step, key, entry is not None)

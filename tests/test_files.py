@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,10 +52,15 @@ def test_a_folder_is_old_or_new(tmp_path: Path, at: int) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "x").write_bytes(b"old")
+    theirs = [
+        tmp_path / name for name in (".tmp-notes", f".tmp-{'0' * 32}", f".tmp-{'0' * 31}g-edgekd")
+    ]
+    for path in theirs:
+        path.mkdir()
     assert struck(folder, "folder", f"kill@{at}") == -9
     assert (folder / "x").read_bytes() == (b"new" if at == 2 else b"old")
     files.sweep_temporaries(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+    assert set(tmp_path.iterdir()) == {folder, *theirs}
 
 
 def test_a_full_disk_says_so_and_keeps_the_old(tmp_path: Path) -> None:
@@ -76,3 +84,210 @@ def test_json_has_one_spelling_and_no_nan() -> None:
     assert files.canonical_json({"b": 1, "a": [1.5, None]}) == b'{"a":[1.5,null],"b":1}\n'
     with pytest.raises(ValueError, match="JSON"):
         files.canonical_json(float("nan"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1, "a": 1}',
+        '{"deep": [{"a": 1, "b": 2, "a": 3}]}',
+        "[NaN]",
+        "[Infinity]",
+        "[-Infinity]",
+        "[1e999]",
+        "[-1e999]",
+        "[" * 10**5,
+        "[1",
+        "\xff",
+        "[" + "9" * 5000 + "]",
+    ],
+)
+def test_json_that_can_be_read_two_ways_is_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match="got no JSON"):
+        files.read_json(path)
+
+
+def test_json_is_read_up_to_a_size(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"a": [1, -2.5e300, null]}')
+    size_bytes = path.stat().st_size
+    assert files.read_json(path, limit_bytes=size_bytes) == {"a": [1, -2.5e300, None]}
+    with pytest.raises(InputError, match="want less"):
+        files.read_json(path, limit_bytes=size_bytes - 1)
+
+
+def test_a_link_is_followed_only_where_that_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("1")
+    (tmp_path / "link").symlink_to("real")
+    assert files.read_json(tmp_path / "link") == 1
+    assert files.digest_file(tmp_path / "link") == files.digest_bytes(b"1")
+    with pytest.raises(InputError):
+        files.read_json(tmp_path / "link", follow=False)
+    with pytest.raises(InputError):
+        files.digest_file(tmp_path / "link", follow=False)
+
+
+class Calls:
+    """The system calls of a write in their order: on what, and what its bytes were then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[tuple[str, str, object]] = []
+        fsync, rename, replace = os.fsync, Path.rename, Path.replace
+
+        def flushed(descriptor: int) -> None:
+            path = Path(f"/proc/self/fd/{descriptor}").readlink()
+            content = (
+                path.read_bytes() if path.is_file() else sorted(p.name for p in path.iterdir())
+            )
+            self.made.append(("fsync", path.name, content))
+            fsync(descriptor)
+
+        def renamed(path: Path, goal: Path) -> Path:
+            self.made.append(("rename", path.name, Path(goal).name))
+            return rename(path, goal)
+
+        def replaced(path: Path, goal: Path) -> Path:
+            self.made.append(("rename", path.name, Path(goal).name))
+            return replace(path, goal)
+
+        monkeypatch.setattr(os, "fsync", flushed)
+        monkeypatch.setattr(Path, "rename", renamed)
+        monkeypatch.setattr(Path, "replace", replaced)
+
+    def index(self, *call: object) -> int:
+        return self.made.index(call)  # type: ignore[arg-type]
+
+
+def test_bytes_reach_the_disk_before_their_name_and_the_name_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Calls(monkeypatch)
+    files.write_bytes(tmp_path / "file", b"new")
+    temporary = calls.made[0][1]
+    assert calls.made == [
+        ("fsync", temporary, b"new"),
+        ("rename", temporary, "file"),
+        ("fsync", tmp_path.name, ["file"]),
+    ]
+
+
+def test_a_new_folder_s_own_name_reaches_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Calls(monkeypatch)
+    files.write_bytes(tmp_path / "a" / "b" / "file", b"new")
+    flushed = [name for call, name, _ in calls.made if call == "fsync"]
+    assert {tmp_path.name, "a", "b"} <= set(flushed)
+
+
+def test_a_folder_s_files_reach_the_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "sub").mkdir()
+        (folder / "x").write_bytes(b"1")
+        (folder / "sub" / "y").write_bytes(b"2")
+
+    (tmp_path / "folder").mkdir()
+    calls = Calls(monkeypatch)
+    files.replace_folder(tmp_path / "folder", fill)
+    fresh = next(goal for call, name, goal in calls.made if call == "rename" and goal != "folder")
+    assert fresh
+    taken = next(i for i, (call, _, goal) in enumerate(calls.made) if goal == "folder")
+    before = calls.made[:taken]
+    for call in (("fsync", "x", b"1"), ("fsync", "y", b"2"), ("fsync", "sub", ["y"])):
+        assert call in before
+    inside = [name for call, name, content in before if call == "fsync" and content == ["sub", "x"]]
+    assert inside == [calls.made[taken][1]]  # the folder's own list of names, too
+    assert calls.made[-1][:2] == ("fsync", tmp_path.name)
+
+
+def test_a_write_that_is_refused_says_why_though_nothing_can_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only disk refuses the removal of what was never written, too."""
+
+    def read_only(*args: object, **more: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_bytes", read_only)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(MachineError, match="file: cannot be written: Read-only file system"):
+        files.write_bytes(tmp_path / "file", b"new")
+
+
+def test_output_goes_into_devices_and_through_links(tmp_path: Path) -> None:
+    files.write_output(tmp_path / "new" / "file", b"1")
+    assert (tmp_path / "new" / "file").read_bytes() == b"1"
+    (tmp_path / "link").symlink_to("new/file")
+    (tmp_path / "dangling").symlink_to("made")
+    files.write_output(tmp_path / "link", b"2")
+    files.write_output(tmp_path / "dangling", b"3")
+    assert (tmp_path / "new" / "file").read_bytes() == b"2" and (tmp_path / "link").is_symlink()
+    assert (tmp_path / "made").read_bytes() == b"3" and (tmp_path / "dangling").is_symlink()
+    with pytest.raises(InputError, match="got a folder, want a file"):
+        files.write_output(tmp_path / "new", b"4")
+    files.write_output(Path("/dev/null"), b"5")
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(MachineError, match="/dev/full: cannot be written: the disk is full"):
+        files.write_output(Path("/dev/full"), b"6")
+    with pytest.raises(InputError, match="want a file"):
+        files.regular_output(Path("/dev/null"))
+
+
+def test_output_goes_through_a_fifo_and_what_stdout_is(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(fifo.read_bytes()))
+    reader.start()
+    files.write_output(fifo, b"through")
+    reader.join()
+    assert read == [b"through"] and fifo.is_fifo()
+    code = "from pathlib import Path\nfrom edgekd import files\nfiles.write_output(Path('/dev/stdout'), b'x')"
+    with open(tmp_path / "captured", "wb") as goal:
+        subprocess.run([sys.executable, "-c", code], stdout=goal, check=True)
+    assert (tmp_path / "captured").read_bytes() == b"x"
+
+
+def test_only_one_s_own_temporaries_are_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = files.temporary_in(tmp_path)
+    path.write_text("half")
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    files.sweep_temporaries(tmp_path)
+    assert path.exists()
+    monkeypatch.undo()
+    files.sweep_temporaries(tmp_path)
+    assert not path.exists()
+
+
+def test_a_folder_that_could_not_be_replaced_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "x").write_bytes(b"old")
+    rename = Path.rename
+
+    def refuse(path: Path, goal: Path) -> Path:
+        if goal == folder and not path.name.endswith("-old"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(path, goal)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(MachineError, match="disk is full"):
+        files.replace_folder(folder, lambda fresh: (fresh / "x").write_bytes(b"new"))
+    assert (folder / "x").read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_space_is_asked_for_with_a_margin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 119))
+    with pytest.raises(MachineError, match="100 bytes to write, 119 free"):
+        files.write_bytes(tmp_path / "x", b"x" * 100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 120))
+    files.write_bytes(tmp_path / "x", b"x" * 100)

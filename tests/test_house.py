@@ -24,7 +24,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
     {"table", "preprocessing", "device"},
     {"devices"},
     {"store", "runtime", "admission", "graph", "islands", "run"},
-    {"stage"},
+    {"stage", "run_folder"},
     {"runtimes", "learn"},
     {"bench"},
     {"bundle"},

@@ -1,73 +1,156 @@
-"""A run that is foreseen writes, downloads and runs nothing, and says what it would."""
+"""The main job with toy stages: what it puts into the run folder, and what it leaves alone there."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgekd import pipeline
-from edgekd import recipe as recipes
+from edgekd import run_folder
+from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.learn import download
-from edgekd.learn import hub
-from edgekd.learn import origin
+from edgekd.progress import Silent
 from edgekd.run import Options
+from edgekd.settings import Settings
+from edgekd.stage import Bindings
+from edgekd.stage import Context
+from edgekd.stage import Given
+from edgekd.stage import Made
+from edgekd.stage import Stage
+from edgekd.stage import Step
 
-QUICKSTART = Path(__file__).parents[1] / "pipelines" / "quickstart.yaml"
+RECIPE: Any = object()
+
+
+class Contents(Settings):
+    """What a toy stage makes."""
+
+    texts: dict[str, str]
+
+
+ran: list[str] = []
+
+
+def make(settings: Contents, given: Given, context: Context) -> Made:
+    ran.append(",".join(settings.texts))
+    made = {}
+    for name, text in settings.texts.items():
+        made[name] = context.folder / name.replace("/", "-")
+        made[name].write_text(text)
+    return made
+
+
+def step(label: str, **texts: str) -> Step:
+    named = {name.replace("__", "/").replace("_", "."): text for name, text in texts.items()}
+    return Step(label, Stage(label, Contents, make), Contents(texts=named), {})
 
 
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError("the network was asked")
+    ran.clear()
+    monkeypatch.setattr(pipeline, "_bindings", lambda options: Bindings("", ""))
+    return Options(run_dir=tmp_path / "run", store=tmp_path / "store", wait=False)
 
-    monkeypatch.setattr(download, "fetch", never)
-    for name in ("cifar", "fashion_mnist"):
-        folder = "formats" if name == "cifar" else "data"
-        monkeypatch.setattr(f"edgekd.learn.{folder}.{name}.fetch", never)
-    monkeypatch.setattr(hub, "commit", never)
-    monkeypatch.setattr("edgekd.learn.data.fashion_mnist.SYSTEM", tmp_path / "none")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
-    return Options(run_dir=tmp_path / "run", store=tmp_path / "store", allow_download=True)
+
+def compress(
+    options: Options, monkeypatch: pytest.MonkeyPatch, chosen: str | None, model: str = "model"
+) -> pipeline.Finished:
+    """A run that chooses `chosen`, ships `model` and says so in its report."""
+    choice = json.dumps({"chosen": chosen, "why": "too slow"})
+    todo = (
+        step("measure", rows_json='[{"name": "a"}]'),
+        step("choose", choice_json=choice),
+    )
+    report = step("report", result_json=choice, report_md=f"{chosen} {model}")
+    bundle = step("bundle", bundle__model_onnx=model)
+    monkeypatch.setattr(pipeline, "plan", lambda *_: todo)
+    monkeypatch.setattr(
+        pipeline.closing,
+        "steps",
+        lambda recipe, entries, row, overrides: (bundle, report) if row else (report,),
+    )
+    return pipeline.compress(RECIPE, Path("recipe.yaml"), options, Silent())
+
+
+def standing(options: Options) -> dict[str, str]:
+    paths = (path for path in options.run_dir.rglob("*") if path.is_file())
+    found = {path.relative_to(options.run_dir).as_posix(): path.read_text() for path in paths}
+    return {name: text for name, text in found.items() if "edgekd-run" not in name}
+
+
+def test_a_run_fills_its_folder(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished = compress(options, monkeypatch, "a")
+    assert finished.run_dir == options.run_dir and finished.result["chosen"] == "a"
+    assert set(standing(options)) == {"result.json", "report.md", "bundle/model.onnx"}
+    assert compress(options, monkeypatch, "a", "other").missed == ""
+    assert standing(options)["bundle/model.onnx"] == "other"
+
+
+def test_a_run_that_chooses_nothing_leaves_the_one_that_stands(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compress(options, monkeypatch, "a")
+    before = standing(options)
+    finished = compress(options, monkeypatch, None)
+    assert finished.missed == "budget: too slow"
+    assert finished.run_dir == options.run_dir / "nothing-chosen"
+    after = standing(options)
+    assert {name: after[name] for name in before} == before
+    assert {n for n in after if n not in before} == {
+        "nothing-chosen/report.md",
+        "nothing-chosen/result.json",
+    }
+    assert finished.result["chosen"] is None
+
+
+def test_a_first_run_that_chooses_nothing_reports_where_any_does(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert compress(options, monkeypatch, None).run_dir == options.run_dir
+    assert set(standing(options)) == {"result.json", "report.md"}
+
+
+@pytest.mark.parametrize("name", ["report.md", "result.json", "bundle/model.onnx", "bundle/x"])
+def test_what_is_not_a_run_s_is_seen_before_anything_runs(
+    options: Options, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (options.run_dir / name).parent.mkdir(parents=True)
+    (options.run_dir / name).write_text("mine")
+    with pytest.raises(InputError, match=name):
+        compress(options, monkeypatch, "a")
+    assert standing(options) == {name: "mine"} and ran == []
+
+
+def test_a_folder_that_another_run_fills_is_refused(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        run_folder.held(options.run_dir, wait=False),
+        pytest.raises(MachineError, match="used by another run"),
+    ):
+        compress(options, monkeypatch, "a")
+    assert ran == []
 
 
 @pytest.mark.parametrize(
-    ("source", "want"),
+    ("rows", "choice", "says"),
     [
-        ("fashion-mnist", "train-images-idx3-ubyte.gz"),
-        ("cifar10", "cifar-10-binary.tar.gz"),
-        ("cifar100", "cifar-100-binary.tar.gz"),
-        ("huggingface:someone/pictures", "hub:someone/pictures"),
+        ("[]", "\x00", "choose.*got no JSON"),
+        ("[]", "[]", "choose.*no choice"),
+        ("[]", '{"why": ""}', "choose.*no choice"),
+        ("5", '{"chosen": "a", "why": ""}', "measure.*no rows"),
+        ("[{}]", '{"chosen": "a", "why": ""}', "measure.*no rows"),
     ],
 )
-def test_what_is_not_here_is_told_not_fetched(
-    source: str, want: str, options: Options, tmp_path: Path
+def test_a_stored_result_of_another_form_is_put_aside(
+    options: Options, monkeypatch: pytest.MonkeyPatch, rows: str, choice: str, says: str
 ) -> None:
-    recipe = recipes.load(QUICKSTART, [f"data.source={source}"])
-    assert want in str(pipeline.to_fetch(recipe, options))
-    steps = pipeline.foreseen(recipe, QUICKSTART, options)
-    assert {(step.key, step.hit) for step in steps} == {(None, False)}
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_without_leave_nothing_would_be_fetched(options: Options) -> None:
-    recipe = recipes.load(QUICKSTART, ["data.source=cifar10"])
-    without = Options(run_dir=options.run_dir, store=options.store)
-    assert pipeline.to_fetch(recipe, without) == ()
-    with pytest.raises(MachineError, match="cifar10: got none of its files"):
-        pipeline.foreseen(recipe, QUICKSTART, without)
-
-
-def test_digests_of_a_large_set_are_not_remembered(
-    options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(origin, "MANY_FILES", 0)
-    folder = tmp_path / "data"
-    folder.mkdir()
-    (folder / "a.parquet").write_bytes(b"x")
-    recipe = recipes.load(QUICKSTART, [f"data.source=huggingface:{folder}"])
-    assert pipeline.to_fetch(recipe, options) == ()
-    steps = pipeline.foreseen(recipe, QUICKSTART, options)
-    assert steps[0].key is not None
-    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    todo = (step("measure", rows_json=rows), step("choose", choice_json=choice))
+    monkeypatch.setattr(pipeline, "plan", lambda *_: todo)
+    with pytest.raises(MachineError, match=says) as caught:
+        pipeline.compress(RECIPE, Path("recipe.yaml"), options, Silent())
+    assert "made anew" in caught.value.hint
+    assert len(list((options.store / "quarantine").iterdir())) == 1

@@ -18,7 +18,7 @@ def test_the_store_is_where_the_user_says_else_in_the_cache(
             monkeypatch.delenv("EDGEKD_HOME")
         else:
             monkeypatch.setenv("EDGEKD_HOME", value)
-        assert run.default_store() == tmp_path / "edgekd"
+        assert run.default_store() == tmp_path / "edgekd" / "store"
 
 
 def test_a_run_s_folder_has_its_name() -> None:

@@ -7,6 +7,8 @@ import os
 import random
 import subprocess
 import sys
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -81,8 +83,9 @@ def calls(root: Path) -> int:
 
 def snapshot(root: Path) -> dict[str, bytes]:
     store = root / "store"
-    kept = [*store.glob("cas/*/*"), *store.glob("ac/*")]
-    return {str(p.relative_to(store)): p.read_bytes() for p in kept}
+    blobs = {str(p.relative_to(store)): p.read_bytes() for p in store.glob("cas/*/*")}
+    timeless = {e.key: repr(e._replace(made=None)).encode() for e in Store(store).entries()}
+    return blobs | timeless
 
 
 def test_a_second_walk_finds_everything(root: Path) -> None:
@@ -189,8 +192,8 @@ def test_a_result_committed_while_somebody_looks_is_not_taken_for_corrupt(
     # between a walker's look at an empty store and what it does then, another commits
     peek, raced = Store.peek, []
 
-    def slow(store: Store, key: str) -> object:
-        found = peek(store, key)
+    def slow(store: Store, key: str, wanted: Collection[str]) -> object:
+        found = peek(store, key, wanted)
         if not raced:
             raced.append(key)
             monkeypatch.setattr(Store, "peek", peek)
@@ -200,3 +203,131 @@ def test_a_result_committed_while_somebody_looks_is_not_taken_for_corrupt(
     monkeypatch.setattr(Store, "peek", slow)
     assert [w.hit for w in walk(root).walked] == [True] * 3
     assert calls(root) == 3 and not list((root / "store" / "quarantine").iterdir())
+
+
+def fact(text: str) -> dict[str, str]:
+    return {"origin": text}
+
+
+def walk_one(root: Path, step: Step, *after: Step) -> Walker:
+    options = Options(run_dir=root / "run", store=root / "store")
+    with opened(options) as store:
+        walker = Walker(store, options, Silent(), HERE)
+        walker.walk((step, *after))
+    return walker
+
+
+def test_an_origin_that_changes_meanwhile_is_not_kept(root: Path) -> None:
+    def restless(config: Toy, given: Given, context: Context) -> Made:
+        stands[0] = "after"
+        return double(config, given, context)
+
+    stands = ["before"]
+    stage = DOUBLE._replace(run=restless)
+    step = Step("first", stage, Toy(), {}, origin=lambda: fact(stands[0]))
+    with pytest.raises(MachineError, match="first: its files changed"):
+        walk_one(root, step)
+    assert not list((root / "store" / "ac").iterdir())
+    assert [w.hit for w in walk_one(root, step).walked] == [False]
+    assert [w.hit for w in walk_one(root, step).walked] == [True]
+
+
+def test_what_builds_a_model_is_watched_where_that_model_is_run(root: Path) -> None:
+    """A stage that takes a blueprint runs the code that its maker's origin names."""
+
+    def blueprint(config: Toy, given: Given, context: Context) -> Made:
+        made = double(config, given, context)
+        return {"blueprint.json": made["a"], "a": made["b"]}
+
+    def restless(config: Toy, given: Given, context: Context) -> Made:
+        stands[0] = changes_to
+        return double(config, given, context)
+
+    stands, changes_to = ["v1"], "v1"
+    maker = Step(
+        "model",
+        DOUBLE._replace(run=blueprint),
+        Toy(),
+        {},
+        external={"source": root / "source"},
+        origin=lambda: fact(stands[0]),
+    )
+    user = Step(
+        "export", DOUBLE._replace(run=restless), Toy(), {"blueprint": ("model", "blueprint.json")}
+    )
+    reader = Step("other", DOUBLE, Toy(times=3), {"x": ("model", "a")})
+    assert [w.hit for w in walk_one(root, maker, user, reader).walked] == [False] * 3
+    stands[0] = changes_to = "v2"  # other code, the same bytes
+    assert [w.hit for w in walk_one(root, maker, user, reader).walked] == [False, False, True]
+    stands[0], changes_to = "v3", "v4"
+    with pytest.raises(MachineError, match="export: its files changed"):
+        walk_one(root, maker, user)
+
+
+def test_a_result_without_a_file_that_others_take_is_made_again(root: Path) -> None:
+    whole = walk(root)
+    entry = whole.entries["second"]
+    poisoned = Store(root / "store").commit(
+        entry.inputs, {"b": whole.path("second", "b")}, entry.made
+    )
+    assert poisoned.key == entry.key
+    options = Options(run_dir=root / "run", store=root / "store")
+    third = plan(root / "source")[2]._replace(takes={"x": ("second", "a")})
+    foreseen = foresee((*plan(root / "source")[:2], third), Store(root / "store"), HERE)
+    assert [f.hit for f in foreseen] == [True, False, False]
+    with opened(options) as store:
+        walker = Walker(store, options, Silent(), HERE)
+        walker.walk((*plan(root / "source")[:2], third))
+    assert [w.hit for w in walker.walked] == [True, False, False]
+    assert set(walker.entries["second"].files) == {"a", "b"}
+    assert (root / "store" / "quarantine" / f"{entry.key}.json").exists()
+
+
+def test_a_file_that_is_missed_later_is_said_and_made_again_next_time(root: Path) -> None:
+    whole = walk(root)
+    entry = whole.entries["third"]
+    Store(root / "store").commit(entry.inputs, {"b": whole.path("third", "b")}, entry.made)
+    walker = walk(root)
+    with pytest.raises(MachineError, match="third: its result in the store has no a") as caught:
+        walker.path("third", "a")
+    assert "made anew" in caught.value.hint
+    late = Step("late", DOUBLE, Toy(), {"x": ("third", "a")})
+    assert [w.hit for w in walk(root).walked] == [True, True, False]
+    assert walk_one(root, *plan(root / "source"), late).path("late", "a").exists()
+
+
+def test_a_result_says_when_it_was_made_and_how_long_it_took(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(config: Toy, given: Given, context: Context) -> Made:
+        clock[0] += 12.5
+        return double(config, given, context)
+
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "gmtime", lambda: time.struct_time((2026, 1, 2, 3, 4, 5, 0, 0, 0)))
+    step = Step("first", DOUBLE._replace(run=slow), Toy(), {})
+    made = walk_one(root, step).entries["first"].made
+    assert made == ("2026-01-02T03:04:05Z", 12.5)
+    clock[0] = 1e6
+    assert walk_one(root, step).entries["first"].made == made
+
+
+def test_a_run_s_own_sweep_waits_for_nobody_and_takes_nothing_of_others(root: Path) -> None:
+    options = Options(run_dir=root / "run", store=root / "store")
+    with opened(options) as store:
+        half = store.root / "cas" / f".tmp-{'a' * 32}-edgekd"
+        half.write_text("what the first run is writing")
+        with opened(options):
+            assert half.exists()
+    with opened(options):
+        assert not half.exists()
+
+
+def test_two_steps_alike_but_for_their_seed_are_two(root: Path) -> None:
+    one = Step("first", DOUBLE, Toy(), {}, 1)
+    keys = {
+        walk_one(root, step).entries["first"].key
+        for step in (one, one._replace(seed=2), one._replace(settings=Toy(times=3)))
+    }
+    assert len(keys) == 3

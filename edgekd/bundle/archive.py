@@ -85,7 +85,7 @@ def write(folder: Path, path: Path, *, signature: bytes | None = None) -> None:
             entries = [_put(name, folder, given, goal) for name in names]
             goal.write(_tail(entries, goal.tell()))
 
-    files.write_through(path, pack, size_bytes=size_bytes)
+    files.write_through(files.regular_output(path), pack, size_bytes=size_bytes)
 
 
 def _put(name: str, folder: Path, given: Mapping[str, bytes], goal: IO[bytes]) -> Entry:

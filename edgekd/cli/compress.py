@@ -68,6 +68,7 @@ def command(
         allow_download=allow_download,
         wait=not no_wait,
         device=devices.find(device),
+        overrides=overrides,
     )
     carry_out = _show_plan if dry_run else _check if check else _compress
     carry_out(loaded, recipe, options, as_json)
@@ -145,12 +146,12 @@ def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
     found = sum(hit for _, hit, _ in finished.steps)
     if not loud.quiet:
         echo(f"{found} of {len(finished.steps)} steps found in the store", err=True)
-    _show(finished.result, options, as_json)
+    _show(finished.result, finished.run_dir, as_json)
     if finished.missed:
-        raise BudgetMissed(finished.missed, hint=f"see {options.run_dir / 'report.md'}")
+        raise BudgetMissed(finished.missed, hint=f"see {finished.run_dir / 'report.md'}")
 
 
-def _show(result: dict[str, Any], options: Options, as_json: bool) -> None:
+def _show(result: dict[str, Any], run_dir: Path, as_json: bool) -> None:
     from edgekd.units import bytes_text
     from edgekd.units import count_text
     from edgekd.units import percent_text
@@ -171,4 +172,4 @@ def _show(result: dict[str, Any], options: Options, as_json: bool) -> None:
             speed = f"{row['latency_p50_ms']:.3g} ms, {bytes_text(row['size_bytes'])}"
             rows.append(("chosen", percent_text(row["accuracy"]), f"{row['name']}: {speed}"))
     print_columns(rows)
-    echo(f"report: {options.run_dir / 'report.md'}")
+    echo(f"report: {run_dir / 'report.md'}")

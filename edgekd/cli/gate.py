@@ -99,9 +99,9 @@ def _write(found: Document, junit: Path | None, summary: Path | None) -> None:
     from edgekd.report import gate_markdown
 
     if junit is not None:
-        files.write_bytes(junit, gate_junit.junit(found))
+        files.write_output(junit, gate_junit.junit(found))
     if summary is not None:
-        files.write_bytes(summary, gate_markdown.summary(found).encode())
+        files.write_output(summary, gate_markdown.summary(found).encode())
 
 
 def _annotate(found: Document, *, err: bool) -> None:

@@ -93,7 +93,7 @@ def command(output: Path | None, as_json: bool, **options: str | None) -> None:
     text = written(answers, output)
     if output.exists():
         raise InputError(f"{output}: exists already, want a new file", hint="--output OTHER.yaml")
-    files.write_bytes(output, text.encode())
+    files.write_output(output, text.encode())
     echo(json.dumps({"recipe": str(output)}) if as_json else f"wrote {output}")
 
 

@@ -39,8 +39,13 @@ def shown(*, quiet: bool, verbose: bool) -> Iterator[Progress]:
     display = _Live() if live else _Plain(1.0 if verbose else PLAIN_EVERY_S)
     try:
         yield display
-    finally:
-        display.close()
+    except KeyboardInterrupt:
+        display.close("interrupted")
+        raise
+    except BaseException:
+        display.close("failed")
+        raise
+    display.close("ended")
 
 
 class _Plain:
@@ -52,7 +57,7 @@ class _Plain:
         self._began_s = self._said_s = time.monotonic()
 
     def stage(self, label: str) -> None:
-        self.close()
+        self.end()
         self._label = label
         self._began_s = self._said_s = time.monotonic()
 
@@ -68,10 +73,13 @@ class _Plain:
     def note(self, text: str) -> None:
         echo(f"{self._label}: {text}" if self._label else text, err=True)
 
-    def close(self) -> None:
-        """End the running stage with its duration."""
+    def end(self) -> None:
+        self.close("ended")
+
+    def close(self, how: str) -> None:
+        """Say how the running stage ended, if one runs, and after how long."""
         if self._label:
-            self.note(f"ended after {duration_text(time.monotonic() - self._began_s)}")
+            self.note(f"{how} after {duration_text(time.monotonic() - self._began_s)}")
         self._label = ""
 
 
@@ -85,7 +93,7 @@ class _Live:
         self._began_s = 0.0
 
     def stage(self, label: str) -> None:
-        self.close()
+        self.end()
         self._label, self._began_s = label, time.monotonic()
         self._bar = _bar()
         self._bar.start()
@@ -103,13 +111,16 @@ class _Live:
         else:
             self._bar.console.print(escape_unprintable(line), markup=False, highlight=False)
 
-    def close(self) -> None:
-        """End the running stage with its duration."""
+    def end(self) -> None:
+        self.close("ended")
+
+    def close(self, how: str) -> None:
+        """Say how the running stage ended, if one runs, and after how long."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
             took = duration_text(time.monotonic() - self._began_s)
-            echo(f"{self._label}: ended after {took}", err=True)
+            echo(f"{self._label}: {how} after {took}", err=True)
         self._label = ""
 
 

@@ -17,6 +17,7 @@ from edgekd.cli.screen import print_json
 
 if TYPE_CHECKING:
     from edgekd.store import Entry
+    from edgekd.store import Garbage
     from edgekd.store import Store
 
 STORE = click.option(
@@ -107,6 +108,7 @@ def gc(
 ) -> None:
     """Remove results: all but those of the runs given by --keep."""
     from edgekd.errors import InputError
+    from edgekd.printable import escape_unprintable
     from edgekd.units import bytes_text
 
     if bool(keep) == everything:
@@ -114,26 +116,57 @@ def gc(
     store = _store(folder)
     entries = list(store.entries())
     wanted = {key for path in keep for key in kept(entries, path)}
-    doomed = len(entries) - len(wanted)
     if not yes:
         if not sys.stdin.isatty():
             raise InputError("store gc: got no terminal to ask at", hint="add --yes")
-        click.confirm(f"Remove {doomed} of {len(entries)} results from {store.root}?", abort=True)
-    removed, freed_bytes = store.open().collect_garbage(wanted)
+        found = store.garbage(wanted)
+        size = bytes_text(found.size_bytes)
+        question = f"Remove {_counted(found)}: {size} from {store.root}?"
+        click.confirm(escape_unprintable(question), abort=True)
+    removed = store.open().collect_garbage(wanted)
     if as_json:
-        print_json({"results": doomed, "files": removed, "freed_bytes": freed_bytes})
+        counts = {kind: len(paths) for kind, paths in _kinds(removed)}
+        print_json({**counts, "freed_bytes": removed.size_bytes})
     else:
-        echo(f"{doomed} results, {removed} files, {bytes_text(freed_bytes)} removed")
+        echo(f"{_counted(removed)}: {bytes_text(removed.size_bytes)} removed")
+
+
+def _kinds(garbage: Garbage) -> list[tuple[str, list[Path]]]:
+    return [
+        ("results", garbage.manifests),
+        ("files", garbage.blobs),
+        ("checkpoints", garbage.checkpoints),
+        ("quarantined", garbage.quarantined),
+    ]
+
+
+def _counted(garbage: Garbage) -> str:
+    """How many of each kind, in words."""
+    words = {
+        "results": "results",
+        "files": "files of results",
+        "checkpoints": "interrupted steps with their checkpoints",
+        "quarantined": "quarantined files",
+    }
+    told = [f"{len(paths)} {words[kind]}" for kind, paths in _kinds(garbage) if paths]
+    return ", ".join(told) or "nothing"
 
 
 def _store(folder: Path | None) -> Store:
+    """The store at `folder`, or the usual one, which may not be there yet.
+
+    Raises:
+        InputError: if it is no store.
+    """
     from edgekd import run
     from edgekd.errors import InputError
     from edgekd.store import Store
 
     if folder is not None and not folder.is_dir():
         raise InputError(f"{folder}: got no folder, want a store")
-    return Store(folder or run.default_store())
+    store = Store(folder or run.default_store())
+    store.require_store()
+    return store
 
 
 def _described(entry: Entry) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -39,18 +38,18 @@ def fetch(remote: Remote, folder: Path) -> Path:
     pooch.get_logger().setLevel("WARNING")
     name = remote.url.rpartition("/")[2]
     files.make_folder(folder)
+    # Other processes may fetch the same file: each to its own name, then a rename.
+    temporary = files.temporary_in(folder)
     try:
-        # Other processes may fetch the same file: each to its own name, then a rename.
-        temporary = f"{files.TEMPORARY_PREFIX}{uuid.uuid4().hex}"
-        pooch.retrieve(remote.url, known_hash=remote.known_hash, fname=temporary, path=folder)
-        return (folder / temporary).replace(folder / name)
+        pooch.retrieve(remote.url, known_hash=remote.known_hash, fname=temporary.name, path=folder)
+        return temporary.replace(folder / name)
     except Exception as error:  # pooch hands on whatever its HTTP library raises
         raise MachineError(
             f"{remote.url}: cannot be downloaded: {error}",
             hint=f"put the file into {folder} by hand",
         ) from error
     finally:
-        (folder / temporary).unlink(missing_ok=True)
+        files.discard(temporary)
 
 
 def not_found(name: str, places: Sequence[Path], other_way: str = "") -> MachineError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,7 +64,7 @@ def _holds(entry: Any, state: list[int]) -> bool:
 
 def _read(cache: Path) -> dict[str, Any]:
     try:
-        value = json.loads(cache.read_bytes())
-    except (OSError, ValueError):
+        value = files.read_json(cache, limit_bytes=2**30, follow=False)
+    except InputError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -35,6 +35,7 @@ def steps(
     recipe: Recipe,
     entries: Mapping[str, Entry],
     chosen: Mapping[str, Any] | None,
+    overrides: tuple[str, ...] = (),
 ) -> tuple[Step, ...]:
     """Bundle, explanation and report.
 
@@ -42,8 +43,9 @@ def steps(
         recipe: what was carried out.
         entries: the results so far, by label.
         chosen: the row of the chosen candidate; None, and there is no bundle, if none was.
+        overrides: what the command line changed of the recipe.
     """
-    told = (_explain(recipe, entries), _report(recipe, entries))
+    told = (_explain(recipe, entries), _report(recipe, entries, overrides))
     return told if chosen is None else (_bundle(recipe, entries, chosen), *told)
 
 
@@ -73,7 +75,7 @@ def _explain(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
     return Step("explain", explain.STAGE, config, takes, recipe.seed)
 
 
-def _report(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
+def _report(recipe: Recipe, entries: Mapping[str, Entry], overrides: tuple[str, ...]) -> Step:
     makers = {
         "teacher": "teacher",
         "control": "control",
@@ -92,9 +94,12 @@ def _report(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
         for file in entry.files
         if file in TABLES and not ablation.told(label)[1]
     }
+    resolved = recipe.model_dump(mode="json")
     config = report.Config(
         recipe=recipe.name,
-        recipe_digest=files.digest_bytes(files.canonical_json(recipe.model_dump(mode="json"))),
+        recipe_digest=files.digest_bytes(files.canonical_json(resolved)),
+        resolved_recipe=resolved,
+        overrides=overrides,
         models={
             "teacher": str(recipe.teacher.model),
             "control": str(recipe.student.model),
@@ -115,7 +120,8 @@ def _table(label: str, file: str) -> str:
 
 
 def _traced(entry: Entry) -> dict[str, Any]:
-    return {"key": entry.key, "files": {name: b.sha256 for name, b in entry.files.items()}}
+    made = {"made_at": entry.made.at, "took_s": entry.made.took_s}
+    return {"key": entry.key, "files": {n: b.sha256 for n, b in entry.files.items()}, **made}
 
 
 def _environment() -> dict[str, Any]:

@@ -38,6 +38,8 @@ def assemble(
     environment: Mapping[str, Any],
     lineage: Mapping[str, Any],
     machine: Mapping[str, Any] | None = None,
+    resolved_recipe: Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
 ) -> Result:
     """One result from what the stages wrote.
 
@@ -51,8 +53,10 @@ def assemble(
         test: test.json; may be empty.
         data: data.json.
         environment: what the measuring machine is.
-        lineage: key and file digests, by label of the step.
         machine: how fit the measuring machine was (``machine`` of site.json); None if nobody asked.
+        lineage: key, file digests, date and duration, by label of the step.
+        resolved_recipe: all of the recipe, as it was carried out.
+        overrides: what the command line changed of it.
 
     Raises:
         ValueError: if a value does not fit the schema.
@@ -74,6 +78,9 @@ def assemble(
         "edgekd": edgekd.__version__,
         "recipe": recipe,
         "recipe_digest": recipe_digest,
+        "resolved_recipe": dict(resolved_recipe or {}),
+        "overrides": list(overrides),
+        "date": max((one.get("made_at") or "" for one in lineage.values()), default="") or None,
         "data": {name: data.get(name) for name in ("source", "counts", "classes")},
         **{role: model.model_dump() for role, model in made.items()},
         "quantized": {scheme: model.model_dump() for scheme, model in quantized.items()},

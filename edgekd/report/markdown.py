@@ -14,6 +14,7 @@ from edgekd.report.result import Result
 from edgekd.report.tables import Table
 from edgekd.units import bytes_text
 from edgekd.units import count_text
+from edgekd.units import duration_text
 from edgekd.units import percent_text
 
 NONE = "–"
@@ -90,6 +91,7 @@ def render(template: Path, **values: Any) -> str:
         small=_or_none(lambda value: f"{value:.1e}"),
         value=value_text,
         width=width,
+        duration=_or_none(duration_text),
     )
     filled = environment.from_string(template.read_text(encoding="utf-8")).render(**values)
     return escape_unprintable(filled, keep="\n")

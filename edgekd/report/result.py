@@ -2,7 +2,7 @@
 
 History: 1, the first; with quantized models since 0.2: `quantized`, and a row's `profile`,
 `parity_steps` and `islands`; since 0.3 `machine`, a row's `latency_caller_p50_ms`, and a limit that is
-``open``.
+``open``, the resolved recipe, what the command line changed, dates and durations.
 """
 
 from __future__ import annotations
@@ -133,6 +133,10 @@ class Made(Settings):
     key: str
     files: dict[str, str]
     """File to SHA-256."""
+    made_at: str | None = None
+    """When it was made, UTC."""
+    took_s: NonNegative | None = None
+    """How long that took; a run that finds it in the store takes no time."""
 
 
 class Result(Settings):
@@ -144,6 +148,12 @@ class Result(Settings):
     recipe: str
     """Its name."""
     recipe_digest: str
+    resolved_recipe: dict[str, Any] = {}
+    """All that was carried out: the recipe with its defaults and what the command line changed."""
+    overrides: tuple[str, ...] = ()
+    """What the command line changed, ``KEY=VALUE``."""
+    date: str | None = None
+    """When the last of its steps was made, UTC."""
     data: dict[str, Any]
     """Source, counts of the splits, classes."""
     teacher: Model

@@ -27,12 +27,16 @@ class Config(Settings):
     """Its name."""
     recipe_digest: str
     """SHA-256 of it."""
+    resolved_recipe: dict[str, Any] = {}
+    """All of it, with what the command line changed and every default."""
+    overrides: tuple[str, ...] = ()
+    """What the command line changed, ``KEY=VALUE``."""
     models: dict[str, str]
     """Name of the builder, by role: teacher, control, student."""
     quantized: tuple[str, ...] = ()
     """Label, ``quantize-<scheme>``, of each quantized student; its score and history are inputs."""
     lineage: dict[str, Any] = {}
-    """By label of the step: ``{"key": ..., "files": {name: SHA-256}}``."""
+    """By label of the step: ``{"key": ..., "files": {name: SHA-256}, "made_at": ..., "took_s": ...}``."""
     environment: dict[str, Any] = {}
     """``versions``, by distribution, of the machine that learned."""
 
@@ -57,6 +61,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     result = assemble(
         recipe=config.recipe,
         recipe_digest=config.recipe_digest,
+        resolved_recipe=config.resolved_recipe,
+        overrides=config.overrides,
         models=config.models,
         scores={role: value[f"{role}_score"] for role in (*ROLES, *config.quantized)},
         rows=value["rows"],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,29 @@ from edgekd.bench import made_engines
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.store import Made
 from edgekd.store import Store
+from edgekd.store import key_of
 from tests import bench_example
 
-KEY = "abcdef" + "0" * 58
+MADE = Made("2026-01-02T03:04:05Z", 1.0)
+
+
+def twins(**inputs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two inputs whose keys begin with the same six characters."""
+    begun: dict[str, dict[str, Any]] = {}
+    for number in itertools.count():
+        made = {**inputs, "number": number}
+        start = key_of(made)[:6]
+        if start in begun:
+            return begun[start], made
+        begun[start] = made
+    raise AssertionError
+
+
+INPUTS, TWIN = twins(stage="compile")
+KEY = key_of(INPUTS)
+EXPORT = {"stage": "export"}
 ABOUT: dict[str, Any] = {
     "runtime": "null",
     "runtime_version": None,
@@ -24,12 +44,12 @@ ABOUT: dict[str, Any] = {
 }
 
 
-def stored(folder: Path, key: str = KEY, stage: str = "compile", **more: Any) -> Path:
+def stored(folder: Path, inputs: dict[str, Any] = INPUTS, **more: Any) -> Path:
     store = Store(folder / "store").open()
     (folder / "engine.json").write_text(json.dumps({**ABOUT, **more}))
     (folder / "model.json").write_text("{}")
     made = {name: folder / name for name in ("engine.json", "model.json")}
-    store.commit(key, {"stage": stage}, made)
+    store.commit(inputs, made, MADE)
     return store.root
 
 
@@ -94,7 +114,7 @@ def test_a_hostile_ir_is_refused_by_the_worker(tmp_path: Path) -> None:
         made_engines.admitted(made, ("fp32",), 60, local.DEVICE)
 
 
-@pytest.mark.parametrize("given", ["store:abcdef", f"store:{KEY}", "store:ABCDEF00"])
+@pytest.mark.parametrize("given", [f"store:{KEY[:6]}", f"store:{KEY}", f"store:{KEY[:8].upper()}"])
 def test_a_compile_step_of_the_store(tmp_path: Path, given: str) -> None:
     made = made_engines.taken(Path(given), (), stored(tmp_path))
     assert (made.runtime, made.precisions) == ("null", ("fp32",))
@@ -103,40 +123,40 @@ def test_a_compile_step_of_the_store(tmp_path: Path, given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "stage", "more", "says"),
+    ("given", "inputs", "more", "says"),
     [
-        ("store:abc", "compile", {}, "got 3 characters"),
-        ("store:ffffff", "compile", {}, "got 0 engines"),
-        ("store:abcdef", "export", {}, "got a result that is no engine"),
-        ("store:abcdef", "compile", {"status": "not measured: x"}, "no engine there: not measured"),
+        (KEY[:3], INPUTS, {}, "got 3 characters"),
+        (key_of(EXPORT)[:6], INPUTS, {}, "got 0 engines"),
+        (key_of(EXPORT)[:6], EXPORT, {}, "got a result that is no engine"),
+        (KEY[:6], INPUTS, {"status": "not measured: x"}, "no engine there: not measured"),
     ],
 )
 def test_what_the_store_does_not_have(
-    tmp_path: Path, given: str, stage: str, more: dict[str, Any], says: str
+    tmp_path: Path, given: str, inputs: dict[str, Any], more: dict[str, Any], says: str
 ) -> None:
-    store = stored(tmp_path, stage=stage, **more)
+    store = stored(tmp_path, inputs, **more)
     with pytest.raises(InputError, match=says):
-        made_engines.taken(Path(given), (), store)
+        made_engines.taken(Path(f"store:{given}"), (), store)
 
 
 def test_a_key_that_is_not_one(tmp_path: Path) -> None:
     store = stored(tmp_path)
-    stored(tmp_path, key="abcdef" + "1" * 58)
+    stored(tmp_path, TWIN)
     with pytest.raises(InputError, match="got 2 engines, want one"):
-        made_engines.taken(Path("store:abcdef"), (), store)
+        made_engines.taken(Path(f"store:{KEY[:6]}"), (), store)
 
 
 def test_a_blob_that_changed(tmp_path: Path) -> None:
     store = stored(tmp_path)
-    made = made_engines.taken(Path("store:abcdef"), (), store)
+    made = made_engines.taken(Path(f"store:{KEY[:6]}"), (), store)
     made.main.chmod(0o644)
     made.main.write_text("[]")
     with pytest.raises(InputError, match="does not verify"):
-        made_engines.taken(Path("store:abcdef"), (), store)
+        made_engines.taken(Path(f"store:{KEY[:6]}"), (), store)
 
 
 def test_an_engine_of_another_version(tmp_path: Path) -> None:
-    made = made_engines.taken(Path("store:abcdef"), (), stored(tmp_path, runtime_version="0.0"))
+    made = made_engines.taken(Path(f"store:{KEY[:6]}"), (), stored(tmp_path, runtime_version="0.0"))
     with pytest.raises(MachineError, match="got an engine of null 0.0, want"):
         made_engines.admitted(made, (), 60, local.DEVICE)
 

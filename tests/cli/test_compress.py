@@ -44,7 +44,9 @@ class FakePipeline(types.SimpleNamespace):
         (options.run_dir / "result.json").write_text(json.dumps(RESULT))
         missed = "budget: nothing is fast enough" if self.missed else ""
         steps = (("data", True, 0.1), ("x", False, 2.0))
-        return types.SimpleNamespace(result=RESULT, steps=steps, missed=missed)
+        return types.SimpleNamespace(
+            result=RESULT, run_dir=options.run_dir, steps=steps, missed=missed
+        )
 
     def to_fetch(self, recipe: Any, options: Any) -> tuple[str, ...]:
         return ("https://a.b/c.gz",) if options.allow_download else ()

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from edgekd.cli import progress
+from edgekd.cli.border import Terminated
 from edgekd.progress import Silent
 
 
@@ -84,3 +85,40 @@ def test_an_error_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
         display.stage("teacher")
         raise KeyError
     assert "\x1b[?25h" in terminal.getvalue()  # the cursor is shown again
+
+
+@pytest.mark.parametrize("terminal", ["dumb", "xterm"])
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [(KeyboardInterrupt, "interrupted"), (Terminated, "interrupted"), (ValueError, "failed")],
+)
+def test_only_what_ended_is_said_to_have_ended(
+    monkeypatch: pytest.MonkeyPatch, terminal: str, raised: type[BaseException], says: str
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", terminal)
+    with pytest.raises(raised), progress.shown(quiet=False, verbose=False) as display:
+        display.stage("data")
+        display.stage("teacher")
+        raise raised
+    assert "data: ended after" in screen.getvalue()
+    assert f"teacher: {says} after" in screen.getvalue()
+    assert "teacher: ended" not in screen.getvalue()
+
+
+@pytest.mark.parametrize("terminal", ["dumb", "xterm"])
+def test_what_goes_wrong_between_stages_is_no_stage_s(
+    monkeypatch: pytest.MonkeyPatch, terminal: str
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", terminal)
+    with pytest.raises(KeyError), progress.shown(quiet=False, verbose=False) as display:
+        display.stage("report")
+        display.end()
+        display.note("placing")
+        raise KeyError
+    text = screen.getvalue()
+    assert text.count("report: ended after") == 1 and "failed" not in text
+    assert "report: placing" not in text

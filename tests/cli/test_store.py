@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import itertools
 import json
+import types
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 from click.testing import Result
@@ -14,7 +17,11 @@ from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.store import Entry
+from edgekd.store import Made
 from edgekd.store import Store
+from edgekd.store import key_of
+
+MADE = Made("2026-01-02T03:04:05Z", 1.0)
 
 
 @pytest.fixture
@@ -26,21 +33,27 @@ def run(store: Store, *arguments: str) -> Result:
     return CliRunner().invoke(cli.main, ["store", *arguments, "--store", str(store.root)])
 
 
-def committed(store: Store, key: str, text: str, **inputs: Any) -> Entry:
+def inputs_of(letter: str, **more: Any) -> dict[str, Any]:
+    """Inputs whose key begins with that letter."""
+    numbered = ({"stage": "s", "given": {}, **more, "number": n} for n in itertools.count())
+    return next(inputs for inputs in numbered if key_of(inputs)[0] == letter)
+
+
+def committed(store: Store, letter: str, text: str, **more: Any) -> Entry:
     path = store.root.parent / "file"
     path.write_text(text)
-    return store.commit(key * 64, {"stage": "s", "given": {}, **inputs}, {"out": path})
+    return store.commit(inputs_of(letter, **more), {"out": path}, MADE)
 
 
 def test_ls(store: Store) -> None:
-    committed(store, "a", "xyz", stage="data")
-    committed(store, "b", "x", stage="train")
+    one = committed(store, "a", "xyz", stage="data")
+    other = committed(store, "b", "x", stage="train")
     assert run(store, "ls").stdout.splitlines() == [
-        "aaaaaaaaaaaa  data             3 B  out",
-        "bbbbbbbbbbbb  train            1 B  out",
+        f"{one.key[:12]}  data             3 B  out",
+        f"{other.key[:12]}  train            1 B  out",
     ]
     (first, _) = json.loads(run(store, "ls", "--json").stdout)
-    assert first["key"] == "a" * 64 and first["files"]["out"]["size_bytes"] == 3
+    assert first["key"] == one.key and first["files"]["out"]["size_bytes"] == 3
 
 
 def test_verify_tells_what_is_changed_and_changes_nothing(store: Store) -> None:
@@ -51,16 +64,19 @@ def test_verify_tells_what_is_changed_and_changes_nothing(store: Store) -> None:
     blob.write_text("xyy")
     done = run(store, "verify")
     assert isinstance(done.exception, BudgetMissed)
-    assert done.stdout == "aaaaaaaaaaaa out: its blob is missing or changed\n"
+    assert done.stdout == f"{entry.key[:12]} out: its blob is missing or changed\n"
     assert len(json.loads(run(store, "verify", "--json").stdout)["faults"]) == 1
     assert blob.read_text() == "xyy"
 
 
 def test_why(store: Store) -> None:
-    committed(store, "a", "x", settings={"train": {"epochs": 3}}, seed=1)
-    committed(store, "b", "y", settings={"train": {"epochs": 4}}, seed=1)
-    assert run(store, "why", "aaaa", "b").stdout.splitlines() == [
-        "what                   aaaa  b",
+    one = committed(store, "a", "x", settings={"train": {"epochs": 3}}, seed=1)
+    other = committed(store, "b", "y", settings={"train": {"epochs": 4}}, seed=1)
+    start = one.key[:4]
+    numbers = f"{one.inputs['number']:<4}  {other.inputs['number']}"
+    assert run(store, "why", start, "b").stdout.splitlines() == [
+        f"what                   {start}  b",
+        f"number                 {numbers}",
         "settings.train.epochs  3     4",
     ]
     assert run(store, "why", "a", "a").stdout == "nothing differs\n"
@@ -92,15 +108,23 @@ def finished(store: Store, run_dir: Path) -> None:
 
 def test_gc_keeps_what_a_run_stands_on(store: Store, tmp_path: Path) -> None:
     finished(store, tmp_path / "run")
+    (gone,) = (entry for entry in store.entries() if entry.key[0] == "c")
+    size_bytes = (store.root / "ac" / f"{gone.key}.json").stat().st_size
     done = run(store, "gc", "--keep", str(tmp_path / "run"), "--yes", "--json")
-    assert json.loads(done.stdout) == {"results": 1, "files": 0, "freed_bytes": 0}
+    assert json.loads(done.stdout) == {
+        "results": 1,
+        "files": 0,
+        "checkpoints": 0,
+        "quarantined": 0,
+        "freed_bytes": size_bytes,
+    }
     assert {entry.key[0] for entry in store.entries()} == {"a", "b", "d", "e"}
     assert store.verify() == []
 
 
 def test_gc_all(store: Store, tmp_path: Path) -> None:
     finished(store, tmp_path / "run")
-    assert "5 results, 4 files" in run(store, "gc", "--all", "--yes").stdout
+    assert "5 results, 4 files of results: " in run(store, "gc", "--all", "--yes").stdout
     assert list(store.entries()) == []
 
 
@@ -129,3 +153,40 @@ def test_gc_leaves_a_store_in_use_alone(store: Store) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert isinstance(run(Store(tmp_path / "no"), "ls").exception, InputError)
     assert not (tmp_path / "no").exists()
+
+
+def test_gc_asks_by_name_and_number(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(store, "a", "1" * 5000)
+    (store.work_folder("b" * 64) / "checkpoint").write_bytes(b"2" * 3_000_000)
+    (store.root / "quarantine" / ("c" * 64)).write_text("x")
+    asked: list[str] = []
+
+    def confirm(question: str, abort: bool) -> None:
+        asked.append(question)
+        raise click.Abort
+
+    monkeypatch.setattr(click, "confirm", confirm)
+    monkeypatch.setattr("edgekd.cli.store.sys", types.SimpleNamespace(stdin=Terminal()))
+    run(store, "gc", "--all")
+    assert asked == [
+        "Remove 1 results, 1 files of results, 1 interrupted steps with their checkpoints, "
+        f"1 quarantined files: 3.01 MB from {store.root}?"
+    ]
+    assert len(list(store.entries())) == 1
+
+
+class Terminal:
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("verb", [["ls"], ["verify"], ["why", "a", "b"], ["gc", "--all", "--yes"]])
+def test_a_folder_that_is_no_store_is_left_alone(tmp_path: Path, verb: list[str]) -> None:
+    for name in ("cas", "work", "ac"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.txt").write_text("mine")
+    done = run(Store(tmp_path), *verb)
+    assert isinstance(done.exception, InputError) and "want a store" in str(done.exception)
+    assert len(list(tmp_path.rglob("*"))) == 6

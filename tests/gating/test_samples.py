@@ -12,18 +12,22 @@ from edgekd.errors import InputError
 from edgekd.gate import Samples
 from edgekd.gating import samples
 from edgekd.gating.sides import Opened
+from edgekd.store import Made
 from edgekd.store import Store
+from edgekd.store import key_of
 from tests import bundle_example
 from tests import gate_example
 from tests import report_example
 
-KEY, OTHER = "0" * 64, "9" * 64
+INPUTS, OTHER_INPUTS = {"stage": "data"}, {"stage": "data", "seed": 1}
+KEY, OTHER = key_of(INPUTS), key_of(OTHER_INPUTS)
+MADE = Made("2026-01-02T03:04:05Z", 1.0)
 
 
-def kept(folder: Path, key: str = KEY, **about: Any) -> Store:
-    """A store that holds the data step `key`."""
+def kept(folder: Path, inputs: dict[str, Any] = INPUTS, **about: Any) -> Store:
+    """A store that holds a data step."""
     store = Store(folder / "store").open()
-    made = folder / f"made-{key[0]}"
+    made = folder / f"made-{len(inputs)}"
     made.mkdir()
     np.save(made / "images.npy", gate_example.images())
     np.save(made / "labels.npy", gate_example.labels())
@@ -34,7 +38,7 @@ def kept(folder: Path, key: str = KEY, **about: Any) -> Store:
         "test_labels": made / "labels.npy",
         "data.json": made / "data.json",
     }
-    store.commit(key, {"stage": "data"}, outputs)
+    store.commit(inputs, outputs, MADE)
     return store
 
 
@@ -79,7 +83,7 @@ def test_a_baseline_that_may_have_learned_from_them_is_not_asked(tmp_path: Path)
     store = kept(tmp_path)
     found = samples.find(run, baseline, store)
     assert isinstance(found, str) and "another split of the data" in found
-    kept(tmp_path, OTHER)  # another key, the same split: a package was newer
+    kept(tmp_path, OTHER_INPUTS)  # another key, the same split: a package was newer
     assert isinstance(samples.find(run, baseline, store), Samples)
 
 

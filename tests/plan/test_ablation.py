@@ -10,8 +10,11 @@ from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import explain
 from edgekd.store import Entry
+from edgekd.store import Made
 
 TWO = Path(__file__).parents[2] / "pipelines" / "quickstart.yaml"
+
+EMPTY = Entry("0" * 64, {}, {}, Made("2026-01-02T03:04:05Z", 1.0))
 
 
 def planned(tmp_path: Path, losses: str, more: str = "") -> tuple[Step, ...]:
@@ -71,7 +74,7 @@ def test_the_explanation_takes_what_was_trained_without(tmp_path: Path) -> None:
     recipe = recipes.load(TWO, [f"explain={explained}"])
     steps = planned(tmp_path, "[cross-entropy, kd]")
     labels = [step.label for step in (*steps, *ablation.steps(steps))]
-    entries = {label: Entry("0" * 64, {}, {}) for label in labels}
+    entries = dict.fromkeys(labels, EMPTY)
     found = {step.label: step for step in closing.steps(recipe, entries, None)}["explain"]
     assert found.takes["whole_weights"] == ("distil", "weights.safetensors")
     for term in ("cross-entropy", "kd"):
@@ -79,7 +82,7 @@ def test_the_explanation_takes_what_was_trained_without(tmp_path: Path) -> None:
         assert found.takes[f"without/{term}_blueprint"] == want
     assert found.takes["test_images"] == ("data", "test_images")
     assert found.settings == explain.Config(split="test", layers=("conv1",))
-    bare = {label: Entry("0" * 64, {}, {}) for label in (step.label for step in steps)}
+    bare = dict.fromkeys((step.label for step in steps), EMPTY)
     plain = closing.steps(recipes.load(TWO), bare, None)[0]
     assert not any("whole" in name or "without" in name for name in plain.takes)
     assert plain.takes["validation_labels"] == ("data", "validation_labels")

@@ -14,8 +14,8 @@ from edgekd.stage import Bindings
 from edgekd.stage import Stage
 from edgekd.stage import Step
 from edgekd.stage import key_inputs
-from edgekd.stage import key_of
 from edgekd.stage import origin_of
+from edgekd.store import key_of
 from edgekd.table import Named
 
 Origin = Callable[[], dict[str, str]]

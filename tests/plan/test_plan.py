@@ -20,10 +20,13 @@ from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.store import Blob
 from edgekd.store import Entry
+from edgekd.store import Made
 
 ROOT = Path(__file__).parent.parent.parent
 TWO = ROOT / "pipelines" / "quickstart.yaml"
 SECOND = "learn=[{step: distil, losses: [kd]}, {step: distil, knowledge: online, losses: [kd]}]"
+
+EMPTY = Entry("0" * 64, {}, {}, Made("2026-01-02T03:04:05Z", 1.0))
 
 
 def planned(tmp_path: Path, *overrides: str, **options: Any) -> tuple[Step, ...]:
@@ -209,10 +212,10 @@ def test_weights_of_4_bits_are_written_in_an_operator_set_that_has_them(tmp_path
 def test_the_bundle_is_made_of_the_chosen_row_s_own_export(tmp_path: Path) -> None:
     recipe = recipes.load(TWO, [INT8, VNNI])
     steps = planned(tmp_path, INT8, VNNI)
-    entries = {step.label: Entry("0" * 64, {}, {}) for step in steps}
+    entries = {step.label: EMPTY for step in steps}
     tables = {"factorize": "factorize.json", "quantize-asymmetric": "sensitivity.json"}
     for label, file in tables.items():
-        entries[label] = Entry("0" * 64, {}, {file: Blob("1" * 64, 1)})
+        entries[label] = EMPTY._replace(files={file: Blob("1" * 64, 1)})
     for profile, maker in (("x86", "export-student-x86"), ("", "export-student")):
         packed, learned, told = closing.steps(recipe, entries, {"profile": profile})
         assert {packed.takes[name][0] for name in ("model", "golden", "parity")} == {maker}

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from edgekd import run_folder
 from edgekd.store import Store
 from tests.system.conftest import RECIPE
 from tests.system.conftest import Place
@@ -83,7 +84,8 @@ def test_the_bundle_verifies_and_holds_the_student_alone(finished: Place) -> Non
 
 
 def test_again_is_quick_and_imports_no_torch(finished: Place) -> None:
-    before = {p: p.stat().st_mtime_ns for p in finished.run_dir.rglob("*")}
+    lock = finished.run_dir / run_folder.LOCK
+    before = {p: p.stat().st_mtime_ns for p in finished.run_dir.rglob("*") if p != lock}
     code = (
         "import sys\nfrom edgekd.cli import run\ntry:\n run(sys.argv[1:])\n"
         "finally:\n print([m for m in ('torch','onnxruntime','openvino','lightning_fabric','sklearn')"
@@ -97,7 +99,8 @@ def test_again_is_quick_and_imports_no_torch(finished: Place) -> None:
     )
     assert done.stdout.splitlines()[-1] == "[]"
     assert "0 of" not in done.stderr
-    assert {p: p.stat().st_mtime_ns for p in finished.run_dir.rglob("*")} == before
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert {*before, lock} == set(finished.run_dir.rglob("*"))
 
 
 def test_the_same_recipe_elsewhere_gives_the_same_bytes(finished: Place, tmp_path: Path) -> None:
@@ -107,7 +110,9 @@ def test_the_same_recipe_elsewhere_gives_the_same_bytes(finished: Place, tmp_pat
     ran = again.compress(
         "--set", "student.train.workers=1", "--set", "student.train.checkpoint_every_s=9"
     )
-    assert "23 of 23 steps found" in ran.stderr
+    assert "22 of 23 steps found" in ran.stderr  # the report tells what the command line changed
+    assert result_of(again)["overrides"][-1] == "student.train.checkpoint_every_s=9"
+    assert result_of(again)["resolved_recipe"]["seed"] == 0
 
 
 def test_the_teacher_is_not_touched_by_teaching(finished: Place, tmp_path: Path) -> None:
@@ -163,6 +168,26 @@ def test_a_budget_nobody_meets_is_exit_1_with_a_report(finished: Place, tmp_path
     assert result_of(place)["chosen"] is None
     assert not (place.run_dir / "bundle").exists()
     assert (place.run_dir / "report.md").is_file()
+
+
+def test_a_what_if_leaves_the_run_that_stands(finished: Place, tmp_path: Path) -> None:
+    place = copy(finished, tmp_path / "copy")
+    before = {p: p.read_bytes() for p in place.run_dir.rglob("*") if p.is_file()}
+    refused(
+        place.compress("--set", "budget.speedup=5000"), 1, "speedup", "nothing-chosen/report.md"
+    )
+    changed = [p.name for p, data in before.items() if p.read_bytes() != data]
+    assert set(changed) <= {run_folder.MARKER, run_folder.LOCK}
+    told = json.loads((place.run_dir / "nothing-chosen" / "result.json").read_bytes())
+    assert told["overrides"][-1] == "budget.speedup=5000" and told["chosen"] is None
+    assert told["date"] == max(one["made_at"] for one in told["lineage"].values())
+
+
+def test_what_a_user_wrote_into_the_run_folder_stays(finished: Place, tmp_path: Path) -> None:
+    place = copy(finished, tmp_path / "copy")
+    (place.run_dir / "report.md").write_text("my own notes")
+    refused(place.compress("--set", "name=other"), 2, "report.md", "--run-dir")
+    assert (place.run_dir / "report.md").read_text() == "my own notes"
 
 
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_lost(

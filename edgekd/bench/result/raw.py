@@ -53,7 +53,7 @@ def write(path: Path, every: Iterable[Mapping[str, Any]]) -> Raw:
         MachineError: if the disk refuses.
     """
     data = packed(every)
-    files.write_bytes(path, data)
+    files.write_output(path, data)
     return Raw(name=path.name, sha256=files.digest_bytes(data), size_bytes=len(data))
 
 

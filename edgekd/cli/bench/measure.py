@@ -285,5 +285,5 @@ def kept(sitting: Sitting, raw: Path | None, plot: Path | None) -> Document:
         from edgekd import files
         from edgekd.report import latency_plot
 
-        files.write_bytes(plot, latency_plot.drawn(sitting.measured, plot.suffix[1:]))
+        files.write_output(plot, latency_plot.drawn(sitting.measured, plot.suffix[1:]))
     return document.document(sitting, side)

@@ -1,0 +1,141 @@
+"""The folder a run fills for its user; what edgekd did not write there is never replaced.
+
+A marker lists the digest of every file that runs have put there. A file, or a folder ``bundle/``, that stands
+where a run wants to put its own is replaced only if each of its bytes is one of theirs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.store import locking
+
+FORMAT = "edgekd.run/1"
+MARKER = ".edgekd-run.json"
+LOCK = ".edgekd-run.lock"
+
+
+class RunFolder:
+    """A run folder that this process holds alone; see `held`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._ours = _read(root / MARKER)
+
+    def require_ours(self, *names: str) -> None:
+        """Raises InputError if one of these stands here and was not put here by a run, or was changed since."""
+        for name in names:
+            for path in _all_files(self.root / name):
+                inside = path.relative_to(self.root).as_posix()
+                if path.is_symlink() or files.digest_file(path) not in self._ours.get(inside, ()):
+                    raise InputError(
+                        f"{path}: is not what a run of edgekd wrote there, and stays",
+                        hint="move it away or give another --run-dir",
+                    )
+
+    def has(self, name: str) -> bool:
+        """Whether something of that name stands here."""
+        return (self.root / name).exists()
+
+    def fill(self, wanted: Mapping[str, Path], folders: Mapping[str, Mapping[str, Path]]) -> None:
+        """Put files and whole folders in place; what is there already and is the same stays untouched.
+
+        Args:
+            wanted: name to the file it is a copy of.
+            folders: name of a folder to its files.
+
+        Raises:
+            InputError: if something that is not a run's stands in the way; nothing is changed then.
+            MachineError: if the disk refuses.
+        """
+        singles = {n: source for n, source in wanted.items() if not _same(self.root / n, source)}
+        whole = {n: of for n, of in folders.items() if not _same_folder(self.root / n, of)}
+        self.require_ours(*singles, *whole)
+        inside = {f"{name}/{n}": source for name, of in whole.items() for n, source in of.items()}
+        new = {name: [files.digest_file(s)] for name, s in (singles | inside).items()}
+        if not new:
+            return
+        # the marker first: a run that is killed below must know its own files again
+        self._mark({name: sorted({*self._ours.get(name, ()), *of}) for name, of in new.items()})
+        for name, source in singles.items():
+            files.write_through(self.root / name, _copier(source))
+        for name, of in whole.items():
+            files.replace_folder(self.root / name, _filler(of))
+        self._mark(new)
+
+    def _mark(self, more: Mapping[str, list[str]]) -> None:
+        self._ours |= more
+        files.write_bytes(
+            self.root / MARKER, files.pretty_json({"format": FORMAT, "files": self._ours})
+        )
+
+
+@contextmanager
+def held(
+    root: Path, *, wait: bool, waiting: Callable[[str], None] | None = None
+) -> Iterator[RunFolder]:
+    """The run folder, made if it is not there, while no other run fills it.
+
+    Raises:
+        MachineError: if another run holds it and `wait` is false, or it cannot be written.
+    """
+    files.make_folder(root)
+    hint = "wait for it, or give another --run-dir"
+    with locking.held(root / LOCK, wait=wait, waiting=waiting, hint=hint):
+        files.sweep_temporaries(root)
+        yield RunFolder(root)
+
+
+def _read(marker: Path) -> dict[str, list[str]]:
+    """By name, the digests that runs have written there; nothing if this is no run folder yet."""
+    if not marker.exists():
+        return {}
+    value: Any = files.read_json(marker, follow=False)
+    try:
+        if value["format"] != FORMAT:
+            raise ValueError("another format")
+        return {str(name): [str(each) for each in of] for name, of in value["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{marker}: got no marker of a run folder", hint="give another --run-dir"
+        ) from error
+
+
+def _all_files(path: Path) -> Iterator[Path]:
+    """`path` itself, or if it is a folder what lies anywhere in it; nothing if it is not there."""
+    if path.is_dir() and not path.is_symlink():
+        yield from (
+            each for each in sorted(path.rglob("*")) if each.is_symlink() or not each.is_dir()
+        )
+    elif path.exists() or path.is_symlink():
+        yield path
+
+
+def _same(path: Path, source: Path) -> bool:
+    return path.is_file() and path.read_bytes() == source.read_bytes()
+
+
+def _same_folder(folder: Path, wanted: Mapping[str, Path]) -> bool:
+    if not folder.is_dir() or {p.name for p in folder.iterdir()} != set(wanted):
+        return False
+    return all(_same(folder / name, source) for name, source in wanted.items())
+
+
+def _copier(source: Path) -> Callable[[Path], object]:
+    return lambda goal: shutil.copyfile(source, goal)
+
+
+def _filler(wanted: Mapping[str, Path]) -> Callable[[Path], None]:
+    def fill(folder: Path) -> None:
+        for name, source in wanted.items():
+            shutil.copyfile(source, folder / name)
+
+    return fill

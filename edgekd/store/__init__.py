@@ -1,0 +1,266 @@
+"""Results kept by content: blobs by their SHA-256, stage results by the SHA-256 of what made them.
+
+    edgekd-store.json    says that the folder is a store
+    cas/ab/<sha256>      blobs, never changed
+    ac/<key>.json        one small manifest a stage result, written last: the result exists iff this
+                         parses, its key is the hash of its inputs and every blob it names verifies
+    work/<key>/          what a running stage keeps for its own resume (checkpoints)
+    locks/<key>          flock; the kernel drops it when its holder dies
+    quarantine/          what failed verification, for a look
+
+See ARCHITECTURE.md, "The store".
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.store import garbage
+from edgekd.store import locking
+from edgekd.store import manifest
+from edgekd.store.garbage import Garbage
+from edgekd.store.manifest import Blob
+from edgekd.store.manifest import Entry
+from edgekd.store.manifest import Made
+from edgekd.store.manifest import key_of
+
+__all__ = ["MARKER", "Blob", "Entry", "Garbage", "Made", "Store", "key_of"]
+
+MARKER = "edgekd-store.json"
+FOLDERS = ("cas", "ac", "work", "locks", "quarantine")
+
+
+class Store:
+    """A folder of results; several processes may use it at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def open(self) -> Store:
+        """Make the folders.
+
+        Raises:
+            InputError: if the folder is somebody else's: it has no marker and is not empty.
+            MachineError: if the folder cannot be made or written.
+        """
+        files.make_folder(self.root)
+        self.require_store()
+        if not self.is_made():
+            files.write_bytes(self.root / MARKER, files.canonical_json({"format": manifest.FORMAT}))
+        for name in FOLDERS:
+            self._own_folder(self.root / name)
+        return self
+
+    def is_made(self) -> bool:
+        """Whether the folder is a store already."""
+        return (self.root / MARKER).is_file()
+
+    def require_store(self) -> None:
+        """Raises InputError if the folder is neither a store nor empty nor missing."""
+        marker = self.root / MARKER
+        if marker.is_file() and not marker.is_symlink():
+            value = files.read_json(marker, limit_bytes=2**12)
+            if value != {"format": manifest.FORMAT}:
+                raise InputError(
+                    f"{self.root}: got a store of another version of edgekd, want {manifest.FORMAT}",
+                    hint="give another --store",
+                )
+            return
+        inside = self.root.iterdir() if self.root.is_dir() else ()
+        strangers = [path.name for path in inside if not files.is_temporary(path)]
+        if strangers:
+            raise InputError(
+                f"{self.root}: got a folder with {sorted(strangers)[0]!r} in it and without {MARKER}, "
+                "want a store or an empty folder",
+                hint="give another --store; what an earlier edgekd kept cannot be used",
+            )
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half written, unless another run is at work here."""
+        with locking.held_alone_if_free(self.root / "locks" / "store") as alone:
+            if alone:
+                for folder in (self.root, *self.root.glob("*/"), *self.root.glob("cas/*/")):
+                    if not folder.is_symlink():
+                        files.sweep_temporaries(folder)
+
+    def blob_path(self, sha256: str) -> Path:
+        """Where the blob lies, whether or not it exists."""
+        return self.root / "cas" / sha256[:2] / sha256
+
+    def work_folder(self, key: str) -> Path:
+        """The stage's own folder, kept until its result is committed."""
+        return self._own_folder(self.root / "work" / key)
+
+    def put(self, path: Path) -> Blob:
+        """Take a copy of a file into the store.
+
+        Raises:
+            MachineError: if the disk refuses.
+        """
+        blob = Blob(files.digest_file(path), path.stat().st_size)
+        goal = self.blob_path(blob.sha256)
+        if not self._sound(blob):
+            self._own_folder(goal.parent)
+            if goal.is_dir():
+                self._quarantine(goal)
+            files.write_through(
+                goal, lambda temporary: shutil.copyfile(path, temporary), size_bytes=blob.size_bytes
+            )
+        return blob
+
+    def commit(self, inputs: Mapping[str, Any], outputs: Mapping[str, Path], made: Made) -> Entry:
+        """Keep a stage's outputs and, last, the manifest that makes them a result.
+
+        Args:
+            inputs: what the result is made from; the hash of it is the key.
+            outputs: its files by plain relative name.
+            made: when it was made.
+
+        Raises:
+            MachineError: if the disk refuses.
+            ValueError: if a name is not plain.
+        """
+        blobs = {name: self.put(path) for name, path in sorted(outputs.items())}
+        entry = Entry(key_of(inputs), dict(inputs), blobs, made)
+        files.write_bytes(self._manifest_path(entry.key), manifest.written(entry))
+        files.remove(self.root / "work" / entry.key)
+        return entry
+
+    def peek(self, key: str, wanted: Collection[str] = ()) -> Entry | None:
+        """The verified result under `key`, or None; changes nothing.
+
+        Args:
+            key: what it is stored under.
+            wanted: files it must have.
+        """
+        entry = self.read_manifest(self._manifest_path(key))
+        sound = entry is not None and set(wanted) <= set(entry.files) and not self._bad(entry)
+        return entry if sound else None
+
+    def lookup(self, key: str, wanted: Collection[str] = ()) -> Entry | None:
+        """The verified result under `key`, or None. What is corrupt goes to quarantine.
+
+        The caller holds the lock of `key`: else a result that is committed between the look and the
+        removal would be taken for the corrupt one.
+        """
+        entry = self.peek(key, wanted)
+        if entry is None:
+            self.quarantine(key)
+        return entry
+
+    def quarantine(self, key: str) -> None:
+        """Put the result under `key` aside, and those of its blobs that are not what their name says."""
+        entry = self.read_manifest(self._manifest_path(key))
+        self._quarantine(self._manifest_path(key))
+        for sha256 in {blob.sha256 for blob in entry.files.values()} if entry is not None else ():
+            if self._digest(sha256) != sha256:
+                self._quarantine(self.blob_path(sha256))
+
+    def entries(self) -> Iterator[Entry]:
+        """All readable manifests, oldest first; blobs are not verified."""
+        for path in sorted(garbage.listed(self.root / "ac"), key=lambda p: p.lstat().st_mtime_ns):
+            entry = self.read_manifest(path)
+            if entry is not None:
+                yield entry
+
+    def read_manifest(self, path: Path) -> Entry | None:
+        """A manifest's content, or None if it is not one."""
+        try:
+            return None if path.parent.is_symlink() else manifest.read(path)
+        except InputError:
+            return None
+
+    def lock(
+        self,
+        key: str,
+        *,
+        shared: bool = False,
+        wait: bool = True,
+        waiting: Callable[[str], None] | None = None,
+    ) -> AbstractContextManager[None]:
+        """Hold `key`, as `locking.held` does."""
+        return locking.held(
+            self.root / "locks" / key,
+            shared=shared,
+            wait=wait,
+            waiting=waiting,
+            hint="wait for it, or give another --store",
+        )
+
+    def verify(self) -> list[str]:
+        """One line for each manifest or blob that does not verify; nothing is changed."""
+        faults = []
+        for path in sorted(garbage.listed(self.root / "ac")):
+            try:
+                entry = manifest.read(path)
+            except InputError as error:
+                faults.append(str(error))
+                continue
+            for name, blob in entry.files.items():
+                if not self._sound(blob):
+                    faults.append(f"{entry.key[:12]} {name}: its blob is missing or changed")
+        return faults
+
+    def garbage(self, keep: Collection[str]) -> Garbage:
+        """What goes if only the results in `keep` stay."""
+        return garbage.find(self.root, keep)
+
+    def collect_garbage(self, keep: Collection[str]) -> Garbage:
+        """Remove what `garbage` names, manifests first.
+
+        Raises:
+            MachineError: if a run is using the store.
+        """
+        with self.lock("store", wait=False):
+            found = self.garbage(keep)
+            for path in found.paths():
+                files.remove(path)
+            for path in garbage.named_by_digest(self.root / "locks"):  # held under the store's only
+                files.remove(path)
+            return found
+
+    def _manifest_path(self, key: str) -> Path:
+        return self.root / "ac" / f"{key}.json"
+
+    def _bad(self, entry: Entry) -> list[Blob]:
+        return [blob for blob in entry.files.values() if not self._sound(blob)]
+
+    def _sound(self, blob: Blob) -> bool:
+        path = self.blob_path(blob.sha256)
+        try:
+            fits = path.lstat().st_size == blob.size_bytes
+        except OSError:
+            return False
+        return fits and self._digest(blob.sha256) == blob.sha256
+
+    def _digest(self, sha256: str) -> str | None:
+        """What the bytes under that name really are; None if there is no file inside the store."""
+        path = self.blob_path(sha256)
+        if path.parent.is_symlink() or path.parent.parent.is_symlink():
+            return None
+        try:
+            return files.digest_file(path, follow=False)
+        except InputError:
+            return None
+
+    def _quarantine(self, path: Path) -> None:
+        if path.exists() or path.is_symlink():
+            goal = self.root / "quarantine" / path.name
+            if goal.exists() or goal.is_symlink():
+                files.remove(goal)
+            path.rename(goal)
+
+    def _own_folder(self, path: Path) -> Path:
+        """`path` as a folder inside the store: what would lead out of it, or is no folder, goes."""
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            files.remove(path)
+        return files.make_folder(path)

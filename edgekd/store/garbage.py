@@ -1,0 +1,68 @@
+"""What lies in a store and is wanted by no result; what is not a store's is never in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from edgekd.errors import InputError
+from edgekd.store import manifest
+
+
+class Garbage(NamedTuple):
+    """What a collection removes."""
+
+    manifests: list[Path]
+    blobs: list[Path]
+    checkpoints: list[Path]
+    """Folders of steps that did not end."""
+    quarantined: list[Path]
+    size_bytes: int
+
+    def paths(self) -> Iterator[Path]:
+        """All of it, manifests first: what they name is gone only after them."""
+        yield from (*self.manifests, *self.blobs, *self.checkpoints, *self.quarantined)
+
+
+def find(root: Path, keep: Collection[str]) -> Garbage:
+    """What goes if only the results whose keys are in `keep` stay in the store at `root`."""
+    manifests, wanted = [], set()
+    for path in named_by_digest(root / "ac", ".json"):
+        try:
+            entry = manifest.read(path)
+        except InputError:
+            manifests.append(path)
+            continue
+        if entry.key in keep:
+            wanted |= {blob.sha256 for blob in entry.files.values()}
+        else:
+            manifests.append(path)
+    blobs = [
+        path
+        for folder in listed(root / "cas")
+        for path in named_by_digest(folder)
+        if path.name not in wanted and path.name.startswith(folder.name)
+    ]
+    aside = root / "quarantine"
+    checkpoints = named_by_digest(root / "work")
+    quarantined = [*named_by_digest(aside), *named_by_digest(aside, ".json")]
+    size_bytes = sum(map(_size, (*manifests, *blobs, *checkpoints, *quarantined)))
+    return Garbage(manifests, blobs, checkpoints, quarantined, size_bytes)
+
+
+def listed(folder: Path) -> list[Path]:
+    """What lies directly in a folder; nothing if it is no folder or leads elsewhere."""
+    return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+
+
+def named_by_digest(folder: Path, suffix: str = "") -> list[Path]:
+    """What lies in a folder under the name of a SHA-256."""
+    named = [path for path in listed(folder) if path.name.endswith(suffix)]
+    return [p for p in named if manifest.DIGEST.fullmatch(p.name.removesuffix(suffix))]
+
+
+def _size(path: Path) -> int:
+    inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+    return sum(each.lstat().st_size for each in (path, *inside) if not each.is_dir())

@@ -1,0 +1,70 @@
+"""What a collection removes, beside things that only look like a store's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekd import files
+from edgekd.store import Made
+from edgekd.store import Store
+from edgekd.store import garbage
+from edgekd.store import key_of
+
+MADE = Made("2026-01-02T03:04:05Z", 1.5)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store").open()
+
+
+def test_only_what_a_store_writes_is_found(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"x" * 100)
+    kept = store.commit({"stage": "kept"}, {"a": path}, MADE)
+    digest = files.digest_bytes(b"x" * 100)
+    outside = tmp_path / "photos"
+    outside.mkdir()
+    (outside / ("a" * 64)).write_text("mine")
+    theirs = [
+        store.root / "notes.txt",
+        store.root / "ac" / "readme.json",
+        store.root / "cas" / "a.txt",
+        store.root / "cas" / digest[:2] / "note",
+        store.root / "cas" / digest[:2] / ("0" * 64),  # beside the folder it belongs in
+        store.root / "work" / "thesis",
+        store.root / "quarantine" / "thesis.json",
+    ]
+    for path in theirs:
+        path.write_text("mine")
+    (store.root / "cas" / "aa").symlink_to(outside)
+    (store.root / "cas" / "bb").mkdir()
+    blob = store.root / "cas" / "bb" / ("b" * 64)
+    blob.write_bytes(b"12345")
+    spoilt = store.root / "ac" / ("c" * 64 + ".json")
+    spoilt.write_bytes(b"1234567")
+    work = store.root / "work" / ("d" * 64)
+    (work / "checkpoints").mkdir(parents=True)
+    (work / "checkpoints" / "1.safetensors").write_bytes(b"123")
+    aside = [store.root / "quarantine" / name for name in ("e" * 64, "f" * 64 + ".json")]
+    for path in aside:
+        path.write_bytes(b"1")
+    lock = store.root / "locks" / ("d" * 64)
+    lock.touch()
+    found = store.garbage({kept.key})
+    assert found == garbage.Garbage([spoilt], [blob], [work], aside, 5 + 7 + 3 + 2)
+    assert store.collect_garbage({kept.key}) == found
+    assert all(path.exists() for path in theirs) and (outside / ("a" * 64)).exists()
+    assert not any(p.exists() for p in (blob, spoilt, work, lock, *aside))
+    assert store.peek(kept.key) == kept
+
+
+def test_manifests_go_before_what_they_name(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"x")
+    entry = store.commit({"stage": "gone"}, {"a": path}, MADE)
+    paths = list(store.garbage(set()).paths())
+    assert [p.name for p in paths] == [f"{entry.key}.json", files.digest_bytes(b"x")]
+    assert store.garbage({key_of({"stage": "gone"})}).manifests == []

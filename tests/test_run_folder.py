@@ -1,0 +1,152 @@
+"""The run folder: what a run wrote there it may replace, what anybody else wrote stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgekd import files
+from edgekd import run_folder
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+
+
+def source(folder: Path, text: str) -> Path:
+    path = folder / f"source-{files.digest_bytes(text.encode())[:8]}"
+    path.write_text(text)
+    return path
+
+
+def fill(folder: Path, report: str = "report", **bundle: str) -> None:
+    """Put a report and, if any of its files is named, a bundle into ``folder/run``."""
+    with run_folder.held(folder / "run", wait=False) as held:
+        whole = {"bundle": {name: source(folder, text) for name, text in bundle.items()}}
+        held.fill({"report.md": source(folder, report)}, whole if bundle else {})
+
+
+def standing(folder: Path) -> dict[str, str]:
+    run = folder / "run"
+    paths = (path for path in run.rglob("*") if path.is_file() and ".edgekd" not in path.name)
+    return {path.relative_to(run).as_posix(): path.read_text() for path in paths}
+
+
+def test_a_run_replaces_what_runs_wrote(tmp_path: Path) -> None:
+    fill(tmp_path, "one", a="1", b="2")
+    assert standing(tmp_path) == {"report.md": "one", "bundle/a": "1", "bundle/b": "2"}
+    fill(tmp_path, "two", a="3")
+    assert standing(tmp_path) == {"report.md": "two", "bundle/a": "3"}
+
+
+def test_what_is_the_same_is_not_touched(tmp_path: Path) -> None:
+    fill(tmp_path, "one", a="1")
+    before = {
+        path: path.stat() for path in (tmp_path / "run").rglob("*") if "lock" not in path.name
+    }
+    fill(tmp_path, "one", a="1")
+    assert {path: path.stat() for path in before} == before
+
+
+@pytest.mark.parametrize("name", ["report.md", "bundle/mine.txt", "bundle", "report.md/x"])
+def test_what_stood_there_before_stays(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "run" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    with pytest.raises(InputError, match="is not what a run of edgekd wrote") as caught:
+        fill(tmp_path, "one", a="1")
+    assert "--run-dir" in caught.value.hint
+    assert standing(tmp_path) == {name: "mine"}
+
+
+@pytest.mark.parametrize("name", ["report.md", "bundle/a", "bundle/new"])
+def test_what_was_changed_since_stays(tmp_path: Path, name: str) -> None:
+    fill(tmp_path, "one", a="1", b="2")
+    (tmp_path / "run" / name).write_text("mine")
+    before = standing(tmp_path)
+    with pytest.raises(InputError, match=name):
+        fill(tmp_path, "two", a="3")
+    assert standing(tmp_path) == before
+
+
+def test_a_link_is_not_a_run_s(tmp_path: Path) -> None:
+    fill(tmp_path, "one")
+    mine = tmp_path / "mine"
+    mine.write_text("one")
+    (tmp_path / "run" / "report.md").unlink()
+    (tmp_path / "run" / "report.md").symlink_to(mine)
+    with pytest.raises(InputError, match=r"report\.md"):
+        fill(tmp_path, "two")
+    assert mine.read_text() == "one"
+
+
+def test_other_files_do_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    fill(tmp_path, "one", a="1")
+    assert standing(tmp_path)["notes.txt"] == "mine"
+
+
+def test_two_runs_in_one_folder_exclude_each_other(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, time\nfrom edgekd import run_folder\n"
+        f"with run_folder.held(pathlib.Path({str(tmp_path)!r}), wait=True): print(flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    other.stdout.readline()
+    half = tmp_path / f".tmp-{'a' * 32}-edgekd"
+    half.write_text("what the other is writing")
+    with (
+        pytest.raises(MachineError, match=f"used by another run .process {other.pid}") as caught,
+        run_folder.held(tmp_path, wait=False),
+    ):
+        pass
+    assert "--run-dir" in caught.value.hint and half.exists()
+    other.kill()
+    other.wait()
+    other.stdout.close()
+    with run_folder.held(tmp_path, wait=False):
+        assert not half.exists()
+
+
+FILL = (
+    "import pathlib, sys; sys.path.insert(0, {tests!r}); import test_run_folder as t; "
+    "t.fill(pathlib.Path({folder!r}), 'two', a='3')"
+)
+
+
+@pytest.mark.parametrize("at", range(1, 14))
+def test_killed_at_any_operation_a_run_knows_its_own_files_again(tmp_path: Path, at: int) -> None:
+    fill(tmp_path, "one", a="1", b="2")
+    code = FILL.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    child = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "EDGEKD_FAULT": f"kill@{at}"}, check=False
+    )
+    assert child.returncode in (-9, 0)
+    bundle = {n: t for n, t in standing(tmp_path).items() if n.startswith("bundle/")}
+    assert bundle in ({}, {"bundle/a": "1", "bundle/b": "2"}, {"bundle/a": "3"})
+    fill(tmp_path, "two", a="3")
+    assert standing(tmp_path) == {"report.md": "two", "bundle/a": "3"}
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
+@pytest.mark.parametrize("marker", ["", "[]", "5", '{"format": "x", "files": {}}', '{"files": 5}'])
+def test_a_marker_that_is_none_is_refused(tmp_path: Path, marker: str) -> None:
+    fill(tmp_path, "one")
+    (tmp_path / "run" / run_folder.MARKER).write_text(marker)
+    with pytest.raises(InputError, match="edgekd-run"):
+        fill(tmp_path, "two")
+    assert standing(tmp_path)["report.md"] == "one"
+
+
+def test_the_marker_lists_what_was_written(tmp_path: Path) -> None:
+    fill(tmp_path, "one", a="1")
+    value = json.loads((tmp_path / "run" / run_folder.MARKER).read_bytes())
+    assert value["files"] == {
+        "report.md": [files.digest_bytes(b"one")],
+        "bundle/a": [files.digest_bytes(b"1")],
+    }
