@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "benchmarks" / "hostile"
-NAMES = ("models", "devices", "bundles")
+NAMES = ("models", "devices", "bundles", "manifests")
 COUNT = 12
 FIRST = 1000
 """Other cases than those of the stored results."""
