@@ -288,3 +288,13 @@ class Resolved(Settings):
     precision: Literal["fp32", "bf16", "fp16"]
     channels_last: bool
     threads: Count
+
+
+class Numbers(Settings):
+    """How a network will be quantized, as a recipe says it."""
+
+    profiles: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    """Names of `edgekd.profile.PROFILES`; a scheme is tried once."""
+    weight_bits: int = 8
+    layer_bits: dict[str, int] = {}
+    float_layers: Annotated[tuple[str, ...], Field(strict=False)] = ()

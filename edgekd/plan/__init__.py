@@ -25,9 +25,10 @@ def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, 
     checks.want_allowed(recipe, options)
     checks.want_installed(recipe, options)
     of_targets = profiles.of_targets(recipe, options.device)
-    learned = tuple(student.steps(recipe, profiles.every(recipe, of_targets), options))
+    written = profiles.every(recipe, of_targets)
+    learned = tuple(student.steps(recipe, written, options))
     return (
-        *learning.steps(recipe, recipe_folder, options),
+        *learning.steps(recipe, recipe_folder, written, options),
         *learned,
         *(ablation.steps(learned) if recipe.explain.ablation else ()),
         *deploying.steps(recipe, of_targets),

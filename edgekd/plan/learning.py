@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.learn.settings import Input
@@ -26,12 +27,15 @@ from edgekd.stages import tune
 from edgekd.table import Named
 
 
-def steps(recipe: Recipe, folder: Path, options: Options) -> Iterator[Step]:
+def steps(
+    recipe: Recipe, folder: Path, profiles: Sequence[str], options: Options
+) -> Iterator[Step]:
     """All of them, in order.
 
     Args:
         recipe: what is carried out.
         folder: what its paths are relative to.
+        profiles: all that the student is written in.
         options: where data lies and what may run.
     """
     yield _data(recipe, options)
@@ -42,7 +46,7 @@ def steps(recipe: Recipe, folder: Path, options: Options) -> Iterator[Step]:
     # What is only read comes first: a file that is no good costs neither a trial nor training.
     for label, words in loaded.items():
         yield _load(words, label, folder, options)
-    yield rehearsal.step(recipe, options)
+    yield rehearsal.step(recipe, profiles, options)
     for label, words in trained.items():
         yield tuned_step(f"tune-{label}", words.model, words.input, words.train, options)
     who = recipe.student

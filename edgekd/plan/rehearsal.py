@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 
 from edgekd.learn.schemes import OFFLINE
+from edgekd.learn.settings import Numbers
 from edgekd.plan import origins
 from edgekd.plan import teaching
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
+from edgekd.recipe import agreement
 from edgekd.recipe.learning import Distil
 from edgekd.recipe.learning import LearnStep
 from edgekd.recipe.learning import Quantize
@@ -26,13 +29,20 @@ LABEL = "check"
 """The step before all training."""
 
 
-def step(recipe: Recipe, options: Options) -> Step:
-    """It comes before all training."""
+def step(recipe: Recipe, profiles: Sequence[str], options: Options) -> Step:
+    """It comes before all training.
+
+    Args:
+        recipe: whose learning and deploying it tries.
+        profiles: all that the student is written in.
+        options: what may run.
+    """
     config = check.Config(
         views=recipe.views,
         seed=recipe.seed,
         plain=tuple(_plain(recipe)),
         cases=tuple(_cases(recipe)),
+        deployed=tuple(_deployed(recipe, profiles)),
     )
     return Step(
         LABEL,
@@ -77,6 +87,29 @@ def _cases(recipe: Recipe) -> Iterator[check.Case]:
             yield _distil(recipe, label, words)
         elif (recover := getattr(words, "recover", None)) is not None:
             yield _case(recipe, f"{label}-recover", recover, _learner(recipe, words))
+
+
+def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.Deployed]:
+    """What is exported: the teacher, and the student as its builder makes it, quantized if it will be.
+
+    Single layers are looked for only where no step splits or removes some.
+    """
+    opset, last = recipe.export.opset, recipe.learn[-1]
+    teacher = _teacher(recipe, teaching.TEACHER)
+    yield check.Deployed(label=teaching.TEACHER, network=teacher, opset=opset)
+    finished = [words for words in recipe.learn if isinstance(words, Distil)][-1:]
+    network = _learner(recipe, finished[0]) if finished else _student(recipe)
+    numbers = None
+    if isinstance(last, Quantize) and profiles:
+        opset = max(opset, agreement.least_opset(recipe.learn))
+        whole = all(isinstance(words, Distil | Quantize) for words in recipe.learn)
+        numbers = Numbers(
+            profiles=tuple(profiles),
+            weight_bits=last.weight_bits,
+            layer_bits=last.layer_bits if whole else {},
+            float_layers=last.float_layers if whole else (),
+        )
+    yield check.Deployed(label="student", network=network, opset=opset, numbers=numbers)
 
 
 def _distil(recipe: Recipe, label: str, words: Distil) -> check.Case:

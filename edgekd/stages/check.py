@@ -18,6 +18,7 @@ from edgekd.learn.settings import Inherit
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
+from edgekd.learn.settings import Numbers
 from edgekd.learn.settings import Private
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
@@ -73,13 +74,23 @@ class Case(Settings):
     private: Private | None = None
 
 
+class Deployed(Settings):
+    """A network that is exported."""
+
+    label: str
+    network: Network
+    opset: Count
+    numbers: Numbers | None = None
+
+
 class Config(Settings):
-    """All that learns."""
+    """All that learns, and what is deployed of it."""
 
     views: Views
     seed: Whole
     plain: Annotated[tuple[Plain, ...], Field(strict=False)]
     cases: Annotated[tuple[Case, ...], Field(strict=False)]
+    deployed: Annotated[tuple[Deployed, ...], Field(strict=False)] = ()
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
@@ -88,9 +99,15 @@ def run(config: Config, given: Given, context: Context) -> Made:
     Raises:
         InputError: names the step, what it cannot do, and what it wants.
     """
+    from edgekd.learn import deployment
+
     for case in config.plain:
         with _named(case.label):
             _want_plain(config, case, given, context)
+    for one in config.deployed:
+        with _named(one.label):
+            plan, model = _built(one.network, given, context)
+            deployment.require_deployable(model, plan, opset=one.opset, numbers=one.numbers)
     found = {}
     for each in config.cases:
         with _named(each.label):
@@ -168,4 +185,4 @@ def _built(who: Network, given: Given, context: Context) -> tuple[Blueprint, nn.
     return plan, blueprint.build(plan, allow_code=context.allow_code)
 
 
-STAGE = Stage("check", Config, run, packages=("torch",))
+STAGE = Stage("check", Config, run, packages=("torch", "onnx", "onnxscript"))

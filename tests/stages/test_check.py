@@ -32,6 +32,7 @@ def run(
     plain: Any = (),
     views: Any = None,
     allow_code: bool = False,
+    deployed: Any = (),
     **more: Any,
 ) -> dict[str, Any]:
     pixels = {"height": 8, "width": 8, "channels": 1, "mean": [0.5], "std": [0.3]}
@@ -57,6 +58,7 @@ def run(
         **more,
     }
     settings = {"views": views or {"count": 2}, "seed": 0, "plain": plain, "cases": [case]}
+    settings["deployed"] = deployed
     config = check.Config.model_validate(settings)
     kept = folder / "kept"
     context = Context(
@@ -183,3 +185,11 @@ def test_auxiliary_logits_are_dropped_or_trained_on_by_a_word(tmp_path: Path) ->
     run(tmp_path, *KD, allow_code=True, plain=[{**plain, "learner": OWN}])
     with pytest.raises(InputError, match="control: train.auxiliary: got it for a network"):
         run(tmp_path, *KD, plain=[{**plain, "learner": STUDENT}])
+
+
+def test_what_is_deployed_is_traced_and_exported_first(tmp_path: Path) -> None:
+    one = {"label": "student", "network": STUDENT, "opset": 18}
+    numbers = {"profiles": ["x86"], "float_layers": ["no.such"]}
+    with pytest.raises(InputError, match="student: resnet8: .*'no.such', which is no layer"):
+        run(tmp_path, *KD, deployed=[one | {"numbers": numbers}])
+    assert run(tmp_path, *KD, deployed=[one]) == {"distil": []}

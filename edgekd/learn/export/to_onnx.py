@@ -16,6 +16,7 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.learn.export import onnx_int4
 from edgekd.learn.export import onnx_names
+from edgekd.learn.export import reasons
 from edgekd.learn.export.quiet import quiet
 
 OPSETS = (18, 23)
@@ -59,19 +60,28 @@ def write(
     """
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise ValueError(f"want {OPSETS[0]} <= opset <= {OPSETS[1]}, got {opset}")
-    frozen = copy.deepcopy(model).eval().float().cpu().to(memory_format=torch.contiguous_format)
-    example = torch.zeros(2, channels, height, width)
     with quiet():
-        proto = clean(_export(frozen, example, opset))
-    fault = _fault_in(proto, opset)
-    if fault:
-        raise InputError(f"{_name(model)}: cannot be exported to ONNX: {fault}")
+        proto = clean(_export(model, (2, channels, height, width), opset, optimize=True))
+    _require_classifier(proto, model, opset)
     try:
         data = proto.SerializeToString(deterministic=True)
     except ValueError as error:
         raise InputError(f"{_name(model)}: got more than 2 GB, the most one ONNX file") from error
     files.write_bytes(path, data)
     return path
+
+
+def require_exportable(
+    model: nn.Module, *, channels: int, height: int, width: int, opset: int
+) -> None:
+    """Export `model` as `write` does and keep nothing: without what only makes the file better.
+
+    Raises:
+        InputError: as `write`.
+    """
+    with quiet():
+        proto = _export(model, (2, channels, height, width), opset, optimize=False)
+    _require_classifier(proto, model, opset)
 
 
 def clean(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -141,26 +151,36 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
                 yield from _nodes(inner)
 
 
-def _export(model: nn.Module, example: torch.Tensor, opset: int) -> onnx.ModelProto:
+def _export(
+    model: nn.Module, shape: tuple[int, ...], opset: int, *, optimize: bool
+) -> onnx.ModelProto:
+    frozen = copy.deepcopy(model).eval().float().cpu().to(memory_format=torch.contiguous_format)
+    example = torch.zeros(shape)
     try:
         program = torch.onnx.export(
-            model,
+            frozen,
             (example,),
             dynamo=True,
             opset_version=opset,
             input_names=[INPUT],
             output_names=[OUTPUT],
             dynamic_shapes=_DYNAMIC,
-            optimize=True,
+            optimize=optimize,
             verbose=False,
         )
         assert program is not None  # only the old exporter gives None
         return program.model_proto
     except Exception as error:  # the exporter raises whatever the user's forward raises
-        where = _culprit(model, example, str(error))
+        where = _culprit(frozen, example, str(error))
         raise InputError(
-            f"{_name(model)}{where}: cannot be exported to ONNX: {_reason(error)}"
+            f"{_name(model)}{where}: cannot be exported to ONNX: {reasons.reason(error)}"
         ) from error
+
+
+def _require_classifier(proto: onnx.ModelProto, model: nn.Module, opset: int) -> None:
+    fault = _fault_in(proto, opset)
+    if fault:
+        raise InputError(f"{_name(model)}: cannot be exported to ONNX: {fault}")
 
 
 def _fault_in(proto: onnx.ModelProto, opset: int) -> str | None:
@@ -207,17 +227,6 @@ def _culprit(model: nn.Module, example: torch.Tensor, message: str) -> str:
             hook.remove()
     module = dict(model.named_modules()).get(path) if path else None
     return f".{path} ({_name(module)})" if module is not None else ""
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of the innermost cause, in our words where we know them."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    operation = re.search(r"No ONNX function found for <OpOverload\(op='([\w.:]+)'", str(error))
-    if operation:
-        return f"operation {operation[1]} has no ONNX form"
-    line = next((text.strip() for text in str(error).splitlines() if text.strip()), "")
-    return f"{type(error).__name__}: {line}"[:300]
 
 
 def _name(model: nn.Module) -> str:

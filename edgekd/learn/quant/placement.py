@@ -9,6 +9,7 @@ its values, whoever computes in float reads the tensor itself.
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import fx
@@ -54,6 +55,18 @@ def layers(module: fx.GraphModule) -> tuple[Layer, ...]:
             name = _unique(str(node.args[1].target).rpartition(".")[0] or "weight", taken)
             found.append(Layer(name, node))
     return tuple(found)
+
+
+def weight_bits(
+    module: fx.GraphModule,
+    every: int,
+    single: Mapping[str, int],
+    float_layers: Collection[str] = (),
+) -> dict[str, int]:
+    """Bits of each layer's weights, by name: `every`, or its own of `single`; none where it stays in
+    float."""
+    named = {layer.name: every for layer in layers(module)} | dict(single)
+    return {name: bits for name, bits in named.items() if name not in float_layers}
 
 
 def placed(module: fx.GraphModule, scheme: Scheme, float_layers: Collection[str] = ()) -> Placement:

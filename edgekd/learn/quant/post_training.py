@@ -97,8 +97,7 @@ def quantize(
     reference = rewriting.answers(model, compared)
     changes = equalization.changes(module, batches, equalize) if equalize else []
     harmful = _equalized(module, changes, compared, reference)
-    bits = {layer.name: every_weight_bits for layer in placement.layers(module)}
-    bits = {name: n for name, n in (bits | dict(weight_bits)).items() if name not in float_layers}
+    bits = placement.weight_bits(module, every_weight_bits, weight_bits, float_layers)
     insertion.insert(module, scheme, float_layers=float_layers, weight_bits=bits)
     with calibration.in_float(module):
         _require_same(module, compared, reference)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch import fx
 from torch import nn
 
+from edgekd.learn.export import reasons
 from edgekd.learn.export.quiet import quiet
 
 MODULE_PATH, SHAPE, DTYPE, NAME = (
@@ -41,8 +42,7 @@ def traced(model: nn.Module, images: Tensor) -> fx.GraphModule:
             program = torch.export.export(model, (images,), dynamic_shapes=shapes, strict=False)
             found = program.module(check_guards=False)
     except Exception as error:  # export raises whatever the model's own forward raises
-        first = next((line for line in str(error).splitlines() if line.strip()), "")
-        raise ValueError(f"cannot be traced: {type(error).__name__}: {first[:200]}") from error
+        raise ValueError(f"cannot be traced: {reasons.reason(error)}") from error
     for node in found.graph.nodes:
         value = node.meta.get("val")
         dtype = value.dtype if isinstance(value, Tensor) else None

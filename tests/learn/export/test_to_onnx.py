@@ -160,7 +160,7 @@ def test_the_asked_operator_set_is_written(tmp_path: Path) -> None:
     ("model", "words"),
     [
         (Around(Refused()), ["Around.inner (Refused)", "_linalg_svd", "no ONNX form"]),
-        (Around(Branching()), ["Around.inner (Branching)", "data-dependent"]),
+        (Around(Branching()), ["Around.inner (Branching)", "depends on the values"]),
         (nn.Sequential(nn.Flatten(), nn.Linear(3, 2)), ["Sequential.1 (Linear)"]),
         (nn.Conv2d(1, 4, 3), ["Conv2d", "want logits"]),
     ],

@@ -1,0 +1,76 @@
+"""Whether a network can be deployed, found on its untrained weights before hours of training."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from edgekd.errors import InputError
+from edgekd.learn.blueprint import Blueprint
+from edgekd.learn.export import to_onnx
+from edgekd.learn.quant import emit
+from edgekd.learn.quant import insertion
+from edgekd.learn.quant import placement
+from edgekd.learn.quant import rewriting
+from edgekd.learn.settings import Numbers
+from edgekd.profile import PROFILES
+from edgekd.profile import SCHEMES
+
+COUNTS = (2, 3)
+"""Batch sizes that are tried; one image is no batch to a batch norm in training."""
+
+
+def require_deployable(
+    model: nn.Module, plan: Blueprint, *, opset: int, numbers: Numbers | None = None
+) -> None:
+    """Run, trace, rewrite, quantize without calibration, and export; nothing is written.
+
+    Args:
+        model: untrained; its buffers may change.
+        plan: what it was built from.
+        opset: of the ONNX file.
+        numbers: how it will be quantized; None if it will not.
+
+    Raises:
+        InputError: in one line, with what it cannot do.
+    """
+    try:
+        for training in (True, False):
+            model.train(training)
+            for count in COUNTS:
+                _run(model, plan, count)
+        forms = [model] if numbers is None else _quantized(model, plan, numbers)
+    except (ValueError, RuntimeError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{plan.builder}: cannot be deployed: {first[:300]}") from error
+    for form in forms:
+        to_onnx.require_exportable(form, **plan.size, opset=opset)
+
+
+def _run(model: nn.Module, plan: Blueprint, count: int) -> None:
+    """Ask for the answers to so many images; in evaluation they must be one row each."""
+    with torch.no_grad():
+        found = model(_noise(plan, count))
+    shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    if not model.training and shape != [count, plan.classes]:
+        raise ValueError(f"got {shape} from {count} images, want {[count, plan.classes]}")
+
+
+def _quantized(model: nn.Module, plan: Blueprint, numbers: Numbers) -> list[nn.Module]:
+    """The model as each scheme's first profile writes it, all steps 1."""
+    first = {PROFILES[name].scheme: name for name in reversed(numbers.profiles)}
+    images = _noise(plan, max(COUNTS))
+    forms: list[nn.Module] = []
+    for scheme, name in first.items():
+        module, _ = rewriting.rewritten(model, images[:2], images)
+        kept = numbers.float_layers
+        bits = placement.weight_bits(module, numbers.weight_bits, numbers.layer_bits, kept)
+        insertion.insert(module, SCHEMES[scheme], float_layers=kept, weight_bits=bits)
+        forms.append(emit.prepared(module, PROFILES[name]))
+    return forms
+
+
+def _noise(plan: Blueprint, count: int) -> torch.Tensor:
+    """Images [count, C, H, W] of noise, the same each time."""
+    random = torch.Generator().manual_seed(0)
+    return torch.randn(plan.blank(count).shape, generator=random)
