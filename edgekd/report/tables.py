@@ -119,7 +119,8 @@ def _quantized(content: Content) -> Iterator[str]:
             f"Validation accuracy{apart}: {percent_text(tried['learned'])}; calibrated alone "
             f"{percent_text(tried['post_training'])}, float {percent_text(content['float_accuracy'])}."
         )
-    yield "A layer's cost is how far the answers move when it alone is rounded: nats of divergence."
+    if content["layers"]:
+        yield "A layer's cost is how far the answers move when it alone is rounded: nats of divergence."
 
 
 def _costs(content: Content) -> Rows:

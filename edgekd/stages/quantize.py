@@ -95,7 +95,7 @@ class Words(Settings):
     """Layers that keep their precision, by module path."""
     accuracy_drop_points: NonNegative | None = None
     """The most validation accuracy it may lose to the float student: the costliest layers keep their
-    precision until that holds."""
+    precision until that holds. Only then what each layer costs is found out."""
 
 
 class Config(Words):
@@ -187,6 +187,7 @@ def _started(
             float_layers=left,
             every_weight_bits=config.weight_bits,
             weight_bits=config.layer_bits,
+            with_costs=config.accuracy_drop_points is not None,
         )
     except ValueError as error:
         raise InputError(f"quantize: {error}") from error
@@ -272,10 +273,12 @@ def _missed(config: Config, float_accuracy: float, accuracy: float) -> bool:
 
 def _bits(config: Config, started: Started) -> dict[str, int]:
     """Layers with fewer bits than the scheme's."""
+    from edgekd.learn.quant import insertion
     from edgekd.profile import SCHEMES
 
     usual = SCHEMES[config.scheme].weight_bits
-    return {row.layer: row.weight_bits for row in started.costs if row.weight_bits != usual}
+    bits = {name: one.bits for name, one in insertion.weights(started.model).items()}
+    return {name: count for name, count in bits.items() if count != usual}
 
 
 STAGE = Stage(

@@ -1,11 +1,11 @@
 """Post-training calibration: the ranges quantizers start from, found on a few batches.
 
-Batches stream through twice, once for the extremes and once for the counts between them: memory does
-not grow with their number.
+Batches stream through once: memory does not grow with their number.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -25,6 +25,8 @@ from edgekd.learn.quant.quantizer import WeightQuantizer
 
 Batches = Callable[[], Iterable[Tensor]]
 """Gives the same batches [B, C, H, W] each time it is called."""
+COUNTED = 2**18
+"""Values of a tensor, at most, that are counted of one batch; its extremes are those of all."""
 CLIPS = 40
 """Steps tried for each output channel of a weight."""
 HARDEST_CLIP = {8: 0.7, 7: 0.6}
@@ -38,10 +40,9 @@ def observe(module: fx.GraphModule, batches: Batches) -> dict[str, ranges.Histog
         ValueError: if a site holds what is no number; names it.
     """
     seen = {name: ranges.Histogram() for name in insertion.sites(module)}
-    for take in ("widen", "count"):
-        with _watched(module, seen, take), in_float(module), torch.no_grad():
-            for images in batches():
-                module(images)
+    with _watched(module, seen), in_float(module), torch.no_grad():
+        for images in batches():
+            module(images)
     return seen
 
 
@@ -121,15 +122,25 @@ def in_float(module: fx.GraphModule) -> Iterator[None]:
             one.enabled = enabled
 
 
+def spread_out(values: Tensor, count: int) -> Tensor:
+    """About `count` of all values, or all if there are no more: every n-th, n sharing no factor with their
+    number, so that no channel and no column is left out."""
+    flat = values.flatten()
+    stride = -(-len(flat) // count)
+    while math.gcd(stride, len(flat)) > 1:
+        stride += 1
+    return flat[::stride]
+
+
 @contextmanager
-def _watched(
-    module: fx.GraphModule, seen: dict[str, ranges.Histogram], take: str
-) -> Iterator[None]:
+def _watched(module: fx.GraphModule, seen: dict[str, ranges.Histogram]) -> Iterator[None]:
     def hook(name: str, values: Tensor) -> None:
+        least, most = values.aminmax()
         try:
-            getattr(seen[name], take)(values.float().cpu().numpy())
+            seen[name].widen(float(least), float(most))
         except ValueError as error:
             raise ValueError(f"{name}: {error}, want finite activations") from error
+        seen[name].count(spread_out(values, COUNTED).float().cpu().numpy())
 
     hooks = [
         quantizer.register_forward_pre_hook(lambda _m, args, name=name: hook(name, args[0]))

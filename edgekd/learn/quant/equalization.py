@@ -61,7 +61,7 @@ def changes(module: fx.GraphModule, batches: Batches, strength: float = 0.5) -> 
         for node in module.graph.nodes
         if node.target is operators.LAYER_NORM and _readable(module, node)
     ]
-    largest = _largest(module, norms, batches)
+    largest = _largest(module, norms, batches) if norms else {}
     return [_change(module, norm, largest[norm], strength) for norm in norms]
 
 

@@ -24,8 +24,10 @@ from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import sensitivity
 from edgekd.profile import Scheme
 
-CORRECTED = 256
-"""Images on which biases are corrected: they go through the model in one batch."""
+JUDGED = 32
+"""Images on which what is tried is compared, and each layer's cost is taken."""
+CORRECTED = 32
+"""Images on which biases are corrected, in one batch; others than those, if there are enough."""
 
 
 class Started(NamedTuple):
@@ -45,6 +47,7 @@ class Started(NamedTuple):
     tried_nats: dict[str, float]
     """Mean KL from the float model's answers, by what was tried."""
     costs: list[sensitivity.Cost]
+    """What each layer costs, if that was asked."""
 
     def summary(self) -> dict[str, Any]:
         """What a report says of it, without the model."""
@@ -70,6 +73,7 @@ def quantize(
     float_layers: Collection[str] = (),
     every_weight_bits: int = 8,
     weight_bits: Mapping[str, int] = {},
+    with_costs: bool = False,
 ) -> Started:
     """`model` with quantizers whose ranges answer most like it on `batches`.
 
@@ -86,16 +90,18 @@ def quantize(
         float_layers: layers that keep their precision.
         every_weight_bits: bits of all weights, if fewer than the scheme's.
         weight_bits: layers whose weights get another number of bits, at most the scheme's.
+        with_costs: whether to find out what each layer costs: two passes a layer over `JUDGED` images.
 
     Raises:
         ValueError: if the model cannot be traced or quantized, or an activation is not finite.
     """
     model = copy.deepcopy(model).eval()
-    compared = _first(batches, rewriting.COMPARED)
-    want = calibration.logits(model, batches)
+    few = _first(batches, JUDGED + CORRECTED)
+    compared, judged = few[: rewriting.COMPARED], few[:JUDGED]
+    want = rewriting.answers(model, judged)
     module, undone = rewriting.rewritten(model, images, compared)
     reference = rewriting.answers(model, compared)
-    changes = equalization.changes(module, batches, equalize) if equalize else []
+    changes = equalization.changes(module, lambda: (few,), equalize) if equalize else []
     harmful = _equalized(module, changes, compared, reference)
     bits = placement.weight_bits(module, every_weight_bits, weight_bits, float_layers)
     insertion.insert(module, scheme, float_layers=float_layers, weight_bits=bits)
@@ -106,11 +112,18 @@ def quantize(
     tried: dict[str, float] = {}
     for name in ranges.METHODS if method == "auto" else (method,):
         calibration.set_ranges(module, seen, name)
-        tried[name] = calibration.divergence(module, want, batches)
+        tried[name] = _nats(module, want, judged)
     best = min(tried, key=lambda name: tried[name])
     calibration.set_ranges(module, seen, best)
-    costs = sensitivity.costs(module, want, batches)
-    corrected = correct and _corrected(module, batches, want, tried, best)
+    costs = sensitivity.costs(module, [want], lambda: (judged,)) if with_costs else []
+    corrected = False
+    if correct:
+        before = {name: value.detach().clone() for name, value in module.state_dict().items()}
+        bias_correction.correct(module, few[-CORRECTED:])
+        tried["bias correction"] = _nats(module, want, judged)
+        corrected = tried["bias correction"] < tried[best]
+        if not corrected:
+            module.load_state_dict(before)
     evened = len(changes) - len(harmful)
     return Started(module, best, undone, evened, harmful, corrected, tried, costs)
 
@@ -144,20 +157,8 @@ def _require_same(module: fx.GraphModule, images: Tensor, want: Tensor) -> None:
         raise RuntimeError(f"quantizers that are off change answers by {off:.3g} times the allowed")
 
 
-def _corrected(
-    module: fx.GraphModule,
-    batches: calibration.Batches,
-    want: list[Tensor],
-    tried: dict[str, float],
-    best: str,
-) -> bool:
-    before = {name: value.detach().clone() for name, value in module.state_dict().items()}
-    bias_correction.correct(module, _first(batches, CORRECTED))
-    tried["bias correction"] = calibration.divergence(module, want, batches)
-    if tried["bias correction"] < tried[best]:
-        return True
-    module.load_state_dict(before)
-    return False
+def _nats(module: fx.GraphModule, want: Tensor, images: Tensor) -> float:
+    return calibration.divergence(module, [want], lambda: (images,))
 
 
 def _first(batches: calibration.Batches, count: int) -> Tensor:

@@ -76,6 +76,18 @@ class _Round(torch.autograd.Function):
         return to_x, total * ctx.scale, None, None, None, None
 
 
+def _rounded(
+    x: Tensor, log_step: Tensor, zero: Tensor, low: int, high: int, scale: float | None
+) -> Tensor:
+    """As `_Round`; where nothing learns, in one copy of `x`."""
+    if torch.is_grad_enabled():
+        made: Tensor = _Round.apply(x, log_step, zero, low, high, scale)
+        return made
+    step, zero = log_step.exp().to(x.dtype), zero.to(x.dtype)
+    codes = torch.div(x, step).round_().add_(zero).clamp_(low, high)
+    return codes.sub_(zero).mul_(step)
+
+
 def _weight_scale(weight: Tensor, error: Tensor) -> Tensor:
     """k of the module's docstring for weights [O, ...]: [O, 1, ...], float32.
 
@@ -117,8 +129,7 @@ class ActivationQuantizer(nn.Module):
         if not self.enabled:
             return x
         scale = math.sqrt(self.high / x[0].numel())  # N of one sample, as in LSQ
-        rounded: Tensor = _Round.apply(x, self.log_step, self.zero, self.low, self.high, scale)
-        return rounded
+        return _rounded(x, self.log_step, self.zero, self.low, self.high, scale)
 
     def set_range(self, least: float, most: float) -> None:
         """Cover [least, most] and 0, which has a code of its own.
@@ -160,8 +171,7 @@ class WeightQuantizer(nn.Module):
         if not self.enabled:
             return weight
         log_step = self.log_step.reshape(self.shape)
-        rounded: Tensor = _Round.apply(weight, log_step, self.zero, -self.high, self.high, None)
-        return rounded
+        return _rounded(weight, log_step, self.zero, -self.high, self.high, None)
 
     def set_steps(self, steps: Tensor) -> None:
         """Steps [O] of the output channels; a channel of zeros gets the smallest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 2048
+"""At most; half of them or more lie between the extremes."""
+NARROWEST_BIN = 2.0**-40
 STEPS = 64
 """Ranges tried for each end."""
 NARROWEST = 0.1
@@ -26,31 +29,48 @@ class Range(NamedTuple):
 
 @dataclass(slots=True)
 class Histogram:
-    """How often each value came, in bounded memory: extremes first, then counts between them."""
+    """How often each value came, in bounded memory and one pass: bins are whole multiples of a power of two
+    wide, and where they no longer reach, two become one."""
 
     least: float = 0.0
     most: float = 0.0
     counts: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
+    width: float = NARROWEST_BIN
+    """Of a bin."""
+    first: int = 0
+    """The first bin begins at `first` times `width`."""
 
-    def widen(self, values: NDArray[np.float32]) -> None:
-        """Take the extremes of `values` in.
+    def widen(self, least: float, most: float) -> None:
+        """Take extremes in; what was counted stays counted.
 
         Raises:
-            ValueError: if there is one that is no number.
+            ValueError: if one is no number.
         """
-        least, most = float(values.min()), float(values.max())
-        if not (np.isfinite(least) and np.isfinite(most)):
+        if not (math.isfinite(least) and math.isfinite(most)):
             raise ValueError("got values that are not finite")
         self.least, self.most = min(self.least, least), max(self.most, most)
+        width = self.width
+        while self.most // width - self.least // width >= BINS:
+            width *= 2
+        first = int(self.least // width)
+        if (width, first) != (self.width, self.first):
+            moved = np.floor((self.first + np.arange(BINS)) * (self.width / width)) - first
+            here = self.counts > 0
+            kept = np.bincount(moved[here].astype(np.int64), self.counts[here], BINS)
+            self.counts, self.width, self.first = kept.astype(np.float64), width, first
 
     def count(self, values: NDArray[np.float32]) -> None:
-        """Count `values`, all of which `widen` has seen."""
-        if self.most > self.least:
-            self.counts += np.histogram(values, BINS, (self.least, self.most))[0]
+        """Count `values`, which lie between the extremes."""
+        bins = np.floor(values * np.float64(1 / self.width)).astype(np.int64) - self.first
+        self.counts += np.bincount(bins, minlength=BINS)
+
+    def edges(self) -> NDArray[np.float64]:
+        """Where bins begin, and the last one ends."""
+        return (self.first + np.arange(BINS + 1, dtype=np.float64)) * self.width
 
     def centres(self) -> NDArray[np.float64]:
         """The middle of each bin."""
-        edges = np.linspace(self.least, self.most, BINS + 1)
+        edges = self.edges()
         return (edges[:-1] + edges[1:]) / 2
 
 
@@ -65,11 +85,10 @@ def percentile(seen: Histogram, levels: int, symmetric: bool, *, share: float) -
     total = seen.counts.sum()
     if total == 0:
         return Range(seen.least, seen.most)
-    below = np.cumsum(seen.counts) / total
-    width = (seen.most - seen.least) / BINS
-    most = seen.least + width * (int(np.searchsorted(below, share)) + 1)
-    least = seen.least + width * int(np.searchsorted(below, 1 - share)) if seen.least < 0 else 0.0
-    return Range(min(least, 0.0), max(min(most, seen.most), 0.0))
+    below, edges = np.cumsum(seen.counts) / total, seen.edges()
+    most = float(edges[int(np.searchsorted(below, share)) + 1])
+    least = float(edges[int(np.searchsorted(below, 1 - share))]) if seen.least < 0 else 0.0
+    return Range(min(max(least, seen.least), 0.0), max(min(most, seen.most), 0.0))
 
 
 def least_squares(seen: Histogram, levels: int, symmetric: bool) -> Range:
@@ -77,10 +96,11 @@ def least_squares(seen: Histogram, levels: int, symmetric: bool) -> Range:
 
     First one end is moved, then the other, each over `STEPS` places.
     """
-    centres, counts = seen.centres(), seen.counts
+    filled = seen.counts > 0
+    centres, counts = seen.centres()[filled], seen.counts[filled]
     parts = np.linspace(NARROWEST, 1, STEPS)
     best = Range(seen.least, seen.most)
-    if counts.sum() == 0:
+    if not len(counts):
         return best
     for end in ("most", "least"):
         tried = [best._replace(**{end: getattr(best, end) * part}) for part in parts]

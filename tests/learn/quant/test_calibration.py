@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -27,8 +30,48 @@ def test_what_is_seen_is_what_the_float_model_holds() -> None:
     values = torch.cat(held).numpy().ravel()
     assert seen["relu1"].most == pytest.approx(values.max(), rel=1e-5)
     assert seen["relu1"].counts.sum() == len(values)
-    want = np.histogram(values, ranges.BINS, (0, seen["relu1"].most))[0]
+    want = np.histogram(values, seen["relu1"].edges())[0]
     assert np.abs(seen["relu1"].counts - want).sum() < 0.01 * len(values)
+
+
+def test_a_model_is_run_once_over_all_batches() -> None:
+    read = 0
+
+    def batches() -> Iterator[torch.Tensor]:
+        nonlocal read
+        for images in example.batches():
+            read += len(images)
+            yield images
+
+    calibration.observe(insertion.insert(example.folded(), SCHEMES["asymmetric"]), batches)
+    assert read == sum(map(len, example.batches()))
+
+
+@pytest.mark.parametrize("shape", [(7, 64, 14, 14), (5, 32, 56, 56), (3, 5), (1,)])
+@pytest.mark.parametrize("count", [64, 1000])
+def test_what_is_counted_is_spread_over_channels_and_columns(
+    shape: tuple[int, ...], count: int
+) -> None:
+    places = torch.arange(math.prod(shape)).reshape(shape)
+    taken = calibration.spread_out(places, count)
+    assert min(count, places.numel()) * 0.5 <= len(taken) <= max(count, 1)
+    assert len(taken.unique()) == len(taken)
+    if len(shape) == 4 and count == 1000:
+        column, channel = taken % shape[3], taken // (shape[2] * shape[3]) % shape[1]
+        assert len(column.unique()) == shape[3] and len(channel.unique()) == shape[1]
+
+
+def test_extremes_are_those_of_all_values_and_percentiles_nearly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = insertion.insert(example.folded(), SCHEMES["asymmetric"])
+    whole = calibration.observe(module, example.BATCHES)["relu1"]
+    monkeypatch.setattr(calibration, "COUNTED", 1000)
+    part = calibration.observe(module, example.BATCHES)["relu1"]
+    assert (part.least, part.most) == (whole.least, whole.most)
+    assert part.counts.sum() < 0.5 * whole.counts.sum()
+    ends = [ranges.percentile(one, 256, False, share=0.99).most for one in (part, whole)]
+    assert ends[0] == pytest.approx(ends[1], rel=0.05)
 
 
 def test_infinite_activations_are_refused_by_name() -> None:

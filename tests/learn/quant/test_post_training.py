@@ -27,8 +27,38 @@ def test_answers_are_those_of_the_float_model(kind: type[nn.Module], scheme: str
     assert (got - torch.cat(want)).abs().mean() < 0.1 * spread
     best = started.tried_nats["bias correction" if started.corrected else started.method]
     assert best == min(started.tried_nats.values())
-    nats = calibration.divergence(started.model, want, example.BATCHES)
+    few = torch.cat(list(example.batches()))[: post_training.JUDGED]
+    judged = torch.cat(want)[: post_training.JUDGED]
+    nats = calibration.divergence(started.model, [judged], lambda: (few,))
     assert nats == pytest.approx(best, rel=0.05)
+    assert started.costs == []
+
+
+def test_calibration_images_are_read_once_and_a_few_more_are_judged() -> None:
+    """Without a question for costs: once for ranges, and what few images are judged, corrected and compared."""
+    images = [example.images(64, seed=number) for number in range(12)]
+
+    read = 0
+
+    def batches() -> Iterator[torch.Tensor]:
+        nonlocal read
+        for one in images:
+            read += len(one)
+            yield one
+
+    post_training.quantize(example.made(), example.images(2), SCHEMES["asymmetric"], batches)
+    assert read <= sum(map(len, images)) + 2 * len(images[0])
+
+
+def test_costs_are_found_out_where_they_are_asked_for() -> None:
+    started = post_training.quantize(
+        example.made(),
+        example.images(2),
+        SCHEMES["asymmetric"],
+        example.BATCHES,
+        with_costs=True,
+    )
+    assert {row.layer for row in started.costs} == set(insertion.weights(started.model))
 
 
 def test_the_float_model_is_left_as_it_was() -> None:
@@ -55,7 +85,8 @@ def test_bits_of_single_layers_count_over_those_of_all() -> None:
 
 
 def test_calibration_holds_a_few_batches_however_many_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(post_training, "CORRECTED", 16)
+    monkeypatch.setattr(post_training, "CORRECTED", 8)
+    monkeypatch.setattr(post_training, "JUDGED", 8)
     living: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
     most = 0
 

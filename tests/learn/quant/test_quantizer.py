@@ -185,6 +185,20 @@ def test_weights_keep_the_smallest_code_free(bits: int, high: int) -> None:
     assert codes.dtype == torch.int8 and codes.flatten().tolist() == [-high, high, 0]
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.lists(FINITE, min_size=1, max_size=30), FINITE, FINITE, st.booleans())
+def test_without_gradients_it_rounds_alike(
+    values: list[float], a: float, b: float, symmetric: bool
+) -> None:
+    quantizer = ActivationQuantizer("x", symmetric=symmetric)
+    quantizer.set_range(min(a, b), max(a, b))
+    x = torch.tensor([values])
+    learned = quantizer(x).detach()
+    with torch.no_grad():
+        assert torch.equal(quantizer(x), learned)
+    assert x.tolist() == [[np.float32(value) for value in values]]
+
+
 def test_switched_off_it_does_nothing() -> None:
     for quantizer in (ActivationQuantizer("x", symmetric=True), WeightQuantizer("w", 1, 2, bits=8)):
         quantizer.enabled = False

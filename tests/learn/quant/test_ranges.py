@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings
 
 from edgekd.learn.quant import ranges
 
@@ -11,8 +16,7 @@ from edgekd.learn.quant import ranges
 def seen(values: np.ndarray) -> ranges.Histogram:
     histogram = ranges.Histogram()
     for part in np.array_split(values.astype(np.float32), 5):
-        histogram.widen(part)
-    for part in np.array_split(values.astype(np.float32), 5):
+        histogram.widen(float(part.min()), float(part.max()))
         histogram.count(part)
     return histogram
 
@@ -29,7 +33,7 @@ def test_min_max_covers_all_and_zero() -> None:
 @pytest.mark.parametrize("share", [0.999, 0.99])
 def test_a_percentile_leaves_that_share_inside(share: float) -> None:
     found = ranges.percentile(seen(NORMAL), 256, False, share=share)
-    bin_width = (NORMAL.max() - NORMAL.min()) / ranges.BINS
+    bin_width = 2 * (NORMAL.max() - NORMAL.min()) / ranges.BINS
     assert found.most == pytest.approx(np.quantile(NORMAL, share), abs=2 * bin_width)
     assert found.least == pytest.approx(np.quantile(NORMAL, 1 - share), abs=2 * bin_width)
     assert ranges.percentile(seen(np.abs(NORMAL)), 256, False, share=share).least == 0
@@ -71,4 +75,26 @@ def test_a_constant_tensor_has_a_range(name: str) -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_is_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="not finite"):
-        ranges.Histogram().widen(np.array([1.0, bad], np.float32))
+        ranges.Histogram().widen(min(bad, 1.0), max(bad, 1.0))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=20), min_size=1, max_size=6
+    )
+)
+def test_in_one_pass_every_value_is_counted_in_the_bin_it_lies_in(
+    batches: list[list[float]],
+) -> None:
+    histogram = ranges.Histogram()
+    for batch in batches:
+        histogram.widen(min(batch), max(batch))
+        histogram.count(np.array(batch, np.float32))
+    values = np.array([value for batch in batches for value in batch])
+    assert math.log2(histogram.width) == int(math.log2(histogram.width))
+    edges = histogram.edges()
+    assert np.array_equal(histogram.counts, np.histogram(values, edges)[0])
+    assert edges[0] <= min(0, values.min()) and max(0, values.max()) < edges[-1]
+    reach = histogram.most - histogram.least
+    assert reach >= (ranges.BINS // 2 - 1) * histogram.width or histogram.width == 2**-40
