@@ -10,6 +10,8 @@ from torch import nn
 
 PREFIXES = ("module.", "model.", "net.", "network.")
 """What wrappers put before every name, such as data-parallel training and Lightning."""
+_MOST = 4
+"""Prefixes before one another."""
 _COMPILED = re.compile(r"(^|\.)_orig_mod\.")
 """What torch.compile puts into the names of a module that it compiled."""
 
@@ -35,7 +37,7 @@ def fit_names(model: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[dict[str
 
 def _prefixes_of(name: str) -> set[str]:
     found, rest = set(), name
-    while prefix := next((each for each in PREFIXES if rest.startswith(each)), ""):
-        rest = rest.removeprefix(prefix)
+    for _ in range(_MOST):
+        rest = rest.removeprefix(next((each for each in PREFIXES if rest.startswith(each)), ""))
         found.add(name[: len(name) - len(rest)])
     return found

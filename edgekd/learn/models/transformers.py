@@ -40,7 +40,7 @@ TYPES = (
 a configuration can point to files, or are half of a model of text and images."""
 _LARGEST_CONFIG_BYTES = 2**22
 _LABELS = ("num_labels", "id2label", "label2id")
-_LEFT_OUT = ("num_channels", "transformers_version", "_name_or_path", "architectures")
+_LEFT_OUT = ("num_channels", "transformers_version", "_name_or_path")
 """Those of the checkpoint it came from, which are never handed on; sizes are the caller's."""
 _CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
@@ -75,7 +75,7 @@ def transformers(
         InputError: if there is no configuration, or no image classifier can be built from it.
         MachineError: if transformers is not installed, is too old or does not work here.
     """
-    where = f"transformers:{reference}"
+    where = f"transformers:{reference}" if reference else "transformers"
     package = import_package("transformers", LEAST_VERSION, "hub")
     logging.getLogger("transformers").setLevel(logging.ERROR)
     fields = _fields(where, reference, config)
@@ -84,8 +84,11 @@ def transformers(
     try:
         kept = _declared(package, fields)
         settings = package.AutoConfig.for_model(kind, **kept, **sized)
+        # Of a type's several classifiers the one that the checkpoint names, else the first.
+        settings.architectures = kept.get("architectures", [])
         if hasattr(settings, "image_size"):
-            settings.image_size = height if height == width else (height, width)
+            square = height == width and isinstance(settings.image_size, int)
+            settings.image_size = height if square else [height, width]
         model = package.AutoModelForImageClassification.from_config(
             settings, trust_remote_code=False
         )
@@ -108,7 +111,8 @@ def _declared(package: Any, fields: dict[str, Any]) -> dict[str, Any]:
     kind = type(package.AutoConfig.for_model(fields["model_type"]))
     common = inspect.signature(package.PreTrainedConfig).parameters
     known = {*inspect.signature(kind).parameters, *kind.attribute_map} - {*common, *_LABELS}
-    return {name: value for name, value in fields.items() if name in known - {*_LEFT_OUT}}
+    known = known - {*_LEFT_OUT} | {"architectures"}
+    return {name: value for name, value in fields.items() if name in known}
 
 
 def _names(fields: dict[str, Any]) -> tuple[str, ...]:

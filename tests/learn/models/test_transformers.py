@@ -15,6 +15,7 @@ from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn import blueprint as blueprints
+from edgekd.learn import outputs
 from edgekd.learn.blueprint import Blueprint
 
 pytest.importorskip("transformers")
@@ -129,6 +130,26 @@ def test_a_model_type_by_its_name(tmp_path: Path) -> None:
     known = named.model_copy(update={"arguments": {"reference": "data2vec-vision"}})
     with torch.device("meta"):
         assert "Data2Vec" in type(blueprints.build(known)).__name__
+
+
+@pytest.mark.parametrize("kind", ["deit", "levit", "hiera"])
+def test_types_with_several_classifiers_or_another_form_of_size(kind: str, tmp_path: Path) -> None:
+    named = described(tmp_path, {})
+    size = {"channels": 3, "height": 224, "width": 224}
+    known = named.model_copy(update={"arguments": {"reference": kind}, **size})
+    with torch.device("meta"):
+        assert kind in type(blueprints.build(known)).__name__.lower()
+
+
+def test_a_distilled_classifier_is_the_one_that_the_checkpoint_names(tmp_path: Path) -> None:
+    named = "DeiTForImageClassificationWithTeacher"
+    fields = {**VIT, "model_type": "deit", "architectures": [named]}
+    blueprint = described(tmp_path, fields)
+    model = blueprints.build(blueprint)
+    assert type(model).__name__ == named and "distillation_classifier.weight" in model.state_dict()
+    outputs.require_auxiliary(model, torch.zeros(2, 1, 16, 16))
+    files = blueprints.save(model, blueprint, tmp_path)
+    assert type(blueprints.load(*files.values())).__name__ == named
 
 
 def test_no_configuration(tmp_path: Path) -> None:
