@@ -276,11 +276,21 @@ def main(attempts: Mapping[str, Attempt], text: str | None, path: Path, *modules
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--first", type=int, default=0, help="Number of the first case.")
+    parser.add_argument("--only", choices=[*attempts], help="One kind; the others stay as stored.")
     parser.add_argument("--output", type=Path, default=path.with_suffix(".json"))
     given = parser.parse_args()
     numbers = range(given.first, given.first + given.count)
+    kept = (
+        json.loads(given.output.read_bytes())["kinds"]
+        if given.only and given.output.exists()
+        else {}
+    )
     with forked_workers(*modules):
-        kinds = {name: survey(attempt, numbers) for name, attempt in attempts.items()}
+        kinds = kept | {
+            name: survey(attempt, numbers)
+            for name, attempt in attempts.items()
+            if given.only in (None, name)
+        }
     command = f"python benchmarks/hostile/{path.name} --count {given.count} --first {given.first}"
     result = {"command": command, "kinds": kinds}
     given.output.write_text(json.dumps(result, indent=2) + "\n")
