@@ -15,6 +15,7 @@ from typing import NamedTuple
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
 from edgekd.bench.pair.paired import LEVEL
+from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.session import Note
 from edgekd.bench.session import Rules
@@ -172,7 +173,7 @@ def right(pair: Pair, side: Side, samples: Samples, timeout_s: float) -> np.ndar
 
     Raises:
         InputError: if the images do not fit the model.
-        WorkerFailed: if the engine crashes or hangs.
+        WorkerFailed: if the engine crashes or hangs, or its answers are not [N, classes].
     """
     logits = outputs(
         side.engine,
@@ -181,6 +182,9 @@ def right(pair: Pair, side: Side, samples: Samples, timeout_s: float) -> np.ndar
         timeout_s=timeout_s,
         device=pair.device,
     )
+    want = (len(samples.labels), len(side.bundle.labels))
+    if logits.shape != want:
+        raise WorkerFailed(f"{side.given}: got answers {list(logits.shape)}, want {list(want)}")
     hits: np.ndarray = logits.argmax(1) == samples.labels
     return hits
 

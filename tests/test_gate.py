@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from edgekd import gate
 from edgekd.bench.pair.paired import LEVEL
+from edgekd.bench.process import WorkerFailed
 from edgekd.bench.statistics import Interval
 from edgekd.gates import GATES
+from tests import gate_example
 
 
 def estimate(low: float, high: float) -> gate.Found:
@@ -63,3 +68,14 @@ def test_each_member_is_what_the_table_says(name: str) -> None:
 def test_cheap_and_exact_gates_come_first() -> None:
     kinds = [entry.kind for entry in GATES.values()]
     assert kinds == sorted(kinds, key=["exact", "statistical", "limit"].index)
+
+
+@pytest.mark.parametrize("shape", [(400,), (399, 3), (400, 2), (400, 3, 1)])
+def test_answers_of_another_shape_are_a_failed_worker(
+    shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = gate_example.pair(tmp_path)
+    assert isinstance(pair.samples, gate.Samples)
+    monkeypatch.setattr(gate, "outputs", lambda *_, **__: np.zeros(shape, np.float32))
+    with pytest.raises(WorkerFailed, match="got answers"):
+        gate.right(pair, pair.run, pair.samples, 1.0)

@@ -267,6 +267,7 @@ FORMS: dict[str, dict[str, Check]] = {
 """By job, what each field is."""
 REQUIRED: dict[str, tuple[str, ...]] = {
     "latency": ("iters_ns", "steady", "cold_ms"),
+    "memory": ("peak_rss_bytes",),
     "site": tuple(FORMS["site"]),
     "lookup": ("turns_ns",),
     "canary": ("canary_ns", "snapshot"),

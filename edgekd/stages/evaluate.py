@@ -64,10 +64,11 @@ def run(config: Config, given: Given, context: Context) -> Made:
             told = outputs(
                 engine, given["test_images"], preprocessing=preprocessing, device=context.device
             )
-        except MachineError as error:  # it cost hours to come here; one dead engine ends nothing
+            accuracy = task.top1_accuracy(told, labels)
+        except (MachineError, ValueError) as error:  # it cost hours to come here: one ends nothing
             context.progress.note(f"{names[0]}: its test accuracy is not measured: {error}")
             continue
-        found["candidates"] |= dict.fromkeys(names, task.top1_accuracy(told, labels))
+        found["candidates"] |= dict.fromkeys(names, accuracy)
     goal = context.folder / "test.json"
     goal.write_bytes(files.canonical_json(found))
     return {"test.json": goal}

@@ -233,6 +233,9 @@ def _asked(
         return Answers(None, None, None, None, f"failed: {error}")
     if not (np.isfinite(told).all() and np.isfinite(logits).all()):
         return Answers(None, None, None, None, "failed: got answers that are not finite")
+    want = (len(labels), *samples.outputs.shape[1:])
+    if logits.shape != want:
+        return Answers(None, None, None, None, f"failed: got {logits.shape} logits, want {want}")
     accuracy = task.top1_accuracy(logits, labels)
     precision, tolerance = engine.precision, config.tolerance
     return judged(accuracy, told, samples.outputs, precision, tolerance, samples.step)

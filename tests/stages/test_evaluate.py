@@ -103,6 +103,16 @@ def test_a_dead_engine_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "onnxruntime-fp32-1t: its test accuracy is not measured: " in heard.notes[0]
 
 
+@pytest.mark.parametrize("shape", [(3, 2), (4,)])
+def test_answers_of_another_shape_end_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(evaluate, "outputs", lambda *_, **__: np.zeros(shape, np.float32))
+    heard = Heard()
+    assert run(tmp_path, given_files(tmp_path), heard) == {"candidates": {}}
+    assert "onnxruntime-fp32-1t: its test accuracy is not measured: want" in heard.notes[0]
+
+
 def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
     import torch
 

@@ -217,3 +217,21 @@ def test_int8_is_held_against_the_answers_of_its_own_export(
     assert row["name"] == "onnxruntime-int8-1t" and row["profile"] == "x86"
     assert row["status"] == "ok" and row["validation_accuracy"] == 0.8
     assert row["parity_steps"] == pytest.approx(1.5, rel=0.01) and row["islands"] == []
+
+
+@pytest.mark.parametrize("shape", [(50,), (50, 9), (50, 10, 1)])
+def test_answers_of_another_shape_are_a_failed_row(
+    given: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shape: tuple[int, ...],
+) -> None:
+    def odd(engine: object, inputs: Path, **more: object) -> np.ndarray:
+        count = len(np.load(inputs))
+        return np.zeros(shape if count == 50 else (count, 10), np.float32)
+
+    monkeypatch.setattr(stage, "outputs", odd)
+    config = stage.Config(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
+    made = stage.run(config, given, context(tmp_path / "out"))
+    (row,) = json.loads(made["rows.json"].read_bytes())
+    assert row["status"] == f"failed: got {shape} logits, want (50, 10)"
