@@ -17,13 +17,19 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
+from email.parser import Parser
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 EXTRAS = "learn,openvino,onnxruntime,report,predict,sign,hub,prune,private"
-TOOLS = ("pytest>=8.2", "pytest-xdist>=3.5", "hypothesis>=6.100", "jsonschema>=4.20", "build>=1.2")
-LEFT_OUT = ("edgekd", ".git", ".venv", "runs", "build", "dist")
+TOOLS = ("pytest", "pytest-xdist", "hypothesis", "jsonschema", "build", "packaging")
+"""What runs the tests, in the versions of constraints.txt: they are not what is tried."""
+LEFT_OUT = (".git", ".venv", "runs", "build", "dist")
+PYTEST = ("-m", "pytest", "-q", "--deselect", "tests/system/test_wheel.py")
 SHOWN = ("torch", "numpy", "onnx", "onnxruntime", "openvino", "pydantic", "click", "transformers")
 
 
@@ -34,6 +40,22 @@ def run(*command: str, folder: Path) -> str:
     return done.stdout
 
 
+def requirements(wheel: Path) -> list[str]:
+    """What the wheel and `EXTRAS` ask for, a line each, so that each is a direct request."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        metadata = Parser().parsestr(archive.read(name).decode())
+    wanted = map(Requirement, metadata.get_all("Requires-Dist", ()))
+    lines = []
+    for one in wanted:
+        places = [{"extra": extra} for extra in ("", *EXTRAS.split(","))]
+        if one.name != "edgekd" and (
+            one.marker is None or any(one.marker.evaluate(place) for place in places)
+        ):
+            lines.append(f"{one.name}{one.specifier}")
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("resolution", choices=["lowest-direct", "highest"])
@@ -42,31 +64,26 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run(sys.executable, "-m", "build", "--wheel", "--outdir", name, str(ROOT), folder=folder)
+        outside = folder / "outside"
+        shutil.copytree(ROOT, outside, ignore=lambda _, names: set(names) & set(LEFT_OUT))
+        run(sys.executable, "-m", "build", "--wheel", "--outdir", name, str(outside), folder=folder)
+        shutil.rmtree(outside / "edgekd")
         (wheel,) = folder.glob("*.whl")
         run("uv", "venv", "environment", folder=folder)
         python = folder / "environment" / "bin" / "python"
         (folder / "overrides.txt").write_text("\n".join(asked.override))
         began_s = time.monotonic()
-        run(
-            *("uv", "pip", "install", "--python", str(python), "--resolution", asked.resolution),
-            *("--override", "overrides.txt", f"{wheel}[{EXTRAS}]", *TOOLS),
-            folder=folder,
-        )
+        install = ("uv", "pip", "install", "--python", str(python))
+        (folder / "requirements.txt").write_text("\n".join(requirements(wheel)))
+        chosen = ("--resolution", asked.resolution, "--override", "overrides.txt")
+        run(*install, *chosen, "--requirements", "requirements.txt", folder=folder)
+        run(*install, "--no-deps", str(wheel), folder=folder)
+        pins = str(ROOT / "constraints.txt")
+        run(*install, "--constraint", pins, *TOOLS, folder=folder)
         install_s = time.monotonic() - began_s
-        outside = folder / "outside"
-        shutil.copytree(ROOT, outside, ignore=lambda _, names: set(names) & set(LEFT_OUT))
         frozen = run("uv", "pip", "freeze", "--python", str(python), folder=folder).splitlines()
         ran = subprocess.run(
-            [
-                python,
-                "-m",
-                "pytest",
-                "-q",
-                "--deselect",
-                "tests/system/test_wheel.py",
-                *asked.tests,
-            ],
+            [str(python), *PYTEST, *asked.tests],
             cwd=outside,
             capture_output=True,
             text=True,
@@ -77,6 +94,7 @@ def main() -> None:
     result = {
         "command": " ".join(["python", "benchmarks/install/measure.py", *sys.argv[1:]]),
         "passed": ran.returncode == 0,
+        "failed": re.findall(r"^FAILED (\S+)", ran.stdout, re.MULTILINE),
         "last_line": re.sub(r"\x1b\[[0-9;]*m", "", (ran.stdout.strip().splitlines() or [""])[-1]),
         "install_seconds": round(install_s),
         "versions": {name: versions[name] for name in SHOWN if name in versions},
