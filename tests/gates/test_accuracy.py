@@ -35,6 +35,14 @@ def test_a_better_model_passes(tmp_path: Path) -> None:
     assert found.verdict == "pass" and found.got < 0 and found.p_value == 1.0
 
 
+def test_a_second_look_draws_its_bootstrap_anew(tmp_path: Path) -> None:
+    pair = gate_example.pair(tmp_path, seed=5)
+    drop = gate_example.only(accuracy.judge(pair, accuracy.Config(), 0)).got
+    config = accuracy.Config(allowed_drop_points=drop, resamples=1000)  # p near one half
+    p_values = [gate_example.only(accuracy.judge(pair, config, look)).p_value for look in (0, 0, 1)]
+    assert p_values[0] == p_values[1] != p_values[2]
+
+
 def test_samples_that_are_missing_or_few_decide_nothing(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path, samples="they are gone")
     found = gate_example.only(accuracy.judge(pair, accuracy.Config(), 0))

@@ -2,7 +2,8 @@
 
 History: 1, the first. 2: the verdict on the machine (`valid`, status ``invalid``), the canary,
 scenarios, energy, what of the memory is held, digest of the inputs, affinity, spinning, provenance,
-and the raw times' file with its digest.
+and the raw times' file with its digest. Since 0.3 `latency_p50` is the engine's own time, its inputs and
+outputs bound and its graph compiled for the batch; `latency_caller_p50` is what a Python program waits for.
 """
 
 from __future__ import annotations

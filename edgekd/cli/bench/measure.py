@@ -157,8 +157,9 @@ def command(
     """Measure each MODEL in fresh processes: an ONNX file, a bundle (folder or .edgekd), OpenVINO
     IR (.xml with .bin), or an engine of the store (store:KEY, the beginning of a compile step's).
 
-    Batch-1 latency is the median over processes with its 95 % interval. A bundle is fed its golden
-    inputs, others seeded ones. What stayed unstable says so; its numbers still stand.
+    Batch-1 latency is the median over processes with its 95 % interval: the engine's own time, its
+    inputs and outputs bound; the caller's is that of a Python program that hands arrays over. A bundle is
+    fed its golden inputs, others seeded ones. What stayed unstable says so; its numbers still stand.
     """
     from contextlib import ExitStack
 

@@ -1,0 +1,66 @@
+"""The models that measure.py times, with weights drawn at random: only their shapes count there.
+
+python benchmarks/engines/models.py FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from edgekd.learn.export import to_onnx
+from edgekd.learn.models import MODELS
+from edgekd.learn.quant import emit
+from edgekd.learn.quant.post_training import quantize
+from edgekd.profile import PROFILES
+from edgekd.profile import SCHEMES
+
+Size = dict[str, int]
+DIGITS: Size = {"channels": 1, "height": 8, "width": 8}
+SMALL: Size = {"channels": 3, "height": 32, "width": 32}
+LARGE: Size = {"channels": 3, "height": 224, "width": 224}
+FLOAT = {
+    "student": ("resnet8", {"base": 8}, DIGITS),
+    "mobilenetv3-small-224": ("mobilenetv3-small", {}, LARGE),
+}
+INT8 = {
+    "student-int8": ("resnet8", {"base": 8}, DIGITS),
+    "resnet20-int8": ("resnet20", {}, SMALL),
+    "vit-tiny-int8": ("vit-tiny", {}, SMALL),
+}
+"""Name to builder, its arguments, and the size of an image; int8 in the profile of OpenVINO."""
+CALIBRATION = 32
+
+
+def built(builder: str, arguments: dict[str, int], size: Size) -> nn.Module:
+    """A model in evaluation mode."""
+    torch.manual_seed(0)
+    model: nn.Module = MODELS[builder].load()(classes=10, **arguments, **size)
+    return model.eval()
+
+
+def drawn(count: int, size: Size) -> torch.Tensor:
+    """Images [count, C, H, W] from the standard normal law."""
+    return torch.randn(count, *size.values(), generator=torch.Generator().manual_seed(1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (builder, arguments, size) in FLOAT.items():
+        to_onnx.write(built(builder, arguments, size), folder / f"{name}.onnx", **size)
+    profile = PROFILES["openvino"]
+    for name, (builder, arguments, size) in INT8.items():
+        images = drawn(CALIBRATION, size)
+        model = built(builder, arguments, size)
+        started = quantize(model, images[:2], SCHEMES[profile.scheme], lambda i=images: [i])
+        to_onnx.write(emit.prepared(started.model, profile), folder / f"{name}.onnx", **size)
+
+
+if __name__ == "__main__":
+    main()
