@@ -140,6 +140,7 @@ def test_renamed_classes_stand_in_the_student_s_order() -> None:
     assert torch.equal(renamed(logits, range(4)), logits)
 
 
+@pytest.mark.trains
 def test_weights_are_equal_at_first_and_learn_who_knows_what() -> None:
     torch.manual_seed(0)
     labels = torch.arange(40) % 4

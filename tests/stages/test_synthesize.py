@@ -54,6 +54,7 @@ def ran(given: dict[str, Path], folder: Path, seed: int = 1, **words: Any) -> Ma
     return made
 
 
+@pytest.mark.trains
 def test_arrays_that_stand_in_for_the_training_split(
     given: dict[str, Path], tmp_path: Path
 ) -> None:

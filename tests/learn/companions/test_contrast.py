@@ -167,6 +167,7 @@ def test_the_state_goes_on_where_it_was() -> None:
     assert torch.equal(module.ours_before, again.ours_before)
 
 
+@pytest.mark.trains
 def test_it_learns_to_tell_samples_apart() -> None:
     torch.manual_seed(0)
     module, (student, teacher) = made(), embeddings()

@@ -25,6 +25,7 @@ def loss(module: nn.Module, student: Tensor, teacher: Tensor, strength: float = 
     return discriminated(*scores.values(), strength=strength)
 
 
+@pytest.mark.trains
 def test_with_a_frozen_student_its_loss_falls() -> None:
     student, teacher = logits()
     module = of_logits((64, 5), (64, 5), hidden=16)
@@ -99,6 +100,7 @@ def test_given_the_same_twice_it_is_never_below_chance() -> None:
     assert loss(module, student, student, strength=0).item() == pytest.approx(math.log(2), abs=1e-3)
 
 
+@pytest.mark.trains
 def test_one_optimizer_brings_the_student_s_answers_to_the_teacher_s() -> None:
     torch.manual_seed(0)
     teacher = torch.randn(256, 2) + torch.tensor([2.0, -1.0])

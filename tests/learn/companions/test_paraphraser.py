@@ -49,6 +49,7 @@ def test_reconstruction_moves_the_paraphraser_alone() -> None:
     assert all(parameter.grad is None for parameter in beside.translator.parameters())
 
 
+@pytest.mark.trains
 def test_the_paraphraser_learns_to_say_it_again() -> None:
     torch.manual_seed(0)
     beside = paraphraser(STUDENT, TEACHER)

@@ -72,6 +72,7 @@ def test_the_student_cannot_move_the_masks_nor_the_tokens_the_student() -> None:
             assert torch.allclose(p.grad, learnt[name])
 
 
+@pytest.mark.trains
 def test_tokens_learn_to_read_the_classes_and_to_differ() -> None:
     module, (student, teacher) = made(), maps()
     optimizer = torch.optim.Adam(module.parameters(), 0.05)

@@ -104,6 +104,7 @@ def accuracy(seed: int, weight: float) -> float:
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.trains
 def test_a_teacher_that_sees_more_teaches_more(seed: int) -> None:
     """The first experiment of Lopez-Paz et al. 2016, arXiv:1511.03643, sec. 6, smaller."""
     alone, taught = accuracy(seed, 0.0), accuracy(seed, 1.0)

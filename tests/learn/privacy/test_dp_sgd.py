@@ -198,6 +198,7 @@ def test_frozen_parameters_take_no_part() -> None:
         assert torch.allclose(found[name], gradient, rtol=1e-5, atol=1e-6), name
 
 
+@pytest.mark.trains
 def test_a_student_learns_in_private() -> None:
     torch.manual_seed(0)
     model, samples = convolutional(), example.samples()

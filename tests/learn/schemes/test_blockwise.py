@@ -115,6 +115,7 @@ def test_building_it_leaves_the_networks_as_they_were() -> None:
     assert norms and all(int(norm.num_batches_tracked) == 0 for norm in norms)
 
 
+@pytest.mark.trains
 def test_networks_of_other_widths_meet_through_projectors_and_learn() -> None:
     student, teacher = net(base=2, seed=1), frozen(net(base=4))
     scheme = blockwise(student, teacher, SAMPLES, STAGES)

@@ -51,6 +51,7 @@ kinds = pytest.mark.parametrize("kind", sorted(example.KINDS))
 
 @every
 @kinds
+@pytest.mark.trains
 def test_it_learns_and_the_same_again(name: str, kind: str) -> None:
     one_run, again = (example.drive(made(name, kind), kind=kind) for _ in range(2))
     assert sum(one_run.losses[-4:]) < 0.8 * sum(one_run.losses[:4])

@@ -72,6 +72,7 @@ def trained(name: str, steps: int, rate: float, **knobs: Any) -> tuple[nn.Module
 @pytest.mark.parametrize(
     ("name", "knobs"), [("dafl", {"feature": 0.1}), ("zskt", {}), ("dfad", {})]
 )
+@pytest.mark.trains
 def test_a_student_that_saw_no_digit_reads_digits(name: str, knobs: dict[str, float]) -> None:
     """In 100 steps of 64; chance is 0.1."""
     student, _ = trained(name, 100, 0.1, **knobs)

@@ -134,6 +134,7 @@ def test_rslad_is_its_equation() -> None:
 
 
 @every
+@pytest.mark.trains
 def test_it_learns_and_the_same_again(name: str) -> None:
     def make(student: nn.Module) -> Scheme:
         torch.manual_seed(3)

@@ -137,6 +137,7 @@ def test_the_model_that_is_called_may_wrap_the_one_that_is_read() -> None:
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in student.modules())
 
 
+@pytest.mark.trains
 def test_the_teacher_s_head_learns_to_name_the_origin() -> None:
     student = example.network()
     scheme, _ = made(student)

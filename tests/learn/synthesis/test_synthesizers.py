@@ -26,8 +26,11 @@ QUICK: dict[str, dict[str, Any]] = {
     },
     "cmi": {"steps": 60, "width": 8, "noise": 16, "learning_rate": 0.02, "feature": 0.1},
 }
-SURE = {"deepinversion": 0.9, "dafl": 0.7, "cmi": 0.9}
-"""Least mean confidence of the teacher."""
+SURE = {"deepinversion": 0.9, "dafl": 0.62, "cmi": 0.75}
+"""Least mean confidence of the teacher. Over 8 seeds, with AVX2: 0.98, 0.70 to 0.78, 0.86 to 0.97; of noise 0.57."""
+NEAR = {"deepinversion": 0.3, "dafl": 0.8, "cmi": 0.6}
+"""Largest distance of the batch norms, noise's being 1. Over those seeds: 0.14 to 0.16, 0.40 to 0.58, 0.25 to 0.38.
+Short trainings end elsewhere on another processor: these bounds are several spreads away."""
 FEW: dict[str, dict[str, Any]] = {
     name: {**knobs, "steps": 3, "batch_size": 8} for name, knobs in QUICK.items()
 }
@@ -49,6 +52,7 @@ def test_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(QUICK))
+@pytest.mark.trains
 def test_images_that_the_teacher_takes_for_its_own(name: str) -> None:
     model = example.teacher()
     images = example.made(name, model, example.wanted(), **QUICK[name])
@@ -56,11 +60,11 @@ def test_images_that_the_teacher_takes_for_its_own(name: str) -> None:
     low, high = pixel_range(example.split()[0].preprocessing)
     assert bool((images >= low).all() and (images <= high).all())
     noise = example.noise()
-    assert example.distance(model, images) < example.distance(model, noise) / 2
+    assert example.distance(model, images) < NEAR[name] * example.distance(model, noise)
     assert example.confidence(model, images) > SURE[name]
-    assert example.confidence(model, noise) < 0.65
+    assert example.confidence(model, noise) < SURE[name]
     counts = example.shares(model, images)
-    assert int(counts.min()) >= 2 and int(counts.max()) <= 16
+    assert int((counts > 0).sum()) >= 7 and int(counts.max()) <= 24
     assert float(images.std(0).mean()) > 0.2
 
 
@@ -88,12 +92,13 @@ def test_a_batch_is_all_that_is_held(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["dafl", "cmi"])
+@pytest.mark.trains
 def test_a_teacher_without_batch_norm(name: str) -> None:
     model = example.teacher(plain=True)
     knobs = {**QUICK[name], "feature": 0.0 if name == "dafl" else 1.0}
     images = example.made(name, model, example.wanted(), **knobs)
     assert example.confidence(model, images) > SURE[name]
-    assert int((example.shares(model, images) > 0).sum()) >= 9
+    assert int((example.shares(model, images) > 0).sum()) >= 7
 
 
 def test_what_a_teacher_lacks_is_said() -> None:
@@ -155,6 +160,7 @@ def test_dafl_adds_its_terms_by_their_weights() -> None:
         assert got.item() == pytest.approx(2 * term.item(), rel=1e-6)
 
 
+@pytest.mark.trains
 def test_contrast_drives_images_of_a_class_apart() -> None:
     """Cosine of the channel means of two images of one class, with and without the term."""
     model, alike = example.teacher(), []
