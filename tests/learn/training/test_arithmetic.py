@@ -36,11 +36,29 @@ def test_determinism_is_put_back() -> None:
     with arithmetic.deterministic(3, 1):
         assert torch.get_num_threads() == 1
         assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory
         first = torch.rand(3)
     with arithmetic.deterministic(3, 1):
         assert torch.equal(first, torch.rand(3))
     assert torch.get_num_threads() == before
     assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
+
+
+@pytest.mark.parametrize("warn_only", [False, True])
+def test_what_a_caller_had_set_is_put_back_after_an_error_too(warn_only: bool) -> None:
+    torch.use_deterministic_algorithms(True, warn_only=warn_only)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        with pytest.raises(KeyError), arithmetic.deterministic(3, 1):
+            raise KeyError
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled() == warn_only
+        assert not torch.utils.deterministic.fill_uninitialized_memory
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.utils.deterministic.fill_uninitialized_memory = True
 
 
 def test_layouts() -> None:
