@@ -143,3 +143,13 @@ def test_this_machine_gives_an_account_that_is_json() -> None:
     told = validity.snapshot()
     assert validity.well_formed(told) and told["time_ns"] > 0
     json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), -float("inf"), 10**400, -(2**63), "5"]
+)
+@pytest.mark.parametrize("name", [*validity.SCALARS, "throttles", "temperatures_c"])
+def test_an_account_holds_numbers_that_can_be_reckoned_with(name: str, value: object) -> None:
+    told = validity.snapshot()
+    bad = {"a": value} if name in ("throttles", "temperatures_c") else value
+    assert not validity.well_formed({**told, name: bad})
