@@ -70,6 +70,19 @@ def test_all_that_python_s_parser_sees_imported_is_needed(path: str) -> None:
         assert imported(path) <= sources._needs(path)
 
 
+@pytest.mark.parametrize("path", FILES)
+def test_no_module_s_name_is_put_together_from_pieces(path: str) -> None:
+    """What is no whole string is not seen: a table writes its folder's name whole, once."""
+    tree = ast.parse((sources.PACKAGE / path).read_bytes())
+    pieces = [
+        part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values
+    ]
+    texts = [part.value for part in pieces if isinstance(part, ast.Constant)]
+    assert not [
+        text for text in texts if str(text).startswith("edgekd.") and file_of(str(text).rstrip("."))
+    ]
+
+
 def test_members_of_tables_are_reached() -> None:
     """Of all that a recipe may name, the module and what that imports."""
     reached = sources.reached("edgekd.stages.check") | sources.reached("edgekd.stages.measure")

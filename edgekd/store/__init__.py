@@ -81,7 +81,7 @@ class Store:
             raise InputError(
                 f"{self.root}: got a folder with {sorted(strangers)[0]!r} in it and without {MARKER}, "
                 "want a store or an empty folder",
-                hint="give another --store; what an earlier edgekd kept cannot be used",
+                hint="give another --store; one of an earlier edgekd can be removed, nothing in it fits",
             )
 
     def sweep(self) -> None:

@@ -202,9 +202,28 @@ def test_folders_inside_that_lead_out_are_made_anew(store: Store, tmp_path: Path
     digest = files.digest_bytes(b"x")
     (store.root / "cas" / digest[:2]).symlink_to(outside)
     (store.root / "work" / KEY).symlink_to(outside)
-    store.work_folder(KEY)
+    (store.work_folder(KEY) / "checkpoint").write_text("x")
     commit(store, one=b"x")
     assert list(outside.iterdir()) == [] and store.peek(KEY) is not None
+
+
+def test_a_blob_in_a_folder_elsewhere_is_not_read(store: Store, tmp_path: Path) -> None:
+    commit(store, one=b"x")
+    (blob,) = store.root.glob("cas/*/*")
+    blob.parent.rename(tmp_path / "elsewhere")
+    blob.parent.symlink_to(tmp_path / "elsewhere")
+    assert store.peek(KEY) is None
+
+
+def test_what_does_not_verify_lies_in_quarantine_for_a_look(store: Store) -> None:
+    for text in (b"y", b"z"):
+        commit(store, one=b"x")
+        (blob,) = store.root.glob("cas/*/*")
+        blob.write_bytes(text)
+        assert store.lookup(KEY) is None
+        aside = store.root / "quarantine"
+        assert {p.name for p in aside.iterdir()} == {f"{KEY}.json", blob.name}
+        assert (aside / blob.name).read_bytes() == text and not blob.exists()
 
 
 def test_a_manifest_in_a_folder_elsewhere_is_not_read(store: Store, tmp_path: Path) -> None:
@@ -234,6 +253,25 @@ def test_what_another_run_is_writing_is_not_swept(store: Store) -> None:
     store.sweep()
     assert not any(path.exists() for path in ours)
     assert all(path.exists() for path in theirs)
+
+
+def test_nothing_is_swept_outside(store: Store, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    half = outside / f".tmp-{'a' * 32}-edgekd"
+    half.write_text("another store's")
+    (store.root / "cas" / "aa").symlink_to(outside)
+    (store.root / "more").symlink_to(outside)
+    store.sweep()
+    assert half.exists()
+
+
+def test_a_sound_blob_is_not_written_again(store: Store) -> None:
+    commit(store, one=b"x")
+    (blob,) = store.root.glob("cas/*/*")
+    before = blob.stat()
+    commit(store, OTHER_INPUTS, two=b"x")
+    assert (blob.stat().st_ino, blob.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_sharers_share_and_garbage_is_not_collected_under_them(store: Store) -> None:
