@@ -1,4 +1,4 @@
-"""The nodes of an ONNX graph and the element types of its values, read without the onnx package.
+"""The nodes of an ONNX graph, its inputs and its element types, read without the onnx package.
 
 Field numbers are those of onnx.proto3 (ONNX 1.23).
 """
@@ -6,13 +6,16 @@ Field numbers are those of onnx.proto3 (ONNX 1.23).
 from __future__ import annotations
 
 import mmap
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd import value_info
+from edgekd.value_info import Value
 from edgekd.wire import BYTES
 from edgekd.wire import VARINT
-from edgekd.wire import Data
 from edgekd.wire import fields
 from edgekd.wire import varint
 
@@ -38,12 +41,28 @@ ELEMENTS = {
 NUMBERS = {name: number for number, name in ELEMENTS.items()}
 BYTE_TYPES = (NUMBERS["u8"], NUMBERS["i8"])
 
-MODEL_GRAPH = 7
+QUANTIZERS = {
+    "QuantizeLinear",
+    "DynamicQuantizeLinear",
+    "DynamicQuantizeLSTM",
+    "DynamicQuantizeMatMul",
+    "ConvInteger",
+    "MatMulInteger",
+    "MatMulIntegerToFloat",
+    "QAttention",
+    "QEmbedLayerNormalization",
+    "QGemm",
+}
+"""Operators on quantized activations, or that make them; so are all that begin with ``QLinear``."""
+
+MODEL_GRAPH, MODEL_METADATA = 7, 14
+ENTRY_KEY, ENTRY_VALUE = 1, 2
 NODE, INITIALIZER, INPUTS, OUTPUTS, VALUE_INFOS = 1, 5, 11, 12, 13
 NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OP, NODE_ATTRIBUTE = 1, 2, 3, 4, 5
-ATTRIBUTE_NAME, ATTRIBUTE_INT = 1, 3
-TENSOR_TYPE, TENSOR_INT32S, TENSOR_NAME, TENSOR_RAW = 2, 5, 8, 9
-VALUE_NAME, VALUE_TYPE, TYPE_TENSOR, TENSOR_ELEMENT = 1, 2, 1, 1
+ATTRIBUTE_NAME, ATTRIBUTE_INT, ATTRIBUTE_TENSOR = 1, 3, 5
+TENSOR_DIMS, TENSOR_TYPE, TENSOR_INT32S, TENSOR_NAME, TENSOR_RAW = 1, 2, 5, 8, 9
+LONGEST_METADATA = 1000
+"""Bytes of a value that are read."""
 
 
 class Node(NamedTuple):
@@ -55,6 +74,8 @@ class Node(NamedTuple):
     cast_to: int
     """The attribute `to`, a data type; 0 where there is none."""
     name: str = ""
+    axis: int = 0
+    """The attribute `axis`; 0 where there is none."""
 
 
 class Graph(NamedTuple):
@@ -65,6 +86,18 @@ class Graph(NamedTuple):
     """Data type of each value that states one: initializers, inputs, outputs, value infos."""
     constants: dict[str, int | None]
     """Initializers by name; the value of one that is a single 8-bit number, such as a zero-point."""
+    values: Sequence[Value] = ()
+    """Inputs, an initializer that stands among them too."""
+    outputs: Sequence[Value] = ()
+    shapes: Mapping[str, tuple[int, ...]] = {}
+    """Of initializers and of what Constant nodes hold."""
+    metadata: Mapping[str, str] = {}
+    """What the file says of itself, in its maker's words."""
+
+    @property
+    def inputs(self) -> list[Value]:
+        """What a caller has to supply."""
+        return [value for value in self.values if value.name not in self.constants]
 
 
 def read(path: Path) -> Graph:
@@ -74,7 +107,7 @@ def read(path: Path) -> Graph:
         InputError: if it is no readable file.
         ValueError: if it is no ONNX model.
     """
-    graph = Graph([], {}, {})
+    graph = _Reading([], {}, {}, [], [], {}, {})
     with (
         files.open_regular(path) as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
@@ -82,7 +115,10 @@ def read(path: Path) -> Graph:
         for number, _, start, end in fields(data, 0, len(data)):
             if number == MODEL_GRAPH:
                 _read_graph(data, start, end, graph)
-    return graph
+            elif number == MODEL_METADATA:
+                key, value = _entry(data, start, end)
+                graph.metadata[key] = value
+    return Graph(*graph)
 
 
 def element_types(graph: Graph) -> dict[str, int]:
@@ -96,6 +132,14 @@ def element_types(graph: Graph) -> dict[str, int]:
         for output in node.outputs:
             found.setdefault(output, _given_type(node, found))
     return found
+
+
+def quantizes(graph: Graph) -> bool:
+    """Whether activations are quantized in it. Weights alone that are stored in few bits do not count:
+    what computes with them is float."""
+    return any(
+        node.op in QUANTIZERS or node.op.startswith(("QLinear", "QOrdered")) for node in graph.nodes
+    )
 
 
 def first_type(node: Node, elements: dict[str, int]) -> int:
@@ -115,21 +159,52 @@ def _given_type(node: Node, elements: dict[str, int]) -> int:
     return node.cast_to if node.op == "Cast" and node.cast_to else element
 
 
-def _read_graph(data: mmap.mmap, start: int, end: int, graph: Graph) -> None:
+class _Reading(NamedTuple):
+    """A `Graph` that grows."""
+
+    nodes: list[Node]
+    elements: dict[str, int]
+    constants: dict[str, int | None]
+    values: list[Value]
+    outputs: list[Value]
+    shapes: dict[str, tuple[int, ...]]
+    metadata: dict[str, str]
+
+
+def _read_graph(data: mmap.mmap, start: int, end: int, graph: _Reading) -> None:
     for number, _, first, last in fields(data, start, end):
         if number == NODE:
-            graph.nodes.append(_node(data, first, last))
+            node, held = _node(data, first, last)
+            graph.nodes.append(node)
+            if node.op == "Constant" and held is not None and node.outputs:
+                graph.elements[node.outputs[0]] = held.element
+                graph.shapes[node.outputs[0]] = held.shape
         elif number == INITIALIZER:
-            name, element, value = _tensor(data, first, last)
-            graph.elements[name] = element
-            graph.constants[name] = value
+            tensor = _tensor(data, first, last)
+            graph.elements[tensor.name] = tensor.element
+            graph.constants[tensor.name] = tensor.value
+            graph.shapes[tensor.name] = tensor.shape
         elif number in (INPUTS, OUTPUTS, VALUE_INFOS):
-            name, element = _value(data, first, last)
-            graph.elements[name] = element
+            value = value_info.read(data, first, last)
+            graph.elements[value.name] = value.element
+            if number == INPUTS:
+                graph.values.append(value)
+            elif number == OUTPUTS:
+                graph.outputs.append(value)
 
 
-def _node(data: mmap.mmap, start: int, end: int) -> Node:
-    op, cast_to, name = "", 0, ""
+class _Tensor(NamedTuple):
+    name: str
+    element: int
+    shape: tuple[int, ...]
+    value: int | None
+    """If it is a single 8-bit number."""
+
+
+def _node(data: mmap.mmap, start: int, end: int) -> tuple[Node, _Tensor | None]:
+    """A node and the tensor that is its attribute, if one is."""
+    op, cast_to, axis, name = "", 0, 0, ""
+    held: _Tensor | None = None
     inputs: list[str] = []
     outputs: list[str] = []
     for number, _, first, last in fields(data, start, end):
@@ -142,36 +217,56 @@ def _node(data: mmap.mmap, start: int, end: int) -> Node:
         elif number == NODE_OP:
             op = _text(data, first, last)
         elif number == NODE_ATTRIBUTE:
-            attribute, value = _attribute(data, first, last)
+            attribute, value, tensor = _attribute(data, first, last)
             cast_to = value if attribute == "to" else cast_to
-    return Node(op, inputs, outputs, cast_to, name)
+            axis = _signed(value) if attribute == "axis" else axis
+            held = tensor or held
+    return Node(op, inputs, outputs, cast_to, name, axis), held
 
 
-def _attribute(data: mmap.mmap, start: int, end: int) -> tuple[str, int]:
-    name, value = "", 0
+def _attribute(data: mmap.mmap, start: int, end: int) -> tuple[str, int, _Tensor | None]:
+    name, value, tensor = "", 0, None
     for number, wire, first, last in fields(data, start, end):
         if number == ATTRIBUTE_NAME:
             name = _text(data, first, last)
         elif number == ATTRIBUTE_INT and wire == VARINT:
             value = first
-    return name, value
+        elif number == ATTRIBUTE_TENSOR and wire == BYTES:
+            tensor = _tensor(data, first, last)
+    return name, value, tensor
 
 
-def _tensor(data: mmap.mmap, start: int, end: int) -> tuple[str, int, int | None]:
-    """An initializer's name, data type, and value if it is a single 8-bit number."""
+def _signed(value: int) -> int:
+    """A varint as the 64-bit number with a sign that it stands for."""
+    return value - 2**64 if value >= 2**63 else value
+
+
+def _tensor(data: mmap.mmap, start: int, end: int) -> _Tensor:
     name, element, held = "", 0, b""
+    shape: list[int] = []
     for number, wire, first, last in fields(data, start, end):
         if number == TENSOR_NAME:
             name = _text(data, first, last)
         elif number == TENSOR_TYPE and wire == VARINT:
             element = first
+        elif number == TENSOR_DIMS:
+            shape += [first] if wire == VARINT else _packed(data, first, last)
         elif number == TENSOR_RAW:
             held = data[first:last] if last - first == 1 else b"more"
         elif number == TENSOR_INT32S:
             held = _small(data, first, last, packed=wire == BYTES)
-    if len(held) != 1 or element not in BYTE_TYPES:
-        return name, element, None
-    return name, element, int.from_bytes(held, signed=element == NUMBERS["i8"])
+    value = None
+    if len(held) == 1 and element in BYTE_TYPES:
+        value = int.from_bytes(held, signed=element == NUMBERS["i8"])
+    return _Tensor(name, element, tuple(shape), value)
+
+
+def _packed(data: mmap.mmap, at: int, end: int) -> list[int]:
+    found = []
+    while at < end:
+        value, at = varint(data, at, end)
+        found.append(value)
+    return found
 
 
 def _small(data: mmap.mmap, first: int, last: int, *, packed: bool) -> bytes:
@@ -182,23 +277,14 @@ def _small(data: mmap.mmap, first: int, last: int, *, packed: bool) -> bytes:
     return bytes([value & 0xFF]) if end == last else b"more"
 
 
-def _value(data: mmap.mmap, start: int, end: int) -> tuple[str, int]:
-    name, element = "", 0
+def _entry(data: mmap.mmap, start: int, end: int) -> tuple[str, str]:
+    key = value = ""
     for number, _, first, last in fields(data, start, end):
-        if number == VALUE_NAME:
-            name = _text(data, first, last)
-        elif number == VALUE_TYPE:
-            element = _element(data, first, last)
-    return name, element
-
-
-def _element(data: Data, start: int, end: int) -> int:
-    for number, _, first, last in fields(data, start, end):
-        if number == TYPE_TENSOR:
-            for inner, wire, value, _ in fields(data, first, last):
-                if inner == TENSOR_ELEMENT and wire == VARINT:
-                    return value
-    return 0
+        if number == ENTRY_KEY:
+            key = _text(data, first, last)
+        elif number == ENTRY_VALUE:
+            value = _text(data, first, min(last, first + LONGEST_METADATA))
+    return key, value
 
 
 def _text(data: mmap.mmap, start: int, end: int) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 """``int8`` is the Q/DQ file of the target's profile; what is not quantized in it runs in fp32."""
+Shapes = Mapping[str, tuple[int, ...]]
+"""The whole shape of each input by its name."""
 Files = Mapping[str, Path]
 """An engine's files by their names."""
 
@@ -82,9 +84,9 @@ class Runtime(NamedTuple):
     """ONNX file, folder to write in, precision, and by keyword the options its `Entry` names, each
     a str -> engine files by name. Raises ValueError."""
     load: Callable[..., Session]
-    """Engine files by name, precision, threads, and by keyword `batch` -> session. With `batch` it is
-    asked with this many rows alone, which an engine may compile for; None leaves a free one free.
-    Raises ValueError."""
+    """Engine files by name, precision, threads, and by keyword `batch` and `shapes` -> session. With
+    `batch` it is asked with this many rows alone, with `shapes` with inputs of these alone, which an
+    engine may compile for; None leaves what is free free. Raises ValueError."""
     kernels: Callable[[Files, Precision], dict[str, int]]
     """``{"Conv f32": 9, ...}`` counted in the graph optimized for one row."""
     why_not_run: Callable[..., str | None] = it_runs
@@ -110,6 +112,8 @@ class Entry(NamedTuple):
     """What its `build` takes by keyword besides."""
     instead: tuple[str, ...] = ()
     """Distributions that, where they are installed, are used in place of `distribution`."""
+    keeps_floats: bool = False
+    """Whether float tensors stay what they are in the file, whatever precision it is told."""
 
     def installed(self) -> str:
         """The distribution this engine is used from here; `distribution` where there is none."""

@@ -21,7 +21,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
     {"files", "wire", "pixels"},
     {"sources"},
     {"settings"},
-    {"table", "preprocessing", "device"},
+    {"table", "preprocessing", "device", "value_info"},
     {"devices"},
     {"store", "runtime", "admission", "graph", "islands", "run"},
     {"stage", "run_folder"},

@@ -21,10 +21,17 @@ class Engine(NamedTuple):
     files: dict[str, Path]
     """By the runtime's own names (``model.onnx``; ``model.xml``, ``model.bin``), lying anywhere: a
     worker finds them under these names, side by side, as its engine expects."""
+    tensors: str = ""
+    """What the file's own tensors are, where the engine keeps them and is told another precision."""
+
+    @property
+    def numerics(self) -> str:
+        """What it computes in, for tables and results."""
+        return self.tensors or self.precision
 
     def label(self) -> str:
         """``onnxruntime-fp32-1t``."""
-        return f"{self.runtime}-{self.precision}-{self.threads}t"
+        return f"{self.runtime}-{self.numerics}-{self.threads}t"
 
     def spec(self) -> dict[str, Any]:
         """What a worker is told of it; it must be given `files` to read."""

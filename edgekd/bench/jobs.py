@@ -16,19 +16,15 @@ from typing import NamedTuple
 
 from edgekd import pixels
 from edgekd.bench import inputs
-from edgekd.bench import ir
 from edgekd.bench import memory as proc
 from edgekd.bench import timing
-from edgekd.bench.engine import ONNX
+from edgekd.bench.call import InputPlan
 from edgekd.bench.machine import fingerprint
 from edgekd.bench.statistics import median
-from edgekd.device import OUT
-from edgekd.device import inside
 from edgekd.runtime import Inference
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
 from edgekd.runtimes import RUNTIMES
-from edgekd.runtimes import entry
 from edgekd.runtimes import find
 
 if TYPE_CHECKING:
@@ -51,19 +47,34 @@ def _import(runtime: Runtime, say: Say) -> None:
 
 
 def load(spec: Spec, say: Say) -> Session:
-    """The engine of a specification, compiled for its ``batch``; None leaves that free."""
+    """The engine of a specification, compiled for its ``batch`` and the shapes of its ``call``; a batch
+    of None leaves that free."""
     runtime = find(spec["runtime"])
     say("load")
     files = {name: Path(path) for name, path in spec["files"].items()}
-    return runtime.load(files, spec["precision"], spec["threads"], batch=spec["batch"])
+    batch = spec["batch"]
+    shapes = {
+        name: tuple(batch if size is None else size for size in shape)
+        for name, (shape, *_) in spec.get("call", {}).items()
+    }
+    if any(None in shape for shape in shapes.values()):
+        shapes = {}
+    return runtime.load(
+        files, spec["precision"], spec["threads"], batch=batch, shapes=shapes or None
+    )
 
 
 def feeds_of(session: Session, spec: Spec, count: int) -> Sequence[Mapping[str, np.ndarray]]:
     """What the model is fed: the given rows, or inputs drawn from the seed."""
     batch = spec["batch"]
+    told = spec.get("call", {}).items()
+    plans = {name: InputPlan(tuple(shape), *rest) for name, (shape, *rest) in told}
+    draw = functools.partial(
+        inputs.seeded, session.inputs, batch=batch, seed=spec["seed"], count=count, plans=plans
+    )
     if spec.get("inputs"):
-        return inputs.given(Path(spec["inputs"]), session.inputs, batch=batch, count=count)
-    return inputs.seeded(session.inputs, batch=batch, seed=spec["seed"], count=count)
+        draw = functools.partial(inputs.given, Path(spec["inputs"]), *draw.args, **draw.keywords)
+    return draw()
 
 
 def stepper(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> timing.Step:
@@ -82,9 +93,26 @@ def _rotated(inferences: Sequence[Inference]) -> timing.Step:
 
     def step(index: int) -> None:
         for output in inferences[index % count]():
-            output.item(0)
+            if getattr(output, "size", 0):  # none detected, or a sequence: nothing to read
+                output.item(0)
 
     return step
+
+
+def first_inference(step: timing.Step, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[int]:
+    """Nanoseconds of the first two inferences.
+
+    Raises:
+        ValueError: if the engine fails on the first; the model or its inputs are at fault.
+    """
+    try:
+        times_ns = timing.iterate(step, clock, 0, 1, 0)
+    except MemoryError:
+        raise
+    except Exception as error:  # an engine's own, of any kind
+        fed = ", ".join(f"{name} {a.dtype} {list(a.shape)}" for name, a in feeds[0].items())
+        raise ValueError(f"got inputs {fed}, which the engine refuses: {error}") from error
+    return times_ns + timing.iterate(step, clock, 1, 1, 0)
 
 
 class Started(NamedTuple):
@@ -109,7 +137,7 @@ def start(spec: Spec, say: Say, started_ns: int) -> Started:
     feeds = feeds_of(session, spec, inputs.COUNT)
     called = caller(session, feeds)
     say("first inference")
-    first, second = timing.iterate(called, clock, 0, 2, 0)
+    first, second = first_inference(called, feeds)
     step = stepper(session, feeds)
     cold_ns = {
         "spawn_ms": started_ns - spec["spawned_ns"],
@@ -166,9 +194,10 @@ def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     marks["baseline"] = proc.now()
     session = load(spec, say)
     marks["load"] = proc.now()
-    step = stepper(session, feeds_of(session, spec, 2))
+    feeds = feeds_of(session, spec, 2)
     say("first inference")
-    step(0)
+    first_inference(caller(session, feeds), feeds)
+    step = stepper(session, feeds)
     marks["first"] = proc.now()
     say("steady")
     timing.iterate(step, clock, 1, 10, spec["steady"]["min_ns"] // 4)
@@ -184,68 +213,6 @@ def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
         "reset_before_load": reset,
         "held_bytes": {**marks["steady"], **proc.shared_out()},
     }
-
-
-def compile_model(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """The ONNX file ``in/model.onnx`` made into an engine's own files; or why it is not.
-
-    ``not_measured`` beside ``files`` means: it is made, and cannot run here.
-    """
-    runtime = find(spec["runtime"])
-    missing = runtime.why_not()
-    if missing is not None:
-        return {"not_measured": missing}
-    try:
-        return _compiled(runtime, spec, say)
-    except ImportError as error:
-        return {"not_measured": f"{runtime.name} is installed but does not import: {error}"}
-
-
-def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
-    say("compile")
-    offered, precision = runtime.precisions(), spec["precision"]
-    if precision not in offered:
-        return {"not_measured": f"{runtime.name} offers {', '.join(offered)} on this machine"}
-    made = runtime.build(Path(inside(ONNX)), Path(OUT), precision, **_options(runtime, spec))
-    result: dict[str, Any] = {
-        "files": {name: path.name for name, path in made.items()},
-        "version": _version(runtime),
-    }
-    if spec["kernels"]:
-        say("kernel count")
-        result["kernels"] = runtime.kernels(made, precision)
-        result["islands"] = runtime.islands(made, precision)
-    idle = runtime.why_not_run(made)
-    return result if idle is None else {**result, "not_measured": idle}
-
-
-def _options(runtime: Runtime, spec: Spec) -> dict[str, str]:
-    options: dict[str, str] = spec.get("options", {})
-    known = entry(runtime.name).options
-    for name in options:
-        if name not in known:
-            has = ", ".join(known) or "none"
-            raise ValueError(f"{name}: is no option of {runtime.name}, which has {has}")
-    return options
-
-
-def _version(runtime: Runtime) -> str:
-    from importlib.metadata import version
-
-    return version(entry(runtime.name).installed())
-
-
-def offers(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """What a runtime offers on this machine to an engine that is made already, if that is admitted."""
-    runtime = find(spec["runtime"])
-    missing = runtime.why_not() or runtime.why_not_run()
-    if missing is not None:
-        return {"not_measured": missing}
-    say("admission")
-    paths = {name: Path(path) for name, path in spec["files"].items()}
-    if set(paths) == {ir.GRAPH, ir.WEIGHTS}:
-        ir.admit(paths[ir.GRAPH], paths[ir.WEIGHTS])
-    return {"precisions": runtime.precisions(), "version": _version(runtime)}
 
 
 def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
+from edgekd.bench.call import CallPlan
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import INPUTS
 from edgekd.bench.process import WorkerFailed
@@ -37,8 +38,10 @@ class Subject(NamedTuple):
     name: str
     engine: Engine
     inputs: Path | None = None
-    """float32 rows (.npy) to feed; None draws them from the seed."""
+    """Rows (.npy) of the only input, or .npz by names, to feed; None draws all from the seed."""
     batch: int = 1
+    call: CallPlan = CallPlan({})
+    """How its inputs are shaped; empty where only the batch is free."""
 
 
 class Rules(NamedTuple):
@@ -155,6 +158,7 @@ def order_of(subject: Subject, rules: Rules) -> tuple[dict[str, Any], dict[str, 
         **subject.engine.spec(),
         "inputs": None if subject.inputs is None else inside(INPUTS),
         "batch": subject.batch,
+        "call": subject.call.spec(),
         "seed": rules.seed,
         "warm_up": rules.warm_up._asdict(),
         "steady": rules.steady._asdict(),

@@ -11,11 +11,23 @@ from typing import NamedTuple
 
 from edgekd import files
 from edgekd.admission import external_data
+from edgekd.bench import interface
+from edgekd.bench import ir
 from edgekd.bench import made_engines
+from edgekd.bench import numerics
+from edgekd.bench import size_options
+from edgekd.bench import user_calls
+from edgekd.bench import user_inputs
 from edgekd.bench.build import build
 from edgekd.bench.engine import ONNX
 from edgekd.bench.engine import Engine
+from edgekd.bench.interface import Interface
+from edgekd.bench.made_engines import Made
+from edgekd.bench.numerics import Label
 from edgekd.bench.session import Subject
+from edgekd.bench.size_options import Sizes
+from edgekd.bench.user_calls import Call
+from edgekd.bench.user_inputs import UserInputs
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import InputError
@@ -23,6 +35,8 @@ from edgekd.errors import MachineError
 from edgekd.runtimes import RUNTIMES
 
 BUNDLED, BUNDLED_GOLDEN = "model.onnx", "golden.safetensors"
+NULL = "null"
+"""The runtime for tests, whose models are not ONNX."""
 
 
 class Ask(NamedTuple):
@@ -31,11 +45,15 @@ class Ask(NamedTuple):
     runtimes: tuple[str, ...]
     """Empty for all that are installed. An engine that is made already brings its own."""
     precisions: tuple[str, ...]
+    """Empty for what each file computes in."""
     threads: tuple[int, ...]
-    batch: int
+    batch: int | None
+    """None for 1, or what a model is fixed at."""
     timeout_s: float
-    inputs: Path | None = None
-    """What all are fed: .npy, golden .safetensors or a bundle; None for a bundle's own, or seeded."""
+    inputs: UserInputs = UserInputs()
+    """What all are fed; what it leaves out is a bundle's own, or drawn from the seed."""
+    sizes: tuple[Sizes, ...] = ({},)
+    """Of free axes; each combination is a subject."""
     store: Path | None = None
     """Where ``store:KEY`` is looked up; None for the default store."""
     device: Device = local.DEVICE
@@ -51,6 +69,23 @@ class Ready(NamedTuple):
     sha256: str | None = None
     """Of what was given, weights that lie beside it put in, before it was used; None to take it from
     `model`."""
+    note: str = ""
+    """What a reader of its numbers has to know."""
+
+
+class _Model(NamedTuple):
+    """One model as it was named."""
+
+    name: str
+    main: Path
+    """The file that names it."""
+    whole: Path
+    """An ONNX file that holds all of its weights."""
+    made: Made | None
+    """An engine that needs no compiling."""
+    interface: Interface | None
+    rows: Path | None
+    """A bundle's own inputs."""
 
 
 def usable(
@@ -104,29 +139,85 @@ def ready(
         InputError: if a model is missing or refused.
         MachineError: if an engine or precision is not to be had there.
     """
-    fed = None if ask.inputs is None else inputs_of(ask.inputs, scratch / "inputs.npy")
+    fed = None
+    if ask.inputs.file is not None:
+        fed = inputs_of(ask.inputs.file, scratch / "inputs.npy")
+    listed = []
     for number, (given, name) in enumerate(zip(models, names or names_of(models), strict=True)):
-        folder = scratch / str(number)
-        folder.mkdir()
-        if made_engines.is_one(given):
-            made = made_engines.taken(given, ask.runtimes, ask.store)
-            version = made_engines.admitted(made, ask.precisions, ask.timeout_s, ask.device)
-            for precision in made.precisions or ask.precisions:
-                engine = Engine(made.runtime, precision, 1, made.files)
-                yield from _on_threads(engine, name, fed, ask, made.main, version, made.sha256)
-            continue
-        model, own = found(given, folder / "inputs.npy")
-        whole = external_data.embedded(model, folder / ONNX)
-        sha256 = files.digest_file(whole)
-        for runtime in usable(ask.runtimes, missing):
-            for precision in ask.precisions:
-                goal = folder / f"{runtime}-{precision}"
-                goal.mkdir()
-                told = _built(whole, runtime, precision, goal, ask)
-                paths = {key: goal / file for key, file in told["files"].items()}
-                engine = Engine(runtime, precision, 1, paths)
-                version = str(told["version"])
-                yield from _on_threads(engine, name, fed or own, ask, model, version, sha256)
+        (scratch / str(number)).mkdir()
+        listed.append(_read(given, name, ask, scratch / str(number)))
+    known = [one.interface.inputs for one in listed if one.interface is not None]
+    asked_sizes = {name: size for sizes in ask.sizes for name, size in sizes.items()}
+    size_options.require_known(asked_sizes, known)
+    user_inputs.require_known(ask.inputs, [[value.name for value in inputs] for inputs in known])
+    calls = [
+        list(
+            user_calls.calls(
+                model.name,
+                model.interface,
+                sizes=ask.sizes,
+                batch=ask.batch,
+                user=ask.inputs,
+                rows=fed or model.rows,
+                goal=scratch / str(number) / "inputs.npz",
+            )
+        )
+        for number, model in enumerate(listed)
+    ]
+    for number, model in enumerate(listed):
+        for engine, version, sha256 in _engines(model, ask, scratch / str(number), missing):
+            yield from _subjects(model, engine, calls[number], ask, version, sha256)
+
+
+def _read(given: Path, name: str, ask: Ask, folder: Path) -> _Model:
+    """What is known of a model before it is compiled."""
+    if made_engines.is_one(given):
+        made = made_engines.taken(given, ask.runtimes, ask.store)
+        return _Model(name, made.main, made.main, made, _interface_of(made), None)
+    model, rows = found(given, folder / "inputs.npy")
+    if ask.runtimes == (NULL,):
+        return _Model(name, model, model, None, None, rows)
+    whole = external_data.embedded(model, folder / ONNX)
+    return _Model(name, model, whole, None, interface.of_onnx(whole), rows)
+
+
+def _interface_of(made: Made) -> Interface | None:
+    if set(made.files) == {ir.GRAPH, ir.WEIGHTS}:
+        return interface.of_ir(made.files[ir.GRAPH], made.files[ir.WEIGHTS])
+    return interface.of_onnx(made.main) if set(made.files) == {ONNX} else None
+
+
+def _engines(
+    model: _Model, ask: Ask, folder: Path, missing: Mapping[str, str | None] | None
+) -> Iterator[tuple[Engine, str, str]]:
+    """Its engines on one thread, each with the runtime's version and the digest of what was given."""
+    known = None if model.interface is None else model.interface.numerics
+    if model.made is not None:
+        made = model.made
+        labels = [] if made.precisions else _labels(model, ask, known, made.runtime)
+        precisions = made.precisions or tuple(label.precision for label in labels)
+        version = made_engines.admitted(made, precisions, ask.timeout_s, ask.device)
+        for precision in precisions:
+            yield Engine(made.runtime, precision, 1, made.files), version, made.sha256
+        return
+    sha256 = files.digest_file(model.whole)
+    for runtime in usable(ask.runtimes, missing):
+        for label in _labels(model, ask, known, runtime):
+            goal = folder / f"{runtime}-{label.precision}"
+            goal.mkdir()
+            told = _built(model.whole, runtime, label.precision, goal, ask)
+            paths = {key: goal / file for key, file in told["files"].items()}
+            yield (
+                Engine(runtime, label.precision, 1, paths, label.tensors),
+                str(told["version"]),
+                sha256,
+            )
+
+
+def _labels(model: _Model, ask: Ask, known: str | None, runtime: str) -> list[Label]:
+    if known is None:
+        return [Label(precision) for precision in ask.precisions or (numerics.PLAIN,)]
+    return numerics.labels(model.name, ask.precisions, known, runtime)
 
 
 def _built(model: Path, runtime: str, precision: str, goal: Path, ask: Ask) -> Mapping[str, Any]:
@@ -142,19 +233,17 @@ def _built(model: Path, runtime: str, precision: str, goal: Path, ask: Ask) -> M
     return told
 
 
-def _on_threads(
-    engine: Engine,
-    name: str,
-    inputs: Path | None,
-    ask: Ask,
-    model: Path,
-    version: str,
-    sha256: str,
+def _subjects(
+    model: _Model, engine: Engine, calls: Sequence[Call], ask: Ask, version: str, sha256: str
 ) -> Iterator[Ready]:
-    for threads in ask.threads:
-        one = engine._replace(threads=threads)
-        subject = Subject(f"{name} {one.label()}", one, inputs, ask.batch)
-        yield Ready(subject, model, version, sha256)
+    """The engine in every call on every number of threads."""
+    for call in calls:
+        label = f" {call.plan.label}" if call.plan.label else ""
+        for threads in ask.threads:
+            one = engine._replace(threads=threads)
+            name = f"{model.name}{label} {one.label()}"
+            subject = Subject(name, one, call.inputs, call.plan.batch, call.plan)
+            yield Ready(subject, model.main, version, sha256, call.plan.note)
 
 
 def found(given: Path, goal: Path) -> tuple[Path, Path | None]:
@@ -171,16 +260,16 @@ def found(given: Path, goal: Path) -> tuple[Path, Path | None]:
 
 
 def inputs_of(given: Path, goal: Path) -> Path:
-    """The .npy file of a user's inputs: as it is, or written to `goal` from golden samples.
+    """The .npy or .npz file of a user's inputs: as it is, or written to `goal` from golden samples.
 
     Raises:
-        InputError: if it is neither .npy nor golden samples nor a bundle that has some.
+        InputError: if it is neither of them nor golden samples nor a bundle that has some.
     """
-    if given.suffix == ".npy":
+    if given.suffix in (".npy", ".npz"):
         return given
     golden_file = given / BUNDLED_GOLDEN if given.is_dir() else given
     if golden_file.suffix != ".safetensors":
-        raise InputError(f"{given}: got no inputs, want .npy, .safetensors or a bundle")
+        raise InputError(f"{given}: got no inputs, want .npy, .npz, .safetensors or a bundle")
     from edgekd.bench import golden
 
     return golden.write_inputs(golden.read(golden_file), goal)

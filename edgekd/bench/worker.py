@@ -30,8 +30,8 @@ Say = Callable[[str], None]
 JOBS = {
     "latency": ("edgekd.bench.jobs", "latency"),
     "memory": ("edgekd.bench.jobs", "memory"),
-    "offers": ("edgekd.bench.jobs", "offers"),
-    "compile": ("edgekd.bench.jobs", "compile_model"),
+    "offers": ("edgekd.bench.engine_jobs", "offers"),
+    "compile": ("edgekd.bench.engine_jobs", "compile_model"),
     "outputs": ("edgekd.bench.jobs", "outputs"),
     "site": ("edgekd.bench.jobs", "site"),
     "lookup": ("edgekd.bench.lookup", "job"),

@@ -14,6 +14,7 @@ RUNTIMES: dict[str, Entry] = {
         "onnxruntime",
         ("fp32", "bf16", "int8"),
         "ONNX Runtime on the CPU",
+        keeps_floats=True,
     ),
     "openvino": Entry(
         "edgekd.runtimes.openvino",

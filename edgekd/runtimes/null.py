@@ -22,6 +22,7 @@ from edgekd.runtime import Inference
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
+from edgekd.runtime import Shapes
 from edgekd.runtime import Tensor
 
 if TYPE_CHECKING:
@@ -130,7 +131,12 @@ class _Session:
 
 
 def load(
-    files: Mapping[str, Path], precision: Precision, threads: int, *, batch: int | None = None
+    files: Mapping[str, Path],
+    precision: Precision,
+    threads: int,
+    *,
+    batch: int | None = None,
+    shapes: Shapes | None = None,
 ) -> Session:
     """A session that does what the model file says."""
     says = {**DEFAULTS, **json.loads(files[MODEL].read_text())}

@@ -19,6 +19,7 @@ from edgekd.runtime import Inference
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
+from edgekd.runtime import Shapes
 from edgekd.runtime import Tensor
 from edgekd.runtime import not_installed
 
@@ -136,21 +137,30 @@ class _Session:
 
 
 def load(
-    files: Mapping[str, Path], precision: Precision, threads: int, *, batch: int | None = None
+    files: Mapping[str, Path],
+    precision: Precision,
+    threads: int,
+    *,
+    batch: int | None = None,
+    shapes: Shapes | None = None,
 ) -> Session:
-    """A model compiled for one stream on `threads` threads, latency first, and for `batch` rows.
+    """A model compiled for one stream on `threads` threads, latency first, for `shapes` or `batch` rows.
 
     Raises:
         ValueError: if OpenVINO refuses the model, or an input has no fixed rank or known type.
     """
-    return _Session(_compile(files, precision, threads, batch))
+    return _Session(_compile(files, precision, threads, batch, shapes))
 
 
 def _compile(
-    files: Mapping[str, Path], precision: Precision, threads: int, batch: int | None
+    files: Mapping[str, Path],
+    precision: Precision,
+    threads: int,
+    batch: int | None,
+    shapes: Shapes | None = None,
 ) -> Any:
-    """For `batch` rows where it can be: with every shape known OpenVINO plans better (README of
-    ``benchmarks/engines``). A graph that holds for any number of rows may still refuse one."""
+    """For `shapes`, or `batch` rows, where it can be: with every shape known OpenVINO plans better
+    (README of ``benchmarks/engines``). A graph that holds for any number of rows may still refuse one."""
     import openvino
 
     chosen = {
@@ -166,7 +176,7 @@ def _compile(
         if batch is not None:
             with contextlib.suppress(RuntimeError):
                 model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
-                model.reshape(_shapes(model, batch))
+                model.reshape(_shapes(model, batch, shapes or {}))
                 return core.compile_model(model, "CPU", chosen)
         model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
         return core.compile_model(model, "CPU", chosen)
@@ -181,12 +191,15 @@ def _bytes(ports: Any) -> float:
     return float(sum(math.prod(port.get_shape()) * port.get_element_type().size for port in ports))
 
 
-def _shapes(model: Any, batch: int) -> dict[Any, Any]:
-    """Every input's shape with `batch` in front, where the front is free."""
+def _shapes(model: Any, batch: int, known: Shapes) -> dict[Any, Any]:
+    """Every input's shape as it is known, or with `batch` in front, where the front is free."""
     found = {}
     for port in model.inputs:
         shape = port.get_partial_shape()
-        if not shape.rank.is_dynamic and len(shape) and shape[0].is_dynamic:
+        whole = next((known[name] for name in port.get_names() if name in known), None)
+        if whole is not None:
+            shape = list(whole)
+        elif not shape.rank.is_dynamic and len(shape) and shape[0].is_dynamic:
             shape[0] = batch
         found[port] = shape
     return found

@@ -20,6 +20,7 @@ from edgekd.runtime import Inference
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
+from edgekd.runtime import Shapes
 from edgekd.runtime import Tensor
 from edgekd.runtime import not_installed
 
@@ -28,15 +29,21 @@ if TYPE_CHECKING:
 
 MODEL = "model.onnx"
 ONLY_ERRORS = 3
+WORDS = "object"
 DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
     "tensor(double)": "float64",
     "tensor(int64)": "int64",
     "tensor(int32)": "int32",
+    "tensor(int16)": "int16",
     "tensor(int8)": "int8",
+    "tensor(uint64)": "uint64",
+    "tensor(uint32)": "uint32",
+    "tensor(uint16)": "uint16",
     "tensor(uint8)": "uint8",
     "tensor(bool)": "bool",
+    "tensor(string)": WORDS,
 }
 
 
@@ -103,12 +110,17 @@ class _Session:
         return inference
 
     def _knows_outputs(self, feeds: Mapping[str, np.ndarray]) -> bool:
-        """Whether `feeds` alone set the outputs' shapes: each size is fixed or has an input's name,
-        and one inference, the session's first, agrees."""
+        """Whether `feeds` alone set the outputs' shapes, and all tensors are of numbers: each size is
+        fixed or has an input's name, and one inference, the session's first, agrees."""
         if not self._answered:
             self._answered = self.run(feeds)
+        nodes = [*self._session.get_inputs(), *self._session.get_outputs()]
+        if any(node.type not in DTYPES or DTYPES[node.type] == WORDS for node in nodes):
+            return False
         sizes: dict[Any, int] = {}
         for node in self._session.get_inputs():
+            if len(node.shape) != feeds[node.name].ndim:  # its rank is not stated
+                return False
             sizes.update(zip(node.shape, feeds[node.name].shape, strict=True))
         sizes.pop(None, None)  # free, and without a name
         return all(
@@ -118,7 +130,12 @@ class _Session:
 
 
 def load(
-    files: Mapping[str, Path], precision: Precision, threads: int, *, batch: int | None = None
+    files: Mapping[str, Path],
+    precision: Precision,
+    threads: int,
+    *,
+    batch: int | None = None,
+    shapes: Shapes | None = None,
 ) -> Session:
     """A session on `threads` threads, graph optimization ALL, no parallel branches; ONNX Runtime
     gains nothing from a fixed `batch`.
@@ -163,7 +180,7 @@ def _open(model: Path, chosen: Any) -> Any:
 def _tensor(node: Any) -> Tensor:
     if node.type not in DTYPES or node.shape is None:
         raise ValueError(f"input {node.name!r}: got {node.type} {node.shape}, want a known type")
-    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in node.shape)
+    shape = tuple(size if isinstance(size, int) and size >= 0 else None for size in node.shape)
     return Tensor(node.name, DTYPES[node.type], shape)
 
 

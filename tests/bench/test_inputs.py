@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgekd.bench import inputs
+from edgekd.bench.call import InputPlan
 from edgekd.runtime import Tensor
 
 IMAGE = Tensor("x", "float32", (None, 3, 4, 4))
@@ -86,3 +87,86 @@ def test_what_is_fed_has_a_digest_and_may_be_subnormal() -> None:
     found = [inputs.about(feeds) for feeds in (plain, plain, tiny, plain[::-1])]
     assert found[0] == found[1] and not found[0]["subnormal"] and found[2]["subnormal"]
     assert len({one["inputs_sha256"] for one in found}) == 3
+
+
+def test_a_plan_says_shape_range_and_number() -> None:
+    wanted = [
+        Tensor("x", "float32", (None, None)),
+        Tensor("state", "float32", (2, None, 4)),
+        Tensor("ids", "int64", (None, 6)),
+        Tensor("pixels", "uint8", (None, 300)),
+        Tensor("rate", "int64", ()),
+        Tensor("words", "object", (None,)),
+        Tensor("yes", "bool", (50,)),
+        Tensor("past", "float32", (None, 0)),
+    ]
+    plans = {
+        "x": InputPlan((None, 5)),
+        "state": InputPlan((2, None, 4)),
+        "ids": InputPlan((None, 6), 3),
+        "pixels": InputPlan((None, 300)),
+        "rate": InputPlan((), value=16000),
+        "words": InputPlan((None,)),
+        "yes": InputPlan((50,)),
+        "past": InputPlan((None, 0)),
+    }
+    feeds = inputs.seeded(wanted, batch=3, seed=0, plans=plans)
+    assert feeds[0]["x"].shape == (3, 5) and feeds[0]["state"].shape == (2, 3, 4)
+    assert {int(v) for feed in feeds for v in feed["ids"].flat} == {0, 1, 2}
+    assert feeds[0]["pixels"].dtype == np.uint8 and len(np.unique(feeds[0]["pixels"])) > 100
+    assert all(feed["rate"] == 16000 and feed["rate"].shape == () for feed in feeds)
+    assert all(isinstance(word, str) for word in feeds[0]["words"])
+    assert set(np.unique(feeds[0]["yes"])) == {False, True}
+    assert feeds[0]["past"].shape == (3, 0)
+    found = inputs.about(feeds)
+    assert len(found["inputs_sha256"]) == 64 and found == inputs.about(feeds)
+    feeds[0]["words"][0] = "another"
+    assert found != inputs.about(feeds)
+
+
+@pytest.mark.parametrize("number", [0.5, 300, -1])
+def test_a_number_that_its_type_does_not_hold(number: float) -> None:
+    with pytest.raises(ValueError, match="input 'x': got"):
+        wanted = [Tensor("x", "uint8", (1,))]
+        inputs.seeded(wanted, batch=1, seed=0, plans={"x": InputPlan((1,), value=number)})
+
+
+def test_several_inputs_from_one_file(tmp_path: Path) -> None:
+    wanted = [
+        Tensor("x", "float32", (None, 2)),
+        Tensor("state", "float32", (2, None, 3)),
+        Tensor("steps", "float32", (3,)),
+        Tensor("drawn", "float32", (None, 4)),
+    ]
+    plans = {
+        "x": InputPlan((None, 2)),
+        "state": InputPlan((2, None, 3)),
+        "steps": InputPlan((3,)),
+        "drawn": InputPlan((None, 4)),
+    }
+    x = np.arange(10, dtype=np.float32).reshape(5, 2)
+    state = np.ones((2, 2, 3), np.float32)
+    steps = np.arange(12, dtype=np.float32).reshape(4, 3)
+    np.savez(tmp_path / "a.npz", x=x, state=state, steps=steps)
+    feeds = inputs.given(tmp_path / "a.npz", wanted, batch=2, plans=plans)
+    for index, feed in enumerate(feeds):
+        np.testing.assert_array_equal(feed["x"], x[[2 * index % 5, (2 * index + 1) % 5]])
+        np.testing.assert_array_equal(feed["state"], state)
+        np.testing.assert_array_equal(feed["steps"], steps[index % 4])
+        assert feed["drawn"].shape == (2, 4)
+    assert len({feed["drawn"].tobytes() for feed in feeds}) == len(feeds) > 5
+
+
+def test_rows_for_a_model_that_is_fixed_at_its_batch(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(5, dtype=np.float32).reshape(5, 1))
+    wanted, plans = [Tensor("x", "float32", (2, 1))], {"x": InputPlan((2, 1))}
+    feeds = inputs.given(tmp_path / "x.npy", wanted, batch=1, plans=plans)
+    assert [feed["x"].ravel().tolist() for feed in feeds[:3]] == [[0, 1], [2, 3], [4, 0]]
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 2, 2), (0, 2), ()])
+def test_arrays_that_do_not_fit_name_their_input(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros(shape, np.float32))
+    wanted, plans = [Tensor("x", "float32", (None, 2))], {"x": InputPlan((None, 2))}
+    with pytest.raises(ValueError, match="input 'x': got"):
+        inputs.given(tmp_path / "a.npz", wanted, batch=1, plans=plans)

@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 from edgekd.bench import user_models
 from edgekd.bench.outputs import outputs
+from edgekd.bench.user_inputs import UserInputs
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.runtimes import tensorrt
@@ -134,7 +135,7 @@ def test_given_inputs_are_fed_to_all_and_the_digest_is_of_what_was_given(tmp_pat
     np.save(tmp_path / "x.npy", bench_example.inputs(4))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    ask = ASK._replace(inputs=tmp_path / "x.npy", threads=(1,))
+    ask = ASK._replace(inputs=UserInputs(tmp_path / "x.npy"), threads=(1,))
     (found,) = user_models.ready([model], ask, scratch)
     assert found.subject.inputs == tmp_path / "x.npy"
     assert found.sha256 == hashlib.sha256(model.read_bytes()).hexdigest()

@@ -33,6 +33,7 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from tests import bench_example
 from tests import bundle_example
+from tests import foreign_example
 from tests.bundle.test_signature import write_keys
 
 LITTLE = ("--runtime", "onnxruntime", "--processes", "1", "--budget", "30")
@@ -97,16 +98,21 @@ def test_a_model_that_is_none(tmp_path: Path) -> None:
     assert isinstance(error, InputError) and "net.onnx: got" in error.line()
 
 
-def test_a_model_of_another_batch(tmp_path: Path) -> None:
+def test_a_model_of_another_batch_is_measured_at_its_own_size(tmp_path: Path) -> None:
     model = bench_example.write_onnx(tmp_path / "net.onnx", 3)
-    error = failure(str(model), *LITTLE)
-    assert isinstance(error, InputError) and "got batch 3 in the model, want 1" in error.line()
+    done = CliRunner().invoke(command, [str(model), *LITTLE, "--json"])
+    assert done.exit_code == 0, done.output
+    says = "note: net.onnx: its sizes are fixed: x [3, 3, 8, 8]; a call counts as one sample"
+    assert says in done.stderr
+    assert json.loads(done.stdout)["results"][0]["config"]["batch"] == 1
+    error = failure(str(model), *LITTLE, "--batch", "2")
+    assert isinstance(error, InputError) and "net: got batch 2, want none" in error.line()
 
 
 def test_one_that_fails_among_others_is_inconclusive(model: Path, tmp_path: Path) -> None:
-    bad = bench_example.write_onnx(tmp_path / "bad.onnx", 3)
+    bad = foreign_example.reshaped(tmp_path / "bad.onnx")
     error = failure(str(model), str(bad), *LITTLE)
-    assert isinstance(error, Inconclusive) and "got batch 3" in error.line()
+    assert isinstance(error, Inconclusive) and "which the engine refuses" in error.line()
 
 
 def test_an_unknown_runtime(model: Path) -> None:

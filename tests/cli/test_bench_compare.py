@@ -163,10 +163,9 @@ def test_an_unknown_runtime(models: Any) -> None:
     assert isinstance(error, InputError) and "did you mean 'onnxruntime'" in error.line()
 
 
-def test_a_model_of_another_batch_is_refused(models: Any, tmp_path: Path) -> None:
-    three = bench_example.write_onnx(tmp_path / "three.onnx", 3)
-    error = failure(models[0], str(three), "--pairs", "6")
-    assert isinstance(error, InputError) and "got batch 3 in the model, want 1" in error.line()
+def test_several_sizes_are_not_compared(models: Any) -> None:
+    error = failure(*models, "--size", "N=1,2")
+    assert isinstance(error, InputError) and "got 2 combinations, want one" in error.line()
 
 
 def test_the_verb_may_be_left_out() -> None:

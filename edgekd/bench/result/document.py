@@ -52,7 +52,7 @@ def facts(one: Ready) -> result.SubjectFacts:
     return result.SubjectFacts(
         name=one.subject.name,
         runtime=engine.runtime,
-        precision=engine.precision,
+        precision=engine.numerics,
         model_sha256=one.sha256 or files.digest_file(one.model),
         runtime_version=one.runtime_version,
         size_bytes=sum(path.stat().st_size for path in engine.files.values()),

@@ -40,7 +40,7 @@ def throughput(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """
     started = jobs.start(spec, say, started_ns)
     points: list[sweep.Point] = []
-    if not spec["sweep"] or jobs.load({**spec, "batch": None}, say).inputs[0].shape[:1] != (None,):
+    if not spec["sweep"] or not _batch_is_free(spec, say):
         points.append(_point(started.session, spec, spec["batch"], say))
         return {"points": points}
     sample_bytes = sum(values.nbytes for values in started.feeds[0].values()) // spec["batch"]
@@ -54,6 +54,13 @@ def throughput(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
                 raise
             break
     return {"points": points}
+
+
+def _batch_is_free(spec: Spec, say: Say) -> bool:
+    shapes = [shape for shape, *_ in spec.get("call", {}).values()]
+    if not shapes:
+        shapes = [jobs.load({**spec, "batch": None}, say).inputs[0].shape[:1]]
+    return any(None in shape for shape in shapes)
 
 
 def _point(session: Session, spec: Spec, batch: int, say: Say) -> sweep.Point:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekd.cli import options
+from edgekd.cli.bench.subjects import INPUTS
+from edgekd.cli.bench.subjects import SIZES
 from edgekd.cli.bench.subjects import contender
 from edgekd.cli.bench.subjects import engines
-from edgekd.cli.bench.subjects import opened
+from edgekd.cli.bench.subjects import opened_inputs
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from edgekd.bench.pair.document import Side
     from edgekd.bench.pair.duel import Duel
     from edgekd.bench.pair.duel import PairRules
+    from edgekd.bench.size_options import Sizes
     from edgekd.bench.user_models import Ready
     from edgekd.device import Device
 
@@ -41,11 +44,15 @@ VERDICTS = ("faster", "slower", "equivalent", "not-slower")
 @click.argument("b", type=MODEL)
 @click.option("--runtime", metavar="NAME", help="Engine of both; the first installed.")
 @click.option("--runtime-b", metavar="NAME", help="Another engine for B.")
-@click.option("--precision", type=PRECISION, default="fp32", show_default=True)
+@click.option("--precision", type=PRECISION, help="Arithmetic of both; what each file computes in.")
 @click.option("--precision-b", type=PRECISION, help="Another arithmetic for B.")
 @click.option("--threads", type=THREADS, default=1, show_default=True)
 @click.option("--threads-b", type=THREADS, help="Another number of threads for B.")
-@click.option("--batch", type=click.IntRange(1, 4096), default=1, show_default=True)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 4096),
+    help="Samples a call.  [default: 1, or what the model is fixed at]",
+)
 @click.option(
     "--pairs",
     type=click.IntRange(6, 1000),
@@ -70,13 +77,8 @@ VERDICTS = ("faster", "slower", "equivalent", "not-slower")
     show_default=True,
     help="Start no pair after this.",
 )
-@click.option(
-    "--inputs",
-    "fed",
-    type=MODEL,
-    metavar="FILE",
-    help="What to feed both: .npy, golden .safetensors, or a bundle.",
-)
+@SIZES
+@INPUTS
 @options.key
 @options.timeout
 @click.option("--device", default="local", metavar="NAME", help="Where to measure.")
@@ -90,16 +92,17 @@ def command(
     b: Path,
     runtime: str | None,
     runtime_b: str | None,
-    precision: str,
+    precision: str | None,
     precision_b: str | None,
     threads: int,
     threads_b: int | None,
-    batch: int,
+    batch: int | None,
     pairs: int,
     delta: float,
     seed: int,
     budget_s: float,
-    fed: Path | None,
+    sizes: tuple[str, ...],
+    fed: tuple[str, ...],
     key: Path | None,
     timeout_s: float,
     device: str,
@@ -124,13 +127,20 @@ def command(
     where = devices.find(device)
     rules = PairRules(pairs=pairs, delta=delta, budget_s=budget_s, timeout_s=timeout_s, seed=seed)
     with ExitStack() as stack:
-        inputs = None if fed is None else opened(fed, stack)
         of_a = Ask(
-            engines(runtime), (precision,), (threads,), batch, timeout_s, inputs, store, where
+            engines(runtime),
+            chosen(precision),
+            (threads,),
+            batch,
+            timeout_s,
+            opened_inputs(fed, stack),
+            one_combination(sizes),
+            store,
+            where,
         )
         of_b = of_a._replace(
             runtimes=engines(runtime_b or runtime),
-            precisions=(precision_b or precision,),
+            precisions=chosen(precision_b or precision),
             threads=(threads_b or threads,),
         )
         ready = [contender(a, of_a, stack, key), contender(b, of_b, stack, key)]
@@ -141,6 +151,26 @@ def command(
     else:
         _show(made)
     want_verdict(made, require)
+
+
+def chosen(precision: str | None) -> tuple[str, ...]:
+    """The one that was named, or none."""
+    return () if precision is None else (precision,)
+
+
+def one_combination(options: tuple[str, ...]) -> tuple[Sizes, ...]:
+    """The sizes of both models.
+
+    Raises:
+        InputError: if there are several of one axis.
+    """
+    from edgekd.bench.size_options import combinations
+    from edgekd.errors import InputError
+
+    found = combinations(options)
+    if len(found) > 1:
+        raise InputError(f"--size: got {len(found)} combinations, want one: both models run in it")
+    return tuple(found)
 
 
 def fought(ready: Sequence[Ready], rules: PairRules, device: Device) -> Duel:

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekd.cli import options
+from edgekd.cli.bench.subjects import INPUTS
+from edgekd.cli.bench.subjects import SIZES
 from edgekd.cli.bench.subjects import opened
+from edgekd.cli.bench.subjects import opened_inputs
 from edgekd.cli.bench.subjects import want_real
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
@@ -52,9 +55,7 @@ PROCESSES_MIN = 6
     "precisions",
     type=click.Choice(PRECISIONS),
     multiple=True,
-    default=("fp32",),
-    show_default=True,
-    help="Arithmetic of the engine, may be repeated.",
+    help="Arithmetic of the engine, may be repeated; what each file computes in.",
 )
 @click.option(
     "--threads",
@@ -64,14 +65,13 @@ PROCESSES_MIN = 6
     show_default=True,
     help="Threads of the engine, may be repeated.",
 )
-@click.option("--batch", type=click.IntRange(1, 4096), default=1, show_default=True)
 @click.option(
-    "--inputs",
-    "fed",
-    metavar="FILE",
-    type=FILE,
-    help="What to feed: .npy, golden .safetensors, or a bundle.",
+    "--batch",
+    type=click.IntRange(1, 4096),
+    help="Samples a call.  [default: 1, or what the model is fixed at]",
 )
+@SIZES
+@INPUTS
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of drawn inputs."
 )
@@ -135,8 +135,9 @@ def command(
     runtimes: tuple[str, ...],
     precisions: tuple[str, ...],
     threads: tuple[int, ...],
-    batch: int,
-    fed: Path | None,
+    batch: int | None,
+    sizes: tuple[str, ...],
+    fed: tuple[str, ...],
     seed: int,
     processes: int,
     budget_s: float,
@@ -166,6 +167,7 @@ def command(
     from edgekd import devices
     from edgekd.bench.scenario.run import Wanted
     from edgekd.bench.session import Rules
+    from edgekd.bench.size_options import combinations
     from edgekd.bench.user_models import Ask
     from edgekd.cli.bench import wants
 
@@ -187,8 +189,17 @@ def command(
     )
     where = devices.find(device)
     with ExitStack() as stack:
-        inputs = None if fed is None else opened(fed, stack)
-        ask = Ask(runtimes, precisions, threads, batch, rules.timeout_s, inputs, store, where)
+        ask = Ask(
+            runtimes,
+            precisions,
+            threads,
+            batch,
+            rules.timeout_s,
+            opened_inputs(fed, stack),
+            tuple(combinations(sizes)),
+            store,
+            where,
+        )
         folders = [opened(model, stack, key) for model in models]
         sitting = sat(models, folders, ask, rules, wanted, stack)
         wants.one(sitting.measured)
@@ -271,6 +282,8 @@ def _advise(ready: Sequence[Ready]) -> None:
         told = dynamic.advice(graph.read(model))
         if told:
             echo(f"note: {model.name}: {told}", err=True)
+    for model, told in dict.fromkeys((one.model, one.note) for one in ready if one.note):
+        echo(f"note: {model.name}: {told}", err=True)
 
 
 def kept(sitting: Sitting, raw: Path | None, plot: Path | None) -> Document:

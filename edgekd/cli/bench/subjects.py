@@ -5,13 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from edgekd.cli.screen import running
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from edgekd.bench.user_inputs import UserInputs
     from edgekd.bench.user_models import Ask
     from edgekd.bench.user_models import Ready
+
+SIZES = click.option(
+    "--size",
+    "sizes",
+    metavar="NAME=N[,N...]",
+    multiple=True,
+    help="Size of a free axis, by its name or as INPUT.AXIS; INPUT=NxNxN for a whole shape. "
+    "Several sizes are several rows.",
+)
+INPUTS = click.option(
+    "--inputs",
+    "fed",
+    metavar="[NAME=]FILE",
+    multiple=True,
+    help="What to feed: .npy, .npz by names of inputs, golden .safetensors, or a bundle. NAME=FILE "
+    "for one of several inputs, NAME=NUMBER to fill it.",
+)
 
 
 def opened(given: Path, stack: ExitStack, key: Path | None = None) -> Path:
@@ -50,6 +70,21 @@ def opened(given: Path, stack: ExitStack, key: Path | None = None) -> Path:
         raise InputError(f"{error}, want it as it was written") from error
     signature.require(folder, manifest.digest, key)
     return folder
+
+
+def opened_inputs(options: tuple[str, ...], stack: ExitStack) -> UserInputs:
+    """What ``--inputs`` names, its files there and a bundle in one file opened.
+
+    Raises:
+        InputError: if a file is missing, or an option is unclear.
+    """
+    from edgekd.bench import user_inputs
+
+    user = user_inputs.parsed(options)
+    return user._replace(
+        file=None if user.file is None else opened(user.file, stack),
+        files={name: opened(path, stack) for name, path in user.files.items()},
+    )
 
 
 def engines(name: str | None) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from edgekd.runtime import Files
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
+from edgekd.runtime import Shapes
 from edgekd.runtimes.tensorrt import cuda
 from edgekd.runtimes.tensorrt import halves
 from edgekd.runtimes.tensorrt import layers
@@ -147,7 +148,14 @@ def _config(opened: Opened, builder: Any, network: Any, target: str) -> Any:
     return config
 
 
-def load(built: Files, precision: Precision, threads: int, *, batch: int | None = None) -> Session:
+def load(
+    built: Files,
+    precision: Precision,
+    threads: int,
+    *,
+    batch: int | None = None,
+    shapes: Shapes | None = None,
+) -> Session:
     """An execution context on the CUDA device; `threads` and `batch` change nothing.
 
     Raises:

@@ -1,0 +1,32 @@
+"""What one call of a model takes: how each input is shaped and filled."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class InputPlan(NamedTuple):
+    """How one input is filled."""
+
+    shape: tuple[int | None, ...]
+    """None where the batch goes."""
+    high: int | None = None
+    """Whole numbers are drawn below this; None where the graph does not tell."""
+    value: float | None = None
+    """What every element is, in place of numbers that are drawn."""
+
+
+class CallPlan(NamedTuple):
+    """What one call of a model takes."""
+
+    inputs: dict[str, InputPlan]
+    batch: int = 1
+    """Samples a call; 1 where no axis is known to count them."""
+    label: str = ""
+    """The sizes that were asked for: ``height=224,width=224``."""
+    note: str = ""
+    """What a reader of the numbers has to know."""
+
+    def spec(self) -> dict[str, list[object]]:
+        """The inputs as a worker is told of them."""
+        return {name: list(one) for name, one in self.inputs.items()}

@@ -1,0 +1,93 @@
+"""What a worker does with engines before they run: compiles one, or looks whether one may run here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from edgekd import graph
+from edgekd.bench import ir
+from edgekd.bench.engine import ONNX
+from edgekd.bench.jobs import Spec
+from edgekd.device import OUT
+from edgekd.device import inside
+from edgekd.runtime import Runtime
+from edgekd.runtimes import RUNTIMES
+from edgekd.runtimes import entry
+from edgekd.runtimes import find
+
+if TYPE_CHECKING:
+    from edgekd.bench.worker import Say
+
+
+def compile_model(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+    """The ONNX file ``in/model.onnx`` made into an engine's own files; or why it is not.
+
+    ``not_measured`` beside ``files`` means: it is made, and cannot run here.
+    """
+    runtime = find(spec["runtime"])
+    missing = runtime.why_not()
+    if missing is not None:
+        return {"not_measured": missing}
+    try:
+        return _compiled(runtime, spec, say)
+    except ImportError as error:
+        return {"not_measured": f"{runtime.name} is installed but does not import: {error}"}
+
+
+def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
+    say("compile")
+    offered, precision = runtime.precisions(), spec["precision"]
+    if precision not in offered:
+        return {"not_measured": f"{runtime.name} offers {', '.join(offered)} on this machine"}
+    model = Path(inside(ONNX))
+    made = runtime.build(model, Path(OUT), precision, **_options(runtime, spec))
+    if runtime.name in RUNTIMES:
+        _require_precision(graph.read(model), precision)
+    result: dict[str, Any] = {
+        "files": {name: path.name for name, path in made.items()},
+        "version": _version(runtime),
+    }
+    if spec["kernels"]:
+        say("kernel count")
+        result["kernels"] = runtime.kernels(made, precision)
+        result["islands"] = runtime.islands(made, precision)
+    idle = runtime.why_not_run(made)
+    return result if idle is None else {**result, "not_measured": idle}
+
+
+def _require_precision(read: graph.Graph, precision: str) -> None:
+    """Raises ValueError if a float file is to be called int8, or a quantized one by another name."""
+    if graph.quantizes(read) != (precision == "int8"):
+        got = "a float file" if precision == "int8" else "a quantized file"
+        raise ValueError(f"precision: got {precision!r} of {got}, want what its graph computes in")
+
+
+def _options(runtime: Runtime, spec: Spec) -> dict[str, str]:
+    options: dict[str, str] = spec.get("options", {})
+    known = entry(runtime.name).options
+    for name in options:
+        if name not in known:
+            has = ", ".join(known) or "none"
+            raise ValueError(f"{name}: is no option of {runtime.name}, which has {has}")
+    return options
+
+
+def _version(runtime: Runtime) -> str:
+    from importlib.metadata import version
+
+    return version(entry(runtime.name).installed())
+
+
+def offers(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+    """What a runtime offers on this machine to an engine that is made already, if that is admitted."""
+    runtime = find(spec["runtime"])
+    missing = runtime.why_not() or runtime.why_not_run()
+    if missing is not None:
+        return {"not_measured": missing}
+    say("admission")
+    paths = {name: Path(path) for name, path in spec["files"].items()}
+    if set(paths) == {ir.GRAPH, ir.WEIGHTS}:
+        ir.admit(paths[ir.GRAPH], paths[ir.WEIGHTS])
+    return {"precisions": runtime.precisions(), "version": _version(runtime)}

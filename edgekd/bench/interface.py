@@ -1,0 +1,100 @@
+"""What a user's model takes and computes in, as its file tells: an ONNX graph, or an OpenVINO IR."""
+
+from __future__ import annotations
+
+import xml.parsers.expat
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from edgekd import admission
+from edgekd import files
+from edgekd import graph
+from edgekd.bench import index_ranges
+from edgekd.bench import ir
+from edgekd.bench import numerics
+from edgekd.errors import InputError
+from edgekd.value_info import Value
+
+
+class Interface(NamedTuple):
+    """What can be known of a model before an engine has it."""
+
+    inputs: Sequence[Value]
+    outputs: Sequence[Value]
+    numerics: str
+    """What it computes in, by `edgekd.bench.numerics.of`."""
+    limits: Mapping[str, int] = {}
+    """By input the size of the table that it is an index of."""
+    metadata: Mapping[str, str] = {}
+
+
+def of_onnx(path: Path) -> Interface:
+    """The interface of an ONNX file.
+
+    Raises:
+        InputError: if the file is not admitted.
+    """
+    try:
+        admission.admit(path)
+        read = graph.read(path)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    limits = index_ranges.limits(read)
+    return Interface(read.inputs, read.outputs, numerics.of(read), limits, read.metadata)
+
+
+def of_ir(path: Path, weights: Path) -> Interface:
+    """The interface of an OpenVINO IR.
+
+    Raises:
+        InputError: if the pair is not admitted.
+    """
+    try:
+        ir.admit(path, weights)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    with files.open_regular(path) as file:
+        data = file.read()
+    look = _Parameters()
+    parser = xml.parsers.expat.ParserCreate()
+    parser.StartElementHandler = look.open
+    parser.EndElementHandler = look.close
+    parser.Parse(data, True)
+    return Interface(look.inputs, (), numerics.INT8 if look.quantizes else numerics.PLAIN)
+
+
+class _Parameters:
+    """Collects the inputs of an IR."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Value] = []
+        self.quantizes = False
+        self._inside = False
+
+    def open(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "layer":
+            self._inside = attributes.get("type") == "Parameter"
+            self.quantizes |= attributes.get("type") == "FakeQuantize"
+            if self._inside:
+                self.inputs.append(Value(attributes.get("name", ""), 0, None))
+        elif self._inside and tag == "data":
+            element = graph.NUMBERS.get(attributes.get("element_type", ""), 0)
+            sizes = _sizes(attributes.get("shape", "..."))
+            self.inputs[-1] = self.inputs[-1]._replace(element=element, sizes=sizes)
+        elif self._inside and tag == "port" and attributes.get("names"):
+            # the engine calls it by the first of its names
+            name = min(attributes["names"].split(","))
+            self.inputs[-1] = self.inputs[-1]._replace(name=name)
+
+    def close(self, tag: str) -> None:
+        self._inside &= tag != "layer"
+
+
+def _sizes(shape: str) -> tuple[int | None, ...] | None:
+    """``?,3,1..64,64``: a size that may vary is free; ``...`` says that the rank may too."""
+    if "..." in shape:
+        return None
+    parts = [part.strip() for part in shape.split(",") if part.strip()]
+    return tuple(int(part) if part.isascii() and part.isdigit() else None for part in parts)

@@ -1,0 +1,73 @@
+"""How a user's model is called: one plan and one file of inputs for each combination of sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from edgekd.bench import input_shapes
+from edgekd.bench import user_inputs
+from edgekd.bench.call import CallPlan
+from edgekd.bench.interface import Interface
+from edgekd.bench.size_options import Sizes
+from edgekd.bench.user_inputs import UserInputs
+
+
+class Call(NamedTuple):
+    """One way to call a model."""
+
+    plan: CallPlan
+    inputs: Path | None
+    """What it is fed: .npy, .npz, or None if all is drawn."""
+
+
+def calls(
+    where: str,
+    interface: Interface | None,
+    *,
+    sizes: Sequence[Sizes],
+    batch: int | None,
+    user: UserInputs,
+    rows: Path | None,
+    goal: Path,
+) -> Iterator[Call]:
+    """One call a combination of sizes; one alone where two come to the same.
+
+    Args:
+        where: how errors name the model.
+        interface: what is known of it; None of an engine that tells nothing.
+        sizes: of free axes.
+        batch: as `edgekd.bench.user_models.Ask` has it.
+        user: inputs by name.
+        rows: a file with inputs that were given without a name, or a bundle's own.
+        goal: an .npz to write, if several inputs are given.
+
+    Raises:
+        InputError: if a size is missing or a name is none of its inputs.
+    """
+    if interface is None:
+        yield Call(CallPlan({}, batch or 1), rows)
+        return
+    names = [value.name for value in interface.inputs]
+    fed = user_inputs.fed_to(user, rows, names, where, goal)
+    done: list[CallPlan] = []
+    for one in sizes:
+        plan = input_shapes.plan(
+            where,
+            interface.inputs,
+            interface.outputs,
+            sizes=one,
+            batch=batch,
+            given=fed.shapes,
+            metadata=interface.metadata,
+        )
+        filled = {
+            name: entry._replace(high=interface.limits.get(name), value=user.values.get(name))
+            for name, entry in plan.inputs.items()
+        }
+        plan = plan._replace(inputs=filled)
+        if plan not in done:
+            done.append(plan)
+            yield Call(plan, fed.file)

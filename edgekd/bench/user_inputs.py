@@ -1,0 +1,180 @@
+"""What a user feeds: ``--inputs FILE``, ``--inputs NAME=FILE`` or ``--inputs NAME=NUMBER``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zipfile
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+
+from edgekd.errors import InputError
+from edgekd.errors import nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_BYTES = 2**30
+"""Of all arrays of an .npz file together, unpacked."""
+
+
+class UserInputs(NamedTuple):
+    """What ``--inputs`` says."""
+
+    file: Path | None = None
+    """Rows of the only input (.npy, golden .safetensors, a bundle), or an .npz by names of inputs."""
+    files: Mapping[str, Path] = {}
+    """.npy files by input."""
+    values: Mapping[str, float] = {}
+    """By input what every element is."""
+
+
+class Fed(NamedTuple):
+    """What one model is fed."""
+
+    file: Path | None
+    """.npy of the only input, or .npz by names of inputs; None if all is drawn."""
+    shapes: Mapping[str, tuple[int, ...]]
+    """Of the arrays in it."""
+
+
+def parsed(options: Sequence[str]) -> UserInputs:
+    """The options by what they name.
+
+    Raises:
+        InputError: if one of two forms is given twice.
+    """
+    file: Path | None = None
+    files: dict[str, Path] = {}
+    values: dict[str, float] = {}
+    for option in options:
+        name, equals, rest = option.rpartition("=")
+        if not equals or Path(option).exists():
+            if file is not None:
+                raise InputError(
+                    f"--inputs: got {file} and {option}, want NAME=FILE for each of several inputs"
+                )
+            file = Path(option)
+            continue
+        if name in files or name in values:
+            raise InputError(f"--inputs: got {name!r} twice, want one for each input")
+        with contextlib.suppress(ValueError):
+            values[name] = float(rest)
+            continue
+        files[name] = Path(rest)
+    return UserInputs(file, files, values)
+
+
+def fed_to(
+    user: UserInputs, file: Path | None, inputs: Sequence[str], where: str, goal: Path
+) -> Fed:
+    """The one file that holds what a model is fed.
+
+    Args:
+        user: what was asked for, by names of this or of other models; its `file` is read already.
+        file: rows for the only input, or .npz.
+        inputs: the names of all inputs of the model.
+        where: how errors name it.
+        goal: an .npz file to write, where several were named.
+
+    Raises:
+        InputError: if a name in the file is none of its inputs, or rows are given to one of several.
+    """
+    named = [name for name in inputs if name in user.files or name in user.values]
+    if file is None and not any(name in user.files for name in named):
+        return Fed(None, {})
+    import numpy as np
+    from numpy.lib import format as npy
+
+    if file is not None and _is_npz(file):
+        if user.files:
+            raise InputError(f"--inputs: got {file} and files by name, want one of both")
+        shapes = npz_shapes(file)
+        for name in shapes:
+            _require_input(name, inputs, f"{where}: {file}")
+        return Fed(file, shapes)
+    free = [name for name in inputs if name not in named]
+    if file is not None and len(free) != 1:
+        raise InputError(
+            f"{where}: got rows for one input, which has {', '.join(free) or 'none left'}",
+            hint=" ".join(f"--inputs {name}=FILE" for name in free[:8]),
+        )
+    paths = {name: user.files[name] for name in named if name in user.files}
+    if file is not None:
+        paths[free[0]] = file
+    arrays = {name: _read(path) for name, path in paths.items()}
+    shapes = {name: tuple(map(int, array.shape)) for name, array in arrays.items()}
+    if list(arrays) == list(inputs):
+        return Fed(next(iter(paths.values())), shapes)
+    with zipfile.ZipFile(goal, "x") as archive:
+        for name, array in arrays.items():
+            written = io.BytesIO()
+            npy.write_array(written, np.asanyarray(array), allow_pickle=False)
+            archive.writestr(f"{name}.npy", written.getbuffer())
+    return Fed(goal, shapes)
+
+
+def require_known(user: UserInputs, models: Sequence[Sequence[str]]) -> None:
+    """Raises InputError unless every name is an input of one of the models."""
+    every = [name for inputs in models for name in inputs]
+    for name in (*user.files, *user.values):
+        _require_input(name, every, "--inputs")
+
+
+def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each array of an .npz file, by its name, read from their headers alone.
+
+    Raises:
+        InputError: if it is none, holds objects, or is larger unpacked than is believed.
+    """
+    from numpy.lib import format as npy
+
+    shapes = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size_bytes = sum(entry.file_size for entry in archive.infolist())
+            if size_bytes > MOST_BYTES:
+                raise InputError(
+                    f"{path}: got {size_bytes} bytes of arrays, want {MOST_BYTES} at most"
+                )
+            for entry in archive.infolist():
+                with archive.open(entry) as member:
+                    version = npy.read_magic(member)
+                    read = (
+                        npy.read_array_header_1_0
+                        if version == (1, 0)
+                        else npy.read_array_header_2_0
+                    )
+                    shape, _, dtype = read(member)
+                if dtype.hasobject:
+                    raise InputError(
+                        f"{path}: got Python objects in {entry.filename!r}, want numbers"
+                    )
+                shapes[entry.filename.removesuffix(".npy")] = tuple(map(int, shape))
+    except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise InputError(f"{path}: got no .npz file: {error}") from error
+    return shapes
+
+
+def _read(path: Path) -> np.ndarray:
+    import numpy as np
+
+    try:
+        array = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path}: got no inputs, want .npy: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: got several arrays for one input, want .npy")
+    return array
+
+
+def _is_npz(path: Path) -> bool:
+    return path.suffix == ".npz"
+
+
+def _require_input(name: str, inputs: Sequence[str], where: str) -> None:
+    if name not in inputs:
+        raise InputError(f"{where}: got inputs for {name!r}, {nearest(name, inputs)}")
