@@ -172,6 +172,7 @@ def latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     say("a caller's view")
     caller_ns = timing.iterate(started.caller, clock, 0, 5, CALLER_NS)
     return {
+        "threads": spec["threads"],
         "cold_ms": started.cold_ms,
         "warmup_iters": len(warmed.times_ns),
         "steady": warmed.steady,

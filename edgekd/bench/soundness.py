@@ -216,6 +216,7 @@ FORMS: dict[str, dict[str, Check]] = {
         "steady": _flag,
         "cold_ms": _cold,
         "warmup_iters": whole,
+        "threads": _cores,
         "repeated_ns": number,
         "caller_ns": number,
         "majflt": whole,

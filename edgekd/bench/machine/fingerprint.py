@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import files
+from edgekd.bench.machine import cgroup
 from edgekd.bench.machine import emulation
 from edgekd.bench.machine import instructions
 from edgekd.runtimes import RUNTIMES
@@ -57,8 +58,8 @@ def host_facts(root: Path = Path("/")) -> dict[str, Any]:
         "virtual": "hypervisor" in flags,
         "hypervisor": _read(root / "sys/class/dmi/id/sys_vendor"),
         "container": _container(root),
-        "cgroup_cpu": _read(root / "sys/fs/cgroup/cpu.max"),
-        "cgroup_memory": _read(root / "sys/fs/cgroup/memory.max"),
+        "quota_cores": cgroup.quota_cores(root),
+        "quota_memory_bytes": cgroup.memory_bytes(root),
     }
     return facts | gpus(root)
 

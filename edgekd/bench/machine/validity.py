@@ -7,7 +7,6 @@ None and is never held against it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import time
@@ -16,6 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
+
+from edgekd.bench.machine import cgroup
+from edgekd.bench.machine import readings
 
 Snapshot = Mapping[str, Any]
 
@@ -31,6 +33,8 @@ SWITCHES_PER_S = 50.0
 RASPBERRY_NOW = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft limit"}
 """Bits of the firmware's ``get_throttled``; the same ones 16 higher say since boot."""
 
+GROUP = "cgroup nr_throttled"
+"""The count of the process's control groups."""
 PLAIN = re.compile(r"[A-Za-z0-9_/. -]{1,80}")
 SCALARS = (
     "time_ns",
@@ -42,6 +46,7 @@ SCALARS = (
     "swapped_in",
     "firmware_throttled",
     "on_battery",
+    "quota_cores",
 )
 
 
@@ -62,24 +67,27 @@ def snapshot(root: Path = Path("/")) -> dict[str, Any]:
         root: where /proc and /sys hang; another folder in tests.
     """
     cpus = root / "sys/devices/system/cpu"
-    busy = _cpu_times(root / "proc/stat")
-    load = _text(root / "proc/loadavg")
+    busy = readings.cpu_times(root / "proc/stat")
+    load = readings.text_of(root / "proc/loadavg")
     return {
         "time_ns": time.monotonic_ns(),
         "throttles": _throttles(root),
-        "temperatures_c": _temperatures_c(root / "sys/class/thermal"),
-        "frequencies_khz": _numbers(cpus, "cpu[0-9]*/cpufreq/scaling_cur_freq"),
-        "governors": sorted(set(_texts(cpus, "cpu[0-9]*/cpufreq/scaling_governor").values())),
+        "temperatures_c": readings.temperatures_c(root / "sys/class/thermal"),
+        "frequencies_khz": readings.numbers(cpus, "cpu[0-9]*/cpufreq/scaling_cur_freq"),
+        "governors": sorted(
+            set(readings.texts(cpus, "cpu[0-9]*/cpufreq/scaling_governor").values())
+        ),
         "ticks": busy[0],
         "steal_ticks": busy[1],
-        "pressure_us": _pressure_us(root / "proc/pressure/cpu"),
+        "pressure_us": readings.pressure_us(root / "proc/pressure/cpu"),
         "load_1min": float(load.split()[0]) if load else None,
         "cores": os.cpu_count(),
-        "swapped_in": _counter(root / "proc/vmstat", "pswpin"),
-        "firmware_throttled": _hexadecimal(
+        "swapped_in": readings.counter(root / "proc/vmstat", "pswpin"),
+        "firmware_throttled": readings.hexadecimal(
             root / "sys/devices/platform/soc/soc:firmware/get_throttled"
         ),
-        "on_battery": _on_battery(root / "sys/class/power_supply"),
+        "on_battery": readings.on_battery(root / "sys/class/power_supply"),
+        "quota_cores": cgroup.quota_cores(root),
     }
 
 
@@ -95,7 +103,8 @@ def judge(
     Args:
         before: a snapshot from before the first process.
         after: one from after the last.
-        processes: results of latency workers (``majflt``, ``nivcsw``, ``cpu_s``).
+        processes: results of latency workers (``majflt``, ``nivcsw``, ``cpu_s``, ``threads``,
+            ``affinity``).
         between: snapshots taken on the way.
 
     Raises:
@@ -104,7 +113,11 @@ def judge(
     every = (before, *between, after)
     if not all(map(well_formed, every)):
         raise ValueError("got an account of the machine that cannot be read")
-    reasons = [*_throttled(before, after), *_swapped(before, after, processes)]
+    reasons = [
+        *_throttled(before, after),
+        *_crowded(after, processes),
+        *_swapped(before, after, processes),
+    ]
     warnings = [
         *_hotter(every),
         *_clock_dips(every),
@@ -138,11 +151,27 @@ def _throttled(before: Snapshot, after: Snapshot) -> list[str]:
         for name, count in after["throttles"].items()
         if count > before["throttles"].get(name, count)
     }
-    found = [f"throttled: {name} rose by {by}" for name, by in sorted(rose.items())]
+    quota = after.get("quota_cores")
+    why = {} if quota is None else {GROUP: f", under a CPU quota of {quota:g} cores"}
+    found = [
+        f"throttled: {name} rose by {by}{why.get(name, '')}" for name, by in sorted(rose.items())
+    ]
     bits = after.get("firmware_throttled") or 0
     since = bits >> 16 & ~((before.get("firmware_throttled") or 0) >> 16)
     names = [name for bit, name in RASPBERRY_NOW.items() if (bits | since) >> bit & 1]
     return found + [f"throttled: the firmware says {name}" for name in names]
+
+
+def _crowded(after: Snapshot, processes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Engines that were given more threads than they have cores to run on."""
+    found, quota = dict[str, None](), after.get("quota_cores")
+    for process in processes:
+        threads, cores = process.get("threads", 1), len(process.get("affinity") or ())
+        if cores and threads > cores:
+            found[f"crowded: {threads} threads on {cores} of the cores (affinity)"] = None
+        if quota is not None and threads > quota:
+            found[f"crowded: threads: {threads}, CPU quota: {quota:g} cores"] = None
+    return list(found)
 
 
 def _swapped(
@@ -203,80 +232,9 @@ def _rise(before: Snapshot, after: Snapshot, name: str) -> int | None:
     return None if earlier is None or later is None else int(later - earlier)
 
 
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(errors="replace").strip("\0 \n")
-    except OSError:
-        return None
-
-
-def _texts(folder: Path, pattern: str) -> dict[str, str]:
-    read = {path.relative_to(folder).as_posix(): _text(path) for path in folder.glob(pattern)}
-    return {name: text for name, text in read.items() if text}
-
-
-def _numbers(folder: Path, pattern: str) -> dict[str, int]:
-    read = _texts(folder, pattern)
-    return {name: int(text) for name, text in read.items() if text.lstrip("-").isdigit()}
-
-
 def _throttles(root: Path) -> dict[str, int]:
-    """Counts that only rise when the machine, or our control group, was held back."""
+    """Counts that only rise when the machine, or one of our control groups, was held back."""
     cpus = root / "sys/devices/system/cpu"
-    found = _numbers(cpus, "cpu[0-9]*/thermal_throttle/*_count")
-    for path in ("sys/fs/cgroup/cpu.stat", "sys/fs/cgroup/cpu/cpu.stat"):
-        count = _counter(root / path, "nr_throttled")
-        if count is not None:
-            found["cgroup nr_throttled"] = count
-    return found
-
-
-def _temperatures_c(folder: Path) -> dict[str, float]:
-    """By zone; the kernel counts thousandths of a degree."""
-    return {
-        name.partition("/")[0]: value / 1000
-        for name, value in _numbers(folder, "thermal_zone*/temp").items()
-    }
-
-
-def _cpu_times(path: Path) -> tuple[int | None, int | None]:
-    """All ticks and stolen ticks of /proc/stat; guest time is within user time."""
-    fields = (_text(path) or "").partition("\n")[0].split()
-    if len(fields) < 9 or fields[0] != "cpu":
-        return None, None
-    ticks = [int(field) for field in fields[1:9]]
-    return sum(ticks), ticks[7]
-
-
-def _pressure_us(path: Path) -> int | None:
-    for line in (_text(path) or "").splitlines():
-        if line.startswith("some"):
-            return int(line.rpartition("total=")[2])
-    return None
-
-
-def _counter(path: Path, name: str) -> int | None:
-    for line in (_text(path) or "").splitlines():
-        key, _, value = line.partition(" ")
-        if key == name:
-            return int(value)
-    return None
-
-
-def _hexadecimal(path: Path) -> int | None:
-    with contextlib.suppress(ValueError):
-        return int(_text(path) or "", 16)
-    return None
-
-
-def _on_battery(folder: Path) -> bool | None:
-    """Whether a mains supply is unplugged, or a battery drains; None where there is neither."""
-    types = _texts(folder, "*/type")
-    known = []
-    for name, kind in types.items():
-        supply = folder / Path(name).parent
-        if kind == "Mains":
-            known.append(_text(supply / "online") == "0")
-        elif kind == "Battery":
-            known.append(_text(supply / "status") == "Discharging")
-    return any(known) if known else None
+    found = readings.numbers(cpus, "cpu[0-9]*/thermal_throttle/*_count")
+    count = cgroup.throttled(root)
+    return found if count is None else {**found, GROUP: count}
