@@ -44,7 +44,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
     model = Path(inside(ONNX))
     made = runtime.build(model, Path(OUT), precision, **_options(runtime, spec))
     if runtime.name in RUNTIMES:
-        _require_precision(graph.read(model), precision)
+        require_precision(model, precision)
     result: dict[str, Any] = {
         "files": {name: path.name for name, path in made.items()},
         "version": _version(runtime),
@@ -57,9 +57,9 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
     return result if idle is None else {**result, "not_measured": idle}
 
 
-def _require_precision(read: graph.Graph, precision: str) -> None:
+def require_precision(model: Path, precision: str) -> None:
     """Raises ValueError if a float file is to be called int8, or a quantized one by another name."""
-    if graph.quantizes(read) != (precision == "int8"):
+    if graph.quantizes(graph.read(model)) != (precision == "int8"):
         got = "a float file" if precision == "int8" else "a quantized file"
         raise ValueError(f"precision: got {precision!r} of {got}, want what its graph computes in")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import importlib
 import resource
 import time
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,40 +81,50 @@ def feeds_of(session: Session, spec: Spec, count: int) -> Sequence[Mapping[str, 
 
 def stepper(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> timing.Step:
     """One inference on the i-th feed, which is bound once: the engine's own time. One element of each
-    output is read, so none can be put off."""
-    return _rotated([session.bind(feed) for feed in feeds])
+    output is read, so none can be put off.
+
+    Raises:
+        ValueError: if the engine fails on a feed, when it is bound or run; so do the steps.
+    """
+    bound: list[Inference] = []
+    for feed in feeds:
+        with _blamed_on(feed):
+            bound.append(session.bind(feed))
+    return _rotated(bound, feeds)
 
 
 def caller(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> timing.Step:
     """The same as a Python program sees it that hands arrays over and gets arrays of its own."""
-    return _rotated([functools.partial(session.run, feed) for feed in feeds])
+    return _rotated([functools.partial(session.run, feed) for feed in feeds], feeds)
 
 
-def _rotated(inferences: Sequence[Inference]) -> timing.Step:
+def _rotated(
+    inferences: Sequence[Inference], feeds: Sequence[Mapping[str, np.ndarray]]
+) -> timing.Step:
     count = len(inferences)
 
     def step(index: int) -> None:
-        for output in inferences[index % count]():
-            if getattr(output, "size", 0):  # none detected, or a sequence: nothing to read
-                output.item(0)
+        try:
+            for output in inferences[index % count]():
+                if getattr(output, "size", 0):  # none detected, or a sequence: nothing to read
+                    output.item(0)
+        except Exception as error:
+            with _blamed_on(feeds[index % count]):
+                raise error
 
     return step
 
 
-def first_inference(step: timing.Step, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[int]:
-    """Nanoseconds of the first two inferences.
-
-    Raises:
-        ValueError: if the engine fails on the first; the model or its inputs are at fault.
-    """
+@contextlib.contextmanager
+def _blamed_on(feed: Mapping[str, np.ndarray]) -> Iterator[None]:
+    """An engine's own exception, of any kind, is the fault of the model or its inputs."""
     try:
-        times_ns = timing.iterate(step, clock, 0, 1, 0)
+        yield
     except MemoryError:
         raise
-    except Exception as error:  # an engine's own, of any kind
-        fed = ", ".join(f"{name} {a.dtype} {list(a.shape)}" for name, a in feeds[0].items())
+    except Exception as error:
+        fed = ", ".join(f"{name} {a.dtype} {list(a.shape)}" for name, a in feed.items())
         raise ValueError(f"got inputs {fed}, which the engine refuses: {error}") from error
-    return times_ns + timing.iterate(step, clock, 1, 1, 0)
 
 
 class Started(NamedTuple):
@@ -137,7 +149,7 @@ def start(spec: Spec, say: Say, started_ns: int) -> Started:
     feeds = feeds_of(session, spec, inputs.COUNT)
     called = caller(session, feeds)
     say("first inference")
-    first, second = first_inference(called, feeds)
+    first, second = timing.iterate(called, clock, 0, 2, 0)
     step = stepper(session, feeds)
     cold_ns = {
         "spawn_ms": started_ns - spec["spawned_ns"],
@@ -197,8 +209,8 @@ def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     marks["load"] = proc.now()
     feeds = feeds_of(session, spec, 2)
     say("first inference")
-    first_inference(caller(session, feeds), feeds)
     step = stepper(session, feeds)
+    step(0)
     marks["first"] = proc.now()
     say("steady")
     timing.iterate(step, clock, 1, 10, spec["steady"]["min_ns"] // 4)

@@ -76,6 +76,8 @@ def test_the_engine_is_timed_bound_and_the_caller_with_arrays_of_its_own(tmp_pat
     read = []
 
     class Reads:
+        size = 1
+
         def item(self, index: int) -> None:
             read.append(index)
 
