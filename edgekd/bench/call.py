@@ -30,3 +30,10 @@ class CallPlan(NamedTuple):
     def spec(self) -> dict[str, list[object]]:
         """The inputs as a worker is told of them."""
         return {name: list(one) for name, one in self.inputs.items()}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The whole shape of each input."""
+        return {
+            name: tuple(self.batch if size is None else size for size in one.shape)
+            for name, one in self.inputs.items()
+        }

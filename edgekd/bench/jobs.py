@@ -229,13 +229,14 @@ def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 
 
 def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """The first output over all rows of an .npy file, in batches, written as float32 .npy.
+    """The first output over ``spec["rows"]`` of an .npy file, in batches, written as float32 .npy.
 
     Rows are uint8 images that ``spec["preprocessing"]`` turns into inputs, or inputs as they are.
     """
     import numpy as np
 
-    rows = np.load(spec["inputs"], allow_pickle=False, mmap_mode="r")
+    first, last = spec["rows"]
+    rows = np.load(spec["inputs"], allow_pickle=False, mmap_mode="r")[first:last]
     batch = max(1, min(spec["batch"], len(rows)))
     session = load({**spec, "batch": batch}, say)
     prepare = _preparation(spec["preprocessing"])

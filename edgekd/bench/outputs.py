@@ -1,10 +1,14 @@
-"""What an engine answers, asked in a fresh worker."""
+"""What an engine answers, asked in fresh workers, some rows each."""
 
 from __future__ import annotations
 
+import math
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from edgekd import files
 from edgekd.bench.engine import Engine
@@ -14,6 +18,7 @@ from edgekd.device import OUT
 from edgekd.device import Device
 from edgekd.device import inside
 from edgekd.devices import local
+from edgekd.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +26,51 @@ if TYPE_CHECKING:
     from edgekd.preprocessing import Preprocessing
 
 INPUTS, ANSWERS = "inputs.npy", "answers.npy"
+MOST_ROWS, MOST_VALUES = 256, 2**21
+"""Of one batch; of larger ones features leave the caches and large images fill the memory."""
+FIRST_BATCHES = 4
+"""Of the first piece, whose time nothing foretells."""
+PIECE_S = 60.0
+"""How long each of the others is meant to take."""
+SLACK = 10.0
+"""How many times longer than meant a piece may take before it is given up."""
+LEAST_S = 60.0
+"""No piece is given up sooner: an engine may take this long to start."""
+
+
+class Piece(NamedTuple):
+    """Rows for one worker."""
+
+    start: int
+    stop: int
+    timeout_s: float
+
+
+def batch_rows(shape: Sequence[int]) -> int:
+    """How many rows of `shape`, the batch left out, an engine is asked at once."""
+    return max(1, min(MOST_ROWS, MOST_VALUES // max(1, math.prod(shape))))
+
+
+def next_piece(
+    done: int, total: int, took_s: float | None, first: int, timeout_s: float
+) -> Piece | None:
+    """The rows that come next, and how long they may take; None once all are answered.
+
+    Args:
+        done: rows that are answered.
+        total: all of them.
+        took_s: how long those took; None before the first piece.
+        first: rows of the first piece.
+        timeout_s: how long the first piece may take; others may take at most ten times what they
+            should by what came before, and no less than a minute.
+    """
+    if done >= total:
+        return None
+    if took_s is None or not done:
+        return Piece(done, min(total, done + first), timeout_s)
+    row_s = max(took_s, 1e-3) / done
+    rows = min(total - done, max(first, int(PIECE_S / row_s)))
+    return Piece(done, done + rows, max(LEAST_S, SLACK * rows * row_s))
 
 
 def outputs(
@@ -28,18 +78,18 @@ def outputs(
     inputs: Path,
     *,
     preprocessing: Preprocessing | None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     timeout_s: float = 600,
     device: Device = local.DEVICE,
 ) -> np.ndarray:
-    """The first output of `engine` over an .npy file, float32 [N, ...].
+    """The first output of `engine` over an .npy file, float32 [N, ...], asked piece by piece.
 
     Args:
         engine: what to ask.
         inputs: uint8 images [N, H, W, C] with `preprocessing`, else inputs [N, ...] as they are.
         preprocessing: how images become inputs.
-        batch_size: rows at a time, where the model leaves it free.
-        timeout_s: after this the worker is killed.
+        batch_size: rows at a time, where the model leaves it free; None for what their size allows.
+        timeout_s: after this the worker of the first piece is killed; the others by what it took.
         device: where.
 
     Raises:
@@ -48,26 +98,36 @@ def outputs(
     """
     import numpy as np
 
-    fields = None if preprocessing is None else preprocessing.model_dump(mode="json")
+    try:
+        rows = np.load(inputs, allow_pickle=False, mmap_mode="r")
+        shape, total = rows.shape[1:], len(rows)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{inputs}: got {error}, want rows of numbers") from error
+    batch = batch_size or batch_rows(shape)
     spec = {
         **engine.spec(),
         "inputs": inside(INPUTS),
         "goal": f"{OUT}/{ANSWERS}",
-        "preprocessing": fields,
-        "batch": batch_size,
+        "preprocessing": None if preprocessing is None else preprocessing.model_dump(mode="json"),
+        "batch": batch,
     }
-    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
-        goal = Path(folder)
-        run_worker(
-            "outputs",
-            spec,
-            timeout_s=timeout_s,
-            reads={**engine.files, INPUTS: inputs},
-            goal=goal,
-            device=device,
-        )
-        rows = np.load(inputs, allow_pickle=False, mmap_mode="r")  # the worker could read them
-        return read_answers(goal / ANSWERS, engine.runtime, rows=len(rows))
+    reads = {**engine.files, INPUTS: inputs}
+    answers: list[np.ndarray] = []
+    piece = next_piece(0, total, None, FIRST_BATCHES * batch, timeout_s) or Piece(0, 0, timeout_s)
+    began, ahead = time.monotonic(), [piece]
+    while ahead:
+        start, stop, limit_s = ahead.pop()
+        told = {**spec, "rows": [start, stop]}
+        with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+            goal = Path(folder)
+            run_worker("outputs", told, timeout_s=limit_s, reads=reads, goal=goal, device=device)
+            answers.append(read_answers(goal / ANSWERS, engine.runtime, rows=stop - start))
+        took_s = time.monotonic() - began
+        following = next_piece(stop, total, took_s, FIRST_BATCHES * batch, timeout_s)
+        ahead += [] if following is None else [following]
+    if len({part.shape[1:] for part in answers}) != 1:
+        raise WorkerFailed(f"{engine.runtime}: got answers of several shapes, want one")
+    return np.concatenate(answers)
 
 
 def read_answers(path: Path, runtime: str, *, rows: int) -> np.ndarray:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from edgekd.bench import outputs as module
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
 from edgekd.bench.outputs import read_answers
 from edgekd.bench.process import WorkerFailed
+from edgekd.bench.process import run_worker
 from edgekd.errors import InputError
 from edgekd.preprocessing import Preprocessing
 from tests import bench_example
@@ -93,3 +96,40 @@ def test_answers_that_are_no_file_or_cut_short(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(WorkerFailed, match="got no readable answers"):
             read_answers(path, "ort", rows=3)
+
+
+def test_a_large_set_is_answered_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """50,000 rows once ended every candidate: one worker, one timeout."""
+    rows = np.random.default_rng(0).normal(size=(23, 4)).astype(np.float32)
+    np.save(tmp_path / "x.npy", rows)
+    asked = []
+
+    def worker(job: str, spec: Any, **more: Any) -> Any:
+        asked.append((spec["rows"], more["timeout_s"]))
+        return run_worker(job, spec, **more)
+
+    monkeypatch.setattr(module, "run_worker", worker)
+    monkeypatch.setattr(module, "PIECE_S", 0.0)
+    monkeypatch.setattr(module, "SLACK", 0.0)
+    engine = bench_example.null_engine(tmp_path)
+    got = outputs(engine, tmp_path / "x.npy", preprocessing=None, batch_size=2, timeout_s=77)
+    np.testing.assert_array_equal(got, rows)
+    assert [row for row, _ in asked] == [[0, 8], [8, 16], [16, 23]]
+    assert [limit for _, limit in asked] == [77, 60, 60]
+
+
+def test_a_piece_is_as_long_as_what_came_before_allows() -> None:
+    assert module.next_piece(0, 100, None, 8, 300) == (0, 8, 300)
+    assert module.next_piece(0, 5, None, 8, 300) == (0, 5, 300)
+    # 8 rows in 4 s: 120 in a minute, given up after ten
+    assert module.next_piece(8, 50_000, 4.0, 8, 300) == (8, 128, 600)
+    # rows of a minute each: the first piece's number again, and time in proportion
+    assert module.next_piece(8, 50_000, 480.0, 8, 300) == (8, 16, 4800)
+    # what is left takes a second: still a minute, which an engine may need to start
+    assert module.next_piece(8, 10, 4.0, 8, 300) == (8, 10, 60)
+    assert module.next_piece(10, 10, 4.0, 8, 300) is None
+
+
+def test_large_samples_are_asked_fewer_at_once() -> None:
+    shapes = ((8, 8, 1), (96, 96, 3), (224, 224, 3), (4096, 4096, 3), ())
+    assert [module.batch_rows(shape) for shape in shapes] == [256, 75, 13, 1, 256]

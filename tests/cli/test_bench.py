@@ -104,7 +104,8 @@ def test_a_model_of_another_batch_is_measured_at_its_own_size(tmp_path: Path) ->
     assert done.exit_code == 0, done.output
     says = "note: net.onnx: its sizes are fixed: x [3, 3, 8, 8]; a call counts as one sample"
     assert says in done.stderr
-    assert json.loads(done.stdout)["results"][0]["config"]["batch"] == 1
+    config = json.loads(done.stdout)["results"][0]["config"]
+    assert config["batch"] == 1 and config["shapes"] == {"x": [3, 3, 8, 8]}
     error = failure(str(model), *LITTLE, "--batch", "2")
     assert isinstance(error, InputError) and "net: got batch 2, want none" in error.line()
 

@@ -52,6 +52,8 @@ class Config(Settings):
 
     scenario: Literal["single_stream"] = "single_stream"
     batch: int
+    shapes: dict[str, tuple[int, ...]] = {}
+    """Of each input in one call; empty where only the batch is free."""
     threads: int
     affinity: tuple[int, ...] | None = None
     """Cores the worker was allowed, read back from the kernel; null where it does not tell."""
@@ -217,6 +219,7 @@ def _config(measured: Measured, rules: Rules, spin: bool | None) -> Config:
     cores: Sequence[int] | None = last.get("affinity")
     return Config(
         batch=subject.batch,
+        shapes=subject.call.shapes(),
         threads=subject.engine.threads,
         affinity=None if cores is None else tuple(cores),
         spin=spin,

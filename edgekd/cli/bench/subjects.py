@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.cli.screen import echo
 from edgekd.cli.screen import running
 
 if TYPE_CHECKING:
@@ -120,9 +121,12 @@ def contender(given: Path, ask: Ask, stack: ExitStack, key: Path | None = None) 
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
     names = user_models.names_of([given])
     missing = site.missing if ask.runtimes else site.unable
-    return next(
+    ready = next(
         user_models.ready([opened(given, stack, key)], ask, scratch, names=names, missing=missing)
     )
+    if ready.note:
+        echo(f"note: {given.name}: {ready.note}", err=True)
+    return ready
 
 
 def want_real(emulated: str | None) -> None:
