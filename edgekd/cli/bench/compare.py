@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekd.cli import options
+from edgekd.cli.bench.subjects import BATCH
 from edgekd.cli.bench.subjects import INPUTS
 from edgekd.cli.bench.subjects import SIZES
 from edgekd.cli.bench.subjects import contender
@@ -48,11 +49,7 @@ VERDICTS = ("faster", "slower", "equivalent", "not-slower")
 @click.option("--precision-b", type=PRECISION, help="Another arithmetic for B.")
 @click.option("--threads", type=THREADS, default=1, show_default=True)
 @click.option("--threads-b", type=THREADS, help="Another number of threads for B.")
-@click.option(
-    "--batch",
-    type=click.IntRange(1, 4096),
-    help="Samples a call.  [default: 1, or what the model is fixed at]",
-)
+@BATCH
 @click.option(
     "--pairs",
     type=click.IntRange(6, 1000),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekd.cli import options
+from edgekd.cli.bench.subjects import BATCH
 from edgekd.cli.bench.subjects import INPUTS
 from edgekd.cli.bench.subjects import SIZES
 from edgekd.cli.bench.subjects import opened
@@ -65,11 +66,7 @@ PROCESSES_MIN = 6
     show_default=True,
     help="Threads of the engine, may be repeated.",
 )
-@click.option(
-    "--batch",
-    type=click.IntRange(1, 4096),
-    help="Samples a call.  [default: 1, or what the model is fixed at]",
-)
+@BATCH
 @SIZES
 @INPUTS
 @click.option(

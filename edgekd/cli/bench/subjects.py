@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from edgekd.bench.user_models import Ask
     from edgekd.bench.user_models import Ready
 
+BATCH = click.option(
+    "--batch",
+    type=click.IntRange(1, 4096),
+    help="Samples a call.  [default: 1, or what the model is fixed at]",
+)
 SIZES = click.option(
     "--size",
     "sizes",
