@@ -208,6 +208,7 @@ READ_FACTS: dict[str, Check] = {
     "gpus": _list(_either(text)),
     "cores": _cores,
     "cores_allowed": _cores,
+    "quota_cores": number,
 }
 _FED = {"inputs_sha256": text, "subnormal": _flag}
 FORMS: dict[str, dict[str, Check]] = {

@@ -44,9 +44,11 @@ class Site(NamedTuple):
 
 
 def most_threads(device: Device = local.DEVICE) -> int:
-    """How many threads can run at once on a device; 1 where it does not tell."""
+    """How many threads can run at once on a device, by its affinity and its CPU quota; 1 where it
+    does not tell."""
     facts = describe(device).facts
-    return int(facts.get("cores_allowed") or facts.get("cores") or 1)
+    cores = int(facts.get("cores_allowed") or facts.get("cores") or 1)
+    return max(1, min(cores, int(facts.get("quota_cores") or cores)))
 
 
 @functools.cache

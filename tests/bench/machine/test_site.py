@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -51,3 +52,22 @@ def test_an_engine_that_runs_nothing_there_is_unable_and_not_missing() -> None:
 def test_what_is_no_account_is_refused() -> None:
     with pytest.raises(MachineError, match="site: the worker.s answer: got .versions."):
         site.describe(telling(versions=["onnxruntime"]))
+
+
+@pytest.mark.parametrize(
+    ("facts", "threads"),
+    [
+        ({"cores_allowed": 4, "cores": 8}, 4),
+        ({"cores_allowed": 4, "quota_cores": None}, 4),
+        ({"cores_allowed": 4, "quota_cores": 2.5}, 2),
+        ({"cores_allowed": 4, "quota_cores": 0.2}, 1),
+        ({"cores": 2, "quota_cores": 16.0}, 2),
+        ({}, 1),
+    ],
+)
+def test_threads_that_can_run_at_once(
+    monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], threads: int
+) -> None:
+    there = site.Site("board", "k", facts, {}, {}, {})
+    monkeypatch.setattr(site, "describe", lambda device: there)
+    assert site.most_threads() == threads
