@@ -101,15 +101,16 @@ def test_names_are_short_until_they_clash() -> None:
 
 
 def test_an_engine_of_the_store_runs_on_every_number_of_threads(tmp_path: Path) -> None:
+    from tests.bench.test_made_engines import KEY
     from tests.bench.test_made_engines import stored
 
     ask = ASK._replace(runtimes=(), store=stored(tmp_path))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    found = list(user_models.ready([Path("store:abcdef")], ask, scratch))
+    found = list(user_models.ready([Path(f"store:{KEY[:6]}")], ask, scratch))
     assert [one.subject.name for one in found] == [
-        "store:abcdef null-fp32-1t",
-        "store:abcdef null-fp32-2t",
+        f"store:{KEY[:6]} null-fp32-1t",
+        f"store:{KEY[:6]} null-fp32-2t",
     ]
 
 
