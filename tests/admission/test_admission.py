@@ -8,14 +8,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
 from onnx import TensorProto
 from onnx import helper
 
 from edgekd.admission import admit
-from edgekd.admission.order import cyclic
 from edgekd.errors import InputError
 from tests import bench_example
 
@@ -145,28 +141,6 @@ def test_a_tag_that_a_parser_would_cut_down(model: Path) -> None:
         admit(model)
 
 
-def test_cycles() -> None:
-    a, b, c = b"a", b"b", b"c"
-    assert not cyclic([], [])
-    assert not cyclic([{b"x"}, {a}, {a, b}], [{a}, {b}, {c}])
-    assert not cyclic([{b}, {a}, {b"x"}], [{c}, {b}, {a}])  # out of order, but it can be run
-    assert cyclic([{b}, {a}], [{a}, {b}])
-    assert cyclic([{a}], [{a}])
-    assert cyclic([{b"x"}, {a, c}, {b}], [{a}, {b}, {c}])
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=12))
-def test_cycles_are_walks_without_an_end(edges: list[tuple[int, int]]) -> None:
-    waits = [{bytes([a]) for a, b in edges if b == node} for node in range(8)]
-    found = cyclic(waits, [{bytes([node])} for node in range(8)])
-    # a walk that can be eight steps long has been somewhere twice
-    reach = np.zeros((8, 8), bool)
-    for a, b in edges:
-        reach[a, b] = True
-    assert found == bool(np.linalg.matrix_power(reach.astype(int), 8).any())
-
-
 def merged(*parts: onnx.ModelProto) -> bytes:
     """What protobuf reads as one model: its parts one after the other."""
     return b"".join(part.SerializeToString() for part in parts)
@@ -265,40 +239,6 @@ def test_an_operator_its_domain_does_not_define(tmp_path: Path) -> None:
         made = helper.make_function("mine", name, ["x"], ["y"], body, opsets, overload=overload)
         model.functions.append(made)
         refuse(tmp_path / "m", model.SerializeToString(), "operators of \\['mine'\\]")
-
-
-def chain(count: int, calls: int, circle: bool = False) -> onnx.ModelProto:
-    """F0 calls F1 `calls` times, F1 calls F2, and so on; the last calls nothing, or F0."""
-    model = graph_of(helper.make_node("F0", ["x"], ["y"], domain="mine"))
-    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("mine", 1)]
-    for n in range(count):
-        last = n + 1 == count
-        op, domain = ("Relu", "") if last and not circle else (f"F{(n + 1) % count}", "mine")
-        body = [helper.make_node(op, ["x"], [f"y{i}"], domain=domain) for i in range(calls)]
-        model.functions.append(helper.make_function("mine", f"F{n}", ["x"], ["y0"], body, opsets))
-    return model
-
-
-def test_functions_that_call_each_other(tmp_path: Path) -> None:
-    path = tmp_path / "m"
-    for small in (chain(1, 1), chain(32, 1), chain(5, 10), chain(17, 2)):
-        path.write_bytes(small.SerializeToString())
-        admit(path)
-    refuse(path, chain(33, 1).SerializeToString(), "more than 32 deep")
-    refuse(path, chain(6, 10).SerializeToString(), "1e\\+06 nodes")
-    refuse(path, chain(18, 2).SerializeToString(), "nodes with functions written out")
-    refuse(path, chain(30, 20).SerializeToString(), "nodes with functions written out")
-    for count in (1, 2, 30):
-        refuse(path, chain(count, 1, circle=True).SerializeToString(), "in a circle")
-    # a circle that nothing calls, too; and calls from a subgraph count
-    model = chain(3, 1, circle=True)
-    model.graph.node[0].CopyFrom(helper.make_node("Relu", ["x"], ["y"]))
-    refuse(path, model.SerializeToString(), "in a circle")
-    model = chain(5, 10)
-    calls = [helper.make_node("F0", ["x"], [f"z{n}"], domain="mine") for n in range(3)]
-    inner = helper.make_graph(calls, "i", [], [])
-    model.graph.node.append(helper.make_node("If", ["c"], ["q"], then_branch=inner))
-    refuse(path, model.SerializeToString(), "nodes with functions written out")
 
 
 def test_a_domain_spelled_out_is_onnxs_own(tmp_path: Path) -> None:
@@ -403,3 +343,54 @@ def test_every_place_where_a_tensor_can_stand_is_looked_at(
     for function in model.functions:
         function.name = "F"
     refuse(tmp_path / "m", model.SerializeToString(), "weights kept in another file")
+
+
+def held(dims: list[int], size_bytes: int) -> bytes:
+    """A model with one weight: a message of exactly `size_bytes`."""
+    tensor = TensorProto(dims=dims, data_type=TensorProto.FLOAT)
+    tensor.raw_data = b"x" * (size_bytes - tensor.ByteSize() - 2)
+    assert tensor.ByteSize() == size_bytes
+    model = graph_of(helper.make_node("Relu", ["x"], ["y"]))
+    model.graph.initializer.append(tensor)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("dims", "size_bytes", "fits"),
+    [
+        ([8 * 50], 50, True),
+        ([8 * 50 + 1], 50, False),
+        ([1] * 63 + [2], 200, True),
+        ([1] * 64 + [2], 200, False),
+        ([2**31, 2**32, 0], 50, False),
+        ([2**31, 2**32 - 1, 0], 50, True),
+        ([0], 50, True),
+        ([], 50, True),
+    ],
+)
+def test_the_limits_of_a_weight(
+    tmp_path: Path, dims: list[int], size_bytes: int, fits: bool
+) -> None:
+    (tmp_path / "m").write_bytes(held(dims, size_bytes))
+    if fits:
+        admit(tmp_path / "m")
+    else:
+        refuse(tmp_path / "m", (tmp_path / "m").read_bytes(), "got a weight of")
+
+
+def test_the_limits_of_names_and_depth(tmp_path: Path) -> None:
+    model = graph_of(helper.make_node("Relu", ["x" * 2**14], ["y"]))
+    (tmp_path / "m").write_bytes(model.SerializeToString())
+    admit(tmp_path / "m")
+    model.graph.node[0].input[0] += "x"
+    refuse(tmp_path / "m", model.SerializeToString(), "got a name of 16385 bytes")
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [], [])
+    for _ in range(10):  # three messages deeper each: the innermost node lies 32 deep
+        node = helper.make_node("If", ["c"], ["y"], then_branch=graph)
+        graph = helper.make_graph([node], "g", [], [])
+    (tmp_path / "m").write_bytes(helper.make_model(graph).SerializeToString())
+    admit(tmp_path / "m")
+    graph = helper.make_graph(
+        [helper.make_node("If", ["c"], ["y"], then_branch=graph)], "g", [], []
+    )
+    refuse(tmp_path / "m", helper.make_model(graph).SerializeToString(), "nested beyond reason")
