@@ -280,3 +280,24 @@ def test_a_chosen_int8_says_nothing_more_and_one_that_was_not_measured_is_no_can
     idle = row("trt", None, precision="int8", status="not measured: no CUDA device", size_bytes=9)
     found = choose.choice([*rows, idle], Budget(), 0.96)
     assert found["chosen"] == "int8" and "lost" not in found["why"] and "trt" not in found["why"]
+
+
+def test_a_row_that_says_nothing_of_its_interval_is_not_called_unstable() -> None:
+    """Rows of a version that did not say it, and of an engine that was not timed twice."""
+    rows = [row("a", 0.1, latency_ci95_ms=[0.09, 0.2]), row("b", 0.15, latency_ci95_ms=[0.1, 0.2])]
+    for each in rows:
+        del each["settled"]
+    assert choose.choice(rows, Budget(latency_p50_ms=0.19), 0.96)["unstable"] == {}
+
+
+def test_what_begins_where_the_chosen_ends_is_no_rival() -> None:
+    rows = [
+        row("a", 0.1, latency_ci95_ms=[0.05, 0.2], settled=False),
+        row("b", 0.3, latency_ci95_ms=[0.2, 0.5], settled=False),
+    ]
+    assert choose.choice(rows, Budget(latency_p50_ms=0.3), 0.96)["unstable"] == {}
+
+
+def test_a_row_without_an_interval_may_be_as_fast_as_nothing() -> None:
+    assert choose.fast_end_ms(row("a", 0.1, latency_ci95_ms=None)) == 0
+    assert choose.slow_end_ms(row("a", 0.1, latency_ci95_ms=None)) == float("inf")

@@ -37,3 +37,22 @@ def test_the_scale_does_not_matter() -> None:
 def test_what_is_no_matrix_is_refused(bad: NDArray[np.float64]) -> None:
     with pytest.raises(ValueError, match="want a matrix"):
         evbmf.rank(bad)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(40, 400), (60, 120), (80, 80)])
+def test_the_noise_is_found_too(rows: int, columns: int) -> None:
+    """The least free energy lies at the noise's true variance, 0.25, within what its sampling allows."""
+    squares = np.linalg.svd(matrix(rows, columns, 4, 0.5), compute_uv=False) ** 2
+    limit = evbmf._limit(rows / columns)
+    assert evbmf._noise(squares, rows, columns, limit) == pytest.approx(0.25, rel=0.08)
+
+
+def test_the_free_energy_is_the_papers() -> None:
+    """By hand, alpha = 1/4: x = 9 is above the threshold , x = 2 is below it."""
+    alpha, long, variance = 0.25, 8, 0.5
+    squares = np.array([9.0, 2.0]) * long * variance
+    tau = max(np.roots([1, 1 + alpha - 9, alpha]))  # x tau = (1 + tau)(tau + alpha)
+    below = (9 - np.log(9)) + (2 - np.log(2))
+    want = below + np.log(tau + 1) + alpha * np.log(tau / alpha + 1) - tau
+    got = evbmf._free_energy(variance, squares, alpha, long, evbmf._limit(alpha))
+    assert got == pytest.approx(want, rel=1e-12)

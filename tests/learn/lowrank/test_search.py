@@ -130,3 +130,24 @@ def test_a_whole_that_gains_under_three_percent_stays_dense() -> None:
         found = World(share=0.05).search(**budget)
         assert not found.chosen and found.model is None and found.timed
         assert "want at least 1.03" in found.why
+
+
+def test_where_the_whole_gains_nothing_the_next_try_is_all_there_is() -> None:
+    """What the layers promised came to nothing: a step a little further would only waste a timing."""
+    world = World(share=0.0)
+    assert not world.search(speedup=1.1).chosen
+    assert [sum(100 - o.latency_us for o in c.values()) for c in world.timed] == [40, 130]
+
+
+def test_a_whole_is_timed_four_times_at_most() -> None:
+    """Each layer saves less than it promises, so every try falls a little short."""
+    fine = [layer(f"{n}", *((100 - us, us / 1000) for us in range(4, 60, 2))) for n in range(4)]
+
+    class Sagging(World):
+        def time(self, chosen: Chosen) -> Timed:
+            self.share = 0.5 / (1 + len(self.timed))
+            return super().time(chosen)
+
+    world = Sagging()
+    world.search(fine, speedup=1.1)
+    assert len(world.timed) == 4
