@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 VERDICTS = (1, 5)
 """Exit codes of a run that has printed its result and does not pass."""
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENAMETOOLONG)
+"""What a disk answers, whoever asked it."""
 
 
 class Ending(NamedTuple):
@@ -96,8 +98,10 @@ def _ending(error: BaseException) -> Ending:
         # What reads our output has gone; without this, closing stdout complains once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Ending(128 + signal.SIGPIPE)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Ending(3, f"the disk is full: {EdgekdError(str(error)).line()}")
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        what = EdgekdError(str(error)).line()
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return Ending(3, f"the disk is full: {what}" if full else f"the disk refuses: {what}")
     return _unexpected(error)
 
 

@@ -28,9 +28,10 @@ def holder(path: Path) -> subprocess.Popen[bytes]:
 
 def test_a_second_holder_waits_and_the_kernel_frees_a_dead_one_s_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
+    path.write_text("process 4194304, and what an earlier holder said")
     child = holder(path)
     with (
-        pytest.raises(MachineError, match=f"process {child.pid}") as caught,
+        pytest.raises(MachineError, match=rf"process {child.pid}\)$") as caught,
         locking.held(path, wait=False, hint="go away"),
     ):
         pass

@@ -255,6 +255,19 @@ def test_what_another_run_is_writing_is_not_swept(store: Store) -> None:
     assert all(path.exists() for path in theirs)
 
 
+def test_what_is_put_aside_replaces_what_lay_there(store: Store) -> None:
+    for kind in ("folder", "file", "folder"):
+        commit(store, one=b"x")
+        (blob,) = store.root.glob("cas/*/*")
+        blob.unlink()
+        if kind == "folder":
+            (blob / "inside").mkdir(parents=True)
+        else:
+            blob.write_bytes(b"y")
+        assert store.lookup(KEY) is None
+        assert (store.root / "quarantine" / blob.name / "inside").is_dir() is (kind == "folder")
+
+
 def test_nothing_is_swept_outside(store: Store, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
