@@ -52,6 +52,11 @@ class Face(Settings):
         """Zeros [count, channels, height, width]."""
         return torch.zeros(count, self.channels, self.height, self.width)
 
+    def noise(self, count: int) -> torch.Tensor:
+        """Images [count, channels, height, width] of normal noise, the same each time."""
+        random = torch.Generator().manual_seed(0)
+        return torch.randn(count, self.channels, self.height, self.width, generator=random)
+
 
 class Blueprint(Face):
     """What builds a model, without its weights."""

@@ -50,7 +50,7 @@ def require_deployable(
 def _run(model: nn.Module, plan: Blueprint, count: int) -> None:
     """Ask for the answers to so many images; in evaluation they must be one row each."""
     with torch.no_grad():
-        found = model(_noise(plan, count))
+        found = model(plan.noise(count))
     shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
     if not model.training and shape != [count, plan.classes]:
         raise ValueError(f"got {shape} from {count} images, want {[count, plan.classes]}")
@@ -59,7 +59,7 @@ def _run(model: nn.Module, plan: Blueprint, count: int) -> None:
 def _quantized(model: nn.Module, plan: Blueprint, numbers: Numbers) -> list[nn.Module]:
     """The model as each scheme's first profile writes it, all steps 1."""
     first = {PROFILES[name].scheme: name for name in reversed(numbers.profiles)}
-    images = _noise(plan, max(COUNTS))
+    images = plan.noise(max(COUNTS))
     forms: list[nn.Module] = []
     for scheme, name in first.items():
         module, _ = rewriting.rewritten(model, images[:2], images)
@@ -68,9 +68,3 @@ def _quantized(model: nn.Module, plan: Blueprint, numbers: Numbers) -> list[nn.M
         insertion.insert(module, SCHEMES[scheme], float_layers=kept, weight_bits=bits)
         forms.append(emit.prepared(module, PROFILES[name]))
     return forms
-
-
-def _noise(plan: Blueprint, count: int) -> torch.Tensor:
-    """Images [count, C, H, W] of noise, the same each time."""
-    random = torch.Generator().manual_seed(0)
-    return torch.randn(plan.blank(count).shape, generator=random)

@@ -18,7 +18,14 @@ from edgekd.stages import report
 from edgekd.store import Entry
 
 QUANTIZED = "quantize-"
-TABLES = ("factorize.json", "layers.json", "prune.json", "sensitivity.json", "synthesis.json")
+TABLES = (
+    "deploy.json",
+    "factorize.json",
+    "layers.json",
+    "prune.json",
+    "sensitivity.json",
+    "synthesis.json",
+)
 """What a step says layer by layer."""
 TOLD = {
     "data": ("data", "data.json"),

@@ -161,6 +161,16 @@ def _shape(shape: list[int]) -> str:
     return " x ".join(map(str, shape[1:])) or NONE
 
 
+def _deployed(content: Content) -> Iterator[str]:
+    yield (
+        f"Before export and quantization {content['modules']} modules were merged: "
+        f"{content['convolutions_after']} convolutions in place of {content['convolutions_before']}, "
+        f"logits within {_number(content['difference'])} of the largest."
+    )
+    if content["left"]:
+        yield f"Left as trained, since merged they answer otherwise: {', '.join(content['left'])}."
+
+
 def _synthesized(content: Content) -> Iterator[str]:
     yield (
         f"{content['count']} images by {content['method']}; the teacher is "
@@ -176,6 +186,7 @@ KINDS: dict[
     str,
     tuple[str, Callable[[Content], Iterator[str]], tuple[str, ...], Callable[[Content], Rows]],
 ] = {
+    "deploy": ("Deploy form", _deployed, (), lambda content: []),
     "factorize": (
         "Low rank, layer by layer",
         _factorized,

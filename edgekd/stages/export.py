@@ -51,7 +51,7 @@ class Config(Words):
 
 def run(config: Config, given: Given, context: Context) -> Made:
     """Give model.onnx, golden.safetensors (inputs [N, C, H, W], outputs [N, classes], and the
-    pixels [1, H, W, C] of the first), parity.json.
+    pixels [1, H, W, C] of the first), parity.json; deploy.json if modules were merged.
 
     The golden outputs are torch's: of a quantized model, with its activations and weights rounded.
 
@@ -64,6 +64,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
     from edgekd.learn import answers
     from edgekd.learn import blueprint
+    from edgekd.learn import deploy_form
     from edgekd.learn.export import to_onnx
     from edgekd.learn.training import arithmetic
 
@@ -71,7 +72,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     plan = blueprint.Blueprint.model_validate_json(given["blueprint"].read_bytes())
     model = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
     made = {name: context.folder / name for name in ("model.onnx", "golden.safetensors")}
-    written = _prepared(model, config.profile)
+    form = deploy_form.deployed(model, plan.noise(deploy_form.COMPARED))
+    written = _prepared(form.model, config.profile)
     to_onnx.write(written, made["model.onnx"], **plan.size, opset=config.opset)
     about = json.loads(given["data"].read_bytes())["preprocessing"]
     preprocessing = Preprocessing.model_validate_json(json.dumps(about))
@@ -93,6 +95,10 @@ def run(config: Config, given: Given, context: Context) -> Made:
         parity = compare(got, golden["outputs"], config)
     made["parity.json"] = context.folder / "parity.json"
     made["parity.json"].write_bytes(files.canonical_json(parity))
+    if form.paths or form.left:
+        made["deploy.json"] = context.folder / "deploy.json"
+        made["deploy.json"].write_bytes(files.pretty_json(form.summary()))
+        context.progress.note(form.sentence())
     return made
 
 

@@ -120,6 +120,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
+    from edgekd.learn import deploy_form
     from edgekd.learn.training import arithmetic
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
@@ -127,6 +128,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
         given["start_blueprint"], given["start_weights"], allow_code=context.allow_code
     )
     plan = blueprint.read(given["start_blueprint"])
+    form = deploy_form.deployed(start, plan.noise(deploy_form.COMPARED))
+    start, plan = form.model, plan.model_copy(update={"edits": (*plan.edits, *form.edits())})
     float_accuracy = classifier.validation_accuracy(start, given)
     left: tuple[str, ...] = config.float_layers
     rounds: list[dict[str, Any]] = []

@@ -11,6 +11,7 @@ from edgekd.table import Member
 
 EDITS: dict[str, Member] = {
     "adapt": Member("edgekd.learn.edits.adapt", "apply", "other images, another order of classes"),
+    "deploy": Member("edgekd.learn.edits.deploy", "apply", "branches for training merged"),
     "factorize": Member("edgekd.learn.edits.factorize", "apply", "layers split into smaller ones"),
     "group-norm": Member(
         "edgekd.learn.edits.group_norm", "apply", "group norms in place of batch norms"

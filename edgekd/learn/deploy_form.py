@@ -1,0 +1,145 @@
+"""A trained model in the form its authors deploy, shown to give the same answers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch import nn
+
+from edgekd.learn.edits import deploy
+
+TOLERANCE = 1e-5
+"""Largest difference of a logit, as part of the largest one."""
+COMPARED = 4
+"""Images that do for it."""
+
+
+class DeployForm(NamedTuple):
+    """A model and what was done to it."""
+
+    model: nn.Module
+    paths: tuple[str, ...]
+    """Modules that were merged, in order; what the edit `deploy` replays."""
+    left: tuple[str, ...]
+    """Those that stay, since merged they fail or answer otherwise."""
+    difference: float
+    """Of the answers, as part of the largest."""
+    convolutions: tuple[int, int]
+    """Before and after."""
+
+    def edits(self) -> tuple[dict[str, Any], ...]:
+        """What a blueprint keeps of it."""
+        return ({"name": "deploy", "paths": list(self.paths)},) if self.paths else ()
+
+    def sentence(self) -> str:
+        """What was merged and what was left, in words."""
+        before, after = self.convolutions
+        merged = (
+            f"deploy form: {len(self.paths)} modules merged, {after} convolutions in place of "
+            f"{before}, logits within {self.difference:.1g} of the largest"
+        )
+        if not self.left:
+            return merged
+        return f"{merged}; left since merged they answer otherwise: {', '.join(self.left)}"
+
+    def summary(self) -> dict[str, Any]:
+        """What a report says of it."""
+        before, after = self.convolutions
+        return {
+            "modules": len(self.paths),
+            "left": list(self.left),
+            "difference": self.difference,
+            "convolutions_before": before,
+            "convolutions_after": after,
+        }
+
+
+def deployed(model: nn.Module, images: Tensor) -> DeployForm:
+    """`model` with every module that has a deploy form in it, if the answers stay.
+
+    Modules are merged in double precision and compared in it, so that a difference is none of rounding.
+
+    Args:
+        model: float32; left as it is.
+        images: [B, C, H, W], on which the two are compared.
+    """
+    before = _convolutions(model)
+    if next(_candidates(model), None) is None:
+        return DeployForm(model, (), (), 0.0, (before, before))
+    exact = copy.deepcopy(model).eval().double()
+    want, like = _answers(exact, images)
+    made, paths, left = exact, list[str](), list[str]()
+    try:
+        made = copy.deepcopy(exact)
+        for path in _candidates(made):
+            made = deploy.merge(made, path)
+            paths.append(path)
+        off = _difference(made, like, want)
+    except Exception:  # a method of the model's author, which may raise anything
+        off = float("inf")
+    if not off <= TOLERANCE:
+        made, paths, left = _one_by_one(exact, like, want)
+        off = _difference(made, like, want) if paths else 0.0
+    if not paths:
+        return DeployForm(model, (), tuple(left), 0.0, (before, before))
+    made = made.float()
+    return DeployForm(made, tuple(paths), tuple(left), off, (before, _convolutions(made)))
+
+
+def _one_by_one(
+    model: nn.Module, images: Tensor, want: Tensor
+) -> tuple[nn.Module, list[str], list[str]]:
+    """Merge what keeps the answers, a module at a time."""
+    paths: list[str] = []
+    left: list[str] = []
+    while True:
+        path = next((path for path in _candidates(model) if path not in {*paths, *left}), None)
+        if path is None:
+            return model, paths, left
+        try:
+            tried = deploy.merge(copy.deepcopy(model), path)
+            same = _difference(tried, images, want) <= TOLERANCE
+        except Exception:  # as above
+            same = False
+        if same:
+            model = tried
+        (paths if same else left).append(path)
+
+
+def _candidates(model: nn.Module) -> Iterator[str]:
+    """Paths of modules with a deploy form, outer ones first; those within what was merged come if they
+    are still there. The model's own method stands for all: it is not asked beside its parts'."""
+    ahead = [name for name, _ in model.named_children()]
+    while ahead:
+        path = ahead.pop(0)
+        if deploy.method_of(model.get_submodule(path)) is not None:
+            yield path
+        ahead = [f"{path}.{name}" for name, _ in model.get_submodule(path).named_children()] + ahead
+
+
+def _answers(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits in double precision, and the images that gave them; in float32 where the model insists."""
+    try:
+        with torch.no_grad():
+            return model(images.double()), images.double()
+    except RuntimeError:
+        with torch.no_grad():
+            return model.float()(images.float()), images.float()
+
+
+def _difference(model: nn.Module, images: Tensor, want: Tensor) -> float:
+    """The largest difference of a logit, as part of the largest one."""
+    with torch.no_grad():
+        got = model.to(images.dtype)(images)
+    off = float((got - want).abs().max() / want.abs().max().clamp_min(1e-30))
+    return off if off == off else float("inf")
+
+
+def _convolutions(model: nn.Module) -> int:
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    return sum(isinstance(module, kinds) for module in model.modules())

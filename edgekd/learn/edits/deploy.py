@@ -1,0 +1,82 @@
+"""Edit `deploy`: modules with branches for training become the single layers they compute."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Annotated
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch import nn
+
+from edgekd.settings import Settings
+
+METHODS = ("fuse", "reparameterize", "switch_to_deploy")
+"""How authors name what merges a module's branches (timm, MobileOne, RepVGG); the first gives the module
+that takes its place, the others change it."""
+
+
+class Edit(Settings):
+    """What the edit says."""
+
+    paths: Annotated[
+        tuple[Annotated[str, Field(max_length=1000)], ...],
+        Field(min_length=1, max_length=10_000, strict=False),
+    ]
+    """Of the modules, in the order they are merged; empty is the model itself."""
+
+
+def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Module:
+    """`model` with each named module in its deploy form.
+
+    Args:
+        model: in evaluation mode; changed in place.
+        edit: ``{"paths": [...]}``.
+        images: what the model takes; not looked at.
+
+    Raises:
+        ValueError: if there is no such module, or it has no such form.
+    """
+    for path in Edit.model_validate(dict(edit)).paths:
+        try:
+            model = merge(model, path)
+        except AttributeError as error:
+            raise ValueError(f"{path}: no module with a deploy form") from error
+    return model
+
+
+def merge(model: nn.Module, path: str) -> nn.Module:
+    """`model` with the module at `path` in its deploy form, changed in place.
+
+    Raises:
+        AttributeError: if there is no such module or it has no such form.
+    """
+    module = model.get_submodule(path)
+    method = method_of(module)
+    if method is None:
+        raise AttributeError(path)
+    with torch.no_grad():
+        made = method()
+    if method.__name__ != METHODS[0] or made is None or made is module:
+        return model
+    if not path:
+        return made if isinstance(made, nn.Module) else model
+    model.set_submodule(path, made)
+    return model
+
+
+def method_of(module: nn.Module) -> Callable[[], Any] | None:
+    """What puts `module` into its deploy form, if it has one that needs no arguments."""
+    for name in METHODS:
+        method = getattr(module, name, None)
+        if inspect.ismethod(method) and not any(
+            parameter.default is parameter.empty
+            and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            for parameter in inspect.signature(method).parameters.values()
+        ):
+            return method
+    return None
