@@ -74,13 +74,22 @@ class Asking(Branches):
 
 
 class Net(nn.Module):
-    def __init__(self, kind: type[Branches] = Reparameterized, classes: int = 4) -> None:
+    def __init__(
+        self, kind: type[Branches] = Reparameterized, classes: int = 4, channels: int = 3
+    ) -> None:
         super().__init__()
-        self.first, self.second = Reparameterized(3), kind(8)
+        self.first, self.second = Reparameterized(channels), kind(8)
         self.fc = nn.Linear(8, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.second(self.first(x)).mean((2, 3)))
+
+
+class Single(Net):
+    """Of one channel and three classes."""
+
+    def __init__(self) -> None:
+        super().__init__(classes=3, channels=1)
 
 
 def made(kind: type[Branches]) -> Net:

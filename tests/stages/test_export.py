@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from pydantic import ValidationError
 from safetensors.numpy import load_file
@@ -183,3 +184,34 @@ def test_what_is_not_finite_is_refused_in_steps_too() -> None:
     assert found["max_steps"] == pytest.approx(2) and found["top1_agreement"] == 1
     with pytest.raises(InputError, match="not finite in profile x86"):
         export.in_steps(want * np.float32("nan"), want, 0.05, config)
+
+
+def test_branches_for_training_are_merged_before_export(tmp_path: Path) -> None:
+    from edgekd.learn import blueprint
+    from tests.learn.test_deploy_form import Net
+
+    images = some_images(20)
+    exported(tmp_path, export.Config(golden=1), images)  # for its files
+    plan = blueprint.Blueprint(
+        builder="python",
+        arguments={"reference": "tests.learn.test_deploy_form:Single"},
+        classes=3,
+        channels=1,
+        height=8,
+        width=8,
+    )
+    saved = blueprint.save(Net(classes=3, channels=1), plan, tmp_path)
+    given = {
+        "blueprint": saved["blueprint.json"],
+        "weights": saved["weights.safetensors"],
+        "data": tmp_path / "data.json",
+        "validation_images": tmp_path / "images.npy",
+    }
+    folder = tmp_path / "merged"
+    folder.mkdir()
+    context = Context(folder=folder, checkpoints=folder, seed=3, progress=Silent(), allow_code=True)
+    made = export.run(export.Config(golden=8), given, context)
+    about = json.loads(made["deploy.json"].read_bytes())
+    assert (about["convolutions_before"], about["convolutions_after"]) == (4, 2)
+    nodes = onnx.load(made["model.onnx"]).graph.node
+    assert [node.op_type for node in nodes].count("Conv") == 2
