@@ -17,6 +17,7 @@ from edgekd.value_info import Value
 from edgekd.wire import BYTES
 from edgekd.wire import VARINT
 from edgekd.wire import fields
+from edgekd.wire import packed
 from edgekd.wire import varint
 
 ELEMENTS = {
@@ -40,20 +41,6 @@ ELEMENTS = {
 """Short names of TensorProto.DataType."""
 NUMBERS = {name: number for number, name in ELEMENTS.items()}
 BYTE_TYPES = (NUMBERS["u8"], NUMBERS["i8"])
-
-QUANTIZERS = {
-    "QuantizeLinear",
-    "DynamicQuantizeLinear",
-    "DynamicQuantizeLSTM",
-    "DynamicQuantizeMatMul",
-    "ConvInteger",
-    "MatMulInteger",
-    "MatMulIntegerToFloat",
-    "QAttention",
-    "QEmbedLayerNormalization",
-    "QGemm",
-}
-"""Operators on quantized activations, or that make them; so are all that begin with ``QLinear``."""
 
 MODEL_GRAPH, MODEL_METADATA = 7, 14
 ENTRY_KEY, ENTRY_VALUE = 1, 2
@@ -132,14 +119,6 @@ def element_types(graph: Graph) -> dict[str, int]:
         for output in node.outputs:
             found.setdefault(output, _given_type(node, found))
     return found
-
-
-def quantizes(graph: Graph) -> bool:
-    """Whether activations are quantized in it. Weights alone that are stored in few bits do not count:
-    what computes with them is float."""
-    return any(
-        node.op in QUANTIZERS or node.op.startswith(("QLinear", "QOrdered")) for node in graph.nodes
-    )
 
 
 def first_type(node: Node, elements: dict[str, int]) -> int:
@@ -250,7 +229,7 @@ def _tensor(data: mmap.mmap, start: int, end: int) -> _Tensor:
         elif number == TENSOR_TYPE and wire == VARINT:
             element = first
         elif number == TENSOR_DIMS:
-            shape += [first] if wire == VARINT else _packed(data, first, last)
+            shape += [first] if wire == VARINT else packed(data, first, last)
         elif number == TENSOR_RAW:
             held = data[first:last] if last - first == 1 else b"more"
         elif number == TENSOR_INT32S:
@@ -259,14 +238,6 @@ def _tensor(data: mmap.mmap, start: int, end: int) -> _Tensor:
     if len(held) == 1 and element in BYTE_TYPES:
         value = int.from_bytes(held, signed=element == NUMBERS["i8"])
     return _Tensor(name, element, tuple(shape), value)
-
-
-def _packed(data: mmap.mmap, at: int, end: int) -> list[int]:
-    found = []
-    while at < end:
-        value, at = varint(data, at, end)
-        found.append(value)
-    return found
 
 
 def _small(data: mmap.mmap, first: int, last: int, *, packed: bool) -> bytes:

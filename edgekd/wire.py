@@ -86,3 +86,16 @@ def encoded_varint(value: int) -> bytes:
         data.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*data, value])
+
+
+def packed(data: Data, at: int, end: int) -> list[int]:
+    """The numbers of a repeated field that is written as one.
+
+    Raises:
+        ValueError: if one is cut short or longer than ten bytes.
+    """
+    found = []
+    while at < end:
+        value, at = varint(data, at, end)
+        found.append(value)
+    return found

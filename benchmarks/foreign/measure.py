@@ -44,18 +44,20 @@ OPTIONS = {
 """By the file's stem, or its package and stem, what a user has to say."""
 COUNT = 8
 """Distinct inputs of each backend test."""
+ENGINES = ["onnxruntime", "openvino"]
 PACKAGES = ("rapidocr_onnxruntime", "openwakeword", "silero_vad")
 
 
-def files(site: Path) -> dict[str, Any]:
-    """Exit code and p50 of each real file on each engine, by the command."""
-    found: dict[str, Any] = {}
+def files(site: Path, runtimes: list[str]) -> dict[str, Any]:
+    """Exit code and p50 of each real file on each engine, by the command; joined to what is stored."""
+    stored = HERE / "files.json"
+    found: dict[str, Any] = json.loads(stored.read_text())["files"] if stored.exists() else {}
     for package in PACKAGES:
         for path in sorted((site / package).rglob("*.onnx")):
             name = f"{package}/{path.stem}"
             options = OPTIONS.get(name, OPTIONS.get(path.stem, []))
-            found[name] = {"options": options}
-            for runtime in ("onnxruntime", "openvino"):
+            found.setdefault(name, {})["options"] = options
+            for runtime in runtimes:
                 found[name][runtime] = bench(path, ["--runtime", runtime, *options])
             print(name, found[name], flush=True)
     return found
@@ -223,8 +225,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=["files", "backend"])
     parser.add_argument("site", nargs="?", type=Path)
+    parser.add_argument("--runtime", action="append", choices=ENGINES)
     asked = parser.parse_args()
-    made = files(asked.site) if asked.part == "files" else backend()
+    made = files(asked.site, asked.runtime or ENGINES) if asked.part == "files" else backend()
     import onnx
     import onnxruntime
     import openvino

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from edgekd import graph
 from edgekd.bench import ir
+from edgekd.bench import numerics
 from edgekd.bench.engine import ONNX
 from edgekd.bench.jobs import Spec
 from edgekd.device import OUT
@@ -59,7 +59,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
 
 def require_precision(model: Path, precision: str) -> None:
     """Raises ValueError if a float file is to be called int8, or a quantized one by another name."""
-    if graph.quantizes(graph.read(model)) != (precision == "int8"):
+    if numerics.quantizes(numerics.read(model)) != (precision == "int8"):
         got = "a float file" if precision == "int8" else "a quantized file"
         raise ValueError(f"precision: got {precision!r} of {got}, want what its graph computes in")
 

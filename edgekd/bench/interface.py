@@ -38,11 +38,13 @@ def of_onnx(path: Path) -> Interface:
     """
     try:
         admission.admit(path)
-        read = graph.read(path)
+        read, contents = graph.read(path), numerics.read(path)
     except ValueError as error:
         raise InputError(str(error)) from error
     limits = index_ranges.limits(read)
-    return Interface(read.inputs, read.outputs, numerics.of(read), limits, read.metadata)
+    return Interface(
+        read.inputs, read.outputs, numerics.of(contents, read.inputs), limits, read.metadata
+    )
 
 
 def of_ir(path: Path, weights: Path) -> Interface:

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from onnx import numpy_helper
 
 from edgekd import graph
 from edgekd.bench import numerics
@@ -17,7 +18,7 @@ from tests.foreign_example import value
 
 
 def of(path: Path) -> str:
-    return numerics.of(graph.read(path))
+    return numerics.of(numerics.read(path), graph.read(path).inputs)
 
 
 def test_a_file_is_called_what_it_computes_in(tmp_path: Path) -> None:
@@ -37,6 +38,24 @@ def test_weights_that_are_only_stored_in_8_bits_make_no_int8_graph(tmp_path: Pat
     stored = {"w": np.ones((4, 2), np.int8), "s": np.float32(0.1)}
     model = save(tmp_path / "net.onnx", nodes, [value("x", ["N", 4])], [value("y", None)], stored)
     assert of(model) == "fp32"
+
+
+@pytest.mark.parametrize(("quantized", "name"), [(True, "int8"), (False, "fp16")])
+def test_what_lies_in_branches_counts(tmp_path: Path, quantized: bool, name: str) -> None:
+    """A voice activity model of 2024 holds all it computes with in the branches of one If."""
+    held = numpy_helper.from_array(np.ones(3, np.float16), "w")
+    branch = [helper.make_node("Constant", [], ["w"], value=held)]
+    branch += (
+        [helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"])] if quantized else []
+    )
+    branch += [helper.make_node("Identity", ["w"], ["y"])]
+    out = value("y", None, onnx.TensorProto.FLOAT16)
+    graphs = {
+        f"{which}_branch": helper.make_graph(branch, which, [], [out]) for which in ("then", "else")
+    }
+    node = helper.make_node("If", ["which"], ["y"], **graphs)
+    inputs = [value("x", ["N"]), value("which", [], onnx.TensorProto.BOOL)]
+    assert of(save(tmp_path / "net.onnx", [node], inputs, [out])) == name
 
 
 def test_labels() -> None:
