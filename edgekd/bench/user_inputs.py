@@ -17,6 +17,7 @@ from edgekd.errors import nearest
 if TYPE_CHECKING:
     import numpy as np
 
+BUNDLED, BUNDLED_GOLDEN = "model.onnx", "golden.safetensors"
 MOST_BYTES = 2**30
 """Of all arrays of an .npz file together, unpacked."""
 
@@ -66,6 +67,35 @@ def parsed(options: Sequence[str]) -> UserInputs:
             continue
         files[name] = Path(rest)
     return UserInputs(file, files, values)
+
+
+def found(given: Path, goal: Path) -> tuple[Path, Path | None]:
+    """The ONNX file of a model or bundle folder, and a bundle's golden inputs, written to `goal`.
+
+    Raises:
+        InputError: if a folder is no bundle.
+    """
+    if not given.is_dir():
+        return given, None
+    if not (given / BUNDLED).is_file() or not (given / BUNDLED_GOLDEN).is_file():
+        raise InputError(f"{given}: got a folder, want one with {BUNDLED} and {BUNDLED_GOLDEN}")
+    return given / BUNDLED, inputs_of(given, goal)
+
+
+def inputs_of(given: Path, goal: Path) -> Path:
+    """The .npy or .npz file of a user's inputs: as it is, or written to `goal` from golden samples.
+
+    Raises:
+        InputError: if it is neither of them nor golden samples nor a bundle that has some.
+    """
+    if given.suffix in (".npy", ".npz"):
+        return given
+    golden_file = given / BUNDLED_GOLDEN if given.is_dir() else given
+    if golden_file.suffix != ".safetensors":
+        raise InputError(f"{given}: got no inputs, want .npy, .npz, .safetensors or a bundle")
+    from edgekd.bench import golden
+
+    return golden.write_inputs(golden.read(golden_file), goal)
 
 
 def fed_to(

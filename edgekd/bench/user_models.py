@@ -30,11 +30,11 @@ from edgekd.bench.user_calls import Call
 from edgekd.bench.user_inputs import UserInputs
 from edgekd.device import Device
 from edgekd.devices import local
+from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.runtimes import RUNTIMES
 
-BUNDLED, BUNDLED_GOLDEN = "model.onnx", "golden.safetensors"
 NULL = "null"
 """The runtime for tests, whose models are not ONNX."""
 
@@ -141,7 +141,7 @@ def ready(
     """
     fed = None
     if ask.inputs.file is not None:
-        fed = inputs_of(ask.inputs.file, scratch / "inputs.npy")
+        fed = user_inputs.inputs_of(ask.inputs.file, scratch / "inputs.npy")
     listed = []
     for number, (given, name) in enumerate(zip(models, names or names_of(models), strict=True)):
         (scratch / str(number)).mkdir()
@@ -165,8 +165,9 @@ def ready(
         for number, model in enumerate(listed)
     ]
     for number, model in enumerate(listed):
-        for engine, version, sha256 in _engines(model, ask, scratch / str(number), missing):
-            yield from _subjects(model, engine, calls[number], ask, version, sha256)
+        made = _engines(model, ask, scratch / str(number), missing)
+        for engine, version, sha256 in made.engines:
+            yield from _subjects(model, engine, calls[number], ask, version, sha256, made.refused)
 
 
 def _read(given: Path, name: str, ask: Ask, folder: Path) -> _Model:
@@ -174,7 +175,7 @@ def _read(given: Path, name: str, ask: Ask, folder: Path) -> _Model:
     if made_engines.is_one(given):
         made = made_engines.taken(given, ask.runtimes, ask.store)
         return _Model(name, made.main, made.main, made, _interface_of(made), None)
-    model, rows = found(given, folder / "inputs.npy")
+    model, rows = user_inputs.found(given, folder / "inputs.npy")
     if ask.runtimes == (NULL,):
         return _Model(name, model, model, None, None, rows)
     whole = external_data.embedded(model, folder / ONNX)
@@ -187,31 +188,50 @@ def _interface_of(made: Made) -> Interface | None:
     return interface.of_onnx(made.main) if set(made.files) == {ONNX} else None
 
 
+class _Engines(NamedTuple):
+    """What came of compiling one model."""
+
+    engines: list[tuple[Engine, str, str]]
+    """On one thread, each with the runtime's version and the digest of what was given."""
+    refused: str = ""
+    """Why others that nobody asked for by name do not run it."""
+
+
 def _engines(
     model: _Model, ask: Ask, folder: Path, missing: Mapping[str, str | None] | None
-) -> Iterator[tuple[Engine, str, str]]:
-    """Its engines on one thread, each with the runtime's version and the digest of what was given."""
+) -> _Engines:
+    """Its engines.
+
+    Raises:
+        InputError: if one that was asked for by name refuses the model, or all do; so MachineError.
+    """
     known = None if model.interface is None else model.interface.numerics
     if model.made is not None:
         made = model.made
         labels = [] if made.precisions else _labels(model, ask, known, made.runtime)
         precisions = made.precisions or tuple(label.precision for label in labels)
         version = made_engines.admitted(made, precisions, ask.timeout_s, ask.device)
-        for precision in precisions:
-            yield Engine(made.runtime, precision, 1, made.files), version, made.sha256
-        return
-    sha256 = files.digest_file(model.whole)
+        engines = [Engine(made.runtime, precision, 1, made.files) for precision in precisions]
+        return _Engines([(engine, version, made.sha256) for engine in engines])
+    sha256, found = files.digest_file(model.whole), _Engines([])
+    failures: list[EdgekdError] = []
     for runtime in usable(ask.runtimes, missing):
         for label in _labels(model, ask, known, runtime):
             goal = folder / f"{runtime}-{label.precision}"
             goal.mkdir()
-            told = _built(model.whole, runtime, label.precision, goal, ask)
+            try:
+                told = _built(model.whole, runtime, label.precision, goal, ask)
+            except (InputError, MachineError) as error:
+                if ask.runtimes or ask.precisions:
+                    raise
+                failures.append(error)
+                continue
             paths = {key: goal / file for key, file in told["files"].items()}
-            yield (
-                Engine(runtime, label.precision, 1, paths, label.tensors),
-                str(told["version"]),
-                sha256,
-            )
+            engine = Engine(runtime, label.precision, 1, paths, label.tensors)
+            found.engines.append((engine, str(told["version"]), sha256))
+    if not found.engines:
+        raise failures[0]
+    return found._replace(refused="; ".join(map(str, failures)))
 
 
 def _labels(model: _Model, ask: Ask, known: str | None, runtime: str) -> list[Label]:
@@ -234,45 +254,23 @@ def _built(model: Path, runtime: str, precision: str, goal: Path, ask: Ask) -> M
 
 
 def _subjects(
-    model: _Model, engine: Engine, calls: Sequence[Call], ask: Ask, version: str, sha256: str
+    model: _Model,
+    engine: Engine,
+    calls: Sequence[Call],
+    ask: Ask,
+    version: str,
+    sha256: str,
+    refused: str,
 ) -> Iterator[Ready]:
     """The engine in every call on every number of threads."""
     for call in calls:
         label = f" {call.plan.label}" if call.plan.label else ""
+        note = "; ".join(filter(None, (call.plan.note, refused)))
         for threads in ask.threads:
             one = engine._replace(threads=threads)
             name = f"{model.name}{label} {one.label()}"
             subject = Subject(name, one, call.inputs, call.plan.batch, call.plan)
-            yield Ready(subject, model.main, version, sha256, call.plan.note)
-
-
-def found(given: Path, goal: Path) -> tuple[Path, Path | None]:
-    """The ONNX file of a model or bundle folder, and a bundle's golden inputs, written to `goal`.
-
-    Raises:
-        InputError: if a folder is no bundle.
-    """
-    if not given.is_dir():
-        return given, None
-    if not (given / BUNDLED).is_file() or not (given / BUNDLED_GOLDEN).is_file():
-        raise InputError(f"{given}: got a folder, want one with {BUNDLED} and {BUNDLED_GOLDEN}")
-    return given / BUNDLED, inputs_of(given, goal)
-
-
-def inputs_of(given: Path, goal: Path) -> Path:
-    """The .npy or .npz file of a user's inputs: as it is, or written to `goal` from golden samples.
-
-    Raises:
-        InputError: if it is neither of them nor golden samples nor a bundle that has some.
-    """
-    if given.suffix in (".npy", ".npz"):
-        return given
-    golden_file = given / BUNDLED_GOLDEN if given.is_dir() else given
-    if golden_file.suffix != ".safetensors":
-        raise InputError(f"{given}: got no inputs, want .npy, .npz, .safetensors or a bundle")
-    from edgekd.bench import golden
-
-    return golden.write_inputs(golden.read(golden_file), goal)
+            yield Ready(subject, model.main, version, sha256, note)
 
 
 def names_of(models: Sequence[Path]) -> list[str]:

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from safetensors.numpy import save_file
 
+from edgekd.bench import user_inputs
 from edgekd.bench import user_models
 from edgekd.bench.outputs import outputs
 from edgekd.bench.user_inputs import UserInputs
@@ -15,6 +16,7 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.runtimes import tensorrt
 from tests import bench_example
+from tests import foreign_example
 
 ASK = user_models.Ask(("onnxruntime",), ("fp32",), (1, 2), 1, 60)
 
@@ -60,14 +62,14 @@ def test_a_bundle_brings_its_inputs(tmp_path: Path) -> None:
     x = bench_example.inputs(4)
     golden = {"inputs": x, "outputs": np.zeros((4, 10), np.float32)}
     save_file(golden, tmp_path / "golden.safetensors")
-    model, inputs = user_models.found(tmp_path, tmp_path / "x.npy")
+    model, inputs = user_inputs.found(tmp_path, tmp_path / "x.npy")
     assert model == tmp_path / "model.onnx" and inputs is not None
     np.testing.assert_array_equal(np.load(inputs), x)
 
 
 def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="want one with model.onnx and golden.safetensors"):
-        user_models.found(tmp_path, tmp_path / "x.npy")
+        user_inputs.found(tmp_path, tmp_path / "x.npy")
 
 
 def test_a_hostile_model_is_refused(tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_inputs_of_three_kinds(tmp_path: Path, name: str) -> None:
     golden = {"inputs": x, "outputs": np.zeros((4, 10), np.float32)}
     save_file(golden, tmp_path / "golden.safetensors")
     np.save(tmp_path / "x.npy", x)
-    goal = user_models.inputs_of(tmp_path / name, tmp_path / "goal.npy")
+    goal = user_inputs.inputs_of(tmp_path / name, tmp_path / "goal.npy")
     np.testing.assert_array_equal(np.load(goal), x)
 
 
@@ -128,7 +130,7 @@ def test_inputs_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("1")
     for path in (tmp_path / "x.txt", tmp_path):
         with pytest.raises(InputError):
-            user_models.inputs_of(path, tmp_path / "goal.npy")
+            user_inputs.inputs_of(path, tmp_path / "goal.npy")
 
 
 def test_given_inputs_are_fed_to_all_and_the_digest_is_of_what_was_given(tmp_path: Path) -> None:
@@ -149,3 +151,18 @@ def test_a_runtime_that_the_device_lacks() -> None:
         user_models.usable(("openvino",), missing)
     with pytest.raises(MachineError, match="no engine is installed"):
         user_models.usable((), {"openvino": "no"})
+
+
+def test_an_engine_that_refuses_a_model_does_not_keep_another_from_it(tmp_path: Path) -> None:
+    """OpenVINO has no such operator; nobody asked for it by name."""
+    model = foreign_example.unary(tmp_path / "net.onnx", "Det", ["N", 3, 3])
+    missing = {"onnxruntime": None, "openvino": None}
+    ask = ASK._replace(runtimes=(), precisions=(), threads=(1,))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    (found,) = user_models.ready([model], ask, tmp_path / "a", missing=missing)
+    assert found.subject.name == "net onnxruntime-fp32-1t"
+    assert "openvino: OpenVINO refuses" in found.note
+    with pytest.raises(InputError, match="OpenVINO refuses"):
+        asked = ask._replace(runtimes=("openvino",))
+        list(user_models.ready([model], asked, tmp_path / "b", missing=missing))

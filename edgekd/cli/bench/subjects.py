@@ -117,6 +117,7 @@ def contender(given: Path, ask: Ask, stack: ExitStack, key: Path | None = None) 
     """
     import tempfile
 
+    from edgekd.bench import made_engines
     from edgekd.bench import user_models
     from edgekd.bench.machine.site import describe
 
@@ -126,6 +127,8 @@ def contender(given: Path, ask: Ask, stack: ExitStack, key: Path | None = None) 
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
     names = user_models.names_of([given])
     missing = site.missing if ask.runtimes else site.unable
+    if not made_engines.is_one(given):
+        ask = ask._replace(runtimes=user_models.usable(ask.runtimes, missing)[:1])
     ready = next(
         user_models.ready([opened(given, stack, key)], ask, scratch, names=names, missing=missing)
     )
