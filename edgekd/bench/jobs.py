@@ -6,6 +6,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import math
 import resource
 import time
 from collections.abc import Iterator
@@ -237,7 +238,8 @@ def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 
     first, last = spec["rows"]
     rows = np.load(spec["inputs"], allow_pickle=False, mmap_mode="r")[first:last]
-    batch = max(1, min(spec["batch"], len(rows)))
+    parts = max(1, math.ceil(len(rows) / spec["batch"]))
+    batch = max(1, math.ceil(len(rows) / parts))  # alike, so that hardly any has to be filled up
     session = load({**spec, "batch": batch}, say)
     prepare = _preparation(spec["preprocessing"])
     inputs.check_rows(prepare(rows[:1]), session.inputs)

@@ -170,7 +170,8 @@ def about_machine(machine: Mapping[str, Any]) -> list[str]:
     told = [
         f"While it measured, the machine was not quiet: {w}." for w in machine.get("warnings", ())
     ]
-    return [f"The machine was not fit: {r}." for r in machine.get("reasons", ())] + told
+    again = "`--set measure.seed=1` measures again"
+    return [f"The machine was not fit: {r}; {again}." for r in machine.get("reasons", ())] + told
 
 
 def with_status(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekd.bench import jobs
 from edgekd.bench import outputs as module
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
@@ -14,6 +15,7 @@ from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.errors import InputError
 from edgekd.preprocessing import Preprocessing
+from edgekd.runtime import Tensor
 from tests import bench_example
 
 
@@ -32,6 +34,35 @@ def test_rows_come_back_in_order_whatever_the_batch(tmp_path: Path) -> None:
     for size in (1, 4, 11, 256):
         got = outputs(engine, tmp_path / "x.npy", preprocessing=None, batch_size=size)
         np.testing.assert_array_equal(got, rows)
+
+
+def test_batches_are_alike_so_that_hardly_a_row_is_filled_up(tmp_path: Path) -> None:
+    """A model compiled for its batch is asked for whole batches: of 11 rows by 10 at most, 6 and 5."""
+    asked: list[int | None] = []
+    rows = np.zeros((11, 4), np.float32)
+    np.save(tmp_path / "x.npy", rows)
+
+    class Session:
+        inputs = (Tensor("x", "float32", (6, 4)),)
+
+        def run(self, feeds: Any) -> list[Any]:
+            return [feeds["x"]]
+
+    def load(spec: Any, say: Any) -> Any:
+        asked.append(spec["batch"])
+        return Session()
+
+    spec = {
+        "inputs": tmp_path / "x.npy",
+        "goal": tmp_path / "y.npy",
+        "preprocessing": None,
+        "rows": [0, None],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "load", load)
+        told = jobs.outputs({**spec, "batch": 10}, lambda phase: None, 0)
+        jobs.outputs({**spec, "batch": 256}, lambda phase: None, 0)
+    assert told["shape"] == [11, 4] and asked == [6, 11]
 
 
 @pytest.mark.parametrize("batch", ["N", 3])

@@ -69,7 +69,10 @@ def test_the_headline_doubts_what_its_rows_doubt(
 def test_a_machine_that_was_not_fit_is_told_in_the_warnings() -> None:
     machine = {**MACHINE, "reasons": ["swapped: 3 pages"], "warnings": ["noisy: a lot"]}
     page = markdown.report(report_example.result(machine=machine))
-    assert "- **The machine was not fit: swapped: 3 pages.**" in page
+    assert (
+        "- **The machine was not fit: swapped: 3 pages; \\`--set measure.seed=1\\` measures again.**"
+        in page
+    )
     assert "- **While it measured, the machine was not quiet: noisy: a lot.**" in page
 
 
@@ -99,7 +102,8 @@ def test_no_choice_is_the_headline() -> None:
 
 
 def test_warnings_are_flagged() -> None:
-    test = {**report_example.files()["test"], "control": 0.94}
+    alone = {"student_alone": 10, "control_alone": 60}
+    test = {**report_example.files()["test"], "control": 0.94, **alone}
     page = markdown.report(report_example.result(test=test))
     assert "## Warnings\n\n- **The student is below its control" in page
 

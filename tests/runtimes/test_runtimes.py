@@ -106,6 +106,38 @@ def test_a_bound_inference_gives_what_a_plain_one_does(
             np.testing.assert_array_equal(inference()[0], session.run(feed)[0])
 
 
+def test_onnx_runtime_binds_what_has_known_sizes_and_calls_plainly_what_has_none(
+    tmp_path: Path,
+) -> None:
+    def inference(model: Path, folder: str) -> Any:
+        runtime, made = _built("onnxruntime", model, tmp_path / folder)
+        session = runtime.load(made, "fp32", 1)
+        tensor = session.inputs[0]
+        shape = tuple(2 if size is None else size for size in tensor.shape)
+        return session.bind({tensor.name: np.ones(shape, np.float32)})
+
+    known = inference(bench_example.write_onnx(tmp_path / "m"), "known")
+    assert known()[0] is known()[0]  # the same buffer
+    nodes = [helper.make_node("NonZero", ["x"], ["y"])]
+    free = inference(write_graph(tmp_path / "n", nodes, "N", [2, "found"]), "free")
+    assert free()[0] is not free()[0]
+
+
+def test_an_output_that_is_a_sequence_is_not_bound(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("SequenceConstruct", ["x", "x"], ["y"])],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3])],
+        [helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, ["N", 3])],
+    )
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "m")
+    runtime, made = _built("onnxruntime", tmp_path / "m", tmp_path / "built")
+    x = np.ones((1, 3), np.float32)
+    (got,) = runtime.load(made, "fp32", 1).bind({"x": x})()
+    np.testing.assert_array_equal(got, [x, x])
+
+
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_an_output_whose_size_only_the_data_tell_is_bound_too(name: str, tmp_path: Path) -> None:
     nodes = [helper.make_node("NonZero", ["x"], ["y"])]

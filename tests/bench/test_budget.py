@@ -1,0 +1,98 @@
+"""A limit against what was measured: by hand, at its edge, and as properties over many rows."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from edgekd.bench import budget
+from edgekd.bench.budget import Budget
+from edgekd.bench.budget import Reading
+
+
+def row(p50: float | None, interval: Any = None, **more: Any) -> dict[str, Any]:
+    return {
+        "latency_p50_ms": p50,
+        "latency_ci95_ms": interval,
+        "validation_accuracy": 0.9,
+        "peak_rss_bytes": 50,
+        "size_bytes": 100,
+        "status": "ok",
+        **more,
+    }
+
+
+def only(made: list[budget.Verdict]) -> budget.Verdict:
+    (verdict,) = made
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("limits", "verdict", "excess"),
+    [
+        ({"accuracy_drop_points": 3.0}, "met", 0.0),  # 93 - 90
+        ({"accuracy_drop_points": 2.0}, "missed", 0.5),
+        ({"accuracy": 0.9}, "met", 0.0),
+        ({"accuracy": 0.95}, "missed", 0.05 / 0.95),
+        ({"peak_rss_bytes": 50}, "met", 0.0),
+        ({"peak_rss_bytes": 40}, "missed", 0.25),
+        ({"size_bytes": 100}, "met", 0.0),
+        ({"size_bytes": 80}, "missed", 0.25),
+        ({"shrink": 4.0}, "met", 0.0),  # 400 / 100
+        ({"shrink": 5.0}, "missed", 0.2),
+        ({"latency_p50_ms": 1.1}, "met", 0.0),
+        ({"latency_p50_ms": 1.0}, "open", 0.1),
+        ({"latency_p50_ms": 0.5}, "missed", 1.0),
+        ({"speedup": 9.5 / 1.1}, "met", 0.0),
+        ({"speedup": 9.0}, "open", 1 - 9.5 / 1.1 / 9),
+        ({"speedup": 20.0}, "missed", 0.5),
+    ],
+)
+def test_each_limit_by_hand(limits: dict[str, float], verdict: str, excess: float) -> None:
+    one = row(1.0, [0.9, 1.1])
+    teacher = row(10.0, [9.5, 10.5], size_bytes=400)
+    found = only(budget.judge(one, teacher, Budget(**limits), 0.93))
+    assert (found.verdict, found.limit) == (verdict, next(iter(limits)))
+    assert found.excess == pytest.approx(excess)
+    # more measuring could turn what lies within the interval, on whichever side its middle is
+    within = verdict == "open"
+    assert found.turns == within
+
+
+def test_whether_it_turns_hangs_on_the_other_end_too() -> None:
+    found = budget.verdict("latency_p50_ms", 0.95, Reading(1.0, 1.1, 0.9))
+    assert (found.verdict, found.turns) == ("missed", True)
+    found = budget.verdict("latency_p50_ms", 0.89, Reading(1.0, 1.1, 0.9))
+    assert (found.verdict, found.turns) == ("missed", False)
+    found = budget.verdict("latency_p50_ms", 0.9, Reading(1.0, 1.1, 0.9))
+    assert found.turns  # its best end keeps it exactly
+    found = budget.verdict("latency_p50_ms", 0.5, Reading(1.0, None, None, "why"))
+    assert (found.verdict, found.turns, found.excess) == ("missed", True, 1.0)
+    found = budget.verdict("latency_p50_ms", 2.0, Reading(1.0, None, None, "why"))
+    assert (found.verdict, found.excess) == ("open", 1.0) and found.message.endswith("but why")
+
+
+def test_what_was_not_measured_is_not_met() -> None:
+    nothing = row(None, peak_rss_bytes=None, size_bytes=None, validation_accuracy=None)
+    limits = {name: 1.0 for name in budget.LIMITS if "bytes" not in name and name != "accuracy"}
+    every = Budget(**limits, accuracy=0.5, peak_rss_bytes=10**9, size_bytes=10**9)
+    for teacher in (None, row(10.0, [9, 11]), row(10.0, [9, 11], status="failed: parity")):
+        found = budget.judge(nothing, teacher, every, 0.93)
+        assert {one.verdict for one in found} == {"not measured"} and len(found) == 7
+        assert all(one.got is None and one.excess == 1.0 for one in found)
+    failed = row(10.0, [9, 11], status="failed: parity")
+    assert only(budget.judge(row(1.0, [1, 1]), failed, Budget(speedup=1.0), 0.9)).verdict == (
+        "not measured"
+    )
+
+
+def test_a_limit_is_met_exactly_where_every_value_of_the_interval_keeps_it() -> None:
+    ends = [0.5, 0.9, 1.0, 1.1, 2.0]
+    for (low, high), want in itertools.product(itertools.combinations(ends, 2), ends):
+        found = only(
+            budget.judge(row((low + high) / 2, [low, high]), None, Budget(latency_p50_ms=want), 0.9)
+        )
+        assert (found.verdict == "met") == (high <= want)
+        assert (found.verdict == "met" or found.turns) == (low <= want)
