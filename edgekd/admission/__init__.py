@@ -89,6 +89,8 @@ class _Walk:
         self._reader = reader
         self._operators: Body = Counter()
         """Of the function, or else the graphs, that are being looked at."""
+        self._count = 0
+        """Nodes so far."""
         self._dense = 0
         self.external = False
 
@@ -128,6 +130,9 @@ class _Walk:
             if (child.kind, inner.number) == ("sparse", fields.SPARSE_VALUES):
                 gives = scope.gives
         if child.kind == "node":
+            self._count += 1
+            if self._count > functions.MAX_NODES:
+                raise ValueError(f"got more than {functions.MAX_NODES} nodes, want less")
             self._operators[functions.key(*map(message.text, fields.NODE_KEY))] += 1
         return Scope(reads - {b""}, [name for name in gives if name])
 

@@ -13,6 +13,7 @@ MAX_NODES = 200_000
 """Of all graphs together, functions written out."""
 MAX_CALLS = 32
 """Functions that call one another in a chain."""
+TOO_DEEP = f"got functions that call each other more than {MAX_CALLS} deep"
 
 Key = tuple[bytes, bytes, bytes]
 """Domain, name and overload of an operator or a function."""
@@ -37,12 +38,14 @@ def require_small(main: Body, functions: Mapping[Key, Body]) -> None:
     def settle(name: Key, chain: tuple[Key, ...]) -> None:
         if name in chain:
             raise ValueError("got functions that call each other in a circle")
+        if len(chain) > MAX_CALLS:
+            raise ValueError(TOO_DEEP)
         called = functions[name].keys() & functions.keys()
         for other in called - nodes.keys():
             settle(other, (*chain, name))
         depths[name] = 1 + max((depths[other] for other in called), default=0)
-        if max(depths[name], len(chain)) > MAX_CALLS:
-            raise ValueError(f"got functions that call each other more than {MAX_CALLS} deep")
+        if depths[name] > MAX_CALLS:
+            raise ValueError(TOO_DEEP)
         nodes[name] = _written_out(functions[name], nodes)
 
     for name in functions:

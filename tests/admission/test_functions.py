@@ -34,6 +34,11 @@ def test_functions_that_call_each_other(tmp_path: Path) -> None:
         path.write_bytes(small.SerializeToString())
         admit(path)
     refuse(path, chain(33, 1).SerializeToString(), "more than 32 deep")
+    refuse(path, chain(3000, 1).SerializeToString(), "more than 32 deep")
+    upwards = chain(33, 1)
+    upwards.functions.reverse()  # the last is looked at first, so no chain is walked
+    refuse(path, upwards.SerializeToString(), "more than 32 deep")
+    refuse(path, chain(3000, 1, circle=True).SerializeToString(), "more than 32 deep")
     refuse(path, chain(6, 10).SerializeToString(), "1e\\+06 nodes")
     refuse(path, chain(18, 2).SerializeToString(), "nodes with functions written out")
     refuse(path, chain(30, 20).SerializeToString(), "nodes with functions written out")
@@ -65,6 +70,20 @@ def test_what_a_model_grows_to_is_counted_exactly() -> None:
         require_small(body(f=3, relu=MAX_NODES - 14), {name: body(relu=2, add=3)})
     # one that nothing calls does not count
     require_small(body(relu=MAX_NODES), {name: body(relu=MAX_NODES)})
+
+
+def test_nodes_are_counted_as_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred times too many are not looked at to the end."""
+    monkeypatch.setattr("edgekd.admission.functions.MAX_NODES", 20)
+    for nodes, says in ((20, ""), (21, "got more than 20 nodes")):
+        model = graph_of(*[helper.make_node("Relu", ["x"], [f"y{n}"]) for n in range(nodes)])
+        (tmp_path / "m").write_bytes(model.SerializeToString())
+        if says:
+            refuse(tmp_path / "m", model.SerializeToString(), says)
+        else:
+            admit(tmp_path / "m")
 
 
 def test_onnxs_own_domain_has_two_spellings() -> None:
