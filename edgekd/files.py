@@ -157,7 +157,8 @@ def write_output(path: Path, data: bytes) -> None:
     """
     special = path.exists() and not path.is_file() and not path.is_dir()
     if not special and not str(path.absolute()).startswith(("/dev/", "/proc/")):
-        return write_bytes(regular_output(path), data)
+        goal = regular_output(path)
+        return write_through(goal, lambda new: _as_before(goal, new, data), size_bytes=len(data))
     try:
         with open(path, "wb") as file:
             file.write(data)
@@ -170,10 +171,20 @@ def regular_output(path: Path) -> Path:
 
     Raises:
         InputError: if there is something that is no regular file.
+        MachineError: if there is a file that may not be written.
     """
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: got {'a folder' if path.is_dir() else 'a device'}, want a file")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise MachineError(f"{path}: got a file that may not be written, want one that may")
     return Path(os.path.realpath(path))
+
+
+def _as_before(path: Path, temporary: Path, data: bytes) -> None:
+    """Write `temporary`, for the same eyes as the file it is to replace."""
+    temporary.write_bytes(data)
+    if path.exists():
+        shutil.copymode(path, temporary)
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:

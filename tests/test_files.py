@@ -291,3 +291,19 @@ def test_space_is_asked_for_with_a_margin(tmp_path: Path, monkeypatch: pytest.Mo
         files.write_bytes(tmp_path / "x", b"x" * 100)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 120))
     files.write_bytes(tmp_path / "x", b"x" * 100)
+
+
+def test_what_is_replaced_keeps_its_mode_and_its_protection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "private"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    files.write_output(path, b"new")
+    assert path.stat().st_mode & 0o777 == 0o600 and path.read_bytes() == b"new"
+    path.chmod(0o444)
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda p, mode: p != path and may(p, mode))  # root may all
+    with pytest.raises(MachineError, match="private: got a file that may not be written"):
+        files.write_output(path, b"newer")
+    assert path.read_bytes() == b"new"

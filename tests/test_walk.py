@@ -292,6 +292,12 @@ def test_a_file_that_is_missed_later_is_said_and_made_again_next_time(root: Path
         walker.path("third", "a")
     assert "made anew" in caught.value.hint
     late = Step("late", DOUBLE, Toy(), {"x": ("third", "a")})
+    Store(root / "store").commit(entry.inputs, {"b": whole.path("third", "b")}, entry.made)
+    with opened(walker.options):
+        closing = Walker(walker.store, walker.options, Silent(), HERE)
+        closing.walk(plan(root / "source"))
+        with pytest.raises(MachineError, match="third: its result in the store has no a"):
+            closing.walk((late,))
     assert [w.hit for w in walk(root).walked] == [True, True, False]
     assert walk_one(root, *plan(root / "source"), late).path("late", "a").exists()
 
@@ -331,3 +337,21 @@ def test_two_steps_alike_but_for_their_seed_are_two(root: Path) -> None:
         for step in (one, one._replace(seed=2), one._replace(settings=Toy(times=3)))
     }
     assert len(keys) == 3
+
+
+def test_what_a_killed_run_left_half_made_is_gone_and_its_checkpoints_are_there(root: Path) -> None:
+    def half(config: Toy, given: Given, context: Context) -> Made:
+        (context.folder / "half").write_text("x")
+        (context.checkpoints / "1").write_text("x")
+        raise KeyboardInterrupt
+
+    def whole(config: Toy, given: Given, context: Context) -> Made:
+        assert list(context.folder.iterdir()) == []
+        assert [path.name for path in context.checkpoints.iterdir()] == ["1"]
+        return double(config, given, context)
+
+    step = Step("first", DOUBLE._replace(run=half), Toy(), {})
+    with pytest.raises(KeyboardInterrupt):
+        walk_one(root, step)
+    walk_one(root, step._replace(stage=DOUBLE._replace(run=whole)))
+    assert not list((root / "store" / "work").iterdir())

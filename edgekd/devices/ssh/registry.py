@@ -109,9 +109,9 @@ def _write(devices: dict[str, Known]) -> None:
     """The keys first: one without a device does no harm."""
     root = files.make_folder(folder())
     lines = [known.key.line(name) for name, known in sorted(devices.items())]
-    files.write_bytes(root / KNOWN_HOSTS, "".join(lines).encode())
+    files.write_output(root / KNOWN_HOSTS, "".join(lines).encode())
     entries = {name: _entry(known) for name, known in sorted(devices.items())}
-    files.write_bytes(root / FILE, files.pretty_json({"format": FORMAT, "devices": entries}))
+    files.write_output(root / FILE, files.pretty_json({"format": FORMAT, "devices": entries}))
 
 
 def _entry(known: Known) -> dict[str, Any]:
