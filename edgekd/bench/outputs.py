@@ -30,6 +30,8 @@ MOST_ROWS, MOST_VALUES = 256, 2**21
 """Of one batch; of larger ones features leave the caches and large images fill the memory."""
 FIRST_BATCHES = 4
 """Of the first piece, whose time nothing foretells."""
+FIRST_ROWS = 64
+"""And at least so many rows: golden samples, asked one by one as they are timed, are one piece."""
 PIECE_S = 60.0
 """How long each of the others is meant to take."""
 SLACK = 10.0
@@ -113,7 +115,8 @@ def outputs(
     }
     reads = {**engine.files, INPUTS: inputs}
     answers: list[np.ndarray] = []
-    piece = next_piece(0, total, None, FIRST_BATCHES * batch, timeout_s) or Piece(0, 0, timeout_s)
+    least = max(FIRST_BATCHES * batch, FIRST_ROWS)
+    piece = next_piece(0, total, None, least, timeout_s) or Piece(0, 0, timeout_s)
     began, ahead = time.monotonic(), [piece]
     while ahead:
         start, stop, limit_s = ahead.pop()
@@ -123,7 +126,7 @@ def outputs(
             run_worker("outputs", told, timeout_s=limit_s, reads=reads, goal=goal, device=device)
             answers.append(read_answers(goal / ANSWERS, engine.runtime, rows=stop - start))
         took_s = time.monotonic() - began
-        following = next_piece(stop, total, took_s, FIRST_BATCHES * batch, timeout_s)
+        following = next_piece(stop, total, took_s, least, timeout_s)
         ahead += [] if following is None else [following]
     if len({part.shape[1:] for part in answers}) != 1:
         raise WorkerFailed(f"{engine.runtime}: got answers of several shapes, want one")

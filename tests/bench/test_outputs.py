@@ -129,6 +129,23 @@ def test_answers_that_are_no_file_or_cut_short(tmp_path: Path) -> None:
             read_answers(path, "ort", rows=3)
 
 
+def test_golden_samples_asked_one_by_one_are_one_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.zeros((64, 4), np.float32)
+    np.save(tmp_path / "x.npy", rows)
+    asked: list[tuple[Any, Any]] = []
+
+    def worker(job: str, spec: Any, **more: Any) -> Any:
+        asked.append((spec["rows"], spec["batch"]))
+        return run_worker(job, spec, **more)
+
+    monkeypatch.setattr(module, "run_worker", worker)
+    engine = bench_example.null_engine(tmp_path)
+    outputs(engine, tmp_path / "x.npy", preprocessing=None, batch_size=1)
+    assert asked == [([0, 64], 1)]
+
+
 def test_a_large_set_is_answered_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """50,000 rows once ended every candidate: one worker, one timeout."""
     rows = np.random.default_rng(0).normal(size=(23, 4)).astype(np.float32)
@@ -140,6 +157,7 @@ def test_a_large_set_is_answered_in_pieces(tmp_path: Path, monkeypatch: pytest.M
         return run_worker(job, spec, **more)
 
     monkeypatch.setattr(module, "run_worker", worker)
+    monkeypatch.setattr(module, "FIRST_ROWS", 3)
     monkeypatch.setattr(module, "PIECE_S", 0.0)
     monkeypatch.setattr(module, "SLACK", 0.0)
     engine = bench_example.null_engine(tmp_path)
