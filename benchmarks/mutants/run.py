@@ -34,7 +34,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SLOWEST = 4.0
 """Times what the tests take unchanged; then a change counts as noticed: it hangs."""
-MORE_TESTS = {"gating": ["tests/gates"], "bundle": ["tests/stages/test_bundle.py"]}
+MORE_TESTS = {
+    "bench/pair": ["tests/cli/test_bench_compare.py"],
+    "gating": ["tests/gates"],
+    "bundle": ["tests/stages/test_bundle.py"],
+}
 """Tests of a room that do not lie where it does."""
 
 

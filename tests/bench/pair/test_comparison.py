@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.stats import binom
 
 from edgekd.bench import statistics
@@ -167,3 +168,15 @@ def test_nonsense_is_refused() -> None:
         comparison.judge([0.0], delta=1.5)
     with pytest.raises(ValueError, match="want log-ratios and 6 pairs"):
         comparison.smallest_effect([0.1], 5)
+
+
+@pytest.mark.parametrize("count", [9, 19, 40])
+def test_the_margin_is_the_order_statistic_that_scipy_names(count: int) -> None:
+    """Of n sizes the k-th lies above a share k / (n + 1) on average; of few pairs the largest serves."""
+    pairs, sizes = 15, [0.001 * (i + 1) for i in range(count)]
+    rank = statistics.interval_rank(pairs)
+    rare = brentq(lambda p: binom.cdf(rank - 1, pairs, p) - comparison.POWER, 0, 0.5)
+    place = min(count, math.ceil((1 - 2 * rare) * (count + 1)))
+    want = (1 + comparison.DELTA) * math.exp(sizes[place - 1]) - 1
+    signs = [(-1) ** i * size for i, size in enumerate(sizes)]
+    assert comparison.smallest_effect(signs, pairs) == pytest.approx(want)

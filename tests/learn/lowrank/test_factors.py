@@ -192,3 +192,8 @@ def test_the_error_is_that_of_real_outputs() -> None:
     dense, near = F.conv2d(x, weight), F.conv2d(x, other)
     want = ((dense - near) ** 2).sum() / (dense**2).sum()
     assert factors.output_error(weight, other, moments) == pytest.approx(want.item())
+
+
+def test_a_layer_that_gives_nothing_loses_nothing() -> None:
+    nothing = torch.zeros(3, 4, 1, 1)
+    assert factors.output_error(nothing, nothing, torch.eye(4, dtype=torch.float64)) == 0
