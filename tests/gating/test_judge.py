@@ -170,6 +170,45 @@ def test_a_crash_leaves_a_gate_open_and_a_lost_device_ends_it(tmp_path: Path) ->
         judged(pair._replace(worker=lost))
 
 
+def test_a_second_look_that_crashes_leaves_the_gate_open(tmp_path: Path) -> None:
+    """What failed once and could not be measured anew is neither confirmed nor withdrawn."""
+    slow = gate_example.worker(tmp_path, ratio=1.3)
+    ran: list[str] = []
+
+    def worker(job: str, spec: Any, **given: Any) -> dict[str, Any]:
+        ran.append(job)
+        if ran.count("latency") > 2 + 2 * 10:  # calibration of both, ten pairs
+            raise WorkerFailed("null: the worker was killed by SIGSEGV")
+        return slow(job, spec, **given)
+
+    verdict, outcomes = judged(gate_example.pair(tmp_path, worker=worker))
+    found = outcomes["latency"]
+    assert (verdict, found.verdict, found.looks) == ("inconclusive", "inconclusive", 2)
+    assert found.counts and found.got is None and found.p_value is None and found.p_holm is None
+    assert found.text.startswith("not measured: null: the worker was killed by SIGSEGV; did not")
+
+
+def test_what_both_looks_took_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that stands still but for the accuracy gate: 3 s in its first look, 4 in its second."""
+    now = [0.0]
+    real = accuracy.judge
+
+    def slow(pair: Pair, config: Any, look: int) -> Any:
+        now[0] += 3.0 + look
+        return real(pair, config, look)
+
+    monkeypatch.setattr(accuracy, "GATE", accuracy.GATE._replace(judge=slow))
+    monkeypatch.setattr(judge.time, "monotonic", lambda: now[0])
+    _, outcomes = judged(gate_example.pair(tmp_path, seed=5))
+    assert (outcomes["accuracy"].took_s, outcomes["accuracy"].looks) == (7.0, 2)
+    assert outcomes["size"].took_s == 0.0
+
+
+def test_an_exact_gate_that_fails_is_not_asked_again(tmp_path: Path) -> None:
+    _, outcomes = judged(gate_example.pair(tmp_path, run={"size_bytes": 10**6}))
+    assert outcomes["size"].looks == 1 and "measured anew" not in outcomes["size"].text
+
+
 def test_fail_fast_spends_no_minutes(tmp_path: Path) -> None:
     calls: list[str] = []
     worker = gate_example.worker(tmp_path, calls=calls)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import binom
@@ -142,6 +143,34 @@ def test_neighbouring_pairs_that_resemble_each_other_widen_the_interval() -> Non
     wide, plain = comparison.judge(slow).interval, statistics.median_interval(mixed)
     assert wide is not None and plain is not None
     assert math.log(wide.high / wide.low) > 1.5 * (plain.high - plain.low)
+
+
+@pytest.mark.parametrize("count", [8, 15, 30])
+def test_the_widening_is_the_autoregressive_one_and_begins_where_it_says(count: int) -> None:
+    """Effective sample size n (1 - r) / (1 + r): an interval is wider by the root of its inverse."""
+    random, seen = np.random.default_rng(2), {True: 0, False: 0}
+    for _ in range(300):
+        series = np.cumsum(random.normal(0, 0.01, count)) * random.choice([0, 1])
+        series = (series + random.normal(0, 0.01, count)).tolist()
+        r, middle = statistics.autocorrelation(series), statistics.median(series)
+        plain = statistics.median_interval(series)
+        found = comparison.across(series)
+        assert plain is not None and found.interval is not None
+        assert found.drifting == (r > 0.3) and found.value == middle
+        factor = math.sqrt((1 + min(r, 0.9)) / (1 - min(r, 0.9))) if r > 0.3 else 1.0
+        assert found.interval.low == pytest.approx(middle - factor * (middle - plain.low))
+        assert found.interval.high == pytest.approx(middle + factor * (plain.high - middle))
+        seen[found.drifting] += 1
+    assert min(seen.values()) > 30
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.0167, 0.001])
+def test_what_a_look_spends_is_the_binomial_tail_of_its_ranks(alpha: float) -> None:
+    for count in range(1, 60):
+        rank = statistics.interval_rank(count, alpha)
+        want = 2 * scipy.stats.binom.cdf(rank - 1, count, 0.5)
+        assert comparison.spent(count, alpha) == pytest.approx(want) and want <= alpha
+        assert 2 * scipy.stats.binom.cdf(rank, count, 0.5) > alpha
 
 
 def test_the_smallest_effect_is_what_is_found_nine_times_in_ten() -> None:
