@@ -40,6 +40,9 @@ def test_a_run_replaces_what_runs_wrote(tmp_path: Path) -> None:
     assert standing(tmp_path) == {"report.md": "one", "bundle/a": "1", "bundle/b": "2"}
     fill(tmp_path, "two", a="3")
     assert standing(tmp_path) == {"report.md": "two", "bundle/a": "3"}
+    fill(tmp_path, "two", a="3", b="4")
+    fill(tmp_path, "two", a="3")
+    assert standing(tmp_path) == {"report.md": "two", "bundle/a": "3"}
 
 
 def test_what_is_the_same_is_not_touched(tmp_path: Path) -> None:
@@ -129,8 +132,8 @@ def test_killed_at_any_operation_a_run_knows_its_own_files_again(tmp_path: Path,
     assert child.returncode in (-9, 0)
     bundle = {n: t for n, t in standing(tmp_path).items() if n.startswith("bundle/")}
     assert bundle in ({}, {"bundle/a": "1", "bundle/b": "2"}, {"bundle/a": "3"})
-    fill(tmp_path, "two", a="3")
-    assert standing(tmp_path) == {"report.md": "two", "bundle/a": "3"}
+    fill(tmp_path, "three", a="5")
+    assert standing(tmp_path) == {"report.md": "three", "bundle/a": "5"}
     assert not list(tmp_path.rglob(".tmp-*"))
 
 
@@ -144,6 +147,7 @@ def test_a_marker_that_is_none_is_refused(tmp_path: Path, marker: str) -> None:
 
 
 def test_the_marker_lists_what_was_written(tmp_path: Path) -> None:
+    fill(tmp_path, "nothing", a="0")
     fill(tmp_path, "one", a="1")
     value = json.loads((tmp_path / "run" / run_folder.MARKER).read_bytes())
     assert value["files"] == {

@@ -355,3 +355,30 @@ def test_what_a_killed_run_left_half_made_is_gone_and_its_checkpoints_are_there(
         walk_one(root, step)
     walk_one(root, step._replace(stage=DOUBLE._replace(run=whole)))
     assert not list((root / "store" / "work").iterdir())
+
+
+class Heard(Silent):
+    """Remembers what it was told of stages, and how many results the store had then."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.said: list[tuple[str, int]] = []
+
+    def stage(self, label: str) -> None:
+        self.said.append((label, len(list((self.root / "store" / "ac").iterdir()))))
+
+    def end(self) -> None:
+        self.stage("end")
+
+
+def test_a_stage_is_said_to_have_ended_when_its_result_is_stored(root: Path) -> None:
+    def broken(config: Toy, given: Given, context: Context) -> Made:
+        raise ZeroDivisionError
+
+    options, heard = Options(run_dir=root / "run", store=root / "store"), Heard(root)
+    first, second, third = plan(root / "source")
+    with opened(options) as store:
+        walker = Walker(store, options, heard, HERE)
+        with pytest.raises(ZeroDivisionError):
+            walker.walk((first, second, third._replace(stage=DOUBLE._replace(run=broken))))
+    assert heard.said == [("first", 0), ("end", 1), ("second", 1), ("end", 2), ("third", 2)]

@@ -76,7 +76,9 @@ def _files(path: str, texts: dict[str, bytes]) -> list[str]:
         name.partition(".")[2].replace(".", "/") for name in _names(texts[path]) if "." in name
     ]
     places = [place for stem in stems for place in (f"{stem}.py", f"{stem}/__init__.py")]
-    return [place for place in places if place in texts]
+    below = [f"{stem[:-2]}/" for stem in stems if stem.endswith("/*")]
+    members = [each for each in texts if each.startswith(tuple(below)) and each.endswith(".py")]
+    return [*(place for place in places if place in texts), *members]
 
 
 def _names(text: bytes) -> Iterator[str]:
@@ -93,7 +95,10 @@ def _names(text: bytes) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
         elif isinstance(node, ast.Constant) and str(node.value).startswith(f"{sources.ROOT}."):
-            yield str(node.value)
+            yield from (
+                str(node.value),
+                f"{node.value}.*",
+            )  # a table names the folder of its members
 
 
 if __name__ == "__main__":
