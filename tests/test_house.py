@@ -191,3 +191,18 @@ def test_files_are_short_and_open_with_a_sentence() -> None:
         assert lengths[-1] <= 300, f"{name} has {lengths[-1]} lines"
         assert ast.get_docstring(ast.parse(text)), f"{name} says not what it is"
     assert sorted(lengths)[len(lengths) // 2] <= 120
+
+
+FIXED_PORT = re.compile(
+    r"""\(\s*["'](?:127\.0\.0\.1|localhost|0\.0\.0\.0)["'],\s*[1-9]\d*\s*\)|-m["', ]+http\.server"""
+)
+
+
+def test_no_test_takes_a_port_that_another_may_have() -> None:
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        found = FIXED_PORT.search(path.read_text())
+        assert found is None or path == Path(__file__), f"{path}: {found and found[0]}"
+    assert FIXED_PORT.search('bind(("127.0.0.1", 8000))') and FIXED_PORT.search(
+        '"-m", "http.server"'
+    )
+    assert FIXED_PORT.search('bind(("127.0.0.1", 0))') is None

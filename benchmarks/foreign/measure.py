@@ -133,7 +133,7 @@ def ours(path: Path, fed: Path | None, folder: Path) -> str:
     from edgekd.bench import jobs
     from edgekd.bench import numerics
     from edgekd.bench import user_calls
-    from edgekd.bench.engine_jobs import require_precision
+    from edgekd.bench.engine_jobs import why_no_label
     from edgekd.bench.user_inputs import UserInputs
     from edgekd.errors import EdgekdError
     from edgekd.runtimes import find
@@ -151,7 +151,8 @@ def ours(path: Path, fed: Path | None, folder: Path) -> str:
             goal=folder / "goal.npz",
         )
         engine = find("onnxruntime").build(path, folder, label.precision)  # type: ignore[arg-type]
-        require_precision(path, label.precision)
+        if wrong := why_no_label(path, label.precision):
+            return wrong
         spec = {
             "runtime": "onnxruntime",
             "files": {name: str(file) for name, file in engine.items()},

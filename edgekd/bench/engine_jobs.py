@@ -43,8 +43,9 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
         return {"not_measured": f"{runtime.name} offers {', '.join(offered)} on this machine"}
     model = Path(inside(ONNX))
     made = runtime.build(model, Path(OUT), precision, **_options(runtime, spec))
-    if runtime.name in RUNTIMES:
-        require_precision(model, precision)
+    wrong = why_no_label(model, precision) if runtime.name in RUNTIMES else None
+    if wrong is not None:
+        return {"not_measured": wrong}
     result: dict[str, Any] = {
         "files": {name: path.name for name, path in made.items()},
         "version": _version(runtime),
@@ -57,11 +58,12 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
     return result if idle is None else {**result, "not_measured": idle}
 
 
-def require_precision(model: Path, precision: str) -> None:
-    """Raises ValueError if a float file is to be called int8, or a quantized one by another name."""
-    if numerics.quantizes(numerics.read(model)) != (precision == "int8"):
-        got = "a float file" if precision == "int8" else "a quantized file"
-        raise ValueError(f"precision: got {precision!r} of {got}, want what its graph computes in")
+def why_no_label(model: Path, precision: str) -> str | None:
+    """Why an admitted file may not be called by `precision`, which says int8 of a float one or the other
+    way round; None if it may."""
+    if numerics.quantizes(numerics.read(model)) == (precision == numerics.INT8):
+        return None
+    return "its graph computes in float" if precision == numerics.INT8 else "its graph is quantized"
 
 
 def _options(runtime: Runtime, spec: Spec) -> dict[str, str]:

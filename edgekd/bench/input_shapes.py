@@ -50,6 +50,10 @@ def plan(
     """
     bound = _Bindings(where, dict(sizes), metadata or {})
     for value in inputs:
+        if value.element == 0 and value.sizes is None:
+            raise InputError(
+                f"{where}: input {value.name!r}: got a sequence, an optional or a map, want a tensor"
+            )
         bound.take(value, (given or {}).get(value.name))
     batches = {
         value.sizes[0]

@@ -116,3 +116,8 @@ def test_a_batch_that_inputs_and_outputs_are_fixed_at_may_be_named() -> None:
 def test_a_model_of_batch_1_needs_no_word() -> None:
     made = plan(Value("x", 1, (1, 3, 4, 4)), Value("rate", 7, ()))
     assert made.note == "" and shapes(made)["rate"] == ()
+
+
+def test_what_is_no_tensor_is_named() -> None:
+    with pytest.raises(InputError, match="input 'boxes': got a sequence, an optional or a map"):
+        plan(IMAGE, Value("boxes", 0, None), height=1, width=1)

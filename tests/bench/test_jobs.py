@@ -10,6 +10,7 @@ from edgekd.bench import jobs
 from edgekd.bench.build import build
 from edgekd.bench.process import run_worker
 from tests import bench_example
+from tests import foreign_example
 
 
 def test_cold_start_phases_are_what_the_model_sleeps(tmp_path: Path) -> None:
@@ -93,3 +94,20 @@ def test_the_engine_is_timed_bound_and_the_caller_with_arrays_of_its_own(tmp_pat
         "latency", bench_example.latency_spec(engine), reads=engine.files, timeout_s=60
     )
     assert told["caller_ns"] >= 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("write", "precision", "says"),
+    [
+        (bench_example.write_onnx, "int8", "its graph computes in float"),
+        (foreign_example.quantized, "fp32", "its graph is quantized"),
+    ],
+)
+def test_an_engine_is_not_made_under_a_label_that_is_not_true(
+    tmp_path: Path, write: Any, precision: str, says: str
+) -> None:
+    for runtime in ("onnxruntime", "openvino"):
+        goal = tmp_path / runtime
+        goal.mkdir()
+        told = build(write(tmp_path / "net.onnx"), runtime, precision, goal, timeout_s=60)
+        assert told["not_measured"] == says and "files" not in told
