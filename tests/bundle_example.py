@@ -41,18 +41,29 @@ def row(name: str = "onnxruntime-fp32-1t", **other: Any) -> dict[str, Any]:
     }
 
 
-def model(path: Path, seed: int = 0) -> np.ndarray:
-    """A linear classifier [batch, 1, 4, 4] -> [batch, 3] at `path`; gives its weights [16, 3]."""
+def model(path: Path, seed: int = 0, *, quantized: bool = False) -> np.ndarray:
+    """A linear classifier [batch, 1, 4, 4] -> [batch, 3] at `path`; gives its weights [16, 3].
+
+    With `quantized` its inputs are quantized too, and added to themselves times zero.
+    """
     weights = np.random.default_rng(seed).normal(size=(16, 3)).astype(np.float32)
+    nodes = [helper.make_node("Flatten", ["images"], ["flat"])]
+    held = {"weights": weights}
+    if quantized:
+        held |= {"scale": np.float32(0.05), "zero": np.uint8(128), "none": np.float32(0)}
+        nodes += [
+            helper.make_node("QuantizeLinear", ["flat", "scale", "zero"], ["codes"]),
+            helper.make_node("DequantizeLinear", ["codes", "scale", "zero"], ["rounded"]),
+            helper.make_node("Mul", ["rounded", "none"], ["nothing"]),
+            helper.make_node("Add", ["flat", "nothing"], ["same"]),
+        ]
+    nodes.append(helper.make_node("MatMul", [nodes[-1].output[0], "weights"], ["logits"]))
     graph = helper.make_graph(
-        [
-            helper.make_node("Flatten", ["images"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
-        ],
+        nodes,
         "model",
         [helper.make_tensor_value_info("images", 1, ["batch", 1, 4, 4])],
         [helper.make_tensor_value_info("logits", 1, ["batch", 3])],
-        [numpy_helper.from_array(weights, "weights")],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in held.items()],
     )
     opset = helper.make_operatorsetid("", 18)
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=10), path)
@@ -69,11 +80,15 @@ def golden(weights: np.ndarray, **other: np.ndarray | None) -> dict[str, np.ndar
 
 
 def make(
-    folder: Path, *, tensors: dict[str, np.ndarray | None] | None = None, **other: Any
+    folder: Path,
+    *,
+    quantized: bool = False,
+    tensors: dict[str, np.ndarray | None] | None = None,
+    **other: Any,
 ) -> Path:
     """A bundle at ``folder/bundle``; `tensors` replaces those of `golden`, `other` arguments of
     `bundle_write.write`."""
-    weights = model(folder / "model.onnx")
+    weights = model(folder / "model.onnx", quantized=quantized)
     save_file(golden(weights, **(tensors or {})), folder / "golden.safetensors")
     arguments: dict[str, Any] = {
         "name": "tiny",

@@ -67,6 +67,7 @@ def test_a_quantized_file_is_int8_wherever_it_runs(tmp_path: Path) -> None:
         folder = tmp_path / str(runtime)
         folder.mkdir()
         parity = {"logit_step": 0.1}
-        engine = ready(folder, runtime, rows=[row], chosen=row["name"], parity=parity)
+        more = {"rows": [row], "chosen": row["name"], "parity": parity, "quantized": True}
+        engine = ready(folder, runtime, **more)
         assert isinstance(engine, Engine), engine
         assert engine.label() == f"{runtime or 'onnxruntime'}-int8-1t"

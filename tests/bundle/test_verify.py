@@ -171,7 +171,7 @@ def test_quantized_models_are_known_by_their_operators(tmp_path: Path) -> None:
 def test_a_quantized_model_is_compared_in_steps_on_any_engine(tmp_path: Path) -> None:
     row = bundle_example.row("onnxruntime-int8-1t", profile="x86", parity_max_abs=0.0)
     arguments = {"rows": [row], "chosen": row["name"], "parity": {"logit_step": 1e-4}}
-    folder = bundle_example.make(tmp_path, **arguments)
+    folder = bundle_example.make(tmp_path, quantized=True, **arguments)
     for runtime in ("onnxruntime", "openvino"):
         last = bundle_verify.verify(folder, runtime).checks[-1]
         assert last.verdict == "ok" and last.what == f"golden answers, {runtime} int8"
