@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import zipfile
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ def parsed(options: Sequence[str]) -> UserInputs:
     """The options by what they name.
 
     Raises:
-        InputError: if one of two forms is given twice.
+        InputError: if one of two forms is given twice, or a number is none that can be fed.
     """
     file: Path | None = None
     files: dict[str, Path] = {}
@@ -64,6 +65,8 @@ def parsed(options: Sequence[str]) -> UserInputs:
             raise InputError(f"--inputs: got {name!r} twice, want one for each input")
         with contextlib.suppress(ValueError):
             values[name] = float(rest)
+            if not math.isfinite(values[name]):
+                raise InputError(f"--inputs: got {option!r}, want a finite number or a file")
             continue
         files[name] = Path(rest)
     return UserInputs(file, files, values)

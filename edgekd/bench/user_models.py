@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd import graph
 from edgekd.admission import external_data
 from edgekd.bench import interface
 from edgekd.bench import ir
@@ -34,6 +36,7 @@ from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.runtimes import RUNTIMES
+from edgekd.value_info import Value
 
 NULL = "null"
 """The runtime for tests, whose models are not ONNX."""
@@ -57,6 +60,8 @@ class Ask(NamedTuple):
     store: Path | None = None
     """Where ``store:KEY`` is looked up; None for the default store."""
     device: Device = local.DEVICE
+    beside: tuple[Path, ...] = ()
+    """ONNX files that are measured by another call, whose axes and inputs may be named too."""
 
 
 class Ready(NamedTuple):
@@ -147,6 +152,7 @@ def ready(
         (scratch / str(number)).mkdir()
         listed.append(_read(given, name, ask, scratch / str(number)))
     known = [one.interface.inputs for one in listed if one.interface is not None]
+    known += [_inputs_beside(path) for path in ask.beside]
     asked_sizes = {name: size for sizes in ask.sizes for name, size in sizes.items()}
     size_options.require_known(asked_sizes, known)
     user_inputs.require_known(ask.inputs, [[value.name for value in inputs] for inputs in known])
@@ -180,6 +186,13 @@ def _read(given: Path, name: str, ask: Ask, folder: Path) -> _Model:
         return _Model(name, model, model, None, None, rows)
     whole = external_data.embedded(model, folder / ONNX)
     return _Model(name, model, whole, None, interface.of_onnx(whole), rows)
+
+
+def _inputs_beside(path: Path) -> Sequence[Value]:
+    """The inputs of another ONNX file; none of what is no such file, which its own call refuses."""
+    with contextlib.suppress(ValueError, EdgekdError):
+        return graph.read(path).inputs
+    return ()
 
 
 def _interface_of(made: Made) -> Interface | None:

@@ -20,10 +20,13 @@ def test_three_forms(tmp_path: Path) -> None:
     assert user_inputs.parsed([str(strange)]).file == strange
 
 
-@pytest.mark.parametrize("twice", [["a.npy", "b.npy"], ["x=1", "x=2"], ["x=1", "x=a.npy"]])
-def test_what_is_given_twice(twice: list[str]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [["a.npy", "b.npy"], ["x=1", "x=2"], ["x=1", "x=a.npy"], ["x=inf"], ["x=nan"]],
+)
+def test_what_is_given_twice_or_not_finite(wrong: list[str]) -> None:
     with pytest.raises(InputError, match="--inputs: got"):
-        user_inputs.parsed(twice)
+        user_inputs.parsed(wrong)
 
 
 def fed(user: UserInputs, inputs: list[str], folder: Path) -> user_inputs.Fed:

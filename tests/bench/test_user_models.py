@@ -166,3 +166,17 @@ def test_an_engine_that_refuses_a_model_does_not_keep_another_from_it(tmp_path: 
     with pytest.raises(InputError, match="OpenVINO refuses"):
         asked = ask._replace(runtimes=("openvino",))
         list(user_models.ready([model], asked, tmp_path / "b", missing=missing))
+
+
+def test_names_may_be_those_of_a_model_that_is_compared_with(tmp_path: Path) -> None:
+    fixed = foreign_example.unary(tmp_path / "fixed.onnx", "Relu", [1, 8])
+    free = foreign_example.unary(tmp_path / "free.onnx", "Relu", ["N", "width"])
+    ask = ASK._replace(sizes=({"width": (8,)},), threads=(1,))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    asked = ask._replace(beside=(free,))
+    (found,) = user_models.ready([fixed], asked, tmp_path / "a")
+    assert found.subject.name == "fixed onnxruntime-fp32-1t"
+    with pytest.raises(InputError, match="--size: got 'width'"):
+        asked = ask._replace(beside=(tmp_path / "none.onnx",))
+        list(user_models.ready([fixed], asked, tmp_path / "b"))

@@ -134,8 +134,10 @@ def command(
             one_combination(sizes),
             store,
             where,
+            beside=(b,),
         )
         of_b = of_a._replace(
+            beside=(a,),
             runtimes=engines(runtime_b or runtime),
             precisions=chosen(precision_b or precision),
             threads=(threads_b or threads,),
