@@ -1,4 +1,4 @@
-"""Builds models from hostile arguments, in a process where every socket, foreign file and start of code is noted.
+"""Builds models from hostile arguments, in a process where every socket, foreign file and start of code is refused and noted.
 
 Run as ``python hostile_example.py FOLDER SEED CASES``; prints what was noted as JSON. `FOLDER` holds bait: pickles and modules
 that a builder must never touch.
@@ -117,7 +117,7 @@ class Noted:
         if event == "ctypes.dlopen" and arguments == ("libc.so.6",):  # an import of another package
             return
         if event.startswith(FORBIDDEN):
-            self.events.append(f"{event} {arguments!r:.200}")
+            self._refuse(f"{event} {arguments!r:.200}")
         elif event == "open":
             path, mode, flags = (*arguments, None, None)[:3]
             writes = bool(set(str(mode or "r")) & set("wax+")) or bool((flags or 0) & 3)
@@ -125,7 +125,11 @@ class Noted:
                 return
             real = os.path.realpath(os.fsdecode(path))
             if writes or not (real == self.named or real.startswith(self.readable)):
-                self.events.append(f"open {real} {mode} {flags}")
+                self._refuse(f"open {real} {mode} {flags}")
+
+    def _refuse(self, what: str) -> None:
+        self.events.append(what)
+        raise PermissionError(f"{what}: not for a builder")
 
 
 class Torchvision(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -264,6 +268,7 @@ def arguments(
 
 def main(folder: Path, seed: int, cases: int) -> None:
     sys.path.append(str(folder))
+    sys.dont_write_bytecode = True
     bait = lay_bait(folder)
     draw = random.Random(seed)
     kinds = _packages()
@@ -280,7 +285,10 @@ def main(folder: Path, seed: int, cases: int) -> None:
     for builder in MODELS:
         foreign = builder in ("transformers", "timm", "python")
         drawn = [arguments(builder, draw, bait, kinds) for _ in range(cases if foreign else 3)]
-        known = known_attacks(bait) if builder == "transformers" else [] if foreign else [{}]
+        sound = {"timm": {"reference": "resnet18"}, "transformers": {"reference": "resnet"}}
+        known = [sound.get(builder, {})] + (
+            known_attacks(bait) if builder == "transformers" else []
+        )
         for said in (*known, *drawn):
             # A recipe may name a folder of transformers: its config.json is read, nothing else.
             named = said.get("reference") if builder == "transformers" else None
@@ -290,7 +298,7 @@ def main(folder: Path, seed: int, cases: int) -> None:
                 with torch.device("meta"):
                     blueprint.build(Blueprint(builder=builder, arguments=said, **face))
                 built[builder] += 1
-            except (EdgekdError, ValueError):
+            except (EdgekdError, ValueError, PermissionError):
                 pass
             finally:
                 noted.on = False

@@ -128,4 +128,6 @@ def _storages(stream: io.BytesIO, pickles: int) -> list[opcodes.Stored]:
     try:
         return opcodes.storages(stream, pickles)
     except ValueError as error:
-        raise ValueError(f"got a pickle that is no plain state dict: {error}") from error
+        raise ValueError(
+            f"got a pickle of more than tensors and settings: {error}, want what model.state_dict() gives"
+        ) from error
