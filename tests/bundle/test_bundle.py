@@ -254,3 +254,11 @@ def test_golden_tensors_are_held_to_their_form(
     folder = bundle_example.make(tmp_path, tensors=tensors)
     with pytest.raises(InputError, match=r"golden\.safetensors: got"):
         bundle.check(folder)
+
+
+@pytest.mark.parametrize("labels", [["a", "b", 3], [], {"a": 1}, "abc", None])
+def test_labels_are_a_list_of_names(tmp_path: Path, labels: object) -> None:
+    folder = bundle_example.make(tmp_path)
+    (folder / "labels.json").write_text(json.dumps(labels))
+    with pytest.raises(InputError, match=r"labels\.json: got no list of names"):
+        bundle.contents(folder, bundle.read_manifest(folder))
