@@ -252,3 +252,14 @@ def test_weights_come_before_the_trial_and_are_tuned_for_nothing(tmp_path: Path)
     for step in steps:  # every input is made by an earlier step
         for label, _ in step.takes.values():
             assert order.index(label) < order.index(step.label)
+
+
+def test_a_step_takes_the_layers_that_any_step_before_it_changed(tmp_path: Path) -> None:
+    changes, plain = "{step: distil, losses: [simkd]}", "{step: distil, losses: [kd]}"
+    steps = {s.label: s for s in planned(tmp_path, f"learn=[{changes}, {plain}, {plain}]")}
+    for number in (
+        2,
+        3,
+    ):  # the last step changes nothing itself: the first one's layers are there still
+        takes = steps[f"distil-{number}"].takes
+        assert takes["start_blueprint"] == (f"distil-{number - 1}", "blueprint.json")

@@ -56,3 +56,19 @@ def test_the_free_energy_is_the_papers() -> None:
     want = below + np.log(tau + 1) + alpha * np.log(tau / alpha + 1) - tau
     got = evbmf._free_energy(variance, squares, alpha, long, evbmf._limit(alpha))
     assert got == pytest.approx(want, rel=1e-12)
+
+
+def test_the_constant_is_the_root_that_the_paper_defines() -> None:
+    """Nakajima et al. 2013, eq. 20: where log(z + 1) / z - 1/2 changes its sign."""
+    from scipy.optimize import brentq
+
+    root = brentq(lambda z: np.log(z + 1) / z - 0.5, 1, 5, xtol=1e-12)
+    assert pytest.approx(root, abs=5e-5) == evbmf.TAU
+
+
+@pytest.mark.parametrize("alpha", [0.25, 1.0])
+def test_the_limit_of_noise(alpha: float) -> None:
+    """(1 + tau)(1 + alpha / tau) with tau = 2.5129 sqrt(alpha); above the largest value of pure noise."""
+    tau = 2.51286 * alpha**0.5
+    assert evbmf._limit(alpha) == pytest.approx((1 + tau) * (1 + alpha / tau), rel=1e-4)
+    assert evbmf._limit(alpha) > (1 + alpha**0.5) ** 2

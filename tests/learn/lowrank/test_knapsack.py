@@ -61,3 +61,11 @@ def test_nothing_fits_and_nothing_is_asked() -> None:
     assert choose([], 5) == []
     with pytest.raises(ValueError, match="without options"):
         choose([[]], 5)
+
+
+def test_a_cost_is_rounded_up_to_the_grain() -> None:
+    """Three costs of 3333.5 grains fit 10,000 only if each is rounded down."""
+    layer = [Option(0.33335, 0.0), Option(0.0, 1.0)]
+    picks = choose([layer] * 3, 1.0)
+    assert picks is not None and sorted(picks) == [0, 0, 1]
+    assert total([layer] * 3, picks).cost <= 1

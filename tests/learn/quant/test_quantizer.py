@@ -214,3 +214,17 @@ def test_half_precision_stays_half_and_near(dtype: torch.dtype) -> None:
     y = quantizer(x)
     assert y.dtype == dtype
     assert (y.float() - x.float()).abs().max() < 0.03
+
+
+@pytest.mark.parametrize("copies", [1, 2, 5])
+def test_the_gradient_scale_is_of_one_sample(copies: int) -> None:
+    """A batch of the same sample so many times: so many times the gradient of one."""
+    one = torch.randn(1, 3, 4, generator=torch.Generator().manual_seed(0))
+    found = []
+    for count in (1, copies):
+        quantizer = ActivationQuantizer("x", symmetric=False, bits=4)
+        quantizer.set_range(-1, 2)
+        quantizer(one.repeat(count, 1, 1)).sum().backward()
+        assert quantizer.log_step.grad is not None
+        found.append(float(quantizer.log_step.grad))
+    assert found[1] == pytest.approx(copies * found[0], rel=1e-5) and found[0] != 0

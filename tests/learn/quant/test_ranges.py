@@ -98,3 +98,17 @@ def test_in_one_pass_every_value_is_counted_in_the_bin_it_lies_in(
     assert edges[0] <= min(0, values.min()) and max(0, values.max()) < edges[-1]
     reach = histogram.most - histogram.least
     assert reach >= (ranges.BINS // 2 - 1) * histogram.width or histogram.width == 2**-40
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75, 0.9999])
+@pytest.mark.parametrize("least", [0.0, -512.0])
+def test_a_percentile_cuts_off_as_much_as_it_may_and_no_more(share: float, least: float) -> None:
+    """Bins of width 1 that hold one value each: what is cut off is counted exactly."""
+    most = least + ranges.BINS
+    histogram = ranges.Histogram(least, most, np.ones(ranges.BINS), 1.0, int(least))
+    found = ranges.percentile(histogram, 256, False, share=share)
+    allowed = (1 - share) * ranges.BINS
+    above, below = histogram.most - found.most, found.least - histogram.least
+    assert above <= allowed + 1e-9 < above + 1
+    if least < 0:
+        assert below <= allowed + 1e-9 and (below + 1 >= allowed or found.least == 0)
