@@ -126,6 +126,17 @@ def test_every_module_that_is_imported_from_outside_the_environment_counts(
     assert not [p for p in found if "numpy" in p.parts or p.parent.name.startswith("python3")]
 
 
+def test_what_a_package_imports_counts_for_the_modules_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out(
+        tmp_path, {"lonely/__init__.py": "import besides", "lonely/one.py": "", "besides.py": ""}
+    )
+    monkeypatch.chdir(tmp_path)
+    found = code.module_files("lonely.one:f", "source", allow_code=True)
+    assert {path.name for path in found} == {"one.py", "__init__.py", "besides.py"}
+
+
 def test_a_namespace_package_counts_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay_out(tmp_path, {"spaced/inner/one.py": "", "spaced/inner/two.py": ""})
     monkeypatch.chdir(tmp_path)
