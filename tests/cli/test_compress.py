@@ -12,6 +12,7 @@ from click.testing import Result
 import edgekd
 from edgekd import cli
 from edgekd.errors import BudgetMissed
+from edgekd.errors import Inconclusive
 from edgekd.progress import Silent
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,7 @@ class FakePipeline(types.SimpleNamespace):
     """Stands for `edgekd.pipeline`: remembers how it was called."""
 
     missed = False
+    verdicts: tuple[str, ...] = ()
 
     def compress(self, recipe: Any, path: Path, options: Any, progress: Any) -> Any:
         self.called = (recipe, path, options, progress)
@@ -45,7 +47,12 @@ class FakePipeline(types.SimpleNamespace):
         missed = "budget: nothing is fast enough" if self.missed else ""
         steps = (("data", True, 0.1), ("x", False, 2.0))
         return types.SimpleNamespace(
-            result=RESULT, run_dir=options.run_dir, steps=steps, missed=missed
+            result={**RESULT, "budget": [{"verdict": verdict} for verdict in self.verdicts]}
+            if self.verdicts
+            else RESULT,
+            run_dir=options.run_dir,
+            steps=steps,
+            missed=missed,
         )
 
     def to_fetch(self, recipe: Any, options: Any) -> tuple[str, ...]:
@@ -114,6 +121,26 @@ def test_a_missed_budget_still_prints_its_result(pipeline: FakePipeline) -> None
     pipeline.missed = True
     done = compress("--run-dir", "r", "--json")
     assert isinstance(done.exception, BudgetMissed) and json.loads(done.stdout) == RESULT
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        (("met", "open"), 5),
+        (("open",), 5),
+        (("met", "missed"), 1),
+        (("missed", "open"), 1),
+        (("open", "not measured"), 1),
+        (("met", "met"), 1),
+    ],
+)
+def test_a_limit_that_only_an_interval_misses_is_inconclusive(
+    pipeline: FakePipeline, verdicts: tuple[str, ...], code: int
+) -> None:
+    pipeline.missed, pipeline.verdicts = True, verdicts
+    failure = compress("--run-dir", "r", "--json").exception
+    assert isinstance(failure, Inconclusive if code == 5 else BudgetMissed)
+    assert failure.exit_code == code
 
 
 def test_the_plan_in_words_and_as_json(pipeline: FakePipeline, tmp_path: Path) -> None:

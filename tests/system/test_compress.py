@@ -17,6 +17,7 @@ import pytest
 import safetensors.numpy
 
 from edgekd import run_folder
+from edgekd.bench.status import is_timed
 from edgekd.store import Store
 from tests.system.conftest import RECIPE
 from tests.system.conftest import Place
@@ -63,7 +64,7 @@ def test_the_result_says_what_was_made(finished: Place) -> None:
     names = {"name", "runtime", "precision", "threads", "accuracy", "latency_p50_ms", "status"}
     names |= {"peak_rss_bytes", "size_bytes", "parity_max_abs", "top1_agreement"}
     assert all(names <= set(row) for row in result["candidates"])
-    measured = [row for row in result["candidates"] if row["status"] in ("ok", "unstable")]
+    measured = [row for row in result["candidates"] if is_timed(row["status"])]
     assert {row["runtime"] for row in measured} == {"onnxruntime", "openvino"}
     for row in measured:
         if row["precision"] == "fp32":
@@ -267,7 +268,7 @@ def test_an_engine_that_is_not_installed_is_named_at_once(
 def test_a_student_near_chance_is_warned_of(finished: Place, tmp_path: Path) -> None:
     place = copy(finished, tmp_path / "copy")
     ran = place.compress("--set", "student.train.learning_rate=1e-9")
-    assert ran.code in (0, 1), ran.stderr  # by the budget alone
+    assert ran.code in (0, 1, 5), ran.stderr  # by the budget alone, which may stay open
     assert "warning: resnet" in ran.stderr and "near chance, which is 10.00 %" in ran.stderr
     warnings = json.loads((place.run_dir / "result.json").read_bytes())["warnings"]
     assert warnings[0].startswith("The control is near chance") or "near chance" in warnings[1]
