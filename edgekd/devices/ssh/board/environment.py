@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from edgekd import files
 from edgekd.device import IN
 
 NO_PIP = (
@@ -77,7 +78,7 @@ def _run(argv: list[str]) -> None:
 
 def _exchange(root: Path, folder: Path) -> None:
     link = root / "venv"
-    fresh = root / f".tmp-{folder.name}"
+    fresh = files.temporary_in(root)
     fresh.symlink_to(folder.name)
     fresh.replace(link)
     for old in root.glob("venv-*"):

@@ -71,7 +71,7 @@ def test_tidying_keeps_what_may_still_be_wanted(root: Path) -> None:
     for name, when in (("old", 0), ("ahead", 2**40)):
         (root / "jobs" / name).mkdir()
         os.utime(root / "jobs" / name, (when, when))
-    (root / "cas" / ".tmp-1").write_bytes(b"x")
+    files.temporary_in(root / "cas").write_bytes(b"x")
     home.tidy(root, root / "code" / "0")
     assert {path.name for path in (root / "code").iterdir()} == {"0", "3", "4", "5"}
     assert [path.name for path in (root / "jobs").iterdir()] == ["fresh"]
