@@ -89,6 +89,14 @@ def _no_kernel(node: Node, read: Wiring) -> str:
     return ""
 
 
+def _weights(node: Node, read: Wiring) -> str:
+    """A product whose own weights are in float: what is around it is not the cause."""
+    constants = [name for name in node.inputs[:2] if is_constant(name, read)]
+    if node.op not in PRODUCTS or not constants or _dequantizer(constants[0], read) is not None:
+        return ""
+    return "its weights are not quantized"
+
+
 def _inputs(node: Node, read: Wiring) -> str:
     if node.op in FOLDED:
         return ""
@@ -110,7 +118,7 @@ def _constants(node: Node, read: Wiring) -> str:
         return ""
     dequantizer = _dequantizer(constants[0], read)
     if dequantizer is None:
-        return f"its {'weights are' if node.op in PRODUCTS else 'constant is'} not quantized"
+        return "its constant is not quantized"
     stored = graph.ELEMENTS.get(read.graph.elements.get(dequantizer.inputs[0], 0))
     if stored in HALF_BYTES and node.op in PRODUCTS:
         return "its 4-bit weights are not cast to int8 before DequantizeLinear"
@@ -190,6 +198,7 @@ def _dequantizer(name: str, read: Wiring) -> Node | None:
 RULES: tuple[Callable[[Node, Wiring], str], ...] = (
     _no_kernel,
     _folded,
+    _weights,
     _inputs,
     _constants,
     _output,

@@ -151,6 +151,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
         context.progress.note(
             f"{name}: left as it was, since rewritten the model answered otherwise"
         )
+    for name in started.in_float:
+        context.progress.note(f"{name}: stays in float, it has no int8 form")
     context.progress.note(
         f"{config.scheme}: {units.percent_text(after)} on validation, float "
         f"{units.percent_text(float_accuracy)}, before learning {units.percent_text(before)}"

@@ -35,6 +35,7 @@ OUT = node("QuantizeLinear", "o s z", "y")
     [
         ([node("Conv", "x dw", "o"), OUT], "its input is not quantized"),
         ([node("Conv", "d k", "o"), OUT], "its weights are not quantized"),
+        ([node("Conv", "x k", "o"), OUT], "its weights are not quantized"),
         ([node("Conv", "d dw", "o")], "its output is not quantized: the model gives it as it is"),
         (
             [node("Conv", "d dw", "o"), OUT, node("Gelu", "o", "g")],

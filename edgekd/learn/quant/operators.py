@@ -28,6 +28,21 @@ MULTIPLY = _aten.mul.Tensor
 LAYERS = CONVOLUTIONS | {LINEAR}
 """Multiply activations by weights of their own: (input, weight [O, ...], bias or None, ...)."""
 
+FLOAT_PRODUCTS = {
+    "addmm",
+    "baddbmm",
+    "bilinear",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "einsum",
+    "gru",
+    "lstm",
+    "mm",
+    "scaled_dot_product_attention",
+}
+"""Plain names of operators that multiply and have no int8 form here."""
+
 MATMULS = {_aten.matmul.default, _aten.bmm.default}
 """Multiply two activations."""
 

@@ -57,6 +57,18 @@ def layers(module: fx.GraphModule) -> tuple[Layer, ...]:
     return tuple(found)
 
 
+def in_float(module: fx.GraphModule) -> tuple[str, ...]:
+    """What multiplies and cannot be quantized, by `tracing.name_of`: it has no int8 form here, or its
+    weights depend on the images."""
+    known = {layer.node for layer in layers(module)}
+    return tuple(
+        tracing.name_of(node)
+        for node in module.graph.nodes
+        if tracing.operator_of(node) in operators.FLOAT_PRODUCTS
+        or (node.target in operators.LAYERS and node not in known)
+    )
+
+
 def weight_bits(
     module: fx.GraphModule,
     every: int,

@@ -42,6 +42,8 @@ class Started(NamedTuple):
     """Layer norms whose channels were evened out."""
     not_equalized: tuple[str, ...]
     """Those where that changed the answers and was taken back, by node."""
+    in_float: tuple[str, ...]
+    """What multiplies and has no int8 form, by node."""
     corrected: bool
     """Whether biases were corrected; only where that helped."""
     tried_nats: dict[str, float]
@@ -55,6 +57,7 @@ class Started(NamedTuple):
             "calibration": self.method,
             "tried_nats": self.tried_nats,
             "undone": [*self.undone, *self.not_equalized],
+            "in_float": list(self.in_float),
             "equalized": self.equalized,
             "bias_corrected": self.corrected,
             "layers": [row._asdict() for row in self.costs],
@@ -103,6 +106,7 @@ def quantize(
     reference = rewriting.answers(model, compared)
     changes = equalization.changes(module, lambda: (few,), equalize) if equalize else []
     harmful = _equalized(module, changes, compared, reference)
+    in_float = placement.in_float(module)
     bits = placement.weight_bits(module, every_weight_bits, weight_bits, float_layers)
     insertion.insert(module, scheme, float_layers=float_layers, weight_bits=bits)
     with calibration.in_float(module):
@@ -125,7 +129,7 @@ def quantize(
         if not corrected:
             module.load_state_dict(before)
     evened = len(changes) - len(harmful)
-    return Started(module, best, undone, evened, harmful, corrected, tried, costs)
+    return Started(module, best, undone, evened, harmful, in_float, corrected, tried, costs)
 
 
 def _equalized(

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import Tensor
+from torch import nn
 
 from edgekd.learn.quant import operators
 from edgekd.learn.quant import placement
+from edgekd.learn.quant import rewriting
+from edgekd.learn.quant import tracing
 from edgekd.profile import SCHEMES
 from tests import quant_example as example
 
@@ -64,3 +69,24 @@ def test_nothing_to_quantize_and_unknown_layers_are_refused() -> None:
 
 def test_layers_in_order() -> None:
     assert [layer.name for layer in placement.layers(example.folded())] == ["conv1", "conv2", "fc"]
+
+
+class Transposed(nn.Module):
+    """Products that have no int8 form, and a layer whose weights come from the images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(3, 8, 2)
+        self.matrix = nn.Parameter(torch.randn(8, 8))
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.einsum("bc,cd->bd", self.up(x).mean((2, 3)), self.matrix)
+        return nn.functional.linear(self.fc(x), x[:3, :4])
+
+
+def test_what_cannot_be_quantized_is_named() -> None:
+    traced = tracing.traced(Transposed(), example.images(4))
+    rewriting.rewrite(traced)
+    assert placement.in_float(traced) == ("up:conv_transpose2d", ":einsum", ":linear")
+    assert placement.in_float(example.folded()) == ()
