@@ -63,6 +63,18 @@ def test_weights_beside_the_model_are_put_in(tmp_path: Path) -> None:
     assert again.read_bytes() == whole.read_bytes()
 
 
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    path, bad = outside(tmp_path / "a"), outside(tmp_path / "b", length="1")
+    (tmp_path / "c" / "x").mkdir(parents=True)
+    folder = outside(tmp_path / "c", location="x")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    embedded(path, tmp_path / "goal.onnx")
+    for other in (bad, folder):
+        with pytest.raises(InputError):
+            embedded(other, tmp_path / "other.onnx")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_weights_in_a_subgraph_a_function_and_another_folder(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "w.bin").write_bytes(np.float32([1, 2, 3]).tobytes())

@@ -16,6 +16,8 @@ def test_cycles() -> None:
     assert cyclic([{b}, {a}], [{a}, {b}])
     assert cyclic([{a}], [{a}])
     assert cyclic([{b"x"}, {a, c}, {b}], [{a}, {b}, {c}])
+    # a name that two give is there once
+    assert cyclic([set(), set(), {a, b}, {c}], [{a}, {a}, {c}, {b}])
 
 
 @settings(deadline=None)
