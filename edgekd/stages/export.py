@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 POOL = 16
-"""Samples looked at for each golden one."""
+"""Samples from which each golden one is taken, so that every class is among them."""
 
 
 class Words(Settings):
@@ -80,13 +80,13 @@ def run(config: Config, given: Given, context: Context) -> Made:
     images = np.load(given["validation_images"], mmap_mode="r", allow_pickle=False)
     with arithmetic.deterministic(context.seed, 1):
         pool = distinct(images, config.golden * POOL, context.seed)
-        told = answers.logits(model, images[pool], preprocessing)
-    chosen = spread(told.argmax(1), config.golden)
-    golden = {
-        "inputs": preprocessing.apply(images[pool[chosen]]),
-        "outputs": told[chosen],
-        "pixels": np.ascontiguousarray(images[pool[chosen[:1]]]),
-    }
+        labels = np.load(given["validation_labels"], allow_pickle=False)
+        chosen = pool[spread(labels[pool], config.golden)]
+        golden = {
+            "inputs": preprocessing.apply(images[chosen]),
+            "outputs": answers.logits(model, images[chosen], preprocessing),
+            "pixels": np.ascontiguousarray(images[chosen[:1]]),
+        }
     save_file(golden, made["golden.safetensors"])
     got = onnx_answers(made["model.onnx"], golden["inputs"])
     if config.profile:

@@ -29,6 +29,7 @@ def exported(folder: Path, config: export.Config, images: np.ndarray, seed: int 
     about = {"height": 8, "width": 8, "channels": 1, "mean": [MEAN], "std": [STD]}
     data.write_text(json.dumps({"classes": ["a", "b", "c"], "preprocessing": about}))
     np.save(folder / "images.npy", images)
+    np.save(folder / "labels.npy", np.arange(len(images)) % 3)
     plan = blueprint.Blueprint(
         builder="resnet8", arguments={}, classes=3, channels=1, height=8, width=8
     )
@@ -39,6 +40,7 @@ def exported(folder: Path, config: export.Config, images: np.ndarray, seed: int 
         "weights": saved["weights.safetensors"],
         "data": data,
         "validation_images": folder / "images.npy",
+        "validation_labels": folder / "labels.npy",
     }
     (folder / "out").mkdir()
     context = Context(
@@ -69,6 +71,7 @@ def quantized(folder: Path, config: export.Config, images: np.ndarray) -> Made:
         "weights": saved["weights.safetensors"],
         "data": folder / "data.json",
         "validation_images": folder / "images.npy",
+        "validation_labels": folder / "labels.npy",
     }
     (folder / "int8").mkdir()
     context = Context(
@@ -98,6 +101,27 @@ def test_the_stage_gives_a_model_that_answers_as_torch_does(tmp_path: Path) -> N
     assert (parity["samples"], parity["opset"], parity["tolerance"]) == (16, 18, 1e-4)
     answers = export.onnx_answers(made["model.onnx"], golden["inputs"])
     assert np.abs(answers - golden["outputs"]).max() == parity["max_abs"]
+
+
+def test_only_golden_samples_are_answered_and_every_class_is_among_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgekd.learn import answers
+
+    right, asked = answers.logits, list[int]()
+
+    def counted(model: object, images: np.ndarray, *rest: object) -> np.ndarray:
+        asked.append(len(images))
+        return right(model, images, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(answers, "logits", counted)
+    images = some_images(300)
+    made = exported(tmp_path, export.Config(golden=9), images)
+    assert asked == [9]
+    inputs = load_file(made["golden.safetensors"])["inputs"].transpose(0, 2, 3, 1)
+    wanted = ((images / 255 - MEAN) / STD).astype(np.float32)
+    where = [int(np.abs(wanted - one).max((1, 2, 3)).argmin()) for one in inputs]
+    assert sorted(index % 3 for index in where) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
 def test_few_distinct_samples_are_all_taken(tmp_path: Path) -> None:
@@ -206,6 +230,7 @@ def test_branches_for_training_are_merged_before_export(tmp_path: Path) -> None:
         "weights": saved["weights.safetensors"],
         "data": tmp_path / "data.json",
         "validation_images": tmp_path / "images.npy",
+        "validation_labels": tmp_path / "labels.npy",
     }
     folder = tmp_path / "merged"
     folder.mkdir()
