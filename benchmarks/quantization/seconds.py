@@ -127,19 +127,41 @@ def child(asked: argparse.Namespace) -> None:
     print(json.dumps({**seconds, **told}))
 
 
-def measured(asked: argparse.Namespace, folder: Path) -> dict[str, list[dict[str, float]]]:
-    runs: dict[str, list[dict[str, float]]] = {tool: [] for tool in TOOLS}
-    threads = {"OMP_NUM_THREADS": str(asked.threads)}
-    for _ in range(asked.rounds):
-        for tool, found in runs.items():
-            command = [sys.executable, __file__, "--tool", tool, "--folder", str(folder)]
-            command += ["--model", asked.model, "--images", str(asked.images)]
-            ran = subprocess.run(
-                command, capture_output=True, text=True, check=True, env=os.environ | threads
-            )
-            found.append(json.loads(ran.stdout.splitlines()[-1]))
-            print(tool, found[-1], file=sys.stderr, flush=True)
-    return runs
+def one_round(asked: argparse.Namespace, folder: Path) -> dict[str, dict[str, float]]:
+    """A run of each tool, one after the other."""
+    found = {}
+    for tool in TOOLS:
+        command = [sys.executable, __file__, "--tool", tool, "--folder", str(folder)]
+        command += ["--model", asked.model, "--images", str(asked.images)]
+        threads = {"OMP_NUM_THREADS": str(asked.threads)}
+        ran = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=os.environ | threads
+        )
+        found[tool] = json.loads(ran.stdout.splitlines()[-1])
+        print(tool, found[tool], file=sys.stderr, flush=True)
+    return found
+
+
+def summary(asked: argparse.Namespace, rounds: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
+    """What is stored after each round."""
+    from edgekd.bench.machine import fingerprint
+
+    medians = {
+        tool: {key: statistics.median(one[tool][key] for one in rounds) for key in rounds[0][tool]}
+        for tool in TOOLS
+    }
+    cheapest = min(medians[tool]["wall"] for tool in TOOLS if tool != "edgekd")
+    return {
+        "command": "python benchmarks/quantization/seconds.py",
+        **{key: getattr(asked, key) for key in ("model", "images", "threads")},
+        "machine": fingerprint.host_facts(),
+        "versions": fingerprint.engine_versions(),
+        "median_seconds": medians,
+        "ours_to_cheapest": {
+            key: medians["edgekd"][key] / cheapest for key in ("wall", "without export")
+        },
+        "rounds": rounds,
+    }
 
 
 def main() -> None:
@@ -148,41 +170,26 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=300, help="NNCF's own default")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("seconds.json"))
     parser.add_argument("--tool", choices=tuple(TOOLS), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.tool:
         child(asked)
         return
-    from edgekd.bench.machine import fingerprint
     from edgekd.learn.export import to_onnx
 
+    rounds = []
     with tempfile.TemporaryDirectory() as scratch:
         size = {"channels": 3, "height": SIDE, "width": SIDE}
         to_onnx.write(model(asked.model), Path(scratch) / "float.onnx", **size)
-        runs = measured(asked, Path(scratch))
-    medians = {
-        tool: {key: statistics.median(run[key] for run in found) for key in found[0]}
-        for tool, found in runs.items()
-    }
-    cheapest = min(medians[tool]["wall"] for tool in TOOLS if tool != "edgekd")
-    result = {
-        "command": "python benchmarks/quantization/seconds.py",
-        **{key: getattr(asked, key) for key in ("model", "images", "rounds", "threads")},
-        "machine": fingerprint.host_facts(),
-        "versions": fingerprint.engine_versions(),
-        "median_seconds": medians,
-        "ours_to_cheapest": {
-            key: medians["edgekd"][key] / cheapest for key in ("wall", "without export")
-        },
-        "runs": runs,
-    }
+        for _ in range(asked.rounds):
+            rounds.append(one_round(asked, Path(scratch)))
+            result = summary(asked, rounds)
+            asked.output.write_text(json.dumps(result, indent=1, default=str) + "\n")
     print(
         json.dumps({key: result[key] for key in ("median_seconds", "ours_to_cheapest")}, indent=1)
     )
-    if asked.output:
-        asked.output.write_text(json.dumps(result, indent=1, default=str) + "\n")
 
 
 if __name__ == "__main__":
