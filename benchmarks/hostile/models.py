@@ -110,9 +110,10 @@ def change(model: onnx.ModelProto, draw: random.Random, canaries: Canaries) -> N
         held = getattr(at, field.name)
         others = [m for m in messages(model) if m.DESCRIPTOR.name == field.message_type.name]
         if not field.is_repeated:
-            (held.MergeFrom if draw.random() < 0.5 else held.CopyFrom)(
-                type(held)() if not others else draw.choice(others)
-            ) if held is not at else None
+            source = type(held)()  # a copy: a message must not be merged with one around it
+            if others:
+                source.CopyFrom(draw.choice(others))
+            (held.MergeFrom if draw.random() < 0.5 else held.CopyFrom)(source)
         elif held and draw.random() < 0.4:
             held.insert(draw.randrange(len(held) + 1), held.pop(draw.randrange(len(held))))
         elif held and draw.random() < 0.4:

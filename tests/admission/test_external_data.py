@@ -12,6 +12,7 @@ from onnx import helper
 from onnx import numpy_helper
 
 from edgekd import admission
+from edgekd.admission.external_data import BITS
 from edgekd.admission.external_data import embedded
 from edgekd.errors import InputError
 from tests import bench_example
@@ -193,3 +194,42 @@ def test_one_region_named_often_does_not_grow_without_end(
 def test_what_is_no_model_is_left_to_whoever_admits_it(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"no model")
     assert embedded(tmp_path / "m", tmp_path / "goal") == tmp_path / "m"
+
+
+def test_elements_are_as_wide_as_onnx_says() -> None:
+    """By the onnx package's own table, for the types that numpy has; those it packs are smaller."""
+    for name, number in TensorProto.DataType.items():
+        if name in ("UNDEFINED", "STRING"):
+            assert number not in BITS
+        elif number in BITS:
+            width = 8 * helper.tensor_dtype_to_np_dtype(number).itemsize
+            packed = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
+            assert BITS[number] == packed.get(name, width), name
+    assert {n for n in TensorProto.DataType.values() if n < 27} - set(BITS) == {0, 8}
+
+
+def test_without_a_length_the_rest_of_the_file_is_meant(tmp_path: Path) -> None:
+    weights = np.arange(6, dtype=np.float32)
+    (tmp_path / "w.bin").write_bytes(b"skip" + weights.tobytes())
+    tensor = TensorProto(name="w", data_type=1, dims=[6], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="w.bin")
+    tensor.external_data.add(key="offset", value="4")
+    graph = helper.make_graph([helper.make_node("Relu", ["w"], ["y"])], "g", [], [], [tensor])
+    (tmp_path / "m.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    whole = onnx.load(embedded(tmp_path / "m.onnx", tmp_path / "goal"))
+    np.testing.assert_array_equal(numpy_helper.to_array(whole.graph.initializer[0]), weights)
+
+
+def test_elements_that_a_weight_holds_itself_give_way_to_those_outside(tmp_path: Path) -> None:
+    weights = np.float32([3, 4])
+    (tmp_path / "w.bin").write_bytes(weights.tobytes())
+    tensor = TensorProto(name="w", data_type=1, dims=[2], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="w.bin")
+    tensor.raw_data = b"x" * 8
+    for name in ("float_data", "double_data", "int32_data", "int64_data", "uint64_data"):
+        getattr(tensor, name).extend([1, 2])
+    graph = helper.make_graph([helper.make_node("Relu", ["w"], ["y"])], "g", [], [], [tensor])
+    (tmp_path / "m.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    (held,) = onnx.load(embedded(tmp_path / "m.onnx", tmp_path / "goal")).graph.initializer
+    want = TensorProto(name="w", data_type=1, dims=[2], raw_data=weights.tobytes())
+    assert held == want
