@@ -14,6 +14,9 @@ from edgekd.learn import blueprint
 from edgekd.learn import deploy_form
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.edits import deploy
+from edgekd.learn.quant import insertion
+from edgekd.learn.quant import post_training
+from edgekd.profile import SCHEMES
 
 IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -149,3 +152,23 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
 
 def test_the_model_s_own_method_can_be_replayed() -> None:
     assert isinstance(deploy.merge(Fused(3), ""), nn.Sequential)
+
+
+def test_merged_then_quantized_it_is_given_back_by_its_blueprint(tmp_path: Path) -> None:
+    form = deploy_form.deployed(made(Reparameterized), IMAGES)
+    scheme = SCHEMES["asymmetric"]
+    started = post_training.quantize(form.model, IMAGES[:2], scheme, lambda: [IMAGES])
+    assert set(insertion.weights(started.model)) == {"first.merged", "second.merged", "fc"}
+    plan = Blueprint(
+        builder="python",
+        arguments={"reference": "tests.learn.test_deploy_form:Net"},
+        edits=(*form.edits(), {"name": "quantize", "scheme": "asymmetric"}),
+        classes=4,
+        channels=3,
+        height=8,
+        width=8,
+    )
+    paths = blueprint.save(started.model, plan, tmp_path)
+    again = blueprint.load(paths["blueprint.json"], paths["weights.safetensors"], allow_code=True)
+    with torch.no_grad():
+        assert torch.equal(again(IMAGES), started.model(IMAGES))
