@@ -181,7 +181,7 @@ def measured(path: Path, runtime: str, folder: Path) -> None:
     Raises:
         EdgekdError: as the command.
     """
-    ask = user_models.Ask((runtime,), ("fp32",), (1,), 1, TIMEOUT_S)
+    ask = user_models.Ask((runtime,), (), (1,), 1, TIMEOUT_S)
     scratch = folder / "scratch"
     scratch.mkdir()
     subjects = [ready.subject for ready in user_models.ready([path], ask, scratch)]

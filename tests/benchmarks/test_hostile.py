@@ -86,6 +86,22 @@ def test_the_watch_sees(
     assert scripts["harness"].survey(lambda *case: None, [0])["broke_a_rule"] == []
 
 
+def test_what_is_not_changed_is_measured(scripts: dict[str, Any], tmp_path: Path) -> None:
+    """Or cases would all be refused for what they have in common."""
+    models = scripts["models"]
+    with scripts["harness"].forked_workers(*models.ENGINES):
+        for runtime in models.RUNTIMES:
+            (tmp_path / runtime).mkdir()
+            seed = models.seed_model(plain=runtime == "openvino")
+            (tmp_path / "m.onnx").write_bytes(seed.SerializeToString())
+            models.measured(tmp_path / "m.onnx", runtime, tmp_path / runtime)
+        text, weights = models._seed_ir(tmp_path)
+        (tmp_path / "m.xml").write_text(text)
+        (tmp_path / "m.bin").write_bytes(weights)
+        (tmp_path / "ir").mkdir()
+        models.measured(tmp_path / "m.xml", "openvino", tmp_path / "ir")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_case_breaks_a_rule(name: str, scripts: dict[str, Any]) -> None:
     script = scripts[name]
