@@ -3,7 +3,8 @@
     python benchmarks/reliability/upgrade.py --output benchmarks/reliability/upgrade.json
 
 A stage must run again if the edited file is one that it reaches by Python's own parser (imports at any depth,
-those inside functions too, names of modules in strings), and need not if it is not.
+those inside functions too, names of modules in strings), and need not if it is not. Members of a table, which
+`sources` counts by their folder's name, stand under `run_again_without_need`: a recipe may name any.
 """
 
 from __future__ import annotations
@@ -76,9 +77,7 @@ def _files(path: str, texts: dict[str, bytes]) -> list[str]:
         name.partition(".")[2].replace(".", "/") for name in _names(texts[path]) if "." in name
     ]
     places = [place for stem in stems for place in (f"{stem}.py", f"{stem}/__init__.py")]
-    below = [f"{stem[:-2]}/" for stem in stems if stem.endswith("/*")]
-    members = [each for each in texts if each.startswith(tuple(below)) and each.endswith(".py")]
-    return [*(place for place in places if place in texts), *members]
+    return [place for place in places if place in texts]
 
 
 def _names(text: bytes) -> Iterator[str]:
@@ -95,10 +94,7 @@ def _names(text: bytes) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
         elif isinstance(node, ast.Constant) and str(node.value).startswith(f"{sources.ROOT}."):
-            yield from (
-                str(node.value),
-                f"{node.value}.*",
-            )  # a table names the folder of its members
+            yield str(node.value)
 
 
 if __name__ == "__main__":
