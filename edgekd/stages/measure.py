@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+import re
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -180,14 +181,16 @@ def entrants(rows: Sequence[Mapping[str, Any]]) -> dict[str, contest.Entrant]:
 
 
 def about_machine(watch: Watch, each: Iterable[Validity]) -> dict[str, Any]:
-    """How fit the machine was: the canary's times, and what is odd about it or made rows invalid."""
+    """How fit the machine was: the canary's times, and what is odd about it or made rows invalid; of
+    warnings that differ in their numbers alone, one."""
     spread, found = canary.variation(watch.looks.canaries_ns), list(each)
+    warnings = {re.sub(r"[0-9.]+", "", text): text for one in found for text in one.warnings}
     return {
         "canary_ms": [ns / NS_PER_MS for ns in watch.looks.canaries_ns],
         "canary_variation": spread,
         "drifts": watch.looks.drifts(),
         "reasons": sorted({reason for one in found for reason in one.reasons}),
-        "warnings": sorted({warning for one in found for warning in one.warnings}),
+        "warnings": sorted(warnings.values()),
     }
 
 

@@ -13,6 +13,8 @@ from safetensors.numpy import save_file
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.machine import site
 from edgekd.bench.machine import validity
+from edgekd.bench.machine.validity import Validity
+from edgekd.bench.machine.watch import Watch
 from edgekd.bench.timing import COLD
 from edgekd.progress import Silent
 from edgekd.stage import Context
@@ -155,6 +157,20 @@ def test_the_machine_is_watched_as_bench_does(
     assert row["status"] == "invalid: paged: 6 page faults read the disk"
     machine = json.loads(made["site.json"].read_bytes())["machine"]
     assert machine["reasons"] == ["paged: 6 page faults read the disk"]
+
+
+def test_warnings_that_differ_in_a_number_alone_are_told_once() -> None:
+    each = [
+        Validity(True, (), ("noisy: processes lost their core 415 times a second",)),
+        Validity(False, ("swapped: 3 pages",), ("noisy: the load was 7.4 on 2 cores",)),
+        Validity(True, (), ("noisy: processes lost their core 492.5 times a second",)),
+    ]
+    machine = stage.about_machine(Watch(lambda *rest, **more: {}), each)
+    assert machine["warnings"] == [
+        "noisy: processes lost their core 492.5 times a second",
+        "noisy: the load was 7.4 on 2 cores",
+    ]
+    assert machine["reasons"] == ["swapped: 3 pages"] and machine["canary_variation"] is None
 
 
 def test_rows_that_cannot_win_are_measured_less(
