@@ -49,7 +49,7 @@ PACKAGES = ("rapidocr_onnxruntime", "openwakeword", "silero_vad")
 
 
 def files(site: Path, runtimes: list[str]) -> dict[str, Any]:
-    """Exit code and p50 of each real file on each engine, by the command; joined to what is stored."""
+    """Exit code and p50 of each real file on each engine, by the command; what is stored is not run again."""
     stored = HERE / "files.json"
     found: dict[str, Any] = json.loads(stored.read_text())["files"] if stored.exists() else {}
     for package in PACKAGES:
@@ -58,9 +58,24 @@ def files(site: Path, runtimes: list[str]) -> dict[str, Any]:
             options = OPTIONS.get(name, OPTIONS.get(path.stem, []))
             found.setdefault(name, {})["options"] = options
             for runtime in runtimes:
-                found[name][runtime] = bench(path, ["--runtime", runtime, *options])
+                if runtime not in found[name]:
+                    found[name][runtime] = bench(path, ["--runtime", runtime, *options])
+                    store("files", found)
             print(name, found[name], flush=True)
     return found
+
+
+def store(part: str, made: dict[str, Any]) -> None:
+    """Write a part's result, with the command and the versions."""
+    import onnx
+    import onnxruntime
+    import openvino
+
+    versions = {one.__name__: one.__version__ for one in (onnx, onnxruntime, openvino)}
+    words = "files SITE-PACKAGES" if part == "files" else part
+    command = f"python benchmarks/foreign/measure.py {words}"
+    document = {"command": command, "versions": versions, part: made}
+    (HERE / f"{part}.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
 def bench(path: Path, options: list[str]) -> dict[str, Any]:
@@ -229,19 +244,7 @@ def main() -> None:
     parser.add_argument("--runtime", action="append", choices=ENGINES)
     asked = parser.parse_args()
     made = files(asked.site, asked.runtime or ENGINES) if asked.part == "files" else backend()
-    import onnx
-    import onnxruntime
-    import openvino
-
-    versions = {
-        "onnx": onnx.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "openvino": openvino.__version__,
-    }
-    words = [asked.part, *(["SITE-PACKAGES"] if asked.site else [])]
-    command = f"python benchmarks/foreign/measure.py {' '.join(words)}"
-    document = {"command": command, "versions": versions, asked.part: made}
-    (HERE / f"{asked.part}.json").write_text(json.dumps(document, indent=1) + "\n")
+    store(asked.part, made)
     if asked.part == "backend":
         print({way: (made[way]["measured"], made[way]["share"]) for way in ("given", "drawn")})
         for way in ("given", "drawn"):
