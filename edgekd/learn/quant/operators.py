@@ -40,8 +40,10 @@ FLOAT_PRODUCTS = {
     "lstm",
     "mm",
     "scaled_dot_product_attention",
+    "wrap_with_autocast",
+    "wrap_with_set_grad_enabled",
 }
-"""Plain names of operators that multiply and have no int8 form here."""
+"""Plain names of operators that multiply, or hold those that do, and have no int8 form here."""
 
 MATMULS = {_aten.matmul.default, _aten.bmm.default}
 """Multiply two activations."""

@@ -90,3 +90,21 @@ def test_what_cannot_be_quantized_is_named() -> None:
     rewriting.rewrite(traced)
     assert placement.in_float(traced) == ("up:conv_transpose2d", ":einsum", ":linear")
     assert placement.in_float(example.folded()) == ()
+
+
+class Hidden(nn.Module):
+    """A product within a context that torch exports as a graph of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.fc(x.mean((2, 3)))
+        with torch.autocast("cpu", enabled=False):
+            return found @ found.T.float()[:, :2]
+
+
+def test_what_hides_products_is_named() -> None:
+    traced = tracing.traced(Hidden(), example.images(4))
+    assert placement.in_float(traced) == (":wrap_with_autocast",)
