@@ -1,7 +1,7 @@
 """Does `edgekd bench` measure strangers' ONNX files? Real ones through the command, and onnx's backend tests.
 
     pip install --no-deps rapidocr-onnxruntime==1.4.4 openwakeword==0.4.0 silero-vad==6.2.3
-    python benchmarks/foreign/measure.py files SITE-PACKAGES
+    python benchmarks/foreign/measure.py files SITE-PACKAGES --runtime onnxruntime
     python benchmarks/foreign/measure.py backend
 
 `files` runs the command on each, the sizes of free axes as options. `backend` takes every test model
@@ -72,7 +72,7 @@ def store(part: str, made: dict[str, Any]) -> None:
     import openvino
 
     versions = {one.__name__: one.__version__ for one in (onnx, onnxruntime, openvino)}
-    words = "files SITE-PACKAGES" if part == "files" else part
+    words = "files SITE-PACKAGES --runtime onnxruntime" if part == "files" else part
     command = f"python benchmarks/foreign/measure.py {words}"
     document = {"command": command, "versions": versions, part: made}
     (HERE / f"{part}.json").write_text(json.dumps(document, indent=1) + "\n")
