@@ -263,6 +263,20 @@ def test_each_rollback_halves_the_rate_from_the_last_checkpoint_on(
         torch.testing.assert_close(tensor, model.state_dict()[name], rtol=1e-4, atol=1e-6)
 
 
+def test_a_kill_right_after_a_rollback_does_not_forget_the_halved_rate(tmp_path: Path) -> None:
+    class KilledAtNote(Silent):
+        def note(self, text: str) -> None:
+            raise KeyboardInterrupt
+
+    asked = {"on_nan": "rollback", "schedule": "constant", "epochs": 2}
+    struck = run(tmp_path, LABELS_ALONE, nan_at({5}), **asked)
+    struck.progress = KilledAtNote()
+    with pytest.raises(KeyboardInterrupt):
+        fit(struck)
+    rows = fit(run(tmp_path, LABELS_ALONE, alone(), **asked))
+    assert rows[-1]["learning_rate"] == pytest.approx(0.025, rel=1e-12)
+
+
 def test_a_lesson_s_weight_and_a_scheme_s_own_terms_count(tmp_path: Path) -> None:
     """0.5 of one lesson, 2 of another, none of a third, and a term of the scheme's own."""
 
