@@ -24,8 +24,11 @@ def write(folder: Path, step: int, tensors: dict[str, Tensor], values: dict[str,
     """Keep a checkpoint; the last two stay."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     data = save(whole, metadata={"values": json.dumps(values)})
-    files.write_bytes(folder / f"{step:012d}-{files.digest_bytes(data)}.safetensors", data)
-    for old in _all(folder)[:-KEPT]:
+    path = folder / f"{step:012d}-{files.digest_bytes(data)}.safetensors"
+    files.write_bytes(path, data)
+    # After a rollback the same step is kept anew: names alone would not say which is the newer.
+    same = [old for old in _all(folder) if old != path and old.name[:12] == path.name[:12]]
+    for old in dict.fromkeys((*same, *_all(folder)[:-KEPT])):
         files.remove(old)
 
 
