@@ -182,12 +182,20 @@ def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
                         else npy.read_array_header_2_0
                     )
                     shape, _, dtype = read(member)
+                    held_bytes = entry.file_size - member.tell()
                 if dtype.hasobject:
                     raise InputError(
                         f"{path}: got Python objects in {entry.filename!r}, want numbers"
                     )
+                if held_bytes != math.prod(shape) * dtype.itemsize:
+                    raise InputError(
+                        f"{path}: got {held_bytes} bytes in {entry.filename!r}, want what its shape "
+                        f"{list(shape)} takes"
+                    )
                 shapes[entry.filename.removesuffix(".npy")] = tuple(map(int, shape))
-    except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # the parsers of zip and of headers raise anything
         raise InputError(f"{path}: got no .npz file: {error}") from error
     return shapes
 
@@ -197,7 +205,7 @@ def _read(path: Path) -> np.ndarray:
 
     try:
         array = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # the parser of headers raises anything
         raise InputError(f"{path}: got no inputs, want .npy: {error}") from error
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: got several arrays for one input, want .npy")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 
@@ -79,4 +80,36 @@ def test_npz_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         archive.writestr("x.npy", bytes(2**20))
     monkeypatch.setattr(user_inputs, "MOST_BYTES", 2**19)
     with pytest.raises(InputError, match="got 1048576 bytes of arrays"):
+        user_inputs.npz_shapes(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', (",
+        "-" * 5000 + "1",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (" + "9" * 30 + ",)}",
+    ],
+)
+def test_headers_that_numpy_s_parser_falls_over(tmp_path: Path, header: str) -> None:
+    text = header.encode().ljust(6000) + b"\n"
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(64))
+    with pytest.raises(InputError, match=r"a\.npy: got no inputs"):
+        fed(UserInputs(files={"ids": path}), ["ids", "mask"], tmp_path)
+    packed = tmp_path / "a.npz"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(path, "ids.npy")
+    with pytest.raises(InputError, match=r"a\.npz: got no \.npz file|want what its shape"):
+        user_inputs.npz_shapes(packed)
+
+
+def test_an_npz_file_that_asks_for_a_password(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, ids=np.ones(3))
+    data = bytearray(path.read_bytes())
+    data[6] |= 1
+    data[data.find(b"PK\1\2") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="got no .npz file.*encrypted"):
         user_inputs.npz_shapes(path)
