@@ -17,6 +17,9 @@ from edgekd.bench import numerics
 from edgekd.errors import InputError
 from edgekd.value_info import Value
 
+LONGEST_SIZE = 18
+"""Digits of an axis's size in an IR."""
+
 
 class Interface(NamedTuple):
     """What can be known of a model before an engine has it."""
@@ -63,7 +66,10 @@ def of_ir(path: Path, weights: Path) -> Interface:
     parser = xml.parsers.expat.ParserCreate()
     parser.StartElementHandler = look.open
     parser.EndElementHandler = look.close
-    parser.Parse(data, True)
+    try:
+        parser.Parse(data, True)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
     return Interface(look.inputs, (), numerics.INT8 if look.quantizes else numerics.PLAIN)
 
 
@@ -99,4 +105,7 @@ def _sizes(shape: str) -> tuple[int | None, ...] | None:
     if "..." in shape:
         return None
     parts = [part.strip() for part in shape.split(",") if part.strip()]
+    for part in parts:
+        if part.isdigit() and len(part) > LONGEST_SIZE:
+            raise ValueError(f"got a size of {len(part)} digits, want {LONGEST_SIZE} at most")
     return tuple(int(part) if part.isascii() and part.isdigit() else None for part in parts)

@@ -35,6 +35,7 @@ from edgekd.bench.golden import read as read_golden
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.preprocessing import Preprocessing
+from edgekd.runtime import Precision
 from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
 from edgekd.settings import Positive
@@ -86,7 +87,7 @@ class Chosen(Settings):
 
     name: Text
     runtime: Text
-    precision: Text
+    precision: Precision
     profile: Text = ""
     """Of the Q/DQ file, which is what the bundle holds then; empty for the float one."""
     threads: Annotated[int, Field(ge=1, le=1024)]

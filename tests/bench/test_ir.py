@@ -5,6 +5,7 @@ from pathlib import Path
 import openvino
 import pytest
 
+from edgekd.bench import interface
 from edgekd.bench import ir
 from edgekd.errors import InputError
 from tests import bench_example
@@ -100,3 +101,10 @@ def test_missing_weights(tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(InputError):
         ir.admit(graph, weights)
+
+
+def test_a_size_of_thousands_of_digits_is_refused(tmp_path: Path) -> None:
+    layer = '<layer type="Parameter" name="x"><data element_type="f32" shape="1,{}"/></layer>'
+    graph, weights = pair(tmp_path, GOOD.format(layer.format("9" * 5000)))
+    with pytest.raises(InputError, match=r"model\.xml: got a size of 5000 digits"):
+        interface.of_ir(graph, weights)

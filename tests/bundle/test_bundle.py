@@ -262,3 +262,11 @@ def test_labels_are_a_list_of_names(tmp_path: Path, labels: object) -> None:
     (folder / "labels.json").write_text(json.dumps(labels))
     with pytest.raises(InputError, match=r"labels\.json: got no list of names"):
         bundle.contents(folder, bundle.read_manifest(folder))
+
+
+@pytest.mark.parametrize("precision", ["a/b", "../x", "nul\0", "é" * 200])
+def test_a_precision_that_is_none_is_refused(tmp_path: Path, precision: str) -> None:
+    row = bundle_example.row(precision=precision)
+    folder = bundle_example.make(tmp_path, rows=[row])
+    with pytest.raises(InputError, match=r"chosen\.precision"):
+        bundle.check(folder)
