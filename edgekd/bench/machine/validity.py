@@ -137,6 +137,9 @@ def well_formed(snapshot: Snapshot) -> bool:
             return False
         if not all(map(finite, counts.values())):
             return False
+    bits = snapshot.get("firmware_throttled")
+    if bits is not None and not isinstance(bits, int):
+        return False
     return all(snapshot.get(name) is None or finite(snapshot[name]) for name in SCALARS)
 
 

@@ -132,6 +132,7 @@ def test_heat_on_the_way_is_seen(tmp_path: Path) -> None:
         {"throttles": {}, "temperatures_c": {"zone": "hot"}, "frequencies_khz": {}},
         {"throttles": {}, "temperatures_c": {}, "frequencies_khz": {}, "ticks": float("nan")},
         {"throttles": [], "temperatures_c": {}, "frequencies_khz": {}},
+        {"throttles": {}, "temperatures_c": {}, "frequencies_khz": {}, "firmware_throttled": 1.5},
     ],
 )
 def test_what_is_no_snapshot_is_refused(tmp_path: Path, strange: dict[str, Any]) -> None:
