@@ -188,8 +188,9 @@ def _imports(source: bytes, module: str, is_package: bool) -> tuple[str, ...]:
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *filter(None, [node.module])])
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
-            ("import_module", "__import__")
+        elif isinstance(node, ast.Call) and _last_name(node.func) in (
+            "import_module",
+            "__import__",
         ):
             found += [
                 a.value
@@ -197,3 +198,10 @@ def _imports(source: bytes, module: str, is_package: bool) -> tuple[str, ...]:
                 if isinstance(a, ast.Constant) and isinstance(a.value, str)
             ]
     return tuple(name for name in found if all(map(str.isidentifier, name.split("."))))
+
+
+def _last_name(function: ast.expr) -> str:
+    """``f`` of what is called as ``f`` or ``a.b.f``; empty of anything else."""
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""

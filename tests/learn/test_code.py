@@ -144,6 +144,14 @@ def test_a_namespace_package_counts_whole(tmp_path: Path, monkeypatch: pytest.Mo
     assert {p.name for p in found} == {"one.py", "two.py"}
 
 
+def test_a_long_chain_of_calls_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import sibling_far\ndef build(x):\n    return x" + ".f()" * 1000 + "\n"
+    lay_out(tmp_path, {"chain_of_calls.py": text, "sibling_far.py": ""})
+    monkeypatch.chdir(tmp_path)
+    found = code.module_files("chain_of_calls:build", "source", allow_code=True)
+    assert {path.name for path in found} == {"chain_of_calls.py", "sibling_far.py"}
+
+
 def test_code_that_was_loaded_and_then_changed_is_refused(package: Path) -> None:
     named = "canary_package.inner:made"
     code.load(named, "source", allow_code=True)
