@@ -67,6 +67,8 @@ class Store:
     def require_store(self) -> None:
         """Raises InputError if the folder is neither a store nor empty nor missing."""
         marker = self.root / MARKER
+        # listed first: what another process makes of an empty folder meanwhile begins with the marker
+        inside = list(self.root.iterdir()) if self.root.is_dir() else []
         if marker.is_file() and not marker.is_symlink():
             value = files.read_json(marker, limit_bytes=2**12)
             if value != {"format": manifest.FORMAT}:
@@ -75,7 +77,6 @@ class Store:
                     hint="give another --store",
                 )
             return
-        inside = self.root.iterdir() if self.root.is_dir() else ()
         strangers = [path.name for path in inside if not files.is_temporary(path)]
         if strangers:
             raise InputError(

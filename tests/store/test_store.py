@@ -174,6 +174,22 @@ def test_an_empty_folder_and_what_a_killed_open_left_become_a_store(tmp_path: Pa
     Store(tmp_path).open()
 
 
+def test_a_folder_that_another_process_makes_a_store_meanwhile_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = Path.is_file
+
+    def made_just_after(path: Path) -> bool:
+        found = looked(path)
+        if path == tmp_path / MARKER and not found:
+            monkeypatch.undo()
+            Store(tmp_path).open()
+        return found
+
+    monkeypatch.setattr(Path, "is_file", made_just_after)
+    Store(tmp_path).open()
+
+
 def test_a_store_of_another_version_is_refused(store: Store) -> None:
     (store.root / MARKER).write_text('{"format": "edgekd.store/9"}')
     with pytest.raises(InputError, match="another version"):
