@@ -168,7 +168,7 @@ class Store:
 
     def entries(self) -> Iterator[Entry]:
         """All readable manifests, oldest first; blobs are not verified."""
-        for path in sorted(garbage.listed(self.root / "ac"), key=lambda p: p.lstat().st_mtime_ns):
+        for path in sorted(garbage.listed(self.root / "ac"), key=_written_ns):
             entry = self.read_manifest(path)
             if entry is not None:
                 yield entry
@@ -265,3 +265,11 @@ class Store:
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             files.remove(path)
         return files.make_folder(path)
+
+
+def _written_ns(path: Path) -> int:
+    """When a file was written; 0 of one that another run removed since it was listed."""
+    try:
+        return path.lstat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,5 +65,15 @@ def named_by_digest(folder: Path, suffix: str = "") -> list[Path]:
 
 
 def _size(path: Path) -> int:
-    inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
-    return sum(each.lstat().st_size for each in (path, *inside) if not each.is_dir())
+    """Bytes of a file, or of all files in a folder; what another run removes meanwhile takes none."""
+    if path.is_symlink() or not path.is_dir():
+        return _file_size(path)
+    walked = os.walk(path)
+    return sum(_file_size(Path(folder, name)) for folder, _, names in walked for name in names)
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,24 @@ def test_manifests_go_before_what_they_name(store: Store, tmp_path: Path) -> Non
     paths = list(store.garbage(set()).paths())
     assert [p.name for p in paths] == [f"{entry.key}.json", files.digest_bytes(b"x")]
     assert store.garbage({key_of({"stage": "gone"})}).manifests == []
+
+
+def test_what_another_run_removes_meanwhile_takes_no_room(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"x" * 100)
+    store.commit({"stage": "made"}, {"a": path}, MADE)
+    work = store.root / "work" / ("d" * 64)
+    work.mkdir()
+    (work / "1.safetensors").write_bytes(b"123")
+    looked = Path.lstat
+
+    def removed_just_before(path: Path) -> os.stat_result:
+        if path.name == "1.safetensors" or path.parent.name == "ac":
+            path.unlink(missing_ok=True)
+        return looked(path)
+
+    monkeypatch.setattr(Path, "lstat", removed_just_before)
+    assert store.garbage({key_of({"stage": "made"})}).size_bytes == 0
+    assert list(store.entries()) == []
