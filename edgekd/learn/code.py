@@ -76,7 +76,7 @@ def load(reference: str, what: str, *, allow_code: bool) -> Callable[..., Any]:
         sys.path.append(folder)
     try:
         found = getattr(importlib.import_module(module), function, None)
-    except Exception as error:  # the user's code raises what it likes
+    except (Exception, SystemExit) as error:  # the user's code raises what it likes
         raise InputError(f"{what}: {module} raised {type(error).__name__}: {error}") from error
     if not callable(found):
         raise InputError(f"{what}: got no function {function!r} in {module}, want one")

@@ -25,9 +25,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in (folder / "__init__.py", folder / "inner.py"):
         path.write_text(CANARY)
     (tmp_path / "canary_broken.py").write_text("raise OSError('on purpose')\n")
+    (tmp_path / "canary_script.py").write_text("import sys\nsys.exit(0)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("canary_package", "canary_package.inner", "canary_broken"):
+    for name in ("canary_package", "canary_package.inner", "canary_broken", "canary_script"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
 
@@ -58,6 +59,7 @@ def test_the_function_is_loaded_from_the_working_folder(package: Path) -> None:
         ("../canary:made", "want python:package.module:function"),
         ("canary_package.missing:made", "got no module"),
         ("canary_broken:made", "canary_broken raised OSError: on purpose"),
+        ("canary_script:made", "canary_script raised SystemExit: 0"),
         ("canary_package.inner:other", "got no function 'other'"),
         ("math:sqrt", "without a .py file|got no module"),
     ],
