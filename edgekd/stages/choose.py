@@ -17,6 +17,7 @@ from typing import Any
 from edgekd import files
 from edgekd.bench import status
 from edgekd.bench.budget import MET
+from edgekd.bench.budget import OPEN
 from edgekd.bench.budget import Budget
 from edgekd.bench.budget import Row
 from edgekd.bench.budget import Verdict
@@ -122,8 +123,10 @@ def _order(row: Row) -> tuple[float, float, str]:
     return slow_end_ms(row), row["latency_p50_ms"], row["name"]
 
 
-def _distance(verdicts: Sequence[Verdict], row: Row) -> tuple[float, float]:
-    return sum(v.excess for v in verdicts), row["latency_p50_ms"]
+def _distance(verdicts: Sequence[Verdict], row: Row) -> tuple[bool, float, float]:
+    """A row that may keep every limit is nearer than any that misses one."""
+    misses = any(v.verdict not in (MET, OPEN) for v in verdicts)
+    return misses, sum(v.excess for v in verdicts), row["latency_p50_ms"]
 
 
 def _why(best: Row, inside: int, measured: int, unstable: Mapping[str, str]) -> str:

@@ -189,6 +189,13 @@ def test_none_inside_says_which_limit_failed_by_how_much() -> None:
     assert verdicts["accuracy"]["verdict"] == "met"
 
 
+def test_nearest_is_what_may_keep_every_limit_before_what_misses_one() -> None:
+    rows = [row("wide", 0.29, latency_ci95_ms=[0.2, 0.4]), row("slow", 0.301), TEACHER]
+    found = choose.choice(rows, Budget(latency_p50_ms=0.3), 0.96)
+    assert found["chosen"] is None and found["nearest"] == "wide"
+    assert [line["verdict"] for line in found["budget"]] == ["open"]
+
+
 def test_speedup_and_shrink_are_against_the_teacher_on_the_same_engine() -> None:
     slow = {"latency_p50_ms": 9.0, "latency_ci95_ms": [9.0, 9.0], "size_bytes": 9_000_000}
     other = {**TEACHER, **slow, "runtime": "openvino"}
