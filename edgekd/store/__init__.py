@@ -24,6 +24,7 @@ from typing import Any
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.errors import MachineError
 from edgekd.store import garbage
 from edgekd.store import locking
 from edgekd.store import manifest
@@ -55,10 +56,18 @@ class Store:
         files.make_folder(self.root)
         self.require_store()
         if not self.is_made():
-            files.write_bytes(self.root / MARKER, files.canonical_json({"format": manifest.FORMAT}))
+            self._mark()
         for name in FOLDERS:
             self._own_folder(self.root / name)
         return self
+
+    def _mark(self) -> None:
+        """Write the marker, unless another process does so at the same time and sweeps ours away."""
+        try:
+            files.write_bytes(self.root / MARKER, files.canonical_json({"format": manifest.FORMAT}))
+        except MachineError:
+            if not self.is_made():
+                raise
 
     def is_made(self) -> bool:
         """Whether the folder is a store already."""

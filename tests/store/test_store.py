@@ -190,6 +190,22 @@ def test_a_folder_that_another_process_makes_a_store_meanwhile_is_one(
     Store(tmp_path).open()
 
 
+def test_a_marker_that_another_process_sweeps_away_was_written_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = files._flush
+
+    def swept_before(path: Path) -> None:
+        if files.is_temporary(path):
+            monkeypatch.undo()
+            Store(tmp_path).open().sweep()
+        flushed(path)
+
+    monkeypatch.setattr(files, "_flush", swept_before)
+    assert Store(tmp_path).open().is_made()
+    assert not list(tmp_path.glob(".tmp-*"))
+
+
 def test_a_store_of_another_version_is_refused(store: Store) -> None:
     (store.root / MARKER).write_text('{"format": "edgekd.store/9"}')
     with pytest.raises(InputError, match="another version"):
