@@ -96,6 +96,7 @@ class _Bindings:
         """Learn sizes from what is asked for `value` and from the shape of what it is fed."""
         whole = self._sizes.get(value.name)
         if whole is not None and len(whole) == len(value.sizes or whole):
+            self._require_fixed(value, whole)
             self.used[value.name] = whole
             self._learn(value, whole)
         elif value.sizes is None and given is not None:
@@ -107,6 +108,15 @@ class _Bindings:
         elif given is not None and len(given) == len(value.sizes) > 0:
             counts = _may_count_samples(value.sizes[0]) and not self._asked(value, 0)
             self._learn(value, (None if counts else given[0], *given[1:]))
+
+    def _require_fixed(self, value: Value, asked: tuple[int, ...]) -> None:
+        """Raises InputError if a size that is fixed was asked to be another."""
+        for axis, (name, size) in enumerate(zip(value.sizes or (), asked, strict=False)):
+            if isinstance(name, int) and name != size:
+                raise InputError(
+                    f"{self._where}: got {size} for axis {axis} of {value.name!r}, want {name}: it is "
+                    "fixed"
+                )
 
     def axes(self, value: Value) -> tuple[int | str | None, ...]:
         """Sizes and names of the axes, as far as the graph or the user tell their number."""
@@ -169,7 +179,7 @@ def _fixed(where: str, made: CallPlan, outputs: Sequence[Value], batch: int | No
     shown = ", ".join(
         f"{name} {list(shape)}" for name, shape in itertools.islice(shapes.items(), 4)
     )
-    if batch not in (None, 1) and any(first != batch for first in firsts):
+    if batch not in (None, 1) and (not firsts or any(first != batch for first in firsts)):
         raise InputError(
             f"{where}: got batch {batch}, want none: its sizes are fixed: {shown}",
             hint="without --batch it is measured at its own size",

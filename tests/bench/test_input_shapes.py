@@ -121,3 +121,14 @@ def test_a_model_of_batch_1_needs_no_word() -> None:
 def test_what_is_no_tensor_is_named() -> None:
     with pytest.raises(InputError, match="input 'boxes': got a sequence, an optional or a map"):
         plan(IMAGE, Value("boxes", 0, None), height=1, width=1)
+
+
+def test_a_whole_shape_may_not_contradict_a_size_that_is_fixed() -> None:
+    with pytest.raises(InputError, match="got 1 for axis 1 of 'x', want 3: it is fixed"):
+        plan(IMAGE, x=(2, 1, 8, 8))
+    assert shapes(plan(IMAGE, x=(2, 3, 8, 8))) == {"x": (2, 3, 8, 8)}
+
+
+def test_a_model_of_scalars_has_no_batch() -> None:
+    with pytest.raises(InputError, match="got batch 4, want none"):
+        plan(Value("rate", 7, ()), batch=4)
