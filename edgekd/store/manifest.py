@@ -13,6 +13,8 @@ from edgekd.errors import InputError
 
 FORMAT = "edgekd.store/2"
 LIMIT_BYTES = 2**24
+MOST = 2**63
+"""No size and no duration reaches it."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9_.+=,@-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.+=,@-]{0,99}){0,7}"
@@ -97,7 +99,7 @@ def _blob(value: Any) -> Blob:
     sha256, size_bytes = value["sha256"], value["size_bytes"]
     if not isinstance(sha256, str) or DIGEST.fullmatch(sha256) is None:
         raise ValueError("a file has no SHA-256")
-    if type(size_bytes) is not int or size_bytes < 0:
+    if type(size_bytes) is not int or not 0 <= size_bytes < MOST:
         raise ValueError("a file has no size")
     return Blob(sha256, size_bytes)
 
@@ -106,7 +108,7 @@ def _made(value: Any) -> Made:
     at, took_s = value["at"], value["took_s"]
     if not isinstance(at, str) or TIME.fullmatch(at) is None:
         raise ValueError("it was made at no time")
-    if type(took_s) not in (int, float) or took_s < 0:
+    if type(took_s) not in (int, float) or not 0 <= took_s < MOST:
         raise ValueError("it took no time")
     return Made(at, float(took_s))
 

@@ -75,6 +75,8 @@ def test_no_file_is_another_s_folder(tmp_path: Path) -> None:
 
 CHANGES: list[tuple[tuple[str, ...], Any]] = [
     (("key",), "0" * 64),
+    (("made", "took_s"), 10**400),
+    (("files", "a.json", "size_bytes"), 10**400),
     (("key",), f"../{KEY}"),
     (("key",), None),
     (("inputs",), {"stage": "other"}),
