@@ -29,6 +29,8 @@ NUMBERS = (
 )
 TEXTS = ("python", "machine", "system")
 TEXT_LENGTH = 200
+MOST = 2**63
+"""No number that a device gives reaches it."""
 DEBIANS = Path("/usr/share/python-wheels")
 """Where Debian keeps what other Pythons bundle."""
 
@@ -58,7 +60,7 @@ def _checked(value: Mapping[str, Any], packages: list[str], where: str) -> dict[
     """The fields that are known, each of its kind."""
     versions = value.get("packages")
     good = (
-        all(type(value.get(name)) is int and value[name] >= 0 for name in NUMBERS)
+        all(type(value.get(name)) is int and 0 <= value[name] < MOST for name in NUMBERS)
         and all(isinstance(value.get(name), str) for name in TEXTS)
         and isinstance(value.get("private"), bool)
         and isinstance(versions, dict)
