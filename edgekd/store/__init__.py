@@ -19,6 +19,7 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -267,7 +268,8 @@ class Store:
             goal = self.root / "quarantine" / path.name
             if goal.exists() or goal.is_symlink():
                 files.remove(goal)
-            path.rename(goal)
+            with suppress(FileNotFoundError):  # another process, by another result, was faster
+                path.rename(goal)
 
     def _own_folder(self, path: Path) -> Path:
         """`path` as a folder inside the store: what would lead out of it, or is no folder, goes."""

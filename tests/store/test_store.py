@@ -144,6 +144,24 @@ def test_a_poisoned_manifest_takes_no_sound_blob_with_it(store: Store) -> None:
     assert store.lookup(OTHER) is None and store.peek(KEY) is not None
 
 
+def test_a_spoilt_blob_of_two_results_is_put_aside_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(store, one=b"x")
+    blob = store.blob_path(files.digest_bytes(b"x"))
+    blob.write_bytes(b"y")
+    moved = Path.rename
+
+    def moved_just_before(path: Path, goal: Path) -> Path:
+        if path == blob:
+            moved(path, goal)
+        return moved(path, goal)
+
+    monkeypatch.setattr(Path, "rename", moved_just_before)
+    assert store.lookup(KEY) is None
+    assert not blob.exists() and (store.root / "quarantine" / blob.name).read_bytes() == b"y"
+
+
 def test_peek_changes_nothing(store: Store) -> None:
     commit(store, one=b"x")
     blob = next(store.root.glob("cas/*/*"))
