@@ -3,7 +3,7 @@
     python benchmarks/methods/render.py WORK [--only-text]
 
 WORK is what run.py filled, as far as it came. What ``edgekd methods NAME`` prints goes to
-edgekd/learn/measured.json. ``--only-text`` makes tables, texts and plots anew from the runs in results.json.
+edgekd/cli/measured.json. ``--only-text`` makes tables, texts and plots anew from the runs in results.json.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from words import family
 from words import methods
 
 HERE = Path(__file__).parent
-MEASURED = HERE.parents[1] / "edgekd/learn/measured.json"
+MEASURED = HERE.parents[1] / "edgekd/cli/measured.json"
 COMMAND = (
     "OMP_NUM_THREADS=1 python benchmarks/methods/run.py WORK --lanes 2 --lane 0 (and --lane 1)"
 )

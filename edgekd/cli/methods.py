@@ -70,7 +70,7 @@ def _where(member: Member) -> str:
 def measured() -> dict[str, dict[str, Any]]:
     """What benchmarks/methods found: ``methods`` by name and pair of networks, ``pairs`` in words; both empty
     where it is not there."""
-    stored = importlib.resources.files("edgekd.learn").joinpath("measured.json")
+    stored = importlib.resources.files("edgekd.cli").joinpath("measured.json")
     empty: dict[str, dict[str, Any]] = {"methods": {}, "pairs": {}}
     return dict(json.loads(stored.read_bytes())) if stored.is_file() else empty
 

@@ -29,7 +29,7 @@ from edgekd.units import bytes_text
 
 SPLITS = ("train", "validation", "test")
 ON_BROKEN = ("refuse", "skip")
-SKIP_HINT = "on_broken: skip leaves out and lists what is broken"
+SKIP_HINT = "on_broken: skip, beside the source's name, leaves out and lists what is broken"
 MOST_CHANNELS = 4
 """Of an image whose axes are not named."""
 ALIASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

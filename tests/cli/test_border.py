@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import click
@@ -157,3 +158,21 @@ def test_a_fault_of_the_user_s_own_code_is_no_bug_of_ours(
     assert "details in" in got.hint
     # edgekd's own code stays ours, though the user's imports it
     assert border.ended(lambda: task.top1_accuracy(np.zeros(1), np.zeros(1)))[0].code == 4
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_falls_into_a_callback_is_not_lost(number: signal.Signals, code: int) -> None:
+    class Target:
+        pass
+
+    def work() -> None:
+        target = Target()
+        kept = weakref.ref(target, lambda _: signal.raise_signal(number))
+        del target  # the callback runs here, and what it raises is dropped
+        assert kept() is None
+        time.sleep(5)
+
+    began_s = time.monotonic()
+    assert border.ended(work)[0].code == code
+    assert time.monotonic() - began_s < 4
