@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import json
 import os
 import random
@@ -262,9 +263,11 @@ def corpus() -> list[Broken]:
         text = path.read_text()
         texts += [("recipe.yaml", data) for data in broken_texts(text)]
         texts += [("recipe.yaml", data) for data in broken_bytes(text.encode(), dice)]
-    chosen = dice.sample(values, 500)
-    for value in chosen:
-        assert refused(judge, value), json.dumps(value)
+    shuffled = dice.sample(values, len(values))
+    chosen = list(itertools.islice((v for v in shuffled if refused(judge, v)), 500))
+    looked_at = shuffled.index(chosen[-1]) + 1
+    # a few changes leave a recipe sound (one more teacher), or are wrong beside another key alone
+    assert looked_at - len(chosen) <= 10
     return [("recipe.yaml", dumped(value)) for value in chosen] + sorted(set(texts))
 
 
