@@ -92,7 +92,7 @@ def screen_text() -> str:
         display = progress._Plain(0.0)
         display.stage(HOSTILE)
         display.update(1, 2, HOSTILE)
-        display.close()
+        display.close("ended")
         border.tell(border._ending(InputError(HOSTILE, hint=HOSTILE)), as_json=False)
         border.tell(border._ending(InputError(HOSTILE, hint=HOSTILE)), as_json=True)
 
