@@ -278,10 +278,14 @@ def main(folder: Path, seed: int, cases: int) -> None:
         sys.base_prefix,
         str(Path(blueprint.__file__).parents[2]),
     )
+    face = {"classes": 3, "channels": 3, "height": 32, "width": 32}
+    with torch.device(
+        "meta"
+    ):  # torch loads parts of itself, and makes their folders, with the first model
+        blueprint.build(Blueprint(builder="resnet8", arguments={}, **face))
     noted = Noted(tuple(map(os.path.realpath, (*code, *_sites()))))
     sys.addaudithook(noted)
     built = dict.fromkeys(MODELS, 0)
-    face = {"classes": 3, "channels": 3, "height": 32, "width": 32}
     for builder in MODELS:
         foreign = builder in ("transformers", "timm", "python")
         drawn = [arguments(builder, draw, bait, kinds) for _ in range(cases if foreign else 3)]

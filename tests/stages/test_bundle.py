@@ -17,8 +17,8 @@ from tests import bundle_example
 CHOSEN = "onnxruntime-fp32-1t"
 
 
-def packed(folder: Path, **other: Any) -> Made:
-    """The stage run on a linear classifier."""
+def packed(folder: Path, *, quantized: bool = False, **other: Any) -> Made:
+    """The stage run on a linear classifier, float or `quantized`, that answers alike."""
     (folder / "source").mkdir(parents=True)
     source = bundle_example.make(folder / "source")
     values = {
@@ -35,6 +35,9 @@ def packed(folder: Path, **other: Any) -> Made:
         **other,
     }
     given = {"model": source / "model.onnx", "golden": source / "golden.safetensors"}
+    if quantized:
+        given["model"] = folder / "quantized.onnx"
+        bundle_example.model(given["model"], quantized=True)
     for name, value in values.items():
         given[name] = folder / f"{name}.json"
         given[name].write_text(json.dumps(value))
@@ -72,7 +75,8 @@ def test_an_int8_bundle_says_its_profile_and_counts_in_steps(tmp_path: Path) -> 
         bundle_example.row("onnxruntime-int8-1t", profile="x86", parity_max_abs=0.0),
     ]
     choice = {"chosen": "onnxruntime-int8-1t", "budget": [], "why": "", "nearest": None}
-    made = packed(tmp_path, rows=rows, choice=choice, parity={"logit_step": 1e-3})
+    parity = {"logit_step": 1e-3}
+    made = packed(tmp_path, quantized=True, rows=rows, choice=choice, parity=parity)
     found = bundle.check(made["bundle/manifest.json"].parent)
     assert found.manifest.chosen.profile == "x86"
     assert set(found.manifest.tolerance) == {"onnxruntime/int8"}
