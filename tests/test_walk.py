@@ -1,91 +1,45 @@
-"""Walking a plan: hits, misses, kills, concurrent walkers; with toy stages that need no torch."""
+"""Walking a plan: hits, misses, what is refused; with toy stages that need no torch."""
 
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from edgekd import sources
+from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.progress import Silent
 from edgekd.run import Options
-from edgekd.settings import Settings
-from edgekd.stage import EVERY
 from edgekd.stage import Bindings
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
-from edgekd.stage import Stage
 from edgekd.stage import Step
 from edgekd.stage import key_inputs
 from edgekd.store import Store
 from edgekd.walk import Walker
 from edgekd.walk import foresee
 from edgekd.walk import opened
-
-
-class Toy(Settings):
-    """How often the input is repeated."""
-
-    times: int = 2
-
-
-def double(config: Toy, given: Given, context: Context) -> Made:
-    """Repeat the inputs in two files; counts its calls in a file named by the environment."""
-    with open(os.environ["TOY_CALLS"], "a") as log:
-        log.write("x")
-    data = b"".join(given[name].read_bytes() for name in sorted(given)) + bytes([context.seed])
-    made = {}
-    for name in ("a", "b"):
-        made[name] = context.folder / name
-        made[name].write_bytes(data * config.times + name.encode())
-    return made
-
-
-HERE = Bindings("host", "device")
-DOUBLE = Stage("double", Toy, double)
-
-
-def plan(source: Path, times: int = 2) -> tuple[Step, ...]:
-    return (
-        Step("first", DOUBLE, Toy(), {}, 1, external={"source": source}),
-        Step("second", DOUBLE, Toy(times=times), {"x": ("first", "a")}, 2),
-        Step("third", DOUBLE, Toy(), {"all": ("second", EVERY), "y": ("first", "b")}, 3),
-    )
-
-
-def walk(root: Path, times: int = 2) -> Walker:
-    options = Options(run_dir=root / "run", store=root / "store")
-    with opened(options) as store:
-        walker = Walker(store, options, Silent(), HERE)
-        walker.walk(plan(root / "source", times))
-    return walker
+from tests import walk_example
+from tests.walk_example import DOUBLE
+from tests.walk_example import HERE
+from tests.walk_example import Toy
+from tests.walk_example import calls
+from tests.walk_example import double
+from tests.walk_example import plan
+from tests.walk_example import snapshot
+from tests.walk_example import walk
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "source").write_bytes(b"hello")
-    monkeypatch.setenv("TOY_CALLS", str(tmp_path / "calls"))
-    return tmp_path
-
-
-def calls(root: Path) -> int:
-    path = root / "calls"
-    return len(path.read_text()) if path.exists() else 0
-
-
-def snapshot(root: Path) -> dict[str, bytes]:
-    store = root / "store"
-    blobs = {str(p.relative_to(store)): p.read_bytes() for p in store.glob("cas/*/*")}
-    timeless = {e.key: repr(e._replace(made=None)).encode() for e in Store(store).entries()}
-    return blobs | timeless
+    return walk_example.begun(tmp_path, monkeypatch)
 
 
 def test_a_second_walk_finds_everything(root: Path) -> None:
@@ -126,57 +80,14 @@ def test_foreseeing_writes_nothing(root: Path) -> None:
     ]
 
 
-def test_an_input_that_changes_meanwhile_is_not_kept(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_input_that_changes_meanwhile_is_not_kept(root: Path) -> None:
     def restless(config: Toy, given: Given, context: Context) -> Made:
         (root / "source").write_bytes(random.randbytes(8))
         return double(config, given, context)
 
-    monkeypatch.setattr(f"{__name__}.DOUBLE", DOUBLE._replace(run=restless), raising=True)
     with pytest.raises(MachineError, match="changed while first"):
-        walk(root)
+        walk(root, stage=DOUBLE._replace(run=restless))
     assert not list((root / "store" / "ac").iterdir())
-
-
-WALK = "import sys; sys.path.insert(0, {folder!r}); import test_walk as t; t.walk(t.Path({root!r}))"
-
-
-def child(root: Path, fault: str = "") -> subprocess.Popen[bytes]:
-    code = WALK.format(folder=str(Path(__file__).parent), root=str(root))
-    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "EDGEKD_FAULT": fault})
-
-
-def test_killed_at_every_durable_operation_it_ends_with_the_same_bytes(root: Path) -> None:
-    log = root / "operations"
-    assert child(root, f"log:{log}").wait() == 0
-    want, operations = snapshot(root), len(log.read_text().splitlines())
-    assert operations > 30
-    for at in range(1, operations + 1):
-        folder = root / f"kill-{at}"
-        folder.mkdir()
-        (folder / "source").write_bytes(b"hello")
-        assert child(folder, f"kill@{at}").wait() == -9
-        walk(folder)
-        assert snapshot(folder) == want
-        assert not list(folder.rglob(".tmp-*"))
-
-
-def test_a_full_disk_loses_nothing(root: Path) -> None:
-    for at in (1, 5, 9, 20, 31):
-        folder = root / f"full-{at}"
-        folder.mkdir()
-        (folder / "source").write_bytes(b"hello")
-        assert child(folder, f"enospc@{at}").wait() != 0
-        walk(folder)
-        assert len(list((folder / "store" / "ac").iterdir())) == 3
-
-
-def test_walkers_on_one_store_make_each_result_once(root: Path) -> None:
-    children = [child(root) for _ in range(4)]
-    assert [c.wait() for c in children] == [0] * 4
-    assert calls(root) == 3
-    assert Store(root / "store").verify() == []
 
 
 def test_the_manifest_says_what_it_was_made_from(root: Path) -> None:
@@ -306,17 +217,20 @@ def test_a_result_says_when_it_was_made_and_how_long_it_took(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(config: Toy, given: Given, context: Context) -> Made:
-        clock[0] += 12.5
+        clock[0] += 12.3456
         return double(config, given, context)
 
-    clock = [100.0]
+    clock = [64.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(time, "gmtime", lambda: time.struct_time((2026, 1, 2, 3, 4, 5, 0, 0, 0)))
     step = Step("first", DOUBLE._replace(run=slow), Toy(), {})
-    made = walk_one(root, step).entries["first"].made
-    assert made == ("2026-01-02T03:04:05Z", 12.5)
+    walker = walk_one(root, step)
+    made = walker.entries["first"].made
+    assert made == ("2026-01-02T03:04:05Z", 12.346)  # to the millisecond
+    assert [w.took_s for w in walker.walked] == pytest.approx([12.3456])
     clock[0] = 1e6
-    assert walk_one(root, step).entries["first"].made == made
+    again = walk_one(root, step)
+    assert again.entries["first"].made == made and [w.took_s for w in again.walked] == [0.0]
 
 
 def test_a_run_s_own_sweep_waits_for_nobody_and_takes_nothing_of_others(root: Path) -> None:
@@ -382,3 +296,61 @@ def test_a_stage_is_said_to_have_ended_when_its_result_is_stored(root: Path) -> 
         with pytest.raises(ZeroDivisionError):
             walker.walk((first, second, third._replace(stage=DOUBLE._replace(run=broken))))
     assert heard.said == [("first", 0), ("end", 1), ("second", 1), ("end", 2), ("third", 2)]
+
+
+def test_a_result_made_while_the_code_changed_is_not_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(module: str) -> None:
+        raise MachineError(f"{module}: changed while it was running")
+
+    monkeypatch.setattr(sources, "require_unchanged", changed)
+    with pytest.raises(MachineError, match="walk_example: changed while it was running"):
+        walk(root)
+    assert calls(root) == 1 and not list((root / "store" / "ac").iterdir())
+
+
+def test_nothing_is_foreseen_of_a_folder_that_is_no_store(root: Path) -> None:
+    with pytest.raises(InputError, match="want a store or an empty folder"):
+        list(foresee(plan(root / "source"), Store(root), HERE))
+
+
+def test_a_step_of_which_one_input_is_missing_is_not_foreseen(root: Path) -> None:
+    """The third takes from the first, which is there, and from the second, which is not."""
+    walk_one(root, plan(root / "source")[0])
+    found = list(foresee(plan(root / "source"), Store(root / "store"), HERE))
+    assert [(f.hit, f.key is None) for f in found] == [(True, False), (False, False), (False, True)]
+
+
+def test_whoever_waits_says_for_whom(root: Path) -> None:
+    """The other holds the lock of this result until it is heard that somebody waits."""
+    first = plan(root / "source")[0]
+    key = walk_one(root, first).entries["first"].key
+    Store(root / "store").quarantine(key)
+
+    class Said(Silent):
+        def note(self, text: str) -> None:
+            said.append(text)
+            other.close()
+
+    said: list[str] = []
+    options = Options(run_dir=root / "run", store=root / "store")
+    with opened(options) as store, ExitStack() as other:
+        other.enter_context(store.lock(key))
+        walker = Walker(store, options, Said(), HERE)
+        walker.walk((first,))
+    assert len(said) == 1 and said[0].startswith("waiting for another run on this store (")
+    assert [w.hit for w in walker.walked] == [False]
+
+
+def test_a_run_shares_its_store_with_others_and_not_with_garbage_collection(root: Path) -> None:
+    options = Options(run_dir=root / "run", store=root / "store", wait=False)
+    with (
+        opened(options) as store,
+        opened(options),
+        pytest.raises(MachineError),
+        store.lock("store", wait=False),
+    ):
+        pass
+    with store.lock("store", wait=False):
+        pass
