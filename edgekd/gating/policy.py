@@ -59,9 +59,7 @@ class Policy(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _named(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
+    def _named(cls, value: dict[str, Any]) -> dict[str, Any]:
         return {k: {} if k in GATES and v is None else v for k, v in value.items()}
 
 

@@ -26,8 +26,11 @@ def find(run: Opened, baseline: Opened, store: Store) -> Samples | str:
     The baseline may not have learned from it: its own lineage has to name the same split.
 
     Raises:
-        InputError: if the two models, or the run and its data, know other classes.
+        InputError: if the two models, or the run and its data, know other classes, or the split is
+            no arrays.
     """
+    import numpy as np
+
     want_same_classes(run, baseline)
     named = _named(run, store)
     if named is None:
@@ -45,7 +48,7 @@ def find(run: Opened, baseline: Opened, store: Store) -> Samples | str:
     if tuple(about.get("classes", ())) != run.bundle.labels:
         raise InputError(f"{run.given}: got other classes in its data than in its bundle")
     path = store.blob_path(named[IMAGES])
-    labels = _load(store.blob_path(named[LABELS]))
+    labels = np.array(_load(store.blob_path(named[LABELS])))
     source = f"{about.get('source', '?')} (test split)"
     return _checked(Samples(path, labels, source, named[IMAGES]), run, source)
 
@@ -108,20 +111,19 @@ def _same_data(run: Opened, baseline: Opened, named: dict[str, str], store: Stor
 
 
 def _load(path: Path) -> np.ndarray:
+    """The array of an .npy file, mapped: no object is unpickled and no memory is taken on its word."""
     import numpy as np
 
     try:
-        with files.open_regular(path) as file:
-            labels: np.ndarray = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: {error}") from error
-    return labels
+        return np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: got no readable .npy file: {error}") from error
 
 
 def _checked(samples: Samples, run: Opened, where: str) -> Samples:
     import numpy as np
 
-    images = np.load(samples.images, mmap_mode="r", allow_pickle=False)
+    images = _load(samples.images)
     about, labels = run.bundle.preprocessing, samples.labels
     size = (about.height, about.width, about.channels)
     if images.dtype != np.uint8 or images.shape[1:] != size:

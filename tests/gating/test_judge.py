@@ -101,6 +101,7 @@ def test_broken_answers_fail_parity_and_are_not_timed(tmp_path: Path) -> None:
     assert verdict == "fail" and {"parity.logits", "parity.top1"} <= failed(outcomes)
     for name in ("memory", "latency"):
         assert outcomes[name].looks == 0 and not outcomes[name].counts
+        assert outcomes[name].took_s == 0.0
         assert outcomes[name].text.startswith("not asked: an engine that answers wrong")
 
 
@@ -140,6 +141,25 @@ def test_a_failure_that_does_not_come_again_is_none(tmp_path: Path) -> None:
     assert (verdict, found.verdict, found.looks) == ("pass", "pass", 2)
     assert found.got == pytest.approx(1.0, rel=0.01)
     assert "did not fail again when measured anew, first: 1.3" in found.text
+
+
+def test_of_several_findings_one_that_fails_is_enough_for_a_second_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a gate that finds two things, of which the first look fails the second and the next none."""
+
+    def two(pair: Pair, config: Any, look: int) -> Any:
+        (found,) = accuracy.judge(pair, config, 0)
+        fine = found._replace(gate="fine", p_value=0.9)
+        return fine, found._replace(p_value=0.9 if look else found.p_value)
+
+    monkeypatch.setattr(accuracy, "GATE", accuracy.GATE._replace(judge=two))
+    notes: list[str] = []
+    verdict, outcomes = judged(gate_example.pair(tmp_path, seed=5, note=notes.append))
+    assert outcomes["accuracy"].looks == outcomes["fine"].looks == 2 and not failed(outcomes)
+    assert verdict == "inconclusive"
+    asked = [note for note in notes if note.startswith("accuracy")]
+    assert asked == ["accuracy", "accuracy, measured anew"] and notes[0] == "size"
 
 
 def test_a_second_look_is_asked_for_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ def test_the_shipped_policy_is_the_usual_one_and_fits_the_schema() -> None:
     assert policy.load(SHIPPED) == policy.load(None)
     jsonschema.Draft202012Validator.check_schema(policy.schema())
     jsonschema.validate(yaml.safe_load(SHIPPED.read_text()), policy.schema())
+    assert not policy.load(None).fail_fast and not policy.Policy().fail_fast
     assert set(names(policy.load(None))) == set(GATES) - {"limits"}
 
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +28,13 @@ KEY, OTHER = key_of(INPUTS), key_of(OTHER_INPUTS)
 MADE = Made("2026-01-02T03:04:05Z", 1.0)
 
 
-def kept(folder: Path, inputs: dict[str, Any] = INPUTS, **about: Any) -> Store:
-    """A store that holds a data step."""
+def kept(
+    folder: Path,
+    inputs: dict[str, Any] = INPUTS,
+    spoilt: dict[str, bytes] | None = None,
+    **about: Any,
+) -> Store:
+    """A store that holds a data step; `spoilt`: what some of its files hold instead."""
     store = Store(folder / "store").open()
     made = folder / f"made-{len(inputs)}"
     made.mkdir()
@@ -33,6 +42,8 @@ def kept(folder: Path, inputs: dict[str, Any] = INPUTS, **about: Any) -> Store:
     np.save(made / "labels.npy", gate_example.labels())
     told = {"classes": list(bundle_example.LABELS), "source": "made up", **about}
     (made / "data.json").write_bytes(files.pretty_json(told))
+    for name, data in (spoilt or {}).items():
+        (made / name).write_bytes(data)
     outputs = {
         "test_images": made / "images.npy",
         "test_labels": made / "labels.npy",
@@ -91,9 +102,95 @@ def test_other_classes_cannot_be_compared(tmp_path: Path) -> None:
     run, other = side(tmp_path, "run"), side(tmp_path, "other", labels=("a", "b", "x"))
     with pytest.raises(InputError, match="got classes"):
         samples.find(run, other, kept(tmp_path))
+    np.savez(tmp_path / "mine.npz", images=gate_example.images(), labels=gate_example.labels())
+    with pytest.raises(InputError, match="got classes"):
+        samples.read(tmp_path / "mine.npz", run, other, tmp_path)
     store = Store(tmp_path / "second")
     with pytest.raises(InputError, match="other classes in its data"):
         samples.find(run, run, kept(tmp_path / "second", classes=["x", "y", "z"]) or store)
+
+
+@pytest.mark.parametrize("key", ["", "a" * 63, "../quarantine/" + "a" * 50, KEY[:-1] + "/"])
+def test_no_file_is_looked_for_by_what_is_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """A bundle may name anything as the key of its data."""
+    run, asked = side(tmp_path, "run", key or "x"), []
+    run.bundle.manifest.created_from["data"] = key
+    monkeypatch.setattr(Store, "peek", lambda store, key, wanted=(): asked.append(key))
+    assert isinstance(samples.find(run, run, kept(tmp_path)), str) and not asked
+
+
+def test_a_blob_that_is_missing_is_not_measured(tmp_path: Path) -> None:
+    store = kept(tmp_path)
+    (entry,) = store.entries()
+    lineage = {"data": {"key": KEY, "files": {n: b.sha256 for n, b in entry.files.items()}}}
+    run = side(tmp_path, "run")._replace(result=report_example.result(lineage=lineage))
+    store.blob_path(entry.files["test_images"].sha256).unlink()
+    found = samples.find(run, side(tmp_path, "baseline"), store)
+    assert isinstance(found, str) and found.startswith("test_images of the run is not in the store")
+
+
+class Unpickled:
+    """Makes a folder where it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
+@pytest.mark.parametrize("form", ["array", "bare", "zip", "text"])
+def test_a_split_that_is_no_plain_array_is_refused_and_never_unpickled(
+    tmp_path: Path, name: str, form: str
+) -> None:
+    hostile, stream = Unpickled(tmp_path / "ran"), io.BytesIO()
+    if form == "array":
+        np.save(stream, np.array([hostile], dtype=object), allow_pickle=True)
+    elif form == "bare":
+        stream.write(pickle.dumps(hostile))
+    elif form == "zip":
+        np.savez(stream, gate_example.labels())
+    else:
+        stream.write(b"no array at all")
+    run = side(tmp_path, "run")
+    with pytest.raises(InputError, match=r"got no readable \.npy file"):
+        samples.find(run, run, kept(tmp_path, spoilt={name: stream.getvalue()}))
+    assert not hostile.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "label", "count", "fits"),
+    [
+        ((4, 4, 1), 2, 3, True),
+        ((4, 4, 1), 3, 3, False),
+        ((4, 4, 1), -1, 3, False),
+        ((4, 5, 1), 2, 3, False),
+        ((5, 4, 1), 2, 3, False),
+        ((4, 4, 3), 2, 3, False),
+        ((4, 4, 1), 2, 2, False),
+    ],
+)
+def test_samples_fit_the_model_to_the_last_pixel_and_class(
+    tmp_path: Path, shape: tuple[int, ...], label: int, count: int, fits: bool
+) -> None:
+    """Three classes, images of 4 x 4 x 1, a label each."""
+    run = side(tmp_path, "run")
+    images, labels = np.zeros((3, *shape), np.uint8), np.array([0, 1, label][:count])
+    np.savez(tmp_path / "mine.npz", images=images, labels=labels)
+    with contextlib.nullcontext() if fits else pytest.raises(InputError, match="mine.npz: "):
+        assert len(samples.read(tmp_path / "mine.npz", run, run, tmp_path).labels) == 3
+
+
+def test_none_at_all_are_too_few(tmp_path: Path) -> None:
+    run = side(tmp_path, "run")
+    np.savez(
+        tmp_path / "mine.npz", images=np.zeros((0, 4, 4, 1), np.uint8), labels=np.zeros(0, np.int64)
+    )
+    with pytest.raises(InputError):
+        samples.read(tmp_path / "mine.npz", run, run, tmp_path)
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:

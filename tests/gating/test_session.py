@@ -62,3 +62,10 @@ def test_a_key_is_asked_of_the_baseline_and_of_a_run_that_is_a_bundle(tmp_path: 
         digest = bundle.check(folder).manifest.digest
         (folder / "signature.json").write_bytes(signature.sign(digest, private, None))
     assert session.gate(asked).verdict == "pass"
+
+
+def test_without_a_file_of_samples_the_run_s_own_are_looked_for(tmp_path: Path) -> None:
+    made = session.gate(ask(tmp_path, "accuracy:")._replace(samples=None))
+    (found,) = [o for o in made.outcomes if o.gate == "accuracy"]
+    assert made.samples is None and made.verdict == "inconclusive"
+    assert "the run's test split is not in the store" in found.text

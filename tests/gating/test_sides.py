@@ -94,6 +94,13 @@ def test_an_engine_that_is_not_here_is_the_machines_lack(tmp_path: Path) -> None
         sides.compiled(told, local.DEVICE, tmp_path / "scratch")
 
 
+def test_an_engine_that_nobody_knows_is_wrong_input(tmp_path: Path) -> None:
+    rows = [bundle_example.row("onnxruntime-fp32-1t", runtime="nowhere")]
+    path = gate_example.bundle_at(tmp_path / "a", rows=rows)
+    with sides.opened(path) as told, pytest.raises(InputError, match="got unknown 'nowhere'"):
+        sides.compiled(told, local.DEVICE, tmp_path / "scratch")
+
+
 def test_a_key_must_have_signed_the_bundle(tmp_path: Path) -> None:
     private, public = write_keys(tmp_path)
     folder = gate_example.bundle_at(tmp_path / "parts")
