@@ -68,7 +68,7 @@ class Walker:
         for step in steps:
             self.one(step, wanted.get(step.label, ()))
 
-    def one(self, step: Step, wanted: Collection[str] = ()) -> Entry:
+    def one(self, step: Step, wanted: Collection[str] = ()) -> None:
         """Find or make one step's result.
 
         Args:
@@ -93,7 +93,6 @@ class Walker:
                     entry = self._make(step, key, inputs)
         self.entries[step.label] = entry
         self.walked.append(Walked(step, entry, hit, time.monotonic() - started))
-        return entry
 
     def path(self, label: str, file: str) -> Path:
         """Where a finished step's file lies."""

@@ -27,8 +27,10 @@ def write(folder: Path, step: int, tensors: dict[str, Tensor], values: dict[str,
     path = folder / f"{step:012d}-{files.digest_bytes(data)}.safetensors"
     files.write_bytes(path, data)
     # After a rollback the same step is kept anew: names alone would not say which is the newer.
-    same = [old for old in _all(folder) if old != path and old.name[:12] == path.name[:12]]
-    for old in dict.fromkeys((*same, *_all(folder)[:-KEPT])):
+    others = [old for old in _all(folder) if old != path]
+    same = [old for old in others if old.name[:12] == path.name[:12]]
+    earlier = [old for old in others if old not in same]
+    for old in (*same, *earlier[: 1 - KEPT]):
         files.remove(old)
 
 

@@ -284,13 +284,13 @@ def test_weighted_terms_add_up() -> None:
     assert (total.item(), parts) == (8.0, {"a": 3.0, "b": 4.0})
 
 
-def in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_half_precision(monkeypatch: pytest.MonkeyPatch, init_scale: float = 2.0**8) -> None:
     """Trains in float16 on a CPU, with a scaler, as a GPU would. It begins low enough to skip no step."""
     from lightning_fabric import Fabric
     from lightning_fabric.plugins import MixedPrecision
 
     def made(precision: str, **more: Any) -> Fabric:
-        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8, growth_interval=3)
+        scaler = torch.amp.GradScaler("cpu", init_scale=init_scale, growth_interval=3)
         return Fabric(plugins=[MixedPrecision("16-mixed", "cpu", scaler)], **more)
 
     monkeypatch.setattr("edgekd.learn.training.fit.Fabric", made)
