@@ -69,7 +69,7 @@ def open_regular(path: Path, *, follow: bool = True) -> Any:
     Raises:
         InputError: if it is missing, unreadable, a folder, a FIFO (which would wait for ever) or a device.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
     try:
         descriptor = os.open(path, flags)
     except OSError as error:

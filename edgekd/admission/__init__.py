@@ -143,7 +143,7 @@ class _Walk:
         """
         waits: list[set[bytes]] = []
         gives: list[list[bytes]] = []
-        local = set(message.texts.get(fields.FUNCTION_INPUT, ()))
+        local: set[bytes] = set()
         reads: set[bytes] = set()
         for child in message.children:
             scope = self._scope(child, depth + 1)

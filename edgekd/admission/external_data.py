@@ -24,8 +24,6 @@ from edgekd.errors import InputError
 from edgekd.wire import BYTES
 from edgekd.wire import encoded_varint
 
-CARRIERS = {"graph", "training", "function", "node", "attribute", "sparse", "tensor"}
-"""Messages that may hold weights; others are copied as they are."""
 BITS = {
     **dict.fromkeys((25, 26), 2),
     **dict.fromkeys((21, 22, 23), 4),
@@ -181,16 +179,13 @@ def open_inside(folder: Path, location: str) -> int:
         ValueError: if it lies elsewhere, is missing, or is another kind of file.
     """
     parts = [part for part in location.split("/") if part != "."]
-    plain = not location.startswith("/") and "\\" not in location and "\0" not in location
+    plain = "\\" not in location and "\0" not in location
     if not plain or not parts or not {"", ".."}.isdisjoint(parts):
         raise ValueError(f"got weights in {location!r:.200}, want a file in the model's own folder")
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for number, part in enumerate(parts):
-        kind = os.O_DIRECTORY if number < len(parts) - 1 else os.O_NONBLOCK
+    descriptor = os.open(folder, os.O_RDONLY)
+    for part in parts:
         try:
-            inner = os.open(
-                part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | kind, dir_fd=descriptor
-            )
+            inner = os.open(part, os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=descriptor)
         except OSError as error:
             raise ValueError(
                 f"got weights in {location!r:.200}: {error.strerror}, want a file in the model's own "

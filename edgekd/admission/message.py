@@ -26,7 +26,6 @@ GRAPH_INPUT, GRAPH_OUTPUT = 11, 12
 NODE_INPUT, NODE_OUTPUT = 1, 2
 NODE_KEY = (7, 4, 8)
 """Domain, operator, overload."""
-FUNCTION_INPUT = 4
 FUNCTION_KEY = (10, 1, 13)
 """Domain, name, overload."""
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 1, 2, 8, 9
@@ -74,12 +73,16 @@ CHILDREN: dict[str, dict[int, tuple[str, bool]]] = {
 """Message to the fields that hold messages: of which kind, and whether each piece is one of its own."""
 TEXTS = {
     "node": {NODE_INPUT, NODE_OUTPUT, *NODE_KEY},
-    "function": {FUNCTION_INPUT, *FUNCTION_KEY},
+    "function": {*FUNCTION_KEY},
     "tensor": {TENSOR_NAME},
     "value": {VALUE_NAME},
     "pair": {1, 2},
 }
-NUMBERS = {"tensor": {TENSOR_DIMS, TENSOR_TYPE, TENSOR_LOCATION}, "sparse": {SPARSE_DIMS}}
+NUMBERS = {
+    "tensor": {TENSOR_DIMS: MANY, TENSOR_TYPE: ONE, TENSOR_LOCATION: ONE},
+    "sparse": {SPARSE_DIMS: MANY},
+}
+"""Message to the fields that hold numbers: a list, which may be packed into one piece, or a single one."""
 
 
 class Child(NamedTuple):
@@ -133,7 +136,7 @@ class Reader:
         if depth > MAX_DEPTH:
             raise ValueError("got a graph nested beyond reason")
         kind, spans = child.kind, child.spans
-        children, texts, numbers = CHILDREN[kind], TEXTS.get(kind, ()), NUMBERS.get(kind, ())
+        children, texts, numbers = CHILDREN[kind], TEXTS.get(kind, ()), NUMBERS.get(kind, {})
         found = Message(sum(end - start for start, end in spans), [], {}, {})
         merged: dict[int, list[tuple[int, int]]] = {}
         for number, wire, start, end in self.fields(spans):
@@ -146,7 +149,7 @@ class Reader:
                 found.texts.setdefault(number, []).append(self._name(start, end))
             elif wire == VARINT and number in numbers:
                 found.numbers.setdefault(number, []).append(start)
-            elif wire == BYTES and number in numbers:
+            elif wire == BYTES and numbers.get(number) is MANY:
                 found.numbers.setdefault(number, []).extend(self._packed(start, end))
         for number, pieces in merged.items():
             found.children.append(Child(number, children[number][0], tuple(pieces)))

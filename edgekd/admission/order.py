@@ -12,7 +12,7 @@ def cyclic(waits: Sequence[set[bytes]], gives: Sequence[set[bytes]]) -> bool:
         waits: by node the names it reads; those that no node gives are there from the start.
         gives: by node the names it writes.
     """
-    inner = set().union(*gives) if gives else set()
+    inner = set[bytes]().union(*gives)
     left = [len(names & inner) for names in waits]
     readers: dict[bytes, list[int]] = {}
     for node, names in enumerate(waits):

@@ -63,7 +63,7 @@ def held_alone_if_free(path: Path) -> Iterator[bool]:
 
 def _opened(path: Path) -> int:
     """A descriptor of a lock file: a regular one, since its text is overwritten."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:

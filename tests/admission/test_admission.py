@@ -306,11 +306,15 @@ def test_a_file_split_beyond_reason(model: Path, monkeypatch: pytest.MonkeyPatch
         refuse(model, model.read_bytes() + data, "split beyond reason")
 
 
-def test_a_file_beyond_protobufs_limit(tmp_path: Path) -> None:
-    with (tmp_path / "m").open("wb") as file:
-        file.truncate(2**31)
-    with pytest.raises(ValueError, match="got 2147483648 bytes"):
-        admit(tmp_path / "m")
+def test_a_file_has_one_byte_to_protobufs_limit(tmp_path: Path) -> None:
+    for size_bytes, says in ((0, "got 0 bytes"), (1, "no protobuf")):
+        (tmp_path / "m").write_bytes(b"\0" * size_bytes)
+        with pytest.raises(ValueError, match=says):
+            admit(tmp_path / "m")
+    for size_bytes, says in ((2**31 - 1, "no protobuf"), (2**31, "got 2147483648 bytes")):
+        os.truncate(tmp_path / "m", size_bytes)
+        with pytest.raises(ValueError, match=says):
+            admit(tmp_path / "m")
 
 
 def carriers(descriptor: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -363,7 +367,8 @@ def held(dims: list[int], size_bytes: int) -> bytes:
         ([1] * 63 + [2], 200, True),
         ([1] * 64 + [2], 200, False),
         ([2**31, 2**32, 0], 50, False),
-        ([2**31, 2**32 - 1, 0], 50, True),
+        ([2**63 - 1, 0], 50, True),
+        ([2**62, 2, 0], 50, False),
         ([0], 50, True),
         ([], 50, True),
     ],
@@ -394,3 +399,55 @@ def test_the_limits_of_names_and_depth(tmp_path: Path) -> None:
         [helper.make_node("If", ["c"], ["y"], then_branch=graph)], "g", [], []
     )
     refuse(tmp_path / "m", helper.make_model(graph).SerializeToString(), "nested beyond reason")
+
+
+def nested(node: onnx.NodeProto, times: int) -> onnx.GraphProto:
+    """A graph of a node in a subgraph of a subgraph: the node lies 2 + 3 * `times` messages deep."""
+    graph = helper.make_graph([node], "g", [], [])
+    for _ in range(times):
+        outer = helper.make_node("If", ["c"], ["y"], then_branch=graph)
+        graph = helper.make_graph([outer], "g", [], [])
+    return graph
+
+
+def test_the_limit_of_depth_in_a_function(tmp_path: Path) -> None:
+    opsets = [helper.make_opsetid("", 18)]
+    for times in (10, 11):
+        body = nested(helper.make_node("Relu", ["x"], ["y"]), times).node
+        model = graph_of(helper.make_node("F", ["x"], ["y"], domain="mine"))
+        model.functions.append(helper.make_function("mine", "F", ["x"], ["y"], body, opsets))
+        (tmp_path / "m").write_bytes(model.SerializeToString())
+        if times == 10:
+            admit(tmp_path / "m")
+        else:
+            refuse(tmp_path / "m", model.SerializeToString(), "nested beyond reason")
+
+
+def test_only_names_are_held_to_the_limit_of_names(model: Path) -> None:
+    loaded = onnx.load(model)
+    loaded.graph.node[0].doc_string = loaded.graph.doc_string = "d" * 2**15
+    large = np.zeros(2**15, np.float32)
+    loaded.graph.initializer.append(onnx.numpy_helper.from_array(large, "large"))
+    onnx.save(loaded, model)
+    admit(model)
+
+
+def test_a_weight_of_a_subgraph_hides_a_name_outside(tmp_path: Path) -> None:
+    """Else a subgraph that reads ``z`` would wait for the node after it that gives another ``z``."""
+
+    def model(dense: str = "", values: str = "", indices: str = "") -> bytes:
+        inner = helper.make_graph([helper.make_node("Relu", ["z"], ["r"])], "i", [], [])
+        if dense:
+            inner.initializer.append(helper.make_tensor(dense, 1, [1], [1.0]))
+        if values:
+            sparse = inner.sparse_initializer.add(dims=[1])
+            sparse.values.CopyFrom(helper.make_tensor(values, 1, [1], [1.0]))
+            sparse.indices.CopyFrom(helper.make_tensor(indices, 7, [1], [0]))
+        loop = helper.make_node("If", ["c"], ["y"], then_branch=inner)
+        return graph_of(loop, helper.make_node("Relu", ["y"], ["z"])).SerializeToString()
+
+    for harmless in (model(dense="z"), model(values="z"), model(values="z", indices="w")):
+        (tmp_path / "m").write_bytes(harmless)
+        admit(tmp_path / "m")
+    for waits in (model(), model(dense="w"), model(values="w", indices="z")):
+        refuse(tmp_path / "m", waits, "wait for each other")

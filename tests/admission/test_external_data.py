@@ -16,6 +16,7 @@ from edgekd.admission.external_data import BITS
 from edgekd.admission.external_data import embedded
 from edgekd.errors import InputError
 from tests import bench_example
+from tests.admission.test_admission import nested
 
 
 def outside(folder: Path, **entries: str) -> Path:
@@ -117,13 +118,17 @@ def test_weights_in_a_subgraph_a_function_and_another_folder(tmp_path: Path) -> 
     assert session.run(None, {"c": np.array(False)})[0] == [5]
 
 
-@pytest.mark.parametrize(
-    "place", ["/etc/passwd", "../w.bin", "a/../../w.bin", "", ".", "d\\w", "a//b"]
-)
+PLACES = ["/etc/passwd", "../w.bin", "a/../w.bin", "a/../../w.bin", "a//w.bin", "", ".", "d\\w.bin"]
+
+
+@pytest.mark.parametrize("place", [*PLACES, "w\0.bin"])
 def test_places_outside_the_folder_are_refused_by_name(tmp_path: Path, place: str) -> None:
-    (tmp_path / "w.bin").write_bytes(b"\0" * 4096)
+    """Though the file is there."""
     path = outside(tmp_path / "m", location=place)
-    with pytest.raises(InputError, match="own folder") as caught:
+    (tmp_path / "m" / "a").mkdir()
+    for name in ("w.bin", "m/w.bin", "m/a/w.bin", "m/d\\w.bin"):
+        (tmp_path / name).write_bytes((tmp_path / "m" / "m.onnx.data").read_bytes())
+    with pytest.raises(InputError, match="want a file in the model's own folder$") as caught:
         embedded(path, tmp_path / "goal")
     assert repr(place) in str(caught.value)
     assert not (tmp_path / "goal").exists()
@@ -182,11 +187,36 @@ def test_offsets_and_lengths_are_held_to_the_dimensions(
         embedded(path, tmp_path / "goal")
 
 
-def test_one_region_named_often_does_not_grow_without_end(
+@pytest.mark.parametrize(
+    ("offset", "says"),
+    [
+        ("4", ""),
+        ("5", "weight 'w': got 16 bytes at 5 of 'w.bin', which has 20, want 16"),
+        (f"{4:018}", ""),
+        (f"{4:019}", f"the offset '{4:019}' of a weight, want a whole number"),
+    ],
+)
+def test_offsets_reach_to_the_end_of_the_file_and_have_18_digits(
+    tmp_path: Path, offset: str, says: str
+) -> None:
+    (tmp_path / "w.bin").write_bytes(b"x" * 20)
+    path = one_weight(tmp_path, location="w.bin", offset=offset, length="16")
+    if says:
+        with pytest.raises(InputError, match=says):
+            embedded(path, tmp_path / "goal")
+    else:
+        assert embedded(path, tmp_path / "goal") == tmp_path / "goal"
+
+
+def test_the_size_with_all_weights_is_held_to_protobufs_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One region of a file that is named often does not grow without end."""
     path = outside(tmp_path / "m")
-    monkeypatch.setattr(admission, "MAX_BYTES", path.stat().st_size + 500)
+    size_bytes = embedded(path, tmp_path / "goal").stat().st_size
+    monkeypatch.setattr(admission, "MAX_BYTES", size_bytes)
+    embedded(path, tmp_path / "goal")
+    monkeypatch.setattr(admission, "MAX_BYTES", size_bytes - 1)
     with pytest.raises(InputError, match="bytes with its weights"):
         embedded(path, tmp_path / "goal")
 
@@ -208,28 +238,108 @@ def test_elements_are_as_wide_as_onnx_says() -> None:
     assert {n for n in TensorProto.DataType.values() if n < 27} - set(BITS) == {0, 8}
 
 
+def one_weight(folder: Path, tensor: TensorProto | None = None, **entries: str) -> Path:
+    """A model with the weight ``w``, of four floats unless another is given, that lies outside."""
+    made = TensorProto(data_type=TensorProto.FLOAT, dims=[4]) if tensor is None else tensor
+    made.name, made.data_location = "w", TensorProto.EXTERNAL
+    for key, value in entries.items():
+        made.external_data.add(key=key, value=value)
+    graph = helper.make_graph([helper.make_node("Relu", ["w"], ["y"])], "g", [], [], [made])
+    (folder / "m.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    return folder / "m.onnx"
+
+
 def test_without_a_length_the_rest_of_the_file_is_meant(tmp_path: Path) -> None:
     weights = np.arange(6, dtype=np.float32)
     (tmp_path / "w.bin").write_bytes(b"skip" + weights.tobytes())
-    tensor = TensorProto(name="w", data_type=1, dims=[6], data_location=TensorProto.EXTERNAL)
-    tensor.external_data.add(key="location", value="w.bin")
-    tensor.external_data.add(key="offset", value="4")
-    graph = helper.make_graph([helper.make_node("Relu", ["w"], ["y"])], "g", [], [], [tensor])
-    (tmp_path / "m.onnx").write_bytes(helper.make_model(graph).SerializeToString())
-    whole = onnx.load(embedded(tmp_path / "m.onnx", tmp_path / "goal"))
+    tensor = TensorProto(data_type=TensorProto.FLOAT, dims=[6])
+    path = one_weight(tmp_path, tensor, location="w.bin", offset="4")
+    whole = onnx.load(embedded(path, tmp_path / "goal"))
     np.testing.assert_array_equal(numpy_helper.to_array(whole.graph.initializer[0]), weights)
 
 
 def test_elements_that_a_weight_holds_itself_give_way_to_those_outside(tmp_path: Path) -> None:
     weights = np.float32([3, 4])
     (tmp_path / "w.bin").write_bytes(weights.tobytes())
-    tensor = TensorProto(name="w", data_type=1, dims=[2], data_location=TensorProto.EXTERNAL)
-    tensor.external_data.add(key="location", value="w.bin")
-    tensor.raw_data = b"x" * 8
-    for name in ("float_data", "double_data", "int32_data", "int64_data", "uint64_data"):
-        getattr(tensor, name).extend([1, 2])
-    graph = helper.make_graph([helper.make_node("Relu", ["w"], ["y"])], "g", [], [], [tensor])
-    (tmp_path / "m.onnx").write_bytes(helper.make_model(graph).SerializeToString())
-    (held,) = onnx.load(embedded(tmp_path / "m.onnx", tmp_path / "goal")).graph.initializer
+    tensor = TensorProto(data_type=TensorProto.FLOAT, dims=[2], raw_data=b"x" * 8)
+    contents = [field.name for field in tensor.DESCRIPTOR.fields if field.name.endswith("_data")]
+    assert len(contents) == 8  # the bytes, a list for each kind of number and text, and the place
+    for name in set(contents) - {"raw_data", "external_data"}:
+        getattr(tensor, name).extend([b"1"] if name == "string_data" else [1, 2])
+    path = one_weight(tmp_path, tensor, location="w.bin")
+    (held,) = onnx.load(embedded(path, tmp_path / "goal")).graph.initializer
     want = TensorProto(name="w", data_type=1, dims=[2], raw_data=weights.tobytes())
     assert held == want
+
+
+@pytest.mark.parametrize(
+    ("element", "count", "size_bytes"),
+    [("INT4", 3, 2), ("UINT4", 4, 2), ("INT2", 5, 2), ("UINT2", 1, 1), ("FLOAT16", 3, 6)],
+)
+def test_packed_elements_fill_whole_bytes(
+    tmp_path: Path, element: str, count: int, size_bytes: int
+) -> None:
+    (tmp_path / "w.bin").write_bytes(b"\x12" * size_bytes)
+    tensor = TensorProto(data_type=TensorProto.DataType.Value(element), dims=[count])
+    path = one_weight(tmp_path, tensor, location="w.bin")
+    (held,) = onnx.load(embedded(path, tmp_path / "goal")).graph.initializer
+    assert held.raw_data == b"\x12" * size_bytes
+
+
+def test_a_weight_without_a_type_cannot_lie_outside(tmp_path: Path) -> None:
+    (tmp_path / "w.bin").write_bytes(b"x" * 8)
+    path = one_weight(tmp_path, TensorProto(dims=[2]), location="w.bin")
+    with pytest.raises(InputError, match="weight 'w': got an element type without a size"):
+        embedded(path, tmp_path / "goal")
+
+
+def test_weights_inside_and_outside_stand_beside_each_other(tmp_path: Path) -> None:
+    (tmp_path / "w.bin").write_bytes(np.float32([1, 2, 3, 4]).tobytes())
+    loaded = onnx.load(one_weight(tmp_path, location="w.bin"), load_external_data=False)
+    inside = [numpy_helper.from_array(np.float32([n]), f"i{n}") for n in range(2)]
+    inside[1].data_location = TensorProto.DEFAULT
+    loaded.graph.initializer.extend(inside)
+    (tmp_path / "m.onnx").write_bytes(loaded.SerializeToString())
+    whole = onnx.load(embedded(tmp_path / "m.onnx", tmp_path / "goal")).graph.initializer
+    assert list(whole[1:]) == inside
+    np.testing.assert_array_equal(numpy_helper.to_array(whole[0]), np.float32([1, 2, 3, 4]))
+
+
+def test_a_place_or_the_word_that_there_is_one_makes_a_weight_lie_outside(tmp_path: Path) -> None:
+    (tmp_path / "w.bin").write_bytes(np.float32([1, 2, 3, 4]).tobytes())
+    with pytest.raises(InputError, match="got weights in ''"):
+        embedded(one_weight(tmp_path), tmp_path / "goal")
+    loaded = onnx.load(one_weight(tmp_path, location="w.bin"), load_external_data=False)
+    loaded.graph.initializer[0].ClearField("data_location")
+    (tmp_path / "m.onnx").write_bytes(loaded.SerializeToString())
+    (held,) = onnx.load(embedded(tmp_path / "m.onnx", tmp_path / "goal")).graph.initializer
+    assert held.raw_data == (tmp_path / "w.bin").read_bytes()
+
+
+def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
+    goal = embedded(outside(tmp_path / "m"), tmp_path / "goal")
+    assert goal.stat().st_mode & 0o777 == 0o600
+
+
+def deep(folder: Path, times: int) -> Path:
+    """A weight outside, read by a node in a subgraph of a subgraph: 31 messages deep if 9 `times`."""
+    (folder / "w.bin").write_bytes(b"1234")
+    tensor = TensorProto(data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="w.bin")
+    graph = nested(helper.make_node("Constant", [], ["y"], value=tensor), times)
+    graph.node.append(nested(helper.make_node("Relu", ["x"], ["z"]), times + 1).node[0])
+    graph.node[1].output[0] = "q"
+    (folder / "m.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    return folder / "m.onnx"
+
+
+def test_a_weight_as_deep_as_any_is_put_in(tmp_path: Path) -> None:
+    admission.admit(embedded(deep(tmp_path, 9), tmp_path / "goal"))
+
+
+def test_a_file_that_was_changed_since_it_was_examined_is_not_followed_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "examine", lambda path: True)
+    with pytest.raises(InputError, match="nested beyond reason"):
+        embedded(deep(tmp_path, 10), tmp_path / "goal")

@@ -8,7 +8,6 @@ import pytest
 from onnx import helper
 
 from edgekd.admission import admit
-from edgekd.admission.functions import MAX_NODES
 from edgekd.admission.functions import Key
 from edgekd.admission.functions import key
 from edgekd.admission.functions import require_small
@@ -53,6 +52,32 @@ def test_functions_that_call_each_other(tmp_path: Path) -> None:
     inner = helper.make_graph(calls, "i", [], [])
     model.graph.node.append(helper.make_node("If", ["c"], ["q"], then_branch=inner))
     refuse(path, model.SerializeToString(), "nodes with functions written out")
+
+
+MAX_NODES = 200_000
+
+
+def test_the_longest_chain_of_calls_counts(tmp_path: Path) -> None:
+    """Also where each function calls one that calls nothing, and where the last is looked at first."""
+    for count, says in ((31, ""), (32, "more than 32 deep")):
+        model = chain(count, 1)
+        leaf = [helper.make_node("F", ["x"], [f"z{n}"], domain="mine") for n in range(count)]
+        for function, node in zip(model.functions, leaf, strict=True):
+            function.node.append(node)
+        last = chain(1, 1).functions[0]
+        last.name = "F"
+        middle = chain(1, 1).functions[0]
+        middle.name = "G"
+        middle.node.append(helper.make_node("F", ["x"], ["z"], domain="mine"))
+        model.functions.extend([last, middle])
+        model.functions[0].node.append(helper.make_node("G", ["x"], ["g"], domain="mine"))
+        for _ in range(2):
+            if says:
+                refuse(tmp_path / "m", model.SerializeToString(), says)
+            else:
+                (tmp_path / "m").write_bytes(model.SerializeToString())
+                admit(tmp_path / "m")
+            model.functions.reverse()
 
 
 def body(**counts: int) -> Counter[Key]:

@@ -14,7 +14,7 @@ HOLDER_BYTES = 200
 
 def lock(path: Path) -> int | None:
     """An open descriptor that holds `path` alone; None if another process does."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -46,7 +46,7 @@ def acquire(
 
 def holder_of(path: Path) -> str:
     """The name the holder has left."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         return os.pread(descriptor, HOLDER_BYTES, 0).decode(errors="replace")
     finally:
