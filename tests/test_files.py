@@ -237,7 +237,7 @@ def test_output_goes_into_devices_and_through_links(tmp_path: Path) -> None:
         files.regular_output(Path("/dev/null"))
 
 
-def test_output_goes_through_a_fifo_and_what_stdout_is(tmp_path: Path) -> None:
+def test_output_goes_through_a_fifo(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     read: list[bytes] = []
@@ -246,10 +246,16 @@ def test_output_goes_through_a_fifo_and_what_stdout_is(tmp_path: Path) -> None:
     files.write_output(fifo, b"through")
     reader.join()
     assert read == [b"through"] and fifo.is_fifo()
+
+
+def test_a_regular_file_behind_a_device_s_name_is_written_into_not_replaced(tmp_path: Path) -> None:
+    """/dev/stdout of ``edgekd ... > file``: whoever holds the file open reads what was written."""
     code = "from pathlib import Path\nfrom edgekd import files\nfiles.write_output(Path('/dev/stdout'), b'x')"
-    with open(tmp_path / "captured", "wb") as goal:
+    with open(tmp_path / "captured", "w+b") as goal:
         subprocess.run([sys.executable, "-c", code], stdout=goal, check=True)
-    assert (tmp_path / "captured").read_bytes() == b"x"
+        assert os.fstat(goal.fileno()).st_nlink == 1
+        goal.seek(0)
+        assert goal.read() == b"x"
 
 
 def test_only_one_s_own_temporaries_are_swept(
@@ -307,3 +313,171 @@ def test_what_is_replaced_keeps_its_mode_and_its_protection(
     with pytest.raises(MachineError, match="private: got a file that may not be written"):
         files.write_output(path, b"newer")
     assert path.read_bytes() == b"new"
+
+
+def test_json_for_people_is_indented_keeps_its_order_and_has_no_nan() -> None:
+    assert files.pretty_json({"b": [1], "a": None}) == (
+        b'{\n  "b": [\n    1\n  ],\n  "a": null\n}\n'
+    )
+    with pytest.raises(ValueError, match="JSON"):
+        files.pretty_json([float("inf")])
+
+
+def test_json_of_16_mib_is_read_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(b'"' + b"x" * (2**24 - 2) + b'"')
+    assert files.read_json(path) == "x" * (2**24 - 2)
+    with path.open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(InputError, match="got more than 16777216 bytes"):
+        files.read_json(path)
+
+
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for path in (tmp_path / "fifo", tmp_path, tmp_path / "none"):
+        with pytest.raises(InputError):
+            files.open_regular(path)
+    files.write_bytes(tmp_path / "a" / "file", b"1")
+    files.replace_folder(tmp_path / "folder", lambda fresh: (fresh / "x").write_bytes(b"2"))
+    assert files.digest_file(tmp_path / "a" / "file") == files.digest_bytes(b"1")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_link_is_opened_unless_that_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("1")
+    (tmp_path / "link").symlink_to("real")
+    with files.open_regular(tmp_path / "link") as file:
+        assert file.read() == b"1"
+    with pytest.raises(InputError, match="link: "):
+        files.open_regular(tmp_path / "link", follow=False)
+
+
+def test_what_is_of_unknown_size_is_not_held_to_the_free_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 0))
+    files.write_through(tmp_path / "x", lambda temporary: temporary.write_bytes(b"12"))
+    assert (tmp_path / "x").read_bytes() == b"12"
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "hint"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full (No space", "free"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk is full (Disk quota", "free"),
+        (OSError(errno.EIO, "Input/output error"), "cannot be written: Input/output error", ""),
+        (OSError("without a number"), "cannot be written: without a number", ""),
+    ],
+)
+def test_a_write_that_ends_half_way_leaves_nothing_and_says_why(
+    tmp_path: Path, error: OSError, says: str, hint: str
+) -> None:
+    def half(path: Path) -> None:
+        (path / "x" if path.is_dir() else path).write_bytes(b"half")
+        raise error
+
+    (tmp_path / "old").mkdir()
+    for write, name in (
+        (files.write_through, "file"),
+        (files.replace_folder, "new"),
+        (files.replace_folder, "old"),
+    ):
+        with pytest.raises(MachineError) as caught:
+            write(tmp_path / name, half)
+        assert f"{tmp_path / name}: cannot be written: " in str(caught.value)
+        assert says in str(caught.value) and caught.value.hint[:4] == hint
+        assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert not list((tmp_path / "old").iterdir())
+
+
+def test_a_folder_takes_the_place_of_the_old_one_and_nothing_else_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b" / "folder"
+    for text in (b"1", b"2"):
+        files.replace_folder(folder, lambda fresh, text=text: (fresh / "x").write_bytes(text))
+        assert (folder / "x").read_bytes() == text
+        assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_new_folder_stays_though_its_name_could_not_be_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    flush = files._flush
+
+    def refuse(path: Path) -> None:
+        if path == tmp_path:
+            raise OSError(errno.EIO, "Input/output error")
+        flush(path)
+
+    monkeypatch.setattr(files, "_flush", refuse)
+    with pytest.raises(MachineError, match="folder: cannot be written: Input/output error"):
+        files.replace_folder(folder, lambda fresh: (fresh / "x").write_bytes(b"new"))
+    assert (folder / "x").read_bytes() == b"new" and list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_that_is_made_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a" / "b"
+    for _ in range(2):
+        assert files.make_folder(folder) == folder and folder.is_dir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "b"):
+        with pytest.raises(MachineError, match=f"{path}: cannot be written: "):
+            files.make_folder(path)
+    for denied in (os.W_OK, os.X_OK):
+        monkeypatch.setattr(os, "access", lambda path, mode, denied=denied: not mode & denied)
+        with pytest.raises(MachineError, match="b: got a folder that cannot be written"):
+            files.make_folder(folder)
+
+
+def test_what_is_removed_is_gone_and_what_a_link_leads_to_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    struck: list[tuple[str, str, bool]] = []
+    monkeypatch.setattr(
+        files.faults,
+        "strike",
+        lambda step, path: struck.append((step, path.name, os.path.lexists(path))),
+    )
+    (tmp_path / "outside" / "inner").mkdir(parents=True)
+    (tmp_path / "outside" / "file").touch()
+    room = tmp_path / "room"
+    (room / "folder" / "inner").mkdir(parents=True)
+    (room / "file").touch()
+    (room / "to a folder").symlink_to(tmp_path / "outside")
+    (room / "to a file").symlink_to(tmp_path / "outside" / "file")
+    (room / "to nothing").symlink_to(tmp_path / "none")
+    names = sorted(path.name for path in room.iterdir())
+    for name in names:
+        files.remove(room / name)
+    assert struck == [("remove", name, True) for name in names]
+    assert not list(room.iterdir())
+    files.remove(room / "file")
+    assert {path.name for path in (tmp_path / "outside").iterdir()} == {"inner", "file"}
+
+
+def test_a_folder_that_another_process_removes_meanwhile_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    looked = Path.is_symlink
+
+    def removed_just_after(path: Path) -> bool:
+        found = looked(path)
+        if path == folder and folder.exists():
+            folder.rmdir()
+        return found
+
+    monkeypatch.setattr(Path, "is_symlink", removed_just_after)
+    files.remove(folder)
+    assert not folder.exists()
+
+
+def test_nothing_is_swept_from_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    files.sweep_temporaries(tmp_path / "none")
+    assert not list(tmp_path.iterdir())
