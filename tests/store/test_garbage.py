@@ -90,3 +90,30 @@ def test_what_another_run_removes_meanwhile_takes_no_room(
     monkeypatch.setattr(Path, "lstat", removed_just_before)
     assert store.garbage({key_of({"stage": "made"})}).size_bytes == 0
     assert list(store.entries()) == []
+
+
+def test_what_leads_out_weighs_what_a_link_does_and_goes_alone(
+    store: Store, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "photo").write_bytes(b"x" * 1000)
+    link = store.root / "work" / ("d" * 64)
+    link.symlink_to(outside)
+    (store.root / "cas").rmdir()
+    found = store.collect_garbage(set())
+    assert (found.checkpoints, found.size_bytes) == ([link], len(str(outside)))
+    assert not link.is_symlink() and (outside / "photo").exists()
+
+
+def test_a_spoilt_manifest_goes_once_and_spoils_no_other(store: Store, tmp_path: Path) -> None:
+    """Whatever is read before it: nothing, a result that stays, or one that goes."""
+    path = tmp_path / "x"
+    path.write_bytes(b"x")
+    keys = sorted(store.commit({"stage": str(n)}, {"a": path}, MADE).key for n in range(2))
+    after = [f"{int(key, 16) + 1:064x}" for key in keys]
+    spoilt = [store.root / "ac" / f"{key}.json" for key in ("0" * 64, *after)]
+    for path in spoilt:
+        path.write_bytes(b"spoilt")
+    gone = store.root / "ac" / f"{keys[1]}.json"
+    assert store.garbage({keys[0]}).manifests == sorted([*spoilt, gone])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -74,3 +75,26 @@ def test_a_lock_file_is_a_file_of_its_own(tmp_path: Path, what: str) -> None:
     with pytest.raises(MachineError, match="cannot be locked"), locking.held(path):
         pass
     assert mine.read_text() == "dear diary"
+
+
+def test_of_what_a_holder_says_200_bytes_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text("h" * 300)
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(MachineError) as caught, locking.held(path, wait=False):
+            pass
+    assert str(caught.value) == f"{tmp_path}: is used by another run ({'h' * 200})"
+
+
+def test_a_lock_file_is_its_owner_s_and_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "twice").touch()
+    (tmp_path / "twin").hardlink_to(tmp_path / "twice")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with locking.held(tmp_path / "lock"):
+        assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+    with locking.held_alone_if_free(tmp_path / "lock"):
+        pass
+    with pytest.raises(MachineError), locking.held(tmp_path / "twin"):
+        pass
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,46 @@ def test_every_field_is_held_to_its_form(tmp_path: Path, path: tuple[str, ...], 
     inner[path[-1]] = to
     with pytest.raises(InputError):
         read(tmp_path, resealed(changed))
+
+
+@pytest.mark.parametrize(
+    ("path", "largest", "beyond"),
+    [
+        (("files", "a.json", "size_bytes"), 2**63 - 1, 2**63),
+        (("made", "took_s"), 2**63 - 1, 2**63),
+        (("made", "took_s"), math.nextafter(2.0**63, 0), 2.0**63),
+        (("files", "a.json", "size_bytes"), 0, -1),
+        (("made", "took_s"), 0, -1),
+        (("made", "took_s"), 0.0, -math.ulp(0.0)),
+    ],
+)
+def test_the_limits_of_sizes_and_times(
+    tmp_path: Path, path: tuple[str, ...], largest: float, beyond: float
+) -> None:
+    changed = value()
+    inner = changed
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = largest
+    entry = read(tmp_path, resealed(changed))
+    read_as = entry.made.took_s if path[0] == "made" else entry.files["a.json"].size_bytes
+    assert read_as == type(read_as)(largest)
+    inner[path[-1]] = beyond
+    with pytest.raises(InputError, match="no manifest"):
+        read(tmp_path, resealed(changed))
+
+
+def test_names_have_up_to_eight_parts_of_a_hundred_characters(tmp_path: Path) -> None:
+    """One more of either is among the names above."""
+    for name in ("a" * 100, "/".join("a" * 8), "a/" + "b" * 100):
+        entry = ENTRY._replace(files={name: Blob("1" * 64, 0)})
+        assert read(tmp_path, manifest.written(entry)) == entry
+
+
+def test_a_manifest_has_16_mib_at_most(tmp_path: Path) -> None:
+    assert read(tmp_path, manifest.written(ENTRY).ljust(2**24)) == ENTRY
+    with pytest.raises(InputError, match="got more than 16777216 bytes"):
+        read(tmp_path, manifest.written(ENTRY).ljust(2**24 + 1))
 
 
 @pytest.mark.parametrize("name", ["format", "key", "inputs", "files", "made", "sha256"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -382,3 +383,79 @@ def test_a_folder_that_cannot_be_made_is_the_machine_s_fault(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="file"):
         Store(tmp_path / "file" / "store").open()
+
+
+def test_a_store_that_cannot_be_written_is_not_opened(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != store.root and may(path, mode))
+    with pytest.raises(MachineError, match=f"{store.root}: got a folder that cannot be written"):
+        store.open()
+
+
+def test_a_store_that_could_not_be_marked_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, size_bytes: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "_preflight", full)
+    with pytest.raises(MachineError, match="the disk is full"):
+        Store(tmp_path).open()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_marker_has_4096_bytes_at_most(store: Store) -> None:
+    marker = store.root / MARKER
+    marker.write_bytes(marker.read_bytes().ljust(4096))
+    store.open()
+    marker.write_bytes(marker.read_bytes().ljust(4097))
+    with pytest.raises(InputError, match="got more than 4096 bytes"):
+        store.open()
+
+
+def test_what_a_step_kept_for_itself_goes_when_its_result_is_there(store: Store) -> None:
+    for key in (KEY, OTHER):
+        (store.work_folder(key) / "checkpoint").write_text("x")
+    commit(store, one=b"x")
+    assert [path.name for path in (store.root / "work").iterdir()] == [OTHER]
+    assert (store.work_folder(OTHER) / "checkpoint").exists()
+
+
+def test_what_is_no_folder_gives_way_to_one(store: Store, tmp_path: Path) -> None:
+    """A file and a link to nothing, where a step's own folder is to be."""
+    path = store.root / "work" / KEY
+    for make in (path.touch, lambda: path.symlink_to(tmp_path / "none")):
+        make()
+        assert store.work_folder(KEY) == path and path.is_dir() and not path.is_symlink()
+        path.rmdir()
+
+
+def test_a_link_is_no_blob_though_it_is_as_long(store: Store, tmp_path: Path) -> None:
+    """And leads to the very bytes, outside."""
+    outside = tmp_path / "outside"
+    data = b"x" * len(str(outside))
+    commit(store, one=data)
+    blob = store.blob_path(files.digest_bytes(data))
+    blob.rename(outside)
+    blob.symlink_to(outside)
+    assert blob.lstat().st_size == len(data)
+    assert store.verify() and store.peek(KEY) is None and store.lookup(KEY) is None
+    assert not blob.is_symlink() and outside.exists()
+
+
+def test_who_asks_for_a_lock_gets_it_alone_and_waits(store: Store) -> None:
+    holders: list[str] = []
+    got = threading.Event()
+
+    def wait() -> None:
+        with store.lock(KEY, waiting=holders.append):
+            got.set()
+
+    thread = threading.Thread(target=wait)
+    with store.lock(KEY):
+        thread.start()
+        assert not got.wait(0.2)
+    thread.join(10)
+    assert got.is_set() and holders == [f"process {os.getpid()}"]
