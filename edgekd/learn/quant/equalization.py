@@ -81,20 +81,17 @@ def _change(module: fx.GraphModule, norm: fx.Node, largest: Tensor, strength: fl
 
 def _readable(module: fx.GraphModule, norm: fx.Node) -> bool:
     """Whether a norm has a gain and a shift of its own, and only linear layers of their own read it."""
-    own = [norm.args[i] if len(norm.args) > i else None for i in (2, 3)]
-    for node in own:
-        if tracing.parameter(module, node) is None or not isinstance(node, fx.Node):
-            return False
-        if len(node.users) != 1:
-            return False
-    readers = list(norm.users)
-    return bool(readers) and all(
-        reader.target is operators.LINEAR
-        and tracing.parameter(module, reader.args[1]) is not None
-        and isinstance(reader.args[1], fx.Node)
-        and len(reader.args[1].users) == 1
-        for reader in readers
+    own = len(norm.args) > 3 and all(_is_own(module, held) for held in norm.args[2:4])
+    return own and all(
+        reader.target is operators.LINEAR and _is_own(module, reader.args[1])
+        for reader in norm.users
     )
+
+
+def _is_own(module: fx.GraphModule, node: object) -> bool:
+    """Whether `node` reads a parameter, for one reader alone."""
+    held = tracing.parameter(module, node)
+    return held is not None and isinstance(node, fx.Node) and len(node.users) == 1
 
 
 def _largest(

@@ -51,7 +51,6 @@ def join(module: fx.GraphModule) -> None:
             whole = module.graph.call_function(operators.HARD_SWISH_CALL, (value,))
         whole.meta = {tracing.MODULE_PATH: tracing.path_of(product)}
         product.replace_all_uses_with(whole)
-        module.graph.erase_node(product)
     module.graph.eliminate_dead_code()
     module.recompile()
 

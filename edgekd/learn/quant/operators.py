@@ -171,5 +171,5 @@ def is_light(node: fx.Node) -> bool:
     if node.target in BINARY:
         return len(activations(node)) == 2
     if node.target is POOL:
-        return node.args[1] in ([1, 1], (1, 1))
+        return list(node.args[1]) == [1, 1]
     return True

@@ -87,7 +87,7 @@ def percentile(seen: Histogram, levels: int, symmetric: bool, *, share: float) -
         return Range(seen.least, seen.most)
     below, edges = np.cumsum(seen.counts) / total, seen.edges()
     most = float(edges[int(np.searchsorted(below, share)) + 1])
-    least = float(edges[int(np.searchsorted(below, 1 - share))]) if seen.least < 0 else 0.0
+    least = float(edges[int(np.searchsorted(below, 1 - share))])
     return Range(min(max(least, seen.least), 0.0), max(min(most, seen.most), 0.0))
 
 

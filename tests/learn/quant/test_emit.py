@@ -14,6 +14,7 @@ from torch import nn
 
 from edgekd.learn.export import to_onnx
 from edgekd.learn.quant import emit
+from edgekd.learn.quant import insertion
 from edgekd.learn.quant import post_training
 from edgekd.profile import PROFILES
 from edgekd.profile import SCHEMES
@@ -157,6 +158,28 @@ def test_a_logit_step_by_hand() -> None:
     largest = float(model.get_parameter("fc.weight").detach().abs().max())
     site = model.get_submodule("sites.pool")
     assert emit.logit_step(model) == pytest.approx(largest * site.step())  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("profile", list(PROFILES))
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_quantizer_is_held_that_nothing_passes_through(
+    kind: type[nn.Module], profile: str
+) -> None:
+    model = example.quantized(kind, PROFILES[profile].scheme).model
+    for written in (emit.faked(model, PROFILES[profile]), emit.prepared(model, PROFILES[profile])):
+        called = {node.target for node in written.graph.nodes if node.op == "call_module"}
+        held = {
+            name
+            for name, _ in written.named_modules()
+            if name.startswith((f"{insertion.SITES}.", f"{insertion.WEIGHTS}."))
+        }
+        assert held == called
+
+
+def test_the_fewest_bits_are_those_of_the_layer_with_the_fewest() -> None:
+    bits = {"conv1": 8, "conv2": 3, "fc": 5}
+    module = insertion.insert(example.folded(), SCHEMES["asymmetric"], weight_bits=bits)
+    assert emit.least_bits(module) == 3
 
 
 def test_what_has_no_quantizers_is_refused() -> None:

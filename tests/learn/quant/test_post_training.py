@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 
 from edgekd.learn.quant import calibration
+from edgekd.learn.quant import equalization
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import post_training
+from edgekd.learn.quant import rewriting
 from edgekd.profile import SCHEMES
 from tests import quant_example as example
 
@@ -124,3 +127,51 @@ def test_one_of_several_results_is_rounded_as_it_is_taken_out(scheme: str) -> No
     with torch.no_grad():
         got = started.model(example.images(8))
         assert (got - example.made(Picks)(example.images(8))).abs().mean() < 0.1 * got.std()
+
+
+@pytest.mark.parametrize(("count", "read"), [(7, 1), (8, 1), (9, 2), (16, 2), (99, 3)])
+def test_no_more_batches_are_read_than_so_many_images_take(count: int, read: int) -> None:
+    taken: list[int] = []
+
+    def batches() -> Iterator[torch.Tensor]:
+        for number in range(3):
+            taken.append(number)
+            yield example.images(8, seed=number)
+
+    first = post_training._first(batches, count)
+    assert torch.equal(first, torch.cat([example.images(8, seed=n) for n in range(3)])[:count])
+    assert len(taken) == read
+
+
+def answers_and_what_is_allowed(module: torch.fx.GraphModule) -> tuple[torch.Tensor, float]:
+    """By `rewriting`: a thousandth of the spread and a hundred-thousandth of the largest."""
+    want = rewriting.answers(module, example.images(16)).double()
+    spread = float((want - want.mean(0)).abs().max())
+    return want, 1e-3 * spread + 1e-5 * float(want.abs().max())
+
+
+@pytest.mark.parametrize(("times", "fits"), [(0.7, True), (1.5, False)])
+def test_off_by_more_than_is_allowed_is_not_the_same(times: float, fits: bool) -> None:
+    module, images = example.folded(), example.images(16)
+    want, allowed = answers_and_what_is_allowed(module)
+    want[3, 1] += times * allowed
+    with nullcontext() if fits else pytest.raises(RuntimeError, match="change answers by 1.5"):
+        post_training._require_same(module, images, want)
+
+
+@pytest.mark.parametrize(("times", "harmful"), [(0.7, ()), (1.5, ("second",))])
+def test_an_equalization_that_is_off_by_more_is_taken_back(
+    times: float, harmful: tuple[str, ...]
+) -> None:
+    module, images = example.folded(), example.images(16)
+    want, allowed = answers_and_what_is_allowed(module)
+    bias = module.get_parameter("fc.bias")
+    before, part = bias.detach().clone(), 1 + times * allowed / float(bias.detach().abs().max())
+    none, shifts = torch.ones(len(bias)), torch.full((len(bias),), part)
+    changes = [
+        equalization.Change("first", none, (), (bias,)),
+        equalization.Change("second", shifts, (), (bias,)),
+    ]
+    assert post_training._equalized(module, changes, images, want) == harmful
+    after = before if harmful else before * part
+    torch.testing.assert_close(bias.detach(), after, rtol=1e-6, atol=0)

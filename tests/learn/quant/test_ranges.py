@@ -7,10 +7,12 @@ import math
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import settings
 
 from edgekd.learn.quant import ranges
+from edgekd.learn.quant.quantizer import ActivationQuantizer
 
 
 def seen(values: np.ndarray) -> ranges.Histogram:
@@ -63,6 +65,60 @@ def test_the_error_is_that_of_rounding() -> None:
     # step 1/3 over [0, 1] with 4 levels: 0.24 and 0.26 go to 1/3, 9 to 1
     got = ranges.squared_error(values, counts, ranges.Range(0, 1), 4, False)
     assert got == pytest.approx(((1 / 3 - 0.24) ** 2 + (1 / 3 - 0.26) ** 2 + 2 * 64) / 4)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-8, 8, width=32), st.integers(1, 9)), min_size=1, max_size=20),
+    st.sampled_from([0.0, -0.5, -3.0]),
+    st.sampled_from([0.0, 0.25, 5.0]),
+    st.sampled_from([8, 4]),
+    st.booleans(),
+)
+def test_the_error_is_that_of_the_quantizer_with_this_range(
+    held: list[tuple[float, int]], least: float, most: float, bits: int, symmetric: bool
+) -> None:
+    quantizer = ActivationQuantizer("x", symmetric=symmetric, bits=bits)
+    quantizer.set_range(least, most)
+    values, counts = (np.array(part, np.float64) for part in zip(*held, strict=True))
+    with torch.no_grad():
+        rounded = quantizer(torch.from_numpy(values).float()[None])[0].double().numpy()
+    want = float(np.sum(counts * (rounded - values) ** 2) / counts.sum())
+    covered = ranges.Range(least, most)
+    got = ranges.squared_error(values, counts, covered, 2**bits, symmetric)
+    # a value halfway between two codes may fall to either: its error is the same but for float32
+    assert got == pytest.approx(want, rel=1e-3, abs=1e-5)
+
+
+def test_methods_cover_what_their_names_say() -> None:
+    many = np.random.default_rng(1).standard_normal(400_000)
+    histogram = seen(many)
+    slack = 2 * histogram.width
+    for name, share in (("percentile-99.99", 0.9999), ("percentile-99.9", 0.999)):
+        least, most = ranges.METHODS[name](histogram, 256, False)
+        assert most == pytest.approx(np.quantile(many, share), abs=slack)
+        assert least == pytest.approx(np.quantile(many, 1 - share), abs=slack)
+
+
+@pytest.mark.parametrize("name", list(ranges.METHODS))
+def test_of_what_was_not_counted_the_extremes_are_covered(name: str) -> None:
+    histogram = ranges.Histogram()
+    histogram.widen(-1.0, 2.0)
+    assert ranges.METHODS[name](histogram, 256, False) == (-1.0, 2.0)
+
+
+def test_a_percentile_never_covers_more_than_was_there() -> None:
+    """Bins end beyond the extremes; and 0 is an end of what lies on one side of it."""
+    for values in (NORMAL, NORMAL[:7]):
+        extremes = (np.float32(values.min()), np.float32(values.max()))
+        assert ranges.percentile(seen(values), 256, False, share=1.0) == extremes
+    positive, negative = np.abs(NORMAL) + 1, -np.abs(NORMAL) - 1
+    for share in (0.9, 0.6):
+        above = ranges.percentile(seen(positive), 256, False, share=share)
+        below = ranges.percentile(seen(negative), 256, False, share=share)
+        slack = 2 * seen(positive).width
+        assert above == pytest.approx((0.0, np.quantile(positive, share)), abs=slack)
+        assert below == pytest.approx((np.quantile(negative, 1 - share), 0.0), abs=slack)
 
 
 @pytest.mark.parametrize("name", list(ranges.METHODS))
