@@ -100,7 +100,7 @@ def make(
         "rows": [row(), row("teacher-onnxruntime-fp32-1t")],
         "chosen": "onnxruntime-fp32-1t",
         "created_from": {"data": "0" * 64, "distil": "1" * 64},
-        "parity": {"tolerance": 1e-4},
+        "parity": {"allowed": 1e-4},
         "card": "# tiny\n",
         **other,
     }

@@ -45,6 +45,21 @@ class Answers(NamedTuple):
     """`max_abs` in quantization steps of the logits; None of a model that is not quantized."""
 
 
+def float_allowance(want: np.ndarray, tolerance: float) -> float:
+    """How far a float32 logit may be from the trained model's: the one definition of float parity.
+
+    `tolerance` is meant for logits of a root mean square of 1 or less, and grows with it beyond: what
+    float32 rounds is a part of the numbers that are added, and logits of 800 are not known to 1e-4.
+
+    Args:
+        want: the trained model's logits [N, classes] on the golden inputs.
+        tolerance: as a recipe gives it, ``export.tolerance``.
+    """
+    import numpy as np
+
+    return tolerance * max(1.0, float(np.sqrt(np.mean(np.square(want, dtype=np.float64)))))
+
+
 def judged(
     accuracy: float,
     told: np.ndarray,
@@ -60,7 +75,7 @@ def judged(
         told: the engine's logits [N, classes] on the golden inputs.
         want: the trained model's; of a quantized one, with its roundings.
         precision: fp32 must give the trained model's own answers, int8 must round as it does.
-        tolerance: largest difference of an fp32 logit.
+        tolerance: of fp32 logits, see `float_allowance`.
         step: how far a logit of a quantized model moves by one code of its classifier's input.
     """
     import numpy as np
@@ -70,9 +85,9 @@ def judged(
             accuracy, None, None, None, f"failed: got {told.shape} logits, want {want.shape}"
         )
     max_abs, agreement = float(np.abs(told - want).max()), task.top1_agreement(told, want)
-    fault = ""
-    if precision == EXACT and max_abs > tolerance:
-        fault = f"failed: parity {max_abs:.1e} > {tolerance:.0e}"
+    fault, most = "", float_allowance(want, tolerance)
+    if precision == EXACT and not max_abs <= most:
+        fault = f"failed: parity {max_abs:.1e} > {most:.1e}"
     elif precision == EXACT and agreement < 1:
         fault = f"failed: top-1 agreement {agreement:.4f} < 1"
     rms = saturation.rms(want, told)

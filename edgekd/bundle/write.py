@@ -47,7 +47,7 @@ def write(
         rows: all measured rows.
         chosen: name of one of them.
         created_from: label of each step to the key of its result.
-        parity: of `model`, as its export wrote it: ``tolerance``, or ``logit_step`` if it is quantized.
+        parity: of `model`, as its export wrote it: ``allowed`` difference, or ``logit_step`` if it is quantized.
         card: text of MODEL_CARD.md.
 
     Raises:
@@ -118,7 +118,7 @@ def tolerances(
 
 
 def _in_logits(row: Mapping[str, Any], parity: Mapping[str, Any]) -> dict[str, float]:
-    least = parity["tolerance"] if row["precision"] == "fp32" else 0.0
+    least = parity["allowed"] if row["precision"] == "fp32" else 0.0
     max_abs = max(least, OTHER_MACHINE * row["parity_max_abs"])
     return {"max_abs": max_abs, "top1_agreement": row["top1_agreement"]}
 

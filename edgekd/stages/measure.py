@@ -115,7 +115,7 @@ class Config(Settings):
 
     candidates: Annotated[tuple[Candidate, ...], Field(strict=False)]
     tolerance: Positive = 1e-4
-    """Largest difference of an fp32 logit from the trained model's."""
+    """Of an fp32 logit against the trained model's, see `edgekd.bench.answers.float_allowance`."""
     measure: Measure = Measure()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgekd.bench.answers import float_allowance
 from edgekd.bench.answers import judged
 
 
@@ -10,7 +11,7 @@ def test_fp32_must_agree_and_the_others_need_not() -> None:
     want = np.eye(10, dtype=np.float32)
     close, far = want + np.float32(5e-5), want + np.float32(2e-4)
     assert judged(0.9, close, want, "fp32", 1e-4).fault == ""
-    assert judged(0.9, far, want, "fp32", 1e-4).fault == "failed: parity 2.0e-04 > 1e-04"
+    assert judged(0.9, far, want, "fp32", 1e-4).fault == "failed: parity 2.0e-04 > 1.0e-04"
     assert judged(0.9, far, want, "bf16", 1e-4).fault == ""
     tied = np.zeros((10, 10), np.float32)
     tied[:, 3] = 1e-6
@@ -19,6 +20,21 @@ def test_fp32_must_agree_and_the_others_need_not() -> None:
     bf16 = judged(0.9, turned, tied, "bf16", 1e-4)
     assert bf16.fault == "" and bf16.agreement == 0
     assert judged(0.9, want[:, :9], want, "fp32", 1e-4).fault.startswith("failed: got (10, 9)")
+
+
+def test_what_float32_may_round_grows_with_large_logits_and_not_with_small_ones() -> None:
+    assert float_allowance(np.full((4, 10), 0.01, np.float32), 1e-4) == 1e-4
+    assert float_allowance(np.float32([[300.0, -400.0]]), 1e-4) == pytest.approx(
+        1e-4 * 12.5**0.5 * 100
+    )
+    want = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
+    for scale in (1e2, 1e3, 1e4):  # the same model, its classifier multiplied
+        off = np.float32(scale) * want * (1 + 1e-6)
+        assert judged(0.9, off, np.float32(scale) * want, "fp32", 1e-4).fault == ""
+        wrong = np.float32(scale) * (want + np.float32(1e-3))
+        assert "parity" in judged(0.9, wrong, np.float32(scale) * want, "fp32", 1e-4).fault
+    broken = np.full_like(want, np.nan)
+    assert "parity" in judged(0.9, broken, want, "fp32", 1e-4).fault
 
 
 def test_int8_is_judged_in_steps_and_not_in_logits() -> None:

@@ -61,7 +61,7 @@ def test_what_is_asked_is_what_the_manifest_states(
     other = tmp_path / "other.onnx"
     bundle_example.model(other, seed=5)
     rows = [bundle_example.row(top1_agreement=agreement)]
-    folder = bundle_example.make(tmp_path, model=other, rows=rows, parity={"tolerance": max_abs})
+    folder = bundle_example.make(tmp_path, model=other, rows=rows, parity={"allowed": max_abs})
     assert bundle_verify.verify(folder).checks[-1].verdict == verdict
 
 

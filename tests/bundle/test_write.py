@@ -36,7 +36,7 @@ def test_tolerances_come_from_the_students_rows() -> None:
         bundle_example.row("null-fp32-1t", parity_max_abs=9e-5, status="unstable"),
         bundle_example.row("teacher-openvino-fp32-1t", parity_max_abs=9.0),
     ]
-    assert bundle_write.tolerances(rows, "", {"tolerance": 1e-4}) == {
+    assert bundle_write.tolerances(rows, "", {"allowed": 1e-4}) == {
         "null/fp32": {"max_abs": 1.8e-4, "top1_agreement": 1.0},
         "onnxruntime/fp32": {"max_abs": 1e-4, "top1_agreement": 1.0},
         "openvino/bf16": {"max_abs": 0.1, "top1_agreement": 0.984375},
@@ -60,7 +60,7 @@ def test_an_int8_file_is_asked_in_steps_and_by_rows_of_this_very_file() -> None:
         "null/int8": {"max_abs": 0.4, **asked},
         "onnxruntime/int8": {"max_abs": 0.6, **asked},
     }
-    assert set(bundle_write.tolerances(rows, "", {"tolerance": 1e-4})) == {"onnxruntime/fp32"}
+    assert set(bundle_write.tolerances(rows, "", {"allowed": 1e-4})) == {"onnxruntime/fp32"}
 
 
 def test_a_float_bundle_says_nothing_of_quantization(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def packed(folder: Path, *, quantized: bool = False, **other: Any) -> Made:
         },
         "rows": [bundle_example.row()],
         "choice": {"chosen": CHOSEN, "budget": [], "why": "", "nearest": None},
-        "parity": {"max_abs": 1e-6, "tolerance": 1e-4},
+        "parity": {"max_abs": 1e-6, "allowed": 1e-4},
         "test": {"candidates": {CHOSEN: 0.8}},
         **other,
     }

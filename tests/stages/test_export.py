@@ -9,12 +9,14 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import load_file
 
+from edgekd.bundle import write as bundle_write
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import export
+from tests import bundle_example
 
 MEAN, STD = 0.3, 0.5
 
@@ -164,6 +166,17 @@ def test_answers_out_of_tolerance_are_refused_with_both_numbers(off: float) -> N
         export.compare(got, want, export.Config())
     assert f"{off:.3g}"[:3] in caught.value.line() and "0.0001" in caught.value.line()
     assert export.compare(got[1:], want[1:], export.Config())["max_abs"] == 0
+
+
+def test_large_logits_are_held_to_a_part_of_their_size_and_the_bundle_to_the_same() -> None:
+    want = np.random.default_rng(0).normal(size=(16, 10)).astype(np.float32) * 800
+    parity = export.compare(want * np.float32(1 + 1e-6), want, export.Config())
+    assert 1e-4 < parity["max_abs"] < parity["allowed"] == pytest.approx(0.08, rel=0.2)
+    row = bundle_example.row("onnxruntime-fp32-1t", parity_max_abs=parity["max_abs"])
+    asked = bundle_write.tolerances([row], "", parity)["onnxruntime/fp32"]
+    assert asked["max_abs"] == parity["allowed"]
+    with pytest.raises(InputError, match="logits 0.8 away"):
+        export.compare(want + np.float32(0.8), want, export.Config())
 
 
 def test_without_onnxruntime_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:

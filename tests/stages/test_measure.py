@@ -110,7 +110,7 @@ def test_rows(given: dict[str, Path], tmp_path: Path) -> None:
     assert rows["onnxruntime-fp16-1t"]["latency_p50_ms"] is None
     # its golden answers are off by 0.003: never timed, never chosen
     teacher = rows["teacher-onnxruntime-fp32-1t"]
-    assert teacher["status"] == "failed: parity 3.0e-03 > 1e-04"
+    assert teacher["status"] == "failed: parity 3.0e-03 > 1.0e-04"
     assert teacher["latency_p50_ms"] is None and teacher["processes"] == 0
     raw = json.loads(gzip.decompress(made["raw.json.gz"].read_bytes()))
     assert set(raw["subjects"]) == {"onnxruntime-fp32-1t"}

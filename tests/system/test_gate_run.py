@@ -73,7 +73,7 @@ def blunted(finished: Place, folder: Path) -> Path:
         rows=rows,
         chosen=manifest.chosen.name,
         created_from=manifest.created_from,
-        parity={"tolerance": 1e-3},
+        parity={"allowed": 1e-3},
         card="# worse\n",
     )
     return folder / "bundle"

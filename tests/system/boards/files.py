@@ -160,7 +160,7 @@ def bundled(
             rows=[row],
             chosen=NAME,
             created_from={},
-            parity={"tolerance": 1e-4},
+            parity={"allowed": 1e-4},
             card=f"# {name}\n",
         )
         archive.write(folder, goal / f"{name}.edgekd")
