@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
@@ -23,10 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import faults
+from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 
-_TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{32}-edgekd(-old)?")
+_TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{32}-edgekd(?:-old-(?P<folder>.+))?")
+"""What is half written; with its old name, a folder that another one is to take the place of."""
 
 
 def canonical_json(value: Any) -> bytes:
@@ -92,26 +93,9 @@ def read_json(path: Path, *, limit_bytes: int = 2**24, follow: bool = True) -> A
     if len(data) > limit_bytes:
         raise InputError(f"{path}: got more than {limit_bytes} bytes, want less")
     try:
-        return json.loads(
-            data, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
-        )
+        return strict_json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: got no JSON: {error}") from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
-
-
-def _finite(text: str) -> float:
-    return float(text) if math.isfinite(float(text)) else _no_number(text)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -122,9 +106,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_through(path: Path, write: Callable[[Path], object], *, size_bytes: int = 0) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place.
 
+    What replaces a file gets its mode, and nobody else can read it before; a new file gets the umask's.
+
     Args:
         path: where the bytes are to stand; its folder is made.
-        write: writes the path it is given.
+        write: writes into the path it is given, where an empty file stands.
         size_bytes: what is about to be written, for the check of free space; 0 if not known.
 
     Raises:
@@ -135,7 +121,11 @@ def write_through(path: Path, write: Callable[[Path], object], *, size_bytes: in
         _make_folder(path.parent)
         _preflight(path.parent, size_bytes)
         faults.strike("write", path)
+        replaces = path.is_file() and not path.is_symlink()
+        temporary.touch(0o600 if replaces else 0o666, exist_ok=False)
         write(temporary)
+        if replaces:
+            shutil.copymode(path, temporary)
         _flush(temporary)
         faults.strike("rename", path)
         temporary.replace(path)
@@ -158,7 +148,7 @@ def write_output(path: Path, data: bytes) -> None:
     special = path.exists() and not path.is_file() and not path.is_dir()
     if not special and not str(path.absolute()).startswith(("/dev/", "/proc/")):
         goal = regular_output(path)
-        return write_through(goal, lambda new: _as_before(goal, new, data), size_bytes=len(data))
+        return write_bytes(goal, data)
     try:
         with open(path, "wb") as file:
             file.write(data)
@@ -180,42 +170,38 @@ def regular_output(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _as_before(path: Path, temporary: Path, data: bytes) -> None:
-    """Write `temporary`, for the same eyes as the file it is to replace."""
-    temporary.write_bytes(data)
-    if path.exists():
-        shutil.copymode(path, temporary)
-
-
 def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` build a folder beside `folder`, then put it in the old one's place.
+    """Let `fill` build a folder beside `folder`, then put it in the old one's place, with its mode.
 
-    The old folder is moved aside first and removed last: at no moment is it half overwritten.
+    The old folder is moved aside first and removed last: at no moment is it half overwritten, and if the
+    process is killed while it lies aside, `sweep_temporaries` puts it back.
 
     Raises:
         MachineError: if the disk refuses.
     """
     fresh = temporary_in(folder.parent)
-    aside = folder.parent / f"{fresh.name}-old"
+    aside = folder.parent / f"{fresh.name}-old-{folder.name}"
     try:
         _make_folder(folder.parent)
-        fresh.mkdir()
+        fresh.mkdir(0o700 if folder.exists() else 0o777)
         fill(fresh)
         for path in (fresh, *fresh.rglob("*")):
             _flush(path)
         faults.strike("rename", folder)
         if folder.exists():
+            shutil.copymode(folder, fresh)
             folder.rename(aside)
+            faults.strike("moved aside", folder)
         fresh.rename(folder)
         _flush(folder.parent)
         faults.strike("renamed", folder)
     except OSError as error:
-        if aside.exists() and not folder.exists():
-            aside.rename(folder)
         raise _refused(folder, error) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
+        if aside.exists():
+            with suppress(OSError):  # where even this is refused, the old folder stays aside
+                _settle(aside)
 
 
 def make_folder(path: Path) -> Path:
@@ -248,13 +234,24 @@ def is_temporary(path: Path) -> bool:
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Remove what a killed process of this user left half written directly in `folder`.
+    """Remove what a killed process of this user left half written directly in `folder`, and put back
+    what it had moved aside.
 
     The caller holds the folder's lock: else it might be what another process is writing.
     """
-    for path in folder.iterdir() if folder.is_dir() else ():
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if is_temporary(path) and path.lstat().st_uid == os.geteuid():
-            remove(path)
+            _settle(path)
+
+
+def _settle(temporary: Path) -> None:
+    """Give a folder that was moved aside its name back if nothing took its place; remove anything else."""
+    match = _TEMPORARY.fullmatch(temporary.name)
+    goal = temporary.parent / match["folder"] if match and match["folder"] else None
+    if goal is not None and temporary.is_dir() and not os.path.lexists(goal):
+        temporary.rename(goal)
+    else:
+        remove(temporary)
 
 
 def temporary_in(folder: Path) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from edgekd import faults
 from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -47,7 +48,7 @@ def test_a_file_is_old_or_new(tmp_path: Path, fault: str, at: int) -> None:
     assert path.read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
 def test_a_folder_is_old_or_new(tmp_path: Path, at: int) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -58,9 +59,40 @@ def test_a_folder_is_old_or_new(tmp_path: Path, at: int) -> None:
     for path in theirs:
         path.mkdir()
     assert struck(folder, "folder", f"kill@{at}") == -9
-    assert (folder / "x").read_bytes() == (b"new" if at == 2 else b"old")
+    assert folder.exists() == (at != 2)  # killed between the two renames, the old one lies aside
     files.sweep_temporaries(tmp_path)
+    assert (folder / "x").read_bytes() == (b"old" if at < 3 else b"new")
     assert set(tmp_path.iterdir()) == {folder, *theirs}
+
+
+def test_a_sweep_puts_back_a_folder_and_only_where_nothing_took_its_place(tmp_path: Path) -> None:
+    for number in range(3):
+        aside = Path(f"{files.temporary_in(tmp_path)}-old-bundle")
+        aside.mkdir()
+        (aside / "x").write_text(str(number))
+    broken = Path(f"{files.temporary_in(tmp_path)}-old-link")
+    broken.mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    files.sweep_temporaries(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"bundle", "link"}
+    assert (tmp_path / "bundle" / "x").exists()
+
+
+def test_an_interruption_between_the_renames_puts_the_old_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(operation: str, path: Path) -> None:
+        if operation == "moved aside":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(faults, "strike", interrupted)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "x").write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        files.replace_folder(folder, lambda fresh: (fresh / "x").write_bytes(b"new"))
+    assert (folder / "x").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_full_disk_says_so_and_keeps_the_old(tmp_path: Path) -> None:
@@ -280,7 +312,7 @@ def test_a_folder_that_could_not_be_replaced_is_put_back(
     rename = Path.rename
 
     def refuse(path: Path, goal: Path) -> Path:
-        if goal == folder and not path.name.endswith("-old"):
+        if goal == folder and "-old-" not in path.name:
             raise OSError(errno.ENOSPC, "No space left on device")
         return rename(path, goal)
 
@@ -481,3 +513,32 @@ def test_a_folder_that_another_process_removes_meanwhile_is_gone(
 def test_nothing_is_swept_from_a_folder_that_is_not_there(tmp_path: Path) -> None:
     files.sweep_temporaries(tmp_path / "none")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_what_is_private_is_so_while_it_is_written_and_after(tmp_path: Path, mode: int) -> None:
+    path, folder, modes = tmp_path / "file", tmp_path / "folder", list[int]()
+    path.write_bytes(b"old")
+    path.chmod(mode)
+
+    def write(temporary: Path) -> None:
+        modes.append(temporary.stat().st_mode & 0o777)
+        temporary.write_bytes(b"new")
+
+    files.write_through(path, write)
+    assert modes == [0o600] and path.stat().st_mode & 0o777 == mode
+    folder.mkdir()
+    folder.chmod(mode | 0o100)
+    files.replace_folder(folder, lambda fresh: modes.append(fresh.stat().st_mode & 0o777))
+    assert modes == [0o600, 0o700] and folder.stat().st_mode & 0o777 == mode | 0o100
+
+
+def test_a_new_file_and_folder_have_the_umask_s_mode(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        files.write_bytes(tmp_path / "file", b"x")
+        files.replace_folder(tmp_path / "folder", lambda fresh: None)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o750

@@ -17,7 +17,17 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "edgekd"
 
 FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or its own room
-    {"__init__", "errors", "faults", "printable", "units", "progress", "task", "profile"},
+    {
+        "__init__",
+        "errors",
+        "faults",
+        "printable",
+        "units",
+        "progress",
+        "strict_json",
+        "task",
+        "profile",
+    },
     {"files", "wire", "pixels"},
     {"sources"},
     {"settings"},

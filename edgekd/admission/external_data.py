@@ -80,8 +80,8 @@ def embedded(path: Path, goal: Path) -> Path:
             )
 
         def write(temporary: Path) -> None:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as written:
+            with temporary.open("r+b") as written:
+                os.fchmod(written.fileno(), 0o600)
                 for piece in pieces:
                     for part in _bytes_of(piece, data, path):
                         written.write(part)

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -256,8 +255,7 @@ def _checked(link: Link, what: str, piece: said.Piece) -> Iterator[bytes]:
 
 def _fetch(link: Link, name: str, piece: said.Piece, goal: Path) -> None:
     def write(temporary: Path) -> None:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("r+b") as file:
             for data in _checked(link, name, piece):
                 file.write(data)
 

@@ -82,8 +82,8 @@ def take(root: Path, sha256: str, size_bytes: int, pieces: Iterable[bytes]) -> N
     """
 
     def write(temporary: Path) -> None:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("r+b") as file:
+            os.fchmod(file.fileno(), 0o400)
             for piece in pieces:
                 file.write(piece)
         if files.digest_file(temporary) != sha256:
