@@ -18,10 +18,12 @@ from edgekd.plan import steps
 from edgekd.progress import Progress
 from edgekd.recipe import Recipe
 from edgekd.run import Options
+from edgekd.run_folder import WITHOUT_BUNDLE
 from edgekd.run_folder import RunFolder
 from edgekd.stage import Bindings
 from edgekd.stage import Step
 from edgekd.stages import data
+from edgekd.stages import report
 from edgekd.store import Store
 from edgekd.walk import Foreseen
 from edgekd.walk import Walker
@@ -29,10 +31,6 @@ from edgekd.walk import foresee
 from edgekd.walk import opened
 
 BUNDLE = "bundle/"
-WITHOUT_BUNDLE = "nothing-chosen"
-"""Where a run that chooses nothing reports, if the bundle of another one stands in its folder."""
-FILLED = ("result.json", "report.md", "bundle")
-"""What every run puts into its folder, among others."""
 
 
 class Finished(NamedTuple):
@@ -109,18 +107,26 @@ def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Prog
         progress.note(f"waiting for another run in {options.run_dir} ({holder})")
 
     with run_folder.held(options.run_dir, wait=options.wait, waiting=waiting) as folder:
-        folder.require_ours(*FILLED)  # before hours of work, not after
+        require_free(folder)  # before hours of work, not after
         with opened(options) as store:
-            walker = Walker(store, options, progress, _bindings(options))
+            walker = Walker(store, options, progress, _bindings(options), folder.begin)
             walker.walk(todo)
             choice = _choice(walker)
             chosen = _chosen_row(choice, walker)
             walker.walk(closing.steps(recipe, walker.entries, chosen, options.overrides))
             run_dir = _fill(folder, walker)
             result = _read(walker, "report", "result.json")
+            folder.end()
     done = tuple((w.step.label, w.hit, w.took_s) for w in walker.walked)
     missed = f"budget: {choice['why']}" if choice["chosen"] is None else ""
     return Finished(result, run_dir, done, missed)
+
+
+def require_free(folder: RunFolder) -> None:
+    """Raises InputError if something that is not a run's stands where every run puts its own."""
+    names = report.ALWAYS
+    beside = (f"{WITHOUT_BUNDLE}/{name}" for name in names) if folder.has("bundle") else ()
+    folder.require_ours(*names, *beside, folders=("bundle",))
 
 
 def _choice(walker: Walker) -> dict[str, Any]:

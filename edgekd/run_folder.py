@@ -1,13 +1,16 @@
 """The folder a run fills for its user; what edgekd did not write there is never replaced.
 
 A marker lists the digest of every file that runs have put there. A file, or a folder ``bundle/``, that stands
-where a run wants to put its own is replaced only if each of its bytes is one of theirs.
+where a run wants to put its own is replaced only if each of its bytes is one of theirs. While a run goes on,
+another file lists the results it stands on, so that what an interrupted one has done can be kept.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -21,6 +24,9 @@ from edgekd.store import locking
 FORMAT = "edgekd.run/1"
 MARKER = ".edgekd-run.json"
 LOCK = ".edgekd-run.lock"
+UNFINISHED = ".edgekd-run.unfinished.json"
+WITHOUT_BUNDLE = "nothing-chosen"
+"""Where a run that chooses nothing reports, if the bundle of another one stands in its folder."""
 
 
 class RunFolder:
@@ -29,17 +35,42 @@ class RunFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._ours = _read(root / MARKER)
+        self._begun = unfinished(root)
 
-    def require_ours(self, *names: str) -> None:
-        """Raises InputError if one of these stands here and was not put here by a run, or was changed since."""
-        for name in names:
-            for path in _all_files(self.root / name):
-                inside = path.relative_to(self.root).as_posix()
-                if path.is_symlink() or files.digest_file(path) not in self._ours.get(inside, ()):
-                    raise InputError(
-                        f"{path}: is not what a run of edgekd wrote there, and stays",
-                        hint="move it away or give another --run-dir",
-                    )
+    def require_ours(self, *names: str, folders: Collection[str] = ()) -> None:
+        """Raises InputError if one of these stands here and was not put here by a run, or was changed since.
+
+        Args:
+            names: of files.
+            folders: of folders that are replaced whole.
+        """
+        for name in (*names, *folders):
+            path = self.root / name
+            above = [each for each in path.parents if each.is_relative_to(self.root)]
+            strangers = [each for each in above if each.exists() and not each.is_dir()]
+            if path.is_dir() and not path.is_symlink() and name not in folders:
+                strangers.append(path)
+            strangers += [each for each in _all_files(path) if not self._is_ours(each)]
+            if strangers:
+                raise InputError(
+                    f"{strangers[0]}: is not what a run of edgekd wrote there, and stays",
+                    hint="move it away or give another --run-dir",
+                )
+
+    def _is_ours(self, path: Path) -> bool:
+        inside = path.relative_to(self.root).as_posix()
+        return not path.is_symlink() and files.digest_file(path) in self._ours.get(inside, ())
+
+    def begin(self, key: str) -> None:
+        """Note that this run stands on the result under `key`, made or not, until `end`."""
+        if key not in self._begun:
+            self._begun.add(key)
+            files.write_bytes(self.root / UNFINISHED, files.canonical_json(sorted(self._begun)))
+
+    def end(self) -> None:
+        """The run is finished: result.json names what it stands on."""
+        self._begun.clear()
+        files.remove(self.root / UNFINISHED)
 
     def has(self, name: str) -> bool:
         """Whether something of that name stands here."""
@@ -58,7 +89,7 @@ class RunFolder:
         """
         singles = {n: source for n, source in wanted.items() if not _same(self.root / n, source)}
         whole = {n: of for n, of in folders.items() if not _same_folder(self.root / n, of)}
-        self.require_ours(*singles, *whole)
+        self.require_ours(*singles, folders=whole)
         inside = {f"{name}/{n}": source for name, of in whole.items() for n, source in of.items()}
         new = {name: [files.digest_file(s)] for name, s in (singles | inside).items()}
         if not new:
@@ -92,6 +123,21 @@ def held(
     with locking.held(root / LOCK, wait=wait, waiting=waiting, hint=hint):
         files.sweep_temporaries(root)
         yield RunFolder(root)
+
+
+def unfinished(root: Path) -> set[str]:
+    """Keys of the results that runs which never ended stand on.
+
+    Raises:
+        InputError: if the list is none.
+    """
+    path = root / UNFINISHED
+    if not os.path.lexists(path):
+        return set()
+    value: Any = files.read_json(path, follow=False)
+    if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
+        raise InputError(f"{path}: got no list of results", hint="remove it")
+    return set(value)
 
 
 def _read(marker: Path) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -54,10 +55,16 @@ class Walker:
     """Carries results from step to step; the store is all it remembers by."""
 
     def __init__(
-        self, store: Store, options: Options, progress: Progress, bindings: Bindings
+        self,
+        store: Store,
+        options: Options,
+        progress: Progress,
+        bindings: Bindings,
+        begin: Callable[[str], object] | None = None,
     ) -> None:
+        """`begin` is told the key of each step before its result is looked for."""
         self.store, self.options, self.progress = store, options, progress
-        self.bindings = bindings
+        self.bindings, self._begin = bindings, begin
         self.entries: dict[str, Entry] = {}
         self.walked: list[Walked] = []
         self._steps: dict[str, Step] = {}
@@ -81,9 +88,10 @@ class Walker:
         origin = origin_of(step, self._steps)
         inputs = key_inputs(step, given_digests(step, self.entries), self.bindings, origin)
         key = key_of(inputs)
-        entry = self.store.peek(
-            key, wanted
-        )  # not lookup: another walker may be committing it just now
+        if self._begin is not None:
+            self._begin(key)
+        # not lookup: another walker may be committing it just now
+        entry = self.store.peek(key, wanted)
         hit = entry is not None
         if entry is None:
             with self.store.lock(key, wait=self.options.wait, waiting=self._waiting):

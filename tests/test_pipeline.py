@@ -21,6 +21,7 @@ from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
 from edgekd.stage import Step
+from edgekd.store import Store
 
 RECIPE: Any = object()
 
@@ -122,6 +123,37 @@ def test_what_is_not_a_run_s_is_seen_before_anything_runs(
     with pytest.raises(InputError, match=name):
         compress(options, monkeypatch, "a")
     assert standing(options) == {name: "mine"} and ran == []
+
+
+@pytest.mark.parametrize("name", ["report.md", "result.json", "accuracy_latency.png"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_folder_in_a_file_s_place_is_seen_before_anything_runs(
+    options: Options, monkeypatch: pytest.MonkeyPatch, name: str, beside: bool
+) -> None:
+    if beside:
+        compress(options, monkeypatch, "a")
+        name = f"nothing-chosen/{name}"
+    (options.run_dir / name).mkdir(parents=True)
+    ran.clear()
+    with pytest.raises(InputError, match=f"{name}: is not what a run"):
+        compress(options, monkeypatch, None)
+    assert ran == []
+
+
+def test_a_run_that_does_not_end_leaves_a_list_of_what_it_stands_on(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "_fill", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compress(options, patched, "a")
+    keys = {entry.key for entry in Store(options.store).entries()}
+    assert len(keys) == 4 and run_folder.unfinished(options.run_dir) == keys
+    compress(options, monkeypatch, "a")
+    assert run_folder.unfinished(options.run_dir) == set()
 
 
 def test_a_folder_that_another_run_fills_is_refused(

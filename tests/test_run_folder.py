@@ -89,6 +89,33 @@ def test_a_link_is_not_a_run_s(tmp_path: Path) -> None:
     assert mine.read_text() == "one"
 
 
+@pytest.mark.parametrize("name", ["report.md", "plots/a.svg"])
+def test_a_folder_where_a_file_goes_and_a_file_where_a_folder_goes_stay(
+    tmp_path: Path, name: str
+) -> None:
+    with run_folder.held(tmp_path / "run", wait=False) as held:
+        (held.root / name).mkdir(parents=True)
+        with pytest.raises(InputError, match=f"{name}: is not what a run"):
+            held.require_ours(name, folders=("bundle",))
+        held.require_ours(folders=(name,))  # an empty folder is nobody's
+        (held.root / "file").write_text("x")
+        with pytest.raises(InputError, match="run/file: is not what a run"):
+            held.require_ours("file/inside")
+
+
+def test_what_a_run_has_begun_stands_there_until_it_ends(tmp_path: Path) -> None:
+    for key in ("a", "b", "a"):
+        with run_folder.held(tmp_path, wait=False) as held:
+            held.begin(key)
+    assert run_folder.unfinished(tmp_path) == {"a", "b"}
+    with run_folder.held(tmp_path, wait=False) as held:
+        held.end()
+    assert run_folder.unfinished(tmp_path) == set()
+    (tmp_path / run_folder.UNFINISHED).write_text("{}")
+    with pytest.raises(InputError, match="unfinished"):
+        run_folder.unfinished(tmp_path)
+
+
 def test_other_files_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")

@@ -26,6 +26,7 @@ GRAPH_INPUT, GRAPH_OUTPUT = 11, 12
 NODE_INPUT, NODE_OUTPUT = 1, 2
 NODE_KEY = (7, 4, 8)
 """Domain, operator, overload."""
+FUNCTION_OUTPUT = 5
 FUNCTION_KEY = (10, 1, 13)
 """Domain, name, overload."""
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 1, 2, 8, 9
@@ -73,7 +74,7 @@ CHILDREN: dict[str, dict[int, tuple[str, bool]]] = {
 """Message to the fields that hold messages: of which kind, and whether each piece is one of its own."""
 TEXTS = {
     "node": {NODE_INPUT, NODE_OUTPUT, *NODE_KEY},
-    "function": {*FUNCTION_KEY},
+    "function": {FUNCTION_OUTPUT, *FUNCTION_KEY},
     "tensor": {TENSOR_NAME},
     "value": {VALUE_NAME},
     "pair": {1, 2},

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 EXACT = "fp32"
 """The precision that must answer as the trained model does; others are judged by accuracy."""
+USUAL = 10.0
+"""Root mean square up to which a float tolerance is what it says; logits of classifiers come to 1 to 10."""
 ROUNDED = "int8"
 """The one that must round as the trained model does: it is judged in quantization steps."""
 MOST_STEPS = 4.0
@@ -48,8 +50,8 @@ class Answers(NamedTuple):
 def float_allowance(want: np.ndarray, tolerance: float) -> float:
     """How far a float32 logit may be from the trained model's: the one definition of float parity.
 
-    `tolerance` is meant for logits of a root mean square of 1 or less, and grows with it beyond: what
-    float32 rounds is a part of the numbers that are added, and logits of 800 are not known to 1e-4.
+    `tolerance` is meant for logits with a root mean square of `USUAL` or less, and grows with it beyond:
+    what float32 rounds is a part of the numbers that are added, and logits of 800 are not known to 1e-4.
 
     Args:
         want: the trained model's logits [N, classes] on the golden inputs.
@@ -57,7 +59,8 @@ def float_allowance(want: np.ndarray, tolerance: float) -> float:
     """
     import numpy as np
 
-    return tolerance * max(1.0, float(np.sqrt(np.mean(np.square(want, dtype=np.float64)))))
+    rms = float(np.sqrt(np.mean(np.square(want, dtype=np.float64))))
+    return tolerance * max(1.0, rms / USUAL)
 
 
 def judged(

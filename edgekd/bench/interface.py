@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.parsers.expat
+from collections import defaultdict
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from edgekd.bench import numerics
 from edgekd.errors import InputError
 from edgekd.value_info import Value
 
+ENDS, QUANTIZER = ("Result", "Assign"), "FakeQuantize"
+"""Kinds of an IR's layers: what it computes for, and what quantizes."""
 LONGEST_SIZE = 18
 """Digits of an axis's size in an IR."""
 
@@ -73,18 +76,55 @@ def of_ir(path: Path, weights: Path) -> Interface:
     return Interface(look.inputs, (), numerics.INT8 if look.quantizes else numerics.PLAIN)
 
 
+class _Network:
+    """The layers of an IR, or of a body inside one of its layers."""
+
+    def __init__(self) -> None:
+        self.layer = ""
+        """The last that was opened."""
+        self.ends: list[str] = []
+        self.quantizers: set[str] = set()
+        """Layers that quantize, or that hold such ones."""
+        self.reads: defaultdict[str, list[str]] = defaultdict(list)
+
+    def add(self, layer: str, kind: str) -> None:
+        self.layer = layer
+        if kind in ENDS:
+            self.ends.append(layer)
+        elif kind == QUANTIZER:
+            self.quantizers.add(layer)
+
+    def quantizes(self) -> bool:
+        """Whether a result is computed by way of a quantizer; what leads to none computes nothing."""
+        ahead, passed = list(self.ends), set[str]()
+        while ahead:
+            layer = ahead.pop()
+            if layer not in passed:
+                passed.add(layer)
+                ahead += self.reads[layer]
+        return not passed.isdisjoint(self.quantizers)
+
+
 class _Parameters:
-    """Collects the inputs of an IR."""
+    """Collects the inputs of an IR, and whether it quantizes."""
 
     def __init__(self) -> None:
         self.inputs: list[Value] = []
         self.quantizes = False
         self._inside = False
+        self._networks: list[_Network] = []
 
     def open(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag == "layer":
-            self._inside = attributes.get("type") == "Parameter"
-            self.quantizes |= attributes.get("type") == "FakeQuantize"
+        if tag == "layers":
+            self._networks.append(_Network())
+        elif tag == "edge" and self._networks:
+            reader, read = attributes.get("to-layer", ""), attributes.get("from-layer", "")
+            self._networks[-1].reads[reader].append(read)
+        elif tag == "layer":
+            kind = attributes.get("type", "")
+            self._inside = kind == "Parameter" and len(self._networks) < 2  # not one of a body's
+            if self._networks:
+                self._networks[-1].add(attributes.get("id", ""), kind)
             if self._inside:
                 self.inputs.append(Value(attributes.get("name", ""), 0, None))
         elif self._inside and tag == "data":
@@ -98,6 +138,12 @@ class _Parameters:
 
     def close(self, tag: str) -> None:
         self._inside &= tag != "layer"
+        if tag == "edges" and self._networks:
+            network = self._networks.pop()
+            if self._networks and network.quantizes():
+                self._networks[-1].quantizers.add(self._networks[-1].layer)
+            elif network.quantizes():
+                self.quantizes = True
 
 
 def _sizes(shape: str) -> tuple[int | None, ...] | None:

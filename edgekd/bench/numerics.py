@@ -5,19 +5,30 @@ from __future__ import annotations
 import math
 import mmap
 from collections import Counter
+from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd.admission.message import FUNCTION_KEY
+from edgekd.admission.message import FUNCTION_OUTPUT
+from edgekd.admission.message import GRAPH_INPUT
+from edgekd.admission.message import GRAPH_OUTPUT
+from edgekd.admission.message import NODE_INPUT
+from edgekd.admission.message import NODE_KEY
+from edgekd.admission.message import NODE_OUTPUT
+from edgekd.admission.message import TENSOR_DIMS
+from edgekd.admission.message import TENSOR_NAME
+from edgekd.admission.message import TENSOR_TYPE
+from edgekd.admission.message import VALUE_NAME
+from edgekd.admission.message import Child
+from edgekd.admission.message import Message
+from edgekd.admission.message import Reader
 from edgekd.errors import InputError
 from edgekd.graph import ELEMENTS
 from edgekd.runtimes import entry
 from edgekd.value_info import Value
-from edgekd.wire import BYTES
-from edgekd.wire import VARINT
-from edgekd.wire import fields
-from edgekd.wire import packed
 
 NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "f64": "fp64"}
 """Precisions by the short names of element types."""
@@ -34,21 +45,13 @@ QUANTIZERS = {
     "QGemm",
 }
 """Operators on quantized activations, or that make them; so are all that begin with ``QLinear``."""
-INSIDE: dict[str, dict[int, str]] = {
-    "model": {7: "graph", 25: "function"},
-    "graph": {1: "node", 5: "tensor"},
-    "function": {7: "node"},
-    "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 11: "graph"},
-    "tensor": {},
-}
-"""Messages of onnx.proto3 (ONNX 1.23) and which of their fields hold which others."""
-NODE_OPERATOR, TENSOR_DIMS, TENSOR_TYPE = 4, 1, 2
+DEFAULT_DOMAIN = b"ai.onnx"
 INT8, PLAIN = "int8", "fp32"
 
 
 class Contents(NamedTuple):
-    """What lies in a file, its subgraphs and functions included."""
+    """What the outputs of a file are computed from, in subgraphs and functions, too. What no output can
+    reach computes nothing: engines leave it out."""
 
     operators: set[str]
     floats: Counter[str]
@@ -67,7 +70,17 @@ def read(path: Path) -> Contents:
         files.open_regular(path) as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):
-        _walk(data, "model", 0, len(data), found)
+        reader = Reader(data)
+        model = reader.message(Child(0, "model", ((0, len(data)),)), 0)
+        functions = dict[tuple[bytes, ...], Message]()
+        for child in model.children:
+            if child.kind == "function":
+                function = reader.message(child, 1)
+                functions[_key(function, FUNCTION_KEY)] = function
+        look = _Look(reader, functions, found)
+        for child in model.children:
+            if child.kind == "graph":
+                look.graph(child, 1)
     return found
 
 
@@ -89,21 +102,93 @@ def of(found: Contents, inputs: Sequence[Value]) -> str:
     return kinds[0] if kinds and kinds[0] else PLAIN
 
 
-def _walk(data: mmap.mmap, message: str, start: int, end: int, found: Contents) -> None:
-    element, shape = 0, list[int]()
-    for number, wire, first, last in fields(data, start, end):
-        inner = INSIDE[message].get(number) if wire == BYTES else None
-        if inner is not None:
-            _walk(data, inner, first, last, found)
-        elif message == "node" and number == NODE_OPERATOR:
-            found.operators.add(data[first:last].decode(errors="replace"))
-        elif message == "tensor" and number == TENSOR_TYPE and wire == VARINT:
-            element = first
-        elif message == "tensor" and number == TENSOR_DIMS:
-            shape += [first] if wire == VARINT else packed(data, first, last)
-    kind = ELEMENTS.get(element, "")
-    if message == "tensor" and kind in NAMES:
-        found.floats[NAMES[kind]] += math.prod(shape)
+class _Look:
+    """Walks from the outputs of a graph to what they are computed from."""
+
+    def __init__(
+        self, reader: Reader, functions: dict[tuple[bytes, ...], Message], found: Contents
+    ) -> None:
+        self._reader, self._found = reader, found
+        self._ahead = functions
+        """Functions that no node called yet."""
+        self._called = set[tuple[bytes, ...]]()
+
+    def graph(self, child: Child, depth: int) -> set[bytes]:
+        """Take in what a graph's outputs need; gives the names it needs from around it."""
+        graph = self._reader.message(child, depth)
+        ends = dict[int, set[bytes]]({GRAPH_INPUT: set(), GRAPH_OUTPUT: set()})
+        for inner in graph.children:
+            if inner.number in ends:
+                ends[inner.number].add(self._reader.message(inner, depth + 1).text(VALUE_NAME))
+        return self._body(graph, ends[GRAPH_OUTPUT], depth) - ends[GRAPH_INPUT]
+
+    def _body(self, body: Message, outputs: Iterable[bytes], depth: int) -> set[bytes]:
+        """The same for the nodes and weights of a graph or a function."""
+        makers = dict[bytes, tuple[str, Message]]()
+        for child in body.children:
+            if child.kind in ("node", "tensor", "sparse"):
+                message = self._reader.message(child, depth + 1)
+                for name in self._made(child.kind, message, depth + 1):
+                    makers[name] = child.kind, message
+        ahead, passed, outside, done = list(outputs), set[bytes](), set[bytes](), set[int]()
+        while ahead:
+            name = ahead.pop()
+            if name in passed or not name:
+                continue
+            passed.add(name)
+            if name not in makers:
+                outside.add(name)
+                continue
+            kind, message = makers[name]
+            if id(message) in done:
+                continue
+            done.add(id(message))
+            if kind == "node":
+                ahead += self._node(message, depth + 1)
+            else:
+                self._weights(kind, message, depth + 1)
+        return outside
+
+    def _made(self, kind: str, message: Message, depth: int) -> list[bytes]:
+        """The names that a node or an initializer gives a value to."""
+        if kind == "sparse":
+            inner = [self._reader.message(c, depth + 1) for c in message.children if c.number == 1]
+            return [tensor.text(TENSOR_NAME) for tensor in inner]
+        return message.texts.get(NODE_OUTPUT if kind == "node" else TENSOR_NAME, [])
+
+    def _node(self, node: Message, depth: int) -> list[bytes]:
+        """Take in a node with what it holds; gives the names it reads."""
+        key = _key(node, NODE_KEY)
+        names = list(node.texts.get(NODE_INPUT, ()))
+        function = self._ahead.pop(key, None)
+        if function is not None:
+            self._called.add(key)
+            self._body(function, function.texts.get(FUNCTION_OUTPUT, ()), 1)
+        if key not in self._called:
+            self._found.operators.add(key[1].decode(errors="replace"))
+        for attribute in (c for c in node.children if c.kind == "attribute"):
+            for held in self._reader.message(attribute, depth + 1).children:
+                if held.kind == "graph":
+                    names += self.graph(held, depth + 2)
+                elif held.kind in ("tensor", "sparse"):
+                    self._weights(held.kind, self._reader.message(held, depth + 2), depth + 2)
+        return names
+
+    def _weights(self, kind: str, message: Message, depth: int) -> None:
+        """Count the floats of a tensor, or of a sparse one's values."""
+        if kind == "sparse":
+            for child in message.children:
+                self._weights("tensor", self._reader.message(child, depth + 1), depth + 1)
+            return
+        element = ELEMENTS.get(message.numbers.get(TENSOR_TYPE, [0])[-1], "")
+        if element in NAMES:
+            self._found.floats[NAMES[element]] += math.prod(message.numbers.get(TENSOR_DIMS, ()))
+
+
+def _key(message: Message, fields: tuple[int, ...]) -> tuple[bytes, ...]:
+    """Domain, name and overload of an operator or a function."""
+    domain, *rest = (message.text(number) for number in fields)
+    return (b"" if domain == DEFAULT_DOMAIN else domain, *rest)
 
 
 class Label(NamedTuple):

@@ -14,6 +14,7 @@ import numpy as np
 from edgekd import bundle
 from edgekd import runtimes
 from edgekd import task
+from edgekd.bench import numerics
 from edgekd.bench import saturation
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import Golden
@@ -38,7 +39,6 @@ LEAST_DIFFERENCE = 1e-4
 INSTRUCTIONS = "instruction set"
 SHARED = ("fp32", "int8")
 """Precisions in which every engine must give the trained model's own answers."""
-QUANTIZED = (b"QuantizeLinear", b"DequantizeLinear", b"QLinear", b"MatMulInteger", b"ConvInteger")
 
 
 class Report(NamedTuple):
@@ -193,9 +193,8 @@ def _saturated(golden: Golden, got: np.ndarray, stated_rms: float, device: Devic
 
 
 def quantized(folder: Path) -> bool:
-    """Whether the model of a bundle computes with 8-bit numbers: it names one of their operators."""
-    data = (folder / "model.onnx").read_bytes()
-    return any(name in data for name in QUANTIZED)
+    """Whether the model of a bundle computes with 8-bit numbers."""
+    return numerics.quantizes(numerics.read(folder / "model.onnx"))
 
 
 def stated(tolerance: Mapping[str, Tolerance], runtime: str, precision: str) -> Tolerance | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ STORE = click.option(
     type=click.Path(path_type=Path),
     help="The store.  [default: $EDGEKD_HOME, else the user's cache folder]",
 )
+DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -198,17 +200,22 @@ def differences(first: Any, second: Any, at: str = "") -> Iterator[tuple[str, st
 
 
 def kept(entries: list[Entry], run_dir: Path) -> set[str]:
-    """Keys of the results a run stands on: those its result.json names, its explanation, report, bundle."""
-    from edgekd import files
+    """Keys of the results a run stands on: those its result.json names, its explanation, report, bundle;
+    those of a run that chose nothing beside it; and all that an interrupted one has begun.
 
-    with files.open_regular(run_dir / "result.json") as file:
-        data: bytes = file.read(2**24)
-    named = set(re.findall(r"\b[0-9a-f]{64}\b", data.decode(errors="replace")))
-    own = {files.digest_bytes(data)}
-    beside = (run_dir / "bundle" / "manifest.json", run_dir / "explain.json")
-    own |= {files.digest_file(path) for path in beside if path.exists()}
-    return {
-        entry.key
-        for entry in entries
-        if entry.key in named or own.intersection(blob.sha256 for blob in entry.files.values())
-    }
+    Raises:
+        InputError: if it is no run folder, or a file in it cannot be read whole.
+    """
+    from edgekd import files
+    from edgekd import run_folder
+
+    named = run_folder.unfinished(run_dir)
+    own = set[str]()
+    results = [run_dir / "result.json", run_dir / run_folder.WITHOUT_BUNDLE / "result.json"]
+    there = [path for path in results if path.exists()]
+    for path in there if there or named else results[:1]:
+        named |= set(DIGEST.findall(json.dumps(files.read_json(path))))
+        beside = (path, path.parent / "bundle" / "manifest.json", path.parent / "explain.json")
+        own |= {files.digest_file(each) for each in beside if each.exists()}
+    found = (e for e in entries if own.intersection(blob.sha256 for blob in e.files.values()))
+    return named | {entry.key for entry in found}

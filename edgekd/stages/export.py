@@ -40,7 +40,7 @@ class Words(Settings):
     """Real validation samples stored with torch's answers to them."""
     tolerance: Positive = 1e-4
     """Largest difference of a logit between torch and an engine, both float32; of logits whose root mean
-    square is above 1, as a part of that."""
+    square is above 10, that many times a tenth of it."""
 
 
 class Config(Words):

@@ -14,6 +14,14 @@ from edgekd.stage import Stage
 
 ROLES = ("teacher", "control", "student")
 EXPLAINED = "explain.json"
+ALWAYS = (
+    "result.json",
+    "report.md",
+    "accuracy_latency.svg",
+    "accuracy_latency.png",
+    "learning_curves.svg",
+)
+"""What it makes of every run."""
 AS_IT_IS = ("disagreements.csv", "disagreements.npy")
 """Files that are given again unread."""
 TABLE = "table/"

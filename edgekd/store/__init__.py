@@ -5,7 +5,7 @@
     ac/<key>.json        one small manifest a stage result, written last: the result exists iff this
                          parses, its key is the hash of its inputs and every blob it names verifies
     work/<key>/          what a running stage keeps for its own resume (checkpoints)
-    locks/<key>          flock; the kernel drops it when its holder dies
+    locks/<key>          flock; the kernel drops it when its holder dies; ``<sha256>.blob`` of a blob
     quarantine/          what failed verification, for a look
 
 See ARCHITECTURE.md, "The store".
@@ -38,6 +38,8 @@ from edgekd.store.manifest import key_of
 __all__ = ["MARKER", "Blob", "Entry", "Garbage", "Made", "Store", "key_of"]
 
 MARKER = "edgekd-store.json"
+BLOB = ".blob"
+"""Ending of a blob's lock: a key and a blob may have the same digest, if somebody wants that."""
 FOLDERS = ("cas", "ac", "work", "locks", "quarantine")
 
 
@@ -119,13 +121,14 @@ class Store:
         """
         blob = Blob(files.digest_file(path), path.stat().st_size)
         goal = self.blob_path(blob.sha256)
-        if not self._sound(blob):
-            self._own_folder(goal.parent)
-            if goal.is_dir():
-                self._quarantine(goal)
-            files.write_through(
-                goal, lambda temporary: shutil.copyfile(path, temporary), size_bytes=blob.size_bytes
-            )
+        with self._blob_lock(blob.sha256):
+            if not self._sound(blob):
+                self._own_folder(goal.parent)
+                if goal.is_dir():
+                    self._quarantine(goal)
+                files.write_through(
+                    goal, lambda new: shutil.copyfile(path, new), size_bytes=blob.size_bytes
+                )
         return blob
 
     def commit(self, inputs: Mapping[str, Any], outputs: Mapping[str, Path], made: Made) -> Entry:
@@ -173,8 +176,9 @@ class Store:
         entry = self.read_manifest(self._manifest_path(key))
         self._quarantine(self._manifest_path(key))
         for sha256 in {blob.sha256 for blob in entry.files.values()} if entry is not None else ():
-            if self._digest(sha256) != sha256:
-                self._quarantine(self.blob_path(sha256))
+            with self._blob_lock(sha256):  # else a sound one that was just put there could go
+                if self._digest(sha256) != sha256:
+                    self._quarantine(self.blob_path(sha256))
 
     def entries(self) -> Iterator[Entry]:
         """All readable manifests, oldest first; blobs are not verified."""
@@ -207,6 +211,10 @@ class Store:
             hint="wait for it, or give another --store",
         )
 
+    def _blob_lock(self, sha256: str) -> AbstractContextManager[None]:
+        """Held while a blob is looked at to be replaced; who holds it takes no other lock."""
+        return self.lock(f"{sha256}{BLOB}")
+
     def verify(self) -> list[str]:
         """One line for each manifest or blob that does not verify; nothing is changed."""
         faults = []
@@ -235,8 +243,9 @@ class Store:
             found = self.garbage(keep)
             for path in found.paths():
                 files.remove(path)
-            for path in garbage.named_by_digest(self.root / "locks"):  # held under the store's only
-                files.remove(path)
+            for suffix in ("", BLOB):  # they are held under the store's only
+                for path in garbage.named_by_digest(self.root / "locks", suffix):
+                    files.remove(path)
             return found
 
     def _manifest_path(self, key: str) -> Path:

@@ -28,7 +28,8 @@ class Garbage(NamedTuple):
 
 
 def find(root: Path, keep: Collection[str]) -> Garbage:
-    """What goes if only the results whose keys are in `keep` stay in the store at `root`."""
+    """What goes if only the results whose keys are in `keep`, and what steps of these keys left for
+    themselves, stay in the store at `root`."""
     manifests, wanted = [], set()
     for path in named_by_digest(root / "ac", ".json"):
         try:
@@ -47,7 +48,7 @@ def find(root: Path, keep: Collection[str]) -> Garbage:
         if path.name not in wanted and path.name.startswith(folder.name)
     ]
     aside = root / "quarantine"
-    checkpoints = named_by_digest(root / "work")
+    checkpoints = [path for path in named_by_digest(root / "work") if path.name not in keep]
     quarantined = [*named_by_digest(aside), *named_by_digest(aside, ".json")]
     size_bytes = sum(map(_size, (*manifests, *blobs, *checkpoints, *quarantined)))
     return Garbage(manifests, blobs, checkpoints, quarantined, size_bytes)

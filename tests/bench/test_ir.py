@@ -108,3 +108,29 @@ def test_a_size_of_thousands_of_digits_is_refused(tmp_path: Path) -> None:
     graph, weights = pair(tmp_path, GOOD.format(layer.format("9" * 5000)))
     with pytest.raises(InputError, match=r"model\.xml: got a size of 5000 digits"):
         interface.of_ir(graph, weights)
+
+
+LAYER = '<layer id="{}" type="{}" name="n">{}</layer>'
+
+
+def body(*layers: str, edges: str = "") -> str:
+    return f"<layers>{''.join(layers)}</layers><edges>{edges}</edges>"
+
+
+@pytest.mark.parametrize(("into", "name"), [(1, "int8"), (0, "fp32")])
+@pytest.mark.parametrize("inside", [False, True])
+def test_only_a_quantizer_on_the_way_to_a_result_makes_an_ir_int8(
+    tmp_path: Path, into: int, name: str, inside: bool
+) -> None:
+    layers = [LAYER.format(0, "Parameter", ""), LAYER.format(1, "FakeQuantize", "")]
+    text = body(
+        *layers,
+        LAYER.format(2, "Result", ""),
+        edges=EDGE.format(0, 1) + EDGE.format(into, 2),
+    )
+    if inside:
+        held = LAYER.format(5, "If", f"<then_body>{text}</then_body>")
+        ends = LAYER.format(4, "Parameter", ""), LAYER.format(6, "Result", "")
+        text = body(ends[0], held, ends[1], edges=EDGE.format(4, 5) + EDGE.format(5, 6))
+    found = interface.of_ir(*pair(tmp_path, f"<net>{text}</net>"))
+    assert found.numerics == name and len(found.inputs) == 1

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from click.testing import Result
 
 from edgekd import cli
+from edgekd import run_folder
 from edgekd.cli.store import differences
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
@@ -120,6 +121,54 @@ def test_gc_keeps_what_a_run_stands_on(store: Store, tmp_path: Path) -> None:
     }
     assert {entry.key[0] for entry in store.entries()} == {"a", "b", "d", "e"}
     assert store.verify() == []
+
+
+def test_gc_keeps_a_run_that_chose_nothing_and_one_that_was_interrupted(
+    store: Store, tmp_path: Path
+) -> None:
+    finished(store, tmp_path / "run")
+    tried, reported = committed(store, "0", "tried"), tmp_path / "run" / "nothing-chosen"
+    reported.mkdir()
+    text = json.dumps({"lineage": [{"key": tried.key}]})
+    committed(store, "1", text)
+    (reported / "result.json").write_text(text)
+    begun, unfinished = committed(store, "2", "begun"), "f" * 64
+    with run_folder.held(tmp_path / "run", wait=False) as folder:
+        folder.begin(begun.key)
+        folder.begin(unfinished)
+    for key in (unfinished, "e" * 64):
+        (store.work_folder(key) / "checkpoint").write_text("x")
+    run(store, "gc", "--keep", str(tmp_path / "run"), "--yes")
+    assert {entry.key[0] for entry in store.entries()} == {*"abde012"}
+    assert [path.name for path in (store.root / "work").iterdir()] == [unfinished]
+
+
+def test_gc_keeps_what_a_run_has_begun_that_never_ended(store: Store, tmp_path: Path) -> None:
+    begun = committed(store, "2", "begun")
+    committed(store, "3", "other")
+    with run_folder.held(tmp_path / "run", wait=False) as folder:
+        folder.begin(begun.key)
+    run(store, "gc", "--keep", str(tmp_path / "run"), "--yes")
+    assert [entry.key for entry in store.entries()] == [begun.key]
+    with run_folder.held(tmp_path / "run", wait=False) as folder:
+        folder.end()
+    done = run(store, "gc", "--keep", str(tmp_path / "run"), "--yes")
+    assert isinstance(done.exception, InputError) and len(list(store.entries())) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["result.json", "nothing-chosen/result.json", run_folder.UNFINISHED]
+)
+@pytest.mark.parametrize("content", ["[", " " * 2**24 + "[]"])
+def test_gc_removes_nothing_where_a_run_cannot_be_read_whole(
+    store: Store, tmp_path: Path, name: str, content: str
+) -> None:
+    finished(store, tmp_path / "run")
+    (tmp_path / "run" / "nothing-chosen").mkdir()
+    (tmp_path / "run" / name).write_text(content)
+    done = run(store, "gc", "--keep", str(tmp_path / "run"), "--yes")
+    assert isinstance(done.exception, InputError) and name in str(done.exception)
+    assert len(list(store.entries())) == 5
 
 
 def test_gc_all(store: Store, tmp_path: Path) -> None:

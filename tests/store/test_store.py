@@ -15,6 +15,8 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.store import MARKER
+from edgekd.store import Blob
+from edgekd.store import Entry
 from edgekd.store import Made
 from edgekd.store import Store
 from edgekd.store import key_of
@@ -459,3 +461,34 @@ def test_who_asks_for_a_lock_gets_it_alone_and_waits(store: Store) -> None:
         assert not got.wait(0.2)
     thread.join(10)
     assert got.is_set() and holders == [f"process {os.getpid()}"]
+
+
+@pytest.mark.parametrize("how", ["quarantine", "put"])
+def test_a_blob_is_replaced_under_its_own_lock(store: Store, tmp_path: Path, how: str) -> None:
+    """Another process puts the sound bytes back just when this one has found the blob spoilt."""
+    sound = b"1" * 1000
+    commit(store, one=sound)
+    blob = store.blob_path(files.digest_bytes(sound))
+    blob.write_bytes(b"spoilt")
+    source = tmp_path / "again"
+    source.write_bytes(sound)
+    act = (lambda: store.quarantine(KEY)) if how == "quarantine" else lambda: store.put(source)
+    worker = threading.Thread(target=act)
+    with store.lock(f"{blob.name}.blob"):
+        worker.start()
+        worker.join(0.3)
+        assert worker.is_alive() and blob.read_bytes() == b"spoilt"
+        blob.write_bytes(sound)
+    worker.join(30)
+    assert not worker.is_alive() and blob.read_bytes() == sound
+    assert not (store.root / "quarantine" / blob.name).exists()
+
+
+def test_a_result_whose_blob_is_called_by_its_own_key_waits_for_nobody(store: Store) -> None:
+    """A poisoned manifest may say so; its key's lock is held by who puts it aside."""
+    manifest(store).write_bytes(written(Entry(KEY, INPUTS, {"x": Blob(KEY, 1)}, MADE)))
+    with store.lock(KEY):
+        worker = threading.Thread(target=store.quarantine, args=(KEY,), daemon=True)
+        worker.start()
+        worker.join(10)
+        assert not worker.is_alive()
