@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekd.bench import ir
 from edgekd.bench import numerics
+from edgekd.bench import status
 from edgekd.bench.engine import ONNX
 from edgekd.bench.jobs import Spec
 from edgekd.device import OUT
@@ -40,7 +41,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
     say("compile")
     offered, precision = runtime.precisions(), spec["precision"]
     if precision not in offered:
-        return {"not_measured": f"{runtime.name} offers {', '.join(offered)} on this machine"}
+        return {"not_measured": status.not_offered(runtime.name, offered)}
     model = Path(inside(ONNX))
     made = runtime.build(model, Path(OUT), precision, **_options(runtime, spec))
     wrong = why_no_label(model, precision) if runtime.name in RUNTIMES else None

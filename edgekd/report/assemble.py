@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -94,7 +95,7 @@ def assemble(
         "warnings": [
             *near_chance(scores),
             *filter(None, [no_gain(made["student"], made["control"], test)]),
-            *warnings(made, measured, chosen),
+            *warnings(made, measured, chosen, _tried(resolved_recipe or {})),
             *about_machine(machine or {}),
         ],
         "machine": machine,
@@ -149,14 +150,35 @@ def points_half_width(one: float, other: float, tested: int) -> float:
     return 100 * NORMAL_95 * math.sqrt(variance)
 
 
-def warnings(made: Mapping[str, Model], rows: Sequence[Row], chosen: Row | None) -> list[str]:
-    """What a reader must not overlook of the rows, one sentence each."""
+def _tried(recipe: Mapping[str, Any]) -> set[str]:
+    """The engines of which a recipe wants whatever they offer."""
+    targets = recipe.get("targets", ())
+    return {target["runtime"] for target in targets if target["precision"] == "auto"}
+
+
+def warnings(
+    made: Mapping[str, Model],
+    rows: Sequence[Row],
+    chosen: Row | None,
+    tried: Collection[str] = (),
+) -> list[str]:
+    """What a reader must not overlook of the rows, one sentence each.
+
+    Args:
+        made: the models, by role.
+        rows: all of them.
+        chosen: one of them.
+        tried: engines of which nobody asked for a precision: one they do not offer is nothing amiss.
+    """
     found = []
     if chosen is not None and chosen.accuracy is not None and made["student"].accuracy is not None:
         lost = 100 * (made["student"].accuracy - chosen.accuracy)
         if lost > 0.5:
             found.append(f"{chosen.name} loses {lost:.2f} points to the student in float32.")
-    found += [f"{row.name}: {row.status}." for row in rows if row.status != "ok"]
+    for row in rows:
+        idle = row.runtime in tried and status.is_not_offered(row.status)
+        if row.status != status.OK and not idle:
+            found.append(f"{row.name}: {row.status}.")
     for row in rows:
         if row.precision == "fp32" and row.top1_agreement is not None and row.top1_agreement < 1:
             found.append(

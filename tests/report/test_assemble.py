@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
+from edgekd.bench import status
 from edgekd.report.assemble import points_half_width
 from tests import report_example
 
@@ -54,6 +56,24 @@ def test_what_was_not_measured_or_unstable_is_said() -> None:
     assert "openvino-bf16-1t: not measured: no AMX here." in found
     assert "openvino-bf16-2t: unstable." in found
     assert "onnxruntime-fp32-1t agrees with torch on 98.44 % only." in found
+
+
+@pytest.mark.parametrize(("precision", "warned"), [("auto", False), (["fp32", "bf16"], True)])
+def test_what_auto_tried_and_the_engine_does_not_offer_is_nothing_amiss(
+    precision: Any, warned: bool
+) -> None:
+    rows = report_example.rows()
+    said = status.not_offered("openvino", ("fp32", "int8"))
+    rows[4] |= {"status": f"not measured: {said}", "latency_p50_ms": None}
+    rows[0] |= {"status": "not measured: onnxruntime is not installed: pip install it"}
+    targets = [
+        {"runtime": "openvino", "precision": precision},
+        {"runtime": "onnxruntime", "precision": "auto"},
+    ]
+    made = report_example.result(rows=rows, resolved_recipe={"targets": targets})
+    assert any("openvino-bf16-1t: not measured" in line for line in made.warnings) == warned
+    assert any("onnxruntime is not installed" in line for line in made.warnings)
+    assert any(row.status == f"not measured: {said}" for row in made.candidates)
 
 
 def test_a_chosen_engine_that_loses_accuracy_is_said() -> None:
