@@ -83,6 +83,9 @@ class BoundTerm:
             )
         if self.labelled_only:
             given = self._of_labelled(given, signals)
+            if not any(len(given[name]) for name in self.needs):
+                # a mean over nothing is NaN; a sum over nothing is 0, and so is its gradient
+                return torch.stack([given[name].float().sum() for name in self.needs]).sum()
         return self.function(*(given[name] for name in self.needs))
 
     def _of_labelled(

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError
 
 from edgekd.errors import InputError
+from edgekd.learn.loss import BoundTerm
 from edgekd.learn.loss import bind_terms
 from edgekd.learn.loss import compute
 from edgekd.learn.losses.language import LOSSES
@@ -53,6 +54,18 @@ def test_prompts_alone_teach_nothing(name: str) -> None:
     none = value(name, given, labelled_only=True)
     none.backward()
     assert none.item() == 0 and not given["student_logits"].grad.any()
+
+
+def test_no_loss_needs_to_know_what_a_mean_over_no_tokens_is() -> None:
+    given = signals(torch.full((2, 3), -100))
+    given["teacher_logits"][0, 0, 0] = float("inf")
+    needs = ("student_logits", "teacher_logits", "label_indices")
+    term = BoundTerm("mean", 1.0, needs, lambda s, t, i: (s - t).mean(), labelled_only=True)
+    none = term.value(given)
+    none.backward()
+    assert none.item() == 0 and none.ndim == 0
+    gradient = given["student_logits"].grad
+    assert gradient is not None and not gradient.any()
 
 
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - {"mft"}))
