@@ -119,7 +119,9 @@ def write_through(path: Path, write: Callable[[Path], object], *, size_bytes: in
     temporary = temporary_in(path.parent)
     try:
         _make_folder(path.parent)
-        _preflight(path.parent, size_bytes)
+        free_bytes = shutil.disk_usage(path.parent).free
+        if size_bytes * 1.2 > free_bytes:
+            raise OSError(errno.ENOSPC, f"{size_bytes} bytes to write, {free_bytes} free")
         faults.strike("write", path)
         replaces = path.is_file() and not path.is_symlink()
         temporary.touch(0o600 if replaces else 0o666, exist_ok=False)
@@ -210,13 +212,21 @@ def make_folder(path: Path) -> Path:
     Raises:
         MachineError: if it cannot be made or written.
     """
+    require_writable(path)
     try:
         _make_folder(path)
     except OSError as error:
         raise _refused(path, error) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise MachineError(f"{path}: got a folder that cannot be written, want one that can")
     return path
+
+
+def require_writable(path: Path) -> None:
+    """Raises MachineError if `path` is no folder that can be written, or none can be made there; makes none."""
+    standing = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
+    if not standing.is_dir():
+        raise MachineError(f"{standing}: got something that is no folder, want one")
+    if not os.access(standing, os.W_OK | os.X_OK):
+        raise MachineError(f"{standing}: got a folder that cannot be written, want one that can")
 
 
 def remove(path: Path) -> None:
@@ -279,12 +289,6 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _preflight(folder: Path, size_bytes: int) -> None:
-    free_bytes = shutil.disk_usage(folder).free
-    if size_bytes * 1.2 > free_bytes:
-        raise OSError(errno.ENOSPC, f"{size_bytes} bytes to write, {free_bytes} free")
 
 
 def _refused(path: Path, error: OSError) -> MachineError:

@@ -57,7 +57,16 @@ def plan(recipe: Recipe, recipe_path: Path, options: Options) -> tuple[Step, ...
 
 
 def foreseen(recipe: Recipe, recipe_path: Path, options: Options) -> list[Foreseen]:
-    """The plan with what the store already holds; writes, downloads and runs nothing."""
+    """The plan with what the store already holds; writes, downloads and runs nothing.
+
+    Raises:
+        InputError: if the recipe, the data or what stands in the run folder or the store is not right.
+        MachineError: if this machine cannot carry it out, or the run folder or the store cannot be written.
+    """
+    for folder in (options.run_dir, options.store):
+        files.require_writable(folder)
+    require_free(RunFolder(options.run_dir))
+    Store(options.store).require_store()
     todo = plan(recipe, recipe_path, replace(options, dry=True))
     if to_fetch(recipe, options):  # no key is known before
         return [Foreseen(step, None, False) for step in todo]

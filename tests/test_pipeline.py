@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,45 @@ def test_a_run_that_does_not_end_leaves_a_list_of_what_it_stands_on(
     assert len(keys) == 4 and run_folder.unfinished(options.run_dir) == keys
     compress(options, monkeypatch, "a")
     assert run_folder.unfinished(options.run_dir) == set()
+
+
+def foreseen(options: Options, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    monkeypatch.setattr(pipeline, "plan", lambda *_: (step("measure", rows_json="[]"),))
+    monkeypatch.setattr(pipeline, "to_fetch", lambda *_: ())
+    return pipeline.foreseen(RECIPE, Path("recipe.yaml"), options)
+
+
+def test_what_is_foreseen_is_written_nowhere(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [found.hit for found in foreseen(options, monkeypatch)] == [False]
+    assert not options.run_dir.exists() and not options.store.exists()
+    compress(options, monkeypatch, "a")
+    assert len(foreseen(options, monkeypatch)) == 1  # what a run wrote is no stranger's
+
+
+@pytest.mark.parametrize("which", ["run", "store"])
+def test_what_a_run_would_refuse_is_foreseen(
+    options: Options, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    root = options.run_dir.parent
+    (root / which).mkdir()
+    (root / which / "report.md").write_text("mine")
+    with pytest.raises(InputError, match=f"{which}.*report.md"):
+        foreseen(options, monkeypatch)
+    (root / which / "report.md").unlink()
+    with monkeypatch.context() as patched:  # root may write everywhere
+        patched.setattr(os, "access", lambda path, mode: path != root / which)
+        with pytest.raises(MachineError, match=f"{which}: got a folder that cannot be written"):
+            foreseen(options, patched)
+    (root / which).rmdir()
+    (root / which).write_text("a file")
+    with pytest.raises(MachineError, match=f"{which}: got something that is no folder"):
+        foreseen(options, monkeypatch)
+    inside = replace(options, run_dir=root / which / "a" / "b", store=root / which / "c")
+    with pytest.raises(MachineError, match=f"{which}: got something that is no folder"):
+        foreseen(inside, monkeypatch)
+    assert ran == []
 
 
 def test_a_folder_that_another_run_fills_is_refused(

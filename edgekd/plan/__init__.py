@@ -23,6 +23,7 @@ def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, 
         MachineError: if an engine or torch is missing.
     """
     checks.want_allowed(recipe, options)
+    checks.want_data_dir(options)
     checks.want_installed(recipe, options)
     of_targets = profiles.of_targets(recipe, options.device)
     written = profiles.every(recipe, of_targets)

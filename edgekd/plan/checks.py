@@ -31,6 +31,14 @@ def want_allowed(recipe: Recipe, options: Options) -> None:
             )
 
 
+def want_data_dir(options: Options) -> None:
+    """Raises InputError if the user's folder of data sets is none, and nothing may be downloaded into it."""
+    if options.data_dir is None or options.allow_download:
+        return
+    if not options.data_dir.is_dir():
+        raise InputError(f"--data-dir: got {options.data_dir}, which is no folder, want one")
+
+
 def named(recipe: Recipe) -> dict[str, Named]:
     """Everything in a recipe that may be a user's own code, by its key."""
     return {
