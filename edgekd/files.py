@@ -224,7 +224,7 @@ def require_writable(path: Path) -> None:
     """Raises MachineError if `path` is no folder that can be written, or none can be made there; makes none."""
     standing = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
     if not standing.is_dir():
-        raise MachineError(f"{standing}: got something that is no folder, want one")
+        raise MachineError(f"{path}: cannot be written: {standing} is no folder")
     if not os.access(standing, os.W_OK | os.X_OK):
         raise MachineError(f"{standing}: got a folder that cannot be written, want one that can")
 

@@ -189,10 +189,10 @@ def test_what_a_run_would_refuse_is_foreseen(
             foreseen(options, patched)
     (root / which).rmdir()
     (root / which).write_text("a file")
-    with pytest.raises(MachineError, match=f"{which}: got something that is no folder"):
+    with pytest.raises(MachineError, match=f"{which} is no folder"):
         foreseen(options, monkeypatch)
     inside = replace(options, run_dir=root / which / "a" / "b", store=root / which / "c")
-    with pytest.raises(MachineError, match=f"{which}: got something that is no folder"):
+    with pytest.raises(MachineError, match=f"{which} is no folder"):
         foreseen(inside, monkeypatch)
     assert ran == []
 

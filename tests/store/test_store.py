@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import random
+import shutil
 import threading
 from pathlib import Path
 
@@ -399,10 +399,7 @@ def test_a_store_that_cannot_be_written_is_not_opened(
 def test_a_store_that_could_not_be_marked_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, size_bytes: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(files, "_preflight", full)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 0))
     with pytest.raises(MachineError, match="the disk is full"):
         Store(tmp_path).open()
     assert not list(tmp_path.iterdir())
