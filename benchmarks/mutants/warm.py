@@ -24,6 +24,12 @@ HEAVY = (
     "onnx",
     "torch",
     "scipy",
+    "hypothesis",
+    "lightning_fabric",
+    "networkx",
+    "torch.export",
+    "torch.onnx",
+    "onnxscript",
 )
 SETTINGS = ("-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist")
 
