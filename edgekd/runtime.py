@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -117,6 +116,8 @@ class Entry(NamedTuple):
 
     def installed(self) -> str:
         """The distribution this engine is used from here; `distribution` where there is none."""
+        import importlib.metadata  # its parser of mail takes a worker longer to import than all else of ours
+
         for name in (*self.instead, self.distribution):
             try:
                 importlib.metadata.version(name)

@@ -22,7 +22,6 @@ from edgekd.bench import inputs
 from edgekd.bench import memory as proc
 from edgekd.bench import timing
 from edgekd.bench.call import InputPlan
-from edgekd.bench.machine import fingerprint
 from edgekd.bench.statistics import median
 from edgekd.runtime import Inference
 from edgekd.runtime import Runtime
@@ -271,6 +270,8 @@ def _preparation(fields: Mapping[str, Any] | None) -> Any:
 
 def site(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """What this machine is and which engines it has."""
+    from edgekd.bench.machine import fingerprint
+
     missing = {name: find(name).why_not() for name in RUNTIMES}
     return {
         "facts": fingerprint.host_facts(),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,16 @@ def test_an_engine_is_not_made_under_a_label_that_is_not_true(
         goal.mkdir()
         told = build(write(tmp_path / "net.onnx"), runtime, precision, goal, timeout_s=60)
         assert told["not_measured"] == says and "files" not in told
+
+
+def test_what_is_timed_starts_without_what_only_other_jobs_need() -> None:
+    code = "import sys; import edgekd.bench.jobs, edgekd.bench.worker; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    extra = {"importlib.metadata", "email.message", "zipfile", "edgekd.files", "numpy"}
+    before = subprocess.run(
+        [sys.executable, "-c", "import sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not (set(done.stdout.split()) - set(before.stdout.split())) & extra

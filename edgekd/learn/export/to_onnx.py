@@ -17,6 +17,7 @@ from edgekd.errors import InputError
 from edgekd.learn.export import onnx_int4
 from edgekd.learn.export import onnx_names
 from edgekd.learn.export import reasons
+from edgekd.learn.export import translations
 from edgekd.learn.export.quiet import quiet
 
 OPSETS = (18, 23)
@@ -156,6 +157,7 @@ def _export(
 ) -> onnx.ModelProto:
     frozen = copy.deepcopy(model).eval().float().cpu().to(memory_format=torch.contiguous_format)
     example = torch.zeros(shape)
+    translations.reuse()
     try:
         program = torch.onnx.export(
             frozen,
