@@ -136,14 +136,16 @@ def passes(node: fx.Node) -> bool:
     if node.target is GETITEM:
         return isinstance(node.args[0], fx.Node) and node.args[0].target in PASSING
     if node.target in PADS:
-        return not any(isinstance(arg, int | float) and arg for arg in node.args[2:])
+        beside = (*node.args[2:], *node.kwargs.values())
+        return not any(isinstance(arg, int | float) and arg for arg in beside)
     return node.target in PASSING
 
 
 def is_fused(node: fx.Node) -> bool:
     """Whether `node` costs nothing in front of a quantizer."""
     if node.target in BOUNDED:
-        lower = node.args[1] if len(node.args) > 1 else HARD_TANH_LOWER
+        stated = node.kwargs.get("min_val", HARD_TANH_LOWER)
+        lower = node.args[1] if len(node.args) > 1 else stated
         return node.target is _aten.relu6.default or lower == 0
     if node.target in CLAMPS:
         lower = node.args[1] if len(node.args) > 1 else node.kwargs.get("min")
