@@ -10,14 +10,18 @@ from typing import Any
 from edgekd.bench import status
 from edgekd.printable import escape_unprintable
 from edgekd.report.explanation import Explained
+from edgekd.report.result import Comparison
 from edgekd.report.result import Result
 from edgekd.report.tables import Table
 from edgekd.units import bytes_text
 from edgekd.units import count_text
 from edgekd.units import duration_text
 from edgekd.units import percent_text
+from edgekd.units import times_text
 
 NONE = "–"
+SIZE, SPEED = ("smaller", "larger"), ("faster", "slower")
+"""What a ratio of sizes or times is called, and its inverse."""
 
 
 def report(result: Result, tables: Sequence[Table] = (), explained: Explained | None = None) -> str:
@@ -34,9 +38,25 @@ def report(result: Result, tables: Sequence[Table] = (), explained: Explained | 
         template,
         result=result,
         headline=headline(result),
+        beside=beside(result.comparison) if result.comparison else "",
         engines=[row for row in reversed(engines.values()) if row.kernels],
         tables=tables,
         explained=explained,
+    )
+
+
+def beside(found: Comparison) -> str:
+    """The chosen row beside the teacher's, with the intervals."""
+    speed, interval = times_text(found.times_faster, *SPEED, 2), found.times_faster_ci95
+    if interval is not None:
+        ends = sorted(interval if found.times_faster >= 1 else (1 / end for end in interval if end))
+        speed += f" (95 % interval {' to '.join(f'{end:.2f}' for end in ends)})"
+    points, (low, high) = found.points_below_teacher, found.points_ci95
+    side, low, high = ("below", low, high) if points >= 0 else ("above", -high, -low)
+    return (
+        f"{speed}, {times_text(found.times_smaller, *SIZE, 2)};\n"
+        f"{abs(points):.2f} points {side} the teacher on the test set "
+        f"(95 % interval {low:.2f} to {high:.2f}, unpaired)."
     )
 
 
@@ -51,7 +71,7 @@ def headline(result: Result) -> str:
     points = found.points_below_teacher
     side = "below" if points >= 0 else "above"
     return (
-        f"{found.times_smaller:.1f}x smaller, {found.times_faster:.1f}x faster{doubt}, "
+        f"{times_text(found.times_smaller, *SIZE)}, {times_text(found.times_faster, *SPEED)}{doubt}, "
         f"{abs(points):.1f} points {side} its teacher"
     )
 

@@ -31,6 +31,28 @@ def test_the_page_says_what_was_made_how_good_and_how_fast() -> None:
     )
 
 
+def test_what_is_larger_slower_or_better_is_called_so() -> None:
+    made = report_example.result(choice=choosing("onnxruntime-fp32-1t"))
+    assert made.comparison is not None
+    assert markdown.beside(made.comparison).startswith("3.11x faster (95 % interval 2.")
+    turned = made.comparison.model_copy(
+        update={
+            "times_smaller": 0.04,
+            "times_faster": 0.8,
+            "times_faster_ci95": (0.5, 1.25),
+            "points_below_teacher": -0.5,
+            "points_ci95": (-0.75, 0.25),
+        }
+    )
+    made = made.model_copy(update={"comparison": turned})
+    assert markdown.headline(made) == "25.0x larger, 1.2x slower, 0.5 points above its teacher"
+    page = markdown.report(made)
+    assert (
+        "1.25x slower (95 % interval 0.80 to 2.00), 25.00x larger;\n"
+        "0.50 points above the teacher on the test set (95 % interval -0.25 to 0.75, unpaired).\n"
+    ) in page
+
+
 MACHINE = {
     "canary_ms": [1.0, 1.0, 1.01],
     "canary_variation": 0.006,
