@@ -82,30 +82,59 @@ QUESTIONS = {
 @click.option("--output", type=click.Path(path_type=Path), help="The file.  [default: NAME.yaml]")
 @click.option("--json", "as_json", is_flag=True, help="Print the file's name as JSON.")
 def command(output: Path | None, as_json: bool, **options: str | None) -> None:
-    """Write a commented recipe that runs. Asks for what no option says, if there is a terminal."""
+    """Write a commented recipe that runs. Asks for what no option says, at a terminal or of a pipe, where
+    an empty line or the end stands for the default."""
     from edgekd import files
-    from edgekd.errors import InputError
 
-    answers = _answers(options)
+    if output is not None:
+        _require_new(output)
+    answers = _answers(options, output)
     output = output or Path(f"{answers['name']}.yaml")
-    if output.suffix not in (".yaml", ".yml"):
-        raise InputError(f"{output}: got suffix {output.suffix!r}, want .yaml")
-    text = written(answers, output)
-    if output.exists():
-        raise InputError(f"{output}: exists already, want a new file", hint="--output OTHER.yaml")
-    files.write_output(output, text.encode())
+    files.write_output(output, written(answers, output).encode())
     echo(json.dumps({"recipe": str(output)}) if as_json else f"wrote {output}")
 
 
-def _answers(options: dict[str, str | None]) -> dict[str, str]:
+def _require_new(output: Path) -> None:
+    from edgekd.errors import InputError
+
+    if output.suffix not in (".yaml", ".yml"):
+        raise InputError(f"{output}: got suffix {output.suffix!r}, want .yaml")
+    if output.exists():
+        raise InputError(f"{output}: exists already, want a new file", hint="--output OTHER.yaml")
+
+
+def _answers(options: dict[str, str | None], output: Path | None) -> dict[str, str]:
+    """What is said or asked of each question, each answer checked before the next question."""
+    from edgekd.errors import InputError
+
     answers: dict[str, str] = {}
     for key, question in QUESTIONS.items():
-        default = DEFAULTS.get(key) or _plain_name(answers["source"])
-        given = options[key]
-        if given is None:
-            given = click.prompt(question, default=default) if sys.stdin.isatty() else default
-        answers[key] = str(given)
+        while key not in answers:
+            default = DEFAULTS.get(key) or _plain_name(answers["source"])
+            option = options[key]
+            given = _asked(question, default) if option is None else option
+            try:
+                _check(key, {"name": "recipe", **DEFAULTS, **answers, key: given}, output)
+            except InputError as error:
+                if option is not None or not sys.stdin.isatty():
+                    raise
+                echo(error.line(), err=True)
+            else:
+                answers[key] = given
     return answers
+
+
+def _asked(question: str, default: str) -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt(question, default=default, err=True))
+    return sys.stdin.readline().strip() or default
+
+
+def _check(key: str, answers: dict[str, str], output: Path | None) -> None:
+    """Raises InputError if the answer to `key` makes no recipe, or none that can be written."""
+    written(answers, output or Path("recipe.yaml"))
+    if key == "name" and output is None:
+        _require_new(Path(f"{answers['name']}.yaml"))
 
 
 def _plain_name(source: str) -> str:

@@ -10,6 +10,7 @@ from click.testing import Result
 from edgekd import cli
 from edgekd import recipe
 from edgekd.cli import init
+from edgekd.errors import InputError
 
 
 def run(*arguments: str, answers: str | None = None) -> Result:
@@ -56,16 +57,67 @@ def test_what_it_writes_loads(options: list[str], file: str) -> None:
 def test_it_asks_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def prompt(question: str, default: str) -> str:
+    def prompt(question: str, default: str, err: bool) -> str:
         asked.append(question)
         return "openvino" if "Engine" in question else default
 
     monkeypatch.setattr("click.prompt", prompt)
     monkeypatch.setattr(init.sys, "stdin", type("Tty", (), {"isatty": lambda self: True})())
-    answers = init._answers(dict.fromkeys(init.QUESTIONS) | {"teacher": "resnet56"})
+    answers = init._answers(dict.fromkeys(init.QUESTIONS) | {"teacher": "resnet56"}, None)
     assert len(asked) == len(init.QUESTIONS) - 1
     assert (answers["teacher"], answers["target"]) == ("resnet56", "openvino")
     assert answers["name"] == "digits"
+
+
+def test_a_wrong_answer_is_asked_for_again_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    (here / "taken.yaml").write_text("mine")
+    said = iter(["digits", "resnet21", "resnet20", "resnet8", "x", "onnxruntime", "maybe", "no"])
+    names = iter(["A b", "taken", "new"])
+    asked = []
+
+    def prompt(question: str, default: str, err: bool) -> str:
+        asked.append(question)
+        return next(names if "Name" in question else said)
+
+    monkeypatch.setattr("click.prompt", prompt)
+    monkeypatch.setattr(init.sys, "stdin", type("Tty", (), {"isatty": lambda self: True})())
+    answers = init._answers(dict.fromkeys(init.QUESTIONS), None)
+    assert answers == {
+        "source": "digits",
+        "teacher": "resnet20",
+        "student": "resnet8",
+        "target": "onnxruntime",
+        "quantize": "no",
+        "name": "new",
+    }
+    told = capsys.readouterr().err.splitlines()
+    starts = ("--teacher:", "--target:", "--quantize:", "--name:", "taken.yaml: exists already")
+    assert [line.startswith(start) for line, start in zip(told, starts, strict=True)] == [True] * 5
+    assert len(asked) == len(init.QUESTIONS) + 5
+
+
+def test_a_pipe_answers_line_by_line_and_the_rest_is_as_usual() -> None:
+    done = run("--student", "wrn-16-1", answers="fashion-mnist\n\nopenvino\nno\n")
+    assert done.stdout == "wrote fashion-mnist.yaml\n", done.output
+    loaded = recipe.load(Path("fashion-mnist.yaml"))
+    assert str(loaded.teacher.model) == "resnet20" and str(loaded.student.model) == "wrn-16-1"
+    assert loaded.targets[0].runtime == "openvino" and len(loaded.learn) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        ("nowhere\n", "--source: data.source: got unknown data source"),
+        ("digits\nresnet21\nresnet8\n", "--teacher: teacher.model: got unknown model"),
+        ("digits\n\n\n\nmaybe\n", "--quantize: got 'maybe'"),
+    ],
+)
+def test_a_wrong_answer_in_a_pipe_ends_it(answers: str, says: str, here: Path) -> None:
+    done = run(answers=answers)
+    assert isinstance(done.exception, InputError) and str(done.exception).startswith(says)
+    assert list(here.iterdir()) == []
 
 
 @pytest.mark.parametrize(
