@@ -24,7 +24,6 @@ HEAVY = (
     "onnx",
     "torch",
     "scipy",
-    "hypothesis",
     "lightning_fabric",
     "networkx",
     "torch.export",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgekd import bundle
-from edgekd import runtimes
 from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import write_inputs
@@ -93,7 +92,6 @@ def compiled(side: Opened, device: Device, folder: Path) -> Side:
     """
     folder.mkdir()
     chosen, model = side.bundle.manifest.chosen, side.bundle.folder / MODEL
-    runtimes.find(chosen.runtime)
     built = build(
         model,
         chosen.runtime,
