@@ -354,3 +354,18 @@ def test_a_run_shares_its_store_with_others_and_not_with_garbage_collection(root
         pass
     with store.lock("store", wait=False):
         pass
+
+
+def test_each_key_is_told_before_its_result_is_looked_for(root: Path) -> None:
+    """Found or made: what a run is interrupted in is then known to belong to it."""
+    options, told = Options(run_dir=root / "run", store=root / "store"), list[tuple[str, bool]]()
+    for made in (False, True):
+        told.clear()
+        with opened(options) as store:
+
+            def begin(key: str, store: Store = store) -> None:
+                told.append((key, store.peek(key) is not None))
+
+            walker = Walker(store, options, Silent(), HERE, begin)
+            walker.walk(plan(root / "source"))
+        assert told == [(walker.entries[step].key, made) for step in ("first", "second", "third")]

@@ -95,3 +95,14 @@ def test_holm_is_the_closure_of_bonferroni(p_values: list[float]) -> None:
     }
     told = paired.holm({str(i): p for i, p in enumerate(p_values)})
     assert told == pytest.approx(want)
+
+
+def test_a_bootstrap_is_never_surer_than_its_draws() -> None:
+    """Of 1,000 draws none lies at the limit: one of 1,001, the observed one counted."""
+    found = paired.drop(40, 0, 100, 0.0, resamples=1000, seed=0)
+    assert found.p_value == pytest.approx(1 / 1001) and found.mcnemar_p == pytest.approx(2**-39)
+
+
+def test_a_probability_is_at_most_one() -> None:
+    tails = [paired.binomial_tail(1, count) for count in range(1, 2000)]
+    assert max(tails) <= 1 and min(tails) == 0.5

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnxruntime
+from google.protobuf.internal.encoder import _VarintBytes
 from onnx.reference import ReferenceEvaluator
 
 from edgekd.bench.pair import yardstick
@@ -36,3 +37,8 @@ def test_more_layers_are_more_of_the_same_work() -> None:
     ]
     assert counts == [40, 42]
     assert abs(len(yardstick.model(20)) - len(yardstick.model(21))) < 200
+
+
+def test_numbers_are_written_as_protobuf_does() -> None:
+    for value in (0, 1, 127, 128, 129, 300, 2**14 - 1, 2**14, 2**35):
+        assert yardstick._varint(value) == _VarintBytes(value)

@@ -99,6 +99,15 @@ def test_no_other_clip_of_a_channel_errs_less(bits: int) -> None:
     assert (errors(steps) <= errors(largest / quantizer.high) * 1.0001).all()
 
 
+@pytest.mark.parametrize(("bits", "part"), [(8, 0.7), (7, 0.6), (4, 0.3), (3, 0.3)])
+def test_one_weight_far_out_is_clipped_as_far_as_the_others_reach(bits: int, part: float) -> None:
+    """80,000 of them spread evenly up to that part of it: finer steps for them are worth its error."""
+    weight = torch.cat([torch.linspace(-part, part, 80_000), torch.ones(1)])[None]
+    quantizer = WeightQuantizer("w", 1, 2, bits=bits)
+    (step,) = calibration.weight_steps(weight, quantizer).tolist()
+    assert step == pytest.approx(part / quantizer.high, rel=0.04)
+
+
 def test_divergence_by_hand() -> None:
     module = example.folded()
     images = [example.images(2)]

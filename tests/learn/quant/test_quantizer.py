@@ -15,6 +15,7 @@ from edgekd.learn.quant.calibration import weight_steps
 from edgekd.learn.quant.quantizer import SMALLEST_STEP
 from edgekd.learn.quant.quantizer import ActivationQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
+from edgekd.learn.quant.quantizer import _weight_scale
 
 FINITE = st.floats(-100, 100, width=32)
 
@@ -175,6 +176,15 @@ def test_a_channel_of_almost_no_weight_is_not_thrown_about(weak: float) -> None:
         optimizer.step()
     assert quantizer(learned).isfinite().all()
     assert quantizer.log_step.detach().exp().max() < 0.05
+
+
+def test_the_scale_of_weights_has_a_limit_where_they_vanish() -> None:
+    """k = 1 / (|w| rms(dy/du)), |w| at least 2^-20 and rms(dy/du) at least 2^-40."""
+    zeros, ones = torch.zeros(2, 3), torch.ones(2, 3)
+    assert _weight_scale(zeros, 2 * ones).flatten().tolist() == [2.0**19] * 2
+    assert _weight_scale(ones / math.sqrt(3), zeros).flatten().tolist() == pytest.approx(
+        [2.0**40] * 2
+    )
 
 
 @pytest.mark.parametrize(("bits", "high"), [(8, 127), (7, 63), (4, 7), (2, 1)])

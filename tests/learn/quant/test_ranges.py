@@ -107,6 +107,14 @@ def test_of_what_was_not_counted_the_extremes_are_covered(name: str) -> None:
     assert ranges.METHODS[name](histogram, 256, False) == (-1.0, 2.0)
 
 
+def test_a_single_value_is_all_that_a_percentile_covers() -> None:
+    histogram = ranges.Histogram()
+    histogram.widen(-1.0, 2.0)
+    histogram.count(np.array([0.5], np.float32))
+    found = ranges.percentile(histogram, 256, False, share=0.999)
+    assert found == pytest.approx((0.0, 0.5), abs=2 * histogram.width)
+
+
 def test_a_percentile_never_covers_more_than_was_there() -> None:
     """Bins end beyond the extremes; and 0 is an end of what lies on one side of it."""
     for values in (NORMAL, NORMAL[:7]):

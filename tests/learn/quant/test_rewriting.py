@@ -137,3 +137,40 @@ def test_a_difference_is_measured_in_what_is_allowed(count: int) -> None:
     assert rewriting.difference(want * (1 + 1e-7), want) < 1
     assert rewriting.difference(want + 0.1, want) > 1
     assert rewriting.difference(want * torch.nan, want) == float("inf")
+
+
+def test_a_difference_by_hand() -> None:
+    """A thousandth of how far answers to one class lie apart, and a hundred-thousandth of the largest."""
+    want = torch.tensor([[100.0, 0.0], [101.0, 1.0]])  # half a unit from their means
+    allowed = 1e-3 * 0.5 + 1e-5 * 101
+    assert rewriting.difference(want + 0.01, want) == pytest.approx(0.01 / allowed, rel=1e-2)
+    alone = torch.tensor([[100.0, 0.0]])  # of one image, from class to class
+    allowed = 1e-3 * 50 + 1e-5 * 100
+    assert rewriting.difference(alone + 0.01, alone) == pytest.approx(0.01 / allowed, rel=1e-2)
+    zeros = torch.zeros(3, 2)
+    assert rewriting.difference(zeros, zeros) == 0
+    assert rewriting.difference(zeros + 1e-30, zeros) > 1
+
+
+@pytest.mark.parametrize(("times", "fits"), [(0.7, True), (1.5, False)])
+def test_a_trace_that_is_off_by_more_than_is_allowed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, times: float, fits: bool
+) -> None:
+    model, compared = example.made(), example.images(16)
+    want = rewriting.answers(model, compared).double()
+    spread = float((want - want.mean(0)).abs().max())
+    allowed = 1e-3 * spread + 1e-5 * float(want.abs().max())
+    real = tracing.traced
+
+    def traced(*given: object) -> fx.GraphModule:
+        made = real(*given)  # type: ignore[arg-type]
+        with torch.no_grad():
+            made.get_parameter("fc.bias")[2] += times * allowed
+        return made
+
+    monkeypatch.setattr(tracing, "traced", traced)
+    if fits:
+        assert rewriting.rewritten(model, example.images(2), compared)[1] == ()
+        return
+    with pytest.raises(ValueError, match="answers differently: 1.5"):
+        rewriting.rewritten(model, example.images(2), compared)

@@ -55,3 +55,11 @@ def test_what_cannot_be_exported_is_refused_in_one_line(
         tracing.traced(Branches(), example.images(2))
     assert "\n" not in str(error.value)
     assert "".join(capfd.readouterr()) == ""
+
+
+def test_a_parameter_is_put_where_no_module_is_yet() -> None:
+    module = tracing.traced(example.made(), example.images(2))
+    tracing.set_parameter(module, "new.place.weight", torch.ones(3))
+    assert torch.equal(module.get_parameter("new.place.weight"), torch.ones(3))
+    assert tracing.free_name(module, "new.place", "weight") == "new.place.weight_2"
+    assert tracing.free_name(module, "new", "weight") == "new.weight"

@@ -17,6 +17,7 @@ from edgekd.learn.parallel import ranks
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
 from edgekd.learn.scheme import Seen
+from edgekd.learn.settings import Resolved
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training import fit as fitting
 from edgekd.learn.training.fit import Diverged
@@ -289,3 +290,22 @@ def test_ranks_that_do_not_fit_the_batch_end_it_before_it_begins(
 
 def test_the_library_below_says_nothing_of_its_own() -> None:
     assert not logging.getLogger("lightning_fabric").isEnabledFor(logging.INFO)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_model_and_images_lie_in_the_asked_memory_order(
+    tmp_path: Path, channels_last: bool
+) -> None:
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    held: list[bool] = []
+    model = nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(36, 3))
+
+    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+        held.append(model[1].weight.is_contiguous(memory_format=layout))
+        held.append(seen.images.is_contiguous(memory_format=layout))
+        return [Lesson({"student_logits": student(seen.images), "labels": seen.labels})]
+
+    resolved = Resolved(precision="fp32", channels_last=channels_last, threads=1)
+    scheme = Scheme(lessons, nn.ModuleDict())
+    fit(run(tmp_path, model=model, scheme=scheme, resolved=resolved, training={"epochs": 1}))
+    assert held == [True] * 2 * STEPS
