@@ -116,6 +116,7 @@ def run(arguments: list[str] | None = None) -> None:
     ending, error = border.ended(
         lambda: main.main(arguments, prog_name="edgekd", standalone_mode=False, obj=volume)
     )
+    border.leave_when_interrupted()
     if error is not None and volume.debug:
         traceback.print_exception(error)
     border.tell(ending, as_json="--json" in arguments)

@@ -55,6 +55,20 @@ def ended(work: Callable[[], object]) -> tuple[Ending, BaseException | None]:
     return Ending(0), None
 
 
+def leave_when_interrupted() -> None:
+    """From now on ``^C`` and SIGTERM end this process at once: it has ended its work and only tidies up.
+
+    Python waits for threads and calls what libraries registered, and would print where it was in that.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        os._exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background job hears no ^C
+            signal.signal(number, leave)
+
+
 def tell(ending: Ending, *, as_json: bool) -> None:
     """Print `ending` unless all is well: one line on stderr, with ``--json`` one of JSON.
 

@@ -109,6 +109,40 @@ cli.run(["methods"])
 """
 
 
+LEAVING = """
+import atexit, os, signal, threading, time
+from edgekd import cli
+
+def interrupted():
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.{signal})
+    time.sleep(20)
+
+{when}
+cli.run(["--version"])
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "when", ["atexit.register(interrupted)", "threading.Thread(target=interrupted).start()"]
+)
+def test_an_interruption_while_python_tidies_up_is_no_traceback(
+    number: signal.Signals, code: int, when: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVING.format(signal=number.name, when=when)],
+        # a shell's background job has its children ignore SIGINT
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        capture_output=True,
+        text=True,
+        timeout=15,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stdout.startswith("edgekd, version")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals(number: signal.Signals, code: int) -> None:
     process = subprocess.Popen(

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+
 import click
 import pytest
 from click.testing import CliRunner
 
 from edgekd import cli
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """A process that has left its command says nothing to a signal; this one goes on."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
