@@ -13,9 +13,12 @@ Only the border in `edgekd.cli` prints them.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from edgekd.printable import escape_unprintable
+
+NUMBER = re.compile(r"[0-9]+")
 
 
 class EdgekdError(Exception):
@@ -70,7 +73,16 @@ class Interrupted(EdgekdError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?`` for the closest of `known` names, else the list of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, n=max(1, len(names)), cutoff=0.5)
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"did you mean {min(close, key=lambda other: _distance(name, other))!r}?"
     return f"one of: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"
+
+
+def _distance(name: str, other: str) -> tuple[float, float, float]:
+    """How far two names are apart: in their words, letter by letter, then in their numbers, so that
+    ``resnet21`` is nearer to ``resnet20`` than to ``resnet32``."""
+    words = difflib.SequenceMatcher(None, NUMBER.sub("0", name), NUMBER.sub("0", other)).ratio()
+    letters = difflib.SequenceMatcher(None, name, other).ratio()
+    mine, its = ([int(digits[:9]) for digits in NUMBER.findall(text)] for text in (name, other))
+    return -words, -letters, sum(abs(a - b) for a, b in zip(mine, its, strict=False))

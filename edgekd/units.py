@@ -23,6 +23,11 @@ def count_text(count: float) -> str:
     return f"{count:.3g} T"
 
 
+def number_text(count: int, noun: str, plural: str = "") -> str:
+    """``1 sample``, ``2 samples``; `plural` where an s does not make it."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
 def duration_text(seconds: float) -> str:
     """``1 h 02 min``, ``3 min 20 s``, ``4.2 s``."""
     if seconds < 60:

@@ -32,6 +32,12 @@ def test_an_error_is_one_printable_line() -> None:
 
 def test_nearest_names_one_or_lists_them() -> None:
     assert errors.nearest("epoch", ["epochs", "seed"]) == "did you mean 'epochs'?"
+    sizes = [f"resnet{n}" for n in (8, 14, 20, 32, 44, 56, 110)]
+    assert errors.nearest("resnet21", sizes) == "did you mean 'resnet20'?"
+    assert errors.nearest("resnet31", sizes) == "did you mean 'resnet32'?"
+    assert errors.nearest("resnt20", sizes) == "did you mean 'resnet20'?"
+    assert errors.nearest("resnet81", ["resnet18", "resnet101"]) == "did you mean 'resnet18'?"
+    assert errors.nearest("x", []) == "one of: "
     assert errors.nearest("zzz", ["b", "a"]) == "one of: a, b"
 
 
@@ -47,6 +53,12 @@ def test_nearest_names_one_or_lists_them() -> None:
         (units.duration_text(200), "3 min 20 s"),
         (units.duration_text(3720), "1 h 02 min"),
         (units.percent_text(0.93421), "93.42 %"),
+        (units.number_text(1, "sample"), "1 sample"),
+        (units.number_text(0, "sample"), "0 samples"),
+        (units.number_text(2, "file of results", "files of results"), "2 files of results"),
+        (units.times_text(3.14, "faster", "slower"), "3.1x faster"),
+        (units.times_text(0.04, "smaller", "larger"), "25.0x larger"),
+        (units.times_text(0.8, "faster", "slower", 2), "1.25x slower"),
     ],
 )
 def test_numbers_as_people_read_them(got: str, want: str) -> None:

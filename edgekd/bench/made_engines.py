@@ -22,6 +22,7 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.store import Entry
 from edgekd.store import Store
+from edgekd.units import number_text
 
 STORE = "store:"
 IR_SUFFIX = ".xml"
@@ -145,7 +146,11 @@ def _entry(store: Store, key: str) -> Entry:
     near = [entry for entry in store.entries() if entry.key.startswith(key.lower())]
     engines = [entry for entry in near if entry.inputs.get("stage") == "compile"]
     if len(engines) != 1:
-        got = f"{len(engines)} engines" if engines or not near else "a result that is no engine"
+        got = (
+            number_text(len(engines), "engine")
+            if engines or not near
+            else "a result that is no engine"
+        )
         raise InputError(f"{STORE}{key[:70]}: got {got}, want one", hint="edgekd store ls")
     entry = store.peek(engines[0].key)
     if entry is None:

@@ -31,6 +31,7 @@ from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import BudgetMissed
 from edgekd.errors import MachineError
+from edgekd.units import number_text
 
 WHAT = "golden answers"
 PREPROCESSING = "preprocessing"
@@ -145,7 +146,7 @@ def _from_pixels(
     return Check(
         PREPROCESSING,
         "ok" if max_abs <= most else "failed",
-        f"from pixels to the answer: {len(pixels)} sample, largest difference {max_abs:.2g}",
+        f"from pixels to the answer: {number_text(len(pixels), 'sample')}, largest difference {max_abs:.2g}",
     )
 
 
@@ -166,7 +167,7 @@ def _compared(
     return Check(
         what,
         "ok" if kept else "failed",
-        f"{len(want)} samples, largest difference {_shown(max_abs, tolerance)}, "
+        f"{number_text(len(want), 'sample')}, largest difference {_shown(max_abs, tolerance)}, "
         f"top-1 agreement {agreement:.2%} (at least {tolerance.top1_agreement:.2%})",
     )
 

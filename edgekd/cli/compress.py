@@ -140,13 +140,15 @@ def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
     from edgekd.cli.progress import shown
     from edgekd.errors import BudgetMissed
     from edgekd.errors import Inconclusive
+    from edgekd.units import number_text
 
     loud = volume()
     with shown(quiet=loud.quiet, verbose=loud.verbose) as progress:
         finished = pipeline.compress(recipe, path, options, progress)
     found = sum(hit for _, hit, _ in finished.steps)
     if not loud.quiet:
-        echo(f"{found} of {len(finished.steps)} steps found in the store", err=True)
+        steps = number_text(len(finished.steps), "step")
+        echo(f"{found} of {steps} found in the store", err=True)
     _show(finished.result, finished.run_dir, as_json)
     if finished.missed:
         verdicts = {line["verdict"] for line in finished.result.get("budget", ())}

@@ -59,6 +59,7 @@ def ls(folder: Path | None, as_json: bool) -> None:
 def verify(folder: Path | None, as_json: bool) -> None:
     """Check every result against its digests; nothing is changed."""
     from edgekd.errors import BudgetMissed
+    from edgekd.units import number_text
 
     faults = _store(folder).verify()
     if as_json:
@@ -68,8 +69,8 @@ def verify(folder: Path | None, as_json: bool) -> None:
             echo(fault)
     if faults:
         raise BudgetMissed(
-            f"store: got {len(faults)} results that do not verify",
-            hint="run the recipe again: they are made anew",
+            f"store: got {number_text(len(faults), 'fault')}",
+            hint="run the recipe again: what does not verify is made anew",
         )
     if not as_json:
         echo("all results verify")
@@ -144,13 +145,18 @@ def _kinds(garbage: Garbage) -> list[tuple[str, list[Path]]]:
 
 def _counted(garbage: Garbage) -> str:
     """How many of each kind, in words."""
+    from edgekd.units import number_text
+
     words = {
-        "results": "results",
-        "files": "files of results",
-        "checkpoints": "interrupted steps with their checkpoints",
-        "quarantined": "quarantined files",
+        "results": ("result", ""),
+        "files": ("file of results", "files of results"),
+        "checkpoints": (
+            "interrupted step with its checkpoints",
+            "interrupted steps with their checkpoints",
+        ),
+        "quarantined": ("quarantined file", ""),
     }
-    told = [f"{len(paths)} {words[kind]}" for kind, paths in _kinds(garbage) if paths]
+    told = [number_text(len(paths), *words[kind]) for kind, paths in _kinds(garbage) if paths]
     return ", ".join(told) or "nothing"
 
 

@@ -18,6 +18,7 @@ from edgekd.settings import NonNegative
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.units import number_text
 from edgekd.units import percent_text
 
 
@@ -54,7 +55,7 @@ def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
     )
     text = (
         f"{percent_text(float(ours.mean()))} against {percent_text(float(theirs.mean()))} on "
-        f"{count} samples of {pair.samples.source}: {lost} lost, {gained} gained, "
+        f"{number_text(count, 'sample')} of {pair.samples.source}: {lost} lost, {gained} gained, "
         f"McNemar p = {found.mcnemar_p:.2g}"
     )
     evidence = {"lost": lost, "gained": gained, "samples": count, "mcnemar_p": found.mcnemar_p}

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.edits import deploy
+from edgekd.units import number_text
 
 TOLERANCE = 1e-5
 """Largest difference of a logit, as part of the largest one."""
@@ -40,7 +41,7 @@ class DeployForm(NamedTuple):
         """What was merged and what was left, in words."""
         before, after = self.convolutions
         merged = (
-            f"deploy form: {len(self.paths)} modules merged, {after} convolutions in place of "
+            f"deploy form: {number_text(len(self.paths), 'module')} merged, {number_text(after, 'convolution')} in place of "
             f"{before}, logits within {self.difference:.1g} of the largest"
         )
         if not self.left:

@@ -248,9 +248,9 @@ def locate(reference: str, data_dir: Path | None) -> Path:
     for place in places:
         if place.exists() or place.is_symlink():
             return place
-    raise InputError(
-        f"{reference}: got nothing at {' or '.join(map(str, places))}, want a file or folder"
-    )
+    looked = [str(place.absolute()) for place in places]
+    where = "there" if looked == [reference] else f"at {' or '.join(looked)}"
+    raise InputError(f"{reference}: got nothing {where}, want a file or folder")
 
 
 def need_memory(size_bytes: int, where: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd.report.tables import Table
+from edgekd.units import number_text
 from edgekd.units import percent_text
 
 FILE = "explain.json"
@@ -51,8 +52,8 @@ def _lead(content: Content) -> Iterator[str]:
     yield from _taken_over(content["fidelity"])
     for other, found in content["above"].items():
         yield (
-            f"Against its {other} the student corrects {found['corrected']} samples and loses "
-            f"{found['lost']}: {_points(found)}."
+            f"Against its {other} the student corrects {number_text(found['corrected'], 'sample')} "
+            f"and loses {found['lost']}: {_points(found)}."
         )
     yield from _where(content)
     yield _sureness(content["models"])

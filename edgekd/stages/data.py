@@ -25,6 +25,7 @@ from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
 from edgekd.table import Named
+from edgekd.units import number_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -191,7 +192,7 @@ def _summary(config: Config, source: Source, parts: dict[str, Part]) -> dict[str
 def _skipped_text(skipped: tuple[str, ...]) -> str:
     """One line; data.json lists them all."""
     more = f"; and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
-    return f"left out {len(skipped)} files: {'; '.join(skipped[:_MOST_NAMED])}{more}"
+    return f"left out {number_text(len(skipped), 'file')}: {'; '.join(skipped[:_MOST_NAMED])}{more}"
 
 
 def _write(path: Path, array: np.ndarray, order: np.ndarray) -> None:

@@ -27,6 +27,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.units import number_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -157,7 +158,7 @@ def _searched(
     accuracy = classifier.validation_accuracy(model, given)
 
     def timed(chosen: Chosen) -> Timed:
-        context.progress.note(f"{len(chosen)} layers split, timing the whole model")
+        context.progress.note(f"{number_text(len(chosen), 'layer')} split, timing the whole model")
         split = build.shaped(model, chosen)
         other = to_onnx.write(split, context.folder / "split.onnx", **plan.size)
         told = config.compared(whole, other, context.device)

@@ -220,8 +220,8 @@ def test_gc_asks_by_name_and_number(
     monkeypatch.setattr("edgekd.cli.store.sys", types.SimpleNamespace(stdin=Terminal()))
     run(store, "gc", "--all")
     assert asked == [
-        "Remove 1 results, 1 files of results, 1 interrupted steps with their checkpoints, "
-        f"1 quarantined files: 3.01 MB from {store.root}?"
+        "Remove 1 result, 1 file of results, 1 interrupted step with its checkpoints, "
+        f"1 quarantined file: 3.01 MB from {store.root}?"
     ]
     assert len(list(store.entries())) == 1
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -119,8 +120,15 @@ def test_a_path_is_looked_for_in_the_data_folder_too(
     (tmp_path / "sets" / "a.npz").touch()
     assert locate("a.npz", Path("sets")) == Path("sets/a.npz")
     assert locate("sets/a.npz", None) == Path("sets/a.npz")
-    with pytest.raises(InputError, match=r"got nothing at b.npz or sets/b.npz"):
+    here = re.escape(str(tmp_path))
+    with pytest.raises(
+        InputError, match=f"b.npz: got nothing at {here}/b.npz or {here}/sets/b.npz,"
+    ):
         locate("b.npz", Path("sets"))
+    with pytest.raises(InputError, match=f"none: got nothing at {here}/none, want a file"):
+        locate("none", None)
+    with pytest.raises(InputError, match=f"{here}/b: got nothing there, want a file"):
+        locate(str(tmp_path / "b"), Path("sets"))
 
 
 def test_what_the_machine_lacks_is_its_own_error() -> None:

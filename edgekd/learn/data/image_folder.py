@@ -27,6 +27,7 @@ from edgekd.learn.source import need_memory
 from edgekd.learn.source import require_known
 from edgekd.learn.source import require_names
 from edgekd.settings import Count
+from edgekd.units import number_text
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 _IGNORED = {"thumbs.db", "desktop.ini"}
@@ -197,7 +198,6 @@ def _describe_depth(listings: dict[str, _Listing], layout: Layout) -> str:
     }
     count = sum(len(listing.paths) for listing in listings.values())
     if depths == {1}:
-        return f"{count} images in the class folders"
-    return (
-        f"{count} images in and below the class folders, {max(depths) - 1} folders deeper at most"
-    )
+        return f"{number_text(count, 'image')} in the class folders"
+    deeper = number_text(max(depths) - 1, "folder")
+    return f"{number_text(count, 'image')} in and below the class folders, {deeper} deeper at most"

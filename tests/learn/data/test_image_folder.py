@@ -65,7 +65,7 @@ class TestBadFolders:
             reading(reference=str(folder))
 
     def test_missing(self, reading: object, tmp_path: Path) -> None:
-        self.refuse(reading, tmp_path / "none", "got nothing at")
+        self.refuse(reading, tmp_path / "none", "got nothing there")
 
     def test_a_file(self, reading: object, folder: Path) -> None:
         self.refuse(reading, folder / "dog" / "b.png", "want a folder")
