@@ -119,7 +119,7 @@ def test_the_hub_is_asked_with_leave_only(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="needs leave") as caught:
             reading(reference="someone/something")
         assert caught.value.hint == "give --allow-download"
-    with pytest.raises(InputError, match="got nothing there"):
+    with pytest.raises(InputError, match="got nothing at"):
         huggingface.files(reference="missing.parquet", allow_download=True)
     with pytest.raises(InputError, match="got no .parquet or .arrow file"):
         huggingface.files(reference=str(tmp_path))

@@ -145,7 +145,7 @@ def test_what_was_concluded_is_said(folder: Path) -> None:
     (note,) = image_folder.read(reference=str(folder)).notes
     assert note == (
         "2 classes: cat, dog; no folders for splits; "
-        "4 images in and below the class folders, 1 folders deeper at most"
+        "4 images in and below the class folders, 1 folder deeper at most"
     )
 
 
