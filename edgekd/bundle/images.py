@@ -86,7 +86,7 @@ def _arrays(path: Path, preprocessing: Preprocessing) -> list[Image]:
         except Exception as error:  # numpy's parser of headers raises anything
             raise InputError(f"{path}: got no .npy file: {error}") from error
     size = (preprocessing.height, preprocessing.width, preprocessing.channels)
-    wanted = [size, (1, *size)] if preprocessing.channels > 1 else [size, size[:2]]
+    wanted = [size] if preprocessing.channels > 1 else [size, size[:2]]
     many = array.reshape(1, *size) if array.shape in wanted else array
     if many.dtype != np.uint8 or many.shape[1:] != size or not 0 < len(many) <= MOST_IMAGES:
         raise InputError(

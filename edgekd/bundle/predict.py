@@ -32,7 +32,7 @@ def predict(
     found: Bundle,
     images: Sequence[Image],
     *,
-    top: int = 3,
+    top: int,
     runtime: str | None = None,
     timeout_s: float = bundle_engine.TIMEOUT_S,
     device: Device = local.DEVICE,

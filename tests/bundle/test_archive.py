@@ -249,3 +249,74 @@ def test_two_hundred_random_flips_are_caught_in_both_forms(
         refused(opened)
         path.write_bytes(whole)
     contents(opened)
+
+
+def test_every_byte_is_the_one_the_standard_library_writes(packed: Path, tmp_path: Path) -> None:
+    """Given the same names, modes, day and versions: 2.0 on Unix, 1.0 to read."""
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
+        for name, data in contents_in_order(packed):
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.create_system, info.create_version, info.extract_version = 3, 20, 10
+            info.external_attr = 0o100644 << 16
+            other.writestr(info, data)
+    assert (tmp_path / "other.zip").read_bytes() == packed.read_bytes()
+
+
+def contents_in_order(path: Path) -> list[tuple[str, bytes]]:
+    with zipfile.ZipFile(path) as known:
+        return [(info.filename, known.read(info)) for info in known.infolist()]
+
+
+def test_files_are_copied_in_pieces_of_any_size(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want = contents(packed)
+    monkeypatch.setattr(archive, "CHUNK_BYTES", 7)
+    archive.write(packed.parent / "bundle", tmp_path / "small.edgekd")
+    assert (tmp_path / "small.edgekd").read_bytes() == packed.read_bytes()
+    assert contents(tmp_path / "small.edgekd") == want
+
+
+def test_an_archive_is_as_large_as_a_plain_zip_can_be(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2**32 - 1 bytes, written and read."""
+    huge = tmp_path / "huge.edgekd"
+    huge.write_bytes(b"PK\x03\x04")
+    for size_bytes, says in (
+        (2**32 - 1, "no part of a bundle"),
+        (2**32, "want a bundle: a folder"),
+    ):
+        os.truncate(huge, size_bytes)
+        assert says in str(refused(huge))
+    folder, goal = packed.parent / "bundle", tmp_path / "out.edgekd"
+    for data in (None, b"{}\n"):
+        archive.write(folder, goal, signature=data)
+        size_bytes = goal.stat().st_size
+        monkeypatch.setattr(archive, "LARGEST_BYTES", size_bytes)
+        archive.write(folder, goal, signature=data)
+        monkeypatch.setattr(archive, "LARGEST_BYTES", size_bytes - 1)
+        with pytest.raises(InputError, match=f"got {size_bytes} bytes, want {size_bytes - 1}"):
+            archive.write(folder, goal, signature=data)
+        monkeypatch.undo()
+
+
+def test_a_file_reaches_to_the_end_of_the_archive_and_no_further(
+    packed: Path, tmp_path: Path
+) -> None:
+    (name, data), *_ = contents_in_order(packed)
+    path = tmp_path / "one.edgekd"
+    repacked(lambda files: files)(path, [(name, data)])
+    whole = path.read_bytes()[: 30 + len(name) + len(data)]
+    path.write_bytes(whole)
+    assert ": is missing" in str(refused(path))
+    longer = bytearray(whole)
+    longer[18:22] = longer[22:26] = (len(data) + 1).to_bytes(4, "little")
+    path.write_bytes(longer)
+    assert f"{name}: is cut short" in str(refused(path))
+
+
+def test_of_a_name_100_bytes_are_read(packed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "name.edgekd"
+    repacked(lambda files: [("n" * 150, b""), *files])(path, contents_in_order(packed))
+    assert f"got {'n' * 100!r}, which is no part of a bundle" in str(refused(path))

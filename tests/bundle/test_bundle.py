@@ -270,3 +270,49 @@ def test_a_precision_that_is_none_is_refused(tmp_path: Path, precision: str) -> 
     folder = bundle_example.make(tmp_path, rows=[row])
     with pytest.raises(InputError, match=r"chosen\.precision"):
         bundle.check(folder)
+
+
+def test_a_file_of_a_bundle_has_2_gib_at_most(folder: Path) -> None:
+    model = {"model.onnx": {"sha256": "0" * 64, "size_bytes": 2**31}}
+    sign(folder, lambda manifest: manifest["files"].update(model))
+    assert bundle.read_manifest(folder).files["model.onnx"].size_bytes == 2**31
+    model["model.onnx"]["size_bytes"] += 1
+    sign(folder, lambda manifest: manifest["files"].update(model))
+    with pytest.raises(InputError, match=r"files\.model\.onnx\.size_bytes"):
+        bundle.read_manifest(folder)
+
+
+def test_a_text_in_the_manifest_has_200_characters_at_most(folder: Path) -> None:
+    sign(folder, lambda manifest: manifest.update(name="n" * 200))
+    assert bundle.read_manifest(folder).name == "n" * 200
+    sign(folder, lambda manifest: manifest.update(name="n" * 201))
+    with pytest.raises(InputError, match=r"manifest\.json: name: "):
+        bundle.read_manifest(folder)
+
+
+def grow(folder: Path, size_bytes: int) -> None:
+    """Name so many steps in the manifest that it has this size."""
+    sign(folder, lambda manifest: manifest.update(created_from={"00000": ""}))
+    left = size_bytes - (folder / "manifest.json").stat().st_size
+    count, rest = divmod(left, len('    "00000": "",\n') + 100)
+    steps = {f"{n:05}": "x" * (100 if n else rest) for n in range(count + 1)}
+    sign(folder, lambda manifest: manifest.update(created_from=steps))
+    assert (folder / "manifest.json").stat().st_size == size_bytes
+
+
+def test_a_manifest_has_1_mib_at_most(folder: Path) -> None:
+    grow(folder, 2**20)
+    assert len(bundle.read_manifest(folder).created_from) > 8000
+    grow(folder, 2**20 + 1)
+    with pytest.raises(InputError, match="got more than 1048576 bytes"):
+        bundle.read_manifest(folder)
+
+
+def test_a_golden_file_without_samples_is_none(tmp_path: Path) -> None:
+    tensors = {
+        "inputs": np.zeros((0, 1, 4, 4), np.float32),
+        "outputs": np.zeros((0, 3), np.float32),
+        "pixels": None,
+    }
+    with pytest.raises(InputError, match=r"golden\.safetensors: got float32 \(0, 1, 4, 4\)"):
+        bundle.check(bundle_example.make(tmp_path, tensors=tensors))

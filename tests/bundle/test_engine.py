@@ -71,3 +71,31 @@ def test_a_quantized_file_is_int8_wherever_it_runs(tmp_path: Path) -> None:
         engine = ready(folder, runtime, **more)
         assert isinstance(engine, Engine), engine
         assert engine.label() == f"{runtime or 'onnxruntime'}-int8-1t"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "runtime", "want"),
+    [
+        ("openvino-bf16-1t", "openvino", ["openvino-bf16", "openvino-fp32"]),
+        ("openvino-bf16-1t", "onnxruntime", ["onnxruntime-fp32"]),
+        ("openvino-fp32-1t", "openvino", ["openvino-fp32"]),
+        ("openvino-bf16-1t", None, ["openvino-bf16", "openvino-fp32", "onnxruntime-fp32"]),
+    ],
+)
+def test_the_chosen_precision_is_tried_before_float32_and_on_the_chosen_engine_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: str,
+    runtime: str | None,
+    want: list[str],
+) -> None:
+    tried: list[str] = []
+
+    def refuse(model: Path, name: str, precision: str, *_: object, **__: object) -> dict[str, str]:
+        tried.append(f"{name}-{precision}")
+        return {"not_measured": f"no {name} in {precision}"}
+
+    monkeypatch.setattr(bundle_engine, "build", refuse)
+    why = ready(tmp_path, runtime, rows=[bundle_example.row(chosen)], chosen=chosen)
+    assert [one for one in tried if one.split("-")[0] in ("openvino", "onnxruntime")] == want
+    assert isinstance(why, str) and f"no {want[-1].replace('-', ' in ')}" in why

@@ -126,3 +126,46 @@ def test_without_pillow_arrays_still_work(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(MachineError) as caught:
         images.read(tmp_path / "a.png", GREY)
     assert caught.value.hint == "pip install 'edgekd[predict]'"
+
+
+def test_a_grey_image_is_scaled_to_grey(tmp_path: Path) -> None:
+    pillow.new("RGB", (12, 8), (90, 90, 90)).save(tmp_path / "a.png")
+    (found,) = images.read(tmp_path / "a.png", GREY)
+    assert found.pixels.shape == (4, 6, 1) and (found.pixels == 90).all()
+    assert found.prepared == "read as grey, 12 x 8 scaled to 6 x 4 (bilinear)"
+
+
+def test_up_to_ten_thousand_images_lie_in_one_array(tmp_path: Path) -> None:
+    for count in (2, 10_000, 10_001):
+        np.save(tmp_path / "a.npy", np.zeros((count, 4, 6, 1), np.uint8))
+        if count > 10_000:
+            with pytest.raises(InputError, match="up to 10000 of them"):
+                images.read(tmp_path / "a.npy", GREY)
+        else:
+            names = [found.name for found in images.read(tmp_path / "a.npy", GREY)]
+            assert names == [f"{tmp_path / 'a.npy'}[{n}]" for n in range(count)]
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_an_array_without_channels_is_for_grey_models_alone(tmp_path: Path, channels: int) -> None:
+    several = Preprocessing(
+        height=4, width=6, channels=channels, mean=(0.5,) * channels, std=(0.25,) * channels
+    )
+    np.save(tmp_path / "a.npy", np.zeros((4, 6), np.uint8))
+    with pytest.raises(InputError, match=r"got uint8 \[4, 6\], want uint8 \[4, 6, "):
+        images.read(tmp_path / "a.npy", several)
+    for shape in ((4, 6, channels), (1, 4, 6, channels)):
+        np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
+        assert len(images.read(tmp_path / "a.npy", several)) == 1
+
+
+def test_an_image_file_is_read_up_to_a_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pillow.new("L", (6, 4)).save(tmp_path / "a.png")
+    size_bytes = (tmp_path / "a.png").stat().st_size
+    monkeypatch.setattr(images.image_format, "LIMIT_BYTES", size_bytes)
+    assert len(images.read(tmp_path / "a.png", GREY)) == 1
+    monkeypatch.setattr(images.image_format, "LIMIT_BYTES", size_bytes - 1)
+    with pytest.raises(InputError, match=f"want {size_bytes - 1} at most"):
+        images.read(tmp_path / "a.png", GREY)

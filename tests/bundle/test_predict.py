@@ -18,7 +18,9 @@ def test_the_answers_are_those_of_the_model_by_hand(tmp_path: Path) -> None:
     weights = bundle_example.model(tmp_path / "model.onnx")
     pixels = np.random.default_rng(2).integers(0, 256, (5, 4, 4, 1), np.uint8)
     found = bundle.check(bundle_example.make(tmp_path))
-    told = bundle_predict.predict(found, [Image(f"{n}", p, "") for n, p in enumerate(pixels)])
+    told = bundle_predict.predict(
+        found, [Image(f"{n}", p, "") for n, p in enumerate(pixels)], top=3
+    )
     logits = ((pixels / 255.0 - 0.5) / 0.25).reshape(5, 16) @ weights
     want = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     for row, one in zip(want, told, strict=True):
@@ -43,7 +45,7 @@ def test_no_engine_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.Mon
     )
     found = bundle.check(bundle_example.make(tmp_path))
     with pytest.raises(MachineError, match="no onnxruntime"):
-        bundle_predict.predict(found, [Image("a", np.zeros((4, 4, 1), np.uint8), "")])
+        bundle_predict.predict(found, [Image("a", np.zeros((4, 4, 1), np.uint8), "")], top=3)
 
 
 @pytest.mark.parametrize(
@@ -63,11 +65,11 @@ def test_answers_are_a_finite_number_for_each_label(
     monkeypatch.setattr(bundle_predict, "outputs", lambda *_, **__: logits)
     found = bundle.check(bundle_example.make(tmp_path))
     with pytest.raises(InputError, match=f"^tiny: .*{says}"):
-        bundle_predict.predict(found, [Image("a", np.zeros((4, 4, 1), np.uint8), "")])
+        bundle_predict.predict(found, [Image("a", np.zeros((4, 4, 1), np.uint8), "")], top=3)
 
 
 def test_the_timeout_is_the_workers(tmp_path: Path) -> None:
     found = bundle.check(bundle_example.make(tmp_path))
     image = Image("a", np.zeros((4, 4, 1), np.uint8), "")
     with pytest.raises(MachineError, match=r"did not end within 0\.01 s"):
-        bundle_predict.predict(found, [image], timeout_s=0.01)
+        bundle_predict.predict(found, [image], top=3, timeout_s=0.01)

@@ -18,6 +18,7 @@ from edgekd import files
 from edgekd.bundle import Check
 from edgekd.bundle import archive
 from edgekd.bundle import signature
+from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from tests import bundle_example
@@ -199,3 +200,57 @@ def test_an_archive_carries_it(signed: tuple[Path, str, Path], tmp_path: Path) -
     with archive.opened(tmp_path / "given.edgekd") as inside:
         bundle.check(inside)
         assert check(inside, digest, public).verdict == "ok"
+
+
+def test_a_key_file_has_16_kib_at_most(tmp_path: Path) -> None:
+    private, public = write_keys(tmp_path)
+    for key in (private, public):
+        key.write_bytes(key.read_bytes().ljust(2**14, b"\n"))
+    made = signature.sign("ab" * 32, private, None)
+    (tmp_path / bundle.SIGNATURE).write_bytes(made)
+    assert check(tmp_path, "ab" * 32, public).verdict == "ok"
+    for key in (private, public):
+        key.write_bytes(key.read_bytes() + b"\n")
+    with pytest.raises(InputError, match="got more than 16384 bytes, want a key"):
+        signature.sign("ab" * 32, private, None)
+    with pytest.raises(InputError, match="got more than 16384 bytes, want a key"):
+        signature.check(tmp_path, "ab" * 32, public)
+
+
+def test_a_signature_file_has_16_kib_at_most(signed: tuple[Path, str, Path]) -> None:
+    folder, digest, public = signed
+    path = folder / bundle.SIGNATURE
+    for size, says in ((2**14, "has changed since"), (2**14 + 1, "got more than 16384 bytes")):
+        path.write_bytes(path.read_bytes().ljust(size))
+        found = check(folder, digest, public)
+        assert found.verdict == "failed" and says in found.text
+
+
+def test_a_link_is_no_signature(signed: tuple[Path, str, Path], tmp_path: Path) -> None:
+    folder, digest, public = signed
+    path = folder / bundle.SIGNATURE
+    path.rename(tmp_path / "elsewhere.json")
+    for goal in ("elsewhere.json", "none.json"):
+        path.symlink_to(tmp_path / goal)
+        for key in (public, None):
+            found = check(folder, digest, key)
+            assert found.verdict == "failed" and "no regular file" in found.text
+        path.unlink()
+
+
+def test_a_key_that_is_given_must_have_signed(
+    signed: tuple[Path, str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, digest, public = signed
+    _, other = write_keys(tmp_path, seed=2)
+    for key in (public, None):
+        signature.require(folder, digest, key)
+    with pytest.raises(BudgetMissed, match=r"signature\.json: is by ed25519:"):
+        signature.require(folder, digest, other)
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    with pytest.raises(MachineError, match=r"signature\.json: signed by .*, not checked"):
+        signature.require(folder, digest, public)
+    (folder / bundle.SIGNATURE).unlink()
+    with pytest.raises(BudgetMissed, match=r"signature\.json: is missing"):
+        signature.require(folder, digest, public)
+    signature.require(folder, digest, None)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -9,9 +10,14 @@ from safetensors.numpy import save_file
 
 from edgekd import bundle
 from edgekd import runtimes
+from edgekd.bench.engine import Engine
+from edgekd.bench.golden import Golden
 from edgekd.bench.machine import instructions
+from edgekd.bench.machine import site
 from edgekd.bundle import Tolerance
+from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle import verify as bundle_verify
+from edgekd.devices import local
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -243,3 +249,153 @@ def test_answers_that_are_not_finite_fail(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_timeout_is_the_workers(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=r"did not end within 0\.01 s"):
         bundle_verify.verify(bundle_example.make(tmp_path), timeout_s=0.01)
+
+
+def test_an_unknown_engine_is_wrong_input_though_the_files_have_changed(tmp_path: Path) -> None:
+    folder = bundle_example.make(tmp_path)
+    (folder / "labels.json").unlink()
+    with pytest.raises(InputError, match="unknown 'onnxrntime'"):
+        bundle_verify.verify(folder, "onnxrntime")
+
+
+@pytest.mark.parametrize(
+    ("pixel", "off", "verdict"),
+    [
+        (255, 1.5e-4, "ok"),  # it becomes an input of 2: a ten-thousandth of that is allowed
+        (255, 2.5e-4, "failed"),
+        (128, 0.5e-4, "ok"),  # an input of 0.008: a ten-thousandth of 1 is allowed
+        (128, 1.5e-4, "failed"),
+    ],
+)
+def test_pixels_become_the_golden_inputs_but_for_rounding(
+    tmp_path: Path, pixel: int, off: float, verdict: str
+) -> None:
+    pixels = np.full((1, 4, 4, 1), pixel, np.uint8)
+    inputs = np.repeat(bundle_example.PREPROCESSING.apply(pixels), 8, axis=0)
+    inputs[0, 0, 1, 2] += off
+    tensors = {"inputs": inputs, "pixels": pixels}
+    found = bundle.check(bundle_example.make(tmp_path, tensors=tensors))
+    want = found.golden.outputs[:1]
+    got = bundle_verify._from_pixels(found, lambda *_, **__: want, None, tmp_path)
+    assert got.verdict == verdict and ("become an input" in got.text) is (verdict == "failed")
+
+
+@pytest.mark.parametrize(
+    ("answers", "max_abs", "verdict", "says"),
+    [
+        (0.5, 0.5, "ok", "largest difference 0.5"),
+        (0.5, 0.49, "failed", "largest difference 0.5"),
+        (0.5, None, "ok", "largest difference 0.5"),
+        ((2, 3), 9.0, "failed", r"pixels get answers (2, 3), want (1, 3)"),
+    ],
+)
+def test_answers_to_pixels_are_held_to_the_tolerance(
+    tmp_path: Path, answers: Any, max_abs: float | None, verdict: str, says: str
+) -> None:
+    outputs = np.full((8, 3), 2, np.float32)
+    found = bundle.check(bundle_example.make(tmp_path, tensors={"outputs": outputs}))
+    tolerance = None if max_abs is None else Tolerance(max_abs=max_abs, top1_agreement=1.0)
+    given = np.zeros(answers) if isinstance(answers, tuple) else outputs[:1] + answers
+    got = bundle_verify._from_pixels(found, lambda *_, **__: given, tolerance, tmp_path)
+    assert got.verdict == verdict and says in got.text
+
+
+ENGINE = Engine("onnxruntime", "fp32", 1, {})
+GOLDEN = Golden(np.zeros((4, 1, 4, 4), np.float32), np.eye(4, 3, dtype=np.float32), None)
+
+
+@pytest.mark.parametrize(
+    ("off", "tolerance", "verdict", "says"),
+    [
+        (0.5, Tolerance(max_abs=0.5, top1_agreement=1.0), "ok", "0.5 (at most 0.5)"),
+        (0.5, Tolerance(max_abs=0.49, top1_agreement=1.0), "failed", "0.5 (at most 0.49)"),
+        (
+            0.5,
+            Tolerance(max_abs=2.0, top1_agreement=1.0, step=0.25),
+            "ok",
+            "0.5, 2 quantization steps (at most 8)",
+        ),
+        (0.5, None, "not checked", "never measured"),
+    ],
+)
+def test_the_largest_difference_may_be_the_one_that_is_stated(
+    off: float, tolerance: Tolerance | None, verdict: str, says: str
+) -> None:
+    found = bundle_verify._compared(GOLDEN, GOLDEN.outputs + off, tolerance, ENGINE)
+    assert (found.verdict, found.what) == (verdict, "golden answers, onnxruntime fp32")
+    assert says in found.text
+
+
+@pytest.mark.parametrize(("least", "verdict"), [(0.75, "ok"), (0.76, "failed")])
+def test_the_agreement_may_be_the_one_that_is_stated(least: float, verdict: str) -> None:
+    got = GOLDEN.outputs.copy()
+    got[1] = [0.5, 0.25, 0]  # one of four names another class
+    found = bundle_verify._compared(GOLDEN, got, Tolerance(max_abs=1, top1_agreement=least), ENGINE)
+    assert found.verdict == verdict and "agreement 75.00%" in found.text
+
+
+def test_answers_of_another_shape_fail() -> None:
+    for shape in ((3, 3), (4, 4), (4,)):
+        tolerance = Tolerance(max_abs=9, top1_agreement=0)
+        found = bundle_verify._compared(GOLDEN, np.zeros(shape), tolerance, ENGINE)
+        assert found.verdict == "failed" and f"got answers {shape}, want (4, 3)" in found.text
+
+
+def test_saturation_is_looked_for_in_32_samples_of_the_same_shape() -> None:
+    outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
+    golden = Golden(np.zeros((32, 1, 4, 4), np.float32), outputs, None)
+    (found,) = bundle_verify._saturated(golden, outputs, 0.1, local.DEVICE)
+    assert (found.what, found.verdict) == ("instruction set", "ok")
+    fewer = Golden(golden.inputs[1:], outputs[1:], None)
+    assert bundle_verify._saturated(fewer, outputs[1:], 0.1, local.DEVICE) == []
+    assert bundle_verify._saturated(golden, outputs[:, :2], 0.1, local.DEVICE) == []
+
+
+def test_the_cause_of_noise_is_read_from_the_flags_of_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
+    golden = Golden(np.zeros((32, 1, 4, 4), np.float32), outputs, None)
+    elsewhere = local.DEVICE._replace(name="elsewhere")
+    described = site.describe()
+    for flags, device, says in (
+        (["ssse3", "avx2"], elsewhere, "quantize them to 7 bits"),
+        (["ssse3", "avx2", "avx512_vnni"], elsewhere, "something else differs"),
+        (None, elsewhere, "something else differs"),
+        (["ssse3", "avx2"], local.DEVICE, "something else differs"),  # as `usable` says below
+    ):
+        here = described._replace(facts={"flags": flags})
+        monkeypatch.setattr(site, "describe", lambda device, here=here: here)
+        monkeypatch.setattr(instructions, "usable", lambda flags: [*flags, "avx512_vnni"])
+        (found,) = bundle_verify._saturated(golden, outputs + 1, 0.1, device)
+        assert found.verdict == "failed" and says in found.text
+
+
+@pytest.mark.parametrize(("step", "want"), [(None, 0.05), (0.01, 0.05), (0.2, 0.2)])
+def test_noise_is_held_to_what_was_measured_or_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float | None, want: float
+) -> None:
+    found = bundle.check(bundle_example.make(tmp_path))
+    tolerance = Tolerance(max_abs=1, top1_agreement=1, rms=0.05, step=step)
+    manifest = found.manifest.model_copy(update={"tolerance": {"onnxruntime/fp32": tolerance}})
+    asked: list[float] = []
+    monkeypatch.setattr(bundle_verify, "quantized", lambda folder: True)
+    monkeypatch.setattr(bundle_verify, "outputs", lambda *_, **__: found.golden.outputs)
+    monkeypatch.setattr(bundle_engine, "ready", lambda *_, **__: ENGINE)
+    monkeypatch.setattr(
+        bundle_verify,
+        "_saturated",
+        lambda golden, got, stated_rms, device: asked.append(stated_rms) or [],
+    )
+    older = found._replace(manifest=manifest, golden=found.golden._replace(pixels=None))
+    bundle_verify._golden(older, None, 1.0, local.DEVICE)
+    assert asked == [want]
+
+
+def test_an_engine_that_was_measured_is_held_to_its_own_tolerance() -> None:
+    first = Tolerance(max_abs=1e-4, top1_agreement=1.0)
+    own = Tolerance(max_abs=1e-3, top1_agreement=1.0)
+    for precision in ("fp32", "int8"):
+        known = {f"onnxruntime/{precision}": first, f"openvino/{precision}": own}
+        assert bundle_verify.stated(known, "openvino", precision) == own
+        assert bundle_verify.stated(known, "another", precision) == first
