@@ -100,12 +100,14 @@ def run(config: Config, given: Given, context: Context) -> Made:
         InputError: names the step, what it cannot do, and what it wants.
     """
     from edgekd.learn import deployment
+    from edgekd.learn.training import arithmetic
 
     for case in config.plain:
         with _named(case.label):
             _want_plain(config, case, given, context)
     for one in config.deployed:
-        with _named(one.label):
+        # of two or three images: more threads would only wait for one another
+        with _named(one.label), arithmetic.deterministic(context.seed, 1):
             plan, model = _built(one.network, given, context)
             deployment.require_deployable(model, plan, opset=one.opset, numbers=one.numbers)
     found = {}

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from edgekd.errors import InputError
+from edgekd.learn import deployment
 from edgekd.learn.schemes import SCHEMES
 from edgekd.progress import Silent
 from edgekd.stage import Context
@@ -193,3 +195,19 @@ def test_what_is_deployed_is_traced_and_exported_first(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="student: resnet8: .*'no.such', which is no layer"):
         run(tmp_path, *KD, deployed=[one | {"numbers": numbers}])
     assert run(tmp_path, *KD, deployed=[one]) == {"distil": []}
+
+
+def test_what_is_deployed_is_tried_on_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    monkeypatch.setattr(
+        deployment, "require_deployable", lambda *_, **__: threads.append(torch.get_num_threads())
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        run(tmp_path, *KD, deployed=[{"label": "student", "network": STUDENT, "opset": 18}])
+        assert threads == [1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
