@@ -81,11 +81,13 @@ def _torch_logits(
 
     from edgekd.learn import answers
     from edgekd.learn import blueprint
+    from edgekd.learn.training import arithmetic
 
     images = np.load(given["test_images"], mmap_mode="r", allow_pickle=False)
     paths = given[f"{model}_blueprint"], given[f"{model}_weights"]
     module = blueprint.load(*paths, allow_code=context.allow_code)
-    return answers.logits(module, images, preprocessing)
+    with arithmetic.one_thread_if_small(images.shape[1:]):
+        return answers.logits(module, images, preprocessing)
 
 
 def _engines(config: Config, given: Given) -> Iterator[tuple[list[str], Engine]]:

@@ -94,20 +94,22 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from edgekd.bench.explanation import fidelity
     from edgekd.bench.explanation import summary
     from edgekd.learn import arrays
+    from edgekd.learn.training import arithmetic
 
     split, about = arrays.part(given, config.split), arrays.described(given["data"])
-    models = {role: _loaded(role, given, context) for role in ROLES}
-    answers = {role: _answers(role, models[role], split, about) for role in ROLES}
-    found = {
-        "split": config.split,
-        "samples": len(split.labels),
-        "classes": list(about.classes),
-        "models": {role: summary.of_model(answers[role], split.labels) for role in ROLES},
-        **summary.of_differences(answers, split.labels),
-        "similarity": list(_similarities(models, config, split, about, context)),
-        "ablation": _ablation(given, split, about, context),
-        **_attacked(models, config, split, about, context),
-    }
+    with arithmetic.one_thread_if_small(split.images.shape[1:]):
+        models = {role: _loaded(role, given, context) for role in ROLES}
+        answers = {role: _answers(role, models[role], split, about) for role in ROLES}
+        found = {
+            "split": config.split,
+            "samples": len(split.labels),
+            "classes": list(about.classes),
+            "models": {role: summary.of_model(answers[role], split.labels) for role in ROLES},
+            **summary.of_differences(answers, split.labels),
+            "similarity": list(_similarities(models, config, split, about, context)),
+            "ablation": _ablation(given, split, about, context),
+            **_attacked(models, config, split, about, context),
+        }
     rows = fidelity.disagreements(answers["teacher"], answers["student"])
     lines = _lines(rows, answers, split.labels, about.classes)
     share = percent_text(found["fidelity"]["student"]["agreement"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ AUTOCAST: dict[str, torch.dtype | None] = {
     "fp16": torch.float16,
 }
 MEASURED_STEPS = 4
+SMALL_VALUES = 256
+"""Of one image, 16x16 in grey: up to it a batch of answers is too little work to be shared."""
 WORTH = 1.1
 """A variant is taken only if it is this much faster than the plainer ones before it."""
 
@@ -46,6 +49,22 @@ def deterministic(seed: int, threads: int) -> Iterator[None]:
         torch.set_num_threads(threads_before)
         torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
         torch.utils.deterministic.fill_uninitialized_memory = filled
+
+
+@contextmanager
+def one_thread_if_small(shape: tuple[int, ...]) -> Iterator[None]:
+    """One thread for answers to batches of small images, which several would spend waiting for one another.
+
+    Args:
+        shape: of one image, (H, W, C).
+    """
+    threads_before = torch.get_num_threads()
+    if math.prod(shape) <= SMALL_VALUES:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads_before)
 
 
 def device() -> torch.device:
