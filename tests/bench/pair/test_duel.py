@@ -153,6 +153,16 @@ def test_other_metrics_of_a_pair() -> None:
         assert found.log_ratios(metric) == pytest.approx([math.log(1.1)] * 6, rel=1e-4)
 
 
+@pytest.mark.parametrize("lacking", [{}, {"load_ms": 0.0}])
+def test_a_pair_of_which_one_process_cannot_tell_has_no_ratio(lacking: dict[str, float]) -> None:
+    found = fought(Machine({"A": 1e6, "B": 1.1e6}), pairs=6)
+    first, second, *_ = found.pairs
+    found.pairs[0] = first._replace(a={**first.a, "cold_ms": lacking})
+    found.pairs[1] = second._replace(b={**second.b, "cold_ms": lacking})
+    assert found.log_ratios("load") == pytest.approx([math.log(1.1)] * 4, rel=1e-4)
+    assert len(found.log_ratios()) == 6
+
+
 def test_a_failed_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for error, refused in ((WorkerFailed("B: it died"), False), (InputError("B: no"), True)):
         machine = Machine({"A": 1e6, "B": 1e6})
