@@ -197,6 +197,7 @@ def test_field_numbers_are_those_of_onnx() -> None:
         "TensorProto.raw_data": message.TENSOR_RAW,
         "TensorProto.external_data": message.TENSOR_EXTERNAL,
         "TensorProto.data_location": message.TENSOR_LOCATION,
+        "FunctionProto.output": message.FUNCTION_OUTPUT,
         "SparseTensorProto.values": message.SPARSE_VALUES,
         "SparseTensorProto.dims": message.SPARSE_DIMS,
         "ValueInfoProto.name": message.VALUE_NAME,
