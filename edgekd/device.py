@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
+TIMEOUT_S = 300.0
+"""After this one worker, a build or an engine, is given up where nobody says otherwise."""
 IN, OUT = "in", "out"
 """A worker's working folder holds these two: what it reads, and what it may leave."""
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+MOST_VALUES = 2**21
+"""Of one batch of images on a CPU: beyond it features leave the caches, and large images fill the memory."""
+
+
 def scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """``a, b`` [C] float32 with (pixel / 255 - mean) / std = pixel * a + b."""
     import numpy as np

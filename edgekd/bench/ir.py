@@ -12,6 +12,8 @@ import xml.parsers.expat
 from pathlib import Path
 
 from edgekd import files
+from edgekd.admission import MAX_DIMS
+from edgekd.admission import MAX_ELEMENTS
 from edgekd.admission.order import cyclic
 
 GRAPH, WEIGHTS = "model.xml", "model.bin"
@@ -20,7 +22,6 @@ MAX_DEPTH = 64
 ROOT_TAG = "net"
 WANT = "want an OpenVINO IR"
 CONSTANT = "Const"
-MAX_DIMS, MAX_ELEMENTS = 64, 2**63 - 1
 BITS = {
     "u1": 1,
     **dict.fromkeys(("u2", "i2"), 2),

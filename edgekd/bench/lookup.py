@@ -20,6 +20,7 @@ from edgekd.bench.process import run_worker
 from edgekd.bench.statistics import Interval
 from edgekd.bench.statistics import median
 from edgekd.bench.statistics import median_interval
+from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.device import inside
 from edgekd.devices import local
@@ -39,7 +40,7 @@ class How(NamedTuple):
     """Turns of each graph in one process."""
     turn_ns: int = 10_000_000
     """Length of a turn."""
-    timeout_s: float = 300.0
+    timeout_s: float = TIMEOUT_S
     """For one process."""
     seed: int = 0
     """Of the inputs that are drawn."""

@@ -19,6 +19,7 @@ from edgekd.device import Device
 from edgekd.device import inside
 from edgekd.devices import local
 from edgekd.errors import InputError
+from edgekd.pixels import MOST_VALUES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from edgekd.preprocessing import Preprocessing
 
 INPUTS, ANSWERS = "inputs.npy", "answers.npy"
-MOST_ROWS, MOST_VALUES = 256, 2**21
-"""Of one batch; of larger ones features leave the caches and large images fill the memory."""
+MOST_ROWS = 256
+"""Of one batch."""
 FIRST_BATCHES = 4
 """Of the first piece, whose time nothing foretells."""
 FIRST_ROWS = 64

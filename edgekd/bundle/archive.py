@@ -28,7 +28,6 @@ from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 
-SUFFIX = ".edgekd"
 ORDER = (bundle.MANIFEST, *bundle.FILES, bundle.SIGNATURE)
 MAY_MISS = (bundle.SIGNATURE,)
 LARGEST_BYTES = 2**32 - 1

@@ -9,11 +9,9 @@ from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine import site
 from edgekd.bundle import Bundle
+from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.devices import local
-
-TIMEOUT_S = 300.0
-"""After this a build or an answer is given up."""
 
 
 def ready(

@@ -13,6 +13,7 @@ from edgekd.bench.outputs import outputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle.images import Image
+from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import InputError
@@ -34,7 +35,7 @@ def predict(
     *,
     top: int,
     runtime: str | None = None,
-    timeout_s: float = bundle_engine.TIMEOUT_S,
+    timeout_s: float = TIMEOUT_S,
     device: Device = local.DEVICE,
 ) -> list[Prediction]:
     """Ask the bundle's model, in a fresh worker, what each image shows.

@@ -27,6 +27,7 @@ from edgekd.bundle import Check
 from edgekd.bundle import Tolerance
 from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle import signature
+from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import BudgetMissed
@@ -54,7 +55,7 @@ def verify(
     runtime: str | None = None,
     *,
     key: Path | None = None,
-    timeout_s: float = bundle_engine.TIMEOUT_S,
+    timeout_s: float = TIMEOUT_S,
     device: Device = local.DEVICE,
 ) -> Report:
     """Check every file of the bundle in `folder`, its signature, then its answers through one engine.

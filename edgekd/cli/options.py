@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-TIMEOUT_S = 300.0
+from edgekd.device import TIMEOUT_S
 
 timeout = click.option(
     "--timeout",

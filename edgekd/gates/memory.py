@@ -9,6 +9,7 @@ from pydantic import Field
 from edgekd.bench.pair.paired import sign_test
 from edgekd.bench.statistics import median
 from edgekd.bench.statistics import median_interval
+from edgekd.device import TIMEOUT_S
 from edgekd.gate import Found
 from edgekd.gate import Gate
 from edgekd.gate import Pair
@@ -28,7 +29,7 @@ class Config(Settings):
     """Growth of the peak, as a fraction of the baseline's; the engine and Python are in it."""
     pairs: Annotated[int, Field(ge=6, le=100)] = 8
     """Fresh processes of each; an interval needs six."""
-    timeout_s: Positive = 300.0
+    timeout_s: Positive = TIMEOUT_S
     """After this a process is killed."""
 
 

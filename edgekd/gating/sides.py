@@ -16,6 +16,7 @@ from edgekd.bench.machine import site
 from edgekd.bundle import Bundle
 from edgekd.bundle import archive
 from edgekd.bundle import signature
+from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
@@ -27,7 +28,6 @@ from edgekd.report.result import Result
 
 MODEL = "model.onnx"
 BUNDLE = "bundle"
-TIMEOUT_S = 300.0
 
 
 class Opened(NamedTuple):

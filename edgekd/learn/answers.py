@@ -16,6 +16,7 @@ from edgekd import task
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.settings import Resolved
 from edgekd.learn.training import arithmetic
+from edgekd.pixels import MOST_VALUES
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Progress
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_IMAGES = 256
-MOST_VALUES = 2**21
-"""Of one batch of images on a CPU: beyond it features leave the caches, and large images fill the memory."""
 
 
 def batch_size(shape: tuple[int, ...]) -> int:

@@ -105,29 +105,6 @@ def pgd(
     return moved.detach()
 
 
-def fgsm(
-    model: nn.Module, images: Tensor, objective: Objective, pixels: PixelRange, *, epsilon: float
-) -> Tensor:
-    """One step of length epsilon along the gradient's sign (Goodfellow et al. 2015, arXiv:1412.6572, sec. 4).
-
-    Args:
-        model: as for `pgd`.
-        images: normalised, [B, C, H, W].
-        objective: to be made large.
-        pixels: what the images may hold.
-        epsilon: change of a pixel, where black is 0 and white is 1; above 0.
-
-    Returns:
-        [B, C, H, W], without gradient.
-
-    Raises:
-        ValueError: if `epsilon` is not above 0.
-    """
-    return pgd(
-        model, images, objective, pixels, epsilon=epsilon, step=epsilon, steps=1, random_start=False
-    )
-
-
 def robust_accuracy(
     model: nn.Module,
     images: NDArray[np.uint8],

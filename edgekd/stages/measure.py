@@ -44,6 +44,7 @@ from edgekd.bench.rows import fill
 from edgekd.bench.rows import reference_of
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
+from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.errors import InputError
 from edgekd.preprocessing import Preprocessing
@@ -83,7 +84,7 @@ class Measure(Settings):
     """Longest warm-up; a process that never settles is kept and marked."""
     budget_s: Positive = 600.0
     """For all candidates together; no process starts later."""
-    timeout_s: Positive = 300.0
+    timeout_s: Positive = TIMEOUT_S
     """After this a single process is killed."""
     seed: Whole = 0
     """Of inputs that are drawn, where no real ones exist."""

@@ -12,12 +12,12 @@ from torch import nn
 
 from edgekd.learn import answers
 from edgekd.learn.answers import MOST_IMAGES
-from edgekd.learn.answers import MOST_VALUES
 from edgekd.learn.answers import batch_size
 from edgekd.learn.attack import robust_accuracy
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Views
+from edgekd.pixels import MOST_VALUES
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 

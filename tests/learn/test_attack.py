@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from edgekd.learn import attack
 from edgekd.learn.attack import PixelRange
-from edgekd.learn.attack import fgsm
 from edgekd.learn.attack import pgd
 from edgekd.learn.attack import robust_accuracy
 from edgekd.preprocessing import Preprocessing
@@ -117,12 +116,13 @@ def test_the_model_is_never_asked_of_what_no_pixel_can_be() -> None:
     assert 0.4 < float(still) < 0.6  # those whose draw led out of what a pixel can be
 
 
-def test_fgsm_by_hand() -> None:
+def test_one_step_by_hand() -> None:
     """On a linear model the gradient is its weight, at whatever place."""
     model = nn.Sequential(nn.Flatten(), nn.Linear(32, 1, bias=False))
     weight = model[1].weight.reshape(2, 4, 4)
     x = torch.zeros(3, 2, 4, 4)  # the mean: away from both ends
-    moved = fgsm(model, x, torch.sum, PIXELS, epsilon=0.05)
+    how = {"epsilon": 0.05, "step": 0.05, "steps": 1, "random_start": False}
+    moved = pgd(model, x, torch.sum, PIXELS, **how)
     want = 0.05 * weight.sign() / torch.tensor(TWO.std)[:, None, None]
     assert torch.allclose(moved, want.expand_as(x), atol=1e-6)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from edgekd.cli import options
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
@@ -44,9 +43,10 @@ def command(pairs: int, runtime: str | None, device: str, as_json: bool) -> None
     from edgekd.bench.user_models import Ask
     from edgekd.cli.bench import compare
     from edgekd.cli.bench import subjects
+    from edgekd.device import TIMEOUT_S
 
     where = devices.find(device)
-    ask = Ask(subjects.engines(runtime), ("fp32",), (1,), 1, options.TIMEOUT_S, device=where)
+    ask = Ask(subjects.engines(runtime), ("fp32",), (1,), 1, TIMEOUT_S, device=where)
     rules = PairRules(pairs=pairs, memory=False, canary_every=3)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-"))

@@ -32,6 +32,7 @@ from edgekd.devices.ssh.agent import HELLO
 from edgekd.devices.ssh.link import Cut
 from edgekd.devices.ssh.link import Link
 from edgekd.errors import MachineError
+from edgekd.printable import escape_unprintable
 
 T = TypeVar("T")
 
@@ -174,7 +175,7 @@ def _hello(link: Link) -> dict[str, Any]:
 def _refused(value: dict[str, Any], where: str) -> None:
     message = value.get("message") if value.get("say") == "refused" else value.get("refused")
     if message is not None:
-        raise MachineError(f"{where}: {said.printable(str(message))[:300]}")
+        raise MachineError(f"{where}: {escape_unprintable(str(message))[:300]}")
 
 
 def _carry_out(link: Link, asked: asking.Asked, order: Order) -> Ended:
@@ -195,7 +196,7 @@ def _carry_out(link: Link, asked: asking.Asked, order: Order) -> Ended:
         if word == "ended":
             return _take(link, asked, order, value)
         if word == "busy":
-            holder = said.printable(str(value.get("holder")))[:100]
+            holder = escape_unprintable(str(value.get("holder")))[:100]
             raise MachineError(
                 f"{link.where}: is used by {holder}", hint="run the same command again later"
             )

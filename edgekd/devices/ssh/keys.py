@@ -11,11 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from edgekd.devices.ssh import said
 from edgekd.devices.ssh.address import KNOWN_HOSTS
 from edgekd.devices.ssh.address import Address
 from edgekd.devices.ssh.address import argv
 from edgekd.errors import MachineError
+from edgekd.printable import escape_unprintable
 
 TIMEOUT_S = 60.0
 KIND = re.compile(r"[a-z0-9][a-z0-9@.-]{2,63}")
@@ -89,4 +89,4 @@ def shown(address: Address, name: str) -> HostKey:
     why = (done.stderr[-2000:].decode(errors="replace").strip().splitlines() or ["no key shown"])[
         -1
     ]
-    raise MachineError(f"device {name}: is not reached: {said.printable(why)[:200]}")
+    raise MachineError(f"device {name}: is not reached: {escape_unprintable(why)[:200]}")

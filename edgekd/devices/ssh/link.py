@@ -18,6 +18,7 @@ from typing import Any
 
 from edgekd.devices.ssh import said
 from edgekd.errors import MachineError
+from edgekd.printable import escape_unprintable
 
 CHUNK_BYTES = 2**18
 LINE_BYTES = 2**20
@@ -165,7 +166,7 @@ class Link:
             with contextlib.suppress(OSError, TypeError):
                 self._stderr += self._process.stderr.read()
         lines = self._stderr[-STDERR_BYTES:].decode(errors="replace").strip().splitlines()
-        why = said.printable((lines or ["the link was closed"])[-1].strip())[:200]
+        why = escape_unprintable((lines or ["the link was closed"])[-1].strip())[:200]
         code = self._process.returncode
         if code == SSH_FAILED and any(text in line for text in FINAL for line in lines):
             return MachineError(f"{self.where}: {why}", hint=_advice(lines))

@@ -12,6 +12,7 @@ from edgekd.device import PLAIN_NAME
 from edgekd.device import STDERR_BYTES
 from edgekd.device import STDOUT_BYTES
 from edgekd.errors import MachineError
+from edgekd.printable import escape_unprintable
 
 QUIET_S = 60.0
 """A device that owes us something and says nothing for so long does not answer."""
@@ -40,11 +41,6 @@ class Told(NamedTuple):
     files: dict[str, Piece]
 
 
-def printable(text: str) -> str:
-    """`text` with everything that is not plain print made visible."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
 def frame(line: bytes, where: str) -> dict[str, Any]:
     """One line as a JSON object.
 
@@ -62,7 +58,7 @@ def frame(line: bytes, where: str) -> dict[str, Any]:
 
 def nonsense(where: str, got: object, want: str) -> MachineError:
     """The device did not keep to the protocol."""
-    return MachineError(f"{where}: said {printable(repr(got))[:80]}, want {want}")
+    return MachineError(f"{where}: said {escape_unprintable(repr(got))[:80]}, want {want}")
 
 
 def ended(value: Mapping[str, Any], where: str, *, takes: bool) -> Told:
@@ -130,12 +126,12 @@ def _clean_line(line: bytes, renamed: Mapping[str, str]) -> bytes:
     try:
         return json.dumps(_plain(json.loads(line), renamed)).encode()
     except (ValueError, RecursionError):
-        return printable(line.decode(errors="replace")).encode()
+        return escape_unprintable(line.decode(errors="replace")).encode()
 
 
 def _plain(value: Any, renamed: Mapping[str, str]) -> Any:
     if isinstance(value, str):
-        return renamed.get(value) or printable(value)
+        return renamed.get(value) or escape_unprintable(value)
     if isinstance(value, list):
         if value and isinstance(value[0], int | float):  # 100,000 times need no look at each
             return (
@@ -145,11 +141,11 @@ def _plain(value: Any, renamed: Mapping[str, str]) -> Any:
             )
         return [_plain(v, renamed) for v in value]
     if isinstance(value, dict):
-        return {printable(name): _plain(v, renamed) for name, v in value.items()}
+        return {escape_unprintable(name): _plain(v, renamed) for name, v in value.items()}
     return value
 
 
 def printable_lines(stderr: bytes) -> bytes:
     """Text for people, line by line in plain print."""
     lines = stderr.decode(errors="replace").splitlines()
-    return "\n".join(printable(line) for line in lines).encode()
+    return "\n".join(escape_unprintable(line) for line in lines).encode()

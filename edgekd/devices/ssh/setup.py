@@ -16,6 +16,7 @@ from edgekd.devices.ssh import registry
 from edgekd.devices.ssh import said
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.printable import escape_unprintable
 
 MODULE = "edgekd.devices.ssh.board.environment"
 TIMEOUT_S = 1800.0
@@ -69,7 +70,7 @@ def _checked(value: Mapping[str, Any], packages: list[str], where: str) -> dict[
     if not good or not isinstance(versions, dict):
         raise said.nonsense(where, value, "what it has")
     return {
-        **{name: said.printable(value[name])[:TEXT_LENGTH] for name in TEXTS},
+        **{name: escape_unprintable(value[name])[:TEXT_LENGTH] for name in TEXTS},
         **{name: value[name] for name in NUMBERS},
         "private": value["private"],
         "packages": {name: _version(versions[name]) for name in packages},
@@ -77,7 +78,7 @@ def _checked(value: Mapping[str, Any], packages: list[str], where: str) -> dict[
 
 
 def _version(text: str | None) -> str | None:
-    return None if text is None else said.printable(text)[:TEXT_LENGTH]
+    return None if text is None else escape_unprintable(text)[:TEXT_LENGTH]
 
 
 def packages(machine: str, wheels: Path | None) -> list[str]:

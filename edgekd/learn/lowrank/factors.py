@@ -67,12 +67,6 @@ def output_error(weight: Tensor, other: Tensor, moments: Tensor) -> float:
     )
 
 
-def spectrum(weight: Tensor, moments: Tensor) -> Tensor:
-    """Singular values of W C^1/2, largest first: [O]."""
-    dense = weight.double().flatten(1)
-    return torch.linalg.eigvalsh(dense @ moments.double() @ dense.T).flip(0).clamp_min(0).sqrt()
-
-
 def least_squares(start: Tensor, squares: Tensor, products: Tensor) -> Tensor:
     """The map L [O, F] with the least E |y - L z|^2, given E[z z^T] [F, F] and E[y z^T] [O, F].
 

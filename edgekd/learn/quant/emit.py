@@ -99,11 +99,6 @@ def logit_step(model: fx.GraphModule) -> float:
     return found
 
 
-def least_bits(model: nn.Module) -> int:
-    """Of the weights with the fewest; 4 and less need operator set 21."""
-    return min((one.bits for one in insertion.weights(model).values()), default=8)
-
-
 def _quantizer(module: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     return module.get_submodule(str(node.target)) if node.op == "call_module" else None
 

@@ -103,26 +103,6 @@ def shared(student: nn.Module, subnet: nn.Module, images: Tensor) -> Tensor:
     return logits
 
 
-def extract(student: nn.Module, subnet: nn.Module) -> dict[str, Tensor]:
-    """The state of the subnet as a network of its own.
-
-    Args:
-        student: the largest, trained.
-        subnet: of the scheme's companions, with its statistics; its weights are overwritten.
-
-    Returns:
-        Name to tensor, on the CPU, sharing no memory.
-
-    Raises:
-        ValueError: if it does not fit into the student.
-    """
-    with torch.no_grad():
-        own = dict(subnet.named_parameters())
-        for name, tensor in _slices(student, subnet).items():
-            own[name].copy_(tensor)
-    return {name: t.detach().to("cpu", copy=True) for name, t in subnet.state_dict().items()}
-
-
 def _slices(student: nn.Module, subnet: nn.Module) -> dict[str, Tensor]:
     """Each parameter of the subnet as a view into the student's of the same name."""
     whole, parts = dict(student.named_parameters()), {}

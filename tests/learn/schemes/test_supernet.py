@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.inheritance import by_layer
 from edgekd.learn.models.resnet import resnet
 from edgekd.learn.scheme import Seen
-from edgekd.learn.schemes.supernet import extract
 from edgekd.learn.schemes.supernet import nested
 from edgekd.learn.schemes.supernet import shared
 
@@ -44,28 +42,6 @@ def test_a_subnet_s_gradient_reaches_its_slices_of_the_largest_only() -> None:
         assert beyond.abs().sum() == 0, name
     assert student.conv1.weight.grad[:4].abs().min() > 0
     assert all(parameter.grad is None for parameter in subnet.parameters())
-
-
-def test_an_extracted_subnet_answers_as_the_slices_do() -> None:
-    student, subnet = net(8), net(4)
-    scheme = nested(student, [subnet])
-    optimizer = torch.optim.SGD(student.train().parameters(), lr=0.1)
-    for step in range(3):
-        loss = sum(
-            F.cross_entropy(lesson.signals["student_logits"], lesson.signals["labels"])
-            for lesson in scheme.lessons(student, seen(step))
-        )
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    alone, images = net(4), seen(9).images
-    state = extract(student, subnet)
-    own = {value.data_ptr() for value in subnet.state_dict().values()}
-    assert not own & {value.data_ptr() for value in state.values()}
-    alone.load_state_dict(state)
-    subnet.eval()
-    assert torch.equal(alone.eval()(images), shared(student, subnet, images))
-    assert torch.equal(alone.layer2[0].conv1.weight, student.layer2[0].conv1.weight[:8, :4])
 
 
 def test_statistics_of_batch_norms_are_each_network_s_own() -> None:
