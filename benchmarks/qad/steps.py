@@ -14,12 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
@@ -30,7 +27,6 @@ from edgekd.learn import answers
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
 from edgekd.learn.quant import insertion
-from edgekd.learn.quant import post_training
 from edgekd.learn.settings import LABELS_ALONE
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
@@ -48,24 +44,6 @@ OPTIMIZERS = {
     "SGD": {"optimizer": "sgd", "learning_rate": 0.01},
 }
 CALIBRATED, LEARNED, CONTROL = "calibrated", "steps learned", "steps fixed"
-
-
-@contextmanager
-def fixed_steps(fixed: bool) -> Iterator[None]:
-    """Whatever is calibrated meanwhile keeps its steps."""
-    calibrate = post_training.quantize
-
-    def quantized(*args: Any, **knobs: Any) -> post_training.Started:
-        started = calibrate(*args, **knobs)
-        for one in (
-            *insertion.sites(started.model).values(),
-            *insertion.weights(started.model).values(),
-        ):
-            one.log_step.requires_grad_(False)
-        return started
-
-    with mock.patch.object(post_training, "quantize", quantized if fixed else calibrate):
-        yield
 
 
 class Student:
@@ -113,13 +91,13 @@ class Student:
             about = {
                 "scheme": "asymmetric",
                 "weight_bits": bits,
+                "learn_steps": how != CONTROL,
                 "teachers": ("student",),
                 "train": None if how == CALIBRATED else learning,
                 "views": VIEWS,
                 "views_seed": self.seed,
             }
-            with fixed_steps(how == CONTROL):
-                quantize.run(quantize.Config.model_validate(about), self.given(), context)
+            quantize.run(quantize.Config.model_validate(about), self.given(), context)
         return context.folder
 
     def accuracy(self, folder: Path) -> float:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from typing import Any
 
+from edgekd.cli.screen import PLAIN_EVERY_S
 from edgekd.cli.screen import echo
 from edgekd.printable import escape_unprintable
 from edgekd.progress import Progress
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 _REFRESH_PER_S = 5
-PLAIN_EVERY_S = 15.0
-"""Between two lines about the same stage where there is no terminal."""
 
 
 @contextmanager

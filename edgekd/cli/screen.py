@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import warnings
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -11,6 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+
+PLAIN_EVERY_S = 15.0
+"""Between two lines about the same work where there is no terminal."""
+_said_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -63,10 +68,23 @@ def echo(text: str = "", *, nl: bool = True, err: bool = False) -> None:
 
 
 def running(text: str) -> None:
-    """What runs now, on one line that is drawn anew; nothing where there is no terminal, or quiet."""
-    if sys.stderr.isatty() and not volume().quiet:
+    """What runs now: on one line that is drawn anew, where there is no terminal in a line now and then."""
+    if volume().quiet:
+        return
+    if sys.stderr.isatty():
         click.echo("\r\033[K", nl=False, err=True)
         echo(text, nl=False, err=True)
+    elif text and _is_due(time.monotonic()):
+        echo(text, err=True)
+
+
+def _is_due(now_s: float) -> bool:
+    """Whether the last line, or the first thing to say, is `PLAIN_EVERY_S` ago."""
+    global _said_s
+    _said_s = now_s if _said_s is None else _said_s
+    due = now_s - _said_s >= PLAIN_EVERY_S
+    _said_s = now_s if due else _said_s
+    return due
 
 
 def print_json(value: Any) -> None:

@@ -61,6 +61,7 @@ def gate(ask: Ask, *, note: Note = lambda text: None, worker: Worker = run_worke
         scratch, site = Path(folder), describe(ask.device)
         if ask.policy.limits is not None:
             limits.admit(ask.policy.limits, site.key)
+        note(f"compile {ask.run} and {ask.baseline}")
         pair = Pair(
             samples=_samples(ask, run, baseline, scratch),
             run=sides.compiled(run, ask.device, scratch / "run"),

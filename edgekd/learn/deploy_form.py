@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.edits import deploy
+from edgekd.progress import Progress
 from edgekd.units import number_text
 
 TOLERANCE = 1e-5
@@ -58,6 +60,21 @@ class DeployForm(NamedTuple):
             "convolutions_before": before,
             "convolutions_after": after,
         }
+
+
+def merged(model: nn.Module, plan: Blueprint, progress: Progress) -> tuple[nn.Module, Blueprint]:
+    """The model in deploy form and the blueprint that says so: what is made smaller is what will run, and
+    branches that were lowered one by one could not be merged any more.
+
+    Args:
+        model: float32; left as it is.
+        plan: its blueprint.
+        progress: is told if anything was merged or left.
+    """
+    form = deployed(model, plan.noise(COMPARED))
+    if form.paths or form.left:
+        progress.note(form.sentence())
+    return form.model, plan.model_copy(update={"edits": (*plan.edits, *form.edits())})
 
 
 def deployed(model: nn.Module, images: Tensor) -> DeployForm:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Literal
@@ -102,16 +103,20 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from edgekd.learn import deployment
     from edgekd.learn.training import arithmetic
 
+    total, done = len(config.plain) + len(config.deployed) + len(config.cases), count()
     for case in config.plain:
+        context.progress.update(next(done), total, f"{case.label}: losses")
         with _named(case.label):
             _want_plain(config, case, given, context)
     for one in config.deployed:
+        context.progress.update(next(done), total, f"{one.label}: export")
         # of two or three images: more threads would only wait for one another
         with _named(one.label), arithmetic.deterministic(context.seed, 1):
             plan, model = _built(one.network, given, context)
             deployment.require_deployable(model, plan, opset=one.opset, numbers=one.numbers)
     found = {}
     for each in config.cases:
+        context.progress.update(next(done), total, f"{each.label}: one step")
         with _named(each.label):
             found[each.label] = _tried(config, each, given, context)
     out = context.folder / "plan.json"

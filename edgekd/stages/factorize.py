@@ -98,14 +98,15 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
+    from edgekd.learn import deploy_form
     from edgekd.learn.lowrank import build
     from edgekd.learn.lowrank import layers
     from edgekd.learn.lowrank import search
     from edgekd.learn.lowrank import table
 
-    plan = blueprint.read(given["start_blueprint"])
     paths = given["start_blueprint"], given["start_weights"]
-    model = blueprint.load(*paths, allow_code=context.allow_code)
+    start = blueprint.load(*paths, allow_code=context.allow_code), blueprint.read(paths[0])
+    model, plan = deploy_form.merged(*start, context.progress)
     sites = layers.sites(model, plan.blank(1), smallest=config.smallest)
     emulated = machine.describe(context.device).emulated
     if emulated:
@@ -118,8 +119,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     context.progress.note(outcome.why)
     if outcome.model is not None:
         edits = (*plan.edits, build.edit(outcome.chosen))
-        plan, model = plan.model_copy(update={"edits": edits}), outcome.model
-    made = classifier.write(model, plan, [], given, context)
+        start = outcome.model, plan.model_copy(update={"edits": edits})
+    made = classifier.write(*start, [], given, context)
     made[TABLE] = context.folder / TABLE
     made[TABLE].write_bytes(files.pretty_json(table.content(sites, found, outcome)))
     return made

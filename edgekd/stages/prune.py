@@ -124,22 +124,29 @@ def run(config: Config, given: Given, context: Context) -> Made:
         edit = narrow.edit(model, whole.groups, whole.kept(outcome.cuts))
         plan = plan.model_copy(update={"edits": (*plan.edits, edit)})
         model = whole.after(outcome.cuts)
-    made = classifier.write(model, plan, [], given, context)
+        made = classifier.write(model, plan, [], given, context)
+    else:
+        made = classifier.write(*_start(given, context), [], given, context)
     made[TABLE] = context.folder / TABLE
     made[TABLE].write_bytes(files.pretty_json(content(whole, model, outcome)))
     return made
 
 
-def _prunable(config: Config, given: Given, context: Context) -> Prunable:
+def _start(given: Given, context: Context) -> tuple[nn.Module, Blueprint]:
     from edgekd.learn import blueprint
+
+    paths = given["start_blueprint"], given["start_weights"]
+    return blueprint.load(*paths, allow_code=context.allow_code), blueprint.read(paths[0])
+
+
+def _prunable(config: Config, given: Given, context: Context) -> Prunable:
     from edgekd.learn import budget
+    from edgekd.learn import deploy_form
     from edgekd.learn.pruning import cuts
     from edgekd.learn.pruning import importance
     from edgekd.learn.pruning import trial
 
-    plan = blueprint.read(given["start_blueprint"])
-    paths = given["start_blueprint"], given["start_weights"]
-    model = blueprint.load(*paths, allow_code=context.allow_code)
+    model, plan = deploy_form.merged(*_start(given, context), context.progress)
     images = plan.blank(2)
     groups, left = trial.sound_groups(model, images)
     if config.importance == "taylor" and groups:

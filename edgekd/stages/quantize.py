@@ -87,6 +87,8 @@ class Words(Settings):
     """How much of the difference between channels behind a layer norm moves into weights; 0 is off."""
     correct_bias: bool = True
     """Undo mean errors in biases before learning, where that helps."""
+    learn_steps: bool = True
+    """Whether step sizes are learned with the weights; else they stay as they were calibrated."""
     weight_bits: Bits = 8
     """Of every quantized weight; with 4 or less the file holds half the bytes."""
     layer_bits: dict[str, Bits] = {}
@@ -128,8 +130,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         given["start_blueprint"], given["start_weights"], allow_code=context.allow_code
     )
     plan = blueprint.read(given["start_blueprint"])
-    form = deploy_form.deployed(start, plan.noise(deploy_form.COMPARED))
-    start, plan = form.model, plan.model_copy(update={"edits": (*plan.edits, *form.edits())})
+    start, plan = deploy_form.merged(start, plan, context.progress)
     float_accuracy = classifier.validation_accuracy(start, given)
     left: tuple[str, ...] = config.float_layers
     rounds: list[dict[str, Any]] = []
@@ -193,6 +194,7 @@ def _started(
             every_weight_bits=config.weight_bits,
             weight_bits=config.layer_bits,
             with_costs=config.accuracy_drop_points is not None,
+            learn_steps=config.learn_steps,
         )
     except ValueError as error:
         raise InputError(f"quantize: {error}") from error

@@ -42,3 +42,19 @@ def test_columns(capsys: pytest.CaptureFixture[str]) -> None:
 def test_json_has_no_nan() -> None:
     with pytest.raises(ValueError, match="JSON"):
         screen.print_json(float("nan"))
+
+
+def test_what_runs_is_told_now_and_then_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times = iter([0.0, 14.0, 15.0, 16.0, 31.0])
+    monkeypatch.setattr(screen, "_said_s", None)
+    monkeypatch.setattr(screen.time, "monotonic", lambda: next(times))
+
+    @outer.command("long")
+    def long() -> None:
+        for text in ("a", "b", "", "c", "d", "e\x1b"):
+            screen.running(text)
+
+    assert CliRunner().invoke(outer, ["long"]).stderr == "c\ne\\x1b\n"
+    assert CliRunner().invoke(outer, ["-q", "long"]).stderr == ""

@@ -17,6 +17,7 @@ from edgekd.learn.edits import deploy
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import post_training
 from edgekd.profile import SCHEMES
+from edgekd.progress import Silent
 
 IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -120,6 +121,21 @@ def test_a_form_that_fails_or_answers_otherwise_is_left_and_named(kind: type[Bra
     assert found.convolutions == (4, 3)
     with torch.no_grad():
         torch.testing.assert_close(found.model(IMAGES), model(IMAGES), rtol=1e-5, atol=1e-6)
+
+
+def test_the_blueprint_says_what_was_merged_and_the_user_is_told() -> None:
+    class Heard(Silent):
+        said: list[str] = []
+
+        def note(self, text: str) -> None:
+            self.said.append(text)
+
+    plan = Blueprint(builder="resnet8", classes=4, channels=3, height=8, width=8)
+    model, said = deploy_form.merged(made(Reparameterized), plan, Heard())
+    assert [edit["name"] for edit in said.edits] == ["deploy"] and hasattr(model, "first")
+    assert Heard.said[0].startswith("deploy form: 2 modules merged, 2 convolutions in place of 4")
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
+    assert deploy_form.merged(plain, plan, Heard()) == (plain, plan) and len(Heard.said) == 1
 
 
 def test_a_model_without_such_modules_is_given_back() -> None:

@@ -17,6 +17,7 @@ from edgekd.bench import lookup
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
+from edgekd.stages import factorize
 from edgekd.stages import prune
 
 SIZE = {"classes": 3, "channels": 1, "height": 8, "width": 8}
@@ -157,6 +158,44 @@ def test_what_does_not_gain_is_given_as_it_came(
     assert table["decision"].startswith("stays whole: only 1.020 times as fast")
     assert table["macs_before"] == table["macs_after"] and not table["budget_met"]
     assert all(row["before"] == row["after"] for row in table["layers"])
+
+
+class Looked(Exception):
+    """Enough was seen."""
+
+
+@pytest.mark.parametrize("kind", ["prune", "factorize"])
+def test_branches_for_training_are_merged_before_anything_is_made_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from edgekd.learn import blueprint
+    from edgekd.learn.lowrank import layers
+    from edgekd.learn.pruning import trial
+    from tests.learn.test_deploy_form import Reparameterized
+    from tests.learn.test_deploy_form import made
+
+    reference = {"reference": "tests.learn.test_deploy_form:Net"}
+    size = {"classes": 4, "channels": 3, "height": 8, "width": 8}
+    plan = blueprint.Blueprint(builder="python", arguments=reference, **size)
+    saved = blueprint.save(made(Reparameterized), plan, tmp_path)
+    given = {f"start_{path.stem}": path for path in saved.values()}
+    taken: list[str] = []
+
+    def look(model: Any, *_: Any, **__: Any) -> None:
+        taken.extend(name for name, _ in model.named_modules())
+        raise Looked
+
+    monkeypatch.setattr(trial, "sound_groups", look)
+    monkeypatch.setattr(layers, "sites", look)
+    folders = {"folder": tmp_path, "checkpoints": tmp_path}
+    context = Context(**folders, seed=1, progress=Silent(), allow_code=True)
+    with pytest.raises(Looked):
+        if kind == "prune":
+            config = prune.Config(runtime="onnxruntime", parameters=0.5)
+            prune.run(config, given, context)
+        else:
+            factorize.run(factorize.Config(runtime="onnxruntime", speedup=1.5), given, context)
+    assert {"first.merged", "second.merged"} <= set(taken) and "first.square" not in taken
 
 
 @pytest.mark.parametrize(

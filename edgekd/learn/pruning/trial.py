@@ -88,10 +88,24 @@ def fault(model: nn.Module, group: Group, images: Tensor) -> str:
             weight[:, [i for channel in member.channels[1::2] for i in channel]] = 0
         try:
             want = deaf(images)
-            got = narrow.narrowed(model, [group], kept, images)(images)
+            other = narrow.narrowed(model, [group], kept, images)
+            got = other(images)
         except (RuntimeError, ValueError, IndexError) as error:
             return f"it does not come apart: {(str(error).splitlines() or [''])[0][:100]}"
     if got.shape != want.shape:
         return "it makes the logits"
-    close = torch.allclose(got, want, rtol=0, atol=TOLERANCE * float(want.abs().max()))
-    return "" if close else "its channels are mixed in a way that is not understood"
+    if not torch.allclose(got, want, rtol=0, atol=TOLERANCE * float(want.abs().max())):
+        return "its channels are mixed in a way that is not understood"
+    if not _trains(other, images) and _trains(copy.deepcopy(model), images):
+        return "it is read by what serves training alone, as auxiliary logits are made"
+    return ""
+
+
+def _trains(model: nn.Module, images: Tensor) -> bool:
+    """Whether `model`, whose buffers change, takes images in training mode."""
+    try:
+        with torch.no_grad():
+            model.train()(images)
+    except (RuntimeError, ValueError, IndexError):
+        return False
+    return True

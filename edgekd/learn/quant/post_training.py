@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,8 @@ from edgekd.learn.quant import placement
 from edgekd.learn.quant import ranges
 from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import sensitivity
+from edgekd.learn.quant.quantizer import ActivationQuantizer
+from edgekd.learn.quant.quantizer import WeightQuantizer
 from edgekd.profile import Scheme
 
 JUDGED = 32
@@ -77,6 +80,7 @@ def quantize(
     every_weight_bits: int = 8,
     weight_bits: Mapping[str, int] = {},
     with_costs: bool = False,
+    learn_steps: bool = True,
 ) -> Started:
     """`model` with quantizers whose ranges answer most like it on `batches`.
 
@@ -94,6 +98,7 @@ def quantize(
         every_weight_bits: bits of all weights, if fewer than the scheme's.
         weight_bits: layers whose weights get another number of bits, at most the scheme's.
         with_costs: whether to find out what each layer costs: two passes a layer over `JUDGED` images.
+        learn_steps: whether a training changes the step sizes, too.
 
     Raises:
         ValueError: if the model cannot be traced or quantized, or an activation is not finite.
@@ -128,8 +133,15 @@ def quantize(
         corrected = tried["bias correction"] < tried[best]
         if not corrected:
             module.load_state_dict(before)
+    for one in () if learn_steps else _quantizers(module):
+        one.log_step.requires_grad_(False)
     evened = len(changes) - len(harmful)
     return Started(module, best, undone, evened, harmful, in_float, corrected, tried, costs)
+
+
+def _quantizers(module: nn.Module) -> Iterator[ActivationQuantizer | WeightQuantizer]:
+    yield from insertion.sites(module).values()
+    yield from insertion.weights(module).values()
 
 
 def _equalized(

@@ -104,6 +104,26 @@ def test_a_flattened_channel_is_several_features() -> None:
     assert "not understood" in fault(Flattened().double().eval(), mixed, x)
 
 
+class Auxiliary(nn.Module):
+    """Gives logits of its first layer, too, while it is trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3)
+        self.out, self.aside = nn.Linear(8, 3), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        first = torch.relu(self.one(x))
+        logits: Tensor = self.out(torch.relu(self.two(first)).mean((2, 3)))
+        return (logits, self.aside(first.mean((2, 3)))) if self.training else logits
+
+
+def test_what_auxiliary_logits_are_made_of_stays() -> None:
+    groups, left = sound_groups(Auxiliary(), IMAGES)
+    assert [group.name for group in groups] == ["two"]
+    assert "serves training alone" in left["one"]
+
+
 def test_a_graph_that_cannot_be_followed_leaves_all_alone() -> None:
     groups, left = groups_of("shufflenetv2")
     assert not groups and "cannot follow" in left["model"]

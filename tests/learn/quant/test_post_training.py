@@ -64,6 +64,21 @@ def test_costs_are_found_out_where_they_are_asked_for() -> None:
     assert {row.layer for row in started.costs} == set(insertion.weights(started.model))
 
 
+@pytest.mark.parametrize("learn", [True, False])
+def test_steps_stand_still_where_they_are_not_to_be_learned(learn: bool) -> None:
+    scheme = SCHEMES["asymmetric"]
+    images = example.images(2)
+    model = post_training.quantize(
+        example.made(), images, scheme, example.BATCHES, method="mse", learn_steps=learn
+    ).model
+    model.train()(images).square().mean().backward()
+    steps = {name: p for name, p in model.named_parameters() if name.endswith("log_step")}
+    assert len(steps) > 3
+    assert all((parameter.grad is not None) == learn for parameter in steps.values())
+    others = [p for name, p in model.named_parameters() if name not in steps]
+    assert all(parameter.grad is not None for parameter in others)
+
+
 def test_the_float_model_is_left_as_it_was() -> None:
     model = example.made()
     before = {name: value.clone() for name, value in model.state_dict().items()}
