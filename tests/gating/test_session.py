@@ -37,7 +37,7 @@ def ask(folder: Path, text: str, *, seed: int = 0) -> session.Ask:
 def test_from_two_bundles_to_the_published_schema(tmp_path: Path) -> None:
     notes: list[str] = []
     made = session.gate(ask(tmp_path, "\n".join(EXACT), seed=5), note=notes.append)
-    assert notes[0] == f"compile {tmp_path / 'run'} and {tmp_path / 'baseline'}" and notes[1:]
+    assert notes[0].startswith("compile ") and "baseline" in notes[0] and notes[1:]
     value = made.model_dump(mode="json", by_alias=True)
     jsonschema.validate(value, gate_result.schema())
     assert value["schema"] == "edgekd.gate/1" and made.verdict == "fail"

@@ -13,6 +13,7 @@ import torch
 from edgekd.errors import InputError
 from edgekd.learn import deployment
 from edgekd.learn.schemes import SCHEMES
+from edgekd.progress import Progress
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import check
@@ -35,6 +36,7 @@ def run(
     views: Any = None,
     allow_code: bool = False,
     deployed: Any = (),
+    progress: Progress | None = None,
     **more: Any,
 ) -> dict[str, Any]:
     pixels = {"height": 8, "width": 8, "channels": 1, "mean": [0.5], "std": [0.3]}
@@ -64,11 +66,27 @@ def run(
     config = check.Config.model_validate(settings)
     kept = folder / "kept"
     context = Context(
-        folder=folder, checkpoints=kept, seed=0, progress=Silent(), allow_code=allow_code
+        folder=folder,
+        checkpoints=kept,
+        seed=0,
+        progress=progress or Silent(),
+        allow_code=allow_code,
     )
     made = check.run(config, given, context)
     found: dict[str, Any] = json.loads(made["plan.json"].read_bytes())
     return found
+
+
+def test_each_case_is_told_as_it_is_tried(tmp_path: Path) -> None:
+    class Heard(Silent):
+        said: list[tuple[int, int, str]] = []
+
+        def update(self, done: int, total: int, text: str) -> None:
+            self.said.append((done, total, text))
+
+    plain = {"label": "teacher", "learner": TEACHER, "losses": ["cross-entropy"], "batch_size": 8}
+    run(tmp_path, "kd", plain=[plain], progress=Heard())
+    assert Heard.said == [(0, 2, "teacher: losses"), (1, 2, "distil: one step")]
 
 
 def test_the_plan_says_which_layers_are_compared(tmp_path: Path) -> None:
