@@ -162,6 +162,21 @@ def test_of_several_findings_one_that_fails_is_enough_for_a_second_look(
     assert asked == ["accuracy", "accuracy, measured anew"] and notes[0] == "size"
 
 
+def test_a_second_look_that_crashes_leaves_all_that_its_gate_found_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two(pair: Pair, config: Any, look: int) -> Any:
+        if look:
+            raise WorkerFailed("null: it died")
+        (found,) = accuracy.judge(pair, config, 0)
+        return found._replace(gate="fine", p_value=0.9), found
+
+    monkeypatch.setattr(accuracy, "GATE", accuracy.GATE._replace(judge=two))
+    _, outcomes = judged(gate_example.pair(tmp_path, seed=5))
+    for name in ("accuracy", "fine"):
+        assert outcomes[name].verdict == "inconclusive" and outcomes[name].got is None
+
+
 def test_a_second_look_is_asked_for_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a gate draws in its second look is drawn anew: it is told which look it is."""
     looks: list[int] = []
