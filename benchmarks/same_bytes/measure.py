@@ -1,0 +1,145 @@
+"""Whether this checkout makes of the shipped recipes, shortened, what another commit made: byte for byte.
+
+    python benchmarks/same_bytes/measure.py --against COMMIT [RECIPE ...]
+
+For changes that must change nothing: both sides run on this machine with this environment's packages, one
+after the other. Compared are weights, ONNX files, knowledge and golden answers by SHA-256. The result goes to
+`benchmarks/same_bytes/result.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+MEASURE = (
+    "measure.processes_min=6",
+    "measure.processes_max=6",
+    "measure.max_time_s=0.05",
+    "measure.min_time_s=0.02",
+)
+SHORTENED: dict[str, tuple[str, ...]] = {
+    "quickstart": ("teacher.train.epochs=2", "student.train.epochs=2"),
+    "digits-methods": (
+        "teacher.train.epochs=2",
+        "teachers.wide.train.epochs=1",
+        "student.train.epochs=2",
+        "learn.0.train.epochs=1",
+    ),
+    "digits-without-data": (
+        "teacher.train.epochs=3",
+        "student.train.epochs=2",
+        "synthesis.method.steps=20",
+        "synthesis.count=128",
+    ),
+    "fashion-mnist": (
+        "data.limit=2000",
+        "teacher.train.epochs=1",
+        "student.train.epochs=1",
+        "views.count=1",
+        "teacher.train.precision=fp32",
+        "student.train.precision=fp32",
+    ),
+    "fashion-mnist-int8": (
+        "data.limit=2000",
+        "teacher.train.epochs=1",
+        "student.train.epochs=1",
+        "learn.1.train.epochs=1",
+        "views.count=1",
+        "teacher.train.precision=fp32",
+        "student.train.precision=fp32",
+    ),
+}
+"""What of each recipe is changed for it to run in a minute."""
+NAMES = ("weights.safetensors", "model.onnx", "knowledge.npy", "golden.safetensors")
+"""Files of a stage that must be the same; the stage's place in the store changes with the code."""
+
+
+class Made(NamedTuple):
+    """One file of one stage."""
+
+    stage: str
+    file: str
+    sha256: str
+
+
+def make(checkout: Path, recipe: str, folder: Path) -> list[Made]:
+    """What `checkout` makes of a shortened recipe, run in `folder` with a store of its own."""
+    sets = [word for change in (*SHORTENED[recipe], *MEASURE) for word in ("--set", change)]
+    where = ["--run-dir", str(folder / "run"), "--store", str(folder / "store")]
+    recipe_path = checkout / "pipelines" / f"{recipe}.yaml"
+    ended = subprocess.run(
+        [sys.executable, "-m", "edgekd", "compress", str(recipe_path), "--quiet", *where, *sets],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode not in (0, 1):  # 1: a budget that so short a training misses
+        sys.exit(f"{checkout}: {recipe}: exit {ended.returncode}: {ended.stderr[-2000:]}")
+    found = []
+    for path in sorted((folder / "store" / "ac").glob("*.json")):
+        manifest = json.loads(path.read_bytes())
+        for name, blob in manifest["files"].items():
+            if name in NAMES:
+                found.append(Made(manifest["inputs"]["stage"], name, blob["sha256"]))
+    return sorted(found)
+
+
+def compare(before: list[Made], after: list[Made]) -> dict[str, Any]:
+    """How many files are the same, and which are not on both sides."""
+    gone = sorted((Counter(before) - Counter(after)).elements())
+    new = sorted((Counter(after) - Counter(before)).elements())
+    return {
+        "files": len(before),
+        "same": len(before) - len(gone),
+        "only_before": [list(one) for one in gone],
+        "only_after": [list(one) for one in new],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipes", nargs="*", default=list(SHORTENED))
+    parser.add_argument("--against", required=True, help="a commit")
+    options = parser.parse_args()
+    commit = git("rev-parse", options.against)
+    result: dict[str, Any] = {"command": shlex.join(["python", *sys.argv]), "against": commit}
+    with tempfile.TemporaryDirectory() as scratch:
+        other = Path(scratch) / "other"
+        git("worktree", "add", "--detach", str(other), commit)
+        try:
+            for recipe in options.recipes:
+                sides = []
+                for number, checkout in enumerate((other, ROOT)):
+                    folder = Path(scratch) / f"{recipe}-{number}"
+                    folder.mkdir()
+                    sides.append(make(checkout, recipe, folder))
+                result[recipe] = compare(*sides)
+                print(recipe, json.dumps(result[recipe]), flush=True)
+        finally:
+            git("worktree", "remove", "--force", str(other))
+    (HERE / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    sys.exit(any(result[recipe]["only_before"] for recipe in options.recipes))
+
+
+def git(*arguments: str) -> str:
+    """What git prints in this checkout."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()
