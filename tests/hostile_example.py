@@ -25,8 +25,8 @@ from torch import nn
 
 from edgekd.errors import EdgekdError
 from edgekd.learn import blueprint
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.models import MODELS
+from tests.learn.blueprint_example import image_blueprint
 
 FORBIDDEN = (
     *("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork"),
@@ -282,7 +282,7 @@ def main(folder: Path, seed: int, cases: int) -> None:
     with torch.device(
         "meta"
     ):  # torch loads parts of itself, and makes their folders, with the first model
-        blueprint.build(Blueprint(builder="resnet8", arguments={}, **face))
+        blueprint.build(image_blueprint(builder="resnet8", arguments={}, **face))
     noted = Noted(tuple(map(os.path.realpath, (*code, *_sites()))))
     sys.addaudithook(noted)
     built = dict.fromkeys(MODELS, 0)
@@ -300,7 +300,7 @@ def main(folder: Path, seed: int, cases: int) -> None:
             noted.on = True
             try:
                 with torch.device("meta"):
-                    blueprint.build(Blueprint(builder=builder, arguments=said, **face))
+                    blueprint.build(image_blueprint(builder=builder, arguments=said, **face))
                 built[builder] += 1
             except (EdgekdError, ValueError, PermissionError):
                 pass

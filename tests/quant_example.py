@@ -9,6 +9,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from edgekd.interface import image_classifier
 from edgekd.learn.quant import calibration
 from edgekd.learn.quant import rewriting
 from edgekd.learn.quant.post_training import Started
@@ -97,15 +98,26 @@ def batches() -> list[Tensor]:
     return [images(32, 1), images(32, 2)]
 
 
-BATCHES: calibration.Batches = batches
+def inputs(count: int = 32, seed: int = 1) -> tuple[Tensor]:
+    """`images`, as what a network takes."""
+    return (images(count, seed),)
+
+
+def input_batches() -> list[tuple[Tensor, ...]]:
+    """`batches`, as what a network takes."""
+    return [(each,) for each in batches()]
+
+
+BATCHES: calibration.Batches = input_batches
+INTERFACE = image_classifier(classes=CLASSES, channels=CHANNELS, height=SIDE, width=SIDE)
 
 
 @functools.cache
 def quantized(kind: type[nn.Module] = Block, scheme: str = "asymmetric") -> Started:
     """A model calibrated on `batches`; shared by tests, which must not change it."""
-    return quantize(made(kind), images(2), SCHEMES[scheme], BATCHES)
+    return quantize(made(kind), inputs(2), SCHEMES[scheme], BATCHES)
 
 
 def folded(kind: type[nn.Module] = Block) -> torch.fx.GraphModule:
     """A fresh traced model."""
-    return rewriting.rewritten(made(kind), images(2), images())[0]
+    return rewriting.rewritten(made(kind), inputs(2), inputs())[0]

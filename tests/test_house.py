@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
         "strict_json",
         "task",
         "profile",
+        "interface",
     },
     {"files", "wire", "pixels"},
     {"sources"},

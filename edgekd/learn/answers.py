@@ -7,6 +7,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,7 +61,8 @@ def scaled_logits(
     """As `logits`, with pixels taken to inputs by ``pixel * scale + shift`` [C]."""
     model.eval()
     answers = [
-        _answer(model, part * scale + shift, precision, channels_last) for part in _parts(images)
+        _answer(model, ((part * scale + shift).transpose(0, 3, 1, 2),), precision, channels_last)
+        for part in _parts(images)
     ]
     return np.concatenate(answers)
 
@@ -100,9 +102,9 @@ def write_knowledge(
         for view in range(views):
             for start in range(0, total, size):
                 indices = np.arange(start, min(start + size, total))
-                images = samples.batch(indices, view).images
+                inputs = samples.batch(indices, view).inputs
                 out[view, indices] = _answer(
-                    teacher, images, resolved.precision, resolved.channels_last
+                    teacher, inputs, resolved.precision, resolved.channels_last
                 )
                 text = f"view {view + 1}/{views}"
                 progress.update(view * total + int(indices[-1]) + 1, views * total, text)
@@ -115,11 +117,11 @@ def _parts(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
 
 
 def _answer(
-    model: nn.Module, images: NDArray[np.float32], precision: str, channels_last: bool
+    model: nn.Module, inputs: tuple[NDArray[Any], ...], precision: str, channels_last: bool
 ) -> NDArray[np.float32]:
     where = next(model.parameters()).device
-    x = torch.from_numpy(images).permute(0, 3, 1, 2).to(where)
-    x = arithmetic.laid_out(x, channels_last)
+    tensors = [torch.from_numpy(each).to(where) for each in inputs]
+    tensors = [arithmetic.laid_out(each, channels_last) for each in tensors]
     dtype = arithmetic.AUTOCAST[precision]
     with torch.no_grad(), torch.autocast(where.type, dtype, enabled=dtype is not None):
-        return np.asarray(model(x).float().cpu().numpy())
+        return np.asarray(model(*tensors).float().cpu().numpy())

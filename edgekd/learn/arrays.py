@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -62,11 +63,14 @@ class Calibration(NamedTuple):
     preprocessing: Preprocessing
     seed: int
 
-    def batches(self, size: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        """Inputs [B, C, H, W] and labels [B]; no more than one batch is in memory."""
+    def batches(
+        self, size: int
+    ) -> Iterator[tuple[tuple[NDArray[Any], ...], dict[str, NDArray[Any]]]]:
+        """Inputs and targets, each [B, ...]; no more than one batch is in memory."""
         for at in range(0, len(self.chosen), size):
             rows = np.sort(self.chosen[at : at + size])
-            yield self.preprocessing.apply(self.train.images[rows]), self.train.labels[rows]
+            inputs = (self.preprocessing.apply(self.train.images[rows]),)
+            yield inputs, {"labels": self.train.labels[rows]}
 
 
 def calibration(given: Mapping[str, Path], count: int, seed: int) -> Calibration:

@@ -68,8 +68,8 @@ def assembled(
         losses,
         players.student,
         players.teacher() if looks_inside(losses, "teacher") else None,
-        players.plan.blank(batch_size),
-        classes=players.plan.classes,
+        *players.plan.blank(batch_size),
+        classes=players.plan.interface.sizes.get("classes", 0),
         samples=len(players.samples),
     )
     whole = hold(connected.around(players.scheme(scheme)))

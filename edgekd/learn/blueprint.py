@@ -9,17 +9,23 @@ from typing import Any
 
 import torch
 from pydantic import Field
+from pydantic import PlainSerializer
+from pydantic import PlainValidator
 from pydantic import ValidationError
 from torch import nn
 
 from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import nearest
-from edgekd.learn import outputs
+from edgekd.interface import Interface
+from edgekd.interface import from_json
+from edgekd.interface import to_json
+from edgekd.learn import model_inputs
+from edgekd.learn import outputs as model_outputs
 from edgekd.learn import weights
 from edgekd.learn.edits import EDITS
+from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.models import MODELS
-from edgekd.settings import Count
 from edgekd.settings import Settings
 from edgekd.settings import unsaid
 from edgekd.table import Member
@@ -31,45 +37,35 @@ FOREIGN = ("python", "timm", "transformers")
 """Builders of models that others wrote, which may do in training what they do not do afterwards."""
 
 
-class Face(Settings):
-    """What a model takes and gives."""
-
-    classes: Count
-    """How many logits."""
-    channels: Count
-    """Of the image."""
-    height: Count
-    """Of the image, in pixels."""
-    width: Count
-    """Of the image, in pixels."""
-
-    @property
-    def size(self) -> dict[str, int]:
-        """Of the image, as what exports takes it."""
-        return {"channels": self.channels, "height": self.height, "width": self.width}
-
-    def blank(self, count: int) -> torch.Tensor:
-        """Zeros [count, channels, height, width]."""
-        return torch.zeros(count, self.channels, self.height, self.width)
-
-    def noise(self, count: int) -> torch.Tensor:
-        """Images [count, channels, height, width] of normal noise, the same each time."""
-        random = torch.Generator().manual_seed(0)
-        return torch.randn(count, self.channels, self.height, self.width, generator=random)
+def _interface(value: Any) -> Interface:
+    return value if isinstance(value, Interface) else from_json(value)
 
 
-class Blueprint(Face):
+Ends = Annotated[Interface, PlainValidator(_interface), PlainSerializer(to_json)]
+
+
+class Blueprint(Settings):
     """What builds a model, without its weights."""
 
     builder: str
     """A name of `edgekd.learn.models`."""
     arguments: dict[str, Scalar | None] = {}
     """Its knobs."""
-    inside: Face | None = unsaid(None)
-    """What the builder is told, where an edit gives the model another face; None is the same."""
+    interface: Ends
+    """What the model takes and gives."""
+    inside: Ends | None = unsaid(None)
+    """What the builder's model takes and gives, where an edit changes that; None is the same."""
     edits: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
     """Changes made to the built model, replayed in order: ``name`` is one of `edgekd.learn.edits`, the
     rest is what that edit takes."""
+
+    def blank(self, count: int) -> Inputs:
+        """Inputs of `count` samples, all zeros (`model_inputs.zeros`)."""
+        return model_inputs.zeros(self.interface, count)
+
+    def noise(self, count: int) -> Inputs:
+        """Inputs of `count` samples, the same each time (`model_inputs.noise`)."""
+        return model_inputs.noise(self.interface, count)
 
 
 def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
@@ -80,11 +76,10 @@ def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
         allow_code: whether a ``python:`` reference may run.
 
     Returns:
-        A model from float32 [B, channels, height, width] to logits [B, classes], in training mode.
+        A model with the ends of the blueprint's interface, in training mode.
 
     Raises:
-        InputError: for an unknown builder, argument or edit, or a model that does not take the
-            images or gives something else than [B, classes].
+        InputError: for an unknown builder, argument or edit, or a model with other ends.
         MachineError: if the builder needs a package that is not installed.
     """
     member = MODELS.get(blueprint.builder)
@@ -94,21 +89,22 @@ def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
             hint=nearest(blueprint.builder, MODELS),
         )
     try:
-        supplied = _supplied(blueprint.inside or blueprint, member, allow_code)
+        interface = blueprint.inside or blueprint.interface
+        supplied = _supplied(interface, member, allow_code)
         arguments = bind(member, blueprint.arguments) | supplied
         model: nn.Module = member.load()(**arguments)
     except ValueError as error:
         raise InputError(f"{blueprint.builder}: {error}") from error
     foreign = blueprint.builder in FOREIGN
     if foreign:
-        outputs.give_logits_alone(model)
-    _check_output(model, blueprint.inside or blueprint, blueprint.builder)
+        model_outputs.give_logits_alone(model)
+    _check_output(model, interface, blueprint.builder)
     if foreign:
         _check_tensors(model, blueprint.builder)
-        _check_training(model, blueprint.inside or blueprint, blueprint.builder)
+        _check_training(model, interface, blueprint.builder)
     for edit in blueprint.edits:
         model = edited(model, edit, blueprint)
-        _check_output(model, blueprint, blueprint.builder)
+        _check_output(model, blueprint.interface, blueprint.builder)
     return model.train()
 
 
@@ -123,7 +119,7 @@ def edited(model: nn.Module, edit: Mapping[str, Any], blueprint: Blueprint) -> n
         raise InputError(f"blueprint: got unknown edit {name!r}")
     rest = {key: value for key, value in edit.items() if key != "name"}
     try:
-        changed: nn.Module = EDITS[name].load()(model.eval(), rest, blueprint.blank(2))
+        changed: nn.Module = EDITS[name].load()(model.eval(), rest, *blueprint.blank(2))
     except ValidationError as error:
         raise InputError(f"blueprint: edit {name}: {_first_fault(error)}") from error
     except ValueError as error:
@@ -183,8 +179,16 @@ def load(blueprint_path: Path, weights_path: Path, *, allow_code: bool = False) 
     return model.eval()
 
 
-def _supplied(face: Face, member: Member, allow_code: bool) -> dict[str, Any]:
-    offered = {**face.size, "classes": face.classes, "allow_code": allow_code}
+def _supplied(interface: Interface, member: Member, allow_code: bool) -> dict[str, Any]:
+    """What a builder asks for beside its knobs.
+
+    Raises:
+        ValueError: if it asks for a size that the inputs do not have.
+    """
+    offered = {**interface.sizes, "allow_code": allow_code}
+    missing = [name for name in member.supplied if name not in offered]
+    if missing:
+        raise ValueError(f"wants {', '.join(missing)}; the data give {', '.join(interface.sizes)}")
     return {name: offered[name] for name in member.supplied}
 
 
@@ -209,30 +213,40 @@ def _check_tensors(model: nn.Module, builder: str) -> None:
             )
 
 
-def _check_training(model: nn.Module, face: Face, builder: str) -> None:
+def _check_training(model: nn.Module, interface: Interface, builder: str) -> None:
     """`_check_output` in training mode; leaves buffers and torch's generator as they were."""
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     with torch.random.fork_rng(devices=[]):
-        _check_output(model, face, f"{builder}, in training mode", training=True)
+        _check_output(model, interface, f"{builder}, in training mode", training=True)
     with torch.no_grad():
         for name, buffer in model.named_buffers():
             buffer.copy_(before[name])
 
 
-def _check_output(model: nn.Module, face: Face, builder: str, *, training: bool = False) -> None:
-    """Two black images must give two rows of logits."""
-    images = face.blank(2)
-    shape = list(images.shape)
+def _check_output(
+    model: nn.Module, interface: Interface, builder: str, *, training: bool = False
+) -> None:
+    """Two samples of zeros must give the interface's outputs."""
+    inputs = model_inputs.zeros(interface, 2)
+    shapes = ", ".join(
+        f"{end.name} {list(x.shape)}" for end, x in zip(interface.inputs, inputs, strict=True)
+    )
     try:
         with torch.no_grad():
-            logits = model.train(training)(images)
+            given = model.train(training)(*inputs)
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{builder}: cannot take images {shape}: {first[:200]}") from error
-    got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-    if got != [2, face.classes]:
-        raise InputError(
-            f"{builder}: got {got} from images {shape}, want logits {[2, face.classes]}"
-        )
-    if not logits.is_floating_point():
-        raise InputError(f"{builder}: got logits of {logits.dtype}, want floating-point numbers")
+        raise InputError(f"{builder}: cannot take {shapes}: {first[:200]}") from error
+    outputs = given if isinstance(given, tuple) else (given,)
+    if len(outputs) != len(interface.outputs):
+        names = ", ".join(end.name for end in interface.outputs)
+        raise InputError(f"{builder}: got {len(outputs)} outputs from {shapes}, want {names}")
+    for end, output in zip(interface.outputs, outputs, strict=True):
+        want = list(interface.shape(end, 2))
+        got = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        if got != want:
+            raise InputError(f"{builder}: got {got} from {shapes}, want {end.name} {want}")
+        if end.dtype.startswith("float") and not output.is_floating_point():
+            raise InputError(
+                f"{builder}: got {end.name} of {output.dtype}, want floating-point numbers"
+            )

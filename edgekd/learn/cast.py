@@ -77,7 +77,7 @@ class Cast:
             "teaches": self.teaches,
             "anchors": self.anchors,
             "teacher": self.teacher,
-            "classes": lambda: self.plan.classes,
+            "classes": lambda: self.plan.interface.sizes.get("classes", 0),
             "samples": lambda: self.samples,
             "peer": lambda: self.peer,
             "smaller": lambda: self.smaller,
@@ -138,14 +138,14 @@ class Cast:
 
     def pairs(self) -> list[tuple[str, str]]:
         """Module paths of the stages of student and teacher that belong together."""
-        theirs = pairing.network(self.teacher(), self.plan.blank(2))
+        theirs = pairing.network(self.teacher(), *self.plan.blank(2))
         found = pairing.paired("auto", self.network, theirs)
         return [(pair.student, pair.teacher) for pair in found]
 
     @functools.cached_property
     def network(self) -> pairing.Network:
         """The student's stages and classifier."""
-        return pairing.network(self.student, self.plan.blank(2))
+        return pairing.network(self.student, *self.plan.blank(2))
 
     def stages(self) -> tuple[str, ...]:
         """Module paths of the student's stages, shallow to deep."""

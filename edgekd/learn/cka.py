@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.model_inputs import Inputs
+
 FEWEST = 4
 """Samples of a batch that the unbiased estimator needs."""
 MOST_LAYERS = 16
@@ -27,7 +29,7 @@ def similarity(
     one: nn.Module,
     other: nn.Module,
     layers: tuple[Sequence[str], Sequence[str]],
-    batches: Iterable[Tensor],
+    batches: Iterable[Inputs],
     *,
     pooled: bool = False,
 ) -> Tensor:
@@ -38,7 +40,7 @@ def similarity(
         other: the second; both run on the device of the batches.
         layers: paths of modules of the first, and of the second. A module that runs more than once
             counts with its last output.
-        batches: images [B, C, H, W] that both take; one of fewer than `FEWEST` is left out. The more
+        batches: inputs, each [B, ...], that both take; one of fewer than `FEWEST` is left out. The more
             samples in one, the less the estimate scatters.
         pooled: take means over places (or tokens) before comparing; else all of them count.
 
@@ -54,11 +56,11 @@ def similarity(
     between = torch.zeros(len(layers[0]), len(layers[1]), dtype=torch.float64)
     own = [torch.zeros(len(paths), dtype=torch.float64) for paths in layers]
     counted = 0
-    for images in batches:
-        if len(images) < FEWEST:
+    for inputs in batches:
+        if len(inputs[0]) < FEWEST:
             continue
         grams = [
-            _grams(model, paths, images, pooled)
+            _grams(model, paths, inputs, pooled)
             for model, paths in zip((one, other), layers, strict=True)
         ]
         between += independence(grams[0], grams[1])
@@ -97,7 +99,7 @@ def independence(one: Tensor, other: Tensor) -> Tensor:
     return (trace + sums - 2 / (count - 2) * rows @ columns.T) / (count * (count - 3))
 
 
-def layers_of(model: nn.Module, images: Tensor, *, most: int = MOST_LAYERS) -> tuple[str, ...]:
+def layers_of(model: nn.Module, *inputs: Tensor, most: int = MOST_LAYERS) -> tuple[str, ...]:
     """Layers worth comparing: as deep into the model as they stay at most `most`, in the order they run.
 
     Those count that have parameters, run once and give a tensor with the samples first. None lies
@@ -105,13 +107,13 @@ def layers_of(model: nn.Module, images: Tensor, *, most: int = MOST_LAYERS) -> t
 
     Args:
         model: is run once, in evaluation mode.
-        images: [B, C, H, W] that it takes.
+        inputs: what it takes, each [B, ...].
         most: how many; more on the topmost level are thinned out evenly.
 
     Raises:
         ValueError: if there is none.
     """
-    ran = _ran_once(model, images)
+    ran = _ran_once(model, inputs)
     chosen = _level(ran, 0)
     for level in range(1, len(ran)):
         deeper = _level(ran, level)
@@ -136,7 +138,7 @@ def _level(ran: Sequence[str], level: int) -> list[str]:
     return [path for path in ran if above(path) == level or (above(path) < level and bare(path))]
 
 
-def _ran_once(model: nn.Module, images: Tensor) -> list[str]:
+def _ran_once(model: nn.Module, inputs: Inputs) -> list[str]:
     """Paths of modules with parameters that are called once and give a tensor, as they finish."""
     paths = [
         path
@@ -148,25 +150,25 @@ def _ran_once(model: nn.Module, images: Tensor) -> list[str]:
 
     def seen(path: str, output: object) -> None:
         calls[path] += 1
-        if _is_of_samples(output, len(images)):
+        if _is_of_samples(output, len(inputs[0])):
             good.add(path)
 
     with _watched(model, paths, seen):
-        _run(model, images)
+        _run(model, inputs)
     return [path for path, times in calls.items() if times == 1 and path in good]
 
 
-def _grams(model: nn.Module, paths: Sequence[str], images: Tensor, pooled: bool) -> Tensor:
+def _grams(model: nn.Module, paths: Sequence[str], inputs: Inputs, pooled: bool) -> Tensor:
     """[P, B, B] float64 on the CPU; a layer's features are gone before the next one runs."""
     found: dict[str, Tensor] = {}
 
     def seen(path: str, output: object) -> None:
-        if not _is_of_samples(output, len(images)):
+        if not _is_of_samples(output, len(inputs[0])):
             raise ValueError(f"{path}: want a floating-point tensor with the samples first")
         found[path] = _gram(output, pooled)
 
     with _watched(model, paths, seen):
-        _run(model, images)
+        _run(model, inputs)
     for path in paths:
         if path not in found:
             raise ValueError(f"{path}: does not run")
@@ -191,11 +193,11 @@ def _is_of_samples(output: object, count: int) -> bool:
     )
 
 
-def _run(model: nn.Module, images: Tensor) -> None:
+def _run(model: nn.Module, inputs: Inputs) -> None:
     training = model.training
     try:
         with torch.no_grad():
-            model.eval()(images)
+            model.eval()(*inputs)
     finally:
         model.train(training)
 

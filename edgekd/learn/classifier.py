@@ -14,6 +14,7 @@ from edgekd import files
 from edgekd import task
 from edgekd import units
 from edgekd.errors import InputError
+from edgekd.interface import image_classifier
 from edgekd.learn import answers
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
@@ -23,7 +24,6 @@ from edgekd.learn import outputs
 from edgekd.learn import weights
 from edgekd.learn.arrays import Described
 from edgekd.learn.blueprint import Blueprint
-from edgekd.learn.blueprint import Face
 from edgekd.learn.class_order import class_order
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.loss import BoundTerm
@@ -68,24 +68,20 @@ def blueprint_for(
     """
     about = arrays.described(data)
     pixels = about.preprocessing
-    face = Face(
-        classes=len(about.classes),
-        channels=pixels.channels,
-        height=pixels.height,
-        width=pixels.width,
-    )
-    plan = Blueprint(builder=model.name, arguments=model.arguments, **face.model_dump())
+    own = {"channels": pixels.channels, "height": pixels.height, "width": pixels.width}
+    interface = image_classifier(classes=len(about.classes), **own)
+    plan = Blueprint(builder=model.name, arguments=model.arguments, interface=interface)
     norms: tuple[dict[str, Any], ...] = ({"name": "group-norm"},) if norm == "group" else ()
     if seen is None and not names:
         return plan.model_copy(update={"edits": norms}) if norms else plan
     seen = seen or Input()
-    inside = Face(
-        classes=len(names) or face.classes,
-        channels=seen.channels or (len(seen.select) if seen.select else face.channels),
-        height=seen.height or face.height,
-        width=seen.width or face.width,
-    )
-    edit = {"name": "adapt", **inside.size, "select": seen.select, "order": _order(about, names)}
+    size = {
+        "channels": seen.channels or (len(seen.select) if seen.select else pixels.channels),
+        "height": seen.height or pixels.height,
+        "width": seen.width or pixels.width,
+    }
+    inside = image_classifier(classes=len(names) or len(about.classes), **size)
+    edit = {"name": "adapt", **size, "select": seen.select, "order": _order(about, names)}
     said = {key: value for key, value in edit.items() if value is not None}
     return plan.model_copy(update={"inside": inside, "edits": (said, *norms)})
 

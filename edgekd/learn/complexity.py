@@ -15,20 +15,20 @@ def parameters(model: nn.Module) -> int:
 
 
 def macs(model: nn.Module, blueprint: Blueprint) -> int:
-    """Multiply-accumulates of one image through convolutions and matrix products, biases left out.
+    """Multiply-accumulates of one sample through convolutions and matrix products, biases left out.
 
     Args:
         model: is run once in evaluation mode, and left in the mode it was in.
-        blueprint: whose image size counts.
+        blueprint: whose sizes count.
     """
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    image = blueprint.blank(1).to(device)
+    inputs = [each.to(device) for each in blueprint.blank(1)]
     training = model.training
     counter = FlopCounterMode(display=False)
     model.eval()
     try:
         with torch.no_grad(), counter:
-            model(image)
+            model(*inputs)
     finally:
         model.train(training)
     return int(counter.get_total_flops()) // 2

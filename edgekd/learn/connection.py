@@ -26,7 +26,7 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.pairing import Network
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Term
 from edgekd.learn.signals import needs
@@ -76,10 +76,10 @@ class Connected(NamedTuple):
             if tap is not None
         ]
 
-        def lessons(student: nn.Module, seen: Seen) -> Sequence[Lesson]:
+        def lessons(student: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
             with contextlib.ExitStack() as stack:
                 read = [(mark, stack.enter_context(tap)) for mark, tap in open_taps]
-                first, *others = scheme.lessons(student, seen)
+                first, *others = scheme.lessons(student, batch)
             signals = dict(first.signals)
             for mark, values in read:
                 signals |= {mark + place: value for place, value in values.items()}
@@ -98,8 +98,7 @@ def connect(
     terms: Sequence[Term],
     student: nn.Module,
     teacher: nn.Module | None,
-    images: Tensor,
-    *,
+    *inputs: Tensor,
     classes: int,
     samples: int,
 ) -> Connected:
@@ -109,7 +108,7 @@ def connect(
         terms: of the recipe.
         student: its modules are read, nothing in it changes.
         teacher: the same; None where only its answers are at hand.
-        images: [B, C, H, W], a batch of the size that is trained on.
+        inputs: each [B, ...], a batch of the size that is trained on.
         classes: how many logits.
         samples: how many there are to learn from.
 
@@ -118,9 +117,9 @@ def connect(
             loss.
     """
     if not looks_inside(terms):
-        return of_answers(terms, len(images), classes=classes, samples=samples)
+        return of_answers(terms, len(inputs[0]), classes=classes, samples=samples)
     try:
-        return _connected(terms, bind_terms(terms), student, teacher, images, classes, samples)
+        return _connected(terms, bind_terms(terms), student, teacher, inputs, classes, samples)
     except ValueError as error:
         raise InputError(f"losses: {error}") from error
 
@@ -150,21 +149,22 @@ def _connected(
     bound: Sequence[BoundTerm],
     student: nn.Module,
     teacher: nn.Module | None,
-    images: Tensor,
+    inputs: tuple[Tensor, ...],
     classes: int,
     samples: int,
 ) -> Connected:
-    one = pairing.network(student, images[:2])
-    other = one if teacher is None else pairing.network(teacher, images[:2])
+    few = [each[:2] for each in inputs]
+    one = pairing.network(student, *few)
+    other = one if teacher is None else pairing.network(teacher, *few)
     pairs = [_pairs(words, one, other) for words in terms]
     mine = [one.classifier, *(pair.student for found in pairs for pair in found)]
     theirs = [other.classifier, *(pair.teacher for found in pairs for pair in found)]
     ground = _Ground(
         one,
         other,
-        taps.shapes(student, mine, images),
-        {} if teacher is None else taps.shapes(teacher, theirs, images),
-        len(images),
+        taps.shapes(student, mine, *inputs),
+        {} if teacher is None else taps.shapes(teacher, theirs, *inputs),
+        len(inputs[0]),
         classes,
         samples,
     )

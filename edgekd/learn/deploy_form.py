@@ -13,6 +13,7 @@ from torch import nn
 
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.edits import deploy
+from edgekd.learn.model_inputs import Inputs
 from edgekd.progress import Progress
 from edgekd.units import number_text
 
@@ -71,26 +72,26 @@ def merged(model: nn.Module, plan: Blueprint, progress: Progress) -> tuple[nn.Mo
         plan: its blueprint.
         progress: is told if anything was merged or left.
     """
-    form = deployed(model, plan.noise(COMPARED))
+    form = deployed(model, *plan.noise(COMPARED))
     if form.paths or form.left:
         progress.note(form.sentence())
     return form.model, plan.model_copy(update={"edits": (*plan.edits, *form.edits())})
 
 
-def deployed(model: nn.Module, images: Tensor) -> DeployForm:
+def deployed(model: nn.Module, *inputs: Tensor) -> DeployForm:
     """`model` with every module that has a deploy form in it, if the answers stay.
 
     Modules are merged in double precision and compared in it, so that a difference is none of rounding.
 
     Args:
         model: float32; left as it is.
-        images: [B, C, H, W], on which the two are compared.
+        inputs: each [B, ...], on which the two are compared.
     """
     before = _convolutions(model)
     if next(_candidates(model), None) is None:
         return DeployForm(model, (), (), 0.0, (before, before))
     exact = copy.deepcopy(model).eval().double()
-    want, like = _answers(exact, images)
+    want, like = _answers(exact, inputs)
     made, paths, left = exact, list[str](), list[str]()
     try:
         made = copy.deepcopy(exact)
@@ -110,7 +111,7 @@ def deployed(model: nn.Module, images: Tensor) -> DeployForm:
 
 
 def _one_by_one(
-    model: nn.Module, images: Tensor, want: Tensor
+    model: nn.Module, inputs: Inputs, want: Tensor
 ) -> tuple[nn.Module, list[str], list[str]]:
     """Merge what keeps the answers, a module at a time."""
     paths: list[str] = []
@@ -121,7 +122,7 @@ def _one_by_one(
             return model, paths, left
         try:
             tried = deploy.merge(copy.deepcopy(model), path)
-            same = _difference(tried, images, want) <= TOLERANCE
+            same = _difference(tried, inputs, want) <= TOLERANCE
         except Exception:  # as above
             same = False
         if same:
@@ -140,20 +141,27 @@ def _candidates(model: nn.Module) -> Iterator[str]:
         ahead = [f"{path}.{name}" for name, _ in model.get_submodule(path).named_children()] + ahead
 
 
-def _answers(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits in double precision, and the images that gave them; in float32 where the model insists."""
+def _answers(model: nn.Module, inputs: Inputs) -> tuple[Tensor, Inputs]:
+    """Logits in double precision, and the inputs that gave them; in float32 where the model insists."""
     try:
+        wide = _cast(inputs, torch.float64)
         with torch.no_grad():
-            return model(images.double()), images.double()
+            return model(*wide), wide
     except RuntimeError:
+        narrow = _cast(inputs, torch.float32)
         with torch.no_grad():
-            return model.float()(images.float()), images.float()
+            return model.float()(*narrow), narrow
 
 
-def _difference(model: nn.Module, images: Tensor, want: Tensor) -> float:
+def _cast(inputs: Inputs, dtype: torch.dtype) -> Inputs:
+    """Real numbers as `dtype`, whole numbers as they are."""
+    return tuple(each.to(dtype) if each.is_floating_point() else each for each in inputs)
+
+
+def _difference(model: nn.Module, inputs: Inputs, want: Tensor) -> float:
     """The largest difference of a logit, as part of the largest one."""
     with torch.no_grad():
-        got = model.to(images.dtype)(images)
+        got = model.to(want.dtype)(*inputs)
     off = float((got - want).abs().max() / want.abs().max().clamp_min(1e-30))
     return off if off == off else float("inf")
 

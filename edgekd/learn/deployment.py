@@ -44,25 +44,30 @@ def require_deployable(
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{plan.builder}: cannot be deployed: {first[:300]}") from error
     for form in forms:
-        to_onnx.require_exportable(form, **plan.size, opset=opset)
+        to_onnx.require_exportable(form, plan.interface, opset=opset)
 
 
 def _run(model: nn.Module, plan: Blueprint, count: int) -> None:
-    """Ask for the answers to so many images; in evaluation they must be one row each."""
+    """Ask for the answers to so many samples; in evaluation they must be as many rows."""
     with torch.no_grad():
-        found = model(plan.noise(count))
-    shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-    if not model.training and shape != [count, plan.classes]:
-        raise ValueError(f"got {shape} from {count} images, want {[count, plan.classes]}")
+        given = model(*plan.noise(count))
+    if model.training:
+        return
+    outputs = given if isinstance(given, tuple) else (given,)
+    for end, output in zip(plan.interface.outputs, outputs, strict=False):
+        shape = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        want = list(plan.interface.shape(end, count))
+        if shape != want:
+            raise ValueError(f"got {end.name} {shape} from {count} samples, want {want}")
 
 
 def _quantized(model: nn.Module, plan: Blueprint, numbers: Numbers) -> list[nn.Module]:
     """The model as each scheme's first profile writes it, all steps 1."""
     first = {PROFILES[name].scheme: name for name in reversed(numbers.profiles)}
-    images = plan.noise(max(COUNTS))
+    inputs = plan.noise(max(COUNTS))
     forms: list[nn.Module] = []
     for scheme, name in first.items():
-        module, _ = rewriting.rewritten(model, images[:2], images)
+        module, _ = rewriting.rewritten(model, tuple(each[:2] for each in inputs), inputs)
         kept = numbers.float_layers
         bits = placement.weight_bits(module, numbers.weight_bits, numbers.layer_bits, kept)
         insertion.insert(module, SCHEMES[scheme], float_layers=kept, weight_bits=bits)

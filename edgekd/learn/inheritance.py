@@ -13,7 +13,7 @@ from torch import nn
 
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.shapes import widened
 
 Rule = Literal["same", "spread", "slice"]
@@ -203,9 +203,9 @@ def held(
     if not weight:
         return scheme
 
-    def lessons(learner: nn.Module, seen: Seen) -> Sequence[Lesson]:
-        first, *others = scheme.lessons(learner, seen)
-        teacher.to(seen.images.device)
+    def lessons(learner: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
+        first, *others = scheme.lessons(learner, batch)
+        teacher.to(batch.device)
         distance = weight * weight_distance(student, plan, teacher)
         return [first._replace(own={**first.own, "weight-distance": distance}), *others]
 

@@ -17,7 +17,7 @@ from edgekd.errors import InputError
 from edgekd.learn.parallel.sharing import whole
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.shapes import widened
 
 NAMES = ("logits", "out")
@@ -73,19 +73,21 @@ def taught_by_auxiliary(scheme: Scheme, student: nn.Module, weight: float) -> Sc
         InputError: in a lesson for which the student gives none.
     """
 
-    def lessons(learner: nn.Module, seen: Seen) -> Sequence[Lesson]:
+    def lessons(learner: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
         with _collected(student) as found:
-            first, *others = scheme.lessons(learner, seen)
+            first, *others = scheme.lessons(learner, batch)
         _require_some(found)
-        terms = [F.cross_entropy(whole(widened(logits)), seen.labels) for logits in found]
+        terms = [
+            F.cross_entropy(whole(widened(logits)), batch.targets["labels"]) for logits in found
+        ]
         own = {**first.own, "auxiliary": weight * sum(terms[1:], terms[0])}
         return [first._replace(own=own), *others]
 
     return Scheme(lessons, scheme.companions)
 
 
-def require_auxiliary(model: nn.Module, images: Tensor) -> None:
-    """Refuse to train on auxiliary logits that `model` does not give to `images`, a batch of zeros.
+def require_auxiliary(model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Refuse to train on auxiliary logits that `model` does not give to `inputs`, a batch of zeros.
 
     Its buffers change.
 
@@ -93,7 +95,7 @@ def require_auxiliary(model: nn.Module, images: Tensor) -> None:
         InputError: unless it gives some in training mode.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad(), _collected(model) as found:
-        model.train()(images)
+        model.train()(*inputs)
     _require_some(found)
 
 

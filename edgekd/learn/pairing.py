@@ -30,13 +30,13 @@ class Network(NamedTuple):
     """What enters the layer that gives the logits."""
 
 
-def network(model: nn.Module, images: Tensor) -> Network:
-    """Look at a model while it answers `images` [B, C, H, W].
+def network(model: nn.Module, *inputs: Tensor) -> Network:
+    """Find the stages and the classifier of a model in a pass over `inputs`, each [B, ...].
 
     Raises:
         ValueError: if no layer gives the logits, or nothing in it looks like a stage.
     """
-    found = points(model, images)
+    found = points(model, *inputs)
     classifier = _classifier(found)
     learned = [any(True for _ in point.module.parameters()) for point in found]
     first = learned.index(True)

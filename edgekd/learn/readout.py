@@ -1,21 +1,23 @@
-"""What schemes that look inside the student begin with: an empty batch, one vector a sample, hard labels."""
+"""What schemes that look inside the student begin with: two samples, one vector a sample, hard labels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from edgekd.learn.data.loader import Samples
+    from edgekd.learn.model_inputs import Inputs
 
 
-def blank(samples: Samples, device: torch.device) -> Tensor:
-    """Two black images [2, C, H, W] of the size that is trained on: enough to see shapes."""
-    height, width, channels = samples.images.shape[1:]
-    return torch.zeros(2, channels, height, width, device=device)
+def two_samples(samples: Samples, device: torch.device) -> Inputs:
+    """What a network takes of the first two samples: enough to see shapes."""
+    inputs = samples.batch(np.arange(2), 0).inputs
+    return tuple(torch.from_numpy(each).to(device) for each in inputs)
 
 
 def averaged(features: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from edgekd.learn.outputs import taught_by_auxiliary
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.training import arithmetic
-from edgekd.learn.training.batches import shown
+from edgekd.learn.training.batches import to_tensors
 
 
 def one_step(whole: Assembled, samples: Samples, training: Training, resolved: Resolved) -> None:
@@ -34,13 +34,13 @@ def one_step(whole: Assembled, samples: Samples, training: Training, resolved: R
     whole.student.to(device).train()
     whole.scheme.companions.to(device).train()
     batch = samples.batch(np.arange(training.batch_size), 0)
-    seen = shown(batch, resolved, 0.0, training.epochs)
+    tensors = to_tensors(batch, resolved, 0.0, training.epochs)
     scheme = whole.scheme
     if training.auxiliary:
-        require_auxiliary(whole.student, seen.images[:2])
+        require_auxiliary(whole.student, tuple(each[:2] for each in tensors.inputs))
         scheme = taught_by_auxiliary(scheme, whole.student, training.auxiliary)
     try:
-        loss, _ = taught(whole.connected.terms, scheme.lessons(whole.student, seen), 0.0)
+        loss, _ = taught(whole.connected.terms, scheme.lessons(whole.student, tensors), 0.0)
     except NotFinite as fault:
         raise InputError(f"loss {fault} before any training", hint="lower its weight") from fault
     if not bool(loss.isfinite()):

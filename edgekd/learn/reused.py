@@ -33,7 +33,7 @@ def through_teacher(
         ValueError: if the teacher's classifier is not linear, or reads something else than its pooled
             last map; or as the edit does.
     """
-    own, theirs = (pairing.network(model, plan.blank(2)) for model in (student, teacher))
+    own, theirs = (pairing.network(model, *plan.blank(2)) for model in (student, teacher))
     mine, their = own.stages[-1], theirs.stages[-1]
     head = teacher.get_submodule(theirs.classifier.removesuffix(INPUT))
     if not isinstance(head, nn.Linear):
@@ -43,8 +43,8 @@ def through_teacher(
         "name": "reuse",
         "layer": mine,
         "classifier": own.classifier.removesuffix(INPUT),
-        "student": shapes(student, [mine], plan.blank(2))[mine][1:],
-        "teacher": shapes(teacher, [their], plan.blank(2))[their][1:],
+        "student": shapes(student, [mine], *plan.blank(2))[mine][1:],
+        "teacher": shapes(teacher, [their], *plan.blank(2))[their][1:],
         "width": head.in_features,
         **knobs,
     }
@@ -60,7 +60,7 @@ def through_teacher(
 def _want_pooled(teacher: nn.Module, stage: str, classifier: str, plan: Blueprint) -> None:
     """What enters the classifier must be the mean of the last map, which the student will give, too."""
     device = next(teacher.parameters()).device
-    images = torch.rand(2, *plan.blank(1).shape[1:]).to(device)
+    images = torch.rand(plan.blank(2)[0].shape).to(device)
     with Taps(teacher, [stage, classifier]) as read, torch.no_grad():
         teacher(images)
     found, entered = read[stage], read[classifier]

@@ -5,29 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.data.loader import Batch
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Signals = Mapping[str, Tensor]
 
 
-class Seen(NamedTuple):
-    """One batch on the training device."""
+class TensorBatch(NamedTuple):
+    """One batch as tensors on the training device, in the arithmetic of the training."""
 
-    batch: Batch
-    images: Tensor
-    """[B, C, H, W], normalised."""
-    labels: Tensor
-    """[B] or [B, C]."""
+    indices: NDArray[np.int64]
+    """[B], into the training split."""
+    view: int
+    inputs: tuple[Tensor, ...]
+    """What the network takes, in the order in which it does."""
+    targets: Mapping[str, Tensor]
+    """What its answers are compared with, by name."""
     epoch: float = 0.0
     """Epochs since the start, with the fraction of this one."""
     epochs: int = 1
     """How many there will be."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.inputs[0].device
 
 
 class Lesson(NamedTuple):
@@ -41,11 +51,12 @@ class Lesson(NamedTuple):
     """Terms of the scheme's own, weighted already: what a generator or a discriminator learns from."""
 
 
-def labelled(seen: Seen) -> dict[str, Tensor]:
+def labelled(batch: TensorBatch) -> dict[str, Tensor]:
     """The signals that labels give: ``label_indices`` only where no view mixes samples."""
-    indices = {"label_indices": seen.labels} if seen.labels.ndim == 1 else {}
-    numbers = torch.from_numpy(seen.batch.indices).to(seen.images.device)
-    return {"labels": seen.labels, "sample_indices": numbers, **indices}
+    labels = batch.targets["labels"]
+    indices = {"label_indices": labels} if labels.ndim == 1 else {}
+    numbers = torch.from_numpy(batch.indices).to(batch.device)
+    return {"labels": labels, "sample_indices": numbers, **indices}
 
 
 class Scheme(NamedTuple):
@@ -56,5 +67,5 @@ class Scheme(NamedTuple):
     never in the shipped model.
     """
 
-    lessons: Callable[[nn.Module, Seen], Sequence[Lesson]]
+    lessons: Callable[[nn.Module, TensorBatch], Sequence[Lesson]]
     companions: nn.ModuleDict

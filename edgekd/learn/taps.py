@@ -58,8 +58,8 @@ class Taps:
             self._handles.pop().remove()
 
 
-def points(model: nn.Module, images: Tensor) -> list[Point]:
-    """What every module gives to `images`, in the order in which they finish.
+def points(model: nn.Module, *inputs: Tensor) -> list[Point]:
+    """What every module gives to `inputs`, in the order in which they finish.
 
     The model is put into evaluation mode for it and back; nothing in it changes.
     """
@@ -76,35 +76,35 @@ def points(model: nn.Module, images: Tensor) -> list[Point]:
     named = [(name, module) for name, module in model.named_modules() if name]
     handles = [module.register_forward_hook(note(name)) for name, module in named]
     try:
-        _look(model, images)
+        _look(model, *inputs)
     finally:
         for handle in handles:
             handle.remove()
     return found
 
 
-def shapes(model: nn.Module, places: Iterable[str], images: Tensor) -> dict[str, tuple[int, ...]]:
-    """What passes each place when the model sees `images`, in evaluation mode.
+def shapes(model: nn.Module, places: Iterable[str], *inputs: Tensor) -> dict[str, tuple[int, ...]]:
+    """What passes each place when the model sees `inputs`, in evaluation mode.
 
     Raises:
         ValueError: if there is no such module, or no tensor passes it.
     """
     taps = Taps(model, places)
     with taps as values:
-        _look(model, images)
+        _look(model, *inputs)
     for place in taps.modules:
         if place not in values:
             raise ValueError(f"got layer {place!r}, through which no tensor passes")
     return {place: tuple(value.shape) for place, value in values.items()}
 
 
-def _look(model: nn.Module, images: Tensor) -> None:
+def _look(model: nn.Module, *inputs: Tensor) -> None:
     """One forward pass that leaves no trace in the model."""
     modes = [(module, module.training) for module in model.modules()]
-    device = next(model.parameters(), images).device
+    device = next(model.parameters(), inputs[0]).device
     try:
         with torch.no_grad():
-            model.eval()(images.to(device))
+            model.eval()(*(each.to(device) for each in inputs))
     finally:
         for module, training in modes:
             module.training = training

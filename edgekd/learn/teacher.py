@@ -11,22 +11,22 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.ensemble import RULES
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Tell = Callable[[Seen], Tensor]
+Tell = Callable[[TensorBatch], Tensor]
 """A teacher's logits [B, classes] to what the student sees, without gradient."""
 
 
 def stored(answers: NDArray[np.float32]) -> Tell:
     """The teacher's stored logits [views, samples, classes] stand in for the teacher."""
 
-    def tell(seen: Seen) -> Tensor:
-        told = torch.from_numpy(answers[seen.batch.view, seen.batch.indices])
-        return told.to(seen.images.device)
+    def tell(batch: TensorBatch) -> Tensor:
+        told = torch.from_numpy(answers[batch.view, batch.indices])
+        return told.to(batch.device)
 
     return tell
 
@@ -40,10 +40,10 @@ def live(teacher: nn.Module, precision: torch.dtype | None) -> Tell:
     """
     teacher.eval().requires_grad_(False)
 
-    def tell(seen: Seen) -> Tensor:
-        kind = seen.images.device.type
+    def tell(batch: TensorBatch) -> Tensor:
+        kind = batch.device.type
         with torch.no_grad(), torch.autocast(kind, precision, enabled=precision is not None):
-            told: Tensor = teacher(seen.images)
+            told: Tensor = teacher(*batch.inputs)
         return told.float()
 
     return tell
@@ -66,7 +66,9 @@ def together(tells: Sequence[Tell], rule: str = "mean-logits", temperature: floa
         return tells[0]
     combined = RULES[rule]
 
-    def tell(seen: Seen) -> Tensor:
-        return combined(torch.stack([each(seen) for each in tells]), seen.labels, temperature)
+    def tell(batch: TensorBatch) -> Tensor:
+        return combined(
+            torch.stack([each(batch) for each in tells]), batch.targets["labels"], temperature
+        )
 
     return tell

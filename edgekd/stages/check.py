@@ -147,7 +147,12 @@ def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> 
         outputs.require_auxiliary(model, plan.blank(2))
     samples = arrays.samples(given, config.views, config.seed, case.only)
     want_batch(case.batch_size, len(samples))
-    connection.of_answers(case.losses, case.batch_size, classes=plan.classes, samples=len(samples))
+    connection.of_answers(
+        case.losses,
+        case.batch_size,
+        classes=plan.interface.sizes.get("classes", 0),
+        samples=len(samples),
+    )
 
 
 def _tried(config: Config, case: Case, given: Given, context: Context) -> list[dict[str, object]]:

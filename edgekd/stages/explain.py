@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from edgekd.learn.arrays import Described
     from edgekd.learn.arrays import Part
+    from edgekd.learn.model_inputs import Inputs
 
     Answers = Mapping[str, NDArray[np.float32]]
     """Logits [N, C] by role."""
@@ -155,16 +156,16 @@ def _similarities(
     chosen = chosen[: len(chosen) // BATCH * BATCH or len(chosen)]  # a small batch scatters most
     drawn = arrays.Calibration(split, chosen, about.preprocessing, context.seed)
 
-    def batches(size: int) -> Iterator[torch.Tensor]:
-        for images, _ in drawn.batches(size):
-            yield torch.from_numpy(images).to(arithmetic.device())
+    def batches(size: int) -> Iterator[Inputs]:
+        for inputs, _ in drawn.batches(size):
+            yield tuple(torch.from_numpy(each).to(arithmetic.device()) for each in inputs)
 
     for one, other in PAIRS:
         try:
-            rows = cka.layers_of(models[one], next(batches(2)))
+            rows = cka.layers_of(models[one], *next(batches(2)))
             columns = config.layers
             if columns == "auto":
-                columns = cka.layers_of(models[other], next(batches(2)))
+                columns = cka.layers_of(models[other], *next(batches(2)))
             alike = cka.similarity(models[one], models[other], (rows, columns), batches(BATCH))
         except ValueError as error:
             context.progress.note(f"{one} and {other}: layers are not compared: {error}")

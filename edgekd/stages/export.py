@@ -74,9 +74,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
     model = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
     made = {name: context.folder / name for name in ("model.onnx", "golden.safetensors")}
     with arithmetic.deterministic(context.seed, 1):
-        form = deploy_form.deployed(model, plan.noise(deploy_form.COMPARED))
+        form = deploy_form.deployed(model, *plan.noise(deploy_form.COMPARED))
         written = _prepared(form.model, config.profile)
-        to_onnx.write(written, made["model.onnx"], **plan.size, opset=config.opset)
+        to_onnx.write(written, made["model.onnx"], plan.interface, opset=config.opset)
     about = json.loads(given["data"].read_bytes())["preprocessing"]
     preprocessing = Preprocessing.model_validate_json(json.dumps(about))
     images = np.load(given["validation_images"], mmap_mode="r", allow_pickle=False)

@@ -107,7 +107,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     paths = given["start_blueprint"], given["start_weights"]
     start = blueprint.load(*paths, allow_code=context.allow_code), blueprint.read(paths[0])
     model, plan = deploy_form.merged(*start, context.progress)
-    sites = layers.sites(model, plan.blank(1), smallest=config.smallest)
+    sites = layers.sites(model, *plan.blank(1), smallest=config.smallest)
     emulated = machine.describe(context.device).emulated
     if emulated:
         why = f"stays dense: not measured: emulated ({emulated})"
@@ -154,14 +154,14 @@ def _searched(
     )
     found = offers.of(model, sites, data, wanted, context.progress)
     found = _timed(found, config.how(), context)
-    whole = to_onnx.write(model, context.folder / "dense.onnx", **plan.size)
+    whole = to_onnx.write(model, context.folder / "dense.onnx", plan.interface)
     (dense_us,) = lookup.times_us([whole], config.how(), device=context.device)
     accuracy = classifier.validation_accuracy(model, given)
 
     def timed(chosen: Chosen) -> Timed:
         context.progress.note(f"{number_text(len(chosen), 'layer')} split, timing the whole model")
         split = build.shaped(model, chosen)
-        other = to_onnx.write(split, context.folder / "split.onnx", **plan.size)
+        other = to_onnx.write(split, context.folder / "split.onnx", plan.interface)
         told = config.compared(whole, other, context.device)
         other.unlink()
         return told

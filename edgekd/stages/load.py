@@ -50,7 +50,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from edgekd.learn.weight_names import fit_names
 
     plan = classifier.blueprint_for(config.model, given["data"], config.input, config.classes)
-    bare = plan.model_copy(update={"edits": (), "inside": None, **dict(plan.inside or {})})
+    bare = plan.model_copy(
+        update={"edits": (), "inside": None, "interface": plan.inside or plan.interface}
+    )
     torch.manual_seed(context.seed)  # for what the file lacks
     model = blueprint.build(bare, allow_code=context.allow_code)
     found = weights.read_checkpoint(given["user_weights"])

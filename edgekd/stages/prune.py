@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.budget import Timed
+    from edgekd.learn.model_inputs import Inputs
     from edgekd.learn.pruning.cuts import Cut
     from edgekd.learn.pruning.groups import Group
     from edgekd.learn.pruning.groups import Kept
@@ -75,8 +76,8 @@ class Prunable(NamedTuple):
 
     model: nn.Module
     plan: Blueprint
-    images: Tensor
-    """[2, C, H, W], zeros."""
+    inputs: Inputs
+    """Two samples, zeros."""
     groups: list[Group]
     left: dict[str, str]
     """Groups that are left alone, with the reason."""
@@ -93,7 +94,7 @@ class Prunable(NamedTuple):
         """The model after the first `count` cuts."""
         from edgekd.learn.pruning import narrow
 
-        return narrow.narrowed(self.model, self.groups, self.kept(count), self.images)
+        return narrow.narrowed(self.model, self.groups, self.kept(count), *self.inputs)
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
@@ -147,8 +148,8 @@ def _prunable(config: Config, given: Given, context: Context) -> Prunable:
     from edgekd.learn.pruning import trial
 
     model, plan = deploy_form.merged(*_start(given, context), context.progress)
-    images = plan.blank(2)
-    groups, left = trial.sound_groups(model, images)
+    inputs = plan.blank(2)
+    groups, left = trial.sound_groups(model, *inputs)
     if config.importance == "taylor" and groups:
         worth = importance.by_taylor(model, groups, _batches(config, given, context.seed))
     else:
@@ -156,19 +157,19 @@ def _prunable(config: Config, given: Given, context: Context) -> Prunable:
     if config.parameters is not None:
         saving = cuts.parameters_each(model, groups)
     else:
-        saving = cuts.macs_each(model, groups, images[:1])
+        saving = cuts.macs_each(model, groups, *plan.blank(1))
     multiple = budget.aligned(config.multiple, quantized=config.quantized)
     ordered = cuts.order(groups, worth, saving, multiple)
-    return Prunable(model, plan, images, groups, left, ordered, worth)
+    return Prunable(model, plan, inputs, groups, left, ordered, worth)
 
 
-def _batches(config: Config, given: Given, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(config: Config, given: Given, seed: int) -> Iterator[tuple[Inputs, Tensor]]:
     import torch
 
     from edgekd.learn import arrays
 
-    for images, labels in arrays.calibration(given, config.samples, seed).batches(BATCH):
-        yield torch.from_numpy(images), torch.from_numpy(labels)
+    for inputs, targets in arrays.calibration(given, config.samples, seed).batches(BATCH):
+        yield tuple(map(torch.from_numpy, inputs)), torch.from_numpy(targets["labels"])
 
 
 def _searched(whole: Prunable, config: Config, given: Given, context: Context) -> Outcome:
@@ -177,8 +178,8 @@ def _searched(whole: Prunable, config: Config, given: Given, context: Context) -
     from edgekd.learn.export import to_onnx
     from edgekd.learn.pruning import search
 
-    size = whole.plan.size
-    before = to_onnx.write(whole.model, context.folder / "before.onnx", **size)
+    interface = whole.plan.interface
+    before = to_onnx.write(whole.model, context.folder / "before.onnx", interface)
     macs = complexity.macs(whole.model, whole.plan)
     parameters = complexity.parameters(whole.model)
     by_accuracy = config.accuracy_drop_points is not None
@@ -186,7 +187,7 @@ def _searched(whole: Prunable, config: Config, given: Given, context: Context) -
 
     def timed(count: int) -> Timed:
         context.progress.note(f"{count} of {len(whole.cuts)} cuts, timing the whole model")
-        after = to_onnx.write(whole.after(count), context.folder / "after.onnx", **size)
+        after = to_onnx.write(whole.after(count), context.folder / "after.onnx", interface)
         told = config.compared(before, after, context.device)
         after.unlink()
         return told

@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
     from torch import nn
 
     from edgekd.learn.blueprint import Blueprint
+    from edgekd.learn.model_inputs import Inputs
     from edgekd.learn.quant.post_training import Started
     from edgekd.learn.scheme import Scheme
 
@@ -200,14 +200,16 @@ def _started(
         raise InputError(f"quantize: {error}") from error
 
 
-def _batches(config: Config, given: Given) -> Callable[[], Iterator[Tensor]]:
-    """The calibration images, as often as they are asked for."""
+def _batches(config: Config, given: Given) -> Callable[[], Iterator[Inputs]]:
+    """The calibration samples, as often as they are asked for."""
     import torch
 
     from edgekd.learn import arrays
 
     data = arrays.calibration(given, config.calibration_samples, config.views_seed)
-    return lambda: (torch.from_numpy(images) for images, _ in data.batches(config.batch_size))
+    return lambda: (
+        tuple(map(torch.from_numpy, inputs)) for inputs, _ in data.batches(config.batch_size)
+    )
 
 
 def _learned(

@@ -96,7 +96,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 def _want_same(plan: Any, about: Described) -> None:
     size = about.preprocessing
-    got = (plan.classes, plan.channels, plan.height, plan.width)
+    got = tuple(plan.interface.sizes[name] for name in ("classes", "channels", "height", "width"))
     want = (len(about.classes), size.channels, size.height, size.width)
     if got != want:
         raise InputError(

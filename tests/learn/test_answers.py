@@ -112,6 +112,6 @@ def test_knowledge_is_each_view_s_answer(
     assert knowledge.shape == (3, 9, 3) and not model.training
     weight, bias = (tensor.detach().numpy() for tensor in (model.fc.weight, model.fc.bias))
     for view in range(3):
-        seen = samples.batch(np.arange(9), view).images.transpose(0, 3, 1, 2).reshape(9, -1)
+        seen = samples.batch(np.arange(9), view).inputs[0].reshape(9, -1)
         tolerance = 1e-5 if precision == "fp32" else 0.05
         np.testing.assert_allclose(knowledge[view], seen @ weight.T + bias, atol=tolerance)

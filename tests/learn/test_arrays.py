@@ -28,7 +28,7 @@ def given(tmp_path: Path) -> dict[str, Path]:
 
 
 def labels(data: arrays.Calibration, size: int = 4) -> list[int]:
-    return [int(label) for _, batch in data.batches(size) for label in batch]
+    return [int(label) for _, batch in data.batches(size) for label in batch["labels"]]
 
 
 def test_calibration_is_drawn_by_the_seed(given: dict[str, Path]) -> None:
@@ -44,9 +44,11 @@ def test_more_than_there_are_is_all(given: dict[str, Path]) -> None:
 def test_batches_are_prepared_and_stay_beside_their_labels(given: dict[str, Path]) -> None:
     data = arrays.calibration(given, 10, 0)
     sizes = []
-    for images, numbers in data.batches(4):
+    for (images,), targets in data.batches(4):
         sizes.append(len(images))
         assert images.shape[1:] == (1, 4, 5) and images.dtype == np.float32
-        np.testing.assert_allclose(images[:, 0, 0, 0], (numbers / 255 - 0.5) / 0.25, rtol=1e-5)
+        np.testing.assert_allclose(
+            images[:, 0, 0, 0], (targets["labels"] / 255 - 0.5) / 0.25, rtol=1e-5
+        )
     assert sizes == [4, 4, 2]
     assert labels(data) == labels(data)  # it can be read again

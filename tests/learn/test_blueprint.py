@@ -13,11 +13,36 @@ from torch import nn
 
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.interface import image_classifier
+from edgekd.interface import to_json
 from edgekd.learn import blueprint as blueprints
 from edgekd.learn.blueprint import Blueprint
+from tests.learn.blueprint_example import image_blueprint
 
-RESNET = Blueprint(
+RESNET = image_blueprint(
     builder="resnet8", arguments={"base": 4}, classes=3, channels=1, height=8, width=8
+)
+
+ENDS = to_json(RESNET.interface)
+IMAGES = ENDS["inputs"][0]
+WRONG_ENDS: tuple[dict[str, Any], ...] = (
+    {"sizes": {"classes": 0}},
+    {"sizes": {"classes": "3"}},
+    {"sizes": {"classes": True}},
+    {"axes": [{"name": "batch", "least": 0}]},
+    {"axes": [{"name": "batch", "usual": 2, "most": 1}]},
+    {"inputs": []},
+    {"outputs": [IMAGES]},
+    {"inputs": [{**IMAGES, "shape": ["batch", 1, 8, -8]}]},
+    {"inputs": [{**IMAGES, "shape": [2, 1, 8, 8]}]},
+    {"inputs": [{**IMAGES, "shape": ["batch", "tokens"]}]},
+    {"inputs": [{**IMAGES, "shape": ["batch", 2**31, 2**31, 2**31]}]},
+    {"inputs": [{**IMAGES, "shape": ["batch"] + [1] * 20}]},
+    {"inputs": [{**IMAGES, "name": "a\u202eb"}]},
+    {"inputs": [{**IMAGES, "dtype": "object"}]},
+    {"inputs": [{**IMAGES, "kind": "secret"}]},
+    {"inputs": [{**IMAGES, "more": 1}]},
+    {"inputs": [IMAGES, IMAGES]},
 )
 
 
@@ -141,7 +166,8 @@ def test_a_model_that_does_not_fit_the_data(user_models: Path) -> None:
     got = line(python("wide"), allow_code=True)
     assert got == "python: got [2, 4] from images [2, 1, 8, 8], want logits [2, 3]"
     assert "cannot take images [2, 1, 9, 9]" in line(
-        python("wide", height=9, width=9), allow_code=True
+        python("wide", interface=image_classifier(classes=3, channels=1, height=9, width=9)),
+        allow_code=True,
     )
 
 
@@ -164,8 +190,9 @@ def test_wrong_blueprints(changes: dict[str, Any], want: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"classes": "3"},
-        {"classes": 0},
+        {"interface": None},
+        {"interface": {}},
+        *({"interface": {**ENDS, **change}} for change in WRONG_ENDS),
         {"builder": None},
         {"unknown": 1},
         {"arguments": {"base": [4]}},
@@ -174,7 +201,7 @@ def test_wrong_blueprints(changes: dict[str, Any], want: str) -> None:
 )
 def test_wrong_files(change: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "blueprint.json"
-    path.write_text(json.dumps({**RESNET.model_dump(), **change}))
+    path.write_text(json.dumps({**RESNET.model_dump(mode="json"), **change}))
     with pytest.raises(InputError, match="blueprint.json: "):
         blueprints.read(path)
     path.write_text("{")
@@ -183,7 +210,8 @@ def test_wrong_files(change: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_weights_of_another_number_of_classes(tmp_path: Path) -> None:
-    many = RESNET.model_copy(update={"classes": 100})
+    more = image_classifier(classes=100, channels=1, height=8, width=8)
+    many = RESNET.model_copy(update={"interface": more})
     files = saved(blueprints.build(many), many, tmp_path / "many")
     few = saved(blueprints.build(RESNET), RESNET, tmp_path / "few")
     with pytest.raises(InputError, match="weights have 100 classes, data has 3"):

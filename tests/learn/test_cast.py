@@ -10,19 +10,21 @@ import torch
 
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.cast import Cast
-from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Views
 from edgekd.preprocessing import Preprocessing
 from edgekd.table import Named
+from tests.learn import batch_example
+from tests.learn.blueprint_example import image_blueprint
 
-PLAN = Blueprint(builder="resnet8", arguments={"base": 4}, classes=3, channels=1, height=8, width=8)
+PLAN = image_blueprint(
+    builder="resnet8", arguments={"base": 4}, classes=3, channels=1, height=8, width=8
+)
 PIXELS = Preprocessing(height=8, width=8, channels=1, mean=(0.3,), std=(0.2,))
 RESOLVED = Resolved(precision="fp32", channels_last=False, threads=1)
 
@@ -51,10 +53,8 @@ def model(folder: Path, seed: int, mark: str = "") -> dict[str, Path]:
     }
 
 
-def seen() -> Seen:
-    batch: Batch = samples().batch(np.arange(6), 1)
-    images = torch.from_numpy(batch.images).permute(0, 3, 1, 2)
-    return Seen(batch, images, torch.from_numpy(batch.labels))
+def seen() -> TensorBatch:
+    return batch_example.as_tensors(samples().batch(np.arange(6), 1))
 
 
 def test_stored_answers_stand_for_the_teacher(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_live_teacher_is_frozen_and_in_evaluation_mode(tmp_path: Path) -> None
     told, teacher = players.teach()(seen()), players.teacher()
     assert not told.requires_grad and not teacher.training
     assert not any(p.requires_grad for p in teacher.parameters())
-    assert torch.equal(told, teacher(seen().images))
+    assert torch.equal(told, teacher(seen().inputs[0]))
 
 
 def test_several_are_combined_by_the_recipe_s_rule(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def orthogonal(size: int) -> Tensor:
 
 def compared(one: Tensor, other: Tensor, batches: list[Tensor]) -> float:
     models = Fixed(one), Fixed(other)
-    return cka.similarity(*models, (["maps.0"], ["maps.0"]), batches).item()
+    return cka.similarity(*models, (["maps.0"], ["maps.0"]), [(each,) for each in batches]).item()
 
 
 def slow_independence(one: np.ndarray, other: np.ndarray) -> float:
@@ -147,10 +147,10 @@ def test_batches_are_averaged_before_the_ratio() -> None:
 def test_every_pair_stands_in_its_place() -> None:
     one, other = Fixed(weight(3, 1), weight(5, 2)), Fixed(weight(4, 3), weight(3, 1), weight(6, 4))
     rows, columns = ["maps.0", "maps.1"], ["maps.0", "maps.1", "maps.2"]
-    found = cka.similarity(one, other, (rows, columns), [images(30)])
+    found = cka.similarity(one, other, (rows, columns), [(images(30),)])
     assert found.shape == (2, 3) and found[0, 1].item() == pytest.approx(1, abs=1e-9)
     assert found[1, 2].item() == pytest.approx(
-        cka.similarity(one, other, (["maps.1"], ["maps.2"]), [images(30)]).item()
+        cka.similarity(one, other, (["maps.1"], ["maps.2"]), [(images(30),)]).item()
     )
 
 
@@ -173,7 +173,7 @@ def test_pooled_takes_means_over_places_or_tokens() -> None:
     means = [maps.mean((2, 3)), tokens.mean(1)]
     paths = ["conv", "tokens"]
     for pooled, features in ((False, flat), (True, means)):
-        found = cka.similarity(model, model, (paths, paths), [x], pooled=pooled)
+        found = cka.similarity(model, model, (paths, paths), [(x,)], pooled=pooled)
         gram = [(f.double() @ f.double().T)[None] for f in features]
         between, first, second = (
             cka.independence(gram[i], gram[j]).item() for i, j in ((0, 1), (0, 0), (1, 1))
@@ -189,7 +189,7 @@ def test_a_layer_that_says_the_same_of_all_has_no_similarity() -> None:
 def test_the_model_is_left_as_it_was() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.BatchNorm1d(4), nn.ReLU(inplace=True))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = cka.similarity(model, model, (["1"], ["2"]), [images(10)])
+    found = cka.similarity(model, model, (["1"], ["2"]), [(images(10),)])
     assert model.training and not any(module._forward_hooks for module in model.modules())
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, before[name])
@@ -209,7 +209,7 @@ def test_what_cannot_be_compared_is_named(paths: list[str], count: int, message:
     model.idle = nn.Linear(1, 1)
     model.forward = lambda x: model[1](model[0](x))
     with pytest.raises(ValueError, match=message):
-        cka.similarity(model, model, (paths, paths), [images(count)])
+        cka.similarity(model, model, (paths, paths), [(images(count),)])
     assert not any(module._forward_hooks for module in model.modules())
 
 
@@ -220,7 +220,7 @@ def test_an_output_that_is_no_tensor_is_named() -> None:
 
     model = nn.Sequential(Pair())
     with pytest.raises(ValueError, match="^0: want a floating-point tensor"):
-        cka.similarity(model, model, (["0"], ["0"]), [images(8)])
+        cka.similarity(model, model, (["0"], ["0"]), [(images(8),)])
 
 
 def block(depth: int) -> nn.Module:

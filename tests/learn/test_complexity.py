@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.blueprint import build
 from edgekd.learn.complexity import macs
 from edgekd.learn.complexity import parameters
+from tests.learn.blueprint_example import image_blueprint
 
-BLUEPRINT = Blueprint(builder="resnet8", classes=10, channels=3, height=8, width=6)
+BLUEPRINT = image_blueprint(builder="resnet8", classes=10, channels=3, height=8, width=6)
 
 
 def small() -> nn.Module:
@@ -35,7 +35,7 @@ def test_by_hand() -> None:
 
 def test_resnet8_by_hand() -> None:
     """Sides 32, 16 and 8; 9 c^2 a convolution; stages of two, the first halving; two shortcuts."""
-    blueprint = Blueprint(builder="resnet8", classes=100, channels=3, height=32, width=32)
+    blueprint = image_blueprint(builder="resnet8", classes=100, channels=3, height=32, width=32)
     first = 32 * 32 * (9 * 3 * 16 + 2 * 9 * 16 * 16)
     second = 16 * 16 * (9 * 16 * 32 + 9 * 32 * 32 + 16 * 32)
     third = 8 * 8 * (9 * 32 * 64 + 9 * 64 * 64 + 32 * 64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from pydantic import TypeAdapter
@@ -13,14 +12,14 @@ from torch import nn
 from edgekd.errors import InputError
 from edgekd.learn import connection
 from edgekd.learn.connection import Connected
-from edgekd.learn.data.loader import Batch
 from edgekd.learn.loss import taught
 from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import Term
 from edgekd.learn.teacher import live
+from tests.learn import batch_example
 
 
 def network(width: int) -> nn.Module:
@@ -46,11 +45,10 @@ def connect(*written: Any, batch: int = 6, width: int = 3) -> Connected:
     return connection.connect(terms(*written), student, teacher, images, classes=5, samples=20)
 
 
-def one_batch() -> Seen:
+def one_batch() -> TensorBatch:
     torch.manual_seed(1)
     images, labels = torch.randn(6, 1, 8, 8), torch.randint(0, 5, (6,))
-    batch = Batch(np.arange(6), 0, images.permute(0, 2, 3, 1).numpy(), labels.numpy())
-    return Seen(batch, images, labels)
+    return batch_example.tensor_batch(images, labels)
 
 
 def test_answers_alone_need_no_taps() -> None:
@@ -112,7 +110,7 @@ def test_the_value_is_that_of_the_pure_function() -> None:
     seen = one_batch()
     lessons = connected.around(offline(live(teacher, None))).lessons(student, seen)
     total, _ = taught(connected.terms, lessons, 0.0)
-    inside = [net[:4](seen.images) for net in (student, teacher)]
+    inside = [net[:4](seen.inputs[0]) for net in (student, teacher)]
     assert total.item() == pytest.approx(2 * sp(*inside).item(), rel=1e-6)
 
 

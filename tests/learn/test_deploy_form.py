@@ -12,12 +12,12 @@ from torch import nn
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
 from edgekd.learn import deploy_form
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.edits import deploy
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import post_training
 from edgekd.profile import SCHEMES
 from edgekd.progress import Silent
+from tests.learn.blueprint_example import image_blueprint
 
 IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -146,7 +146,7 @@ def test_a_model_without_such_modules_is_given_back() -> None:
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
-    plan = Blueprint(
+    plan = image_blueprint(
         builder="python",
         arguments={"reference": "tests.learn.test_deploy_form:Net"},
         classes=4,
@@ -173,9 +173,9 @@ def test_the_model_s_own_method_can_be_replayed() -> None:
 def test_merged_then_quantized_it_is_given_back_by_its_blueprint(tmp_path: Path) -> None:
     form = deploy_form.deployed(made(Reparameterized), IMAGES)
     scheme = SCHEMES["asymmetric"]
-    started = post_training.quantize(form.model, IMAGES[:2], scheme, lambda: [IMAGES])
+    started = post_training.quantize(form.model, (IMAGES[:2],), scheme, lambda: [(IMAGES,)])
     assert set(insertion.weights(started.model)) == {"first.merged", "second.merged", "fc"}
-    plan = Blueprint(
+    plan = image_blueprint(
         builder="python",
         arguments={"reference": "tests.learn.test_deploy_form:Net"},
         edits=(*form.edits(), {"name": "quantize", "scheme": "asymmetric"}),

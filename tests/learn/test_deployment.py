@@ -12,10 +12,10 @@ from torch import nn
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
 from edgekd.learn import deployment
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.settings import Numbers
+from tests.learn.blueprint_example import image_blueprint
 
-PLAN = Blueprint(builder="own", classes=4, channels=3, height=8, width=8)
+PLAN = image_blueprint(builder="own", classes=4, channels=3, height=8, width=8)
 INT8 = Numbers(profiles=("x86", "openvino", "tensorrt"))
 
 
@@ -107,7 +107,7 @@ def test_words_for_layers_that_are_not_there(more: dict[str, Any], message: str)
 
 @pytest.mark.parametrize("builder", ["resnet8", "mobilenetv3-small", "vit-tiny"])
 def test_a_builder_of_the_house_passes(builder: str) -> None:
-    plan = Blueprint(builder=builder, classes=4, channels=3, height=32, width=32)
+    plan = image_blueprint(builder=builder, classes=4, channels=3, height=32, width=32)
     torch.manual_seed(0)
     model = blueprint.build(plan)
     numbers = Numbers(profiles=("x86",), weight_bits=4)

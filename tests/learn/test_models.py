@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.blueprint import build
 from edgekd.learn.complexity import parameters
 from edgekd.learn.models import MODELS
 from edgekd.table import Named
 from edgekd.table import signature
+from tests.learn.blueprint_example import image_blueprint
 
 # Millions of parameters for CIFAR-100: the tables of RepDistiller (Tian et al. 2020, arXiv:1910.10699)
 # and mdistiller (Zhao et al. 2022, arXiv:2203.08679). The exact counts follow from the networks'
@@ -65,7 +65,9 @@ def made(
 ) -> nn.Module:
     height, width = sides
     return build(
-        Blueprint(builder=name, classes=classes, channels=channels, height=height, width=width)
+        image_blueprint(
+            builder=name, classes=classes, channels=channels, height=height, width=width
+        )
     )
 
 

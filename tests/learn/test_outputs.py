@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,9 +16,9 @@ from torch import nn
 
 from edgekd.errors import InputError
 from edgekd.learn import outputs
-from edgekd.learn.data.loader import Batch
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
+from tests.learn import batch_example
 
 CLASSES = 3
 
@@ -56,10 +55,9 @@ FORMS: dict[str, tuple[Callable[..., Any], int]] = {
 }
 
 
-def seen(labels: Tensor) -> Seen:
+def seen(labels: Tensor) -> TensorBatch:
     images = torch.linspace(-1, 1, 8).reshape(2, 1, 2, 2)
-    batch = Batch(np.arange(2), 0, images.permute(0, 2, 3, 1).numpy(), labels.numpy())
-    return Seen(batch, images, labels)
+    return batch_example.tensor_batch(images, labels)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -88,7 +86,7 @@ def test_auxiliary_logits_are_a_weighted_term(mixed: bool) -> None:
     what = seen(labels)
     scheme = outputs.taught_by_auxiliary(alone(), model, 0.3)
     (lesson,) = scheme.lessons(model, what)
-    others = [head(what.images.flatten(1)) for head in model.heads[1:]]
+    others = [head(what.inputs[0].flatten(1)) for head in model.heads[1:]]
     want = 0.3 * sum(F.cross_entropy(logits, labels) for logits in others)
     torch.testing.assert_close(lesson.own["auxiliary"], want)
     lesson.own["auxiliary"].backward()
@@ -109,11 +107,11 @@ def test_a_network_that_gives_none_is_refused() -> None:
     for model in (Net(FORMS["alone"][0]), nn.Sequential(nn.Flatten(), nn.Linear(4, 3))):
         outputs.give_logits_alone(model)
         with pytest.raises(InputError, match="gives no auxiliary logits"):
-            outputs.require_auxiliary(model, torch.zeros(2, 1, 2, 2))
+            outputs.require_auxiliary(model, (torch.zeros(2, 1, 2, 2),))
         with pytest.raises(InputError, match="gives no auxiliary logits"):
             outputs.taught_by_auxiliary(alone(), model, 1.0).lessons(
                 model, seen(torch.tensor([0, 1]))
             )
     model = Net(FORMS["tuple"][0])
     outputs.give_logits_alone(model)
-    outputs.require_auxiliary(model, torch.zeros(2, 1, 2, 2))
+    outputs.require_auxiliary(model, (torch.zeros(2, 1, 2, 2),))

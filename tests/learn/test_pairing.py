@@ -8,14 +8,16 @@ from torch import nn
 
 from edgekd.learn import blueprint
 from edgekd.learn import pairing
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.pairing import Network
 from edgekd.learn.settings import LayerPair
+from tests.learn.blueprint_example import image_blueprint
 
 
 def built(builder: str, side: int = 32, **arguments: int) -> nn.Module:
     size = {"channels": 3, "height": side, "width": side}
-    return blueprint.build(Blueprint(builder=builder, classes=10, arguments=arguments, **size))
+    return blueprint.build(
+        image_blueprint(builder=builder, classes=10, arguments=arguments, **size)
+    )
 
 
 def look(model: nn.Module, side: int = 32) -> Network:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edgekd.learn.readout import averaged
-from edgekd.learn.readout import blank
+from edgekd.learn.readout import two_samples
 from edgekd.learn.readout import want_unmixed
 from tests.learn.schemes import online_example as example
 
@@ -20,8 +20,9 @@ def test_places_are_averaged_whatever_the_layout() -> None:
     assert averaged(vectors) is vectors
 
 
-def test_blank_images_have_the_size_of_the_split_s() -> None:
-    assert blank(example.samples(), example.CPU).shape == (2, 1, example.SIDE, example.SIDE)
+def test_two_samples_have_the_shapes_that_a_network_takes() -> None:
+    (images,) = two_samples(example.samples(), example.CPU)
+    assert images.shape == (2, 1, example.SIDE, example.SIDE)
 
 
 @pytest.mark.parametrize("views", [{"mixup": 0.2}, {"cutmix": 1.0}])

@@ -10,6 +10,7 @@ from edgekd import recipe
 from edgekd.errors import InputError
 from edgekd.learn.models import MODELS
 from edgekd.recipe import privacy
+from tests.learn.blueprint_example import image_blueprint
 
 PRIVATE = "{step: distil, losses: [kd], private: {epsilon: 3.0}}"
 FRESH = "{step: distil, losses: [kd], private: {epsilon: 3.0}, start: fresh}"
@@ -124,7 +125,7 @@ def test_which_models_have_batch_norms() -> None:
 
     found = set()
     for name in MODELS.keys() - {"timm", "transformers", "python"}:
-        plan = blueprint.Blueprint(builder=name, classes=4, channels=3, height=32, width=32)
+        plan = image_blueprint(builder=name, classes=4, channels=3, height=32, width=32)
         if any(isinstance(module, _BatchNorm) for module in blueprint.build(plan).modules()):
             found.add(name)
     assert found == MODELS.keys() - set(privacy.UNSURE)

@@ -15,6 +15,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stages import evaluate
 from tests import bundle_example
+from tests.learn.blueprint_example import image_blueprint
 
 PLAN = {"builder": "resnet8", "arguments": {}, "classes": 3, "channels": 1}
 
@@ -124,7 +125,7 @@ def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
     want, right = {}, {}
     for seed, role in enumerate(("teacher", "control", "student", "quantize-asymmetric")):
         torch.manual_seed(seed)
-        plan = blueprint.Blueprint(**PLAN, height=4, width=4)
+        plan = image_blueprint(**PLAN, height=4, width=4)
         model = blueprint.build(plan)
         (tmp_path / role).mkdir()
         saved = blueprint.save(model, plan, tmp_path / role)

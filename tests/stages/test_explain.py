@@ -16,12 +16,11 @@ from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import explain
 from tests import bundle_example
+from tests.learn.blueprint_example import image_blueprint
 
 COUNT = 60
 CLASSES = ("=cmd()", "two", "three")
-PLAN = blueprint.Blueprint(
-    builder="resnet8", arguments={}, classes=3, channels=1, height=4, width=4
-)
+PLAN = image_blueprint(builder="resnet8", arguments={}, classes=3, channels=1, height=4, width=4)
 
 
 class Heard(Silent):

@@ -17,6 +17,7 @@ from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import export
 from tests import bundle_example
+from tests.learn.blueprint_example import image_blueprint
 
 MEAN, STD = 0.3, 0.5
 
@@ -32,7 +33,7 @@ def exported(folder: Path, config: export.Config, images: np.ndarray, seed: int 
     data.write_text(json.dumps({"classes": ["a", "b", "c"], "preprocessing": about}))
     np.save(folder / "images.npy", images)
     np.save(folder / "labels.npy", np.arange(len(images)) % 3)
-    plan = blueprint.Blueprint(
+    plan = image_blueprint(
         builder="resnet8", arguments={}, classes=3, channels=1, height=8, width=8
     )
     torch.manual_seed(0)
@@ -65,7 +66,9 @@ def quantized(folder: Path, config: export.Config, images: np.ndarray) -> Made:
     model = blueprint.load(folder / "blueprint.json", folder / "weights.safetensors")
     scheme = PROFILES[config.profile].scheme
     x = torch.from_numpy((images.transpose(0, 3, 1, 2) / 255 - MEAN) / STD).float()
-    started = post_training.quantize(model, torch.zeros(2, 1, 8, 8), SCHEMES[scheme], lambda: [x])
+    started = post_training.quantize(
+        model, (torch.zeros(2, 1, 8, 8),), SCHEMES[scheme], lambda: [(x,)]
+    )
     plan = plan.model_copy(update={"edits": ({"name": "quantize", "scheme": scheme},)})
     saved = blueprint.save(started.model, plan, folder)
     given = {
@@ -229,7 +232,7 @@ def test_branches_for_training_are_merged_before_export(tmp_path: Path) -> None:
 
     images = some_images(20)
     exported(tmp_path, export.Config(golden=1), images)  # for its files
-    plan = blueprint.Blueprint(
+    plan = image_blueprint(
         builder="python",
         arguments={"reference": "tests.learn.test_deploy_form:Single"},
         classes=3,

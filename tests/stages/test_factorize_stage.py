@@ -20,6 +20,7 @@ from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import factorize as stage
+from tests.learn.blueprint_example import image_blueprint
 
 SIDE = 8
 
@@ -32,7 +33,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     images = random.integers(0, 256, (200, SIDE, SIDE, 1), dtype=np.uint8)
     data = {"height": SIDE, "width": SIDE, "channels": 1, "mean": [0.5], "std": [0.3]}
     (root / "data.json").write_text(json.dumps({"classes": ["a", "b", "c"], "preprocessing": data}))
-    plan = blueprint.Blueprint(
+    plan = image_blueprint(
         builder="resnet8", arguments={"base": 16}, classes=3, channels=1, height=SIDE, width=SIDE
     )
     torch.manual_seed(0)

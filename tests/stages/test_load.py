@@ -21,6 +21,7 @@ from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import load as stage
+from tests.learn.blueprint_example import image_blueprint
 
 NAMES = ("ankle boot", "bag", "coat")
 
@@ -63,7 +64,9 @@ def given(tmp_path: Path) -> dict[str, Path]:
 
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return blueprint.build(Blueprint(builder="resnet8", classes=3, channels=1, height=8, width=8))
+    return blueprint.build(
+        image_blueprint(builder="resnet8", classes=3, channels=1, height=8, width=8)
+    )
 
 
 def run(given: dict[str, Path], folder: Path, progress: Silent, **words: Any) -> Made:

@@ -19,6 +19,7 @@ from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import factorize
 from edgekd.stages import prune
+from tests.learn.blueprint_example import image_blueprint
 
 SIZE = {"classes": 3, "channels": 1, "height": 8, "width": 8}
 
@@ -41,7 +42,7 @@ def given(tmp_path: Path) -> dict[str, Path]:
         images = random.integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
         np.save(paths[f"{split}_images"], images)
         np.save(paths[f"{split}_labels"], np.arange(count) % 3)
-    plan = blueprint.Blueprint(builder="resnet8", **SIZE)
+    plan = image_blueprint(builder="resnet8", **SIZE)
     torch.manual_seed(0)
     saved = blueprint.save(blueprint.build(plan), plan, tmp_path)
     paths["start_blueprint"] = saved["blueprint.json"]
@@ -69,12 +70,11 @@ def set_engine(
     monkeypatch: pytest.MonkeyPatch, speed: Callable[[float], float], *, real_files: bool = False
 ) -> None:
     """An engine whose ratio is a function of the share of MACs that is left."""
-    from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.complexity import macs
     from edgekd.learn.export import to_onnx
 
     def write(model: Any, path: Path, **_: int) -> Path:
-        path.write_text(str(macs(model, Blueprint(builder="resnet8", **SIZE))))
+        path.write_text(str(macs(model, image_blueprint(builder="resnet8", **SIZE))))
         return path
 
     def pairs(a: Path, b: Path, how: lookup.How, processes: int, **_: Any) -> lookup.Pairs:

@@ -19,6 +19,7 @@ from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import quantize as stage
+from tests.learn.blueprint_example import image_blueprint
 
 SIDE = 8
 
@@ -30,7 +31,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     images = np.random.default_rng(0).integers(0, 256, (240, SIDE, SIDE, 1), dtype=np.uint8)
     data = {"height": SIDE, "width": SIDE, "channels": 1, "mean": [0.5], "std": [0.3]}
     (root / "data.json").write_text(json.dumps({"classes": ["a", "b", "c"], "preprocessing": data}))
-    plan = blueprint.Blueprint(builder="resnet8", classes=3, channels=1, height=SIDE, width=SIDE)
+    plan = image_blueprint(builder="resnet8", classes=3, channels=1, height=SIDE, width=SIDE)
     torch.manual_seed(0)
     model = blueprint.build(plan)
     x = torch.from_numpy(((images / 255 - 0.5) / 0.3).astype(np.float32)).permute(0, 3, 1, 2)

@@ -17,6 +17,7 @@ from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import synthesize
+from tests.learn.blueprint_example import image_blueprint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +39,7 @@ def given(tmp_path: Path) -> dict[str, Path]:
     paths["data"].write_text(json.dumps({"classes": classes, "preprocessing": about}))
     resolved = Resolved(precision="fp32", channels_last=False, threads=1)
     paths["resolved"].write_text(resolved.model_dump_json())
-    plan = blueprint.Blueprint(
+    plan = image_blueprint(
         builder="resnet8", arguments={"base": 8}, classes=10, channels=1, height=8, width=8
     )
     saved = blueprint.save(example.teacher(), plan, tmp_path)
@@ -87,7 +88,7 @@ def test_arrays_that_stand_in_for_the_training_split(
     assert table["batch_norm_distance"] < table["batch_norm_distance_of_noise"] / 4
     replaced = given | {name: made[name] for name in ("train_images", "train_labels")}
     samples = arrays.samples(replaced, Views(), 0)
-    assert len(samples) == 300 and samples.batch(np.arange(4), 0).images.shape == (4, 8, 8, 1)
+    assert len(samples) == 300 and samples.batch(np.arange(4), 0).inputs[0].shape == (4, 1, 8, 8)
     assert arrays.calibration(replaced, 32, 0).chosen.shape == (32,)
     assert example.accuracy(taught(inputs)) > 0.5
 
@@ -136,7 +137,7 @@ def test_what_cannot_be_used_is_said(given: dict[str, Path], tmp_path: Path) -> 
         ran(given, tmp_path / "classes", method=QUICK, count=8)
     given["data"].write_text(kept)
     torch.manual_seed(0)
-    plan = blueprint.Blueprint(
+    plan = image_blueprint(
         builder="vit-tiny", arguments={"depth": 1}, classes=10, channels=1, height=8, width=8
     )
     (tmp_path / "vit").mkdir()

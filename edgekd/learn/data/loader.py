@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -29,10 +30,10 @@ class Batch(NamedTuple):
     indices: NDArray[np.int64]
     """[B], into the training split."""
     view: int
-    images: NDArray[np.float32]
-    """Normalised, [B, H, W, C]."""
-    labels: NDArray[np.int64] | NDArray[np.float32]
-    """Class indices [B]; probabilities [B, C] where views mix samples."""
+    inputs: tuple[NDArray[Any], ...]
+    """What the network takes: images float32 [B, C, H, W], normalised."""
+    targets: dict[str, NDArray[Any]]
+    """``labels``: class indices [B]; probabilities [B, C] where views mix samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ class Samples:
             share = mask.mean((1, 2))
             onehot = np.eye(self.classes, dtype=np.float32)
             labels = onehot[labels] * share + onehot[self.labels[others]] * (1 - share)
-        return Batch(indices, view, images, labels)
+        return Batch(indices, view, (images.transpose(0, 3, 1, 2),), {"labels": labels})
 
     def _view(self, indices: NDArray[np.int64], view: int) -> NDArray[np.float32]:
         pixels = augment.shifted(self.images[indices], self.views, self.seed, indices, view)

@@ -1,8 +1,8 @@
-"""Changes to a built model, by the name a blueprint uses: each is ``apply(model, edit, images)``.
+"""Changes to a built model, by the name a blueprint uses: each is ``apply(model, edit, *inputs)``.
 
 An edit changes what a model *is* (its layers, their shapes), never its weights: they are loaded
-after all edits were replayed. `apply` may change `model` in place or give another module; `images`
-[2, C, H, W] are what it takes.
+after all edits were replayed. `apply` may change `model` in place or give another module; `inputs`,
+each [2, ...], are what it takes.
 """
 
 from __future__ import annotations

@@ -52,18 +52,20 @@ class _Adapted(nn.Module):
         return logits if self.order is None else logits.index_select(1, self.order)
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
     """`model` behind a change of its images and before one of its logits; it holds no weights.
 
     Args:
         model: becomes the part ``model`` of what is given back.
         edit: ``{"channels", "height", "width"}``, and ``select`` and ``order`` where they change.
-        images: what the data gives [2, C, H, W].
+        inputs: what the data gives [2, C, H, W].
 
     Raises:
         ValueError: if the images cannot be brought into that form.
     """
     said = Edit.model_validate(dict(edit))
-    if said.select is not None and max(said.select) >= images.shape[1]:
-        raise ValueError(f"select: got {max(said.select)}, want channels below {images.shape[1]}")
+    if said.select is not None and max(said.select) >= inputs[0].shape[1]:
+        raise ValueError(
+            f"select: got {max(said.select)}, want channels below {inputs[0].shape[1]}"
+        )
     return _Adapted(model, said)

@@ -30,13 +30,13 @@ class Edit(Settings):
     """Of the modules, in the order they are merged; empty is the model itself."""
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
     """`model` with each named module in its deploy form.
 
     Args:
         model: in evaluation mode; changed in place.
         edit: ``{"paths": [...]}``.
-        images: what the model takes; not looked at.
+        inputs: what the model takes; not looked at.
 
     Raises:
         ValueError: if there is no such module, or it has no such form.

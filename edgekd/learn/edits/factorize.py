@@ -32,13 +32,13 @@ class Edit(Settings):
     layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=100_000, strict=False)]
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
     """`model` with each named layer replaced by its chain, freshly initialised.
 
     Args:
         model: is changed in place.
         edit: ``{"layers": [{"path", "structure", "ranks"}, ...]}``.
-        images: what the model takes; not looked at.
+        inputs: what the model takes; not looked at.
 
     Raises:
         ValueError: if there is no such layer, or a structure or rank does not fit it.

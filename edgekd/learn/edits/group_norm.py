@@ -21,13 +21,13 @@ class Edit(Settings):
     """Of channels; where they do not divide a layer's channels, as many as divide both."""
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
     """Each batch norm becomes a group norm (Wu and He 2018, arXiv:1803.08494) of its scale and shift.
 
     Args:
         model: changed in place.
         edit: ``{"groups"}``.
-        images: what it takes, [2, C, H, W].
+        inputs: what it takes, [2, C, H, W].
 
     Raises:
         ValueError: if it is a batch norm itself.

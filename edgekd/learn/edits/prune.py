@@ -34,13 +34,13 @@ class Edit(Settings):
     layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=100_000, strict=False)]
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
     """`model` with each named layer replaced by a narrower one, freshly initialised.
 
     Args:
         model: is changed in place.
         edit: ``{"layers": [{"path", "inputs", "outputs", "groups"}, ...]}``.
-        images: what the model takes; not looked at: whether the layers still fit one another is
+        inputs: what the model takes; not looked at: whether the layers still fit one another is
             seen when the model is run.
 
     Raises:

@@ -32,8 +32,8 @@ class Edit(Settings):
     """Nodes of the graph (`edgekd.learn.quant.tracing.name_of`) that are not rewritten."""
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Module:
-    """`model` traced on `images` [B, C, H, W] and quantized; all steps 1, until weights are loaded.
+def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
+    """`model` traced on `inputs` and quantized; all steps 1, until weights are loaded.
 
     Raises:
         ValueError: if the edit is none, or does not fit the model.
@@ -41,7 +41,7 @@ def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Modul
     wanted = Edit.model_validate(dict(edit))
     if wanted.scheme not in SCHEMES:
         raise ValueError(f"scheme: got {wanted.scheme!r}, want one of {', '.join(SCHEMES)}")
-    module = tracing.traced(model, images)
+    module = tracing.traced(model, *inputs)
     rewriting.rewrite(module, wanted.undone)
     return insertion.insert(
         module,

@@ -37,7 +37,7 @@ class Edit(Settings):
     """Whether a ReLU ends it."""
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
     """`model` with the projector behind `layer`, and a classifier as wide as the teacher's.
 
     (Chen et al. 2022, arXiv:2203.14001, sec. 3.)
@@ -45,7 +45,7 @@ def apply(model: nn.Module, edit: Mapping[str, Any], images: Tensor) -> nn.Modul
     Args:
         model: is changed in place.
         edit: see `Edit`.
-        images: what the model takes; not looked at.
+        inputs: what the model takes; not looked at.
 
     Raises:
         ValueError: if a layer is not there or not of its kind, or the maps do not fit.

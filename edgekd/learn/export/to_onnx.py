@@ -14,41 +14,33 @@ from torch import nn
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.interface import BATCH
+from edgekd.interface import Interface
+from edgekd.interface import Tensor
+from edgekd.learn import model_inputs
 from edgekd.learn.export import onnx_int4
 from edgekd.learn.export import onnx_names
 from edgekd.learn.export import reasons
 from edgekd.learn.export import translations
 from edgekd.learn.export.quiet import quiet
+from edgekd.learn.model_inputs import Inputs
 
 OPSETS = (18, 23)
 """First and last operator set that torch's exporter writes without converting down."""
 LARGEST_BYTES = 2**31 - 1
 """What one protobuf message can hold."""
-INPUT, OUTPUT, BATCH = "images", "logits", "batch"
-_DYNAMIC = ({0: BATCH},)
 
 
-def write(
-    model: nn.Module,
-    path: Path,
-    *,
-    channels: int,
-    height: int,
-    width: int,
-    opset: int = OPSETS[0],
-) -> Path:
+def write(model: nn.Module, path: Path, interface: Interface, *, opset: int = OPSETS[0]) -> Path:
     """Put `model`, in evaluation mode and float32, at `path` as ONNX.
 
-    The input is ``images`` [batch, C, H, W], the output ``logits`` [batch, classes], both float32
-    with a free batch axis; BatchNorm after a convolution is folded into it; all weights are in the
-    file. The same weights and versions give the same bytes. `model` itself is not touched.
+    Inputs and outputs have the names, types and free axes of `interface`; BatchNorm after a convolution
+    is folded into it; all weights are in the file. The same weights and versions give the same bytes. `model` itself is not touched.
 
     Args:
-        model: takes [B, C, H, W], gives logits [B, classes].
+        model: has the ends of `interface`.
         path: the file to write.
-        channels: C.
-        height: H, pixels.
-        width: W, pixels.
+        interface: what it takes and gives.
         opset: ONNX operator set, within `OPSETS`.
 
     Returns:
@@ -62,8 +54,8 @@ def write(
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise ValueError(f"want {OPSETS[0]} <= opset <= {OPSETS[1]}, got {opset}")
     with quiet():
-        proto = clean(_export(model, (2, channels, height, width), opset, optimize=True))
-    _require_classifier(proto, model, opset)
+        proto = clean(_export(model, interface, opset, optimize=True))
+    _require_ends(proto, model, interface, opset)
     try:
         data = proto.SerializeToString(deterministic=True)
     except ValueError as error:
@@ -72,17 +64,15 @@ def write(
     return path
 
 
-def require_exportable(
-    model: nn.Module, *, channels: int, height: int, width: int, opset: int
-) -> None:
+def require_exportable(model: nn.Module, interface: Interface, *, opset: int) -> None:
     """Export `model` as `write` does and keep nothing: without what only makes the file better.
 
     Raises:
         InputError: as `write`.
     """
     with quiet():
-        proto = _export(model, (2, channels, height, width), opset, optimize=False)
-    _require_classifier(proto, model, opset)
+        proto = _export(model, interface, opset, optimize=False)
+    _require_ends(proto, model, interface, opset)
 
 
 def clean(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -153,20 +143,20 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def _export(
-    model: nn.Module, shape: tuple[int, ...], opset: int, *, optimize: bool
+    model: nn.Module, interface: Interface, opset: int, *, optimize: bool
 ) -> onnx.ModelProto:
     frozen = copy.deepcopy(model).eval().float().cpu().to(memory_format=torch.contiguous_format)
-    example = torch.zeros(shape)
+    example = model_inputs.zeros(interface, 2)
     translations.reuse()
     try:
         program = torch.onnx.export(
             frozen,
-            (example,),
+            example,
             dynamo=True,
             opset_version=opset,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=_DYNAMIC,
+            input_names=[end.name for end in interface.inputs],
+            output_names=[end.name for end in interface.outputs],
+            dynamic_shapes=tuple(interface.free_axes(end) for end in interface.inputs),
             optimize=optimize,
             verbose=False,
         )
@@ -179,32 +169,47 @@ def _export(
         ) from error
 
 
-def _require_classifier(proto: onnx.ModelProto, model: nn.Module, opset: int) -> None:
-    fault = _fault_in(proto, opset)
+def _require_ends(
+    proto: onnx.ModelProto, model: nn.Module, interface: Interface, opset: int
+) -> None:
+    fault = _fault_in(proto, interface, opset)
     if fault:
         raise InputError(f"{_name(model)}: cannot be exported to ONNX: {fault}")
 
 
-def _fault_in(proto: onnx.ModelProto, opset: int) -> str | None:
-    """What keeps an exported model from being a classifier with a free batch; None if nothing."""
+def _fault_in(proto: onnx.ModelProto, interface: Interface, opset: int) -> str | None:
+    """What of an exported model is not as its interface says; None if nothing."""
     versions = {entry.domain: entry.version for entry in proto.opset_import}
     if versions.get("") != opset:
         return f"got operator set {versions.get('')}, want {opset}"
-    ends = (*proto.graph.input, *proto.graph.output)
-    if [end.name for end in ends] != [INPUT, OUTPUT]:
-        return f"got {len(proto.graph.output)} outputs, want one, the logits"
-    for end in ends:
-        kind = end.type.tensor_type
-        if kind.elem_type != onnx.TensorProto.FLOAT or kind.shape.dim[0].dim_param != BATCH:
-            return f"got {end.name} without a free batch axis or not float32"
-    if len(proto.graph.output[0].type.tensor_type.shape.dim) != 2:
-        return "got an output that is not [batch, classes], want logits"
+    for what in ("input", "output"):
+        got, want = getattr(proto.graph, what), getattr(interface, f"{what}s")
+        if [end.name for end in got] != [end.name for end in want]:
+            names = ", ".join(end.name for end in want)
+            return f"got {len(got)} {what}s, want {names}"
+        for end, wanted in zip(got, want, strict=True):
+            fault = _fault_of_end(end, wanted)
+            if fault:
+                return fault
     if any(entry.data_location == entry.EXTERNAL for entry in proto.graph.initializer):
         return "got weights outside the file"
     return None
 
 
-def _culprit(model: nn.Module, example: torch.Tensor, message: str) -> str:
+def _fault_of_end(end: onnx.ValueInfoProto, wanted: Tensor) -> str | None:
+    kind = end.type.tensor_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    if dtype != wanted.dtype:
+        return f"got {end.name} of {dtype}, want {wanted.dtype}"
+    axes = [axis.dim_param or axis.dim_value for axis in kind.shape.dim]
+    if len(axes) != len(wanted.shape):
+        return f"got {end.name} {axes}, want {list(wanted.shape)}"
+    if axes[0] != BATCH:
+        return f"got {end.name} without a free batch axis"
+    return None
+
+
+def _culprit(model: nn.Module, example: Inputs, message: str) -> str:
     """`` .layer1.0 (Block)``: the module in which the export failed; empty if it is not known."""
     entered: list[str] = []
     hooks = []
@@ -215,8 +220,8 @@ def _culprit(model: nn.Module, example: torch.Tensor, message: str) -> str:
         hooks.append(module.register_forward_hook(lambda _m, _a, _o: (entered.pop(), None)[1]))
     path = ""
     try:
-        shapes = ({0: torch.export.Dim.DYNAMIC},)
-        program = torch.export.export(model, (example,), dynamic_shapes=shapes, strict=False)
+        shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in example)
+        program = torch.export.export(model, example, dynamic_shapes=shapes, strict=False)
         node_name = re.search(r"translating node %(\w+)", message)
         wanted = node_name[1] if node_name else None
         for node in program.run_decompositions().graph.nodes:

@@ -30,15 +30,15 @@ class Site(NamedTuple):
     """Why it is left alone; empty if it may be split."""
 
 
-def sites(model: nn.Module, images: Tensor, *, smallest: int = SMALLEST) -> list[Site]:
+def sites(model: nn.Module, *inputs: Tensor, smallest: int = SMALLEST) -> list[Site]:
     """Every layer with a weight matrix or kernel, in the order in which they first run.
 
     Args:
         model: is run once, in evaluation mode.
-        images: [B, C, H, W] that it takes.
+        inputs: what it takes, each [B, ...].
         smallest: channels in and out from which a layer counts.
     """
-    shapes, calls = _watched(model, images)
+    shapes, calls = _watched(model, inputs)
     weights = Counter(id(p) for m in model.modules() for p in m.parameters(recurse=False))
     by_path = {path: m for path, m in model.named_modules() if isinstance(m, KINDS) and path}
     ordered = [*(p for p in shapes if p in by_path), *(p for p in by_path if p not in shapes)]
@@ -56,7 +56,9 @@ def sites(model: nn.Module, images: Tensor, *, smallest: int = SMALLEST) -> list
     return found
 
 
-def _watched(model: nn.Module, images: Tensor) -> tuple[dict[str, tuple[int, ...]], Counter[str]]:
+def _watched(
+    model: nn.Module, inputs: tuple[Tensor, ...]
+) -> tuple[dict[str, tuple[int, ...]], Counter[str]]:
     """Input shape of each module that was called, in the order of first calls; how often each was."""
     shapes: dict[str, tuple[int, ...]] = {}
     calls: Counter[str] = Counter()
@@ -73,7 +75,7 @@ def _watched(model: nn.Module, images: Tensor) -> tuple[dict[str, tuple[int, ...
     training = model.training
     try:
         with torch.no_grad():
-            model.eval()(images)
+            model.eval()(*inputs)
     finally:
         model.train(training)
         for hook in hooks:

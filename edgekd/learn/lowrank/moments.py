@@ -131,10 +131,10 @@ Take = Callable[[Tensor, Tensor], Tensor]
 def _shown(model: nn.Module, takes: dict[str, Take], data: Calibration) -> Iterator[list[Tensor]]:
     """For each batch, what was taken at each path."""
     where = next(model.parameters()).device
-    for images, _ in data.batches(BATCH):
+    for inputs, _ in data.batches(BATCH):
         kept: dict[str, Tensor] = {}
         with _hooked(model, takes, kept), torch.no_grad():
-            model(torch.from_numpy(images).to(where))
+            model(*(torch.from_numpy(each).to(where) for each in inputs))
         yield [kept[path] for path in takes]
 
 

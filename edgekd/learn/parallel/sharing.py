@@ -39,16 +39,16 @@ READERS = ("edgekd.learn.taps", "edgekd.learn.outputs", "edgekd.learn.schemes.na
 
 
 @contextmanager
-def shared_out(images: Tensor) -> Iterator[None]:
-    """Within, every network that is given such images runs on this rank's slice of them.
+def shared_out(inputs: tuple[Tensor, ...]) -> Iterator[None]:
+    """Within, every network that is given such inputs runs on this rank's slice of them.
 
     Args:
-        images: [B, ...]; a network is whatever takes one tensor [*, ...].
+        inputs: each [B, ...]; a network is whatever takes as many tensors, each [*, ...].
     """
     if ranks.count() == 1:
         yield
         return
-    share = _Share(images.shape[1:])
+    share = _Share(tuple(each.shape[1:] for each in inputs))
     hooks = [
         register_module_forward_pre_hook(share.enter),
         register_module_forward_hook(share.leave),
@@ -74,20 +74,19 @@ def whole(tensor: Tensor) -> Tensor:
 class _Share:
     """Which network runs now, and whether it runs on a slice."""
 
-    def __init__(self, image: torch.Size) -> None:
-        self.image = image
+    def __init__(self, shapes: tuple[torch.Size, ...]) -> None:
+        self.shapes = shapes
         self.network: nn.Module | None = None
         self.sliced = False
 
     def enter(self, module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if self.network is not None or len(given) != 1 or not isinstance(given[0], Tensor):
+        if self.network is not None or not all(isinstance(each, Tensor) for each in given):
             return None
-        (images,) = given
-        if images.shape[1:] != self.image:
+        if tuple(each.shape[1:] for each in given) != self.shapes:
             return None
         self.network = module
-        self.sliced = len(images) % ranks.count() == 0 and _readable(module)
-        return (_Slice.apply(images),) if self.sliced else None
+        self.sliced = len(given[0]) % ranks.count() == 0 and _readable(module)
+        return tuple(_Slice.apply(each) for each in given) if self.sliced else None
 
     def leave(self, module: nn.Module, given: tuple[Any, ...], made: Any) -> Any:
         if module is not self.network:

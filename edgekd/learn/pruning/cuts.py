@@ -71,13 +71,13 @@ def kept(cuts: Sequence[Cut], worth: Worth) -> Kept:
     }
 
 
-def macs_each(model: nn.Module, groups: Sequence[Group], images: Tensor) -> dict[str, float]:
-    """Multiply-accumulates of one image that go with one channel of each group, all others whole.
+def macs_each(model: nn.Module, groups: Sequence[Group], *inputs: Tensor) -> dict[str, float]:
+    """Multiply-accumulates of one sample that go with one channel of each group, all others whole.
 
     Args:
         model: is run once, in evaluation mode.
         groups: of it.
-        images: [1, C, H, W].
+        inputs: of one sample, each [1, ...].
     """
     places: dict[nn.Module, int] = {}
 
@@ -89,7 +89,7 @@ def macs_each(model: nn.Module, groups: Sequence[Group], images: Tensor) -> dict
     hooks = [layer.register_forward_hook(look) for layer in layers]
     try:
         with torch.no_grad():
-            model.eval()(images)
+            model.eval()(*inputs)
     finally:
         for hook in hooks:
             hook.remove()

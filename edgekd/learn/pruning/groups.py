@@ -48,12 +48,12 @@ Kept = dict[str, tuple[int, ...]]
 """Group name to the channels that stay, ascending; a group that is not named stays whole."""
 
 
-def found(model: nn.Module, images: Tensor) -> Iterator[tuple[str, Group | str]]:
+def found(model: nn.Module, *inputs: Tensor) -> Iterator[tuple[str, Group | str]]:
     """Each group by its name, or why it is left alone.
 
     Args:
         model: in evaluation mode and float32; is run with gradients.
-        images: [B, C, H, W] that it takes.
+        inputs: what it takes, each [B, ...].
 
     Raises:
         MachineError: if torch-pruning is not installed.
@@ -65,7 +65,7 @@ def found(model: nn.Module, images: Tensor) -> Iterator[tuple[str, Group | str]]
         raise MachineError("prune: torch-pruning is not installed", hint=hint) from error
     names: dict[Any, str] = {module: path for path, module in model.named_modules()}
     try:
-        graph = package.DependencyGraph().build_dependency(model, images, verbose=False)
+        graph = package.DependencyGraph().build_dependency(model, inputs, verbose=False)
         raws = list(graph.get_all_groups(root_module_types=(nn.Conv2d, nn.Linear)))
     except Exception as error:  # it raises whatever its arithmetic on shapes comes to
         yield "model", f"torch-pruning cannot follow it: {type(error).__name__}: {error}"[:200]

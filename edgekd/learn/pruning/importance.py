@@ -37,10 +37,10 @@ def by_taylor(model: nn.Module, groups: Sequence[Group], batches: Iterable[Batch
     model = copy.deepcopy(model).eval()
     total = {group.name: torch.zeros(group.width, dtype=torch.float64) for group in groups}
     count = 0
-    for images, labels in batches:
+    for inputs, labels in batches:
         model.zero_grad(set_to_none=True)
         with torch.enable_grad():
-            nn.functional.cross_entropy(model(images), labels).backward()
+            nn.functional.cross_entropy(model(*inputs), labels).backward()
         for group in groups:
             gate = sum((_gate(model, m) for m in group.readers()), torch.zeros(group.width))
             total[group.name] += gate.double().square()

@@ -50,14 +50,14 @@ def edit(model: nn.Module, groups: Sequence[Group], kept: Kept) -> dict[str, Any
     return {"name": "prune", "layers": layers}
 
 
-def narrowed(model: nn.Module, groups: Sequence[Group], kept: Kept, images: Tensor) -> nn.Module:
+def narrowed(model: nn.Module, groups: Sequence[Group], kept: Kept, *inputs: Tensor) -> nn.Module:
     """A copy of `model` without the channels that are not kept, in evaluation mode.
 
     Args:
         model: has all its channels; not changed.
         groups: of it.
         kept: which channels stay.
-        images: what the model takes.
+        inputs: what the model takes.
 
     Raises:
         ValueError: if a layer cannot be built so narrow.
@@ -68,12 +68,12 @@ def narrowed(model: nn.Module, groups: Sequence[Group], kept: Kept, images: Tens
         return other.eval()
     said = {"layers": edit(model, groups, kept)["layers"]}
     with torch.random.fork_rng(devices=[]):
-        other = prune.apply(other, said, images)
-    for path, (inputs, outputs) in lost.items():
+        other = prune.apply(other, said, *inputs)
+    for path, sides in lost.items():
         old, new = model.get_submodule(path), other.get_submodule(path)
         stays = [
             torch.tensor([i for i in range(width) if i not in removed])
-            for width, removed in zip(widths(old), (inputs, outputs), strict=True)
+            for width, removed in zip(widths(old), sides, strict=True)
         ]
         new.to(next(old.parameters())).load_state_dict(_sliced(old, *stays))
     return other.eval()

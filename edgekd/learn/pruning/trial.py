@@ -23,12 +23,12 @@ TOLERANCE = 1e-9
 """Of the largest logit, in float64."""
 
 
-def sound_groups(model: nn.Module, images: Tensor) -> tuple[list[Group], dict[str, str]]:
+def sound_groups(model: nn.Module, *inputs: Tensor) -> tuple[list[Group], dict[str, str]]:
     """The groups that can be pruned, and the others by name with the reason.
 
     Args:
         model: is not changed.
-        images: [B, C, H, W] that it takes; their size alone counts.
+        inputs: what it takes, each [B, ...]; of real numbers the shape alone counts.
 
     Raises:
         MachineError: if torch-pruning is not installed.
@@ -39,14 +39,19 @@ def sound_groups(model: nn.Module, images: Tensor) -> tuple[list[Group], dict[st
         torch.manual_seed(0)
         trial = redrawn(model)
         exact = copy.deepcopy(trial).double()
-        x = torch.randn(images.shape, dtype=torch.float64)
-        for name, group in found(trial, x.float()):
-            reason = group if isinstance(group, str) else fault(exact, group, x)
+        wide = [_drawn(each) for each in inputs]
+        narrow_ones = [each.float() if each.is_floating_point() else each for each in wide]
+        for name, group in found(trial, *narrow_ones):
+            reason = group if isinstance(group, str) else fault(exact, group, *wide)
             if isinstance(group, Group) and not reason:
                 groups.append(group)
             else:
                 left[name] = str(reason)
     return groups, left
+
+
+def _drawn(like: Tensor) -> Tensor:
+    return torch.randn(like.shape, dtype=torch.float64) if like.is_floating_point() else like
 
 
 def redrawn(model: nn.Module) -> nn.Module:
@@ -69,13 +74,13 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from ((n, t) for n, t in module.named_buffers(recurse=False) if t.is_floating_point())
 
 
-def fault(model: nn.Module, group: Group, images: Tensor) -> str:
+def fault(model: nn.Module, group: Group, *inputs: Tensor) -> str:
     """Why every second channel of `group` cannot be removed; empty if it can.
 
     Args:
         model: in evaluation mode and float64; not changed.
         group: of it.
-        images: [B, C, H, W], float64.
+        inputs: each [B, ...]; real numbers in float64.
     """
     if group.width < 2:
         return "it has one channel"
@@ -87,25 +92,25 @@ def fault(model: nn.Module, group: Group, images: Tensor) -> str:
             assert isinstance(weight, Tensor)
             weight[:, [i for channel in member.channels[1::2] for i in channel]] = 0
         try:
-            want = deaf(images)
-            other = narrow.narrowed(model, [group], kept, images)
-            got = other(images)
+            want = deaf(*inputs)
+            other = narrow.narrowed(model, [group], kept, *inputs)
+            got = other(*inputs)
         except (RuntimeError, ValueError, IndexError) as error:
             return f"it does not come apart: {(str(error).splitlines() or [''])[0][:100]}"
     if got.shape != want.shape:
         return "it makes the logits"
     if not torch.allclose(got, want, rtol=0, atol=TOLERANCE * float(want.abs().max())):
         return "its channels are mixed in a way that is not understood"
-    if not _trains(other, images) and _trains(copy.deepcopy(model), images):
+    if not _trains(other, inputs) and _trains(copy.deepcopy(model), inputs):
         return "it is read by what serves training alone, as auxiliary logits are made"
     return ""
 
 
-def _trains(model: nn.Module, images: Tensor) -> bool:
-    """Whether `model`, whose buffers change, takes images in training mode."""
+def _trains(model: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
+    """Whether `model`, whose buffers change, takes `inputs` in training mode."""
     try:
         with torch.no_grad():
-            model.train()(images)
+            model.train()(*inputs)
     except (RuntimeError, ValueError, IndexError):
         return False
     return True

@@ -9,23 +9,24 @@ import torch
 from torch import Tensor
 from torch import fx
 
+from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.quant import calibration
 from edgekd.learn.quant import operators
 from edgekd.learn.quant import tracing
 
 
-def correct(module: fx.GraphModule, images: Tensor) -> None:
+def correct(module: fx.GraphModule, inputs: Inputs) -> None:
     """Shift the bias of every layer that has one, in the order they run, in place.
 
     Args:
         module: quantized, its ranges set.
-        images: [B, C, H, W]; one batch, since each layer's error is measured behind those before it.
+        inputs: each [B, ...]; one batch, since each layer's error is measured behind those before it.
     """
     with torch.no_grad():
         means = _Means(module)
         with calibration.in_float(module):
-            means.run(images)
-        _Correction(module, means.found).run(images)
+            means.run(*inputs)
+        _Correction(module, means.found).run(*inputs)
 
 
 def channel_means(node: fx.Node, output: Tensor) -> Tensor:

@@ -17,14 +17,15 @@ from torch import Tensor
 from torch import fx
 from torch import nn
 
+from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import ranges
 from edgekd.learn.quant import tracing
 from edgekd.learn.quant.quantizer import ActivationQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
 
-Batches = Callable[[], Iterable[Tensor]]
-"""Gives the same batches [B, C, H, W] each time it is called."""
+Batches = Callable[[], Iterable[Inputs]]
+"""Gives the same batches of inputs each time it is called."""
 COUNTED = 2**18
 """Values of a tensor, at most, that are counted of one batch; its extremes are those of all."""
 CLIPS = 40
@@ -41,8 +42,8 @@ def observe(module: fx.GraphModule, batches: Batches) -> dict[str, ranges.Histog
     """
     seen = {name: ranges.Histogram() for name in insertion.sites(module)}
     with _watched(module, seen), in_float(module), torch.no_grad():
-        for images in batches():
-            module(images)
+        for inputs in batches():
+            module(*inputs)
     return seen
 
 
@@ -91,18 +92,18 @@ def divergence(module: fx.GraphModule, want: list[Tensor], batches: Batches) -> 
     """Mean KL(want || module) in nats over `batches`, `want` being logits for each of them."""
     total, count = 0.0, 0
     with torch.no_grad():
-        for images, logits in zip(batches(), want, strict=True):
-            got = F.log_softmax(module(images).double(), 1)
+        for inputs, logits in zip(batches(), want, strict=True):
+            got = F.log_softmax(module(*inputs).double(), 1)
             wanted = F.log_softmax(logits.double(), 1)
             total += float(F.kl_div(got, wanted, reduction="sum", log_target=True))
-            count += len(images)
+            count += len(inputs[0])
     return total / count
 
 
 def logits(model: nn.Module, batches: Batches) -> list[Tensor]:
     """The answers [B, classes] of `model`, a tensor a batch."""
     with torch.no_grad():
-        return [model(images) for images in batches()]
+        return [model(*inputs) for inputs in batches()]
 
 
 @contextmanager

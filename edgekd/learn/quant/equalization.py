@@ -109,6 +109,6 @@ def _largest(
             return output
 
     with torch.no_grad():
-        for images in batches():
-            Watch(module).run(images)
+        for inputs in batches():
+            Watch(module).run(*inputs)
     return found

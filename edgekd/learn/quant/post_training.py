@@ -15,6 +15,7 @@ from torch import Tensor
 from torch import fx
 from torch import nn
 
+from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.quant import bias_correction
 from edgekd.learn.quant import calibration
 from edgekd.learn.quant import equalization
@@ -69,7 +70,7 @@ class Started(NamedTuple):
 
 def quantize(
     model: nn.Module,
-    images: Tensor,
+    inputs: Inputs,
     scheme: Scheme,
     batches: calibration.Batches,
     *,
@@ -88,9 +89,9 @@ def quantize(
 
     Args:
         model: float; it is left as it is.
-        images: [2, C, H, W], for tracing.
+        inputs: each [2, ...], for tracing.
         scheme: what the engines need.
-        batches: calibration images [B, C, H, W].
+        batches: calibration inputs.
         method: one of `ranges.METHODS`, or ``auto``: all are tried.
         equalize: strength of the equalization behind layer norms; 0 leaves them.
         correct: whether to try to correct biases.
@@ -105,9 +106,9 @@ def quantize(
     """
     model = copy.deepcopy(model).eval()
     few = _first(batches, JUDGED + CORRECTED)
-    compared, judged = few[: rewriting.COMPARED], few[:JUDGED]
+    compared, judged = _rows(few, rewriting.COMPARED), _rows(few, JUDGED)
     want = rewriting.answers(model, judged)
-    module, undone = rewriting.rewritten(model, images, compared)
+    module, undone = rewriting.rewritten(model, inputs, compared)
     reference = rewriting.answers(model, compared)
     changes = equalization.changes(module, lambda: (few,), equalize) if equalize else []
     harmful = _equalized(module, changes, compared, reference)
@@ -128,7 +129,7 @@ def quantize(
     corrected = False
     if correct:
         before = {name: value.detach().clone() for name, value in module.state_dict().items()}
-        bias_correction.correct(module, few[-CORRECTED:])
+        bias_correction.correct(module, tuple(each[-CORRECTED:] for each in few))
         tried["bias correction"] = _nats(module, want, judged)
         corrected = tried["bias correction"] < tried[best]
         if not corrected:
@@ -147,41 +148,46 @@ def _quantizers(module: nn.Module) -> Iterator[ActivationQuantizer | WeightQuant
 def _equalized(
     module: fx.GraphModule,
     changes: Sequence[equalization.Change],
-    images: Tensor,
+    inputs: Inputs,
     want: Tensor,
 ) -> tuple[str, ...]:
     """Apply `changes` in place, but for those that alter the answers; their names."""
     for change in changes:
         change.apply()
-    if not changes or rewriting.difference(rewriting.answers(module, images), want) <= 1:
+    if not changes or rewriting.difference(rewriting.answers(module, inputs), want) <= 1:
         return ()
     for change in reversed(changes):
         change.undo()
     harmful = []
     for change in changes:
         change.apply()
-        if rewriting.difference(rewriting.answers(module, images), want) > 1:
+        if rewriting.difference(rewriting.answers(module, inputs), want) > 1:
             change.undo()
             harmful.append(change.name)
     return tuple(harmful)
 
 
-def _require_same(module: fx.GraphModule, images: Tensor, want: Tensor) -> None:
+def _require_same(module: fx.GraphModule, inputs: Inputs, want: Tensor) -> None:
     """Stop at quantizers that change answers while they are off."""
-    off = rewriting.difference(rewriting.answers(module, images), want)
+    off = rewriting.difference(rewriting.answers(module, inputs), want)
     if off > 1:
         raise RuntimeError(f"quantizers that are off change answers by {off:.3g} times the allowed")
 
 
-def _nats(module: fx.GraphModule, want: Tensor, images: Tensor) -> float:
-    return calibration.divergence(module, [want], lambda: (images,))
+def _nats(module: fx.GraphModule, want: Tensor, inputs: Inputs) -> float:
+    return calibration.divergence(module, [want], lambda: (inputs,))
 
 
-def _first(batches: calibration.Batches, count: int) -> Tensor:
-    """At most so many images; no more are read than that takes."""
-    taken: list[Tensor] = []
-    for images in batches():
-        taken.append(images)
-        if sum(map(len, taken)) >= count:
+def _first(batches: calibration.Batches, count: int) -> Inputs:
+    """At most so many samples; no more are read than that takes."""
+    taken: list[Inputs] = []
+    for inputs in batches():
+        taken.append(inputs)
+        if sum(len(each[0]) for each in taken) >= count:
             break
-    return torch.cat(taken)[:count]
+    return _rows(tuple(torch.cat(each) for each in zip(*taken, strict=True)), count)
+
+
+def _rows(inputs: Inputs, count: int) -> Inputs:
+    """The first `count` samples."""
+    return tuple(each[:count] for each in inputs)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch import fx
 from torch import nn
 
+from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.quant import canonical
 from edgekd.learn.quant import folding
 from edgekd.learn.quant import tracing
@@ -71,14 +72,14 @@ def rewrite(module: fx.GraphModule, undone: Collection[str] = ()) -> list[str]:
 
 
 def rewritten(
-    model: nn.Module, images: Tensor, compared: Tensor
+    model: nn.Module, inputs: Inputs, compared: Inputs
 ) -> tuple[fx.GraphModule, tuple[str, ...]]:
     """`model` traced and rewritten, with the names of the nodes whose rewrite was undone.
 
     Args:
         model: float, in evaluation mode; left as it is.
-        images: [2, C, H, W], for tracing.
-        compared: [B, C, H, W], on which the two are compared.
+        inputs: each [2, ...], for tracing.
+        compared: each [B, ...], on which the two are compared.
 
     Raises:
         ValueError: if its answers are not finite, it cannot be traced, or answers differently then.
@@ -86,7 +87,7 @@ def rewritten(
     want = answers(model, compared)
     if not bool(want.isfinite().all()):
         raise ValueError("got answers that are not finite, want numbers")
-    traced = tracing.traced(model, images)
+    traced = tracing.traced(model, *inputs)
     module = copy.deepcopy(traced)
     names = rewrite(module)
     off = difference(answers(module, compared), want)
@@ -105,10 +106,10 @@ def rewritten(
     return module, tuple(undone)
 
 
-def answers(model: nn.Module, images: Tensor) -> Tensor:
+def answers(model: nn.Module, inputs: Inputs) -> Tensor:
     """Logits [B, classes] in evaluation, without gradients."""
     with torch.no_grad():
-        found: Tensor = model(images)
+        found: Tensor = model(*inputs)
     return found
 
 

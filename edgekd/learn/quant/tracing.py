@@ -22,15 +22,15 @@ NO_MODULE = "_empty_nn_module_stack"
 """What torch writes for a node that came from no module."""
 
 
-def traced(model: nn.Module, images: Tensor) -> fx.GraphModule:
+def traced(model: nn.Module, *inputs: Tensor) -> fx.GraphModule:
     """A copy of `model` in evaluation mode as a graph module; parameters keep their names.
 
     Whatever torch can export can be traced, and nothing else could be deployed. Dropout is gone and
     the batch axis stays free; ``train()`` and ``eval()`` change nothing in it any more.
 
     Args:
-        model: from images to logits [B, classes].
-        images: [2 or more, C, H, W], for their shape.
+        model: takes `inputs`.
+        inputs: each [2 or more, ...], for their shapes; the first axis stays free.
 
     Raises:
         ValueError: if torch cannot export it; says why in one line.
@@ -38,8 +38,8 @@ def traced(model: nn.Module, images: Tensor) -> fx.GraphModule:
     model = copy.deepcopy(model).eval()
     try:
         with quiet():
-            shapes = ({0: torch.export.Dim.DYNAMIC},)
-            program = torch.export.export(model, (images,), dynamic_shapes=shapes, strict=False)
+            shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs)
+            program = torch.export.export(model, inputs, dynamic_shapes=shapes, strict=False)
             found = program.module(check_guards=False)
     except Exception as error:  # export raises whatever the model's own forward raises
         raise ValueError(f"cannot be traced: {reasons.reason(error)}") from error
@@ -54,7 +54,7 @@ def traced(model: nn.Module, images: Tensor) -> fx.GraphModule:
 
 
 def _as_plain_function(graph: fx.Graph) -> None:
-    """From images to logits, without the exporter's packing of inputs and outputs."""
+    """From inputs to outputs, without the exporter's packing of inputs and outputs."""
     (output,) = [node for node in graph.nodes if node.op == "output"]
     (given,) = output.args
     if isinstance(given, (list, tuple)):

@@ -15,7 +15,7 @@ from edgekd.learn.ensemble import Weighing
 from edgekd.learn.ensemble import blended
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def adaptive(
-    teaches: Sequence[Callable[[Seen], Tensor]], classes: int, *, temperature: Positive = 4.0
+    teaches: Sequence[Callable[[TensorBatch], Tensor]], classes: int, *, temperature: Positive = 4.0
 ) -> Scheme:
     """The student hears one mixture of its teachers, weighted by what suits the sample.
 
@@ -46,16 +46,16 @@ def adaptive(
         raise ValueError("want at least one teacher")
     weighing = Weighing(classes, len(teaches))
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        answers = student(seen.images)
-        told = torch.stack([teach(seen) for teach in teaches])
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        answers = student(*batch.inputs)
+        told = torch.stack([teach(batch) for teach in teaches])
         weights = weighing(answers)
         signals = {
             "student_logits": answers,
             "teacher_logits": blended(told, weights.detach(), temperature),
-            **labelled(seen),
+            **labelled(batch),
         }
-        learned = F.cross_entropy(blended(told, weights, 1.0), seen.labels)
+        learned = F.cross_entropy(blended(told, weights, 1.0), batch.targets["labels"])
         return [Lesson(signals, own={"weighing": learned})]
 
     return Scheme(lessons, nn.ModuleDict({"weighing": weighing}))

@@ -6,14 +6,14 @@ from torch import nn
 
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 
 
 def alone() -> Scheme:
     """The student's logits and the labels."""
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        return [Lesson({"student_logits": student(seen.images), **labelled(seen)})]
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        return [Lesson({"student_logits": student(*batch.inputs), **labelled(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())

@@ -12,9 +12,10 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from edgekd.learn.companions.projector import projector
+from edgekd.learn.readout import two_samples
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 from edgekd.learn.taps import INPUT
 from edgekd.learn.taps import Taps
@@ -49,7 +50,7 @@ def blockwise(
     Args:
         student: what is trained.
         teacher: frozen, in evaluation mode.
-        samples: says how large images are.
+        samples: says what shapes its inputs have.
         pairs: of stages. The student's take one tensor and give one.
         blocks: weight of each stage's error: the terms ``block-1``, ``block-2``, ...
         end_to_end: weight of the recipe's losses on the student's logits.
@@ -64,11 +65,11 @@ def blockwise(
     entries, exits = _projectors(student, teacher, samples, pairs)
     own_taps, their_taps = Taps(student, read), Taps(teacher, heard)
 
-    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
         with their_taps as theirs, torch.no_grad():
-            told = teacher(seen.images)
+            told = teacher(*batch.inputs)
         with own_taps as own:
-            logits = learner(seen.images)
+            logits = learner(*batch.inputs)
         errors = {}
         for number, (path, there) in enumerate(pairs):
             if number:
@@ -79,7 +80,7 @@ def blockwise(
             both = exits[number](made, theirs[there])
             error = F.mse_loss(both["student_features"], both["teacher_features"])
             errors[f"block-{number + 1}"] = blocks * error
-        signals = {"student_logits": logits, "teacher_logits": told, **labelled(seen)}
+        signals = {"student_logits": logits, "teacher_logits": told, **labelled(batch)}
         return [Lesson(signals, end_to_end, errors)]
 
     return Scheme(lessons, nn.ModuleDict({"entries": entries, "exits": exits}))
@@ -96,7 +97,7 @@ def _projectors(
 ) -> tuple[nn.ModuleList, nn.ModuleList]:
     """What stands at the entries of the stages after the first, and at the exits of all."""
     ours, theirs = (
-        shapes(model, _places(pairs, side), _blank(model, samples))
+        shapes(model, _places(pairs, side), *two_samples(samples, next(model.parameters()).device))
         for side, model in enumerate((student, teacher))
     )
     entries, exits = nn.ModuleList(), nn.ModuleList()
@@ -108,12 +109,6 @@ def _projectors(
             made = _tried(student, path, entries[-1], given, wanted)
         exits.append(projector(made, theirs[there]))
     return entries, exits
-
-
-def _blank(model: nn.Module, samples: Samples) -> Tensor:
-    image = samples.preprocessing
-    images = torch.zeros(2, image.channels, image.height, image.width)
-    return images.to(next(model.parameters()).device)
 
 
 def _tried(student: nn.Module, path: str, entry: nn.Module, given: Shape, wanted: Shape) -> Shape:

@@ -13,14 +13,16 @@ from torch import nn
 
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 
 if TYPE_CHECKING:
     from edgekd.settings import Fraction
 
 
-def densely_guided(teaches: Sequence[Callable[[Seen], Tensor]], *, keep: Fraction = 0.75) -> Scheme:
+def densely_guided(
+    teaches: Sequence[Callable[[TensorBatch], Tensor]], *, keep: Fraction = 0.75
+) -> Scheme:
     """One lesson from each teacher that survives the step, all of one weight; only those are asked.
 
     Teachers drop out one by one with probability 1 - keep; if all would, one of them stays (Son et al.
@@ -40,20 +42,20 @@ def densely_guided(teaches: Sequence[Callable[[Seen], Tensor]], *, keep: Fractio
     if not teaches:
         raise ValueError("want at least one teacher")
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        shared = {"student_logits": student(seen.images), **labelled(seen)}
-        chosen = _survivors(seen, len(teaches), keep)
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        shared = {"student_logits": student(*batch.inputs), **labelled(batch)}
+        chosen = _survivors(batch, len(teaches), keep)
         return [
-            Lesson({**shared, "teacher_logits": teaches[number](seen)}, 1 / len(chosen))
+            Lesson({**shared, "teacher_logits": teaches[number](batch)}, 1 / len(chosen))
             for number in chosen
         ]
 
     return Scheme(lessons, nn.ModuleDict())
 
 
-def _survivors(seen: Seen, teachers: int, keep: float) -> list[int]:
+def _survivors(batch: TensorBatch, teachers: int, keep: float) -> list[int]:
     """A function of the batch and the epoch alone, so that a run that goes on chooses the same."""
-    seed = zlib.crc32(seen.batch.indices.tobytes(), int(seen.epoch))
+    seed = zlib.crc32(batch.indices.tobytes(), int(batch.epoch))
     chance = torch.Generator().manual_seed(seed)
     kept = torch.rand(teachers, generator=chance) < keep
     if not kept.any():

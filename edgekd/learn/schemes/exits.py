@@ -9,10 +9,10 @@ from torch import nn
 from edgekd.learn.fitting import channels
 from edgekd.learn.fitting import pooled
 from edgekd.learn.readout import averaged
-from edgekd.learn.readout import blank
+from edgekd.learn.readout import two_samples
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 from edgekd.learn.taps import Taps
 from edgekd.learn.taps import shapes
@@ -61,17 +61,17 @@ def byot(
     """
     if len(stages) < 2:
         raise ValueError(f"got {len(stages)} stages, want two at least: one for an exit")
-    seen_shapes = shapes(student, stages, blank(samples, device))
+    seen_shapes = shapes(student, stages, *two_samples(samples, device))
     deepest, taps = stages[-1], Taps(student, stages)
     exits = nn.ModuleList(
         _Exit(seen_shapes[stage], seen_shapes[deepest], samples.classes) for stage in stages[:-1]
     )
 
-    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
         exits.train(learner.training)
         with taps as features:
-            logits = learner(seen.images)
-        told, known = logits.detach(), labelled(seen)
+            logits = learner(*batch.inputs)
+        told, known = logits.detach(), labelled(batch)
         target = averaged(features[deepest]).detach()
         taught = [Lesson({"student_logits": logits, "teacher_logits": told, **known})]
         for number, (stage, leave) in enumerate(zip(stages[:-1], exits, strict=True), start=1):

@@ -21,7 +21,7 @@ from edgekd.learn.reversal import fixed
 from edgekd.learn.reversal import reversed_gradient
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.synthesis import losses
 from edgekd.learn.synthesis import watched
 from edgekd.learn.synthesis.generator import generator
@@ -78,9 +78,9 @@ def dafl(
     if feature and not found.moments:
         raise ValueError("dafl: got a teacher without batch normalization, want feature: 0")
 
-    def lessons(student: nn.Module, seen: Seen) -> Sequence[Lesson]:
+    def lessons(student: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
         source.companions.train(student.training)
-        images = source.images(seen)
+        images = source.images(batch)
         told = watched.seen(source.teacher, images)
         own = {
             "dafl-one-hot": one_hot * losses.one_hot(told.logits),
@@ -169,11 +169,11 @@ def _adversarial(
     turns = _Turns(every)
     source.companions["turns"] = turns
 
-    def lessons(student: nn.Module, seen: Seen) -> Sequence[Lesson]:
+    def lessons(student: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
         source.companions.train(student.training)
         own: dict[str, Tensor] = {}
         with torch.set_grad_enabled(turns.generator_learns() and torch.is_grad_enabled()):
-            images = source.images(seen)
+            images = source.images(batch)
             hard = reversed_gradient(images)
             told = source.teacher(hard)
         if images.requires_grad:
@@ -218,10 +218,10 @@ class _Source:
         self.companions = nn.ModuleDict({"generator": maker})
         self.noise = noise
 
-    def images(self, seen: Seen) -> Tensor:
+    def images(self, batch: TensorBatch) -> Tensor:
         """As many new images [B, C, H, W] as the batch has, with a gradient to the generator."""
-        drawn = torch.randn(len(seen.images), self.noise, device="cpu")
-        made: Tensor = self.companions["generator"](drawn.to(seen.images.device))
+        drawn = torch.randn(len(batch.indices), self.noise, device="cpu")
+        made: Tensor = self.companions["generator"](drawn.to(batch.device))
         return made
 
 

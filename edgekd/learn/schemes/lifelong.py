@@ -16,7 +16,7 @@ from edgekd.learn.losses.response.soft_targets import kd
 from edgekd.learn.pairing import network
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 from edgekd.learn.shapes import widened
 from edgekd.learn.taps import INPUT
@@ -65,17 +65,17 @@ def lwf(
     _want_new(samples, classes, old)
     classifier = _classifier(student, samples) if warmup_epochs else None
 
-    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
         with torch.no_grad():
-            told = teacher(seen.images)[:, :old]
-        if classifier is not None and seen.epoch < warmup_epochs:
+            told = teacher(*batch.inputs)[:, :old]
+        if classifier is not None and batch.epoch < warmup_epochs:
             with evaluating(student), _closed(classifier):
-                logits = learner(seen.images)
+                logits = learner(*batch.inputs)
             logits = torch.cat([logits[:, :old].detach(), logits[:, old:]], 1)
         else:
-            logits = learner(seen.images)
+            logits = learner(*batch.inputs)
         kept = kd(logits[:, :old], told, temperature=temperature) / temperature**2
-        return [Lesson(_of_new(logits, seen, old), own={"old-classes": weight * kept})]
+        return [Lesson(_of_new(logits, batch, old), own={"old-classes": weight * kept})]
 
     return Scheme(lessons, nn.ModuleDict())
 
@@ -110,11 +110,11 @@ def lwf_mc(
     """
     _want_new(samples, classes, old)
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
         with torch.no_grad():
-            told = widened(teacher(seen.images)[:, :old]).sigmoid()
-        logits = student(seen.images)
-        signals = _of_new(logits, seen, old)
+            told = widened(teacher(*batch.inputs)[:, :old]).sigmoid()
+        logits = student(*batch.inputs)
+        signals = _of_new(logits, batch, old)
         labels = signals["labels"]
         wanted = F.one_hot(labels, classes - old) if labels.ndim == 1 else labels
         kept = _binary(logits[:, :old], told)
@@ -155,14 +155,14 @@ def less_forgetting(
     _want_new(samples, classes, old)
     own, theirs = (_embedding(model, samples) for model in (student, teacher))
 
-    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
         with theirs as told, torch.no_grad():
-            teacher(seen.images)
+            teacher(*batch.inputs)
         with own as made:
-            logits = learner(seen.images)
+            logits = learner(*batch.inputs)
         apart = [values.popitem()[1].flatten(1) for values in (made, told)]
         distance = (apart[0] - apart[1]).square().sum(1).mean() / 2
-        return [Lesson(_of_new(logits, seen, old), own={"features": weight * distance})]
+        return [Lesson(_of_new(logits, batch, old), own={"features": weight * distance})]
 
     return Scheme(lessons, nn.ModuleDict())
 
@@ -174,10 +174,11 @@ def _binary(logits: Tensor, wanted: Tensor) -> Tensor:
     return error / len(logits)
 
 
-def _of_new(logits: Tensor, seen: Seen, old: int) -> dict[str, Tensor]:
+def _of_new(logits: Tensor, batch: TensorBatch, old: int) -> dict[str, Tensor]:
     """What the losses see: the new classes, numbered from 0."""
-    labels = seen.labels - old if seen.labels.ndim == 1 else seen.labels[:, old:]
-    return {"student_logits": logits[:, old:], **labelled(seen._replace(labels=labels))}
+    labels = batch.targets["labels"]
+    new = labels - old if labels.ndim == 1 else labels[:, old:]
+    return {"student_logits": logits[:, old:], **labelled(batch._replace(targets={"labels": new}))}
 
 
 def _embedding(model: nn.Module, samples: Samples) -> Taps:

@@ -10,7 +10,7 @@ from torch import nn
 
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ def ema(student: nn.Module, *, decay: Fraction = 0.99) -> Scheme:
     """
     average = _Average(student)
 
-    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
         average.train(learner.training)
         if learner.training:
             average.follow(student, decay)
         with torch.no_grad():
-            told = average.network(seen.images)
-        answers = {"student_logits": learner(seen.images), "teacher_logits": told}
-        return [Lesson({**answers, **labelled(seen)})]
+            told = average.network(*batch.inputs)
+        answers = {"student_logits": learner(*batch.inputs), "teacher_logits": told}
+        return [Lesson({**answers, **labelled(batch)})]
 
     return Scheme(lessons, nn.ModuleDict({"average": average}))
 

@@ -11,10 +11,10 @@ from torch import nn
 
 from edgekd.learn.fitting import channels
 from edgekd.learn.readout import averaged
-from edgekd.learn.readout import blank
+from edgekd.learn.readout import two_samples
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 from edgekd.learn.shapes import widened
 from edgekd.learn.taps import Taps
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from edgekd.learn.data.loader import Samples
+    from edgekd.learn.model_inputs import Inputs
     from edgekd.settings import Count
 
 
@@ -52,7 +53,7 @@ def one(
     Args:
         student: the network whose last stage is branched.
         peer: builds the network that branch number n is taken from, from 1 on.
-        samples: the training split; for the size of an image.
+        samples: the training split; for the shapes of its inputs.
         stages: where the student's stages end, shallow to deep.
         device: where the student is.
         branches: how many there are beside the student.
@@ -65,30 +66,30 @@ def one(
     """
     if len(stages) < 2:
         raise ValueError(f"got {len(stages)} stages, want two at least: branches share all but one")
-    images, trunk_end = blank(samples, device), stages[-2]
-    trunk = _trunk(student, trunk_end, images)
+    inputs, trunk_end = two_samples(samples, device), stages[-2]
+    trunk = _trunk(student, trunk_end, inputs)
     taps = Taps(student, [trunk_end])
     outputs: dict[str, Any] = {}
     beside = nn.ModuleList(
         _branched(peer(number), trunk, outputs) for number in range(1, branches + 1)
     )
-    width = channels(shapes(student, [trunk_end], images)[trunk_end])
+    width = channels(shapes(student, [trunk_end], *inputs)[trunk_end])
     gate = _Gate(width, branches + 1)
     companions = nn.ModuleDict({"branches": beside, "gate": gate})
 
-    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
         companions.train(learner.training)
         handles = [module.register_forward_hook(_kept(p, outputs)) for p, module in trunk.items()]
         try:
             with taps as features:
-                answers = [learner(seen.images)]
-            answers += [branch(seen.images) for branch in beside]
+                answers = [learner(*batch.inputs)]
+            answers += [branch(*batch.inputs) for branch in beside]
         finally:
             for handle in handles:
                 handle.remove()
             outputs.clear()
         together = gated(answers, gate(averaged(features[trunk_end])))
-        told, known = together.detach(), labelled(seen)
+        told, known = together.detach(), labelled(batch)
         return [
             Lesson({"student_logits": answer, "teacher_logits": told, **known})
             for answer in (*answers, together)
@@ -139,9 +140,9 @@ class _Recalled(nn.Module):
         return getattr(self.__dict__["original"], name)
 
 
-def _trunk(student: nn.Module, end: str, images: Tensor) -> dict[str, nn.Module]:
+def _trunk(student: nn.Module, end: str, inputs: Inputs) -> dict[str, nn.Module]:
     """The outermost modules that have finished when `end` has; each runs once."""
-    found = points(student, images)
+    found = points(student, *inputs)
     times = Counter(point.place for point in found)
     last = next((number for number, point in enumerate(found) if point.place == end), -1)
     early = {p.place: p.module for p in found[: last + 1] if times[p.place] == 1}

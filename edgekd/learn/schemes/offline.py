@@ -6,7 +6,7 @@ from torch import nn
 
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 from edgekd.learn.teacher import Tell
 
@@ -14,9 +14,9 @@ from edgekd.learn.teacher import Tell
 def offline(teach: Tell) -> Scheme:
     """The student hears what finished teachers say of each batch."""
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        told = teach(seen)
-        answers = {"student_logits": student(seen.images), "teacher_logits": told}
-        return [Lesson({**answers, **labelled(seen)})]
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        told = teach(batch)
+        answers = {"student_logits": student(*batch.inputs), "teacher_logits": told}
+        return [Lesson({**answers, **labelled(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())

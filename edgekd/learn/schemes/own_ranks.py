@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 from edgekd.learn.fitting import channels
 from edgekd.learn.readout import averaged
-from edgekd.learn.readout import blank
+from edgekd.learn.readout import two_samples
 from edgekd.learn.readout import want_unmixed
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 from edgekd.learn.shapes import widened
 from edgekd.learn.taps import Taps
@@ -68,20 +68,20 @@ def uskd(
             f"got {len(stages)} stages and {samples.classes} classes, want 2 and 3 at least"
         )
     place = stages[-2]
-    width = channels(shapes(student, [place], blank(samples, device))[place])
+    width = channels(shapes(student, [place], *two_samples(samples, device))[place])
     weak, taps = nn.Linear(width, samples.classes), Taps(student, [place])
 
-    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
         with taps as features:
-            logits = learner(seen.images)
+            logits = learner(*batch.inputs)
         weakly = weak(averaged(features[place]))
-        smoothed = F.cross_entropy(weakly, seen.labels, label_smoothing=SMOOTHING)
+        smoothed = F.cross_entropy(weakly, batch.targets["labels"], label_smoothing=SMOOTHING)
         own = {
-            "target": target_term(logits, seen.labels) * alpha,
-            "ranked": ranked_term(logits, weakly, seen.labels) * beta,
+            "target": target_term(logits, batch.targets["labels"]) * alpha,
+            "ranked": ranked_term(logits, weakly, batch.targets["labels"]) * beta,
             "weak": smoothed * mu,
         }
-        return [Lesson({"student_logits": logits, **labelled(seen)}, own=own)]
+        return [Lesson({"student_logits": logits, **labelled(batch)}, own=own)]
 
     return Scheme(lessons, nn.ModuleDict({"weak": weak}))
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from edgekd.learn.readout import want_unmixed
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 from edgekd.learn.shapes import widened
 
@@ -43,8 +43,8 @@ def dml(peer: Callable[[int], nn.Module], *, peers: Count = 1) -> Scheme:
     """
     beside = _built(peer, peers)
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        answers, known = _answers(student, beside, seen), labelled(seen)
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        answers, known = _answers(student, beside, batch), labelled(batch)
         return [
             Lesson({"student_logits": one, "teacher_logits": other.detach(), **known}, 1 / peers)
             for learner, one in enumerate(answers)
@@ -85,9 +85,9 @@ def kdcl(
         want_unmixed(samples)
     beside = _built(peer, peers)
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        answers, known = _answers(student, beside, seen), labelled(seen)
-        told = combined(answers, seen.labels, rule)
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        answers, known = _answers(student, beside, batch), labelled(batch)
+        told = combined(answers, batch.targets["labels"], rule)
         return [Lesson({"student_logits": one, "teacher_logits": told, **known}) for one in answers]
 
     return Scheme(lessons, nn.ModuleDict({"peers": beside}))
@@ -125,7 +125,7 @@ def _built(peer: Callable[[int], nn.Module], peers: int) -> nn.ModuleList:
     return nn.ModuleList(peer(number) for number in range(1, peers + 1))
 
 
-def _answers(student: nn.Module, beside: nn.ModuleList, seen: Seen) -> list[Tensor]:
+def _answers(student: nn.Module, beside: nn.ModuleList, batch: TensorBatch) -> list[Tensor]:
     """Logits [B, C] of every learner, the student's first; the peers take its mode."""
     beside.train(student.training)
-    return [student(seen.images), *(peer(seen.images) for peer in beside)]
+    return [student(*batch.inputs), *(peer(*batch.inputs) for peer in beside)]

@@ -14,7 +14,7 @@ from edgekd.learn.attack import PixelRange
 from edgekd.learn.attack import pgd
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 from edgekd.learn.shapes import widened
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgekd.settings import NonNegative
     from edgekd.settings import Positive
 
-Attack = Callable[[Seen, Callable[[Tensor], Tensor]], Tensor]
+Attack = Callable[[TensorBatch, Callable[[Tensor], Tensor]], Tensor]
 """The images that make an objective of the student's logits large."""
 
 
@@ -57,16 +57,16 @@ def adversarial(
     """
     attack = _attack(student, samples, epsilon, step, steps, random_start)
 
-    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
-        moved = attack(seen, _to_labels(seen))
-        return [Lesson({"student_logits": learner(moved), **labelled(seen)})]
+    def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        moved = attack(batch, _to_labels(batch))
+        return [Lesson({"student_logits": learner(moved), **labelled(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())
 
 
 def ard(
     student: nn.Module,
-    teach: Callable[[Seen], Tensor],
+    teach: Callable[[TensorBatch], Tensor],
     samples: Samples,
     *,
     alpha: Fraction = 1.0,
@@ -97,16 +97,16 @@ def ard(
     """
     attack = _attack(student, samples, epsilon, step, steps, random_start)
 
-    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
-        moved = attack(seen, _to_labels(seen))
+    def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        moved = attack(batch, _to_labels(batch))
         signals = {
             "student_logits": learner(moved),
-            "teacher_logits": teach(seen),
-            **labelled(seen),
+            "teacher_logits": teach(batch),
+            **labelled(batch),
         }
         if alpha == 1:
             return [Lesson(signals)]
-        clean = F.cross_entropy(widened(learner(seen.images)), seen.labels)
+        clean = F.cross_entropy(widened(learner(*batch.inputs)), batch.targets["labels"])
         return [Lesson(signals, alpha, {"clean": (1 - alpha) * clean})]
 
     return Scheme(lessons, nn.ModuleDict())
@@ -114,7 +114,7 @@ def ard(
 
 def rslad(
     student: nn.Module,
-    teach: Callable[[Seen], Tensor],
+    teach: Callable[[TensorBatch], Tensor],
     samples: Samples,
     *,
     share: Fraction = 0.8333333333,
@@ -147,13 +147,13 @@ def rslad(
     """
     attack = _attack(student, samples, epsilon, step, steps, random_start)
 
-    def lessons(learner: nn.Module, seen: Seen) -> list[Lesson]:
-        told = teach(seen)
-        moved = attack(seen, functools.partial(_to_teacher, told))
-        shared = {"teacher_logits": told, **labelled(seen)}
+    def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        told = teach(batch)
+        moved = attack(batch, functools.partial(_to_teacher, told))
+        shared = {"teacher_logits": told, **labelled(batch)}
         return [
             Lesson({"student_logits": learner(images), **shared}, weight)
-            for images, weight in ((moved, share), (seen.images, 1 - share))
+            for images, weight in ((moved, share), (batch.inputs[0], 1 - share))
         ]
 
     return Scheme(lessons, nn.ModuleDict())
@@ -169,10 +169,10 @@ def _attack(
 ) -> Attack:
     pixels = PixelRange.of(samples.preprocessing)
 
-    def attack(seen: Seen, objective: Callable[[Tensor], Tensor]) -> Tensor:
+    def attack(batch: TensorBatch, objective: Callable[[Tensor], Tensor]) -> Tensor:
         return pgd(
             student,
-            seen.images,
+            batch.inputs[0],
             objective,
             pixels,
             epsilon=epsilon,
@@ -184,8 +184,8 @@ def _attack(
     return attack
 
 
-def _to_labels(seen: Seen) -> Callable[[Tensor], Tensor]:
-    return lambda logits: F.cross_entropy(widened(logits), seen.labels)
+def _to_labels(batch: TensorBatch) -> Callable[[Tensor], Tensor]:
+    return lambda logits: F.cross_entropy(widened(logits), batch.targets["labels"])
 
 
 def _to_teacher(told: Tensor, logits: Tensor) -> Tensor:

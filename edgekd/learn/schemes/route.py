@@ -10,11 +10,11 @@ from torch import nn
 
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 
 
-def route(anchors: Sequence[Callable[[Seen], Tensor]]) -> Scheme:
+def route(anchors: Sequence[Callable[[TensorBatch], Tensor]]) -> Scheme:
     """Each anchor teaches for an equal share of the epochs, one after the other.
 
     The student follows points of the teacher's training, each nearer to it than the finished teacher is
@@ -33,9 +33,9 @@ def route(anchors: Sequence[Callable[[Seen], Tensor]]) -> Scheme:
     if not anchors:
         raise ValueError("want at least one anchor")
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        now = min(int(seen.epoch * len(anchors) / seen.epochs), len(anchors) - 1)
-        told = {"teacher_logits": anchors[now](seen)}
-        return [Lesson({"student_logits": student(seen.images), **told, **labelled(seen)})]
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        now = min(int(batch.epoch * len(anchors) / batch.epochs), len(anchors) - 1)
+        told = {"teacher_logits": anchors[now](batch)}
+        return [Lesson({"student_logits": student(*batch.inputs), **told, **labelled(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())

@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch import nn
 
 from edgekd.learn.data.views import draws
 from edgekd.learn.readout import want_unmixed
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
-from edgekd.learn.training.arithmetic import laid_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ def cs_kd(samples: Samples) -> Scheme:
     """Class-wise self-distillation: what the student says of another sample of the class teaches it.
 
     Yun et al. 2020 (arXiv:2003.13964, sec. 2). The other sample is a pure function of (seed, epoch,
-    sample), drawn anew each epoch and seen through the same view. It costs a second forward pass, without
+    sample), drawn anew each epoch and looked at through the same view. It costs a second forward pass, without
     gradient, and the making of its images, which workers do not do ahead. In training mode batch norm
     hears these images, too, as in the authors' code. Recipes: cross-entropy 1, kd 1 at temperature 4.
 
@@ -46,16 +46,18 @@ def cs_kd(samples: Samples) -> Scheme:
     want_unmixed(samples)
     book = register(samples.labels)
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        others = classmates(book, samples.seed, int(seen.epoch), seen.batch.indices)
-        pixels = samples.batch(others, seen.batch.view).images
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(seen.images.device)
-        last = seen.images.is_contiguous(memory_format=torch.channels_last)
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        others = classmates(book, samples.seed, int(batch.epoch), batch.indices)
+        inputs = samples.batch(others, batch.view).inputs
+        partners = [
+            torch.from_numpy(each).to(like.device, memory_format=_order_of(like))
+            for each, like in zip(inputs, batch.inputs, strict=True)
+        ]
         # The partners go first: who reads the student's layers is to find the batch's own there.
         with torch.no_grad():
-            told = student(laid_out(images, last))
-        answers = {"student_logits": student(seen.images), "teacher_logits": told}
-        return [Lesson({**answers, **labelled(seen)})]
+            told = student(*partners)
+        answers = {"student_logits": student(*batch.inputs), "teacher_logits": told}
+        return [Lesson({**answers, **labelled(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())
 
@@ -99,3 +101,9 @@ def classmates(
     first, size = book.first[indices], book.size[indices]
     steps = 1 + (draws(seed, indices, epoch, CLASSMATE) * (size - 1)).astype(np.int64)
     return np.asarray(book.order[first + (book.place[indices] - first + steps) % size])
+
+
+def _order_of(tensor: Tensor) -> torch.memory_format:
+    """Its memory order; that of the loop."""
+    last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format

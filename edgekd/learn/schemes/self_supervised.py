@@ -19,7 +19,7 @@ from edgekd.learn.pretext import similarities
 from edgekd.learn.pretext import transfer
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 from edgekd.learn.shapes import widened
 from edgekd.learn.taps import Taps
@@ -82,28 +82,28 @@ def self_supervised(
         {"student_head": _head(readers[0].width), "teacher_head": _head(readers[1].width)}
     ).to(device)
 
-    def lessons(learner: nn.Module, seen: Seen) -> Sequence[Lesson]:
-        batch, views = len(seen.images), torch.cat([seen.images, rotated(seen.images)])
+    def lessons(learner: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
+        count, views = len(batch.indices), torch.cat([batch.inputs[0], rotated(batch.inputs[0])])
         logits, features = readers[0].read(learner, views)
         with torch.no_grad():
             told, known = readers[1].read(teacher, views)
-        told, wanted = widened(told), origins(batch, views.device)
+        told, wanted = widened(told), origins(count, views.device)
         ours, theirs = (
-            _likeness(heads[name], side, batch)
+            _likeness(heads[name], side, count)
             for name, side in (("student_head", features), ("teacher_head", known))
         )
         kept = best(theirs.detach(), wanted, kept_share)
-        begun = seen.epoch >= head_share * seen.epochs
+        begun = batch.epoch >= head_share * batch.epochs
         every = torch.ones_like(kept)
         own = {
             "pretext": F.cross_entropy(theirs, wanted),
             "transformed": transformed_weight
-            * transfer(widened(logits[batch:]), told[batch:], every, transformed_temperature),
+            * transfer(widened(logits[count:]), told[count:], every, transformed_temperature),
             "similarity": (similarity_weight if begun else 0.0)
             * transfer(ours, theirs, kept, similarity_temperature),
         }
-        signals = {"student_logits": logits[:batch], "teacher_logits": told[:batch]}
-        return (Lesson({**signals, **labelled(seen)}, own=own),)
+        signals = {"student_logits": logits[:count], "teacher_logits": told[:count]}
+        return (Lesson({**signals, **labelled(batch)}, own=own),)
 
     return Scheme(lessons, heads)
 

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from edgekd.learn.inheritance import sliced
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 from edgekd.learn.shapes import widened
 
@@ -77,29 +77,29 @@ def nested(student: nn.Module, subnets: Sequence[nn.Module], *, sampled: int = 2
         subnet.to(next(student.parameters()).device).requires_grad_(False)
     ranked = sorted(subnets, key=lambda subnet: sum(p.numel() for p in subnet.parameters()))
 
-    def lessons(largest: nn.Module, seen: Seen) -> list[Lesson]:
-        known, logits = labelled(seen), largest(seen.images)
+    def lessons(largest: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        known, logits = labelled(batch), largest(*batch.inputs)
         told = logits.detach()
         soft = torch.softmax(widened(told), 1)
         taught = [Lesson({"student_logits": logits, "teacher_logits": told, **known})]
         for number in _drawn(len(ranked), sampled):
             subnet = ranked[number].train(largest.training)
-            answers = {"student_logits": shared(student, subnet, seen.images)}
+            answers = {"student_logits": shared(student, subnet, *batch.inputs)}
             taught.append(Lesson({**known, **answers, "teacher_logits": told, "labels": soft}))
         return taught
 
     return Scheme(lessons, nn.ModuleDict({"subnets": nn.ModuleList(subnets)}))
 
 
-def shared(student: nn.Module, subnet: nn.Module, images: Tensor) -> Tensor:
+def shared(student: nn.Module, subnet: nn.Module, *inputs: Tensor) -> Tensor:
     """The subnet's logits with the student's weights: the gradient flows into the slices.
 
     Args:
         student: the largest.
         subnet: its buffers are used and, in training mode, updated.
-        images: [B, C, H, W].
+        inputs: each [B, ...].
     """
-    logits: Tensor = functional_call(subnet, _slices(student, subnet), (images,))
+    logits: Tensor = functional_call(subnet, _slices(student, subnet), inputs)
     return logits
 
 

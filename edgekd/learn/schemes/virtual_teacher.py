@@ -12,7 +12,7 @@ from torch import nn
 from edgekd.learn.readout import want_unmixed
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.scheme import labelled
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ def tf_kd(
     if not 1 / classes < correct < 1:
         raise ValueError(f"correct: got {correct:g}, want between 1/{classes} and 1")
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        told = virtual(seen.labels, classes, correct, temperature, soften)
-        answers = {"student_logits": student(seen.images), "teacher_logits": told}
-        return [Lesson({**answers, **labelled(seen)})]
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        told = virtual(batch.targets["labels"], classes, correct, temperature, soften)
+        answers = {"student_logits": student(*batch.inputs), "teacher_logits": told}
+        return [Lesson({**answers, **labelled(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())
 

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.interface import Interface
+from edgekd.learn import model_inputs
+from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.settings import Resolved
 
 FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -87,46 +90,50 @@ def set_random_states(states: Mapping[str, Tensor]) -> None:
         torch.cuda.set_rng_state(states["random_cuda"])
 
 
-def laid_out(images: Tensor, channels_last: bool) -> Tensor:
-    """[B, C, H, W] in the asked memory order."""
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return images.contiguous(memory_format=layout)
+def laid_out(values: Tensor, channels_last: bool) -> Tensor:
+    """`values` in the memory order of the arithmetic; only [B, C, H, W] has more than one."""
+    last = channels_last and values.ndim == 4
+    return values.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
-def fastest(model: nn.Module, shape: tuple[int, ...], threads: int) -> Resolved:
+def fastest(model: nn.Module, interface: Interface, batch_size: int, threads: int) -> Resolved:
     """The arithmetic in which one training step of `model` is fastest on this machine.
 
     Args:
-        model: classifier of one image batch; its weights are spoilt.
-        shape: of a batch, [B, C, H, W].
+        model: has the ends of `interface`; its weights are spoilt.
+        interface: what it takes and gives.
+        batch_size: samples of a step.
         threads: torch threads.
     """
     variants: list[tuple[Literal["fp32", "bf16"], bool]]
     variants = [("fp32", False), ("fp32", True), ("bf16", False), ("bf16", True)]
     with deterministic(0, threads):
-        images = torch.randn(shape).to(device())
+        inputs = tuple(each.to(device()) for each in model_inputs.noise(interface, batch_size))
         best, best_s = variants[0], float("inf")
         for precision, channels_last in variants:
-            took_s = _step_s(model, images, AUTOCAST[precision], channels_last)
+            took_s = _step_s(model, inputs, AUTOCAST[precision], channels_last)
             if took_s * WORTH < best_s:
                 best, best_s = (precision, channels_last), took_s
     return Resolved(precision=best[0], channels_last=best[1], threads=threads)
 
 
 def _step_s(
-    model: nn.Module, images: Tensor, dtype: torch.dtype | None, channels_last: bool
+    model: nn.Module, inputs: Inputs, dtype: torch.dtype | None, channels_last: bool
 ) -> float:
     """Seconds of the fastest of a few forward and backward passes, after one to warm up."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    model = model.to(images.device, memory_format=layout).train()
-    images = laid_out(images, channels_last)
+    where = inputs[0].device
+    model = model.to(where, memory_format=layout).train()
+    inputs = tuple(laid_out(each, channels_last) for each in inputs)
     took_s = []
     for _ in range(MEASURED_STEPS + 1):
         start = time.perf_counter()
-        with torch.autocast(images.device.type, dtype, enabled=dtype is not None):
-            loss = model(images).float().square().mean()
+        with torch.autocast(where.type, dtype, enabled=dtype is not None):
+            given = model(*inputs)
+            outputs = given if isinstance(given, tuple) else (given,)
+            loss = torch.stack([each.float().square().mean() for each in outputs]).sum()
         loss.backward()
-        if images.device.type == "cuda":
+        if where.type == "cuda":
             torch.cuda.synchronize()
         took_s.append(time.perf_counter() - start)
         model.zero_grad(set_to_none=True)

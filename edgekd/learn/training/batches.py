@@ -6,7 +6,7 @@ import torch
 
 from edgekd.errors import InputError
 from edgekd.learn.data.loader import Batch
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.settings import Resolved
 from edgekd.learn.training import arithmetic
 
@@ -23,9 +23,15 @@ def want_batch(batch_size: int, samples: int) -> None:
         )
 
 
-def shown(batch: Batch, resolved: Resolved, epoch: float, epochs: int) -> Seen:
-    """A batch as tensors on the training device, in the memory order of the arithmetic."""
+def to_tensors(batch: Batch, resolved: Resolved, epoch: float, epochs: int) -> TensorBatch:
+    """A batch on the training device, images in the memory order of the arithmetic."""
     device = arithmetic.device()
-    images = torch.from_numpy(batch.images).permute(0, 3, 1, 2).to(device)
-    images = arithmetic.laid_out(images, resolved.channels_last)
-    return Seen(batch, images, torch.from_numpy(batch.labels).to(device), epoch, epochs)
+    inputs = [torch.from_numpy(each).to(device) for each in batch.inputs]
+    return TensorBatch(
+        batch.indices,
+        batch.view,
+        tuple(arithmetic.laid_out(each, resolved.channels_last) for each in inputs),
+        {name: torch.from_numpy(each).to(device) for name, each in batch.targets.items()},
+        epoch,
+        epochs,
+    )

@@ -27,12 +27,12 @@ from edgekd.learn.parallel.sharing import shared_out
 from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.schedule import rate
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.training import arithmetic
 from edgekd.learn.training import checkpoint
-from edgekd.learn.training.batches import shown
+from edgekd.learn.training.batches import to_tensors
 from edgekd.learn.training.batches import want_batch
 from edgekd.learn.training.optimizer import averaged
 from edgekd.learn.training.optimizer import optimizer
@@ -152,12 +152,12 @@ class _Loop:
         now = rate(run.training, self.state.step / self.total_steps) * self.state.rate_factor
         for group in self.optimizer.param_groups:
             group["lr"] = now
-        seen = self.seen(batch)
+        tensors = self.tensors(batch)
         # Peers and exits are cast here, the student casts itself.
         asked = dp_sgd.Asked(run.model, run.private, len(batch.indices)) if run.private else None
-        with shared_out(seen.images), self.fabric.autocast():
-            lessons = run.scheme.lessons(asked or self.student, seen)
-        loss, parts = taught(run.terms, lessons, seen.epoch)
+        with shared_out(tensors.inputs), self.fabric.autocast():
+            lessons = run.scheme.lessons(asked or self.student, tensors)
+        loss, parts = taught(run.terms, lessons, tensors.epoch)
         self.optimizer.zero_grad()
         (asked or self.fabric).backward(loss)
         ranks.average_gradients(self.trained)
@@ -174,10 +174,10 @@ class _Loop:
             self.averaged.update_parameters(run.model)
         return parts
 
-    def seen(self, batch: Batch) -> Seen:
+    def tensors(self, batch: Batch) -> TensorBatch:
         """The batch as tensors on the training device, in its memory order."""
         epoch = self.state.step / self.steps_an_epoch
-        return shown(batch, self.run.resolved, epoch, self.run.training.epochs)
+        return to_tensors(batch, self.run.resolved, epoch, self.run.training.epochs)
 
     def close_epoch(self) -> None:
         """Write the epoch's row, keep the best weights, keep a checkpoint if it is time."""

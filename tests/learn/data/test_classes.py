@@ -36,20 +36,20 @@ def test_the_samples_of_some_classes_and_their_labels_as_they_were() -> None:
     some = restricted(samples(), (3, 1, 1))
     batch = some.batch(np.array([4, 0, 1]), 0)
     assert len(some) == 5
-    assert batch.images.ravel().tolist() == [8, 0, 2]
-    assert batch.labels.tolist() == [1, 3, 1]
+    assert batch.inputs[0].ravel().tolist() == [8, 0, 2]
+    assert batch.targets["labels"].tolist() == [1, 3, 1]
     assert some.classes == 4
 
 
 def test_an_epoch_shows_each_of_them_once_and_no_other() -> None:
     some = restricted(samples(), [0, 2])
     batches = epoch_batches(some, epoch=1, batch_size=2, seed=0, start=0, workers=0)
-    assert sorted(i for b in batches for i in b.images.ravel().tolist()) == [1, 3, 5, 7]
+    assert sorted(i for b in batches for i in b.inputs[0].ravel().tolist()) == [1, 3, 5, 7]
 
 
 def test_mixing_stays_among_them() -> None:
     some = restricted(samples(mixup=1.0), [1, 3])
-    labels = some.batch(np.arange(5), 0).labels
+    labels = some.batch(np.arange(5), 0).targets["labels"]
     assert labels.shape == (5, 4)
     assert labels[:, [0, 2]].max() == 0
 
@@ -61,7 +61,7 @@ def test_of_a_file_only_the_rows_of_a_batch_are_read(tmp_path: Path) -> None:
     some = restricted(samples(whole), [2])
     assert some.images.whole is whole  # type: ignore[attr-defined]
     assert some.images.shape == (2, 1, 1, 1)
-    assert some.batch(np.array([1]), 0).images.item() == 7
+    assert some.batch(np.array([1]), 0).inputs[0].item() == 7
 
 
 def test_classes_that_are_none_are_refused() -> None:

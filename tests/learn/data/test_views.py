@@ -12,6 +12,7 @@ from edgekd.learn.data.loader import order
 from edgekd.learn.settings import Affine
 from edgekd.learn.settings import Views
 from edgekd.preprocessing import Preprocessing
+from tests.learn import batch_example
 
 ALL_ON = {
     "affine+erase": Views(
@@ -40,15 +41,19 @@ def test_a_view_does_not_depend_on_its_batch(views: Views) -> None:
     whole = data.batch(np.arange(40), 5)
     for indices in (np.array([7]), np.array([39, 7, 0])):
         part = data.batch(indices, 5)
-        np.testing.assert_array_equal(part.images, whole.images[indices])
-        np.testing.assert_array_equal(part.labels, whole.labels[indices])
+        np.testing.assert_array_equal(
+            batch_example.images(part), batch_example.images(whole)[indices]
+        )
+        np.testing.assert_array_equal(part.targets["labels"], whole.targets["labels"][indices])
 
 
 @pytest.mark.parametrize("views", ALL_ON.values(), ids=ALL_ON)
 def test_another_view_or_seed_is_another_picture(views: Views) -> None:
-    here = samples(views).batch(np.arange(40), 5).images
-    assert not np.array_equal(here, samples(views).batch(np.arange(40), 6).images)
-    assert not np.array_equal(here, samples(views, seed=4).batch(np.arange(40), 5).images)
+    here = batch_example.images(samples(views).batch(np.arange(40), 5))
+    assert not np.array_equal(here, batch_example.images(samples(views).batch(np.arange(40), 6)))
+    assert not np.array_equal(
+        here, batch_example.images(samples(views, seed=4).batch(np.arange(40), 5))
+    )
 
 
 def test_draws_are_uniform_and_independent() -> None:
@@ -148,7 +153,7 @@ def test_warps_are_the_bytes_of_four_gathers(shape: tuple[int, ...], affine: Aff
 def test_no_augmentation_is_preprocessing_alone() -> None:
     data = samples(Views())
     want = data.preprocessing.apply(data.images).transpose(0, 2, 3, 1)
-    np.testing.assert_allclose(data.batch(np.arange(40), 0).images, want, rtol=1e-6)
+    np.testing.assert_allclose(batch_example.images(data.batch(np.arange(40), 0)), want, rtol=1e-6)
 
 
 def test_affine_by_hand() -> None:
@@ -176,21 +181,24 @@ def test_erase_paints_one_box_of_the_asked_area() -> None:
 def test_labels_are_mixed_as_the_pixels_are(name: str) -> None:
     data = samples(ALL_ON[name].model_copy(update={"flip": False, "crop": 0}))
     batch = data.batch(np.arange(40), 2)
-    assert batch.labels.shape == (40, 4)
-    np.testing.assert_allclose(batch.labels.sum(1), 1, rtol=1e-6)
+    assert batch.targets["labels"].shape == (40, 4)
+    np.testing.assert_allclose(batch.targets["labels"].sum(1), 1, rtol=1e-6)
     partners = augment.partners(40, data.seed, np.arange(40), 2)
     assert (partners != np.arange(40)).all()
-    plain = samples(Views()).batch(np.arange(40), 0).images
+    plain = batch_example.images(samples(Views()).batch(np.arange(40), 0))
     mask = augment.mix_masks(data.views, (9, 7), data.seed, np.arange(40), 2)
     np.testing.assert_allclose(
-        batch.images, plain * mask + plain[partners] * (1 - mask), rtol=1e-5, atol=1e-6
+        batch_example.images(batch),
+        plain * mask + plain[partners] * (1 - mask),
+        rtol=1e-5,
+        atol=1e-6,
     )
     share = mask.mean((1, 2))[:, 0]
     for i in range(40):
         want = np.zeros(4)
         want[data.labels[i]] += share[i]
         want[data.labels[partners[i]]] += 1 - share[i]
-        np.testing.assert_allclose(batch.labels[i], want, atol=1e-6)
+        np.testing.assert_allclose(batch.targets["labels"][i], want, atol=1e-6)
 
 
 def test_mixup_s_share_follows_its_beta_distribution() -> None:
@@ -221,5 +229,5 @@ def test_neither_workers_nor_the_starting_point_change_a_batch(workers: int) -> 
     want = batches(data, 1)
     for start in (0, 3):
         for one, other in zip(want[start:], batches(data, 1, start, workers), strict=True):
-            np.testing.assert_array_equal(one.images, other.images)
+            np.testing.assert_array_equal(batch_example.images(one), batch_example.images(other))
             np.testing.assert_array_equal(one.indices, other.indices)

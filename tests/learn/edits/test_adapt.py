@@ -7,12 +7,13 @@ import torch
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.interface import image_classifier
 from edgekd.learn import blueprint
 from edgekd.learn.blueprint import Blueprint
-from edgekd.learn.blueprint import Face
 from edgekd.learn.edits.adapt import apply
 from edgekd.learn.losses.response.labels import cross_entropy
 from edgekd.learn.losses.response.soft_targets import kd
+from tests.learn.blueprint_example import image_blueprint
 
 SMALL = {"channels": 1, "height": 4, "width": 4}
 
@@ -49,9 +50,10 @@ def test_a_channel_that_is_not_there_is_refused() -> None:
 
 
 def test_the_builder_is_told_what_the_network_takes() -> None:
-    inside = Face(classes=12, channels=3, height=16, width=16)
-    edit = {"name": "adapt", **inside.size, "order": list(range(10))[::-1]}
-    plan = Blueprint(
+    inside = image_classifier(classes=12, channels=3, height=16, width=16)
+    size = {"channels": 3, "height": 16, "width": 16}
+    edit = {"name": "adapt", **size, "order": list(range(10))[::-1]}
+    plan = image_blueprint(
         builder="resnet8", classes=10, channels=1, height=8, width=8, inside=inside, edits=(edit,)
     )
     model = blueprint.build(plan)
@@ -62,15 +64,15 @@ def test_the_builder_is_told_what_the_network_takes() -> None:
 
 
 def test_channels_that_cannot_be_made_are_refused() -> None:
-    inside = Face(classes=10, channels=2, height=8, width=8)
-    plan = Blueprint(
+    inside = image_classifier(classes=10, channels=2, height=8, width=8)
+    plan = image_blueprint(
         builder="resnet8",
         classes=10,
         channels=1,
         height=8,
         width=8,
         inside=inside,
-        edits=({"name": "adapt", **inside.size},),
+        edits=({"name": "adapt", "channels": 2, "height": 8, "width": 8},),
     )
     with pytest.raises(InputError, match="got 1 channels, want 2"):
         blueprint.build(plan)

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from torch import nn
 
 from edgekd.errors import InputError
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.blueprint import build
 from edgekd.learn.edits import EDITS
 from edgekd.learn.edits import prune
+from tests.learn.blueprint_example import image_blueprint
 
 IMAGES = torch.zeros(2, 3, 8, 8)
 
@@ -94,7 +94,7 @@ def test_groups_of_several_channels_keep_their_number() -> None:
     ],
 )
 def test_a_blueprint_whose_layers_do_not_fit_one_another(layers: list[dict[str, Any]]) -> None:
-    plan = Blueprint(
+    plan = image_blueprint(
         builder="resnet8",
         classes=3,
         channels=1,

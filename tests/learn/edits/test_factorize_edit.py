@@ -11,6 +11,7 @@ import torch
 from edgekd.errors import InputError
 from edgekd.learn import blueprint as blueprints
 from edgekd.learn.blueprint import Blueprint
+from tests.learn.blueprint_example import image_blueprint
 
 LAYERS = [
     {"path": "layer2.0.conv1", "structure": "spatial", "ranks": [3]},
@@ -22,7 +23,7 @@ LAYERS = [
 
 def plan(*layers: dict[str, Any], **arguments: Any) -> Blueprint:
     edit = {"name": "factorize", "layers": list(layers)}
-    return Blueprint(
+    return image_blueprint(
         builder=arguments.pop("builder", "resnet8"),
         arguments=arguments or {"base": 4},
         classes=3,

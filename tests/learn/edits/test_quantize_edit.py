@@ -10,14 +10,14 @@ import torch
 
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.edits import quantize
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import post_training
 from edgekd.profile import SCHEMES
 from tests import quant_example as example
+from tests.learn.blueprint_example import image_blueprint
 
-PLAN = Blueprint(builder="resnet8", classes=10, channels=1, height=8, width=8)
+PLAN = image_blueprint(builder="resnet8", classes=10, channels=1, height=8, width=8)
 
 
 def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
@@ -25,9 +25,9 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
     images = torch.randn(8, 1, 8, 8)
     started = post_training.quantize(
         blueprint.build(PLAN),
-        images[:2],
+        (images[:2],),
         SCHEMES["asymmetric"],
-        lambda: [images],
+        lambda: [(images,)],
         float_layers=("conv1",),
         weight_bits={"fc": 4},
     )

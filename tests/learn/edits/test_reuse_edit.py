@@ -13,12 +13,13 @@ from edgekd.learn import blueprint
 from edgekd.learn import reused
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.export import to_onnx
+from tests.learn.blueprint_example import image_blueprint
 
 SIZE = {"channels": 1, "height": 16, "width": 16}
 
 
 def plan(builder: str, **arguments: int) -> Blueprint:
-    return Blueprint(builder=builder, classes=5, arguments=arguments, **SIZE)
+    return image_blueprint(builder=builder, classes=5, arguments=arguments, **SIZE)
 
 
 def built(which: Blueprint) -> nn.Module:
@@ -64,7 +65,7 @@ def test_a_classifier_that_reads_more_is_refused() -> None:
 def test_what_is_shipped_is_one_graph_that_an_engine_answers_alike(tmp_path: Path) -> None:
     teacher, mine = built(plan("resnet14", base=6)), plan("resnet8")
     model, changed = reused.through_teacher(built(mine), mine, teacher, {})
-    path = to_onnx.write(model.eval(), tmp_path / "m.onnx", **changed.size)
+    path = to_onnx.write(model.eval(), tmp_path / "m.onnx", changed.interface)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     images = torch.rand(3, 1, 16, 16)
     (told,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})

@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.interface import image_classifier
 from edgekd.learn.export import to_onnx
 
-SIZE = {"channels": 1, "height": 8, "width": 8}
+INTERFACE = image_classifier(classes=10, channels=1, height=8, width=8)
 
 
 class Block(nn.Module):
@@ -85,7 +86,7 @@ def trained_net() -> Net:
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Net, Path]:
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
     net = trained_net()
-    to_onnx.write(net, path, **SIZE, opset=18)
+    to_onnx.write(net, path, INTERFACE, opset=18)
     return net, path
 
 
@@ -132,7 +133,7 @@ def test_two_processes_write_the_same_bytes(written: tuple[Net, Path], tmp_path:
         "import importlib.util, sys, pathlib\n"
         "spec = importlib.util.spec_from_file_location('here', sys.argv[1])\n"
         "here = importlib.util.module_from_spec(spec); spec.loader.exec_module(here)\n"
-        "here.to_onnx.write(here.trained_net(), pathlib.Path(sys.argv[2]), **here.SIZE, opset=18)\n"
+        "here.to_onnx.write(here.trained_net(), pathlib.Path(sys.argv[2]), here.INTERFACE, opset=18)\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", script, __file__, str(again)],
@@ -148,12 +149,12 @@ def test_two_processes_write_the_same_bytes(written: tuple[Net, Path], tmp_path:
 
 def test_the_asked_operator_set_is_written(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    to_onnx.write(trained_net(), path, **SIZE, opset=to_onnx.OPSETS[1])
+    to_onnx.write(trained_net(), path, INTERFACE, opset=to_onnx.OPSETS[1])
     assert [(e.domain, e.version) for e in onnx.load(path).opset_import] == [
         ("", to_onnx.OPSETS[1])
     ]
     with pytest.raises(ValueError, match="want 18 <= opset <= 23, got 17"):
-        to_onnx.write(trained_net(), path, **SIZE, opset=17)
+        to_onnx.write(trained_net(), path, INTERFACE, opset=17)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_the_asked_operator_set_is_written(tmp_path: Path) -> None:
         (Around(Refused()), ["Around.inner (Refused)", "_linalg_svd", "no ONNX form"]),
         (Around(Branching()), ["Around.inner (Branching)", "depends on the values"]),
         (nn.Sequential(nn.Flatten(), nn.Linear(3, 2)), ["Sequential.1 (Linear)"]),
-        (nn.Conv2d(1, 4, 3), ["Conv2d", "want logits"]),
+        (nn.Conv2d(1, 4, 3), ["Conv2d", "got logits", "want ['batch', 10]"]),
     ],
     ids=["operation", "branch", "shape", "no-logits"],
 )
@@ -170,7 +171,7 @@ def test_a_refusal_names_module_and_reason(
     tmp_path: Path, model: nn.Module, words: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(InputError) as caught:
-        to_onnx.write(model, tmp_path / "model.onnx", **SIZE, opset=18)
+        to_onnx.write(model, tmp_path / "model.onnx", INTERFACE, opset=18)
     for word in words:
         assert word in caught.value.line()
     assert "\x1b" not in caught.value.line() and not list(tmp_path.iterdir())

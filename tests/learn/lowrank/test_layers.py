@@ -8,6 +8,7 @@ from torch import nn
 
 from edgekd.learn import blueprint
 from edgekd.learn.lowrank import layers
+from tests.learn.blueprint_example import image_blueprint
 
 
 class Odd(nn.Module):
@@ -57,7 +58,7 @@ def test_each_layer_says_why() -> None:
 
 
 def test_a_mobilenet_leaves_little() -> None:
-    plan = blueprint.Blueprint(
+    plan = image_blueprint(
         builder="mobilenetv2", arguments={}, classes=10, channels=1, height=28, width=28
     )
     found = layers.sites(blueprint.build(plan), torch.zeros(1, 1, 28, 28))

@@ -17,6 +17,7 @@ from edgekd.errors import MachineError
 from edgekd.learn import blueprint as blueprints
 from edgekd.learn import outputs
 from edgekd.learn.blueprint import Blueprint
+from tests.learn.blueprint_example import image_blueprint
 
 pytest.importorskip("transformers")
 try:
@@ -48,7 +49,7 @@ VIT = {
 
 def described(folder: Path, fields: Any) -> Blueprint:
     (folder / "config.json").write_text(json.dumps(fields))
-    return Blueprint(
+    return image_blueprint(
         builder="transformers",
         arguments={"reference": str(folder)},
         classes=3,
@@ -147,7 +148,7 @@ def test_a_distilled_classifier_is_the_one_that_the_checkpoint_names(tmp_path: P
     blueprint = described(tmp_path, fields)
     model = blueprints.build(blueprint)
     assert type(model).__name__ == named and "distillation_classifier.weight" in model.state_dict()
-    outputs.require_auxiliary(model, torch.zeros(2, 1, 16, 16))
+    outputs.require_auxiliary(model, (torch.zeros(2, 1, 16, 16),))
     files = blueprints.save(model, blueprint, tmp_path)
     assert type(blueprints.load(*files.values())).__name__ == named
 

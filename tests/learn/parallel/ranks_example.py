@@ -19,7 +19,7 @@ from edgekd.learn.connection import connect
 from edgekd.learn.parallel import ranks
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
@@ -51,7 +51,7 @@ def struck(scheme: Scheme, at: int) -> Scheme:
     """The scheme, until it is killed."""
     left = iter(range(at))
 
-    def lessons(student: nn.Module, given: Seen) -> Sequence[Lesson]:
+    def lessons(student: nn.Module, given: TensorBatch) -> Sequence[Lesson]:
         if next(left, None) is None:
             raise Killed
         return scheme.lessons(student, given)
@@ -70,7 +70,7 @@ def run(folder: Path, scores: list[float]) -> Run:
         steps.term("fitnet"),
     ]
     settings = {"classes": example.CLASSES, "samples": len(example.samples())}
-    found = connect(terms, student, teacher, example.first().images, **settings)
+    found = connect(terms, student, teacher, example.first().inputs[0], **settings)
 
     def score(model: nn.Module) -> float:
         scores.append(sum(float(p.detach().sum()) for p in model.parameters()) % 1)

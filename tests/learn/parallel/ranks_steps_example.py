@@ -24,7 +24,7 @@ from edgekd.learn.models.resnet import resnet
 from edgekd.learn.parallel import ranks
 from edgekd.learn.parallel.sharing import shared_out
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.blockwise import blockwise
 from edgekd.learn.schemes.densely_guided import densely_guided
 from edgekd.learn.schemes.exits import byot
@@ -98,10 +98,10 @@ def network(seed: int, **knobs: int) -> nn.Module:
     return resnet(**{**example.SHAPE, "depth": 8, "base": 8, **knobs})
 
 
-def told_by(teacher: nn.Module) -> Callable[[Seen], Tensor]:
-    def tell(seen: Seen) -> Tensor:
+def told_by(teacher: nn.Module) -> Callable[[TensorBatch], Tensor]:
+    def tell(seen: TensorBatch) -> Tensor:
         with torch.no_grad():
-            return teacher(seen.images)
+            return teacher(*seen.inputs)
 
     return tell
 
@@ -116,7 +116,7 @@ class Wide(Samples):
     def batch(self, indices: NDArray[np.int64], view: int) -> Batch:
         """As ever, but wide."""
         found = Samples.batch(self, indices, view)
-        return found._replace(images=found.images.astype(np.float64))
+        return found._replace(inputs=tuple(each.astype(np.float64) for each in found.inputs))
 
 
 def samples() -> Samples:
@@ -125,7 +125,7 @@ def samples() -> Samples:
     return Wide(**{name: getattr(plain, name) for name in names})
 
 
-def seen() -> Seen:
+def seen() -> TensorBatch:
     return example.seen(samples().batch(np.arange(example.BATCH), 0), 3.0)
 
 
@@ -134,7 +134,7 @@ def of_loss(name: str) -> dict[str, Tensor]:
     student, teacher = network(1), network(2, base=12).eval().requires_grad_(False)
     terms = [term("cross-entropy"), term(name)]
     settings = {"classes": example.CLASSES, "samples": len(example.samples())}
-    found = connect(terms, student, teacher, seen().images, **settings)
+    found = connect(terms, student, teacher, seen().inputs[0], **settings)
     return stepped(student, found.around(offline(told_by(teacher))), found.terms)
 
 
@@ -191,7 +191,7 @@ def of_norm(name: str, dtype: torch.dtype) -> dict[str, Tensor]:
     images = images.to(dtype).requires_grad_()
     pull = torch.randn(6, 3, 5, 5, generator=random, dtype=torch.float64).to(dtype)
     norm = NORMS[name]().to(dtype)
-    with shared_out(images):
+    with shared_out((images,)):
         made = norm(norm(images).view_as(images)).view_as(images)
     (made * pull).sum().backward()
     ranks.average_gradients(norm)
@@ -205,7 +205,7 @@ def stepped(student: nn.Module, scheme: Scheme, terms: Sequence[Any]) -> dict[st
     torch.manual_seed(0)
     trained = nn.ModuleDict({"student": student.train(), "companions": scheme.companions.train()})
     batch = seen()
-    with shared_out(batch.images):
+    with shared_out(batch.inputs):
         lessons = scheme.lessons(student, batch)
     loss, parts = taught(terms, lessons, batch.epoch)
     loss.backward()

@@ -22,7 +22,7 @@ from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.privacy.dp_sgd import Privacy
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Term
@@ -49,11 +49,11 @@ def terms(*names: str) -> tuple[Term, ...]:
     return tuple(Term(loss=Named.parse(name, LOSSES, "loss"), weight=0.7) for name in names)
 
 
-def teach(seen: Seen) -> Tensor:
-    return torch.randn(len(seen.labels), example.CLASSES, generator=torch.manual_seed(2))
+def teach(seen: TensorBatch) -> Tensor:
+    return torch.randn(len(seen.targets["labels"]), example.CLASSES, generator=torch.manual_seed(2))
 
 
-def plain(model: nn.Module, seen: Seen) -> dict[str, Tensor]:
+def plain(model: nn.Module, seen: TensorBatch) -> dict[str, Tensor]:
     """The gradient as the loop has it without privacy."""
     model.zero_grad()
     loss, _ = taught(
@@ -65,9 +65,9 @@ def plain(model: nn.Module, seen: Seen) -> dict[str, Tensor]:
     return found
 
 
-def step(model: nn.Module, seen: Seen, mechanism: Privacy) -> dict[str, Tensor]:
+def step(model: nn.Module, seen: TensorBatch, mechanism: Privacy) -> dict[str, Tensor]:
     """The same with privacy, as the loop would call it."""
-    asked = dp_sgd.Asked(model, mechanism, len(seen.labels))
+    asked = dp_sgd.Asked(model, mechanism, len(seen.targets["labels"]))
     loss, _ = taught(
         bind_terms(terms("kd", "cross-entropy")), offline(teach).lessons(asked, seen), 0.0
     )
@@ -119,7 +119,7 @@ def test_clipping_by_a_loop_over_the_samples(make: Make) -> None:
         assert torch.allclose(found[name], gradient, rtol=1e-4, atol=1e-6), name
 
 
-def plain_with(model: nn.Module, seen: Seen, told: Tensor) -> dict[str, Tensor]:
+def plain_with(model: nn.Module, seen: TensorBatch, told: Tensor) -> dict[str, Tensor]:
     scheme = offline(lambda _: told)
     model.zero_grad()
     loss, _ = taught(bind_terms(terms("kd", "cross-entropy")), scheme.lessons(model, seen), 0.0)
@@ -131,7 +131,7 @@ def plain_with(model: nn.Module, seen: Seen, told: Tensor) -> dict[str, Tensor]:
 def test_no_sample_weighs_more_than_allowed(max_norm: float) -> None:
     model = convolutional()
     for number in range(6):
-        x, pull = example.first([number]).images, 10.0**number * torch.randn(1, example.CLASSES)
+        x, pull = example.first([number]).inputs[0], 10.0**number * torch.randn(1, example.CLASSES)
         found = dp_sgd.private_gradients(model, x, pull, Privacy(0.0, max_norm, 1))
         assert norm(found) <= max_norm * (1 + 1e-5)
         whole = dp_sgd.private_gradients(model, x, pull, Privacy(0.0, math.inf, 1))
@@ -141,7 +141,7 @@ def test_no_sample_weighs_more_than_allowed(max_norm: float) -> None:
 def test_one_sample_more_changes_the_sum_by_no_more_than_allowed() -> None:
     """What the guarantee rests on, whatever the sample says; also where it says no number."""
     model, mechanism = convolutional(), Privacy(0.0, 0.3, 1)
-    x, pulls = example.first().images.clone(), torch.randn(example.BATCH, example.CLASSES)
+    x, pulls = example.first().inputs[0].clone(), torch.randn(example.BATCH, example.CLASSES)
     x[0] *= 1e4
     pulls[1] *= 1e30
     pulls[2, 0] = math.nan
@@ -181,7 +181,7 @@ def test_the_same_seed_the_same_bytes(make: Make) -> None:
     model, found = make(), []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        scheme = offline(lambda seen: torch.ones(len(seen.labels), example.CLASSES))
+        scheme = offline(lambda seen: torch.ones(len(seen.targets["labels"]), example.CLASSES))
         asked = dp_sgd.Asked(model, Privacy(1.0, 0.5, 16), example.BATCH)
         lessons = scheme.lessons(asked, example.first())
         asked.backward(taught(bind_terms(terms("kd")), lessons, 0.0)[0])
@@ -209,7 +209,7 @@ def test_a_student_learns_in_private() -> None:
             samples, epoch=epoch, batch_size=64, seed=0, start=0, workers=0
         ):
             seen = example.seen(batch)
-            asked = dp_sgd.Asked(model, Privacy(0.3, 1.0, 64), len(seen.labels))
+            asked = dp_sgd.Asked(model, Privacy(0.3, 1.0, 64), len(seen.targets["labels"]))
             loss, _ = taught(bind_terms(terms("cross-entropy")), alone().lessons(asked, seen), 0.0)
             optimizer.zero_grad()
             asked.backward(loss)
@@ -312,7 +312,7 @@ def test_a_student_is_asked_once_for_each_sample() -> None:
 
     def lessons(again: int, rows: int) -> Callable[[], list[Lesson]]:
         asked = dp_sgd.Asked(model, PLAIN, example.BATCH)
-        return lambda: [Lesson({"x": asked(seen.images[:rows])}) for _ in range(again)]
+        return lambda: [Lesson({"x": asked(seen.inputs[0][:rows])}) for _ in range(again)]
 
     with pytest.raises(ValueError, match="asks the student twice"):
         lessons(2, 16)()
@@ -326,6 +326,6 @@ def test_a_student_is_asked_once_for_each_sample() -> None:
     "wrong", [(-1.0, 1.0, 8), (1.0, 0.0, 8), (1.0, math.inf, 8), (1.0, 1.0, 0)]
 )
 def test_a_mechanism_that_protects_nothing_is_refused(wrong: tuple[float, float, int]) -> None:
-    x, pulls = example.first().images, torch.zeros(example.BATCH, example.CLASSES)
+    x, pulls = example.first().inputs[0], torch.zeros(example.BATCH, example.CLASSES)
     with pytest.raises(ValueError, match="want noise >= 0, a finite max_norm"):
         dp_sgd.private_gradients(tokens(), x, pulls, Privacy(*wrong))

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.blueprint import build
 from edgekd.learn.complexity import macs
 from edgekd.learn.complexity import parameters
@@ -16,6 +15,7 @@ from edgekd.learn.pruning import cuts
 from edgekd.learn.pruning import narrow
 from edgekd.learn.pruning.groups import Group
 from edgekd.learn.pruning.trial import sound_groups
+from tests.learn.blueprint_example import image_blueprint
 
 
 @settings(deadline=None, max_examples=40)
@@ -47,7 +47,7 @@ def test_widths_are_aligned_and_the_best_stay(widths: list[int], multiple: int, 
 
 
 def test_what_a_channel_costs_is_what_its_going_saves() -> None:
-    plan = Blueprint(builder="resnet8", classes=3, channels=1, height=8, width=8)
+    plan = image_blueprint(builder="resnet8", classes=3, channels=1, height=8, width=8)
     model, images = build(plan).eval(), torch.zeros(1, 1, 8, 8)
     groups, _ = sound_groups(model, torch.zeros(2, 1, 8, 8))
     costs = cuts.macs_each(model, groups, images), cuts.parameters_each(model, groups)

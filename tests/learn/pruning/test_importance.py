@@ -18,9 +18,9 @@ def net() -> nn.Sequential:
     )
 
 
-def batches(count: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def batches(count: int) -> list[tuple[tuple[torch.Tensor], torch.Tensor]]:
     torch.manual_seed(1)
-    return [(torch.randn(4, 1, 8, 8), torch.tensor([0, 1, 2, 1])) for _ in range(count)]
+    return [((torch.randn(4, 1, 8, 8),), torch.tensor([0, 1, 2, 1])) for _ in range(count)]
 
 
 def test_taylor_is_the_derivative_of_a_gate() -> None:
@@ -30,7 +30,7 @@ def test_taylor_is_the_derivative_of_a_gate() -> None:
     exact = net().double().eval()
     want = torch.zeros(6, dtype=torch.float64)
     step = 1e-4
-    for images, labels in batches(2):
+    for (images,), labels in batches(2):
         for channel in range(6):
             losses = []
             for gate in (1 - step, 1 + step):
@@ -59,7 +59,7 @@ def test_magnitude_by_hand() -> None:
 def test_what_is_no_number_is_refused() -> None:
     model = net()
     groups, _ = sound_groups(model, torch.zeros(2, 1, 8, 8))
-    bad = [(torch.full((2, 1, 8, 8), float("nan")), torch.tensor([0, 1]))]
+    bad = [((torch.full((2, 1, 8, 8), float("nan")),), torch.tensor([0, 1]))]
     for data in (bad, []):
         with pytest.raises(InputError, match="finite"):
             importance.by_taylor(model, groups, data)

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from edgekd.learn import blueprint
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.pruning import narrow
 from edgekd.learn.pruning.groups import Kept
 from edgekd.learn.pruning.trial import redrawn
 from edgekd.learn.pruning.trial import sound_groups
+from tests.learn.blueprint_example import image_blueprint
 
 NETS: dict[str, dict[str, float]] = {
     "resnet8": {},
@@ -28,7 +28,7 @@ NETS: dict[str, dict[str, float]] = {
 def test_replay_gives_the_same_answers(name: str, tmp_path: Path) -> None:
     torch.manual_seed(1)
     size = {"classes": 3, "channels": 1, "height": 8, "width": 8}
-    plan = Blueprint(builder=name, arguments=NETS[name], **size)
+    plan = image_blueprint(builder=name, arguments=NETS[name], **size)
     model = redrawn(blueprint.build(plan))
     images = torch.randn(3, 1, 8, 8)
     groups, _ = sound_groups(model, images)

@@ -7,18 +7,20 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.blueprint import build
 from edgekd.learn.pruning.groups import Group
 from edgekd.learn.pruning.trial import fault
 from edgekd.learn.pruning.trial import sound_groups
+from tests.learn.blueprint_example import image_blueprint
 
 IMAGES = torch.zeros(2, 1, 8, 8)
 
 
 def groups_of(name: str, **arguments: float) -> tuple[dict[str, Group], dict[str, str]]:
     """By the first of the paths of those that make the channels, in alphabetical order."""
-    plan = Blueprint(builder=name, arguments=arguments, classes=3, channels=1, height=8, width=8)
+    plan = image_blueprint(
+        builder=name, arguments=arguments, classes=3, channels=1, height=8, width=8
+    )
     found, left = sound_groups(build(plan), IMAGES)
     return {min(m.path for m in group.members if m.side == "out"): group for group in found}, left
 

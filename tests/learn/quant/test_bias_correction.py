@@ -18,7 +18,7 @@ from tests import quant_example as example
 def test_means_are_those_of_the_float_model() -> None:
     started = post_training.quantize(
         example.made(),
-        example.images(2),
+        example.inputs(2),
         SCHEMES["asymmetric"],
         example.BATCHES,
         correct=False,
@@ -29,7 +29,7 @@ def test_means_are_those_of_the_float_model() -> None:
     with torch.no_grad(), calibration.in_float(module):
         want.run(images)
     off = _furthest(module, want.found, images)
-    bias_correction.correct(module, images)
+    bias_correction.correct(module, (images,))
     assert _furthest(module, want.found, images) < 0.02 * off
 
 
@@ -57,7 +57,7 @@ class Bare(nn.Module):
 def test_what_has_no_bias_is_left_and_those_behind_it_are_corrected() -> None:
     started = post_training.quantize(
         example.made(Bare),
-        example.images(2),
+        example.inputs(2),
         SCHEMES["asymmetric"],
         example.BATCHES,
         correct=False,
@@ -65,7 +65,7 @@ def test_what_has_no_bias_is_left_and_those_behind_it_are_corrected() -> None:
     )
     module, images = started.model, example.images(64)
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    bias_correction.correct(module, images)
+    bias_correction.correct(module, (images,))
     moved = {n for n, value in module.state_dict().items() if not torch.equal(value, before[n])}
     assert moved == {"fc.bias"}
     with torch.no_grad():

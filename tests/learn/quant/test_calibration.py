@@ -37,11 +37,11 @@ def test_what_is_seen_is_what_the_float_model_holds() -> None:
 def test_a_model_is_run_once_over_all_batches() -> None:
     read = 0
 
-    def batches() -> Iterator[torch.Tensor]:
+    def batches() -> Iterator[tuple[torch.Tensor]]:
         nonlocal read
         for images in example.batches():
             read += len(images)
-            yield images
+            yield (images,)
 
     calibration.observe(insertion.insert(example.folded(), SCHEMES["asymmetric"]), batches)
     assert read == sum(map(len, example.batches()))
@@ -113,16 +113,20 @@ def test_divergence_by_hand() -> None:
     images = [example.images(2)]
     with torch.no_grad():
         answers = [module(x) for x in images]
-    assert calibration.divergence(module, answers, lambda: images) == pytest.approx(0, abs=1e-9)
+    assert calibration.divergence(
+        module, answers, lambda: [(each,) for each in images]
+    ) == pytest.approx(0, abs=1e-9)
     other = [answers[0] + torch.arange(10.0)]
     p, q = (torch.log_softmax(x.double(), 1) for x in (other[0], answers[0]))
     want = float((p.exp() * (p - q)).sum(1).mean())
-    assert calibration.divergence(module, other, lambda: images) == pytest.approx(want, rel=1e-6)
+    assert calibration.divergence(
+        module, other, lambda: [(each,) for each in images]
+    ) == pytest.approx(want, rel=1e-6)
 
 
 def test_in_float_a_quantized_model_is_the_folded_one_and_is_put_back() -> None:
     started = post_training.quantize(
-        example.made(), example.images(2), SCHEMES["asymmetric"], example.BATCHES, correct=False
+        example.made(), example.inputs(2), SCHEMES["asymmetric"], example.BATCHES, correct=False
     )
     x = example.images(4)
     with torch.no_grad():

@@ -146,9 +146,7 @@ def test_onnx_runtime_answers_the_same(kind: type[nn.Module], profile: str, tmp_
     path = to_onnx.write(
         emit.prepared(model, PROFILES[profile]),
         tmp_path / "m.onnx",
-        channels=example.CHANNELS,
-        height=example.SIDE,
-        width=example.SIDE,
+        example.INTERFACE,
     )
     x = example.images(16)
     (got,) = onnxruntime.InferenceSession(path).run(None, {"images": x.numpy()})

@@ -28,8 +28,7 @@ KINDS = (example.Block, example.Swish, example.Tokens)
 
 def written(model: torch.fx.GraphModule, profile: str, path: Path, opset: int = 18) -> Path:
     ready = emit.prepared(model, PROFILES[profile])
-    size = {"channels": example.CHANNELS, "height": example.SIDE, "width": example.SIDE}
-    to_onnx.write(ready, path, **size, opset=opset)
+    to_onnx.write(ready, path, example.INTERFACE, opset=opset)
     return path
 
 
@@ -134,7 +133,7 @@ def test_signed_and_unsigned_profiles_of_one_scheme_are_one_function(tmp_path: P
 def test_four_bits_take_half_the_bytes_and_compute_the_same(tmp_path: Path) -> None:
     started = post_training.quantize(
         example.made(),
-        example.images(2),
+        example.inputs(2),
         SCHEMES["asymmetric"],
         example.BATCHES,
         every_weight_bits=4,

@@ -167,7 +167,7 @@ def test_a_fold_asks_who_else_reads_and_over_which_axis(
     kind: type[nn.Module], left: int, seed: int
 ) -> None:
     model = example.made(kind, seed)
-    module, undone = rewriting.rewritten(model, example.images(2), example.images(8))
+    module, undone = rewriting.rewritten(model, example.inputs(2), example.inputs(8))
     assert undone == ()
     norms = [node for node in module.graph.nodes if node.target is operators.BATCH_NORM]
     assert len(norms) == left

@@ -53,6 +53,6 @@ def test_an_operator_named_like_a_method_can_be_quantized() -> None:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.fc((images * 2).to(images.dtype))
 
-    folded, _ = rewriting.rewritten(Cast().eval(), torch.rand(2, 4), torch.rand(3, 4))
+    folded, _ = rewriting.rewritten(Cast().eval(), (torch.rand(2, 4),), (torch.rand(3, 4),))
     inserted = insertion.insert(folded, SCHEMES["asymmetric"])
     assert "to" in insertion.sites(inserted)

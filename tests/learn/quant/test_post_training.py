@@ -32,7 +32,7 @@ def test_answers_are_those_of_the_float_model(kind: type[nn.Module], scheme: str
     assert best == min(started.tried_nats.values())
     few = torch.cat(list(example.batches()))[: post_training.JUDGED]
     judged = torch.cat(want)[: post_training.JUDGED]
-    nats = calibration.divergence(started.model, [judged], lambda: (few,))
+    nats = calibration.divergence(started.model, [judged], lambda: ((few,),))
     assert nats == pytest.approx(best, rel=0.05)
     assert started.costs == []
 
@@ -43,20 +43,20 @@ def test_calibration_images_are_read_once_and_a_few_more_are_judged() -> None:
 
     read = 0
 
-    def batches() -> Iterator[torch.Tensor]:
+    def batches() -> Iterator[tuple[torch.Tensor]]:
         nonlocal read
         for one in images:
             read += len(one)
-            yield one
+            yield (one,)
 
-    post_training.quantize(example.made(), example.images(2), SCHEMES["asymmetric"], batches)
+    post_training.quantize(example.made(), example.inputs(2), SCHEMES["asymmetric"], batches)
     assert read <= sum(map(len, images)) + 2 * len(images[0])
 
 
 def test_costs_are_found_out_where_they_are_asked_for() -> None:
     started = post_training.quantize(
         example.made(),
-        example.images(2),
+        example.inputs(2),
         SCHEMES["asymmetric"],
         example.BATCHES,
         with_costs=True,
@@ -83,7 +83,7 @@ def test_the_float_model_is_left_as_it_was() -> None:
     model = example.made()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     post_training.quantize(
-        model, example.images(2), SCHEMES["symmetric"], example.BATCHES, every_weight_bits=4
+        model, example.inputs(2), SCHEMES["symmetric"], example.BATCHES, every_weight_bits=4
     )
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -91,7 +91,7 @@ def test_the_float_model_is_left_as_it_was() -> None:
 def test_bits_of_single_layers_count_over_those_of_all() -> None:
     started = post_training.quantize(
         example.made(),
-        example.images(2),
+        example.inputs(2),
         SCHEMES["asymmetric"],
         example.BATCHES,
         every_weight_bits=4,
@@ -108,15 +108,15 @@ def test_calibration_holds_a_few_batches_however_many_come(monkeypatch: pytest.M
     living: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
     most = 0
 
-    def batches() -> Iterator[torch.Tensor]:
+    def batches() -> Iterator[tuple[torch.Tensor]]:
         nonlocal most
         for number in range(12):
             images = example.images(8, seed=number)
             living.add(images)
             most = max(most, len(living))
-            yield images
+            yield (images,)
 
-    post_training.quantize(example.made(), example.images(2), SCHEMES["asymmetric"], batches)
+    post_training.quantize(example.made(), example.inputs(2), SCHEMES["asymmetric"], batches)
     assert most <= 4
 
 
@@ -148,37 +148,37 @@ def test_one_of_several_results_is_rounded_as_it_is_taken_out(scheme: str) -> No
 def test_no_more_batches_are_read_than_so_many_images_take(count: int, read: int) -> None:
     taken: list[int] = []
 
-    def batches() -> Iterator[torch.Tensor]:
+    def batches() -> Iterator[tuple[torch.Tensor]]:
         for number in range(3):
             taken.append(number)
-            yield example.images(8, seed=number)
+            yield example.inputs(8, seed=number)
 
-    first = post_training._first(batches, count)
+    (first,) = post_training._first(batches, count)
     assert torch.equal(first, torch.cat([example.images(8, seed=n) for n in range(3)])[:count])
     assert len(taken) == read
 
 
 def answers_and_what_is_allowed(module: torch.fx.GraphModule) -> tuple[torch.Tensor, float]:
     """By `rewriting`: a thousandth of the spread and a hundred-thousandth of the largest."""
-    want = rewriting.answers(module, example.images(16)).double()
+    want = rewriting.answers(module, example.inputs(16)).double()
     spread = float((want - want.mean(0)).abs().max())
     return want, 1e-3 * spread + 1e-5 * float(want.abs().max())
 
 
 @pytest.mark.parametrize(("times", "fits"), [(0.7, True), (1.5, False)])
 def test_off_by_more_than_is_allowed_is_not_the_same(times: float, fits: bool) -> None:
-    module, images = example.folded(), example.images(16)
+    module, inputs = example.folded(), example.inputs(16)
     want, allowed = answers_and_what_is_allowed(module)
     want[3, 1] += times * allowed
     with nullcontext() if fits else pytest.raises(RuntimeError, match="change answers by 1.5"):
-        post_training._require_same(module, images, want)
+        post_training._require_same(module, inputs, want)
 
 
 @pytest.mark.parametrize(("times", "harmful"), [(0.7, ()), (1.5, ("second",))])
 def test_an_equalization_that_is_off_by_more_is_taken_back(
     times: float, harmful: tuple[str, ...]
 ) -> None:
-    module, images = example.folded(), example.images(16)
+    module, inputs = example.folded(), example.inputs(16)
     want, allowed = answers_and_what_is_allowed(module)
     bias = module.get_parameter("fc.bias")
     before, part = bias.detach().clone(), 1 + times * allowed / float(bias.detach().abs().max())
@@ -187,6 +187,6 @@ def test_an_equalization_that_is_off_by_more_is_taken_back(
         equalization.Change("first", none, (), (bias,)),
         equalization.Change("second", shifts, (), (bias,)),
     ]
-    assert post_training._equalized(module, changes, images, want) == harmful
+    assert post_training._equalized(module, changes, inputs, want) == harmful
     after = before if harmful else before * part
     torch.testing.assert_close(bias.detach(), after, rtol=1e-6, atol=0)

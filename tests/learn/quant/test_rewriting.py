@@ -11,7 +11,6 @@ from torch import fx
 from torch import nn
 
 from edgekd.learn import blueprint
-from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.quant import calibration
 from edgekd.learn.quant import canonical
 from edgekd.learn.quant import equalization
@@ -22,6 +21,7 @@ from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import tracing
 from edgekd.profile import SCHEMES
 from tests import quant_example as example
+from tests.learn.blueprint_example import image_blueprint
 
 
 def norms(module: fx.GraphModule) -> list[str]:
@@ -48,10 +48,10 @@ def spoil(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 def test_a_wrong_rewrite_is_undone_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch, "bn2:batch_norm")
     model = example.made()
-    module, undone = rewriting.rewritten(model, example.images(2), example.images(8))
+    module, undone = rewriting.rewritten(model, example.inputs(2), example.inputs(8))
     assert undone == ("bn2:batch_norm",) and norms(module) == ["bn2"]
-    got = rewriting.answers(module, example.images(5))
-    torch.testing.assert_close(got, rewriting.answers(model, example.images(5)))
+    got = rewriting.answers(module, example.inputs(5))
+    torch.testing.assert_close(got, rewriting.answers(model, example.inputs(5)))
 
 
 def test_what_was_undone_is_quantized_saved_and_loaded_as_it_is(
@@ -59,10 +59,12 @@ def test_what_was_undone_is_quantized_saved_and_loaded_as_it_is(
 ) -> None:
     spoil(monkeypatch, "layer1.0.bn2:batch_norm")
     torch.manual_seed(0)
-    plan = Blueprint(builder="resnet8", classes=10, channels=1, height=8, width=8)
+    plan = image_blueprint(builder="resnet8", classes=10, channels=1, height=8, width=8)
     model, images = blueprint.build(plan), torch.randn(16, 1, 8, 8)
     model(images)  # statistics of its own
-    started = post_training.quantize(model, images[:2], SCHEMES["asymmetric"], lambda: [images])
+    started = post_training.quantize(
+        model, (images[:2],), SCHEMES["asymmetric"], lambda: [(images,)]
+    )
     assert started.undone == ("layer1.0.bn2:batch_norm",)
     edit = {"name": "quantize", "scheme": "asymmetric", "undone": list(started.undone)}
     plan = plan.model_copy(update={"edits": (edit,)})
@@ -85,8 +87,8 @@ def test_equalization_that_alters_answers_is_undone_and_named(
     started = example.quantized.__wrapped__(example.Tokens)
     assert started.equalized == 1 and started.not_equalized == ("norm2:layer_norm",)
     with calibration.in_float(started.model):
-        got = rewriting.answers(started.model, example.images(4))
-    want = rewriting.answers(example.made(example.Tokens), example.images(4))
+        got = rewriting.answers(started.model, example.inputs(4))
+    want = rewriting.answers(example.made(example.Tokens), example.inputs(4))
     assert started.corrected or rewriting.difference(got, want) <= 1
 
 
@@ -127,7 +129,7 @@ class Nan(nn.Module):
 @pytest.mark.parametrize(("kind", "message"), [(Sampled, "differently"), (Nan, "not finite")])
 def test_a_model_that_cannot_be_compared_is_refused(kind: type, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        rewriting.rewritten(kind().eval(), example.images(2), example.images(8))
+        rewriting.rewritten(kind().eval(), example.inputs(2), example.inputs(8))
 
 
 @pytest.mark.parametrize("count", [1, 8])
@@ -156,7 +158,7 @@ def test_a_difference_by_hand() -> None:
 def test_a_trace_that_is_off_by_more_than_is_allowed_is_refused(
     monkeypatch: pytest.MonkeyPatch, times: float, fits: bool
 ) -> None:
-    model, compared = example.made(), example.images(16)
+    model, compared = example.made(), example.inputs(16)
     want = rewriting.answers(model, compared).double()
     spread = float((want - want.mean(0)).abs().max())
     allowed = 1e-3 * spread + 1e-5 * float(want.abs().max())
@@ -170,7 +172,7 @@ def test_a_trace_that_is_off_by_more_than_is_allowed_is_refused(
 
     monkeypatch.setattr(tracing, "traced", traced)
     if fits:
-        assert rewriting.rewritten(model, example.images(2), compared)[1] == ()
+        assert rewriting.rewritten(model, example.inputs(2), compared)[1] == ()
         return
     with pytest.raises(ValueError, match="answers differently: 1.5"):
-        rewriting.rewritten(model, example.images(2), compared)
+        rewriting.rewritten(model, example.inputs(2), compared)

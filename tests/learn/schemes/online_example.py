@@ -19,9 +19,10 @@ from edgekd.learn.models.resnet import resnet
 from edgekd.learn.models.vit import vit
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.settings import Views
 from edgekd.preprocessing import Preprocessing
+from tests.learn import batch_example
 
 CLASSES, SIDE, BATCH = 4, 8, 16
 SHAPE = {"classes": CLASSES, "channels": 1, "height": SIDE, "width": SIDE}
@@ -68,12 +69,11 @@ def samples(**views: float) -> Samples:
     )
 
 
-def seen(batch: Batch, epoch: float = 0.0) -> Seen:
-    images = torch.from_numpy(batch.images).permute(0, 3, 1, 2).contiguous()
-    return Seen(batch, images, torch.from_numpy(batch.labels), epoch, 8)
+def seen(batch: Batch, epoch: float = 0.0) -> TensorBatch:
+    return batch_example.as_tensors(batch, epoch, 8)
 
 
-def first(indices: Sequence[int] = range(BATCH), view: int = 0, epoch: float = 0.0) -> Seen:
+def first(indices: Sequence[int] = range(BATCH), view: int = 0, epoch: float = 0.0) -> TensorBatch:
     return seen(samples().batch(np.array(indices), view), epoch)
 
 

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.data.loader import Batch
 from edgekd.learn.losses.response.soft_targets import kd
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.adaptive import adaptive
+from tests.learn import batch_example
 
 LABELS = torch.arange(40) % 4
 
 
-def seen() -> Seen:
-    numbers = np.arange(40, dtype=np.int64)
-    batch = Batch(numbers, 0, np.zeros((40, 1, 4, 1), np.float32), LABELS.numpy())
+def seen() -> TensorBatch:
     images = F.one_hot(LABELS, 4).float().reshape(40, 1, 1, 4)
-    return Seen(batch, images, LABELS)
+    return batch_example.tensor_batch(images, LABELS)
 
 
-def low(seen: Seen) -> Tensor:
+def low(seen: TensorBatch) -> Tensor:
     """Knows classes 0 and 1, and is wrong about the others."""
     return F.one_hot(LABELS % 2, 4).float() * 4
 
 
-def high(seen: Seen) -> Tensor:
+def high(seen: TensorBatch) -> Tensor:
     return F.one_hot(LABELS % 2 + 2, 4).float() * 4
 
 
@@ -65,7 +62,7 @@ def test_student_and_weights_learn_together_what_neither_teacher_knows_alone() -
         optimizer.zero_grad()
         (told + sum(lesson.own.values())).backward()
         optimizer.step()
-    assert bool((student(seen().images).argmax(1) == LABELS).all())
+    assert bool((student(seen().inputs[0]).argmax(1) == LABELS).all())
     (lesson,) = scheme.lessons(student, seen())
     assert bool((lesson.signals["teacher_logits"].argmax(1) == LABELS).all())
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.models.resnet import resnet
 from edgekd.learn.models.vit import vit
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.blockwise import blockwise
 from edgekd.learn.settings import Views
 from edgekd.preprocessing import Preprocessing
+from tests.learn import batch_example
 
 STAGES = [("layer1", "layer1"), ("layer2", "layer2"), ("layer3", "layer3")]
 SAMPLES = Samples(
@@ -40,11 +40,10 @@ def frozen(model: nn.Module) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def seen(seed: int = 0) -> Seen:
+def seen(seed: int = 0) -> TensorBatch:
     torch.manual_seed(seed)
     images, labels = torch.randn(4, 1, 8, 8), torch.arange(4) % 3
-    batch = Batch(np.arange(4), 0, images.permute(0, 2, 3, 1).numpy(), labels.numpy())
-    return Seen(batch, images, labels)
+    return batch_example.tensor_batch(images, labels)
 
 
 def test_a_copy_of_the_teacher_has_nothing_to_learn() -> None:
@@ -62,7 +61,7 @@ def test_each_stage_s_error_by_hand() -> None:
     (lesson,) = scheme.lessons(student, given)
 
     def stem(model: nn.Module) -> Tensor:
-        return model.relu(model.bn1(model.conv1(given.images)))
+        return model.relu(model.bn1(model.conv1(given.inputs[0])))
 
     first = teacher.layer1(stem(teacher))
     second = teacher.layer2(first)
@@ -98,7 +97,7 @@ def test_statistics_are_those_of_the_whole_student() -> None:
     student, teacher, given = net(seed=1), frozen(net()), seen()
     lone, before = copy.deepcopy(student), copy.deepcopy(teacher.state_dict())
     blockwise(student, teacher, SAMPLES, STAGES).lessons(student, given)
-    lone(given.images)
+    lone(given.inputs[0])
     for name, value in lone.state_dict().items():
         assert torch.equal(student.state_dict()[name], value), name
     assert all(torch.equal(teacher.state_dict()[name], value) for name, value in before.items())

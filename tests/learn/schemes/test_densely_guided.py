@@ -8,26 +8,25 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.data.loader import Batch
 from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.densely_guided import densely_guided
+from tests.learn import batch_example
 
 STUDENT = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
 
 
-def seen(number: int, epoch: float = 0.0) -> Seen:
+def seen(number: int, epoch: float = 0.0) -> TensorBatch:
     indices = np.arange(4, dtype=np.int64) + 4 * number
-    labels = np.arange(4, dtype=np.int64)
-    batch = Batch(indices, 0, np.zeros((4, 2, 2, 3), np.float32), labels)
-    return Seen(batch, torch.ones(4, 3, 2, 2), torch.from_numpy(labels), epoch, 10)
+    images, labels = torch.ones(4, 3, 2, 2), torch.arange(4)
+    return batch_example.tensor_batch(images, labels, indices, epoch, 10)
 
 
 class Teacher:
     def __init__(self, number: int) -> None:
         self.number, self.asked = number, 0
 
-    def __call__(self, seen: Seen) -> Tensor:
+    def __call__(self, seen: TensorBatch) -> Tensor:
         self.asked += 1
         return torch.full((4, 5), float(self.number))
 

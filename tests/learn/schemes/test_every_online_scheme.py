@@ -95,11 +95,11 @@ def test_the_first_lesson_is_the_student_s_and_evaluation_leaves_no_trace(
     seen = example.first()
     with torch.no_grad():
         lessons = scheme.lessons(student, seen)
-        assert torch.equal(lessons[0].signals["student_logits"], student(seen.images))
+        assert torch.equal(lessons[0].signals["student_logits"], student(*seen.inputs))
     assert example.state(student, scheme.companions) == before
     for lesson in lessons:
-        assert torch.equal(lesson.signals["labels"], seen.labels)
-        assert torch.equal(lesson.signals["label_indices"], seen.labels)
+        assert torch.equal(lesson.signals["labels"], seen.targets["labels"])
+        assert torch.equal(lesson.signals["label_indices"], seen.targets["labels"])
         assert torch.isfinite(lesson.signals["student_logits"]).all()
 
 

@@ -15,12 +15,12 @@ def test_exits_hear_the_deepest_logits_and_features() -> None:
     student, seen = example.network().eval(), example.first()
     scheme = byot(student, example.samples(), STAGES, example.CPU, hint_weight=0.5)
     lessons = scheme.lessons(student, seen)
-    logits = student(seen.images)
+    logits = student(*seen.inputs)
     assert len(lessons) == 3
     assert torch.equal(lessons[0].signals["student_logits"], logits)
     assert lessons[0].own == {}
     assert [lesson.weight for lesson in lessons] == [1.0, 0.7, 0.7]
-    hidden = student.relu(student.bn1(student.conv1(seen.images)))
+    hidden = student.relu(student.bn1(student.conv1(seen.inputs[0])))
     stages = [hidden := student.get_submodule(stage)(hidden) for stage in STAGES]
     for number, leave in enumerate(scheme.companions["exits"], start=1):
         lesson = lessons[number]

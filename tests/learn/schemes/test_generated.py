@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 from typing import cast
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.data.loader import Batch
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes import generated
 from edgekd.learn.synthesis import losses
+from tests.learn import batch_example
 from tests.learn.synthesis import digits_example as example
 
 SMALL = {"noise": 16, "width": 8}
@@ -26,11 +25,10 @@ DISTANCES = {"zskt": losses.divergence, "dfad": losses.absolute_difference}
 ADVERSARIES = sorted(DISTANCES)
 
 
-def seen(count: int = 8, value: float = 0.0) -> Seen:
+def seen(count: int = 8, value: float = 0.0) -> TensorBatch:
     """A batch with nothing in it."""
     images = torch.full((count, 1, 8, 8), value)
-    batch = Batch(np.arange(count), 0, images.numpy(), np.zeros(count, np.int64))
-    return Seen(batch, images, torch.zeros(count, dtype=torch.int64))
+    return batch_example.tensor_batch(images, torch.zeros(count, dtype=torch.int64))
 
 
 def built(name: str, **knobs: Any) -> tuple[Scheme, nn.Module]:
@@ -42,7 +40,7 @@ def built(name: str, **knobs: Any) -> tuple[Scheme, nn.Module]:
     return made, student
 
 
-def only(scheme: Scheme, student: nn.Module, given: Seen) -> Lesson:
+def only(scheme: Scheme, student: nn.Module, given: TensorBatch) -> Lesson:
     (lesson,) = scheme.lessons(student, given)
     return lesson
 

@@ -20,13 +20,14 @@ from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.schemes.lifelong import less_forgetting
 from edgekd.learn.schemes.lifelong import lwf
 from edgekd.learn.schemes.lifelong import lwf_mc
 from edgekd.learn.settings import Views
 from edgekd.preprocessing import Preprocessing
+from tests.learn import batch_example
 
 OLD, CLASSES = 5, 10
 PREPROCESSING = Preprocessing(height=8, width=8, channels=1, mean=(0.305,), std=(0.376,))
@@ -52,10 +53,8 @@ def net(seed: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), first, second, nn.Linear(32, CLASSES))
 
 
-def seen(samples: Samples, count: int) -> Seen:
-    batch = samples.batch(np.arange(count), 0)
-    images = torch.from_numpy(batch.images).permute(0, 3, 1, 2).contiguous()
-    return Seen(batch, images, torch.from_numpy(batch.labels))
+def seen(samples: Samples, count: int) -> TensorBatch:
+    return batch_example.as_tensors(samples.batch(np.arange(count), 0))
 
 
 def learned(model: nn.Module, samples: Samples, scheme: Scheme) -> nn.Module:
@@ -63,8 +62,7 @@ def learned(model: nn.Module, samples: Samples, scheme: Scheme) -> nn.Module:
     optimizer = torch.optim.SGD(model.train().parameters(), lr=0.05, momentum=0.9)
     for epoch in range(10):
         for batch in epoch_batches(samples, epoch=epoch, batch_size=64, seed=0, start=0, workers=0):
-            images = torch.from_numpy(batch.images).permute(0, 3, 1, 2).contiguous()
-            given = Seen(batch, images, torch.from_numpy(batch.labels))
+            given = batch_example.as_tensors(batch)
             (lesson,) = scheme.lessons(model, given)
             told = F.cross_entropy(lesson.signals["student_logits"], lesson.signals["labels"])
             optimizer.zero_grad()
@@ -77,14 +75,14 @@ def accuracies(model: nn.Module, samples: Samples) -> dict[str, float]:
     """Of old and new samples: asked of their own classes, and of all at once."""
     given = seen(samples, len(samples))
     with torch.no_grad():
-        logits = model.eval()(given.images)
-    of_old = given.labels < OLD
+        logits = model.eval()(given.inputs[0])
+    of_old = given.targets["labels"] < OLD
     sides = {"old": (of_old, slice(0, OLD)), "new": (~of_old, slice(OLD, CLASSES))}
     found = {}
     for name, (rows, columns) in sides.items():
         apart = logits[rows][:, columns].argmax(1) + (columns.start or 0)
-        found[name] = float((apart == given.labels[rows]).float().mean())
-        at_once = logits[rows].argmax(1) == given.labels[rows]
+        found[name] = float((apart == given.targets["labels"][rows]).float().mean())
+        at_once = logits[rows].argmax(1) == given.targets["labels"][rows]
         found[f"{name} of all"] = float(at_once.float().mean())
     return found
 
@@ -157,7 +155,7 @@ def four_classes(*labels: int) -> Samples:
     )
 
 
-def only(scheme: Scheme, student: nn.Module, given: Seen) -> Lesson:
+def only(scheme: Scheme, student: nn.Module, given: TensorBatch) -> Lesson:
     (lesson,) = scheme.lessons(student, given)
     return lesson
 
@@ -205,7 +203,8 @@ MAKERS = [
 @pytest.mark.parametrize("make", MAKERS, ids=["lwf", "lwf-mc"])
 def test_mixed_labels_are_cut_to_the_new_classes(make: Callable[..., Scheme]) -> None:
     samples = four_classes(2, 3)
-    given = seen(samples, 2)._replace(labels=torch.tensor([[0, 0, 0.25, 0.75], [0, 0, 1.0, 0]]))
+    mixed = torch.tensor([[0, 0, 0.25, 0.75], [0, 0, 1.0, 0]])
+    given = seen(samples, 2)._replace(targets={"labels": mixed})
     student, teacher = _Told(0.0, 0.0, 1.0, 2.0), _Told(0.0, 0.0, 0.0, 0.0)
     lesson = only(make(teacher, 4, samples), student, given)
     assert lesson.signals["labels"].tolist() == [[0.25, 0.75], [1.0, 0]]

@@ -34,7 +34,7 @@ def test_a_branch_is_a_peer_on_the_student_s_trunk() -> None:
     student, seen = example.network().eval(), example.first()
     lessons = ensemble(student).lessons(student, seen)
     for number in (1, 2):
-        want = whole_branch(student, number)(seen.images)
+        want = whole_branch(student, number)(seen.inputs[0])
         assert torch.allclose(lessons[number].signals["student_logits"], want, atol=1e-6)
 
 
@@ -55,7 +55,7 @@ def test_the_teacher_is_the_gated_mean() -> None:
     student, seen = example.network().eval(), example.first()
     scheme = ensemble(student)
     lessons = scheme.lessons(student, seen)
-    hidden = seen.images
+    hidden = seen.inputs[0]
     for name in TRUNK:
         hidden = student.get_submodule(name)(hidden)
     gate = scheme.companions["gate"]
@@ -123,7 +123,7 @@ def test_networks_may_ask_and_branch_inside_a_shortcut() -> None:
     answer = scheme.lessons(student, seen)[1].signals["student_logits"]
     whole = curious(1).eval()
     whole.stem, whole.middle = student.stem, student.middle
-    assert torch.allclose(answer, whole(seen.images), atol=1e-6)
+    assert torch.allclose(answer, whole(seen.inputs[0]), atol=1e-6)
 
 
 def test_a_stage_that_is_not_there() -> None:

@@ -70,13 +70,13 @@ def test_the_scheme_s_terms_and_weights() -> None:
     stages = example.KINDS["maps"].stages
     scheme = uskd(student, example.samples(), stages, example.CPU, alpha=2.0, beta=3.0, mu=0.5)
     (lesson,) = scheme.lessons(student, seen)
-    logits = student(seen.images)
-    hidden = student.relu(student.bn1(student.conv1(seen.images)))
+    logits = student(*seen.inputs)
+    hidden = student.relu(student.bn1(student.conv1(seen.inputs[0])))
     weak = scheme.companions["weak"](student.layer2(student.layer1(hidden)).mean((2, 3)))
-    smooth = 0.9 * torch.eye(4)[seen.labels] + 0.1 / 4
+    smooth = 0.9 * torch.eye(4)[seen.targets["labels"]] + 0.1 / 4
     want = {
-        "target": 2 * target_term(logits, seen.labels),
-        "ranked": 3 * ranked_term(logits, weak, seen.labels),
+        "target": 2 * target_term(logits, seen.targets["labels"]),
+        "ranked": 3 * ranked_term(logits, weak, seen.targets["labels"]),
         "weak": -0.5 * (smooth * weak.log_softmax(1)).sum(1).mean(),
     }
     assert lesson.own.keys() == want.keys()

@@ -31,11 +31,11 @@ def test_every_learner_hears_the_mean_of_the_others() -> None:
     student, seen = example.network().eval(), example.first()
     scheme = dml(example.peer, peers=2)
     learners = [student, *(example.peer(number).eval() for number in (1, 2))]
-    answers = [learner(seen.images) for learner in learners]
+    answers = [learner(*seen.inputs) for learner in learners]
     want = 0.0
     for learner, own in enumerate(answers):
         heard = [example.kd(own, o).item() for n, o in enumerate(answers) if n != learner]
-        want += F.cross_entropy(own, seen.labels).item() + sum(heard) / 2
+        want += F.cross_entropy(own, seen.targets["labels"]).item() + sum(heard) / 2
     assert example.total(scheme.lessons(student, seen)).item() == pytest.approx(want, rel=1e-5)
 
 
@@ -88,7 +88,7 @@ def test_one_teacher_for_all() -> None:
     lessons = scheme.lessons(student, seen)
     answers = [lesson.signals["student_logits"] for lesson in lessons]
     assert len(answers) == 3
-    assert torch.equal(answers[2], example.peer(2).eval()(seen.images))
+    assert torch.equal(answers[2], example.peer(2).eval()(seen.inputs[0]))
     for lesson in lessons:
         want = torch.stack(answers).mean(0)
         assert torch.allclose(lesson.signals["teacher_logits"], want)

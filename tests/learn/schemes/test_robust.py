@@ -17,7 +17,7 @@ from edgekd.learn.loss import bind_terms
 from edgekd.learn.loss import taught
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes import robust
 from edgekd.learn.settings import Term
 from edgekd.table import Member
@@ -34,10 +34,10 @@ MAKE: dict[str, Callable[..., Scheme]] = {
 every = pytest.mark.parametrize("name", sorted(MAKE))
 
 
-def teach(seen: Seen) -> Tensor:
+def teach(seen: TensorBatch) -> Tensor:
     """Another network, on the images that are seen."""
     with torch.no_grad():
-        answer: Tensor = example.network(7).eval()(seen.images)
+        answer: Tensor = example.network(7).eval()(seen.inputs[0])
     return answer
 
 
@@ -71,7 +71,7 @@ def test_the_images_are_moved_within_epsilon_and_pixels(name: str) -> None:
     MAKE[name](student, **SMALL).lessons(watched, seen)
     moved = watched.shown[0]
     pixels = PixelRange.of(example.samples().preprocessing)
-    assert float((moved - seen.images).abs().max()) == pytest.approx(0.05 / 0.3, rel=1e-4)
+    assert float((moved - seen.inputs[0]).abs().max()) == pytest.approx(0.05 / 0.3, rel=1e-4)
     assert bool(((moved >= pixels.lowest) & (moved <= pixels.highest)).all())
 
 
@@ -80,15 +80,15 @@ def test_the_attack_makes_the_cross_entropy_large(name: str) -> None:
     student, seen = settled(), example.first()
     watched = Watched(student)
     (lesson,) = MAKE[name](student, **SMALL | {"random_start": False}).lessons(watched, seen)
-    x = seen.images.clone().requires_grad_()
-    F.cross_entropy(student(x), seen.labels).backward()
+    x = seen.inputs[0].clone().requires_grad_()
+    F.cross_entropy(student(x), seen.targets["labels"]).backward()
     one_step = MAKE[name](student, **SMALL | {"steps": 1, "random_start": False})
     one_step.lessons(watched, seen)
     assert x.grad is not None
-    rise = (watched.shown[-1] - seen.images) * x.grad.sign()
+    rise = (watched.shown[-1] - seen.inputs[0]) * x.grad.sign()
     assert float(rise.min()) >= 0 and float(rise.mean()) > 0
-    before = F.cross_entropy(student(seen.images), seen.labels)
-    assert F.cross_entropy(lesson.signals["student_logits"], seen.labels) > before + 0.01
+    before = F.cross_entropy(student(*seen.inputs), seen.targets["labels"])
+    assert F.cross_entropy(lesson.signals["student_logits"], seen.targets["labels"]) > before + 0.01
 
 
 def test_rslad_attacks_the_distance_to_the_teacher_and_not_to_the_labels() -> None:
@@ -97,10 +97,10 @@ def test_rslad_attacks_the_distance_to_the_teacher_and_not_to_the_labels() -> No
     lessons = robust.rslad(
         student, teach, example.samples(), **SMALL | {"steps": 1, "random_start": False}
     ).lessons(watched, seen)
-    x, told = seen.images.clone().requires_grad_(), teach(seen)
+    x, told = seen.inputs[0].clone().requires_grad_(), teach(seen)
     example.kd(student(x), told, temperature=1.0).backward()
     assert x.grad is not None
-    rise = (watched.shown[0] - seen.images) * x.grad.sign()
+    rise = (watched.shown[0] - seen.inputs[0]) * x.grad.sign()
     assert float(rise.min()) >= 0 and float(rise.mean()) > 0
     moved, clean = (lesson.signals["student_logits"] for lesson in lessons)
     assert example.kd(moved, told, 1.0) > example.kd(clean, told, 1.0)
@@ -114,7 +114,7 @@ def test_ard_is_its_equation(alpha: float) -> None:
     lessons = scheme.lessons(watched, seen)
     total, shown = taught(bind_terms([term("kd", temperature=5.0)]), lessons, 0.0)
     want = alpha * example.kd(student(watched.shown[0]), told, temperature=5.0)
-    want = want + (1 - alpha) * F.cross_entropy(student(seen.images), seen.labels)
+    want = want + (1 - alpha) * F.cross_entropy(student(*seen.inputs), seen.targets["labels"])
     assert total.item() == pytest.approx(want.item(), rel=1e-5)
     assert ("clean" in shown) == (alpha < 1)
     assert torch.equal(lessons[0].signals["teacher_logits"], told)  # of the clean images
@@ -127,10 +127,10 @@ def test_rslad_is_its_equation() -> None:
     lessons = robust.rslad(student, teach, example.samples(), **SMALL).lessons(watched, seen)
     total, _ = taught(bind_terms([term("kd", temperature=1.0)]), lessons, 0.0)
     on_moved, on_clean = (
-        example.kd(student(x), told, temperature=1.0) for x in (watched.shown[0], seen.images)
+        example.kd(student(x), told, temperature=1.0) for x in (watched.shown[0], seen.inputs[0])
     )
     assert total.item() == pytest.approx((5 * on_moved + on_clean).item() / 6, rel=1e-5)
-    assert torch.equal(watched.shown[1], seen.images)
+    assert torch.equal(watched.shown[1], seen.inputs[0])
 
 
 @every
@@ -175,7 +175,7 @@ def test_half_precision_is_no_obstacle(name: str) -> None:
 def test_mixed_labels_are_no_obstacle(name: str) -> None:
     samples, student = example.samples(mixup=0.3), example.network().train()
     seen = example.seen(samples.batch(np.arange(example.BATCH), 0))
-    assert seen.labels.ndim == 2
+    assert seen.targets["labels"].ndim == 2
     lessons = MAKE[name](student, **SMALL).lessons(student, seen)
     total, _ = taught(bind_terms([term("cross-entropy")]), lessons, 0.0)
     total.backward()

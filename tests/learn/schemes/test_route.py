@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import functools
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.data.loader import Batch
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.route import route
+from tests.learn import batch_example
 
 STUDENT = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))
 
 
-def seen(epoch: float, epochs: int) -> Seen:
-    labels = np.arange(4, dtype=np.int64)
-    batch = Batch(labels, 0, np.zeros((4, 2, 2, 3), np.float32), labels)
-    return Seen(batch, torch.ones(4, 3, 2, 2), torch.from_numpy(labels), epoch, epochs)
+def seen(epoch: float, epochs: int) -> TensorBatch:
+    images, labels = torch.ones(4, 3, 2, 2), torch.arange(4)
+    return batch_example.tensor_batch(images, labels, epoch=epoch, epochs=epochs)
 
 
-def anchor(number: int, seen: Seen) -> Tensor:
+def anchor(number: int, seen: TensorBatch) -> Tensor:
     return torch.full((4, 5), float(number))
 
 
@@ -57,6 +55,6 @@ def test_one_anchor_teaches_all_the_time_and_none_is_refused() -> None:
 def test_the_lesson_is_the_student_s_and_carries_the_labels() -> None:
     now = seen(0.0, 1)
     (lesson,) = route([functools.partial(anchor, 0)]).lessons(STUDENT, now)
-    assert torch.equal(lesson.signals["student_logits"], STUDENT(now.images))
+    assert torch.equal(lesson.signals["student_logits"], STUDENT(*now.inputs))
     assert {"labels", "label_indices", "sample_indices"} <= set(lesson.signals)
     assert lesson.weight == 1.0

@@ -50,8 +50,8 @@ def test_the_classmates_teach_through_the_same_view() -> None:
     data, student = example.samples(flip=True), example.network().eval()
     seen = example.first(view=1, epoch=3.5)
     (lesson,) = cs_kd(data).lessons(student, seen)
-    others = classmates(register(data.labels), data.seed, 3, seen.batch.indices)
-    want, other = (student(example.seen(data.batch(others, view)).images) for view in (1, 0))
+    others = classmates(register(data.labels), data.seed, 3, seen.indices)
+    want, other = (student(*example.seen(data.batch(others, view)).inputs) for view in (1, 0))
     assert torch.allclose(lesson.signals["teacher_logits"], want, atol=1e-6)
     assert not torch.allclose(want, other, atol=1e-3)
 

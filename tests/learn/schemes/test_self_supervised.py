@@ -53,7 +53,7 @@ def test_terms_image_by_image(kind: str) -> None:
     student = example.network(0, kind).eval()
     scheme, teacher = made(student, kind, kept_share=0.5)
     lesson = only(scheme, student)
-    images = example.first(range(IMAGES)).images
+    images = example.first(range(IMAGES)).inputs[0]
     logits: dict[str, list[Tensor]] = {"student": [], "teacher": []}
     cosines: dict[str, list[Tensor]] = {"student": [], "teacher": []}
     with torch.no_grad():

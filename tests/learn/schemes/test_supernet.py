@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from edgekd.learn.data.loader import Batch
 from edgekd.learn.inheritance import by_layer
 from edgekd.learn.models.resnet import resnet
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.supernet import nested
 from edgekd.learn.schemes.supernet import shared
+from tests.learn import batch_example
 
 
 def net(base: int, depth: int = 14) -> nn.Module:
     return resnet(classes=3, channels=1, height=8, width=8, depth=depth, base=base)
 
 
-def seen(seed: int = 0, count: int = 6) -> Seen:
+def seen(seed: int = 0, count: int = 6) -> TensorBatch:
     torch.manual_seed(seed)
     images, labels = torch.randn(count, 1, 8, 8), torch.arange(count) % 3
-    rows = np.arange(count)
-    return Seen(Batch(rows, 0, images.permute(0, 2, 3, 1).numpy(), labels.numpy()), images, labels)
+    return batch_example.tensor_batch(images, labels)
 
 
 def test_a_subnet_s_gradient_reaches_its_slices_of_the_largest_only() -> None:
     student, subnet = net(8), net(4, depth=8)
-    shared(student, subnet, seen().images).sum().backward()
+    shared(student, subnet, seen().inputs[0]).sum().backward()
     parts = dict(subnet.named_parameters())
     for name, parameter in student.named_parameters():
         if name not in parts:  # the deeper blocks
@@ -51,9 +49,9 @@ def test_statistics_of_batch_norms_are_each_network_s_own() -> None:
     inherited.bn1.reset_running_stats()
     scheme, given = nested(student, [subnet]), seen()
     scheme.lessons(student, given)
-    lone(given.images)
+    lone(given.inputs[0])
     assert torch.equal(student.bn1.running_mean, lone.bn1.running_mean)
-    inherited(given.images)
+    inherited(given.inputs[0])
     assert torch.allclose(subnet.bn1.running_mean, inherited.bn1.running_mean)
     assert "subnets.0.bn1.running_mean" in scheme.companions.state_dict()
     assert not any(p.requires_grad for p in scheme.companions.parameters())
@@ -70,13 +68,13 @@ def test_the_largest_learns_from_labels_and_the_others_from_the_largest() -> Non
     student, given = net(4, depth=8), seen()
     largest, other = nested(student, [net(2, depth=8)]).lessons(student, given)
     logits = largest.signals["student_logits"]
-    assert torch.equal(largest.signals["labels"], given.labels)
+    assert torch.equal(largest.signals["labels"], given.targets["labels"])
     assert torch.equal(largest.signals["teacher_logits"], logits)
     assert torch.equal(other.signals["teacher_logits"], logits)
     assert torch.allclose(other.signals["labels"], torch.softmax(logits, 1))
     assert not other.signals["teacher_logits"].requires_grad
     assert not other.signals["labels"].requires_grad
-    assert torch.equal(other.signals["label_indices"], given.labels)
+    assert torch.equal(other.signals["label_indices"], given.targets["labels"])
     assert other.signals["student_logits"].requires_grad
 
 

@@ -28,7 +28,7 @@ def test_the_scheme_s_teacher_knows_the_labels() -> None:
         example.network(), seen
     )
     told = torch.softmax(3 * lesson.signals["teacher_logits"], 1)
-    assert torch.equal(told.argmax(1), seen.labels)
+    assert torch.equal(told.argmax(1), seen.targets["labels"])
     assert torch.allclose(told.amax(1), torch.full((example.BATCH,), 0.9), atol=1e-6)
     assert torch.allclose(told.amin(1), torch.full((example.BATCH,), 0.1 / 3), atol=1e-6)
 

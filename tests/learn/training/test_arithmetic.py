@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from edgekd.interface import image_classifier
 from edgekd.learn.training import arithmetic
+
+INTERFACE = image_classifier(classes=3, channels=1, height=4, width=4)
 
 
 def net() -> nn.Module:
@@ -14,7 +17,7 @@ def net() -> nn.Module:
 
 
 def test_what_is_fastest_is_one_of_what_was_tried() -> None:
-    found = arithmetic.fastest(net(), (4, 1, 4, 4), threads=1)
+    found = arithmetic.fastest(net(), INTERFACE, 4, threads=1)
     assert found.precision in ("fp32", "bf16")
     assert found.threads == 1
 
@@ -47,7 +50,7 @@ def test_a_variant_must_be_a_tenth_faster_than_the_plainer_ones(
         return took_s[len(tried) - 1]
 
     monkeypatch.setattr(arithmetic, "_step_s", step_s)
-    found = arithmetic.fastest(net(), (1, 1, 4, 4), threads=2)
+    found = arithmetic.fastest(net(), INTERFACE, 1, threads=2)
     assert tried == [PLAIN, LAST, HALF, HALF_LAST]
     assert (arithmetic.AUTOCAST[found.precision], found.channels_last) == want
     assert found.threads == 2
@@ -87,8 +90,8 @@ def test_a_step_is_a_training_step_and_the_first_one_does_not_count(
 
     model.register_forward_pre_hook(forward)
     monkeypatch.setattr(arithmetic, "time", Clock())
-    images = torch.randn(4, 3, 4, 4)
-    assert arithmetic._step_s(model, images, dtype, last) == 2.0
+    inputs = (torch.randn(4, 3, 4, 4),)
+    assert arithmetic._step_s(model, inputs, dtype, last) == 2.0
     assert seen == [(dtype, True, True, None)] * (measured + 1)
     assert len(backward) == measured + 1
     assert model[0].weight.grad is None

@@ -9,20 +9,20 @@ import torch
 from edgekd.errors import InputError
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.settings import Resolved
-from edgekd.learn.training.batches import shown
+from edgekd.learn.training.batches import to_tensors
 from edgekd.learn.training.batches import want_batch
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_channels_come_first_in_the_asked_memory_order(channels_last: bool) -> None:
     images = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
-    batch = Batch(np.arange(2), 0, images, np.array([1, 0]))
+    batch = Batch(np.arange(2), 0, (images.transpose(0, 3, 1, 2),), {"labels": np.array([1, 0])})
     resolved = Resolved(precision="fp32", channels_last=channels_last, threads=1)
-    seen = shown(batch, resolved, 1.5, 4)
-    assert torch.equal(seen.images.cpu(), torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
+    seen = to_tensors(batch, resolved, 1.5, 4)
+    assert torch.equal(seen.inputs[0].cpu(), torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    assert seen.images.is_contiguous(memory_format=layout)
-    assert (seen.labels.tolist(), seen.epoch, seen.epochs) == ([1, 0], 1.5, 4)
+    assert seen.inputs[0].is_contiguous(memory_format=layout)
+    assert (seen.targets["labels"].tolist(), seen.epoch, seen.epochs) == ([1, 0], 1.5, 4)
 
 
 def test_no_batch_is_larger_than_what_there_is() -> None:

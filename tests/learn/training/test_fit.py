@@ -19,7 +19,7 @@ from edgekd.learn.loss import bind_terms
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import LABELS_ALONE
@@ -213,11 +213,15 @@ def spoilt(at: int, times: int) -> Scheme:
     """The student's logits are NaN at some calls."""
     calls = []
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(student: nn.Module, seen: TensorBatch) -> list[Lesson]:
         calls.append(1)
-        z = student(seen.images)
+        z = student(*seen.inputs)
         bad = at <= len(calls) < at + times
-        return [Lesson({"student_logits": z * float("nan") if bad else z, "labels": seen.labels})]
+        return [
+            Lesson(
+                {"student_logits": z * float("nan") if bad else z, "labels": seen.targets["labels"]}
+            )
+        ]
 
     return Scheme(lessons, nn.ModuleDict())
 
@@ -255,9 +259,9 @@ def test_companions_learn_and_are_kept_apart(tmp_path: Path) -> None:
     companions = nn.ModuleDict({"projector": nn.Linear(3, 3)})
     before = weights(companions)
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        z = companions["projector"](student(seen.images))
-        return [Lesson({"student_logits": z, "labels": seen.labels})]
+    def lessons(student: nn.Module, seen: TensorBatch) -> list[Lesson]:
+        z = companions["projector"](student(*seen.inputs))
+        return [Lesson({"student_logits": z, "labels": seen.targets["labels"]})]
 
     taught = run(tmp_path, scheme=Scheme(lessons, companions))
     fit(taught)

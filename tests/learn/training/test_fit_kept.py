@@ -16,7 +16,7 @@ from edgekd.errors import InputError
 from edgekd.learn.parallel import ranks
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.settings import Resolved
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training import fit as fitting
@@ -46,8 +46,10 @@ class Clock:
 def watched(each_step: Callable[[nn.Module], None]) -> Scheme:
     """Labels alone; `each_step` is called with the student after its answer."""
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        lesson = Lesson({"student_logits": student(seen.images), "labels": seen.labels})
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
+        lesson = Lesson(
+            {"student_logits": student(*batch.inputs), "labels": batch.targets["labels"]}
+        )
         each_step(student)
         return [lesson]
 
@@ -169,11 +171,11 @@ def test_it_learns_in_training_mode_and_is_scored_in_evaluation(tmp_path: Path) 
     modes: list[tuple[str, bool]] = []
     companions = nn.ModuleDict({"projector": nn.Linear(3, 3)}).eval()
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
         modes.append(("student", student.training))
         modes.append(("companion", companions["projector"].training))
-        z = companions["projector"](student(seen.images))
-        return [Lesson({"student_logits": z, "labels": seen.labels})]
+        z = companions["projector"](student(*batch.inputs))
+        return [Lesson({"student_logits": z, "labels": batch.targets["labels"]})]
 
     def score(model: nn.Module) -> float:
         modes.append(("scored", model.training))
@@ -300,10 +302,12 @@ def test_model_and_images_lie_in_the_asked_memory_order(
     held: list[bool] = []
     model = nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(36, 3))
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
         held.append(model[1].weight.is_contiguous(memory_format=layout))
-        held.append(seen.images.is_contiguous(memory_format=layout))
-        return [Lesson({"student_logits": student(seen.images), "labels": seen.labels})]
+        held.append(batch.inputs[0].is_contiguous(memory_format=layout))
+        return [
+            Lesson({"student_logits": student(*batch.inputs), "labels": batch.targets["labels"]})
+        ]
 
     resolved = Resolved(precision="fp32", channels_last=channels_last, threads=1)
     scheme = Scheme(lessons, nn.ModuleDict())

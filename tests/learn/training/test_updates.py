@@ -21,7 +21,7 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.schedule import rate
 from edgekd.learn.scheme import Lesson
 from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import Seen
+from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.settings import LABELS_ALONE
 from edgekd.learn.settings import Ramp
@@ -69,9 +69,9 @@ def teacher(images: Tensor) -> Tensor:
     return torch.stack([images.flatten(1)[:, k::3].sum(1) for k in range(3)], 1)
 
 
-def taught(student: nn.Module, seen: Seen) -> list[Lesson]:
-    signals = {"student_logits": student(seen.images), "labels": seen.labels}
-    return [Lesson({**signals, "teacher_logits": teacher(seen.images)})]
+def taught(student: nn.Module, seen: TensorBatch) -> list[Lesson]:
+    signals = {"student_logits": student(*seen.inputs), "labels": seen.targets["labels"]}
+    return [Lesson({**signals, "teacher_logits": teacher(*seen.inputs)})]
 
 
 def run(folder: Path, terms: tuple[Term, ...], scheme: Scheme, **training: Any) -> Run:
@@ -94,7 +94,7 @@ def batches(epoch: int) -> list[tuple[Tensor, Tensor]]:
     data, rows = samples(), order(SAMPLES, SEED, epoch)
     parts = [data.batch(rows[at * BATCH : (at + 1) * BATCH], epoch % 2) for at in range(STEPS)]
     return [
-        (torch.from_numpy(part.images).permute(0, 3, 1, 2), torch.from_numpy(part.labels))
+        (torch.from_numpy(part.inputs[0]), torch.from_numpy(part.targets["labels"]))
         for part in parts
     ]
 
@@ -227,15 +227,15 @@ def nan_at(calls: set[int]) -> Scheme:
     """The student's logits are NaN at those calls, numbered from 1 over all rollbacks."""
     count = 0
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
+    def lessons(student: nn.Module, seen: TensorBatch) -> list[Lesson]:
         nonlocal count
         count += 1
-        z = student(seen.images)
+        z = student(*seen.inputs)
         return [
             Lesson(
                 {
                     "student_logits": z * (float("nan") if count in calls else 1),
-                    "labels": seen.labels,
+                    "labels": seen.targets["labels"],
                 }
             )
         ]
@@ -280,13 +280,13 @@ def test_a_kill_right_after_a_rollback_does_not_forget_the_halved_rate(tmp_path:
 def test_a_lesson_s_weight_and_a_scheme_s_own_terms_count(tmp_path: Path) -> None:
     """0.5 of one lesson, 2 of another, none of a third, and a term of the scheme's own."""
 
-    def lessons(student: nn.Module, seen: Seen) -> list[Lesson]:
-        z = student(seen.images)
+    def lessons(student: nn.Module, seen: TensorBatch) -> list[Lesson]:
+        z = student(*seen.inputs)
         own = 0.1 * z.square().sum()
         return [
-            Lesson({"student_logits": z, "labels": seen.labels}, 0.5, {"size": own}),
-            Lesson({"student_logits": 2 * z, "labels": seen.labels}, 2.0),
-            Lesson({"student_logits": z * float("inf"), "labels": seen.labels}, 0.0),
+            Lesson({"student_logits": z, "labels": seen.targets["labels"]}, 0.5, {"size": own}),
+            Lesson({"student_logits": 2 * z, "labels": seen.targets["labels"]}, 2.0),
+            Lesson({"student_logits": z * float("inf"), "labels": seen.targets["labels"]}, 0.0),
         ]
 
     quiet = {"epochs": 1, "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant"}
@@ -313,7 +313,7 @@ def test_what_is_not_filled_is_not_read(tmp_path: Path) -> None:
     ends = []
     for filled in (False, True):
 
-        def lessons(student: nn.Module, seen: Seen, filled: bool = filled) -> list[Lesson]:
+        def lessons(student: nn.Module, seen: TensorBatch, filled: bool = filled) -> list[Lesson]:
             assert not torch.utils.deterministic.fill_uninitialized_memory or filled
             torch.utils.deterministic.fill_uninitialized_memory = filled
             return taught(student, seen)
