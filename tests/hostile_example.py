@@ -24,9 +24,10 @@ import torch
 from torch import nn
 
 from edgekd.errors import EdgekdError
+from edgekd.interface import image_classifier
 from edgekd.learn import blueprint
+from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.models import MODELS
-from tests.learn.blueprint_example import image_blueprint
 
 FORBIDDEN = (
     *("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork"),
@@ -278,11 +279,11 @@ def main(folder: Path, seed: int, cases: int) -> None:
         sys.base_prefix,
         str(Path(blueprint.__file__).parents[2]),
     )
-    face = {"classes": 3, "channels": 3, "height": 32, "width": 32}
+    interface = image_classifier(classes=3, channels=3, height=32, width=32)
     with torch.device(
         "meta"
     ):  # torch loads parts of itself, and makes their folders, with the first model
-        blueprint.build(image_blueprint(builder="resnet8", arguments={}, **face))
+        blueprint.build(Blueprint(builder="resnet8", interface=interface))
     noted = Noted(tuple(map(os.path.realpath, (*code, *_sites()))))
     sys.addaudithook(noted)
     built = dict.fromkeys(MODELS, 0)
@@ -300,7 +301,7 @@ def main(folder: Path, seed: int, cases: int) -> None:
             noted.on = True
             try:
                 with torch.device("meta"):
-                    blueprint.build(image_blueprint(builder=builder, arguments=said, **face))
+                    blueprint.build(Blueprint(builder=builder, arguments=said, interface=interface))
                 built[builder] += 1
             except (EdgekdError, ValueError, PermissionError):
                 pass

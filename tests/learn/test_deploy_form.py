@@ -130,7 +130,7 @@ def test_the_blueprint_says_what_was_merged_and_the_user_is_told() -> None:
         def note(self, text: str) -> None:
             self.said.append(text)
 
-    plan = Blueprint(builder="resnet8", classes=4, channels=3, height=8, width=8)
+    plan = image_blueprint(builder="resnet8", classes=4, channels=3, height=8, width=8)
     model, said = deploy_form.merged(made(Reparameterized), plan, Heard())
     assert [edit["name"] for edit in said.edits] == ["deploy"] and hasattr(model, "first")
     assert Heard.said[0].startswith("deploy form: 2 modules merged, 2 convolutions in place of 4")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 import numpy as np
 import onnx
+import onnx.reference
 import pytest
 from hypothesis import given
 from hypothesis import settings

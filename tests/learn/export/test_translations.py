@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.onnx._internal.exporter._registration import ONNXRegistry
+from edgekd.interface import image_classifier
 from edgekd.learn.export import to_onnx
 from edgekd.learn.export import translations
 
@@ -24,9 +25,9 @@ if sys.argv[1] == "anew":
     translations.reuse = lambda: None
 torch.manual_seed(0)
 model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
-size = {"channels": 1, "height": 4, "width": 4}
+interface = image_classifier(classes=3, channels=1, height=4, width=4)
 digests = [
-    hashlib.sha256(to_onnx.write(model, Path(sys.argv[2]), **size, opset=opset).read_bytes()).hexdigest()
+    hashlib.sha256(to_onnx.write(model, Path(sys.argv[2]), interface, opset=opset).read_bytes()).hexdigest()
     for opset in (18, 20, 18)
 ]
 print(len(made), *digests)

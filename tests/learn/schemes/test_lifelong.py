@@ -262,4 +262,5 @@ def test_the_new_classes_rows_learn_alone_at_first() -> None:
         assert torch.equal(rows[:OLD], student[3].weight[:OLD])
         assert not torch.equal(rows[OLD:], student[3].weight[OLD:])
     moved = step(2.0)
-    assert all(moved.values()), moved
+    # A bias in front of a batch norm has no gradient but that of rounding.
+    assert all(changed for name, changed in moved.items() if name != "1.0.bias"), moved
