@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from edgekd.interface import Interface
+from edgekd.interface import image_classifier
 from edgekd.learn.export import to_onnx
 from edgekd.learn.models import MODELS
 from edgekd.learn.quant import emit
@@ -42,6 +44,11 @@ def built(builder: str, arguments: dict[str, int], size: Size) -> nn.Module:
     return model.eval()
 
 
+def ends(size: Size) -> Interface:
+    """What a classifier of such images takes and gives."""
+    return image_classifier(classes=10, **size)
+
+
 def drawn(count: int, size: Size) -> torch.Tensor:
     """Images [count, C, H, W] from the standard normal law."""
     return torch.randn(count, *size.values(), generator=torch.Generator().manual_seed(1))
@@ -53,13 +60,15 @@ def main() -> None:
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, (builder, arguments, size) in FLOAT.items():
-        to_onnx.write(built(builder, arguments, size), folder / f"{name}.onnx", **size)
+        to_onnx.write(built(builder, arguments, size), folder / f"{name}.onnx", ends(size))
     profile = PROFILES["openvino"]
     for name, (builder, arguments, size) in INT8.items():
-        images = drawn(CALIBRATION, size)
+        inputs = (drawn(CALIBRATION, size),)
         model = built(builder, arguments, size)
-        started = quantize(model, images[:2], SCHEMES[profile.scheme], lambda i=images: [i])
-        to_onnx.write(emit.prepared(started.model, profile), folder / f"{name}.onnx", **size)
+        started = quantize(
+            model, (inputs[0][:2],), SCHEMES[profile.scheme], lambda inputs=inputs: [inputs]
+        )
+        to_onnx.write(emit.prepared(started.model, profile), folder / f"{name}.onnx", ends(size))
 
 
 if __name__ == "__main__":

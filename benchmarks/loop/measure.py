@@ -26,6 +26,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from edgekd.interface import image_classifier
 from edgekd.learn import answers
 from edgekd.learn import blueprint
 from edgekd.learn import teacher as finished
@@ -55,10 +56,7 @@ def network(base: int) -> nn.Module:
     plan = Blueprint(
         builder="resnet",
         arguments={"depth": 8, "base": base},
-        classes=10,
-        channels=1,
-        height=28,
-        width=28,
+        interface=image_classifier(classes=10, channels=1, height=28, width=28),
     )
     plan = plan.model_copy(update={"builder": "resnet8", "arguments": {"base": base}})
     torch.manual_seed(base)

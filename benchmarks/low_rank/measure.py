@@ -84,7 +84,7 @@ def timed(student: Path, table: dict[str, Any], folder: Path) -> dict[str, Any]:
     rows = [{k: row[k] for k in wanted} for row in table["layers"] if row["decision"] == "split"]
     split = blueprint.edited(split, {"name": "factorize", "layers": rows}, plan)
     files = [
-        to_onnx.write(model, folder / f"{name}.onnx", **plan.size)
+        to_onnx.write(model, folder / f"{name}.onnx", plan.interface)
         for name, model in (("dense", dense), ("split", split))
     ]
     found: dict[str, Any] = {"file_bytes": [path.stat().st_size for path in files]}

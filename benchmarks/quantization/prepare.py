@@ -34,7 +34,7 @@ def prepare(student: Path, data: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [student / name for name in ("blueprint.json", "weights.safetensors")]
     plan = blueprint.read(paths[0])
-    to_onnx.write(blueprint.load(*paths), folder / "model.onnx", **plan.size)
+    to_onnx.write(blueprint.load(*paths), folder / "model.onnx", plan.interface)
     for path in paths:
         shutil.copyfile(path, folder / path.name)
     told = next(path for path in (Path(f"{data}data"), Path(f"{data}data.json")) if path.exists())

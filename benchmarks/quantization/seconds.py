@@ -27,6 +27,13 @@ import numpy as np
 SIDE, BATCH = 224, 32
 
 
+def ends() -> Any:
+    """What the models take and give."""
+    from edgekd.interface import image_classifier
+
+    return image_classifier(classes=1000, channels=3, height=SIDE, width=SIDE)
+
+
 def images(count: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((count, 3, SIDE, SIDE), dtype=np.float32)
 
@@ -59,10 +66,11 @@ def edgekd(name: str, folder: Path, count: int) -> Callable[[], dict[str, float]
     def run() -> dict[str, float]:
         start = time.perf_counter()
         scheme = SCHEMES["asymmetric"]
-        made = post_training.quantize(plain, data[:2], scheme, lambda: data.split(BATCH)).model
+        made = post_training.quantize(
+            plain, (data[:2],), scheme, lambda: ((part,) for part in data.split(BATCH))
+        ).model
         calibrated = time.perf_counter() - start
-        size = {"channels": 3, "height": SIDE, "width": SIDE}
-        to_onnx.write(emit.prepared(made, PROFILES["x86"]), folder / "ours.onnx", **size)
+        to_onnx.write(emit.prepared(made, PROFILES["x86"]), folder / "ours.onnx", ends())
         return {"without export": calibrated}
 
     return run
@@ -181,8 +189,7 @@ def main() -> None:
 
     rounds = []
     with tempfile.TemporaryDirectory() as scratch:
-        size = {"channels": 3, "height": SIDE, "width": SIDE}
-        to_onnx.write(model(asked.model), Path(scratch) / "float.onnx", **size)
+        to_onnx.write(model(asked.model), Path(scratch) / "float.onnx", ends())
         for _ in range(asked.rounds):
             rounds.append(one_round(asked, Path(scratch)))
             result = summary(asked, rounds)

@@ -21,7 +21,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from edgekd.interface import image_classifier
+
 SHAPE = {"channels": 1, "height": 28, "width": 28}
+INTERFACE = image_classifier(classes=10, **SHAPE)
 ELSEWHERE = ("timm", "transformers", "python")
 """Builders that take a model from a package or a user."""
 PACKAGES = ("tensorrt-rtx-cu13-bindings", "onnxruntime-ep-nv-tensorrt-rtx-cu13", "torch", "onnx")
@@ -37,9 +40,9 @@ def exported(name: str, goal: Path, *, int8: bool) -> Path:
     from edgekd.learn.export import to_onnx
 
     torch.manual_seed(0)
-    model = blueprint.build(blueprint.Blueprint(builder=name, classes=10, **SHAPE)).eval()
+    model = blueprint.build(blueprint.Blueprint(builder=name, interface=INTERFACE)).eval()
     written = _quantized(model) if int8 else model
-    to_onnx.write(written, goal, opset=to_onnx.OPSETS[0], **SHAPE)
+    to_onnx.write(written, goal, INTERFACE, opset=to_onnx.OPSETS[0])
     return goal
 
 
@@ -55,7 +58,7 @@ def _quantized(model: Any) -> Any:
     images = torch.randn(IMAGES, *SHAPE.values())
     scheme = SCHEMES[profile.scheme]
     started = post_training.quantize(
-        model, images[:2], scheme, lambda: [images], method="min-max", correct=False
+        model, (images[:2],), scheme, lambda: [(images,)], method="min-max", correct=False
     )
     return emit.prepared(started.model.eval(), profile)
 

@@ -66,7 +66,7 @@ def bytes_are_time(monkeypatch: pytest.MonkeyPatch) -> None:
         first, second = (float(path.stat().st_size) for path in (a, b))
         return lookup.Pairs(first / 1e6, second / 1e6, first / second, None, processes)
 
-    def write(model: torch.nn.Module, path: Path, **_: Any) -> Path:
+    def write(model: torch.nn.Module, path: Path, interface: object) -> Path:
         path.write_bytes(bytes(4 * sum(p.numel() for p in model.parameters())))
         return path
 

@@ -73,7 +73,7 @@ def set_engine(
     from edgekd.learn.complexity import macs
     from edgekd.learn.export import to_onnx
 
-    def write(model: Any, path: Path, **_: int) -> Path:
+    def write(model: Any, path: Path, interface: object) -> Path:
         path.write_text(str(macs(model, image_blueprint(builder="resnet8", **SIZE))))
         return path
 
@@ -176,7 +176,7 @@ def test_branches_for_training_are_merged_before_anything_is_made_smaller(
 
     reference = {"reference": "tests.learn.test_deploy_form:Net"}
     size = {"classes": 4, "channels": 3, "height": 8, "width": 8}
-    plan = blueprint.Blueprint(builder="python", arguments=reference, **size)
+    plan = image_blueprint(builder="python", arguments=reference, **size)
     saved = blueprint.save(made(Reparameterized), plan, tmp_path)
     given = {f"start_{path.stem}": path for path in saved.values()}
     taken: list[str] = []
