@@ -52,6 +52,38 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 WINGS = {"devices", "runtimes", "learn"}
+LEARN_FLOORS: list[
+    set[str]
+] = [  # the same inside learn/: rooms and single files, strictly downwards
+    {
+        "__init__",
+        "budget",
+        "chance",
+        "class_order",
+        "code",
+        "model",
+        "model_inputs",
+        "origin",
+        "packages",
+        "pixels",
+        "signals",
+        "source",
+        "weight_names",
+    },
+    {"blueprint_origin", "download", "export", "mathematics", "models", "split"},
+    {"companions", "formats", "losses", "parallel", "quant", "synthesis"},
+    {"hub", "settings", "weights"},
+    {"arithmetic", "data"},
+    {"answers", "arrays", "method"},
+    {"attack", "lowrank"},
+    {"edits", "schemes"},
+    {"blueprint", "pruning"},
+    {"assembly", "complexity", "deploy_form", "deployment"},
+    {"privacy"},
+    {"training"},
+    {"classifier"},
+]
+LEARN_FLOOR = {name: number for number, names in enumerate(LEARN_FLOORS) for name in names}
 
 TORCH_FREE_IN_LEARN = {
     "__init__",
@@ -73,6 +105,35 @@ TORCH_FREE_IN_LEARN = {
     "data/__init__",
     "edits/__init__",
 }
+TESTS_OF_SEVERAL_FILES = {
+    "bench/result/test_result_document",
+    "bench/result/test_result_figures",
+    "bench/scenario/test_scenario_run",
+    "bench/test_virtual_clock",
+    "cli/test_bench_compare",
+    "cli/test_bench_foreign",
+    "learn/losses/feature/test_beside",
+    "learn/losses/feature/test_golden",
+    "learn/losses/feature/test_properties",
+    "learn/losses/language/test_golden",
+    "learn/losses/language/test_labelled_only",
+    "learn/losses/relation/test_golden",
+    "learn/losses/relation/test_identities",
+    "learn/losses/response/test_defensive",
+    "learn/losses/response/test_forms",
+    "learn/losses/response/test_golden",
+    "learn/losses/response/test_more",
+    "learn/models/test_hostile_arguments",
+    "learn/schemes/test_every_online_scheme",
+    "learn/synthesis/test_synthesizers",
+    "learn/test_every_method",
+    "learn/training/test_fit_kept",
+    "learn/training/test_updates",
+    "test_ground",
+    "test_house",
+    "test_imports",
+}
+"""Every other test is named for the file or the folder of the package that it looks at."""
 WRITERS = re.compile(
     r"""\bopen\([^)]*["'][wax]b?\+?["']|\.write_text\(|(?<!files)\.write_bytes\(|torch\.save\(|pickle\.(?:load|dump|Unpickler)|dill\."""
 )
@@ -118,6 +179,24 @@ def test_arrows_run_down(path: Path, name: str) -> None:
         assert FLOOR[there] <= FLOOR[here] and not {there, here} <= WINGS, (
             f"{name} must not import {there}"
         )
+
+
+def test_every_room_of_learn_has_a_floor() -> None:
+    learned = [name.split("/")[1] for _, name in sources() if name.startswith("learn/")]
+    assert set(learned) == set(LEARN_FLOOR)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [(path, name) for path, name in sources() if name.startswith("learn/")],
+    ids=lambda v: str(v)[-40:],
+)
+def test_arrows_run_down_inside_learn(path: Path, name: str) -> None:
+    here = name.split("/")[1]
+    for dotted in imports(path):
+        parts = dotted.split(".")
+        if parts[:2] == ["edgekd", "learn"] and parts[2] != here:
+            assert LEARN_FLOOR[parts[2]] < LEARN_FLOOR[here], f"{name} must not import {dotted}"
 
 
 def paid_for(node: ast.AST) -> Iterator[ast.AST]:
@@ -202,6 +281,19 @@ def test_files_are_short_and_open_with_a_sentence() -> None:
         assert lengths[-1] <= 300, f"{name} has {lengths[-1]} lines"
         assert ast.get_docstring(ast.parse(text)), f"{name} says not what it is"
     assert sorted(lengths)[len(lengths) // 2] <= 120
+
+
+def test_tests_lie_where_the_package_has_what_they_test() -> None:
+    """`tests/system` and `tests/benchmarks` look at the whole, and at what is no part of the package."""
+    strays = set()
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        place = path.relative_to(ROOT / "tests").with_suffix("")
+        subject = PACKAGE / place.with_name(place.name.removeprefix("test_"))
+        of_folder = subject.name == place.parent.name and subject.parent.is_dir()
+        found = subject.with_suffix(".py").exists() or subject.is_dir() or of_folder
+        if not found and place.parts[0] not in ("system", "benchmarks"):
+            strays.add(place.as_posix())
+    assert strays == TESTS_OF_SEVERAL_FILES
 
 
 FIXED_PORT = re.compile(

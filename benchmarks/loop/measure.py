@@ -29,11 +29,11 @@ from torch.nn import functional as F
 from edgekd.interface import image_classifier
 from edgekd.learn import answers
 from edgekd.learn import blueprint
-from edgekd.learn import teacher as finished
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.loss import bind_terms
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.method import teacher as finished
+from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Term

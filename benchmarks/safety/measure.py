@@ -26,14 +26,15 @@ from torch import nn
 
 from edgekd.learn import answers
 from edgekd.learn import pixels
-from edgekd.learn import teacher as finished
 from edgekd.learn.attack import robust_accuracy
 from edgekd.learn.data import digits
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.loss import bind_terms
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.method import teacher as finished
+from edgekd.learn.method.loss import bind_terms
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.teacher import Tell
 from edgekd.learn.models.resnet import resnet
-from edgekd.learn.scheme import Scheme
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.schemes.robust import adversarial
@@ -43,7 +44,6 @@ from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
-from edgekd.learn.teacher import Tell
 from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
 from edgekd.preprocessing import Preprocessing

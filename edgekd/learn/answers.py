@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from edgekd import task
+from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.settings import Resolved
-from edgekd.learn.training import arithmetic
 from edgekd.pixels import MOST_VALUES
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Progress

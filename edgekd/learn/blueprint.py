@@ -21,9 +21,9 @@ from edgekd.interface import Interface
 from edgekd.interface import from_json
 from edgekd.interface import to_json
 from edgekd.learn import model_inputs
-from edgekd.learn import outputs as model_outputs
 from edgekd.learn import weights
 from edgekd.learn.edits import EDITS
+from edgekd.learn.method import outputs as model_outputs
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.models import MODELS
 from edgekd.settings import Settings

@@ -100,8 +100,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     Raises:
         InputError: names the step, what it cannot do, and what it wants.
     """
+    from edgekd.learn import arithmetic
     from edgekd.learn import deployment
-    from edgekd.learn.training import arithmetic
 
     total, done = len(config.plain) + len(config.deployed) + len(config.cases), count()
     for case in config.plain:
@@ -138,8 +138,8 @@ def _named(label: str) -> Iterator[None]:
 
 def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> None:
     from edgekd.learn import arrays
-    from edgekd.learn import connection
-    from edgekd.learn import outputs
+    from edgekd.learn.assembly import connection
+    from edgekd.learn.method import outputs
     from edgekd.learn.training.batches import want_batch
 
     plan, model = _built(case.learner, given, context)
@@ -158,13 +158,13 @@ def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> 
 def _tried(config: Config, case: Case, given: Given, context: Context) -> list[dict[str, object]]:
     import torch
 
+    from edgekd.learn import arithmetic
     from edgekd.learn import arrays
-    from edgekd.learn import assembly
-    from edgekd.learn import cast
-    from edgekd.learn import rehearsal
+    from edgekd.learn.assembly import participants
+    from edgekd.learn.assembly import step
     from edgekd.learn.privacy import protection
     from edgekd.learn.settings import Resolved
-    from edgekd.learn.training import arithmetic
+    from edgekd.learn.training import rehearsal
     from edgekd.learn.training.batches import want_batch
 
     samples = arrays.samples(given, config.views, config.seed, case.only)
@@ -175,12 +175,12 @@ def _tried(config: Config, case: Case, given: Given, context: Context) -> list[d
         marks = ["", *(f"_{number}" for number in range(2, len(case.teachers) + 1))]
         others = dict(zip(marks, case.teachers, strict=False))
         if case.parent is not None:
-            others[cast.PARENT] = case.parent
+            others[participants.PARENT] = case.parent
         networks = {mark: _built(who, given, context)[1] for mark, who in others.items()}
-        players = cast.Cast(
+        players = participants.Cast(
             student, plan, samples, resolved, {}, context.allow_code, case.combine, networks
         )
-        whole = assembly.assembled(
+        whole = step.assembled(
             players, case.losses, case.scheme, case.train.batch_size, case.inherit
         )
         if case.private is not None:

@@ -29,7 +29,7 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 if TYPE_CHECKING:
-    from edgekd.learn.assembly import Assembled
+    from edgekd.learn.assembly.step import Assembled
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.data.loader import Samples
     from edgekd.learn.privacy.dp_sgd import Privacy
@@ -68,11 +68,11 @@ def run(config: Config, given: Given, context: Context) -> Made:
     import torch
 
     from edgekd.learn import arrays
-    from edgekd.learn import assembly
     from edgekd.learn import blueprint
-    from edgekd.learn import cast
     from edgekd.learn import classifier
     from edgekd.learn import weights
+    from edgekd.learn.assembly import participants
+    from edgekd.learn.assembly import step
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.samples(given, config.views, config.views_seed, config.only)
@@ -82,9 +82,11 @@ def run(config: Config, given: Given, context: Context) -> Made:
     if "start_weights" in given:
         start = weights.read(given["start_weights"], suffix=".safetensors")
         weights.load_into(model, start, "the step before")
-    players = cast.Cast(model, plan, samples, resolved, given, context.allow_code, config.combine)
+    players = participants.Cast(
+        model, plan, samples, resolved, given, context.allow_code, config.combine
+    )
     batch_size = config.train.batch_size
-    whole = assembly.assembled(players, config.losses, config.scheme, batch_size, config.inherit)
+    whole = step.assembled(players, config.losses, config.scheme, batch_size, config.inherit)
     _tell(config, whole, context)
     history = classifier.train(
         whole.student,
@@ -108,7 +110,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 def _tell(config: Config, whole: Assembled, context: Context) -> None:
     """Note what is inherited and which layers are compared."""
-    from edgekd.learn.inheritance import AS_BUILT
+    from edgekd.learn.method.inheritance import AS_BUILT
 
     if config.inherit is not None:
         taken = sum(origin != AS_BUILT for origin in whole.inherited.values())

@@ -80,8 +80,8 @@ def _torch_logits(
     import numpy as np
 
     from edgekd.learn import answers
+    from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
-    from edgekd.learn.training import arithmetic
 
     images = np.load(given["test_images"], mmap_mode="r", allow_pickle=False)
     paths = given[f"{model}_blueprint"], given[f"{model}_weights"]

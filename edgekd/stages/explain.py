@@ -94,8 +94,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """
     from edgekd.bench.explanation import fidelity
     from edgekd.bench.explanation import summary
+    from edgekd.learn import arithmetic
     from edgekd.learn import arrays
-    from edgekd.learn.training import arithmetic
 
     split, about = arrays.part(given, config.split), arrays.described(given["data"])
     with arithmetic.one_thread_if_small(split.images.shape[1:]):
@@ -119,8 +119,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 
 def _loaded(name: str, given: Given, context: Context) -> nn.Module:
+    from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
-    from edgekd.learn.training import arithmetic
 
     paths = given[f"{name}_blueprint"], given[f"{name}{WEIGHTS}"]
     return blueprint.load(*paths, allow_code=context.allow_code).to(arithmetic.device())
@@ -147,10 +147,10 @@ def _similarities(
     """How alike the layers are; models that cannot be compared so are noted and left out."""
     import torch
 
+    from edgekd.learn import arithmetic
     from edgekd.learn import arrays
-    from edgekd.learn import cka
     from edgekd.learn.data import loader
-    from edgekd.learn.training import arithmetic
+    from edgekd.learn.mathematics import cka
 
     chosen = loader.order(len(split.labels), context.seed, 0)[: config.similarity_samples]
     chosen = chosen[: len(chosen) // BATCH * BATCH or len(chosen)]  # a small batch scatters most

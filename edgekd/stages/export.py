@@ -64,10 +64,10 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from safetensors.numpy import save_file
 
     from edgekd.learn import answers
+    from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
     from edgekd.learn import deploy_form
     from edgekd.learn.export import to_onnx
-    from edgekd.learn.training import arithmetic
 
     want_onnxruntime()
     plan = blueprint.Blueprint.model_validate_json(given["blueprint"].read_bytes())

@@ -179,7 +179,7 @@ def _searched(
 
 def _timed(layers: Sequence[Layer], how: lookup.How, context: Context) -> list[Layer]:
     """The same with the time of every offer: layers of one shape are timed once, side by side."""
-    from edgekd.learn.lowrank import tiny
+    from edgekd.learn.lowrank import layer_graph
 
     known: dict[Any, dict[Any, float]] = {}
     for number, layer in enumerate(layers):
@@ -192,7 +192,7 @@ def _timed(layers: Sequence[Layer], how: lookup.How, context: Context) -> list[L
         paths: list[Path] = []
         for parts in dict.fromkeys([layer.dense.parts, *missing]):
             paths.append(context.folder / f"chain-{len(paths)}.onnx")
-            paths[-1].write_bytes(tiny.graph(parts, layer.shape))
+            paths[-1].write_bytes(layer_graph.graph(parts, layer.shape))
         times = lookup.times_us(paths, how, device=context.device)
         known[key] |= zip(dict.fromkeys([layer.dense.parts, *missing]), times, strict=True)
         for path in paths:

@@ -22,9 +22,9 @@ class Config(Settings):
 def run(config: Config, given: Given, context: Context) -> Made:
     """Give knowledge.npy, float32 logits [views, samples, classes]."""
     from edgekd.learn import answers
+    from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
-    from edgekd.learn.training import arithmetic
 
     teacher = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())

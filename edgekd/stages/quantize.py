@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.learn.blueprint import Blueprint
+    from edgekd.learn.method.scheme import Scheme
     from edgekd.learn.model_inputs import Inputs
     from edgekd.learn.quant.post_training import Started
-    from edgekd.learn.scheme import Scheme
 
 SOFT_TARGETS: tuple[Term, ...] = (
     Term(loss=Named.parse({"name": "kd", "temperature": 2.0}, LOSSES, "loss")),
@@ -120,10 +120,10 @@ def run(config: Config, given: Given, context: Context) -> Made:
     Raises:
         InputError: if the model cannot be quantized so; names the layer.
     """
+    from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
     from edgekd.learn import deploy_form
-    from edgekd.learn.training import arithmetic
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     start = blueprint.load(
@@ -225,7 +225,7 @@ def _learned(
     images was better by more than chance."""
     from edgekd.learn import arrays
     from edgekd.learn import classifier
-    from edgekd.learn import connection
+    from edgekd.learn.assembly import connection
 
     if config.train is None:
         return []
@@ -256,10 +256,10 @@ def _scheme(
 ) -> Scheme:
     import numpy as np
 
+    from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
-    from edgekd.learn import teacher as finished
+    from edgekd.learn.method import teacher as finished
     from edgekd.learn.schemes.offline import offline
-    from edgekd.learn.training import arithmetic
 
     precision, tell = arithmetic.AUTOCAST[resolved.precision], []
     if "student" in config.teachers:

@@ -66,9 +66,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """
     import numpy as np
 
+    from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
-    from edgekd.learn.training import arithmetic
 
     about = arrays.described(given["data"])
     _want_same(blueprint.read(given["blueprint"]), about)
@@ -108,8 +108,8 @@ def _want_same(plan: Any, about: Described) -> None:
 def _batches(
     teacher: nn.Module, about: Described, config: Config, context: Context
 ) -> Iterator[Tensor]:
-    from edgekd.learn.synthesis.wanted import Wanted
-    from edgekd.learn.training import arithmetic
+    from edgekd.learn import arithmetic
+    from edgekd.learn.synthesis.request import Wanted
 
     wanted = Wanted(
         classes=len(about.classes),
@@ -145,7 +145,7 @@ def _looked_at(
     """
     import numpy as np
 
-    from edgekd.learn.synthesis import watched
+    from edgekd.learn.synthesis import hooks
 
     random = np.random.default_rng(seed)
     labels, sure, distance, of_noise, count = [], 0.0, 0.0, 0.0, len(images)
@@ -157,7 +157,7 @@ def _looked_at(
         sure += confidence * len(part) / count
         distance += apart * len(part) / count
         of_noise += _asked(teacher, noise, about)[2] * len(part) / count
-    every, known = np.concatenate(labels), bool(watched.batch_norms(teacher))
+    every, known = np.concatenate(labels), bool(hooks.batch_norms(teacher))
     counts = np.bincount(every, minlength=len(about.classes))
     return every, {
         "mean_confidence": sure,
@@ -175,12 +175,12 @@ def _asked(
     """Classes named, the mean of their probabilities, the batch norms' distance (0 without any)."""
     import torch
 
+    from edgekd.learn.synthesis import hooks
     from edgekd.learn.synthesis import losses
-    from edgekd.learn.synthesis import watched
 
     images = torch.from_numpy(about.preprocessing.apply(pixels))
     with torch.no_grad():
-        seen = watched.seen(teacher, images.to(next(teacher.parameters()).device))
+        seen = hooks.seen(teacher, images.to(next(teacher.parameters()).device))
         best, named = seen.logits.softmax(1).max(1)
         apart = losses.batch_norm_statistics(seen.moments) if seen.moments else torch.zeros(())
     return named.cpu().numpy(), float(best.mean()), float(apart)

@@ -48,7 +48,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
-    from edgekd.learn import connection
+    from edgekd.learn.assembly import connection
     from edgekd.learn.schemes.alone import alone
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())

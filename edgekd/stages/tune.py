@@ -45,9 +45,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 
 def _measured(config: Config, given: Given, context: Context) -> Resolved:
+    from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
-    from edgekd.learn.training import arithmetic
 
     plan = classifier.blueprint_for(config.model, given["data"], config.input)
     model = blueprint.build(plan, allow_code=context.allow_code)

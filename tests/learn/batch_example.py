@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgekd.learn.data.loader import Batch
-from edgekd.learn.scheme import TensorBatch
+from edgekd.learn.method.scheme import TensorBatch
 
 
 def tensor_batch(

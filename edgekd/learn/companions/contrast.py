@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.directions import unit
-from edgekd.learn.shapes import want_several
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.directions import unit
+from edgekd.learn.mathematics.shapes import want_several
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
-    from edgekd.learn.companion import Shape
+    from edgekd.learn.mathematics.shapes import Shape
     from edgekd.settings import Count
     from edgekd.settings import Fraction
     from edgekd.settings import Positive

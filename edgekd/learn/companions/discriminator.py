@@ -9,11 +9,11 @@ from torch import Tensor
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from edgekd.learn.fitting import channels
-from edgekd.learn.reversal import fixed
+from edgekd.learn.mathematics.fitting import channels
+from edgekd.learn.mathematics.reversal import fixed
 
 if TYPE_CHECKING:
-    from edgekd.learn.companion import Shape
+    from edgekd.learn.mathematics.shapes import Shape
     from edgekd.settings import Count
 
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.fitting import brought
-from edgekd.learn.fitting import channels
-from edgekd.learn.fitting import places
-from edgekd.learn.fitting import rows
+from edgekd.learn.mathematics.fitting import brought
+from edgekd.learn.mathematics.fitting import channels
+from edgekd.learn.mathematics.fitting import places
+from edgekd.learn.mathematics.fitting import rows
 
 if TYPE_CHECKING:
-    from edgekd.learn.companion import Shape
+    from edgekd.learn.mathematics.shapes import Shape
 
 
 def margin(student_features: Shape, teacher_features: Shape) -> nn.Module:

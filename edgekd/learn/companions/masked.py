@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.alignment import meet
-from edgekd.learn.alignment import want_common_map
-from edgekd.learn.alignment import widener
-from edgekd.learn.fitting import channels
+from edgekd.learn.mathematics.alignment import meet
+from edgekd.learn.mathematics.alignment import want_common_map
+from edgekd.learn.mathematics.alignment import widener
+from edgekd.learn.mathematics.fitting import channels
 
 if TYPE_CHECKING:
-    from edgekd.learn.companion import Shape
+    from edgekd.learn.mathematics.shapes import Shape
     from edgekd.settings import Fraction
 
 

@@ -8,12 +8,12 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.fitting import brought
-from edgekd.learn.fitting import channels
-from edgekd.learn.fitting import places
+from edgekd.learn.mathematics.fitting import brought
+from edgekd.learn.mathematics.fitting import channels
+from edgekd.learn.mathematics.fitting import places
 
 if TYPE_CHECKING:
-    from edgekd.learn.companion import Shape
+    from edgekd.learn.mathematics.shapes import Shape
     from edgekd.settings import Positive
 
 SLOPE = 0.1

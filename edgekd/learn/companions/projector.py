@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.fitting import brought
-from edgekd.learn.fitting import channels
-from edgekd.learn.fitting import places
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.fitting import brought
+from edgekd.learn.mathematics.fitting import channels
+from edgekd.learn.mathematics.fitting import places
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
-    from edgekd.learn.companion import Shape
-    from edgekd.learn.companion import Stages
+    from edgekd.learn.mathematics.shapes import Shape
+    from edgekd.learn.mathematics.shapes import Stages
 
 
 def projector(

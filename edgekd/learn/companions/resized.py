@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.fitting import brought
-from edgekd.learn.fitting import places
+from edgekd.learn.mathematics.fitting import brought
+from edgekd.learn.mathematics.fitting import places
 
 if TYPE_CHECKING:
-    from edgekd.learn.companion import Shape
+    from edgekd.learn.mathematics.shapes import Shape
 
 
 def resized(student_features: Shape, teacher_features: Shape) -> nn.Module:

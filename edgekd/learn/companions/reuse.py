@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.fitting import brought
-from edgekd.learn.fitting import channels
-from edgekd.learn.fitting import places
+from edgekd.learn.mathematics.fitting import brought
+from edgekd.learn.mathematics.fitting import channels
+from edgekd.learn.mathematics.fitting import places
 
 if TYPE_CHECKING:
-    from edgekd.learn.companion import Shape
+    from edgekd.learn.mathematics.shapes import Shape
     from edgekd.settings import Count
 
 
@@ -53,7 +53,7 @@ def reused(
     factor: Count = 2,
     rectified: bool = True,
 ) -> nn.Module:
-    """Nothing more to train: the student holds its projector (`edgekd.learn.reused`) and ships it.
+    """Nothing more to train: the student holds its projector (`edgekd.learn.assembly.reuse`) and ships it.
 
     Args:
         student_features: what the projector gives.

@@ -9,14 +9,14 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.directions import unit
-from edgekd.learn.fitting import brought
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.directions import unit
+from edgekd.learn.mathematics.fitting import brought
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgekd.learn.companion import Stages
+    from edgekd.learn.mathematics.shapes import Stages
     from edgekd.settings import Count
     from edgekd.settings import Positive
 

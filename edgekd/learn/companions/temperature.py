@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.reversal import reversed_gradient
+from edgekd.learn.mathematics.reversal import reversed_gradient
 
 if TYPE_CHECKING:
     from edgekd.settings import Count

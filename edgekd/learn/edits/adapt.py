@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.resize import to_size
+from edgekd.learn.mathematics.resize import to_size
 from edgekd.settings import Count
 from edgekd.settings import Settings
 from edgekd.settings import Whole

@@ -1,4 +1,4 @@
-"""The losses by family, and by the name a recipe uses. A loss is a pure function; see `edgekd.learn.loss`."""
+"""The losses by family, and by the name a recipe uses. A loss is a pure function; see `edgekd.learn.method.loss`."""
 
 from __future__ import annotations
 

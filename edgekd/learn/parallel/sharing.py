@@ -34,7 +34,11 @@ from torch.overrides import TorchFunctionMode
 from edgekd.learn.parallel import ranks
 from edgekd.learn.parallel import synchronized
 
-READERS = ("edgekd.learn.taps", "edgekd.learn.outputs", "edgekd.learn.schemes.native_ensemble")
+READERS = (
+    "edgekd.learn.method.taps",
+    "edgekd.learn.method.outputs",
+    "edgekd.learn.schemes.native_ensemble",
+)
 """Files whose hooks know that what they read inside a network may be a slice."""
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch import distributed
 from torch.nn import functional as F
 
+from edgekd.learn.mathematics.shapes import widened
 from edgekd.learn.parallel import ranks
-from edgekd.learn.shapes import widened
 
 DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
 

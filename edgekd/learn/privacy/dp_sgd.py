@@ -22,13 +22,13 @@ from torch.nn.modules.dropout import _DropoutNd
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import ahead
-from edgekd.learn.readout import want_unmixed
+from edgekd.learn.method.readout import want_unmixed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgekd.learn.loss import BoundTerm
-    from edgekd.learn.scheme import Scheme
+    from edgekd.learn.method.loss import BoundTerm
+    from edgekd.learn.method.scheme import Scheme
 
 CHUNK = 64
 """Samples whose gradients are held at once."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from edgekd.errors import InputError
-from edgekd.learn.assembly import Assembled
+from edgekd.learn.assembly.step import Assembled
 from edgekd.learn.data.loader import Samples
+from edgekd.learn.method.readout import want_unmixed
 from edgekd.learn.parallel import ranks
 from edgekd.learn.privacy import accounting
 from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.privacy.dp_sgd import Privacy
-from edgekd.learn.readout import want_unmixed
 from edgekd.learn.settings import Private
 from edgekd.learn.settings import Training
 

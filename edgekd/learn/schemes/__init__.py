@@ -1,4 +1,4 @@
-"""Who teaches whom, by the name a recipe uses. A scheme is a builder; see `edgekd.learn.scheme`."""
+"""Who teaches whom, by the name a recipe uses. A scheme is a builder; see `edgekd.learn.method.scheme`."""
 
 from __future__ import annotations
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.ensemble import Weighing
-from edgekd.learn.ensemble import blended
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
+from edgekd.learn.mathematics.ensemble import Weighing
+from edgekd.learn.mathematics.ensemble import blended
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
 
 if TYPE_CHECKING:
     from edgekd.settings import Positive

@@ -12,18 +12,18 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from edgekd.learn.companions.projector import projector
-from edgekd.learn.readout import two_samples
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
-from edgekd.learn.taps import INPUT
-from edgekd.learn.taps import Taps
-from edgekd.learn.taps import shapes
+from edgekd.learn.method.readout import two_samples
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.taps import INPUT
+from edgekd.learn.method.taps import Taps
+from edgekd.learn.method.taps import shapes
 
 if TYPE_CHECKING:
-    from edgekd.learn.companion import Shape
     from edgekd.learn.data.loader import Samples
+    from edgekd.learn.mathematics.shapes import Shape
     from edgekd.settings import NonNegative
     from edgekd.settings import Positive
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
 
 if TYPE_CHECKING:
     from edgekd.settings import Fraction

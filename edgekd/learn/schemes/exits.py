@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from edgekd.learn.fitting import channels
-from edgekd.learn.fitting import pooled
-from edgekd.learn.readout import averaged
-from edgekd.learn.readout import two_samples
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
-from edgekd.learn.taps import Taps
-from edgekd.learn.taps import shapes
+from edgekd.learn.mathematics.fitting import channels
+from edgekd.learn.mathematics.fitting import pooled
+from edgekd.learn.method.readout import averaged
+from edgekd.learn.method.readout import two_samples
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.taps import Taps
+from edgekd.learn.method.taps import shapes
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from edgekd.learn.companion import Shape
     from edgekd.learn.data.loader import Samples
+    from edgekd.learn.mathematics.shapes import Shape
     from edgekd.settings import NonNegative
 
 

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.reversal import fixed
-from edgekd.learn.reversal import reversed_gradient
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
+from edgekd.learn.mathematics.reversal import fixed
+from edgekd.learn.mathematics.reversal import reversed_gradient
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.synthesis import hooks
 from edgekd.learn.synthesis import losses
-from edgekd.learn.synthesis import watched
 from edgekd.learn.synthesis.generator import generator
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def dafl(
     source = _Source(teacher, samples, device, noise, width)
     blank = torch.zeros(2, samples.preprocessing.channels, *source.sides, device=device)
     with torch.no_grad():
-        found = watched.seen(source.teacher, blank)
+        found = hooks.seen(source.teacher, blank)
     if activation and found.embedding is None:
         raise ValueError(
             "dafl: got a teacher without a linear or convolutional classifier, want activation: 0"
@@ -81,7 +81,7 @@ def dafl(
     def lessons(student: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
         source.companions.train(student.training)
         images = source.images(batch)
-        told = watched.seen(source.teacher, images)
+        told = hooks.seen(source.teacher, images)
         own = {
             "dafl-one-hot": one_hot * losses.one_hot(told.logits),
             "dafl-entropy": entropy * losses.information_entropy(told.logits),
@@ -212,7 +212,7 @@ class _Source:
     def __init__(
         self, teacher: nn.Module, samples: Samples, device: torch.device, noise: int, width: int
     ) -> None:
-        self.teacher = watched.frozen(teacher, device)
+        self.teacher = hooks.frozen(teacher, device)
         self.sides = samples.preprocessing.height, samples.preprocessing.width
         maker = generator(samples.preprocessing, noise=noise, width=width).to(device)
         self.companions = nn.ModuleDict({"generator": maker})

@@ -13,14 +13,14 @@ from torch.nn import functional as F
 
 from edgekd.learn.attack import evaluating
 from edgekd.learn.losses.response.soft_targets import kd
-from edgekd.learn.pairing import network
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
-from edgekd.learn.shapes import widened
-from edgekd.learn.taps import INPUT
-from edgekd.learn.taps import Taps
+from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.method.pairing import network
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.taps import INPUT
+from edgekd.learn.method.taps import Taps
 
 if TYPE_CHECKING:
     from edgekd.learn.data.loader import Samples

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgekd.learn.fitting import channels
-from edgekd.learn.readout import averaged
-from edgekd.learn.readout import two_samples
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
-from edgekd.learn.shapes import widened
-from edgekd.learn.taps import Taps
-from edgekd.learn.taps import points
-from edgekd.learn.taps import shapes
+from edgekd.learn.mathematics.fitting import channels
+from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.method.readout import averaged
+from edgekd.learn.method.readout import two_samples
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.taps import Taps
+from edgekd.learn.method.taps import points
+from edgekd.learn.method.taps import shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

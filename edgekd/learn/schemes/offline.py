@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
-from edgekd.learn.teacher import Tell
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.teacher import Tell
 
 
 def offline(teach: Tell) -> Scheme:

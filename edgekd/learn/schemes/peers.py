@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.readout import want_unmixed
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.method.readout import want_unmixed
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

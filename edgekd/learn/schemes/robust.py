@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from edgekd.learn.attack import PixelRange
 from edgekd.learn.attack import pgd
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
 
 if TYPE_CHECKING:
     from edgekd.learn.data.loader import Samples

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.data.views import draws
-from edgekd.learn.readout import want_unmixed
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
+from edgekd.learn.method.readout import want_unmixed
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

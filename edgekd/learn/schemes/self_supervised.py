@@ -11,19 +11,19 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.pairing import network
-from edgekd.learn.pretext import best
-from edgekd.learn.pretext import origins
-from edgekd.learn.pretext import rotated
-from edgekd.learn.pretext import similarities
-from edgekd.learn.pretext import transfer
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
-from edgekd.learn.shapes import widened
-from edgekd.learn.taps import Taps
-from edgekd.learn.taps import shapes
+from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.method.pairing import network
+from edgekd.learn.method.pretext import best
+from edgekd.learn.method.pretext import origins
+from edgekd.learn.method.pretext import rotated
+from edgekd.learn.method.pretext import similarities
+from edgekd.learn.method.pretext import transfer
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.taps import Taps
+from edgekd.learn.method.taps import shapes
 
 if TYPE_CHECKING:
     from edgekd.learn.data.loader import Samples

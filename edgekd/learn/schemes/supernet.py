@@ -11,12 +11,12 @@ from torch import Tensor
 from torch import nn
 from torch.func import functional_call
 
-from edgekd.learn.inheritance import sliced
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.method.inheritance import sliced
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
 
 if TYPE_CHECKING:
     from edgekd.settings import Count

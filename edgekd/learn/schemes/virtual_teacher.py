@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torch import nn
 
-from edgekd.learn.readout import want_unmixed
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
-from edgekd.learn.scheme import labelled
+from edgekd.learn.method.readout import want_unmixed
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.scheme import labelled
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,7 +1,7 @@
 """Images made from a teacher alone, where its training data are not at hand.
 
 Each is ``synthesizer(teacher, wanted, **knobs)`` and gives batches of normalised images; see
-`edgekd.learn.synthesis.wanted`.
+`edgekd.learn.synthesis.request`.
 """
 
 from __future__ import annotations

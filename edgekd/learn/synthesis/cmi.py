@@ -12,14 +12,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.learn.synthesis import losses
+from edgekd.learn.synthesis.augmentation import rolled
 from edgekd.learn.synthesis.generator import generator
-from edgekd.learn.synthesis.moved import rolled
-from edgekd.learn.synthesis.wanted import Wanted
-from edgekd.learn.synthesis.wanted import finite
-from edgekd.learn.synthesis.wanted import seeded
-from edgekd.learn.synthesis.watched import Seen
-from edgekd.learn.synthesis.watched import frozen
-from edgekd.learn.synthesis.watched import seen
+from edgekd.learn.synthesis.hooks import Seen
+from edgekd.learn.synthesis.hooks import frozen
+from edgekd.learn.synthesis.hooks import seen
+from edgekd.learn.synthesis.request import Wanted
+from edgekd.learn.synthesis.request import finite
+from edgekd.learn.synthesis.request import seeded
 
 if TYPE_CHECKING:
     from edgekd.settings import Count

@@ -13,14 +13,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.learn.synthesis import losses
-from edgekd.learn.synthesis.moved import mirrored
-from edgekd.learn.synthesis.moved import rolled
+from edgekd.learn.synthesis.augmentation import mirrored
+from edgekd.learn.synthesis.augmentation import rolled
+from edgekd.learn.synthesis.hooks import batch_norms
+from edgekd.learn.synthesis.hooks import frozen
+from edgekd.learn.synthesis.hooks import seen
 from edgekd.learn.synthesis.pixel_range import pixel_range
-from edgekd.learn.synthesis.wanted import Wanted
-from edgekd.learn.synthesis.wanted import finite
-from edgekd.learn.synthesis.watched import batch_norms
-from edgekd.learn.synthesis.watched import frozen
-from edgekd.learn.synthesis.watched import seen
+from edgekd.learn.synthesis.request import Wanted
+from edgekd.learn.synthesis.request import finite
 
 if TYPE_CHECKING:
     from edgekd.settings import Count

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.learn.shapes import want_embeddings
-from edgekd.learn.shapes import want_same_logits
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.shapes import want_embeddings
+from edgekd.learn.mathematics.shapes import want_same_logits
+from edgekd.learn.mathematics.shapes import widened
 
 
 class Moments(NamedTuple):

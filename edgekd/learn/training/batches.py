@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from edgekd.errors import InputError
+from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Batch
-from edgekd.learn.scheme import TensorBatch
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.settings import Resolved
-from edgekd.learn.training import arithmetic
 
 
 def want_batch(batch_size: int, samples: int) -> None:

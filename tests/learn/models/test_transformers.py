@@ -15,8 +15,8 @@ from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn import blueprint as blueprints
-from edgekd.learn import outputs
 from edgekd.learn.blueprint import Blueprint
+from edgekd.learn.method import outputs
 from tests.learn.blueprint_example import image_blueprint
 
 pytest.importorskip("transformers")

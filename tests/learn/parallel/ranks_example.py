@@ -15,11 +15,11 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
-from edgekd.learn.connection import connect
+from edgekd.learn.assembly.connection import connect
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.parallel import ranks
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training

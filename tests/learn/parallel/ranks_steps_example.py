@@ -14,17 +14,17 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.connection import connect
+from edgekd.learn.assembly.connection import connect
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.loss import bind_terms
-from edgekd.learn.loss import taught
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.method.loss import bind_terms
+from edgekd.learn.method.loss import taught
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.models.resnet import resnet
 from edgekd.learn.parallel import ranks
 from edgekd.learn.parallel.sharing import shared_out
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.blockwise import blockwise
 from edgekd.learn.schemes.densely_guided import densely_guided
 from edgekd.learn.schemes.exits import byot

@@ -15,14 +15,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.learn.edits import group_norm
-from edgekd.learn.loss import bind_terms
-from edgekd.learn.loss import taught
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.method.loss import bind_terms
+from edgekd.learn.method.loss import taught
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.privacy.dp_sgd import Privacy
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Term

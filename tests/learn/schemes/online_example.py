@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.models.resnet import resnet
 from edgekd.learn.models.vit import vit
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.settings import Views
 from edgekd.preprocessing import Preprocessing
 from tests.learn import batch_example

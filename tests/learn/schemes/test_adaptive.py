@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.learn.losses.response.soft_targets import kd
-from edgekd.learn.scheme import TensorBatch
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes.adaptive import adaptive
 from tests.learn import batch_example
 

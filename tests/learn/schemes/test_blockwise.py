@@ -11,9 +11,9 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.data.loader import Samples
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.models.resnet import resnet
 from edgekd.learn.models.vit import vit
-from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.blockwise import blockwise
 from edgekd.learn.settings import Views
 from edgekd.preprocessing import Preprocessing

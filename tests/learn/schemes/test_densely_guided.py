@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import TensorBatch
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes.densely_guided import densely_guided
 from tests.learn import batch_example
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.learn.scheme import Scheme
+from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.schemes.exits import byot
 from edgekd.learn.schemes.mean_teacher import ema
 from edgekd.learn.schemes.native_ensemble import one

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes import generated
 from edgekd.learn.synthesis import losses
 from tests.learn import batch_example

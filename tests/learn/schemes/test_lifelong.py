@@ -18,9 +18,9 @@ from edgekd.learn.data import digits
 from edgekd.learn.data.classes import restricted
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.schemes.lifelong import less_forgetting
 from edgekd.learn.schemes.lifelong import lwf

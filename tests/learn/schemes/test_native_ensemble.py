@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.scheme import Scheme
+from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.schemes.native_ensemble import gated
 from edgekd.learn.schemes.native_ensemble import one
 from tests.learn.schemes import online_example as example

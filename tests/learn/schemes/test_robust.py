@@ -13,11 +13,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.learn.attack import PixelRange
-from edgekd.learn.loss import bind_terms
-from edgekd.learn.loss import taught
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
+from edgekd.learn.method.loss import bind_terms
+from edgekd.learn.method.loss import taught
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes import robust
 from edgekd.learn.settings import Term
 from edgekd.table import Member

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.scheme import TensorBatch
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes.route import route
 from tests.learn import batch_example
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from edgekd.learn.method.taps import Taps
 from edgekd.learn.schemes.same_class import classmates
 from edgekd.learn.schemes.same_class import cs_kd
 from edgekd.learn.schemes.same_class import register
-from edgekd.learn.taps import Taps
 from tests.learn.schemes import online_example as example
 
 LABELS = np.random.default_rng(1).integers(0, 7, 300)

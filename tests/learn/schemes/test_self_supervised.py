@@ -10,8 +10,8 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.schemes.self_supervised import self_supervised
 from tests.learn.schemes import online_example as example
 

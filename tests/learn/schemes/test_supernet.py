@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.learn.inheritance import by_layer
+from edgekd.learn.method.inheritance import by_layer
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.models.resnet import resnet
-from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.schemes.supernet import nested
 from edgekd.learn.schemes.supernet import shared
 from tests.learn import batch_example

@@ -17,9 +17,9 @@ from edgekd.learn.models.resnet import resnet
 from edgekd.learn.pixels import mean_and_std
 from edgekd.learn.settings import Views
 from edgekd.learn.synthesis import SYNTHESIZERS
+from edgekd.learn.synthesis import hooks
 from edgekd.learn.synthesis import losses
-from edgekd.learn.synthesis import watched
-from edgekd.learn.synthesis.wanted import Wanted
+from edgekd.learn.synthesis.request import Wanted
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 
@@ -108,7 +108,7 @@ def noise(count: int = 64) -> Tensor:
 def distance(model: nn.Module, images: Tensor) -> float:
     """Of the batch norms."""
     with torch.no_grad():
-        return float(losses.batch_norm_statistics(watched.seen(model, images).moments))
+        return float(losses.batch_norm_statistics(hooks.seen(model, images).moments))
 
 
 def confidence(model: nn.Module, images: Tensor) -> float:

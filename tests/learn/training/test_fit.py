@@ -12,14 +12,14 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
-from edgekd.learn import teacher as finished
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.loss import BoundTerm
-from edgekd.learn.loss import bind_terms
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
+from edgekd.learn.method import teacher as finished
+from edgekd.learn.method.loss import BoundTerm
+from edgekd.learn.method.loss import bind_terms
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import LABELS_ALONE
@@ -278,7 +278,7 @@ def test_a_split_smaller_than_a_batch_is_refused(tmp_path: Path) -> None:
 
 
 def test_weighted_terms_add_up() -> None:
-    from edgekd.learn.loss import compute
+    from edgekd.learn.method.loss import compute
 
     def constant(value: float) -> Any:
         return lambda x: x.sum() * 0 + value

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.parallel import ranks
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
 from edgekd.learn.settings import Resolved
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training import fit as fitting

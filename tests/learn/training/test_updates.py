@@ -16,12 +16,12 @@ from torch.nn import functional as F
 
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import order
-from edgekd.learn.loss import bind_terms
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.schedule import rate
-from edgekd.learn.scheme import Lesson
-from edgekd.learn.scheme import Scheme
-from edgekd.learn.scheme import TensorBatch
+from edgekd.learn.method.loss import bind_terms
+from edgekd.learn.method.schedule import rate
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.settings import LABELS_ALONE
 from edgekd.learn.settings import Ramp

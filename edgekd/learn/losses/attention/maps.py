@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgekd.learn.directions import length
-from edgekd.learn.directions import unit
-from edgekd.learn.shapes import want_maps
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.directions import length
+from edgekd.learn.mathematics.directions import unit
+from edgekd.learn.mathematics.shapes import want_maps
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from torch import Tensor

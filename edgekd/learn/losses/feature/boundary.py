@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgekd.learn.fitting import want_same
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.fitting import want_same
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from torch import Tensor

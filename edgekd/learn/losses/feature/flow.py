@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from edgekd.learn.fitting import brought
-from edgekd.learn.fitting import rows
+from edgekd.learn.mathematics.fitting import brought
+from edgekd.learn.mathematics.fitting import rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekd.learn.fitting import want_same
-from edgekd.learn.shapes import want_embeddings
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.fitting import want_same
+from edgekd.learn.mathematics.shapes import want_embeddings
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.fitting import rows
-from edgekd.learn.fitting import want_same_places
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.fitting import rows
+from edgekd.learn.mathematics.fitting import want_same_places
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from torch import Tensor

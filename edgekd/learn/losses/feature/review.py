@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from edgekd.learn.fitting import pooled
-from edgekd.learn.shapes import want_maps
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.fitting import pooled
+from edgekd.learn.mathematics.shapes import want_maps
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

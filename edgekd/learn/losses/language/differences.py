@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn import divergence
-from edgekd.learn.shapes import widened
-from edgekd.learn.tokens import mean_over
-from edgekd.learn.tokens import softened
-from edgekd.learn.tokens import want_same_tokens
+from edgekd.learn.mathematics import divergence
+from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.tokens import mean_over
+from edgekd.learn.mathematics.tokens import softened
+from edgekd.learn.mathematics.tokens import want_same_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor

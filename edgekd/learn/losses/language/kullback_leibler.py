@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from edgekd.learn import divergence
-from edgekd.learn.tokens import mean_over
-from edgekd.learn.tokens import softened
+from edgekd.learn.mathematics import divergence
+from edgekd.learn.mathematics.tokens import mean_over
+from edgekd.learn.mathematics.tokens import softened
 
 if TYPE_CHECKING:
     from torch import Tensor

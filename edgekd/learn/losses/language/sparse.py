@@ -6,16 +6,16 @@ import functools
 from typing import TYPE_CHECKING
 from typing import Literal
 
-from edgekd.learn import divergence
-from edgekd.learn.kept import keep
-from edgekd.learn.kept import of_kept
-from edgekd.learn.tokens import mean_over
-from edgekd.learn.tokens import want_same_tokens
+from edgekd.learn.mathematics import divergence
+from edgekd.learn.mathematics.tokens import mean_over
+from edgekd.learn.mathematics.tokens import want_same_tokens
+from edgekd.learn.mathematics.top_k import keep
+from edgekd.learn.mathematics.top_k import of_kept
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from edgekd.learn.divergence import Divergence
+    from edgekd.learn.mathematics.divergence import Divergence
     from edgekd.settings import Count
     from edgekd.settings import Fraction
     from edgekd.settings import Positive

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from edgekd.learn.directions import cosines
-from edgekd.learn.shapes import want_embeddings
-from edgekd.learn.shapes import want_several
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.directions import cosines
+from edgekd.learn.mathematics.shapes import want_embeddings
+from edgekd.learn.mathematics.shapes import want_several
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from torch import Tensor

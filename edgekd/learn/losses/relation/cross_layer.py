@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgekd.learn.shapes import want_several
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.shapes import want_several
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

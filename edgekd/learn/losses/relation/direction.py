@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgekd.learn.directions import cosines
-from edgekd.learn.directions import root
-from edgekd.learn.shapes import want_same_logits
-from edgekd.learn.shapes import want_several
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.directions import cosines
+from edgekd.learn.mathematics.directions import root
+from edgekd.learn.mathematics.shapes import want_same_logits
+from edgekd.learn.mathematics.shapes import want_several
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from torch import Tensor

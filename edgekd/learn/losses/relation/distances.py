@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from edgekd.learn.directions import differences
-from edgekd.learn.directions import length
-from edgekd.learn.directions import unit
-from edgekd.learn.fitting import pooled
-from edgekd.learn.shapes import want_embeddings
-from edgekd.learn.shapes import want_same_logits
-from edgekd.learn.shapes import want_several
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.directions import differences
+from edgekd.learn.mathematics.directions import length
+from edgekd.learn.mathematics.directions import unit
+from edgekd.learn.mathematics.fitting import pooled
+from edgekd.learn.mathematics.shapes import want_embeddings
+from edgekd.learn.mathematics.shapes import want_same_logits
+from edgekd.learn.mathematics.shapes import want_several
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekd.learn.directions import cosines
-from edgekd.learn.directions import unit
-from edgekd.learn.shapes import want_embeddings
-from edgekd.learn.shapes import want_several
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.directions import cosines
+from edgekd.learn.mathematics.directions import unit
+from edgekd.learn.mathematics.shapes import want_embeddings
+from edgekd.learn.mathematics.shapes import want_several
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from torch import Tensor

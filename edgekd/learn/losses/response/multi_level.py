@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.shapes import want_same_logits
-from edgekd.learn.shapes import widened
+from edgekd.learn.mathematics.shapes import want_same_logits
+from edgekd.learn.mathematics.shapes import widened
 
 if TYPE_CHECKING:
     from torch import Tensor

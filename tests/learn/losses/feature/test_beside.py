@@ -14,7 +14,7 @@ from edgekd.table import bind
 from edgekd.table import signature
 
 NAMES = sorted(set(LOSSES) - {"simkd"})
-"""SimKD's projector is the student's: tests/learn/edits/test_reuse_edit.py."""
+"""SimKD's projector is the student's: tests/learn/edits/test_reuse.py."""
 Shape = tuple[int, ...]
 PAIRS: list[tuple[Shape, Shape]] = [
     ((4, 6, 8, 8), (4, 6, 8, 8)),

@@ -10,10 +10,10 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError
 
 from edgekd.errors import InputError
-from edgekd.learn.loss import BoundTerm
-from edgekd.learn.loss import bind_terms
-from edgekd.learn.loss import compute
 from edgekd.learn.losses.language import LOSSES
+from edgekd.learn.method.loss import BoundTerm
+from edgekd.learn.method.loss import bind_terms
+from edgekd.learn.method.loss import compute
 from edgekd.learn.settings import Losses
 
 READ = TypeAdapter(Losses)

@@ -7,15 +7,15 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from edgekd.learn import divergence
-from edgekd.learn.kept import keep
-from edgekd.learn.kept import of_kept
 from edgekd.learn.losses.language.differences import total_variation
 from edgekd.learn.losses.language.kullback_leibler import forward_kl
 from edgekd.learn.losses.language.mixtures import jsd
 from edgekd.learn.losses.language.sparse import sparse_jsd
 from edgekd.learn.losses.language.sparse import sparse_kl
 from edgekd.learn.losses.language.sparse import sparse_tv
+from edgekd.learn.mathematics import divergence
+from edgekd.learn.mathematics.top_k import keep
+from edgekd.learn.mathematics.top_k import of_kept
 
 Loss = Callable[..., torch.Tensor]
 PAIRS: list[tuple[Loss, Loss]] = [

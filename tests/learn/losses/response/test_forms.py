@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.learn import loss
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.losses.response.multi_level import across_classes
 from edgekd.learn.losses.response.multi_level import across_samples
 from edgekd.learn.losses.response.soft_targets import deit_soft
 from edgekd.learn.losses.response.soft_targets import kd
+from edgekd.learn.method import loss
 from edgekd.learn.settings import Term
 from edgekd.table import Named
 

@@ -1,0 +1,1 @@
+"""One step of distillation put together: its participants, its losses connected to layers, its scheme."""

@@ -1,0 +1,124 @@
+"""Binds a loss to what it reads: the names of its signals, its companions, one trial on zeros."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from edgekd.errors import InputError
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.method.loss import BoundTerm
+from edgekd.learn.method.loss import Key
+from edgekd.learn.method.loss import Part
+from edgekd.learn.method.loss import rehearsed
+from edgekd.learn.method.pairing import Network
+from edgekd.learn.settings import LayerPair
+from edgekd.learn.settings import Term
+from edgekd.learn.signals import needs
+from edgekd.table import signature
+
+STUDENT, TEACHER = "student:", "teacher:"
+"""Before a place, they make the name of the signal that is read there."""
+
+
+class BindingContext(NamedTuple):
+    """What all terms are connected on."""
+
+    student: Network | None
+    teacher: Network | None
+    student_shapes: Mapping[str, tuple[int, ...]]
+    teacher_shapes: Mapping[str, tuple[int, ...]]
+    batch: int
+    classes: int
+    samples: int
+
+
+def bind_parts(
+    term: BoundTerm, words: Term, pairs: Sequence[LayerPair], context: BindingContext
+) -> BoundTerm:
+    """The term with one part a pair; with one part of all pairs where it compares stages."""
+    wanted = needs(LOSSES[words.loss.name])
+    if words.standardize and context.classes < 3:
+        raise InputError(
+            f"loss {term.name}: got standardize with {context.classes} classes, want 3 or more: of two, "
+            f"all z-scores are alike"
+        )
+    groups: list[tuple[LayerPair, ...]] = [tuple(pairs)]
+    if any(name.endswith("_features") for name in wanted) and pairs:
+        groups = [(pair,) for pair in pairs]
+    parts = tuple(_part(words, _keys(wanted, group, context), context) for group in groups)
+    connected = dataclasses.replace(term, parts=parts)
+    for part in parts:
+        known = _zeros(part, context)
+        rehearsed(dataclasses.replace(term, parts=(part,)), known)
+    return connected
+
+
+def _keys(
+    wanted: Sequence[str], group: Sequence[LayerPair], context: BindingContext
+) -> dict[str, Key]:
+    keys: dict[str, Key] = {}
+    for name in wanted:
+        who, _, kind = name.partition("_")
+        mark, network = (
+            (STUDENT, context.student) if who == "student" else (TEACHER, context.teacher)
+        )
+        if kind == "embedding" and network is not None:
+            keys[name] = mark + network.classifier
+        elif kind == "features":
+            keys[name] = mark + getattr(group[0], who)
+        elif kind == "stages":
+            keys[name] = tuple(mark + getattr(pair, who) for pair in group)
+    return keys
+
+
+def _part(words: Term, keys: Mapping[str, Key], context: BindingContext) -> Part:
+    companion = LOSSES[words.loss.name].companion
+    if companion is None:
+        return Part(keys)
+    found = signature(companion)
+    knobs = {k: v for k, v in words.loss.arguments.items() if k in found.knobs.model_fields}
+    offered = {"samples": context.samples, "classes": context.classes}
+    offered["batches"] = max(1, context.samples // context.batch)
+    knobs |= {name: offered[name] for name in companion.supplied}
+    shapes = [_shape(name, keys, context) for name in found.positional]
+    try:
+        module = companion.load()(*shapes, **knobs)
+    except ValueError as error:
+        raise InputError(f"loss {words.loss.name}: {error}") from error
+    return Part(keys, module, found.positional)
+
+
+def _shape(name: str, keys: Mapping[str, Key], context: BindingContext) -> Any:
+    key = keys.get(name)
+    if isinstance(key, tuple):
+        return tuple(_read(each, context) for each in key)
+    if key is None:
+        return (context.batch, context.classes) if name.endswith("_logits") else (context.batch,)
+    shape = _read(key, context)
+    if name.endswith("_embedding") and len(shape) > 2:
+        return (shape[0], shape[1] if len(shape) == 4 else shape[2])
+    return shape
+
+
+def _read(key: str, context: BindingContext) -> tuple[int, ...]:
+    known = context.student_shapes if key.startswith(STUDENT) else context.teacher_shapes
+    return known[key.removeprefix(STUDENT).removeprefix(TEACHER)]
+
+
+def _zeros(part: Part, context: BindingContext) -> dict[str, Tensor]:
+    """A batch of nothing in the shapes that will come."""
+    logits = torch.zeros(context.batch, context.classes)
+    labels = torch.zeros(context.batch, dtype=torch.int64)
+    known = {"student_logits": logits, "teacher_logits": logits, "labels": labels}
+    known |= {"label_indices": labels, "sample_indices": labels}
+    for key in part.keys.values():
+        for each in (key,) if isinstance(key, str) else key:
+            known[each] = torch.zeros(_read(each, context))
+    return known

@@ -1,0 +1,202 @@
+"""Connects losses to the layers they compare, and lists which: the plan for people and for the lineage."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Literal
+from typing import NamedTuple
+
+from torch import Tensor
+from torch import nn
+
+from edgekd.errors import InputError
+from edgekd.learn.assembly.binding import STUDENT
+from edgekd.learn.assembly.binding import TEACHER
+from edgekd.learn.assembly.binding import BindingContext
+from edgekd.learn.assembly.binding import bind_parts
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.method import pairing
+from edgekd.learn.method import taps
+from edgekd.learn.method.loss import BoundTerm
+from edgekd.learn.method.loss import bind_terms
+from edgekd.learn.method.pairing import Network
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.method.taps import Taps
+from edgekd.learn.settings import LayerPair
+from edgekd.learn.settings import Term
+from edgekd.learn.signals import needs
+from edgekd.learn.signals import pairs_layers
+from edgekd.learn.signals import reads_layers
+
+
+class Row(NamedTuple):
+    """One line of the plan: what a loss compares, and what it trains for that."""
+
+    loss: str
+    student: str
+    student_shape: tuple[int, ...]
+    teacher: str
+    teacher_shape: tuple[int, ...]
+    companion_parameters: int
+
+    def told(self) -> str:
+        """For people."""
+        extra = f", {self.companion_parameters:,} parameters" if self.companion_parameters else ""
+        return (
+            f"{self.loss}: student {self.student} {list(self.student_shape[1:])} and "
+            f"teacher {self.teacher} {list(self.teacher_shape[1:])}{extra}"
+        )
+
+
+class Connected(NamedTuple):
+    """Terms that know where their signals are read."""
+
+    terms: tuple[BoundTerm, ...]
+    companions: nn.ModuleDict
+    student: Taps | None
+    """None where no loss looks inside."""
+    teacher: Taps | None
+    rows: tuple[Row, ...]
+
+    def around(self, scheme: Scheme) -> Scheme:
+        """The scheme with what is read inside the networks added to the student's lesson."""
+        open_taps = [
+            (mark, tap)
+            for mark, tap in ((STUDENT, self.student), (TEACHER, self.teacher))
+            if tap is not None
+        ]
+
+        def lessons(student: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
+            with contextlib.ExitStack() as stack:
+                read = [(mark, stack.enter_context(tap)) for mark, tap in open_taps]
+                first, *others = scheme.lessons(student, batch)
+            signals = dict(first.signals)
+            for mark, values in read:
+                signals |= {mark + place: value for place, value in values.items()}
+            return [first._replace(signals=signals), *others]
+
+        companions = {**scheme.companions, **self.companions}
+        return Scheme(lessons, nn.ModuleDict(companions))
+
+
+def looks_inside(terms: Sequence[Term], side: Literal["student", "teacher"] | None = None) -> bool:
+    """Whether a loss reads layers of the student, of the teacher, or (None) of either."""
+    return any(reads_layers(LOSSES[term.loss.name], side) for term in terms)
+
+
+def connect(
+    terms: Sequence[Term],
+    student: nn.Module,
+    teacher: nn.Module | None,
+    *inputs: Tensor,
+    classes: int,
+    samples: int,
+) -> Connected:
+    """Find what each loss reads and build what it trains; weights come from torch's generator.
+
+    Args:
+        terms: of the recipe.
+        student: its modules are read, nothing in it changes.
+        teacher: the same; None where only its answers are at hand.
+        inputs: each [B, ...], a batch of the size that is trained on.
+        classes: how many logits.
+        samples: how many there are to learn from.
+
+    Raises:
+        InputError: if a layer is not there, or a loss cannot be computed on what was found; names the
+            loss.
+    """
+    if not looks_inside(terms):
+        return of_answers(terms, len(inputs[0]), classes=classes, samples=samples)
+    try:
+        return _connected(terms, bind_terms(terms), student, teacher, inputs, classes, samples)
+    except ValueError as error:
+        raise InputError(f"losses: {error}") from error
+
+
+def of_answers(terms: Sequence[Term], batch: int, *, classes: int, samples: int) -> Connected:
+    """`connect` for losses that compare answers alone: no network has to be looked at."""
+    plain = BindingContext(None, None, {}, {}, batch, classes, samples)
+    pairs = zip(bind_terms(terms), terms, strict=True)
+    finished = tuple(bind_parts(term, words, (), plain) for term, words in pairs)
+    return Connected(finished, _companions(finished), None, None, ())
+
+
+def _connected(
+    terms: Sequence[Term],
+    bound: Sequence[BoundTerm],
+    student: nn.Module,
+    teacher: nn.Module | None,
+    inputs: tuple[Tensor, ...],
+    classes: int,
+    samples: int,
+) -> Connected:
+    few = [each[:2] for each in inputs]
+    one = pairing.network(student, *few)
+    other = one if teacher is None else pairing.network(teacher, *few)
+    pairs = [_pairs(words, one, other) for words in terms]
+    mine = [one.classifier, *(pair.student for found in pairs for pair in found)]
+    theirs = [other.classifier, *(pair.teacher for found in pairs for pair in found)]
+    context = BindingContext(
+        one,
+        other,
+        taps.shapes(student, mine, *inputs),
+        {} if teacher is None else taps.shapes(teacher, theirs, *inputs),
+        len(inputs[0]),
+        classes,
+        samples,
+    )
+    finished = tuple(
+        bind_parts(term, words, found, context)
+        for term, words, found in zip(bound, terms, pairs, strict=True)
+    )
+    rows = [_rows(t, words, f, context) for t, words, f in zip(finished, terms, pairs, strict=True)]
+    return Connected(
+        finished,
+        _companions(finished),
+        Taps(student, mine),
+        None if teacher is None else Taps(teacher, theirs),
+        tuple(row for found in rows for row in found),
+    )
+
+
+def _pairs(words: Term, student: Network, teacher: Network) -> tuple[LayerPair, ...]:
+    member = LOSSES[words.loss.name]
+    if not pairs_layers(member):
+        return ()
+    layers = words.layers
+    if layers == "auto" and member.depth is not None:
+        layers = member.depth
+    return pairing.paired(layers, student, teacher)
+
+
+def _companions(terms: Sequence[BoundTerm]) -> nn.ModuleDict:
+    """By the term's name and the pair's number; a module's name has no dots."""
+    found = {}
+    for term in terms:
+        for number, part in enumerate(term.parts):
+            if part.companion is not None:
+                found[f"{term.name}-{number}".replace(".", "_")] = part.companion
+    return nn.ModuleDict(found)
+
+
+def _rows(
+    term: BoundTerm, words: Term, pairs: Sequence[LayerPair], context: BindingContext
+) -> list[Row]:
+    wanted = needs(LOSSES[words.loss.name])
+    places = [(pair.student, pair.teacher) for pair in pairs]
+    if not places and any(name.endswith("_embedding") for name in wanted):
+        assert context.student is not None and context.teacher is not None
+        places = [(context.student.classifier, context.teacher.classifier)]
+    sizes = [
+        0 if part.companion is None else sum(p.numel() for p in part.companion.parameters())
+        for part in term.parts
+    ]
+    sizes += [0] * (len(places) - len(sizes))  # one part may stand for all pairs
+    return [
+        Row(term.name, s, context.student_shapes[s], t, context.teacher_shapes.get(t, ()), size)
+        for (s, t), size in zip(places, sizes, strict=False)
+    ]

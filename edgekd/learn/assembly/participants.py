@@ -1,0 +1,174 @@
+"""Who takes part in a step of distillation: everything that a scheme may ask for by name, made on demand."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgekd.errors import InputError
+from edgekd.learn import arithmetic
+from edgekd.learn import blueprint
+from edgekd.learn.blueprint import Blueprint
+from edgekd.learn.data.loader import Samples
+from edgekd.learn.method import pairing
+from edgekd.learn.method import teacher as finished
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.method.teacher import Tell
+from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.settings import Combine
+from edgekd.learn.settings import Resolved
+from edgekd.table import Named
+from edgekd.table import signature
+
+PARENT = "parent"
+"""The mark of the network whose parameters are inherited."""
+
+
+class Cast:
+    """The student, its teachers and what belongs to them.
+
+    Args:
+        student: the bare model that is trained.
+        plan: what builds it.
+        samples: the training split.
+        resolved: the arithmetic of the run.
+        given: the stage's input files: ``knowledge`` or ``teacher_blueprint`` and ``teacher_weights``; of
+            further teachers the same with ``_2``, ``_3``.
+        allow_code: whether ``python:`` references may run.
+        combine: how several teachers become one.
+        built: networks that are at hand and need no file, by their mark: ``""`` the first teacher,
+            ``"_2"`` the second, `PARENT` whose parameters are inherited.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        plan: Blueprint,
+        samples: Samples,
+        resolved: Resolved,
+        given: Mapping[str, Path],
+        allow_code: bool,
+        combine: Combine,
+        built: Mapping[str, nn.Module] = MappingProxyType({}),
+    ) -> None:
+        self.student, self.plan, self.samples = student, plan, samples
+        self.resolved, self.given, self.allow_code = resolved, given, allow_code
+        self.combine = combine
+        self._networks = {mark: _still(model) for mark, model in built.items()}
+
+    def scheme(self, words: Named) -> Scheme:
+        """What a recipe's scheme is with these players.
+
+        Raises:
+            InputError: if it asks for one that is not there, or cannot be built for them.
+        """
+        member = SCHEMES[words.name]
+        offered: dict[str, Callable[[], Any]] = {
+            "student": lambda: self.student,
+            "teach": self.teach,
+            "teaches": self.teaches,
+            "anchors": self.anchors,
+            "teacher": self.teacher,
+            "classes": lambda: self.plan.interface.sizes.get("classes", 0),
+            "samples": lambda: self.samples,
+            "peer": lambda: self.peer,
+            "smaller": lambda: self.smaller,
+            "pairs": self.pairs,
+            "stages": self.stages,
+            "device": arithmetic.device,
+        }
+        try:
+            asked = [offered[name]() for name in signature(member).positional]
+            scheme: Scheme = member.load()(*asked, **words.arguments)
+        except ValueError as error:
+            raise InputError(f"scheme {words.name}: {error}") from error
+        return scheme
+
+    def teach(self) -> Tell:
+        """What the teachers say together."""
+        return finished.together(self.teaches(), self.combine.rule, self.combine.temperature)
+
+    def teaches(self) -> list[Tell]:
+        """What each teacher says, stored or live."""
+        most = len(self.given) + len(self._networks) + 1
+        marks = ["", *(f"_{number}" for number in range(2, most + 1))]
+        return [self._tell(mark) for mark in marks if self._known(mark)]
+
+    def anchors(self) -> list[Tell]:
+        """What the teacher said on its way, state by state, and what it says now."""
+        found: list[Tell] = []
+        while (name := f"teacher_waypoint_{len(found) + 1}") in self.given:
+            found.append(self._live(_still(self._loaded("teacher_blueprint", name))))
+        return [*found, self._tell("")]
+
+    def teacher(self, mark: str = "") -> nn.Module:
+        """A live teacher on the training device, in evaluation mode, frozen."""
+        if mark not in self._networks:
+            self._networks[mark] = _still(
+                self._loaded(f"teacher_blueprint{mark}", f"teacher_weights{mark}")
+            )
+        return self._networks[mark]
+
+    def parent(self) -> nn.Module:
+        """Whose parameters the student begins with, on the CPU as the student is."""
+        found = self._networks.get(PARENT)
+        return self._loaded("inherit_blueprint", "inherit_weights") if found is None else found
+
+    def peer(self, number: int) -> nn.Module:
+        """Another network of the student's kind, its first weights from torch's generator."""
+        return blueprint.build(self.plan, allow_code=self.allow_code)
+
+    def smaller(self, knob: str, value: int) -> nn.Module:
+        """A network like the student but for one knob of its builder.
+
+        Raises:
+            InputError: if the builder has no such knob, or takes no such value.
+        """
+        arguments = {**self.plan.arguments, knob: value}
+        plan = self.plan.model_copy(update={"arguments": arguments})
+        return blueprint.build(plan, allow_code=self.allow_code)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Module paths of the stages of student and teacher that belong together."""
+        theirs = pairing.network(self.teacher(), *self.plan.blank(2))
+        found = pairing.paired("auto", self.network, theirs)
+        return [(pair.student, pair.teacher) for pair in found]
+
+    @functools.cached_property
+    def network(self) -> pairing.Network:
+        """The student's stages and classifier."""
+        return pairing.network(self.student, *self.plan.blank(2))
+
+    def stages(self) -> tuple[str, ...]:
+        """Module paths of the student's stages, shallow to deep."""
+        return self.network.stages
+
+    def _known(self, mark: str) -> bool:
+        files = (f"knowledge{mark}", f"teacher_weights{mark}")
+        return mark in self._networks or any(name in self.given for name in files)
+
+    def _loaded(self, plan: str, weights: str) -> nn.Module:
+        return blueprint.load(self.given[plan], self.given[weights], allow_code=self.allow_code)
+
+    def _tell(self, mark: str) -> Tell:
+        if f"knowledge{mark}" in self.given:
+            path = self.given[f"knowledge{mark}"]
+            return finished.stored(np.load(path, mmap_mode="r", allow_pickle=False))
+        return self._live(self.teacher(mark))
+
+    def _live(self, model: nn.Module) -> Tell:
+        precision: torch.dtype | None = arithmetic.AUTOCAST[self.resolved.precision]
+        return finished.live(model, precision)
+
+
+def _still(model: nn.Module) -> nn.Module:
+    """On the training device, in evaluation mode, frozen."""
+    return model.eval().requires_grad_(False).to(arithmetic.device())

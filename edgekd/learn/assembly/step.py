@@ -1,0 +1,90 @@
+"""Puts a step of distillation together: the student, its losses with what they read, and who teaches it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import nn
+
+from edgekd.errors import InputError
+from edgekd.learn.assembly import reuse
+from edgekd.learn.assembly.connection import Connected
+from edgekd.learn.assembly.connection import connect
+from edgekd.learn.assembly.connection import looks_inside
+from edgekd.learn.assembly.participants import Cast
+from edgekd.learn.blueprint import Blueprint
+from edgekd.learn.method import inheritance
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.settings import Inherit
+from edgekd.learn.settings import Term
+from edgekd.learn.settings import reusing
+from edgekd.table import Named
+
+
+class Assembled(NamedTuple):
+    """What is trained, and on what."""
+
+    student: nn.Module
+    plan: Blueprint
+    connected: Connected
+    scheme: Scheme
+    inherited: Mapping[str, str]
+    """Where each tensor of the student comes from; empty where nothing is inherited."""
+
+    @property
+    def trained_beside(self) -> int:
+        """Parameters that learn along and are not shipped."""
+        return sum(p.numel() for p in self.scheme.companions.parameters() if p.requires_grad)
+
+
+def assembled(
+    players: Cast, losses: tuple[Term, ...], scheme: Named, batch_size: int, inherit: Inherit | None
+) -> Assembled:
+    """Everything of a step; weights come from torch's generator, or from who is inherited.
+
+    Args:
+        players: the student as it is built, and its teachers.
+        losses: the recipe's terms.
+        scheme: who teaches whom.
+        batch_size: of training.
+        inherit: whose parameters the student begins with.
+
+    Raises:
+        InputError: if a loss, the scheme or the heir cannot be had with these networks.
+    """
+    inherited, hold = _begun(players, inherit)
+    term = reusing(losses)
+    if term is not None:
+        try:
+            players.student, players.plan = reuse.through_teacher(
+                players.student, players.plan, players.teacher(), term.loss.arguments
+            )
+        except ValueError as error:
+            raise InputError(f"loss {term.loss.name}: {error}") from error
+    connected = connect(
+        losses,
+        players.student,
+        players.teacher() if looks_inside(losses, "teacher") else None,
+        *players.plan.blank(batch_size),
+        classes=players.plan.interface.sizes.get("classes", 0),
+        samples=len(players.samples),
+    )
+    whole = hold(connected.around(players.scheme(scheme)))
+    return Assembled(players.student, players.plan, connected, whole, inherited)
+
+
+def _begun(
+    players: Cast, inherit: Inherit | None
+) -> tuple[Mapping[str, str], Callable[[Scheme], Scheme]]:
+    """Begin the student with a teacher's parameters; gives which, and what holds a scheme to them."""
+    if inherit is None:
+        return {}, lambda scheme: scheme
+    teacher, student = players.parent(), players.student
+    try:
+        found = inheritance.by_layer(student, teacher, inherit.rule)
+    except ValueError as error:
+        raise InputError(f"inherit: {error}") from error
+    return found, functools.partial(inheritance.held, inherit.hold, student, found, teacher)

@@ -1,0 +1,233 @@
+"""What a loss is: a pure function of signals, bound to its knobs and weight.
+
+The names of its positional parameters are the signals it compares (`edgekd.learn.signals`); its
+keyword-only parameters are its knobs. A loss that reads layers is summed over its pairs of layers; what it
+trains beside the student is a companion a pair.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import nn
+
+from edgekd.errors import InputError
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.method.schedule import ramped
+from edgekd.learn.method.scheme import Lesson
+from edgekd.learn.settings import Ramp
+from edgekd.learn.settings import Term
+from edgekd.table import signature
+
+Key = str | tuple[str, ...]
+"""What the scheme calls a signal; several tensors for one that is all stages."""
+TINY = 1e-7
+"""Added to a sample's standard deviation, as Sun et al. 2024 do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A loss on one pair of layers; a loss that reads no layers has one part."""
+
+    keys: Mapping[str, Key]
+    """Names of the loss's signals to the scheme's, where they differ."""
+    companion: nn.Module | None = None
+    reads: tuple[str, ...] = ()
+    """The signals that the companion takes, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTerm:
+    """One summand of the training loss."""
+
+    name: str
+    weight: float
+    needs: tuple[str, ...]
+    function: Callable[..., Tensor]
+    ramp: Ramp | None = None
+    standardize: bool = False
+    labelled_only: bool = False
+    parts: tuple[Part, ...] = (Part({}),)
+
+    def value(self, signals: Mapping[str, Tensor]) -> Tensor:
+        """Unweighted, summed over the parts.
+
+        Raises:
+            InputError: if a signal is not there: a configured loss is never left out.
+        """
+        values = [self._of_part(part, signals) for part in self.parts]
+        total = values[0]
+        for value in values[1:]:
+            total = total + value
+        return total
+
+    def _of_part(self, part: Part, signals: Mapping[str, Tensor]) -> Tensor:
+        wanted = dict.fromkeys((*part.reads, *self.needs))
+        given = {name: self._signal(name, part, signals) for name in wanted}
+        if part.companion is not None:
+            given |= part.companion(*(given[name] for name in part.reads))
+        absent = [name for name in self.needs if given[name] is None]
+        if absent:
+            raise InputError(
+                f"loss {self.name}: got no {', '.join(absent)} from this scheme, "
+                f"want {', '.join(self.needs)}"
+            )
+        if self.labelled_only:
+            given = self._of_labelled(given, signals)
+            if not any(len(given[name]) for name in self.needs):
+                # a mean over nothing is NaN; a sum over nothing is 0, and so is its gradient
+                return torch.stack([given[name].float().sum() for name in self.needs]).sum()
+        return self.function(*(given[name] for name in self.needs))
+
+    def _of_labelled(
+        self, given: Mapping[str, Tensor], signals: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The tokens that have a label, [n, ...] of [..., ...]."""
+        labels = signals.get("label_indices")
+        if labels is None:
+            raise InputError(
+                f"loss {self.name}: labelled_only: got no label_indices from this scheme, want them"
+            )
+        whole = [tuple(value.shape) for value in given.values()]
+        if any(shape[: labels.ndim] != labels.shape for shape in whole):
+            raise ValueError(
+                f"want labels of the same tokens, got {tuple(labels.shape)} and {whole}"
+            )
+        return {name: value[labels >= 0] for name, value in given.items()}
+
+    def _signal(self, name: str, part: Part, signals: Mapping[str, Tensor]) -> Any:
+        key = part.keys.get(name, name)
+        if isinstance(key, tuple):
+            return tuple(signals[each] for each in key)
+        value = signals.get(key)
+        if value is None:
+            return None
+        if name.endswith("_embedding") and value.ndim > 2:
+            value = value.flatten(2).mean(2) if value.ndim == 4 else value.mean(1)
+        if self.standardize and name.endswith("_logits"):
+            value = standardized(value)
+        return value
+
+
+class NotFinite(Exception):
+    """A term's value is NaN or infinite."""
+
+    def __init__(self, term: str, value: float) -> None:
+        super().__init__(f"{term} is {value}")
+        self.term = term
+
+
+def bind_terms(terms: Iterable[Term]) -> tuple[BoundTerm, ...]:
+    """The terms with their knobs; a name used twice gets a number (``kd``, ``kd#2``)."""
+    bound: list[BoundTerm] = []
+    for term in terms:
+        name = term.loss.name
+        seen = sum(other.name.split("#")[0] == name for other in bound)
+        member = LOSSES[name]
+        own = inspect.signature(function := member.load()).parameters
+        knobs = {key: value for key, value in term.loss.arguments.items() if key in own}
+        bound.append(
+            BoundTerm(
+                f"{name}#{seen + 1}" if seen else name,
+                term.weight,
+                signature(member).positional,
+                functools.partial(function, **knobs),
+                term.ramp,
+                term.standardize,
+                term.labelled_only,
+            )
+        )
+    return tuple(bound)
+
+
+def compute(
+    terms: Iterable[BoundTerm], signals: Mapping[str, Tensor], epoch: float = 0.0
+) -> tuple[Tensor, dict[str, float]]:
+    """The weighted sum of all terms after `epoch` epochs, and each term's own value.
+
+    Raises:
+        InputError: if a term's signal is not there: a configured loss is never left out.
+        NotFinite: if a term is NaN or infinite.
+    """
+    total: Tensor | None = None
+    parts: dict[str, float] = {}
+    for term in terms:
+        value = term.value(signals)
+        parts[term.name] = finite(term.name, value)
+        weighted = value * (term.weight * ramped(term.ramp, epoch))
+        total = weighted if total is None else total + weighted
+    if total is None:
+        raise InputError("losses: got none, want at least one")
+    return total, parts
+
+
+def taught(
+    terms: Iterable[BoundTerm], lessons: Iterable[Lesson], epoch: float
+) -> tuple[Tensor, dict[str, float]]:
+    """All lessons of a step: their sum, and the values of the student's terms and the scheme's own.
+
+    Raises:
+        InputError: as `compute`.
+        NotFinite: as `compute`.
+    """
+    terms, sums, shown = tuple(terms), list[Tensor](), dict[str, float]()
+    for number, lesson in enumerate(lessons):
+        if lesson.weight:
+            total, parts = compute(terms, lesson.signals, epoch)
+            sums.append(total * lesson.weight)
+            shown |= parts if not number else {}
+        shown |= {name: finite(name, value) for name, value in lesson.own.items()}
+        sums.extend(lesson.own.values())
+    return functools.reduce(torch.add, sums), shown
+
+
+def finite(name: str, value: Tensor) -> float:
+    """The number of a term.
+
+    Raises:
+        NotFinite: if it is NaN or infinite.
+    """
+    number = float(value.detach())
+    if not -float("inf") < number < float("inf"):
+        raise NotFinite(name, number)
+    return number
+
+
+def rehearsed(term: BoundTerm, signals: Mapping[str, Tensor]) -> None:
+    """Compute one term without leaving a trace.
+
+    Raises:
+        InputError: if it cannot be computed; names it and what it wants.
+    """
+    companions = [part.companion for part in term.parts if part.companion is not None]
+    modes = [(companion, companion.training) for companion in companions]
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for companion in companions:
+                companion.eval()
+            term.value(signals)
+    except (ValueError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"loss {term.name}: {first}") from error
+    finally:
+        for companion, training in modes:
+            companion.train(training)
+
+
+def standardized(logits: Tensor) -> Tensor:
+    """Logits [B, C] as z-scores: less their mean, by their standard deviation (Sun et al. 2024,
+    arXiv:2403.01427, eq. 10), each sample by itself; 0, without gradient, where all are equal."""
+    wide = widened(logits)
+    variance = wide.var(1, keepdim=True)
+    still = variance <= TINY**2
+    scale = variance.masked_fill(still, 1).sqrt() + TINY
+    return ((wide - wide.mean(1, keepdim=True)) / scale).masked_fill(still, 0)

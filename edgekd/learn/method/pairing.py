@@ -1,0 +1,113 @@
+"""Which layers of two networks belong together: by path, by depth, or by their stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+from torch import nn
+
+from edgekd.learn.method.taps import INPUT
+from edgekd.learn.method.taps import Point
+from edgekd.learn.method.taps import points
+from edgekd.learn.settings import LayerPair
+from edgekd.learn.settings import Layers
+
+MOST_STAGES = 4
+"""Of a network whose blocks all look alike: no more of them are read."""
+
+PASSING = (nn.Identity, nn.Dropout, nn.Softmax)
+"""Ends no stage; in attention, what passes it is scores and no map."""
+
+
+class Network(NamedTuple):
+    """The places of one network that losses read unless the recipe names others."""
+
+    stages: tuple[str, ...]
+    """Where each stage ends, shallow to deep."""
+    classifier: str
+    """What enters the layer that gives the logits."""
+
+
+def network(model: nn.Module, *inputs: Tensor) -> Network:
+    """Find the stages and the classifier of a model in a pass over `inputs`, each [B, ...].
+
+    Raises:
+        ValueError: if no layer gives the logits, or nothing in it looks like a stage.
+    """
+    found = points(model, *inputs)
+    classifier = _classifier(found)
+    learned = [any(True for _ in point.module.parameters()) for point in found]
+    first = learned.index(True)
+    inner = [
+        point
+        for point in found[first:]
+        if point.place + INPUT != classifier and not isinstance(point.module, PASSING)
+    ]
+    stages = _maps(inner) or _blocks(inner) or _vectors(inner, found[-1].shape)
+    if not stages:
+        raise ValueError("found no stages in the model, want `layers` that name modules of it")
+    return Network(tuple(stages), classifier)
+
+
+def paired(layers: Layers, student: Network, teacher: Network) -> tuple[LayerPair, ...]:
+    """The pairs of places that a recipe's words stand for.
+
+    Args:
+        layers: ``auto`` is all stages; a number is a depth between the input, 0, and the logits, 1.
+        student: its places.
+        teacher: its places.
+    """
+    if isinstance(layers, LayerPair):
+        return (layers,)
+    if isinstance(layers, tuple):
+        return layers
+    if isinstance(layers, float):
+        return (LayerPair(student=_at(student, layers), teacher=_at(teacher, layers)),)
+    count = min(len(student.stages), len(teacher.stages))
+    ends = [(number + 1) / count for number in range(count)]
+    return tuple(LayerPair(student=_at(student, end), teacher=_at(teacher, end)) for end in ends)
+
+
+def _at(network: Network, depth: float) -> str:
+    return network.stages[max(0, round(depth * len(network.stages)) - 1)]
+
+
+def _classifier(found: Sequence[Point]) -> str:
+    """The input of the last layer with weights of two axes or more."""
+    for point in reversed(found):
+        weight = getattr(point.module, "weight", None)
+        if isinstance(weight, Tensor) and weight.ndim >= 2:
+            return point.place + INPUT
+    raise ValueError("found no layer that gives the logits, want a model with one at its end")
+
+
+def _maps(found: Sequence[Point]) -> list[str]:
+    """Of feature maps: the last of every resolution. A map of one pixel is a pooled one."""
+    last: dict[tuple[int, ...], tuple[int, str]] = {}
+    for number, point in enumerate(found):
+        if len(point.shape) == 4 and max(point.shape[2:]) > 1:
+            last[point.shape[2:]] = (number, point.place)
+    return [place for _, place in sorted(last.values())] if len(last) > 1 else []
+
+
+def _blocks(found: Sequence[Point]) -> list[str]:
+    """Of tokens, or maps of one resolution: the children of the list with the most blocks alike."""
+    groups: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for point in found:
+        parent, _, name = point.place.rpartition(".")
+        if name.isdecimal() and len(point.shape) in (3, 4):
+            groups.setdefault((parent, point.shape), []).append(point.place)
+    most = max(groups.values(), key=len, default=[])
+    return _spread(most) if len(most) > 1 else []
+
+
+def _vectors(found: Sequence[Point], logits: tuple[int, ...]) -> list[str]:
+    return _spread([p.place for p in found if len(p.shape) == 2 and p.shape != logits])
+
+
+def _spread(places: list[str]) -> list[str]:
+    """At most `MOST_STAGES` of them, evenly, the last included."""
+    count = min(len(places), MOST_STAGES)
+    return [places[(number + 1) * len(places) // count - 1] for number in range(count)]

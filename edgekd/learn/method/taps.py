@@ -1,0 +1,148 @@
+"""Reads what the modules of a model give, by module path; the model needs nothing for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from edgekd.errors import nearest
+from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.parallel.sharing import whole
+
+INPUT = ":input"
+"""After a module's path: what goes into it, not what comes out."""
+
+
+class Point(NamedTuple):
+    """A place where something can be read."""
+
+    place: str
+    """A module's path, with `INPUT` where its input is meant."""
+    shape: tuple[int, ...]
+    """Batch first."""
+    module: nn.Module
+
+
+class Taps:
+    """While open, keeps the last tensor that passed each of its places, in float32 at least.
+
+    Raises:
+        ValueError: if the model has no module of that path.
+    """
+
+    def __init__(self, model: nn.Module, places: Iterable[str]) -> None:
+        self.modules = {place: _module(model, place) for place in dict.fromkeys(places)}
+        self.values: dict[str, Tensor] = {}
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> dict[str, Tensor]:
+        self.values.clear()
+        for place, module in self.modules.items():
+            self._handles.append(_watch(module, place, self.values))
+        return self.values
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        while self._handles:
+            self._handles.pop().remove()
+
+
+def points(model: nn.Module, *inputs: Tensor) -> list[Point]:
+    """What every module gives to `inputs`, in the order in which they finish.
+
+    The model is put into evaluation mode for it and back; nothing in it changes.
+    """
+    found: list[Point] = []
+
+    def note(place: str) -> Any:
+        def hook(module: nn.Module, given: tuple[Any, ...], made: Any) -> None:
+            value = _tensor(made)
+            if value is not None:
+                found.append(Point(place, tuple(value.shape), module))
+
+        return hook
+
+    named = [(name, module) for name, module in model.named_modules() if name]
+    handles = [module.register_forward_hook(note(name)) for name, module in named]
+    try:
+        _look(model, *inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def shapes(model: nn.Module, places: Iterable[str], *inputs: Tensor) -> dict[str, tuple[int, ...]]:
+    """What passes each place when the model sees `inputs`, in evaluation mode.
+
+    Raises:
+        ValueError: if there is no such module, or no tensor passes it.
+    """
+    taps = Taps(model, places)
+    with taps as values:
+        _look(model, *inputs)
+    for place in taps.modules:
+        if place not in values:
+            raise ValueError(f"got layer {place!r}, through which no tensor passes")
+    return {place: tuple(value.shape) for place, value in values.items()}
+
+
+def _look(model: nn.Module, *inputs: Tensor) -> None:
+    """One forward pass that leaves no trace in the model."""
+    modes = [(module, module.training) for module in model.modules()]
+    device = next(model.parameters(), inputs[0]).device
+    try:
+        with torch.no_grad():
+            model.eval()(*(each.to(device) for each in inputs))
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _module(model: nn.Module, place: str) -> nn.Module:
+    path = place.removesuffix(INPUT)
+    modules = dict(model.named_modules())
+    if not path or path not in modules:
+        raise ValueError(f"got no layer {path!r} in the model; {nearest(path, modules)}")
+    return modules[path]
+
+
+def _watch(module: nn.Module, place: str, values: dict[str, Tensor]) -> RemovableHandle:
+    def before(_: nn.Module, given: tuple[Any, ...]) -> None:
+        keep(given)
+
+    def after(_: nn.Module, given: tuple[Any, ...], made: Any) -> None:
+        keep(made)
+
+    def keep(passed: Any) -> None:
+        value = _tensor(passed)
+        if value is not None:
+            wide = widened(value)
+            # A later layer may change it in place; what was widened is a copy already.
+            values[place] = whole(wide.clone() if wide is value else wide)
+
+    if place.endswith(INPUT):
+        return module.register_forward_pre_hook(before)
+    return module.register_forward_hook(after)
+
+
+def _tensor(passed: Any) -> Tensor | None:
+    """The first tensor of what a module takes or gives."""
+    if isinstance(passed, Tensor):
+        return passed if passed.is_floating_point() else None
+    if isinstance(passed, dict):
+        passed = tuple(passed.values())
+    if isinstance(passed, tuple | list):
+        return next((found for found in map(_tensor, passed) if found is not None), None)
+    return None

@@ -1,0 +1,74 @@
+"""A finished teacher, or several: their answers read from the store, or asked anew at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch import nn
+
+from edgekd.learn.mathematics.ensemble import RULES
+from edgekd.learn.method.scheme import TensorBatch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Tell = Callable[[TensorBatch], Tensor]
+"""A teacher's logits [B, classes] to what the student sees, without gradient."""
+
+
+def stored(answers: NDArray[np.float32]) -> Tell:
+    """The teacher's stored logits [views, samples, classes] stand in for the teacher."""
+
+    def tell(batch: TensorBatch) -> Tensor:
+        told = torch.from_numpy(answers[batch.view, batch.indices])
+        return told.to(batch.device)
+
+    return tell
+
+
+def live(teacher: nn.Module, precision: torch.dtype | None) -> Tell:
+    """The teacher answers each batch, in evaluation mode and without gradient.
+
+    Args:
+        teacher: it is put in evaluation mode; its weights and buffers stay as they are.
+        precision: what its forward pass is autocast to; None for float32.
+    """
+    teacher.eval().requires_grad_(False)
+
+    def tell(batch: TensorBatch) -> Tensor:
+        kind = batch.device.type
+        with torch.no_grad(), torch.autocast(kind, precision, enabled=precision is not None):
+            told: Tensor = teacher(*batch.inputs)
+        return told.float()
+
+    return tell
+
+
+def together(tells: Sequence[Tell], rule: str = "mean-logits", temperature: float = 4.0) -> Tell:
+    """Several teachers as one.
+
+    Args:
+        tells: the teachers; one alone is left as it is.
+        rule: a name of `edgekd.learn.mathematics.ensemble.RULES`.
+        temperature: at which probabilities are averaged, for rules that average them.
+
+    Raises:
+        ValueError: if there is no teacher.
+    """
+    if not tells:
+        raise ValueError("want at least one teacher")
+    if len(tells) == 1:
+        return tells[0]
+    combined = RULES[rule]
+
+    def tell(batch: TensorBatch) -> Tensor:
+        return combined(
+            torch.stack([each(batch) for each in tells]), batch.targets["labels"], temperature
+        )
+
+    return tell

@@ -1,0 +1,47 @@
+"""One step of a training that has not begun, so that what cannot be is found before hours of work."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgekd.errors import InputError
+from edgekd.learn import arithmetic
+from edgekd.learn.assembly.step import Assembled
+from edgekd.learn.data.loader import Samples
+from edgekd.learn.method.loss import NotFinite
+from edgekd.learn.method.loss import taught
+from edgekd.learn.method.outputs import require_auxiliary
+from edgekd.learn.method.outputs import taught_by_auxiliary
+from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Training
+from edgekd.learn.training.batches import to_tensors
+
+
+def one_step(whole: Assembled, samples: Samples, training: Training, resolved: Resolved) -> None:
+    """Compute the loss of the first batch; no weight is moved.
+
+    Args:
+        whole: freshly built networks; their buffers may change.
+        samples: the training split.
+        training: its batch size and epochs.
+        resolved: the arithmetic.
+
+    Raises:
+        InputError: if a loss lacks a signal, or is no finite number already.
+        ValueError: if a scheme wants other samples.
+    """
+    device = arithmetic.device()
+    whole.student.to(device).train()
+    whole.scheme.companions.to(device).train()
+    batch = samples.batch(np.arange(training.batch_size), 0)
+    tensors = to_tensors(batch, resolved, 0.0, training.epochs)
+    scheme = whole.scheme
+    if training.auxiliary:
+        require_auxiliary(whole.student, tuple(each[:2] for each in tensors.inputs))
+        scheme = taught_by_auxiliary(scheme, whole.student, training.auxiliary)
+    try:
+        loss, _ = taught(whole.connected.terms, scheme.lessons(whole.student, tensors), 0.0)
+    except NotFinite as fault:
+        raise InputError(f"loss {fault} before any training", hint="lower its weight") from fault
+    if not bool(loss.isfinite()):
+        raise InputError(f"losses: their sum is {float(loss)}", hint="lower their weights")

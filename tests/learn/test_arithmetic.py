@@ -1,0 +1,173 @@
+"""Precision and memory order."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from edgekd.interface import image_classifier
+from edgekd.learn import arithmetic
+
+INTERFACE = image_classifier(classes=3, channels=1, height=4, width=4)
+
+
+def net() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3))
+
+
+def test_what_is_fastest_is_one_of_what_was_tried() -> None:
+    found = arithmetic.fastest(net(), INTERFACE, 4, threads=1)
+    assert found.precision in ("fp32", "bf16")
+    assert found.threads == 1
+
+
+PLAIN, LAST, HALF, HALF_LAST = (
+    (None, False),
+    (None, True),
+    (torch.bfloat16, False),
+    (torch.bfloat16, True),
+)
+
+
+@pytest.mark.parametrize(
+    ("took_s", "want"),
+    [
+        ((1.0, 0.95, 0.5, 0.49), HALF),  # 2 % more are not worth channels last
+        ((1.0, 1.0, 1.0, 1.0), PLAIN),
+        ((1.0, 0.92, 0.92, 0.92), PLAIN),  # less than a tenth
+        ((1.0, 0.9, 0.9, 0.9), LAST),
+        ((1.0, 0.9, 0.8, 0.72), HALF_LAST),  # each beside the best before it
+    ],
+)
+def test_a_variant_must_be_a_tenth_faster_than_the_plainer_ones(
+    monkeypatch: pytest.MonkeyPatch, took_s: tuple[float, ...], want: object
+) -> None:
+    tried: list[object] = []
+
+    def step_s(model: nn.Module, images: torch.Tensor, dtype: object, last: bool) -> float:
+        tried.append((dtype, last))
+        return took_s[len(tried) - 1]
+
+    monkeypatch.setattr(arithmetic, "_step_s", step_s)
+    found = arithmetic.fastest(net(), INTERFACE, 1, threads=2)
+    assert tried == [PLAIN, LAST, HALF, HALF_LAST]
+    assert (arithmetic.AUTOCAST[found.precision], found.channels_last) == want
+    assert found.threads == 2
+
+
+@pytest.mark.parametrize("best", [1, arithmetic.MEASURED_STEPS])
+@pytest.mark.parametrize(("dtype", "last"), [PLAIN, LAST, HALF, HALF_LAST])
+def test_a_step_is_a_training_step_and_the_first_one_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype | None, last: bool, best: int
+) -> None:
+    """By a clock: the step to warm up takes 1 s, one of those measured 2, the others 3, any more 0."""
+    measured = arithmetic.MEASURED_STEPS
+    durations = [1.0, *(2.0 if number == best else 3.0 for number in range(1, measured + 1))]
+    seen: list[tuple[object, ...]] = []
+    backward: list[int] = []
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(8, 3)).eval()
+    model[0].weight.register_hook(lambda gradient: backward.append(1))
+
+    class Clock:
+        """Read before and after each step."""
+
+        read, now_s = 0, 10.0
+
+        def perf_counter(self) -> float:
+            step, self.read = self.read // 2, self.read + 1
+            if self.read % 2 == 0:
+                self.now_s += durations[step] if step < len(durations) else 0.0
+            return self.now_s
+
+    def forward(module: nn.Module, given: tuple[torch.Tensor]) -> None:
+        grad = model[0].weight.grad
+        layout = torch.channels_last if last else torch.contiguous_format
+        held = [given[0].is_contiguous(memory_format=layout)]
+        held.append(model[0].weight.is_contiguous(memory_format=layout))
+        half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu")
+        seen.append((half or None, all(held), module.training, grad))
+
+    model.register_forward_pre_hook(forward)
+    monkeypatch.setattr(arithmetic, "time", Clock())
+    inputs = (torch.randn(4, 3, 4, 4),)
+    assert arithmetic._step_s(model, inputs, dtype, last) == 2.0
+    assert seen == [(dtype, True, True, None)] * (measured + 1)
+    assert len(backward) == measured + 1
+    assert model[0].weight.grad is None
+
+
+def test_determinism_is_put_back() -> None:
+    before = torch.get_num_threads()
+    with arithmetic.deterministic(3, before + 1):
+        assert torch.get_num_threads() == before + 1
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory
+        first = torch.rand(3)
+    with arithmetic.deterministic(3, 1):
+        assert torch.equal(first, torch.rand(3))
+    assert torch.get_num_threads() == before
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
+
+
+@pytest.mark.parametrize("warn_only", [False, True])
+def test_what_a_caller_had_set_is_put_back_after_an_error_too(warn_only: bool) -> None:
+    torch.use_deterministic_algorithms(True, warn_only=warn_only)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        with pytest.raises(KeyError), arithmetic.deterministic(3, 1):
+            raise KeyError
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled() == warn_only
+        assert not torch.utils.deterministic.fill_uninitialized_memory
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.utils.deterministic.fill_uninitialized_memory = True
+
+
+def test_layouts() -> None:
+    images = torch.zeros(2, 3, 4, 4)
+    last = arithmetic.laid_out(images, True)
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    assert arithmetic.laid_out(last, False).is_contiguous()
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_the_generators_in_use_are_put_back(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """On a machine with an accelerator, of both; a state of one that is not here is left alone."""
+    there = [torch.tensor([7])]
+    monkeypatch.setattr(arithmetic, "device", lambda: torch.device(kind))
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: there[0])
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state: there.insert(0, state))
+    states = arithmetic.random_states()
+    assert set(states) == ({"random", "random_cuda"} if kind == "cuda" else {"random"})
+    first, there[0] = torch.rand(3), torch.tensor([8])
+    arithmetic.set_random_states({**states, "weight": torch.zeros(1)})
+    assert torch.equal(torch.rand(3), first)
+    assert there[0].item() == (7 if kind == "cuda" else 8)
+    arithmetic.set_random_states({"random": states["random"], "random_cuda": torch.tensor([9])})
+    assert there[0].item() == (9 if kind == "cuda" else 8)
+    count = len(there)
+    arithmetic.set_random_states({"random": states["random"]})
+    assert len(there) == count
+
+
+def test_the_device_is_the_accelerator_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for available, kind in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
+        assert arithmetic.device() == torch.device(kind)
+
+
+@pytest.mark.parametrize(("shape", "threads"), [((16, 16, 1), 1), ((17, 16, 1), 2)])
+def test_small_images_are_answered_on_one_thread(shape: tuple[int, ...], threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyError), arithmetic.one_thread_if_small(shape):
+            assert torch.get_num_threads() == threads
+            raise KeyError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
