@@ -51,6 +51,14 @@ class Member(NamedTuple):
     """Where a loss that reads layers looks unless the recipe says; None is at the end of every stage."""
     companion: Member | None = None
     """What a loss trains beside the student; its knobs are the loss's, too."""
+    one_class_if: Mapping[str, Scalar] | None = None
+    """Knobs with which a scheme wants one class a sample, none for any; None if it never does."""
+    sees_batch_once: bool = False
+    """Whether student and teacher see a scheme's batch once, so that losses can look inside them."""
+    has_batch_norm: bool | None = True
+    """Whether a model's samples see one another in a batch norm; None if only the built model tells."""
+    is_foreign: bool = False
+    """Whether a model is made by others, and may do in training what it does not do afterwards."""
 
     def load(self) -> Any:
         """The function itself; imports its module."""

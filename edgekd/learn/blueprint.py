@@ -33,8 +33,6 @@ from edgekd.table import Scalar
 from edgekd.table import bind
 
 LARGEST_BLUEPRINT_BYTES = 2**24
-FOREIGN = ("python", "timm", "transformers")
-"""Builders of models that others wrote, which may do in training what they do not do afterwards."""
 
 
 def _interface(value: Any) -> Interface:
@@ -95,7 +93,7 @@ def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
         model: nn.Module = member.load()(**arguments)
     except ValueError as error:
         raise InputError(f"{blueprint.builder}: {error}") from error
-    foreign = blueprint.builder in FOREIGN
+    foreign = member.is_foreign
     if foreign:
         model_outputs.give_logits_alone(model)
     _check_output(model, interface, blueprint.builder)

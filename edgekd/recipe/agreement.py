@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
+from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Views
 from edgekd.recipe.learning import unmixed
@@ -17,8 +18,6 @@ from edgekd.runtimes import RUNTIMES
 from edgekd.table import Named
 
 INT4_BITS, INT4_OPSET = 4, 21
-UNMIXED = ("tf-kd", "cs-kd", "uskd")
-"""Schemes that want one class a sample, whatever their knobs."""
 ORDER = {"distil": 0, "factorize": 1, "prune": 1, "quantize": 2}
 Fault = tuple[Key, str]
 
@@ -88,9 +87,8 @@ def _mixed(learn: Sequence[Any], views: Views) -> Iterator[Fault]:
 
 def one_class(scheme: Named) -> bool:
     """Whether a scheme wants one class a sample, which views that mix samples do not have."""
-    return scheme.name in UNMIXED or (
-        scheme.name == "kdcl" and scheme.arguments["rule"] == "min-logit"
-    )
+    knobs = SCHEMES[scheme.name].one_class_if
+    return knobs is not None and knobs.items() <= scheme.arguments.items()
 
 
 def _losses_of(step: Any) -> tuple[Key, Sequence[Term]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgekd.errors import nearest
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.schemes import READABLE
+from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import reusing
 from edgekd.learn.signals import needs
@@ -123,7 +123,7 @@ def _signals(learn: Sequence[Any]) -> Iterator[Fault]:
             yield (*key, "knowledge"), str(error)
         scheme = _scheme(words)
         for index, term in enumerate(words.losses):
-            if scheme not in READABLE and reads_inside(term):
+            if not SCHEMES[scheme].sees_batch_once and reads_inside(term):
                 message = (
                     f"got {term.loss.name!r}, which reads layers: scheme {scheme!r} shows none"
                 )

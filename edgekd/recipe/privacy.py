@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
-from edgekd.learn.schemes import READABLE
+from edgekd.learn.models import MODELS
+from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Views
 from edgekd.recipe.casting import Fault
 from edgekd.recipe.learning import Distil
@@ -17,8 +18,6 @@ from edgekd.recipe.text import Key
 
 LEAST_BATCH = 64
 """As `edgekd.learn.privacy.dp_sgd` has it."""
-UNSURE = ("vit-tiny", "timm", "transformers", "python")
-"""Models without batch norms, or of others' making; all the rest have some."""
 AGAIN = "it learns from the same samples again, which epsilon does not count"
 
 
@@ -44,7 +43,7 @@ def fault(learn: Sequence[Any], student: Student, views: Views) -> Fault | None:
 
 def _step(words: Distil, key: Key, student: Student, views: Views) -> Iterator[Fault]:
     """Each sample is asked for once, alone, in an arithmetic that clips what it should."""
-    if words.scheme.name not in READABLE or words.inherit is not None:
+    if not SCHEMES[words.scheme.name].sees_batch_once or words.inherit is not None:
         yield (*key, "private"), "got it beside a scheme or inherit, want neither"
     if views.mixup or views.cutmix:
         mix = "mixup" if views.mixup else "cutmix"
@@ -59,7 +58,7 @@ def _step(words: Distil, key: Key, student: Student, views: Views) -> Iterator[F
     if train.precision == "fp16":
         yield (*whose, "precision"), "got 'fp16', want 'bf16' or 'fp32' for privacy"
     model = words.model or student.model
-    if student.norm == "batch" and model.name not in UNSURE:
+    if student.norm == "batch" and MODELS[model.name].has_batch_norm:
         why = f"the batch norms of {model} let samples see one another"
         yield ("student", "norm"), f"got 'batch', want 'group' for privacy: {why}"
 

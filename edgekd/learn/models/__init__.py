@@ -13,6 +13,12 @@ def _member(module: str, function: str, summary: str, **preset: Scalar) -> Membe
     return Member(f"{_HERE}.{module}", function, summary, _SHAPE, preset)
 
 
+def _foreign(name: str, summary: str, *more: str) -> Member:
+    return Member(
+        f"{_HERE}.{name}", name, summary, (*_SHAPE, *more), has_batch_norm=None, is_foreign=True
+    )
+
+
 def _resnet(depth: int) -> Member:
     summary = f"residual network of {depth} layers, 16-32-64 channels (He et al. 2016)"
     return _member("resnet", "resnet", summary, depth=depth)
@@ -64,15 +70,14 @@ MODELS: dict[str, Member] = {
     ),
     "vit-tiny": _member(
         "vit", "vit", "attention over 4x4 patches, 6 layers of 96 (Dosovitskiy et al. 2021)"
+    )._replace(has_batch_norm=False),
+    "timm": _foreign("timm", "a model of the timm package: timm:NAME"),
+    "transformers": _foreign(
+        "transformers", "an image classifier of transformers: transformers:FOLDER"
     ),
-    "timm": _member("timm", "timm", "a model of the timm package: timm:NAME"),
-    "transformers": _member(
-        "transformers", "transformers", "an image classifier of transformers: transformers:FOLDER"
-    ),
-    "python": Member(
-        f"{_HERE}.python",
+    "python": _foreign(
         "python",
         "your own function: python:package.module:function, with --allow-code",
-        (*_SHAPE, "allow_code"),
+        "allow_code",
     ),
 }

@@ -17,6 +17,7 @@ SCHEMES: dict[str, Member] = {
         "offline",
         "finished teachers tell the student what they think",
         paper="Hinton et al. 2015",
+        sees_batch_once=True,
     ),
     "densely-guided": Member(
         f"{_HERE}.densely_guided",
@@ -44,6 +45,7 @@ SCHEMES: dict[str, Member] = {
         "kdcl",
         "one teacher made of all learners' logits",
         paper="Guo et al. 2020",
+        one_class_if={"rule": "min-logit"},
     ),
     "one": Member(
         f"{_HERE}.native_ensemble",
@@ -62,18 +64,21 @@ SCHEMES: dict[str, Member] = {
         "tf_kd",
         "a designed teacher; label smoothing is its case without temperatures",
         paper="Yuan et al. 2020",
+        one_class_if={},
     ),
     "cs-kd": Member(
         f"{_HERE}.same_class",
         "cs_kd",
         "another sample of the class teaches",
         paper="Yun et al. 2020",
+        one_class_if={},
     ),
     "uskd": Member(
         f"{_HERE}.own_ranks",
         "uskd",
         "soft labels of the student's own making",
         paper="Yang et al. 2023",
+        one_class_if={},
     ),
     "ema": Member(
         f"{_HERE}.mean_teacher",
@@ -163,8 +168,6 @@ CHAINS: dict[str, Member] = {
     ),
 }
 """Methods that are several steps of a scheme, and no word of their own in a recipe."""
-READABLE = ("offline",)
-"""Schemes in which student and teacher see the batch once, so that losses can look inside them."""
 OFFLINE = Named.parse("offline", SCHEMES, "scheme")
 """A finished teacher; what a recipe means that names no scheme."""
 SchemeName = Annotated[Named, BeforeValidator(lambda value: Named.parse(value, SCHEMES, "scheme"))]
