@@ -24,8 +24,8 @@ _FLAGS = {"diverged": "diverged", "chance": "stayed at chance", "failed": "faile
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, as_json: bool) -> None:
-    """List the methods a recipe may name, or say all about NAME: formula, needs, knobs, and what it was
-    measured to do."""
+    """List the losses, schemes and synthesizers a recipe may name; or show NAME: formula, inputs, settings
+    and measured results."""
     from edgekd.learn.losses import FAMILIES
     from edgekd.learn.schemes import CHAINS
     from edgekd.learn.schemes import SCHEMES
