@@ -1,35 +1,40 @@
 """Members of a folder, named in its table without being imported.
 
-A folder's ``__init__`` holds a plain dict, name to `Member`. What a recipe may say about a member
-is read from its function's signature in the source text, so that a recipe is checked to the last
-knob without importing torch:
+A folder's ``__init__`` holds a `Table`, name to `Member`: edgekd's own, those of installed plugins
+(`edgekd.plugins`), and of losses a user's own. What a recipe may say about a member is read from its
+function's signature in the source text, so that a recipe is checked to the last knob without importing
+torch, and without running anything of the user's:
 
 - positional parameters are what the caller supplies (signals, files, shapes);
-- keyword-only parameters are its knobs; their annotations are names of `edgekd.settings.KNOB_TYPES`
-  or a ``Literal``, their defaults are literals. Those listed in the member's `supplied` are the caller's too.
+- keyword-only parameters are its knobs (`edgekd.signatures`). Those listed in the member's `supplied` are the
+  caller's too.
 """
 
 from __future__ import annotations
 
-import ast
+import contextlib
 import functools
 import importlib
-import importlib.util
+from collections.abc import Iterator
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-from typing import Literal
 from typing import NamedTuple
 
 from pydantic import ValidationError
 from pydantic import create_model
 
+from edgekd import modules
+from edgekd import plugins
+from edgekd import signatures
 from edgekd.errors import InputError
 from edgekd.errors import nearest
-from edgekd.settings import KNOB_TYPES
+from edgekd.plugins import Plugin
 from edgekd.settings import Settings
+from edgekd.signatures import Signature
+from edgekd.sources import ROOT
 
-LITERAL = "Literal"
+OWN = "python:"
+"""Before ``package.module:function`` it makes the name of a user's own member."""
 Scalar = bool | int | float | str
 
 
@@ -59,18 +64,82 @@ class Member(NamedTuple):
     """Whether a model's samples see one another in a batch norm; None if only the built model tells."""
     is_foreign: bool = False
     """Whether a model is made by others, and may do in training what it does not do afterwards."""
+    plugin: Plugin | None = None
+    """The entry point that adds it; None of edgekd's own and of a user's."""
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is edgekd's own."""
+        return self.plugin is None and self.module.partition(".")[0] == ROOT
 
     def load(self) -> Any:
-        """The function itself; imports its module."""
+        """The function itself; imports its module, which has to be edgekd's (`edgekd.learn.code` for others)."""
         return getattr(importlib.import_module(self.module), self.function)
 
 
-class Signature(NamedTuple):
-    """What a member's function takes, read from its source."""
+class Table(Mapping[str, Member]):
+    """Members by name: the built-in ones, and those of plugins, which are read when first asked for."""
 
-    positional: tuple[str, ...]
-    knobs: type[Settings]
-    doc: str
+    def __init__(
+        self,
+        kind: str,
+        members: Mapping[str, Member],
+        *,
+        supplied: tuple[str, ...] = (),
+        takes_own: bool = False,
+    ) -> None:
+        """
+        Args:
+            kind: what one member is called; of `edgekd.plugins.GROUPS`.
+            members: the built-in ones.
+            supplied: keyword-only parameters that the caller fills in, where a plugin's function has them.
+            takes_own: whether ``python:package.module:function`` names a member, too.
+        """
+        self.kind, self._members, self._supplied = kind, members, supplied
+        self._takes_own = takes_own
+
+    def __getitem__(self, name: str) -> Member:
+        """
+        Raises:
+            KeyError: if there is none of that name.
+            InputError: if a plugin's cannot be told from another, or is no ``package.module:function``.
+        """
+        if name in self._members:
+            return self._members[name]
+        if self._takes_own and name.startswith(OWN):
+            return _referenced(name.removeprefix(OWN), name)
+        plugin = plugins.find_plugin(self.kind, name)
+        if plugin is None:
+            raise KeyError(name)
+        member = _referenced(plugin.reference, f"{self.kind} {name!r} of {plugin}")
+        supplied = signatures.keyword_names(member.module, member.function, self._supplied)
+        return member._replace(
+            plugin=plugin, supplied=supplied, has_batch_norm=None, is_foreign=True
+        )
+
+    def __contains__(self, name: object) -> bool:
+        own = self._takes_own and isinstance(name, str) and name.startswith(OWN)
+        return name in self._members or own or name in plugins.list_plugins(self.kind)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._members
+        yield from (name for name in plugins.list_plugins(self.kind) if name not in self._members)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def from_plugins(self) -> Table:
+        """The members that plugins add, alone."""
+        return Table(self.kind, {}, supplied=self._supplied)
+
+    def require_distinct(self, name: str) -> None:
+        """Raises InputError if a plugin takes the name of a built-in member."""
+        same = plugins.list_plugins(self.kind).get(name, ())
+        if same and name in self._members:
+            raise InputError(
+                f"{self.kind} {name!r}: got it from {same[0]}, want another name: edgekd has one of that name",
+                hint=f"pip uninstall {same[0].distribution}",
+            )
 
 
 class Named(Settings):
@@ -98,12 +167,18 @@ class Named(Settings):
         arguments = {str(key): item for key, item in value.items() if key != "name"}
         if set(value) == {"name", "arguments"} and isinstance(value["arguments"], dict):
             arguments = dict(value["arguments"])
-        key, colon, reference = value["name"].partition(":")
+        whole = value["name"]
+        key, colon, reference = whole.partition(":")
+        if key not in table and whole in table:
+            key, colon = whole, ""
         if key not in table:
             raise ValueError(f"got unknown {what} {key!r}; {nearest(key, table)}")
         if colon:
             arguments["reference"] = reference
-        knobs = bind(table[key], arguments)
+        try:
+            knobs = bind(table[key], arguments)
+        except InputError as error:
+            raise ValueError(str(error)) from error
         return cls(name=key, arguments=knobs)
 
     def __str__(self) -> str:
@@ -132,37 +207,43 @@ def bind(member: Member, arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{where}: got {first['input']!r}: {first['msg']}") from error
 
 
-@functools.cache
-def _signature(module: str, function: str, supplied: tuple[str, ...]) -> Signature:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise InputError(f"{module}: got no such module")
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    found = next(
-        (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function), None
-    )
-    if found is None:
-        raise InputError(f"{module}: got no function {function!r}")
-    fields: dict[str, Any] = {}
-    for argument, default in zip(found.args.kwonlyargs, found.args.kw_defaults, strict=True):
-        if argument.arg in supplied:
-            continue
-        annotation = ast.unparse(argument.annotation) if argument.annotation else "str"
-        value = ... if default is None else ast.literal_eval(default)
-        fields[argument.arg] = (_knob_type(annotation), value)
-    knobs = create_model(f"{function}_knobs", __base__=Settings, **fields)
-    return Signature(
-        tuple(argument.arg for argument in found.args.args), knobs, ast.get_docstring(found) or ""
-    )
+def _referenced(reference: str, what: str) -> Member:
+    """The member that ``package.module:function`` names, with the first line of its docstring.
+
+    Raises:
+        InputError: if `reference` has another form.
+    """
+    if not modules.is_reference(reference):
+        raise InputError(f"{what}: got {reference!r}, want package.module:function")
+    module, _, function = reference.partition(":")
+    return Member(module, function, "")
+
+
+def summarize(member: Member) -> str:
+    """One line about a member: the table's, else the first of its docstring, else why it cannot be used."""
+    try:
+        return member.summary or signature(member).doc.partition("\n")[0]
+    except InputError as error:
+        return f"cannot be used: {error}"
+
+
+def usable(table: Mapping[str, Member]) -> dict[str, Member]:
+    """The members whose signatures can be read: all but those of a broken plugin."""
+    found = {}
+    for name in table:
+        with contextlib.suppress(InputError):
+            signature(table[name])
+            found[name] = table[name]
+    return found
 
 
 def signature(member: Member) -> Signature:
     """What `member` takes, without importing it; with the knobs of its companion.
 
     Raises:
-        InputError: if its module or function does not exist.
+        InputError: if its module or function does not exist, or takes what no recipe can say.
     """
-    own = _signature(member.module, member.function, member.supplied)
+    own = signatures.read_signature(member.module, member.function, member.supplied)
     if member.companion is None:
         return own
     beside = signature(member.companion).knobs
@@ -172,14 +253,3 @@ def signature(member: Member) -> Signature:
 @functools.cache
 def _both(one: type[Settings], other: type[Settings]) -> type[Settings]:
     return create_model(f"{one.__name__}_and_{other.__name__}", __base__=(one, other))
-
-
-def _knob_type(annotation: str) -> Any:
-    names = [name.strip() for name in annotation.split("|")]
-    optional = "None" in names
-    (name,) = [name for name in names if name != "None"]
-    if name.startswith(LITERAL):
-        kind: Any = Literal[tuple(ast.literal_eval(name.removeprefix(LITERAL)))]
-    else:
-        kind = KNOB_TYPES[name]
-    return kind | None if optional else kind

@@ -26,34 +26,16 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "edgekd compress recipe.yaml --set student.train.epochs=30 --set learn.0.losses.0.temperature=2"
 )
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option(
-    "--run-dir", type=FOLDER, help="Folder of the report and bundle.  [default: runs/NAME]"
-)
-@click.option(
-    "--store",
-    type=FOLDER,
-    help="Folder of stored results.  [default: $EDGEKD_HOME, else the user's cache folder]",
-)
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key; may be repeated.",
-)
-@click.option("--data-dir", type=FOLDER, help="Folder of the public data sets.")
-@click.option("--device", default="local", metavar="NAME", help="Device to measure on.")
-@click.option(
-    "--dry-run", is_flag=True, help="Print what would run and which files it touches, and stop."
-)
-@click.option(
-    "--check", is_flag=True, help="Try one step of each training on untrained networks, and stop."
-)
-@click.option("--allow-code", is_flag=True, help="Run your own code: python: names in the recipe.")
-@click.option("--allow-download", is_flag=True, help="Download data and weights that are missing.")
-@click.option(
-    "--no-wait", is_flag=True, help="Fail, do not wait, while another run uses the same files."
-)
+@click.option("--run-dir", type=FOLDER, help="Where the report goes.  [default: runs/NAME]")
+@click.option("--store", type=FOLDER, help="Where results are kept.  [default: $EDGEKD_HOME]")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
+@click.option("--data-dir", type=FOLDER, help="Where data sets lie.")
+@click.option("--device", default="local", metavar="NAME", help="Where to measure.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.option("--check", is_flag=True, help="Try one step of all learning, untrained, and stop.")
+@click.option("--allow-code", is_flag=True, help="Let python: references run your own code.")
+@click.option("--allow-download", is_flag=True, help="Let missing data be downloaded.")
+@click.option("--no-wait", is_flag=True, help="Fail when another run uses the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     recipe: Path,
@@ -71,8 +53,7 @@ def command(
 ) -> None:
     """Run RECIPE: train, distil, make smaller, quantize, export, compile, measure, choose, bundle, report.
 
-    Results are stored: steps that did not change are not run again, and after Ctrl-C the same command
-    continues. NAME is the recipe's name.
+    What is in the store already is not made again; a run that was stopped goes on where it was.
     """
     from edgekd import devices
     from edgekd import recipe as recipes
@@ -120,21 +101,23 @@ def _touched(
     """What will be read, written and downloaded, and which code of the user's own will run."""
     from edgekd import pipeline
     from edgekd import recipe as recipes
-    from edgekd.plan import checks
+    from edgekd.plan import members
     from edgekd.plan import origins
 
     weights = recipes.weights_paths(recipe, path).values()
-    named = {str(member): member for member in checks.named(recipe).values()}
+    choices, plugins = list(members.choices(recipe)), members.plugins(recipe)
+    named = {str(choice.named): choice.named for choice in choices}
     fetched = pipeline.to_fetch(recipe, options)
     sources = [f.step.origin for f in foreseen if f.step.label == "data" and not fetched]
     data = [f"{recipe.data.source} (files: {len(o())})" for o in sources if o is not None]
-    models = {text: origins.files_behind(member, options) for text, member in named.items()}
-    behind = [f"{text} (files: {len(found)})" for text, found in models.items() if found]
+    digests = {text: origins.files_behind(member, options) for text, member in named.items()}
+    behind = [f"{text} (files: {len(found)})" for text, found in digests.items() if found]
     return {
         "reads": [str(p) for p in (path, *weights)] + data + behind,
         "writes": [str(options.store), str(options.run_dir)],
         "downloads": list(fetched),
-        "runs code of yours": [name for name in named if name.startswith("python:")],
+        "runs code of yours": list(dict.fromkeys(str(c.named) for c in choices if c.own)),
+        **({"runs plugins": list(map(str, plugins))} if plugins else {}),
     }
 
 

@@ -38,11 +38,11 @@ EXTRAS = (
 
 
 @click.command()
-@click.option("--store", type=click.Path(path_type=Path), help="Folder of stored results.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the public data sets.")
+@click.option("--store", type=click.Path(path_type=Path), help="A store other than the usual one.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets lie.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(store: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    """Show what this machine can run: engines, instruction sets, extras, data; and how to install the rest."""
+    """Say what this machine can do: engines, instruction sets, data, and what is missing."""
     from edgekd import run
 
     found = {
@@ -50,6 +50,7 @@ def command(store: Path | None, data_dir: Path | None, as_json: bool) -> None:
         "engines": engines(),
         "extras": extras(),
         "data": data(data_dir),
+        "plugins": plugins(),
         "store": disk(store or run.default_store()),
     }
     if as_json:
@@ -131,9 +132,12 @@ def data(data_dir: Path | None) -> list[dict[str, Any]]:
     from edgekd.errors import EdgekdError
     from edgekd.learn.data import SOURCES
     from edgekd.table import signature
+    from edgekd.table import usable
 
     rows = []
-    for name, member in SOURCES.items():
+    for name, member in usable(SOURCES).items():
+        if not member.built_in:
+            continue  # `plugins` lists it; what it reads is its own
         if any(field.is_required() for field in signature(member).knobs.model_fields.values()):
             continue
         folder = why_not = None
@@ -143,6 +147,29 @@ def data(data_dir: Path | None) -> list[dict[str, Any]]:
         except EdgekdError as error:
             why_not = error.line()
         rows.append({"name": name, "folder": folder, "why_not": why_not})
+    return rows
+
+
+def plugins() -> list[dict[str, Any]]:
+    """Each entry point of the user's distributions: what it adds, whose it is, and why it cannot be used."""
+    from edgekd.errors import InputError
+    from edgekd.learn.data import SOURCES
+    from edgekd.learn.losses import LOSSES
+    from edgekd.learn.models import MODELS
+    from edgekd.learn.schemes import SCHEMES
+    from edgekd.plugins import list_plugins
+    from edgekd.table import signature
+
+    rows = []
+    for table in (LOSSES, SCHEMES, MODELS, SOURCES):
+        for name, found in list_plugins(table.kind).items():
+            why_not = None
+            try:
+                table.require_distinct(name)
+                signature(table[name])
+            except InputError as error:
+                why_not = error.line()
+            rows += [{**plugin._asdict(), "why_not": why_not} for plugin in found]
     return rows
 
 
@@ -180,4 +207,8 @@ def _print(found: dict[str, Any]) -> None:
         rows.append((f"[{extra['name']}]", lacks if extra["missing"] else "installed"))
     for source in found["data"]:
         rows.append((source["name"], source["folder"] or source["why_not"]))
+    for plugin in found["plugins"]:
+        whose = f"{plugin['kind']} of {plugin['distribution']} {plugin['version']}"
+        why_not = plugin["why_not"]
+        rows.append((plugin["name"], f"{whose}: cannot be used: {why_not}" if why_not else whose))
     print_columns(rows)

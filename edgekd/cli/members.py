@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -38,12 +39,13 @@ def show(
     if name is not None and name not in table:
         raise InputError(f"{what}: got unknown {name!r}, want a name", hint=nearest(name, table))
     if as_json:
-        described = [_described(key, member, place) for key, member in table.items()]
-        print_json(described if name is None else _described(name, table[name], place))
+        about = functools.partial(_described, place=lambda member: place)
+        rows = [_listed(key, table, about) for key in table] if name is None else []
+        print_json(rows if name is None else about(name, table[name]))
     elif name is None:
-        print_columns((key, member.summary) for key, member in table.items())
+        print_columns((key, _cited(key, table)) for key in table)
     else:
-        _show_one(_described(name, table[name], place))
+        _show_one(_described(name, table[name], lambda member: place))
 
 
 def show_families(
@@ -77,14 +79,18 @@ def show_families(
     if name is None and not as_json:
         for family, table in families.items():
             echo(f"{family}:")
-            print_columns((f"  {key}", _cited(member)) for key, member in table.items())
+            print_columns((f"  {key}", _cited(key, table)) for key in table)
         return
     chosen = [pair for pair in found if name in (None, pair[1])]
     described = []
     for family, key in chosen:
-        member = families[family][key]
-        about = _described(key, member, place(family, key, member))
-        described.append({"family": family, **about, **more(key)})
+        about = functools.partial(_with_more, functools.partial(place, family, key), more)
+        one = (
+            _listed(key, families[family], about)
+            if name is None
+            else about(key, families[family][key])
+        )
+        described.append({"family": family, **one})
     if as_json:
         print_json(described if name is None or len(described) > 1 else described[0])
         return
@@ -93,23 +99,55 @@ def show_families(
         _show_one(one, more(one["name"]))
 
 
-def _cited(member: Member) -> str:
-    return f"{member.summary} ({member.paper})" if member.paper else member.summary
+def _cited(name: str, table: Mapping[str, Member]) -> str:
+    """One line about a member, with its paper, or the distribution that adds it."""
+    from edgekd.errors import InputError
+    from edgekd.table import summarize
+
+    try:
+        member = table[name]
+    except InputError as error:
+        return f"cannot be used: {error}"
+    source = f"plugin of {member.plugin}" if member.plugin else member.paper
+    return f"{summarize(member)} ({source})" if source else summarize(member)
 
 
-def _described(name: str, member: Member, place: str) -> dict[str, Any]:
+def _listed(
+    name: str, table: Mapping[str, Member], describe: Callable[[str, Member], dict[str, Any]]
+) -> dict[str, Any]:
+    """What is known of one of many: of one that cannot be used, why."""
+    from edgekd.errors import InputError
+
+    try:
+        return describe(name, table[name])
+    except InputError as error:
+        return {"name": name, "summary": f"cannot be used: {error}"}
+
+
+def _with_more(
+    place: Callable[[Member], str],
+    more: Callable[[str], Mapping[str, Any]],
+    name: str,
+    member: Member,
+) -> dict[str, Any]:
+    return {**_described(name, member, place), **more(name)}
+
+
+def _described(name: str, member: Member, place: Callable[[Member], str]) -> dict[str, Any]:
     from edgekd.table import signature
+    from edgekd.table import summarize
 
     found = signature(member)
     return {
         "name": name,
-        "summary": member.summary,
+        "summary": summarize(member),
+        "plugin": member.plugin._asdict() if member.plugin else None,
         "paper": member.paper,
         "needs": list(found.positional),
         "knobs": [_knob(key, member, field) for key, field in _properties(member).items()],
         "doc": found.doc,
         "companion_knobs": _beside(member),
-        "snippet": place.replace("{}", snippet(name, member)),
+        "snippet": place(member).replace("{}", snippet(name, member)),
     }
 
 
@@ -180,7 +218,9 @@ def _default(knob: Mapping[str, Any]) -> str:
 
 
 def _show_one(described: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
-    cited = f" ({described['paper']})" if described["paper"] else ""
+    plugin = described["plugin"]
+    source = f"{plugin['distribution']} {plugin['version']}" if plugin else described["paper"]
+    cited = f" ({source})" if source else ""
     echo(f"{described['name']}: {described['summary']}{cited}\n\n{described['doc']}\n")
     if described["companion_knobs"]:
         echo("What it trains beside the student takes:")

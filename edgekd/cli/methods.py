@@ -24,14 +24,25 @@ _FLAGS = {"diverged": "diverged", "chance": "stayed at chance", "failed": "faile
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, as_json: bool) -> None:
-    """List the losses, schemes and synthesizers a recipe may name; or show NAME: formula, inputs, settings
-    and measured results."""
+    """List the methods a recipe may name, or say all about NAME: formula, needs, knobs, and what it was
+    measured to do. NAME may be a loss of your own, python:package.module:function; it is read, not run."""
     from edgekd.learn.losses import FAMILIES
+    from edgekd.learn.losses import LOSSES
     from edgekd.learn.schemes import CHAINS
     from edgekd.learn.schemes import SCHEMES
     from edgekd.learn.synthesis import SYNTHESIZERS
+    from edgekd.table import OWN
 
-    families = {**FAMILIES, "schemes": SCHEMES, "chains": CHAINS, "synthesis": SYNTHESIZERS}
+    families: dict[str, Mapping[str, Member]] = {
+        **FAMILIES,
+        "schemes": SCHEMES,
+        "chains": CHAINS,
+        "synthesis": SYNTHESIZERS,
+    }
+    if added := LOSSES.from_plugins():
+        families["losses of plugins"] = added
+    if name is not None and name in LOSSES and name.startswith(OWN):
+        families["losses of your own"] = {name: LOSSES[name]}
     members.show_families(families, "method", snippets.place, name, as_json, _known)
 
 

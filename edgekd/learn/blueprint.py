@@ -20,6 +20,7 @@ from edgekd.errors import nearest
 from edgekd.interface import Interface
 from edgekd.interface import from_json
 from edgekd.interface import to_json
+from edgekd.learn import code
 from edgekd.learn import model_inputs
 from edgekd.learn import weights
 from edgekd.learn.edits import EDITS
@@ -90,7 +91,8 @@ def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
         interface = blueprint.inside or blueprint.interface
         supplied = _supplied(interface, member, allow_code)
         arguments = bind(member, blueprint.arguments) | supplied
-        model: nn.Module = member.load()(**arguments)
+        builder = code.load_member(member, f"model {blueprint.builder}", allow_code=allow_code)
+        model: nn.Module = builder(**arguments)
     except ValueError as error:
         raise InputError(f"{blueprint.builder}: {error}") from error
     foreign = member.is_foreign

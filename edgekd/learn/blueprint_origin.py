@@ -1,12 +1,14 @@
-"""Digests of the files that stand behind a user's own model. Imports no torch."""
+"""Digests of the files that stand behind what is not edgekd's own: a model, a loss, a scheme. Imports no torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from edgekd import files
+from edgekd import sources
 from edgekd.learn import code
 from edgekd.learn.origin import digests
+from edgekd.table import Member
 
 
 def digests_of(builder: str, reference: str, *, allow_code: bool) -> dict[str, str]:
@@ -21,3 +23,22 @@ def digests_of(builder: str, reference: str, *, allow_code: bool) -> dict[str, s
     path = Path(reference) / "config.json"
     # what is no folder is a model type
     return {path.name: files.digest_file(path)} if path.is_file() else {}
+
+
+def digest_member(member: Member, name: str, *, allow_code: bool) -> dict[str, str]:
+    """File to SHA-256 of all that a member runs which is not edgekd's own; empty for edgekd's. Of a plugin also
+    its distribution's version.
+
+    Raises:
+        InputError: as `code.module_files`.
+        MachineError: as `code.module_files`.
+    """
+    if member.built_in:
+        return {}
+    paths = code.member_files(member, name, allow_code=allow_code)
+    ours = [path for path in paths if path.is_relative_to(sources.PACKAGE)]
+    theirs = digests([path for path in paths if path not in ours])
+    of_edgekd = {str(path.relative_to(sources.PACKAGE.parent)): path for path in ours}
+    found = theirs | {path: files.digest_file(each) for path, each in of_edgekd.items()}
+    plugin = member.plugin
+    return found if plugin is None else {**found, plugin.distribution: plugin.version}

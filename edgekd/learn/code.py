@@ -1,4 +1,5 @@
-"""A user's own function, named ``package.module:function``; it runs only when that is allowed."""
+"""Functions that are not edgekd's: a user's own, named ``package.module:function``, which run only when that is
+allowed, and those of installed plugins."""
 
 from __future__ import annotations
 
@@ -10,16 +11,17 @@ import site
 import sys
 import sysconfig
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
-from typing import NamedTuple
 
 from edgekd import files
+from edgekd import modules
 from edgekd import sources
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.table import Member
 
 _loaded: dict[Path, str] = {}
 """Digest, when it was loaded, of each file whose code is in this process."""
@@ -36,7 +38,26 @@ def module_files(reference: str, what: str, *, allow_code: bool) -> list[Path]:
         InputError: if code is not allowed, `reference` is malformed or there is no such module.
         MachineError: if one of them was loaded by this process and has changed since.
     """
-    module = _module_of(reference, what, allow_code=allow_code)
+    return _files_behind(_module_of(reference, what, allow_code=allow_code))
+
+
+def member_files(member: Member, name: str, *, allow_code: bool) -> list[Path]:
+    """`module_files` of a member that is not edgekd's own; a plugin needs no leave, and what it imports from the
+    package it lies in counts although that is installed.
+
+    Raises:
+        InputError: as `module_files`.
+        MachineError: as `module_files`.
+    """
+    reference = f"{member.module}:{member.function}"
+    if member.plugin is None:
+        return module_files(reference, name, allow_code=allow_code)
+    module = _module_of(reference, f"{name} of {member.plugin}", allow_code=True)
+    return _files_behind(module, module.partition(".")[0])
+
+
+def _files_behind(module: str, package: str = "") -> list[Path]:
+    """Files of `module` and of what it imports; installed ones only from the top-level package `package`."""
     found: dict[Path, None] = {}
     waiting = [module]
     looked_at: set[str] = set()
@@ -48,9 +69,9 @@ def module_files(reference: str, what: str, *, allow_code: bool) -> list[Path]:
         if name.partition(".")[0] == sources.ROOT:
             found |= dict.fromkeys(sources.PACKAGE / path for path in sources.reached(name))
             continue
-        place = _place_of(name)
-        path = None if place is None else place.file
-        if path is not None and not _installed(path):
+        location = modules.locate(name)
+        path = None if location is None else location.file
+        if path is not None and (name.partition(".")[0] == package or not _installed(path)):
             found |= dict.fromkeys((path, *_package_of(name, path)))
             waiting += _imports(path.read_bytes(), name, path.stem == "__init__")
     for path in found:
@@ -69,6 +90,24 @@ def load(reference: str, what: str, *, allow_code: bool) -> Callable[..., Any]:
         MachineError: as `module_files`.
     """
     paths = module_files(reference, what, allow_code=allow_code)
+    return _import(reference, what, paths)
+
+
+def load_member(member: Member, name: str, *, allow_code: bool) -> Callable[..., Any]:
+    """The function of a member, whoever wrote it; imports its module.
+
+    Raises:
+        InputError: as `load`.
+        MachineError: as `load`.
+    """
+    if member.built_in:
+        function: Callable[..., Any] = member.load()
+        return function
+    paths = member_files(member, name, allow_code=allow_code)
+    return _import(f"{member.module}:{member.function}", name, paths)
+
+
+def _import(reference: str, what: str, paths: Iterable[Path]) -> Callable[..., Any]:
     _loaded.update({path: files.digest_file(path) for path in paths})
     module, _, function = reference.partition(":")
     folder = str(Path.cwd())
@@ -89,63 +128,20 @@ def was_loaded(path: str) -> bool:
 
 
 def _module_of(reference: str, what: str, *, allow_code: bool) -> str:
-    module, colon, function = reference.partition(":")
-    if (
-        not colon
-        or not function.isidentifier()
-        or not all(map(str.isidentifier, module.split(".")))
-    ):
+    if not modules.is_reference(reference):
         raise InputError(f"{what}: got {reference!r}, want python:package.module:function")
     if not allow_code:
         raise InputError(
             f"{what}: got {reference!r}, which runs your code, want that allowed",
             hint="give --allow-code if you trust it",
         )
-    place = _place_of(module)
-    if place is None:
+    module = reference.partition(":")[0]
+    location = modules.locate(module)
+    if location is None:
         raise InputError(f"{what}: got no module {module!r}, want one that can be imported")
-    if place.file is None or place.file.suffix != ".py":
+    if location.file is None or location.file.suffix != ".py":
         raise InputError(f"{what}: got module {module!r} without a .py file, want one")
     return module
-
-
-class _Place(NamedTuple):
-    """Where a module lies: its file, and the folders its own modules are looked for in."""
-
-    file: Path | None
-    """None for what is built in, and for a package without ``__init__.py``."""
-    folders: tuple[str, ...]
-
-
-def _place_of(module: str) -> _Place | None:
-    """Where `module` would be imported from, found without running the packages on the way, as
-    `importlib.util.find_spec` would; None if it would not be found."""
-    top, *inner = module.split(".")
-    specs = (finder.find_spec(top, None) for finder in sys.meta_path)
-    spec = next(filter(None, specs), None) or PathFinder.find_spec(top, [str(Path.cwd())])
-    if spec is None:
-        return None
-    known = spec.has_location and spec.origin is not None
-    place: _Place | None = _Place(
-        Path(str(spec.origin)).absolute() if known else None,
-        tuple(spec.submodule_search_locations or ()),
-    )
-    for name in inner:
-        place = None if place is None else _within(place.folders, name)
-    return place
-
-
-def _within(folders: tuple[str, ...], name: str) -> _Place | None:
-    """The module or package `name` in the first folder that has it."""
-    bare = []
-    for folder in folders:
-        inside = Path(folder, name)
-        if (inside / "__init__.py").is_file():
-            return _Place(inside / "__init__.py", (str(inside),))
-        if inside.with_suffix(".py").is_file():
-            return _Place(inside.with_suffix(".py"), ())
-        bare += [str(inside)] if inside.is_dir() else []
-    return _Place(None, tuple(bare)) if bare else None
 
 
 @functools.cache

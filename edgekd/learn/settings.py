@@ -11,12 +11,10 @@ from pydantic import BeforeValidator
 from pydantic import Field
 from pydantic import model_validator
 
+from edgekd.learn import signals
 from edgekd.learn.losses import FAMILIES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
-from edgekd.learn.signals import needs
-from edgekd.learn.signals import pairs_layers
-from edgekd.learn.signals import reads_layers
 from edgekd.settings import Count
 from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
@@ -48,7 +46,9 @@ def _loss(value: Any) -> Any:
 
 
 def _bound(value: Any) -> Named:
-    return Named.parse(value, LOSSES, "loss")
+    named = Named.parse(value, LOSSES, "loss")
+    signals.require_usable(named.name, LOSSES[named.name], Term.model_fields)
+    return named
 
 
 def _layers(value: Any) -> Any:
@@ -109,19 +109,13 @@ class Term(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        member = LOSSES[self.loss.name]
-        if self.layers != "auto" and not pairs_layers(member):
-            alone = "compares what enters the classifier alone"
-            why = alone if reads_layers(member) else "reads no layers"
-            raise ValueError(f"layers: got them for {self.loss.name!r}, which {why}")
-        if self.standardize and "teacher_logits" not in needs(member):
-            raise ValueError(
-                f"standardize: got it for {self.loss.name!r}, which takes no teacher's logits"
-            )
-        if self.labelled_only and self.loss.name not in FAMILIES["language"]:
-            raise ValueError(
-                f"labelled_only: got it for {self.loss.name!r}, which is no loss over tokens"
-            )
+        signals.require_words(
+            self.loss.name,
+            LOSSES[self.loss.name],
+            layers=self.layers != "auto",
+            standardize=self.standardize,
+            labelled_only=self.labelled_only and self.loss.name not in FAMILIES["language"],
+        )
         return self
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 from typing import NamedTuple
 
+from edgekd.errors import nearest
 from edgekd.table import Member
 from edgekd.table import signature
 
@@ -57,3 +59,57 @@ def pairs_layers(member: Member) -> bool:
     """Whether a loss compares pairs of layers, so that ``layers`` can name them; what enters the
     classifier is found without it."""
     return any(name.endswith(("_features", "_stages")) for name in needs(member))
+
+
+def require_usable(name: str, member: Member, taken: Collection[str]) -> None:
+    """Refuse a loss that no scheme can serve: one of a user's or of a plugin.
+
+    Args:
+        name: what the recipe calls it.
+        member: the loss.
+        taken: words of a recipe that stand beside its knobs.
+
+    Raises:
+        ValueError: if it takes what is no signal, nothing of the student, or a knob that has a word's name.
+    """
+    if member.built_in:
+        return
+    positional, knobs, _ = signature(member)
+    for each in positional:
+        if each not in SIGNALS:
+            hint = f"{nearest(each, SIGNALS)} A knob comes after `*`"
+            raise ValueError(f"got {name!r}, which takes {each!r}, want a signal; {hint}")
+    if not any(each.startswith("student_") for each in positional):
+        raise ValueError(
+            f"got {name!r}, which takes nothing of the student, want student_logits or the like"
+        )
+    for knob in knobs.model_fields:
+        if knob in taken:
+            raise ValueError(
+                f"got {name!r}, which has a knob {knob!r}, want another name: every loss has a {knob}"
+            )
+
+
+def require_words(
+    name: str, member: Member, *, layers: bool, standardize: bool, labelled_only: bool
+) -> None:
+    """Refuse what a recipe says beside a loss that has no use for it.
+
+    Args:
+        name: what the recipe calls it.
+        member: the loss.
+        layers: whether it names layers.
+        standardize: whether logits are to be standardized.
+        labelled_only: whether it is to count labelled tokens alone, and is no loss over tokens.
+
+    Raises:
+        ValueError: naming the word.
+    """
+    if layers and not pairs_layers(member):
+        alone = "compares what enters the classifier alone"
+        why = alone if reads_layers(member) else "reads no layers"
+        raise ValueError(f"layers: got them for {name!r}, which {why}")
+    if standardize and "teacher_logits" not in needs(member):
+        raise ValueError(f"standardize: got it for {name!r}, which takes no teacher's logits")
+    if labelled_only and member.built_in:
+        raise ValueError(f"labelled_only: got it for {name!r}, which is no loss over tokens")

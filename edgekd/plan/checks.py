@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from edgekd.bench.machine import site
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.plan import members
 from edgekd.recipe import Recipe
 from edgekd.recipe.learning import Distil
 from edgekd.run import Options
 from edgekd.runtimes import RUNTIMES
 from edgekd.stage import package_version
-from edgekd.table import Named
 
 
 def want_allowed(recipe: Recipe, options: Options) -> None:
-    """Refuse a user's own code unless the user said it may run.
+    """Refuse a user's own code unless the user said it may run, and a plugin that takes a built-in name.
 
     Raises:
         InputError: naming the key and the reference.
     """
-    for key, member in named(recipe).items():
-        if member.name == "python" and not options.allow_code:
+    for choice in members.choices(recipe):
+        if choice.own and not options.allow_code:
             raise InputError(
-                f"{key}: got {member}, which runs your own code, want leave to run it",
+                f"{choice.key}: got {choice.named}, which runs your own code, want leave to run it",
                 hint="add --allow-code",
             )
+        choice.table.require_distinct(choice.named.name)
 
 
 def want_data_dir(options: Options) -> None:
@@ -37,24 +36,6 @@ def want_data_dir(options: Options) -> None:
         return
     if not options.data_dir.is_dir():
         raise InputError(f"--data-dir: got {options.data_dir}, which is no folder, want one")
-
-
-def named(recipe: Recipe) -> dict[str, Named]:
-    """Everything in a recipe that may be a user's own code, by its key."""
-    return {
-        "data.source": recipe.data.source,
-        "teacher.model": recipe.teacher.model,
-        "student.model": recipe.student.model,
-        **{f"teachers.{name}.model": words.model for name, words in recipe.teachers.items()},
-        **{f"learn.{n}.model": model for n, model in _assistants(recipe)},
-    }
-
-
-def _assistants(recipe: Recipe) -> Iterator[tuple[int, Named]]:
-    """Models of steps that do not train the student's, by the step's number."""
-    for number, words in enumerate(recipe.learn):
-        if isinstance(words, Distil) and words.model is not None:
-            yield number, words.model
 
 
 def want_installed(recipe: Recipe, options: Options) -> None:

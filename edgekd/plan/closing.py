@@ -7,6 +7,7 @@ from typing import Any
 
 from edgekd import files
 from edgekd.plan import ablation
+from edgekd.plan import members
 from edgekd.plan import student
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
@@ -114,6 +115,7 @@ def _report(recipe: Recipe, entries: Mapping[str, Entry], overrides: tuple[str, 
         },
         quantized=tuple(label for label in entries if label.startswith(QUANTIZED)),
         lineage={label: _traced(entry) for label, entry in entries.items()},
+        plugins=tuple(plugin._asdict() for plugin in members.plugins(recipe)),
         environment=_environment(),
     )
     return Step("report", report.STAGE, config, {**TOLD, **learned, **site, **tables, **EXPLAINED})

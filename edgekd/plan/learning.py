@@ -139,6 +139,7 @@ def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options)
     tuned = f"tune-{label}" if teaches else "tune-student"
     takes = {**wiring.splits("train", "validation"), "resolved": (tuned, "resolved.json")}
     seed = recipe.seed if teaches else recipe.student_seed
-    return Step(
-        label, train.STAGE, config, takes, seed, origin=origins.of_model(who.model, options)
+    origin = origins.join(
+        origins.of_model(who.model, options), origins.of_losses(who.losses, options)
     )
+    return Step(label, train.STAGE, config, takes, seed, origin=origin)

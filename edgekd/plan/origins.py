@@ -1,14 +1,23 @@
-"""What is behind a model that is not edgekd's own: a user's files, a package."""
+"""What is behind a model, a loss or a scheme that is not edgekd's own: a user's files, a package, a plugin."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from collections.abc import Iterable
 
 from edgekd.learn import blueprint_origin
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.models import MODELS
+from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.settings import Term
 from edgekd.run import Options
 from edgekd.stage import package_version
+from edgekd.table import Member
 from edgekd.table import Named
+
+Origin = Callable[[], dict[str, str]]
+"""Digests of what stands behind a step, asked before and after it runs."""
 
 FILES = ("python", "transformers")
 """Builders that read a user's files."""
@@ -16,7 +25,7 @@ PACKAGES = ("timm", "transformers")
 """Builders whose models are those of the package of that name."""
 
 
-def of_model(model: Named, options: Options) -> Callable[[], dict[str, str]] | None:
+def of_model(model: Named, options: Options) -> Origin | None:
     """Digests of the files of a user's own model, the version of a package: if they change, so does what is
     built from them.
 
@@ -24,7 +33,7 @@ def of_model(model: Named, options: Options) -> Callable[[], dict[str, str]] | N
         model: a recipe's word for it; edgekd's own have neither, and give None.
         options: what may run.
     """
-    files = None
+    files = of_member(MODELS.get(model.name), model.name, options)
     if model.name in FILES:
         reference = str(model.arguments["reference"])
         digests = functools.partial(blueprint_origin.digests_of, model.name, reference)
@@ -32,26 +41,67 @@ def of_model(model: Named, options: Options) -> Callable[[], dict[str, str]] | N
     return with_packages(files, *(name for name in PACKAGES if name == model.name))
 
 
-def files_behind(model: Named, options: Options) -> dict[str, str]:
-    """File name to digest of a user's own model: those that are read or run to build it."""
+def of_member(member: Member | None, name: str, options: Options) -> Origin | None:
+    """Digests of the files of a user's own member of a table, or of a plugin's; None of edgekd's.
+
+    Args:
+        member: the member; None is one of edgekd's.
+        name: what a recipe calls it.
+        options: what may run.
+    """
+    if member is None or member.built_in:
+        return None
+    digest = blueprint_origin.digest_member
+    return functools.partial(digest, member, name, allow_code=options.allow_code)
+
+
+def of_losses(terms: Iterable[Term], options: Options) -> Origin | None:
+    """`of_member` of every loss; None if all are edgekd's."""
+    names = dict.fromkeys(term.loss.name for term in terms)
+    return join(*(of_member(LOSSES[name], name, options) for name in names))
+
+
+def of_scheme(scheme: Named, options: Options) -> Origin | None:
+    """`of_member` of a scheme."""
+    return of_member(SCHEMES[scheme.name], scheme.name, options)
+
+
+def join(*origins: Origin | None) -> Origin | None:
+    """One origin of several, which may name a file of the same name each; None if there is none."""
+    found = [origin for origin in origins if origin is not None]
+    if len(found) < 2:
+        return found[0] if found else None
+    return functools.partial(_joined, found)
+
+
+def _joined(origins: list[Origin]) -> dict[str, str]:
+    return {
+        f"{number}/{name}": digest
+        for number, origin in enumerate(origins)
+        for name, digest in origin().items()
+    }
+
+
+def files_behind(named: Named, options: Options) -> dict[str, str]:
+    """File name to digest of a user's own model or loss: those that are read or run for it."""
+    if named.name in LOSSES:
+        origin = of_member(LOSSES[named.name], named.name, options)
+        return origin() if origin else {}
+    model = named
     if model.name not in FILES:
         return {}
     reference = str(model.arguments["reference"])
     return blueprint_origin.digests_of(model.name, reference, allow_code=options.allow_code)
 
 
-def with_packages(
-    origin: Callable[[], dict[str, str]] | None, *names: str
-) -> Callable[[], dict[str, str]] | None:
+def with_packages(origin: Origin | None, *names: str) -> Origin | None:
     """An origin with the versions of packages whose work is in the result, if any are named."""
     if not names:
         return origin
     return functools.partial(_versions, origin, names)
 
 
-def _versions(
-    origin: Callable[[], dict[str, str]] | None, names: tuple[str, ...]
-) -> dict[str, str]:
+def _versions(origin: Origin | None, names: tuple[str, ...]) -> dict[str, str]:
     found = {name: package_version(name) for name in names}
     known = {name: version for name, version in found.items() if version is not None}
     return (origin() if origin else {}) | known

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.settings import Numbers
+from edgekd.plan import members
 from edgekd.plan import origins
 from edgekd.plan import teaching
 from edgekd.plan import wiring
@@ -76,7 +76,11 @@ def _plain(recipe: Recipe) -> Iterator[check.Plain]:
     last = recipe.learn[-1]
     if isinstance(last, Quantize) and last.train is not None:
         yield check.Plain(
-            label="quantize", learner=own, losses=last.losses, batch_size=last.train.batch_size
+            label="quantize",
+            learner=own,
+            losses=last.losses,
+            batch_size=last.train.batch_size,
+            alone=False,
         )
 
 
@@ -152,17 +156,13 @@ def _teacher(recipe: Recipe, name: str) -> check.Network:
 
 
 def _origin(recipe: Recipe, options: Options) -> Callable[[], dict[str, str]] | None:
-    """Of all models that are built."""
+    """Of all models that are built, all losses and all schemes."""
     teachers = (recipe.teacher, *recipe.teachers.values())
     models: list[Named] = [recipe.student.model, *(who.model for who in teachers)]
-    models += [w.model for w in recipe.learn if isinstance(w, Distil) and w.model is not None]
-    found = [origin for model in models if (origin := origins.of_model(model, options)) is not None]
-    return functools.partial(_joined, found) if found else None
-
-
-def _joined(origins: list[Callable[[], dict[str, str]]]) -> dict[str, str]:
-    return {
-        f"{number}/{name}": digest
-        for number, origin in enumerate(origins)
-        for name, digest in origin().items()
-    }
+    distils = [step for step in recipe.learn if isinstance(step, Distil)]
+    models += [step.model for step in distils if step.model is not None]
+    return origins.join(
+        *(origins.of_model(model, options) for model in models),
+        origins.of_losses(members.terms(recipe).values(), options),
+        *(origins.of_scheme(step.scheme, options) for step in distils),
+    )

@@ -62,7 +62,7 @@ def steps(recipe: Recipe, profiles: Sequence[str], options: Options) -> Iterator
                 before = _recovered(label)
                 yield _taught(recipe, words.recover, before, options, _start(label))
     for profile in _one_a_scheme(profiles):
-        yield _quantize(recipe, profile)
+        yield _quantize(recipe, profile, options)
 
 
 def float_label(recipe: Recipe) -> str:
@@ -148,7 +148,11 @@ def _taught(
         **start,
     }
     counts = ("opacus",) if getattr(words, "private", None) is not None else ()
-    origin = origins.with_packages(origins.of_model(model, options), *counts)
+    origin = origins.join(
+        origins.with_packages(origins.of_model(model, options), *counts),
+        origins.of_losses(words.losses, options),
+        origins.of_scheme(config.scheme, options),
+    )
     return Step(label, distil.STAGE, config, takes, recipe.student_seed, origin=origin)
 
 
@@ -168,7 +172,7 @@ def _smaller(recipe: Recipe, words: Any, label: str, before: str, device: Device
     return Step(label, stage, settings, takes, recipe.student_seed)
 
 
-def _quantize(recipe: Recipe, profile: str) -> Step:
+def _quantize(recipe: Recipe, profile: str, options: Options) -> Step:
     words = recipe.learn[-1]
     assert isinstance(words, Quantize)  # there is no profile otherwise
     config = quantize.Config(
@@ -184,7 +188,9 @@ def _quantize(recipe: Recipe, profile: str) -> Step:
     }
     if teaching.asks_teacher(words):
         takes |= _teacher(words)
-    return Step(quantize_label(profile), quantize.STAGE, config, takes, recipe.student_seed)
+    origin = origins.of_losses(words.losses, options) if words.train is not None else None
+    label = quantize_label(profile)
+    return Step(label, quantize.STAGE, config, takes, recipe.student_seed, origin=origin)
 
 
 def _teacher(words: Quantize) -> wiring.Takes:

@@ -13,9 +13,12 @@ from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.runtimes import RUNTIMES
+from edgekd.table import OWN
 from edgekd.table import Member
 from edgekd.table import signature
+from edgekd.table import usable
 
+OWN_LOSS = "a loss of your own, with --allow-code"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -33,6 +36,7 @@ def of(recipe: type[BaseModel]) -> dict[str, Any]:
     beside = dict(definitions["Term"]["properties"])
     beside.pop("loss")
     definitions["Term"] = _choice(LOSSES, beside)
+    definitions["Term"]["anyOf"] += _own(beside)
     definitions |= {title: _choice(table, {}) for title, table in _FIELDS.values()}
     definitions.pop("Named")
     schema["title"] = "edgekd recipe"
@@ -50,6 +54,7 @@ _FIELDS: dict[str, tuple[str, Mapping[str, Member]]] = {
 
 def _choice(table: Mapping[str, Member], extra: Mapping[str, Any]) -> dict[str, Any]:
     """A name alone, or a mapping with the name, its member's knobs and the `extra` keys."""
+    table = usable(table)
     bare = [name for name, member in table.items() if not _required(member)]
     choices: list[dict[str, Any]] = [{"enum": bare}]
     for name, member in table.items():
@@ -57,6 +62,18 @@ def _choice(table: Mapping[str, Member], extra: Mapping[str, Any]) -> dict[str, 
             choices.append({"type": "string", "pattern": f"^{name}:.+$"})
         choices.append(_mapping(name, member, extra))
     return {"anyOf": choices}
+
+
+def _own(extra: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A user's own loss, alone or with knobs, which its file says and no schema knows."""
+    name = {"type": "string", "pattern": f"^{OWN}.+:.+$"}
+    described = {
+        "description": OWN_LOSS,
+        "type": "object",
+        "properties": {"name": name, **extra},
+        "required": ["name"],
+    }
+    return [name, described]
 
 
 def _required(member: Member) -> list[str]:

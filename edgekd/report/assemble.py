@@ -41,6 +41,7 @@ def assemble(
     machine: Mapping[str, Any] | None = None,
     resolved_recipe: Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
+    plugins: Sequence[Mapping[str, Any]] = (),
 ) -> Result:
     """One result from what the stages wrote.
 
@@ -58,6 +59,7 @@ def assemble(
         lineage: key, file digests, date and duration, by label of the step.
         resolved_recipe: all of the recipe, as it was carried out.
         overrides: what the command line changed of it.
+        plugins: fields of each `edgekd.plugins.Plugin` that was used.
 
     Raises:
         ValueError: if a value does not fit the schema.
@@ -101,6 +103,7 @@ def assemble(
         "machine": machine,
         "environment": dict(environment),
         "lineage": dict(lineage),
+        "plugins": list(plugins),
     }
     return Result.model_validate_json(files.canonical_json(fields))
 

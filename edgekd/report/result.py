@@ -2,7 +2,7 @@
 
 History: 1, the first; with quantized models since 0.2: `quantized`, and a row's `profile`,
 `parity_steps` and `islands`; since 0.3 `machine`, a row's `latency_caller_p50_ms`, and a limit that is
-``open``, the resolved recipe, what the command line changed, dates and durations.
+``open``, the resolved recipe, what the command line changed, dates and durations, plugins.
 """
 
 from __future__ import annotations
@@ -139,6 +139,19 @@ class Made(Settings):
     """How long that took; a run that finds it in the store takes no time."""
 
 
+class Plugin(Settings):
+    """A member of a table that an installed distribution adds."""
+
+    kind: str
+    """``loss``, ``scheme``, ``model`` or ``data source``."""
+    name: str
+    """What the recipe calls it."""
+    reference: str
+    """``package.module:function``."""
+    distribution: str
+    version: str
+
+
 class Result(Settings):
     """result.json."""
 
@@ -179,6 +192,8 @@ class Result(Settings):
     """How fit it was; null in results before it was asked."""
     lineage: dict[str, Made]
     """By label of the step."""
+    plugins: tuple[Plugin, ...] = ()
+    """Installed distributions whose losses, schemes, models or data sources were used."""
 
 
 def schema() -> dict[str, Any]:

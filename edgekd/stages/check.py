@@ -13,6 +13,7 @@ from pydantic import Field
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import Inherit
@@ -26,6 +27,7 @@ from edgekd.learn.settings import Views
 from edgekd.settings import Count
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import unsaid
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -56,6 +58,8 @@ class Plain(Settings):
     only: Annotated[tuple[str, ...], Field(strict=False)] = ()
     auxiliary: bool = False
     """Whether it is trained on auxiliary logits, too."""
+    alone: bool = unsaid(True)
+    """Whether there is no teacher."""
 
 
 class Case(Settings):
@@ -137,9 +141,14 @@ def _named(label: str) -> Iterator[None]:
 
 
 def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> None:
+    from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn.assembly import connection
+    from edgekd.learn.assembly.step import Assembled
     from edgekd.learn.method import outputs
+    from edgekd.learn.schemes.alone import alone
+    from edgekd.learn.settings import Resolved
+    from edgekd.learn.training import rehearsal
     from edgekd.learn.training.batches import want_batch
 
     plan, model = _built(case.learner, given, context)
@@ -147,12 +156,19 @@ def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> 
         outputs.require_auxiliary(model, plan.blank(2))
     samples = arrays.samples(given, config.views, config.seed, case.only)
     want_batch(case.batch_size, len(samples))
-    connection.of_answers(
+    connected = connection.of_answers(
         case.losses,
         case.batch_size,
         classes=plan.interface.sizes.get("classes", 0),
         samples=len(samples),
+        allow_code=context.allow_code,
     )
+    if case.alone and not all(LOSSES[term.loss.name].built_in for term in case.losses):
+        with arithmetic.deterministic(context.seed, 1):
+            whole = Assembled(model, plan, connected, connected.around(alone()), {})
+            training = Training(batch_size=case.batch_size)
+            resolved = Resolved(precision="fp32", channels_last=False, threads=1)
+            rehearsal.one_step(whole, samples, training, resolved)
 
 
 def _tried(config: Config, case: Case, given: Given, context: Context) -> list[dict[str, object]]:

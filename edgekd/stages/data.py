@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -96,15 +96,17 @@ def origin(
         InputError: if the files are missing or not what they should be.
         MachineError: if a public data set is not on this machine.
     """
+    from edgekd.learn.blueprint_origin import digest_member
     from edgekd.learn.origin import digests
 
-    member = SOURCES[config.source.name]
-    module = importlib.import_module(member.module)
-    given = {"data_dir": data_dir, "allow_code": allow_code, "allow_download": allow_download}
+    name = config.source.name
+    module = _module(name)
+    given = _given(name, data_dir, allow_code, allow_download)
     paths = module.files(**config.source.arguments, **given)
     # A name on the hub has no files yet; what it points at is its commit.
     pins = module.pins(**config.source.arguments, **given) if hasattr(module, "pins") else {}
-    return {**digests(paths, cache, renew=renew), **pins}
+    code = digest_member(SOURCES[name], f"data source {name}", allow_code=allow_code)
+    return {**digests(paths, cache, renew=renew), **pins, **code}
 
 
 def remote(config: Config, data_dir: Path | None = None) -> tuple[str, ...]:
@@ -113,11 +115,37 @@ def remote(config: Config, data_dir: Path | None = None) -> tuple[str, ...]:
     Raises:
         InputError: if the source's files are missing and lie nowhere else.
     """
-    module = importlib.import_module(SOURCES[config.source.name].module)
+    module = _module(config.source.name)
     if not hasattr(module, "remote"):
         return ()
     found: tuple[str, ...] = module.remote(**config.source.arguments, data_dir=data_dir)
     return found
+
+
+def _module(name: str) -> Any:
+    """The module of a source, whoever wrote it.
+
+    Raises:
+        InputError: if it is a plugin's and has no `files`.
+    """
+    from edgekd.learn import code
+
+    member = SOURCES[name]
+    code.load_member(member, f"data source {name}", allow_code=False)
+    module = sys.modules[member.module]
+    if not callable(getattr(module, "files", None)):
+        raise InputError(
+            f"data source {name} of {member.plugin}: got no function 'files' in {member.module}, want one"
+        )
+    return module
+
+
+def _given(
+    name: str, data_dir: Path | None, allow_code: bool, allow_download: bool
+) -> dict[str, Any]:
+    """What the caller supplies of a source's arguments."""
+    given = {"data_dir": data_dir, "allow_code": allow_code, "allow_download": allow_download}
+    return {key: given[key] for key in SOURCES[name].supplied}
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
@@ -157,13 +185,12 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 
 def _read(config: Config, context: Context) -> Source:
-    read = SOURCES[config.source.name].load()
-    source: Source = read(
-        **config.source.arguments,
-        data_dir=context.data_dir,
-        allow_code=context.allow_code,
-        allow_download=context.allow_download,
-    )
+    from edgekd.learn import code
+
+    name = config.source.name
+    read = code.load_member(SOURCES[name], f"data source {name}", allow_code=context.allow_code)
+    given = _given(name, context.data_dir, context.allow_code, context.allow_download)
+    source: Source = read(**config.source.arguments, **given)
     return source
 
 

@@ -231,8 +231,9 @@ def _learned(
         return []
     kept = {name: value.detach().clone() for name, value in started.model.state_dict().items()}
     samples = arrays.samples(given, config.views, config.views_seed)
+    terms, batch_size = config.losses, config.train.batch_size
     size = {"classes": samples.classes, "samples": len(samples)}
-    connected = connection.of_answers(config.losses, config.train.batch_size, **size)
+    connected = connection.of_answers(terms, batch_size, **size, allow_code=context.allow_code)
     history = classifier.train(
         started.model,
         samples,

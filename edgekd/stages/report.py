@@ -7,6 +7,7 @@ from typing import Any
 
 from edgekd import files
 from edgekd.settings import Settings
+from edgekd.settings import unsaid
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -45,6 +46,8 @@ class Config(Settings):
     """Label, ``quantize-<scheme>``, of each quantized student; its score and history are inputs."""
     lineage: dict[str, Any] = {}
     """By label of the step: ``{"key": ..., "files": {name: SHA-256}, "made_at": ..., "took_s": ...}``."""
+    plugins: tuple[dict[str, str], ...] = unsaid(())
+    """Fields of each `edgekd.plugins.Plugin` that was used."""
     environment: dict[str, Any] = {}
     """``versions``, by distribution, of the machine that learned."""
 
@@ -79,6 +82,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         data=value["data"],
         environment=_environment(config.environment, value.get("site", {})),
         lineage=config.lineage,
+        plugins=config.plugins,
         machine=value.get("site", {}).get("machine"),
     )
     roles = (*ROLES, *config.quantized)

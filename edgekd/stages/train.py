@@ -56,8 +56,13 @@ def run(config: Config, given: Given, context: Context) -> Made:
     plan = classifier.blueprint_for(config.model, given["data"], config.input, norm=config.norm)
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
-    size = {"classes": samples.classes, "samples": len(samples)}
-    connected = connection.of_answers(config.losses, config.train.batch_size, **size)
+    connected = connection.of_answers(
+        config.losses,
+        config.train.batch_size,
+        classes=samples.classes,
+        samples=len(samples),
+        allow_code=context.allow_code,
+    )
     history = classifier.train(
         model,
         samples,

@@ -229,3 +229,17 @@ def test_what_is_deployed_is_tried_on_one_thread(
         assert threads == [1] and torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_loss_of_the_users_own_is_tried_on_what_it_will_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss that takes class indices alone, where views mix samples: of made-up labels it has a value."""
+    source = "def f(student_logits, labels):\n    return student_logits.gather(1, labels[:, None]).mean()\n"
+    (tmp_path / "own_of_check.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    plain = {"label": "control", "learner": STUDENT, "losses": ["python:own_of_check:f"]}
+    more: dict[str, Any] = {"plain": [{**plain, "batch_size": 8}], "allow_code": True}
+    run(tmp_path, *KD, **more)
+    with pytest.raises(InputError, match="^control: loss python:own_of_check:f: raised "):
+        run(tmp_path, *KD, **more, views={"count": 2, "mixup": 0.5})

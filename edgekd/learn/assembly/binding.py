@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -55,9 +57,35 @@ def bind_parts(
     parts = tuple(_part(words, _keys(wanted, group, context), context) for group in groups)
     connected = dataclasses.replace(term, parts=parts)
     for part in parts:
-        known = _zeros(part, context)
-        rehearsed(dataclasses.replace(term, parts=(part,)), known)
+        alone = dataclasses.replace(term, parts=(part,))
+        rehearsed(alone, _signals(part, context, torch.zeros))
+        if not LOSSES[words.loss.name].built_in:
+            noise = torch.Generator().manual_seed(0)
+            draw = functools.partial(torch.randn, generator=noise)
+            _require_learnable(alone, _signals(part, context, draw))
     return connected
+
+
+def _require_learnable(term: BoundTerm, signals: Mapping[str, Tensor]) -> None:
+    """Compute a term on random signals, of which the student's are to be learned.
+
+    Raises:
+        InputError: if it cannot be computed, is no finite number, or does not depend on the student's signals.
+    """
+    leaves = {
+        name: value.clone().requires_grad_() if name.startswith("student") else value
+        for name, value in signals.items()
+    }
+    with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        value = term.value(leaves)
+    if not bool(value.isfinite()):
+        raise InputError(
+            f"loss {term.name}: got {float(value.detach())} of random signals, want a finite number"
+        )
+    if not value.requires_grad:
+        raise InputError(
+            f"loss {term.name}: got a number without a gradient, want one that depends on the student's signals"
+        )
 
 
 def _keys(
@@ -112,13 +140,14 @@ def _read(key: str, context: BindingContext) -> tuple[int, ...]:
     return known[key.removeprefix(STUDENT).removeprefix(TEACHER)]
 
 
-def _zeros(part: Part, context: BindingContext) -> dict[str, Tensor]:
-    """A batch of nothing in the shapes that will come."""
-    logits = torch.zeros(context.batch, context.classes)
+def _signals(part: Part, context: BindingContext, fill: Callable[..., Tensor]) -> dict[str, Tensor]:
+    """A batch in the shapes that will come: of the first class, its values from `fill`, of a shape."""
+    known = {
+        name: fill(context.batch, context.classes) for name in ("student_logits", "teacher_logits")
+    }
     labels = torch.zeros(context.batch, dtype=torch.int64)
-    known = {"student_logits": logits, "teacher_logits": logits, "labels": labels}
-    known |= {"label_indices": labels, "sample_indices": labels}
+    known |= {"labels": labels, "label_indices": labels, "sample_indices": labels}
     for key in part.keys.values():
         for each in (key,) if isinstance(key, str) else key:
-            known[each] = torch.zeros(_read(each, context))
+            known[each] = fill(_read(each, context))
     return known

@@ -94,6 +94,7 @@ def connect(
     *inputs: Tensor,
     classes: int,
     samples: int,
+    allow_code: bool = False,
 ) -> Connected:
     """Find what each loss reads and build what it trains; weights come from torch's generator.
 
@@ -104,23 +105,29 @@ def connect(
         inputs: each [B, ...], a batch of the size that is trained on.
         classes: how many logits.
         samples: how many there are to learn from.
+        allow_code: whether ``python:`` losses may run.
 
     Raises:
         InputError: if a layer is not there, or a loss cannot be computed on what was found; names the
             loss.
     """
     if not looks_inside(terms):
-        return of_answers(terms, len(inputs[0]), classes=classes, samples=samples)
+        return of_answers(
+            terms, len(inputs[0]), classes=classes, samples=samples, allow_code=allow_code
+        )
+    bound = bind_terms(terms, allow_code=allow_code)
     try:
-        return _connected(terms, bind_terms(terms), student, teacher, inputs, classes, samples)
+        return _connected(terms, bound, student, teacher, inputs, classes, samples)
     except ValueError as error:
         raise InputError(f"losses: {error}") from error
 
 
-def of_answers(terms: Sequence[Term], batch: int, *, classes: int, samples: int) -> Connected:
+def of_answers(
+    terms: Sequence[Term], batch: int, *, classes: int, samples: int, allow_code: bool = False
+) -> Connected:
     """`connect` for losses that compare answers alone: no network has to be looked at."""
     plain = BindingContext(None, None, {}, {}, batch, classes, samples)
-    pairs = zip(bind_terms(terms), terms, strict=True)
+    pairs = zip(bind_terms(terms, allow_code=allow_code), terms, strict=True)
     finished = tuple(bind_parts(term, words, (), plain) for term, words in pairs)
     return Connected(finished, _companions(finished), None, None, ())
 

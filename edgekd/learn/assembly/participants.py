@@ -16,6 +16,7 @@ from torch import nn
 from edgekd.errors import InputError
 from edgekd.learn import arithmetic
 from edgekd.learn import blueprint
+from edgekd.learn import code
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method import pairing
@@ -87,7 +88,8 @@ class Cast:
         }
         try:
             asked = [offered[name]() for name in signature(member).positional]
-            scheme: Scheme = member.load()(*asked, **words.arguments)
+            build = code.load_member(member, f"scheme {words.name}", allow_code=self.allow_code)
+            scheme: Scheme = build(*asked, **words.arguments)
         except ValueError as error:
             raise InputError(f"scheme {words.name}: {error}") from error
         return scheme

@@ -71,6 +71,7 @@ def assembled(
         *players.plan.blank(batch_size),
         classes=players.plan.interface.sizes.get("classes", 0),
         samples=len(players.samples),
+        allow_code=players.allow_code,
     )
     whole = hold(connected.around(players.scheme(scheme)))
     return Assembled(players.student, players.plan, connected, whole, inherited)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from edgekd.table import Member
+from edgekd.table import Table
 
 _HERE = "edgekd.learn.data"
 _GIVEN = ("data_dir", "allow_code", "allow_download")
 
-SOURCES: dict[str, Member] = {
+_BUILT_IN: dict[str, Member] = {
     "digits": Member(
         f"{_HERE}.digits", "read", "1,797 real 8x8 digits that come with scikit-learn", _GIVEN
     ),
@@ -31,3 +32,4 @@ SOURCES: dict[str, Member] = {
         f"{_HERE}.python", "read", "python:package.module:function, with --allow-code", _GIVEN
     ),
 }
+SOURCES = Table("data source", _BUILT_IN, supplied=_GIVEN)

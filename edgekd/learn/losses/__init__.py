@@ -9,6 +9,7 @@ from edgekd.learn.losses import language
 from edgekd.learn.losses import relation
 from edgekd.learn.losses import response
 from edgekd.table import Member
+from edgekd.table import Table
 
 FAMILIES: dict[str, dict[str, Member]] = {
     "response": response.LOSSES,
@@ -18,6 +19,8 @@ FAMILIES: dict[str, dict[str, Member]] = {
     "adversarial": adversarial.LOSSES,
     "language": language.LOSSES,
 }
-LOSSES: dict[str, Member] = {
-    name: member for family in FAMILIES.values() for name, member in family.items()
-}
+LOSSES = Table(
+    "loss",
+    {name: member for family in FAMILIES.values() for name, member in family.items()},
+    takes_own=True,
+)

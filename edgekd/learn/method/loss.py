@@ -8,7 +8,6 @@ trains beside the student is a companion a pair.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -19,13 +18,16 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
+from edgekd.learn import code
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.mathematics.shapes import widened
 from edgekd.learn.method.schedule import ramped
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
+from edgekd.signatures import read_signature
 from edgekd.table import signature
 
 Key = str | tuple[str, ...]
@@ -126,14 +128,25 @@ class NotFinite(Exception):
         self.term = term
 
 
-def bind_terms(terms: Iterable[Term]) -> tuple[BoundTerm, ...]:
-    """The terms with their knobs; a name used twice gets a number (``kd``, ``kd#2``)."""
+def bind_terms(terms: Iterable[Term], *, allow_code: bool = False) -> tuple[BoundTerm, ...]:
+    """The terms with their knobs; a name used twice gets a number (``kd``, ``kd#2``).
+
+    Args:
+        terms: of the recipe.
+        allow_code: whether ``python:`` losses may run.
+
+    Raises:
+        InputError: if code that is not edgekd's is not allowed or cannot be loaded.
+    """
     bound: list[BoundTerm] = []
     for term in terms:
         name = term.loss.name
         seen = sum(other.name.split("#")[0] == name for other in bound)
         member = LOSSES[name]
-        own = inspect.signature(function := member.load()).parameters
+        function = code.load_member(member, f"loss {name}", allow_code=allow_code)
+        if not member.built_in:
+            function = _require_number(name, function)
+        own = read_signature(member.module, member.function).knobs.model_fields
         knobs = {key: value for key, value in term.loss.arguments.items() if key in own}
         bound.append(
             BoundTerm(
@@ -147,6 +160,34 @@ def bind_terms(terms: Iterable[Term]) -> tuple[BoundTerm, ...]:
             )
         )
     return tuple(bound)
+
+
+def _require_number(name: str, function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """`function`, whose faults are told as those of the loss `name`: it must give one number.
+
+    Raises (when it is called):
+        InputError: if it raises, or gives something else.
+    """
+
+    @functools.wraps(function)
+    def checked(*signals: Tensor, **knobs: Any) -> Tensor:
+        try:
+            value = function(*signals, **knobs)
+        except EdgekdError:
+            raise
+        except (Exception, SystemExit) as error:  # foreign code raises what it likes
+            first = (str(error).strip().splitlines() or [""])[0]
+            raise InputError(f"loss {name}: raised {type(error).__name__}: {first}") from error
+        if not isinstance(value, Tensor):
+            raise InputError(f"loss {name}: got {type(value).__name__}, want a tensor of shape []")
+        if value.ndim or not value.is_floating_point():
+            raise InputError(
+                f"loss {name}: got {value.dtype} of shape {list(value.shape)}, want one number: a "
+                f"tensor of floats of shape []"
+            )
+        return value
+
+    return checked
 
 
 def compute(

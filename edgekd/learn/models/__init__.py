@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgekd.table import Member
 from edgekd.table import Scalar
+from edgekd.table import Table
 
 _HERE = "edgekd.learn.models"
 _SHAPE = ("classes", "channels", "height", "width")
@@ -39,7 +40,7 @@ def _vgg(depth: int) -> Member:
     return _member("vgg", "vgg", summary, depth=depth)
 
 
-MODELS: dict[str, Member] = {
+_BUILT_IN: dict[str, Member] = {
     "resnet8": _resnet(8),
     "resnet14": _resnet(14),
     "resnet20": _resnet(20),
@@ -81,3 +82,4 @@ MODELS: dict[str, Member] = {
         "allow_code",
     ),
 }
+MODELS = Table("model", _BUILT_IN, supplied=_SHAPE)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from typing import Annotated
+from typing import Any
 
 from pydantic import BeforeValidator
 
+from edgekd.errors import nearest
 from edgekd.table import Member
 from edgekd.table import Named
+from edgekd.table import Table
+from edgekd.table import signature
 
 _HERE = "edgekd.learn.schemes"
 
-SCHEMES: dict[str, Member] = {
+_BUILT_IN: dict[str, Member] = {
     "offline": Member(
         f"{_HERE}.offline",
         "offline",
@@ -159,6 +163,7 @@ SCHEMES: dict[str, Member] = {
         paper="Madry et al. 2018",
     ),
 }
+SCHEMES = Table("scheme", _BUILT_IN)
 CHAINS: dict[str, Member] = {
     "born-again": Member(
         f"{_HERE}.offline",
@@ -170,5 +175,33 @@ CHAINS: dict[str, Member] = {
 """Methods that are several steps of a scheme, and no word of their own in a recipe."""
 OFFLINE = Named.parse("offline", SCHEMES, "scheme")
 """A finished teacher; what a recipe means that names no scheme."""
-SchemeName = Annotated[Named, BeforeValidator(lambda value: Named.parse(value, SCHEMES, "scheme"))]
+PARTICIPANTS = (
+    "student",
+    "teach",
+    "teaches",
+    "anchors",
+    "teacher",
+    "classes",
+    "samples",
+    "peer",
+    "smaller",
+    "pairs",
+    "stages",
+    "device",
+)
+"""What a scheme may take: the names of its positional parameters (`edgekd.learn.assembly.participants`)."""
+
+
+def _scheme(value: Any) -> Named:
+    named = Named.parse(value, SCHEMES, "scheme")
+    for each in signature(SCHEMES[named.name]).positional:
+        if each not in PARTICIPANTS:
+            hint = nearest(each, PARTICIPANTS)
+            raise ValueError(
+                f"got {named.name!r}, which takes {each!r}, want a participant; {hint}"
+            )
+    return named
+
+
+SchemeName = Annotated[Named, BeforeValidator(_scheme)]
 """Who teaches whom, by name or with its knobs."""

@@ -1,0 +1,69 @@
+"""What a recipe names from tables, by its key: models, data sources, schemes and losses; and whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from edgekd.learn.data import SOURCES
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.models import MODELS
+from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.settings import Term
+from edgekd.plugins import Plugin
+from edgekd.recipe import Recipe
+from edgekd.recipe.learning import Distil
+from edgekd.table import OWN
+from edgekd.table import Named
+from edgekd.table import Table
+
+
+class Choice(NamedTuple):
+    """One name in a recipe."""
+
+    key: str
+    """``learn.0.losses.1``."""
+    table: Table
+    named: Named
+
+    @property
+    def own(self) -> bool:
+        """Whether it is code of the user's own, which must be allowed to run."""
+        return str(self.named).startswith(OWN)
+
+
+def choices(recipe: Recipe) -> Iterator[Choice]:
+    """Every name, in the recipe's order."""
+    yield Choice("data.source", SOURCES, recipe.data.source)
+    yield Choice("teacher.model", MODELS, recipe.teacher.model)
+    yield Choice("student.model", MODELS, recipe.student.model)
+    for name, teacher in recipe.teachers.items():
+        yield Choice(f"teachers.{name}.model", MODELS, teacher.model)
+    for number, step in enumerate(recipe.learn):
+        if isinstance(step, Distil):
+            yield Choice(f"learn.{number}.scheme", SCHEMES, step.scheme)
+            if step.model is not None:  # one that is not the student's
+                yield Choice(f"learn.{number}.model", MODELS, step.model)
+    for key, term in terms(recipe).items():
+        yield Choice(key, LOSSES, term.loss)
+
+
+def terms(recipe: Recipe) -> dict[str, Term]:
+    """Every term of a loss, by its key."""
+    lists = {"teacher": recipe.teacher.losses, "student": recipe.student.losses}
+    lists |= {f"teachers.{name}": teacher.losses for name, teacher in recipe.teachers.items()}
+    for number, step in enumerate(recipe.learn):
+        recover = getattr(step, "recover", None)
+        lists[f"learn.{number}"] = getattr(step, "losses", ())
+        lists[f"learn.{number}.recover"] = () if recover is None else recover.losses
+    return {
+        f"{key}.losses.{number}": term
+        for key, listed in lists.items()
+        for number, term in enumerate(listed)
+    }
+
+
+def plugins(recipe: Recipe) -> tuple[Plugin, ...]:
+    """The plugins that a recipe uses, each once."""
+    found = (choice.table[choice.named.name].plugin for choice in choices(recipe))
+    return tuple(dict.fromkeys(plugin for plugin in found if plugin is not None))

@@ -1,0 +1,67 @@
+"""Plugins: members that installed distributions add to edgekd's tables through entry points.
+
+A distribution names them in its own metadata, ``name = package.module:function`` in a group of `GROUPS`. Nothing
+is imported to list them, and nothing is read before a name is asked for that edgekd does not have.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from edgekd.errors import InputError
+
+GROUPS = {
+    "loss": "edgekd.losses",
+    "scheme": "edgekd.schemes",
+    "model": "edgekd.models",
+    "data source": "edgekd.sources",
+}
+"""Kind of member to the group of its entry points."""
+
+
+class Plugin(NamedTuple):
+    """One entry point."""
+
+    kind: str
+    name: str
+    reference: str
+    """``package.module:function``, as the distribution says it."""
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+@functools.cache
+def list_plugins(kind: str) -> Mapping[str, tuple[Plugin, ...]]:
+    """Name to all entry points of that name; more than one cannot be told apart.
+
+    Args:
+        kind: a key of `GROUPS`.
+    """
+    import importlib.metadata  # its parser of mail takes longer to import than all else here
+
+    by_name: dict[str, tuple[Plugin, ...]] = {}
+    for point in importlib.metadata.entry_points(group=GROUPS[kind]):
+        owner = point.dist
+        name, version = (owner.name, owner.version) if owner is not None else ("unknown", "")
+        reference = point.value.partition("[")[0].strip()
+        plugin = Plugin(kind, point.name, reference, name, version)
+        by_name[point.name] = (*by_name.get(point.name, ()), plugin)
+    return dict(sorted(by_name.items()))
+
+
+def find_plugin(kind: str, name: str) -> Plugin | None:
+    """The entry point called `name`; None if no distribution has it.
+
+    Raises:
+        InputError: if several distributions have it.
+    """
+    found = list_plugins(kind).get(name, ())
+    if len(found) > 1:
+        owners = " and ".join(map(str, found))
+        raise InputError(f"{kind} {name!r}: got it from {owners}, want one of them installed")
+    return found[0] if found else None
