@@ -24,23 +24,23 @@ class Verb(NamedTuple):
 
 
 COMMANDS: dict[str, Verb] = {
-    "compress": Verb("edgekd.cli.compress", "Run a recipe, from the data to a measured bundle."),
-    "bench": Verb("edgekd.cli.bench", "Measure a model on this machine."),
-    "gate": Verb("edgekd.cli.gate", "Fail if a run is worse than its baseline."),
-    "bundle": Verb(
-        "edgekd.cli.bundle", "Pack the bundle of a run as one file, signed if you like."
+    "compress": Verb(
+        "edgekd.cli.compress", "Run a recipe: train, distil, compile, measure, bundle."
     ),
-    "verify": Verb("edgekd.cli.verify", "Check that a bundle is whole and computes its answers."),
-    "predict": Verb("edgekd.cli.predict", "Name what an image shows, with a bundle's model."),
+    "bench": Verb("edgekd.cli.bench", "Measure models: latency, memory, start-up; or compare two."),
+    "gate": Verb("edgekd.cli.gate", "Fail if a run is worse than its baseline."),
+    "bundle": Verb("edgekd.cli.bundle", "Pack a run's bundle as one file, to ship it."),
+    "verify": Verb("edgekd.cli.verify", "Check a bundle: digests, signature, stored answers."),
+    "predict": Verb("edgekd.cli.predict", "Classify images with a bundle's model."),
     "report": Verb("edgekd.cli.report", "Show the report of a finished run."),
-    "device": Verb("edgekd.cli.device", "Add devices behind ssh, look at them, set them up."),
-    "doctor": Verb("edgekd.cli.doctor", "Say what this machine can do and what is missing."),
+    "device": Verb("edgekd.cli.device", "Add, inspect and set up devices reached over ssh."),
+    "doctor": Verb("edgekd.cli.doctor", "Show what this machine can run and what to install."),
     "models": Verb("edgekd.cli.models", "List the models a recipe may name."),
-    "methods": Verb("edgekd.cli.methods", "List the methods a recipe may name, and how they did."),
-    "init": Verb("edgekd.cli.init", "Write a commented recipe."),
-    "schema": Verb("edgekd.cli.schema", "Print a JSON schema."),
-    "store": Verb("edgekd.cli.store", "Look at the store of results, check it, clear it."),
-    "completion": Verb("edgekd.cli.completion", "Print what makes a shell complete edgekd."),
+    "methods": Verb("edgekd.cli.methods", "List the losses and schemes, with measured results."),
+    "init": Verb("edgekd.cli.init", "Write a commented recipe; asks a few questions."),
+    "schema": Verb("edgekd.cli.schema", "Print the JSON schema of a recipe or a result."),
+    "store": Verb("edgekd.cli.store", "List, check and remove stored results."),
+    "completion": Verb("edgekd.cli.completion", "Print the script for completion in your shell."),
 }
 
 
@@ -94,13 +94,13 @@ class _Verbs(click.Group):
     cls=_Verbs,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: edgekd init, then edgekd compress RECIPE. Exit codes: 0 done, 1 a budget "
-    "was missed, 2 wrong input, 3 the machine lacks something, 4 a bug, 5 a measurement was "
+    "or a gate was missed, 2 wrong input, 3 the machine lacks something, 4 a bug, 5 a measurement was "
     "inconclusive, 130 and 143 interrupted.",
 )
 @click.version_option(package_name="edgekd", prog_name="edgekd")
 @click.pass_context
 def main(context: click.Context) -> None:
-    """From a large PyTorch model to a small one that is proven on its device."""
+    """Distil, quantize and compile PyTorch models for edge devices, and measure them there."""
     volume = context.ensure_object(Volume)
     if not (volume.verbose or volume.debug or sys.warnoptions):
         warnings.simplefilter("ignore")

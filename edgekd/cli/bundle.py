@@ -19,7 +19,7 @@ PASSWORD = "EDGEKD_KEY_PASSWORD"
     metavar="FILE",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write; what is there is replaced.",
+    help="File to write; an existing one is replaced.",
 )
 @click.option(
     "--sign",
@@ -31,7 +31,7 @@ PASSWORD = "EDGEKD_KEY_PASSWORD"
 def command(run: Path, output: Path, key: Path | None) -> None:
     """Pack the bundle of RUN, a run folder or a bundle itself, as one file.
 
-    Every file is checked first. The same bundle gives the same bytes, on any machine. With --sign the
+    A bundle holds the chosen student, its labels, preprocessing, stored answers and measurements. Every file is checked first. The same bundle gives the same bytes, on any machine. With --sign the
     file carries a signature that `edgekd verify FILE --key PUBLIC.pem` asks for; the password of an
     encrypted key is read from EDGEKD_KEY_PASSWORD.
     """

@@ -15,7 +15,7 @@ WAYS = {
 @click.argument("shell", type=click.Choice(list(WAYS)), required=False)
 @click.pass_context
 def command(context: click.Context, shell: str | None) -> None:
-    """Print SHELL's completion script; without SHELL, the line to put into its start-up file."""
+    """Print the completion script of SHELL; without SHELL, the line for each shell's start-up file."""
     from click.shell_completion import get_completion_class
 
     if shell is None:

@@ -26,16 +26,34 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "edgekd compress recipe.yaml --set student.train.epochs=30 --set learn.0.losses.0.temperature=2"
 )
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--run-dir", type=FOLDER, help="Where the report goes.  [default: runs/NAME]")
-@click.option("--store", type=FOLDER, help="Where results are kept.  [default: $EDGEKD_HOME]")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
-@click.option("--data-dir", type=FOLDER, help="Where data sets lie.")
-@click.option("--device", default="local", metavar="NAME", help="Where to measure.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
-@click.option("--check", is_flag=True, help="Try one step of all learning, untrained, and stop.")
-@click.option("--allow-code", is_flag=True, help="Let python: references run your own code.")
-@click.option("--allow-download", is_flag=True, help="Let missing data be downloaded.")
-@click.option("--no-wait", is_flag=True, help="Fail when another run uses the store.")
+@click.option(
+    "--run-dir", type=FOLDER, help="Folder of the report and bundle.  [default: runs/NAME]"
+)
+@click.option(
+    "--store",
+    type=FOLDER,
+    help="Folder of stored results.  [default: $EDGEKD_HOME, else the user's cache folder]",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key; may be repeated.",
+)
+@click.option("--data-dir", type=FOLDER, help="Folder of the public data sets.")
+@click.option("--device", default="local", metavar="NAME", help="Device to measure on.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print what would run and which files it touches, and stop."
+)
+@click.option(
+    "--check", is_flag=True, help="Try one step of each training on untrained networks, and stop."
+)
+@click.option("--allow-code", is_flag=True, help="Run your own code: python: names in the recipe.")
+@click.option("--allow-download", is_flag=True, help="Download data and weights that are missing.")
+@click.option(
+    "--no-wait", is_flag=True, help="Fail, do not wait, while another run uses the same files."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     recipe: Path,
@@ -53,7 +71,8 @@ def command(
 ) -> None:
     """Run RECIPE: train, distil, make smaller, quantize, export, compile, measure, choose, bundle, report.
 
-    What is in the store already is not made again; a run that was stopped goes on where it was.
+    Results are stored: steps that did not change are not run again, and after Ctrl-C the same command
+    continues. NAME is the recipe's name.
     """
     from edgekd import devices
     from edgekd import recipe as recipes

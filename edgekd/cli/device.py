@@ -24,16 +24,18 @@ ENGINES = ("onnxruntime", "openvino")
 
 @click.group()
 def command() -> None:
-    """Add, list, remove, look at and set up devices behind ssh."""
+    """Add, list, remove, inspect and set up devices reached over ssh."""
 
 
 @command.command("add")
 @click.argument("name")
-@click.option("--ssh", "where", required=True, metavar="USER@HOST[:PORT]", help="How to reach it.")
-@click.option("--identity", type=FILE, help="A private key's file.")
-@click.option("--ssh-config", type=FILE, help="An OpenSSH configuration; none is read without.")
-@click.option("--fingerprint", metavar="SHA256:...", help="The host key's, known beforehand.")
-@click.option("--yes", is_flag=True, help="Take the key that is shown, whatever it is.")
+@click.option(
+    "--ssh", "where", required=True, metavar="USER@HOST[:PORT]", help="Address of the device."
+)
+@click.option("--identity", type=FILE, help="Private key.")
+@click.option("--ssh-config", type=FILE, help="OpenSSH configuration.  [default: none]")
+@click.option("--fingerprint", metavar="SHA256:...", help="Host key to expect; asks nothing.")
+@click.option("--yes", is_flag=True, help="Accept the host key without asking.")
 @JSON
 def add(
     name: str,
@@ -44,7 +46,7 @@ def add(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Add the device NAME: look at its host key, ask, and pin it."""
+    """Add the device NAME: show its host key, ask, and store it."""
     from edgekd.devices.ssh import address
     from edgekd.devices.ssh import keys
     from edgekd.devices.ssh import registry
@@ -112,7 +114,7 @@ def rm(name: str, as_json: bool) -> None:
 @click.argument("name")
 @JSON
 def doctor(name: str, as_json: bool) -> None:
-    """Reach the device NAME and say what it has and lacks."""
+    """Connect to the device NAME; show what it has and what is missing."""
     from edgekd.devices.ssh import setup as environment
 
     found = _looked_at(name)
@@ -132,9 +134,9 @@ def doctor(name: str, as_json: bool) -> None:
 @click.option(
     "--wheels",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder of wheels to push; nothing else is installed.",
+    help="Folder of wheels to copy there and install from.",
 )
-@click.option("--index", metavar="URL", help="A package index that the device reaches.")
+@click.option("--index", metavar="URL", help="Package index to install from.")
 @JSON
 def setup(name: str, wheels: Path | None, index: str | None, as_json: bool) -> None:
     """Make a private Python environment on the device NAME, with numpy and the engines."""

@@ -38,11 +38,11 @@ EXTRAS = (
 
 
 @click.command()
-@click.option("--store", type=click.Path(path_type=Path), help="A store other than the usual one.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets lie.")
+@click.option("--store", type=click.Path(path_type=Path), help="Folder of stored results.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the public data sets.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(store: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    """Say what this machine can do: engines, instruction sets, data, and what is missing."""
+    """Show what this machine can run: engines, instruction sets, extras, data; and how to install the rest."""
     from edgekd import run
 
     found = {

@@ -30,18 +30,18 @@ HEADER = ("gate", "got", "allowed", "95 % interval", "verdict", "why")
     required=True,
     metavar="RUN-or-BUNDLE",
     type=click.Path(exists=True, path_type=Path),
-    help="What RUN is compared with.",
+    help="Run or bundle to compare with.",
 )
 @click.option("--policy", type=FILE, help="The gates, YAML or TOML.  [default: all, usual limits]")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the policy.")
-@click.option("--samples", type=FILE, help="Labelled samples, .npz; the run's own test split.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option("--samples", type=FILE, help="Labelled samples, .npz.  [default: the test split]")
 @click.option(
     "--store",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the run's test split is looked for.  [default: $EDGEKD_HOME]",
+    help="Folder of stored results, which hold the run's test split.",
 )
 @options.key
-@click.option("--device", default="local", metavar="NAME", help="Where to measure both.")
+@click.option("--device", default="local", metavar="NAME", help="Device to measure on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the published schema's JSON.")
 @click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML.")
 @click.option("--summary", type=FILE, metavar="FILE", help="Write the table as Markdown.")

@@ -73,17 +73,23 @@ QUESTIONS = {
 
 
 @click.command(epilog="Example: edgekd init --source fashion-mnist --teacher resnet20 --name shop")
-@click.option("--source", help="The images.  [default: digits]")
-@click.option("--teacher", help="The large model.  [default: resnet20]")
-@click.option("--student", help="The small model.  [default: resnet8]")
-@click.option("--target", help="The engine.  [default: onnxruntime]")
-@click.option("--quantize", type=click.Choice(["yes", "no"]), help="To int8.  [default: yes]")
-@click.option("--name", help="The recipe's name.  [default: the source's]")
-@click.option("--output", type=click.Path(path_type=Path), help="The file.  [default: NAME.yaml]")
+@click.option("--source", help="Data, such as image-folder:DIR.  [default: digits]")
+@click.option("--teacher", help="Large model, see edgekd models.  [default: resnet20]")
+@click.option("--student", help="Small model, see edgekd models.  [default: resnet8]")
+@click.option("--target", help="Engine, see edgekd doctor.  [default: onnxruntime]")
+@click.option(
+    "--quantize", type=click.Choice(["yes", "no"]), help="Quantize to int8.  [default: yes]"
+)
+@click.option("--name", help="Name of the recipe.  [default: from the source]")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="File to write.  [default: NAME.yaml]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the file's name as JSON.")
 def command(output: Path | None, as_json: bool, **options: str | None) -> None:
-    """Write a commented recipe that runs. Asks for what no option says, at a terminal or of a pipe, where
-    an empty line or the end stands for the default."""
+    """Write a commented recipe that runs.
+
+    Asks for what the options leave open, on a terminal or from a pipe; an empty line means the default.
+    """
     from edgekd import files
 
     if output is not None:

@@ -24,8 +24,8 @@ _FLAGS = {"diverged": "diverged", "chance": "stayed at chance", "failed": "faile
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, as_json: bool) -> None:
-    """List the methods a recipe may name, or say all about NAME: formula, needs, knobs, and what it was
-    measured to do. NAME may be a loss of your own, python:package.module:function; it is read, not run."""
+    """List the losses, schemes and synthesizers a recipe may name; or show NAME: formula, inputs, settings
+    and measured results. NAME may be your own loss, python:package.module:function; its file is not run."""
     from edgekd.learn.losses import FAMILIES
     from edgekd.learn.losses import LOSSES
     from edgekd.learn.schemes import CHAINS

@@ -11,7 +11,7 @@ from edgekd.cli import members
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, as_json: bool) -> None:
-    """List the models a recipe may name, or say all about NAME."""
+    """List the models a recipe may name; or show NAME: paper, settings and lines for a recipe."""
     from edgekd.learn.models import MODELS
 
     members.show(MODELS, "model", "student:\n  model: {}", name, as_json)

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 @click.argument(
     "images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--top", type=click.IntRange(1, 1000), default=3, show_default=True, help="Labels.")
-@click.option("--runtime", metavar="NAME", help="Engine to run; the chosen one if it is installed.")
+@click.option(
+    "--top", type=click.IntRange(1, 1000), default=3, show_default=True, help="Labels to show."
+)
+@click.option(
+    "--runtime",
+    metavar="NAME",
+    help="Engine to run.  [default: the chosen one, or one that is installed]",
+)
 @options.key
 @options.timeout
 @click.option("--json", "as_json", is_flag=True, help="Print labels and probabilities as JSON.")
@@ -35,7 +41,7 @@ def command(
     timeout_s: float,
     as_json: bool,
 ) -> None:
-    """Name what each IMAGE shows, with the model of BUNDLE, a folder or one file.
+    """Classify each IMAGE with the model of BUNDLE, a folder or one file.
 
     PNG, JPEG, BMP and WebP, or .npy of uint8 [H, W, C] or [N, H, W, C] in the model's own size.
     An image of another size is scaled (bilinear) to cover the model's and its middle cut out; what was

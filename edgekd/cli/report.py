@@ -16,7 +16,7 @@ from edgekd.cli.screen import print_json
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print result.json instead of the page.")
 def command(run_dir: Path, as_json: bool) -> None:
-    """Print the report of the finished run in RUN_DIR, once its result fits the schema."""
+    """Print the report of the finished run in RUN_DIR."""
     from edgekd.report import result
 
     found = result.read(run_dir)

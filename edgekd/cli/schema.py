@@ -23,6 +23,6 @@ SCHEMAS = {
 @click.argument("what", type=click.Choice(list(SCHEMAS)), default="recipe")
 @click.option("--json", "as_json", is_flag=True, help="A schema is JSON with or without it.")
 def command(what: str, as_json: bool) -> None:
-    """Print the schema of a recipe (the default), of result.json, of a measurement or a comparison,
-    of a policy of gates, or of what the gates found."""
+    """Print the JSON schema of a recipe (the default), of result.json, of what `bench` and `bench compare`
+    print, of a policy of gates, or of what `gate` prints."""
     print_json(importlib.import_module(SCHEMAS[what]).schema())

@@ -25,7 +25,7 @@ STORE = click.option(
     "--store",
     "folder",
     type=click.Path(path_type=Path),
-    help="The store.  [default: $EDGEKD_HOME, else the user's cache folder]",
+    help="Folder of stored results.  [default: $EDGEKD_HOME, else the user's cache folder]",
 )
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -33,7 +33,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def command() -> None:
-    """Look at the store of results, check it, clear it."""
+    """List, check and remove stored results."""
 
 
 @command.command("ls")
@@ -57,7 +57,7 @@ def ls(folder: Path | None, as_json: bool) -> None:
 @STORE
 @JSON
 def verify(folder: Path | None, as_json: bool) -> None:
-    """Check every result against its digests; nothing is changed."""
+    """Check every result against its digests; change nothing."""
     from edgekd.errors import BudgetMissed
     from edgekd.units import number_text
 
@@ -82,7 +82,7 @@ def verify(folder: Path | None, as_json: bool) -> None:
 @STORE
 @JSON
 def why(first: str, second: str, folder: Path | None, as_json: bool) -> None:
-    """Say what differs in what made two results, given as keys or their beginnings."""
+    """Show which inputs of two results differ; each is a key or its beginning, as `ls` prints."""
     entries = list(_store(folder).entries())
     one, other = _found(entries, first), _found(entries, second)
     rows = list(differences(one.inputs, other.inputs))
@@ -100,7 +100,7 @@ def why(first: str, second: str, folder: Path | None, as_json: bool) -> None:
     multiple=True,
     metavar="RUN_DIR",
     type=click.Path(path_type=Path),
-    help="Keep the results that this run stands on.",
+    help="Keep the results of this run; may be repeated.",
 )
 @click.option("--all", "everything", is_flag=True, help="Keep nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -109,7 +109,7 @@ def why(first: str, second: str, folder: Path | None, as_json: bool) -> None:
 def gc(
     keep: tuple[Path, ...], everything: bool, yes: bool, folder: Path | None, as_json: bool
 ) -> None:
-    """Remove results: all but those of the runs given by --keep."""
+    """Remove all results but those of the runs given by --keep."""
     from edgekd.errors import InputError
     from edgekd.printable import escape_unprintable
     from edgekd.units import bytes_text

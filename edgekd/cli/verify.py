@@ -13,7 +13,11 @@ from edgekd.cli.screen import print_json
 
 @click.command(epilog="Example: edgekd verify student.edgekd --key release.pub.pem")
 @click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
-@click.option("--runtime", metavar="NAME", help="Engine to run; the chosen one if it is installed.")
+@click.option(
+    "--runtime",
+    metavar="NAME",
+    help="Engine to run.  [default: the chosen one, or one that is installed]",
+)
 @options.key
 @options.timeout
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
@@ -22,9 +26,9 @@ def command(
 ) -> None:
     """Check BUNDLE, a folder or one file: its digests, its signature, its golden answers.
 
-    The answers are asked of an engine, which needs no torch. A signature is checked against the key
-    that --key names; without it only who signed is told. Exit codes: 0 all is well, 1 something has
-    changed or the answers differ, 2 BUNDLE is no bundle, 3 no engine is installed.
+    An engine computes the answers again; torch is not needed. A signature is checked against --key;
+    without --key the signer is only shown. Exit codes: 0 all checks pass, 1 a file has changed or the
+    answers differ, 2 BUNDLE is not a bundle, 3 no engine is installed.
     """
     from edgekd.bundle import archive
     from edgekd.bundle import verify as bundle_verify

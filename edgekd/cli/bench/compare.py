@@ -43,11 +43,11 @@ VERDICTS = ("faster", "slower", "equivalent", "not-slower")
 )
 @click.argument("a", type=MODEL)
 @click.argument("b", type=MODEL)
-@click.option("--runtime", metavar="NAME", help="Engine of both; the first installed.")
+@click.option("--runtime", metavar="NAME", help="Engine of both.  [default: the first installed]")
 @click.option("--runtime-b", metavar="NAME", help="Another engine for B.")
-@click.option("--precision", type=PRECISION, help="Arithmetic of both; what each file computes in.")
-@click.option("--precision-b", type=PRECISION, help="Another arithmetic for B.")
-@click.option("--threads", type=THREADS, default=1, show_default=True)
+@click.option("--precision", type=PRECISION, help="Precision of both.  [default: the file's own]")
+@click.option("--precision-b", type=PRECISION, help="Another precision for B.")
+@click.option("--threads", type=THREADS, default=1, show_default=True, help="Threads of both.")
 @click.option("--threads-b", type=THREADS, help="Another number of threads for B.")
 @BATCH
 @click.option(
@@ -62,9 +62,11 @@ VERDICTS = ("faster", "slower", "equivalent", "not-slower")
     type=click.FloatRange(0, 0.5),
     default=0.01,
     show_default=True,
-    help="A smaller difference, as a fraction, is none.",
+    help="Smallest difference that counts, as a fraction.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of random inputs."
+)
 @click.option(
     "--budget",
     "budget_s",
@@ -72,17 +74,19 @@ VERDICTS = ("faster", "slower", "equivalent", "not-slower")
     type=click.FloatRange(1, 86400),
     default=300.0,
     show_default=True,
-    help="Start no pair after this.",
+    help="Start no new pair after this time.",
 )
 @SIZES
 @INPUTS
 @options.key
 @options.timeout
-@click.option("--device", default="local", metavar="NAME", help="Where to measure.")
+@click.option("--device", default="local", metavar="NAME", help="Device to measure on.")
 @click.option(
     "--store", type=MODEL, metavar="FOLDER", help="For store:KEY.  [default: $EDGEKD_HOME]"
 )
-@click.option("--require", type=click.Choice(VERDICTS), help="Exit with 1 or 5 on another verdict.")
+@click.option(
+    "--require", type=click.Choice(VERDICTS), help="Exit with 1 or 5 on any other verdict."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the published schema's JSON.")
 def command(
     a: Path,

@@ -49,14 +49,14 @@ PROCESSES_MIN = 6
     "runtimes",
     metavar="NAME",
     multiple=True,
-    help="Engine to run, may be repeated; all that are installed.",
+    help="Engine to run; may be repeated.  [default: all that are installed]",
 )
 @click.option(
     "--precision",
     "precisions",
     type=click.Choice(PRECISIONS),
     multiple=True,
-    help="Arithmetic of the engine, may be repeated; what each file computes in.",
+    help="Precision of the engine; may be repeated.  [default: the file's own]",
 )
 @click.option(
     "--threads",
@@ -64,20 +64,20 @@ PROCESSES_MIN = 6
     multiple=True,
     default=(1,),
     show_default=True,
-    help="Threads of the engine, may be repeated.",
+    help="Threads of the engine; may be repeated.",
 )
 @BATCH
 @SIZES
 @INPUTS
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of drawn inputs."
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of random inputs."
 )
 @click.option(
     "--processes",
     type=click.IntRange(1, 1000),
     default=30,
     show_default=True,
-    help="At most this many fresh processes each; an interval needs six.",
+    help="Most fresh processes a row; an interval needs six.",
 )
 @click.option(
     "--budget",
@@ -86,14 +86,14 @@ PROCESSES_MIN = 6
     type=click.FloatRange(1, 86400),
     default=60.0,
     show_default=True,
-    help="Start no process after this.",
+    help="Start no new process after this time.",
 )
 @click.option(
     "--scenario",
     "scenarios",
     type=click.Choice(["throughput", "cold-start"]),
     multiple=True,
-    help="Measure this too: samples/s at the best batch; a start with no file in memory.",
+    help="Measure this too: samples/s at the best batch; the start with nothing cached.",
 )
 @click.option(
     "--latency-bound",
@@ -121,7 +121,7 @@ PROCESSES_MIN = 6
 @click.option("--raw", metavar="FILE", type=FILE, help="Keep every raw time, .jsonl.gz.")
 @options.key
 @options.timeout
-@click.option("--device", default="local", metavar="NAME", help="Where to measure.")
+@click.option("--device", default="local", metavar="NAME", help="Device to measure on.")
 @click.option(
     "--store", metavar="FOLDER", type=FILE, help="For store:KEY.  [default: $EDGEKD_HOME]"
 )

@@ -24,8 +24,8 @@ BY_PAIRS = (15, 30)
     show_default=True,
     help="Pairs of fresh processes of one and the same model.",
 )
-@click.option("--runtime", metavar="NAME", help="Engine to run; the first installed.")
-@click.option("--device", default="local", metavar="NAME", help="Which machine to check.")
+@click.option("--runtime", metavar="NAME", help="Engine to run.  [default: the first installed]")
+@click.option("--device", default="local", metavar="NAME", help="Device to check.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(pairs: int, runtime: str | None, device: str, as_json: bool) -> None:
     """Compare a small built-in model with itself, and say what `edgekd bench compare` could tell.
