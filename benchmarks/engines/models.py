@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,23 +22,25 @@ from edgekd.profile import PROFILES
 from edgekd.profile import SCHEMES
 
 Size = dict[str, int]
+Arguments = dict[str, Any]
 DIGITS: Size = {"channels": 1, "height": 8, "width": 8}
 SMALL: Size = {"channels": 3, "height": 32, "width": 32}
 LARGE: Size = {"channels": 3, "height": 224, "width": 224}
-FLOAT = {
+FLOAT: dict[str, tuple[str, Arguments, Size]] = {
     "student": ("resnet8", {"base": 8}, DIGITS),
     "mobilenetv3-small-224": ("mobilenetv3-small", {}, LARGE),
 }
-INT8 = {
+INT8: dict[str, tuple[str, Arguments, Size]] = {
     "student-int8": ("resnet8", {"base": 8}, DIGITS),
     "resnet20-int8": ("resnet20", {}, SMALL),
     "vit-tiny-int8": ("vit-tiny", {}, SMALL),
+    "resnet18-int8-224": ("timm", {"reference": "resnet18"}, LARGE),
 }
 """Name to builder, its arguments, and the size of an image; int8 in the profile of OpenVINO."""
 CALIBRATION = 32
 
 
-def built(builder: str, arguments: dict[str, int], size: Size) -> nn.Module:
+def built(builder: str, arguments: Arguments, size: Size) -> nn.Module:
     """A model in evaluation mode."""
     torch.manual_seed(0)
     model: nn.Module = MODELS[builder].load()(classes=10, **arguments, **size)

@@ -212,7 +212,7 @@ def verify(folder: Path, board: Device) -> None:
 def predict(folder: Path, board: Device) -> None:
     found = bundle.check(bundle_example.make(folder))
     images = [Image(str(n), np.full((4, 4, 1), n, np.uint8), "") for n in range(8)]
-    print(bundle_predict.predict(found, images, timeout_s=TIMEOUT_S, device=board))
+    print(bundle_predict.predict(found, images, top=3, timeout_s=TIMEOUT_S, device=board))
 
 
 def gate(folder: Path, board: Device) -> None:

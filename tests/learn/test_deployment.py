@@ -75,7 +75,7 @@ class Merges(Net):
         (Pairs, "shape '\\[2, 3\\]' is invalid"),
         (Picks, "depends on the values|free batch axis"),
         (Fails, "no such thing as training"),
-        (Merges, r"got \[2, 4\] from 3 images, want \[3, 4\]"),
+        (Merges, r"got logits \[2, 4\] from 3 samples, want \[3, 4\]"),
     ],
 )
 def test_what_cannot_be_deployed_is_refused_in_one_line(

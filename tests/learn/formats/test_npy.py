@@ -154,13 +154,14 @@ def test_a_stream_alone() -> None:
 
 
 PEAK = """
-import resource, sys
+import sys
 from pathlib import Path
+from edgekd.bench import memory
 from edgekd.learn.formats import npy
 import numpy, zipfile, psutil
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = memory.now()["VmHWM"]
 (array,) = npy.read_npz(Path(sys.argv[1]), ["a"]).values()
-print(array.nbytes, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+print(array.nbytes, memory.now()["VmHWM"] - before)
 """
 
 
@@ -170,4 +171,4 @@ def test_an_array_takes_its_own_memory_and_no_second_time(tmp_path: Path) -> Non
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     array_bytes, more_bytes = map(int, done.stdout.split())
     assert array_bytes == 2**26
-    assert more_bytes < 1.3 * array_bytes
+    assert 0.9 * array_bytes < more_bytes < 1.3 * array_bytes

@@ -109,8 +109,9 @@ def test_no_pipes_and_no_way_out_of_the_folder(tmp_path: Path) -> None:
 
 
 BOMB = """
-import resource, sys
+import sys
 from pathlib import Path
+from edgekd.bench import memory
 from edgekd.errors import InputError
 from edgekd.learn.formats import parquet
 try:
@@ -118,7 +119,7 @@ try:
         pass
 except InputError as error:
     print(error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(memory.now()["VmHWM"] // 2**20)
 """
 
 

@@ -14,6 +14,7 @@ import torch
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.interface import image_classifier
 from edgekd.learn import blueprint as blueprints
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.method import outputs
@@ -136,8 +137,8 @@ def test_a_model_type_by_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["deit", "levit", "hiera"])
 def test_types_with_several_classifiers_or_another_form_of_size(kind: str, tmp_path: Path) -> None:
     named = described(tmp_path, {})
-    size = {"channels": 3, "height": 224, "width": 224}
-    known = named.model_copy(update={"arguments": {"reference": kind}, **size})
+    interface = image_classifier(classes=3, channels=3, height=224, width=224)
+    known = named.model_copy(update={"arguments": {"reference": kind}, "interface": interface})
     with torch.device("meta"):
         assert kind in type(blueprints.build(known)).__name__.lower()
 

@@ -69,7 +69,7 @@ def test_steps_stand_still_where_they_are_not_to_be_learned(learn: bool) -> None
     scheme = SCHEMES["asymmetric"]
     images = example.images(2)
     model = post_training.quantize(
-        example.made(), images, scheme, example.BATCHES, method="mse", learn_steps=learn
+        example.made(), (images,), scheme, example.BATCHES, method="mse", learn_steps=learn
     ).model
     model.train()(images).square().mean().backward()
     steps = {name: p for name, p in model.named_parameters() if name.endswith("log_step")}
