@@ -61,7 +61,8 @@ def accuracy_latency(result: Result, kind: str) -> bytes:
         axes.set_xscale("log")
         axes.set_xlabel("latency of one image, median (ms, logarithmic; bar: 95 % interval)")
         axes.set_ylabel(f"{split} accuracy (%)")
-        axes.margins(x=0.16, y=0.28)
+        axes.margins(x=0.16)
+        _limit_accuracy(axes, [y for _row, _x, y in points])
         plain_ticks(axes)
         _legend(figure, axes, rows, colours)
         if not points:
@@ -189,6 +190,16 @@ def plain_ticks(axes: Any) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _limit_accuracy(axes: Any, percents: Sequence[float]) -> None:
+    """Set the limits of the accuracy axis, with room for labels and no tick above 100 %."""
+    if not percents:
+        return
+    low, high = min(percents), max(percents)
+    room = max(0.28 * (high - low), 1.0)
+    axes.set_ylim(low - room, high + room)
+    axes.set_yticks([tick for tick in axes.get_yticks() if low - room <= tick <= 100])
 
 
 def _percent(row: Row, split: str) -> float:

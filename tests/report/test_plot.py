@@ -40,6 +40,16 @@ def test_without_a_test_set_the_axis_says_validation() -> None:
     assert "validation accuracy (%)" in text
 
 
+@pytest.mark.parametrize("accuracy", [1.0, 0.9916, 0.5])
+def test_the_axis_of_equal_accuracies_ends_near_them_and_never_above_100(accuracy: float) -> None:
+    rows = report_example.rows(accuracy=accuracy, validation_accuracy=accuracy)
+    svg = plot.accuracy_latency(report_example.result(rows=rows, test={}), "svg")
+    axis = ET.fromstring(svg).find(".//*[@id='matplotlib.axis_2']")
+    ticks = [float(text) for text in "".join(axis.itertext()).split() if text[0].isdigit()]
+    assert len(ticks) >= 3 and max(ticks) <= 100
+    assert all(abs(tick - 100 * accuracy) <= 1.01 for tick in ticks)
+
+
 def test_nothing_measured_is_still_a_plot() -> None:
     rows = report_example.rows(latency_p50_ms=None, latency_ci95_ms=None, status="not measured: x")
     made = report_example.result(rows=rows, choice={"chosen": None})
