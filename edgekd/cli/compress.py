@@ -194,7 +194,7 @@ def _show(result: dict[str, Any], run_dir: Path, as_json: bool) -> None:
             (who, percent_text(one["accuracy"]), f"{count_text(one['parameters'])} parameters")
         )
     for scheme, one in result.get("quantized", {}).items():
-        rows.append(("rounded", percent_text(one["accuracy"]), f"student in int8, {scheme}"))
+        rows.append(("quantized", percent_text(one["accuracy"]), f"student in int8, {scheme}"))
     for row in result["candidates"]:
         if row["name"] == result["chosen"]:
             speed = f"{row['latency_p50_ms']:.3g} ms, {bytes_text(row['size_bytes'])}"

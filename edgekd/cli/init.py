@@ -49,6 +49,9 @@ targets:                # the engines to compile for; see edgekd doctor
   - runtime: {target}
     precision: auto     # every precision the engine offers on this machine
     threads: [1]
+
+# budget:               # what the chosen model has to meet; without one the fastest is chosen
+#   accuracy_drop_points: 1.5       # at most this far below the teacher, on validation
 """
 QUANTIZE = """\
   - step: quantize      # to int8, measured beside float; the faster one inside the budget is chosen

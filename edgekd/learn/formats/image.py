@@ -88,7 +88,7 @@ def need_same_size(image: np.ndarray, first: np.ndarray, where: str, where_first
         raise InputError(
             f"{where}: got {image.shape[1]} x {image.shape[0]} pixels, "
             f"want {first.shape[1]} x {first.shape[0]} as in {where_first}",
-            hint="set size",
+            hint="set data.source.size",
         )
 
 

@@ -121,7 +121,7 @@ def test_sizes_must_agree_or_be_set(folder: Path) -> None:
     put(folder / "dog" / "c.png", 0, (5, 4))
     with pytest.raises(InputError, match=r"dog/c\.png: got 5 x 4 pixels, want 4 x 4") as caught:
         image_folder.read(reference=str(folder))
-    assert caught.value.hint == "set size"
+    assert caught.value.hint == "set data.source.size"
     assert image_folder.read(reference=str(folder), size=3).train.images.shape == (5, 3, 3, 3)
 
 
