@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from edgekd.interface import image_classifier
 from edgekd.learn.quant import calibration
 from edgekd.learn.quant import rewriting
-from edgekd.learn.quant.post_training import Started
+from edgekd.learn.quant.post_training import QuantizedStart
 from edgekd.learn.quant.post_training import quantize
 from edgekd.profile import SCHEMES
 
@@ -113,11 +113,11 @@ INTERFACE = image_classifier(classes=CLASSES, channels=CHANNELS, height=SIDE, wi
 
 
 @functools.cache
-def quantized(kind: type[nn.Module] = Block, scheme: str = "asymmetric") -> Started:
+def quantized(kind: type[nn.Module] = Block, scheme: str = "asymmetric") -> QuantizedStart:
     """A model calibrated on `batches`; shared by tests, which must not change it."""
     return quantize(made(kind), inputs(2), SCHEMES[scheme], BATCHES)
 
 
 def folded(kind: type[nn.Module] = Block) -> torch.fx.GraphModule:
     """A fresh traced model."""
-    return rewriting.rewritten(made(kind), inputs(2), inputs())[0]
+    return rewriting.trace_and_rewrite(made(kind), inputs(2), inputs())[0]

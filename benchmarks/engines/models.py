@@ -71,7 +71,9 @@ def main() -> None:
         started = quantize(
             model, (inputs[0][:2],), SCHEMES[profile.scheme], lambda inputs=inputs: [inputs]
         )
-        to_onnx.write(emit.prepared(started.model, profile), folder / f"{name}.onnx", ends(size))
+        to_onnx.write(
+            emit.prepare_export(started.model, profile), folder / f"{name}.onnx", ends(size)
+        )
 
 
 if __name__ == "__main__":

@@ -92,7 +92,11 @@ def edgekd_loop(
     """Samples a second of one epoch through `fit`, set-up included."""
     teacher = network(32).to(memory_format=torch.channels_last)
     dtype = torch.bfloat16 if resolved.precision == "bf16" else None
-    teach = finished.live(teacher, dtype) if knowledge is None else finished.stored(knowledge)
+    teach = (
+        finished.run_teacher(teacher, dtype)
+        if knowledge is None
+        else finished.read_teacher(knowledge)
+    )
     with tempfile.TemporaryDirectory() as folder:
         run = Run(
             model=network(16),

@@ -115,8 +115,8 @@ class Student:
 
     def steps(self, folder: Path) -> list[tuple[str, torch.Tensor]]:
         model = blueprint.load(folder / "blueprint.json", folder / "weights.safetensors")
-        sites = [one for one in insertion.sites(model).values() if one.learns]
-        weights = insertion.weights(model).values()
+        sites = [one for one in insertion.find_activation_quantizers(model).values() if one.learns]
+        weights = insertion.find_weight_quantizers(model).values()
         return [("activations", one.log_step.detach()) for one in sites] + [
             ("weights", one.log_step.detach()) for one in weights
         ]

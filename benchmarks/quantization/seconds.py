@@ -70,7 +70,7 @@ def edgekd(name: str, folder: Path, count: int) -> Callable[[], dict[str, float]
             plain, (data[:2],), scheme, lambda: ((part,) for part in data.split(BATCH))
         ).model
         calibrated = time.perf_counter() - start
-        to_onnx.write(emit.prepared(made, PROFILES["x86"]), folder / "ours.onnx", ends())
+        to_onnx.write(emit.prepare_export(made, PROFILES["x86"]), folder / "ours.onnx", ends())
         return {"without export": calibrated}
 
     return run

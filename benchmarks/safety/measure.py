@@ -33,7 +33,7 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.method import teacher as finished
 from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.method.scheme import Scheme
-from edgekd.learn.method.teacher import Tell
+from edgekd.learn.method.teacher import TeacherFunction
 from edgekd.learn.models.resnet import resnet
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.schemes.offline import offline
@@ -110,7 +110,7 @@ def term(name: str, weight: float = 1.0, **knobs: float) -> Term:
 
 
 def methods(
-    teach: Tell, samples: Samples
+    teach: TeacherFunction, samples: Samples
 ) -> dict[str, tuple[Callable[[nn.Module], Scheme], tuple[Term, ...]]]:
     """Each way to learn: its scheme for a student, its losses."""
     knobs = {"epsilon": EPSILON, "step": STEP, "steps": STEPS}
@@ -157,7 +157,7 @@ def main() -> None:
     scheme = adversarial(wide, samples, epsilon=EPSILON, step=STEP, steps=STEPS)
     trained(wide, scheme, (term("cross-entropy"),), samples, given.epochs, 100)
     rows: dict[str, dict[int, dict[str, float]]] = {}
-    ways = methods(finished.live(wide, None), samples)
+    ways = methods(finished.run_teacher(wide, None), samples)
     for seed in given.seeds:
         for name, (make, terms) in ways.items():
             student = network(STUDENT, seed)

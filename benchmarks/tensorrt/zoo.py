@@ -60,7 +60,7 @@ def _quantized(model: Any) -> Any:
     started = post_training.quantize(
         model, (images[:2],), scheme, lambda: [(images,)], method="min-max", correct=False
     )
-    return emit.prepared(started.model.eval(), profile)
+    return emit.prepare_export(started.model.eval(), profile)
 
 
 def compiled(model: Path, precision: str, capability: str, scratch: Path) -> dict[str, Any]:

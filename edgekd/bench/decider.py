@@ -10,7 +10,7 @@ from pydantic import Field
 
 from edgekd.bench import lookup
 from edgekd.device import Device
-from edgekd.learn.budget import Timed
+from edgekd.learn.budget import ModelTiming
 from edgekd.runtimes import RUNTIMES
 from edgekd.settings import Positive
 from edgekd.settings import Settings
@@ -34,8 +34,8 @@ class Decider(Settings):
         """The same, as a worker takes it."""
         return lookup.How(self.runtime, self.precision, self.threads, timeout_s=self.timeout_s)
 
-    def compared(self, before: Path, after: Path, device: Device) -> Timed:
+    def compared(self, before: Path, after: Path, device: Device) -> ModelTiming:
         """Two ONNX files side by side on `device`; as `edgekd.bench.lookup.pairs`."""
         told = lookup.pairs(before, after, self.how(), self.processes, device=device)
         interval = told.interval and (told.interval.low, told.interval.high)
-        return Timed(told.a_ms, told.b_ms, told.ratio, interval)
+        return ModelTiming(told.a_ms, told.b_ms, told.ratio, interval)

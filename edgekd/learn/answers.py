@@ -121,7 +121,7 @@ def _answer(
 ) -> NDArray[np.float32]:
     where = next(model.parameters()).device
     tensors = [torch.from_numpy(each).to(where) for each in inputs]
-    tensors = [arithmetic.laid_out(each, channels_last) for each in tensors]
+    tensors = [arithmetic.to_memory_format(each, channels_last) for each in tensors]
     dtype = arithmetic.AUTOCAST[precision]
     with torch.no_grad(), torch.autocast(where.type, dtype, enabled=dtype is not None):
         return np.asarray(model(*tensors).float().cpu().numpy())

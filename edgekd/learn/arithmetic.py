@@ -90,14 +90,14 @@ def set_random_states(states: Mapping[str, Tensor]) -> None:
         torch.cuda.set_rng_state(states["random_cuda"])
 
 
-def laid_out(values: Tensor, channels_last: bool) -> Tensor:
-    """`values` in the memory order of the arithmetic; only [B, C, H, W] has more than one."""
+def to_memory_format(values: Tensor, channels_last: bool) -> Tensor:
+    """Return `values` in the memory order of the arithmetic; only [B, C, H, W] has more than one."""
     last = channels_last and values.ndim == 4
     return values.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
-def fastest(model: nn.Module, interface: Interface, batch_size: int, threads: int) -> Resolved:
-    """The arithmetic in which one training step of `model` is fastest on this machine.
+def find_fastest(model: nn.Module, interface: Interface, batch_size: int, threads: int) -> Resolved:
+    """Find the arithmetic in which one training step of `model` is fastest on this machine.
 
     Args:
         model: has the ends of `interface`; its weights are spoilt.
@@ -124,7 +124,7 @@ def _step_s(
     layout = torch.channels_last if channels_last else torch.contiguous_format
     where = inputs[0].device
     model = model.to(where, memory_format=layout).train()
-    inputs = tuple(laid_out(each, channels_last) for each in inputs)
+    inputs = tuple(to_memory_format(each, channels_last) for each in inputs)
     took_s = []
     for _ in range(MEASURED_STEPS + 1):
         start = time.perf_counter()

@@ -97,7 +97,7 @@ def pgd(
     if random_start:
         chance = torch.rand(images.shape, device="cpu").to(images) * 2 - 1
         moved = (images + epsilon * unit * chance).clamp(low, high)
-    with evaluating(model), torch.enable_grad():
+    with evaluation_mode(model), torch.enable_grad():
         for _ in range(steps):
             moved = moved.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(objective(model(moved)), moved)
@@ -142,7 +142,7 @@ def robust_accuracy(
         raise ValueError("want at least one image")
     device, right = next(model.parameters()).device, 0
     pixels, size = PixelRange.of(preprocessing), batch_size(images.shape[1:])
-    with torch.random.fork_rng(devices=[]), evaluating(model):
+    with torch.random.fork_rng(devices=[]), evaluation_mode(model):
         torch.manual_seed(seed)
         for start in range(0, len(images), size):
             x = torch.from_numpy(preprocessing.apply(images[start : start + size])).to(device)
@@ -163,8 +163,8 @@ def robust_accuracy(
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """In evaluation mode, then each module in its own."""
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put `model` in evaluation mode, and each module back into its own afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

@@ -28,22 +28,22 @@ class Budget(Settings):
     """Budget: the largest loss of validation accuracy in points, before recovery; as much goes as
     that allows."""
 
-    def named(self) -> list[str]:
-        """The budgets that are given."""
+    def given_names(self) -> list[str]:
+        """Return the names of the budgets that are given."""
         return [name for name in Budget.model_fields if getattr(self, name) is not None]
 
-    def want_one(self) -> None:
+    def require_one(self) -> None:
         """Nothing.
 
         Raises:
             ValueError: if not exactly one budget is given.
         """
-        if len(self.named()) != 1:
-            got = " and ".join(self.named()) or "none"
+        if len(self.given_names()) != 1:
+            got = " and ".join(self.given_names()) or "none"
             raise ValueError(f"got {got}, want exactly one of {', '.join(Budget.model_fields)}")
 
 
-class Timed(NamedTuple):
+class ModelTiming(NamedTuple):
     """The whole model, before and after, side by side on the device."""
 
     before_ms: float
@@ -54,6 +54,6 @@ class Timed(NamedTuple):
     """None where too few processes ran."""
 
 
-def aligned(multiple: int | None, *, quantized: bool) -> int:
-    """What ranks and widths are multiples of: `multiple`, else 8 numbers of float or 16 of int8."""
+def alignment_multiple(multiple: int | None, *, quantized: bool) -> int:
+    """Return what ranks and widths are multiples of: `multiple`, else 8 numbers of float or 16 of int8."""
     return multiple or (16 if quantized else 8)

@@ -117,7 +117,7 @@ def train(
     validation = arrays.part(given, "validation")
     model.to(arithmetic.device())
     if training.auxiliary:
-        scheme = outputs.taught_by_auxiliary(scheme, model, training.auxiliary)
+        scheme = outputs.add_auxiliary_loss(scheme, model, training.auxiliary)
     run = Run(
         model=model,
         samples=samples,
@@ -139,7 +139,7 @@ def train(
     )
     history = fit(run)
     for number in range(1, waypoints + 1):
-        passed = checkpoint.part(str(number), run.passed)
+        passed = checkpoint.strip_prefix(str(number), run.passed)
         weights.write(passed, context.folder / waypoint(number))
     return history
 
@@ -174,8 +174,8 @@ def write(
         "validation_accuracy": task.top1_accuracy(logits, labels),
         "balanced_accuracy": standing.accuracy,
         "near_chance": standing.is_near_chance,
-        "parameters": complexity.parameters(model),
-        "macs": complexity.macs(model, plan),
+        "parameters": complexity.count_parameters(model),
+        "macs": complexity.count_macs(model, plan),
     }
     for name, value in (("history.json", history), ("score.json", score)):
         made[name] = context.folder / name

@@ -9,13 +9,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from edgekd.learn.blueprint import Blueprint
 
 
-def parameters(model: nn.Module) -> int:
-    """Trained numbers; a tied one counts once, buffers do not count."""
+def count_parameters(model: nn.Module) -> int:
+    """Count trained numbers; a tied one counts once, buffers do not count."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def macs(model: nn.Module, blueprint: Blueprint) -> int:
-    """Multiply-accumulates of one sample through convolutions and matrix products, biases left out.
+def count_macs(model: nn.Module, blueprint: Blueprint) -> int:
+    """Count multiply-accumulates of one sample in convolutions and matrix products, biases left out.
 
     Args:
         model: is run once in evaluation mode, and left in the mode it was in.

@@ -63,7 +63,9 @@ class DeployForm(NamedTuple):
         }
 
 
-def merged(model: nn.Module, plan: Blueprint, progress: Progress) -> tuple[nn.Module, Blueprint]:
+def merge_branches(
+    model: nn.Module, plan: Blueprint, progress: Progress
+) -> tuple[nn.Module, Blueprint]:
     """The model in deploy form and the blueprint that says so: what is made smaller is what will run, and
     branches that were lowered one by one could not be merged any more.
 
@@ -72,14 +74,14 @@ def merged(model: nn.Module, plan: Blueprint, progress: Progress) -> tuple[nn.Mo
         plan: its blueprint.
         progress: is told if anything was merged or left.
     """
-    form = deployed(model, *plan.noise(COMPARED))
+    form = to_deploy_form(model, *plan.noise(COMPARED))
     if form.paths or form.left:
         progress.note(form.sentence())
     return form.model, plan.model_copy(update={"edits": (*plan.edits, *form.edits())})
 
 
-def deployed(model: nn.Module, *inputs: Tensor) -> DeployForm:
-    """`model` with every module that has a deploy form in it, if the answers stay.
+def to_deploy_form(model: nn.Module, *inputs: Tensor) -> DeployForm:
+    """Put every module of `model` that has a deploy form into it, if the answers stay.
 
     Modules are merged in double precision and compared in it, so that a difference is none of rounding.
 
@@ -96,7 +98,7 @@ def deployed(model: nn.Module, *inputs: Tensor) -> DeployForm:
     try:
         made = copy.deepcopy(exact)
         for path in _candidates(made):
-            made = deploy.merge(made, path)
+            made = deploy.merge_module(made, path)
             paths.append(path)
         off = _difference(made, like, want)
     except Exception:  # a method of the model's author, which may raise anything
@@ -121,7 +123,7 @@ def _one_by_one(
         if path is None:
             return model, paths, left
         try:
-            tried = deploy.merge(copy.deepcopy(model), path)
+            tried = deploy.merge_module(copy.deepcopy(model), path)
             same = _difference(tried, inputs, want) <= TOLERANCE
         except Exception:  # as above
             same = False
@@ -136,7 +138,7 @@ def _candidates(model: nn.Module) -> Iterator[str]:
     ahead = [name for name, _ in model.named_children()]
     while ahead:
         path = ahead.pop(0)
-        if deploy.method_of(model.get_submodule(path)) is not None:
+        if deploy.find_deploy_method(model.get_submodule(path)) is not None:
             yield path
         ahead = [f"{path}.{name}" for name, _ in model.get_submodule(path).named_children()] + ahead
 

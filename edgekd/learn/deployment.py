@@ -67,9 +67,9 @@ def _quantized(model: nn.Module, plan: Blueprint, numbers: Numbers) -> list[nn.M
     inputs = plan.noise(max(COUNTS))
     forms: list[nn.Module] = []
     for scheme, name in first.items():
-        module, _ = rewriting.rewritten(model, tuple(each[:2] for each in inputs), inputs)
+        module, _ = rewriting.trace_and_rewrite(model, tuple(each[:2] for each in inputs), inputs)
         kept = numbers.float_layers
         bits = placement.weight_bits(module, numbers.weight_bits, numbers.layer_bits, kept)
-        insertion.insert(module, SCHEMES[scheme], float_layers=kept, weight_bits=bits)
-        forms.append(emit.prepared(module, PROFILES[name]))
+        insertion.insert_quantizers(module, SCHEMES[scheme], float_layers=kept, weight_bits=bits)
+        forms.append(emit.prepare_export(module, PROFILES[name]))
     return forms

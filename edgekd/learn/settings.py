@@ -129,8 +129,8 @@ REUSES = "simkd"
 """The loss whose student answers through its teacher's classifier."""
 
 
-def reusing(terms: tuple[Term, ...]) -> Term | None:
-    """The term that gives the student its teacher's classifier, if one does."""
+def find_reuse_term(terms: tuple[Term, ...]) -> Term | None:
+    """Find the term that gives the student its teacher's classifier; None if there is none."""
     return next((term for term in terms if term.loss.name == REUSES), None)
 
 

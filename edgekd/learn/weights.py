@@ -23,8 +23,8 @@ from edgekd.errors import InputError
 from edgekd.learn.formats import archive
 from edgekd.learn.formats import header
 from edgekd.learn.formats.wrappers import Unwrapped
-from edgekd.learn.formats.wrappers import listed
-from edgekd.learn.formats.wrappers import short
+from edgekd.learn.formats.wrappers import list_names
+from edgekd.learn.formats.wrappers import shorten
 from edgekd.learn.formats.wrappers import unwrap
 from edgekd.units import bytes_text
 
@@ -95,7 +95,7 @@ def load_into(
     """
     own = model.state_dict()
     given = dict(tensors)
-    for names in tied(own):
+    for names in find_tied(own):
         known = next((given[name] for name in names if name in given), None)
         if known is not None:
             given = {**dict.fromkeys(names, known), **given}
@@ -107,8 +107,8 @@ def load_into(
     return notes
 
 
-def tied(tensors: Mapping[str, Tensor]) -> list[list[str]]:
-    """The names that stand for one and the same tensor, sorted; only groups of two and more."""
+def find_tied(tensors: Mapping[str, Tensor]) -> list[list[str]]:
+    """Find the names that stand for one and the same tensor, sorted; only groups of two and more."""
     groups: dict[Any, list[str]] = {}
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -178,14 +178,14 @@ def _check_tensors(tensors: Mapping[str, Tensor], size_bytes: int) -> None:
     total_bytes = 0
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.dtype not in DTYPES or tensor.is_meta:
-            raise ValueError(f"{short(name)}: got a tensor of {tensor.dtype}, {tensor.layout}")
+            raise ValueError(f"{shorten(name)}: got a tensor of {tensor.dtype}, {tensor.layout}")
         # A stride of 0 lets four bytes claim to be a terabyte.
         total_bytes += tensor.numel() * tensor.element_size()
         if total_bytes > 4 * size_bytes:
-            raise ValueError(f"got tensors larger than their file at {short(name)}")
+            raise ValueError(f"got tensors larger than their file at {shorten(name)}")
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise ValueError(f"{short(name)}: got NaN or infinity, want finite weights")
+            raise ValueError(f"{shorten(name)}: got NaN or infinity, want finite weights")
 
 
 def _check_fit(
@@ -205,10 +205,12 @@ def _check_fit(
     if wrong and not refused:
         _check_classes(own, given, wrong, where)
     if wrong or refused:
-        faults = [f"{word} {listed(differing[word])}" for word in refused]
+        faults = [f"{word} {list_names(differing[word])}" for word in refused]
         if wrong:
-            shapes = [f"{short(n)} {list(given[n].shape)} for {list(own[n].shape)}" for n in wrong]
-            faults.append(f"of wrong shape {listed(shapes)}")
+            shapes = [
+                f"{shorten(n)} {list(given[n].shape)} for {list(own[n].shape)}" for n in wrong
+            ]
+            faults.append(f"of wrong shape {list_names(shapes)}")
         words = ", ".join(sorted({*allow, *refused}))
         hint = f"if that is meant, say allow: [{words}] of the teacher" if refused else ""
         raise InputError(
@@ -217,7 +219,7 @@ def _check_fit(
         )
     ends = {"missing": "as it is initialised", "extra": "out"}
     return tuple(
-        f"{where}: {word} {listed(names)}: left {ends[word]}"
+        f"{where}: {word} {list_names(names)}: left {ends[word]}"
         for word, names in differing.items()
         if names
     )
@@ -245,7 +247,7 @@ def _check_classes(
 
 
 def _first_line(error: BaseException) -> str:
-    return short((str(error).strip().splitlines() or [type(error).__name__])[0])
+    return shorten((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 def write(state: Mapping[str, Tensor], path: Path) -> None:
@@ -253,7 +255,7 @@ def write(state: Mapping[str, Tensor], path: Path) -> None:
 
     Floating-point tensors are stored as float32, tied tensors once, under the first of their names.
     """
-    again = {name for names in tied(state) for name in names[1:]}
+    again = {name for names in find_tied(state) for name in names[1:]}
     tensors = {name: _plain(state[name]) for name in sorted(state) if name not in again}
     path.write_bytes(safetensors.torch.save(tensors))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekd.bench.machine import site
 from edgekd.device import Device
-from edgekd.learn.settings import reusing
+from edgekd.learn.settings import find_reuse_term
 from edgekd.plan import learning
 from edgekd.plan import origins
 from edgekd.plan import teaching
@@ -116,7 +116,7 @@ def _goes_on(recipe: Recipe, number: int, before: str) -> wiring.Takes:
 
 def _changes(words: LearnStep) -> bool:
     """Whether a step leaves a student with other layers than its builder's."""
-    return isinstance(words, Distil) and reusing(words.losses) is not None
+    return isinstance(words, Distil) and find_reuse_term(words.losses) is not None
 
 
 def _taught(

@@ -144,19 +144,19 @@ def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> 
     from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn.assembly import connection
-    from edgekd.learn.assembly.step import Assembled
+    from edgekd.learn.assembly.step import DistillationStep
     from edgekd.learn.method import outputs
     from edgekd.learn.schemes.alone import alone
     from edgekd.learn.settings import Resolved
     from edgekd.learn.training import rehearsal
-    from edgekd.learn.training.batches import want_batch
+    from edgekd.learn.training.batches import require_full_batch
 
     plan, model = _built(case.learner, given, context)
     if case.auxiliary:
         outputs.require_auxiliary(model, plan.blank(2))
     samples = arrays.samples(given, config.views, config.seed, case.only)
-    want_batch(case.batch_size, len(samples))
-    connected = connection.of_answers(
+    require_full_batch(case.batch_size, len(samples))
+    connected = connection.connect_outputs(
         case.losses,
         case.batch_size,
         classes=plan.interface.sizes.get("classes", 0),
@@ -165,10 +165,10 @@ def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> 
     )
     if case.alone and not all(LOSSES[term.loss.name].built_in for term in case.losses):
         with arithmetic.deterministic(context.seed, 1):
-            whole = Assembled(model, plan, connected, connected.around(alone()), {})
+            whole = DistillationStep(model, plan, connected, connected.add_to_scheme(alone()), {})
             training = Training(batch_size=case.batch_size)
             resolved = Resolved(precision="fp32", channels_last=False, threads=1)
-            rehearsal.one_step(whole, samples, training, resolved)
+            rehearsal.rehearse_step(whole, samples, training, resolved)
 
 
 def _tried(config: Config, case: Case, given: Given, context: Context) -> list[dict[str, object]]:
@@ -181,10 +181,10 @@ def _tried(config: Config, case: Case, given: Given, context: Context) -> list[d
     from edgekd.learn.privacy import protection
     from edgekd.learn.settings import Resolved
     from edgekd.learn.training import rehearsal
-    from edgekd.learn.training.batches import want_batch
+    from edgekd.learn.training.batches import require_full_batch
 
     samples = arrays.samples(given, config.views, config.seed, case.only)
-    want_batch(case.train.batch_size, len(samples))
+    require_full_batch(case.train.batch_size, len(samples))
     resolved = Resolved(precision="fp32", channels_last=False, threads=torch.get_num_threads())
     with arithmetic.deterministic(context.seed, resolved.threads):
         plan, student = _built(case.student, given, context)
@@ -193,16 +193,18 @@ def _tried(config: Config, case: Case, given: Given, context: Context) -> list[d
         if case.parent is not None:
             others[participants.PARENT] = case.parent
         networks = {mark: _built(who, given, context)[1] for mark, who in others.items()}
-        players = participants.Cast(
+        players = participants.Participants(
             student, plan, samples, resolved, {}, context.allow_code, case.combine, networks
         )
-        whole = step.assembled(
+        whole = step.assemble_step(
             players, case.losses, case.scheme, case.train.batch_size, case.inherit
         )
         if case.private is not None:
-            protection.mechanism(case.private, case.train, samples, whole, case.train.precision)
-        rehearsal.one_step(whole, samples, case.train, resolved)
-    return [row._asdict() for row in whole.connected.rows]
+            protection.build_mechanism(
+                case.private, case.train, samples, whole, case.train.precision
+            )
+        rehearsal.rehearse_step(whole, samples, case.train, resolved)
+    return [row._asdict() for row in whole.connection.rows]
 
 
 def _built(who: Network, given: Given, context: Context) -> tuple[Blueprint, nn.Module]:

@@ -29,7 +29,7 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 if TYPE_CHECKING:
-    from edgekd.learn.assembly.step import Assembled
+    from edgekd.learn.assembly.step import DistillationStep
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.data.loader import Samples
     from edgekd.learn.privacy.dp_sgd import Privacy
@@ -82,17 +82,17 @@ def run(config: Config, given: Given, context: Context) -> Made:
     if "start_weights" in given:
         start = weights.read(given["start_weights"], suffix=".safetensors")
         weights.load_into(model, start, "the step before")
-    players = participants.Cast(
+    players = participants.Participants(
         model, plan, samples, resolved, given, context.allow_code, config.combine
     )
     batch_size = config.train.batch_size
-    whole = step.assembled(players, config.losses, config.scheme, batch_size, config.inherit)
+    whole = step.assemble_step(players, config.losses, config.scheme, batch_size, config.inherit)
     _tell(config, whole, context)
     history = classifier.train(
         whole.student,
         samples,
         whole.scheme,
-        whole.connected.terms,
+        whole.connection.terms,
         config.train,
         resolved,
         given,
@@ -100,15 +100,15 @@ def run(config: Config, given: Given, context: Context) -> Made:
         private=_private(config, samples, whole, resolved.precision, context),
     )
     made = classifier.write(whole.student, whole.plan, history, given, context)
-    if whole.connected.rows or whole.trained_beside:
+    if whole.connection.rows or whole.companion_parameters:
         made["layers.json"] = context.folder / "layers.json"
-        rows = [row._asdict() for row in whole.connected.rows]
-        told = {"layers": rows, "trained_beside": whole.trained_beside}
+        rows = [row._asdict() for row in whole.connection.rows]
+        told = {"layers": rows, "trained_beside": whole.companion_parameters}
         made["layers.json"].write_bytes(files.canonical_json(told))
     return made
 
 
-def _tell(config: Config, whole: Assembled, context: Context) -> None:
+def _tell(config: Config, whole: DistillationStep, context: Context) -> None:
     """Note what is inherited and which layers are compared."""
     from edgekd.learn.method.inheritance import AS_BUILT
 
@@ -117,12 +117,12 @@ def _tell(config: Config, whole: Assembled, context: Context) -> None:
         context.progress.note(
             f"inherits {taken} of {len(whole.inherited)} tensors from {config.inherit.teacher}"
         )
-    for row in whole.connected.rows:
-        context.progress.note(row.told())
+    for row in whole.connection.rows:
+        context.progress.note(row.describe())
 
 
 def _private(
-    config: Config, samples: Samples, whole: Assembled, precision: str, context: Context
+    config: Config, samples: Samples, whole: DistillationStep, precision: str, context: Context
 ) -> Privacy | None:
     """The mechanism that spends what the recipe allows; nothing where it says nothing."""
     if config.private is None:
@@ -130,7 +130,7 @@ def _private(
     from edgekd.learn.privacy import protection
 
     words = config.private
-    found = protection.mechanism(words, config.train, samples, whole, precision)
+    found = protection.build_mechanism(words, config.train, samples, whole, precision)
     context.progress.note(
         f"private: epsilon {words.epsilon:g} at delta {words.delta:g} by noise of {found.noise:.3g} times "
         f"the norm {words.max_norm:g}; it holds for this student's weights alone: not for a teacher "

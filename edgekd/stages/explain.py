@@ -162,10 +162,10 @@ def _similarities(
 
     for one, other in PAIRS:
         try:
-            rows = cka.layers_of(models[one], *next(batches(2)))
+            rows = cka.choose_layers(models[one], *next(batches(2)))
             columns = config.layers
             if columns == "auto":
-                columns = cka.layers_of(models[other], *next(batches(2)))
+                columns = cka.choose_layers(models[other], *next(batches(2)))
             alike = cka.similarity(models[one], models[other], (rows, columns), batches(BATCH))
         except ValueError as error:
             context.progress.note(f"{one} and {other}: layers are not compared: {error}")

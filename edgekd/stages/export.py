@@ -74,7 +74,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     model = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
     made = {name: context.folder / name for name in ("model.onnx", "golden.safetensors")}
     with arithmetic.deterministic(context.seed, 1):
-        form = deploy_form.deployed(model, *plan.noise(deploy_form.COMPARED))
+        form = deploy_form.to_deploy_form(model, *plan.noise(deploy_form.COMPARED))
         written = _prepared(form.model, config.profile)
         to_onnx.write(written, made["model.onnx"], plan.interface, opset=config.opset)
     about = json.loads(given["data"].read_bytes())["preprocessing"]
@@ -108,7 +108,7 @@ def _prepared(model: nn.Module, profile: str) -> nn.Module:
     """What is handed to the exporter: the model itself, or the one that gives a profile's Q/DQ graph."""
     from edgekd.learn.quant import emit
 
-    return emit.prepared(model, PROFILES[profile]) if profile else model
+    return emit.prepare_export(model, PROFILES[profile]) if profile else model
 
 
 def _logit_step(model: nn.Module) -> float:

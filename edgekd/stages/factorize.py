@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.learn.blueprint import Blueprint
-    from edgekd.learn.budget import Timed
-    from edgekd.learn.lowrank.choice import Layer
-    from edgekd.learn.lowrank.layers import Site
+    from edgekd.learn.budget import ModelTiming
+    from edgekd.learn.lowrank.choice import SplittableLayer
+    from edgekd.learn.lowrank.layers import LayerUse
     from edgekd.learn.lowrank.search import Chosen
-    from edgekd.learn.lowrank.search import Outcome
+    from edgekd.learn.lowrank.search import SplitOutcome
 
 TABLE = "factorize.json"
 
 
 class Words(Budget):
     """What a recipe may say of the step. With ``ranks: measured`` exactly one budget is given:
-    ``speedup``, ``macs``, ``parameters`` or ``accuracy_drop_points``; else none."""
+    ``speedup``, ``count_macs``, ``count_parameters`` or ``accuracy_drop_points``; else none."""
 
     structure: Literal["auto", "svd", "reshape", "spatial", "tucker2"] = "auto"
     """What a k x k convolution becomes: k x k then 1x1 (reshape), k x 1 then 1 x k (spatial), 1x1,
@@ -70,10 +70,10 @@ class Words(Budget):
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
         if self.ranks == "measured":
-            self.want_one()
-        elif self.named():
+            self.require_one()
+        elif self.given_names():
             raise ValueError(
-                f"got {self.named()[0]}, want none: ranks {self.ranks} takes no budget"
+                f"got {self.given_names()[0]}, want none: ranks {self.ranks} takes no budget"
             )
         return self
 
@@ -106,34 +106,34 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
     paths = given["start_blueprint"], given["start_weights"]
     start = blueprint.load(*paths, allow_code=context.allow_code), blueprint.read(paths[0])
-    model, plan = deploy_form.merged(*start, context.progress)
-    sites = layers.sites(model, *plan.blank(1), smallest=config.smallest)
+    model, plan = deploy_form.merge_branches(*start, context.progress)
+    sites = layers.find_layers(model, *plan.blank(1), smallest=config.smallest)
     emulated = machine.describe(context.device).emulated
     if emulated:
         why = f"stays dense: not measured: emulated ({emulated})"
-        found: list[Layer] = []
-        outcome = search.Outcome({}, None, (), False, why)
+        found: list[SplittableLayer] = []
+        outcome = search.SplitOutcome({}, None, (), False, why)
         sites = [site._replace(reason=site.reason or "not measured") for site in sites]
     else:
         found, outcome = _searched(model, plan, sites, config, given, context)
     context.progress.note(outcome.why)
     if outcome.model is not None:
-        edits = (*plan.edits, build.edit(outcome.chosen))
+        edits = (*plan.edits, build.build_edit(outcome.chosen))
         start = outcome.model, plan.model_copy(update={"edits": edits})
     made = classifier.write(*start, [], given, context)
     made[TABLE] = context.folder / TABLE
-    made[TABLE].write_bytes(files.pretty_json(table.content(sites, found, outcome)))
+    made[TABLE].write_bytes(files.pretty_json(table.build_table(sites, found, outcome)))
     return made
 
 
 def _searched(
     model: nn.Module,
     plan: Blueprint,
-    sites: Sequence[Site],
+    sites: Sequence[LayerUse],
     config: Config,
     given: Given,
     context: Context,
-) -> tuple[list[Layer], Outcome]:
+) -> tuple[list[SplittableLayer], SplitOutcome]:
     from edgekd.learn import arrays
     from edgekd.learn import budget
     from edgekd.learn import classifier
@@ -144,40 +144,44 @@ def _searched(
     from edgekd.learn.lowrank import search
 
     data = arrays.calibration(given, config.samples, context.seed)
-    wanted = offers.Wanted(
+    wanted = offers.OfferRequest(
         structure=config.structure,
         ranks=config.ranks,
         energy=config.energy,
-        multiple=budget.aligned(config.multiple, quantized=config.quantized),
+        multiple=budget.alignment_multiple(config.multiple, quantized=config.quantized),
         most=config.most_ranks,
         data_aware=config.data_aware,
     )
-    found = offers.of(model, sites, data, wanted, context.progress)
+    found = offers.make_offers(model, sites, data, wanted, context.progress)
     found = _timed(found, config.how(), context)
     whole = to_onnx.write(model, context.folder / "dense.onnx", plan.interface)
     (dense_us,) = lookup.times_us([whole], config.how(), device=context.device)
     accuracy = classifier.validation_accuracy(model, given)
 
-    def timed(chosen: Chosen) -> Timed:
+    def timed(chosen: Chosen) -> ModelTiming:
         context.progress.note(f"{number_text(len(chosen), 'layer')} split, timing the whole model")
-        split = build.shaped(model, chosen)
+        split = build.split_untrained(model, chosen)
         other = to_onnx.write(split, context.folder / "split.onnx", plan.interface)
         told = config.compared(whole, other, context.device)
         other.unlink()
         return told
 
-    ask = search.Ask(
+    ask = search.SplitTrials(
         time=timed,
-        fit=lambda chosen: build.fitted(model, chosen, data, data_aware=config.data_aware),
+        fit=lambda chosen: build.split_and_fit(model, chosen, data, data_aware=config.data_aware),
         drop_points=lambda other: 100 * (accuracy - classifier.validation_accuracy(other, given)),
     )
-    dense = search.Dense(dense_us, complexity.macs(model, plan), complexity.parameters(model))
+    dense = search.DenseModel(
+        dense_us, complexity.count_macs(model, plan), complexity.count_parameters(model)
+    )
     outcome = search.search(found, dense, config, ask)
     whole.unlink()
     return found, outcome
 
 
-def _timed(layers: Sequence[Layer], how: lookup.How, context: Context) -> list[Layer]:
+def _timed(
+    layers: Sequence[SplittableLayer], how: lookup.How, context: Context
+) -> list[SplittableLayer]:
     """The same with the time of every offer: layers of one shape are timed once, side by side."""
     from edgekd.learn.lowrank import layer_graph
 
@@ -192,7 +196,7 @@ def _timed(layers: Sequence[Layer], how: lookup.How, context: Context) -> list[L
         paths: list[Path] = []
         for parts in dict.fromkeys([layer.dense.parts, *missing]):
             paths.append(context.folder / f"chain-{len(paths)}.onnx")
-            paths[-1].write_bytes(layer_graph.graph(parts, layer.shape))
+            paths[-1].write_bytes(layer_graph.build_graph(parts, layer.shape))
         times = lookup.times_us(paths, how, device=context.device)
         known[key] |= zip(dict.fromkeys([layer.dense.parts, *missing]), times, strict=True)
         for path in paths:

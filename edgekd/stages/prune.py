@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.learn.blueprint import Blueprint
-    from edgekd.learn.budget import Timed
+    from edgekd.learn.budget import ModelTiming
     from edgekd.learn.model_inputs import Inputs
     from edgekd.learn.pruning.cuts import Cut
     from edgekd.learn.pruning.groups import Group
     from edgekd.learn.pruning.groups import Kept
     from edgekd.learn.pruning.importance import Worth
-    from edgekd.learn.pruning.search import Outcome
+    from edgekd.learn.pruning.search import PruneOutcome
 
 TABLE = "prune.json"
 BATCH = 16
@@ -47,8 +47,8 @@ BATCH = 16
 
 
 class Words(Budget):
-    """What a recipe may say of the step. Exactly one budget is given: ``speedup``, ``macs``,
-    ``parameters`` or ``accuracy_drop_points``."""
+    """What a recipe may say of the step. Exactly one budget is given: ``speedup``, ``count_macs``,
+    ``count_parameters`` or ``accuracy_drop_points``."""
 
     importance: Literal["taylor", "magnitude"] = "taylor"
     """Whether a channel is worth what the loss on training images would change without it (Molchanov et
@@ -60,7 +60,7 @@ class Words(Budget):
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
-        self.want_one()
+        self.require_one()
         return self
 
 
@@ -88,13 +88,13 @@ class Prunable(NamedTuple):
         """What stays after the first `count` cuts."""
         from edgekd.learn.pruning import cuts
 
-        return cuts.kept(self.cuts[:count], self.worth)
+        return cuts.find_kept(self.cuts[:count], self.worth)
 
     def after(self, count: int) -> nn.Module:
         """The model after the first `count` cuts."""
         from edgekd.learn.pruning import narrow
 
-        return narrow.narrowed(self.model, self.groups, self.kept(count), *self.inputs)
+        return narrow.prune_channels(self.model, self.groups, self.kept(count), *self.inputs)
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
@@ -111,18 +111,18 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """
     from edgekd.learn import classifier
     from edgekd.learn.pruning import narrow
-    from edgekd.learn.pruning.search import Outcome
+    from edgekd.learn.pruning.search import PruneOutcome
 
     whole = _prunable(config, given, context)
     emulated = machine.describe(context.device).emulated
     if emulated:
-        outcome = Outcome(0, (), False, f"stays whole: not measured: emulated ({emulated})")
+        outcome = PruneOutcome(0, (), False, f"stays whole: not measured: emulated ({emulated})")
     else:
         outcome = _searched(whole, config, given, context)
     context.progress.note(outcome.why)
     plan, model = whole.plan, whole.model
     if outcome.cuts:
-        edit = narrow.edit(model, whole.groups, whole.kept(outcome.cuts))
+        edit = narrow.build_edit(model, whole.groups, whole.kept(outcome.cuts))
         plan = plan.model_copy(update={"edits": (*plan.edits, edit)})
         model = whole.after(outcome.cuts)
         made = classifier.write(model, plan, [], given, context)
@@ -147,7 +147,7 @@ def _prunable(config: Config, given: Given, context: Context) -> Prunable:
     from edgekd.learn.pruning import importance
     from edgekd.learn.pruning import trial
 
-    model, plan = deploy_form.merged(*_start(given, context), context.progress)
+    model, plan = deploy_form.merge_branches(*_start(given, context), context.progress)
     inputs = plan.blank(2)
     groups, left = trial.sound_groups(model, *inputs)
     if config.importance == "taylor" and groups:
@@ -158,8 +158,8 @@ def _prunable(config: Config, given: Given, context: Context) -> Prunable:
         saving = cuts.parameters_each(model, groups)
     else:
         saving = cuts.macs_each(model, groups, *plan.blank(1))
-    multiple = budget.aligned(config.multiple, quantized=config.quantized)
-    ordered = cuts.order(groups, worth, saving, multiple)
+    multiple = budget.alignment_multiple(config.multiple, quantized=config.quantized)
+    ordered = cuts.order_cuts(groups, worth, saving, multiple)
     return Prunable(model, plan, inputs, groups, left, ordered, worth)
 
 
@@ -172,7 +172,7 @@ def _batches(config: Config, given: Given, seed: int) -> Iterator[tuple[Inputs, 
         yield tuple(map(torch.from_numpy, inputs)), torch.from_numpy(targets["labels"])
 
 
-def _searched(whole: Prunable, config: Config, given: Given, context: Context) -> Outcome:
+def _searched(whole: Prunable, config: Config, given: Given, context: Context) -> PruneOutcome:
     from edgekd.learn import classifier
     from edgekd.learn import complexity
     from edgekd.learn.export import to_onnx
@@ -180,22 +180,22 @@ def _searched(whole: Prunable, config: Config, given: Given, context: Context) -
 
     interface = whole.plan.interface
     before = to_onnx.write(whole.model, context.folder / "before.onnx", interface)
-    macs = complexity.macs(whole.model, whole.plan)
-    parameters = complexity.parameters(whole.model)
+    macs = complexity.count_macs(whole.model, whole.plan)
+    parameters = complexity.count_parameters(whole.model)
     by_accuracy = config.accuracy_drop_points is not None
     accuracy = classifier.validation_accuracy(whole.model, given) if by_accuracy else 0.0
 
-    def timed(count: int) -> Timed:
+    def timed(count: int) -> ModelTiming:
         context.progress.note(f"{count} of {len(whole.cuts)} cuts, timing the whole model")
         after = to_onnx.write(whole.after(count), context.folder / "after.onnx", interface)
         told = config.compared(before, after, context.device)
         after.unlink()
         return told
 
-    ask = search.Ask(
+    ask = search.PruneTrials(
         time=timed,
-        macs_left=lambda n: complexity.macs(whole.after(n), whole.plan) / macs,
-        parameters_left=lambda n: complexity.parameters(whole.after(n)) / parameters,
+        macs_left=lambda n: complexity.count_macs(whole.after(n), whole.plan) / macs,
+        parameters_left=lambda n: complexity.count_parameters(whole.after(n)) / parameters,
         drop_points=lambda n: (
             100 * (accuracy - classifier.validation_accuracy(whole.after(n), given))
         ),
@@ -205,7 +205,7 @@ def _searched(whole: Prunable, config: Config, given: Given, context: Context) -
     return outcome
 
 
-def content(whole: Prunable, model: nn.Module, outcome: Outcome) -> dict[str, Any]:
+def content(whole: Prunable, model: nn.Module, outcome: PruneOutcome) -> dict[str, Any]:
     """What prune.json says: the decision, the whole model's milliseconds and sizes before and after, a
     row for each layer that could lose channels and one for each group that could not."""
     from edgekd.learn import complexity
@@ -216,10 +216,10 @@ def content(whole: Prunable, model: nn.Module, outcome: Outcome) -> dict[str, An
         "budget_met": outcome.met,
         "latency_before_ms": last and last.before_ms,
         "latency_after_ms": last and last.after_ms,
-        "macs_before": complexity.macs(whole.model, whole.plan),
-        "macs_after": complexity.macs(model, whole.plan),
-        "parameters_before": complexity.parameters(whole.model),
-        "parameters_after": complexity.parameters(model),
+        "macs_before": complexity.count_macs(whole.model, whole.plan),
+        "macs_after": complexity.count_macs(model, whole.plan),
+        "parameters_before": complexity.count_parameters(whole.model),
+        "parameters_after": complexity.count_parameters(model),
         "measured": [timed._asdict() for timed in outcome.timed],
         "layers": _rows(whole.model, model, whole.groups),
         "left_alone": [{"path": name, "reason": why} for name, why in whole.left.items()],
@@ -233,8 +233,8 @@ def _rows(whole: nn.Module, model: nn.Module, groups: Sequence[Group]) -> list[d
     return [
         {
             "path": path,
-            "before": list(narrow.widths(layer)),
-            "after": list(narrow.widths(model.get_submodule(path))),
+            "before": list(narrow.read_widths(layer)),
+            "after": list(narrow.read_widths(model.get_submodule(path))),
         }
         for path, layer in whole.named_modules()
         if path in paths

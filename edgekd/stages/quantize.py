@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.method.scheme import Scheme
     from edgekd.learn.model_inputs import Inputs
-    from edgekd.learn.quant.post_training import Started
+    from edgekd.learn.quant.post_training import QuantizedStart
 
 SOFT_TARGETS: tuple[Term, ...] = (
     Term(loss=Named.parse({"name": "kd", "temperature": 2.0}, LOSSES, "loss")),
@@ -130,7 +130,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         given["start_blueprint"], given["start_weights"], allow_code=context.allow_code
     )
     plan = blueprint.read(given["start_blueprint"])
-    start, plan = deploy_form.merged(start, plan, context.progress)
+    start, plan = deploy_form.merge_branches(start, plan, context.progress)
     float_accuracy = classifier.validation_accuracy(start, given)
     left: tuple[str, ...] = config.float_layers
     rounds: list[dict[str, Any]] = []
@@ -176,7 +176,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 def _started(
     config: Config, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
-) -> Started:
+) -> QuantizedStart:
     """The model before it learns."""
     from edgekd.learn.quant import post_training
     from edgekd.profile import SCHEMES
@@ -214,7 +214,7 @@ def _batches(config: Config, given: Given) -> Callable[[], Iterator[Inputs]]:
 
 def _learned(
     config: Config,
-    started: Started,
+    started: QuantizedStart,
     start: nn.Module,
     told: NDArray[np.float32],
     resolved: Resolved,
@@ -233,11 +233,11 @@ def _learned(
     samples = arrays.samples(given, config.views, config.views_seed)
     terms, batch_size = config.losses, config.train.batch_size
     size = {"classes": samples.classes, "samples": len(samples)}
-    connected = connection.of_answers(terms, batch_size, **size, allow_code=context.allow_code)
+    connected = connection.connect_outputs(terms, batch_size, **size, allow_code=context.allow_code)
     history = classifier.train(
         started.model,
         samples,
-        connected.around(_scheme(config, start, resolved, given, context)),
+        connected.add_to_scheme(_scheme(config, start, resolved, given, context)),
         connected.terms,
         config.train,
         resolved,
@@ -264,16 +264,16 @@ def _scheme(
 
     precision, tell = arithmetic.AUTOCAST[resolved.precision], []
     if "student" in config.teachers:
-        tell.append(finished.live(start.to(arithmetic.device()), precision))
+        tell.append(finished.run_teacher(start.to(arithmetic.device()), precision))
     if "teacher" in config.teachers and config.knowledge == "stored":
         answers = np.load(given["knowledge"], mmap_mode="r", allow_pickle=False)
-        tell.append(finished.stored(answers))
+        tell.append(finished.read_teacher(answers))
     elif "teacher" in config.teachers:
         teacher = blueprint.load(
             given["teacher_blueprint"], given["teacher_weights"], allow_code=context.allow_code
         )
-        tell.append(finished.live(teacher.to(arithmetic.device()), precision))
-    return offline(finished.together(tell))
+        tell.append(finished.run_teacher(teacher.to(arithmetic.device()), precision))
+    return offline(finished.combine_teachers(tell))
 
 
 def _missed(config: Config, float_accuracy: float, accuracy: float) -> bool:
@@ -281,13 +281,13 @@ def _missed(config: Config, float_accuracy: float, accuracy: float) -> bool:
     return allowed is not None and POINTS * (float_accuracy - accuracy) > allowed
 
 
-def _bits(config: Config, started: Started) -> dict[str, int]:
+def _bits(config: Config, started: QuantizedStart) -> dict[str, int]:
     """Layers with fewer bits than the scheme's."""
     from edgekd.learn.quant import insertion
     from edgekd.profile import SCHEMES
 
     usual = SCHEMES[config.scheme].weight_bits
-    bits = {name: one.bits for name, one in insertion.weights(started.model).items()}
+    bits = {name: one.bits for name, one in insertion.find_weight_quantizers(started.model).items()}
     return {name: count for name, count in bits.items() if count != usual}
 
 

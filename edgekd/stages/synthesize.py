@@ -109,9 +109,9 @@ def _batches(
     teacher: nn.Module, about: Described, config: Config, context: Context
 ) -> Iterator[Tensor]:
     from edgekd.learn import arithmetic
-    from edgekd.learn.synthesis.request import Wanted
+    from edgekd.learn.synthesis.request import SynthesisRequest
 
-    wanted = Wanted(
+    wanted = SynthesisRequest(
         classes=len(about.classes),
         preprocessing=about.preprocessing,
         number=config.count,
@@ -157,7 +157,7 @@ def _looked_at(
         sure += confidence * len(part) / count
         distance += apart * len(part) / count
         of_noise += _asked(teacher, noise, about)[2] * len(part) / count
-    every, known = np.concatenate(labels), bool(hooks.batch_norms(teacher))
+    every, known = np.concatenate(labels), bool(hooks.find_batch_norms(teacher))
     counts = np.bincount(every, minlength=len(about.classes))
     return every, {
         "mean_confidence": sure,
@@ -180,7 +180,7 @@ def _asked(
 
     images = torch.from_numpy(about.preprocessing.apply(pixels))
     with torch.no_grad():
-        seen = hooks.seen(teacher, images.to(next(teacher.parameters()).device))
+        seen = hooks.record_teacher(teacher, images.to(next(teacher.parameters()).device))
         best, named = seen.logits.softmax(1).max(1)
         apart = losses.batch_norm_statistics(seen.moments) if seen.moments else torch.zeros(())
     return named.cpu().numpy(), float(best.mean()), float(apart)

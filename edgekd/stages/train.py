@@ -56,7 +56,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     plan = classifier.blueprint_for(config.model, given["data"], config.input, norm=config.norm)
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
-    connected = connection.of_answers(
+    connected = connection.connect_outputs(
         config.losses,
         config.train.batch_size,
         classes=samples.classes,
@@ -66,7 +66,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     history = classifier.train(
         model,
         samples,
-        connected.around(alone()),
+        connected.add_to_scheme(alone()),
         connected.terms,
         config.train,
         resolved,

@@ -51,7 +51,7 @@ def _measured(config: Config, given: Given, context: Context) -> Resolved:
 
     plan = classifier.blueprint_for(config.model, given["data"], config.input)
     model = blueprint.build(plan, allow_code=context.allow_code)
-    best = arithmetic.fastest(model, plan.interface, config.batch_size, config.threads)
+    best = arithmetic.find_fastest(model, plan.interface, config.batch_size, config.threads)
     order = "channels last" if best.channels_last else "channels first"
     context.progress.note(f"{config.model} trains fastest in {best.precision}, {order}")
     return best

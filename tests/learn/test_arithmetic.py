@@ -17,7 +17,7 @@ def net() -> nn.Module:
 
 
 def test_what_is_fastest_is_one_of_what_was_tried() -> None:
-    found = arithmetic.fastest(net(), INTERFACE, 4, threads=1)
+    found = arithmetic.find_fastest(net(), INTERFACE, 4, threads=1)
     assert found.precision in ("fp32", "bf16")
     assert found.threads == 1
 
@@ -50,7 +50,7 @@ def test_a_variant_must_be_a_tenth_faster_than_the_plainer_ones(
         return took_s[len(tried) - 1]
 
     monkeypatch.setattr(arithmetic, "_step_s", step_s)
-    found = arithmetic.fastest(net(), INTERFACE, 1, threads=2)
+    found = arithmetic.find_fastest(net(), INTERFACE, 1, threads=2)
     assert tried == [PLAIN, LAST, HALF, HALF_LAST]
     assert (arithmetic.AUTOCAST[found.precision], found.channels_last) == want
     assert found.threads == 2
@@ -129,9 +129,9 @@ def test_what_a_caller_had_set_is_put_back_after_an_error_too(warn_only: bool) -
 
 def test_layouts() -> None:
     images = torch.zeros(2, 3, 4, 4)
-    last = arithmetic.laid_out(images, True)
+    last = arithmetic.to_memory_format(images, True)
     assert last.is_contiguous(memory_format=torch.channels_last)
-    assert arithmetic.laid_out(last, False).is_contiguous()
+    assert arithmetic.to_memory_format(last, False).is_contiguous()
 
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])

@@ -11,8 +11,8 @@ from edgekd.learn.budget import Budget
 
 def test_one_budget_is_one() -> None:
     asked = Budget(macs=0.5)
-    asked.want_one()
-    assert asked.named() == ["macs"]
+    asked.require_one()
+    assert asked.given_names() == ["macs"]
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_one_budget_is_one() -> None:
 )
 def test_none_or_two_are_refused(given: dict[str, float], got: str) -> None:
     with pytest.raises(ValueError, match=f"^got {got}, want exactly one of speedup, macs"):
-        Budget(**given).want_one()
+        Budget(**given).require_one()
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,6 @@ def test_what_asks_for_nothing_is_no_budget(given: dict[str, float]) -> None:
 
 
 def test_int8_wants_wider_multiples() -> None:
-    assert budget.aligned(None, quantized=False) == 8
-    assert budget.aligned(None, quantized=True) == 16
-    assert budget.aligned(4, quantized=True) == 4
+    assert budget.alignment_multiple(None, quantized=False) == 8
+    assert budget.alignment_multiple(None, quantized=True) == 16
+    assert budget.alignment_multiple(4, quantized=True) == 4

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from edgekd.learn.blueprint import build
-from edgekd.learn.complexity import macs
-from edgekd.learn.complexity import parameters
+from edgekd.learn.complexity import count_macs
+from edgekd.learn.complexity import count_parameters
 from tests.learn.blueprint_example import image_blueprint
 
 BLUEPRINT = image_blueprint(builder="resnet8", classes=10, channels=3, height=8, width=6)
@@ -28,9 +28,9 @@ def small() -> nn.Module:
 
 def test_by_hand() -> None:
     model = small()
-    assert parameters(model) == (3 * 4 * 9 + 4) + (4 + 4) + 4 * 9 + 4 * 8 + (8 * 10 + 10)
+    assert count_parameters(model) == (3 * 4 * 9 + 4) + (4 + 4) + 4 * 9 + 4 * 8 + (8 * 10 + 10)
     convolutions = 8 * 6 * 3 * 4 * 9 + 4 * 3 * 4 * 9 + 4 * 3 * 4 * 8
-    assert macs(model, BLUEPRINT) == convolutions + 8 * 10
+    assert count_macs(model, BLUEPRINT) == convolutions + 8 * 10
 
 
 def test_resnet8_by_hand() -> None:
@@ -39,21 +39,21 @@ def test_resnet8_by_hand() -> None:
     first = 32 * 32 * (9 * 3 * 16 + 2 * 9 * 16 * 16)
     second = 16 * 16 * (9 * 16 * 32 + 9 * 32 * 32 + 16 * 32)
     third = 8 * 8 * (9 * 32 * 64 + 9 * 64 * 64 + 32 * 64)
-    assert macs(build(blueprint), blueprint) == first + second + third + 64 * 100
+    assert count_macs(build(blueprint), blueprint) == first + second + third + 64 * 100
 
 
 def test_a_tied_weight_counts_once() -> None:
     model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
     model[1].weight = model[0].weight
-    assert parameters(model) == 9
+    assert count_parameters(model) == 9
 
 
 def test_counting_changes_nothing() -> None:
     model = small()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.train()
-    macs(model, BLUEPRINT)
+    count_macs(model, BLUEPRINT)
     assert model.training
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-    macs(model.eval(), BLUEPRINT)
+    count_macs(model.eval(), BLUEPRINT)
     assert not model.training

@@ -105,7 +105,7 @@ def made(kind: type[Branches]) -> Net:
 def test_branches_become_one_layer_with_the_same_answers(kind: type[Branches]) -> None:
     model = made(kind)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = deploy_form.deployed(model, IMAGES)
+    found = deploy_form.to_deploy_form(model, IMAGES)
     assert found.paths == ("first", "second") and found.left == ()
     assert found.convolutions == (4, 2) and found.difference < 1e-12
     with torch.no_grad():
@@ -116,7 +116,7 @@ def test_branches_become_one_layer_with_the_same_answers(kind: type[Branches]) -
 @pytest.mark.parametrize("kind", [Wrong, Raising])
 def test_a_form_that_fails_or_answers_otherwise_is_left_and_named(kind: type[Branches]) -> None:
     model = made(kind)
-    found = deploy_form.deployed(model, IMAGES)
+    found = deploy_form.to_deploy_form(model, IMAGES)
     assert found.paths == ("first",) and found.left == ("second",)
     assert found.convolutions == (4, 3)
     with torch.no_grad():
@@ -131,18 +131,20 @@ def test_the_blueprint_says_what_was_merged_and_the_user_is_told() -> None:
             self.said.append(text)
 
     plan = image_blueprint(builder="resnet8", classes=4, channels=3, height=8, width=8)
-    model, said = deploy_form.merged(made(Reparameterized), plan, Heard())
+    model, said = deploy_form.merge_branches(made(Reparameterized), plan, Heard())
     assert [edit["name"] for edit in said.edits] == ["deploy"] and hasattr(model, "first")
     assert Heard.said[0].startswith("deploy form: 2 modules merged, 2 convolutions in place of 4")
     plain = nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
-    assert deploy_form.merged(plain, plan, Heard()) == (plain, plan) and len(Heard.said) == 1
+    assert (
+        deploy_form.merge_branches(plain, plan, Heard()) == (plain, plan) and len(Heard.said) == 1
+    )
 
 
 def test_a_model_without_such_modules_is_given_back() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
-    found = deploy_form.deployed(model, IMAGES)
+    found = deploy_form.to_deploy_form(model, IMAGES)
     assert found.model is model and found.edits() == () and found.summary()["modules"] == 0
-    assert deploy_form.deployed(made(Asking), IMAGES).paths == ("first",)
+    assert deploy_form.to_deploy_form(made(Asking), IMAGES).paths == ("first",)
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
@@ -154,7 +156,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
         height=8,
         width=8,
     )
-    found = deploy_form.deployed(made(Reparameterized), IMAGES)
+    found = deploy_form.to_deploy_form(made(Reparameterized), IMAGES)
     changed = plan.model_copy(update={"edits": found.edits()})
     paths = blueprint.save(found.model, changed, tmp_path)
     again = blueprint.load(paths["blueprint.json"], paths["weights.safetensors"], allow_code=True)
@@ -167,14 +169,18 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
 
 
 def test_the_model_s_own_method_can_be_replayed() -> None:
-    assert isinstance(deploy.merge(Fused(3), ""), nn.Sequential)
+    assert isinstance(deploy.merge_module(Fused(3), ""), nn.Sequential)
 
 
 def test_merged_then_quantized_it_is_given_back_by_its_blueprint(tmp_path: Path) -> None:
-    form = deploy_form.deployed(made(Reparameterized), IMAGES)
+    form = deploy_form.to_deploy_form(made(Reparameterized), IMAGES)
     scheme = SCHEMES["asymmetric"]
     started = post_training.quantize(form.model, (IMAGES[:2],), scheme, lambda: [(IMAGES,)])
-    assert set(insertion.weights(started.model)) == {"first.merged", "second.merged", "fc"}
+    assert set(insertion.find_weight_quantizers(started.model)) == {
+        "first.merged",
+        "second.merged",
+        "fc",
+    }
     plan = image_blueprint(
         builder="python",
         arguments={"reference": "tests.learn.test_deploy_form:Net"},

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from edgekd.learn.blueprint import build
-from edgekd.learn.complexity import parameters
+from edgekd.learn.complexity import count_parameters
 from edgekd.learn.models import MODELS
 from edgekd.table import Named
 from edgekd.table import signature
@@ -74,7 +74,7 @@ def made(
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_parameter_counts(name: str) -> None:
     count, millions = PUBLISHED[name]
-    assert parameters(made(name)) == count
+    assert count_parameters(made(name)) == count
     assert f"{count / 1e6:.2f}" == millions
 
 

@@ -441,7 +441,7 @@ def test_nothing_is_copied_when_something_does_not_fit() -> None:
 def test_tied_tensors_may_come_under_one_name() -> None:
     model = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)})
     model["b"].weight = model["a"].weight
-    assert weights.tied(model.state_dict()) == [["a.weight", "b.weight"]]
+    assert weights.find_tied(model.state_dict()) == [["a.weight", "b.weight"]]
     given = {
         name: torch.full_like(value, 2.0)
         for name, value in model.state_dict().items()

@@ -81,7 +81,7 @@ def test_never_below_post_training_and_given_back(given: dict[str, Path], tmp_pa
     assert only["learned"] == json.loads(made["score.json"].read_bytes())["validation_accuracy"]
     assert len(json.loads(made["history.json"].read_bytes())) == 1
     model = blueprint.load(made["blueprint.json"], made["weights.safetensors"])
-    bits = {name: one.bits for name, one in insertion.weights(model).items()}
+    bits = {name: one.bits for name, one in insertion.find_weight_quantizers(model).items()}
     assert bits.pop("fc") == 8 and set(bits.values()) == {4}
     assert {row["layer"]: row["weight_bits"] for row in about["layers"]} == bits | {"fc": 8}
 

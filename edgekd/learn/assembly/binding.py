@@ -17,9 +17,9 @@ from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.loss import Key
-from edgekd.learn.method.loss import Part
-from edgekd.learn.method.loss import rehearsed
-from edgekd.learn.method.pairing import Network
+from edgekd.learn.method.loss import TermPart
+from edgekd.learn.method.loss import rehearse_term
+from edgekd.learn.method.pairing import NetworkStages
 from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Term
 from edgekd.learn.signals import needs
@@ -30,10 +30,10 @@ STUDENT, TEACHER = "student:", "teacher:"
 
 
 class BindingContext(NamedTuple):
-    """What all terms are connected on."""
+    """The networks, shapes and sizes that all terms are bound with."""
 
-    student: Network | None
-    teacher: Network | None
+    student: NetworkStages | None
+    teacher: NetworkStages | None
     student_shapes: Mapping[str, tuple[int, ...]]
     teacher_shapes: Mapping[str, tuple[int, ...]]
     batch: int
@@ -44,7 +44,7 @@ class BindingContext(NamedTuple):
 def bind_parts(
     term: BoundTerm, words: Term, pairs: Sequence[LayerPair], context: BindingContext
 ) -> BoundTerm:
-    """The term with one part a pair; with one part of all pairs where it compares stages."""
+    """Give the term one part a pair, or one part of all pairs where it compares stages; try each on zeros."""
     wanted = needs(LOSSES[words.loss.name])
     if words.standardize and context.classes < 3:
         raise InputError(
@@ -58,7 +58,7 @@ def bind_parts(
     connected = dataclasses.replace(term, parts=parts)
     for part in parts:
         alone = dataclasses.replace(term, parts=(part,))
-        rehearsed(alone, _signals(part, context, torch.zeros))
+        rehearse_term(alone, _signals(part, context, torch.zeros))
         if not LOSSES[words.loss.name].built_in:
             noise = torch.Generator().manual_seed(0)
             draw = functools.partial(torch.randn, generator=noise)
@@ -106,10 +106,10 @@ def _keys(
     return keys
 
 
-def _part(words: Term, keys: Mapping[str, Key], context: BindingContext) -> Part:
+def _part(words: Term, keys: Mapping[str, Key], context: BindingContext) -> TermPart:
     companion = LOSSES[words.loss.name].companion
     if companion is None:
-        return Part(keys)
+        return TermPart(keys)
     found = signature(companion)
     knobs = {k: v for k, v in words.loss.arguments.items() if k in found.knobs.model_fields}
     offered = {"samples": context.samples, "classes": context.classes}
@@ -120,7 +120,7 @@ def _part(words: Term, keys: Mapping[str, Key], context: BindingContext) -> Part
         module = companion.load()(*shapes, **knobs)
     except ValueError as error:
         raise InputError(f"loss {words.loss.name}: {error}") from error
-    return Part(keys, module, found.positional)
+    return TermPart(keys, module, found.positional)
 
 
 def _shape(name: str, keys: Mapping[str, Key], context: BindingContext) -> Any:
@@ -140,7 +140,9 @@ def _read(key: str, context: BindingContext) -> tuple[int, ...]:
     return known[key.removeprefix(STUDENT).removeprefix(TEACHER)]
 
 
-def _signals(part: Part, context: BindingContext, fill: Callable[..., Tensor]) -> dict[str, Tensor]:
+def _signals(
+    part: TermPart, context: BindingContext, fill: Callable[..., Tensor]
+) -> dict[str, Tensor]:
     """A batch in the shapes that will come: of the first class, its values from `fill`, of a shape."""
     known = {
         name: fill(context.batch, context.classes) for name in ("student_logits", "teacher_logits")

@@ -20,7 +20,7 @@ from edgekd.learn.method import pairing
 from edgekd.learn.method import taps
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.loss import bind_terms
-from edgekd.learn.method.pairing import Network
+from edgekd.learn.method.pairing import NetworkStages
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
@@ -32,8 +32,8 @@ from edgekd.learn.signals import pairs_layers
 from edgekd.learn.signals import reads_layers
 
 
-class Row(NamedTuple):
-    """One line of the plan: what a loss compares, and what it trains for that."""
+class ComparedLayers(NamedTuple):
+    """One pair of layers that a loss compares, and the size of the companion that it trains."""
 
     loss: str
     student: str
@@ -42,8 +42,8 @@ class Row(NamedTuple):
     teacher_shape: tuple[int, ...]
     companion_parameters: int
 
-    def told(self) -> str:
-        """For people."""
+    def describe(self) -> str:
+        """Return one line for people."""
         extra = f", {self.companion_parameters:,} parameters" if self.companion_parameters else ""
         return (
             f"{self.loss}: student {self.student} {list(self.student_shape[1:])} and "
@@ -51,18 +51,18 @@ class Row(NamedTuple):
         )
 
 
-class Connected(NamedTuple):
-    """Terms that know where their signals are read."""
+class Connection(NamedTuple):
+    """The terms of a step, their companions, and the taps that read the layers they compare."""
 
     terms: tuple[BoundTerm, ...]
     companions: nn.ModuleDict
     student: Taps | None
     """None where no loss looks inside."""
     teacher: Taps | None
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedLayers, ...]
 
-    def around(self, scheme: Scheme) -> Scheme:
-        """The scheme with what is read inside the networks added to the student's lesson."""
+    def add_to_scheme(self, scheme: Scheme) -> Scheme:
+        """Add what the taps read inside the networks to the student's lesson."""
         open_taps = [
             (mark, tap)
             for mark, tap in ((STUDENT, self.student), (TEACHER, self.teacher))
@@ -82,7 +82,7 @@ class Connected(NamedTuple):
         return Scheme(lessons, nn.ModuleDict(companions))
 
 
-def looks_inside(terms: Sequence[Term], side: Literal["student", "teacher"] | None = None) -> bool:
+def reads_inside(terms: Sequence[Term], side: Literal["student", "teacher"] | None = None) -> bool:
     """Whether a loss reads layers of the student, of the teacher, or (None) of either."""
     return any(reads_layers(LOSSES[term.loss.name], side) for term in terms)
 
@@ -95,7 +95,7 @@ def connect(
     classes: int,
     samples: int,
     allow_code: bool = False,
-) -> Connected:
+) -> Connection:
     """Find what each loss reads and build what it trains; weights come from torch's generator.
 
     Args:
@@ -111,8 +111,8 @@ def connect(
         InputError: if a layer is not there, or a loss cannot be computed on what was found; names the
             loss.
     """
-    if not looks_inside(terms):
-        return of_answers(
+    if not reads_inside(terms):
+        return connect_outputs(
             terms, len(inputs[0]), classes=classes, samples=samples, allow_code=allow_code
         )
     bound = bind_terms(terms, allow_code=allow_code)
@@ -122,14 +122,14 @@ def connect(
         raise InputError(f"losses: {error}") from error
 
 
-def of_answers(
+def connect_outputs(
     terms: Sequence[Term], batch: int, *, classes: int, samples: int, allow_code: bool = False
-) -> Connected:
-    """`connect` for losses that compare answers alone: no network has to be looked at."""
+) -> Connection:
+    """Connect losses that compare answers alone, as `connect` does; no network has to be run."""
     plain = BindingContext(None, None, {}, {}, batch, classes, samples)
     pairs = zip(bind_terms(terms, allow_code=allow_code), terms, strict=True)
     finished = tuple(bind_parts(term, words, (), plain) for term, words in pairs)
-    return Connected(finished, _companions(finished), None, None, ())
+    return Connection(finished, _companions(finished), None, None, ())
 
 
 def _connected(
@@ -140,18 +140,18 @@ def _connected(
     inputs: tuple[Tensor, ...],
     classes: int,
     samples: int,
-) -> Connected:
+) -> Connection:
     few = [each[:2] for each in inputs]
-    one = pairing.network(student, *few)
-    other = one if teacher is None else pairing.network(teacher, *few)
+    one = pairing.find_stages(student, *few)
+    other = one if teacher is None else pairing.find_stages(teacher, *few)
     pairs = [_pairs(words, one, other) for words in terms]
     mine = [one.classifier, *(pair.student for found in pairs for pair in found)]
     theirs = [other.classifier, *(pair.teacher for found in pairs for pair in found)]
     context = BindingContext(
         one,
         other,
-        taps.shapes(student, mine, *inputs),
-        {} if teacher is None else taps.shapes(teacher, theirs, *inputs),
+        taps.record_shapes(student, mine, *inputs),
+        {} if teacher is None else taps.record_shapes(teacher, theirs, *inputs),
         len(inputs[0]),
         classes,
         samples,
@@ -161,7 +161,7 @@ def _connected(
         for term, words, found in zip(bound, terms, pairs, strict=True)
     )
     rows = [_rows(t, words, f, context) for t, words, f in zip(finished, terms, pairs, strict=True)]
-    return Connected(
+    return Connection(
         finished,
         _companions(finished),
         Taps(student, mine),
@@ -170,14 +170,14 @@ def _connected(
     )
 
 
-def _pairs(words: Term, student: Network, teacher: Network) -> tuple[LayerPair, ...]:
+def _pairs(words: Term, student: NetworkStages, teacher: NetworkStages) -> tuple[LayerPair, ...]:
     member = LOSSES[words.loss.name]
     if not pairs_layers(member):
         return ()
     layers = words.layers
     if layers == "auto" and member.depth is not None:
         layers = member.depth
-    return pairing.paired(layers, student, teacher)
+    return pairing.pair_layers(layers, student, teacher)
 
 
 def _companions(terms: Sequence[BoundTerm]) -> nn.ModuleDict:
@@ -192,7 +192,7 @@ def _companions(terms: Sequence[BoundTerm]) -> nn.ModuleDict:
 
 def _rows(
     term: BoundTerm, words: Term, pairs: Sequence[LayerPair], context: BindingContext
-) -> list[Row]:
+) -> list[ComparedLayers]:
     wanted = needs(LOSSES[words.loss.name])
     places = [(pair.student, pair.teacher) for pair in pairs]
     if not places and any(name.endswith("_embedding") for name in wanted):
@@ -204,6 +204,8 @@ def _rows(
     ]
     sizes += [0] * (len(places) - len(sizes))  # one part may stand for all pairs
     return [
-        Row(term.name, s, context.student_shapes[s], t, context.teacher_shapes.get(t, ()), size)
+        ComparedLayers(
+            term.name, s, context.student_shapes[s], t, context.teacher_shapes.get(t, ()), size
+        )
         for (s, t), size in zip(places, sizes, strict=False)
     ]

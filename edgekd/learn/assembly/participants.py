@@ -22,7 +22,7 @@ from edgekd.learn.data.loader import Samples
 from edgekd.learn.method import pairing
 from edgekd.learn.method import teacher as finished
 from edgekd.learn.method.scheme import Scheme
-from edgekd.learn.method.teacher import Tell
+from edgekd.learn.method.teacher import TeacherFunction
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import Resolved
@@ -33,7 +33,7 @@ PARENT = "parent"
 """The mark of the network whose parameters are inherited."""
 
 
-class Cast:
+class Participants:
     """The student, its teachers and what belongs to them.
 
     Args:
@@ -65,8 +65,8 @@ class Cast:
         self.combine = combine
         self._networks = {mark: _still(model) for mark, model in built.items()}
 
-    def scheme(self, words: Named) -> Scheme:
-        """What a recipe's scheme is with these players.
+    def build_scheme(self, words: Named) -> Scheme:
+        """Build a recipe's scheme for these participants.
 
         Raises:
             InputError: if it asks for one that is not there, or cannot be built for them.
@@ -74,15 +74,15 @@ class Cast:
         member = SCHEMES[words.name]
         offered: dict[str, Callable[[], Any]] = {
             "student": lambda: self.student,
-            "teach": self.teach,
-            "teaches": self.teaches,
-            "anchors": self.anchors,
+            "teach": self.teacher_function,
+            "teaches": self.teacher_functions,
+            "anchors": self.waypoint_functions,
             "teacher": self.teacher,
             "classes": lambda: self.plan.interface.sizes.get("classes", 0),
             "samples": lambda: self.samples,
-            "peer": lambda: self.peer,
-            "smaller": lambda: self.smaller,
-            "pairs": self.pairs,
+            "peer": lambda: self.build_peer,
+            "smaller": lambda: self.build_smaller,
+            "pairs": self.stage_pairs,
             "stages": self.stages,
             "device": arithmetic.device,
         }
@@ -94,19 +94,21 @@ class Cast:
             raise InputError(f"scheme {words.name}: {error}") from error
         return scheme
 
-    def teach(self) -> Tell:
-        """What the teachers say together."""
-        return finished.together(self.teaches(), self.combine.rule, self.combine.temperature)
+    def teacher_function(self) -> TeacherFunction:
+        """Return one function that gives the combined logits of the teachers."""
+        return finished.combine_teachers(
+            self.teacher_functions(), self.combine.rule, self.combine.temperature
+        )
 
-    def teaches(self) -> list[Tell]:
-        """What each teacher says, stored or live."""
+    def teacher_functions(self) -> list[TeacherFunction]:
+        """Return a function for each teacher that gives its logits, stored or live."""
         most = len(self.given) + len(self._networks) + 1
         marks = ["", *(f"_{number}" for number in range(2, most + 1))]
         return [self._tell(mark) for mark in marks if self._known(mark)]
 
-    def anchors(self) -> list[Tell]:
-        """What the teacher said on its way, state by state, and what it says now."""
-        found: list[Tell] = []
+    def waypoint_functions(self) -> list[TeacherFunction]:
+        """Return a function for each checkpoint of the teacher, first to last, then that of the finished one."""
+        found: list[TeacherFunction] = []
         while (name := f"teacher_waypoint_{len(found) + 1}") in self.given:
             found.append(self._live(_still(self._loaded("teacher_blueprint", name))))
         return [*found, self._tell("")]
@@ -124,12 +126,12 @@ class Cast:
         found = self._networks.get(PARENT)
         return self._loaded("inherit_blueprint", "inherit_weights") if found is None else found
 
-    def peer(self, number: int) -> nn.Module:
-        """Another network of the student's kind, its first weights from torch's generator."""
+    def build_peer(self, number: int) -> nn.Module:
+        """Build another network of the student's kind, its first weights from torch's generator."""
         return blueprint.build(self.plan, allow_code=self.allow_code)
 
-    def smaller(self, knob: str, value: int) -> nn.Module:
-        """A network like the student but for one knob of its builder.
+    def build_smaller(self, knob: str, value: int) -> nn.Module:
+        """Build a network like the student but for one knob of its builder.
 
         Raises:
             InputError: if the builder has no such knob, or takes no such value.
@@ -138,16 +140,16 @@ class Cast:
         plan = self.plan.model_copy(update={"arguments": arguments})
         return blueprint.build(plan, allow_code=self.allow_code)
 
-    def pairs(self) -> list[tuple[str, str]]:
-        """Module paths of the stages of student and teacher that belong together."""
-        theirs = pairing.network(self.teacher(), *self.plan.blank(2))
-        found = pairing.paired("auto", self.network, theirs)
+    def stage_pairs(self) -> list[tuple[str, str]]:
+        """Pair the stages of student and teacher; gives their module paths."""
+        theirs = pairing.find_stages(self.teacher(), *self.plan.blank(2))
+        found = pairing.pair_layers("auto", self.network, theirs)
         return [(pair.student, pair.teacher) for pair in found]
 
     @functools.cached_property
-    def network(self) -> pairing.Network:
+    def network(self) -> pairing.NetworkStages:
         """The student's stages and classifier."""
-        return pairing.network(self.student, *self.plan.blank(2))
+        return pairing.find_stages(self.student, *self.plan.blank(2))
 
     def stages(self) -> tuple[str, ...]:
         """Module paths of the student's stages, shallow to deep."""
@@ -160,15 +162,15 @@ class Cast:
     def _loaded(self, plan: str, weights: str) -> nn.Module:
         return blueprint.load(self.given[plan], self.given[weights], allow_code=self.allow_code)
 
-    def _tell(self, mark: str) -> Tell:
+    def _tell(self, mark: str) -> TeacherFunction:
         if f"knowledge{mark}" in self.given:
             path = self.given[f"knowledge{mark}"]
-            return finished.stored(np.load(path, mmap_mode="r", allow_pickle=False))
+            return finished.read_teacher(np.load(path, mmap_mode="r", allow_pickle=False))
         return self._live(self.teacher(mark))
 
-    def _live(self, model: nn.Module) -> Tell:
+    def _live(self, model: nn.Module) -> TeacherFunction:
         precision: torch.dtype | None = arithmetic.AUTOCAST[self.resolved.precision]
-        return finished.live(model, precision)
+        return finished.run_teacher(model, precision)
 
 
 def _still(model: nn.Module) -> nn.Module:

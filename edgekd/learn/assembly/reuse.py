@@ -12,13 +12,13 @@ from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.method import pairing
 from edgekd.learn.method.taps import INPUT
 from edgekd.learn.method.taps import Taps
-from edgekd.learn.method.taps import shapes
+from edgekd.learn.method.taps import record_shapes
 
 
-def through_teacher(
+def attach_teacher_classifier(
     student: nn.Module, plan: Blueprint, teacher: nn.Module, knobs: dict[str, Any]
 ) -> tuple[nn.Module, Blueprint]:
-    """The student with a projector and the teacher's classifier, which stays as it is.
+    """Give the student a projector and the teacher's classifier, which stays as it is.
 
     Args:
         student: is changed in place.
@@ -33,7 +33,7 @@ def through_teacher(
         ValueError: if the teacher's classifier is not linear, or reads something else than its pooled
             last map; or as the edit does.
     """
-    own, theirs = (pairing.network(model, *plan.blank(2)) for model in (student, teacher))
+    own, theirs = (pairing.find_stages(model, *plan.blank(2)) for model in (student, teacher))
     mine, their = own.stages[-1], theirs.stages[-1]
     head = teacher.get_submodule(theirs.classifier.removesuffix(INPUT))
     if not isinstance(head, nn.Linear):
@@ -43,8 +43,8 @@ def through_teacher(
         "name": "reuse",
         "layer": mine,
         "classifier": own.classifier.removesuffix(INPUT),
-        "student": shapes(student, [mine], *plan.blank(2))[mine][1:],
-        "teacher": shapes(teacher, [their], *plan.blank(2))[their][1:],
+        "student": record_shapes(student, [mine], *plan.blank(2))[mine][1:],
+        "teacher": record_shapes(teacher, [their], *plan.blank(2))[their][1:],
         "width": head.in_features,
         **knobs,
     }
@@ -58,7 +58,7 @@ def through_teacher(
 
 
 def _want_pooled(teacher: nn.Module, stage: str, classifier: str, plan: Blueprint) -> None:
-    """What enters the classifier must be the mean of the last map, which the student will give, too."""
+    """Raise ValueError unless the classifier reads the mean of the last map, which the student will give, too."""
     device = next(teacher.parameters()).device
     images = torch.rand(plan.blank(2)[0].shape).to(device)
     with Taps(teacher, [stage, classifier]) as read, torch.no_grad():

@@ -11,39 +11,43 @@ from torch import nn
 
 from edgekd.errors import InputError
 from edgekd.learn.assembly import reuse
-from edgekd.learn.assembly.connection import Connected
+from edgekd.learn.assembly.connection import Connection
 from edgekd.learn.assembly.connection import connect
-from edgekd.learn.assembly.connection import looks_inside
-from edgekd.learn.assembly.participants import Cast
+from edgekd.learn.assembly.connection import reads_inside
+from edgekd.learn.assembly.participants import Participants
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.method import inheritance
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.settings import Inherit
 from edgekd.learn.settings import Term
-from edgekd.learn.settings import reusing
+from edgekd.learn.settings import find_reuse_term
 from edgekd.table import Named
 
 
-class Assembled(NamedTuple):
-    """What is trained, and on what."""
+class DistillationStep(NamedTuple):
+    """The networks, losses and scheme of one training."""
 
     student: nn.Module
     plan: Blueprint
-    connected: Connected
+    connection: Connection
     scheme: Scheme
     inherited: Mapping[str, str]
     """Where each tensor of the student comes from; empty where nothing is inherited."""
 
     @property
-    def trained_beside(self) -> int:
-        """Parameters that learn along and are not shipped."""
+    def companion_parameters(self) -> int:
+        """Count the parameters that learn along and are not shipped."""
         return sum(p.numel() for p in self.scheme.companions.parameters() if p.requires_grad)
 
 
-def assembled(
-    players: Cast, losses: tuple[Term, ...], scheme: Named, batch_size: int, inherit: Inherit | None
-) -> Assembled:
-    """Everything of a step; weights come from torch's generator, or from who is inherited.
+def assemble_step(
+    players: Participants,
+    losses: tuple[Term, ...],
+    scheme: Named,
+    batch_size: int,
+    inherit: Inherit | None,
+) -> DistillationStep:
+    """Assemble a step; weights come from torch's generator, or from the network that is inherited.
 
     Args:
         players: the student as it is built, and its teachers.
@@ -56,10 +60,10 @@ def assembled(
         InputError: if a loss, the scheme or the heir cannot be had with these networks.
     """
     inherited, hold = _begun(players, inherit)
-    term = reusing(losses)
+    term = find_reuse_term(losses)
     if term is not None:
         try:
-            players.student, players.plan = reuse.through_teacher(
+            players.student, players.plan = reuse.attach_teacher_classifier(
                 players.student, players.plan, players.teacher(), term.loss.arguments
             )
         except ValueError as error:
@@ -67,25 +71,27 @@ def assembled(
     connected = connect(
         losses,
         players.student,
-        players.teacher() if looks_inside(losses, "teacher") else None,
+        players.teacher() if reads_inside(losses, "teacher") else None,
         *players.plan.blank(batch_size),
         classes=players.plan.interface.sizes.get("classes", 0),
         samples=len(players.samples),
         allow_code=players.allow_code,
     )
-    whole = hold(connected.around(players.scheme(scheme)))
-    return Assembled(players.student, players.plan, connected, whole, inherited)
+    whole = hold(connected.add_to_scheme(players.build_scheme(scheme)))
+    return DistillationStep(players.student, players.plan, connected, whole, inherited)
 
 
 def _begun(
-    players: Cast, inherit: Inherit | None
+    players: Participants, inherit: Inherit | None
 ) -> tuple[Mapping[str, str], Callable[[Scheme], Scheme]]:
     """Begin the student with a teacher's parameters; gives which, and what holds a scheme to them."""
     if inherit is None:
         return {}, lambda scheme: scheme
     teacher, student = players.parent(), players.student
     try:
-        found = inheritance.by_layer(student, teacher, inherit.rule)
+        found = inheritance.inherit_layers(student, teacher, inherit.rule)
     except ValueError as error:
         raise InputError(f"inherit: {error}") from error
-    return found, functools.partial(inheritance.held, inherit.hold, student, found, teacher)
+    return found, functools.partial(
+        inheritance.hold_to_inherited, inherit.hold, student, found, teacher
+    )

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.mathematics.alignment import meet
-from edgekd.learn.mathematics.alignment import want_common_map
-from edgekd.learn.mathematics.fitting import channels
+from edgekd.learn.mathematics.alignment import align_maps
+from edgekd.learn.mathematics.alignment import require_common_map
+from edgekd.learn.mathematics.fitting import count_channels
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
@@ -38,8 +38,8 @@ def attention_guided(
     Raises:
         ValueError: if there is no map that both can be brought to.
     """
-    want_common_map(student_features, teacher_features)
-    return _Refined(channels(student_features), channels(teacher_features), reduction)
+    require_common_map(student_features, teacher_features)
+    return _Refined(count_channels(student_features), count_channels(teacher_features), reduction)
 
 
 class _Refined(nn.Module):
@@ -55,15 +55,15 @@ class _Refined(nn.Module):
         )
 
     def forward(self, student_features: Tensor, teacher_features: Tensor) -> dict[str, Tensor]:
-        student, teacher = meet(student_features, teacher_features)
+        student, teacher = align_maps(student_features, teacher_features)
         mean, most = student.mean((2, 3)), student.amax((2, 3))
         student = student * _wide(self.channel(mean) + self.channel(most)).sigmoid()
         student = student * self.place(_over_channels(student)).sigmoid()
-        return {"student_features": self.connect(student), "teacher_features": refined(teacher)}
+        return {"student_features": self.connect(student), "teacher_features": refine(teacher)}
 
 
-def refined(maps: Tensor) -> Tensor:
-    """CBAM's attention without anything learnt, of maps [B, C, H, W]."""
+def refine(maps: Tensor) -> Tensor:
+    """Refine maps [B, C, H, W] by CBAM's attention without anything learnt."""
     maps = maps * _wide(maps.mean((2, 3)) + maps.amax((2, 3))).sigmoid()
     return maps * _over_channels(maps).sum(1, keepdim=True).sigmoid()
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.mathematics.directions import unit
-from edgekd.learn.mathematics.shapes import want_several
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_several
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
@@ -86,8 +86,8 @@ class _Scores(nn.Module):
         self.register_buffer("log_z", torch.full((2,), UNSET))
 
     def embedded(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-        ours = self.ours(widened(student).flatten(1))
-        theirs = self.theirs(widened(teacher.detach()).flatten(1))
+        ours = self.ours(widen(student).flatten(1))
+        theirs = self.theirs(widen(teacher.detach()).flatten(1))
         return unit(ours), unit(theirs)
 
     def scored(self, ours: Tensor, theirs: Tensor, noise: float, count: int) -> dict[str, Tensor]:
@@ -110,7 +110,7 @@ class _InBatch(_Scores):
     def forward(
         self, student_embedding: Tensor, teacher_embedding: Tensor, sample_indices: Tensor
     ) -> dict[str, Tensor]:
-        want_several(student_embedding)
+        require_several(student_embedding)
         student, teacher = self.embedded(student_embedding, teacher_embedding)
         batch = len(student)
         # Row i of [B, B] with its diagonal moved to the front.

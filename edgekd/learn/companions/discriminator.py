@@ -9,8 +9,8 @@ from torch import Tensor
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from edgekd.learn.mathematics.fitting import channels
-from edgekd.learn.mathematics.reversal import fixed
+from edgekd.learn.mathematics.fitting import count_channels
+from edgekd.learn.mathematics.reversal import freeze_weights
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
@@ -72,7 +72,7 @@ def of_features(
         raise ValueError(
             f"want features of the same samples, got {student_features} and {teacher_features}"
         )
-    width, wanted = channels(student_features), channels(teacher_features)
+    width, wanted = count_channels(student_features), count_channels(teacher_features)
     fitted = nn.Identity() if width == wanted else nn.Linear(width, wanted)
     return _Discriminator(wanted, fitted, hidden)
 
@@ -94,7 +94,7 @@ class _Discriminator(nn.Module):
         given = torch.cat([student.detach(), _averaged(teacher.detach())])
         ours, theirs = self.score(given).squeeze(1).chunk(2)
         training = self.score.training
-        with fixed(self.score):
+        with freeze_weights(self.score):
             fooling = self.score.eval()(student).squeeze(1)
         self.score.train(training)
         return {"student_score": ours, "teacher_score": theirs, "fooling_score": fooling}

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.fitting import brought
-from edgekd.learn.mathematics.fitting import channels
-from edgekd.learn.mathematics.fitting import places
+from edgekd.learn.mathematics.fitting import count_channels
+from edgekd.learn.mathematics.fitting import match_places
+from edgekd.learn.mathematics.fitting import shared_places
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Stages
@@ -44,10 +44,10 @@ def fusion(
             f"want as many stages of both, got {len(student_stages)} and {len(teacher_stages)}"
         )
     for one, other in zip(student_stages, teacher_stages, strict=True):
-        places(one, other, maps=True)
-    middle = min(most_channels, channels(student_stages[-1]))
-    widths = [channels(shape) for shape in student_stages]
-    return _Fused(widths, middle, [channels(shape) for shape in teacher_stages])
+        shared_places(one, other, maps=True)
+    middle = min(most_channels, count_channels(student_stages[-1]))
+    widths = [count_channels(shape) for shape in student_stages]
+    return _Fused(widths, middle, [count_channels(shape) for shape in teacher_stages])
 
 
 class _Fused(nn.Module):
@@ -74,7 +74,7 @@ class _Fused(nn.Module):
 
 
 def _map(features: Tensor, other: Tensor) -> Tensor:
-    return brought(features, tuple(other.shape), maps=True)
+    return match_places(features, tuple(other.shape), maps=True)
 
 
 def _convolution(width: int, wanted: int, side: int) -> nn.Sequential:

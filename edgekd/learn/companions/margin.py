@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.mathematics.fitting import brought
-from edgekd.learn.mathematics.fitting import channels
-from edgekd.learn.mathematics.fitting import places
+from edgekd.learn.mathematics.fitting import count_channels
+from edgekd.learn.mathematics.fitting import match_places
 from edgekd.learn.mathematics.fitting import rows
+from edgekd.learn.mathematics.fitting import shared_places
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
@@ -35,8 +35,8 @@ def margin(student_features: Shape, teacher_features: Shape) -> nn.Module:
     Raises:
         ValueError: if the two cannot be laid out alike.
     """
-    shared = places(student_features, teacher_features)
-    width, wanted = channels(student_features), channels(teacher_features)
+    shared = shared_places(student_features, teacher_features)
+    width, wanted = count_channels(student_features), count_channels(teacher_features)
     regressor: nn.Module = nn.Linear(width, wanted)
     if len(shared) == 2:
         regressor = nn.Sequential(nn.Conv2d(width, wanted, 1, bias=False), nn.BatchNorm2d(wanted))
@@ -55,11 +55,11 @@ class _Margin(nn.Module):
 
     def forward(self, student_features: Tensor, teacher_features: Tensor) -> dict[str, Tensor]:
         one, other = tuple(student_features.shape), tuple(teacher_features.shape)
-        teacher = brought(teacher_features.detach(), one)
+        teacher = match_places(teacher_features.detach(), one)
         if self.training:
             self._learn(rows(teacher))
         return {
-            "student_features": self.regressor(brought(student_features, other)),
+            "student_features": self.regressor(match_places(student_features, other)),
             "teacher_features": teacher,
             "margin": self.mean.clone().reshape(self.shape),
         }

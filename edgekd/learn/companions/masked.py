@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.mathematics.alignment import meet
-from edgekd.learn.mathematics.alignment import want_common_map
+from edgekd.learn.mathematics.alignment import align_maps
+from edgekd.learn.mathematics.alignment import require_common_map
 from edgekd.learn.mathematics.alignment import widener
-from edgekd.learn.mathematics.fitting import channels
+from edgekd.learn.mathematics.fitting import count_channels
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
@@ -42,9 +42,11 @@ def masked(
     Raises:
         ValueError: if there is no map that both can be brought to.
     """
-    want_common_map(student_features, teacher_features)
-    width = channels(teacher_features)
-    return _Masked(widener(channels(student_features), width), width, masked_share, by_channel)
+    require_common_map(student_features, teacher_features)
+    width = count_channels(teacher_features)
+    return _Masked(
+        widener(count_channels(student_features), width), width, masked_share, by_channel
+    )
 
 
 class _Masked(nn.Module):
@@ -60,7 +62,7 @@ class _Masked(nn.Module):
     def forward(
         self, student_features: Tensor, teacher_features: Tensor, mask: Tensor | None = None
     ) -> dict[str, Tensor]:
-        student, teacher = meet(student_features, teacher_features)
+        student, teacher = align_maps(student_features, teacher_features)
         aligned = self.align(student)
         if mask is None and self.training:
             mask = self._drawn(aligned)

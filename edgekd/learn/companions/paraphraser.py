@@ -8,9 +8,9 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.fitting import brought
-from edgekd.learn.mathematics.fitting import channels
-from edgekd.learn.mathematics.fitting import places
+from edgekd.learn.mathematics.fitting import count_channels
+from edgekd.learn.mathematics.fitting import match_places
+from edgekd.learn.mathematics.fitting import shared_places
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
@@ -40,8 +40,8 @@ def paraphraser(
     Raises:
         ValueError: if the two cannot be laid out as maps alike.
     """
-    places(student_features, teacher_features, maps=True)
-    width, taught = channels(student_features), channels(teacher_features)
+    shared_places(student_features, teacher_features, maps=True)
+    width, taught = count_channels(student_features), count_channels(teacher_features)
     return _Factors(width, taught, max(1, round(taught * rate)))
 
 
@@ -54,10 +54,10 @@ class _Factors(nn.Module):
 
     def forward(self, student_features: Tensor, teacher_features: Tensor) -> dict[str, Tensor]:
         one, other = tuple(student_features.shape), tuple(teacher_features.shape)
-        teacher = brought(teacher_features.detach(), one, maps=True)
+        teacher = match_places(teacher_features.detach(), one, maps=True)
         factors = self.encoder(teacher)
         return {
-            "student_features": self.translator(brought(student_features, other, maps=True)),
+            "student_features": self.translator(match_places(student_features, other, maps=True)),
             "teacher_features": factors,
             "reconstruction": F.mse_loss(self.decoder(factors), teacher),
         }

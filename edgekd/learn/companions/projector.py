@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.mathematics.fitting import brought
-from edgekd.learn.mathematics.fitting import channels
-from edgekd.learn.mathematics.fitting import places
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.fitting import count_channels
+from edgekd.learn.mathematics.fitting import match_places
+from edgekd.learn.mathematics.fitting import shared_places
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
@@ -37,8 +37,8 @@ def projector(
     Raises:
         ValueError: if the two cannot be laid out alike.
     """
-    shared = places(student_features, teacher_features)
-    width, wanted = channels(student_features), channels(teacher_features)
+    shared = shared_places(student_features, teacher_features)
+    width, wanted = count_channels(student_features), count_channels(teacher_features)
     return _Fitted(_regressor(width, wanted, len(shared) == 2, batch_norm))
 
 
@@ -110,8 +110,8 @@ class _Fitted(nn.Module):
     def forward(self, student_features: Tensor, teacher_features: Tensor) -> dict[str, Tensor]:
         one, other = tuple(student_features.shape), tuple(teacher_features.shape)
         return {
-            "student_features": self.regressor(brought(student_features, other)),
-            "teacher_features": brought(teacher_features.detach(), one),
+            "student_features": self.regressor(match_places(student_features, other)),
+            "teacher_features": match_places(teacher_features.detach(), one),
         }
 
 
@@ -137,4 +137,4 @@ class _Embedded(nn.Module):
         self.regressor = regressor
 
     def forward(self, student_embedding: Tensor, teacher_embedding: Tensor) -> dict[str, Tensor]:
-        return {"student_embedding": self.regressor(widened(student_embedding))}
+        return {"student_embedding": self.regressor(widen(student_embedding))}

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.alignment import meet
-from edgekd.learn.mathematics.alignment import want_common_map
+from edgekd.learn.mathematics.alignment import align_maps
+from edgekd.learn.mathematics.alignment import require_common_map
 from edgekd.learn.mathematics.alignment import widener
-from edgekd.learn.mathematics.fitting import channels
+from edgekd.learn.mathematics.fitting import count_channels
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
@@ -53,9 +53,9 @@ def receptive(
     Raises:
         ValueError: if there is no map that both can be brought to.
     """
-    want_common_map(student_features, teacher_features)
-    width = channels(teacher_features)
-    align = widener(channels(student_features), width)
+    require_common_map(student_features, teacher_features)
+    width = count_channels(teacher_features)
+    align = widener(count_channels(student_features), width)
     return _Receptive(align, width, classes, tokens, diversity)
 
 
@@ -73,12 +73,12 @@ class _Receptive(nn.Module):
     def forward(
         self, student_features: Tensor, teacher_features: Tensor, labels: Tensor
     ) -> dict[str, Tensor]:
-        student, teacher = meet(student_features, teacher_features)
+        student, teacher = align_maps(student_features, teacher_features)
         masks = torch.einsum("tc,bchw->bthw", self.tokens, teacher).sigmoid()
         weights = self.weigh(self.look(teacher).mean((2, 3))).softmax(1)
         together = torch.einsum("bt,bthw->bhw", weights, masks)
         logits = self.read((teacher * together.unsqueeze(1)).mean((2, 3)))
-        learnt = F.cross_entropy(logits, labels) + self.diversity * alike(masks)
+        learnt = F.cross_entropy(logits, labels) + self.diversity * dice_similarity(masks)
         return {
             "student_features": self.align(student),
             "teacher_features": teacher,
@@ -88,8 +88,8 @@ class _Receptive(nn.Module):
         }
 
 
-def alike(masks: Tensor) -> Tensor:
-    """The Dice coefficient 2 a.b / (a.a + b.b), mean over samples and pairs of masks [B, T, H, W].
+def dice_similarity(masks: Tensor) -> Tensor:
+    """Return the Dice coefficient 2 a.b / (a.a + b.b), mean over samples and pairs of masks [B, T, H, W].
 
     0 where there is one mask only.
     """

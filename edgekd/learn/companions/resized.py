@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.mathematics.fitting import brought
-from edgekd.learn.mathematics.fitting import places
+from edgekd.learn.mathematics.fitting import match_places
+from edgekd.learn.mathematics.fitting import shared_places
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
@@ -27,7 +27,7 @@ def resized(student_features: Shape, teacher_features: Shape) -> nn.Module:
     Raises:
         ValueError: if the two cannot be laid out alike.
     """
-    places(student_features, teacher_features)
+    shared_places(student_features, teacher_features)
     return _Resized()
 
 
@@ -35,6 +35,6 @@ class _Resized(nn.Module):
     def forward(self, student_features: Tensor, teacher_features: Tensor) -> dict[str, Tensor]:
         one, other = tuple(student_features.shape), tuple(teacher_features.shape)
         return {
-            "student_features": brought(student_features, other),
-            "teacher_features": brought(teacher_features.detach(), one),
+            "student_features": match_places(student_features, other),
+            "teacher_features": match_places(teacher_features.detach(), one),
         }

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.mathematics.fitting import brought
-from edgekd.learn.mathematics.fitting import channels
-from edgekd.learn.mathematics.fitting import places
+from edgekd.learn.mathematics.fitting import count_channels
+from edgekd.learn.mathematics.fitting import match_places
+from edgekd.learn.mathematics.fitting import shared_places
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
@@ -40,8 +40,8 @@ def reuse(
     Raises:
         ValueError: if the two cannot be laid out as maps alike.
     """
-    places(student_features, teacher_features, maps=True)
-    width, wanted = channels(student_features), channels(teacher_features)
+    shared_places(student_features, teacher_features, maps=True)
+    width, wanted = count_channels(student_features), count_channels(teacher_features)
     middle = max(1, wanted // factor)
     return _Reuse(_Projector((width, middle, wanted), teacher_features, rectified))
 
@@ -64,7 +64,7 @@ def reused(
     Raises:
         ValueError: if the student's features do not fit the teacher's.
     """
-    if channels(student_features) != channels(teacher_features):
+    if count_channels(student_features) != count_channels(teacher_features):
         raise ValueError("the student's last layer is not as wide as the teacher's")
     return _Reuse(nn.Identity())
 
@@ -83,7 +83,7 @@ class _Projector(nn.Module):
 
     def forward(self, student_features: Tensor) -> Tensor:
         taught = (student_features.shape[0], *self.taught)
-        return self.transfer(brought(student_features, taught, maps=True))
+        return self.transfer(match_places(student_features, taught, maps=True))
 
 
 class _Reuse(nn.Module):
@@ -94,7 +94,7 @@ class _Reuse(nn.Module):
     def forward(self, student_features: Tensor, teacher_features: Tensor) -> dict[str, Tensor]:
         return {
             "student_features": self.projector(student_features),
-            "teacher_features": brought(
+            "teacher_features": match_places(
                 teacher_features.detach(), tuple(student_features.shape), maps=True
             ),
         }

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.learn.mathematics.directions import unit
-from edgekd.learn.mathematics.fitting import brought
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.fitting import match_places
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,10 +75,10 @@ class _Semantic(nn.Module):
         teacher = [stage.detach() for stage in teacher_stages]
         pairs = [(one, other) for one in student_stages for other in teacher]
         ours = tuple(
-            project(brought(one, tuple(other.shape)))
+            project(match_places(one, tuple(other.shape)))
             for project, (one, other) in zip(self.projections, pairs, strict=True)
         )
-        theirs = tuple(brought(other, tuple(one.shape)) for one, other in pairs)
+        theirs = tuple(match_places(other, tuple(one.shape)) for one, other in pairs)
         queries = self._embedded(self.queries, student_stages)
         keys = self._embedded(self.keys, teacher)
         attention = (queries @ keys.transpose(1, 2) / self.softness).softmax(2)
@@ -93,7 +93,7 @@ class _Semantic(nn.Module):
 
     def _products(self, stage: Tensor) -> Tensor:
         """[B, batch]: of each sample with all; absent ones are 0."""
-        flat = widened(stage).flatten(1)
+        flat = widen(stage).flatten(1)
         if len(flat) > self.batch:
             raise ValueError(f"got a batch of {len(flat)}, want at most {self.batch}")
         return F.pad(flat @ flat.T, (0, self.batch - len(flat)))

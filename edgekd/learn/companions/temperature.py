@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.mathematics.reversal import reversed_gradient
+from edgekd.learn.mathematics.reversal import reverse_gradient
 
 if TYPE_CHECKING:
     from edgekd.settings import Count
@@ -53,5 +53,5 @@ class _Temperature(nn.Module):
         strength = (1 - torch.cos(math.pi * done)) / 2
         if self.training:
             self.uses += 1
-        raw = reversed_gradient(self.raw, strength)
+        raw = reverse_gradient(self.raw, strength)
         return {"temperature": self.lowest + self.span * torch.sigmoid(raw)}

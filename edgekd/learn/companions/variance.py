@@ -10,10 +10,10 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.fitting import brought
-from edgekd.learn.mathematics.fitting import channels
-from edgekd.learn.mathematics.fitting import places
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.fitting import count_channels
+from edgekd.learn.mathematics.fitting import match_places
+from edgekd.learn.mathematics.fitting import shared_places
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
@@ -45,8 +45,8 @@ def variance(
     """
     if initial_variance <= LEAST:
         raise ValueError(f"got initial_variance {initial_variance}, want more than {LEAST}")
-    of_maps = len(places(student_features, teacher_features)) == 2
-    width, wanted = channels(student_features), channels(teacher_features)
+    of_maps = len(shared_places(student_features, teacher_features)) == 2
+    width, wanted = count_channels(student_features), count_channels(teacher_features)
     return _Regressed(width, wanted, of_maps, initial_variance)
 
 
@@ -83,8 +83,8 @@ class _Regressed(nn.Module):
     def forward(self, student_features: Tensor, teacher_features: Tensor) -> dict[str, Tensor]:
         one, other = tuple(student_features.shape), tuple(teacher_features.shape)
         return {
-            "student_features": self.regressor(brought(student_features, other)),
-            "teacher_features": brought(teacher_features.detach(), one),
+            "student_features": self.regressor(match_places(student_features, other)),
+            "teacher_features": match_places(teacher_features.detach(), one),
             "variance": F.softplus(self.raw_variance) + LEAST,
         }
 
@@ -96,5 +96,5 @@ class _Predicted(nn.Module):
         self.branch = nn.Sequential(nn.Linear(wanted, wanted), nn.BatchNorm1d(wanted))
 
     def forward(self, student_embedding: Tensor, teacher_embedding: Tensor) -> dict[str, Tensor]:
-        regressed = self.regressor(widened(student_embedding))
+        regressed = self.regressor(widen(student_embedding))
         return {"student_embedding": regressed, "log_variance": self.branch(regressed)}

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.mathematics.resize import to_size
+from edgekd.learn.mathematics.resize import resize_images
 from edgekd.settings import Count
 from edgekd.settings import Settings
 from edgekd.settings import Whole
@@ -48,7 +48,7 @@ class _Adapted(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         seen = images if self.select is None else images.index_select(1, self.select)
-        logits: Tensor = self.model(to_size(seen, *self.size))
+        logits: Tensor = self.model(resize_images(seen, *self.size))
         return logits if self.order is None else logits.index_select(1, self.order)
 
 

@@ -43,20 +43,20 @@ def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Modu
     """
     for path in Edit.model_validate(dict(edit)).paths:
         try:
-            model = merge(model, path)
+            model = merge_module(model, path)
         except AttributeError as error:
             raise ValueError(f"{path}: no module with a deploy form") from error
     return model
 
 
-def merge(model: nn.Module, path: str) -> nn.Module:
-    """`model` with the module at `path` in its deploy form, changed in place.
+def merge_module(model: nn.Module, path: str) -> nn.Module:
+    """Put the module at `path` of `model` into its deploy form, in place.
 
     Raises:
         AttributeError: if there is no such module or it has no such form.
     """
     module = model.get_submodule(path)
-    method = method_of(module)
+    method = find_deploy_method(module)
     if method is None:
         raise AttributeError(path)
     with torch.no_grad():
@@ -69,8 +69,8 @@ def merge(model: nn.Module, path: str) -> nn.Module:
     return model
 
 
-def method_of(module: nn.Module) -> Callable[[], Any] | None:
-    """What puts `module` into its deploy form, if it has one that needs no arguments."""
+def find_deploy_method(module: nn.Module) -> Callable[[], Any] | None:
+    """Find the method that puts `module` into its deploy form; None if none works without arguments."""
     for name in METHODS:
         method = getattr(module, name, None)
         if inspect.ismethod(method) and not any(

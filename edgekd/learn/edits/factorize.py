@@ -16,7 +16,7 @@ from edgekd.settings import Settings
 Rank = Annotated[int, Field(ge=1, le=2**20)]
 
 
-class Layer(Settings):
+class FactorizedLayer(Settings):
     """One layer that was split."""
 
     path: Annotated[str, Field(min_length=1, max_length=1000)]
@@ -29,7 +29,9 @@ class Layer(Settings):
 class Edit(Settings):
     """What the edit says."""
 
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=100_000, strict=False)]
+    layers: Annotated[
+        tuple[FactorizedLayer, ...], Field(min_length=1, max_length=100_000, strict=False)
+    ]
 
 
 def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
@@ -51,8 +53,8 @@ def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Modu
         if isinstance(old, nn.Conv2d) and old.groups != 1:
             raise ValueError(f"{layer.path}: got a convolution of {old.groups} groups, want one")
         try:
-            parts = chain.split(chain.part_of(old), layer.structure, layer.ranks)
+            parts = chain.split_layer(chain.describe_layer(old), layer.structure, layer.ranks)
         except ValueError as error:
             raise ValueError(f"{layer.path}: {error}") from error
-        chain.replace(model, layer.path, chain.lowered(parts))
+        chain.replace_layer(model, layer.path, chain.build_chain(parts))
     return model

@@ -15,7 +15,7 @@ from edgekd.settings import Settings
 Width = Annotated[int, Field(ge=1, le=2**20)]
 
 
-class Layer(Settings):
+class PrunedLayer(Settings):
     """One layer that became narrower; a batch norm has as many inputs as outputs."""
 
     path: Annotated[str, Field(min_length=1, max_length=1000)]
@@ -31,7 +31,9 @@ class Layer(Settings):
 class Edit(Settings):
     """What the edit says."""
 
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=100_000, strict=False)]
+    layers: Annotated[
+        tuple[PrunedLayer, ...], Field(min_length=1, max_length=100_000, strict=False)
+    ]
 
 
 def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
@@ -58,7 +60,7 @@ def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Modu
     return model
 
 
-def _narrower(old: nn.Module, wanted: Layer) -> nn.Module:
+def _narrower(old: nn.Module, wanted: PrunedLayer) -> nn.Module:
     if type(old) is nn.Conv2d:
         return _convolution(old, wanted)
     if type(old) is nn.Linear:
@@ -74,7 +76,7 @@ def _narrower(old: nn.Module, wanted: Layer) -> nn.Module:
     raise ValueError(f"got {type(old).__name__}, want a Conv2d, a Linear or a BatchNorm2d")
 
 
-def _convolution(old: nn.Conv2d, wanted: Layer) -> nn.Conv2d:
+def _convolution(old: nn.Conv2d, wanted: PrunedLayer) -> nn.Conv2d:
     depthwise = old.groups == old.in_channels == old.out_channels
     groups = wanted.outputs if depthwise else old.groups
     _want_fit(wanted, old.in_channels, old.out_channels, groups)
@@ -95,7 +97,7 @@ def _convolution(old: nn.Conv2d, wanted: Layer) -> nn.Conv2d:
     )
 
 
-def _want_fit(wanted: Layer, inputs: int, outputs: int, groups: int = 1) -> None:
+def _want_fit(wanted: PrunedLayer, inputs: int, outputs: int, groups: int = 1) -> None:
     if wanted.inputs > inputs or wanted.outputs > outputs:
         got, most = f"{wanted.inputs} to {wanted.outputs}", f"{inputs} to {outputs}"
         raise ValueError(f"got {got} channels, want at most {most}")

@@ -41,9 +41,9 @@ def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Modu
     wanted = Edit.model_validate(dict(edit))
     if wanted.scheme not in SCHEMES:
         raise ValueError(f"scheme: got {wanted.scheme!r}, want one of {', '.join(SCHEMES)}")
-    module = tracing.traced(model, *inputs)
-    rewriting.rewrite(module, wanted.undone)
-    return insertion.insert(
+    module = tracing.trace(model, *inputs)
+    rewriting.apply_rewrites(module, wanted.undone)
+    return insertion.insert_quantizers(
         module,
         SCHEMES[wanted.scheme],
         float_layers=wanted.float_layers,

@@ -17,7 +17,7 @@ OPSET = 21
 """The first operator set that has int4."""
 
 
-def packed(proto: onnx.ModelProto) -> None:
+def pack_int4(proto: onnx.ModelProto) -> None:
     """Store the weights named so in four bits, in place.
 
     Raises:
@@ -33,15 +33,15 @@ def packed(proto: onnx.ModelProto) -> None:
         codes = onnx.numpy_helper.to_array(weight)
         name, shape = weight.name, codes.shape
         weight.CopyFrom(
-            helper.make_tensor(f"{name}4", TensorProto.INT4, shape, nibbles(codes), raw=True)
+            helper.make_tensor(f"{name}4", TensorProto.INT4, shape, pack_nibbles(codes), raw=True)
         )
         casts.append(helper.make_node("Cast", [f"{name}4"], [name], to=TensorProto.INT8))
     for number, cast in enumerate(casts):
         graph.node.insert(number, cast)
 
 
-def nibbles(codes: np.ndarray) -> bytes:
-    """Codes in [-8, 7], two a byte, the first in the low half."""
+def pack_nibbles(codes: np.ndarray) -> bytes:
+    """Pack codes in [-8, 7] two a byte, the first in the low half."""
     flat = codes.astype(np.int8).ravel()
     if len(flat) % 2:
         flat = np.append(flat, np.int8(0))

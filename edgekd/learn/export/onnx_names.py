@@ -14,7 +14,7 @@ SEPARATOR = "/"
 """Stands for the dot inside one of `OURS`."""
 
 
-def named(graph: onnx.GraphProto) -> None:
+def name_nodes(graph: onnx.GraphProto) -> None:
     """Name each node ``<module path>/<operator>``, in place; unique, and the same every time.
 
     A layer's path is that of its weight. A quantized model is a flat list of operators: there, what

@@ -12,8 +12,8 @@ from contextlib import redirect_stdout
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """No warnings, log lines or prints of the exporter; what matters comes as an error."""
+def silence_exporter() -> Iterator[None]:
+    """Silence the exporter's warnings, log lines and prints; what matters comes as an error."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     unread = io.StringIO()

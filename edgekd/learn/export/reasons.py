@@ -10,8 +10,8 @@ CONFLICT = "conflicts between user-specified ranges and inferred ranges"
 """Of the number of images, the only size that is left free."""
 
 
-def reason(error: BaseException) -> str:
-    """The first line of the innermost cause of `error`."""
+def explain_failure(error: BaseException) -> str:
+    """Return the first line of the innermost cause of `error`."""
     while error.__cause__ is not None:
         error = error.__cause__
     text = str(error)

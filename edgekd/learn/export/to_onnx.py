@@ -22,7 +22,7 @@ from edgekd.learn.export import onnx_int4
 from edgekd.learn.export import onnx_names
 from edgekd.learn.export import reasons
 from edgekd.learn.export import translations
-from edgekd.learn.export.quiet import quiet
+from edgekd.learn.export.quiet import silence_exporter
 from edgekd.learn.model_inputs import Inputs
 
 OPSETS = (18, 23)
@@ -53,7 +53,7 @@ def write(model: nn.Module, path: Path, interface: Interface, *, opset: int = OP
     """
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise ValueError(f"want {OPSETS[0]} <= opset <= {OPSETS[1]}, got {opset}")
-    with quiet():
+    with silence_exporter():
         proto = clean(_export(model, interface, opset, optimize=True))
     _require_ends(proto, model, interface, opset)
     try:
@@ -70,7 +70,7 @@ def require_exportable(model: nn.Module, interface: Interface, *, opset: int) ->
     Raises:
         InputError: as `write`.
     """
-    with quiet():
+    with silence_exporter():
         proto = _export(model, interface, opset, optimize=False)
     _require_ends(proto, model, interface, opset)
 
@@ -89,8 +89,8 @@ def clean(proto: onnx.ModelProto) -> onnx.ModelProto:
     proto.producer_name, proto.producer_version = "edgekd", ""
     proto.domain, proto.model_version = "", 0
     graph = proto.graph
-    onnx_int4.packed(proto)
-    onnx_names.named(graph)
+    onnx_int4.pack_int4(proto)
+    onnx_names.name_nodes(graph)
     _strip(proto)
     _pool_whole_images(graph)
     graph.name = "model"
@@ -147,7 +147,7 @@ def _export(
 ) -> onnx.ModelProto:
     frozen = copy.deepcopy(model).eval().float().cpu().to(memory_format=torch.contiguous_format)
     example = model_inputs.zeros(interface, 2)
-    translations.reuse()
+    translations.cache_translations()
     try:
         program = torch.onnx.export(
             frozen,
@@ -165,7 +165,7 @@ def _export(
     except Exception as error:  # the exporter raises whatever the user's forward raises
         where = _culprit(frozen, example, str(error))
         raise InputError(
-            f"{_name(model)}{where}: cannot be exported to ONNX: {reasons.reason(error)}"
+            f"{_name(model)}{where}: cannot be exported to ONNX: {reasons.explain_failure(error)}"
         ) from error
 
 

@@ -7,7 +7,7 @@ import functools
 
 
 @functools.cache
-def reuse() -> None:
+def cache_translations() -> None:
     """Let every export use the table of translations that the first one of its operator set made.
 
     An export reads the table and does not write into it. Where another version of torch keeps it under another name,

@@ -124,9 +124,9 @@ def _check_legacy(data: bytes) -> None:
         raise ValueError(f"got {len(data)} bytes, want {total_bytes} of tensors: it is cut short")
 
 
-def _storages(stream: io.BytesIO, pickles: int) -> list[opcodes.Stored]:
+def _storages(stream: io.BytesIO, pickles: int) -> list[opcodes.StorageEntry]:
     try:
-        return opcodes.storages(stream, pickles)
+        return opcodes.read_storages(stream, pickles)
     except ValueError as error:
         raise ValueError(
             f"got a pickle of more than tensors and settings: {error}, want what model.state_dict() gives"

@@ -73,7 +73,7 @@ _FILLS = {"APPEND": 1, "SETITEM": 2, "APPENDS": None, "SETITEMS": None}
 """How many items go into the container below them; None is all after the mark."""
 
 
-class Stored(NamedTuple):
+class StorageEntry(NamedTuple):
     """A storage that the pickle refers to."""
 
     key: str
@@ -97,7 +97,7 @@ class _Walk:
     def __init__(self) -> None:
         self.stacks: list[list[_Item]] = [[]]
         self.memo: dict[int, _Item] = {}
-        self.stored: dict[str, Stored] = {}
+        self.stored: dict[str, StorageEntry] = {}
 
     def step(self, name: str, arg: object) -> None:
         """Follow one opcode.
@@ -174,19 +174,19 @@ class _Walk:
         kind, key, count = parts[1], parts[2].value, parts[4].value
         if kind.made or kind.name not in ITEM_BYTES or type(count) is not int or count < 0:
             raise ValueError("it refers to a tensor of no known type or size")
-        stored = Stored(str(key), count * ITEM_BYTES[kind.name])
+        stored = StorageEntry(str(key), count * ITEM_BYTES[kind.name])
         if self.stored.setdefault(stored.key, stored) != stored:
             raise ValueError(f"it refers to the tensor {stored.key!r} in two ways")
         self.stacks[-1].append(_Item())
 
 
-def storages(stream: IO[bytes], pickles: int = 1) -> list[Stored]:
-    """The storages that the next `pickles` pickles in `stream` refer to, each once.
+def read_storages(stream: IO[bytes], pickles: int = 1) -> list[StorageEntry]:
+    """Return the storages that the next `pickles` pickles in `stream` refer to, each once.
 
     Raises:
         ValueError: if one is damaged, or does more than make tensors, numbers, lists and dicts.
     """
-    found: dict[str, Stored] = {}
+    found: dict[str, StorageEntry] = {}
     operations = 0
     for _ in range(pickles):
         walk = _Walk()

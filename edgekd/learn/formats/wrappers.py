@@ -53,7 +53,7 @@ def unwrap(loaded: object) -> Unwrapped:
     if keys:
         notes.append(f"the weights are those under {'.'.join(keys)}")
     if others:
-        notes.append(f"beside the weights {listed(others)} was read over")
+        notes.append(f"beside the weights {list_names(others)} was read over")
     return Unwrapped(tensors, tuple(notes))
 
 
@@ -71,12 +71,12 @@ def _holds_tensors(value: object, deepest: int) -> bool:
     )
 
 
-def listed(names: list[str], most: int = _MOST_NAMED) -> str:
-    """The first names, and how many more there are."""
-    shown = ", ".join(short(name) for name in names[:most])
+def list_names(names: list[str], most: int = _MOST_NAMED) -> str:
+    """Return the first names, and how many more there are."""
+    shown = ", ".join(shorten(name) for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
-def short(text: str) -> str:
-    """At most 80 characters."""
+def shorten(text: str) -> str:
+    """Return at most 80 characters."""
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -19,8 +19,8 @@ from edgekd.learn.lowrank.choice import Offer
 EDIT = "factorize"
 
 
-def edit(chosen: Mapping[str, Offer]) -> dict[str, Any]:
-    """What the blueprint says of it (`edgekd.learn.edits.factorize`)."""
+def build_edit(chosen: Mapping[str, Offer]) -> dict[str, Any]:
+    """Build the blueprint's edit (`edgekd.learn.edits.factorize`)."""
     rows = [
         {"path": path, "structure": offer.structure, "ranks": list(offer.ranks)}
         for path, offer in chosen.items()
@@ -28,18 +28,18 @@ def edit(chosen: Mapping[str, Offer]) -> dict[str, Any]:
     return {"name": EDIT, "layers": rows}
 
 
-def shaped(model: nn.Module, chosen: Mapping[str, Offer]) -> nn.Module:
-    """A copy of `model` whose chosen layers are chains of arbitrary weights: to be timed."""
+def split_untrained(model: nn.Module, chosen: Mapping[str, Offer]) -> nn.Module:
+    """Copy `model` with its chosen layers as chains of arbitrary weights: to be timed."""
     changed = copy.deepcopy(model)
     for path, offer in chosen.items():
-        chain.replace(changed, path, chain.lowered(offer.parts))
+        chain.replace_layer(changed, path, chain.build_chain(offer.parts))
     return changed
 
 
-def fitted(
+def split_and_fit(
     model: nn.Module, chosen: Mapping[str, Offer], data: Calibration, *, data_aware: bool
 ) -> nn.Module:
-    """A copy of `model` whose chosen layers are chains that answer like it.
+    """Copy `model` with its chosen layers as chains that answer like it.
 
     In the order of `chosen`: each layer is factorized for what it sees in the network as it stands
     by then, and its last factor fitted by least squares to what the dense layer says in the dense
@@ -58,18 +58,18 @@ def fitted(
     for path, offer in chosen.items():
         layer = changed.get_submodule(path)
         assert isinstance(layer, nn.Conv2d | nn.Linear)
-        weight = offers.weight_of(layer)
-        part = chain.part_of(layer)
+        weight = offers.read_weight(layer)
+        part = chain.describe_layer(layer)
         if data_aware:
             ((_, seen),) = moments.second_moments(changed, {path: part}, data)
         else:
             seen = torch.eye(part.inputs * part.taps, dtype=torch.float64)
         made = factors.factorize(weight, seen, offer.structure, offer.ranks)
-        new = chain.lowered(offer.parts, made)
+        new = chain.build_chain(offer.parts, made)
         if layer.bias is not None:
             with torch.no_grad():
                 new[-1].bias.copy_(layer.bias)
-        chain.replace(changed, path, new)
+        chain.replace_layer(changed, path, new)
         if data_aware:
             _fit_last(model, path, changed, data)
     return changed
@@ -80,7 +80,7 @@ def _fit_last(dense: nn.Module, path: str, model: nn.Module, data: Calibration) 
     new = model.get_submodule(path)
     assert isinstance(new, nn.Sequential)
     weight = new[-1].weight
-    squares, products = moments.regression(dense, path, model, data)
+    squares, products = moments.regression_moments(dense, path, model, data)
     start = weight.detach().double().cpu().flatten(1)
     with torch.no_grad():
         weight.copy_(factors.least_squares(start, squares, products).reshape(weight.shape))

@@ -27,7 +27,7 @@ Pair = tuple[int, int]
 Padding = Pair | Literal["same", "valid"]
 
 
-class Part(NamedTuple):
+class PlainLayer(NamedTuple):
     """One plain layer, without its weights."""
 
     inputs: int
@@ -50,21 +50,23 @@ class Part(NamedTuple):
         return self.inputs * self.outputs * self.taps + self.outputs * self.bias
 
 
-Chain = tuple[Part, ...]
+Chain = tuple[PlainLayer, ...]
 
 
-def part_of(layer: nn.Conv2d | nn.Linear) -> Part:
-    """What `layer` is; its groups are taken to be one."""
+def describe_layer(layer: nn.Conv2d | nn.Linear) -> PlainLayer:
+    """Describe `layer`; its groups are taken to be one."""
     bias = layer.bias is not None
     if isinstance(layer, nn.Linear):
-        return Part(layer.in_features, layer.out_features, bias)
+        return PlainLayer(layer.in_features, layer.out_features, bias)
     kernel, stride, dilation = (_pair(v) for v in (layer.kernel_size, layer.stride, layer.dilation))
     padding: Padding = _pair(layer.padding) if isinstance(layer.padding, tuple) else layer.padding
-    return Part(layer.in_channels, layer.out_channels, bias, kernel, stride, padding, dilation)
+    return PlainLayer(
+        layer.in_channels, layer.out_channels, bias, kernel, stride, padding, dilation
+    )
 
 
-def split(part: Part, structure: str, ranks: Sequence[int]) -> Chain:
-    """The chain that replaces `part`.
+def split_layer(part: PlainLayer, structure: str, ranks: Sequence[int]) -> Chain:
+    """Return the chain that replaces `part`.
 
     Args:
         part: the dense layer.
@@ -85,7 +87,7 @@ def split(part: Part, structure: str, ranks: Sequence[int]) -> Chain:
     return _SPLITS[structure](part, *ranks)
 
 
-def full_ranks(part: Part, structure: str) -> tuple[int, ...]:
+def full_ranks(part: PlainLayer, structure: str) -> tuple[int, ...]:
     """The ranks at which nothing is lost."""
     inputs, outputs = part.inputs, part.outputs
     height, width = part.kernel or (1, 1)
@@ -96,28 +98,28 @@ def full_ranks(part: Part, structure: str) -> tuple[int, ...]:
     return (min(inputs * height * width, outputs),)
 
 
-def _reshape(part: Part, rank: int) -> Chain:
-    last = Part(rank, part.outputs, part.bias, (1, 1) if part.kernel else None)
+def _reshape(part: PlainLayer, rank: int) -> Chain:
+    last = PlainLayer(rank, part.outputs, part.bias, (1, 1) if part.kernel else None)
     return part._replace(outputs=rank, bias=False), last
 
 
-def _spatial(part: Part, rank: int) -> Chain:
-    assert part.kernel is not None  # `split` lets nothing else through
+def _spatial(part: PlainLayer, rank: int) -> Chain:
+    assert part.kernel is not None  # `split_layer` lets nothing else through
     (height, width), (down, across), (rows, columns) = part.kernel, part.stride, part.dilation
     first, last = part.padding, part.padding
     if isinstance(part.padding, tuple):
         first, last = (part.padding[0], 0), (0, part.padding[1])
     return (
-        Part(part.inputs, rank, False, (height, 1), (down, 1), first, (rows, 1)),
-        Part(rank, part.outputs, part.bias, (1, width), (1, across), last, (1, columns)),
+        PlainLayer(part.inputs, rank, False, (height, 1), (down, 1), first, (rows, 1)),
+        PlainLayer(rank, part.outputs, part.bias, (1, width), (1, across), last, (1, columns)),
     )
 
 
-def _tucker2(part: Part, first: int, last: int) -> Chain:
+def _tucker2(part: PlainLayer, first: int, last: int) -> Chain:
     return (
-        Part(part.inputs, first, False, (1, 1)),
+        PlainLayer(part.inputs, first, False, (1, 1)),
         part._replace(inputs=first, outputs=last, bias=False),
-        Part(last, part.outputs, part.bias, (1, 1)),
+        PlainLayer(last, part.outputs, part.bias, (1, 1)),
     )
 
 
@@ -129,13 +131,13 @@ _SPLITS: dict[str, Callable[..., Chain]] = {
 }
 
 
-def parameters(chain: Chain) -> int:
-    """Numbers that all its parts learn."""
+def count_parameters(chain: Chain) -> int:
+    """Count the numbers that all layers of a chain learn."""
     return sum(part.parameters for part in chain)
 
 
-def macs(chain: Chain, shape: Sequence[int]) -> int:
-    """Multiply-accumulates of one input of `shape` (no batch), biases left out."""
+def count_macs(chain: Chain, shape: Sequence[int]) -> int:
+    """Count multiply-accumulates of one input of `shape` (no batch), biases left out."""
     total = 0
     for part in chain:
         shape = output_shape(part, shape)
@@ -144,21 +146,21 @@ def macs(chain: Chain, shape: Sequence[int]) -> int:
     return total
 
 
-def output_shape(part: Part, shape: Sequence[int]) -> tuple[int, ...]:
+def output_shape(part: PlainLayer, shape: Sequence[int]) -> tuple[int, ...]:
     """What comes of one input of `shape`: [.., I] for a linear layer, [I, H, W] for a convolution."""
     if part.kernel is None:
         return (*shape[:-1], part.outputs)
     sides = [
         (side + sum(around) - step * (taps - 1) - 1) // stride + 1
         for side, around, step, taps, stride in zip(
-            shape[1:], pads(part), part.dilation, part.kernel, part.stride, strict=True
+            shape[1:], padding_sizes(part), part.dilation, part.kernel, part.stride, strict=True
         )
     ]
     return (part.outputs, *sides)
 
 
-def pads(part: Part) -> tuple[Pair, Pair]:
-    """Zeros before and after the rows, before and after the columns; as torch pads."""
+def padding_sizes(part: PlainLayer) -> tuple[Pair, Pair]:
+    """Return the zeros before and after the rows, before and after the columns; as torch pads."""
     if isinstance(part.padding, tuple):
         down, across = part.padding
         return (down, down), (across, across)
@@ -169,8 +171,8 @@ def pads(part: Part) -> tuple[Pair, Pair]:
     return rows, columns
 
 
-def module_of(part: Part) -> nn.Conv2d | nn.Linear:
-    """A freshly initialised layer."""
+def build_layer(part: PlainLayer) -> nn.Conv2d | nn.Linear:
+    """Build a freshly initialised layer."""
     if part.kernel is None:
         return nn.Linear(part.inputs, part.outputs, bias=part.bias)
     return nn.Conv2d(
@@ -184,9 +186,9 @@ def module_of(part: Part) -> nn.Conv2d | nn.Linear:
     )
 
 
-def lowered(chain: Chain, weights: Sequence[Tensor] | None = None) -> nn.Sequential:
-    """The chain as plain layers; with `weights` ([O, I, kh, kw] each), its bias left at zero."""
-    layers = nn.Sequential(*(module_of(part) for part in chain))
+def build_chain(chain: Chain, weights: Sequence[Tensor] | None = None) -> nn.Sequential:
+    """Build the chain as plain layers; with `weights` ([O, I, kh, kw] each), its bias left at zero."""
+    layers = nn.Sequential(*(build_layer(part) for part in chain))
     if weights is not None:
         with torch.no_grad():
             for layer, weight in zip(layers, weights, strict=True):
@@ -196,7 +198,7 @@ def lowered(chain: Chain, weights: Sequence[Tensor] | None = None) -> nn.Sequent
     return layers
 
 
-def replace(model: nn.Module, path: str, layer: nn.Module) -> None:
+def replace_layer(model: nn.Module, path: str, layer: nn.Module) -> None:
     """Put `layer` at `path` of `model`, in the mode, place and arithmetic of what stood there."""
     parent, _, name = path.rpartition(".")
     old = model.get_submodule(path)

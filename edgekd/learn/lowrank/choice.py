@@ -28,7 +28,7 @@ class Offer(NamedTuple):
     """Alone, at its real input shape, on the device."""
 
 
-class Layer(NamedTuple):
+class SplittableLayer(NamedTuple):
     """A layer that may be split, and what there is for it."""
 
     path: str
@@ -45,13 +45,13 @@ Picks = list[Offer]
 """One a layer, in their order; the dense one where it stays."""
 
 
-def paying(layer: Layer) -> tuple[Offer, ...]:
-    """The offers that save at least `GAIN` of the layer's time."""
+def find_paying(layer: SplittableLayer) -> tuple[Offer, ...]:
+    """Return the offers that save at least `GAIN` of the layer's time."""
     return tuple(offer for offer in layer.offers if layer.gain(offer) >= GAIN)
 
 
-def why_dense(layer: Layer) -> str:
-    """Why nothing of a layer pays."""
+def explain_dense(layer: SplittableLayer) -> str:
+    """Say why no offer for a layer pays."""
     if not layer.offers:
         return "no aligned rank has fewer parameters than the layer"
     best = max(layer.offers, key=layer.gain)
@@ -63,36 +63,41 @@ def why_dense(layer: Layer) -> str:
     )
 
 
-def cheapest(layers: Sequence[Layer], cost: Cost) -> Picks:
-    """The picks that cost least; of equals the one that errs least."""
+def pick_cheapest(layers: Sequence[SplittableLayer], cost: Cost) -> Picks:
+    """Return the picks that cost least; of equals the one that errs least."""
     return [
-        min((layer.dense, *paying(layer)), key=lambda offer: (getattr(offer, cost), offer.error))
+        min(
+            (layer.dense, *find_paying(layer)),
+            key=lambda offer: (getattr(offer, cost), offer.error),
+        )
         for layer in layers
     ]
 
 
-def saving(layers: Sequence[Layer], picks: Picks, cost: Cost) -> float:
-    """What the picks cost less than the dense layers."""
+def compute_saving(layers: Sequence[SplittableLayer], picks: Picks, cost: Cost) -> float:
+    """Return the cost of the dense layers less that of the picks."""
     before = sum(getattr(layer.dense, cost) for layer in layers)
     return float(before - sum(getattr(pick, cost) for pick in picks))
 
 
-def picked(layers: Sequence[Layer], cost: Cost, least_saving: float) -> Picks | None:
-    """The picks of least error, summed over the layers, that save at least so much; None if none do."""
-    options = [(layer.dense, *paying(layer)) for layer in layers]
+def pick_least_error(
+    layers: Sequence[SplittableLayer], cost: Cost, least_saving: float
+) -> Picks | None:
+    """Return the picks of least summed error that save at least so much; None if none do."""
+    options = [(layer.dense, *find_paying(layer)) for layer in layers]
     budget = sum(getattr(layer.dense, cost) for layer in layers) - least_saving
     found = knapsack.choose(
         [[knapsack.Option(getattr(offer, cost), offer.error) for offer in row] for row in options],
         budget,
     )
     if found is None:
-        best = cheapest(layers, cost)  # a grain of the knapsack may be all that was missing
-        return best if saving(layers, best, cost) >= least_saving else None
+        best = pick_cheapest(layers, cost)  # a grain of the knapsack may be all that was missing
+        return best if compute_saving(layers, best, cost) >= least_saving else None
     return [row[number] for row, number in zip(options, found, strict=True)]
 
 
-def split_layers(layers: Sequence[Layer], picks: Picks) -> dict[str, Offer]:
-    """The picks that change something, by path."""
+def keep_split(layers: Sequence[SplittableLayer], picks: Picks) -> dict[str, Offer]:
+    """Return the picks that change a layer, by path."""
     return {
         layer.path: pick
         for layer, pick in zip(layers, picks, strict=True)

@@ -19,8 +19,8 @@ TAU = 2.5129
 """Where the free energy of one component changes its sign, for a square matrix: tau = TAU sqrt(alpha)."""
 
 
-def rank(matrix: NDArray[np.float64]) -> int:
-    """How many components stand out of the noise, 0 to the smaller side.
+def estimate_rank(matrix: NDArray[np.float64]) -> int:
+    """Estimate how many components stand out of the noise, 0 to the smaller side.
 
     Args:
         matrix: [rows, columns], any two sizes.

@@ -33,7 +33,7 @@ def factorize(
         weight: [O, I, kh, kw]; a linear layer's is [O, I, 1, 1].
         moments: [I kh kw, I kh kw], symmetric and not negative.
         structure: see `edgekd.learn.lowrank.chain`.
-        ranks: as `chain.split` takes them.
+        ranks: as `chain.split_layer` takes them.
     """
     weight, moments = weight.double(), _damped(moments.double())
     if structure == "tucker2":
@@ -44,8 +44,8 @@ def factorize(
     return [first.reshape(-1, *weight.shape[1:]), last[:, :, None, None]]
 
 
-def effective(factors: Sequence[Tensor]) -> Tensor:
-    """The dense weight [O, I, kh, kw] that a chain of factors amounts to."""
+def multiply_factors(factors: Sequence[Tensor]) -> Tensor:
+    """Multiply a chain of factors out to the dense weight [O, I, kh, kw]."""
     first, *rest = factors
     for factor in rest:
         if factor.shape[2] == 1 < factor.shape[3]:  # kh x 1 then 1 x kw
@@ -117,7 +117,7 @@ def _tucker2(weight: Tensor, moments: Tensor, before: int, after: int) -> list[T
     values, vectors = torch.linalg.eigh(channels)
     root = _divisible(values).sqrt()
     whitened = torch.einsum("oit,ij->ojt", weight.flatten(2), (vectors * root) @ vectors.T)
-    basis = main_channels(whitened, before, after)
+    basis = find_main_channels(whitened, before, after)
     first = basis.T @ (vectors / root) @ vectors.T
     # the kernel sees z = P x, s channels at each of its taps: P C, then P C P^T
     half = torch.einsum("si,itju->stju", first, blocks)
@@ -134,7 +134,7 @@ def _tucker2(weight: Tensor, moments: Tensor, before: int, after: int) -> list[T
     return [(first * share[:, None])[:, :, None, None], core, last[:, :, None, None]]
 
 
-def main_channels(tensor: Tensor, before: int, after: int) -> Tensor:
+def find_main_channels(tensor: Tensor, before: int, after: int) -> Tensor:
     """The basis [I, s] of input channels of the best Tucker-2 approximation of [O, I, T] at ranks
     (s, r): higher-order orthogonal iteration (De Lathauwer et al. 2000, algorithm 4.2)."""
     basis = _leading(tensor.permute(1, 0, 2).flatten(1), before)

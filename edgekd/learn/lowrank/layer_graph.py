@@ -13,14 +13,14 @@ from onnx import numpy_helper
 from edgekd.learn.export import to_onnx
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank.chain import Chain
-from edgekd.learn.lowrank.chain import Part
+from edgekd.learn.lowrank.chain import PlainLayer
 
 OPSET = 18
 INPUT = "x"
 
 
-def graph(parts: Chain, shape: Sequence[int]) -> bytes:
-    """The file's bytes; the weights are drawn, since no engine is faster for other ones.
+def build_graph(parts: Chain, shape: Sequence[int]) -> bytes:
+    """Return the file's bytes; the weights are drawn, since no engine is faster for other ones.
 
     The nodes are those that torch's exporter writes for the same layers.
 
@@ -50,14 +50,14 @@ def graph(parts: Chain, shape: Sequence[int]) -> bytes:
 
 
 def _node(
-    part: Part, value: str, goal: str, rank: int
+    part: PlainLayer, value: str, goal: str, rank: int
 ) -> tuple[list[onnx.NodeProto], dict[str, tuple[int, ...]]]:
     """The nodes of one layer, and the shapes of their weights by name."""
     weight, bias = f"{goal}.weight", f"{goal}.bias"
     more = [bias] if part.bias else []
     held: dict[str, tuple[int, ...]] = {bias: (part.outputs,)} if part.bias else {}
     if part.kernel is not None:
-        (top, bottom), (left, right) = chain.pads(part)
+        (top, bottom), (left, right) = chain.padding_sizes(part)
         node = helper.make_node(
             "Conv",
             [value, weight, *more],

@@ -10,19 +10,19 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.lowrank import chain
-from edgekd.learn.lowrank.chain import Part
+from edgekd.learn.lowrank.chain import PlainLayer
 
 SMALLEST = 64
 """Channels in and out below which a layer is left alone, where the recipe does not say another."""
 KINDS = (nn.Conv2d, nn.Linear, nn.Conv1d, nn.Conv3d, nn.ConvTranspose2d)
 
 
-class Site(NamedTuple):
-    """One layer in its place."""
+class LayerUse(NamedTuple):
+    """A layer with a weight matrix or kernel, its input's shape, and why it cannot be split."""
 
     path: str
     """Of the module."""
-    part: Part | None
+    part: PlainLayer | None
     """None where it is no plain layer."""
     shape: tuple[int, ...]
     """Of one input, without the batch: [I, H, W] or [.., I]."""
@@ -30,8 +30,8 @@ class Site(NamedTuple):
     """Why it is left alone; empty if it may be split."""
 
 
-def sites(model: nn.Module, *inputs: Tensor, smallest: int = SMALLEST) -> list[Site]:
-    """Every layer with a weight matrix or kernel, in the order in which they first run.
+def find_layers(model: nn.Module, *inputs: Tensor, smallest: int = SMALLEST) -> list[LayerUse]:
+    """List every layer with a weight matrix or kernel, in the order in which they first run.
 
     Args:
         model: is run once, in evaluation mode.
@@ -46,13 +46,13 @@ def sites(model: nn.Module, *inputs: Tensor, smallest: int = SMALLEST) -> list[S
     for path in ordered:
         layer, shape = by_path[path], shapes.get(path, ())
         plain = type(layer) in (nn.Conv2d, nn.Linear) and getattr(layer, "groups", 1) == 1
-        part = chain.part_of(layer) if plain else None
+        part = chain.describe_layer(layer) if plain else None
         reason = _kind(layer) or _use(calls[path], weights[id(layer.weight)])
         if not reason and path == ordered[0] and isinstance(layer, nn.Conv2d):
             reason = "the first convolution: what it loses, all layers lose"
         if not reason and part is not None and min(part.inputs, part.outputs) < smallest:
             reason = f"{part.inputs} channels in and {part.outputs} out, want at least {smallest}"
-        found.append(Site(path, part, shape, reason))
+        found.append(LayerUse(path, part, shape, reason))
     return found
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from edgekd.errors import InputError
 from edgekd.learn.arrays import Calibration
 from edgekd.learn.lowrank import chain
-from edgekd.learn.lowrank.chain import Part
+from edgekd.learn.lowrank.chain import PlainLayer
 
 BATCH = 32
 PLACES = 64
@@ -27,7 +27,7 @@ MOST_BYTES = 2**30
 
 
 def second_moments(
-    model: nn.Module, parts: dict[str, Part], data: Calibration
+    model: nn.Module, parts: dict[str, PlainLayer], data: Calibration
 ) -> Iterator[tuple[str, Tensor]]:
     """E[x x^T] [I kh kw, I kh kw] of the patches each layer sees, float64; layer by layer.
 
@@ -45,7 +45,9 @@ def second_moments(
         for seen in _shown(model, dict.fromkeys(group, _input), data):
             for path, x in zip(group, seen, strict=True):
                 part = parts[path]
-                patches = unfolded(part, x, drawn_places(x, part, data.seed + rows[path])).double()
+                patches = unfold_patches(
+                    part, x, draw_places(x, part, data.seed + rows[path])
+                ).double()
                 product = patches.T @ patches
                 sums[path] = sums[path].add_(product) if path in sums else product
                 rows[path] += len(patches)
@@ -63,28 +65,28 @@ def _finite(moments: Tensor, path: str) -> Tensor:
     return moments.cpu()
 
 
-def regression(
+def regression_moments(
     dense: nn.Module,
     path: str,
     model: nn.Module,
     data: Calibration,
 ) -> tuple[Tensor, Tensor]:
-    """What the last factor of a chain has to do: E[z z^T] [F, F] and E[y z^T] [O, F].
+    """Return the moments of the last factor's regression: E[z z^T] [F, F] and E[y z^T] [O, F].
 
     z are the patches that the last factor at `path` of `model` sees, y is what the layer at `path`
     of `dense` answers to the same images, its bias left out.
     """
     old, new = dense.get_submodule(path), model.get_submodule(path)
     assert isinstance(old, nn.Conv2d | nn.Linear) and isinstance(new, nn.Sequential)
-    last, name = chain.part_of(new[-1]), f"{path}.{len(new) - 1}"
+    last, name = chain.describe_layer(new[-1]), f"{path}.{len(new) - 1}"
     squares: Tensor | float = 0.0
     products: Tensor | float = 0.0
     rows = 0
     says = _shown(dense, {path: lambda _, y: _rows(_without_bias(old, y))}, data)
     sees = _shown(model, {name: _input}, data)
     for (y,), (x,) in zip(says, sees, strict=True):
-        places = drawn_places(x, last, data.seed + rows)
-        z = unfolded(last, x, places).double()
+        places = draw_places(x, last, data.seed + rows)
+        z = unfold_patches(last, x, places).double()
         squares = squares + z.T @ z
         products = products + y[:, places].flatten(0, 1).double().T @ z
         rows += len(z)
@@ -92,18 +94,18 @@ def regression(
     return _finite(squares / rows, path), _finite(products / rows, path)
 
 
-def unfolded(part: Part, x: Tensor, places: Tensor) -> Tensor:
-    """The patches [B * places, I kh kw] of `x` that a layer looks at, at some of its outputs."""
+def unfold_patches(part: PlainLayer, x: Tensor, places: Tensor) -> Tensor:
+    """Return the patches [B * places, I kh kw] of `x` that a layer reads for some of its outputs."""
     if part.kernel is None:
         return _rows(x)[:, places].flatten(0, 1)
-    (top, bottom), (left, right) = chain.pads(part)
+    (top, bottom), (left, right) = chain.padding_sizes(part)
     padded = F.pad(x, (left, right, top, bottom))
     patches = F.unfold(padded, part.kernel, part.dilation, 0, part.stride)
     return patches[:, :, places].transpose(1, 2).flatten(0, 1)
 
 
-def drawn_places(x: Tensor, part: Part, seed: int) -> Tensor:
-    """At most `PLACES` of a layer's outputs for `x`, numbered row by row."""
+def draw_places(x: Tensor, part: PlainLayer, seed: int) -> Tensor:
+    """Draw at most `PLACES` of a layer's outputs for `x`, numbered row by row."""
     if part.kernel is None:
         count = int(np.prod(x.shape[1:-1]))
     else:
@@ -157,7 +159,7 @@ def _keep(
     kept[path] = take(given[0], y).clone()  # what follows may work in place
 
 
-def _groups(parts: dict[str, Part]) -> Iterator[Sequence[str]]:
+def _groups(parts: dict[str, PlainLayer]) -> Iterator[Sequence[str]]:
     """Paths whose sums fit into memory together; one that fits nowhere stands alone."""
     group: list[str] = []
     held = 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank import evbmf
-from edgekd.learn.lowrank.chain import Part
+from edgekd.learn.lowrank.chain import PlainLayer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Ranks = tuple[int, ...]
 
 
-def fitting(part: Part, structure: str) -> list[str]:
-    """The structures that `part` may have: of all (``auto``), or of the one named.
+def find_structures(part: PlainLayer, structure: str) -> list[str]:
+    """Return the structures that `part` may have: of all (``auto``), or of the one named.
 
     What has one tap has but ``svd``, and that whatever is named.
     """
@@ -29,8 +29,8 @@ def fitting(part: Part, structure: str) -> list[str]:
     return [name for name in known if square or name != "spatial"]
 
 
-def grid(part: Part, structure: str, *, multiple: int, most: int) -> list[Ranks]:
-    """At most `most` ranks, multiples of `multiple`, with fewer parameters than the dense layer.
+def list_ranks(part: PlainLayer, structure: str, *, multiple: int, most: int) -> list[Ranks]:
+    """List at most `most` ranks, multiples of `multiple`, with fewer parameters than the dense layer.
 
     Evenly spaced; the smallest and the largest are among them. Both ranks of ``tucker2`` are the
     same share of their channels.
@@ -39,8 +39,8 @@ def grid(part: Part, structure: str, *, multiple: int, most: int) -> list[Ranks]
     smallest = min(full)
     found: dict[Ranks, None] = {}
     for rank in range(multiple, smallest, multiple):
-        ranks = tuple(aligned(side * rank / smallest, multiple) for side in full)
-        if chain.parameters(chain.split(part, structure, ranks)) < part.parameters:
+        ranks = tuple(align_rank(side * rank / smallest, multiple) for side in full)
+        if chain.count_parameters(chain.split_layer(part, structure, ranks)) < part.parameters:
             found[ranks] = None
     ordered = list(found)
     if len(ordered) <= most:
@@ -49,8 +49,8 @@ def grid(part: Part, structure: str, *, multiple: int, most: int) -> list[Ranks]
     return [ordered[i] for i in dict.fromkeys(steps)]
 
 
-def aligned(rank: float, multiple: int) -> int:
-    """The nearest multiple, at least one."""
+def align_rank(rank: float, multiple: int) -> int:
+    """Return the nearest multiple, at least one."""
     return max(1, round(rank / multiple)) * multiple
 
 
@@ -68,20 +68,20 @@ def by_energy(unfoldings: list[NDArray[np.float64]], share: float) -> list[int]:
 
 def by_noise(unfoldings: list[NDArray[np.float64]]) -> list[int]:
     """For each unfolding the rank above its noise (`edgekd.learn.lowrank.evbmf`)."""
-    return [evbmf.rank(matrix) for matrix in unfoldings]
+    return [evbmf.estimate_rank(matrix) for matrix in unfoldings]
 
 
-def fitted(part: Part, structure: str, wanted: list[int], multiple: int) -> Ranks | None:
-    """`wanted` rounded up to the multiple; None where that saves no parameters."""
+def align_ranks(part: PlainLayer, structure: str, wanted: list[int], multiple: int) -> Ranks | None:
+    """Round `wanted` up to the multiple; None where that saves no parameters."""
     ranks = tuple(math.ceil(max(1, rank) / multiple) * multiple for rank in wanted)
     full = chain.full_ranks(part, structure)
     if any(rank > most for rank, most in zip(ranks, full, strict=True)):
         return None
-    smaller = chain.parameters(chain.split(part, structure, ranks)) < part.parameters
+    smaller = chain.count_parameters(chain.split_layer(part, structure, ranks)) < part.parameters
     return ranks if smaller else None
 
 
-def unfoldings(weight: Tensor, moments: Tensor, structure: str) -> list[NDArray[np.float64]]:
+def unfold_weight(weight: Tensor, moments: Tensor, structure: str) -> list[NDArray[np.float64]]:
     """The matrices whose rank is that of a chain, one for each of its ranks; seen through what the
     layer sees.
 

@@ -11,11 +11,11 @@ from torch import nn
 
 from edgekd.learn.budget import GAIN
 from edgekd.learn.budget import Budget
-from edgekd.learn.budget import Timed
+from edgekd.learn.budget import ModelTiming
 from edgekd.learn.lowrank import choice
 from edgekd.learn.lowrank.choice import Cost
-from edgekd.learn.lowrank.choice import Layer
 from edgekd.learn.lowrank.choice import Offer
+from edgekd.learn.lowrank.choice import SplittableLayer
 
 REPAIRS = 3
 """How often a choice that is slower as a whole than its layers promised is made anew."""
@@ -26,18 +26,18 @@ HALVINGS = 5
 Chosen = Mapping[str, Offer]
 
 
-class Dense(NamedTuple):
-    """The whole model as it is."""
+class DenseModel(NamedTuple):
+    """Time and size of the whole model before any layer is split."""
 
     latency_us: float
     macs: int
     parameters: int
 
 
-class Ask(NamedTuple):
-    """What the search may have done for it; each call costs seconds to minutes."""
+class SplitTrials(NamedTuple):
+    """What the search may measure; each call costs seconds to minutes."""
 
-    time: Callable[[Chosen], Timed]
+    time: Callable[[Chosen], ModelTiming]
     """Export the whole model with these layers split, and time it beside the dense one."""
     fit: Callable[[Chosen], nn.Module]
     """The model with these layers split and fitted."""
@@ -45,21 +45,23 @@ class Ask(NamedTuple):
     """By how much a model's validation accuracy is below the dense one's."""
 
 
-class Outcome(NamedTuple):
-    """What the search came to."""
+class SplitOutcome(NamedTuple):
+    """The result of the search."""
 
     chosen: Chosen
     """Empty where the model stays dense."""
     model: nn.Module | None
     """Split and fitted; None where the model stays dense."""
-    timed: tuple[Timed, ...]
+    timed: tuple[ModelTiming, ...]
     """Whole models in the order they were tried; the last counts."""
     met: bool
     """Whether the budget is met."""
     why: str
 
 
-def search(layers: Sequence[Layer], dense: Dense, budget: Budget, ask: Ask) -> Outcome:
+def search(
+    layers: Sequence[SplittableLayer], dense: DenseModel, budget: Budget, ask: SplitTrials
+) -> SplitOutcome:
     """Split what pays, as far as the budget asks; or nothing, and say why.
 
     Args:
@@ -68,7 +70,7 @@ def search(layers: Sequence[Layer], dense: Dense, budget: Budget, ask: Ask) -> O
         budget: at most one of its fields is given.
         ask: what can be asked of the device and the data.
     """
-    if not any(choice.paying(layer) for layer in layers):
+    if not any(choice.find_paying(layer) for layer in layers):
         return _stays("no layer pays", ())
     if budget.accuracy_drop_points is not None:
         return _by_accuracy(layers, budget.accuracy_drop_points, ask)
@@ -81,52 +83,58 @@ def search(layers: Sequence[Layer], dense: Dense, budget: Budget, ask: Ask) -> O
     return _judged(chosen, ask, (timed,), met, "smaller as asked" if met else "as small as pays")
 
 
-def _by_size(layers: Sequence[Layer], dense: Dense, budget: Budget) -> tuple[Chosen, bool]:
+def _by_size(
+    layers: Sequence[SplittableLayer], dense: DenseModel, budget: Budget
+) -> tuple[Chosen, bool]:
     """The choice for a share of MACs or parameters, else of the fastest offers; whether it is met."""
     shares: dict[Cost, float | None] = {"macs": budget.macs, "parameters": budget.parameters}
     for cost, share in shares.items():
         if share is None:
             continue
-        found = choice.picked(layers, cost, (1 - share) * getattr(dense, cost))
-        picks = found or choice.cheapest(layers, cost)
-        return choice.split_layers(layers, picks), found is not None
-    return choice.split_layers(layers, choice.cheapest(layers, "latency_us")), True
+        found = choice.pick_least_error(layers, cost, (1 - share) * getattr(dense, cost))
+        picks = found or choice.pick_cheapest(layers, cost)
+        return choice.keep_split(layers, picks), found is not None
+    return choice.keep_split(layers, choice.pick_cheapest(layers, "latency_us")), True
 
 
-def _by_speedup(layers: Sequence[Layer], dense_us: float, speedup: float, ask: Ask) -> Outcome:
+def _by_speedup(
+    layers: Sequence[SplittableLayer], dense_us: float, speedup: float, ask: SplitTrials
+) -> SplitOutcome:
     """The least error at which the whole model is fast enough.
 
     A layer alone is not a layer between others, so the saving that the layers promise is scaled by
     what the whole model showed, until it is fast enough or nothing is left to split.
     """
     need = wanted = dense_us * (1 - 1 / speedup)
-    tried: list[Timed] = []
+    tried: list[ModelTiming] = []
     for _ in range(1 + REPAIRS):
-        found = choice.picked(layers, "latency_us", wanted)
-        picks = found or choice.cheapest(layers, "latency_us")
-        chosen = choice.split_layers(layers, picks)
+        found = choice.pick_least_error(layers, "latency_us", wanted)
+        picks = found or choice.pick_cheapest(layers, "latency_us")
+        chosen = choice.keep_split(layers, picks)
         if not chosen:
             return _stays("the budget is met without splitting anything", ())
         tried.append(ask.time(chosen))
         if tried[-1].ratio >= speedup or found is None:
             break
         reached = dense_us * max(1 - 1 / tried[-1].ratio, 0.01)
-        promised = choice.saving(layers, picks, "latency_us")
+        promised = choice.compute_saving(layers, picks, "latency_us")
         wanted = max(promised * need / reached, promised * MORE)
     met = tried[-1].ratio >= speedup
     why = "as fast as asked" if met else f"the most that pays, short of {speedup:g} times"
     return _judged(chosen, ask, tuple(tried), met, why)
 
 
-def _by_accuracy(layers: Sequence[Layer], allowed_points: float, ask: Ask) -> Outcome:
+def _by_accuracy(
+    layers: Sequence[SplittableLayer], allowed_points: float, ask: SplitTrials
+) -> SplitOutcome:
     """The largest saving of time whose loss of accuracy, with fitted weights, is allowed."""
-    most = choice.saving(layers, choice.cheapest(layers, "latency_us"), "latency_us")
+    most = choice.compute_saving(layers, choice.pick_cheapest(layers, "latency_us"), "latency_us")
     low, high, level = 0.0, 1.0, 1.0
     best: tuple[Chosen, nn.Module] | None = None
     least = float("inf")
     for _ in range(1 + HALVINGS):
-        picks = choice.picked(layers, "latency_us", level * most)
-        chosen = {} if picks is None else choice.split_layers(layers, picks)
+        picks = choice.pick_least_error(layers, "latency_us", level * most)
+        chosen = {} if picks is None else choice.keep_split(layers, picks)
         if not chosen:
             break
         model = ask.fit(chosen)
@@ -152,12 +160,12 @@ def _by_accuracy(layers: Sequence[Layer], allowed_points: float, ask: Ask) -> Ou
 
 def _judged(
     chosen: Chosen,
-    ask: Ask,
-    timed: tuple[Timed, ...],
+    ask: SplitTrials,
+    timed: tuple[ModelTiming, ...],
     met: bool,
     why: str,
     model: nn.Module | None = None,
-) -> Outcome:
+) -> SplitOutcome:
     """The choice, unless the whole model gains too little by it."""
     ratio = timed[-1].ratio
     if ratio < 1 + GAIN:
@@ -165,8 +173,8 @@ def _judged(
         return _stays(gained, timed)
     if model is None:
         model = ask.fit(chosen)
-    return Outcome(chosen, model, timed, met, f"{why}: {ratio:.2f} times as fast as a whole")
+    return SplitOutcome(chosen, model, timed, met, f"{why}: {ratio:.2f} times as fast as a whole")
 
 
-def _stays(why: str, timed: tuple[Timed, ...]) -> Outcome:
-    return Outcome({}, None, timed, False, f"stays dense: {why}")
+def _stays(why: str, timed: tuple[ModelTiming, ...]) -> SplitOutcome:
+    return SplitOutcome({}, None, timed, False, f"stays dense: {why}")

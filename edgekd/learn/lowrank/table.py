@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgekd.learn.lowrank import choice
-from edgekd.learn.lowrank.choice import Layer
 from edgekd.learn.lowrank.choice import Offer
-from edgekd.learn.lowrank.layers import Site
-from edgekd.learn.lowrank.search import Outcome
+from edgekd.learn.lowrank.choice import SplittableLayer
+from edgekd.learn.lowrank.layers import LayerUse
+from edgekd.learn.lowrank.search import SplitOutcome
 
 
-def content(sites: Sequence[Site], layers: Sequence[Layer], outcome: Outcome) -> dict[str, Any]:
-    """What ``factorize.json`` says.
+def build_table(
+    sites: Sequence[LayerUse], layers: Sequence[SplittableLayer], outcome: SplitOutcome
+) -> dict[str, Any]:
+    """Build the content of ``factorize.json``.
 
     ``layers``: for each ``path``, ``input`` shape (no batch), ``parameters``, ``dense_us``,
     ``candidates`` (structure, ranks, us, error, macs, parameters), the ``decision`` (``dense`` or
@@ -37,7 +39,7 @@ def content(sites: Sequence[Site], layers: Sequence[Layer], outcome: Outcome) ->
     }
 
 
-def _row(site: Site, layer: Layer | None, outcome: Outcome) -> dict[str, Any]:
+def _row(site: LayerUse, layer: SplittableLayer | None, outcome: SplitOutcome) -> dict[str, Any]:
     picked = outcome.chosen.get(site.path)
     row: dict[str, Any] = {
         "path": site.path,
@@ -62,7 +64,9 @@ def _row(site: Site, layer: Layer | None, outcome: Outcome) -> dict[str, Any]:
     return row
 
 
-def _reason(site: Site, layer: Layer | None, picked: Offer | None, outcome: Outcome) -> str:
+def _reason(
+    site: LayerUse, layer: SplittableLayer | None, picked: Offer | None, outcome: SplitOutcome
+) -> str:
     if site.reason:
         return site.reason
     if layer is None:
@@ -71,8 +75,8 @@ def _reason(site: Site, layer: Layer | None, picked: Offer | None, outcome: Outc
         return "pays, and the budget asks for it"
     if not layer.dense.latency_us:
         return "not measured"
-    if not choice.paying(layer):
-        return choice.why_dense(layer)
+    if not choice.find_paying(layer):
+        return choice.explain_dense(layer)
     return (
         "pays, but the budget is met without it"
         if outcome.chosen

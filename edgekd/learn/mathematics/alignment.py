@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.mathematics.fitting import brought
-from edgekd.learn.mathematics.fitting import places
+from edgekd.learn.mathematics.fitting import match_places
+from edgekd.learn.mathematics.fitting import shared_places
 
 if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
 
 
-def want_common_map(student: Shape, teacher: Shape) -> None:
+def require_common_map(student: Shape, teacher: Shape) -> None:
     """Refuse features that do not meet as maps.
 
     Raises:
         ValueError: if no common map can be made of them: vectors, or tokens of both.
     """
-    if len(places(student, teacher)) != 2:
+    if len(shared_places(student, teacher)) != 2:
         raise ValueError(f"want [B, C, H, W] of one network or both, got {student} and {teacher}")
 
 
@@ -29,7 +29,7 @@ def widener(channels: int, wanted: int) -> nn.Module:
     return nn.Identity() if channels == wanted else nn.Conv2d(channels, wanted, 1)
 
 
-def meet(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Both as maps of the places they share, at least float32; the teacher's detached."""
+def align_maps(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both as maps of the places they share, at least float32; the teacher's detached."""
     one, other = tuple(student.shape), tuple(teacher.shape)
-    return brought(student, other), brought(teacher.detach(), one)
+    return match_places(student, other), match_places(teacher.detach(), one)

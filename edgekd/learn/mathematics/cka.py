@@ -99,8 +99,8 @@ def independence(one: Tensor, other: Tensor) -> Tensor:
     return (trace + sums - 2 / (count - 2) * rows @ columns.T) / (count * (count - 3))
 
 
-def layers_of(model: nn.Module, *inputs: Tensor, most: int = MOST_LAYERS) -> tuple[str, ...]:
-    """Layers worth comparing: as deep into the model as they stay at most `most`, in the order they run.
+def choose_layers(model: nn.Module, *inputs: Tensor, most: int = MOST_LAYERS) -> tuple[str, ...]:
+    """Choose layers to compare: as deep as they stay at most `most`, in the order in which they run.
 
     Those count that have parameters, run once and give a tensor with the samples first. None lies
     inside another.

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Rule = Callable[[Tensor, Tensor | None, float], Tensor]
 
 
-def blended(logits: Tensor, log_weights: Tensor, temperature: float) -> Tensor:
-    """T log sum_k w_k softmax(z_k / T): logits whose softmax at T is the teachers' weighted mean.
+def blend(logits: Tensor, log_weights: Tensor, temperature: float) -> Tensor:
+    """Return T log sum_k w_k softmax(z_k / T): logits whose softmax at T is the teachers' weighted mean.
 
     Distilled at T, such a mean is the weighted sum of the teachers' own terms, up to a constant.
     Softmax forgets a number that all classes share; the teachers' own (T logsumexp(z_k / T)),
@@ -44,7 +44,7 @@ def blended(logits: Tensor, log_weights: Tensor, temperature: float) -> Tensor:
         )
     if temperature <= 0:
         raise ValueError(f"want temperature > 0, got {temperature}")
-    softened, log_weights = widened(logits) / temperature, log_weights.unsqueeze(2)
+    softened, log_weights = widen(logits) / temperature, log_weights.unsqueeze(2)
     level = softened.logsumexp(2, keepdim=True)
     mixed = (softened - level + log_weights).logsumexp(0)
     return temperature * (mixed + (log_weights.exp() * level).sum(0))
@@ -65,7 +65,7 @@ def mean_logits(logits: Tensor, labels: Tensor | None = None, temperature: float
         ValueError: if the shape does not fit.
     """
     _want_stack(logits)
-    return widened(logits).mean(0)
+    return widen(logits).mean(0)
 
 
 def mean_probabilities(
@@ -85,8 +85,8 @@ def mean_probabilities(
         ValueError: if the shape does not fit, or T is not above 0.
     """
     _want_stack(logits)
-    equal = widened(logits).new_full(logits.shape[:2], -math.log(len(logits)))
-    return blended(logits, equal, temperature)
+    equal = widen(logits).new_full(logits.shape[:2], -math.log(len(logits)))
+    return blend(logits, equal, temperature)
 
 
 def by_entropy(logits: Tensor, labels: Tensor | None = None, temperature: float = 4.0) -> Tensor:
@@ -107,8 +107,8 @@ def by_entropy(logits: Tensor, labels: Tensor | None = None, temperature: float 
         ValueError: if the shape does not fit, or T is not above 0.
     """
     _want_stack(logits)
-    log_p = F.log_softmax(widened(logits), 2)
-    return blended(logits, F.log_softmax((log_p.exp() * log_p).sum(2), 0), temperature)
+    log_p = F.log_softmax(widen(logits), 2)
+    return blend(logits, F.log_softmax((log_p.exp() * log_p).sum(2), 0), temperature)
 
 
 def by_confidence(logits: Tensor, labels: Tensor | None = None, temperature: float = 4.0) -> Tensor:
@@ -134,13 +134,13 @@ def by_confidence(logits: Tensor, labels: Tensor | None = None, temperature: flo
         raise ValueError(f"want [K, B, C] and labels of B, got {tuple(logits.shape)} and {got}")
     if len(logits) == 1:
         return mean_logits(logits)
-    wrong = [F.cross_entropy(z, labels, reduction="none") for z in widened(logits)]
+    wrong = [F.cross_entropy(z, labels, reduction="none") for z in widen(logits)]
     weights = (1 - F.softmax(torch.stack(wrong), 0)) / (len(logits) - 1)
-    return blended(logits, weights.log(), temperature)
+    return blend(logits, weights.log(), temperature)
 
 
-def renamed(logits: Tensor, order: Sequence[int]) -> Tensor:
-    """The columns [..., C] that `order` names, as `edgekd.learn.class_order` finds them.
+def reorder_classes(logits: Tensor, order: Sequence[int]) -> Tensor:
+    """Return the columns [..., C] that `order` names, as `edgekd.learn.class_order` finds them.
 
     Args:
         logits: [..., at least C] of a teacher whose classes stand in another order.
@@ -152,7 +152,7 @@ def renamed(logits: Tensor, order: Sequence[int]) -> Tensor:
     return logits.index_select(-1, torch.tensor(order, device=logits.device))
 
 
-class Weighing(nn.Module):
+class TeacherWeights(nn.Module):
     """Learns how much each of K teachers counts for a sample, from what the student makes of it.
 
     w = softmax_k <theta_k, r> + b_k for a normalized representation r, with a vector theta for each

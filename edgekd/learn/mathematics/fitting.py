@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,12 +18,12 @@ Places = tuple[int, ...]
 """() for vectors [B, D]; (N,) for tokens [B, N, D]; (H, W) for maps [B, C, H, W]."""
 
 
-def channels(shape: Shape) -> int:
-    """How many numbers stand in one place: C of maps, D of tokens and of vectors."""
+def count_channels(shape: Shape) -> int:
+    """Count the numbers in one place: C of maps, D of tokens and of vectors."""
     return shape[1] if len(shape) == 4 else shape[-1]
 
 
-def places(student: Shape, teacher: Shape, *, maps: bool = False) -> Places:
+def shared_places(student: Shape, teacher: Shape, *, maps: bool = False) -> Places:
     """Where features of both networks can be compared; on each side of a map, the smaller.
 
     Tokens of one number stay tokens, with their class token. All others are laid out as a map: a class
@@ -51,8 +51,8 @@ def places(student: Shape, teacher: Shape, *, maps: bool = False) -> Places:
     return min(one[0], other[0]), min(one[1], other[1])
 
 
-def brought(features: Tensor, other: Shape, *, maps: bool = False) -> Tensor:
-    """Features at the `places` they share with features of another shape; at least float32.
+def match_places(features: Tensor, other: Shape, *, maps: bool = False) -> Tensor:
+    """Pool features to the `shared_places` of both shapes; the result is at least float32.
 
     Args:
         features: [B, D], [B, N, D] or [B, C, H, W].
@@ -66,12 +66,12 @@ def brought(features: Tensor, other: Shape, *, maps: bool = False) -> Tensor:
         ValueError: if the two cannot be laid out alike.
     """
     shape = tuple(features.shape)
-    shared, features = places(shape, other, maps=maps), widened(features)
+    shared, features = shared_places(shape, other, maps=maps), widen(features)
     if not shared and features.ndim > 2:
         return rows(features).mean(2)
     if len(shared) < 2:
         return features
-    return pooled(as_map(features, _sides(shape, other)), (shared[0], shared[1]))
+    return pool_maps(to_map(features, _sides(shape, other)), (shared[0], shared[1]))
 
 
 def rows(features: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def rows(features: Tensor) -> Tensor:
     return features.flatten(2) if features.ndim == 4 else features.unsqueeze(2)
 
 
-def want_same(student: Tensor, teacher: Tensor) -> None:
+def require_same_shape(student: Tensor, teacher: Tensor) -> None:
     """Refuse what is not two of one shape: [B, D], [B, N, D] or [B, C, H, W].
 
     Raises:
@@ -92,7 +92,7 @@ def want_same(student: Tensor, teacher: Tensor) -> None:
         raise ValueError(f"want {wanted}, got {tuple(student.shape)} and {tuple(teacher.shape)}")
 
 
-def want_same_places(student: Tensor, teacher: Tensor) -> None:
+def require_same_places(student: Tensor, teacher: Tensor) -> None:
     """Refuse what is not [B, N, *] or [B, *, H, W] twice; the channels may differ.
 
     Raises:
@@ -104,8 +104,8 @@ def want_same_places(student: Tensor, teacher: Tensor) -> None:
         raise ValueError(f"want two [B, N, *] or [B, *, H, W], got {one} and {other}")
 
 
-def as_map(features: Tensor, sides: tuple[int, int]) -> Tensor:
-    """[B, D, H, W] of tokens [B, N, D], without what stands before the last H * W; maps as they are."""
+def to_map(features: Tensor, sides: tuple[int, int]) -> Tensor:
+    """Return [B, D, H, W] of tokens [B, N, D], without what stands before the last H * W; maps as they are."""
     if features.ndim == 4:
         return features
     height, width = sides
@@ -113,8 +113,8 @@ def as_map(features: Tensor, sides: tuple[int, int]) -> Tensor:
     return kept.transpose(1, 2).unflatten(2, (height, width))
 
 
-def pooled(maps: Tensor, sides: tuple[int, int]) -> Tensor:
-    """Adaptive average pooling of maps [B, C, H, W] to [B, C, *sides].
+def pool_maps(maps: Tensor, sides: tuple[int, int]) -> Tensor:
+    """Pool maps [B, C, H, W] to [B, C, *sides] by adaptive averages.
 
     As matrix products, since torch's own has no deterministic gradient on a GPU. Windows overlap
     where the sides do not divide, as torch's do.

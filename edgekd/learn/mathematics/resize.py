@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,8 +15,8 @@ GRAY = (0.299, 0.587, 0.114)
 """Share of red, green and blue in the luma (ITU-R BT.601-7, sec. 2.5.1); they add up to 1."""
 
 
-def to_size(images: Tensor, channels: int, height: int, width: int) -> Tensor:
-    """Images with other sides and channels; the same tensor where all agree.
+def resize_images(images: Tensor, channels: int, height: int, width: int) -> Tensor:
+    """Return images with other sides and channels; the same tensor where all agree.
 
     Sides change by bilinear interpolation whose triangle grows with the shrinkage (antialiasing); as matrix
     products, since torch's own has no deterministic gradient on a GPU, and a generator's images need one.
@@ -45,7 +45,7 @@ def to_size(images: Tensor, channels: int, height: int, width: int) -> Tensor:
     if channels < had:
         images = _luma(images)
     if tuple(images.shape[2:]) != (height, width):
-        exact = widened(images)
+        exact = widen(images)
         down, across = _triangles(exact, 2, height), _triangles(exact, 3, width)
         images = (down @ exact @ across.T).to(images.dtype)
     return images.expand(-1, channels, -1, -1) if channels > had else images

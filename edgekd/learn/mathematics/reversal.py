@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def reversed_gradient(tensor: Tensor, strength: float | Tensor = 1.0) -> Tensor:
-    """`tensor` itself, whose gradient arrives multiplied by -s.
+def reverse_gradient(tensor: Tensor, strength: float | Tensor = 1.0) -> Tensor:
+    """Return `tensor` itself, whose gradient arrives multiplied by -s.
 
     What lies before it climbs where what lies behind it descends, so that one backward pass and one
     optimizer play both sides of a minimum over a maximum (Ganin and Lempitsky 2015,
@@ -33,8 +33,8 @@ def reversed_gradient(tensor: Tensor, strength: float | Tensor = 1.0) -> Tensor:
 
 
 @contextmanager
-def fixed(network: nn.Module) -> Iterator[None]:
-    """Within, a pass gives gradients through the network's weights and not to them."""
+def freeze_weights(network: nn.Module) -> Iterator[None]:
+    """Let a pass give gradients through the network's weights and not to them."""
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     for parameter in learning:
         parameter.requires_grad_(False)

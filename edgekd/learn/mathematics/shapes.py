@@ -11,12 +11,12 @@ Stages = tuple[Shape, ...]
 """Of a signal that is several tensors, shallow to deep."""
 
 
-def widened(tensor: Tensor) -> Tensor:
-    """At least float32: half-precision logits are not exponentiated as they are."""
+def widen(tensor: Tensor) -> Tensor:
+    """Return at least float32: half-precision logits are not exponentiated as they are."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-def want_same_logits(student: Tensor, teacher: Tensor) -> None:
+def require_same_logits(student: Tensor, teacher: Tensor) -> None:
     """Refuse what is not two [B, C] of one shape.
 
     Raises:
@@ -26,7 +26,7 @@ def want_same_logits(student: Tensor, teacher: Tensor) -> None:
         raise ValueError(f"want two [B, C], got {tuple(student.shape)} and {tuple(teacher.shape)}")
 
 
-def want_classes(logits: Tensor, label_indices: Tensor, *, least: int = 2) -> None:
+def require_classes(logits: Tensor, label_indices: Tensor, *, least: int = 2) -> None:
     """Refuse labels that are not one class index a row, and too few classes.
 
     Raises:
@@ -40,7 +40,7 @@ def want_classes(logits: Tensor, label_indices: Tensor, *, least: int = 2) -> No
         raise ValueError(f"got {logits.shape[1]} classes, want at least {least}")
 
 
-def want_several(samples: Tensor, *, least: int = 2) -> None:
+def require_several(samples: Tensor, *, least: int = 2) -> None:
     """Refuse a batch too small to compare across.
 
     Raises:
@@ -52,7 +52,7 @@ def want_several(samples: Tensor, *, least: int = 2) -> None:
         )
 
 
-def want_maps(student: Tensor, teacher: Tensor, *, same: bool = True) -> None:
+def require_maps(student: Tensor, teacher: Tensor, *, same: bool = True) -> None:
     """Refuse what is not two feature maps [B, C, H, W] of the same samples.
 
     Args:
@@ -70,7 +70,7 @@ def want_maps(student: Tensor, teacher: Tensor, *, same: bool = True) -> None:
         raise ValueError(f"want {wanted}, got {one} and {other}")
 
 
-def want_embeddings(student: Tensor, teacher: Tensor, *, same: bool = False) -> None:
+def require_embeddings(student: Tensor, teacher: Tensor, *, same: bool = False) -> None:
     """Refuse what is not two embeddings [B, D] of the same samples.
 
     Args:

@@ -14,14 +14,14 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from edgekd.learn.mathematics.divergence import Divergence
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 
 Tokenwise = Callable[..., Tensor]
 """Tensors whose first axes [...] are the same tokens, to one number a token [...]."""
 
 
-def softened(divergence: Divergence, temperature: float = 1.0) -> Tokenwise:
-    """A divergence of logits at temperature T, times T^2.
+def soften(divergence: Divergence, temperature: float = 1.0) -> Tokenwise:
+    """Make of a divergence the same of logits at temperature T, times T^2.
 
     T^2 keeps the gradient's size when T changes (Hinton, Vinyals and Dean 2015, arXiv:1503.02531, sec. 2).
 
@@ -35,16 +35,16 @@ def softened(divergence: Divergence, temperature: float = 1.0) -> Tokenwise:
     """
 
     def of_logits(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-        want_same_tokens(student_logits, teacher_logits)
-        student = F.log_softmax(widened(student_logits) / temperature, -1)
-        teacher = F.log_softmax(widened(teacher_logits.detach()) / temperature, -1)
+        require_same_tokens(student_logits, teacher_logits)
+        student = F.log_softmax(widen(student_logits) / temperature, -1)
+        teacher = F.log_softmax(widen(teacher_logits.detach()) / temperature, -1)
         return divergence(student, teacher) * temperature**2
 
     return of_logits
 
 
-def chunked(function: Tokenwise, tokens: int) -> Tokenwise:
-    """`function` evaluated on at most so many tokens at a time, and once more when its gradient is wanted.
+def compute_in_chunks(function: Tokenwise, tokens: int) -> Tokenwise:
+    """Evaluate `function` on at most so many tokens at a time, and once more for its gradient.
 
     What a chunk computes on its way is not kept (Chen et al. 2016, arXiv:1604.06174), so that memory is
     needed for the intermediate values of one chunk, not of all tokens. Where `function` takes hidden
@@ -76,8 +76,8 @@ def chunked(function: Tokenwise, tokens: int) -> Tokenwise:
     return in_chunks
 
 
-def mean_over(values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The mean of what `mask` keeps; 0 where it keeps nothing, as a batch of prompts alone may.
+def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return the mean of the values under `mask`; 0 where it selects none, as a batch of prompts alone may.
 
     The mean is over tokens, not over sequences: a long answer counts for more than a short one.
 
@@ -101,7 +101,7 @@ def mean_over(values: Tensor, mask: Tensor | None = None) -> Tensor:
     return torch.where(kept, values, 0.0).sum() / kept.sum().clamp(min=1)
 
 
-def want_same_tokens(student: Tensor, teacher: Tensor, *, same_vocabulary: bool = True) -> None:
+def require_same_tokens(student: Tensor, teacher: Tensor, *, same_vocabulary: bool = True) -> None:
     """Refuse what is not two [..., V] of the same tokens.
 
     Args:

@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.learn.mathematics.divergence import Divergence
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.mathematics.tokens import Tokenwise
 
 MISSING = ("rest", "zero", "raw")
-"""What may be made of the mass that was not kept; see `of_kept`."""
+"""What may be made of the mass that was not kept; see `top_k_divergence`."""
 
 
-class Kept(NamedTuple):
+class TopK(NamedTuple):
     """A teacher's likeliest classes, token by token."""
 
     indices: Tensor
@@ -30,8 +30,8 @@ class Kept(NamedTuple):
     """[..., k], of the softmax over all classes, at least float32."""
 
 
-def keep(teacher_logits: Tensor, top: int, *, temperature: float = 1.0) -> Kept:
-    """The `top` likeliest classes, all where there are fewer.
+def top_k(teacher_logits: Tensor, top: int, *, temperature: float = 1.0) -> TopK:
+    """Return the `top` likeliest classes, all where there are fewer.
 
     Args:
         teacher_logits: [..., V]; detached.
@@ -41,13 +41,15 @@ def keep(teacher_logits: Tensor, top: int, *, temperature: float = 1.0) -> Kept:
     Returns:
         Indices and log-probabilities [..., min(k, V)], the likeliest first.
     """
-    everything = F.log_softmax(widened(teacher_logits.detach()) / temperature, -1)
+    everything = F.log_softmax(widen(teacher_logits.detach()) / temperature, -1)
     log_probabilities, indices = everything.topk(min(top, everything.shape[-1]), dim=-1)
-    return Kept(indices, log_probabilities)
+    return TopK(indices, log_probabilities)
 
 
-def of_kept(divergence: Divergence, missing: str = "rest", temperature: float = 1.0) -> Tokenwise:
-    """A divergence from a teacher of whom only some classes are kept, times T^2.
+def top_k_divergence(
+    divergence: Divergence, missing: str = "rest", temperature: float = 1.0
+) -> Tokenwise:
+    """Make a divergence from a teacher's top-k classes, times T^2.
 
     `missing` says what is made of the probability of all other classes:
 
@@ -77,8 +79,8 @@ def of_kept(divergence: Divergence, missing: str = "rest", temperature: float = 
 
     def of_pairs(student_logits: Tensor, indices: Tensor, log_probabilities: Tensor) -> Tensor:
         _want_pairs(student_logits, indices, log_probabilities)
-        indices, teacher = indices.long(), widened(log_probabilities.detach())
-        everything = F.log_softmax(widened(student_logits) / temperature, -1)
+        indices, teacher = indices.long(), widen(log_probabilities.detach())
+        everything = F.log_softmax(widen(student_logits) / temperature, -1)
         student = everything.gather(-1, indices)
         if missing != "raw" and indices.shape[-1] < everything.shape[-1]:
             others = everything.scatter(-1, indices, -math.inf).logsumexp(-1, keepdim=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
@@ -30,8 +30,10 @@ _KERNEL = 4
 """Tensors of so many axes or more end in the sides of a kernel."""
 
 
-def plan(student: nn.Module, teacher: nn.Module, rule: Rule = "slice") -> dict[str, str]:
-    """What of the student comes from where; looks at names and shapes alone.
+def plan_inheritance(
+    student: nn.Module, teacher: nn.Module, rule: Rule = "slice"
+) -> dict[str, str]:
+    """Plan which tensor of the student comes from which of the teacher's, by names and shapes alone.
 
     Args:
         student: is not changed.
@@ -51,7 +53,7 @@ def plan(student: nn.Module, teacher: nn.Module, rule: Rule = "slice") -> dict[s
     return {name: _origin(name, tensor, paths, theirs, rule) for name, tensor in own.items()}
 
 
-def by_layer(student: nn.Module, teacher: nn.Module, rule: Rule = "slice") -> dict[str, str]:
+def inherit_layers(student: nn.Module, teacher: nn.Module, rule: Rule = "slice") -> dict[str, str]:
     """Begin the student with the teacher's layers, in place.
 
     Whole layers: Sanh et al. 2019 (arXiv:1910.01108, sec. 3). Leading slices: Yu et al. 2019
@@ -66,19 +68,19 @@ def by_layer(student: nn.Module, teacher: nn.Module, rule: Rule = "slice") -> di
         rule: see `Rule`.
 
     Returns:
-        What came from where; see `plan`.
+        What came from where; see `plan_inheritance`.
 
     Raises:
         ValueError: for another rule, or if no parameter can be inherited.
     """
-    found = plan(student, teacher, rule)
+    found = plan_inheritance(student, teacher, rule)
     own, theirs = student.state_dict(), teacher.state_dict()
     if all(found[name] == AS_BUILT for name, _ in student.named_parameters()):
         raise ValueError("got a teacher none of whose parameters fits the student's")
     with torch.no_grad():
         for name, origin in found.items():
             if origin != AS_BUILT:
-                own[name].copy_(sliced(theirs[origin], own[name].shape))
+                own[name].copy_(slice_leading(theirs[origin], own[name].shape))
     return found
 
 
@@ -91,11 +93,11 @@ def weight_distance(student: nn.Module, plan: Mapping[str, str], teacher: nn.Mod
 
     Args:
         student: the gradient flows here.
-        plan: what came from where, from `by_layer`; buffers are passed over.
+        plan: what came from where, from `inherit_layers`; buffers are passed over.
         teacher: detached.
 
     Returns:
-        Scalar; 0 right after `by_layer`.
+        Scalar; 0 right after `inherit_layers`.
 
     Raises:
         ValueError: if no parameter was inherited.
@@ -105,16 +107,16 @@ def weight_distance(student: nn.Module, plan: Mapping[str, str], teacher: nn.Mod
     for name, parameter in own.items():
         if plan.get(name, AS_BUILT) == AS_BUILT:
             continue
-        wanted = sliced(theirs[plan[name]].detach(), parameter.shape).to(parameter.device)
-        total = total.to(parameter.device) + (widened(parameter) - widened(wanted)).square().sum()
+        wanted = slice_leading(theirs[plan[name]].detach(), parameter.shape).to(parameter.device)
+        total = total.to(parameter.device) + (widen(parameter) - widen(wanted)).square().sum()
         count += parameter.numel()
     if not count:
         raise ValueError("got no inherited parameter, want some to hold the student to")
     return total / count
 
 
-def sliced(tensor: Tensor, shape: Sequence[int]) -> Tensor:
-    """The leading part of each axis, the centre of a kernel's sides; a view.
+def slice_leading(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return the leading part of each axis, the centre of a kernel's sides; a view.
 
     Args:
         tensor: of a wider layer.
@@ -188,15 +190,15 @@ def _joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def held(
+def hold_to_inherited(
     weight: float, student: nn.Module, plan: Mapping[str, str], teacher: nn.Module, scheme: Scheme
 ) -> Scheme:
-    """The scheme with a term of its own, ``weight-distance``, that holds the student to what it inherited.
+    """Add the term ``weight-distance`` to a scheme: it holds the student to what it inherited.
 
     Args:
         weight: of the mean squared distance; 0 leaves the scheme as it is.
         student: what is trained.
-        plan: what came from where, from `by_layer`.
+        plan: what came from where, from `inherit_layers`.
         teacher: is moved to the student's device.
         scheme: that teaches.
     """

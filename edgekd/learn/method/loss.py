@@ -22,8 +22,8 @@ from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.learn import code
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.mathematics.shapes import widened
-from edgekd.learn.method.schedule import ramped
+from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.method.schedule import ramp_factor
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
@@ -37,7 +37,7 @@ TINY = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TermPart:
     """A loss on one pair of layers; a loss that reads no layers has one part."""
 
     keys: Mapping[str, Key]
@@ -58,7 +58,7 @@ class BoundTerm:
     ramp: Ramp | None = None
     standardize: bool = False
     labelled_only: bool = False
-    parts: tuple[Part, ...] = (Part({}),)
+    parts: tuple[TermPart, ...] = (TermPart({}),)
 
     def value(self, signals: Mapping[str, Tensor]) -> Tensor:
         """Unweighted, summed over the parts.
@@ -72,7 +72,7 @@ class BoundTerm:
             total = total + value
         return total
 
-    def _of_part(self, part: Part, signals: Mapping[str, Tensor]) -> Tensor:
+    def _of_part(self, part: TermPart, signals: Mapping[str, Tensor]) -> Tensor:
         wanted = dict.fromkeys((*part.reads, *self.needs))
         given = {name: self._signal(name, part, signals) for name in wanted}
         if part.companion is not None:
@@ -106,7 +106,7 @@ class BoundTerm:
             )
         return {name: value[labels >= 0] for name, value in given.items()}
 
-    def _signal(self, name: str, part: Part, signals: Mapping[str, Tensor]) -> Any:
+    def _signal(self, name: str, part: TermPart, signals: Mapping[str, Tensor]) -> Any:
         key = part.keys.get(name, name)
         if isinstance(key, tuple):
             return tuple(signals[each] for each in key)
@@ -116,7 +116,7 @@ class BoundTerm:
         if name.endswith("_embedding") and value.ndim > 2:
             value = value.flatten(2).mean(2) if value.ndim == 4 else value.mean(1)
         if self.standardize and name.endswith("_logits"):
-            value = standardized(value)
+            value = standardize(value)
         return value
 
 
@@ -203,18 +203,18 @@ def compute(
     parts: dict[str, float] = {}
     for term in terms:
         value = term.value(signals)
-        parts[term.name] = finite(term.name, value)
-        weighted = value * (term.weight * ramped(term.ramp, epoch))
+        parts[term.name] = require_finite(term.name, value)
+        weighted = value * (term.weight * ramp_factor(term.ramp, epoch))
         total = weighted if total is None else total + weighted
     if total is None:
         raise InputError("losses: got none, want at least one")
     return total, parts
 
 
-def taught(
+def compute_lessons(
     terms: Iterable[BoundTerm], lessons: Iterable[Lesson], epoch: float
 ) -> tuple[Tensor, dict[str, float]]:
-    """All lessons of a step: their sum, and the values of the student's terms and the scheme's own.
+    """Sum all lessons of a step; give the values of the student's terms and the scheme's own, too.
 
     Raises:
         InputError: as `compute`.
@@ -226,13 +226,13 @@ def taught(
             total, parts = compute(terms, lesson.signals, epoch)
             sums.append(total * lesson.weight)
             shown |= parts if not number else {}
-        shown |= {name: finite(name, value) for name, value in lesson.own.items()}
+        shown |= {name: require_finite(name, value) for name, value in lesson.own.items()}
         sums.extend(lesson.own.values())
     return functools.reduce(torch.add, sums), shown
 
 
-def finite(name: str, value: Tensor) -> float:
-    """The number of a term.
+def require_finite(name: str, value: Tensor) -> float:
+    """Return the number of a term.
 
     Raises:
         NotFinite: if it is NaN or infinite.
@@ -243,7 +243,7 @@ def finite(name: str, value: Tensor) -> float:
     return number
 
 
-def rehearsed(term: BoundTerm, signals: Mapping[str, Tensor]) -> None:
+def rehearse_term(term: BoundTerm, signals: Mapping[str, Tensor]) -> None:
     """Compute one term without leaving a trace.
 
     Raises:
@@ -264,10 +264,10 @@ def rehearsed(term: BoundTerm, signals: Mapping[str, Tensor]) -> None:
             companion.train(training)
 
 
-def standardized(logits: Tensor) -> Tensor:
-    """Logits [B, C] as z-scores: less their mean, by their standard deviation (Sun et al. 2024,
+def standardize(logits: Tensor) -> Tensor:
+    """Return logits [B, C] as z-scores: less their mean, by their standard deviation (Sun et al. 2024,
     arXiv:2403.01427, eq. 10), each sample by itself; 0, without gradient, where all are equal."""
-    wide = widened(logits)
+    wide = widen(logits)
     variance = wide.var(1, keepdim=True)
     still = variance <= TINY**2
     scale = variance.masked_fill(still, 1).sqrt() + TINY

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.parallel.sharing import whole
+from edgekd.learn.parallel.sharing import gather_batch
 
 NAMES = ("logits", "out")
 """Of the logits, where a network gives several things by name."""
@@ -59,8 +59,8 @@ def auxiliary_logits(output: Any) -> list[Tensor]:
     return [value for value in found[1:] if value.shape == found[0].shape]
 
 
-def taught_by_auxiliary(scheme: Scheme, student: nn.Module, weight: float) -> Scheme:
-    """The scheme with the cross-entropy of the student's auxiliary logits as a term of its own.
+def add_auxiliary_loss(scheme: Scheme, student: nn.Module, weight: float) -> Scheme:
+    """Add the cross-entropy of the student's auxiliary logits to a scheme, as a term of its own.
 
     Szegedy et al. 2015 (arXiv:1409.4842, sec. 5), who weigh it 0.3.
 
@@ -78,7 +78,8 @@ def taught_by_auxiliary(scheme: Scheme, student: nn.Module, weight: float) -> Sc
             first, *others = scheme.lessons(learner, batch)
         _require_some(found)
         terms = [
-            F.cross_entropy(whole(widened(logits)), batch.targets["labels"]) for logits in found
+            F.cross_entropy(gather_batch(widen(logits)), batch.targets["labels"])
+            for logits in found
         ]
         own = {**first.own, "auxiliary": weight * sum(terms[1:], terms[0])}
         return [first._replace(own=own), *others]

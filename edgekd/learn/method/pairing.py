@@ -10,7 +10,7 @@ from torch import nn
 
 from edgekd.learn.method.taps import INPUT
 from edgekd.learn.method.taps import Point
-from edgekd.learn.method.taps import points
+from edgekd.learn.method.taps import find_points
 from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Layers
 
@@ -21,7 +21,7 @@ PASSING = (nn.Identity, nn.Dropout, nn.Softmax)
 """Ends no stage; in attention, what passes it is scores and no map."""
 
 
-class Network(NamedTuple):
+class NetworkStages(NamedTuple):
     """The places of one network that losses read unless the recipe names others."""
 
     stages: tuple[str, ...]
@@ -30,13 +30,13 @@ class Network(NamedTuple):
     """What enters the layer that gives the logits."""
 
 
-def network(model: nn.Module, *inputs: Tensor) -> Network:
+def find_stages(model: nn.Module, *inputs: Tensor) -> NetworkStages:
     """Find the stages and the classifier of a model in a pass over `inputs`, each [B, ...].
 
     Raises:
         ValueError: if no layer gives the logits, or nothing in it looks like a stage.
     """
-    found = points(model, *inputs)
+    found = find_points(model, *inputs)
     classifier = _classifier(found)
     learned = [any(True for _ in point.module.parameters()) for point in found]
     first = learned.index(True)
@@ -48,11 +48,13 @@ def network(model: nn.Module, *inputs: Tensor) -> Network:
     stages = _maps(inner) or _blocks(inner) or _vectors(inner, found[-1].shape)
     if not stages:
         raise ValueError("found no stages in the model, want `layers` that name modules of it")
-    return Network(tuple(stages), classifier)
+    return NetworkStages(tuple(stages), classifier)
 
 
-def paired(layers: Layers, student: Network, teacher: Network) -> tuple[LayerPair, ...]:
-    """The pairs of places that a recipe's words stand for.
+def pair_layers(
+    layers: Layers, student: NetworkStages, teacher: NetworkStages
+) -> tuple[LayerPair, ...]:
+    """Pair the layers that a recipe names, or that lie at one depth, or that end the stages.
 
     Args:
         layers: ``auto`` is all stages; a number is a depth between the input, 0, and the logits, 1.
@@ -70,7 +72,7 @@ def paired(layers: Layers, student: Network, teacher: Network) -> tuple[LayerPai
     return tuple(LayerPair(student=_at(student, end), teacher=_at(teacher, end)) for end in ends)
 
 
-def _at(network: Network, depth: float) -> str:
+def _at(network: NetworkStages, depth: float) -> str:
     return network.stages[max(0, round(depth * len(network.stages)) - 1)]
 
 

@@ -12,8 +12,8 @@ TURNS = 3
 """Rotations by 90, 180 and 270 degrees."""
 
 
-def rotated(images: Tensor) -> Tensor:
-    """[3 B, C, H, H] of [B, C, H, H]: all turned by 90 degrees, then all by 180, then by 270.
+def rotate(images: Tensor) -> Tensor:
+    """Return [3 B, C, H, H] of [B, C, H, H]: all turned by 90 degrees, then all by 180, then by 270.
 
     Raises:
         ValueError: if the images are not square.
@@ -30,13 +30,13 @@ def similarities(turned: Tensor, upright: Tensor) -> Tensor:
     return unit(turned) @ unit(upright).T
 
 
-def origins(batch: int, device: torch.device) -> Tensor:
+def rotation_origins(batch: int, device: torch.device) -> Tensor:
     """[3 B]: which upright image each rotated one comes from."""
     return torch.arange(batch, device=device).repeat(TURNS)
 
 
-def best(scores: Tensor, wanted: Tensor, share: float) -> Tensor:
-    """Which rows to keep: all that put `wanted` first, and of the others the `share` that rank it highest.
+def select_best(scores: Tensor, wanted: Tensor, share: float) -> Tensor:
+    """Select the rows that put `wanted` first, and of the others the `share` that rank it highest.
 
     Args:
         scores: [N, C].
@@ -54,7 +54,7 @@ def best(scores: Tensor, wanted: Tensor, share: float) -> Tensor:
     return kept
 
 
-def transfer(student: Tensor, teacher: Tensor, kept: Tensor, temperature: float) -> Tensor:
+def transfer_loss(student: Tensor, teacher: Tensor, kept: Tensor, temperature: float) -> Tensor:
     """T^2 KL of the rows' softmax at temperature T, mean over those kept; 0 where there is none.
 
     Args:

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from edgekd.learn.model_inputs import Inputs
 
 
-def two_samples(samples: Samples, device: torch.device) -> Inputs:
-    """What a network takes of the first two samples: enough to see shapes."""
+def first_two_samples(samples: Samples, device: torch.device) -> Inputs:
+    """Return the inputs of the first two samples: enough to find shapes."""
     inputs = samples.batch(np.arange(2), 0).inputs
     return tuple(torch.from_numpy(each).to(device) for each in inputs)
 
 
-def averaged(features: Tensor) -> Tensor:
-    """[B, D]: the mean over the places of maps [B, D, H, W] or tokens [B, N, D]; vectors as they are."""
+def average_places(features: Tensor) -> Tensor:
+    """Return [B, D], the mean over the places of maps [B, D, H, W] or tokens [B, N, D]; vectors as they are."""
     if features.ndim == 4:
         return features.mean((2, 3))
     return features.mean(1) if features.ndim == 3 else features
 
 
-def want_unmixed(samples: Samples) -> None:
+def require_unmixed(samples: Samples) -> None:
     """Refuse views after which a sample has more than one class.
 
     Raises:

@@ -8,8 +8,8 @@ from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Training
 
 
-def rate(training: Training, progress: float) -> float:
-    """The learning rate at `progress`, from 0 (start) to 1 (end) of all steps.
+def learning_rate(training: Training, progress: float) -> float:
+    """Return the learning rate at `progress`, from 0 (start) to 1 (end) of all steps.
 
     one-cycle: cosine up from 1/25 of the peak and down to 1/10,000 of that start (Smith and Topin
     2018; the common defaults). cosine: down to 0 (Loshchilov and Hutter 2017, eq. 5).
@@ -31,8 +31,8 @@ def rate(training: Training, progress: float) -> float:
     return peak
 
 
-def ramped(ramp: Ramp | None, epoch: float) -> float:
-    """What a term's weight is multiplied by after `epoch` epochs; 1 without a ramp."""
+def ramp_factor(ramp: Ramp | None, epoch: float) -> float:
+    """Return the factor of a term's weight after `epoch` epochs; 1 without a ramp."""
     if ramp is None:
         return 1.0
     gone = min(epoch / ramp.epochs, 1.0)

@@ -51,8 +51,8 @@ class Lesson(NamedTuple):
     """Terms of the scheme's own, weighted already: what a generator or a discriminator learns from."""
 
 
-def labelled(batch: TensorBatch) -> dict[str, Tensor]:
-    """The signals that labels give: ``label_indices`` only where no view mixes samples."""
+def label_signals(batch: TensorBatch) -> dict[str, Tensor]:
+    """Return the signals that labels give: ``label_indices`` only where no view mixes samples."""
     labels = batch.targets["labels"]
     indices = {"label_indices": labels} if labels.ndim == 1 else {}
     numbers = torch.from_numpy(batch.indices).to(batch.device)

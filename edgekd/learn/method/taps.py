@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from edgekd.errors import nearest
-from edgekd.learn.mathematics.shapes import widened
-from edgekd.learn.parallel.sharing import whole
+from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.parallel.sharing import gather_batch
 
 INPUT = ":input"
 """After a module's path: what goes into it, not what comes out."""
@@ -58,8 +58,8 @@ class Taps:
             self._handles.pop().remove()
 
 
-def points(model: nn.Module, *inputs: Tensor) -> list[Point]:
-    """What every module gives to `inputs`, in the order in which they finish.
+def find_points(model: nn.Module, *inputs: Tensor) -> list[Point]:
+    """List the output of every module for `inputs`, in the order in which they finish.
 
     The model is put into evaluation mode for it and back; nothing in it changes.
     """
@@ -83,8 +83,10 @@ def points(model: nn.Module, *inputs: Tensor) -> list[Point]:
     return found
 
 
-def shapes(model: nn.Module, places: Iterable[str], *inputs: Tensor) -> dict[str, tuple[int, ...]]:
-    """What passes each place when the model sees `inputs`, in evaluation mode.
+def record_shapes(
+    model: nn.Module, places: Iterable[str], *inputs: Tensor
+) -> dict[str, tuple[int, ...]]:
+    """Record the shape that passes each place for `inputs`, in evaluation mode.
 
     Raises:
         ValueError: if there is no such module, or no tensor passes it.
@@ -128,9 +130,9 @@ def _watch(module: nn.Module, place: str, values: dict[str, Tensor]) -> Removabl
     def keep(passed: Any) -> None:
         value = _tensor(passed)
         if value is not None:
-            wide = widened(value)
+            wide = widen(value)
             # A later layer may change it in place; what was widened is a copy already.
-            values[place] = whole(wide.clone() if wide is value else wide)
+            values[place] = gather_batch(wide.clone() if wide is value else wide)
 
     if place.endswith(INPUT):
         return module.register_forward_pre_hook(before)

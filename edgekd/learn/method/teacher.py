@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Tell = Callable[[TensorBatch], Tensor]
+TeacherFunction = Callable[[TensorBatch], Tensor]
 """A teacher's logits [B, classes] to what the student sees, without gradient."""
 
 
-def stored(answers: NDArray[np.float32]) -> Tell:
-    """The teacher's stored logits [views, samples, classes] stand in for the teacher."""
+def read_teacher(answers: NDArray[np.float32]) -> TeacherFunction:
+    """Return a teacher function that reads stored logits [views, samples, classes]."""
 
     def tell(batch: TensorBatch) -> Tensor:
         told = torch.from_numpy(answers[batch.view, batch.indices])
@@ -31,8 +31,8 @@ def stored(answers: NDArray[np.float32]) -> Tell:
     return tell
 
 
-def live(teacher: nn.Module, precision: torch.dtype | None) -> Tell:
-    """The teacher answers each batch, in evaluation mode and without gradient.
+def run_teacher(teacher: nn.Module, precision: torch.dtype | None) -> TeacherFunction:
+    """Return a teacher function that runs the teacher on each batch, in evaluation mode, without gradient.
 
     Args:
         teacher: it is put in evaluation mode; its weights and buffers stay as they are.
@@ -49,8 +49,10 @@ def live(teacher: nn.Module, precision: torch.dtype | None) -> Tell:
     return tell
 
 
-def together(tells: Sequence[Tell], rule: str = "mean-logits", temperature: float = 4.0) -> Tell:
-    """Several teachers as one.
+def combine_teachers(
+    tells: Sequence[TeacherFunction], rule: str = "mean-logits", temperature: float = 4.0
+) -> TeacherFunction:
+    """Combine several teacher functions into one.
 
     Args:
         tells: the teachers; one alone is left as it is.

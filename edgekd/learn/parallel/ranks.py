@@ -25,7 +25,7 @@ def join(batch_size: int) -> None:
     Raises:
         InputError: if they cannot share a batch evenly.
     """
-    if started() > 1 and not distributed.is_initialized():
+    if launched_count() > 1 and not distributed.is_initialized():
         gpus, backend = torch.cuda.device_count(), "gloo"
         if gpus:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
@@ -38,8 +38,8 @@ def join(batch_size: int) -> None:
         )
 
 
-def started() -> int:
-    """How many processes torchrun started, whether or not they have met yet; 1 without it."""
+def launched_count() -> int:
+    """Return how many processes torchrun started, whether or not they have met yet; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -58,13 +58,13 @@ def devices() -> list[int] | int:
     return [torch.cuda.current_device()] if torch.cuda.is_available() else 1
 
 
-def told(progress: Progress) -> Progress:
-    """`progress` on the first rank, silence on the others."""
+def silence_others(progress: Progress) -> Progress:
+    """Return `progress` on the first rank, silence on the others."""
     return Silent() if rank() else progress
 
 
-def of_first(work: Callable[[], float]) -> float:
-    """What the first rank, which alone does the work, finds."""
+def run_on_first(work: Callable[[], float]) -> float:
+    """Run `work` on the first rank alone; all get its result."""
     if count() == 1:
         return work()
     found = torch.tensor(0.0 if rank() else work(), dtype=torch.float64)
@@ -74,8 +74,8 @@ def of_first(work: Callable[[], float]) -> float:
     return float(found)
 
 
-def in_turn(work: Callable[[], Made]) -> Made:
-    """What each rank finds by itself: the first before the others, and none goes on before all have."""
+def run_in_turn(work: Callable[[], Made]) -> Made:
+    """Run `work` on each rank: the first before the others, and none goes on before all have."""
     if count() == 1:
         return work()
     if rank():
@@ -102,14 +102,14 @@ def average_gradients(module: nn.Module) -> None:
             gradient.copy_(part.view_as(gradient))
 
 
-def of_all(tensor: Tensor) -> Tensor:
-    """The ranks' tensors [n, ...] behind one another: [B, ...], without gradient."""
+def gather(tensor: Tensor) -> Tensor:
+    """Gather the ranks' tensors [n, ...] behind one another: [B, ...], without gradient."""
     mine = tensor.detach().contiguous()
     slices = [torch.empty_like(mine) for _ in range(count())]
     distributed.all_gather(slices, mine)
     return torch.cat(slices)
 
 
-def own(tensor: Tensor) -> Tensor:
-    """This rank's slice [n, ...] of what all know: [B, ...]."""
+def slice_own(tensor: Tensor) -> Tensor:
+    """Return this rank's slice [n, ...] of what all know: [B, ...]."""
     return tensor.chunk(count())[rank()]

@@ -8,7 +8,7 @@ Inside a network that is shared out
 - batch norms use the statistics of the whole batch;
 - dropout keeps what it would keep of the whole batch, for all ranks draw from one generator. Other
   chance inside a network (stochastic depth) is drawn for a slice, the same on each rank;
-- who reads a layer asks `whole` for it. Where a hook does not, the network is not shared out.
+- who reads a layer asks `gather_batch` for it. Where a hook does not, the network is not shared out.
 
 A loss is one number that all ranks know, so its gradient by what was gathered is the same everywhere. A
 rank takes that of its slice, times the number of ranks; then the mean over ranks is the gradient of
@@ -43,8 +43,8 @@ READERS = (
 
 
 @contextmanager
-def shared_out(inputs: tuple[Tensor, ...]) -> Iterator[None]:
-    """Within, every network that is given such inputs runs on this rank's slice of them.
+def share_networks(inputs: tuple[Tensor, ...]) -> Iterator[None]:
+    """Let every network that is given such inputs run on this rank's slice of them.
 
     Args:
         inputs: each [B, ...]; a network is whatever takes as many tensors, each [*, ...].
@@ -67,8 +67,8 @@ def shared_out(inputs: tuple[Tensor, ...]) -> Iterator[None]:
             hook.remove()
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """[n, ...] from inside a network that is shared out: [B, ...], of all ranks; else `tensor` itself."""
+def gather_batch(tensor: Tensor) -> Tensor:
+    """Gather [n, ...] from inside a shared network to [B, ...] of all ranks; else return `tensor` itself."""
     if not _sliced():
         return tensor
     gathered: Tensor = _Gathered.apply(tensor)
@@ -95,7 +95,7 @@ class _Share:
     def leave(self, module: nn.Module, given: tuple[Any, ...], made: Any) -> Any:
         if module is not self.network:
             return None
-        gathered = _each(whole, made)
+        gathered = _each(gather_batch, made)
         self.network, self.sliced = None, False
         return gathered
 
@@ -133,11 +133,11 @@ class _Slice(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, batch: Tensor) -> Tensor:
-        return ranks.own(batch).clone(memory_format=torch.preserve_format)
+        return ranks.slice_own(batch).clone(memory_format=torch.preserve_format)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return ranks.of_all(gradients[0]) / ranks.count()
+        return ranks.gather(gradients[0]) / ranks.count()
 
 
 class _Gathered(torch.autograd.Function):
@@ -145,11 +145,11 @@ class _Gathered(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
-        return ranks.of_all(tensor)
+        return ranks.gather(tensor)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return ranks.own(gradients[0]) * ranks.count()
+        return ranks.slice_own(gradients[0]) * ranks.count()
 
 
 class _AsOne(TorchFunctionMode):

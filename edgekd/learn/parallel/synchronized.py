@@ -10,7 +10,7 @@ from torch import Tensor
 from torch import distributed
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.parallel import ranks
 
 DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
@@ -31,7 +31,7 @@ def batch_norm(
         settings = (weight, bias, training, momentum, eps)
         return F.batch_norm(given, running_mean, running_var, *settings)
     axes = [axis for axis in range(given.ndim) if axis != 1]
-    wide = widened(given)
+    wide = widen(given)
     mean = _Mean.apply(wide.mean(axes, keepdim=True))
     centred = wide - mean
     variance = _Mean.apply(centred.square().mean(axes, keepdim=True))
@@ -57,7 +57,7 @@ def dropout(
     if not training:
         return given
     batch = torch.ones_like(torch.cat([given.detach()] * ranks.count()))
-    return given * ranks.own(function(batch, p, True))
+    return given * ranks.slice_own(function(batch, p, True))
 
 
 class _Mean(torch.autograd.Function):

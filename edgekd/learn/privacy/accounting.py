@@ -10,10 +10,10 @@ Accountant = Literal["rdp", "prv"]
 (Gopi et al. 2021, arXiv:2106.02848), which is tighter and slower."""
 
 
-def spent(
+def spent_epsilon(
     noise: float, *, rate: float, steps: int, delta: float, accountant: Accountant = "rdp"
 ) -> float:
-    """The epsilon of (epsilon, delta)-differential privacy after `steps` steps.
+    """Return the epsilon of (epsilon, delta)-differential privacy after `steps` steps.
 
     Holds where every sample takes part in every step with probability `rate`, by itself (see
     `edgekd.learn.privacy.dp_sgd.private_batches`). Neighbours differ in one sample that is there or not.
@@ -46,7 +46,7 @@ def spent(
         return float(counted.get_epsilon(delta=delta))
 
 
-def noise_for(
+def find_noise(
     epsilon: float,
     delta: float,
     rate: float,
@@ -55,7 +55,7 @@ def noise_for(
     accountant: Accountant = "rdp",
     tolerance: float = 0.01,
 ) -> float:
-    """The least noise after which `spent` is at most `epsilon`.
+    """Find the least noise after which `spent_epsilon` is at most `epsilon`.
 
     Args:
         epsilon: above 0.

@@ -22,7 +22,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import ahead
-from edgekd.learn.method.readout import want_unmixed
+from edgekd.learn.method.readout import require_unmixed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,15 +49,15 @@ class Privacy(NamedTuple):
     """
 
     noise: float
-    """Standard deviation, as a multiple of `max_norm`; from `edgekd.learn.privacy.accounting.noise_for`."""
+    """Standard deviation, as a multiple of `max_norm`; from `edgekd.learn.privacy.accounting.find_noise`."""
     max_norm: float
     """Largest Euclidean norm of one sample's gradient over all parameters."""
     batch_size: int
     """Expected; the sum over a batch is divided by it, whatever came."""
 
 
-class Asked(nn.Module):
-    """Stands for the student in one step: remembers what it was asked, so that samples can be told apart.
+class PrivateStudent(nn.Module):
+    """Stands for the student in one step: remembers its inputs, so that samples have gradients of their own.
 
     The loss sees its logits as any other, and so may be any function of them that is a mean over the
     samples. The price is a second forward pass. Both are in float32.
@@ -114,7 +114,7 @@ def private_gradients(
     generator of the CPU, parameter by parameter.
 
     Args:
-        model: in which no sample's answer depends on another sample (see `want_private`).
+        model: in which no sample's answer depends on another sample (see `require_private`).
         images: [B, C, H, W]; B may be 0.
         pulls: d loss_i / d logits_i of each sample's own loss, [B, classes].
         privacy: the mechanism.
@@ -191,15 +191,17 @@ def private_batches(
     Raises:
         ValueError: if a batch may come out empty, or the views mix samples.
     """
-    want_unmixed(samples)
-    want_batch(batch_size, len(samples))
+    require_unmixed(samples)
+    require_private_batch(batch_size, len(samples))
     view, steps = epoch % samples.views.count, len(samples) // batch_size
     rate = batch_size / len(samples)
-    chosen = [drawn(len(samples), rate, seed, epoch * steps + n) for n in range(start, steps)]
+    chosen = [
+        draw_samples(len(samples), rate, seed, epoch * steps + n) for n in range(start, steps)
+    ]
     return ahead([functools.partial(samples.batch, rows, view) for rows in chosen], workers)
 
 
-def want_batch(batch_size: int, samples: int) -> None:
+def require_private_batch(batch_size: int, samples: int) -> None:
     """Refuse a batch that may come out empty, or is larger than what there is.
 
     Raises:
@@ -211,15 +213,15 @@ def want_batch(batch_size: int, samples: int) -> None:
         )
 
 
-def drawn(samples: int, rate: float, seed: int, step: int) -> NDArray[np.int64]:
-    """Who takes part in a step: a function of (seed, step) alone. Nobody is drawn again."""
+def draw_samples(samples: int, rate: float, seed: int, step: int) -> NDArray[np.int64]:
+    """Draw the samples of a step: a function of (seed, step) alone, without replacement."""
     chance = np.random.Generator(np.random.PCG64([seed, step, 1]))
     while not len(rows := np.flatnonzero(chance.random(samples) < rate)):
         pass
     return rows
 
 
-def want_private(
+def require_private(
     model: nn.Module, scheme: Scheme, terms: Iterable[BoundTerm], classes: int
 ) -> None:
     """Refuse what lets one sample change another's gradient.

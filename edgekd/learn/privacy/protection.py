@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from edgekd.errors import InputError
-from edgekd.learn.assembly.step import Assembled
+from edgekd.learn.assembly.step import DistillationStep
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.method.readout import want_unmixed
+from edgekd.learn.method.readout import require_unmixed
 from edgekd.learn.parallel import ranks
 from edgekd.learn.privacy import accounting
 from edgekd.learn.privacy import dp_sgd
@@ -14,10 +14,10 @@ from edgekd.learn.settings import Private
 from edgekd.learn.settings import Training
 
 
-def mechanism(
-    words: Private, training: Training, samples: Samples, whole: Assembled, precision: str
+def build_mechanism(
+    words: Private, training: Training, samples: Samples, whole: DistillationStep, precision: str
 ) -> Privacy:
-    """The noise that spends what `words` allow over all steps of one training.
+    """Build the mechanism whose noise spends what `words` allow over all steps of one training.
 
     Args:
         words: of the recipe.
@@ -31,8 +31,8 @@ def mechanism(
     """
     if precision == "fp16":
         raise InputError("private: got train.precision fp16, want bf16 or fp32")
-    if ranks.started() > 1:
-        raise InputError(f"private: got {ranks.started()} ranks, want one process")
+    if ranks.launched_count() > 1:
+        raise InputError(f"private: got {ranks.launched_count()} ranks, want one process")
     if words.delta * len(samples) >= 1:
         raise InputError(
             f"private.delta: got {words.delta:g} for {len(samples)} samples, want less than one over "
@@ -41,10 +41,10 @@ def mechanism(
     steps = training.epochs * (len(samples) // training.batch_size)
     rate = training.batch_size / len(samples)
     try:
-        want_unmixed(samples)
-        dp_sgd.want_batch(training.batch_size, len(samples))
-        dp_sgd.want_private(whole.student, whole.scheme, whole.connected.terms, samples.classes)
-        noise = accounting.noise_for(words.epsilon, words.delta, rate, steps)
+        require_unmixed(samples)
+        dp_sgd.require_private_batch(training.batch_size, len(samples))
+        dp_sgd.require_private(whole.student, whole.scheme, whole.connection.terms, samples.classes)
+        noise = accounting.find_noise(words.epsilon, words.delta, rate, steps)
     except ValueError as error:
         raise InputError(f"private: {error}") from error
     return Privacy(noise, words.max_norm, training.batch_size)

@@ -30,10 +30,10 @@ class Cut(NamedTuple):
     blocks before it."""
 
 
-def order(
+def order_cuts(
     groups: Sequence[Group], worth: Worth, saving: Mapping[str, float], multiple: int
 ) -> list[Cut]:
-    """All blocks of all groups, in the order in which they go.
+    """Order all blocks of all groups as they are to be cut.
 
     Args:
         groups: that can be pruned.
@@ -60,8 +60,8 @@ def order(
     return sorted(cuts, key=lambda cut: (cut.rate, cut.group, -cut.width))
 
 
-def kept(cuts: Sequence[Cut], worth: Worth) -> Kept:
-    """Of each group that was cut, the channels that stay: those worth most."""
+def find_kept(cuts: Sequence[Cut], worth: Worth) -> Kept:
+    """Return the channels that stay, of each group that was cut: those worth most."""
     left: dict[str, int] = {}
     for cut in cuts:
         left[cut.group] = min(cut.width, left.get(cut.group, cut.width))
@@ -111,6 +111,6 @@ def _each(
         each[group.name] = 0.0
         for member in group.members:
             layer = model.get_submodule(member.path)
-            wide = narrow.widths(layer)[member.side != "in"]
+            wide = narrow.read_widths(layer)[member.side != "in"]
             each[group.name] += costs.get(layer, 0) * len(member.channels[0]) / wide
     return each

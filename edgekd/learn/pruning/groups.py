@@ -48,8 +48,8 @@ Kept = dict[str, tuple[int, ...]]
 """Group name to the channels that stay, ascending; a group that is not named stays whole."""
 
 
-def found(model: nn.Module, *inputs: Tensor) -> Iterator[tuple[str, Group | str]]:
-    """Each group by its name, or why it is left alone.
+def find_groups(model: nn.Module, *inputs: Tensor) -> Iterator[tuple[str, Group | str]]:
+    """Yield each group by its name, or why it is left alone.
 
     Args:
         model: in evaluation mode and float32; is run with gradients.

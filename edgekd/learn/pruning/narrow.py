@@ -19,8 +19,8 @@ Gone = dict[str, tuple[set[int], set[int]]]
 """Module path to what it loses of its inputs and of its outputs."""
 
 
-def gone(groups: Sequence[Group], kept: Kept) -> Gone:
-    """What each layer loses."""
+def find_removed(groups: Sequence[Group], kept: Kept) -> Gone:
+    """Return the channels that each layer loses."""
     lost: Gone = {}
     for group in groups:
         stays = set(kept.get(group.name, range(group.width)))
@@ -34,15 +34,15 @@ def gone(groups: Sequence[Group], kept: Kept) -> Gone:
     return lost
 
 
-def edit(model: nn.Module, groups: Sequence[Group], kept: Kept) -> dict[str, Any]:
-    """What `edgekd.learn.edits.prune` replays, of a model that has all its channels."""
+def build_edit(model: nn.Module, groups: Sequence[Group], kept: Kept) -> dict[str, Any]:
+    """Build the edit that `edgekd.learn.edits.prune` replays, of a model that has all its channels."""
     layers = []
-    lost = gone(groups, kept)
+    lost = find_removed(groups, kept)
     for path, layer in model.named_modules():
         if path not in lost:
             continue
         inputs, outputs = lost[path]
-        wide = widths(layer)
+        wide = read_widths(layer)
         taken, given = wide[0] - len(inputs), wide[1] - len(outputs)
         depthwise = isinstance(layer, nn.Conv2d) and is_depthwise(layer)
         count = given if depthwise else 1
@@ -50,8 +50,10 @@ def edit(model: nn.Module, groups: Sequence[Group], kept: Kept) -> dict[str, Any
     return {"name": "prune", "layers": layers}
 
 
-def narrowed(model: nn.Module, groups: Sequence[Group], kept: Kept, *inputs: Tensor) -> nn.Module:
-    """A copy of `model` without the channels that are not kept, in evaluation mode.
+def prune_channels(
+    model: nn.Module, groups: Sequence[Group], kept: Kept, *inputs: Tensor
+) -> nn.Module:
+    """Copy `model` without the channels that are not kept, in evaluation mode.
 
     Args:
         model: has all its channels; not changed.
@@ -62,25 +64,25 @@ def narrowed(model: nn.Module, groups: Sequence[Group], kept: Kept, *inputs: Ten
     Raises:
         ValueError: if a layer cannot be built so narrow.
     """
-    lost = gone(groups, kept)
+    lost = find_removed(groups, kept)
     other = copy.deepcopy(model)
     if not lost:
         return other.eval()
-    said = {"layers": edit(model, groups, kept)["layers"]}
+    said = {"layers": build_edit(model, groups, kept)["layers"]}
     with torch.random.fork_rng(devices=[]):
         other = prune.apply(other, said, *inputs)
     for path, sides in lost.items():
         old, new = model.get_submodule(path), other.get_submodule(path)
         stays = [
             torch.tensor([i for i in range(width) if i not in removed])
-            for width, removed in zip(widths(old), sides, strict=True)
+            for width, removed in zip(read_widths(old), sides, strict=True)
         ]
         new.to(next(old.parameters())).load_state_dict(_sliced(old, *stays))
     return other.eval()
 
 
-def widths(layer: nn.Module) -> tuple[int, int]:
-    """Channels or features in and out of a `Conv2d`, `Linear` or `BatchNorm2d`."""
+def read_widths(layer: nn.Module) -> tuple[int, int]:
+    """Return the channels or features in and out of a `Conv2d`, `Linear` or `BatchNorm2d`."""
     if isinstance(layer, nn.Conv2d):
         return layer.in_channels, layer.out_channels
     if isinstance(layer, nn.Linear):
@@ -95,7 +97,7 @@ def _sliced(layer: nn.Module, inputs: Tensor, outputs: Tensor) -> dict[str, Tens
     for name, tensor in layer.state_dict().items():
         if tensor.ndim:
             tensor = tensor[outputs.to(tensor.device)]
-        if tensor.ndim > 1 and tensor.shape[1] == widths(layer)[0]:  # not of a depthwise one
+        if tensor.ndim > 1 and tensor.shape[1] == read_widths(layer)[0]:  # not of a depthwise one
             tensor = tensor[:, inputs.to(tensor.device)]
         state[name] = tensor
     return state

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from edgekd.learn.budget import GAIN
 from edgekd.learn.budget import Budget
-from edgekd.learn.budget import Timed
+from edgekd.learn.budget import ModelTiming
 
 
-class Ask(NamedTuple):
-    """What the search may have done for it, of the network after the first N cuts."""
+class PruneTrials(NamedTuple):
+    """What the search may measure of the network after the first N cuts."""
 
-    time: Callable[[int], Timed]
+    time: Callable[[int], ModelTiming]
     """Seconds to minutes."""
     macs_left: Callable[[int], float]
     """The share of the multiply-accumulates."""
@@ -23,68 +23,68 @@ class Ask(NamedTuple):
     """By how much validation accuracy is lower, in points."""
 
 
-class Outcome(NamedTuple):
-    """What the search came to."""
+class PruneOutcome(NamedTuple):
+    """The result of the search."""
 
     cuts: int
     """How many are made; 0 where the network stays as it was."""
-    timed: tuple[Timed, ...]
+    timed: tuple[ModelTiming, ...]
     """What was measured, in order; the last is the network that was found."""
     met: bool
     """Whether the budget is met."""
     why: str
 
 
-def search(count: int, budget: Budget, ask: Ask) -> Outcome:
+def search(count: int, budget: Budget, ask: PruneTrials) -> PruneOutcome:
     """How many of `count` cuts are made."""
     if not count:
-        return Outcome(0, (), False, "stays whole: no layer has channels to spare")
-    timed: dict[int, Timed] = {}
+        return PruneOutcome(0, (), False, "stays whole: no layer has channels to spare")
+    timed: dict[int, ModelTiming] = {}
 
-    def time(cuts: int) -> Timed:
+    def time(cuts: int) -> ModelTiming:
         timed[cuts] = timed.get(cuts) or ask.time(cuts)
         return timed[cuts]
 
     cuts, met, why = _wanted(count, budget, ask, lambda n: time(n).ratio)
     if not cuts:
-        return Outcome(0, tuple(timed.values()), met, f"stays whole: {why}")
+        return PruneOutcome(0, tuple(timed.values()), met, f"stays whole: {why}")
     ratio = time(cuts).ratio
     told = (*(t for n, t in timed.items() if n != cuts), timed[cuts])
     if ratio < 1 + GAIN:
         why = f"stays whole: only {ratio:.3f} times as fast, want at least {1 + GAIN:.2f}"
-        return Outcome(0, told, False, why)
-    return Outcome(cuts, told, met, f"{why}: {ratio:.2f} times as fast as a whole")
+        return PruneOutcome(0, told, False, why)
+    return PruneOutcome(cuts, told, met, f"{why}: {ratio:.2f} times as fast as a whole")
 
 
 def _wanted(
-    count: int, budget: Budget, ask: Ask, ratio: Callable[[int], float]
+    count: int, budget: Budget, ask: PruneTrials, ratio: Callable[[int], float]
 ) -> tuple[int, bool, str]:
     """How many cuts the budget asks for, whether that meets it, and in words."""
     if budget.accuracy_drop_points is not None:
         most = budget.accuracy_drop_points
-        over = least(count, lambda n: ask.drop_points(n) > most)
+        over = find_least(count, lambda n: ask.drop_points(n) > most)
         cuts = count if over is None else over - 1
         if not cuts:
             return 0, False, f"any cut loses more than {most:g} points, before recovery"
         return cuts, True, f"the most that keeps validation accuracy within {most:g} points"
     if budget.speedup is not None:
         wish, short, so = budget.speedup, f"short of {budget.speedup:g} times", "as fast as asked"
-        found = least(count, lambda n: ratio(n) >= wish)
+        found = find_least(count, lambda n: ratio(n) >= wish)
     else:
         short, so = "not as small as asked", "as small as asked"
-        found = least(count, lambda n: _small(n, budget, ask))
+        found = find_least(count, lambda n: _small(n, budget, ask))
     return (count, False, f"all that can go, {short}") if found is None else (found, True, so)
 
 
-def _small(cuts: int, budget: Budget, ask: Ask) -> bool:
+def _small(cuts: int, budget: Budget, ask: PruneTrials) -> bool:
     if budget.macs is not None:
         return ask.macs_left(cuts) <= budget.macs
     assert budget.parameters is not None
     return ask.parameters_left(cuts) <= budget.parameters
 
 
-def least(count: int, holds: Callable[[int], bool]) -> int | None:
-    """The least number in 1 to `count` from which on `holds`, by halving; None if not even `count`."""
+def find_least(count: int, holds: Callable[[int], bool]) -> int | None:
+    """Find the least number in 1 to `count` from which on `holds`, by halving; None if not even `count`."""
     if not holds(count):
         return None
     low, high = 0, count

@@ -17,7 +17,7 @@ from torch import nn
 
 from edgekd.learn.pruning import narrow
 from edgekd.learn.pruning.groups import Group
-from edgekd.learn.pruning.groups import found
+from edgekd.learn.pruning.groups import find_groups
 
 TOLERANCE = 1e-9
 """Of the largest logit, in float64."""
@@ -37,12 +37,12 @@ def sound_groups(model: nn.Module, *inputs: Tensor) -> tuple[list[Group], dict[s
     left: dict[str, str] = {}
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
-        trial = redrawn(model)
+        trial = redraw_weights(model)
         exact = copy.deepcopy(trial).double()
         wide = [_drawn(each) for each in inputs]
         narrow_ones = [each.float() if each.is_floating_point() else each for each in wide]
-        for name, group in found(trial, *narrow_ones):
-            reason = group if isinstance(group, str) else fault(exact, group, *wide)
+        for name, group in find_groups(trial, *narrow_ones):
+            reason = group if isinstance(group, str) else find_fault(exact, group, *wide)
             if isinstance(group, Group) and not reason:
                 groups.append(group)
             else:
@@ -54,8 +54,8 @@ def _drawn(like: Tensor) -> Tensor:
     return torch.randn(like.shape, dtype=torch.float64) if like.is_floating_point() else like
 
 
-def redrawn(model: nn.Module) -> nn.Module:
-    """A copy with random weights that let a signal pass at about its own size; evaluation mode."""
+def redraw_weights(model: nn.Module) -> nn.Module:
+    """Copy a model with random weights that let a signal pass at about its own size; evaluation mode."""
     other = copy.deepcopy(model).float().cpu().eval()
     for module in other.modules():
         for name, tensor in _tensors(module):
@@ -74,8 +74,8 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from ((n, t) for n, t in module.named_buffers(recurse=False) if t.is_floating_point())
 
 
-def fault(model: nn.Module, group: Group, *inputs: Tensor) -> str:
-    """Why every second channel of `group` cannot be removed; empty if it can.
+def find_fault(model: nn.Module, group: Group, *inputs: Tensor) -> str:
+    """Say why every second channel of `group` cannot be removed; empty if it can.
 
     Args:
         model: in evaluation mode and float64; not changed.
@@ -93,7 +93,7 @@ def fault(model: nn.Module, group: Group, *inputs: Tensor) -> str:
             weight[:, [i for channel in member.channels[1::2] for i in channel]] = 0
         try:
             want = deaf(*inputs)
-            other = narrow.narrowed(model, [group], kept, *inputs)
+            other = narrow.prune_channels(model, [group], kept, *inputs)
             got = other(*inputs)
         except (RuntimeError, ValueError, IndexError) as error:
             return f"it does not come apart: {(str(error).splitlines() or [''])[0][:100]}"

@@ -15,7 +15,7 @@ from edgekd.learn.quant import operators
 from edgekd.learn.quant import tracing
 
 
-def correct(module: fx.GraphModule, inputs: Inputs) -> None:
+def correct_biases(module: fx.GraphModule, inputs: Inputs) -> None:
     """Shift the bias of every layer that has one, in the order they run, in place.
 
     Args:
@@ -24,7 +24,7 @@ def correct(module: fx.GraphModule, inputs: Inputs) -> None:
     """
     with torch.no_grad():
         means = _Means(module)
-        with calibration.in_float(module):
+        with calibration.disable_quantizers(module):
             means.run(*inputs)
         _Correction(module, means.found).run(*inputs)
 
@@ -62,7 +62,7 @@ class _Correction(fx.Interpreter):
         output = super().run_node(n)
         if n.target not in operators.LAYERS or len(n.args) < 3:
             return output
-        bias = tracing.parameter(self.graph_module, n.args[2])
+        bias = tracing.get_parameter(self.graph_module, n.args[2])
         if bias is None:
             return output
         shift = (self.want[n] - channel_means(n, output)).to(bias.dtype)

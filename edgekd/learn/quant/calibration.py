@@ -40,8 +40,8 @@ def observe(module: fx.GraphModule, batches: Batches) -> dict[str, ranges.Histog
     Raises:
         ValueError: if a site holds what is no number; names it.
     """
-    seen = {name: ranges.Histogram() for name in insertion.sites(module)}
-    with _watched(module, seen), in_float(module), torch.no_grad():
+    seen = {name: ranges.Histogram() for name in insertion.find_activation_quantizers(module)}
+    with _watched(module, seen), disable_quantizers(module), torch.no_grad():
         for inputs in batches():
             module(*inputs)
     return seen
@@ -49,7 +49,7 @@ def observe(module: fx.GraphModule, batches: Batches) -> dict[str, ranges.Histog
 
 def set_ranges(module: fx.GraphModule, seen: dict[str, ranges.Histogram], method: str) -> None:
     """Set every site's step and zero-point by one of `ranges.METHODS`; probabilities keep theirs."""
-    for name, quantizer in insertion.sites(module).items():
+    for name, quantizer in insertion.find_activation_quantizers(module).items():
         if quantizer.learns:
             levels = quantizer.high - quantizer.low + 1
             found = ranges.METHODS[method](seen[name], levels, quantizer.symmetric)
@@ -79,11 +79,13 @@ def weight_steps(weight: Tensor, quantizer: WeightQuantizer) -> Tensor:
 
 def quantized_weights(module: fx.GraphModule) -> Iterator[tuple[WeightQuantizer, Tensor]]:
     """Each weight quantizer with the weight it rounds."""
-    found = insertion.weights(module)
-    holders = {f"{insertion.WEIGHTS}.{insertion.flat(name)}": one for name, one in found.items()}
+    found = insertion.find_weight_quantizers(module)
+    holders = {
+        f"{insertion.WEIGHTS}.{insertion.flatten_name(name)}": one for name, one in found.items()
+    }
     for node in module.graph.nodes:
         if node.op == "call_module" and node.target in holders:
-            weight = tracing.parameter(module, node.args[0])
+            weight = tracing.get_parameter(module, node.args[0])
             assert weight is not None
             yield holders[node.target], weight
 
@@ -100,18 +102,18 @@ def divergence(module: fx.GraphModule, want: list[Tensor], batches: Batches) -> 
     return total / count
 
 
-def logits(model: nn.Module, batches: Batches) -> list[Tensor]:
-    """The answers [B, classes] of `model`, a tensor a batch."""
+def compute_logits(model: nn.Module, batches: Batches) -> list[Tensor]:
+    """Compute the logits [B, classes] of `model`, a tensor a batch."""
     with torch.no_grad():
         return [model(*inputs) for inputs in batches()]
 
 
 @contextmanager
-def in_float(module: fx.GraphModule) -> Iterator[None]:
-    """All quantizers off."""
+def disable_quantizers(module: fx.GraphModule) -> Iterator[None]:
+    """Turn all quantizers off, and on again afterwards."""
     everyone: list[ActivationQuantizer | WeightQuantizer] = [
-        *insertion.sites(module).values(),
-        *insertion.weights(module).values(),
+        *insertion.find_activation_quantizers(module).values(),
+        *insertion.find_weight_quantizers(module).values(),
     ]
     before = [one.enabled for one in everyone]
     for one in everyone:
@@ -123,7 +125,7 @@ def in_float(module: fx.GraphModule) -> Iterator[None]:
             one.enabled = enabled
 
 
-def spread_out(values: Tensor, count: int) -> Tensor:
+def subsample(values: Tensor, count: int) -> Tensor:
     """About `count` of all values, or all if there are no more: every n-th, n sharing no factor with their
     number, so that no channel and no column is left out."""
     flat = values.flatten()
@@ -141,11 +143,11 @@ def _watched(module: fx.GraphModule, seen: dict[str, ranges.Histogram]) -> Itera
             seen[name].widen(float(least), float(most))
         except ValueError as error:
             raise ValueError(f"{name}: {error}, want finite activations") from error
-        seen[name].count(spread_out(values, COUNTED).float().cpu().numpy())
+        seen[name].count(subsample(values, COUNTED).float().cpu().numpy())
 
     hooks = [
         quantizer.register_forward_pre_hook(lambda _m, args, name=name: hook(name, args[0]))
-        for name, quantizer in insertion.sites(module).items()
+        for name, quantizer in insertion.find_activation_quantizers(module).items()
     ]
     try:
         yield

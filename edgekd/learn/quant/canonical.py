@@ -47,16 +47,16 @@ def has_computed_weights(module: fx.GraphModule, node: fx.Node) -> bool:
     parametrization), the same for all inputs."""
     if node.target not in operators.LAYERS | NAMED_PADDING:
         return False
-    constants = tracing.constants(module.graph)
+    constants = tracing.find_constants(module.graph)
     return any(_is_computed(argument, constants) for argument in node.args[1:3])
 
 
 def store_weights(module: fx.GraphModule, node: fx.Node) -> None:
     """Make what is computed a parameter of the layer."""
-    constants, args = tracing.constants(module.graph), list(node.args)
+    constants, args = tracing.find_constants(module.graph), list(node.args)
     for position, name in ((1, "weight"), (2, "bias")):
         if len(args) > position and _is_computed(args[position], constants):
-            made = tracing.value(module, args[position])
+            made = tracing.compute_constant(module, args[position])
             args[position] = _stored(module, node, name, made)
     node.args = tuple(args)
 
@@ -67,7 +67,7 @@ def multiplies_parameter(module: fx.GraphModule, node: fx.Node) -> bool:
     if parts is None:
         return False
     bias, x, matrix = parts
-    constants = tracing.constants(module.graph)
+    constants = tracing.find_constants(module.graph)
     return (
         isinstance(x, fx.Node)
         and x not in constants
@@ -83,10 +83,10 @@ def as_linear(module: fx.GraphModule, node: fx.Node) -> None:
     parts = _product(node)
     assert parts is not None
     bias, x, matrix = parts
-    weight = _stored(module, node, "weight", tracing.value(module, matrix).T)
+    weight = _stored(module, node, "weight", tracing.compute_constant(module, matrix).T)
     args: tuple[Any, ...] = (x, weight)
     if bias is not None:
-        made = tracing.value(module, bias).expand(_sizes(module, matrix)[1])
+        made = tracing.compute_constant(module, bias).expand(_sizes(module, matrix)[1])
         args = (x, weight, _stored(module, node, "bias", made))
     _replace(module, node, _call(module, node, operators.LINEAR, args, tracing.shape_of(node)))
 
@@ -180,7 +180,7 @@ def _is_computed(argument: object, constants: set[fx.Node]) -> bool:
 
 def _sizes(module: fx.GraphModule, node: Any) -> tuple[int, ...]:
     """Of a constant tensor."""
-    held = tracing.parameter(module, node)
+    held = tracing.get_parameter(module, node)
     if held is not None:
         return tuple(held.shape)
     return tuple(size for size in tracing.shape_of(node) if size is not None)

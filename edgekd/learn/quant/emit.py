@@ -30,8 +30,8 @@ PACKED = "packed"
 """Name of their codes; `edgekd.learn.export.onnx_int4` looks for it."""
 
 
-def faked(model: nn.Module, profile: Profile) -> fx.GraphModule:
-    """A copy of `model` that computes in float what the graph of `profile` computes in int8.
+def fake_quantize(model: nn.Module, profile: Profile) -> fx.GraphModule:
+    """Copy `model` to one that computes in float what the graph of `profile` computes in int8.
 
     It is `model` itself but for engines that round in fewer places than it was trained for.
 
@@ -46,7 +46,7 @@ def faked(model: nn.Module, profile: Profile) -> fx.GraphModule:
         raise ValueError("got a model without quantizers, want a quantized one")
     copied = copy.deepcopy(model).cpu().float().eval()
     if profile.fuses_activations:
-        hard_swish.join(copied)
+        hard_swish.join_hard_swish(copied)
         _without_idle_sites(copied)
     copied.graph.lint()
     copied.recompile()
@@ -54,13 +54,13 @@ def faked(model: nn.Module, profile: Profile) -> fx.GraphModule:
     return copied
 
 
-def prepared(model: nn.Module, profile: Profile) -> fx.GraphModule:
-    """A copy of `model` that exports to the Q/DQ graph of `profile`; weights are int8 codes in it.
+def prepare_export(model: nn.Module, profile: Profile) -> fx.GraphModule:
+    """Copy `model` to one that exports to the Q/DQ graph of `profile`; weights are int8 codes in it.
 
     Raises:
-        ValueError: as `faked`.
+        ValueError: as `fake_quantize`.
     """
-    written = faked(model, profile)
+    written = fake_quantize(model, profile)
     if profile.matches_patterns:
         _repeat_behind_movers(written)
     signed = profile.activation == "s8"
@@ -70,8 +70,8 @@ def prepared(model: nn.Module, profile: Profile) -> fx.GraphModule:
             _store_codes(written, node, quantizer, profile)
         elif isinstance(quantizer, ActivationQuantizer) and not quantizer.symmetric:
             _round_hard_sigmoid(written, node, signed)
-    for name, quantizer in insertion.sites(written).items():
-        target = f"{insertion.SITES}.{insertion.flat(name)}"
+    for name, quantizer in insertion.find_activation_quantizers(written).items():
+        target = f"{insertion.SITES}.{insertion.flatten_name(name)}"
         written.set_submodule(target, QuantizeDequantize(quantizer, signed))
     written.graph.lint()
     written.recompile()
@@ -89,9 +89,9 @@ def logit_step(model: fx.GraphModule) -> float:
     """
     found = None
     for node in model.graph.nodes:
-        if sensitivity.weight_of(model, node) is not None:
-            site, weight = sensitivity.input_of(model, node), node.args[1].args[0]
-            values = tracing.parameter(model, weight)
+        if sensitivity.find_weight_name(model, node) is not None:
+            site, weight = sensitivity.find_input_quantizer(model, node), node.args[1].args[0]
+            values = tracing.get_parameter(model, weight)
             if site is not None and values is not None:
                 found = site.step() * float(values.detach().abs().max())
     if found is None:
@@ -156,7 +156,7 @@ def _store_codes(
     module: fx.GraphModule, node: fx.Node, quantizer: WeightQuantizer, profile: Profile
 ) -> None:
     """Put int8 codes and a DequantizeLinear where a float weight was rounded."""
-    source, weight = node.args[0], tracing.parameter(module, node.args[0])
+    source, weight = node.args[0], tracing.get_parameter(module, node.args[0])
     assert weight is not None and isinstance(source, fx.Node)
     layer = next(iter(node.users))
     linear = layer.target is operators.LINEAR

@@ -45,8 +45,8 @@ class Change(NamedTuple):
         self._replace(factor=1 / self.factor).apply()
 
 
-def changes(module: fx.GraphModule, batches: Batches, strength: float = 0.5) -> list[Change]:
-    """What would even out the channels behind every layer norm that only linear layers read.
+def find_changes(module: fx.GraphModule, batches: Batches, strength: float = 0.5) -> list[Change]:
+    """Find what would even out the channels behind every layer norm that only linear layers read.
 
     s_j = max|x_j|^a / max|w_j|^(1 - a), with a the `strength`.
 
@@ -66,8 +66,8 @@ def changes(module: fx.GraphModule, batches: Batches, strength: float = 0.5) -> 
 
 
 def _change(module: fx.GraphModule, norm: fx.Node, largest: Tensor, strength: float) -> Change:
-    own = [tracing.parameter(module, norm.args[position]) for position in (2, 3)]
-    weights = [tracing.parameter(module, reader.args[1]) for reader in norm.users]
+    own = [tracing.get_parameter(module, norm.args[position]) for position in (2, 3)]
+    weights = [tracing.get_parameter(module, reader.args[1]) for reader in norm.users]
     matrices = [weight for weight in weights if weight is not None]
     wide = torch.stack([matrix.detach().abs().amax(0) for matrix in matrices]).amax(0)
     factor = largest.pow(strength) / wide.clamp_min(1e-5).pow(1 - strength)
@@ -90,7 +90,7 @@ def _readable(module: fx.GraphModule, norm: fx.Node) -> bool:
 
 def _is_own(module: fx.GraphModule, node: object) -> bool:
     """Whether `node` reads a parameter, for one reader alone."""
-    held = tracing.parameter(module, node)
+    held = tracing.get_parameter(module, node)
     return held is not None and isinstance(node, fx.Node) and len(node.users) == 1
 
 

@@ -24,14 +24,14 @@ def can_fold(module: fx.GraphModule, norm: fx.Node) -> bool:
     layer = norm.args[0]
     if not isinstance(layer, fx.Node) or layer.target not in LAYERS or len(layer.users) != 1:
         return False
-    weight, source = tracing.parameter(module, layer.args[1]), layer.args[1]
+    weight, source = tracing.get_parameter(module, layer.args[1]), layer.args[1]
     if weight is None or not isinstance(source, fx.Node) or len(source.users) != 1:
         return False
     bias = layer.args[2] if len(layer.args) > 2 else None
-    statistics = [tracing.parameter(module, norm.args[i]) for i in (3, 4)]
+    statistics = [tracing.get_parameter(module, norm.args[i]) for i in (3, 4)]
     return (
         _channels_are_second(layer, weight)
-        and (bias is None or tracing.parameter(module, bias) is not None)
+        and (bias is None or tracing.get_parameter(module, bias) is not None)
         and all(one is not None and len(one) == len(weight) for one in statistics)
     )
 
@@ -50,12 +50,14 @@ def fold(module: fx.GraphModule, norm: fx.Node) -> None:
     """
     layer, epsilon = norm.args[0], norm.args[7]
     assert isinstance(layer, fx.Node) and isinstance(epsilon, float)
-    gain, shift, mean, variance = (tracing.parameter(module, norm.args[i]) for i in (1, 2, 3, 4))
-    weight = tracing.parameter(module, layer.args[1])
+    gain, shift, mean, variance = (
+        tracing.get_parameter(module, norm.args[i]) for i in (1, 2, 3, 4)
+    )
+    weight = tracing.get_parameter(module, layer.args[1])
     old = layer.args[2] if len(layer.args) > 2 else None
-    bias = tracing.parameter(module, old)
+    bias = tracing.get_parameter(module, old)
     assert weight is not None and mean is not None and variance is not None
-    new_weight, new_bias = folded(weight, bias, gain, shift, mean, variance, epsilon)
+    new_weight, new_bias = fold_weights(weight, bias, gain, shift, mean, variance, epsilon)
     name = str(layer.args[1].target)
     tracing.set_parameter(module, name, new_weight)
     if isinstance(old, fx.Node) and len(old.users) == 1:
@@ -69,7 +71,7 @@ def fold(module: fx.GraphModule, norm: fx.Node) -> None:
     module.graph.erase_node(norm)
 
 
-def folded(
+def fold_weights(
     weight: Tensor,
     bias: Tensor | None,
     gain: Tensor | None,
@@ -78,7 +80,7 @@ def folded(
     variance: Tensor,
     epsilon: float,
 ) -> tuple[Tensor, Tensor]:
-    """Weight [O, ...] and bias [O] of one layer that does what layer and batch norm did.
+    """Return weight [O, ...] and bias [O] of one layer that computes what layer and batch norm did.
 
     w' = w g / sqrt(v + e), b' = (b - m) g / sqrt(v + e) + s (Jacob et al. 2018, sec. 3.2), in float64.
     """

@@ -20,10 +20,10 @@ from edgekd.learn.quant.onnx_operators import quantize
 HALF_WIDTH = 3.0
 """Where hard-sigmoid reaches 0 and 1 (Howard et al. 2019, arXiv:1905.02244, sec. 5.2)."""
 WHOLE = "edgekd_hard_swish"
-"""Key in a product's meta: it was a hard-swish before `split`."""
+"""Key in a product's meta: it was a hard-swish before `split_hard_swish`."""
 
 
-def split(module: fx.GraphModule) -> None:
+def split_hard_swish(module: fx.GraphModule) -> None:
     """Write every hard-swish as a product, in place, so that its parts can be quantized."""
     for node in list(module.graph.nodes):
         if node.target not in operators.HARD_SWISH:
@@ -38,8 +38,8 @@ def split(module: fx.GraphModule) -> None:
     module.recompile()
 
 
-def join(module: fx.GraphModule) -> None:
-    """Undo `split` where quantizers stand between the parts: hard-swish of the unrounded input.
+def join_hard_swish(module: fx.GraphModule) -> None:
+    """Undo `split_hard_swish` where quantizers stand between the parts: hard-swish of the unrounded input.
 
     For an engine that fuses hard-swish into the convolution before it, in float, and rounds once.
     """

@@ -19,14 +19,14 @@ SITES, WEIGHTS = "sites", "weights"
 """Where a quantized model keeps its quantizers, as modules."""
 
 
-def insert(
+def insert_quantizers(
     module: fx.GraphModule,
     scheme: Scheme,
     *,
     float_layers: Collection[str] = (),
     weight_bits: Mapping[str, int] = {},
 ) -> fx.GraphModule:
-    """`module` with the quantizers of `scheme`, changed in place; their ranges are still to be set.
+    """Put the quantizers of `scheme` into `module`, in place; their ranges are still to be set.
 
     Args:
         module: a traced model, batch norms folded.
@@ -35,11 +35,11 @@ def insert(
         weight_bits: layers whose weights get fewer bits than the scheme's.
 
     Raises:
-        ValueError: as `placement.placed`, or if `weight_bits` names none of the quantized layers.
+        ValueError: as `placement.place_quantizers`, or if `weight_bits` names none of the quantized layers.
     """
     if scheme.outputs:
-        hard_swish.split(module)
-    plan = placement.placed(module, scheme, float_layers)
+        hard_swish.split_hard_swish(module)
+    plan = placement.place_quantizers(module, scheme, float_layers)
     unknown = sorted(set(weight_bits) - {layer.name for layer in plan.layers})
     if unknown:
         raise ValueError(f"weight_bits: got {unknown[0]!r}, which is no quantized layer")
@@ -60,8 +60,8 @@ def insert(
     return module
 
 
-def _after(module: fx.GraphModule, site: placement.Site, quantizer: nn.Module) -> None:
-    target = f"{SITES}.{flat(site.name)}"
+def _after(module: fx.GraphModule, site: placement.ActivationSite, quantizer: nn.Module) -> None:
+    target = f"{SITES}.{flatten_name(site.name)}"
     module.add_submodule(target, quantizer)
     with module.graph.inserting_after(site.source):
         node = module.graph.call_module(target, (site.source,))
@@ -70,10 +70,10 @@ def _after(module: fx.GraphModule, site: placement.Site, quantizer: nn.Module) -
         reader.replace_input_with(site.source, node)
 
 
-def _before_weight(module: fx.GraphModule, layer: placement.Layer, bits: int) -> None:
-    weight = tracing.parameter(module, layer.node.args[1])
+def _before_weight(module: fx.GraphModule, layer: placement.QuantizableLayer, bits: int) -> None:
+    weight = tracing.get_parameter(module, layer.node.args[1])
     assert weight is not None  # placement names only layers with weights of their own
-    target = f"{WEIGHTS}.{flat(layer.name)}"
+    target = f"{WEIGHTS}.{flatten_name(layer.name)}"
     quantizer = WeightQuantizer(layer.name, weight.shape[0], weight.ndim, bits=bits)
     module.add_submodule(target, quantizer)
     with module.graph.inserting_before(layer.node):
@@ -82,22 +82,22 @@ def _before_weight(module: fx.GraphModule, layer: placement.Layer, bits: int) ->
     layer.node.args = (layer.node.args[0], node, *layer.node.args[2:])
 
 
-def flat(name: str) -> str:
-    """A module path, or an operator's name, as one attribute name that no module has by itself."""
+def flatten_name(name: str) -> str:
+    """Turn a module path, or an operator's name, into one attribute name that no module has by itself."""
     plain = name.replace(".", "/")
     return f"{plain}/" if hasattr(nn.Module, plain) else plain
 
 
-def sites(module: nn.Module) -> dict[str, ActivationQuantizer]:
-    """The quantizers of activations by the name of their site, in the order they run."""
+def find_activation_quantizers(module: nn.Module) -> dict[str, ActivationQuantizer]:
+    """Find the quantizers of activations by the name of their site, in the order they run."""
     return {m.path: m for m in module.modules() if isinstance(m, ActivationQuantizer)}
 
 
-def weights(module: nn.Module) -> dict[str, WeightQuantizer]:
-    """The quantizers of weights by the name of their layer, in the order they run."""
+def find_weight_quantizers(module: nn.Module) -> dict[str, WeightQuantizer]:
+    """Find the quantizers of weights by the name of their layer, in the order they run."""
     return {m.path: m for m in module.modules() if isinstance(m, WeightQuantizer)}
 
 
 def is_quantized(module: nn.Module) -> bool:
     """Whether quantizers were put into `module`."""
-    return bool(weights(module))
+    return bool(find_weight_quantizers(module))

@@ -19,7 +19,7 @@ from edgekd.learn.quant import tracing
 from edgekd.profile import Scheme
 
 
-class Site(NamedTuple):
+class ActivationSite(NamedTuple):
     """One tensor that is quantized."""
 
     name: str
@@ -32,7 +32,7 @@ class Site(NamedTuple):
     """Whether its values lie in [0, 1], whatever calibration saw: a softmax, a gate."""
 
 
-class Layer(NamedTuple):
+class QuantizableLayer(NamedTuple):
     """One layer whose weights are quantized."""
 
     name: str
@@ -43,24 +43,27 @@ class Layer(NamedTuple):
 class Placement(NamedTuple):
     """All quantizers of a model."""
 
-    sites: tuple[Site, ...]
-    layers: tuple[Layer, ...]
+    sites: tuple[ActivationSite, ...]
+    layers: tuple[QuantizableLayer, ...]
 
 
-def layers(module: fx.GraphModule) -> tuple[Layer, ...]:
-    """All layers whose weights could be quantized, in the order they run."""
+def find_quantizable_layers(module: fx.GraphModule) -> tuple[QuantizableLayer, ...]:
+    """List all layers whose weights could be quantized, in the order they run."""
     found, taken = [], set[str]()
     for node in module.graph.nodes:
-        if node.target in operators.LAYERS and tracing.parameter(module, node.args[1]) is not None:
+        if (
+            node.target in operators.LAYERS
+            and tracing.get_parameter(module, node.args[1]) is not None
+        ):
             name = _unique(str(node.args[1].target).rpartition(".")[0] or "weight", taken)
-            found.append(Layer(name, node))
+            found.append(QuantizableLayer(name, node))
     return tuple(found)
 
 
-def in_float(module: fx.GraphModule) -> tuple[str, ...]:
+def find_float_operators(module: fx.GraphModule) -> tuple[str, ...]:
     """What multiplies and cannot be quantized, by `tracing.name_of`: it has no int8 form here, or its
     weights depend on the images."""
-    known = {layer.node for layer in layers(module)}
+    known = {layer.node for layer in find_quantizable_layers(module)}
     return tuple(
         tracing.name_of(node)
         for node in module.graph.nodes
@@ -77,12 +80,14 @@ def weight_bits(
 ) -> dict[str, int]:
     """Bits of each layer's weights, by name: `every`, or its own of `single`; none where it stays in
     float."""
-    named = {layer.name: every for layer in layers(module)} | dict(single)
+    named = {layer.name: every for layer in find_quantizable_layers(module)} | dict(single)
     return {name: bits for name, bits in named.items() if name not in float_layers}
 
 
-def placed(module: fx.GraphModule, scheme: Scheme, float_layers: Collection[str] = ()) -> Placement:
-    """Where the quantizers of `scheme` stand.
+def place_quantizers(
+    module: fx.GraphModule, scheme: Scheme, float_layers: Collection[str] = ()
+) -> Placement:
+    """Decide where the quantizers of `scheme` stand.
 
     Args:
         module: a traced model, batch norms folded.
@@ -92,7 +97,7 @@ def placed(module: fx.GraphModule, scheme: Scheme, float_layers: Collection[str]
     Raises:
         ValueError: if `float_layers` names none of the model's, or nothing is left to quantize.
     """
-    everyone = layers(module)
+    everyone = find_quantizable_layers(module)
     unknown = sorted(set(float_layers) - {layer.name for layer in everyone})
     if unknown:
         raise ValueError(f"float_layers: got {unknown[0]!r}, which is no layer of this model")
@@ -110,7 +115,9 @@ def placed(module: fx.GraphModule, scheme: Scheme, float_layers: Collection[str]
         )
         if readers and not _only_fused(node, readers):
             name = _unique(tracing.path_of(node) or node.name, taken)
-            sites.append(Site(name, node, readers, node.target in operators.IN_UNIT_RANGE))
+            sites.append(
+                ActivationSite(name, node, readers, node.target in operators.IN_UNIT_RANGE)
+            )
     return Placement(tuple(sites), chosen)
 
 

@@ -34,7 +34,7 @@ CORRECTED = 32
 """Images on which biases are corrected, in one batch; others than those, if there are enough."""
 
 
-class Started(NamedTuple):
+class QuantizedStart(NamedTuple):
     """A quantized model before it learns."""
 
     model: fx.GraphModule
@@ -82,7 +82,7 @@ def quantize(
     weight_bits: Mapping[str, int] = {},
     with_costs: bool = False,
     learn_steps: bool = True,
-) -> Started:
+) -> QuantizedStart:
     """`model` with quantizers whose ranges answer most like it on `batches`.
 
     All that is tried is compared with `model` itself, never with a graph made from it.
@@ -107,15 +107,15 @@ def quantize(
     model = copy.deepcopy(model).eval()
     few = _first(batches, JUDGED + CORRECTED)
     compared, judged = _rows(few, rewriting.COMPARED), _rows(few, JUDGED)
-    want = rewriting.answers(model, judged)
-    module, undone = rewriting.rewritten(model, inputs, compared)
-    reference = rewriting.answers(model, compared)
-    changes = equalization.changes(module, lambda: (few,), equalize) if equalize else []
+    want = rewriting.compute_answers(model, judged)
+    module, undone = rewriting.trace_and_rewrite(model, inputs, compared)
+    reference = rewriting.compute_answers(model, compared)
+    changes = equalization.find_changes(module, lambda: (few,), equalize) if equalize else []
     harmful = _equalized(module, changes, compared, reference)
-    in_float = placement.in_float(module)
+    in_float = placement.find_float_operators(module)
     bits = placement.weight_bits(module, every_weight_bits, weight_bits, float_layers)
-    insertion.insert(module, scheme, float_layers=float_layers, weight_bits=bits)
-    with calibration.in_float(module):
+    insertion.insert_quantizers(module, scheme, float_layers=float_layers, weight_bits=bits)
+    with calibration.disable_quantizers(module):
         _require_same(module, compared, reference)
     seen = calibration.observe(module, batches)
     calibration.set_weight_steps(module)
@@ -125,11 +125,11 @@ def quantize(
         tried[name] = _nats(module, want, judged)
     best = min(tried, key=lambda name: tried[name])
     calibration.set_ranges(module, seen, best)
-    costs = sensitivity.costs(module, [want], lambda: (judged,)) if with_costs else []
+    costs = sensitivity.measure_costs(module, [want], lambda: (judged,)) if with_costs else []
     corrected = False
     if correct:
         before = {name: value.detach().clone() for name, value in module.state_dict().items()}
-        bias_correction.correct(module, tuple(each[-CORRECTED:] for each in few))
+        bias_correction.correct_biases(module, tuple(each[-CORRECTED:] for each in few))
         tried["bias correction"] = _nats(module, want, judged)
         corrected = tried["bias correction"] < tried[best]
         if not corrected:
@@ -137,12 +137,12 @@ def quantize(
     for one in () if learn_steps else _quantizers(module):
         one.log_step.requires_grad_(False)
     evened = len(changes) - len(harmful)
-    return Started(module, best, undone, evened, harmful, in_float, corrected, tried, costs)
+    return QuantizedStart(module, best, undone, evened, harmful, in_float, corrected, tried, costs)
 
 
 def _quantizers(module: nn.Module) -> Iterator[ActivationQuantizer | WeightQuantizer]:
-    yield from insertion.sites(module).values()
-    yield from insertion.weights(module).values()
+    yield from insertion.find_activation_quantizers(module).values()
+    yield from insertion.find_weight_quantizers(module).values()
 
 
 def _equalized(
@@ -151,17 +151,20 @@ def _equalized(
     inputs: Inputs,
     want: Tensor,
 ) -> tuple[str, ...]:
-    """Apply `changes` in place, but for those that alter the answers; their names."""
+    """Apply `find_changes` in place, but for those that alter the answers; their names."""
     for change in changes:
         change.apply()
-    if not changes or rewriting.difference(rewriting.answers(module, inputs), want) <= 1:
+    if (
+        not changes
+        or rewriting.compare_answers(rewriting.compute_answers(module, inputs), want) <= 1
+    ):
         return ()
     for change in reversed(changes):
         change.undo()
     harmful = []
     for change in changes:
         change.apply()
-        if rewriting.difference(rewriting.answers(module, inputs), want) > 1:
+        if rewriting.compare_answers(rewriting.compute_answers(module, inputs), want) > 1:
             change.undo()
             harmful.append(change.name)
     return tuple(harmful)
@@ -169,7 +172,7 @@ def _equalized(
 
 def _require_same(module: fx.GraphModule, inputs: Inputs, want: Tensor) -> None:
     """Stop at quantizers that change answers while they are off."""
-    off = rewriting.difference(rewriting.answers(module, inputs), want)
+    off = rewriting.compare_answers(rewriting.compute_answers(module, inputs), want)
     if off > 1:
         raise RuntimeError(f"quantizers that are off change answers by {off:.3g} times the allowed")
 

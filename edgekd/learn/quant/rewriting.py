@@ -47,7 +47,7 @@ REWRITES: tuple[Rewrite, ...] = (
 """In their order."""
 
 
-def rewrite(module: fx.GraphModule, undone: Collection[str] = ()) -> list[str]:
+def apply_rewrites(module: fx.GraphModule, undone: Collection[str] = ()) -> list[str]:
     """Apply all rewrites in place.
 
     Args:
@@ -71,10 +71,10 @@ def rewrite(module: fx.GraphModule, undone: Collection[str] = ()) -> list[str]:
     return names
 
 
-def rewritten(
+def trace_and_rewrite(
     model: nn.Module, inputs: Inputs, compared: Inputs
 ) -> tuple[fx.GraphModule, tuple[str, ...]]:
-    """`model` traced and rewritten, with the names of the nodes whose rewrite was undone.
+    """Trace and rewrite `model`; give the names of the nodes whose rewrite was undone, too.
 
     Args:
         model: float, in evaluation mode; left as it is.
@@ -84,36 +84,36 @@ def rewritten(
     Raises:
         ValueError: if its answers are not finite, it cannot be traced, or answers differently then.
     """
-    want = answers(model, compared)
+    want = compute_answers(model, compared)
     if not bool(want.isfinite().all()):
         raise ValueError("got answers that are not finite, want numbers")
-    traced = tracing.traced(model, *inputs)
+    traced = tracing.trace(model, *inputs)
     module = copy.deepcopy(traced)
-    names = rewrite(module)
-    off = difference(answers(module, compared), want)
+    names = apply_rewrites(module)
+    off = compare_answers(compute_answers(module, compared), want)
     if off <= 1:
         return module, ()
-    if difference(answers(traced, compared), want) > 1:
+    if compare_answers(compute_answers(traced, compared), want) > 1:
         raise ValueError(f"traced, it answers differently: {off:.3g} times what is allowed")
     undone: list[str] = []
     for number, name in enumerate(names):
         module = copy.deepcopy(traced)
-        rewrite(module, {*undone, *names[number + 1 :]})
-        if difference(answers(module, compared), want) > 1:
+        apply_rewrites(module, {*undone, *names[number + 1 :]})
+        if compare_answers(compute_answers(module, compared), want) > 1:
             undone.append(name)
     module = copy.deepcopy(traced)
-    rewrite(module, undone)
+    apply_rewrites(module, undone)
     return module, tuple(undone)
 
 
-def answers(model: nn.Module, inputs: Inputs) -> Tensor:
-    """Logits [B, classes] in evaluation, without gradients."""
+def compute_answers(model: nn.Module, inputs: Inputs) -> Tensor:
+    """Compute logits [B, classes] in evaluation, without gradients."""
     with torch.no_grad():
         found: Tensor = model(*inputs)
     return found
 
 
-def difference(got: Tensor, want: Tensor) -> float:
+def compare_answers(got: Tensor, want: Tensor) -> float:
     """The largest difference of two answers [B, classes], in units of what is allowed; 1 or less is
     the same, infinity if one is no number."""
     got, want = got.double(), want.double()

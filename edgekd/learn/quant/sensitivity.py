@@ -34,25 +34,25 @@ class Cost(NamedTuple):
         return self.weight_nats + self.input_nats
 
 
-def costs(
+def measure_costs(
     module: fx.GraphModule, want: Sequence[Tensor], batches: calibration.Batches
 ) -> list[Cost]:
-    """A row a quantized layer, the costliest first.
+    """Measure the cost of each quantized layer: a row each, the costliest first.
 
     Args:
         module: quantized, its ranges set.
         want: the float model's logits [B, classes], a tensor a batch.
         batches: the images they belong to.
     """
-    weights, rows = insertion.weights(module), []
+    weights, rows = insertion.find_weight_quantizers(module), []
     wanted = list(want)
-    with calibration.in_float(module):
+    with calibration.disable_quantizers(module):
         for node in module.graph.nodes:
-            name = weight_of(module, node)
+            name = find_weight_name(module, node)
             if name is None:
                 continue
-            quantizer, site = weights[name], input_of(module, node)
-            weight = tracing.parameter(module, node.args[1].args[0])
+            quantizer, site = weights[name], find_input_quantizer(module, node)
+            weight = tracing.get_parameter(module, node.args[1].args[0])
             assert weight is not None
             quantizer.enabled = True
             by_weight = calibration.divergence(module, wanted, batches)
@@ -66,8 +66,8 @@ def costs(
     return sorted(rows, key=lambda row: -row.total_nats())
 
 
-def weight_of(module: fx.GraphModule, node: fx.Node) -> str | None:
-    """The name of the quantized layer that `node` is; None if it is none."""
+def find_weight_name(module: fx.GraphModule, node: fx.Node) -> str | None:
+    """Return the name of the quantized layer that `node` is; None if it is none."""
     if node.target not in operators.LAYERS or not isinstance(node.args[1], fx.Node):
         return None
     held = node.args[1]
@@ -75,8 +75,8 @@ def weight_of(module: fx.GraphModule, node: fx.Node) -> str | None:
     return found.path if isinstance(found, WeightQuantizer) else None
 
 
-def input_of(module: fx.GraphModule, node: fx.Node) -> ActivationQuantizer | None:
-    """The quantizer that a layer's input went through, past whatever moves it."""
+def find_input_quantizer(module: fx.GraphModule, node: fx.Node) -> ActivationQuantizer | None:
+    """Find the quantizer that a layer's input went through, past whatever moves it."""
     read = node.args[0]
     while isinstance(read, fx.Node) and operators.passes(read):
         read = read.args[0]

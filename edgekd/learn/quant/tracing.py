@@ -11,7 +11,7 @@ from torch import fx
 from torch import nn
 
 from edgekd.learn.export import reasons
-from edgekd.learn.export.quiet import quiet
+from edgekd.learn.export.quiet import silence_exporter
 
 MODULE_PATH, SHAPE, DTYPE, NAME = (
     f"edgekd_{key}" for key in ("module_path", "shape", "dtype", "name")
@@ -22,8 +22,8 @@ NO_MODULE = "_empty_nn_module_stack"
 """What torch writes for a node that came from no module."""
 
 
-def traced(model: nn.Module, *inputs: Tensor) -> fx.GraphModule:
-    """A copy of `model` in evaluation mode as a graph module; parameters keep their names.
+def trace(model: nn.Module, *inputs: Tensor) -> fx.GraphModule:
+    """Copy `model` in evaluation mode as a graph module; parameters keep their names.
 
     Whatever torch can export can be traced, and nothing else could be deployed. Dropout is gone and
     the batch axis stays free; ``train()`` and ``eval()`` change nothing in it any more.
@@ -37,12 +37,12 @@ def traced(model: nn.Module, *inputs: Tensor) -> fx.GraphModule:
     """
     model = copy.deepcopy(model).eval()
     try:
-        with quiet():
+        with silence_exporter():
             shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs)
             program = torch.export.export(model, inputs, dynamic_shapes=shapes, strict=False)
             found = program.module(check_guards=False)
     except Exception as error:  # export raises whatever the model's own forward raises
-        raise ValueError(f"cannot be traced: {reasons.reason(error)}") from error
+        raise ValueError(f"cannot be traced: {reasons.explain_failure(error)}") from error
     for node in found.graph.nodes:
         value = node.meta.get("val")
         dtype = value.dtype if isinstance(value, Tensor) else None
@@ -122,8 +122,8 @@ def erase_unused(graph: fx.Graph) -> None:
             graph.erase_node(node)
 
 
-def parameter(module: fx.GraphModule, node: object) -> Tensor | None:
-    """The tensor a ``get_attr`` node reads; None for anything else."""
+def get_parameter(module: fx.GraphModule, node: object) -> Tensor | None:
+    """Return the tensor that a ``get_attr`` node reads; None for anything else."""
     if not isinstance(node, fx.Node) or node.op != "get_attr":
         return None
     holder, _, name = str(node.target).rpartition(".")
@@ -131,8 +131,8 @@ def parameter(module: fx.GraphModule, node: object) -> Tensor | None:
     return found if isinstance(found, Tensor) else None
 
 
-def constants(graph: fx.Graph) -> set[fx.Node]:
-    """The nodes whose values are the same for all inputs: parameters, and what is computed of them alone."""
+def find_constants(graph: fx.Graph) -> set[fx.Node]:
+    """Find the nodes whose values are the same for all inputs: parameters, and what is computed of them alone."""
     found: set[fx.Node] = set()
     for node in graph.nodes:
         if node.op == "get_attr" or (
@@ -145,12 +145,12 @@ def constants(graph: fx.Graph) -> set[fx.Node]:
     return found
 
 
-def value(module: fx.GraphModule, node: fx.Node) -> Any:
-    """What a node of `constants` gives, computed in the parameters' own type."""
+def compute_constant(module: fx.GraphModule, node: fx.Node) -> Any:
+    """Compute what a node of `find_constants` gives, in the parameters' own type."""
     if node.op == "get_attr":
-        held = parameter(module, node)
+        held = get_parameter(module, node)
         return None if held is None else held.detach().clone()
-    args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: value(module, n))
+    args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: compute_constant(module, n))
     with torch.no_grad():
         return node.target(*args, **kwargs)
 

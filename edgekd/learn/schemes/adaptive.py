@@ -11,12 +11,12 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.ensemble import Weighing
-from edgekd.learn.mathematics.ensemble import blended
+from edgekd.learn.mathematics.ensemble import TeacherWeights
+from edgekd.learn.mathematics.ensemble import blend
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 
 if TYPE_CHECKING:
     from edgekd.settings import Positive
@@ -44,7 +44,7 @@ def adaptive(
     """
     if not teaches:
         raise ValueError("want at least one teacher")
-    weighing = Weighing(classes, len(teaches))
+    weighing = TeacherWeights(classes, len(teaches))
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
         answers = student(*batch.inputs)
@@ -52,10 +52,10 @@ def adaptive(
         weights = weighing(answers)
         signals = {
             "student_logits": answers,
-            "teacher_logits": blended(told, weights.detach(), temperature),
-            **labelled(batch),
+            "teacher_logits": blend(told, weights.detach(), temperature),
+            **label_signals(batch),
         }
-        learned = F.cross_entropy(blended(told, weights, 1.0), batch.targets["labels"])
+        learned = F.cross_entropy(blend(told, weights, 1.0), batch.targets["labels"])
         return [Lesson(signals, own={"weighing": learned})]
 
     return Scheme(lessons, nn.ModuleDict({"weighing": weighing}))

@@ -7,13 +7,13 @@ from torch import nn
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 
 
 def alone() -> Scheme:
     """The student's logits and the labels."""
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
-        return [Lesson({"student_logits": student(*batch.inputs), **labelled(batch)})]
+        return [Lesson({"student_logits": student(*batch.inputs), **label_signals(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())

@@ -12,14 +12,14 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from edgekd.learn.companions.projector import projector
-from edgekd.learn.method.readout import two_samples
+from edgekd.learn.method.readout import first_two_samples
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 from edgekd.learn.method.taps import INPUT
 from edgekd.learn.method.taps import Taps
-from edgekd.learn.method.taps import shapes
+from edgekd.learn.method.taps import record_shapes
 
 if TYPE_CHECKING:
     from edgekd.learn.data.loader import Samples
@@ -80,7 +80,7 @@ def blockwise(
             both = exits[number](made, theirs[there])
             error = F.mse_loss(both["student_features"], both["teacher_features"])
             errors[f"block-{number + 1}"] = blocks * error
-        signals = {"student_logits": logits, "teacher_logits": told, **labelled(batch)}
+        signals = {"student_logits": logits, "teacher_logits": told, **label_signals(batch)}
         return [Lesson(signals, end_to_end, errors)]
 
     return Scheme(lessons, nn.ModuleDict({"entries": entries, "exits": exits}))
@@ -97,7 +97,11 @@ def _projectors(
 ) -> tuple[nn.ModuleList, nn.ModuleList]:
     """What stands at the entries of the stages after the first, and at the exits of all."""
     ours, theirs = (
-        shapes(model, _places(pairs, side), *two_samples(samples, next(model.parameters()).device))
+        record_shapes(
+            model,
+            _places(pairs, side),
+            *first_two_samples(samples, next(model.parameters()).device),
+        )
         for side, model in enumerate((student, teacher))
     )
     entries, exits = nn.ModuleList(), nn.ModuleList()

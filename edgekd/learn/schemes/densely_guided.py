@@ -14,7 +14,7 @@ from torch import nn
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 
 if TYPE_CHECKING:
     from edgekd.settings import Fraction
@@ -43,7 +43,7 @@ def densely_guided(
         raise ValueError("want at least one teacher")
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
-        shared = {"student_logits": student(*batch.inputs), **labelled(batch)}
+        shared = {"student_logits": student(*batch.inputs), **label_signals(batch)}
         chosen = _survivors(batch, len(teaches), keep)
         return [
             Lesson({**shared, "teacher_logits": teaches[number](batch)}, 1 / len(chosen))

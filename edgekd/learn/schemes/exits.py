@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from edgekd.learn.mathematics.fitting import channels
-from edgekd.learn.mathematics.fitting import pooled
-from edgekd.learn.method.readout import averaged
-from edgekd.learn.method.readout import two_samples
+from edgekd.learn.mathematics.fitting import count_channels
+from edgekd.learn.mathematics.fitting import pool_maps
+from edgekd.learn.method.readout import average_places
+from edgekd.learn.method.readout import first_two_samples
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 from edgekd.learn.method.taps import Taps
-from edgekd.learn.method.taps import shapes
+from edgekd.learn.method.taps import record_shapes
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +61,7 @@ def byot(
     """
     if len(stages) < 2:
         raise ValueError(f"got {len(stages)} stages, want two at least: one for an exit")
-    seen_shapes = shapes(student, stages, *two_samples(samples, device))
+    seen_shapes = record_shapes(student, stages, *first_two_samples(samples, device))
     deepest, taps = stages[-1], Taps(student, stages)
     exits = nn.ModuleList(
         _Exit(seen_shapes[stage], seen_shapes[deepest], samples.classes) for stage in stages[:-1]
@@ -71,8 +71,8 @@ def byot(
         exits.train(learner.training)
         with taps as features:
             logits = learner(*batch.inputs)
-        told, known = logits.detach(), labelled(batch)
-        target = averaged(features[deepest]).detach()
+        told, known = logits.detach(), label_signals(batch)
+        target = average_places(features[deepest]).detach()
         taught = [Lesson({"student_logits": logits, "teacher_logits": told, **known})]
         for number, (stage, leave) in enumerate(zip(stages[:-1], exits, strict=True), start=1):
             vectors, answer = leave(features[stage])
@@ -93,7 +93,7 @@ class _Exit(nn.Module):
         self.sides = None
         if len(shape) == len(deepest) == 4:
             self.sides = (min(shape[2], deepest[2]), min(shape[3], deepest[3]))
-        width, wide = channels(shape), channels(deepest)
+        width, wide = count_channels(shape), count_channels(deepest)
         narrow = max(wide // 4, 1)
         self.bottleneck = (
             _of_maps(width, narrow, wide) if len(shape) == 4 else _of_rows(width, narrow, wide)
@@ -102,8 +102,8 @@ class _Exit(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         if self.sides is not None:
-            features = pooled(features, self.sides)
-        vectors = averaged(self.bottleneck(features))
+            features = pool_maps(features, self.sides)
+        vectors = average_places(self.bottleneck(features))
         return vectors, self.classifier(vectors)
 
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.mathematics.reversal import fixed
-from edgekd.learn.mathematics.reversal import reversed_gradient
+from edgekd.learn.mathematics.reversal import freeze_weights
+from edgekd.learn.mathematics.reversal import reverse_gradient
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
@@ -70,7 +70,7 @@ def dafl(
     source = _Source(teacher, samples, device, noise, width)
     blank = torch.zeros(2, samples.preprocessing.channels, *source.sides, device=device)
     with torch.no_grad():
-        found = hooks.seen(source.teacher, blank)
+        found = hooks.record_teacher(source.teacher, blank)
     if activation and found.embedding is None:
         raise ValueError(
             "dafl: got a teacher without a linear or convolutional classifier, want activation: 0"
@@ -81,7 +81,7 @@ def dafl(
     def lessons(student: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
         source.companions.train(student.training)
         images = source.images(batch)
-        told = hooks.seen(source.teacher, images)
+        told = hooks.record_teacher(source.teacher, images)
         own = {
             "dafl-one-hot": one_hot * losses.one_hot(told.logits),
             "dafl-entropy": entropy * losses.information_entropy(told.logits),
@@ -174,10 +174,10 @@ def _adversarial(
         own: dict[str, Tensor] = {}
         with torch.set_grad_enabled(turns.generator_learns() and torch.is_grad_enabled()):
             images = source.images(batch)
-            hard = reversed_gradient(images)
+            hard = reverse_gradient(images)
             told = source.teacher(hard)
         if images.requires_grad:
-            with fixed(student):
+            with freeze_weights(student):
                 own[f"{name}-generator"] = adversary * distance(student(hard), told)
         # Last, so that whoever watches the student's layers sees the pass that it learns from.
         signals = _signals(student, images, told)
@@ -212,7 +212,7 @@ class _Source:
     def __init__(
         self, teacher: nn.Module, samples: Samples, device: torch.device, noise: int, width: int
     ) -> None:
-        self.teacher = hooks.frozen(teacher, device)
+        self.teacher = hooks.freeze(teacher, device)
         self.sides = samples.preprocessing.height, samples.preprocessing.width
         maker = generator(samples.preprocessing, noise=noise, width=width).to(device)
         self.companions = nn.ModuleDict({"generator": maker})

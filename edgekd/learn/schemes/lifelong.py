@@ -11,14 +11,14 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.attack import evaluating
+from edgekd.learn.attack import evaluation_mode
 from edgekd.learn.losses.response.soft_targets import kd
-from edgekd.learn.mathematics.shapes import widened
-from edgekd.learn.method.pairing import network
+from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.method.pairing import find_stages
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 from edgekd.learn.method.taps import INPUT
 from edgekd.learn.method.taps import Taps
 
@@ -69,7 +69,7 @@ def lwf(
         with torch.no_grad():
             told = teacher(*batch.inputs)[:, :old]
         if classifier is not None and batch.epoch < warmup_epochs:
-            with evaluating(student), _closed(classifier):
+            with evaluation_mode(student), _closed(classifier):
                 logits = learner(*batch.inputs)
             logits = torch.cat([logits[:, :old].detach(), logits[:, old:]], 1)
         else:
@@ -112,7 +112,7 @@ def lwf_mc(
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
         with torch.no_grad():
-            told = widened(teacher(*batch.inputs)[:, :old]).sigmoid()
+            told = widen(teacher(*batch.inputs)[:, :old]).sigmoid()
         logits = student(*batch.inputs)
         signals = _of_new(logits, batch, old)
         labels = signals["labels"]
@@ -169,7 +169,7 @@ def less_forgetting(
 
 def _binary(logits: Tensor, wanted: Tensor) -> Tensor:
     """Binary cross-entropy, summed over classes, mean over the batch."""
-    logits = widened(logits)
+    logits = widen(logits)
     error = F.binary_cross_entropy_with_logits(logits, wanted.to(logits), reduction="sum")
     return error / len(logits)
 
@@ -178,7 +178,10 @@ def _of_new(logits: Tensor, batch: TensorBatch, old: int) -> dict[str, Tensor]:
     """What the losses see: the new classes, numbered from 0."""
     labels = batch.targets["labels"]
     new = labels - old if labels.ndim == 1 else labels[:, old:]
-    return {"student_logits": logits[:, old:], **labelled(batch._replace(targets={"labels": new}))}
+    return {
+        "student_logits": logits[:, old:],
+        **label_signals(batch._replace(targets={"labels": new})),
+    }
 
 
 def _embedding(model: nn.Module, samples: Samples) -> Taps:
@@ -193,7 +196,7 @@ def _classifier(model: nn.Module, samples: Samples) -> nn.Module:
 def _entrance(model: nn.Module, samples: Samples) -> str:
     image = samples.preprocessing
     blank = torch.zeros(2, image.channels, image.height, image.width)
-    return network(model, blank.to(next(model.parameters()).device)).classifier
+    return find_stages(model, blank.to(next(model.parameters()).device)).classifier
 
 
 @contextmanager

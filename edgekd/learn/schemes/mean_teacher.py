@@ -11,7 +11,7 @@ from torch import nn
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ def ema(student: nn.Module, *, decay: Fraction = 0.99) -> Scheme:
         with torch.no_grad():
             told = average.network(*batch.inputs)
         answers = {"student_logits": learner(*batch.inputs), "teacher_logits": told}
-        return [Lesson({**answers, **labelled(batch)})]
+        return [Lesson({**answers, **label_signals(batch)})]
 
     return Scheme(lessons, nn.ModuleDict({"average": average}))
 

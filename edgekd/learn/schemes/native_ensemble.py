@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgekd.learn.mathematics.fitting import channels
-from edgekd.learn.mathematics.shapes import widened
-from edgekd.learn.method.readout import averaged
-from edgekd.learn.method.readout import two_samples
+from edgekd.learn.mathematics.fitting import count_channels
+from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.method.readout import average_places
+from edgekd.learn.method.readout import first_two_samples
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 from edgekd.learn.method.taps import Taps
-from edgekd.learn.method.taps import points
-from edgekd.learn.method.taps import shapes
+from edgekd.learn.method.taps import find_points
+from edgekd.learn.method.taps import record_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,14 +66,14 @@ def one(
     """
     if len(stages) < 2:
         raise ValueError(f"got {len(stages)} stages, want two at least: branches share all but one")
-    inputs, trunk_end = two_samples(samples, device), stages[-2]
+    inputs, trunk_end = first_two_samples(samples, device), stages[-2]
     trunk = _trunk(student, trunk_end, inputs)
     taps = Taps(student, [trunk_end])
     outputs: dict[str, Any] = {}
     beside = nn.ModuleList(
         _branched(peer(number), trunk, outputs) for number in range(1, branches + 1)
     )
-    width = channels(shapes(student, [trunk_end], *inputs)[trunk_end])
+    width = count_channels(record_shapes(student, [trunk_end], *inputs)[trunk_end])
     gate = _Gate(width, branches + 1)
     companions = nn.ModuleDict({"branches": beside, "gate": gate})
 
@@ -88,8 +88,8 @@ def one(
             for handle in handles:
                 handle.remove()
             outputs.clear()
-        together = gated(answers, gate(averaged(features[trunk_end])))
-        told, known = together.detach(), labelled(batch)
+        together = combine_by_gate(answers, gate(average_places(features[trunk_end])))
+        told, known = together.detach(), label_signals(batch)
         return [
             Lesson({"student_logits": answer, "teacher_logits": told, **known})
             for answer in (*answers, together)
@@ -98,8 +98,8 @@ def one(
     return Scheme(lessons, companions)
 
 
-def gated(answers: list[Tensor], weights: Tensor) -> Tensor:
-    """The sum of logits, each weighted by its gate (Lan et al. 2018, sec. 3).
+def combine_by_gate(answers: list[Tensor], weights: Tensor) -> Tensor:
+    """Sum logits, each weighted by its gate (Lan et al. 2018, sec. 3).
 
     Args:
         answers: K logits [B, C].
@@ -108,8 +108,8 @@ def gated(answers: list[Tensor], weights: Tensor) -> Tensor:
     Returns:
         [B, C].
     """
-    stacked = torch.stack([widened(answer) for answer in answers], 1)
-    return (widened(weights).unsqueeze(2) * stacked).sum(1)
+    stacked = torch.stack([widen(answer) for answer in answers], 1)
+    return (widen(weights).unsqueeze(2) * stacked).sum(1)
 
 
 class _Gate(nn.Module):
@@ -142,7 +142,7 @@ class _Recalled(nn.Module):
 
 def _trunk(student: nn.Module, end: str, inputs: Inputs) -> dict[str, nn.Module]:
     """The outermost modules that have finished when `end` has; each runs once."""
-    found = points(student, *inputs)
+    found = find_points(student, *inputs)
     times = Counter(point.place for point in found)
     last = next((number for number, point in enumerate(found) if point.place == end), -1)
     early = {p.place: p.module for p in found[: last + 1] if times[p.place] == 1}
@@ -167,6 +167,6 @@ def _branched(
 def _kept(path: str, outputs: dict[str, Any]) -> Callable[[nn.Module, Any, Any], None]:
     def hook(module: nn.Module, given: Any, made: Any) -> None:
         # The student may run in half precision, what is built beside it does not.
-        outputs[path] = widened(made) if isinstance(made, torch.Tensor) else made
+        outputs[path] = widen(made) if isinstance(made, torch.Tensor) else made
 
     return hook

@@ -7,16 +7,16 @@ from torch import nn
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
-from edgekd.learn.method.teacher import Tell
+from edgekd.learn.method.scheme import label_signals
+from edgekd.learn.method.teacher import TeacherFunction
 
 
-def offline(teach: Tell) -> Scheme:
+def offline(teach: TeacherFunction) -> Scheme:
     """The student hears what finished teachers say of each batch."""
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
         told = teach(batch)
         answers = {"student_logits": student(*batch.inputs), "teacher_logits": told}
-        return [Lesson({**answers, **labelled(batch)})]
+        return [Lesson({**answers, **label_signals(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())

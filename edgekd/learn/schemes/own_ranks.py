@@ -8,17 +8,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.fitting import channels
-from edgekd.learn.mathematics.shapes import widened
-from edgekd.learn.method.readout import averaged
-from edgekd.learn.method.readout import two_samples
-from edgekd.learn.method.readout import want_unmixed
+from edgekd.learn.mathematics.fitting import count_channels
+from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.method.readout import average_places
+from edgekd.learn.method.readout import first_two_samples
+from edgekd.learn.method.readout import require_unmixed
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 from edgekd.learn.method.taps import Taps
-from edgekd.learn.method.taps import shapes
+from edgekd.learn.method.taps import record_shapes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,26 +62,28 @@ def uskd(
     Raises:
         ValueError: if there are fewer than two stages or three classes, or views mix samples.
     """
-    want_unmixed(samples)
+    require_unmixed(samples)
     if len(stages) < 2 or samples.classes < 3:
         raise ValueError(
             f"got {len(stages)} stages and {samples.classes} classes, want 2 and 3 at least"
         )
     place = stages[-2]
-    width = channels(shapes(student, [place], *two_samples(samples, device))[place])
+    width = count_channels(
+        record_shapes(student, [place], *first_two_samples(samples, device))[place]
+    )
     weak, taps = nn.Linear(width, samples.classes), Taps(student, [place])
 
     def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
         with taps as features:
             logits = learner(*batch.inputs)
-        weakly = weak(averaged(features[place]))
+        weakly = weak(average_places(features[place]))
         smoothed = F.cross_entropy(weakly, batch.targets["labels"], label_smoothing=SMOOTHING)
         own = {
             "target": target_term(logits, batch.targets["labels"]) * alpha,
             "ranked": ranked_term(logits, weakly, batch.targets["labels"]) * beta,
             "weak": smoothed * mu,
         }
-        return [Lesson({"student_logits": logits, **labelled(batch)}, own=own)]
+        return [Lesson({"student_logits": logits, **label_signals(batch)}, own=own)]
 
     return Scheme(lessons, nn.ModuleDict({"weak": weak}))
 
@@ -98,7 +100,7 @@ def target_term(logits: Tensor, label_indices: Tensor) -> Tensor:
     Returns:
         Scalar, nats.
     """
-    log_p = F.log_softmax(widened(logits), 1).gather(1, label_indices.unsqueeze(1)).squeeze(1)
+    log_p = F.log_softmax(widen(logits), 1).gather(1, label_indices.unsqueeze(1)).squeeze(1)
     squared = log_p.detach().mul(2).exp()
     return -((1 + squared - squared.mean()) * log_p).mean()
 
@@ -119,7 +121,7 @@ def ranked_term(logits: Tensor, weak_logits: Tensor, label_indices: Tensor) -> T
     """
     kept = F.one_hot(label_indices, logits.shape[1]) == 0
     others, weakly = (
-        widened(each)[kept].reshape(len(logits), -1) for each in (logits, weak_logits.detach())
+        widen(each)[kept].reshape(len(logits), -1) for each in (logits, weak_logits.detach())
     )
     likely = F.softmax(others.detach(), 1) + F.softmax(weakly, 1)
     rank = likely.argsort(dim=1, descending=True, stable=True).argsort(dim=1) + 1

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import widened
-from edgekd.learn.method.readout import want_unmixed
+from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.method.readout import require_unmixed
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def dml(peer: Callable[[int], nn.Module], *, peers: Count = 1) -> Scheme:
     beside = _built(peer, peers)
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
-        answers, known = _answers(student, beside, batch), labelled(batch)
+        answers, known = _answers(student, beside, batch), label_signals(batch)
         return [
             Lesson({"student_logits": one, "teacher_logits": other.detach(), **known}, 1 / peers)
             for learner, one in enumerate(answers)
@@ -82,19 +82,19 @@ def kdcl(
         ValueError: if the rule is min-logit and views mix samples.
     """
     if rule == "min-logit":
-        want_unmixed(samples)
+        require_unmixed(samples)
     beside = _built(peer, peers)
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
-        answers, known = _answers(student, beside, batch), labelled(batch)
-        told = combined(answers, batch.targets["labels"], rule)
+        answers, known = _answers(student, beside, batch), label_signals(batch)
+        told = combine_logits(answers, batch.targets["labels"], rule)
         return [Lesson({"student_logits": one, "teacher_logits": told, **known}) for one in answers]
 
     return Scheme(lessons, nn.ModuleDict({"peers": beside}))
 
 
-def combined(answers: Sequence[Tensor], labels: Tensor, rule: str) -> Tensor:
-    """The logits that teach, of all learners' logits.
+def combine_logits(answers: Sequence[Tensor], labels: Tensor, rule: str) -> Tensor:
+    """Combine the logits of all learners into a teacher's.
 
     Guo et al. 2020, sec. 3:
 
@@ -110,7 +110,7 @@ def combined(answers: Sequence[Tensor], labels: Tensor, rule: str) -> Tensor:
     Returns:
         [B, C].
     """
-    stacked = torch.stack([widened(answer.detach()) for answer in answers])
+    stacked = torch.stack([widen(answer.detach()) for answer in answers])
     if rule == "mean":
         return stacked.mean(0)
     if rule == "naive":

@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from edgekd.learn.attack import PixelRange
 from edgekd.learn.attack import pgd
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 
 if TYPE_CHECKING:
     from edgekd.learn.data.loader import Samples
@@ -59,7 +59,7 @@ def adversarial(
 
     def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
         moved = attack(batch, _to_labels(batch))
-        return [Lesson({"student_logits": learner(moved), **labelled(batch)})]
+        return [Lesson({"student_logits": learner(moved), **label_signals(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())
 
@@ -102,11 +102,11 @@ def ard(
         signals = {
             "student_logits": learner(moved),
             "teacher_logits": teach(batch),
-            **labelled(batch),
+            **label_signals(batch),
         }
         if alpha == 1:
             return [Lesson(signals)]
-        clean = F.cross_entropy(widened(learner(*batch.inputs)), batch.targets["labels"])
+        clean = F.cross_entropy(widen(learner(*batch.inputs)), batch.targets["labels"])
         return [Lesson(signals, alpha, {"clean": (1 - alpha) * clean})]
 
     return Scheme(lessons, nn.ModuleDict())
@@ -150,7 +150,7 @@ def rslad(
     def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
         told = teach(batch)
         moved = attack(batch, functools.partial(_to_teacher, told))
-        shared = {"teacher_logits": told, **labelled(batch)}
+        shared = {"teacher_logits": told, **label_signals(batch)}
         return [
             Lesson({"student_logits": learner(images), **shared}, weight)
             for images, weight in ((moved, share), (batch.inputs[0], 1 - share))
@@ -185,10 +185,10 @@ def _attack(
 
 
 def _to_labels(batch: TensorBatch) -> Callable[[Tensor], Tensor]:
-    return lambda logits: F.cross_entropy(widened(logits), batch.targets["labels"])
+    return lambda logits: F.cross_entropy(widen(logits), batch.targets["labels"])
 
 
 def _to_teacher(told: Tensor, logits: Tensor) -> Tensor:
     """KL(teacher || student), nats."""
-    taught, own = F.log_softmax(widened(told), 1), F.log_softmax(widened(logits), 1)
+    taught, own = F.log_softmax(widen(told), 1), F.log_softmax(widen(logits), 1)
     return F.kl_div(own, taught, reduction="batchmean", log_target=True)

@@ -11,7 +11,7 @@ from torch import nn
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 
 
 def route(anchors: Sequence[Callable[[TensorBatch], Tensor]]) -> Scheme:
@@ -36,6 +36,6 @@ def route(anchors: Sequence[Callable[[TensorBatch], Tensor]]) -> Scheme:
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
         now = min(int(batch.epoch * len(anchors) / batch.epochs), len(anchors) - 1)
         told = {"teacher_logits": anchors[now](batch)}
-        return [Lesson({"student_logits": student(*batch.inputs), **told, **labelled(batch)})]
+        return [Lesson({"student_logits": student(*batch.inputs), **told, **label_signals(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.data.views import draws
-from edgekd.learn.method.readout import want_unmixed
+from edgekd.learn.method.readout import require_unmixed
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,11 +43,11 @@ def cs_kd(samples: Samples) -> Scheme:
     Raises:
         ValueError: if views mix samples.
     """
-    want_unmixed(samples)
-    book = register(samples.labels)
+    require_unmixed(samples)
+    book = index_classes(samples.labels)
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
-        others = classmates(book, samples.seed, int(batch.epoch), batch.indices)
+        others = draw_classmates(book, samples.seed, int(batch.epoch), batch.indices)
         inputs = samples.batch(others, batch.view).inputs
         partners = [
             torch.from_numpy(each).to(like.device, memory_format=_order_of(like))
@@ -57,13 +57,13 @@ def cs_kd(samples: Samples) -> Scheme:
         with torch.no_grad():
             told = student(*partners)
         answers = {"student_logits": student(*batch.inputs), "teacher_logits": told}
-        return [Lesson({**answers, **labelled(batch)})]
+        return [Lesson({**answers, **label_signals(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())
 
 
-class Register(NamedTuple):
-    """Who is in whose class."""
+class ClassIndex(NamedTuple):
+    """The samples of each class."""
 
     order: NDArray[np.int64]
     """[N], samples sorted by class."""
@@ -75,19 +75,19 @@ class Register(NamedTuple):
     """[N], of its class."""
 
 
-def register(labels: NDArray[np.int64]) -> Register:
+def index_classes(labels: NDArray[np.int64]) -> ClassIndex:
     """Sort samples with these labels [N] by class."""
     order = np.argsort(labels, kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     first, end = (np.searchsorted(labels[order], labels, side) for side in ("left", "right"))
-    return Register(order, place, first, end - first)
+    return ClassIndex(order, place, first, end - first)
 
 
-def classmates(
-    book: Register, seed: int, epoch: int, indices: NDArray[np.int64]
+def draw_classmates(
+    book: ClassIndex, seed: int, epoch: int, indices: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """For each sample another one of its class; itself only where it is alone there.
+    """Draw another sample of its class for each sample; itself only where it is alone there.
 
     Args:
         book: of all samples.

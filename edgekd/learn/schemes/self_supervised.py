@@ -11,19 +11,19 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import widened
-from edgekd.learn.method.pairing import network
-from edgekd.learn.method.pretext import best
-from edgekd.learn.method.pretext import origins
-from edgekd.learn.method.pretext import rotated
+from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.method.pairing import find_stages
+from edgekd.learn.method.pretext import rotate
+from edgekd.learn.method.pretext import rotation_origins
+from edgekd.learn.method.pretext import select_best
 from edgekd.learn.method.pretext import similarities
-from edgekd.learn.method.pretext import transfer
+from edgekd.learn.method.pretext import transfer_loss
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 from edgekd.learn.method.taps import Taps
-from edgekd.learn.method.taps import shapes
+from edgekd.learn.method.taps import record_shapes
 
 if TYPE_CHECKING:
     from edgekd.learn.data.loader import Samples
@@ -76,34 +76,34 @@ def self_supervised(
     """
     _, height, width, planes = samples.images.shape
     images = torch.zeros(2, planes, height, width, device=device)
-    rotated(images)
+    rotate(images)
     readers = [_Reader(model, images) for model in (student, teacher)]
     heads = nn.ModuleDict(
         {"student_head": _head(readers[0].width), "teacher_head": _head(readers[1].width)}
     ).to(device)
 
     def lessons(learner: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
-        count, views = len(batch.indices), torch.cat([batch.inputs[0], rotated(batch.inputs[0])])
+        count, views = len(batch.indices), torch.cat([batch.inputs[0], rotate(batch.inputs[0])])
         logits, features = readers[0].read(learner, views)
         with torch.no_grad():
             told, known = readers[1].read(teacher, views)
-        told, wanted = widened(told), origins(count, views.device)
+        told, wanted = widen(told), rotation_origins(count, views.device)
         ours, theirs = (
             _likeness(heads[name], side, count)
             for name, side in (("student_head", features), ("teacher_head", known))
         )
-        kept = best(theirs.detach(), wanted, kept_share)
+        kept = select_best(theirs.detach(), wanted, kept_share)
         begun = batch.epoch >= head_share * batch.epochs
         every = torch.ones_like(kept)
         own = {
             "pretext": F.cross_entropy(theirs, wanted),
             "transformed": transformed_weight
-            * transfer(widened(logits[count:]), told[count:], every, transformed_temperature),
+            * transfer_loss(widen(logits[count:]), told[count:], every, transformed_temperature),
             "similarity": (similarity_weight if begun else 0.0)
-            * transfer(ours, theirs, kept, similarity_temperature),
+            * transfer_loss(ours, theirs, kept, similarity_temperature),
         }
         signals = {"student_logits": logits[:count], "teacher_logits": told[:count]}
-        return (Lesson({**signals, **labelled(batch)}, own=own),)
+        return (Lesson({**signals, **label_signals(batch)}, own=own),)
 
     return Scheme(lessons, heads)
 
@@ -112,8 +112,8 @@ class _Reader:
     """Reads logits and what enters the layer that gives them."""
 
     def __init__(self, model: nn.Module, images: Tensor) -> None:
-        self.place = network(model, images).classifier
-        self.width = math.prod(shapes(model, [self.place], images)[self.place][1:])
+        self.place = find_stages(model, images).classifier
+        self.width = math.prod(record_shapes(model, [self.place], images)[self.place][1:])
         self.taps = Taps(model, [self.place])
 
     def read(self, model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch import nn
 from torch.func import functional_call
 
-from edgekd.learn.mathematics.shapes import widened
-from edgekd.learn.method.inheritance import sliced
+from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.method.inheritance import slice_leading
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 
 if TYPE_CHECKING:
     from edgekd.settings import Count
@@ -30,7 +30,7 @@ def supernet(
     values: str = "4, 8",
     sampled: Count = 2,
 ) -> Scheme:
-    """`nested` with subnets that differ from the student in one knob of its builder.
+    """`build_nested` with subnets that differ from the student in one knob of its builder.
 
     What is shipped is the largest; a later step whose smaller model says ``inherit: {teacher: distil-1}``
     takes a subnet out and trains it on.
@@ -43,17 +43,17 @@ def supernet(
         sampled: how many subnets learn in a step.
 
     Raises:
-        ValueError: if a value is no number, or as `nested`.
+        ValueError: if a value is no number, or as `build_nested`.
     """
     try:
         numbers = [int(value) for value in values.split(",")]
     except ValueError:
         raise ValueError(f"values: got {values!r}, want whole numbers: 4, 8") from None
-    return nested(student, [smaller(knob, number) for number in numbers], sampled=sampled)
+    return build_nested(student, [smaller(knob, number) for number in numbers], sampled=sampled)
 
 
-def nested(student: nn.Module, subnets: Sequence[nn.Module], *, sampled: int = 2) -> Scheme:
-    """The largest learns from labels, some of the others from the largest (the sandwich rule).
+def build_nested(student: nn.Module, subnets: Sequence[nn.Module], *, sampled: int = 2) -> Scheme:
+    """Build the scheme: the largest learns from labels, some of the others from it (the sandwich rule).
 
     At each step the smallest subnet and ``sampled - 1`` others drawn at random run with slices of the
     student's weights (Yu and Huang 2019, arXiv:1903.05134, sec. 4; Yu et al. 2020, BigNAS,
@@ -78,21 +78,21 @@ def nested(student: nn.Module, subnets: Sequence[nn.Module], *, sampled: int = 2
     ranked = sorted(subnets, key=lambda subnet: sum(p.numel() for p in subnet.parameters()))
 
     def lessons(largest: nn.Module, batch: TensorBatch) -> list[Lesson]:
-        known, logits = labelled(batch), largest(*batch.inputs)
+        known, logits = label_signals(batch), largest(*batch.inputs)
         told = logits.detach()
-        soft = torch.softmax(widened(told), 1)
+        soft = torch.softmax(widen(told), 1)
         taught = [Lesson({"student_logits": logits, "teacher_logits": told, **known})]
         for number in _drawn(len(ranked), sampled):
             subnet = ranked[number].train(largest.training)
-            answers = {"student_logits": shared(student, subnet, *batch.inputs)}
+            answers = {"student_logits": run_shared(student, subnet, *batch.inputs)}
             taught.append(Lesson({**known, **answers, "teacher_logits": told, "labels": soft}))
         return taught
 
     return Scheme(lessons, nn.ModuleDict({"subnets": nn.ModuleList(subnets)}))
 
 
-def shared(student: nn.Module, subnet: nn.Module, *inputs: Tensor) -> Tensor:
-    """The subnet's logits with the student's weights: the gradient flows into the slices.
+def run_shared(student: nn.Module, subnet: nn.Module, *inputs: Tensor) -> Tensor:
+    """Run the subnet with the student's weights: the gradient flows into the slices.
 
     Args:
         student: the largest.
@@ -110,7 +110,7 @@ def _slices(student: nn.Module, subnet: nn.Module) -> dict[str, Tensor]:
         if name not in whole:
             raise ValueError(f"got a subnet with {name!r}, which the student has not")
         try:
-            parts[name] = sliced(whole[name], parameter.shape)
+            parts[name] = slice_leading(whole[name], parameter.shape)
         except ValueError as error:
             raise ValueError(f"{name} of a subnet: {error}") from error
     return parts

@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torch import nn
 
-from edgekd.learn.method.readout import want_unmixed
+from edgekd.learn.method.readout import require_unmixed
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,23 +55,23 @@ def tf_kd(
     Raises:
         ValueError: if views mix samples, or `correct` is 1 or no more than chance.
     """
-    want_unmixed(samples)
+    require_unmixed(samples)
     classes = samples.classes
     if not 1 / classes < correct < 1:
         raise ValueError(f"correct: got {correct:g}, want between 1/{classes} and 1")
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
-        told = virtual(batch.targets["labels"], classes, correct, temperature, soften)
+        told = virtual_logits(batch.targets["labels"], classes, correct, temperature, soften)
         answers = {"student_logits": student(*batch.inputs), "teacher_logits": told}
-        return [Lesson({**answers, **labelled(batch)})]
+        return [Lesson({**answers, **label_signals(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())
 
 
-def virtual(
+def virtual_logits(
     labels: Tensor, classes: int, correct: float, temperature: float, soften: str = "logits"
 ) -> Tensor:
-    """The virtual teacher's logits: its log-probabilities or probabilities, divided by its temperature.
+    """Return the virtual teacher's logits: its log-probabilities or probabilities, by its temperature.
 
     Args:
         labels: [B], int64.

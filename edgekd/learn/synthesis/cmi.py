@@ -12,14 +12,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.learn.synthesis import losses
-from edgekd.learn.synthesis.augmentation import rolled
+from edgekd.learn.synthesis.augmentation import roll
 from edgekd.learn.synthesis.generator import generator
-from edgekd.learn.synthesis.hooks import Seen
-from edgekd.learn.synthesis.hooks import frozen
-from edgekd.learn.synthesis.hooks import seen
-from edgekd.learn.synthesis.request import Wanted
-from edgekd.learn.synthesis.request import finite
-from edgekd.learn.synthesis.request import seeded
+from edgekd.learn.synthesis.hooks import TeacherRecord
+from edgekd.learn.synthesis.hooks import freeze
+from edgekd.learn.synthesis.hooks import record_teacher
+from edgekd.learn.synthesis.request import SynthesisRequest
+from edgekd.learn.synthesis.request import require_finite_images
+from edgekd.learn.synthesis.request import seed_torch
 
 if TYPE_CHECKING:
     from edgekd.settings import Count
@@ -51,7 +51,7 @@ class _Size(NamedTuple):
 
 def cmi(
     teacher: nn.Module,
-    wanted: Wanted,
+    wanted: SynthesisRequest,
     *,
     steps: Count = 500,
     batch_size: Count = 256,
@@ -96,14 +96,14 @@ def cmi(
         ValueError: if a side is shorter than 4, the teacher has nothing to compare images by, or images
             diverge.
     """
-    teacher = frozen(teacher, wanted.device)
+    teacher = freeze(teacher, wanted.device)
     with torch.no_grad():
         blank = torch.zeros(2, *wanted.shape, device=wanted.device)
-        features = _features(seen(teacher, blank)).shape[1]
+        features = _features(record_teacher(teacher, blank)).shape[1]
     weights = _Weights(one_hot, feature, contrast)
     size = _Size(steps, batch_size, noise, width, memory, wanted.pixels(jitter))
     maker = _Maker(teacher, wanted, weights, size, learning_rate, temperature, features)
-    return finite(maker.batches())
+    return require_finite_images(maker.batches())
 
 
 class _Maker:
@@ -112,7 +112,7 @@ class _Maker:
     def __init__(
         self,
         teacher: nn.Module,
-        wanted: Wanted,
+        wanted: SynthesisRequest,
         weights: _Weights,
         size: _Size,
         learning_rate: float,
@@ -122,7 +122,7 @@ class _Maker:
         self.teacher, self.wanted, self.weights, self.size = teacher, wanted, weights, size
         self.learning_rate, self.temperature = learning_rate, temperature
         self.random = wanted.generator()
-        with seeded(wanted.seed):
+        with seed_torch(wanted.seed):
             head = (nn.Linear(features, EMBEDDED), nn.ReLU(), nn.Linear(EMBEDDED, EMBEDDED))
             self.head = nn.Sequential(*head).to(wanted.device)
         self.learns_head = torch.optim.Adam(self.head.parameters(), lr=learning_rate)
@@ -134,7 +134,7 @@ class _Maker:
         for number, classes in enumerate(targets):
             images = self.batch(number, len(targets), classes.to(self.wanted.device))
             with torch.no_grad():
-                means = _features(seen(self.teacher, images))
+                means = _features(record_teacher(self.teacher, images))
             kept = torch.cat((means, self.memory))
             self.memory = kept[: self.size.memory]
             yield images
@@ -142,7 +142,7 @@ class _Maker:
     def batch(self, number: int, total: int, classes: Tensor) -> Tensor:
         """Images of `classes` [B] from a fresh generator and noise that learns with it."""
         size, device = self.size, self.wanted.device
-        with seeded(self.wanted.seed + number + 1):
+        with seed_torch(self.wanted.seed + number + 1):
             made = generator(self.wanted.preprocessing, noise=size.noise, width=size.width)
         made.to(device)
         drawn = torch.randn(len(classes), size.noise, generator=self.random)
@@ -166,13 +166,13 @@ class _Maker:
     def loss(self, images: Tensor, classes: Tensor) -> Tensor:
         """All terms, weighted."""
         weights = self.weights
-        told = seen(self.teacher, rolled(images, self.size.jitter, self.random))
+        told = record_teacher(self.teacher, roll(images, self.size.jitter, self.random))
         loss = weights.one_hot * F.cross_entropy(told.logits.float(), classes)
         if weights.feature and told.moments:
             loss = loss + weights.feature * losses.batch_norm_statistics(told.moments)
         if weights.contrast:
             other = self.head(
-                _features(seen(self.teacher, rolled(images, self.size.jitter, self.random)))
+                _features(record_teacher(self.teacher, roll(images, self.size.jitter, self.random)))
             )
             one, before = self.head(_features(told)), self.head(self.memory)
             term = losses.contrast(other, one, before, temperature=self.temperature)
@@ -180,7 +180,7 @@ class _Maker:
         return loss
 
 
-def _features(told: Seen) -> Tensor:
+def _features(told: TeacherRecord) -> Tensor:
     """[B, F], what images are compared by."""
     found = told.embedding if told.means is None else told.means
     if found is None:

@@ -12,12 +12,12 @@ from torch import nn
 
 from edgekd.learn.synthesis import losses
 from edgekd.learn.synthesis.generator import generator
-from edgekd.learn.synthesis.hooks import Seen
-from edgekd.learn.synthesis.hooks import frozen
-from edgekd.learn.synthesis.hooks import seen
-from edgekd.learn.synthesis.request import Wanted
-from edgekd.learn.synthesis.request import finite
-from edgekd.learn.synthesis.request import seeded
+from edgekd.learn.synthesis.hooks import TeacherRecord
+from edgekd.learn.synthesis.hooks import freeze
+from edgekd.learn.synthesis.hooks import record_teacher
+from edgekd.learn.synthesis.request import SynthesisRequest
+from edgekd.learn.synthesis.request import require_finite_images
+from edgekd.learn.synthesis.request import seed_torch
 
 if TYPE_CHECKING:
     from edgekd.settings import Count
@@ -37,7 +37,7 @@ class _Weights(NamedTuple):
 
 def dafl(
     teacher: nn.Module,
-    wanted: Wanted,
+    wanted: SynthesisRequest,
     *,
     steps: Count = 2000,
     batch_size: Count = 256,
@@ -74,18 +74,18 @@ def dafl(
         ValueError: if a side is shorter than 4, the teacher lacks what a weight asks for, or images
             diverge.
     """
-    teacher = frozen(teacher, wanted.device)
+    teacher = freeze(teacher, wanted.device)
     weights = _Weights(one_hot, entropy, activation, feature)
-    with seeded(wanted.seed):
+    with seed_torch(wanted.seed):
         maker = generator(wanted.preprocessing, noise=noise, width=width).to(wanted.device)
-    return finite(
+    return require_finite_images(
         _batches(teacher, wanted, maker, noise, steps, batch_size, learning_rate, weights)
     )
 
 
 def _batches(
     teacher: nn.Module,
-    wanted: Wanted,
+    wanted: SynthesisRequest,
     maker: nn.Module,
     noise: int,
     steps: int,
@@ -98,7 +98,7 @@ def _batches(
     for step in range(steps):
         drawn = torch.randn(batch_size, noise, generator=random).to(wanted.device)
         images = maker.train()(drawn)
-        loss = _loss(seen(teacher, images), weights)
+        loss = _loss(record_teacher(teacher, images), weights)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -111,7 +111,7 @@ def _batches(
             yield maker(drawn)[:size]
 
 
-def _loss(told: Seen, weights: _Weights) -> Tensor:
+def _loss(told: TeacherRecord, weights: _Weights) -> Tensor:
     loss = weights.one_hot * losses.one_hot(told.logits)
     loss = loss + weights.entropy * losses.information_entropy(told.logits)
     if weights.activation:

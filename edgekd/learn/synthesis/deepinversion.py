@@ -13,14 +13,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.learn.synthesis import losses
-from edgekd.learn.synthesis.augmentation import mirrored
-from edgekd.learn.synthesis.augmentation import rolled
-from edgekd.learn.synthesis.hooks import batch_norms
-from edgekd.learn.synthesis.hooks import frozen
-from edgekd.learn.synthesis.hooks import seen
+from edgekd.learn.synthesis.augmentation import mirror
+from edgekd.learn.synthesis.augmentation import roll
+from edgekd.learn.synthesis.hooks import find_batch_norms
+from edgekd.learn.synthesis.hooks import freeze
+from edgekd.learn.synthesis.hooks import record_teacher
 from edgekd.learn.synthesis.pixel_range import pixel_range
-from edgekd.learn.synthesis.request import Wanted
-from edgekd.learn.synthesis.request import finite
+from edgekd.learn.synthesis.request import SynthesisRequest
+from edgekd.learn.synthesis.request import require_finite_images
 
 if TYPE_CHECKING:
     from edgekd.settings import Count
@@ -40,7 +40,7 @@ class _Weights(NamedTuple):
 
 def deepinversion(
     teacher: nn.Module,
-    wanted: Wanted,
+    wanted: SynthesisRequest,
     *,
     steps: Count = 1000,
     batch_size: Count = 256,
@@ -78,15 +78,17 @@ def deepinversion(
     Raises:
         ValueError: if the teacher has no batch norms and `feature` is above 0, or images diverge.
     """
-    teacher = frozen(teacher, wanted.device)
-    if feature and not batch_norms(teacher):
+    teacher = freeze(teacher, wanted.device)
+    if feature and not find_batch_norms(teacher):
         raise ValueError(
             "deepinversion: got a teacher without batch normalization, whose statistics stand for the "
             "data; want dafl or cmi, or feature: 0"
         )
     weights = _Weights(feature, total_variation, length)
     moves = _Moves(wanted.pixels(jitter), flip, wanted.generator())
-    return finite(_batches(teacher, wanted, steps, batch_size, learning_rate, weights, moves))
+    return require_finite_images(
+        _batches(teacher, wanted, steps, batch_size, learning_rate, weights, moves)
+    )
 
 
 class _Moves(NamedTuple):
@@ -98,13 +100,13 @@ class _Moves(NamedTuple):
 
     def moved(self, images: Tensor) -> Tensor:
         """The images rolled, and mirrored now and then."""
-        images = rolled(images, self.jitter, self.random)
-        return mirrored(images, self.random) if self.flip else images
+        images = roll(images, self.jitter, self.random)
+        return mirror(images, self.random) if self.flip else images
 
 
 def _batches(
     teacher: nn.Module,
-    wanted: Wanted,
+    wanted: SynthesisRequest,
     steps: int,
     batch_size: int,
     learning_rate: float,
@@ -134,7 +136,7 @@ def _batches(
 
 
 def _loss(teacher: nn.Module, images: Tensor, classes: Tensor, weights: _Weights) -> Tensor:
-    told = seen(teacher, images)
+    told = record_teacher(teacher, images)
     loss = F.cross_entropy(told.logits.float(), classes)
     if weights.feature:
         loss = loss + weights.feature * losses.batch_norm_statistics(told.moments)

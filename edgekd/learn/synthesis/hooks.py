@@ -14,8 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from edgekd.learn.synthesis.losses import Moments
 
 
-class Seen(NamedTuple):
-    """One batch's answers and what came about inside, all with gradient."""
+class TeacherRecord(NamedTuple):
+    """A teacher's answers to one batch and the values inside, all with gradient."""
 
     logits: Tensor
     """[B, C]."""
@@ -27,26 +27,26 @@ class Seen(NamedTuple):
     """[B, D], what entered the last layer with one output a class; None if there is none."""
 
 
-def batch_norms(model: nn.Module) -> list[nn.Module]:
-    """Those with statistics of the training data."""
+def find_batch_norms(model: nn.Module) -> list[nn.Module]:
+    """Find the batch norms that hold statistics of the training data."""
     norms = (module for module in model.modules() if isinstance(module, _BatchNorm))
     return [norm for norm in norms if norm.running_mean is not None]
 
 
-def frozen(teacher: nn.Module, device: torch.device) -> nn.Module:
-    """`teacher` on `device`, in evaluation mode, its weights without gradient."""
+def freeze(teacher: nn.Module, device: torch.device) -> nn.Module:
+    """Put `teacher` on `device`, in evaluation mode, its weights without gradient."""
     return teacher.to(device).eval().requires_grad_(False)
 
 
-def seen(teacher: nn.Module, images: Tensor) -> Seen:
-    """What `teacher` says to images [B, C, H, W], and what came about inside."""
+def record_teacher(teacher: nn.Module, images: Tensor) -> TeacherRecord:
+    """Run `teacher` on images [B, C, H, W] and record its answers and the values inside."""
     norms: list[tuple[nn.Module, Tensor]] = []
     heads: dict[int, Tensor] = {}
     with _watching(teacher, norms, heads):
         logits = teacher(images)
     means = [value.float().flatten(2).mean(2) if value.ndim > 2 else value for _, value in norms]
     head = heads.get(logits.shape[1])
-    return Seen(
+    return TeacherRecord(
         logits,
         tuple(_moments(norm, value) for norm, value in norms),
         torch.cat(means, 1) if means else None,
@@ -66,7 +66,7 @@ def _watching(
     def to_head(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         heads[_outputs(module)] = inputs[0]
 
-    hooks = [norm.register_forward_pre_hook(to_norm) for norm in batch_norms(teacher)]
+    hooks = [norm.register_forward_pre_hook(to_norm) for norm in find_batch_norms(teacher)]
     hooks += [one.register_forward_pre_hook(to_head) for one in teacher.modules() if _outputs(one)]
     try:
         yield

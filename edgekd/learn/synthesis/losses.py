@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import want_embeddings
-from edgekd.learn.mathematics.shapes import want_same_logits
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_embeddings
+from edgekd.learn.mathematics.shapes import require_same_logits
+from edgekd.learn.mathematics.shapes import widen
 
 
 class Moments(NamedTuple):
@@ -81,7 +81,7 @@ def activation(embedding: Tensor) -> Tensor:
     """
     if embedding.ndim != 2:
         raise ValueError(f"want [B, D], got {tuple(embedding.shape)}")
-    return widened(embedding).abs().mean().neg()
+    return widen(embedding).abs().mean().neg()
 
 
 def batch_norm_statistics(moments: Sequence[Moments]) -> Tensor:
@@ -164,8 +164,8 @@ def divergence(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ or are not [B, C].
     """
-    want_same_logits(student_logits, teacher_logits)
-    log_s, log_t = (F.log_softmax(widened(one), 1) for one in (student_logits, teacher_logits))
+    require_same_logits(student_logits, teacher_logits)
+    log_s, log_t = (F.log_softmax(widen(one), 1) for one in (student_logits, teacher_logits))
     return F.kl_div(log_s, log_t, reduction="batchmean", log_target=True)
 
 
@@ -185,8 +185,8 @@ def absolute_difference(student_logits: Tensor, teacher_logits: Tensor) -> Tenso
     Raises:
         ValueError: if the shapes differ or are not [B, C].
     """
-    want_same_logits(student_logits, teacher_logits)
-    return F.l1_loss(widened(student_logits), widened(teacher_logits))
+    require_same_logits(student_logits, teacher_logits)
+    return F.l1_loss(widen(student_logits), widen(teacher_logits))
 
 
 def contrast(
@@ -210,21 +210,21 @@ def contrast(
     Raises:
         ValueError: if they are not [B, D], [B, D] and [M, D].
     """
-    want_embeddings(anchors, positives, same=True)
+    require_embeddings(anchors, positives, same=True)
     if memory.ndim != 2 or memory.shape[1:] != anchors.shape[1:]:
         raise ValueError(f"want a memory [M, {anchors.shape[1]}], got {tuple(memory.shape)}")
-    known = F.normalize(torch.cat((widened(positives), widened(memory))), dim=1)
-    cosines = F.normalize(widened(anchors), dim=1) @ known.T
+    known = F.normalize(torch.cat((widen(positives), widen(memory))), dim=1)
+    cosines = F.normalize(widen(anchors), dim=1) @ known.T
     return F.cross_entropy(cosines / temperature, torch.arange(len(anchors), device=cosines.device))
 
 
 def _logits(teacher_logits: Tensor) -> Tensor:
     if teacher_logits.ndim != 2:
         raise ValueError(f"want [B, C], got {tuple(teacher_logits.shape)}")
-    return widened(teacher_logits)
+    return widen(teacher_logits)
 
 
 def _images(images: Tensor) -> Tensor:
     if images.ndim != 4:
         raise ValueError(f"want [B, C, H, W], got {tuple(images.shape)}")
-    return widened(images)
+    return widen(images)

@@ -14,7 +14,7 @@ from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Progress
 
 
-class Wanted(NamedTuple):
+class SynthesisRequest(NamedTuple):
     """How many images of what kind; the same in all methods."""
 
     classes: int
@@ -53,8 +53,8 @@ class Wanted(NamedTuple):
         return torch.Generator().manual_seed(self.seed)
 
 
-def finite(batches: Iterator[Tensor]) -> Iterator[Tensor]:
-    """The same batches, without gradient.
+def require_finite_images(batches: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Yield the same batches, without gradient.
 
     Raises:
         ValueError: at the first that holds what is no number.
@@ -68,8 +68,8 @@ def finite(batches: Iterator[Tensor]) -> Iterator[Tensor]:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Torch's global generator seeded, for networks to be initialised from, and put back afterwards."""
+def seed_torch(seed: int) -> Iterator[None]:
+    """Seed torch's global generator, from which networks are initialised, and put it back afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

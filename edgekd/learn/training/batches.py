@@ -11,7 +11,7 @@ from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.settings import Resolved
 
 
-def want_batch(batch_size: int, samples: int) -> None:
+def require_full_batch(batch_size: int, samples: int) -> None:
     """Refuse a batch that no epoch fills.
 
     Raises:
@@ -30,7 +30,7 @@ def to_tensors(batch: Batch, resolved: Resolved, epoch: float, epochs: int) -> T
     return TensorBatch(
         batch.indices,
         batch.view,
-        tuple(arithmetic.laid_out(each, resolved.channels_last) for each in inputs),
+        tuple(arithmetic.to_memory_format(each, resolved.channels_last) for each in inputs),
         {name: torch.from_numpy(each).to(device) for name, each in batch.targets.items()},
         epoch,
         epochs,

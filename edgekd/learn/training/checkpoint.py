@@ -34,8 +34,8 @@ def write(folder: Path, step: int, tensors: dict[str, Tensor], values: dict[str,
         files.remove(old)
 
 
-def newest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The last checkpoint that is whole, or None."""
+def load_newest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Load the last checkpoint that is whole; None if there is none."""
     files.sweep_temporaries(folder)
     for path in reversed(_all(folder)):
         if files.digest_file(path) != path.stem.partition("-")[2]:
@@ -70,12 +70,12 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
-def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors with `prefix` put before their names."""
+def add_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with `prefix` put before their names."""
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
 
 
-def part(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with `prefix`, without it."""
+def strip_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `prefix`, without it."""
     start = f"{prefix}/"
     return {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}

@@ -22,20 +22,20 @@ from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.loss import NotFinite
-from edgekd.learn.method.loss import taught
-from edgekd.learn.method.schedule import rate
+from edgekd.learn.method.loss import compute_lessons
+from edgekd.learn.method.schedule import learning_rate
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.parallel import ranks
-from edgekd.learn.parallel.sharing import shared_out
+from edgekd.learn.parallel.sharing import share_networks
 from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.training import checkpoint
+from edgekd.learn.training.batches import require_full_batch
 from edgekd.learn.training.batches import to_tensors
-from edgekd.learn.training.batches import want_batch
-from edgekd.learn.training.optimizer import averaged
-from edgekd.learn.training.optimizer import optimizer
+from edgekd.learn.training.optimizer import build_average
+from edgekd.learn.training.optimizer import build_optimizer
 from edgekd.learn.training.state import State
 from edgekd.progress import Progress
 
@@ -83,7 +83,7 @@ def fit(run: Run) -> list[dict[str, float]]:
         InputError: if a batch does not fit the training split or the ranks, or a loss lacks a signal.
         Diverged: if a loss is NaN or infinite; names the term and the step.
     """
-    want_batch(run.training.batch_size, len(run.samples))
+    require_full_batch(run.training.batch_size, len(run.samples))
     ranks.join(run.training.batch_size)
     with arithmetic.deterministic(run.seed, run.resolved.threads):
         loop = _Loop(run)
@@ -103,7 +103,7 @@ class _Loop:
 
     def __init__(self, run: Run) -> None:
         self.run, self.state = run, State()
-        run.progress = ranks.told(run.progress)
+        run.progress = ranks.silence_others(run.progress)
         accelerator = arithmetic.device().type
         self.fabric = Fabric(
             accelerator=accelerator,
@@ -114,9 +114,9 @@ class _Loop:
         run.model.to(memory_format=layout)
         run.scheme.companions.to(self.fabric.device).train()
         self.trained = nn.ModuleDict({"student": run.model, "companions": run.scheme.companions})
-        bare = optimizer(self.trained, run.training)
+        bare = build_optimizer(self.trained, run.training)
         self.student, self.optimizer = self.fabric.setup(run.model, bare)
-        self.averaged = averaged(run.model, run.training)
+        self.averaged = build_average(run.model, run.training)
         self.best: dict[str, Tensor] = {}
         self.steps_an_epoch = len(run.samples) // run.training.batch_size
         self.total_steps = self.steps_an_epoch * run.training.epochs
@@ -149,15 +149,21 @@ class _Loop:
     def step(self, batch: Batch) -> dict[str, float]:
         """One update of the weights; the value of each loss term before it."""
         run = self.run
-        now = rate(run.training, self.state.step / self.total_steps) * self.state.rate_factor
+        now = (
+            learning_rate(run.training, self.state.step / self.total_steps) * self.state.rate_factor
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = now
         tensors = self.tensors(batch)
         # Peers and exits are cast here, the student casts itself.
-        asked = dp_sgd.Asked(run.model, run.private, len(batch.indices)) if run.private else None
-        with shared_out(tensors.inputs), self.fabric.autocast():
+        asked = (
+            dp_sgd.PrivateStudent(run.model, run.private, len(batch.indices))
+            if run.private
+            else None
+        )
+        with share_networks(tensors.inputs), self.fabric.autocast():
             lessons = run.scheme.lessons(asked or self.student, tensors)
-        loss, parts = taught(run.terms, lessons, tensors.epoch)
+        loss, parts = compute_lessons(run.terms, lessons, tensors.epoch)
         self.optimizer.zero_grad()
         (asked or self.fabric).backward(loss)
         ranks.average_gradients(self.trained)
@@ -183,7 +189,7 @@ class _Loop:
         """Write the epoch's row, keep the best weights, keep a checkpoint if it is time."""
         state, model = self.state, self.answer()
         model.eval()
-        accuracy = ranks.of_first(lambda: self.run.score(model))
+        accuracy = ranks.run_on_first(lambda: self.run.score(model))
         row = {name: total / self.steps_an_epoch for name, total in state.sums.items()}
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         row["validation_accuracy"] = accuracy
@@ -247,13 +253,13 @@ class _Loop:
 
     def save(self) -> None:
         """Keep everything the rest of the run depends on."""
-        tensors = checkpoint.under("model", dict(self.trained.state_dict()))
-        tensors |= checkpoint.under("optimizer", checkpoint.flatten_optimizer(self.optimizer))
-        tensors |= checkpoint.under("best", self.best)
-        tensors |= checkpoint.under("passed", self.run.passed)
+        tensors = checkpoint.add_prefix("model", dict(self.trained.state_dict()))
+        tensors |= checkpoint.add_prefix("optimizer", checkpoint.flatten_optimizer(self.optimizer))
+        tensors |= checkpoint.add_prefix("best", self.best)
+        tensors |= checkpoint.add_prefix("passed", self.run.passed)
         tensors |= arithmetic.random_states()
         if self.averaged is not None:
-            tensors |= checkpoint.under("averaged", dict(self.averaged.state_dict()))
+            tensors |= checkpoint.add_prefix("averaged", dict(self.averaged.state_dict()))
         values = {name: getattr(self.state, name) for name in State.__slots__}
         values["precision"] = self.fabric.strategy.precision.state_dict()
         if not ranks.rank():
@@ -262,17 +268,17 @@ class _Loop:
 
     def restore(self) -> bool:
         """Go to the last checkpoint; False if there is none."""
-        found = ranks.in_turn(lambda: checkpoint.newest(self.run.checkpoints))
+        found = ranks.run_in_turn(lambda: checkpoint.load_newest(self.run.checkpoints))
         if found is None:
             return False
         tensors, values = found
-        self.trained.load_state_dict(checkpoint.part("model", tensors))
-        checkpoint.restore_optimizer(self.optimizer, checkpoint.part("optimizer", tensors))
-        self.best = checkpoint.part("best", tensors)
-        self.run.passed = checkpoint.part("passed", tensors)
+        self.trained.load_state_dict(checkpoint.strip_prefix("model", tensors))
+        checkpoint.restore_optimizer(self.optimizer, checkpoint.strip_prefix("optimizer", tensors))
+        self.best = checkpoint.strip_prefix("best", tensors)
+        self.run.passed = checkpoint.strip_prefix("passed", tensors)
         arithmetic.set_random_states(tensors)
         if self.averaged is not None:
-            self.averaged.load_state_dict(checkpoint.part("averaged", tensors))
+            self.averaged.load_state_dict(checkpoint.strip_prefix("averaged", tensors))
         if scaler := values.pop("precision", None):
             self.fabric.strategy.precision.load_state_dict(scaler)
         self.state = State(**values)

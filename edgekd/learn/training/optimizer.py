@@ -12,8 +12,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from edgekd.learn.settings import Training
 
 
-def optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
-    """SGD or AdamW; biases and normalisation are not decayed."""
+def build_optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
+    """Build SGD or AdamW; biases and normalisation are not decayed."""
     weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     groups: list[dict[str, Any]] = [
@@ -29,8 +29,8 @@ def optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
     )
 
 
-def averaged(model: nn.Module, training: Training) -> AveragedModel | None:
-    """The moving average of the weights, if the recipe asks for one."""
+def build_average(model: nn.Module, training: Training) -> AveragedModel | None:
+    """Build the moving average of the weights, if the recipe asks for one."""
     decay = training.ema_decay
     if not decay:
         return None

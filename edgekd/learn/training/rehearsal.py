@@ -6,18 +6,20 @@ import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.learn import arithmetic
-from edgekd.learn.assembly.step import Assembled
+from edgekd.learn.assembly.step import DistillationStep
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method.loss import NotFinite
-from edgekd.learn.method.loss import taught
+from edgekd.learn.method.loss import compute_lessons
+from edgekd.learn.method.outputs import add_auxiliary_loss
 from edgekd.learn.method.outputs import require_auxiliary
-from edgekd.learn.method.outputs import taught_by_auxiliary
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.training.batches import to_tensors
 
 
-def one_step(whole: Assembled, samples: Samples, training: Training, resolved: Resolved) -> None:
+def rehearse_step(
+    whole: DistillationStep, samples: Samples, training: Training, resolved: Resolved
+) -> None:
     """Compute the loss of the first batch; no weight is moved.
 
     Args:
@@ -38,9 +40,11 @@ def one_step(whole: Assembled, samples: Samples, training: Training, resolved: R
     scheme = whole.scheme
     if training.auxiliary:
         require_auxiliary(whole.student, tuple(each[:2] for each in tensors.inputs))
-        scheme = taught_by_auxiliary(scheme, whole.student, training.auxiliary)
+        scheme = add_auxiliary_loss(scheme, whole.student, training.auxiliary)
     try:
-        loss, _ = taught(whole.connected.terms, scheme.lessons(whole.student, tensors), 0.0)
+        loss, _ = compute_lessons(
+            whole.connection.terms, scheme.lessons(whole.student, tensors), 0.0
+        )
     except NotFinite as fault:
         raise InputError(f"loss {fault} before any training", hint="lower its weight") from fault
     if not bool(loss.isfinite()):

@@ -11,11 +11,11 @@ from torch import nn
 
 from edgekd.errors import InputError
 from edgekd.learn.assembly import connection
-from edgekd.learn.assembly.connection import Connected
-from edgekd.learn.method.loss import taught
+from edgekd.learn.assembly.connection import Connection
+from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.method.teacher import live
+from edgekd.learn.method.teacher import run_teacher
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import Term
@@ -39,7 +39,7 @@ def terms(*written: Any) -> tuple[Term, ...]:
     return TypeAdapter(Losses).validate_python(list(written))
 
 
-def connect(*written: Any, batch: int = 6, width: int = 3) -> Connected:
+def connect(*written: Any, batch: int = 6, width: int = 3) -> Connection:
     student, teacher = network(width), network(4)
     images = torch.zeros(batch, 1, 8, 8)
     return connection.connect(terms(*written), student, teacher, images, classes=5, samples=20)
@@ -67,7 +67,7 @@ def test_a_loss_is_summed_over_the_stages_and_each_has_its_projector() -> None:
     assert [(row.student, row.teacher) for row in connected.rows] == [("1", "1"), ("3", "3")]
     assert all(row.companion_parameters > 0 for row in connected.rows)
     assert set(connected.companions) == {"fitnet-0", "fitnet-1"}
-    assert "fitnet: student 1 [3, 8, 8] and teacher 1 [4, 8, 8]" in connected.rows[0].told()
+    assert "fitnet: student 1 [3, 8, 8] and teacher 1 [4, 8, 8]" in connected.rows[0].describe()
 
 
 def test_equal_layers_need_no_projector() -> None:
@@ -85,9 +85,9 @@ def test_a_step_reaches_student_and_companions_and_not_the_teacher() -> None:
         classes=5,
         samples=20,
     )
-    scheme = connected.around(offline(live(teacher, None)))
+    scheme = connected.add_to_scheme(offline(run_teacher(teacher, None)))
     lessons = scheme.lessons(student, one_batch())
-    total, shown = taught(connected.terms, lessons, 0.0)
+    total, shown = compute_lessons(connected.terms, lessons, 0.0)
     total.backward()
     assert set(shown) == {"kd", "fitnet"}
     assert all(p.grad is not None for p in student.parameters())
@@ -108,8 +108,8 @@ def test_the_value_is_that_of_the_pure_function() -> None:
         samples=20,
     )
     seen = one_batch()
-    lessons = connected.around(offline(live(teacher, None))).lessons(student, seen)
-    total, _ = taught(connected.terms, lessons, 0.0)
+    lessons = connected.add_to_scheme(offline(run_teacher(teacher, None))).lessons(student, seen)
+    total, _ = compute_lessons(connected.terms, lessons, 0.0)
     inside = [net[:4](seen.inputs[0]) for net in (student, teacher)]
     assert total.item() == pytest.approx(2 * sp(*inside).item(), rel=1e-6)
 
@@ -148,5 +148,5 @@ def test_lessons_beyond_the_first_stay_as_they_were() -> None:
     scheme = offline(lambda seen: torch.zeros(6, 5))
     lessons = scheme.lessons(student, one_batch())
     doubled = scheme._replace(lessons=lambda s, seen: [*lessons, Lesson({"a": torch.ones(1)})])
-    first, second = connected.around(doubled).lessons(student, one_batch())
+    first, second = connected.add_to_scheme(doubled).lessons(student, one_batch())
     assert set(second.signals) == {"a"} and "labels" in first.signals

@@ -10,7 +10,7 @@ import torch
 
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
-from edgekd.learn.assembly.participants import Cast
+from edgekd.learn.assembly.participants import Participants
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes import SCHEMES
@@ -37,10 +37,10 @@ def samples() -> Samples:
     )
 
 
-def cast(given: dict[str, Path], combine: Combine | None = None) -> Cast:
+def cast(given: dict[str, Path], combine: Combine | None = None) -> Participants:
     torch.manual_seed(0)
     student = blueprint.build(PLAN)
-    return Cast(student, PLAN, samples(), RESOLVED, given, False, combine or Combine())
+    return Participants(student, PLAN, samples(), RESOLVED, given, False, combine or Combine())
 
 
 def model(folder: Path, seed: int, mark: str = "") -> dict[str, Path]:
@@ -60,13 +60,13 @@ def seen() -> TensorBatch:
 def test_stored_answers_stand_for_the_teacher(tmp_path: Path) -> None:
     answers = np.random.default_rng(1).normal(size=(2, 12, 3)).astype(np.float32)
     np.save(tmp_path / "k.npy", answers)
-    told = cast({"knowledge": tmp_path / "k.npy"}).teach()(seen())
+    told = cast({"knowledge": tmp_path / "k.npy"}).teacher_function()(seen())
     assert np.array_equal(told.numpy(), answers[1, :6])
 
 
 def test_a_live_teacher_is_frozen_and_in_evaluation_mode(tmp_path: Path) -> None:
     players = cast(model(tmp_path / "t", 3))
-    told, teacher = players.teach()(seen()), players.teacher()
+    told, teacher = players.teacher_function()(seen()), players.teacher()
     assert not told.requires_grad and not teacher.training
     assert not any(p.requires_grad for p in teacher.parameters())
     assert torch.equal(told, teacher(seen().inputs[0]))
@@ -74,9 +74,11 @@ def test_a_live_teacher_is_frozen_and_in_evaluation_mode(tmp_path: Path) -> None
 
 def test_several_are_combined_by_the_recipe_s_rule(tmp_path: Path) -> None:
     given = {**model(tmp_path / "a", 3), **model(tmp_path / "b", 4, "_2")}
-    one, other = (tell(seen()) for tell in cast(given).teaches())
-    assert torch.allclose(cast(given).teach()(seen()), (one + other) / 2)
-    mixed = cast(given, Combine(rule="mean-probabilities", temperature=2.0)).teach()(seen())
+    one, other = (tell(seen()) for tell in cast(given).teacher_functions())
+    assert torch.allclose(cast(given).teacher_function()(seen()), (one + other) / 2)
+    mixed = cast(given, Combine(rule="mean-probabilities", temperature=2.0)).teacher_function()(
+        seen()
+    )
     mean = ((one / 2).softmax(1) + (other / 2).softmax(1)) / 2
     assert torch.allclose((mixed / 2).softmax(1), mean, atol=1e-6)
 
@@ -84,20 +86,22 @@ def test_several_are_combined_by_the_recipe_s_rule(tmp_path: Path) -> None:
 def test_a_teacher_s_way_ends_with_the_teacher(tmp_path: Path) -> None:
     given = model(tmp_path / "t", 3)
     given["teacher_waypoint_1"] = model(tmp_path / "w", 9)["teacher_weights"]
-    first, last = (tell(seen()) for tell in cast(given).anchors())
-    assert torch.equal(last, cast(given).teach()(seen())) and not torch.equal(first, last)
+    first, last = (tell(seen()) for tell in cast(given).waypoint_functions())
+    assert torch.equal(last, cast(given).teacher_function()(seen())) and not torch.equal(
+        first, last
+    )
 
 
 def test_peers_differ_and_narrower_networks_are_narrower() -> None:
     players = cast({})
-    one, other = players.peer(1), players.peer(2)
+    one, other = players.build_peer(1), players.build_peer(2)
     assert not torch.equal(one.conv1.weight, other.conv1.weight)
-    assert players.smaller("base", 2).conv1.out_channels == 2
+    assert players.build_smaller("base", 2).conv1.out_channels == 2
     with pytest.raises(InputError, match="wide"):
-        players.smaller("wide", 2)
+        players.build_smaller("wide", 2)
 
 
 def test_what_a_scheme_refuses_names_it() -> None:
     words = Named.parse({"name": "supernet", "values": "x"}, SCHEMES, "scheme")
     with pytest.raises(InputError, match="scheme supernet: values: got 'x'"):
-        cast({}).scheme(words)
+        cast({}).build_scheme(words)

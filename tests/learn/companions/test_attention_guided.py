@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.learn.companions.attention_guided import attention_guided
-from edgekd.learn.companions.attention_guided import refined
+from edgekd.learn.companions.attention_guided import refine
 from edgekd.learn.losses.attention.maps import attnfd
 
 OURS, THEIRS = (3, 4, 8, 8), (3, 5, 4, 4)
@@ -27,7 +27,7 @@ def maps() -> tuple[Tensor, Tensor]:
 
 def test_the_teacher_place_by_place() -> None:
     _, teacher = maps()
-    for made_of, sample in zip(refined(teacher), teacher, strict=True):
+    for made_of, sample in zip(refine(teacher), teacher, strict=True):
         scaled = [c * torch.sigmoid(c.mean() + c.max()) for c in sample]
         for h in range(4):
             for w in range(4):
@@ -51,7 +51,7 @@ def test_the_student_by_its_layers() -> None:
     want = F.conv2d(x * place.sigmoid(), module.connect[0].weight) / (1 + 1e-5) ** 0.5
     given = module(student, teacher)
     assert torch.allclose(given["student_features"], want, atol=1e-5)
-    assert torch.allclose(given["teacher_features"], refined(teacher), atol=1e-6)
+    assert torch.allclose(given["teacher_features"], refine(teacher), atol=1e-6)
 
 
 def test_gradients_reach_the_student_and_all_that_is_learnt_but_not_the_teacher() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.learn.companions.receptive import alike
+from edgekd.learn.companions.receptive import dice_similarity
 from edgekd.learn.companions.receptive import receptive
 from edgekd.learn.losses.attention.masks import maskd
 
@@ -43,16 +43,16 @@ def test_masks_weights_and_their_loss_place_by_place() -> None:
         mean = (teacher[b] * together[b]).mean((1, 2))
         logits = module.read.weight @ mean + module.read.bias
         total -= logits.log_softmax(0)[LABELS[b]].item() / 2
-    total += 0.5 * alike(given["masks"]).item()
+    total += 0.5 * dice_similarity(given["masks"]).item()
     assert given["token_loss"].item() == pytest.approx(total, rel=1e-5)
 
 
 def test_dice_by_hand() -> None:
     masks = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]).reshape(1, 3, 1, 2)
     # 2 / 3 between the first two, 0 with the third, each twice of 6.
-    assert alike(masks).item() == pytest.approx(2 * (2 / 3) / 6)
-    assert alike(masks[:, :1].expand(1, 4, 1, 2)).item() == pytest.approx(1)
-    assert alike(masks[:, :1]).item() == 0
+    assert dice_similarity(masks).item() == pytest.approx(2 * (2 / 3) / 6)
+    assert dice_similarity(masks[:, :1].expand(1, 4, 1, 2)).item() == pytest.approx(1)
+    assert dice_similarity(masks[:, :1]).item() == 0
 
 
 def test_the_student_cannot_move_the_masks_nor_the_tokens_the_student() -> None:
@@ -83,7 +83,7 @@ def test_tokens_learn_to_read_the_classes_and_to_differ() -> None:
         optimizer.step()
     first = made()(student, teacher, LABELS)
     assert given["token_loss"].item() < 0.6 * first["token_loss"].item()
-    assert alike(given["masks"]).item() < 0.8 * alike(first["masks"]).item()
+    assert dice_similarity(given["masks"]).item() < 0.8 * dice_similarity(first["masks"]).item()
 
 
 def test_mixed_labels_and_zeros_in_evaluation() -> None:

@@ -31,7 +31,7 @@ def built(which: Blueprint) -> nn.Module:
 def test_the_teacher_s_classifier_is_copied_and_stays(student: str) -> None:
     teacher = built(plan("resnet14", base=6))
     mine = plan(student)
-    model, changed = reuse.through_teacher(built(mine), mine, teacher, {"factor": 2})
+    model, changed = reuse.attach_teacher_classifier(built(mine), mine, teacher, {"factor": 2})
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
     assert len(frozen) == 2
     own = dict(model.named_parameters())
@@ -48,7 +48,7 @@ def test_features_that_agree_give_the_teacher_s_answers() -> None:
     from edgekd.learn.method.taps import Taps
 
     teacher, mine = built(plan("resnet14", base=6)).eval(), plan("resnet8")
-    model, _ = reuse.through_teacher(built(mine), mine, teacher, {})
+    model, _ = reuse.attach_teacher_classifier(built(mine), mine, teacher, {})
     images = torch.rand(3, 1, 16, 16)
     with Taps(teacher, ["layer3"]) as read:
         told = teacher(images)
@@ -59,12 +59,12 @@ def test_features_that_agree_give_the_teacher_s_answers() -> None:
 def test_a_classifier_that_reads_more_is_refused() -> None:
     vit, mine = built(plan("vit-tiny", depth=2)), plan("resnet8")
     with pytest.raises(ValueError, match="reads more than the mean of its layer"):
-        reuse.through_teacher(built(mine), mine, vit, {})
+        reuse.attach_teacher_classifier(built(mine), mine, vit, {})
 
 
 def test_what_is_shipped_is_one_graph_that_an_engine_answers_alike(tmp_path: Path) -> None:
     teacher, mine = built(plan("resnet14", base=6)), plan("resnet8")
-    model, changed = reuse.through_teacher(built(mine), mine, teacher, {})
+    model, changed = reuse.attach_teacher_classifier(built(mine), mine, teacher, {})
     path = to_onnx.write(model.eval(), tmp_path / "m.onnx", changed.interface)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     images = torch.rand(3, 1, 16, 16)

@@ -20,7 +20,7 @@ from edgekd.learn.export import onnx_int4
 def test_onnx_reads_them_back(values: list[int]) -> None:
     codes = np.array(values, np.int8)
     tensor = helper.make_tensor(
-        "x", TensorProto.INT4, [len(values)], onnx_int4.nibbles(codes), raw=True
+        "x", TensorProto.INT4, [len(values)], onnx_int4.pack_nibbles(codes), raw=True
     )
     assert onnx.numpy_helper.to_array(tensor).astype(np.int8).tolist() == values
 
@@ -36,7 +36,7 @@ def model(opset: int) -> onnx.ModelProto:
 
 def test_a_cast_stands_where_the_weight_did() -> None:
     proto = model(21)
-    onnx_int4.packed(proto)
+    onnx_int4.pack_int4(proto)
     onnx.checker.check_model(proto)
     assert [node.op_type for node in proto.graph.node] == ["Cast", "Identity"]
     session = onnx.reference.ReferenceEvaluator(proto)
@@ -45,4 +45,4 @@ def test_a_cast_stands_where_the_weight_did() -> None:
 
 def test_an_old_operator_set_is_refused() -> None:
     with pytest.raises(ValueError, match="opset: got 18, want at least 21"):
-        onnx_int4.packed(model(18))
+        onnx_int4.pack_int4(model(18))

@@ -26,7 +26,7 @@ def test_a_float_model(tmp_path: Path) -> None:
 
 
 def test_a_quantized_model_names_its_layers_and_roundings_alike(tmp_path: Path) -> None:
-    ready = emit.prepared(example.quantized().model, PROFILES["x86"])
+    ready = emit.prepare_export(example.quantized().model, PROFILES["x86"])
     to_onnx.write(ready, tmp_path / "m.onnx", example.INTERFACE, opset=18)
     found = names(tmp_path / "m.onnx")
     wanted = {"conv1/Conv", "conv2/Conv", "fc/Gemm", "relu1/QuantizeLinear", "relu1/Relu"}

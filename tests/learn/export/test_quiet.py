@@ -6,11 +6,11 @@ import warnings
 
 import pytest
 
-from edgekd.learn.export.quiet import quiet
+from edgekd.learn.export.quiet import silence_exporter
 
 
 def test_nothing_is_heard_and_errors_come_through(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyError, match="mine"), quiet():
+    with pytest.raises(KeyError, match="mine"), silence_exporter():
         print("a")
         print("b", file=sys.stderr)
         logging.getLogger("torch").critical("c")
@@ -21,7 +21,7 @@ def test_nothing_is_heard_and_errors_come_through(capfd: pytest.CaptureFixture[s
 
 def test_afterwards_all_is_as_before(capfd: pytest.CaptureFixture[str]) -> None:
     level = logging.root.manager.disable
-    with quiet():
+    with silence_exporter():
         pass
     print("heard")
     assert capfd.readouterr().out == "heard\n" and logging.root.manager.disable == level

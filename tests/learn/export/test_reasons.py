@@ -13,13 +13,15 @@ def test_known_causes_in_plain_words() -> None:
     inner = GuardOnDataDependentSymNode("Could not guard on Eq(u0, 1)")
     outer = RuntimeError("step 2 of 3")
     outer.__cause__ = inner
-    assert reasons.reason(outer) == reasons.ON_VALUES
+    assert reasons.explain_failure(outer) == reasons.ON_VALUES
     fixed = ValueError("Constraints violated (L['x'].size()[0])! For more information")
-    assert reasons.reason(fixed) == reasons.ON_BATCH
+    assert reasons.explain_failure(fixed) == reasons.ON_BATCH
     missing = RuntimeError("No ONNX function found for <OpOverload(op='aten.foo', overload='x')>")
-    assert reasons.reason(missing) == "operation aten.foo has no ONNX form"
+    assert reasons.explain_failure(missing) == "operation aten.foo has no ONNX form"
 
 
 def test_others_are_quoted_in_one_short_line() -> None:
-    told = reasons.reason(ValueError("\n  first \nsecond" + "x" * 999))
-    assert told == "ValueError: first" and len(reasons.reason(ValueError("y" * 999))) == 300
+    told = reasons.explain_failure(ValueError("\n  first \nsecond" + "x" * 999))
+    assert (
+        told == "ValueError: first" and len(reasons.explain_failure(ValueError("y" * 999))) == 300
+    )

@@ -22,7 +22,7 @@ def counted(cls, **more):
     return original(cls, **more)
 ONNXRegistry.from_torchlib = classmethod(counted)
 if sys.argv[1] == "anew":
-    translations.reuse = lambda: None
+    translations.cache_translations = lambda: None
 torch.manual_seed(0)
 model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
 interface = image_classifier(classes=3, channels=1, height=4, width=4)

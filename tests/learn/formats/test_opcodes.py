@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from edgekd.learn.formats import opcodes
-from edgekd.learn.formats.opcodes import Stored
+from edgekd.learn.formats.opcodes import StorageEntry
 
 
 def program(value: Any) -> bytes:
@@ -31,13 +31,16 @@ def program(value: Any) -> bytes:
 def test_finds_each_storage_once() -> None:
     shared = torch.zeros(6)
     value = OrderedDict(a=shared, b=shared[:2], c=torch.zeros(3, dtype=torch.int64))
-    assert opcodes.storages(io.BytesIO(program(value))) == [Stored("0", 24), Stored("1", 24)]
+    assert opcodes.read_storages(io.BytesIO(program(value))) == [
+        StorageEntry("0", 24),
+        StorageEntry("1", 24),
+    ]
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.bool, torch.int16])
 def test_sizes_are_torchs(dtype: torch.dtype) -> None:
     tensor = torch.zeros(5, dtype=dtype)
-    (stored,) = opcodes.storages(io.BytesIO(program([tensor])))
+    (stored,) = opcodes.read_storages(io.BytesIO(program([tensor])))
     assert stored.size_bytes == tensor.untyped_storage().nbytes()
 
 
@@ -47,7 +50,7 @@ def test_plain_values_pass() -> None:
         3: (1, (2, ())),
         "b": {"c": torch.Size([1])},
     }
-    assert opcodes.storages(io.BytesIO(pickle.dumps(value, 2))) == []
+    assert opcodes.read_storages(io.BytesIO(pickle.dumps(value, 2))) == []
 
 
 def test_harmless_types_pass() -> None:
@@ -56,12 +59,12 @@ def test_harmless_types_pass() -> None:
     value |= {"by": collections.defaultdict(list), "device": torch.device("cpu"), "bytes": b"ab"}
     for numpy_core in (b"numpy._core", b"numpy.core"):
         pickled = pickle.dumps(value, 2).replace(b"numpy._core", numpy_core)
-        assert opcodes.storages(io.BytesIO(pickled)) == []
+        assert opcodes.read_storages(io.BytesIO(pickled)) == []
 
 
 def test_several_pickles_in_a_row() -> None:
     stream = io.BytesIO(pickle.dumps(1, 2) + program(torch.zeros(2)) + b"rest")
-    assert opcodes.storages(stream, 2) == [Stored("0", 8)]
+    assert opcodes.read_storages(stream, 2) == [StorageEntry("0", 8)]
     assert stream.read() == b"rest"
 
 
@@ -117,4 +120,4 @@ REFUSED = {
 def test_refused(name: str) -> None:
     data, want = REFUSED[name]
     with pytest.raises(ValueError, match=want):
-        opcodes.storages(io.BytesIO(data))
+        opcodes.read_storages(io.BytesIO(data))

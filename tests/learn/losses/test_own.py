@@ -145,9 +145,9 @@ def test_a_reference_that_leads_nowhere_is_said(own: Path, reference: str, messa
         READ.validate_python(({"name": f"python:{reference}"},))
 
 
-def connect(name: str, *, allow_code: bool = True, **words: Any) -> connection.Connected:
+def connect(name: str, *, allow_code: bool = True, **words: Any) -> connection.Connection:
     terms = read(name, **words)
-    return connection.of_answers(terms, 6, classes=5, samples=20, allow_code=allow_code)
+    return connection.connect_outputs(terms, 6, classes=5, samples=20, allow_code=allow_code)
 
 
 def test_it_runs_when_that_is_allowed(own: Path) -> None:

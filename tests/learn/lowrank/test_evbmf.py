@@ -19,24 +19,29 @@ def matrix(rows: int, columns: int, rank: int, noise: float, seed: int = 0) -> N
 @pytest.mark.parametrize("rank", [1, 5, 12])
 @pytest.mark.parametrize("noise", [0.05, 0.5])
 def test_the_rank_beneath_the_noise(shape: tuple[int, int], rank: int, noise: float) -> None:
-    assert evbmf.rank(matrix(*shape, rank, noise)) == rank
+    assert evbmf.estimate_rank(matrix(*shape, rank, noise)) == rank
 
 
 def test_noise_alone_has_no_rank() -> None:
-    assert evbmf.rank(matrix(50, 80, 1, 1.0) - matrix(50, 80, 1, 0.0)) in (0, 1)
-    assert evbmf.rank(np.random.default_rng(3).standard_normal((60, 200))) == 0
-    assert evbmf.rank(np.zeros((4, 5))) == 0
+    assert evbmf.estimate_rank(matrix(50, 80, 1, 1.0) - matrix(50, 80, 1, 0.0)) in (0, 1)
+    assert evbmf.estimate_rank(np.random.default_rng(3).standard_normal((60, 200))) == 0
+    assert evbmf.estimate_rank(np.zeros((4, 5))) == 0
 
 
 def test_the_scale_does_not_matter() -> None:
     made = matrix(30, 70, 4, 0.2)
-    assert evbmf.rank(made) == evbmf.rank(1e-6 * made) == evbmf.rank(made.T) == 4
+    assert (
+        evbmf.estimate_rank(made)
+        == evbmf.estimate_rank(1e-6 * made)
+        == evbmf.estimate_rank(made.T)
+        == 4
+    )
 
 
 @pytest.mark.parametrize("bad", [np.zeros(3), np.full((3, 3), np.nan)])
 def test_what_is_no_matrix_is_refused(bad: NDArray[np.float64]) -> None:
     with pytest.raises(ValueError, match="want a matrix"):
-        evbmf.rank(bad)
+        evbmf.estimate_rank(bad)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(40, 400), (60, 120), (80, 80)])

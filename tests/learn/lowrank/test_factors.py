@@ -26,7 +26,7 @@ CASES = [
     (layer, structure)
     for layer in LAYERS
     for structure in (
-        ("reshape", "spatial", "tucker2") if chain.part_of(layer).taps > 1 else ("svd",)
+        ("reshape", "spatial", "tucker2") if chain.describe_layer(layer).taps > 1 else ("svd",)
     )
 ]
 
@@ -53,11 +53,11 @@ def weight_of(layer: nn.Conv2d | nn.Linear) -> Tensor:
 def test_at_full_rank_the_chain_is_the_layer(
     layer: nn.Conv2d | nn.Linear, structure: str, known: int | None
 ) -> None:
-    part, weight = chain.part_of(layer), weight_of(layer)
+    part, weight = chain.describe_layer(layer), weight_of(layer)
     ranks = chain.full_ranks(part, structure)
     found = factors.factorize(weight, moments_of(weight[0].numel(), known), structure, ranks)
-    parts = chain.split(part, structure, ranks)
-    lowered = chain.lowered(parts, found)
+    parts = chain.split_layer(part, structure, ranks)
+    lowered = chain.build_chain(parts, found)
     if layer.bias is not None:
         with torch.no_grad():
             lowered[-1].bias.copy_(layer.bias)
@@ -66,7 +66,9 @@ def test_at_full_rank_the_chain_is_the_layer(
     with torch.no_grad():
         want, got = layer(x), lowered(x)
     assert got.shape == want.shape and (got - want).abs().max() < 1e-5
-    torch.testing.assert_close(factors.effective(found), weight.double(), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(
+        factors.multiply_factors(found), weight.double(), atol=1e-6, rtol=1e-5
+    )
     assert chain.output_shape(part, shape) == tuple(want.shape[1:])
 
 
@@ -75,14 +77,14 @@ def test_at_full_rank_the_chain_is_the_layer(
 def test_below_full_rank_the_chain_is_its_effective_weight(
     layer: nn.Conv2d | nn.Linear, structure: str
 ) -> None:
-    part, weight = chain.part_of(layer)._replace(bias=False), weight_of(layer)
+    part, weight = chain.describe_layer(layer)._replace(bias=False), weight_of(layer)
     ranks = (3, 4)[: 1 + (structure == "tucker2")]
     found = factors.factorize(weight, moments_of(weight[0].numel()), structure, ranks)
-    dense = chain.module_of(part)
+    dense = chain.build_layer(part)
     with torch.no_grad():
-        dense.weight.copy_(factors.effective(found).reshape(dense.weight.shape))
+        dense.weight.copy_(factors.multiply_factors(found).reshape(dense.weight.shape))
         x = torch.randn(2, *((6,) if isinstance(layer, nn.Linear) else (part.inputs, 11, 9)))
-        got = chain.lowered(chain.split(part, structure, ranks), found)(x)
+        got = chain.build_chain(chain.split_layer(part, structure, ranks), found)(x)
         assert (got - dense(x)).abs().max() < 1e-5
 
 
@@ -94,7 +96,7 @@ def test_truncated_singular_values_are_the_output_error(known: int | None) -> No
     singular = np.linalg.svd(weight.flatten(1).numpy() @ root, compute_uv=False)
     for rank in (1, 4, 11):
         found = factors.factorize(weight, moments, "reshape", [rank])
-        got = factors.output_error(weight, factors.effective(found), moments)
+        got = factors.output_error(weight, factors.multiply_factors(found), moments)
         want = (singular[rank:] ** 2).sum() / (singular**2).sum()
         assert got == pytest.approx(want, rel=1e-4, abs=1e-7)  # moments are damped by 1e-6
 
@@ -104,7 +106,7 @@ def test_plain_is_the_truncated_svd_of_the_weight() -> None:
     u, s, vt = np.linalg.svd(weight[:, :, 0, 0].numpy())
     found = factors.factorize(weight, torch.eye(20), "svd", [5])
     want = (u[:, :5] * s[:5]) @ vt[:5]  # moments are damped by 1e-6, alike in all directions
-    np.testing.assert_allclose(factors.effective(found)[:, :, 0, 0], want, atol=1e-9)
+    np.testing.assert_allclose(factors.multiply_factors(found)[:, :, 0, 0], want, atol=1e-9)
     first, last = (factor[:, :, 0, 0] for factor in found)
     # balanced: each side carries the root of its singular value
     np.testing.assert_allclose(first.norm(dim=1), np.sqrt(s[:5]), rtol=1e-6)
@@ -117,7 +119,9 @@ def test_looking_at_the_inputs_never_costs(structure: str) -> None:
     ranks = [3, 4][: 1 + (structure == "tucker2")]
     errors = [
         factors.output_error(
-            weight, factors.effective(factors.factorize(weight, seen, structure, ranks)), moments
+            weight,
+            factors.multiply_factors(factors.factorize(weight, seen, structure, ranks)),
+            moments,
         )
         for seen in (moments, torch.eye(72))
     ]
@@ -129,13 +133,13 @@ def test_no_other_factor_would_be_better(structure: str, number: int) -> None:
     """With the factors before it as they are; in every direction that was tried."""
     weight, moments = kernel(12, 8, 3, 3), moments_of(72)
     made = factors.factorize(weight, moments, structure, [3, 4][: 1 + (structure == "tucker2")])
-    least = factors.output_error(weight, factors.effective(made), moments)
+    least = factors.output_error(weight, factors.multiply_factors(made), moments)
     for seed in range(20):
         moved = list(made)
         step = 1e-3 * made[number].abs().mean() * kernel(*made[number].shape, seed=seed)
         for sign in (1, -1):
             moved[number] = made[number] + sign * step
-            assert factors.output_error(weight, factors.effective(moved), moments) >= least
+            assert factors.output_error(weight, factors.multiply_factors(moved), moments) >= least
 
 
 def test_a_kernel_of_low_rank_is_found() -> None:
@@ -146,15 +150,17 @@ def test_a_kernel_of_low_rank_is_found() -> None:
         "tucker2": ([kernel(3, 8, 1, 1), kernel(4, 3, 3, 3), kernel(12, 4, 1, 1)], [3, 4]),
     }
     for structure, (made, ranks) in cases.items():
-        weight = factors.effective(made)
+        weight = factors.multiply_factors(made)
         found = factors.factorize(weight, moments_of(72), structure, ranks)
-        torch.testing.assert_close(factors.effective(found), weight, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(factors.multiply_factors(found), weight, atol=1e-4, rtol=1e-4)
 
 
 def test_tucker_is_as_good_as_a_numerical_search() -> None:
     """Plain Tucker-2 against gradient descent on its three factors from many starts."""
     weight = kernel(6, 5, 2, 2)
-    ours = weight - factors.effective(factors.factorize(weight, torch.eye(20), "tucker2", [2, 3]))
+    ours = weight - factors.multiply_factors(
+        factors.factorize(weight, torch.eye(20), "tucker2", [2, 3])
+    )
     best = min(searched(weight, seed) for seed in range(4))
     assert ours.square().sum().item() == pytest.approx(best, rel=1e-3)
 
@@ -167,7 +173,7 @@ def searched(weight: Tensor, seed: int) -> float:
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = (weight - factors.effective(made)).square().sum()
+        loss = (weight - factors.multiply_factors(made)).square().sum()
         loss.backward()
         return loss
 

@@ -11,7 +11,7 @@ import torch
 
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank import layer_graph
-from edgekd.learn.lowrank.chain import Part
+from edgekd.learn.lowrank.chain import PlainLayer
 from edgekd.runtimes import find
 
 
@@ -19,35 +19,41 @@ from edgekd.runtimes import find
     ("part", "structure", "ranks", "shape", "ops"),
     [
         (
-            Part(8, 12, True, (3, 3), (2, 1), (1, 0), (1, 2)),
+            PlainLayer(8, 12, True, (3, 3), (2, 1), (1, 0), (1, 2)),
             "reshape",
             (4,),
             (8, 9, 9),
             "Conv Conv",
         ),
-        (Part(8, 12, False, (2, 3), padding="valid"), "spatial", (4,), (8, 9, 9), "Conv Conv"),
-        (Part(8, 12, True, (3, 3)), "tucker2", (4, 6), (8, 9, 9), "Conv Conv Conv"),
-        (Part(8, 12, True), "svd", (4,), (8,), "Gemm Gemm"),
-        (Part(8, 12, True), "svd", (4,), (5, 8), "MatMul MatMul Add"),
+        (
+            PlainLayer(8, 12, False, (2, 3), padding="valid"),
+            "spatial",
+            (4,),
+            (8, 9, 9),
+            "Conv Conv",
+        ),
+        (PlainLayer(8, 12, True, (3, 3)), "tucker2", (4, 6), (8, 9, 9), "Conv Conv Conv"),
+        (PlainLayer(8, 12, True), "svd", (4,), (8,), "Gemm Gemm"),
+        (PlainLayer(8, 12, True), "svd", (4,), (5, 8), "MatMul MatMul Add"),
     ],
 )
 def test_a_chain_runs(
-    part: Part,
+    part: PlainLayer,
     structure: str,
     ranks: tuple[int, ...],
     shape: tuple[int, ...],
     ops: str,
     tmp_path: Path,
 ) -> None:
-    parts = chain.split(part, structure, ranks)
+    parts = chain.split_layer(part, structure, ranks)
     path = tmp_path / "chain.onnx"
-    path.write_bytes(layer_graph.graph(parts, shape))
+    path.write_bytes(layer_graph.build_graph(parts, shape))
     model = onnx.load(path)
     assert " ".join(node.op_type for node in model.graph.node) == ops
     session = find("onnxruntime").load({"model.onnx": path}, "fp32", 1)
     x = np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
     (got,) = session.run({"x": x})
-    lowered = chain.lowered(parts)
+    lowered = chain.build_chain(parts)
     held = {w.name: torch.tensor(onnx.numpy_helper.to_array(w)) for w in model.graph.initializer}
     with torch.no_grad():
         for number, layer in enumerate(lowered):
@@ -57,4 +63,4 @@ def test_a_chain_runs(
                 layer.bias.copy_(held[f"y{number}.bias"])
         want = lowered(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(got, want, atol=1e-4)
-    assert layer_graph.graph(parts, shape) == path.read_bytes()
+    assert layer_graph.build_graph(parts, shape) == path.read_bytes()

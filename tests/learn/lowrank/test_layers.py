@@ -35,7 +35,7 @@ class Odd(nn.Module):
 
 
 def test_each_layer_says_why() -> None:
-    found = layers.sites(Odd().train(), torch.zeros(1, 64, 5, 6))
+    found = layers.find_layers(Odd().train(), torch.zeros(1, 64, 5, 6))
     said = {site.path: site.reason for site in found}
     wants = {
         "first": "the first convolution",
@@ -61,7 +61,7 @@ def test_a_mobilenet_leaves_little() -> None:
     plan = image_blueprint(
         builder="mobilenetv2", arguments={}, classes=10, channels=1, height=28, width=28
     )
-    found = layers.sites(blueprint.build(plan), torch.zeros(1, 1, 28, 28))
+    found = layers.find_layers(blueprint.build(plan), torch.zeros(1, 1, 28, 28))
     spatial = [s for s in found if s.part is None or s.part.taps > 1]
     assert spatial and all(s.reason in ("depthwise",) or "first" in s.reason for s in spatial)
     assert {s.part.kernel for s in found if not s.reason and s.part} <= {(1, 1), None}

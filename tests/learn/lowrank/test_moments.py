@@ -42,7 +42,7 @@ def inputs(data: Calibration) -> torch.Tensor:
 
 def test_streamed_moments_are_those_of_all_patches() -> None:
     model, data = net(), calibration()
-    parts = {"0": chain.part_of(model[0]), "3": chain.part_of(model[3])}
+    parts = {"0": chain.describe_layer(model[0]), "3": chain.describe_layer(model[3])}
     found = dict(moments.second_moments(model, parts, data))
     x = inputs(data)
     patches = F.unfold(x, 3, padding=(1, 0), stride=(2, 1)).transpose(1, 2).flatten(0, 1).double()
@@ -55,16 +55,18 @@ def test_streamed_moments_are_those_of_all_patches() -> None:
 def test_many_places_are_sampled_alike_in_both_nets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moments, "PLACES", 5)
     data, dense = calibration(), net()
-    part = chain.part_of(dense[0])
+    part = chain.describe_layer(dense[0])
     x = inputs(data)
-    places = moments.drawn_places(x, part, 7)
+    places = moments.draw_places(x, part, 7)
     assert len(places) == len(set(places.tolist())) == 5
     model = copy.deepcopy(dense)
     weights = [torch.randn(3, 2, 3, 3), torch.randn(4, 3, 1, 1)]
-    chain.replace(model, "0", chain.lowered(chain.split(part, "reshape", (3,)), weights))
+    chain.replace_layer(
+        model, "0", chain.build_chain(chain.split_layer(part, "reshape", (3,)), weights)
+    )
     with torch.no_grad():  # so that the target is a linear function of what the last factor sees
         dense[0].weight.copy_(torch.einsum("or,rihw->oihw", weights[1][:, :, 0, 0], weights[0]))
-    squares, products = moments.regression(dense, "0", model, data)
+    squares, products = moments.regression_moments(dense, "0", model, data)
     solved = torch.linalg.solve(squares, products.T).T
     torch.testing.assert_close(solved, weights[1].flatten(1).double(), atol=1e-5, rtol=1e-4)
 
@@ -73,9 +75,9 @@ def test_many_places_are_sampled_alike_in_both_nets(monkeypatch: pytest.MonkeyPa
 def test_the_regression_is_numpys_least_squares(bias: bool) -> None:
     data, dense = calibration(), net(bias=bias)
     model = copy.deepcopy(dense)
-    parts = chain.split(chain.part_of(dense[0]), "spatial", (3,))
-    chain.replace(model, "0", chain.lowered(parts))
-    squares, products = moments.regression(dense, "0", model, data)
+    parts = chain.split_layer(chain.describe_layer(dense[0]), "spatial", (3,))
+    chain.replace_layer(model, "0", chain.build_chain(parts))
+    squares, products = moments.regression_moments(dense, "0", model, data)
     x = inputs(data)
     with torch.no_grad():
         z = F.unfold(model[0][0](x), (1, 3)).transpose(1, 2).flatten(0, 1)
@@ -90,12 +92,12 @@ def test_what_is_not_finite_names_its_layer() -> None:
     with torch.no_grad():
         model[0].weight.fill_(float("nan"))
     with pytest.raises(InputError, match="^3: got numbers that are not finite"):
-        list(moments.second_moments(model, {"3": chain.part_of(model[3])}, data))
+        list(moments.second_moments(model, {"3": chain.describe_layer(model[3])}, data))
 
 
 def test_sums_that_do_not_fit_take_more_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     model, data = net(), calibration()
-    parts = {"0": chain.part_of(model[0]), "3": chain.part_of(model[3])}
+    parts = {"0": chain.describe_layer(model[0]), "3": chain.describe_layer(model[3])}
     want = dict(moments.second_moments(model, parts, data))
     monkeypatch.setattr(moments, "MOST_BYTES", 1)
     assert list(moments._groups(parts)) == [["0"], ["3"]]

@@ -14,12 +14,12 @@ from edgekd.learn.lowrank import factors
 from edgekd.learn.lowrank import layers
 from edgekd.learn.lowrank import offers
 from edgekd.learn.lowrank import table
-from edgekd.learn.lowrank.search import Outcome
+from edgekd.learn.lowrank.search import SplitOutcome
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 
 PREPROCESSING = Preprocessing(height=6, width=6, channels=1, mean=(0.5,), std=(0.3,))
-WANTED = offers.Wanted("auto", "measured", 0.9, 4, 3, True)
+WANTED = offers.OfferRequest("auto", "measured", 0.9, 4, 3, True)
 
 
 def calibration(count: int = 40) -> Calibration:
@@ -40,17 +40,17 @@ def net() -> nn.Sequential:
     ).eval()
 
 
-def looked_at(model: nn.Module, data: Calibration) -> list[layers.Site]:
+def looked_at(model: nn.Module, data: Calibration) -> list[layers.LayerUse]:
     images = torch.from_numpy(data.preprocessing.apply(data.train.images))
-    return layers.sites(model, images, smallest=16)
+    return layers.find_layers(model, images, smallest=16)
 
 
 def test_only_layers_that_may_be_split_get_offers_and_in_their_order() -> None:
     model, data = net(), calibration()
     sites = looked_at(model, data)
     assert [bool(site.reason) for site in sites] == [True, False, False]
-    unplain = layers.Site("0", None, (1, 6, 6), "")
-    made = offers.of(model, [unplain, *sites[1:]], data, WANTED, Silent())
+    unplain = layers.LayerUse("0", None, (1, 6, 6), "")
+    made = offers.make_offers(model, [unplain, *sites[1:]], data, WANTED, Silent())
     assert [layer.path for layer in made] == ["2", "5"]
     for layer in made:
         assert layer.offers and layer.dense.structure == offers.DENSE
@@ -67,7 +67,7 @@ def test_only_layers_that_may_be_split_get_offers_and_in_their_order() -> None:
 def test_the_error_of_an_offer_is_that_of_its_outputs_on_the_images(aware: bool) -> None:
     model, data = net(), calibration()
     wanted = WANTED._replace(data_aware=aware)
-    made = offers.of(model, looked_at(model, data), data, wanted, Silent())
+    made = offers.make_offers(model, looked_at(model, data), data, wanted, Silent())
     linear = next(layer for layer in made if layer.path == "5")
     inputs = torch.from_numpy(data.preprocessing.apply(data.train.images))
     with torch.no_grad():
@@ -77,7 +77,7 @@ def test_the_error_of_an_offer_is_that_of_its_outputs_on_the_images(aware: bool)
     counted = moments if aware else torch.eye(len(moments), dtype=torch.float64)
     for offer in linear.offers:
         split = factors.factorize(weight[:, :, None, None], counted, offer.structure, offer.ranks)
-        apart = rows @ (weight - factors.effective(split).flatten(1)).T
+        apart = rows @ (weight - factors.multiply_factors(split).flatten(1)).T
         wanted_error = (apart.square().sum() / (rows @ weight.T).square().sum()).item()
         assert offer.error == pytest.approx(wanted_error, rel=1e-4, abs=1e-9)
     assert [o.error for o in linear.offers] == sorted(
@@ -89,26 +89,28 @@ def test_ranks_by_energy_and_by_noise_are_one_offer_a_structure() -> None:
     model, data = net(), calibration()
     sites = looked_at(model, data)
     for kind in ("energy", "evbmf"):
-        for layer in offers.of(model, sites, data, WANTED._replace(ranks=kind), Silent()):
+        for layer in offers.make_offers(model, sites, data, WANTED._replace(ranks=kind), Silent()):
             structures = [offer.structure for offer in layer.offers]
             assert len(structures) == len(set(structures))
 
 
 def test_the_weight_of_a_layer_has_four_axes() -> None:
     conv, linear = nn.Conv2d(3, 5, (2, 4)), nn.Linear(7, 6)
-    assert offers.weight_of(conv).shape == (5, 3, 2, 4)
-    assert offers.weight_of(linear).shape == (6, 7, 1, 1)
-    assert torch.equal(offers.weight_of(linear)[:, :, 0, 0].float(), linear.weight)
+    assert offers.read_weight(conv).shape == (5, 3, 2, 4)
+    assert offers.read_weight(linear).shape == (6, 7, 1, 1)
+    assert torch.equal(offers.read_weight(linear)[:, :, 0, 0].float(), linear.weight)
 
 
 def test_the_account_of_a_search_tells_of_every_layer() -> None:
     model, data = net(), calibration()
     sites = looked_at(model, data)
-    made = offers.of(model, sites, data, WANTED, Silent())
-    told = table.content(sites, made, Outcome({}, None, (), False, "stays dense: nothing pays"))
+    made = offers.make_offers(model, sites, data, WANTED, Silent())
+    told = table.build_table(
+        sites, made, SplitOutcome({}, None, (), False, "stays dense: nothing pays")
+    )
     assert (told["status"], told["end_to_end"], told["budget_met"]) == ("dense", None, False)
     assert [row["path"] for row in told["layers"]] == ["0", "2", "5"]
     assert [row["decision"] for row in told["layers"]] == ["dense"] * 3
     assert told["layers"][0]["candidates"] == []
     assert len(told["layers"][1]["candidates"]) == len(made[0].offers)
-    assert told["layers"][2]["parameters"] == chain.part_of(model[5]).parameters
+    assert told["layers"][2]["parameters"] == chain.describe_layer(model[5]).parameters

@@ -8,37 +8,40 @@ import torch
 
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank import ranks
-from edgekd.learn.lowrank.chain import Part
+from edgekd.learn.lowrank.chain import PlainLayer
 
-CONV = Part(64, 128, False, (3, 3), (1, 1), (1, 1))
+CONV = PlainLayer(64, 128, False, (3, 3), (1, 1), (1, 1))
 
 
 @pytest.mark.parametrize("structure", ["reshape", "spatial", "tucker2"])
 @pytest.mark.parametrize("multiple", [8, 16])
 def test_the_grid_is_aligned_and_saves_parameters(structure: str, multiple: int) -> None:
-    found = ranks.grid(CONV, structure, multiple=multiple, most=1000)
+    found = ranks.list_ranks(CONV, structure, multiple=multiple, most=1000)
     assert len(set(found)) == len(found) and found
     for each in found:
         assert all(rank % multiple == 0 for rank in each)
-        assert chain.parameters(chain.split(CONV, structure, each)) < CONV.parameters
-    some = ranks.grid(CONV, structure, multiple=multiple, most=3)
+        assert chain.count_parameters(chain.split_layer(CONV, structure, each)) < CONV.parameters
+    some = ranks.list_ranks(CONV, structure, multiple=multiple, most=3)
     assert len(some) == 3 and some[0] == found[0] and some[-1] == found[-1]
 
 
 def test_break_even_by_hand() -> None:
     # r < k^2 I O / (k^2 I + O) = 576 * 128 / 704 = 104.7
-    assert max(ranks.grid(CONV, "reshape", multiple=8, most=99)) == (104,)
+    assert max(ranks.list_ranks(CONV, "reshape", multiple=8, most=99)) == (104,)
     # r < k^2 I O / (k (I + O)) = 3 * 64 * 128 / 192 = 128, not at it
-    assert max(ranks.grid(CONV, "spatial", multiple=8, most=99)) == (120,)
+    assert max(ranks.list_ranks(CONV, "spatial", multiple=8, most=99)) == (120,)
     # m n / (m + n) = 64 * 128 / 192 = 42.7
-    assert max(ranks.grid(Part(64, 128, False), "svd", multiple=8, most=99)) == (40,)
+    assert max(ranks.list_ranks(PlainLayer(64, 128, False), "svd", multiple=8, most=99)) == (40,)
 
 
 def test_which_structures_fit() -> None:
-    assert ranks.fitting(CONV, "auto") == ["reshape", "spatial", "tucker2"]
-    assert ranks.fitting(CONV, "spatial") == ["spatial"] and ranks.fitting(CONV, "svd") == []
-    assert ranks.fitting(CONV._replace(kernel=(1, 3)), "auto") == ["reshape", "tucker2"]
-    assert ranks.fitting(Part(8, 8, False), "tucker2") == ["svd"]
+    assert ranks.find_structures(CONV, "auto") == ["reshape", "spatial", "tucker2"]
+    assert (
+        ranks.find_structures(CONV, "spatial") == ["spatial"]
+        and ranks.find_structures(CONV, "svd") == []
+    )
+    assert ranks.find_structures(CONV._replace(kernel=(1, 3)), "auto") == ["reshape", "tucker2"]
+    assert ranks.find_structures(PlainLayer(8, 8, False), "tucker2") == ["svd"]
 
 
 def test_energy_counts_what_is_kept() -> None:
@@ -50,16 +53,16 @@ def test_energy_counts_what_is_kept() -> None:
 
 def test_unfoldings_have_the_rank_of_their_chain() -> None:
     random = torch.Generator().manual_seed(0)
-    part, moments = Part(6, 9, False, (3, 3)), torch.eye(54)
+    part, moments = PlainLayer(6, 9, False, (3, 3)), torch.eye(54)
     for structure, each in (("reshape", (2,)), ("spatial", (4,)), ("tucker2", (2, 5))):
         from edgekd.learn.lowrank import factors
 
         made = [
             torch.randn(p.outputs, p.inputs, *(p.kernel or (1, 1)), generator=random).double()
-            for p in chain.split(part, structure, each)
+            for p in chain.split_layer(part, structure, each)
         ]
-        unfolded = ranks.unfoldings(factors.effective(made), moments, structure)
+        unfolded = ranks.unfold_weight(factors.multiply_factors(made), moments, structure)
         assert tuple(np.linalg.matrix_rank(m) for m in unfolded) == each
-        assert ranks.fitted(part, structure, list(each), 1) is not None
-    assert ranks.fitted(CONV, "reshape", [99], 8) == (104,)
-    assert ranks.fitted(CONV, "reshape", [105], 8) is None
+        assert ranks.align_ranks(part, structure, list(each), 1) is not None
+    assert ranks.align_ranks(CONV, "reshape", [99], 8) == (104,)
+    assert ranks.align_ranks(CONV, "reshape", [105], 8) is None

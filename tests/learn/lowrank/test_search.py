@@ -8,28 +8,28 @@ import pytest
 from torch import nn
 
 from edgekd.learn.budget import Budget
-from edgekd.learn.budget import Timed
+from edgekd.learn.budget import ModelTiming
 from edgekd.learn.lowrank import choice
-from edgekd.learn.lowrank.chain import Part
-from edgekd.learn.lowrank.choice import Layer
+from edgekd.learn.lowrank.chain import PlainLayer
 from edgekd.learn.lowrank.choice import Offer
-from edgekd.learn.lowrank.search import Ask
+from edgekd.learn.lowrank.choice import SplittableLayer
 from edgekd.learn.lowrank.search import Chosen
-from edgekd.learn.lowrank.search import Dense
-from edgekd.learn.lowrank.search import Outcome
+from edgekd.learn.lowrank.search import DenseModel
+from edgekd.learn.lowrank.search import SplitOutcome
+from edgekd.learn.lowrank.search import SplitTrials
 from edgekd.learn.lowrank.search import search
 
-PART = (Part(64, 64, False),)
+PART = (PlainLayer(64, 64, False),)
 
 
-def layer(path: str, *offers: tuple[float, float], dense_us: float = 100.0) -> Layer:
+def layer(path: str, *offers: tuple[float, float], dense_us: float = 100.0) -> SplittableLayer:
     """Offers as (time, error); MACs and parameters are the time."""
     dense = Offer("dense", (), PART, 0.0, int(dense_us), int(dense_us), dense_us)
     made = tuple(
         Offer("svd", (8 * (i + 1),), PART, error, int(us), int(us), us)
         for i, (us, error) in enumerate(offers)
     )
-    return Layer(path, (64,), dense, made)
+    return SplittableLayer(path, (64,), dense, made)
 
 
 LAYERS = [
@@ -37,7 +37,7 @@ LAYERS = [
     layer("b", (95, 0.02), (70, 0.05), (40, 0.2)),
     layer("c", (98, 0.0), (99, 0.0)),
 ]
-WHOLE = Dense(400.0, 400, 400)
+WHOLE = DenseModel(400.0, 400, 400)
 
 
 class World:
@@ -48,11 +48,11 @@ class World:
         self.timed: list[Chosen] = []
         self.last: Chosen = {}
 
-    def time(self, chosen: Chosen) -> Timed:
+    def time(self, chosen: Chosen) -> ModelTiming:
         self.timed.append(chosen)
         saved = sum(100 - offer.latency_us for offer in chosen.values())
         left = 400 - self.share * saved
-        return Timed(0.4, left / 1000, 400 / left, None)
+        return ModelTiming(0.4, left / 1000, 400 / left, None)
 
     def fit(self, chosen: Chosen) -> nn.Module:
         self.last = chosen
@@ -61,11 +61,13 @@ class World:
     def drop_points(self, model: nn.Module) -> float:
         return self.drop(self.last)
 
-    def search(self, layers: list[Layer] = LAYERS, **budget: float) -> Outcome:
-        return search(layers, WHOLE, Budget(**budget), Ask(self.time, self.fit, self.drop_points))
+    def search(self, layers: list[SplittableLayer] = LAYERS, **budget: float) -> SplitOutcome:
+        return search(
+            layers, WHOLE, Budget(**budget), SplitTrials(self.time, self.fit, self.drop_points)
+        )
 
 
-def names(outcome: Outcome) -> dict[str, float]:
+def names(outcome: SplitOutcome) -> dict[str, float]:
     return {path: offer.latency_us for path, offer in outcome.chosen.items()}
 
 
@@ -118,11 +120,11 @@ def test_layers_that_do_not_pay_stay_dense() -> None:
     found = world.search([LAYERS[2]], speedup=1.5)
     assert not found.chosen and found.model is None and not world.timed
     assert found.why == "stays dense: no layer pays"
-    assert choice.paying(LAYERS[2]) == ()
-    assert choice.why_dense(LAYERS[2]).startswith(
+    assert choice.find_paying(LAYERS[2]) == ()
+    assert choice.explain_dense(LAYERS[2]).startswith(
         "does not pay: the fastest, svd at rank 8, saves 2.0"
     )
-    assert "no aligned rank" in choice.why_dense(layer("d"))
+    assert "no aligned rank" in choice.explain_dense(layer("d"))
 
 
 def test_a_whole_that_gains_under_three_percent_stays_dense() -> None:
@@ -144,7 +146,7 @@ def test_a_whole_is_timed_four_times_at_most() -> None:
     fine = [layer(f"{n}", *((100 - us, us / 1000) for us in range(4, 60, 2))) for n in range(4)]
 
     class Sagging(World):
-        def time(self, chosen: Chosen) -> Timed:
+        def time(self, chosen: Chosen) -> ModelTiming:
             self.share = 0.5 / (1 + len(self.timed))
             return super().time(chosen)
 

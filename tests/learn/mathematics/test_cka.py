@@ -230,11 +230,11 @@ def block(depth: int) -> nn.Module:
 def test_layers_go_as_deep_as_they_stay_few() -> None:
     model = nn.Sequential(nn.Flatten(), block(3), nn.ReLU(), block(4), nn.Linear(12, 2))
     deep = ("1.0", "1.1", "1.2", "3.0", "3.1", "3.2", "3.3", "4")
-    assert cka.layers_of(model, images(2)) == deep
-    assert cka.layers_of(model, images(2), most=8) == deep
-    assert cka.layers_of(model, images(2), most=7) == ("1", "3", "4")
-    assert cka.layers_of(model, images(2), most=2) == ("1", "4")
-    assert cka.layers_of(model, images(2), most=1) == ("1",)
+    assert cka.choose_layers(model, images(2)) == deep
+    assert cka.choose_layers(model, images(2), most=8) == deep
+    assert cka.choose_layers(model, images(2), most=7) == ("1", "3", "4")
+    assert cka.choose_layers(model, images(2), most=2) == ("1", "4")
+    assert cka.choose_layers(model, images(2), most=1) == ("1",)
 
 
 def test_a_list_that_never_runs_does_not_hide_its_blocks() -> None:
@@ -251,10 +251,10 @@ def test_a_list_that_never_runs_does_not_hide_its_blocks() -> None:
                 x = self.again(each(x))
             return self.head(x)
 
-    found = cka.layers_of(Blocks(), images(2), most=5)
+    found = cka.choose_layers(Blocks(), images(2), most=5)
     assert found == ("blocks.0", "blocks.1", "blocks.2", "head")  # `again` runs three times
 
 
 def test_a_model_without_layers_is_refused() -> None:
     with pytest.raises(ValueError, match="no layer"):
-        cka.layers_of(nn.Flatten(), images(2))
+        cka.choose_layers(nn.Flatten(), images(2))

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from edgekd.learn.class_order import class_order
 from edgekd.learn.losses.response.soft_targets import kd
 from edgekd.learn.mathematics.ensemble import RULES
-from edgekd.learn.mathematics.ensemble import Weighing
-from edgekd.learn.mathematics.ensemble import blended
-from edgekd.learn.mathematics.ensemble import renamed
+from edgekd.learn.mathematics.ensemble import TeacherWeights
+from edgekd.learn.mathematics.ensemble import blend
+from edgekd.learn.mathematics.ensemble import reorder_classes
 
 MIXTURES = sorted(set(RULES) - {"mean-logits"})
 LABELS = torch.tensor([0, 2, 4, 1])
@@ -121,14 +121,14 @@ def test_what_does_not_fit_is_refused() -> None:
         with pytest.raises(ValueError, match="labels of B"):
             RULES["confidence"](teachers(), labels, 4.0)
     with pytest.raises(ValueError, match=r"want \[K, B, C\] and \[K, B\]"):
-        blended(teachers(), torch.zeros(4, 3), 4.0)
+        blend(teachers(), torch.zeros(4, 3), 4.0)
     with pytest.raises(ValueError, match="temperature > 0"):
         RULES["entropy"](teachers(), None, 0.0)
 
 
 def test_a_teacher_of_no_weight_is_left_out() -> None:
     logits = teachers(2)
-    told = blended(logits, torch.tensor([[0.0] * 4, [-math.inf] * 4]).double(), 4.0)
+    told = blend(logits, torch.tensor([[0.0] * 4, [-math.inf] * 4]).double(), 4.0)
     assert torch.allclose(told, logits[0], rtol=1e-12, atol=1e-12)
 
 
@@ -136,8 +136,8 @@ def test_renamed_classes_stand_in_the_student_s_order() -> None:
     names = ["owl", "cat", "dog", "elk"]
     logits = torch.tensor([[[0.0, 1.0, 2.0, 3.0]]])
     order = class_order(["cat", "dog", "owl"], names)
-    assert renamed(logits, order).tolist() == [[[1.0, 2.0, 0.0]]]
-    assert torch.equal(renamed(logits, range(4)), logits)
+    assert reorder_classes(logits, order).tolist() == [[[1.0, 2.0, 0.0]]]
+    assert torch.equal(reorder_classes(logits, range(4)), logits)
 
 
 @pytest.mark.trains
@@ -149,12 +149,12 @@ def test_weights_are_equal_at_first_and_learn_who_knows_what() -> None:
     first = (labels < 2).unsqueeze(1)
     told = torch.stack([torch.where(first, right, blind), torch.where(first, blind, right)])
     representation = (right + 0.1 * torch.randn(40, 4)).requires_grad_()
-    weighing = Weighing(4, 2)
+    weighing = TeacherWeights(4, 2)
     assert torch.allclose(weighing(representation).exp(), torch.full((2, 40), 0.5))
     optimizer = torch.optim.SGD(weighing.parameters(), lr=1.0)
     for _ in range(100):
         optimizer.zero_grad()
-        F.cross_entropy(blended(told, weighing(representation), 1.0), labels).backward()
+        F.cross_entropy(blend(told, weighing(representation), 1.0), labels).backward()
         optimizer.step()
     learned = weighing(representation).exp()
     assert torch.allclose(learned.sum(0), torch.ones(40))

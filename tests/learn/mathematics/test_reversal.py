@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgekd.learn.mathematics.reversal import reversed_gradient
+from edgekd.learn.mathematics.reversal import reverse_gradient
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.25, torch.tensor(0.5), 0])
 def test_the_gradient_is_turned_and_the_value_is_not(strength: float | torch.Tensor) -> None:
     x = torch.tensor([1.0, -2.0, 3.0], requires_grad=True)
-    y = reversed_gradient(x, strength)
+    y = reverse_gradient(x, strength)
     assert torch.equal(y, x)
     y.square().sum().backward()
     assert x.grad is not None
@@ -20,13 +20,13 @@ def test_the_gradient_is_turned_and_the_value_is_not(strength: float | torch.Ten
 
 def test_what_lies_behind_it_learns_as_ever() -> None:
     x, weight = (torch.tensor(2.0, requires_grad=True) for _ in range(2))
-    (reversed_gradient(x) * weight).backward()
+    (reverse_gradient(x) * weight).backward()
     assert (x.grad, weight.grad) == (torch.tensor(-2.0), torch.tensor(2.0))
 
 
 def test_half_precision_stays_half_precision() -> None:
     x = torch.ones(3, dtype=torch.bfloat16, requires_grad=True)
-    reversed_gradient(x, torch.tensor(0.5)).sum().backward()
+    reverse_gradient(x, torch.tensor(0.5)).sum().backward()
     assert x.grad is not None
     assert x.grad.dtype == torch.bfloat16
 
@@ -36,7 +36,7 @@ def test_one_optimizer_plays_both_sides_of_a_saddle() -> None:
     x, y = (torch.tensor(1.0, requires_grad=True) for _ in range(2))
     optimizer = torch.optim.SGD([x, y], lr=0.1)
     for _ in range(200):
-        up = reversed_gradient(y)
+        up = reverse_gradient(y)
         optimizer.zero_grad()
         (x * up + (x**2 - up**2) / 2).backward()
         optimizer.step()

@@ -12,11 +12,11 @@ from edgekd.learn.losses.language.differences import ranked_difference
 from edgekd.learn.mathematics import divergence
 from edgekd.learn.mathematics.divergence import Divergence
 from edgekd.learn.mathematics.tokens import Tokenwise
-from edgekd.learn.mathematics.tokens import chunked
-from edgekd.learn.mathematics.tokens import mean_over
-from edgekd.learn.mathematics.tokens import softened
-from edgekd.learn.mathematics.top_k import keep
-from edgekd.learn.mathematics.top_k import of_kept
+from edgekd.learn.mathematics.tokens import compute_in_chunks
+from edgekd.learn.mathematics.tokens import masked_mean
+from edgekd.learn.mathematics.tokens import soften
+from edgekd.learn.mathematics.top_k import top_k
+from edgekd.learn.mathematics.top_k import top_k_divergence
 
 DIVERGENCES: dict[str, Divergence] = {
     "forward": divergence.forward_kl,
@@ -36,9 +36,9 @@ def cases() -> dict[str, tuple[Tokenwise, tuple[torch.Tensor, ...]]]:
     """A tokenwise function of each form, with what it is given after the student's logits."""
     teacher, labels = logits(1), torch.tensor([[0, 3, 10], [2, 2, 5]])
     every: dict[str, tuple[Tokenwise, tuple[torch.Tensor, ...]]] = {
-        name: (softened(between, 2.0), (teacher,)) for name, between in DIVERGENCES.items()
+        name: (soften(between, 2.0), (teacher,)) for name, between in DIVERGENCES.items()
     }
-    every["kept"] = (of_kept(divergence.forward_kl), tuple(keep(teacher, 4)))
+    every["kept"] = (top_k_divergence(divergence.forward_kl), tuple(top_k(teacher, 4)))
     every["ranked"] = (ranked_difference, (logits(1, 2, 3, 7),))
     every["corrected"] = (functools.partial(corrected_kl, threshold=0.2), (teacher, labels))
     return every
@@ -48,14 +48,14 @@ def test_softened_is_the_divergence_at_that_temperature_times_its_square() -> No
     student, teacher = logits(0), logits(1)
     p, q = (torch.softmax(z / 3, -1) for z in (teacher, student))
     want = 9 * (p * (p / q).log()).sum(-1)
-    assert torch.allclose(softened(divergence.forward_kl, 3.0)(student, teacher), want, rtol=1e-12)
+    assert torch.allclose(soften(divergence.forward_kl, 3.0)(student, teacher), want, rtol=1e-12)
 
 
 def test_softened_computes_halves_in_float32_and_detaches_the_teacher() -> None:
     student, teacher = (logits(i).half().requires_grad_() for i in range(2))
-    values = softened(divergence.forward_kl)(student, teacher)
+    values = soften(divergence.forward_kl)(student, teacher)
     values.sum().backward()
-    want = softened(divergence.forward_kl)(student.detach().double(), teacher.detach().double())
+    want = soften(divergence.forward_kl)(student.detach().double(), teacher.detach().double())
     assert values.dtype == torch.float32
     assert torch.allclose(values.double(), want, rtol=1e-5)
     assert student.grad is not None
@@ -64,16 +64,16 @@ def test_softened_computes_halves_in_float32_and_detaches_the_teacher() -> None:
 
 def test_the_mean_is_over_tokens_that_count() -> None:
     values = torch.tensor([[1.0, 20.0, 3.0], [4.0, 5.0, 60.0]], dtype=torch.float64)
-    assert mean_over(values).item() == pytest.approx(93 / 6)
-    assert mean_over(values, MASK).item() == pytest.approx(13 / 4)
-    assert mean_over(values, torch.ones_like(MASK)).item() == pytest.approx(93 / 6)
+    assert masked_mean(values).item() == pytest.approx(93 / 6)
+    assert masked_mean(values, MASK).item() == pytest.approx(13 / 4)
+    assert masked_mean(values, torch.ones_like(MASK)).item() == pytest.approx(93 / 6)
 
 
 def test_a_mask_is_as_good_as_leaving_the_tokens_out() -> None:
     student, teacher = logits(0).requires_grad_(), logits(1)
-    forward = softened(divergence.forward_kl)
-    masked = mean_over(forward(student, teacher), MASK)
-    without = mean_over(forward(student[MASK], teacher[MASK]))
+    forward = soften(divergence.forward_kl)
+    masked = masked_mean(forward(student, teacher), MASK)
+    without = masked_mean(forward(student[MASK], teacher[MASK]))
     assert masked.item() == pytest.approx(without.item(), rel=1e-12)
     one, other = (torch.autograd.grad(v, student)[0] for v in (masked, without))
     assert torch.allclose(one, other, rtol=1e-12)
@@ -84,7 +84,7 @@ def test_a_mask_is_as_good_as_leaving_the_tokens_out() -> None:
 def test_nothing_counts_is_nothing_and_no_nan(name: str) -> None:
     function, others = cases()[name]
     student = logits(0).requires_grad_()
-    value = mean_over(function(student, *others), torch.zeros_like(MASK))
+    value = masked_mean(function(student, *others), torch.zeros_like(MASK))
     value.backward()
     assert value.item() == 0
     assert student.grad is not None
@@ -92,13 +92,13 @@ def test_nothing_counts_is_nothing_and_no_nan(name: str) -> None:
 
 
 def test_no_tokens_at_all_are_nothing() -> None:
-    assert mean_over(torch.zeros(2, 0)).item() == 0
-    assert mean_over(torch.zeros(2, 0), torch.zeros(2, 0, dtype=torch.bool)).item() == 0
+    assert masked_mean(torch.zeros(2, 0)).item() == 0
+    assert masked_mean(torch.zeros(2, 0), torch.zeros(2, 0, dtype=torch.bool)).item() == 0
 
 
 def test_a_mask_of_other_tokens_is_refused() -> None:
     with pytest.raises(ValueError, match=r"want a mask of \(2, 3\) tokens, got one of \(3,\)"):
-        mean_over(torch.zeros(2, 3), torch.ones(3))
+        masked_mean(torch.zeros(2, 3), torch.ones(3))
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 4, 6, 100])
@@ -106,7 +106,7 @@ def test_a_mask_of_other_tokens_is_refused() -> None:
 def test_chunks_change_neither_values_nor_gradients(name: str, tokens: int) -> None:
     function, others = cases()[name]
     results = []
-    for evaluated in (function, chunked(function, tokens)):
+    for evaluated in (function, compute_in_chunks(function, tokens)):
         student = logits(0).requires_grad_()
         values = evaluated(student, *others)
         (values * torch.arange(1.0, 7.0).reshape(2, 3)).sum().backward()
@@ -122,9 +122,9 @@ def test_a_head_may_lie_within_the_chunks() -> None:
     teacher, hidden = logits(1), logits(2, 2, 3, 4)
 
     def through(head: torch.nn.Linear, tokens: int) -> torch.Tensor:
-        forward = softened(divergence.forward_kl)
-        projected = chunked(lambda states, other: forward(head(states), other), tokens)
-        return mean_over(projected(hidden, teacher), MASK)
+        forward = soften(divergence.forward_kl)
+        projected = compute_in_chunks(lambda states, other: forward(head(states), other), tokens)
+        return masked_mean(projected(hidden, teacher), MASK)
 
     weights = torch.nn.Linear(4, 11, dtype=torch.float64)
     whole, parts = through(weights, 100), through(weights, 2)
@@ -143,7 +143,7 @@ def test_chunks_keep_nothing_of_what_they_compute() -> None:
 
     def watched(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         seen.append(len(one))
-        return softened(divergence.forward_kl)(one, other)
+        return soften(divergence.forward_kl)(one, other)
 
     def keeps(tensor: torch.Tensor) -> torch.Tensor:
         kept.append(0 if tensor.untyped_storage().data_ptr() in given else tensor.numel())
@@ -154,7 +154,7 @@ def test_chunks_keep_nothing_of_what_they_compute() -> None:
         whole = sum(kept)
         kept.clear()
         seen.clear()
-        values = chunked(watched, 8)(student, teacher)
+        values = compute_in_chunks(watched, 8)(student, teacher)
         assert sum(kept) <= 64 < 2 * 64 * 100 <= whole
         values.sum().backward()
     assert seen == [8] * 16  # every chunk once, and once more for its gradient
@@ -162,10 +162,10 @@ def test_chunks_keep_nothing_of_what_they_compute() -> None:
 
 def test_chunks_want_a_token() -> None:
     with pytest.raises(ValueError, match="got chunks of 0 tokens"):
-        chunked(softened(divergence.forward_kl), 0)
+        compute_in_chunks(soften(divergence.forward_kl), 0)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 10), (3, 3, 11), (6, 11)])
 def test_other_tokens_and_vocabularies_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"want two \[..., V\] of the same tokens"):
-        softened(divergence.forward_kl)(logits(0), logits(1, *shape))
+        soften(divergence.forward_kl)(logits(0), logits(1, *shape))

@@ -39,4 +39,4 @@ def test_what_cannot_be_computed_is_said_beforehand(
     name: str, batch_size: int, classes: int, told: str
 ) -> None:
     with pytest.raises(InputError, match=f"^loss {name}: {told}"):
-        connection.of_answers(words("kd", name), batch_size, classes=classes, samples=20)
+        connection.connect_outputs(words("kd", name), batch_size, classes=classes, samples=20)

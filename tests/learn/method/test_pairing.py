@@ -8,7 +8,7 @@ from torch import nn
 
 from edgekd.learn import blueprint
 from edgekd.learn.method import pairing
-from edgekd.learn.method.pairing import Network
+from edgekd.learn.method.pairing import NetworkStages
 from edgekd.learn.settings import LayerPair
 from tests.learn.blueprint_example import image_blueprint
 
@@ -20,8 +20,8 @@ def built(builder: str, side: int = 32, **arguments: int) -> nn.Module:
     )
 
 
-def look(model: nn.Module, side: int = 32) -> Network:
-    return pairing.network(model, torch.zeros(2, 3, side, side))
+def look(model: nn.Module, side: int = 32) -> NetworkStages:
+    return pairing.find_stages(model, torch.zeros(2, 3, side, side))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_convolutional_networks_end_a_stage_where_they_halve(
 ) -> None:
     found = look(built(builder))
     if isinstance(stages, tuple):
-        assert found == Network(stages, str(classifier))
+        assert found == NetworkStages(stages, str(classifier))
     else:
         assert len(found.stages) >= stages
     assert found.classifier.endswith(":input")
@@ -56,7 +56,7 @@ def test_a_transformer_s_stages_are_spread_over_its_layers() -> None:
 
 def test_a_perceptron_has_stages_and_a_bare_classifier_none() -> None:
     hidden = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 7), nn.ReLU(), nn.Linear(7, 2))
-    assert look(hidden, 8) == Network(("1", "2"), "3:input")
+    assert look(hidden, 8) == NetworkStages(("1", "2"), "3:input")
     with pytest.raises(ValueError, match="no stages"):
         look(nn.Sequential(nn.Conv2d(3, 2, 8), nn.Flatten()), 8)
 
@@ -75,27 +75,27 @@ def test_a_squeeze_is_no_stage() -> None:
             features = features * self.squeeze(features.mean((2, 3), keepdim=True)).sigmoid()
             return self.fc(self.second(features).mean((2, 3)))
 
-    assert look(Squeezed(), 8) == Network(("first", "second"), "fc:input")
+    assert look(Squeezed(), 8) == NetworkStages(("first", "second"), "fc:input")
 
 
-FOUR, THREE = Network(("a", "b", "c", "d"), "z"), Network(("i", "j", "k"), "y")
+FOUR, THREE = NetworkStages(("a", "b", "c", "d"), "z"), NetworkStages(("i", "j", "k"), "y")
 
 
 def test_pairs_by_stage_depth_and_path() -> None:
-    same = pairing.paired("auto", THREE, THREE)
+    same = pairing.pair_layers("auto", THREE, THREE)
     assert [(pair.student, pair.teacher) for pair in same] == [("i", "i"), ("j", "j"), ("k", "k")]
-    fewer = pairing.paired("auto", THREE, FOUR)
+    fewer = pairing.pair_layers("auto", THREE, FOUR)
     assert [(pair.student, pair.teacher) for pair in fewer] == [("i", "a"), ("j", "c"), ("k", "d")]
-    (middle,) = pairing.paired(0.5, FOUR, THREE)
+    (middle,) = pairing.pair_layers(0.5, FOUR, THREE)
     assert (middle.student, middle.teacher) == ("b", "j")
-    (last,) = pairing.paired(1.0, FOUR, THREE)
+    (last,) = pairing.pair_layers(1.0, FOUR, THREE)
     assert (last.student, last.teacher) == ("d", "k")
     own = LayerPair(student="x", teacher="y")
-    assert pairing.paired(own, FOUR, THREE) == (own,)
-    assert pairing.paired((own, own), FOUR, THREE) == (own, own)
+    assert pairing.pair_layers(own, FOUR, THREE) == (own,)
+    assert pairing.pair_layers((own, own), FOUR, THREE) == (own, own)
 
 
 @pytest.mark.parametrize("depth", [0.0, 0.01, 0.3, 0.99])
 def test_every_depth_is_a_stage(depth: float) -> None:
-    (pair,) = pairing.paired(depth, FOUR, THREE)
+    (pair,) = pairing.pair_layers(depth, FOUR, THREE)
     assert pair.student in FOUR.stages and pair.teacher in THREE.stages

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from edgekd.learn.method.schedule import rate
+from edgekd.learn.method.schedule import learning_rate
 from edgekd.learn.settings import Training
 
 
 def at(progress: float, **settings: Any) -> float:
-    return rate(Training(epochs=10, learning_rate=0.4, **settings), progress)
+    return learning_rate(Training(epochs=10, learning_rate=0.4, **settings), progress)
 
 
 def test_one_cycle_is_torch_s() -> None:

@@ -74,9 +74,9 @@ def test_looking_changes_neither_mode_nor_statistics() -> None:
     net = model().train()
     net[3].eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    found = taps.points(net, torch.randn(4, 1, 4, 4))
+    found = taps.find_points(net, torch.randn(4, 1, 4, 4))
     assert [point.place for point in found] == ["0", "1", "2", "3", "4"]
-    assert taps.shapes(net, ["1"], torch.randn(4, 1, 4, 4)) == {"1": (4, 3, 2, 2)}
+    assert taps.record_shapes(net, ["1"], torch.randn(4, 1, 4, 4)) == {"1": (4, 3, 2, 2)}
     assert [module.training for module in net] == [True, True, True, False, True]
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
 
@@ -86,7 +86,7 @@ def test_a_layer_that_is_never_run_is_refused() -> None:
     net.spare = nn.Linear(2, 2)
     net.forward = lambda x: net[0](x)  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="'spare', through which no tensor passes"):
-        taps.shapes(net, ["spare"], torch.randn(2, 1, 4, 4))
+        taps.record_shapes(net, ["spare"], torch.randn(2, 1, 4, 4))
 
 
 def test_what_a_later_layer_changes_in_place_is_read_as_it_was() -> None:

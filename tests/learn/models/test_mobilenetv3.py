@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.learn.complexity import parameters
+from edgekd.learn.complexity import count_parameters
 from edgekd.learn.models.mobilenetv3 import mobilenetv3
 
 IMAGE = {"channels": 3, "height": 32, "width": 32}
@@ -34,7 +34,7 @@ SQUEEZED = {8: 8, 48: 16, 120: 32, 64: 16, 72: 24, 144: 40, 288: 72}
 
 
 def test_published_parameters() -> None:
-    assert parameters(mobilenetv3(classes=1000, **IMAGE, multiplier=1.0)) == PUBLISHED
+    assert count_parameters(mobilenetv3(classes=1000, **IMAGE, multiplier=1.0)) == PUBLISHED
 
 
 @pytest.mark.parametrize("head, classes", [(1024, 100), (256, 10)])
@@ -48,7 +48,7 @@ def test_parameters_at_half_width(head: int, classes: int) -> None:
             total += 2 * inside * squeezed + inside + squeezed
         inputs = outputs
     total += 48 * 288 + 2 * 288 + 288 * head + head + head * classes + classes
-    assert parameters(mobilenetv3(classes=classes, **IMAGE, head=head)) == total
+    assert count_parameters(mobilenetv3(classes=classes, **IMAGE, head=head)) == total
 
 
 def test_where_the_published_net_has_what() -> None:
@@ -75,4 +75,4 @@ def test_a_gate_multiplies_its_channels() -> None:
 
 def test_a_small_one_for_small_images() -> None:
     model = mobilenetv3(classes=10, channels=1, height=28, width=28, multiplier=0.35, head=256)
-    assert 100_000 < parameters(model) < 400_000
+    assert 100_000 < count_parameters(model) < 400_000

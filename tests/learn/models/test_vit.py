@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.learn.complexity import parameters
+from edgekd.learn.complexity import count_parameters
 from edgekd.learn.models.vit import vit
 
 IMAGE = {"channels": 3, "height": 32, "width": 32}
@@ -17,7 +17,7 @@ PUBLISHED_WITHOUT_TOKEN = 5_717_416 - 2 * 192
 
 def test_published_parameters() -> None:
     model = vit(classes=1000, channels=3, height=224, width=224, patch=16, dim=192, depth=12)
-    assert parameters(model) == PUBLISHED_WITHOUT_TOKEN
+    assert count_parameters(model) == PUBLISHED_WITHOUT_TOKEN
 
 
 @pytest.mark.parametrize("patch, dim, depth", [(4, 96, 6), (8, 48, 2)])
@@ -26,7 +26,7 @@ def test_parameters(patch: int, dim: int, depth: int) -> None:
     total = 3 * patch**2 * dim + dim + (32 // patch) ** 2 * dim + depth * layer
     total += 2 * dim + dim * 100 + 100
     model = vit(classes=100, **IMAGE, patch=patch, dim=dim, depth=depth)
-    assert parameters(model) == total
+    assert count_parameters(model) == total
 
 
 def test_attention_is_torchs() -> None:

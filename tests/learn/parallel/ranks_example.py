@@ -80,7 +80,7 @@ def run(folder: Path, scores: list[float]) -> Run:
         model=student,
         samples=example.samples(),
         terms=found.terms,
-        scheme=found.around(offline(steps.told_by(teacher))),
+        scheme=found.add_to_scheme(offline(steps.told_by(teacher))),
         training=Training(
             epochs=2,
             batch_size=example.BATCH,

@@ -19,12 +19,12 @@ from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import bind_terms
-from edgekd.learn.method.loss import taught
+from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.models.resnet import resnet
 from edgekd.learn.parallel import ranks
-from edgekd.learn.parallel.sharing import shared_out
+from edgekd.learn.parallel.sharing import share_networks
 from edgekd.learn.schemes.blockwise import blockwise
 from edgekd.learn.schemes.densely_guided import densely_guided
 from edgekd.learn.schemes.exits import byot
@@ -135,7 +135,7 @@ def of_loss(name: str) -> dict[str, Tensor]:
     terms = [term("cross-entropy"), term(name)]
     settings = {"classes": example.CLASSES, "samples": len(example.samples())}
     found = connect(terms, student, teacher, seen().inputs[0], **settings)
-    return stepped(student, found.around(offline(told_by(teacher))), found.terms)
+    return stepped(student, found.add_to_scheme(offline(told_by(teacher))), found.terms)
 
 
 def of_scheme(name: str) -> dict[str, Tensor]:
@@ -191,7 +191,7 @@ def of_norm(name: str, dtype: torch.dtype) -> dict[str, Tensor]:
     images = images.to(dtype).requires_grad_()
     pull = torch.randn(6, 3, 5, 5, generator=random, dtype=torch.float64).to(dtype)
     norm = NORMS[name]().to(dtype)
-    with shared_out((images,)):
+    with share_networks((images,)):
         made = norm(norm(images).view_as(images)).view_as(images)
     (made * pull).sum().backward()
     ranks.average_gradients(norm)
@@ -205,9 +205,9 @@ def stepped(student: nn.Module, scheme: Scheme, terms: Sequence[Any]) -> dict[st
     torch.manual_seed(0)
     trained = nn.ModuleDict({"student": student.train(), "companions": scheme.companions.train()})
     batch = seen()
-    with shared_out(batch.inputs):
+    with share_networks(batch.inputs):
         lessons = scheme.lessons(student, batch)
-    loss, parts = taught(terms, lessons, batch.epoch)
+    loss, parts = compute_lessons(terms, lessons, batch.epoch)
     loss.backward()
     ranks.average_gradients(trained)
     found = {f"part {key}": torch.tensor(value) for key, value in parts.items()}

@@ -129,5 +129,5 @@ def test_a_batch_that_ranks_cannot_share_is_refused(both: Both) -> None:
 def test_without_torchrun_there_is_one_rank() -> None:
     ranks.join(7)
     assert (ranks.count(), ranks.rank()) == (1, 0)
-    assert ranks.of_first(lambda: 0.25) == 0.25
-    assert ranks.in_turn(lambda: "found") == "found"
+    assert ranks.run_on_first(lambda: 0.25) == 0.25
+    assert ranks.run_in_turn(lambda: "found") == "found"

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from edgekd.learn.privacy.accounting import noise_for
-from edgekd.learn.privacy.accounting import spent
+from edgekd.learn.privacy.accounting import find_noise
+from edgekd.learn.privacy.accounting import spent_epsilon
 
 pytest.importorskip("opacus")
 
@@ -39,7 +39,7 @@ def test_mnist_by_hand() -> None:
     """More orders make it a little less than by whole ones."""
     whole = by_hand(1.1, **MNIST)
     assert whole == pytest.approx(2.597, abs=1e-3)
-    assert whole - 0.01 < spent(1.1, **MNIST) <= whole
+    assert whole - 0.01 < spent_epsilon(1.1, **MNIST) <= whole
 
 
 def test_without_sampling_it_is_gaussian_noise() -> None:
@@ -52,11 +52,11 @@ def test_without_sampling_it_is_gaussian_noise() -> None:
         + math.log((a - 1) / a)
         for a in orders
     )
-    assert spent(noise, rate=1.0, steps=steps, delta=delta) == pytest.approx(want, rel=1e-9)
+    assert spent_epsilon(noise, rate=1.0, steps=steps, delta=delta) == pytest.approx(want, rel=1e-9)
 
 
 def test_the_tighter_accountant_says_less() -> None:
-    assert spent(1.1, **MNIST, accountant="prv") == pytest.approx(2.39, abs=0.02)
+    assert spent_epsilon(1.1, **MNIST, accountant="prv") == pytest.approx(2.39, abs=0.02)
 
 
 def test_opacus_numbers_for_a_known_setting() -> None:
@@ -65,24 +65,24 @@ def test_opacus_numbers_for_a_known_setting() -> None:
     counted = RDPAccountant()
     for _ in range(30):
         counted.step(noise_multiplier=0.9, sample_rate=0.02)
-    assert spent(0.9, rate=0.02, steps=30, delta=1e-4) == counted.get_epsilon(1e-4)
+    assert spent_epsilon(0.9, rate=0.02, steps=30, delta=1e-4) == counted.get_epsilon(1e-4)
 
 
 @pytest.mark.parametrize("epsilon", [0.3, 1.0, 3.0, 20.0])
 def test_the_noise_for_an_epsilon_spends_it_and_no_more(epsilon: float) -> None:
-    noise = noise_for(epsilon, 1e-5, 0.05, 400)
-    found = spent(noise, rate=0.05, steps=400, delta=1e-5)
+    noise = find_noise(epsilon, 1e-5, 0.05, 400)
+    found = spent_epsilon(noise, rate=0.05, steps=400, delta=1e-5)
     assert 0.98 * epsilon <= found <= epsilon
-    assert spent(0.97 * noise, rate=0.05, steps=400, delta=1e-5) > epsilon
+    assert spent_epsilon(0.97 * noise, rate=0.05, steps=400, delta=1e-5) > epsilon
 
 
 def test_more_steps_and_larger_batches_cost_more() -> None:
-    base = spent(1.0, rate=0.05, steps=400, delta=1e-5)
-    assert spent(1.0, rate=0.05, steps=800, delta=1e-5) > base
-    assert spent(1.0, rate=0.1, steps=400, delta=1e-5) > base
-    assert spent(1.0, rate=0.05, steps=400, delta=1e-6) > base
-    assert spent(2.0, rate=0.05, steps=400, delta=1e-5) < base
-    assert spent(0.0, rate=0.05, steps=400, delta=1e-5) == math.inf
+    base = spent_epsilon(1.0, rate=0.05, steps=400, delta=1e-5)
+    assert spent_epsilon(1.0, rate=0.05, steps=800, delta=1e-5) > base
+    assert spent_epsilon(1.0, rate=0.1, steps=400, delta=1e-5) > base
+    assert spent_epsilon(1.0, rate=0.05, steps=400, delta=1e-6) > base
+    assert spent_epsilon(2.0, rate=0.05, steps=400, delta=1e-5) < base
+    assert spent_epsilon(0.0, rate=0.05, steps=400, delta=1e-5) == math.inf
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_more_steps_and_larger_batches_cost_more() -> None:
 def test_what_is_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     given = {"rate": 0.05, "steps": 10, "delta": 1e-5} | wrong
     with pytest.raises(ValueError, match="want 0 < rate <= 1"):
-        spent(1.0, **given)
+        spent_epsilon(1.0, **given)
     with pytest.raises(ValueError, match="want 0 < rate <= 1"):
-        noise_for(1.0, given["delta"], given["rate"], int(given["steps"]))
+        find_noise(1.0, given["delta"], given["rate"], int(given["steps"]))
     with pytest.raises(ValueError, match="noise: got -1"):
-        spent(-1.0, rate=0.05, steps=10, delta=1e-5)
+        spent_epsilon(-1.0, rate=0.05, steps=10, delta=1e-5)
     with pytest.raises(ValueError, match="epsilon: got 0.01, which no noise reaches"):
-        noise_for(0.01, 1e-5, 0.05, 400)
+        find_noise(0.01, 1e-5, 0.05, 400)
     with pytest.raises(ValueError, match="want epsilon > 0"):
-        noise_for(0.0, 1e-5, 0.05, 10)
+        find_noise(0.0, 1e-5, 0.05, 10)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from edgekd.learn.edits import group_norm
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import bind_terms
-from edgekd.learn.method.loss import taught
+from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
@@ -56,7 +56,7 @@ def teach(seen: TensorBatch) -> Tensor:
 def plain(model: nn.Module, seen: TensorBatch) -> dict[str, Tensor]:
     """The gradient as the loop has it without privacy."""
     model.zero_grad()
-    loss, _ = taught(
+    loss, _ = compute_lessons(
         bind_terms(terms("kd", "cross-entropy")), offline(teach).lessons(model, seen), 0.0
     )
     loss.backward()
@@ -67,8 +67,8 @@ def plain(model: nn.Module, seen: TensorBatch) -> dict[str, Tensor]:
 
 def step(model: nn.Module, seen: TensorBatch, mechanism: Privacy) -> dict[str, Tensor]:
     """The same with privacy, as the loop would call it."""
-    asked = dp_sgd.Asked(model, mechanism, len(seen.targets["labels"]))
-    loss, _ = taught(
+    asked = dp_sgd.PrivateStudent(model, mechanism, len(seen.targets["labels"]))
+    loss, _ = compute_lessons(
         bind_terms(terms("kd", "cross-entropy")), offline(teach).lessons(asked, seen), 0.0
     )
     model.zero_grad()
@@ -122,7 +122,9 @@ def test_clipping_by_a_loop_over_the_samples(make: Make) -> None:
 def plain_with(model: nn.Module, seen: TensorBatch, told: Tensor) -> dict[str, Tensor]:
     scheme = offline(lambda _: told)
     model.zero_grad()
-    loss, _ = taught(bind_terms(terms("kd", "cross-entropy")), scheme.lessons(model, seen), 0.0)
+    loss, _ = compute_lessons(
+        bind_terms(terms("kd", "cross-entropy")), scheme.lessons(model, seen), 0.0
+    )
     loss.backward()
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
@@ -182,9 +184,9 @@ def test_the_same_seed_the_same_bytes(make: Make) -> None:
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         scheme = offline(lambda seen: torch.ones(len(seen.targets["labels"]), example.CLASSES))
-        asked = dp_sgd.Asked(model, Privacy(1.0, 0.5, 16), example.BATCH)
+        asked = dp_sgd.PrivateStudent(model, Privacy(1.0, 0.5, 16), example.BATCH)
         lessons = scheme.lessons(asked, example.first())
-        asked.backward(taught(bind_terms(terms("kd")), lessons, 0.0)[0])
+        asked.backward(compute_lessons(bind_terms(terms("kd")), lessons, 0.0)[0])
         found.append(b"".join(p.grad.numpy().tobytes() for p in model.parameters()))
     assert found[0] == found[1] != found[2]
 
@@ -209,8 +211,10 @@ def test_a_student_learns_in_private() -> None:
             samples, epoch=epoch, batch_size=64, seed=0, start=0, workers=0
         ):
             seen = example.seen(batch)
-            asked = dp_sgd.Asked(model, Privacy(0.3, 1.0, 64), len(seen.targets["labels"]))
-            loss, _ = taught(bind_terms(terms("cross-entropy")), alone().lessons(asked, seen), 0.0)
+            asked = dp_sgd.PrivateStudent(model, Privacy(0.3, 1.0, 64), len(seen.targets["labels"]))
+            loss, _ = compute_lessons(
+                bind_terms(terms("cross-entropy")), alone().lessons(asked, seen), 0.0
+            )
             optimizer.zero_grad()
             asked.backward(loss)
             optimizer.step()
@@ -220,14 +224,14 @@ def test_a_student_learns_in_private() -> None:
 
 def test_every_sample_comes_by_itself_with_one_probability() -> None:
     steps, samples, rate = 3000, 40, 0.3
-    drawn = [dp_sgd.drawn(samples, rate, 7, number) for number in range(steps)]
+    drawn = [dp_sgd.draw_samples(samples, rate, 7, number) for number in range(steps)]
     share = np.bincount(np.concatenate(drawn), minlength=samples) / steps
     sizes = np.array([len(rows) for rows in drawn])
     assert np.abs(share - rate).max() < 4.5 * math.sqrt(rate * (1 - rate) / steps)
     assert sizes.var() == pytest.approx(samples * rate * (1 - rate), rel=0.12)  # as a binomial
     both = np.mean([0 in rows and 1 in rows for rows in drawn])
     assert both == pytest.approx(rate**2, abs=0.025)
-    assert all(len(rows) for rows in (dp_sgd.drawn(3, 0.05, 0, n) for n in range(50)))
+    assert all(len(rows) for rows in (dp_sgd.draw_samples(3, 0.05, 0, n) for n in range(50)))
 
 
 def test_batches_of_a_run_that_goes_on_are_the_same() -> None:
@@ -271,13 +275,13 @@ SINGLE = [
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_losses_of_single_samples_are_let_in(name: str) -> None:
-    dp_sgd.want_private(convolutional(), alone(), bind_terms(terms(name)), 4)
+    dp_sgd.require_private(convolutional(), alone(), bind_terms(terms(name)), 4)
 
 
 @pytest.mark.parametrize("name", ["dist", "mlkd", "ctkd", "rkd", "sp", "fitnet"])
 def test_losses_that_compare_samples_or_layers_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=rf"loss {name} compares samples or layers"):
-        dp_sgd.want_private(convolutional(), alone(), bind_terms(terms(name)), 4)
+        dp_sgd.require_private(convolutional(), alone(), bind_terms(terms(name)), 4)
 
 
 def test_a_sum_over_samples_is_refused_since_it_is_no_mean() -> None:
@@ -286,7 +290,7 @@ def test_a_sum_over_samples_is_refused_since_it_is_no_mean() -> None:
         bound, function=lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum")
     )
     with pytest.raises(ValueError, match="compares samples"):
-        dp_sgd.want_private(convolutional(), alone(), [summed], 4)
+        dp_sgd.require_private(convolutional(), alone(), [summed], 4)
 
 
 def test_layers_that_mix_samples_are_named() -> None:
@@ -294,24 +298,24 @@ def test_layers_that_mix_samples_are_named() -> None:
     with pytest.raises(
         ValueError, match=r"^bn1: batch norm mixes the samples .* want student.norm: group"
     ):
-        dp_sgd.want_private(example.network(), alone(), some, 4)
+        dp_sgd.require_private(example.network(), alone(), some, 4)
     tracked = nn.Sequential(nn.InstanceNorm2d(4, track_running_stats=True))
     with pytest.raises(ValueError, match="^0: batch norm"):
-        dp_sgd.want_private(tracked, alone(), some, 4)
+        dp_sgd.require_private(tracked, alone(), some, 4)
     dropped = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1))
     with pytest.raises(ValueError, match="^1: got dropout"):
-        dp_sgd.want_private(dropped, alone(), some, 4)
-    dp_sgd.want_private(nn.Sequential(nn.InstanceNorm2d(4), nn.Dropout(0.0)), alone(), some, 4)
+        dp_sgd.require_private(dropped, alone(), some, 4)
+    dp_sgd.require_private(nn.Sequential(nn.InstanceNorm2d(4), nn.Dropout(0.0)), alone(), some, 4)
     beside = Scheme(alone().lessons, nn.ModuleDict({"projector": nn.Linear(2, 2)}))
     with pytest.raises(ValueError, match="trains something beside the student"):
-        dp_sgd.want_private(convolutional(), beside, some, 4)
+        dp_sgd.require_private(convolutional(), beside, some, 4)
 
 
 def test_a_student_is_asked_once_for_each_sample() -> None:
     model, seen = tokens(), example.first()
 
     def lessons(again: int, rows: int) -> Callable[[], list[Lesson]]:
-        asked = dp_sgd.Asked(model, PLAIN, example.BATCH)
+        asked = dp_sgd.PrivateStudent(model, PLAIN, example.BATCH)
         return lambda: [Lesson({"x": asked(seen.inputs[0][:rows])}) for _ in range(again)]
 
     with pytest.raises(ValueError, match="asks the student twice"):
@@ -319,7 +323,7 @@ def test_a_student_is_asked_once_for_each_sample() -> None:
     with pytest.raises(ValueError, match="asks 8 images of 16 samples"):
         lessons(1, 8)()
     with pytest.raises(ValueError, match="asks the student nothing"):
-        dp_sgd.Asked(model, PLAIN, 16).backward(torch.zeros(()))
+        dp_sgd.PrivateStudent(model, PLAIN, 16).backward(torch.zeros(()))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from edgekd.learn.blueprint import build
-from edgekd.learn.complexity import macs
-from edgekd.learn.complexity import parameters
+from edgekd.learn.complexity import count_macs
+from edgekd.learn.complexity import count_parameters
 from edgekd.learn.pruning import cuts
 from edgekd.learn.pruning import narrow
 from edgekd.learn.pruning.groups import Group
@@ -29,14 +29,14 @@ def test_widths_are_aligned_and_the_best_stay(widths: list[int], multiple: int, 
     groups = [Group(str(number), width, ()) for number, width in enumerate(widths)]
     worth = {g.name: torch.rand(g.width, generator=random, dtype=torch.float64) for g in groups}
     saving = {group.name: 1.0 + number for number, group in enumerate(groups)}
-    found = cuts.order(groups, worth, saving, multiple)
+    found = cuts.order_cuts(groups, worth, saving, multiple)
     assert [cut.rate for cut in found] == sorted(cut.rate for cut in found)
     left = {group.name: group.width for group in groups}
     for number, cut in enumerate(found):
         assert cut.width % multiple == 0 and 0 < cut.width < left[cut.group]
         assert cut.width >= cuts.LEAST * len(worth[cut.group])
         left[cut.group] = cut.width
-        stays = cuts.kept(found[: number + 1], worth)[cut.group]
+        stays = cuts.find_kept(found[: number + 1], worth)[cut.group]
         assert len(stays) == cut.width and stays == tuple(sorted(stays))
         gone = set(range(len(worth[cut.group]))) - set(stays)
         assert max(worth[cut.group][list(gone)]) <= min(worth[cut.group][list(stays)])
@@ -53,8 +53,11 @@ def test_what_a_channel_costs_is_what_its_going_saves() -> None:
     costs = cuts.macs_each(model, groups, images), cuts.parameters_each(model, groups)
     for group in groups:
         kept = {group.name: tuple(range(1, group.width))}
-        other = narrow.narrowed(model, groups, kept, images)
-        saved = macs(model, plan) - macs(other, plan), parameters(model) - parameters(other)
+        other = narrow.prune_channels(model, groups, kept, images)
+        saved = (
+            count_macs(model, plan) - count_macs(other, plan),
+            count_parameters(model) - count_parameters(other),
+        )
         for cost, of, also in zip(costs, saved, (64, 9), strict=True):
             # A layer whose inputs and outputs are both of the group saves one corner less than the sum.
             assert of <= cost[group.name] <= of + also * len(group.members)
@@ -62,4 +65,4 @@ def test_what_a_channel_costs_is_what_its_going_saves() -> None:
 
 def test_a_multiple_is_positive() -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        cuts.order([], {}, {}, 0)
+        cuts.order_cuts([], {}, {}, 0)

@@ -13,7 +13,7 @@ from torch import nn
 from edgekd.learn import blueprint
 from edgekd.learn.pruning import narrow
 from edgekd.learn.pruning.groups import Kept
-from edgekd.learn.pruning.trial import redrawn
+from edgekd.learn.pruning.trial import redraw_weights
 from edgekd.learn.pruning.trial import sound_groups
 from tests.learn.blueprint_example import image_blueprint
 
@@ -29,7 +29,7 @@ def test_replay_gives_the_same_answers(name: str, tmp_path: Path) -> None:
     torch.manual_seed(1)
     size = {"classes": 3, "channels": 1, "height": 8, "width": 8}
     plan = image_blueprint(builder=name, arguments=NETS[name], **size)
-    model = redrawn(blueprint.build(plan))
+    model = redraw_weights(blueprint.build(plan))
     images = torch.randn(3, 1, 8, 8)
     groups, _ = sound_groups(model, images)
     random = np.random.default_rng(0)
@@ -37,7 +37,7 @@ def test_replay_gives_the_same_answers(name: str, tmp_path: Path) -> None:
     for group in groups:
         stays = random.permutation(group.width)[: random.integers(1, group.width + 1)]
         kept[group.name] = tuple(sorted(stays.tolist()))
-    pruned = narrow.narrowed(model, groups, kept, images)
+    pruned = narrow.prune_channels(model, groups, kept, images)
 
     # Oracle: the whole network, in which whoever reads a channel that goes reads it with weight 0.
     deaf = copy.deepcopy(model)
@@ -51,7 +51,7 @@ def test_replay_gives_the_same_answers(name: str, tmp_path: Path) -> None:
         got = pruned(images)
     torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-3 * float(want.abs().max()))
 
-    edit = narrow.edit(model, groups, kept)
+    edit = narrow.build_edit(model, groups, kept)
     saved = blueprint.save(pruned, plan.model_copy(update={"edits": (edit,)}), tmp_path)
     again = blueprint.load(saved["blueprint.json"], saved["weights.safetensors"])
     with torch.no_grad():
@@ -65,6 +65,6 @@ def test_nothing_gone_is_a_copy() -> None:
     groups, _ = sound_groups(model, images)
     whole = {group.name: tuple(range(group.width)) for group in groups}
     for kept in ({}, whole):
-        same = narrow.narrowed(model, groups, kept, images)
+        same = narrow.prune_channels(model, groups, kept, images)
         assert same is not model and torch.equal(same(images), model(images))
-        assert narrow.edit(model, groups, kept)["layers"] == []
+        assert narrow.build_edit(model, groups, kept)["layers"] == []

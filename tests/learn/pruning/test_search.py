@@ -7,26 +7,26 @@ from collections.abc import Callable
 import pytest
 
 from edgekd.learn.budget import Budget
-from edgekd.learn.budget import Timed
-from edgekd.learn.pruning.search import Ask
-from edgekd.learn.pruning.search import least
+from edgekd.learn.budget import ModelTiming
+from edgekd.learn.pruning.search import PruneTrials
+from edgekd.learn.pruning.search import find_least
 from edgekd.learn.pruning.search import search
 
 COUNT = 20
 
 
-def ask(ratio: Callable[[int], float] = lambda n: 1 + n / 10) -> tuple[Ask, list[int]]:
+def ask(ratio: Callable[[int], float] = lambda n: 1 + n / 10) -> tuple[PruneTrials, list[int]]:
     """After n of 20 cuts: n / 10 faster, 4 % of the size less, 0.3 points less; and what was timed."""
     timed: list[int] = []
 
-    def time(cuts: int) -> Timed:
+    def time(cuts: int) -> ModelTiming:
         timed.append(cuts)
-        return Timed(1.0, 1 / ratio(cuts), ratio(cuts), None)
+        return ModelTiming(1.0, 1 / ratio(cuts), ratio(cuts), None)
 
     def left(cuts: int) -> float:
         return 1 - 0.04 * cuts
 
-    return Ask(time, left, left, lambda cuts: 0.3 * cuts), timed
+    return PruneTrials(time, left, left, lambda cuts: 0.3 * cuts), timed
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ def test_nothing_to_cut() -> None:
 
 def test_least() -> None:
     for want in range(1, COUNT + 1):
-        assert least(COUNT, lambda n, want=want: n >= want) == want
-    assert least(COUNT, lambda n: False) is None
+        assert find_least(COUNT, lambda n, want=want: n >= want) == want
+    assert find_least(COUNT, lambda n: False) is None

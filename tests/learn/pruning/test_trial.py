@@ -9,7 +9,7 @@ from torch import nn
 
 from edgekd.learn.blueprint import build
 from edgekd.learn.pruning.groups import Group
-from edgekd.learn.pruning.trial import fault
+from edgekd.learn.pruning.trial import find_fault
 from edgekd.learn.pruning.trial import sound_groups
 from tests.learn.blueprint_example import image_blueprint
 
@@ -103,7 +103,7 @@ def test_a_flattened_channel_is_several_features() -> None:
     wrong = reader._replace(channels=tuple(tuple(range(c, 16, 4)) for c in range(4)))
     mixed = group._replace(members=(wrong, *(m for m in group.members if m.side != "in")))
     x = torch.randn(IMAGES.shape, dtype=torch.float64)
-    assert "not understood" in fault(Flattened().double().eval(), mixed, x)
+    assert "not understood" in find_fault(Flattened().double().eval(), mixed, x)
 
 
 class Auxiliary(nn.Module):

@@ -26,10 +26,10 @@ def test_means_are_those_of_the_float_model() -> None:
     )
     module, images = copy.deepcopy(started.model), example.images(64)
     want = bias_correction._Means(module)
-    with torch.no_grad(), calibration.in_float(module):
+    with torch.no_grad(), calibration.disable_quantizers(module):
         want.run(images)
     off = _furthest(module, want.found, images)
-    bias_correction.correct(module, (images,))
+    bias_correction.correct_biases(module, (images,))
     assert _furthest(module, want.found, images) < 0.02 * off
 
 
@@ -65,7 +65,7 @@ def test_what_has_no_bias_is_left_and_those_behind_it_are_corrected() -> None:
     )
     module, images = started.model, example.images(64)
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    bias_correction.correct(module, (images,))
+    bias_correction.correct_biases(module, (images,))
     moved = {n for n, value in module.state_dict().items() if not torch.equal(value, before[n])}
     assert moved == {"fc.bias"}
     with torch.no_grad():

@@ -20,7 +20,7 @@ from tests import quant_example as example
 
 def test_what_is_seen_is_what_the_float_model_holds() -> None:
     model = example.made()
-    module = insertion.insert(example.folded(), SCHEMES["asymmetric"])
+    module = insertion.insert_quantizers(example.folded(), SCHEMES["asymmetric"])
     seen = calibration.observe(module, example.BATCHES)
     held: list[torch.Tensor] = []
     model.relu1.register_forward_hook(lambda _m, _a, output: held.append(output))  # type: ignore[union-attr]
@@ -43,7 +43,9 @@ def test_a_model_is_run_once_over_all_batches() -> None:
             read += len(images)
             yield (images,)
 
-    calibration.observe(insertion.insert(example.folded(), SCHEMES["asymmetric"]), batches)
+    calibration.observe(
+        insertion.insert_quantizers(example.folded(), SCHEMES["asymmetric"]), batches
+    )
     assert read == sum(map(len, example.batches()))
 
 
@@ -53,7 +55,7 @@ def test_what_is_counted_is_spread_over_channels_and_columns(
     shape: tuple[int, ...], count: int
 ) -> None:
     places = torch.arange(math.prod(shape)).reshape(shape)
-    taken = calibration.spread_out(places, count)
+    taken = calibration.subsample(places, count)
     assert min(count, places.numel()) * 0.5 <= len(taken) <= max(count, 1)
     assert len(taken.unique()) == len(taken)
     if len(shape) == 4 and count == 1000:
@@ -64,7 +66,7 @@ def test_what_is_counted_is_spread_over_channels_and_columns(
 def test_extremes_are_those_of_all_values_and_percentiles_nearly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    module = insertion.insert(example.folded(), SCHEMES["asymmetric"])
+    module = insertion.insert_quantizers(example.folded(), SCHEMES["asymmetric"])
     whole = calibration.observe(module, example.BATCHES)["relu1"]
     monkeypatch.setattr(calibration, "COUNTED", 1000)
     part = calibration.observe(module, example.BATCHES)["relu1"]
@@ -75,7 +77,7 @@ def test_extremes_are_those_of_all_values_and_percentiles_nearly(
 
 
 def test_infinite_activations_are_refused_by_name() -> None:
-    module = insertion.insert(example.folded(), SCHEMES["asymmetric"])
+    module = insertion.insert_quantizers(example.folded(), SCHEMES["asymmetric"])
     with torch.no_grad():
         module.get_parameter("conv2.bias").fill_(float("inf"))
     with pytest.raises(ValueError, match="^conv2: got values that are not finite"):
@@ -130,6 +132,6 @@ def test_in_float_a_quantized_model_is_the_folded_one_and_is_put_back() -> None:
     )
     x = example.images(4)
     with torch.no_grad():
-        with calibration.in_float(started.model):
+        with calibration.disable_quantizers(started.model):
             torch.testing.assert_close(started.model(x), example.made()(x), rtol=1e-3, atol=1e-4)
         assert not torch.allclose(started.model(x), example.made()(x), rtol=1e-6, atol=1e-7)

@@ -34,8 +34,8 @@ class Mean(nn.Module):
 @pytest.mark.parametrize(("axes", "pooled"), [((2, 3), True), ((-1, -2), True), ((1, 2), False)])
 def test_the_same_values(axes: tuple[int, ...], pooled: bool, keepdim: bool) -> None:
     model = Mean(axes, keepdim)
-    module = tracing.traced(model, example.images(2))
-    assert rewriting.rewrite(module) == ([":mean"] if pooled else [])
+    module = tracing.trace(model, example.images(2))
+    assert rewriting.apply_rewrites(module) == ([":mean"] if pooled else [])
     x = example.images(3)
     torch.testing.assert_close(module(x), model(x))
     assert (operators.POOL in {node.target for node in module.graph.nodes}) == pooled
@@ -130,8 +130,12 @@ def test_every_form_of_a_layer_is_quantized(
 ) -> None:
     model = example.made(kind)
     started = example.quantized(kind, scheme)
-    assert started.undone == () and len(insertion.weights(started.model)) == layers
-    probabilities = [one for one in insertion.sites(started.model).values() if not one.learns]
+    assert started.undone == () and len(insertion.find_weight_quantizers(started.model)) == layers
+    probabilities = [
+        one
+        for one in insertion.find_activation_quantizers(started.model).values()
+        if not one.learns
+    ]
     assert len(probabilities) == attentions
     with torch.no_grad():
         got, want = started.model(example.images(16)), model(example.images(16))
@@ -144,12 +148,12 @@ def test_every_form_of_a_layer_is_quantized(
 def test_onnx_runtime_answers_the_same(kind: type[nn.Module], profile: str, tmp_path: Path) -> None:
     model = example.quantized(kind, PROFILES[profile].scheme).model
     path = to_onnx.write(
-        emit.prepared(model, PROFILES[profile]),
+        emit.prepare_export(model, PROFILES[profile]),
         tmp_path / "m.onnx",
         example.INTERFACE,
     )
     x = example.images(16)
     (got,) = onnxruntime.InferenceSession(path).run(None, {"images": x.numpy()})
     with torch.no_grad():
-        want = emit.faked(model, PROFILES[profile])(x)
+        want = emit.fake_quantize(model, PROFILES[profile])(x)
     assert (torch.from_numpy(got) - want).abs().mean() < 0.02 * want.std()

@@ -27,7 +27,7 @@ KINDS = (example.Block, example.Swish, example.Tokens)
 
 
 def written(model: torch.fx.GraphModule, profile: str, path: Path, opset: int = 18) -> Path:
-    ready = emit.prepared(model, PROFILES[profile])
+    ready = emit.prepare_export(model, PROFILES[profile])
     to_onnx.write(ready, path, example.INTERFACE, opset=opset)
     return path
 
@@ -46,7 +46,7 @@ def test_an_engine_answers_as_torch_does(
     path = written(model, profile, tmp_path / "m.onnx")
     images = example.images(64, seed=9)
     with torch.no_grad():
-        want = emit.faked(model, PROFILES[profile])(images).numpy()
+        want = emit.fake_quantize(model, PROFILES[profile])(images).numpy()
     got = answers(path, images)
     step = emit.logit_step(model)
     assert np.sqrt(np.square(got - want).mean()) < 2 * step
@@ -164,7 +164,10 @@ def test_no_quantizer_is_held_that_nothing_passes_through(
     kind: type[nn.Module], profile: str
 ) -> None:
     model = example.quantized(kind, PROFILES[profile].scheme).model
-    for written in (emit.faked(model, PROFILES[profile]), emit.prepared(model, PROFILES[profile])):
+    for written in (
+        emit.fake_quantize(model, PROFILES[profile]),
+        emit.prepare_export(model, PROFILES[profile]),
+    ):
         called = {node.target for node in written.graph.nodes if node.op == "call_module"}
         held = {
             name
@@ -176,4 +179,4 @@ def test_no_quantizer_is_held_that_nothing_passes_through(
 
 def test_what_has_no_quantizers_is_refused() -> None:
     with pytest.raises(ValueError, match="without quantizers"):
-        emit.prepared(example.made(), PROFILES["x86"])
+        emit.prepare_export(example.made(), PROFILES["x86"])

@@ -31,7 +31,7 @@ def test_the_same_answers_and_even_channels() -> None:
     with torch.no_grad():
         before = module(example.images())
     ratio = largest(module).max() / largest(module).median()
-    changes = equalization.changes(module, example.BATCHES)
+    changes = equalization.find_changes(module, example.BATCHES)
     for change in changes:
         change.apply()
     assert [change.name for change in changes] == ["norm1:layer_norm", "norm2:layer_norm"]
@@ -43,7 +43,7 @@ def test_the_same_answers_and_even_channels() -> None:
 @pytest.mark.parametrize("kind", [example.Block, example.Swish])
 def test_a_model_without_layer_norms_is_left_alone(kind: type) -> None:
     module = example.folded(kind)
-    assert equalization.changes(module, example.BATCHES) == []
+    assert equalization.find_changes(module, example.BATCHES) == []
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.25, 1.0])
@@ -51,7 +51,7 @@ def test_the_strength_says_whose_channels_become_even(strength: float) -> None:
     """s = max|x|^a / max|w|^(1 - a): afterwards max|x| is (x w)^(1 - a) and max|w| is (x w)^a."""
     module = spiky()
     x = largest(module)
-    (first, _) = equalization.changes(module, example.BATCHES, strength)
+    (first, _) = equalization.find_changes(module, example.BATCHES, strength)
     w = torch.stack([matrix.detach().abs().amax(0) for matrix in first.multiplied]).amax(0)
     first.apply()
     torch.testing.assert_close(largest(module), (x * w) ** (1 - strength), rtol=1e-4, atol=1e-6)
@@ -158,8 +158,8 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_asks_who_else_reads(kind: type[nn.Module]) -> None:
     model = example.made(kind)
-    module = tracing.traced(model, example.images(2))
-    found = equalization.changes(module, example.BATCHES)
+    module = tracing.trace(model, example.images(2))
+    found = equalization.find_changes(module, example.BATCHES)
     assert len(found) == KINDS[kind]
     for change in found:
         assert len(change.divided) == len(change.multiplied) == 2
@@ -175,8 +175,8 @@ def test_a_channel_that_is_always_zero_or_never_read_keeps_its_numbers() -> None
         model.norm.weight[1] = model.norm.bias[1] = 0.0  # type: ignore[union-attr, index]
         for layer in (model.one, model.two):
             layer.weight[:, 2] = 0.0  # type: ignore[union-attr, index]
-    module = tracing.traced(model, example.images(2))
-    (change,) = equalization.changes(module, example.BATCHES)
+    module = tracing.trace(model, example.images(2))
+    (change,) = equalization.find_changes(module, example.BATCHES)
     assert change.factor.isfinite().all() and change.factor.min() == pytest.approx(1e-5)
     change.apply()
     with torch.no_grad():

@@ -16,8 +16,8 @@ from tests import quant_example as example
 
 def test_the_same_answers_without_batch_norms() -> None:
     model = example.made()
-    traced = tracing.traced(model, example.images(2))
-    assert rewriting.rewrite(traced) == ["bn1:batch_norm", "bn2:batch_norm"]
+    traced = tracing.trace(model, example.images(2))
+    assert rewriting.apply_rewrites(traced) == ["bn1:batch_norm", "bn2:batch_norm"]
     assert operators.BATCH_NORM not in {node.target for node in traced.graph.nodes}
     assert set(traced.state_dict()) == {
         f"{layer}.{what}" for layer in ("conv1", "conv2", "fc") for what in ("weight", "bias")
@@ -44,8 +44,8 @@ class Before(nn.Module):
 def test_one_that_follows_no_layer_of_its_own_stays() -> None:
     model = Before().eval()
     nn.init.normal_(model.norm.running_mean)  # type: ignore[arg-type]
-    traced = tracing.traced(model, example.images(2))
-    assert rewriting.rewrite(traced) == [":mean"]
+    traced = tracing.trace(model, example.images(2))
+    assert rewriting.apply_rewrites(traced) == [":mean"]
     with torch.no_grad():
         torch.testing.assert_close(traced(example.images()), model(example.images()))
 
@@ -59,7 +59,7 @@ def test_by_hand(bias: Tensor | None) -> None:
         torch.tensor([5.0, 7.0]),
         torch.full((2,), 3.0),
     )
-    got, added = folding.folded(weight, bias, gain, shift, mean, variance, 1.0)
+    got, added = folding.fold_weights(weight, bias, gain, shift, mean, variance, 1.0)
     assert got.tolist() == [[1.0], [6.0]]
     want = [5 - 0.5, 7 - 1.5] if bias is None else [5 + 0.0, 7 - 4.5]
     assert added.tolist() == want
@@ -167,7 +167,7 @@ def test_a_fold_asks_who_else_reads_and_over_which_axis(
     kind: type[nn.Module], left: int, seed: int
 ) -> None:
     model = example.made(kind, seed)
-    module, undone = rewriting.rewritten(model, example.inputs(2), example.inputs(8))
+    module, undone = rewriting.trace_and_rewrite(model, example.inputs(2), example.inputs(8))
     assert undone == ()
     norms = [node for node in module.graph.nodes if node.target is operators.BATCH_NORM]
     assert len(norms) == left

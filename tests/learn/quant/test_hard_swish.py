@@ -14,7 +14,7 @@ from tests import quant_example as example
 
 def test_split_computes_the_same() -> None:
     module = example.folded(example.Swish)
-    hard_swish.split(module)
+    hard_swish.split_hard_swish(module)
     assert not operators.HARD_SWISH & {node.target for node in module.graph.nodes}
     with torch.no_grad():
         x = example.images()
@@ -23,7 +23,7 @@ def test_split_computes_the_same() -> None:
 
 def test_joined_it_reads_what_was_not_rounded() -> None:
     module = copy.deepcopy(example.quantized(example.Swish).model)
-    hard_swish.join(module)
+    hard_swish.join_hard_swish(module)
     (whole,) = [node for node in module.graph.nodes if node.target in operators.HARD_SWISH]
     assert whole.args[0].target in operators.CONVOLUTIONS
     gates = [node for node in module.graph.nodes if node.target is operators.HARD_SIGMOID]

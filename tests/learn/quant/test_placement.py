@@ -17,8 +17,8 @@ from tests import quant_example as example
 ASYMMETRIC, SYMMETRIC = SCHEMES["asymmetric"], SCHEMES["symmetric"]
 
 
-def sites(kind: type, scheme: str, **more: tuple[str, ...]) -> dict[str, placement.Site]:
-    found = placement.placed(example.folded(kind), SCHEMES[scheme], **more).sites
+def sites(kind: type, scheme: str, **more: tuple[str, ...]) -> dict[str, placement.ActivationSite]:
+    found = placement.place_quantizers(example.folded(kind), SCHEMES[scheme], **more).sites
     return {site.name: site for site in found}
 
 
@@ -62,13 +62,17 @@ def test_a_layer_left_in_float(scheme: str) -> None:
 def test_nothing_to_quantize_and_unknown_layers_are_refused() -> None:
     module = example.folded()
     with pytest.raises(ValueError, match="'conv9', which is no layer"):
-        placement.placed(module, ASYMMETRIC, ("conv9",))
+        placement.place_quantizers(module, ASYMMETRIC, ("conv9",))
     with pytest.raises(ValueError, match="no layer to quantize"):
-        placement.placed(module, ASYMMETRIC, ("conv1", "conv2", "fc"))
+        placement.place_quantizers(module, ASYMMETRIC, ("conv1", "conv2", "fc"))
 
 
 def test_layers_in_order() -> None:
-    assert [layer.name for layer in placement.layers(example.folded())] == ["conv1", "conv2", "fc"]
+    assert [layer.name for layer in placement.find_quantizable_layers(example.folded())] == [
+        "conv1",
+        "conv2",
+        "fc",
+    ]
 
 
 class Transposed(nn.Module):
@@ -86,10 +90,10 @@ class Transposed(nn.Module):
 
 
 def test_what_cannot_be_quantized_is_named() -> None:
-    traced = tracing.traced(Transposed(), example.images(4))
-    rewriting.rewrite(traced)
-    assert placement.in_float(traced) == ("up:conv_transpose2d", ":einsum", ":linear")
-    assert placement.in_float(example.folded()) == ()
+    traced = tracing.trace(Transposed(), example.images(4))
+    rewriting.apply_rewrites(traced)
+    assert placement.find_float_operators(traced) == ("up:conv_transpose2d", ":einsum", ":linear")
+    assert placement.find_float_operators(example.folded()) == ()
 
 
 class Hidden(nn.Module):
@@ -106,5 +110,5 @@ class Hidden(nn.Module):
 
 
 def test_what_hides_products_is_named() -> None:
-    traced = tracing.traced(Hidden(), example.images(4))
-    assert placement.in_float(traced) == (":wrap_with_autocast",)
+    traced = tracing.trace(Hidden(), example.images(4))
+    assert placement.find_float_operators(traced) == (":wrap_with_autocast",)

@@ -61,7 +61,9 @@ def test_costs_are_found_out_where_they_are_asked_for() -> None:
         example.BATCHES,
         with_costs=True,
     )
-    assert {row.layer for row in started.costs} == set(insertion.weights(started.model))
+    assert {row.layer for row in started.costs} == set(
+        insertion.find_weight_quantizers(started.model)
+    )
 
 
 @pytest.mark.parametrize("learn", [True, False])
@@ -98,7 +100,9 @@ def test_bits_of_single_layers_count_over_those_of_all() -> None:
         weight_bits={"fc": 8},
         float_layers=("conv1",),
     )
-    found = {name: one.bits for name, one in insertion.weights(started.model).items()}
+    found = {
+        name: one.bits for name, one in insertion.find_weight_quantizers(started.model).items()
+    }
     assert found == {"conv2": 4, "fc": 8}
 
 
@@ -138,7 +142,7 @@ class Picks(nn.Module):
 @pytest.mark.parametrize("scheme", list(SCHEMES))
 def test_one_of_several_results_is_rounded_as_it_is_taken_out(scheme: str) -> None:
     started = example.quantized(Picks, scheme)
-    assert set(insertion.weights(started.model)) == {"conv", "fc"}
+    assert set(insertion.find_weight_quantizers(started.model)) == {"conv", "fc"}
     with torch.no_grad():
         got = started.model(example.images(8))
         assert (got - example.made(Picks)(example.images(8))).abs().mean() < 0.1 * got.std()
@@ -160,7 +164,7 @@ def test_no_more_batches_are_read_than_so_many_images_take(count: int, read: int
 
 def answers_and_what_is_allowed(module: torch.fx.GraphModule) -> tuple[torch.Tensor, float]:
     """By `rewriting`: a thousandth of the spread and a hundred-thousandth of the largest."""
-    want = rewriting.answers(module, example.inputs(16)).double()
+    want = rewriting.compute_answers(module, example.inputs(16)).double()
     spread = float((want - want.mean(0)).abs().max())
     return want, 1e-3 * spread + 1e-5 * float(want.abs().max())
 

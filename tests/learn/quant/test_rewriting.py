@@ -38,7 +38,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         right(module, node)
         if tracing.name_of(node) == name:
             with torch.no_grad():
-                tracing.parameter(module, layer.args[2]).add_(0.5)  # type: ignore[union-attr]
+                tracing.get_parameter(module, layer.args[2]).add_(0.5)  # type: ignore[union-attr]
 
     one = rewriting.Rewrite(folding.can_fold, wrong)
     pool = rewriting.Rewrite(canonical.averages_image, canonical.pool_whole_image)
@@ -48,10 +48,10 @@ def spoil(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 def test_a_wrong_rewrite_is_undone_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch, "bn2:batch_norm")
     model = example.made()
-    module, undone = rewriting.rewritten(model, example.inputs(2), example.inputs(8))
+    module, undone = rewriting.trace_and_rewrite(model, example.inputs(2), example.inputs(8))
     assert undone == ("bn2:batch_norm",) and norms(module) == ["bn2"]
-    got = rewriting.answers(module, example.inputs(5))
-    torch.testing.assert_close(got, rewriting.answers(model, example.inputs(5)))
+    got = rewriting.compute_answers(module, example.inputs(5))
+    torch.testing.assert_close(got, rewriting.compute_answers(model, example.inputs(5)))
 
 
 def test_what_was_undone_is_quantized_saved_and_loaded_as_it_is(
@@ -77,24 +77,24 @@ def test_what_was_undone_is_quantized_saved_and_loaded_as_it_is(
 def test_equalization_that_alters_answers_is_undone_and_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    right = equalization.changes
+    right = equalization.find_changes
 
     def wrong(*given: object) -> list[equalization.Change]:
         first, second = right(*given)  # type: ignore[arg-type]
         return [first, second._replace(multiplied=())]
 
-    monkeypatch.setattr(equalization, "changes", wrong)
+    monkeypatch.setattr(equalization, "find_changes", wrong)
     started = example.quantized.__wrapped__(example.Tokens)
     assert started.equalized == 1 and started.not_equalized == ("norm2:layer_norm",)
-    with calibration.in_float(started.model):
-        got = rewriting.answers(started.model, example.inputs(4))
-    want = rewriting.answers(example.made(example.Tokens), example.inputs(4))
-    assert started.corrected or rewriting.difference(got, want) <= 1
+    with calibration.disable_quantizers(started.model):
+        got = rewriting.compute_answers(started.model, example.inputs(4))
+    want = rewriting.compute_answers(example.made(example.Tokens), example.inputs(4))
+    assert started.corrected or rewriting.compare_answers(got, want) <= 1
 
 
 def test_quantizing_is_judged_by_the_model_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph that is off by itself must not look like the model it was made from."""
-    right = rewriting.rewritten
+    right = rewriting.trace_and_rewrite
 
     def wrong(*given: object) -> tuple[fx.GraphModule, tuple[str, ...]]:
         module, undone = right(*given)  # type: ignore[arg-type]
@@ -102,7 +102,7 @@ def test_quantizing_is_judged_by_the_model_itself(monkeypatch: pytest.MonkeyPatc
             module.get_parameter("fc.bias")[0] += 3
         return module, undone
 
-    monkeypatch.setattr(rewriting, "rewritten", wrong)
+    monkeypatch.setattr(rewriting, "trace_and_rewrite", wrong)
     with pytest.raises(RuntimeError, match="quantizers that are off change answers"):
         example.quantized.__wrapped__()
     monkeypatch.setattr(post_training, "_require_same", lambda *_: None)
@@ -129,29 +129,29 @@ class Nan(nn.Module):
 @pytest.mark.parametrize(("kind", "message"), [(Sampled, "differently"), (Nan, "not finite")])
 def test_a_model_that_cannot_be_compared_is_refused(kind: type, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        rewriting.rewritten(kind().eval(), example.inputs(2), example.inputs(8))
+        rewriting.trace_and_rewrite(kind().eval(), example.inputs(2), example.inputs(8))
 
 
 @pytest.mark.parametrize("count", [1, 8])
 def test_a_difference_is_measured_in_what_is_allowed(count: int) -> None:
     want = torch.randn(count, 5) + 10
-    assert rewriting.difference(want.clone(), want) == 0
-    assert rewriting.difference(want * (1 + 1e-7), want) < 1
-    assert rewriting.difference(want + 0.1, want) > 1
-    assert rewriting.difference(want * torch.nan, want) == float("inf")
+    assert rewriting.compare_answers(want.clone(), want) == 0
+    assert rewriting.compare_answers(want * (1 + 1e-7), want) < 1
+    assert rewriting.compare_answers(want + 0.1, want) > 1
+    assert rewriting.compare_answers(want * torch.nan, want) == float("inf")
 
 
 def test_a_difference_by_hand() -> None:
     """A thousandth of how far answers to one class lie apart, and a hundred-thousandth of the largest."""
     want = torch.tensor([[100.0, 0.0], [101.0, 1.0]])  # half a unit from their means
     allowed = 1e-3 * 0.5 + 1e-5 * 101
-    assert rewriting.difference(want + 0.01, want) == pytest.approx(0.01 / allowed, rel=1e-2)
+    assert rewriting.compare_answers(want + 0.01, want) == pytest.approx(0.01 / allowed, rel=1e-2)
     alone = torch.tensor([[100.0, 0.0]])  # of one image, from class to class
     allowed = 1e-3 * 50 + 1e-5 * 100
-    assert rewriting.difference(alone + 0.01, alone) == pytest.approx(0.01 / allowed, rel=1e-2)
+    assert rewriting.compare_answers(alone + 0.01, alone) == pytest.approx(0.01 / allowed, rel=1e-2)
     zeros = torch.zeros(3, 2)
-    assert rewriting.difference(zeros, zeros) == 0
-    assert rewriting.difference(zeros + 1e-30, zeros) > 1
+    assert rewriting.compare_answers(zeros, zeros) == 0
+    assert rewriting.compare_answers(zeros + 1e-30, zeros) > 1
 
 
 @pytest.mark.parametrize(("times", "fits"), [(0.7, True), (1.5, False)])
@@ -159,10 +159,10 @@ def test_a_trace_that_is_off_by_more_than_is_allowed_is_refused(
     monkeypatch: pytest.MonkeyPatch, times: float, fits: bool
 ) -> None:
     model, compared = example.made(), example.inputs(16)
-    want = rewriting.answers(model, compared).double()
+    want = rewriting.compute_answers(model, compared).double()
     spread = float((want - want.mean(0)).abs().max())
     allowed = 1e-3 * spread + 1e-5 * float(want.abs().max())
-    real = tracing.traced
+    real = tracing.trace
 
     def traced(*given: object) -> fx.GraphModule:
         made = real(*given)  # type: ignore[arg-type]
@@ -170,9 +170,9 @@ def test_a_trace_that_is_off_by_more_than_is_allowed_is_refused(
             made.get_parameter("fc.bias")[2] += times * allowed
         return made
 
-    monkeypatch.setattr(tracing, "traced", traced)
+    monkeypatch.setattr(tracing, "trace", traced)
     if fits:
-        assert rewriting.rewritten(model, example.inputs(2), compared)[1] == ()
+        assert rewriting.trace_and_rewrite(model, example.inputs(2), compared)[1] == ()
         return
     with pytest.raises(ValueError, match="answers differently: 1.5"):
-        rewriting.rewritten(model, example.inputs(2), compared)
+        rewriting.trace_and_rewrite(model, example.inputs(2), compared)

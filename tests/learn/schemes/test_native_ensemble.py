@@ -10,7 +10,7 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.method.scheme import Scheme
-from edgekd.learn.schemes.native_ensemble import gated
+from edgekd.learn.schemes.native_ensemble import combine_by_gate
 from edgekd.learn.schemes.native_ensemble import one
 from tests.learn.schemes import online_example as example
 
@@ -74,7 +74,7 @@ def test_the_teacher_is_the_gated_mean() -> None:
 def test_gates_weigh_sample_by_sample() -> None:
     answers = [torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[0.0, 2.0], [0.0, 2.0]])]
     weights = torch.tensor([[1.0, 0.0], [0.25, 0.75]])
-    assert torch.equal(gated(answers, weights), torch.tensor([[1.0, 0.0], [0.25, 1.5]]))
+    assert torch.equal(combine_by_gate(answers, weights), torch.tensor([[1.0, 0.0], [0.25, 1.5]]))
 
 
 def test_the_ensemble_s_labels_train_the_gate_and_the_branches() -> None:

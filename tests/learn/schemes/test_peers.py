@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from edgekd.learn.schemes import SCHEMES
-from edgekd.learn.schemes.peers import combined
+from edgekd.learn.schemes.peers import combine_logits
 from edgekd.learn.schemes.peers import dml
 from edgekd.learn.schemes.peers import kdcl
 from edgekd.table import Named
@@ -58,28 +58,28 @@ LABELS = torch.tensor([0, 1])
 
 
 def test_naive_takes_the_learner_with_the_smaller_cross_entropy_sample_by_sample() -> None:
-    told = combined(list(LOGITS), LABELS, "naive")
+    told = combine_logits(list(LOGITS), LABELS, "naive")
     assert torch.equal(told, torch.stack([LOGITS[0, 0], LOGITS[1, 1]]))
     mixed = F.one_hot(LABELS, 3).float()
-    assert torch.equal(combined(list(LOGITS), mixed, "naive"), told)
+    assert torch.equal(combine_logits(list(LOGITS), mixed, "naive"), told)
 
 
 def test_min_logit_takes_the_least_likely_class_by_class() -> None:
     # z - z_y: [0, -2, -3], [-2, 0, 3] and [0, -1, -.5], [-4, 0, -3]
     want = torch.tensor([[0.0, -2.0, -3.0], [-4.0, 0.0, -3.0]])
-    assert torch.equal(combined(list(LOGITS), LABELS, "min-logit"), want)
+    assert torch.equal(combine_logits(list(LOGITS), LABELS, "min-logit"), want)
 
 
 def test_min_logit_is_no_worse_than_any_learner() -> None:
     torch.manual_seed(3)
     answers, labels = list(torch.randn(4, 50, 10)), torch.arange(50) % 10
-    told = combined(answers, labels, "min-logit")
+    told = combine_logits(answers, labels, "min-logit")
     losses = [F.cross_entropy(z, labels, reduction="none") for z in (told, *answers)]
     assert all(bool((losses[0] <= other + 1e-6).all()) for other in losses[1:])
 
 
 def test_mean_is_of_the_logits() -> None:
-    assert torch.equal(combined(list(LOGITS), LABELS, "mean"), (LOGITS[0] + LOGITS[1]) / 2)
+    assert torch.equal(combine_logits(list(LOGITS), LABELS, "mean"), (LOGITS[0] + LOGITS[1]) / 2)
 
 
 def test_one_teacher_for_all() -> None:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from edgekd.learn.attack import PixelRange
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import bind_terms
-from edgekd.learn.method.loss import taught
+from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes import robust
@@ -112,7 +112,7 @@ def test_ard_is_its_equation(alpha: float) -> None:
     watched, told = Watched(student), teach(seen)
     scheme = robust.ard(student, teach, example.samples(), alpha=alpha, **SMALL)
     lessons = scheme.lessons(watched, seen)
-    total, shown = taught(bind_terms([term("kd", temperature=5.0)]), lessons, 0.0)
+    total, shown = compute_lessons(bind_terms([term("kd", temperature=5.0)]), lessons, 0.0)
     want = alpha * example.kd(student(watched.shown[0]), told, temperature=5.0)
     want = want + (1 - alpha) * F.cross_entropy(student(*seen.inputs), seen.targets["labels"])
     assert total.item() == pytest.approx(want.item(), rel=1e-5)
@@ -125,7 +125,7 @@ def test_rslad_is_its_equation() -> None:
     student, seen = settled(), example.first()
     watched, told = Watched(student), teach(seen)
     lessons = robust.rslad(student, teach, example.samples(), **SMALL).lessons(watched, seen)
-    total, _ = taught(bind_terms([term("kd", temperature=1.0)]), lessons, 0.0)
+    total, _ = compute_lessons(bind_terms([term("kd", temperature=1.0)]), lessons, 0.0)
     on_moved, on_clean = (
         example.kd(student(x), told, temperature=1.0) for x in (watched.shown[0], seen.inputs[0])
     )
@@ -166,7 +166,7 @@ def test_half_precision_is_no_obstacle(name: str) -> None:
     student, seen = example.network().train(), example.first()
     with torch.autocast("cpu", torch.bfloat16):
         lessons = MAKE[name](student, **SMALL).lessons(student, seen)
-    total, _ = taught(bind_terms([term("cross-entropy")]), lessons, 0.0)
+    total, _ = compute_lessons(bind_terms([term("cross-entropy")]), lessons, 0.0)
     total.backward()
     assert bool(total.isfinite()) and total.dtype == torch.float32
 
@@ -177,7 +177,7 @@ def test_mixed_labels_are_no_obstacle(name: str) -> None:
     seen = example.seen(samples.batch(np.arange(example.BATCH), 0))
     assert seen.targets["labels"].ndim == 2
     lessons = MAKE[name](student, **SMALL).lessons(student, seen)
-    total, _ = taught(bind_terms([term("cross-entropy")]), lessons, 0.0)
+    total, _ = compute_lessons(bind_terms([term("cross-entropy")]), lessons, 0.0)
     total.backward()
     assert bool(total.isfinite()) and all(p.grad is not None for p in student.parameters())
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.learn.method.inheritance import by_layer
+from edgekd.learn.method.inheritance import inherit_layers
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.models.resnet import resnet
-from edgekd.learn.schemes.supernet import nested
-from edgekd.learn.schemes.supernet import shared
+from edgekd.learn.schemes.supernet import build_nested
+from edgekd.learn.schemes.supernet import run_shared
 from tests.learn import batch_example
 
 
@@ -28,7 +28,7 @@ def seen(seed: int = 0, count: int = 6) -> TensorBatch:
 
 def test_a_subnet_s_gradient_reaches_its_slices_of_the_largest_only() -> None:
     student, subnet = net(8), net(4, depth=8)
-    shared(student, subnet, seen().inputs[0]).sum().backward()
+    run_shared(student, subnet, seen().inputs[0]).sum().backward()
     parts = dict(subnet.named_parameters())
     for name, parameter in student.named_parameters():
         if name not in parts:  # the deeper blocks
@@ -45,9 +45,9 @@ def test_a_subnet_s_gradient_reaches_its_slices_of_the_largest_only() -> None:
 def test_statistics_of_batch_norms_are_each_network_s_own() -> None:
     student, subnet = net(8), net(4)
     lone, inherited = copy.deepcopy(student), net(4)
-    by_layer(inherited, student)
+    inherit_layers(inherited, student)
     inherited.bn1.reset_running_stats()
-    scheme, given = nested(student, [subnet]), seen()
+    scheme, given = build_nested(student, [subnet]), seen()
     scheme.lessons(student, given)
     lone(given.inputs[0])
     assert torch.equal(student.bn1.running_mean, lone.bn1.running_mean)
@@ -60,13 +60,13 @@ def test_statistics_of_batch_norms_are_each_network_s_own() -> None:
 def test_in_evaluation_mode_nothing_changes() -> None:
     student, subnet = net(8).eval(), net(4)
     before = copy.deepcopy(subnet.state_dict())
-    nested(student, [subnet]).lessons(student, seen())
+    build_nested(student, [subnet]).lessons(student, seen())
     assert all(torch.equal(value, before[name]) for name, value in subnet.state_dict().items())
 
 
 def test_the_largest_learns_from_labels_and_the_others_from_the_largest() -> None:
     student, given = net(4, depth=8), seen()
-    largest, other = nested(student, [net(2, depth=8)]).lessons(student, given)
+    largest, other = build_nested(student, [net(2, depth=8)]).lessons(student, given)
     logits = largest.signals["student_logits"]
     assert torch.equal(largest.signals["labels"], given.targets["labels"])
     assert torch.equal(largest.signals["teacher_logits"], logits)
@@ -81,7 +81,7 @@ def test_the_largest_learns_from_labels_and_the_others_from_the_largest() -> Non
 def test_the_smallest_learns_at_every_step_the_rest_in_turn() -> None:
     student = net(8, depth=8)
     subnets = [net(6, depth=8), net(2, depth=8), net(4, depth=8)]
-    scheme = nested(student, subnets)
+    scheme = build_nested(student, subnets)
     counts = torch.zeros(3)
     for step in range(20):
         before = [int(subnet.bn1.num_batches_tracked) for subnet in subnets]
@@ -95,14 +95,14 @@ def test_the_smallest_learns_at_every_step_the_rest_in_turn() -> None:
 
 def test_as_many_as_there_are_learn_once_each() -> None:
     student, subnets = net(8, depth=8), [net(base, depth=8) for base in (2, 4)]
-    assert len(nested(student, subnets, sampled=9).lessons(student, seen())) == 3
-    assert len(nested(student, subnets, sampled=1).lessons(student, seen())) == 2
+    assert len(build_nested(student, subnets, sampled=9).lessons(student, seen())) == 3
+    assert len(build_nested(student, subnets, sampled=1).lessons(student, seen())) == 2
 
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="no subnets"):
-        nested(net(4), [])
+        build_nested(net(4), [])
     with pytest.raises(ValueError, match="of a subnet: got"):
-        nested(net(4), [net(8)])
+        build_nested(net(4), [net(8)])
     with pytest.raises(ValueError, match="which the student has not"):
-        nested(net(4, depth=8), [net(4, depth=14)])
+        build_nested(net(4, depth=8), [net(4, depth=14)])

@@ -19,7 +19,7 @@ from edgekd.learn.settings import Views
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.synthesis import hooks
 from edgekd.learn.synthesis import losses
-from edgekd.learn.synthesis.request import Wanted
+from edgekd.learn.synthesis.request import SynthesisRequest
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 
@@ -89,12 +89,12 @@ def accuracy(model: nn.Module) -> float:
         return float((model.eval()(images).argmax(1) == labels).float().mean())
 
 
-def wanted(count: int = 64, seed: int = 0) -> Wanted:
+def wanted(count: int = 64, seed: int = 0) -> SynthesisRequest:
     about = split()[0].preprocessing
-    return Wanted(CLASSES, about, count, seed, CPU, Silent())
+    return SynthesisRequest(CLASSES, about, count, seed, CPU, Silent())
 
 
-def made(name: str, model: nn.Module, asked: Wanted, **knobs: Any) -> Tensor:
+def made(name: str, model: nn.Module, asked: SynthesisRequest, **knobs: Any) -> Tensor:
     """All images in one tensor."""
     return torch.cat(list(SYNTHESIZERS[name].load()(model, asked, **knobs)))
 
@@ -108,7 +108,7 @@ def noise(count: int = 64) -> Tensor:
 def distance(model: nn.Module, images: Tensor) -> float:
     """Of the batch norms."""
     with torch.no_grad():
-        return float(losses.batch_norm_statistics(hooks.seen(model, images).moments))
+        return float(losses.batch_norm_statistics(hooks.record_teacher(model, images).moments))
 
 
 def confidence(model: nn.Module, images: Tensor) -> float:

@@ -145,7 +145,7 @@ def test_dafl_adds_its_terms_by_their_weights() -> None:
     from edgekd.learn.synthesis.dafl import _Weights
 
     images = example.noise(16)
-    told = hooks.seen(example.teacher(), images)
+    told = hooks.record_teacher(example.teacher(), images)
     assert told.embedding is not None
     terms = [
         losses.one_hot(told.logits),
@@ -168,7 +168,7 @@ def test_contrast_drives_images_of_a_class_apart() -> None:
         knobs = {**QUICK["cmi"], "steps": 40, "batch_size": 32, "contrast": contrast}
         images = example.made("cmi", model, example.wanted(), **knobs)
         with torch.no_grad():
-            seen = hooks.seen(model, images)
+            seen = hooks.record_teacher(model, images)
         assert seen.means is not None
         rows, named = torch.nn.functional.normalize(seen.means, dim=1), seen.logits.argmax(1)
         same = (named[:, None] == named) & ~torch.eye(len(named), dtype=torch.bool)
@@ -184,12 +184,12 @@ def test_the_memory_holds_the_newest() -> None:
     model = example.teacher()
     size = _Size(steps=1, batch_size=8, noise=4, width=4, memory=12, jitter=0)
     weights = _Weights(1.0, 1.0, 1.0)
-    features = hooks.seen(model, example.noise(2)).means
+    features = hooks.record_teacher(model, example.noise(2)).means
     assert features is not None
     maker = _Maker(model, example.wanted(24), weights, size, 0.01, 0.1, features.shape[1])
     lengths, means = [], []
     for images in maker.batches():
-        found = hooks.seen(model, images).means
+        found = hooks.record_teacher(model, images).means
         assert found is not None
         means.append(found)
         lengths.append(len(maker.memory))

@@ -9,8 +9,8 @@ import torch
 from edgekd.errors import InputError
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.settings import Resolved
+from edgekd.learn.training.batches import require_full_batch
 from edgekd.learn.training.batches import to_tensors
-from edgekd.learn.training.batches import want_batch
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -26,6 +26,6 @@ def test_channels_come_first_in_the_asked_memory_order(channels_last: bool) -> N
 
 
 def test_no_batch_is_larger_than_what_there_is() -> None:
-    want_batch(8, 8)
+    require_full_batch(8, 8)
     with pytest.raises(InputError, match="batch_size: got 9, want at most the 8 training samples"):
-        want_batch(9, 8)
+        require_full_batch(9, 8)

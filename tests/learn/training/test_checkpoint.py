@@ -15,7 +15,7 @@ def write(folder: Path, step: int, value: float) -> None:
 
 
 def newest(folder: Path) -> float | None:
-    found = checkpoint.newest(folder)
+    found = checkpoint.load_newest(folder)
     if found is None:
         return None
     assert found[0]["w"].item() == found[1]["value"]

@@ -195,8 +195,8 @@ def test_stored_and_live_teacher_teach_the_same_and_stay_as_they_were(tmp_path: 
     knowledge = np.load(tmp_path / "k.npy", mmap_mode="r", allow_pickle=False)
     assert knowledge.shape == (4, 96, 3)
     terms = bind_terms(KD)
-    stored = run(tmp_path / "s", terms=terms, scheme=offline(finished.stored(knowledge)))
-    live = run(tmp_path / "l", terms=terms, scheme=offline(finished.live(teacher, None)))
+    stored = run(tmp_path / "s", terms=terms, scheme=offline(finished.read_teacher(knowledge)))
+    live = run(tmp_path / "l", terms=terms, scheme=offline(finished.run_teacher(teacher, None)))
     rows = fit(stored)
     for mine, other in zip(rows, fit(live), strict=True):
         assert mine == pytest.approx(other, rel=1e-5)
@@ -267,7 +267,7 @@ def test_companions_learn_and_are_kept_apart(tmp_path: Path) -> None:
     fit(taught)
     assert not torch.equal(before["projector.weight"], weights(companions)["projector.weight"])
     assert not any("projector" in name for name in taught.model.state_dict())
-    found = checkpoint.newest(tmp_path)
+    found = checkpoint.load_newest(tmp_path)
     assert found is not None
     assert any("projector" in name for name in found[0])
 

@@ -164,7 +164,7 @@ def test_states_on_the_way_are_those_that_were_scored(
     numbers = {int(name.partition("/")[0]) for name in made.passed}
     assert numbers == set(range(1, waypoints + 1))
     for number, epoch in enumerate(want, 1):
-        assert_same(checkpoint.part(str(number), made.passed), passed[epoch - 1])
+        assert_same(checkpoint.strip_prefix(str(number), made.passed), passed[epoch - 1])
 
 
 def test_it_learns_in_training_mode_and_is_scored_in_evaluation(tmp_path: Path) -> None:

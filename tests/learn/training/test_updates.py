@@ -18,7 +18,7 @@ from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import order
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import bind_terms
-from edgekd.learn.method.schedule import rate
+from edgekd.learn.method.schedule import learning_rate
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
@@ -173,7 +173,7 @@ def test_every_step_is_the_one_by_hand(tmp_path: Path, training: dict[str, Any])
             ]
             model.zero_grad()
             sum(w * v for w, v in zip(weights, values, strict=True)).backward()
-            lr = rate(said, step / (STEPS * said.epochs))
+            lr = learning_rate(said, step / (STEPS * said.epochs))
             optimizer.step(lr)
             sums, step = sums + [v.item() for v in values], step + 1
         want = [*(sums / STEPS), lr, 0.25]
@@ -214,7 +214,7 @@ def test_the_average_follows_weights_and_statistics(tmp_path: Path, decay: float
         images, labels = batches(step // STEPS)[step % STEPS]
         model.zero_grad()
         F.cross_entropy(model(images), labels).backward()
-        optimizer.step(rate(made.training, step / (2 * STEPS)))
+        optimizer.step(learning_rate(made.training, step / (2 * STEPS)))
         for name, tensor in model.state_dict().items():
             now, before = tensor.detach().double(), average.get(name)
             average[name] = now if before is None else decay * before + (1 - decay) * now

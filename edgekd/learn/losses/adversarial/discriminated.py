@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ def discriminated(
     shapes = {tuple(s.shape) for s in (student_score, teacher_score, fooling_score)}
     if len(shapes) > 1 or student_score.ndim != 1:
         raise ValueError(f"want three [B], got {sorted(shapes)}")
-    taken = F.softplus(widened(student_score)).mean()
-    missed = F.softplus(-widened(teacher_score)).mean()
-    seen_through = F.softplus(-widened(fooling_score)).mean()
+    taken = F.softplus(widen(student_score)).mean()
+    missed = F.softplus(-widen(teacher_score)).mean()
+    seen_through = F.softplus(-widen(fooling_score)).mean()
     return (taken + missed) / 2 + strength * seen_through

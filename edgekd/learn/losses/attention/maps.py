@@ -8,8 +8,8 @@ import torch
 
 from edgekd.learn.mathematics.directions import length
 from edgekd.learn.mathematics.directions import unit
-from edgekd.learn.mathematics.shapes import want_maps
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_maps
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,9 +32,9 @@ def attnfd(student_features: Tensor, teacher_features: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ.
     """
-    want_maps(student_features, teacher_features)
-    student = unit(widened(student_features).flatten(1))
-    teacher = unit(widened(teacher_features.detach()).flatten(1))
+    require_maps(student_features, teacher_features)
+    student = unit(widen(student_features).flatten(1))
+    teacher = unit(widen(teacher_features.detach()).flatten(1))
     return (student - teacher).square().sum(1).mean()
 
 
@@ -55,9 +55,9 @@ def spatial_affinity(student_features: Tensor, teacher_features: Tensor) -> Tens
     Raises:
         ValueError: if the shapes differ.
     """
-    want_maps(student_features, teacher_features)
-    student = unit(widened(student_features).flatten(2))
-    teacher = unit(widened(teacher_features.detach()).flatten(2))
+    require_maps(student_features, teacher_features)
+    student = unit(widen(student_features).flatten(2))
+    teacher = unit(widen(teacher_features.detach()).flatten(2))
     less, more = student - teacher, student + teacher
     sides = length(less) * length(more), (less * more).sum(2, keepdim=True)
     apart = length(torch.cat(sides, 2)) / 2**0.5

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgekd.learn.mathematics.shapes import want_maps
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_maps
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,8 +29,8 @@ def mgd(student_features: Tensor, teacher_features: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ.
     """
-    want_maps(student_features, teacher_features)
-    apart = widened(student_features) - widened(teacher_features.detach())
+    require_maps(student_features, teacher_features)
+    apart = widen(student_features) - widen(teacher_features.detach())
     return apart.square().sum() / len(apart)
 
 
@@ -61,7 +61,7 @@ def maskd(
     Raises:
         ValueError: if the shapes do not fit.
     """
-    want_maps(student_features, teacher_features)
+    require_maps(student_features, teacher_features)
     fit = masks.ndim == 4 and masks.shape[:2] == mask_weights.shape
     if (
         not fit
@@ -72,8 +72,8 @@ def maskd(
             f"want masks [B, T, H, W] and weights [B, T], got {tuple(masks.shape)} and "
             f"{tuple(mask_weights.shape)} for {tuple(student_features.shape)}"
         )
-    looked, weights = widened(masks.detach()), widened(mask_weights.detach())
-    apart = (widened(student_features) - widened(teacher_features.detach())).square().mean(1)
+    looked, weights = widen(masks.detach()), widen(mask_weights.detach())
+    apart = (widen(student_features) - widen(teacher_features.detach())).square().mean(1)
     seen = torch.einsum("bhw,bthw->bt", apart, looked.square())
     area = looked.sum((2, 3)).clamp(min=torch.finfo(looked.dtype).tiny)
     return (weights * seen / area).sum(1).mean() + token_loss

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,7 @@ def attention_scores(
     one, other = tuple(student_features.shape), tuple(teacher_features.shape)
     if one != other or len(one) != 4:
         raise ValueError(f"want two [B, heads, N, N], got {one} and {other}")
-    student, teacher = widened(student_features), widened(teacher_features.detach())
+    student, teacher = widen(student_features), widen(teacher_features.detach())
     return F.mse_loss(
         student.masked_fill(student <= masked_below, 0),
         teacher.masked_fill(teacher <= masked_below, 0),
@@ -67,8 +67,8 @@ def minilm(student_features: Tensor, teacher_features: Tensor, *, heads: Count =
         raise ValueError(f"want two [B, N, *], got {one} and {other}")
     if one[2] % heads or other[2] % heads:
         raise ValueError(f"got {one[2]} and {other[2]} wide, want multiples of {heads} heads")
-    student = _relations(widened(student_features), heads)
-    teacher = _relations(widened(teacher_features.detach()), heads)
+    student = _relations(widen(student_features), heads)
+    teacher = _relations(widen(teacher_features.detach()), heads)
     return F.kl_div(student, teacher, reduction="sum", log_target=True) / student[..., 0].numel()
 
 

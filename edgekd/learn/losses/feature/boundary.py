@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgekd.learn.mathematics.fitting import want_same
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.fitting import require_same_shape
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,8 +32,8 @@ def ab(student_features: Tensor, teacher_features: Tensor, *, margin: NonNegativ
     Raises:
         ValueError: if the shapes differ.
     """
-    want_same(student_features, teacher_features)
-    student, active = widened(student_features), teacher_features.detach() > 0
+    require_same_shape(student_features, teacher_features)
+    student, active = widen(student_features), teacher_features.detach() > 0
     short = torch.where(active, margin - student, margin + student).relu()
     return short.square().sum() / len(student)
 
@@ -55,9 +55,9 @@ def ofd(student_features: Tensor, teacher_features: Tensor, margin: Tensor) -> T
     Raises:
         ValueError: if the shapes do not fit.
     """
-    want_same(student_features, teacher_features)
-    student, teacher = widened(student_features), widened(teacher_features.detach())
+    require_same_shape(student_features, teacher_features)
+    student, teacher = widen(student_features), widen(teacher_features.detach())
     wanted = torch.maximum(teacher, margin.detach())
-    want_same(student, wanted)
+    require_same_shape(student, wanted)
     counts = (student > wanted) | (wanted > 0)
     return ((student - wanted) * counts).square().sum() / len(student)

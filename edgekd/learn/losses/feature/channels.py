@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
+from edgekd.learn.mathematics.fitting import require_same_shape
 from edgekd.learn.mathematics.fitting import rows
-from edgekd.learn.mathematics.fitting import want_same
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,10 +65,10 @@ def pkd(student_features: Tensor, teacher_features: Tensor) -> Tensor:
 
 
 def _rows(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    want_same(student, teacher)
+    require_same_shape(student, teacher)
     if student.ndim == 2:
         raise ValueError(f"want [B, C, H, W] or [B, N, D], got {tuple(student.shape)}")
-    return rows(widened(student)), rows(widened(teacher.detach()))
+    return rows(widen(student)), rows(widen(teacher.detach()))
 
 
 def _standardized(values: Tensor) -> Tensor:

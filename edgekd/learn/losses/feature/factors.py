@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.fitting import want_same
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.fitting import require_same_shape
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ def ft(
     Raises:
         ValueError: if the shapes differ.
     """
-    want_same(student_features, teacher_features)
-    student = F.normalize(widened(student_features).flatten(1), dim=1)
-    teacher = F.normalize(widened(teacher_features.detach()).flatten(1), dim=1)
+    require_same_shape(student_features, teacher_features)
+    student = F.normalize(widen(student_features).flatten(1), dim=1)
+    teacher = F.normalize(widen(teacher_features.detach()).flatten(1), dim=1)
     return (student - teacher).abs().mean() + reconstruction_weight * reconstruction

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.fitting import brought
+from edgekd.learn.mathematics.fitting import match_places
 from edgekd.learn.mathematics.fitting import rows
 
 if TYPE_CHECKING:
@@ -61,6 +61,6 @@ def fsp(
 
 def _flow(first: Tensor, second: Tensor) -> Tensor:
     """[B, C1, C2] of [B, C1, ...] and [B, C2, ...]."""
-    a = rows(brought(first, tuple(second.shape)))
-    b = rows(brought(second, tuple(first.shape)))
+    a = rows(match_places(first, tuple(second.shape)))
+    b = rows(match_places(second, tuple(first.shape)))
     return a @ b.transpose(1, 2) / a.shape[2]

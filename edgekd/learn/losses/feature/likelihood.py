@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekd.learn.mathematics.fitting import want_same
-from edgekd.learn.mathematics.shapes import want_embeddings
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.fitting import require_same_shape
+from edgekd.learn.mathematics.shapes import require_embeddings
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,10 +32,10 @@ def vid(student_features: Tensor, teacher_features: Tensor, variance: Tensor) ->
     Raises:
         ValueError: if the shapes do not fit.
     """
-    want_same(student_features, teacher_features)
-    student, teacher = widened(student_features), widened(teacher_features.detach())
+    require_same_shape(student_features, teacher_features)
+    student, teacher = widen(student_features), widen(teacher_features.detach())
     spread = ((student - teacher).square() / variance + variance.log()) / 2
-    want_same(student, spread)
+    require_same_shape(student, spread)
     return spread.mean()
 
 
@@ -56,7 +56,7 @@ def pad_l2(student_embedding: Tensor, teacher_embedding: Tensor, log_variance: T
     Raises:
         ValueError: if the shapes differ.
     """
-    want_embeddings(student_embedding, teacher_embedding, same=True)
-    want_embeddings(student_embedding, log_variance, same=True)
-    student, teacher = widened(student_embedding), widened(teacher_embedding.detach())
+    require_embeddings(student_embedding, teacher_embedding, same=True)
+    require_embeddings(student_embedding, log_variance, same=True)
+    student, teacher = widen(student_embedding), widen(teacher_embedding.detach())
     return ((student - teacher).square() / (log_variance.exp() + TINY) + log_variance).mean()

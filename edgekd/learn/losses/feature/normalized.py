@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import want_embeddings
-from edgekd.learn.mathematics.shapes import want_several
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_embeddings
+from edgekd.learn.mathematics.shapes import require_several
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,9 +96,9 @@ def _normalized(
 ) -> tuple[Tensor, Tensor]:
     if exponent < 1:
         raise ValueError(f"got exponent {exponent}, want 1 or more")
-    want_embeddings(student, teacher, same=True)
-    want_several(student)
-    one, other = widened(student), widened(teacher.detach())
+    require_embeddings(student, teacher, same=True)
+    require_several(student)
+    one, other = widen(student), widen(teacher.detach())
     return (
         F.batch_norm(one, None, None, training=True, eps=epsilon),
         F.batch_norm(other, None, None, training=True, eps=epsilon),

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
+from edgekd.learn.mathematics.fitting import require_same_places
 from edgekd.learn.mathematics.fitting import rows
-from edgekd.learn.mathematics.fitting import want_same_places
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ def at(
     Raises:
         ValueError: if the places differ, or p < 1.
     """
-    want_same_places(student_features, teacher_features)
+    require_same_places(student_features, teacher_features)
     if exponent < 1:
         raise ValueError(f"got exponent {exponent}, want 1 or more")
     difference = _attention(student_features, exponent) - _attention(
@@ -65,15 +65,15 @@ def nst(student_features: Tensor, teacher_features: Tensor) -> Tensor:
     Raises:
         ValueError: if the places differ.
     """
-    want_same_places(student_features, teacher_features)
-    student = F.normalize(rows(widened(student_features)), dim=2)
-    teacher = F.normalize(rows(widened(teacher_features.detach())), dim=2)
+    require_same_places(student_features, teacher_features)
+    student = F.normalize(rows(widen(student_features)), dim=2)
+    teacher = F.normalize(rows(widen(teacher_features.detach())), dim=2)
     return _kernel(teacher, teacher) + _kernel(student, student) - 2 * _kernel(student, teacher)
 
 
 def _attention(features: Tensor, exponent: float) -> Tensor:
     """[B, P], of length 1."""
-    return F.normalize(rows(widened(features)).abs().pow(exponent).mean(1), dim=1)
+    return F.normalize(rows(widen(features)).abs().pow(exponent).mean(1), dim=1)
 
 
 def _kernel(one: Tensor, other: Tensor) -> Tensor:

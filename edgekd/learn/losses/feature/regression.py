@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.fitting import want_same
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.fitting import require_same_shape
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,8 +26,8 @@ def fitnet(student_features: Tensor, teacher_features: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ.
     """
-    want_same(student_features, teacher_features)
-    return F.mse_loss(widened(student_features), widened(teacher_features.detach()))
+    require_same_shape(student_features, teacher_features)
+    return F.mse_loss(widen(student_features), widen(teacher_features.detach()))
 
 
 def simkd(student_features: Tensor, teacher_features: Tensor) -> Tensor:
@@ -64,9 +64,9 @@ def cosine(student_features: Tensor, teacher_features: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ.
     """
-    want_same(student_features, teacher_features)
+    require_same_shape(student_features, teacher_features)
     channel = 1 if student_features.ndim == 4 else -1
-    student, teacher = widened(student_features), widened(teacher_features.detach())
+    student, teacher = widen(student_features), widen(teacher_features.detach())
     return 1 - F.cosine_similarity(student, teacher, dim=channel).mean()
 
 
@@ -89,7 +89,7 @@ def patient(
     Raises:
         ValueError: if the shapes differ.
     """
-    want_same(student_features, teacher_features)
+    require_same_shape(student_features, teacher_features)
     student = _summary(student_features, class_token)
     teacher = _summary(teacher_features.detach(), class_token)
     return (F.normalize(student, dim=1) - F.normalize(teacher, dim=1)).square().sum(1).mean()
@@ -97,7 +97,7 @@ def patient(
 
 def _summary(features: Tensor, class_token: bool) -> Tensor:
     """[B, D]."""
-    features = widened(features)
+    features = widen(features)
     if features.ndim == 4:
         return features.mean((2, 3))
     if features.ndim == 3:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.fitting import pooled
-from edgekd.learn.mathematics.shapes import want_maps
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.fitting import pool_maps
+from edgekd.learn.mathematics.shapes import require_maps
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +45,12 @@ def reviewkd(student_stages: Sequence[Tensor], teacher_stages: Sequence[Tensor])
 
 
 def _at_all_sizes(student: Tensor, teacher: Tensor) -> Tensor:
-    want_maps(student, teacher)
-    student, teacher = widened(student), widened(teacher)
+    require_maps(student, teacher)
+    student, teacher = widen(student), widen(teacher)
     value, weight, weights = F.mse_loss(student, teacher), 1.0, 1.0
     for side in (side for side in SIDES if side < min(student.shape[2:])):
         weight /= 2
         weights += weight
-        small = F.mse_loss(pooled(student, (side, side)), pooled(teacher, (side, side)))
+        small = F.mse_loss(pool_maps(student, (side, side)), pool_maps(teacher, (side, side)))
         value = value + weight * small
     return value / weights

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import widened
-from edgekd.learn.mathematics.tokens import mean_over
-from edgekd.learn.mathematics.tokens import want_same_tokens
+from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.mathematics.tokens import masked_mean
+from edgekd.learn.mathematics.tokens import require_same_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ def mft(
     """T^2 KL(c || p_s^T), mean over the tokens, with c the teacher corrected by the labels.
 
     Minifinetuning: the model as it was before is the teacher, moved no further than the labels ask
-    (Belcak et al. 2025, arXiv:2506.15702). See `corrected`.
+    (Belcak et al. 2025, arXiv:2506.15702). See `correct_teacher`.
 
     Args:
         student_logits: [B, C] or [..., V]; the gradient flows here.
@@ -51,7 +51,7 @@ def mft(
     """
     tokenwise = functools.partial(corrected_kl, threshold=threshold, temperature=temperature)
     values = tokenwise(student_logits, teacher_logits, label_indices.clamp(min=0))
-    return mean_over(values, label_indices >= 0)
+    return masked_mean(values, label_indices >= 0)
 
 
 def corrected_kl(
@@ -63,19 +63,19 @@ def corrected_kl(
     temperature: float = 1.0,
 ) -> Tensor:
     """`mft` of each token: [..., V], [..., V] and [...] to [...]; every label is a class."""
-    want_same_tokens(student_logits, teacher_logits)
+    require_same_tokens(student_logits, teacher_logits)
     if label_indices.shape != student_logits.shape[:-1]:
         raise ValueError(
             f"want [..., V] and [...], got {tuple(student_logits.shape)} and {tuple(label_indices.shape)}"
         )
-    student = F.log_softmax(widened(student_logits) / temperature, -1)
-    teacher = F.softmax(widened(teacher_logits.detach()) / temperature, -1)
-    wanted = corrected(teacher, label_indices, threshold)
+    student = F.log_softmax(widen(student_logits) / temperature, -1)
+    teacher = F.softmax(widen(teacher_logits.detach()) / temperature, -1)
+    wanted = correct_teacher(teacher, label_indices, threshold)
     return F.kl_div(student, wanted, reduction="none").sum(-1) * temperature**2
 
 
-def corrected(probabilities: Tensor, label_indices: Tensor, threshold: float) -> Tensor:
-    """(1 - m) p + m onehot(y): as little of the label as puts it far enough ahead.
+def correct_teacher(probabilities: Tensor, label_indices: Tensor, threshold: float) -> Tensor:
+    """Return (1 - m) p + m onehot(y): as little of the label as puts it far enough ahead.
 
     Where another class is the likeliest, m makes the label lead it by the threshold. Where the label
     is the likeliest, m raises it by the threshold, at most to 1.

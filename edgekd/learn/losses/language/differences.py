@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from torch.nn import functional as F
 
 from edgekd.learn.mathematics import divergence
-from edgekd.learn.mathematics.shapes import widened
-from edgekd.learn.mathematics.tokens import mean_over
-from edgekd.learn.mathematics.tokens import softened
-from edgekd.learn.mathematics.tokens import want_same_tokens
+from edgekd.learn.mathematics.shapes import widen
+from edgekd.learn.mathematics.tokens import masked_mean
+from edgekd.learn.mathematics.tokens import require_same_tokens
+from edgekd.learn.mathematics.tokens import soften
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,8 +36,8 @@ def total_variation(
     Raises:
         ValueError: if the shapes differ.
     """
-    tokenwise = softened(divergence.total_variation, temperature)
-    return mean_over(tokenwise(student_logits, teacher_logits))
+    tokenwise = soften(divergence.total_variation, temperature)
+    return masked_mean(tokenwise(student_logits, teacher_logits))
 
 
 def uld(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
@@ -57,14 +57,14 @@ def uld(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     Raises:
         ValueError: if the tokens differ.
     """
-    return mean_over(ranked_difference(student_logits, teacher_logits))
+    return masked_mean(ranked_difference(student_logits, teacher_logits))
 
 
 def ranked_difference(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     """`uld` of each token: [..., V] and [..., U] to [...]."""
-    want_same_tokens(student_logits, teacher_logits, same_vocabulary=False)
-    student = F.softmax(widened(student_logits), -1).sort(-1, descending=True).values
-    teacher = F.softmax(widened(teacher_logits.detach()), -1).sort(-1, descending=True).values
+    require_same_tokens(student_logits, teacher_logits, same_vocabulary=False)
+    student = F.softmax(widen(student_logits), -1).sort(-1, descending=True).values
+    teacher = F.softmax(widen(teacher_logits.detach()), -1).sort(-1, descending=True).values
     missing = teacher.shape[-1] - student.shape[-1]
     student, teacher = F.pad(student, (0, max(missing, 0))), F.pad(teacher, (0, max(-missing, 0)))
     return (teacher - student).abs().sum(-1)

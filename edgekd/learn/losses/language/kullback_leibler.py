@@ -6,8 +6,8 @@ import functools
 from typing import TYPE_CHECKING
 
 from edgekd.learn.mathematics import divergence
-from edgekd.learn.mathematics.tokens import mean_over
-from edgekd.learn.mathematics.tokens import softened
+from edgekd.learn.mathematics.tokens import masked_mean
+from edgekd.learn.mathematics.tokens import soften
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,7 @@ def forward_kl(
     Raises:
         ValueError: if the shapes differ.
     """
-    return mean_over(softened(divergence.forward_kl, temperature)(student_logits, teacher_logits))
+    return masked_mean(soften(divergence.forward_kl, temperature)(student_logits, teacher_logits))
 
 
 def reverse_kl(
@@ -58,7 +58,7 @@ def reverse_kl(
     Raises:
         ValueError: if the shapes differ.
     """
-    return mean_over(softened(divergence.reverse_kl, temperature)(student_logits, teacher_logits))
+    return masked_mean(soften(divergence.reverse_kl, temperature)(student_logits, teacher_logits))
 
 
 def symmetric_kl(
@@ -85,7 +85,7 @@ def symmetric_kl(
         ValueError: if the shapes differ.
     """
     weighted = functools.partial(divergence.symmetric_kl, forward_weight=forward_weight)
-    return mean_over(softened(weighted, temperature)(student_logits, teacher_logits))
+    return masked_mean(soften(weighted, temperature)(student_logits, teacher_logits))
 
 
 def adaptive_kl(
@@ -113,4 +113,4 @@ def adaptive_kl(
         ValueError: if the shapes differ.
     """
     adaptive = functools.partial(divergence.adaptive_kl, mu=mu)
-    return mean_over(softened(adaptive, temperature)(student_logits, teacher_logits))
+    return masked_mean(soften(adaptive, temperature)(student_logits, teacher_logits))

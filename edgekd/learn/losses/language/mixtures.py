@@ -6,8 +6,8 @@ import functools
 from typing import TYPE_CHECKING
 
 from edgekd.learn.mathematics import divergence
-from edgekd.learn.mathematics.tokens import mean_over
-from edgekd.learn.mathematics.tokens import softened
+from edgekd.learn.mathematics.tokens import masked_mean
+from edgekd.learn.mathematics.tokens import soften
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +42,7 @@ def jsd(
         ValueError: if the shapes differ.
     """
     generalised = functools.partial(divergence.jsd, beta=beta)
-    return mean_over(softened(generalised, temperature)(student_logits, teacher_logits))
+    return masked_mean(soften(generalised, temperature)(student_logits, teacher_logits))
 
 
 def skewed_forward_kl(
@@ -70,7 +70,7 @@ def skewed_forward_kl(
         ValueError: if the shapes differ.
     """
     skewed = functools.partial(divergence.skewed_forward_kl, lam=lam)
-    return mean_over(softened(skewed, temperature)(student_logits, teacher_logits))
+    return masked_mean(soften(skewed, temperature)(student_logits, teacher_logits))
 
 
 def skewed_reverse_kl(
@@ -98,4 +98,4 @@ def skewed_reverse_kl(
         ValueError: if the shapes differ.
     """
     skewed = functools.partial(divergence.skewed_reverse_kl, lam=lam)
-    return mean_over(softened(skewed, temperature)(student_logits, teacher_logits))
+    return masked_mean(soften(skewed, temperature)(student_logits, teacher_logits))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from typing import Literal
 
 from edgekd.learn.mathematics import divergence
-from edgekd.learn.mathematics.tokens import mean_over
-from edgekd.learn.mathematics.tokens import want_same_tokens
-from edgekd.learn.mathematics.top_k import keep
-from edgekd.learn.mathematics.top_k import of_kept
+from edgekd.learn.mathematics.tokens import masked_mean
+from edgekd.learn.mathematics.tokens import require_same_tokens
+from edgekd.learn.mathematics.top_k import top_k
+from edgekd.learn.mathematics.top_k import top_k_divergence
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -122,6 +122,6 @@ def _mean(
     missing: str,
     temperature: float,
 ) -> Tensor:
-    want_same_tokens(student_logits, teacher_logits)
-    kept = keep(teacher_logits, top, temperature=temperature)
-    return mean_over(of_kept(between, missing, temperature)(student_logits, *kept))
+    require_same_tokens(student_logits, teacher_logits)
+    kept = top_k(teacher_logits, top, temperature=temperature)
+    return masked_mean(top_k_divergence(between, missing, temperature)(student_logits, *kept))

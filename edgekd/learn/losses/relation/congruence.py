@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from edgekd.learn.mathematics.directions import cosines
-from edgekd.learn.mathematics.shapes import want_embeddings
-from edgekd.learn.mathematics.shapes import want_several
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_embeddings
+from edgekd.learn.mathematics.shapes import require_several
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,9 +36,9 @@ def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ, or the batch is of one.
     """
-    want_embeddings(student_embedding, teacher_embedding, same=True)
-    want_several(student_embedding)
-    apart = (widened(student_embedding) - widened(teacher_embedding.detach())).abs()
+    require_embeddings(student_embedding, teacher_embedding, same=True)
+    require_several(student_embedding)
+    apart = (widen(student_embedding) - widen(teacher_embedding.detach())).abs()
     return (apart[:-1] * apart[1:]).sum(1).mean()
 
 
@@ -66,10 +66,10 @@ def cc_taylor(
     Raises:
         ValueError: if the shapes do not fit, or the batch is of one.
     """
-    want_embeddings(student_embedding, teacher_embedding)
-    want_several(student_embedding)
-    student = cosines(widened(student_embedding))
-    teacher = cosines(widened(teacher_embedding.detach()))
+    require_embeddings(student_embedding, teacher_embedding)
+    require_several(student_embedding)
+    student = cosines(widen(student_embedding))
+    teacher = cosines(widen(teacher_embedding.detach()))
     return F.mse_loss(_kernel(student, gamma, order), _kernel(teacher, gamma, order))
 
 

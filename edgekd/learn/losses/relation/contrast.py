@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +39,8 @@ def crd(student_scores: Tensor, teacher_scores: Tensor, noise_score: Tensor) -> 
     one, other = tuple(student_scores.shape), tuple(teacher_scores.shape)
     if len(one) != 2 or one != other or one[1] < 2:
         raise ValueError(f"want two [B, 2 or more], got {one} and {other}")
-    noise = widened(noise_score)
-    return _estimation(widened(student_scores), noise) + _estimation(widened(teacher_scores), noise)
+    noise = widen(noise_score)
+    return _estimation(widen(student_scores), noise) + _estimation(widen(teacher_scores), noise)
 
 
 def _estimation(scores: Tensor, noise: Tensor) -> Tensor:

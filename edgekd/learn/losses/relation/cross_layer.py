@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgekd.learn.mathematics.shapes import want_several
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_several
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,9 +48,9 @@ def semckd(
             raise ValueError(
                 f"want pairs of one shape, got {tuple(one.shape)} and {tuple(other.shape)}"
             )
-    want_several(attention)
+    require_several(attention)
     apart = [
-        (widened(one) - widened(other.detach())).square().flatten(1).mean(1) for one, other in pairs
+        (widen(one) - widen(other.detach())).square().flatten(1).mean(1) for one, other in pairs
     ]
-    weighed = widened(attention).flatten(1) * torch.stack(apart, 1)
+    weighed = widen(attention).flatten(1) * torch.stack(apart, 1)
     return weighed.sum() / (attention.shape[0] * attention.shape[1])

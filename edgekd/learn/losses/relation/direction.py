@@ -8,9 +8,9 @@ import torch
 
 from edgekd.learn.mathematics.directions import cosines
 from edgekd.learn.mathematics.directions import root
-from edgekd.learn.mathematics.shapes import want_same_logits
-from edgekd.learn.mathematics.shapes import want_several
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_same_logits
+from edgekd.learn.mathematics.shapes import require_several
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,9 +37,9 @@ def skd_direction(
     Raises:
         ValueError: if the shapes differ, or the batch is of one.
     """
-    want_same_logits(student_logits, teacher_logits)
-    want_several(student_logits)
-    apart = cosines(widened(student_logits)) - cosines(widened(teacher_logits.detach()))
+    require_same_logits(student_logits, teacher_logits)
+    require_several(student_logits)
+    apart = cosines(widen(student_logits)) - cosines(widen(teacher_logits.detach()))
     spread = torch.cov(apart) + tikhonov * torch.eye(
         len(apart), dtype=apart.dtype, device=apart.device
     )

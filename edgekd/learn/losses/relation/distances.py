@@ -10,11 +10,11 @@ from torch.nn import functional as F
 from edgekd.learn.mathematics.directions import differences
 from edgekd.learn.mathematics.directions import length
 from edgekd.learn.mathematics.directions import unit
-from edgekd.learn.mathematics.fitting import pooled
-from edgekd.learn.mathematics.shapes import want_embeddings
-from edgekd.learn.mathematics.shapes import want_same_logits
-from edgekd.learn.mathematics.shapes import want_several
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.fitting import pool_maps
+from edgekd.learn.mathematics.shapes import require_embeddings
+from edgekd.learn.mathematics.shapes import require_same_logits
+from edgekd.learn.mathematics.shapes import require_several
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +55,9 @@ def rkd(
     Raises:
         ValueError: if the shapes do not fit, or the batch is below 3, where it is 0.
     """
-    want_embeddings(student_embedding, teacher_embedding)
-    want_several(student_embedding, least=3)
-    student, teacher = widened(student_embedding), widened(teacher_embedding.detach())
+    require_embeddings(student_embedding, teacher_embedding)
+    require_several(student_embedding, least=3)
+    student, teacher = widen(student_embedding), widen(teacher_embedding.detach())
     if normalized:
         student, teacher = unit(student), unit(teacher)
     sides, theirs = differences(student), differences(teacher)
@@ -116,15 +116,15 @@ def irg(
     Raises:
         ValueError: if the shapes do not fit, there are fewer than two stages, or the batch is of one.
     """
-    want_same_logits(student_logits, teacher_logits)
-    want_embeddings(student_embedding, teacher_embedding)
-    want_several(student_logits)
+    require_same_logits(student_logits, teacher_logits)
+    require_embeddings(student_embedding, teacher_embedding)
+    require_several(student_logits)
     _want_stages(student_stages, teacher_stages)
-    points = F.mse_loss(widened(student_logits), widened(teacher_logits.detach()))
-    student, teacher = ([widened(s) for s in side] for side in (student_stages, teacher_stages))
+    points = F.mse_loss(widen(student_logits), widen(teacher_logits.detach()))
+    student, teacher = ([widen(s) for s in side] for side in (student_stages, teacher_stages))
     teacher = [stage.detach() for stage in teacher]
-    ours = [widened(student_embedding), *student]
-    theirs = [widened(teacher_embedding.detach()), *teacher]
+    ours = [widen(student_embedding), *student]
+    theirs = [widen(teacher_embedding.detach()), *teacher]
     edges = [F.mse_loss(_edges(a), _edges(b)) for a, b in zip(ours, theirs, strict=True)]
     moves = [F.mse_loss(a, b) for a, b in zip(_moves(student), _moves(teacher), strict=True)]
     return (
@@ -149,7 +149,7 @@ def _moves(stages: Sequence[Tensor]) -> list[Tensor]:
 
 def _move(before: Tensor, after: Tensor) -> Tensor:
     width, sides = min(before.shape[1], after.shape[1]), _smaller(before, after)
-    before, after = (_narrowed(pooled(stage, sides), width) for stage in (before, after))
+    before, after = (_narrowed(pool_maps(stage, sides), width) for stage in (before, after))
     apart = (before - after).flatten(1).square().sum(1).clamp(min=TINY)
     return apart / apart.max()
 
@@ -161,7 +161,7 @@ def _smaller(one: Tensor, other: Tensor) -> tuple[int, int]:
 def _narrowed(stage: Tensor, width: int) -> Tensor:
     """[B, width, H, W]: means of neighbouring channels."""
     across = stage.transpose(1, 2)  # [B, H, C, W]: channels are the rows of a map
-    return pooled(across, (width, stage.shape[3])).transpose(1, 2)
+    return pool_maps(across, (width, stage.shape[3])).transpose(1, 2)
 
 
 def _want_stages(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from edgekd.learn.mathematics.directions import cosines
 from edgekd.learn.mathematics.directions import unit
-from edgekd.learn.mathematics.shapes import want_embeddings
-from edgekd.learn.mathematics.shapes import want_several
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_embeddings
+from edgekd.learn.mathematics.shapes import require_several
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,8 +38,8 @@ def sp(student_features: Tensor, teacher_features: Tensor, *, l1_rows: bool = Fa
         raise ValueError(
             f"want two [B, ...], got {tuple(student_features.shape)} and {tuple(teacher_features.shape)}"
         )
-    want_several(student_features)
-    student, teacher = widened(student_features), widened(teacher_features.detach())
+    require_several(student_features)
+    student, teacher = widen(student_features), widen(teacher_features.detach())
     order = 1.0 if l1_rows else 2.0
     ours, theirs = (unit(_gram(f.flatten(1)), order=order) for f in (student, teacher))
     return (ours - theirs).square().sum() / len(ours) ** 2
@@ -90,10 +90,10 @@ def pkt(
     Raises:
         ValueError: if the shapes do not fit, or the batch is of one.
     """
-    want_embeddings(student_embedding, teacher_embedding)
-    want_several(student_embedding)
-    student = _neighbours(widened(student_embedding), epsilon)
-    teacher = _neighbours(widened(teacher_embedding.detach()), epsilon)
+    require_embeddings(student_embedding, teacher_embedding)
+    require_several(student_embedding)
+    student = _neighbours(widen(student_embedding), epsilon)
+    teacher = _neighbours(widen(teacher_embedding.detach()), epsilon)
     return (teacher * ((teacher + epsilon) / (student + epsilon)).log()).mean()
 
 
@@ -104,7 +104,7 @@ def _neighbours(embedding: Tensor, epsilon: float) -> Tensor:
 
 def _channels(features: Tensor) -> Tensor:
     """[B, C, places] of maps or tokens."""
-    wide = widened(features)
+    wide = widen(features)
     return wide.flatten(2) if wide.ndim == 4 else wide.transpose(1, 2)
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import want_same_logits
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_same_logits
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,11 +47,11 @@ def dist(
     Raises:
         ValueError: if the shapes do not fit, or the batch is of one.
     """
-    want_same_logits(student_logits, teacher_logits)
+    require_same_logits(student_logits, teacher_logits)
     if len(student_logits) < 2:
         raise ValueError("got a batch of 1, want 2 samples or more to compare across")
-    student = F.softmax(widened(student_logits) / temperature, 1)
-    teacher = F.softmax(widened(teacher_logits.detach()) / temperature, 1)
+    student = F.softmax(widen(student_logits) / temperature, 1)
+    teacher = F.softmax(widen(teacher_logits.detach()) / temperature, 1)
     rows, columns = _pearson(student, teacher), _pearson(student.T, teacher.T)
     return (beta * (1 - rows.mean()) + gamma * (1 - columns.mean())) * temperature**2
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import want_classes
-from edgekd.learn.mathematics.shapes import want_same_logits
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_classes
+from edgekd.learn.mathematics.shapes import require_same_logits
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,14 +47,14 @@ def dkd(
     Raises:
         ValueError: if the shapes do not fit, or there are fewer than 3 classes.
     """
-    want_same_logits(student_logits, teacher_logits)
-    want_classes(student_logits, label_indices, least=3)
-    student = widened(student_logits) / temperature
-    teacher = widened(teacher_logits.detach()) / temperature
+    require_same_logits(student_logits, teacher_logits)
+    require_classes(student_logits, label_indices, least=3)
+    student = widen(student_logits) / temperature
+    teacher = widen(teacher_logits.detach()) / temperature
     of_target = _kl(_target_or_not(student, label_indices), _target_or_not(teacher, label_indices))
     of_others = _kl(
-        F.log_softmax(others(student, label_indices), 1),
-        F.log_softmax(others(teacher, label_indices), 1),
+        F.log_softmax(other_logits(student, label_indices), 1),
+        F.log_softmax(other_logits(teacher, label_indices), 1),
     )
     return (alpha * of_target + beta * of_others) * temperature**2
 
@@ -85,18 +85,18 @@ def nkd(
     Raises:
         ValueError: if the shapes do not fit, or there are fewer than 3 classes.
     """
-    want_same_logits(student_logits, teacher_logits)
-    want_classes(student_logits, label_indices, least=3)
-    student, teacher = widened(student_logits), widened(teacher_logits.detach())
+    require_same_logits(student_logits, teacher_logits)
+    require_classes(student_logits, label_indices, least=3)
+    student, teacher = widen(student_logits), widen(teacher_logits.detach())
     rows = label_indices.unsqueeze(1)
     target = -F.softmax(teacher, 1).gather(1, rows) * F.log_softmax(student, 1).gather(1, rows)
-    wanted = F.softmax(others(teacher, label_indices) / temperature, 1)
-    rest = -(wanted * F.log_softmax(others(student, label_indices) / temperature, 1)).sum(1)
+    wanted = F.softmax(other_logits(teacher, label_indices) / temperature, 1)
+    rest = -(wanted * F.log_softmax(other_logits(student, label_indices) / temperature, 1)).sum(1)
     return target.mean() + gamma * temperature**2 * rest.mean()
 
 
-def others(logits: Tensor, labels: Tensor) -> Tensor:
-    """[B, C - 1]: `logits` [B, C] without those of the labels [B]."""
+def other_logits(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return [B, C - 1]: `logits` [B, C] without those of the labels [B]."""
     kept = torch.ones_like(logits, dtype=torch.bool).scatter_(1, labels.unsqueeze(1), False)
     return logits[kept].reshape(len(logits), -1)
 
@@ -104,7 +104,7 @@ def others(logits: Tensor, labels: Tensor) -> Tensor:
 def _target_or_not(logits: Tensor, labels: Tensor) -> Tensor:
     """Log-probabilities [B, 2] of the label and of all else; of logits, since 1 - p would round to 0."""
     target = logits.gather(1, labels.unsqueeze(1)).squeeze(1)
-    both = torch.stack([target, others(logits, labels).logsumexp(1)], dim=1)
+    both = torch.stack([target, other_logits(logits, labels).logsumexp(1)], dim=1)
     return F.log_softmax(both, dim=1)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ def cross_entropy(
     """
     if student_logits.ndim != 2 or labels.shape[0] != student_logits.shape[0]:
         raise ValueError(f"want [B, C] and [B], got {student_logits.shape} and {labels.shape}")
-    return F.cross_entropy(widened(student_logits), labels, label_smoothing=label_smoothing)
+    return F.cross_entropy(widen(student_logits), labels, label_smoothing=label_smoothing)
 
 
 def defensive(student_logits: Tensor, labels: Tensor, *, temperature: Positive = 20.0) -> Tensor:
@@ -56,4 +56,4 @@ def defensive(student_logits: Tensor, labels: Tensor, *, temperature: Positive =
     Raises:
         ValueError: if the shapes do not fit.
     """
-    return cross_entropy(widened(student_logits) / temperature, labels)
+    return cross_entropy(widen(student_logits) / temperature, labels)

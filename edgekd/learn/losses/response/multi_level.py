@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import want_same_logits
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_same_logits
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,11 +53,11 @@ def mlkd(
     Raises:
         ValueError: if the shapes differ or are not [B, C], if `spread` is 1, or all weights are 0.
     """
-    want_same_logits(student_logits, teacher_logits)
+    require_same_logits(student_logits, teacher_logits)
     weights = (instance, batch, classes)
     if spread == 1 or not any(weights):
         raise ValueError(f"want spread below 1 and a weight above 0, got {spread:g} and {weights}")
-    student, teacher = widened(student_logits), widened(teacher_logits.detach())
+    student, teacher = widen(student_logits), widen(teacher_logits.detach())
     evenly = (
         [2 * i / (temperatures - 1) - 1 for i in range(temperatures)] if temperatures > 1 else [0]
     )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import want_same_logits
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_same_logits
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,9 +32,9 @@ def kd(student_logits: Tensor, teacher_logits: Tensor, *, temperature: Positive 
     Raises:
         ValueError: if the shapes differ or are not [B, C].
     """
-    want_same_logits(student_logits, teacher_logits)
-    student = F.log_softmax(widened(student_logits) / temperature, dim=1)
-    teacher = F.log_softmax(widened(teacher_logits.detach()) / temperature, dim=1)
+    require_same_logits(student_logits, teacher_logits)
+    student = F.log_softmax(widen(student_logits) / temperature, dim=1)
+    teacher = F.log_softmax(widen(teacher_logits.detach()) / temperature, dim=1)
     return F.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
 
 
@@ -51,8 +51,8 @@ def logit_mse(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ or are not [B, C].
     """
-    want_same_logits(student_logits, teacher_logits)
-    return F.mse_loss(widened(student_logits), widened(teacher_logits.detach()))
+    require_same_logits(student_logits, teacher_logits)
+    return F.mse_loss(widen(student_logits), widen(teacher_logits.detach()))
 
 
 def deit_soft(
@@ -87,8 +87,8 @@ def deit_hard(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ or are not [B, C].
     """
-    want_same_logits(student_logits, teacher_logits)
-    return F.cross_entropy(widened(student_logits), teacher_logits.argmax(1))
+    require_same_logits(student_logits, teacher_logits)
+    return F.cross_entropy(widen(student_logits), teacher_logits.argmax(1))
 
 
 def bkd(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
@@ -106,6 +106,6 @@ def bkd(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ or are not [B, C].
     """
-    want_same_logits(student_logits, teacher_logits)
-    wanted = F.softmax(widened(teacher_logits.detach()), dim=1)
-    return F.binary_cross_entropy_with_logits(widened(student_logits), wanted)
+    require_same_logits(student_logits, teacher_logits)
+    wanted = F.softmax(widen(teacher_logits.detach()), dim=1)
+    return F.binary_cross_entropy_with_logits(widen(student_logits), wanted)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import want_same_logits
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_same_logits
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,11 +32,11 @@ def ctkd(student_logits: Tensor, teacher_logits: Tensor, temperature: Tensor) ->
     Raises:
         ValueError: if the shapes do not fit.
     """
-    want_same_logits(student_logits, teacher_logits)
+    require_same_logits(student_logits, teacher_logits)
     if temperature.ndim:
         raise ValueError(f"want one temperature [], got {tuple(temperature.shape)}")
-    student = F.log_softmax(widened(student_logits) / temperature, 1)
-    teacher = F.log_softmax(widened(teacher_logits.detach()) / temperature, 1)
+    student = F.log_softmax(widen(student_logits) / temperature, 1)
+    teacher = F.log_softmax(widen(teacher_logits.detach()) / temperature, 1)
     return F.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
 
 
@@ -56,9 +56,9 @@ def ttm(student_logits: Tensor, teacher_logits: Tensor, *, temperature: Positive
     Raises:
         ValueError: if the shapes differ or are not [B, C].
     """
-    want_same_logits(student_logits, teacher_logits)
-    student = F.log_softmax(widened(student_logits), 1)
-    teacher = F.log_softmax(widened(teacher_logits.detach()) / temperature, 1)
+    require_same_logits(student_logits, teacher_logits)
+    student = F.log_softmax(widen(student_logits), 1)
+    teacher = F.log_softmax(widen(teacher_logits.detach()) / temperature, 1)
     return F.kl_div(student, teacher, reduction="batchmean", log_target=True)
 
 
@@ -79,9 +79,9 @@ def wttm(student_logits: Tensor, teacher_logits: Tensor, *, temperature: Positiv
     Raises:
         ValueError: if the shapes differ or are not [B, C].
     """
-    want_same_logits(student_logits, teacher_logits)
-    student = F.log_softmax(widened(student_logits), 1)
-    powers = F.log_softmax(widened(teacher_logits.detach()), 1) / temperature
+    require_same_logits(student_logits, teacher_logits)
+    student = F.log_softmax(widen(student_logits), 1)
+    powers = F.log_softmax(widen(teacher_logits.detach()), 1) / temperature
     teacher = F.log_softmax(powers, 1)
     apart = F.kl_div(student, teacher, reduction="none", log_target=True).sum(1)
     return (powers.logsumexp(1).exp() * apart).mean()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from edgekd.learn.mathematics.shapes import want_classes
-from edgekd.learn.mathematics.shapes import want_same_logits
-from edgekd.learn.mathematics.shapes import widened
+from edgekd.learn.mathematics.shapes import require_classes
+from edgekd.learn.mathematics.shapes import require_same_logits
+from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,9 +44,9 @@ def wsld(
     Raises:
         ValueError: if the shapes do not fit.
     """
-    want_same_logits(student_logits, teacher_logits)
-    want_classes(student_logits, label_indices)
-    student, teacher = widened(student_logits), widened(teacher_logits.detach())
+    require_same_logits(student_logits, teacher_logits)
+    require_classes(student_logits, label_indices)
+    student, teacher = widen(student_logits), widen(teacher_logits.detach())
     with torch.no_grad():
         theirs = F.cross_entropy(teacher, label_indices, reduction="none")
         weight = 1 - torch.exp(
@@ -83,10 +83,10 @@ def ofa(
     Raises:
         ValueError: if the shapes do not fit.
     """
-    want_same_logits(student_logits, teacher_logits)
-    want_classes(student_logits, label_indices)
-    student = F.log_softmax(widened(student_logits) / temperature, 1)
-    teacher = F.softmax(widened(teacher_logits.detach()) / temperature, 1)
+    require_same_logits(student_logits, teacher_logits)
+    require_classes(student_logits, label_indices)
+    student = F.log_softmax(widen(student_logits) / temperature, 1)
+    teacher = F.softmax(widen(teacher_logits.detach()) / temperature, 1)
     labelled = F.one_hot(label_indices, student.shape[1]).to(teacher.dtype)
     wanted = (teacher + labelled).pow(exponent) - labelled
     return -(wanted * student).sum(1).mean()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgekd.learn.losses.language.corrected import corrected
+from edgekd.learn.losses.language.corrected import correct_teacher
 from edgekd.learn.losses.language.corrected import mft
 from edgekd.learn.losses.language.kullback_leibler import forward_kl
 
@@ -20,7 +20,7 @@ TEACHER = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64)
 
 def test_a_wrong_teacher_is_moved_until_the_label_leads_by_the_threshold() -> None:
     for label in (1, 2):
-        got = corrected(TEACHER, torch.tensor([label]), 0.2)[0]
+        got = correct_teacher(TEACHER, torch.tensor([label]), 0.2)[0]
         assert got.sum().item() == pytest.approx(1, abs=1e-12)
         assert (got[label] - got[0]).item() == pytest.approx(0.2, abs=1e-6)
         other = 3 - label
@@ -29,7 +29,7 @@ def test_a_wrong_teacher_is_moved_until_the_label_leads_by_the_threshold() -> No
 
 @pytest.mark.parametrize(("threshold", "want"), [(0.0, 0.5), (0.2, 0.7), (0.7, 1.0)])
 def test_a_right_teacher_is_made_surer_by_the_threshold(threshold: float, want: float) -> None:
-    got = corrected(TEACHER, torch.tensor([0]), threshold)[0]
+    got = correct_teacher(TEACHER, torch.tensor([0]), threshold)[0]
     assert got[0].item() == pytest.approx(want, abs=1e-6)
     left = 1 - want
     assert got[1:].tolist() == pytest.approx([0.6 * left, 0.4 * left], abs=1e-6)
@@ -37,8 +37,8 @@ def test_a_right_teacher_is_made_surer_by_the_threshold(threshold: float, want: 
 
 def test_a_teacher_without_doubt_stays_so() -> None:
     sure = torch.tensor([[1.0, 0.0, 0.0]])
-    assert torch.equal(corrected(sure, torch.tensor([0]), 0.2), sure)
-    turned = corrected(sure, torch.tensor([2]), 0.2)[0]
+    assert torch.equal(correct_teacher(sure, torch.tensor([0]), 0.2), sure)
+    turned = correct_teacher(sure, torch.tensor([2]), 0.2)[0]
     assert turned.tolist() == pytest.approx([0.4, 0.0, 0.6], abs=1e-6)
 
 
@@ -54,7 +54,7 @@ def test_the_student_who_answers_as_the_corrected_teacher_has_nothing_to_learn(
     temperature: float,
 ) -> None:
     teacher, labels = logits(1), torch.tensor([1, 4, 7, 0])
-    answer = corrected(torch.softmax(teacher / temperature, -1), labels, 0.2)
+    answer = correct_teacher(torch.softmax(teacher / temperature, -1), labels, 0.2)
     student = (temperature * answer.log()).requires_grad_()
     value = mft(student, teacher, labels, temperature=temperature)
     value.backward()

@@ -14,8 +14,8 @@ from edgekd.learn.losses.language.sparse import sparse_jsd
 from edgekd.learn.losses.language.sparse import sparse_kl
 from edgekd.learn.losses.language.sparse import sparse_tv
 from edgekd.learn.mathematics import divergence
-from edgekd.learn.mathematics.top_k import keep
-from edgekd.learn.mathematics.top_k import of_kept
+from edgekd.learn.mathematics.top_k import top_k
+from edgekd.learn.mathematics.top_k import top_k_divergence
 
 Loss = Callable[..., torch.Tensor]
 PAIRS: list[tuple[Loss, Loss]] = [
@@ -46,8 +46,8 @@ def test_all_classes_kept_is_the_dense_loss(
 @pytest.mark.parametrize("missing", ["rest", "zero", "raw"])
 def test_stored_answers_give_the_loss_of_the_teacher_at_hand(missing: str) -> None:
     student, teacher = logits(0), logits(1)
-    stored = keep(teacher, 3, temperature=2.0)
-    got = of_kept(divergence.forward_kl, missing, 2.0)(student, *stored).mean()
+    stored = top_k(teacher, 3, temperature=2.0)
+    got = top_k_divergence(divergence.forward_kl, missing, 2.0)(student, *stored).mean()
     want = sparse_kl(student, teacher, top=3, missing=missing, temperature=2.0)
     assert got.item() == pytest.approx(want.item(), rel=1e-12)
 
