@@ -131,6 +131,7 @@ TESTS_OF_SEVERAL_FILES = {
     "learn/test_every_method",
     "learn/training/test_fit_kept",
     "learn/training/test_updates",
+    "test_contributing",
     "test_ground",
     "test_house",
     "test_imports",
