@@ -22,7 +22,7 @@ from torch import nn
 
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
-from edgekd.learn.method.scheme import labelled
+from edgekd.learn.method.scheme import label_signals
 from edgekd.settings import Count
 from edgekd.settings import Positive
 
@@ -49,7 +49,7 @@ def swapped(teach, *, share: Positive = 0.5):
     def lessons(student, batch):
         told = share * teach(batch)
         signals = {"student_logits": student(*batch.inputs), "teacher_logits": told}
-        return [Lesson({**signals, **labelled(batch)})]
+        return [Lesson({**signals, **label_signals(batch)})]
     return Scheme(lessons, nn.ModuleDict())
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -40,7 +42,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path
-    sys.modules.pop("my_losses", None)
+    for name in ("my_losses", "table_of_mine"):
+        sys.modules.pop(name, None)
 
 
 def steps_before(label: str, steps: tuple[Step, ...]) -> list[Step]:
@@ -65,22 +68,23 @@ def test_the_recipe_trains_a_student_with_the_loss(folder: Path) -> None:
 
 
 def _history(walker: Walker) -> list[dict[str, float]]:
-    import json
-
     found: list[dict[str, float]] = json.loads(walker.path("distil", "history.json").read_bytes())
     return found
 
 
+def run_test(folder: Path) -> None:
+    """Its test, in a fresh process as its reader runs it."""
+    (folder / "test_my_losses.py").write_text(TEST)
+    code = "import test_my_losses as test; test.test_overlap_by_hand()"
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True)
+
+
 def test_its_test_passes_and_fails_without_the_temperature(folder: Path) -> None:
-    spaces: list[dict[str, Any]] = [{}, {}]
-    for space, source in zip(
-        spaces, (LOSS, LOSS.replace("logits / temperature", "logits")), strict=True
-    ):
-        exec(source, space)
-        exec(TEST, space)
-    spaces[0]["test_overlap_by_hand"]()
-    with pytest.raises(AssertionError):
-        spaces[1]["test_overlap_by_hand"]()
+    run_test(folder)
+    (folder / "my_losses.py").write_text(LOSS.replace("logits / temperature", "logits"))
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        run_test(folder)
+    assert b"AssertionError" in caught.value.stderr
 
 
 def test_what_it_says_of_the_loss_is_shown_without_running_it(
@@ -93,8 +97,10 @@ def test_what_it_says_of_the_loss_is_shown_without_running_it(
 
 
 def test_its_line_is_one_of_the_table(folder: Path) -> None:
-    space: dict[str, Any] = {"Member": Member, "_HERE": "my_losses"}
-    line: dict[str, Member] = eval(f"{{{LINE}}}", space)
+    table = f"from edgekd.table import Member\n_HERE = 'my_losses'\nLOSSES = {{{LINE}}}\n"
+    (folder / "table_of_mine.py").write_text(table)
+    sys.path.append(str(folder))
+    line: dict[str, Member] = importlib.import_module("table_of_mine").LOSSES
     ((name, member),) = line.items()
     assert member.module == "my_losses.overlap" and name not in LOSSES
     own = signature(member._replace(module="my_losses"))

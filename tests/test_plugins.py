@@ -99,7 +99,7 @@ def test_names_are_added_and_nothing_is_imported(site: Path) -> None:
 
 def test_a_loss_needs_no_leave(site: Path) -> None:
     terms = TypeAdapter(Losses).validate_python(("angle",))
-    (term,) = connection.of_answers(terms, 4, classes=3, samples=9).terms
+    (term,) = connection.connect_outputs(terms, 4, classes=3, samples=9).terms
     same = torch.randn(4, 3)
     value = term.value({"student_logits": same, "teacher_logits": -same})
     assert float(value) == pytest.approx(2.0)
@@ -201,7 +201,7 @@ def test_one_that_raises_when_it_is_imported_is_one_line(site: Path) -> None:
     )
     terms = TypeAdapter(Losses).validate_python(("angle",))
     with pytest.raises(InputError, match="loss angle: .* raised OSError: on purpose"):
-        connection.of_answers(terms, 4, classes=3, samples=9)
+        connection.connect_outputs(terms, 4, classes=3, samples=9)
 
 
 def test_lists_say_whose_it_is(site: Path) -> None:
