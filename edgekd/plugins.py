@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 from edgekd.errors import InputError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 GROUPS = {
     "loss": "edgekd.losses",
@@ -36,16 +40,22 @@ class Plugin(NamedTuple):
 
 
 @functools.cache
+def _read_entry_points() -> EntryPoints:
+    """Of every installed distribution, for all groups at once."""
+    import importlib.metadata  # its parser of mail takes longer to import than all else here
+
+    return importlib.metadata.entry_points()
+
+
+@functools.cache
 def list_plugins(kind: str) -> Mapping[str, tuple[Plugin, ...]]:
     """Name to all entry points of that name; more than one cannot be told apart.
 
     Args:
         kind: a key of `GROUPS`.
     """
-    import importlib.metadata  # its parser of mail takes longer to import than all else here
-
     by_name: dict[str, tuple[Plugin, ...]] = {}
-    for point in importlib.metadata.entry_points(group=GROUPS[kind]):
+    for point in _read_entry_points().select(group=GROUPS[kind]):
         owner = point.dist
         name, version = (owner.name, owner.version) if owner is not None else ("unknown", "")
         reference = point.value.partition("[")[0].strip()

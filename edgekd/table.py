@@ -31,7 +31,6 @@ from edgekd.errors import nearest
 from edgekd.plugins import Plugin
 from edgekd.settings import Settings
 from edgekd.signatures import Signature
-from edgekd.sources import ROOT
 
 OWN = "python:"
 """Before ``package.module:function`` it makes the name of a user's own member."""
@@ -67,10 +66,13 @@ class Member(NamedTuple):
     plugin: Plugin | None = None
     """The entry point that adds it; None of edgekd's own and of a user's."""
 
+    is_own: bool = False
+    """Whether it is a user's own function, which runs only when that is allowed."""
+
     @property
     def built_in(self) -> bool:
-        """Whether it is edgekd's own."""
-        return self.plugin is None and self.module.partition(".")[0] == ROOT
+        """Whether it is edgekd's."""
+        return self.plugin is None and not self.is_own
 
     def load(self) -> Any:
         """The function itself; imports its module, which has to be edgekd's (`edgekd.learn.code` for others)."""
@@ -107,7 +109,7 @@ class Table(Mapping[str, Member]):
         if name in self._members:
             return self._members[name]
         if self._takes_own and name.startswith(OWN):
-            return _referenced(name.removeprefix(OWN), name)
+            return _referenced(name.removeprefix(OWN), name)._replace(is_own=True)
         plugin = plugins.find_plugin(self.kind, name)
         if plugin is None:
             raise KeyError(name)

@@ -76,6 +76,12 @@ POINTS = {
 }
 
 
+def forget() -> None:
+    """Let entry points be read again."""
+    plugins._read_entry_points.cache_clear()
+    plugins.list_plugins.cache_clear()
+
+
 def install(
     site: Path,
     points: dict[str, dict[str, str]],
@@ -93,7 +99,7 @@ def install(
         for group, listed in points.items()
     )
     (info / "entry_points.txt").write_text(text)
-    plugins.list_plugins.cache_clear()
+    forget()
 
 
 def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -109,4 +115,4 @@ def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield site
     for name in [name for name in sys.modules if name.startswith("plugged_example")]:
         del sys.modules[name]
-    plugins.list_plugins.cache_clear()
+    forget()

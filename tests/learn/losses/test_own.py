@@ -134,6 +134,7 @@ def test_what_no_recipe_can_name_is_said(own: Path, name: str, message: str) -> 
         ("own_loss:f", "got no such module"),
         ("own_losses.inner:f", "got no such module"),
         ("math:sqrt", "without a .py file|got no such module"),
+        ("edgekd.units:percent_text", "takes 'fraction', want a signal"),
         ("broken_losses:f", "text that is not Python"),
         ("binary_losses:f", "text that is not Python"),
     ],
