@@ -40,7 +40,7 @@ class Order(NamedTuple):
     plain names, none else."""
 
 
-class Ended(NamedTuple):
+class WorkerExit(NamedTuple):
     """A worker that is gone."""
 
     returncode: int
@@ -57,11 +57,11 @@ class Device(NamedTuple):
     """One machine."""
 
     name: str
-    run: Callable[[Order], Ended]
+    run: Callable[[Order], WorkerExit]
     """Raises MachineError if the machine is not reached or no process can be started there."""
 
 
-def inside(name: str) -> str:
+def input_path(name: str) -> str:
     """Where a worker finds the file `name` that it reads.
 
     Raises:

@@ -21,7 +21,7 @@ from edgekd.bench.session import Note
 from edgekd.bench.session import Rules
 from edgekd.bench.session import Subject
 from edgekd.bench.session import Worker
-from edgekd.bench.session import order_of
+from edgekd.bench.session import worker_spec
 from edgekd.bench.statistics import Interval
 from edgekd.bundle import Bundle
 from edgekd.device import Device
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 NOT_MEASURED = "not measured: "
 
 
-class Side(NamedTuple):
-    """One of the two models: its bundle, and its engine as it was compiled for this comparison."""
+class ComparedModel(NamedTuple):
+    """One of the two compared models: its bundle, and its engine compiled for this comparison."""
 
     given: str
     """As it was named on the command line."""
@@ -55,7 +55,7 @@ class Side(NamedTuple):
     """`parameters`, counted in its ONNX file; `macs`, where a run's result tells them."""
 
 
-class Samples(NamedTuple):
+class LabelledSamples(NamedTuple):
     """Labelled samples neither model has learned from."""
 
     images: Path
@@ -67,12 +67,12 @@ class Samples(NamedTuple):
     images_sha256: str
 
 
-class Pair(NamedTuple):
-    """What a gate is given."""
+class ComparedPair(NamedTuple):
+    """The input of a gate: both models and the samples."""
 
-    run: Side
-    baseline: Side
-    samples: Samples | str
+    run: ComparedModel
+    baseline: ComparedModel
+    samples: LabelledSamples | str
     """Or why there are none."""
     fingerprint: str
     """Key of the device."""
@@ -84,8 +84,8 @@ class Pair(NamedTuple):
     """Runs the processes that are timed."""
 
 
-class Found(NamedTuple):
-    """What a gate found, before the gates are weighed together."""
+class Finding(NamedTuple):
+    """The finding of a gate, before the correction for the number of gates."""
 
     gate: str
     unit: Unit
@@ -107,12 +107,12 @@ class Gate(NamedTuple):
     unit: Unit
     config: type[Settings]
     """What a policy may say of it; all of it has defaults."""
-    judge: Callable[[Pair, Any, int], tuple[Found, ...]]
+    judge: Callable[[ComparedPair, Any, int], tuple[Finding, ...]]
     """Pair, its part of the policy, the look (0, or 1 with everything measured anew) -> what it
     found. Raises InputError for samples that do not fit, MachineError if an engine does not run."""
 
 
-class Entry(NamedTuple):
+class GateEntry(NamedTuple):
     """One line of the table."""
 
     module: str
@@ -125,20 +125,20 @@ class Entry(NamedTuple):
         return gate
 
 
-def exact(
+def judge_exact(
     gate: str,
     unit: Unit,
     got: float,
     allowed: float,
     text: str,
     evidence: dict[str, Any] | None = None,
-) -> Found:
-    """What an exact gate found: there is no noise, so more than allowed fails."""
+) -> Finding:
+    """Judge an exact figure: there is no noise, so more than allowed fails."""
     verdict: Verdict = "pass" if got <= allowed else "fail"
-    return Found(gate, unit, got, allowed, text, verdict, evidence=evidence or {})
+    return Finding(gate, unit, got, allowed, text, verdict, evidence=evidence or {})
 
 
-def estimated(
+def judge_interval(
     gate: str,
     unit: Unit,
     got: float,
@@ -148,19 +148,21 @@ def estimated(
     interval: Interval | None,
     p_value: float,
     evidence: dict[str, Any],
-) -> Found:
-    """What a statistical gate found; it passes only if the whole interval is allowed."""
+) -> Finding:
+    """Judge an interval; it passes only if the whole interval is allowed."""
     shown_fine = interval is not None and interval.high <= allowed
     verdict: Verdict = "pass" if shown_fine else "inconclusive"
-    return Found(gate, unit, got, allowed, text, verdict, interval, p_value, evidence)
+    return Finding(gate, unit, got, allowed, text, verdict, interval, p_value, evidence)
 
 
-def missing(gate: str, unit: Unit, reason: str, allowed: float | None = None) -> Found:
-    """What a gate found that could not measure."""
-    return Found(gate, unit, None, allowed, NOT_MEASURED + reason, "inconclusive")
+def not_measured_finding(
+    gate: str, unit: Unit, reason: str, allowed: float | None = None
+) -> Finding:
+    """The finding of a gate that could not measure."""
+    return Finding(gate, unit, None, allowed, NOT_MEASURED + reason, "inconclusive")
 
 
-def fails(found: Found, p_holm: float | None) -> bool:
+def fails(found: Finding, p_holm: float | None) -> bool:
     """Whether a gate fails: an exact one by its number, a statistical one by its corrected p-value
     and an interval that lies wholly beyond what is allowed."""
     if p_holm is None or found.allowed is None or found.interval is None:
@@ -168,7 +170,9 @@ def fails(found: Found, p_holm: float | None) -> bool:
     return p_holm <= LEVEL and found.interval.low > found.allowed
 
 
-def right(pair: Pair, side: Side, samples: Samples, timeout_s: float) -> np.ndarray:
+def correct_answers(
+    pair: ComparedPair, side: ComparedModel, samples: LabelledSamples, timeout_s: float
+) -> np.ndarray:
     """Which samples a model classifies as labelled: bool [N].
 
     Raises:
@@ -189,7 +193,7 @@ def right(pair: Pair, side: Side, samples: Samples, timeout_s: float) -> np.ndar
     return hits
 
 
-def peak_bytes(pair: Pair, side: Side, timeout_s: float) -> int | None:
+def peak_bytes(pair: ComparedPair, side: ComparedModel, timeout_s: float) -> int | None:
     """Peak resident bytes of one fresh process that loads and runs a model; None if none is told.
 
     Raises:
@@ -197,7 +201,7 @@ def peak_bytes(pair: Pair, side: Side, timeout_s: float) -> int | None:
     """
     rules = Rules(timeout_s=timeout_s)
     subject = Subject(side.given, side.engine, side.inputs)
-    spec, reads = order_of(subject, rules)
+    spec, reads = worker_spec(subject, rules)
     told = pair.worker("memory", spec, timeout_s=timeout_s, reads=reads)
     peak: int | None = told["peak_rss_bytes"]
     return peak

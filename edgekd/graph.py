@@ -17,8 +17,8 @@ from edgekd.value_info import Value
 from edgekd.wire import BYTES
 from edgekd.wire import VARINT
 from edgekd.wire import fields
-from edgekd.wire import packed
-from edgekd.wire import varint
+from edgekd.wire import read_varint
+from edgekd.wire import unpack_numbers
 
 ELEMENTS = {
     1: "f32",
@@ -229,7 +229,7 @@ def _tensor(data: mmap.mmap, start: int, end: int) -> _Tensor:
         elif number == TENSOR_TYPE and wire == VARINT:
             element = first
         elif number == TENSOR_DIMS:
-            shape += [first] if wire == VARINT else packed(data, first, last)
+            shape += [first] if wire == VARINT else unpack_numbers(data, first, last)
         elif number == TENSOR_RAW:
             held = data[first:last] if last - first == 1 else b"more"
         elif number == TENSOR_INT32S:
@@ -244,7 +244,7 @@ def _small(data: mmap.mmap, first: int, last: int, *, packed: bool) -> bytes:
     """The lowest byte of a single integer; more than one byte if there are more."""
     if not packed:
         return bytes([first & 0xFF])
-    value, end = varint(data, first, last)
+    value, end = read_varint(data, first, last)
     return bytes([value & 0xFF]) if end == last else b"more"
 
 

@@ -25,16 +25,16 @@ from edgekd.stage import Step
 from edgekd.stages import data
 from edgekd.stages import report
 from edgekd.store import Store
-from edgekd.walk import Foreseen
+from edgekd.walk import StepForecast
 from edgekd.walk import Walker
-from edgekd.walk import foresee
-from edgekd.walk import opened
+from edgekd.walk import forecast_steps
+from edgekd.walk import open_store
 
 BUNDLE = "bundle/"
 
 
-class Finished(NamedTuple):
-    """A run that went to its end."""
+class FinishedRun(NamedTuple):
+    """A finished run."""
 
     result: dict[str, Any]
     """What result.json says."""
@@ -56,8 +56,8 @@ def plan(recipe: Recipe, recipe_path: Path, options: Options) -> tuple[Step, ...
     return steps(recipe, recipe_path.resolve().parent, options)
 
 
-def foreseen(recipe: Recipe, recipe_path: Path, options: Options) -> list[Foreseen]:
-    """The plan with what the store already holds; writes, downloads and runs nothing.
+def preview_plan(recipe: Recipe, recipe_path: Path, options: Options) -> list[StepForecast]:
+    """Preview the plan and what the store already holds; writes, downloads and runs nothing.
 
     Raises:
         InputError: if the recipe, the data or what stands in the run folder or the store is not right.
@@ -68,17 +68,17 @@ def foreseen(recipe: Recipe, recipe_path: Path, options: Options) -> list[Forese
     require_free(RunFolder(options.run_dir))
     Store(options.store).require_store()
     todo = plan(recipe, recipe_path, replace(options, dry=True))
-    if to_fetch(recipe, options):  # no key is known before
-        return [Foreseen(step, None, False) for step in todo]
-    return list(foresee(todo, Store(options.store), _bindings(options)))
+    if list_downloads(recipe, options):  # no key is known before
+        return [StepForecast(step, None, False) for step in todo]
+    return list(forecast_steps(todo, Store(options.store), _bindings(options)))
 
 
-def to_fetch(recipe: Recipe, options: Options) -> tuple[str, ...]:
-    """What a run would download; nothing where that is not allowed."""
+def list_downloads(recipe: Recipe, options: Options) -> tuple[str, ...]:
+    """List what a run would download; empty where that is not allowed."""
     return data.remote(recipe.data, options.data_dir) if options.allow_download else ()
 
 
-def checked(
+def rehearse(
     recipe: Recipe, recipe_path: Path, options: Options, progress: Progress
 ) -> dict[str, list[dict[str, Any]]]:
     """Carry a recipe out until one step of all its learning was tried, and train nothing.
@@ -91,7 +91,7 @@ def checked(
     """
     todo = plan(recipe, recipe_path, options)
     last = [step.label for step in todo].index(rehearsal.LABEL)
-    with opened(options) as store:
+    with open_store(options) as store:
         walker = Walker(store, options, progress, _bindings(options))
         walker.walk(todo[: last + 1])
         found: dict[str, list[dict[str, Any]]] = json.loads(
@@ -100,7 +100,9 @@ def checked(
     return found
 
 
-def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Progress) -> Finished:
+def compress(
+    recipe: Recipe, recipe_path: Path, options: Options, progress: Progress
+) -> FinishedRun:
     """Carry a recipe out and fill the run folder: result, report, plots, bundle.
 
     A run that chooses nothing leaves a bundle that stands there alone, with the report that belongs to
@@ -115,9 +117,9 @@ def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Prog
     def waiting(holder: str) -> None:
         progress.note(f"waiting for another run in {options.run_dir} ({holder})")
 
-    with run_folder.held(options.run_dir, wait=options.wait, waiting=waiting) as folder:
+    with run_folder.hold_run_folder(options.run_dir, wait=options.wait, waiting=waiting) as folder:
         require_free(folder)  # before hours of work, not after
-        with opened(options) as store:
+        with open_store(options) as store:
             walker = Walker(store, options, progress, _bindings(options), folder.begin)
             walker.walk(todo)
             choice = _choice(walker)
@@ -128,7 +130,7 @@ def compress(recipe: Recipe, recipe_path: Path, options: Options, progress: Prog
             folder.end()
     done = tuple((w.step.label, w.hit, w.took_s) for w in walker.walked)
     missed = f"budget: {choice['why']}" if choice["chosen"] is None else ""
-    return Finished(result, run_dir, done, missed)
+    return FinishedRun(result, run_dir, done, missed)
 
 
 def require_free(folder: RunFolder) -> None:
@@ -178,9 +180,9 @@ def _fill(folder: RunFolder, walker: Walker) -> Path:
 def _bindings(options: Options) -> Bindings:
     """The two machines of a run; asks the device what it is."""
     from edgekd.bench.machine import fingerprint
-    from edgekd.bench.machine import site
+    from edgekd.bench.machine import host
 
     if options.device is local.DEVICE:
-        return Bindings(fingerprint.key(), fingerprint.key())
-    told = site.describe(options.device)
-    return Bindings(fingerprint.key(), told.key, told.versions)
+        return Bindings(fingerprint.machine_key(), fingerprint.machine_key())
+    told = host.describe_host(options.device)
+    return Bindings(fingerprint.machine_key(), told.key, told.versions)

@@ -1,7 +1,7 @@
 """Which Q/DQ graph each engine runs fast: one trained model is written out once a profile.
 
-A *scheme* is what training sees (the numbers); a *profile* is a scheme written for an engine. Two
-profiles of one scheme compute the same function.
+*Numerics* are the number formats that training sees; a *profile* writes them for an engine. Two
+profiles with the same numerics compute the same function.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Literal
 from typing import NamedTuple
 
 
-class Scheme(NamedTuple):
-    """The numbers of a quantized model: learned once, shared by the profiles that can run them."""
+class Numerics(NamedTuple):
+    """The number formats of a quantized model: learned once, shared by the profiles that can run them."""
 
     name: str
     symmetric: bool
@@ -24,11 +24,11 @@ class Scheme(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """A scheme as one engine wants it written."""
+    """Numerics as one engine wants them written."""
 
     name: str
-    scheme: str
-    """A name of `SCHEMES`."""
+    numerics: str
+    """A name of `NUMERICS`."""
     fuses_activations: bool
     """Whether it runs a convolution in int8 and the activation after it in float, in one kernel: then
     nothing is rounded between them."""
@@ -41,12 +41,12 @@ class Profile(NamedTuple):
     summary: str
 
 
-SCHEMES: dict[str, Scheme] = {
-    scheme.name: scheme
-    for scheme in (
-        Scheme("asymmetric", symmetric=False, weight_bits=8, outputs=True),
-        Scheme("asymmetric-w7", symmetric=False, weight_bits=7, outputs=True),
-        Scheme("symmetric", symmetric=True, weight_bits=8, outputs=False),
+NUMERICS: dict[str, Numerics] = {
+    numerics.name: numerics
+    for numerics in (
+        Numerics("asymmetric", symmetric=False, weight_bits=8, outputs=True),
+        Numerics("asymmetric-w7", symmetric=False, weight_bits=7, outputs=True),
+        Numerics("symmetric", symmetric=True, weight_bits=8, outputs=False),
     )
 }
 

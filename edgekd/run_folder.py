@@ -30,12 +30,12 @@ WITHOUT_BUNDLE = "nothing-chosen"
 
 
 class RunFolder:
-    """A run folder that this process holds alone; see `held`."""
+    """A run folder that this process holds alone; see `hold_run_folder`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._ours = _read(root / MARKER)
-        self._begun = unfinished(root)
+        self._begun = unfinished_keys(root)
 
     def require_ours(self, *names: str, folders: Collection[str] = ()) -> None:
         """Raises InputError if one of these stands here and was not put here by a run, or was changed since.
@@ -110,22 +110,22 @@ class RunFolder:
 
 
 @contextmanager
-def held(
+def hold_run_folder(
     root: Path, *, wait: bool, waiting: Callable[[str], None] | None = None
 ) -> Iterator[RunFolder]:
-    """The run folder, made if it is not there, while no other run fills it.
+    """Hold the run folder, made if it does not exist, while no other run fills it.
 
     Raises:
         MachineError: if another run holds it and `wait` is false, or it cannot be written.
     """
     files.make_folder(root)
     hint = "wait for it, or give another --run-dir"
-    with locking.held(root / LOCK, wait=wait, waiting=waiting, hint=hint):
+    with locking.hold_lock(root / LOCK, wait=wait, waiting=waiting, hint=hint):
         files.sweep_temporaries(root)
         yield RunFolder(root)
 
 
-def unfinished(root: Path) -> set[str]:
+def unfinished_keys(root: Path) -> set[str]:
     """Keys of the results that runs which never ended stand on.
 
     Raises:

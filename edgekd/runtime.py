@@ -23,7 +23,7 @@ Files = Mapping[str, Path]
 """An engine's files by their names."""
 
 
-def it_runs(built: Files | None = None) -> str | None:
+def always_runs(built: Files | None = None) -> str | None:
     """None: whoever can build this engine can run it."""
     return None
 
@@ -80,7 +80,7 @@ class Runtime(NamedTuple):
     precisions: Callable[[], tuple[Precision, ...]]
     """What it offers on this machine, fp32 first."""
     build: Callable[..., dict[str, Path]]
-    """ONNX file, folder to write in, precision, and by keyword the options its `Entry` names, each
+    """ONNX file, folder to write in, precision, and by keyword the options its `RuntimeEntry` names, each
     a str -> engine files by name. Raises ValueError."""
     load: Callable[..., Session]
     """Engine files by name, precision, threads, and by keyword `batch` and `shapes` -> session. With
@@ -88,7 +88,7 @@ class Runtime(NamedTuple):
     engine may compile for; None leaves what is free free. Raises ValueError."""
     kernels: Callable[[Files, Precision], dict[str, int]]
     """``{"Conv f32": 9, ...}`` counted in the graph optimized for one row."""
-    why_not_run: Callable[..., str | None] = it_runs
+    why_not_run: Callable[..., str | None] = always_runs
     """None if what is built here can run here, else one line (``no CUDA device``); given the files
     of an engine, whether that one can. Asked only where `why_not` is None; imports nothing heavy."""
     islands: Callable[[Files, Precision], list[dict[str, str]]] = no_islands
@@ -96,7 +96,7 @@ class Runtime(NamedTuple):
     and ``cause`` in one line."""
 
 
-class Entry(NamedTuple):
+class RuntimeEntry(NamedTuple):
     """One line of the table: where a runtime lives."""
 
     module: str

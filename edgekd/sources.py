@@ -34,7 +34,7 @@ def digests(module: str) -> dict[str, str]:
         module: dotted, inside edgekd; one outside of it runs nothing of edgekd's.
     """
     rooms: dict[str, dict[str, str]] = {}
-    for path in sorted(reached(module)):
+    for path in sorted(reachable_files(module)):
         room = path.partition("/")[0].removesuffix(".py")
         rooms.setdefault(room, {})[path] = _digest(path)
     return {room: files.digest_bytes(files.canonical_json(of)) for room, of in rooms.items()}
@@ -43,7 +43,7 @@ def digests(module: str) -> dict[str, str]:
 def require_unchanged(module: str) -> None:
     """Raises MachineError if a file that `module` runs is not what it was when this process began."""
     then, now = _at_start(), _read()
-    changed = sorted(path for path in reached(module) if now.get(path) != then[path])
+    changed = sorted(path for path in reachable_files(module) if now.get(path) != then[path])
     if changed:
         raise MachineError(
             f"{PACKAGE / changed[0]}: changed while it was running",
@@ -52,7 +52,7 @@ def require_unchanged(module: str) -> None:
 
 
 @functools.cache
-def reached(module: str) -> frozenset[str]:
+def reachable_files(module: str) -> frozenset[str]:
     """The files that `module` runs, relative to the package."""
     found: set[str] = set()
     waiting = [path for path in (_file_of(module),) if path is not None]

@@ -18,7 +18,7 @@ from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.progress import Progress
 from edgekd.settings import Settings
-from edgekd.store import Entry
+from edgekd.store import StoreEntry
 
 Given = Mapping[str, Path]
 """A stage's input files by name; they lie in the store and must not be changed."""
@@ -144,7 +144,7 @@ def package_version(name: str) -> str | None:
         return None
 
 
-def wired(step: Step, entries: Mapping[str, Entry]) -> dict[str, tuple[str, str]]:
+def wire_inputs(step: Step, entries: Mapping[str, StoreEntry]) -> dict[str, tuple[str, str]]:
     """The step's inputs from earlier steps, `EVERY` spelled out.
 
     Raises:
@@ -159,7 +159,7 @@ def wired(step: Step, entries: Mapping[str, Entry]) -> dict[str, tuple[str, str]
     return spelled
 
 
-def given_digests(step: Step, entries: Mapping[str, Entry]) -> dict[str, str]:
+def input_digests(step: Step, entries: Mapping[str, StoreEntry]) -> dict[str, str]:
     """The digest of each of the step's inputs.
 
     Raises:
@@ -168,7 +168,7 @@ def given_digests(step: Step, entries: Mapping[str, Entry]) -> dict[str, str]:
     """
     digests = {
         name: entries[label].files[file].sha256
-        for name, (label, file) in wired(step, entries).items()
+        for name, (label, file) in wire_inputs(step, entries).items()
     }
     for name, path in step.external.items():
         digests[name] = files.digest_file(path)

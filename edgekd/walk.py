@@ -23,27 +23,27 @@ from edgekd.stage import EVERY
 from edgekd.stage import Bindings
 from edgekd.stage import Context
 from edgekd.stage import Step
-from edgekd.stage import given_digests
+from edgekd.stage import input_digests
 from edgekd.stage import key_inputs
 from edgekd.stage import origin_of
-from edgekd.stage import wired
-from edgekd.store import Entry
-from edgekd.store import Made
+from edgekd.stage import wire_inputs
+from edgekd.store import CreationTime
 from edgekd.store import Store
+from edgekd.store import StoreEntry
 from edgekd.store import key_of
 
 
-class Walked(NamedTuple):
-    """One step's result, and whether it was found or made."""
+class StepResult(NamedTuple):
+    """The result of one step, and whether the store held it already."""
 
     step: Step
-    entry: Entry
+    entry: StoreEntry
     hit: bool
     took_s: float
 
 
-class Foreseen(NamedTuple):
-    """What `foresee` knows of one step without running anything."""
+class StepForecast(NamedTuple):
+    """The forecast for one step, without running anything."""
 
     step: Step
     key: str | None
@@ -65,8 +65,8 @@ class Walker:
         """`begin` is told the key of each step before its result is looked for."""
         self.store, self.options, self.progress = store, options, progress
         self.bindings, self._begin = bindings, begin
-        self.entries: dict[str, Entry] = {}
-        self.walked: list[Walked] = []
+        self.entries: dict[str, StoreEntry] = {}
+        self.walked: list[StepResult] = []
         self._steps: dict[str, Step] = {}
 
     def walk(self, steps: Sequence[Step]) -> None:
@@ -86,7 +86,7 @@ class Walker:
         started = time.monotonic()
         self._steps[step.label] = step
         origin = origin_of(step, self._steps)
-        inputs = key_inputs(step, given_digests(step, self.entries), self.bindings, origin)
+        inputs = key_inputs(step, input_digests(step, self.entries), self.bindings, origin)
         key = key_of(inputs)
         if self._begin is not None:
             self._begin(key)
@@ -100,14 +100,14 @@ class Walker:
                 if entry is None:
                     entry = self._make(step, key, inputs)
         self.entries[step.label] = entry
-        self.walked.append(Walked(step, entry, hit, time.monotonic() - started))
+        self.walked.append(StepResult(step, entry, hit, time.monotonic() - started))
 
     def path(self, label: str, file: str) -> Path:
         """Where a finished step's file lies."""
         self._require(label, file)
         return self.store.blob_path(self.entries[label].files[file].sha256)
 
-    def _make(self, step: Step, key: str, inputs: dict[str, Any]) -> Entry:
+    def _make(self, step: Step, key: str, inputs: dict[str, Any]) -> StoreEntry:
         work = self.store.work_folder(key)
         made = work / "made"
         files.remove(made)
@@ -122,14 +122,14 @@ class Walker:
             data_dir=self.options.data_dir,
             device=self.options.device,
         )
-        sources = wired(step, self.entries)
+        sources = wire_inputs(step, self.entries)
         given = {name: self.path(label, file) for name, (label, file) in sources.items()}
         given |= step.external
         began, started = time.gmtime(), time.monotonic()
         outputs = step.stage.run(step.settings, given, context)
         self._want_unchanged(step, inputs)
         took_s = round(time.monotonic() - started, 3)
-        when = Made(time.strftime("%Y-%m-%dT%H:%M:%SZ", began), took_s)
+        when = CreationTime(time.strftime("%Y-%m-%dT%H:%M:%SZ", began), took_s)
         entry = self.store.commit(inputs, outputs, when)
         self.progress.end()
         return entry
@@ -185,26 +185,28 @@ def _wanted(steps: Sequence[Step]) -> dict[str, set[str]]:
     return wanted
 
 
-def foresee(steps: Sequence[Step], store: Store, bindings: Bindings) -> Iterator[Foreseen]:
+def forecast_steps(
+    steps: Sequence[Step], store: Store, bindings: Bindings
+) -> Iterator[StepForecast]:
     """Which steps are in the store already; reads, never writes."""
-    entries: dict[str, Entry] = {}
+    entries: dict[str, StoreEntry] = {}
     makers, wanted = {step.label: step for step in steps}, _wanted(steps)
     store.require_store()
     for step in steps:
         if any(label not in entries for label, _ in step.takes.values()):
-            yield Foreseen(step, None, False)
+            yield StepForecast(step, None, False)
             continue
-        given, origin = given_digests(step, entries), origin_of(step, makers)
+        given, origin = input_digests(step, entries), origin_of(step, makers)
         key = key_of(key_inputs(step, given, bindings, origin))
         entry = store.peek(key, wanted.get(step.label, ()))
         if entry is not None:
             entries[step.label] = entry
-        yield Foreseen(step, key, entry is not None)
+        yield StepForecast(step, key, entry is not None)
 
 
 @contextmanager
-def opened(options: Options) -> Iterator[Store]:
-    """The store, held against garbage collection while a run uses it."""
+def open_store(options: Options) -> Iterator[Store]:
+    """Open the store and keep garbage collection out while a run uses it."""
     store = Store(options.store).open()
     store.sweep()
     with ExitStack() as stack:

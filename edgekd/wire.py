@@ -41,16 +41,16 @@ def fields(data: Data, start: int, end: int) -> Iterator[Field]:
     """
     at = start
     while at < end:
-        tag, at = varint(data, at, end)
+        tag, at = read_varint(data, at, end)
         number, wire = tag >> 3, tag & 7
         if number == 0 or tag > LARGEST_TAG:
             raise ValueError("got bytes that are no protobuf, want an ONNX model")
         if wire == VARINT:
-            value, at = varint(data, at, end)
+            value, at = read_varint(data, at, end)
             yield Field(number, wire, value, at)
             continue
         if wire == BYTES:
-            size, at = varint(data, at, end)
+            size, at = read_varint(data, at, end)
         elif wire in SIZES:
             size = SIZES[wire]
         else:
@@ -61,7 +61,7 @@ def fields(data: Data, start: int, end: int) -> Iterator[Field]:
         at += size
 
 
-def varint(data: Data, at: int, end: int) -> tuple[int, int]:
+def read_varint(data: Data, at: int, end: int) -> tuple[int, int]:
     """A number of up to ten bytes, and where it ends.
 
     Raises:
@@ -79,7 +79,7 @@ def varint(data: Data, at: int, end: int) -> tuple[int, int]:
     raise ValueError("got bytes that are no protobuf, want an ONNX model")
 
 
-def encoded_varint(value: int) -> bytes:
+def encode_varint(value: int) -> bytes:
     """A whole number of up to 64 bits as protobuf writes it."""
     data = bytearray()
     while value >= 0x80:
@@ -88,7 +88,7 @@ def encoded_varint(value: int) -> bytes:
     return bytes([*data, value])
 
 
-def packed(data: Data, at: int, end: int) -> list[int]:
+def unpack_numbers(data: Data, at: int, end: int) -> list[int]:
     """The numbers of a repeated field that is written as one.
 
     Raises:
@@ -96,6 +96,6 @@ def packed(data: Data, at: int, end: int) -> list[int]:
     """
     found = []
     while at < end:
-        value, at = varint(data, at, end)
+        value, at = read_varint(data, at, end)
         found.append(value)
     return found

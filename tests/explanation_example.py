@@ -38,13 +38,13 @@ def content(**other: Any) -> dict[str, Any]:
         "split": "validation",
         "samples": len(labels),
         "classes": CLASSES,
-        "models": {role: summary.of_model(logits, labels) for role, logits in told.items()},
-        **summary.of_differences(told, labels),
+        "models": {role: summary.summarize_model(logits, labels) for role, logits in told.items()},
+        **summary.summarize_differences(told, labels),
         "similarity": [
             {"one": "teacher", "other": role, "rows": ROWS, "columns": COLUMNS, "cka": cka}
             for role in ("student", "control")
         ],
-        "ablation": summary.of_terms(right["student"], {"kd": right["control"]}),
+        "ablation": summary.summarize_terms(right["student"], {"kd": right["control"]}),
     }
     read: dict[str, Any] = json.loads(files.canonical_json({**found, **other}))
     return read

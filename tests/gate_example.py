@@ -17,15 +17,15 @@ from edgekd import bundle
 from edgekd import files
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import write_inputs
-from edgekd.gate import Found
-from edgekd.gate import Pair
-from edgekd.gate import Samples
-from edgekd.gate import Side
+from edgekd.gate import ComparedModel
+from edgekd.gate import ComparedPair
+from edgekd.gate import Finding
+from edgekd.gate import LabelledSamples
 from edgekd.gating import weights
 from edgekd.report.gate_result import Document
 from edgekd.report.gate_result import Outcome
 from edgekd.report.gate_result import SideFacts
-from edgekd.report.gate_result import overall
+from edgekd.report.gate_result import overall_verdict
 from tests import bundle_example
 
 KERNELS = {"MatMul f32": 1, "Flatten f32": 1}
@@ -44,11 +44,11 @@ def bundle_at(folder: Path, seed: int = 0, **other: Any) -> Path:
     return bundle_example.make(folder, **{"model": model, "golden": golden, **other})
 
 
-def side(folder: Path, seed: int = 0, **other: Any) -> Side:
+def side(folder: Path, seed: int = 0, **other: Any) -> ComparedModel:
     """A side as `edgekd.gating.sides` makes it; its engine is ONNX Runtime on the bundle's file."""
     found = bundle.check(bundle_at(folder, seed))
     model = found.folder / "model.onnx"
-    made = Side(
+    made = ComparedModel(
         given=str(folder),
         bundle=found,
         engine=Engine("onnxruntime", "fp32", 1, {"model.onnx": model}),
@@ -75,19 +75,19 @@ def labels(seed: int = 0, count: int = COUNT, wrong: int = 40) -> np.ndarray:
     return told.astype(np.int64)
 
 
-def samples(folder: Path, count: int = COUNT) -> Samples:
+def samples(folder: Path, count: int = COUNT) -> LabelledSamples:
     """Images whose labels the classifier of seed 0 gets right nine times out of ten."""
     path = folder / "images.npy"
     np.save(path, images(count))
-    return Samples(path, labels(count=count), "made up", files.digest_file(path))
+    return LabelledSamples(path, labels(count=count), "made up", files.digest_file(path))
 
 
 def pair(
     folder: Path, *, run: Mapping[str, Any] | None = None, seed: int = 0, **other: Any
-) -> Pair:
+) -> ComparedPair:
     """The classifier of seed 0 as the baseline, that of `seed` as the run; `run` replaces of it."""
     ours = side(folder / "run", seed)._replace(**(run or {}))
-    made = Pair(
+    made = ComparedPair(
         run=ours,
         baseline=side(folder / "baseline"),
         samples=samples(folder),
@@ -146,7 +146,7 @@ def worker(
     return run
 
 
-def only(found: tuple[Found, ...]) -> Found:
+def only(found: tuple[Finding, ...]) -> Finding:
     """The one thing a gate found."""
     (one,) = found
     return one
@@ -189,7 +189,7 @@ def document(*outcomes: Outcome, **other: Any) -> Document:
         "baseline": facts,
         "samples": None,
         "policy": {},
-        "verdict": overall(outcomes),
+        "verdict": overall_verdict(outcomes),
         "outcomes": outcomes,
         **other,
     }

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from edgekd.bench.engine import Engine
-from edgekd.bench.session import Measured
+from edgekd.bench.session import Measurement
 from edgekd.bench.session import Subject
 from edgekd.bench.timing import COLD
 
 MARKS = {"import": 30, "baseline": 20, "load": 50, "first": 55, "steady": 60}
 
 
-def measured(processes: int, iterations: int = 30, **more: Any) -> Measured:
+def measured(processes: int, iterations: int = 30, **more: Any) -> Measurement:
     """The n-th process took n thousandths of a millisecond more than 1 ms; `more` replaces fields."""
-    found = Measured(Subject("a b", Engine("null", "fp32", 1, {})), reached=True)
+    found = Measurement(Subject("a b", Engine("null", "fp32", 1, {})), reached=True)
     found.processes = [
         {
             "iters_ns": [1_000_000 + 1000 * n] * iterations,

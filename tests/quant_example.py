@@ -14,7 +14,7 @@ from edgekd.learn.quant import calibration
 from edgekd.learn.quant import rewriting
 from edgekd.learn.quant.post_training import QuantizedStart
 from edgekd.learn.quant.post_training import quantize
-from edgekd.profile import SCHEMES
+from edgekd.profile import NUMERICS
 
 CHANNELS, SIDE, CLASSES = 3, 8, 10
 
@@ -113,9 +113,9 @@ INTERFACE = image_classifier(classes=CLASSES, channels=CHANNELS, height=SIDE, wi
 
 
 @functools.cache
-def quantized(kind: type[nn.Module] = Block, scheme: str = "asymmetric") -> QuantizedStart:
+def quantized(kind: type[nn.Module] = Block, numerics: str = "asymmetric") -> QuantizedStart:
     """A model calibrated on `batches`; shared by tests, which must not change it."""
-    return quantize(made(kind), inputs(2), SCHEMES[scheme], BATCHES)
+    return quantize(made(kind), inputs(2), NUMERICS[numerics], BATCHES)
 
 
 def folded(kind: type[nn.Module] = Block) -> torch.fx.GraphModule:

@@ -13,8 +13,8 @@ from edgekd.gates import GATES
 from tests import gate_example
 
 
-def estimate(low: float, high: float) -> gate.Found:
-    return gate.estimated(
+def estimate(low: float, high: float) -> gate.Finding:
+    return gate.judge_interval(
         "latency",
         "ratio",
         (low + high) / 2,
@@ -52,9 +52,9 @@ def test_it_fails_only_if_interval_and_corrected_p_agree(
 
 
 def test_exact_gates_fail_by_their_number() -> None:
-    assert gate.exact("size", "bytes", 5, 5, "").verdict == "pass"
-    assert gate.fails(gate.exact("size", "bytes", 6, 5, ""), None)
-    assert not gate.fails(gate.missing("size", "bytes", "it is gone"), None)
+    assert gate.judge_exact("size", "bytes", 5, 5, "").verdict == "pass"
+    assert gate.fails(gate.judge_exact("size", "bytes", 6, 5, ""), None)
+    assert not gate.fails(gate.not_measured_finding("size", "bytes", "it is gone"), None)
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -75,7 +75,7 @@ def test_answers_of_another_shape_are_a_failed_worker(
     shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = gate_example.pair(tmp_path)
-    assert isinstance(pair.samples, gate.Samples)
+    assert isinstance(pair.samples, gate.LabelledSamples)
     monkeypatch.setattr(gate, "outputs", lambda *_, **__: np.zeros(shape, np.float32))
     with pytest.raises(WorkerFailed, match="got answers"):
-        gate.right(pair, pair.run, pair.samples, 1.0)
+        gate.correct_answers(pair, pair.run, pair.samples, 1.0)

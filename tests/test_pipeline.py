@@ -60,7 +60,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
 
 def compress(
     options: Options, monkeypatch: pytest.MonkeyPatch, chosen: str | None, model: str = "model"
-) -> pipeline.Finished:
+) -> pipeline.FinishedRun:
     """A run that chooses `chosen`, ships `model` and says so in its report."""
     choice = json.dumps({"chosen": chosen, "why": "too slow"})
     todo = (
@@ -153,15 +153,15 @@ def test_a_run_that_does_not_end_leaves_a_list_of_what_it_stands_on(
         with pytest.raises(KeyboardInterrupt):
             compress(options, patched, "a")
     keys = {entry.key for entry in Store(options.store).entries()}
-    assert len(keys) == 4 and run_folder.unfinished(options.run_dir) == keys
+    assert len(keys) == 4 and run_folder.unfinished_keys(options.run_dir) == keys
     compress(options, monkeypatch, "a")
-    assert run_folder.unfinished(options.run_dir) == set()
+    assert run_folder.unfinished_keys(options.run_dir) == set()
 
 
 def foreseen(options: Options, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(pipeline, "plan", lambda *_: (step("measure", rows_json="[]"),))
-    monkeypatch.setattr(pipeline, "to_fetch", lambda *_: ())
-    return pipeline.foreseen(RECIPE, Path("recipe.yaml"), options)
+    monkeypatch.setattr(pipeline, "list_downloads", lambda *_: ())
+    return pipeline.preview_plan(RECIPE, Path("recipe.yaml"), options)
 
 
 def test_what_is_foreseen_is_written_nowhere(
@@ -201,7 +201,7 @@ def test_a_folder_that_another_run_fills_is_refused(
     options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
-        run_folder.held(options.run_dir, wait=False),
+        run_folder.hold_run_folder(options.run_dir, wait=False),
         pytest.raises(MachineError, match="used by another run"),
     ):
         compress(options, monkeypatch, "a")

@@ -19,7 +19,7 @@ from edgekd.cli import progress
 from edgekd.cli import screen
 from edgekd.errors import InputError
 from edgekd.printable import escape_unprintable
-from edgekd.recipe.text import refused
+from edgekd.recipe.text import input_error
 from edgekd.report import card
 from edgekd.report import explanation
 from edgekd.report import explanation_plot
@@ -52,16 +52,16 @@ def hostile(value: Any) -> Any:
 
 def report_page() -> str:
     result = report_example.result(recipe=HOSTILE, models=dict.fromkeys(ROLES, HOSTILE))
-    made = explanation.explained(
+    made = explanation.explanation_section(
         explanation_example.content(classes=[f"{n}{HOSTILE}" for n in range(6)])
     )
-    return markdown.report(result.model_copy(update={"warnings": [HOSTILE]}), (), made)
+    return markdown.report_page(result.model_copy(update={"warnings": [HOSTILE]}), (), made)
 
 
 def card_page() -> str:
     values = {name: report_example.files()[name] for name in ("rows", "choice", "test", "data")}
     values["data"] = {**values["data"], "classes": [HOSTILE, "b"], "source": HOSTILE}
-    return card.text(HOSTILE, HOSTILE, {**values, "lineage": {HOSTILE: HOSTILE}})
+    return card.card_text(HOSTILE, HOSTILE, {**values, "lineage": {HOSTILE: HOSTILE}})
 
 
 def gate_document() -> Any:
@@ -93,8 +93,8 @@ def screen_text() -> str:
         display.stage(HOSTILE)
         display.update(1, 2, HOSTILE)
         display.close("ended")
-        border.tell(border._ending(InputError(HOSTILE, hint=HOSTILE)), as_json=False)
-        border.tell(border._ending(InputError(HOSTILE, hint=HOSTILE)), as_json=True)
+        border.print_ending(border._ending(InputError(HOSTILE, hint=HOSTILE)), as_json=False)
+        border.print_ending(border._ending(InputError(HOSTILE, hint=HOSTILE)), as_json=True)
 
     ran = CliRunner().invoke(command, catch_exceptions=False)
     return ran.output
@@ -104,13 +104,13 @@ ROLES = ("teacher", "control", "student")
 WRITERS: dict[str, Callable[[], str]] = {
     "report": report_page,
     "card": card_page,
-    "gate page": lambda: gate_markdown.summary(gate_document()),
-    "junit": lambda: gate_junit.junit(gate_document()).decode(),
-    "annotations": lambda: "\n".join(gate_annotations.lines(gate_document())),
+    "gate page": lambda: gate_markdown.summary_page(gate_document()),
+    "junit": lambda: gate_junit.junit_xml(gate_document()).decode(),
+    "annotations": lambda: "\n".join(gate_annotations.annotation_lines(gate_document())),
     "class gains": class_gains,
     "row names": row_names,
     "screen": screen_text,
-    "recipe": lambda: str(refused(HOSTILE, (HOSTILE,), HOSTILE)),
+    "recipe": lambda: str(input_error(HOSTILE, (HOSTILE,), HOSTILE)),
     "error": lambda: InputError(HOSTILE, hint=HOSTILE).line(),
 }
 
@@ -123,7 +123,7 @@ def test_no_writer_passes_on_what_a_reader_would_act_on(name: str) -> None:
 
 
 def test_a_hostile_list_of_tests_is_still_xml() -> None:
-    ElementTree.fromstring(gate_junit.junit(gate_document()))
+    ElementTree.fromstring(gate_junit.junit_xml(gate_document()))
 
 
 @given(strategies.text())

@@ -1,19 +1,19 @@
-"""Profiles name schemes that exist, and every scheme is somebody's."""
+"""Profiles name numerics that exist, and a profile uses each of them."""
 
 from __future__ import annotations
 
+from edgekd.profile import NUMERICS
 from edgekd.profile import PROFILES
-from edgekd.profile import SCHEMES
 
 
-def test_every_profile_has_a_scheme_and_every_scheme_a_profile() -> None:
-    assert {profile.scheme for profile in PROFILES.values()} == set(SCHEMES)
+def test_profiles_use_exactly_the_numerics_in_the_table() -> None:
+    assert {profile.numerics for profile in PROFILES.values()} == set(NUMERICS)
 
 
-def test_only_a_symmetric_scheme_may_be_for_an_engine_without_zero_points() -> None:
-    assert SCHEMES[PROFILES["tensorrt"].scheme].symmetric
+def test_only_symmetric_numerics_may_be_for_an_engine_without_zero_points() -> None:
+    assert NUMERICS[PROFILES["tensorrt"].numerics].symmetric
     assert not any(
-        SCHEMES[profile.scheme].symmetric
+        NUMERICS[profile.numerics].symmetric
         for profile in PROFILES.values()
         if profile.activation == "u8"
     )

@@ -24,7 +24,7 @@ def source(folder: Path, text: str) -> Path:
 
 def fill(folder: Path, report: str = "report", **bundle: str) -> None:
     """Put a report and, if any of its files is named, a bundle into ``folder/run``."""
-    with run_folder.held(folder / "run", wait=False) as held:
+    with run_folder.hold_run_folder(folder / "run", wait=False) as held:
         whole = {"bundle": {name: source(folder, text) for name, text in bundle.items()}}
         held.fill({"report.md": source(folder, report)}, whole if bundle else {})
 
@@ -93,7 +93,7 @@ def test_a_link_is_not_a_run_s(tmp_path: Path) -> None:
 def test_a_folder_where_a_file_goes_and_a_file_where_a_folder_goes_stay(
     tmp_path: Path, name: str
 ) -> None:
-    with run_folder.held(tmp_path / "run", wait=False) as held:
+    with run_folder.hold_run_folder(tmp_path / "run", wait=False) as held:
         (held.root / name).mkdir(parents=True)
         with pytest.raises(InputError, match=f"{name}: is not what a run"):
             held.require_ours(name, folders=("bundle",))
@@ -105,15 +105,15 @@ def test_a_folder_where_a_file_goes_and_a_file_where_a_folder_goes_stay(
 
 def test_what_a_run_has_begun_stands_there_until_it_ends(tmp_path: Path) -> None:
     for key in ("a", "b", "a"):
-        with run_folder.held(tmp_path, wait=False) as held:
+        with run_folder.hold_run_folder(tmp_path, wait=False) as held:
             held.begin(key)
-    assert run_folder.unfinished(tmp_path) == {"a", "b"}
-    with run_folder.held(tmp_path, wait=False) as held:
+    assert run_folder.unfinished_keys(tmp_path) == {"a", "b"}
+    with run_folder.hold_run_folder(tmp_path, wait=False) as held:
         held.end()
-    assert run_folder.unfinished(tmp_path) == set()
+    assert run_folder.unfinished_keys(tmp_path) == set()
     (tmp_path / run_folder.UNFINISHED).write_text("{}")
     with pytest.raises(InputError, match="unfinished"):
-        run_folder.unfinished(tmp_path)
+        run_folder.unfinished_keys(tmp_path)
 
 
 def test_other_files_do_not_matter(tmp_path: Path) -> None:
@@ -135,14 +135,14 @@ def test_two_runs_in_one_folder_exclude_each_other(tmp_path: Path) -> None:
     half.write_text("what the other is writing")
     with (
         pytest.raises(MachineError, match=f"used by another run .process {other.pid}") as caught,
-        run_folder.held(tmp_path, wait=False),
+        run_folder.hold_run_folder(tmp_path, wait=False),
     ):
         pass
     assert "--run-dir" in caught.value.hint and half.exists()
     other.kill()
     other.wait()
     other.stdout.close()
-    with run_folder.held(tmp_path, wait=False):
+    with run_folder.hold_run_folder(tmp_path, wait=False):
         assert not half.exists()
 
 
@@ -160,7 +160,7 @@ def test_killed_at_any_operation_a_run_knows_its_own_files_again(tmp_path: Path,
         [sys.executable, "-c", code], env={**os.environ, "EDGEKD_FAULT": f"kill@{at}"}, check=False
     )
     assert child.returncode in (-9, 0)
-    with run_folder.held(tmp_path / "run", wait=False):
+    with run_folder.hold_run_folder(tmp_path / "run", wait=False):
         bundle = {n: t for n, t in standing(tmp_path).items() if n.startswith("bundle/")}
         assert bundle in ({"bundle/a": "1", "bundle/b": "2"}, {"bundle/a": "3"})
     fill(tmp_path, "three", a="5")

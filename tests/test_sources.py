@@ -85,8 +85,12 @@ def test_no_module_s_name_is_put_together_from_pieces(path: str) -> None:
 
 def test_members_of_tables_are_reached() -> None:
     """Of all that a recipe may name, the module and what that imports."""
-    reached = sources.reached("edgekd.stages.check") | sources.reached("edgekd.stages.measure")
-    reached |= sources.reached("edgekd.stages.data") | sources.reached("edgekd.stages.synthesize")
+    reached = sources.reachable_files("edgekd.stages.check") | sources.reachable_files(
+        "edgekd.stages.measure"
+    )
+    reached |= sources.reachable_files("edgekd.stages.data") | sources.reachable_files(
+        "edgekd.stages.synthesize"
+    )
     members = [member for table in TABLES for member in table.values()]
     members += [member.companion for member in members if member.companion is not None]
     modules = {member.module for member in members} | {e.module for e in runtimes.RUNTIMES.values()}
@@ -94,17 +98,19 @@ def test_members_of_tables_are_reached() -> None:
         path = file_of(module)
         assert path in reached, module
         assert imported(path) - {sources.NOT_FOLLOWED} <= reached, module
-    assert companions.__name__ and "bench/worker.py" in sources.reached("edgekd.stages.measure")
+    assert companions.__name__ and "bench/worker.py" in sources.reachable_files(
+        "edgekd.stages.measure"
+    )
 
 
 def test_templates_count_where_their_folder_s_modules_do() -> None:
-    assert "report/report.md.j2" in sources.reached("edgekd.stages.report")
-    assert "report/report.md.j2" not in sources.reached("edgekd.stages.distil")
+    assert "report/report.md.j2" in sources.reachable_files("edgekd.stages.report")
+    assert "report/report.md.j2" not in sources.reachable_files("edgekd.stages.distil")
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_no_stage_runs_counts_for_none(stage: str) -> None:
-    reached = sources.reached(f"edgekd.stages.{stage}")
+    reached = sources.reachable_files(f"edgekd.stages.{stage}")
     assert f"stages/{stage}.py" in reached and "__init__.py" in reached
     assert not [p for p in reached if p.startswith(("cli/", "plan/", "recipe/", "gating/"))]
     assert not {"store.py", "walk.py", "pipeline.py"} & reached
@@ -146,7 +152,9 @@ def test_an_edit_counts_for_the_stages_that_run_the_file_and_no_others(copied: P
         after = run_there(copied, EDITED, *STAGES).splitlines()
         whole.write_bytes(text)
         changed = {s for s, a, b in zip(STAGES, before, after, strict=True) if a != b}
-        assert changed == {s for s in STAGES if path in sources.reached(f"edgekd.stages.{s}")}, path
+        assert changed == {
+            s for s in STAGES if path in sources.reachable_files(f"edgekd.stages.{s}")
+        }, path
 
 
 TOY = """
@@ -172,10 +180,10 @@ from edgekd.run import Options
 from edgekd.settings import Settings
 from edgekd.stage import Bindings, Step
 from edgekd.stages import toy
-from edgekd.walk import Walker, opened
+from edgekd.walk import Walker, open_store
 here = pathlib.Path.cwd()
 options = Options(run_dir=here / "run", store=here / "store")
-with opened(options) as store:
+with open_store(options) as store:
     walker = Walker(store, options, Silent(), Bindings("", ""))
     try:
         walker.one(Step("toy", toy.STAGE, Settings(), {}))
@@ -216,7 +224,7 @@ def test_what_was_made_while_the_code_changed_is_not_kept(copied: Path) -> None:
 def test_a_changed_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     sources.require_unchanged("edgekd.stages.choose")
     read = sources._read()
-    outside = min(set(read) - sources.reached("edgekd.stages.choose"))
+    outside = min(set(read) - sources.reachable_files("edgekd.stages.choose"))
     monkeypatch.setattr(sources, "_read", lambda: {**read, "settings.py": b"", outside: b""})
     with pytest.raises(MachineError, match=r"settings\.py: changed"):
         sources.require_unchanged("edgekd.stages.choose")

@@ -24,8 +24,8 @@ from edgekd.stage import Step
 from edgekd.stage import key_inputs
 from edgekd.store import Store
 from edgekd.walk import Walker
-from edgekd.walk import foresee
-from edgekd.walk import opened
+from edgekd.walk import forecast_steps
+from edgekd.walk import open_store
 from tests import walk_example
 from tests.walk_example import DOUBLE
 from tests.walk_example import HERE
@@ -69,11 +69,11 @@ def test_what_measures_is_bound_to_its_device_and_the_rest_is_not(root: Path) ->
 
 def test_foreseeing_writes_nothing(root: Path) -> None:
     store = Store(root / "store")
-    assert [f.hit for f in foresee(plan(root / "source"), store, HERE)] == [False] * 3
+    assert [f.hit for f in forecast_steps(plan(root / "source"), store, HERE)] == [False] * 3
     assert not store.root.exists()
     walk(root)
-    assert [f.hit for f in foresee(plan(root / "source"), store, HERE)] == [True] * 3
-    assert [f.key is None for f in foresee(plan(root / "source", 9), store, HERE)] == [
+    assert [f.hit for f in forecast_steps(plan(root / "source"), store, HERE)] == [True] * 3
+    assert [f.key is None for f in forecast_steps(plan(root / "source", 9), store, HERE)] == [
         False,
         False,
         True,
@@ -122,7 +122,7 @@ def fact(text: str) -> dict[str, str]:
 
 def walk_one(root: Path, step: Step, *after: Step) -> Walker:
     options = Options(run_dir=root / "run", store=root / "store")
-    with opened(options) as store:
+    with open_store(options) as store:
         walker = Walker(store, options, Silent(), HERE)
         walker.walk((step, *after))
     return walker
@@ -184,9 +184,9 @@ def test_a_result_without_a_file_that_others_take_is_made_again(root: Path) -> N
     assert poisoned.key == entry.key
     options = Options(run_dir=root / "run", store=root / "store")
     third = plan(root / "source")[2]._replace(takes={"x": ("second", "a")})
-    foreseen = foresee((*plan(root / "source")[:2], third), Store(root / "store"), HERE)
+    foreseen = forecast_steps((*plan(root / "source")[:2], third), Store(root / "store"), HERE)
     assert [f.hit for f in foreseen] == [True, False, False]
-    with opened(options) as store:
+    with open_store(options) as store:
         walker = Walker(store, options, Silent(), HERE)
         walker.walk((*plan(root / "source")[:2], third))
     assert [w.hit for w in walker.walked] == [True, False, False]
@@ -204,7 +204,7 @@ def test_a_file_that_is_missed_later_is_said_and_made_again_next_time(root: Path
     assert "made anew" in caught.value.hint
     late = Step("late", DOUBLE, Toy(), {"x": ("third", "a")})
     Store(root / "store").commit(entry.inputs, {"b": whole.path("third", "b")}, entry.made)
-    with opened(walker.options):
+    with open_store(walker.options):
         closing = Walker(walker.store, walker.options, Silent(), HERE)
         closing.walk(plan(root / "source"))
         with pytest.raises(MachineError, match="third: its result in the store has no a"):
@@ -235,12 +235,12 @@ def test_a_result_says_when_it_was_made_and_how_long_it_took(
 
 def test_a_run_s_own_sweep_waits_for_nobody_and_takes_nothing_of_others(root: Path) -> None:
     options = Options(run_dir=root / "run", store=root / "store")
-    with opened(options) as store:
+    with open_store(options) as store:
         half = store.root / "cas" / f".tmp-{'a' * 32}-edgekd"
         half.write_text("what the first run is writing")
-        with opened(options):
+        with open_store(options):
             assert half.exists()
-    with opened(options):
+    with open_store(options):
         assert not half.exists()
 
 
@@ -291,7 +291,7 @@ def test_a_stage_is_said_to_have_ended_when_its_result_is_stored(root: Path) -> 
 
     options, heard = Options(run_dir=root / "run", store=root / "store"), Heard(root)
     first, second, third = plan(root / "source")
-    with opened(options) as store:
+    with open_store(options) as store:
         walker = Walker(store, options, heard, HERE)
         with pytest.raises(ZeroDivisionError):
             walker.walk((first, second, third._replace(stage=DOUBLE._replace(run=broken))))
@@ -312,13 +312,13 @@ def test_a_result_made_while_the_code_changed_is_not_kept(
 
 def test_nothing_is_foreseen_of_a_folder_that_is_no_store(root: Path) -> None:
     with pytest.raises(InputError, match="want a store or an empty folder"):
-        list(foresee(plan(root / "source"), Store(root), HERE))
+        list(forecast_steps(plan(root / "source"), Store(root), HERE))
 
 
 def test_a_step_of_which_one_input_is_missing_is_not_foreseen(root: Path) -> None:
     """The third takes from the first, which is there, and from the second, which is not."""
     walk_one(root, plan(root / "source")[0])
-    found = list(foresee(plan(root / "source"), Store(root / "store"), HERE))
+    found = list(forecast_steps(plan(root / "source"), Store(root / "store"), HERE))
     assert [(f.hit, f.key is None) for f in found] == [(True, False), (False, False), (False, True)]
 
 
@@ -335,7 +335,7 @@ def test_whoever_waits_says_for_whom(root: Path) -> None:
 
     said: list[str] = []
     options = Options(run_dir=root / "run", store=root / "store")
-    with opened(options) as store, ExitStack() as other:
+    with open_store(options) as store, ExitStack() as other:
         other.enter_context(store.lock(key))
         walker = Walker(store, options, Said(), HERE)
         walker.walk((first,))
@@ -346,8 +346,8 @@ def test_whoever_waits_says_for_whom(root: Path) -> None:
 def test_a_run_shares_its_store_with_others_and_not_with_garbage_collection(root: Path) -> None:
     options = Options(run_dir=root / "run", store=root / "store", wait=False)
     with (
-        opened(options) as store,
-        opened(options),
+        open_store(options) as store,
+        open_store(options),
         pytest.raises(MachineError),
         store.lock("store", wait=False),
     ):
@@ -361,7 +361,7 @@ def test_each_key_is_told_before_its_result_is_looked_for(root: Path) -> None:
     options, told = Options(run_dir=root / "run", store=root / "store"), list[tuple[str, bool]]()
     for made in (False, True):
         told.clear()
-        with opened(options) as store:
+        with open_store(options) as store:
 
             def begin(key: str, store: Store = store) -> None:
                 told.append((key, store.peek(key) is not None))

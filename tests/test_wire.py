@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edgekd.wire import BYTES
 from edgekd.wire import VARINT
 from edgekd.wire import fields
-from edgekd.wire import varint
+from edgekd.wire import read_varint
 
 
 @settings(deadline=None)
@@ -37,4 +37,4 @@ def test_any_bytes_are_fields_or_a_value_error(data: bytes) -> None:
 @pytest.mark.parametrize("data", [b"\x80", b"\x80" * 11])
 def test_a_number_cut_short_or_too_long(data: bytes) -> None:
     with pytest.raises(ValueError, match="want an ONNX model"):
-        varint(data, 0, len(data))
+        read_varint(data, 0, len(data))

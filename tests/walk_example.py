@@ -18,7 +18,7 @@ from edgekd.stage import Stage
 from edgekd.stage import Step
 from edgekd.store import Store
 from edgekd.walk import Walker
-from edgekd.walk import opened
+from edgekd.walk import open_store
 
 if TYPE_CHECKING:
     import pytest
@@ -65,7 +65,7 @@ def begun(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def walk(root: Path, times: int = 2, stage: Stage = DOUBLE) -> Walker:
     """Walk `plan` in the store under `root`."""
     options = Options(run_dir=root / "run", store=root / "store")
-    with opened(options) as store:
+    with open_store(options) as store:
         walker = Walker(store, options, Silent(), HERE)
         walker.walk(plan(root / "source", times, stage))
     return walker

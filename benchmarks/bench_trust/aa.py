@@ -19,31 +19,31 @@ from typing import Any
 from edgekd.bench import user_models
 from edgekd.bench.machine import canary
 from edgekd.bench.pair import comparison
-from edgekd.bench.pair import yardstick
-from edgekd.bench.pair.duel import Duel
-from edgekd.bench.pair.duel import PairRules
-from edgekd.bench.pair.duel import duel
+from edgekd.bench.pair import reference_model
+from edgekd.bench.pair.run import PairedRun
+from edgekd.bench.pair.run import PairRules
+from edgekd.bench.pair.run import run_pairs
 from edgekd.bench.session import Subject
 
 
 def subject(
-    model: Path | None, runtime: str, folder: Path, layers: int = yardstick.LAYERS
+    model: Path | None, runtime: str, folder: Path, layers: int = reference_model.LAYERS
 ) -> Subject:
     """A model to run: the given one, or the built-in one of so many layers."""
     folder.mkdir(parents=True)
     if model is None:
         model = folder / "yardstick.onnx"
-        model.write_bytes(yardstick.model(layers))
+        model.write_bytes(reference_model.make_model(layers))
     return compiled(model, runtime, folder)
 
 
 def compiled(model: Path, runtime: str, folder: Path, threads: int = 1) -> Subject:
     """A model made ready for one engine."""
-    ask = user_models.Ask((runtime,), ("fp32",), (threads,), 1, 600.0)
-    return next(user_models.ready([model], ask, folder)).subject
+    ask = user_models.MeasureRequest((runtime,), ("fp32",), (threads,), 1, 600.0)
+    return next(user_models.prepare_subjects([model], ask, folder)).subject
 
 
-def row(found: Duel, seconds: float) -> dict[str, Any]:
+def row(found: PairedRun, seconds: float) -> dict[str, Any]:
     """One comparison, with the raw log-ratios and what the machine did."""
     assert found.compared is not None, found.failure
     return {
@@ -55,7 +55,7 @@ def row(found: Duel, seconds: float) -> dict[str, Any]:
         "log_ratios": found.log_ratios(),
         "order": found.order,
         "median_ms": [sorted(side)[len(side) // 2] / 1e6 for side in found.medians_ns()],
-        "canary_variation": canary.variation(found.looks.canaries_ns),
+        "canary_variation": canary.variation(found.snapshot_log.canaries_ns),
         "validity": found.validity()._asdict(),
         "seconds": seconds,
     }
@@ -80,7 +80,7 @@ def repeated(
         rules = PairRules(
             pairs=given.pairs, delta=given.delta, memory=False, seed=given.seed + number
         )
-        rows.append(row(duel(a, b, rules, **more), time.perf_counter() - began))
+        rows.append(row(run_pairs(a, b, rules, **more), time.perf_counter() - began))
         shown = {key: rows[-1][key] for key in ("verdict", "ratio", "interval", "seconds")}
         print(number + 1, json.dumps(shown), flush=True)
     return rows

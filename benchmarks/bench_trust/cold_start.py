@@ -19,7 +19,7 @@ from edgekd.bench.engine import Engine
 from edgekd.bench.process import run_worker
 from edgekd.bench.session import Rules
 from edgekd.bench.session import Subject
-from edgekd.bench.session import order_of
+from edgekd.bench.session import worker_spec
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
 
@@ -36,7 +36,7 @@ def measured(processes: int, folder: Path) -> list[dict[str, float]]:
         warm_up=WarmUp(window_iterations=1, window_ns=0, windows=1),
         steady=Steady(min_iterations=1, min_ns=0, max_ns=0),
     )
-    spec, reads = order_of(
+    spec, reads = worker_spec(
         Subject("sleeper", Engine("null", "fp32", 1, {model.name: model})), rules
     )
     found = [

@@ -24,7 +24,7 @@ from edgekd.bench import session
 from edgekd.bench import statistics
 from edgekd.bench import timing
 from edgekd.bench.pair import comparison
-from edgekd.bench.pair import yardstick
+from edgekd.bench.pair import reference_model
 from edgekd.bench.process import run_worker
 
 LAYERS = 600
@@ -58,7 +58,7 @@ def ours(
     folder.mkdir()
     subject = aa.compiled(model, runtime, folder, threads)
     rules = session.Rules(steady=timing.Steady(min_ns=round(seconds * 1e9)))
-    spec, reads = session.order_of(subject, rules)
+    spec, reads = session.worker_spec(subject, rules)
     return lambda: (
         statistics.median(run_worker("latency", spec, timeout_s=120, reads=reads)["iters_ns"]) / 1e6
     )
@@ -95,7 +95,7 @@ def main() -> None:
         folder, threads = Path(scratch), given.threads
         model = given.model or folder / "yardstick.onnx"
         if given.model is None:
-            model.write_bytes(yardstick.model(LAYERS, batch=1))
+            model.write_bytes(reference_model.make_model(LAYERS, batch=1))
         ort, openvino = (
             ours(model, name, folder / name, threads, given.seconds)
             for name in ("onnxruntime", "openvino")

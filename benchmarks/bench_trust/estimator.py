@@ -32,7 +32,7 @@ from edgekd.bench import statistics
 from edgekd.bench import timing
 from edgekd.bench.engine import Engine
 from edgekd.bench.pair import comparison
-from edgekd.bench.pair import duel
+from edgekd.bench.pair import run
 
 CALL_NS = 10_000_000
 SLOWER = 1.03
@@ -136,7 +136,7 @@ class Machine:
             self.now_ns += next(times)
 
         warmed = timing.warm_up(step, lambda: self.now_ns, timing.WarmUp(**spec["warm_up"]))
-        iters_ns = timing.steady(step, lambda: self.now_ns, timing.Steady(**spec["steady"]))
+        iters_ns = timing.run_steady(step, lambda: self.now_ns, timing.Steady(**spec["steady"]))
         return {
             "iters_ns": iters_ns,
             "warmup_iters": len(warmed.times_ns),
@@ -156,7 +156,7 @@ def absolute(law: Law, random: Random, least: int = 6) -> tuple[float, bool, int
     steady = timing.Steady(min_ns=300_000_000, max_ns=3_000_000_000)
     rules = session.Rules(processes_min=least, steady=steady, budget_s=1e9)
     (found,) = session.measure([subject], rules, worker=machine)
-    across = statistics.across(found.medians_ns())
+    across = statistics.summarize_processes(found.medians_ns())
     assert across.interval is not None
     # of a machine that drifts, the state in the middle of the sitting; else its law's median
     ramps = np.all(np.diff(machine.states) > 0)
@@ -169,8 +169,8 @@ def ratio(law: Law, random: Random) -> tuple[float, bool, int, float]:
     """The same for the ratio of two."""
     machine = Machine(law, random, {"A": 1.0, "B": SLOWER})
     a, b = (session.Subject(name, Engine(name, "fp32", 1, {})) for name in "AB")
-    rules = duel.PairRules(steady_ns=250_000_000, budget_s=1e9, seed=int(random.integers(2**31)))
-    found = duel.duel(a, b, rules, worker=machine).compared
+    rules = run.PairRules(steady_ns=250_000_000, budget_s=1e9, seed=int(random.integers(2**31)))
+    found = run.run_pairs(a, b, rules, worker=machine).compared
     assert found is not None and found.interval is not None
     held = found.interval.low <= SLOWER <= found.interval.high
     return found.ratio / SLOWER - 1, held, found.pairs, found.interval.half_width(found.ratio)
@@ -231,8 +231,8 @@ def power(runs: int, seed: int) -> list[dict[str, Any]]:
 def called(random: Random, pairs: int, sigma: float, delta: float, effect: float) -> bool:
     """Whether one run ends in ``faster`` or ``slower``."""
     log_ratios = random.normal(math.log(effect), sigma, pairs).tolist()
-    for look in comparison.looks(pairs):
-        interval = comparison.across(log_ratios[: look.pairs], look.alpha).interval
+    for look in comparison.plan_looks(pairs):
+        interval = comparison.summarize_pairs(log_ratios[: look.pairs], look.alpha).interval
         if interval is None:
             continue
         limits = statistics.Interval(math.exp(interval.low), math.exp(interval.high))

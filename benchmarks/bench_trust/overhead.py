@@ -42,12 +42,12 @@ def main() -> None:
         model.write_text("{}")
         subject = session.Subject("null", Engine("null", "fp32", 1, {"model.json": model}))
         rules = session.Rules(steady=timing.Steady(min_ns=200_000_000, max_ns=0))
-        spec, reads = session.order_of(subject, rules)
+        spec, reads = session.worker_spec(subject, rules)
         calls_us = []
         for _ in range(given.processes):
             process = run_worker("latency", spec, timeout_s=120, reads=reads)
             calls_us.append(statistics.median(process["iters_ns"]) / 1000)
-    across = statistics.across(calls_us)
+    across = statistics.summarize_processes(calls_us)
     report = {
         "goal": "at most 5 microseconds",
         "call_us": across.value,

@@ -1,4 +1,4 @@
-"""How far int8 logits are off on x86 without VNNI, for full-range and 7-bit weights, and what `saturation.look` says.
+"""How far int8 logits are off on x86 without VNNI, for full-range and 7-bit weights, and what `saturation.check_saturation` says.
 
     python benchmarks/boards/saturation.py FOLDER --output benchmarks/boards/saturation.json
 
@@ -184,7 +184,7 @@ def compared(folder: Path) -> dict[str, Any]:
         for bits in BITS:
             model = f"{name}-int{bits}"
             known = {"measured": here[model], "labels": labels}
-            seen = saturation.look(here[name], there[model], **known)
+            seen = saturation.check_saturation(here[name], there[model], **known)
             found[model] = {
                 "rms_vnni": round(seen.stated_rms, 5),
                 "rms_haswell": round(seen.rms, 5),

@@ -30,8 +30,8 @@ from edgekd.bench import jobs
 from edgekd.bench import timing
 from edgekd.bench.machine import fingerprint
 from edgekd.bench.pair import comparison
-from edgekd.bench.statistics import across
 from edgekd.bench.statistics import median
+from edgekd.bench.statistics import summarize_processes
 
 FORMS = {
     "openvino free": ("openvino", None, True),
@@ -58,8 +58,8 @@ def child(spec: dict[str, Any]) -> float:
     runtime, batch, bound = FORMS[spec["form"]]
     built = {name: Path(path) for name, path in spec["files"].items()}
     session = runtimes.find(runtime).load(built, spec["precision"], 1, batch=batch)
-    feeds = inputs.seeded(session.inputs, batch=1, seed=0)
-    step = (jobs.stepper if bound else jobs.caller)(session, feeds)
+    feeds = inputs.draw_feeds(session.inputs, batch=1, seed=0)
+    step = (jobs.make_step if bound else jobs.make_caller)(session, feeds)
     timing.warm_up(step, jobs.clock, timing.WarmUp(max_ns=2_000_000_000))
     return median(timing.iterate(step, jobs.clock, 0, 30, round(SECONDS * 1e9))) / 1000
 
@@ -133,7 +133,7 @@ def _kernels(session: Any) -> dict[str, int]:
 
 
 def _across(values: list[float]) -> dict[str, Any]:
-    found = across(values)
+    found = summarize_processes(values)
     return {"p50": found.value, "ci95": found.interval, "processes": len(values)}
 
 

@@ -18,8 +18,8 @@ from edgekd.learn.export import to_onnx
 from edgekd.learn.models import MODELS
 from edgekd.learn.quant import emit
 from edgekd.learn.quant.post_training import quantize
+from edgekd.profile import NUMERICS
 from edgekd.profile import PROFILES
-from edgekd.profile import SCHEMES
 
 Size = dict[str, int]
 Arguments = dict[str, Any]
@@ -69,7 +69,7 @@ def main() -> None:
         inputs = (drawn(CALIBRATION, size),)
         model = built(builder, arguments, size)
         started = quantize(
-            model, (inputs[0][:2],), SCHEMES[profile.scheme], lambda inputs=inputs: [inputs]
+            model, (inputs[0][:2],), NUMERICS[profile.numerics], lambda inputs=inputs: [inputs]
         )
         to_onnx.write(
             emit.prepare_export(started.model, profile), folder / f"{name}.onnx", ends(size)

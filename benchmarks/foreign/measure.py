@@ -154,9 +154,9 @@ def ours(path: Path, fed: Path | None, folder: Path) -> str:
     from edgekd.runtimes import find
 
     try:
-        known = interface.of_onnx(path)
+        known = interface.read_onnx(path)
         (label,) = numerics.labels("net", (), known.numerics, "onnxruntime")
-        (call,) = user_calls.calls(
+        (call,) = user_calls.plan_calls(
             "net",
             known,
             sizes=[{}],
@@ -179,8 +179,8 @@ def ours(path: Path, fed: Path | None, folder: Path) -> str:
             "seed": 0,
         }
         session = jobs.load(spec, lambda phase: None)
-        feeds = jobs.feeds_of(session, spec, COUNT)
-        for step in (jobs.caller(session, feeds), jobs.stepper(session, feeds)):
+        feeds = jobs.make_feeds(session, spec, COUNT)
+        for step in (jobs.make_caller(session, feeds), jobs.make_step(session, feeds)):
             for index in range(len(feeds)):
                 step(index)
     except (EdgekdError, ValueError) as error:

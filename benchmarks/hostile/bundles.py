@@ -106,7 +106,7 @@ def signed_anew(folder: Path, draw: random.Random, canaries: Canaries) -> None:
         manifest["chosen"]["threads"] = draw.choice([1024, 1023, 64])
     contents = {name: (folder / name).read_bytes() for name in bundle.FILES}
     try:
-        data = bundle_write.signed(manifest, contents)
+        data = bundle_write.make_manifest(manifest, contents)
     except (ValueError, RecursionError):  # NaN has no digest
         data = json.dumps({**held, **manifest}).encode(errors="replace")
     (folder / "manifest.json").write_bytes(data)
@@ -133,7 +133,7 @@ def change_folder(folder: Path, draw: random.Random, canaries: Canaries) -> None
 def packed(folder: Path, goal: Path, draw: random.Random) -> Path:
     """The same as one file, its bytes changed now and then."""
     try:
-        archive.write(folder, goal)
+        archive.pack(folder, goal)
     except EdgekdError:  # as one that does not hold us to our own rules would
         entries = []
         with goal.open("wb") as file:

@@ -32,15 +32,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from edgekd import bundle
 from edgekd import devices
 from edgekd.bench import lookup
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.bundle import predict as bundle_predict
 from edgekd.bundle import verify as bundle_verify
 from edgekd.bundle.images import Image
 from edgekd.cli import gate as cli_gate
 from edgekd.cli.bench import command as bench_command
 from edgekd.device import Device
-from edgekd.device import Ended
 from edgekd.device import Order
+from edgekd.device import WorkerExit
 from edgekd.devices import local
 from edgekd.progress import Silent
 from edgekd.stage import Context
@@ -113,13 +113,13 @@ def lie(answer: dict[str, Any], draw: random.Random, canaries: Canaries) -> dict
 class Liar:
     """A device that runs each order once for all cases, and changes what came of it in each."""
 
-    true: dict[str, tuple[Ended, Path]] = {}  # noqa: RUF012 (shared by all)
+    true: dict[str, tuple[WorkerExit, Path]] = {}  # noqa: RUF012 (shared by all)
 
     def __init__(self, draw: random.Random, canaries: Canaries) -> None:
         self.draw, self.canaries = draw, canaries
         self.left = draw.choice((1, 1, 2, 3))
 
-    def run(self, order: Order) -> Ended:
+    def run(self, order: Order) -> WorkerExit:
         """As `Device.run`."""
         ended, files = self._truth(order)
         said = json.loads(ended.stdout.splitlines()[-1])
@@ -139,7 +139,7 @@ class Liar:
                 said.setdefault("token", order.spec["token"])
         return ended._replace(stdout=json.dumps(said).encode())
 
-    def _truth(self, order: Order) -> tuple[Ended, Path]:
+    def _truth(self, order: Order) -> tuple[WorkerExit, Path]:
         spec = {key: value for key, value in order.spec.items() if key not in ("token", "seed")}
         known = json.dumps([spec, sorted(order.reads)], sort_keys=True, default=str)
         if known not in Liar.true or not Liar.true[known][1].exists():
@@ -206,7 +206,7 @@ def compare(folder: Path, board: Device) -> None:
 def verify(folder: Path, board: Device) -> None:
     report = bundle_verify.verify(bundle_example.make(folder), timeout_s=TIMEOUT_S, device=board)
     print(report)
-    bundle_verify.conclude(report)
+    bundle_verify.require_sound(report)
 
 
 def predict(folder: Path, board: Device) -> None:
@@ -242,7 +242,7 @@ def compiled(folder: Path, board: Device) -> None:
 
 
 def table(folder: Path, board: Device) -> None:
-    how = lookup.How("onnxruntime", rounds=1, turn_ns=1_000_000, timeout_s=TIMEOUT_S)
+    how = lookup.LookupSettings("onnxruntime", rounds=1, turn_ns=1_000_000, timeout_s=TIMEOUT_S)
     print(lookup.times_us([net(folder)] * 2, how, device=board))
 
 
@@ -269,7 +269,7 @@ def case(number: int, folder: Path, canaries: Canaries) -> None:
     board = Device(f"board-{number}", liar.run)
     find = devices.find
     devices.find = lambda name: board if name == "board" else find(name)
-    site.describe.cache_clear()
+    host.describe_host.cache_clear()
     try:
         USES[number % len(USES)](folder, board)
     finally:

@@ -36,7 +36,7 @@ from typing import NoReturn
 from edgekd.bench import worker
 from edgekd.cli import border
 from edgekd.device import STDOUT_BYTES
-from edgekd.device import Ended
+from edgekd.device import WorkerExit
 from edgekd.devices import child
 
 SECRET = "the canary's secret"
@@ -139,7 +139,7 @@ def attempt_one(attempt: Attempt, number: int, root: Path, canaries: Canaries) -
         said = io.StringIO()
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-                ending, error = border.ended(lambda: attempt(number, folder, canaries))
+                ending, error = border.run_guarded(lambda: attempt(number, folder, canaries))
         except _Hung:
             ending, error, hung = border.Ending(4, "hung"), None, True
         finally:
@@ -218,7 +218,7 @@ def _forked(
     environment: Mapping[str, str],
     folder: Path,
     timeout_s: float,
-) -> Ended:
+) -> WorkerExit:
     """As `edgekd.devices.child.run`."""
     told = {**spec, "parent_pid": os.getpid(), "spawned_ns": time.perf_counter_ns()}
     new = tempfile.TemporaryFile
@@ -235,7 +235,7 @@ def _forked(
         out.seek(0)
         err.seek(0)
         stdout, stderr = out.read(STDOUT_BYTES), err.read(2**16)
-    return Ended(code, stdout, stderr, timed_out, False)
+    return WorkerExit(code, stdout, stderr, timed_out, False)
 
 
 def _become_worker(folder: Path, *descriptors: int) -> NoReturn:

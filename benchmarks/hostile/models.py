@@ -181,10 +181,10 @@ def measured(path: Path, runtime: str, folder: Path) -> None:
     Raises:
         EdgekdError: as the command.
     """
-    ask = user_models.Ask((runtime,), (), (1,), 1, TIMEOUT_S)
+    ask = user_models.MeasureRequest((runtime,), (), (1,), 1, TIMEOUT_S)
     scratch = folder / "scratch"
     scratch.mkdir()
-    subjects = [ready.subject for ready in user_models.ready([path], ask, scratch)]
+    subjects = [ready.subject for ready in user_models.prepare_subjects([path], ask, scratch)]
     for found in session.measure(subjects, RULES):
         if found.failure:
             raise (InputError if found.refused else MachineError)(found.failure)

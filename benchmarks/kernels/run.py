@@ -3,7 +3,7 @@
     python benchmarks/kernels/run.py fp32.onnx int8.onnx --output benchmarks/kernels/NAME.json
 
 Kernel counts and islands come from each engine's optimized graph; the ratio int8 / fp32 from interleaved pairs of fresh
-processes (`edgekd.bench.pair.duel`), at 1 and at 2 threads. One pair of files takes about 3 minutes.
+processes (`edgekd.bench.pair.run`), at 1 and at 2 threads. One pair of files takes about 3 minutes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from edgekd import files
 from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine import fingerprint
-from edgekd.bench.pair.duel import PairRules
-from edgekd.bench.pair.duel import duel
+from edgekd.bench.pair.run import PairRules
+from edgekd.bench.pair.run import run_pairs
 from edgekd.bench.session import Subject
 from edgekd.bench.statistics import median
 
@@ -42,7 +42,7 @@ def compared(
 ) -> dict[str, Any]:
     """The ratio int8 / fp32 of the medians, with its interval; below 1 int8 is faster."""
     sides = [Subject(e.precision, e._replace(threads=threads), None, 1) for e in (fp32, int8)]
-    found = duel(*sides, PairRules(pairs=pairs, memory=False, budget_s=budget_s))
+    found = run_pairs(*sides, PairRules(pairs=pairs, memory=False, budget_s=budget_s))
     if found.compared is None:
         return {"failure": found.failure or "no pair was finished"}
     ours, theirs = (median(ns) / 1e6 for ns in found.medians_ns())

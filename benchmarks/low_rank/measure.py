@@ -89,8 +89,8 @@ def timed(student: Path, table: dict[str, Any], folder: Path) -> dict[str, Any]:
     ]
     found: dict[str, Any] = {"file_bytes": [path.stat().st_size for path in files]}
     for threads in (1, 2):
-        how = lookup.How("onnxruntime", threads=threads)
-        found[f"{threads} threads"] = lookup.pairs(*files, how, PROCESSES)._asdict()
+        how = lookup.LookupSettings("onnxruntime", threads=threads)
+        found[f"{threads} threads"] = lookup.time_pairs(*files, how, PROCESSES)._asdict()
     return found
 
 

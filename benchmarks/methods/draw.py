@@ -9,7 +9,7 @@ from compare import interval
 from words import KD
 
 from edgekd.report.plot import COLOURS
-from edgekd.report.plot import drawn
+from edgekd.report.plot import render_figure
 
 ROW_INCHES = 0.17
 WORST = -20.0
@@ -42,7 +42,7 @@ def plot(lines: list[Row], pair: str) -> bytes:
             axes.scatter([], [], s=16, color=colours[name], label=name)
         figure.legend(loc="outside upper center", ncols=4)
 
-    return drawn(draw, (8.0, 1.2 + ROW_INCHES * len(shown)), "svg")
+    return render_figure(draw, (8.0, 1.2 + ROW_INCHES * len(shown)), "svg")
 
 
 def _bar(axes: Any, place: int, row: Row, colour: str) -> None:

@@ -122,7 +122,9 @@ def methods() -> dict[str, Words]:
 
 def pasted(scheme: str) -> Words:
     """The step that `edgekd methods` prints for a scheme."""
-    text = snippets.place("schemes", scheme, SCHEMES[scheme]).replace(snippets.NAME, scheme)
+    text = snippets.recipe_snippet("schemes", scheme, SCHEMES[scheme]).replace(
+        snippets.NAME, scheme
+    )
     (step,) = yaml.safe_load(text)["learn"]
     return {key: value for key, value in step.items() if key != "step"}
 

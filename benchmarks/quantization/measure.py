@@ -19,7 +19,7 @@ from edgekd.bench import session
 from edgekd.bench import statistics
 from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
-from edgekd.bench.machine.looks import Looks
+from edgekd.bench.machine.snapshots import SnapshotLog
 from edgekd.bench.outputs import outputs
 from edgekd.bench.pair import comparison
 from edgekd.bench.pair import paired
@@ -133,10 +133,10 @@ def time_all(
     Returns:
         What is to be said of the machine meanwhile.
     """
-    looks, seen = Looks(), []
+    looks, seen = SnapshotLog(), []
     for runtime in ENGINES:
         for threads in THREADS:
-            looks.look(run_worker)
+            looks.take(run_worker)
             chosen = {
                 name: cell
                 for (name, engine), cell in cells.items()
@@ -152,7 +152,7 @@ def time_all(
                 cell.medians_ns[threads] = found.medians_ns()
                 cell.reason = cell.reason or found.failure
                 seen += found.processes
-    looks.look(run_worker)
+    looks.take(run_worker)
     return {**looks.validity(seen)._asdict(), "drifts": looks.drifts()}
 
 
@@ -175,7 +175,7 @@ def told(cell: Cell, base: Cell) -> dict[str, Any]:
         found["against_float"] = against(cell.right, base.right)
     for threads, medians in cell.medians_ns.items():
         if medians:
-            across = statistics.across(medians)
+            across = statistics.summarize_processes(medians)
             found[f"{threads} threads"] = {
                 "p50_ms": across.value / NS_PER_MS,
                 "to_float": ratio(medians, base.medians_ns.get(threads, ())),
@@ -193,8 +193,8 @@ def against(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """What it is, for the result."""
-    from edgekd.bench.machine import site
+    from edgekd.bench.machine import host
 
-    found = site.describe()
+    found = host.describe_host()
     facts: dict[str, Any] = json.loads(json.dumps(found.facts))
     return {"facts": facts, "versions": found.versions}

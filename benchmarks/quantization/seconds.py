@@ -57,17 +57,17 @@ def edgekd(name: str, folder: Path, count: int) -> Callable[[], dict[str, float]
     from edgekd.learn.export import to_onnx
     from edgekd.learn.quant import emit
     from edgekd.learn.quant import post_training
+    from edgekd.profile import NUMERICS
     from edgekd.profile import PROFILES
-    from edgekd.profile import SCHEMES
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     plain, data = model(name), torch.from_numpy(images(count))
 
     def run() -> dict[str, float]:
         start = time.perf_counter()
-        scheme = SCHEMES["asymmetric"]
+        numerics = NUMERICS["asymmetric"]
         made = post_training.quantize(
-            plain, (data[:2],), scheme, lambda: ((part,) for part in data.split(BATCH))
+            plain, (data[:2],), numerics, lambda: ((part,) for part in data.split(BATCH))
         ).model
         calibrated = time.perf_counter() - start
         to_onnx.write(emit.prepare_export(made, PROFILES["x86"]), folder / "ours.onnx", ends())

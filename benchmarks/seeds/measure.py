@@ -20,21 +20,21 @@ from scipy.stats import t
 from edgekd import recipe as recipes
 from edgekd import run
 from edgekd.bench.machine import fingerprint
-from edgekd.cli.progress import shown
+from edgekd.cli.progress import make_display
 from edgekd.learn import answers
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
 from edgekd.plan import learning
 from edgekd.walk import Walker
-from edgekd.walk import opened
+from edgekd.walk import open_store
 
 
 def scores(path: Path, sets: list[str], options: run.Options) -> dict[str, float]:
     """Test accuracy of teacher, control and student, learned with one `student_seed`."""
     recipe = recipes.load(path, sets)
     labels = {"teacher": "teacher", "control": "control", "student": learning.student_label(recipe)}
-    with opened(options) as store, shown(quiet=False, verbose=True) as progress:
-        walker = Walker(store, options, progress, fingerprint.key())
+    with open_store(options) as store, make_display(quiet=False, verbose=True) as progress:
+        walker = Walker(store, options, progress, fingerprint.machine_key())
         walker.walk(list(learning.steps(recipe, path.parent, options)))
         given = {n: walker.path("data", n) for n in ("test_images", "test_labels")}
         test = arrays.part(given, "test")

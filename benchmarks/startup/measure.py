@@ -20,10 +20,10 @@ from typing import Any
 
 BENCH = """
 import sys
-from edgekd.bench.machine import watch
+from edgekd.bench.machine import monitor
 def first(*rest, **more):
     raise SystemExit(0)
-watch.Watch.__call__ = first
+monitor.Monitor.__call__ = first
 from edgekd.cli import run
 run(["bench", sys.argv[1], "--processes", "6"])
 """

@@ -51,14 +51,14 @@ def _quantized(model: Any) -> Any:
 
     from edgekd.learn.quant import emit
     from edgekd.learn.quant import post_training
+    from edgekd.profile import NUMERICS
     from edgekd.profile import PROFILES
-    from edgekd.profile import SCHEMES
 
     profile = PROFILES["tensorrt"]
     images = torch.randn(IMAGES, *SHAPE.values())
-    scheme = SCHEMES[profile.scheme]
+    numerics = NUMERICS[profile.numerics]
     started = post_training.quantize(
-        model, (images[:2],), scheme, lambda: [(images,)], method="min-max", correct=False
+        model, (images[:2],), numerics, lambda: [(images,)], method="min-max", correct=False
     )
     return emit.prepare_export(started.model.eval(), profile)
 

@@ -26,7 +26,7 @@ from edgekd.admission.functions import Key
 from edgekd.admission.message import Child
 from edgekd.admission.message import Message
 from edgekd.admission.message import Reader
-from edgekd.admission.order import cyclic
+from edgekd.admission.order import has_cycle
 
 MAX_BYTES = 2**31 - 1
 """protobuf's own limit for one message."""
@@ -101,7 +101,7 @@ class _Walk:
         for inner in model.children:
             if inner.kind == "function":
                 message = self._reader.message(inner, 1)
-                name = functions.key(*map(message.text, fields.FUNCTION_KEY))
+                name = functions.function_key(*map(message.text, fields.FUNCTION_KEY))
                 self._operators = known.setdefault(name, Counter())
                 self._nodes(message, 1)
         main: Body = Counter()
@@ -133,7 +133,7 @@ class _Walk:
             self._count += 1
             if self._count > functions.MAX_NODES:
                 raise ValueError(f"got more than {functions.MAX_NODES} nodes, want less")
-            self._operators[functions.key(*map(message.text, fields.NODE_KEY))] += 1
+            self._operators[functions.function_key(*map(message.text, fields.NODE_KEY))] += 1
         return Scope(reads - {b""}, [name for name in gives if name])
 
     def _nodes(self, message: Message, depth: int) -> Scope:
@@ -159,7 +159,7 @@ class _Walk:
         twice = [name for name, count in given.items() if count > 1]
         if twice:
             raise ValueError(f"got {twice[0]!r:.60} from two nodes, want each name given once")
-        if cyclic(waits, [set(names) for names in gives]):
+        if has_cycle(waits, [set(names) for names in gives]):
             raise ValueError("got nodes that wait for each other, want a graph without a cycle")
         return Scope(reads - local - given.keys(), [])
 

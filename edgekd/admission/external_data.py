@@ -22,7 +22,7 @@ from edgekd.admission.message import Message
 from edgekd.admission.message import Reader
 from edgekd.errors import InputError
 from edgekd.wire import BYTES
-from edgekd.wire import encoded_varint
+from edgekd.wire import encode_varint
 
 BITS = {
     **dict.fromkeys((25, 26), 2),
@@ -50,7 +50,7 @@ class Piece(NamedTuple):
     location: str = ""
 
 
-def embedded(path: Path, goal: Path) -> Path:
+def embed_weights(path: Path, goal: Path) -> Path:
     """`path` itself if it holds all of its weights, else `goal`, written with them inside.
 
     A file that is not admitted for another reason is given back as it is: whoever admits it says why.
@@ -116,8 +116,8 @@ class _Rewriting:
         for inner in found.children:
             if inner.number not in dropped:
                 content = self.message(inner, depth + 1)
-                tag = encoded_varint(inner.number << 3 | BYTES)
-                pieces += [_given(tag + encoded_varint(_size(content))), *content]
+                tag = encode_varint(inner.number << 3 | BYTES)
+                pieces += [_given(tag + encode_varint(_size(content))), *content]
         return pieces
 
     def _weight(self, tensor: Message) -> list[Piece]:
@@ -142,7 +142,7 @@ class _Rewriting:
                 f"weight {name!r:.80}: got {size_bytes} bytes at {start} of {location!r:.80}, which "
                 f"has {held}, want {want}"
             )
-        tag = encoded_varint(fields.TENSOR_RAW << 3 | BYTES) + encoded_varint(size_bytes)
+        tag = encode_varint(fields.TENSOR_RAW << 3 | BYTES) + encode_varint(size_bytes)
         return [_given(tag), Piece(size_bytes, start=start, location=location)]
 
 

@@ -21,7 +21,7 @@ Body = Counter[Key]
 """How often a graph or function, its subgraphs included, runs each operator."""
 
 
-def key(domain: bytes, name: bytes, overload: bytes) -> Key:
+def function_key(domain: bytes, name: bytes, overload: bytes) -> Key:
     """The key under which an engine looks it up; ONNX's own domain has two spellings."""
     return b"" if domain == b"ai.onnx" else domain, name, overload
 

@@ -15,7 +15,7 @@ from edgekd.wire import BYTES
 from edgekd.wire import VARINT
 from edgekd.wire import Field
 from edgekd.wire import fields
-from edgekd.wire import varint
+from edgekd.wire import read_varint
 
 MAX_DEPTH = 32
 """Of messages inside messages; a subgraph is three deeper than its graph."""
@@ -163,7 +163,7 @@ class Reader:
 
     def _packed(self, at: int, end: int) -> Iterator[int]:
         while at < end:
-            value, at = varint(self.data, at, end)
+            value, at = read_varint(self.data, at, end)
             self._left -= 1
             if self._left < 0:
                 raise ValueError("got a file split beyond reason")

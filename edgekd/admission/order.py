@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def cyclic(waits: Sequence[set[bytes]], gives: Sequence[set[bytes]]) -> bool:
+def has_cycle(waits: Sequence[set[bytes]], gives: Sequence[set[bytes]]) -> bool:
     """Whether some nodes never run, because each waits for what another of them gives.
 
     Args:

@@ -63,7 +63,7 @@ def float_allowance(want: np.ndarray, tolerance: float) -> float:
     return tolerance * max(1.0, rms / USUAL)
 
 
-def judged(
+def judge_answers(
     accuracy: float,
     told: np.ndarray,
     want: np.ndarray,
@@ -71,7 +71,7 @@ def judged(
     tolerance: float,
     step: float | None = None,
 ) -> Answers:
-    """The answers with their verdict.
+    """Judge the answers and return them with the verdict.
 
     Args:
         accuracy: on the validation images.

@@ -132,17 +132,17 @@ LIMITS: dict[str, Limit] = {
 def judge(
     row: Row, reference: Row | None, budget: Budget, teacher_accuracy: float
 ) -> list[Verdict]:
-    """Every limit of the budget against one row and its teacher's."""
+    """Judge every limit of the budget against one row and its teacher's."""
     wanted = {name: getattr(budget, name) for name in LIMITS}
     return [
-        verdict(name, want, LIMITS[name].read(row, reference, teacher_accuracy))
+        judge_limit(name, want, LIMITS[name].read(row, reference, teacher_accuracy))
         for name, want in wanted.items()
         if want is not None
     ]
 
 
-def verdict(name: str, want: float, found: Reading) -> Verdict:
-    """One limit: ``latency_p50_ms: got 0.41, want at most 0.3 (37 % over)``."""
+def judge_limit(name: str, want: float, found: Reading) -> Verdict:
+    """Judge one limit: ``latency_p50_ms: got 0.41, want at most 0.3 (37 % over)``."""
     at_most, value = LIMITS[name].at_most, found.value
     words = f"want at {'most' if at_most else 'least'} {want:.6g}"
     if value is None:

@@ -30,12 +30,14 @@ class Decider(Settings):
     timeout_s: Positive = 600.0
     """After this a process is killed."""
 
-    def how(self) -> lookup.How:
+    def how(self) -> lookup.LookupSettings:
         """The same, as a worker takes it."""
-        return lookup.How(self.runtime, self.precision, self.threads, timeout_s=self.timeout_s)
+        return lookup.LookupSettings(
+            self.runtime, self.precision, self.threads, timeout_s=self.timeout_s
+        )
 
     def compared(self, before: Path, after: Path, device: Device) -> ModelTiming:
-        """Two ONNX files side by side on `device`; as `edgekd.bench.lookup.pairs`."""
-        told = lookup.pairs(before, after, self.how(), self.processes, device=device)
+        """Two ONNX files side by side on `device`; as `edgekd.bench.lookup.time_pairs`."""
+        told = lookup.time_pairs(before, after, self.how(), self.processes, device=device)
         interval = told.interval and (told.interval.low, told.interval.high)
         return ModelTiming(told.a_ms, told.b_ms, told.ratio, interval)

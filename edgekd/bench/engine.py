@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
-from edgekd.device import inside
+from edgekd.device import input_path
 
 ONNX = "model.onnx"
 """What a worker that compiles finds its model under."""
@@ -39,5 +39,5 @@ class Engine(NamedTuple):
             "runtime": self.runtime,
             "precision": self.precision,
             "threads": self.threads,
-            "files": {name: inside(name) for name in self.files},
+            "files": {name: input_path(name) for name in self.files},
         }

@@ -12,7 +12,7 @@ from edgekd.bench import status
 from edgekd.bench.engine import ONNX
 from edgekd.bench.jobs import Spec
 from edgekd.device import OUT
-from edgekd.device import inside
+from edgekd.device import input_path
 from edgekd.runtime import Runtime
 from edgekd.runtimes import RUNTIMES
 from edgekd.runtimes import entry
@@ -42,7 +42,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
     offered, precision = runtime.precisions(), spec["precision"]
     if precision not in offered:
         return {"not_measured": status.not_offered(runtime.name, offered)}
-    model = Path(inside(ONNX))
+    model = Path(input_path(ONNX))
     made = runtime.build(model, Path(OUT), precision, **_options(runtime, spec))
     wrong = why_no_label(model, precision) if runtime.name in RUNTIMES else None
     if wrong is not None:
@@ -62,7 +62,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
 def why_no_label(model: Path, precision: str) -> str | None:
     """Why an admitted file may not be called by `precision`, which says int8 of a float one or the other
     way round; None if it may."""
-    if numerics.quantizes(numerics.read(model)) == (precision == numerics.INT8):
+    if numerics.quantizes(numerics.read_contents(model)) == (precision == numerics.INT8):
         return None
     return "its graph computes in float" if precision == numerics.INT8 else "its graph is quantized"
 

@@ -21,7 +21,7 @@ IMAGE_SIZE = "imgsz"
 """Ultralytics' name, in a file's metadata, of the height and width that it was trained at."""
 
 
-def plan(
+def plan_shapes(
     where: str,
     inputs: Sequence[Value],
     outputs: Sequence[Value],
@@ -31,7 +31,7 @@ def plan(
     given: Mapping[str, tuple[int, ...]] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> CallPlan:
-    """The shapes of one call.
+    """Plan the shapes of one call.
 
     A free first axis is the batch, wherever else its name stands, unless its name or `sizes` say
     otherwise.
@@ -72,7 +72,7 @@ def plan(
             shape.append(size)
         shapes[value.name] = tuple(shape)
     if missing or bound.ranks:
-        raise size_options.question(where, missing, bound.ranks)
+        raise size_options.missing_size_message(where, missing, bound.ranks)
     asked = ",".join(f"{name}={'x'.join(map(str, size))}" for name, size in bound.used.items())
     made = CallPlan({name: InputPlan(shape) for name, shape in shapes.items()}, batch or 1, asked)
     if any(None in shape for shape in shapes.values()):

@@ -28,7 +28,7 @@ Plans = Mapping[str, InputPlan]
 Feed = Mapping[str, "np.ndarray"]
 
 
-def seeded(
+def draw_feeds(
     wanted: Sequence[Tensor],
     *,
     batch: int,
@@ -128,7 +128,7 @@ def shape_of(tensor: Tensor, batch: int, plan: InputPlan | None = None) -> tuple
     return tuple(batch if i == 0 else size or 0 for i, size in enumerate(tensor.shape))
 
 
-def given(
+def read_feeds(
     path: Path,
     wanted: Sequence[Tensor],
     *,
@@ -137,7 +137,7 @@ def given(
     count: int = COUNT,
     plans: Plans | None = None,
 ) -> list[dict[str, np.ndarray]]:
-    """Feeds from a file: the rows of an .npy for the only input, or an .npz by names of inputs.
+    """Read feeds from a file: the rows of an .npy for the only input, or an .npz by names of inputs.
 
     An array of just an input's shape is fed every time; one that is longer or shorter along the first
     axis is taken that many rows at a time; one of one axis more is fed slice by slice. Inputs that are
@@ -156,7 +156,7 @@ def given(
         only = _only(wanted, plans)
         arrays[only.name] = loaded
         if not plans:
-            check_rows(loaded, [only])
+            require_fitting_rows(loaded, [only])
             plans = {only.name: InputPlan((batch, *loaded.shape[1:]))}
     else:
         with loaded:
@@ -164,7 +164,7 @@ def given(
                 tensor.name: loaded[tensor.name] for tensor in wanted if tensor.name in loaded
             }
     rest = [tensor for tensor in wanted if tensor.name not in arrays]
-    drawn = seeded(rest, batch=batch, seed=seed, count=count, plans=plans)
+    drawn = draw_feeds(rest, batch=batch, seed=seed, count=count, plans=plans)
     slices = [
         _Slices(arrays[tensor.name], tensor, batch, plans.get(tensor.name))
         for tensor in wanted
@@ -228,8 +228,8 @@ class _Slices:
         return np.array(part, dtype=self._dtype, order="C")
 
 
-def check_rows(rows: np.ndarray, wanted: Sequence[Tensor]) -> None:
-    """Nothing, if `rows` fit the one input of a model.
+def require_fitting_rows(rows: np.ndarray, wanted: Sequence[Tensor]) -> None:
+    """Require that `rows` fit the one input of a model.
 
     Raises:
         ValueError: if they do not.
@@ -247,8 +247,8 @@ def check_rows(rows: np.ndarray, wanted: Sequence[Tensor]) -> None:
         )
 
 
-def about(feeds: Sequence[Feed]) -> dict[str, Any]:
-    """Their digest, and whether they hold numbers so small that a processor slows down on them."""
+def describe_feeds(feeds: Sequence[Feed]) -> dict[str, Any]:
+    """The digest of the feeds, and whether they hold subnormal numbers, on which a processor slows down."""
     import numpy as np
 
     digest, subnormal = hashlib.sha256(), False

@@ -30,31 +30,35 @@ class Interface(NamedTuple):
     inputs: Sequence[Value]
     outputs: Sequence[Value]
     numerics: str
-    """What it computes in, by `edgekd.bench.numerics.of`."""
+    """What it computes in, by `edgekd.bench.numerics.name_numerics`."""
     limits: Mapping[str, int] = {}
     """By input the size of the table that it is an index of."""
     metadata: Mapping[str, str] = {}
 
 
-def of_onnx(path: Path) -> Interface:
-    """The interface of an ONNX file.
+def read_onnx(path: Path) -> Interface:
+    """Read the interface of an ONNX file.
 
     Raises:
         InputError: if the file is not admitted.
     """
     try:
         admission.admit(path)
-        read, contents = graph.read(path), numerics.read(path)
+        read, contents = graph.read(path), numerics.read_contents(path)
     except ValueError as error:
         raise InputError(str(error)) from error
     limits = index_ranges.limits(read)
     return Interface(
-        read.inputs, read.outputs, numerics.of(contents, read.inputs), limits, read.metadata
+        read.inputs,
+        read.outputs,
+        numerics.name_numerics(contents, read.inputs),
+        limits,
+        read.metadata,
     )
 
 
-def of_ir(path: Path, weights: Path) -> Interface:
-    """The interface of an OpenVINO IR.
+def read_ir(path: Path, weights: Path) -> Interface:
+    """Read the interface of an OpenVINO IR.
 
     Raises:
         InputError: if the pair is not admitted.

@@ -14,7 +14,7 @@ from pathlib import Path
 from edgekd import files
 from edgekd.admission import MAX_DIMS
 from edgekd.admission import MAX_ELEMENTS
-from edgekd.admission.order import cyclic
+from edgekd.admission.order import has_cycle
 
 GRAPH, WEIGHTS = "model.xml", "model.bin"
 MAX_XML_BYTES = 64 * 2**20
@@ -37,7 +37,7 @@ BITS = {
 
 
 def admit(graph: Path, weights: Path) -> None:
-    """Nothing, if the pair may be loaded.
+    """Require that the pair may be loaded.
 
     Raises:
         InputError: if one is no readable regular file.
@@ -94,7 +94,7 @@ class _Look:
         self._depth -= 1
         if tag == "edges":
             edges = self._edges.pop()
-            if cyclic([*edges.values()], [{name.encode()} for name in edges]):
+            if has_cycle([*edges.values()], [{name.encode()} for name in edges]):
                 raise ValueError("got layers that wait for each other")
 
     def refuse(self, *details: object) -> None:

@@ -66,20 +66,22 @@ def load(spec: Spec, say: Say) -> Session:
     )
 
 
-def feeds_of(session: Session, spec: Spec, count: int) -> Sequence[Mapping[str, np.ndarray]]:
+def make_feeds(session: Session, spec: Spec, count: int) -> Sequence[Mapping[str, np.ndarray]]:
     """What the model is fed: the given rows, or inputs drawn from the seed."""
     batch = spec["batch"]
     told = spec.get("call", {}).items()
     plans = {name: InputPlan(tuple(shape), *rest) for name, (shape, *rest) in told}
     draw = functools.partial(
-        inputs.seeded, session.inputs, batch=batch, seed=spec["seed"], count=count, plans=plans
+        inputs.draw_feeds, session.inputs, batch=batch, seed=spec["seed"], count=count, plans=plans
     )
     if spec.get("inputs"):
-        draw = functools.partial(inputs.given, Path(spec["inputs"]), *draw.args, **draw.keywords)
+        draw = functools.partial(
+            inputs.read_feeds, Path(spec["inputs"]), *draw.args, **draw.keywords
+        )
     return draw()
 
 
-def stepper(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> timing.Step:
+def make_step(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> timing.Step:
     """One inference on the i-th feed, which is bound once: the engine's own time. One element of each
     output is read, so none can be put off.
 
@@ -93,7 +95,7 @@ def stepper(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> timi
     return _rotated(bound, feeds)
 
 
-def caller(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> timing.Step:
+def make_caller(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> timing.Step:
     """The same as a Python program sees it that hands arrays over and gets arrays of its own."""
     return _rotated([functools.partial(session.run, feed) for feed in feeds], feeds)
 
@@ -127,7 +129,7 @@ def _blamed_on(feed: Mapping[str, np.ndarray]) -> Iterator[None]:
         raise ValueError(f"got inputs {fed}, which the engine refuses: {error}") from error
 
 
-class Started(NamedTuple):
+class StartedEngine(NamedTuple):
     """An engine after its second inference."""
 
     session: Session
@@ -138,7 +140,7 @@ class Started(NamedTuple):
     """How long each phase of the start took."""
 
 
-def start(spec: Spec, say: Say, started_ns: int) -> Started:
+def start(spec: Spec, say: Say, started_ns: int) -> StartedEngine:
     """Import, load, first and second inference, each timed."""
     runtime = find(spec["runtime"])
     begin = clock()
@@ -146,11 +148,11 @@ def start(spec: Spec, say: Say, started_ns: int) -> Started:
     imported = clock()
     session = load(spec, say)
     loaded = clock()
-    feeds = feeds_of(session, spec, inputs.COUNT)
-    called = caller(session, feeds)
+    feeds = make_feeds(session, spec, inputs.COUNT)
+    called = make_caller(session, feeds)
     say("first inference")
     first, second = timing.iterate(called, clock, 0, 2, 0)
-    step = stepper(session, feeds)
+    step = make_step(session, feeds)
     cold_ns = {
         "spawn_ms": started_ns - spec["spawned_ns"],
         "import_ms": imported - begin,
@@ -161,10 +163,12 @@ def start(spec: Spec, say: Say, started_ns: int) -> Started:
     cold_ns["tti_ms"] = sum(cold_ns.values()) - second
     gc.collect()
     gc.disable()
-    return Started(session, feeds, step, called, {name: ns / 1e6 for name, ns in cold_ns.items()})
+    return StartedEngine(
+        session, feeds, step, called, {name: ns / 1e6 for name, ns in cold_ns.items()}
+    )
 
 
-def warm_up(started: Started, spec: Spec, say: Say) -> timing.Warmed:
+def warm_up(started: StartedEngine, spec: Spec, say: Say) -> timing.WarmUpResult:
     """Run until the times have settled."""
     say("warm-up")
     return timing.warm_up(started.step, clock, timing.WarmUp(**spec["warm_up"]))
@@ -176,10 +180,10 @@ def latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     warmed = warm_up(started, spec, say)
     before = resource.getrusage(resource.RUSAGE_SELF)
     say("steady")
-    iters_ns = timing.steady(started.step, clock, timing.Steady(**spec["steady"]))
+    iters_ns = timing.run_steady(started.step, clock, timing.Steady(**spec["steady"]))
     after = resource.getrusage(resource.RUSAGE_SELF)
     say("repeated input")
-    again = stepper(started.session, started.feeds[:1])
+    again = make_step(started.session, started.feeds[:1])
     repeated_ns = timing.iterate(again, clock, 0, 5, REPEATED_NS)
     say("a caller's view")
     caller_ns = timing.iterate(started.caller, clock, 0, 5, CALLER_NS)
@@ -191,7 +195,7 @@ def latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
         "iters_ns": iters_ns,
         "repeated_ns": median(repeated_ns),
         "caller_ns": median(caller_ns),
-        **inputs.about(started.feeds),
+        **inputs.describe_feeds(started.feeds),
         "majflt": after.ru_majflt - before.ru_majflt,
         "nivcsw": after.ru_nivcsw - before.ru_nivcsw,
         "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
@@ -202,19 +206,19 @@ def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """Peak resident bytes after import, load, first inference and a steady while; nothing is timed."""
     runtime = find(spec["runtime"])
     _import(runtime, say)
-    marks = {"import": proc.now()}
+    marks = {"import": proc.read_memory()}
     reset = proc.reset_peak()
-    marks["baseline"] = proc.now()
+    marks["baseline"] = proc.read_memory()
     session = load(spec, say)
-    marks["load"] = proc.now()
-    feeds = feeds_of(session, spec, 2)
+    marks["load"] = proc.read_memory()
+    feeds = make_feeds(session, spec, 2)
     say("first inference")
-    step = stepper(session, feeds)
+    step = make_step(session, feeds)
     step(0)
-    marks["first"] = proc.now()
+    marks["first"] = proc.read_memory()
     say("steady")
     timing.iterate(step, clock, 1, 10, spec["steady"]["min_ns"] // 4)
-    marks["steady"] = proc.now()
+    marks["steady"] = proc.read_memory()
     peaks = {name: mark.get("VmHWM") for name, mark in marks.items()}
     known = [peak for peak in peaks.values() if peak is not None]
     anonymous = [mark["RssAnon"] for mark in marks.values() if "RssAnon" in mark]
@@ -224,7 +228,7 @@ def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
         "cgroup_peak_bytes": proc.cgroup_peak(),
         "marks_bytes": peaks,
         "reset_before_load": reset,
-        "held_bytes": {**marks["steady"], **proc.shared_out()},
+        "held_bytes": {**marks["steady"], **proc.proportional_bytes()},
     }
 
 
@@ -241,7 +245,7 @@ def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     batch = max(1, math.ceil(len(rows) / parts))  # alike, so that hardly any has to be filled up
     session = load({**spec, "batch": batch}, say)
     prepare = _preparation(spec["preprocessing"])
-    inputs.check_rows(prepare(rows[:1]), session.inputs)
+    inputs.require_fitting_rows(prepare(rows[:1]), session.inputs)
     (tensor,) = session.inputs
     size = tensor.shape[0] or batch
     answers = []
@@ -268,14 +272,14 @@ def _preparation(fields: Mapping[str, Any] | None) -> Any:
     return functools.partial(pixels.to_input, **fields)
 
 
-def site(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+def describe_host(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """What this machine is and which engines it has."""
     from edgekd.bench.machine import fingerprint
 
     missing = {name: find(name).why_not() for name in RUNTIMES}
     return {
         "facts": fingerprint.host_facts(),
-        "now": fingerprint.beside_the_key(),
+        "now": fingerprint.volatile_facts(),
         "versions": fingerprint.engine_versions(),
         "missing": missing,
         "idle": {name: find(name).why_not_run() for name in RUNTIMES if not missing[name]},

@@ -22,7 +22,7 @@ from edgekd.bench.statistics import median
 from edgekd.bench.statistics import median_interval
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
-from edgekd.device import inside
+from edgekd.device import input_path
 from edgekd.devices import local
 
 TURN_ITERATIONS = 5
@@ -30,8 +30,8 @@ TURN_ITERATIONS = 5
 WARM_UP_TURNS = 2
 
 
-class How(NamedTuple):
-    """On which engine, how long."""
+class LookupSettings(NamedTuple):
+    """On which engine the graphs are timed, and how long."""
 
     runtime: str
     precision: str = "fp32"
@@ -46,7 +46,7 @@ class How(NamedTuple):
     """Of the inputs that are drawn."""
 
 
-class Pairs(NamedTuple):
+class PairedTimes(NamedTuple):
     """Two models timed side by side in several processes."""
 
     a_ms: float
@@ -59,7 +59,7 @@ class Pairs(NamedTuple):
 
 
 def medians_ns(
-    graphs: Sequence[Path], how: How, *, device: Device = local.DEVICE
+    graphs: Sequence[Path], how: LookupSettings, *, device: Device = local.DEVICE
 ) -> list[list[float]]:
     """The median of each turn of each ONNX file, in the order given; one fresh worker.
 
@@ -68,7 +68,7 @@ def medians_ns(
         WorkerFailed: if the engine is missing there, crashes or hangs.
     """
     reads = {f"graph-{number}.onnx": path for number, path in enumerate(graphs)}
-    spec = {**how._asdict(), "graphs": [inside(name) for name in reads]}
+    spec = {**how._asdict(), "graphs": [input_path(name) for name in reads]}
     found = run_worker("lookup", spec, timeout_s=how.timeout_s, reads=reads, device=device)
     turns: list[list[float]] = found["turns_ns"]
     if len(turns) != len(graphs):
@@ -76,12 +76,16 @@ def medians_ns(
     return turns
 
 
-def times_us(graphs: Sequence[Path], how: How, *, device: Device = local.DEVICE) -> list[float]:
+def times_us(
+    graphs: Sequence[Path], how: LookupSettings, *, device: Device = local.DEVICE
+) -> list[float]:
     """The median over the turns of each graph, in microseconds; as `medians_ns`."""
     return [median(turns) / 1000 for turns in medians_ns(graphs, how, device=device)]
 
 
-def pairs(a: Path, b: Path, how: How, processes: int, *, device: Device = local.DEVICE) -> Pairs:
+def time_pairs(
+    a: Path, b: Path, how: LookupSettings, processes: int, *, device: Device = local.DEVICE
+) -> PairedTimes:
     """Both models in each of several fresh workers, their turns interleaved; as `medians_ns`."""
     both: list[tuple[float, float]] = []
     for number in range(processes):
@@ -89,7 +93,7 @@ def pairs(a: Path, b: Path, how: How, processes: int, *, device: Device = local.
         first, second = (median(turns) for turns in medians_ns(order, how, device=device))
         both.append((first, second) if number % 2 == 0 else (second, first))
     ratios = [one / other for one, other in both]
-    return Pairs(
+    return PairedTimes(
         median([one for one, _ in both]) / 1e6,
         median([other for _, other in both]) / 1e6,
         median(ratios),
@@ -98,7 +102,9 @@ def pairs(a: Path, b: Path, how: How, processes: int, *, device: Device = local.
     )
 
 
-def job(spec: Mapping[str, Any], say: Callable[[str], None], started_ns: int) -> dict[str, Any]:
+def run_lookup(
+    spec: Mapping[str, Any], say: Callable[[str], None], started_ns: int
+) -> dict[str, Any]:
     """The worker's job ``lookup``: the median nanoseconds of each graph in each of its turns."""
     from edgekd.bench import inputs
     from edgekd.bench import jobs
@@ -117,8 +123,8 @@ def job(spec: Mapping[str, Any], say: Callable[[str], None], started_ns: int) ->
             goal.mkdir()
             files = runtime.build(Path(graph), goal, spec["precision"])
             session = runtime.load(files, spec["precision"], spec["threads"], batch=1)
-            feeds = inputs.seeded(session.inputs, batch=1, seed=spec["seed"], count=2)
-            steps.append(jobs.stepper(session, feeds))
+            feeds = inputs.draw_feeds(session.inputs, batch=1, seed=spec["seed"], count=2)
+            steps.append(jobs.make_step(session, feeds))
         turns: list[list[float]] = [[] for _ in steps]
         say("turns")
         for turn in range(WARM_UP_TURNS + spec["rounds"]):

@@ -29,7 +29,7 @@ def parse_status(text: str) -> dict[str, int]:
     return found
 
 
-def now(root: Path = ROOT) -> dict[str, int]:
+def read_memory(root: Path = ROOT) -> dict[str, int]:
     """This process's memory in bytes by field; empty where there is no /proc.
 
     Args:
@@ -38,7 +38,7 @@ def now(root: Path = ROOT) -> dict[str, int]:
     return parse_status(_text(root / "proc/self/status"))
 
 
-def shared_out(root: Path = ROOT) -> dict[str, int]:
+def proportional_bytes(root: Path = ROOT) -> dict[str, int]:
     """``Pss``, which costs the kernel a walk of the page table; empty where it is not told."""
     found = parse_status(_text(root / "proc/self/smaps_rollup"))
     return {name: size for name, size in found.items() if name == "Pss"}
@@ -66,8 +66,8 @@ def reset_peak() -> bool:
     return False
 
 
-def most_allowed(root: Path = ROOT) -> int | None:
-    """What a worker may allocate, in bytes: nine tenths of what is free now, swap left out."""
+def memory_limit(root: Path = ROOT) -> int | None:
+    """How many bytes a worker may allocate: nine tenths of what is free now, swap left out."""
     for line in _text(root / "proc/meminfo").splitlines():
         name, _, rest = line.partition(":")
         if name == "MemAvailable":

@@ -58,7 +58,7 @@ class Contents(NamedTuple):
     """Elements that are stored, by precision."""
 
 
-def read(path: Path) -> Contents:
+def read_contents(path: Path) -> Contents:
     """The contents of an ONNX file that was admitted.
 
     Raises:
@@ -90,7 +90,7 @@ def quantizes(found: Contents) -> bool:
     return any(op in QUANTIZERS or op.startswith(("QLinear", "QOrdered")) for op in found.operators)
 
 
-def of(found: Contents, inputs: Sequence[Value]) -> str:
+def name_numerics(found: Contents, inputs: Sequence[Value]) -> str:
     """``int8`` of a graph that quantizes; else ``fp32``, ``fp16``, ... as most of its weights are, or as its
     inputs are where it has none. A graph without floats is called by its first input: ``i64``."""
     if quantizes(found):
@@ -206,7 +206,7 @@ def labels(where: str, asked: Sequence[str], found: str, runtime: str) -> list[L
     Args:
         where: how errors name the file.
         asked: precisions; empty for the file's own.
-        found: what the file computes in, by `of`.
+        found: what the file computes in, by `name_numerics`.
         runtime: a name of `edgekd.runtimes`.
 
     Raises:

@@ -16,7 +16,7 @@ from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.device import OUT
 from edgekd.device import Device
-from edgekd.device import inside
+from edgekd.device import input_path
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.pixels import MOST_VALUES
@@ -109,7 +109,7 @@ def outputs(
     batch = batch_size or batch_rows(shape)
     spec = {
         **engine.spec(),
-        "inputs": inside(INPUTS),
+        "inputs": input_path(INPUTS),
         "goal": f"{OUT}/{ANSWERS}",
         "preprocessing": None if preprocessing is None else preprocessing.model_dump(mode="json"),
         "batch": batch,

@@ -1,4 +1,4 @@
-"""One worker from order to result: what it is told, and one line on how it failed."""
+"""Runs one worker from order to result; a failure becomes one line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 from edgekd.bench import soundness
 from edgekd.device import IN
 from edgekd.device import Device
-from edgekd.device import Ended
 from edgekd.device import Order
+from edgekd.device import WorkerExit
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -63,7 +63,7 @@ def run_worker(
     name = str(spec.get("runtime", job))
     said = _last_line(ended.stdout, token)
     if ended.returncode != 0 or said is None:
-        raise WorkerFailed(f"{name}: the worker {how_it_ended(ended, timeout_s)}")
+        raise WorkerFailed(f"{name}: the worker {describe_exit(ended, timeout_s)}")
     if "fault" in said:
         kind = InputError if said["fault"] == "input" else WorkerFailed
         message = str(said.get("message"))[:MESSAGE_CHARS]
@@ -96,7 +96,7 @@ def worker_environment(threads: int) -> dict[str, str]:
     return {**counts, "EDGEKD_PADDING": "x" * random.randrange(PADDING_BYTES)}
 
 
-def how_it_ended(ended: Ended, timeout_s: float) -> str:
+def describe_exit(ended: WorkerExit, timeout_s: float) -> str:
     """``was killed by SIGSEGV during load``, with the last thing it said on stderr."""
     if ended.timed_out:
         how = f"did not end within {timeout_s:g} s and was killed"

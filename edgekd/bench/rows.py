@@ -44,9 +44,9 @@ def blank_row(
     }
 
 
-def fill(
+def fill_row(
     row: Mapping[str, Any],
-    measured: session.Measured | None,
+    measured: session.Measurement | None,
     validity: Validity | None = None,
     emulated: str | None = None,
 ) -> dict[str, Any]:

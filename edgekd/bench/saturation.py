@@ -43,8 +43,8 @@ OTHER_CAUSE = (
 )
 
 
-class Seen(NamedTuple):
-    """What the answers of a device look like beside the trained model's."""
+class SaturationCheck(NamedTuple):
+    """The answers of a device compared with the trained model's."""
 
     samples: int
     rms: float
@@ -83,14 +83,14 @@ def rms(reference: np.ndarray, answers: np.ndarray) -> float:
     return float(np.sqrt(np.mean(difference**2)))
 
 
-def look(
+def check_saturation(
     reference: np.ndarray,
     answers: np.ndarray,
     *,
     stated_rms: float | None = None,
     measured: np.ndarray | None = None,
     labels: np.ndarray | None = None,
-) -> Seen:
+) -> SaturationCheck:
     """Compare a device's answers with those of a machine that does not saturate.
 
     Args:
@@ -122,7 +122,7 @@ def look(
         lost, won = int((before & ~after).sum()), int((after & ~before).sum())
         if chance(lost, int(before.sum())) < CHANCE:
             signs.append("accuracy")
-    return Seen(len(reference), found, stated, lost, won, tuple(signs))
+    return SaturationCheck(len(reference), found, stated, lost, won, tuple(signs))
 
 
 def chance(lost: int, right: int) -> float:
@@ -131,6 +131,6 @@ def chance(lost: int, right: int) -> float:
     return max(0.0, 1 - math.fsum(kept))
 
 
-def cause(flags: Iterable[str]) -> str:
+def explain_cause(flags: Iterable[str]) -> str:
     """Why a device that is not sound is not, by the flags of its processor."""
     return CAUSE if instructions.sums_in_16_bits(flags) else OTHER_CAUSE

@@ -1,4 +1,4 @@
-"""Several engines measured in one sitting: their fresh processes take turns, so drift is shared."""
+"""Several engines measured in one session: their fresh processes take turns, so drift is shared."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import INPUTS
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
+from edgekd.bench.statistics import is_settled
 from edgekd.bench.statistics import median
-from edgekd.bench.statistics import settled
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
-from edgekd.device import inside
+from edgekd.device import input_path
 from edgekd.errors import InputError
 
 Note = Callable[[str], None]
-Contenders = Callable[[Sequence["Measured"]], Collection[str]]
+Contenders = Callable[[Sequence["Measurement"]], Collection[str]]
 """Names of the subjects that need more than the fewest processes, asked before each round."""
 Worker = Callable[..., dict[str, Any]]
 """`edgekd.bench.process.run_worker`, or a stand-in of the same signature."""
@@ -61,8 +61,8 @@ class Rules(NamedTuple):
 
 
 @dataclass
-class Measured:
-    """What came of one subject: raw results of its processes, in the order they ran."""
+class Measurement:
+    """The measurement of one subject: raw results of its processes, in the order they ran."""
 
     subject: Subject
     processes: list[dict[str, Any]] = field(default_factory=list)
@@ -79,8 +79,8 @@ class Measured:
         return [median(process["iters_ns"]) for process in self.processes]
 
 
-def everyone(results: Sequence[Measured]) -> Collection[str]:
-    """Every subject is measured until its interval is narrow."""
+def all_names(results: Sequence[Measurement]) -> Collection[str]:
+    """The names of all subjects: each is measured until its interval is narrow."""
     return [result.subject.name for result in results]
 
 
@@ -90,8 +90,8 @@ def measure(
     *,
     note: Note = lambda text: None,
     worker: Worker = run_worker,
-    contenders: Contenders = everyone,
-) -> list[Measured]:
+    contenders: Contenders = all_names,
+) -> list[Measurement]:
     """Peak memory in one process each, then rounds of latency processes over all that need more.
 
     Every other round runs backwards, so that no subject is always the one after another.
@@ -107,13 +107,13 @@ def measure(
         One result a subject, in the order given. A failed process is told, never raised.
     """
     deadline = time.monotonic() + rules.budget_s
-    results: list[Measured] = []
+    results: list[Measurement] = []
     for subject in subjects:
-        results.append(Measured(subject))
+        results.append(Measurement(subject))
         note(f"{subject.name}: memory")
         results[-1].memory = _attempt("memory", results[-1], rules, worker)
     for turn in range(rules.processes_max):
-        wanted = everyone(results) if turn < rules.processes_min else contenders(results)
+        wanted = all_names(results) if turn < rules.processes_min else contenders(results)
         for result in results if turn % 2 == 0 else results[::-1]:
             if result.subject.name not in wanted:
                 continue
@@ -123,25 +123,25 @@ def measure(
     return results
 
 
-def _wants_more(result: Measured, rules: Rules) -> bool:
+def _wants_more(result: Measurement, rules: Rules) -> bool:
     if result.failure or result.reached:
         return False
     return len(result.processes) < rules.processes_max
 
 
-def _add(result: Measured, rules: Rules, worker: Worker) -> None:
+def _add(result: Measurement, rules: Rules, worker: Worker) -> None:
     found = _attempt("latency", result, rules, worker)
     if found is None:
         return
     result.processes.append(found)
     if len(result.processes) >= rules.processes_min:
-        result.reached = settled(result.medians_ns(), rules.half_width)
+        result.reached = is_settled(result.medians_ns(), rules.half_width)
 
 
-def _attempt(job: str, result: Measured, rules: Rules, worker: Worker) -> dict[str, Any] | None:
+def _attempt(job: str, result: Measurement, rules: Rules, worker: Worker) -> dict[str, Any] | None:
     if result.failure:
         return None
-    spec, reads = order_of(result.subject, rules)
+    spec, reads = worker_spec(result.subject, rules)
     try:
         return worker(job, spec, timeout_s=rules.timeout_s, reads=reads)
     except (WorkerFailed, InputError) as error:
@@ -149,14 +149,14 @@ def _attempt(job: str, result: Measured, rules: Rules, worker: Worker) -> dict[s
         return None
 
 
-def order_of(subject: Subject, rules: Rules) -> tuple[dict[str, Any], dict[str, Path]]:
-    """What a worker that measures `subject` is told, and the files it reads."""
+def worker_spec(subject: Subject, rules: Rules) -> tuple[dict[str, Any], dict[str, Path]]:
+    """The specification of a worker that measures `subject`, and the files it reads."""
     reads = dict(subject.engine.files)
     if subject.inputs is not None:
         reads[INPUTS] = subject.inputs
     spec = {
         **subject.engine.spec(),
-        "inputs": None if subject.inputs is None else inside(INPUTS),
+        "inputs": None if subject.inputs is None else input_path(INPUTS),
         "batch": subject.batch,
         "call": subject.call.spec(),
         "seed": rules.seed,

@@ -59,7 +59,7 @@ def _names(value: Value) -> Iterator[str]:
                 yield size
 
 
-def question(
+def missing_size_message(
     where: str, missing: Sequence[tuple[Value, int]], ranks: Sequence[Value]
 ) -> InputError:
     """What is missing, with the options that answer it."""

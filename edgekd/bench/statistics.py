@@ -1,7 +1,7 @@
 """Medians with intervals that hold without any assumption on the distribution.
 
 The sampling unit is the fresh process: an interval over the iterations of one process is 20 to 40
-times too narrow, so `across` works on process medians. No outlier is ever dropped.
+times too narrow, so `summarize_processes` works on process medians. No outlier is ever dropped.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Figure(NamedTuple):
     reason: str = ""
 
 
-class Across(NamedTuple):
+class ProcessSummary(NamedTuple):
     """What process medians say together."""
 
     value: float
@@ -119,7 +119,7 @@ def autocorrelation(values: Sequence[float]) -> float:
     return math.fsum(a * b for a, b in zip(apart, apart[1:], strict=False)) / spread
 
 
-def across(process_medians: Sequence[float]) -> Across:
+def summarize_processes(process_medians: Sequence[float]) -> ProcessSummary:
     """Value and interval over fresh processes, in the order they ran: times, rates, bytes, joules.
 
     What cannot be negative is widened by ratio, so that its interval ends above nothing.
@@ -128,28 +128,28 @@ def across(process_medians: Sequence[float]) -> Across:
         ValueError: if there are none.
     """
     correlation = autocorrelation(process_medians)
-    found = Across(median(process_medians), median_interval(process_medians), False)
+    found = ProcessSummary(median(process_medians), median_interval(process_medians), False)
     if correlation <= DRIFTING:
         return found
-    return stretched(found, correlated_factor(correlation, len(process_medians)))
+    return widen_by_ratio(found, correlated_factor(correlation, len(process_medians)))
 
 
-def stretched(found: Across, factor: float) -> Across:
-    """As `widened`, by ratio: the same where the interval is narrow, and never below nothing."""
+def widen_by_ratio(found: ProcessSummary, factor: float) -> ProcessSummary:
+    """As `widen`, by ratio: the same where the interval is narrow, and never below nothing."""
     value, interval = found.value, found.interval
     if interval is None or interval.low <= 0:
-        return widened(found, factor)
+        return widen(found, factor)
     below, above = interval.low / value, interval.high / value
-    return Across(value, Interval(value * below**factor, value * above**factor), True)
+    return ProcessSummary(value, Interval(value * below**factor, value * above**factor), True)
 
 
-def widened(found: Across, factor: float) -> Across:
+def widen(found: ProcessSummary, factor: float) -> ProcessSummary:
     """The same value, its interval `factor` times as wide, marked as drifting."""
     value, interval = found.value, found.interval
     if interval is not None:
         below, above = value - interval.low, interval.high - value
         interval = Interval(value - below * factor, value + above * factor)
-    return Across(value, interval, True)
+    return ProcessSummary(value, interval, True)
 
 
 def correlated_factor(correlation: float, count: int) -> float:
@@ -159,14 +159,14 @@ def correlated_factor(correlation: float, count: int) -> float:
     ones. Three small-sample matters beside: r is estimated too low, and so is the spread; and of so
     few values Student's law, not the normal one, bounds the error.
     """
-    r = min(max(correlation, unbiased(correlation, count)), WIDEST)
+    r = min(max(correlation, correct_bias(correlation, count)), WIDEST)
     inflation = (1 + r) / (1 - r)
     worth = max(count / inflation, FEWEST_WORTH)
     student = 1 + 1.3 / (worth - 1) + 2.5 / (worth - 1) ** 2
     return math.sqrt(inflation * worth / (worth - 1)) * student
 
 
-def unbiased(correlation: float, count: int) -> float:
+def correct_bias(correlation: float, count: int) -> float:
     """What the lag-1 autocorrelation likely is: few values show too little of it.
 
     On average r - (1 + 4 r) / count (Marriott and Pope 1954, Kendall 1954); that, turned round.
@@ -174,7 +174,7 @@ def unbiased(correlation: float, count: int) -> float:
     return (count * correlation + 1) / (count - 4) if count > 4 else WIDEST
 
 
-def settled(medians: Sequence[float], target: float) -> bool:
+def is_settled(medians: Sequence[float], target: float) -> bool:
     """Level 2 of the stopping rule: half-width of the interval at most `target` of the value.
 
     It is asked after every process, and now and then an interval is narrow by luck. So what must be
@@ -185,7 +185,7 @@ def settled(medians: Sequence[float], target: float) -> bool:
     if interval is None:
         return False
     correlation = autocorrelation(medians)
-    found = Across(value, interval, False)
-    if unbiased(correlation, len(medians)) > DRIFTING:
-        found = stretched(found, correlated_factor(correlation, len(medians)))
+    found = ProcessSummary(value, interval, False)
+    if correct_bias(correlation, len(medians)) > DRIFTING:
+        found = widen_by_ratio(found, correlated_factor(correlation, len(medians)))
     return found.interval is not None and found.interval.half_width(found.value) <= target

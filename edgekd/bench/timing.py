@@ -38,7 +38,7 @@ class Steady(NamedTuple):
     max_ns: int = 10_000_000_000
 
 
-class Warmed(NamedTuple):
+class WarmUpResult(NamedTuple):
     """A finished warm-up."""
 
     times_ns: list[int]
@@ -46,7 +46,7 @@ class Warmed(NamedTuple):
     """False if the windows never agreed; the data are kept and marked."""
 
 
-def warm_up(step: Step, clock: Clock, rule: WarmUp) -> Warmed:
+def warm_up(step: Step, clock: Clock, rule: WarmUp) -> WarmUpResult:
     """Run windows until the medians of the last ones agree and are not still falling."""
     times_ns: list[int] = []
     medians: list[float] = []
@@ -56,9 +56,9 @@ def warm_up(step: Step, clock: Clock, rule: WarmUp) -> Warmed:
         times_ns += window
         medians.append(median(window))
         if is_steady(medians[-rule.windows :], rule):
-            return Warmed(times_ns, True)
+            return WarmUpResult(times_ns, True)
         if clock() - start >= rule.max_ns and len(medians) >= rule.windows:
-            return Warmed(times_ns, False)
+            return WarmUpResult(times_ns, False)
 
 
 def is_steady(medians: list[float], rule: WarmUp) -> bool:
@@ -71,7 +71,7 @@ def is_steady(medians: list[float], rule: WarmUp) -> bool:
     return high <= low * (1 + rule.agree) and not (falling and high > low * (1 + rule.agree / 10))
 
 
-def steady(step: Step, clock: Clock, rule: Steady) -> list[int]:
+def run_steady(step: Step, clock: Clock, rule: Steady) -> list[int]:
     """Raw nanoseconds of every iteration, until level 1 of the stopping rule is met.
 
     The median's interval is looked at when a fifth more has been measured, never inside a run of
@@ -116,7 +116,7 @@ class Stretch(NamedTuple):
     median_ns: float
 
 
-def sustained(step: Step, clock: Clock, span_ns: int, stretch_ns: int) -> list[Stretch]:
+def run_sustained(step: Step, clock: Clock, span_ns: int, stretch_ns: int) -> list[Stretch]:
     """Iterate without a pause for `span_ns`; a median a stretch, so that hours fit into memory."""
     begin = clock()
     found: list[Stretch] = []
@@ -143,8 +143,8 @@ def part_medians_ns(stretches: Sequence[Stretch], part_ns: int) -> list[float]:
     return [median(parts[number]) for number in sorted(parts) if number < end // part_ns]
 
 
-class Paced(NamedTuple):
-    """Calls made on a timetable."""
+class PacedRun(NamedTuple):
+    """A run of calls made on a timetable."""
 
     times_ns: list[int]
     """What each call took."""
@@ -154,9 +154,9 @@ class Paced(NamedTuple):
     """Calls that began more than a tenth of the period after they were due."""
 
 
-def paced(
+def run_paced(
     step: Step, clock: Clock, sleep: Callable[[float], object], period_ns: int, count: int
-) -> Paced:
+) -> PacedRun:
     """One call every `period_ns`, with idle gaps; a call that is late does not move the timetable."""
     times_ns, response_ns, late = [], [], 0
     begin = clock() + period_ns
@@ -171,4 +171,4 @@ def paced(
         times_ns.append(after - before)
         response_ns.append(after - due)
         late += before - due > period_ns // 10
-    return Paced(times_ns, response_ns, late)
+    return PacedRun(times_ns, response_ns, late)

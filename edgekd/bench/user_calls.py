@@ -15,7 +15,7 @@ from edgekd.bench.size_options import Sizes
 from edgekd.bench.user_inputs import UserInputs
 
 
-class Call(NamedTuple):
+class ModelCall(NamedTuple):
     """One way to call a model."""
 
     plan: CallPlan
@@ -23,7 +23,7 @@ class Call(NamedTuple):
     """What it is fed: .npy, .npz, or None if all is drawn."""
 
 
-def calls(
+def plan_calls(
     where: str,
     interface: Interface | None,
     *,
@@ -32,14 +32,14 @@ def calls(
     user: UserInputs,
     rows: Path | None,
     goal: Path,
-) -> Iterator[Call]:
-    """One call a combination of sizes; one alone where two come to the same.
+) -> Iterator[ModelCall]:
+    """Plan one call for each combination of sizes; two equal ones count once.
 
     Args:
         where: how errors name the model.
         interface: what is known of it; None of an engine that tells nothing.
         sizes: of free axes.
-        batch: as `edgekd.bench.user_models.Ask` has it.
+        batch: as `edgekd.bench.user_models.MeasureRequest` has it.
         user: inputs by name.
         rows: a file with inputs that were given without a name, or a bundle's own.
         goal: an .npz to write, if several inputs are given.
@@ -48,13 +48,13 @@ def calls(
         InputError: if a size is missing or a name is none of its inputs.
     """
     if interface is None:
-        yield Call(CallPlan({}, batch or 1), rows)
+        yield ModelCall(CallPlan({}, batch or 1), rows)
         return
     names = [value.name for value in interface.inputs]
-    fed = user_inputs.fed_to(user, rows, names, where, goal)
+    fed = user_inputs.gather_inputs(user, rows, names, where, goal)
     done: list[CallPlan] = []
     for one in sizes:
-        plan = input_shapes.plan(
+        plan = input_shapes.plan_shapes(
             where,
             interface.inputs,
             interface.outputs,
@@ -70,4 +70,4 @@ def calls(
         plan = plan._replace(inputs=filled)
         if plan not in done:
             done.append(plan)
-            yield Call(plan, fed.file)
+            yield ModelCall(plan, fed.file)

@@ -34,8 +34,8 @@ class UserInputs(NamedTuple):
     """By input what every element is."""
 
 
-class Fed(NamedTuple):
-    """What one model is fed."""
+class ModelInputs(NamedTuple):
+    """The inputs of one model."""
 
     file: Path | None
     """.npy of the only input, or .npz by names of inputs; None if all is drawn."""
@@ -43,8 +43,8 @@ class Fed(NamedTuple):
     """Of the arrays in it."""
 
 
-def parsed(options: Sequence[str]) -> UserInputs:
-    """The options by what they name.
+def parse_inputs(options: Sequence[str]) -> UserInputs:
+    """Parse the options.
 
     Raises:
         InputError: if one of two forms is given twice, or a number is none that can be fed.
@@ -72,8 +72,8 @@ def parsed(options: Sequence[str]) -> UserInputs:
     return UserInputs(file, files, values)
 
 
-def found(given: Path, goal: Path) -> tuple[Path, Path | None]:
-    """The ONNX file of a model or bundle folder, and a bundle's golden inputs, written to `goal`.
+def find_model(given: Path, goal: Path) -> tuple[Path, Path | None]:
+    """Find the ONNX file of a model or bundle folder, and a bundle's golden inputs, written to `goal`.
 
     Raises:
         InputError: if a folder is no bundle.
@@ -82,10 +82,10 @@ def found(given: Path, goal: Path) -> tuple[Path, Path | None]:
         return given, None
     if not (given / BUNDLED).is_file() or not (given / BUNDLED_GOLDEN).is_file():
         raise InputError(f"{given}: got a folder, want one with {BUNDLED} and {BUNDLED_GOLDEN}")
-    return given / BUNDLED, inputs_of(given, goal)
+    return given / BUNDLED, find_inputs(given, goal)
 
 
-def inputs_of(given: Path, goal: Path) -> Path:
+def find_inputs(given: Path, goal: Path) -> Path:
     """The .npy or .npz file of a user's inputs: as it is, or written to `goal` from golden samples.
 
     Raises:
@@ -101,10 +101,10 @@ def inputs_of(given: Path, goal: Path) -> Path:
     return golden.write_inputs(golden.read(golden_file), goal)
 
 
-def fed_to(
+def gather_inputs(
     user: UserInputs, file: Path | None, inputs: Sequence[str], where: str, goal: Path
-) -> Fed:
-    """The one file that holds what a model is fed.
+) -> ModelInputs:
+    """Gather all inputs of a model in one file.
 
     Args:
         user: what was asked for, by names of this or of other models; its `file` is read already.
@@ -118,7 +118,7 @@ def fed_to(
     """
     named = [name for name in inputs if name in user.files or name in user.values]
     if file is None and not any(name in user.files for name in named):
-        return Fed(None, {})
+        return ModelInputs(None, {})
     import numpy as np
     from numpy.lib import format as npy
 
@@ -128,7 +128,7 @@ def fed_to(
         shapes = npz_shapes(file)
         for name in shapes:
             _require_input(name, inputs, f"{where}: {file}")
-        return Fed(file, shapes)
+        return ModelInputs(file, shapes)
     free = [name for name in inputs if name not in named]
     if file is not None and len(free) != 1:
         raise InputError(
@@ -141,13 +141,13 @@ def fed_to(
     arrays = {name: _read(path) for name, path in paths.items()}
     shapes = {name: tuple(map(int, array.shape)) for name, array in arrays.items()}
     if list(arrays) == list(inputs):
-        return Fed(next(iter(paths.values())), shapes)
+        return ModelInputs(next(iter(paths.values())), shapes)
     with zipfile.ZipFile(goal, "x") as archive:
         for name, array in arrays.items():
             written = io.BytesIO()
             npy.write_array(written, np.asanyarray(array), allow_pickle=False)
             archive.writestr(f"{name}.npy", written.getbuffer())
-    return Fed(goal, shapes)
+    return ModelInputs(goal, shapes)
 
 
 def require_known(user: UserInputs, models: Sequence[Sequence[str]]) -> None:

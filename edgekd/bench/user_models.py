@@ -15,8 +15,8 @@ from edgekd import graph
 from edgekd.admission import external_data
 from edgekd.bench import interface
 from edgekd.bench import ir
-from edgekd.bench import made_engines
 from edgekd.bench import numerics
+from edgekd.bench import prebuilt_engines
 from edgekd.bench import size_options
 from edgekd.bench import user_calls
 from edgekd.bench import user_inputs
@@ -24,11 +24,11 @@ from edgekd.bench.build import build
 from edgekd.bench.engine import ONNX
 from edgekd.bench.engine import Engine
 from edgekd.bench.interface import Interface
-from edgekd.bench.made_engines import Made
 from edgekd.bench.numerics import Label
+from edgekd.bench.prebuilt_engines import PrebuiltEngine
 from edgekd.bench.session import Subject
 from edgekd.bench.size_options import Sizes
-from edgekd.bench.user_calls import Call
+from edgekd.bench.user_calls import ModelCall
 from edgekd.bench.user_inputs import UserInputs
 from edgekd.device import Device
 from edgekd.devices import local
@@ -42,7 +42,7 @@ NULL = "null"
 """The runtime for tests, whose models are not ONNX."""
 
 
-class Ask(NamedTuple):
+class MeasureRequest(NamedTuple):
     """What to measure each model with; every combination is one subject."""
 
     runtimes: tuple[str, ...]
@@ -64,8 +64,8 @@ class Ask(NamedTuple):
     """ONNX files that are measured by another call, whose axes and inputs may be named too."""
 
 
-class Ready(NamedTuple):
-    """One subject and what a result says about it."""
+class PreparedSubject(NamedTuple):
+    """One subject, compiled, and what a result says about it."""
 
     subject: Subject
     model: Path
@@ -86,17 +86,17 @@ class _Model(NamedTuple):
     """The file that names it."""
     whole: Path
     """An ONNX file that holds all of its weights."""
-    made: Made | None
+    made: PrebuiltEngine | None
     """An engine that needs no compiling."""
     interface: Interface | None
     rows: Path | None
     """A bundle's own inputs."""
 
 
-def usable(
+def require_runtimes(
     asked: Sequence[str], missing: Mapping[str, str | None] | None = None
 ) -> tuple[str, ...]:
-    """The asked runtimes, or all that are installed.
+    """The requested runtimes, or all that are installed.
 
     Args:
         asked: names.
@@ -104,7 +104,7 @@ def usable(
             engine, one that cannot run what it builds is missing too.
 
     Raises:
-        MachineError: if one that is asked for, or every one, is not installed.
+        MachineError: if a requested one, or every one, is not installed.
     """
     if missing is None:
         missing = {name: _missing(name, run=not asked) for name in asked or RUNTIMES}
@@ -123,69 +123,70 @@ def _missing(name: str, *, run: bool) -> str | None:
     return runtime.why_not() or (runtime.why_not_run() if run else None)
 
 
-def ready(
+def prepare_subjects(
     models: Sequence[Path],
-    ask: Ask,
+    request: MeasureRequest,
     scratch: Path,
     *,
     names: Sequence[str] | None = None,
     missing: Mapping[str, str | None] | None = None,
-) -> Iterator[Ready]:
+) -> Iterator[PreparedSubject]:
     """Compile each model for each runtime and precision into `scratch`; engines stay as they are.
 
     Args:
         models: ONNX files, bundle folders, IR graphs, or ``store:KEY``.
-        ask: with what.
+        request: with what.
         scratch: an empty folder.
         names: what to call them; from their paths if left out.
-        missing: as `usable` takes it.
+        missing: as `require_runtimes` takes it.
 
     Raises:
         InputError: if a model is missing or refused.
         MachineError: if an engine or precision is not to be had there.
     """
-    fed = None
-    if ask.inputs.file is not None:
-        fed = user_inputs.inputs_of(ask.inputs.file, scratch / "inputs.npy")
+    user = request.inputs
+    file = user.file and user_inputs.find_inputs(user.file, scratch / "inputs.npy")
     listed = []
-    for number, (given, name) in enumerate(zip(models, names or names_of(models), strict=True)):
+    for number, (given, name) in enumerate(zip(models, names or short_names(models), strict=True)):
         (scratch / str(number)).mkdir()
-        listed.append(_read(given, name, ask, scratch / str(number)))
+        listed.append(_read(given, name, request, scratch / str(number)))
     known = [one.interface.inputs for one in listed if one.interface is not None]
-    known += [_inputs_beside(path) for path in ask.beside]
-    asked_sizes = {name: size for sizes in ask.sizes for name, size in sizes.items()}
+    known += [_inputs_beside(path) for path in request.beside]
+    asked_sizes = {name: size for sizes in request.sizes for name, size in sizes.items()}
     size_options.require_known(asked_sizes, known)
-    user_inputs.require_known(ask.inputs, [[value.name for value in inputs] for inputs in known])
+    user_inputs.require_known(user, [[value.name for value in inputs] for inputs in known])
     calls = [
         list(
-            user_calls.calls(
+            user_calls.plan_calls(
                 model.name,
                 model.interface,
-                sizes=ask.sizes,
-                batch=ask.batch,
-                user=ask.inputs,
-                rows=fed or model.rows,
+                sizes=request.sizes,
+                batch=request.batch,
+                user=user,
+                rows=file or model.rows,
                 goal=scratch / str(number) / "inputs.npz",
             )
         )
         for number, model in enumerate(listed)
     ]
     for number, model in enumerate(listed):
-        made = _engines(model, ask, scratch / str(number), missing)
+        made = _engines(model, request, scratch / str(number), missing)
         for engine, version, sha256 in made.engines:
-            yield from _subjects(model, engine, calls[number], ask, version, sha256, made.refused)
+            yield from _subjects(
+                model, engine, calls[number], request, version, sha256, made.refused
+            )
 
 
-def _read(given: Path, name: str, ask: Ask, folder: Path) -> _Model:
+def _read(given: Path, name: str, request: MeasureRequest, folder: Path) -> _Model:
     """What is known of a model before it is compiled."""
-    if made_engines.is_one(given):
-        made = made_engines.taken(given, ask.runtimes, ask.store)
+    if prebuilt_engines.is_prebuilt(given):
+        made = prebuilt_engines.find_engine(given, request.runtimes, request.store)
         return _Model(name, made.main, made.main, made, _interface_of(made), None)
-    model, rows = user_inputs.found(given, folder / "inputs.npy")
-    if ask.runtimes == (NULL,):
+    model, rows = user_inputs.find_model(given, folder / "inputs.npy")
+    if request.runtimes == (NULL,):
         return _Model(name, model, model, None, None, rows)
-    whole = external_data.embedded(model, folder / ONNX)
-    return _Model(name, model, whole, None, interface.of_onnx(whole), rows)
+    whole = external_data.embed_weights(model, folder / ONNX)
+    return _Model(name, model, whole, None, interface.read_onnx(whole), rows)
 
 
 def _inputs_beside(path: Path) -> Sequence[Value]:
@@ -195,10 +196,10 @@ def _inputs_beside(path: Path) -> Sequence[Value]:
     return ()
 
 
-def _interface_of(made: Made) -> Interface | None:
+def _interface_of(made: PrebuiltEngine) -> Interface | None:
     if set(made.files) == {ir.GRAPH, ir.WEIGHTS}:
-        return interface.of_ir(made.files[ir.GRAPH], made.files[ir.WEIGHTS])
-    return interface.of_onnx(made.main) if set(made.files) == {ONNX} else None
+        return interface.read_ir(made.files[ir.GRAPH], made.files[ir.WEIGHTS])
+    return interface.read_onnx(made.main) if set(made.files) == {ONNX} else None
 
 
 class _Engines(NamedTuple):
@@ -211,7 +212,7 @@ class _Engines(NamedTuple):
 
 
 def _engines(
-    model: _Model, ask: Ask, folder: Path, missing: Mapping[str, str | None] | None
+    model: _Model, request: MeasureRequest, folder: Path, missing: Mapping[str, str | None] | None
 ) -> _Engines:
     """Its engines.
 
@@ -221,21 +222,21 @@ def _engines(
     known = None if model.interface is None else model.interface.numerics
     if model.made is not None:
         made = model.made
-        labels = [] if made.precisions else _labels(model, ask, known, made.runtime)
+        labels = [] if made.precisions else _labels(model, request, known, made.runtime)
         precisions = made.precisions or tuple(label.precision for label in labels)
-        version = made_engines.admitted(made, precisions, ask.timeout_s, ask.device)
+        version = prebuilt_engines.admit_engine(made, precisions, request.timeout_s, request.device)
         engines = [Engine(made.runtime, precision, 1, made.files) for precision in precisions]
         return _Engines([(engine, version, made.sha256) for engine in engines])
     sha256, found = files.digest_file(model.whole), _Engines([])
     failures: list[EdgekdError] = []
-    for runtime in usable(ask.runtimes, missing):
-        for label in _labels(model, ask, known, runtime):
+    for runtime in require_runtimes(request.runtimes, missing):
+        for label in _labels(model, request, known, runtime):
             goal = folder / f"{runtime}-{label.precision}"
             goal.mkdir()
             try:
-                told = _built(model.whole, runtime, label.precision, goal, ask)
+                told = _built(model.whole, runtime, label.precision, goal, request)
             except (InputError, MachineError) as error:
-                if ask.runtimes or ask.precisions:
+                if request.runtimes or request.precisions:
                     raise
                 failures.append(error)
                 continue
@@ -247,14 +248,18 @@ def _engines(
     return found._replace(refused="; ".join(map(str, failures)))
 
 
-def _labels(model: _Model, ask: Ask, known: str | None, runtime: str) -> list[Label]:
+def _labels(model: _Model, request: MeasureRequest, known: str | None, runtime: str) -> list[Label]:
     if known is None:
-        return [Label(precision) for precision in ask.precisions or (numerics.PLAIN,)]
-    return numerics.labels(model.name, ask.precisions, known, runtime)
+        return [Label(precision) for precision in request.precisions or (numerics.PLAIN,)]
+    return numerics.labels(model.name, request.precisions, known, runtime)
 
 
-def _built(model: Path, runtime: str, precision: str, goal: Path, ask: Ask) -> Mapping[str, Any]:
-    told = build(model, runtime, precision, goal, timeout_s=ask.timeout_s, device=ask.device)
+def _built(
+    model: Path, runtime: str, precision: str, goal: Path, request: MeasureRequest
+) -> Mapping[str, Any]:
+    told = build(
+        model, runtime, precision, goal, timeout_s=request.timeout_s, device=request.device
+    )
     if "not_measured" in told:
         reason = told["not_measured"]
         made = "files" in told
@@ -269,24 +274,24 @@ def _built(model: Path, runtime: str, precision: str, goal: Path, ask: Ask) -> M
 def _subjects(
     model: _Model,
     engine: Engine,
-    calls: Sequence[Call],
-    ask: Ask,
+    calls: Sequence[ModelCall],
+    request: MeasureRequest,
     version: str,
     sha256: str,
     refused: str,
-) -> Iterator[Ready]:
+) -> Iterator[PreparedSubject]:
     """The engine in every call on every number of threads."""
     for call in calls:
         label = f" {call.plan.label}" if call.plan.label else ""
         note = "; ".join(filter(None, (call.plan.note, refused)))
-        for threads in ask.threads:
+        for threads in request.threads:
             one = engine._replace(threads=threads)
             name = f"{model.name}{label} {one.label()}"
             subject = Subject(name, one, call.inputs, call.plan.batch, call.plan)
-            yield Ready(subject, model.main, version, sha256, note)
+            yield PreparedSubject(subject, model.main, version, sha256, note)
 
 
-def names_of(models: Sequence[Path]) -> list[str]:
+def short_names(models: Sequence[Path]) -> list[str]:
     """A short name for each: its file's, or the whole path where two files are called the same."""
     short = [path.resolve().stem if path.suffix else path.resolve().name for path in models]
     return [

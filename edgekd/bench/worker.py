@@ -33,9 +33,9 @@ JOBS = {
     "offers": ("edgekd.bench.engine_jobs", "offers"),
     "compile": ("edgekd.bench.engine_jobs", "compile_model"),
     "outputs": ("edgekd.bench.jobs", "outputs"),
-    "site": ("edgekd.bench.jobs", "site"),
-    "lookup": ("edgekd.bench.lookup", "job"),
-    "canary": ("edgekd.bench.machine.canary", "job"),
+    "site": ("edgekd.bench.jobs", "describe_host"),
+    "lookup": ("edgekd.bench.lookup", "run_lookup"),
+    "canary": ("edgekd.bench.machine.canary", "run_canary"),
     "throughput": ("edgekd.bench.scenario.jobs", "throughput"),
     "sustained": ("edgekd.bench.scenario.jobs", "sustained"),
     "paced": ("edgekd.bench.scenario.jobs", "paced"),
@@ -89,7 +89,7 @@ def _limit() -> None:
     engines reserve addresses that they never use (onnxruntime 0.5 GB for a model of 2 kB).
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    most = memory.most_allowed()
+    most = memory.memory_limit()
     if most is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     with contextlib.suppress(OSError):

@@ -116,7 +116,7 @@ class Manifest(Settings):
 
 
 class Check(NamedTuple):
-    """One thing looked at."""
+    """The result of one check."""
 
     what: str
     verdict: Literal["ok", "failed", "not checked"]
@@ -143,7 +143,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not folder.is_dir():
         raise InputError(f"{folder}: got no folder, want a bundle")
-    want_plain(path)
+    require_plain_files(path)
     value = files.read_json(path, limit_bytes=2**20)
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
@@ -160,7 +160,7 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def digests(folder: Path, manifest: Manifest) -> list[Check]:
+def check_digests(folder: Path, manifest: Manifest) -> list[Check]:
     """One check for each file the manifest names, its size before its content.
 
     Raises:
@@ -175,7 +175,7 @@ def digests(folder: Path, manifest: Manifest) -> list[Check]:
         if not os.path.lexists(path):
             checks.append(Check(name, "failed", "is missing"))
             continue
-        want_plain(path)
+        require_plain_files(path)
         size_bytes = path.lstat().st_size
         if size_bytes != want.size_bytes:
             text = f"got {size_bytes} bytes, want {want.size_bytes}"
@@ -195,14 +195,14 @@ def check(folder: Path) -> Bundle:
         BudgetMissed: if a file is missing or has changed.
     """
     manifest = read_manifest(folder)
-    for made in digests(folder, manifest):
+    for made in check_digests(folder, manifest):
         if made.verdict != "ok":
             raise BudgetMissed(f"{folder / made.what}: {made.text}")
-    return contents(folder, manifest)
+    return read_contents(folder, manifest)
 
 
-def contents(folder: Path, manifest: Manifest) -> Bundle:
-    """What the files of a bundle say, once their digests fit.
+def read_contents(folder: Path, manifest: Manifest) -> Bundle:
+    """Read the files of a bundle whose digests fit.
 
     Raises:
         InputError: if they do not fit each other.
@@ -243,7 +243,7 @@ def contents(folder: Path, manifest: Manifest) -> Bundle:
     return Bundle(folder, manifest, preprocessing, tuple(labels), golden)
 
 
-def want_plain(path: Path) -> None:
+def require_plain_files(path: Path) -> None:
     """Refuse links, FIFOs and folders before anything opens them.
 
     Raises:

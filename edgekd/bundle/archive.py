@@ -47,7 +47,7 @@ MODE = 0o100644 << 16
 """A regular file, its owner's to write, everybody's to read."""
 
 
-class Entry(NamedTuple):
+class ArchiveEntry(NamedTuple):
     """One file in the archive."""
 
     name: str
@@ -57,7 +57,7 @@ class Entry(NamedTuple):
     """Byte at which its local header stands."""
 
 
-def write(folder: Path, path: Path, *, signature: bytes | None = None) -> None:
+def pack(folder: Path, path: Path, *, signature: bytes | None = None) -> None:
     """Pack the bundle in `folder` as `path`, durably; the same bundle gives the same bytes.
 
     Args:
@@ -74,7 +74,7 @@ def write(folder: Path, path: Path, *, signature: bytes | None = None) -> None:
     given = {} if signature is None else {bundle.SIGNATURE: signature}
     names = [name for name in ORDER if name in given or (folder / name).exists()]
     sizes = [len(given[n]) if n in given else (folder / n).stat().st_size for n in names]
-    blank = [Entry(name, 0, 0, 0) for name in names]
+    blank = [ArchiveEntry(name, 0, 0, 0) for name in names]
     size_bytes = sum(sizes) + len(_tail(blank, 0)) + sum(len(_local(entry)) for entry in blank)
     if size_bytes > LARGEST_BYTES:
         raise InputError(f"{folder}: got {size_bytes} bytes, want {LARGEST_BYTES} at most")
@@ -87,11 +87,11 @@ def write(folder: Path, path: Path, *, signature: bytes | None = None) -> None:
     files.write_through(files.regular_output(path), pack, size_bytes=size_bytes)
 
 
-def _put(name: str, folder: Path, given: Mapping[str, bytes], goal: IO[bytes]) -> Entry:
+def _put(name: str, folder: Path, given: Mapping[str, bytes], goal: IO[bytes]) -> ArchiveEntry:
     known = given.get(name)
     with files.open_regular(folder / name) if known is None else io.BytesIO(known) as source:
         size_bytes, crc = _measured(source)
-        entry = Entry(name, size_bytes, crc, goal.tell())
+        entry = ArchiveEntry(name, size_bytes, crc, goal.tell())
         source.seek(0)
         goal.write(_local(entry))
         shutil.copyfileobj(source, goal, CHUNK_BYTES)
@@ -105,30 +105,30 @@ def _measured(source: IO[bytes]) -> tuple[int, int]:
     return size_bytes, crc
 
 
-def _local(entry: Entry) -> bytes:
+def _local(entry: ArchiveEntry) -> bytes:
     name = entry.name.encode()
     sizes = entry.size_bytes, entry.size_bytes
     return LOCAL.pack(LOCAL_MARK, NEEDS, 0, 0, 0, DATE, entry.crc, *sizes, len(name), 0) + name
 
 
-def _tail(entries: Sequence[Entry], start: int) -> bytes:
+def _tail(entries: Sequence[ArchiveEntry], start: int) -> bytes:
     """The central directory and its end record, all that stands behind the last file."""
     central = b"".join(_central(entry) for entry in entries)
     count = len(entries)
     return central + END.pack(END_MARK, 0, 0, count, count, len(central), start, 0)
 
 
-def _central(entry: Entry) -> bytes:
+def _central(entry: ArchiveEntry) -> bytes:
     name = entry.name.encode()
     about = NEEDS, 0, 0, 0, DATE, entry.crc, entry.size_bytes, entry.size_bytes, len(name)
     return CENTRAL.pack(CENTRAL_MARK, MADE_BY, *about, 0, 0, 0, 0, MODE, entry.start) + name
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Path]:
-    """The folder of a bundle: `path` itself, or a private one with what the archive `path` holds.
+def open_bundle(path: Path) -> Iterator[Path]:
+    """Open a bundle as a folder: `path` itself, or a private one with the content of the archive `path`.
 
-    What comes out is small enough, plainly named and of the form `write` gives; that its files are
+    What comes out is small enough, plainly named and of the form `pack` gives; that its files are
     the right ones is for `bundle.check` to say.
 
     Raises:
@@ -157,9 +157,9 @@ def unpack(source: IO[bytes], size_bytes: int, folder: Path, where: str) -> None
 
     Raises:
         InputError: if it holds anything but the files of a bundle.
-        BudgetMissed: if one byte of it is not as `write` puts it.
+        BudgetMissed: if one byte of it is not as `pack` puts it.
     """
-    entries: list[Entry] = []
+    entries: list[ArchiveEntry] = []
     waiting = list(ORDER)
     while waiting:
         start = source.tell()
@@ -181,7 +181,7 @@ def unpack(source: IO[bytes], size_bytes: int, folder: Path, where: str) -> None
     _want_end(entries, source, where)
 
 
-def _announced(head: bytes, source: IO[bytes], start: int, where: str) -> Entry:
+def _announced(head: bytes, source: IO[bytes], start: int, where: str) -> ArchiveEntry:
     """What a local header claims; nothing of it is believed yet."""
     if len(head) < LOCAL.size:
         raise BudgetMissed(f"{where}: is cut short")
@@ -189,10 +189,10 @@ def _announced(head: bytes, source: IO[bytes], start: int, where: str) -> Entry:
     name = source.read(min(name_bytes, 100)).decode(errors="replace")
     if name not in ORDER:
         raise InputError(f"{where}: got {name!r}, which is no part of a bundle")
-    return Entry(name, size_bytes, crc, start)
+    return ArchiveEntry(name, size_bytes, crc, start)
 
 
-def _taken(entry: Entry, source: IO[bytes], folder: Path) -> Entry:
+def _taken(entry: ArchiveEntry, source: IO[bytes], folder: Path) -> ArchiveEntry:
     """Copy one file out; the entry with the checksum of what was read."""
     left, crc = entry.size_bytes, 0
     with (folder / entry.name).open("xb") as goal:
@@ -202,7 +202,7 @@ def _taken(entry: Entry, source: IO[bytes], folder: Path) -> Entry:
     return entry._replace(crc=crc)
 
 
-def _want_end(entries: Sequence[Entry], source: IO[bytes], where: str) -> None:
+def _want_end(entries: Sequence[ArchiveEntry], source: IO[bytes], where: str) -> None:
     start = entries[-1].start + len(_local(entries[-1])) + entries[-1].size_bytes
     source.seek(start)
     want = _tail(entries, start)

@@ -7,14 +7,14 @@ from pathlib import Path
 from edgekd import runtimes
 from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.bundle import Bundle
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.devices import local
 
 
-def ready(
+def prepare_engine(
     found: Bundle,
     runtime: str | None,
     scratch: Path,
@@ -69,5 +69,5 @@ def _built(
     if "not_measured" in built:
         return str(built["not_measured"])
     files = {name: folder / file for name, file in built["files"].items()}
-    threads = min(found.manifest.chosen.threads, site.most_threads(device))
+    threads = min(found.manifest.chosen.threads, host.max_threads(device))
     return Engine(runtime, precision, threads, files)

@@ -31,8 +31,8 @@ class Image(NamedTuple):
     """What was done to it; empty if it was taken as it is."""
 
 
-def read(path: Path, preprocessing: Preprocessing) -> list[Image]:
-    """The images of `path`: one, or those of an .npy file.
+def read_images(path: Path, preprocessing: Preprocessing) -> list[Image]:
+    """Read the images of `path`: one, or those of an .npy file.
 
     Raises:
         InputError: if it is no image, a broken or too large one, or an array of another form.

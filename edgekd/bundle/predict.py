@@ -1,4 +1,4 @@
-"""What the model of a bundle says of some images."""
+"""Predicts labels of images with the model of a bundle."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def predict(
     """
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         scratch = Path(folder)
-        engine = bundle_engine.ready(found, runtime, scratch, timeout_s=timeout_s, device=device)
+        engine = bundle_engine.prepare_engine(
+            found, runtime, scratch, timeout_s=timeout_s, device=device
+        )
         if isinstance(engine, str):
             raise MachineError(engine)
         pixels = scratch / "pixels.npy"
@@ -69,7 +71,7 @@ def predict(
         )
     require_logits(logits, (len(images), len(found.labels)), found.manifest.name)
     return [
-        Prediction(image.name, image.prepared, likeliest(row, found.labels, top))
+        Prediction(image.name, image.prepared, top_labels(row, found.labels, top))
         for image, row in zip(images, softmax(logits), strict=True)
     ]
 
@@ -92,7 +94,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
-def likeliest(
+def top_labels(
     probabilities: np.ndarray, labels: Sequence[str], top: int
 ) -> tuple[tuple[str, float], ...]:
     """The `top` labels by probability [C]; of equal ones, the earlier first."""

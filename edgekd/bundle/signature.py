@@ -43,12 +43,12 @@ class Signature(Settings):
     public_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """The 32 bytes of RFC 8032, hexadecimal."""
     signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
-    """Over `message`, hexadecimal."""
+    """Over `signed_message`, hexadecimal."""
     digest: bundle.Digest
     """SHA-256 of the canonical JSON of all the rest."""
 
 
-def message(manifest_digest: str) -> bytes:
+def signed_message(manifest_digest: str) -> bytes:
     """What is signed: the digest, and what it is a digest of."""
     return f"{FORMAT}\n{manifest_digest}\n".encode()
 
@@ -76,7 +76,7 @@ def sign(manifest_digest: str, key: Path, password: str | None) -> bytes:
         "algorithm": "ed25519",
         "manifest": manifest_digest,
         "public_key": private.public_key().public_bytes_raw().hex(),
-        "signature": private.sign(message(manifest_digest)).hex(),
+        "signature": private.sign(signed_message(manifest_digest)).hex(),
     }
     digest = files.digest_bytes(files.canonical_json(value))
     return files.pretty_json({**value, "digest": digest})
@@ -132,7 +132,7 @@ def read(path: Path) -> Signature:
     Raises:
         InputError: if it is none.
     """
-    bundle.want_plain(path)
+    bundle.require_plain_files(path)
     value = files.read_json(path, limit_bytes=2**14)
     try:
         found = Signature.model_validate_json(files.canonical_json(value))
@@ -154,7 +154,7 @@ def _judged(found: Signature, *, asked: bool) -> Check:
         return Check(bundle.SIGNATURE, "not checked", text)
     public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(found.public_key))
     try:
-        public.verify(bytes.fromhex(found.signature), message(found.manifest))
+        public.verify(bytes.fromhex(found.signature), signed_message(found.manifest))
     except InvalidSignature:
         return _failed(f"does not fit the key it names, {fingerprint(found.public_key)}")
     if asked:

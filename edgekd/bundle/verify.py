@@ -19,8 +19,8 @@ from edgekd.bench import saturation
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import Golden
 from edgekd.bench.golden import write_inputs
+from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
-from edgekd.bench.machine import site
 from edgekd.bench.outputs import outputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import Check
@@ -44,7 +44,7 @@ SHARED = ("fp32", "int8")
 
 
 class Report(NamedTuple):
-    """What was looked at in one bundle."""
+    """All checks of one bundle."""
 
     name: str
     checks: tuple[Check, ...]
@@ -61,7 +61,7 @@ def verify(
     """Check every file of the bundle in `folder`, its signature, then its answers through one engine.
 
     Args:
-        folder: the bundle; `edgekd.bundle.archive.opened` gives one of an archive.
+        folder: the bundle; `edgekd.bundle.archive.open_bundle` gives one of an archive.
         runtime: which engine; None takes the chosen one if it is installed, else any that is.
         key: public key, PEM, that must have signed it; None asks for none.
         timeout_s: after this an engine is given up.
@@ -76,18 +76,18 @@ def verify(
         runtimes.find(runtime)
     manifest = bundle.read_manifest(folder)
     checks = [Check(bundle.MANIFEST, "ok", "is as it was written")]
-    checks += bundle.digests(folder, manifest)
+    checks += bundle.check_digests(folder, manifest)
     signed = signature.check(folder, manifest.digest, key)
     checks += [] if signed is None else [signed]
     if any(check.verdict == "failed" for check in checks):
         checks.append(Check(WHAT, "not checked", "the files are not as they should be"))
     else:
-        checks += _golden(bundle.contents(folder, manifest), runtime, timeout_s, device)
+        checks += _golden(bundle.read_contents(folder, manifest), runtime, timeout_s, device)
     return Report(manifest.name, tuple(checks))
 
 
-def conclude(report: Report) -> None:
-    """Nothing if all is well.
+def require_sound(report: Report) -> None:
+    """Raise unless every check passed.
 
     Raises:
         BudgetMissed: if a check failed.
@@ -107,19 +107,21 @@ def _golden(found: Bundle, runtime: str | None, timeout_s: float, device: Device
     """The first engine that is there answers the golden inputs, and the pixels of some."""
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         scratch = Path(folder)
-        engine = bundle_engine.ready(found, runtime, scratch, timeout_s=timeout_s, device=device)
+        engine = bundle_engine.prepare_engine(
+            found, runtime, scratch, timeout_s=timeout_s, device=device
+        )
         if isinstance(engine, str):
             return [Check(WHAT, "not checked", engine)]
         inputs = write_inputs(found.golden, scratch / "inputs.npy")
         ask = functools.partial(outputs, engine, timeout_s=timeout_s, device=device)
         got = ask(inputs, preprocessing=None)
-        tolerance = stated(found.manifest.tolerance, engine.runtime, engine.precision)
+        tolerance = stated_tolerance(found.manifest.tolerance, engine.runtime, engine.precision)
         checks = [_compared(found.golden, got, tolerance, engine)]
         if checks[0].verdict != "failed":
             checks.insert(0, _from_pixels(found, ask, tolerance, scratch))
     if not np.isfinite(got).all():
         return checks
-    if tolerance is not None and tolerance.rms is not None and quantized(found.folder):
+    if tolerance is not None and tolerance.rms is not None and is_quantized(found.folder):
         checks += _saturated(found.golden, got, max(tolerance.rms, tolerance.step or 0), device)
     return checks
 
@@ -184,22 +186,24 @@ def _saturated(golden: Golden, got: np.ndarray, stated_rms: float, device: Devic
     """Whether quantized answers are noisier than where they were measured, and why; see saturation."""
     if got.shape != golden.outputs.shape or len(got) < saturation.LEAST:
         return []
-    seen = saturation.look(golden.outputs, got, stated_rms=stated_rms)
+    seen = saturation.check_saturation(golden.outputs, got, stated_rms=stated_rms)
     if seen.sound:
         return [Check(INSTRUCTIONS, "ok", seen.text())]
-    flags = site.describe(device).facts.get("flags") or ()
+    flags = host.describe_host(device).facts.get("flags") or ()
     if device is local.DEVICE:
-        flags = instructions.usable(flags)
-    why = saturation.cause(flags)
+        flags = instructions.usable_flags(flags)
+    why = saturation.explain_cause(flags)
     return [Check(INSTRUCTIONS, "failed", f"{seen.text()}: {why}")]
 
 
-def quantized(folder: Path) -> bool:
+def is_quantized(folder: Path) -> bool:
     """Whether the model of a bundle computes with 8-bit numbers."""
-    return numerics.quantizes(numerics.read(folder / "model.onnx"))
+    return numerics.quantizes(numerics.read_contents(folder / "model.onnx"))
 
 
-def stated(tolerance: Mapping[str, Tolerance], runtime: str, precision: str) -> Tolerance | None:
+def stated_tolerance(
+    tolerance: Mapping[str, Tolerance], runtime: str, precision: str
+) -> Tolerance | None:
     """What the manifest asks of an engine; of one it does not name, in float32 and in int8, what it
     asks of another: all are held to the same model."""
     if precision not in SHARED or f"{runtime}/{precision}" in tolerance:

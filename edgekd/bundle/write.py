@@ -73,7 +73,7 @@ def write(
         "chosen": _chosen(row),
         "tolerance": tolerances(rows, row.get("profile", ""), parity),
     }
-    contents[bundle.MANIFEST] = signed(manifest, contents)
+    contents[bundle.MANIFEST] = make_manifest(manifest, contents)
     for file, data in contents.items():
         (folder / file).write_bytes(data)
     return {file: folder / file for file in contents}
@@ -85,8 +85,8 @@ def _chosen(row: Mapping[str, Any]) -> dict[str, Any]:
     return said if said["profile"] else {k: v for k, v in said.items() if k != "profile"}
 
 
-def signed(manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> bytes:
-    """The manifest with the digest of every file and, last, its own."""
+def make_manifest(manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> bytes:
+    """Make the manifest, with the digest of every file and, last, its own."""
     described = {
         name: {"sha256": files.digest_bytes(data), "size_bytes": len(data)}
         for name, data in contents.items()

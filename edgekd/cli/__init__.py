@@ -78,7 +78,7 @@ class _Verbs(click.Group):
         except KeyboardInterrupt as error:  # else click prints an empty line and forgets which
             if sys.stderr.isatty():
                 click.echo(err=True)
-            raise border.interrupted(error) from error
+            raise border.interruption_error(error) from error
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         if incomplete.startswith("-"):
@@ -113,11 +113,11 @@ def run(arguments: list[str] | None = None) -> None:
     """The entry point: run a verb, print how it failed, exit with its code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     volume = Volume()
-    ending, error = border.ended(
+    ending, error = border.run_guarded(
         lambda: main.main(arguments, prog_name="edgekd", standalone_mode=False, obj=volume)
     )
-    border.leave_when_interrupted()
+    border.exit_on_interruption()
     if error is not None and volume.debug:
         traceback.print_exception(error)
-    border.tell(ending, as_json="--json" in arguments)
+    border.print_ending(ending, as_json="--json" in arguments)
     sys.exit(ending.code)

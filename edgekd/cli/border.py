@@ -38,8 +38,8 @@ class Ending(NamedTuple):
     hint: str = ""
 
 
-def ended(work: Callable[[], object]) -> tuple[Ending, BaseException | None]:
-    """Do `work`; how it ended, and what it raised."""
+def run_guarded(work: Callable[[], object]) -> tuple[Ending, BaseException | None]:
+    """Run `work`; return how it ended, and what it raised."""
     before, hook = signal.signal(signal.SIGTERM, _terminated), sys.unraisablehook
     sys.unraisablehook = _repeating(hook)
     try:
@@ -55,7 +55,7 @@ def ended(work: Callable[[], object]) -> tuple[Ending, BaseException | None]:
     return Ending(0), None
 
 
-def leave_when_interrupted() -> None:
+def exit_on_interruption() -> None:
     """From now on ``^C`` and SIGTERM end this process at once: it has ended its work and only tidies up.
 
     Python waits for threads and calls what libraries registered, and would print where it was in that.
@@ -69,7 +69,7 @@ def leave_when_interrupted() -> None:
             signal.signal(number, leave)
 
 
-def tell(ending: Ending, *, as_json: bool) -> None:
+def print_ending(ending: Ending, *, as_json: bool) -> None:
     """Print `ending` unless all is well: one line on stderr, with ``--json`` one of JSON.
 
     The JSON goes to stdout, but for a verdict: then stdout has the result already.
@@ -88,7 +88,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM; as ^C it is no `Exception`, so nothing on the way takes it for its own failure."""
 
 
-def interrupted(error: BaseException) -> EdgekdError:
+def interruption_error(error: BaseException) -> EdgekdError:
     """``^C`` or SIGTERM as one of our errors."""
     from edgekd.errors import Interrupted
 
@@ -125,7 +125,7 @@ def _ending(error: BaseException) -> Ending:
     from edgekd.errors import EdgekdError
 
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        error = interrupted(error)
+        error = interruption_error(error)
     if isinstance(error, EdgekdError):
         plain = EdgekdError(str(error)).line()
         return Ending(error.exit_code, plain, EdgekdError(error.hint).line())

@@ -43,10 +43,10 @@ def command(run: Path, output: Path, key: Path | None) -> None:
     from edgekd.units import bytes_text
 
     made = None
-    with archive.opened(run / "bundle" if (run / "bundle").is_dir() else run) as folder:
+    with archive.open_bundle(run / "bundle" if (run / "bundle").is_dir() else run) as folder:
         if key is not None:
             digest = bundle.check(folder).manifest.digest
             made = signature.sign(digest, key, os.environ.get(PASSWORD))
-        archive.write(folder, output, signature=made)
+        archive.pack(folder, output, signature=made)
     signed = "" if made is None else ", signed"
     echo(f"{output}: {bytes_text(output.stat().st_size)}{signed}")

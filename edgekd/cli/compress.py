@@ -16,7 +16,7 @@ from edgekd.cli.screen import volume
 if TYPE_CHECKING:
     from edgekd.recipe import Recipe
     from edgekd.run import Options
-    from edgekd.walk import Foreseen
+    from edgekd.walk import StepForecast
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -97,7 +97,7 @@ def _show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> N
     """Each step, found or to run; what will be read, written, downloaded and run."""
     from edgekd import pipeline
 
-    foreseen = pipeline.foreseen(recipe, path, options)
+    foreseen = pipeline.preview_plan(recipe, path, options)
     if as_json:
         rows = [{"step": f.step.label, "key": f.key, "found": f.hit} for f in foreseen]
         print_json({"steps": rows, **_touched(recipe, path, options, foreseen)})
@@ -115,7 +115,7 @@ def _show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> N
 
 
 def _touched(
-    recipe: Recipe, path: Path, options: Options, foreseen: list[Foreseen]
+    recipe: Recipe, path: Path, options: Options, foreseen: list[StepForecast]
 ) -> dict[str, list[str]]:
     """What will be read, written and downloaded, and which code of the user's own will run."""
     from edgekd import pipeline
@@ -126,10 +126,10 @@ def _touched(
     weights = recipes.weights_paths(recipe, path).values()
     choices, plugins = list(members.choices(recipe)), members.plugins(recipe)
     named = {str(choice.named): choice.named for choice in choices}
-    fetched = pipeline.to_fetch(recipe, options)
+    fetched = pipeline.list_downloads(recipe, options)
     sources = [f.step.origin for f in foreseen if f.step.label == "data" and not fetched]
     data = [f"{recipe.data.source} (files: {len(o())})" for o in sources if o is not None]
-    digests = {text: origins.files_behind(member, options) for text, member in named.items()}
+    digests = {text: origins.model_files(member, options) for text, member in named.items()}
     behind = [f"{text} (files: {len(found)})" for text, found in digests.items() if found]
     return {
         "reads": [str(p) for p in (path, *weights)] + data + behind,
@@ -143,11 +143,11 @@ def _touched(
 def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
     """What each step of learning will compare, if all of them can begin."""
     from edgekd import pipeline
-    from edgekd.cli.progress import shown
+    from edgekd.cli.progress import make_display
 
     loud = volume()
-    with shown(quiet=loud.quiet, verbose=loud.verbose) as progress:
-        found = pipeline.checked(recipe, path, options, progress)
+    with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
+        found = pipeline.rehearse(recipe, path, options, progress)
     if as_json:
         print_json({"steps": found})
         return
@@ -158,13 +158,13 @@ def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
 
 def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
     from edgekd import pipeline
-    from edgekd.cli.progress import shown
+    from edgekd.cli.progress import make_display
     from edgekd.errors import BudgetMissed
     from edgekd.errors import Inconclusive
     from edgekd.units import number_text
 
     loud = volume()
-    with shown(quiet=loud.quiet, verbose=loud.verbose) as progress:
+    with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
         finished = pipeline.compress(recipe, path, options, progress)
     found = sum(hit for _, hit, _ in finished.steps)
     if not loud.quiet:
@@ -193,8 +193,8 @@ def _show(result: dict[str, Any], run_dir: Path, as_json: bool) -> None:
         rows.append(
             (who, percent_text(one["accuracy"]), f"{count_text(one['parameters'])} parameters")
         )
-    for scheme, one in result.get("quantized", {}).items():
-        rows.append(("quantized", percent_text(one["accuracy"]), f"student in int8, {scheme}"))
+    for numerics, one in result.get("quantized", {}).items():
+        rows.append(("quantized", percent_text(one["accuracy"]), f"student in int8, {numerics}"))
     for row in result["candidates"]:
         if row["name"] == result["chosen"]:
             speed = f"{row['latency_p50_ms']:.3g} ms, {bytes_text(row['size_bytes'])}"

@@ -52,9 +52,9 @@ def add(
     from edgekd.devices.ssh import registry
 
     place = address.parse(where, identity=identity, config=ssh_config)
-    key = keys.shown(place, address.checked_name(name))
+    key = keys.scan_host_key(place, address.require_device_name(name))
     _accept(name, key, fingerprint, yes)
-    registry.add(name, registry.Known(place, key))
+    registry.add(name, registry.KnownDevice(place, key))
     if as_json:
         print_json({"name": name, "fingerprint": key.fingerprint})
     else:
@@ -118,7 +118,7 @@ def doctor(name: str, as_json: bool) -> None:
     from edgekd.devices.ssh import setup as environment
 
     found = _looked_at(name)
-    wanted = environment.packages(found["machine"], None)
+    wanted = environment.choose_packages(found["machine"], None)
     missing = [package for package in wanted if found["packages"][package] is None]
     install = f"edgekd device setup {name}" if missing else None
     if as_json:
@@ -146,7 +146,7 @@ def setup(name: str, wheels: Path | None, index: str | None, as_json: bool) -> N
     if wheels is not None and index is not None:
         raise InputError("device setup: got --wheels and --index, want one")
     machine = str(_looked_at(name)["machine"])
-    packages = environment.packages(machine, wheels)
+    packages = environment.choose_packages(machine, wheels)
     environment.install(name, packages, wheels=wheels, index=index)
     found = _looked_at(name)
     if as_json:
@@ -158,7 +158,7 @@ def setup(name: str, wheels: Path | None, index: str | None, as_json: bool) -> N
 def _looked_at(name: str) -> dict[str, Any]:
     from edgekd.devices.ssh import setup as environment
 
-    return environment.look(name, ["numpy", *ENGINES])
+    return environment.probe_device(name, ["numpy", *ENGINES])
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from edgekd.cli import options
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
-from edgekd.cli.screen import running
+from edgekd.cli.screen import show_running
 
 if TYPE_CHECKING:
     from edgekd.report.gate_result import Document
@@ -72,7 +72,7 @@ def command(
     from edgekd.gating import session
     from edgekd.store import Store
 
-    ask = session.Ask(
+    ask = session.GatingRequest(
         run=run,
         baseline=baseline,
         policy=policies.load(policy, overrides),
@@ -81,8 +81,8 @@ def command(
         device=devices.find(device),
         key=key,
     )
-    found = session.gate(ask, note=running)
-    running("")
+    found = session.run_gates(ask, note=show_running)
+    show_running("")
     _write(found, junit, summary)
     if annotations:
         _annotate(found, err=as_json)
@@ -99,15 +99,15 @@ def _write(found: Document, junit: Path | None, summary: Path | None) -> None:
     from edgekd.report import gate_markdown
 
     if junit is not None:
-        files.write_output(junit, gate_junit.junit(found))
+        files.write_output(junit, gate_junit.junit_xml(found))
     if summary is not None:
-        files.write_output(summary, gate_markdown.summary(found).encode())
+        files.write_output(summary, gate_markdown.summary_page(found).encode())
 
 
 def _annotate(found: Document, *, err: bool) -> None:
-    from edgekd.report.gate_annotations import lines
+    from edgekd.report.gate_annotations import annotation_lines
 
-    for line in lines(found):
+    for line in annotation_lines(found):
         echo(line, err=err)
 
 
@@ -118,15 +118,16 @@ def _show(found: Document) -> None:
     rows = [HEADER]
     for outcome in found.outcomes:
         got, allowed = (
-            gate_result.shown(value, outcome.unit) for value in (outcome.got, outcome.allowed)
+            gate_result.format_value(value, outcome.unit)
+            for value in (outcome.got, outcome.allowed)
         )
-        interval, word = gate_result.shown_interval(outcome), gate_result.word(outcome)
+        interval, word = gate_result.format_interval(outcome), gate_result.verdict_word(outcome)
         rows.append((outcome.gate, got, allowed, interval, word, EdgekdError(outcome.text).line()))
     print_columns(rows)
 
 
 def _conclude(found: Document) -> None:
-    """Nothing, if all gates pass.
+    """Raise unless all gates pass.
 
     Raises:
         BudgetMissed: naming the first that failed.

@@ -99,7 +99,7 @@ def command(output: Path | None, as_json: bool, **options: str | None) -> None:
         _require_new(output)
     answers = _answers(options, output)
     output = output or Path(f"{answers['name']}.yaml")
-    files.write_output(output, written(answers, output).encode())
+    files.write_output(output, make_recipe_text(answers, output).encode())
     echo(json.dumps({"recipe": str(output)}) if as_json else f"wrote {output}")
 
 
@@ -141,7 +141,7 @@ def _asked(question: str, default: str) -> str:
 
 def _check(key: str, answers: dict[str, str], output: Path | None) -> None:
     """Raises InputError if the answer to `key` makes no recipe, or none that can be written."""
-    written(answers, output or Path("recipe.yaml"))
+    make_recipe_text(answers, output or Path("recipe.yaml"))
     if key == "name" and output is None:
         _require_new(Path(f"{answers['name']}.yaml"))
 
@@ -151,7 +151,7 @@ def _plain_name(source: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:40] or "recipe"
 
 
-def written(answers: dict[str, str], output: Path) -> str:
+def make_recipe_text(answers: dict[str, str], output: Path) -> str:
     """The recipe's text, proven to be one.
 
     Raises:
@@ -167,7 +167,7 @@ def written(answers: dict[str, str], output: Path) -> str:
     words["quantize"] = QUANTIZE if answers["quantize"] == "yes" else ""
     text = TEMPLATE.format(output=output, **words)
     document = recipe_text.parse(text, ".yaml", "init")
-    recipe.checked(document._replace(places=document.places | _PLACES))
+    recipe.validate(document._replace(places=document.places | _PLACES))
     return text
 
 

@@ -43,14 +43,14 @@ def command(name: str | None, as_json: bool) -> None:
         families["losses of plugins"] = added
     if name is not None and name in LOSSES and name.startswith(OWN):
         families["losses of your own"] = {name: LOSSES[name]}
-    members.show_families(families, "method", snippets.place, name, as_json, _known)
+    members.show_families(families, "method", snippets.recipe_snippet, name, as_json, _known)
 
 
 def _known(name: str) -> dict[str, Any]:
     """A loss's usual weight, where it looks, and what it was measured to do."""
     from edgekd.learn.losses import LOSSES
 
-    kept = measured()
+    kept = read_measurements()
     found = kept["methods"].get(name, {})
     told = {
         f"measured, pair {pair}": f"{kept['pairs'][pair]}: {_row(row)}"
@@ -78,7 +78,7 @@ def _where(member: Member) -> str:
     return "at the end of every stage" if member.depth is None else f"at depth {member.depth:g}"
 
 
-def measured() -> dict[str, dict[str, Any]]:
+def read_measurements() -> dict[str, dict[str, Any]]:
     """What benchmarks/methods found: ``methods`` by name and pair of networks, ``pairs`` in words; both empty
     where it is not there."""
     stored = importlib.resources.files("edgekd.cli").joinpath("measured.json")

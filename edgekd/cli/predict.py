@@ -57,10 +57,12 @@ def command(
 
     if runtime is not None:
         runtimes.find(runtime)
-    with archive.opened(path) as folder:
+    with archive.open_bundle(path) as folder:
         found = bundle.check(folder)
         signature.require(folder, found.manifest.digest, key)
-        read = [one for image in images for one in bundle_images.read(image, found.preprocessing)]
+        read = [
+            one for image in images for one in bundle_images.read_images(image, found.preprocessing)
+        ]
         told = bundle_predict.predict(found, read, top=top, runtime=runtime, timeout_s=timeout_s)
     if as_json:
         print_json([_fields(one) for one in told])

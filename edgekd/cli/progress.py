@@ -24,7 +24,7 @@ _REFRESH_PER_S = 5
 
 
 @contextmanager
-def shown(*, quiet: bool, verbose: bool) -> Iterator[Progress]:
+def make_display(*, quiet: bool, verbose: bool) -> Iterator[Progress]:
     """The progress display that fits what stderr is.
 
     Args:

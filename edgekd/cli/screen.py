@@ -67,8 +67,8 @@ def echo(text: str = "", *, nl: bool = True, err: bool = False) -> None:
     click.echo(escape_unprintable(text, keep="\n\t"), nl=nl, err=err)
 
 
-def running(text: str) -> None:
-    """What runs now: on one line that is drawn anew, where there is no terminal in a line now and then."""
+def show_running(text: str) -> None:
+    """Show what runs now: on one line that is drawn anew, where there is no terminal in a line now and then."""
     if volume().quiet:
         return
     if sys.stderr.isatty():

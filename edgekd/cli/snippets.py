@@ -18,8 +18,8 @@ def _losses(losses: tuple[str, ...], margin: str = "") -> tuple[str, ...]:
     return tuple(f"{margin}{line}" for line in ("losses:", *(f"  - {loss}" for loss in losses)))
 
 
-class Words(NamedTuple):
-    """What a recipe says around a name: lines of YAML."""
+class SnippetLines(NamedTuple):
+    """The lines of YAML around a method's name in a recipe."""
 
     losses: tuple[str, ...]
     """Of the step."""
@@ -37,12 +37,12 @@ class Words(NamedTuple):
         return "\n".join((*self.above, "learn:", "  - step: distil", *step, *after))
 
 
-def _by(*losses: str) -> Words:
-    return Words(losses, (f"scheme: {NAME}",))
+def _by(*losses: str) -> SnippetLines:
+    return SnippetLines(losses, (f"scheme: {NAME}",))
 
 
-def _new_classes(name: str) -> Words:
-    return Words(
+def _new_classes(name: str) -> SnippetLines:
+    return SnippetLines(
         ("cross-entropy",),
         (
             f"scheme: {{name: {name}, old: 5}}",
@@ -53,19 +53,21 @@ def _new_classes(name: str) -> Words:
     )
 
 
-def _at(name: str, layer: str) -> Words:
+def _at(name: str, layer: str) -> SnippetLines:
     layers = f"{{student: layers.5.{layer}, teacher: layers.5.{layer}}}"
-    return Words(("cross-entropy", f"{{name: {name}, layers: {layers}}}  # paths in vit-tiny"))
+    return SnippetLines(
+        ("cross-entropy", f"{{name: {name}, layers: {layers}}}  # paths in vit-tiny")
+    )
 
 
-_TWO_TEACHERS = Words(
+_TWO_TEACHERS = SnippetLines(
     HINTON,
     (f"scheme: {NAME}", "teachers: [teacher, other]"),
     ("teachers:", "  other: {model: wrn-16-2}  # a second one"),
 )
 # Not in the schemes' own table: a run has no use for it, and it repeats in YAML what their docstrings say
 # under "Recipes".
-WORDS: dict[str, Words] = {
+SNIPPETS: dict[str, SnippetLines] = {
     "densely-guided": _TWO_TEACHERS,
     "adaptive": _TWO_TEACHERS,
     "route": _by(*HINTON)._replace(
@@ -85,7 +87,7 @@ WORDS: dict[str, Words] = {
     "lwf": _new_classes("lwf"),
     "lwf-mc": _new_classes("lwf-mc"),
     "less-forgetting": _new_classes("less-forgetting"),
-    "born-again": Words(
+    "born-again": SnippetLines(
         HINTON,
         above=("student:", "  model: resnet20  # the teacher's own model"),
         below=("- step: distil", "  teachers: [distil-1]  # and so on", *_losses(HINTON, "  ")),
@@ -96,15 +98,15 @@ WORDS: dict[str, Words] = {
     "adversarial-training": _by("cross-entropy"),
     "attention-scores": _at("attention-scores", "attention.scores"),
     "minilm": _at("minilm", "attention.key"),
-    "defensive": Words(
+    "defensive": SnippetLines(
         ("{name: kd, temperature: 20.0}  # the same temperature",),
         above=("teacher:", "  losses:", f"    - {NAME}"),
     ),
 }
-"""By name, where what `place` would say else is not enough."""
+"""By name, where what `recipe_snippet` would say else is not enough."""
 
 
-def place(family: str, name: str, member: Member) -> str:
+def recipe_snippet(family: str, name: str, member: Member) -> str:
     """Where a recipe names a method, with `NAME` for the name and its knobs.
 
     A loss that does not read the student's logits leaves its classifier untaught: the labels stand beside it.
@@ -114,9 +116,9 @@ def place(family: str, name: str, member: Member) -> str:
 
     if family == "synthesis":
         return f"synthesis:\n  method: {NAME}"
-    if name in WORDS:
-        return WORDS[name].text()
+    if name in SNIPPETS:
+        return SNIPPETS[name].text()
     if family == "schemes":
         return _by(*HINTON).text()
     alone = name == REUSES or "student_logits" in signature(member).positional
-    return Words((NAME,) if alone else ("cross-entropy", NAME)).text()
+    return SnippetLines((NAME,) if alone else ("cross-entropy", NAME)).text()

@@ -17,9 +17,9 @@ from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
 
 if TYPE_CHECKING:
-    from edgekd.store import Entry
     from edgekd.store import Garbage
     from edgekd.store import Store
+    from edgekd.store import StoreEntry
 
 STORE = click.option(
     "--store",
@@ -85,7 +85,7 @@ def why(first: str, second: str, folder: Path | None, as_json: bool) -> None:
     """Show which inputs of two results differ; each is a key or its beginning, as `ls` prints."""
     entries = list(_store(folder).entries())
     one, other = _found(entries, first), _found(entries, second)
-    rows = list(differences(one.inputs, other.inputs))
+    rows = list(find_differences(one.inputs, other.inputs))
     if as_json:
         print_json([{"what": what, "first": a, "second": b} for what, a, b in rows])
     elif rows:
@@ -118,7 +118,7 @@ def gc(
         raise InputError("store gc: got neither or both, want --keep RUN_DIR or --all")
     store = _store(folder)
     entries = list(store.entries())
-    wanted = {key for path in keep for key in kept(entries, path)}
+    wanted = {key for path in keep for key in referenced_keys(entries, path)}
     if not yes:
         if not sys.stdin.isatty():
             raise InputError("store gc: got no terminal to ask at", hint="add --yes")
@@ -177,12 +177,12 @@ def _store(folder: Path | None) -> Store:
     return store
 
 
-def _described(entry: Entry) -> dict[str, Any]:
+def _described(entry: StoreEntry) -> dict[str, Any]:
     blobs = {name: blob._asdict() for name, blob in entry.files.items()}
     return {"key": entry.key, "inputs": entry.inputs, "files": blobs}
 
 
-def _found(entries: list[Entry], start: str) -> Entry:
+def _found(entries: list[StoreEntry], start: str) -> StoreEntry:
     from edgekd.errors import InputError
 
     found = [entry for entry in entries if entry.key.startswith(start.lower())]
@@ -192,21 +192,21 @@ def _found(entries: list[Entry], start: str) -> Entry:
     return found[0]
 
 
-def differences(first: Any, second: Any, at: str = "") -> Iterator[tuple[str, str, str]]:
+def find_differences(first: Any, second: Any, at: str = "") -> Iterator[tuple[str, str, str]]:
     """Each path at which two JSON values differ, and what either has there."""
     if isinstance(first, dict) and isinstance(second, dict):
         for key in sorted(first.keys() | second.keys()):
             inner = f"{at}.{key}" if at else str(key)
-            yield from differences(first.get(key), second.get(key), inner)
+            yield from find_differences(first.get(key), second.get(key), inner)
     elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
         for i, (a, b) in enumerate(zip(first, second, strict=True)):
-            yield from differences(a, b, f"{at}.{i}")
+            yield from find_differences(a, b, f"{at}.{i}")
     elif first != second:
         yield at, str(first), str(second)
 
 
-def kept(entries: list[Entry], run_dir: Path) -> set[str]:
-    """Keys of the results a run stands on: those its result.json names, its explanation, report, bundle;
+def referenced_keys(entries: list[StoreEntry], run_dir: Path) -> set[str]:
+    """The keys of the results that a run references: those its result.json names, its explanation, report, bundle;
     those of a run that chose nothing beside it; and all that an interrupted one has begun.
 
     Raises:
@@ -215,7 +215,7 @@ def kept(entries: list[Entry], run_dir: Path) -> set[str]:
     from edgekd import files
     from edgekd import run_folder
 
-    named = run_folder.unfinished(run_dir)
+    named = run_folder.unfinished_keys(run_dir)
     own = set[str]()
     results = [run_dir / "result.json", run_dir / run_folder.WITHOUT_BUNDLE / "result.json"]
     there = [path for path in results if path.exists()]

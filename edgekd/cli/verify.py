@@ -33,7 +33,7 @@ def command(
     from edgekd.bundle import archive
     from edgekd.bundle import verify as bundle_verify
 
-    with archive.opened(path) as folder:
+    with archive.open_bundle(path) as folder:
         report = bundle_verify.verify(folder, runtime, key=key, timeout_s=timeout_s)
     if as_json:
         checks = [check._asdict() for check in report.checks]
@@ -42,4 +42,4 @@ def command(
         width = max(len(check.what) for check in report.checks)
         for check in report.checks:
             echo(f"{check.what:{width}}  {check.verdict}: {check.text}")
-    bundle_verify.conclude(report)
+    bundle_verify.require_sound(report)

@@ -19,4 +19,4 @@ def find(name: str) -> Device:
     from edgekd.devices import ssh
     from edgekd.devices.ssh import registry
 
-    return ssh.device(name, registry.get(name).address, registry.folder())
+    return ssh.device(name, registry.get(name).address, registry.config_folder())

@@ -17,7 +17,7 @@ from typing import Any
 
 from edgekd.device import STDERR_BYTES
 from edgekd.device import STDOUT_BYTES
-from edgekd.device import Ended
+from edgekd.device import WorkerExit
 from edgekd.errors import MachineError
 
 
@@ -28,7 +28,7 @@ def run(
     environment: Mapping[str, str],
     folder: Path,
     timeout_s: float,
-) -> Ended:
+) -> WorkerExit:
     """Start `argv` in `folder` and in a group of its own; give it `spec` as JSON on stdin.
 
     ``parent_pid`` and ``spawned_ns`` (this machine's `perf_counter_ns`) are added to the spec.
@@ -36,16 +36,16 @@ def run(
     Raises:
         MachineError: if it cannot be started.
     """
-    told = {**spec, "parent_pid": os.getpid(), "spawned_ns": time.perf_counter_ns()}
+    full_spec = {**spec, "parent_pid": os.getpid(), "spawned_ns": time.perf_counter_ns()}
     process = _start(argv, environment, folder)
     deadline = time.monotonic() + timeout_s
     with process:
         try:
-            _feed(process, told)
+            _feed(process, full_spec)
             stdout, stderr, why = _collect(process, deadline)
         finally:
             kill_group(process.pid)
-    return Ended(process.returncode, stdout, stderr, why == "timeout", why == "overflow")
+    return WorkerExit(process.returncode, stdout, stderr, why == "timeout", why == "overflow")
 
 
 def kill_group(group: int) -> None:
@@ -71,11 +71,11 @@ def _start(
         raise MachineError(f"worker: cannot be started: {error.strerror}") from error
 
 
-def _feed(process: subprocess.Popen[bytes], told: Mapping[str, Any]) -> None:
+def _feed(process: subprocess.Popen[bytes], spec: Mapping[str, Any]) -> None:
     """Hand over the specification; small enough for the pipe, so this never waits."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps(told).encode())
+        process.stdin.write(json.dumps(spec).encode())
         process.stdin.close()
 
 

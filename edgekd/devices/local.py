@@ -12,15 +12,15 @@ from edgekd.device import IN
 from edgekd.device import OUT
 from edgekd.device import PLAIN_NAME
 from edgekd.device import Device
-from edgekd.device import Ended
 from edgekd.device import Order
-from edgekd.device import inside
+from edgekd.device import WorkerExit
+from edgekd.device import input_path
 from edgekd.devices import child
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
-def run(order: Order) -> Ended:
+def run(order: Order) -> WorkerExit:
     """Start the worker, feed it, collect what it writes, and leave nothing of its group alive.
 
     Raises:
@@ -32,7 +32,7 @@ def run(order: Order) -> Ended:
         for name in (IN, OUT):
             (room / name).mkdir()
         for name, path in order.reads.items():
-            (room / inside(name)).symlink_to(path.resolve())
+            (room / input_path(name)).symlink_to(path.resolve())
         ended = child.run(
             [sys.executable, "-I", "-m", order.module],
             order.spec,

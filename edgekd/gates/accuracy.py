@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from edgekd.bench.pair import paired
-from edgekd.gate import Found
+from edgekd.gate import ComparedPair
+from edgekd.gate import Finding
 from edgekd.gate import Gate
-from edgekd.gate import Pair
-from edgekd.gate import estimated
-from edgekd.gate import missing
-from edgekd.gate import right
+from edgekd.gate import correct_answers
+from edgekd.gate import judge_interval
+from edgekd.gate import not_measured_finding
 from edgekd.settings import Count
 from edgekd.settings import NonNegative
 from edgekd.settings import Positive
@@ -37,20 +37,21 @@ class Config(Settings):
     """After this an engine is given up."""
 
 
-def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     """Top-1 on the same samples, each model's pixels prepared as its own bundle says."""
     allowed = config.allowed_drop_points
     if isinstance(pair.samples, str):
-        return (missing("accuracy", "points", pair.samples, allowed),)
+        return (not_measured_finding("accuracy", "points", pair.samples, allowed),)
     count = len(pair.samples.labels)
     if count < config.samples_min:
         reason = f"got {count} samples, want at least {config.samples_min}"
-        return (missing("accuracy", "points", reason, allowed),)
+        return (not_measured_finding("accuracy", "points", reason, allowed),)
     ours, theirs = (
-        right(pair, side, pair.samples, config.timeout_s) for side in (pair.run, pair.baseline)
+        correct_answers(pair, side, pair.samples, config.timeout_s)
+        for side in (pair.run, pair.baseline)
     )
     lost, gained = int((theirs & ~ours).sum()), int((ours & ~theirs).sum())
-    found = paired.drop(
+    found = paired.estimate_drop(
         lost, gained, count, allowed, resamples=config.resamples, seed=config.seed + look
     )
     text = (
@@ -60,7 +61,7 @@ def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
     )
     evidence = {"lost": lost, "gained": gained, "samples": count, "mcnemar_p": found.mcnemar_p}
     return (
-        estimated(
+        judge_interval(
             "accuracy",
             "points",
             found.points,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from edgekd.gate import Found
+from edgekd.gate import ComparedPair
+from edgekd.gate import Finding
 from edgekd.gate import Gate
-from edgekd.gate import Pair
-from edgekd.gate import exact
-from edgekd.gate import missing
+from edgekd.gate import judge_exact
+from edgekd.gate import not_measured_finding
 from edgekd.settings import NonNegative
 from edgekd.settings import Settings
 from edgekd.units import count_text
@@ -22,7 +22,7 @@ class Config(Settings):
     have to be run folders."""
 
 
-def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     """One line each."""
     asked = {"parameters": config.parameters, "macs": config.macs}
     return tuple(
@@ -30,13 +30,15 @@ def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
     )
 
 
-def _judged(pair: Pair, what: str, allowed: float) -> Found:
+def _judged(pair: ComparedPair, what: str, allowed: float) -> Finding:
     gate = f"complexity.{what}"
     got, before = (side.complexity.get(what) for side in (pair.run, pair.baseline))
     if got is None or before is None:
-        return missing(gate, "count", "a bundle does not tell it, want two run folders")
+        return not_measured_finding(
+            gate, "count", "a bundle does not tell it, want two run folders"
+        )
     text = f"{count_text(got)} against {count_text(before)}"
-    return exact(gate, "count", got, before * (1 + allowed), text, {"baseline": before})
+    return judge_exact(gate, "count", got, before * (1 + allowed), text, {"baseline": before})
 
 
 GATE = Gate("complexity", "exact", "count", Config, judge)

@@ -11,18 +11,18 @@ from typing import Annotated
 from pydantic import Field
 
 from edgekd.bench import statistics
-from edgekd.bench.pair.duel import Duel
-from edgekd.bench.pair.duel import PairRules
-from edgekd.bench.pair.duel import duel
 from edgekd.bench.pair.paired import sign_test
+from edgekd.bench.pair.run import PairedRun
+from edgekd.bench.pair.run import PairRules
+from edgekd.bench.pair.run import run_pairs
 from edgekd.bench.session import Subject
 from edgekd.errors import InputError
-from edgekd.gate import Found
+from edgekd.gate import ComparedModel
+from edgekd.gate import ComparedPair
+from edgekd.gate import Finding
 from edgekd.gate import Gate
-from edgekd.gate import Pair
-from edgekd.gate import Side
-from edgekd.gate import estimated
-from edgekd.gate import missing
+from edgekd.gate import judge_interval
+from edgekd.gate import not_measured_finding
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
@@ -47,14 +47,18 @@ class Config(Settings):
     """Of the order of the pairs."""
 
 
-def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     """The median ratio run / baseline with the interval that its looks were paid for.
 
     Raises:
         InputError: if an engine refuses the inputs.
     """
     if pair.emulated:
-        return (missing("latency", "ratio", f"emulated ({pair.emulated})", 1 + config.allowed),)
+        return (
+            not_measured_finding(
+                "latency", "ratio", f"emulated ({pair.emulated})", 1 + config.allowed
+            ),
+        )
     rules = PairRules(
         pairs=config.pairs,
         delta=config.allowed,
@@ -65,28 +69,30 @@ def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
         seed=config.seed + look,
     )
     subjects = _subject(pair.baseline), _subject(pair.run)
-    return (_found(duel(*subjects, rules, note=pair.note, worker=pair.worker), config.allowed),)
+    return (
+        _found(run_pairs(*subjects, rules, note=pair.note, worker=pair.worker), config.allowed),
+    )
 
 
-def _subject(side: Side) -> Subject:
+def _subject(side: ComparedModel) -> Subject:
     return Subject(side.given, side.engine, side.inputs)
 
 
-def _found(told: Duel, allowed: float) -> Found:
+def _found(told: PairedRun, allowed: float) -> Finding:
     if told.refused:
         raise InputError(told.failure)
     compared, valid = told.compared, told.validity()
     if compared is None or compared.interval is None:
         reason = told.failure or f"got {len(told.pairs)} pairs in the time given, want more"
-        return missing("latency", "ratio", reason, 1 + allowed)
+        return not_measured_finding("latency", "ratio", reason, 1 + allowed)
     if not valid.ok:
         reason = f"the machine was not fit: {'; '.join(valid.reasons)}"
-        return missing("latency", "ratio", reason, 1 + allowed)
+        return not_measured_finding("latency", "ratio", reason, 1 + allowed)
     ratios = told.log_ratios()
     # a look that may end the run early is paid for out of the same 5 %
     p_value = sign_test(ratios, math.log1p(allowed)) * statistics.ALPHA / compared.alpha
-    drift = ", the machine drifted" if told.looks.drifts() else ""
-    return estimated(
+    drift = ", the machine drifted" if told.snapshot_log.drifts() else ""
+    return judge_interval(
         "latency",
         "ratio",
         compared.ratio,

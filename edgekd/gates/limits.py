@@ -12,16 +12,16 @@ from pydantic import model_validator
 from edgekd.bench.session import Rules
 from edgekd.bench.session import Subject
 from edgekd.bench.session import measure
-from edgekd.bench.statistics import across
 from edgekd.bench.statistics import median
+from edgekd.bench.statistics import summarize_processes
 from edgekd.errors import MachineError
-from edgekd.gate import Found
+from edgekd.gate import ComparedPair
+from edgekd.gate import Finding
 from edgekd.gate import Gate
-from edgekd.gate import Pair
-from edgekd.gate import exact
-from edgekd.gate import missing
+from edgekd.gate import correct_answers
+from edgekd.gate import judge_exact
+from edgekd.gate import not_measured_finding
 from edgekd.gate import peak_bytes
-from edgekd.gate import right
 from edgekd.report.gate_result import Verdict
 from edgekd.settings import Fraction
 from edgekd.settings import Positive
@@ -58,8 +58,8 @@ class Config(Settings):
         return self
 
 
-def admit(config: Config, fingerprint: str) -> None:
-    """Nothing, if the limits hold for this machine.
+def require_same_machine(config: Config, fingerprint: str) -> None:
+    """Require that limits in milliseconds are for this machine.
 
     Raises:
         MachineError: if milliseconds were set for another.
@@ -72,15 +72,17 @@ def admit(config: Config, fingerprint: str) -> None:
         )
 
 
-def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     """One line for each limit that is named."""
     return tuple(_judged(pair, config))
 
 
-def _judged(pair: Pair, config: Config) -> Iterator[Found]:
+def _judged(pair: ComparedPair, config: Config) -> Iterator[Finding]:
     if config.size_bytes is not None:
         text = "bytes of the engine's files"
-        yield exact("limits.size_bytes", "bytes", pair.run.size_bytes, config.size_bytes, text)
+        yield judge_exact(
+            "limits.size_bytes", "bytes", pair.run.size_bytes, config.size_bytes, text
+        )
     if config.accuracy is not None:
         yield _accuracy(pair, config.accuracy, config.timeout_s)
     if config.peak_rss_bytes is not None:
@@ -89,45 +91,47 @@ def _judged(pair: Pair, config: Config) -> Iterator[Found]:
         yield _latency(pair, config.latency_p50_ms, config)
 
 
-def _accuracy(pair: Pair, least: float, timeout_s: float) -> Found:
+def _accuracy(pair: ComparedPair, least: float, timeout_s: float) -> Finding:
     gate = "limits.accuracy"
     if isinstance(pair.samples, str):
-        return missing(gate, "fraction", pair.samples, least)
-    got = float(right(pair, pair.run, pair.samples, timeout_s).mean())
+        return not_measured_finding(gate, "fraction", pair.samples, least)
+    got = float(correct_answers(pair, pair.run, pair.samples, timeout_s).mean())
     text = f"{percent_text(got)}, want at least {percent_text(least)}"
-    return Found(gate, "fraction", got, least, text, "pass" if got >= least else "fail")
+    return Finding(gate, "fraction", got, least, text, "pass" if got >= least else "fail")
 
 
-def _peak(pair: Pair, most: int, timeout_s: float) -> Found:
+def _peak(pair: ComparedPair, most: int, timeout_s: float) -> Finding:
     gate = "limits.peak_rss_bytes"
     if pair.emulated:
-        return missing(gate, "bytes", f"emulated ({pair.emulated})", most)
+        return not_measured_finding(gate, "bytes", f"emulated ({pair.emulated})", most)
     peaks = [peak_bytes(pair, pair.run, timeout_s) for _ in range(PEAKS)]
     known = [peak for peak in peaks if peak is not None]
     if not known:
-        return missing(gate, "bytes", "this system does not tell a process's peak", most)
+        return not_measured_finding(
+            gate, "bytes", "this system does not tell a process's peak", most
+        )
     text = f"median peak of {len(known)} processes"
-    return exact(gate, "bytes", median(known), most, text, {"run": known})
+    return judge_exact(gate, "bytes", median(known), most, text, {"run": known})
 
 
-def _latency(pair: Pair, most: float, config: Config) -> Found:
+def _latency(pair: ComparedPair, most: float, config: Config) -> Finding:
     gate = "limits.latency_p50_ms"
     if pair.emulated:
-        return missing(gate, "ms", f"emulated ({pair.emulated})", most)
+        return not_measured_finding(gate, "ms", f"emulated ({pair.emulated})", most)
     subject = Subject(pair.run.given, pair.run.engine, pair.run.inputs)
     rules = Rules(budget_s=config.budget_s, timeout_s=config.timeout_s)
     (told,) = measure([subject], rules, note=pair.note, worker=pair.worker)
     medians_ms = [ns / NS_PER_MS for ns in told.medians_ns()]
-    found = across(medians_ms) if medians_ms else None
+    found = summarize_processes(medians_ms) if medians_ms else None
     if found is None or found.interval is None:
         reason = told.failure or f"got {len(medians_ms)} processes, want more"
-        return missing(gate, "ms", reason, most)
+        return not_measured_finding(gate, "ms", reason, most)
     text = f"median of {len(medians_ms)} processes"
     verdict: Verdict = "fail" if found.interval.low > most else "inconclusive"
     if found.interval.high <= most:
         verdict = "pass"
     evidence = {"process_medians_ms": medians_ms}
-    return Found(gate, "ms", found.value, most, text, verdict, found.interval, evidence=evidence)
+    return Finding(gate, "ms", found.value, most, text, verdict, found.interval, evidence=evidence)
 
 
 GATE = Gate("limits", "limit", "count", Config, judge)

@@ -10,11 +10,11 @@ from edgekd.bench.pair.paired import sign_test
 from edgekd.bench.statistics import median
 from edgekd.bench.statistics import median_interval
 from edgekd.device import TIMEOUT_S
-from edgekd.gate import Found
+from edgekd.gate import ComparedPair
+from edgekd.gate import Finding
 from edgekd.gate import Gate
-from edgekd.gate import Pair
-from edgekd.gate import estimated
-from edgekd.gate import missing
+from edgekd.gate import judge_interval
+from edgekd.gate import not_measured_finding
 from edgekd.gate import peak_bytes
 from edgekd.settings import NonNegative
 from edgekd.settings import Positive
@@ -33,24 +33,28 @@ class Config(Settings):
     """After this a process is killed."""
 
 
-def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     """Differences of pairs of peaks (VmHWM), the run's minus the baseline's."""
     if pair.emulated:
-        return (missing("memory", "bytes", f"emulated ({pair.emulated})"),)
+        return (not_measured_finding("memory", "bytes", f"emulated ({pair.emulated})"),)
     peaks: dict[bool, list[int]] = {True: [], False: []}
     for number in range(config.pairs):
         for is_run in (True, False) if number % 2 else (False, True):
             side = pair.run if is_run else pair.baseline
             peak = peak_bytes(pair, side, config.timeout_s)
             if peak is None:
-                return (missing("memory", "bytes", "this system does not tell a process's peak"),)
+                return (
+                    not_measured_finding(
+                        "memory", "bytes", "this system does not tell a process's peak"
+                    ),
+                )
             peaks[is_run].append(peak)
         pair.note(f"memory: pair {number + 1} of {config.pairs}")
     ours, theirs = median(peaks[True]), median(peaks[False])
     differences = [a - b for a, b in zip(peaks[True], peaks[False], strict=True)]
     allowed = theirs * config.allowed
     return (
-        estimated(
+        judge_interval(
             "memory",
             "bytes",
             median(differences),

@@ -11,11 +11,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgekd.gate import Found
+from edgekd.gate import ComparedPair
+from edgekd.gate import Finding
 from edgekd.gate import Gate
-from edgekd.gate import Pair
-from edgekd.gate import exact
-from edgekd.gate import missing
+from edgekd.gate import judge_exact
+from edgekd.gate import not_measured_finding
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 
@@ -33,7 +33,7 @@ class Config(Settings):
     """How many more float kernels there may be than in a baseline that has quantized ones."""
 
 
-def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     """Kinds of kernels that the baseline lacks; float kernels beyond the baseline's."""
     one, other = pair.run.engine, pair.baseline.engine
     if (one.runtime, one.precision) != (other.runtime, other.precision):
@@ -41,25 +41,29 @@ def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
             f"kernels of {one.runtime} {one.precision} and {other.runtime} {other.precision} "
             "cannot be compared"
         )
-        return missing(KINDS, "kinds", reason, 0), missing(FLOAT, "kinds", reason)
+        return not_measured_finding(KINDS, "kinds", reason, 0), not_measured_finding(
+            FLOAT, "kinds", reason
+        )
     return _kinds(pair, config), _floats(pair, config)
 
 
-def _kinds(pair: Pair, config: Config) -> Found:
+def _kinds(pair: ComparedPair, config: Config) -> Finding:
     new = sorted(set(pair.run.kernels) - set(pair.baseline.kernels) - set(config.allow))
     counted = {kind: pair.run.kernels[kind] for kind in new}
     said = ", ".join(f"{count} x {kind}" for kind, count in counted.items())
     text = f"new: {said}" if new else f"none is new among {sum(pair.run.kernels.values())} kernels"
-    return exact(KINDS, "kinds", len(new), 0, text, {"new": counted})
+    return judge_exact(KINDS, "kinds", len(new), 0, text, {"new": counted})
 
 
-def _floats(pair: Pair, config: Config) -> Found:
+def _floats(pair: ComparedPair, config: Config) -> Finding:
     got, before = (_count(side.kernels, FLOATS) for side in (pair.run, pair.baseline))
     if not _count(pair.baseline.kernels, QUANTIZED):
-        return exact(FLOAT, "kinds", 0, config.float_kernels, "the baseline computes in float")
+        return judge_exact(
+            FLOAT, "kinds", 0, config.float_kernels, "the baseline computes in float"
+        )
     text = f"{got} float kernels against {before}"
     evidence = {"run": got, "baseline": before}
-    return exact(FLOAT, "kinds", max(0, got - before), config.float_kernels, text, evidence)
+    return judge_exact(FLOAT, "kinds", max(0, got - before), config.float_kernels, text, evidence)
 
 
 def _count(kernels: Mapping[str, int], elements: tuple[str, ...]) -> int:

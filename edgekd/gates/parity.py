@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from edgekd import task
 from edgekd.bench.outputs import outputs
-from edgekd.bundle.verify import stated
-from edgekd.gate import Found
+from edgekd.bundle.verify import stated_tolerance
+from edgekd.gate import ComparedModel
+from edgekd.gate import ComparedPair
+from edgekd.gate import Finding
 from edgekd.gate import Gate
-from edgekd.gate import Pair
-from edgekd.gate import Side
-from edgekd.gate import exact
-from edgekd.gate import missing
+from edgekd.gate import judge_exact
+from edgekd.gate import not_measured_finding
 from edgekd.report.gate_result import Verdict
 from edgekd.settings import Positive
 from edgekd.settings import Settings
@@ -25,7 +25,7 @@ class Config(Settings):
     """After this an engine is given up."""
 
 
-def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     """The run's logits and classes against what its manifest asks; the baseline's likewise, since
     nothing compares with a baseline that is not itself here."""
     ours = _compared(pair, pair.run, config)
@@ -35,29 +35,33 @@ def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
     return *ours, wrong._replace(gate=BASELINE, verdict=held)
 
 
-def _compared(pair: Pair, side: Side, config: Config) -> tuple[Found, ...]:
+def _compared(pair: ComparedPair, side: ComparedModel, config: Config) -> tuple[Finding, ...]:
     import numpy as np
 
     engine, want = side.engine, side.bundle.golden.outputs
-    asked = stated(side.bundle.manifest.tolerance, engine.runtime, engine.precision)
+    asked = stated_tolerance(side.bundle.manifest.tolerance, engine.runtime, engine.precision)
     if asked is None:
-        return (missing(LOGITS, "logits", "how close it has to be stands in no manifest"),)
+        return (
+            not_measured_finding(LOGITS, "logits", "how close it has to be stands in no manifest"),
+        )
     got = outputs(
         engine, side.inputs, preprocessing=None, timeout_s=config.timeout_s, device=pair.device
     )
     if got.shape != want.shape:
         text = f"got answers {list(got.shape)}, want {list(want.shape)}"
-        return (Found(LOGITS, "logits", None, asked.max_abs, text, "fail"),)
+        return (Finding(LOGITS, "logits", None, asked.max_abs, text, "fail"),)
     if not np.isfinite(got).all():
         return (
-            Found(LOGITS, "logits", None, asked.max_abs, "got answers that are no numbers", "fail"),
+            Finding(
+                LOGITS, "logits", None, asked.max_abs, "got answers that are no numbers", "fail"
+            ),
         )
     max_abs = float(np.abs(got - want).max())
     apart = round(1 - task.top1_agreement(got, want), 12)
     count = f"{len(want)} golden samples"
     return (
-        exact(LOGITS, "logits", max_abs, asked.max_abs, f"largest difference over {count}"),
-        exact(
+        judge_exact(LOGITS, "logits", max_abs, asked.max_abs, f"largest difference over {count}"),
+        judge_exact(
             TOP1, "fraction", apart, round(1 - asked.top1_agreement, 12), f"other class, of {count}"
         ),
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from edgekd.gate import Found
+from edgekd.gate import ComparedPair
+from edgekd.gate import Finding
 from edgekd.gate import Gate
-from edgekd.gate import Pair
-from edgekd.gate import exact
+from edgekd.gate import judge_exact
 from edgekd.settings import NonNegative
 from edgekd.settings import Settings
 from edgekd.units import bytes_text
@@ -19,12 +19,12 @@ class Config(Settings):
     differently, which is some hundred bytes."""
 
 
-def judge(pair: Pair, config: Config, look: int) -> tuple[Found, ...]:
+def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     """The run's bytes against the baseline's."""
     got, before = pair.run.size_bytes, pair.baseline.size_bytes
     text = f"{bytes_text(got)} against {bytes_text(before)}"
     allowed = before * (1 + config.allowed)
-    return (exact("size", "bytes", got, allowed, text, {"baseline": before}),)
+    return (judge_exact("size", "bytes", got, allowed, text, {"baseline": before}),)
 
 
 GATE = Gate("size", "exact", "bytes", Config, judge)

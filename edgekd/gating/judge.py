@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgekd.bench.pair.paired import holm
+from edgekd.bench.pair.paired import adjust_holm
 from edgekd.bench.process import WorkerFailed
-from edgekd.gate import Found
+from edgekd.gate import ComparedPair
+from edgekd.gate import Finding
 from edgekd.gate import Gate
-from edgekd.gate import Pair
 from edgekd.gate import fails
-from edgekd.gate import missing
-from edgekd.gating.policy import Asked
+from edgekd.gate import not_measured_finding
 from edgekd.gating.policy import Policy
-from edgekd.gating.policy import asked
+from edgekd.gating.policy import RequestedGate
+from edgekd.gating.policy import requested_gates
 from edgekd.report.gate_result import Outcome
 from edgekd.report.gate_result import Verdict
 
@@ -27,26 +27,26 @@ TIMED = ("memory", "latency")
 PARITY = "parity"
 
 
-class Look(NamedTuple):
-    """What one gate found in one look, and what it cost."""
+class GateRound(NamedTuple):
+    """The findings of one gate in one round, and what it cost."""
 
-    asked: Asked
-    found: tuple[Found, ...]
+    asked: RequestedGate
+    found: tuple[Finding, ...]
     took_s: float
     made: bool = True
     """False if it was not asked at all."""
 
 
-class Weighed(NamedTuple):
-    """One finding beside the others of its look."""
+class CorrectedFinding(NamedTuple):
+    """One finding, corrected for the number of gates in its round."""
 
-    found: Found
+    found: Finding
     p_holm: float | None
     failed: bool
 
 
-def judged(pair: Pair, policy: Policy) -> tuple[Outcome, ...]:
-    """Every gate of `policy` on `pair`, in the table's order.
+def judge_policy(pair: ComparedPair, policy: Policy) -> tuple[Outcome, ...]:
+    """Judge `pair` by every gate of `policy`, in the table's order.
 
     A gate whose engine crashes is open, not failed; a statistical gate fails only if it does so
     again with everything measured anew.
@@ -56,14 +56,14 @@ def judged(pair: Pair, policy: Policy) -> tuple[Outcome, ...]:
         MachineError: if the device is not reached.
     """
     looks = list(_first(pair, policy))
-    first = weigh([found for look in looks for found in look.found])
+    first = correct_findings([found for look in looks for found in look.found])
     again = {
         name: look
         for look in looks
         if look.asked.gate.kind == STATISTICAL and any(first[f.gate].failed for f in look.found)
         for name, look in [(look.asked.gate.name, _looked(pair, look.asked, 1))]
     }
-    second = weigh([found for look in again.values() for found in look.found])
+    second = correct_findings([found for look in again.values() for found in look.found])
     return tuple(
         _outcome(look, found.gate, first, second, again.get(look.asked.gate.name), policy)
         for look in looks
@@ -71,10 +71,10 @@ def judged(pair: Pair, policy: Policy) -> tuple[Outcome, ...]:
     )
 
 
-def _first(pair: Pair, policy: Policy) -> Iterator[Look]:
+def _first(pair: ComparedPair, policy: Policy) -> Iterator[GateRound]:
     """Each gate once; those that an earlier failure makes needless are not asked."""
     failed: list[str] = []
-    for one in asked(policy):
+    for one in requested_gates(policy):
         reason = _needless(one.gate, failed, policy.fail_fast)
         look = _skipped(one, reason) if reason else _looked(pair, one, 0)
         yield look
@@ -92,42 +92,44 @@ def _needless(gate: Gate, failed: Sequence[str], fail_fast: bool) -> str:
     return ""
 
 
-def _skipped(one: Asked, reason: str) -> Look:
-    found = Found(one.gate.name, one.gate.unit, None, None, reason, "inconclusive")
-    return Look(one, (found,), 0.0, made=False)
+def _skipped(one: RequestedGate, reason: str) -> GateRound:
+    found = Finding(one.gate.name, one.gate.unit, None, None, reason, "inconclusive")
+    return GateRound(one, (found,), 0.0, made=False)
 
 
-def _looked(pair: Pair, one: Asked, number: int) -> Look:
+def _looked(pair: ComparedPair, one: RequestedGate, number: int) -> GateRound:
     pair.note(f"{one.gate.name}{', measured anew' if number else ''}")
     begun = time.monotonic()
     try:
         found = one.gate.judge(pair, one.config, number)
     except WorkerFailed as error:
-        found = (missing(one.gate.name, one.gate.unit, str(error)),)
-    return Look(one, found, time.monotonic() - begun)
+        found = (not_measured_finding(one.gate.name, one.gate.unit, str(error)),)
+    return GateRound(one, found, time.monotonic() - begun)
 
 
-def weigh(found: Sequence[Found]) -> dict[str, Weighed]:
+def correct_findings(found: Sequence[Finding]) -> dict[str, CorrectedFinding]:
     """By gate: its p-value as it counts among the others, and whether it fails by it."""
-    corrected = holm({one.gate: one.p_value for one in found if one.p_value is not None})
+    corrected = adjust_holm({one.gate: one.p_value for one in found if one.p_value is not None})
     return {
-        one.gate: Weighed(one, corrected.get(one.gate), fails(one, corrected.get(one.gate)))
+        one.gate: CorrectedFinding(
+            one, corrected.get(one.gate), fails(one, corrected.get(one.gate))
+        )
         for one in found
     }
 
 
 def _outcome(
-    look: Look,
+    look: GateRound,
     name: str,
-    first: dict[str, Weighed],
-    second: dict[str, Weighed],
-    again: Look | None,
+    first: dict[str, CorrectedFinding],
+    second: dict[str, CorrectedFinding],
+    again: GateRound | None,
     policy: Policy,
 ) -> Outcome:
     """One line; where there were two looks, the second one's numbers and both in words."""
     weighed, text = first[name], first[name].found.text
     if again is not None:
-        weighed = second.get(name) or Weighed(again.found[0], None, failed=False)
+        weighed = second.get(name) or CorrectedFinding(again.found[0], None, failed=False)
         confirmed = "failed again" if weighed.failed else "did not fail again"
         text = f"{weighed.found.text}; {confirmed} when measured anew, first: {text}"
     found = weighed.found
@@ -150,7 +152,7 @@ def _outcome(
     )
 
 
-def _counts(found: Found, verdict: Verdict, look: Look, policy: Policy) -> bool:
+def _counts(found: Finding, verdict: Verdict, look: GateRound, policy: Policy) -> bool:
     """An open question counts, unless it was measured and the policy only warns of it."""
     if verdict != "inconclusive":
         return True

@@ -22,8 +22,8 @@ from edgekd.gates.memory import Config as Memory
 from edgekd.gates.operators import Config as Operators
 from edgekd.gates.parity import Config as Parity
 from edgekd.gates.size import Config as Size
+from edgekd.recipe import problems
 from edgekd.recipe import text as policy_text
-from edgekd.recipe import words
 from edgekd.recipe.json_schema import DIALECT
 from edgekd.settings import Settings
 
@@ -63,19 +63,19 @@ class Policy(Settings):
         return {k: {} if k in GATES and v is None else v for k, v in value.items()}
 
 
-class Asked(NamedTuple):
-    """One gate and what the policy says of it."""
+class RequestedGate(NamedTuple):
+    """One gate and its configuration in the policy."""
 
     gate: Gate
     config: Any
 
 
-def asked(policy: Policy) -> Iterator[Asked]:
+def requested_gates(policy: Policy) -> Iterator[RequestedGate]:
     """The gates of a policy, the cheap and exact ones first."""
     for name, entry in GATES.items():
         config = getattr(policy, name)
         if config is not None:
-            yield Asked(entry.load(), config)
+            yield RequestedGate(entry.load(), config)
 
 
 def load(path: Path | None, overrides: Sequence[str] = ()) -> Policy:
@@ -90,16 +90,16 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> Policy:
     """
     if path is None:
         usual: dict[str, Any] = {name: {} for name in DEFAULT}
-        document = policy_text.Document(usual, {(): "policy"})
+        document = policy_text.ParsedRecipe(usual, {(): "policy"})
     else:
         document = policy_text.read(path)
     document = policy_text.override(document, overrides)
     if not isinstance(document.value, dict):
-        raise policy_text.refused(document.places[()], (), "got no mapping, want a policy")
+        raise policy_text.input_error(document.places[()], (), "got no mapping, want a policy")
     try:
         return Policy.model_validate(document.value)
     except ValidationError as error:
-        raise words.told(error, document, Policy) from error
+        raise problems.describe_error(error, document, Policy) from error
 
 
 def schema() -> dict[str, Any]:

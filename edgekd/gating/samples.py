@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from edgekd import files
 from edgekd.errors import InputError
-from edgekd.gate import Samples
-from edgekd.gating.sides import Opened
+from edgekd.gate import LabelledSamples
+from edgekd.gating.sides import OpenedSide
 from edgekd.store import Store
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ ALIASES = {"test_images": "images", "test_labels": "labels", "images": "images",
 HINT = "--samples FILE.npz with images [N, H, W, C] and labels [N]"
 
 
-def find(run: Opened, baseline: Opened, store: Store) -> Samples | str:
+def find(run: OpenedSide, baseline: OpenedSide, store: Store) -> LabelledSamples | str:
     """The run's test split, or why there is none.
 
     The baseline may not have learned from it: its own lineage has to name the same split.
@@ -31,7 +31,7 @@ def find(run: Opened, baseline: Opened, store: Store) -> Samples | str:
     """
     import numpy as np
 
-    want_same_classes(run, baseline)
+    require_same_classes(run, baseline)
     named = _named(run, store)
     if named is None:
         return f"the run's test split is not in the store {store.root}; want {HINT}"
@@ -50,10 +50,10 @@ def find(run: Opened, baseline: Opened, store: Store) -> Samples | str:
     path = store.blob_path(named[IMAGES])
     labels = np.array(_load(store.blob_path(named[LABELS])))
     source = f"{about.get('source', '?')} (test split)"
-    return _checked(Samples(path, labels, source, named[IMAGES]), run, source)
+    return _checked(LabelledSamples(path, labels, source, named[IMAGES]), run, source)
 
 
-def read(path: Path, run: Opened, baseline: Opened, scratch: Path) -> Samples:
+def read(path: Path, run: OpenedSide, baseline: OpenedSide, scratch: Path) -> LabelledSamples:
     """The samples of an .npz file with ``images`` and ``labels`` (or ``test_...``).
 
     Raises:
@@ -64,7 +64,7 @@ def read(path: Path, run: Opened, baseline: Opened, scratch: Path) -> Samples:
 
     from edgekd.learn.formats.npy import read_npz
 
-    want_same_classes(run, baseline)
+    require_same_classes(run, baseline)
     arrays = {ALIASES[name]: array for name, array in read_npz(path, ALIASES).items()}
     if set(arrays) != {"images", "labels"}:
         raise InputError(f"{path}: got no `images` and `labels`, want both")
@@ -73,11 +73,11 @@ def read(path: Path, run: Opened, baseline: Opened, scratch: Path) -> Samples:
     labels = arrays["labels"]
     if labels.dtype.kind in "iu":
         labels = labels.astype(np.int64)
-    found = Samples(goal, labels, path.name, files.digest_file(goal))
+    found = LabelledSamples(goal, labels, path.name, files.digest_file(goal))
     return _checked(found, run, str(path))
 
 
-def want_same_classes(run: Opened, baseline: Opened) -> None:
+def require_same_classes(run: OpenedSide, baseline: OpenedSide) -> None:
     """Refuse to compare models of different tasks.
 
     Raises:
@@ -90,7 +90,7 @@ def want_same_classes(run: Opened, baseline: Opened) -> None:
         )
 
 
-def _named(side: Opened, store: Store) -> dict[str, str] | None:
+def _named(side: OpenedSide, store: Store) -> dict[str, str] | None:
     """Digest of each file of the data step, by the run's result or by the store's own manifest."""
     if side.result is not None and STEP in side.result.lineage:
         told = dict(side.result.lineage[STEP].files)
@@ -102,7 +102,7 @@ def _named(side: Opened, store: Store) -> dict[str, str] | None:
     return {name: told[name] for name in wanted} if told.keys() >= set(wanted) else None
 
 
-def _same_data(run: Opened, baseline: Opened, named: dict[str, str], store: Store) -> bool:
+def _same_data(run: OpenedSide, baseline: OpenedSide, named: dict[str, str], store: Store) -> bool:
     made = (run.bundle.manifest.created_from, baseline.bundle.manifest.created_from)
     if made[0].get(STEP) == made[1].get(STEP):
         return True
@@ -120,7 +120,7 @@ def _load(path: Path) -> np.ndarray:
         raise InputError(f"{path}: got no readable .npy file: {error}") from error
 
 
-def _checked(samples: Samples, run: Opened, where: str) -> Samples:
+def _checked(samples: LabelledSamples, run: OpenedSide, where: str) -> LabelledSamples:
     import numpy as np
 
     images = _load(samples.images)

@@ -9,29 +9,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 import edgekd
-from edgekd.bench.machine.site import describe
+from edgekd.bench.machine.host import describe_host
 from edgekd.bench.process import run_worker
 from edgekd.bench.session import Note
 from edgekd.bench.session import Worker
 from edgekd.device import Device
 from edgekd.devices import local
-from edgekd.gate import Pair
-from edgekd.gate import Samples
-from edgekd.gate import Side
+from edgekd.gate import ComparedModel
+from edgekd.gate import ComparedPair
+from edgekd.gate import LabelledSamples
 from edgekd.gates import limits
 from edgekd.gating import samples as labelled
 from edgekd.gating import sides
-from edgekd.gating.judge import judged
+from edgekd.gating.judge import judge_policy
 from edgekd.gating.policy import Policy
 from edgekd.report.gate_result import Document
 from edgekd.report.gate_result import SampleFacts
 from edgekd.report.gate_result import SideFacts
-from edgekd.report.gate_result import overall
+from edgekd.report.gate_result import overall_verdict
 from edgekd.store import Store
 
 
-class Ask(NamedTuple):
-    """What is compared, and where."""
+class GatingRequest(NamedTuple):
+    """The two runs to compare, and where."""
 
     run: Path
     """A run folder, a bundle folder or a bundle in one file."""
@@ -46,7 +46,9 @@ class Ask(NamedTuple):
     """Public key that must have signed the baseline, and the run if it is no run folder."""
 
 
-def gate(ask: Ask, *, note: Note = lambda text: None, worker: Worker = run_worker) -> Document:
+def run_gates(
+    ask: GatingRequest, *, note: Note = lambda text: None, worker: Worker = run_worker
+) -> Document:
     """Open both, compile both on the device, ask every gate.
 
     Raises:
@@ -55,29 +57,29 @@ def gate(ask: Ask, *, note: Note = lambda text: None, worker: Worker = run_worke
     """
     with (
         tempfile.TemporaryDirectory(prefix="edgekd-") as folder,
-        sides.opened(ask.run, key=None if sides.is_run(ask.run) else ask.key) as run,
-        sides.opened(ask.baseline, key=ask.key) as baseline,
+        sides.open_side(ask.run, key=None if sides.is_run(ask.run) else ask.key) as run,
+        sides.open_side(ask.baseline, key=ask.key) as baseline,
     ):
-        scratch, site = Path(folder), describe(ask.device)
+        scratch, site = Path(folder), describe_host(ask.device)
         if ask.policy.limits is not None:
-            limits.admit(ask.policy.limits, site.key)
+            limits.require_same_machine(ask.policy.limits, site.key)
         note(f"compile {ask.run} and {ask.baseline}")
-        pair = Pair(
+        pair = ComparedPair(
             samples=_samples(ask, run, baseline, scratch),
-            run=sides.compiled(run, ask.device, scratch / "run"),
-            baseline=sides.compiled(baseline, ask.device, scratch / "baseline"),
+            run=sides.compile_side(run, ask.device, scratch / "run"),
+            baseline=sides.compile_side(baseline, ask.device, scratch / "baseline"),
             fingerprint=site.key,
             emulated=site.emulated,
             device=ask.device,
             note=note,
             worker=functools.partial(worker, device=ask.device),
         )
-        return document(pair, ask.policy)
+        return make_document(pair, ask.policy)
 
 
-def document(pair: Pair, policy: Policy) -> Document:
+def make_document(pair: ComparedPair, policy: Policy) -> Document:
     """The judgement in its published form."""
-    outcomes = judged(pair, policy)
+    outcomes = judge_policy(pair, policy)
     now = datetime.datetime.now(datetime.UTC)
     told = pair.samples
     return Document(
@@ -87,20 +89,22 @@ def document(pair: Pair, policy: Policy) -> Document:
         fingerprint=pair.fingerprint,
         run=_facts(pair.run),
         baseline=_facts(pair.baseline),
-        samples=_sample_facts(told) if isinstance(told, Samples) else None,
+        samples=_sample_facts(told) if isinstance(told, LabelledSamples) else None,
         policy=policy.model_dump(mode="json"),
-        verdict=overall(outcomes),
+        verdict=overall_verdict(outcomes),
         outcomes=outcomes,
     )
 
 
-def _samples(ask: Ask, run: sides.Opened, baseline: sides.Opened, scratch: Path) -> Samples | str:
+def _samples(
+    ask: GatingRequest, run: sides.OpenedSide, baseline: sides.OpenedSide, scratch: Path
+) -> LabelledSamples | str:
     if ask.samples is not None:
         return labelled.read(ask.samples, run, baseline, scratch)
     return labelled.find(run, baseline, ask.store)
 
 
-def _facts(side: Side) -> SideFacts:
+def _facts(side: ComparedModel) -> SideFacts:
     manifest, engine = side.bundle.manifest, side.engine
     return SideFacts(
         given=side.given,
@@ -115,5 +119,5 @@ def _facts(side: Side) -> SideFacts:
     )
 
 
-def _sample_facts(told: Samples) -> SampleFacts:
+def _sample_facts(told: LabelledSamples) -> SampleFacts:
     return SampleFacts(source=told.source, count=len(told.labels), images_sha256=told.images_sha256)

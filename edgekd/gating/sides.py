@@ -12,7 +12,7 @@ from edgekd import bundle
 from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import write_inputs
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.bundle import Bundle
 from edgekd.bundle import archive
 from edgekd.bundle import signature
@@ -21,7 +21,7 @@ from edgekd.device import Device
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.gate import Side
+from edgekd.gate import ComparedModel
 from edgekd.gating import weights
 from edgekd.report import result
 from edgekd.report.result import Result
@@ -30,8 +30,8 @@ MODEL = "model.onnx"
 BUNDLE = "bundle"
 
 
-class Opened(NamedTuple):
-    """What a path on the command line holds."""
+class OpenedSide(NamedTuple):
+    """The content of a path on the command line."""
 
     given: str
     bundle: Bundle
@@ -45,8 +45,8 @@ def is_run(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path, *, key: Path | None = None) -> Iterator[Opened]:
-    """A run folder, a bundle folder or a bundle in one file, checked to the last byte.
+def open_side(path: Path, *, key: Path | None = None) -> Iterator[OpenedSide]:
+    """Open a run folder, a bundle folder or a bundle in one file; verify every digest.
 
     Args:
         path: where it lies.
@@ -62,7 +62,9 @@ def opened(path: Path, *, key: Path | None = None) -> Iterator[Opened]:
         raise InputError(f"{path}: got a run that chose nothing, want one with a bundle")
     with ExitStack() as stack:
         try:
-            folder = stack.enter_context(archive.opened(path if found is None else path / BUNDLE))
+            folder = stack.enter_context(
+                archive.open_bundle(path if found is None else path / BUNDLE)
+            )
             own = bundle.check(folder)
         except BudgetMissed as error:  # a changed file is no missed gate: nothing was compared
             raise InputError(f"{error}, want it as it was written") from error
@@ -72,7 +74,7 @@ def opened(path: Path, *, key: Path | None = None) -> Iterator[Opened]:
             raise InputError(str(error)) from error
         if found is not None:
             _want_same(path, own, found)
-        yield Opened(str(path), own, found)
+        yield OpenedSide(str(path), own, found)
 
 
 def _want_same(path: Path, own: Bundle, found: Result) -> None:
@@ -83,7 +85,7 @@ def _want_same(path: Path, own: Bundle, found: Result) -> None:
             raise InputError(f"{path}: got a bundle of another run: its step {label!r} differs")
 
 
-def compiled(side: Opened, device: Device, folder: Path) -> Side:
+def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedModel:
     """The model of `side` as the engine its manifest chose, compiled on `device` into `folder`.
 
     Raises:
@@ -106,8 +108,8 @@ def compiled(side: Opened, device: Device, folder: Path) -> Side:
             f"{side.given}: got {chosen.runtime} {chosen.precision}: {built['not_measured']}"
         )
     paths = {name: folder / file for name, file in built["files"].items()}
-    threads = min(chosen.threads, site.most_threads(device))
-    return Side(
+    threads = min(chosen.threads, host.max_threads(device))
+    return ComparedModel(
         given=side.given,
         bundle=side.bundle,
         engine=Engine(chosen.runtime, chosen.precision, threads, paths),

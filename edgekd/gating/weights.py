@@ -14,7 +14,7 @@ from edgekd import files
 from edgekd.wire import BYTES
 from edgekd.wire import VARINT
 from edgekd.wire import fields
-from edgekd.wire import varint
+from edgekd.wire import read_varint
 
 MODEL_GRAPH, GRAPH_INITIALIZER, TENSOR_DIMS = 7, 5, 1
 
@@ -49,6 +49,6 @@ def _dims(data: mmap.mmap, start: int, end: int) -> list[int]:
             dims.append(first)
         elif (number, wire) == (TENSOR_DIMS, BYTES):
             while first < last:
-                value, first = varint(data, first, last)
+                value, first = read_varint(data, first, last)
                 dims.append(value)
     return dims

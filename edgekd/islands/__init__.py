@@ -18,7 +18,7 @@ Island = dict[str, str]
 equal ones can be counted."""
 
 
-def reached(seeds: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
+def reachable_nodes(seeds: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
     """Everything that an edge, or several, leads to from one of `seeds`; those themselves included."""
     found, ahead = set[str](), list(seeds)
     while ahead:

@@ -31,8 +31,8 @@ OPAQUE = "Flatten"
 SMALLEST = {"u8": 0, "i8": -128}
 
 
-class Wiring(NamedTuple):
-    """A graph with who gives and who takes each value."""
+class GraphIndex(NamedTuple):
+    """A graph with the producer and the readers of each value."""
 
     graph: Graph
     names: dict[str, Node]
@@ -40,17 +40,17 @@ class Wiring(NamedTuple):
     readers: dict[str, list[Node]]
 
 
-def wired(read: Graph) -> Wiring:
+def index_graph(read: Graph) -> GraphIndex:
     """Index a graph by names and values."""
     readers: dict[str, list[Node]] = {}
     for node in read.nodes:
         for name in dict.fromkeys(node.inputs):
             readers.setdefault(name, []).append(node)
     makers = {name: node for node in read.nodes for name in node.outputs if name}
-    return Wiring(read, {node.name: node for node in read.nodes if node.name}, makers, readers)
+    return GraphIndex(read, {node.name: node for node in read.nodes if node.name}, makers, readers)
 
 
-def is_constant(name: str, read: Wiring) -> bool:
+def is_constant(name: str, read: GraphIndex) -> bool:
     """Whether a value is made of weights alone."""
     ahead, seen = [name], set[str]()
     while ahead:
@@ -65,14 +65,14 @@ def is_constant(name: str, read: Wiring) -> bool:
     return True
 
 
-def has_quantized_weights(node: Node, read: Wiring) -> bool:
+def has_quantized_weights(node: Node, read: GraphIndex) -> bool:
     """Whether a product takes constant weights from a DequantizeLinear."""
     return node.op in PRODUCTS and any(
         is_constant(name, read) and _dequantizer(name, read) is not None for name in node.inputs[:2]
     )
 
 
-def cause(node: Node, read: Wiring) -> str:
+def explain_float(node: Node, read: GraphIndex) -> str:
     """Why a node of the file `read` runs in float; one line, without names of nodes."""
     for rule in RULES:
         told = rule(node, read)
@@ -81,7 +81,7 @@ def cause(node: Node, read: Wiring) -> str:
     return f"ONNX Runtime has no int8 kernel for this form of {node.op}"
 
 
-def _no_kernel(node: Node, read: Wiring) -> str:
+def _no_kernel(node: Node, read: GraphIndex) -> str:
     if node.op == "BatchNormalization":
         return "BatchNormalization was not folded into the layer before it"
     if node.op not in KERNELS | FOLDED:
@@ -89,7 +89,7 @@ def _no_kernel(node: Node, read: Wiring) -> str:
     return ""
 
 
-def _weights(node: Node, read: Wiring) -> str:
+def _weights(node: Node, read: GraphIndex) -> str:
     """A product whose own weights are in float: what is around it is not the cause."""
     constants = [name for name in node.inputs[:2] if is_constant(name, read)]
     if node.op not in PRODUCTS or not constants or _dequantizer(constants[0], read) is not None:
@@ -97,7 +97,7 @@ def _weights(node: Node, read: Wiring) -> str:
     return "its weights are not quantized"
 
 
-def _inputs(node: Node, read: Wiring) -> str:
+def _inputs(node: Node, read: GraphIndex) -> str:
     if node.op in FOLDED:
         return ""
     taken = node.inputs[:2] if node.op in PRODUCTS else node.inputs
@@ -112,7 +112,7 @@ def _inputs(node: Node, read: Wiring) -> str:
     return "one of its inputs is not quantized" if few else "its inputs are not quantized"
 
 
-def _constants(node: Node, read: Wiring) -> str:
+def _constants(node: Node, read: GraphIndex) -> str:
     constants = [name for name in node.inputs[:2] if is_constant(name, read)]
     if node.op not in PRODUCTS | {"Add", "Mul"} or not constants:
         return ""
@@ -127,7 +127,7 @@ def _constants(node: Node, read: Wiring) -> str:
     return ""
 
 
-def _output(node: Node, read: Wiring) -> str:
+def _output(node: Node, read: GraphIndex) -> str:
     readers = _readers(node, read)
     if node.op == "MatMul" and len(readers) == 1 and _adds_constant(readers[0], read):
         readers = _readers(readers[0], read)
@@ -141,7 +141,7 @@ def _output(node: Node, read: Wiring) -> str:
     return told
 
 
-def _signed(node: Node, read: Wiring) -> str:
+def _signed(node: Node, read: GraphIndex) -> str:
     """Signed activations run on x86 only where every pattern around is whole."""
     zeros = [name for reader in _readers(node, read) for name in reader.inputs[2:]]
     if any(graph.ELEMENTS.get(read.graph.elements.get(name, 0)) == "i8" for name in zeros):
@@ -149,13 +149,13 @@ def _signed(node: Node, read: Wiring) -> str:
     return ""
 
 
-def _folded(node: Node, read: Wiring) -> str:
+def _folded(node: Node, read: GraphIndex) -> str:
     if node.op not in FOLDED:
         return ""
     return _cut_off(node, read) or _unquantized(_readers(node, read))
 
 
-def _cut_off(folded: Node, read: Wiring) -> str:
+def _cut_off(folded: Node, read: GraphIndex) -> str:
     """Why a Relu or Clip does not vanish into the QuantizeLinear behind it."""
     readers = _readers(folded, read)
     if len(readers) != 1 or readers[0].op != "QuantizeLinear" or len(readers[0].inputs) < 3:
@@ -179,15 +179,15 @@ def _unquantized(readers: list[Node]) -> str:
     return f"its output is not quantized: {' and '.join(others)} {takes} it as it is{also}"
 
 
-def _readers(node: Node, read: Wiring) -> list[Node]:
+def _readers(node: Node, read: GraphIndex) -> list[Node]:
     return [reader for name in node.outputs for reader in read.readers.get(name, [])]
 
 
-def _adds_constant(node: Node, read: Wiring) -> bool:
+def _adds_constant(node: Node, read: GraphIndex) -> bool:
     return node.op == "Add" and any(is_constant(name, read) for name in node.inputs)
 
 
-def _dequantizer(name: str, read: Wiring) -> Node | None:
+def _dequantizer(name: str, read: GraphIndex) -> Node | None:
     """The DequantizeLinear that gives a value, through what moves it; None without."""
     maker = read.makers.get(name)
     while maker is not None and maker.op in PASSING:
@@ -195,7 +195,7 @@ def _dequantizer(name: str, read: Wiring) -> Node | None:
     return maker if maker is not None and maker.op == "DequantizeLinear" else None
 
 
-RULES: tuple[Callable[[Node, Wiring], str], ...] = (
+RULES: tuple[Callable[[Node, GraphIndex], str], ...] = (
     _no_kernel,
     _folded,
     _weights,

@@ -7,7 +7,7 @@ from edgekd.graph import Graph
 OP = "ConvInteger"
 
 
-def advice(read: Graph) -> str | None:
+def dynamic_warning(read: Graph) -> str | None:
     """One line that names the first of them; None where there are none."""
     found = [node for node in read.nodes if node.op == OP]
     if not found:

@@ -19,8 +19,8 @@ from edgekd.islands import BYTES
 from edgekd.islands import FLOATS
 from edgekd.islands import Island
 from edgekd.islands import causes
-from edgekd.islands import reached
-from edgekd.islands.causes import Wiring
+from edgekd.islands import reachable_nodes
+from edgekd.islands.causes import GraphIndex
 
 CONVERSIONS = {"QuantizeLinear", "DequantizeLinear"}
 MOVES = causes.PASSING | {"Cast", "ReorderInput", "ReorderOutput", "Slice", "Split", "Gather"}
@@ -38,13 +38,15 @@ def find(given: Graph, optimized: Graph) -> list[Island]:
     """
     if not any(node.op == "QuantizeLinear" for node in given.nodes):
         return []
-    source, made = causes.wired(given), causes.wired(optimized)
+    source, made = causes.index_graph(given), causes.index_graph(optimized)
     told: dict[str, Island] = {}
     for node, between in _floats(made):
         origin = _origin(node, source, made)
         if between or causes.has_quantized_weights(origin, source):
             island = {"node": origin.name or node.name or node.op, "op": origin.op}
-            told.setdefault(island["node"], {**island, "cause": causes.cause(origin, source)})
+            told.setdefault(
+                island["node"], {**island, "cause": causes.explain_float(origin, source)}
+            )
     place = {name: number for number, name in enumerate(source.names)}
     return sorted(told.values(), key=lambda island: place.get(island["node"], len(place)))
 
@@ -54,13 +56,13 @@ class _Edges(NamedTuple):
     up: dict[str, list[str]]
 
 
-def _floats(made: Wiring) -> Iterator[tuple[Node, bool]]:
+def _floats(made: GraphIndex) -> Iterator[tuple[Node, bool]]:
     """Nodes that compute in float, each with whether it lies between int8 ones."""
     elements = graph.element_types(made.graph)
     edges = _edges(made)
     int8 = [node for node in made.graph.nodes if _is_int8(node, elements, made)]
-    behind = reached((name for node in int8 for name in node.outputs), edges.down)
-    before = reached((name for node in int8 for name in _varying(node, made)), edges.up)
+    behind = reachable_nodes((name for node in int8 for name in node.outputs), edges.down)
+    before = reachable_nodes((name for node in int8 for name in _varying(node, made)), edges.up)
     for node in made.graph.nodes:
         element = graph.ELEMENTS.get(graph.first_type(node, elements))
         if node.op in MOVES | CONVERSIONS or element not in FLOATS or not _varying(node, made):
@@ -69,7 +71,7 @@ def _floats(made: Wiring) -> Iterator[tuple[Node, bool]]:
         yield node, between
 
 
-def _is_int8(node: Node, elements: dict[str, int], made: Wiring) -> bool:
+def _is_int8(node: Node, elements: dict[str, int], made: GraphIndex) -> bool:
     """Whether it takes or gives 8-bit values that vary."""
     kinds = {graph.ELEMENTS.get(elements.get(name, 0)) for name in (*node.inputs, *node.outputs)}
     first = graph.ELEMENTS.get(graph.first_type(node, elements))
@@ -78,11 +80,11 @@ def _is_int8(node: Node, elements: dict[str, int], made: Wiring) -> bool:
     return bool(_varying(node, made)) and first in BYTES
 
 
-def _varying(node: Node, made: Wiring) -> list[str]:
+def _varying(node: Node, made: GraphIndex) -> list[str]:
     return [name for name in node.inputs if name and not causes.is_constant(name, made)]
 
 
-def _edges(made: Wiring) -> _Edges:
+def _edges(made: GraphIndex) -> _Edges:
     edges = _Edges({}, {})
     for node in made.graph.nodes:
         for name in _varying(node, made):
@@ -92,7 +94,7 @@ def _edges(made: Wiring) -> _Edges:
     return edges
 
 
-def _origin(node: Node, source: Wiring, made: Wiring) -> Node:
+def _origin(node: Node, source: GraphIndex, made: GraphIndex) -> Node:
     """The node of the file that an optimized one stands for, itself if there is none.
 
     By its name; else by what it gives; else by what the next node gives (an operator that was
@@ -109,7 +111,7 @@ def _origin(node: Node, source: Wiring, made: Wiring) -> Node:
     return _product(node, named, source)
 
 
-def _product(node: Node, named: Node, source: Wiring) -> Node:
+def _product(node: Node, named: Node, source: GraphIndex) -> Node:
     """The product that a fused one begins with: its last value is that of a bias or a Relu."""
     at = named
     while node.op.removeprefix("Fused") in causes.PRODUCTS and at.op not in causes.PRODUCTS:

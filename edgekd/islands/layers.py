@@ -11,7 +11,7 @@ from edgekd.islands import BYTES
 from edgekd.islands import FLOATS
 from edgekd.islands import HALF_BYTES
 from edgekd.islands import Island
-from edgekd.islands import reached
+from edgekd.islands import reachable_nodes
 
 PRODUCTS = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"}
 QUANTIZERS = {"FakeQuantize", "Convert"}
@@ -27,7 +27,7 @@ NUMBERED = re.compile(r"^[A-Z]\w*_\d+$")
 """A name that OpenVINO made up: ``MVN_72``."""
 
 
-class Layer(NamedTuple):
+class GraphLayer(NamedTuple):
     """One layer of the graph that runs."""
 
     name: str
@@ -48,7 +48,7 @@ class Operation(NamedTuple):
     """Of its first output."""
 
 
-def find(layers: Sequence[Layer], operations: Mapping[str, Operation]) -> list[Island]:
+def find(layers: Sequence[GraphLayer], operations: Mapping[str, Operation]) -> list[Island]:
     """The layers that compute in float between int8 ones, or though their weights are quantized.
 
     Args:
@@ -63,9 +63,9 @@ def find(layers: Sequence[Layer], operations: Mapping[str, Operation]) -> list[I
             readers.setdefault(name, []).append(layer.name)
     makers = {layer.name: layer.inputs for layer in layers}
     int8 = [layer.name for layer in layers if _takes_or_gives_int8(layer, operations)]
-    behind = reached((reader for name in int8 for reader in readers.get(name, [])), readers)
+    behind = reachable_nodes((reader for name in int8 for reader in readers.get(name, [])), readers)
     gives = {layer.name for layer in layers if _quantizes(layer, operations)}
-    before = reached((maker for name in int8 for maker in makers[name]), makers) | gives
+    before = reachable_nodes((maker for name in int8 for maker in makers[name]), makers) | gives
     return [
         _island(layer, operations)
         for layer in layers
@@ -74,13 +74,13 @@ def find(layers: Sequence[Layer], operations: Mapping[str, Operation]) -> list[I
     ]
 
 
-def _takes_or_gives_int8(layer: Layer, operations: Mapping[str, Operation]) -> bool:
+def _takes_or_gives_int8(layer: GraphLayer, operations: Mapping[str, Operation]) -> bool:
     if layer.kind in STORED:
         return False
     return layer.precision in BYTES or _quantizes(layer, operations)
 
 
-def _quantizes(layer: Layer, operations: Mapping[str, Operation]) -> bool:
+def _quantizes(layer: GraphLayer, operations: Mapping[str, Operation]) -> bool:
     return any(
         operations[name].kind == "FakeQuantize"
         or (operations[name].kind == "Convert" and operations[name].element in BYTES)
@@ -89,7 +89,7 @@ def _quantizes(layer: Layer, operations: Mapping[str, Operation]) -> bool:
     )
 
 
-def _computes(layer: Layer, operations: Mapping[str, Operation]) -> list[str]:
+def _computes(layer: GraphLayer, operations: Mapping[str, Operation]) -> list[str]:
     """Its origins that are no part of quantizing."""
     return [
         name
@@ -100,7 +100,7 @@ def _computes(layer: Layer, operations: Mapping[str, Operation]) -> list[str]:
     ]
 
 
-def _has_int8_weights(layer: Layer, operations: Mapping[str, Operation]) -> bool:
+def _has_int8_weights(layer: GraphLayer, operations: Mapping[str, Operation]) -> bool:
     operation = operations[_main(layer, operations)]
     return operation.kind in PRODUCTS and any(
         _stored(name, operations) is not None and _is_constant(name, operations)
@@ -108,12 +108,12 @@ def _has_int8_weights(layer: Layer, operations: Mapping[str, Operation]) -> bool
     )
 
 
-def _main(layer: Layer, operations: Mapping[str, Operation]) -> str:
+def _main(layer: GraphLayer, operations: Mapping[str, Operation]) -> str:
     names = _computes(layer, operations)
     return next((name for name in names if operations[name].kind in PRODUCTS), names[0])
 
 
-def _island(layer: Layer, operations: Mapping[str, Operation]) -> Island:
+def _island(layer: GraphLayer, operations: Mapping[str, Operation]) -> Island:
     name = _main(layer, operations)
     return {
         "node": _told(name, operations).removesuffix(UNBIASED),

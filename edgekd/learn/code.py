@@ -67,7 +67,7 @@ def _files_behind(module: str, package: str = "") -> list[Path]:
             continue
         looked_at.add(name)
         if name.partition(".")[0] == sources.ROOT:
-            found |= dict.fromkeys(sources.PACKAGE / path for path in sources.reached(name))
+            found |= dict.fromkeys(sources.PACKAGE / path for path in sources.reachable_files(name))
             continue
         location = modules.locate(name)
         path = None if location is None else location.file

@@ -13,8 +13,8 @@ from edgekd.learn.quant import insertion
 from edgekd.learn.quant import placement
 from edgekd.learn.quant import rewriting
 from edgekd.learn.settings import Numbers
+from edgekd.profile import NUMERICS
 from edgekd.profile import PROFILES
-from edgekd.profile import SCHEMES
 
 COUNTS = (2, 3)
 """Batch sizes that are tried; one image is no batch to a batch norm in training."""
@@ -62,14 +62,14 @@ def _run(model: nn.Module, plan: Blueprint, count: int) -> None:
 
 
 def _quantized(model: nn.Module, plan: Blueprint, numbers: Numbers) -> list[nn.Module]:
-    """The model as each scheme's first profile writes it, all steps 1."""
-    first = {PROFILES[name].scheme: name for name in reversed(numbers.profiles)}
+    """The model as each numerics's first profile writes it, all steps 1."""
+    first = {PROFILES[name].numerics: name for name in reversed(numbers.profiles)}
     inputs = plan.noise(max(COUNTS))
     forms: list[nn.Module] = []
-    for scheme, name in first.items():
+    for numerics, name in first.items():
         module, _ = rewriting.trace_and_rewrite(model, tuple(each[:2] for each in inputs), inputs)
         kept = numbers.float_layers
         bits = placement.weight_bits(module, numbers.weight_bits, numbers.layer_bits, kept)
-        insertion.insert_quantizers(module, SCHEMES[scheme], float_layers=kept, weight_bits=bits)
+        insertion.insert_quantizers(module, NUMERICS[numerics], float_layers=kept, weight_bits=bits)
         forms.append(emit.prepare_export(module, PROFILES[name]))
     return forms

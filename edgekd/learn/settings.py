@@ -288,7 +288,7 @@ class Numbers(Settings):
     """How a network will be quantized, as a recipe says it."""
 
     profiles: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
-    """Names of `edgekd.profile.PROFILES`; a scheme is tried once."""
+    """Names of `edgekd.profile.PROFILES`; profiles with the same numerics are tried once."""
     weight_bits: int = 8
     layer_bits: dict[str, int] = {}
     float_layers: Annotated[tuple[str, ...], Field(strict=False)] = ()

@@ -22,11 +22,11 @@ def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, 
         InputError: if the recipe names code without leave to run it, or files that are not there.
         MachineError: if an engine or torch is missing.
     """
-    checks.want_allowed(recipe, options)
-    checks.want_data_dir(options)
-    checks.want_installed(recipe, options)
-    of_targets = profiles.of_targets(recipe, options.device)
-    written = profiles.every(recipe, of_targets)
+    checks.require_allowed_code(recipe, options)
+    checks.require_data_dir(options)
+    checks.require_installed(recipe, options)
+    of_targets = profiles.target_profiles(recipe, options.device)
+    written = profiles.all_profiles(recipe, of_targets)
     learned = tuple(student.steps(recipe, written, options))
     return (
         *learning.steps(recipe, recipe_folder, written, options),

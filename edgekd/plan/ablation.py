@@ -37,7 +37,7 @@ def steps(learned: Sequence[Step]) -> Iterator[Step]:
         )
 
 
-def told(label: str) -> tuple[str, str]:
-    """Of a label: the step of all terms, and the term left out; that is empty for any other step."""
+def ablated_term(label: str) -> tuple[str, str]:
+    """Split a label into the step with all terms and the term left out; empty for any other step."""
     whole, _, term = label.partition(WITHOUT)
     return whole, term

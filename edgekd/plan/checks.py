@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import InputError
@@ -15,7 +15,7 @@ from edgekd.runtimes import RUNTIMES
 from edgekd.stage import package_version
 
 
-def want_allowed(recipe: Recipe, options: Options) -> None:
+def require_allowed_code(recipe: Recipe, options: Options) -> None:
     """Refuse a user's own code unless the user said it may run, and a plugin that takes a built-in name.
 
     Raises:
@@ -30,7 +30,7 @@ def want_allowed(recipe: Recipe, options: Options) -> None:
         choice.table.require_distinct(choice.named.name)
 
 
-def want_data_dir(options: Options) -> None:
+def require_data_dir(options: Options) -> None:
     """Raises InputError if the user's folder of data sets is none, and nothing may be downloaded into it."""
     if options.data_dir is None or options.allow_download:
         return
@@ -38,7 +38,7 @@ def want_data_dir(options: Options) -> None:
         raise InputError(f"--data-dir: got {options.data_dir}, which is no folder, want one")
 
 
-def want_installed(recipe: Recipe, options: Options) -> None:
+def require_installed(recipe: Recipe, options: Options) -> None:
     """Refuse now what would fail for lack of a package later, here or on the device.
 
     Raises:
@@ -62,7 +62,7 @@ def want_installed(recipe: Recipe, options: Options) -> None:
 
 
 def _want_on(device: Device, runtimes: list[str]) -> None:
-    missing = site.describe(device).missing
+    missing = host.describe_host(device).missing
     for name in runtimes:
         if missing.get(name, "") is not None:
             raise MachineError(

@@ -16,7 +16,7 @@ from edgekd.stage import package_version
 from edgekd.stages import bundle
 from edgekd.stages import explain
 from edgekd.stages import report
-from edgekd.store import Entry
+from edgekd.store import StoreEntry
 
 QUANTIZED = "quantize-"
 TABLES = (
@@ -28,20 +28,20 @@ TABLES = (
     "synthesis.json",
 )
 """What a step says layer by layer."""
-TOLD = {
+RESULT_INPUTS = {
     "data": ("data", "data.json"),
     "rows": ("measure", "rows.json"),
     "choice": ("choose", "choice.json"),
     "test": ("evaluate", "test.json"),
 }
-EXPLAINED = {
+EXPLANATION_INPUTS = {
     name: ("explain", name) for name in ("explain.json", "disagreements.csv", "disagreements.npy")
 }
 
 
 def steps(
     recipe: Recipe,
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, StoreEntry],
     chosen: Mapping[str, Any] | None,
     overrides: tuple[str, ...] = (),
 ) -> tuple[Step, ...]:
@@ -57,7 +57,7 @@ def steps(
     return told if chosen is None else (_bundle(recipe, entries, chosen), *told)
 
 
-def _bundle(recipe: Recipe, entries: Mapping[str, Entry], chosen: Mapping[str, Any]) -> Step:
+def _bundle(recipe: Recipe, entries: Mapping[str, StoreEntry], chosen: Mapping[str, Any]) -> Step:
     maker = f"export-student-{chosen['profile']}" if chosen["profile"] else "export-student"
     exported = {
         "model": (maker, "model.onnx"),
@@ -66,24 +66,24 @@ def _bundle(recipe: Recipe, entries: Mapping[str, Entry], chosen: Mapping[str, A
     }
     lineage = {label: entry.key for label, entry in entries.items()}
     config = bundle.Config(name=recipe.name, lineage=lineage)
-    return Step("bundle", bundle.STAGE, config, {**TOLD, **exported})
+    return Step("bundle", bundle.STAGE, config, {**RESULT_INPUTS, **exported})
 
 
-def _explain(recipe: Recipe, entries: Mapping[str, Entry]) -> Step:
+def _explain(recipe: Recipe, entries: Mapping[str, StoreEntry]) -> Step:
     makers = {"teacher": "teacher", "control": "control", "student": student.float_label(recipe)}
     for label in entries:
-        whole, term = ablation.told(label)
+        whole, term = ablation.ablated_term(label)
         if term:
             makers |= {explain.WHOLE: whole, f"{explain.WITHOUT}{term}": label}
     words = recipe.explain
-    takes = wiring.splits(words.split)
+    takes = wiring.split_inputs(words.split)
     for role, label in makers.items():
-        takes |= wiring.model(label, prefix=f"{role}_")
+        takes |= wiring.model_inputs(label, prefix=f"{role}_")
     config = explain.Config(**{name: getattr(words, name) for name in explain.Config.model_fields})
     return Step("explain", explain.STAGE, config, takes, recipe.seed)
 
 
-def _report(recipe: Recipe, entries: Mapping[str, Entry], overrides: tuple[str, ...]) -> Step:
+def _report(recipe: Recipe, entries: Mapping[str, StoreEntry], overrides: tuple[str, ...]) -> Step:
     makers = {
         "teacher": "teacher",
         "control": "control",
@@ -100,7 +100,7 @@ def _report(recipe: Recipe, entries: Mapping[str, Entry], overrides: tuple[str, 
         f"{report.TABLE}{_table(label, file)}": (label, file)
         for label, entry in entries.items()
         for file in entry.files
-        if file in TABLES and not ablation.told(label)[1]
+        if file in TABLES and not ablation.ablated_term(label)[1]
     }
     resolved = recipe.model_dump(mode="json")
     config = report.Config(
@@ -118,7 +118,12 @@ def _report(recipe: Recipe, entries: Mapping[str, Entry], overrides: tuple[str, 
         plugins=tuple(plugin._asdict() for plugin in members.plugins(recipe)),
         environment=_environment(),
     )
-    return Step("report", report.STAGE, config, {**TOLD, **learned, **site, **tables, **EXPLAINED})
+    return Step(
+        "report",
+        report.STAGE,
+        config,
+        {**RESULT_INPUTS, **learned, **site, **tables, **EXPLANATION_INPUTS},
+    )
 
 
 def _table(label: str, file: str) -> str:
@@ -128,7 +133,7 @@ def _table(label: str, file: str) -> str:
     return f"{stem}-{which}.json" if which else file
 
 
-def _traced(entry: Entry) -> dict[str, Any]:
+def _traced(entry: StoreEntry) -> dict[str, Any]:
     made = {"made_at": entry.made.at, "took_s": entry.made.took_s}
     return {"key": entry.key, "files": {n: b.sha256 for n, b in entry.files.items()}, **made}
 

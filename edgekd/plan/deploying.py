@@ -36,7 +36,7 @@ def steps(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Step]:
     """
     everyone = tuple(candidates(recipe, profiles_of))
     options = {target.runtime: target.options() for target in recipe.targets}
-    yield from _exports(recipe, profiles.every(recipe, profiles_of))
+    yield from _exports(recipe, profiles.all_profiles(recipe, profiles_of))
     for one in everyone:
         config = compile_stage.Config(
             runtime=one.runtime, precision=one.precision, options=options[one.runtime]
@@ -83,7 +83,7 @@ def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
         words = recipe.export.model_dump()
         if profile:
             words["opset"] = max(recipe.export.opset, agreement.least_opset(recipe.learn))
-        takes = {**wiring.model(maker), **wiring.splits("validation")}
+        takes = {**wiring.model_inputs(maker), **wiring.split_inputs("validation")}
         config = export.Config(**words, profile=profile)
         yield Step(f"export-{model}", export.STAGE, config, takes, recipe.seed)
 
@@ -96,7 +96,7 @@ def _measure(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.Ta
     config = measure.Config(
         candidates=everyone, measure=recipe.measure, tolerance=recipe.export.tolerance
     )
-    takes = {**wiring.splits("validation"), **golden, **engines}
+    takes = {**wiring.split_inputs("validation"), **golden, **engines}
     return Step("measure", measure.STAGE, config, takes)
 
 
@@ -113,7 +113,7 @@ def _evaluate(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.T
     makers = {"teacher": "teacher", "control": "control", "student": student.float_label(recipe)}
     rounded = [student.quantize_label(one.profile) for one in everyone if one.profile]
     makers |= {label: label for label in rounded}
-    takes = {**wiring.splits("test"), **engines, "rows": ("measure", "rows.json")}
+    takes = {**wiring.split_inputs("test"), **engines, "rows": ("measure", "rows.json")}
     for role, label in makers.items():
-        takes |= wiring.model(label, prefix=f"{role}_")
+        takes |= wiring.model_inputs(label, prefix=f"{role}_")
     return Step("evaluate", evaluate.STAGE, evaluate.Config(candidates=everyone), takes)

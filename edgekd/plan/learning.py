@@ -40,17 +40,17 @@ def steps(
     """
     yield _data(recipe, options)
     teachers = {teaching.TEACHER: recipe.teacher, **recipe.teachers}
-    labelled = {teaching.label(recipe, name): words for name, words in teachers.items()}
+    labelled = {teaching.teacher_label(recipe, name): words for name, words in teachers.items()}
     loaded = {label: words for label, words in labelled.items() if words.weights is not None}
     trained = {label: words for label, words in labelled.items() if words.weights is None}
     # What is only read comes first: a file that is no good costs neither a trial nor training.
     for label, words in loaded.items():
         yield _load(words, label, folder, options)
-    yield rehearsal.step(recipe, profiles, options)
+    yield rehearsal.rehearsal_step(recipe, profiles, options)
     for label, words in trained.items():
-        yield tuned_step(f"tune-{label}", words.model, words.input, words.train, options)
+        yield tuning_step(f"tune-{label}", words.model, words.input, words.train, options)
     who = recipe.student
-    yield tuned_step("tune-student", who.model, who.input, who.train, options)
+    yield tuning_step("tune-student", who.model, who.input, who.train, options)
     for label, words in trained.items():
         yield _train(recipe, words, label, options)
     yield _train(recipe, recipe.student, "control", options)
@@ -80,13 +80,13 @@ def _synthesized(recipe: Recipe) -> Step:
     assert recipe.synthesis is not None
     takes = {
         "data": ("data", "data.json"),
-        **wiring.model(teaching.TEACHER),
-        "resolved": (teaching.tuned(recipe, teaching.TEACHER), "resolved.json"),
+        **wiring.model_inputs(teaching.TEACHER),
+        "resolved": (teaching.tuning_label(recipe, teaching.TEACHER), "resolved.json"),
     }
     return Step(wiring.SYNTHESIZE, synthesize.STAGE, recipe.synthesis, takes, recipe.seed)
 
 
-def tuned_step(
+def tuning_step(
     label: str, model: Named, seen: Input | None, training: Training, options: Options
 ) -> Step:
     """In which arithmetic a model is trained, measured where the recipe leaves it open."""
@@ -99,7 +99,7 @@ def tuned_step(
         input=seen,
     )
     takes = {"data": ("data", "data.json")}
-    return Step(label, tune.STAGE, config, takes, origin=origins.of_model(model, options))
+    return Step(label, tune.STAGE, config, takes, origin=origins.model_origin(model, options))
 
 
 def _load(words: Teacher, label: str, folder: Path, options: Options) -> Step:
@@ -116,9 +116,9 @@ def _load(words: Teacher, label: str, folder: Path, options: Options) -> Step:
         label,
         load.STAGE,
         config,
-        wiring.splits("validation"),
+        wiring.split_inputs("validation"),
         external={"user_weights": weights},
-        origin=origins.of_model(words.model, options),
+        origin=origins.model_origin(words.model, options),
     )
 
 
@@ -137,9 +137,9 @@ def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options)
         only=who.only if isinstance(who, Teacher) else (),
     )
     tuned = f"tune-{label}" if teaches else "tune-student"
-    takes = {**wiring.splits("train", "validation"), "resolved": (tuned, "resolved.json")}
+    takes = {**wiring.split_inputs("train", "validation"), "resolved": (tuned, "resolved.json")}
     seed = recipe.seed if teaches else recipe.student_seed
     origin = origins.join(
-        origins.of_model(who.model, options), origins.of_losses(who.losses, options)
+        origins.model_origin(who.model, options), origins.of_losses(who.losses, options)
     )
     return Step(label, train.STAGE, config, takes, seed, origin=origin)

@@ -25,7 +25,7 @@ PACKAGES = ("timm", "transformers")
 """Builders whose models are those of the package of that name."""
 
 
-def of_model(model: Named, options: Options) -> Origin | None:
+def model_origin(model: Named, options: Options) -> Origin | None:
     """Digests of the files of a user's own model, the version of a package: if they change, so does what is
     built from them.
 
@@ -38,7 +38,7 @@ def of_model(model: Named, options: Options) -> Origin | None:
         reference = str(model.arguments["reference"])
         digests = functools.partial(blueprint_origin.digests_of, model.name, reference)
         files = functools.partial(digests, allow_code=options.allow_code)
-    return with_packages(files, *(name for name in PACKAGES if name == model.name))
+    return add_packages(files, *(name for name in PACKAGES if name == model.name))
 
 
 def of_member(member: Member | None, name: str, options: Options) -> Origin | None:
@@ -82,7 +82,7 @@ def _joined(origins: list[Origin]) -> dict[str, str]:
     }
 
 
-def files_behind(named: Named, options: Options) -> dict[str, str]:
+def model_files(named: Named, options: Options) -> dict[str, str]:
     """File name to digest of a user's own model or loss: those that are read or run for it."""
     if named.name in LOSSES:
         origin = of_member(LOSSES[named.name], named.name, options)
@@ -94,7 +94,7 @@ def files_behind(named: Named, options: Options) -> dict[str, str]:
     return blueprint_origin.digests_of(model.name, reference, allow_code=options.allow_code)
 
 
-def with_packages(origin: Origin | None, *names: str) -> Origin | None:
+def add_packages(origin: Origin | None, *names: str) -> Origin | None:
     """An origin with the versions of packages whose work is in the result, if any are named."""
     if not names:
         return origin

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
-from edgekd.bench.machine import site
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.recipe import Recipe
@@ -17,8 +17,8 @@ from edgekd.recipe.target import Target
 ARM = ("aarch64", "arm64")
 
 
-def of_targets(recipe: Recipe, device: Device) -> dict[str, str]:
-    """Profile by runtime; a target without int8 is not in it.
+def target_profiles(recipe: Recipe, device: Device) -> dict[str, str]:
+    """The profile of each target by runtime; a target without int8 is not in it.
 
     Args:
         recipe: which targets there are and whether the student is quantized.
@@ -27,16 +27,18 @@ def of_targets(recipe: Recipe, device: Device) -> dict[str, str]:
     Raises:
         MachineError: if it must be asked and is not reached.
     """
-    listed = agreement.profiles(recipe.learn)
+    listed = agreement.quantization_profiles(recipe.learn)
     if listed is None:
         return {}
     found = {target.runtime: _of(target, listed, device) for target in recipe.targets}
     return {runtime: profile for runtime, profile in found.items() if profile is not None}
 
 
-def every(recipe: Recipe, targets: Mapping[str, str]) -> tuple[str, ...]:
-    """All profiles the student is written in: those of the `targets`, and those the recipe lists."""
-    return tuple(dict.fromkeys((*targets.values(), *(agreement.profiles(recipe.learn) or ()))))
+def all_profiles(recipe: Recipe, targets: Mapping[str, str]) -> tuple[str, ...]:
+    """All profiles that the student is exported in: those of the `targets`, and those the recipe lists."""
+    return tuple(
+        dict.fromkeys((*targets.values(), *(agreement.quantization_profiles(recipe.learn) or ())))
+    )
 
 
 def _of(target: Target, listed: tuple[str, ...], device: Device) -> str | None:
@@ -47,16 +49,16 @@ def _of(target: Target, listed: tuple[str, ...], device: Device) -> str | None:
     left = [name for name in RUNS.get(target.runtime, ()) if not listed or name in listed]
     if target.runtime != "onnxruntime" or len(left) < 2:
         return next(iter(left), None)
-    own = here(device)
+    own = fastest_profile(device)
     return own if own in left else left[0]
 
 
-def here(device: Device) -> str:
+def fastest_profile(device: Device) -> str:
     """The profile ONNX Runtime runs fastest, and without loss, on the processor of `device`."""
-    facts = site.describe(device).facts
+    facts = host.describe_host(device).facts
     if facts.get("machine") in ARM:
         return "arm"
     flags = facts.get("flags") or ()
     if device is local.DEVICE:
-        flags = instructions.usable(flags)
+        flags = instructions.usable_flags(flags)
     return "x86-no-vnni" if instructions.sums_in_16_bits(flags) else "x86"

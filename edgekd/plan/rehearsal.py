@@ -17,9 +17,9 @@ from edgekd.recipe import agreement
 from edgekd.recipe.learning import Distil
 from edgekd.recipe.learning import LearnStep
 from edgekd.recipe.learning import Quantize
-from edgekd.recipe.learning import Taught
+from edgekd.recipe.learning import TaughtStep
 from edgekd.recipe.learning import Teacher
-from edgekd.recipe.learning import labels
+from edgekd.recipe.learning import step_labels
 from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import check
@@ -29,7 +29,7 @@ LABEL = "check"
 """The step before all training."""
 
 
-def step(recipe: Recipe, profiles: Sequence[str], options: Options) -> Step:
+def rehearsal_step(recipe: Recipe, profiles: Sequence[str], options: Options) -> Step:
     """It comes before all training.
 
     Args:
@@ -48,7 +48,7 @@ def step(recipe: Recipe, profiles: Sequence[str], options: Options) -> Step:
         LABEL,
         check.STAGE,
         config,
-        wiring.splits("train"),
+        wiring.split_inputs("train"),
         origin=_origin(recipe, options),
     )
 
@@ -58,7 +58,7 @@ def _plain(recipe: Recipe) -> Iterator[check.Plain]:
     for name, words in {teaching.TEACHER: recipe.teacher, **recipe.teachers}.items():
         if words.weights is None:
             yield check.Plain(
-                label=teaching.label(recipe, name),
+                label=teaching.teacher_label(recipe, name),
                 learner=_teacher(recipe, name),
                 losses=words.losses,
                 batch_size=words.train.batch_size,
@@ -86,7 +86,7 @@ def _plain(recipe: Recipe) -> Iterator[check.Plain]:
 
 def _cases(recipe: Recipe) -> Iterator[check.Case]:
     """Every step that distils, and every recovery of what a smaller student lost."""
-    for label, words in zip(labels(recipe.learn), recipe.learn, strict=True):
+    for label, words in zip(step_labels(recipe.learn), recipe.learn, strict=True):
         if isinstance(words, Distil):
             yield _distil(recipe, label, words)
         elif (recover := getattr(words, "recover", None)) is not None:
@@ -126,11 +126,11 @@ def _distil(recipe: Recipe, label: str, words: Distil) -> check.Case:
     return case.model_copy(update=more)
 
 
-def _case(recipe: Recipe, label: str, words: Taught, learner: check.Network) -> check.Case:
+def _case(recipe: Recipe, label: str, words: TaughtStep, learner: check.Network) -> check.Case:
     return check.Case(
         label=label,
         student=learner,
-        teachers=tuple(_teacher(recipe, name) for name in teaching.of_step(words)),
+        teachers=tuple(_teacher(recipe, name) for name in teaching.step_teachers(words)),
         losses=words.losses,
         scheme=OFFLINE,
         train=words.train or recipe.student.train,
@@ -152,7 +152,7 @@ def _teacher(recipe: Recipe, name: str) -> check.Network:
     who: Teacher | None = {teaching.TEACHER: recipe.teacher, **recipe.teachers}.get(name)
     if who is not None:
         return check.Network(model=who.model, input=who.input, classes=who.classes)
-    return _learner(recipe, recipe.learn[labels(recipe.learn).index(name)])
+    return _learner(recipe, recipe.learn[step_labels(recipe.learn).index(name)])
 
 
 def _origin(recipe: Recipe, options: Options) -> Callable[[], dict[str, str]] | None:
@@ -162,7 +162,7 @@ def _origin(recipe: Recipe, options: Options) -> Callable[[], dict[str, str]] | 
     distils = [step for step in recipe.learn if isinstance(step, Distil)]
     models += [step.model for step in distils if step.model is not None]
     return origins.join(
-        *(origins.of_model(model, options) for model in models),
+        *(origins.model_origin(model, options) for model in models),
         origins.of_losses(members.terms(recipe).values(), options),
         *(origins.of_scheme(step.scheme, options) for step in distils),
     )

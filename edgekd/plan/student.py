@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.device import Device
 from edgekd.learn.settings import find_reuse_term
 from edgekd.plan import learning
@@ -20,10 +20,10 @@ from edgekd.recipe.learning import Factorize
 from edgekd.recipe.learning import LearnStep
 from edgekd.recipe.learning import Prune
 from edgekd.recipe.learning import Quantize
-from edgekd.recipe.learning import Taught
-from edgekd.recipe.learning import answers
-from edgekd.recipe.learning import fresh
-from edgekd.recipe.learning import labels
+from edgekd.recipe.learning import TaughtStep
+from edgekd.recipe.learning import answer_source
+from edgekd.recipe.learning import starts_fresh
+from edgekd.recipe.learning import step_labels
 from edgekd.run import Options
 from edgekd.settings import Settings
 from edgekd.stage import Stage
@@ -46,11 +46,13 @@ def steps(recipe: Recipe, profiles: Sequence[str], options: Options) -> Iterator
 
     Args:
         recipe: what is carried out.
-        profiles: what the student is quantized for; one step each of their schemes.
+        profiles: what the student is quantized for; one step for each of their numerics.
         options: what may run.
     """
     before = ""
-    for number, (label, words) in enumerate(zip(labels(recipe.learn), recipe.learn, strict=True)):
+    for number, (label, words) in enumerate(
+        zip(step_labels(recipe.learn), recipe.learn, strict=True)
+    ):
         yield from teaching.knowledge_steps(recipe, number)
         if isinstance(words, Distil):
             yield from _distilled(recipe, number, before, options)
@@ -61,41 +63,41 @@ def steps(recipe: Recipe, profiles: Sequence[str], options: Options) -> Iterator
             if words.recover is not None:
                 before = _recovered(label)
                 yield _taught(recipe, words.recover, before, options, _start(label))
-    for profile in _one_a_scheme(profiles):
+    for profile in _one_per_numerics(profiles):
         yield _quantize(recipe, profile, options)
 
 
 def float_label(recipe: Recipe) -> str:
     """The step that makes the finished float student."""
-    found = zip(recipe.learn, labels(recipe.learn), strict=True)
+    found = zip(recipe.learn, step_labels(recipe.learn), strict=True)
     words, label = [pair for pair in found if not isinstance(pair[0], Quantize)][-1]
     return _recovered(label) if getattr(words, "recover", None) is not None else label
 
 
 def quantize_label(profile: str) -> str:
-    """The step that makes the quantized student of a profile; profiles of one scheme share it."""
-    return f"{QUANTIZE}-{PROFILES[profile].scheme}"
+    """The step that makes the quantized student of a profile; profiles with the same numerics share it."""
+    return f"{QUANTIZE}-{PROFILES[profile].numerics}"
 
 
 def _recovered(label: str) -> str:
     return f"{label}-recover"
 
 
-def _one_a_scheme(profiles: Sequence[str]) -> list[str]:
-    return list({PROFILES[name].scheme: name for name in reversed(profiles)}.values())[::-1]
+def _one_per_numerics(profiles: Sequence[str]) -> list[str]:
+    return list({PROFILES[name].numerics: name for name in reversed(profiles)}.values())[::-1]
 
 
 def _start(label: str) -> wiring.Takes:
-    return wiring.model(label, prefix="start_")
+    return wiring.model_inputs(label, prefix="start_")
 
 
 def _distilled(recipe: Recipe, number: int, before: str, options: Options) -> Iterator[Step]:
     """One step of distillation; before it the arithmetic of a model that is not the student's."""
-    words, label = recipe.learn[number], labels(recipe.learn)[number]
+    words, label = recipe.learn[number], step_labels(recipe.learn)[number]
     assert isinstance(words, Distil)
     if words.model is not None:
         training = words.train or recipe.student.train
-        yield learning.tuned_step(
+        yield learning.tuning_step(
             f"tune-{label}", words.model, recipe.student.input, training, options
         )
     start = _goes_on(recipe, number, before)
@@ -106,8 +108,10 @@ def _goes_on(recipe: Recipe, number: int, before: str) -> wiring.Takes:
     """What a step starts from; nothing if it starts afresh."""
     words = recipe.learn[number]
     if isinstance(words, Distil) and words.inherit is not None:
-        return wiring.model(teaching.label(recipe, words.inherit.teacher), prefix="inherit_")
-    if fresh(recipe.learn, number):
+        return wiring.model_inputs(
+            teaching.teacher_label(recipe, words.inherit.teacher), prefix="inherit_"
+        )
+    if starts_fresh(recipe.learn, number):
         return {}
     if any(_changes(earlier) for earlier in recipe.learn[:number]):
         return _start(before)
@@ -120,11 +124,11 @@ def _changes(words: LearnStep) -> bool:
 
 
 def _taught(
-    recipe: Recipe, words: Taught, label: str, options: Options, start: wiring.Takes
+    recipe: Recipe, words: TaughtStep, label: str, options: Options, start: wiring.Takes
 ) -> Step:
     own = isinstance(words, Distil) and words.model is not None
     model = words.model if isinstance(words, Distil) and words.model else recipe.student.model
-    known = answers(words)
+    known = answer_source(words)
     more = (
         {name: getattr(words, name) for name in ("scheme", "only", "inherit", "private", "combine")}
         if isinstance(words, Distil)
@@ -142,14 +146,14 @@ def _taught(
         **more,
     )
     takes = {
-        **wiring.learned_from(recipe),
+        **wiring.training_inputs(recipe),
         "resolved": (f"tune-{label}" if own else teaching.STUDENT_TUNED, "resolved.json"),
-        **teaching.takes(recipe, words),
+        **teaching.teacher_inputs(recipe, words),
         **start,
     }
     counts = ("opacus",) if getattr(words, "private", None) is not None else ()
     origin = origins.join(
-        origins.with_packages(origins.of_model(model, options), *counts),
+        origins.add_packages(origins.model_origin(model, options), *counts),
         origins.of_losses(words.losses, options),
         origins.of_scheme(config.scheme, options),
     )
@@ -159,7 +163,7 @@ def _taught(
 def _smaller(recipe: Recipe, words: Any, label: str, before: str, device: Device) -> Step:
     """Factorize or prune, paid by the first target that runs there: it says what time is saved."""
     stage, said, config = SMALLER[words.step]
-    unable = site.describe(device).unable
+    unable = host.describe_host(device).unable
     able = [target for target in recipe.targets if unable.get(target.runtime) is None]
     target = (able or recipe.targets)[0]
     settings = config(
@@ -168,7 +172,7 @@ def _smaller(recipe: Recipe, words: Any, label: str, before: str, device: Device
         threads=target.threads[0],
         quantized=recipe.learn[-1].step == QUANTIZE,
     )
-    takes = {**wiring.learned_from(recipe), **_start(before)}
+    takes = {**wiring.training_inputs(recipe), **_start(before)}
     return Step(label, stage, settings, takes, recipe.student_seed)
 
 
@@ -177,12 +181,12 @@ def _quantize(recipe: Recipe, profile: str, options: Options) -> Step:
     assert isinstance(words, Quantize)  # there is no profile otherwise
     config = quantize.Config(
         **_said(words, quantize.Words),
-        scheme=PROFILES[profile].scheme,
+        scheme=PROFILES[profile].numerics,
         views=recipe.views,
         views_seed=recipe.seed,
     )
     takes = {
-        **wiring.learned_from(recipe),
+        **wiring.training_inputs(recipe),
         "resolved": ("tune-student", "resolved.json"),
         **_start(float_label(recipe)),
     }
@@ -196,7 +200,7 @@ def _quantize(recipe: Recipe, profile: str, options: Options) -> Step:
 def _teacher(words: Quantize) -> wiring.Takes:
     if words.knowledge == "stored":
         return {"knowledge": (teaching.knowledge_label(teaching.TEACHER), "knowledge.npy")}
-    return wiring.model(teaching.TEACHER, prefix="teacher_")
+    return wiring.model_inputs(teaching.TEACHER, prefix="teacher_")
 
 
 def _said(words: Settings, kind: type[Settings]) -> dict[str, Any]:

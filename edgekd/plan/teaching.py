@@ -8,11 +8,11 @@ from edgekd.plan import wiring
 from edgekd.recipe import Recipe
 from edgekd.recipe.learning import Distil
 from edgekd.recipe.learning import Quantize
-from edgekd.recipe.learning import Taught
+from edgekd.recipe.learning import TaughtStep
 from edgekd.recipe.learning import Teacher
-from edgekd.recipe.learning import answers
-from edgekd.recipe.learning import asked
-from edgekd.recipe.learning import labels
+from edgekd.recipe.learning import answer_source
+from edgekd.recipe.learning import scheme_inputs
+from edgekd.recipe.learning import step_labels
 from edgekd.stage import Step
 from edgekd.stages import knowledge
 
@@ -20,41 +20,41 @@ TEACHER = "teacher"
 STUDENT_TUNED = "tune-student"
 
 
-def label(recipe: Recipe, name: str) -> str:
-    """The step that makes the teacher a recipe calls `name`."""
+def teacher_label(recipe: Recipe, name: str) -> str:
+    """The label of the step that makes the teacher `name`."""
     return f"{TEACHER}-{name}" if name in recipe.teachers else name
 
 
-def tuned(recipe: Recipe, name: str) -> str:
+def tuning_label(recipe: Recipe, name: str) -> str:
     """The step that says in which arithmetic that teacher answers: one that is loaded, in its student's."""
     if name == TEACHER or name in recipe.teachers:
         trained = _words(recipe, name).weights is None
-        return f"tune-{label(recipe, name)}" if trained else STUDENT_TUNED
-    words = recipe.learn[labels(recipe.learn).index(name)]
+        return f"tune-{teacher_label(recipe, name)}" if trained else STUDENT_TUNED
+    words = recipe.learn[step_labels(recipe.learn).index(name)]
     own = isinstance(words, Distil) and words.model is not None
     return f"tune-{name}" if own else STUDENT_TUNED
 
 
-def of_step(words: Taught) -> tuple[str, ...]:
+def step_teachers(words: TaughtStep) -> tuple[str, ...]:
     """The teachers of a step that has any."""
-    if answers(words) == "none":
+    if answer_source(words) == "none":
         return ()
     return words.teachers if isinstance(words, Distil) else (TEACHER,)
 
 
-def takes(recipe: Recipe, words: Taught) -> wiring.Takes:
-    """What a step reads of its teachers: stored answers, or the models."""
-    stored = answers(words) == "stored"
+def teacher_inputs(recipe: Recipe, words: TaughtStep) -> wiring.Takes:
+    """The files that a step reads of its teachers: stored answers, or models."""
+    stored = answer_source(words) == "stored"
     found: wiring.Takes = {}
-    for number, name in enumerate(of_step(words), start=1):
+    for number, name in enumerate(step_teachers(words), start=1):
         mark = f"_{number}" if number > 1 else ""
         if stored:
             found[f"knowledge{mark}"] = (knowledge_label(name), "knowledge.npy")
         else:
-            model = wiring.model(label(recipe, name), prefix="teacher_")
+            model = wiring.model_inputs(teacher_label(recipe, name), prefix="teacher_")
             found |= {key + mark: place for key, place in model.items()}
-    if isinstance(words, Distil) and "anchors" in asked(words):
-        maker, teacher = label(recipe, words.teachers[0]), _words(recipe, words.teachers[0])
+    if isinstance(words, Distil) and "anchors" in scheme_inputs(words):
+        maker, teacher = teacher_label(recipe, words.teachers[0]), _words(recipe, words.teachers[0])
         for number in range(1, teacher.waypoints + 1):
             found[f"teacher_waypoint_{number}"] = (maker, f"waypoint-{number}.safetensors")
     return found
@@ -82,9 +82,9 @@ def _stored(words: object) -> tuple[str, ...]:
     if isinstance(words, Quantize):
         return (TEACHER,) if asks_teacher(words) and words.knowledge == "stored" else ()
     taught = words if isinstance(words, Distil) else getattr(words, "recover", None)
-    if taught is None or answers(taught) != "stored":
+    if taught is None or answer_source(taught) != "stored":
         return ()
-    return of_step(taught)
+    return step_teachers(taught)
 
 
 def asks_teacher(words: Quantize) -> bool:
@@ -95,11 +95,11 @@ def asks_teacher(words: Quantize) -> bool:
 def _asked(recipe: Recipe, name: str) -> Step:
     config = knowledge.Config(views=recipe.views, views_seed=recipe.seed)
     seen = {
-        name: place for name, place in wiring.learned_from(recipe).items() if "valid" not in name
+        name: place for name, place in wiring.training_inputs(recipe).items() if "valid" not in name
     }
     inputs = {
         **seen,
-        **wiring.model(label(recipe, name)),
-        "resolved": (tuned(recipe, name), "resolved.json"),
+        **wiring.model_inputs(teacher_label(recipe, name)),
+        "resolved": (tuning_label(recipe, name), "resolved.json"),
     }
     return Step(knowledge_label(name), knowledge.STAGE, config, inputs)

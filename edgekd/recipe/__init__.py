@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from edgekd.bench.budget import Budget
 from edgekd.learn.settings import Views
 from edgekd.recipe import agreement
-from edgekd.recipe import casting
 from edgekd.recipe import json_schema
 from edgekd.recipe import privacy
+from edgekd.recipe import problems
+from edgekd.recipe import teachers
 from edgekd.recipe import text as recipe_text
-from edgekd.recipe import words
 from edgekd.recipe.learning import LearnStep
 from edgekd.recipe.learning import Student
 from edgekd.recipe.learning import Teacher
@@ -82,37 +82,37 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         InputError: one line with file, line, key and what is wrong there.
     """
     document = recipe_text.override(recipe_text.read(path), overrides)
-    recipe = checked(document)
+    recipe = validate(document)
     for key, weights in weights_paths(recipe, path).items():
         if not os.path.isfile(weights):  # noqa: PTH113  (is_file can raise)
-            written = recipe_text.shortened(repr(os.path.relpath(weights, path.parent)), 60)
+            written = recipe_text.shorten(repr(os.path.relpath(weights, path.parent)), 60)
             message = f"got {written}, want a file (relative to the recipe)"
-            raise recipe_text.refused(recipe_text.place_of(document, key), key, message)
+            raise recipe_text.input_error(recipe_text.place_of(document, key), key, message)
     return recipe
 
 
-def checked(document: recipe_text.Document) -> Recipe:
-    """What a document says, typed; files that it names are not looked for.
+def validate(document: recipe_text.ParsedRecipe) -> Recipe:
+    """Validate a document as a typed recipe; files that it names need not exist.
 
     Raises:
         InputError: as `load`.
     """
     if not isinstance(document.value, dict):
-        raise recipe_text.refused(document.places[()], (), "got no mapping, want a recipe")
+        raise recipe_text.input_error(document.places[()], (), "got no mapping, want a recipe")
     try:
         recipe = Recipe.model_validate(document.value)
     except ValidationError as error:
-        raise words.told(error, document, Recipe) from error
+        raise problems.describe_error(error, document, Recipe) from error
     export = recipe.export
     said = export.opset if "opset" in export.model_fields_set else None
-    fault = agreement.fault(recipe.learn, recipe.targets, recipe.views, said)
-    fault = fault or casting.fault(
+    fault = agreement.find_fault(recipe.learn, recipe.targets, recipe.views, said)
+    fault = fault or teachers.find_fault(
         recipe.learn, recipe.teacher, recipe.teachers, recipe.student.model
     )
-    fault = fault or privacy.fault(recipe.learn, recipe.student, recipe.views)
+    fault = fault or privacy.find_fault(recipe.learn, recipe.student, recipe.views)
     if fault is not None:
         key, message = fault
-        raise recipe_text.refused(recipe_text.place_of(document, key), key, message)
+        raise recipe_text.input_error(recipe_text.place_of(document, key), key, message)
     return recipe
 
 
@@ -126,4 +126,4 @@ def weights_paths(recipe: Recipe, path: Path) -> dict[recipe_text.Key, Path]:
 
 def schema() -> dict[str, Any]:
     """The JSON schema (2020-12) of a recipe, for editors: names and their knobs included."""
-    return json_schema.of(Recipe)
+    return json_schema.make_schema(Recipe)

@@ -9,7 +9,7 @@ from typing import Any
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Views
-from edgekd.recipe.learning import unmixed
+from edgekd.recipe.learning import loss_needs_one_class
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import RUNS
 from edgekd.recipe.target import Target
@@ -22,10 +22,10 @@ ORDER = {"distil": 0, "factorize": 1, "prune": 1, "quantize": 2}
 Fault = tuple[Key, str]
 
 
-def fault(
+def find_fault(
     learn: Sequence[Any], targets: Sequence[Target], views: Views, opset: int | None = None
 ) -> Fault | None:
-    """The first thing that does not go together: its key, and a sentence; None if all does.
+    """Find the first contradiction: its key and a sentence; None if there is none.
 
     Args:
         learn: the steps of learning, each with its ``step``.
@@ -49,7 +49,7 @@ def least_opset(learn: Sequence[Any]) -> int:
     return INT4_OPSET if min((last.weight_bits, *last.layer_bits.values())) <= INT4_BITS else 0
 
 
-def profiles(learn: Sequence[Any]) -> tuple[str, ...] | None:
+def quantization_profiles(learn: Sequence[Any]) -> tuple[str, ...] | None:
     """The profiles a recipe quantizes for; empty if the targets say, None if it does not quantize."""
     last = learn[-1]
     if last.step != "quantize":
@@ -77,16 +77,16 @@ def _mixed(learn: Sequence[Any], views: Views) -> Iterator[Fault]:
     want = f"want it without views.{mix}: it needs one class a sample"
     for number, step in enumerate(learn):
         scheme = getattr(step, "scheme", None)
-        if scheme is not None and one_class(scheme):
+        if scheme is not None and needs_one_class(scheme):
             yield ("learn", number, "scheme"), f"got {scheme.name!r}, {want}"
         below, losses = _losses_of(step)
         for index, term in enumerate(losses):
-            if unmixed(term):
+            if loss_needs_one_class(term):
                 yield ("learn", number, *below, index), f"got {term.loss.name!r}, {want}"
 
 
-def one_class(scheme: Named) -> bool:
-    """Whether a scheme wants one class a sample, which views that mix samples do not have."""
+def needs_one_class(scheme: Named) -> bool:
+    """Whether a scheme needs one class a sample, which views that mix samples do not have."""
     knobs = SCHEMES[scheme.name].one_class_if
     return knobs is not None and knobs.items() <= scheme.arguments.items()
 
@@ -100,7 +100,7 @@ def _losses_of(step: Any) -> tuple[Key, Sequence[Term]]:
 
 
 def _int8(learn: Sequence[Any], targets: Sequence[Target]) -> Iterator[Fault]:
-    listed = profiles(learn)
+    listed = quantization_profiles(learn)
     run = {name for target in targets for name in RUNS.get(target.runtime, ())}
     for number, name in enumerate(listed or ()):
         if name not in run:

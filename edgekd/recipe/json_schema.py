@@ -22,8 +22,8 @@ OWN_LOSS = "a loss of your own, with --allow-code"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def of(recipe: type[BaseModel]) -> dict[str, Any]:
-    """The schema of `recipe`, in which a model, a source or a loss is one of its table's names."""
+def make_schema(recipe: type[BaseModel]) -> dict[str, Any]:
+    """Make the schema of `recipe`, in which a model, a source or a loss is one of its table's names."""
     schema = recipe.model_json_schema(mode="validation")
     definitions: dict[str, Any] = schema["$defs"]
     for definition in definitions.values():

@@ -31,7 +31,7 @@ from edgekd.learn.signals import needs
 from edgekd.learn.signals import reads_layers
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Profiles
-from edgekd.recipe.target import distinct
+from edgekd.recipe.target import require_distinct
 from edgekd.recipe.text import Key
 from edgekd.settings import Settings
 from edgekd.settings import Whole
@@ -54,7 +54,7 @@ def _from_labels(terms: tuple[Term, ...]) -> tuple[Term, ...]:
 
 def _from_answers(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     for term in terms:
-        if reads_inside(term):
+        if term_reads_layers(term):
             raise ValueError(
                 f"got {term.loss.name!r}, which reads layers, want a loss on answers: a quantized "
                 "student is traced, its layers are gone"
@@ -62,19 +62,19 @@ def _from_answers(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     return terms
 
 
-def reads_inside(term: Term, side: Literal["student", "teacher"] | None = None) -> bool:
+def term_reads_layers(term: Term, side: Literal["student", "teacher"] | None = None) -> bool:
     """Whether a loss reads layers: of the student, of the teacher, or of either."""
     return reads_layers(LOSSES[term.loss.name], side)
 
 
-def unmixed(term: Term) -> bool:
-    """Whether a loss wants one class a sample, which views that mix samples do not have."""
+def loss_needs_one_class(term: Term) -> bool:
+    """Whether a loss needs one class a sample, which views that mix samples do not have."""
     return "label_indices" in needs(LOSSES[term.loss.name])
 
 
 LabelLosses = Annotated[Losses, AfterValidator(_from_labels)]
 AnswerLosses = Annotated[Losses, AfterValidator(_from_answers)]
-ClassNames = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(distinct)]
+ClassNames = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(require_distinct)]
 
 
 class Teacher(Settings):
@@ -119,8 +119,8 @@ class Student(Settings):
     """How the student and its control are trained."""
 
 
-class Taught(Settings):
-    """A student learns from what teachers know."""
+class TaughtStep(Settings):
+    """A step in which a student learns from teachers."""
 
     losses: Losses
     """The terms that are summed."""
@@ -135,7 +135,7 @@ THE_TEACHER = ("teacher",)
 """Who teaches where a step does not say."""
 
 
-class Distil(Taught):
+class Distil(TaughtStep):
     """The student learns from its teachers, or by itself."""
 
     step: Literal["distil"]
@@ -144,7 +144,7 @@ class Distil(Taught):
     teachers: Annotated[
         tuple[str, ...],
         Field(min_length=1, max_length=16, strict=False),
-        AfterValidator(distinct),
+        AfterValidator(require_distinct),
     ] = THE_TEACHER
     """Who teaches: ``teacher``, one of `teachers`, or an earlier step of learning (``distil-1``)."""
     only: ClassNames = unsaid(())
@@ -165,7 +165,7 @@ class Factorize(factorize.Words):
     """Layers that are faster as a product of smaller ones become that."""
 
     step: Literal["factorize"]
-    recover: Taught | None = None
+    recover: TaughtStep | None = None
     """How the student learns again what it lost; None is not at all."""
 
 
@@ -173,7 +173,7 @@ class Prune(prune.Words):
     """Whole channels go."""
 
     step: Literal["prune"]
-    recover: Taught | None = None
+    recover: TaughtStep | None = None
     """How the student learns again what it lost; None is not at all."""
 
 
@@ -186,15 +186,15 @@ class Quantize(quantize.Words):
     profiles: Profiles = AUTO
     """Which Q/DQ files are written; auto is those of the targets."""
 
-    _once = field_validator("teachers")(distinct)
+    _once = field_validator("teachers")(require_distinct)
 
 
 LearnStep = Annotated[Distil | Factorize | Prune | Quantize, Field(discriminator="step")]
 """One step of learning, told apart by ``step``."""
 
 
-def labels(learn: Sequence[LearnStep]) -> list[str]:
-    """One a step: its name, numbered where there are several of it."""
+def step_labels(learn: Sequence[LearnStep]) -> list[str]:
+    """One label for each step: its name, numbered where it occurs several times."""
     names = [words.step for words in learn]
     return [
         name if names.count(name) == 1 else f"{name}-{names[: number + 1].count(name)}"
@@ -202,8 +202,8 @@ def labels(learn: Sequence[LearnStep]) -> list[str]:
     ]
 
 
-def fresh(learn: Sequence[LearnStep], number: int) -> bool:
-    """Whether a step of learning begins with new weights."""
+def starts_fresh(learn: Sequence[LearnStep], number: int) -> bool:
+    """Whether a step of learning starts from new weights."""
     words = learn[number]
     if not isinstance(words, Distil):
         return False
@@ -211,7 +211,7 @@ def fresh(learn: Sequence[LearnStep], number: int) -> bool:
     return not number or words.start == "fresh" or own
 
 
-def taught(learn: Sequence[LearnStep]) -> Iterator[tuple[Key, Taught]]:
+def taught_steps(learn: Sequence[LearnStep]) -> Iterator[tuple[Key, TaughtStep]]:
     """Every step that is taught and every recovery, by its key."""
     for number, words in enumerate(learn):
         if isinstance(words, Distil):
@@ -220,13 +220,13 @@ def taught(learn: Sequence[LearnStep]) -> Iterator[tuple[Key, Taught]]:
             yield ("learn", number, "recover"), words.recover
 
 
-def asked(words: Taught) -> tuple[str, ...]:
-    """What the scheme of a step asks for, by name."""
+def scheme_inputs(words: TaughtStep) -> tuple[str, ...]:
+    """The names of the inputs that the scheme of a step takes."""
     scheme = words.scheme if isinstance(words, Distil) else OFFLINE
     return signature(SCHEMES[scheme.name]).positional
 
 
-LIVE = {
+NEEDS_MODELS = {
     "teacher": "asks the teacher itself",
     "pairs": "looks inside the teacher",
     "anchors": "follows the teacher's way",
@@ -234,17 +234,19 @@ LIVE = {
 """What a scheme may ask for that needs models, not answers; and why."""
 
 
-def answers(words: Taught) -> Literal["stored", "online", "none"]:
+def answer_source(words: TaughtStep) -> Literal["stored", "online", "none"]:
     """How a step's teachers answer; ``none`` where it has no teacher.
 
     Raises:
         ValueError: if the recipe says stored where a live teacher is needed.
     """
-    asks = asked(words)
+    asks = scheme_inputs(words)
     why = [
-        f"loss {t.loss.name} reads its layers" for t in words.losses if reads_inside(t, "teacher")
+        f"loss {t.loss.name} reads its layers"
+        for t in words.losses
+        if term_reads_layers(t, "teacher")
     ]
-    why += [f"the scheme {LIVE[name]}" for name in asks if name in LIVE]
+    why += [f"the scheme {NEEDS_MODELS[name]}" for name in asks if name in NEEDS_MODELS]
     if isinstance(words, Distil) and words.only and {"teach", "teaches"} & set(asks):
         why.append("`only` numbers the samples anew")
     if why and words.knowledge == "stored":

@@ -9,11 +9,11 @@ from typing import Any
 from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Views
-from edgekd.recipe.casting import Fault
 from edgekd.recipe.learning import Distil
 from edgekd.recipe.learning import Quantize
 from edgekd.recipe.learning import Student
-from edgekd.recipe.learning import fresh
+from edgekd.recipe.learning import starts_fresh
+from edgekd.recipe.teachers import Fault
 from edgekd.recipe.text import Key
 
 LEAST_BATCH = 64
@@ -21,8 +21,8 @@ LEAST_BATCH = 64
 AGAIN = "it learns from the same samples again, which epsilon does not count"
 
 
-def fault(learn: Sequence[Any], student: Student, views: Views) -> Fault | None:
-    """The first thing that a private step does not go with: its key, and a sentence; None if all does.
+def find_fault(learn: Sequence[Any], student: Student, views: Views) -> Fault | None:
+    """Find the first thing that contradicts a private step: its key and a sentence; None if there is none.
 
     Args:
         learn: the steps of learning.
@@ -66,10 +66,10 @@ def _step(words: Distil, key: Key, student: Student, views: Views) -> Iterator[F
 def _chain(learn: Sequence[Any], number: int) -> Iterator[Fault]:
     """Nothing but that step trains the weights that it gives, and they are those that are shipped."""
     key = ("learn", number, "private")
-    if not fresh(learn, number):
+    if not starts_fresh(learn, number):
         want = "want it on one that starts afresh: what was learned before is not counted"
         yield key, f"got it on a step that goes on from another, {want}"
-    starts = [at for at in range(len(learn)) if fresh(learn, at)]
+    starts = [at for at in range(len(learn)) if starts_fresh(learn, at)]
     if learn[starts[-1]].private is None:
         yield (
             key,

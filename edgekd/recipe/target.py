@@ -30,7 +30,7 @@ def _runtime(name: str) -> str:
     return name
 
 
-def profile_name(name: str) -> str:
+def require_profile_name(name: str) -> str:
     """`name`, if it is ``auto`` or a profile's.
 
     Raises:
@@ -41,7 +41,7 @@ def profile_name(name: str) -> str:
     return name
 
 
-def distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
+def require_distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
     """`items`, if none is there twice.
 
     Raises:
@@ -57,7 +57,7 @@ def _profiles(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in PROFILES:
             raise ValueError(f"got unknown profile {name!r}; {nearest(name, PROFILES)}")
-    return distinct(names)
+    return require_distinct(names)
 
 
 Profiles = (
@@ -68,7 +68,7 @@ Profiles = (
 
 
 def _distinct_runtimes(targets: tuple[Target, ...]) -> tuple[Target, ...]:
-    distinct(tuple(target.runtime for target in targets))
+    require_distinct(tuple(target.runtime for target in targets))
     return targets
 
 
@@ -80,12 +80,14 @@ class Target(Settings):
     precision: (
         Literal["auto"]
         | Annotated[
-            tuple[Precision, ...], Field(min_length=1, strict=False), AfterValidator(distinct)
+            tuple[Precision, ...],
+            Field(min_length=1, strict=False),
+            AfterValidator(require_distinct),
         ]
     ) = AUTO
     """Precisions to try; auto is all that the engine offers on this machine, int8 where the student
     was quantized."""
-    profile: Annotated[str, AfterValidator(profile_name)] = AUTO
+    profile: Annotated[str, AfterValidator(require_profile_name)] = AUTO
     """Which Q/DQ file int8 is compiled from (`edgekd.profile`); auto is the one this engine runs
     fastest on the device that measures."""
     capability: Annotated[str, Field(pattern=r"^sm[0-9]{2,3}$")] | None = None
@@ -93,12 +95,12 @@ class Target(Settings):
     threads: Annotated[
         tuple[Annotated[int, Field(ge=1, le=1024)], ...],
         Field(min_length=1, strict=False),
-        AfterValidator(distinct),
+        AfterValidator(require_distinct),
     ] = (1,)
     """Thread counts to measure."""
 
     def options(self) -> dict[str, str]:
-        """What the engine's build takes besides (`edgekd.runtime.Entry.options`)."""
+        """What the engine's build takes besides (`edgekd.runtime.RuntimeEntry.options`)."""
         return {} if self.capability is None else {"capability": self.capability}
 
 

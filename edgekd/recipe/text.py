@@ -27,23 +27,23 @@ Key = tuple[str | int, ...]
 """A value's path: ``("learn", 0, "losses")``."""
 
 
-class Document(NamedTuple):
-    """What a recipe says, and where it says it."""
+class ParsedRecipe(NamedTuple):
+    """The plain values of a recipe, and the place of each."""
 
     value: Any
     places: dict[Key, str]
     """``recipe.yaml:12`` or ``--set``, by path; the file's name at ``()``."""
 
 
-def refused(place: str, key: Key, message: str) -> InputError:
+def input_error(place: str, key: Key, message: str) -> InputError:
     """``recipe.yaml:12: teacher.train.epochs: got -3, ...``, one printable line that is not long."""
-    dotted = shortened(".".join(str(part) for part in key), 80)
+    dotted = shorten(".".join(str(part) for part in key), 80)
     text = ": ".join(part for part in (place, dotted, message) if part)
-    return InputError(shortened(escape_unprintable(text), MAX_LINE))
+    return InputError(shorten(escape_unprintable(text), MAX_LINE))
 
 
-def shortened(text: str, size: int) -> str:
-    """`text`, its end replaced by dots where it is longer than `size`."""
+def shorten(text: str, size: int) -> str:
+    """Shorten `text` to `size`, its end replaced by dots."""
     return text if len(text) <= size else text[: size - 3] + "..."
 
 
@@ -53,7 +53,7 @@ def file_label(path: Path) -> str:
     return text if len(text) <= 60 else "..." + text[-57:]
 
 
-def read(path: Path) -> Document:
+def read(path: Path) -> ParsedRecipe:
     """The plain values of a recipe's file.
 
     Raises:
@@ -64,7 +64,7 @@ def read(path: Path) -> Document:
     return parse(_text(path, label), path.suffix, label)
 
 
-def parse(text: str, suffix: str, label: str) -> Document:
+def parse(text: str, suffix: str, label: str) -> ParsedRecipe:
     """The plain values of a recipe's text; `label` stands for the file in messages.
 
     Raises:
@@ -73,14 +73,16 @@ def parse(text: str, suffix: str, label: str) -> Document:
     forms = dict.fromkeys((".yaml", ".yml"), yaml_nodes.compose) | {".toml": toml_nodes.compose}
     form = forms.get(suffix.lower())
     if form is None:
-        raise refused(label, (), f"got suffix {suffix[:20]!r}, want .yaml, .yml or .toml")
+        raise input_error(label, (), f"got suffix {suffix[:20]!r}, want .yaml, .yml or .toml")
     try:
         return _document(form(_checked_text(text)), label)
     except Fault as fault:
-        raise refused(f"{label}:{fault.line}" if fault.line else label, (), str(fault)) from fault
+        raise input_error(
+            f"{label}:{fault.line}" if fault.line else label, (), str(fault)
+        ) from fault
 
 
-def override(document: Document, settings: Sequence[str]) -> Document:
+def override(document: ParsedRecipe, settings: Sequence[str]) -> ParsedRecipe:
     """`document` with ``learn.0.losses.1.temperature=2`` and the like put in.
 
     Values are YAML. Mappings on the way that are not written in the file begin empty, and a name
@@ -94,20 +96,20 @@ def override(document: Document, settings: Sequence[str]) -> Document:
         dotted, equals, text = setting.partition("=")
         key: Key = tuple(int(p) if p.isdecimal() and p.isascii() else p for p in dotted.split("."))
         if not equals or "" in key:
-            raise refused("--set", (), f"got {setting[:60]!r}, want KEY=VALUE")
+            raise input_error("--set", (), f"got {setting[:60]!r}, want KEY=VALUE")
         if len(dotted) > 300 or len(key) > yaml_nodes.MAX_DEPTH:
-            raise refused("--set", (), f"got the key {dotted[:60]!r}..., want a shorter one")
+            raise input_error("--set", (), f"got the key {dotted[:60]!r}..., want a shorter one")
         try:
             given = _document(yaml_nodes.compose(_checked_text(text)), "--set", key)
         except Fault as fault:
-            raise refused("--set", key, str(fault)) from fault
+            raise input_error("--set", key, str(fault)) from fault
         value = _put(value, key, given.value, key)
         places = {k: place for k, place in places.items() if k[: len(key)] != key}
         places[key] = "--set"
-    return Document(value, places)
+    return ParsedRecipe(value, places)
 
 
-def place_of(document: Document, key: Key) -> str:
+def place_of(document: ParsedRecipe, key: Key) -> str:
     """Where the value at `key` stands, else a value in it, else what it should stand in."""
     if key not in document.places:
         inner = (place for k, place in document.places.items() if key and k[: len(key)] == key)
@@ -126,13 +128,13 @@ def _put(value: Any, rest: Key, given: Any, key: Key) -> Any:
         value = {"name": value}
     if isinstance(value, list):
         if not isinstance(head, int) or head >= len(value):
-            raise refused("--set", key, f"got {head!r}, want 0 to {len(value) - 1}")
+            raise input_error("--set", key, f"got {head!r}, want 0 to {len(value) - 1}")
         return [
             _put(item, tuple(tail), given, key) if i == head else item
             for i, item in enumerate(value)
         ]
     if not isinstance(value, dict | None):
-        raise refused("--set", key, f"got a key under {value!r}, which has none")
+        raise input_error("--set", key, f"got a key under {value!r}, which has none")
     members = value or {}
     return {**members, str(head): _put(members.get(str(head)), tuple(tail), given, key)}
 
@@ -142,16 +144,16 @@ def _text(path: Path, label: str) -> str:
         with files.open_regular(path) as file:
             data: bytes = file.read(MAX_BYTES + 1)
     except InputError as error:
-        raise refused(label, (), str(error).removeprefix(f"{path}: ")) from error
+        raise input_error(label, (), str(error).removeprefix(f"{path}: ")) from error
     except (OSError, ValueError) as error:
-        raise refused(label, (), f"cannot be read: {error}") from error
+        raise input_error(label, (), f"cannot be read: {error}") from error
     if len(data) > MAX_BYTES:
-        raise refused(label, (), f"got more than {MAX_BYTES:,} bytes, want a recipe")
+        raise input_error(label, (), f"got more than {MAX_BYTES:,} bytes, want a recipe")
     try:
         return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise refused(f"{label}:{line}", (), "got bytes that are no UTF-8") from error
+        raise input_error(f"{label}:{line}", (), "got bytes that are no UTF-8") from error
 
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\ud800-\udfff]")
@@ -170,7 +172,7 @@ def _checked_text(text: str) -> str:
     return text
 
 
-def _document(root: Node, label: str, at: Key = ()) -> Document:
+def _document(root: Node, label: str, at: Key = ()) -> ParsedRecipe:
     """`root`, which stands `at` a key, without its nodes; what a recipe cannot hold is refused."""
     places: dict[Key, str] = {(): label}
     count = 0
@@ -191,16 +193,16 @@ def _document(root: Node, label: str, at: Key = ()) -> Document:
             return [plain(item, (*key, i)) for i, item in enumerate(node.value)]
         return _checked_scalar(node.value, place, key)
 
-    return Document(plain(root, at), places)
+    return ParsedRecipe(plain(root, at), places)
 
 
 def _checked_scalar(value: Any, place: str, key: Key) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
-        raise refused(place, key, f"got {value}, want a finite number")
+        raise input_error(place, key, f"got {value}, want a finite number")
     if isinstance(value, int) and abs(value) >= 2**63:
-        raise refused(place, key, "got an integer of more than 64 bits")
+        raise input_error(place, key, "got an integer of more than 64 bits")
     if isinstance(value, datetime.date | datetime.time):
-        raise refused(place, key, "got a date or time, want a number or text")
+        raise input_error(place, key, "got a date or time, want a number or text")
     if isinstance(value, str) and _FORBIDDEN.search(value):
-        raise refused(place, key, f"got {shortened(repr(value), 60)}, want no control characters")
+        raise input_error(place, key, f"got {shorten(repr(value), 60)}, want no control characters")
     return value

@@ -49,7 +49,7 @@ def assemble(
         recipe: its name.
         recipe_digest: SHA-256 of it.
         models: name of the builder, by role (teacher, control, student).
-        scores: score.json, by role; ``quantize-<scheme>`` is the student with rounded numbers.
+        scores: score.json, by role; ``quantize-<numerics>`` is the student with rounded numbers.
         rows: rows.json.
         choice: choice.json.
         test: test.json; may be empty.
@@ -65,7 +65,7 @@ def assemble(
         ValueError: if a value does not fit the schema.
     """
     told = test.get("candidates", {})
-    measured = [_row(row, told.get(row["name"])) for row in with_status(rows, choice)]
+    measured = [_row(row, told.get(row["name"])) for row in mark_unstable(rows, choice)]
     candidates = [row for row in measured if row.model == "student"]
     references = [row for row in measured if row.model == "teacher"]
     made = {role: _model(models[role], scores[role], test.get(role)) for role in ROLES}
@@ -86,7 +86,7 @@ def assemble(
         "date": max((one.get("made_at") or "" for one in lineage.values()), default="") or None,
         "data": {name: data.get(name) for name in ("source", "counts", "classes")},
         **{role: model.model_dump() for role, model in made.items()},
-        "quantized": {scheme: model.model_dump() for scheme, model in quantized.items()},
+        "quantized": {name: model.model_dump() for name, model in quantized.items()},
         "candidates": [row.model_dump() for row in candidates],
         "references": [row.model_dump() for row in references],
         "chosen": choice["chosen"],
@@ -98,7 +98,7 @@ def assemble(
             *near_chance(scores),
             *filter(None, [no_gain(made["student"], made["control"], test)]),
             *warnings(made, measured, chosen, _tried(resolved_recipe or {})),
-            *about_machine(machine or {}),
+            *machine_warnings(machine or {}),
         ],
         "machine": machine,
         "environment": dict(environment),
@@ -190,8 +190,8 @@ def warnings(
     return found
 
 
-def about_machine(machine: Mapping[str, Any]) -> list[str]:
-    """What made the machine's times worth less, one sentence each."""
+def machine_warnings(machine: Mapping[str, Any]) -> list[str]:
+    """The reasons why the machine's times are less certain, one sentence each."""
     told = [
         f"While it measured, the machine was not quiet: {w}." for w in machine.get("warnings", ())
     ]
@@ -199,7 +199,7 @@ def about_machine(machine: Mapping[str, Any]) -> list[str]:
     return [f"The machine was not fit: {r}; {again}." for r in machine.get("reasons", ())] + told
 
 
-def with_status(
+def mark_unstable(
     rows: Sequence[Mapping[str, Any]], choice: Mapping[str, Any]
 ) -> list[Mapping[str, Any]]:
     """Rows whose interval stayed wide where a decision could turn on it are called unstable."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.bench.proportion import wilson
-from edgekd.report.assemble import with_status
-from edgekd.report.markdown import render
+from edgekd.report.assemble import mark_unstable
+from edgekd.report.markdown import render_template
 
 
-def text(name: str, version: str, values: Mapping[str, Any]) -> str:
+def card_text(name: str, version: str, values: Mapping[str, Any]) -> str:
     """The card of a bundle.
 
     Args:
@@ -24,13 +24,13 @@ def text(name: str, version: str, values: Mapping[str, Any]) -> str:
         ValueError: if nothing was chosen.
     """
     chosen, data = values["choice"]["chosen"], values["data"]
-    rows = with_status(values["rows"], values["choice"])
+    rows = mark_unstable(values["rows"], values["choice"])
     row = next((row for row in rows if row["name"] == chosen), None)
     if row is None:
         raise ValueError(f"chosen: got {chosen!r}, want a row that was measured")
     accuracy = values["test"].get("candidates", {}).get(chosen)
     tested = int((data.get("counts") or {}).get("test", 0))
-    return render(
+    return render_template(
         Path(__file__).parent / "card.md.j2",
         name=name,
         version=version,

@@ -24,8 +24,8 @@ NONE = "–"
 Content = Mapping[str, Any]
 
 
-class Explained(NamedTuple):
-    """A section of the page."""
+class ExplanationSection(NamedTuple):
+    """The section of the page about the explanation."""
 
     lead: tuple[str, ...]
     tables: tuple[Table, ...]
@@ -33,8 +33,8 @@ class Explained(NamedTuple):
     """What each shows, by file name."""
 
 
-def explained(content: Content) -> Explained:
-    """The section of explain.json."""
+def explanation_section(content: Content) -> ExplanationSection:
+    """Make the section from explain.json."""
     tables = [_models(content), _classes(content), _confusions(content)]
     if content["ablation"]:
         tables.append(_terms(content))
@@ -44,7 +44,7 @@ def explained(content: Content) -> Explained:
     }
     if content["similarity"]:
         pictures["layer_similarity.svg"] = "similarity of the layers"
-    return Explained(tuple(_lead(content)), tuple(tables), pictures)
+    return ExplanationSection(tuple(_lead(content)), tuple(tables), pictures)
 
 
 def _lead(content: Content) -> Iterator[str]:

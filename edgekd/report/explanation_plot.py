@@ -16,7 +16,7 @@ LONGEST = 24
 Content = Mapping[str, Any]
 
 
-def drawn(content: Content, kind: str) -> dict[str, bytes]:
+def draw_plots(content: Content, kind: str) -> dict[str, bytes]:
     """Every plot of explain.json, by name without the file's ending.
 
     Args:
@@ -57,7 +57,7 @@ def reliability(models: Mapping[str, Content], kind: str) -> bytes:
         axes.set_aspect("equal")
         figure.legend(loc="outside upper center")
 
-    return plot.drawn(draw, (5.0, 5.0), kind)
+    return plot.render_figure(draw, (5.0, 5.0), kind)
 
 
 def class_gains(by_class: Sequence[Content], names: Sequence[str], kind: str) -> bytes:
@@ -98,7 +98,7 @@ def class_gains(by_class: Sequence[Content], names: Sequence[str], kind: str) ->
             axes.set_title(f"the {len(rows)} of {len(by_class)} classes that differ most")
         figure.legend(loc="outside upper center", ncols=2)
 
-    return plot.drawn(draw, (7.0, 1.6 + 0.22 * len(rows)), kind)
+    return plot.render_figure(draw, (7.0, 1.6 + 0.22 * len(rows)), kind)
 
 
 def similarity(found: Sequence[Content], kind: str) -> bytes:
@@ -118,7 +118,7 @@ def similarity(found: Sequence[Content], kind: str) -> bytes:
         bar = figure.colorbar(mesh, ax=list(panels), label="similarity (linear CKA)")
         bar.solids.set_rasterized(False)
 
-    return plot.drawn(draw, (width, height), kind)
+    return plot.render_figure(draw, (width, height), kind)
 
 
 def _map(axes: Any, pair: Content) -> Any:

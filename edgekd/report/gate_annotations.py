@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from edgekd.printable import escape_unprintable
 from edgekd.report.gate_result import Document
-from edgekd.report.gate_result import shown
-from edgekd.report.gate_result import word
+from edgekd.report.gate_result import format_value
+from edgekd.report.gate_result import verdict_word
 
 LEVELS = {"fail": "error", "inconclusive": "error", "warning": "warning"}
 """By the table's word; what passed is not annotated."""
@@ -19,14 +19,17 @@ _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 
 
-def lines(document: Document) -> Iterator[str]:
+def annotation_lines(document: Document) -> Iterator[str]:
     """One line for each gate that did not pass."""
     for outcome in document.outcomes:
-        level = LEVELS.get(word(outcome))
+        level = LEVELS.get(verdict_word(outcome))
         if level is None:
             continue
-        title = _escaped(f"edgekd gate {outcome.gate}: {word(outcome)}", _PROPERTY)
-        got, allowed = shown(outcome.got, outcome.unit), shown(outcome.allowed, outcome.unit)
+        title = _escaped(f"edgekd gate {outcome.gate}: {verdict_word(outcome)}", _PROPERTY)
+        got, allowed = (
+            format_value(outcome.got, outcome.unit),
+            format_value(outcome.allowed, outcome.unit),
+        )
         message = _escaped(f"{outcome.text} (got {got}, allowed {allowed})", _DATA)
         yield f"::{level} title={title}::{message}"
 

@@ -12,15 +12,15 @@ from xml.etree import ElementTree
 from edgekd.printable import escape_unprintable
 from edgekd.report.gate_result import Document
 from edgekd.report.gate_result import Outcome
-from edgekd.report.gate_result import shown
-from edgekd.report.gate_result import shown_interval
-from edgekd.report.gate_result import word
+from edgekd.report.gate_result import format_interval
+from edgekd.report.gate_result import format_value
+from edgekd.report.gate_result import verdict_word
 
 SUITE = "edgekd.gate"
 _SPACES = re.compile(r"\s+")
 
 
-def junit(document: Document) -> bytes:
+def junit_xml(document: Document) -> bytes:
     """The text of the file, UTF-8."""
     tags = [_tag(outcome) for outcome in document.outcomes]
     suite = ElementTree.Element(
@@ -73,11 +73,14 @@ def _add_case(suite: ElementTree.Element, outcome: Outcome, tag: str) -> None:
     )
     if not tag:
         return
-    got, allowed = shown(outcome.got, outcome.unit), shown(outcome.allowed, outcome.unit)
-    why = ElementTree.SubElement(
-        case, tag, message=escape_unprintable(outcome.text), type=word(outcome)
+    got, allowed = (
+        format_value(outcome.got, outcome.unit),
+        format_value(outcome.allowed, outcome.unit),
     )
-    why.text = f"got {got}, allowed {allowed}, 95 % interval {shown_interval(outcome)}"
+    why = ElementTree.SubElement(
+        case, tag, message=escape_unprintable(outcome.text), type=verdict_word(outcome)
+    )
+    why.text = f"got {got}, allowed {allowed}, 95 % interval {format_interval(outcome)}"
 
 
 def _tag(outcome: Outcome) -> str:

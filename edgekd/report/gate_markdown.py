@@ -5,10 +5,10 @@ from __future__ import annotations
 from edgekd.report.gate_result import Document
 from edgekd.report.gate_result import Outcome
 from edgekd.report.gate_result import SideFacts
-from edgekd.report.gate_result import shown
-from edgekd.report.gate_result import shown_interval
-from edgekd.report.gate_result import word
-from edgekd.report.markdown import plain
+from edgekd.report.gate_result import format_interval
+from edgekd.report.gate_result import format_value
+from edgekd.report.gate_result import verdict_word
+from edgekd.report.markdown import escape_text
 
 MARK = "<!-- edgekd-gate -->"
 """Stands first, so that the next run finds its comment and replaces it."""
@@ -19,7 +19,7 @@ LONGEST = 60_000
 """Of 65,536 characters that a comment may have."""
 
 
-def summary(document: Document) -> str:
+def summary_page(document: Document) -> str:
     """The text of the page."""
     rows = [HEADER, ("---",) * len(HEADER), *(_row(outcome) for outcome in document.outcomes)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -32,34 +32,34 @@ def summary(document: Document) -> str:
         f"{MARK}\n### {SIGNS[document.verdict]} edgekd gate: {words[document.verdict]}\n\n"
         f"{table}\n\n"
         f"Run: {_side(document.run)}  \nBaseline: {_side(document.baseline)}  \n"
-        f"{_samples(document)}Measured on {cell(document.device)} "
-        f"(`{document.fingerprint[:12]}`), both in this job, by edgekd {cell(document.edgekd)}.\n"
+        f"{_samples(document)}Measured on {escape_cell(document.device)} "
+        f"(`{document.fingerprint[:12]}`), both in this job, by edgekd {escape_cell(document.edgekd)}.\n"
     )
     return text if len(text) <= LONGEST else text[:LONGEST] + "\n\n(cut)\n"
 
 
-def cell(text: str) -> str:
+def escape_cell(text: str) -> str:
     """Text from anywhere as one harmless piece of a line: no markup, no ``@mention``, no link."""
-    return plain(text).translate(_HARMLESS).replace("://", ":&#47;&#47;")
+    return escape_text(text).translate(_HARMLESS).replace("://", ":&#47;&#47;")
 
 
 def _row(outcome: Outcome) -> tuple[str, ...]:
-    verdict = word(outcome)
+    verdict = verdict_word(outcome)
     return (
-        cell(outcome.gate),
-        shown(outcome.got, outcome.unit),
-        shown(outcome.allowed, outcome.unit),
-        shown_interval(outcome),
+        escape_cell(outcome.gate),
+        format_value(outcome.got, outcome.unit),
+        format_value(outcome.allowed, outcome.unit),
+        format_interval(outcome),
         f"{SIGNS[verdict]} {verdict}",
-        cell(outcome.text),
+        escape_cell(outcome.text),
     )
 
 
 def _side(side: SideFacts) -> str:
     return (
-        f"{cell(side.name)} from {cell(side.given)}: {cell(side.runtime)} "
-        f"{cell(side.runtime_version or '?')}, {cell(side.precision)}, {side.threads} thread(s), "
-        f"{shown(side.size_bytes, 'bytes')}, model `{side.model_sha256[:12]}`"
+        f"{escape_cell(side.name)} from {escape_cell(side.given)}: {escape_cell(side.runtime)} "
+        f"{escape_cell(side.runtime_version or '?')}, {escape_cell(side.precision)}, {side.threads} thread(s), "
+        f"{format_value(side.size_bytes, 'bytes')}, model `{side.model_sha256[:12]}`"
     )
 
 
@@ -67,7 +67,7 @@ def _samples(document: Document) -> str:
     told = document.samples
     if told is None:
         return ""
-    return f"Samples: {told.count} of {cell(told.source)}, `{told.images_sha256[:12]}`  \n"
+    return f"Samples: {told.count} of {escape_cell(told.source)}, `{told.images_sha256[:12]}`  \n"
 
 
 def _count(document: Document, verdict: str) -> int:

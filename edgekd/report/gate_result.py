@@ -103,14 +103,14 @@ def schema() -> dict[str, Any]:
     return Document.model_json_schema(mode="serialization")
 
 
-def overall(outcomes: tuple[Outcome, ...]) -> Verdict:
+def overall_verdict(outcomes: tuple[Outcome, ...]) -> Verdict:
     """``fail`` if one gate failed, else ``inconclusive`` if one that counts is open."""
     verdicts = {outcome.verdict for outcome in outcomes if outcome.counts}
     return next((v for v in ("fail", "inconclusive") if v in verdicts), "pass")
 
 
-def shown(value: float | None, unit: Unit) -> str:
-    """A number of a gate as people read it."""
+def format_value(value: float | None, unit: Unit) -> str:
+    """Format a gate's number for people."""
     if value is None:
         return NONE
     if unit == "bytes":
@@ -121,16 +121,16 @@ def shown(value: float | None, unit: Unit) -> str:
     return forms.get(unit, "{:.4g}").format(value)
 
 
-def shown_interval(outcome: Outcome) -> str:
+def format_interval(outcome: Outcome) -> str:
     """``1.012x to 1.031x``."""
     if outcome.interval is None:
         return NONE
-    low, high = (shown(end, outcome.unit) for end in outcome.interval)
+    low, high = (format_value(end, outcome.unit) for end in outcome.interval)
     return f"{low} to {high}"
 
 
-def word(outcome: Outcome) -> str:
-    """The verdict as a table says it: an open question that does not count is a warning."""
+def verdict_word(outcome: Outcome) -> str:
+    """The word for a verdict in tables: an open question that does not count is a warning."""
     return (
         "warning" if outcome.verdict == "inconclusive" and not outcome.counts else outcome.verdict
     )

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from edgekd.bench.session import Measured
+from edgekd.bench.session import Measurement
 from edgekd.bench.statistics import median
 from edgekd.report import plot
 
@@ -15,7 +15,7 @@ MOST_POINTS = 2000
 """Of one curve; more are thinned out, its ends kept."""
 
 
-def drawn(measured: Sequence[Measured], kind: str) -> bytes:
+def draw_plot(measured: Sequence[Measurement], kind: str) -> bytes:
     """Share of iterations that took at most so long, over all processes, with a tick at the median
     of each process: narrow curves with scattered ticks are a machine that drifts.
 
@@ -44,7 +44,7 @@ def drawn(measured: Sequence[Measured], kind: str) -> bytes:
         axes.set_yticks([0, 0.25, 0.5, 0.75, 0.9, 1])
         figure.legend(loc="outside upper center", ncols=1)
 
-    return plot.drawn(draw, (8.0, 4.2 + 0.2 * len(subjects)), kind)
+    return plot.render_figure(draw, (8.0, 4.2 + 0.2 * len(subjects)), kind)
 
 
 def curve(values: Sequence[float]) -> tuple[list[float], list[float]]:

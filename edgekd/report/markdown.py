@@ -1,4 +1,4 @@
-"""A result as a page for people: report.md."""
+"""Writes a result as a page for people: report.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from edgekd.bench import status
 from edgekd.printable import escape_unprintable
-from edgekd.report.explanation import Explained
+from edgekd.report.explanation import ExplanationSection
 from edgekd.report.result import Comparison
 from edgekd.report.result import Result
 from edgekd.report.tables import Table
@@ -24,7 +24,9 @@ SIZE, SPEED = ("smaller", "larger"), ("faster", "slower")
 """What a ratio of sizes or times is called, and its inverse."""
 
 
-def report(result: Result, tables: Sequence[Table] = (), explained: Explained | None = None) -> str:
+def report_page(
+    result: Result, tables: Sequence[Table] = (), explained: ExplanationSection | None = None
+) -> str:
     """The text of report.md.
 
     Args:
@@ -34,18 +36,18 @@ def report(result: Result, tables: Sequence[Table] = (), explained: Explained | 
     """
     template = Path(__file__).parent / "report.md.j2"
     engines = {(row.runtime, row.precision): row for row in reversed(result.candidates)}
-    return render(
+    return render_template(
         template,
         result=result,
         headline=headline(result),
-        beside=beside(result.comparison) if result.comparison else "",
+        beside=comparison_text(result.comparison) if result.comparison else "",
         engines=[row for row in reversed(engines.values()) if row.kernels],
         tables=tables,
         explained=explained,
     )
 
 
-def beside(found: Comparison) -> str:
+def comparison_text(found: Comparison) -> str:
     """The chosen row beside the teacher's, with the intervals."""
     speed, interval = times_text(found.times_faster, *SPEED, 2), found.times_faster_ci95
     if interval is not None:
@@ -67,7 +69,7 @@ def headline(result: Result) -> str:
     found = result.comparison
     if found is None:
         return f"{result.chosen} was chosen; the teacher was not measured beside it."
-    doubt = doubts(result)
+    doubt = status_note(result)
     points = found.points_below_teacher
     side = "below" if points >= 0 else "above"
     return (
@@ -76,7 +78,7 @@ def headline(result: Result) -> str:
     )
 
 
-def doubts(result: Result) -> str:
+def status_note(result: Result) -> str:
     """`` (unstable)`` where the chosen row or the one it is compared with says so; empty if both are ok."""
     names = {result.chosen, result.comparison.reference if result.comparison else None}
     rows = [row for row in (*result.candidates, *result.references) if row.name in names]
@@ -86,12 +88,12 @@ def doubts(result: Result) -> str:
     return f" ({', '.join(told)})" if told else ""
 
 
-def width(interval: Sequence[float], value: float) -> str:
+def half_width_text(interval: Sequence[float], value: float) -> str:
     """``± 2.3 %``: half of an interval."""
     return f"± {50 * (interval[1] - interval[0]) / value:.1f} %" if value else NONE
 
 
-def render(template: Path, **values: Any) -> str:
+def render_template(template: Path, **values: Any) -> str:
     """A Jinja2 template of this folder, filled; what it names and is not given is an error."""
     import jinja2
 
@@ -100,24 +102,24 @@ def render(template: Path, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # Markdown; what comes from a user goes through `plain`
+        autoescape=False,  # Markdown; what comes from a user goes through `escape_text`
     )
     environment.filters.update(
-        plain=plain,
+        plain=escape_text,
         percent=_or_none(percent_text),
         size=_or_none(bytes_text),
         count=_or_none(count_text),
         ms=_or_none(lambda value: f"{value:.3g}"),
         small=_or_none(lambda value: f"{value:.1e}"),
         value=value_text,
-        width=width,
+        width=half_width_text,
         duration=_or_none(duration_text),
     )
     filled = environment.from_string(template.read_text(encoding="utf-8")).render(**values)
     return escape_unprintable(filled, keep="\n")
 
 
-def plain(value: Any) -> str:
+def escape_text(value: Any) -> str:
     """Text that can stand in a table's cell: one line, no markup."""
     text = escape_unprintable(" ".join(str(value).split()))
     return "".join(f"\\{sign}" if sign in "\\|`*<>[]" else sign for sign in text)
@@ -127,7 +129,7 @@ def value_text(value: Any) -> str:
     """A limit of the budget or what it met."""
     if value is None:
         return NONE
-    return f"{value:.4g}" if isinstance(value, float) else plain(value)
+    return f"{value:.4g}" if isinstance(value, float) else escape_text(value)
 
 
 def _or_none(text: Callable[[float], str]) -> Callable[[float | None], str]:

@@ -69,7 +69,7 @@ def accuracy_latency(result: Result, kind: str) -> bytes:
             axes.text(0.5, 0.5, "nothing was measured", transform=axes.transAxes, ha="center")
         _label(figure, axes, points, colours, result.chosen)
 
-    return drawn(draw, (8.0, 5.0), kind)
+    return render_figure(draw, (8.0, 5.0), kind)
 
 
 def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]], kind: str) -> bytes:
@@ -105,7 +105,7 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]], kind
             if axes.lines:
                 axes.legend()
 
-    return drawn(draw, (9.0, 3.8), kind)
+    return render_figure(draw, (9.0, 3.8), kind)
 
 
 def _draw_row(axes: Any, row: Row, x: float, y: float, colour: str, chosen: bool) -> None:
@@ -207,7 +207,7 @@ def _percent(row: Row, split: str) -> float:
     return 100 * float(accuracy or 0)
 
 
-def drawn(draw: Callable[[Any], None], inches: tuple[float, float], kind: str) -> bytes:
+def render_figure(draw: Callable[[Any], None], inches: tuple[float, float], kind: str) -> bytes:
     """A figure that `draw` fills, as ``svg`` or ``png``.
 
     A name may be in a script that the font lacks: an SVG's reader has another.

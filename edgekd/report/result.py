@@ -127,8 +127,8 @@ class Machine(Settings):
     """What may have widened intervals."""
 
 
-class Made(Settings):
-    """Where one step's files came from."""
+class StepOrigin(Settings):
+    """Where the files of one step come from."""
 
     key: str
     files: dict[str, str]
@@ -174,7 +174,7 @@ class Result(Settings):
     """The student's network trained without a teacher."""
     student: Model
     quantized: dict[str, Model] = {}
-    """The student with rounded weights and activations, by scheme (`edgekd.profile.SCHEMES`)."""
+    """The student with rounded weights and activations, by numerics (`edgekd.profile.NUMERICS`)."""
     candidates: tuple[Row, ...]
     references: tuple[Row, ...]
     """The teacher's rows; never chosen."""
@@ -190,7 +190,7 @@ class Result(Settings):
     """What the measuring machine is."""
     machine: Machine | None = None
     """How fit it was; null in results before it was asked."""
-    lineage: dict[str, Made]
+    lineage: dict[str, StepOrigin]
     """By label of the step."""
     plugins: tuple[Plugin, ...] = ()
     """Installed distributions whose losses, schemes, models or data sources were used."""

@@ -1,4 +1,4 @@
-"""What the stages found layer by layer, as tables for the page; all of it stands in the file beside."""
+"""Makes tables of the stages' findings layer by layer; the files beside hold all of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Table(NamedTuple):
     """Rows that are only in the file."""
 
 
-def shown(found: Mapping[str, Content]) -> tuple[Table, ...]:
+def make_tables(found: Mapping[str, Content]) -> tuple[Table, ...]:
     """One table a file.
 
     Args:

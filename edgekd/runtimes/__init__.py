@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from edgekd.errors import InputError
 from edgekd.errors import nearest
-from edgekd.runtime import Entry
 from edgekd.runtime import Runtime
+from edgekd.runtime import RuntimeEntry
 
-RUNTIMES: dict[str, Entry] = {
-    "onnxruntime": Entry(
+RUNTIMES: dict[str, RuntimeEntry] = {
+    "onnxruntime": RuntimeEntry(
         "edgekd.runtimes.ort",
         "onnxruntime",
         "onnxruntime",
@@ -16,14 +16,14 @@ RUNTIMES: dict[str, Entry] = {
         "ONNX Runtime on the CPU",
         keeps_floats=True,
     ),
-    "openvino": Entry(
+    "openvino": RuntimeEntry(
         "edgekd.runtimes.openvino",
         "openvino",
         "openvino",
         ("fp32", "bf16", "fp16", "int8"),
         "OpenVINO on the CPU",
     ),
-    "tensorrt": Entry(
+    "tensorrt": RuntimeEntry(
         "edgekd.runtimes.tensorrt",
         "tensorrt-rtx-cu13-bindings",
         "tensorrt",
@@ -34,7 +34,7 @@ RUNTIMES: dict[str, Entry] = {
     ),
 }
 
-NULL = Entry(
+NULL = RuntimeEntry(
     "edgekd.runtimes.null",
     "edgekd",
     "",
@@ -43,7 +43,7 @@ NULL = Entry(
 )
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> RuntimeEntry:
     """The line of the runtime called `name`; ``null`` is known too, though no recipe may ask for it.
 
     Raises:

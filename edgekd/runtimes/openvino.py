@@ -236,13 +236,13 @@ def islands(files: Mapping[str, Path], precision: Precision) -> list[dict[str, s
     )
 
 
-def _layers(files: Mapping[str, Path], precision: Precision) -> list[layers.Layer]:
+def _layers(files: Mapping[str, Path], precision: Precision) -> list[layers.GraphLayer]:
     found = []
     for one in _compile(files, precision, 1, 1).get_runtime_model().get_ordered_ops():
         facts = {name: value.astype(str) for name, value in one.get_rt_info().items()}
         origins = tuple(filter(None, facts.get("originalLayersNames", "").split(",")))
         found.append(
-            layers.Layer(
+            layers.GraphLayer(
                 one.get_friendly_name(),
                 facts["layerType"],
                 facts["runtimePrecision"],

@@ -54,7 +54,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         chosen=chosen,
         created_from=config.lineage,
         parity=values["parity"],
-        card=card.text(config.name, edgekd.__version__, values),
+        card=card.card_text(config.name, edgekd.__version__, values),
     )
     return {f"bundle/{name}": path for name, path in made.items()}
 

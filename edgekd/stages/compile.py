@@ -46,7 +46,7 @@ class Config(Settings):
     precision: Precision = "fp32"
     """Arithmetic of the engine's kernels; weights stay as they are in the ONNX file."""
     options: dict[str, str] = {}
-    """What this engine's build takes besides (`edgekd.runtime.Entry.options`)."""
+    """What this engine's build takes besides (`edgekd.runtime.RuntimeEntry.options`)."""
     timeout_s: Positive = 600.0
     """After this the build is given up."""
 

@@ -105,8 +105,10 @@ def run(config: Config, given: Given, context: Context) -> Made:
             "split": config.split,
             "samples": len(split.labels),
             "classes": list(about.classes),
-            "models": {role: summary.of_model(answers[role], split.labels) for role in ROLES},
-            **summary.of_differences(answers, split.labels),
+            "models": {
+                role: summary.summarize_model(answers[role], split.labels) for role in ROLES
+            },
+            **summary.summarize_differences(answers, split.labels),
             "similarity": list(_similarities(models, config, split, about, context)),
             "ablation": _ablation(given, split, about, context),
             **_attacked(models, config, split, about, context),
@@ -218,7 +220,7 @@ def _ablation(
 
     names = [name.removesuffix(WEIGHTS) for name in given if name.endswith(WEIGHTS)]
     without = {n.removeprefix(WITHOUT): right(n) for n in names if n.startswith(WITHOUT)}
-    return summary.of_terms(right(WHOLE), without) if without else []
+    return summary.summarize_terms(right(WHOLE), without) if without else []
 
 
 def _written(

@@ -20,7 +20,7 @@ from pydantic import model_validator
 from edgekd import files
 from edgekd.bench import lookup
 from edgekd.bench.decider import Decider
-from edgekd.bench.machine import site as machine
+from edgekd.bench.machine import host as machine
 from edgekd.learn.budget import Budget
 from edgekd.settings import Fraction
 from edgekd.stage import Context
@@ -108,7 +108,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     start = blueprint.load(*paths, allow_code=context.allow_code), blueprint.read(paths[0])
     model, plan = deploy_form.merge_branches(*start, context.progress)
     sites = layers.find_layers(model, *plan.blank(1), smallest=config.smallest)
-    emulated = machine.describe(context.device).emulated
+    emulated = machine.describe_host(context.device).emulated
     if emulated:
         why = f"stays dense: not measured: emulated ({emulated})"
         found: list[SplittableLayer] = []
@@ -180,7 +180,7 @@ def _searched(
 
 
 def _timed(
-    layers: Sequence[SplittableLayer], how: lookup.How, context: Context
+    layers: Sequence[SplittableLayer], how: lookup.LookupSettings, context: Context
 ) -> list[SplittableLayer]:
     """The same with the time of every offer: layers of one shape are timed once, side by side."""
     from edgekd.learn.lowrank import layer_graph

@@ -25,22 +25,22 @@ from pydantic import model_validator
 
 from edgekd import files
 from edgekd import task
-from edgekd.bench import contest
+from edgekd.bench import elimination
 from edgekd.bench import golden
 from edgekd.bench import session
 from edgekd.bench.answers import Answers
-from edgekd.bench.answers import judged
+from edgekd.bench.answers import judge_answers
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine import canary
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
+from edgekd.bench.machine.monitor import Monitor
 from edgekd.bench.machine.validity import Validity
-from edgekd.bench.machine.watch import Watch
 from edgekd.bench.outputs import outputs
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.rows import blank_row
-from edgekd.bench.rows import fill
+from edgekd.bench.rows import fill_row
 from edgekd.bench.rows import reference_of
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
@@ -148,48 +148,48 @@ def run(config: Config, given: Given, context: Context) -> Made:
         started[0] += 1
         context.progress.update(started[0], len(timed) * (rules.processes_max + 1), text)
 
-    there = site.describe(context.device)
+    there = host.describe_host(context.device)
     if there.emulated:
         timed = {}
-    watch = Watch(functools.partial(run_worker, device=context.device))
+    watch = Monitor(functools.partial(run_worker, device=context.device))
     sitting = session.measure(
         list(timed.values()),
         rules,
         note=note,
         worker=watch,
-        contenders=functools.partial(contest.contenders, entrants(rows)),
+        contenders=functools.partial(elimination.remaining_candidates, entrants(rows)),
     )
     if sitting:
-        watch.look()
+        watch.take_snapshot()
     measured = {found.subject.name: found for found in sitting}
     validity = {name: watch.validity(found) for name, found in measured.items()}
     rows = [
-        fill(row, measured.get(row["name"]), validity.get(row["name"]), there.emulated)
+        fill_row(row, measured.get(row["name"]), validity.get(row["name"]), there.emulated)
         for row in rows
     ]
     return write(rows, measured, about_machine(watch, validity.values()), there, context.folder)
 
 
-def entrants(rows: Sequence[Mapping[str, Any]]) -> dict[str, contest.Entrant]:
+def entrants(rows: Sequence[Mapping[str, Any]]) -> dict[str, elimination.CandidateFacts]:
     """The students with their accuracies, and the teacher's row that each is compared with."""
     found = {}
     for row in rows:
         if row["model"] == "student" and row["status"] == OK:
             teacher = reference_of(row, rows)
             name = "" if teacher is None else teacher["name"]
-            found[row["name"]] = contest.Entrant(row["validation_accuracy"], name)
+            found[row["name"]] = elimination.CandidateFacts(row["validation_accuracy"], name)
     return found
 
 
-def about_machine(watch: Watch, each: Iterable[Validity]) -> dict[str, Any]:
+def about_machine(watch: Monitor, each: Iterable[Validity]) -> dict[str, Any]:
     """How fit the machine was: the canary's times, and what is odd about it or made rows invalid; of
     warnings that differ in their numbers alone, one."""
-    spread, found = canary.variation(watch.looks.canaries_ns), list(each)
+    spread, found = canary.variation(watch.snapshot_log.canaries_ns), list(each)
     warnings = {re.sub(r"[0-9.]+", "", text): text for one in found for text in one.warnings}
     return {
-        "canary_ms": [ns / NS_PER_MS for ns in watch.looks.canaries_ns],
+        "canary_ms": [ns / NS_PER_MS for ns in watch.snapshot_log.canaries_ns],
         "canary_variation": spread,
-        "drifts": watch.looks.drifts(),
+        "drifts": watch.snapshot_log.drifts(),
         "reasons": sorted({reason for one in found for reason in one.reasons}),
         "warnings": sorted(warnings.values()),
     }
@@ -242,14 +242,14 @@ def _asked(
         return Answers(None, None, None, None, f"failed: got {logits.shape} logits, want {want}")
     accuracy = task.top1_accuracy(logits, labels)
     precision, tolerance = engine.precision, config.tolerance
-    return judged(accuracy, told, samples.outputs, precision, tolerance, samples.step)
+    return judge_answers(accuracy, told, samples.outputs, precision, tolerance, samples.step)
 
 
 def write(
     rows: list[dict[str, Any]],
-    measured: Mapping[str, session.Measured],
+    measured: Mapping[str, session.Measurement],
     machine: Mapping[str, Any],
-    there: site.Site,
+    there: host.Host,
     folder: Path,
 ) -> Made:
     """The files; raw results carry the machine they are from."""

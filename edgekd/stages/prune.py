@@ -21,7 +21,7 @@ from pydantic import model_validator
 
 from edgekd import files
 from edgekd.bench.decider import Decider
-from edgekd.bench.machine import site as machine
+from edgekd.bench.machine import host as machine
 from edgekd.learn.budget import Budget
 from edgekd.stage import Context
 from edgekd.stage import Given
@@ -114,7 +114,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from edgekd.learn.pruning.search import PruneOutcome
 
     whole = _prunable(config, given, context)
-    emulated = machine.describe(context.device).emulated
+    emulated = machine.describe_host(context.device).emulated
     if emulated:
         outcome = PruneOutcome(0, (), False, f"stays whole: not measured: emulated ({emulated})")
     else:

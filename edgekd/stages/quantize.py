@@ -104,7 +104,7 @@ class Config(Words):
     """The same, and what the rest of the recipe says."""
 
     scheme: str
-    """A name of `edgekd.profile.SCHEMES`."""
+    """A name of `edgekd.profile.NUMERICS`."""
     batch_size: Count = 64
     """Images a step of calibration."""
     views: Views
@@ -179,13 +179,13 @@ def _started(
 ) -> QuantizedStart:
     """The model before it learns."""
     from edgekd.learn.quant import post_training
-    from edgekd.profile import SCHEMES
+    from edgekd.profile import NUMERICS
 
     try:
         return post_training.quantize(
             start,
             plan.blank(2),
-            SCHEMES[config.scheme],
+            NUMERICS[config.scheme],
             _batches(config, given),
             method=config.calibration,
             equalize=config.equalize,
@@ -282,11 +282,11 @@ def _missed(config: Config, float_accuracy: float, accuracy: float) -> bool:
 
 
 def _bits(config: Config, started: QuantizedStart) -> dict[str, int]:
-    """Layers with fewer bits than the scheme's."""
+    """Layers with fewer bits than the numerics say."""
     from edgekd.learn.quant import insertion
-    from edgekd.profile import SCHEMES
+    from edgekd.profile import NUMERICS
 
-    usual = SCHEMES[config.scheme].weight_bits
+    usual = NUMERICS[config.scheme].weight_bits
     bits = {name: one.bits for name, one in insertion.find_weight_quantizers(started.model).items()}
     return {name: count for name, count in bits.items() if count != usual}
 

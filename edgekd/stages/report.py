@@ -43,7 +43,7 @@ class Config(Settings):
     models: dict[str, str]
     """Name of the builder, by role: teacher, control, student."""
     quantized: tuple[str, ...] = ()
-    """Label, ``quantize-<scheme>``, of each quantized student; its score and history are inputs."""
+    """Label, ``quantize-<numerics>``, of each quantized student; its score and history are inputs."""
     lineage: dict[str, Any] = {}
     """By label of the step: ``{"key": ..., "files": {name: SHA-256}, "made_at": ..., "took_s": ...}``."""
     plugins: tuple[dict[str, str], ...] = unsaid(())
@@ -89,11 +89,11 @@ def run(config: Config, given: Given, context: Context) -> Made:
     histories = {role: value[f"{role}_history"] for role in roles if f"{role}_history" in value}
     found = {name.removeprefix(TABLE): value[name] for name in value if name.startswith(TABLE)}
     learned = value.get(EXPLAINED)
-    section = explanation.explained(learned) if learned else None
-    plots = explanation_plot.drawn(learned, "svg") if learned else {}
+    section = explanation.explanation_section(learned) if learned else None
+    plots = explanation_plot.draw_plots(learned, "svg") if learned else {}
     contents = {
         "result.json": files.pretty_json(result.model_dump(mode="json")),
-        "report.md": markdown.report(result, tables.shown(found), section).encode(),
+        "report.md": markdown.report_page(result, tables.make_tables(found), section).encode(),
         "accuracy_latency.svg": plot.accuracy_latency(result, "svg"),
         "accuracy_latency.png": plot.accuracy_latency(result, "png"),
         "learning_curves.svg": plot.learning_curves(histories, "svg"),

@@ -31,11 +31,11 @@ from edgekd.store import locking
 from edgekd.store import manifest
 from edgekd.store.garbage import Garbage
 from edgekd.store.manifest import Blob
-from edgekd.store.manifest import Entry
-from edgekd.store.manifest import Made
+from edgekd.store.manifest import CreationTime
+from edgekd.store.manifest import StoreEntry
 from edgekd.store.manifest import key_of
 
-__all__ = ["MARKER", "Blob", "Entry", "Garbage", "Made", "Store", "key_of"]
+__all__ = ["MARKER", "Blob", "StoreEntry", "Garbage", "CreationTime", "Store", "key_of"]
 
 MARKER = "edgekd-store.json"
 BLOB = ".blob"
@@ -99,7 +99,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what killed processes left half written, unless another run is at work here."""
-        with locking.held_alone_if_free(self.root / "locks" / "store") as alone:
+        with locking.try_exclusive_lock(self.root / "locks" / "store") as alone:
             if alone:
                 for folder in (self.root, *self.root.glob("*/"), *self.root.glob("cas/*/")):
                     if not folder.is_symlink():
@@ -131,7 +131,9 @@ class Store:
                 )
         return blob
 
-    def commit(self, inputs: Mapping[str, Any], outputs: Mapping[str, Path], made: Made) -> Entry:
+    def commit(
+        self, inputs: Mapping[str, Any], outputs: Mapping[str, Path], made: CreationTime
+    ) -> StoreEntry:
         """Keep a stage's outputs and, last, the manifest that makes them a result.
 
         Args:
@@ -144,12 +146,12 @@ class Store:
             ValueError: if a name is not plain.
         """
         blobs = {name: self.put(path) for name, path in sorted(outputs.items())}
-        entry = Entry(key_of(inputs), dict(inputs), blobs, made)
-        files.write_bytes(self._manifest_path(entry.key), manifest.written(entry))
+        entry = StoreEntry(key_of(inputs), dict(inputs), blobs, made)
+        files.write_bytes(self._manifest_path(entry.key), manifest.make_manifest(entry))
         files.remove(self.root / "work" / entry.key)
         return entry
 
-    def peek(self, key: str, wanted: Collection[str] = ()) -> Entry | None:
+    def peek(self, key: str, wanted: Collection[str] = ()) -> StoreEntry | None:
         """The verified result under `key`, or None; changes nothing.
 
         Args:
@@ -160,7 +162,7 @@ class Store:
         sound = entry is not None and set(wanted) <= set(entry.files) and not self._bad(entry)
         return entry if sound else None
 
-    def lookup(self, key: str, wanted: Collection[str] = ()) -> Entry | None:
+    def lookup(self, key: str, wanted: Collection[str] = ()) -> StoreEntry | None:
         """The verified result under `key`, or None. What is corrupt goes to quarantine.
 
         The caller holds the lock of `key`: else a result that is committed between the look and the
@@ -180,17 +182,17 @@ class Store:
                 if self._digest(sha256) != sha256:
                     self._quarantine(self.blob_path(sha256))
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[StoreEntry]:
         """All readable manifests, oldest first; blobs are not verified."""
-        for path in sorted(garbage.listed(self.root / "ac"), key=_written_ns):
+        for path in sorted(garbage.list_folder(self.root / "ac"), key=_written_ns):
             entry = self.read_manifest(path)
             if entry is not None:
                 yield entry
 
-    def read_manifest(self, path: Path) -> Entry | None:
+    def read_manifest(self, path: Path) -> StoreEntry | None:
         """A manifest's content, or None if it is not one."""
         try:
-            return None if path.parent.is_symlink() else manifest.read(path)
+            return None if path.parent.is_symlink() else manifest.parse_manifest(path)
         except InputError:
             return None
 
@@ -202,8 +204,8 @@ class Store:
         wait: bool = True,
         waiting: Callable[[str], None] | None = None,
     ) -> AbstractContextManager[None]:
-        """Hold `key`, as `locking.held` does."""
-        return locking.held(
+        """Hold `key`, as `locking.hold_lock` does."""
+        return locking.hold_lock(
             self.root / "locks" / key,
             shared=shared,
             wait=wait,
@@ -218,9 +220,9 @@ class Store:
     def verify(self) -> list[str]:
         """One line for each manifest or blob that does not verify; nothing is changed."""
         faults = []
-        for path in sorted(garbage.listed(self.root / "ac")):
+        for path in sorted(garbage.list_folder(self.root / "ac")):
             try:
-                entry = manifest.read(path)
+                entry = manifest.parse_manifest(path)
             except InputError as error:
                 faults.append(str(error))
                 continue
@@ -231,7 +233,7 @@ class Store:
 
     def garbage(self, keep: Collection[str]) -> Garbage:
         """What goes if only the results in `keep` stay."""
-        return garbage.find(self.root, keep)
+        return garbage.find_garbage(self.root, keep)
 
     def collect_garbage(self, keep: Collection[str]) -> Garbage:
         """Remove what `garbage` names, manifests first.
@@ -244,14 +246,14 @@ class Store:
             for path in found.paths():
                 files.remove(path)
             for suffix in ("", BLOB):  # they are held under the store's only
-                for path in garbage.named_by_digest(self.root / "locks", suffix):
+                for path in garbage.list_by_digest(self.root / "locks", suffix):
                     files.remove(path)
             return found
 
     def _manifest_path(self, key: str) -> Path:
         return self.root / "ac" / f"{key}.json"
 
-    def _bad(self, entry: Entry) -> list[Blob]:
+    def _bad(self, entry: StoreEntry) -> list[Blob]:
         return [blob for blob in entry.files.values() if not self._sound(blob)]
 
     def _sound(self, blob: Blob) -> bool:

@@ -27,13 +27,13 @@ class Garbage(NamedTuple):
         yield from (*self.manifests, *self.blobs, *self.checkpoints, *self.quarantined)
 
 
-def find(root: Path, keep: Collection[str]) -> Garbage:
+def find_garbage(root: Path, keep: Collection[str]) -> Garbage:
     """What goes if only the results whose keys are in `keep`, and what steps of these keys left for
     themselves, stay in the store at `root`."""
     manifests, wanted = [], set()
-    for path in named_by_digest(root / "ac", ".json"):
+    for path in list_by_digest(root / "ac", ".json"):
         try:
-            entry = manifest.read(path)
+            entry = manifest.parse_manifest(path)
         except InputError:
             manifests.append(path)
             continue
@@ -43,25 +43,25 @@ def find(root: Path, keep: Collection[str]) -> Garbage:
             manifests.append(path)
     blobs = [
         path
-        for folder in listed(root / "cas")
-        for path in named_by_digest(folder)
+        for folder in list_folder(root / "cas")
+        for path in list_by_digest(folder)
         if path.name not in wanted and path.name.startswith(folder.name)
     ]
     aside = root / "quarantine"
-    checkpoints = [path for path in named_by_digest(root / "work") if path.name not in keep]
-    quarantined = [*named_by_digest(aside), *named_by_digest(aside, ".json")]
+    checkpoints = [path for path in list_by_digest(root / "work") if path.name not in keep]
+    quarantined = [*list_by_digest(aside), *list_by_digest(aside, ".json")]
     size_bytes = sum(map(_size, (*manifests, *blobs, *checkpoints, *quarantined)))
     return Garbage(manifests, blobs, checkpoints, quarantined, size_bytes)
 
 
-def listed(folder: Path) -> list[Path]:
-    """What lies directly in a folder; nothing if it is no folder or leads elsewhere."""
+def list_folder(folder: Path) -> list[Path]:
+    """List what lies directly in a folder; empty unless it is a folder and not a link."""
     return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
 
 
-def named_by_digest(folder: Path, suffix: str = "") -> list[Path]:
+def list_by_digest(folder: Path, suffix: str = "") -> list[Path]:
     """What lies in a folder under the name of a SHA-256."""
-    named = [path for path in listed(folder) if path.name.endswith(suffix)]
+    named = [path for path in list_folder(folder) if path.name.endswith(suffix)]
     return [p for p in named if manifest.DIGEST.fullmatch(p.name.removesuffix(suffix))]
 
 

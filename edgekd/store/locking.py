@@ -14,7 +14,7 @@ from edgekd.errors import MachineError
 
 
 @contextmanager
-def held(
+def hold_lock(
     path: Path,
     *,
     shared: bool = False,
@@ -52,7 +52,7 @@ def held(
 
 
 @contextmanager
-def held_alone_if_free(path: Path) -> Iterator[bool]:
+def try_exclusive_lock(path: Path) -> Iterator[bool]:
     """Hold the lock file `path` alone if nobody holds it; gives whether it is held."""
     descriptor = _opened(path)
     try:

@@ -30,7 +30,7 @@ class Blob(NamedTuple):
     size_bytes: int
 
 
-class Made(NamedTuple):
+class CreationTime(NamedTuple):
     """When a result was made, and how long that took; it counts in no key."""
 
     at: str
@@ -38,14 +38,14 @@ class Made(NamedTuple):
     took_s: float
 
 
-class Entry(NamedTuple):
+class StoreEntry(NamedTuple):
     """One stage result: why it is what it is, and its files."""
 
     key: str
     inputs: dict[str, Any]
     """What was hashed into the key."""
     files: dict[str, Blob]
-    made: Made
+    made: CreationTime
 
 
 def key_of(inputs: Mapping[str, Any]) -> str:
@@ -53,7 +53,7 @@ def key_of(inputs: Mapping[str, Any]) -> str:
     return files.digest_bytes(files.canonical_json(inputs))
 
 
-def written(entry: Entry) -> bytes:
+def make_manifest(entry: StoreEntry) -> bytes:
     """The manifest of a result.
 
     Raises:
@@ -70,8 +70,8 @@ def written(entry: Entry) -> bytes:
     return files.canonical_json({**content, "sha256": _seal(content)})
 
 
-def read(path: Path) -> Entry:
-    """The result that a manifest describes.
+def parse_manifest(path: Path) -> StoreEntry:
+    """Parse a manifest.
 
     Raises:
         InputError: if it is no manifest, was changed after it was written, names a file by anything but
@@ -86,7 +86,7 @@ def read(path: Path) -> Entry:
         inputs, key = dict(value["inputs"]), value["key"]
         if key != key_of(inputs) or path.name != f"{key}.json":
             raise ValueError("its key is not the hash of its inputs")
-        return Entry(key, inputs, blobs, _made(value["made"]))
+        return StoreEntry(key, inputs, blobs, _made(value["made"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path.name}: is no manifest of a result: {error}") from error
 
@@ -104,13 +104,13 @@ def _blob(value: Any) -> Blob:
     return Blob(sha256, size_bytes)
 
 
-def _made(value: Any) -> Made:
+def _made(value: Any) -> CreationTime:
     at, took_s = value["at"], value["took_s"]
     if not isinstance(at, str) or TIME.fullmatch(at) is None:
         raise ValueError("it was made at no time")
     if type(took_s) not in (int, float) or not 0 <= took_s < MOST:
         raise ValueError("it took no time")
-    return Made(at, float(took_s))
+    return CreationTime(at, float(took_s))
 
 
 def _require_plain(names: Mapping[str, Any]) -> None:

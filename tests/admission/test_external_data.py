@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from edgekd import admission
 from edgekd.admission.external_data import BITS
-from edgekd.admission.external_data import embedded
+from edgekd.admission.external_data import embed_weights
 from edgekd.errors import InputError
 from tests import bench_example
 from tests.admission.test_admission import nested
@@ -47,13 +47,13 @@ def answers(path: Path, x: np.ndarray) -> np.ndarray:
 
 def test_a_file_that_holds_its_weights_is_taken_as_it_is(tmp_path: Path) -> None:
     path = bench_example.write_onnx(tmp_path / "m.onnx")
-    assert embedded(path, tmp_path / "goal") == path
+    assert embed_weights(path, tmp_path / "goal") == path
     assert not (tmp_path / "goal").exists()
 
 
 def test_weights_beside_the_model_are_put_in(tmp_path: Path) -> None:
     path = outside(tmp_path / "a")
-    whole = embedded(path, tmp_path / "goal.onnx")
+    whole = embed_weights(path, tmp_path / "goal.onnx")
     admission.admit(whole)
     x = bench_example.inputs(3)
     np.testing.assert_allclose(answers(whole, x), bench_example.answers(x), rtol=1e-4)
@@ -61,7 +61,7 @@ def test_weights_beside_the_model_are_put_in(tmp_path: Path) -> None:
     for name, value in bench_example.weights().items():
         np.testing.assert_array_equal(held[name], value)
     (tmp_path / "again").mkdir()
-    again = embedded(path, tmp_path / "again" / "goal.onnx")
+    again = embed_weights(path, tmp_path / "again" / "goal.onnx")
     assert again.read_bytes() == whole.read_bytes()
 
 
@@ -70,10 +70,10 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
     (tmp_path / "c" / "x").mkdir(parents=True)
     folder = outside(tmp_path / "c", location="x")
     before = len(list(Path("/proc/self/fd").iterdir()))
-    embedded(path, tmp_path / "goal.onnx")
+    embed_weights(path, tmp_path / "goal.onnx")
     for other in (bad, folder):
         with pytest.raises(InputError):
-            embedded(other, tmp_path / "other.onnx")
+            embed_weights(other, tmp_path / "other.onnx")
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
@@ -113,7 +113,9 @@ def test_weights_in_a_subgraph_a_function_and_another_folder(tmp_path: Path) -> 
     )
     made = helper.make_model(graph, opset_imports=opsets, ir_version=9, functions=[function])
     (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
-    session = onnxruntime.InferenceSession(str(embedded(tmp_path / "m.onnx", tmp_path / "goal")))
+    session = onnxruntime.InferenceSession(
+        str(embed_weights(tmp_path / "m.onnx", tmp_path / "goal"))
+    )
     assert session.run(None, {"c": np.array(True)})[0] == [4]
     assert session.run(None, {"c": np.array(False)})[0] == [5]
 
@@ -129,7 +131,7 @@ def test_places_outside_the_folder_are_refused_by_name(tmp_path: Path, place: st
     for name in ("w.bin", "m/w.bin", "m/a/w.bin", "m/d\\w.bin"):
         (tmp_path / name).write_bytes((tmp_path / "m" / "m.onnx.data").read_bytes())
     with pytest.raises(InputError, match="want a file in the model's own folder$") as caught:
-        embedded(path, tmp_path / "goal")
+        embed_weights(path, tmp_path / "goal")
     assert repr(place) in str(caught.value)
     assert not (tmp_path / "goal").exists()
 
@@ -150,7 +152,7 @@ def test_links_and_what_is_no_file(tmp_path: Path) -> None:
     ):
         make()
         with pytest.raises(InputError, match="odd/w.bin"):
-            embedded(path, tmp_path / "goal")
+            embed_weights(path, tmp_path / "goal")
         if odd.is_dir():
             odd.rmdir()
         odd.unlink(missing_ok=True)
@@ -159,11 +161,11 @@ def test_links_and_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "w.bin").write_bytes(secret.read_bytes())
     (folder / "odd").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="odd/w.bin"):
-        embedded(path, tmp_path / "goal")
+        embed_weights(path, tmp_path / "goal")
     (folder / "odd").unlink()
     (folder / "odd").mkdir()
     odd.write_bytes(secret.read_bytes())
-    admission.admit(embedded(path, tmp_path / "goal"))
+    admission.admit(embed_weights(path, tmp_path / "goal"))
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_offsets_and_lengths_are_held_to_the_dimensions(
 ) -> None:
     path = outside(tmp_path / "m", **entries)
     with pytest.raises(InputError, match="weight"):
-        embedded(path, tmp_path / "goal")
+        embed_weights(path, tmp_path / "goal")
 
 
 @pytest.mark.parametrize(
@@ -203,9 +205,9 @@ def test_offsets_reach_to_the_end_of_the_file_and_have_18_digits(
     path = one_weight(tmp_path, location="w.bin", offset=offset, length="16")
     if says:
         with pytest.raises(InputError, match=says):
-            embedded(path, tmp_path / "goal")
+            embed_weights(path, tmp_path / "goal")
     else:
-        assert embedded(path, tmp_path / "goal") == tmp_path / "goal"
+        assert embed_weights(path, tmp_path / "goal") == tmp_path / "goal"
 
 
 def test_the_size_with_all_weights_is_held_to_protobufs_limit(
@@ -213,17 +215,17 @@ def test_the_size_with_all_weights_is_held_to_protobufs_limit(
 ) -> None:
     """One region of a file that is named often does not grow without end."""
     path = outside(tmp_path / "m")
-    size_bytes = embedded(path, tmp_path / "goal").stat().st_size
+    size_bytes = embed_weights(path, tmp_path / "goal").stat().st_size
     monkeypatch.setattr(admission, "MAX_BYTES", size_bytes)
-    embedded(path, tmp_path / "goal")
+    embed_weights(path, tmp_path / "goal")
     monkeypatch.setattr(admission, "MAX_BYTES", size_bytes - 1)
     with pytest.raises(InputError, match="bytes with its weights"):
-        embedded(path, tmp_path / "goal")
+        embed_weights(path, tmp_path / "goal")
 
 
 def test_what_is_no_model_is_left_to_whoever_admits_it(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"no model")
-    assert embedded(tmp_path / "m", tmp_path / "goal") == tmp_path / "m"
+    assert embed_weights(tmp_path / "m", tmp_path / "goal") == tmp_path / "m"
 
 
 def test_elements_are_as_wide_as_onnx_says() -> None:
@@ -254,7 +256,7 @@ def test_without_a_length_the_rest_of_the_file_is_meant(tmp_path: Path) -> None:
     (tmp_path / "w.bin").write_bytes(b"skip" + weights.tobytes())
     tensor = TensorProto(data_type=TensorProto.FLOAT, dims=[6])
     path = one_weight(tmp_path, tensor, location="w.bin", offset="4")
-    whole = onnx.load(embedded(path, tmp_path / "goal"))
+    whole = onnx.load(embed_weights(path, tmp_path / "goal"))
     np.testing.assert_array_equal(numpy_helper.to_array(whole.graph.initializer[0]), weights)
 
 
@@ -267,7 +269,7 @@ def test_elements_that_a_weight_holds_itself_give_way_to_those_outside(tmp_path:
     for name in set(contents) - {"raw_data", "external_data"}:
         getattr(tensor, name).extend([b"1"] if name == "string_data" else [1, 2])
     path = one_weight(tmp_path, tensor, location="w.bin")
-    (held,) = onnx.load(embedded(path, tmp_path / "goal")).graph.initializer
+    (held,) = onnx.load(embed_weights(path, tmp_path / "goal")).graph.initializer
     want = TensorProto(name="w", data_type=1, dims=[2], raw_data=weights.tobytes())
     assert held == want
 
@@ -282,7 +284,7 @@ def test_packed_elements_fill_whole_bytes(
     (tmp_path / "w.bin").write_bytes(b"\x12" * size_bytes)
     tensor = TensorProto(data_type=TensorProto.DataType.Value(element), dims=[count])
     path = one_weight(tmp_path, tensor, location="w.bin")
-    (held,) = onnx.load(embedded(path, tmp_path / "goal")).graph.initializer
+    (held,) = onnx.load(embed_weights(path, tmp_path / "goal")).graph.initializer
     assert held.raw_data == b"\x12" * size_bytes
 
 
@@ -290,7 +292,7 @@ def test_a_weight_without_a_type_cannot_lie_outside(tmp_path: Path) -> None:
     (tmp_path / "w.bin").write_bytes(b"x" * 8)
     path = one_weight(tmp_path, TensorProto(dims=[2]), location="w.bin")
     with pytest.raises(InputError, match="weight 'w': got an element type without a size"):
-        embedded(path, tmp_path / "goal")
+        embed_weights(path, tmp_path / "goal")
 
 
 def test_weights_inside_and_outside_stand_beside_each_other(tmp_path: Path) -> None:
@@ -300,7 +302,7 @@ def test_weights_inside_and_outside_stand_beside_each_other(tmp_path: Path) -> N
     inside[1].data_location = TensorProto.DEFAULT
     loaded.graph.initializer.extend(inside)
     (tmp_path / "m.onnx").write_bytes(loaded.SerializeToString())
-    whole = onnx.load(embedded(tmp_path / "m.onnx", tmp_path / "goal")).graph.initializer
+    whole = onnx.load(embed_weights(tmp_path / "m.onnx", tmp_path / "goal")).graph.initializer
     assert list(whole[1:]) == inside
     np.testing.assert_array_equal(numpy_helper.to_array(whole[0]), np.float32([1, 2, 3, 4]))
 
@@ -308,16 +310,16 @@ def test_weights_inside_and_outside_stand_beside_each_other(tmp_path: Path) -> N
 def test_a_place_or_the_word_that_there_is_one_makes_a_weight_lie_outside(tmp_path: Path) -> None:
     (tmp_path / "w.bin").write_bytes(np.float32([1, 2, 3, 4]).tobytes())
     with pytest.raises(InputError, match="got weights in ''"):
-        embedded(one_weight(tmp_path), tmp_path / "goal")
+        embed_weights(one_weight(tmp_path), tmp_path / "goal")
     loaded = onnx.load(one_weight(tmp_path, location="w.bin"), load_external_data=False)
     loaded.graph.initializer[0].ClearField("data_location")
     (tmp_path / "m.onnx").write_bytes(loaded.SerializeToString())
-    (held,) = onnx.load(embedded(tmp_path / "m.onnx", tmp_path / "goal")).graph.initializer
+    (held,) = onnx.load(embed_weights(tmp_path / "m.onnx", tmp_path / "goal")).graph.initializer
     assert held.raw_data == (tmp_path / "w.bin").read_bytes()
 
 
 def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
-    goal = embedded(outside(tmp_path / "m"), tmp_path / "goal")
+    goal = embed_weights(outside(tmp_path / "m"), tmp_path / "goal")
     assert goal.stat().st_mode & 0o777 == 0o600
 
 
@@ -334,7 +336,7 @@ def deep(folder: Path, times: int) -> Path:
 
 
 def test_a_weight_as_deep_as_any_is_put_in(tmp_path: Path) -> None:
-    admission.admit(embedded(deep(tmp_path, 9), tmp_path / "goal"))
+    admission.admit(embed_weights(deep(tmp_path, 9), tmp_path / "goal"))
 
 
 def test_a_file_that_was_changed_since_it_was_examined_is_not_followed_without_end(
@@ -342,4 +344,4 @@ def test_a_file_that_was_changed_since_it_was_examined_is_not_followed_without_e
 ) -> None:
     monkeypatch.setattr(admission, "examine", lambda path: True)
     with pytest.raises(InputError, match="nested beyond reason"):
-        embedded(deep(tmp_path, 10), tmp_path / "goal")
+        embed_weights(deep(tmp_path, 10), tmp_path / "goal")

@@ -9,7 +9,7 @@ from onnx import helper
 
 from edgekd.admission import admit
 from edgekd.admission.functions import Key
-from edgekd.admission.functions import key
+from edgekd.admission.functions import function_key
 from edgekd.admission.functions import require_small
 from tests.admission.test_admission import graph_of
 from tests.admission.test_admission import refuse
@@ -81,11 +81,13 @@ def test_the_longest_chain_of_calls_counts(tmp_path: Path) -> None:
 
 
 def body(**counts: int) -> Counter[Key]:
-    return Counter({key(b"mine", name.encode(), b""): count for name, count in counts.items()})
+    return Counter(
+        {function_key(b"mine", name.encode(), b""): count for name, count in counts.items()}
+    )
 
 
 def test_what_a_model_grows_to_is_counted_exactly() -> None:
-    name = key(b"mine", b"f", b"")
+    name = function_key(b"mine", b"f", b"")
     require_small(body(relu=MAX_NODES), {})
     with pytest.raises(ValueError, match="got 2e\\+05 nodes"):
         require_small(body(relu=MAX_NODES + 1), {})
@@ -112,8 +114,12 @@ def test_nodes_are_counted_as_they_are_read(
 
 
 def test_onnxs_own_domain_has_two_spellings() -> None:
-    assert key(b"ai.onnx", b"Relu", b"") == key(b"", b"Relu", b"") == (b"", b"Relu", b"")
-    assert key(b"ai.onnx.ml", b"Relu", b"o") == (b"ai.onnx.ml", b"Relu", b"o")
-    own = {key(b"", b"Relu", b""): body(relu=10)}
+    assert (
+        function_key(b"ai.onnx", b"Relu", b"")
+        == function_key(b"", b"Relu", b"")
+        == (b"", b"Relu", b"")
+    )
+    assert function_key(b"ai.onnx.ml", b"Relu", b"o") == (b"ai.onnx.ml", b"Relu", b"o")
+    own = {function_key(b"", b"Relu", b""): body(relu=10)}
     with pytest.raises(ValueError, match="nodes with functions written out"):
-        require_small(Counter([key(b"ai.onnx", b"Relu", b"")] * MAX_NODES), own)
+        require_small(Counter([function_key(b"ai.onnx", b"Relu", b"")] * MAX_NODES), own)

@@ -131,7 +131,7 @@ def test_a_field_that_is_encoded_as_another_type_is_not_read(kind: str) -> None:
     }
     for number in numbers:
         for encoding, content in contents.items():
-            data = wire.encoded_varint(number << 3 | encoding) + content
+            data = wire.encode_varint(number << 3 | encoding) + content
             reader, mapped = read(data)
             same(reader, Child(0, kind, ((0, len(data)),)), CLASSES[kind].FromString(data))
             mapped.close()

@@ -62,15 +62,15 @@ def test_each_limit_by_hand(limits: dict[str, float], verdict: str, excess: floa
 
 
 def test_whether_it_turns_hangs_on_the_other_end_too() -> None:
-    found = budget.verdict("latency_p50_ms", 0.95, Reading(1.0, 1.1, 0.9))
+    found = budget.judge_limit("latency_p50_ms", 0.95, Reading(1.0, 1.1, 0.9))
     assert (found.verdict, found.turns) == ("missed", True)
-    found = budget.verdict("latency_p50_ms", 0.89, Reading(1.0, 1.1, 0.9))
+    found = budget.judge_limit("latency_p50_ms", 0.89, Reading(1.0, 1.1, 0.9))
     assert (found.verdict, found.turns) == ("missed", False)
-    found = budget.verdict("latency_p50_ms", 0.9, Reading(1.0, 1.1, 0.9))
+    found = budget.judge_limit("latency_p50_ms", 0.9, Reading(1.0, 1.1, 0.9))
     assert found.turns  # its best end keeps it exactly
-    found = budget.verdict("latency_p50_ms", 0.5, Reading(1.0, None, None, "why"))
+    found = budget.judge_limit("latency_p50_ms", 0.5, Reading(1.0, None, None, "why"))
     assert (found.verdict, found.turns, found.excess) == ("missed", True, 1.0)
-    found = budget.verdict("latency_p50_ms", 2.0, Reading(1.0, None, None, "why"))
+    found = budget.judge_limit("latency_p50_ms", 2.0, Reading(1.0, None, None, "why"))
     assert (found.verdict, found.excess) == ("open", 1.0) and found.message.endswith("but why")
 
 

@@ -16,7 +16,7 @@ def plan(*inputs: Value, outputs: tuple[Value, ...] = (), **asked: Any) -> CallP
     sizes = {name: (size,) if isinstance(size, int) else size for name, size in asked.items()}
     more = {name: sizes.pop(name) for name in ("given", "metadata") if name in sizes}
     batch = sizes.pop("batch", (None,))[0]
-    return input_shapes.plan("net", inputs, outputs, sizes=sizes, batch=batch, **more)
+    return input_shapes.plan_shapes("net", inputs, outputs, sizes=sizes, batch=batch, **more)
 
 
 def shapes(made: CallPlan) -> dict[str, tuple[int | None, ...]]:

@@ -14,21 +14,21 @@ TOKENS = Tensor("ids", "int64", (None, 6))
 
 
 def test_seeded_inputs_are_distinct_and_repeatable() -> None:
-    first = inputs.seeded([IMAGE, TOKENS], batch=2, seed=1)
-    again = inputs.seeded([IMAGE, TOKENS], batch=2, seed=1)
+    first = inputs.draw_feeds([IMAGE, TOKENS], batch=2, seed=1)
+    again = inputs.draw_feeds([IMAGE, TOKENS], batch=2, seed=1)
     assert len(first) == 64
     assert first[0]["x"].shape == (2, 3, 4, 4) and first[0]["x"].dtype == np.float32
     assert first[0]["ids"].shape == (2, 6) and set(np.unique(first[0]["ids"])) <= {0, 1}
     assert len({feed["x"].tobytes() for feed in first}) == 64
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a["x"], b["x"])
-    other = inputs.seeded([IMAGE, TOKENS], batch=2, seed=2)
+    other = inputs.draw_feeds([IMAGE, TOKENS], batch=2, seed=2)
     assert not np.array_equal(other[0]["x"], first[0]["x"])
 
 
 def test_large_inputs_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "MOST_BYTES", 1000)
-    assert len(inputs.seeded([IMAGE], batch=1, seed=0)) == 5  # of 192 bytes each
+    assert len(inputs.draw_feeds([IMAGE], batch=1, seed=0)) == 5  # of 192 bytes each
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def test_large_inputs_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_shapes_that_cannot_be_drawn(shape: tuple[int | None, ...], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        inputs.seeded([Tensor("x", "float32", shape)], batch=1, seed=0)
+        inputs.draw_feeds([Tensor("x", "float32", shape)], batch=1, seed=0)
 
 
 def test_given_rows_rotate(tmp_path: Path) -> None:
     rows = np.arange(5 * 48, dtype=np.float32).reshape(5, 3, 4, 4)
     np.save(tmp_path / "x.npy", rows)
-    feeds = inputs.given(tmp_path / "x.npy", [IMAGE], batch=2)
+    feeds = inputs.read_feeds(tmp_path / "x.npy", [IMAGE], batch=2)
     assert len(feeds) == 5
     np.testing.assert_array_equal(feeds[2]["x"], rows[[4, 0]])
     assert len({feed["x"].tobytes() for feed in feeds}) == 5
@@ -60,31 +60,31 @@ def test_given_rows_rotate(tmp_path: Path) -> None:
 )
 def test_rows_that_do_not_fit(rows: np.ndarray) -> None:
     with pytest.raises(ValueError, match="inputs: got"):
-        inputs.check_rows(rows, [IMAGE])
+        inputs.require_fitting_rows(rows, [IMAGE])
 
 
 def test_given_rows_are_for_one_input() -> None:
     with pytest.raises(ValueError, match="got 2 inputs"):
-        inputs.check_rows(np.zeros((5, 3, 4, 4), np.float32), [IMAGE, TOKENS])
+        inputs.require_fitting_rows(np.zeros((5, 3, 4, 4), np.float32), [IMAGE, TOKENS])
 
 
 def test_a_model_that_wants_more_than_there_is() -> None:
     with pytest.raises(ValueError, match="wants 4398046511104 bytes of them at once"):
-        inputs.seeded([Tensor("x", "float32", (None, 2**40))], batch=1, seed=0)
+        inputs.draw_feeds([Tensor("x", "float32", (None, 2**40))], batch=1, seed=0)
 
 
 def test_large_rows_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "MOST_BYTES", 5 * 16)
     np.save(tmp_path / "x.npy", np.zeros((50, 4), np.float32))
     wanted = [Tensor("x", "float32", (None, 4))]
-    assert len(inputs.given(tmp_path / "x.npy", wanted, batch=1)) == 5
-    assert len(inputs.given(tmp_path / "x.npy", wanted, batch=50)) == 2
+    assert len(inputs.read_feeds(tmp_path / "x.npy", wanted, batch=1)) == 5
+    assert len(inputs.read_feeds(tmp_path / "x.npy", wanted, batch=50)) == 2
 
 
 def test_what_is_fed_has_a_digest_and_may_be_subnormal() -> None:
     plain = [{"x": np.ones((1, 2), np.float32)}, {"x": np.zeros((1, 2), np.float32)}]
     tiny = [plain[0], {"x": np.full((1, 2), 1e-40, np.float32)}]
-    found = [inputs.about(feeds) for feeds in (plain, plain, tiny, plain[::-1])]
+    found = [inputs.describe_feeds(feeds) for feeds in (plain, plain, tiny, plain[::-1])]
     assert found[0] == found[1] and not found[0]["subnormal"] and found[2]["subnormal"]
     assert len({one["inputs_sha256"] for one in found}) == 3
 
@@ -110,7 +110,7 @@ def test_a_plan_says_shape_range_and_number() -> None:
         "yes": InputPlan((50,)),
         "past": InputPlan((None, 0)),
     }
-    feeds = inputs.seeded(wanted, batch=3, seed=0, plans=plans)
+    feeds = inputs.draw_feeds(wanted, batch=3, seed=0, plans=plans)
     assert feeds[0]["x"].shape == (3, 5) and feeds[0]["state"].shape == (2, 3, 4)
     assert {int(v) for feed in feeds for v in feed["ids"].flat} == {0, 1, 2}
     assert feeds[0]["pixels"].dtype == np.uint8 and len(np.unique(feeds[0]["pixels"])) > 100
@@ -118,17 +118,17 @@ def test_a_plan_says_shape_range_and_number() -> None:
     assert all(isinstance(word, str) for word in feeds[0]["words"])
     assert set(np.unique(feeds[0]["yes"])) == {False, True}
     assert feeds[0]["past"].shape == (3, 0)
-    found = inputs.about(feeds)
-    assert len(found["inputs_sha256"]) == 64 and found == inputs.about(feeds)
+    found = inputs.describe_feeds(feeds)
+    assert len(found["inputs_sha256"]) == 64 and found == inputs.describe_feeds(feeds)
     feeds[0]["words"][0] = "another"
-    assert found != inputs.about(feeds)
+    assert found != inputs.describe_feeds(feeds)
 
 
 @pytest.mark.parametrize("number", [0.5, 300, -1])
 def test_a_number_that_its_type_does_not_hold(number: float) -> None:
     with pytest.raises(ValueError, match="input 'x': got"):
         wanted = [Tensor("x", "uint8", (1,))]
-        inputs.seeded(wanted, batch=1, seed=0, plans={"x": InputPlan((1,), value=number)})
+        inputs.draw_feeds(wanted, batch=1, seed=0, plans={"x": InputPlan((1,), value=number)})
 
 
 def test_several_inputs_from_one_file(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_several_inputs_from_one_file(tmp_path: Path) -> None:
     state = np.ones((2, 2, 3), np.float32)
     steps = np.arange(12, dtype=np.float32).reshape(4, 3)
     np.savez(tmp_path / "a.npz", x=x, state=state, steps=steps)
-    feeds = inputs.given(tmp_path / "a.npz", wanted, batch=2, plans=plans)
+    feeds = inputs.read_feeds(tmp_path / "a.npz", wanted, batch=2, plans=plans)
     for index, feed in enumerate(feeds):
         np.testing.assert_array_equal(feed["x"], x[[2 * index % 5, (2 * index + 1) % 5]])
         np.testing.assert_array_equal(feed["state"], state)
@@ -160,7 +160,7 @@ def test_several_inputs_from_one_file(tmp_path: Path) -> None:
 def test_rows_for_a_model_that_is_fixed_at_its_batch(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.arange(5, dtype=np.float32).reshape(5, 1))
     wanted, plans = [Tensor("x", "float32", (2, 1))], {"x": InputPlan((2, 1))}
-    feeds = inputs.given(tmp_path / "x.npy", wanted, batch=1, plans=plans)
+    feeds = inputs.read_feeds(tmp_path / "x.npy", wanted, batch=1, plans=plans)
     assert [feed["x"].ravel().tolist() for feed in feeds[:3]] == [[0, 1], [2, 3], [4, 0]]
 
 
@@ -169,4 +169,4 @@ def test_arrays_that_do_not_fit_name_their_input(tmp_path: Path, shape: tuple[in
     np.savez(tmp_path / "a.npz", x=np.zeros(shape, np.float32))
     wanted, plans = [Tensor("x", "float32", (None, 2))], {"x": InputPlan((None, 2))}
     with pytest.raises(ValueError, match="input 'x': got"):
-        inputs.given(tmp_path / "a.npz", wanted, batch=1, plans=plans)
+        inputs.read_feeds(tmp_path / "a.npz", wanted, batch=1, plans=plans)

@@ -107,7 +107,7 @@ def test_a_size_of_thousands_of_digits_is_refused(tmp_path: Path) -> None:
     layer = '<layer type="Parameter" name="x"><data element_type="f32" shape="1,{}"/></layer>'
     graph, weights = pair(tmp_path, GOOD.format(layer.format("9" * 5000)))
     with pytest.raises(InputError, match=r"model\.xml: got a size of 5000 digits"):
-        interface.of_ir(graph, weights)
+        interface.read_ir(graph, weights)
 
 
 LAYER = '<layer id="{}" type="{}" name="n">{}</layer>'
@@ -132,5 +132,5 @@ def test_only_a_quantizer_on_the_way_to_a_result_makes_an_ir_int8(
         held = LAYER.format(5, "If", f"<then_body>{text}</then_body>")
         ends = LAYER.format(4, "Parameter", ""), LAYER.format(6, "Result", "")
         text = body(ends[0], held, ends[1], edges=EDGE.format(4, 5) + EDGE.format(5, 6))
-    found = interface.of_ir(*pair(tmp_path, f"<net>{text}</net>"))
+    found = interface.read_ir(*pair(tmp_path, f"<net>{text}</net>"))
     assert found.numerics == name and len(found.inputs) == 1

@@ -84,12 +84,12 @@ def test_the_engine_is_timed_bound_and_the_caller_with_arrays_of_its_own(tmp_pat
         def item(self, index: int) -> None:
             read.append(index)
 
-    step = jobs.stepper(Session(), [{}, {}])
+    step = jobs.make_step(Session(), [{}, {}])
     assert not read
     step(0)
     step(1)
     assert read == [0, 0]
-    jobs.caller(Session(), [{}])(5)
+    jobs.make_caller(Session(), [{}])(5)
     assert len(read) == 2
     engine = bench_example.null_engine(tmp_path, run_ms=2)
     told = run_worker(

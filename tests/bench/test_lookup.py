@@ -10,7 +10,7 @@ import pytest
 from edgekd.bench import lookup
 from edgekd.bench.process import WorkerFailed
 
-HOW = lookup.How("null", rounds=3, turn_ns=1, timeout_s=60)
+HOW = lookup.LookupSettings("null", rounds=3, turn_ns=1, timeout_s=60)
 
 
 def graph(folder: Path, name: str, **says: object) -> Path:
@@ -31,7 +31,7 @@ def test_each_graph_has_its_own_times_in_order(tmp_path: Path) -> None:
 
 def test_pairs_keep_a_and_b_apart_whoever_goes_first(tmp_path: Path) -> None:
     a, b = graph(tmp_path, "a", run_ms=40), graph(tmp_path, "b", run_ms=1)
-    found = lookup.pairs(a, b, HOW._replace(rounds=1), 2)
+    found = lookup.time_pairs(a, b, HOW._replace(rounds=1), 2)
     assert found.a_ms >= 40 and found.b_ms >= 1 and found.processes == 2
     assert found.ratio > 1 and found.interval is None  # two processes carry none
 

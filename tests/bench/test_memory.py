@@ -19,9 +19,9 @@ def test_parse_status() -> None:
 
 
 def test_now_is_about_this_process() -> None:
-    before = memory.now()
+    before = memory.read_memory()
     kept = b"\1" * (32 * MIB)
-    after = memory.now()
+    after = memory.read_memory()
     assert after["VmRSS"] - before["VmRSS"] == pytest.approx(len(kept), abs=2 * MIB)
     assert after["VmHWM"] >= after["VmRSS"]
 
@@ -68,10 +68,10 @@ def test_peak_of_a_control_group(tmp_path: Path) -> None:
 
 
 def test_what_a_worker_may_allocate(tmp_path: Path) -> None:
-    assert memory.most_allowed(tmp_path) is None
+    assert memory.memory_limit(tmp_path) is None
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/meminfo").write_text("MemTotal: 99 kB\nMemAvailable:   1000 kB\n")
-    assert memory.most_allowed(tmp_path) == 900 * 1024
+    assert memory.memory_limit(tmp_path) == 900 * 1024
 
 
 def test_a_worker_cannot_take_all_memory(tmp_path: Path) -> None:

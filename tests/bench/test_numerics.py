@@ -18,7 +18,7 @@ from tests.foreign_example import value
 
 
 def of(path: Path) -> str:
-    return numerics.of(numerics.read(path), graph.read(path).inputs)
+    return numerics.name_numerics(numerics.read_contents(path), graph.read(path).inputs)
 
 
 def test_a_file_is_called_what_it_computes_in(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_only_what_an_output_needs_counts(tmp_path: Path, read: str, name: str) 
         tmp_path / "net.onnx", nodes, [value("x", ["N", 4])], [value("y", None)], STORED | dead
     )
     assert of(path) == name
-    assert numerics.read(path).floats["fp64"] == 0
+    assert numerics.read_contents(path).floats["fp64"] == 0
 
 
 @pytest.mark.parametrize(("output", "name"), [("h", "fp32"), ("d", "int8")])

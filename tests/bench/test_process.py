@@ -15,8 +15,8 @@ from edgekd.bench import process
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.device import Device
-from edgekd.device import Ended
 from edgekd.device import Order
+from edgekd.device import WorkerExit
 from edgekd.errors import InputError
 from tests import bench_example
 
@@ -71,9 +71,9 @@ ENVELOPE = {"result": {"shape": [1]}, "modules": ["numpy"], "affinity": [0]}
 def answering(lines: Callable[[str], list[bytes]], code: int = 0) -> Device:
     """A device whose worker writes `lines`, given the order's token."""
 
-    def run(order: Order) -> Ended:
+    def run(order: Order) -> WorkerExit:
         stdout = b"\n".join(lines(order.spec["token"]))
-        return Ended(code, stdout, b"", False, False)
+        return WorkerExit(code, stdout, b"", False, False)
 
     return Device("board", run)
 

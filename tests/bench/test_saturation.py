@@ -44,9 +44,11 @@ def test_the_arithmetic_that_clips_is_told_from_the_one_that_does_not(
 ) -> None:
     reference, right = int8_layer(False, bits)
     _, here = int8_layer(True, bits)
-    seen = saturation.look(reference, here, measured=right)
+    seen = saturation.check_saturation(reference, here, measured=right)
     assert seen.sound is sound and seen.signs == (() if sound else ("logits",))
-    assert seen == saturation.look(reference, here, stated_rms=saturation.rms(reference, right))
+    assert seen == saturation.check_saturation(
+        reference, here, stated_rms=saturation.rms(reference, right)
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -55,14 +57,14 @@ def test_the_same_noise_again_is_sound(seed: int, noise: float) -> None:
     """The stated noise is of other samples than the device's, as it may be in use."""
     stated = saturation.rms(*noisy(seed + 20_000, noise)[:2])
     reference, answers, _ = noisy(seed, noise, samples=64)
-    assert saturation.look(reference, answers, stated_rms=stated).sound
+    assert saturation.check_saturation(reference, answers, stated_rms=stated).sound
 
 
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 10_000), noise=st.sampled_from([0.05, 0.3]))
 def test_one_and_a_half_times_the_noise_is_not(seed: int, noise: float) -> None:
     reference, answers, _ = noisy(seed, 1.5 * noise, samples=64)
-    seen = saturation.look(reference, answers, stated_rms=noise)
+    seen = saturation.check_saturation(reference, answers, stated_rms=noise)
     assert seen.signs == ("logits",)
 
 
@@ -73,8 +75,8 @@ def test_lost_classes_alone_speak() -> None:
     for row in range(5):  # of 200, 5 are beyond rounding (0.4 %), 4 are not (1.9 %)
         answers[row, labels[row]] = np.sort(measured[row])[-2] - 1e-3
 
-    def look(**known: np.ndarray) -> saturation.Seen:
-        return saturation.look(reference, answers, stated_rms=10.0, **known)
+    def look(**known: np.ndarray) -> saturation.SaturationCheck:
+        return saturation.check_saturation(reference, answers, stated_rms=10.0, **known)
 
     seen = look(measured=measured, labels=labels)
     assert (seen.lost, seen.won, seen.signs) == (5, 0, ("accuracy",))
@@ -93,19 +95,19 @@ def test_chance_is_the_binomial_tail(lost: int, right: int) -> None:
 def test_not_a_number_is_never_sound() -> None:
     reference, answers, _ = noisy(0, 0.1)
     answers[3, 2] = math.nan
-    assert not saturation.look(reference, answers, stated_rms=1.0).sound
+    assert not saturation.check_saturation(reference, answers, stated_rms=1.0).sound
 
 
 def test_too_little_or_unlike_is_refused() -> None:
     reference, answers, _ = noisy(0, 0.1)
     for one, other in ((reference[:31], answers[:31]), (reference, answers[:, :9])):
         with pytest.raises(ValueError, match="want the same"):
-            saturation.look(one, other, stated_rms=1.0)
+            saturation.check_saturation(one, other, stated_rms=1.0)
     with pytest.raises(ValueError, match="got neither"):
-        saturation.look(reference, answers)
+        saturation.check_saturation(reference, answers)
 
 
 def test_the_cause_is_named_only_where_it_can_be() -> None:
-    assert "7 bits" in saturation.cause(HASWELL)
-    assert "something else" in saturation.cause(ICELAKE)
-    assert "something else" in saturation.cause([])
+    assert "7 bits" in saturation.explain_cause(HASWELL)
+    assert "something else" in saturation.explain_cause(ICELAKE)
+    assert "something else" in saturation.explain_cause([])

@@ -69,7 +69,10 @@ def test_the_interval_over_thirty_processes_of_a_drifting_machine(rho: float) ->
     narrow = wide = 0
     for _ in range(600):
         series = machine(random, rho, 0.05, 30)
-        plain, widened = statistics.median_interval(series), statistics.across(series).interval
+        plain, widened = (
+            statistics.median_interval(series),
+            statistics.summarize_processes(series).interval,
+        )
         assert plain is not None and widened is not None
         narrow += plain.low <= 1 <= plain.high
         wide += widened.low <= 1 <= widened.high
@@ -82,8 +85,8 @@ def test_ending_when_it_is_narrow_does_not_spoil_the_interval() -> None:
     random, held, ran = np.random.default_rng(6), 0, 0
     for _ in range(600):
         series = machine(random, 0, 0.02, 30)
-        count = next((n for n in range(6, 30) if statistics.settled(series[:n], 0.02)), 30)
-        interval = statistics.across(series[:count]).interval
+        count = next((n for n in range(6, 30) if statistics.is_settled(series[:n], 0.02)), 30)
+        interval = statistics.summarize_processes(series[:count]).interval
         assert interval is not None
         held += interval.low <= 1 <= interval.high
         ran += count
@@ -95,12 +98,12 @@ def test_ending_when_it_is_narrow_does_not_spoil_the_interval() -> None:
 def test_an_interval_of_what_cannot_be_negative_ends_above_nothing(spread: float) -> None:
     # a machine whose first half is quick and whose second is slow: neighbours are alike
     series = [np.exp(-spread)] * 3 + [1.0] + [np.exp(spread)] * 3
-    found = statistics.across(series)
+    found = statistics.summarize_processes(series)
     assert found.drifting and found.interval is not None
     assert 0 < found.interval.low < min(series) and found.interval.high > max(series)
     if spread < 0.01:  # where it is narrow, by ratio and by difference are the same
-        plain = statistics.widened(
-            statistics.Across(1.0, statistics.median_interval(series), False),
+        plain = statistics.widen(
+            statistics.ProcessSummary(1.0, statistics.median_interval(series), False),
             statistics.correlated_factor(statistics.autocorrelation(series), len(series)),
         )
         assert plain.interval is not None
@@ -119,7 +122,7 @@ def test_few_values_show_too_little_autocorrelation(rho: float) -> None:
     random = np.random.default_rng(9)
     shown = [statistics.autocorrelation(machine(random, rho, 0.05, 20)) for _ in range(3000)]
     assert np.mean(shown) < rho - 0.03
-    assert np.mean([statistics.unbiased(r, 20) for r in shown]) == pytest.approx(rho, abs=0.03)
+    assert np.mean([statistics.correct_bias(r, 20) for r in shown]) == pytest.approx(rho, abs=0.03)
 
 
 def test_other_levels_have_their_ranks() -> None:
@@ -157,11 +160,11 @@ def test_autocorrelation_is_its_definition() -> None:
 
 
 def test_settled_needs_six_and_a_narrow_interval() -> None:
-    assert not statistics.settled([1.0] * 5, 0.02)
-    assert statistics.settled([1.0] * 6, 0.02)
+    assert not statistics.is_settled([1.0] * 5, 0.02)
+    assert statistics.is_settled([1.0] * 6, 0.02)
     # [x(1), x(6)]: half-width 0.05
-    assert not statistics.settled([0.95, 1.05, 0.99, 1.01, 1.0, 1.0], 0.02)
-    assert statistics.settled([0.95, 1.05, 0.99, 1.01, 1.0, 1.0], 0.051)
+    assert not statistics.is_settled([0.95, 1.05, 0.99, 1.01, 1.0, 1.0], 0.02)
+    assert statistics.is_settled([0.95, 1.05, 0.99, 1.01, 1.0, 1.0], 0.051)
 
 
 def oscillating(*values: float) -> list[float]:
@@ -176,11 +179,11 @@ def test_what_ends_a_run_is_wider_than_the_interval_that_is_told() -> None:
     tails of 79 / 4096 and 13 / 4096 a side."""
     series = oscillating(0.90, 0.95, *[0.995] * 4, *[1.005] * 4, 1.05, 1.10)
     assert statistics.autocorrelation(series) < 0
-    told = statistics.across(series).interval
-    assert told is not None and not statistics.across(series).drifting
+    told = statistics.summarize_processes(series).interval
+    assert told is not None and not statistics.summarize_processes(series).drifting
     assert told.half_width(1.0) < 0.01
-    assert not statistics.settled(series, 0.02)  # [0.95, 1.05]
-    assert statistics.settled(series, 0.051)
+    assert not statistics.is_settled(series, 0.02)  # [0.95, 1.05]
+    assert statistics.is_settled(series, 0.051)
 
 
 def test_a_run_does_not_end_where_neighbours_may_be_alike_without_being_seen_to() -> None:
@@ -191,13 +194,13 @@ def test_a_run_does_not_end_where_neighbours_may_be_alike_without_being_seen_to(
         seen = statistics.autocorrelation(series)
         if 0.1 < seen < statistics.DRIFTING:
             break
-    assert statistics.unbiased(seen, 12) > statistics.DRIFTING
+    assert statistics.correct_bias(seen, 12) > statistics.DRIFTING
     cautious = statistics.median_interval(series, statistics.CAUTIOUS)
     assert cautious is not None
     width = cautious.half_width(statistics.median(series))
     # (1 + r) / (1 - r) with r = 0.2 alone makes it 1.22 times as wide
-    assert not statistics.settled(series, 1.2 * width)
-    assert statistics.settled(series, 4 * width)
+    assert not statistics.is_settled(series, 1.2 * width)
+    assert statistics.is_settled(series, 4 * width)
 
 
 @pytest.mark.parametrize("count", [6, 8, 12, 20, 30])
@@ -215,7 +218,7 @@ def test_few_values_are_widened_by_students_law(seen: float, count: int) -> None
 
 
 def test_a_fifth_value_is_needed_to_guess_a_correlation() -> None:
-    assert statistics.unbiased(-0.9, 4) == statistics.WIDEST
-    assert statistics.unbiased(0.0, 5) == 1.0 and statistics.unbiased(0.3, 10) == pytest.approx(
-        4 / 6
-    )
+    assert statistics.correct_bias(-0.9, 4) == statistics.WIDEST
+    assert statistics.correct_bias(0.0, 5) == 1.0 and statistics.correct_bias(
+        0.3, 10
+    ) == pytest.approx(4 / 6)

@@ -64,20 +64,20 @@ def test_what_never_settles_is_kept_and_marked() -> None:
 
 def test_a_quiet_model_stops_at_the_shortest_time() -> None:
     virtual = Virtual(lambda i: 1_000_000)
-    times = timing.steady(virtual.step, virtual.clock, timing.Steady())
+    times = timing.run_steady(virtual.step, virtual.clock, timing.Steady())
     assert times == [1_000_000] * 1000
     assert virtual.seen == list(range(1000))
 
 
 def test_a_slow_model_gets_thirty_iterations() -> None:
     virtual = Virtual(lambda i: 100_000_000)
-    assert len(timing.steady(virtual.step, virtual.clock, timing.Steady())) == 30
+    assert len(timing.run_steady(virtual.step, virtual.clock, timing.Steady())) == 30
 
 
 def test_noise_is_measured_until_the_median_is_known() -> None:
     random = np.random.default_rng(2)
     virtual = Virtual(lambda i: 1e6 * random.lognormal(0, 0.4))
-    times = timing.steady(virtual.step, virtual.clock, timing.Steady())
+    times = timing.run_steady(virtual.step, virtual.clock, timing.Steady())
     interval = median_interval(times)
     assert len(times) > 1500
     assert interval is not None and interval.half_width(median(times)) <= 0.01
@@ -88,7 +88,7 @@ def test_the_cap_ends_a_hopeless_case() -> None:
     random = np.random.default_rng(3)
     virtual = Virtual(lambda i: 1e6 * random.choice([1, 9]))
     rule = timing.Steady(max_ns=2_000_000_000)
-    times = timing.steady(virtual.step, virtual.clock, rule)
+    times = timing.run_steady(virtual.step, virtual.clock, rule)
     assert 2_000_000_000 <= sum(times) < 2_100_000_000
 
 
@@ -99,13 +99,13 @@ def test_the_estimate_is_not_biased() -> None:
     for _ in range(40):
         virtual = Virtual(lambda i: 1e5 * (1 + random.exponential(0.1)))
         rule = timing.Steady(min_ns=50_000_000, max_ns=200_000_000)
-        medians.append(median(timing.steady(virtual.step, virtual.clock, rule)))
+        medians.append(median(timing.run_steady(virtual.step, virtual.clock, rule)))
     assert np.median(medians) == pytest.approx(1e5 * (1 + 0.1 * np.log(2)), rel=0.005)
 
 
 def test_a_sustained_run_slows_down_as_it_heats() -> None:
     virtual = Virtual(lambda i: 1e6 if virtual.now_ns < 60e9 else 1.5e6)
-    stretches = timing.sustained(virtual.step, virtual.clock, 180_000_000_000, 1_000_000_000)
+    stretches = timing.run_sustained(virtual.step, virtual.clock, 180_000_000_000, 1_000_000_000)
     assert virtual.seen == list(range(len(virtual.seen)))  # rotated through, never begun anew
     assert sum(s.iterations for s in stretches) == len(virtual.seen)
     assert stretches[-1].end_ns >= 180e9
@@ -132,7 +132,7 @@ def test_a_paced_run_keeps_its_timetable() -> None:
         slept.append(seconds)
         virtual.now_ns += round(seconds * 1e9)
 
-    found = timing.paced(virtual.step, virtual.clock, sleep, 10_000_000, 5)
+    found = timing.run_paced(virtual.step, virtual.clock, sleep, 10_000_000, 5)
     assert found.times_ns == [2_000_000] * 5 == found.response_ns and found.late == 0
     assert slept == pytest.approx([0.010] + [0.008] * 4)
 
@@ -140,7 +140,7 @@ def test_a_paced_run_keeps_its_timetable() -> None:
 def test_who_cannot_keep_up_is_late_and_its_answers_are_later_still() -> None:
     virtual = Virtual(lambda i: 15e6)
     sleeps: list[float] = []
-    found = timing.paced(virtual.step, virtual.clock, sleeps.append, 10_000_000, 4)
+    found = timing.run_paced(virtual.step, virtual.clock, sleeps.append, 10_000_000, 4)
     # a sleep that does not sleep: the first call begins 10 ms early
     assert found.times_ns == [15_000_000] * 4
     assert found.response_ns == [5_000_000, 10_000_000, 15_000_000, 20_000_000]

@@ -28,8 +28,8 @@ def measured(
     """The failure of each model on each engine; empty where there is none."""
     scratch.mkdir()
     asked = {name: (size,) for name, size in sizes.items()}
-    ask = user_models.Ask(runtimes, (), (1,), None, 60, sizes=(asked,))
-    subjects = [one.subject for one in user_models.ready(models, ask, scratch)]
+    ask = user_models.MeasureRequest(runtimes, (), (1,), None, 60, sizes=(asked,))
+    subjects = [one.subject for one in user_models.prepare_subjects(models, ask, scratch)]
     return [found.failure for found in session.measure(subjects, RULES)]
 
 

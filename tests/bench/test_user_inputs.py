@@ -13,12 +13,12 @@ from edgekd.errors import InputError
 
 
 def test_three_forms(tmp_path: Path) -> None:
-    told = user_inputs.parsed(["a.npz", "x=b.npy", "rate=16000", "/model/ids:0=1e-3"])
+    told = user_inputs.parse_inputs(["a.npz", "x=b.npy", "rate=16000", "/model/ids:0=1e-3"])
     assert told.file == Path("a.npz") and told.files == {"x": Path("b.npy")}
     assert told.values == {"rate": 16000, "/model/ids:0": 0.001}
     strange = tmp_path / "a=b.npy"
     strange.touch()
-    assert user_inputs.parsed([str(strange)]).file == strange
+    assert user_inputs.parse_inputs([str(strange)]).file == strange
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,11 @@ def test_three_forms(tmp_path: Path) -> None:
 )
 def test_what_is_given_twice_or_not_finite(wrong: list[str]) -> None:
     with pytest.raises(InputError, match="--inputs: got"):
-        user_inputs.parsed(wrong)
+        user_inputs.parse_inputs(wrong)
 
 
-def fed(user: UserInputs, inputs: list[str], folder: Path) -> user_inputs.Fed:
-    return user_inputs.fed_to(user, user.file, inputs, "net", folder / "goal.npz")
+def fed(user: UserInputs, inputs: list[str], folder: Path) -> user_inputs.ModelInputs:
+    return user_inputs.gather_inputs(user, user.file, inputs, "net", folder / "goal.npz")
 
 
 def test_several_files_become_one(tmp_path: Path) -> None:

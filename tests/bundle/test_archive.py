@@ -26,18 +26,18 @@ from tests import bundle_example
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed")
-    archive.write(bundle_example.make(folder), folder / "tiny.edgekd")
+    archive.pack(bundle_example.make(folder), folder / "tiny.edgekd")
     return folder / "tiny.edgekd"
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    with archive.opened(path) as folder:
+    with archive.open_bundle(path) as folder:
         bundle.check(folder)
         return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def refused(path: Path) -> EdgekdError:
-    with pytest.raises((BudgetMissed, InputError)) as caught, archive.opened(path) as folder:
+    with pytest.raises((BudgetMissed, InputError)) as caught, archive.open_bundle(path) as folder:
         bundle.check(folder)
     assert "\n" not in caught.value.line()
     return caught.value
@@ -46,9 +46,9 @@ def refused(path: Path) -> EdgekdError:
 def test_what_comes_out_is_what_went_in(packed: Path) -> None:
     folder = packed.parent / "bundle"
     assert contents(packed) == {file.name: file.read_bytes() for file in folder.iterdir()}
-    with archive.opened(folder) as same:
+    with archive.open_bundle(folder) as same:
         assert same == folder
-    with archive.opened(packed) as scratch:
+    with archive.open_bundle(packed) as scratch:
         assert stat.S_IMODE(scratch.stat().st_mode) == 0o700
     assert not scratch.exists()
 
@@ -58,7 +58,7 @@ def test_the_bytes_know_nothing_of_time_place_and_modes(packed: Path, tmp_path: 
     for number, path in enumerate(sorted(folder.iterdir())):
         os.utime(path, (number, number))
         path.chmod(0o600)
-    archive.write(folder, tmp_path / "other name.edgekd")
+    archive.pack(folder, tmp_path / "other name.edgekd")
     assert (tmp_path / "other name.edgekd").read_bytes() == packed.read_bytes()
 
 
@@ -110,7 +110,7 @@ def repacked(change: Callable[[list[tuple[str, bytes]]], list[tuple[str, bytes]]
     def pack(path: Path, files: list[tuple[str, bytes]]) -> None:
         entries, body = [], b""
         for name, data in change(files):
-            entries.append(archive.Entry(name, len(data), zlib.crc32(data), len(body)))
+            entries.append(archive.ArchiveEntry(name, len(data), zlib.crc32(data), len(body)))
             body += archive._local(entries[-1]) + data
         path.write_bytes(body + archive._tail(entries, len(body)))
 
@@ -201,7 +201,7 @@ def test_only_a_whole_bundle_is_packed(tmp_path: Path) -> None:
     folder = bundle_example.make(tmp_path)
     (folder / "labels.json").write_text("[]")
     with pytest.raises(BudgetMissed, match=r"labels\.json"):
-        archive.write(folder, tmp_path / "out.edgekd")
+        archive.pack(folder, tmp_path / "out.edgekd")
     assert not (tmp_path / "out.edgekd").exists()
 
 
@@ -215,7 +215,7 @@ def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         environment = {**os.environ, "EDGEKD_FAULT": f"kill@{operation}"}
         subprocess.run([sys.executable, "-c", script, folder, goal], env=environment, check=False)
         assert not goal.exists()
-    archive.write(folder, goal)
+    archive.pack(folder, goal)
     contents(goal)
 
 
@@ -226,7 +226,7 @@ def test_a_folder_that_cannot_be_written_is_the_machines_fault(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(archive, "unpack", full)
-    with pytest.raises(MachineError, match="No space left"), archive.opened(packed):
+    with pytest.raises(MachineError, match="No space left"), archive.open_bundle(packed):
         pass
 
 
@@ -272,7 +272,7 @@ def test_files_are_copied_in_pieces_of_any_size(
 ) -> None:
     want = contents(packed)
     monkeypatch.setattr(archive, "CHUNK_BYTES", 7)
-    archive.write(packed.parent / "bundle", tmp_path / "small.edgekd")
+    archive.pack(packed.parent / "bundle", tmp_path / "small.edgekd")
     assert (tmp_path / "small.edgekd").read_bytes() == packed.read_bytes()
     assert contents(tmp_path / "small.edgekd") == want
 
@@ -291,13 +291,13 @@ def test_an_archive_is_as_large_as_a_plain_zip_can_be(
         assert says in str(refused(huge))
     folder, goal = packed.parent / "bundle", tmp_path / "out.edgekd"
     for data in (None, b"{}\n"):
-        archive.write(folder, goal, signature=data)
+        archive.pack(folder, goal, signature=data)
         size_bytes = goal.stat().st_size
         monkeypatch.setattr(archive, "LARGEST_BYTES", size_bytes)
-        archive.write(folder, goal, signature=data)
+        archive.pack(folder, goal, signature=data)
         monkeypatch.setattr(archive, "LARGEST_BYTES", size_bytes - 1)
         with pytest.raises(InputError, match=f"got {size_bytes} bytes, want {size_bytes - 1}"):
-            archive.write(folder, goal, signature=data)
+            archive.pack(folder, goal, signature=data)
         monkeypatch.undo()
 
 

@@ -232,7 +232,7 @@ def test_preprocessing_is_held_to_its_meaning(tmp_path: Path, changed: dict[str,
     value = {**json.loads((folder / "preprocessing.json").read_bytes()), **changed}
     (folder / "preprocessing.json").write_text(json.dumps(value))
     with pytest.raises(InputError, match=r"preprocessing\.json: "):
-        bundle.contents(folder, bundle.read_manifest(folder))
+        bundle.read_contents(folder, bundle.read_manifest(folder))
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_labels_are_a_list_of_names(tmp_path: Path, labels: object) -> None:
     folder = bundle_example.make(tmp_path)
     (folder / "labels.json").write_text(json.dumps(labels))
     with pytest.raises(InputError, match=r"labels\.json: got no list of names"):
-        bundle.contents(folder, bundle.read_manifest(folder))
+        bundle.read_contents(folder, bundle.read_manifest(folder))
 
 
 @pytest.mark.parametrize("precision", ["a/b", "../x", "nul\0", "é" * 200])

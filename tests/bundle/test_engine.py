@@ -7,7 +7,7 @@ import pytest
 from edgekd import bundle
 from edgekd import runtimes
 from edgekd.bench.engine import Engine
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.bundle import engine as bundle_engine
 from edgekd.errors import InputError
 from tests import bundle_example
@@ -19,7 +19,7 @@ def ready(folder: Path, runtime: str | None = None, **other: object) -> Engine |
     found = bundle.check(bundle_example.make(made, **other))
     scratch = folder / "scratch"
     scratch.mkdir()
-    return bundle_engine.ready(found, runtime, scratch)
+    return bundle_engine.prepare_engine(found, runtime, scratch)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_the_chosen_engine_is_built_for_no_more_threads_than_there_are_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: int, there: int, want: int
 ) -> None:
     facts = {"cores_allowed": there} if there else {}
-    here = site.describe()._replace(facts=facts)
-    monkeypatch.setattr(site, "describe", lambda device: here)
+    here = host.describe_host()._replace(facts=facts)
+    monkeypatch.setattr(host, "describe_host", lambda device: here)
     row = bundle_example.row("openvino-fp32-1t", threads=stated)
     engine = ready(tmp_path, rows=[row], chosen="openvino-fp32-1t")
     assert isinstance(engine, Engine) and engine.label() == f"openvino-fp32-{want}t"

@@ -21,9 +21,9 @@ COLOUR = Preprocessing(height=4, width=6, channels=3, mean=(0.5,) * 3, std=(0.25
 def test_an_image_of_the_models_size_keeps_its_pixels(tmp_path: Path) -> None:
     pixels = np.arange(24, dtype=np.uint8).reshape(4, 6)
     pillow.fromarray(pixels).save(tmp_path / "a.png")
-    (found,) = images.read(tmp_path / "a.png", GREY)
+    (found,) = images.read_images(tmp_path / "a.png", GREY)
     assert (found.pixels == pixels[:, :, None]).all() and found.prepared == "read as grey"
-    (found,) = images.read(tmp_path / "a.png", COLOUR)
+    (found,) = images.read_images(tmp_path / "a.png", COLOUR)
     assert (found.pixels == pixels[:, :, None].repeat(3, 2)).all()
 
 
@@ -32,7 +32,7 @@ def test_another_size_is_scaled_and_said(
     tmp_path: Path, width: int, height: int, cut: bool
 ) -> None:
     pillow.new("RGB", (width, height), (200, 100, 0)).save(tmp_path / "a.png")
-    (found,) = images.read(tmp_path / "a.png", COLOUR)
+    (found,) = images.read_images(tmp_path / "a.png", COLOUR)
     assert found.pixels.shape == (4, 6, 3) and (found.pixels == (200, 100, 0)).all()
     assert f"{width} x {height} scaled to 6 x 4 (bilinear)" in found.prepared
     assert ("sides cut off" in found.prepared) is cut
@@ -43,7 +43,7 @@ def test_modes_become_the_models(tmp_path: Path, mode: str) -> None:
     name = "a.jpg" if mode == "CMYK" else "a.png"
     pillow.new(mode, (6, 4)).save(tmp_path / name)
     for preprocessing in (GREY, COLOUR):
-        (found,) = images.read(tmp_path / name, preprocessing)
+        (found,) = images.read_images(tmp_path / name, preprocessing)
         assert found.pixels.shape == (4, 6, preprocessing.channels)
         assert found.pixels.dtype == np.uint8
 
@@ -52,7 +52,7 @@ def test_modes_become_the_models(tmp_path: Path, mode: str) -> None:
 def test_arrays_are_taken_as_they_are(tmp_path: Path, shape: tuple[int, ...]) -> None:
     array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     np.save(tmp_path / "a.npy", array)
-    found = images.read(tmp_path / "a.npy", GREY)
+    found = images.read_images(tmp_path / "a.npy", GREY)
     assert (np.stack([one.pixels for one in found]) == array.reshape(-1, 4, 6, 1)).all()
     assert [one.prepared for one in found] == [""] * len(found)
     assert found[-1].name.endswith("a.npy[4]" if shape[0] == 5 else "a.npy")
@@ -108,7 +108,7 @@ HOSTILE = {
 def test_a_hostile_image_is_wrong_input_in_one_line(tmp_path: Path, name: str) -> None:
     HOSTILE[name](tmp_path / name)
     with pytest.raises(InputError) as caught:
-        images.read(tmp_path / name, GREY)
+        images.read_images(tmp_path / name, GREY)
     assert "\n" not in caught.value.line() and name in str(caught.value)
 
 
@@ -116,21 +116,21 @@ def test_an_image_for_a_model_of_many_channels_is_refused(tmp_path: Path) -> Non
     pillow.new("L", (6, 4)).save(tmp_path / "a.png")
     many = Preprocessing(height=4, width=6, channels=2, mean=(0.5,) * 2, std=(0.25,) * 2)
     with pytest.raises(InputError, match=r"want \.npy"):
-        images.read(tmp_path / "a.png", many)
+        images.read_images(tmp_path / "a.png", many)
 
 
 def test_without_pillow_arrays_still_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     np.save(tmp_path / "a.npy", np.zeros((4, 6), np.uint8))
-    assert len(images.read(tmp_path / "a.npy", GREY)) == 1
+    assert len(images.read_images(tmp_path / "a.npy", GREY)) == 1
     with pytest.raises(MachineError) as caught:
-        images.read(tmp_path / "a.png", GREY)
+        images.read_images(tmp_path / "a.png", GREY)
     assert caught.value.hint == "pip install 'edgekd[predict]'"
 
 
 def test_a_grey_image_is_scaled_to_grey(tmp_path: Path) -> None:
     pillow.new("RGB", (12, 8), (90, 90, 90)).save(tmp_path / "a.png")
-    (found,) = images.read(tmp_path / "a.png", GREY)
+    (found,) = images.read_images(tmp_path / "a.png", GREY)
     assert found.pixels.shape == (4, 6, 1) and (found.pixels == 90).all()
     assert found.prepared == "read as grey, 12 x 8 scaled to 6 x 4 (bilinear)"
 
@@ -140,9 +140,9 @@ def test_up_to_ten_thousand_images_lie_in_one_array(tmp_path: Path) -> None:
         np.save(tmp_path / "a.npy", np.zeros((count, 4, 6, 1), np.uint8))
         if count > 10_000:
             with pytest.raises(InputError, match="up to 10000 of them"):
-                images.read(tmp_path / "a.npy", GREY)
+                images.read_images(tmp_path / "a.npy", GREY)
         else:
-            names = [found.name for found in images.read(tmp_path / "a.npy", GREY)]
+            names = [found.name for found in images.read_images(tmp_path / "a.npy", GREY)]
             assert names == [f"{tmp_path / 'a.npy'}[{n}]" for n in range(count)]
 
 
@@ -153,10 +153,10 @@ def test_an_array_without_channels_is_for_grey_models_alone(tmp_path: Path, chan
     )
     np.save(tmp_path / "a.npy", np.zeros((4, 6), np.uint8))
     with pytest.raises(InputError, match=r"got uint8 \[4, 6\], want uint8 \[4, 6, "):
-        images.read(tmp_path / "a.npy", several)
+        images.read_images(tmp_path / "a.npy", several)
     for shape in ((4, 6, channels), (1, 4, 6, channels)):
         np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
-        assert len(images.read(tmp_path / "a.npy", several)) == 1
+        assert len(images.read_images(tmp_path / "a.npy", several)) == 1
 
 
 def test_an_image_file_is_read_up_to_a_size(
@@ -165,7 +165,7 @@ def test_an_image_file_is_read_up_to_a_size(
     pillow.new("L", (6, 4)).save(tmp_path / "a.png")
     size_bytes = (tmp_path / "a.png").stat().st_size
     monkeypatch.setattr(images.image_format, "LIMIT_BYTES", size_bytes)
-    assert len(images.read(tmp_path / "a.png", GREY)) == 1
+    assert len(images.read_images(tmp_path / "a.png", GREY)) == 1
     monkeypatch.setattr(images.image_format, "LIMIT_BYTES", size_bytes - 1)
     with pytest.raises(InputError, match=f"want {size_bytes - 1} at most"):
-        images.read(tmp_path / "a.png", GREY)
+        images.read_images(tmp_path / "a.png", GREY)

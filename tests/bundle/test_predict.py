@@ -34,7 +34,7 @@ def test_probabilities_sum_to_one_however_large_the_logits() -> None:
 
 
 def test_equal_labels_keep_their_order() -> None:
-    got = bundle_predict.likeliest(np.array([0.25, 0.5, 0.25]), ("a", "b", "c"), 2)
+    got = bundle_predict.top_labels(np.array([0.25, 0.5, 0.25]), ("a", "b", "c"), 2)
     assert got == (("b", 0.5), ("a", 0.25))
 
 

@@ -23,7 +23,7 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from tests import bundle_example
 
-MESSAGE = signature.message("ab" * 32)
+MESSAGE = signature.signed_message("ab" * 32)
 
 
 def write_keys(folder: Path, seed: int = 1, password: bytes | None = None) -> tuple[Path, Path]:
@@ -192,12 +192,12 @@ def test_a_missing_library_is_the_machines_fault(
 
 def test_an_archive_carries_it(signed: tuple[Path, str, Path], tmp_path: Path) -> None:
     folder, digest, public = signed
-    archive.write(folder, tmp_path / "kept.edgekd")
+    archive.pack(folder, tmp_path / "kept.edgekd")
     data = (folder / bundle.SIGNATURE).read_bytes()
     (folder / bundle.SIGNATURE).unlink()
-    archive.write(folder, tmp_path / "given.edgekd", signature=data)
+    archive.pack(folder, tmp_path / "given.edgekd", signature=data)
     assert (tmp_path / "kept.edgekd").read_bytes() == (tmp_path / "given.edgekd").read_bytes()
-    with archive.opened(tmp_path / "given.edgekd") as inside:
+    with archive.open_bundle(tmp_path / "given.edgekd") as inside:
         bundle.check(inside)
         assert check(inside, digest, public).verdict == "ok"
 

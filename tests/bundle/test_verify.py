@@ -12,8 +12,8 @@ from edgekd import bundle
 from edgekd import runtimes
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import Golden
+from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
-from edgekd.bench.machine import site
 from edgekd.bundle import Tolerance
 from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle import verify as bundle_verify
@@ -36,7 +36,7 @@ def test_a_whole_bundle_passes_on_every_engine(tmp_path: Path, runtime: str | No
     assert set(verdicts(report).values()) == {"ok"}
     assert report.checks[-1].what == f"golden answers, {runtime or 'onnxruntime'} fp32"
     assert "8 samples" in report.checks[-1].text and "100.00%" in report.checks[-1].text
-    bundle_verify.conclude(report)
+    bundle_verify.require_sound(report)
 
 
 def test_a_changed_file_is_named_and_its_model_is_not_run(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_changed_file_is_named_and_its_model_is_not_run(tmp_path: Path) -> Non
     assert found["model.onnx"] == "failed" and found["labels.json"] == "ok"
     assert found["golden answers"] == "not checked"
     with pytest.raises(BudgetMissed, match=r"tiny: model\.onnx: got another SHA-256"):
-        bundle_verify.conclude(report)
+        bundle_verify.require_sound(report)
 
 
 def test_another_models_answers_fail(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_another_models_answers_fail(tmp_path: Path) -> None:
     report = bundle_verify.verify(bundle_example.make(tmp_path, model=other))
     assert report.checks[-1].verdict == "failed"
     with pytest.raises(BudgetMissed, match="largest difference"):
-        bundle_verify.conclude(report)
+        bundle_verify.require_sound(report)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_without_an_engine_the_digests_are_still_checked(
     report = bundle_verify.verify(bundle_example.make(tmp_path))
     assert list(verdicts(report).values()) == ["ok"] * 7 + ["not checked"]
     with pytest.raises(MachineError, match=r"pip install 'edgekd\[onnxruntime\]'"):
-        bundle_verify.conclude(report)
+        bundle_verify.require_sound(report)
 
 
 def test_a_precision_that_is_not_offered_here_falls_back_to_fp32(tmp_path: Path) -> None:
@@ -114,10 +114,10 @@ def test_stated_asks_float32_of_engines_that_were_not_measured() -> None:
     fp32 = Tolerance(max_abs=1e-4, top1_agreement=1.0)
     bf16 = Tolerance(max_abs=0.1, top1_agreement=0.98)
     known = {"openvino/bf16": bf16, "openvino/fp32": fp32}
-    assert bundle_verify.stated(known, "openvino", "bf16") == bf16
-    assert bundle_verify.stated(known, "onnxruntime", "fp32") == fp32
-    assert bundle_verify.stated(known, "onnxruntime", "bf16") is None
-    assert bundle_verify.stated({"openvino/bf16": bf16}, "openvino", "fp32") is None
+    assert bundle_verify.stated_tolerance(known, "openvino", "bf16") == bf16
+    assert bundle_verify.stated_tolerance(known, "onnxruntime", "fp32") == fp32
+    assert bundle_verify.stated_tolerance(known, "onnxruntime", "bf16") is None
+    assert bundle_verify.stated_tolerance({"openvino/bf16": bf16}, "openvino", "fp32") is None
 
 
 def test_no_torch(tmp_path: Path) -> None:
@@ -162,8 +162,8 @@ def test_quantized_answers_that_are_noisier_than_where_they_were_measured_fail(
     assert (
         bundle_verify.verify(folder).checks[-1].what.startswith("golden answers")
     )  # not quantized
-    monkeypatch.setattr(bundle_verify, "quantized", lambda folder: True)
-    monkeypatch.setattr(instructions, "usable", lambda told: flags)
+    monkeypatch.setattr(bundle_verify, "is_quantized", lambda folder: True)
+    monkeypatch.setattr(instructions, "usable_flags", lambda told: flags)
     last = bundle_verify.verify(folder).checks[-1]
     assert (last.what, last.verdict) == ("instruction set", verdict) and said in last.text
 
@@ -171,12 +171,12 @@ def test_quantized_answers_that_are_noisier_than_where_they_were_measured_fail(
 def test_quantized_models_are_known_by_what_their_outputs_need(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     foreign_example.quantized(path)
-    assert bundle_verify.quantized(tmp_path)
+    assert bundle_verify.is_quantized(tmp_path)
     model = onnx.load(path)
     model.graph.node[-1].input[0] = "x"  # nothing reads the 8-bit numbers any more
     model.graph.node[-1].name = "QLinearMatMul"
     onnx.save(model, path)
-    assert not bundle_verify.quantized(tmp_path)
+    assert not bundle_verify.is_quantized(tmp_path)
 
 
 def test_a_quantized_model_is_compared_in_steps_on_any_engine(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_pixels_go_through_preprocessing_to_the_answer(tmp_path: Path) -> None:
 def test_an_older_bundle_without_pixels_still_verifies(tmp_path: Path) -> None:
     report = resaved(tmp_path, pixels=None)
     assert verdicts(report)["preprocessing"] == "not checked"
-    bundle_verify.conclude(report)
+    bundle_verify.require_sound(report)
 
 
 def test_pixels_that_become_another_input_fail(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_pixels_that_become_another_input_fail(tmp_path: Path) -> None:
     report = resaved(tmp_path, pixels=other)
     assert verdicts(report)["preprocessing"] == "failed"
     with pytest.raises(BudgetMissed, match="preprocessing: pixels become an input"):
-        bundle_verify.conclude(report)
+        bundle_verify.require_sound(report)
 
 
 def test_a_preprocessing_that_is_not_the_models_fails(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_answers_that_are_not_finite_fail(tmp_path: Path, monkeypatch: pytest.Mo
         folder.mkdir()
         report = resaved(folder)
         with pytest.raises(BudgetMissed, match="got answers that are not finite"):
-            bundle_verify.conclude(report)
+            bundle_verify.require_sound(report)
 
 
 def test_the_timeout_is_the_workers(tmp_path: Path) -> None:
@@ -357,7 +357,7 @@ def test_the_cause_of_noise_is_read_from_the_flags_of_the_device(
     outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
     golden = Golden(np.zeros((32, 1, 4, 4), np.float32), outputs, None)
     elsewhere = local.DEVICE._replace(name="elsewhere")
-    described = site.describe()
+    described = host.describe_host()
     for flags, device, says in (
         (["ssse3", "avx2"], elsewhere, "quantize them to 7 bits"),
         (["ssse3", "avx2", "avx512_vnni"], elsewhere, "something else differs"),
@@ -365,8 +365,8 @@ def test_the_cause_of_noise_is_read_from_the_flags_of_the_device(
         (["ssse3", "avx2"], local.DEVICE, "something else differs"),  # as `usable` says below
     ):
         here = described._replace(facts={"flags": flags})
-        monkeypatch.setattr(site, "describe", lambda device, here=here: here)
-        monkeypatch.setattr(instructions, "usable", lambda flags: [*flags, "avx512_vnni"])
+        monkeypatch.setattr(host, "describe_host", lambda device, here=here: here)
+        monkeypatch.setattr(instructions, "usable_flags", lambda flags: [*flags, "avx512_vnni"])
         (found,) = bundle_verify._saturated(golden, outputs + 1, 0.1, device)
         assert found.verdict == "failed" and says in found.text
 
@@ -379,9 +379,9 @@ def test_noise_is_held_to_what_was_measured_or_one_step(
     tolerance = Tolerance(max_abs=1, top1_agreement=1, rms=0.05, step=step)
     manifest = found.manifest.model_copy(update={"tolerance": {"onnxruntime/fp32": tolerance}})
     asked: list[float] = []
-    monkeypatch.setattr(bundle_verify, "quantized", lambda folder: True)
+    monkeypatch.setattr(bundle_verify, "is_quantized", lambda folder: True)
     monkeypatch.setattr(bundle_verify, "outputs", lambda *_, **__: found.golden.outputs)
-    monkeypatch.setattr(bundle_engine, "ready", lambda *_, **__: ENGINE)
+    monkeypatch.setattr(bundle_engine, "prepare_engine", lambda *_, **__: ENGINE)
     monkeypatch.setattr(
         bundle_verify,
         "_saturated",
@@ -397,5 +397,5 @@ def test_an_engine_that_was_measured_is_held_to_its_own_tolerance() -> None:
     own = Tolerance(max_abs=1e-3, top1_agreement=1.0)
     for precision in ("fp32", "int8"):
         known = {f"onnxruntime/{precision}": first, f"openvino/{precision}": own}
-        assert bundle_verify.stated(known, "openvino", precision) == own
-        assert bundle_verify.stated(known, "another", precision) == first
+        assert bundle_verify.stated_tolerance(known, "openvino", precision) == own
+        assert bundle_verify.stated_tolerance(known, "another", precision) == first

@@ -24,8 +24,8 @@ from edgekd.bundle import archive
 from edgekd.bundle import signature
 from edgekd.cli.bench import command
 from edgekd.device import Device
-from edgekd.device import Ended
 from edgekd.device import Order
+from edgekd.device import WorkerExit
 from edgekd.devices import local
 from edgekd.errors import EdgekdError
 from edgekd.errors import Inconclusive
@@ -146,7 +146,7 @@ def test_given_inputs_are_named_by_their_digest(model: Path, tmp_path: Path) -> 
 
 
 def test_a_bundle_in_one_file_and_an_ir(tmp_path: Path) -> None:
-    archive.write(bundle_example.make(tmp_path), tmp_path / "tiny.edgekd")
+    archive.pack(bundle_example.make(tmp_path), tmp_path / "tiny.edgekd")
     onnx = bench_example.write_onnx(tmp_path / "net.onnx")
     openvino.save_model(openvino.Core().read_model(onnx), tmp_path / "net.xml")
     little = ["--processes", "1", "--budget", "60", "--json"]
@@ -248,7 +248,7 @@ def test_the_timeout_is_every_workers(
     given: set[float] = set()
     run = local.run
 
-    def noted(order: Order) -> Ended:
+    def noted(order: Order) -> WorkerExit:
         given.add(order.timeout_s)
         return run(order)
 

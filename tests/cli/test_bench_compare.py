@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from edgekd.bench import process
 from edgekd.bench.pair import document as compare_document
+from edgekd.cli.bench import add_default_verb
 from edgekd.cli.bench import command
-from edgekd.cli.bench import with_verb
 from edgekd.errors import BudgetMissed
 from edgekd.errors import EdgekdError
 from edgekd.errors import Inconclusive
@@ -169,9 +169,9 @@ def test_several_sizes_are_not_compared(models: Any) -> None:
 
 
 def test_the_verb_may_be_left_out() -> None:
-    assert with_verb(["m.onnx"]) == ["measure", "m.onnx"]
-    assert with_verb(["compare", "a", "b"]) == ["compare", "a", "b"]
-    assert with_verb(["--self-check", "--json"]) == ["self-check", "--json"]
+    assert add_default_verb(["m.onnx"]) == ["measure", "m.onnx"]
+    assert add_default_verb(["compare", "a", "b"]) == ["compare", "a", "b"]
+    assert add_default_verb(["--self-check", "--json"]) == ["self-check", "--json"]
 
 
 def test_help_shows_the_way_to_compare() -> None:

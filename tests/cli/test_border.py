@@ -24,7 +24,7 @@ def ending(error: BaseException) -> border.Ending:
     def work() -> None:
         raise error
 
-    return border.ended(work)[0]
+    return border.run_guarded(work)[0]
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_codes(error: BaseException, code: int, text: str, monkeypatch: pytest.M
 
 def test_all_is_well() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    assert border.ended(lambda: None) == ((0, "", ""), None)
+    assert border.run_guarded(lambda: None) == ((0, "", ""), None)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -85,15 +85,15 @@ def test_a_bug_is_told_even_where_nothing_can_be_written(
 
 
 def test_one_line_of_text_or_json(capsys: pytest.CaptureFixture[str]) -> None:
-    border.tell(border.Ending(2, "a", "b"), as_json=False)
+    border.print_ending(border.Ending(2, "a", "b"), as_json=False)
     assert capsys.readouterr() == ("", "error: a (b)\n")
-    border.tell(border.Ending(2, "a", "b"), as_json=True)
+    border.print_ending(border.Ending(2, "a", "b"), as_json=True)
     said = capsys.readouterr()
     assert json.loads(said.out) == {"code": 2, "error": "a", "hint": "b"}
-    border.tell(border.Ending(1, "a"), as_json=True)
+    border.print_ending(border.Ending(1, "a"), as_json=True)
     said = capsys.readouterr()
     assert said.out == "" and json.loads(said.err)["code"] == 1
-    border.tell(border.Ending(0), as_json=True)
+    border.print_ending(border.Ending(0), as_json=True)
     assert capsys.readouterr() == ("", "")
 
 
@@ -185,14 +185,14 @@ def test_a_fault_of_the_user_s_own_code_is_no_bug_of_ours(
     (tmp_path / "own_of_border.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
     function = code.load("own_of_border:f", "python", allow_code=True)
-    got = border.ended(lambda: function(3))[0]
+    got = border.run_guarded(lambda: function(3))[0]
     assert got.code == 2
     assert (
         got.error == f"{tmp_path}/own_of_border.py:3: your code raised AssertionError: want fours"
     )
     assert "details in" in got.hint
     # edgekd's own code stays ours, though the user's imports it
-    assert border.ended(lambda: task.top1_accuracy(np.zeros(1), np.zeros(1)))[0].code == 4
+    assert border.run_guarded(lambda: task.top1_accuracy(np.zeros(1), np.zeros(1)))[0].code == 4
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -213,7 +213,7 @@ def test_a_signal_that_falls_into_a_callback_is_not_lost(number: signal.Signals,
     )  # a job in the background has none
     began_s = time.monotonic()
     try:
-        assert border.ended(work)[0].code == code
+        assert border.run_guarded(work)[0].code == code
     finally:
         signal.signal(signal.SIGINT, before)
     assert time.monotonic() - began_s < 4

@@ -49,7 +49,7 @@ def test_a_signed_file_is_the_same_every_time(
         assert run(folder, "-o", goal, "--sign", private) is None
         made.add(goal.read_bytes())
     assert len(made) == 1
-    with archive.opened(goal) as inside:
+    with archive.open_bundle(goal) as inside:
         assert (inside / bundle.SIGNATURE).is_file()
 
 

@@ -111,7 +111,7 @@ LOST = {"mean": None, "control_difference": None, "interval": None, "kd_differen
 def told(monkeypatch: pytest.MonkeyPatch, name: str, row: dict[str, object]) -> str:
     """What is said of a method that was measured so."""
     kept = {"methods": {name: {"same": row}}, "pairs": {"same": "large to small"}}
-    monkeypatch.setattr(methods, "measured", lambda: kept)
+    monkeypatch.setattr(methods, "read_measurements", lambda: kept)
     (line,) = (x for x in run("methods", name).splitlines() if x.startswith("Measured"))
     return line.removeprefix("Measured, pair same: large to small: ")
 
@@ -139,7 +139,7 @@ def test_runs_that_went_wrong_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_was_measured_is_of_methods_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    names, kept = {*LOSSES, *SCHEMES, "control", "kd-standardized"}, methods.measured()
+    names, kept = {*LOSSES, *SCHEMES, "control", "kd-standardized"}, methods.read_measurements()
     assert kept["methods"] and set(kept["methods"]) <= names
     for name, pairs in kept["methods"].items():
         for pair, row in pairs.items():

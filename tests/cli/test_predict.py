@@ -24,7 +24,7 @@ from tests.bundle.test_signature import write_keys
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed")
     made = bundle_example.make(folder, labels=("a", "\x1b[31mb", "c"))
-    archive.write(made, folder / "tiny.edgekd")
+    archive.pack(made, folder / "tiny.edgekd")
     return folder / "tiny.edgekd"
 
 
@@ -114,7 +114,7 @@ def test_a_key_must_have_signed_it(packed: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((4, 4), np.uint8))
     private, public = write_keys(tmp_path)
     digest = bundle.check(packed.parent / "bundle").manifest.digest
-    archive.write(
+    archive.pack(
         packed.parent / "bundle",
         tmp_path / "signed.edgekd",
         signature=signature.sign(digest, private, None),

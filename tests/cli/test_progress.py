@@ -29,7 +29,7 @@ def test_plain_lines_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "PLAIN_EVERY_S", 0.0)
-    with progress.shown(quiet=False, verbose=False) as display:
+    with progress.make_display(quiet=False, verbose=False) as display:
         work(display)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "before"
@@ -40,7 +40,7 @@ def test_plain_lines_now_and_then(
 
 
 def test_plain_lines_are_few(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.shown(quiet=False, verbose=False) as display:
+    with progress.make_display(quiet=False, verbose=False) as display:
         work(display)
     assert len(capsys.readouterr().err.splitlines()) == 4
 
@@ -52,7 +52,7 @@ def test_a_terminal_gets_a_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(progress, "_REFRESH_PER_S", 1000)
-    with progress.shown(quiet=False, verbose=False) as display:
+    with progress.make_display(quiet=False, verbose=False) as display:
         display.stage("teacher")
         display.update(1, 4, "kd 0.123, [not markup] 900/s")
         time.sleep(0.1)
@@ -67,13 +67,13 @@ def test_a_dumb_terminal_and_verbose_get_plain_lines(monkeypatch: pytest.MonkeyP
         terminal = Terminal()
         monkeypatch.setattr(sys, "stderr", terminal)
         monkeypatch.setenv("TERM", term)
-        with progress.shown(quiet=False, verbose=verbose) as display:
+        with progress.make_display(quiet=False, verbose=verbose) as display:
             work(display)
         assert "\x1b" not in terminal.getvalue()
 
 
 def test_quiet_is_silent() -> None:
-    with progress.shown(quiet=True, verbose=False) as display:
+    with progress.make_display(quiet=True, verbose=False) as display:
         assert isinstance(display, Silent)
 
 
@@ -81,7 +81,7 @@ def test_an_error_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    with pytest.raises(KeyError), progress.shown(quiet=False, verbose=False) as display:
+    with pytest.raises(KeyError), progress.make_display(quiet=False, verbose=False) as display:
         display.stage("teacher")
         raise KeyError
     assert "\x1b[?25h" in terminal.getvalue()  # the cursor is shown again
@@ -98,7 +98,7 @@ def test_only_what_ended_is_said_to_have_ended(
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", terminal)
-    with pytest.raises(raised), progress.shown(quiet=False, verbose=False) as display:
+    with pytest.raises(raised), progress.make_display(quiet=False, verbose=False) as display:
         display.stage("data")
         display.stage("teacher")
         raise raised
@@ -114,7 +114,7 @@ def test_what_goes_wrong_between_stages_is_no_stage_s(
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", terminal)
-    with pytest.raises(KeyError), progress.shown(quiet=False, verbose=False) as display:
+    with pytest.raises(KeyError), progress.make_display(quiet=False, verbose=False) as display:
         display.stage("report")
         display.end()
         display.note("placing")

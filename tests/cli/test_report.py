@@ -17,7 +17,7 @@ from tests import report_example
 def run_dir(tmp_path: Path) -> Path:
     made = report_example.result()
     (tmp_path / "result.json").write_bytes(files.pretty_json(made.model_dump(mode="json")))
-    (tmp_path / "report.md").write_text(markdown.report(made))
+    (tmp_path / "report.md").write_text(markdown.report_page(made))
     return tmp_path
 
 

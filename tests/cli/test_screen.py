@@ -54,7 +54,7 @@ def test_what_runs_is_told_now_and_then_where_there_is_no_terminal(
     @outer.command("long")
     def long() -> None:
         for text in ("a", "b", "", "c", "d", "e\x1b"):
-            screen.running(text)
+            screen.show_running(text)
 
     assert CliRunner().invoke(outer, ["long"]).stderr == "c\ne\\x1b\n"
     assert CliRunner().invoke(outer, ["-q", "long"]).stderr == ""

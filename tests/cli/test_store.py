@@ -13,16 +13,16 @@ from click.testing import Result
 
 from edgekd import cli
 from edgekd import run_folder
-from edgekd.cli.store import differences
+from edgekd.cli.store import find_differences
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.store import Entry
-from edgekd.store import Made
+from edgekd.store import CreationTime
 from edgekd.store import Store
+from edgekd.store import StoreEntry
 from edgekd.store import key_of
 
-MADE = Made("2026-01-02T03:04:05Z", 1.0)
+MADE = CreationTime("2026-01-02T03:04:05Z", 1.0)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def inputs_of(letter: str, **more: Any) -> dict[str, Any]:
     return next(inputs for inputs in numbered if key_of(inputs)[0] == letter)
 
 
-def committed(store: Store, letter: str, text: str, **more: Any) -> Entry:
+def committed(store: Store, letter: str, text: str, **more: Any) -> StoreEntry:
     path = store.root.parent / "file"
     path.write_text(text)
     return store.commit(inputs_of(letter, **more), {"out": path}, MADE)
@@ -88,7 +88,7 @@ def test_why(store: Store) -> None:
 def test_differences() -> None:
     first = {"a": [1, {"b": 2}], "c": None, "d": [1]}
     second = {"a": [1, {"b": 3}], "e": 1, "d": [1, 2]}
-    assert list(differences(first, second)) == [
+    assert list(find_differences(first, second)) == [
         ("a.1.b", "2", "3"),
         ("d", "[1]", "[1, 2]"),
         ("e", "None", "1"),
@@ -133,7 +133,7 @@ def test_gc_keeps_a_run_that_chose_nothing_and_one_that_was_interrupted(
     committed(store, "1", text)
     (reported / "result.json").write_text(text)
     begun, unfinished = committed(store, "2", "begun"), "f" * 64
-    with run_folder.held(tmp_path / "run", wait=False) as folder:
+    with run_folder.hold_run_folder(tmp_path / "run", wait=False) as folder:
         folder.begin(begun.key)
         folder.begin(unfinished)
     for key in (unfinished, "e" * 64):
@@ -146,11 +146,11 @@ def test_gc_keeps_a_run_that_chose_nothing_and_one_that_was_interrupted(
 def test_gc_keeps_what_a_run_has_begun_that_never_ended(store: Store, tmp_path: Path) -> None:
     begun = committed(store, "2", "begun")
     committed(store, "3", "other")
-    with run_folder.held(tmp_path / "run", wait=False) as folder:
+    with run_folder.hold_run_folder(tmp_path / "run", wait=False) as folder:
         folder.begin(begun.key)
     run(store, "gc", "--keep", str(tmp_path / "run"), "--yes")
     assert [entry.key for entry in store.entries()] == [begun.key]
-    with run_folder.held(tmp_path / "run", wait=False) as folder:
+    with run_folder.hold_run_folder(tmp_path / "run", wait=False) as folder:
         folder.end()
     done = run(store, "gc", "--keep", str(tmp_path / "run"), "--yes")
     assert isinstance(done.exception, InputError) and len(list(store.entries())) == 1

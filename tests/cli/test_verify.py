@@ -57,9 +57,9 @@ def test_no_engine_exits_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_signature_is_asked_for_by_its_key(tmp_path: Path) -> None:
     folder, (private, public) = bundle_example.make(tmp_path), write_keys(tmp_path)
     digest = bundle.check(folder).manifest.digest
-    archive.write(folder, tmp_path / "plain.edgekd")
+    archive.pack(folder, tmp_path / "plain.edgekd")
     made = signature.sign(digest, private, None)
-    archive.write(folder, tmp_path / "signed.edgekd", signature=made)
+    archive.pack(folder, tmp_path / "signed.edgekd", signature=made)
 
     def run(name: str, *key: str) -> tuple[object, str]:
         done = CliRunner().invoke(command, [str(tmp_path / name), *key])

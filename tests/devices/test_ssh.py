@@ -15,11 +15,11 @@ import pytest
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.device import Device
-from edgekd.device import Ended
 from edgekd.device import Order
+from edgekd.device import WorkerExit
 from edgekd.devices import ssh
-from edgekd.devices.ssh import asked
 from edgekd.devices.ssh import payload
+from edgekd.devices.ssh import request
 from edgekd.devices.ssh.link import Link
 from edgekd.errors import MachineError
 from tests.devices.sshd import Board
@@ -77,7 +77,7 @@ def slow(order: Callable[..., Order], seconds: float, timeout_s: float = 30) -> 
     return order(MEMORY, timeout_s, load_ms=seconds * 1000)
 
 
-def last(ended: Ended) -> dict[str, Any]:
+def last(ended: WorkerExit) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     return value
 
@@ -86,7 +86,7 @@ def begin(board: Board, order: Order) -> Link:
     """A link over which `order` has been asked and its worker started."""
     remote = board.remote()
     link = remote._connect()
-    link.send(asking(order).frame | {"wait_s": 5})
+    link.send(request_of(order).frame | {"wait_s": 5})
     while link.receive()["say"] != "started":
         for path in order.reads.values():
             link.put(path.read_bytes())
@@ -95,14 +95,16 @@ def begin(board: Board, order: Order) -> Link:
 
 def detached(board: Board, order: Order) -> bool:
     """Whether the order's keeper has a session of its own, and no end of the link's pipes."""
-    number = (board.root / "jobs" / asking(order).identity / "keeper").read_text()
+    number = (board.root / "jobs" / request_of(order).identity / "keeper").read_text()
     ends = {os.readlink(f"/proc/{number}/fd/{fd}") for fd in range(3)}  # noqa: PTH115
     return os.getsid(int(number)) == int(number) and ends == {os.devnull}
 
 
-def asking(order: Order) -> asked.Asked:
-    code = payload.payload().sha256
-    return asked.ask(order, asked.Digests().of, code=code, holder=asked.holder())
+def request_of(order: Order) -> request.Request:
+    code = payload.build_payload().sha256
+    return request.make_request(
+        order, request.DigestCache().of, code=code, holder=request.holder_name()
+    )
 
 
 def test_an_order_and_what_it_leaves(
@@ -175,7 +177,7 @@ def test_one_at_a_time(
 ) -> None:
     monkeypatch.setattr(ssh, "LEASE_WAIT_S", 0.3)
     link = begin(board, slow(order, 3))
-    with pytest.raises(MachineError, match=f"is used by {asked.holder()}"):
+    with pytest.raises(MachineError, match=f"is used by {request.holder_name()}"):
         remote.run(order())
     link.close()
     monkeypatch.setattr(ssh, "LEASE_WAIT_S", 30)
@@ -204,7 +206,7 @@ def test_an_interrupted_order_ends_on_the_device(
 ) -> None:
     given = slow(order, 60, timeout_s=120)
 
-    def interrupted(link: Link, asked: Any, order: Order) -> Ended:
+    def interrupted(link: Link, asked: Any, order: Order) -> WorkerExit:
         link.close()
         begin(board, order).close()
         raise KeyboardInterrupt
@@ -213,7 +215,7 @@ def test_an_interrupted_order_ends_on_the_device(
     with pytest.raises(KeyboardInterrupt):
         remote.run(given)
     assert board.settled() == []
-    assert not (board.root / "jobs" / asking(given).identity).exists()
+    assert not (board.root / "jobs" / request_of(given).identity).exists()
 
 
 def test_a_reboot_under_a_worker(
@@ -286,7 +288,7 @@ def test_a_changed_file_on_the_device_is_pushed_again(
         remote = board.remote()
         assert remote.run(given).returncode == 0
         remote.close()
-        sha256, _ = asking(given).frame["reads"]["model.onnx"]
+        sha256, _ = request_of(given).frame["reads"]["model.onnx"]
         path = board.root / "cas" / sha256
         path.unlink()
         if change is not None:
@@ -321,4 +323,4 @@ def test_code_that_is_not_there_is_pushed(board: Board, order: Callable[..., Ord
     assert remote.run(order()).returncode == 0
     remote.close()
     (code,) = (board.root / "code").iterdir()
-    assert code.name == payload.payload().sha256
+    assert code.name == payload.build_payload().sha256

@@ -10,13 +10,13 @@ from edgekd.bench.pair.paired import LEVEL
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.errors import InputError
-from edgekd.gate import Found
+from edgekd.gate import Finding
 from edgekd.gates import latency
 from tests import bench_example
 from tests import gate_example
 
 
-def found_at(tmp_path: Path, ratio: float, noise: float = 0.005, **config: Any) -> Found:
+def found_at(tmp_path: Path, ratio: float, noise: float = 0.005, **config: Any) -> Finding:
     worker = gate_example.worker(tmp_path, ratio=ratio, noise=noise)
     pair = gate_example.pair(tmp_path, worker=worker)
     return gate_example.only(latency.judge(pair, latency.Config(**config), 0))

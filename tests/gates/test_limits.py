@@ -47,7 +47,7 @@ def test_milliseconds_belong_to_a_machine() -> None:
     with pytest.raises(ValidationError, match="want the fingerprint of its machine"):
         limits.Config(latency_p50_ms=1.0)
     config = limits.Config(latency_p50_ms=1.0, fingerprint=ELSEWHERE)
-    limits.admit(limits.Config(latency_p50_ms=1.0, fingerprint=HERE), HERE)
-    limits.admit(limits.Config(size_bytes=1), HERE)
+    limits.require_same_machine(limits.Config(latency_p50_ms=1.0, fingerprint=HERE), HERE)
+    limits.require_same_machine(limits.Config(size_bytes=1), HERE)
     with pytest.raises(MachineError, match="got the machine ffffffffffff, want 000000000000"):
-        limits.admit(config, HERE)
+        limits.require_same_machine(config, HERE)

@@ -12,13 +12,13 @@ from edgekd import gate
 from edgekd.bench.pair.paired import LEVEL
 from edgekd.bench.process import WorkerFailed
 from edgekd.errors import MachineError
-from edgekd.gate import Pair
+from edgekd.gate import ComparedPair
 from edgekd.gates import accuracy
 from edgekd.gates import parity
 from edgekd.gating import judge
 from edgekd.gating import policy
 from edgekd.report.gate_result import Outcome
-from edgekd.report.gate_result import overall
+from edgekd.report.gate_result import overall_verdict
 from tests import bundle_example
 from tests import gate_example
 
@@ -31,9 +31,9 @@ def _asked_by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "outputs", gate_example.outputs)
 
 
-def judged(pair: Pair, told: policy.Policy = ALL) -> tuple[str, dict[str, Outcome]]:
-    outcomes = judge.judged(pair, told)
-    return overall(outcomes), {outcome.gate: outcome for outcome in outcomes}
+def judged(pair: ComparedPair, told: policy.Policy = ALL) -> tuple[str, dict[str, Outcome]]:
+    outcomes = judge.judge_policy(pair, told)
+    return overall_verdict(outcomes), {outcome.gate: outcome for outcome in outcomes}
 
 
 def failed(outcomes: dict[str, Outcome]) -> set[str]:
@@ -105,7 +105,7 @@ def test_broken_answers_fail_parity_and_are_not_timed(tmp_path: Path) -> None:
         assert outcomes[name].text.startswith("not asked: an engine that answers wrong")
 
 
-def at_the_limit(tmp_path: Path) -> Pair:
+def at_the_limit(tmp_path: Path) -> ComparedPair:
     """A latency whose interval holds the limit."""
     return gate_example.pair(tmp_path, worker=gate_example.worker(tmp_path, ratio=1.05, noise=0.02))
 
@@ -148,7 +148,7 @@ def test_of_several_findings_one_that_fails_is_enough_for_a_second_look(
 ) -> None:
     """By a gate that finds two things, of which the first look fails the second and the next none."""
 
-    def two(pair: Pair, config: Any, look: int) -> Any:
+    def two(pair: ComparedPair, config: Any, look: int) -> Any:
         (found,) = accuracy.judge(pair, config, 0)
         fine = found._replace(gate="fine", p_value=0.9)
         return fine, found._replace(p_value=0.9 if look else found.p_value)
@@ -165,7 +165,7 @@ def test_of_several_findings_one_that_fails_is_enough_for_a_second_look(
 def test_a_second_look_that_crashes_leaves_all_that_its_gate_found_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def two(pair: Pair, config: Any, look: int) -> Any:
+    def two(pair: ComparedPair, config: Any, look: int) -> Any:
         if look:
             raise WorkerFailed("null: it died")
         (found,) = accuracy.judge(pair, config, 0)
@@ -182,7 +182,7 @@ def test_a_second_look_is_asked_for_as_one(tmp_path: Path, monkeypatch: pytest.M
     looks: list[int] = []
     real = accuracy.judge
 
-    def recorded(pair: Pair, config: Any, look: int) -> Any:
+    def recorded(pair: ComparedPair, config: Any, look: int) -> Any:
         looks.append(look)
         return real(pair, config, look)
 
@@ -228,7 +228,7 @@ def test_what_both_looks_took_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     now = [0.0]
     real = accuracy.judge
 
-    def slow(pair: Pair, config: Any, look: int) -> Any:
+    def slow(pair: ComparedPair, config: Any, look: int) -> Any:
         now[0] += 3.0 + look
         return real(pair, config, look)
 
@@ -268,5 +268,5 @@ def test_among_many_gates_one_small_p_may_be_luck(tmp_path: Path) -> None:
     found = accuracy.judge(gate_example.pair(tmp_path, seed=5), accuracy.Config(), 0)[0]
     found = found._replace(p_value=0.02)
     others = [found._replace(gate=name, p_value=0.6) for name in ("memory", "latency")]
-    assert judge.weigh([found])["accuracy"].failed
-    assert not judge.weigh([found, *others])["accuracy"].failed
+    assert judge.correct_findings([found])["accuracy"].failed
+    assert not judge.correct_findings([found, *others])["accuracy"].failed

@@ -20,7 +20,7 @@ def write(folder: Path, text: str, name: str = "gates.yaml") -> Path:
 
 
 def names(told: policy.Policy) -> list[str]:
-    return [one.gate.name for one in policy.asked(told)]
+    return [one.gate.name for one in policy.requested_gates(told)]
 
 
 def test_the_shipped_policy_is_the_usual_one_and_fits_the_schema() -> None:

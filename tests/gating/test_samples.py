@@ -13,10 +13,10 @@ import pytest
 from edgekd import bundle
 from edgekd import files
 from edgekd.errors import InputError
-from edgekd.gate import Samples
+from edgekd.gate import LabelledSamples
 from edgekd.gating import samples
-from edgekd.gating.sides import Opened
-from edgekd.store import Made
+from edgekd.gating.sides import OpenedSide
+from edgekd.store import CreationTime
 from edgekd.store import Store
 from edgekd.store import key_of
 from tests import bundle_example
@@ -25,7 +25,7 @@ from tests import report_example
 
 INPUTS, OTHER_INPUTS = {"stage": "data"}, {"stage": "data", "seed": 1}
 KEY, OTHER = key_of(INPUTS), key_of(OTHER_INPUTS)
-MADE = Made("2026-01-02T03:04:05Z", 1.0)
+MADE = CreationTime("2026-01-02T03:04:05Z", 1.0)
 
 
 def kept(
@@ -53,15 +53,15 @@ def kept(
     return store
 
 
-def side(folder: Path, name: str, key: str = KEY, **other: Any) -> Opened:
+def side(folder: Path, name: str, key: str = KEY, **other: Any) -> OpenedSide:
     path = gate_example.bundle_at(folder / name, created_from={"data": key}, **other)
-    return Opened(name, bundle.check(path), None)
+    return OpenedSide(name, bundle.check(path), None)
 
 
 def test_a_bundle_names_its_test_split_by_the_key_of_its_data(tmp_path: Path) -> None:
     store = kept(tmp_path)
     found = samples.find(side(tmp_path, "run"), side(tmp_path, "baseline"), store)
-    assert isinstance(found, Samples) and found.source == "made up (test split)"
+    assert isinstance(found, LabelledSamples) and found.source == "made up (test split)"
     np.testing.assert_array_equal(np.load(found.images), gate_example.images())
     np.testing.assert_array_equal(found.labels, gate_example.labels())
     assert found.images_sha256 == files.digest_file(found.images)
@@ -74,7 +74,7 @@ def test_a_run_names_it_by_digest(tmp_path: Path) -> None:
     run = side(tmp_path, "run")._replace(result=report_example.result(lineage=lineage))
     files.remove(store.root / "ac" / f"{KEY}.json")  # the blobs alone are enough
     baseline = side(tmp_path, "baseline")
-    assert isinstance(samples.find(run, baseline, store), Samples)
+    assert isinstance(samples.find(run, baseline, store), LabelledSamples)
     store.blob_path(entry.files["test_labels"].sha256).write_bytes(b"changed")
     assert isinstance(samples.find(run, baseline, store), str)
 
@@ -95,7 +95,7 @@ def test_a_baseline_that_may_have_learned_from_them_is_not_asked(tmp_path: Path)
     found = samples.find(run, baseline, store)
     assert isinstance(found, str) and "another split of the data" in found
     kept(tmp_path, OTHER_INPUTS)  # another key, the same split: a package was newer
-    assert isinstance(samples.find(run, baseline, store), Samples)
+    assert isinstance(samples.find(run, baseline, store), LabelledSamples)
 
 
 def test_other_classes_cannot_be_compared(tmp_path: Path) -> None:

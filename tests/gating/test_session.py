@@ -20,12 +20,12 @@ from tests.bundle.test_signature import write_keys
 EXACT = ["size:", "complexity:", "operators:", "accuracy:"]
 
 
-def ask(folder: Path, text: str, *, seed: int = 0) -> session.Ask:
+def ask(folder: Path, text: str, *, seed: int = 0) -> session.GatingRequest:
     path = folder / "gates.yaml"
     path.write_text(text)
     samples = folder / "samples.npz"
     np.savez(samples, images=gate_example.images(), labels=gate_example.labels())
-    return session.Ask(
+    return session.GatingRequest(
         run=gate_example.bundle_at(folder / "run", seed),
         baseline=gate_example.bundle_at(folder / "baseline"),
         policy=policy.load(path),
@@ -36,7 +36,7 @@ def ask(folder: Path, text: str, *, seed: int = 0) -> session.Ask:
 
 def test_from_two_bundles_to_the_published_schema(tmp_path: Path) -> None:
     notes: list[str] = []
-    made = session.gate(ask(tmp_path, "\n".join(EXACT), seed=5), note=notes.append)
+    made = session.run_gates(ask(tmp_path, "\n".join(EXACT), seed=5), note=notes.append)
     assert notes[0].startswith("compile ") and "baseline" in notes[0] and notes[1:]
     value = made.model_dump(mode="json", by_alias=True)
     jsonschema.validate(value, gate_result.schema())
@@ -51,7 +51,7 @@ def test_milliseconds_of_another_machine_end_it_before_anything_runs(tmp_path: P
     told = ask(tmp_path, f"limits: {{latency_p50_ms: 1.0, fingerprint: {'0' * 64!r}}}")
     notes: list[str] = []
     with pytest.raises(MachineError, match="milliseconds of one say nothing of another"):
-        session.gate(told, note=notes.append)
+        session.run_gates(told, note=notes.append)
     assert notes == []
 
 
@@ -60,14 +60,14 @@ def test_a_key_is_asked_of_the_baseline_and_of_a_run_that_is_a_bundle(tmp_path: 
     asked = ask(tmp_path, "size:")._replace(key=public)
     for folder in (asked.run, asked.baseline):
         with pytest.raises(InputError, match=f"{folder}/signature.json: is missing"):
-            session.gate(asked)
+            session.run_gates(asked)
         digest = bundle.check(folder).manifest.digest
         (folder / "signature.json").write_bytes(signature.sign(digest, private, None))
-    assert session.gate(asked).verdict == "pass"
+    assert session.run_gates(asked).verdict == "pass"
 
 
 def test_without_a_file_of_samples_the_run_s_own_are_looked_for(tmp_path: Path) -> None:
-    made = session.gate(ask(tmp_path, "accuracy:")._replace(samples=None))
+    made = session.run_gates(ask(tmp_path, "accuracy:")._replace(samples=None))
     (found,) = [o for o in made.outcomes if o.gate == "accuracy"]
     assert made.samples is None and made.verdict == "inconclusive"
     assert "the run's test split is not in the store" in found.text

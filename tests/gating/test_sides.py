@@ -8,7 +8,7 @@ import pytest
 
 from edgekd import bundle
 from edgekd import files
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.bundle import archive
 from edgekd.bundle import signature
 from edgekd.devices import local
@@ -35,10 +35,10 @@ def run_folder(folder: Path, key: str = DIGEST, **other: Any) -> Path:
 
 def test_a_run_a_bundle_and_an_archive_are_the_same_model(tmp_path: Path) -> None:
     run = run_folder(tmp_path)
-    archive.write(run / "bundle", tmp_path / "student.edgekd")
+    archive.pack(run / "bundle", tmp_path / "student.edgekd")
     digests = set()
     for path in (run, run / "bundle", tmp_path / "student.edgekd"):
-        with sides.opened(path) as told:
+        with sides.open_side(path) as told:
             assert told.given == str(path) and (told.result is not None) == (path == run)
             digests.add(told.bundle.manifest.digest)
     assert len(digests) == 1
@@ -47,39 +47,42 @@ def test_a_run_a_bundle_and_an_archive_are_the_same_model(tmp_path: Path) -> Non
 def test_what_is_none_of_these_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no bundle")
     for path in (tmp_path, tmp_path / "text", tmp_path / "absent"):
-        with pytest.raises(InputError), sides.opened(path):
+        with pytest.raises(InputError), sides.open_side(path):
             pass
 
 
 def test_a_changed_file_is_wrong_input_and_no_failed_gate(tmp_path: Path) -> None:
     run = run_folder(tmp_path)
-    archive.write(run / "bundle", tmp_path / "student.edgekd")
+    archive.pack(run / "bundle", tmp_path / "student.edgekd")
     (run / "bundle" / "labels.json").write_text('["a", "b", "d"]')
-    with pytest.raises(InputError, match="as it was written"), sides.opened(run):
+    with pytest.raises(InputError, match="as it was written"), sides.open_side(run):
         pass
     data = bytearray((tmp_path / "student.edgekd").read_bytes())
     data[-200] ^= 1
     (tmp_path / "student.edgekd").write_bytes(data)
-    with pytest.raises(InputError), sides.opened(tmp_path / "student.edgekd"):
+    with pytest.raises(InputError), sides.open_side(tmp_path / "student.edgekd"):
         pass
 
 
 def test_a_run_that_chose_nothing_has_nothing_to_gate(tmp_path: Path) -> None:
     choice = {"chosen": None, "nearest": None, "why": "none", "budget": []}
     run = run_folder(tmp_path, choice=choice)
-    with pytest.raises(InputError, match="chose nothing"), sides.opened(run):
+    with pytest.raises(InputError, match="chose nothing"), sides.open_side(run):
         pass
 
 
 def test_a_bundle_of_another_run_is_refused(tmp_path: Path) -> None:
     run = run_folder(tmp_path, key="9" * 64)
-    with pytest.raises(InputError, match="another run: its step 'data' differs"), sides.opened(run):
+    with (
+        pytest.raises(InputError, match="another run: its step 'data' differs"),
+        sides.open_side(run),
+    ):
         pass
 
 
 def test_the_engine_is_compiled_anew(tmp_path: Path) -> None:
-    with sides.opened(run_folder(tmp_path)) as told:
-        side = sides.compiled(told, local.DEVICE, tmp_path / "scratch")
+    with sides.open_side(run_folder(tmp_path)) as told:
+        side = sides.compile_side(told, local.DEVICE, tmp_path / "scratch")
     assert side.engine.label() == "onnxruntime-fp32-1t"
     assert all(path.parent == tmp_path / "scratch" for path in side.engine.files.values())
     assert sum(side.kernels.values()) >= 1 and all(k.endswith("f32") for k in side.kernels)
@@ -90,15 +93,15 @@ def test_the_engine_is_compiled_anew(tmp_path: Path) -> None:
 def test_an_engine_that_is_not_here_is_the_machines_lack(tmp_path: Path) -> None:
     rows = [bundle_example.row("onnxruntime-fp16-1t")]
     path = gate_example.bundle_at(tmp_path / "a", rows=rows, chosen="onnxruntime-fp16-1t")
-    with sides.opened(path) as told, pytest.raises(MachineError, match="onnxruntime fp16: "):
-        sides.compiled(told, local.DEVICE, tmp_path / "scratch")
+    with sides.open_side(path) as told, pytest.raises(MachineError, match="onnxruntime fp16: "):
+        sides.compile_side(told, local.DEVICE, tmp_path / "scratch")
 
 
 def test_an_engine_that_nobody_knows_is_wrong_input(tmp_path: Path) -> None:
     rows = [bundle_example.row("onnxruntime-fp32-1t", runtime="nowhere")]
     path = gate_example.bundle_at(tmp_path / "a", rows=rows)
-    with sides.opened(path) as told, pytest.raises(InputError, match="got unknown 'nowhere'"):
-        sides.compiled(told, local.DEVICE, tmp_path / "scratch")
+    with sides.open_side(path) as told, pytest.raises(InputError, match="got unknown 'nowhere'"):
+        sides.compile_side(told, local.DEVICE, tmp_path / "scratch")
 
 
 def test_a_key_must_have_signed_the_bundle(tmp_path: Path) -> None:
@@ -106,24 +109,24 @@ def test_a_key_must_have_signed_the_bundle(tmp_path: Path) -> None:
     folder = gate_example.bundle_at(tmp_path / "parts")
     with (
         pytest.raises(InputError, match=r"signature\.json: is missing"),
-        sides.opened(folder, key=public),
+        sides.open_side(folder, key=public),
     ):
         pass
     digest = bundle.check(folder).manifest.digest
     (folder / "signature.json").write_bytes(signature.sign(digest, private, None))
-    with sides.opened(folder, key=public) as found:
+    with sides.open_side(folder, key=public) as found:
         assert found.bundle.manifest.digest == digest
     _, other = write_keys(tmp_path, seed=2)
-    with pytest.raises(InputError, match="is by ed25519"), sides.opened(folder, key=other):
+    with pytest.raises(InputError, match="is by ed25519"), sides.open_side(folder, key=other):
         pass
 
 
 def test_no_more_threads_than_there_are_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "most_threads", lambda device: 2)
+    monkeypatch.setattr(host, "max_threads", lambda device: 2)
     row = bundle_example.row("onnxruntime-fp32-1t", threads=64)
     (tmp_path / "parts").mkdir()
     folder = bundle_example.make(tmp_path / "parts", rows=[row])
-    with sides.opened(folder) as found:
-        assert sides.compiled(found, local.DEVICE, tmp_path / "scratch").engine.threads == 2
+    with sides.open_side(folder) as found:
+        assert sides.compile_side(found, local.DEVICE, tmp_path / "scratch").engine.threads == 2

@@ -10,9 +10,9 @@ from edgekd.islands import causes
 U8, I8, F32 = (graph.NUMBERS[name] for name in ("u8", "i8", "f32"))
 
 
-def wired(*nodes: Node, zero: int = 0, element: int = U8) -> causes.Wiring:
+def wired(*nodes: Node, zero: int = 0, element: int = U8) -> causes.GraphIndex:
     elements = {"x": F32, "s": F32, "w": I8, "b": F32, "z": element}
-    return causes.wired(
+    return causes.index_graph(
         Graph(
             list(nodes),
             elements,
@@ -61,7 +61,7 @@ OUT = node("QuantizeLinear", "o s z", "y")
     ],
 )
 def test_each_broken_pattern_has_its_sentence(middle: list[Node], want: str) -> None:
-    assert causes.cause(middle[0], wired(*IN, WEIGHTS, *middle)) == want
+    assert causes.explain_float(middle[0], wired(*IN, WEIGHTS, *middle)) == want
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ def test_each_broken_pattern_has_its_sentence(middle: list[Node], want: str) -> 
 def test_a_relu_folds_into_the_smallest_code_alone(zero: int, element: int, want: str) -> None:
     conv = node("Conv", "d dw", "r")
     read = wired(*IN, WEIGHTS, conv, node("Relu", "r", "o"), OUT, zero=zero, element=element)
-    assert causes.cause(conv, read) == want
+    assert causes.explain_float(conv, read) == want
 
 
 def test_signed_activations_on_x86() -> None:
     conv = node("Conv", "d dw", "o")
-    told = causes.cause(conv, wired(*IN, WEIGHTS, conv, OUT, element=I8))
+    told = causes.explain_float(conv, wired(*IN, WEIGHTS, conv, OUT, element=I8))
     assert told == "its int8 activations meet uint8 ones, which ONNX Runtime makes of them on x86"
 
 

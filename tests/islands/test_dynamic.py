@@ -14,11 +14,16 @@ def node(op: str, name: str = "") -> Node:
 
 
 def test_the_first_is_named_and_the_rest_counted() -> None:
-    told = dynamic.advice(graph(node("Conv", "a"), node("ConvInteger", "b"), node("ConvInteger")))
+    told = dynamic.dynamic_warning(
+        graph(node("Conv", "a"), node("ConvInteger", "b"), node("ConvInteger"))
+    )
     assert told is not None and told.startswith("b (ConvInteger) and 1 more: ")
-    alone = dynamic.advice(graph(node("ConvInteger")))
+    alone = dynamic.dynamic_warning(graph(node("ConvInteger")))
     assert alone is not None and alone.startswith("ConvInteger_out (ConvInteger): ")
 
 
 def test_static_and_float_graphs_need_none() -> None:
-    assert dynamic.advice(graph(node("QLinearConv"), node("Conv"), node("MatMulInteger"))) is None
+    assert (
+        dynamic.dynamic_warning(graph(node("QLinearConv"), node("Conv"), node("MatMulInteger")))
+        is None
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgekd.islands import layers
-from edgekd.islands.layers import Layer
+from edgekd.islands.layers import GraphLayer
 from edgekd.islands.layers import Operation
 from edgekd.runtimes import openvino
 from tests import islands_example
@@ -56,11 +56,11 @@ OPERATIONS = {
     "fc/MatMul": Operation("Add", ("fc/MatMul/WithoutBiases", "r"), "f32"),
 }
 RUN = [
-    Layer("x", "Input", "f32", ()),
-    Layer("q", "Subgraph", "f32", ("x",), ("codes",)),
-    Layer("n", "MVN", "f32", ("q",), ("MVN_7",)),
-    Layer("m", "FullyConnected", "f32", ("n",), ("fc/MatMul/WithoutBiases", "fc/MatMul")),
-    Layer("y", "Output", "f32", ("m",)),
+    GraphLayer("x", "Input", "f32", ()),
+    GraphLayer("q", "Subgraph", "f32", ("x",), ("codes",)),
+    GraphLayer("n", "MVN", "f32", ("q",), ("MVN_7",)),
+    GraphLayer("m", "FullyConnected", "f32", ("n",), ("fc/MatMul/WithoutBiases", "fc/MatMul")),
+    GraphLayer("y", "Output", "f32", ("m",)),
 ]
 
 

@@ -15,7 +15,7 @@ from edgekd.learn import deploy_form
 from edgekd.learn.edits import deploy
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import post_training
-from edgekd.profile import SCHEMES
+from edgekd.profile import NUMERICS
 from edgekd.progress import Silent
 from tests.learn.blueprint_example import image_blueprint
 
@@ -174,8 +174,8 @@ def test_the_model_s_own_method_can_be_replayed() -> None:
 
 def test_merged_then_quantized_it_is_given_back_by_its_blueprint(tmp_path: Path) -> None:
     form = deploy_form.to_deploy_form(made(Reparameterized), IMAGES)
-    scheme = SCHEMES["asymmetric"]
-    started = post_training.quantize(form.model, (IMAGES[:2],), scheme, lambda: [(IMAGES,)])
+    numerics = NUMERICS["asymmetric"]
+    started = post_training.quantize(form.model, (IMAGES[:2],), numerics, lambda: [(IMAGES,)])
     assert set(insertion.find_weight_quantizers(started.model)) == {
         "first.merged",
         "second.merged",

@@ -9,12 +9,12 @@ from edgekd.plan import closing
 from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import explain
-from edgekd.store import Entry
-from edgekd.store import Made
+from edgekd.store import CreationTime
+from edgekd.store import StoreEntry
 
 TWO = Path(__file__).parents[2] / "pipelines" / "quickstart.yaml"
 
-EMPTY = Entry("0" * 64, {}, {}, Made("2026-01-02T03:04:05Z", 1.0))
+EMPTY = StoreEntry("0" * 64, {}, {}, CreationTime("2026-01-02T03:04:05Z", 1.0))
 
 
 def planned(tmp_path: Path, losses: str, more: str = "") -> tuple[Step, ...]:
@@ -65,8 +65,8 @@ def test_one_term_is_not_left_out(tmp_path: Path) -> None:
 
 
 def test_labels_tell_what_was_left_out() -> None:
-    assert ablation.told("distil-1-without-kd-2") == ("distil-1", "kd-2")
-    assert ablation.told("export-student")[1] == ""
+    assert ablation.ablated_term("distil-1-without-kd-2") == ("distil-1", "kd-2")
+    assert ablation.ablated_term("export-student")[1] == ""
 
 
 def test_the_explanation_takes_what_was_trained_without(tmp_path: Path) -> None:

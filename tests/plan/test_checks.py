@@ -16,6 +16,6 @@ def test_a_folder_of_data_sets_is_one_or_may_be_made(tmp_path: Path) -> None:
         return Options(run_dir=tmp_path, store=tmp_path, data_dir=folder, allow_download=download)
 
     for right in (options(None), options(tmp_path), options(tmp_path / "new", True)):
-        checks.want_data_dir(right)
+        checks.require_data_dir(right)
     with pytest.raises(InputError, match="--data-dir: got .*none, which is no folder"):
-        checks.want_data_dir(options(tmp_path / "none"))
+        checks.require_data_dir(options(tmp_path / "none"))

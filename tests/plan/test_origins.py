@@ -24,7 +24,7 @@ Origin = Callable[[], dict[str, str]]
 def of(name: str, reference: str = "x", *, allow_code: bool = False) -> Origin | None:
     model = Named(name=name, arguments={"reference": reference})
     options = Options(run_dir=Path("run"), store=Path("store"), allow_code=allow_code)
-    return origins.of_model(model, options)
+    return origins.model_origin(model, options)
 
 
 def origin(name: str, reference: str = "x", *, allow_code: bool = False) -> dict[str, str] | None:

@@ -9,7 +9,7 @@ import pytest
 
 from edgekd import plan
 from edgekd import recipe as recipes
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.device import Device
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -19,14 +19,14 @@ from edgekd.plan import learning
 from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.store import Blob
-from edgekd.store import Entry
-from edgekd.store import Made
+from edgekd.store import CreationTime
+from edgekd.store import StoreEntry
 
 ROOT = Path(__file__).parent.parent.parent
 TWO = ROOT / "pipelines" / "quickstart.yaml"
 SECOND = "learn=[{step: distil, losses: [kd]}, {step: distil, knowledge: online, losses: [kd]}]"
 
-EMPTY = Entry("0" * 64, {}, {}, Made("2026-01-02T03:04:05Z", 1.0))
+EMPTY = StoreEntry("0" * 64, {}, {}, CreationTime("2026-01-02T03:04:05Z", 1.0))
 
 
 def planned(tmp_path: Path, *overrides: str, **options: Any) -> tuple[Step, ...]:
@@ -99,7 +99,7 @@ def test_what_is_not_installed_is_named_with_its_extra(
     options = Options(run_dir=tmp_path, store=tmp_path)
     monkeypatch.setattr(checks, "package_version", lambda name: None if name == "torch" else "1")
     with pytest.raises(MachineError, match="torch") as caught:
-        checks.want_installed(recipes.load(TWO), options)
+        checks.require_installed(recipes.load(TWO), options)
     assert caught.value.hint == "pip install 'edgekd[learn]'"
 
 
@@ -108,11 +108,11 @@ def test_a_device_without_the_engine_is_named_with_what_sets_it_up(
 ) -> None:
     board = Device("board", lambda order: pytest.fail("asked twice"))
     missing = {"onnxruntime": None, "openvino": "openvino is not installed"}
-    told = site.describe()._replace(name="board", missing=missing)
-    monkeypatch.setattr(site, "describe", lambda device: told)
+    told = host.describe_host()._replace(name="board", missing=missing)
+    monkeypatch.setattr(host, "describe_host", lambda device: told)
     options = Options(run_dir=tmp_path, store=tmp_path, device=board)
     with pytest.raises(MachineError, match="device board: has no openvino") as caught:
-        checks.want_installed(recipes.load(TWO), options)
+        checks.require_installed(recipes.load(TWO), options)
     assert caught.value.hint == "edgekd device setup board"
 
 

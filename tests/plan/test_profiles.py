@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.device import Device
 from edgekd.plan import profiles
 from edgekd.recipe.target import Target
@@ -17,7 +17,7 @@ AVX2 = ["ssse3", "avx2"]
 
 def told(monkeypatch: pytest.MonkeyPatch, machine: str, flags: list[str]) -> None:
     facts = {"machine": machine, "flags": flags}
-    monkeypatch.setattr(site, "describe", lambda device: SimpleNamespace(facts=facts))
+    monkeypatch.setattr(host, "describe_host", lambda device: SimpleNamespace(facts=facts))
 
 
 def recipe(*targets: Target, listed: Any = "auto", quantized: bool = True) -> Any:
@@ -41,36 +41,38 @@ def test_onnx_runtime_takes_what_its_processor_runs(
     monkeypatch: pytest.MonkeyPatch, machine: str, flags: list[str], want: str
 ) -> None:
     told(monkeypatch, machine, flags)
-    found = profiles.of_targets(recipe(Target(runtime="onnxruntime")), BOARD)
+    found = profiles.target_profiles(recipe(Target(runtime="onnxruntime")), BOARD)
     assert found == {"onnxruntime": want}
 
 
 def test_the_others_have_their_own_and_no_device_is_asked() -> None:
     targets = (Target(runtime="openvino"), Target(runtime="tensorrt"))
     want = {"openvino": "openvino", "tensorrt": "tensorrt"}
-    assert profiles.of_targets(recipe(*targets), BOARD) == want
+    assert profiles.target_profiles(recipe(*targets), BOARD) == want
     named = Target(runtime="onnxruntime", profile="arm")
-    assert profiles.of_targets(recipe(named), BOARD) == {"onnxruntime": "arm"}
+    assert profiles.target_profiles(recipe(named), BOARD) == {"onnxruntime": "arm"}
 
 
 def test_no_int8_no_profile() -> None:
     target = Target(runtime="openvino")
-    assert profiles.of_targets(recipe(target, quantized=False), BOARD) == {}
+    assert profiles.target_profiles(recipe(target, quantized=False), BOARD) == {}
     fp32 = Target(runtime="openvino", precision=("fp32",))
-    assert profiles.of_targets(recipe(fp32), BOARD) == {}
+    assert profiles.target_profiles(recipe(fp32), BOARD) == {}
 
 
 def test_a_list_limits_the_choice_and_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     told(monkeypatch, "x86_64", AVX2)
     targets = (Target(runtime="onnxruntime"), Target(runtime="openvino"))
     asked = recipe(*targets, listed=("x86", "arm"))
-    found = profiles.of_targets(asked, BOARD)
+    found = profiles.target_profiles(asked, BOARD)
     assert found == {"onnxruntime": "x86", "openvino": "x86"}
-    assert profiles.every(asked, found) == ("x86", "arm")
-    assert profiles.of_targets(recipe(*targets, listed=("arm",)), BOARD) == {"onnxruntime": "arm"}
+    assert profiles.all_profiles(asked, found) == ("x86", "arm")
+    assert profiles.target_profiles(recipe(*targets, listed=("arm",)), BOARD) == {
+        "onnxruntime": "arm"
+    }
 
 
 def test_this_machine_is_asked_what_it_can_really_use(tmp_path: Path) -> None:
     from edgekd.devices import local
 
-    assert profiles.here(local.DEVICE) in ("x86", "x86-no-vnni", "arm")
+    assert profiles.fastest_profile(local.DEVICE) in ("x86", "x86-no-vnni", "arm")

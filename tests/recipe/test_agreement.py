@@ -25,7 +25,7 @@ def learn(*names: str, profiles: Any = "auto", **layer_bits: int) -> list[Any]:
 
 
 def fault(steps: list[Any], *targets: Target) -> tuple[str, str] | None:
-    found = agreement.fault(steps, targets or (Target(runtime="onnxruntime"),), Views())
+    found = agreement.find_fault(steps, targets or (Target(runtime="onnxruntime"),), Views())
     return None if found is None else (".".join(map(str, found[0])), found[1])
 
 
@@ -111,14 +111,14 @@ def test_a_capability_is_for_an_engine_that_takes_one() -> None:
 def test_4_bits_need_an_operator_set_that_has_them() -> None:
     targets = (Target(runtime="onnxruntime"),)
     int4 = learn("distil", "quantize", fc=4)
-    found = agreement.fault(int4, targets, Views(), 20)
+    found = agreement.find_fault(int4, targets, Views(), 20)
     assert found == (("export", "opset"), "got 20, want 21 for weights of 4 bits")
     assert (
-        agreement.fault(int4, targets, Views(), 21)
-        is agreement.fault(int4, targets, Views())
+        agreement.find_fault(int4, targets, Views(), 21)
+        is agreement.find_fault(int4, targets, Views())
         is None
     )
-    assert agreement.fault(INT8, targets, Views(), 18) is None
+    assert agreement.find_fault(INT8, targets, Views(), 18) is None
     assert (agreement.least_opset(int4), agreement.least_opset(INT8)) == (21, 0)
 
 
@@ -131,11 +131,11 @@ def taught(*names: str, recovers: bool = False) -> Any:
 @pytest.mark.parametrize("views", [Views(mixup=0.2), Views(cutmix=1.0)])
 def test_a_loss_of_single_classes_does_not_go_with_mixed_samples(views: Views) -> None:
     steps = [taught("kd", "cross-entropy"), taught("kd", "dkd", recovers=True)]
-    found = agreement.fault(steps, (Target(runtime="onnxruntime"),), views)
+    found = agreement.find_fault(steps, (Target(runtime="onnxruntime"),), views)
     mix = "mixup" if views.mixup else "cutmix"
     want = f"got 'dkd', want it without views.{mix}: it needs one class a sample"
     assert found == (("learn", 1, "recover", "losses", 1), want)
-    assert agreement.fault(steps, (Target(runtime="onnxruntime"),), Views()) is None
+    assert agreement.find_fault(steps, (Target(runtime="onnxruntime"),), Views()) is None
 
 
 @pytest.mark.parametrize("views", [Views(mixup=0.2), Views(cutmix=1.0)])
@@ -145,11 +145,11 @@ def test_a_scheme_of_single_classes_does_not_go_with_mixed_samples(views: Views)
     step.scheme = Named.parse("tf-kd", SCHEMES, "scheme")
     mix = "mixup" if views.mixup else "cutmix"
     want = f"got 'tf-kd', want it without views.{mix}: it needs one class a sample"
-    assert agreement.fault([step], targets, views) == (("learn", 0, "scheme"), want)
-    assert agreement.fault([step], targets, Views()) is None
+    assert agreement.find_fault([step], targets, views) == (("learn", 0, "scheme"), want)
+    assert agreement.find_fault([step], targets, Views()) is None
     for rule, refused in (("min-logit", True), ("mean", False), ("naive", False)):
         step.scheme = Named.parse({"name": "kdcl", "rule": rule}, SCHEMES, "scheme")
-        assert (agreement.fault([step], targets, views) is not None) is refused
+        assert (agreement.find_fault([step], targets, views) is not None) is refused
 
 
 def test_the_schemes_of_single_classes_are_those_that_refuse_mixed_samples() -> None:
@@ -158,7 +158,7 @@ def test_the_schemes_of_single_classes_are_those_that_refuse_mixed_samples() -> 
     found = {
         name
         for name in SCHEMES
-        if agreement.one_class(
+        if agreement.needs_one_class(
             Named.parse({"name": name, **usual.get(name, {})}, SCHEMES, "scheme")
         )
     }

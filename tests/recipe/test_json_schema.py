@@ -69,10 +69,10 @@ def test_the_schema_and_the_loader_agree(
     at[key[-1]] = value
     assert validator.is_valid(document.value) is fits
     if fits:
-        recipe.checked(document)
+        recipe.validate(document)
     else:
         with pytest.raises(Exception, match="got"):
-            recipe.checked(document)
+            recipe.validate(document)
 
 
 def test_every_member_is_named_with_its_knobs() -> None:

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from edgekd.recipe.learning import Distil
 from edgekd.recipe.learning import LearnStep
-from edgekd.recipe.learning import Taught
-from edgekd.recipe.learning import taught
+from edgekd.recipe.learning import TaughtStep
+from edgekd.recipe.learning import taught_steps
 
 STEPS: TypeAdapter[object] = TypeAdapter(LearnStep)
 
@@ -21,7 +21,7 @@ def test_a_step_is_told_by_its_name() -> None:
     for name in ("factorize", "prune"):
         step = STEPS.validate_python({"step": name, "speedup": 1.5, "recover": recover})
         taught = getattr(step, "recover", None)
-        assert isinstance(taught, Taught) and taught.train is not None
+        assert isinstance(taught, TaughtStep) and taught.train is not None
         assert taught.train.epochs == 3
         bare = STEPS.validate_python({"step": name, "macs": 0.5})
         assert getattr(bare, "recover", "") is None
@@ -49,7 +49,7 @@ def test_what_is_taught_is_found_by_its_key() -> None:
         {"step": "quantize"},
     ]
     learn: list[Any] = [STEPS.validate_python(words) for words in said]
-    found = [(key, words) for key, words in taught(learn)]
+    found = [(key, words) for key, words in taught_steps(learn)]
     want = [(("learn", 0), learn[0]), (("learn", 1, "recover"), learn[1].recover)]
     assert found == want
 

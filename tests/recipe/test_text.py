@@ -70,12 +70,12 @@ def test_what_is_no_recipe_file(tmp_path: Path) -> None:
 
 
 def test_messages_are_short_and_printable() -> None:
-    error = recipe_text.refused("x" * 50, ("k" * 500, 3), "got \n\x1b[31m" + "y" * 500)
+    error = recipe_text.input_error("x" * 50, ("k" * 500, 3), "got \n\x1b[31m" + "y" * 500)
     assert len(str(error)) == recipe_text.MAX_LINE and str(error).isprintable()
 
 
 def test_overrides() -> None:
-    document = recipe_text.Document({"a": [{"b": 1}, "kd"]}, {(): "r.yaml", ("a",): "r.yaml:1"})
+    document = recipe_text.ParsedRecipe({"a": [{"b": 1}, "kd"]}, {(): "r.yaml", ("a",): "r.yaml:1"})
     changed = recipe_text.override(document, ["a.0.b=[1, x]", "a.1.t=2", "c.d=null"])
     assert changed.value == {
         "a": [{"b": [1, "x"]}, {"name": "kd", "t": 2}],
@@ -103,7 +103,7 @@ def test_overrides() -> None:
     ],
 )
 def test_overrides_that_are_wrong(setting: str, message: str) -> None:
-    document = recipe_text.Document({"a": [{}, "kd"], "n": 3}, {(): "r.yaml"})
+    document = recipe_text.ParsedRecipe({"a": [{}, "kd"], "n": 3}, {(): "r.yaml"})
     with pytest.raises(InputError) as caught:
         recipe_text.override(document, [setting])
     assert message in str(caught.value)

@@ -15,11 +15,11 @@ def words(svg: bytes) -> str:
 
 def test_a_plot_of_each_kind_and_the_same_bytes_again() -> None:
     content = explanation_example.content()
-    made = explanation_plot.drawn(content, "svg")
+    made = explanation_plot.draw_plots(content, "svg")
     assert set(made) == {"reliability", "class_gains", "layer_similarity"}
-    assert made == explanation_plot.drawn(content, "svg")
+    assert made == explanation_plot.draw_plots(content, "svg")
     assert all(b"<image" not in svg for svg in made.values())
-    bare = explanation_plot.drawn({**content, "similarity": []}, "svg")
+    bare = explanation_plot.draw_plots({**content, "similarity": []}, "svg")
     assert set(bare) == {"reliability", "class_gains"}
 
 

@@ -5,7 +5,7 @@ from tests import gate_example
 
 
 def lines(*outcomes) -> list[str]:
-    return list(gate_annotations.lines(gate_example.document(*outcomes)))
+    return list(gate_annotations.annotation_lines(gate_example.document(*outcomes)))
 
 
 def test_what_failed_is_an_error_and_an_open_question_a_warning_or_an_error() -> None:

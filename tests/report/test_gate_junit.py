@@ -20,7 +20,7 @@ DOCUMENT = gate_example.document(
 
 
 def parsed(**other: object) -> ElementTree.Element:
-    return ElementTree.fromstring(gate_junit.junit(DOCUMENT.model_copy(update=other)))
+    return ElementTree.fromstring(gate_junit.junit_xml(DOCUMENT.model_copy(update=other)))
 
 
 def test_one_case_a_gate_with_the_right_tag() -> None:

@@ -7,7 +7,7 @@ from tests import gate_example
 
 
 def lines(*outcomes, **other) -> list[str]:
-    return gate_markdown.summary(gate_example.document(*outcomes, **other)).splitlines()
+    return gate_markdown.summary_page(gate_example.document(*outcomes, **other)).splitlines()
 
 
 def test_a_row_has_got_allowed_interval_and_verdict() -> None:

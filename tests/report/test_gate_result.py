@@ -22,7 +22,7 @@ WARNED = gate_example.outcome(verdict="inconclusive", counts=False)
     ],
 )
 def test_a_failure_outweighs_an_open_question(outcomes: tuple[Outcome, ...], verdict: str) -> None:
-    assert gate_result.overall(outcomes) == verdict
+    assert gate_result.overall_verdict(outcomes) == verdict
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_a_failure_outweighs_an_open_question(outcomes: tuple[Outcome, ...], ver
 def test_numbers_are_shown_with_their_unit(
     value: float | None, unit: gate_result.Unit, text: str
 ) -> None:
-    assert gate_result.shown(value, unit) == text
+    assert gate_result.format_value(value, unit) == text
 
 
 def test_a_warning_is_a_word_of_its_own() -> None:
-    assert [gate_result.word(o) for o in (PASS, FAIL, OPEN, WARNED)] == [
+    assert [gate_result.verdict_word(o) for o in (PASS, FAIL, OPEN, WARNED)] == [
         "pass",
         "fail",
         "inconclusive",

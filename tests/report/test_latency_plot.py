@@ -8,15 +8,15 @@ from tests.measured_example import measured
 
 @pytest.mark.parametrize(("kind", "starts"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
 def test_the_same_times_give_the_same_picture(kind: str, starts: bytes) -> None:
-    drawn = latency_plot.drawn([measured(6), measured(3)], kind)
-    assert drawn.startswith(starts) and drawn == latency_plot.drawn(
+    drawn = latency_plot.draw_plot([measured(6), measured(3)], kind)
+    assert drawn.startswith(starts) and drawn == latency_plot.draw_plot(
         [measured(6), measured(3)], kind
     )
 
 
 def test_subjects_stand_in_the_legend_with_their_median_and_failed_ones_do_not() -> None:
     gone = measured(0, failure="it crashed")
-    text = latency_plot.drawn([measured(6), gone], "svg").decode()
+    text = latency_plot.draw_plot([measured(6), gone], "svg").decode()
     assert text.count("a b: median 1.002 ms") == 1
 
 

@@ -14,7 +14,7 @@ def choosing(name: str | None) -> dict:
 
 
 def test_the_page_says_what_was_made_how_good_and_how_fast() -> None:
-    page = markdown.report(report_example.result(choice=choosing("onnxruntime-fp32-1t")))
+    page = markdown.report_page(report_example.result(choice=choosing("onnxruntime-fp32-1t")))
     assert page.startswith("# fashion-mnist\n")
     assert "**3.7x smaller, 3.1x faster, 0.7 points below its teacher**" in page
     assert (
@@ -34,7 +34,7 @@ def test_the_page_says_what_was_made_how_good_and_how_fast() -> None:
 def test_what_is_larger_slower_or_better_is_called_so() -> None:
     made = report_example.result(choice=choosing("onnxruntime-fp32-1t"))
     assert made.comparison is not None
-    assert markdown.beside(made.comparison).startswith("3.11x faster (95 % interval 2.")
+    assert markdown.comparison_text(made.comparison).startswith("3.11x faster (95 % interval 2.")
     turned = made.comparison.model_copy(
         update={
             "times_smaller": 0.04,
@@ -46,7 +46,7 @@ def test_what_is_larger_slower_or_better_is_called_so() -> None:
     )
     made = made.model_copy(update={"comparison": turned})
     assert markdown.headline(made) == "25.0x larger, 1.2x slower, 0.5 points above its teacher"
-    page = markdown.report(made)
+    page = markdown.report_page(made)
     assert (
         "1.25x slower (95 % interval 0.80 to 2.00), 25.00x larger;\n"
         "0.50 points above the teacher on the test set (95 % interval -0.25 to 0.75, unpaired).\n"
@@ -82,7 +82,7 @@ def test_the_headline_doubts_what_its_rows_doubt(
     assert markdown.headline(made) == (
         f"3.7x smaller, 3.1x faster{doubt}, 0.7 points below its teacher"
     )
-    page = markdown.report(made)
+    page = markdown.report_page(made)
     assert ("its time varied by 0.6 %" in page) == (machine is not None)
     for name, reason in unstable.items():
         assert f"{name}: unstable: {reason}." in page
@@ -90,7 +90,7 @@ def test_the_headline_doubts_what_its_rows_doubt(
 
 def test_a_machine_that_was_not_fit_is_told_in_the_warnings() -> None:
     machine = {**MACHINE, "reasons": ["swapped: 3 pages"], "warnings": ["noisy: a lot"]}
-    page = markdown.report(report_example.result(machine=machine))
+    page = markdown.report_page(report_example.result(machine=machine))
     assert (
         "- **The machine was not fit: swapped: 3 pages; \\`--set measure.seed=1\\` measures again.**"
         in page
@@ -99,7 +99,7 @@ def test_a_machine_that_was_not_fit_is_told_in_the_warnings() -> None:
 
 
 def test_every_table_is_whole() -> None:
-    page = markdown.report(report_example.result())
+    page = markdown.report_page(report_example.result())
     table: list[int] = []
     for line in page.splitlines():
         if line.startswith("|"):
@@ -119,14 +119,14 @@ def test_a_teacher_that_is_beaten_is_not_called_better() -> None:
 
 def test_no_choice_is_the_headline() -> None:
     choice = {**choosing(None), "why": "accuracy: 0.91, want 0.95", "nearest": "openvino-fp32-1t"}
-    page = markdown.report(report_example.result(choice=choice))
+    page = markdown.report_page(report_example.result(choice=choice))
     assert "**Nothing was chosen: accuracy: 0.91, want 0.95**" in page
 
 
 def test_warnings_are_flagged() -> None:
     alone = {"student_alone": 10, "control_alone": 60}
     test = {**report_example.files()["test"], "control": 0.94, **alone}
-    page = markdown.report(report_example.result(test=test))
+    page = markdown.report_page(report_example.result(test=test))
     assert "## Warnings\n\n- **The student is below its control" in page
 
 
@@ -134,8 +134,8 @@ def test_warnings_are_flagged() -> None:
     ("text", "want"), [("a|b", "a\\|b"), ("a\n# b", "a # b"), ("<script>", "\\<script\\>")]
 )
 def test_a_users_text_cannot_break_the_page(text: str, want: str) -> None:
-    assert markdown.plain(text) == want
-    assert markdown.report(report_example.result(recipe=text)).startswith(f"# {want}\n")
+    assert markdown.escape_text(text) == want
+    assert markdown.report_page(report_example.result(recipe=text)).startswith(f"# {want}\n")
 
 
 def test_int8_is_shown_with_steps_kernels_and_islands() -> None:
@@ -151,7 +151,7 @@ def test_int8_is_shown_with_steps_kernels_and_islands() -> None:
     score = {"validation_accuracy": 0.92, "parameters": 78_000, "macs": 9_700_000}
     scores = {**files["scores"], "quantize-asymmetric": score}
     test = {**files["test"], "quantize-asymmetric": 0.9261}
-    page = markdown.report(
+    page = markdown.report_page(
         report_example.result(rows=[*files["rows"], *rows], scores=scores, test=test)
     )
     assert "| student, rounded (asymmetric) | resnet8 | 92.61 % | 92.00 % |" in page

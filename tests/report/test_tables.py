@@ -52,7 +52,7 @@ FOUND: dict[str, dict[str, Any]] = {
 
 
 def test_low_rank_says_what_each_layer_became_and_what_that_saves() -> None:
-    (table,) = tables.shown({"factorize.json": FACTORIZE})
+    (table,) = tables.make_tables({"factorize.json": FACTORIZE})
     assert table.title == "Low rank, layer by layer"
     assert table.lead[0] == "As fast as asked."
     assert table.lead[1].endswith("1.49 times as fast (95 % interval 1.39 to 1.52).")
@@ -63,12 +63,12 @@ def test_low_rank_says_what_each_layer_became_and_what_that_saves() -> None:
 
 
 def test_what_was_not_timed_says_nothing_of_time() -> None:
-    (table,) = tables.shown({"factorize.json": {**FACTORIZE, "end_to_end": None}})
+    (table,) = tables.make_tables({"factorize.json": {**FACTORIZE, "end_to_end": None}})
     assert table.lead == ("As fast as asked.",)
 
 
 def test_pruning_shows_the_layers_that_changed() -> None:
-    (table,) = tables.shown({"prune-2.json": PRUNE})
+    (table,) = tables.make_tables({"prune-2.json": PRUNE})
     assert table.title == "Pruning, layer by layer (2)"
     assert table.rows == (("conv1", "1", "64 → 48"),)
     assert table.lead[1].endswith("1.49 times as fast.")  # the last that was measured
@@ -79,7 +79,7 @@ def test_pruning_shows_the_layers_that_changed() -> None:
 
 
 def test_quantization_names_what_stayed_float() -> None:
-    (table,) = tables.shown({"sensitivity-asymmetric.json": report_example.SENSITIVITY})
+    (table,) = tables.make_tables({"sensitivity-asymmetric.json": report_example.SENSITIVITY})
     assert table.title == "What each layer's quantization costs (asymmetric)"
     assert "with conv1 in float: 92.68 %; calibrated alone 91.00 %" in table.lead[2]
     assert table.rows == (("fc", "4", "2.56 k", "3.9e-06", "0.0e+00"),)
@@ -87,17 +87,17 @@ def test_quantization_names_what_stayed_float() -> None:
 
 def test_long_tables_are_cut_and_say_so() -> None:
     rows = [{**SPLIT, "path": str(i)} for i in range(tables.LONGEST + 7)]
-    (table,) = tables.shown({"factorize.json": {**FACTORIZE, "layers": rows}})
+    (table,) = tables.make_tables({"factorize.json": {**FACTORIZE, "layers": rows}})
     assert len(table.rows) == tables.LONGEST and table.left_out == 7
 
 
 def test_a_table_without_rows_has_no_columns() -> None:
-    (table,) = tables.shown({"prune.json": {**PRUNE, "layers": []}})
+    (table,) = tables.make_tables({"prune.json": {**PRUNE, "layers": []}})
     assert table.columns == () == table.rows
 
 
 def test_the_page_shows_them_whole() -> None:
-    page = markdown.report(report_example.result(), tables.shown(FOUND))
+    page = markdown.report_page(report_example.result(), tables.make_tables(FOUND))
     assert "## Low rank, layer by layer\n\nAs fast as asked.\nBeside" in page
     assert "| f\\|c | – | dense |" in page and "| conv1 | 1 | 64 → 48 |" in page
     assert "\n\n\n" not in page
@@ -112,7 +112,7 @@ def test_layers_compared_and_what_is_trained_for_that() -> None:
         "teacher_shape": [8, 16, 4, 4],
         "companion_parameters": 1600,
     }
-    (table,) = tables.shown({"layers-2.json": {"layers": [row], "trained_beside": 1600}})
+    (table,) = tables.make_tables({"layers-2.json": {"layers": [row], "trained_beside": 1600}})
     assert table.title == "Layers compared (2)"
     assert table.rows == (("fitnet", "layer2", "8 x 4 x 4", "layer3", "16 x 4 x 4", "1.6 k"),)
     assert table.lead == ("Trained beside the student and not shipped: 1.6 k parameters.",)
@@ -127,7 +127,7 @@ def test_images_made_from_a_teacher() -> None:
         "batch_norm_distance": 2.5,
         "batch_norm_distance_of_noise": 50.0,
     }
-    (table,) = tables.shown({"synthesis.json": content})
+    (table,) = tables.make_tables({"synthesis.json": content})
     assert (
         not table.columns
         and "91.00 % sure" in table.lead[0]

@@ -15,7 +15,7 @@ from onnx import helper
 
 from edgekd import runtimes
 from edgekd.errors import InputError
-from edgekd.runtime import Entry
+from edgekd.runtime import RuntimeEntry
 from tests import bench_example
 
 
@@ -40,7 +40,7 @@ def test_the_table_and_its_members_import_no_engine() -> None:
 def test_what_stands_in_for_another_counts_where_it_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one = Entry("m", "usual", "extra", ("fp32",), "", instead=("other", "third"))
+    one = RuntimeEntry("m", "usual", "extra", ("fp32",), "", instead=("other", "third"))
     there: set[str] = set()
 
     def version(name: str) -> str:

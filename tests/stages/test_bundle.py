@@ -50,7 +50,7 @@ def test_the_stage_gives_a_bundle_that_verifies(tmp_path: Path) -> None:
     made = packed(tmp_path)
     assert set(made) == {f"bundle/{name}" for name in ("manifest.json", *bundle.FILES)}
     folder = made["bundle/manifest.json"].parent
-    bundle_verify.conclude(bundle_verify.verify(folder))
+    bundle_verify.require_sound(bundle_verify.verify(folder))
     found = bundle.check(folder)
     assert found.manifest.created_from == {"export": "a" * 64}
     assert found.manifest.chosen.name == CHOSEN and found.manifest.name == "tiny"
@@ -81,4 +81,4 @@ def test_an_int8_bundle_says_its_profile_and_counts_in_steps(tmp_path: Path) -> 
     assert found.manifest.chosen.profile == "x86"
     assert set(found.manifest.tolerance) == {"onnxruntime/int8"}
     assert found.manifest.tolerance["onnxruntime/int8"].step == 1e-3
-    bundle_verify.conclude(bundle_verify.verify(found.folder))
+    bundle_verify.require_sound(bundle_verify.verify(found.folder))

@@ -231,7 +231,7 @@ def test_a_limit_on_what_was_not_measured_is_not_met() -> None:
 
 
 def test_a_limit_of_zero() -> None:
-    found = budget.verdict("accuracy_drop_points", 0.0, budget.Reading(0.5, 0.5, 0.5))
+    found = budget.judge_limit("accuracy_drop_points", 0.0, budget.Reading(0.5, 0.5, 0.5))
     assert found.verdict == "missed" and found.message.endswith("want at most 0 (0.5 over)")
 
 

@@ -58,18 +58,18 @@ def quantized(folder: Path, config: export.Config, images: np.ndarray) -> Made:
 
     from edgekd.learn import blueprint
     from edgekd.learn.quant import post_training
+    from edgekd.profile import NUMERICS
     from edgekd.profile import PROFILES
-    from edgekd.profile import SCHEMES
 
     exported(folder, export.Config(golden=1), images)  # for its files
     plan = blueprint.read(folder / "blueprint.json")
     model = blueprint.load(folder / "blueprint.json", folder / "weights.safetensors")
-    scheme = PROFILES[config.profile].scheme
+    numerics = PROFILES[config.profile].numerics
     x = torch.from_numpy((images.transpose(0, 3, 1, 2) / 255 - MEAN) / STD).float()
     started = post_training.quantize(
-        model, (torch.zeros(2, 1, 8, 8),), SCHEMES[scheme], lambda: [(x,)]
+        model, (torch.zeros(2, 1, 8, 8),), NUMERICS[numerics], lambda: [(x,)]
     )
-    plan = plan.model_copy(update={"edits": ({"name": "quantize", "scheme": scheme},)})
+    plan = plan.model_copy(update={"edits": ({"name": "quantize", "scheme": numerics},)})
     saved = blueprint.save(started.model, plan, folder)
     given = {
         "blueprint": saved["blueprint.json"],

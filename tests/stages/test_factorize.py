@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from edgekd.bench import lookup
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.learn import blueprint
 from edgekd.learn.export import to_onnx
 from edgekd.progress import Silent
@@ -59,12 +59,14 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def bytes_are_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    def times(paths: Sequence[Path], how: lookup.How, **_: Any) -> list[float]:
+    def times(paths: Sequence[Path], how: lookup.LookupSettings, **_: Any) -> list[float]:
         return [float(path.stat().st_size) for path in paths]
 
-    def pairs(a: Path, b: Path, how: lookup.How, processes: int, **_: Any) -> lookup.Pairs:
+    def pairs(
+        a: Path, b: Path, how: lookup.LookupSettings, processes: int, **_: Any
+    ) -> lookup.PairedTimes:
         first, second = (float(path.stat().st_size) for path in (a, b))
-        return lookup.Pairs(first / 1e6, second / 1e6, first / second, None, processes)
+        return lookup.PairedTimes(first / 1e6, second / 1e6, first / second, None, processes)
 
     def write(model: torch.nn.Module, path: Path, interface: object) -> Path:
         path.write_bytes(bytes(4 * sum(p.numel() for p in model.parameters())))
@@ -72,7 +74,7 @@ def bytes_are_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(to_onnx, "write", write)
     monkeypatch.setattr(lookup, "times_us", times)
-    monkeypatch.setattr(lookup, "pairs", pairs)
+    monkeypatch.setattr(lookup, "time_pairs", pairs)
 
 
 def run(given: dict[str, Path], folder: Path, **config: Any) -> Made:
@@ -162,9 +164,9 @@ def test_where_nothing_is_faster_the_model_stays(
 def test_an_emulated_device_decides_nothing(
     given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = site.describe()
+    here = host.describe_host()
     there = here._replace(facts={**here.facts, "emulated": "qemu-user"})
-    monkeypatch.setattr(site, "describe", lambda device: there)
+    monkeypatch.setattr(host, "describe_host", lambda device: there)
     told = table(run(given, tmp_path / "out", speedup=1.5))
     assert told["why"] == "stays dense: not measured: emulated (qemu-user)"
 

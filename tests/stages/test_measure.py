@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from safetensors.numpy import save_file
 
 from edgekd.bench.candidate import Candidate
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.bench.machine import validity
+from edgekd.bench.machine.monitor import Monitor
 from edgekd.bench.machine.validity import Validity
-from edgekd.bench.machine.watch import Watch
 from edgekd.bench.timing import COLD
 from edgekd.progress import Silent
 from edgekd.stage import Context
@@ -139,7 +139,7 @@ def test_the_machine_is_watched_as_bench_does(
     def worker(job: str, spec: Any, **more: Any) -> dict[str, Any]:
         jobs.append(job)
         if job == "canary":
-            return {"canary_ns": 100.0 + 20 * len(jobs), "snapshot": validity.snapshot()}
+            return {"canary_ns": 100.0 + 20 * len(jobs), "snapshot": validity.take_snapshot()}
         if job == "memory":
             return {"peak_rss_bytes": 1}
         cold = dict.fromkeys(COLD, 1.0)
@@ -165,7 +165,7 @@ def test_warnings_that_differ_in_a_number_alone_are_told_once() -> None:
         Validity(False, ("swapped: 3 pages",), ("noisy: the load was 7.4 on 2 cores",)),
         Validity(True, (), ("noisy: processes lost their core 492.5 times a second",)),
     ]
-    machine = stage.about_machine(Watch(lambda *rest, **more: {}), each)
+    machine = stage.about_machine(Monitor(lambda *rest, **more: {}), each)
     assert machine["warnings"] == [
         "noisy: processes lost their core 492.5 times a second",
         "noisy: the load was 7.4 on 2 cores",
@@ -199,9 +199,9 @@ def test_rows_that_cannot_win_are_measured_less(
 def test_an_emulated_device_has_answers_and_no_times(
     given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = site.describe()
+    here = host.describe_host()
     there = here._replace(name="board", facts={**here.facts, "emulated": "qemu-user"})
-    monkeypatch.setattr(site, "describe", lambda device: there)
+    monkeypatch.setattr(host, "describe_host", lambda device: there)
     config = stage.Config(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
     made = stage.run(config, given, context(tmp_path / "out"))
     (row,) = json.loads(made["rows.json"].read_bytes())

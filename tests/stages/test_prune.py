@@ -77,12 +77,14 @@ def set_engine(
         path.write_text(str(count_macs(model, image_blueprint(builder="resnet8", **SIZE))))
         return path
 
-    def pairs(a: Path, b: Path, how: lookup.How, processes: int, **_: Any) -> lookup.Pairs:
+    def pairs(
+        a: Path, b: Path, how: lookup.LookupSettings, processes: int, **_: Any
+    ) -> lookup.PairedTimes:
         before, after = (macs_of(p) if real_files else int(p.read_text()) for p in (a, b))
         ratio = speed(after / before)
-        return lookup.Pairs(2.0, 2.0 / ratio, ratio, None, processes)
+        return lookup.PairedTimes(2.0, 2.0 / ratio, ratio, None, processes)
 
-    monkeypatch.setattr(lookup, "pairs", pairs)
+    monkeypatch.setattr(lookup, "time_pairs", pairs)
     if not real_files:
         monkeypatch.setattr(to_onnx, "write", write)
 

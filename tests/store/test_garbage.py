@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from edgekd import files
-from edgekd.store import Made
+from edgekd.store import CreationTime
 from edgekd.store import Store
 from edgekd.store import garbage
 from edgekd.store import key_of
 
-MADE = Made("2026-01-02T03:04:05Z", 1.5)
+MADE = CreationTime("2026-01-02T03:04:05Z", 1.5)
 
 
 @pytest.fixture

@@ -33,31 +33,31 @@ def test_a_second_holder_waits_and_the_kernel_frees_a_dead_one_s_lock(tmp_path: 
     child = holder(path)
     with (
         pytest.raises(MachineError, match=rf"process {child.pid}\)$") as caught,
-        locking.held(path, wait=False, hint="go away"),
+        locking.hold_lock(path, wait=False, hint="go away"),
     ):
         pass
     assert caught.value.hint == "go away"
-    with locking.held_alone_if_free(path) as alone:
+    with locking.try_exclusive_lock(path) as alone:
         assert not alone
     heard: list[str] = []
     threading.Timer(0.3, child.kill).start()
     start = time.monotonic()
-    with locking.held(path, waiting=heard.append):
+    with locking.hold_lock(path, waiting=heard.append):
         assert 0.2 < time.monotonic() - start < 10
     assert heard == [f"process {child.pid}"]
     child.wait()
     assert child.stdout is not None
     child.stdout.close()
-    with locking.held_alone_if_free(path) as alone:
+    with locking.try_exclusive_lock(path) as alone:
         assert alone
 
 
 def test_sharers_keep_one_alone_out(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with locking.held(path, shared=True), locking.held(path, shared=True, wait=False):
-        with locking.held_alone_if_free(path) as alone:
+    with locking.hold_lock(path, shared=True), locking.hold_lock(path, shared=True, wait=False):
+        with locking.try_exclusive_lock(path) as alone:
             assert not alone
-        with pytest.raises(MachineError), locking.held(path, wait=False):
+        with pytest.raises(MachineError), locking.hold_lock(path, wait=False):
             pass
 
 
@@ -72,7 +72,7 @@ def test_a_lock_file_is_a_file_of_its_own(tmp_path: Path, what: str) -> None:
         "folder": path.mkdir,
     }
     make[what]()
-    with pytest.raises(MachineError, match="cannot be locked"), locking.held(path):
+    with pytest.raises(MachineError, match="cannot be locked"), locking.hold_lock(path):
         pass
     assert mine.read_text() == "dear diary"
 
@@ -82,7 +82,7 @@ def test_of_what_a_holder_says_200_bytes_are_shown(tmp_path: Path) -> None:
     path.write_text("h" * 300)
     with path.open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(MachineError) as caught, locking.held(path, wait=False):
+        with pytest.raises(MachineError) as caught, locking.hold_lock(path, wait=False):
             pass
     assert str(caught.value) == f"{tmp_path}: is used by another run ({'h' * 200})"
 
@@ -91,10 +91,10 @@ def test_a_lock_file_is_its_owner_s_and_is_closed(tmp_path: Path) -> None:
     (tmp_path / "twice").touch()
     (tmp_path / "twin").hardlink_to(tmp_path / "twice")
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with locking.held(tmp_path / "lock"):
+    with locking.hold_lock(tmp_path / "lock"):
         assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
-    with locking.held_alone_if_free(tmp_path / "lock"):
+    with locking.try_exclusive_lock(tmp_path / "lock"):
         pass
-    with pytest.raises(MachineError), locking.held(tmp_path / "twin"):
+    with pytest.raises(MachineError), locking.hold_lock(tmp_path / "twin"):
         pass
     assert len(list(Path("/proc/self/fd").iterdir())) == before

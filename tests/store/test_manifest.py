@@ -14,16 +14,16 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.store import manifest
 from edgekd.store.manifest import Blob
-from edgekd.store.manifest import Entry
-from edgekd.store.manifest import Made
+from edgekd.store.manifest import CreationTime
+from edgekd.store.manifest import StoreEntry
 
 INPUTS = {"stage": "test", "settings": {"a": [1, 2.5, None]}}
 KEY = manifest.key_of(INPUTS)
-ENTRY = Entry(
+ENTRY = StoreEntry(
     KEY,
     INPUTS,
     {"a.json": Blob("1" * 64, 3), "deep/er/b.bin": Blob("2" * 64, 0)},
-    Made("2026-01-02T03:04:05Z", 2.0),
+    CreationTime("2026-01-02T03:04:05Z", 2.0),
 )
 
 
@@ -36,17 +36,17 @@ def resealed(value: dict[str, Any]) -> bytes:
 
 
 def value() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(manifest.written(ENTRY))
+    loaded: dict[str, Any] = json.loads(manifest.make_manifest(ENTRY))
     return copy.deepcopy(loaded)
 
 
-def read(tmp_path: Path, data: bytes, name: str = f"{KEY}.json") -> Entry:
+def read(tmp_path: Path, data: bytes, name: str = f"{KEY}.json") -> StoreEntry:
     (tmp_path / name).write_bytes(data)
-    return manifest.read(tmp_path / name)
+    return manifest.parse_manifest(tmp_path / name)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    assert read(tmp_path, manifest.written(ENTRY)) == ENTRY
+    assert read(tmp_path, manifest.make_manifest(ENTRY)) == ENTRY
     assert read(tmp_path, resealed(value())) == ENTRY
 
 
@@ -64,7 +64,7 @@ def test_a_file_s_name_is_plain_and_relative(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="no manifest"):
         read(tmp_path, resealed(changed))
     with pytest.raises(ValueError, match="name"):
-        manifest.written(ENTRY._replace(files={name: Blob("1" * 64, 0)}))
+        manifest.make_manifest(ENTRY._replace(files={name: Blob("1" * 64, 0)}))
 
 
 def test_no_file_is_another_s_folder(tmp_path: Path) -> None:
@@ -148,13 +148,13 @@ def test_names_have_up_to_eight_parts_of_a_hundred_characters(tmp_path: Path) ->
     """One more of either is among the names above."""
     for name in ("a" * 100, "/".join("a" * 8), "a/" + "b" * 100):
         entry = ENTRY._replace(files={name: Blob("1" * 64, 0)})
-        assert read(tmp_path, manifest.written(entry)) == entry
+        assert read(tmp_path, manifest.make_manifest(entry)) == entry
 
 
 def test_a_manifest_has_16_mib_at_most(tmp_path: Path) -> None:
-    assert read(tmp_path, manifest.written(ENTRY).ljust(2**24)) == ENTRY
+    assert read(tmp_path, manifest.make_manifest(ENTRY).ljust(2**24)) == ENTRY
     with pytest.raises(InputError, match="got more than 16777216 bytes"):
-        read(tmp_path, manifest.written(ENTRY).ljust(2**24 + 1))
+        read(tmp_path, manifest.make_manifest(ENTRY).ljust(2**24 + 1))
 
 
 @pytest.mark.parametrize("name", ["format", "key", "inputs", "files", "made", "sha256"])
@@ -189,8 +189,8 @@ def test_files_that_were_exchanged_are_seen(tmp_path: Path) -> None:
         b'{"inputs":{"x":NaN},"sha256":""}',
         b'{"inputs":{"x":1e999},"sha256":""}',
         b'{"inputs":{"x":' + b"9" * 5000 + b'},"sha256":""}',
-        manifest.written(ENTRY)[:-20],
-        manifest.written(ENTRY) * 2,
+        manifest.make_manifest(ENTRY)[:-20],
+        manifest.make_manifest(ENTRY) * 2,
     ],
     ids=range(15),
 )
@@ -212,8 +212,8 @@ def test_inputs_as_deep_as_json_can_be_read_are_refused_in_words(tmp_path: Path)
 
 def test_it_stands_under_its_own_name_and_is_no_link(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="key"):
-        read(tmp_path, manifest.written(ENTRY), name=f"{'0' * 64}.json")
-    (tmp_path / "real").write_bytes(manifest.written(ENTRY))
+        read(tmp_path, manifest.make_manifest(ENTRY), name=f"{'0' * 64}.json")
+    (tmp_path / "real").write_bytes(manifest.make_manifest(ENTRY))
     (tmp_path / f"{KEY}.json").symlink_to(tmp_path / "real")
     with pytest.raises(InputError):
-        manifest.read(tmp_path / f"{KEY}.json")
+        manifest.parse_manifest(tmp_path / f"{KEY}.json")

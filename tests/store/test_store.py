@@ -16,13 +16,13 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.store import MARKER
 from edgekd.store import Blob
-from edgekd.store import Entry
-from edgekd.store import Made
+from edgekd.store import CreationTime
 from edgekd.store import Store
+from edgekd.store import StoreEntry
 from edgekd.store import key_of
-from edgekd.store.manifest import written
+from edgekd.store.manifest import make_manifest
 
-MADE = Made("2026-01-02T03:04:05Z", 1.5)
+MADE = CreationTime("2026-01-02T03:04:05Z", 1.5)
 INPUTS, OTHER_INPUTS = {"stage": "test"}, {"stage": "other"}
 KEY, OTHER = key_of(INPUTS), key_of(OTHER_INPUTS)
 
@@ -143,7 +143,7 @@ def test_a_poisoned_manifest_takes_no_sound_blob_with_it(store: Store) -> None:
     entry = store.peek(OTHER)
     assert entry is not None
     wrong = entry.files["one"]._replace(size_bytes=1)
-    manifest(store, OTHER).write_bytes(written(entry._replace(files={"one": wrong})))
+    manifest(store, OTHER).write_bytes(make_manifest(entry._replace(files={"one": wrong})))
     assert store.lookup(OTHER) is None and store.peek(KEY) is not None
 
 
@@ -483,7 +483,7 @@ def test_a_blob_is_replaced_under_its_own_lock(store: Store, tmp_path: Path, how
 
 def test_a_result_whose_blob_is_called_by_its_own_key_waits_for_nobody(store: Store) -> None:
     """A poisoned manifest may say so; its key's lock is held by who puts it aside."""
-    manifest(store).write_bytes(written(Entry(KEY, INPUTS, {"x": Blob(KEY, 1)}, MADE)))
+    manifest(store).write_bytes(make_manifest(StoreEntry(KEY, INPUTS, {"x": Blob(KEY, 1)}, MADE)))
     with store.lock(KEY):
         worker = threading.Thread(target=store.quarantine, args=(KEY,), daemon=True)
         worker.start()

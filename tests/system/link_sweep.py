@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
-from edgekd.device import Ended
 from edgekd.device import Order
+from edgekd.device import WorkerExit
 from edgekd.devices.ssh import Remote
 from edgekd.errors import MachineError
 
@@ -215,7 +215,7 @@ class Exchange:
             ending = f"{len(left)} processes left"
         return Outcome(point, ending, self.proxy.connections, starts, round(seconds, 3))
 
-    def _ask(self, order: Order) -> tuple[Ended | None, str]:
+    def _ask(self, order: Order) -> tuple[WorkerExit | None, str]:
         remote = self.remote()
         try:
             ended = remote.run(order)
@@ -231,7 +231,7 @@ class Exchange:
         return remote
 
 
-def _fault(ended: Ended, order: Order, model: Path, goal: Path) -> str:
+def _fault(ended: WorkerExit, order: Order, model: Path, goal: Path) -> str:
     said = json.loads(ended.stdout.splitlines()[-1]) if ended.stdout else {}
     if ended.returncode != 0 or said.get("token") != order.spec["token"]:
         return f"a wrong end: {ended}"

@@ -28,7 +28,7 @@ from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.session import Rules
 from edgekd.bench.session import Subject
-from edgekd.bench.session import order_of
+from edgekd.bench.session import worker_spec
 from edgekd.cli.bench import command
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
@@ -153,7 +153,7 @@ def verdict(path: Path, runtime: str, scratch: Path) -> EdgekdError | None:
     try:
         told = build(path, runtime, "fp32", scratch, timeout_s=60)
         engine = Engine(runtime, "fp32", 1, {name: scratch / name for name in told["files"]})
-        spec, reads = order_of(Subject("m", engine), QUICK)
+        spec, reads = worker_spec(Subject("m", engine), QUICK)
         run_worker("memory", {**spec, "steady": {"min_ns": 0}}, timeout_s=60, reads=reads)
     except EdgekdError as error:
         assert isinstance(error, InputError | MachineError), error

@@ -70,7 +70,7 @@ def divergences(
     return np.maximum(found, 0.0)
 
 
-def most_apart(apart: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+def farthest_samples(apart: NDArray[np.float64], most: int) -> NDArray[np.int64]:
     """Indices of the `most` samples with the largest of `apart` [N], the largest first; ties in order."""
     order: NDArray[np.int64] = np.argsort(-apart, kind="stable")[:most].astype(np.int64)
     return order
@@ -84,7 +84,7 @@ def disagreements(
     Raises:
         ValueError: if the shapes differ or a logit is not finite.
     """
-    order = most_apart(divergences(teacher, student), len(teacher))
+    order = farthest_samples(divergences(teacher, student), len(teacher))
     differ: NDArray[np.bool_] = teacher.argmax(1) != student.argmax(1)
     return order[differ[order]]
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000
 
 
-class Change(NamedTuple):
-    """A second classifier beside a first, on the same samples."""
+class AnswerChange(NamedTuple):
+    """The answers of a second classifier compared with those of a first, on the same samples."""
 
     corrected: int
     """Samples that only the second gets right."""
@@ -35,8 +35,8 @@ class Change(NamedTuple):
     """Two-sided and exact, of no difference (McNemar 1947)."""
 
 
-class Beside(NamedTuple):
-    """As `Change`, in one class."""
+class ClassChange(NamedTuple):
+    """As `AnswerChange`, in one class."""
 
     points: float
     corrected: int
@@ -47,18 +47,18 @@ class Beside(NamedTuple):
     """The same among all classes (Holm 1979)."""
 
 
-class OfClass(NamedTuple):
+class ClassGains(NamedTuple):
     """One class."""
 
     number: int
     samples: int
     accuracy: dict[str, float]
     """Share of the class's samples that each model gets right, by role."""
-    above: dict[str, Beside]
+    above: dict[str, ClassChange]
     """The student beside each of the others, by role."""
 
 
-def change(before: Right, after: Right) -> Change:
+def compare_answers(before: Right, after: Right) -> AnswerChange:
     """What was won and lost from one classifier to the next.
 
     Args:
@@ -70,8 +70,8 @@ def change(before: Right, after: Right) -> Change:
     """
     _want_alike(before, after)
     lost, corrected = _lost_and_won(before, after)
-    found = paired.drop(lost, corrected, len(before), 0.0, resamples=RESAMPLES, seed=0)
-    return Change(
+    found = paired.estimate_drop(lost, corrected, len(before), 0.0, resamples=RESAMPLES, seed=0)
+    return AnswerChange(
         corrected=corrected,
         lost=lost,
         points=100 * (corrected - lost) / len(before),
@@ -80,9 +80,9 @@ def change(before: Right, after: Right) -> Change:
     )
 
 
-def by_class(
+def compare_by_class(
     labels: NDArray[np.int64], right: Mapping[str, Right], student: str = "student"
-) -> tuple[OfClass, ...]:
+) -> tuple[ClassGains, ...]:
     """Every class that has samples, in order.
 
     Args:
@@ -100,7 +100,7 @@ def by_class(
     others = [role for role in right if role != student]
     above = {role: _beside(right[role], right[student], of) for role in others}
     return tuple(
-        OfClass(
+        ClassGains(
             number=number,
             samples=int(of[number].sum()),
             accuracy={role: float(each[of[number]].mean()) for role, each in right.items()},
@@ -110,7 +110,9 @@ def by_class(
     )
 
 
-def without(full: Right, ablated: Mapping[str, Right]) -> dict[str, tuple[Change, float]]:
+def compare_ablations(
+    full: Right, ablated: Mapping[str, Right]
+) -> dict[str, tuple[AnswerChange, float]]:
     """How a student does without each term of its loss, beside the one that had them all.
 
     Args:
@@ -124,17 +126,17 @@ def without(full: Right, ablated: Mapping[str, Right]) -> dict[str, tuple[Change
     Raises:
         ValueError: if the shapes differ or there are no samples.
     """
-    found = {term: change(full, right) for term, right in ablated.items()}
-    corrected = paired.holm({term: one.p_value for term, one in found.items()})
+    found = {term: compare_answers(full, right) for term, right in ablated.items()}
+    corrected = paired.adjust_holm({term: one.p_value for term, one in found.items()})
     return {term: (one, corrected[term]) for term, one in found.items()}
 
 
-def _beside(before: Right, after: Right, of: Mapping[int, Right]) -> dict[int, Beside]:
+def _beside(before: Right, after: Right, of: Mapping[int, Right]) -> dict[int, ClassChange]:
     counts = {number: _lost_and_won(before[here], after[here]) for number, here in of.items()}
     p_values = {number: paired.mcnemar(*both) for number, both in counts.items()}
-    corrected = paired.holm({str(number): p for number, p in p_values.items()})
+    corrected = paired.adjust_holm({str(number): p for number, p in p_values.items()})
     return {
-        number: Beside(
+        number: ClassChange(
             points=100 * (won - lost) / int(of[number].sum()),
             corrected=won,
             lost=lost,

@@ -23,7 +23,7 @@ MOST_CONFUSIONS = 100
 """Pairs of classes named in it."""
 
 
-def of_model(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Any]:
+def summarize_model(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Any]:
     """How good one model is, and how sure.
 
     Args:
@@ -48,7 +48,7 @@ def of_model(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str
     }
 
 
-def of_differences(
+def summarize_differences(
     answers: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]
 ) -> dict[str, Any]:
     """The student beside its teacher and its control, sample by sample.
@@ -64,27 +64,27 @@ def of_differences(
     return {
         "fidelity": {
             **{role: _fidelity(teacher, answers[role]) for role in same},
-            "above_control": of_change(gains.change(same[CONTROL], same[STUDENT])),
+            "above_control": change_fields(gains.compare_answers(same[CONTROL], same[STUDENT])),
         },
         "above": {
-            role: of_change(gains.change(right[role], right[STUDENT]))
+            role: change_fields(gains.compare_answers(right[role], right[STUDENT]))
             for role in (CONTROL, TEACHER)
         },
         "by_class": [
             {**one._asdict(), "above": {role: b._asdict() for role, b in one.above.items()}}
-            for one in gains.by_class(labels, right)
+            for one in gains.compare_by_class(labels, right)
         ],
         "confusions": [
             one._asdict() for one in fidelity.confusions(teacher, student, labels)[:MOST_CONFUSIONS]
         ],
         "most_apart": [
             {"index": int(row), "kl_nats": float(apart[row])}
-            for row in fidelity.most_apart(apart, MOST_APART)
+            for row in fidelity.farthest_samples(apart, MOST_APART)
         ],
     }
 
 
-def of_terms(
+def summarize_terms(
     whole: NDArray[np.bool_], without: Mapping[str, NDArray[np.bool_]]
 ) -> list[dict[str, Any]]:
     """What each term of a loss brought, a row each.
@@ -98,14 +98,14 @@ def of_terms(
             "term": term,
             "accuracy": float(without[term].mean()),
             "accuracy_of_all": float(whole.mean()),
-            **of_change(change),
+            **change_fields(change),
             "p_holm": p_holm,
         }
-        for term, (change, p_holm) in gains.without(whole, without).items()
+        for term, (change, p_holm) in gains.compare_ablations(whole, without).items()
     ]
 
 
-def of_change(change: gains.Change) -> dict[str, Any]:
+def change_fields(change: gains.AnswerChange) -> dict[str, Any]:
     """A change by the names it has in the file."""
     fields = change._asdict()
     fields["points_ci95"] = fields.pop("interval")

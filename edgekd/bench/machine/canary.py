@@ -1,6 +1,6 @@
 """A small fixed piece of work whose time says whether the machine drifts.
 
-It is the same on every machine and in every version: what changes in its time between two looks is
+It is the same on every machine and in every version: what changes in its time between two snapshots is
 the machine's doing. Where it varies by more than 5 %, milliseconds are not worth printing; ratios of
 interleaved pairs are.
 """
@@ -25,10 +25,12 @@ SPAN_NS = 100_000_000
 DRIFT = 0.05
 """Coefficient of variation above which absolute numbers are not shown."""
 FEWEST = 3
-"""Looks that it takes to speak of a spread."""
+"""Snapshots that it takes to speak of a spread."""
 
 
-def job(spec: Mapping[str, Any], say: Callable[[str], None], started_ns: int) -> dict[str, Any]:
+def run_canary(
+    spec: Mapping[str, Any], say: Callable[[str], None], started_ns: int
+) -> dict[str, Any]:
     """The worker's job ``canary``: its median in nanoseconds, and the machine at this moment."""
     import numpy as np
 
@@ -43,11 +45,11 @@ def job(spec: Mapping[str, Any], say: Callable[[str], None], started_ns: int) ->
     say("canary")
     timing.iterate(step, clock, 0, 1, WARM_UP_NS)
     times_ns = timing.iterate(step, clock, 0, 1, SPAN_NS)
-    return {"canary_ns": median(times_ns), "snapshot": validity.snapshot()}
+    return {"canary_ns": median(times_ns), "snapshot": validity.take_snapshot()}
 
 
 def variation(canaries_ns: Sequence[float]) -> float | None:
-    """Standard deviation over mean; None of fewer than three looks."""
+    """Standard deviation over mean; None for fewer than three snapshots."""
     if len(canaries_ns) < FEWEST:
         return None
     mean = math.fsum(canaries_ns) / len(canaries_ns)
@@ -56,6 +58,6 @@ def variation(canaries_ns: Sequence[float]) -> float | None:
 
 
 def drifts(canaries_ns: Sequence[float]) -> bool:
-    """Whether milliseconds of this sitting are not worth printing."""
+    """Whether milliseconds of this session are not worth printing."""
     found = variation(canaries_ns)
     return found is not None and found > DRIFT

@@ -23,7 +23,7 @@ class _Mount(NamedTuple):
     folder: Path
 
 
-def groups(root: Path, controller: str) -> list[Path]:
+def group_folders(root: Path, controller: str) -> list[Path]:
     """The folders of the process's own group and of those above it, the own one first.
 
     Args:
@@ -44,23 +44,25 @@ def groups(root: Path, controller: str) -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
-def throttled(root: Path = Path("/")) -> int | None:
+def count_throttled(root: Path = Path("/")) -> int | None:
     """How often the process's groups were held back by a CPU quota; None where nobody counts."""
-    counts = [_field(group / "cpu.stat", "nr_throttled") for group in groups(root, "cpu")]
+    counts = [_field(group / "cpu.stat", "nr_throttled") for group in group_folders(root, "cpu")]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
 
 def quota_cores(root: Path = Path("/")) -> float | None:
     """The CPU time that the tightest group allows, in cores; None without a limit."""
-    return min((quota for group in groups(root, "cpu") for quota in _quota(group)), default=None)
+    return min(
+        (quota for group in group_folders(root, "cpu") for quota in _quota(group)), default=None
+    )
 
 
 def memory_bytes(root: Path = Path("/")) -> int | None:
     """The memory that the tightest group allows; None without a limit."""
     limits = [
         int(text)
-        for group in groups(root, "memory")
+        for group in group_folders(root, "memory")
         for name in ("memory.max", "memory.limit_in_bytes")
         if (text := _text(group / name)).isdigit() and int(text) < NO_LIMIT_BYTES
     ]

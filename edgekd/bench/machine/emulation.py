@@ -18,7 +18,7 @@ TCG = "QEMU TCG"
 """In the processor's name where a whole machine is translated, unless it was given another one."""
 
 
-def emulation(root: Path = Path("/")) -> str | None:
+def find_emulator(root: Path = Path("/")) -> str | None:
     """``qemu-user`` or the like; None for a real processor, or where there is no /proc to tell.
 
     Args:

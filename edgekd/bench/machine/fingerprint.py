@@ -38,11 +38,11 @@ def host_facts(root: Path = Path("/")) -> dict[str, Any]:
     Args:
         root: where /proc and /sys hang; another folder in tests.
     """
-    cpuinfo, emulated = _read(root / "proc/cpuinfo") or "", emulation.emulation(root)
+    cpuinfo, emulated = _read(root / "proc/cpuinfo") or "", emulation.find_emulator(root)
     flags = sorted((_field(cpuinfo, "flags") or _field(cpuinfo, "Features") or "").split())
     facts: dict[str, Any] = {ours: _field(cpuinfo, theirs) for theirs, ours in CPU_FIELDS.items()}
     if emulated:  # then /proc/cpuinfo may be the host's
-        flags = instructions.usable(flags)
+        flags = instructions.usable_flags(flags)
     facts |= {
         "emulated": emulated,
         "machine": platform.machine(),
@@ -61,10 +61,10 @@ def host_facts(root: Path = Path("/")) -> dict[str, Any]:
         "quota_cores": cgroup.quota_cores(root),
         "quota_memory_bytes": cgroup.memory_bytes(root),
     }
-    return facts | gpus(root)
+    return facts | list_gpus(root)
 
 
-def gpus(root: Path = Path("/")) -> dict[str, Any]:
+def list_gpus(root: Path = Path("/")) -> dict[str, Any]:
     """The models of NVIDIA's GPUs and their driver; nothing where there are none.
 
     A machine without one keeps the key it had before this was asked.
@@ -80,7 +80,7 @@ def gpus(root: Path = Path("/")) -> dict[str, Any]:
 
 
 @functools.cache
-def key() -> str:
+def machine_key() -> str:
     """SHA-256 of `host_facts`; milliseconds to compute."""
     return key_of(host_facts())
 
@@ -103,7 +103,7 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def beside_the_key(root: Path = Path("/")) -> dict[str, Any]:
+def volatile_facts(root: Path = Path("/")) -> dict[str, Any]:
     """What describes the machine at this moment and does not count: load, uptime, boot."""
     load = _read(root / "proc/loadavg")
     uptime = _read(root / "proc/uptime")

@@ -23,7 +23,7 @@ PAIRS = "ssse3"
 """Brought the product of 8-bit pairs that is summed in 16 bits, pmaddubsw."""
 
 
-def usable(flags: Iterable[str]) -> list[str]:
+def usable_flags(flags: Iterable[str]) -> list[str]:
     """Those of the `flags` of /proc/cpuinfo that this process can use."""
     try:
         core = importlib.import_module("numpy._core._multiarray_umath")

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 
-def text_of(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
     """Its text without blanks around it; None if it cannot be read."""
     try:
         return path.read_text(errors="replace").strip("\0 \n")
@@ -14,67 +14,67 @@ def text_of(path: Path) -> str | None:
         return None
 
 
-def texts(folder: Path, pattern: str) -> dict[str, str]:
+def read_texts(folder: Path, pattern: str) -> dict[str, str]:
     """The texts of all files of a pattern, by their paths in `folder`."""
-    read = {path.relative_to(folder).as_posix(): text_of(path) for path in folder.glob(pattern)}
+    read = {path.relative_to(folder).as_posix(): read_text(path) for path in folder.glob(pattern)}
     return {name: text for name, text in read.items() if text}
 
 
-def numbers(folder: Path, pattern: str) -> dict[str, int]:
+def read_numbers(folder: Path, pattern: str) -> dict[str, int]:
     """The numbers of all files of a pattern that hold one."""
-    read = texts(folder, pattern)
+    read = read_texts(folder, pattern)
     return {name: int(text) for name, text in read.items() if text.lstrip("-").isdigit()}
 
 
-def temperatures_c(folder: Path) -> dict[str, float]:
+def read_temperatures_c(folder: Path) -> dict[str, float]:
     """By zone; the kernel counts thousandths of a degree."""
     return {
         name.partition("/")[0]: value / 1000
-        for name, value in numbers(folder, "thermal_zone*/temp").items()
+        for name, value in read_numbers(folder, "thermal_zone*/temp").items()
     }
 
 
-def cpu_times(path: Path) -> tuple[int | None, int | None]:
+def read_cpu_times(path: Path) -> tuple[int | None, int | None]:
     """All ticks and stolen ticks of /proc/stat; guest time is within user time."""
-    fields = (text_of(path) or "").partition("\n")[0].split()
+    fields = (read_text(path) or "").partition("\n")[0].split()
     if len(fields) < 9 or fields[0] != "cpu":
         return None, None
     ticks = [int(field) for field in fields[1:9]]
     return sum(ticks), ticks[7]
 
 
-def pressure_us(path: Path) -> int | None:
+def read_pressure_us(path: Path) -> int | None:
     """Microseconds in which some task waited, of a file below /proc/pressure."""
-    for line in (text_of(path) or "").splitlines():
+    for line in (read_text(path) or "").splitlines():
         if line.startswith("some"):
             return int(line.rpartition("total=")[2])
     return None
 
 
-def counter(path: Path, name: str) -> int | None:
+def read_counter(path: Path, name: str) -> int | None:
     """The number behind a name, one pair a line."""
-    for line in (text_of(path) or "").splitlines():
+    for line in (read_text(path) or "").splitlines():
         key, _, value = line.partition(" ")
         if key == name:
             return int(value)
     return None
 
 
-def hexadecimal(path: Path) -> int | None:
+def parse_hexadecimal(path: Path) -> int | None:
     """A number such as ``0x50000``."""
     with contextlib.suppress(ValueError):
-        return int(text_of(path) or "", 16)
+        return int(read_text(path) or "", 16)
     return None
 
 
-def on_battery(folder: Path) -> bool | None:
+def is_on_battery(folder: Path) -> bool | None:
     """Whether a mains supply is unplugged, or a battery drains; None where there is neither."""
-    types = texts(folder, "*/type")
+    types = read_texts(folder, "*/type")
     known = []
     for name, kind in types.items():
         supply = folder / Path(name).parent
         if kind == "Mains":
-            known.append(text_of(supply / "online") == "0")
+            known.append(read_text(supply / "online") == "0")
         elif kind == "Battery":
-            known.append(text_of(supply / "status") == "Discharging")
+            known.append(read_text(supply / "status") == "Discharging")
     return any(known) if known else None

@@ -1,6 +1,6 @@
 """Whether a machine was fit to be measured: what the kernel counts, before, between and after.
 
-`snapshot` runs in a worker on the device and needs the standard library alone; `judge` is pure. A
+`take_snapshot` runs in a worker on the device and needs the standard library alone; `judge` is pure. A
 reason spoils the numbers; a warning says what may have widened them. What a machine does not tell is
 None and is never held against it.
 """
@@ -60,33 +60,33 @@ class Validity(NamedTuple):
     """What may have widened them."""
 
 
-def snapshot(root: Path = Path("/")) -> dict[str, Any]:
+def take_snapshot(root: Path = Path("/")) -> dict[str, Any]:
     """What the machine says of itself now, as JSON.
 
     Args:
         root: where /proc and /sys hang; another folder in tests.
     """
     cpus = root / "sys/devices/system/cpu"
-    busy = readings.cpu_times(root / "proc/stat")
-    load = readings.text_of(root / "proc/loadavg")
+    busy = readings.read_cpu_times(root / "proc/stat")
+    load = readings.read_text(root / "proc/loadavg")
     return {
         "time_ns": time.monotonic_ns(),
         "throttles": _throttles(root),
-        "temperatures_c": readings.temperatures_c(root / "sys/class/thermal"),
-        "frequencies_khz": readings.numbers(cpus, "cpu[0-9]*/cpufreq/scaling_cur_freq"),
+        "temperatures_c": readings.read_temperatures_c(root / "sys/class/thermal"),
+        "frequencies_khz": readings.read_numbers(cpus, "cpu[0-9]*/cpufreq/scaling_cur_freq"),
         "governors": sorted(
-            set(readings.texts(cpus, "cpu[0-9]*/cpufreq/scaling_governor").values())
+            set(readings.read_texts(cpus, "cpu[0-9]*/cpufreq/scaling_governor").values())
         ),
         "ticks": busy[0],
         "steal_ticks": busy[1],
-        "pressure_us": readings.pressure_us(root / "proc/pressure/cpu"),
+        "pressure_us": readings.read_pressure_us(root / "proc/pressure/cpu"),
         "load_1min": float(load.split()[0]) if load else None,
         "cores": os.cpu_count(),
-        "swapped_in": readings.counter(root / "proc/vmstat", "pswpin"),
-        "firmware_throttled": readings.hexadecimal(
+        "swapped_in": readings.read_counter(root / "proc/vmstat", "pswpin"),
+        "firmware_throttled": readings.parse_hexadecimal(
             root / "sys/devices/platform/soc/soc:firmware/get_throttled"
         ),
-        "on_battery": readings.on_battery(root / "sys/class/power_supply"),
+        "on_battery": readings.is_on_battery(root / "sys/class/power_supply"),
         "quota_cores": cgroup.quota_cores(root),
     }
 
@@ -111,7 +111,7 @@ def judge(
         ValueError: if a snapshot is none; it may come from a machine that is not ours.
     """
     every = (before, *between, after)
-    if not all(map(well_formed, every)):
+    if not all(map(is_well_formed, every)):
         raise ValueError("got an account of the machine that cannot be read")
     reasons = [
         *_throttled(before, after),
@@ -129,21 +129,21 @@ def judge(
     return Validity(not reasons, tuple(reasons), tuple(warnings))
 
 
-def well_formed(snapshot: Snapshot) -> bool:
-    """Whether each entry is of the kind that `snapshot` writes, with plain names and finite numbers."""
+def is_well_formed(snapshot: Snapshot) -> bool:
+    """Whether each entry is of the kind that `take_snapshot` writes, with plain names and finite numbers."""
     for name in ("throttles", "temperatures_c", "frequencies_khz"):
         counts = snapshot.get(name)
         if not isinstance(counts, dict) or not all(map(PLAIN.fullmatch, counts)):
             return False
-        if not all(map(finite, counts.values())):
+        if not all(map(is_finite, counts.values())):
             return False
     bits = snapshot.get("firmware_throttled")
     if bits is not None and not isinstance(bits, int):
         return False
-    return all(snapshot.get(name) is None or finite(snapshot[name]) for name in SCALARS)
+    return all(snapshot.get(name) is None or is_finite(snapshot[name]) for name in SCALARS)
 
 
-def finite(value: object) -> bool:
+def is_finite(value: object) -> bool:
     """Whether it is a number that can be reckoned with; JSON may hold others."""
     return isinstance(value, int | float) and -(2**63) < value < 2**63  # NaN is in no range
 
@@ -238,6 +238,6 @@ def _rise(before: Snapshot, after: Snapshot, name: str) -> int | None:
 def _throttles(root: Path) -> dict[str, int]:
     """Counts that only rise when the machine, or one of our control groups, was held back."""
     cpus = root / "sys/devices/system/cpu"
-    found = readings.numbers(cpus, "cpu[0-9]*/thermal_throttle/*_count")
-    count = cgroup.throttled(root)
+    found = readings.read_numbers(cpus, "cpu[0-9]*/thermal_throttle/*_count")
+    count = cgroup.count_throttled(root)
     return found if count is None else {**found, GROUP: count}

@@ -33,7 +33,7 @@ RESAMPLES = 10_000
 POWER = 0.9
 
 
-class Look(NamedTuple):
+class InterimLook(NamedTuple):
     """A moment at which a run may end with a verdict."""
 
     pairs: int
@@ -41,8 +41,8 @@ class Look(NamedTuple):
     """How often its interval may miss the truth."""
 
 
-class Compared(NamedTuple):
-    """What the pairs say of B beside A."""
+class PairComparison(NamedTuple):
+    """The ratio of B to A over all pairs, with its interval and verdict."""
 
     ratio: float
     """Median of B's time over A's."""
@@ -58,7 +58,7 @@ class Compared(NamedTuple):
     """Whether neighbouring pairs resemble each other; the interval is widened for it."""
 
 
-def looks(pairs: int) -> tuple[Look, ...]:
+def plan_looks(pairs: int) -> tuple[InterimLook, ...]:
     """When a run of at most `pairs` pairs is looked at, and what each look may cost of 5 %.
 
     Below 20 pairs once, at the end. From there at every tenth: 30 pairs at 10, 20 and 30. The looks
@@ -69,12 +69,12 @@ def looks(pairs: int) -> tuple[Look, ...]:
     left, found = statistics.ALPHA, []
     for number, count in enumerate(at):
         alpha = left - statistics.ALPHA * (len(at) - 1 - number) / len(at)
-        left -= spent(count, alpha)
-        found.append(Look(count, alpha))
+        left -= true_alpha(count, alpha)
+        found.append(InterimLook(count, alpha))
     return tuple(found)
 
 
-def spent(pairs: int, alpha: float) -> float:
+def true_alpha(pairs: int, alpha: float) -> float:
     """How often the interval of `pairs` values at `alpha` truly misses the median."""
     rank = statistics.interval_rank(pairs, alpha)
     return 2 * sum(math.comb(pairs, k) for k in range(rank)) / math.pow(2, pairs)
@@ -86,13 +86,13 @@ def judge(
     delta: float = DELTA,
     alpha: float = statistics.ALPHA,
     seed: int = 0,
-) -> Compared:
+) -> PairComparison:
     """The verdict on B from ln(B / A) of each pair, in the order the pairs ran.
 
     Args:
         log_ratios: one number a pair.
         delta: faster below 1 - delta, slower above 1 + delta, equivalent between the two.
-        alpha: how often the interval may miss; a `Look` says how much.
+        alpha: how often the interval may miss; an `InterimLook` says how much.
         seed: of the bootstrap.
 
     Raises:
@@ -100,9 +100,9 @@ def judge(
     """
     if not 0 <= delta < 1:
         raise ValueError(f"delta: got {delta}, want at least 0 and less than 1")
-    found = across(log_ratios, alpha)
+    found = summarize_pairs(log_ratios, alpha)
     interval = None if found.interval is None else _exp(found.interval)
-    return Compared(
+    return PairComparison(
         ratio=math.exp(found.value),
         interval=interval,
         pairs=len(log_ratios),
@@ -114,21 +114,23 @@ def judge(
     )
 
 
-def across(log_ratios: Sequence[float], alpha: float = statistics.ALPHA) -> statistics.Across:
+def summarize_pairs(
+    log_ratios: Sequence[float], alpha: float = statistics.ALPHA
+) -> statistics.ProcessSummary:
     """Median of the log-ratios and its interval, widened where neighbouring pairs are alike.
 
     What a machine does to both models cancels in a pair, so its drift leaves little; the plain factor
-    for autocorrelated values is enough here, and costs a sitting without drift little power.
+    for autocorrelated values is enough here, and costs a session without drift little power.
 
     Raises:
         ValueError: if there are no pairs.
     """
     value = statistics.median(log_ratios)
-    found = statistics.Across(value, statistics.median_interval(log_ratios, alpha), False)
+    found = statistics.ProcessSummary(value, statistics.median_interval(log_ratios, alpha), False)
     r = min(statistics.autocorrelation(log_ratios), statistics.WIDEST)
     if r <= ALIKE:
         return found
-    return statistics.widened(found, math.sqrt((1 + r) / (1 - r)))
+    return statistics.widen(found, math.sqrt((1 + r) / (1 - r)))
 
 
 def verdict_of(interval: Interval | None, delta: float) -> Verdict:

@@ -16,11 +16,11 @@ from pydantic import Field
 import edgekd
 from edgekd.bench import statistics
 from edgekd.bench.machine import canary
-from edgekd.bench.machine.site import Site
+from edgekd.bench.machine.host import Host
 from edgekd.bench.pair import comparison
 from edgekd.bench.pair.comparison import Verdict
-from edgekd.bench.pair.duel import METRICS
-from edgekd.bench.pair.duel import Duel
+from edgekd.bench.pair.run import METRICS
+from edgekd.bench.pair.run import PairedRun
 from edgekd.bench.result import Fingerprint
 from edgekd.bench.result import SubjectFacts
 from edgekd.settings import Settings
@@ -104,20 +104,22 @@ def schema() -> dict[str, Any]:
     return Document.model_json_schema(mode="serialization")
 
 
-def document(found: Duel, facts: tuple[SubjectFacts, SubjectFacts], site: Site) -> Document:
+def make_document(
+    found: PairedRun, facts: tuple[SubjectFacts, SubjectFacts], host: Host
+) -> Document:
     """The published form of a finished comparison.
 
     Args:
         found: one with a verdict.
         facts: of A and of B.
-        site: the machine.
+        host: the machine.
     """
     assert found.compared is not None and found.counts is not None
     now = datetime.datetime.now(datetime.UTC)
     return Document(
         edgekd=edgekd.__version__,
         ended_utc=now.isoformat(timespec="seconds"),
-        fingerprint=Fingerprint(key=site.key, fields=site.facts, now=site.now),
+        fingerprint=Fingerprint(key=host.key, fields=host.facts, now=host.now),
         verdict=found.compared.verdict,
         sentence=sentence(found.compared),
         delta=found.rules.delta,
@@ -129,14 +131,14 @@ def document(found: Duel, facts: tuple[SubjectFacts, SubjectFacts], site: Site) 
         warm_up=found.counts.warm_up,
         iterations=found.counts.iterations,
         canary=Canary(
-            times_ms=tuple(ns / NS_PER_MS for ns in found.looks.canaries_ns),
-            variation=canary.variation(found.looks.canaries_ns),
+            times_ms=tuple(ns / NS_PER_MS for ns in found.snapshot_log.canaries_ns),
+            variation=canary.variation(found.snapshot_log.canaries_ns),
         ),
         valid=Fit(**found.validity()._asdict()),
     )
 
 
-def sentence(found: comparison.Compared) -> str:
+def sentence(found: comparison.PairComparison) -> str:
     """The verdict as one says it."""
     if found.interval is None:
         return f"Unresolved: {found.pairs} pairs are too few for an interval."
@@ -152,10 +154,10 @@ def sentence(found: comparison.Compared) -> str:
     }[found.verdict]
 
 
-def _side(found: Duel, letter: Literal["a", "b"], facts: SubjectFacts) -> Side:
+def _side(found: PairedRun, letter: Literal["a", "b"], facts: SubjectFacts) -> Side:
     subject = found.a if letter == "a" else found.b
     medians_ms = [ns / NS_PER_MS for ns in found.medians_ns()[letter == "b"]]
-    across = None if found.looks.drifts() else statistics.across(medians_ms)
+    across = None if found.snapshot_log.drifts() else statistics.summarize_processes(medians_ms)
     return Side(
         subject=facts,
         batch=subject.batch,
@@ -168,7 +170,7 @@ def _side(found: Duel, letter: Literal["a", "b"], facts: SubjectFacts) -> Side:
     )
 
 
-def _ratio(found: Duel, metric: str) -> Ratio:
+def _ratio(found: PairedRun, metric: str) -> Ratio:
     assert found.compared is not None
     log_ratios, alpha = found.log_ratios(metric), found.compared.alpha
     if not log_ratios:

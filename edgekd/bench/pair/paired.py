@@ -17,7 +17,7 @@ LEVEL = 0.025
 """Of one side."""
 
 
-class Drop(NamedTuple):
+class AccuracyDrop(NamedTuple):
     """By how many points of accuracy one model is below another, on the same samples."""
 
     points: float
@@ -59,9 +59,9 @@ def sign_test(values: Sequence[float], limit: float) -> float:
     return binomial_tail(sum(value > limit for value in values), len(values))
 
 
-def drop(
+def estimate_drop(
     lost: int, gained: int, count: int, allowed_points: float, *, resamples: int, seed: int
-) -> Drop:
+) -> AccuracyDrop:
     """How far the second classifier is below the first.
 
     The bootstrap draws samples with replacement; all that counts of a draw is how many lost and
@@ -88,7 +88,7 @@ def drop(
     points = 100 * (drawn[:, 0] - drawn[:, 1]) / count
     low, high = np.quantile(points, (LEVEL, 1 - LEVEL))
     kept = (1 + int((points <= allowed_points).sum())) / (1 + resamples)
-    return Drop(
+    return AccuracyDrop(
         points=100 * (lost - gained) / count,
         interval=Interval(float(low), float(high)),
         p_value=max(kept, binomial_tail(lost, lost + gained)),
@@ -96,7 +96,7 @@ def drop(
     )
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def adjust_holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Each p-value as it counts among the others (Holm 1979): the chance that any of them is small
     by luck stays what it would be for one."""
     adjusted: dict[str, float] = {}

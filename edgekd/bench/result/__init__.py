@@ -22,9 +22,9 @@ from edgekd.bench.result import figures
 from edgekd.bench.result.metric import Metric
 from edgekd.bench.scenario import figures as scenario_figures
 from edgekd.bench.scenario.run import Name
-from edgekd.bench.scenario.run import Ran
-from edgekd.bench.scenario.run import Wanted
-from edgekd.bench.session import Measured
+from edgekd.bench.scenario.run import ScenarioRun
+from edgekd.bench.scenario.run import ScenarioSelection
+from edgekd.bench.session import Measurement
 from edgekd.bench.session import Rules
 from edgekd.bench.timing import COLD
 from edgekd.settings import Settings
@@ -160,14 +160,14 @@ class Document(Settings):
     results: tuple[Result, ...]
 
 
-class Seen(NamedTuple):
-    """What is known of a subject's sitting besides its processes."""
+class MeasurementContext(NamedTuple):
+    """What is known of a subject's session besides its processes."""
 
     facts: SubjectFacts
     validity: Validity
     spin: bool | None = None
-    scenarios: Mapping[Name, Ran] = {}
-    wanted: Wanted = Wanted()
+    scenarios: Mapping[Name, ScenarioRun] = {}
+    wanted: ScenarioSelection = ScenarioSelection()
 
 
 def schema() -> dict[str, Any]:
@@ -175,7 +175,7 @@ def schema() -> dict[str, Any]:
     return Document.model_json_schema(mode="serialization")
 
 
-def status_of(measured: Measured, validity: Validity | None = None) -> tuple[Status, str]:
+def status_of(measured: Measurement, validity: Validity | None = None) -> tuple[Status, str]:
     """A word for it and the reason."""
     if measured.failure or not measured.processes:
         return "failed", measured.failure or "the budget ended before the first process"
@@ -190,8 +190,8 @@ def status_of(measured: Measured, validity: Validity | None = None) -> tuple[Sta
     return "ok", ""
 
 
-def result(measured: Measured, rules: Rules, seen: Seen) -> Result:
-    """One subject's measurement in the published form."""
+def make_result(measured: Measurement, rules: Rules, seen: MeasurementContext) -> Result:
+    """Make the published form of one subject's measurement."""
     status, reason = status_of(measured, seen.validity)
     processes = measured.processes
     return Result(
@@ -209,11 +209,11 @@ def result(measured: Measured, rules: Rules, seen: Seen) -> Result:
         metrics=tuple(figures.metrics(measured)),
         phases={n: tuple(p["cold_ms"][n] for p in processes if n in p["cold_ms"]) for n in COLD},
         process_medians_ms=tuple(ns / NS_PER_MS for ns in measured.medians_ns()),
-        scenarios=tuple(scenario(ran, seen.wanted) for ran in seen.scenarios.values()),
+        scenarios=tuple(make_scenario(ran, seen.wanted) for ran in seen.scenarios.values()),
     )
 
 
-def _config(measured: Measured, rules: Rules, spin: bool | None) -> Config:
+def _config(measured: Measurement, rules: Rules, spin: bool | None) -> Config:
     subject = measured.subject
     last: dict[str, Any] = measured.processes[-1] if measured.processes else {}
     cores: Sequence[int] | None = last.get("affinity")
@@ -229,7 +229,7 @@ def _config(measured: Measured, rules: Rules, spin: bool | None) -> Config:
     )
 
 
-def scenario(ran: Ran, wanted: Wanted) -> Scenario:
+def make_scenario(ran: ScenarioRun, wanted: ScenarioSelection) -> Scenario:
     """One scenario in the published form."""
     metrics = scenario_figures.metrics(ran, wanted)
     first = metrics[0]

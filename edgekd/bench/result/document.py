@@ -6,39 +6,39 @@ import edgekd
 from edgekd import files
 from edgekd.bench import result
 from edgekd.bench.machine import canary
-from edgekd.bench.sitting import Sitting
-from edgekd.bench.sitting import now_utc
-from edgekd.bench.user_models import Ready
+from edgekd.bench.session_record import SessionRecord
+from edgekd.bench.session_record import now_utc
+from edgekd.bench.user_models import PreparedSubject
 
 
-def document(sitting: Sitting, raw: result.Raw | None = None) -> result.Document:
-    """The published form of a sitting."""
-    watch, site = sitting.watch, sitting.site
-    triples = zip(sitting.ready, sitting.measured, sitting.scenarios, strict=True)
+def make_document(record: SessionRecord, raw: result.Raw | None = None) -> result.Document:
+    """The published form of a record."""
+    monitor, host = record.monitor, record.host
+    triples = zip(record.ready, record.measured, record.scenarios, strict=True)
     return result.Document(
         provenance=result.Provenance(
             edgekd=edgekd.__version__,
-            argv=sitting.argv,
-            device=site.name,
-            started_utc=sitting.started_utc,
+            argv=record.argv,
+            device=host.name,
+            started_utc=record.started_utc,
             ended_utc=now_utc(),
         ),
-        fingerprint=result.Fingerprint(key=site.key, fields=site.facts, now=site.now),
+        fingerprint=result.Fingerprint(key=host.key, fields=host.facts, now=host.now),
         canary=result.Canary(
-            times_ms=tuple(ns / result.NS_PER_MS for ns in watch.looks.canaries_ns),
-            variation=canary.variation(watch.looks.canaries_ns),
+            times_ms=tuple(ns / result.NS_PER_MS for ns in monitor.snapshot_log.canaries_ns),
+            variation=canary.variation(monitor.snapshot_log.canaries_ns),
         ),
         raw=raw,
         results=tuple(
-            result.result(
+            result.make_result(
                 found,
-                sitting.rules,
-                result.Seen(
-                    facts=facts(one),
-                    validity=watch.validity(found),
-                    spin=spins(one.subject.engine.runtime, one.subject.engine.threads),
+                record.rules,
+                result.MeasurementContext(
+                    facts=subject_facts(one),
+                    validity=monitor.validity(found),
+                    spin=idle_threads_spin(one.subject.engine.runtime, one.subject.engine.threads),
                     scenarios=ran,
-                    wanted=sitting.wanted,
+                    wanted=record.wanted,
                 ),
             )
             for one, found, ran in triples
@@ -46,7 +46,7 @@ def document(sitting: Sitting, raw: result.Raw | None = None) -> result.Document
     )
 
 
-def facts(one: Ready) -> result.SubjectFacts:
+def subject_facts(one: PreparedSubject) -> result.SubjectFacts:
     """What was measured, down to the model's digest and the engine's version."""
     engine = one.subject.engine
     return result.SubjectFacts(
@@ -59,7 +59,7 @@ def facts(one: Ready) -> result.SubjectFacts:
     )
 
 
-def spins(runtime: str, threads: int) -> bool | None:
+def idle_threads_spin(runtime: str, threads: int) -> bool | None:
     """Whether the engine's idle threads spin; None where that is its own affair."""
     if runtime != "onnxruntime":
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgekd.bench.result import metric
 from edgekd.bench.result.metric import Metric
-from edgekd.bench.session import Measured
+from edgekd.bench.session import Measurement
 from edgekd.bench.statistics import median
 from edgekd.bench.timing import COLD
 
@@ -20,39 +20,44 @@ HELD = {"held_anon": "RssAnon", "held_file": "RssFile", "held_pss": "Pss", "held
 """Metric to the kernel's name, after a steady while."""
 
 
-def metrics(measured: Measured) -> list[Metric]:
+def metrics(measured: Measurement) -> list[Metric]:
     """Every number of one subject; those that could not be had say why."""
     processes = measured.processes
     pooled = sorted(ns / NS_PER_MS for process in processes for ns in process["iters_ns"])
     stable: metric.Stability = "ok" if measured.reached else "unstable"
     medians_ms = [ns / NS_PER_MS for ns in measured.medians_ns()]
     n_proc, n_iter = len(processes), len(pooled)
-    found = [metric.across("latency_p50", "ms", medians_ms, n_iter, stable)]
+    found = [metric.median_metric("latency_p50", "ms", medians_ms, n_iter, stable)]
     caller_ms = [p["caller_ns"] / NS_PER_MS for p in processes if "caller_ns" in p]
-    found.append(metric.across("latency_caller_p50", "ms", caller_ms, len(caller_ms)))
-    found += [metric.quantile(f"latency_p{q}", "ms", pooled, q, n_proc) for q in metric.PERCENTILES]
+    found.append(metric.median_metric("latency_caller_p50", "ms", caller_ms, len(caller_ms)))
+    found += [
+        metric.percentile_metric(f"latency_p{q}", "ms", pooled, q, n_proc)
+        for q in metric.PERCENTILES
+    ]
     if pooled:
         middle = median(pooled)
         spread = median([abs(value - middle) for value in pooled])
         values = {"mean": sum(pooled) / n_iter, "min": pooled[0], "mad": spread}
         for name, value in values.items():
-            found.append(metric.plain(f"latency_{name}", "ms", value, n_proc, n_iter, "pooled"))
+            found.append(
+                metric.plain_metric(f"latency_{name}", "ms", value, n_proc, n_iter, "pooled")
+            )
     cpu_ms = [1e3 * p["cpu_s"] / len(p["iters_ns"]) for p in processes if "cpu_s" in p]
-    found.append(metric.across("cpu_per_inference", "ms", cpu_ms, n_iter))
+    found.append(metric.median_metric("cpu_per_inference", "ms", cpu_ms, n_iter))
     for name in COLD:
         cold = [p["cold_ms"][name] for p in processes if name in p["cold_ms"]]
-        found.append(metric.across(name, "ms", cold, len(cold)))
+        found.append(metric.median_metric(name, "ms", cold, len(cold)))
     return [*found, *memory(measured)]
 
 
-def memory(measured: Measured) -> list[Metric]:
+def memory(measured: Measurement) -> list[Metric]:
     """Peaks by phase, and what is held after a steady while, of the memory process."""
     told = measured.memory
     if told is None or told.get("peak_rss_bytes") is None:
         reason = measured.failure or "this system has no /proc/self/status"
-        return [metric.missing("peak_rss", "bytes", reason)]
+        return [metric.missing_metric("peak_rss", "bytes", reason)]
     marks = told.get("marks_bytes", {})
-    found = [metric.plain("peak_rss", "bytes", float(told["peak_rss_bytes"]), 1, 0, "VmHWM")]
+    found = [metric.plain_metric("peak_rss", "bytes", float(told["peak_rss_bytes"]), 1, 0, "VmHWM")]
     for name, (before, after) in DELTAS.items():
         known = marks.get(before) is not None and marks.get(after) is not None
         grown = marks[after] - marks[before] if known else None
@@ -65,5 +70,5 @@ def memory(measured: Measured) -> list[Metric]:
 
 def _optional(name: str, value: int | None, method: str) -> Metric:
     if value is None:
-        return metric.missing(name, "bytes", f"{method} is not readable here")
-    return metric.plain(name, "bytes", float(value), 1, 0, method)
+        return metric.missing_metric(name, "bytes", f"{method} is not readable here")
+    return metric.plain_metric(name, "bytes", float(value), 1, 0, method)

@@ -30,13 +30,13 @@ class Metric(Settings):
     reason: str = ""
 
 
-def across(
+def median_metric(
     name: str, unit: str, values: Sequence[float], n_iter: int, status: Stability = "ok"
 ) -> Metric:
     """The median of one value a process, with the interval over processes."""
     if not values:
-        return missing(name, unit, "no process ended with a result")
-    found = statistics.across(values)
+        return missing_metric(name, unit, "no process ended with a result")
+    found = statistics.summarize_processes(values)
     reason = "" if found.interval else f"n_proc={len(values)} < {statistics.MIN_FOR_INTERVAL}"
     return Metric(
         name=name,
@@ -51,7 +51,7 @@ def across(
     )
 
 
-def quantile(name: str, unit: str, pooled: Sequence[float], q: int, n_proc: int) -> Metric:
+def percentile_metric(name: str, unit: str, pooled: Sequence[float], q: int, n_proc: int) -> Metric:
     """A percentile of all iterations; null with the reason where they are too few for it."""
     figure = statistics.percentile(pooled, q)
     return Metric(
@@ -66,11 +66,13 @@ def quantile(name: str, unit: str, pooled: Sequence[float], q: int, n_proc: int)
     )
 
 
-def plain(name: str, unit: str, value: float, n_proc: int, n_iter: int, method: str) -> Metric:
+def plain_metric(
+    name: str, unit: str, value: float, n_proc: int, n_iter: int, method: str
+) -> Metric:
     """A number that has no interval."""
     return Metric(name=name, unit=unit, value=value, n_proc=n_proc, n_iter=n_iter, method=method)
 
 
-def missing(name: str, unit: str, reason: str) -> Metric:
+def missing_metric(name: str, unit: str, reason: str) -> Metric:
     """A number that could not be had."""
     return Metric(name=name, unit=unit, value=None, status="unavailable", reason=reason)

@@ -1,4 +1,4 @@
-"""Every raw time of a sitting as one file: gzip of JSON lines, one a process; the same times give
+"""Every raw time of a session as one file: gzip of JSON lines, one a process; the same times give
 the same bytes."""
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 from edgekd import files
 from edgekd.bench.result import Raw
 from edgekd.bench.scenario.run import Name
-from edgekd.bench.scenario.run import Ran
-from edgekd.bench.session import Measured
+from edgekd.bench.scenario.run import ScenarioRun
+from edgekd.bench.session import Measurement
 from edgekd.errors import InputError
 
 LARGEST_BYTES = 2**31
 
 
-def lines(
-    measured: Iterable[Measured], scenarios: Iterable[Mapping[Name, Ran]]
+def make_lines(
+    measured: Iterable[Measurement], scenarios: Iterable[Mapping[Name, ScenarioRun]]
 ) -> Iterator[dict[str, Any]]:
     """One mapping a process: ``subject``, ``job``, its number ``process``, and ``result`` as it came."""
     for found, ran in zip(measured, scenarios, strict=True):
@@ -41,7 +41,7 @@ def _line(subject: str, job: str, process: int, result: Mapping[str, Any]) -> di
     return {"subject": subject, "job": job, "process": process, "result": dict(result)}
 
 
-def packed(every: Iterable[Mapping[str, Any]]) -> bytes:
+def pack_lines(every: Iterable[Mapping[str, Any]]) -> bytes:
     """The file's bytes."""
     return gzip.compress(b"".join(map(files.canonical_json, every)), mtime=0)
 
@@ -52,7 +52,7 @@ def write(path: Path, every: Iterable[Mapping[str, Any]]) -> Raw:
     Raises:
         MachineError: if the disk refuses.
     """
-    data = packed(every)
+    data = pack_lines(every)
     files.write_output(path, data)
     return Raw(name=path.name, sha256=files.digest_bytes(data), size_bytes=len(data))
 

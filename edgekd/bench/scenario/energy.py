@@ -70,7 +70,7 @@ class Cost(NamedTuple):
     idle_w: float
 
 
-def cost(busy: Sequence[Window], idle: Sequence[Window]) -> Cost:
+def cost_per_inference(busy: Sequence[Window], idle: Sequence[Window]) -> Cost:
     """Joules of one inference by window.
 
     Raises:
@@ -102,7 +102,7 @@ class Meter:
         """
         at_ns, counts, watts = self._clock(), self._count(), self._power()
         pairs = zip(self._source.counters, self._counts, counts, strict=True)
-        self._joules += sum(grown_uj(old, new, c.range_uj) for c, old, new in pairs) / UJ_PER_J
+        self._joules += sum(counted_uj(old, new, c.range_uj) for c, old, new in pairs) / UJ_PER_J
         if self._source.gauges:
             self._joules += (self._watts + watts) / 2 * (at_ns - self._at_ns) / NS_PER_S
         self.updates += counts != self._counts or watts != self._watts
@@ -122,19 +122,19 @@ class Meter:
         return total
 
 
-def grown_uj(old: int, new: int, range_uj: int) -> int:
+def counted_uj(old: int, new: int, range_uj: int) -> int:
     """Microjoules between two readings of a counter that wrapped at most once."""
     return new - old if new >= old or not range_uj else new + range_uj - old
 
 
-def watch(
+def measure_window(
     meter: Meter,
     step: Callable[[int], object],
     clock: Callable[[], int],
     span_ns: int,
     every_ns: int,
 ) -> Window:
-    """Do `step` again and again for at least `span_ns`, reading the meter between two every now and then.
+    """Repeat `step` for at least `span_ns`, reading the meter between two every now and then.
 
     A window whose counter moves too seldom is drawn out, up to four times its length.
     """
@@ -153,7 +153,7 @@ def watch(
             return Window(joules, (clock() - begin) / NS_PER_S, done, meter.updates - before)
 
 
-def find(root: Path = Path("/")) -> Source | str:
+def find_source(root: Path = Path("/")) -> Source | str:
     """The first source that can be read, or why there is none.
 
     Args:

@@ -11,8 +11,8 @@ from edgekd.bench.result.metric import Metric
 from edgekd.bench.scenario import energy as meters
 from edgekd.bench.scenario.run import NS_PER_S
 from edgekd.bench.scenario.run import Name
-from edgekd.bench.scenario.run import Ran
-from edgekd.bench.scenario.run import Wanted
+from edgekd.bench.scenario.run import ScenarioRun
+from edgekd.bench.scenario.run import ScenarioSelection
 from edgekd.bench.statistics import median
 
 NS_PER_MS = 1e6
@@ -21,15 +21,15 @@ PART_NS = 60 * NS_PER_S
 Curve = tuple[tuple[float, float], ...]
 
 
-def metrics(ran: Ran, wanted: Wanted) -> list[Metric]:
+def metrics(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
     """Every number of one scenario; those that could not be had say why."""
     if ran.failure or not ran.processes:
         reason = ran.failure or "the budget ended before its first process"
-        return [metric.missing(name, unit, reason) for name, unit in HEADS[ran.name]]
+        return [metric.missing_metric(name, unit, reason) for name, unit in HEADS[ran.name]]
     return FIGURES[ran.name](ran, wanted)
 
 
-def curve(ran: Ran) -> Curve:
+def curve(ran: ScenarioRun) -> Curve:
     """(batch, samples/s) of a throughput sweep, (minutes, p50 in ms) of a sustained run; else none."""
     if ran.name == "throughput" and ran.swept is not None:
         return tuple((float(batch), float(rate)) for batch, rate, _ in ran.swept["points"])
@@ -39,51 +39,55 @@ def curve(ran: Ran) -> Curve:
     return ()
 
 
-def _throughput(ran: Ran, wanted: Wanted) -> list[Metric]:
+def _throughput(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
     points = [process["points"][0] for process in ran.processes]
     batch = points[0][0]
-    chosen = metric.plain(
+    chosen = metric.plain_metric(
         "throughput_batch", "samples", float(batch), 1, 0, "sweep, smallest within 5 % of the best"
     )
     return [
-        metric.across("throughput", "samples/s", [rate for _, rate, _ in points], 0),
+        metric.median_metric("throughput", "samples/s", [rate for _, rate, _ in points], 0),
         chosen,
-        metric.across("throughput_latency_p50", "ms", [ms for _, _, ms in points], 0),
+        metric.median_metric("throughput_latency_p50", "ms", [ms for _, _, ms in points], 0),
     ]
 
 
-def _cold_start(ran: Ran, wanted: Wanted) -> list[Metric]:
+def _cold_start(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
     warm = next((p["warm"] for p in ran.processes if p["warm"]), "")
     if warm:
-        return [metric.missing(name, unit, f"not cold: {warm}") for name, unit in HEADS[ran.name]]
+        return [
+            metric.missing_metric(name, unit, f"not cold: {warm}") for name, unit in HEADS[ran.name]
+        ]
     return [
-        metric.across(f"cold_{name}", "ms", [p["cold_ms"][name] for p in ran.processes], 0)
+        metric.median_metric(f"cold_{name}", "ms", [p["cold_ms"][name] for p in ran.processes], 0)
         for name in timing.COLD
     ]
 
 
-def _paced(ran: Ran, wanted: Wanted) -> list[Metric]:
+def _paced(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
     count = sum(len(p["times_ns"]) for p in ran.processes)
     n_proc = len(ran.processes)
     found = []
     for name, key in (("paced", "times_ns"), ("paced_response", "response_ns")):
         medians_ms = [median(p[key]) / NS_PER_MS for p in ran.processes]
         pooled = sorted(ns / NS_PER_MS for p in ran.processes for ns in p[key])
-        found.append(metric.across(f"{name}_p50", "ms", medians_ms, count))
+        found.append(metric.median_metric(f"{name}_p50", "ms", medians_ms, count))
         found += [
-            metric.quantile(f"{name}_p{q}", "ms", pooled, q, n_proc) for q in metric.PERCENTILES
+            metric.percentile_metric(f"{name}_p{q}", "ms", pooled, q, n_proc)
+            for q in metric.PERCENTILES
         ]
     late = sum(p["late"] for p in ran.processes) / count
-    return [*found, metric.plain("paced_late", "fraction", late, n_proc, count, "pooled")]
+    return [*found, metric.plain_metric("paced_late", "fraction", late, n_proc, count, "pooled")]
 
 
-def _sustained(ran: Ran, wanted: Wanted) -> list[Metric]:
+def _sustained(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
     stretches = _stretches(ran)
     parts_ms = [ns / NS_PER_MS for ns in timing.part_medians_ns(stretches, PART_NS)]
     count = sum(stretch.iterations for stretch in stretches)
     if len(parts_ms) < 2:
         return [
-            metric.missing(name, unit, "the run was too short") for name, unit in HEADS[ran.name]
+            metric.missing_metric(name, unit, "the run was too short")
+            for name, unit in HEADS[ran.name]
         ]
     values = {
         "sustained_first_p50": ("ms", parts_ms[0]),
@@ -92,36 +96,37 @@ def _sustained(ran: Ran, wanted: Wanted) -> list[Metric]:
     }
     method = "median of a part's one-second medians"
     return [
-        metric.plain(name, unit, value, 1, count, method) for name, (unit, value) in values.items()
+        metric.plain_metric(name, unit, value, 1, count, method)
+        for name, (unit, value) in values.items()
     ]
 
 
-def _energy(ran: Ran, wanted: Wanted) -> list[Metric]:
+def _energy(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
     told = ran.processes[0]
     if "reason" in told:
-        return [metric.missing(name, unit, told["reason"]) for name, unit in HEADS[ran.name]]
+        return [metric.missing_metric(name, unit, told["reason"]) for name, unit in HEADS[ran.name]]
     busy = [meters.Window(*window) for window in told["busy"]]
     idle = [meters.Window(*window) for window in told["idle"]]
     fewest = min(window.updates for window in (*busy, *idle))
     if fewest < meters.MIN_UPDATES:
         reason = f"{told['source']}: {fewest} readings in a window < {meters.MIN_UPDATES}"
-        return [metric.missing(name, unit, reason) for name, unit in HEADS[ran.name]]
-    cost = meters.cost(busy, idle)
+        return [metric.missing_metric(name, unit, reason) for name, unit in HEADS[ran.name]]
+    cost = meters.cost_per_inference(busy, idle)
     count = sum(window.inferences for window in busy)
     found = [
         _over_windows("energy_per_inference", cost.net_j, count, f"{told['source']}, less idle"),
         _over_windows("energy_per_inference_gross", cost.gross_j, count, told["source"]),
     ]
-    return [*found, metric.plain("idle_power", "W", cost.idle_w, 1, 0, told["source"])]
+    return [*found, metric.plain_metric("idle_power", "W", cost.idle_w, 1, 0, told["source"])]
 
 
 def _over_windows(name: str, joules: list[float], count: int, source: str) -> Metric:
-    found = metric.across(name, "J", joules, count)
+    found = metric.median_metric(name, "J", joules, count)
     method = f"median of windows of one process/order-stat, {source}"
     return found.model_copy(update={"n_proc": 1, "method": method})
 
 
-def _stretches(ran: Ran) -> list[timing.Stretch]:
+def _stretches(ran: ScenarioRun) -> list[timing.Stretch]:
     return [timing.Stretch(*stretch) for stretch in ran.processes[0]["stretches"]]
 
 
@@ -133,7 +138,7 @@ HEADS: dict[Name, tuple[tuple[str, str], ...]] = {
     "energy": (("energy_per_inference", "J"), ("energy_per_inference_gross", "J")),
 }
 """What is missing, with its unit, where a scenario gave nothing."""
-FIGURES: dict[Name, Callable[[Ran, Wanted], list[Metric]]] = {
+FIGURES: dict[Name, Callable[[ScenarioRun, ScenarioSelection], list[Metric]]] = {
     "throughput": _throughput,
     "cold_start": _cold_start,
     "paced": _paced,
@@ -142,7 +147,7 @@ FIGURES: dict[Name, Callable[[Ran, Wanted], list[Metric]]] = {
 }
 
 
-def settings(name: Name, wanted: Wanted) -> dict[str, Any]:
+def settings(name: Name, wanted: ScenarioSelection) -> dict[str, Any]:
     """How the scenario was asked for, in the user's units."""
     asked: dict[Name, dict[str, Any]] = {
         "throughput": {"latency_bound_ms": wanted.bound_ms},

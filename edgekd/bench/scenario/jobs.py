@@ -65,8 +65,8 @@ def _batch_is_free(spec: Spec, say: Say) -> bool:
 
 def _point(session: Session, spec: Spec, batch: int, say: Say) -> sweep.Point:
     say(f"batch {batch}")
-    feeds = jobs.feeds_of(session, {**spec, "batch": batch}, DISTINCT)
-    step = jobs.stepper(session, feeds)
+    feeds = jobs.make_feeds(session, {**spec, "batch": batch}, DISTINCT)
+    step = jobs.make_step(session, feeds)
     timing.warm_up(step, clock, timing.WarmUp(**spec["warm_up"]))
     begin = clock()
     times_ns = timing.iterate(step, clock, 0, 5, spec["span_ns"])
@@ -78,7 +78,7 @@ def sustained(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """A median a second of a long run without pauses, from its first moment on."""
     started = jobs.start(spec, say, started_ns)
     say("sustained")
-    return {"stretches": timing.sustained(started.step, clock, spec["span_ns"], STRETCH_NS)}
+    return {"stretches": timing.run_sustained(started.step, clock, spec["span_ns"], STRETCH_NS)}
 
 
 def paced(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def paced(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     started = jobs.start(spec, say, started_ns)
     jobs.warm_up(started, spec, say)
     say("paced")
-    found = timing.paced(started.step, clock, time.sleep, spec["period_ns"], spec["count"])
+    found = timing.run_paced(started.step, clock, time.sleep, spec["period_ns"], spec["count"])
     return found._asdict()
 
 
@@ -100,11 +100,11 @@ def cold_start(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 
 def energy(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """Windows of work between windows of none, in joules; or why no counter can be read."""
-    source = meters.find()
+    source = meters.find_source()
     if isinstance(source, str):
         return {"reason": source}
     meter = meters.Meter(source, clock)
-    watch = functools.partial(meters.watch, meter, clock=clock, every_ns=EVERY_NS)
+    watch = functools.partial(meters.measure_window, meter, clock=clock, every_ns=EVERY_NS)
     rest = functools.partial(watch, lambda index: time.sleep(EVERY_NS / NS_PER_S))
     say("idle")
     idle = [rest(span_ns=spec["span_ns"])]

@@ -19,7 +19,7 @@ from edgekd.bench.session import Note
 from edgekd.bench.session import Rules
 from edgekd.bench.session import Subject
 from edgekd.bench.session import Worker
-from edgekd.bench.session import order_of
+from edgekd.bench.session import worker_spec
 from edgekd.errors import InputError
 
 Name = Literal["throughput", "cold_start", "paced", "sustained", "energy"]
@@ -33,7 +33,7 @@ WINDOW_S, WINDOWS = 10.0, 6
 ONE_PROCESS: tuple[Name, ...] = ("sustained", "energy")
 
 
-class Wanted(NamedTuple):
+class ScenarioSelection(NamedTuple):
     """Which scenarios are run; none of them by default."""
 
     throughput: bool = False
@@ -46,7 +46,7 @@ class Wanted(NamedTuple):
     energy: bool = False
 
     def names(self) -> tuple[Name, ...]:
-        """The wanted ones, the longest last."""
+        """The names of the selected scenarios, the longest last."""
         asked: dict[Name, bool] = {
             "cold_start": self.cold_start,
             "paced": self.rate_hz is not None,
@@ -57,7 +57,7 @@ class Wanted(NamedTuple):
         return tuple(name for name, wanted in asked.items() if wanted)
 
     def settings(self, name: Name) -> dict[str, Any]:
-        """What the job `name` is told besides what every worker is."""
+        """The settings of the job `name` beside those of every worker."""
         if name == "throughput":
             return {"sweep": True, "bound_ms": self.bound_ms, "span_ns": SPAN_NS}
         if name == "paced":
@@ -73,16 +73,16 @@ class Wanted(NamedTuple):
     def lasts_s(self, name: Name) -> float:
         """How long its worker measures, beyond what every worker takes."""
         if name == "paced":
-            told = self.settings(name)
-            return float(told["count"] * told["period_ns"] / NS_PER_S)
+            settings = self.settings(name)
+            return float(settings["count"] * settings["period_ns"] / NS_PER_S)
         if name == "sustained":
             return 2 * (self.sustained_s or 0)
         return 4 * WINDOW_S * (WINDOWS + 2) if name == "energy" else 0.0
 
 
 @dataclass
-class Ran:
-    """What came of one scenario of one subject."""
+class ScenarioRun:
+    """The run of one scenario on one subject."""
 
     name: Name
     processes: list[dict[str, Any]] = field(default_factory=list)
@@ -95,28 +95,28 @@ class Ran:
     def best(self, bound_ms: float | None) -> throughput.Point | None:
         """The winner of the sweep."""
         points = [throughput.Point(*point) for point in (self.swept or {}).get("points", ())]
-        return throughput.best(points, bound_ms)
+        return throughput.best_point(points, bound_ms)
 
 
-def run(
+def run_scenarios(
     subjects: Sequence[Subject],
-    wanted: Wanted,
+    wanted: ScenarioSelection,
     rules: Rules,
     *,
     note: Note = lambda text: None,
     worker: Worker = run_worker,
-) -> list[dict[Name, Ran]]:
-    """The wanted scenarios of each subject, in the order given.
+) -> list[dict[Name, ScenarioRun]]:
+    """Run the selected scenarios of each subject, in the order given.
 
     Each has six processes, or `rules.processes_max` if that is less; a sustained and an energy run
-    have one. `rules.budget_s` holds for each scenario. A failed process is told, never raised.
+    have one. `rules.budget_s` holds for each scenario. A failed process is recorded, never raised.
     """
-    results: list[dict[Name, Ran]] = [{} for _ in subjects]
+    results: list[dict[Name, ScenarioRun]] = [{} for _ in subjects]
     for name in wanted.names():
         deadline = time.monotonic() + rules.budget_s
         pairs = list(zip(subjects, results, strict=True))
         for _, result in pairs:
-            result[name] = Ran(name)
+            result[name] = ScenarioRun(name)
         for turn in range(1 if name in ONE_PROCESS else rules.processes_min):
             for subject, result in pairs if turn % 2 == 0 else pairs[::-1]:
                 if turn == 0 or time.monotonic() < deadline:
@@ -125,33 +125,35 @@ def run(
     return results
 
 
-def _add(ran: Ran, subject: Subject, wanted: Wanted, rules: Rules, worker: Worker) -> None:
+def _add(
+    ran: ScenarioRun, subject: Subject, wanted: ScenarioSelection, rules: Rules, worker: Worker
+) -> None:
     if ran.failure:
         return
-    told = wanted.settings(ran.name)
+    settings = wanted.settings(ran.name)
     timeout_s = rules.timeout_s + wanted.lasts_s(ran.name)
     try:
         if ran.name == "throughput" and ran.swept is None:
-            ran.swept = _asked(ran.name, subject, told, rules, timeout_s, worker)
+            ran.swept = _run_worker(ran.name, subject, settings, rules, timeout_s, worker)
         if ran.name == "throughput":
             best = ran.best(wanted.bound_ms)
             if best is None:
                 ran.failure = f"no batch takes less than {wanted.bound_ms:g} ms"
                 return
             subject = subject._replace(batch=best.batch)
-            told = {**told, "sweep": False}
-        ran.processes.append(_asked(ran.name, subject, told, rules, timeout_s, worker))
+            settings = {**settings, "sweep": False}
+        ran.processes.append(_run_worker(ran.name, subject, settings, rules, timeout_s, worker))
     except (WorkerFailed, InputError) as error:
         ran.failure, ran.refused = str(error), isinstance(error, InputError)
 
 
-def _asked(
+def _run_worker(
     name: Name,
     subject: Subject,
-    told: Mapping[str, Any],
+    settings: Mapping[str, Any],
     rules: Rules,
     timeout_s: float,
     worker: Worker,
 ) -> dict[str, Any]:
-    spec, reads = order_of(subject, rules)
-    return worker(name, {**spec, **told}, timeout_s=timeout_s, reads=reads)
+    spec, reads = worker_spec(subject, rules)
+    return worker(name, {**spec, **settings}, timeout_s=timeout_s, reads=reads)

@@ -38,7 +38,7 @@ def next_batch(points: Sequence[Point], bound_ms: float | None, most: int = MOST
     return 2 * last.batch if 2 * last.batch <= most else None
 
 
-def best(points: Sequence[Point], bound_ms: float | None) -> Point | None:
+def best_point(points: Sequence[Point], bound_ms: float | None) -> Point | None:
     """The smallest batch within 5 % of the most samples a second under the bound; None if none is."""
     inside = [p for p in points if bound_ms is None or p.latency_ms <= bound_ms]
     if not inside:

@@ -26,7 +26,7 @@ class _Bench(click.Group):
     """A group whose verb may be left out: what is no verb is a model to measure."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, with_verb(args))
+        return super().parse_args(ctx, add_default_verb(args))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -40,7 +40,7 @@ class _Bench(click.Group):
         return add_volume(command)
 
 
-def with_verb(args: list[str]) -> list[str]:
+def add_default_verb(args: list[str]) -> list[str]:
     """The arguments, opened by the verb that they mean."""
     if args and args[0] in COMMANDS:
         return args

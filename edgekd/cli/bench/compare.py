@@ -11,23 +11,23 @@ from edgekd.cli import options
 from edgekd.cli.bench.subjects import BATCH
 from edgekd.cli.bench.subjects import INPUTS
 from edgekd.cli.bench.subjects import SIZES
-from edgekd.cli.bench.subjects import contender
-from edgekd.cli.bench.subjects import engines
-from edgekd.cli.bench.subjects import opened_inputs
+from edgekd.cli.bench.subjects import open_inputs
+from edgekd.cli.bench.subjects import prepare_contender
+from edgekd.cli.bench.subjects import require_engine
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
-from edgekd.cli.screen import running
+from edgekd.cli.screen import show_running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgekd.bench.pair.document import Document
     from edgekd.bench.pair.document import Side
-    from edgekd.bench.pair.duel import Duel
-    from edgekd.bench.pair.duel import PairRules
+    from edgekd.bench.pair.run import PairedRun
+    from edgekd.bench.pair.run import PairRules
     from edgekd.bench.size_options import Sizes
-    from edgekd.bench.user_models import Ready
+    from edgekd.bench.user_models import PreparedSubject
     from edgekd.device import Device
 
 MODEL = click.Path(path_type=Path)
@@ -119,22 +119,22 @@ def command(
     from contextlib import ExitStack
 
     from edgekd import devices
-    from edgekd.bench.machine.site import describe
-    from edgekd.bench.pair.document import document
-    from edgekd.bench.pair.duel import PairRules
-    from edgekd.bench.result.document import facts
-    from edgekd.bench.user_models import Ask
+    from edgekd.bench.machine.host import describe_host
+    from edgekd.bench.pair.document import make_document
+    from edgekd.bench.pair.run import PairRules
+    from edgekd.bench.result.document import subject_facts
+    from edgekd.bench.user_models import MeasureRequest
 
     where = devices.find(device)
     rules = PairRules(pairs=pairs, delta=delta, budget_s=budget_s, timeout_s=timeout_s, seed=seed)
     with ExitStack() as stack:
-        of_a = Ask(
-            engines(runtime),
-            chosen(precision),
+        of_a = MeasureRequest(
+            require_engine(runtime),
+            one_precision(precision),
             (threads,),
             batch,
             timeout_s,
-            opened_inputs(fed, stack),
+            open_inputs(fed, stack),
             one_combination(sizes),
             store,
             where,
@@ -142,22 +142,24 @@ def command(
         )
         of_b = of_a._replace(
             beside=(a,),
-            runtimes=engines(runtime_b or runtime),
-            precisions=chosen(precision_b or precision),
+            runtimes=require_engine(runtime_b or runtime),
+            precisions=one_precision(precision_b or precision),
             threads=(threads_b or threads,),
         )
-        ready = [contender(a, of_a, stack, key), contender(b, of_b, stack, key)]
-        found = fought(ready, rules, where)
-        made = document(found, (facts(ready[0]), facts(ready[1])), describe(where))
+        ready = [prepare_contender(a, of_a, stack, key), prepare_contender(b, of_b, stack, key)]
+        found = run_comparison(ready, rules, where)
+        made = make_document(
+            found, (subject_facts(ready[0]), subject_facts(ready[1])), describe_host(where)
+        )
     if as_json:
         print_json(made.model_dump(mode="json", by_alias=True))
     else:
         _show(made)
-    want_verdict(made, require)
+    require_verdict(made, require)
 
 
-def chosen(precision: str | None) -> tuple[str, ...]:
-    """The one that was named, or none."""
+def one_precision(precision: str | None) -> tuple[str, ...]:
+    """The precision that was named as a tuple; an empty one without a name."""
     return () if precision is None else (precision,)
 
 
@@ -176,8 +178,8 @@ def one_combination(options: tuple[str, ...]) -> tuple[Sizes, ...]:
     return tuple(found)
 
 
-def fought(ready: Sequence[Ready], rules: PairRules, device: Device) -> Duel:
-    """The duel of the two, told on one live line.
+def run_comparison(ready: Sequence[PreparedSubject], rules: PairRules, device: Device) -> PairedRun:
+    """Run the comparison of the two, with its progress on one live line.
 
     Raises:
         InputError: if a model refuses its inputs.
@@ -185,14 +187,14 @@ def fought(ready: Sequence[Ready], rules: PairRules, device: Device) -> Duel:
     """
     import functools
 
-    from edgekd.bench.pair.duel import duel
+    from edgekd.bench.pair.run import run_pairs
     from edgekd.bench.process import run_worker
     from edgekd.errors import Inconclusive
     from edgekd.errors import InputError
 
     worker = functools.partial(run_worker, device=device)
-    found = duel(ready[0].subject, ready[1].subject, rules, note=running, worker=worker)
-    running("")
+    found = run_pairs(ready[0].subject, ready[1].subject, rules, note=show_running, worker=worker)
+    show_running("")
     if found.failure:
         raise (InputError if found.refused else Inconclusive)(found.failure)
     if found.compared is None:
@@ -200,8 +202,8 @@ def fought(ready: Sequence[Ready], rules: PairRules, device: Device) -> Duel:
     return found
 
 
-def want_verdict(made: Document, require: str | None) -> None:
-    """Nothing, if the verdict is the one required, or none is.
+def require_verdict(made: Document, require: str | None) -> None:
+    """Require the verdict that `require` names, if it names one.
 
     Raises:
         BudgetMissed: if it is another.

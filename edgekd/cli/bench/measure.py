@@ -15,27 +15,27 @@ from edgekd.cli import options
 from edgekd.cli.bench.subjects import BATCH
 from edgekd.cli.bench.subjects import INPUTS
 from edgekd.cli.bench.subjects import SIZES
-from edgekd.cli.bench.subjects import opened
-from edgekd.cli.bench.subjects import opened_inputs
-from edgekd.cli.bench.subjects import want_real
+from edgekd.cli.bench.subjects import open_inputs
+from edgekd.cli.bench.subjects import open_model
+from edgekd.cli.bench.subjects import require_real_processor
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
-from edgekd.cli.screen import running
+from edgekd.cli.screen import show_running
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from edgekd.bench.machine.watch import Watch
+    from edgekd.bench.machine.monitor import Monitor
     from edgekd.bench.result import Document
     from edgekd.bench.scenario.run import Name
-    from edgekd.bench.scenario.run import Ran
-    from edgekd.bench.scenario.run import Wanted
-    from edgekd.bench.session import Measured
+    from edgekd.bench.scenario.run import ScenarioRun
+    from edgekd.bench.scenario.run import ScenarioSelection
+    from edgekd.bench.session import Measurement
     from edgekd.bench.session import Rules
     from edgekd.bench.session import Subject
-    from edgekd.bench.sitting import Sitting
-    from edgekd.bench.user_models import Ask
-    from edgekd.bench.user_models import Ready
+    from edgekd.bench.session_record import SessionRecord
+    from edgekd.bench.user_models import MeasureRequest
+    from edgekd.bench.user_models import PreparedSubject
 
 FILE = click.Path(path_type=Path)
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
@@ -162,13 +162,13 @@ def command(
     from contextlib import ExitStack
 
     from edgekd import devices
-    from edgekd.bench.scenario.run import Wanted
+    from edgekd.bench.scenario.run import ScenarioSelection
     from edgekd.bench.session import Rules
     from edgekd.bench.size_options import combinations
-    from edgekd.bench.user_models import Ask
-    from edgekd.cli.bench import wants
+    from edgekd.bench.user_models import MeasureRequest
+    from edgekd.cli.bench import checks
 
-    wants.drawable(plot)
+    checks.require_drawable(plot)
     rules = Rules(
         processes_min=min(PROCESSES_MIN, processes),
         processes_max=processes,
@@ -176,7 +176,7 @@ def command(
         timeout_s=timeout_s,
         seed=seed,
     )
-    wanted = Wanted(
+    wanted = ScenarioSelection(
         throughput="throughput" in scenarios,
         bound_ms=bound_ms,
         cold_start="cold-start" in scenarios,
@@ -186,115 +186,114 @@ def command(
     )
     where = devices.find(device)
     with ExitStack() as stack:
-        ask = Ask(
+        request = MeasureRequest(
             runtimes,
             precisions,
             threads,
             batch,
             rules.timeout_s,
-            opened_inputs(fed, stack),
+            open_inputs(fed, stack),
             tuple(combinations(sizes)),
             store,
             where,
         )
-        folders = [opened(model, stack, key) for model in models]
-        sitting = sat(models, folders, ask, rules, wanted, stack)
-        wants.one(sitting.measured)
-        made = kept(sitting, raw, plot)
+        folders = [open_model(model, stack, key) for model in models]
+        record = measure_models(models, folders, request, rules, wanted, stack)
+        checks.require_any_measured(record.measured)
+        made = write_document(record, raw, plot)
     if as_json:
         print_json(made.model_dump(mode="json", by_alias=True))
     else:
-        from edgekd.cli.bench import shown
+        from edgekd.cli.bench import tables
 
-        shown.show(made)
-    wants.every(sitting.measured)
+        tables.print_document(made)
+    checks.require_all_measured(record.measured)
     if require_quiet:
-        wants.quiet(made)
+        checks.require_quiet(made)
 
 
-def sat(
+def measure_models(
     models: Sequence[Path],
     folders: Sequence[Path],
-    ask: Ask,
+    request: MeasureRequest,
     rules: Rules,
-    wanted: Wanted,
+    wanted: ScenarioSelection,
     stack: ExitStack,
-) -> Sitting:
-    """Compile and measure everything, `models` as `opened` gave them in `folders`; engines stay until
-    `stack` is left."""
+) -> SessionRecord:
+    """Compile and measure `models`, opened in `folders`; engines last until `stack` is left."""
     import functools
     import tempfile
 
     from edgekd import runtimes as table
     from edgekd.bench import session
-    from edgekd.bench import sitting
+    from edgekd.bench import session_record
     from edgekd.bench import user_models
-    from edgekd.bench.machine.site import describe
-    from edgekd.bench.machine.watch import Watch
+    from edgekd.bench.machine.host import describe_host
+    from edgekd.bench.machine.monitor import Monitor
     from edgekd.bench.process import run_worker
 
-    for name in ask.runtimes:
+    for name in request.runtimes:
         table.find(name)
-    site, started_utc = describe(ask.device), sitting.now_utc()
-    want_real(site.emulated)
+    host, started_utc = describe_host(request.device), session_record.now_utc()
+    require_real_processor(host.emulated)
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
-    ready: list[Ready] = []
-    missing = site.missing if ask.runtimes else site.unable
-    names = user_models.names_of(models)
-    coming = user_models.ready(folders, ask, scratch, names=names, missing=missing)
-    watch = Watch(functools.partial(run_worker, device=ask.device))
-    measured = session.measure(_collected(coming, ready), rules, note=running, worker=watch)
+    ready: list[PreparedSubject] = []
+    missing = host.missing if request.runtimes else host.unable
+    names = user_models.short_names(models)
+    coming = user_models.prepare_subjects(folders, request, scratch, names=names, missing=missing)
+    monitor = Monitor(functools.partial(run_worker, device=request.device))
+    measured = session.measure(_collect(coming, ready), rules, note=show_running, worker=monitor)
     _advise(ready)
-    watch.look()
-    ran = _scenarios(measured, wanted, rules, watch)
-    running("")
-    argv = tuple(sys.argv[1:])
-    return sitting.Sitting(ready, measured, ran, wanted, rules, watch, site, argv, started_utc)
+    monitor.take_snapshot()
+    ran = _scenarios(measured, wanted, rules, monitor)
+    show_running("")
+    return session_record.SessionRecord(
+        ready, measured, ran, wanted, rules, monitor, host, tuple(sys.argv[1:]), started_utc
+    )
 
 
 def _scenarios(
-    measured: Sequence[Measured], wanted: Wanted, rules: Rules, watch: Watch
-) -> Sequence[Mapping[Name, Ran]]:
+    measured: Sequence[Measurement], wanted: ScenarioSelection, rules: Rules, monitor: Monitor
+) -> Sequence[Mapping[Name, ScenarioRun]]:
     if not wanted.names():
         return [{} for _ in measured]
     from edgekd.bench.scenario import run as scenarios
 
     subjects = [found.subject for found in measured]
-    return scenarios.run(subjects, wanted, rules, note=running, worker=watch)
+    return scenarios.run_scenarios(subjects, wanted, rules, note=show_running, worker=monitor)
 
 
-def _collected(coming: Iterator[Ready], ready: list[Ready]) -> Iterator[Subject]:
+def _collect(coming: Iterator[PreparedSubject], ready: list[PreparedSubject]) -> Iterator[Subject]:
     """The subjects as they are compiled; `ready` keeps what is known of each."""
     for one in coming:
         ready.append(one)
         yield one.subject
 
 
-def _advise(ready: Sequence[Ready]) -> None:
+def _advise(ready: Sequence[PreparedSubject]) -> None:
     """Say what makes a model slow that only another file can cure."""
     from edgekd import graph
     from edgekd.islands import dynamic
 
     for model in dict.fromkeys(one.model for one in ready if one.model.suffix == ".onnx"):
-        told = dynamic.advice(graph.read(model))
-        if told:
-            echo(f"note: {model.name}: {told}", err=True)
-    for model, told in dict.fromkeys((one.model, one.note) for one in ready if one.note):
-        echo(f"note: {model.name}: {told}", err=True)
+        if advice := dynamic.dynamic_warning(graph.read(model)):
+            echo(f"note: {model.name}: {advice}", err=True)
+    for model, note in dict.fromkeys((one.model, one.note) for one in ready if one.note):
+        echo(f"note: {model.name}: {note}", err=True)
 
 
-def kept(sitting: Sitting, raw: Path | None, plot: Path | None) -> Document:
-    """The document of a sitting, with its raw times and its plot written where they were asked for."""
+def write_document(record: SessionRecord, raw: Path | None, plot: Path | None) -> Document:
+    """Make the document of a session; write its raw times and its plot where paths are given."""
     from edgekd.bench.result import document
 
     side = None
     if raw is not None:
         from edgekd.bench.result import raw as raw_file
 
-        side = raw_file.write(raw, raw_file.lines(sitting.measured, sitting.scenarios))
+        side = raw_file.write(raw, raw_file.make_lines(record.measured, record.scenarios))
     if plot is not None:
         from edgekd import files
         from edgekd.report import latency_plot
 
-        files.write_output(plot, latency_plot.drawn(sitting.measured, plot.suffix[1:]))
-    return document.document(sitting, side)
+        files.write_output(plot, latency_plot.draw_plot(record.measured, plot.suffix[1:]))
+    return document.make_document(record, side)

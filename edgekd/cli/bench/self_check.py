@@ -11,7 +11,7 @@ from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
 if TYPE_CHECKING:
-    from edgekd.bench.pair.duel import Duel
+    from edgekd.bench.pair.run import PairedRun
 
 BY_PAIRS = (15, 30)
 
@@ -38,31 +38,33 @@ def command(pairs: int, runtime: str | None, device: str, as_json: bool) -> None
 
     from edgekd import devices
     from edgekd import files
-    from edgekd.bench.pair import yardstick
-    from edgekd.bench.pair.duel import PairRules
-    from edgekd.bench.user_models import Ask
+    from edgekd.bench.pair import reference_model
+    from edgekd.bench.pair.run import PairRules
+    from edgekd.bench.user_models import MeasureRequest
     from edgekd.cli.bench import compare
     from edgekd.cli.bench import subjects
     from edgekd.device import TIMEOUT_S
 
     where = devices.find(device)
-    ask = Ask(subjects.engines(runtime), ("fp32",), (1,), 1, TIMEOUT_S, device=where)
+    ask = MeasureRequest(
+        subjects.require_engine(runtime), ("fp32",), (1,), 1, TIMEOUT_S, device=where
+    )
     rules = PairRules(pairs=pairs, memory=False, canary_every=3)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-"))
         model = Path(folder) / "yardstick.onnx"
-        files.write_bytes(model, yardstick.model())
-        ready = subjects.contender(model, ask, stack)
-        found = compare.fought([ready, ready], rules, where)
-    told = account(found)
+        files.write_bytes(model, reference_model.make_model())
+        ready = subjects.prepare_contender(model, ask, stack)
+        found = compare.run_comparison([ready, ready], rules, where)
+    told = summarize(found)
     if as_json:
         print_json(told)
     else:
-        for line in sentences(told):
+        for line in describe_summary(told):
             echo(line)
 
 
-def account(found: Duel) -> dict[str, Any]:
+def summarize(found: PairedRun) -> dict[str, Any]:
     """What the pairs say of the machine, as JSON."""
     from edgekd.bench.machine import canary
     from edgekd.bench.pair.comparison import smallest_effect
@@ -81,14 +83,14 @@ def account(found: Duel) -> dict[str, Any]:
         "ratio": compared.ratio,
         "interval": compared.interval,
         "verdict": compared.verdict,
-        "canary_variation": canary.variation(found.looks.canaries_ns),
-        "milliseconds_hold": not found.looks.drifts(),
+        "canary_variation": canary.variation(found.snapshot_log.canaries_ns),
+        "milliseconds_hold": not found.snapshot_log.drifts(),
         "valid": {"ok": valid.ok, "reasons": valid.reasons, "warnings": valid.warnings},
         "log_ratios": found.log_ratios(),
     }
 
 
-def sentences(told: dict[str, Any]) -> list[str]:
+def describe_summary(told: dict[str, Any]) -> list[str]:
     """The same in words."""
     effects = told["smallest_effect"]
     few, many = (f"{100 * effects[str(pairs)]:.1f} %" for pairs in BY_PAIRS)

@@ -1,4 +1,4 @@
-"""What `edgekd bench` and `edgekd bench compare` are given to measure: models, opened and made ready."""
+"""Opens and prepares the models that `edgekd bench` and `edgekd bench compare` measure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekd.cli.screen import echo
-from edgekd.cli.screen import running
+from edgekd.cli.screen import show_running
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from edgekd.bench.user_inputs import UserInputs
-    from edgekd.bench.user_models import Ask
-    from edgekd.bench.user_models import Ready
+    from edgekd.bench.user_models import MeasureRequest
+    from edgekd.bench.user_models import PreparedSubject
 
 BATCH = click.option(
     "--batch",
@@ -40,9 +40,9 @@ INPUTS = click.option(
 )
 
 
-def opened(given: Path, stack: ExitStack, key: Path | None = None) -> Path:
-    """A bundle, in one file or not, as a folder whose every byte is as it was written, until `stack` is
-    left; all else as it is.
+def open_model(given: Path, stack: ExitStack, key: Path | None = None) -> Path:
+    """Open a bundle, in one file or not, as a folder with verified digests that lasts until `stack` is
+    left; return any other path as it is.
 
     Args:
         given: what the user named.
@@ -54,10 +54,10 @@ def opened(given: Path, stack: ExitStack, key: Path | None = None) -> Path:
         BudgetMissed: if it was not signed with `key`.
         MachineError: if `key` cannot be used here.
     """
-    from edgekd.bench import made_engines
+    from edgekd.bench import prebuilt_engines
     from edgekd.errors import InputError
 
-    stored = str(given).startswith(made_engines.STORE)
+    stored = str(given).startswith(prebuilt_engines.STORE)
     if not stored and not given.exists():
         raise InputError(f"{given}: No such file or directory")
     if stored or not (given.is_dir() or given.suffix == ".edgekd"):
@@ -70,7 +70,7 @@ def opened(given: Path, stack: ExitStack, key: Path | None = None) -> Path:
     from edgekd.errors import BudgetMissed
 
     try:
-        folder = stack.enter_context(archive.opened(given))
+        folder = stack.enter_context(archive.open_bundle(given))
         manifest = bundle.check(folder).manifest
     except BudgetMissed as error:  # nothing was measured that could miss a budget
         raise InputError(f"{error}, want it as it was written") from error
@@ -78,26 +78,26 @@ def opened(given: Path, stack: ExitStack, key: Path | None = None) -> Path:
     return folder
 
 
-def opened_inputs(options: tuple[str, ...], stack: ExitStack) -> UserInputs:
-    """What ``--inputs`` names, its files there and a bundle in one file opened.
+def open_inputs(options: tuple[str, ...], stack: ExitStack) -> UserInputs:
+    """Parse ``--inputs``; check that its files exist and open bundles.
 
     Raises:
         InputError: if a file is missing, or an option is unclear.
     """
     from edgekd.bench import user_inputs
 
-    user = user_inputs.parsed(options)
+    user = user_inputs.parse_inputs(options)
     return user._replace(
-        file=None if user.file is None else opened(user.file, stack),
-        files={name: opened(path, stack) for name, path in user.files.items()},
+        file=None if user.file is None else open_model(user.file, stack),
+        files={name: open_model(path, stack) for name, path in user.files.items()},
     )
 
 
-def engines(name: str | None) -> tuple[str, ...]:
-    """The engine of this name alone, or any.
+def require_engine(name: str | None) -> tuple[str, ...]:
+    """The engine of this name alone; an empty tuple, which means any, without a name.
 
     Raises:
-        InputError: if there is none of this name.
+        InputError: if no engine has this name.
     """
     from edgekd import runtimes
 
@@ -107,8 +107,10 @@ def engines(name: str | None) -> tuple[str, ...]:
     return (name,)
 
 
-def contender(given: Path, ask: Ask, stack: ExitStack, key: Path | None = None) -> Ready:
-    """One model on the first engine that is asked for and there; its files stay until `stack` is left.
+def prepare_contender(
+    given: Path, request: MeasureRequest, stack: ExitStack, key: Path | None = None
+) -> PreparedSubject:
+    """Prepare one model for the first requested engine that is installed; its files last until `stack` is left.
 
     Raises:
         InputError: if the model is missing or refused.
@@ -117,31 +119,35 @@ def contender(given: Path, ask: Ask, stack: ExitStack, key: Path | None = None) 
     """
     import tempfile
 
-    from edgekd.bench import made_engines
+    from edgekd.bench import prebuilt_engines
     from edgekd.bench import user_models
-    from edgekd.bench.machine.site import describe
+    from edgekd.bench.machine.host import describe_host
 
-    site = describe(ask.device)
-    want_real(site.emulated)
-    running(f"{given.name}: compile")
+    host = describe_host(request.device)
+    require_real_processor(host.emulated)
+    show_running(f"{given.name}: compile")
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
-    names = user_models.names_of([given])
-    missing = site.missing if ask.runtimes else site.unable
-    if not made_engines.is_one(given):
-        ask = ask._replace(runtimes=user_models.usable(ask.runtimes, missing)[:1])
+    names = user_models.short_names([given])
+    missing = host.missing if request.runtimes else host.unable
+    if not prebuilt_engines.is_prebuilt(given):
+        request = request._replace(
+            runtimes=user_models.require_runtimes(request.runtimes, missing)[:1]
+        )
     ready = next(
-        user_models.ready([opened(given, stack, key)], ask, scratch, names=names, missing=missing)
+        user_models.prepare_subjects(
+            [open_model(given, stack, key)], request, scratch, names=names, missing=missing
+        )
     )
     if ready.note:
         echo(f"note: {given.name}: {ready.note}", err=True)
     return ready
 
 
-def want_real(emulated: str | None) -> None:
-    """Nothing, if the device's processor is real.
+def require_real_processor(emulated: str | None) -> None:
+    """Require that the device's processor is not emulated.
 
     Raises:
-        Inconclusive: if it is emulated: its times mean nothing.
+        Inconclusive: if it is; its times mean nothing.
     """
     from edgekd.errors import Inconclusive
 

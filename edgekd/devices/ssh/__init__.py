@@ -21,16 +21,16 @@ from typing import TypeVar
 
 from edgekd import files
 from edgekd.device import Device
-from edgekd.device import Ended
 from edgekd.device import Order
-from edgekd.devices.ssh import asked as asking
+from edgekd.device import WorkerExit
 from edgekd.devices.ssh import payload
-from edgekd.devices.ssh import said
+from edgekd.devices.ssh import reply
+from edgekd.devices.ssh import request
 from edgekd.devices.ssh.address import Address
-from edgekd.devices.ssh.address import argv
+from edgekd.devices.ssh.address import ssh_command
 from edgekd.devices.ssh.agent import HELLO
-from edgekd.devices.ssh.link import Cut
 from edgekd.devices.ssh.link import Link
+from edgekd.devices.ssh.link import LinkLost
 from edgekd.errors import MachineError
 from edgekd.printable import escape_unprintable
 
@@ -59,23 +59,23 @@ class Remote:
         self.where = f"device {name}"
         self._link: Link | None = None
         self._reached = False
-        self._digests = asking.Digests()
+        self._digests = request.DigestCache()
         self._turn = threading.RLock()
 
-    def run(self, order: Order) -> Ended:
+    def run(self, order: Order) -> WorkerExit:
         """Run one worker to its end, over as many links as that takes.
 
         Raises:
-            MachineError: if the device is not reached, is used by another, refuses, or tells nonsense.
+            MachineError: if the device is not reached, is used by another, refuses, or breaks the protocol.
         """
-        holder = asking.holder()
-        code = payload.payload().sha256
-        asked = asking.ask(order, self._digests.of, code=code, holder=holder)
+        holder = request.holder_name()
+        code = payload.build_payload().sha256
+        sent = request.make_request(order, self._digests.of, code=code, holder=holder)
         with self._turn:
             try:
-                return self._patiently(lambda link: _carry_out(link, asked, order))
+                return self._patiently(lambda link: _carry_out(link, sent, order))
             except KeyboardInterrupt:
-                self._abandon(asked.identity)
+                self._abandon(sent.identity)
                 raise
 
     def probe(self, packages: list[str]) -> dict[str, Any]:
@@ -85,14 +85,14 @@ class Remote:
             MachineError: if it is not reached.
         """
 
-        def ask(link: Link) -> dict[str, Any]:
+        def ask_for_facts(link: Link) -> dict[str, Any]:
             link.send({"do": "probe", "packages": packages})
-            value = link.receive(2 * said.QUIET_S)
+            value = link.receive(2 * reply.QUIET_S)
             _refused(value, link.where)
             return value
 
         with self._turn:
-            return self._patiently(ask)
+            return self._patiently(ask_for_facts)
 
     def close(self) -> None:
         """Leave the link; the next order makes a new one."""
@@ -109,7 +109,7 @@ class Remote:
                     self._link = self._connect()
                     since = time.monotonic()
                 return work(self._link)
-            except Cut as cut:
+            except LinkLost as cut:
                 self.close()
                 if not self._reached:
                     raise MachineError(f"{self.where}: is not reached: {cut}") from cut
@@ -126,12 +126,12 @@ class Remote:
 
     def _connect(self, **changed: str) -> Link:
         """A link with the agent at work on its other end."""
-        link = Link(argv(self.address, self.name, **changed), self.folder, self.where)
-        code = payload.payload()
-        told = {"payload": code.sha256, "size_bytes": len(code.data)}
-        source = payload.agent()
+        link = Link(ssh_command(self.address, self.name, **changed), self.folder, self.where)
+        code = payload.build_payload()
+        greeting = {"payload": code.sha256, "size_bytes": len(code.data)}
+        source = payload.agent_source()
         try:
-            link.put(b"%d\n" % len(source) + source + json.dumps(told).encode() + b"\n")
+            link.put(b"%d\n" % len(source) + source + json.dumps(greeting).encode() + b"\n")
             hello = _hello(link)
             _refused(hello, self.where)
             if hello.get("held") is not True:
@@ -145,7 +145,7 @@ class Remote:
 
     def _abandon(self, identity: str) -> None:
         """Tell the device to end a job nobody wants; it ends at its limit in any case."""
-        with contextlib.suppress(Cut, MachineError, KeyboardInterrupt):
+        with contextlib.suppress(LinkLost, MachineError, KeyboardInterrupt):
             self.close()
             link = self._connect(ConnectTimeout="3")
             link.send({"do": "abandon", "id": identity})
@@ -168,8 +168,8 @@ def _hello(link: Link) -> dict[str, Any]:
     for _ in range(NOISE_LINES):
         line = link.line(CONNECT_S)
         if line.startswith(mark):
-            return said.frame(line[len(mark) :], link.where)
-    raise said.nonsense(link.where, "many lines", "the agent's first words")
+            return reply.parse_frame(line[len(mark) :], link.where)
+    raise reply.protocol_error(link.where, "many lines", "the agent's first words")
 
 
 def _refused(value: dict[str, Any], where: str) -> None:
@@ -178,23 +178,23 @@ def _refused(value: dict[str, Any], where: str) -> None:
         raise MachineError(f"{where}: {escape_unprintable(str(message))[:300]}")
 
 
-def _carry_out(link: Link, asked: asking.Asked, order: Order) -> Ended:
+def _carry_out(link: Link, sent: request.Request, order: Order) -> WorkerExit:
     """One order over one link.
 
     Raises:
-        Cut: if the link is; what was done is not lost.
+        LinkLost: if the connection ends; what was done is not lost.
         MachineError: if the device refuses, is not free, or does not keep to the protocol.
     """
-    link.send({**asked.frame, "wait_s": LEASE_WAIT_S})
+    link.send({**sent.frame, "wait_s": LEASE_WAIT_S})
     limit_s = order.timeout_s + GRACE_S
     deadline = time.monotonic() + LEASE_WAIT_S + limit_s
-    owed, starts = set(asked.blobs), STARTS
+    owed, starts = set(sent.blobs), STARTS
     while True:
         value = link.receive(max(0.0, deadline - time.monotonic()))
         _refused(value, link.where)
         word = value.get("say")
         if word == "ended":
-            return _take(link, asked, order, value)
+            return _take(link, sent, order, value)
         if word == "busy":
             holder = escape_unprintable(str(value.get("holder")))[:100]
             raise MachineError(
@@ -202,59 +202,61 @@ def _carry_out(link: Link, asked: asking.Asked, order: Order) -> Ended:
             )
         if word == "need" and (wanted := str(value.get("sha256"))) in owed:
             owed.remove(wanted)
-            _push(link, *asked.blobs[wanted])
+            _push(link, *sent.blobs[wanted])
             deadline = time.monotonic() + limit_s
         elif word == "started" and starts:
             starts -= 1
             deadline = time.monotonic() + limit_s
         elif word != "waiting":
-            raise said.nonsense(link.where, value, "a word of the protocol")
+            raise reply.protocol_error(link.where, value, "a word of the protocol")
 
 
 def _push(link: Link, path: Path, size_bytes: int) -> None:
-    for piece in asking.pieces(path, size_bytes):
+    for piece in request.read_chunks(path, size_bytes):
         if not link.put(piece, heed=True):
             return
 
 
-def _take(link: Link, asked: asking.Asked, order: Order, value: dict[str, Any]) -> Ended:
+def _take(link: Link, sent: request.Request, order: Order, value: dict[str, Any]) -> WorkerExit:
     """Fetch what the device announces; nothing of it counts until all of it is there and whole."""
-    told = said.ended(value, link.where, takes=order.goal is not None)
-    stdout = b"".join(_checked(link, "stdout", told.stdout))
-    stderr = b"".join(_checked(link, "stderr", told.stderr))
-    for name, piece in told.files.items():
+    result = reply.parse_result(value, link.where, takes=order.goal is not None)
+    stdout = b"".join(_checked(link, "stdout", result.stdout))
+    stderr = b"".join(_checked(link, "stderr", result.stderr))
+    for name, piece in result.files.items():
         assert order.goal is not None
         _fetch(link, name, piece, order.goal / name)
-    with contextlib.suppress(Cut):
-        link.send({"do": "done", "id": asked.identity})
-    renamed = {told.drawn[name]: text for name, text in asked.drawn.items() if name in told.drawn}
-    return Ended(
-        told.returncode,
-        said.clean(stdout, renamed),
-        said.printable_lines(stderr),
-        told.timed_out,
-        told.overflowed,
+    with contextlib.suppress(LinkLost):
+        link.send({"do": "done", "id": sent.identity})
+    replacements = {
+        result.drawn[name]: text for name, text in sent.drawn.items() if name in result.drawn
+    }
+    return WorkerExit(
+        result.returncode,
+        reply.escape_stdout(stdout, replacements),
+        reply.escape_stderr(stderr),
+        result.timed_out,
+        result.overflowed,
     )
 
 
-def _checked(link: Link, what: str, piece: said.Piece) -> Iterator[bytes]:
+def _checked(link: Link, what: str, piece: reply.AnnouncedFile) -> Iterator[bytes]:
     """The announced bytes.
 
     Raises:
         MachineError: after the last, if their digest is another.
     """
-    seen = hashlib.sha256()
+    digest = hashlib.sha256()
     for data in link.body(piece.size_bytes):
-        seen.update(data)
+        digest.update(data)
         yield data
-    if seen.hexdigest() != piece.sha256:
+    if digest.hexdigest() != piece.sha256:
         raise MachineError(
-            f"{link.where}: {what}: got bytes of digest {seen.hexdigest()[:12]}, "
+            f"{link.where}: {what}: got bytes of digest {digest.hexdigest()[:12]}, "
             f"want {piece.sha256[:12]}"
         )
 
 
-def _fetch(link: Link, name: str, piece: said.Piece, goal: Path) -> None:
+def _fetch(link: Link, name: str, piece: reply.AnnouncedFile, goal: Path) -> None:
     def write(temporary: Path) -> None:
         with temporary.open("r+b") as file:
             for data in _checked(link, name, piece):

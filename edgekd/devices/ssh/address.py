@@ -46,7 +46,7 @@ OPTIONS = {
 
 
 class Address(NamedTuple):
-    """What OpenSSH is told; made by `checked` alone."""
+    """What OpenSSH is told; made by `require_safe_address` alone."""
 
     host: str
     user: str
@@ -61,25 +61,25 @@ def parse(text: str, *, identity: Path | None = None, config: Path | None = None
     """``user@host`` or ``user@host:port``.
 
     Raises:
-        InputError: if it is something else.
+        InputError: unless it has that form.
     """
     user, at, rest = text.partition("@")
     host, colon, port = rest.partition(":")
     if not at or (colon and not re.fullmatch(r"[0-9]{1,5}", port)):
         raise InputError(f"ssh: got {text[:80]!r}, want user@host or user@host:port")
     number = int(port) if colon else 22
-    return checked(Address(host, user, number, _absolute(identity), _absolute(config)))
+    return require_safe_address(Address(host, user, number, _absolute(identity), _absolute(config)))
 
 
 def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.expanduser().absolute()
 
 
-def checked(address: Address) -> Address:
-    """The address, if nothing in it can be taken for anything else.
+def require_safe_address(address: Address) -> Address:
+    """Return the address.
 
     Raises:
-        InputError: if something can.
+        InputError: if ssh could take a part of it for anything else.
     """
     for what, text, pattern in (
         ("host", address.host, HOST),
@@ -97,11 +97,11 @@ def checked(address: Address) -> Address:
     return address
 
 
-def checked_name(name: str) -> str:
-    """A device's name, if it is one.
+def require_device_name(name: str) -> str:
+    """Return the name of a device.
 
     Raises:
-        InputError: if it is none.
+        InputError: unless it is one.
     """
     if not NAME.fullmatch(name):
         raise InputError(
@@ -110,8 +110,8 @@ def checked_name(name: str) -> str:
     return name
 
 
-def argv(address: Address, name: str, **changed: str) -> list[str]:
-    """What is executed: ssh, its options, the host and the constant command.
+def ssh_command(address: Address, name: str, **changed: str) -> list[str]:
+    """Build the command line: ssh, its options, the host and the constant remote command.
 
     Args:
         address: where.

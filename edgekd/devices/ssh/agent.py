@@ -19,27 +19,27 @@ from typing import Any
 
 HELLO = "edgekd-hello "
 """Begins the first line that counts; what a login shell prints before it does not."""
-WANTED = (3, 11)
-PACKED = "payload.zip"
+OLDEST_PYTHON = (3, 11)
+PAYLOAD_FILE = "payload.zip"
 """The payload as it came, beside the files that were in it."""
 
 
 def main() -> None:
     """Say hello, take the payload if it is not here yet, and serve."""
     source = sys.stdin.buffer
-    asked = json.loads(source.readline().decode())
-    if sys.version_info[:2] < WANTED:
-        got, want = (".".join(map(str, v)) for v in (sys.version_info[:3], WANTED))
+    greeting = json.loads(source.readline().decode())
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        got, want = (".".join(map(str, v)) for v in (sys.version_info[:3], OLDEST_PYTHON))
         _say(HELLO, {"refused": f"python3 is {got} there, want {want} or newer"})
         return
     os.umask(0o077)
     root = _home()
-    code = root / "code" / asked["payload"]
-    held = _is_whole(code, asked["payload"])
+    code = root / "code" / greeting["payload"]
+    held = _is_whole(code, greeting["payload"])
     _say(HELLO, {"held": held})
     if not held:
         try:
-            _unpack(source.read(asked["size_bytes"]), asked["payload"], code)
+            _unpack(source.read(greeting["size_bytes"]), greeting["payload"], code)
         except OSError as error:
             _say("", {"say": "refused", "message": f"edgekd cannot be put there: {error.strerror}"})
             return
@@ -74,7 +74,7 @@ def _home() -> Path:
 def _is_whole(code: Path, digest: str) -> bool:
     """Whether every file of the payload lies there as it came; a disk or a user may have damaged some."""
     try:
-        packed = code / PACKED
+        packed = code / PAYLOAD_FILE
         if hashlib.sha256(packed.read_bytes()).hexdigest() != digest:
             return False
         with zipfile.ZipFile(packed) as archive:
@@ -89,7 +89,7 @@ def _unpack(data: bytes, digest: str, code: Path) -> None:
         sys.exit("the payload came through changed")
     fresh = code.with_name(f".tmp-{digest}-{os.getpid()}")
     aside = code.with_name(f".tmp-{digest}-{os.getpid()}-old")
-    packed = fresh / PACKED
+    packed = fresh / PAYLOAD_FILE
     fresh.mkdir(parents=True)
     try:
         descriptor = os.open(packed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from edgekd.devices.ssh.address import KNOWN_HOSTS
 from edgekd.devices.ssh.address import Address
-from edgekd.devices.ssh.address import argv
+from edgekd.devices.ssh.address import ssh_command
 from edgekd.errors import MachineError
 from edgekd.printable import escape_unprintable
 
@@ -40,11 +40,11 @@ class HostKey(NamedTuple):
         return f"{name} {self.kind} {self.data}\n"
 
 
-def checked(kind: object, data: object) -> HostKey:
-    """A key whose two words are what they should be.
+def parse_key(kind: object, data: object) -> HostKey:
+    """Parse a host key from its kind and its base64 text.
 
     Raises:
-        ValueError: if they are not.
+        ValueError: if either is malformed.
     """
     if not isinstance(kind, str) or not isinstance(data, str) or not KIND.fullmatch(kind):
         raise ValueError("want a key's kind and its base64")
@@ -55,8 +55,8 @@ def checked(kind: object, data: object) -> HostKey:
     return HostKey(kind, data)
 
 
-def shown(address: Address, name: str) -> HostKey:
-    """The key that the host shows; nobody has said yet that it is the right one.
+def scan_host_key(address: Address, name: str) -> HostKey:
+    """Ask the host for its key, which is not yet trusted.
 
     The same client over the same way as later, so a jump host works too; no login is tried.
 
@@ -67,7 +67,7 @@ def shown(address: Address, name: str) -> HostKey:
         changed = {"StrictHostKeyChecking": "accept-new", "PreferredAuthentications": "none"}
         try:
             done = subprocess.run(
-                argv(address, name, **changed),
+                ssh_command(address, name, **changed),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 cwd=folder,
@@ -83,7 +83,7 @@ def shown(address: Address, name: str) -> HostKey:
     for line in text.splitlines():
         try:
             _, kind, data = line.split(" ")[:3]
-            return checked(kind, data)
+            return parse_key(kind, data)
         except ValueError:
             continue
     why = (done.stderr[-2000:].decode(errors="replace").strip().splitlines() or ["no key shown"])[

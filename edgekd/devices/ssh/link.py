@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd.devices.ssh import said
+from edgekd.devices.ssh import reply
 from edgekd.errors import MachineError
 from edgekd.printable import escape_unprintable
 
@@ -39,7 +39,7 @@ SSH_FAILED = 255
 NO_COMMAND = (126, 127)
 
 
-class Cut(Exception):
+class LinkLost(Exception):
     """The link is gone; what runs on the device is not."""
 
 
@@ -76,7 +76,7 @@ class Link:
         """One frame out, and its body; stops early if the device says something meanwhile.
 
         Raises:
-            Cut: if the link is gone, or takes nothing for `said.QUIET_S`.
+            LinkLost: if the link is gone, or takes nothing for `reply.QUIET_S`.
         """
         self.put(json.dumps(frame).encode() + b"\n")
         for piece in body:
@@ -86,7 +86,7 @@ class Link:
     def put(self, data: bytes, *, heed: bool = False) -> bool:
         """Bytes out; if we are to `heed` the device, False as soon as it says something."""
         view = memoryview(data)
-        deadline = time.monotonic() + said.QUIET_S
+        deadline = time.monotonic() + reply.QUIET_S
         self._selector.register(self._in, selectors.EVENT_WRITE)
         try:
             while view:
@@ -95,19 +95,19 @@ class Link:
                     return False
                 if self._in in ready:
                     view = view[self._write(view) :]
-                    deadline = time.monotonic() + said.QUIET_S
+                    deadline = time.monotonic() + reply.QUIET_S
         finally:
             self._selector.unregister(self._in)
         return True
 
-    def receive(self, timeout_s: float = said.QUIET_S) -> dict[str, Any]:
+    def receive(self, timeout_s: float = reply.QUIET_S) -> dict[str, Any]:
         """The next frame.
 
         Raises:
-            Cut: if the link is gone.
+            LinkLost: if the link is gone.
             MachineError: if nothing comes in time, or no frame.
         """
-        return said.frame(self.line(timeout_s), self.where)
+        return reply.parse_frame(self.line(timeout_s), self.where)
 
     def line(self, timeout_s: float) -> bytes:
         """The next line as it is, without its end."""
@@ -122,7 +122,7 @@ class Link:
         """The next `size_bytes`, in pieces."""
         while size_bytes:
             if not self._inbox:
-                self._turn(time.monotonic() + said.QUIET_S)
+                self._turn(time.monotonic() + reply.QUIET_S)
             piece = bytes(self._inbox[:size_bytes])
             del self._inbox[: len(piece)]
             size_bytes -= len(piece)
@@ -158,7 +158,7 @@ class Link:
         return ready
 
     def _gone(self) -> Exception:
-        """Why the other end is closed: `Cut`, or a MachineError if to try again is of no use."""
+        """Why the other end is closed: `LinkLost`, or a MachineError if to try again is of no use."""
         assert self._process.stderr
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(2)
@@ -171,7 +171,7 @@ class Link:
         if code == SSH_FAILED and any(text in line for text in FINAL for line in lines):
             return MachineError(f"{self.where}: {why}", hint=_advice(lines))
         if code is None or code <= 0 or code == SSH_FAILED:
-            return Cut(why)
+            return LinkLost(why)
         hint = "install Python 3.11 or newer on the device" if code in NO_COMMAND else ""
         return MachineError(f"{self.where}: ended with exit code {code}: {why}", hint=hint)
 

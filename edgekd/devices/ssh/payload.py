@@ -35,7 +35,7 @@ class Payload(NamedTuple):
 
 
 @functools.cache
-def payload() -> Payload:
+def build_payload() -> Payload:
     """The package without `LEFT_OUT`, stored and not compressed: zlib's versions differ in bytes."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
@@ -58,6 +58,6 @@ def _entries() -> Iterator[tuple[str, bytes]]:
 
 
 @functools.cache
-def agent() -> bytes:
+def agent_source() -> bytes:
     """The text of the agent, which runs before the payload is there."""
     return (Path(__file__).parent / "agent.py").read_bytes()

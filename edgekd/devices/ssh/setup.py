@@ -1,4 +1,4 @@
-"""What a device has, and the private environment that gives it what it lacks."""
+"""Probes a device, and makes the private environment that gives it the packages it lacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgekd.device import PLAIN_NAME
 from edgekd.device import Order
 from edgekd.devices import ssh
 from edgekd.devices.ssh import registry
-from edgekd.devices.ssh import said
+from edgekd.devices.ssh import reply
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.printable import escape_unprintable
@@ -36,17 +36,17 @@ DEBIANS = Path("/usr/share/python-wheels")
 """Where Debian keeps what other Pythons bundle."""
 
 
-def look(name: str, packages: list[str]) -> dict[str, Any]:
-    """Python, space, memory, clock and versions of `packages` on the device `name`.
+def probe_device(name: str, packages: list[str]) -> dict[str, Any]:
+    """Ask for Python, space, memory, clock and versions of `packages` on the device `name`.
 
     Returns:
-        What `edgekd.devices.ssh.board.probe.look` gives, with ``reached_ms`` and ``asked_ms``.
+        What `edgekd.devices.ssh.board.probe.describe_machine` gives, with ``reached_ms`` and ``asked_ms``.
 
     Raises:
         InputError: if no such device was added.
-        MachineError: if it is not reached, or tells nonsense.
+        MachineError: if it is not reached, or breaks the protocol.
     """
-    remote = ssh.Remote(name, registry.get(name).address, registry.folder())
+    remote = ssh.Remote(name, registry.get(name).address, registry.config_folder())
     start = time.perf_counter()
     remote.probe(packages)
     between = time.perf_counter()
@@ -68,7 +68,7 @@ def _checked(value: Mapping[str, Any], packages: list[str], where: str) -> dict[
         and all(isinstance(versions.get(name), str | None) for name in packages)
     )
     if not good or not isinstance(versions, dict):
-        raise said.nonsense(where, value, "what it has")
+        raise reply.protocol_error(where, value, "what it has")
     return {
         **{name: escape_unprintable(value[name])[:TEXT_LENGTH] for name in TEXTS},
         **{name: value[name] for name in NUMBERS},
@@ -81,8 +81,8 @@ def _version(text: str | None) -> str | None:
     return None if text is None else escape_unprintable(text)[:TEXT_LENGTH]
 
 
-def packages(machine: str, wheels: Path | None) -> list[str]:
-    """What is installed: numpy, ONNX Runtime, and OpenVINO where it has wheels."""
+def choose_packages(machine: str, wheels: Path | None) -> list[str]:
+    """Choose what to install: numpy, ONNX Runtime, and OpenVINO where it has wheels."""
     wanted = ["numpy", "onnxruntime"]
     if wheels is None:
         return [*wanted, "openvino"] if machine == "x86_64" else wanted
@@ -111,15 +111,15 @@ def install(name: str, wanted: list[str], *, wheels: Path | None, index: str | N
     for path in paths:
         if not PLAIN_NAME.fullmatch(path.name):
             raise InputError(f"{path}: got a wheel of that name, want a plain one")
-    remote = ssh.Remote(name, registry.get(name).address, registry.folder())
+    remote = ssh.Remote(name, registry.get(name).address, registry.config_folder())
     spec = {"packages": wanted, "index": index}
     reads = {path.name: path for path in [*_own_pip(), *paths]}
     try:
         ended = remote.run(Order(MODULE, spec, {}, TIMEOUT_S, reads))
     finally:
         remote.close()
-    told = ended.stdout.splitlines()
-    value = said.frame(told[-1], f"device {name}") if told else {}
+    lines = ended.stdout.splitlines()
+    value = reply.parse_frame(lines[-1], f"device {name}") if lines else {}
     if ended.timed_out:
         raise MachineError(f"device {name}: the installation took more than {TIMEOUT_S:g} s")
     if ended.returncode != 0 or "packages" not in value:

@@ -13,7 +13,7 @@ from torch import nn
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import tracing
-from edgekd.profile import SCHEMES
+from edgekd.profile import NUMERICS
 from edgekd.settings import Settings
 
 Bits = Annotated[int, Field(ge=2, le=8)]
@@ -23,11 +23,11 @@ class Edit(Settings):
     """What a blueprint keeps of it; steps and zero-points are among the weights."""
 
     scheme: str
-    """A name of `edgekd.profile.SCHEMES`."""
+    """A name of `edgekd.profile.NUMERICS`."""
     float_layers: Annotated[tuple[str, ...], Field(strict=False, max_length=10_000)] = ()
     """Module paths of layers that keep their precision."""
     weight_bits: Annotated[dict[str, Bits], Field(max_length=10_000)] = {}
-    """Layers whose weights get fewer bits than the scheme's."""
+    """Layers whose weights get fewer bits than the numerics say."""
     undone: Annotated[tuple[str, ...], Field(strict=False, max_length=10_000)] = ()
     """Nodes of the graph (`edgekd.learn.quant.tracing.name_of`) that are not rewritten."""
 
@@ -39,13 +39,13 @@ def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Modu
         ValueError: if the edit is none, or does not fit the model.
     """
     wanted = Edit.model_validate(dict(edit))
-    if wanted.scheme not in SCHEMES:
-        raise ValueError(f"scheme: got {wanted.scheme!r}, want one of {', '.join(SCHEMES)}")
+    if wanted.scheme not in NUMERICS:
+        raise ValueError(f"scheme: got {wanted.scheme!r}, want one of {', '.join(NUMERICS)}")
     module = tracing.trace(model, *inputs)
     rewriting.apply_rewrites(module, wanted.undone)
     return insertion.insert_quantizers(
         module,
-        SCHEMES[wanted.scheme],
+        NUMERICS[wanted.scheme],
         float_layers=wanted.float_layers,
         weight_bits=wanted.weight_bits,
     )

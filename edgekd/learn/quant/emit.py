@@ -37,7 +37,7 @@ def fake_quantize(model: nn.Module, profile: Profile) -> fx.GraphModule:
 
     Args:
         model: quantized, in evaluation mode.
-        profile: whose scheme is the one `model` was trained with.
+        profile: whose numerics are those `model` was trained with.
 
     Raises:
         ValueError: if `model` has no quantizers.

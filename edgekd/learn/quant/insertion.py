@@ -13,7 +13,7 @@ from edgekd.learn.quant import placement
 from edgekd.learn.quant import tracing
 from edgekd.learn.quant.quantizer import ActivationQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
-from edgekd.profile import Scheme
+from edgekd.profile import Numerics
 
 SITES, WEIGHTS = "sites", "weights"
 """Where a quantized model keeps its quantizers, as modules."""
@@ -21,25 +21,25 @@ SITES, WEIGHTS = "sites", "weights"
 
 def insert_quantizers(
     module: fx.GraphModule,
-    scheme: Scheme,
+    numerics: Numerics,
     *,
     float_layers: Collection[str] = (),
     weight_bits: Mapping[str, int] = {},
 ) -> fx.GraphModule:
-    """Put the quantizers of `scheme` into `module`, in place; their ranges are still to be set.
+    """Put the quantizers of `numerics` into `module`, in place; their ranges are still to be set.
 
     Args:
         module: a traced model, batch norms folded.
-        scheme: what the engines need.
+        numerics: what the engines need.
         float_layers: layers that keep their precision.
-        weight_bits: layers whose weights get fewer bits than the scheme's.
+        weight_bits: layers whose weights get fewer bits than the numerics say.
 
     Raises:
         ValueError: as `placement.place_quantizers`, or if `weight_bits` names none of the quantized layers.
     """
-    if scheme.outputs:
+    if numerics.outputs:
         hard_swish.split_hard_swish(module)
-    plan = placement.place_quantizers(module, scheme, float_layers)
+    plan = placement.place_quantizers(module, numerics, float_layers)
     unknown = sorted(set(weight_bits) - {layer.name for layer in plan.layers})
     if unknown:
         raise ValueError(f"weight_bits: got {unknown[0]!r}, which is no quantized layer")
@@ -47,13 +47,13 @@ def insert_quantizers(
         module.add_submodule(holder, nn.Module())
     for site in plan.sites:
         quantizer = ActivationQuantizer(
-            site.name, symmetric=scheme.symmetric, learns=not site.probabilities
+            site.name, symmetric=numerics.symmetric, learns=not site.probabilities
         )
         if site.probabilities:
             quantizer.set_range(0.0, 1.0)
         _after(module, site, quantizer)
     for layer in plan.layers:
-        bits = min(weight_bits.get(layer.name, scheme.weight_bits), scheme.weight_bits)
+        bits = min(weight_bits.get(layer.name, numerics.weight_bits), numerics.weight_bits)
         _before_weight(module, layer, bits)
     module.graph.lint()
     module.recompile()

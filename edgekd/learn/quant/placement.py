@@ -16,7 +16,7 @@ from torch import fx
 
 from edgekd.learn.quant import operators
 from edgekd.learn.quant import tracing
-from edgekd.profile import Scheme
+from edgekd.profile import Numerics
 
 
 class ActivationSite(NamedTuple):
@@ -85,13 +85,13 @@ def weight_bits(
 
 
 def place_quantizers(
-    module: fx.GraphModule, scheme: Scheme, float_layers: Collection[str] = ()
+    module: fx.GraphModule, numerics: Numerics, float_layers: Collection[str] = ()
 ) -> Placement:
-    """Decide where the quantizers of `scheme` stand.
+    """Decide where the quantizers of `numerics` stand.
 
     Args:
         module: a traced model, batch norms folded.
-        scheme: what the engines need.
+        numerics: what the engines need.
         float_layers: names of layers that keep their precision.
 
     Raises:
@@ -104,8 +104,8 @@ def place_quantizers(
     chosen = tuple(layer for layer in everyone if layer.name not in float_layers)
     if not chosen:
         raise ValueError("got no layer to quantize, want at least one")
-    quantized = _quantized(module.graph, {layer.node for layer in chosen}, gates=scheme.outputs)
-    forced = _forced(module.graph, quantized) if scheme.outputs else set()
+    quantized = _quantized(module.graph, {layer.node for layer in chosen}, gates=numerics.outputs)
+    forced = _forced(module.graph, quantized) if numerics.outputs else set()
     sites, taken = [], set[str]()
     for node in module.graph.nodes:
         if node.op not in ("placeholder", "call_function") or _on_grid(node, quantized, forced):

@@ -26,7 +26,7 @@ from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import sensitivity
 from edgekd.learn.quant.quantizer import ActivationQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
-from edgekd.profile import Scheme
+from edgekd.profile import Numerics
 
 JUDGED = 32
 """Images on which what is tried is compared, and each layer's cost is taken."""
@@ -71,7 +71,7 @@ class QuantizedStart(NamedTuple):
 def quantize(
     model: nn.Module,
     inputs: Inputs,
-    scheme: Scheme,
+    numerics: Numerics,
     batches: calibration.Batches,
     *,
     method: str = "auto",
@@ -90,14 +90,14 @@ def quantize(
     Args:
         model: float; it is left as it is.
         inputs: each [2, ...], for tracing.
-        scheme: what the engines need.
+        numerics: what the engines need.
         batches: calibration inputs.
         method: one of `ranges.METHODS`, or ``auto``: all are tried.
         equalize: strength of the equalization behind layer norms; 0 leaves them.
         correct: whether to try to correct biases.
         float_layers: layers that keep their precision.
-        every_weight_bits: bits of all weights, if fewer than the scheme's.
-        weight_bits: layers whose weights get another number of bits, at most the scheme's.
+        every_weight_bits: bits of all weights, if fewer than the numerics say.
+        weight_bits: layers whose weights get another number of bits, at most what the numerics say.
         with_costs: whether to find out what each layer costs: two passes a layer over `JUDGED` images.
         learn_steps: whether a training changes the step sizes, too.
 
@@ -114,7 +114,7 @@ def quantize(
     harmful = _equalized(module, changes, compared, reference)
     in_float = placement.find_float_operators(module)
     bits = placement.weight_bits(module, every_weight_bits, weight_bits, float_layers)
-    insertion.insert_quantizers(module, scheme, float_layers=float_layers, weight_bits=bits)
+    insertion.insert_quantizers(module, numerics, float_layers=float_layers, weight_bits=bits)
     with calibration.disable_quantizers(module):
         _require_same(module, compared, reference)
     seen = calibration.observe(module, batches)

@@ -23,7 +23,7 @@ from edgekd.runtimes.tensorrt import layers
 from edgekd.runtimes.tensorrt import library
 from edgekd.runtimes.tensorrt import network as networks
 from edgekd.runtimes.tensorrt import session
-from edgekd.runtimes.tensorrt.library import Opened
+from edgekd.runtimes.tensorrt.library import LoadedLibrary
 
 PLAN, ABOUT = "engine.plan", "plan.json"
 BATCHES = (1, 256)
@@ -36,7 +36,11 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 def why_not() -> str | None:
     """None if engines can be built here, else one line that says what is missing."""
     missing = library.why_not()
-    if missing is None and library.installed() is library.CLASSIC and cuda.capability() is None:
+    if (
+        missing is None
+        and library.find_installed() is library.CLASSIC
+        and cuda.capability() is None
+    ):
         return f"{cuda.NONE}: classic TensorRT builds on the one it builds for"
     return missing
 
@@ -46,7 +50,7 @@ def why_not_run(built: Files | None = None) -> str | None:
     there = cuda.capability()
     if there is None:
         return cuda.NONE
-    found = library.installed()
+    found = library.find_installed()
     if found is not None and found.capabilities and there not in found.capabilities:
         return f"the CUDA device is {there}, TensorRT for RTX wants {', '.join(found.capabilities)}"
     wanted = there if built is None else _about(built)["capability"]
@@ -79,7 +83,7 @@ def build(
     admission.admit(onnx)
     if precision not in PRECISIONS:
         raise ValueError(f"precision: got {precision!r}, want one of {', '.join(PRECISIONS)}")
-    opened = library.opened()
+    opened = library.load_library()
     target = _capability(opened, capability)
     plan = _plan(opened, onnx, precision, target)
     found = layers.parse(said for _, said in opened.log.lines)
@@ -95,7 +99,7 @@ def build(
     return {PLAN: folder / PLAN, ABOUT: folder / ABOUT}
 
 
-def _capability(opened: Opened, asked: str | None) -> str:
+def _capability(opened: LoadedLibrary, asked: str | None) -> str:
     there, known = cuda.capability(), opened.library.capabilities
     if not known:
         if there is None:
@@ -108,9 +112,9 @@ def _capability(opened: Opened, asked: str | None) -> str:
     return asked or (there if there in known else DEFAULT_CAPABILITY)
 
 
-def _plan(opened: Opened, onnx: Path, precision: Precision, target: str) -> bytes:
+def _plan(opened: LoadedLibrary, onnx: Path, precision: Precision, target: str) -> bytes:
     builder = opened.module.Builder(opened.log)
-    network, parser = networks.parsed(opened, builder, onnx)
+    network, parser = networks.parse_network(opened, builder, onnx)
     quantized = networks.is_quantized(opened, network)
     if quantized != (precision == "int8") and precision != "fp32":
         got = "a float file" if precision == "int8" else "a file with QuantizeLinear"
@@ -125,7 +129,7 @@ def _plan(opened: Opened, onnx: Path, precision: Precision, target: str) -> byte
     return bytes(plan)
 
 
-def _config(opened: Opened, builder: Any, network: Any, target: str) -> Any:
+def _config(opened: LoadedLibrary, builder: Any, network: Any, target: str) -> Any:
     """Everything that changes the engine, said out loud."""
     module = opened.module
     config = builder.create_builder_config()
@@ -164,7 +168,7 @@ def load(
     reason = why_not_run(built)
     if reason is not None:
         raise ValueError(f"{PLAN}: {reason}")
-    opened, about = library.opened(), _about(built)
+    opened, about = library.load_library(), _about(built)
     made, here = (
         (about["library"], about["version"]),
         (opened.library.name, opened.module.__version__),
@@ -189,8 +193,8 @@ def islands(built: Files, precision: Precision) -> list[dict[str, str]]:
     return layers.islands(_layers(built)) if precision == "int8" else []
 
 
-def _layers(built: Files) -> list[layers.Layer]:
-    return [layers.Layer(**layer) for layer in _about(built)["layers"]]
+def _layers(built: Files) -> list[layers.EngineLayer]:
+    return [layers.EngineLayer(**layer) for layer in _about(built)["layers"]]
 
 
 def _about(built: Files) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from typing import Any
 
-from edgekd.runtimes.tensorrt.library import Opened
+from edgekd.runtimes.tensorrt.library import LoadedLibrary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ WEIGHTED: dict[str, tuple[str, tuple[str, ...]]] = {
 """Kinds of layers that hold weights: the class that shows them, and what they are called there."""
 
 
-def halve(opened: Opened, network: Any) -> list[np.ndarray]:
+def halve(opened: LoadedLibrary, network: Any) -> list[np.ndarray]:
     """Make every float32 product of `network` a float16 one.
 
     Returns:

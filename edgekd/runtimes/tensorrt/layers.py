@@ -42,7 +42,7 @@ PRODUCTS = re.compile(r"correlation|convolution|conv$|gemm|matrix|matmul|fully|r
 ``gemm``, classic TensorRT ``CaskConvolution`` and ``MatrixMultiply``."""
 
 
-class Layer(NamedTuple):
+class EngineLayer(NamedTuple):
     """One kernel, or a few that are always launched together."""
 
     name: str
@@ -55,21 +55,21 @@ class Layer(NamedTuple):
     """The ONNX nodes it came from, its main one first."""
 
 
-def parse(messages: Iterable[str]) -> list[Layer]:
+def parse(messages: Iterable[str]) -> list[EngineLayer]:
     """The layers of the last engine that the messages of a log tell of; empty if they tell of none."""
     told = [message for message in messages if message.startswith(OPENING)]
     lines = told[-1].partition("\n\n")[0].split("\n")[1:] if told else []
     return [layer for layer in map(_layer, lines) if layer]
 
 
-def _layer(line: str) -> Layer | None:
+def _layer(line: str) -> EngineLayer | None:
     kind = KIND.search(line)
     if not line.startswith("Name: ") or kind is None:
         return None
     name, rest = line[len("Name: ") : kind.start()], line[kind.end() :]
     inputs, constants = (_elements(_section(rest, opening)) for opening in SECTIONS[:2])
     nodes = tuple(dict.fromkeys(NODE.findall(rest.partition("Metadata: ")[2])))
-    return Layer(name, kind.group(1), inputs, constants, nodes)
+    return EngineLayer(name, kind.group(1), inputs, constants, nodes)
 
 
 def _section(rest: str, opening: str) -> str:
@@ -88,7 +88,7 @@ def _elements(section: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def count(layers: Sequence[Layer]) -> dict[str, int]:
+def count(layers: Sequence[EngineLayer]) -> dict[str, int]:
     """``{"correlation i8": 9}``, each with the element type of its first input, most frequent first.
 
     What has no input (shapes, on the host) is left out.
@@ -97,7 +97,7 @@ def count(layers: Sequence[Layer]) -> dict[str, int]:
     return dict(counted.most_common())
 
 
-def islands(layers: Sequence[Layer]) -> list[dict[str, str]]:
+def islands(layers: Sequence[EngineLayer]) -> list[dict[str, str]]:
     """The matrix products that run in float."""
     return [
         {
@@ -110,7 +110,7 @@ def islands(layers: Sequence[Layer]) -> list[dict[str, str]]:
     ]
 
 
-def _cause(layer: Layer) -> str:
+def _cause(layer: EngineLayer) -> str:
     floats = "its input and weights reach" if layer.constants else "its inputs reach"
     if layer.constants and layer.constants[0] not in FLOATS:
         floats = "its input reaches"

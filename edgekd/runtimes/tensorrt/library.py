@@ -59,14 +59,14 @@ LIBRARIES = (CLASSIC, RTX)
 """The first that is installed is used."""
 
 
-def installed() -> Library | None:
-    """Which of `LIBRARIES` is there."""
+def find_installed() -> Library | None:
+    """Find which of `LIBRARIES` is installed."""
     return next((one for one in LIBRARIES if importlib.util.find_spec(one.module)), None)
 
 
 def why_not() -> str | None:
     """None if a library and its shared objects are there, else one line that says what is missing."""
-    library = installed()
+    library = find_installed()
     if library is None:
         return not_installed("tensorrt", EXTRA)
     if library is RTX and len(list(_objects(library))) < len(library.shared):
@@ -91,7 +91,7 @@ def _folders(package: str) -> Iterator[Path]:
         yield from map(Path, spec.submodule_search_locations or ())
 
 
-class Opened(NamedTuple):
+class LoadedLibrary(NamedTuple):
     """The library in this process."""
 
     library: Library
@@ -101,13 +101,13 @@ class Opened(NamedTuple):
 
 
 @functools.cache
-def opened() -> Opened:
+def load_library() -> LoadedLibrary:
     """The library, imported once a process; its logger is one a process too, by its own rule.
 
     Raises:
         ImportError: if it is not there or does not import.
     """
-    library = installed()
+    library = find_installed()
     if library is None:
         raise ImportError(not_installed("tensorrt", EXTRA))
     for path in _objects(library):
@@ -116,7 +116,7 @@ def opened() -> Opened:
     module = importlib.import_module(library.module)
     if int(module.__version__.split(".")[0]) < library.oldest:
         raise ImportError(f"got TensorRT {module.__version__}, want {library.oldest} or later")
-    return Opened(library, module, _logger(module))
+    return LoadedLibrary(library, module, _logger(module))
 
 
 def cudart() -> Any:
@@ -125,7 +125,7 @@ def cudart() -> Any:
     Raises:
         ImportError: if there is none.
     """
-    library = installed()
+    library = find_installed()
     inside = [path for path in _objects(library) if "cudart" in path.name] if library else []
     for name in (*map(str, inside), "libcudart.so", "libcudart.so.13", "libcudart.so.12"):
         try:

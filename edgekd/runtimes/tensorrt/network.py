@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import graph
-from edgekd.runtimes.tensorrt.library import Opened
+from edgekd.runtimes.tensorrt.library import LoadedLibrary
 
 QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 UNSIGNED = ("u8", "u4")
@@ -18,7 +18,7 @@ ASSERTION = re.compile(r"^Assertion failed: .*?: (?=[A-Z])")
 LONGEST = 300
 
 
-def parsed(opened: Opened, builder: Any, onnx: Path) -> tuple[Any, Any]:
+def parse_network(opened: LoadedLibrary, builder: Any, onnx: Path) -> tuple[Any, Any]:
     """A strongly typed network, and the parser, which owns its weights.
 
     Strongly typed means: each layer computes in the element type the file gives it, and int8 is where
@@ -68,11 +68,11 @@ def _refusal(parser: Any, log: Any) -> str:
         error = parser.get_error(number)
         where = error.node_name() or f"node {error.node()}"
         operator = error.node_operator()
-        return f"{where}{f' ({operator})' if operator else ''}: {reason(error.desc())}"
+        return f"{where}{f' ({operator})' if operator else ''}: {error_reason(error.desc())}"
     return last_error(log)
 
 
-def reason(said: str) -> str:
+def error_reason(said: str) -> str:
     """The line of an error that says what is wrong, without what says where in TensorRT."""
     lines = [line.strip() for line in said.split("\n") if line.strip()]
     telling = [line for line in lines if not NOISE.search(line)] or lines or ["no reason given"]
@@ -86,10 +86,10 @@ def last_error(log: Any) -> str:
     """What the log's first error says; others follow from it."""
     errors = [said for severity, said in log.lines if severity in ("ERROR", "INTERNAL_ERROR")]
     telling = [said for said in errors if not NOISE.search(said)] or errors
-    return reason(telling[0]) if telling else "no reason given"
+    return error_reason(telling[0]) if telling else "no reason given"
 
 
-def is_quantized(opened: Opened, network: Any) -> bool:
+def is_quantized(opened: LoadedLibrary, network: Any) -> bool:
     """Whether there is a QuantizeLinear in it."""
     kind = opened.module.LayerType.QUANTIZE
     return any(network.get_layer(number).type == kind for number in range(network.num_layers))

@@ -43,8 +43,8 @@ def test_agreement_counts_classes() -> None:
 
 def test_the_farthest_apart_come_first() -> None:
     apart = np.array([0.1, 0.7, 0.7, 0.0])
-    assert fidelity.most_apart(apart, 3).tolist() == [1, 2, 0]
-    assert fidelity.most_apart(apart, 10).tolist() == [1, 2, 0, 3]
+    assert fidelity.farthest_samples(apart, 3).tolist() == [1, 2, 0]
+    assert fidelity.farthest_samples(apart, 10).tolist() == [1, 2, 0, 3]
     assert fidelity.disagreements(TEACHER, STUDENT).tolist() == [2, 3]
     assert fidelity.disagreements(TEACHER, TEACHER).tolist() == []
 

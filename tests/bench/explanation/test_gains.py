@@ -17,7 +17,7 @@ def right(text: str) -> NDArray[np.bool_]:
 
 def test_a_change_by_hand() -> None:
     before, after = right("1111....11" * 10), right("11..111.11" * 10)
-    found = gains.change(before, after)
+    found = gains.compare_answers(before, after)
     assert (found.corrected, found.lost) == (30, 20)
     assert found.points == pytest.approx(10.0)
     assert found.p_value == pytest.approx(binomtest(30, 50).pvalue)
@@ -28,10 +28,10 @@ def test_a_change_by_hand() -> None:
 
 def test_the_other_way_round_is_the_opposite() -> None:
     one, other = right("111.....1." * 30), right(".1111...1." * 30)
-    there, back = gains.change(one, other), gains.change(other, one)
+    there, back = gains.compare_answers(one, other), gains.compare_answers(other, one)
     assert there.points == -back.points and there.p_value == back.p_value
     assert (there.corrected, there.lost) == (back.lost, back.corrected)
-    same = gains.change(one, one)
+    same = gains.compare_answers(one, one)
     assert (same.points, same.p_value, tuple(same.interval)) == (0.0, 1.0, (0.0, 0.0))
     assert str(same.interval.high) == "0.0"
 
@@ -41,7 +41,7 @@ def test_classes_are_corrected_after_holm() -> None:
     labels = np.array([0] * 8 + [1] * 6 + [2] * 2 + [4] * 2)
     control = right("." * 14 + "1." + "11")
     student = right("1" * 14 + ".1" + "11")
-    found = gains.by_class(labels, {"control": control, "student": student})
+    found = gains.compare_by_class(labels, {"control": control, "student": student})
     assert [one.number for one in found] == [0, 1, 2, 4]
     beside = [one.above["control"] for one in found]
     assert [b.points for b in beside] == [100, 100, 0, 0]
@@ -55,7 +55,7 @@ def test_classes_are_corrected_after_holm() -> None:
 
 def test_every_other_model_is_corrected_alone() -> None:
     labels = np.array([0] * 8 + [1] * 8)
-    found = gains.by_class(
+    found = gains.compare_by_class(
         labels,
         {
             "teacher": right("1" * 16),
@@ -69,7 +69,7 @@ def test_every_other_model_is_corrected_alone() -> None:
 
 def test_terms_left_out() -> None:
     whole = right("1" * 20)
-    found = gains.without(
+    found = gains.compare_ablations(
         whole, {"kd": right("." * 10 + "1" * 10), "hint": right("." * 8 + "1" * 12)}
     )
     change, p_holm = found["kd"]
@@ -81,6 +81,6 @@ def test_terms_left_out() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     for one, other in ((right("1"), right("11")), (right(""), right(""))):
         with pytest.raises(ValueError, match="want two"):
-            gains.change(one, other)
+            gains.compare_answers(one, other)
     with pytest.raises(ValueError, match="want two"):
-        gains.by_class(np.array([0]), {"student": right("11")})
+        gains.compare_by_class(np.array([0]), {"student": right("11")})

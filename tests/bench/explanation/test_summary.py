@@ -12,7 +12,7 @@ from tests import explanation_example
 
 def test_what_is_told_of_a_model() -> None:
     told, labels = explanation_example.answers()
-    found = summary.of_model(told["student"], labels)
+    found = summary.summarize_model(told["student"], labels)
     right = (told["student"].argmax(1) == labels).mean()
     assert found["accuracy"] == right
     assert found["accuracy_ci95"].low < right < found["accuracy_ci95"].high
@@ -23,10 +23,10 @@ def test_what_is_told_of_a_model() -> None:
 
 def test_the_student_is_set_beside_each_of_the_others() -> None:
     told, labels = explanation_example.answers()
-    found = summary.of_differences(told, labels)
+    found = summary.summarize_differences(told, labels)
     right = {role: logits.argmax(1) == labels for role, logits in told.items()}
     for role in ("control", "teacher"):
-        want = gains.change(right[role], right["student"])
+        want = gains.compare_answers(right[role], right["student"])
         assert found["above"][role]["points"] == want.points
         assert found["above"][role]["points_ci95"] == want.interval
         mean = np.average(
@@ -34,7 +34,7 @@ def test_the_student_is_set_beside_each_of_the_others() -> None:
             weights=[row["samples"] for row in found["by_class"]],
         )
         assert mean == pytest.approx(want.points)
-    copied = summary.of_differences({**told, "student": told["teacher"]}, labels)
+    copied = summary.summarize_differences({**told, "student": told["teacher"]}, labels)
     assert copied["fidelity"]["student"]["agreement"] == 1
     assert copied["fidelity"]["student"]["kl_nats"] == 0
     assert copied["confusions"] == [] and copied["above"]["teacher"]["points"] == 0
@@ -44,7 +44,7 @@ def test_the_student_is_set_beside_each_of_the_others() -> None:
 
 def test_the_farthest_apart_are_named_with_their_distance() -> None:
     told, labels = explanation_example.answers()
-    found = summary.of_differences(told, labels)["most_apart"]
+    found = summary.summarize_differences(told, labels)["most_apart"]
     apart = fidelity.divergences(told["teacher"], told["student"])
     assert len(found) == summary.MOST_APART
     assert [one["kl_nats"] for one in found] == sorted(apart, reverse=True)[: len(found)]
@@ -53,7 +53,7 @@ def test_the_farthest_apart_are_named_with_their_distance() -> None:
 
 def test_a_row_a_term() -> None:
     whole, without = np.array([True] * 12), {"kd": np.array([True] * 6 + [False] * 6)}
-    (row,) = summary.of_terms(whole, without)
+    (row,) = summary.summarize_terms(whole, without)
     assert (row["term"], row["accuracy"], row["accuracy_of_all"]) == ("kd", 0.5, 1.0)
     assert (row["points"], row["lost"], row["corrected"]) == (-50, 6, 0)
     assert row["p_value"] == row["p_holm"] == pytest.approx(2 / 2**6)

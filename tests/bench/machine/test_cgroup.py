@@ -62,16 +62,16 @@ def version_1(root: Path, path: str = "/user/job", top: str = "/") -> Path:
 def test_a_limit_of_a_group_above_the_process_is_its_own(tmp_path: Path, tree: object) -> None:
     root = tree(tmp_path)  # type: ignore[operator]
     assert cgroup.quota_cores(root) == 0.2
-    assert cgroup.throttled(root) == 217
+    assert cgroup.count_throttled(root) == 217
     assert cgroup.memory_bytes(root) == 2**20
-    assert [group.name for group in cgroup.groups(root, "cpu")][:2] == ["job", "user"]
+    assert [group.name for group in cgroup.group_folders(root, "cpu")][:2] == ["job", "user"]
 
 
 @pytest.mark.parametrize("tree", [version_1, version_2])
 def test_inside_a_container_the_mount_shows_a_part(tmp_path: Path, tree: object) -> None:
     root = tree(tmp_path, "/docker/abc/user/job", "/docker/abc")  # type: ignore[operator]
     assert cgroup.quota_cores(root) == 0.2
-    assert [group.name for group in cgroup.groups(root, "cpu")][:2] == ["job", "user"]
+    assert [group.name for group in cgroup.group_folders(root, "cpu")][:2] == ["job", "user"]
 
 
 def test_a_group_outside_of_the_mount_is_seen_at_the_top(tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def test_the_tightest_counts(tmp_path: Path) -> None:
 
 
 def test_without_a_word_from_the_kernel_there_is_no_limit(tmp_path: Path) -> None:
-    assert cgroup.groups(tmp_path, "cpu") == []
-    assert cgroup.quota_cores(tmp_path) is None and cgroup.throttled(tmp_path) is None
+    assert cgroup.group_folders(tmp_path, "cpu") == []
+    assert cgroup.quota_cores(tmp_path) is None and cgroup.count_throttled(tmp_path) is None
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/mountinfo").write_text("nonsense\n1 2 - x\n")
     (tmp_path / "proc/self/cgroup").write_text("nonsense\n0::/a\n")
@@ -99,15 +99,15 @@ def test_without_a_word_from_the_kernel_there_is_no_limit(tmp_path: Path) -> Non
 
 def test_a_throttled_process_is_told_with_its_cause(tmp_path: Path) -> None:
     root = version_2(tmp_path)
-    before = validity.snapshot(root)
+    before = validity.take_snapshot(root)
     (root / "sys/fs/cgroup/user/cpu.stat").write_text("nr_periods 500\nnr_throttled 434\n")
-    found = validity.judge(before, validity.snapshot(root), [])
+    found = validity.judge(before, validity.take_snapshot(root), [])
     says = "throttled: cgroup nr_throttled rose by 217, under a CPU quota of 0.2 cores"
     assert not found.ok and found.reasons == (says,)
 
 
 def test_threads_beyond_the_affinity_or_the_quota_are_told(tmp_path: Path) -> None:
-    free = validity.snapshot(tmp_path)
+    free = validity.take_snapshot(tmp_path)
     fits, crowded = {"threads": 2, "affinity": [0, 3]}, {"threads": 2, "affinity": [0]}
     assert validity.judge(free, free, [fits, {"threads": 2}]).ok
     found = validity.judge(free, free, [fits, crowded, crowded])

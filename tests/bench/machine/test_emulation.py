@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgekd.bench.machine import emulation
-from edgekd.bench.machine.emulation import emulation as found
+from edgekd.bench.machine.emulation import find_emulator as found
 
 ELF = {"x86_64": 0x3E, "aarch64": 0xB7, "arm": 0x28, "i386": 0x03}
 

@@ -40,7 +40,7 @@ def test_the_key_moves_with_what_changes_a_number(tmp_path: Path) -> None:
 
 
 def test_load_is_beside_the_key(tmp_path: Path) -> None:
-    assert fingerprint.beside_the_key(tree(tmp_path))["load_1min"] == 0.5
+    assert fingerprint.volatile_facts(tree(tmp_path))["load_1min"] == 0.5
 
 
 def test_a_machine_that_tells_nothing_still_has_a_key(tmp_path: Path) -> None:
@@ -62,4 +62,4 @@ def test_a_gpu_is_in_the_key_and_its_absence_is_not(tmp_path: Path) -> None:
 
 
 def test_this_machine_keeps_its_key() -> None:
-    assert fingerprint.key() == fingerprint.key_of(fingerprint.host_facts())
+    assert fingerprint.machine_key() == fingerprint.key_of(fingerprint.host_facts())

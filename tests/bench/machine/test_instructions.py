@@ -21,12 +21,12 @@ def test_what_numpy_does_not_find_is_struck(
     monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], left: list[str]
 ) -> None:
     monkeypatch.setattr(numpy_core, "__cpu_features__", found)
-    assert instructions.usable(HOST) == left
+    assert instructions.usable_flags(HOST) == left
 
 
 def test_a_numpy_that_does_not_tell_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(numpy_core, "__cpu_features__")
-    assert instructions.usable(HOST) == HOST
+    assert instructions.usable_flags(HOST) == HOST
 
 
 @pytest.mark.parametrize(

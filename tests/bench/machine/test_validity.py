@@ -34,7 +34,7 @@ def machine(root: Path, **changed: str) -> dict[str, Any]:
         changes = [new for part, new in changed.items() if part in path]
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text((changes or [text])[0] + "\n")
-    made = validity.snapshot(root)
+    made = validity.take_snapshot(root)
     return {**made, "time_ns": 10**9, "cores": 2}
 
 
@@ -64,7 +64,7 @@ def test_a_quiet_machine_is_fit(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_tells_nothing_is_not_blamed(tmp_path: Path) -> None:
-    bare = validity.snapshot(tmp_path)
+    bare = validity.take_snapshot(tmp_path)
     assert bare["ticks"] is None and bare["on_battery"] is None
     assert validity.judge(bare, bare, []) == (True, (), ())
 
@@ -142,8 +142,8 @@ def test_what_is_no_snapshot_is_refused(tmp_path: Path, strange: dict[str, Any])
 
 
 def test_this_machine_gives_an_account_that_is_json() -> None:
-    told = validity.snapshot()
-    assert validity.well_formed(told) and told["time_ns"] > 0
+    told = validity.take_snapshot()
+    assert validity.is_well_formed(told) and told["time_ns"] > 0
     json.dumps(told)
 
 
@@ -152,6 +152,6 @@ def test_this_machine_gives_an_account_that_is_json() -> None:
 )
 @pytest.mark.parametrize("name", [*validity.SCALARS, "throttles", "temperatures_c"])
 def test_an_account_holds_numbers_that_can_be_reckoned_with(name: str, value: object) -> None:
-    told = validity.snapshot()
+    told = validity.take_snapshot()
     bad = {"a": value} if name in ("throttles", "temperatures_c") else value
-    assert not validity.well_formed({**told, name: bad})
+    assert not validity.is_well_formed({**told, name: bad})

@@ -41,7 +41,7 @@ def test_the_ratio_is_unbiased_and_the_interval_covers_it(kind: str) -> None:
     ratios, held = [], 0
     for _ in range(RUNS):
         log_ratios = pairs(kind, random, 15, 1.05)
-        found = comparison.across(log_ratios.tolist())
+        found = comparison.summarize_pairs(log_ratios.tolist())
         assert found.interval is not None
         held += found.interval.low <= math.log(1.05) + center <= found.interval.high
         ratios.append(found.value - center)
@@ -86,9 +86,9 @@ def test_swapping_the_models_turns_the_verdict_round() -> None:
     [(6, [6]), (15, [15]), (19, [19]), (20, [10, 20]), (30, [10, 20, 30]), (35, [10, 20, 30, 35])],
 )
 def test_looks(most: int, at: list[int]) -> None:
-    found = comparison.looks(most)
+    found = comparison.plan_looks(most)
     assert [look.pairs for look in found] == at
-    assert sum(comparison.spent(*look) for look in found) <= 0.05
+    assert sum(comparison.true_alpha(*look) for look in found) <= 0.05
     # each is given its even share at least, and what is not spent goes on to the next
     shares = np.cumsum([look.alpha for look in found])
     assert all(share >= 0.05 * (n + 1) / len(at) - 1e-12 for n, share in enumerate(shares))
@@ -96,11 +96,11 @@ def test_looks(most: int, at: list[int]) -> None:
 
 @pytest.mark.parametrize("most", [15, 20, 30])
 def test_ending_at_a_look_costs_nothing(most: int) -> None:
-    """Identical models, delta 0: any verdict is wrong; drawn independently of `comparison.spent`."""
+    """Identical models, delta 0: any verdict is wrong; drawn independently of `comparison.true_alpha`."""
     random, wrong = np.random.default_rng(1), 0
     for _ in range(4000):
         log_ratios = random.normal(0, 0.02, most)
-        for look in comparison.looks(most):
+        for look in comparison.plan_looks(most):
             interval = statistics.median_interval(log_ratios[: look.pairs].tolist(), look.alpha)
             if interval is not None and not interval.low <= 0 <= interval.high:
                 wrong += 1
@@ -114,7 +114,7 @@ def test_an_effect_is_found_and_identical_models_are_not_told_apart() -> None:
     for truth in called:
         for _ in range(400):
             log_ratios = pairs("normal", random, comparison.PAIRS, truth)
-            found = comparison.across(log_ratios.tolist()).interval
+            found = comparison.summarize_pairs(log_ratios.tolist()).interval
             assert found is not None
             limits = Interval(math.exp(found.low), math.exp(found.high))
             verdict = comparison.verdict_of(limits, comparison.DELTA)
@@ -154,7 +154,7 @@ def test_the_widening_is_the_autoregressive_one_and_begins_where_it_says(count: 
         series = (series + random.normal(0, 0.01, count)).tolist()
         r, middle = statistics.autocorrelation(series), statistics.median(series)
         plain = statistics.median_interval(series)
-        found = comparison.across(series)
+        found = comparison.summarize_pairs(series)
         assert plain is not None and found.interval is not None
         assert found.drifting == (r > 0.3) and found.value == middle
         factor = math.sqrt((1 + min(r, 0.9)) / (1 - min(r, 0.9))) if r > 0.3 else 1.0
@@ -169,7 +169,7 @@ def test_what_a_look_spends_is_the_binomial_tail_of_its_ranks(alpha: float) -> N
     for count in range(1, 60):
         rank = statistics.interval_rank(count, alpha)
         want = 2 * scipy.stats.binom.cdf(rank - 1, count, 0.5)
-        assert comparison.spent(count, alpha) == pytest.approx(want) and want <= alpha
+        assert comparison.true_alpha(count, alpha) == pytest.approx(want) and want <= alpha
         assert 2 * scipy.stats.binom.cdf(rank, count, 0.5) > alpha
 
 

@@ -36,7 +36,7 @@ def test_the_sign_test_counts_what_lies_beyond_the_limit() -> None:
 
 @pytest.mark.parametrize(("lost", "gained", "count"), [(30, 12, 400), (9, 8, 100), (0, 0, 50)])
 def test_the_interval_is_scipys_paired_bootstrap(lost: int, gained: int, count: int) -> None:
-    found = paired.drop(lost, gained, count, 0.5, resamples=20_000, seed=3)
+    found = paired.estimate_drop(lost, gained, count, 0.5, resamples=20_000, seed=3)
     assert found.points == pytest.approx(100 * (lost - gained) / count)
     each = 100 * np.repeat([1.0, -1.0, 0.0], [lost, gained, count - lost - gained])
     if not lost:
@@ -51,10 +51,10 @@ def test_the_interval_is_scipys_paired_bootstrap(lost: int, gained: int, count: 
 
 
 def test_few_differences_prove_nothing_though_the_bootstrap_is_sure() -> None:
-    found = paired.drop(5, 0, 100, 0.0, resamples=10_000, seed=0)
+    found = paired.estimate_drop(5, 0, 100, 0.0, resamples=10_000, seed=0)
     assert found.interval.low > 0  # it never drew none of the five often enough
     assert found.p_value == pytest.approx(1 / 32) and found.mcnemar_p == pytest.approx(1 / 16)
-    assert paired.drop(9, 0, 100, 0.0, resamples=10_000, seed=0).p_value < paired.LEVEL
+    assert paired.estimate_drop(9, 0, 100, 0.0, resamples=10_000, seed=0).p_value < paired.LEVEL
 
 
 @pytest.mark.parametrize("allowed", [0.0, 2.0])
@@ -64,7 +64,7 @@ def test_a_drop_of_just_what_is_allowed_is_rarely_called_worse(allowed: float) -
     shares = (lost_share, apart - lost_share, 1 - apart)
     called = 0
     for lost, gained, _ in random.multinomial(count, shares, size=trials):
-        found = paired.drop(int(lost), int(gained), count, allowed, resamples=1000, seed=0)
+        found = paired.estimate_drop(int(lost), int(gained), count, allowed, resamples=1000, seed=0)
         called += found.p_value <= paired.LEVEL
     # 3 standard errors of a true 2.5 %: exceeded by luck once in a thousand such tests
     assert called / trials <= 0.025 + 3 * math.sqrt(0.025 * 0.975 / trials)
@@ -74,14 +74,14 @@ def test_a_drop_of_just_what_is_allowed_is_rarely_called_worse(allowed: float) -
 def test_counts_that_do_not_fit_are_refused() -> None:
     for lost, gained, count in ((-1, 0, 5), (3, 3, 5), (0, 0, 0)):
         with pytest.raises(ValueError, match="of"):
-            paired.drop(lost, gained, count, 0.0, resamples=1000, seed=0)
+            paired.estimate_drop(lost, gained, count, 0.0, resamples=1000, seed=0)
 
 
 def test_holm_by_hand() -> None:
     # R 4.3: p.adjust(c(.01, .04, .03, .005), "holm") = 0.03 0.06 0.06 0.02
-    told = paired.holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
+    told = paired.adjust_holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
     assert told == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
-    assert list(told) == ["a", "b", "c", "d"] and paired.holm({}) == {}
+    assert list(told) == ["a", "b", "c", "d"] and paired.adjust_holm({}) == {}
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
@@ -93,13 +93,13 @@ def test_holm_is_the_closure_of_bonferroni(p_values: list[float]) -> None:
         str(i): max(min(1.0, len(s) * min(p_values[k] for k in s)) for s in subsets if i in s)
         for i in names
     }
-    told = paired.holm({str(i): p for i, p in enumerate(p_values)})
+    told = paired.adjust_holm({str(i): p for i, p in enumerate(p_values)})
     assert told == pytest.approx(want)
 
 
 def test_a_bootstrap_is_never_surer_than_its_draws() -> None:
     """Of 1,000 draws none lies at the limit: one of 1,001, the observed one counted."""
-    found = paired.drop(40, 0, 100, 0.0, resamples=1000, seed=0)
+    found = paired.estimate_drop(40, 0, 100, 0.0, resamples=1000, seed=0)
     assert found.p_value == pytest.approx(1 / 1001) and found.mcnemar_p == pytest.approx(2**-39)
 
 

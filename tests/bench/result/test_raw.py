@@ -11,9 +11,11 @@ from tests.measured_example import measured
 
 def test_the_same_times_give_the_same_bytes_and_come_back(tmp_path: Path) -> None:
     found = measured(3)
-    side = raw.write(tmp_path / "raw.jsonl.gz", raw.lines([found], [{}]))
+    side = raw.write(tmp_path / "raw.jsonl.gz", raw.make_lines([found], [{}]))
     data = (tmp_path / "raw.jsonl.gz").read_bytes()
-    assert data == raw.packed(raw.lines([measured(3)], [{}])) and side.size_bytes == len(data)
+    assert data == raw.pack_lines(raw.make_lines([measured(3)], [{}])) and side.size_bytes == len(
+        data
+    )
     lines = raw.read(tmp_path / "raw.jsonl.gz")
     assert [(line["job"], line["process"]) for line in lines] == [
         ("memory", 0),

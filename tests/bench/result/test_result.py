@@ -4,8 +4,8 @@ import pytest
 
 from edgekd.bench import result
 from edgekd.bench.machine.validity import Validity
-from edgekd.bench.scenario.run import Ran
-from edgekd.bench.scenario.run import Wanted
+from edgekd.bench.scenario.run import ScenarioRun
+from edgekd.bench.scenario.run import ScenarioSelection
 from edgekd.bench.session import Rules
 from tests.measured_example import measured
 
@@ -33,7 +33,9 @@ def test_a_machine_that_was_not_fit_spoils_what_was_measured_and_nothing_else() 
 
 
 def test_a_result_says_how_it_was_run() -> None:
-    made = result.result(measured(6), Rules(seed=7), result.Seen(FACTS, FIT, spin=False))
+    made = result.make_result(
+        measured(6), Rules(seed=7), result.MeasurementContext(FACTS, FIT, spin=False)
+    )
     assert made.config == result.Config(
         batch=1,
         threads=1,
@@ -50,12 +52,16 @@ def test_a_result_says_how_it_was_run() -> None:
 @pytest.mark.parametrize(
     ("ran", "status", "reason"),
     [
-        (Ran("energy", [{"reason": "no readable counter"}]), "unavailable", "no readable counter"),
-        (Ran("energy", failure="null: it crashed"), "failed", "null: it crashed"),
-        (Ran("sustained", [{"stretches": [[0, 5, 1, 2], [5, 9, 1, 2]]}]), "ok", ""),
+        (
+            ScenarioRun("energy", [{"reason": "no readable counter"}]),
+            "unavailable",
+            "no readable counter",
+        ),
+        (ScenarioRun("energy", failure="null: it crashed"), "failed", "null: it crashed"),
+        (ScenarioRun("sustained", [{"stretches": [[0, 5, 1, 2], [5, 9, 1, 2]]}]), "ok", ""),
     ],
 )
-def test_a_scenario_s_status(ran: Ran, status: str, reason: str) -> None:
-    made = result.scenario(ran, Wanted(energy=True, sustained_s=3.0))
+def test_a_scenario_s_status(ran: ScenarioRun, status: str, reason: str) -> None:
+    made = result.make_scenario(ran, ScenarioSelection(energy=True, sustained_s=3.0))
     assert (made.status, made.reason) == (status, reason)
     assert all(metric.value is not None or metric.reason for metric in made.metrics)

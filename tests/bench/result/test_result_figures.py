@@ -5,11 +5,11 @@ import pytest
 
 from edgekd.bench.result import figures
 from edgekd.bench.result import metric
-from edgekd.bench.session import Measured
+from edgekd.bench.session import Measurement
 from tests.measured_example import measured
 
 
-def by_name(found: Measured) -> dict[str, metric.Metric]:
+def by_name(found: Measurement) -> dict[str, metric.Metric]:
     return {one.name: one for one in figures.metrics(found)}
 
 

@@ -53,7 +53,7 @@ class Machine:
 
 
 def found(root: Path) -> energy.Source:
-    source = energy.find(root)
+    source = energy.find_source(root)
     assert isinstance(source, energy.Source), source
     return source
 
@@ -62,10 +62,10 @@ def test_joules_of_an_inference_are_what_the_model_took(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     meter = energy.Meter(found(tmp_path), machine.clock)
     work, rest = machine.spends(15.0, 20 * MS), machine.spends(5.0, 25 * MS)
-    idle = [energy.watch(meter, rest, machine.clock, 10 * S, 25 * MS)]
-    busy = [energy.watch(meter, work, machine.clock, 10 * S, 25 * MS) for _ in range(6)]
-    idle += [energy.watch(meter, rest, machine.clock, 10 * S, 25 * MS)]
-    cost = energy.cost(busy, idle)
+    idle = [energy.measure_window(meter, rest, machine.clock, 10 * S, 25 * MS)]
+    busy = [energy.measure_window(meter, work, machine.clock, 10 * S, 25 * MS) for _ in range(6)]
+    idle += [energy.measure_window(meter, rest, machine.clock, 10 * S, 25 * MS)]
+    cost = energy.cost_per_inference(busy, idle)
     # 15 W for 20 ms, of which 5 W would have been taken anyway
     assert cost.gross_j == pytest.approx([0.3] * 6) and cost.net_j == pytest.approx([0.2] * 6)
     assert cost.idle_w == pytest.approx(5.0)
@@ -76,20 +76,22 @@ def test_joules_of_an_inference_are_what_the_model_took(tmp_path: Path) -> None:
 def test_a_counter_that_wraps_often_loses_nothing(tmp_path: Path) -> None:
     machine = Machine(tmp_path, start_uj=900_000, range_uj=1_000_000)  # a wrap each 0.1 s
     meter = energy.Meter(found(tmp_path), machine.clock)
-    window = energy.watch(meter, machine.spends(10.0, 5 * MS), machine.clock, 10 * S, 25 * MS)
+    window = energy.measure_window(
+        meter, machine.spends(10.0, 5 * MS), machine.clock, 10 * S, 25 * MS
+    )
     assert window.joules == pytest.approx(100.0)
 
 
 def test_grown_uj() -> None:
-    assert energy.grown_uj(5, 9, 10) == 4
-    assert energy.grown_uj(9, 2, 10) == 3
-    assert energy.grown_uj(9, 9, 10) == 0
+    assert energy.counted_uj(5, 9, 10) == 4
+    assert energy.counted_uj(9, 2, 10) == 3
+    assert energy.counted_uj(9, 9, 10) == 0
 
 
 def test_a_counter_that_hardly_moves_draws_the_window_out(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     meter = energy.Meter(found(tmp_path), machine.clock)
-    window = energy.watch(meter, machine.spends(0.0, 20 * MS), machine.clock, S, 25 * MS)
+    window = energy.measure_window(meter, machine.spends(0.0, 20 * MS), machine.clock, S, 25 * MS)
     assert window.seconds == pytest.approx(4.0) and window.updates == 0
 
 
@@ -111,19 +113,19 @@ def test_packages_and_memory_count_and_their_parts_do_not(tmp_path: Path) -> Non
 
 
 def test_what_cannot_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert energy.find(tmp_path) == "no readable counter"
+    assert energy.find_source(tmp_path) == "no readable counter"
     rapl(tmp_path)
 
     def refused(path: Path) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(energy, "_number", refused)  # root may read all files
-    assert energy.find(tmp_path) == "EACCES /sys/class/powercap/intel-rapl:0/energy_uj"
+    assert energy.find_source(tmp_path) == "EACCES /sys/class/powercap/intel-rapl:0/energy_uj"
 
 
 def test_a_counter_that_is_no_number(tmp_path: Path) -> None:
     rapl(tmp_path, **{"powercap/intel-rapl:0/energy_uj": "none"})
-    assert energy.find(tmp_path) == "powercap package-0: got no number"
+    assert energy.find_source(tmp_path) == "powercap package-0: got no number"
 
 
 def test_a_board_s_input_rail_and_not_its_parts(tmp_path: Path) -> None:
@@ -151,7 +153,7 @@ def test_a_board_s_input_rail_and_not_its_parts(tmp_path: Path) -> None:
 
 def test_a_graphics_card_s_meter_is_not_the_machine_s(tmp_path: Path) -> None:
     write(tmp_path, {"hwmon/hwmon0/name": "amdgpu", "hwmon/hwmon0/power1_average": 9_000_000})
-    assert energy.find(tmp_path) == "no readable counter"
+    assert energy.find_source(tmp_path) == "no readable counter"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_a_draining_battery(tmp_path: Path, gauge: dict[str, int]) -> None:
 def test_a_battery_that_charges(tmp_path: Path) -> None:
     folder = "power_supply/BAT0/"
     write(tmp_path, {f"{folder}type": "Battery", f"{folder}status": "Charging"})
-    assert energy.find(tmp_path) == "BAT0 is charging, not discharging"
+    assert energy.find_source(tmp_path) == "BAT0 is charging, not discharging"
 
 
 def test_the_first_source_that_can_be_read_wins(tmp_path: Path) -> None:
@@ -183,4 +185,4 @@ def test_windows_that_are_none() -> None:
     window = energy.Window(1.0, 1.0, 1, 1)
     for busy, idle in (([], [window]), ([window], []), ([window._replace(inferences=0)], [window])):
         with pytest.raises(ValueError, match="want windows"):
-            energy.cost(busy, idle)
+            energy.cost_per_inference(busy, idle)

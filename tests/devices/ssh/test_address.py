@@ -56,9 +56,11 @@ def test_no_string_passes_for_a_host_a_user_or_a_name(
             continue  # a good name
         with pytest.raises(InputError):
             if field == "name":
-                address.checked_name(text)
+                address.require_device_name(text)
             else:
-                address.checked(address.Address("host", "user")._replace(**{field: text}))
+                address.require_safe_address(
+                    address.Address("host", "user")._replace(**{field: text})
+                )
         with pytest.raises(InputError):
             address.parse(f"user@{text}" if field == "host" else f"{text}@host")
         with pytest.raises(InputError):
@@ -70,8 +72,8 @@ def test_no_string_changes_what_is_executed(
     executed: Callable[[], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the device's answer never comes, each order ends at the first contact."""
-    plain = address.checked(address.Address("host", "user", 2222))
-    reference = address.argv(plain, "board")
+    plain = address.require_safe_address(address.Address("host", "user", 2222))
+    reference = address.ssh_command(plain, "board")
     (tmp_path / "file").write_text("x")
     for text in STRINGS:
         with pytest.raises(MachineError):
@@ -88,11 +90,11 @@ def test_a_path_is_one_word(executed: Callable[[], list[str]], tmp_path: Path) -
     for text in STRINGS:
         where = address.Address("host", "user", 22, Path("/keys") / text, Path("/configs") / text)
         try:
-            words = address.argv(address.checked(where), "board")
+            words = address.ssh_command(address.require_safe_address(where), "board")
         except InputError:
             continue
         used += 1
-        bare = address.argv(where._replace(identity=None, config=None), "board")
+        bare = address.ssh_command(where._replace(identity=None, config=None), "board")
         identity = str(where.identity).replace("%", "%%")
         extra = [str(where.config), "-o", "IdentitiesOnly=yes", "-i", identity]
         rest = [word for word in words if word not in extra]
@@ -105,7 +107,7 @@ def test_a_path_is_one_word(executed: Callable[[], list[str]], tmp_path: Path) -
 
 
 def test_what_is_executed() -> None:
-    words = address.argv(address.parse("pi@board.local:2222"), "pi")
+    words = address.ssh_command(address.parse("pi@board.local:2222"), "pi")
     assert words[:4] == ["ssh", "-F", "none", "-T"]
     assert words[-5:-1] == ["-p", "2222", "--", "pi@board.local"]
     assert words[-1] == address.REMOTE and "\n" not in address.REMOTE

@@ -16,7 +16,7 @@ def test_the_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
     kind, data = (tmp_path / "key.pub").read_text().split()[:2]
     words = ["ssh-keygen", "-l", "-f", str(tmp_path / "key.pub")]
     told = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
-    key = keys.checked(kind, data)
+    key = keys.parse_key(kind, data)
     assert key.fingerprint == told[1]
     assert key.line("pi") == f"pi {kind} {data}\n"
 
@@ -28,4 +28,4 @@ def test_the_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
 )
 def test_no_key(kind: object, data: object) -> None:
     with pytest.raises(ValueError, match="want"):
-        keys.checked(kind, data)
+        keys.parse_key(kind, data)

@@ -120,7 +120,7 @@ def test_a_file_that_changes_under_us(
     says: Says, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_bytes(b"x" * size)
-    monkeypatch.setattr(ssh.asking.Digests, "of", lambda self, path: (EMPTY, 10))
+    monkeypatch.setattr(ssh.request.DigestCache, "of", lambda self, path: (EMPTY, 10))
     need = json.dumps({"say": "need", "sha256": EMPTY}).encode() + b"\n"
     remote = says(HELLO + need)
     with pytest.raises(InputError, match="was changed while"):

@@ -18,7 +18,7 @@ def test_the_same_bytes_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         folder = tmp_path / name / "edgekd"
         shutil.copytree(payload.PACKAGE if not packed else tmp_path / "one" / "edgekd", folder)
         monkeypatch.setattr(payload, "PACKAGE", folder)
-        packed.append(payload.payload.__wrapped__())
+        packed.append(payload.build_payload.__wrapped__())
     first, second = packed
     assert first == second
     names = zipfile.ZipFile(io.BytesIO(first.data)).namelist()
@@ -28,7 +28,7 @@ def test_the_same_bytes_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_worker_and_an_agent_need_nothing_else(tmp_path: Path) -> None:
     """In an environment without any package, all that they import is there."""
-    zipfile.ZipFile(io.BytesIO(payload.payload().data)).extractall(tmp_path / "code")
+    zipfile.ZipFile(io.BytesIO(payload.build_payload().data)).extractall(tmp_path / "code")
     python = sshd.python_environment(tmp_path / "python", ())
     code = (
         "import sys;sys.path.insert(0,sys.argv[1])\n"

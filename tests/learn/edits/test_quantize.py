@@ -13,7 +13,7 @@ from edgekd.learn import blueprint
 from edgekd.learn.edits import quantize
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import post_training
-from edgekd.profile import SCHEMES
+from edgekd.profile import NUMERICS
 from tests import quant_example as example
 from tests.learn.blueprint_example import image_blueprint
 
@@ -26,7 +26,7 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
     started = post_training.quantize(
         blueprint.build(PLAN),
         (images[:2],),
-        SCHEMES["asymmetric"],
+        NUMERICS["asymmetric"],
         lambda: [(images,)],
         float_layers=("conv1",),
         weight_bits={"fc": 4},

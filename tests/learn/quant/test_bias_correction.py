@@ -11,7 +11,7 @@ from edgekd.learn.quant import bias_correction
 from edgekd.learn.quant import calibration
 from edgekd.learn.quant import operators
 from edgekd.learn.quant import post_training
-from edgekd.profile import SCHEMES
+from edgekd.profile import NUMERICS
 from tests import quant_example as example
 
 
@@ -19,7 +19,7 @@ def test_means_are_those_of_the_float_model() -> None:
     started = post_training.quantize(
         example.made(),
         example.inputs(2),
-        SCHEMES["asymmetric"],
+        NUMERICS["asymmetric"],
         example.BATCHES,
         correct=False,
         every_weight_bits=3,
@@ -58,7 +58,7 @@ def test_what_has_no_bias_is_left_and_those_behind_it_are_corrected() -> None:
     started = post_training.quantize(
         example.made(Bare),
         example.inputs(2),
-        SCHEMES["asymmetric"],
+        NUMERICS["asymmetric"],
         example.BATCHES,
         correct=False,
         every_weight_bits=3,

@@ -14,13 +14,13 @@ from edgekd.learn.quant import insertion
 from edgekd.learn.quant import post_training
 from edgekd.learn.quant import ranges
 from edgekd.learn.quant.quantizer import WeightQuantizer
-from edgekd.profile import SCHEMES
+from edgekd.profile import NUMERICS
 from tests import quant_example as example
 
 
 def test_what_is_seen_is_what_the_float_model_holds() -> None:
     model = example.made()
-    module = insertion.insert_quantizers(example.folded(), SCHEMES["asymmetric"])
+    module = insertion.insert_quantizers(example.folded(), NUMERICS["asymmetric"])
     seen = calibration.observe(module, example.BATCHES)
     held: list[torch.Tensor] = []
     model.relu1.register_forward_hook(lambda _m, _a, output: held.append(output))  # type: ignore[union-attr]
@@ -44,7 +44,7 @@ def test_a_model_is_run_once_over_all_batches() -> None:
             yield (images,)
 
     calibration.observe(
-        insertion.insert_quantizers(example.folded(), SCHEMES["asymmetric"]), batches
+        insertion.insert_quantizers(example.folded(), NUMERICS["asymmetric"]), batches
     )
     assert read == sum(map(len, example.batches()))
 
@@ -66,7 +66,7 @@ def test_what_is_counted_is_spread_over_channels_and_columns(
 def test_extremes_are_those_of_all_values_and_percentiles_nearly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    module = insertion.insert_quantizers(example.folded(), SCHEMES["asymmetric"])
+    module = insertion.insert_quantizers(example.folded(), NUMERICS["asymmetric"])
     whole = calibration.observe(module, example.BATCHES)["relu1"]
     monkeypatch.setattr(calibration, "COUNTED", 1000)
     part = calibration.observe(module, example.BATCHES)["relu1"]
@@ -77,7 +77,7 @@ def test_extremes_are_those_of_all_values_and_percentiles_nearly(
 
 
 def test_infinite_activations_are_refused_by_name() -> None:
-    module = insertion.insert_quantizers(example.folded(), SCHEMES["asymmetric"])
+    module = insertion.insert_quantizers(example.folded(), NUMERICS["asymmetric"])
     with torch.no_grad():
         module.get_parameter("conv2.bias").fill_(float("inf"))
     with pytest.raises(ValueError, match="^conv2: got values that are not finite"):
@@ -128,7 +128,7 @@ def test_divergence_by_hand() -> None:
 
 def test_in_float_a_quantized_model_is_the_folded_one_and_is_put_back() -> None:
     started = post_training.quantize(
-        example.made(), example.inputs(2), SCHEMES["asymmetric"], example.BATCHES, correct=False
+        example.made(), example.inputs(2), NUMERICS["asymmetric"], example.BATCHES, correct=False
     )
     x = example.images(4)
     with torch.no_grad():

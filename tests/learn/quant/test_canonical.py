@@ -16,8 +16,8 @@ from edgekd.learn.quant import insertion
 from edgekd.learn.quant import operators
 from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import tracing
+from edgekd.profile import NUMERICS
 from edgekd.profile import PROFILES
-from edgekd.profile import SCHEMES
 from tests import quant_example as example
 
 
@@ -124,12 +124,12 @@ class Causal(Attention):
     ("kind", "layers", "attentions"),
     [(Padded, 4, 0), (Products, 3, 0), (Computed, 3, 0), (Attention, 2, 3), (Causal, 2, 0)],
 )
-@pytest.mark.parametrize("scheme", list(SCHEMES))
+@pytest.mark.parametrize("numerics", list(NUMERICS))
 def test_every_form_of_a_layer_is_quantized(
-    kind: type[nn.Module], layers: int, attentions: int, scheme: str
+    kind: type[nn.Module], layers: int, attentions: int, numerics: str
 ) -> None:
     model = example.made(kind)
-    started = example.quantized(kind, scheme)
+    started = example.quantized(kind, numerics)
     assert started.undone == () and len(insertion.find_weight_quantizers(started.model)) == layers
     probabilities = [
         one
@@ -146,7 +146,7 @@ def test_every_form_of_a_layer_is_quantized(
 @pytest.mark.parametrize("kind", [Padded, Products, Computed, Attention])
 @pytest.mark.parametrize("profile", ["x86", "openvino"])
 def test_onnx_runtime_answers_the_same(kind: type[nn.Module], profile: str, tmp_path: Path) -> None:
-    model = example.quantized(kind, PROFILES[profile].scheme).model
+    model = example.quantized(kind, PROFILES[profile].numerics).model
     path = to_onnx.write(
         emit.prepare_export(model, PROFILES[profile]),
         tmp_path / "m.onnx",

@@ -16,8 +16,8 @@ from edgekd.learn.export import to_onnx
 from edgekd.learn.quant import emit
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import post_training
+from edgekd.profile import NUMERICS
 from edgekd.profile import PROFILES
-from edgekd.profile import SCHEMES
 from edgekd.runtimes import openvino
 from edgekd.runtimes import ort
 from tests import quant_example as example
@@ -42,7 +42,7 @@ def answers(path: Path, images: torch.Tensor) -> np.ndarray:
 def test_an_engine_answers_as_torch_does(
     kind: type[nn.Module], profile: str, tmp_path: Path
 ) -> None:
-    model = example.quantized(kind, PROFILES[profile].scheme).model
+    model = example.quantized(kind, PROFILES[profile].numerics).model
     path = written(model, profile, tmp_path / "m.onnx")
     images = example.images(64, seed=9)
     with torch.no_grad():
@@ -134,7 +134,7 @@ def test_four_bits_take_half_the_bytes_and_compute_the_same(tmp_path: Path) -> N
     started = post_training.quantize(
         example.made(),
         example.inputs(2),
-        SCHEMES["asymmetric"],
+        NUMERICS["asymmetric"],
         example.BATCHES,
         every_weight_bits=4,
     )
@@ -163,7 +163,7 @@ def test_a_logit_step_by_hand() -> None:
 def test_no_quantizer_is_held_that_nothing_passes_through(
     kind: type[nn.Module], profile: str
 ) -> None:
-    model = example.quantized(kind, PROFILES[profile].scheme).model
+    model = example.quantized(kind, PROFILES[profile].numerics).model
     for written in (
         emit.fake_quantize(model, PROFILES[profile]),
         emit.prepare_export(model, PROFILES[profile]),

@@ -8,13 +8,13 @@ from torch import nn
 
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import rewriting
-from edgekd.profile import SCHEMES
+from edgekd.profile import NUMERICS
 from tests import quant_example as example
 
 
 def test_found_again_in_order_with_their_bits() -> None:
     module = insertion.insert_quantizers(
-        example.folded(), SCHEMES["asymmetric-w7"], weight_bits={"conv2": 4, "fc": 8}
+        example.folded(), NUMERICS["asymmetric-w7"], weight_bits={"conv2": 4, "fc": 8}
     )
     assert list(insertion.find_activation_quantizers(module)) == [
         "images",
@@ -26,12 +26,12 @@ def test_found_again_in_order_with_their_bits() -> None:
     bits = {
         name: quantizer.bits for name, quantizer in insertion.find_weight_quantizers(module).items()
     }
-    assert bits == {"conv1": 7, "conv2": 4, "fc": 7}  # never more than the scheme's
+    assert bits == {"conv1": 7, "conv2": 4, "fc": 7}  # never more than the numerics say
     assert insertion.is_quantized(module) and not insertion.is_quantized(example.made())
 
 
 def test_probabilities_keep_their_range() -> None:
-    module = insertion.insert_quantizers(example.folded(example.Tokens), SCHEMES["asymmetric"])
+    module = insertion.insert_quantizers(example.folded(example.Tokens), NUMERICS["asymmetric"])
     (fixed,) = [
         site for site in insertion.find_activation_quantizers(module).values() if not site.learns
     ]
@@ -41,7 +41,7 @@ def test_probabilities_keep_their_range() -> None:
 def test_bits_for_no_layer_are_refused() -> None:
     with pytest.raises(ValueError, match="weight_bits: got 'conv7'"):
         insertion.insert_quantizers(
-            example.folded(), SCHEMES["asymmetric"], weight_bits={"conv7": 4}
+            example.folded(), NUMERICS["asymmetric"], weight_bits={"conv7": 4}
         )
 
 
@@ -66,5 +66,5 @@ def test_an_operator_named_like_a_method_can_be_quantized() -> None:
             return self.fc((images * 2).to(images.dtype))
 
     folded, _ = rewriting.trace_and_rewrite(Cast().eval(), (torch.rand(2, 4),), (torch.rand(3, 4),))
-    inserted = insertion.insert_quantizers(folded, SCHEMES["asymmetric"])
+    inserted = insertion.insert_quantizers(folded, NUMERICS["asymmetric"])
     assert "to" in insertion.find_activation_quantizers(inserted)

@@ -11,21 +11,23 @@ from edgekd.learn.quant import operators
 from edgekd.learn.quant import placement
 from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import tracing
-from edgekd.profile import SCHEMES
+from edgekd.profile import NUMERICS
 from tests import quant_example as example
 
-ASYMMETRIC, SYMMETRIC = SCHEMES["asymmetric"], SCHEMES["symmetric"]
+ASYMMETRIC, SYMMETRIC = NUMERICS["asymmetric"], NUMERICS["symmetric"]
 
 
-def sites(kind: type, scheme: str, **more: tuple[str, ...]) -> dict[str, placement.ActivationSite]:
-    found = placement.place_quantizers(example.folded(kind), SCHEMES[scheme], **more).sites
+def sites(
+    kind: type, numerics: str, **more: tuple[str, ...]
+) -> dict[str, placement.ActivationSite]:
+    found = placement.place_quantizers(example.folded(kind), NUMERICS[numerics], **more).sites
     return {site.name: site for site in found}
 
 
-@pytest.mark.parametrize("scheme", ["asymmetric", "symmetric"])
-def test_a_residual_block(scheme: str) -> None:
+@pytest.mark.parametrize("numerics", ["asymmetric", "symmetric"])
+def test_a_residual_block(numerics: str) -> None:
     # after the fused activations, and once behind the convolution that the addition reads
-    found = sites(example.Block, scheme)
+    found = sites(example.Block, numerics)
     assert list(found) == ["images", "relu1", "conv2", "relu2", "pool"]
     assert len(found["relu1"].readers) == 2  # the next convolution and the shortcut share it
 
@@ -48,15 +50,15 @@ def test_attention() -> None:
     assert streams == []
 
 
-@pytest.mark.parametrize("scheme", ["asymmetric", "symmetric"])
-def test_a_layer_left_in_float(scheme: str) -> None:
-    found = sites(example.Block, scheme, float_layers=("conv2",))
+@pytest.mark.parametrize("numerics", ["asymmetric", "symmetric"])
+def test_a_layer_left_in_float(numerics: str) -> None:
+    found = sites(example.Block, numerics, float_layers=("conv2",))
     # the addition still runs in int8, so what it reads is rounded
     assert list(found) == ["images", "relu1", "conv2", "relu2", "pool"]
     readers = {reader.target for reader in found["relu1"].readers}
     # a convolution with an unrounded reader beside would run in float: there, all read the same
     assert operators.ADD in readers
-    assert bool(readers & operators.CONVOLUTIONS) == SCHEMES[scheme].outputs
+    assert bool(readers & operators.CONVOLUTIONS) == NUMERICS[numerics].outputs
 
 
 def test_nothing_to_quantize_and_unknown_layers_are_refused() -> None:

@@ -15,14 +15,14 @@ from edgekd.learn.quant import equalization
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import post_training
 from edgekd.learn.quant import rewriting
-from edgekd.profile import SCHEMES
+from edgekd.profile import NUMERICS
 from tests import quant_example as example
 
 
-@pytest.mark.parametrize("scheme", list(SCHEMES))
+@pytest.mark.parametrize("numerics", list(NUMERICS))
 @pytest.mark.parametrize("kind", [example.Block, example.Swish, example.Tokens])
-def test_answers_are_those_of_the_float_model(kind: type[nn.Module], scheme: str) -> None:
-    started = example.quantized(kind, scheme)
+def test_answers_are_those_of_the_float_model(kind: type[nn.Module], numerics: str) -> None:
+    started = example.quantized(kind, numerics)
     want = [example.made(kind)(x).detach() for x in example.batches()]
     spread = torch.cat(want).std(0).mean()
     with torch.no_grad():
@@ -49,7 +49,7 @@ def test_calibration_images_are_read_once_and_a_few_more_are_judged() -> None:
             read += len(one)
             yield (one,)
 
-    post_training.quantize(example.made(), example.inputs(2), SCHEMES["asymmetric"], batches)
+    post_training.quantize(example.made(), example.inputs(2), NUMERICS["asymmetric"], batches)
     assert read <= sum(map(len, images)) + 2 * len(images[0])
 
 
@@ -57,7 +57,7 @@ def test_costs_are_found_out_where_they_are_asked_for() -> None:
     started = post_training.quantize(
         example.made(),
         example.inputs(2),
-        SCHEMES["asymmetric"],
+        NUMERICS["asymmetric"],
         example.BATCHES,
         with_costs=True,
     )
@@ -68,10 +68,10 @@ def test_costs_are_found_out_where_they_are_asked_for() -> None:
 
 @pytest.mark.parametrize("learn", [True, False])
 def test_steps_stand_still_where_they_are_not_to_be_learned(learn: bool) -> None:
-    scheme = SCHEMES["asymmetric"]
+    numerics = NUMERICS["asymmetric"]
     images = example.images(2)
     model = post_training.quantize(
-        example.made(), (images,), scheme, example.BATCHES, method="mse", learn_steps=learn
+        example.made(), (images,), numerics, example.BATCHES, method="mse", learn_steps=learn
     ).model
     model.train()(images).square().mean().backward()
     steps = {name: p for name, p in model.named_parameters() if name.endswith("log_step")}
@@ -85,7 +85,7 @@ def test_the_float_model_is_left_as_it_was() -> None:
     model = example.made()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     post_training.quantize(
-        model, example.inputs(2), SCHEMES["symmetric"], example.BATCHES, every_weight_bits=4
+        model, example.inputs(2), NUMERICS["symmetric"], example.BATCHES, every_weight_bits=4
     )
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -94,7 +94,7 @@ def test_bits_of_single_layers_count_over_those_of_all() -> None:
     started = post_training.quantize(
         example.made(),
         example.inputs(2),
-        SCHEMES["asymmetric"],
+        NUMERICS["asymmetric"],
         example.BATCHES,
         every_weight_bits=4,
         weight_bits={"fc": 8},
@@ -120,7 +120,7 @@ def test_calibration_holds_a_few_batches_however_many_come(monkeypatch: pytest.M
             most = max(most, len(living))
             yield (images,)
 
-    post_training.quantize(example.made(), example.inputs(2), SCHEMES["asymmetric"], batches)
+    post_training.quantize(example.made(), example.inputs(2), NUMERICS["asymmetric"], batches)
     assert most <= 4
 
 
@@ -139,9 +139,9 @@ class Picks(nn.Module):
         return pooled
 
 
-@pytest.mark.parametrize("scheme", list(SCHEMES))
-def test_one_of_several_results_is_rounded_as_it_is_taken_out(scheme: str) -> None:
-    started = example.quantized(Picks, scheme)
+@pytest.mark.parametrize("numerics", list(NUMERICS))
+def test_one_of_several_results_is_rounded_as_it_is_taken_out(numerics: str) -> None:
+    started = example.quantized(Picks, numerics)
     assert set(insertion.find_weight_quantizers(started.model)) == {"conv", "fc"}
     with torch.no_grad():
         got = started.model(example.images(8))

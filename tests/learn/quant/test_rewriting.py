@@ -19,7 +19,7 @@ from edgekd.learn.quant import operators
 from edgekd.learn.quant import post_training
 from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import tracing
-from edgekd.profile import SCHEMES
+from edgekd.profile import NUMERICS
 from tests import quant_example as example
 from tests.learn.blueprint_example import image_blueprint
 
@@ -63,7 +63,7 @@ def test_what_was_undone_is_quantized_saved_and_loaded_as_it_is(
     model, images = blueprint.build(plan), torch.randn(16, 1, 8, 8)
     model(images)  # statistics of its own
     started = post_training.quantize(
-        model, (images[:2],), SCHEMES["asymmetric"], lambda: [(images,)]
+        model, (images[:2],), NUMERICS["asymmetric"], lambda: [(images,)]
     )
     assert started.undone == ("layer1.0.bn2:batch_norm",)
     edit = {"name": "quantize", "scheme": "asymmetric", "undone": list(started.undone)}

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.skipif(library.why_not() is not None, reason="no Tensor
 
 
 def halved(path: Path) -> tuple[Any, Any, Any]:
-    opened = library.opened()
+    opened = library.load_library()
     builder = opened.module.Builder(opened.log)
-    found, parser = network.parsed(opened, builder, path)
+    found, parser = network.parse_network(opened, builder, path)
     kept = halves.halve(opened, found)
     return opened, found, (builder, parser, kept)
 

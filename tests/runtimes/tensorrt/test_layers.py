@@ -33,7 +33,7 @@ CLASSIC = (
 def test_one_layer_a_line() -> None:
     shape, conv, gemm = layers.parse(["Before", TOLD, "after"])
     assert shape.inputs == () and shape.kind == "shape_call"
-    assert conv == layers.Layer(
+    assert conv == layers.EngineLayer(
         "stem/Conv_myl0_2",
         "correlation",
         ("i8",),
@@ -67,7 +67,7 @@ def test_a_product_in_float_is_an_island_and_says_why() -> None:
 
 @pytest.mark.parametrize("kind", ["kgen", "Reformat", "PoolingV2", "shape_call", "Constant"])
 def test_what_multiplies_no_matrices_is_no_island(kind: str) -> None:
-    assert layers.islands([layers.Layer("a", kind, ("f32",), (), ())]) == []
+    assert layers.islands([layers.EngineLayer("a", kind, ("f32",), (), ())]) == []
 
 
 @pytest.mark.parametrize(

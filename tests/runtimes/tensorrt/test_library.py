@@ -25,20 +25,20 @@ def finding(monkeypatch: pytest.MonkeyPatch, *modules: str, folder: Path | None 
 
 def test_classic_goes_before_rtx(monkeypatch: pytest.MonkeyPatch) -> None:
     finding(monkeypatch, "tensorrt", "tensorrt_rtx_bindings")
-    assert library.installed() is library.CLASSIC
+    assert library.find_installed() is library.CLASSIC
     finding(monkeypatch, "tensorrt_rtx_bindings")
-    assert library.installed() is library.RTX
+    assert library.find_installed() is library.RTX
 
 
 def test_nothing_installed_comes_with_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     finding(monkeypatch)
-    assert library.installed() is None
+    assert library.find_installed() is None
     want = "tensorrt is not installed: pip install 'edgekd[tensorrt]'"
     assert library.why_not() == want
     with pytest.raises(ImportError, match="is not installed"):
-        library.opened.__wrapped__()
+        library.load_library.__wrapped__()
 
 
 def test_bindings_without_their_library_are_not_enough(
@@ -60,7 +60,7 @@ def test_an_old_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     old = SimpleNamespace(__version__="8.6.1")
     monkeypatch.setattr(importlib, "import_module", lambda name: old)
     with pytest.raises(ImportError, match=r"got TensorRT 8\.6\.1, want 10 or later"):
-        library.opened.__wrapped__()
+        library.load_library.__wrapped__()
 
 
 def test_classic_is_opened_by_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_classic_is_opened_by_its_own_names(monkeypatch: pytest.MonkeyPatch) -> 
     classic = SimpleNamespace(__version__="10.13.3", ILogger=ILogger)
     finding(monkeypatch, "tensorrt")
     monkeypatch.setattr(importlib, "import_module", {"tensorrt": classic}.__getitem__)
-    opened = library.opened.__wrapped__()
+    opened = library.load_library.__wrapped__()
     assert opened.library is library.CLASSIC and opened.module is classic
     opened.log.log(SimpleNamespace(name="VERBOSE"), "said")
     assert opened.log.lines == [("VERBOSE", "said")]

@@ -38,7 +38,7 @@ needs = pytest.mark.skipif(library.why_not() is not None, reason="no TensorRT is
     ],
 )
 def test_the_line_that_says_what_is_wrong(said: str, want: str) -> None:
-    assert network.reason(said) == want
+    assert network.error_reason(said) == want
 
 
 def test_the_first_error_of_a_log_counts() -> None:
@@ -60,9 +60,9 @@ def test_a_network_is_strongly_typed_where_that_is_a_choice() -> None:
 
 
 def parsed(path: Path) -> Any:
-    opened = library.opened()
+    opened = library.load_library()
     builder = opened.module.Builder(opened.log)
-    found, parser = network.parsed(opened, builder, path)
+    found, parser = network.parse_network(opened, builder, path)
     return opened, found, (parser, builder)
 
 

@@ -20,7 +20,7 @@ from tests.cuda_example import FakeCudart
 from tests.runtimes.tensorrt.test_session import Engine
 
 needs = pytest.mark.skipif(
-    library.why_not() is not None or library.installed() is not library.RTX,
+    library.why_not() is not None or library.find_installed() is not library.RTX,
     reason="TensorRT for RTX is not installed",
 )
 
@@ -32,7 +32,7 @@ def no_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def on(monkeypatch: pytest.MonkeyPatch, device: str, of: library.Library = library.RTX) -> None:
     monkeypatch.setattr(cuda, "capability", lambda: device)
-    monkeypatch.setattr(library, "installed", lambda: of)
+    monkeypatch.setattr(library, "find_installed", lambda: of)
 
 
 def made(folder: Path, precision: Any = "int8", *, capability: str = "sm89", **of: Any) -> Any:
@@ -51,7 +51,7 @@ def test_an_int8_file_becomes_an_engine_of_int8_products(tmp_path: Path) -> None
     assert sorted(files) == ["engine.plan", "plan.json"]
     about = json.loads(files["plan.json"].read_bytes())
     assert (about["library"], about["capability"]) == ("tensorrt_rtx", "sm89")
-    assert about["version"] == library.opened().module.__version__
+    assert about["version"] == library.load_library().module.__version__
 
 
 @needs
@@ -211,7 +211,9 @@ def opened_with(monkeypatch: pytest.MonkeyPatch, engine: object) -> list[bytes]:
 
     module = SimpleNamespace(__version__="1.7", Runtime=Runtime)
     log = SimpleNamespace(lines=[])
-    monkeypatch.setattr(library, "opened", lambda: library.Opened(library.RTX, module, log))
+    monkeypatch.setattr(
+        library, "load_library", lambda: library.LoadedLibrary(library.RTX, module, log)
+    )
     monkeypatch.setattr(library, "cudart", FakeCudart)
     on(monkeypatch, "sm89")
     return read

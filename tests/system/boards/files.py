@@ -163,7 +163,7 @@ def bundled(
             parity={"allowed": 1e-4},
             card=f"# {name}\n",
         )
-        archive.write(folder, goal / f"{name}.edgekd")
+        archive.pack(folder, goal / f"{name}.edgekd")
 
 
 def main() -> None:

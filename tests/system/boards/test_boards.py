@@ -31,14 +31,14 @@ ANSWERS = """
 import sys
 from pathlib import Path
 import numpy as np
-from edgekd.bench.machine.emulation import emulation
+from edgekd.bench.machine.emulation import find_emulator
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
 from edgekd import bundle
 from edgekd.bundle import archive
 
 path, images, goal = map(Path, sys.argv[1:])
-assert emulation() == "qemu-user", emulation()
+assert find_emulator() == "qemu-user", emulation()
 with archive.opened(path) as folder:
     found = bundle.check(folder)
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": folder / "model.onnx"})
@@ -143,7 +143,7 @@ def test_logits_and_accuracy_tell_within_200_samples(
     np.save(files / "images.npy", np.load(given / "images.npy")[:SAMPLES])
     answers(haswell, files, name, "images.npy", "answers.npy")
     measured = np.load(given / "measured.npz")
-    seen = saturation.look(
+    seen = saturation.check_saturation(
         measured["student"][:SAMPLES],
         np.load(files / "answers.npy"),
         measured=measured[name][:SAMPLES],

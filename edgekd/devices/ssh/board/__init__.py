@@ -24,7 +24,7 @@ from edgekd.devices.ssh.board import jobs
 from edgekd.devices.ssh.board import keeper
 from edgekd.devices.ssh.board import lease
 from edgekd.devices.ssh.board import probe
-from edgekd.devices.ssh.board.pipe import Gone
+from edgekd.devices.ssh.board.pipe import ControllerGone
 from edgekd.devices.ssh.board.pipe import Pipe
 from edgekd.errors import EdgekdError
 
@@ -41,16 +41,16 @@ def serve(root: Path, code: Path) -> None:
     try:
         while True:
             board.turn()
-    except Gone:
+    except ControllerGone:
         return
     except (OSError, EdgekdError) as error:
-        _tell(board.pipe, keeper.reason(error))
+        _tell(board.pipe, keeper.error_text(error))
 
 
 def _tell(pipe: Pipe, message: str) -> None:
     try:
         pipe.say({"say": "refused", "message": message[:500]})
-    except Gone:
+    except ControllerGone:
         return
 
 
@@ -62,7 +62,7 @@ class _Board:
         self.lease: int | None = None
         self.verified: set[str] = set()
         self.told_s = 0.0
-        home.prepare(root)
+        home.make_folders(root)
 
     def turn(self) -> None:
         """Take one frame and do it; the lease is given up while there is none."""
@@ -76,19 +76,19 @@ class _Board:
 
     def _probe(self, frame: dict[str, Any]) -> None:
         packages = [str(name) for name in frame["packages"]]
-        self.pipe.say({"say": "probe", **probe.look(self.root, packages)})
+        self.pipe.say({"say": "probe", **probe.describe_machine(self.root, packages)})
 
     def _order(self, frame: dict[str, Any]) -> None:
         """Answer with the order's result: one that is there, one that is being made, or a new one."""
         signal.alarm(LIFE_S + int(frame["wait_s"] + frame["timeout_s"]))
         folder = self.root / "jobs" / frame["id"]
         for _ in range(jobs.TRIES + 2):
-            held = jobs.hold(folder)
+            held = jobs.lock_job(folder)
             while held is None:  # a keeper is at work that was started over a link now gone
                 self._sleep("this same order", lease.POLL_S)
-                held = jobs.hold(folder)
+                held = jobs.lock_job(folder)
             try:
-                if jobs.answer(folder, self.pipe):
+                if jobs.send_result(folder, self.pipe):
                     return
                 if not self._leased(frame):
                     return
@@ -108,7 +108,7 @@ class _Board:
             if self.lease is None:
                 self.pipe.say({"say": "busy", "holder": lease.holder_of(path)})
                 return False
-            home.tidy(self.root, self.code)
+            home.remove_leftovers(self.root, self.code)
         return True
 
     def _push(self, frame: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ class _Board:
         missing = {
             sha256: size
             for sha256, size in wanted.items()
-            if sha256 not in self.verified and not home.holds(self.root, sha256, size)
+            if sha256 not in self.verified and not home.has_blob(self.root, sha256, size)
         }
         self.verified |= wanted.keys() - missing.keys()
         if not missing:
@@ -125,7 +125,7 @@ class _Board:
         home.make_space(self.root, sum(missing.values()), set(wanted))
         for sha256, size in missing.items():
             self.pipe.say({"say": "need", "sha256": sha256})
-            home.take(self.root, sha256, size, self.pipe.body(size))
+            home.store_blob(self.root, sha256, size, self.pipe.body(size))
             self.verified.add(sha256)
 
     def _done(self, frame: dict[str, Any]) -> None:
@@ -138,7 +138,7 @@ class _Board:
     def _sleep(self, holder: str, wait_s: float) -> None:
         """Let time pass and tell for whom we wait, unless the controller goes."""
         if self.pipe.wait(wait_s):
-            raise Gone  # it says nothing while it waits for us
+            raise ControllerGone  # it says nothing while it waits for us
         if time.monotonic() > self.told_s + TELL_S:
             self.told_s = time.monotonic()
             self.pipe.say({"say": "waiting", "holder": holder})

@@ -28,18 +28,18 @@ PIP = "pip-*.whl"
 
 def main() -> int:
     """Make it; one line of JSON on stdout, ``{"packages": [...]}`` or ``{"fault": text}``."""
-    asked = json.load(sys.stdin)
+    spec = json.load(sys.stdin)
     root = Path.cwd().parents[2]  # we run in <root>/jobs/<id>/room
     folder = root / f"venv-{time.time_ns()}"
     try:
         pip = _make(folder)
-        _run([*pip, "install", *_options(asked), "--", *asked["packages"]])
+        _run([*pip, "install", *_options(spec), "--", *spec["packages"]])
         _exchange(root, folder)
     except subprocess.CalledProcessError as error:
         shutil.rmtree(folder, ignore_errors=True)
         print(json.dumps({"fault": _last_line(error.output)}))  # noqa: T201
         return 0
-    print(json.dumps({"packages": asked["packages"]}))  # noqa: T201
+    print(json.dumps({"packages": spec["packages"]}))  # noqa: T201
     return 0
 
 
@@ -58,12 +58,12 @@ def _make(folder: Path) -> list[str]:
     return [str(python), "-I", "-m", "pip"]
 
 
-def _options(asked: dict[str, Any]) -> list[str]:
+def _options(spec: dict[str, Any]) -> list[str]:
     options = ["--no-input", "--disable-pip-version-check", "--no-cache-dir", "--quiet"]
     options.append("--only-binary=:all:")
     if set(Path(IN).glob("*.whl")) - set(Path(IN).glob(PIP)):
         return [*options, "--no-index", f"--find-links={Path(IN).absolute()}"]
-    return [*options, f"--index-url={asked['index']}"] if asked["index"] else options
+    return [*options, f"--index-url={spec['index']}"] if spec["index"] else options
 
 
 def _run(argv: list[str]) -> None:
@@ -88,8 +88,8 @@ def _exchange(root: Path, folder: Path) -> None:
 
 def _last_line(output: bytes | None) -> str:
     lines = (output or b"").decode(errors="replace").strip().splitlines()
-    told = [line for line in lines if line.startswith("ERROR")] or lines
-    return (told or ["no reason given"])[-1][:300]
+    reported = [line for line in lines if line.startswith("ERROR")] or lines
+    return (reported or ["no reason given"])[-1][:300]
 
 
 if __name__ == "__main__":

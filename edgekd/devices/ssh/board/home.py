@@ -26,13 +26,13 @@ CODES = 3
 """How many versions of edgekd's own code are kept."""
 
 
-def prepare(root: Path) -> None:
+def make_folders(root: Path) -> None:
     """Make the folders."""
     for name in ("cas", "jobs", "code"):
         files.make_folder(root / name)
 
 
-def tidy(root: Path, code: Path) -> None:
+def remove_leftovers(root: Path, code: Path) -> None:
     """Remove what killed processes and other versions have left; for who holds the lease alone.
 
     Jobs are kept for a while for a controller that comes back; the clock may have jumped either way.
@@ -48,20 +48,20 @@ def tidy(root: Path, code: Path) -> None:
             files.remove(folder)
 
 
-def python(root: Path) -> str:
-    """What runs a worker: the private environment's Python if there is one."""
+def python_path(root: Path) -> str:
+    """The Python that runs a worker: the private environment's Python if there is one."""
     private = root / "venv" / "bin" / "python"
     return str(private) if private.exists() else sys.executable
 
 
-def blob(root: Path, sha256: str) -> Path:
-    """Where a file lies by its digest."""
+def blob_path(root: Path, sha256: str) -> Path:
+    """The path of the file with this digest."""
     return root / "cas" / sha256
 
 
-def holds(root: Path, sha256: str, size_bytes: int) -> bool:
-    """Whether the file is here and is what its name says; else it is removed."""
-    path = blob(root, sha256)
+def has_blob(root: Path, sha256: str, size_bytes: int) -> bool:
+    """Whether the file is here and has this digest; a damaged one is removed."""
+    path = blob_path(root, sha256)
     try:
         if path.lstat().st_size == size_bytes and files.digest_file(path) == sha256:
             os.utime(path)
@@ -74,8 +74,8 @@ def holds(root: Path, sha256: str, size_bytes: int) -> bool:
     return False
 
 
-def take(root: Path, sha256: str, size_bytes: int, pieces: Iterable[bytes]) -> None:
-    """Take a file in.
+def store_blob(root: Path, sha256: str, size_bytes: int, pieces: Iterable[bytes]) -> None:
+    """Store a file under its digest.
 
     Raises:
         MachineError: if the disk refuses it, or it is not what its digest says.
@@ -89,7 +89,7 @@ def take(root: Path, sha256: str, size_bytes: int, pieces: Iterable[bytes]) -> N
         if files.digest_file(temporary) != sha256:
             raise MachineError(f"{sha256[:12]}: came through changed")
 
-    files.write_through(blob(root, sha256), write, size_bytes=size_bytes)
+    files.write_through(blob_path(root, sha256), write, size_bytes=size_bytes)
 
 
 def make_space(root: Path, needed_bytes: int, wanted: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""One order on the device: started once, waited for, told, and cleared away."""
+"""Starts an order's worker once, waits for it, sends its result, and removes the job."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgekd import files
 from edgekd.devices.ssh.board import keeper
 from edgekd.devices.ssh.board import lease
 from edgekd.devices.ssh.board.pipe import CHUNK_BYTES
-from edgekd.devices.ssh.board.pipe import Gone
+from edgekd.devices.ssh.board.pipe import ControllerGone
 from edgekd.devices.ssh.board.pipe import Pipe
 from edgekd.errors import EdgekdError
 from edgekd.errors import MachineError
@@ -23,7 +23,7 @@ STARTS = "starts"
 END_WAIT_S = 5.0
 
 
-def hold(folder: Path) -> int | None:
+def lock_job(folder: Path) -> int | None:
     """The job's lock, its folder made; None while its keeper is at work."""
     folder.mkdir(parents=True, exist_ok=True)
     return lease.lock(folder / "lock")
@@ -34,7 +34,7 @@ def run(root: Path, code: Path, folder: Path, order: dict[str, Any], pipe: Pipe)
 
     Raises:
         MachineError: if it was started before and ended each time without a word.
-        Gone: if the controller goes first; the keeper stays.
+        ControllerGone: if the controller goes first; the keeper stays.
     """
     starts = folder / STARTS
     before = len(starts.read_bytes()) if starts.exists() else 0
@@ -46,20 +46,20 @@ def run(root: Path, code: Path, folder: Path, order: dict[str, Any], pipe: Pipe)
     descriptor = os.open(starts, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.write(descriptor, b".")
     os.close(descriptor)
-    keeper.lay(root, folder, order["reads"])
+    keeper.make_work_folder(root, folder, order["reads"])
     number, over = keeper.start(root, code, folder, order)
     try:
         pipe.say({"say": "started"})
         while over not in (ready := pipe.wait(60.0, over)):
             if ready:  # the controller says nothing while it waits: it is gone
-                raise Gone
+                raise ControllerGone
         os.waitpid(number, 0)
     finally:
         os.close(over)
 
 
-def answer(folder: Path, pipe: Pipe) -> bool:
-    """Tell a result that is there and whole; whether there was one."""
+def send_result(folder: Path, pipe: Pipe) -> bool:
+    """Send the result if it is complete; return whether it was."""
     result = _read(folder)
     if result is None:
         return False
@@ -101,7 +101,7 @@ def abandon(folder: Path) -> None:
     for brutal in (False, True):
         deadline = time.monotonic() + END_WAIT_S
         while folder.exists():
-            held = hold(folder)
+            held = lock_job(folder)
             if held is not None:
                 keeper.end_orphans(folder.name)
                 shutil.rmtree(folder, ignore_errors=True)

@@ -22,7 +22,7 @@ from edgekd import files
 from edgekd.device import IN
 from edgekd.device import OUT
 from edgekd.device import PLAIN_NAME
-from edgekd.device import inside
+from edgekd.device import input_path
 from edgekd.devices import child
 from edgekd.devices.ssh.board import home
 from edgekd.errors import EdgekdError
@@ -38,14 +38,14 @@ START = (
 RESULT, KEEPER, STDOUT, STDERR, ROOM = "result.json", "keeper", "stdout", "stderr", "room"
 
 
-def lay(root: Path, folder: Path, reads: dict[str, Any]) -> None:
+def make_work_folder(root: Path, folder: Path, reads: dict[str, Any]) -> None:
     """Make the worker's working folder: what it reads under ``in/``, an empty ``out/``."""
     room = folder / ROOM
     shutil.rmtree(room, ignore_errors=True)
     for name in (IN, OUT):
         (room / name).mkdir(parents=True)
     for name, (sha256, _) in reads.items():
-        (room / inside(name)).symlink_to(home.blob(root, sha256))
+        (room / input_path(name)).symlink_to(home.blob_path(root, sha256))
 
 
 def start(root: Path, code: Path, folder: Path, order: dict[str, Any]) -> tuple[int, int]:
@@ -80,7 +80,7 @@ def _keep(root: Path, code: Path, folder: Path, order: dict[str, Any]) -> None:
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     try:
         ended = child.run(
-            [home.python(root), "-I", "-c", START, str(code), order["module"]],
+            [home.python_path(root), "-I", "-c", START, str(code), order["module"]],
             order["spec"],
             environment={**kept, **order["environment"], MARK: folder.name},
             folder=folder / ROOM,
@@ -99,7 +99,7 @@ def _keep(root: Path, code: Path, folder: Path, order: dict[str, Any]) -> None:
         }
         files.write_bytes(folder / RESULT, files.canonical_json(result))
     except (OSError, EdgekdError) as error:
-        _give_up(folder, reason(error))
+        _give_up(folder, error_text(error))
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -122,8 +122,8 @@ def _left(folder: Path) -> dict[str, list[Any]]:
     }
 
 
-def reason(error: Exception) -> str:
-    """An error in words for another machine."""
+def error_text(error: Exception) -> str:
+    """The text of an error for the controller."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full"
     return str(error)

@@ -16,7 +16,7 @@ QUIET_S = 20
 """Nothing of what was announced for so long: the link is dead, even if the system does not know yet."""
 
 
-class Gone(Exception):
+class ControllerGone(Exception):
     """The controller is no longer there."""
 
 
@@ -41,20 +41,20 @@ class Pipe:
         """
         while b"\n" not in self._inbox:
             if len(self._inbox) > LINE_BYTES:
-                raise Gone
+                raise ControllerGone
             self._fill()
         line, _, rest = bytes(self._inbox).partition(b"\n")
         self._inbox = bytearray(rest)
         value = json.loads(line)
         if not isinstance(value, dict):
-            raise Gone
+            raise ControllerGone
         return value
 
     def body(self, size_bytes: int) -> Iterator[bytes]:
         """The next `size_bytes`, in pieces."""
         while size_bytes:
             if not self.wait(QUIET_S):
-                raise Gone
+                raise ControllerGone
             if not self._inbox:
                 self._fill()
             piece = bytes(self._inbox[:size_bytes])
@@ -76,7 +76,7 @@ class Pipe:
             while view:
                 view = view[os.write(self._goal, view) :]
         except OSError as error:
-            raise Gone from error
+            raise ControllerGone from error
         finally:
             signal.alarm(before)
 
@@ -84,7 +84,7 @@ class Pipe:
         try:
             data = os.read(self._source, CHUNK_BYTES)
         except OSError as error:
-            raise Gone from error
+            raise ControllerGone from error
         if not data:
-            raise Gone
+            raise ControllerGone
         self._inbox += data

@@ -23,9 +23,9 @@ ASK = (
 TIMEOUT_S = 60
 
 
-def look(root: Path, packages: list[str]) -> dict[str, Any]:
+def describe_machine(root: Path, packages: list[str]) -> dict[str, Any]:
     """The device in a few numbers, and the versions of `packages` where a worker would run."""
-    python = home.python(root)
+    python = home.python_path(root)
     version, versions = _packages(python, packages)
     memory = _memory()
     return {

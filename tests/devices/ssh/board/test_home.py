@@ -16,24 +16,24 @@ DIGEST = files.digest_bytes(DATA)
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    home.prepare(tmp_path)
+    home.make_folders(tmp_path)
     return tmp_path
 
 
 def test_a_file_is_taken_if_it_is_what_its_digest_says(root: Path) -> None:
-    assert not home.holds(root, DIGEST, len(DATA))
+    assert not home.has_blob(root, DIGEST, len(DATA))
     for pieces in ([DATA[:-1]], [DATA, b"x"], []):
         with pytest.raises(MachineError, match="came through changed"):
-            home.take(root, DIGEST, len(DATA), pieces)
+            home.store_blob(root, DIGEST, len(DATA), pieces)
     assert list((root / "cas").iterdir()) == []
-    home.take(root, DIGEST, len(DATA), [DATA[:3], DATA[3:]])
-    assert home.holds(root, DIGEST, len(DATA))
+    home.store_blob(root, DIGEST, len(DATA), [DATA[:3], DATA[3:]])
+    assert home.has_blob(root, DIGEST, len(DATA))
 
 
 @pytest.mark.parametrize("change", ["flip", "cut", "folder", "link"])
 def test_a_file_that_is_no_longer_right_goes(root: Path, change: str) -> None:
-    home.take(root, DIGEST, len(DATA), [DATA])
-    path = home.blob(root, DIGEST)
+    home.store_blob(root, DIGEST, len(DATA), [DATA])
+    path = home.blob_path(root, DIGEST)
     path.unlink()
     if change == "folder":
         path.mkdir()
@@ -41,7 +41,7 @@ def test_a_file_that_is_no_longer_right_goes(root: Path, change: str) -> None:
         path.symlink_to(root / "nowhere")
     else:
         path.write_bytes(DATA[:-1] + b"x" if change == "flip" else DATA[:-1])
-    assert not home.holds(root, DIGEST, len(DATA))
+    assert not home.has_blob(root, DIGEST, len(DATA))
     assert not path.exists() and not path.is_symlink()
 
 
@@ -51,8 +51,8 @@ def test_space_is_made_from_what_was_used_longest_ago(
     names = []
     for age, data in enumerate((b"a", b"b", b"c", b"d")):
         names.append(files.digest_bytes(data))
-        home.take(root, names[-1], 1, [data])
-        os.utime(home.blob(root, names[-1]), (1000 + age, 1000 + age))
+        home.store_blob(root, names[-1], 1, [data])
+        os.utime(home.blob_path(root, names[-1]), (1000 + age, 1000 + age))
 
     class Usage:
         def __init__(self) -> None:
@@ -72,7 +72,7 @@ def test_tidying_keeps_what_may_still_be_wanted(root: Path) -> None:
         (root / "jobs" / name).mkdir()
         os.utime(root / "jobs" / name, (when, when))
     files.temporary_in(root / "cas").write_bytes(b"x")
-    home.tidy(root, root / "code" / "0")
+    home.remove_leftovers(root, root / "code" / "0")
     assert {path.name for path in (root / "code").iterdir()} == {"0", "3", "4", "5"}
     assert [path.name for path in (root / "jobs").iterdir()] == ["fresh"]
     assert list((root / "cas").iterdir()) == []

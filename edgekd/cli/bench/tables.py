@@ -1,4 +1,4 @@
-"""A measurement as a person reads it: one table, then a line a scenario, then what was odd."""
+"""Prints a measurement for people: one table, then a line a scenario, then what was odd."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ HEADER = (
 Metrics = Mapping[str, "Metric"]
 
 
-def show(made: Document) -> None:
-    """Print it."""
-    print_columns([HEADER, *map(row, made.results)])
-    lines = [line for result in made.results for line in scenarios(result)]
+def print_document(made: Document) -> None:
+    """Print the document of a session."""
+    print_columns([HEADER, *map(subject_row, made.results)])
+    lines = [line for result in made.results for line in scenario_rows(result)]
     if lines:
         echo()
         print_columns(lines)
@@ -46,7 +46,7 @@ def show(made: Document) -> None:
         echo(f"note: {warning}", err=True)
 
 
-def row(result: Result) -> tuple[str, ...]:
+def subject_row(result: Result) -> tuple[str, ...]:
     """One subject in the table."""
     from edgekd.units import bytes_text
 
@@ -67,13 +67,13 @@ def row(result: Result) -> tuple[str, ...]:
     )
 
 
-def scenarios(result: Result) -> Iterator[tuple[str, ...]]:
+def scenario_rows(result: Result) -> Iterator[tuple[str, ...]]:
     """One line a scenario: its name, whose, what came of it."""
     for scenario in result.scenarios:
-        told = f"not measured: {scenario.reason}"
+        sentence = f"not measured: {scenario.reason}"
         if scenario.status == "ok":
-            told = TOLD[scenario.name](_by_name(scenario.metrics), scenario)
-        yield scenario.name.replace("_", " "), result.subject.name, told
+            sentence = SENTENCES[scenario.name](_by_name(scenario.metrics), scenario)
+        yield scenario.name.replace("_", " "), result.subject.name, sentence
 
 
 def _throughput(found: Metrics, scenario: Scenario) -> str:
@@ -117,7 +117,7 @@ def _energy(found: Metrics, scenario: Scenario) -> str:
     )
 
 
-TOLD: dict[str, Callable[[Metrics, Scenario], str]] = {
+SENTENCES: dict[str, Callable[[Metrics, Scenario], str]] = {
     "throughput": _throughput,
     "cold_start": _cold_start,
     "paced": _paced,

@@ -1,4 +1,4 @@
-"""Engines that are made already: an OpenVINO IR, or the result of a compile step in our own store.
+"""Engines that need no compiling: an OpenVINO IR, or the result of a compile step in our own store.
 
 Any other engine file is refused. It holds code or offsets that its runtime obeys, and nothing in it
 says who made it; the ONNX file it came from is compiled here in seconds.
@@ -17,11 +17,11 @@ from edgekd.bench.ir import WEIGHTS
 from edgekd.bench.process import run_worker
 from edgekd.device import PLAIN_NAME
 from edgekd.device import Device
-from edgekd.device import inside
+from edgekd.device import input_path
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.store import Entry
 from edgekd.store import Store
+from edgekd.store import StoreEntry
 from edgekd.units import number_text
 
 STORE = "store:"
@@ -32,8 +32,8 @@ OK = "ok"
 SHORTEST_KEY = 6
 
 
-class About(NamedTuple):
-    """What is read of a compile step's engine.json."""
+class EngineFacts(NamedTuple):
+    """The fields of a compile step's engine.json that are read."""
 
     runtime: str
     runtime_version: str | None
@@ -42,8 +42,8 @@ class About(NamedTuple):
     status: str
 
 
-class Made(NamedTuple):
-    """One engine, not yet on some number of threads."""
+class PrebuiltEngine(NamedTuple):
+    """One engine, before a number of threads is chosen."""
 
     runtime: str
     precisions: tuple[str, ...]
@@ -55,13 +55,13 @@ class Made(NamedTuple):
     """Of the runtime that compiled it."""
 
 
-def is_one(given: Path) -> bool:
-    """Whether what a user named is an engine and no model."""
+def is_prebuilt(given: Path) -> bool:
+    """Whether the path names an engine, not a model."""
     return str(given).startswith(STORE) or given.suffix.lower() in {IR_SUFFIX, *FOREIGN}
 
 
-def taken(given: Path, runtimes: Sequence[str], store: Path | None) -> Made:
-    """The engine that is named.
+def find_engine(given: Path, runtimes: Sequence[str], store: Path | None) -> PrebuiltEngine:
+    """Find the engine that the path names.
 
     Args:
         given: a path, or ``store:KEY`` with the beginning of a key.
@@ -83,14 +83,16 @@ def taken(given: Path, runtimes: Sequence[str], store: Path | None) -> Made:
     return made
 
 
-def admitted(made: Made, asked: Sequence[str], timeout_s: float, device: Device) -> str:
+def admit_engine(
+    made: PrebuiltEngine, asked: Sequence[str], timeout_s: float, device: Device
+) -> str:
     """The version of the runtime on `device`, if it takes the engine in the asked precisions.
 
     Raises:
         InputError: if the files are not admitted.
         MachineError: if the runtime or a precision is missing there, or it is of another version.
     """
-    spec = {"runtime": made.runtime, "files": {name: inside(name) for name in made.files}}
+    spec = {"runtime": made.runtime, "files": {name: input_path(name) for name in made.files}}
     told = run_worker("offers", spec, timeout_s=timeout_s, reads=made.files, device=device)
     if "not_measured" in told:
         raise MachineError(str(told["not_measured"]))
@@ -109,7 +111,7 @@ def admitted(made: Made, asked: Sequence[str], timeout_s: float, device: Device)
     return version
 
 
-def _ir(graph: Path) -> Made:
+def _ir(graph: Path) -> PrebuiltEngine:
     weights = graph.with_suffix(".bin")
     beside = {GRAPH: graph, WEIGHTS: weights}
     for path in beside.values():
@@ -117,10 +119,10 @@ def _ir(graph: Path) -> Made:
             raise InputError(f"{path}: is missing, want the graph and its weights side by side")
         if path.resolve().parent != graph.resolve().parent:
             raise InputError(f"{path}: got a link out of its folder, want the file itself")
-    return Made("openvino", (), beside, graph, _digest(beside))
+    return PrebuiltEngine("openvino", (), beside, graph, _digest(beside))
 
 
-def _stored(given: str, folder: Path | None) -> Made:
+def _stored(given: str, folder: Path | None) -> PrebuiltEngine:
     from edgekd import run
 
     key = given.removeprefix(STORE)
@@ -134,12 +136,12 @@ def _stored(given: str, folder: Path | None) -> Made:
         raise InputError(f"{given}: got an engine whose files are not there")
     paths = {name: store.blob_path(entry.files[name].sha256) for name in about.files}
     main = paths.get(GRAPH) or next(iter(paths.values()))
-    return Made(
+    return PrebuiltEngine(
         about.runtime, (about.precision,), paths, main, _digest(paths), about.runtime_version
     )
 
 
-def _entry(store: Store, key: str) -> Entry:
+def _entry(store: Store, key: str) -> StoreEntry:
     """The verified result of the one compile step whose key begins so."""
     if len(key) < SHORTEST_KEY:
         raise InputError(f"{STORE}{key}: got {len(key)} characters, want {SHORTEST_KEY} or more")
@@ -160,15 +162,15 @@ def _entry(store: Store, key: str) -> Entry:
     return entry
 
 
-def _about(store: Store, entry: Entry) -> About:
+def _about(store: Store, entry: StoreEntry) -> EngineFacts:
     """engine.json of a store that others may have filled."""
     where = f"{STORE}{entry.key[:12]}: {ENGINE}"
     if ENGINE not in entry.files:
         raise InputError(f"{where}: is missing", hint="run its recipe again")
     value = files.read_json(store.blob_path(entry.files[ENGINE].sha256))
     held: dict[str, Any] = value if isinstance(value, dict) else {}
-    values: list[Any] = [held.get(name) for name in About._fields]
-    about = About(*values)
+    values: list[Any] = [held.get(name) for name in EngineFacts._fields]
+    about = EngineFacts(*values)
     texts = (about.runtime, about.precision, about.status, about.runtime_version or "")
     named = isinstance(about.files, list) and all(isinstance(name, str) for name in about.files)
     if not named or not all(isinstance(one, str) for one in texts):

@@ -15,7 +15,7 @@ FLOAT = 1
 VARINT, BYTES = 0, 2
 
 
-def model(layers: int = LAYERS, side: int = SIDE, batch: int | None = None) -> bytes:
+def make_model(layers: int = LAYERS, side: int = SIDE, batch: int | None = None) -> bytes:
     """An ONNX file: x [N, side] float32 -> y [N, side] after `layers` layers; N free or `batch`."""
     nodes = []
     for number in range(layers):

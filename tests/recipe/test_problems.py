@@ -8,9 +8,9 @@ import pytest
 from pydantic import Field
 from pydantic import ValidationError
 
-from edgekd.recipe.text import Document
-from edgekd.recipe.words import _WANTS
-from edgekd.recipe.words import told
+from edgekd.recipe.problems import _WANTS
+from edgekd.recipe.problems import describe_error
+from edgekd.recipe.text import ParsedRecipe
 from edgekd.settings import Settings
 
 
@@ -34,7 +34,7 @@ class Outer(Settings):
 def said(value: dict[str, Any]) -> str:
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate(value)
-    return str(told(caught.value, Document(value, {(): "r.yaml"}), Outer))
+    return str(describe_error(caught.value, ParsedRecipe(value, {(): "r.yaml"}), Outer))
 
 
 @pytest.mark.parametrize(

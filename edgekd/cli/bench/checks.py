@@ -1,4 +1,4 @@
-"""What `edgekd bench` insists on before and after it measures; each raises if it does not hold."""
+"""What `edgekd bench` requires before and after it measures; each check raises unless it holds."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgekd.bench.result import Document
-    from edgekd.bench.session import Measured
+    from edgekd.bench.session import Measurement
 
 PLOTS = (".svg", ".png")
 
 
-def drawable(plot: Path | None) -> None:
-    """Nothing, if the plot can be drawn.
+def require_drawable(plot: Path | None) -> None:
+    """Require that the plot can be drawn, if one is asked for.
 
     Raises:
-        InputError: if it is to be neither svg nor png.
+        InputError: unless its name ends in .svg or .png.
         MachineError: if matplotlib is missing.
     """
     import importlib.util
@@ -35,11 +35,11 @@ def drawable(plot: Path | None) -> None:
         )
 
 
-def one(measured: Sequence[Measured]) -> None:
-    """Nothing, if one subject was measured.
+def require_any_measured(measured: Sequence[Measurement]) -> None:
+    """Require that at least one subject was measured.
 
     Raises:
-        InputError: if none was, and the first was refused.
+        InputError: if none was, and the first was refused its input.
         MachineError: if none was, and the first one's worker failed.
     """
     from edgekd.errors import InputError
@@ -52,8 +52,8 @@ def one(measured: Sequence[Measured]) -> None:
     raise (InputError if first.refused else MachineError)(f"{first.subject.name}: {message}")
 
 
-def every(measured: Sequence[Measured]) -> None:
-    """Nothing, if every subject was measured.
+def require_all_measured(measured: Sequence[Measurement]) -> None:
+    """Require that every subject was measured.
 
     Raises:
         Inconclusive: naming the first that was not.
@@ -65,8 +65,8 @@ def every(measured: Sequence[Measured]) -> None:
             raise Inconclusive(f"{found.subject.name}: {found.failure or 'the budget ended'}")
 
 
-def quiet(made: Document) -> None:
-    """Nothing, if the machine was fit and every interval as narrow as wanted.
+def require_quiet(made: Document) -> None:
+    """Require that the machine was fit and every interval narrow enough.
 
     Raises:
         Inconclusive: with the first thing that was not.
@@ -74,7 +74,7 @@ def quiet(made: Document) -> None:
     from edgekd.errors import Inconclusive
 
     for result in made.results:
-        told = [*result.valid.reasons, *result.valid.warnings]
-        told += [result.reason] if result.status != "ok" else []
-        if told:
-            raise Inconclusive(f"{result.subject.name}: the machine was not quiet: {told[0]}")
+        reasons = [*result.valid.reasons, *result.valid.warnings]
+        reasons += [result.reason] if result.status != "ok" else []
+        if reasons:
+            raise Inconclusive(f"{result.subject.name}: the machine was not quiet: {reasons[0]}")

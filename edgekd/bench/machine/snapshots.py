@@ -1,4 +1,4 @@
-"""What is seen of a machine while models are measured on it, look by look."""
+"""Snapshots of a machine while models are measured on it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ TIMEOUT_S = 60.0
 
 
 @dataclass
-class Looks:
-    """The canary's times and the machine's accounts of itself."""
+class SnapshotLog:
+    """The canary's times and the machine's snapshots, in order."""
 
     canaries_ns: list[float] = field(default_factory=list)
     snapshots: list[dict[str, Any]] = field(default_factory=list)
 
-    def look(self, worker: Callable[..., Mapping[str, Any]]) -> None:
-        """One more look by a fresh worker; that it fails or lies is not the models' fault."""
+    def take(self, worker: Callable[..., Mapping[str, Any]]) -> None:
+        """Take one more snapshot in a fresh worker; if that fails or is unsound, none is added."""
         try:
-            seen = worker("canary", {}, timeout_s=TIMEOUT_S, reads={})
+            answer = worker("canary", {}, timeout_s=TIMEOUT_S, reads={})
         except WorkerFailed:
             return
-        time_ns, snapshot = seen.get("canary_ns"), seen.get("snapshot")
+        time_ns, snapshot = answer.get("canary_ns"), answer.get("snapshot")
         if soundness.number(time_ns, 1):
             self.canaries_ns.append(float(time_ns or 0))
-        if isinstance(snapshot, dict) and validity.well_formed(snapshot):
+        if isinstance(snapshot, dict) and validity.is_well_formed(snapshot):
             self.snapshots.append(snapshot)
 
     def drifts(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a device is: its fingerprint, its engines, and whether its times mean anything."""
+"""Describes a device: its fingerprint, its engines, and whether its times mean anything."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from edgekd.runtimes import RUNTIMES
 TIMEOUT_S = 120.0
 
 
-class Site(NamedTuple):
-    """One device, as it told of itself."""
+class Host(NamedTuple):
+    """One device, as it describes itself."""
 
     name: str
     key: str
@@ -43,28 +43,28 @@ class Site(NamedTuple):
         return found
 
 
-def most_threads(device: Device = local.DEVICE) -> int:
+def max_threads(device: Device = local.DEVICE) -> int:
     """How many threads can run at once on a device, by its affinity and its CPU quota; 1 where it
-    does not tell."""
-    facts = describe(device).facts
+    does not say."""
+    facts = describe_host(device).facts
     cores = int(facts.get("cores_allowed") or facts.get("cores") or 1)
     return max(1, min(cores, int(facts.get("quota_cores") or cores)))
 
 
 @functools.cache
-def describe(device: Device = local.DEVICE) -> Site:
-    """Ask a device what it is, once; this machine is looked at directly, another by a worker.
+def describe_host(device: Device = local.DEVICE) -> Host:
+    """Describe a device, once a process: this machine directly, another by a worker.
 
     Raises:
-        MachineError: if it is not reached or tells nothing of use.
+        MachineError: if it is not reached or its answer is unsound.
     """
     if device is local.DEVICE:
         missing = {name: entry.load().why_not() for name, entry in RUNTIMES.items()}
         idle = {name: RUNTIMES[name].load().why_not_run() for name in RUNTIMES if not missing[name]}
-        facts, now = fingerprint.host_facts(), fingerprint.beside_the_key()
+        facts, now = fingerprint.host_facts(), fingerprint.volatile_facts()
         versions = fingerprint.engine_versions()
     else:
-        told = run_worker("site", {}, timeout_s=TIMEOUT_S, device=device)
+        answer = run_worker("site", {}, timeout_s=TIMEOUT_S, device=device)
         names = ("facts", "now", "versions", "missing", "idle")
-        facts, now, versions, missing, idle = (told[name] for name in names)
-    return Site(device.name, fingerprint.key_of(facts), facts, now, versions, missing, idle)
+        facts, now, versions, missing, idle = (answer[name] for name in names)
+    return Host(device.name, fingerprint.key_of(facts), facts, now, versions, missing, idle)

@@ -1,4 +1,4 @@
-"""Which of several subjects could still turn out to be the one that is chosen: those need more processes."""
+"""Eliminates candidates that cannot be the choice any more: the others need more processes."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgekd.bench.session import Measured
+from edgekd.bench.session import Measurement
 from edgekd.bench.statistics import Interval
-from edgekd.bench.statistics import across
+from edgekd.bench.statistics import summarize_processes
 
 
-class Entrant(NamedTuple):
-    """What is known of a subject before it is timed."""
+class CandidateFacts(NamedTuple):
+    """What is known of a candidate before it is timed."""
 
     accuracy: float
     reference: str = ""
     """Name of the subject that it is compared with, if that is measured too."""
 
 
-def contenders(entrants: Mapping[str, Entrant], results: Sequence[Measured]) -> set[str]:
-    """Those that no other beats, and what they are compared with.
+def remaining_candidates(
+    entrants: Mapping[str, CandidateFacts], results: Sequence[Measurement]
+) -> set[str]:
+    """The names of the candidates that no other beats, and of their references.
 
     One is beaten if another is at least as accurate and its whole interval lies below. Where the choice
     hangs on more (memory, size), a beaten one may still be chosen, from fewer processes.
@@ -42,8 +44,8 @@ def contenders(entrants: Mapping[str, Entrant], results: Sequence[Measured]) -> 
     return left | {entrants[name].reference for name in left}
 
 
-def _interval(found: Measured) -> Interval | None:
-    return across(found.medians_ns()).interval if found.processes else None
+def _interval(found: Measurement) -> Interval | None:
+    return summarize_processes(found.medians_ns()).interval if found.processes else None
 
 
 def _beats(one: Interval | None, other: Interval | None) -> bool:

@@ -1,4 +1,4 @@
-"""What a device says, held to its shape: nothing it sends is trusted, and nothing of it can move a cursor."""
+"""Checks what a device sends: its shape and limits; no text of it can act on a terminal."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ FILES_BYTES = 8 * 2**30
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-class Piece(NamedTuple):
-    """Bytes that a device announces."""
+class AnnouncedFile(NamedTuple):
+    """Digest and size of bytes that a device is about to send."""
 
     sha256: str
     size_bytes: int
 
 
-class Told(NamedTuple):
-    """How a worker ended there."""
+class WorkerResult(NamedTuple):
+    """How a worker on the device ended, and which files it left."""
 
     returncode: int
     timed_out: bool
     overflowed: bool
     drawn: dict[str, str]
-    stdout: Piece
-    stderr: Piece
-    files: dict[str, Piece]
+    stdout: AnnouncedFile
+    stderr: AnnouncedFile
+    files: dict[str, AnnouncedFile]
 
 
-def frame(line: bytes, where: str) -> dict[str, Any]:
-    """One line as a JSON object.
+def parse_frame(line: bytes, where: str) -> dict[str, Any]:
+    """Parse one line as a JSON object.
 
     Raises:
-        MachineError: if it is none.
+        MachineError: if the line is not one.
     """
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise nonsense(where, line[:60], "a JSON object")
+        raise protocol_error(where, line[:60], "a JSON object")
     return value
 
 
-def nonsense(where: str, got: object, want: str) -> MachineError:
-    """The device did not keep to the protocol."""
+def protocol_error(where: str, got: object, want: str) -> MachineError:
+    """The error for a device that did not keep to the protocol."""
     return MachineError(f"{where}: said {escape_unprintable(repr(got))[:80]}, want {want}")
 
 
-def ended(value: Mapping[str, Any], where: str, *, takes: bool) -> Told:
-    """A worker's end as the device tells it.
+def parse_result(value: Mapping[str, Any], where: str, *, takes: bool) -> WorkerResult:
+    """Check the device's result message.
 
     Raises:
         MachineError: if a field is missing, of another kind, or beyond its limit.
@@ -73,7 +73,7 @@ def ended(value: Mapping[str, Any], where: str, *, takes: bool) -> Told:
             raise ValueError("more files than can be")
         if sum(piece.size_bytes for piece in files.values()) > FILES_BYTES:
             raise ValueError("larger files than can be")
-        return Told(
+        return WorkerResult(
             _integer(value["returncode"], -255, 255),
             _flag(value["timed_out"]),
             _flag(value["overflowed"]),
@@ -83,7 +83,7 @@ def ended(value: Mapping[str, Any], where: str, *, takes: bool) -> Told:
             files,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise nonsense(where, f"a result: {error}", "a result of the known shape") from error
+        raise protocol_error(where, f"a result: {error}", "a result of the known shape") from error
 
 
 def _integer(value: object, low: int, high: int) -> int:
@@ -104,48 +104,48 @@ def _name(value: object) -> str:
     return value
 
 
-def _piece(value: object, limit_bytes: int) -> Piece:
+def _piece(value: object, limit_bytes: int) -> AnnouncedFile:
     if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], str):
         raise ValueError(f"{value!r:.40}, want a digest and a size")
     if not DIGEST.fullmatch(value[0]):
         raise ValueError(f"digest {value[0]!r:.70}")
-    return Piece(value[0], _integer(value[1], 0, limit_bytes))
+    return AnnouncedFile(value[0], _integer(value[1], 0, limit_bytes))
 
 
-def clean(stdout: bytes, renamed: Mapping[str, str]) -> bytes:
-    """What a worker wrote, line by line, with every text in it plain print.
+def escape_stdout(stdout: bytes, replacements: Mapping[str, str]) -> bytes:
+    """A worker's stdout with unprintable characters escaped in every text, line by line.
 
     Args:
-        stdout: JSON lines; what is none is taken as text.
-        renamed: texts that stand for others, where they are a whole value.
+        stdout: JSON lines; a line that is not JSON counts as text.
+        replacements: text to put in place of another, where that is a whole value.
     """
-    return b"".join(_clean_line(line, renamed) + b"\n" for line in stdout.splitlines())
+    return b"".join(_clean_line(line, replacements) + b"\n" for line in stdout.splitlines())
 
 
-def _clean_line(line: bytes, renamed: Mapping[str, str]) -> bytes:
+def _clean_line(line: bytes, replacements: Mapping[str, str]) -> bytes:
     try:
-        return json.dumps(_plain(json.loads(line), renamed)).encode()
+        return json.dumps(_plain(json.loads(line), replacements)).encode()
     except (ValueError, RecursionError):
         return escape_unprintable(line.decode(errors="replace")).encode()
 
 
-def _plain(value: Any, renamed: Mapping[str, str]) -> Any:
+def _plain(value: Any, replacements: Mapping[str, str]) -> Any:
     if isinstance(value, str):
-        return renamed.get(value) or escape_unprintable(value)
+        return replacements.get(value) or escape_unprintable(value)
     if isinstance(value, list):
         if value and isinstance(value[0], int | float):  # 100,000 times need no look at each
             return (
                 value
                 if all(isinstance(v, int | float) for v in value)
-                else [_plain(v, renamed) for v in value]
+                else [_plain(v, replacements) for v in value]
             )
-        return [_plain(v, renamed) for v in value]
+        return [_plain(v, replacements) for v in value]
     if isinstance(value, dict):
-        return {escape_unprintable(name): _plain(v, renamed) for name, v in value.items()}
+        return {escape_unprintable(name): _plain(v, replacements) for name, v in value.items()}
     return value
 
 
-def printable_lines(stderr: bytes) -> bytes:
-    """Text for people, line by line in plain print."""
+def escape_stderr(stderr: bytes) -> bytes:
+    """A worker's stderr with unprintable characters escaped, line by line."""
     lines = stderr.decode(errors="replace").splitlines()
     return "\n".join(escape_unprintable(line) for line in lines).encode()

@@ -8,16 +8,16 @@ from typing import Any
 import openvino
 import pytest
 
-from edgekd.bench import made_engines
+from edgekd.bench import prebuilt_engines
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.store import Made
+from edgekd.store import CreationTime
 from edgekd.store import Store
 from edgekd.store import key_of
 from tests import bench_example
 
-MADE = Made("2026-01-02T03:04:05Z", 1.0)
+MADE = CreationTime("2026-01-02T03:04:05Z", 1.0)
 
 
 def twins(**inputs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -61,29 +61,29 @@ def ir(folder: Path) -> Path:
 
 def test_which_are_engines() -> None:
     for name in ("store:abcdef", "a/net.xml", "net.plan", "NET.ORT"):
-        assert made_engines.is_one(Path(name))
+        assert prebuilt_engines.is_prebuilt(Path(name))
     for name in ("net.onnx", "bundle", "net.edgekd", "net"):
-        assert not made_engines.is_one(Path(name))
+        assert not prebuilt_engines.is_prebuilt(Path(name))
 
 
-@pytest.mark.parametrize("suffix", sorted(made_engines.FOREIGN))
+@pytest.mark.parametrize("suffix", sorted(prebuilt_engines.FOREIGN))
 def test_engines_from_elsewhere_are_refused_with_the_safe_way(suffix: str) -> None:
     with pytest.raises(InputError, match="built elsewhere") as caught:
-        made_engines.taken(Path(f"net{suffix}"), (), None)
+        prebuilt_engines.find_engine(Path(f"net{suffix}"), (), None)
     assert caught.value.hint == "edgekd bench net.onnx builds it here"
 
 
 def test_an_ir_is_taken_as_it_is(tmp_path: Path) -> None:
-    made = made_engines.taken(ir(tmp_path), (), None)
+    made = prebuilt_engines.find_engine(ir(tmp_path), (), None)
     assert (made.runtime, made.precisions, sorted(made.files)) == (
         "openvino",
         (),
         ["model.bin", "model.xml"],
     )
-    assert made_engines.admitted(made, ("fp32",), 60, local.DEVICE) == openvino_version()
+    assert prebuilt_engines.admit_engine(made, ("fp32",), 60, local.DEVICE) == openvino_version()
     before = made.sha256
     (tmp_path / "net.bin").write_bytes((tmp_path / "net.bin").read_bytes() + b"x")
-    assert made_engines.taken(tmp_path / "net.xml", (), None).sha256 != before
+    assert prebuilt_engines.find_engine(tmp_path / "net.xml", (), None).sha256 != before
 
 
 def openvino_version() -> str:
@@ -95,31 +95,31 @@ def openvino_version() -> str:
 def test_an_ir_without_its_weights_or_with_a_link_out(tmp_path: Path) -> None:
     graph = ir(tmp_path)
     with pytest.raises(InputError, match="engine of openvino, want one of onnxruntime"):
-        made_engines.taken(graph, ("onnxruntime",), None)
+        prebuilt_engines.find_engine(graph, ("onnxruntime",), None)
     weights = graph.with_suffix(".bin")
     (tmp_path / "other").mkdir()
     weights.rename(tmp_path / "other/net.bin")
     with pytest.raises(InputError, match="net.bin: is missing"):
-        made_engines.taken(graph, (), None)
+        prebuilt_engines.find_engine(graph, (), None)
     weights.symlink_to(tmp_path / "other/net.bin")
     with pytest.raises(InputError, match="a link out of its folder"):
-        made_engines.taken(graph, (), None)
+        prebuilt_engines.find_engine(graph, (), None)
 
 
 def test_a_hostile_ir_is_refused_by_the_worker(tmp_path: Path) -> None:
     graph = ir(tmp_path)
     graph.write_text('<!DOCTYPE net [<!ENTITY a "b">]><net/>')
-    made = made_engines.taken(graph, (), None)
+    made = prebuilt_engines.find_engine(graph, (), None)
     with pytest.raises(InputError, match=f"{graph}: got a DOCTYPE"):
-        made_engines.admitted(made, ("fp32",), 60, local.DEVICE)
+        prebuilt_engines.admit_engine(made, ("fp32",), 60, local.DEVICE)
 
 
 @pytest.mark.parametrize("given", [f"store:{KEY[:6]}", f"store:{KEY}", f"store:{KEY[:8].upper()}"])
 def test_a_compile_step_of_the_store(tmp_path: Path, given: str) -> None:
-    made = made_engines.taken(Path(given), (), stored(tmp_path))
+    made = prebuilt_engines.find_engine(Path(given), (), stored(tmp_path))
     assert (made.runtime, made.precisions) == ("null", ("fp32",))
     assert made.files["model.json"].read_text() == "{}"
-    assert made_engines.admitted(made, (), 60, local.DEVICE)
+    assert prebuilt_engines.admit_engine(made, (), 60, local.DEVICE)
 
 
 @pytest.mark.parametrize(
@@ -136,29 +136,31 @@ def test_what_the_store_does_not_have(
 ) -> None:
     store = stored(tmp_path, inputs, **more)
     with pytest.raises(InputError, match=says):
-        made_engines.taken(Path(f"store:{given}"), (), store)
+        prebuilt_engines.find_engine(Path(f"store:{given}"), (), store)
 
 
 def test_a_key_that_is_not_one(tmp_path: Path) -> None:
     store = stored(tmp_path)
     stored(tmp_path, TWIN)
     with pytest.raises(InputError, match="got 2 engines, want one"):
-        made_engines.taken(Path(f"store:{KEY[:6]}"), (), store)
+        prebuilt_engines.find_engine(Path(f"store:{KEY[:6]}"), (), store)
 
 
 def test_a_blob_that_changed(tmp_path: Path) -> None:
     store = stored(tmp_path)
-    made = made_engines.taken(Path(f"store:{KEY[:6]}"), (), store)
+    made = prebuilt_engines.find_engine(Path(f"store:{KEY[:6]}"), (), store)
     made.main.chmod(0o644)
     made.main.write_text("[]")
     with pytest.raises(InputError, match="does not verify"):
-        made_engines.taken(Path(f"store:{KEY[:6]}"), (), store)
+        prebuilt_engines.find_engine(Path(f"store:{KEY[:6]}"), (), store)
 
 
 def test_an_engine_of_another_version(tmp_path: Path) -> None:
-    made = made_engines.taken(Path(f"store:{KEY[:6]}"), (), stored(tmp_path, runtime_version="0.0"))
+    made = prebuilt_engines.find_engine(
+        Path(f"store:{KEY[:6]}"), (), stored(tmp_path, runtime_version="0.0")
+    )
     with pytest.raises(MachineError, match="got an engine of null 0.0, want"):
-        made_engines.admitted(made, (), 60, local.DEVICE)
+        prebuilt_engines.admit_engine(made, (), 60, local.DEVICE)
 
 
 @pytest.mark.parametrize(
@@ -177,4 +179,4 @@ def test_an_engine_of_another_version(tmp_path: Path) -> None:
 )
 def test_an_engine_json_of_another_form(tmp_path: Path, bad: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="store:abcdef"):
-        made_engines.taken(Path("store:abcdef"), (), stored(tmp_path, **bad))
+        prebuilt_engines.find_engine(Path("store:abcdef"), (), stored(tmp_path, **bad))

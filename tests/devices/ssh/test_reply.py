@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgekd.devices.ssh import said
+from edgekd.devices.ssh import reply
 from edgekd.errors import MachineError
 
 DIGEST = "0" * 64
@@ -30,21 +30,21 @@ WRONG = [
 
 
 def test_a_result() -> None:
-    told = said.ended(GOOD, "device x", takes=True)
-    assert told.files == {"model.onnx": said.Piece(DIGEST, 10**9)}
+    told = reply.parse_result(GOOD, "device x", takes=True)
+    assert told.files == {"model.onnx": reply.AnnouncedFile(DIGEST, 10**9)}
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG, ids=range(len(WRONG)))
 def test_no_result(field: str, value: Any) -> None:
     for broken in ({**GOOD, field: value}, {k: v for k, v in GOOD.items() if k != field}):
         with pytest.raises(MachineError) as caught:
-            said.ended(broken, "device x", takes=True)
+            reply.parse_result(broken, "device x", takes=True)
         assert len(caught.value.line()) <= 250 and "\x1b" not in str(caught.value)
 
 
 def test_files_nobody_asked_for() -> None:
     with pytest.raises(MachineError, match="more files"):
-        said.ended(GOOD, "device x", takes=False)
+        reply.parse_result(GOOD, "device x", takes=False)
 
 
 def test_fuzzed_results_are_taken_or_refused() -> None:
@@ -56,7 +56,7 @@ def test_fuzzed_results_are_taken_or_refused() -> None:
             text[:at] + rng.choice(["", "\x1b", '"', "{", "9" * 40, "null", "é"]) + text[at + 1 :]
         )
         try:
-            told = said.ended(said.frame(changed.encode(), "x"), "x", takes=True)
+            told = reply.parse_result(reply.parse_frame(changed.encode(), "x"), "x", takes=True)
         except MachineError as error:
             assert error.line().isprintable()
         else:
@@ -69,23 +69,23 @@ def test_fuzzed_results_are_taken_or_refused() -> None:
 )
 def test_no_frame(line: bytes) -> None:
     with pytest.raises(MachineError):
-        said.frame(line, "device x")
+        reply.parse_frame(line, "device x")
 
 
 def test_what_a_worker_said_moves_no_cursor() -> None:
     value = {"a\x1b": ["\x1b[2J", {"b": "\x9b1m\n"}, 1.5], "times": [1, 2.5], "mixed": [1, "\x07"]}
     lines = json.dumps(value).encode() + b"\nnot\x1bjson\n" + b"[" * 10**5
-    first, second, third = said.clean(lines, {}).splitlines()
+    first, second, third = reply.escape_stdout(lines, {}).splitlines()
     assert json.loads(first) == {
         "a\\x1b": ["\\x1b[2J", {"b": "\\x9b1m\\n"}, 1.5],
         "times": [1, 2.5],
         "mixed": [1, "\\x07"],
     }
     assert second == b"not\\x1bjson" and third.startswith(b"[[[")
-    assert said.printable_lines(b"a\x1b[0m\nb\xff") == "a\\x1b[0m\nb\ufffd".encode()
+    assert reply.escape_stderr(b"a\x1b[0m\nb\xff") == "a\\x1b[0m\nb\ufffd".encode()
 
 
 def test_a_drawn_value_is_replaced_where_it_is_the_whole_text() -> None:
     line = b'{"token": "old", "other": "old and more", "number": 1}'
-    cleaned = json.loads(said.clean(line, {"old": "new"}))
+    cleaned = json.loads(reply.escape_stdout(line, {"old": "new"}))
     assert cleaned == {"token": "new", "other": "old and more", "number": 1}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgekd.bench.engine import Engine
-from edgekd.bench.pair import duel
+from edgekd.bench.pair import run
 from edgekd.bench.pair.comparison import Verdict
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.session import Subject
@@ -56,9 +56,9 @@ class Machine:
         return "".join(name for job, name in self.ran if job == "latency")[2:]
 
 
-def fought(machine: Any, **rules: Any) -> duel.Duel:
+def fought(machine: Any, **rules: Any) -> run.PairedRun:
     a, b = (Subject(name, Engine(name, "fp32", 1, {})) for name in "AB")
-    return duel.duel(a, b, duel.PairRules(**rules), worker=machine)
+    return run.run_pairs(a, b, run.PairRules(**rules), worker=machine)
 
 
 def test_blocks_are_abba_or_baab_as_the_seed_falls() -> None:
@@ -69,7 +69,7 @@ def test_blocks_are_abba_or_baab_as_the_seed_falls() -> None:
     assert set(blocks) == {"ABBA", "BAAB"}
     assert fought(Machine({"A": 1e6, "B": 1e6}), pairs=15, seed=3).order == found.order
     assert all(spec["seed"] == 3 for spec in machine.specs if spec)
-    orders = {duel.order_of_pairs(15, seed) for seed in range(20)}
+    orders = {run.order_of_pairs(15, seed) for seed in range(20)}
     assert len(orders) > 15
     assert all(order[0] != order[1] and order[2] != order[3] for order in orders)
 
@@ -127,7 +127,7 @@ def test_the_slower_of_two_unlike_models_is_not_run_for_minutes() -> None:
 
 def test_a_drawn_out_warm_up_is_not_repeated_in_every_process() -> None:
     process = {"iters_ns": [1_000_000] * 250, "warmup_iters": 5000}
-    assert duel.counts_of(process, process) == (1000, 250)
+    assert run.choose_counts(process, process) == (1000, 250)
 
 
 def test_the_canary_is_looked_at_on_the_way_and_memory_is_apart() -> None:
@@ -136,7 +136,8 @@ def test_the_canary_is_looked_at_on_the_way_and_memory_is_apart() -> None:
     jobs = [job for job, _ in machine.ran]
     assert jobs[0] == jobs[-1] == "canary" and jobs.count("canary") == 4
     assert (
-        len(found.looks.canaries_ns) == len(found.looks.snapshots) == 4 and not found.looks.drifts()
+        len(found.snapshot_log.canaries_ns) == len(found.snapshot_log.snapshots) == 4
+        and not found.snapshot_log.drifts()
     )
     assert [name for job, name in machine.ran if job == "memory"] == ["A", "B"]
     assert set(found.memory) == {"a", "b"}
@@ -144,12 +145,12 @@ def test_the_canary_is_looked_at_on_the_way_and_memory_is_apart() -> None:
 
 def test_a_canary_that_varies_marks_the_sitting() -> None:
     machine = Machine({"A": 1e6, "B": 1e6}, canary=lambda n: 50_000 * (1 + 0.2 * (n % 2)))
-    assert fought(machine, pairs=15).looks.drifts()
+    assert fought(machine, pairs=15).snapshot_log.drifts()
 
 
 def test_other_metrics_of_a_pair() -> None:
     found = fought(Machine({"A": 1e6, "B": 1.1e6}), pairs=6)
-    for metric in duel.METRICS:
+    for metric in run.METRICS:
         assert found.log_ratios(metric) == pytest.approx([math.log(1.1)] * 6, rel=1e-4)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from edgekd.bench.machine import fingerprint
-from edgekd.bench.machine import site
+from edgekd.bench.machine import host
 from edgekd.device import Device
-from edgekd.device import Ended
 from edgekd.device import Order
+from edgekd.device import WorkerExit
 from edgekd.devices import local
 from edgekd.errors import MachineError
 
@@ -17,7 +17,7 @@ from edgekd.errors import MachineError
 def telling(**changed: object) -> Device:
     """A device whose worker tells what this machine's tells, but for what is changed."""
 
-    def run(order: Order) -> Ended:
+    def run(order: Order) -> WorkerExit:
         ended = local.run(order)
         *before, last = ended.stdout.splitlines()
         said = json.loads(last)
@@ -28,30 +28,30 @@ def telling(**changed: object) -> Device:
 
 
 def test_a_worker_tells_what_looking_directly_finds() -> None:
-    here, there = site.describe(local.DEVICE), site.describe(telling())
+    here, there = host.describe_host(local.DEVICE), host.describe_host(telling())
     assert (there.key, there.facts, there.versions) == (here.key, here.facts, here.versions)
     assert there.missing == here.missing and there.name == "board"
     assert there.idle == here.idle
-    assert here.key == fingerprint.key() and here.emulated is None
+    assert here.key == fingerprint.machine_key() and here.emulated is None
 
 
 def test_an_emulated_device_says_so_and_has_another_key() -> None:
     facts = {**fingerprint.host_facts(), "emulated": "qemu-user"}
-    there = site.describe(telling(facts=facts))
-    assert there.emulated == "qemu-user" and there.key != fingerprint.key()
+    there = host.describe_host(telling(facts=facts))
+    assert there.emulated == "qemu-user" and there.key != fingerprint.machine_key()
 
 
 def test_an_engine_that_runs_nothing_there_is_unable_and_not_missing() -> None:
     missing = {"onnxruntime": None, "openvino": "is not installed", "tensorrt": None}
     idle = {"onnxruntime": None, "tensorrt": "no CUDA device"}
-    there = site.describe(telling(missing=missing, idle=idle))
+    there = host.describe_host(telling(missing=missing, idle=idle))
     assert there.missing == missing
     assert there.unable == {**missing, "tensorrt": "no CUDA device"}
 
 
 def test_what_is_no_account_is_refused() -> None:
     with pytest.raises(MachineError, match="site: the worker.s answer: got .versions."):
-        site.describe(telling(versions=["onnxruntime"]))
+        host.describe_host(telling(versions=["onnxruntime"]))
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,6 @@ def test_what_is_no_account_is_refused() -> None:
 def test_threads_that_can_run_at_once(
     monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], threads: int
 ) -> None:
-    there = site.Site("board", "k", facts, {}, {}, {})
-    monkeypatch.setattr(site, "describe", lambda device: there)
-    assert site.most_threads() == threads
+    there = host.Host("board", "k", facts, {}, {}, {})
+    monkeypatch.setattr(host, "describe_host", lambda device: there)
+    assert host.max_threads() == threads

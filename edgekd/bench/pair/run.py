@@ -16,17 +16,17 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd.bench import statistics
-from edgekd.bench.machine.looks import Looks
+from edgekd.bench.machine.snapshots import SnapshotLog
 from edgekd.bench.machine.validity import Validity
 from edgekd.bench.pair import comparison
-from edgekd.bench.pair.comparison import Compared
+from edgekd.bench.pair.comparison import PairComparison
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.session import Note
 from edgekd.bench.session import Rules
 from edgekd.bench.session import Subject
 from edgekd.bench.session import Worker
-from edgekd.bench.session import order_of
+from edgekd.bench.session import worker_spec
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
 from edgekd.errors import InputError
@@ -73,7 +73,7 @@ class Counts(NamedTuple):
     iterations: int
 
 
-class Pair(NamedTuple):
+class ProcessPair(NamedTuple):
     """Two processes that ran one after the other."""
 
     a: Process
@@ -82,18 +82,18 @@ class Pair(NamedTuple):
 
 
 @dataclass
-class Duel:
-    """What came of it: the raw results of all processes, in the order they ran."""
+class PairedRun:
+    """The raw results of all processes of both models, in the order they ran."""
 
     a: Subject
     b: Subject
     rules: PairRules
     counts: Counts | None = None
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[ProcessPair] = field(default_factory=list)
     memory: dict[str, Process] = field(default_factory=dict)
     """Of ``a`` and ``b``."""
-    looks: Looks = field(default_factory=Looks)
-    compared: Compared | None = None
+    snapshot_log: SnapshotLog = field(default_factory=SnapshotLog)
+    compared: PairComparison | None = None
     """None if no pair was finished, or a process failed."""
     failure: str = ""
     """One line, if a process failed; the pairs before it stay."""
@@ -118,18 +118,18 @@ class Duel:
 
     def validity(self) -> Validity:
         """Whether the machine was fit to be measured."""
-        return self.looks.validity([one for pair in self.pairs for one in (pair.a, pair.b)])
+        return self.snapshot_log.validity([one for pair in self.pairs for one in (pair.a, pair.b)])
 
 
-def duel(
+def run_pairs(
     a: Subject,
     b: Subject,
     rules: PairRules,
     *,
     note: Note = lambda text: None,
     worker: Worker = run_worker,
-) -> Duel:
-    """Run pairs until a look that was paid for finds a verdict, or they are all done.
+) -> PairedRun:
+    """Run pairs until an interim look finds a verdict, or all pairs are done.
 
     Args:
         a: the one that B is compared with.
@@ -141,47 +141,47 @@ def duel(
     Returns:
         All that was measured. A failed process is told, never raised.
     """
-    found = Duel(a, b, rules)
+    paired = PairedRun(a, b, rules)
     try:
-        _run(found, time.monotonic() + rules.budget_s, note, worker)
+        _run(paired, time.monotonic() + rules.budget_s, note, worker)
     except (WorkerFailed, InputError) as error:
-        found.compared = None
-        found.failure, found.refused = str(error), isinstance(error, InputError)
-    return found
+        paired.compared = None
+        paired.failure, paired.refused = str(error), isinstance(error, InputError)
+    return paired
 
 
-def _run(found: Duel, deadline: float, note: Note, worker: Worker) -> None:
-    rules, looks = found.rules, comparison.looks(found.rules.pairs)
-    _watch(found, note, worker)
-    found.counts = _calibrated(found, note, worker)
+def _run(paired: PairedRun, deadline: float, note: Note, worker: Worker) -> None:
+    rules, looks = paired.rules, comparison.plan_looks(paired.rules.pairs)
+    _watch(paired, note, worker)
+    paired.counts = _calibrated(paired, note, worker)
     if rules.memory:
-        _weigh(found, note, worker)
-    fixed = fixed_rules(found.counts, rules)
+        _weigh(paired, note, worker)
+    fixed = fix_counts(paired.counts, rules)
     for number, b_first in enumerate(order_of_pairs(rules.pairs, rules.seed)):
         if time.monotonic() >= deadline:
             break
         if number and number % rules.canary_every == 0:
-            _watch(found, note, worker)
-        note(f"pair {number + 1} of {rules.pairs}{_so_far(found)}")
-        found.pairs.append(_pair(found, fixed, b_first, worker))
-        due = next(look for look in looks if look.pairs >= len(found.pairs))
-        if due.pairs == len(found.pairs) and _judge(found, due).verdict != "unresolved":
+            _watch(paired, note, worker)
+        note(f"pair {number + 1} of {rules.pairs}{_so_far(paired)}")
+        paired.pairs.append(_pair(paired, fixed, b_first, worker))
+        due = next(look for look in looks if look.pairs >= len(paired.pairs))
+        if due.pairs == len(paired.pairs) and _judge(paired, due).verdict != "unresolved":
             break
-    _watch(found, note, worker)
-    if found.pairs:  # what a budget cut short is judged as the look that it did not reach
-        _judge(found, next(look for look in looks if look.pairs >= len(found.pairs)))
+    _watch(paired, note, worker)
+    if paired.pairs:  # what a budget cut short is judged as the look that it did not reach
+        _judge(paired, next(look for look in looks if look.pairs >= len(paired.pairs)))
 
 
-def _judge(found: Duel, look: comparison.Look) -> Compared:
-    rules = found.rules
-    found.compared = comparison.judge(
-        found.log_ratios(), delta=rules.delta, alpha=look.alpha, seed=rules.seed
+def _judge(paired: PairedRun, look: comparison.InterimLook) -> PairComparison:
+    rules = paired.rules
+    paired.compared = comparison.judge(
+        paired.log_ratios(), delta=rules.delta, alpha=look.alpha, seed=rules.seed
     )
-    return found.compared
+    return paired.compared
 
 
-def _so_far(found: Duel) -> str:
-    ratios = found.log_ratios()
+def _so_far(paired: PairedRun) -> str:
+    ratios = paired.log_ratios()
     return f": B/A {math.exp(statistics.median(ratios)):.3f}" if ratios else ""
 
 
@@ -197,7 +197,7 @@ def order_of_pairs(pairs: int, seed: int) -> tuple[bool, ...]:
     return tuple(order[:pairs])
 
 
-def counts_of(a: Process, b: Process) -> Counts:
+def choose_counts(a: Process, b: Process) -> Counts:
     """The larger of both counts, as far as the slower model does it within `MOST_NS`."""
     slower_ns = max(statistics.median(a["iters_ns"]), statistics.median(b["iters_ns"]))
     most = int(MOST_NS / slower_ns)
@@ -208,7 +208,7 @@ def counts_of(a: Process, b: Process) -> Counts:
     )
 
 
-def fixed_rules(counts: Counts, rules: PairRules) -> Rules:
+def fix_counts(counts: Counts, rules: PairRules) -> Rules:
     """Rules under which a worker does exactly these counts and looks at no time."""
     return Rules(
         warm_up=WarmUp(window_iterations=counts.warm_up, window_ns=0, windows=1),
@@ -218,38 +218,40 @@ def fixed_rules(counts: Counts, rules: PairRules) -> Rules:
     )
 
 
-def _calibrated(found: Duel, note: Note, worker: Worker) -> Counts:
-    rules = found.rules
+def _calibrated(paired: PairedRun, note: Note, worker: Worker) -> Counts:
+    rules = paired.rules
     span = Steady(min_ns=rules.steady_ns, max_ns=0)
     warm = WarmUp(max_ns=MOST_NS)
     calibration = Rules(warm_up=warm, steady=span, timeout_s=rules.timeout_s, seed=rules.seed)
     runs = []
-    for subject in (found.a, found.b):
+    for subject in (paired.a, paired.b):
         note(f"{subject.name}: calibration")
         runs.append(_latency(subject, calibration, worker))
-    return counts_of(*runs)
+    return choose_counts(*runs)
 
 
-def _weigh(found: Duel, note: Note, worker: Worker) -> None:
-    for letter, subject in (("a", found.a), ("b", found.b)):
+def _weigh(paired: PairedRun, note: Note, worker: Worker) -> None:
+    for letter, subject in (("a", paired.a), ("b", paired.b)):
         note(f"{subject.name}: memory")
-        spec, reads = order_of(subject, Rules(seed=found.rules.seed))
-        found.memory[letter] = worker("memory", spec, timeout_s=found.rules.timeout_s, reads=reads)
+        spec, reads = worker_spec(subject, Rules(seed=paired.rules.seed))
+        paired.memory[letter] = worker(
+            "memory", spec, timeout_s=paired.rules.timeout_s, reads=reads
+        )
 
 
-def _watch(found: Duel, note: Note, worker: Worker) -> None:
+def _watch(paired: PairedRun, note: Note, worker: Worker) -> None:
     note("canary")
-    found.looks.look(worker)
+    paired.snapshot_log.take(worker)
 
 
-def _pair(found: Duel, fixed: Rules, b_first: bool, worker: Worker) -> Pair:
+def _pair(paired: PairedRun, fixed: Rules, b_first: bool, worker: Worker) -> ProcessPair:
     if b_first:
-        b = _latency(found.b, fixed, worker)
-        return Pair(_latency(found.a, fixed, worker), b, True)
-    a = _latency(found.a, fixed, worker)
-    return Pair(a, _latency(found.b, fixed, worker), False)
+        b = _latency(paired.b, fixed, worker)
+        return ProcessPair(_latency(paired.a, fixed, worker), b, True)
+    a = _latency(paired.a, fixed, worker)
+    return ProcessPair(a, _latency(paired.b, fixed, worker), False)
 
 
 def _latency(subject: Subject, rules: Rules, worker: Worker) -> Process:
-    spec, reads = order_of(subject, rules)
+    spec, reads = worker_spec(subject, rules)
     return worker("latency", spec, timeout_s=rules.timeout_s, reads=reads)

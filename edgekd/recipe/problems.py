@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a recipe, in plain words and at the place where it stands."""
+"""Turns pydantic's findings about a recipe into plain sentences with their places."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from edgekd.errors import InputError
 from edgekd.errors import nearest
-from edgekd.recipe.text import Document
 from edgekd.recipe.text import Key
+from edgekd.recipe.text import ParsedRecipe
+from edgekd.recipe.text import input_error
 from edgekd.recipe.text import place_of
-from edgekd.recipe.text import refused
-from edgekd.recipe.text import shortened
+from edgekd.recipe.text import shorten
 
 _WANTS: dict[str, str] = {
     "int_type": "an integer",
@@ -54,12 +54,14 @@ class Problem(typing.NamedTuple):
     """Smaller ones say more: a misspelt key, what we refuse, a type, a missing key."""
 
 
-def told(error: ValidationError, document: Document, model: type[BaseModel]) -> InputError:
-    """The first and most telling of `error`'s findings as one line."""
+def describe_error(
+    error: ValidationError, document: ParsedRecipe, model: type[BaseModel]
+) -> InputError:
+    """Describe the first and most telling finding of `error` in one line."""
     problems = _inmost(list(_problems(error, document.value, model)))
     first = min(problems, key=lambda problem: (problem.rank, -len(problem.key)))
     wants = [p.message for p in problems if p.key == first.key and p.rank == first.rank]
-    return refused(place_of(document, first.key), first.key, _joined(wants))
+    return input_error(place_of(document, first.key), first.key, _joined(wants))
 
 
 def _inmost(problems: list[Problem]) -> list[Problem]:
@@ -137,7 +139,7 @@ def _shown(value: Any) -> str:
         return f"a list of {len(value)}"
     if value is None:
         return "nothing"
-    return str(value).lower() if isinstance(value, bool) else shortened(repr(value), 50)
+    return str(value).lower() if isinstance(value, bool) else shorten(repr(value), 50)
 
 
 def _written(location: tuple[str | int, ...], value: Any) -> Key:

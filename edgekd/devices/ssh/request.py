@@ -1,4 +1,4 @@
-"""An order as a device is asked it, and the name under which it keeps the result."""
+"""Turns an order into the request a device gets, and names the job that keeps its result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from edgekd import files
 from edgekd.device import Order
-from edgekd.device import inside
+from edgekd.device import input_path
 from edgekd.devices.ssh.link import CHUNK_BYTES
 from edgekd.errors import InputError
 
@@ -21,8 +21,8 @@ DRAWN_SPEC, DRAWN_ENVIRONMENT = ("token",), ("EDGEKD_PADDING",)
 and started again asks the same and gets what is done already."""
 
 
-class Asked(NamedTuple):
-    """One order on its way."""
+class Request(NamedTuple):
+    """One order as it is sent."""
 
     frame: dict[str, Any]
     blobs: dict[str, tuple[Path, int]]
@@ -35,17 +35,17 @@ class Asked(NamedTuple):
         return str(self.frame["id"])
 
 
-class Digests:
+class DigestCache:
     """SHA-256 and size of files, each read once while it stays as it is."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], str] = {}
 
     def of(self, path: Path) -> tuple[str, int]:
-        """Digest and size.
+        """Return digest and size.
 
         Raises:
-            InputError: if it is no readable regular file.
+            InputError: unless it is a readable regular file.
         """
         try:
             found = path.stat()
@@ -57,10 +57,10 @@ class Digests:
         return self._known[mark], found.st_size
 
 
-def ask(
+def make_request(
     order: Order, digest: Callable[[Path], tuple[str, int]], *, code: str, holder: str
-) -> Asked:
-    """The frame of an order.
+) -> Request:
+    """Make the request for an order.
 
     Args:
         order: what is to be run.
@@ -70,7 +70,7 @@ def ask(
     """
     described = {name: digest(path) for name, path in order.reads.items()}
     for name in described:
-        inside(name)
+        input_path(name)
     drawn = {name: str(order.spec[name]) for name in DRAWN_SPEC if name in order.spec}
     question = {
         "code": code,
@@ -91,15 +91,15 @@ def ask(
         "drawn": drawn,
     }
     blobs = {described[name][0]: (path, described[name][1]) for name, path in order.reads.items()}
-    return Asked(frame, blobs, drawn)
+    return Request(frame, blobs, drawn)
 
 
 def _without(mapping: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in mapping.items() if name not in names}
 
 
-def pieces(path: Path, size_bytes: int) -> Iterator[bytes]:
-    """A file, a piece at a time.
+def read_chunks(path: Path, size_bytes: int) -> Iterator[bytes]:
+    """Read a file chunk by chunk.
 
     Raises:
         InputError: if it no longer has the size that was announced.
@@ -115,8 +115,8 @@ def pieces(path: Path, size_bytes: int) -> Iterator[bytes]:
         raise InputError(f"{path}: was changed while it was being pushed")
 
 
-def holder() -> str:
-    """Who asks, for others who wait: stable over restarts, so that they find their own jobs."""
+def holder_name() -> str:
+    """The user and host to show to others who wait; the same after a restart, so that jobs are found again."""
     import getpass
     import platform
 

@@ -1,4 +1,4 @@
-"""What must hold between the steps of learning: who teaches is there, is heard, and gives what losses compare."""
+"""Checks the teachers of a recipe's steps: each exists, its step uses it, and it gives what the losses compare."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from edgekd.learn.signals import needs
 from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.learning import Distil
 from edgekd.recipe.learning import Quantize
-from edgekd.recipe.learning import Taught
+from edgekd.recipe.learning import TaughtStep
 from edgekd.recipe.learning import Teacher
-from edgekd.recipe.learning import answers
-from edgekd.recipe.learning import asked
-from edgekd.recipe.learning import fresh
-from edgekd.recipe.learning import labels
-from edgekd.recipe.learning import reads_inside
-from edgekd.recipe.learning import taught
+from edgekd.recipe.learning import answer_source
+from edgekd.recipe.learning import scheme_inputs
+from edgekd.recipe.learning import starts_fresh
+from edgekd.recipe.learning import step_labels
+from edgekd.recipe.learning import taught_steps
+from edgekd.recipe.learning import term_reads_layers
 from edgekd.recipe.text import Key
 from edgekd.table import Named
 
 Fault = tuple[Key, str]
-HEARD = {"teach", "teaches", "anchors", "teacher"}
-"""What a scheme may ask for that is a teacher; all but the first two are of one alone."""
+TEACHER_ROLES = {"teach", "teaches", "anchors", "teacher"}
+"""The inputs of a scheme that come from teachers; ``anchors`` and ``teacher`` take one teacher alone."""
 
 
-def fault(
+def find_fault(
     learn: Sequence[Any], teacher: Teacher, teachers: Mapping[str, Teacher], student: Named
 ) -> Fault | None:
-    """The first thing that does not go together: its key, and a sentence; None if all does.
+    """Find the first contradiction: its key and a sentence; None if there is none.
 
     Args:
         learn: the steps of learning.
@@ -64,7 +64,7 @@ def _teachers(learn: Sequence[Any], teachers: Mapping[str, Teacher]) -> Iterator
             ("teachers", "teacher"),
             "got 'teacher', which is the first teacher's name, want another",
         )
-    names = labels(learn)
+    names = step_labels(learn)
     for number, words in enumerate(learn):
         if not isinstance(words, Distil):
             continue
@@ -116,21 +116,21 @@ def _auxiliary(learn: Sequence[Any]) -> Iterator[Fault]:
 
 
 def _signals(learn: Sequence[Any]) -> Iterator[Fault]:
-    for key, words in taught(learn):
+    for key, words in taught_steps(learn):
         try:
-            answers(words)
+            answer_source(words)
         except ValueError as error:
             yield (*key, "knowledge"), str(error)
         scheme = _scheme(words)
         for index, term in enumerate(words.losses):
-            if not SCHEMES[scheme].sees_batch_once and reads_inside(term):
+            if not SCHEMES[scheme].sees_batch_once and term_reads_layers(term):
                 message = (
                     f"got {term.loss.name!r}, which reads layers: scheme {scheme!r} shows none"
                 )
                 yield (*key, "losses", index), message
 
 
-def _scheme(words: Taught) -> str:
+def _scheme(words: TaughtStep) -> str:
     return words.scheme.name if isinstance(words, Distil) else "offline"
 
 
@@ -139,7 +139,7 @@ def _untaught(learn: Sequence[Any]) -> Iterator[Fault]:
 
     Where layers are not shown all losses are on answers.
     """
-    for key, words in taught(learn):
+    for key, words in taught_steps(learn):
         read = {name for term in words.losses for name in needs(LOSSES[term.loss.name])}
         if "student_logits" not in read and not find_reuse_term(words.losses):
             names = ", ".join(term.loss.name for term in words.losses)
@@ -157,7 +157,7 @@ def _several(learn: Sequence[Any]) -> Iterator[Fault]:
         if not isinstance(words, Distil):
             continue
         name = words.scheme.name
-        if "teaches" in asked(words) and len(words.teachers) < 2:
+        if "teaches" in scheme_inputs(words) and len(words.teachers) < 2:
             yield ("learn", number, "scheme"), f"got {name!r}, want two `teachers` or more for it"
         if "old" in words.scheme.arguments and not words.only:
             yield ("learn", number, "scheme"), f"got {name!r}, want `only` to name the new classes"
@@ -168,8 +168,8 @@ def _unheard(learn: Sequence[Any]) -> Iterator[Fault]:
     for number, words in enumerate(learn):
         if not isinstance(words, Distil):
             continue
-        key, name, asks = ("learn", number), words.scheme.name, set(asked(words))
-        if not asks & HEARD:
+        key, name, asks = ("learn", number), words.scheme.name, set(scheme_inputs(words))
+        if not asks & TEACHER_ROLES:
             none = f"scheme {name!r} has no teacher"
             if words.teachers != THE_TEACHER:
                 yield (*key, "teachers"), f"got {words.teachers[0]!r}, want it left out: {none}"
@@ -191,7 +191,7 @@ def _route(
 ) -> Iterator[Fault]:
     """A teacher whose way is followed must have kept states of it."""
     for number, words in enumerate(learn):
-        if isinstance(words, Distil) and "anchors" in asked(words):
+        if isinstance(words, Distil) and "anchors" in scheme_inputs(words):
             name = words.teachers[0]
             followed = {"teacher": teacher, **teachers}.get(name)
             if followed is None or not followed.waypoints or followed.weights is not None:
@@ -202,7 +202,7 @@ def _route(
 def _peers(learn: Sequence[Any]) -> Iterator[Fault]:
     """Peers are built anew: beside a student that has learned already they would pull it back to chance."""
     for number, words in enumerate(learn):
-        if not isinstance(words, Distil) or "peer" not in asked(words):
+        if not isinstance(words, Distil) or "peer" not in scheme_inputs(words):
             continue
         name = words.scheme.name
         if words.inherit is not None:
@@ -210,14 +210,14 @@ def _peers(learn: Sequence[Any]) -> Iterator[Fault]:
                 ("learn", number, "inherit"),
                 f"got it beside {name!r}, whose peers begin untrained",
             )
-        elif not fresh(learn, number):
+        elif not starts_fresh(learn, number):
             want = "want start: fresh: its peers begin untrained"
             yield ("learn", number, "start"), f"got 'before' for {name!r}, {want}"
 
 
 def _last(learn: Sequence[Any], student: Named) -> Iterator[Fault]:
     """The last model that starts afresh is the student: it is what its control is compared with."""
-    starts = [number for number in range(len(learn)) if fresh(learn, number)]
+    starts = [number for number in range(len(learn)) if starts_fresh(learn, number)]
     model = learn[starts[-1]].model if starts else None
     if model is not None and model != student:
         key = ("learn", starts[-1], "model")
