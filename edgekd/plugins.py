@@ -14,7 +14,7 @@ from typing import NamedTuple
 from edgekd.errors import InputError
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoints
+    from importlib.metadata import EntryPoint
 
 GROUPS = {
     "loss": "edgekd.losses",
@@ -40,11 +40,12 @@ class Plugin(NamedTuple):
 
 
 @functools.cache
-def _read_entry_points() -> EntryPoints:
-    """Of every installed distribution, for all groups at once."""
+def _read_entry_points() -> Mapping[str, tuple[EntryPoint, ...]]:
+    """Group to the entry points of every installed distribution."""
     import importlib.metadata  # its parser of mail takes longer to import than all else here
 
-    return importlib.metadata.entry_points()
+    found = importlib.metadata.entry_points()
+    return {group: tuple(found.select(group=group)) for group in GROUPS.values()}
 
 
 @functools.cache
@@ -55,7 +56,7 @@ def list_plugins(kind: str) -> Mapping[str, tuple[Plugin, ...]]:
         kind: a key of `GROUPS`.
     """
     by_name: dict[str, tuple[Plugin, ...]] = {}
-    for point in _read_entry_points().select(group=GROUPS[kind]):
+    for point in _read_entry_points()[GROUPS[kind]]:
         owner = point.dist
         name, version = (owner.name, owner.version) if owner is not None else ("unknown", "")
         reference = point.value.partition("[")[0].strip()
