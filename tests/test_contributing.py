@@ -26,7 +26,7 @@ from edgekd.stage import Step
 from edgekd.table import Member
 from edgekd.table import signature
 from edgekd.walk import Walker
-from edgekd.walk import opened
+from edgekd.walk import open_store
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
 SECTION = TEXT.partition("## Add a loss in ten minutes\n")[2].partition("\n## ")[0]
@@ -60,7 +60,7 @@ def test_the_recipe_trains_a_student_with_the_loss(folder: Path) -> None:
     path = folder / "my_recipe.yaml"
     recipe = recipes.load(path)
     options = Options(run_dir=folder / "run", store=folder / "store", allow_code=True)
-    with opened(options) as store:
+    with open_store(options) as store:
         walker = Walker(store, options, Silent(), Bindings("host", "device"))
         walker.walk(steps_before("distil", plan.steps(recipe, path.parent, options)))
         (epoch,) = _history(walker)

@@ -63,7 +63,7 @@ def recipe(**more: Any) -> Recipe:
         "targets": [{"runtime": "onnxruntime", "precision": ["fp32"]}],
         **more,
     }
-    return recipes.checked(text.Document(value, {(): "a recipe"}))
+    return recipes.validate(text.ParsedRecipe(value, {(): "a recipe"}))
 
 
 def steps(folder: Path, found: Recipe) -> dict[str, Step]:

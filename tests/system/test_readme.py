@@ -37,7 +37,7 @@ def test_the_options_of_a_command_of_the_readme_exist(line: str) -> None:
 def test_a_recipe_of_the_readme_loads_in_a_whole_one(text: str) -> None:
     whole = yaml.safe_load((ROOT / "pipelines" / "quickstart.yaml").read_text())
     merged = yaml.safe_dump({**whole, **yaml.safe_load(text)})
-    recipe.checked(recipe_text.parse(merged, ".yaml", "README.md"))
+    recipe.validate(recipe_text.parse(merged, ".yaml", "README.md"))
 
 
 @pytest.mark.parametrize("page", PAGES)
