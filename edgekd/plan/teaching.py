@@ -53,7 +53,7 @@ def teacher_inputs(recipe: Recipe, words: TaughtStep) -> wiring.Takes:
         else:
             model = wiring.model_inputs(teacher_label(recipe, name), prefix="teacher_")
             found |= {key + mark: place for key, place in model.items()}
-    if isinstance(words, Distil) and "anchors" in scheme_inputs(words):
+    if isinstance(words, Distil) and "waypoint_functions" in scheme_inputs(words):
         maker, teacher = teacher_label(recipe, words.teachers[0]), _words(recipe, words.teachers[0])
         for number in range(1, teacher.waypoints + 1):
             found[f"teacher_waypoint_{number}"] = (maker, f"waypoint-{number}.safetensors")

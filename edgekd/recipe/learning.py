@@ -229,7 +229,7 @@ def scheme_inputs(words: TaughtStep) -> tuple[str, ...]:
 NEEDS_MODELS = {
     "teacher": "asks the teacher itself",
     "pairs": "looks inside the teacher",
-    "anchors": "follows the teacher's way",
+    "waypoint_functions": "follows the teacher's way",
 }
 """What a scheme may ask for that needs models, not answers; and why."""
 
@@ -247,12 +247,16 @@ def answer_source(words: TaughtStep) -> Literal["stored", "online", "none"]:
         if term_reads_layers(t, "teacher")
     ]
     why += [f"the scheme {NEEDS_MODELS[name]}" for name in asks if name in NEEDS_MODELS]
-    if isinstance(words, Distil) and words.only and {"teach", "teaches"} & set(asks):
+    if (
+        isinstance(words, Distil)
+        and words.only
+        and {"teacher_function", "teacher_functions"} & set(asks)
+    ):
         why.append("`only` numbers the samples anew")
     if why and words.knowledge == "stored":
         raise ValueError(f"got 'stored', want 'online': {why[0]}")
     if why:
         return "online"
-    if not {"teach", "teaches"} & set(asks):
+    if not {"teacher_function", "teacher_functions"} & set(asks):
         return "none"
     return "online" if words.knowledge == "online" else "stored"

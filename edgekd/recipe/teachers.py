@@ -28,7 +28,7 @@ from edgekd.recipe.text import Key
 from edgekd.table import Named
 
 Fault = tuple[Key, str]
-TEACHER_ROLES = {"teach", "teaches", "anchors", "teacher"}
+TEACHER_ROLES = {"teacher_function", "teacher_functions", "waypoint_functions", "teacher"}
 """The inputs of a scheme that come from teachers; ``anchors`` and ``teacher`` take one teacher alone."""
 
 
@@ -157,7 +157,7 @@ def _several(learn: Sequence[Any]) -> Iterator[Fault]:
         if not isinstance(words, Distil):
             continue
         name = words.scheme.name
-        if "teaches" in scheme_inputs(words) and len(words.teachers) < 2:
+        if "teacher_functions" in scheme_inputs(words) and len(words.teachers) < 2:
             yield ("learn", number, "scheme"), f"got {name!r}, want two `teachers` or more for it"
         if "old" in words.scheme.arguments and not words.only:
             yield ("learn", number, "scheme"), f"got {name!r}, want `only` to name the new classes"
@@ -175,14 +175,20 @@ def _unheard(learn: Sequence[Any]) -> Iterator[Fault]:
                 yield (*key, "teachers"), f"got {words.teachers[0]!r}, want it left out: {none}"
             if words.knowledge != "auto":
                 yield (*key, "knowledge"), f"got {words.knowledge!r}, want it left out: {none}"
-        elif not asks & {"teach", "teaches"} and len(words.teachers) > 1:
+        elif not asks & {"teacher_function", "teacher_functions"} and len(words.teachers) > 1:
             second = words.teachers[1]
             yield (
                 (*key, "teachers", 1),
                 f"got {second!r}, want one: scheme {name!r} hears one teacher",
             )
-        if words.combine != Combine() and ("teach" not in asks or len(words.teachers) == 1):
-            why = "there is one teacher" if "teach" in asks else f"scheme {name!r} combines none"
+        if words.combine != Combine() and (
+            "teacher_function" not in asks or len(words.teachers) == 1
+        ):
+            why = (
+                "there is one teacher"
+                if "teacher_function" in asks
+                else f"scheme {name!r} combines none"
+            )
             yield (*key, "combine"), f"got it, want it left out: {why}"
 
 
@@ -191,7 +197,7 @@ def _route(
 ) -> Iterator[Fault]:
     """A teacher whose way is followed must have kept states of it."""
     for number, words in enumerate(learn):
-        if isinstance(words, Distil) and "anchors" in scheme_inputs(words):
+        if isinstance(words, Distil) and "waypoint_functions" in scheme_inputs(words):
             name = words.teachers[0]
             followed = {"teacher": teacher, **teachers}.get(name)
             if followed is None or not followed.waypoints or followed.weights is not None:
@@ -202,7 +208,7 @@ def _route(
 def _peers(learn: Sequence[Any]) -> Iterator[Fault]:
     """Peers are built anew: beside a student that has learned already they would pull it back to chance."""
     for number, words in enumerate(learn):
-        if not isinstance(words, Distil) or "peer" not in scheme_inputs(words):
+        if not isinstance(words, Distil) or "build_peer" not in scheme_inputs(words):
             continue
         name = words.scheme.name
         if words.inherit is not None:

@@ -44,7 +44,7 @@ TABLE = "factorize.json"
 
 class Words(Budget):
     """What a recipe may say of the step. With ``ranks: measured`` exactly one budget is given:
-    ``speedup``, ``count_macs``, ``count_parameters`` or ``accuracy_drop_points``; else none."""
+    ``speedup``, ``macs``, ``parameters`` or ``accuracy_drop_points``; else none."""
 
     structure: Literal["auto", "svd", "reshape", "spatial", "tucker2"] = "auto"
     """What a k x k convolution becomes: k x k then 1x1 (reshape), k x 1 then 1 x k (spatial), 1x1,

@@ -47,8 +47,8 @@ BATCH = 16
 
 
 class Words(Budget):
-    """What a recipe may say of the step. Exactly one budget is given: ``speedup``, ``count_macs``,
-    ``count_parameters`` or ``accuracy_drop_points``."""
+    """What a recipe may say of the step. Exactly one budget is given: ``speedup``, ``macs``,
+    ``parameters`` or ``accuracy_drop_points``."""
 
     importance: Literal["taylor", "magnitude"] = "taylor"
     """Whether a channel is worth what the loss on training images would change without it (Molchanov et

@@ -153,7 +153,7 @@ def test_a_scheme_of_single_classes_does_not_go_with_mixed_samples(views: Views)
 
 
 def test_the_schemes_of_single_classes_are_those_that_refuse_mixed_samples() -> None:
-    refusing = {name for name, member in SCHEMES.items() if "want_unmixed(" in source(member)}
+    refusing = {name for name, member in SCHEMES.items() if "require_unmixed(" in source(member)}
     usual = {"lwf": {"old": 2}, "lwf-mc": {"old": 2}, "less-forgetting": {"old": 2}}
     found = {
         name

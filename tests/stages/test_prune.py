@@ -188,7 +188,7 @@ def test_branches_for_training_are_merged_before_anything_is_made_smaller(
         raise Looked
 
     monkeypatch.setattr(trial, "sound_groups", look)
-    monkeypatch.setattr(layers, "sites", look)
+    monkeypatch.setattr(layers, "find_layers", look)
     folders = {"folder": tmp_path, "checkpoints": tmp_path}
     context = Context(**folders, seed=1, progress=Silent(), allow_code=True)
     with pytest.raises(Looked):

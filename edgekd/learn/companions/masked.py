@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgekd.settings import Fraction
 
 
-def masked(
+def masked_generator(
     student_features: Shape,
     teacher_features: Shape,
     *,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgekd.learn.mathematics.shapes import Shape
 
 
-def resized(student_features: Shape, teacher_features: Shape) -> nn.Module:
+def resizer(student_features: Shape, teacher_features: Shape) -> nn.Module:
     """The larger map is average-pooled to the sides of the smaller; the channels stay as they are.
 
     Args:

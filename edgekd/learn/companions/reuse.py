@@ -46,7 +46,7 @@ def reuse(
     return _Reuse(_Projector((width, middle, wanted), teacher_features, rectified))
 
 
-def reused(
+def shipped_projector(
     student_features: Shape,
     teacher_features: Shape,
     *,

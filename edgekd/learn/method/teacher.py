@@ -24,11 +24,11 @@ TeacherFunction = Callable[[TensorBatch], Tensor]
 def read_teacher(answers: NDArray[np.float32]) -> TeacherFunction:
     """Return a teacher function that reads stored logits [views, samples, classes]."""
 
-    def tell(batch: TensorBatch) -> Tensor:
-        told = torch.from_numpy(answers[batch.view, batch.indices])
-        return told.to(batch.device)
+    def teacher_logits(batch: TensorBatch) -> Tensor:
+        logits = torch.from_numpy(answers[batch.view, batch.indices])
+        return logits.to(batch.device)
 
-    return tell
+    return teacher_logits
 
 
 def run_teacher(teacher: nn.Module, precision: torch.dtype | None) -> TeacherFunction:
@@ -40,37 +40,37 @@ def run_teacher(teacher: nn.Module, precision: torch.dtype | None) -> TeacherFun
     """
     teacher.eval().requires_grad_(False)
 
-    def tell(batch: TensorBatch) -> Tensor:
+    def teacher_logits(batch: TensorBatch) -> Tensor:
         kind = batch.device.type
         with torch.no_grad(), torch.autocast(kind, precision, enabled=precision is not None):
-            told: Tensor = teacher(*batch.inputs)
-        return told.float()
+            logits: Tensor = teacher(*batch.inputs)
+        return logits.float()
 
-    return tell
+    return teacher_logits
 
 
 def combine_teachers(
-    tells: Sequence[TeacherFunction], rule: str = "mean-logits", temperature: float = 4.0
+    teachers: Sequence[TeacherFunction], rule: str = "mean-logits", temperature: float = 4.0
 ) -> TeacherFunction:
     """Combine several teacher functions into one.
 
     Args:
-        tells: the teachers; one alone is left as it is.
+        teachers: their functions; one alone is left as it is.
         rule: a name of `edgekd.learn.mathematics.ensemble.RULES`.
         temperature: at which probabilities are averaged, for rules that average them.
 
     Raises:
         ValueError: if there is no teacher.
     """
-    if not tells:
+    if not teachers:
         raise ValueError("want at least one teacher")
-    if len(tells) == 1:
-        return tells[0]
+    if len(teachers) == 1:
+        return teachers[0]
     combined = RULES[rule]
 
-    def tell(batch: TensorBatch) -> Tensor:
+    def teacher_logits(batch: TensorBatch) -> Tensor:
         return combined(
-            torch.stack([each(batch) for each in tells]), batch.targets["labels"], temperature
+            torch.stack([each(batch) for each in teachers]), batch.targets["labels"], temperature
         )
 
-    return tell
+    return teacher_logits

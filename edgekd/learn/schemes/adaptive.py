@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def adaptive(
-    teaches: Sequence[Callable[[TensorBatch], Tensor]], classes: int, *, temperature: Positive = 4.0
+    teacher_functions: Sequence[Callable[[TensorBatch], Tensor]],
+    classes: int,
+    *,
+    temperature: Positive = 4.0,
 ) -> Scheme:
     """The student hears one mixture of its teachers, weighted by what suits the sample.
 
@@ -32,7 +35,7 @@ def adaptive(
     original lets them follow the student's own loss (Liu, Zhang and Wang 2020, AMTML-KD, arXiv:2103.04062).
 
     Args:
-        teaches: each gives the logits [B, C] of one teacher, without gradient.
+        teacher_functions: each gives the logits [B, C] of one teacher, without gradient.
         classes: C.
         temperature: at which the teachers' probabilities are mixed.
 
@@ -42,13 +45,13 @@ def adaptive(
     Raises:
         ValueError: if there is no teacher.
     """
-    if not teaches:
+    if not teacher_functions:
         raise ValueError("want at least one teacher")
-    weighing = TeacherWeights(classes, len(teaches))
+    weighing = TeacherWeights(classes, len(teacher_functions))
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
         answers = student(*batch.inputs)
-        told = torch.stack([teach(batch) for teach in teaches])
+        told = torch.stack([function(batch) for function in teacher_functions])
         weights = weighing(answers)
         signals = {
             "student_logits": answers,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def densely_guided(
-    teaches: Sequence[Callable[[TensorBatch], Tensor]], *, keep: Fraction = 0.75
+    teacher_functions: Sequence[Callable[[TensorBatch], Tensor]], *, keep: Fraction = 0.75
 ) -> Scheme:
     """One lesson from each teacher that survives the step, all of one weight; only those are asked.
 
@@ -30,7 +30,7 @@ def densely_guided(
     would with one teacher.
 
     Args:
-        teaches: each gives the logits [B, C] of one teacher or assistant, without gradient.
+        teacher_functions: each gives the logits [B, C] of one teacher or assistant, without gradient.
         keep: probability to survive a step.
 
     Returns:
@@ -39,14 +39,14 @@ def densely_guided(
     Raises:
         ValueError: if there is no teacher.
     """
-    if not teaches:
+    if not teacher_functions:
         raise ValueError("want at least one teacher")
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
         shared = {"student_logits": student(*batch.inputs), **label_signals(batch)}
-        chosen = _survivors(batch, len(teaches), keep)
+        chosen = _survivors(batch, len(teacher_functions), keep)
         return [
-            Lesson({**shared, "teacher_logits": teaches[number](batch)}, 1 / len(chosen))
+            Lesson({**shared, "teacher_logits": teacher_functions[number](batch)}, 1 / len(chosen))
             for number in chosen
         ]
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def one(
     student: nn.Module,
-    peer: Callable[[int], nn.Module],
+    build_peer: Callable[[int], nn.Module],
     samples: Samples,
     stages: tuple[str, ...],
     device: torch.device,
@@ -52,7 +52,7 @@ def one(
 
     Args:
         student: the network whose last stage is branched.
-        peer: builds the network that branch number n is taken from, from 1 on.
+        build_peer: builds the network that branch number n is taken from, from 1 on.
         samples: the training split; for the shapes of its inputs.
         stages: where the student's stages end, shallow to deep.
         device: where the student is.
@@ -71,7 +71,7 @@ def one(
     taps = Taps(student, [trunk_end])
     outputs: dict[str, Any] = {}
     beside = nn.ModuleList(
-        _branched(peer(number), trunk, outputs) for number in range(1, branches + 1)
+        _branched(build_peer(number), trunk, outputs) for number in range(1, branches + 1)
     )
     width = count_channels(record_shapes(student, [trunk_end], *inputs)[trunk_end])
     gate = _Gate(width, branches + 1)

@@ -11,11 +11,11 @@ from edgekd.learn.method.scheme import label_signals
 from edgekd.learn.method.teacher import TeacherFunction
 
 
-def offline(teach: TeacherFunction) -> Scheme:
+def offline(teacher_function: TeacherFunction) -> Scheme:
     """The student hears what finished teachers say of each batch."""
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
-        told = teach(batch)
+        told = teacher_function(batch)
         answers = {"student_logits": student(*batch.inputs), "teacher_logits": told}
         return [Lesson({**answers, **label_signals(batch)})]
 

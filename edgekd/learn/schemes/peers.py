@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgekd.settings import Count
 
 
-def dml(peer: Callable[[int], nn.Module], *, peers: Count = 1) -> Scheme:
+def dml(build_peer: Callable[[int], nn.Module], *, peers: Count = 1) -> Scheme:
     """Deep mutual learning: every learner hears every other, with equal weight.
 
     Zhang et al. 2018 (arXiv:1706.00384, sec. 3): a learner's loss is its cross-entropy and the mean over
@@ -35,13 +35,13 @@ def dml(peer: Callable[[int], nn.Module], *, peers: Count = 1) -> Scheme:
     learner with the labels counts once. Recipes: cross-entropy 1, kd 1 at temperature 1.
 
     Args:
-        peer: builds peer number n, from 1 on.
+        build_peer: builds peer number n, from 1 on.
         peers: how many learn beside the student.
 
     Returns:
         The student's lessons, then those of each peer.
     """
-    beside = _built(peer, peers)
+    beside = _built(build_peer, peers)
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
         answers, known = _answers(student, beside, batch), label_signals(batch)
@@ -56,7 +56,7 @@ def dml(peer: Callable[[int], nn.Module], *, peers: Count = 1) -> Scheme:
 
 
 def kdcl(
-    peer: Callable[[int], nn.Module],
+    build_peer: Callable[[int], nn.Module],
     samples: Samples,
     *,
     peers: Count = 1,
@@ -69,7 +69,7 @@ def kdcl(
     at temperature 2.
 
     Args:
-        peer: builds peer number n, from 1 on.
+        build_peer: builds peer number n, from 1 on.
         samples: the training split.
         peers: how many learn beside the student.
         rule: the least of each class, relative to the labelled one; the learner nearest to the label; or
@@ -83,7 +83,7 @@ def kdcl(
     """
     if rule == "min-logit":
         require_unmixed(samples)
-    beside = _built(peer, peers)
+    beside = _built(build_peer, peers)
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
         answers, known = _answers(student, beside, batch), label_signals(batch)
@@ -121,8 +121,8 @@ def combine_logits(answers: Sequence[Tensor], labels: Tensor, rule: str) -> Tens
     return (stacked - stacked.gather(2, rows)).amin(0)
 
 
-def _built(peer: Callable[[int], nn.Module], peers: int) -> nn.ModuleList:
-    return nn.ModuleList(peer(number) for number in range(1, peers + 1))
+def _built(build_peer: Callable[[int], nn.Module], peers: int) -> nn.ModuleList:
+    return nn.ModuleList(build_peer(number) for number in range(1, peers + 1))
 
 
 def _answers(student: nn.Module, beside: nn.ModuleList, batch: TensorBatch) -> list[Tensor]:

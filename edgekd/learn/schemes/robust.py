@@ -66,7 +66,7 @@ def adversarial(
 
 def ard(
     student: nn.Module,
-    teach: Callable[[TensorBatch], Tensor],
+    teacher_function: Callable[[TensorBatch], Tensor],
     samples: Samples,
     *,
     alpha: Fraction = 1.0,
@@ -84,7 +84,7 @@ def ard(
 
     Args:
         student: what is trained, and attacked.
-        teach: the teacher's logits [B, C] to the clean images, without gradient.
+        teacher_function: the teacher's logits [B, C] to the clean images, without gradient.
         samples: says what pixels may be.
         alpha: weight of the recipe's losses on the moved images; the rest is the term ``clean``.
         epsilon: largest change of a pixel, where black is 0 and white is 1: 8 grey levels of 255.
@@ -101,7 +101,7 @@ def ard(
         moved = attack(batch, _to_labels(batch))
         signals = {
             "student_logits": learner(moved),
-            "teacher_logits": teach(batch),
+            "teacher_logits": teacher_function(batch),
             **label_signals(batch),
         }
         if alpha == 1:
@@ -114,7 +114,7 @@ def ard(
 
 def rslad(
     student: nn.Module,
-    teach: Callable[[TensorBatch], Tensor],
+    teacher_function: Callable[[TensorBatch], Tensor],
     samples: Samples,
     *,
     share: Fraction = 0.8333333333,
@@ -134,7 +134,7 @@ def rslad(
 
     Args:
         student: what is trained, and attacked.
-        teach: the teacher's logits [B, C] to the clean images, without gradient.
+        teacher_function: the teacher's logits [B, C] to the clean images, without gradient.
         samples: says what pixels may be.
         share: weight of the recipe's losses on the moved images; the rest is that on the clean ones.
         epsilon: largest change of a pixel, where black is 0 and white is 1: 8 grey levels of 255.
@@ -148,7 +148,7 @@ def rslad(
     attack = _attack(student, samples, epsilon, step, steps, random_start)
 
     def lessons(learner: nn.Module, batch: TensorBatch) -> list[Lesson]:
-        told = teach(batch)
+        told = teacher_function(batch)
         moved = attack(batch, functools.partial(_to_teacher, told))
         shared = {"teacher_logits": told, **label_signals(batch)}
         return [

@@ -14,14 +14,14 @@ from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.scheme import label_signals
 
 
-def route(anchors: Sequence[Callable[[TensorBatch], Tensor]]) -> Scheme:
+def route(waypoint_functions: Sequence[Callable[[TensorBatch], Tensor]]) -> Scheme:
     """Each anchor teaches for an equal share of the epochs, one after the other.
 
     The student follows points of the teacher's training, each nearer to it than the finished teacher is
     (Jin et al. 2019, arXiv:1904.09149, sec. 3.2 and 3.3).
 
     Args:
-        anchors: each gives the logits [B, C] of one checkpoint, without gradient; the last is the
+        waypoint_functions: each gives the logits [B, C] of one checkpoint, without gradient; the last is the
             converged teacher's.
 
     Returns:
@@ -30,12 +30,14 @@ def route(anchors: Sequence[Callable[[TensorBatch], Tensor]]) -> Scheme:
     Raises:
         ValueError: if there is no anchor.
     """
-    if not anchors:
+    if not waypoint_functions:
         raise ValueError("want at least one anchor")
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:
-        now = min(int(batch.epoch * len(anchors) / batch.epochs), len(anchors) - 1)
-        told = {"teacher_logits": anchors[now](batch)}
+        now = min(
+            int(batch.epoch * len(waypoint_functions) / batch.epochs), len(waypoint_functions) - 1
+        )
+        told = {"teacher_logits": waypoint_functions[now](batch)}
         return [Lesson({"student_logits": student(*batch.inputs), **told, **label_signals(batch)})]
 
     return Scheme(lessons, nn.ModuleDict())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def supernet(
     student: nn.Module,
-    smaller: Callable[[str, int], nn.Module],
+    build_smaller: Callable[[str, int], nn.Module],
     *,
     knob: str = "base",
     values: str = "4, 8",
@@ -37,7 +37,7 @@ def supernet(
 
     Args:
         student: the largest.
-        smaller: builds a network like the student but for one knob.
+        build_smaller: builds a network like the student but for one knob.
         knob: its name, such as ``base``.
         values: whole numbers with commas between, each below the student's own: ``4, 8``.
         sampled: how many subnets learn in a step.
@@ -49,7 +49,9 @@ def supernet(
         numbers = [int(value) for value in values.split(",")]
     except ValueError:
         raise ValueError(f"values: got {values!r}, want whole numbers: 4, 8") from None
-    return build_nested(student, [smaller(knob, number) for number in numbers], sampled=sampled)
+    return build_nested(
+        student, [build_smaller(knob, number) for number in numbers], sampled=sampled
+    )
 
 
 def build_nested(student: nn.Module, subnets: Sequence[nn.Module], *, sampled: int = 2) -> Scheme:

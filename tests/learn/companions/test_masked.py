@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.companions.masked import masked
+from edgekd.learn.companions.masked import masked_generator
 
 OURS, THEIRS = (2, 3, 8, 8), (2, 5, 4, 4)
 
 
 def made(**knobs: float) -> nn.Module:
     torch.manual_seed(3)
-    return masked(OURS, THEIRS, **knobs)
+    return masked_generator(OURS, THEIRS, **knobs)
 
 
 def maps() -> tuple[Tensor, Tensor]:
@@ -88,7 +88,7 @@ def test_gradients_reach_the_student_and_not_the_teacher() -> None:
 
 
 def test_equal_widths_need_no_convolution_and_vectors_are_refused() -> None:
-    assert isinstance(masked(THEIRS, THEIRS).align, nn.Identity)
+    assert isinstance(masked_generator(THEIRS, THEIRS).align, nn.Identity)
     for shape in ((2, 3), (2, 4, 3)):
         with pytest.raises(ValueError, match=r"want \[B, C, H, W\]"):
-            masked(shape, shape)
+            masked_generator(shape, shape)

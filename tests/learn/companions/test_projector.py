@@ -9,7 +9,7 @@ from torch import nn
 from edgekd.learn.companions.projector import embedding_projector
 from edgekd.learn.companions.projector import projector
 from edgekd.learn.companions.projector import stages_projector
-from edgekd.learn.companions.resized import resized
+from edgekd.learn.companions.resized import resizer
 
 Shape = tuple[int, ...]
 
@@ -107,7 +107,7 @@ def test_embeddings_are_made_as_wide() -> None:
 
 
 def test_what_cannot_be_laid_out_alike_is_refused() -> None:
-    for builder in (projector, resized):
+    for builder in (projector, resizer):
         with pytest.raises(ValueError, match="want"):
             builder((2, 3), (3, 3, 4, 4))
 
@@ -128,7 +128,7 @@ def test_beside_a_vector_stands_the_mean_over_the_places(
 
 
 def test_resized_keeps_the_channels_and_learns_nothing() -> None:
-    beside = resized((2, 3, 8, 8), (2, 5, 4, 4))
+    beside = resizer((2, 3, 8, 8), (2, 5, 4, 4))
     student, teacher = drawn((2, 3, 8, 8)), drawn((2, 5, 4, 4))
     given = beside(student, teacher)
     assert torch.allclose(given["student_features"][:, :, 0, 0], student[:, :, :2, :2].mean((2, 3)))

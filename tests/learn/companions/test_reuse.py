@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from edgekd.learn.companions.reuse import reuse
-from edgekd.learn.companions.reuse import reused
+from edgekd.learn.companions.reuse import shipped_projector
 
 STUDENT, TEACHER = (4, 3, 8, 8), (4, 10, 4, 4)
 
@@ -55,9 +55,9 @@ def test_zeros_state_and_vectors() -> None:
 
 
 def test_a_student_that_holds_its_projector_trains_no_other() -> None:
-    beside = reused(TEACHER, TEACHER)
+    beside = shipped_projector(TEACHER, TEACHER)
     student, teacher = torch.randn(TEACHER), torch.randn(TEACHER)
     assert torch.equal(beside(student, teacher)["student_features"], student)
     assert not list(beside.parameters())
     with pytest.raises(ValueError, match="not as wide as the teacher's"):
-        reused(STUDENT, TEACHER)
+        shipped_projector(STUDENT, TEACHER)

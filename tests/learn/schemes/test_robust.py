@@ -186,8 +186,8 @@ def test_mixed_labels_are_no_obstacle(name: str) -> None:
     ("function", "asks"),
     [
         ("adversarial", ("student", "samples")),
-        ("ard", ("student", "teach", "samples")),
-        ("rslad", ("student", "teach", "samples")),
+        ("ard", ("student", "teacher_function", "samples")),
+        ("rslad", ("student", "teacher_function", "samples")),
     ],
 )
 def test_a_recipe_can_say_the_knobs(function: str, asks: tuple[str, ...]) -> None:

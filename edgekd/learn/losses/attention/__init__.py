@@ -15,7 +15,9 @@ LOSSES: dict[str, Member] = {
         paper="Yang et al. 2022",
         weight=2e-5,
         companion=Member(
-            f"{_BESIDE}.masked", "masked", "hides places of the student's map and fills them in"
+            f"{_BESIDE}.masked",
+            "masked_generator",
+            "hides places of the student's map and fills them in",
         ),
         depth=1.0,
     ),

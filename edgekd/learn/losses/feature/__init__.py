@@ -8,7 +8,7 @@ _HERE = "edgekd.learn.losses.feature"
 _BESIDE = "edgekd.learn.companions"
 
 _PROJECTOR = Member(f"{_BESIDE}.projector", "projector", "the student's features made to fit")
-_RESIZED = Member(f"{_BESIDE}.resized", "resized", "the larger map pooled to the smaller")
+_RESIZED = Member(f"{_BESIDE}.resized", "resizer", "the larger map pooled to the smaller")
 _STAGES = Member(f"{_BESIDE}.projector", "stages_projector", "a projector for each stage")
 _EMBEDDING = Member(
     f"{_BESIDE}.projector", "embedding_projector", "the student's embedding made to fit"
@@ -31,7 +31,9 @@ LOSSES: dict[str, Member] = {
         paper="Chen et al. 2022",
         depth=1.0,
         companion=Member(
-            f"{_BESIDE}.reuse", "reused", "nothing: a projector of three convolutions is shipped"
+            f"{_BESIDE}.reuse",
+            "shipped_projector",
+            "nothing: a projector of three convolutions is shipped",
         ),
     ),
     "cosine": Member(

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgekd.learn.companions.resized import resized
+from edgekd.learn.companions.resized import resizer
 from edgekd.learn.losses.feature.boundary import ab
 from edgekd.learn.losses.feature.boundary import ofd
 from edgekd.learn.losses.feature.channels import cwd
@@ -54,7 +54,7 @@ def signals() -> Given:
 
 
 def pooled_at(g: Given, p: float, crop: int) -> Tensor:
-    beside = resized((4, 6, 4, 4), (4, 6, crop, crop))
+    beside = resizer((4, 6, 4, 4), (4, 6, crop, crop))
     return at(*beside(g["fs"], g["ft"][:, :, :crop, :crop]).values(), exponent=p)
 
 
