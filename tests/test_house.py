@@ -312,3 +312,65 @@ def test_no_test_takes_a_port_that_another_may_have() -> None:
         '"-m", "http.server"'
     )
     assert FIXED_PORT.search('bind(("127.0.0.1", 0))') is None
+
+
+BARE = re.compile(
+    r"[a-z]{3,}ed|told|said|seen|shown|kept|found|held|written|taken|given|made|ran|sat|cast|fought|left|lost"
+    r"|met|won|begun|chosen|drawn|gone|hidden|sent|spent|taught|bound|brought|caught|one|ones|both|whole|every"
+    r"|everyone|each|which|what|who|here|there|beside|without|none"
+)
+"""Participles and pronouns: whatever is meant, nobody would search for it under that name."""
+STILL_BARE = {
+    "chosen",
+    "corrected",
+    "cut",
+    "decoupled",
+    "deployed",
+    "described",
+    "discriminated",
+    "diverged",
+    "edited",
+    "erased",
+    "fused",
+    "generated",
+    "interrupted",
+    "masked",
+    "named",
+    "normalized",
+    "one",
+    "paired",
+    "renamed",
+    "resized",
+    "resolved",
+    "restricted",
+    "reused",
+    "checked",
+    "shifted",
+    "spread",
+    "stratified",
+    "synchronized",
+    "terminated",
+    "unwrapped",
+    "warped",
+    "weighted",
+}
+"""Names that stood when this was first checked, and terms of the field (`decoupled`, `weighted`). None is added."""
+
+
+def public_names() -> Iterator[tuple[str, str]]:
+    """Every file's stem, and its functions and classes that others may import, each with its file."""
+    for path, name in sources():
+        yield path.stem, name
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                yield node.name, name
+
+
+def test_public_names_are_verbs_with_objects_and_nouns() -> None:
+    refused = [
+        f"{file}: {name}"
+        for name, file in public_names()
+        if BARE.fullmatch(name[0].lower() + name[1:]) and name.lower() not in STILL_BARE
+    ]
+    assert not refused
+    assert BARE.fullmatch("told") and BARE.fullmatch("listed") and not BARE.fullmatch("list_names")

@@ -90,7 +90,7 @@ def _encodes(value: str) -> bool:
     return True
 
 
-def whole(value: object, least: int = 0, most: int = 2**63) -> bool:
+def whole_number(value: object, least: int = 0, most: int = 2**63) -> bool:
     """A whole number."""
     return isinstance(value, int) and number(value, least, most)
 
@@ -151,19 +151,19 @@ def _files(value: object) -> bool:
 
 def _window(value: object) -> bool:
     """``joules, seconds, inferences, updates``; a counter may stand still, time does not."""
-    return _row(number, _positive, lambda v: whole(v, 1), whole)(value)
+    return _row(number, _positive, lambda v: whole_number(v, 1), whole_number)(value)
 
 
 def _stretches(value: object) -> bool:
     """``start, end, iterations, median``, one after the other."""
-    if not _list(_row(_ns, _ns, lambda v: whole(v, 1), _time), 1)(value):
+    if not _list(_row(_ns, _ns, lambda v: whole_number(v, 1), _time), 1)(value):
         return False
     assert isinstance(value, list)
     return all(start <= end for start, end, _, _ in value)
 
 
 def _ns(value: object) -> bool:
-    return whole(value, 0, MOST_NS)
+    return whole_number(value, 0, MOST_NS)
 
 
 def _time(value: object) -> bool:
@@ -191,11 +191,11 @@ def _positive(value: object) -> bool:
 
 
 def _batch(value: object) -> bool:
-    return whole(value, 1, MOST_BATCH)
+    return whole_number(value, 1, MOST_BATCH)
 
 
 def _cores(value: object) -> bool:
-    return whole(value, 1, 2**20)
+    return whole_number(value, 1, 2**20)
 
 
 _times = _list(_time, 1, 10_000_000)
@@ -216,27 +216,27 @@ FORMS: dict[str, dict[str, Check]] = {
         "iters_ns": _times,
         "steady": _flag,
         "cold_ms": _cold,
-        "warmup_iters": whole,
+        "warmup_iters": whole_number,
         "threads": _cores,
         "repeated_ns": number,
         "caller_ns": number,
-        "majflt": whole,
-        "nivcsw": whole,
+        "majflt": whole_number,
+        "nivcsw": whole_number,
         "cpu_s": number,
         **_FED,
     },
     "memory": {
-        "peak_rss_bytes": _either(whole),
-        "peak_anon_bytes": _either(whole),
-        "cgroup_peak_bytes": _either(whole),
-        "marks_bytes": _mapping(lambda value: value in MARKS, _either(whole)),
+        "peak_rss_bytes": _either(whole_number),
+        "peak_anon_bytes": _either(whole_number),
+        "cgroup_peak_bytes": _either(whole_number),
+        "marks_bytes": _mapping(lambda value: value in MARKS, _either(whole_number)),
         "reset_before_load": _flag,
-        "held_bytes": _mapping(_plain_name, _either(whole)),
+        "held_bytes": _mapping(_plain_name, _either(whole_number)),
     },
     "compile": {
         "files": _files,
         "version": text,
-        "kernels": _mapping(text, whole),
+        "kernels": _mapping(text, whole_number),
         "islands": _list(_mapping(text, _reason)),
         "not_measured": _reason,
     },
@@ -245,7 +245,7 @@ FORMS: dict[str, dict[str, Check]] = {
         "version": text,
         "not_measured": _reason,
     },
-    "outputs": {"shape": _list(whole)},
+    "outputs": {"shape": _list(whole_number)},
     "site": {
         "facts": _facts,
         "now": _facts,
@@ -257,7 +257,7 @@ FORMS: dict[str, dict[str, Check]] = {
     "canary": {"canary_ns": _time, "snapshot": lambda value: isinstance(value, dict)},
     "throughput": {"points": _list(_row(_batch, _positive, _positive), 1)},
     "sustained": {"stretches": _stretches},
-    "paced": {"times_ns": _times, "response_ns": _times, "late": whole},
+    "paced": {"times_ns": _times, "response_ns": _times, "late": whole_number},
     "cold_start": {"cold_ms": _cold, "warm": _reason},
     "energy": {
         "reason": _reason,
@@ -284,4 +284,4 @@ ENOUGH: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "energy": lambda answer: "reason" in answer or {"source", "busy", "idle"} <= answer.keys(),
 }
 """Jobs that give either of two things."""
-PROCESS: dict[str, Check] = {"modules": _list(text), "affinity": _either(_list(whole))}
+PROCESS: dict[str, Check] = {"modules": _list(text), "affinity": _either(_list(whole_number))}

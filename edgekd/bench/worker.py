@@ -36,11 +36,11 @@ JOBS = {
     "site": ("edgekd.bench.jobs", "describe_host"),
     "lookup": ("edgekd.bench.lookup", "run_lookup"),
     "canary": ("edgekd.bench.machine.canary", "run_canary"),
-    "throughput": ("edgekd.bench.scenario.jobs", "throughput"),
-    "sustained": ("edgekd.bench.scenario.jobs", "sustained"),
-    "paced": ("edgekd.bench.scenario.jobs", "paced"),
-    "cold_start": ("edgekd.bench.scenario.jobs", "cold_start"),
-    "energy": ("edgekd.bench.scenario.jobs", "energy"),
+    "throughput": ("edgekd.bench.scenario.jobs", "measure_throughput"),
+    "sustained": ("edgekd.bench.scenario.jobs", "measure_sustained"),
+    "paced": ("edgekd.bench.scenario.jobs", "measure_paced"),
+    "cold_start": ("edgekd.bench.scenario.jobs", "measure_cold_start"),
+    "energy": ("edgekd.bench.scenario.jobs", "measure_energy"),
 }
 PR_SET_PDEATHSIG = 1
 

@@ -33,7 +33,7 @@ DISTINCT = 8
 """Batches of a throughput run; they are large."""
 
 
-def throughput(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+def measure_throughput(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """Samples a second by batch size: of ``spec["batch"]`` alone, or of a sweep, each compiled anew.
 
     A batch that the engine cannot hold ends the sweep.
@@ -74,14 +74,14 @@ def _point(session: Session, spec: Spec, batch: int, say: Say) -> sweep.Point:
     return sweep.Point(batch, rate, median(times_ns) / 1e6)
 
 
-def sustained(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+def measure_sustained(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """A median a second of a long run without pauses, from its first moment on."""
     started = jobs.start(spec, say, started_ns)
     say("sustained")
     return {"stretches": timing.run_sustained(started.step, clock, spec["span_ns"], STRETCH_NS)}
 
 
-def paced(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+def measure_paced(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """Calls on a timetable, with idle gaps, after the usual warm-up."""
     started = jobs.start(spec, say, started_ns)
     jobs.warm_up(started, spec, say)
@@ -90,7 +90,7 @@ def paced(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     return found._asdict()
 
 
-def cold_start(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+def measure_cold_start(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """The phases of a start whose files are out of the page cache; or why they still were in it."""
     # between two phases, so that it is in none of them
     refusals = [pagecache.evict(Path(path)) for path in spec["files"].values()]
@@ -98,7 +98,7 @@ def cold_start(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     return {"cold_ms": started.cold_ms, "warm": next(filter(None, refusals), "")}
 
 
-def energy(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+def measure_energy(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """Windows of work between windows of none, in joules; or why no counter can be read."""
     source = meters.find_source()
     if isinstance(source, str):
