@@ -209,7 +209,7 @@ def tested(made: Path, given: Mapping[str, Path]) -> dict[str, Any]:
     part, about = arrays.part(given, "test"), arrays.described(given["data"])
     told = answers.logits(model, np.asarray(part.images), about.preprocessing)
     accuracy = task.top1_accuracy(told, part.labels)
-    status = "chance" if accuracy < chance.floor(part.labels) else "trained"
+    status = "chance" if chance.standing(told, part.labels).is_near_chance else "trained"
     return {"test_accuracy": accuracy, "status": status}
 
 

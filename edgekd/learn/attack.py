@@ -38,11 +38,11 @@ class PixelRange(NamedTuple):
 
     @classmethod
     def of(cls, preprocessing: Preprocessing) -> Self:
-        """That of images normalised so."""
+        """Return the range in images that are normalised so."""
         return cls(*pixel_range(preprocessing))
 
     def to(self, device: torch.device) -> PixelRange:
-        """The same, on a device."""
+        """Return the same range on a device."""
         return PixelRange(self.lowest.to(device), self.highest.to(device))
 
     @property

@@ -33,7 +33,7 @@ class Budget(Settings):
         return [name for name in Budget.model_fields if getattr(self, name) is not None]
 
     def require_one(self) -> None:
-        """Nothing.
+        """Raise unless exactly one budget is given.
 
         Raises:
             ValueError: if not exactly one budget is given.

@@ -176,8 +176,9 @@ def _tried(config: Config, case: Case, given: Given, context: Context) -> list[d
 
     from edgekd.learn import arithmetic
     from edgekd.learn import arrays
-    from edgekd.learn.assembly import participants
     from edgekd.learn.assembly import step
+    from edgekd.learn.assembly.participants import PARENT
+    from edgekd.learn.assembly.participants import Participants
     from edgekd.learn.privacy import protection
     from edgekd.learn.settings import Resolved
     from edgekd.learn.training import rehearsal
@@ -191,13 +192,13 @@ def _tried(config: Config, case: Case, given: Given, context: Context) -> list[d
         marks = ["", *(f"_{number}" for number in range(2, len(case.teachers) + 1))]
         others = dict(zip(marks, case.teachers, strict=False))
         if case.parent is not None:
-            others[participants.PARENT] = case.parent
+            others[PARENT] = case.parent
         networks = {mark: _built(who, given, context)[1] for mark, who in others.items()}
-        players = participants.Participants(
+        participants = Participants(
             student, plan, samples, resolved, {}, context.allow_code, case.combine, networks
         )
         whole = step.assemble_step(
-            players, case.losses, case.scheme, case.train.batch_size, case.inherit
+            participants, case.losses, case.scheme, case.train.batch_size, case.inherit
         )
         if case.private is not None:
             protection.build_mechanism(

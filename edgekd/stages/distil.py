@@ -71,8 +71,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
     from edgekd.learn import weights
-    from edgekd.learn.assembly import participants
     from edgekd.learn.assembly import step
+    from edgekd.learn.assembly.participants import Participants
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.samples(given, config.views, config.views_seed, config.only)
@@ -82,11 +82,13 @@ def run(config: Config, given: Given, context: Context) -> Made:
     if "start_weights" in given:
         start = weights.read(given["start_weights"], suffix=".safetensors")
         weights.load_into(model, start, "the step before")
-    players = participants.Participants(
+    participants = Participants(
         model, plan, samples, resolved, given, context.allow_code, config.combine
     )
     batch_size = config.train.batch_size
-    whole = step.assemble_step(players, config.losses, config.scheme, batch_size, config.inherit)
+    whole = step.assemble_step(
+        participants, config.losses, config.scheme, batch_size, config.inherit
+    )
     _tell(config, whole, context)
     history = classifier.train(
         whole.student,

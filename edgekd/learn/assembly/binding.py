@@ -143,7 +143,7 @@ def _read(key: str, context: BindingContext) -> tuple[int, ...]:
 def _signals(
     part: TermPart, context: BindingContext, fill: Callable[..., Tensor]
 ) -> dict[str, Tensor]:
-    """A batch in the shapes that will come: of the first class, its values from `fill`, of a shape."""
+    """Return a batch in the training shapes: all of the first class, other values from `fill`."""
     known = {
         name: fill(context.batch, context.classes) for name in ("student_logits", "teacher_logits")
     }

@@ -41,7 +41,7 @@ class DistillationStep(NamedTuple):
 
 
 def assemble_step(
-    players: Participants,
+    participants: Participants,
     losses: tuple[Term, ...],
     scheme: Named,
     batch_size: int,
@@ -50,7 +50,7 @@ def assemble_step(
     """Assemble a step; weights come from torch's generator, or from the network that is inherited.
 
     Args:
-        players: the student as it is built, and its teachers.
+        participants: the student as it is built, and its teachers.
         losses: the recipe's terms.
         scheme: who teaches whom.
         batch_size: of training.
@@ -59,35 +59,35 @@ def assemble_step(
     Raises:
         InputError: if a loss, the scheme or the heir cannot be had with these networks.
     """
-    inherited, hold = _begun(players, inherit)
+    inherited, hold = _begun(participants, inherit)
     term = find_reuse_term(losses)
     if term is not None:
         try:
-            players.student, players.plan = reuse.attach_teacher_classifier(
-                players.student, players.plan, players.teacher(), term.loss.arguments
+            participants.student, participants.plan = reuse.attach_teacher_classifier(
+                participants.student, participants.plan, participants.teacher(), term.loss.arguments
             )
         except ValueError as error:
             raise InputError(f"loss {term.loss.name}: {error}") from error
     connected = connect(
         losses,
-        players.student,
-        players.teacher() if reads_inside(losses, "teacher") else None,
-        *players.plan.blank(batch_size),
-        classes=players.plan.interface.sizes.get("classes", 0),
-        samples=len(players.samples),
-        allow_code=players.allow_code,
+        participants.student,
+        participants.teacher() if reads_inside(losses, "teacher") else None,
+        *participants.plan.blank(batch_size),
+        classes=participants.plan.interface.sizes.get("classes", 0),
+        samples=len(participants.samples),
+        allow_code=participants.allow_code,
     )
-    whole = hold(connected.add_to_scheme(players.build_scheme(scheme)))
-    return DistillationStep(players.student, players.plan, connected, whole, inherited)
+    whole = hold(connected.add_to_scheme(participants.build_scheme(scheme)))
+    return DistillationStep(participants.student, participants.plan, connected, whole, inherited)
 
 
 def _begun(
-    players: Participants, inherit: Inherit | None
+    participants: Participants, inherit: Inherit | None
 ) -> tuple[Mapping[str, str], Callable[[Scheme], Scheme]]:
     """Begin the student with a teacher's parameters; gives which, and what holds a scheme to them."""
     if inherit is None:
         return {}, lambda scheme: scheme
-    teacher, student = players.parent(), players.student
+    teacher, student = participants.parent(), participants.student
     try:
         found = inheritance.inherit_layers(student, teacher, inherit.rule)
     except ValueError as error:

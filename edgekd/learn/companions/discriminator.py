@@ -51,7 +51,7 @@ def of_features(
     *,
     hidden: Count = 128,
 ) -> nn.Module:
-    """The same of features, averaged over their places (Wang et al. 2018, AAAI, portable student networks).
+    """Three layers that score features, averaged over their places (Wang et al. 2018, AAAI, portable student networks).
 
     Where the channels differ, the student's pass a linear layer, which sides with the student.
 

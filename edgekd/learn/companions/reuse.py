@@ -53,7 +53,7 @@ def shipped_projector(
     factor: Count = 2,
     rectified: bool = True,
 ) -> nn.Module:
-    """Nothing more to train: the student holds its projector (`edgekd.learn.assembly.reuse`) and ships it.
+    """Train nothing more: the student holds its projector (`edgekd.learn.assembly.reuse`) and ships it.
 
     Args:
         student_features: what the projector gives.

@@ -24,7 +24,7 @@ _HEADERS = {
 
 
 def read_npz(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Those of the arrays `names` that an .npz file holds; the others are not touched.
+    """Read the arrays `names` that an .npz file holds; the others are not touched.
 
     Raises:
         InputError: if it is no zip file, is cut short, or an array has objects in it, a header

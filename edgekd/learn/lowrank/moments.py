@@ -1,4 +1,4 @@
-"""What the layers of a model see and say on calibration data, in sums of bounded size."""
+"""Moments of the inputs and outputs of layers on calibration data, in sums of bounded size."""
 
 from __future__ import annotations
 

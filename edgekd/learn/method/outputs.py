@@ -52,7 +52,7 @@ def _tensors(output: Any) -> Iterator[Tensor]:
 
 
 def auxiliary_logits(output: Any) -> list[Tensor]:
-    """Those of an output that have the shape [B, C] of its logits, beside these."""
+    """Return the tensors of an output that have the shape [B, C] of its logits, beside these."""
     if isinstance(output, Tensor):
         return []
     found = list(_tensors(output))

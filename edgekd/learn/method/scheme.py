@@ -1,4 +1,4 @@
-"""What a scheme is: who teaches whom, on what inputs, when; told as lessons for the losses."""
+"""What a scheme is: who teaches whom, on what inputs, when; it gives lessons to the losses."""
 
 from __future__ import annotations
 
