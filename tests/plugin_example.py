@@ -44,10 +44,10 @@ def linear(*, classes: Count, channels: Count, height: Count, width: Count, hidd
     return nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, classes))
 
 
-def swapped(teach, *, share: Positive = 0.5):
+def swapped(teacher_function, *, share: Positive = 0.5):
     """The teacher, halved."""
     def lessons(student, batch):
-        told = share * teach(batch)
+        told = share * teacher_function(batch)
         signals = {"student_logits": student(*batch.inputs), "teacher_logits": told}
         return [Lesson({**signals, **label_signals(batch)})]
     return Scheme(lessons, nn.ModuleDict())

@@ -236,6 +236,17 @@ def test_the_result_names_it(site: Path) -> None:
     ]
 
 
+def test_the_plan_says_what_will_run(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "short.yaml").write_text(
+        "{name: plugged, data: {source: digits}, teacher: {model: resnet8}, student: {model: linear}, "
+        "learn: [{step: distil, losses: [angle]}], targets: [{runtime: onnxruntime, precision: [fp32]}]}"
+    )
+    where = ("--store", str(tmp_path / "store"), "--run-dir", str(tmp_path / "run"))
+    told = json.loads(run("compress", str(tmp_path / "short.yaml"), "--dry-run", "--json", *where))
+    assert told["runs plugins"] == ["linear (plugged-example 1.2)", "angle (plugged-example 1.2)"]
+    assert told["runs code of yours"] == []
+
+
 def test_nothing_is_looked_for_where_built_in_names_are_used() -> None:
     """In a fresh process: its start, and a recipe that ships."""
     code = (

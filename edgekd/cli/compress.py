@@ -136,7 +136,7 @@ def _touched(
         "writes": [str(options.store), str(options.run_dir)],
         "downloads": list(fetched),
         "runs code of yours": list(dict.fromkeys(str(c.named) for c in choices if c.own)),
-        **({"runs plugins": list(map(str, plugins))} if plugins else {}),
+        **({"runs plugins": [f"{each.name} ({each})" for each in plugins]} if plugins else {}),
     }
 
 

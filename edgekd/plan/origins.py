@@ -85,8 +85,12 @@ def _joined(origins: list[Origin]) -> dict[str, str]:
 def model_files(named: Named, options: Options) -> dict[str, str]:
     """File name to digest of a user's own model or loss: those that are read or run for it."""
     if named.name in LOSSES:
-        origin = of_member(LOSSES[named.name], named.name, options)
-        return origin() if origin else {}
+        member = LOSSES[named.name]
+        origin = of_member(member, named.name, options)
+        digests = origin() if origin else {}
+        if member.plugin is not None:
+            del digests[member.plugin.distribution]  # its version, which is no file's digest
+        return digests
     model = named
     if model.name not in FILES:
         return {}
