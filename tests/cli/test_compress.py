@@ -55,10 +55,10 @@ class FakePipeline(types.SimpleNamespace):
             missed=missed,
         )
 
-    def to_fetch(self, recipe: Any, options: Any) -> tuple[str, ...]:
+    def list_downloads(self, recipe: Any, options: Any) -> tuple[str, ...]:
         return ("https://a.b/c.gz",) if options.allow_download else ()
 
-    def foreseen(self, recipe: Any, path: Path, options: Any) -> Any:
+    def preview_plan(self, recipe: Any, path: Path, options: Any) -> Any:
         foreseen = types.SimpleNamespace
         return [
             foreseen(step=step("data"), key="a" * 64, hit=True),
