@@ -126,7 +126,7 @@ def test_other_files_do_not_matter(tmp_path: Path) -> None:
 def test_two_runs_in_one_folder_exclude_each_other(tmp_path: Path) -> None:
     code = (
         "import pathlib, time\nfrom edgekd import run_folder\n"
-        f"with run_folder.held(pathlib.Path({str(tmp_path)!r}), wait=True): print(flush=True); time.sleep(60)"
+        f"with run_folder.hold_run_folder(pathlib.Path({str(tmp_path)!r}), wait=True): print(flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert other.stdout is not None

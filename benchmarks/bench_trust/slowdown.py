@@ -28,7 +28,7 @@ SLOWED = """
 import os, time
 from edgekd.bench import jobs, worker
 BY = {by}
-plain = jobs.stepper
+plain = jobs.make_step
 def stepper(session, feeds):
     step, clock = plain(session, feeds), time.perf_counter_ns
     def slowed(index):
@@ -39,7 +39,7 @@ def stepper(session, feeds):
         while clock() < until:
             pass
     return slowed
-jobs.stepper = stepper
+jobs.make_step = stepper
 os._exit(worker.main())
 """
 

@@ -104,7 +104,7 @@ def test_what_workers_write_is_taken(job: str) -> None:
 )
 def test_no_field_takes_nonsense(job: str, key: str, value: object) -> None:
     if (job, key) == ("canary", "snapshot") and isinstance(value, dict):
-        return  # whoever reads it looks at it: `machine.validity.well_formed`
+        return  # whoever reads it looks at it: `machine.validity.is_well_formed`
     refused(job, {**GOOD[job], key: value}, key)
 
 

@@ -208,7 +208,7 @@ def test_only_a_whole_bundle_is_packed(tmp_path: Path) -> None:
 def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib; from edgekd.bundle import archive\n"
-        "archive.write(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
+        "archive.pack(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
     )
     folder, goal = bundle_example.make(tmp_path), tmp_path / "out" / "x.edgekd"
     for operation in (1, 2):

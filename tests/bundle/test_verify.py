@@ -127,7 +127,7 @@ def test_no_torch(tmp_path: Path) -> None:
     folder = bundle_example.make(tmp_path)
     script = (
         "import sys; from pathlib import Path; from edgekd.bundle import verify as bundle_verify\n"
-        "bundle_verify.conclude(bundle_verify.verify(Path(sys.argv[1])))\n"
+        "bundle_verify.require_sound(bundle_verify.verify(Path(sys.argv[1])))\n"
         "assert 'torch' not in sys.modules and 'onnxruntime' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script, folder], check=True, capture_output=True)

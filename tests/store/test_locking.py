@@ -19,7 +19,7 @@ from edgekd.store import locking
 def holder(path: Path) -> subprocess.Popen[bytes]:
     code = (
         "import sys,time,pathlib\nfrom edgekd.store import locking\n"
-        f"with locking.held(pathlib.Path({str(path)!r})):\n print('held',flush=True); time.sleep(60)"
+        f"with locking.hold_lock(pathlib.Path({str(path)!r})):\n print('held',flush=True); time.sleep(60)"
     )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert child.stdout is not None

@@ -159,9 +159,9 @@ from pathlib import Path
 from edgekd.bench import memory
 from edgekd.learn.formats import npy
 import numpy, zipfile, psutil
-before = memory.now()["VmHWM"]
+before = memory.read_memory()["VmHWM"]
 (array,) = npy.read_npz(Path(sys.argv[1]), ["a"]).values()
-print(array.nbytes, memory.now()["VmHWM"] - before)
+print(array.nbytes, memory.read_memory()["VmHWM"] - before)
 """
 
 

@@ -119,7 +119,7 @@ try:
         pass
 except InputError as error:
     print(error)
-print(memory.now()["VmHWM"] // 2**20)
+print(memory.read_memory()["VmHWM"] // 2**20)
 """
 
 

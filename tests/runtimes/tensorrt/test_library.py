@@ -81,7 +81,7 @@ def test_it_opens_without_a_loader_path() -> None:
     code = (
         "from edgekd.runtimes.tensorrt import library; import sys;"
         "library.why_not(); assert 'tensorrt_rtx_bindings' not in sys.modules;"
-        "print(library.opened().module.__version__)"
+        "print(library.load_library().module.__version__)"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={}

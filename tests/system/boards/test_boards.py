@@ -39,7 +39,7 @@ from edgekd.bundle import archive
 
 path, images, goal = map(Path, sys.argv[1:])
 assert find_emulator() == "qemu-user", emulation()
-with archive.opened(path) as folder:
+with archive.open_bundle(path) as folder:
     found = bundle.check(folder)
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": folder / "model.onnx"})
     np.save(goal, outputs(engine, images, preprocessing=found.preprocessing))
