@@ -25,6 +25,7 @@ from edgekd.learn import answers
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
 from edgekd.plan import learning
+from edgekd.plan import student
 from edgekd.walk import Walker
 from edgekd.walk import open_store
 
@@ -32,10 +33,11 @@ from edgekd.walk import open_store
 def scores(path: Path, sets: list[str], options: run.Options) -> dict[str, float]:
     """Test accuracy of teacher, control and student, learned with one `student_seed`."""
     recipe = recipes.load(path, sets)
-    labels = {"teacher": "teacher", "control": "control", "student": learning.student_label(recipe)}
+    labels = {"teacher": "teacher", "control": "control", "student": student.float_label(recipe)}
     with open_store(options) as store, make_display(quiet=False, verbose=True) as progress:
         walker = Walker(store, options, progress, fingerprint.machine_key())
-        walker.walk(list(learning.steps(recipe, path.parent, options)))
+        taught = learning.steps(recipe, path.parent, (), options)
+        walker.walk([*taught, *student.steps(recipe, (), options)])
         given = {n: walker.path("data", n) for n in ("test_images", "test_labels")}
         test = arrays.part(given, "test")
         about = arrays.described(walker.path("data", "data.json"))
