@@ -81,7 +81,7 @@ def test_no_proc_tells_nothing(tmp_path: Path) -> None:
 def test_this_process_says_the_same_as_its_interpreter_alone() -> None:
     """Only the standard library: the module's file runs by itself with ``-I -S``."""
     source = Path(emulation.__file__).read_text()
-    script = f"{source}\nprint(emulation())"
+    script = f"{source}\nprint(find_emulator())"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True
     )
@@ -104,7 +104,7 @@ def test_qemu_itself_is_seen() -> None:
             "-I",
             "-S",
             "-c",
-            f"{source}\nprint(emulation())",
+            f"{source}\nprint(find_emulator())",
         ],
         capture_output=True,
         text=True,
