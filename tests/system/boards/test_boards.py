@@ -38,7 +38,7 @@ from edgekd import bundle
 from edgekd.bundle import archive
 
 path, images, goal = map(Path, sys.argv[1:])
-assert find_emulator() == "qemu-user", emulation()
+assert find_emulator() == "qemu-user", find_emulator()
 with archive.open_bundle(path) as folder:
     found = bundle.check(folder)
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": folder / "model.onnx"})
