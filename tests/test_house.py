@@ -62,6 +62,7 @@ LEARN_FLOORS: list[
         "chance",
         "class_order",
         "code",
+        "forward_pass",
         "model",
         "model_inputs",
         "origin",

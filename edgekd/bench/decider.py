@@ -36,8 +36,8 @@ class Decider(Settings):
             self.runtime, self.precision, self.threads, timeout_s=self.timeout_s
         )
 
-    def compared(self, before: Path, after: Path, device: Device) -> ModelTiming:
-        """Two ONNX files side by side on `device`; as `edgekd.bench.lookup.time_pairs`."""
+    def time_pair(self, before: Path, after: Path, device: Device) -> ModelTiming:
+        """Times two ONNX files side by side on `device`; as `edgekd.bench.lookup.time_pairs`."""
         told = lookup.time_pairs(before, after, self.how(), self.processes, device=device)
         interval = told.interval and (told.interval.low, told.interval.high)
         return ModelTiming(told.a_ms, told.b_ms, told.ratio, interval)

@@ -125,11 +125,10 @@ def _touched(
 
     weights = recipes.weights_paths(recipe, path).values()
     choices, plugins = list(members.choices(recipe)), members.plugins(recipe)
-    named = {str(choice.named): choice.named for choice in choices}
     fetched = pipeline.list_downloads(recipe, options)
     sources = [f.step.origin for f in foreseen if f.step.label == "data" and not fetched]
     data = [f"{recipe.data.source} (files: {len(o())})" for o in sources if o is not None]
-    digests = {text: origins.model_files(member, options) for text, member in named.items()}
+    digests = {str(c.named): origins.read_files(c.table, c.named, options) for c in choices}
     behind = [f"{text} (files: {len(found)})" for text, found in digests.items() if found]
     return {
         "reads": [str(p) for p in (path, *weights)] + data + behind,

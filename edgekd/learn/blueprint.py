@@ -58,6 +58,11 @@ class Blueprint(Settings):
     """Changes made to the built model, replayed in order: ``name`` is one of `edgekd.learn.edits`, the
     rest is what that edit takes."""
 
+    @property
+    def classes(self) -> int:
+        """How many it tells apart; 0 for what is no classifier."""
+        return self.interface.sizes.get("classes", 0)
+
     def blank(self, count: int) -> Inputs:
         """Inputs of `count` samples, all zeros (`model_inputs.zeros`)."""
         return model_inputs.zeros(self.interface, count)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from edgekd.learn.blueprint import Blueprint
+from edgekd.learn.forward_pass import run_once
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -21,14 +21,7 @@ def count_macs(model: nn.Module, blueprint: Blueprint) -> int:
         model: is run once in evaluation mode, and left in the mode it was in.
         blueprint: whose sizes count.
     """
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    inputs = [each.to(device) for each in blueprint.blank(1)]
-    training = model.training
     counter = FlopCounterMode(display=False)
-    model.eval()
-    try:
-        with torch.no_grad(), counter:
-            model(*inputs)
-    finally:
-        model.train(training)
+    with counter:
+        run_once(model, *blueprint.blank(1))
     return int(counter.get_total_flops()) // 2

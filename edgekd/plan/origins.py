@@ -15,6 +15,7 @@ from edgekd.run import Options
 from edgekd.stage import package_version
 from edgekd.table import Member
 from edgekd.table import Named
+from edgekd.table import Table
 
 Origin = Callable[[], dict[str, str]]
 """Digests of what stands behind a step, asked before and after it runs."""
@@ -33,11 +34,10 @@ def model_origin(model: Named, options: Options) -> Origin | None:
         model: a recipe's word for it; edgekd's own have neither, and give None.
         options: what may run.
     """
-    files = of_member(MODELS.get(model.name), model.name, options)
     if model.name in FILES:
-        reference = str(model.arguments["reference"])
-        digests = functools.partial(blueprint_origin.digests_of, model.name, reference)
-        files = functools.partial(digests, allow_code=options.allow_code)
+        files: Origin | None = _builder_files(model, options)
+    else:
+        files = of_member(MODELS.get(model.name), model.name, options)
     return add_packages(files, *(name for name in PACKAGES if name == model.name))
 
 
@@ -82,20 +82,23 @@ def _joined(origins: list[Origin]) -> dict[str, str]:
     }
 
 
-def model_files(named: Named, options: Options) -> dict[str, str]:
-    """File name to digest of a user's own model or loss: those that are read or run for it."""
-    if named.name in LOSSES:
-        member = LOSSES[named.name]
-        origin = of_member(member, named.name, options)
-        digests = origin() if origin else {}
-        if member.plugin is not None:
-            del digests[member.plugin.distribution]  # its version, which is no file's digest
-        return digests
-    model = named
-    if model.name not in FILES:
-        return {}
+def read_files(table: Table, named: Named, options: Options) -> dict[str, str]:
+    """File name to digest of what is read or run for a member of `table` that is not edgekd's own."""
+    if table is MODELS and named.name in FILES:
+        return _builder_files(named, options)()
+    member = table[named.name]
+    origin = of_member(member, named.name, options)
+    digests = origin() if origin else {}
+    if member.plugin is not None:
+        del digests[member.plugin.distribution]  # its version, which is no file's digest
+    return digests
+
+
+def _builder_files(model: Named, options: Options) -> Origin:
+    """Digests of what a builder of `FILES` reads."""
     reference = str(model.arguments["reference"])
-    return blueprint_origin.digests_of(model.name, reference, allow_code=options.allow_code)
+    digest = blueprint_origin.digests_of
+    return functools.partial(digest, model.name, reference, allow_code=options.allow_code)
 
 
 def add_packages(origin: Origin | None, *names: str) -> Origin | None:

@@ -159,7 +159,7 @@ def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> 
     connected = connection.connect_outputs(
         case.losses,
         case.batch_size,
-        classes=plan.interface.sizes.get("classes", 0),
+        classes=plan.classes,
         samples=len(samples),
         allow_code=context.allow_code,
     )

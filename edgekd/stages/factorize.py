@@ -158,16 +158,16 @@ def _searched(
     (dense_us,) = lookup.times_us([whole], config.how(), device=context.device)
     accuracy = classifier.validation_accuracy(model, given)
 
-    def timed(chosen: Chosen) -> ModelTiming:
+    def time_split(chosen: Chosen) -> ModelTiming:
         context.progress.note(f"{number_text(len(chosen), 'layer')} split, timing the whole model")
         split = build.split_untrained(model, chosen)
         other = to_onnx.write(split, context.folder / "split.onnx", plan.interface)
-        told = config.compared(whole, other, context.device)
+        told = config.time_pair(whole, other, context.device)
         other.unlink()
         return told
 
     ask = search.SplitTrials(
-        time=timed,
+        time=time_split,
         fit=lambda chosen: build.split_and_fit(model, chosen, data, data_aware=config.data_aware),
         drop_points=lambda other: 100 * (accuracy - classifier.validation_accuracy(other, given)),
     )

@@ -185,15 +185,15 @@ def _searched(whole: Prunable, config: Config, given: Given, context: Context) -
     by_accuracy = config.accuracy_drop_points is not None
     accuracy = classifier.validation_accuracy(whole.model, given) if by_accuracy else 0.0
 
-    def timed(count: int) -> ModelTiming:
+    def time_cuts(count: int) -> ModelTiming:
         context.progress.note(f"{count} of {len(whole.cuts)} cuts, timing the whole model")
         after = to_onnx.write(whole.after(count), context.folder / "after.onnx", interface)
-        told = config.compared(before, after, context.device)
+        told = config.time_pair(before, after, context.device)
         after.unlink()
         return told
 
     ask = search.PruneTrials(
-        time=timed,
+        time=time_cuts,
         macs_left=lambda n: complexity.count_macs(whole.after(n), whole.plan) / macs,
         parameters_left=lambda n: complexity.count_parameters(whole.after(n)) / parameters,
         drop_points=lambda n: (

@@ -78,7 +78,7 @@ class Participants:
             "teacher_functions": self.teacher_functions,
             "waypoint_functions": self.waypoint_functions,
             "teacher": self.teacher,
-            "classes": lambda: self.plan.interface.sizes.get("classes", 0),
+            "classes": lambda: self.plan.classes,
             "samples": lambda: self.samples,
             "build_peer": lambda: self.build_peer,
             "build_smaller": lambda: self.build_smaller,

@@ -73,7 +73,7 @@ def assemble_step(
         participants.student,
         participants.teacher() if reads_inside(losses, "teacher") else None,
         *participants.plan.blank(batch_size),
-        classes=participants.plan.interface.sizes.get("classes", 0),
+        classes=participants.plan.classes,
         samples=len(participants.samples),
         allow_code=participants.allow_code,
     )

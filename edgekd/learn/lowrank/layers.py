@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.forward_pass import run_once
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank.chain import PlainLayer
 
@@ -72,12 +72,9 @@ def _watched(
         module.register_forward_pre_hook(lambda _m, given, path=path: seen(path, given))
         for path, module in model.named_modules()
     ]
-    training = model.training
     try:
-        with torch.no_grad():
-            model.eval()(*inputs)
+        run_once(model, *inputs)
     finally:
-        model.train(training)
         for hook in hooks:
             hook.remove()
     return shapes, calls

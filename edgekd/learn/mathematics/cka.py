@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.forward_pass import run_once
 from edgekd.learn.model_inputs import Inputs
 
 FEWEST = 4
@@ -154,7 +155,7 @@ def _ran_once(model: nn.Module, inputs: Inputs) -> list[str]:
             good.add(path)
 
     with _watched(model, paths, seen):
-        _run(model, inputs)
+        run_once(model, *inputs)
     return [path for path, times in calls.items() if times == 1 and path in good]
 
 
@@ -168,7 +169,7 @@ def _grams(model: nn.Module, paths: Sequence[str], inputs: Inputs, pooled: bool)
         found[path] = _gram(output, pooled)
 
     with _watched(model, paths, seen):
-        _run(model, inputs)
+        run_once(model, *inputs)
     for path in paths:
         if path not in found:
             raise ValueError(f"{path}: does not run")
@@ -191,15 +192,6 @@ def _is_of_samples(output: object, count: int) -> bool:
         and output.ndim > 1
         and len(output) == count
     )
-
-
-def _run(model: nn.Module, inputs: Inputs) -> None:
-    training = model.training
-    try:
-        with torch.no_grad():
-            model.eval()(*inputs)
-    finally:
-        model.train(training)
 
 
 @contextmanager

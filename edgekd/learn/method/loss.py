@@ -170,7 +170,7 @@ def _require_number(name: str, function: Callable[..., Any]) -> Callable[..., Te
     """
 
     @functools.wraps(function)
-    def checked(*signals: Tensor, **knobs: Any) -> Tensor:
+    def call(*signals: Tensor, **knobs: Any) -> Tensor:
         try:
             value = function(*signals, **knobs)
         except EdgekdError:
@@ -187,7 +187,7 @@ def _require_number(name: str, function: Callable[..., Any]) -> Callable[..., Te
             )
         return value
 
-    return checked
+    return call
 
 
 def compute(

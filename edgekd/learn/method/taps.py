@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import Any
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from edgekd.errors import nearest
+from edgekd.learn.forward_pass import run_once
 from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.parallel.sharing import gather_batch
 
@@ -76,7 +76,7 @@ def find_points(model: nn.Module, *inputs: Tensor) -> list[Point]:
     named = [(name, module) for name, module in model.named_modules() if name]
     handles = [module.register_forward_hook(note(name)) for name, module in named]
     try:
-        _look(model, *inputs)
+        run_once(model, *inputs)
     finally:
         for handle in handles:
             handle.remove()
@@ -93,23 +93,11 @@ def record_shapes(
     """
     taps = Taps(model, places)
     with taps as values:
-        _look(model, *inputs)
+        run_once(model, *inputs)
     for place in taps.modules:
         if place not in values:
             raise ValueError(f"got layer {place!r}, through which no tensor passes")
     return {place: tuple(value.shape) for place, value in values.items()}
-
-
-def _look(model: nn.Module, *inputs: Tensor) -> None:
-    """One forward pass that leaves no trace in the model."""
-    modes = [(module, module.training) for module in model.modules()]
-    device = next(model.parameters(), inputs[0]).device
-    try:
-        with torch.no_grad():
-            model.eval()(*(each.to(device) for each in inputs))
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _module(model: nn.Module, place: str) -> nn.Module:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.forward_pass import run_once
 from edgekd.learn.pruning import narrow
 from edgekd.learn.pruning.groups import Group
 from edgekd.learn.pruning.groups import Kept
@@ -88,8 +88,7 @@ def macs_each(model: nn.Module, groups: Sequence[Group], *inputs: Tensor) -> dic
     layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(look) for layer in layers]
     try:
-        with torch.no_grad():
-            model.eval()(*inputs)
+        run_once(model, *inputs)
     finally:
         for hook in hooks:
             hook.remove()

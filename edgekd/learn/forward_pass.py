@@ -1,0 +1,22 @@
+"""A look at a model while it runs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch import nn
+
+
+def run_once(model: nn.Module, *inputs: Tensor) -> None:
+    """Run `model` once in evaluation mode, without gradient, on its own device; its hooks see what passes.
+
+    Each of its modules is left in the mode in which it was: parts that are frozen in evaluation mode stay so.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    device = next(model.parameters(), inputs[0]).device
+    try:
+        with torch.no_grad():
+            model.eval()(*(each.to(device) for each in inputs))
+    finally:
+        for module, training in modes:
+            module.training = training
