@@ -21,6 +21,7 @@ GROUPS = {
     "scheme": "edgekd.schemes",
     "model": "edgekd.models",
     "data source": "edgekd.sources",
+    "task": "edgekd.tasks",
 }
 """Kind of member to the group of its entry points."""
 

@@ -9,11 +9,12 @@ from typing import Self
 from pydantic import Field
 from pydantic import model_validator
 
-from edgekd import pixels
 from edgekd.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from edgekd.fields.image import Image
 
 MOST_SIDE, MOST_CHANNELS, MOST_PIXELS = 2**15, 2**12, 2**28
 Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
@@ -41,9 +42,17 @@ class Preprocessing(Settings):
             raise ValueError(f"got {self.height} x {self.width} x {self.channels}, want less")
         return self
 
+    def as_field(self) -> Image:
+        """The same as a field of a data set."""
+        from edgekd.fields.image import (
+            Image,  # it brings numpy, which reading a recipe does without
+        )
+
+        return Image(**self.model_dump())
+
     def scale_and_shift(self) -> tuple[np.ndarray, np.ndarray]:
         """``a, b`` [C] float32 with input = pixel * a + b."""
-        return pixels.scale_and_shift(self.mean, self.std)
+        return self.as_field().scale_and_shift()
 
     def apply(self, images: np.ndarray) -> np.ndarray:
         """uint8 [B, H, W, C] to float32 [B, C, H, W], contiguous.
@@ -51,4 +60,4 @@ class Preprocessing(Settings):
         Raises:
             ValueError: if the images are of another shape or type.
         """
-        return pixels.to_input(images, **self.model_dump())
+        return self.as_field().apply(images)

@@ -75,7 +75,7 @@ class Member(NamedTuple):
         return self.plugin is None and not self.is_own
 
     def load(self) -> Any:
-        """The function itself; imports its module, which has to be edgekd's (`edgekd.learn.code` for others)."""
+        """The function itself; imports its module, which has to be edgekd's (`edgekd.code` for others)."""
         return getattr(importlib.import_module(self.module), self.function)
 
 

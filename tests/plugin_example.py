@@ -25,6 +25,7 @@ from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import label_signals
 from edgekd.settings import Count
 from edgekd.settings import Positive
+from edgekd.tasks import classification
 
 (Path(__file__).parent.parent / "ran").touch()
 
@@ -67,12 +68,16 @@ def read(*, sides: Count = 4):
     images = np.broadcast_to((255 * labels).astype(np.uint8)[:, None, None], (60, sides, sides))
     from edgekd.learn.source import from_arrays
     return from_arrays({"images": images, "labels": labels}, "squares")
+
+
+TASK = classification.TASK._replace(losses=("cross-entropy", "kd"))
 '''
 POINTS = {
     "edgekd.losses": {"angle": "plugged_example.members:angle"},
     "edgekd.models": {"linear": "plugged_example.members:linear"},
     "edgekd.schemes": {"swapped": "plugged_example.members:swapped"},
     "edgekd.sources": {"squares": "plugged_example.members:read"},
+    "edgekd.tasks": {"shapes": "plugged_example.members:TASK"},
 }
 
 

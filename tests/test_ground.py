@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from edgekd import errors
-from edgekd import task
 from edgekd import units
 from edgekd.preprocessing import Preprocessing
+from edgekd.tasks import classification
 
 
 def test_exit_codes_stand_on_the_classes() -> None:
@@ -67,12 +67,12 @@ def test_numbers_as_people_read_them(got: str, want: str) -> None:
 
 def test_accuracy_by_hand() -> None:
     logits = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
-    assert task.top1_accuracy(logits, np.array([1, 1, 1])) == pytest.approx(2 / 3)
-    assert task.top1_agreement(logits, -logits) == 0
-    assert task.top1_agreement(logits, 3 * logits) == 1
+    assert classification.top1_accuracy(logits, np.array([1, 1, 1])) == pytest.approx(2 / 3)
+    assert classification.top1_agreement(logits, -logits) == 0
+    assert classification.top1_agreement(logits, 3 * logits) == 1
     for labels in (np.array([1, 1]), np.zeros((3, 1))):
         with pytest.raises(ValueError, match="want"):
-            task.top1_accuracy(logits, labels)
+            classification.top1_accuracy(logits, labels)
 
 
 def test_preprocessing_by_hand_and_channel_by_channel() -> None:

@@ -39,11 +39,14 @@ from edgekd.run import Options
 from edgekd.stage import Context
 from edgekd.stage import Step
 from edgekd.stages import data
+from edgekd.tasks import TASKS
+from edgekd.tasks import load_task
 from tests import plugin_example
 from tests.plugin_example import install
 
 TABLES = {"edgekd.losses": LOSSES, "edgekd.schemes": SCHEMES, "edgekd.models": MODELS}
 TABLES["edgekd.sources"] = SOURCES
+TABLES["edgekd.tasks"] = TASKS
 
 
 @pytest.fixture
@@ -95,6 +98,10 @@ def test_names_are_added_and_nothing_is_imported(site: Path) -> None:
         recipe(learn=[{"step": "distil", "losses": [{"name": "angle", "power": -1}]}])
     with pytest.raises(InputError, match="did you mean 'angle'"):
         recipe(learn=[{"step": "distil", "losses": ["angl"]}])
+
+
+def test_a_task_needs_no_leave(site: Path) -> None:
+    assert load_task("shapes").losses == ("cross-entropy", "kd")
 
 
 def test_a_loss_needs_no_leave(site: Path) -> None:

@@ -20,7 +20,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgekd import task
 from edgekd.bench import lookup
 from edgekd.learn import answers
 from edgekd.learn import arrays
@@ -35,6 +34,7 @@ from edgekd.stage import Context
 from edgekd.stages import distil
 from edgekd.stages import factorize
 from edgekd.table import Named
+from edgekd.tasks import classification
 
 PROCESSES = 8
 MODEL = ("blueprint.json", "weights.safetensors")
@@ -72,7 +72,9 @@ def test_accuracy(model: Path, given: Files) -> float:
     """Top-1 in float32 on the test split."""
     test, about = arrays.part(given, "test"), arrays.described(given["data"])
     loaded = blueprint.load(*(model / name for name in MODEL))
-    return task.top1_accuracy(answers.logits(loaded, test.images, about.preprocessing), test.labels)
+    return classification.top1_accuracy(
+        answers.logits(loaded, test.images, about.preprocessing), test.labels
+    )
 
 
 def timed(student: Path, table: dict[str, Any], folder: Path) -> dict[str, Any]:

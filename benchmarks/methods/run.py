@@ -36,7 +36,6 @@ from words import recipe
 
 from edgekd import files
 from edgekd import recipe as recipes
-from edgekd import task
 from edgekd.errors import BudgetMissed
 from edgekd.learn import answers
 from edgekd.learn import arrays
@@ -49,6 +48,7 @@ from edgekd.progress import Silent
 from edgekd.run import Options
 from edgekd.stage import Context
 from edgekd.stage import Step
+from edgekd.tasks import classification
 
 FAILED = "failed"
 
@@ -208,7 +208,7 @@ def tested(made: Path, given: Mapping[str, Path]) -> dict[str, Any]:
     model = blueprint.load(made / "blueprint.json", made / "weights.safetensors")
     part, about = arrays.part(given, "test"), arrays.described(given["data"])
     told = answers.logits(model, np.asarray(part.images), about.preprocessing)
-    accuracy = task.top1_accuracy(told, part.labels)
+    accuracy = classification.top1_accuracy(told, part.labels)
     status = "chance" if chance.standing(told, part.labels).is_near_chance else "trained"
     return {"test_accuracy": accuracy, "status": status}
 

@@ -22,13 +22,13 @@ import numpy as np
 from scipy import stats
 
 from edgekd import recipe as recipes
-from edgekd import task
 from edgekd.learn import answers
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import quantize
+from edgekd.tasks import classification
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "8 bits, min-max": {
@@ -98,7 +98,7 @@ def test_accuracy(folder: Path, given: dict[str, Path]) -> float:
     model = blueprint.load(folder / FILES[0], folder / FILES[1])
     part, about = arrays.part(given, "test"), arrays.described(given["data"])
     told = answers.logits(model, np.asarray(part.images), about.preprocessing)
-    return task.top1_accuracy(told, part.labels)
+    return classification.top1_accuracy(told, part.labels)
 
 
 def spread(values: list[float]) -> dict[str, Any]:

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from measure import spread
 
-from edgekd import task
 from edgekd.learn import answers
 from edgekd.learn import arrays
 from edgekd.learn import blueprint
@@ -35,6 +34,7 @@ from edgekd.stage import Context
 from edgekd.stages import data
 from edgekd.stages import quantize
 from edgekd.stages import train
+from edgekd.tasks import classification
 
 VIEWS = Views(count=4, crop=1)
 FLOAT = Training(epochs=20, learning_rate=0.1, batch_size=32, threads=1, precision="fp32")
@@ -104,7 +104,7 @@ class Student:
         model = blueprint.load(folder / "blueprint.json", folder / "weights.safetensors")
         part, about = arrays.part(self.given(), "test"), arrays.described(self.given()["data"])
         logits = answers.logits(model, np.asarray(part.images), about.preprocessing)
-        return task.top1_accuracy(logits, part.labels)
+        return classification.top1_accuracy(logits, part.labels)
 
     def moved(self, calibrated: Path, learned: Path) -> dict[str, float]:
         """Median |log(s after / s before)| of the steps of weights and of activations."""

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgekd.fields import image
 from edgekd.learn import answers
-from edgekd.learn import pixels
 from edgekd.learn.attack import robust_accuracy
 from edgekd.learn.data import digits
 from edgekd.learn.data.loader import Samples
@@ -67,7 +67,7 @@ def data() -> tuple[Samples, np.ndarray, np.ndarray]:
     whole = digits.read().train
     rows = np.random.default_rng(0).permutation(len(whole.labels))
     test, train = rows[::6], np.delete(rows, np.s_[::6])
-    mean, std = pixels.mean_and_std(whole.images, train)
+    mean, std = image.mean_and_std(whole.images, train)
     samples = Samples(
         images=whole.images[train],
         labels=whole.labels[train],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
-from edgekd import task
 from edgekd.bench import saturation
 
 if TYPE_CHECKING:
@@ -83,11 +82,13 @@ def judge_answers(
     """
     import numpy as np
 
+    from edgekd.tasks import classification
+
     if told.shape != want.shape:
         return Answers(
             accuracy, None, None, None, f"failed: got {told.shape} logits, want {want.shape}"
         )
-    max_abs, agreement = float(np.abs(told - want).max()), task.top1_agreement(told, want)
+    max_abs, agreement = float(np.abs(told - want).max()), classification.top1_agreement(told, want)
     fault, most = "", float_allowance(want, tolerance)
     if precision == EXACT and not max_abs <= most:
         fault = f"failed: parity {max_abs:.1e} > {most:.1e}"

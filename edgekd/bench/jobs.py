@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
-from edgekd import pixels
 from edgekd.bench import inputs
 from edgekd.bench import memory as proc
 from edgekd.bench import timing
 from edgekd.bench.call import InputPlan
 from edgekd.bench.statistics import median
+from edgekd.fields.image import Image
 from edgekd.runtime import Inference
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
@@ -269,7 +269,7 @@ def _preparation(fields: Mapping[str, Any] | None) -> Any:
 
     if fields is None:
         return np.array  # a copy: the file is mapped read-only, and some engines want to own theirs
-    return functools.partial(pixels.to_input, **fields)
+    return Image.from_json(fields).apply
 
 
 def describe_host(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from edgekd.device import Device
 from edgekd.device import input_path
 from edgekd.devices import local
 from edgekd.errors import InputError
-from edgekd.pixels import MOST_VALUES
+from edgekd.field import MOST_VALUES
 
 if TYPE_CHECKING:
     import numpy as np

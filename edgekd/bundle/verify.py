@@ -13,7 +13,6 @@ import numpy as np
 
 from edgekd import bundle
 from edgekd import runtimes
-from edgekd import task
 from edgekd.bench import numerics
 from edgekd.bench import saturation
 from edgekd.bench.engine import Engine
@@ -32,6 +31,7 @@ from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import BudgetMissed
 from edgekd.errors import MachineError
+from edgekd.tasks import classification
 from edgekd.units import number_text
 
 WHAT = "golden answers"
@@ -165,7 +165,7 @@ def _compared(
     if not np.isfinite(got).all():
         return Check(what, "failed", "got answers that are not finite")
     max_abs = float(np.abs(got - want).max())
-    agreement = task.top1_agreement(got, want)
+    agreement = classification.top1_agreement(got, want)
     kept = max_abs <= tolerance.max_abs and agreement >= tolerance.top1_agreement
     return Check(
         what,

@@ -166,7 +166,7 @@ def _unexpected(error: BaseException) -> Ending:
 
 def _place_in_own_code(error: BaseException) -> str:
     """File and line of the innermost frame that is code of the user's own; empty if none is."""
-    from edgekd.learn import code
+    from edgekd import code
 
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if code.was_loaded(frame.filename)]

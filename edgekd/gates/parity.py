@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from edgekd import task
 from edgekd.bench.outputs import outputs
 from edgekd.bundle.verify import stated_tolerance
 from edgekd.gate import ComparedModel
@@ -14,6 +13,7 @@ from edgekd.gate import not_measured_finding
 from edgekd.report.gate_result import Verdict
 from edgekd.settings import Positive
 from edgekd.settings import Settings
+from edgekd.tasks import classification
 
 LOGITS, TOP1, BASELINE = "parity.logits", "parity.top1", "parity.baseline"
 
@@ -57,7 +57,7 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: Config) -> tuple[
             ),
         )
     max_abs = float(np.abs(got - want).max())
-    apart = round(1 - task.top1_agreement(got, want), 12)
+    apart = round(1 - classification.top1_agreement(got, want), 12)
     count = f"{len(want)} golden samples"
     return (
         judge_exact(LOGITS, "logits", max_abs, asked.max_abs, f"largest difference over {count}"),

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgekd import task
+from edgekd.field import MOST_VALUES
 from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.settings import Resolved
-from edgekd.pixels import MOST_VALUES
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Progress
+from edgekd.tasks import classification
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +76,9 @@ def scorer(
     """A function from a model to its top-1 accuracy on a split."""
 
     def score(model: nn.Module) -> float:
-        return task.top1_accuracy(logits(model, images, preprocessing, precision=precision), labels)
+        return classification.top1_accuracy(
+            logits(model, images, preprocessing, precision=precision), labels
+        )
 
     return score
 

@@ -14,13 +14,13 @@ from pydantic import PlainValidator
 from pydantic import ValidationError
 from torch import nn
 
+from edgekd import code
 from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import nearest
 from edgekd.interface import Interface
 from edgekd.interface import from_json
 from edgekd.interface import to_json
-from edgekd.learn import code
 from edgekd.learn import model_inputs
 from edgekd.learn import weights
 from edgekd.learn.edits import EDITS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgekd import code
 from edgekd import files
 from edgekd import sources
-from edgekd.learn import code
 from edgekd.learn.origin import digests
 from edgekd.table import Member
 

@@ -11,7 +11,6 @@ from typing import Any
 from torch import nn
 
 from edgekd import files
-from edgekd import task
 from edgekd import units
 from edgekd.errors import InputError
 from edgekd.interface import image_classifier
@@ -38,6 +37,7 @@ from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
 from edgekd.stage import Context
 from edgekd.table import Named
+from edgekd.tasks import classification
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,7 +171,7 @@ def write(
     standing = chance.standing(logits, labels)
     made = blueprint.save(model, plan, context.folder)
     score = {
-        "validation_accuracy": task.top1_accuracy(logits, labels),
+        "validation_accuracy": classification.top1_accuracy(logits, labels),
         "balanced_accuracy": standing.accuracy,
         "near_chance": standing.is_near_chance,
         "parameters": complexity.count_parameters(model),
@@ -190,7 +190,7 @@ def write(
 
 def validation_accuracy(model: nn.Module, given: Mapping[str, Path]) -> float:
     """Top-1 in float32 on the validation split."""
-    return task.top1_accuracy(*validation_answers(model, given))
+    return classification.top1_accuracy(*validation_answers(model, given))
 
 
 def validation_answers(model: nn.Module, given: Mapping[str, Path]) -> Answered:

@@ -128,7 +128,7 @@ def _module(name: str) -> Any:
     Raises:
         InputError: if it is a plugin's and has no `files`.
     """
-    from edgekd.learn import code
+    from edgekd import code
 
     member = SOURCES[name]
     code.load_member(member, f"data source {name}", allow_code=False)
@@ -185,7 +185,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 
 def _read(config: Config, context: Context) -> Source:
-    from edgekd.learn import code
+    from edgekd import code
 
     name = config.source.name
     read = code.load_member(SOURCES[name], f"data source {name}", allow_code=context.allow_code)
@@ -195,7 +195,7 @@ def _read(config: Config, context: Context) -> Source:
 
 
 def _summary(config: Config, source: Source, parts: dict[str, Part]) -> dict[str, Any]:
-    from edgekd.learn.pixels import mean_and_std
+    from edgekd.fields.image import mean_and_std
 
     height, width, channels = source.train.images.shape[1:]
     mean, std = mean_and_std(parts["train"].split.images, parts["train"].order)

@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import Field
 
 from edgekd import files
-from edgekd import task
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
@@ -46,6 +45,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """
     import numpy as np
 
+    from edgekd.tasks import classification
+
     about = json.loads(given["data"].read_bytes())["preprocessing"]
     preprocessing = Preprocessing.model_validate_json(json.dumps(about))
     labels = np.load(given["test_labels"], allow_pickle=False)
@@ -64,7 +65,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
             told = outputs(
                 engine, given["test_images"], preprocessing=preprocessing, device=context.device
             )
-            accuracy = task.top1_accuracy(told, labels)
+            accuracy = classification.top1_accuracy(told, labels)
         except (MachineError, ValueError) as error:  # it cost hours to come here: one ends nothing
             context.progress.note(f"{names[0]}: its test accuracy is not measured: {error}")
             continue

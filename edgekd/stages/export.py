@@ -177,14 +177,14 @@ def compare(got: NDArray[np.float32], want: NDArray[np.float32], config: Config)
     """
     import numpy as np
 
-    from edgekd import task
     from edgekd.bench import answers
+    from edgekd.tasks import classification
 
     max_abs, allowed = (
         float(np.abs(got - want).max()),
         answers.float_allowance(want, config.tolerance),
     )
-    agreement = task.top1_agreement(got, want)
+    agreement = classification.top1_agreement(got, want)
     if not max_abs <= allowed:  # NaN is refused too
         raise InputError(
             f"export: got logits {max_abs:.3g} away from torch's (top-1 agreement "
@@ -220,8 +220,8 @@ def in_steps(
     """
     import numpy as np
 
-    from edgekd import task
     from edgekd.bench import saturation
+    from edgekd.tasks import classification
 
     if not np.isfinite(got).all():
         raise InputError(f"export: got answers that are not finite in profile {config.profile}")
@@ -232,7 +232,7 @@ def in_steps(
         "rms": saturation.rms(want, got),
         "logit_step": step,
         "max_steps": max_abs / step,
-        "top1_agreement": task.top1_agreement(got, want),
+        "top1_agreement": classification.top1_agreement(got, want),
         "samples": len(want),
         "opset": config.opset,
     }

@@ -24,7 +24,6 @@ from pydantic import Field
 from pydantic import model_validator
 
 from edgekd import files
-from edgekd import task
 from edgekd.bench import elimination
 from edgekd.bench import golden
 from edgekd.bench import session
@@ -223,6 +222,8 @@ def _asked(
     """Accuracy and parity of one subject; the thread count does not change its answers."""
     import numpy as np
 
+    from edgekd.tasks import classification
+
     if about["status"] != OK:
         return Answers(None, None, None, None, about["status"])
     data = json.loads(given["data"].read_bytes())
@@ -240,7 +241,7 @@ def _asked(
     want = (len(labels), *samples.outputs.shape[1:])
     if logits.shape != want:
         return Answers(None, None, None, None, f"failed: got {logits.shape} logits, want {want}")
-    accuracy = task.top1_accuracy(logits, labels)
+    accuracy = classification.top1_accuracy(logits, labels)
     precision, tolerance = engine.precision, config.tolerance
     return judge_answers(accuracy, told, samples.outputs, precision, tolerance, samples.step)
 

@@ -11,7 +11,6 @@ from typing import Literal
 from pydantic import Field
 
 from edgekd import files
-from edgekd import task
 from edgekd import units
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
@@ -124,6 +123,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from edgekd.learn import blueprint
     from edgekd.learn import classifier
     from edgekd.learn import deploy_form
+    from edgekd.tasks import classification
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     start = blueprint.load(
@@ -138,7 +138,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         with arithmetic.deterministic(context.seed, resolved.threads):
             started = _started(config, start, plan, left, given)
         told, labels = classifier.validation_answers(started.model, given)
-        before = task.top1_accuracy(told, labels)
+        before = classification.top1_accuracy(told, labels)
         here = dataclasses.replace(context, checkpoints=context.checkpoints / f"round-{number}")
         history = _learned(config, started, start, told, resolved, given, here)
         after = classifier.validation_accuracy(started.model, given)
@@ -226,6 +226,7 @@ def _learned(
     from edgekd.learn import arrays
     from edgekd.learn import classifier
     from edgekd.learn.assembly import connection
+    from edgekd.tasks import classification
 
     if config.train is None:
         return []
@@ -246,7 +247,7 @@ def _learned(
         scored_in="fp32",
     )
     now, labels = classifier.validation_answers(started.model, given)
-    if task.falls_behind(now, told, labels):
+    if classification.falls_behind(now, told, labels):
         started.model.load_state_dict(kept)
         context.progress.note("learning did not help; post-training calibration is kept")
     return history

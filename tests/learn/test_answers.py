@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgekd.field import MOST_VALUES
 from edgekd.learn import answers
 from edgekd.learn.answers import MOST_IMAGES
 from edgekd.learn.answers import batch_size
@@ -17,7 +18,6 @@ from edgekd.learn.attack import robust_accuracy
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Views
-from edgekd.pixels import MOST_VALUES
 from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 

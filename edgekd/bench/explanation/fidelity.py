@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgekd import task
 from edgekd.bench.explanation.calibration import log_probabilities
 from edgekd.bench.proportion import wilson
 from edgekd.bench.statistics import Interval
+from edgekd.tasks import classification
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,7 @@ def agreement(teacher: NDArray[np.floating], student: NDArray[np.floating]) -> S
         ValueError: if the shapes differ or there are no samples.
     """
     _want_alike(teacher, student)
-    value = task.top1_agreement(student, teacher)
+    value = classification.top1_agreement(student, teacher)
     return Share(value, wilson(value, len(student)))
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
-from edgekd import task
 from edgekd.bench import proportion
 from edgekd.bench.explanation import calibration
 from edgekd.bench.explanation import fidelity
 from edgekd.bench.explanation import gains
+from edgekd.tasks import classification
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ def summarize_model(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> d
         logits: [N, C].
         labels: [N], class indices.
     """
-    accuracy = task.top1_accuracy(logits, labels)
+    accuracy = classification.top1_accuracy(logits, labels)
     bins = calibration.equal_width(logits, labels)
     best = calibration.best_temperature(logits, labels)
     return {

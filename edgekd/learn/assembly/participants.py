@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgekd import code
 from edgekd.errors import InputError
 from edgekd.learn import arithmetic
 from edgekd.learn import blueprint
-from edgekd.learn import code
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method import pairing

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edgekd import code
 from edgekd.errors import InputError
-from edgekd.learn import code
 from edgekd.learn.source import Source
 from edgekd.learn.source import from_arrays
 

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd import code
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
-from edgekd.learn import code
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.method.schedule import ramp_factor

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from edgekd import code
 from edgekd.errors import InputError
-from edgekd.learn import code
 from edgekd.settings import Count
 
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
+from edgekd.fields.image import mean_and_std
 from edgekd.learn.data import digits
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.models.resnet import resnet
-from edgekd.learn.pixels import mean_and_std
 from edgekd.learn.settings import Views
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.synthesis import hooks

@@ -31,7 +31,6 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from safetensors.numpy import save_file
 from torch import nn
 
-from edgekd import task
 from edgekd.bench import saturation
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
@@ -39,6 +38,7 @@ from edgekd.bundle import archive
 from edgekd.bundle import write as bundle_write
 from edgekd.learn.data import fashion_mnist
 from edgekd.preprocessing import Preprocessing
+from edgekd.tasks import classification
 
 PREPROCESSING = Preprocessing(height=28, width=28, channels=1, mean=(0.286,), std=(0.353,))
 CLIP = 1.2
@@ -145,7 +145,7 @@ def bundled(
         "status": "ok",
         "parity_max_abs": float(np.abs(said[:GOLDEN] - want).max()),
         "parity_rms": saturation.rms(want, said[:GOLDEN]),
-        "top1_agreement": task.top1_agreement(said[:GOLDEN], want),
+        "top1_agreement": classification.top1_agreement(said[:GOLDEN], want),
     }
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bundle"
@@ -189,7 +189,7 @@ def main() -> None:
         for name, answers in said.items():
             golden_path = Path(folder) / "golden.safetensors"
             bundled(name, paths[name], golden_path, answers, source.classes, goal)
-            print(f"{name}: {task.top1_accuracy(answers, labels):.3f}")
+            print(f"{name}: {classification.top1_accuracy(answers, labels):.3f}")
     np.savez(goal / "measured.npz", **said)
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from edgekd import code
 from edgekd import sources
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.learn import code
 
 CANARY = """
 from pathlib import Path

@@ -90,7 +90,7 @@ def load(reference: str, what: str, *, allow_code: bool) -> Callable[..., Any]:
         MachineError: as `module_files`.
     """
     paths = module_files(reference, what, allow_code=allow_code)
-    return _import(reference, what, paths)
+    return _require_function(_import(reference, what, paths), reference, what)
 
 
 def load_member(member: Member, name: str, *, allow_code: bool) -> Callable[..., Any]:
@@ -100,26 +100,41 @@ def load_member(member: Member, name: str, *, allow_code: bool) -> Callable[...,
         InputError: as `load`.
         MachineError: as `load`.
     """
+    found = load_object(member, name, allow_code=allow_code)
+    return _require_function(found, f"{member.module}:{member.function}", name)
+
+
+def load_object(member: Member, name: str, *, allow_code: bool) -> Any:
+    """What a member names, a function or not; imports its module.
+
+    Raises:
+        InputError: as `load`, but that it may be no function.
+        MachineError: as `load`.
+    """
     if member.built_in:
-        function: Callable[..., Any] = member.load()
-        return function
+        return member.load()
     paths = member_files(member, name, allow_code=allow_code)
     return _import(f"{member.module}:{member.function}", name, paths)
 
 
-def _import(reference: str, what: str, paths: Iterable[Path]) -> Callable[..., Any]:
+def _require_function(found: Any, reference: str, what: str) -> Callable[..., Any]:
+    if not callable(found):
+        module, _, function = reference.partition(":")
+        raise InputError(f"{what}: got no function {function!r} in {module}, want one")
+    function_found: Callable[..., Any] = found
+    return function_found
+
+
+def _import(reference: str, what: str, paths: Iterable[Path]) -> Any:
     _loaded.update({path: files.digest_file(path) for path in paths})
     module, _, function = reference.partition(":")
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.append(folder)
     try:
-        found = getattr(importlib.import_module(module), function, None)
+        return getattr(importlib.import_module(module), function, None)
     except (Exception, SystemExit) as error:  # the user's code raises what it likes
         raise InputError(f"{what}: {module} raised {type(error).__name__}: {error}") from error
-    if not callable(found):
-        raise InputError(f"{what}: got no function {function!r} in {module}, want one")
-    return found
 
 
 def was_loaded(path: str) -> bool:

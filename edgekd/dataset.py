@@ -1,0 +1,151 @@
+"""What data.json says of a data set: its task, and the fields of every sample. No pydantic: a board reads it.
+
+Format history: edgekd.data/2 (the first that names its task and fields).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from edgekd import fields
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.field import Field
+from edgekd.interface import NAME
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.field import Rows
+
+FORMAT = "edgekd.data/2"
+DEFAULT_TASK = "classification"
+"""Of a recipe that says none."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A data set's task and fields."""
+
+    task: str
+    """A name of `edgekd.tasks`, or ``python:package.module:TASK``."""
+    inputs: Mapping[str, Field]
+    """What a model sees, by name, in the order in which a model takes them."""
+    targets: Mapping[str, Field]
+    """What its outputs are compared with."""
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Samples by split."""
+    source: str = ""
+    """As the recipe names it."""
+    notes: tuple[str, ...] = ()
+    """What was concluded where the files left it open."""
+    skipped: tuple[str, ...] = ()
+    """Files that were left out, each with the reason."""
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """Inputs and targets."""
+        return {**self.inputs, **self.targets}
+
+    def sizes(self) -> dict[str, int]:
+        """What a builder may ask for by name; of two fields that name the same, the first."""
+        found: dict[str, int] = {}
+        for field in self.fields.values():
+            found = {**found, **{k: v for k, v in field.sizes().items() if k not in found}}
+        return found
+
+    def prepare_inputs(self, rows: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
+        """What a model takes of stored rows, by name and in its order."""
+        return _prepare(self.inputs, rows)
+
+    def prepare_targets(self, rows: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
+        """What losses and metrics take of stored rows, by name."""
+        return _prepare(self.targets, rows)
+
+
+def _prepare(chosen: Mapping[str, Field], rows: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = {}
+    for name, field in chosen.items():
+        found |= field.prepare(name, rows[name])
+    return found
+
+
+def to_json(dataset: Dataset) -> dict[str, Any]:
+    """The content of data.json; `from_json` gives it back."""
+    return {
+        "format": FORMAT,
+        "task": dataset.task,
+        "inputs": {name: field.to_json() for name, field in dataset.inputs.items()},
+        "targets": {name: field.to_json() for name, field in dataset.targets.items()},
+        "counts": dict(dataset.counts),
+        "source": dataset.source,
+        "notes": list(dataset.notes),
+        "skipped": list(dataset.skipped),
+    }
+
+
+def from_json(value: Any) -> Dataset:
+    """The data set that `to_json` described, in which a stranger may have written, too.
+
+    Raises:
+        ValueError: names what is wrong in it.
+    """
+    if not isinstance(value, Mapping) or value.get("format") != FORMAT:
+        got = value.get("format") if isinstance(value, Mapping) else type(value).__name__
+        raise ValueError(f"format: got {got!r}, want {FORMAT!r}")
+    known = {field.name for field in dataclasses.fields(Dataset)} | {"format"}
+    if strangers := sorted(set(value) - known):
+        raise ValueError(f"got unknown key {strangers[0]!r}")
+    named: dict[str, dict[str, Field]] = {}
+    for side in ("inputs", "targets"):
+        if not isinstance(value.get(side), Mapping):
+            raise ValueError(f"{side}: got {value.get(side)!r}, want fields by name")
+        named[side] = {}
+        for name, facts in value[side].items():
+            if not isinstance(name, str) or not NAME.fullmatch(name):
+                raise ValueError(f"{side}: got the name {name!r}")
+            try:
+                named[side][name] = fields.from_json(facts)
+            except ValueError as error:
+                raise ValueError(f"{side}.{name}: {error}") from error
+    if not named["inputs"] or set(named["inputs"]) & set(named["targets"]):
+        raise ValueError("got no inputs, or a field that is an input and a target")
+    counts = value.get("counts", {})
+    if not isinstance(counts, Mapping) or not all(
+        type(n) is int and n >= 0 for n in counts.values()
+    ):
+        raise ValueError(f"counts: got {counts!r}")
+    if not _all_text((value.get("task"), value.get("source", ""))):
+        raise ValueError("task, source: want text")
+    lists = {name: value.get(name, []) for name in ("notes", "skipped")}
+    if not all(isinstance(each, list) and _all_text(each) for each in lists.values()):
+        raise ValueError("notes, skipped: want lists of text")
+    return Dataset(
+        task=value["task"],
+        **named,
+        counts=dict(counts),
+        source=value.get("source", ""),
+        notes=tuple(lists["notes"]),
+        skipped=tuple(lists["skipped"]),
+    )
+
+
+def read(path: Path) -> Dataset:
+    """The data set that a data.json describes.
+
+    Raises:
+        InputError: if it is no such file.
+    """
+    try:
+        return from_json(files.read_json(path))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _all_text(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)

@@ -1,0 +1,187 @@
+"""What a field is: one named value of every sample, such as its image or its class.
+
+A field says how its rows are stored, what may be in them, how they become a model's inputs or a task's
+targets. `edgekd.fields` holds them. Numpy alone, no pydantic: a board has them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import ClassVar
+from typing import Self
+
+from edgekd.errors import nearest
+from edgekd.interface import Axis
+from edgekd.interface import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Arrays = Mapping[str, NDArray[Any]]
+    """Arrays by name, each [N, ...]."""
+
+
+MOST_VALUES = 2**21
+"""Of one batch of inputs on a CPU: beyond it features leave the caches, and large inputs fill the memory."""
+
+
+class RaggedRows:
+    """Rows of different lengths: their values one after the other, and where each row begins."""
+
+    def __init__(self, values: NDArray[Any], offsets: NDArray[np.int64]) -> None:
+        """
+        Args:
+            values: [sum of lengths, ...].
+            offsets: [N + 1], ascending from 0 to ``len(values)``.
+        """
+        self.values, self.offsets = values, offsets
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self.row(number) for number in range(len(self)))
+
+    def row(self, number: int) -> NDArray[Any]:
+        """The values of one row."""
+        start, stop = self.offsets[number : number + 2].tolist()
+        return self.values[start:stop]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """[N]."""
+        return self.offsets[1:] - self.offsets[:-1]
+
+    def __getitem__(self, numbers: NDArray[Any] | slice) -> RaggedRows:
+        """The rows at `numbers`, in that order, copied."""
+        import numpy as np
+
+        chosen = np.arange(len(self))[numbers]
+        return from_rows([self.row(number) for number in chosen.tolist()], self.values)
+
+
+def from_rows(rows: Sequence[NDArray[Any]], like: NDArray[Any]) -> RaggedRows:
+    """The rows as `RaggedRows`; of the type and inner shape of `like` where there are none."""
+    import numpy as np
+
+    offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+    return RaggedRows(np.concatenate([like[:0], *rows]), offsets)
+
+
+if TYPE_CHECKING:
+    Rows = NDArray[Any] | RaggedRows
+    """A field of many samples as it is stored."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Field:
+    """One kind of value. What an instance holds is what data.json says of it; building one checks it."""
+
+    kind: ClassVar[str]
+    """Its name in `edgekd.fields`."""
+    ragged: ClassVar[bool] = False
+    """Whether rows differ in length, so that they are stored as `RaggedRows`."""
+
+    @classmethod
+    def describe(cls, rows: Rows, order: NDArray[np.int64], **said: Any) -> Self:
+        """The field of a data set.
+
+        Args:
+            rows: all rows of the source's training split.
+            order: indices of those that are trained on; only they may be counted.
+            said: what the source or the recipe says of it, by the names of its parameters.
+
+        Raises:
+            ValueError: for rows or words that cannot be.
+        """
+        return cls(**said)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """The field that `to_json` wrote, in which a stranger may have written, too.
+
+        Raises:
+            ValueError: names what is wrong in it.
+        """
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        for name in value:
+            if name not in known and name != "kind":
+                raise ValueError(f"got unknown key {name!r}; {nearest(name, known)}")
+        given = {name: _tuples(value[name]) for name in known if name in value}
+        try:
+            return cls(**given)
+        except TypeError as error:
+            raise ValueError(str(error).replace(f"{cls.__name__}.__init__() ", "")) from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Its kind and what it holds, in JSON's types."""
+        return {"kind": self.kind, **dataclasses.asdict(self)}
+
+    def check(self, rows: Rows, where: str) -> None:
+        """Refuse rows that are not what this field says.
+
+        Args:
+            rows: of one split.
+            where: how to call them in a message.
+
+        Raises:
+            InputError: naming the first that is wrong.
+        """
+        raise NotImplementedError
+
+    def sizes(self) -> dict[str, int]:
+        """What a builder may ask for by name: ``height``, ``vocabulary``, ``classes``."""
+        return {}
+
+    def axes(self) -> tuple[Axis, ...]:
+        """The free axes of its tensors, without that of the samples."""
+        return ()
+
+    def tensors(self, name: str) -> tuple[Tensor, ...]:
+        """What a model takes of it; the first bears its name.
+
+        Raises:
+            ValueError: if no model takes such a field.
+        """
+        raise ValueError(f"{name}: got a field of kind {self.kind!r}, which no model takes")
+
+    def prepare(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
+        """Stored rows as named arrays: inputs by the names of `tensors`, a target by its own.
+
+        Raises:
+            ValueError: if the rows are of another form.
+        """
+        raise NotImplementedError
+
+    def strata(self, rows: Rows) -> NDArray[np.int64] | None:
+        """A number a row, such as its class: splits hold the same share of each. None if there is none."""
+        return None
+
+    def draw(
+        self, generator: np.random.Generator, tensor: Tensor, shape: tuple[int, ...]
+    ) -> NDArray[Any]:
+        """A benchmark's numbers for one of its `tensors`, where nothing real is there."""
+        return generator.standard_normal(shape).astype(tensor.dtype)
+
+
+def require(holds: bool, wrong: str) -> None:
+    """Raises ValueError unless a condition holds."""
+    if not holds:
+        raise ValueError(f"got {wrong}")
+
+
+def form_text(rows: Rows) -> str:
+    """``uint8 [60, 8, 8, 1]``, for messages."""
+    if isinstance(rows, RaggedRows):
+        return f"ragged {rows.values.dtype} [{len(rows)}, *]"
+    return f"{rows.dtype} {list(rows.shape)}"
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,54 @@
+"""The kinds of fields, by the name data.json uses; see `edgekd.field` for what one is."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+from typing import NamedTuple
+
+from edgekd.errors import nearest
+from edgekd.field import Field
+
+_HERE = "edgekd.fields"
+
+
+class Entry(NamedTuple):
+    """Where a kind's class lives, and one line about it."""
+
+    module: str
+    name: str
+    summary: str
+
+    def load(self) -> type[Field]:
+        """The class."""
+        found: type[Field] = getattr(importlib.import_module(self.module), self.name)
+        return found
+
+
+FIELDS: dict[str, Entry] = {
+    "image": Entry(f"{_HERE}.image", "Image", "pixels of one size, uint8 [N, H, W, C]"),
+    "class": Entry(f"{_HERE}.label", "Label", "one class a sample, int64 [N]"),
+}
+
+
+def find_field(kind: str) -> type[Field]:
+    """The class of a kind.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if kind not in FIELDS:
+        raise ValueError(f"got unknown kind of field {kind!r}; {nearest(kind, FIELDS)}")
+    return FIELDS[kind].load()
+
+
+def from_json(value: Any) -> Field:
+    """The field of its own kind that data.json describes.
+
+    Raises:
+        ValueError: names what is wrong in it.
+    """
+    if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+        raise ValueError(f"got {value!r}, want a mapping with `kind`")
+    return find_field(value["kind"]).from_json(value)

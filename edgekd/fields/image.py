@@ -1,0 +1,154 @@
+"""Pixels of one size; the one definition of an image's preprocessing for training, the engines and the board."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import ClassVar
+from typing import Self
+
+import numpy as np
+
+from edgekd.errors import InputError
+from edgekd.field import Field
+from edgekd.field import form_text
+from edgekd.field import require
+from edgekd.interface import BATCH
+from edgekd.interface import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.field import Rows
+
+MOST_SIDE, MOST_CHANNELS, MOST_PIXELS = 2**15, 2**12, 2**28
+STD_FLOOR = 1 / 255
+"""Of a channel that never changes; dividing by it keeps one grey level at size one."""
+_LEAST_STD, _MOST = 1e-6, 1e6
+_CHUNK = 1024
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Image(Field):
+    """uint8 [N, H, W, C], of which a model takes ``(pixel / 255 - mean) / std`` per channel, [N, C, H, W]."""
+
+    kind: ClassVar[str] = "image"
+    height: int
+    width: int
+    channels: int
+    mean: tuple[float, ...]
+    """Per channel, of pixel / 255 over the training split."""
+    std: tuple[float, ...]
+    """Per channel, of pixel / 255 over the training split; never 0."""
+
+    def __post_init__(self) -> None:
+        for name, most in (
+            ("height", MOST_SIDE),
+            ("width", MOST_SIDE),
+            ("channels", MOST_CHANNELS),
+        ):
+            size = getattr(self, name)
+            require(type(size) is int and 1 <= size <= most, f"{name} {size!r}")
+        pixels = self.height * self.width * self.channels
+        require(pixels <= MOST_PIXELS, f"{pixels} values an image, want at most {MOST_PIXELS}")
+        for name, least in (("mean", -_MOST), ("std", _LEAST_STD)):
+            values = getattr(self, name)
+            plain = isinstance(values, tuple) and all(type(x) in (int, float) for x in values)
+            require(plain and all(least <= x <= _MOST for x in values), f"{name} {values!r}")
+            require(
+                len(values) == self.channels,
+                f"{len(values)} values in {name}, want {self.channels}, one for each channel",
+            )
+
+    @classmethod
+    def describe(
+        cls,
+        rows: Rows,
+        order: NDArray[np.int64],
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        **said: Any,
+    ) -> Self:
+        """Mean and std are those of ``rows[order]`` where nobody says others."""
+        require(isinstance(rows, np.ndarray) and rows.ndim == 4, form_text(rows))
+        own_mean, own_std = mean_and_std(np.asarray(rows), order)
+        height, width, channels = np.asarray(rows).shape[1:]
+        return cls(
+            height=height,
+            width=width,
+            channels=channels,
+            mean=tuple(mean or own_mean),
+            std=tuple(std or own_std),
+        )
+
+    def check(self, rows: Rows, where: str) -> None:
+        """Refuse other types and sizes."""
+        size = (self.height, self.width, self.channels)
+        if (
+            not isinstance(rows, np.ndarray)
+            or rows.dtype != np.uint8
+            or rows.shape[1:] != size
+            or not len(rows)
+        ):
+            raise InputError(f"{where}: got {form_text(rows)}, want uint8 [N, {str(size)[1:-1]}]")
+
+    def sizes(self) -> dict[str, int]:
+        """``channels``, ``height``, ``width``."""
+        return {"channels": self.channels, "height": self.height, "width": self.width}
+
+    def tensors(self, name: str) -> tuple[Tensor, ...]:
+        """float32 [batch, C, H, W]."""
+        return (Tensor(name, "float32", (BATCH, self.channels, self.height, self.width)),)
+
+    def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """``a, b`` [C] float32 with (pixel / 255 - mean) / std = pixel * a + b."""
+        means, stds = np.asarray(self.mean), np.asarray(self.std)
+        return (1 / (255 * stds)).astype(np.float32), (-means / stds).astype(np.float32)
+
+    def prepare(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
+        """uint8 [N, H, W, C] to float32 [N, C, H, W], contiguous."""
+        return {name: self.apply(np.asarray(rows))}
+
+    def apply(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """uint8 [N, H, W, C] to float32 [N, C, H, W], contiguous.
+
+        Raises:
+            ValueError: if the images are of another shape or type.
+        """
+        want = (self.height, self.width, self.channels)
+        if images.dtype != np.uint8 or images.shape[1:] != want:
+            raise ValueError(f"want uint8 [B, {want}], got {images.dtype} {images.shape}")
+        scale, shift = self.scale_and_shift()
+        return np.ascontiguousarray((images * scale + shift).transpose(0, 3, 1, 2))
+
+
+def mean_and_std(
+    images: NDArray[Any], order: NDArray[np.int64]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Per channel, of pixel / 255 over ``images[order]``, to six decimals.
+
+    Counted in whole numbers, so the result does not depend on the order or on the machine.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        order: indices [n], n > 0.
+    """
+    channels = images.shape[3]
+    counts = np.zeros((channels, 256), np.int64)
+    for start in range(0, len(order), _CHUNK):
+        chunk = images[order[start : start + _CHUNK]]
+        for channel in range(channels):
+            counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
+    rows = [_moments(row) for row in counts.tolist()]
+    return tuple(mean for mean, _ in rows), tuple(std for _, std in rows)
+
+
+def _moments(counts: list[int]) -> tuple[float, float]:
+    total = sum(counts)
+    first = sum(value * count for value, count in enumerate(counts))
+    second = sum(value * value * count for value, count in enumerate(counts))
+    variance = (total * second - first * first) / (255 * total) ** 2
+    return round(first / (255 * total), 6), round(max(math.sqrt(variance), STD_FLOOR), 6)

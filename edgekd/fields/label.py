@@ -1,0 +1,74 @@
+"""One class a sample."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import ClassVar
+
+import numpy as np
+
+from edgekd.errors import InputError
+from edgekd.field import Field
+from edgekd.field import form_text
+from edgekd.field import require
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.field import Rows
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Label(Field):
+    """int64 [N], numbers of classes."""
+
+    kind: ClassVar[str] = "class"
+    names: tuple[str, ...]
+    """Of the classes, in the order of their numbers."""
+
+    def __post_init__(self) -> None:
+        require_names(self.names)
+
+    def check(self, rows: Rows, where: str) -> None:
+        """Refuse other numbers than those of the classes."""
+        if not isinstance(rows, np.ndarray) or rows.dtype != np.int64 or rows.ndim != 1:
+            raise InputError(f"{where}: got labels {form_text(rows)}, want int64 [N]")
+        if not len(rows):
+            raise InputError(f"{where}: got no samples, want some")
+        low, high = int(rows.min()), int(rows.max())
+        if low < 0 or high >= len(self.names):
+            wrong = low if low < 0 else high
+            raise InputError(f"{where}: got label {wrong}, want 0 to {len(self.names) - 1}")
+
+    def sizes(self) -> dict[str, int]:
+        """``classes``."""
+        return {"classes": len(self.names)}
+
+    def prepare(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
+        """The numbers as they are."""
+        return {name: np.asarray(rows)}
+
+    def strata(self, rows: Rows) -> NDArray[np.int64]:
+        """The classes themselves."""
+        return np.asarray(rows)
+
+
+def require_names(names: tuple[str, ...], least: int = 2) -> None:
+    """Refuse what cannot be names of classes.
+
+    Raises:
+        ValueError: for too few, one that is no text, or one twice.
+    """
+    plain = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
+    require(plain, f"names {names!r}")
+    require(len(names) >= least, f"{len(names)} class(es), want at least {least}")
+    for name in names:
+        if not name.isprintable() or not name.strip():
+            raise ValueError(
+                f"got the name {name!r}, want text in UTF-8 without control characters"
+            )
+    if len(set(names)) < len(names):
+        twice = min(name for name in set(names) if names.count(name) > 1)
+        raise ValueError(f"got the class name {twice!r} twice, want each once")

@@ -1,0 +1,158 @@
+"""One split of a data set as one file: the rows of every field, laid out as safetensors.
+
+A field whose rows differ in length is two arrays, its values and ``<name>.offsets``. Read through memory maps, by
+numpy alone, so that what is larger than memory can be trained on and a board needs nothing more.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.field import RaggedRows
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgekd.field import Rows
+
+TYPES = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "F16": "float16",
+    "F32": "float32",
+    "F64": "float64",
+}
+"""The format's names of element types, and numpy's."""
+OFFSETS = ".offsets"
+MOST_HEADER_BYTES = 2**20
+_CHUNK_ROWS, _ALIGNMENT = 1024, 64
+
+
+def write(path: Path, rows: Mapping[str, Rows], order: NDArray[np.int64]) -> None:
+    """The rows at `order` of every field, a piece at a time.
+
+    Raises:
+        MachineError: if the disk is full.
+        ValueError: for a type of element that the format lacks.
+    """
+    import numpy as np
+
+    parts: dict[str, tuple[str, tuple[int, ...], Any]] = {}
+    for name, each in rows.items():
+        if isinstance(each, RaggedRows):
+            offsets = np.cumsum([0, *each.lengths[order].tolist()], dtype=np.int64)
+            parts[name + OFFSETS] = "int64", offsets.shape, offsets
+            shape = (int(offsets[-1]), *each.values.shape[1:])
+            parts[name] = str(each.values.dtype), shape, each
+        else:
+            parts[name] = str(each.dtype), (len(order), *each.shape[1:]), each
+    try:
+        with path.open("wb") as file:
+            file.write(_header({name: part[:2] for name, part in parts.items()}))
+            for name in sorted(parts, key=lambda name: _place(name, parts[name][0])):
+                source = parts[name][2]
+                if name.endswith(OFFSETS):
+                    file.write(source.tobytes())
+                    continue
+                for start in range(0, len(order), _CHUNK_ROWS):
+                    chosen = source[order[start : start + _CHUNK_ROWS]]
+                    file.write(
+                        (chosen.values if isinstance(chosen, RaggedRows) else chosen).tobytes()
+                    )
+    except OSError as error:
+        raise MachineError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _place(name: str, dtype: str) -> tuple[int, str]:
+    """Wide elements first, so that all are aligned."""
+    import numpy as np
+
+    return -np.dtype(dtype).itemsize, name
+
+
+def _header(parts: Mapping[str, tuple[str, tuple[int, ...]]]) -> bytes:
+    import numpy as np
+
+    names, at = {value: key for key, value in TYPES.items()}, 0
+    described: dict[str, Any] = {}
+    for name in sorted(parts, key=lambda name: _place(name, parts[name][0])):
+        dtype, shape = parts[name]
+        if dtype not in names:
+            raise ValueError(f"{name}: got {dtype}, want one of: {', '.join(TYPES.values())}")
+        stop = at + math.prod(shape) * np.dtype(dtype).itemsize
+        described[name] = {"dtype": names[dtype], "shape": list(shape), "data_offsets": [at, stop]}
+        at = stop
+    text = json.dumps(described, separators=(",", ":")).encode()
+    text += b" " * (-(len(text) + 8) % _ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def read(path: Path) -> dict[str, Rows]:
+    """The rows of every field, mapped: they stay on disk until they are looked at.
+
+    Raises:
+        InputError: if it is no such file, or names bytes that it does not have.
+    """
+    import numpy as np
+
+    try:
+        with path.open("rb") as file:
+            size_bytes = file.seek(0, 2)
+            file.seek(0)
+            length = int.from_bytes(file.read(8), "little")
+            _require(length <= min(MOST_HEADER_BYTES, size_bytes - 8), "no header")
+            header = json.loads(file.read(length))
+        _require(isinstance(header, dict), "no header")
+        header.pop("__metadata__", None)
+        arrays = {}
+        for name, about in header.items():
+            dtype = np.dtype(TYPES[about["dtype"]])
+            shape, (start, stop) = tuple(about["shape"]), about["data_offsets"]
+            plain = all(type(n) is int and n >= 0 for n in (*shape, start, stop)) and shape
+            _require(bool(plain), f"{name}: no plain numbers")
+            _require(stop - start == math.prod(shape) * dtype.itemsize, f"{name}: another size")
+            _require(8 + length + stop <= size_bytes, f"{name}: bytes beyond the end")
+            if stop == start:
+                arrays[name] = np.zeros(shape, dtype)
+            else:
+                arrays[name] = np.memmap(path, dtype, "r", 8 + length + start, shape)
+        return _joined(arrays)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}, want a split of a data set") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(f"{path}: got {error}, want a split of a data set") from error
+
+
+def _joined(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Rows]:
+    found: dict[str, Rows] = {}
+    for name, array in arrays.items():
+        if name.endswith(OFFSETS):
+            continue
+        offsets = arrays.get(name + OFFSETS)
+        if offsets is None:
+            found[name] = array
+            continue
+        ends = offsets.dtype == "int64" and offsets.ndim == 1 and len(offsets) > 0
+        _require(bool(ends and offsets[0] == 0 and offsets[-1] == len(array)), f"{name}: offsets")
+        _require(bool((offsets[1:] >= offsets[:-1]).all()), f"{name}: offsets out of order")
+        found[name] = RaggedRows(array, offsets)
+    counts = {len(rows) for rows in found.values()}
+    _require(len(counts) == 1, f"fields of {sorted(counts)} rows")
+    return found
+
+
+def _require(holds: bool, wrong: str) -> None:
+    if not holds:
+        raise ValueError(wrong)

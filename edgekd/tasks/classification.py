@@ -1,0 +1,147 @@
+"""One class a sample, of whatever is seen: an image, a text, a sound."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+
+from edgekd.interface import BATCH
+from edgekd.interface import Tensor
+from edgekd.task import Metric
+from edgekd.task import Task
+from edgekd.task import ratio
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.dataset import Dataset
+    from edgekd.field import Arrays
+
+RENAMED = 0.45
+"""How much of the way from chance to perfect it goes with its classes renamed, if their order was the cause."""
+
+
+def top1_accuracy(logits: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Fraction of rows of `logits` [B, C] whose largest entry is at `labels` [B].
+
+    Raises:
+        ValueError: if the shapes do not fit or there are no rows.
+    """
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
+        raise ValueError(f"want [B, C] and [B], got {logits.shape} and {labels.shape}")
+    return float((logits.argmax(1) == labels).mean())
+
+
+def top1_agreement(logits: NDArray[Any], reference: NDArray[Any]) -> float:
+    """Fraction of rows on which two [B, C] answers name the same class."""
+    return top1_accuracy(logits, reference.argmax(1))
+
+
+def falls_behind(logits: NDArray[Any], reference: NDArray[Any], labels: NDArray[Any]) -> bool:
+    """Whether `logits` [B, C] are right less often than `reference` [B, C], and not by chance.
+
+    Rows on which both are right or wrong tell nothing; of the others, more are lost than won by over one
+    standard error of the difference (McNemar 1947, Psychometrika 12).
+    """
+    right, was_right = logits.argmax(1) == labels, reference.argmax(1) == labels
+    lost, won = int((was_right & ~right).sum()), int((right & ~was_right).sum())
+    return lost - won > math.sqrt(lost + won)
+
+
+def decide(outputs: Arrays, dataset: Dataset) -> Arrays:
+    """``class`` [N] and ``probabilities`` [N, C]."""
+    logits = outputs["logits"].astype(np.float64)
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return {
+        "class": outputs["logits"].argmax(1),
+        "probabilities": raised / raised.sum(axis=1, keepdims=True),
+    }
+
+
+def agree(one: Arrays, other: Arrays) -> NDArray[np.float64]:
+    """1 where both name the same class."""
+    return np.asarray(one["class"] == other["class"], np.float64)
+
+
+def correct(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
+    """[N, 2]: whether the largest logit is at the label, and 1."""
+    right = outputs["logits"].argmax(1) == targets["labels"]
+    return np.stack([right, np.ones(len(right))], axis=1)
+
+
+def confusion(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
+    """[N, 2]: the class that is named, and the label."""
+    return np.stack([outputs["logits"].argmax(1), targets["labels"]], axis=1).astype(np.float64)
+
+
+def balanced_accuracy(rows: NDArray[np.float64]) -> float:
+    """The mean over the classes that occur of the share that is right; rows as `confusion` gives them."""
+    named, labels = rows.T.astype(np.int64)
+    counts = np.bincount(labels)
+    right = np.bincount(labels[named == labels], minlength=len(counts))
+    return float((right[counts > 0] / counts[counts > 0]).mean())
+
+
+def macro_f1(rows: NDArray[np.float64]) -> float:
+    """The mean over the classes, named or occurring, of the harmonic mean of precision and recall."""
+    named, labels = rows.T.astype(np.int64)
+    classes = int(max(named.max(), labels.max())) + 1
+    right = np.bincount(labels[named == labels], minlength=classes)
+    either = np.bincount(named, minlength=classes) + np.bincount(labels, minlength=classes)
+    return float((2 * right[either > 0] / either[either > 0]).mean())
+
+
+def guess(targets: Arrays, dataset: Dataset) -> Arrays:
+    """The logarithm of how often each class occurs, for every sample."""
+    counts = np.bincount(targets["labels"], minlength=dataset.sizes()["classes"])
+    return {"logits": np.tile(np.log(counts + 1e-9), (len(targets["labels"]), 1))}
+
+
+def describe(
+    decisions: Arrays, dataset: Dataset, count: int
+) -> list[list[tuple[str, float | None]]]:
+    """The `count` likeliest names with their probabilities; of equal ones, the earlier first."""
+    names = dataset.targets["labels"].to_json()["names"]
+    order = np.argsort(-decisions["probabilities"], axis=1, kind="stable")[:, :count]
+    return [
+        [(names[at], float(row[at])) for at in chosen]
+        for row, chosen in zip(decisions["probabilities"], order.tolist(), strict=True)
+    ]
+
+
+def explain_chance(outputs: Arrays, targets: Arrays, dataset: Dataset) -> str:
+    """Whether its classes are the data's in another order (Kuhn 1955)."""
+    from scipy.optimize import linear_sum_assignment
+
+    logits, labels = outputs["logits"], targets["labels"]
+    counts = np.zeros((logits.shape[1], logits.shape[1]))
+    np.add.at(counts, (logits.argmax(1), labels), 1)
+    shares = counts / np.maximum(counts.sum(0), 1)
+    rows, columns = linear_sum_assignment(-shares)
+    occurring = len(np.unique(labels))
+    reached, chance = float(shares[rows, columns].sum()) / occurring, 1 / max(2, occurring)
+    if (reached - chance) / (1 - chance) < RENAMED:
+        return ""
+    return f"its classes are in another order: renamed, it reaches {100 * reached:.2f} %"
+
+
+TASK = Task(
+    targets={"labels": "class"},
+    outputs=(Tensor("logits", "float32", (BATCH, "classes"), "logits", 0, 1, "labels"),),
+    losses=("cross-entropy",),
+    metrics=(
+        Metric("accuracy", "fraction", "higher", correct, ratio),
+        Metric("balanced accuracy", "fraction", "higher", confusion, balanced_accuracy),
+        Metric("macro F1", "fraction", "higher", confusion, macro_f1),
+    ),
+    decide=decide,
+    agree=agree,
+    guess=guess,
+    describe=describe,
+    chance_metric="balanced accuracy",
+    explain_chance=explain_chance,
+)
+"""Accuracy, and what tells it from guessing."""

@@ -1,0 +1,93 @@
+"""Classification: metrics against scikit-learn, decisions and chance counted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgekd.dataset import Dataset
+from edgekd.fields.image import Image
+from edgekd.fields.label import Label
+from edgekd.task import metric_rows
+from edgekd.tasks import classification
+from edgekd.tasks.classification import TASK
+
+
+def logits(*classes: int) -> np.ndarray:
+    return np.eye(3)[list(classes)]
+
+
+def test_accuracy_and_agreement() -> None:
+    told = logits(0, 1, 2, 2)
+    assert classification.top1_accuracy(told, np.array([0, 1, 2, 0])) == 0.75
+    assert classification.top1_agreement(told, logits(0, 0, 0, 2)) == 0.5
+
+
+def test_nothing_has_no_accuracy() -> None:
+    with pytest.raises(ValueError, match="want"):
+        classification.top1_accuracy(np.zeros((0, 3)), np.zeros(0))
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "behind"),
+    [(0, 0, False), (1, 0, False), (2, 0, True), (9, 5, True), (9, 6, False), (5, 9, False)],
+)
+def test_behind_is_more_than_a_standard_error_of_what_differs(
+    lost: int, won: int, behind: bool
+) -> None:
+    alike = [0] * 50
+    labels = np.array([0] * lost + [0] * won + alike)
+    before = logits(*[0] * lost, *[1] * won, *alike)
+    after = logits(*[1] * lost, *[0] * won, *alike)
+    assert classification.falls_behind(after, before, labels) is behind
+
+
+def dataset(classes: int) -> Dataset:
+    return Dataset(
+        task="classification",
+        inputs={"images": Image(height=1, width=1, channels=1, mean=(0.0,), std=(1.0,))},
+        targets={"labels": Label(names=tuple(f"class {n}" for n in range(classes)))},
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_metrics_are_those_of_scikit_learn(classes: int, seed: int) -> None:
+    from sklearn import metrics
+
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, classes, 57)
+    labels[: classes - 1] = 0  # not all classes occur alike
+    told = generator.normal(size=(57, classes)) + np.eye(classes)[labels]
+    rows = metric_rows(TASK.metrics, {"logits": told}, {"labels": labels}, dataset(classes))
+    found = {metric.name: metric.value(rows[metric.name]) for metric in TASK.metrics}
+    named = told.argmax(1)
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(labels, named), abs=1e-12)
+    want = metrics.balanced_accuracy_score(labels, named)
+    assert found["balanced accuracy"] == pytest.approx(want, abs=1e-12)
+    want = metrics.f1_score(labels, named, average="macro")
+    assert found["macro F1"] == pytest.approx(want, abs=1e-12)
+
+
+def test_decisions_are_probabilities_and_the_largest() -> None:
+    made = TASK.decide({"logits": np.log([[0.2, 0.8], [0.5, 0.5]])}, dataset(2))
+    assert made["class"].tolist() == [1, 0]
+    np.testing.assert_allclose(made["probabilities"], [[0.2, 0.8], [0.5, 0.5]])
+    lines = TASK.describe(made, dataset(2), 1)
+    assert [[name for name, _ in line] for line in lines] == [["class 1"], ["class 0"]]
+
+
+def test_one_who_sees_no_input_names_the_commonest_class() -> None:
+    targets = {"labels": np.array([2, 2, 0])}
+    guessed = TASK.guess(targets, dataset(3))
+    assert guessed["logits"].argmax(1).tolist() == [2, 2, 2]
+    rows = metric_rows(TASK.metrics, guessed, targets, dataset(3))
+    assert classification.balanced_accuracy(rows["balanced accuracy"]) == 0.5
+
+
+def test_classes_in_another_order_are_seen() -> None:
+    assert TASK.explain_chance is not None
+    targets = {"labels": np.array([0, 1, 2, 0, 1, 2])}
+    turned = {"logits": logits(1, 2, 0, 1, 2, 0)}
+    assert "renamed, it reaches 100.00 %" in TASK.explain_chance(turned, targets, dataset(3))
+    assert not TASK.explain_chance({"logits": logits(0, 0, 0, 0, 0, 0)}, targets, dataset(3))

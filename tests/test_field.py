@@ -1,0 +1,65 @@
+"""Rows of different lengths, and fields as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekd import field
+from edgekd import fields
+from edgekd.fields.image import Image
+from edgekd.fields.label import Label
+
+
+@given(st.lists(st.lists(st.integers(0, 99), max_size=5), max_size=8), st.data())
+def test_ragged_rows_are_the_rows_that_were_put_in(
+    rows: list[list[int]], data: st.DataObject
+) -> None:
+    like = np.zeros(0, np.int64)
+    whole = field.from_rows([np.array(row, np.int64) for row in rows], like)
+    assert [row.tolist() for row in whole] == rows and len(whole) == len(rows)
+    assert whole.lengths.tolist() == [len(row) for row in rows]
+    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=6)) if rows else []
+    part = whole[np.array(chosen, np.int64)]
+    assert [row.tolist() for row in part] == [rows[at] for at in chosen]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        Image(height=2, width=3, channels=1, mean=(0.5,), std=(1.0,)),
+        Label(names=("a", "b")),
+    ],
+)
+def test_json_gives_a_field_back(one: field.Field) -> None:
+    assert fields.from_json(json.loads(json.dumps(one.to_json()))) == one
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "want a mapping"),
+        ({"kind": "imag"}, "did you mean 'image'"),
+        ({"kind": "class"}, "names"),
+        ({"kind": "class", "names": ["a", "b"], "name": 1}, "did you mean 'names'"),
+        ({"kind": "class", "names": "ab"}, "names 'ab'"),
+    ],
+)
+def test_what_a_stranger_wrote_is_named(value: object, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        fields.from_json(value)
+
+
+def test_a_target_is_no_input() -> None:
+    with pytest.raises(ValueError, match="no model takes"):
+        Label(names=("a", "b")).tensors("labels")
+
+
+def test_every_kind_is_what_it_is_called() -> None:
+    assert {name: entry.load().kind for name, entry in fields.FIELDS.items()} == {
+        name: name for name in fields.FIELDS
+    }

@@ -1,0 +1,85 @@
+"""A split as one file: other readers of safetensors agree, and no file of a stranger does harm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from edgekd import field
+from edgekd import splits
+from edgekd.errors import InputError
+
+IMAGES = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2, 1)
+LABELS = np.array([0, 1, 0, 1, 1])
+TEXTS = field.from_rows(
+    [np.arange(n, dtype=np.int32) for n in (3, 0, 1, 2, 5)], np.zeros(0, np.int32)
+)
+ORDER = np.array([4, 0, 1])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    goal = tmp_path / "train"
+    splits.write(goal, {"images": IMAGES, "labels": LABELS, "texts": TEXTS}, ORDER)
+    return goal
+
+
+def test_rows_come_back_in_the_order_that_was_asked_for(path: Path) -> None:
+    rows = splits.read(path)
+    assert (np.asarray(rows["images"]) == IMAGES[ORDER]).all()
+    assert np.asarray(rows["labels"]).tolist() == [1, 0, 1]
+    assert [row.tolist() for row in rows["texts"]] == [[0, 1, 2, 3, 4], [0, 1, 2], []]
+
+
+def test_the_library_reads_the_same(path: Path) -> None:
+    arrays = load_file(path)
+    assert (arrays["images"] == IMAGES[ORDER]).all()
+    assert arrays["texts.offsets"].tolist() == [0, 5, 8, 8]
+
+
+def test_the_same_rows_are_the_same_bytes_and_aligned(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    splits.write(other, {"texts": TEXTS, "labels": LABELS, "images": IMAGES}, ORDER)
+    assert other.read_bytes() == path.read_bytes()
+    assert splits.read(path)["labels"].ctypes.data % 8 == 0  # type: ignore[union-attr]
+
+
+def header(**parts: Any) -> bytes:
+    text = json.dumps(parts).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
+def part(shape: list[int], start: int, stop: int, dtype: str = "U8") -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, stop]}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff" * 8,
+        (2**40).to_bytes(8, "little"),
+        (2).to_bytes(8, "little") + b"[]",
+        (2).to_bytes(8, "little") + b"{}",
+        header(x=part([4], 0, 4)) + b"abc",
+        header(x=part([4], 0, 3)) + b"abcd",
+        header(x=part([-1], 0, -1)),
+        header(x=part([2**62, 2**62], 0, 4)) + b"abcd",
+        header(x=part([4], 0, 4, "OBJ")) + b"abcd",
+        header(x=[1, 2]),
+        header(x=part([4], 0, 4), y=part([3], 0, 3)) + b"abcd",
+        header(x=part([4], 0, 4), **{"x.offsets": part([2], 4, 20, "I64")})
+        + b"abcd"
+        + b"\x01" * 16,
+    ],
+)
+def test_what_is_no_split_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "train"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="want a split"):
+        splits.read(path)
