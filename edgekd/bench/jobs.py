@@ -22,7 +22,6 @@ from edgekd.bench import memory as proc
 from edgekd.bench import timing
 from edgekd.bench.call import InputPlan
 from edgekd.bench.statistics import median
-from edgekd.fields.image import Image
 from edgekd.runtime import Inference
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
@@ -269,6 +268,8 @@ def _preparation(fields: Mapping[str, Any] | None) -> Any:
 
     if fields is None:
         return np.array  # a copy: the file is mapped read-only, and some engines want to own theirs
+    from edgekd.fields.image import Image  # a worker that only times starts without it
+
     return Image.from_json(fields).apply
 
 
