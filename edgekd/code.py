@@ -90,7 +90,9 @@ def load(reference: str, what: str, *, allow_code: bool) -> Callable[..., Any]:
         MachineError: as `module_files`.
     """
     paths = module_files(reference, what, allow_code=allow_code)
-    return _require_function(_import(reference, what, paths), reference, what)
+    function: Callable[..., Any] = _import(reference, what, paths)
+    _require_function(function, reference, what)
+    return function
 
 
 def load_member(member: Member, name: str, *, allow_code: bool) -> Callable[..., Any]:
@@ -100,12 +102,13 @@ def load_member(member: Member, name: str, *, allow_code: bool) -> Callable[...,
         InputError: as `load`.
         MachineError: as `load`.
     """
-    found = load_object(member, name, allow_code=allow_code)
-    return _require_function(found, f"{member.module}:{member.function}", name)
+    found: Callable[..., Any] = load_object(member, name, allow_code=allow_code)
+    _require_function(found, f"{member.module}:{member.function}", name)
+    return found
 
 
 def load_object(member: Member, name: str, *, allow_code: bool) -> Any:
-    """What a member names, a function or not; imports its module.
+    """What a member names, a function or not, None if its module has no such name; imports that.
 
     Raises:
         InputError: as `load`, but that it may be no function.
@@ -117,12 +120,10 @@ def load_object(member: Member, name: str, *, allow_code: bool) -> Any:
     return _import(f"{member.module}:{member.function}", name, paths)
 
 
-def _require_function(found: Any, reference: str, what: str) -> Callable[..., Any]:
+def _require_function(found: object, reference: str, what: str) -> None:
     if not callable(found):
         module, _, function = reference.partition(":")
         raise InputError(f"{what}: got no function {function!r} in {module}, want one")
-    function_found: Callable[..., Any] = found
-    return function_found
 
 
 def _import(reference: str, what: str, paths: Iterable[Path]) -> Any:

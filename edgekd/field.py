@@ -1,11 +1,12 @@
 """What a field is: one named value of every sample, such as its image or its class.
 
-A field says how its rows are stored, what may be in them, how they become a model's inputs or a task's
-targets. `edgekd.fields` holds them. Numpy alone, no pydantic: a board has them.
+A field says how its rows are stored, what may be in them, and how they become a model's inputs or a
+task's targets. `edgekd.fields` holds them. Numpy alone, no pydantic: a board has them.
 """
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -80,13 +81,11 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Field:
+class Field(abc.ABC):
     """One kind of value. What an instance holds is what data.json says of it; building one checks it."""
 
     kind: ClassVar[str]
     """Its name in `edgekd.fields`."""
-    ragged: ClassVar[bool] = False
-    """Whether rows differ in length, so that they are stored as `RaggedRows`."""
 
     @classmethod
     def describe(cls, rows: Rows, order: NDArray[np.int64], **said: Any) -> Self:
@@ -123,6 +122,7 @@ class Field:
         """Its kind and what it holds, in JSON's types."""
         return {"kind": self.kind, **dataclasses.asdict(self)}
 
+    @abc.abstractmethod
     def check(self, rows: Rows, where: str) -> None:
         """Refuse rows that are not what this field says.
 
@@ -133,7 +133,6 @@ class Field:
         Raises:
             InputError: naming the first that is wrong.
         """
-        raise NotImplementedError
 
     def sizes(self) -> dict[str, int]:
         """What a builder may ask for by name: ``height``, ``vocabulary``, ``classes``."""
@@ -151,23 +150,17 @@ class Field:
         """
         raise ValueError(f"{name}: got a field of kind {self.kind!r}, which no model takes")
 
+    @abc.abstractmethod
     def prepare(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
         """Stored rows as named arrays: inputs by the names of `tensors`, a target by its own.
 
         Raises:
             ValueError: if the rows are of another form.
         """
-        raise NotImplementedError
 
     def strata(self, rows: Rows) -> NDArray[np.int64] | None:
         """A number a row, such as its class: splits hold the same share of each. None if there is none."""
         return None
-
-    def draw(
-        self, generator: np.random.Generator, tensor: Tensor, shape: tuple[int, ...]
-    ) -> NDArray[Any]:
-        """A benchmark's numbers for one of its `tensors`, where nothing real is there."""
-        return generator.standard_normal(shape).astype(tensor.dtype)
 
 
 def require(holds: bool, wrong: str) -> None:

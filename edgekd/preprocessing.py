@@ -16,37 +16,26 @@ if TYPE_CHECKING:
 
     from edgekd.fields.image import Image
 
-MOST_SIDE, MOST_CHANNELS, MOST_PIXELS = 2**15, 2**12, 2**28
-Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
-Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
-Std = Annotated[float, Field(ge=1e-6, le=1e6)]
-
 
 class Preprocessing(Settings):
     """``(pixel / 255 - mean) / std`` per channel, NHWC uint8 to NCHW float32."""
 
-    height: Side
-    width: Side
-    channels: Annotated[int, Field(ge=1, le=MOST_CHANNELS)]
-    mean: Annotated[tuple[Mean, ...], Field(strict=False)]
+    height: int
+    width: int
+    channels: int
+    mean: Annotated[tuple[float, ...], Field(strict=False)]
     """Per channel, of pixel / 255 over the training split."""
-    std: Annotated[tuple[Std, ...], Field(strict=False)]
+    std: Annotated[tuple[float, ...], Field(strict=False)]
     """Per channel, of pixel / 255 over the training split; never 0."""
 
     @model_validator(mode="after")
-    def _by_channel(self) -> Self:
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != self.channels:
-                raise ValueError(f"{name}: got {len(values)} numbers, want {self.channels}")
-        if self.height * self.width * self.channels > MOST_PIXELS:
-            raise ValueError(f"got {self.height} x {self.width} x {self.channels}, want less")
+    def _is_field(self) -> Self:
+        self.as_field()  # which holds the limits
         return self
 
     def as_field(self) -> Image:
         """The same as a field of a data set."""
-        from edgekd.fields.image import (
-            Image,  # it brings numpy, which reading a recipe does without
-        )
+        from edgekd.fields.image import Image  # brings numpy; a recipe is read without
 
         return Image(**self.model_dump())
 

@@ -6,7 +6,6 @@ one interval serve every task, and a board sends rows home in place of outputs. 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgekd.field import Arrays
-
-POINTS = 100
-"""In which a difference of fractions is told."""
 
 
 class Metric(NamedTuple):
@@ -132,39 +128,6 @@ def agreement(task: Task, outputs: Arrays, reference: Arrays, dataset: Dataset) 
     return float(task.agree(one, other).mean())
 
 
-def loss_of_score(metric: Metric, value: float, reference: float) -> float:
-    """How much worse `value` is than `reference`: in points of a fraction, else in the metric's own unit."""
-    worse = reference - value if metric.better == "higher" else value - reference
-    return worse * (POINTS if metric.unit == "fraction" else 1)
-
-
-def is_better(metric: Metric, value: float, other: float) -> bool:
-    """Whether `value` beats `other`."""
-    return value > other if metric.better == "higher" else value < other
-
-
-def is_right_or_wrong(rows: NDArray[np.float64]) -> bool:
-    """Whether every row is [0, 1] or [1, 1]: a sample answered rightly or not, which has exact tests."""
-    import numpy as np
-
-    return bool(
-        rows.shape[1] == 2 and (rows[:, 1] == 1).all() and np.isin(rows[:, 0], (0, 1)).all()
-    )
-
-
 def ratio(rows: NDArray[np.float64]) -> float:
     """The sum of the first column over that of the second."""
     return float(rows[:, 0].sum() / rows[:, 1].sum())
-
-
-def text_of(metric: Metric, value: float) -> str:
-    """``accuracy 97.2 %``, ``RMSE 3.14``."""
-    from edgekd.units import percent_text
-
-    shown = percent_text(value) if metric.unit == "fraction" else f"{value:.4g}"
-    return f"{metric.name} {shown}"
-
-
-def root(rows: NDArray[np.float64]) -> float:
-    """The square root of `ratio`."""
-    return math.sqrt(ratio(rows))

@@ -46,7 +46,7 @@ def test_json_gives_a_field_back(one: field.Field) -> None:
         ({"kind": "imag"}, "did you mean 'image'"),
         ({"kind": "class"}, "names"),
         ({"kind": "class", "names": ["a", "b"], "name": 1}, "did you mean 'names'"),
-        ({"kind": "class", "names": "ab"}, "names 'ab'"),
+        ({"kind": "class", "names": "ab"}, "str as names"),
     ],
 )
 def test_what_a_stranger_wrote_is_named(value: object, says: str) -> None:

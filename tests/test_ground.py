@@ -1,4 +1,4 @@
-"""The small rooms of the ground floor: errors, units, task, preprocessing."""
+"""The small rooms of the ground floor: errors, units, preprocessing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 from edgekd import errors
 from edgekd import units
 from edgekd.preprocessing import Preprocessing
-from edgekd.tasks import classification
 
 
 def test_exit_codes_stand_on_the_classes() -> None:
@@ -63,16 +62,6 @@ def test_nearest_names_one_or_lists_them() -> None:
 )
 def test_numbers_as_people_read_them(got: str, want: str) -> None:
     assert got == want
-
-
-def test_accuracy_by_hand() -> None:
-    logits = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
-    assert classification.top1_accuracy(logits, np.array([1, 1, 1])) == pytest.approx(2 / 3)
-    assert classification.top1_agreement(logits, -logits) == 0
-    assert classification.top1_agreement(logits, 3 * logits) == 1
-    for labels in (np.array([1, 1]), np.zeros((3, 1))):
-        with pytest.raises(ValueError, match="want"):
-            classification.top1_accuracy(logits, labels)
 
 
 def test_preprocessing_by_hand_and_channel_by_channel() -> None:

@@ -47,22 +47,3 @@ def test_rows_that_are_none_are_refused(rows: np.ndarray) -> None:
     broken = metric(rows=lambda outputs, targets, data: rows)
     with pytest.raises(ValueError, match="m: got rows"):
         task.metric_rows((broken,), {"x": np.zeros((3, 1))}, {}, dataset())
-
-
-@pytest.mark.parametrize(
-    ("better", "unit", "loss"),
-    [("higher", "fraction", 10), ("lower", "fraction", -10), ("higher", "number", 0.1)],
-)
-def test_worse_is_positive(better: str, unit: str, loss: float) -> None:
-    one = metric(better=better, unit=unit)
-    assert task.loss_of_score(one, 0.5, 0.6) == pytest.approx(loss)
-    assert task.is_better(one, 0.5, 0.6) is (better == "lower")
-
-
-def test_right_or_wrong_is_known_by_its_rows() -> None:
-    assert task.is_right_or_wrong(np.array([[1, 1], [0, 1]]))
-    assert not task.is_right_or_wrong(np.array([[0.5, 1]]))
-    assert not task.is_right_or_wrong(np.array([[1, 2]]))
-    assert not task.is_right_or_wrong(np.array([[1]]))
-    assert task.root(np.array([[4.0, 1], [12.0, 3]])) == 2.0
-    assert task.text_of(metric(), 0.972) == "m 97.20 %"

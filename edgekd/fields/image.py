@@ -56,12 +56,16 @@ class Image(Field):
         require(pixels <= MOST_PIXELS, f"{pixels} values an image, want at most {MOST_PIXELS}")
         for name, least in (("mean", -_MOST), ("std", _LEAST_STD)):
             values = getattr(self, name)
-            plain = isinstance(values, tuple) and all(type(x) in (int, float) for x in values)
-            require(plain and all(least <= x <= _MOST for x in values), f"{name} {values!r}")
+            count = len(values) if isinstance(values, tuple) else type(values).__name__
             require(
-                len(values) == self.channels,
-                f"{len(values)} values in {name}, want {self.channels}, one for each channel",
+                count == self.channels,
+                f"{count} values in {name}, want {self.channels}, one for each channel",
             )
+            for value in values:
+                holds = type(value) in (int, float) and least <= value <= _MOST
+                require(
+                    holds, f"{name} {str(value)[:20]}, want a number from {least:g} to {_MOST:g}"
+                )
 
     @classmethod
     def describe(

@@ -62,7 +62,7 @@ def require_names(names: tuple[str, ...], least: int = 2) -> None:
         ValueError: for too few, one that is no text, or one twice.
     """
     plain = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
-    require(plain, f"names {names!r}")
+    require(plain, f"{type(names).__name__} as names, want a list of text")
     require(len(names) >= least, f"{len(names)} class(es), want at least {least}")
     for name in names:
         if not name.isprintable() or not name.strip():

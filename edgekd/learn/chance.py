@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edgekd.tasks import classification
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -42,31 +44,8 @@ class Standing(NamedTuple):
 
 def standing(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Standing:
     """Of the answers [N, C] to samples of the classes `labels` [N]; classes without a sample do not count."""
-    confusion = _confusion(logits, labels)
-    return Standing(float(np.trace(confusion)) / _classes(labels), 1 / max(2, _classes(labels)))
-
-
-def renamed(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Standing:
-    """The best standing under any renaming of the answers' classes (Kuhn 1955)."""
-    from scipy.optimize import linear_sum_assignment
-
-    confusion = _confusion(logits, labels)
-    rows, columns = linear_sum_assignment(-confusion)
-    best = float(confusion[rows, columns].sum()) / _classes(labels)
-    return Standing(best, 1 / max(2, _classes(labels)))
-
-
-def _confusion(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of the samples of each class (column) that is answered with each class (row)."""
-    classes = logits.shape[1]
-    counts = np.zeros((classes, classes))
-    np.add.at(counts, (logits.argmax(1), labels), 1)
-    return counts / np.maximum(counts.sum(0), 1)
-
-
-def _classes(labels: NDArray[np.int64]) -> int:
-    """How many have a sample."""
-    return len(np.unique(labels))
+    rows = np.stack([logits.argmax(1), labels], axis=1)
+    return Standing(classification.balanced_accuracy(rows), 1 / max(2, len(np.unique(labels))))
 
 
 def rescalings(channels: int) -> dict[str, Rescaling]:

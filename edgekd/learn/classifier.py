@@ -218,10 +218,7 @@ def require_better_than_chance(
     if not standing.is_near_chance:
         return
     causes = "labels in another order, other preprocessing, or other weights"
-    renamed = chance.renamed(logits, labels)
-    if renamed.gone >= chance.EXPLAINED:
-        reached = units.percent_text(renamed.accuracy)
-        causes = f"its classes are in another order: renamed, it reaches {reached}"
+    causes = classification.find_renaming(logits, labels) or causes
     images = arrays.part(given, "validation").images
     for name, (scale, shift) in chance.rescalings(images.shape[3]).items():
         other = chance.standing(answers.scaled_logits(model, images, scale, shift), labels)

@@ -25,6 +25,7 @@ import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.fields.label import Label
 from edgekd.units import bytes_text
 
 SPLITS = ("train", "validation", "test")
@@ -86,26 +87,17 @@ def checked(source: Source, where: str) -> Source:
             differ, labels out of range.
     """
     names = source.classes
-    if len(names) < 2:
-        raise InputError(f"{where}: got {len(names)} class(es), want at least 2")
-    twice = (
-        sorted({name for name in names if names.count(name) > 1})
-        if len(set(names)) < len(names)
-        else []
-    )
-    if twice:
-        raise InputError(f"{where}: got the class name {twice[0]!r} twice, want each once")
-    require_names(names, where)
+    try:
+        label = Label(names=tuple(names))
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
     want = source.train.images.shape[1:]
     for name, (images, labels) in source.splits().items():
         here = f"{where}, {name} split"
         _check_arrays(images, labels, here)
         if images.shape[1:] != want:
             raise InputError(f"{here}: got images {images.shape[1:]}, want {want} as in training")
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= len(names):
-            wrong = low if low < 0 else high
-            raise InputError(f"{here}: got label {wrong}, want 0 to {len(names) - 1}")
+        label.check(labels, here)
     counts = np.bincount(source.train.labels, minlength=len(names))
     if not counts.all():
         empty = int(counts.argmin())

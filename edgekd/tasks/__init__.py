@@ -31,5 +31,6 @@ def load_task(name: str, *, allow_code: bool = False) -> Task:
         raise InputError(f"task: got unknown {name!r}", hint=nearest(name, TASKS))
     found = code.load_object(TASKS[name], f"task {name}", allow_code=allow_code)
     if not isinstance(found, Task):
-        raise InputError(f"task {name}: got {type(found).__name__}, want an edgekd.task.Task")
+        got = "nothing of that name" if found is None else type(found).__name__
+        raise InputError(f"task {name}: got {got}, want an edgekd.task.Task")
     return found

@@ -13,6 +13,7 @@ from edgekd.interface import Tensor
 from edgekd.task import Metric
 from edgekd.task import Task
 from edgekd.task import ratio
+from edgekd.units import percent_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,10 +114,15 @@ def describe(
 
 
 def explain_chance(outputs: Arrays, targets: Arrays, dataset: Dataset) -> str:
-    """Whether its classes are the data's in another order (Kuhn 1955)."""
+    """Whether its classes are the data's in another order."""
+    return find_renaming(outputs["logits"], targets["labels"])
+
+
+def find_renaming(logits: NDArray[Any], labels: NDArray[Any]) -> str:
+    """What the best renaming of the classes of `logits` [N, C] reaches, if it explains what is wrong with them, in a
+    sentence; else nothing (Kuhn 1955, Naval Research Logistics 2)."""
     from scipy.optimize import linear_sum_assignment
 
-    logits, labels = outputs["logits"], targets["labels"]
     counts = np.zeros((logits.shape[1], logits.shape[1]))
     np.add.at(counts, (logits.argmax(1), labels), 1)
     shares = counts / np.maximum(counts.sum(0), 1)
@@ -125,7 +131,7 @@ def explain_chance(outputs: Arrays, targets: Arrays, dataset: Dataset) -> str:
     reached, chance = float(shares[rows, columns].sum()) / occurring, 1 / max(2, occurring)
     if (reached - chance) / (1 - chance) < RENAMED:
         return ""
-    return f"its classes are in another order: renamed, it reaches {100 * reached:.2f} %"
+    return f"its classes are in another order: renamed, it reaches {percent_text(reached)}"
 
 
 TASK = Task(

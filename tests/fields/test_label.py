@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,6 @@ def test_other_numbers_are_refused(rows: np.ndarray, says: str) -> None:
 @pytest.mark.parametrize(
     "names", [("a",), ("a", "a"), ("a", ""), ("a", "b\n"), ("a", 1), ["a", "b"]]
 )
-def test_names_that_cannot_be_are_refused(names: object) -> None:
+def test_names_that_cannot_be_are_refused(names: Any) -> None:
     with pytest.raises(ValueError, match="got"):
-        Label(names=names)  # type: ignore[arg-type]
+        Label(names=names)

@@ -40,17 +40,6 @@ def test_classes_without_a_sample_do_not_count() -> None:
     assert not chance.standing(np.eye(3, dtype=np.float32)[alone], alone).is_near_chance
 
 
-def test_a_renaming_is_found() -> None:
-    random = np.random.default_rng(0)
-    labels = random.integers(0, 5, 200)
-    renaming = np.array([3, 0, 4, 1, 2])
-    logits = np.eye(5, dtype=np.float32)[renaming[labels]]
-    logits[:10] = np.eye(5)[0]
-    assert chance.renamed(logits, labels).accuracy >= 0.94
-    guesses = random.normal(size=(200, 5)).astype(np.float32)
-    assert chance.renamed(guesses, labels).gone < chance.EXPLAINED
-
-
 def test_usual_preprocessings_map_pixels_as_they_say() -> None:
     usual = chance.rescalings(3)
     pixel = np.array([255.0, 255.0, 255.0])

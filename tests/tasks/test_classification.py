@@ -23,6 +23,16 @@ def test_accuracy_and_agreement() -> None:
     assert classification.top1_agreement(told, logits(0, 0, 0, 2)) == 0.5
 
 
+def test_accuracy_by_hand() -> None:
+    told = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
+    assert classification.top1_accuracy(told, np.array([1, 1, 1])) == pytest.approx(2 / 3)
+    assert classification.top1_agreement(told, -told) == 0
+    assert classification.top1_agreement(told, 3 * told) == 1
+    for labels in (np.array([1, 1]), np.zeros((3, 1))):
+        with pytest.raises(ValueError, match="want"):
+            classification.top1_accuracy(told, labels)
+
+
 def test_nothing_has_no_accuracy() -> None:
     with pytest.raises(ValueError, match="want"):
         classification.top1_accuracy(np.zeros((0, 3)), np.zeros(0))
@@ -91,3 +101,13 @@ def test_classes_in_another_order_are_seen() -> None:
     turned = {"logits": logits(1, 2, 0, 1, 2, 0)}
     assert "renamed, it reaches 100.00 %" in TASK.explain_chance(turned, targets, dataset(3))
     assert not TASK.explain_chance({"logits": logits(0, 0, 0, 0, 0, 0)}, targets, dataset(3))
+
+
+def test_a_renaming_is_found_among_mistakes_and_none_in_guesses() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 5, 200)
+    turned = np.eye(5)[np.array([3, 0, 4, 1, 2])[labels]]
+    turned[:10] = np.eye(5)[0]
+    reached = float(classification.find_renaming(turned, labels).split()[-2])
+    assert 94 <= reached < 100
+    assert not classification.find_renaming(random.normal(size=(200, 5)), labels)

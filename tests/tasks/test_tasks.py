@@ -40,3 +40,5 @@ def test_a_users_own_runs_only_when_allowed(
     assert load_task("python:own_task_of_mine:TASK", allow_code=True).losses == ("cross-entropy",)
     with pytest.raises(InputError, match=r"got int, want an edgekd\.task\.Task"):
         load_task("python:own_task_of_mine:OTHER", allow_code=True)
+    with pytest.raises(InputError, match="got nothing of that name"):
+        load_task("python:own_task_of_mine:THIRD", allow_code=True)
