@@ -52,7 +52,11 @@ class Session(Protocol):
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
-        """What it wants."""
+        """What it wants, in the model's order."""
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What it gives, in the model's order."""
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """One synchronous inference; the outputs in the model's order, the caller's to keep.

@@ -108,6 +108,7 @@ class _Session:
 
     def __init__(self, says: Mapping[str, Any]) -> None:
         self.inputs = (Tensor("x", "float32", (None, says["features"])),)
+        self.output_names = ("y",)
         self._says = says
         self._runs = 0
         self._kept = bytearray(says["touch_bytes"])

@@ -93,6 +93,7 @@ class _Session:
         self._request = compiled.create_infer_request()
         self._outputs = range(len(compiled.outputs))
         self.inputs = tuple(_tensor(port) for port in compiled.inputs)
+        self.output_names = tuple(port.any_name for port in compiled.outputs)
         self._names = [tensor.name for tensor in self.inputs]
         self._bindable = _bytes(compiled.outputs) <= LARGEST_OUTPUTS_BYTES
 

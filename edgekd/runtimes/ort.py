@@ -83,6 +83,7 @@ class _Session:
     def __init__(self, session: Any) -> None:
         self._session = session
         self.inputs = tuple(_tensor(node) for node in session.get_inputs())
+        self.output_names = tuple(node.name for node in session.get_outputs())
         self._answered: list[np.ndarray] = []
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:

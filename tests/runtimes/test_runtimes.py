@@ -17,6 +17,7 @@ from edgekd import runtimes
 from edgekd.errors import InputError
 from edgekd.runtime import RuntimeEntry
 from tests import bench_example
+from tests import text_example
 
 
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
@@ -148,3 +149,22 @@ def test_an_output_whose_size_only_the_data_tell_is_bound_too(name: str, tmp_pat
     for x in (one, all_, one):
         (got,) = session.bind({"x": x})()
         np.testing.assert_array_equal(got, np.nonzero(x))
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_ends_come_by_name_in_the_models_order_at_every_length(tmp_path: Path, name: str) -> None:
+    runtime = runtimes.find(name)
+    if runtime.why_not():
+        pytest.skip(f"{name} is missing")
+    made = runtime.build(text_example.write_onnx(tmp_path / "m"), tmp_path, "fp32")
+    free = runtime.load(made, "fp32", 1)
+    for batch, tokens in ((2, 5), (1, 9), (3, 1)):
+        feeds = text_example.inputs(batch, tokens)
+        shapes = {end: array.shape for end, array in feeds.items()}
+        for session in (free, runtime.load(made, "fp32", 1, batch=batch, shapes=shapes)):
+            assert [tensor.name for tensor in session.inputs] == ["ids", "mask"]
+            assert [tensor.dtype for tensor in session.inputs] == ["int64", "int64"]
+            assert session.output_names == ("logits", "states")
+            for got in (session.run(feeds), session.bind(feeds)()):
+                for array, want in zip(got, text_example.answers(feeds).values(), strict=True):
+                    np.testing.assert_allclose(array, want, atol=1e-5)

@@ -46,6 +46,7 @@ class Session:
         is_input = [engine.get_tensor_mode(name).name == "INPUT" for name in names]
         self.inputs = tuple(t for t, yes in zip(tensors, is_input, strict=True) if yes)
         self._outputs = tuple(t for t, yes in zip(tensors, is_input, strict=True) if not yes)
+        self.output_names = tuple(tensor.name for tensor in self._outputs)
         self._buffers: dict[str, tuple[int, int]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
 

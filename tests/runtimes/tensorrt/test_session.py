@@ -63,8 +63,10 @@ class Engine:
         return True
 
 
-def test_it_tells_its_inputs() -> None:
-    assert Session(Engine(), Cuda(FakeCudart())).inputs == (Tensor("x", "float32", (None, 3)),)
+def test_it_tells_its_inputs_and_outputs() -> None:
+    session = Session(Engine(), Cuda(FakeCudart()))
+    assert session.inputs == (Tensor("x", "float32", (None, 3)),)
+    assert session.output_names == ("y",)
 
 
 def test_answers_of_changing_batches_are_the_callers_to_keep() -> None:
