@@ -53,26 +53,63 @@ class Dataset:
         return {**self.inputs, **self.targets}
 
     def sizes(self) -> dict[str, int]:
-        """What a builder may ask for by name; of two fields that name the same, the first."""
+        """What a builder may ask for by name. What a field before named bears the field's own name before it:
+        ``classes`` of the first of two such targets, ``color_classes`` of the second, called ``color``.
+        """
         found: dict[str, int] = {}
-        for field in self.fields.values():
-            found = {**found, **{k: v for k, v in field.sizes().items() if k not in found}}
+        named = [(name, field.sizes()) for name, field in self.inputs.items()]
+        named += [(name, field.target_sizes()) for name, field in self.targets.items()]
+        for name, sizes in named:
+            found |= {f"{name}_{key}" if key in found else key: size for key, size in sizes.items()}
         return found
 
     def prepare_inputs(self, rows: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
         """What a model takes of stored rows, by name and in its order."""
-        return _prepare(self.inputs, rows)
+        found: dict[str, NDArray[Any]] = {}
+        for name, field in self.inputs.items():
+            found |= field.prepare(name, rows[name])
+        return found
 
     def prepare_targets(self, rows: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
         """What losses and metrics take of stored rows, by name."""
-        return _prepare(self.targets, rows)
+        found: dict[str, NDArray[Any]] = {}
+        for name, field in self.targets.items():
+            found |= field.prepare_target(name, rows[name])
+        return found
 
+    def check(self, rows: Mapping[str, Rows], where: str) -> None:
+        """Refuse the rows of a split that are not what the fields say, one by one and beside one another.
 
-def _prepare(chosen: Mapping[str, Field], rows: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
-    found: dict[str, NDArray[Any]] = {}
-    for name, field in chosen.items():
-        found |= field.prepare(name, rows[name])
-    return found
+        Raises:
+            InputError: naming the first that is wrong.
+        """
+        if set(rows) != set(self.fields):
+            got, want = (", ".join(sorted(names)) or "none" for names in (rows, self.fields))
+            raise InputError(f"{where}: got the fields {got}, want {want}")
+        for name, field in self.fields.items():
+            field.check(rows[name], f"{where}, {name}")
+        counts = {name: len(each) for name, each in rows.items()}
+        if len(set(counts.values())) > 1:
+            said = ", ".join(f"{count} {name}" for name, count in counts.items())
+            raise InputError(f"{where}: got {said}, want as many of each")
+
+    def require_fits(self) -> None:
+        """Refuse targets that belong to images of another size.
+
+        Raises:
+            ValueError: naming the target and the image.
+        """
+        inputs = {name: field.sizes() for name, field in self.inputs.items()}
+        sides = {
+            n: (each["height"], each["width"]) for n, each in inputs.items() if "height" in each
+        }
+        for name, field in self.targets.items():
+            size = field.image_size()
+            if size is not None and sides and size not in sides.values():
+                other, want = next(iter(sides.items()))
+                raise ValueError(
+                    f"{name}: got {size[0]} x {size[1]}, want {want[0]} x {want[1]} as {other} has"
+                )
 
 
 def to_json(dataset: Dataset) -> dict[str, Any]:

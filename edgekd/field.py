@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import json
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Any
 from typing import ClassVar
 from typing import Self
 
+from edgekd.errors import InputError
 from edgekd.errors import nearest
 from edgekd.interface import Axis
 from edgekd.interface import Tensor
@@ -138,7 +140,11 @@ class Field(abc.ABC):
         """What a builder may ask for by name: ``height``, ``vocabulary``, ``classes``."""
         return {}
 
-    def axes(self) -> tuple[Axis, ...]:
+    def target_sizes(self) -> dict[str, int]:
+        """What a task's outputs and a builder may ask for by name where it is a target: unless overridden, as `sizes`."""
+        return self.sizes()
+
+    def axes(self, name: str) -> tuple[Axis, ...]:
         """The free axes of its tensors, without that of the samples."""
         return ()
 
@@ -158,6 +164,28 @@ class Field(abc.ABC):
             ValueError: if the rows are of another form.
         """
 
+    def prepare_target(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
+        """Stored rows as losses and metrics take them, in the target's own unit: unless overridden, as `prepare`.
+
+        Raises:
+            ValueError: if the rows are of another form.
+        """
+        return self.prepare(name, rows)
+
+    def image_size(self) -> tuple[int, int] | None:
+        """Height and width that an image it belongs to has; None where any will do."""
+        return None
+
+    def read(self, data: bytes) -> Rows:
+        """The rows [N, ...] that a user's file or typed text holds.
+
+        Raises:
+            InputError: if it holds none that `check` accepts, or such a field cannot be read.
+        """
+        raise InputError(
+            f"got a file or text, which a field of kind {self.kind!r} is not read from"
+        )
+
     def strata(self, rows: Rows) -> NDArray[np.int64] | None:
         """A number a row, such as its class: splits hold the same share of each. None if there is none."""
         return None
@@ -167,6 +195,48 @@ def require(holds: bool, wrong: str) -> None:
     """Raises ValueError unless a condition holds."""
     if not holds:
         raise ValueError(f"got {wrong}")
+
+
+def require_whole(name: str, value: Any, least: int, most: int) -> None:
+    """Raises ValueError unless `value` is a whole number from `least` to `most`."""
+    holds = type(value) is int and least <= value <= most
+    require(holds, f"{name} {str(value)[:20]}, want a whole number from {least} to {most}")
+
+
+def require_names(names: tuple[str, ...], least: int = 2, what: str = "class") -> None:
+    """Refuse what cannot be names of classes.
+
+    Args:
+        names: of classes, or of what `what` says.
+        least: how many there have to be.
+        what: how one is called in a message.
+
+    Raises:
+        ValueError: for too few, one that is no text, or one twice.
+    """
+    plain = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
+    require(plain, f"{type(names).__name__} as names, want a list of text")
+    require(len(names) >= least, f"{len(names)} {what} name(s), want at least {least}")
+    for name in names:
+        if not name.isprintable() or not name.strip():
+            raise ValueError(
+                f"got the name {name!r}, want text in UTF-8 without control characters"
+            )
+    if len(set(names)) < len(names):
+        twice = min(name for name in set(names) if names.count(name) > 1)
+        raise ValueError(f"got the {what} name {twice!r} twice, want each once")
+
+
+def decode_json(data: bytes) -> Any:
+    """The JSON value that a user wrote.
+
+    Raises:
+        InputError: if it is none.
+    """
+    try:
+        return json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"got {data[:40]!r}, want JSON: {error}") from error
 
 
 def form_text(rows: Rows) -> str:

@@ -46,8 +46,8 @@ class Task(NamedTuple):
     targets: Mapping[str, str]
     """Target to the kind of its field; every other field of the data is an input."""
     outputs: tuple[Tensor, ...]
-    """What a model gives. An axis is a number, a size of a field (``classes``), a free axis of an input, or else
-    the model's own; ``target`` names what an output is compared with."""
+    """What a model gives. An axis is a number, a size of its target's field (``classes``) or of another, a free axis
+    of an input, or else the model's own; ``target`` names what an output is compared with."""
     losses: tuple[str, ...]
     """What labels teach where the recipe does not say."""
     metrics: tuple[Metric, ...]
@@ -76,21 +76,26 @@ def interface_of(task: Task, dataset: Dataset) -> Interface:
     """What a model takes and gives: the fields of the data's inputs, and the outputs of the task.
 
     Raises:
-        ValueError: if the data lack a target of the task, or have one of another kind, or an input cannot be one.
+        ValueError: if the data lack a target of the task, or have one of another kind, or an input cannot be one or
+            does not fit a target.
     """
     for name, kind in task.targets.items():
         got = dataset.targets[name].kind if name in dataset.targets else "none"
         if got != kind:
             raise ValueError(f"{name}: got {got}, want a target of kind {kind!r}")
+    dataset.require_fits()
     sizes, axes = dataset.sizes(), [Axis(BATCH)]
     inputs: list[Tensor] = []
     for name, field in dataset.inputs.items():
         inputs += field.tensors(name)
-        axes += [axis for axis in field.axes() if axis not in axes]
-    outputs = [
-        output._replace(shape=tuple(sizes.get(str(size), size) for size in output.shape))
-        for output in task.outputs
-    ]
+        axes += [axis for axis in field.axes(name) if axis not in axes]
+    outputs: list[Tensor] = []
+    for output in task.outputs:
+        target = dataset.targets.get(output.target)
+        known = sizes if target is None else sizes | target.target_sizes()
+        outputs.append(
+            output._replace(shape=tuple(known.get(str(size), size) for size in output.shape))
+        )
     return Interface(tuple(inputs), tuple(outputs), tuple(axes), sizes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from edgekd import dataset
 from edgekd.errors import InputError
 from edgekd.fields.image import Image
 from edgekd.fields.label import Label
+from edgekd.fields.map import Map
+from edgekd.fields.number import Number
 
 
 def digits() -> dataset.Dataset:
@@ -58,3 +61,64 @@ def test_what_a_stranger_wrote_is_named(tmp_path: Path, change: dict[str, Any], 
     path.write_text(json.dumps({**dataset.to_json(digits()), **change}))
     with pytest.raises(InputError, match=says):
         dataset.read(path)
+
+
+def two_of_each() -> dataset.Dataset:
+    number = Number(columns=("a", "b"), mean=(0.0, 0.0), std=(2.0, 1.0))
+    return dataset.Dataset(
+        task="own",
+        inputs={"left": number, "right": number},
+        targets={"shape": Label(names=("a", "b")), "color": Label(names=tuple("abc")), "y": number},
+    )
+
+
+def test_of_two_fields_that_name_a_size_the_second_adds_its_own_name() -> None:
+    assert two_of_each().sizes() == {
+        "columns": 2,
+        "right_columns": 2,
+        "classes": 2,
+        "color_classes": 3,
+        "numbers": 2,
+    }
+
+
+def test_a_number_is_standardized_as_an_input_and_not_as_a_target() -> None:
+    two = np.full((1, 2), 4, np.float32)
+    rows = {
+        "left": two,
+        "right": two,
+        "shape": np.zeros(1, int),
+        "color": np.zeros(1, int),
+        "y": two,
+    }
+    assert two_of_each().prepare_inputs(rows)["left"].tolist() == [[2, 4]]
+    assert two_of_each().prepare_targets(rows)["y"].tolist() == [[4, 4]]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"labels": np.array([0])}, "train: got 2 images, 1 labels, want as many of each"),
+        ({"labels": np.array([0, 3])}, "train, labels: got label 3"),
+        ({"more": np.array([0])}, "got the fields images, labels, more, want images, labels"),
+    ],
+)
+def test_rows_that_are_not_what_the_fields_say_are_refused(
+    change: dict[str, np.ndarray], says: str
+) -> None:
+    rows = {"images": np.zeros((2, 2, 2, 1), np.uint8), "labels": np.array([0, 1])}
+    digits().check(rows, "train")
+    with pytest.raises(InputError, match=says):
+        digits().check({**rows, **change}, "train")
+
+
+def test_a_map_of_another_size_than_its_image_is_refused() -> None:
+    number = Number(columns=("a",), mean=(0.0,), std=(1.0,))
+    maps = Map(height=2, width=3, names=("a", "b"))
+    wrong = dataclasses.replace(digits(), targets={"maps": maps})
+    with pytest.raises(ValueError, match="maps: got 2 x 3, want 2 x 2 as images has"):
+        wrong.require_fits()
+    dataclasses.replace(
+        digits(), targets={"maps": dataclasses.replace(maps, width=2)}
+    ).require_fits()
+    dataclasses.replace(wrong, inputs={"numbers": number}).require_fits()

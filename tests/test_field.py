@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 
 from edgekd import field
 from edgekd import fields
+from edgekd.errors import InputError
+from edgekd.fields.boxes import Boxes
+from edgekd.fields.classes import Classes
 from edgekd.fields.image import Image
 from edgekd.fields.label import Label
+from edgekd.fields.map import Map
+from edgekd.fields.number import Number
+from edgekd.fields.tokens import Tokens
 
 
 @given(st.lists(st.lists(st.integers(0, 99), max_size=5), max_size=8), st.data())
@@ -33,6 +39,11 @@ def test_ragged_rows_are_the_rows_that_were_put_in(
     [
         Image(height=2, width=3, channels=1, mean=(0.5,), std=(1.0,)),
         Label(names=("a", "b")),
+        Classes(names=("a", "b")),
+        Number(columns=("a", "b"), mean=(1.5, 2.0), std=(1.0, 0.5), unit="m"),
+        Tokens(vocabulary=9, usual=2, longest=3, padding=1),
+        Map(height=2, width=3, names=("a", "b"), ignored=-1),
+        Boxes(height=2, width=3, names=("a",)),
     ],
 )
 def test_json_gives_a_field_back(one: field.Field) -> None:
@@ -57,6 +68,11 @@ def test_what_a_stranger_wrote_is_named(value: object, says: str) -> None:
 def test_a_target_is_no_input() -> None:
     with pytest.raises(ValueError, match="no model takes"):
         Label(names=("a", "b")).tensors("labels")
+
+
+def test_what_cannot_be_read_says_so() -> None:
+    with pytest.raises(InputError, match="'class' is not read from"):
+        Label(names=("a", "b")).read(b"a")
 
 
 def test_every_kind_is_what_it_is_called() -> None:

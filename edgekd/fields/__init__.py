@@ -29,6 +29,15 @@ class Entry(NamedTuple):
 FIELDS: dict[str, Entry] = {
     "image": Entry(f"{_HERE}.image", "Image", "pixels of one size, uint8 [N, H, W, C]"),
     "class": Entry(f"{_HERE}.label", "Label", "one class a sample, int64 [N]"),
+    "classes": Entry(
+        f"{_HERE}.classes", "Classes", "any number of classes a sample, uint8 [N, C] of 0 and 1"
+    ),
+    "number": Entry(f"{_HERE}.number", "Number", "numbers, float32 [N, K] or [N]"),
+    "tokens": Entry(
+        f"{_HERE}.tokens", "Tokens", "numbers of a vocabulary, of any length, int32 or int64"
+    ),
+    "map": Entry(f"{_HERE}.map", "Map", "a class of every pixel, uint8 or int64 [N, H, W]"),
+    "boxes": Entry(f"{_HERE}.boxes", "Boxes", "boxes with their classes, of any number, float32"),
 }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from edgekd.errors import InputError
 from edgekd.field import Field
 from edgekd.field import form_text
-from edgekd.field import require
+from edgekd.field import require_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,22 +53,3 @@ class Label(Field):
     def strata(self, rows: Rows) -> NDArray[np.int64]:
         """The classes themselves."""
         return np.asarray(rows)
-
-
-def require_names(names: tuple[str, ...], least: int = 2) -> None:
-    """Refuse what cannot be names of classes.
-
-    Raises:
-        ValueError: for too few, one that is no text, or one twice.
-    """
-    plain = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
-    require(plain, f"{type(names).__name__} as names, want a list of text")
-    require(len(names) >= least, f"{len(names)} class(es), want at least {least}")
-    for name in names:
-        if not name.isprintable() or not name.strip():
-            raise ValueError(
-                f"got the name {name!r}, want text in UTF-8 without control characters"
-            )
-    if len(set(names)) < len(names):
-        twice = min(name for name in set(names) if names.count(name) > 1)
-        raise ValueError(f"got the class name {twice!r} twice, want each once")

@@ -1,0 +1,133 @@
+"""Text, or whatever else comes as a sequence of any length, as numbers of a vocabulary."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import ClassVar
+from typing import Self
+
+import numpy as np
+
+from edgekd.errors import InputError
+from edgekd.field import Field
+from edgekd.field import RaggedRows
+from edgekd.field import decode_json
+from edgekd.field import form_text
+from edgekd.field import from_rows
+from edgekd.field import require_whole
+from edgekd.interface import BATCH
+from edgekd.interface import Axis
+from edgekd.interface import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.field import Rows
+
+MOST_VOCABULARY, MOST_LENGTH = 2**24, 2**20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tokens(Field):
+    """Ragged int32 or int64 [*]. A model takes ``<name>`` [N, L], padded to the longest of the batch, and
+    ``<name>_mask`` [N, L], 1 where there is a token."""
+
+    kind: ClassVar[str] = "tokens"
+    vocabulary: int
+    """How many tokens there are: their numbers are below it."""
+    usual: int
+    """The length that is exported, timed and shown with."""
+    longest: int
+    """No sample has more."""
+    padding: int = 0
+    """The token that fills up."""
+
+    def __post_init__(self) -> None:
+        require_whole("vocabulary", self.vocabulary, 2, MOST_VOCABULARY)
+        require_whole("longest", self.longest, 1, MOST_LENGTH)
+        require_whole("usual", self.usual, 1, self.longest)
+        require_whole("padding", self.padding, 0, self.vocabulary - 1)
+
+    @classmethod
+    def describe(
+        cls,
+        rows: Rows,
+        order: NDArray[np.int64],
+        usual: int | None = None,
+        longest: int | None = None,
+        **said: Any,
+    ) -> Self:
+        """Where nobody says others, the longest is that of the training split, and the usual length its median."""
+        if not isinstance(rows, RaggedRows):
+            raise ValueError(f"got {form_text(rows)}, want ragged int32 or int64 [N, *]")
+        lengths = rows.lengths
+        longest = int(lengths.max(initial=1)) if longest is None else longest
+        if usual is None:
+            usual = min(max(1, math.ceil(np.median(lengths[order]))), longest)
+        return cls(usual=usual, longest=longest, **said)
+
+    def check(self, rows: Rows, where: str) -> None:
+        """Refuse tokens beyond the vocabulary, samples without a token, and those beyond the longest."""
+        types = (np.int32, np.int64)
+        if not isinstance(rows, RaggedRows) or rows.values.dtype not in types or not len(rows):
+            raise InputError(f"{where}: got {form_text(rows)}, want ragged int32 or int64 [N, *]")
+        if rows.values.ndim != 1:
+            raise InputError(f"{where}: got tokens {list(rows.values.shape)}, want one axis")
+        lengths = rows.lengths
+        wrong = (lengths < 1) | (lengths > self.longest)
+        if wrong.any():
+            at = int(np.flatnonzero(wrong)[0])
+            raise InputError(
+                f"{where}: got {lengths[at]} tokens in sample {at}, want 1 to {self.longest}"
+            )
+        values = np.asarray(rows.values)
+        beyond = (values < 0) | (values >= self.vocabulary)
+        if beyond.any():
+            at = int(np.flatnonzero(beyond)[0])
+            number = int(np.searchsorted(rows.offsets, at, side="right")) - 1
+            raise InputError(
+                f"{where}: got token {values[at]} in sample {number}, want 0 to {self.vocabulary - 1}"
+            )
+
+    def sizes(self) -> dict[str, int]:
+        """``vocabulary``, ``longest``."""
+        return {"vocabulary": self.vocabulary, "longest": self.longest}
+
+    def axes(self, name: str) -> tuple[Axis, ...]:
+        """``<name>_length``."""
+        return (Axis(f"{name}_length", 1, self.usual, self.longest),)
+
+    def tensors(self, name: str) -> tuple[Tensor, ...]:
+        """int64 ``<name>`` and ``<name>_mask`` [batch, length]."""
+        shape = (BATCH, f"{name}_length")
+        return (
+            Tensor(name, "int64", shape, "index", below=self.vocabulary),
+            Tensor(f"{name}_mask", "int64", shape, "mask"),
+        )
+
+    def prepare(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
+        """Padded to the longest of these rows."""
+        if not isinstance(rows, RaggedRows):
+            raise ValueError(f"got {form_text(rows)}, want ragged int32 or int64 [N, *]")
+        most = max(1, int(rows.lengths.max(initial=0)))
+        mask = np.arange(most) < rows.lengths[:, None]
+        tokens = np.full(mask.shape, self.padding, np.int64)
+        tokens[mask] = rows.values
+        return {name: tokens, f"{name}_mask": mask.astype(np.int64)}
+
+    def read(self, data: bytes) -> Rows:
+        """JSON: the numbers of one sample, or a list of several."""
+        value = decode_json(data)
+        many = (
+            value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
+        )
+        for row in many:
+            whole = isinstance(row, list) and all(type(token) is int for token in row)
+            if not whole or any(abs(token) >= MOST_VOCABULARY for token in row):
+                raise InputError(f"got {data[:40]!r}, want tokens as JSON, such as [12, 7, 3]")
+        rows = from_rows([np.array(row, np.int64) for row in many], np.zeros(0, np.int64))
+        self.check(rows, "input")
+        return rows
