@@ -45,7 +45,7 @@ class ComparedModel(NamedTuple):
     bundle: Bundle
     engine: Engine
     inputs: Path
-    """Its golden inputs, .npy."""
+    """Its golden inputs, .npy or .npz."""
     size_bytes: int
     """Of the engine's files."""
     kernels: dict[str, int]

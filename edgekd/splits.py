@@ -128,15 +128,36 @@ def read(path: Path) -> dict[str, Rows]:
                 arrays[name] = np.zeros(shape, dtype)
             else:
                 arrays[name] = np.memmap(path, dtype, "r", 8 + length + start, shape)
-        return _joined(arrays)
+        found = join_offsets(arrays)
+        counts = {len(rows) for rows in found.values()}
+        _require(len(counts) == 1, f"fields of {sorted(counts)} rows")
+        return found
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}, want a split of a data set") from error
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{path}: got {error}, want a split of a data set") from error
 
 
-def _joined(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Rows]:
+def separate_offsets(rows: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
+    """The same as plain arrays: of a field whose rows differ in length its values and ``<name>.offsets``."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, each in rows.items():
+        if isinstance(each, RaggedRows):
+            arrays |= {name: each.values, name + OFFSETS: each.offsets}
+        else:
+            arrays[name] = each
+    return arrays
+
+
+def join_offsets(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Rows]:
+    """The rows of which `separate_offsets` made plain arrays.
+
+    Raises:
+        ValueError: if offsets are none, or stand alone.
+    """
     found: dict[str, Rows] = {}
+    strays = {name.removesuffix(OFFSETS) for name in arrays if name.endswith(OFFSETS)} - set(arrays)
+    _require(not strays, f"offsets without values: {', '.join(sorted(strays))}")
     for name, array in arrays.items():
         if name.endswith(OFFSETS):
             continue
@@ -148,8 +169,6 @@ def _joined(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Rows]:
         _require(bool(ends and offsets[0] == 0 and offsets[-1] == len(array)), f"{name}: offsets")
         _require(bool((offsets[1:] >= offsets[:-1]).all()), f"{name}: offsets out of order")
         found[name] = RaggedRows(array, offsets)
-    counts = {len(rows) for rows in found.values()}
-    _require(len(counts) == 1, f"fields of {sorted(counts)} rows")
     return found
 
 

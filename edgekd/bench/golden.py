@@ -1,34 +1,73 @@
-"""Golden inputs and the answers they must get, as the export wrote them."""
+"""Golden inputs and the answers they must get, by name, as the export wrote them.
+
+A safetensors file of ``<group>/inputs/<name>``, ``<group>/outputs/<name>`` and, of fields whose stored rows are kept,
+``<group>/rows/<field>``. A group is a batch of one shape. An older file holds ``inputs``, ``outputs`` and perhaps
+``pixels``: it is read as the group ``usual`` whose ends have no names (`UNNAMED`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd import splits
 from edgekd.errors import InputError
+from edgekd.interface import DTYPES
+from edgekd.interface import MOST_ENDS
+from edgekd.interface import NAME
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgekd.field import Arrays
+    from edgekd.field import Rows
+
+LEAST, USUAL, LONGEST = GROUPS = ("least", "usual", "longest")
+"""Sizes of the free axes that a group has; a model without any has `USUAL` alone."""
+SIDES = ("inputs", "outputs", "rows")
+UNNAMED = ""
+"""The only input, the first output, or the only field of a file of the older form."""
+_OLDER = {
+    "inputs": f"{USUAL}/inputs/",
+    "outputs": f"{USUAL}/outputs/",
+    "pixels": f"{USUAL}/rows/",
+}
 
 
-class Golden(NamedTuple):
-    """Distinct samples and the trained model's own logits on them."""
+class Group(NamedTuple):
+    """Distinct samples of one shape and the trained model's own answers."""
 
-    inputs: np.ndarray
-    """float32 [N, C, H, W], preprocessed."""
-    outputs: np.ndarray
-    """float32 [N, classes]."""
-    pixels: np.ndarray | None = None
-    """uint8 [M, H, W, C], what the first M inputs were made of; None in a file that has none."""
+    inputs: Arrays
+    """Prepared, [N, ...] each."""
+    outputs: Arrays
+    """[N, ...] each."""
+    rows: Mapping[str, Rows] = {}
+    """By field, the stored rows [M, ...] of which the first M samples were made."""
+
+    @property
+    def sample_count(self) -> int:
+        """How many samples."""
+        return len(next(iter(self.inputs.values())))
+
+    @property
+    def first_output(self) -> NDArray[Any]:
+        """[N, ...]."""
+        return next(iter(self.outputs.values()))
 
 
-def read(path: Path) -> Golden:
-    """The golden samples of a safetensors file.
+Golden = Mapping[str, Group]
+"""Groups by their names, `USUAL` among them."""
+
+
+def read(path: Path) -> dict[str, Group]:
+    """The golden samples of a safetensors file, in which a stranger may have written, too.
 
     Raises:
-        InputError: if it is no such file or lacks one of the two tensors.
+        InputError: if it is no such file, or its arrays do not fit one another.
     """
     from safetensors.numpy import load
 
@@ -36,16 +75,102 @@ def read(path: Path) -> Golden:
         data = file.read()
     try:
         tensors = load(data)
-        return Golden(tensors["inputs"], tensors["outputs"], tensors.get("pixels"))
     except Exception as error:  # its parser and numpy's share no base
-        raise InputError(
-            f"{path}: got {error}, want safetensors with `inputs` and `outputs`"
-        ) from error
+        raise InputError(f"{path}: got {error}, want safetensors of golden samples") from error
+    try:
+        if USUAL not in {name.partition("/")[0] for name in tensors}:
+            tensors = {_OLDER.get(name, name): array for name, array in tensors.items()}
+        groups = _group(tensors)
+        for name, group in groups.items():
+            _require_sound(name, group)
+        _require_alike(groups)
+    except ValueError as error:
+        raise InputError(f"{path}: got {error}") from error
+    return groups
 
 
-def write_inputs(golden: Golden, path: Path) -> Path:
-    """Its inputs as the .npy file a worker reads; scratch, not kept."""
+def write(path: Path, groups: Golden) -> None:
+    """The same groups give the same bytes; a stage's scratch, not kept by itself."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    tensors = {}
+    for name, group in groups.items():
+        sides: tuple[Mapping[str, Any], ...] = (*group[:2], splits.separate_offsets(group.rows))
+        for side, arrays in zip(SIDES, sides, strict=True):
+            for end, array in arrays.items():
+                tensors[f"{name}/{side}/{end}"] = np.ascontiguousarray(array)
+    save_file(tensors, path)
+
+
+def write_inputs(group: Group, path: Path) -> Path:
+    """Its inputs as the file a worker reads, scratch: rows (.npy) of the only one, or .npz by name.
+
+    Returns:
+        `path`, with the suffix of what was written.
+    """
     import numpy as np
 
-    np.save(path, golden.inputs, allow_pickle=False)
-    return path
+    if len(group.inputs) == 1:
+        goal = path.with_suffix(".npy")
+        np.save(goal, next(iter(group.inputs.values())), allow_pickle=False)
+    else:
+        goal = path.with_suffix(".npz")
+        np.savez(goal, allow_pickle=False, **dict(group.inputs))
+    return goal
+
+
+def _group(tensors: Arrays) -> dict[str, Group]:
+    if len(tensors) > 2 * len(GROUPS) * MOST_ENDS:
+        raise ValueError(f"{len(tensors)} arrays, want fewer")
+    by_group: dict[str, dict[str, dict[str, NDArray[Any]]]] = {}
+    for name, array in tensors.items():
+        group, _, rest = name.partition("/")
+        side, _, end = rest.partition("/")
+        known = group in GROUPS and side in SIDES
+        if not known or not (NAME.fullmatch(end) or end == UNNAMED):
+            raise ValueError(
+                f"an array {name[:100]!r}, want GROUP/inputs/NAME or GROUP/outputs/NAME"
+            )
+        if array.ndim < 1:
+            raise ValueError(f"one number in {name}, want rows")
+        by_group.setdefault(group, {part: {} for part in SIDES})[side][end] = array
+    if USUAL not in by_group:
+        raise ValueError("no samples, want `usual/inputs/...` and `usual/outputs/...`")
+    return {
+        name: Group(sides["inputs"], sides["outputs"], splits.join_offsets(sides["rows"]))
+        for name, sides in sorted(by_group.items(), key=lambda pair: GROUPS.index(pair[0]))
+    }
+
+
+def _require_sound(name: str, group: Group) -> None:
+    import numpy as np
+
+    for side, ends in (("inputs", group.inputs), ("outputs", group.outputs)):
+        if not 0 < len(ends) <= MOST_ENDS or (UNNAMED in ends and len(ends) > 1):
+            raise ValueError(f"{len(ends)} {side} in group {name}, want some")
+        for end, array in ends.items():
+            where = f"{array.dtype} {list(array.shape)} in {name}/{side}/{end}"
+            if str(array.dtype) not in DTYPES or not len(array):
+                raise ValueError(f"{where}, want rows of {', '.join(DTYPES)}")
+            if len(array) != group.sample_count:
+                raise ValueError(f"{where}, want {group.sample_count} rows")
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise ValueError(f"{where} that are not finite")
+    for field, rows in group.rows.items():
+        if not 0 < len(rows) <= group.sample_count:
+            raise ValueError(
+                f"{len(rows)} rows in {name}/rows/{field}, want 1 to {group.sample_count}"
+            )
+
+
+def _require_alike(groups: Golden) -> None:
+    """Groups differ in the sizes of axes alone."""
+    usual = _forms(groups[USUAL])
+    for name, group in groups.items():
+        if _forms(group) != usual:
+            raise ValueError(f"other ends in group {name} than in {USUAL}")
+
+
+def _forms(group: Group) -> list[dict[str, tuple[str, int]]]:
+    return [{end: (str(a.dtype), a.ndim) for end, a in ends.items()} for ends in group[:2]]

@@ -27,7 +27,7 @@ class UserInputs(NamedTuple):
     """What ``--inputs`` says."""
 
     file: Path | None = None
-    """Rows of the only input (.npy, golden .safetensors, a bundle), or an .npz by names of inputs."""
+    """Rows of the only input (.npy), an .npz by names of inputs, golden .safetensors or a bundle."""
     files: Mapping[str, Path] = {}
     """.npy files by input."""
     values: Mapping[str, float] = {}
@@ -98,7 +98,7 @@ def find_inputs(given: Path, goal: Path) -> Path:
         raise InputError(f"{given}: got no inputs, want .npy, .npz, .safetensors or a bundle")
     from edgekd.bench import golden
 
-    return golden.write_inputs(golden.read(golden_file), goal)
+    return golden.write_inputs(golden.read(golden_file)[golden.USUAL], goal)
 
 
 def gather_inputs(

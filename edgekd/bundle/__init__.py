@@ -3,8 +3,8 @@
     model.onnx            the student, float32 or with Q/DQ in one profile, free batch axis
     preprocessing.json    from pixels to the model's input
     labels.json           class names in the order of the logits
-    golden.safetensors    real inputs [N, C, H, W], torch's answers [N, classes], and of the first the
-                          pixels [1, H, W, C], which older bundles lack
+    golden.safetensors    real inputs, torch's answers, and of the first the stored pixels, which older
+                          bundles lack (`edgekd.bench.golden`)
     measured.json         every candidate's row
     MODEL_CARD.md         the same for people
     manifest.json         format, lineage, the chosen candidate, tolerances, digests of all of these
@@ -30,10 +30,13 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from edgekd import files
+from edgekd.bench.golden import USUAL
 from edgekd.bench.golden import Golden
+from edgekd.bench.golden import Group
 from edgekd.bench.golden import read as read_golden
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
+from edgekd.field import form_text
 from edgekd.preprocessing import Preprocessing
 from edgekd.runtime import Precision
 from edgekd.settings import Fraction
@@ -209,8 +212,6 @@ def read_contents(folder: Path, manifest: Manifest) -> Bundle:
     """
     import json
 
-    import numpy as np
-
     labels = files.read_json(folder / "labels.json")
     try:
         text = json.dumps(files.read_json(folder / "preprocessing.json"))
@@ -220,27 +221,30 @@ def read_contents(folder: Path, manifest: Manifest) -> Bundle:
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{folder / 'preprocessing.json'}: {where}: {first['msg']}") from error
     golden = read_golden(folder / "golden.safetensors")
-    inputs, outputs, pixels = golden
     named = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
     if not named or not labels:
         raise InputError(f"{folder / 'labels.json'}: got no list of names")
-    size = (preprocessing.channels, preprocessing.height, preprocessing.width)
-    fits = inputs.shape[1:] == size and outputs.shape == (len(inputs), len(labels)) and len(inputs)
-    plain = inputs.dtype == outputs.dtype == np.float32
-    plain = plain and bool(np.isfinite(inputs).all() and np.isfinite(outputs).all())
-    if not fits or not plain:
-        raise InputError(
-            f"{folder / 'golden.safetensors'}: got {inputs.dtype} {inputs.shape} and "
-            f"{outputs.dtype} {outputs.shape}, want float32 [N, {size}] and [N, {len(labels)}]"
-        )
-    if pixels is not None:
-        fits = pixels.shape[1:] == (*size[1:], size[0]) and 0 < len(pixels) <= len(inputs)
-        if pixels.dtype != np.uint8 or not fits:
-            raise InputError(
-                f"{folder / 'golden.safetensors'}: got pixels {pixels.dtype} {pixels.shape}, want "
-                f"uint8 [M, H, W, C] of {size}"
-            )
+    try:
+        _require_fitting(golden[USUAL], preprocessing, len(labels))
+    except ValueError as error:
+        raise InputError(f"{folder / 'golden.safetensors'}: got {error}") from error
     return Bundle(folder, manifest, preprocessing, tuple(labels), golden)
+
+
+def _require_fitting(group: Group, preprocessing: Preprocessing, classes: int) -> None:
+    """Raises ValueError unless these are golden samples of one image and its logits."""
+    size = (preprocessing.channels, preprocessing.height, preprocessing.width)
+    for side, ends, shape in (
+        ("inputs", group.inputs, size),
+        ("outputs", group.outputs, (classes,)),
+    ):
+        forms = [f"{array.dtype} {list(array.shape)}" for array in ends.values()]
+        if forms != [f"float32 {[group.sample_count, *shape]}"]:
+            raise ValueError(f"{side} {', '.join(forms)}, want float32 [N, {str(list(shape))[1:]}")
+    for rows in group.rows.values():
+        form = form_text(rows)
+        if len(group.rows) > 1 or form != f"uint8 {[len(rows), *size[1:], size[0]]}":
+            raise ValueError(f"pixels {form}, want uint8 [M, H, W, C] of {size}")
 
 
 def require_plain_files(path: Path) -> None:

@@ -16,7 +16,8 @@ from edgekd import runtimes
 from edgekd.bench import numerics
 from edgekd.bench import saturation
 from edgekd.bench.engine import Engine
-from edgekd.bench.golden import Golden
+from edgekd.bench.golden import USUAL
+from edgekd.bench.golden import Group
 from edgekd.bench.golden import write_inputs
 from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
@@ -112,17 +113,18 @@ def _golden(found: Bundle, runtime: str | None, timeout_s: float, device: Device
         )
         if isinstance(engine, str):
             return [Check(WHAT, "not checked", engine)]
-        inputs = write_inputs(found.golden, scratch / "inputs.npy")
+        golden = found.golden[USUAL]
+        inputs = write_inputs(golden, scratch / "inputs.npy")
         ask = functools.partial(outputs, engine, timeout_s=timeout_s, device=device)
         got = ask(inputs, preprocessing=None)
         tolerance = stated_tolerance(found.manifest.tolerance, engine.runtime, engine.precision)
-        checks = [_compared(found.golden, got, tolerance, engine)]
+        checks = [_compared(golden, got, tolerance, engine)]
         if checks[0].verdict != "failed":
             checks.insert(0, _from_pixels(found, ask, tolerance, scratch))
     if not np.isfinite(got).all():
         return checks
     if tolerance is not None and tolerance.rms is not None and is_quantized(found.folder):
-        checks += _saturated(found.golden, got, max(tolerance.rms, tolerance.step or 0), device)
+        checks += _saturated(golden, got, max(tolerance.rms, tolerance.step or 0), device)
     return checks
 
 
@@ -130,18 +132,20 @@ def _from_pixels(
     found: Bundle, ask: Callable[..., np.ndarray], tolerance: Tolerance | None, scratch: Path
 ) -> Check:
     """Whether pixels become the golden inputs by preprocessing.json, and get the golden answers."""
-    pixels = found.golden.pixels
+    golden = found.golden[USUAL]
+    pixels = next(map(np.asarray, golden.rows.values()), None)
     if pixels is None:
         return Check(PREPROCESSING, "not checked", "the bundle holds no pixels, it is an older one")
     inputs = found.preprocessing.apply(pixels)
-    off = float(np.abs(inputs - found.golden.inputs[: len(pixels)]).max())
+    (images,) = golden.inputs.values()
+    off = float(np.abs(inputs - images[: len(pixels)]).max())
     if not off <= LEAST_DIFFERENCE * max(1.0, float(np.abs(inputs).max())):
         return Check(
             PREPROCESSING, "failed", f"pixels become an input {off:.2g} off the golden one"
         )
     np.save(scratch / "pixels.npy", pixels, allow_pickle=False)
     got = ask(scratch / "pixels.npy", preprocessing=found.preprocessing)
-    want = found.golden.outputs[: len(pixels)]
+    want = golden.first_output[: len(pixels)]
     if got.shape != want.shape:
         return Check(PREPROCESSING, "failed", f"pixels get answers {got.shape}, want {want.shape}")
     most = tolerance.max_abs if tolerance is not None else np.inf
@@ -153,13 +157,11 @@ def _from_pixels(
     )
 
 
-def _compared(
-    golden: Golden, got: np.ndarray, tolerance: Tolerance | None, engine: Engine
-) -> Check:
+def _compared(golden: Group, got: np.ndarray, tolerance: Tolerance | None, engine: Engine) -> Check:
     what = f"{WHAT}, {engine.runtime} {engine.precision}"
     if tolerance is None:
         return Check(what, "not checked", "how close it has to be was never measured")
-    want = golden.outputs
+    want = golden.first_output
     if got.shape != want.shape:
         return Check(what, "failed", f"got answers {got.shape}, want {want.shape}")
     if not np.isfinite(got).all():
@@ -182,11 +184,12 @@ def _shown(max_abs: float, tolerance: Tolerance) -> str:
     return f"{max_abs:.2g}, {steps:.2g} quantization steps (at most {most:.2g})"
 
 
-def _saturated(golden: Golden, got: np.ndarray, stated_rms: float, device: Device) -> list[Check]:
+def _saturated(golden: Group, got: np.ndarray, stated_rms: float, device: Device) -> list[Check]:
     """Whether quantized answers are noisier than where they were measured, and why; see saturation."""
-    if got.shape != golden.outputs.shape or len(got) < saturation.LEAST:
+    want = golden.first_output
+    if got.shape != want.shape or len(got) < saturation.LEAST:
         return []
-    seen = saturation.check_saturation(golden.outputs, got, stated_rms=stated_rms)
+    seen = saturation.check_saturation(want, got, stated_rms=stated_rms)
     if seen.sound:
         return [Check(INSTRUCTIONS, "ok", seen.text())]
     flags = host.describe_host(device).facts.get("flags") or ()

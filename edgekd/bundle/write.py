@@ -41,7 +41,7 @@ def write(
         name: of the recipe.
         version: of edgekd.
         model: the student's ONNX file.
-        golden: safetensors with ``inputs`` and ``outputs``.
+        golden: as `edgekd.bench.golden.write` writes it.
         preprocessing: of the student's data.
         labels: class names in the order of the logits.
         rows: all measured rows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgekd.bench.golden import USUAL
 from edgekd.bench.outputs import outputs
 from edgekd.bundle.verify import stated_tolerance
 from edgekd.gate import ComparedModel
@@ -38,7 +39,7 @@ def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
 def _compared(pair: ComparedPair, side: ComparedModel, config: Config) -> tuple[Finding, ...]:
     import numpy as np
 
-    engine, want = side.engine, side.bundle.golden.outputs
+    engine, want = side.engine, side.bundle.golden[USUAL].first_output
     asked = stated_tolerance(side.bundle.manifest.tolerance, engine.runtime, engine.precision)
     if asked is None:
         return (

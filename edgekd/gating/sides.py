@@ -11,6 +11,7 @@ from typing import NamedTuple
 from edgekd import bundle
 from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
+from edgekd.bench.golden import USUAL
 from edgekd.bench.golden import write_inputs
 from edgekd.bench.machine import host
 from edgekd.bundle import Bundle
@@ -113,7 +114,7 @@ def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedMode
         given=side.given,
         bundle=side.bundle,
         engine=Engine(chosen.runtime, chosen.precision, threads, paths),
-        inputs=write_inputs(side.bundle.golden, folder / "golden-inputs.npy"),
+        inputs=write_inputs(side.bundle.golden[USUAL], folder / "golden-inputs.npy"),
         size_bytes=built["size_bytes"],
         kernels=built["kernels"],
         runtime_version=built["version"],

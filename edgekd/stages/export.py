@@ -51,8 +51,8 @@ class Config(Words):
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
-    """Give model.onnx, golden.safetensors (inputs [N, C, H, W], outputs [N, classes], and the
-    pixels [1, H, W, C] of the first), parity.json; deploy.json if modules were merged.
+    """Give model.onnx, golden.safetensors (`edgekd.bench.golden`: inputs, outputs, and of the first the pixels),
+    parity.json; deploy.json if modules were merged.
 
     The golden outputs are torch's: of a quantized model, with its activations and weights rounded.
 
@@ -61,8 +61,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
         MachineError: if ONNX Runtime is not installed.
     """
     import numpy as np
-    from safetensors.numpy import save_file
 
+    from edgekd.bench import golden
     from edgekd.learn import answers
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
@@ -84,17 +84,18 @@ def run(config: Config, given: Given, context: Context) -> Made:
         pool = distinct(images, config.golden * POOL, context.seed)
         labels = np.load(given["validation_labels"], allow_pickle=False)
         chosen = pool[spread(labels[pool], config.golden)]
-        golden = {
-            "inputs": preprocessing.apply(images[chosen]),
-            "outputs": answers.logits(model, images[chosen], preprocessing),
-            "pixels": np.ascontiguousarray(images[chosen[:1]]),
-        }
-    save_file(golden, made["golden.safetensors"])
-    got = onnx_answers(made["model.onnx"], golden["inputs"])
+        (images_in,), (logits_out,) = plan.interface.inputs, plan.interface.outputs
+        usual = golden.Group(
+            {images_in.name: preprocessing.apply(images[chosen])},
+            {logits_out.name: answers.logits(model, images[chosen], preprocessing)},
+            {images_in.name: np.ascontiguousarray(images[chosen[:1]])},
+        )
+    golden.write(made["golden.safetensors"], {golden.USUAL: usual})
+    got = onnx_answers(made["model.onnx"], usual.inputs[images_in.name])
     if config.profile:
-        parity = in_steps(got, golden["outputs"], _logit_step(model), config)
+        parity = in_steps(got, usual.first_output, _logit_step(model), config)
     else:
-        parity = compare(got, golden["outputs"], config)
+        parity = compare(got, usual.first_output, config)
     made["parity.json"] = context.folder / "parity.json"
     made["parity.json"].write_bytes(files.canonical_json(parity))
     if form.paths or form.left:

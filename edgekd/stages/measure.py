@@ -206,9 +206,9 @@ class Samples(NamedTuple):
 
 
 def _samples(name: str, given: Given, folder: Path) -> Samples:
-    found = golden.read(given[f"{name}/golden"])
+    found = golden.read(given[f"{name}/golden"])[golden.USUAL]
     step = json.loads(given[f"{name}/parity"].read_bytes()).get("logit_step")
-    return Samples(golden.write_inputs(found, folder / f"{name}.npy"), found.outputs, step)
+    return Samples(golden.write_inputs(found, folder / f"{name}.npy"), found.first_output, step)
 
 
 def _asked(

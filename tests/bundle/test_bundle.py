@@ -54,7 +54,7 @@ def test_a_bundle_comes_back_as_it_was_written(folder: Path) -> None:
     found = bundle.check(folder)
     assert found.preprocessing == bundle_example.PREPROCESSING
     assert found.labels == bundle_example.LABELS
-    assert found.golden.inputs.shape == (8, 1, 4, 4)
+    assert found.golden["usual"].inputs[""].shape == (8, 1, 4, 4)
     assert found.manifest.chosen.latency_ci95_ms == (0.09, 0.11)
     assert found.manifest.tolerance["onnxruntime/fp32"].max_abs == 1e-4
     assert {path.name for path in folder.iterdir()} == {"manifest.json", *bundle.FILES}
@@ -314,5 +314,5 @@ def test_a_golden_file_without_samples_is_none(tmp_path: Path) -> None:
         "outputs": np.zeros((0, 3), np.float32),
         "pixels": None,
     }
-    with pytest.raises(InputError, match=r"golden\.safetensors: got float32 \(0, 1, 4, 4\)"):
+    with pytest.raises(InputError, match=r"golden\.safetensors: got float32 \[0, 1, 4, 4\]"):
         bundle.check(bundle_example.make(tmp_path, tensors=tensors))

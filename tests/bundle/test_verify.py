@@ -10,8 +10,9 @@ from safetensors.numpy import save_file
 
 from edgekd import bundle
 from edgekd import runtimes
+from edgekd.bench import golden
 from edgekd.bench.engine import Engine
-from edgekd.bench.golden import Golden
+from edgekd.bench.golden import Group
 from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
 from edgekd.bundle import Tolerance
@@ -275,7 +276,7 @@ def test_pixels_become_the_golden_inputs_but_for_rounding(
     inputs[0, 0, 1, 2] += off
     tensors = {"inputs": inputs, "pixels": pixels}
     found = bundle.check(bundle_example.make(tmp_path, tensors=tensors))
-    want = found.golden.outputs[:1]
+    want = found.golden["usual"].first_output[:1]
     got = bundle_verify._from_pixels(found, lambda *_, **__: want, None, tmp_path)
     assert got.verdict == verdict and ("become an input" in got.text) is (verdict == "failed")
 
@@ -301,7 +302,7 @@ def test_answers_to_pixels_are_held_to_the_tolerance(
 
 
 ENGINE = Engine("onnxruntime", "fp32", 1, {})
-GOLDEN = Golden(np.zeros((4, 1, 4, 4), np.float32), np.eye(4, 3, dtype=np.float32), None)
+GOLDEN = Group({"": np.zeros((4, 1, 4, 4), np.float32)}, {"": np.eye(4, 3, dtype=np.float32)})
 
 
 @pytest.mark.parametrize(
@@ -321,14 +322,14 @@ GOLDEN = Golden(np.zeros((4, 1, 4, 4), np.float32), np.eye(4, 3, dtype=np.float3
 def test_the_largest_difference_may_be_the_one_that_is_stated(
     off: float, tolerance: Tolerance | None, verdict: str, says: str
 ) -> None:
-    found = bundle_verify._compared(GOLDEN, GOLDEN.outputs + off, tolerance, ENGINE)
+    found = bundle_verify._compared(GOLDEN, GOLDEN.first_output + off, tolerance, ENGINE)
     assert (found.verdict, found.what) == (verdict, "golden answers, onnxruntime fp32")
     assert says in found.text
 
 
 @pytest.mark.parametrize(("least", "verdict"), [(0.75, "ok"), (0.76, "failed")])
 def test_the_agreement_may_be_the_one_that_is_stated(least: float, verdict: str) -> None:
-    got = GOLDEN.outputs.copy()
+    got = GOLDEN.first_output.copy()
     got[1] = [0.5, 0.25, 0]  # one of four names another class
     found = bundle_verify._compared(GOLDEN, got, Tolerance(max_abs=1, top1_agreement=least), ENGINE)
     assert found.verdict == verdict and "agreement 75.00%" in found.text
@@ -343,10 +344,10 @@ def test_answers_of_another_shape_fail() -> None:
 
 def test_saturation_is_looked_for_in_32_samples_of_the_same_shape() -> None:
     outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    golden = Golden(np.zeros((32, 1, 4, 4), np.float32), outputs, None)
+    golden = Group({"": np.zeros((32, 1, 4, 4), np.float32)}, {"": outputs})
     (found,) = bundle_verify._saturated(golden, outputs, 0.1, local.DEVICE)
     assert (found.what, found.verdict) == ("instruction set", "ok")
-    fewer = Golden(golden.inputs[1:], outputs[1:], None)
+    fewer = Group({"": golden.inputs[""][1:]}, {"": outputs[1:]})
     assert bundle_verify._saturated(fewer, outputs[1:], 0.1, local.DEVICE) == []
     assert bundle_verify._saturated(golden, outputs[:, :2], 0.1, local.DEVICE) == []
 
@@ -355,7 +356,7 @@ def test_the_cause_of_noise_is_read_from_the_flags_of_the_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    golden = Golden(np.zeros((32, 1, 4, 4), np.float32), outputs, None)
+    golden = Group({"": np.zeros((32, 1, 4, 4), np.float32)}, {"": outputs})
     elsewhere = local.DEVICE._replace(name="elsewhere")
     described = host.describe_host()
     for flags, device, says in (
@@ -376,18 +377,19 @@ def test_noise_is_held_to_what_was_measured_or_one_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float | None, want: float
 ) -> None:
     found = bundle.check(bundle_example.make(tmp_path))
+    usual = found.golden["usual"]
     tolerance = Tolerance(max_abs=1, top1_agreement=1, rms=0.05, step=step)
     manifest = found.manifest.model_copy(update={"tolerance": {"onnxruntime/fp32": tolerance}})
     asked: list[float] = []
     monkeypatch.setattr(bundle_verify, "is_quantized", lambda folder: True)
-    monkeypatch.setattr(bundle_verify, "outputs", lambda *_, **__: found.golden.outputs)
+    monkeypatch.setattr(bundle_verify, "outputs", lambda *_, **__: usual.first_output)
     monkeypatch.setattr(bundle_engine, "prepare_engine", lambda *_, **__: ENGINE)
     monkeypatch.setattr(
         bundle_verify,
         "_saturated",
         lambda golden, got, stated_rms, device: asked.append(stated_rms) or [],
     )
-    older = found._replace(manifest=manifest, golden=found.golden._replace(pixels=None))
+    older = found._replace(manifest=manifest, golden={"usual": usual._replace(rows={})})
     bundle_verify._golden(older, None, 1.0, local.DEVICE)
     assert asked == [want]
 
@@ -399,3 +401,18 @@ def test_an_engine_that_was_measured_is_held_to_its_own_tolerance() -> None:
         known = {f"onnxruntime/{precision}": first, f"openvino/{precision}": own}
         assert bundle_verify.stated_tolerance(known, "openvino", precision) == own
         assert bundle_verify.stated_tolerance(known, "another", precision) == first
+
+
+def test_golden_answers_by_name_are_the_same(tmp_path: Path) -> None:
+    older = golden.read(bundle_example.make(tmp_path) / "golden.safetensors")["usual"]
+    named = older._replace(
+        inputs={"images": older.inputs[""]},
+        outputs={"logits": older.outputs[""]},
+        rows={"images": older.rows[""]},
+    )
+    golden.write(tmp_path / "named", {"usual": named})
+    (tmp_path / "new").mkdir()
+    folder = bundle_example.make(tmp_path / "new", golden=tmp_path / "named")
+    report = bundle_verify.verify(folder)
+    bundle_verify.require_sound(report)
+    assert report.checks[-2:] == bundle_verify.verify(tmp_path / "bundle").checks[-2:]

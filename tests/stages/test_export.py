@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 import pytest
 from pydantic import ValidationError
-from safetensors.numpy import load_file
 
+from edgekd.bench import golden
 from edgekd.bundle import write as bundle_write
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -94,18 +94,19 @@ def test_the_stage_gives_a_model_that_answers_as_torch_does(tmp_path: Path) -> N
     images[20:] = images[:20]  # every sample twice
     made = exported(tmp_path, export.Config(golden=16), images)
     assert set(made) == {"model.onnx", "golden.safetensors", "parity.json"}
-    golden = load_file(made["golden.safetensors"])
-    assert golden["inputs"].shape == (16, 1, 8, 8) and golden["outputs"].shape == (16, 3)
+    usual = golden.read(made["golden.safetensors"])["usual"]
+    assert usual.inputs["images"].shape == (16, 1, 8, 8)
+    assert usual.outputs["logits"].shape == (16, 3)
     real = {
         (((image / 255) - MEAN) / STD).astype(np.float32).round(4).tobytes() for image in images
     }
-    found = {sample.transpose(1, 2, 0).round(4).tobytes() for sample in golden["inputs"]}
+    found = {sample.transpose(1, 2, 0).round(4).tobytes() for sample in usual.inputs["images"]}
     assert len(found) == 16 and found <= real
     parity = json.loads(made["parity.json"].read_text())
     assert parity["max_abs"] <= 1e-4 and parity["top1_agreement"] == 1
     assert (parity["samples"], parity["opset"], parity["tolerance"]) == (16, 18, 1e-4)
-    answers = export.onnx_answers(made["model.onnx"], golden["inputs"])
-    assert np.abs(answers - golden["outputs"]).max() == parity["max_abs"]
+    answers = export.onnx_answers(made["model.onnx"], usual.inputs["images"])
+    assert np.abs(answers - usual.outputs["logits"]).max() == parity["max_abs"]
 
 
 def test_only_golden_samples_are_answered_and_every_class_is_among_them(
@@ -123,7 +124,8 @@ def test_only_golden_samples_are_answered_and_every_class_is_among_them(
     images = some_images(300)
     made = exported(tmp_path, export.Config(golden=9), images)
     assert asked == [9]
-    inputs = load_file(made["golden.safetensors"])["inputs"].transpose(0, 2, 3, 1)
+    usual = golden.read(made["golden.safetensors"])["usual"]
+    inputs = usual.inputs["images"].transpose(0, 2, 3, 1)
     wanted = ((images / 255 - MEAN) / STD).astype(np.float32)
     where = [int(np.abs(wanted - one).max((1, 2, 3)).argmin()) for one in inputs]
     assert sorted(index % 3 for index in where) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
@@ -131,7 +133,7 @@ def test_only_golden_samples_are_answered_and_every_class_is_among_them(
 
 def test_few_distinct_samples_are_all_taken(tmp_path: Path) -> None:
     made = exported(tmp_path, export.Config(golden=64), np.repeat(some_images(5), 3, axis=0))
-    assert load_file(made["golden.safetensors"])["inputs"].shape[0] == 5
+    assert golden.read(made["golden.safetensors"])["usual"].sample_count == 5
 
 
 def test_the_same_seed_picks_the_same_samples_and_bytes(tmp_path: Path) -> None:
@@ -208,9 +210,9 @@ def test_a_quantized_model_is_held_against_its_own_roundings(tmp_path: Path) -> 
     assert parity["profile"] == "x86" and parity["samples"] == 32
     assert parity["logit_step"] > 0
     assert parity["max_steps"] == pytest.approx(parity["max_abs"] / parity["logit_step"])
-    golden = load_file(made["golden.safetensors"])
-    answers = export.onnx_answers(made["model.onnx"], golden["inputs"])
-    assert np.abs(answers - golden["outputs"]).max() == pytest.approx(parity["max_abs"])
+    usual = golden.read(made["golden.safetensors"])["usual"]
+    answers = export.onnx_answers(made["model.onnx"], usual.inputs["images"])
+    assert np.abs(answers - usual.outputs["logits"]).max() == pytest.approx(parity["max_abs"])
     names = made["model.onnx"].read_bytes()
     assert b"QuantizeLinear" in names
     float_bytes = (tmp_path / "out" / "model.onnx").stat().st_size

@@ -10,12 +10,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from safetensors.numpy import load_file
-from safetensors.numpy import save_file
 
 from edgekd import bundle
+from edgekd.bench import golden
 from edgekd.bench.engine import Engine
-from edgekd.bench.golden import write_inputs
 from edgekd.bench.outputs import outputs
 from edgekd.bundle import write as bundle_write
 from tests.system.conftest import Place
@@ -55,11 +53,11 @@ def blunted(finished: Place, folder: Path) -> Path:
             noise = random.normal(0, 1.5 * held.std() + 1e-6, held.shape)
             tensor.CopyFrom(numpy_helper.from_array((held + noise).astype(np.float32), tensor.name))
     onnx.save(model, folder / "model.onnx")
-    golden = load_file(found.folder / "golden.safetensors")
-    inputs = write_inputs(found.golden, folder / "inputs.npy")
+    usual = found.golden["usual"]
+    inputs = golden.write_inputs(usual, folder / "inputs.npy")
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": folder / "model.onnx"})
-    golden["outputs"] = outputs(engine, inputs, preprocessing=None)
-    save_file(golden, folder / "golden.safetensors")
+    answers = {"logits": outputs(engine, inputs, preprocessing=None)}
+    golden.write(folder / "golden.safetensors", {"usual": usual._replace(outputs=answers)})
     manifest = found.manifest
     rows = json.loads((found.folder / "measured.json").read_bytes())
     bundle_write.write(
