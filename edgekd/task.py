@@ -6,6 +6,7 @@ one interval serve every task, and a board sends rows home in place of outputs. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from edgekd.field import Arrays
 
 
+DRAWS = 400
+"""Of the samples, with replacement, for one standard error."""
+
+
 class Metric(NamedTuple):
     """One figure of a model's outputs."""
 
@@ -37,7 +42,9 @@ class Metric(NamedTuple):
     rows: Callable[[Arrays, Arrays, Dataset], NDArray[np.float64]]
     """Outputs and targets of N samples to [N, K]: all that is ever needed of them."""
     value: Callable[[NDArray[np.float64]], float]
-    """Rows of any samples to the figure."""
+    """Rows of any samples to the figure; a finite number, whichever samples they are."""
+    perfect: float = 1.0
+    """What it is where everything is right."""
 
 
 class Task(NamedTuple):
@@ -70,6 +77,12 @@ class Task(NamedTuple):
     def score(self) -> Metric:
         """The metric that decides."""
         return self.metrics[0]
+
+    @property
+    def chance(self) -> Metric:
+        """The metric that tells knowledge from guessing."""
+        named = (metric for metric in self.metrics if metric.name == self.chance_metric)
+        return next(named, self.score)
 
 
 def interface_of(task: Task, dataset: Dataset) -> Interface:
@@ -134,5 +147,77 @@ def agreement(task: Task, outputs: Arrays, reference: Arrays, dataset: Dataset) 
 
 
 def ratio(rows: NDArray[np.float64]) -> float:
-    """The sum of the first column over that of the second."""
-    return float(rows[:, 0].sum() / rows[:, 1].sum())
+    """The sum of the first column over that of the second; 0 where there is nothing of that."""
+    total = rows[:, 1].sum()
+    return float(rows[:, 0].sum() / total) if total else 0.0
+
+
+def skill(task: Task, outputs: Arrays, targets: Arrays, dataset: Dataset) -> float:
+    """How much of the way from guessing to perfect a model has gone, by the metric that tells: 0 to 1 of one that
+    knows something, below 0 of one that is worse than a guess.
+
+    Where targets are all alike a guess is perfect; half of perfect then counts as guessing.
+    """
+    metric = task.chance
+    given, guessed = (
+        metric.value(metric_rows((metric,), answers, targets, dataset)[metric.name])
+        for answers in (outputs, task.guess(targets, dataset))
+    )
+    if guessed == metric.perfect:
+        guessed = metric.perfect / 2
+    if guessed == metric.perfect:
+        return float(given == metric.perfect)
+    return (given - guessed) / (metric.perfect - guessed)
+
+
+def loss_of_score(metric: Metric, value: float, reference: float) -> float:
+    """How much worse `value` is than `reference`, in the metric's unit; below 0 if it is better."""
+    return value - reference if metric.better == "lower" else reference - value
+
+
+def is_better(metric: Metric, value: float, reference: float) -> bool:
+    """Whether `value` is better than `reference`; not if they are equal."""
+    return loss_of_score(metric, value, reference) < 0
+
+
+def is_worse(
+    metric: Metric, rows: NDArray[np.float64], reference_rows: NDArray[np.float64]
+) -> bool:
+    """Whether a model's value is worse than another's on the same samples, and not by chance: by more than one
+    standard error of the difference.
+
+    Where a row says right or wrong, rows on which both models are right or wrong tell nothing, and of the others more
+    are lost than won by over a standard error (McNemar 1947, Psychometrika 12). Else the error is that of the
+    difference over `DRAWS` resamples of the samples (Efron 1979, Annals of Statistics 7), always the same ones.
+
+    Args:
+        metric: whose rows they are.
+        rows: [N, K].
+        reference_rows: [N, K], of the same samples.
+
+    Raises:
+        ValueError: if they are rows of other numbers, or there are none.
+    """
+    import numpy as np
+
+    if rows.shape != reference_rows.shape or not len(rows):
+        got = f"{list(rows.shape)} and {list(reference_rows.shape)}"
+        raise ValueError(f"{metric.name}: got rows {got}, want two alike")
+    loss = loss_of_score(metric, metric.value(rows), metric.value(reference_rows))
+    if loss <= 0:
+        return False
+    if _is_hit_or_miss(metric, rows) and _is_hit_or_miss(metric, reference_rows):
+        differing = int((rows[:, 0] != reference_rows[:, 0]).sum())
+        return abs(int(rows[:, 0].sum() - reference_rows[:, 0].sum())) > math.sqrt(differing)
+    generator = np.random.default_rng(0)
+    draws = (generator.integers(0, len(rows), len(rows)) for _ in range(DRAWS))
+    differences = [metric.value(rows[at]) - metric.value(reference_rows[at]) for at in draws]
+    return loss > float(np.std(differences))
+
+
+def _is_hit_or_miss(metric: Metric, rows: NDArray[np.float64]) -> bool:
+    """Whether each row is 0 or 1 over 1."""
+    if metric.value is not ratio or rows.shape[1] != 2:
+        return False
+    first = rows[:, 0]
+    return bool((rows[:, 1] == 1).all() and ((first == 0) | (first == 1)).all())

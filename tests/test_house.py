@@ -32,7 +32,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
     {"files", "wire", "field", "plugins"},
     {"sources", "fields", "splits"},
     {"settings", "dataset"},
-    {"table", "signatures", "preprocessing", "device", "value_info", "task"},
+    {"table", "signatures", "preprocessing", "device", "value_info", "task", "task_check"},
     {"code"},
     {"tasks"},
     {"devices"},

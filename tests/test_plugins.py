@@ -39,14 +39,14 @@ from edgekd.run import Options
 from edgekd.stage import Context
 from edgekd.stage import Step
 from edgekd.stages import data
-from edgekd.tasks import TASKS
 from edgekd.tasks import load_task
+from edgekd.tasks import task_table
 from tests import plugin_example
 from tests.plugin_example import install
 
 TABLES = {"edgekd.losses": LOSSES, "edgekd.schemes": SCHEMES, "edgekd.models": MODELS}
 TABLES["edgekd.sources"] = SOURCES
-TABLES["edgekd.tasks"] = TASKS
+TABLES["edgekd.tasks"] = task_table()
 
 
 @pytest.fixture

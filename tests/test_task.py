@@ -7,12 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from edgekd import interface
 from edgekd import task
 from edgekd.dataset import Dataset
 from edgekd.fields.image import Image
 from edgekd.fields.label import Label
+from edgekd.fields.tokens import Tokens
+from edgekd.interface import Axis
 from edgekd.interface import image_classifier
+from edgekd.learn import chance
 from edgekd.task import Metric
+from edgekd.tasks import classification
 from edgekd.tasks.classification import TASK
 
 IMAGE = Image(height=4, width=5, channels=3, mean=(0.0,) * 3, std=(1.0,) * 3)
@@ -47,3 +52,115 @@ def test_rows_that_are_none_are_refused(rows: np.ndarray) -> None:
     broken = metric(rows=lambda outputs, targets, data: rows)
     with pytest.raises(ValueError, match="m: got rows"):
         task.metric_rows((broken,), {"x": np.zeros((3, 1))}, {}, dataset())
+
+
+def test_an_output_has_the_sizes_of_its_own_target() -> None:
+    data = dataset(labels=Label(names=("a", "b")), color=Label(names=("a", "b", "c")))
+    second = TASK.outputs[0]._replace(name="colors", target="color")
+    both = TASK._replace(
+        targets={"labels": "class", "color": "class"}, outputs=(*TASK.outputs, second)
+    )
+    shapes = [output.shape for output in task.interface_of(both, data).outputs]
+    assert shapes == [("batch", 2), ("batch", 3)]
+
+
+def test_tokens_are_classified_with_their_free_length() -> None:
+    tokens = Tokens(vocabulary=99, usual=4, longest=16)
+    data = Dataset(
+        task="classification", inputs={"text": tokens}, targets={"labels": Label(names=("a", "b"))}
+    )
+    found = task.interface_of(TASK, data)
+    assert [tensor.name for tensor in found.inputs] == ["text", "text_mask"]
+    assert found.axes == (Axis("batch"), Axis("text_length", 1, 4, 16))
+    assert found.shape(found.inputs[0], 3) == (3, 4)
+    assert found.shape(found.inputs[1], 3, text_length=9) == (3, 9)
+    assert found.sizes == {"vocabulary": 99, "longest": 16, "classes": 2}
+    assert interface.from_json(interface.to_json(found)) == found
+
+
+def hits(*right: int) -> np.ndarray:
+    return np.stack([right, np.ones(len(right))], axis=1).astype(float)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_worse_by_hits_is_what_it_was_for_classifiers(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 3, 200)
+    reference = generator.normal(size=(200, 3)) + 2 * np.eye(3)[labels]
+    answers = reference + generator.normal(size=(200, 3)) * (seed % 4)
+    rows, reference_rows = (
+        task.metric_rows(TASK.metrics[:1], {"logits": each}, {"labels": labels}, dataset())[
+            "accuracy"
+        ]
+        for each in (answers, reference)
+    )
+    want = classification.falls_behind(answers, reference, labels)
+    assert task.is_worse(TASK.score, rows, reference_rows) is want
+
+
+def test_worse_by_errors_is_the_other_way_round() -> None:
+    more, fewer = hits(1, 1, 1, 1, 0), hits(0, 0, 0, 0, 0)
+    errors = metric(better="lower")
+    assert task.is_worse(errors, more, fewer) and not task.is_worse(errors, fewer, more)
+    assert task.is_worse(metric(), fewer, more) and not task.is_worse(metric(), more, fewer)
+
+
+def mean_of(rows: np.ndarray) -> float:
+    return float(rows.mean())
+
+
+@pytest.mark.parametrize("better", ["higher", "lower"])
+@pytest.mark.parametrize(("errors_away", "worse"), [(-1.0, False), (0.8, False), (1.2, True)])
+def test_worse_by_rows_is_more_than_a_standard_error(
+    better: str, errors_away: float, worse: bool
+) -> None:
+    generator = np.random.default_rng(3)
+    reference = generator.normal(size=(400, 1)) * 50
+    difference = generator.normal(size=(400, 1))
+    difference -= difference.mean()
+    error = difference.std() / 20  # of the mean of 400
+    sign = 1 if better == "lower" else -1
+    rows = reference + difference + sign * errors_away * error
+    averaged = metric(value=mean_of, better=better)
+    assert task.is_worse(averaged, rows, reference) is worse
+    assert task.is_worse(averaged, rows, reference) is worse  # the draws are the same
+
+
+@pytest.mark.parametrize("rows", [np.zeros((0, 2)), np.zeros((3, 2)), np.zeros((4, 1))])
+def test_rows_of_other_samples_are_not_compared(rows: np.ndarray) -> None:
+    other = rows if not len(rows) else np.zeros((4, 2))
+    with pytest.raises(ValueError, match="m: got rows"):
+        task.is_worse(metric(), rows, other)
+
+
+def test_better_is_higher_or_lower() -> None:
+    assert task.is_better(metric(), 0.9, 0.8) and not task.is_better(metric(), 0.8, 0.8)
+    errors = metric(better="lower")
+    assert task.is_better(errors, 0.8, 0.9) and not task.is_better(errors, 0.9, 0.8)
+    assert task.loss_of_score(metric(), 0.75, 1.0) == 0.25
+    assert task.loss_of_score(errors, 0.75, 1.0) == -0.25
+
+
+@pytest.mark.parametrize("occurring", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(5))
+def test_skill_of_a_classifier_is_how_far_it_went_from_chance(occurring: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, occurring, 90)
+    labels[:occurring] = np.arange(occurring)
+    logits = generator.normal(size=(90, 4)) + seed * np.eye(4)[labels]
+    data = dataset(labels=Label(names=tuple("abcd")))
+    found = task.skill(TASK, {"logits": logits}, {"labels": labels}, data)
+    want = chance.standing(logits.astype(np.float32), labels).gone
+    assert found == pytest.approx(want, abs=1e-12)
+    guess = TASK.guess({"labels": labels}, data)
+    if occurring > 1:
+        assert task.skill(TASK, guess, {"labels": labels}, data) == pytest.approx(0, abs=1e-12)
+    assert task.skill(TASK, {"logits": np.eye(4)[labels]}, {"labels": labels}, data) == 1
+
+
+def test_where_a_guess_is_perfect_nothing_but_that_is_skill() -> None:
+    errors = Metric("e", "number", "lower", lambda o, t, d: o["x"] - t["x"], mean_of, 0.0)
+    silent = TASK._replace(metrics=(errors,), chance_metric="", guess=lambda t, d: {"x": t["x"]})
+    targets = {"x": np.zeros((3, 1))}
+    assert task.skill(silent, {"x": np.ones((3, 1))}, targets, dataset()) == 0
+    assert task.skill(silent, {"x": np.zeros((3, 1))}, targets, dataset()) == 1

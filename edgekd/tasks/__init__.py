@@ -1,36 +1,77 @@
-"""The tasks, by the name a recipe uses; see `edgekd.task` for what one is."""
+"""The tasks, by the name a recipe uses; see `edgekd.task` for what one is. A board imports this without pydantic."""
 
 from __future__ import annotations
 
-from edgekd import code
+import functools
+import importlib
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+
 from edgekd.errors import InputError
 from edgekd.errors import nearest
-from edgekd.table import Member
-from edgekd.table import Table
 from edgekd.task import Task
+from edgekd.task_check import require_sound
+
+if TYPE_CHECKING:
+    from edgekd.table import Table
 
 _HERE = "edgekd.tasks"
+_NAME = "TASK"
 
-_BUILT_IN: dict[str, Member] = {
-    "classification": Member(f"{_HERE}.classification", "TASK", "one class a sample"),
+
+class Entry(NamedTuple):
+    """Where a task lives, and one line about it."""
+
+    module: str
+    summary: str
+
+
+BUILT_IN: dict[str, Entry] = {
+    "classification": Entry(f"{_HERE}.classification", "one class a sample"),
+    "multi-label": Entry(f"{_HERE}.multi_label", "any number of classes a sample"),
+    "regression": Entry(f"{_HERE}.regression", "numbers of a sample"),
+    "segmentation": Entry(f"{_HERE}.segmentation", "a class of every pixel"),
 }
-TASKS = Table("task", _BUILT_IN, takes_own=True)
+
+
+@functools.cache
+def task_table() -> Table:
+    """All tasks: edgekd's, those of plugins, and a user's own by ``python:package.module:TASK``."""
+    from edgekd.table import Member
+    from edgekd.table import Table
+
+    members = {name: Member(entry.module, _NAME, entry.summary) for name, entry in BUILT_IN.items()}
+    return Table("task", members, takes_own=True)
 
 
 def load_task(name: str, *, allow_code: bool = False) -> Task:
     """The task that a recipe or data.json names.
 
     Args:
-        name: of `TASKS`, or ``python:package.module:TASK``.
+        name: of `task_table`.
         allow_code: whether a user's own may run.
 
     Raises:
-        InputError: if there is none, it may not run, or it is no `Task`.
+        InputError: if there is none, it may not run, or it is no sound `Task`.
     """
-    if name not in TASKS:
-        raise InputError(f"task: got unknown {name!r}", hint=nearest(name, TASKS))
-    found = code.load_object(TASKS[name], f"task {name}", allow_code=allow_code)
+    if name in BUILT_IN:
+        found: Task = getattr(importlib.import_module(BUILT_IN[name].module), _NAME)
+        return found
+    return _load_foreign(name, allow_code)
+
+
+def _load_foreign(name: str, allow_code: bool) -> Task:
+    from edgekd import code
+
+    table = task_table()
+    if name not in table:
+        raise InputError(f"task: got unknown {name!r}", hint=nearest(name, table))
+    found = code.load_object(table[name], f"task {name}", allow_code=allow_code)
     if not isinstance(found, Task):
         got = "nothing of that name" if found is None else type(found).__name__
         raise InputError(f"task {name}: got {got}, want an edgekd.task.Task")
+    try:
+        require_sound(found)
+    except ValueError as error:
+        raise InputError(f"task {name}: {error}") from error
     return found

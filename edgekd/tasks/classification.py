@@ -97,7 +97,8 @@ def macro_f1(rows: NDArray[np.float64]) -> float:
 
 def guess(targets: Arrays, dataset: Dataset) -> Arrays:
     """The logarithm of how often each class occurs, for every sample."""
-    counts = np.bincount(targets["labels"], minlength=dataset.sizes()["classes"])
+    classes = dataset.targets["labels"].target_sizes()["classes"]
+    counts = np.bincount(targets["labels"], minlength=classes)
     return {"logits": np.tile(np.log(counts + 1e-9), (len(targets["labels"]), 1))}
 
 
