@@ -63,6 +63,8 @@ class Member(NamedTuple):
     """Whether a model's samples see one another in a batch norm; None if only the built model tells."""
     is_foreign: bool = False
     """Whether a model is made by others, and may do in training what it does not do afterwards."""
+    gives: Mapping[str, str] = {}
+    """Of a data source: the kinds of its fields by name; empty where the user's files or code say it."""
     plugin: Plugin | None = None
     """The entry point that adds it; None of edgekd's own and of a user's."""
 

@@ -35,6 +35,9 @@ COMMANDS: dict[str, Verb] = {
     "report": Verb("edgekd.cli.report", "Show the report of a finished run."),
     "device": Verb("edgekd.cli.device", "Add, inspect and set up devices reached over ssh."),
     "doctor": Verb("edgekd.cli.doctor", "Show what this machine can run and what to install."),
+    "tasks": Verb(
+        "edgekd.cli.tasks", "List the tasks: data, outputs, metrics and a recipe of each."
+    ),
     "models": Verb("edgekd.cli.models", "List the models a recipe may name."),
     "methods": Verb("edgekd.cli.methods", "List the losses and schemes, with measured results."),
     "init": Verb("edgekd.cli.init", "Write a commented recipe; asks a few questions."),

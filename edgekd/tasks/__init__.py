@@ -17,20 +17,44 @@ if TYPE_CHECKING:
 
 _HERE = "edgekd.tasks"
 _NAME = "TASK"
+_KD = "{name: kd, weight: 0.9, temperature: 4.0}"
+
+
+class Example(NamedTuple):
+    """What a recipe for a task says; where edgekd has nothing that serves it, a name for the user's own."""
+
+    source: str = "python:my_data:read"
+    teacher: str = "python:my_models:large"
+    student: str = "python:my_models:small"
+    losses: tuple[str, ...] = ()
+    """As YAML; those that labels teach where there are none."""
 
 
 class Entry(NamedTuple):
-    """Where a task lives, and one line about it."""
+    """Where a task lives, one line about it, and what `edgekd tasks` makes a recipe of."""
 
     module: str
     summary: str
+    example: Example = Example()
 
 
 BUILT_IN: dict[str, Entry] = {
-    "classification": Entry(f"{_HERE}.classification", "one class a sample"),
-    "multi-label": Entry(f"{_HERE}.multi_label", "any number of classes a sample"),
+    "classification": Entry(
+        f"{_HERE}.classification",
+        "one class a sample",
+        Example("digits", "resnet20", "resnet8", (_KD, "{name: cross-entropy, weight: 0.1}")),
+    ),
+    "multi-label": Entry(
+        f"{_HERE}.multi_label",
+        "any number of classes a sample",
+        Example(losses=("bkd", "binary-cross-entropy")),
+    ),
     "regression": Entry(f"{_HERE}.regression", "numbers of a sample"),
-    "segmentation": Entry(f"{_HERE}.segmentation", "a class of every pixel"),
+    "segmentation": Entry(
+        f"{_HERE}.segmentation",
+        "a class of every pixel",
+        Example(losses=(_KD, "{name: cross-entropy, weight: 0.1}")),
+    ),
 }
 
 

@@ -6,27 +6,54 @@ from edgekd.table import Member
 from edgekd.table import Table
 
 _HERE = "edgekd.learn.data"
+_IMAGES = {"images": "image", "labels": "class"}
 _GIVEN = ("data_dir", "allow_code", "allow_download")
 
 _BUILT_IN: dict[str, Member] = {
     "digits": Member(
-        f"{_HERE}.digits", "read", "1,797 real 8x8 digits that come with scikit-learn", _GIVEN
+        f"{_HERE}.digits",
+        "read",
+        "1,797 real 8x8 digits that come with scikit-learn",
+        _GIVEN,
+        gives=_IMAGES,
     ),
     "fashion-mnist": Member(
-        f"{_HERE}.fashion_mnist", "read", "70,000 real 28x28 garments (Xiao et al. 2017)", _GIVEN
+        f"{_HERE}.fashion_mnist",
+        "read",
+        "70,000 real 28x28 garments (Xiao et al. 2017)",
+        _GIVEN,
+        gives=_IMAGES,
     ),
     "cifar10": Member(
-        f"{_HERE}.cifar10", "read", "60,000 real 32x32 photographs, 10 classes, no pickle", _GIVEN
+        f"{_HERE}.cifar10",
+        "read",
+        "60,000 real 32x32 photographs, 10 classes, no pickle",
+        _GIVEN,
+        gives=_IMAGES,
     ),
     "cifar100": Member(
-        f"{_HERE}.cifar100", "read", "60,000 real 32x32 photographs, 100 classes, no pickle", _GIVEN
+        f"{_HERE}.cifar100",
+        "read",
+        "60,000 real 32x32 photographs, 100 classes, no pickle",
+        _GIVEN,
+        gives=_IMAGES,
     ),
     "image-folder": Member(
-        f"{_HERE}.image_folder", "read", "image-folder:DIR, one sub-folder a class", _GIVEN
+        f"{_HERE}.image_folder",
+        "read",
+        "image-folder:DIR, one sub-folder a class",
+        _GIVEN,
+        gives=_IMAGES,
     ),
-    "npz": Member(f"{_HERE}.npz", "read", "npz:FILE, arrays without objects", _GIVEN),
+    "npz": Member(
+        f"{_HERE}.npz", "read", "npz:FILE, arrays without objects", _GIVEN, gives=_IMAGES
+    ),
     "huggingface": Member(
-        f"{_HERE}.huggingface", "read", "huggingface:DIR, Parquet file or name on the hub", _GIVEN
+        f"{_HERE}.huggingface",
+        "read",
+        "huggingface:DIR, Parquet file or name on the hub",
+        _GIVEN,
+        gives=_IMAGES,
     ),
     "python": Member(
         f"{_HERE}.python", "read", "python:package.module:function, with --allow-code", _GIVEN
