@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from edgekd.fields import FIELDS
 from edgekd.learn.losses import FAMILIES
+from edgekd.tasks import BUILT_IN
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "edgekd"
@@ -375,3 +377,116 @@ def test_public_names_are_verbs_with_objects_and_nouns() -> None:
     ]
     assert not refused
     assert BARE.fullmatch("told") and BARE.fullmatch("listed") and not BARE.fullmatch("list_names")
+
+
+NAMES_ALLOWED = ("tasks/", "fields/", "learn/data/", "learn/views/")
+"""Where a task or a kind of field may be named: themselves, their tables, data sources and views."""
+STILL_NAMING = {
+    "bench/answers: edgekd.tasks.classification",
+    "bench/explanation/fidelity: edgekd.tasks.classification",
+    "bench/explanation/summary: edgekd.tasks.classification",
+    "bench/jobs: edgekd.fields.image",
+    "bundle/verify: edgekd.tasks.classification",
+    "dataset: classification",
+    "gates/parity: edgekd.tasks.classification",
+    "learn/answers: edgekd.tasks.classification",
+    "learn/attack: edgekd.fields.image",
+    "learn/chance: edgekd.tasks.classification",
+    "learn/classifier: edgekd.tasks.classification",
+    "learn/source: class",
+    "learn/source: edgekd.fields.label",
+    "learn/source: image",
+    "learn/synthesis/generator: edgekd.fields.image",
+    "learn/synthesis/pixel_range: edgekd.fields.image",
+    "learn/synthesis/request: edgekd.fields.image",
+    "preprocessing: edgekd.fields.image",
+    "stages/bundle: edgekd.fields.image",
+    "stages/bundle: edgekd.fields.label",
+    "stages/data: edgekd.fields.image",
+    "stages/evaluate: edgekd.tasks.classification",
+    "stages/export: edgekd.tasks.classification",
+    "stages/measure: edgekd.tasks.classification",
+    "stages/quantize: edgekd.tasks.classification",
+    "stages/synthesize: edgekd.fields.image",
+}
+"""Files that name one still. None is added."""
+
+
+def named_kinds(node: ast.AST) -> Iterator[str]:
+    """Texts that stand where the kind of a field does: compared with a `kind`, or given as one."""
+    if isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        if any(ast.unparse(side).rpartition(".")[2] == "kind" for side in sides):
+            yield from (text for side in sides for text in constants(side))
+    elif isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is not None and "kind" in constants(key):
+                yield from constants(value)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
+        ("FieldWords", "find_field")
+    ):
+        yield from (text for argument in node.args[:1] for text in constants(argument))
+
+
+def constants(node: ast.AST) -> list[str]:
+    return [
+        each.value
+        for each in ast.walk(node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    ]
+
+
+def names_of_tasks_and_fields(tree: ast.AST) -> Iterator[str]:
+    """Members of `edgekd.tasks` and `edgekd.fields` that a file imports, and their names in its text."""
+    for dotted in imported(ast.walk(tree)):
+        parts = dotted.split(".")
+        if parts[:2] in (["edgekd", "tasks"], ["edgekd", "fields"]) and len(parts) > 2:
+            member = ".".join(parts[:3])
+            if member in {entry.module for entry in (*BUILT_IN.values(), *FIELDS.values())}:
+                yield member
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value in BUILT_IN:
+            yield node.value
+        yield from (text for text in named_kinds(node) if text in FIELDS)
+
+
+def test_no_task_and_no_kind_of_field_is_named_outside_their_rooms() -> None:
+    found = {
+        f"{name}: {what}"
+        for path, name in sources()
+        if not name.startswith(NAMES_ALLOWED)
+        for what in names_of_tasks_and_fields(ast.parse(path.read_text()))
+    }
+    assert found <= STILL_NAMING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from edgekd.tasks import classification",
+        "from edgekd.tasks.classification import decide",
+        "from edgekd.fields.image import Image",
+        "import edgekd.fields.map",
+        "if task == 'segmentation': pass",
+        "if field.kind in ('image', 'x'): pass",
+        "if 'boxes' == kind: pass",
+        "x = {'kind': 'tokens'}",
+        "x = FieldWords('class', {})",
+    ],
+)
+def test_a_name_of_a_task_or_a_kind_is_seen(text: str) -> None:
+    assert list(names_of_tasks_and_fields(ast.parse(text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from edgekd.tasks import load_task",
+        "from edgekd import fields",
+        "if metric.unit == 'number': pass",
+        "if row.kind == 'linear': pass",
+        "sizes['classes']",
+    ],
+)
+def test_what_is_none_is_let_through(text: str) -> None:
+    assert not list(names_of_tasks_and_fields(ast.parse(text)))

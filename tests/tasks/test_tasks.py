@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from edgekd import dataset
+from edgekd import task
+from edgekd.dataset import Dataset
 from edgekd.errors import InputError
+from edgekd.fields.label import Label
+from edgekd.fields.number import Number
+from edgekd.task_check import require_runs
 from edgekd.task_check import require_sound
 from edgekd.tasks import BUILT_IN
 from edgekd.tasks import load_task
@@ -59,3 +68,117 @@ def test_a_users_own_runs_only_when_allowed(
         load_task("python:own_task_of_mine:OTHER", allow_code=True)
     with pytest.raises(InputError, match="got nothing of that name"):
         load_task("python:own_task_of_mine:THIRD", allow_code=True)
+
+
+OWN = """
+\"\"\"Which of two sums is larger, and by how much.\"\"\"
+
+import numpy as np
+
+from edgekd.interface import Tensor
+from edgekd.task import Metric
+from edgekd.task import Task
+from edgekd.task import ratio
+
+
+def both(outputs, targets, dataset):
+    side = outputs["sides"].argmax(1) == targets["side"]
+    near = np.abs(outputs["gaps"] - targets["gap"]).max(1) < 0.5
+    return np.stack([side & near, np.ones(len(side))], 1)
+
+
+def decide(outputs, dataset):
+    return {"side": outputs["sides"].argmax(1), "gap": outputs["gaps"][:, 0]}
+
+
+def agree(one, other):
+    return (one["side"] == other["side"]) * 1.0
+
+
+def guess(targets, dataset):
+    count = len(targets["side"])
+    return {"sides": np.ones((count, 2)), "gaps": np.tile(targets["gap"].mean(0), (count, 1))}
+
+
+def describe(decisions, dataset, count):
+    names = dataset.targets["side"].to_json()["names"]
+    return [[(f"{names[s]} by {g:.1f}", None)] for s, g in zip(decisions["side"], decisions["gap"])]
+
+
+TASK = Task(
+    targets={"side": "class", "gap": "number"},
+    outputs=(
+        Tensor("sides", "float32", ("batch", "classes"), "logits", class_axis=1, target="side"),
+        Tensor("gaps", "float32", ("batch", "numbers"), target="gap"),
+    ),
+    losses=(),
+    metrics=(Metric("both right", "fraction", "higher", both, ratio),),
+    decide=decide,
+    agree=agree,
+    guess=guess,
+    describe=describe,
+)
+"""
+
+
+def sums(count: int) -> tuple[Dataset, dict[str, np.ndarray]]:
+    """Two inputs of numbers; which has the larger sum, and by how much."""
+    generator = np.random.default_rng(0)
+    left, right = generator.normal(size=(2, count, 3)).astype(np.float32)
+    gap = (left.sum(1) - right.sum(1))[:, None]
+    rows = {"left": left, "right": right, "side": (gap[:, 0] < 0).astype(np.int64), "gap": gap}
+    order = np.arange(count)
+    data = Dataset(
+        task="python:my_sums_task:TASK",
+        inputs={name: Number.describe(rows[name], order) for name in ("left", "right")},
+        targets={
+            "side": Label(names=("left", "right")),
+            "gap": Number.describe(gap, order, columns=("gap",), unit="kg"),
+        },
+    )
+    return data, rows
+
+
+def test_a_task_is_one_file_whatever_it_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "my_sums_task.py").write_text(OWN)
+    assert [path.name for path in tmp_path.iterdir()] == ["my_sums_task.py"]
+    own = load_task("python:my_sums_task:TASK", allow_code=True)
+    data, rows = sums(50)
+    assert dataset.from_json(json.loads(json.dumps(dataset.to_json(data)))) == data
+    data.check(rows, "train")
+    ends = task.interface_of(own, data)
+    assert [tensor.name for tensor in ends.inputs] == ["left", "right"]
+    assert [output.shape for output in ends.outputs] == [("batch", 2), ("batch", 1)]
+    targets = data.prepare_targets(rows)
+    require_runs(own, targets, data)
+    perfect = {"sides": np.eye(2)[targets["side"]], "gaps": targets["gap"]}
+    assert task.score(own, perfect, targets, data) == 1
+    assert task.skill(own, perfect, targets, data) == 1
+    assert task.skill(own, own.guess(targets, data), targets, data) == 0
+    assert task.agreement(own, perfect, perfect, data) == 1
+    lines = own.describe(own.decide(perfect, data), data, 1)
+    assert (
+        lines[0][0][0] == f"{'left' if rows['gap'][0] > 0 else 'right'} by {rows['gap'][0, 0]:.1f}"
+    )
+
+
+def texts(path: Path) -> set[str]:
+    """What a file holds in quotation marks; that none imports a task, `tests/test_house.py` sees."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if name != dataset.DEFAULT_TASK])
+def test_a_built_in_task_is_one_file_and_its_entry_in_the_table(name: str) -> None:
+    package = Path(dataset.__file__).parent
+    stem = BUILT_IN[name].module.rpartition(".")[2]
+    touched = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if name in texts(path)
+    }
+    assert touched == {"tasks/__init__.py"} and (package / "tasks" / f"{stem}.py").is_file()
