@@ -7,6 +7,7 @@ task's targets. `edgekd.fields` holds them. Numpy alone, no pydantic: a board ha
 from __future__ import annotations
 
 import abc
+import collections
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -223,7 +224,7 @@ def require_names(names: tuple[str, ...], least: int = 2, what: str = "class") -
                 f"got the name {name!r}, want text in UTF-8 without control characters"
             )
     if len(set(names)) < len(names):
-        twice = min(name for name in set(names) if names.count(name) > 1)
+        twice = min(name for name, count in collections.Counter(names).items() if count > 1)
         raise ValueError(f"got the {what} name {twice!r} twice, want each once")
 
 

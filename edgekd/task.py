@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgekd.field import Arrays
 
 
-DRAWS = 400
+DRAWS = 200
 """Of the samples, with replacement, for one standard error."""
 
 
@@ -90,7 +90,7 @@ def interface_of(task: Task, dataset: Dataset) -> Interface:
 
     Raises:
         ValueError: if the data lack a target of the task, or have one of another kind, or an input cannot be one or
-            does not fit a target.
+            does not fit a target, or two inputs or outputs have one name.
     """
     for name, kind in task.targets.items():
         got = dataset.targets[name].kind if name in dataset.targets else "none"
@@ -109,6 +109,10 @@ def interface_of(task: Task, dataset: Dataset) -> Interface:
         outputs.append(
             output._replace(shape=tuple(known.get(str(size), size) for size in output.shape))
         )
+    names = [end.name for end in (*inputs, *outputs)]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name}: got two inputs or outputs of that name, want each once")
     return Interface(tuple(inputs), tuple(outputs), tuple(axes), sizes)
 
 

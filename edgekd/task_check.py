@@ -97,7 +97,7 @@ def require_runs(task: Task, targets: Arrays, dataset: Dataset) -> None:
     _require(isinstance(decisions, Mapping), "decide", decisions, "arrays by name")
     same = np.asarray(_run("agree", task.agree, decisions, decisions))
     _require(same.shape == (count,), "agree", list(same.shape), f"[{count}]")
-    _require(bool((same == 1).all()), "agree", float(same.min()), "1 of decisions and themselves")
+    _require(np.allclose(same, 1), "agree", float(same.min()), "1 of decisions and themselves")
     lines = _run("describe", task.describe, decisions, dataset, 1)
     listed = isinstance(lines, list) and len(lines) == count
     _require(listed, "describe", type(lines).__name__, f"a list of {count}, one for each sample")

@@ -64,6 +64,14 @@ def test_an_output_has_the_sizes_of_its_own_target() -> None:
     assert shapes == [("batch", 2), ("batch", 3)]
 
 
+@pytest.mark.parametrize("names", [("logits",), ("text", "text_mask")])
+def test_an_input_that_has_the_name_of_another_end_is_refused(names: tuple[str, ...]) -> None:
+    inputs = {name: Tokens(vocabulary=9, usual=1, longest=2) for name in names}
+    targets = {"labels": Label(names=("a", "b"))}
+    with pytest.raises(ValueError, match=f"^{names[-1]}: got two inputs or outputs of that name"):
+        task.interface_of(TASK, Dataset(task="", inputs=inputs, targets=targets))
+
+
 def test_tokens_are_classified_with_their_free_length() -> None:
     tokens = Tokens(vocabulary=99, usual=4, longest=16)
     data = Dataset(

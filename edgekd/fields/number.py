@@ -181,9 +181,9 @@ def mean_and_std(
     """
     chosen = np.asarray(rows[order], np.float64).reshape(len(order), -1)
     require(bool(np.isfinite(chosen).all()), "numbers that are not finite")
-    means = [math.fsum(column) / len(order) for column in chosen.T]
+    means = [math.fsum(column.tolist()) / len(order) for column in chosen.T]
     parts = [(column - mean) ** 2 for column, mean in zip(chosen.T, means, strict=True)]
-    stds = [math.sqrt(math.fsum(part) / len(order)) for part in parts]
+    stds = [math.sqrt(math.fsum(part.tolist()) / len(order)) for part in parts]
     return tuple(means), tuple(std if std >= _LEAST_STD else 1.0 for std in stds)
 
 
