@@ -115,9 +115,9 @@ INTERFACE = image_classifier(classes=CLASSES, channels=CHANNELS, height=SIDE, wi
 @functools.cache
 def quantized(kind: type[nn.Module] = Block, numerics: str = "asymmetric") -> QuantizedStart:
     """A model calibrated on `batches`; shared by tests, which must not change it."""
-    return quantize(made(kind), inputs(2), NUMERICS[numerics], BATCHES)
+    return quantize(made(kind), INTERFACE, NUMERICS[numerics], BATCHES)
 
 
 def folded(kind: type[nn.Module] = Block) -> torch.fx.GraphModule:
     """A fresh traced model."""
-    return rewriting.trace_and_rewrite(made(kind), inputs(2), inputs())[0]
+    return rewriting.trace_and_rewrite(made(kind), INTERFACE, [inputs()])[0]

@@ -123,8 +123,8 @@ SENSITIVITY: dict[str, Any] = {
             "layer": "fc",
             "weight_bits": 4,
             "parameters": 2560,
-            "weight_nats": 3.9e-6,
-            "input_nats": 0.0,
+            "weight_distance": 3.9e-6,
+            "input_distance": 0.0,
         }
     ],
 }

@@ -67,7 +67,7 @@ def edgekd(name: str, folder: Path, count: int) -> Callable[[], dict[str, float]
         start = time.perf_counter()
         numerics = NUMERICS["asymmetric"]
         made = post_training.quantize(
-            plain, (data[:2],), numerics, lambda: ((part,) for part in data.split(BATCH))
+            plain, ends(), numerics, lambda: ((part,) for part in data.split(BATCH))
         ).model
         calibrated = time.perf_counter() - start
         to_onnx.write(emit.prepare_export(made, PROFILES["x86"]), folder / "ours.onnx", ends())

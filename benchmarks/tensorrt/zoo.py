@@ -58,7 +58,7 @@ def _quantized(model: Any) -> Any:
     images = torch.randn(IMAGES, *SHAPE.values())
     numerics = NUMERICS[profile.numerics]
     started = post_training.quantize(
-        model, (images[:2],), numerics, lambda: [(images,)], method="min-max", correct=False
+        model, INTERFACE, numerics, lambda: [(images,)], method="min-max", correct=False
     )
     return emit.prepare_export(started.model.eval(), profile)
 

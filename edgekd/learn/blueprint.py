@@ -124,7 +124,7 @@ def edited(model: nn.Module, edit: Mapping[str, Any], blueprint: Blueprint) -> n
         raise InputError(f"blueprint: got unknown edit {name!r}")
     rest = {key: value for key, value in edit.items() if key != "name"}
     try:
-        changed: nn.Module = EDITS[name].load()(model.eval(), rest, *blueprint.blank(2))
+        changed: nn.Module = EDITS[name].load()(model.eval(), rest, blueprint.interface)
     except ValidationError as error:
         raise InputError(f"blueprint: edit {name}: {_first_fault(error)}") from error
     except ValueError as error:

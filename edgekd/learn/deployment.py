@@ -8,6 +8,7 @@ from torch import nn
 from edgekd.errors import InputError
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.export import to_onnx
+from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.quant import emit
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import placement
@@ -50,10 +51,9 @@ def require_deployable(
 def _run(model: nn.Module, plan: Blueprint, count: int) -> None:
     """Ask for the answers to so many samples; in evaluation they must be as many rows."""
     with torch.no_grad():
-        given = model(*plan.noise(count))
+        outputs = as_tuple(model(*plan.noise(count)))
     if model.training:
         return
-    outputs = given if isinstance(given, tuple) else (given,)
     for end, output in zip(plan.interface.outputs, outputs, strict=False):
         shape = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         want = list(plan.interface.shape(end, count))
@@ -64,10 +64,10 @@ def _run(model: nn.Module, plan: Blueprint, count: int) -> None:
 def _quantized(model: nn.Module, plan: Blueprint, numbers: Numbers) -> list[nn.Module]:
     """The model as each numerics's first profile writes it, all steps 1."""
     first = {PROFILES[name].numerics: name for name in reversed(numbers.profiles)}
-    inputs = plan.noise(max(COUNTS))
+    compared = (plan.noise(max(COUNTS)),)
     forms: list[nn.Module] = []
     for numerics, name in first.items():
-        module, _ = rewriting.trace_and_rewrite(model, tuple(each[:2] for each in inputs), inputs)
+        module, _ = rewriting.trace_and_rewrite(model, plan.interface, compared)
         kept = numbers.float_layers
         bits = placement.weight_bits(module, numbers.weight_bits, numbers.layer_bits, kept)
         insertion.insert_quantizers(module, NUMERICS[numerics], float_layers=kept, weight_bits=bits)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch import nn
+
+Outputs = tuple[Tensor, ...]
+"""What a model gives, in its interface's order."""
+
+
+def as_tuple(outputs: Any) -> Outputs:
+    """What a model gives as a tuple, also where it gives one tensor."""
+    return tuple(outputs) if isinstance(outputs, tuple | list) else (outputs,)
 
 
 def run_once(model: nn.Module, *inputs: Tensor) -> None:

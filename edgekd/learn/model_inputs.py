@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from edgekd.interface import Interface
@@ -13,6 +16,21 @@ Inputs = tuple[torch.Tensor, ...]
 def zeros(interface: Interface, count: int) -> Inputs:
     """One tensor an input, of `count` samples: zeros, and masks of ones."""
     return tuple(_zeros(interface, tensor, count) for tensor in interface.inputs)
+
+
+def example(interface: Interface) -> Inputs:
+    """Inputs of two samples, all zeros, whose free axes are at least 2 long: an exporter takes an axis of 1 for a
+    fixed one."""
+    sizes = {axis.name: max(2, axis.usual) for axis in interface.axes}
+    return tuple(_zeros(interface, tensor, 2, sizes) for tensor in interface.inputs)
+
+
+def free_dimensions(interface: Interface) -> tuple[dict[int, Any], ...]:
+    """Which axes of each input torch's exporter leaves free."""
+    return tuple(
+        dict.fromkeys(interface.free_axes(end), torch.export.Dim.DYNAMIC)
+        for end in interface.inputs
+    )
 
 
 def noise(interface: Interface, count: int) -> Inputs:
@@ -31,9 +49,12 @@ def noise(interface: Interface, count: int) -> Inputs:
     return tuple(made)
 
 
-def _zeros(interface: Interface, tensor: Tensor, count: int) -> torch.Tensor:
+def _zeros(
+    interface: Interface, tensor: Tensor, count: int, sizes: Mapping[str, int] = {}
+) -> torch.Tensor:
     fill = 1 if tensor.kind == "mask" else 0
-    return torch.full(interface.shape(tensor, count), fill, dtype=_dtype(tensor))
+    shape = interface.shape(tensor, count, **sizes)
+    return torch.full(shape, fill, dtype=_dtype(tensor))
 
 
 def _dtype(tensor: Tensor) -> torch.dtype:

@@ -120,7 +120,7 @@ def _quantized(content: Content) -> Iterator[str]:
             f"{percent_text(tried['post_training'])}, float {percent_text(content['float_accuracy'])}."
         )
     if content["layers"]:
-        yield "A layer's cost is how far the answers move when it alone is rounded: nats of divergence."
+        yield "A layer's cost is how far the outputs move when it alone is rounded: nats of logits, a share of the spread of other numbers."
 
 
 def _costs(content: Content) -> Rows:
@@ -129,8 +129,8 @@ def _costs(content: Content) -> Rows:
             row["layer"],
             str(row["weight_bits"]),
             _count(row["parameters"]),
-            f"{row['weight_nats']:.1e}",
-            f"{row['input_nats']:.1e}",
+            f"{row['weight_distance']:.1e}",
+            f"{row['input_distance']:.1e}",
         )
         for row in content["layers"]
     ]

@@ -184,7 +184,7 @@ def _started(
     try:
         return post_training.quantize(
             start,
-            plan.blank(2),
+            plan.interface,
             NUMERICS[config.scheme],
             _batches(config, given),
             method=config.calibration,

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.interface import image_classifier
 from edgekd.learn import blueprint
 from edgekd.learn import deploy_form
 from edgekd.learn.edits import deploy
@@ -20,6 +21,7 @@ from edgekd.progress import Silent
 from tests.learn.blueprint_example import image_blueprint
 
 IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+ENDS = image_classifier(classes=4, channels=3, height=8, width=8)
 
 
 class Branches(nn.Module):
@@ -175,7 +177,7 @@ def test_the_model_s_own_method_can_be_replayed() -> None:
 def test_merged_then_quantized_it_is_given_back_by_its_blueprint(tmp_path: Path) -> None:
     form = deploy_form.to_deploy_form(made(Reparameterized), IMAGES)
     numerics = NUMERICS["asymmetric"]
-    started = post_training.quantize(form.model, (IMAGES[:2],), numerics, lambda: [(IMAGES,)])
+    started = post_training.quantize(form.model, ENDS, numerics, lambda: [(IMAGES,)])
     assert set(insertion.find_weight_quantizers(started.model)) == {
         "first.merged",
         "second.merged",

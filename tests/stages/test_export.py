@@ -66,9 +66,7 @@ def quantized(folder: Path, config: export.Config, images: np.ndarray) -> Made:
     model = blueprint.load(folder / "blueprint.json", folder / "weights.safetensors")
     numerics = PROFILES[config.profile].numerics
     x = torch.from_numpy((images.transpose(0, 3, 1, 2) / 255 - MEAN) / STD).float()
-    started = post_training.quantize(
-        model, (torch.zeros(2, 1, 8, 8),), NUMERICS[numerics], lambda: [(x,)]
-    )
+    started = post_training.quantize(model, plan.interface, NUMERICS[numerics], lambda: [(x,)])
     plan = plan.model_copy(update={"edits": ({"name": "quantize", "scheme": numerics},)})
     saved = blueprint.save(started.model, plan, folder)
     given = {

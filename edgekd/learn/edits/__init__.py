@@ -1,8 +1,8 @@
-"""Changes to a built model, by the name a blueprint uses: each is ``apply(model, edit, *inputs)``.
+"""Changes to a built model, by the name a blueprint uses: each is ``apply(model, edit, interface)``.
 
 An edit changes what a model *is* (its layers, their shapes), never its weights: they are loaded
-after all edits were replayed. `apply` may change `model` in place or give another module; `inputs`,
-each [2, ...], are what it takes.
+after all edits were replayed. `apply` may change `model` in place or give another module; `interface`
+is what the whole takes and gives.
 """
 
 from __future__ import annotations

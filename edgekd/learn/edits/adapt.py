@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch import nn
 
+from edgekd.interface import Interface
 from edgekd.learn.mathematics.resize import resize_images
 from edgekd.settings import Count
 from edgekd.settings import Settings
@@ -52,20 +53,19 @@ class _Adapted(nn.Module):
         return logits if self.order is None else logits.index_select(1, self.order)
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn.Module:
     """`model` behind a change of its images and before one of its logits; it holds no weights.
 
     Args:
         model: becomes the part ``model`` of what is given back.
         edit: ``{"channels", "height", "width"}``, and ``select`` and ``order`` where they change.
-        inputs: what the data gives [2, C, H, W].
+        interface: what the data give, [batch, C, H, W].
 
     Raises:
         ValueError: if the images cannot be brought into that form.
     """
     said = Edit.model_validate(dict(edit))
-    if said.select is not None and max(said.select) >= inputs[0].shape[1]:
-        raise ValueError(
-            f"select: got {max(said.select)}, want channels below {inputs[0].shape[1]}"
-        )
+    channels = interface.inputs[0].shape[1]
+    if said.select is not None and max(said.select) >= int(channels):
+        raise ValueError(f"select: got {max(said.select)}, want channels below {channels}")
     return _Adapted(model, said)

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from pydantic import Field
-from torch import Tensor
 from torch import nn
 
+from edgekd.interface import Interface
 from edgekd.settings import Settings
 
 METHODS = ("fuse", "reparameterize", "switch_to_deploy")
@@ -30,13 +30,13 @@ class Edit(Settings):
     """Of the modules, in the order they are merged; empty is the model itself."""
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn.Module:
     """`model` with each named module in its deploy form.
 
     Args:
         model: in evaluation mode; changed in place.
         edit: ``{"paths": [...]}``.
-        inputs: what the model takes; not looked at.
+        interface: what the model takes; not looked at.
 
     Raises:
         ValueError: if there is no such module, or it has no such form.

@@ -7,9 +7,9 @@ from typing import Annotated
 from typing import Any
 
 from pydantic import Field
-from torch import Tensor
 from torch import nn
 
+from edgekd.interface import Interface
 from edgekd.learn.lowrank import chain
 from edgekd.settings import Settings
 
@@ -34,13 +34,13 @@ class Edit(Settings):
     ]
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn.Module:
     """`model` with each named layer replaced by its chain, freshly initialised.
 
     Args:
         model: is changed in place.
         edit: ``{"layers": [{"path", "structure", "ranks"}, ...]}``.
-        inputs: what the model takes; not looked at.
+        interface: what the model takes; not looked at.
 
     Raises:
         ValueError: if there is no such layer, or a structure or rank does not fit it.

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from edgekd.interface import Interface
 from edgekd.settings import Count
 from edgekd.settings import Settings
 
@@ -21,13 +21,13 @@ class Edit(Settings):
     """Of channels; where they do not divide a layer's channels, as many as divide both."""
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn.Module:
     """Each batch norm becomes a group norm (Wu and He 2018, arXiv:1803.08494) of its scale and shift.
 
     Args:
         model: changed in place.
         edit: ``{"groups"}``.
-        inputs: what it takes, [2, C, H, W].
+        interface: what the model takes; not looked at.
 
     Raises:
         ValueError: if it is a batch norm itself.

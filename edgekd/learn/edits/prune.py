@@ -7,9 +7,9 @@ from typing import Annotated
 from typing import Any
 
 from pydantic import Field
-from torch import Tensor
 from torch import nn
 
+from edgekd.interface import Interface
 from edgekd.settings import Settings
 
 Width = Annotated[int, Field(ge=1, le=2**20)]
@@ -36,13 +36,13 @@ class Edit(Settings):
     ]
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn.Module:
     """`model` with each named layer replaced by a narrower one, freshly initialised.
 
     Args:
         model: is changed in place.
         edit: ``{"layers": [{"path", "inputs", "outputs", "groups"}, ...]}``.
-        inputs: what the model takes; not looked at: whether the layers still fit one another is
+        interface: what the model takes; not looked at: whether the layers still fit one another is
             seen when the model is run.
 
     Raises:

@@ -7,9 +7,9 @@ from typing import Annotated
 from typing import Any
 
 from pydantic import Field
-from torch import Tensor
 from torch import nn
 
+from edgekd.interface import Interface
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import rewriting
 from edgekd.learn.quant import tracing
@@ -32,8 +32,8 @@ class Edit(Settings):
     """Nodes of the graph (`edgekd.learn.quant.tracing.name_of`) that are not rewritten."""
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
-    """`model` traced on `inputs` and quantized; all steps 1, until weights are loaded.
+def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn.Module:
+    """`model` traced and quantized; all steps 1, until weights are loaded.
 
     Raises:
         ValueError: if the edit is none, or does not fit the model.
@@ -41,7 +41,7 @@ def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Modu
     wanted = Edit.model_validate(dict(edit))
     if wanted.scheme not in NUMERICS:
         raise ValueError(f"scheme: got {wanted.scheme!r}, want one of {', '.join(NUMERICS)}")
-    module = tracing.trace(model, *inputs)
+    module = tracing.trace(model, interface)
     rewriting.apply_rewrites(module, wanted.undone)
     return insertion.insert_quantizers(
         module,

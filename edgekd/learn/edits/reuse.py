@@ -7,9 +7,9 @@ from typing import Annotated
 from typing import Any
 
 from pydantic import Field
-from torch import Tensor
 from torch import nn
 
+from edgekd.interface import Interface
 from edgekd.learn.companions.reuse import reuse
 from edgekd.settings import Count
 from edgekd.settings import Settings
@@ -37,7 +37,7 @@ class Edit(Settings):
     """Whether a ReLU ends it."""
 
 
-def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Module:
+def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn.Module:
     """`model` with the projector behind `layer`, and a classifier as wide as the teacher's.
 
     (Chen et al. 2022, arXiv:2203.14001, sec. 3.)
@@ -45,7 +45,7 @@ def apply(model: nn.Module, edit: Mapping[str, Any], *inputs: Tensor) -> nn.Modu
     Args:
         model: is changed in place.
         edit: see `Edit`.
-        inputs: what the model takes; not looked at.
+        interface: what the model takes; not looked at.
 
     Raises:
         ValueError: if a layer is not there or not of its kind, or the maps do not fit.

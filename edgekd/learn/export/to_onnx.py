@@ -23,7 +23,6 @@ from edgekd.learn.export import onnx_names
 from edgekd.learn.export import reasons
 from edgekd.learn.export import translations
 from edgekd.learn.export.quiet import silence_exporter
-from edgekd.learn.model_inputs import Inputs
 
 OPSETS = (18, 23)
 """First and last operator set that torch's exporter writes without converting down."""
@@ -146,7 +145,7 @@ def _export(
     model: nn.Module, interface: Interface, opset: int, *, optimize: bool
 ) -> onnx.ModelProto:
     frozen = copy.deepcopy(model).eval().float().cpu().to(memory_format=torch.contiguous_format)
-    example = model_inputs.zeros(interface, 2)
+    example = model_inputs.example(interface)
     translations.cache_translations()
     try:
         program = torch.onnx.export(
@@ -163,7 +162,7 @@ def _export(
         assert program is not None  # only the old exporter gives None
         return program.model_proto
     except Exception as error:  # the exporter raises whatever the user's forward raises
-        where = _culprit(frozen, example, str(error))
+        where = _culprit(frozen, interface, str(error))
         raise InputError(
             f"{_name(model)}{where}: cannot be exported to ONNX: {reasons.explain_failure(error)}"
         ) from error
@@ -202,14 +201,18 @@ def _fault_of_end(end: onnx.ValueInfoProto, wanted: Tensor) -> str | None:
     if dtype != wanted.dtype:
         return f"got {end.name} of {dtype}, want {wanted.dtype}"
     axes = [axis.dim_param or axis.dim_value for axis in kind.shape.dim]
-    if len(axes) != len(wanted.shape):
+    alike = len(axes) == len(wanted.shape) and all(
+        isinstance(got, str) if isinstance(axis, str) else got == axis
+        for got, axis in zip(axes, wanted.shape, strict=True)
+    )
+    if not alike:
         return f"got {end.name} {axes}, want {list(wanted.shape)}"
     if axes[0] != BATCH:
         return f"got {end.name} without a free batch axis"
     return None
 
 
-def _culprit(model: nn.Module, example: Inputs, message: str) -> str:
+def _culprit(model: nn.Module, interface: Interface, message: str) -> str:
     """`` .layer1.0 (Block)``: the module in which the export failed; empty if it is not known."""
     entered: list[str] = []
     hooks = []
@@ -220,7 +223,7 @@ def _culprit(model: nn.Module, example: Inputs, message: str) -> str:
         hooks.append(module.register_forward_hook(lambda _m, _a, _o: (entered.pop(), None)[1]))
     path = ""
     try:
-        shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in example)
+        example, shapes = model_inputs.example(interface), model_inputs.free_dimensions(interface)
         program = torch.export.export(model, example, dynamic_shapes=shapes, strict=False)
         node_name = re.search(r"translating node %(\w+)", message)
         wanted = node_name[1] if node_name else None

@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch import fx
-from torch import nn
 
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.quant import insertion
@@ -88,24 +86,6 @@ def quantized_weights(module: fx.GraphModule) -> Iterator[tuple[WeightQuantizer,
             weight = tracing.get_parameter(module, node.args[0])
             assert weight is not None
             yield holders[node.target], weight
-
-
-def divergence(module: fx.GraphModule, want: list[Tensor], batches: Batches) -> float:
-    """Mean KL(want || module) in nats over `batches`, `want` being logits for each of them."""
-    total, count = 0.0, 0
-    with torch.no_grad():
-        for inputs, logits in zip(batches(), want, strict=True):
-            got = F.log_softmax(module(*inputs).double(), 1)
-            wanted = F.log_softmax(logits.double(), 1)
-            total += float(F.kl_div(got, wanted, reduction="sum", log_target=True))
-            count += len(inputs[0])
-    return total / count
-
-
-def compute_logits(model: nn.Module, batches: Batches) -> list[Tensor]:
-    """Compute the logits [B, classes] of `model`, a tensor a batch."""
-    with torch.no_grad():
-        return [model(*inputs) for inputs in batches()]
 
 
 @contextmanager

@@ -20,6 +20,8 @@ NAMED_PADDING = {_aten.conv1d.padding, _aten.conv2d.padding, _aten.conv3d.paddin
 PRODUCTS = {_aten.matmul.default, _aten.mm.default}
 ADDED_PRODUCT = _aten.addmm.default
 ATTENTION = _aten.scaled_dot_product_attention.default
+LOWEST = torch.finfo(torch.float32).min
+"""The score of what is not attended to: no infinity, so that who attends to nothing gets numbers."""
 
 
 def averages_image(module: fx.GraphModule, node: fx.Node) -> bool:
@@ -117,17 +119,13 @@ def pad_by_numbers(module: fx.GraphModule, node: fx.Node) -> None:
 
 
 def is_plain_attention(module: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether `node` is softmax(q k^T / sqrt(d) + mask) v, the mask of numbers or missing."""
+    """Whether `node` is softmax(q k^T / sqrt(d) + mask) v, the mask of numbers, of what is attended to, or missing."""
     if node.target is not ATTENTION or node.kwargs.get("enable_gqa"):
         return False
     mask, dropout, causal = _options(node)
     if dropout or causal or (tracing.shape_of(node.args[0]) or (None,))[-1] is None:
         return False
-    return mask is None or (
-        isinstance(mask, fx.Node)
-        and isinstance(kind := mask.meta.get(tracing.DTYPE), torch.dtype)
-        and kind.is_floating_point
-    )
+    return mask is None or (isinstance(mask, fx.Node) and _dtype(mask) is not None)
 
 
 def split_attention(module: fx.GraphModule, node: fx.Node) -> None:
@@ -143,11 +141,18 @@ def split_attention(module: fx.GraphModule, node: fx.Node) -> None:
     key = _call(module, node, _aten.transpose.int, (key, -2, -1), turned)
     made = _call(module, node, operators.MATMUL, (query, key), scores)
     made = _call(module, node, operators.MULTIPLY, (made, scale), scores)
-    if mask is not None:
+    if mask is not None and _dtype(mask) is torch.bool:
+        made = _call(module, node, _aten.where.ScalarOther, (mask, made, LOWEST), scores)
+    elif mask is not None:
         made = _call(module, node, operators.ADD, (made, mask), scores)
     made = _call(module, node, _aten.softmax.int, (made, -1), scores)
     made = _call(module, node, operators.MATMUL, (made, value), tracing.shape_of(node))
     _replace(module, node, made)
+
+
+def _dtype(node: fx.Node) -> torch.dtype | None:
+    kind = node.meta.get(tracing.DTYPE)
+    return kind if isinstance(kind, torch.dtype) else None
 
 
 def _options(node: fx.Node) -> tuple[Any, Any, Any]:

@@ -78,25 +78,30 @@ def prepare_export(model: nn.Module, profile: Profile) -> fx.GraphModule:
     return written
 
 
-def logit_step(model: fx.GraphModule) -> float:
-    """How far a logit moves when one input of the classifier moves by one quantization step.
+def logit_steps(model: fx.GraphModule) -> tuple[float | None, ...]:
+    """How far each output moves when one input of the last quantized layer before it moves by one quantization step.
 
-    The step of its input times the largest of its weights: the unit in which two engines that round
-    alike may differ.
-
-    Raises:
-        ValueError: if no layer is quantized.
+    The step of that input times the largest of the layer's weights: the unit in which two engines that round
+    alike may differ. None for an output that no quantized layer leads to.
     """
-    found = None
-    for node in model.graph.nodes:
+    output = tracing.output_node(model.graph)
+    (given,) = output.args
+    ends = given if isinstance(given, tuple) else (given,)
+    return tuple(_step_before(model, end) for end in ends)
+
+
+def _step_before(model: fx.GraphModule, end: object) -> float | None:
+    behind = {end}
+    for node in reversed(model.graph.nodes):
+        if node not in behind:
+            continue
         if sensitivity.find_weight_name(model, node) is not None:
             site, weight = sensitivity.find_input_quantizer(model, node), node.args[1].args[0]
             values = tracing.get_parameter(model, weight)
             if site is not None and values is not None:
-                found = site.step() * float(values.detach().abs().max())
-    if found is None:
-        raise ValueError("got no quantized layer, want one")
-    return found
+                return site.step() * float(values.detach().abs().max())
+        behind.update(node.all_input_nodes)
+    return None
 
 
 def _quantizer(module: fx.GraphModule, node: fx.Node) -> nn.Module | None:

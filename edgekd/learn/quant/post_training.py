@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -11,13 +12,15 @@ from typing import Any
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 from torch import fx
 from torch import nn
 
+from edgekd.interface import Interface
+from edgekd.learn.forward_pass import Outputs
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.quant import bias_correction
 from edgekd.learn.quant import calibration
+from edgekd.learn.quant import distance
 from edgekd.learn.quant import equalization
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import placement
@@ -29,9 +32,9 @@ from edgekd.learn.quant.quantizer import WeightQuantizer
 from edgekd.profile import Numerics
 
 JUDGED = 32
-"""Images on which what is tried is compared, and each layer's cost is taken."""
+"""Samples on which what is tried is compared, and each layer's cost is taken."""
 CORRECTED = 32
-"""Images on which biases are corrected, in one batch; others than those, if there are enough."""
+"""Samples on which biases are corrected, in one batch; others than those, if there are enough."""
 
 
 class QuantizedStart(NamedTuple):
@@ -41,17 +44,17 @@ class QuantizedStart(NamedTuple):
     method: str
     """The one of `ranges.METHODS` that was taken."""
     undone: tuple[str, ...]
-    """Rewrites of the graph that changed its answers and were taken back, by node."""
+    """Rewrites of the graph that changed its outputs and were taken back, by node."""
     equalized: int
     """Layer norms whose channels were evened out."""
     not_equalized: tuple[str, ...]
-    """Those where that changed the answers and was taken back, by node."""
+    """Those where that changed the outputs and was taken back, by node."""
     in_float: tuple[str, ...]
     """What multiplies and has no int8 form, by node."""
     corrected: bool
     """Whether biases were corrected; only where that helped."""
-    tried_nats: dict[str, float]
-    """Mean KL from the float model's answers, by what was tried."""
+    tried: dict[str, float]
+    """Distance from the float model's outputs (`distance.mean_distance`), by what was tried."""
     costs: list[sensitivity.Cost]
     """What each layer costs, if that was asked."""
 
@@ -59,7 +62,7 @@ class QuantizedStart(NamedTuple):
         """What a report says of it, without the model."""
         return {
             "calibration": self.method,
-            "tried_nats": self.tried_nats,
+            "tried": self.tried,
             "undone": [*self.undone, *self.not_equalized],
             "in_float": list(self.in_float),
             "equalized": self.equalized,
@@ -70,7 +73,7 @@ class QuantizedStart(NamedTuple):
 
 def quantize(
     model: nn.Module,
-    inputs: Inputs,
+    interface: Interface,
     numerics: Numerics,
     batches: calibration.Batches,
     *,
@@ -89,7 +92,7 @@ def quantize(
 
     Args:
         model: float; it is left as it is.
-        inputs: each [2, ...], for tracing.
+        interface: what it takes and gives.
         numerics: what the engines need.
         batches: calibration inputs.
         method: one of `ranges.METHODS`, or ``auto``: all are tried.
@@ -98,7 +101,7 @@ def quantize(
         float_layers: layers that keep their precision.
         every_weight_bits: bits of all weights, if fewer than the numerics say.
         weight_bits: layers whose weights get another number of bits, at most what the numerics say.
-        with_costs: whether to find out what each layer costs: two passes a layer over `JUDGED` images.
+        with_costs: whether to find out what each layer costs: two passes a layer over `JUDGED` samples.
         learn_steps: whether a training changes the step sizes, too.
 
     Raises:
@@ -108,9 +111,9 @@ def quantize(
     few = _first(batches, JUDGED + CORRECTED)
     compared, judged = _rows(few, rewriting.COMPARED), _rows(few, JUDGED)
     want = rewriting.compute_answers(model, judged)
-    module, undone = rewriting.trace_and_rewrite(model, inputs, compared)
+    module, undone = rewriting.trace_and_rewrite(model, interface, compared)
     reference = rewriting.compute_answers(model, compared)
-    changes = equalization.find_changes(module, lambda: (few,), equalize) if equalize else []
+    changes = equalization.find_changes(module, lambda: few, equalize) if equalize else []
     harmful = _equalized(module, changes, compared, reference)
     in_float = placement.find_float_operators(module)
     bits = placement.weight_bits(module, every_weight_bits, weight_bits, float_layers)
@@ -119,18 +122,26 @@ def quantize(
         _require_same(module, compared, reference)
     seen = calibration.observe(module, batches)
     calibration.set_weight_steps(module)
+    ask = functools.partial(
+        distance.mean_distance, want=want, batches=lambda: judged, outputs=interface.outputs
+    )
     tried: dict[str, float] = {}
     for name in ranges.METHODS if method == "auto" else (method,):
         calibration.set_ranges(module, seen, name)
-        tried[name] = _nats(module, want, judged)
+        tried[name] = ask(module)
     best = min(tried, key=lambda name: tried[name])
     calibration.set_ranges(module, seen, best)
-    costs = sensitivity.measure_costs(module, [want], lambda: (judged,)) if with_costs else []
+    costs = (
+        sensitivity.measure_costs(module, want, lambda: judged, interface.outputs)
+        if with_costs
+        else []
+    )
     corrected = False
     if correct:
         before = {name: value.detach().clone() for name, value in module.state_dict().items()}
-        bias_correction.correct_biases(module, tuple(each[-CORRECTED:] for each in few))
-        tried["bias correction"] = _nats(module, want, judged)
+        largest = max(few, key=lambda inputs: len(inputs[0]))
+        bias_correction.correct_biases(module, tuple(each[-CORRECTED:] for each in largest))
+        tried["bias correction"] = ask(module)
         corrected = tried["bias correction"] < tried[best]
         if not corrected:
             module.load_state_dict(before)
@@ -148,49 +159,64 @@ def _quantizers(module: nn.Module) -> Iterator[ActivationQuantizer | WeightQuant
 def _equalized(
     module: fx.GraphModule,
     changes: Sequence[equalization.Change],
-    inputs: Inputs,
-    want: Tensor,
+    batches: Sequence[Inputs],
+    want: Sequence[Outputs],
 ) -> tuple[str, ...]:
     """Apply `find_changes` in place, but for those that alter the answers; their names."""
     for change in changes:
         change.apply()
-    if (
-        not changes
-        or rewriting.compare_answers(rewriting.compute_answers(module, inputs), want) <= 1
-    ):
+    if not changes or _compare(module, batches, want) <= 1:
         return ()
     for change in reversed(changes):
         change.undo()
     harmful = []
     for change in changes:
         change.apply()
-        if rewriting.compare_answers(rewriting.compute_answers(module, inputs), want) > 1:
+        if _compare(module, batches, want) > 1:
             change.undo()
             harmful.append(change.name)
     return tuple(harmful)
 
 
-def _require_same(module: fx.GraphModule, inputs: Inputs, want: Tensor) -> None:
+def _require_same(
+    module: fx.GraphModule, batches: Sequence[Inputs], want: Sequence[Outputs]
+) -> None:
     """Stop at quantizers that change answers while they are off."""
-    off = rewriting.compare_answers(rewriting.compute_answers(module, inputs), want)
+    off = _compare(module, batches, want)
     if off > 1:
         raise RuntimeError(f"quantizers that are off change answers by {off:.3g} times the allowed")
 
 
-def _nats(module: fx.GraphModule, want: Tensor, inputs: Inputs) -> float:
-    return calibration.divergence(module, [want], lambda: (inputs,))
+def _compare(module: fx.GraphModule, batches: Sequence[Inputs], want: Sequence[Outputs]) -> float:
+    return rewriting.compare_answers(rewriting.compute_answers(module, batches), want)
 
 
-def _first(batches: calibration.Batches, count: int) -> Inputs:
-    """At most so many samples; no more are read than that takes."""
-    taken: list[Inputs] = []
+def _first(batches: calibration.Batches, count: int) -> list[Inputs]:
+    """At most so many samples, in one batch if all have one shape, else one for each run of the same shape; no more
+    are read than that takes."""
+    groups: list[list[Inputs]] = []
+    taken = 0
     for inputs in batches():
-        taken.append(inputs)
-        if sum(len(each[0]) for each in taken) >= count:
+        alike = groups and all(
+            one.shape[1:] == other.shape[1:]
+            for one, other in zip(groups[-1][0], inputs, strict=True)
+        )
+        if alike:
+            groups[-1].append(inputs)
+        else:
+            groups.append([inputs])
+        taken += len(inputs[0])
+        if taken >= count:
             break
-    return _rows(tuple(torch.cat(each) for each in zip(*taken, strict=True)), count)
+    joined = [tuple(torch.cat(each) for each in zip(*group, strict=True)) for group in groups]
+    return _rows(joined, count)
 
 
-def _rows(inputs: Inputs, count: int) -> Inputs:
+def _rows(batches: Sequence[Inputs], count: int) -> list[Inputs]:
     """The first `count` samples."""
-    return tuple(each[:count] for each in inputs)
+    found: list[Inputs] = []
+    for inputs in batches:
+        left = count - sum(len(each[0]) for each in found)
+        if left > 0:
+            found.append(tuple(each[:left] for each in inputs))
+    return found

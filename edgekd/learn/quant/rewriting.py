@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,6 +18,9 @@ from torch import Tensor
 from torch import fx
 from torch import nn
 
+from edgekd.interface import Interface
+from edgekd.learn.forward_pass import Outputs
+from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.quant import canonical
 from edgekd.learn.quant import folding
@@ -72,22 +77,22 @@ def apply_rewrites(module: fx.GraphModule, undone: Collection[str] = ()) -> list
 
 
 def trace_and_rewrite(
-    model: nn.Module, inputs: Inputs, compared: Inputs
+    model: nn.Module, interface: Interface, compared: Sequence[Inputs]
 ) -> tuple[fx.GraphModule, tuple[str, ...]]:
     """Trace and rewrite `model`; give the names of the nodes whose rewrite was undone, too.
 
     Args:
         model: float, in evaluation mode; left as it is.
-        inputs: each [2, ...], for tracing.
-        compared: each [B, ...], on which the two are compared.
+        interface: what it takes and gives.
+        compared: batches on which the two are compared.
 
     Raises:
         ValueError: if its answers are not finite, it cannot be traced, or answers differently then.
     """
     want = compute_answers(model, compared)
-    if not bool(want.isfinite().all()):
+    if not all(bool(each.isfinite().all()) for answers in want for each in answers):
         raise ValueError("got answers that are not finite, want numbers")
-    traced = tracing.trace(model, *inputs)
+    traced = tracing.trace(model, interface)
     module = copy.deepcopy(traced)
     names = apply_rewrites(module)
     off = compare_answers(compute_answers(module, compared), want)
@@ -106,16 +111,30 @@ def trace_and_rewrite(
     return module, tuple(undone)
 
 
-def compute_answers(model: nn.Module, inputs: Inputs) -> Tensor:
-    """Compute logits [B, classes] in evaluation, without gradients."""
+def compute_answers(model: nn.Module, batches: Iterable[Inputs]) -> list[Outputs]:
+    """Compute what `model` gives in evaluation, without gradients, for each batch."""
     with torch.no_grad():
-        found: Tensor = model(*inputs)
-    return found
+        return [as_tuple(model(*inputs)) for inputs in batches]
 
 
-def compare_answers(got: Tensor, want: Tensor) -> float:
-    """The largest difference of two answers [B, classes], in units of what is allowed; 1 or less is
-    the same, infinity if one is no number."""
+def compare_answers(got: Sequence[Outputs], want: Sequence[Outputs]) -> float:
+    """The largest difference of any output, in units of what is allowed; 1 or less is the same, infinity if one is
+    no number.
+
+    Args:
+        got: a batch's outputs each.
+        want: the same of the model that is right.
+    """
+    pairs = [
+        _compare(one, other)
+        for batch, wanted in zip(got, want, strict=True)
+        for one, other in zip(batch, wanted, strict=True)
+    ]
+    return max(pairs)
+
+
+def _compare(got: Tensor, want: Tensor) -> float:
+    """The same of one output [B, ...]."""
     got, want = got.double(), want.double()
     usual = want.mean(0) if len(want) > 1 else want.mean()
     spread = (want - usual).abs().max()

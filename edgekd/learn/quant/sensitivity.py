@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from torch import Tensor
 from torch import fx
 
+from edgekd.interface import Tensor
+from edgekd.learn.forward_pass import Outputs
 from edgekd.learn.quant import calibration
+from edgekd.learn.quant import distance
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import operators
 from edgekd.learn.quant import tracing
@@ -24,28 +26,31 @@ class Cost(NamedTuple):
     weight_bits: int
     parameters: int
     """Of its weight."""
-    weight_nats: float
-    """Mean KL from the float model's answers when this weight alone is rounded."""
-    input_nats: float
+    weight_distance: float
+    """From the float model's outputs (`distance.mean_distance`) when this weight alone is rounded."""
+    input_distance: float
     """The same when its input alone is."""
 
-    def total_nats(self) -> float:
+    def total_distance(self) -> float:
         """What the table is ordered by."""
-        return self.weight_nats + self.input_nats
+        return self.weight_distance + self.input_distance
 
 
 def measure_costs(
-    module: fx.GraphModule, want: Sequence[Tensor], batches: calibration.Batches
+    module: fx.GraphModule,
+    want: Sequence[Outputs],
+    batches: calibration.Batches,
+    outputs: Sequence[Tensor],
 ) -> list[Cost]:
     """Measure the cost of each quantized layer: a row each, the costliest first.
 
     Args:
         module: quantized, its ranges set.
-        want: the float model's logits [B, classes], a tensor a batch.
-        batches: the images they belong to.
+        want: what the float model gives, a batch each.
+        batches: the inputs.
+        outputs: what it gives, in order.
     """
     weights, rows = insertion.find_weight_quantizers(module), []
-    wanted = list(want)
     with calibration.disable_quantizers(module):
         for node in module.graph.nodes:
             name = find_weight_name(module, node)
@@ -55,15 +60,15 @@ def measure_costs(
             weight = tracing.get_parameter(module, node.args[1].args[0])
             assert weight is not None
             quantizer.enabled = True
-            by_weight = calibration.divergence(module, wanted, batches)
+            by_weight = distance.mean_distance(module, want, batches, outputs)
             quantizer.enabled = False
             by_input = 0.0
             if site is not None:
                 site.enabled = True
-                by_input = calibration.divergence(module, wanted, batches)
+                by_input = distance.mean_distance(module, want, batches, outputs)
                 site.enabled = False
             rows.append(Cost(name, quantizer.bits, weight.numel(), by_weight, by_input))
-    return sorted(rows, key=lambda row: -row.total_nats())
+    return sorted(rows, key=lambda row: -row.total_distance())
 
 
 def find_weight_name(module: fx.GraphModule, node: fx.Node) -> str | None:

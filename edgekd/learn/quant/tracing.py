@@ -10,6 +10,8 @@ from torch import Tensor
 from torch import fx
 from torch import nn
 
+from edgekd.interface import Interface
+from edgekd.learn import model_inputs
 from edgekd.learn.export import reasons
 from edgekd.learn.export.quiet import silence_exporter
 
@@ -22,23 +24,24 @@ NO_MODULE = "_empty_nn_module_stack"
 """What torch writes for a node that came from no module."""
 
 
-def trace(model: nn.Module, *inputs: Tensor) -> fx.GraphModule:
+def trace(model: nn.Module, interface: Interface) -> fx.GraphModule:
     """Copy `model` in evaluation mode as a graph module; parameters keep their names.
 
-    Whatever torch can export can be traced, and nothing else could be deployed. Dropout is gone and
-    the batch axis stays free; ``train()`` and ``eval()`` change nothing in it any more.
+    Whatever torch can export can be traced, and nothing else could be deployed. Dropout is gone and the free axes
+    stay free; ``train()`` and ``eval()`` change nothing in it any more. It gives one tensor, or a tuple of several.
 
     Args:
-        model: takes `inputs`.
-        inputs: each [2 or more, ...], for their shapes; the first axis stays free.
+        model: has the ends of `interface`.
+        interface: what it takes and gives.
 
     Raises:
         ValueError: if torch cannot export it; says why in one line.
     """
     model = copy.deepcopy(model).eval()
+    inputs = model_inputs.example(interface)
     try:
         with silence_exporter():
-            shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs)
+            shapes = model_inputs.free_dimensions(interface)
             program = torch.export.export(model, inputs, dynamic_shapes=shapes, strict=False)
             found = program.module(check_guards=False)
     except Exception as error:  # export raises whatever the model's own forward raises
@@ -55,11 +58,17 @@ def trace(model: nn.Module, *inputs: Tensor) -> fx.GraphModule:
 
 def _as_plain_function(graph: fx.Graph) -> None:
     """From inputs to outputs, without the exporter's packing of inputs and outputs."""
-    (output,) = [node for node in graph.nodes if node.op == "output"]
+    output = output_node(graph)
     (given,) = output.args
-    if isinstance(given, (list, tuple)):
-        output.args = (given[0],)
+    if isinstance(given, list | tuple):
+        output.args = (given[0] if len(given) == 1 else tuple(given),)
     graph.set_codegen(fx.graph.CodeGen())
+
+
+def output_node(graph: fx.Graph) -> fx.Node:
+    """The node that gives what the model gives."""
+    (output,) = [node for node in graph.nodes if node.op == "output"]
+    return output
 
 
 def path_of(node: fx.Node) -> str:

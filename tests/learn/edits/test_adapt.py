@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.interface import Interface
 from edgekd.interface import image_classifier
 from edgekd.learn import blueprint
 from edgekd.learn.blueprint import Blueprint
@@ -30,23 +31,29 @@ class Mean(nn.Module):
         return images.mean((2, 3))
 
 
+def ends(images: torch.Tensor) -> Interface:
+    """What takes them."""
+    _, channels, height, width = images.shape
+    return image_classifier(classes=2, channels=channels, height=height, width=width)
+
+
 def test_images_are_resampled_channels_chosen_logits_put_in_order() -> None:
     images = torch.rand(2, 3, 1, 1).expand(-1, -1, 8, 8)
     edit = {**SMALL, "channels": 2, "select": [2, 0], "order": [1, 0]}
-    adapted = apply(Mean(4), edit, images)
+    adapted = apply(Mean(4), edit, ends(images))
     assert torch.allclose(adapted(images), images.mean((2, 3))[:, [0, 2]], atol=1e-6)
 
 
 def test_nothing_said_is_the_model_itself() -> None:
     images = torch.rand(2, 3, 4, 4)
-    adapted = apply(Mean(4), {**SMALL, "channels": 3}, images)
+    adapted = apply(Mean(4), {**SMALL, "channels": 3}, ends(images))
     assert torch.equal(adapted(images), images.mean((2, 3)))
     assert not adapted.state_dict()
 
 
 def test_a_channel_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="select: got 3, want channels below 3"):
-        apply(Mean(4), {**SMALL, "select": [3]}, torch.rand(2, 3, 4, 4))
+        apply(Mean(4), {**SMALL, "select": [3]}, ends(torch.rand(2, 3, 4, 4)))
 
 
 def test_the_builder_is_told_what_the_network_takes() -> None:
@@ -87,11 +94,11 @@ def accuracy(seed: int, weight: float) -> float:
     images = torch.cat([points, distance], 1)[:, :, None, None]
     flat = nn.Sequential(nn.Flatten(), nn.Linear(8, 2))
     student = apply(
-        flat, {"channels": 8, "height": 1, "width": 1, "select": list(range(8))}, images
+        flat, {"channels": 8, "height": 1, "width": 1, "select": list(range(8))}, ends(images)
     )
     far = nn.Sequential(nn.Flatten(), nn.Linear(1, 2, bias=False))
     far[1].weight.data = torch.tensor([[-1.0], [1.0]])
-    teacher = apply(far, {"channels": 1, "height": 1, "width": 1, "select": [8]}, images)
+    teacher = apply(far, {"channels": 1, "height": 1, "width": 1, "select": [8]}, ends(images))
     moves = torch.optim.SGD(student.parameters(), 0.5)
     for _ in range(150):
         logits, told = student(images[:60]), teacher(images[:60]).detach()

@@ -10,12 +10,14 @@ from pydantic import ValidationError
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.interface import image_classifier
 from edgekd.learn.blueprint import build
 from edgekd.learn.edits import EDITS
 from edgekd.learn.edits import prune
 from tests.learn.blueprint_example import image_blueprint
 
 IMAGES = torch.zeros(2, 3, 8, 8)
+ENDS = image_classifier(classes=4, channels=3, height=8, width=8)
 
 
 def net() -> nn.Sequential:
@@ -35,7 +37,7 @@ def layer(path: str, inputs: Any, outputs: Any, groups: Any = 1) -> dict[str, An
 
 def test_only_widths_change() -> None:
     layers = [layer("0", 3, 5), layer("1", 5, 5), layer("2", 5, 5, 5), layer("5", 5, 4)]
-    model = prune.apply(net(), {"layers": layers}, IMAGES)
+    model = prune.apply(net(), {"layers": layers}, ENDS)
     assert str(model[0]) == str(nn.Conv2d(3, 5, 3, 2, 1, bias=False))
     assert str(model[1]) == str(nn.BatchNorm2d(5, eps=1e-3, momentum=0.2))
     want = nn.Conv2d(5, 5, (3, 5), padding=(1, 2), groups=5, padding_mode="circular")
@@ -70,20 +72,20 @@ def test_only_widths_change() -> None:
 )
 def test_what_does_not_fit_is_refused(said: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
-        prune.apply(net(), {"layers": [said]}, IMAGES)
+        prune.apply(net(), {"layers": [said]}, ENDS)
 
 
 def test_an_edit_names_layers() -> None:
     for edit in ({}, {"layers": []}, {"layers": [layer("0", 3, 4)], "also": 1}):
         with pytest.raises(ValidationError):
-            prune.apply(net(), edit, IMAGES)
+            prune.apply(net(), edit, ENDS)
 
 
 def test_groups_of_several_channels_keep_their_number() -> None:
     model = nn.Sequential(nn.Conv2d(8, 8, 1, groups=4))
     with pytest.raises(ValueError, match="do not divide"):
-        prune.apply(model, {"layers": [layer("0", 6, 8, 4)]}, IMAGES)
-    assert prune.apply(model, {"layers": [layer("0", 8, 4, 4)]}, IMAGES)[0].out_channels == 4
+        prune.apply(model, {"layers": [layer("0", 6, 8, 4)]}, ENDS)
+    assert prune.apply(model, {"layers": [layer("0", 8, 4, 4)]}, ENDS)[0].out_channels == 4
 
 
 @pytest.mark.parametrize(

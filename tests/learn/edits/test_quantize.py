@@ -25,7 +25,7 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
     images = torch.randn(8, 1, 8, 8)
     started = post_training.quantize(
         blueprint.build(PLAN),
-        (images[:2],),
+        PLAN.interface,
         NUMERICS["asymmetric"],
         lambda: [(images,)],
         float_layers=("conv1",),
@@ -62,5 +62,5 @@ def test_a_hostile_edit_is_refused_in_one_line(edit: dict[str, Any], message: st
 
 
 def test_called_alone() -> None:
-    model = quantize.apply(example.made(), {"scheme": "symmetric"}, example.images(2))
+    model = quantize.apply(example.made(), {"scheme": "symmetric"}, example.INTERFACE)
     assert insertion.is_quantized(model)

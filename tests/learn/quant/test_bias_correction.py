@@ -18,7 +18,7 @@ from tests import quant_example as example
 def test_means_are_those_of_the_float_model() -> None:
     started = post_training.quantize(
         example.made(),
-        example.inputs(2),
+        example.INTERFACE,
         NUMERICS["asymmetric"],
         example.BATCHES,
         correct=False,
@@ -57,7 +57,7 @@ class Bare(nn.Module):
 def test_what_has_no_bias_is_left_and_those_behind_it_are_corrected() -> None:
     started = post_training.quantize(
         example.made(Bare),
-        example.inputs(2),
+        example.INTERFACE,
         NUMERICS["asymmetric"],
         example.BATCHES,
         correct=False,

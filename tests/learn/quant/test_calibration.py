@@ -110,25 +110,9 @@ def test_one_weight_far_out_is_clipped_as_far_as_the_others_reach(bits: int, par
     assert step == pytest.approx(part / quantizer.high, rel=0.04)
 
 
-def test_divergence_by_hand() -> None:
-    module = example.folded()
-    images = [example.images(2)]
-    with torch.no_grad():
-        answers = [module(x) for x in images]
-    assert calibration.divergence(
-        module, answers, lambda: [(each,) for each in images]
-    ) == pytest.approx(0, abs=1e-9)
-    other = [answers[0] + torch.arange(10.0)]
-    p, q = (torch.log_softmax(x.double(), 1) for x in (other[0], answers[0]))
-    want = float((p.exp() * (p - q)).sum(1).mean())
-    assert calibration.divergence(
-        module, other, lambda: [(each,) for each in images]
-    ) == pytest.approx(want, rel=1e-6)
-
-
 def test_in_float_a_quantized_model_is_the_folded_one_and_is_put_back() -> None:
     started = post_training.quantize(
-        example.made(), example.inputs(2), NUMERICS["asymmetric"], example.BATCHES, correct=False
+        example.made(), example.INTERFACE, NUMERICS["asymmetric"], example.BATCHES, correct=False
     )
     x = example.images(4)
     with torch.no_grad():

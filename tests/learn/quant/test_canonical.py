@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.interface import image_classifier
 from edgekd.learn.export import to_onnx
 from edgekd.learn.quant import emit
 from edgekd.learn.quant import insertion
@@ -19,6 +20,13 @@ from edgekd.learn.quant import tracing
 from edgekd.profile import NUMERICS
 from edgekd.profile import PROFILES
 from tests import quant_example as example
+
+FOUR, EIGHT = (
+    image_classifier(
+        classes=classes, channels=example.CHANNELS, height=example.SIDE, width=example.SIDE
+    )
+    for classes in (4, 8)
+)
 
 
 class Mean(nn.Module):
@@ -34,7 +42,7 @@ class Mean(nn.Module):
 @pytest.mark.parametrize(("axes", "pooled"), [((2, 3), True), ((-1, -2), True), ((1, 2), False)])
 def test_the_same_values(axes: tuple[int, ...], pooled: bool, keepdim: bool) -> None:
     model = Mean(axes, keepdim)
-    module = tracing.trace(model, example.images(2))
+    module = tracing.trace(model, example.INTERFACE)
     assert rewriting.apply_rewrites(module) == ([":mean"] if pooled else [])
     x = example.images(3)
     torch.testing.assert_close(module(x), model(x))
@@ -150,7 +158,7 @@ def test_onnx_runtime_answers_the_same(kind: type[nn.Module], profile: str, tmp_
     path = to_onnx.write(
         emit.prepare_export(model, PROFILES[profile]),
         tmp_path / "m.onnx",
-        example.INTERFACE,
+        EIGHT if kind is Padded else FOUR,
     )
     x = example.images(16)
     (got,) = onnxruntime.InferenceSession(path).run(None, {"images": x.numpy()})

@@ -48,7 +48,7 @@ def test_an_engine_answers_as_torch_does(
     with torch.no_grad():
         want = emit.fake_quantize(model, PROFILES[profile])(images).numpy()
     got = answers(path, images)
-    step = emit.logit_step(model)
+    step = emit.logit_steps(model)[0]
     assert np.sqrt(np.square(got - want).mean()) < 2 * step
     assert (got.argmax(1) == want.argmax(1)).mean() > 0.93  # random weights: near ties
     held = {w.name: w.data_type for w in onnx.load(path).graph.initializer}
@@ -127,13 +127,13 @@ def test_openvino_reads_weights_as_it_multiplies_by_them(
 def test_signed_and_unsigned_profiles_of_one_scheme_are_one_function(tmp_path: Path) -> None:
     model, images = example.quantized().model, example.images(64, seed=9)
     got = {p: answers(written(model, p, tmp_path / f"{p}.onnx"), images) for p in ("x86", "arm")}
-    np.testing.assert_allclose(got["x86"], got["arm"], atol=3 * emit.logit_step(model))
+    np.testing.assert_allclose(got["x86"], got["arm"], atol=3 * emit.logit_steps(model)[0])
 
 
 def test_four_bits_take_half_the_bytes_and_compute_the_same(tmp_path: Path) -> None:
     started = post_training.quantize(
         example.made(),
-        example.inputs(2),
+        example.INTERFACE,
         NUMERICS["asymmetric"],
         example.BATCHES,
         every_weight_bits=4,
@@ -145,7 +145,7 @@ def test_four_bits_take_half_the_bytes_and_compute_the_same(tmp_path: Path) -> N
     images = example.images(64, seed=9)
     with torch.no_grad():
         want = started.model(images).numpy()
-    step = emit.logit_step(started.model)
+    step = emit.logit_steps(started.model)[0]
     assert np.abs(answers(path, images) - want).max() < 4 * step
     kernels = ort.kernels({"model.onnx": path}, "fp32")
     assert kernels["QLinearConv u8"] == 2
@@ -155,7 +155,7 @@ def test_a_logit_step_by_hand() -> None:
     model = example.quantized().model
     largest = float(model.get_parameter("fc.weight").detach().abs().max())
     site = model.get_submodule("sites.pool")
-    assert emit.logit_step(model) == pytest.approx(largest * site.step())  # type: ignore[operator]
+    assert emit.logit_steps(model)[0] == pytest.approx(largest * site.step())  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("profile", list(PROFILES))

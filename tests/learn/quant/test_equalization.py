@@ -158,7 +158,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_asks_who_else_reads(kind: type[nn.Module]) -> None:
     model = example.made(kind)
-    module = tracing.trace(model, example.images(2))
+    module = tracing.trace(model, example.INTERFACE)
     found = equalization.find_changes(module, example.BATCHES)
     assert len(found) == KINDS[kind]
     for change in found:
@@ -175,7 +175,7 @@ def test_a_channel_that_is_always_zero_or_never_read_keeps_its_numbers() -> None
         model.norm.weight[1] = model.norm.bias[1] = 0.0  # type: ignore[union-attr, index]
         for layer in (model.one, model.two):
             layer.weight[:, 2] = 0.0  # type: ignore[union-attr, index]
-    module = tracing.trace(model, example.images(2))
+    module = tracing.trace(model, example.INTERFACE)
     (change,) = equalization.find_changes(module, example.BATCHES)
     assert change.factor.isfinite().all() and change.factor.min() == pytest.approx(1e-5)
     change.apply()

@@ -16,7 +16,7 @@ from tests import quant_example as example
 
 def test_the_same_answers_without_batch_norms() -> None:
     model = example.made()
-    traced = tracing.trace(model, example.images(2))
+    traced = tracing.trace(model, example.INTERFACE)
     assert rewriting.apply_rewrites(traced) == ["bn1:batch_norm", "bn2:batch_norm"]
     assert operators.BATCH_NORM not in {node.target for node in traced.graph.nodes}
     assert set(traced.state_dict()) == {
@@ -44,7 +44,7 @@ class Before(nn.Module):
 def test_one_that_follows_no_layer_of_its_own_stays() -> None:
     model = Before().eval()
     nn.init.normal_(model.norm.running_mean)  # type: ignore[arg-type]
-    traced = tracing.trace(model, example.images(2))
+    traced = tracing.trace(model, example.INTERFACE)
     assert rewriting.apply_rewrites(traced) == [":mean"]
     with torch.no_grad():
         torch.testing.assert_close(traced(example.images()), model(example.images()))
@@ -167,7 +167,7 @@ def test_a_fold_asks_who_else_reads_and_over_which_axis(
     kind: type[nn.Module], left: int, seed: int
 ) -> None:
     model = example.made(kind, seed)
-    module, undone = rewriting.trace_and_rewrite(model, example.inputs(2), example.inputs(8))
+    module, undone = rewriting.trace_and_rewrite(model, example.INTERFACE, [example.inputs(8)])
     assert undone == ()
     norms = [node for node in module.graph.nodes if node.target is operators.BATCH_NORM]
     assert len(norms) == left

@@ -6,10 +6,16 @@ import pytest
 import torch
 from torch import nn
 
+from edgekd.interface import Interface
+from edgekd.interface import Tensor
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import rewriting
 from edgekd.profile import NUMERICS
 from tests import quant_example as example
+
+VECTORS = Interface(
+    (Tensor("values", "float32", ("batch", 4)),), (Tensor("logits", "float32", ("batch", 4)),)
+)
 
 
 def test_found_again_in_order_with_their_bits() -> None:
@@ -65,6 +71,6 @@ def test_an_operator_named_like_a_method_can_be_quantized() -> None:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.fc((images * 2).to(images.dtype))
 
-    folded, _ = rewriting.trace_and_rewrite(Cast().eval(), (torch.rand(2, 4),), (torch.rand(3, 4),))
+    folded, _ = rewriting.trace_and_rewrite(Cast().eval(), VECTORS, [(torch.rand(3, 4),)])
     inserted = insertion.insert_quantizers(folded, NUMERICS["asymmetric"])
     assert "to" in insertion.find_activation_quantizers(inserted)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.learn.quant import calibration
+from edgekd.learn.quant import distance
 from edgekd.learn.quant import equalization
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import post_training
@@ -28,11 +28,13 @@ def test_answers_are_those_of_the_float_model(kind: type[nn.Module], numerics: s
     with torch.no_grad():
         got = torch.cat([started.model(x) for x in example.batches()])
     assert (got - torch.cat(want)).abs().mean() < 0.1 * spread
-    best = started.tried_nats["bias correction" if started.corrected else started.method]
-    assert best == min(started.tried_nats.values())
+    best = started.tried["bias correction" if started.corrected else started.method]
+    assert best == min(started.tried.values())
     few = torch.cat(list(example.batches()))[: post_training.JUDGED]
     judged = torch.cat(want)[: post_training.JUDGED]
-    nats = calibration.divergence(started.model, [judged], lambda: ((few,),))
+    nats = distance.mean_distance(
+        started.model, [(judged,)], lambda: [(few,)], example.INTERFACE.outputs
+    )
     assert nats == pytest.approx(best, rel=0.05)
     assert started.costs == []
 
@@ -49,14 +51,14 @@ def test_calibration_images_are_read_once_and_a_few_more_are_judged() -> None:
             read += len(one)
             yield (one,)
 
-    post_training.quantize(example.made(), example.inputs(2), NUMERICS["asymmetric"], batches)
+    post_training.quantize(example.made(), example.INTERFACE, NUMERICS["asymmetric"], batches)
     assert read <= sum(map(len, images)) + 2 * len(images[0])
 
 
 def test_costs_are_found_out_where_they_are_asked_for() -> None:
     started = post_training.quantize(
         example.made(),
-        example.inputs(2),
+        example.INTERFACE,
         NUMERICS["asymmetric"],
         example.BATCHES,
         with_costs=True,
@@ -71,7 +73,12 @@ def test_steps_stand_still_where_they_are_not_to_be_learned(learn: bool) -> None
     numerics = NUMERICS["asymmetric"]
     images = example.images(2)
     model = post_training.quantize(
-        example.made(), (images,), numerics, example.BATCHES, method="mse", learn_steps=learn
+        example.made(),
+        example.INTERFACE,
+        numerics,
+        example.BATCHES,
+        method="mse",
+        learn_steps=learn,
     ).model
     model.train()(images).square().mean().backward()
     steps = {name: p for name, p in model.named_parameters() if name.endswith("log_step")}
@@ -85,7 +92,7 @@ def test_the_float_model_is_left_as_it_was() -> None:
     model = example.made()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     post_training.quantize(
-        model, example.inputs(2), NUMERICS["symmetric"], example.BATCHES, every_weight_bits=4
+        model, example.INTERFACE, NUMERICS["symmetric"], example.BATCHES, every_weight_bits=4
     )
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -93,7 +100,7 @@ def test_the_float_model_is_left_as_it_was() -> None:
 def test_bits_of_single_layers_count_over_those_of_all() -> None:
     started = post_training.quantize(
         example.made(),
-        example.inputs(2),
+        example.INTERFACE,
         NUMERICS["asymmetric"],
         example.BATCHES,
         every_weight_bits=4,
@@ -120,7 +127,7 @@ def test_calibration_holds_a_few_batches_however_many_come(monkeypatch: pytest.M
             most = max(most, len(living))
             yield (images,)
 
-    post_training.quantize(example.made(), example.inputs(2), NUMERICS["asymmetric"], batches)
+    post_training.quantize(example.made(), example.INTERFACE, NUMERICS["asymmetric"], batches)
     assert most <= 4
 
 
@@ -157,14 +164,21 @@ def test_no_more_batches_are_read_than_so_many_images_take(count: int, read: int
             taken.append(number)
             yield example.inputs(8, seed=number)
 
-    (first,) = post_training._first(batches, count)
+    ((first,),) = post_training._first(batches, count)
     assert torch.equal(first, torch.cat([example.images(8, seed=n) for n in range(3)])[:count])
     assert len(taken) == read
 
 
+def test_batches_of_one_shape_are_joined_as_long_as_they_follow_one_another() -> None:
+    sizes = [(4, 5), (4, 5), (4, 9), (4, 5)]
+    few = post_training._first(lambda: [(torch.zeros(size),) for size in sizes], 14)
+    assert [tuple(x.shape) for (x,) in few] == [(8, 5), (4, 9), (2, 5)]
+    assert [tuple(x.shape) for (x,) in post_training._rows(few, 9)] == [(8, 5), (1, 9)]
+
+
 def answers_and_what_is_allowed(module: torch.fx.GraphModule) -> tuple[torch.Tensor, float]:
     """By `rewriting`: a thousandth of the spread and a hundred-thousandth of the largest."""
-    want = rewriting.compute_answers(module, example.inputs(16)).double()
+    want = rewriting.compute_answers(module, [example.inputs(16)])[0][0].double()
     spread = float((want - want.mean(0)).abs().max())
     return want, 1e-3 * spread + 1e-5 * float(want.abs().max())
 
@@ -175,7 +189,7 @@ def test_off_by_more_than_is_allowed_is_not_the_same(times: float, fits: bool) -
     want, allowed = answers_and_what_is_allowed(module)
     want[3, 1] += times * allowed
     with nullcontext() if fits else pytest.raises(RuntimeError, match="change answers by 1.5"):
-        post_training._require_same(module, inputs, want)
+        post_training._require_same(module, [inputs], [(want,)])
 
 
 @pytest.mark.parametrize(("times", "harmful"), [(0.7, ()), (1.5, ("second",))])
@@ -191,6 +205,6 @@ def test_an_equalization_that_is_off_by_more_is_taken_back(
         equalization.Change("first", none, (), (bias,)),
         equalization.Change("second", shifts, (), (bias,)),
     ]
-    assert post_training._equalized(module, changes, inputs, want) == harmful
+    assert post_training._equalized(module, changes, [inputs], [(want,)]) == harmful
     after = before if harmful else before * part
     torch.testing.assert_close(bias.detach(), after, rtol=1e-6, atol=0)

@@ -48,10 +48,11 @@ def spoil(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 def test_a_wrong_rewrite_is_undone_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch, "bn2:batch_norm")
     model = example.made()
-    module, undone = rewriting.trace_and_rewrite(model, example.inputs(2), example.inputs(8))
+    module, undone = rewriting.trace_and_rewrite(model, example.INTERFACE, [example.inputs(8)])
     assert undone == ("bn2:batch_norm",) and norms(module) == ["bn2"]
-    got = rewriting.compute_answers(module, example.inputs(5))
-    torch.testing.assert_close(got, rewriting.compute_answers(model, example.inputs(5)))
+    (got,) = rewriting.compute_answers(module, [example.inputs(5)])
+    (want,) = rewriting.compute_answers(model, [example.inputs(5)])
+    torch.testing.assert_close(got, want)
 
 
 def test_what_was_undone_is_quantized_saved_and_loaded_as_it_is(
@@ -63,7 +64,7 @@ def test_what_was_undone_is_quantized_saved_and_loaded_as_it_is(
     model, images = blueprint.build(plan), torch.randn(16, 1, 8, 8)
     model(images)  # statistics of its own
     started = post_training.quantize(
-        model, (images[:2],), NUMERICS["asymmetric"], lambda: [(images,)]
+        model, plan.interface, NUMERICS["asymmetric"], lambda: [(images,)]
     )
     assert started.undone == ("layer1.0.bn2:batch_norm",)
     edit = {"name": "quantize", "scheme": "asymmetric", "undone": list(started.undone)}
@@ -87,8 +88,8 @@ def test_equalization_that_alters_answers_is_undone_and_named(
     started = example.quantized.__wrapped__(example.Tokens)
     assert started.equalized == 1 and started.not_equalized == ("norm2:layer_norm",)
     with calibration.disable_quantizers(started.model):
-        got = rewriting.compute_answers(started.model, example.inputs(4))
-    want = rewriting.compute_answers(example.made(example.Tokens), example.inputs(4))
+        got = rewriting.compute_answers(started.model, [example.inputs(4)])
+    want = rewriting.compute_answers(example.made(example.Tokens), [example.inputs(4)])
     assert started.corrected or rewriting.compare_answers(got, want) <= 1
 
 
@@ -107,7 +108,7 @@ def test_quantizing_is_judged_by_the_model_itself(monkeypatch: pytest.MonkeyPatc
         example.quantized.__wrapped__()
     monkeypatch.setattr(post_training, "_require_same", lambda *_: None)
     started = example.quantized.__wrapped__()
-    assert min(nats for name, nats in started.tried_nats.items() if "bias" not in name) > 0.1
+    assert min(nats for name, nats in started.tried.items() if "bias" not in name) > 0.1
 
 
 class Sampled(nn.Module):
@@ -129,37 +130,50 @@ class Nan(nn.Module):
 @pytest.mark.parametrize(("kind", "message"), [(Sampled, "differently"), (Nan, "not finite")])
 def test_a_model_that_cannot_be_compared_is_refused(kind: type, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        rewriting.trace_and_rewrite(kind().eval(), example.inputs(2), example.inputs(8))
+        rewriting.trace_and_rewrite(kind().eval(), example.INTERFACE, [example.inputs(8)])
 
 
 @pytest.mark.parametrize("count", [1, 8])
 def test_a_difference_is_measured_in_what_is_allowed(count: int) -> None:
     want = torch.randn(count, 5) + 10
-    assert rewriting.compare_answers(want.clone(), want) == 0
-    assert rewriting.compare_answers(want * (1 + 1e-7), want) < 1
-    assert rewriting.compare_answers(want + 0.1, want) > 1
-    assert rewriting.compare_answers(want * torch.nan, want) == float("inf")
+    assert compared(want.clone(), want) == 0
+    assert compared(want * (1 + 1e-7), want) < 1
+    assert compared(want + 0.1, want) > 1
+    assert compared(want * torch.nan, want) == float("inf")
+
+
+def test_the_output_that_is_furthest_off_counts_in_any_batch() -> None:
+    right, off = torch.randn(4, 3), torch.randn(4, 3)
+    want = [(right, right), (right, right)]
+    assert rewriting.compare_answers(want, want) == 0
+    got = [(right, right), (right, off)]
+    assert rewriting.compare_answers(got, want) == compared(off, right) > 1
+
+
+def compared(got: Tensor, want: Tensor) -> float:
+    """Of one batch of one output."""
+    return rewriting.compare_answers([(got,)], [(want,)])
 
 
 def test_a_difference_by_hand() -> None:
     """A thousandth of how far answers to one class lie apart, and a hundred-thousandth of the largest."""
     want = torch.tensor([[100.0, 0.0], [101.0, 1.0]])  # half a unit from their means
     allowed = 1e-3 * 0.5 + 1e-5 * 101
-    assert rewriting.compare_answers(want + 0.01, want) == pytest.approx(0.01 / allowed, rel=1e-2)
+    assert compared(want + 0.01, want) == pytest.approx(0.01 / allowed, rel=1e-2)
     alone = torch.tensor([[100.0, 0.0]])  # of one image, from class to class
     allowed = 1e-3 * 50 + 1e-5 * 100
-    assert rewriting.compare_answers(alone + 0.01, alone) == pytest.approx(0.01 / allowed, rel=1e-2)
+    assert compared(alone + 0.01, alone) == pytest.approx(0.01 / allowed, rel=1e-2)
     zeros = torch.zeros(3, 2)
-    assert rewriting.compare_answers(zeros, zeros) == 0
-    assert rewriting.compare_answers(zeros + 1e-30, zeros) > 1
+    assert compared(zeros, zeros) == 0
+    assert compared(zeros + 1e-30, zeros) > 1
 
 
 @pytest.mark.parametrize(("times", "fits"), [(0.7, True), (1.5, False)])
 def test_a_trace_that_is_off_by_more_than_is_allowed_is_refused(
     monkeypatch: pytest.MonkeyPatch, times: float, fits: bool
 ) -> None:
-    model, compared = example.made(), example.inputs(16)
-    want = rewriting.compute_answers(model, compared).double()
+    model, images = example.made(), example.inputs(16)
+    want = rewriting.compute_answers(model, [images])[0][0].double()
     spread = float((want - want.mean(0)).abs().max())
     allowed = 1e-3 * spread + 1e-5 * float(want.abs().max())
     real = tracing.trace
@@ -172,7 +186,7 @@ def test_a_trace_that_is_off_by_more_than_is_allowed_is_refused(
 
     monkeypatch.setattr(tracing, "trace", traced)
     if fits:
-        assert rewriting.trace_and_rewrite(model, example.inputs(2), compared)[1] == ()
+        assert rewriting.trace_and_rewrite(model, example.INTERFACE, [images])[1] == ()
         return
     with pytest.raises(ValueError, match="answers differently: 1.5"):
-        rewriting.trace_and_rewrite(model, example.inputs(2), compared)
+        rewriting.trace_and_rewrite(model, example.INTERFACE, [images])
