@@ -106,6 +106,17 @@ def test_worse_by_hits_is_what_it_was_for_classifiers(seed: int) -> None:
     assert task.is_worse(TASK.score, rows, reference_rows) is want
 
 
+@pytest.mark.parametrize(
+    ("lost", "won", "worse"),
+    [(0, 0, False), (1, 0, False), (2, 0, True), (9, 5, True), (9, 6, False), (5, 9, False)],
+)
+def test_worse_by_hits_is_more_than_a_standard_error_of_what_differs(
+    lost: int, won: int, worse: bool
+) -> None:
+    before, after = (hits(*[1] * lost, *[0] * won, 1, 0), hits(*[0] * lost, *[1] * won, 1, 0))
+    assert task.is_worse(metric(), after, before) is worse
+
+
 def test_worse_by_errors_is_the_other_way_round() -> None:
     more, fewer = hits(1, 1, 1, 1, 0), hits(0, 0, 0, 0, 0)
     errors = metric(better="lower")

@@ -50,8 +50,7 @@ def overlaps(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.f
 def correct_pixels(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
     """[N, 2]: how many pixels are right, and how many count."""
     maps, ignored = targets["maps"], _facts(dataset)["ignored"]
-    counted = maps != ignored
-    right = (outputs["logits"].argmax(1) == maps) & counted
+    right, counted = outputs["logits"].argmax(1) == maps, maps != ignored  # which is no class
     return np.stack([right.sum((1, 2)), counted.sum((1, 2))], axis=1).astype(np.float64)
 
 

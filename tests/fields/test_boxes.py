@@ -49,7 +49,7 @@ def test_samples_are_filled_up_to_the_most_boxes_of_them() -> None:
 )
 def test_boxes_that_cannot_be_are_refused(box: list[float]) -> None:
     with pytest.raises(InputError, match=r"train: got the box .* in sample 2, want a class 0 to 1"):
-        FIELD.check(ragged([GOOD], [], [GOOD, box]), "train")
+        FIELD.check(ragged([GOOD], [], [box, GOOD]), "train")
 
 
 @pytest.mark.parametrize(
