@@ -34,18 +34,18 @@ def test_ragged_rows_are_the_rows_that_were_put_in(
     assert [row.tolist() for row in part] == [rows[at] for at in chosen]
 
 
-@pytest.mark.parametrize(
-    "one",
-    [
-        Image(height=2, width=3, channels=1, mean=(0.5,), std=(1.0,)),
-        Label(names=("a", "b")),
-        Classes(names=("a", "b")),
-        Number(columns=("a", "b"), mean=(1.5, 2.0), std=(1.0, 0.5), unit="m"),
-        Tokens(vocabulary=9, usual=2, longest=3, padding=1),
-        Map(height=2, width=3, names=("a", "b"), ignored=-1),
-        Boxes(height=2, width=3, names=("a",)),
-    ],
-)
+EXAMPLES = [
+    Image(height=2, width=3, channels=1, mean=(0.5,), std=(1.0,)),
+    Label(names=("a", "b")),
+    Classes(names=("a", "b")),
+    Number(columns=("a", "b"), mean=(1.5, 2.0), std=(1.0, 0.5), unit="m"),
+    Tokens(vocabulary=9, usual=2, longest=3, padding=1),
+    Map(height=2, width=3, names=("a", "b"), ignored=-1),
+    Boxes(height=2, width=3, names=("a",)),
+]
+
+
+@pytest.mark.parametrize("one", EXAMPLES)
 def test_json_gives_a_field_back(one: field.Field) -> None:
     assert fields.from_json(json.loads(json.dumps(one.to_json()))) == one
 
@@ -79,3 +79,25 @@ def test_every_kind_is_what_it_is_called() -> None:
     assert {name: entry.load().kind for name, entry in fields.FIELDS.items()} == {
         name: name for name in fields.FIELDS
     }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@given(st.sampled_from(EXAMPLES), JSON, st.data())
+def test_whatever_a_stranger_wrote_is_a_field_or_refused(
+    one: field.Field, value: object, data: st.DataObject
+) -> None:
+    facts = one.to_json()
+    facts[data.draw(st.sampled_from(sorted(facts)))] = value
+    try:
+        found = fields.from_json(facts)
+    except ValueError:
+        return
+    assert fields.from_json(found.to_json()) == found
