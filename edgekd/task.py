@@ -19,6 +19,7 @@ from edgekd.interface import BATCH
 from edgekd.interface import Axis
 from edgekd.interface import Interface
 from edgekd.interface import Tensor
+from edgekd.units import percent_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 DRAWS = 200
-"""Of the samples, with replacement, for one standard error."""
+"""Bootstrap samples; what is asked is a standard error, which needs few."""
 
 
 class Metric(NamedTuple):
@@ -144,6 +145,64 @@ def score(task: Task, outputs: Arrays, targets: Arrays, dataset: Dataset) -> flo
     return task.score.value(rows[task.score.name])
 
 
+def is_better(metric: Metric, value: float, other: float) -> bool:
+    """Whether `value` is better than `other`; not if they are equal."""
+    return value > other if metric.better == "higher" else value < other
+
+
+def is_worse(metric: Metric, rows: NDArray[np.float64], reference: NDArray[np.float64]) -> bool:
+    """Whether a model's value is worse than another's on the same samples, and not by chance: by more than one
+    standard error of the difference.
+
+    Where every row is one that is right or wrong (0 or 1, and 1): rows on which both are the same tell nothing; of
+    the others, more are lost than won by over a standard error (McNemar 1947, Psychometrika 12). Else the error is
+    that of the difference over `DRAWS` paired bootstrap samples (Efron 1979, Annals of Statistics 7), always the same.
+
+    Args:
+        metric: whose rows they are.
+        rows: [N, K].
+        reference: [N, K], of the same samples.
+
+    Raises:
+        ValueError: if they are rows of other numbers, or there are none.
+    """
+    import numpy as np
+
+    if rows.shape != reference.shape or not len(rows):
+        got = f"{list(rows.shape)} and {list(reference.shape)}"
+        raise ValueError(f"{metric.name}: got rows {got}, want two alike")
+    if not is_better(metric, metric.value(reference), metric.value(rows)):
+        return False
+    if metric.value is ratio and are_right_or_wrong(rows) and are_right_or_wrong(reference):
+        differing = int((rows[:, 0] != reference[:, 0]).sum())
+        return abs(int(rows[:, 0].sum() - reference[:, 0].sum())) > math.sqrt(differing)
+    generator = np.random.default_rng(0)
+    draws = (generator.integers(0, len(rows), len(rows)) for _ in range(DRAWS))
+    differences = [metric.value(rows[at]) - metric.value(reference[at]) for at in draws]
+    return abs(metric.value(rows) - metric.value(reference)) > float(np.std(differences))
+
+
+def are_right_or_wrong(rows: NDArray[np.float64]) -> bool:
+    """Whether every row [N, 2] is one of a sample that is right or wrong: 0 or 1, and 1."""
+    return bool(
+        rows.shape[1] == 2
+        and (rows[:, 1] == 1).all()
+        and ((rows[:, 0] == 0) | (rows[:, 0] == 1)).all()
+    )
+
+
+def score_drop(metric: Metric, value: float, reference: float) -> float:
+    """How much worse `value` is than `reference`: in points for fractions, else in the metric's own unit; negative
+    where it is better."""
+    worse = reference - value if metric.better == "higher" else value - reference
+    return 100 * worse if metric.unit == "fraction" else worse
+
+
+def value_text(metric: Metric, value: float) -> str:
+    """A metric's value as people read it."""
+    return percent_text(value) if metric.unit == "fraction" else f"{value:.4g} {metric.name}"
+
+
 def agreement(task: Task, outputs: Arrays, reference: Arrays, dataset: Dataset) -> float:
     """How far two models' decisions are the same, 0 to 1: the mean over samples."""
     one, other = task.decide(outputs, dataset), task.decide(reference, dataset)
@@ -172,56 +231,3 @@ def skill(task: Task, outputs: Arrays, targets: Arrays, dataset: Dataset) -> flo
     if guessed == metric.perfect:
         return float(given == metric.perfect)
     return (given - guessed) / (metric.perfect - guessed)
-
-
-def loss_of_score(metric: Metric, value: float, reference: float) -> float:
-    """How much worse `value` is than `reference`, in the metric's unit; below 0 if it is better."""
-    return value - reference if metric.better == "lower" else reference - value
-
-
-def is_better(metric: Metric, value: float, reference: float) -> bool:
-    """Whether `value` is better than `reference`; not if they are equal."""
-    return loss_of_score(metric, value, reference) < 0
-
-
-def is_worse(
-    metric: Metric, rows: NDArray[np.float64], reference_rows: NDArray[np.float64]
-) -> bool:
-    """Whether a model's value is worse than another's on the same samples, and not by chance: by more than one
-    standard error of the difference.
-
-    Where a row says right or wrong, rows on which both models are right or wrong tell nothing, and of the others more
-    are lost than won by over a standard error (McNemar 1947, Psychometrika 12). Else the error is that of the
-    difference over `DRAWS` resamples of the samples (Efron 1979, Annals of Statistics 7), always the same ones.
-
-    Args:
-        metric: whose rows they are.
-        rows: [N, K].
-        reference_rows: [N, K], of the same samples.
-
-    Raises:
-        ValueError: if they are rows of other numbers, or there are none.
-    """
-    import numpy as np
-
-    if rows.shape != reference_rows.shape or not len(rows):
-        got = f"{list(rows.shape)} and {list(reference_rows.shape)}"
-        raise ValueError(f"{metric.name}: got rows {got}, want two alike")
-    loss = loss_of_score(metric, metric.value(rows), metric.value(reference_rows))
-    if loss <= 0:
-        return False
-    if _is_hit_or_miss(metric, rows) and _is_hit_or_miss(metric, reference_rows):
-        differing = int((rows[:, 0] != reference_rows[:, 0]).sum())
-        return abs(int(rows[:, 0].sum() - reference_rows[:, 0].sum())) > math.sqrt(differing)
-    generator = np.random.default_rng(0)
-    draws = (generator.integers(0, len(rows), len(rows)) for _ in range(DRAWS))
-    differences = [metric.value(rows[at]) - metric.value(reference_rows[at]) for at in draws]
-    return loss > float(np.std(differences))
-
-
-def _is_hit_or_miss(metric: Metric, rows: NDArray[np.float64]) -> bool:
-    """Whether each row is 0 or 1 over 1."""
-    if metric.value is not ratio or rows.shape[1] != 2:
-        return False
-    first = rows[:, 0]
-    return bool((rows[:, 1] == 1).all() and ((first == 0) | (first == 1)).all())

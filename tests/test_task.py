@@ -156,8 +156,11 @@ def test_better_is_higher_or_lower() -> None:
     assert task.is_better(metric(), 0.9, 0.8) and not task.is_better(metric(), 0.8, 0.8)
     errors = metric(better="lower")
     assert task.is_better(errors, 0.8, 0.9) and not task.is_better(errors, 0.9, 0.8)
-    assert task.loss_of_score(metric(), 0.75, 1.0) == 0.25
-    assert task.loss_of_score(errors, 0.75, 1.0) == -0.25
+    assert task.score_drop(metric(), 0.75, 1.0) == 25
+    assert task.score_drop(errors, 0.75, 1.0) == -25
+    assert task.score_drop(metric(unit="number"), 0.75, 1.0) == 0.25
+    assert task.value_text(metric(), 0.75) == "75.00 %"
+    assert task.value_text(metric(unit="number", name="RMSE"), 1234.5678) == "1235 RMSE"
 
 
 @pytest.mark.parametrize("occurring", [1, 2, 4])

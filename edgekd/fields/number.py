@@ -75,9 +75,11 @@ class Number(Field):
         if not isinstance(rows, np.ndarray) or rows.ndim not in (1, 2):
             raise ValueError(f"got {form_text(rows)}, want float32 [N, K] or [N]")
         width = 1 if rows.ndim == 1 else rows.shape[1]
+        names = tuple(columns or [f"column {number + 1}" for number in range(width)])
+        plain = cls(columns=names, unit=unit, mean=(0.0,) * len(names), std=(1.0,) * len(names))
+        plain.check(rows, "train split")
         mean, std = mean_and_std(rows, order)
-        names = columns or [f"column {number + 1}" for number in range(width)]
-        return cls(columns=tuple(names), unit=unit, mean=mean, std=std, **said)
+        return cls(columns=names, unit=unit, mean=mean, std=std, **said)
 
     def check(self, rows: Rows, where: str) -> None:
         """Refuse other widths and what is no finite number."""
@@ -175,12 +177,8 @@ def mean_and_std(
     Args:
         rows: float [N, K] or [N].
         order: indices [n], n > 0.
-
-    Raises:
-        ValueError: for numbers that are not finite.
     """
     chosen = np.asarray(rows[order], np.float64).reshape(len(order), -1)
-    require(bool(np.isfinite(chosen).all()), "numbers that are not finite")
     means = [math.fsum(column.tolist()) / len(order) for column in chosen.T]
     parts = [(column - mean) ** 2 for column, mean in zip(chosen.T, means, strict=True)]
     stds = [math.sqrt(math.fsum(part.tolist()) / len(order)) for part in parts]

@@ -56,6 +56,16 @@ def test_one_column_may_lack_its_axis() -> None:
         number().prepare("x", rows)
 
 
+def test_what_is_trained_on_is_looked_at_before_its_mean() -> None:
+    rows = np.array([[1, 2], [3, np.nan]], np.float32)
+    with pytest.raises(InputError, match="train split: got nan in row 1, age, want a finite"):
+        Number.describe(rows, np.arange(2), columns=("size", "age"))
+    with pytest.raises(InputError, match=r"want float32 \[N, 1\]"):
+        Number.describe(rows[:1], np.arange(1), columns=("size",))
+    with pytest.raises(ValueError, match="got float32"):
+        Number.describe(rows[None], np.arange(1))
+
+
 def test_a_column_that_never_changes_is_only_moved() -> None:
     rows = np.full((4, 1), 7.5, np.float32)
     field = Number.describe(rows, np.arange(4))
