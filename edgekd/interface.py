@@ -46,7 +46,7 @@ class Tensor(NamedTuple):
     below: int = 0
     """Of an index: the first number that is none, as the size of a vocabulary."""
     class_axis: int = -1
-    """Of logits: the axis of the classes."""
+    """Of logits: the axis of the classes, of which one is right; -1 where each is a probability by itself."""
     target: str = ""
     """Of an output: the target it is compared with."""
 

@@ -133,12 +133,11 @@ def _require_output(output: Any, task: Task) -> None:
             "names or sizes",
         )
     inside = type(output.class_axis) is int and output.class_axis < len(shape)
-    least = 1 if output.kind == "logits" else -1
     _require(
-        inside and output.class_axis >= least,
+        inside and (output.class_axis == -1 or output.class_axis >= 1),
         f"{where}.class_axis",
         output.class_axis,
-        f"{least} to {len(shape) - 1}",
+        f"1 to {len(shape) - 1}, or -1",
     )
     targets = ("", *task.targets)
     _require(output.target in targets, f"{where}.target", output.target, f"one of: {targets}")

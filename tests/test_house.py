@@ -69,6 +69,7 @@ LEARN_FLOORS: list[
         "model_inputs",
         "origin",
         "packages",
+        "rows",
         "signals",
         "source",
         "weight_names",

@@ -47,7 +47,7 @@ BUILT_IN: dict[str, Entry] = {
     "multi-label": Entry(
         f"{_HERE}.multi_label",
         "any number of classes a sample",
-        Example(losses=("bkd", "binary-cross-entropy")),
+        Example(losses=("binary-kd", "binary-cross-entropy")),
     ),
     "regression": Entry(f"{_HERE}.regression", "numbers of a sample"),
     "segmentation": Entry(

@@ -112,7 +112,7 @@ def _names(dataset: Dataset) -> Any:
 
 TASK = Task(
     targets={"labels": "classes"},
-    outputs=(Tensor("logits", "float32", (BATCH, "classes"), "logits", 0, 1, "labels"),),
+    outputs=(Tensor("logits", "float32", (BATCH, "classes"), "logits", target="labels"),),
     losses=("binary-cross-entropy",),
     metrics=(
         Metric("mean average precision", "fraction", "higher", scores, mean_average_precision),

@@ -95,7 +95,7 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
 TASK = Task(
     targets={"numbers": "number"},
     outputs=(Tensor("values", "float32", (BATCH, "numbers"), target="numbers"),),
-    losses=("squared-error",),
+    losses=("mean-squared-error",),
     metrics=(
         Metric("RMSE", "number", "lower", errors, root_mean_squared_error, 0.0),
         Metric("MAE", "number", "lower", errors, mean_absolute_error, 0.0),

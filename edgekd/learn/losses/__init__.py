@@ -8,6 +8,7 @@ from edgekd.learn.losses import feature
 from edgekd.learn.losses import language
 from edgekd.learn.losses import relation
 from edgekd.learn.losses import response
+from edgekd.learn.losses import values
 from edgekd.table import Member
 from edgekd.table import Table
 
@@ -18,6 +19,7 @@ FAMILIES: dict[str, dict[str, Member]] = {
     "attention": attention.LOSSES,
     "adversarial": adversarial.LOSSES,
     "language": language.LOSSES,
+    "values": values.LOSSES,
 }
 LOSSES = Table(
     "loss",

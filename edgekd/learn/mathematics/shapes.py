@@ -85,3 +85,14 @@ def require_embeddings(student: Tensor, teacher: Tensor, *, same: bool = False) 
     if len(one) != 2 or len(other) != 2 or one[0] != other[0] or (same and one != other):
         wanted = "two [B, D]" if same else "two [B, *]"
         raise ValueError(f"want {wanted}, got {one} and {other}")
+
+
+def require_same_values(student: Tensor, other: Tensor) -> None:
+    """Refuse numbers of two shapes, which would be spread over one another.
+
+    Raises:
+        ValueError: if the shapes differ, or there is no batch.
+    """
+    one, two = tuple(student.shape), tuple(other.shape)
+    if one != two or not one:
+        raise ValueError(f"want two [B, ...] of one shape, got {one} and {two}")

@@ -19,6 +19,17 @@ LOSSES: dict[str, Member] = {
         "the labels at a high temperature, for a teacher of defensive distillation",
         paper="Papernot et al. 2016",
     ),
+    "binary-cross-entropy": Member(
+        f"{_HERE}.binary",
+        "binary_cross_entropy",
+        "the labels of samples with any number of classes, each class by itself",
+    ),
+    "binary-kd": Member(
+        f"{_HERE}.binary",
+        "binary_kd",
+        "kd of each class by itself, for samples with any number of classes",
+        paper="Hinton et al. 2015",
+    ),
     "kd": Member(
         f"{_HERE}.soft_targets", "kd", "softened classes of the teacher", paper="Hinton et al. 2015"
     ),

@@ -1,0 +1,57 @@
+"""Places of dense logits as rows, so that every loss on [B, C] serves them.
+
+A loss that means over the batch then means over all places of all samples that count.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def has_places(logits: Tensor, class_axis: int) -> bool:
+    """Whether there is more than one row a sample: another axis beside those of samples and classes."""
+    return class_axis >= 0 and logits.ndim > 2
+
+
+def find_counting(target: Tensor, classes: int) -> Tensor:
+    """Where a target counts: its number is a class. Others (255, -100) stand for no class.
+
+    Args:
+        target: numbers of classes [B, ...].
+        classes: how many there are.
+
+    Returns:
+        Booleans of the same shape.
+    """
+    return (target >= 0) & (target < classes)
+
+
+def to_rows(logits: Tensor, class_axis: int, counting: Tensor | None = None) -> Tensor:
+    """The logits of every place that counts.
+
+    Args:
+        logits: [B, ..., C, ...].
+        class_axis: where C is, from 1 on.
+        counting: booleans [B, ...], the shape of `logits` without C; None if all places count.
+
+    Returns:
+        [P, C], in the order of the places.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    moved = logits.movedim(class_axis, -1)
+    if counting is None:
+        return moved.flatten(0, -2)
+    if moved.shape[:-1] != counting.shape:
+        raise ValueError(
+            f"want logits and targets of the same places, got {tuple(logits.shape)} with classes on axis "
+            f"{class_axis} and {tuple(counting.shape)}"
+        )
+    return moved[counting]
+
+
+def target_rows(target: Tensor, counting: Tensor) -> Tensor:
+    """The classes [P] at the places that count, as `to_rows` orders them."""
+    return target[counting].to(torch.int64)
