@@ -24,6 +24,9 @@ import torch
 from torch import nn
 
 from edgekd.errors import EdgekdError
+from edgekd.interface import Axis
+from edgekd.interface import Interface
+from edgekd.interface import Tensor
 from edgekd.interface import image_classifier
 from edgekd.learn import blueprint
 from edgekd.learn.blueprint import Blueprint
@@ -101,6 +104,25 @@ FIELDS = (
         "id2label",
     ),
 )
+
+_TEXT = ("batch", "length")
+ENDS = {
+    "text-encoder": Interface(
+        (
+            Tensor("tokens", "int64", _TEXT, "index", below=9),
+            Tensor("mask", "int64", _TEXT, "mask"),
+        ),
+        (Tensor("logits", "float32", ("batch", 3), "logits", class_axis=1),),
+        (Axis("batch"), Axis("length", 1, 4, 8)),
+        {"classes": 3, "vocabulary": 9, "longest": 8},
+    ),
+    "unet": Interface(
+        (Tensor("images", "float32", ("batch", 3, 32, 32)),),
+        (Tensor("logits", "float32", ("batch", 3, 32, 32), "logits", class_axis=1),),
+        sizes={"classes": 3, "channels": 3, "height": 32, "width": 32},
+    ),
+}
+"""Of the builders that make no classifier of images."""
 
 
 class Noted:
@@ -301,7 +323,8 @@ def main(folder: Path, seed: int, cases: int) -> None:
             noted.on = True
             try:
                 with torch.device("meta"):
-                    blueprint.build(Blueprint(builder=builder, arguments=said, interface=interface))
+                    ends = ENDS.get(builder, interface)
+                    blueprint.build(Blueprint(builder=builder, arguments=said, interface=ends))
                 built[builder] += 1
             except (EdgekdError, ValueError, PermissionError):
                 pass

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from edgekd.interface import Interface
 from edgekd.interface import Tensor
@@ -25,12 +28,24 @@ def example(interface: Interface) -> Inputs:
     return tuple(_zeros(interface, tensor, 2, sizes) for tensor in interface.inputs)
 
 
-def free_dimensions(interface: Interface) -> tuple[dict[int, Any], ...]:
-    """Which axes of each input torch's exporter leaves free."""
-    return tuple(
-        dict.fromkeys(interface.free_axes(end), torch.export.Dim.DYNAMIC)
-        for end in interface.inputs
+def free_dimensions(model: nn.Module, interface: Interface) -> tuple[Any, ...]:
+    """Which axes of each input torch's exporter leaves free, as it wants that for `model`."""
+    return as_arguments(
+        model,
+        [
+            dict.fromkeys(interface.free_axes(end), torch.export.Dim.DYNAMIC)
+            for end in interface.inputs
+        ],
     )
+
+
+def as_arguments(model: nn.Module, each: Sequence[Any]) -> tuple[Any, ...]:
+    """One value an input as one value a parameter of the model's ``forward``: those of ``*inputs`` together."""
+    kinds = [parameter.kind for parameter in inspect.signature(model.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return tuple(each)
+    first = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+    return (*each[:first], tuple(each[first:]))
 
 
 def noise(interface: Interface, count: int) -> Inputs:

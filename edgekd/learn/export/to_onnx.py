@@ -155,7 +155,9 @@ def _export(
             opset_version=opset,
             input_names=[end.name for end in interface.inputs],
             output_names=[end.name for end in interface.outputs],
-            dynamic_shapes=tuple(interface.free_axes(end) for end in interface.inputs),
+            dynamic_shapes=model_inputs.as_arguments(
+                frozen, [interface.free_axes(end) for end in interface.inputs]
+            ),
             optimize=optimize,
             verbose=False,
         )
@@ -223,7 +225,8 @@ def _culprit(model: nn.Module, interface: Interface, message: str) -> str:
         hooks.append(module.register_forward_hook(lambda _m, _a, _o: (entered.pop(), None)[1]))
     path = ""
     try:
-        example, shapes = model_inputs.example(interface), model_inputs.free_dimensions(interface)
+        example = model_inputs.example(interface)
+        shapes = model_inputs.free_dimensions(model, interface)
         program = torch.export.export(model, example, dynamic_shapes=shapes, strict=False)
         node_name = re.search(r"translating node %(\w+)", message)
         wanted = node_name[1] if node_name else None

@@ -1,4 +1,4 @@
-"""The model builders, by the name a recipe uses. A builder is a function of the input's shape."""
+"""The model builders, by the name a recipe uses. A builder is a function of the sizes of what goes in and out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from edgekd.table import Table
 
 _HERE = "edgekd.learn.models"
 _SHAPE = ("classes", "channels", "height", "width")
+_TEXT = ("classes", "vocabulary", "longest")
+_OFFERED = (*_SHAPE, "vocabulary", "longest", "columns", "numbers", "interface")
+"""What a builder may ask for: sizes that the data's fields name, and all ends at once."""
 
 
 def _member(module: str, function: str, summary: str, **preset: Scalar) -> Member:
@@ -72,14 +75,34 @@ _BUILT_IN: dict[str, Member] = {
     "vit-tiny": _member(
         "vit", "vit", "attention over 4x4 patches, 6 layers of 96 (Dosovitskiy et al. 2021)"
     )._replace(has_batch_norm=False),
+    "text-encoder": Member(
+        f"{_HERE}.text_encoder",
+        "text_encoder",
+        "attention over tokens, classes from their mean (Vaswani et al. 2017)",
+        _TEXT,
+        has_batch_norm=False,
+    ),
+    "unet": _member(
+        "unet", "unet", "a class of every pixel, skip connections (Ronneberger et al. 2015)"
+    ),
+    "mlp": Member(
+        f"{_HERE}.mlp",
+        "mlp",
+        "linear layers over rows of numbers",
+        ("interface",),
+        has_batch_norm=False,
+    ),
     "timm": _foreign("timm", "a model of the timm package: timm:NAME"),
     "transformers": _foreign(
         "transformers", "an image classifier of transformers: transformers:FOLDER"
     ),
-    "python": _foreign(
+    "python": Member(
+        f"{_HERE}.python",
         "python",
         "your own function: python:package.module:function, with --allow-code",
-        "allow_code",
+        ("interface", "allow_code"),
+        has_batch_norm=None,
+        is_foreign=True,
     ),
 }
-MODELS = Table("model", _BUILT_IN, supplied=_SHAPE)
+MODELS = Table("model", _BUILT_IN, supplied=_OFFERED)

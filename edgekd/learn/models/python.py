@@ -10,27 +10,17 @@ from torch import nn
 
 from edgekd import code
 from edgekd.errors import InputError
-from edgekd.settings import Count
+from edgekd.interface import Interface
 
 
-def python(
-    *,
-    classes: Count,
-    channels: Count,
-    height: Count,
-    width: Count,
-    reference: str,
-    allow_code: bool = False,
-) -> nn.Module:
+def python(*, interface: Interface, reference: str, allow_code: bool = False) -> nn.Module:
     """What the user's function returns.
 
     Args:
-        classes: how many logits.
-        channels: of the image.
-        height: of the image, in pixels.
-        width: of the image, in pixels.
-        reference: ``package.module:function``. The function is called with those of ``classes``,
-            ``channels``, ``height`` and ``width`` that it takes, by keyword.
+        interface: what the model takes and gives.
+        reference: ``package.module:function``. The function is called with those of the interface's sizes
+            (``classes``, ``height``, ``vocabulary``) that it takes, by keyword, and with ``interface`` if it takes
+            that.
         allow_code: whether the user said that their code may run.
 
     Returns:
@@ -41,9 +31,8 @@ def python(
     """
     where = f"python:{reference}"
     function = code.load(reference, where, allow_code=allow_code)
-    offered = {"classes": classes, "channels": channels, "height": height, "width": width}
     try:
-        model = function(**_accepted(function, offered))
+        model = function(**_accepted(function, interface))
     except Exception as error:
         raise InputError(f"{where}: the function failed: {_brief(error)}") from error
     if not isinstance(model, nn.Module):
@@ -51,12 +40,13 @@ def python(
     return model
 
 
-def _accepted(function: Callable[..., Any], offered: dict[str, int]) -> dict[str, int]:
-    """Those of `offered` that `function` takes by keyword."""
+def _accepted(function: Callable[..., Any], interface: Interface) -> dict[str, Any]:
+    """The sizes that `function` takes by keyword, all where it takes any, and `interface` where it is named."""
     parameters = inspect.signature(function).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return offered
     names = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        names |= set(interface.sizes)
+    offered: dict[str, Any] = {**interface.sizes, "interface": interface}
     return {name: value for name, value in offered.items() if name in names}
 
 

@@ -41,7 +41,7 @@ def trace(model: nn.Module, interface: Interface) -> fx.GraphModule:
     inputs = model_inputs.example(interface)
     try:
         with silence_exporter():
-            shapes = model_inputs.free_dimensions(interface)
+            shapes = model_inputs.free_dimensions(model, interface)
             program = torch.export.export(model, inputs, dynamic_shapes=shapes, strict=False)
             found = program.module(check_guards=False)
     except Exception as error:  # export raises whatever the model's own forward raises

@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.interface import image_classifier
 from edgekd.learn.models.python import python
 
 SOURCE = """
@@ -15,6 +16,7 @@ from torch import nn
 def some(classes, width): return nn.Linear(width, classes)
 def all_of(**shape): return nn.Linear(sum(shape.values()), 1)
 def nothing(): return nn.Identity()
+def ends(interface, **shape): return nn.Linear(interface.inputs[0].shape[1], len(shape))
 def number(classes): return classes
 def fails(classes): raise RuntimeError("first\\nsecond")
 not_callable = 3
@@ -30,9 +32,8 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(reference: str, *, allow_code: bool = True) -> nn.Module:
-    return python(
-        classes=2, channels=3, height=5, width=7, reference=reference, allow_code=allow_code
-    )
+    interface = image_classifier(classes=2, channels=3, height=5, width=7)
+    return python(interface=interface, reference=reference, allow_code=allow_code)
 
 
 def test_called_with_what_it_takes() -> None:
@@ -40,6 +41,7 @@ def test_called_with_what_it_takes() -> None:
     assert (some.in_features, some.out_features) == (7, 2)
     assert all_of.in_features == 2 + 3 + 5 + 7
     assert isinstance(made("own_builders:nothing"), nn.Identity)
+    assert str(made("own_builders:ends")) == str(nn.Linear(3, 4))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""Texts of any length to classes, whatever padding follows and whoever shares the batch; deployable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgekd.errors import InputError
+from edgekd.interface import Axis
+from edgekd.interface import Interface
+from edgekd.interface import Tensor
+from edgekd.learn.blueprint import Blueprint
+from edgekd.learn.blueprint import build
+from edgekd.learn.complexity import count_parameters
+from edgekd.learn.model_inputs import Inputs
+from tests import ends_example
+from tests.learn.deploy_example import require_deploys
+
+VOCABULARY, LONGEST, CLASSES = ends_example.VOCABULARY, 128, 3
+SHAPE = ("batch", "tokens_length")
+TEXT = Interface(
+    (
+        Tensor("tokens", "int64", SHAPE, "index", below=VOCABULARY),
+        Tensor("tokens_mask", "int64", SHAPE, "mask"),
+    ),
+    (Tensor("logits", "float32", ("batch", CLASSES), "logits", class_axis=1, target="labels"),),
+    (Axis("batch"), Axis("tokens_length", 1, 16, LONGEST)),
+    {"classes": CLASSES, "vocabulary": VOCABULARY, "longest": LONGEST},
+)
+SMALL = {"layers": 2, "width": 32, "heads": 4}
+
+
+def plan(**changes: int) -> Blueprint:
+    return Blueprint(builder="text-encoder", arguments={**SMALL, **changes}, interface=TEXT)
+
+
+def texts(count: int, length: int, seed: int = 0) -> Inputs:
+    return ends_example.texts(count, length, seed)
+
+
+def test_parameters_by_hand() -> None:
+    width = 32
+    attention = 4 * (width * width + width)
+    inside = width * 4 * width + 4 * width + 4 * width * width + width
+    layer = attention + inside + 2 * 2 * width
+    ends = VOCABULARY * width + LONGEST * width + 2 * width + width * CLASSES + CLASSES
+    assert count_parameters(build(plan())) == 2 * layer + ends
+
+
+def test_it_trains() -> None:
+    model = build(plan())
+    model(*texts(4, 9)).square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("length", [1, 5, 33, 128])
+def test_neither_padding_nor_the_others_of_a_batch_change_an_answer(length: int) -> None:
+    torch.manual_seed(0)
+    model = build(plan()).eval()
+    ids, mask = texts(4, length)
+    with torch.no_grad():
+        together = model(ids, mask)
+        for row in range(4):
+            count = int(mask[row].sum())
+            alone = model(ids[row : row + 1, :count], mask[row : row + 1, :count])
+            torch.testing.assert_close(alone, together[row : row + 1], rtol=1e-4, atol=1e-6)
+        longer = [torch.nn.functional.pad(x, (0, LONGEST - length), value=0) for x in (ids, mask)]
+        longer[0] += (1 - longer[1]) * 7  # other padding than before
+        torch.testing.assert_close(model(*longer), together, rtol=1e-4, atol=1e-6)
+
+
+def test_the_order_of_tokens_counts() -> None:
+    torch.manual_seed(0)
+    model = build(plan()).eval()
+    ids, mask = torch.arange(8)[None], torch.ones(1, 8, dtype=torch.int64)
+    with torch.no_grad():
+        assert not torch.allclose(model(ids, mask), model(ids.flip(1), mask), rtol=1e-4)
+
+
+def test_a_text_of_padding_alone_gives_numbers() -> None:
+    model = build(plan()).eval()
+    with torch.no_grad():
+        assert model(torch.zeros(1, 4).long(), torch.zeros(1, 4).long()).isfinite().all()
+
+
+def test_heads_that_do_not_divide_are_refused_in_one_line() -> None:
+    with pytest.raises(InputError, match="text-encoder: heads: got 3, want a divisor of width 32"):
+        build(plan(heads=3))
+
+
+def test_data_without_a_vocabulary_is_refused_in_one_line() -> None:
+    bare = TEXT._replace(sizes={"classes": CLASSES})
+    with pytest.raises(InputError, match="text-encoder: wants vocabulary, longest") as caught:
+        build(Blueprint(builder="text-encoder", interface=bare))
+    assert "\n" not in str(caught.value)
+
+
+def test_it_is_deployed_in_int8_at_every_length(tmp_path: Path) -> None:
+    batches = [texts(8, length, seed=1) for length in (5, 9, 16, 33)]
+    tried = [texts(4, length, seed=7) for length in (5, 9, 16, 33, 128)]
+    require_deploys(plan(), batches, tried, tmp_path)
