@@ -101,6 +101,8 @@ class Term(Settings):
     """How the weight changes over the first epochs."""
     standardize: bool = unsaid(False)
     """Whether logits are compared as z-scores, by mean and spread of each sample (Sun et al. 2024)."""
+    output: str = unsaid("")
+    """Which output of the model is compared, where a task has several of the kind that the loss takes."""
     labelled_only: bool = unsaid(False)
     """Whether tokens (or samples) of a negative label count for nothing, for losses of language models:
     prompts and padding."""

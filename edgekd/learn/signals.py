@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Literal
 from typing import NamedTuple
 
 from edgekd.errors import nearest
+from edgekd.interface import Tensor
 from edgekd.table import Member
 from edgekd.table import signature
 
@@ -21,13 +23,16 @@ class Signal(NamedTuple):
 
 
 SIGNALS: dict[str, Signal] = {
-    "student_logits": Signal("labels", "[B, C]"),
+    "student_logits": Signal("labels", "[B, C]; of dense logits the places that count, [P, C]"),
+    "student_values": Signal("labels", "[B, ...], numbers that the model gives"),
+    "targets": Signal("labels", "[B, ...], what those are compared with"),
     "labels": Signal(
         "labels", "class indices [B], or probabilities [B, C] where views mix samples"
     ),
     "label_indices": Signal("labels", "class indices [B]; absent where views mix samples"),
     "sample_indices": Signal("labels", "[B], numbers in the training split"),
-    "teacher_logits": Signal("teacher", "[B, C]"),
+    "teacher_logits": Signal("teacher", "[B, C], or [P, C] as the student's"),
+    "teacher_values": Signal("teacher", "[B, ...]"),
     "student_features": Signal(
         "student layers", "of one pair of layers: [B, C, H, W] or [B, N, D]"
     ),
@@ -39,6 +44,49 @@ SIGNALS: dict[str, Signal] = {
     "student_embedding": Signal("student layers", "[B, D], what enters the classifier"),
     "teacher_embedding": Signal("teacher layers", "[B, D], what enters the classifier"),
 }
+
+
+LABELS_OF = ("labels", "label_indices")
+OF_KIND: dict[str, tuple[str, ...]] = {
+    "logits": ("student_logits", "teacher_logits", *LABELS_OF),
+    "values": ("student_values", "teacher_values", "targets"),
+}
+"""The signals of the output that a loss compares, by the kind of output it has to be."""
+
+
+def is_classifier(outputs: Sequence[Tensor]) -> bool:
+    """Whether a model gives ``logits`` [B, C] alone, compared with ``labels``: one class a sample."""
+    if len(outputs) != 1:
+        return False
+    (end,) = outputs
+    form = (end.name, end.kind, end.target, end.class_axis, len(end.shape))
+    return form == ("logits", "logits", "labels", 1, 2)
+
+
+def has_places(end: Tensor) -> bool:
+    """Whether an output has logits of more than one row a sample."""
+    return end.kind == "logits" and end.class_axis >= 1 and len(end.shape) > 2
+
+
+def choose_output(kind: str, outputs: Sequence[Tensor], name: str = "") -> Tensor:
+    """Choose the output of a kind that a loss compares: the one of that name, or the only one.
+
+    Raises:
+        ValueError: if there is none, or several and no name.
+    """
+    fitting = [end for end in outputs if end.kind == kind]
+    listed = ", ".join(end.name for end in fitting)
+    if not fitting:
+        given = ", ".join(f"{end.name} ({end.kind})" for end in outputs)
+        raise ValueError(f"it compares {kind}, and the model gives {given}")
+    if name:
+        chosen = [end for end in fitting if end.name == name]
+        if not chosen:
+            raise ValueError(f"output: got {name!r}, want one of its {kind}: {listed}")
+        return chosen[0]
+    if len(fitting) > 1:
+        raise ValueError(f"output: got none, want one of its {kind}: {listed}")
+    return fitting[0]
 
 
 def needs(member: Member) -> tuple[str, ...]:

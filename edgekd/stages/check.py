@@ -159,8 +159,8 @@ def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> 
     connected = connection.connect_outputs(
         case.losses,
         case.batch_size,
-        classes=plan.classes,
         samples=len(samples),
+        interface=plan.interface,
         allow_code=context.allow_code,
     )
     if case.alone and not all(LOSSES[term.loss.name].built_in for term in case.losses):

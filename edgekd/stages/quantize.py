@@ -140,7 +140,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         told, labels = classifier.validation_answers(started.model, given)
         before = classification.top1_accuracy(told, labels)
         here = dataclasses.replace(context, checkpoints=context.checkpoints / f"round-{number}")
-        history = _learned(config, started, start, told, resolved, given, here)
+        history = _learned(config, started, start, plan, told, resolved, given, here)
         after = classifier.validation_accuracy(started.model, given)
         rounds.append({"float_layers": list(left), "post_training": before, "learned": after})
         worst = [row.layer for row in started.costs if row.layer not in left]
@@ -216,13 +216,13 @@ def _learned(
     config: Config,
     started: QuantizedStart,
     start: nn.Module,
+    plan: Blueprint,
     told: NDArray[np.float32],
     resolved: Resolved,
     given: Given,
     context: Context,
 ) -> list[dict[str, float]]:
-    """Train ``started.model`` in place; it stays what it was if what it `told` then of the validation
-    images was better by more than chance."""
+    """Train ``started.model`` in place; it stays what it was if it `told` more then, by more than chance."""
     from edgekd.learn import arrays
     from edgekd.learn import classifier
     from edgekd.learn.assembly import connection
@@ -233,7 +233,7 @@ def _learned(
     kept = {name: value.detach().clone() for name, value in started.model.state_dict().items()}
     samples = arrays.samples(given, config.views, config.views_seed)
     terms, batch_size = config.losses, config.train.batch_size
-    size = {"classes": samples.classes, "samples": len(samples)}
+    size: dict[str, Any] = {"interface": plan.interface, "samples": len(samples)}
     connected = connection.connect_outputs(terms, batch_size, **size, allow_code=context.allow_code)
     history = classifier.train(
         started.model,

@@ -59,8 +59,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     connected = connection.connect_outputs(
         config.losses,
         config.train.batch_size,
-        classes=samples.classes,
         samples=len(samples),
+        interface=plan.interface,
         allow_code=context.allow_code,
     )
     history = classifier.train(

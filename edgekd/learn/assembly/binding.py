@@ -14,14 +14,18 @@ import torch
 from torch import Tensor
 
 from edgekd.errors import InputError
+from edgekd.interface import Interface
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.loss import Key
 from edgekd.learn.method.loss import TermPart
 from edgekd.learn.method.loss import rehearse_term
+from edgekd.learn.method.named_outputs import example_outputs
+from edgekd.learn.method.named_outputs import find_keys
 from edgekd.learn.method.pairing import NetworkStages
 from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Term
+from edgekd.learn.signals import is_classifier
 from edgekd.learn.signals import needs
 from edgekd.table import signature
 
@@ -39,6 +43,7 @@ class BindingContext(NamedTuple):
     batch: int
     classes: int
     samples: int
+    interface: Interface
 
 
 def bind_parts(
@@ -54,7 +59,13 @@ def bind_parts(
     groups: list[tuple[LayerPair, ...]] = [tuple(pairs)]
     if any(name.endswith("_features") for name in wanted) and pairs:
         groups = [(pair,) for pair in pairs]
-    parts = tuple(_part(words, _keys(wanted, group, context), context) for group in groups)
+    try:
+        outputs = find_keys(wanted, context.interface, words.output)
+    except ValueError as error:
+        raise InputError(f"loss {term.name}: {error}") from error
+    parts = tuple(
+        _part(words, {**outputs, **_keys(wanted, group, context)}, context) for group in groups
+    )
     connected = dataclasses.replace(term, parts=parts)
     for part in parts:
         alone = dataclasses.replace(term, parts=(part,))
@@ -127,7 +138,7 @@ def _shape(name: str, keys: Mapping[str, Key], context: BindingContext) -> Any:
     key = keys.get(name)
     if isinstance(key, tuple):
         return tuple(_read(each, context) for each in key)
-    if key is None:
+    if key is None or not key.startswith((STUDENT, TEACHER)):
         return (context.batch, context.classes) if name.endswith("_logits") else (context.batch,)
     shape = _read(key, context)
     if name.endswith("_embedding") and len(shape) > 2:
@@ -144,12 +155,15 @@ def _signals(
     part: TermPart, context: BindingContext, fill: Callable[..., Tensor]
 ) -> dict[str, Tensor]:
     """Return a batch in the training shapes: all of the first class, other values from `fill`."""
-    known = {
-        name: fill(context.batch, context.classes) for name in ("student_logits", "teacher_logits")
-    }
-    labels = torch.zeros(context.batch, dtype=torch.int64)
-    known |= {"labels": labels, "label_indices": labels, "sample_indices": labels}
+    if is_classifier(context.interface.outputs):
+        sides = ("student_logits", "teacher_logits")
+        known = {name: fill(context.batch, context.classes) for name in sides}
+        labels = torch.zeros(context.batch, dtype=torch.int64)
+        known |= {"labels": labels, "label_indices": labels, "sample_indices": labels}
+    else:
+        known = example_outputs(context.interface, context.batch, fill)
     for key in part.keys.values():
         for each in (key,) if isinstance(key, str) else key:
-            known[each] = fill(_read(each, context))
+            if each.startswith((STUDENT, TEACHER)):
+                known[each] = fill(_read(each, context))
     return known

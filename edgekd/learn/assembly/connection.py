@@ -11,6 +11,8 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.interface import Interface
+from edgekd.interface import image_classifier
 from edgekd.learn.assembly.binding import STUDENT
 from edgekd.learn.assembly.binding import TEACHER
 from edgekd.learn.assembly.binding import BindingContext
@@ -20,6 +22,7 @@ from edgekd.learn.method import pairing
 from edgekd.learn.method import taps
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.loss import bind_terms
+from edgekd.learn.method.named_outputs import name_outputs
 from edgekd.learn.method.pairing import NetworkStages
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
@@ -60,9 +63,10 @@ class Connection(NamedTuple):
     """None where no loss looks inside."""
     teacher: Taps | None
     rows: tuple[ComparedLayers, ...]
+    interface: Interface
 
     def add_to_scheme(self, scheme: Scheme) -> Scheme:
-        """Add what the taps read inside the networks to the student's lesson."""
+        """Name the outputs of every lesson, and add what the taps read inside the networks to the student's."""
         open_taps = [
             (mark, tap)
             for mark, tap in ((STUDENT, self.student), (TEACHER, self.teacher))
@@ -73,10 +77,14 @@ class Connection(NamedTuple):
             with contextlib.ExitStack() as stack:
                 read = [(mark, stack.enter_context(tap)) for mark, tap in open_taps]
                 first, *others = scheme.lessons(student, batch)
-            signals = dict(first.signals)
+            signals = dict(name_outputs(first.signals, self.interface))
             for mark, values in read:
                 signals |= {mark + place: value for place, value in values.items()}
-            return [first._replace(signals=signals), *others]
+            named = [
+                other._replace(signals=name_outputs(other.signals, self.interface))
+                for other in others
+            ]
+            return [first._replace(signals=signals), *named]
 
         companions = {**scheme.companions, **self.companions}
         return Scheme(lessons, nn.ModuleDict(companions))
@@ -92,8 +100,9 @@ def connect(
     student: nn.Module,
     teacher: nn.Module | None,
     *inputs: Tensor,
-    classes: int,
     samples: int,
+    interface: Interface | None = None,
+    classes: int = 0,
     allow_code: bool = False,
 ) -> Connection:
     """Find what each loss reads and build what it trains; weights come from torch's generator.
@@ -103,8 +112,9 @@ def connect(
         student: its modules are read, nothing in it changes.
         teacher: the same; None where only its answers are at hand.
         inputs: each [B, ...], a batch of the size that is trained on.
-        classes: how many logits.
         samples: how many there are to learn from.
+        interface: what the networks take and give; None for one of `classes` a sample.
+        classes: how many, where no interface is given.
         allow_code: whether ``python:`` losses may run.
 
     Raises:
@@ -113,23 +123,40 @@ def connect(
     """
     if not reads_inside(terms):
         return connect_outputs(
-            terms, len(inputs[0]), classes=classes, samples=samples, allow_code=allow_code
+            terms,
+            len(inputs[0]),
+            samples=samples,
+            interface=interface,
+            classes=classes,
+            allow_code=allow_code,
         )
     bound = bind_terms(terms, allow_code=allow_code)
     try:
-        return _connected(terms, bound, student, teacher, inputs, classes, samples)
+        ends = interface or _classifier(classes)
+        return _connected(terms, bound, student, teacher, inputs, samples, ends)
     except ValueError as error:
         raise InputError(f"losses: {error}") from error
 
 
 def connect_outputs(
-    terms: Sequence[Term], batch: int, *, classes: int, samples: int, allow_code: bool = False
+    terms: Sequence[Term],
+    batch: int,
+    *,
+    samples: int,
+    interface: Interface | None = None,
+    classes: int = 0,
+    allow_code: bool = False,
 ) -> Connection:
     """Connect losses that compare answers alone, as `connect` does; no network has to be run."""
-    plain = BindingContext(None, None, {}, {}, batch, classes, samples)
+    ends = interface or _classifier(classes)
+    plain = BindingContext(None, None, {}, {}, batch, ends.sizes.get("classes", 0), samples, ends)
     pairs = zip(bind_terms(terms, allow_code=allow_code), terms, strict=True)
     finished = tuple(bind_parts(term, words, (), plain) for term, words in pairs)
-    return Connection(finished, _companions(finished), None, None, ())
+    return Connection(finished, _companions(finished), None, None, (), ends)
+
+
+def _classifier(classes: int) -> Interface:
+    return image_classifier(classes=classes, channels=1, height=1, width=1)
 
 
 def _connected(
@@ -138,8 +165,8 @@ def _connected(
     student: nn.Module,
     teacher: nn.Module | None,
     inputs: tuple[Tensor, ...],
-    classes: int,
     samples: int,
+    interface: Interface,
 ) -> Connection:
     few = [each[:2] for each in inputs]
     one = pairing.find_stages(student, *few)
@@ -153,8 +180,9 @@ def _connected(
         taps.record_shapes(student, mine, *inputs),
         {} if teacher is None else taps.record_shapes(teacher, theirs, *inputs),
         len(inputs[0]),
-        classes,
+        interface.sizes.get("classes", 0),
         samples,
+        interface,
     )
     finished = tuple(
         bind_parts(term, words, found, context)
@@ -167,6 +195,7 @@ def _connected(
         Taps(student, mine),
         None if teacher is None else Taps(teacher, theirs),
         tuple(row for found in rows for row in found),
+        interface,
     )
 
 

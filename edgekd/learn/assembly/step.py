@@ -73,8 +73,8 @@ def assemble_step(
         participants.student,
         participants.teacher() if reads_inside(losses, "teacher") else None,
         *participants.plan.blank(batch_size),
-        classes=participants.plan.classes,
         samples=len(participants.samples),
+        interface=participants.plan.interface,
         allow_code=participants.allow_code,
     )
     whole = hold(connected.add_to_scheme(participants.build_scheme(scheme)))

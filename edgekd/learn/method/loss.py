@@ -84,17 +84,17 @@ class BoundTerm:
                 f"want {', '.join(self.needs)}"
             )
         if self.labelled_only:
-            given = self._of_labelled(given, signals)
-            if not any(len(given[name]) for name in self.needs):
-                # a mean over nothing is NaN; a sum over nothing is 0, and so is its gradient
-                return torch.stack([given[name].float().sum() for name in self.needs]).sum()
+            given = self._of_labelled(given, part, signals)
+        if not any(_has_rows(given[name]) for name in self.needs):
+            # a mean over nothing is NaN; a sum over nothing is 0, and so is its gradient
+            return torch.stack([given[name].float().sum() for name in self.needs]).sum()
         return self.function(*(given[name] for name in self.needs))
 
     def _of_labelled(
-        self, given: Mapping[str, Tensor], signals: Mapping[str, Tensor]
+        self, given: Mapping[str, Tensor], part: TermPart, signals: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """The tokens that have a label, [n, ...] of [..., ...]."""
-        labels = signals.get("label_indices")
+        labels = self._signal("label_indices", part, signals)
         if labels is None:
             raise InputError(
                 f"loss {self.name}: labelled_only: got no label_indices from this scheme, want them"
@@ -118,6 +118,10 @@ class BoundTerm:
         if self.standardize and name.endswith("_logits"):
             value = standardize(value)
         return value
+
+
+def _has_rows(value: Any) -> bool:
+    return not isinstance(value, Tensor) or value.ndim == 0 or len(value) > 0
 
 
 class NotFinite(Exception):

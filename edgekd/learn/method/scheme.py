@@ -52,11 +52,11 @@ class Lesson(NamedTuple):
 
 
 def label_signals(batch: TensorBatch) -> dict[str, Tensor]:
-    """Return the signals that labels give: ``label_indices`` only where no view mixes samples."""
-    labels = batch.targets["labels"]
-    indices = {"label_indices": labels} if labels.ndim == 1 else {}
+    """Return all targets by name, and ``sample_indices``; ``label_indices`` only where no view mixes samples."""
+    labels = batch.targets.get("labels")
+    indices = {} if labels is None or labels.ndim != 1 else {"label_indices": labels}
     numbers = torch.from_numpy(batch.indices).to(batch.device)
-    return {"labels": labels, "sample_indices": numbers, **indices}
+    return {**batch.targets, "sample_indices": numbers, **indices}
 
 
 class Scheme(NamedTuple):

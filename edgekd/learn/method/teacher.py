@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TeacherFunction = Callable[[TensorBatch], Tensor]
-"""A teacher's logits [B, classes] to what the student sees, without gradient."""
+"""A teacher's logits [B, classes] to what the student sees, without gradient; of several outputs their tuple."""
 
 
 def read_teacher(answers: NDArray[np.float32]) -> TeacherFunction:
@@ -43,8 +44,11 @@ def run_teacher(teacher: nn.Module, precision: torch.dtype | None) -> TeacherFun
     def teacher_logits(batch: TensorBatch) -> Tensor:
         kind = batch.device.type
         with torch.no_grad(), torch.autocast(kind, precision, enabled=precision is not None):
-            logits: Tensor = teacher(*batch.inputs)
-        return logits.float()
+            given = teacher(*batch.inputs)
+        if isinstance(given, Tensor):
+            return given.float()
+        wide = tuple(each.float() if each.is_floating_point() else each for each in given)
+        return cast(Tensor, wide)
 
     return teacher_logits
 
@@ -69,8 +73,10 @@ def combine_teachers(
     combined = RULES[rule]
 
     def teacher_logits(batch: TensorBatch) -> Tensor:
-        return combined(
-            torch.stack([each(batch) for each in teachers]), batch.targets["labels"], temperature
-        )
+        answers, labels = [each(batch) for each in teachers], batch.targets.get("labels")
+        if isinstance(answers[0], Tensor):
+            return combined(torch.stack(answers), labels, temperature)
+        outputs = zip(*answers, strict=True)
+        return cast(Tensor, tuple(combined(torch.stack(o), labels, temperature) for o in outputs))
 
     return teacher_logits
