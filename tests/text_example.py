@@ -23,34 +23,36 @@ def weights() -> dict[str, NDArray[np.float32]]:
     return {n: random.standard_normal(s).astype(np.float32) for n, s in shapes.items()}
 
 
-def write_onnx(path: Path, sizes: tuple[int | str, ...] = SIZES) -> Path:
-    """``ids`` and ``mask`` [batch, tokens] to ``logits`` [batch, 3], of the mean over the tokens that count,
+def write_onnx(
+    path: Path, sizes: tuple[int | str, ...] = SIZES, *, logits: str = "logits", scale: float = 1.0
+) -> Path:
+    """``text`` and ``text_mask`` [batch, tokens] to ``logits`` [batch, 3], of the mean over the tokens that count,
     and ``states`` [batch, tokens, 4], their embeddings."""
-    axes = numpy_helper.from_array(np.asarray([1], np.int64), "axes")
-    last = numpy_helper.from_array(np.asarray([2], np.int64), "last")
+    held: dict[str, Any] = {**weights(), "axes": np.asarray([1]), "last": np.asarray([2])}
+    held["v"] = held["v"] * np.float32(scale)
     nodes = [
-        helper.make_node("Gather", ["table", "ids"], ["states"], axis=0),
-        helper.make_node("Cast", ["mask"], ["counts"], to=TensorProto.FLOAT),
+        helper.make_node("Gather", ["table", "text"], ["states"], axis=0),
+        helper.make_node("Cast", ["text_mask"], ["counts"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["counts", "last"], ["wide"]),
         helper.make_node("Mul", ["states", "wide"], ["masked"]),
         helper.make_node("ReduceSum", ["masked", "axes"], ["sum"], keepdims=0),
         helper.make_node("ReduceSum", ["counts", "axes"], ["count"], keepdims=1),
         helper.make_node("Div", ["sum", "count"], ["mean"]),
-        helper.make_node("MatMul", ["mean", "v"], ["logits"]),
+        helper.make_node("MatMul", ["mean", "v"], [logits]),
     ]
     batch, tokens = sizes
     graph = helper.make_graph(
         nodes,
         "text",
         [
-            helper.make_tensor_value_info("ids", TensorProto.INT64, [batch, tokens]),
-            helper.make_tensor_value_info("mask", TensorProto.INT64, [batch, tokens]),
+            helper.make_tensor_value_info("text", TensorProto.INT64, [batch, tokens]),
+            helper.make_tensor_value_info("text_mask", TensorProto.INT64, [batch, tokens]),
         ],
         [
-            helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, CLASSES]),
+            helper.make_tensor_value_info(logits, TensorProto.FLOAT, [batch, CLASSES]),
             helper.make_tensor_value_info("states", TensorProto.FLOAT, [batch, tokens, WIDTH]),
         ],
-        [*(numpy_helper.from_array(value, name) for name, value in weights().items()), axes, last],
+        [numpy_helper.from_array(value, name) for name, value in held.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.save(model, path)
@@ -62,12 +64,12 @@ def inputs(count: int, tokens: int, seed: int = 0) -> dict[str, NDArray[np.int64
     random = np.random.default_rng(seed)
     lengths = random.integers(1, tokens + 1, (count, 1))
     mask = (np.arange(tokens) < lengths).astype(np.int64)
-    return {"ids": random.integers(0, VOCABULARY, (count, tokens)) * mask, "mask": mask}
+    return {"text": random.integers(0, VOCABULARY, (count, tokens)) * mask, "text_mask": mask}
 
 
 def answers(feeds: dict[str, Any]) -> dict[str, NDArray[np.float64]]:
     """What `write_onnx`'s net says, in float64 with numpy."""
     held = {name: value.astype(np.float64) for name, value in weights().items()}
-    states = held["table"][feeds["ids"]]
-    mask = feeds["mask"][..., None]
+    states = held["table"][feeds["text"]]
+    mask = feeds["text_mask"][..., None]
     return {"logits": (states * mask).sum(1) / mask.sum(1) @ held["v"], "states": states}

@@ -7,12 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from edgekd import graph
 from edgekd.bench import input_shapes
 from edgekd.bench import user_inputs
 from edgekd.bench.call import CallPlan
 from edgekd.bench.interface import Interface
 from edgekd.bench.size_options import Sizes
 from edgekd.bench.user_inputs import UserInputs
+from edgekd.value_info import Value
+
+WHOLE = {
+    graph.NUMBERS[name] for name in ("u8", "i8", "u16", "i16", "i32", "i64", "u32", "u64", "bool")
+}
+"""Element types of masks."""
 
 
 class ModelCall(NamedTuple):
@@ -52,6 +59,7 @@ def plan_calls(
         return
     names = [value.name for value in interface.inputs]
     fed = user_inputs.gather_inputs(user, rows, names, where, goal)
+    values = {value.name: 1.0 for value in interface.inputs if _is_mask(value)} | dict(user.values)
     done: list[CallPlan] = []
     for one in sizes:
         plan = input_shapes.plan_shapes(
@@ -64,10 +72,15 @@ def plan_calls(
             metadata=interface.metadata,
         )
         filled = {
-            name: entry._replace(high=interface.limits.get(name), value=user.values.get(name))
+            name: entry._replace(high=interface.limits.get(name), value=values.get(name))
             for name, entry in plan.inputs.items()
         }
         plan = plan._replace(inputs=filled)
         if plan not in done:
             done.append(plan)
             yield ModelCall(plan, fed.file)
+
+
+def _is_mask(value: Value) -> bool:
+    """Whether an input says which others count: whole numbers or yes and no, called so. It is fed ones."""
+    return value.element in WHOLE and "mask" in value.name.lower()

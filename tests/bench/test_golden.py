@@ -18,9 +18,10 @@ from tests import text_example
 def group(tokens: int, count: int = 4) -> Group:
     """Samples of the small classifier of texts, and the stored rows of the first two."""
     inputs = text_example.inputs(count, tokens)
-    rows = [ids[: mask.sum()] for ids, mask in zip(inputs["ids"][:2], inputs["mask"], strict=False)]
+    pairs = zip(inputs["text"][:2], inputs["text_mask"], strict=False)
+    rows = [text[: mask.sum()] for text, mask in pairs]
     outputs = {name: a.astype(np.float32) for name, a in text_example.answers(inputs).items()}
-    return Group(inputs, outputs, {"text": from_rows(rows, inputs["ids"][0])})
+    return Group(inputs, outputs, {"text": from_rows(rows, inputs["text"][0])})
 
 
 def test_groups_come_back_by_name_and_the_same_ones_are_the_same_bytes(tmp_path: Path) -> None:
@@ -60,8 +61,8 @@ def test_several_inputs_are_written_by_name(tmp_path: Path) -> None:
     written = golden.write_inputs(sent, tmp_path / "x.npy")
     assert written.suffix == ".npz"
     with np.load(written) as found:
-        assert set(found) == {"ids", "mask"}
-        np.testing.assert_array_equal(found["mask"], sent.inputs["mask"])
+        assert set(found) == {"text", "text_mask"}
+        np.testing.assert_array_equal(found["text_mask"], sent.inputs["text_mask"])
 
 
 X, Y = np.ones((2, 3), np.float32), np.zeros((2, 4), np.float32)

@@ -162,7 +162,7 @@ def test_ends_come_by_name_in_the_models_order_at_every_length(tmp_path: Path, n
         feeds = text_example.inputs(batch, tokens)
         shapes = {end: array.shape for end, array in feeds.items()}
         for session in (free, runtime.load(made, "fp32", 1, batch=batch, shapes=shapes)):
-            assert [tensor.name for tensor in session.inputs] == ["ids", "mask"]
+            assert [tensor.name for tensor in session.inputs] == ["text", "text_mask"]
             assert [tensor.dtype for tensor in session.inputs] == ["int64", "int64"]
             assert session.output_names == ("logits", "states")
             for got in (session.run(feeds), session.bind(feeds)()):
