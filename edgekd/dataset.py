@@ -46,6 +46,8 @@ class Dataset:
     """What was concluded where the files left it open."""
     skipped: tuple[str, ...] = ()
     """Files that were left out, each with the reason."""
+    code: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Of a task that is not built in: its files and their SHA-256, so that what stands on it is made again."""
 
     @property
     def fields(self) -> dict[str, Field]:
@@ -123,6 +125,7 @@ def to_json(dataset: Dataset) -> dict[str, Any]:
         "source": dataset.source,
         "notes": list(dataset.notes),
         "skipped": list(dataset.skipped),
+        **({"code": dict(dataset.code)} if dataset.code else {}),
     }
 
 
@@ -162,6 +165,9 @@ def from_json(value: Any) -> Dataset:
     lists = {name: value.get(name, []) for name in ("notes", "skipped")}
     if not all(isinstance(each, list) and _all_text(each) for each in lists.values()):
         raise ValueError("notes, skipped: want lists of text")
+    written = value.get("code", {})
+    if not isinstance(written, Mapping) or not _all_text([*written, *written.values()]):
+        raise ValueError(f"code: got {written!r}, want digests by file")
     return Dataset(
         task=value["task"],
         **named,
@@ -169,6 +175,7 @@ def from_json(value: Any) -> Dataset:
         source=value.get("source", ""),
         notes=tuple(lists["notes"]),
         skipped=tuple(lists["skipped"]),
+        code=dict(written),
     )
 
 

@@ -187,6 +187,22 @@ class Field(abc.ABC):
             f"got a file or text, which a field of kind {self.kind!r} is not read from"
         )
 
+    def alternatives(self) -> dict[str, Self]:
+        """Fields of the same rows with other usual preprocessing, each with a sentence: what loaded weights may want."""
+        return {}
+
+    def mix(
+        self, name: str, rows: Rows, others: Rows, share: NDArray[np.float32]
+    ) -> dict[str, NDArray[Any]]:
+        """A target of samples that views mix: `share` [N, 1] of `rows` and the rest of `others`.
+
+        Raises:
+            ValueError: if such a field cannot be mixed.
+        """
+        raise ValueError(
+            f"{name}: got views that mix samples, which {self.kind!r} targets cannot be"
+        )
+
     def strata(self, rows: Rows) -> NDArray[np.int64] | None:
         """A number a row, such as its class: splits hold the same share of each. None if there is none."""
         return None

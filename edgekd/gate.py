@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import read_output
 from edgekd.bench.pair.paired import LEVEL
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
@@ -55,16 +56,20 @@ class ComparedModel(NamedTuple):
     """`parameters`, counted in its ONNX file; `macs`, where a run's result tells them."""
 
 
+IMAGES, LABELS = "images", "labels"
+
+
 class LabelledSamples(NamedTuple):
     """Labelled samples neither model has learned from."""
 
-    images: Path
-    """.npy, uint8 [N, H, W, C]."""
+    split: Path
+    """Rows of `IMAGES`, uint8 [N, H, W, C], among others."""
     labels: np.ndarray
     """int64 [N]."""
     source: str
     """Where they are from, for the reader."""
-    images_sha256: str
+    sha256: str
+    """Of the split."""
 
 
 class ComparedPair(NamedTuple):
@@ -179,13 +184,14 @@ def correct_answers(
         InputError: if the images do not fit the model.
         WorkerFailed: if the engine crashes or hangs, or its answers are not [N, classes].
     """
-    logits = outputs(
+    answered = outputs(
         side.engine,
-        samples.images,
-        preprocessing=side.bundle.preprocessing,
+        samples.split,
+        fields={IMAGES: side.bundle.preprocessing.as_field()},
         timeout_s=timeout_s,
         device=pair.device,
     )
+    logits = read_output(answered, side.given)
     want = (len(samples.labels), len(side.bundle.labels))
     if logits.shape != want:
         raise WorkerFailed(f"{side.given}: got answers {list(logits.shape)}, want {list(want)}")

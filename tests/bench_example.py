@@ -25,7 +25,7 @@ def weights() -> dict[str, NDArray[np.float32]]:
     return {n: random.standard_normal(s).astype(np.float32) for n, s in shapes.items()}
 
 
-def write_onnx(path: Path, batch: int | str = "N", **more: Any) -> Path:
+def write_onnx(path: Path, batch: int | str = "N", output: str = "y", **more: Any) -> Path:
     """Conv 1x1, Relu, mean over the pixels, linear; `more` goes to the first node."""
     held = weights()
     nodes = [
@@ -33,13 +33,13 @@ def write_onnx(path: Path, batch: int | str = "N", **more: Any) -> Path:
         helper.make_node("Relu", ["h"], ["r"]),
         helper.make_node("GlobalAveragePool", ["r"], ["g"]),
         helper.make_node("Flatten", ["g"], ["f"]),
-        helper.make_node("Gemm", ["f", "v", "c"], ["y"]),
+        helper.make_node("Gemm", ["f", "v", "c"], [output]),
     ]
     graph = helper.make_graph(
         nodes,
         "net",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, CHANNELS, SIDE, SIDE])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, CLASSES])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, [batch, CLASSES])],
         [numpy_helper.from_array(value, name) for name, value in held.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

@@ -15,8 +15,10 @@ from safetensors.numpy import save_file
 
 from edgekd import bundle
 from edgekd import files
+from edgekd import splits
 from edgekd.bench.engine import Engine
-from edgekd.bench.golden import write_inputs
+from edgekd.bench.outputs import write_inputs
+from edgekd.field import Field
 from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
 from edgekd.gate import Finding
@@ -52,7 +54,7 @@ def side(folder: Path, seed: int = 0, **other: Any) -> ComparedModel:
         given=str(folder),
         bundle=found,
         engine=Engine("onnxruntime", "fp32", 1, {"model.onnx": model}),
-        inputs=write_inputs(found.golden["usual"], folder / "inputs.npy"),
+        inputs=write_inputs(found.golden["usual"].inputs, folder / "inputs.split"),
         size_bytes=model.stat().st_size,
         kernels=dict(KERNELS),
         runtime_version="1.0",
@@ -77,8 +79,7 @@ def labels(seed: int = 0, count: int = COUNT, wrong: int = 40) -> np.ndarray:
 
 def samples(folder: Path, count: int = COUNT) -> LabelledSamples:
     """Images whose labels the classifier of seed 0 gets right nine times out of ten."""
-    path = folder / "images.npy"
-    np.save(path, images(count))
+    path = write_inputs({"images": images(count)}, folder / "samples.split")
     return LabelledSamples(path, labels(count=count), "made up", files.digest_file(path))
 
 
@@ -97,13 +98,16 @@ def pair(
     return made._replace(**other)
 
 
-def outputs(engine: Engine, inputs: Path, *, preprocessing: Any, **_: Any) -> np.ndarray:
+def outputs(
+    engine: Engine, inputs: Path, *, fields: Mapping[str, Field] | None = None, **_: Any
+) -> dict[str, np.ndarray]:
     """Stands for `edgekd.bench.outputs.outputs`: the classifier's answers by numpy, in no time."""
     (tensor,) = onnx.load(engine.files["model.onnx"]).graph.initializer
-    rows = np.load(inputs)
-    rows = rows if preprocessing is None else preprocessing.apply(rows)
-    answers: np.ndarray = rows.reshape(len(rows), 16) @ numpy_helper.to_array(tensor)
-    return answers
+    rows = splits.read(inputs)
+    for name, field in (fields or {}).items():
+        rows = field.prepare(name, rows[name])
+    (given,) = (np.asarray(each) for each in rows.values())
+    return {"logits": given.reshape(len(given), 16) @ numpy_helper.to_array(tensor)}
 
 
 def worker(

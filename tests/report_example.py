@@ -47,7 +47,7 @@ def history(epochs: int, start: float, *terms: str) -> list[dict[str, float]]:
         {
             **{term: start * (i + 1) / (epoch + 1.0) for i, term in enumerate(terms)},
             "learning_rate": 0.1,
-            "validation_accuracy": 0.93 - 0.3 / (epoch + 1) ** start,
+            "score": 0.93 - 0.3 / (epoch + 1) ** start,
         }
         for epoch in range(epochs)
     ]
@@ -60,9 +60,9 @@ def files(**other: Any) -> dict[str, Any]:
         "recipe_digest": DIGEST,
         "models": {"teacher": "resnet20", "control": "resnet8", "student": "resnet8"},
         "scores": {
-            "teacher": {"validation_accuracy": 0.9340, "parameters": 272_000, "macs": 41_000_000},
-            "control": {"validation_accuracy": 0.9245, "parameters": 78_000, "macs": 9_700_000},
-            "student": {"validation_accuracy": 0.9271, "parameters": 78_000, "macs": 9_700_000},
+            "teacher": {"score": 0.9340, "parameters": 272_000, "macs": 41_000_000},
+            "control": {"score": 0.9245, "parameters": 78_000, "macs": 9_700_000},
+            "student": {"score": 0.9271, "parameters": 78_000, "macs": 9_700_000},
         },
         "rows": rows(),
         "choice": {
@@ -83,16 +83,20 @@ def files(**other: Any) -> dict[str, Any]:
             "candidates": {name: accuracy for name, _, accuracy, _ in ROWS},
         },
         "data": {
+            "task": "classification",
             "source": "fashion-mnist",
-            "classes": ["t-shirt", "trouser"],
             "counts": {"train": 54_000, "validation": 6_000, "test": 10_000},
-            "preprocessing": {
-                "height": 28,
-                "width": 28,
-                "channels": 1,
-                "mean": [0.28],
-                "std": [0.35],
+            "inputs": {
+                "images": {
+                    "kind": "image",
+                    "height": 28,
+                    "width": 28,
+                    "channels": 1,
+                    "mean": [0.28],
+                    "std": [0.35],
+                }
             },
+            "targets": {"labels": {"kind": "class", "names": ["t-shirt", "trouser"]}},
         },
         "environment": {
             "cpu_model": "A CPU",
@@ -113,7 +117,7 @@ SENSITIVITY: dict[str, Any] = {
     "calibration": "mse",
     "equalized": 0,
     "bias_corrected": True,
-    "float_accuracy": 0.9164,
+    "float_score": 0.9164,
     "rounds": [
         {"float_layers": [], "post_training": 0.90, "learned": 0.91},
         {"float_layers": ["conv1"], "post_training": 0.91, "learned": 0.9268},

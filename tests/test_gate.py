@@ -76,6 +76,6 @@ def test_answers_of_another_shape_are_a_failed_worker(
 ) -> None:
     pair = gate_example.pair(tmp_path)
     assert isinstance(pair.samples, gate.LabelledSamples)
-    monkeypatch.setattr(gate, "outputs", lambda *_, **__: np.zeros(shape, np.float32))
+    monkeypatch.setattr(gate, "outputs", lambda *_, **__: {"logits": np.zeros(shape, np.float32)})
     with pytest.raises(WorkerFailed, match="got answers"):
         gate.correct_answers(pair, pair.run, pair.samples, 1.0)

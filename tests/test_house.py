@@ -74,18 +74,20 @@ LEARN_FLOORS: list[
         "source",
         "weight_names",
     },
-    {"blueprint_origin", "download", "export", "mathematics", "models", "split"},
+    {"blueprint_origin", "describe", "download", "export", "mathematics", "models", "split"},
     {"companions", "formats", "losses", "parallel", "quant", "synthesis"},
     {"hub", "settings", "weights"},
+    {"view"},
+    {"views"},
     {"arithmetic", "data"},
     {"answers", "arrays", "method"},
-    {"attack", "lowrank"},
+    {"attack", "evaluation", "lowrank"},
     {"edits", "schemes"},
     {"blueprint", "pruning"},
     {"assembly", "complexity", "deploy_form", "deployment"},
     {"privacy"},
     {"training"},
-    {"classifier"},
+    {"learner"},
 ]
 LEARN_FLOOR = {name: number for number, names in enumerate(LEARN_FLOORS) for name in names}
 
@@ -267,7 +269,7 @@ def test_only_files_py_writes_for_keeps() -> None:
 
 SCRATCH_WRITERS = {
     "learn/blueprint",
-    "learn/classifier",
+    "learn/learner",
     "learn/weights",
     "bench/golden",
     "splits",

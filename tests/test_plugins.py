@@ -135,7 +135,7 @@ def test_a_source_is_read(site: Path, tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
     context = Context(folder=tmp_path / "made", checkpoints=tmp_path, seed=0, progress=Silent())
     made = data.run(config, {}, context)
-    assert json.loads(made["data.json"].read_bytes())["preprocessing"]["height"] == 6
+    assert json.loads(made["data.json"].read_bytes())["inputs"]["images"]["height"] == 6
 
 
 def test_files_and_version_are_in_the_keys_of_what_uses_it(site: Path, tmp_path: Path) -> None:

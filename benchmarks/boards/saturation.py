@@ -59,15 +59,16 @@ def make(folder: Path) -> None:
     from torch import nn
 
     from edgekd.learn.data import fashion_mnist
+    from edgekd.learn.source import LabelledImages
 
-    source = fashion_mnist.read()
-    assert source.test is not None
+    splits = fashion_mnist.read().splits
+    train, test = (LabelledImages(**splits[name]) for name in ("train", "test"))
 
     def prepare(images: np.ndarray) -> np.ndarray:
         return ((images.transpose(0, 3, 1, 2) / 255 - 0.286) / 0.353).astype(np.float32)
 
-    np.save(folder / "inputs.npy", prepare(source.test.images[:1000]))
-    np.save(folder / "labels.npy", source.test.labels[:1000])
+    np.save(folder / "inputs.npy", prepare(test.images[:1000]))
+    np.save(folder / "labels.npy", test.labels[:1000])
 
     class Clamp(nn.Module):
         def forward(self, x: Any) -> Any:
@@ -123,8 +124,8 @@ def make(folder: Path) -> None:
             continue
         torch.manual_seed(0)
         model, rate = nn.Sequential(*layers), 0.1 if name == "mlp" else 0.3
-        x = torch.from_numpy(prepare(source.train.images[:20_000]))
-        y = torch.from_numpy(source.train.labels[:20_000].astype(np.int64))
+        x = torch.from_numpy(prepare(train.images[:20_000]))
+        y = torch.from_numpy(train.labels[:20_000].astype(np.int64))
         optimizer = torch.optim.SGD(
             model.parameters(), rate, momentum=0.9, weight_decay=5e-4, nesterov=True
         )
@@ -146,7 +147,7 @@ def make(folder: Path) -> None:
             "dynamic_axes": free,
         }
         torch.onnx.export(model.eval(), (x[:1],), folder / f"{name}.onnx", dynamo=False, **names)
-        quantize(folder, name, prepare(source.train.images[-256:]))
+        quantize(folder, name, prepare(train.images[-256:]))
 
 
 def quantize(folder: Path, name: str, calibration: np.ndarray) -> None:

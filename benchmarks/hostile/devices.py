@@ -33,6 +33,8 @@ from edgekd import bundle
 from edgekd import devices
 from edgekd.bench import lookup
 from edgekd.bench.machine import host
+from edgekd.bench.outputs import ANSWERS
+from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import predict as bundle_predict
 from edgekd.bundle import verify as bundle_verify
 from edgekd.bundle.images import Image
@@ -159,10 +161,11 @@ class Liar:
         elif kind == 1:
             path.write_bytes(data[: self.draw.randrange(len(data) + 1)])
         elif kind == 2:
-            np.save(goal / "answers.npy", objects, allow_pickle=True)
+            with (goal / ANSWERS).open("wb") as file:
+                np.save(file, objects, allow_pickle=True)
         elif kind == 3:
             values = self.draw.choice([np.nan, np.inf, 1e38])
-            np.save(goal / "answers.npy", np.full((8, 3), values, np.float32))
+            write_inputs({"logits": np.full((8, 3), values, np.float32)}, goal / ANSWERS)
         else:
             changed = bytearray(data)
             for _ in range(min(8, len(changed))):

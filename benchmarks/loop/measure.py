@@ -26,6 +26,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from edgekd.dataset import DEFAULT_TASK
+from edgekd.dataset import Dataset
+from edgekd.fields.image import Image
+from edgekd.fields.label import Label
 from edgekd.interface import image_classifier
 from edgekd.learn import answers
 from edgekd.learn import blueprint
@@ -41,7 +45,6 @@ from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
-from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 from edgekd.table import Named
 
@@ -65,11 +68,14 @@ def network(base: int) -> nn.Module:
 
 def data(count: int) -> Samples:
     random = np.random.default_rng(0)
+    pixels = Image(height=28, width=28, channels=1, mean=(0.29,), std=(0.35,))
+    names = Label(names=tuple("0123456789"))
     return Samples(
-        images=random.integers(0, 256, (count, 28, 28, 1), dtype=np.uint8),
-        labels=random.integers(0, 10, count),
-        classes=10,
-        preprocessing=Preprocessing(height=28, width=28, channels=1, mean=(0.29,), std=(0.35,)),
+        dataset=Dataset(task=DEFAULT_TASK, inputs={"images": pixels}, targets={"labels": names}),
+        rows={
+            "images": random.integers(0, 256, (count, 28, 28, 1), dtype=np.uint8),
+            "labels": random.integers(0, 10, count),
+        },
         views=Views(count=1, flip=True, crop=2),
         seed=0,
     )
@@ -127,7 +133,7 @@ def minimal_loop(
     optimizer = torch.optim.SGD(
         student.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
-    images, labels = torch.from_numpy(samples.images), torch.from_numpy(samples.labels)
+    images, labels = torch.from_numpy(samples.rows["images"]), torch.from_numpy(samples.labels)
     stored = None if knowledge is None else torch.from_numpy(knowledge[0])
     start = clock()
     order = torch.randperm(len(images))

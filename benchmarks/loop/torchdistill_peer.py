@@ -92,11 +92,11 @@ class Images(Dataset[tuple[Tensor, int]]):
     """Samples one by one: black border and crop, flip, to float, normalised; [C, H, W] and class."""
 
     def __init__(self, samples: Samples) -> None:
-        self.images = torch.from_numpy(samples.images).permute(0, 3, 1, 2).contiguous()
+        self.images = torch.from_numpy(samples.rows["images"]).permute(0, 3, 1, 2).contiguous()
         self.labels = samples.labels.tolist()
         self.views = samples.views
-        self.mean = torch.tensor(samples.preprocessing.mean)[:, None, None]
-        self.std = torch.tensor(samples.preprocessing.std)[:, None, None]
+        self.mean = torch.tensor(samples.image.mean)[:, None, None]
+        self.std = torch.tensor(samples.image.std)[:, None, None]
 
     def __len__(self) -> int:
         return len(self.labels)

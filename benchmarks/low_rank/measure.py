@@ -4,7 +4,7 @@
 
 STUDENT is a folder with blueprint.json, weights.safetensors and resolved.json (what a learning step and its
 `tune` step give), DATA the start of the paths of a `data` step's result (``runs/x/data_`` for
-``runs/x/data_train_images``). The stage `factorize` splits the student for ONNX Runtime on one thread; the
+``runs/x/data_train``). The stage `factorize` splits the student for ONNX Runtime on one thread; the
 stage `distil` lets it learn from the labels and from the dense student (or ``--teacher``); both are timed side
 by side in fresh processes, on one thread and on two (``--time-again RESULT``: only that, on a quiet machine). Without ``--epochs`` (0) only the first part runs: what
 the table says of each layer, and the reasons of a model that stays dense.
@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.bench import lookup
-from edgekd.learn import answers
-from edgekd.learn import arrays
 from edgekd.learn import blueprint
+from edgekd.learn.evaluation import read_split
 from edgekd.learn.export import to_onnx
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.settings import Term
@@ -34,7 +33,6 @@ from edgekd.stage import Context
 from edgekd.stages import distil
 from edgekd.stages import factorize
 from edgekd.table import Named
-from edgekd.tasks import classification
 
 PROCESSES = 8
 MODEL = ("blueprint.json", "weights.safetensors")
@@ -57,24 +55,14 @@ def context(folder: Path, seed: int) -> Context:
 
 def splits(data: str) -> Files:
     """The files of a `data` step by their names."""
-    names = [
-        f"{split}_{what}"
-        for split in ("train", "validation", "test")
-        for what in ("images", "labels")
-    ]
-    found = {name: Path(f"{data}{name}") for name in names}
-    found = {n: p if p.exists() else p.with_name(f"{p.name}.npy") for n, p in found.items()}
+    found = {name: Path(f"{data}{name}") for name in ("train", "validation", "test")}
     about = Path(f"{data}data")
     return {**found, "data": about if about.exists() else Path(f"{data}data.json")}
 
 
 def test_accuracy(model: Path, given: Files) -> float:
     """Top-1 in float32 on the test split."""
-    test, about = arrays.part(given, "test"), arrays.described(given["data"])
-    loaded = blueprint.load(*(model / name for name in MODEL))
-    return classification.top1_accuracy(
-        answers.logits(loaded, test.images, about.preprocessing), test.labels
-    )
+    return read_split(given, "test").score(blueprint.load(*(model / name for name in MODEL)))
 
 
 def timed(student: Path, table: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -144,7 +132,7 @@ def measured(asked: argparse.Namespace, work: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("student", type=Path)
-    parser.add_argument("data", help="path prefix, up to train_images")
+    parser.add_argument("data", help="path prefix, up to train")
     parser.add_argument("--teacher", type=Path, help="folder; the dense student itself otherwise")
     parser.add_argument("--speedup", type=float, default=1.5)
     parser.add_argument("--samples", type=int, default=512, help="that calibrate")

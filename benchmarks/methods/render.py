@@ -104,7 +104,7 @@ def results(work: Path) -> Row:
     lines, each = compared(rows)
     short = [{k: v for k, v in row.items() if k != "layers"} for row in rows]
     teachers = {
-        path.parent.name: json.loads(path.read_text())["validation_accuracy"]
+        path.parent.name: json.loads(path.read_text())["score"]
         for path in sorted(work.glob("train-*/score.json"))
     }
     return {

@@ -36,11 +36,11 @@ from words import recipe
 
 from edgekd import files
 from edgekd import recipe as recipes
+from edgekd import splits
 from edgekd.errors import BudgetMissed
-from edgekd.learn import answers
-from edgekd.learn import arrays
 from edgekd.learn import blueprint
 from edgekd.learn import chance
+from edgekd.learn.evaluation import read_split
 from edgekd.learn.training.fit import Diverged
 from edgekd.plan import learning
 from edgekd.plan import student
@@ -48,7 +48,6 @@ from edgekd.progress import Silent
 from edgekd.run import Options
 from edgekd.stage import Context
 from edgekd.stage import Step
-from edgekd.tasks import classification
 
 FAILED = "failed"
 
@@ -114,10 +113,11 @@ class Place:
             (Path(scratch) / "made").rename(folder)
 
     def part(self, whole: Path) -> Path:
-        """The students' share of an array."""
+        """The students' share of a split."""
         path = whole.with_name(f"first-{SUBSET}-{whole.name}")
         if not path.exists():
-            files.write_through(path, lambda p: saved(p, np.load(whole)[:SUBSET]))
+            rows = splits.read(whole)
+            files.write_through(path, lambda p: splits.write(p, rows, np.arange(SUBSET)))
         return path
 
     def resolved(self, step: Step) -> Path:
@@ -139,11 +139,6 @@ def key(step: Step) -> str:
     """Of a step's settings and seed; what is at its default and new does not change it."""
     said = f"{step.settings.model_dump_json()} {step.seed}"
     return files.digest_bytes(said.encode())[:10]
-
-
-def saved(path: Path, array: np.ndarray) -> None:
-    with path.open("wb") as file:
-        np.save(file, array)
 
 
 @contextmanager
@@ -193,24 +188,22 @@ def measured(place: Place, pair: str, method: str, seed: int) -> dict[str, Any]:
         layers = made / "layers.json"
         told = json.loads(layers.read_bytes()) if layers.exists() else {}
         row["layers"], beside = told.get("layers", []), told.get("trained_beside", 0)
-        test = {n: place.file(steps, "data", n, whole=True) for n in ("test_images", "test_labels")}
-        row |= tested(made, {**given, **test})
-    last = {
-        k: v for k, v in history[-1].items() if k not in ("learning_rate", "validation_accuracy")
-    }
+        test = place.file(steps, "data", "test", whole=True)
+        row |= tested(made, {**given, "test": test})
+    last = {k: v for k, v in history[-1].items() if k not in ("learning_rate", "score")}
     skip = SUBSET // STUDENTS_TRAIN["batch_size"]
-    row |= {"terms": last, "validation_accuracy": history[-1]["validation_accuracy"]}
+    row |= {"terms": last, "validation_accuracy": history[-1]["score"]}
     return {**row, "companion_parameters": beside, **clock.step_s(skip)}
 
 
 def tested(made: Path, given: Mapping[str, Path]) -> dict[str, Any]:
     """Accuracy of the last weights on the test images, in float32."""
     model = blueprint.load(made / "blueprint.json", made / "weights.safetensors")
-    part, about = arrays.part(given, "test"), arrays.described(given["data"])
-    told = answers.logits(model, np.asarray(part.images), about.preprocessing)
-    accuracy = classification.top1_accuracy(told, part.labels)
-    status = "chance" if chance.standing(told, part.labels).is_near_chance else "trained"
-    return {"test_accuracy": accuracy, "status": status}
+    test = read_split(given, "test")
+    told = test.outputs(model)
+    standing = chance.compute_standing(test.task, told, test.targets, test.dataset)
+    status = "chance" if standing.is_near_chance else "trained"
+    return {"test_accuracy": test.score_of(told), "status": status}
 
 
 def attempted(place: Place, pair: str, method: str, seed: int) -> dict[str, Any]:

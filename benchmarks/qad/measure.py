@@ -18,17 +18,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from scipy import stats
 
 from edgekd import recipe as recipes
-from edgekd.learn import answers
-from edgekd.learn import arrays
 from edgekd.learn import blueprint
+from edgekd.learn.evaluation import read_split
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import quantize
-from edgekd.tasks import classification
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "8 bits, min-max": {
@@ -67,7 +64,7 @@ class Inputs:
         resolved = self.asked.out / f"{student.name}-resolved.json"
         found = json.loads((student / "resolved.json").read_bytes())
         resolved.write_text(json.dumps({**found, "threads": self.asked.threads}))
-        splits = [f"{s}_{w}" for s in ("train", "validation", "test") for w in ("images", "labels")]
+        splits = ("train", "validation", "test")
         given = {name: Path(f"{self.asked.data}{name}") for name in splits}
         return given | {
             "data": Path(f"{self.asked.data}data.json"),
@@ -96,9 +93,7 @@ def made(student: Path, variant: str, inputs: Inputs) -> Path:
 
 def test_accuracy(folder: Path, given: dict[str, Path]) -> float:
     model = blueprint.load(folder / FILES[0], folder / FILES[1])
-    part, about = arrays.part(given, "test"), arrays.described(given["data"])
-    told = answers.logits(model, np.asarray(part.images), about.preprocessing)
-    return classification.top1_accuracy(told, part.labels)
+    return read_split(given, "test").score(model)
 
 
 def spread(values: list[float]) -> dict[str, Any]:

@@ -22,9 +22,8 @@ import numpy as np
 import torch
 from measure import spread
 
-from edgekd.learn import answers
-from edgekd.learn import arrays
 from edgekd.learn import blueprint
+from edgekd.learn.evaluation import read_split
 from edgekd.learn.quant import insertion
 from edgekd.learn.settings import LABELS_ALONE
 from edgekd.learn.settings import Training
@@ -34,7 +33,6 @@ from edgekd.stage import Context
 from edgekd.stages import data
 from edgekd.stages import quantize
 from edgekd.stages import train
-from edgekd.tasks import classification
 
 VIEWS = Views(count=4, crop=1)
 FLOAT = Training(epochs=20, learning_rate=0.1, batch_size=32, threads=1, precision="fp32")
@@ -68,7 +66,7 @@ class Student:
         resolved.write_text('{"precision":"fp32","channels_last":false,"threads":1}')
         start = self.folder / "float"
         return {
-            **{path.stem: path for path in context.folder.glob("*.npy")},
+            **{name: context.folder / name for name in ("train", "validation", "test")},
             "data": context.folder / "data.json",
             "resolved": resolved,
             "start_blueprint": start / "blueprint.json",
@@ -102,9 +100,7 @@ class Student:
 
     def accuracy(self, folder: Path) -> float:
         model = blueprint.load(folder / "blueprint.json", folder / "weights.safetensors")
-        part, about = arrays.part(self.given(), "test"), arrays.described(self.given()["data"])
-        logits = answers.logits(model, np.asarray(part.images), about.preprocessing)
-        return classification.top1_accuracy(logits, part.labels)
+        return read_split(self.given(), "test").score(model)
 
     def moved(self, calibrated: Path, learned: Path) -> dict[str, float]:
         """Median |log(s after / s before)| of the steps of weights and of activations."""

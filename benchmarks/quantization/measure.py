@@ -21,6 +21,8 @@ from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine.snapshots import SnapshotLog
 from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import read_output
+from edgekd.bench.outputs import write_inputs
 from edgekd.bench.pair import comparison
 from edgekd.bench.pair import paired
 from edgekd.bench.process import run_worker
@@ -99,15 +101,17 @@ def _opened(model: Model, runtime: str, goal: Path) -> Cell:
 def answer(cells: Cells, folder: Path, note: Callable[[str], None]) -> None:
     """Fill in which test images each engine tells; one that fails is left out from here on."""
     about = (folder / "preprocessing.json").read_text()
-    preprocessing = Preprocessing.model_validate_json(about)
+    fields = {"images": Preprocessing.model_validate_json(about).as_field()}
     labels = np.load(folder / "test_labels.npy", allow_pickle=False)
+    images = np.load(folder / "test_images.npy", allow_pickle=False)
+    split = write_inputs({"images": images}, folder / "test.split")
     for (name, runtime), cell in cells.items():
         if cell.engine is None:
             continue
         note(f"{name} on {runtime}: answers")
-        told = {"preprocessing": preprocessing, "timeout_s": TIMEOUT_S}
         try:
-            logits = outputs(cell.engine, folder / "test_images.npy", **told)
+            answered = outputs(cell.engine, split, fields=fields, timeout_s=TIMEOUT_S)
+            logits = read_output(answered, name)
         except EdgekdError as error:
             cell.engine, cell.reason = None, f"failed: {error}"
             continue

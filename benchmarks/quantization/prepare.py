@@ -3,7 +3,7 @@
     python benchmarks/quantization/prepare.py STUDENT DATA FOLDER
 
 STUDENT is a folder with blueprint.json and weights.safetensors (a learning stage's result), DATA the start
-of the paths of a `data` stage's result (``runs/x/data_`` for ``runs/x/data_train_images``). In FOLDER:
+of the paths of a `data` stage's result (``runs/x/data_`` for ``runs/x/data_train``). In FOLDER:
 
     model.onnx                          the float student, BatchNorm folded, free batch axis
     blueprint.json, weights.safetensors the same as a torch module, for the tools that take one
@@ -22,9 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
+from edgekd import dataset
+from edgekd import splits
 from edgekd.learn import blueprint
+from edgekd.learn.data import kinds
 from edgekd.learn.export import to_onnx
-from edgekd.preprocessing import Preprocessing
 
 CALIBRATION, SAMPLE, SEED = 512, 64, 0
 
@@ -38,23 +40,22 @@ def prepare(student: Path, data: str, folder: Path) -> None:
     for path in paths:
         shutil.copyfile(path, folder / path.name)
     told = next(path for path in (Path(f"{data}data"), Path(f"{data}data.json")) if path.exists())
-    about = json.loads(told.read_text())["preprocessing"]
-    preprocessing = Preprocessing.model_validate_json(json.dumps(about))
+    found = dataset.read(told)
+    (name, image), (label, _) = kinds.find_image(found), kinds.find_label(found)
+    about = {key: value for key, value in image.to_json().items() if key != "kind"}
     (folder / "preprocessing.json").write_text(json.dumps(about))
-    train = np.load(f"{data}train_images", mmap_mode="r", allow_pickle=False)
-    rows = np.random.default_rng(SEED).choice(len(train), CALIBRATION, replace=False)
-    np.savez(folder / "calibration.npz", images=preprocessing.apply(train[np.sort(rows)]))
-    test = np.load(f"{data}test_images", allow_pickle=False)
-    np.save(folder / "test_images.npy", test)
-    np.save(folder / "sample.npy", preprocessing.apply(test[:SAMPLE]))
-    labels = np.load(f"{data}test_labels", allow_pickle=False)
-    np.save(folder / "test_labels.npy", labels)
+    train, test = (splits.read(Path(f"{data}{split}")) for split in ("train", "test"))
+    rows = np.random.default_rng(SEED).choice(len(train[name]), CALIBRATION, replace=False)
+    np.savez(folder / "calibration.npz", images=image.apply(train[name][np.sort(rows)]))
+    np.save(folder / "test_images.npy", test[name])
+    np.save(folder / "sample.npy", image.apply(test[name][:SAMPLE]))
+    np.save(folder / "test_labels.npy", test[label])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("student", type=Path)
-    parser.add_argument("data", help="path prefix, up to train_images")
+    parser.add_argument("data", help="path prefix, up to train")
     parser.add_argument("folder", type=Path)
     asked = parser.parse_args()
     prepare(asked.student, asked.data, asked.folder)

@@ -24,11 +24,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgekd.dataset import DEFAULT_TASK
+from edgekd.dataset import Dataset
 from edgekd.fields import image
-from edgekd.learn import answers
+from edgekd.fields.label import Label
 from edgekd.learn.attack import robust_accuracy
 from edgekd.learn.data import digits
 from edgekd.learn.data.loader import Samples
+from edgekd.learn.evaluation import EvaluationSplit
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method import teacher as finished
 from edgekd.learn.method.loss import bind_terms
@@ -44,11 +47,12 @@ from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
+from edgekd.learn.source import LabelledImages
 from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
-from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 from edgekd.table import Named
+from edgekd.tasks import classification
 
 EPSILON, STEP, STEPS = 0.1, 0.025, 5
 """Of the attack in training; a grey level of these images is 1/16."""
@@ -64,15 +68,15 @@ def network(base: int, seed: int) -> nn.Module:
 
 def data() -> tuple[Samples, np.ndarray, np.ndarray]:
     """The training split; test images and labels."""
-    whole = digits.read().train
+    whole = LabelledImages(**digits.read().splits["train"])
     rows = np.random.default_rng(0).permutation(len(whole.labels))
     test, train = rows[::6], np.delete(rows, np.s_[::6])
     mean, std = image.mean_and_std(whole.images, train)
+    pixels = image.Image(height=8, width=8, channels=1, mean=mean, std=std)
+    names = Label(names=tuple("0123456789"))
     samples = Samples(
-        images=whole.images[train],
-        labels=whole.labels[train],
-        classes=10,
-        preprocessing=Preprocessing(height=8, width=8, channels=1, mean=mean, std=std),
+        dataset=Dataset(task=DEFAULT_TASK, inputs={"images": pixels}, targets={"labels": names}),
+        rows={"images": whole.images[train], "labels": whole.labels[train]},
         views=Views(count=4, crop=1),
         seed=0,
     )
@@ -139,12 +143,13 @@ def main() -> None:
     torch.set_num_threads(1)
     begun = time.monotonic()
     samples, images, labels = data()
-    plain = answers.scorer(images, labels, samples.preprocessing)
+    rows = {"images": images, "labels": labels}
+    plain = EvaluationSplit(classification.TASK, samples.dataset, rows).score
     attacked = partial(
         robust_accuracy,
         images=images,
         labels=labels,
-        preprocessing=samples.preprocessing,
+        image=samples.image,
         epsilon=EPSILON,
         step=EPSILON / 10,
         steps=40,

@@ -21,9 +21,8 @@ from edgekd import recipe as recipes
 from edgekd import run
 from edgekd.bench.machine import fingerprint
 from edgekd.cli.progress import make_display
-from edgekd.learn import answers
-from edgekd.learn import arrays
 from edgekd.learn import blueprint
+from edgekd.learn.evaluation import read_split
 from edgekd.plan import learning
 from edgekd.plan import student
 from edgekd.walk import Walker
@@ -38,12 +37,10 @@ def scores(path: Path, sets: list[str], options: run.Options) -> dict[str, float
         walker = Walker(store, options, progress, fingerprint.machine_key())
         taught = learning.steps(recipe, path.parent, (), options)
         walker.walk([*taught, *student.steps(recipe, (), options)])
-        given = {n: walker.path("data", n) for n in ("test_images", "test_labels")}
-        test = arrays.part(given, "test")
-        about = arrays.described(walker.path("data", "data.json"))
-        score = answers.scorer(test.images, test.labels, about.preprocessing)
+        given = {"data": walker.path("data", "data.json"), "test": walker.path("data", "test")}
+        test = read_split(given, "test")
         return {
-            role: score(
+            role: test.score(
                 blueprint.load(
                     walker.path(label, "blueprint.json"), walker.path(label, "weights.safetensors")
                 )

@@ -103,23 +103,6 @@ def write(path: Path, groups: Golden) -> None:
     save_file(tensors, path)
 
 
-def write_inputs(group: Group, path: Path) -> Path:
-    """Its inputs as the file a worker reads, scratch: rows (.npy) of the only one, or .npz by name.
-
-    Returns:
-        `path`, with the suffix of what was written.
-    """
-    import numpy as np
-
-    if len(group.inputs) == 1:
-        goal = path.with_suffix(".npy")
-        np.save(goal, next(iter(group.inputs.values())), allow_pickle=False)
-    else:
-        goal = path.with_suffix(".npz")
-        np.savez(goal, allow_pickle=False, **dict(group.inputs))
-    return goal
-
-
 def _group(tensors: Arrays) -> dict[str, Group]:
     if len(tensors) > 2 * len(GROUPS) * MOST_ENDS:
         raise ValueError(f"{len(tensors)} arrays, want fewer")

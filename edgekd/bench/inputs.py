@@ -16,6 +16,8 @@ from edgekd.runtime import Tensor
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgekd.runtime import Session
+
 COUNT = 64
 """Distinct inputs."""
 MOST_BYTES = 256 * 2**20
@@ -137,7 +139,7 @@ def read_feeds(
     count: int = COUNT,
     plans: Plans | None = None,
 ) -> list[dict[str, np.ndarray]]:
-    """Read feeds from a file: the rows of an .npy for the only input, or an .npz by names of inputs.
+    """Read feeds from a file: the rows of an .npy for the only input, or an .npz or split by names of inputs.
 
     An array of just an input's shape is fed every time; one that is longer or shorter along the first
     axis is taken that many rows at a time; one of one axis more is fed slice by slice. Inputs that are
@@ -150,19 +152,16 @@ def read_feeds(
     import numpy as np
 
     plans = {} if plans is None else plans
-    loaded: Any = np.load(path, allow_pickle=False, mmap_mode="r")
+    loaded = _open_arrays(path)
     arrays = {}
     if isinstance(loaded, np.ndarray):
         only = _only(wanted, plans)
         arrays[only.name] = loaded
         if not plans:
-            require_fitting_rows(loaded, [only])
+            require_fitting_rows(loaded, only)
             plans = {only.name: InputPlan((batch, *loaded.shape[1:]))}
     else:
-        with loaded:
-            arrays = {
-                tensor.name: loaded[tensor.name] for tensor in wanted if tensor.name in loaded
-            }
+        arrays = {tensor.name: loaded[tensor.name] for tensor in wanted if tensor.name in loaded}
     rest = [tensor for tensor in wanted if tensor.name not in arrays]
     drawn = draw_feeds(rest, batch=batch, seed=seed, count=count, plans=plans)
     slices = [
@@ -177,6 +176,20 @@ def read_feeds(
         {**(drawn[index % len(drawn)]), **{one.name: one.at(index) for one in slices}}
         for index in range(distinct)
     ]
+
+
+def _open_arrays(path: Path) -> Any:
+    """The array of an .npy file or of a split that has one field; of others arrays by name."""
+    import numpy as np
+
+    from edgekd import splits  # few feeds are one
+
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start in (b"\x93NUM", b"PK\x03\x04"):
+        return np.load(path, allow_pickle=False, mmap_mode="r")
+    rows = splits.read(path)
+    return next(iter(rows.values())) if len(rows) == 1 else rows
 
 
 def _only(wanted: Sequence[Tensor], plans: Plans) -> Tensor:
@@ -228,21 +241,34 @@ class _Slices:
         return np.array(part, dtype=self._dtype, order="C")
 
 
-def require_fitting_rows(rows: np.ndarray, wanted: Sequence[Tensor]) -> None:
-    """Require that `rows` fit the one input of a model.
+def fit_inputs(given: Mapping[str, np.ndarray], session: Session) -> dict[str, np.ndarray]:
+    """The inputs of a model by its own names: one is that whatever it is called.
+
+    Raises:
+        ValueError: if there are others than the model takes, or of another type or shape.
+    """
+    names = [tensor.name for tensor in session.inputs]
+    if len(given) == len(names) == 1:
+        given = dict(zip(names, given.values(), strict=True))
+    if set(given) != set(names):
+        raise ValueError(f"inputs: got {', '.join(given)}, want {', '.join(names)}")
+    for tensor in session.inputs:
+        require_fitting_rows(given[tensor.name], tensor)
+    return {name: given[name] for name in names}
+
+
+def require_fitting_rows(rows: np.ndarray, tensor: Tensor) -> None:
+    """Require that `rows` fit an input of a model.
 
     Raises:
         ValueError: if they do not.
     """
-    if len(wanted) != 1:
-        raise ValueError(f"model: got {len(wanted)} inputs, want one")
-    (tensor,) = wanted
     fits = len(tensor.shape) == rows.ndim and all(
         size in (None, have) for size, have in zip(tensor.shape[1:], rows.shape[1:], strict=True)
     )
     if not fits or rows.dtype != tensor.dtype or not len(rows):
         raise ValueError(
-            f"inputs: got {rows.dtype} {list(rows.shape)}, "
+            f"{tensor.name}: got {rows.dtype} {list(rows.shape)}, "
             f"want {tensor.dtype} {['N' if s is None else s for s in tensor.shape]}"
         )
 

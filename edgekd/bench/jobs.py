@@ -6,7 +6,6 @@ import contextlib
 import functools
 import gc
 import importlib
-import math
 import resource
 import time
 from collections.abc import Iterator
@@ -229,48 +228,6 @@ def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
         "reset_before_load": reset,
         "held_bytes": {**marks["steady"], **proc.proportional_bytes()},
     }
-
-
-def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """The first output over ``spec["rows"]`` of an .npy file, in batches, written as float32 .npy.
-
-    Rows are uint8 images that ``spec["preprocessing"]`` turns into inputs, or inputs as they are.
-    """
-    import numpy as np
-
-    first, last = spec["rows"]
-    rows = np.load(spec["inputs"], allow_pickle=False, mmap_mode="r")[first:last]
-    parts = max(1, math.ceil(len(rows) / spec["batch"]))
-    batch = max(1, math.ceil(len(rows) / parts))  # alike, so that hardly any has to be filled up
-    session = load({**spec, "batch": batch}, say)
-    prepare = _preparation(spec["preprocessing"])
-    inputs.require_fitting_rows(prepare(rows[:1]), session.inputs)
-    (tensor,) = session.inputs
-    size = tensor.shape[0] or batch
-    answers = []
-    say("inference")
-    for start in range(0, len(rows), size):
-        part = prepare(rows[start : start + size])
-        # a model of fixed batch gets its last one filled up
-        fill = (size - len(part)) if tensor.shape[0] else 0
-        padded = np.concatenate([part, np.repeat(part[-1:], fill, axis=0)]) if fill else part
-        answer = session.run({tensor.name: padded})[0]
-        if answer.ndim < 1 or len(answer) != len(padded):
-            raise ValueError(f"output: got {list(answer.shape)} for {len(padded)} rows")
-        answers.append(answer[: len(part)].astype(np.float32))
-    logits = np.concatenate(answers)
-    np.save(spec["goal"], logits, allow_pickle=False)
-    return {"shape": list(logits.shape)}
-
-
-def _preparation(fields: Mapping[str, Any] | None) -> Any:
-    import numpy as np
-
-    if fields is None:
-        return np.array  # a copy: the file is mapped read-only, and some engines want to own theirs
-    from edgekd.fields.image import Image  # a worker that only times starts without it
-
-    return Image.from_json(fields).apply
 
 
 def describe_host(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:

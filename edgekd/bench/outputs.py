@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 from edgekd import files
+from edgekd import splits
 from edgekd.bench.engine import Engine
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
@@ -20,13 +21,17 @@ from edgekd.device import input_path
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.field import MOST_VALUES
+from edgekd.field import RaggedRows
+from edgekd.field import form_text
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgekd.preprocessing import Preprocessing
+    from edgekd.field import Arrays
+    from edgekd.field import Field
+    from edgekd.field import Rows
 
-INPUTS, ANSWERS = "inputs.npy", "answers.npy"
+INPUTS, ANSWERS = "inputs.split", "answers.split"
 MOST_ROWS = 256
 """Of one batch."""
 FIRST_BATCHES = 4
@@ -49,9 +54,9 @@ class Piece(NamedTuple):
     timeout_s: float
 
 
-def batch_rows(shape: Sequence[int]) -> int:
-    """How many rows of `shape`, the batch left out, an engine is asked at once."""
-    return max(1, min(MOST_ROWS, MOST_VALUES // max(1, math.prod(shape))))
+def batch_rows(values: int) -> int:
+    """How many rows of so many values an engine is asked at once."""
+    return max(1, min(MOST_ROWS, MOST_VALUES // max(1, values)))
 
 
 def next_piece(
@@ -80,42 +85,39 @@ def outputs(
     engine: Engine,
     inputs: Path,
     *,
-    preprocessing: Preprocessing | None,
+    fields: Mapping[str, Field] | None = None,
     batch_size: int | None = None,
     timeout_s: float = 600,
     device: Device = local.DEVICE,
-) -> np.ndarray:
-    """The first output of `engine` over an .npy file, float32 [N, ...], asked piece by piece.
+) -> dict[str, np.ndarray]:
+    """The outputs of `engine` over a split (`edgekd.splits`), by name, float32 [N, ...], asked piece by piece.
 
     Args:
         engine: what to ask.
-        inputs: uint8 images [N, H, W, C] with `preprocessing`, else inputs [N, ...] as they are.
-        preprocessing: how images become inputs.
+        inputs: stored rows of `fields`, among others; without them the model's inputs as they are.
+        fields: the inputs of a data set, which make a model's inputs of stored rows.
         batch_size: rows at a time, where the model leaves it free; None for what their size allows.
         timeout_s: after this the worker of the first piece is killed; the others by what it took.
         device: where.
 
     Raises:
         InputError: if the rows do not fit the model.
-        WorkerFailed: if the engine crashes, hangs or is not installed, or gives no such array.
+        WorkerFailed: if the engine crashes, hangs or is not installed, or gives no such arrays.
     """
     import numpy as np
 
-    try:
-        rows = np.load(inputs, allow_pickle=False, mmap_mode="r")
-        shape, total = rows.shape[1:], len(rows)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{inputs}: got {error}, want rows of numbers") from error
-    batch = batch_size or batch_rows(shape)
+    rows = splits.read(inputs)
+    total = len(next(iter(rows.values())))
+    batch = batch_size or batch_rows(sum(count_values(rows[name]) for name in fields or rows))
     spec = {
         **engine.spec(),
         "inputs": input_path(INPUTS),
         "goal": f"{OUT}/{ANSWERS}",
-        "preprocessing": None if preprocessing is None else preprocessing.model_dump(mode="json"),
+        "fields": None if fields is None else {k: field.to_json() for k, field in fields.items()},
         "batch": batch,
     }
     reads = {**engine.files, INPUTS: inputs}
-    answers: list[np.ndarray] = []
+    parts: list[dict[str, np.ndarray]] = []
     least = max(FIRST_BATCHES * batch, FIRST_ROWS)
     piece = next_piece(0, total, None, least, timeout_s) or Piece(0, 0, timeout_s)
     began, ahead = time.monotonic(), [piece]
@@ -125,34 +127,57 @@ def outputs(
         with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
             goal = Path(folder)
             run_worker("outputs", told, timeout_s=limit_s, reads=reads, goal=goal, device=device)
-            answers.append(read_answers(goal / ANSWERS, engine.runtime, rows=stop - start))
+            parts.append(read_answers(goal / ANSWERS, engine.runtime, rows=stop - start))
         took_s = time.monotonic() - began
         following = next_piece(stop, total, took_s, least, timeout_s)
         ahead += [] if following is None else [following]
-    if len({part.shape[1:] for part in answers}) != 1:
+    if len({tuple((name, each.shape[1:]) for name, each in part.items()) for part in parts}) != 1:
         raise WorkerFailed(f"{engine.runtime}: got answers of several shapes, want one")
-    return np.concatenate(answers)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def read_answers(path: Path, runtime: str, *, rows: int) -> np.ndarray:
-    """What a worker left as the answers to `rows` inputs: float32 [rows, ...].
+def count_values(rows: Rows) -> int:
+    """Values of one row, of rows of several lengths of the longest."""
+    if isinstance(rows, RaggedRows):
+        return int(rows.lengths.max(initial=0)) * math.prod(rows.values.shape[1:])
+    return math.prod(rows.shape[1:])
+
+
+def write_inputs(inputs: Arrays, path: Path) -> Path:
+    """A model's inputs by name as the file that `outputs` takes; scratch, not kept."""
+    import numpy as np
+
+    splits.write(path, dict(inputs), np.arange(len(next(iter(inputs.values())))))
+    return path
+
+
+def read_output(answered: Mapping[str, np.ndarray], where: str, name: str = "logits") -> np.ndarray:
+    """The named output, or the only one.
 
     Raises:
-        WorkerFailed: if it is no such array; its numbers may still be anything.
+        InputError: if there is none.
+    """
+    if name not in answered and len(answered) != 1:
+        raise InputError(f"{where}: got outputs {', '.join(answered)}, want {name}")
+    return answered[name] if name in answered else next(iter(answered.values()))
+
+
+def read_answers(path: Path, runtime: str, *, rows: int) -> dict[str, np.ndarray]:
+    """What a worker left as the answers to `rows` inputs: by name, float32 [rows, ...].
+
+    Raises:
+        WorkerFailed: if they are no such arrays; their numbers may still be anything.
     """
     import numpy as np
 
-    from edgekd.learn.formats import npy
-
     try:
-        with files.open_regular(path) as file:
-            size_bytes = file.seek(0, 2)
-            file.seek(0)
-            answers: np.ndarray = npy.read(file, size_bytes, ANSWERS)
-    except Exception as error:  # numpy's parser of headers raises anything
+        with files.open_regular(path):
+            answers = splits.read(path)
+    except InputError as error:
         raise WorkerFailed(f"{runtime}: got no readable answers: {error}") from error
-    if answers.dtype != np.float32 or answers.ndim < 1 or len(answers) != rows:
-        raise WorkerFailed(
-            f"{runtime}: got answers {answers.dtype} {list(answers.shape)}, want float32 for {rows} rows"
-        )
-    return answers
+    for name, each in answers.items():
+        if isinstance(each, RaggedRows) or each.dtype != np.float32 or len(each) != rows:
+            raise WorkerFailed(
+                f"{runtime}: got answers {name} {form_text(each)}, want float32 for {rows} rows"
+            )
+    return {name: np.array(each) for name, each in answers.items()}

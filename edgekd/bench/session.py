@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from edgekd.bench.call import CallPlan
 from edgekd.bench.engine import Engine
-from edgekd.bench.outputs import INPUTS
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.statistics import is_settled
@@ -25,6 +24,8 @@ from edgekd.bench.timing import WarmUp
 from edgekd.device import input_path
 from edgekd.errors import InputError
 
+INPUTS = "inputs"
+"""What a subject's own inputs are called where they are fed."""
 Note = Callable[[str], None]
 Contenders = Callable[[Sequence["Measurement"]], Collection[str]]
 """Names of the subjects that need more than the fewest processes, asked before each round."""
@@ -38,7 +39,7 @@ class Subject(NamedTuple):
     name: str
     engine: Engine
     inputs: Path | None = None
-    """Rows (.npy) of the only input, or .npz by names, to feed; None draws all from the seed."""
+    """Rows (.npy) of the only input, or .npz or a split by names, to feed; None draws all from the seed."""
     batch: int = 1
     call: CallPlan = CallPlan({})
     """How its inputs are shaped; empty where only the batch is free."""

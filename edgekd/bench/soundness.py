@@ -245,7 +245,7 @@ FORMS: dict[str, dict[str, Check]] = {
         "version": text,
         "not_measured": _reason,
     },
-    "outputs": {"shape": _list(whole_number)},
+    "outputs": {"shapes": _mapping(text, _list(whole_number))},
     "site": {
         "facts": _facts,
         "now": _facts,

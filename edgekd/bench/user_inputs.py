@@ -18,6 +18,8 @@ from edgekd.errors import nearest
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgekd.field import Arrays
+
 BUNDLED, BUNDLED_GOLDEN = "model.onnx", "golden.safetensors"
 MOST_BYTES = 2**30
 """Of all arrays of an .npz file together, unpacked."""
@@ -98,7 +100,20 @@ def find_inputs(given: Path, goal: Path) -> Path:
         raise InputError(f"{given}: got no inputs, want .npy, .npz, .safetensors or a bundle")
     from edgekd.bench import golden
 
-    return golden.write_inputs(golden.read(golden_file)[golden.USUAL], goal)
+    return _write(golden.read(golden_file)[golden.USUAL].inputs, goal)
+
+
+def _write(inputs: Arrays, goal: Path) -> Path:
+    """As a user gives them: rows (.npy) of the only one, else .npz by name; gives `goal` with that suffix."""
+    import numpy as np
+
+    if len(inputs) == 1:
+        goal = goal.with_suffix(".npy")
+        np.save(goal, next(iter(inputs.values())), allow_pickle=False)
+    else:
+        goal = goal.with_suffix(".npz")
+        np.savez(goal, allow_pickle=False, **dict(inputs))
+    return goal
 
 
 def gather_inputs(

@@ -32,7 +32,7 @@ JOBS = {
     "memory": ("edgekd.bench.jobs", "memory"),
     "offers": ("edgekd.bench.engine_jobs", "offers"),
     "compile": ("edgekd.bench.engine_jobs", "compile_model"),
-    "outputs": ("edgekd.bench.jobs", "outputs"),
+    "outputs": ("edgekd.bench.answer_jobs", "outputs"),
     "site": ("edgekd.bench.jobs", "describe_host"),
     "lookup": ("edgekd.bench.lookup", "run_lookup"),
     "canary": ("edgekd.bench.machine.canary", "run_canary"),

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import read_output
+from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle.images import Image
@@ -60,15 +62,15 @@ def predict(
         )
         if isinstance(engine, str):
             raise MachineError(engine)
-        pixels = scratch / "pixels.npy"
-        np.save(pixels, np.stack([image.pixels for image in images]), allow_pickle=False)
-        logits = outputs(
+        pixels = np.stack([image.pixels for image in images])
+        answered = outputs(
             engine,
-            pixels,
-            preprocessing=found.preprocessing,
+            write_inputs({"images": pixels}, scratch / "pixels.split"),
+            fields={"images": found.preprocessing.as_field()},
             timeout_s=timeout_s,
             device=device,
         )
+        logits = read_output(answered, found.manifest.name)
     require_logits(logits, (len(images), len(found.labels)), found.manifest.name)
     return [
         Prediction(image.name, image.prepared, top_labels(row, found.labels, top))

@@ -18,10 +18,11 @@ from edgekd.bench import saturation
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import USUAL
 from edgekd.bench.golden import Group
-from edgekd.bench.golden import write_inputs
 from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
 from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import read_output
+from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import Check
 from edgekd.bundle import Tolerance
@@ -114,9 +115,9 @@ def _golden(found: Bundle, runtime: str | None, timeout_s: float, device: Device
         if isinstance(engine, str):
             return [Check(WHAT, "not checked", engine)]
         golden = found.golden[USUAL]
-        inputs = write_inputs(golden, scratch / "inputs.npy")
+        inputs = write_inputs(golden.inputs, scratch / "inputs.split")
         ask = functools.partial(outputs, engine, timeout_s=timeout_s, device=device)
-        got = ask(inputs, preprocessing=None)
+        got = read_output(ask(inputs), found.manifest.name)
         tolerance = stated_tolerance(found.manifest.tolerance, engine.runtime, engine.precision)
         checks = [_compared(golden, got, tolerance, engine)]
         if checks[0].verdict != "failed":
@@ -129,7 +130,10 @@ def _golden(found: Bundle, runtime: str | None, timeout_s: float, device: Device
 
 
 def _from_pixels(
-    found: Bundle, ask: Callable[..., np.ndarray], tolerance: Tolerance | None, scratch: Path
+    found: Bundle,
+    ask: Callable[..., dict[str, np.ndarray]],
+    tolerance: Tolerance | None,
+    scratch: Path,
 ) -> Check:
     """Whether pixels become the golden inputs by preprocessing.json, and get the golden answers."""
     golden = found.golden[USUAL]
@@ -143,8 +147,9 @@ def _from_pixels(
         return Check(
             PREPROCESSING, "failed", f"pixels become an input {off:.2g} off the golden one"
         )
-    np.save(scratch / "pixels.npy", pixels, allow_pickle=False)
-    got = ask(scratch / "pixels.npy", preprocessing=found.preprocessing)
+    path = write_inputs({"images": pixels}, scratch / "pixels.split")
+    asked = ask(path, fields={"images": found.preprocessing.as_field()})
+    got = read_output(asked, found.manifest.name)
     want = golden.first_output[: len(pixels)]
     if got.shape != want.shape:
         return Check(PREPROCESSING, "failed", f"pixels get answers {got.shape}, want {want.shape}")

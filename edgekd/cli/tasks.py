@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 RECIPE = """\
 name: {name}
+task: {task}
 data:
   source: {source}
-  task: {task}
 teacher:
   model: {teacher}
 student:

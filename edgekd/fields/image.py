@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MOST_SIDE, MOST_CHANNELS, MOST_PIXELS = 2**15, 2**12, 2**28
 STD_FLOOR = 1 / 255
 """Of a channel that never changes; dividing by it keeps one grey level at size one."""
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation per channel that most pretrained networks want."""
 _LEAST_STD, _MOST = 1e-6, 1e6
 _CHUNK = 1024
 
@@ -77,7 +79,9 @@ class Image(Field):
         **said: Any,
     ) -> Self:
         """Mean and std are those of ``rows[order]`` where nobody says others."""
-        require(isinstance(rows, np.ndarray) and rows.ndim == 4, form_text(rows))
+        plain = isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.ndim == 4
+        if not plain or 0 in np.asarray(rows).shape[1:]:
+            raise ValueError(f"got {form_text(rows)}, want uint8 [N, H, W, C]")
         own_mean, own_std = mean_and_std(np.asarray(rows), order)
         height, width, channels = np.asarray(rows).shape[1:]
         return cls(
@@ -106,6 +110,25 @@ class Image(Field):
     def tensors(self, name: str) -> tuple[Tensor, ...]:
         """float32 [batch, C, H, W]."""
         return (Tensor(name, "float32", (BATCH, self.channels, self.height, self.width)),)
+
+    def alternatives(self) -> dict[str, Self]:
+        """The same with other usual means and standard deviations."""
+        one = (1.0,) * self.channels
+        usual = {
+            "pixels / 255 without mean and std": (0.0, 1.0),
+            "raw pixels 0 to 255": (0.0, 1 / 255),
+            "mean 0.5, std 0.5": (0.5, 0.5),
+        }
+        found = {
+            name: (tuple(mean * each for each in one), tuple(std * each for each in one))
+            for name, (mean, std) in usual.items()
+        }
+        if self.channels == len(IMAGENET[0]):
+            found["ImageNet's mean and std"] = IMAGENET
+        return {
+            name: dataclasses.replace(self, mean=mean, std=std)
+            for name, (mean, std) in found.items()
+        }
 
     def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """``a, b`` [C] float32 with (pixel / 255 - mean) / std = pixel * a + b."""

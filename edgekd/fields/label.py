@@ -6,12 +6,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import ClassVar
+from typing import Self
 
 import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.field import Field
 from edgekd.field import form_text
+from edgekd.field import require
 from edgekd.field import require_names
 
 if TYPE_CHECKING:
@@ -31,6 +33,18 @@ class Label(Field):
     def __post_init__(self) -> None:
         require_names(self.names)
 
+    @classmethod
+    def describe(cls, rows: Rows, order: NDArray[np.int64], **said: Any) -> Self:
+        """Every class has to occur in ``rows[order]``."""
+        found = cls(**said)
+        if isinstance(rows, np.ndarray) and rows.dtype == np.int64 and rows.ndim == 1:
+            found.check(rows, "train split")
+            counts = np.bincount(rows[order], minlength=len(found.names))
+            number = int(counts.argmin())
+            name = found.names[number]
+            require(bool(counts[number]), f"no training sample of class {name!r} ({number})")
+        return found
+
     def check(self, rows: Rows, where: str) -> None:
         """Refuse other numbers than those of the classes."""
         if not isinstance(rows, np.ndarray) or rows.dtype != np.int64 or rows.ndim != 1:
@@ -49,6 +63,14 @@ class Label(Field):
     def prepare(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
         """The numbers as they are."""
         return {name: np.asarray(rows)}
+
+    def mix(
+        self, name: str, rows: Rows, others: Rows, share: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
+        """Probabilities float32 [N, classes]."""
+        one_hot = np.eye(len(self.names), dtype=np.float32)
+        part = share.reshape(-1, 1)
+        return {name: one_hot[np.asarray(rows)] * part + one_hot[np.asarray(others)] * (1 - part)}
 
     def strata(self, rows: Rows) -> NDArray[np.int64]:
         """The classes themselves."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgekd.bench.golden import USUAL
 from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import read_output
 from edgekd.bundle.verify import stated_tolerance
 from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
@@ -45,8 +46,8 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: Config) -> tuple[
         return (
             not_measured_finding(LOGITS, "logits", "how close it has to be stands in no manifest"),
         )
-    got = outputs(
-        engine, side.inputs, preprocessing=None, timeout_s=config.timeout_s, device=pair.device
+    got = read_output(
+        outputs(engine, side.inputs, timeout_s=config.timeout_s, device=pair.device), side.given
     )
     if got.shape != want.shape:
         text = f"got answers {list(got.shape)}, want {list(want.shape)}"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from edgekd import dataset
 from edgekd import files
+from edgekd import splits
+from edgekd.bench.outputs import write_inputs
 from edgekd.errors import InputError
+from edgekd.field import form_text
+from edgekd.gate import IMAGES
+from edgekd.gate import LABELS
 from edgekd.gate import LabelledSamples
 from edgekd.gating.sides import OpenedSide
 from edgekd.store import Store
 
-if TYPE_CHECKING:
-    import numpy as np
-
 STEP = "data"
-IMAGES, LABELS, ABOUT = "test_images", "test_labels", "data.json"
+SPLIT, ABOUT = "test", "data.json"
 ALIASES = {"test_images": "images", "test_labels": "labels", "images": "images", "labels": "labels"}
 HINT = "--samples FILE.npz with images [N, H, W, C] and labels [N]"
 
@@ -44,13 +46,15 @@ def find(run: OpenedSide, baseline: OpenedSide, store: Store) -> LabelledSamples
         path = store.blob_path(digest)
         if not path.is_file() or files.digest_file(path) != digest:
             return f"{name} of the run is not in the store {store.root}; want {HINT}"
-    about = files.read_json(store.blob_path(named[ABOUT]))
-    if tuple(about.get("classes", ())) != run.bundle.labels:
+    about, path = dataset.read(store.blob_path(named[ABOUT])), store.blob_path(named[SPLIT])
+    label, rows = about.targets.get(LABELS), splits.read(path)
+    if getattr(label, "names", ()) != run.bundle.labels:
         raise InputError(f"{run.given}: got other classes in its data than in its bundle")
-    path = store.blob_path(named[IMAGES])
-    labels = np.array(_load(store.blob_path(named[LABELS])))
-    source = f"{about.get('source', '?')} (test split)"
-    return _checked(LabelledSamples(path, labels, source, named[IMAGES]), run, source)
+    if IMAGES not in rows or not isinstance(rows.get(LABELS), np.ndarray):
+        raise InputError(f"{path}: got no `{IMAGES}` and `{LABELS}`, want both")
+    source = f"{about.source or '?'} (test split)"
+    found = LabelledSamples(path, np.array(rows[LABELS]), source, named[SPLIT])
+    return _checked(found, run, source)
 
 
 def read(path: Path, run: OpenedSide, baseline: OpenedSide, scratch: Path) -> LabelledSamples:
@@ -68,11 +72,13 @@ def read(path: Path, run: OpenedSide, baseline: OpenedSide, scratch: Path) -> La
     arrays = {ALIASES[name]: array for name, array in read_npz(path, ALIASES).items()}
     if set(arrays) != {"images", "labels"}:
         raise InputError(f"{path}: got no `images` and `labels`, want both")
-    goal = scratch / f"{IMAGES}.npy"
-    np.save(goal, arrays["images"], allow_pickle=False)
     labels = arrays["labels"]
     if labels.dtype.kind in "iu":
         labels = labels.astype(np.int64)
+    if arrays["images"].ndim < 1 or str(arrays["images"].dtype) not in splits.TYPES.values():
+        got = f"{arrays['images'].dtype} {list(arrays['images'].shape)}"
+        raise InputError(f"{path}: images: got {got}, want uint8 [N, H, W, C]")
+    goal = write_inputs({IMAGES: arrays["images"]}, scratch / "samples.split")
     found = LabelledSamples(goal, labels, path.name, files.digest_file(goal))
     return _checked(found, run, str(path))
 
@@ -98,7 +104,7 @@ def _named(side: OpenedSide, store: Store) -> dict[str, str] | None:
         key = side.bundle.manifest.created_from.get(STEP, "")
         entry = store.peek(key) if len(key) == 64 and key.isalnum() else None
         told = {} if entry is None else {n: blob.sha256 for n, blob in entry.files.items()}
-    wanted = (IMAGES, LABELS, ABOUT)
+    wanted = (SPLIT, ABOUT)
     return {name: told[name] for name in wanted} if told.keys() >= set(wanted) else None
 
 
@@ -107,29 +113,17 @@ def _same_data(run: OpenedSide, baseline: OpenedSide, named: dict[str, str], sto
     if made[0].get(STEP) == made[1].get(STEP):
         return True
     theirs = _named(baseline, store)
-    return theirs is not None and theirs[IMAGES] == named[IMAGES]
-
-
-def _load(path: Path) -> np.ndarray:
-    """The array of an .npy file, mapped: no object is unpickled and no memory is taken on its word."""
-    import numpy as np
-
-    try:
-        return np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: got no readable .npy file: {error}") from error
+    return theirs is not None and theirs[SPLIT] == named[SPLIT]
 
 
 def _checked(samples: LabelledSamples, run: OpenedSide, where: str) -> LabelledSamples:
     import numpy as np
 
-    images = _load(samples.images)
+    images = splits.read(samples.split)[IMAGES]
     about, labels = run.bundle.preprocessing, samples.labels
     size = (about.height, about.width, about.channels)
-    if images.dtype != np.uint8 or images.shape[1:] != size:
-        raise InputError(
-            f"{where}: images: got {images.dtype} {list(images.shape)}, want uint8 [N, {size}]"
-        )
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != size:
+        raise InputError(f"{where}: images: got {form_text(images)}, want uint8 [N, {size}]")
     if labels.dtype != np.int64 or labels.shape != images.shape[:1] or not len(labels):
         raise InputError(
             f"{where}: labels: got {labels.dtype} {list(labels.shape)}, want whole numbers "

@@ -120,4 +120,4 @@ def _facts(side: ComparedModel) -> SideFacts:
 
 
 def _sample_facts(told: LabelledSamples) -> SampleFacts:
-    return SampleFacts(source=told.source, count=len(told.labels), images_sha256=told.images_sha256)
+    return SampleFacts(source=told.source, count=len(told.labels), images_sha256=told.sha256)

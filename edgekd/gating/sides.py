@@ -12,8 +12,8 @@ from edgekd import bundle
 from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import USUAL
-from edgekd.bench.golden import write_inputs
 from edgekd.bench.machine import host
+from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import archive
 from edgekd.bundle import signature
@@ -114,7 +114,7 @@ def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedMode
         given=side.given,
         bundle=side.bundle,
         engine=Engine(chosen.runtime, chosen.precision, threads, paths),
-        inputs=write_inputs(side.bundle.golden[USUAL], folder / "golden-inputs.npy"),
+        inputs=write_inputs(side.bundle.golden[USUAL].inputs, folder / "golden-inputs.split"),
         size_bytes=built["size_bytes"],
         kernels=built["kernels"],
         runtime_version=built["version"],

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -13,74 +12,74 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgekd.errors import InputError
 from edgekd.field import MOST_VALUES
 from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.settings import Resolved
-from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Progress
-from edgekd.tasks import classification
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MOST_IMAGES = 256
+    from edgekd.dataset import Dataset
+    from edgekd.field import Rows
+
+MOST_SAMPLES = 256
 
 
-def batch_size(shape: tuple[int, ...]) -> int:
-    """How many images of `shape`, (H, W, C), a finished model answers at once."""
+def batch_size(values: int) -> int:
+    """How many samples of so many input values a finished model answers at once."""
     if arithmetic.device().type != "cpu":
-        return MOST_IMAGES
-    return max(1, min(MOST_IMAGES, MOST_VALUES // math.prod(shape)))
+        return MOST_SAMPLES
+    return max(1, min(MOST_SAMPLES, MOST_VALUES // max(1, values)))
 
 
-def logits(
+def count_values(dataset: Dataset, rows: Mapping[str, Rows]) -> int:
+    """Input values of the first sample."""
+    first = {name: each[np.arange(1)] for name, each in rows.items()}
+    return sum(each.size for each in dataset.prepare_inputs(first).values())
+
+
+def compute_outputs(
     model: nn.Module,
-    images: NDArray[np.uint8],
-    preprocessing: Preprocessing,
+    rows: Mapping[str, Rows],
+    dataset: Dataset,
+    names: Sequence[str],
     *,
     precision: str = "fp32",
     channels_last: bool = True,
-) -> NDArray[np.float32]:
-    """The model's answers [N, C] to images [N, H, W, C], in evaluation mode, without gradient."""
-    scale, shift = preprocessing.scale_and_shift()
-    return scaled_logits(
-        model, images, scale, shift, precision=precision, channels_last=channels_last
-    )
+) -> dict[str, NDArray[np.float32]]:
+    """The model's outputs to stored rows, in evaluation mode, without gradient.
 
+    Args:
+        model: takes the data's inputs in order.
+        rows: of the inputs, [N] each.
+        dataset: how rows become inputs.
+        names: of the outputs, in the model's order.
+        precision: of the forward pass.
+        channels_last: whether images lie so in memory.
 
-def scaled_logits(
-    model: nn.Module,
-    images: NDArray[np.uint8],
-    scale: NDArray[np.float32],
-    shift: NDArray[np.float32],
-    *,
-    precision: str = "fp32",
-    channels_last: bool = True,
-) -> NDArray[np.float32]:
-    """As `logits`, with pixels taken to inputs by ``pixel * scale + shift`` [C]."""
+    Returns:
+        By name, [N, ...].
+
+    Raises:
+        InputError: if the model gives another number of outputs, or of several sizes.
+    """
     model.eval()
-    answers = [
-        _answer(model, ((part * scale + shift).transpose(0, 3, 1, 2),), precision, channels_last)
-        for part in _parts(images)
-    ]
-    return np.concatenate(answers)
-
-
-def scorer(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    preprocessing: Preprocessing,
-    precision: str = "fp32",
-) -> Callable[[nn.Module], float]:
-    """A function from a model to its top-1 accuracy on a split."""
-
-    def score(model: nn.Module) -> float:
-        return classification.top1_accuracy(
-            logits(model, images, preprocessing, precision=precision), labels
-        )
-
-    return score
+    size, total = batch_size(count_values(dataset, rows)), len(next(iter(rows.values())))
+    parts = []
+    for start in range(0, total, size):
+        some = {name: rows[name][start : start + size] for name in dataset.inputs}
+        inputs = tuple(dataset.prepare_inputs(some).values())
+        parts.append(_answer(model, inputs, precision, channels_last))
+    if len(parts[0]) != len(names):
+        raise InputError(f"model: got {len(parts[0])} outputs, want {', '.join(names)}")
+    try:
+        joined = [np.concatenate(each) for each in zip(*parts, strict=True)]
+    except ValueError as error:
+        raise InputError(f"model: got outputs of several sizes: {error}") from error
+    return dict(zip(names, joined, strict=True))
 
 
 def write_knowledge(
@@ -95,7 +94,7 @@ def write_knowledge(
     Every view that training will show is answered once; later epochs, methods and students read it.
     """
     views, total = samples.views.count, len(samples)
-    size = batch_size(samples.images.shape[1:])
+    size = batch_size(count_values(samples.dataset, samples.rows))
     out = np.lib.format.open_memmap(
         path, mode="w+", dtype=np.float32, shape=(views, total, samples.classes)
     )
@@ -105,7 +104,7 @@ def write_knowledge(
             for start in range(0, total, size):
                 indices = np.arange(start, min(start + size, total))
                 inputs = samples.batch(indices, view).inputs
-                out[view, indices] = _answer(
+                (out[view, indices],) = _answer(
                     teacher, inputs, resolved.precision, resolved.channels_last
                 )
                 text = f"view {view + 1}/{views}"
@@ -113,17 +112,14 @@ def write_knowledge(
     out.flush()
 
 
-def _parts(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    size = batch_size(images.shape[1:])
-    return (images[start : start + size] for start in range(0, len(images), size))
-
-
 def _answer(
     model: nn.Module, inputs: tuple[NDArray[Any], ...], precision: str, channels_last: bool
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], ...]:
     where = next(model.parameters()).device
     tensors = [torch.from_numpy(each).to(where) for each in inputs]
     tensors = [arithmetic.to_memory_format(each, channels_last) for each in tensors]
     dtype = arithmetic.AUTOCAST[precision]
     with torch.no_grad(), torch.autocast(where.type, dtype, enabled=dtype is not None):
-        return np.asarray(model(*tensors).float().cpu().numpy())
+        given = model(*tensors)
+        outputs = given if isinstance(given, tuple) else (given,)
+        return tuple(each.float().cpu().numpy() for each in outputs)

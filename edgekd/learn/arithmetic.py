@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -55,14 +54,14 @@ def deterministic(seed: int, threads: int) -> Iterator[None]:
 
 
 @contextmanager
-def one_thread_if_small(shape: tuple[int, ...]) -> Iterator[None]:
-    """One thread for answers to batches of small images, which several would spend waiting for one another.
+def one_thread_if_small(values: int) -> Iterator[None]:
+    """One thread for answers to batches of small inputs, which several would spend waiting for one another.
 
     Args:
-        shape: of one image, (H, W, C).
+        values: of one sample.
     """
     threads_before = torch.get_num_threads()
-    if math.prod(shape) <= SMALL_VALUES:
+    if values <= SMALL_VALUES:
         torch.set_num_threads(1)
     try:
         yield

@@ -1,8 +1,7 @@
-"""The arrays a data stage made, opened for a stage that learns."""
+"""The splits a data stage made, opened for a stage that learns."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -13,54 +12,31 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edgekd import dataset
+from edgekd import splits
+from edgekd.dataset import Dataset
 from edgekd.errors import InputError
 from edgekd.errors import nearest
 from edgekd.learn.data import classes
+from edgekd.learn.data import kinds
 from edgekd.learn.data import loader
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.settings import Views
-from edgekd.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
-class Part(NamedTuple):
-    """One split."""
-
-    images: NDArray[np.uint8]
-    """[N, H, W, C]."""
-    labels: NDArray[np.int64]
-    """[N]."""
-
-
-class Described(NamedTuple):
-    """What data.json says."""
-
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing
-
-
-def described(path: Path) -> Described:
-    """Read data.json."""
-    value = json.loads(path.read_bytes())
-    preprocessing = Preprocessing.model_validate_json(json.dumps(value["preprocessing"]))
-    return Described(tuple(value["classes"]), preprocessing)
-
-
-def part(given: Mapping[str, Path], name: str) -> Part:
-    """The split called `name`; its images stay on disk until they are looked at."""
-    images = np.load(given[f"{name}_images"], mmap_mode="r", allow_pickle=False)
-    return Part(images, np.load(given[f"{name}_labels"], allow_pickle=False))
+    from edgekd.field import Rows
 
 
 class Calibration(NamedTuple):
-    """Training images as they are, on which ranges, moments and gradients are taken."""
+    """Training samples as they are, on which ranges, moments and gradients are taken."""
 
-    train: Part
+    dataset: Dataset
+    rows: Mapping[str, Rows]
+    """Of the training split."""
     chosen: NDArray[np.int64]
     """[N], indices into it."""
-    preprocessing: Preprocessing
     seed: int
 
     def batches(
@@ -68,16 +44,17 @@ class Calibration(NamedTuple):
     ) -> Iterator[tuple[tuple[NDArray[Any], ...], dict[str, NDArray[Any]]]]:
         """Inputs and targets, each [B, ...]; no more than one batch is in memory."""
         for at in range(0, len(self.chosen), size):
-            rows = np.sort(self.chosen[at : at + size])
-            inputs = (self.preprocessing.apply(self.train.images[rows]),)
-            yield inputs, {"labels": self.train.labels[rows]}
+            numbers = np.sort(self.chosen[at : at + size])
+            rows = {name: each[numbers] for name, each in self.rows.items()}
+            inputs = self.dataset.prepare_inputs(rows)
+            yield tuple(inputs.values()), self.dataset.prepare_targets(rows)
 
 
 def calibration(given: Mapping[str, Path], count: int, seed: int) -> Calibration:
-    """At most `count` images of the training split, drawn without replacement."""
-    train = part(given, "train")
-    chosen = loader.order(len(train.labels), seed, 0)[:count]
-    return Calibration(train, chosen, described(given["data"]).preprocessing, seed)
+    """At most `count` samples of the training split, drawn without replacement."""
+    rows = splits.read(given["train"])
+    chosen = loader.order(len(next(iter(rows.values()))), seed, 0)[:count]
+    return Calibration(dataset.read(given["data"]), rows, chosen, seed)
 
 
 def samples(
@@ -88,20 +65,17 @@ def samples(
     Raises:
         InputError: if a class is not the data's.
     """
-    about, train = described(given["data"]), part(given, "train")
-    whole = Samples(
-        images=train.images,
-        labels=train.labels,
-        classes=len(about.classes),
-        preprocessing=about.preprocessing,
-        views=views,
-        seed=seed,
-    )
-    for name in only:
-        if name not in about.classes:
-            raise InputError(
-                f"only: got {name!r}, want classes of the data", hint=nearest(name, about.classes)
-            )
+    found, rows = dataset.read(given["data"]), splits.read(given["train"])
+    whole = Samples(dataset=found, rows=rows, views=views, seed=seed)
     if not only:
         return whole
-    return classes.restricted(whole, [about.classes.index(name) for name in only])
+    try:
+        names = kinds.find_label(found)[1].names
+    except ValueError as error:
+        raise InputError(f"only: {error}") from error
+    for name in only:
+        if name not in names:
+            raise InputError(
+                f"only: got {name!r}, want classes of the data", hint=nearest(name, names)
+            )
+    return classes.restricted(whole, [names.index(name) for name in only])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from edgekd.learn.synthesis.pixel_range import pixel_range
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgekd.preprocessing import Preprocessing
+    from edgekd.fields.image import Image
 
 Objective = Callable[[Tensor], Tensor]
 """What an attack makes large: a scalar of the logits [B, C]."""
@@ -37,9 +38,9 @@ class PixelRange(NamedTuple):
     """White, [C, 1, 1]."""
 
     @classmethod
-    def of(cls, preprocessing: Preprocessing) -> Self:
+    def of(cls, image: Image) -> Self:
         """Return the range in images that are normalised so."""
-        return cls(*pixel_range(preprocessing))
+        return cls(*pixel_range(image))
 
     def to(self, device: torch.device) -> PixelRange:
         """Return the same range on a device."""
@@ -109,7 +110,7 @@ def robust_accuracy(
     model: nn.Module,
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
-    preprocessing: Preprocessing,
+    image: Image,
     *,
     epsilon: float,
     step: float,
@@ -125,7 +126,7 @@ def robust_accuracy(
         model: classifier; in which mode it is does not matter, and is put back.
         images: [N, H, W, C].
         labels: [N].
-        preprocessing: of the images.
+        image: the field of the images.
         epsilon: largest change of a pixel, where black is 0 and white is 1.
         step: length of a step, in the same unit.
         steps: how many.
@@ -141,11 +142,11 @@ def robust_accuracy(
     if not len(images):
         raise ValueError("want at least one image")
     device, right = next(model.parameters()).device, 0
-    pixels, size = PixelRange.of(preprocessing), batch_size(images.shape[1:])
+    pixels, size = PixelRange.of(image), batch_size(math.prod(images.shape[1:]))
     with torch.random.fork_rng(devices=[]), evaluation_mode(model):
         torch.manual_seed(seed)
         for start in range(0, len(images), size):
-            x = torch.from_numpy(preprocessing.apply(images[start : start + size])).to(device)
+            x = torch.from_numpy(image.apply(images[start : start + size])).to(device)
             y = torch.from_numpy(labels[start : start + size]).to(device)
             moved = pgd(
                 model,

@@ -1,4 +1,4 @@
-"""What a data source gives: labelled images in at most three splits; and how foreign bytes become one.
+"""What a data source gives: the rows of every field in at most three splits; and how foreign bytes become one.
 
 A source is a module of `edgekd.learn.data` with two functions:
 
@@ -19,14 +19,19 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.fields.label import Label
+from edgekd.field import RaggedRows
 from edgekd.units import bytes_text
+
+if TYPE_CHECKING:
+    from edgekd.field import Rows
 
 SPLITS = ("train", "validation", "test")
 ON_BROKEN = ("refuse", "skip")
@@ -47,7 +52,29 @@ ALIASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Names under which arrays are looked for: those of a split's images and of its labels."""
 
 
-class Split(NamedTuple):
+class FieldWords(NamedTuple):
+    """What a source says of one field."""
+
+    kind: str
+    """A name of `edgekd.fields`."""
+    words: Mapping[str, Any] = {}
+    """What is no fact of the rows alone, such as the names of classes; parameters of the field's `describe`."""
+
+
+class Source(NamedTuple):
+    """A data set as its maker split it."""
+
+    splits: Mapping[str, Mapping[str, Rows]]
+    """Rows by field, by name of the split; all but ``train`` may be missing."""
+    fields: Mapping[str, FieldWords]
+    """In the order in which a model takes them."""
+    notes: tuple[str, ...] = ()
+    """What was concluded where the files left it open, a sentence each; the user is shown them."""
+    skipped: tuple[str, ...] = ()
+    """Files that were left out, each with the reason."""
+
+
+class LabelledImages(NamedTuple):
     """Images and what they show."""
 
     images: np.ndarray
@@ -56,54 +83,53 @@ class Split(NamedTuple):
     """int64 [N], each in [0, number of classes)."""
 
 
-class Source(NamedTuple):
-    """A data set as its maker split it; a split it does not have is None."""
+def label_images(
+    train: LabelledImages,
+    validation: LabelledImages | None,
+    test: LabelledImages | None,
+    classes: Sequence[str],
+    notes: tuple[str, ...] = (),
+    skipped: tuple[str, ...] = (),
+) -> Source:
+    """The source of labelled images: fields ``images`` and ``labels``; a split that is None is missing."""
+    given = zip(SPLITS, (train, validation, test), strict=True)
+    splits = {name: split._asdict() for name, split in given if split is not None}
+    described = {
+        "images": FieldWords("image"),
+        "labels": FieldWords("class", {"names": tuple(classes)}),
+    }
+    return Source(splits, described, notes, skipped)
 
-    train: Split
-    validation: Split | None
-    test: Split | None
-    classes: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    """What was concluded where the files left it open, a sentence each; the user is shown them."""
-    skipped: tuple[str, ...] = ()
-    """Files that were left out, each with the reason."""
 
-    def splits(self) -> dict[str, Split]:
-        """Those it has, by name, the training split first."""
-        found = zip(SPLITS, (self.train, self.validation, self.test), strict=True)
-        return {name: split for name, split in found if split is not None}
-
-
-def checked(source: Source, where: str) -> Source:
-    """`source` itself, if training can use it.
+def require_sound(source: Source, where: str) -> Source:
+    """Return `source` itself, if its splits have the fields it says, in as many rows.
 
     Args:
         source: what was read.
         where: how to call it in a message.
 
     Raises:
-        InputError: for fewer than two classes, a class named twice or without a training sample,
-            a class name that cannot be shown, an empty split, a wrong type or shape, sizes that
-            differ, labels out of range.
+        InputError: for unknown or missing splits or fields, rows that are none, or more of one field than of another.
     """
-    names = source.classes
-    try:
-        label = Label(names=tuple(names))
-    except ValueError as error:
-        raise InputError(f"{where}: {error}") from error
-    want = source.train.images.shape[1:]
-    for name, (images, labels) in source.splits().items():
+    strangers = set(source.splits) - set(SPLITS)
+    if strangers or "train" not in source.splits:
+        got = ", ".join(sorted(map(str, source.splits)))
+        raise InputError(f"{where}: got splits {got or 'none'}, want train, validation, test")
+    for name, rows in source.splits.items():
         here = f"{where}, {name} split"
-        _check_arrays(images, labels, here)
-        if images.shape[1:] != want:
-            raise InputError(f"{here}: got images {images.shape[1:]}, want {want} as in training")
-        label.check(labels, here)
-    counts = np.bincount(source.train.labels, minlength=len(names))
-    if not counts.all():
-        empty = int(counts.argmin())
-        raise InputError(
-            f"{where}, train split: got no sample of class {names[empty]!r} ({empty}), want some"
-        )
+        if set(rows) != set(source.fields):
+            got, want = ", ".join(sorted(rows)), ", ".join(sorted(source.fields))
+            raise InputError(f"{here}: got fields {got or 'none'}, want {want}")
+        for field, each in rows.items():
+            if not isinstance(each, RaggedRows) and getattr(each, "ndim", 0) < 1:
+                got = type(each).__name__
+                raise InputError(f"{here}: {field}: got {got}, want an array of rows")
+        counts = {field: len(each) for field, each in rows.items()}
+        if len(set(counts.values())) > 1:
+            told = ", ".join(f"{count} of {field}" for field, count in counts.items())
+            raise InputError(f"{here}: got {told}, want as many of each")
+        if not next(iter(counts.values()), 0):
+            raise InputError(f"{here}: got no samples, want some")
     return source
 
 
@@ -128,19 +154,6 @@ def require_names(names: Iterable[str], where: str | Path) -> None:
             raise InputError(
                 f"{where}: got the name {name!r}, want text in UTF-8 without control characters"
             )
-
-
-def _check_arrays(images: np.ndarray, labels: np.ndarray, where: str) -> None:
-    if images.dtype != np.uint8 or images.ndim != 4 or not all(images.shape[1:]):
-        raise InputError(
-            f"{where}: got {images.dtype} {list(images.shape)}, want uint8 [N, H, W, C]"
-        )
-    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
-        raise InputError(
-            f"{where}: got labels {labels.dtype} {list(labels.shape)}, want int64 [{len(images)}]"
-        )
-    if not len(images):
-        raise InputError(f"{where}: got no samples, want some")
 
 
 def as_images(array: np.ndarray, where: str, axes: str | None = None) -> np.ndarray:
@@ -208,7 +221,7 @@ def from_arrays(
     Raises:
         InputError: if the training arrays are missing, a split is half there or has wrong types.
     """
-    splits: dict[str, Split] = {}
+    splits: dict[str, LabelledImages] = {}
     for name, (image_names, label_names) in ALIASES.items():
         images = next((key for key in image_names if key in arrays), None)
         labels = next((key for key in label_names if key in arrays), None)
@@ -217,7 +230,7 @@ def from_arrays(
         if images is None or labels is None:
             want = image_names if images is None else label_names
             raise InputError(f"{where}: got no array {' or '.join(want)}, want one")
-        splits[name] = Split(
+        splits[name] = LabelledImages(
             as_images(arrays[images], f"{where}: {images}", axes),
             as_labels(arrays[labels], f"{where}: {labels}"),
         )
@@ -226,7 +239,9 @@ def from_arrays(
         if largest >= 100_000:
             raise InputError(f"{where}: got label {largest}, want 0 to the number of classes - 1")
         classes = [str(number) for number in range(largest + 1)]
-    return Source(splits["train"], splits.get("validation"), splits.get("test"), tuple(classes))
+    return label_images(
+        splits["train"], splits.get("validation"), splits.get("test"), tuple(classes)
+    )
 
 
 def locate(reference: str, data_dir: Path | None) -> Path:

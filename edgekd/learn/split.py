@@ -1,24 +1,23 @@
-"""How samples are shared out among training, validation and test: a function of labels and seed."""
+"""How samples are shared out among training, validation and test: a function of strata and seed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-
-from edgekd.learn.source import Source
-from edgekd.learn.source import Split
 
 _TEST, _VALIDATION, _TRAIN = 0, 1, 2
 """Which of the seed's streams serves what; a split does not move when another one is drawn."""
 
 
-class Part(NamedTuple):
-    """Some samples of a split, in an order; nothing is copied."""
+class Share(NamedTuple):
+    """Some samples of one of a source's splits, in an order."""
 
-    split: Split
+    split: str
+    """Name of the source's."""
     order: np.ndarray
-    """int64 [n], distinct indices into the split."""
+    """int64 [n], distinct indices into it."""
 
 
 def stratified(
@@ -52,46 +51,49 @@ def stratified(
 
 
 def divide(
-    source: Source, *, validation: float, test: float, limit: int | None, seed: int
-) -> dict[str, Part]:
-    """Training, validation and test samples of `source`, by those names.
+    counts: Mapping[str, int],
+    strata: np.ndarray | None,
+    *,
+    validation: float,
+    test: float,
+    limit: int | None,
+    seed: int,
+) -> dict[str, Share]:
+    """Training, validation and test samples of a source, by those names.
 
-    A split that `source` has is taken whole; one that it lacks is held back from the training
+    A split that the source has is taken whole; one that it lacks is held back from the training
     split, stratified. Training and validation samples are shuffled, so that their first n are a
     fair sample; a test split of the source keeps its order.
 
     Args:
-        source: a checked one.
+        counts: samples by split of the source.
+        strata: a number [N] for each of its training samples, such as the class; None where there is none.
         validation: fraction held back where there is no validation split.
         test: fraction held back, before that, where there is no test split.
         limit: training samples to keep; None keeps all.
         seed: what all of it is drawn from.
 
     Raises:
-        ValueError: if a class is too small to be shared out or gone after `limit`.
+        ValueError: if a stratum is too small to be shared out.
     """
-    labels = source.train.labels
-    rest = _shuffled(len(labels), [seed, _TRAIN])
-    parts = {}
-    if source.test is None:
-        kept, held = stratified(labels[rest], test, [seed, _TEST])
-        parts["test"] = Part(source.train, rest[held])
-        rest = rest[kept]
+    if strata is None:
+        strata = np.zeros(counts["train"], np.int64)
+    rest = _shuffled(counts["train"], [seed, _TRAIN])
+    shares = {}
+    if "test" in counts:
+        shares["test"] = Share("test", np.arange(counts["test"]))
     else:
-        parts["test"] = Part(source.test, np.arange(len(source.test.labels)))
-    if source.validation is None:
-        kept, held = stratified(labels[rest], validation, [seed, _VALIDATION])
-        parts["validation"] = Part(source.train, rest[held])
+        kept, held = stratified(strata[rest], test, [seed, _TEST])
+        shares["test"] = Share("train", rest[held])
         rest = rest[kept]
+    if "validation" in counts:
+        order = _shuffled(counts["validation"], [seed, _VALIDATION])
+        shares["validation"] = Share("validation", order)
     else:
-        order = _shuffled(len(source.validation.labels), [seed, _VALIDATION])
-        parts["validation"] = Part(source.validation, order)
-    rest = rest[:limit]
-    counts = np.bincount(labels[rest], minlength=len(source.classes))
-    if not counts.all():
-        gone = int(counts.argmin())
-        raise ValueError(f"got no training sample of class {gone} in {len(rest)}, want some")
-    return {"train": Part(source.train, rest), **parts}
+        kept, held = stratified(strata[rest], validation, [seed, _VALIDATION])
+        shares["validation"] = Share("train", rest[held])
+        rest = rest[kept]
+    return {"train": Share("train", rest[:limit]), **shares}
 
 
 def _shuffled(count: int, seed: list[int]) -> np.ndarray:

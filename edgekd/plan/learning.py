@@ -64,16 +64,17 @@ def threads(training: Training) -> int:
 
 
 def _data(recipe: Recipe, options: Options) -> Step:
+    config = data.Config(**dict(recipe.data), task=recipe.task)
     origin = functools.partial(
         data.origin,
-        recipe.data,
+        config,
         data_dir=options.data_dir,
         allow_code=options.allow_code,
         allow_download=options.allow_download and not options.dry,
         cache=options.store / "digests.json",
         renew=not options.dry,
     )
-    return Step("data", data.STAGE, recipe.data, {}, recipe.seed, origin=origin)
+    return Step("data", data.STAGE, config, {}, recipe.seed, origin=origin)
 
 
 def _synthesized(recipe: Recipe) -> Step:

@@ -16,6 +16,7 @@ from edgekd.recipe.learning import Distil
 from edgekd.table import OWN
 from edgekd.table import Named
 from edgekd.table import Table
+from edgekd.tasks import task_table
 
 
 class Choice(NamedTuple):
@@ -34,6 +35,7 @@ class Choice(NamedTuple):
 
 def choices(recipe: Recipe) -> Iterator[Choice]:
     """Every name, in the recipe's order."""
+    yield Choice("task", task_table(), Named(name=recipe.task))
     yield Choice("data.source", SOURCES, recipe.data.source)
     yield Choice("teacher.model", MODELS, recipe.teacher.model)
     yield Choice("student.model", MODELS, recipe.student.model)

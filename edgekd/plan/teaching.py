@@ -94,11 +94,10 @@ def asks_teacher(words: Quantize) -> bool:
 
 def _asked(recipe: Recipe, name: str) -> Step:
     config = knowledge.Config(views=recipe.views, views_seed=recipe.seed)
-    seen = {
-        name: place for name, place in wiring.training_inputs(recipe).items() if "valid" not in name
-    }
+    samples = wiring.training_inputs(recipe)
     inputs = {
-        **seen,
+        "data": samples["data"],
+        "train": samples["train"],
         **wiring.model_inputs(teacher_label(recipe, name)),
         "resolved": (tuning_label(recipe, name), "resolved.json"),
     }

@@ -11,17 +11,14 @@ Takes = dict[str, tuple[str, str]]
 
 
 def split_inputs(*names: str) -> Takes:
-    """The arrays of the named splits, and what describes them."""
-    arrays = [f"{name}_{what}" for name in names for what in ("images", "labels")]
-    return {"data": ("data", "data.json")} | {name: ("data", name) for name in arrays}
+    """The named splits, and what describes them."""
+    return {"data": ("data", "data.json")} | {name: ("data", name) for name in names}
 
 
 def training_inputs(recipe: Recipe) -> Takes:
-    """The images a student learns from and is scored on: the training split, or images made from its teacher."""
+    """What a student learns from and is scored on: the training split, or samples made from its teacher."""
     found = split_inputs("train", "validation")
-    if recipe.synthesis is not None:
-        found |= {name: (SYNTHESIZE, name) for name in found if name.startswith("train_")}
-    return found
+    return found if recipe.synthesis is None else found | {"train": (SYNTHESIZE, "train")}
 
 
 def model_inputs(label: str, prefix: str = "") -> Takes:

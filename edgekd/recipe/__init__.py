@@ -12,6 +12,7 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from edgekd.bench.budget import Budget
+from edgekd.dataset import DEFAULT_TASK
 from edgekd.learn.settings import Views
 from edgekd.recipe import agreement
 from edgekd.recipe import json_schema
@@ -26,7 +27,8 @@ from edgekd.recipe.target import Targets
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import unsaid
-from edgekd.stages.data import Config as DataConfig
+from edgekd.stages.data import TaskName
+from edgekd.stages.data import Words as Data
 from edgekd.stages.explain import Words as Explain
 from edgekd.stages.export import Words as Export
 from edgekd.stages.measure import Measure
@@ -45,7 +47,9 @@ class Recipe(Settings):
     """Randomness of the split, the views, the teacher and the measurement's samples."""
     student_seed: Whole = 0
     """Randomness of the student and its control: their first weights and their epochs' order."""
-    data: DataConfig
+    task: TaskName = unsaid(DEFAULT_TASK)
+    """What is asked of every sample: a name of `edgekd tasks`, or ``python:package.module:TASK``."""
+    data: Data
     """Which samples, and how they are split."""
     views: Views = Views()
     """Augmentation of the training split."""

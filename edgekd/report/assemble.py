@@ -84,7 +84,10 @@ def assemble(
         "resolved_recipe": dict(resolved_recipe or {}),
         "overrides": list(overrides),
         "date": max((one.get("made_at") or "" for one in lineage.values()), default="") or None,
-        "data": {name: data.get(name) for name in ("source", "counts", "classes")},
+        "data": {
+            **{name: data.get(name) for name in ("source", "counts")},
+            "classes": class_names(data),
+        },
         **{role: model.model_dump() for role, model in made.items()},
         "quantized": {name: model.model_dump() for name, model in quantized.items()},
         "candidates": [row.model_dump() for row in candidates],
@@ -212,9 +215,20 @@ def mark_unstable(
     ]
 
 
+def class_names(data: Mapping[str, Any]) -> list[str] | None:
+    """Names of the classes of the first target that has some, as data.json describes it."""
+    targets: Mapping[str, Mapping[str, Any]] = data.get("targets", {})
+    return next((field["names"] for field in targets.values() if "names" in field), None)
+
+
 def _model(name: str, score: Mapping[str, Any], accuracy: float | None) -> Model:
-    fields = ("validation_accuracy", "parameters", "macs")
-    return Model(model=name, accuracy=accuracy, **{field: score[field] for field in fields})
+    return Model(
+        model=name,
+        accuracy=accuracy,
+        validation_accuracy=score["score"],
+        parameters=score["parameters"],
+        macs=score["macs"],
+    )
 
 
 def _row(row: Mapping[str, Any], accuracy: float | None) -> Row:

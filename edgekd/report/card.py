@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.bench.proportion import wilson
+from edgekd.report.assemble import class_names
 from edgekd.report.assemble import mark_unstable
 from edgekd.report.markdown import render_template
 
@@ -35,7 +36,8 @@ def card_text(name: str, version: str, values: Mapping[str, Any]) -> str:
         name=name,
         version=version,
         data=data,
-        classes=data["classes"],
+        classes=class_names(data) or [],
+        image=next(iter(data["inputs"].values())),
         row=row,
         engines=[engine for engine in rows if engine["model"] == "student"],
         accuracy=accuracy,

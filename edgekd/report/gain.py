@@ -50,8 +50,7 @@ def near_chance(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
         scores: score.json, by role.
     """
     return [
-        f"The {role} is near chance on validation: its balanced accuracy is "
-        f"{percent_text(score['balanced_accuracy'])}."
+        f"The {role}: {score['near_chance']}."
         for role, score in scores.items()
         if score.get("near_chance")
     ]

@@ -87,7 +87,7 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]], kind
             terms = [
                 name
                 for name in (history[0] if history else {})
-                if name not in ("learning_rate", "validation_accuracy")
+                if name not in ("learning_rate", "score")
             ]
             marker = "o" if len(history) == 1 else ""
             look = {"color": ROLE_COLOURS.get(role, "black"), "marker": marker}
@@ -95,7 +95,7 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]], kind
                 values = [row.get(term) for row in history]
                 losses.plot(epochs, values, dashes, label=f"{role}: {term}", **look)
             if history:
-                percents = [100 * row["validation_accuracy"] for row in history]
+                percents = [100 * row["score"] for row in history]
                 accuracy.plot(epochs, percents, label=role, **look)
         losses.set_ylabel("loss term, mean over the epoch")
         accuracy.set_ylabel("validation accuracy (%)")

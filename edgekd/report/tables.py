@@ -117,7 +117,7 @@ def _quantized(content: Content) -> Iterator[str]:
         )
         yield (
             f"Validation accuracy{apart}: {percent_text(tried['learned'])}; calibrated alone "
-            f"{percent_text(tried['post_training'])}, float {percent_text(content['float_accuracy'])}."
+            f"{percent_text(tried['post_training'])}, float {percent_text(content['float_score'])}."
         )
     if content["layers"]:
         yield "A layer's cost is how far the outputs move when it alone is rounded: nats of logits, a share of the spread of other numbers."

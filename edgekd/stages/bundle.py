@@ -32,6 +32,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
     Raises:
         ValueError: if nothing was chosen.
     """
+    from edgekd import dataset
+    from edgekd.fields.image import Image
+    from edgekd.fields.label import Label
     from edgekd.report import card
 
     values: dict[str, Any] = {
@@ -39,8 +42,12 @@ def run(config: Config, given: Given, context: Context) -> Made:
         for name in ("data", "rows", "choice", "parity", "test")
     }
     values["lineage"] = config.lineage
-    about = values["data"]
-    preprocessing = Preprocessing.model_validate_json(json.dumps(about["preprocessing"]))
+    found = dataset.read(given["data"])
+    (image,), (label,) = found.inputs.values(), found.targets.values()
+    assert isinstance(image, Image) and isinstance(label, Label)
+    preprocessing = Preprocessing(
+        **{name: getattr(image, name) for name in Preprocessing.model_fields}
+    )
     chosen = values["choice"]["chosen"]
     made = bundle_write.write(
         context.folder / "bundle",
@@ -49,7 +56,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         model=given["model"],
         golden=given["golden"],
         preprocessing=preprocessing,
-        labels=about["classes"],
+        labels=label.names,
         rows=values["rows"],
         chosen=chosen,
         created_from=config.lineage,

@@ -210,9 +210,16 @@ def _tried(config: Config, case: Case, given: Given, context: Context) -> list[d
 
 def _built(who: Network, given: Given, context: Context) -> tuple[Blueprint, nn.Module]:
     from edgekd.learn import blueprint
-    from edgekd.learn import classifier
+    from edgekd.learn import learner
 
-    plan = classifier.blueprint_for(who.model, given["data"], who.input, who.classes, norm=who.norm)
+    plan = learner.blueprint_for(
+        who.model,
+        given["data"],
+        who.input,
+        who.classes,
+        norm=who.norm,
+        allow_code=context.allow_code,
+    )
     return plan, blueprint.build(plan, allow_code=context.allow_code)
 
 

@@ -43,7 +43,7 @@ def run(config: Budget, given: Given, context: Context) -> Made:
     rows = json.loads(given["rows"].read_bytes())
     teacher = json.loads(given["teacher_score"].read_bytes())
     path = context.folder / "choice.json"
-    chosen = choice(rows, config, teacher["validation_accuracy"])
+    chosen = choice(rows, config, teacher["score"])
     path.write_bytes(files.pretty_json(chosen))
     return {"choice.json": path}
 

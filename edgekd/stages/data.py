@@ -1,7 +1,8 @@
-"""Stage `data`: a source becomes three splits of plain arrays, the same bytes for the same seed."""
+"""Stage `data`: a source becomes three splits of the rows of every field, the same bytes for the same seed."""
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,26 +15,25 @@ from pydantic import Field
 from pydantic import model_validator
 
 from edgekd import files
+from edgekd.dataset import DEFAULT_TASK
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.errors import nearest
 from edgekd.learn.data import SOURCES
-from edgekd.preprocessing import Preprocessing
 from edgekd.settings import Count
 from edgekd.settings import Settings
+from edgekd.settings import unsaid
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
 from edgekd.table import Named
+from edgekd.tasks import task_table
 from edgekd.units import number_text
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from edgekd.learn.source import Source
-    from edgekd.learn.split import Part
 
-_CHUNK = 1024
 _MOST_NAMED = 5
 
 
@@ -43,12 +43,22 @@ def _source(value: Any) -> Named:
 
 SourceName = Annotated[Named, BeforeValidator(_source)]
 """A source of `edgekd.learn.data`, by name or with its arguments."""
+
+
+def _task(value: Any) -> str:
+    if not isinstance(value, str) or value not in task_table():
+        hint = nearest(value, task_table()) if isinstance(value, str) else ""
+        raise ValueError(f"got {value!r}, want a task; {hint}")
+    return value
+
+
+TaskName = Annotated[str, BeforeValidator(_task)]
 PerChannel = Annotated[tuple[float, ...], Field(min_length=1, max_length=64, strict=False)]
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
-class Config(Settings):
-    """Which images, and how they are shared out."""
+class Words(Settings):
+    """What a recipe may say: which samples, and how they are shared out."""
 
     source: SourceName
     """Where they are from: ``digits``, ``image-folder:DIR``, or a mapping with `name`."""
@@ -69,6 +79,13 @@ class Config(Settings):
         if self.std is not None and min(self.std) <= 0:
             raise ValueError(f"got std {list(self.std)}, want numbers above 0")
         return self
+
+
+class Config(Words):
+    """The same, and what is asked of the samples."""
+
+    task: TaskName = unsaid(DEFAULT_TASK)
+    """A name of `edgekd tasks`."""
 
 
 def origin(
@@ -106,10 +123,11 @@ def origin(
     # A name on the hub has no files yet; what it points at is its commit.
     pins = module.pins(**config.source.arguments, **given) if hasattr(module, "pins") else {}
     code = digest_member(SOURCES[name], f"data source {name}", allow_code=allow_code)
-    return {**digests(paths, cache, renew=renew), **pins, **code}
+    task = _task_code(config, allow_code)
+    return {**digests(paths, cache, renew=renew), **pins, **code, **task}
 
 
-def remote(config: Config, data_dir: Path | None = None) -> tuple[str, ...]:
+def remote(config: Words, data_dir: Path | None = None) -> tuple[str, ...]:
     """Addresses of what a run would download; nothing if all files are here, or none can be downloaded.
 
     Raises:
@@ -151,22 +169,31 @@ def _given(
 def run(config: Config, given: Given, context: Context) -> Made:
     """Read the source, check it, share it out; nothing is given to it.
 
+    Gives data.json (`edgekd.dataset`) and a file a split (`edgekd.splits`): train, validation, test.
+
     Raises:
-        InputError: if the source's files or arrays cannot be used.
+        InputError: if the source's files or rows cannot be used, or are not what the task wants.
         MachineError: if something is missing on this machine or the disk is full.
     """
-    from edgekd.learn.source import checked
+    from edgekd import dataset
+    from edgekd import splits
+    from edgekd.learn import describe
+    from edgekd.learn.source import require_sound
     from edgekd.learn.split import divide
+    from edgekd.tasks import load_task
 
     where = str(config.source)
-    source = checked(_read(config, context), where)
+    task = load_task(config.task, allow_code=context.allow_code)
+    source = require_sound(_read(config, context), where)
     for note in source.notes:
         context.progress.note(note)
     if source.skipped:
         context.progress.note(_skipped_text(source.skipped))
+    counts = {name: len(next(iter(rows.values()))) for name, rows in source.splits.items()}
     try:
-        parts = divide(
-            source,
+        shares = divide(
+            counts,
+            describe.find_strata(source, task, where),
             validation=config.validation,
             test=config.test,
             limit=config.limit,
@@ -174,14 +201,27 @@ def run(config: Config, given: Given, context: Context) -> Made:
         )
     except ValueError as error:
         raise InputError(f"{where}: {error}", hint="give each class more samples") from error
+    words = {name: getattr(config, name) for name in ("mean", "std") if getattr(config, name)}
+    found = describe.describe_fields(source, task, shares["train"].order, words, where)
+    found = dataclasses.replace(
+        found, task=config.task, code=_task_code(config, context.allow_code)
+    )
     made = {}
-    for name, part in parts.items():
-        for field in ("images", "labels"):
-            made[f"{name}_{field}"] = context.folder / f"{name}_{field}.npy"
-            _write(made[f"{name}_{field}"], getattr(part.split, field), part.order)
+    for name, share in shares.items():
+        made[name] = context.folder / name
+        splits.write(made[name], source.splits[share.split], share.order)
+    counted = {name: len(share.order) for name, share in shares.items()}
+    found = dataclasses.replace(found, counts=counted, source=where)
     made["data.json"] = context.folder / "data.json"
-    _put(made["data.json"], files.pretty_json(_summary(config, source, parts)))
+    _put(made["data.json"], files.pretty_json(dataset.to_json(found)))
     return made
+
+
+def _task_code(config: Config, allow_code: bool) -> dict[str, str]:
+    from edgekd.learn.blueprint_origin import digest_member
+    from edgekd.tasks import task_table
+
+    return digest_member(task_table()[config.task], f"task {config.task}", allow_code=allow_code)
 
 
 def _read(config: Config, context: Context) -> Source:
@@ -194,47 +234,10 @@ def _read(config: Config, context: Context) -> Source:
     return source
 
 
-def _summary(config: Config, source: Source, parts: dict[str, Part]) -> dict[str, Any]:
-    from edgekd.fields.image import mean_and_std
-
-    height, width, channels = source.train.images.shape[1:]
-    mean, std = mean_and_std(parts["train"].split.images, parts["train"].order)
-    mean, std = config.mean or mean, config.std or std
-    for name, values in (("mean", mean), ("std", std)):
-        if len(values) != channels:
-            raise InputError(
-                f"data.{name}: got {len(values)} values, want {channels}, one for each channel"
-            )
-    preprocessing = Preprocessing(height=height, width=width, channels=channels, mean=mean, std=std)
-    return {
-        "classes": list(source.classes),
-        "preprocessing": preprocessing.model_dump(mode="json"),
-        "counts": {name: len(part.order) for name, part in parts.items()},
-        "source": str(config.source),
-        "notes": list(source.notes),
-        "skipped": list(source.skipped),
-    }
-
-
 def _skipped_text(skipped: tuple[str, ...]) -> str:
     """One line; data.json lists them all."""
     more = f"; and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
     return f"left out {number_text(len(skipped), 'file')}: {'; '.join(skipped[:_MOST_NAMED])}{more}"
-
-
-def _write(path: Path, array: np.ndarray, order: np.ndarray) -> None:
-    """``array[order]`` as .npy, a piece at a time."""
-    import numpy as np
-
-    header = np.lib.format.header_data_from_array_1_0(array[:0])
-    header["shape"] = (len(order), *array.shape[1:])
-    try:
-        with path.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for start in range(0, len(order), _CHUNK):
-                file.write(array[order[start : start + _CHUNK]].tobytes())
-    except OSError as error:
-        raise MachineError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -69,14 +69,14 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
-    from edgekd.learn import classifier
+    from edgekd.learn import learner
     from edgekd.learn import weights
     from edgekd.learn.assembly import step
     from edgekd.learn.assembly.participants import Participants
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.samples(given, config.views, config.views_seed, config.only)
-    plan = _plan(config, given)
+    plan = _plan(config, given, context)
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
     if "start_weights" in given:
@@ -90,7 +90,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         participants, config.losses, config.scheme, batch_size, config.inherit
     )
     _tell(config, whole, context)
-    history = classifier.train(
+    history = learner.train(
         whole.student,
         samples,
         whole.scheme,
@@ -101,7 +101,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         context,
         private=_private(config, samples, whole, resolved.precision, context),
     )
-    made = classifier.write(whole.student, whole.plan, history, given, context)
+    made = learner.write(whole.student, whole.plan, history, given, context)
     if whole.connection.rows or whole.companion_parameters:
         made["layers.json"] = context.folder / "layers.json"
         rows = [row._asdict() for row in whole.connection.rows]
@@ -141,13 +141,19 @@ def _private(
     return found
 
 
-def _plan(config: Config, given: Given) -> Blueprint:
+def _plan(config: Config, given: Given, context: Context) -> Blueprint:
     from edgekd.learn import blueprint
-    from edgekd.learn import classifier
+    from edgekd.learn import learner
 
     if "start_blueprint" in given:
         return blueprint.read(given["start_blueprint"])
-    return classifier.blueprint_for(config.model, given["data"], config.input, norm=config.norm)
+    return learner.blueprint_for(
+        config.model,
+        given["data"],
+        config.input,
+        norm=config.norm,
+        allow_code=context.allow_code,
+    )
 
 
 STAGE = Stage(

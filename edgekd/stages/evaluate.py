@@ -16,7 +16,6 @@ from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
 from edgekd.bench.status import is_timed
 from edgekd.errors import MachineError
-from edgekd.preprocessing import Preprocessing
 from edgekd.settings import Settings
 from edgekd.stage import Context
 from edgekd.stage import Given
@@ -24,8 +23,8 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from edgekd.field import Arrays
+    from edgekd.learn.evaluation import EvaluationSplit
 
 WEIGHTS = "_weights"
 
@@ -37,58 +36,50 @@ class Config(Settings):
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
-    """Give test.json: top-1 accuracy of each model in torch float32 and of each measured row; how many samples the
+    """Give test.json: the score of each model in torch float32 and of each measured row; how many samples the
     student alone, and its control alone, is right on.
 
-    Takes test_images, test_labels, data; ``<model>_blueprint`` and ``<model>_weights`` for each model
+    Takes test, data; ``<model>_blueprint`` and ``<model>_weights`` for each model
     there is (teacher, control, student, the quantized ones); ``<subject>/engine.json`` and its files; rows.
     """
-    import numpy as np
+    from edgekd.learn.evaluation import read_split
+    from edgekd.task import are_right_or_wrong
 
-    from edgekd.tasks import classification
-
-    about = json.loads(given["data"].read_bytes())["preprocessing"]
-    preprocessing = Preprocessing.model_validate_json(json.dumps(about))
-    labels = np.load(given["test_labels"], allow_pickle=False)
-    right = {
-        model: _torch_logits(model, given, preprocessing, context).argmax(1) == labels
-        for model in (name.removesuffix(WEIGHTS) for name in given if name.endswith(WEIGHTS))
+    test = read_split(given, "test", allow_code=context.allow_code)
+    models = [name.removesuffix(WEIGHTS) for name in given if name.endswith(WEIGHTS)]
+    rows = {
+        model: test.metric_rows(_torch_outputs(model, test, given, context)) for model in models
     }
-    found: dict[str, Any] = {model: float(rows.mean()) for model, rows in right.items()}
-    if {"student", "control"} <= right.keys():
-        student, control = right["student"], right["control"]
+    found: dict[str, Any] = {model: test.task.score.value(each) for model, each in rows.items()}
+    if {"student", "control"} <= rows.keys() and are_right_or_wrong(rows["student"]):
+        student, control = rows["student"][:, 0] > 0, rows["control"][:, 0] > 0
         found["student_alone"] = int((student & ~control).sum())
         found["control_alone"] = int((control & ~student).sum())
     found["candidates"] = {}
     for names, engine in _engines(config, given):
         try:
-            told = outputs(
-                engine, given["test_images"], preprocessing=preprocessing, device=context.device
+            answered = outputs(
+                engine, given["test"], fields=test.dataset.inputs, device=context.device
             )
-            accuracy = classification.top1_accuracy(told, labels)
+            score = test.score_of(answered)
         except (MachineError, ValueError) as error:  # it cost hours to come here: one ends nothing
-            context.progress.note(f"{names[0]}: its test accuracy is not measured: {error}")
+            context.progress.note(f"{names[0]}: its test score is not measured: {error}")
             continue
-        found["candidates"] |= dict.fromkeys(names, accuracy)
+        found["candidates"] |= dict.fromkeys(names, score)
     goal = context.folder / "test.json"
     goal.write_bytes(files.canonical_json(found))
     return {"test.json": goal}
 
 
-def _torch_logits(
-    model: str, given: Given, preprocessing: Preprocessing, context: Context
-) -> NDArray[np.float32]:
-    import numpy as np
-
+def _torch_outputs(model: str, test: EvaluationSplit, given: Given, context: Context) -> Arrays:
     from edgekd.learn import answers
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
 
-    images = np.load(given["test_images"], mmap_mode="r", allow_pickle=False)
     paths = given[f"{model}_blueprint"], given[f"{model}_weights"]
     module = blueprint.load(*paths, allow_code=context.allow_code)
-    with arithmetic.one_thread_if_small(images.shape[1:]):
-        return answers.logits(module, images, preprocessing)
+    with arithmetic.one_thread_if_small(answers.count_values(test.dataset, test.rows)):
+        return test.outputs(module)
 
 
 def _engines(config: Config, given: Given) -> Iterator[tuple[list[str], Engine]]:

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from edgekd.learn.arrays import Described
-    from edgekd.learn.arrays import Part
+    from edgekd.learn.evaluation import EvaluationSplit
     from edgekd.learn.model_inputs import Inputs
 
     Answers = Mapping[str, NDArray[np.float32]]
@@ -92,29 +91,34 @@ def run(config: Config, given: Given, context: Context) -> Made:
     Raises:
         InputError: if a model answers something that is not finite.
     """
+    import numpy as np
+
     from edgekd.bench.explanation import fidelity
     from edgekd.bench.explanation import summary
+    from edgekd.learn import answers as model_answers
     from edgekd.learn import arithmetic
-    from edgekd.learn import arrays
+    from edgekd.learn.data import kinds
+    from edgekd.learn.evaluation import read_split
 
-    split, about = arrays.part(given, config.split), arrays.described(given["data"])
-    with arithmetic.one_thread_if_small(split.images.shape[1:]):
+    split = read_split(given, config.split, allow_code=context.allow_code)
+    label_name, label = kinds.find_label(split.dataset)
+    labels = np.asarray(split.rows[label_name])
+    values = model_answers.count_values(split.dataset, split.rows)
+    with arithmetic.one_thread_if_small(values):
         models = {role: _loaded(role, given, context) for role in ROLES}
-        answers = {role: _answers(role, models[role], split, about) for role in ROLES}
+        answers = {role: _answers(role, models[role], split) for role in ROLES}
         found = {
             "split": config.split,
-            "samples": len(split.labels),
-            "classes": list(about.classes),
-            "models": {
-                role: summary.summarize_model(answers[role], split.labels) for role in ROLES
-            },
-            **summary.summarize_differences(answers, split.labels),
-            "similarity": list(_similarities(models, config, split, about, context)),
-            "ablation": _ablation(given, split, about, context),
-            **_attacked(models, config, split, about, context),
+            "samples": len(labels),
+            "classes": list(label.names),
+            "models": {role: summary.summarize_model(answers[role], labels) for role in ROLES},
+            **summary.summarize_differences(answers, labels),
+            "similarity": list(_similarities(models, config, split, context)),
+            "ablation": _ablation(given, split, labels, context),
+            **_attacked(models, config, split, labels, context),
         }
     rows = fidelity.disagreements(answers["teacher"], answers["student"])
-    lines = _lines(rows, answers, split.labels, about.classes)
+    lines = _lines(rows, answers, labels, label.names)
     share = percent_text(found["fidelity"]["student"]["agreement"])
     context.progress.note(f"the student says what its teacher says on {share} of {config.split}")
     return _written(found, rows, lines, context)
@@ -128,12 +132,10 @@ def _loaded(name: str, given: Given, context: Context) -> nn.Module:
     return blueprint.load(*paths, allow_code=context.allow_code).to(arithmetic.device())
 
 
-def _answers(name: str, model: nn.Module, split: Part, about: Described) -> NDArray[np.float32]:
+def _answers(name: str, model: nn.Module, split: EvaluationSplit) -> NDArray[np.float32]:
     import numpy as np
 
-    from edgekd.learn import answers
-
-    told = answers.logits(model, split.images, about.preprocessing)
+    told = next(iter(split.outputs(model).values()))
     if not np.isfinite(told).all():
         raise InputError(f"{name}: got answers that are not finite, want logits")
     return told
@@ -142,8 +144,7 @@ def _answers(name: str, model: nn.Module, split: Part, about: Described) -> NDAr
 def _similarities(
     models: Mapping[str, nn.Module],
     config: Config,
-    split: Part,
-    about: Described,
+    split: EvaluationSplit,
     context: Context,
 ) -> Iterator[dict[str, Any]]:
     """How alike the layers are; models that cannot be compared so are noted and left out."""
@@ -154,9 +155,9 @@ def _similarities(
     from edgekd.learn.data import loader
     from edgekd.learn.mathematics import cka
 
-    chosen = loader.order(len(split.labels), context.seed, 0)[: config.similarity_samples]
+    chosen = loader.order(split.size, context.seed, 0)[: config.similarity_samples]
     chosen = chosen[: len(chosen) // BATCH * BATCH or len(chosen)]  # a small batch scatters most
-    drawn = arrays.Calibration(split, chosen, about.preprocessing, context.seed)
+    drawn = arrays.Calibration(split.dataset, split.rows, chosen, context.seed)
 
     def batches(size: int) -> Iterator[Inputs]:
         for inputs, _ in drawn.batches(size):
@@ -179,24 +180,28 @@ def _similarities(
 def _attacked(
     models: Mapping[str, nn.Module],
     config: Config,
-    split: Part,
-    about: Described,
+    split: EvaluationSplit,
+    labels: NDArray[np.int64],
     context: Context,
 ) -> dict[str, Any]:
     """The models' accuracy on images changed to mislead each of them, if the recipe asks."""
     if config.attack is None:
         return {}
+    import numpy as np
+
     from edgekd.learn.attack import robust_accuracy
+    from edgekd.learn.data import kinds
     from edgekd.learn.data import loader
 
     said = config.attack
-    chosen = loader.order(len(split.labels), context.seed, 0)[: said.samples]
+    chosen = loader.order(len(labels), context.seed, 0)[: said.samples]
+    name, image = kinds.find_image(split.dataset)
     accuracy = {
         role: robust_accuracy(
             model,
-            split.images[chosen],
-            split.labels[chosen],
-            about.preprocessing,
+            np.asarray(split.rows[name][chosen]),
+            labels[chosen],
+            image,
             epsilon=said.epsilon,
             step=said.epsilon / 4,
             steps=said.steps,
@@ -208,14 +213,14 @@ def _attacked(
 
 
 def _ablation(
-    given: Given, split: Part, about: Described, context: Context
+    given: Given, split: EvaluationSplit, labels: NDArray[np.int64], context: Context
 ) -> list[dict[str, Any]]:
     """What each term of the first distilled student's loss brought."""
     from edgekd.bench.explanation import summary
 
     def right(name: str) -> NDArray[np.bool_]:
-        told = _answers(name, _loaded(name, given, context), split, about)
-        found: NDArray[np.bool_] = told.argmax(1) == split.labels
+        told = _answers(name, _loaded(name, given, context), split)
+        found: NDArray[np.bool_] = told.argmax(1) == labels
         return found
 
     names = [name.removesuffix(WEIGHTS) for name in given if name.endswith(WEIGHTS)]

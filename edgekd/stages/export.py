@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import Field
 
 from edgekd import files
+from edgekd.bench import golden
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.preprocessing import Preprocessing
+from edgekd.field import RaggedRows
 from edgekd.profile import PROFILES
 from edgekd.settings import Positive
 from edgekd.settings import Settings
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import nn
+
+    from edgekd.bench.golden import Group
+    from edgekd.field import Rows
+    from edgekd.learn.evaluation import EvaluationSplit
 
 POOL = 16
 """Samples from which each golden one is taken, so that every class is among them."""
@@ -60,13 +65,11 @@ def run(config: Config, given: Given, context: Context) -> Made:
         InputError: if the exporter refuses the model, or float answers leave the tolerance.
         MachineError: if ONNX Runtime is not installed.
     """
-    import numpy as np
 
-    from edgekd.bench import golden
-    from edgekd.learn import answers
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
     from edgekd.learn import deploy_form
+    from edgekd.learn.evaluation import read_split
     from edgekd.learn.export import to_onnx
 
     want_onnxruntime()
@@ -77,21 +80,12 @@ def run(config: Config, given: Given, context: Context) -> Made:
         form = deploy_form.to_deploy_form(model, *plan.noise(deploy_form.COMPARED))
         written = _prepared(form.model, config.profile)
         to_onnx.write(written, made["model.onnx"], plan.interface, opset=config.opset)
-    about = json.loads(given["data"].read_bytes())["preprocessing"]
-    preprocessing = Preprocessing.model_validate_json(json.dumps(about))
-    images = np.load(given["validation_images"], mmap_mode="r", allow_pickle=False)
+    validation = read_split(given, allow_code=context.allow_code)
     with arithmetic.deterministic(context.seed, 1):
-        pool = distinct(images, config.golden * POOL, context.seed)
-        labels = np.load(given["validation_labels"], allow_pickle=False)
-        chosen = pool[spread(labels[pool], config.golden)]
-        (images_in,), (logits_out,) = plan.interface.inputs, plan.interface.outputs
-        usual = golden.Group(
-            {images_in.name: preprocessing.apply(images[chosen])},
-            {logits_out.name: answers.logits(model, images[chosen], preprocessing)},
-            {images_in.name: np.ascontiguousarray(images[chosen[:1]])},
-        )
+        chosen = choose_golden(validation, config.golden, context.seed)
+        usual = make_group(model, validation, chosen)
     golden.write(made["golden.safetensors"], {golden.USUAL: usual})
-    got = onnx_answers(made["model.onnx"], usual.inputs[images_in.name])
+    got = onnx_answers(made["model.onnx"], next(iter(usual.inputs.values())))
     if config.profile:
         parity = in_steps(got, usual.first_output, _logit_step(model), config)
     else:
@@ -133,20 +127,43 @@ def want_onnxruntime() -> None:
         raise MachineError(f"export: {missing}")
 
 
-def distinct(images: NDArray[np.uint8], count: int, seed: int) -> NDArray[np.int64]:
-    """Indices [<= count] of images that are pairwise different, in a random order set by `seed`."""
+def choose_golden(split: EvaluationSplit, count: int, seed: int) -> NDArray[np.int64]:
+    """Indices [<= count] of samples whose inputs are pairwise different, of each stratum of the targets as many as
+    can be, ascending in a random order set by `seed`."""
+    pool = distinct([split.rows[name] for name in split.dataset.inputs], count * POOL, seed)
+    for name, field in split.dataset.targets.items():
+        strata = field.strata(split.rows[name])
+        if strata is not None:
+            return pool[spread(strata[pool], count)]
+    return pool[:count]
+
+
+def make_group(model: nn.Module, split: EvaluationSplit, chosen: NDArray[np.int64]) -> Group:
+    """The golden samples at `chosen`; the stored rows of the first are kept, too."""
+    some = split._replace(rows={name: rows[chosen] for name, rows in split.rows.items()})
+    first = {name: some.rows[name][:1] for name in some.dataset.inputs}
+    return golden.Group(some.dataset.prepare_inputs(some.rows), some.outputs(model), first)
+
+
+def distinct(inputs: Sequence[Rows], count: int, seed: int) -> NDArray[np.int64]:
+    """Indices [<= count] of samples whose rows are pairwise different, in a random order set by `seed`."""
     import numpy as np
 
     seen: set[bytes] = set()
     found = []
-    for index in np.random.default_rng(seed).permutation(len(images)):
-        pixels = images[index].tobytes()
-        if pixels not in seen:
-            seen.add(pixels)
+    for index in np.random.default_rng(seed).permutation(len(inputs[0])):
+        content = b"".join(_row_bytes(rows, int(index)) for rows in inputs)
+        if content not in seen:
+            seen.add(content)
             found.append(int(index))
         if len(found) == count:
             break
     return np.asarray(found, np.int64)
+
+
+def _row_bytes(rows: Rows, index: int) -> bytes:
+    row = rows.row(index) if isinstance(rows, RaggedRows) else rows[index]
+    return len(row).to_bytes(8, "little") + row.tobytes() if row.ndim else row.tobytes()
 
 
 def spread(classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:

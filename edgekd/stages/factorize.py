@@ -97,8 +97,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
         WorkerFailed: if the engine is missing, crashes or hangs.
     """
     from edgekd.learn import blueprint
-    from edgekd.learn import classifier
     from edgekd.learn import deploy_form
+    from edgekd.learn import learner
     from edgekd.learn.lowrank import build
     from edgekd.learn.lowrank import layers
     from edgekd.learn.lowrank import search
@@ -120,7 +120,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     if outcome.model is not None:
         edits = (*plan.edits, build.build_edit(outcome.chosen))
         start = outcome.model, plan.model_copy(update={"edits": edits})
-    made = classifier.write(*start, [], given, context)
+    made = learner.write(*start, [], given, context)
     made[TABLE] = context.folder / TABLE
     made[TABLE].write_bytes(files.pretty_json(table.build_table(sites, found, outcome)))
     return made
@@ -136,12 +136,13 @@ def _searched(
 ) -> tuple[list[SplittableLayer], SplitOutcome]:
     from edgekd.learn import arrays
     from edgekd.learn import budget
-    from edgekd.learn import classifier
     from edgekd.learn import complexity
+    from edgekd.learn.evaluation import read_split
     from edgekd.learn.export import to_onnx
     from edgekd.learn.lowrank import build
     from edgekd.learn.lowrank import offers
     from edgekd.learn.lowrank import search
+    from edgekd.task import score_drop
 
     data = arrays.calibration(given, config.samples, context.seed)
     wanted = offers.OfferRequest(
@@ -156,7 +157,8 @@ def _searched(
     found = _timed(found, config.how(), context)
     whole = to_onnx.write(model, context.folder / "dense.onnx", plan.interface)
     (dense_us,) = lookup.times_us([whole], config.how(), device=context.device)
-    accuracy = classifier.validation_accuracy(model, given)
+    validation = read_split(given, allow_code=context.allow_code)
+    score = validation.score(model)
 
     def time_split(chosen: Chosen) -> ModelTiming:
         context.progress.note(f"{number_text(len(chosen), 'layer')} split, timing the whole model")
@@ -169,7 +171,7 @@ def _searched(
     ask = search.SplitTrials(
         time=time_split,
         fit=lambda chosen: build.split_and_fit(model, chosen, data, data_aware=config.data_aware),
-        drop_points=lambda other: 100 * (accuracy - classifier.validation_accuracy(other, given)),
+        drop_points=lambda other: score_drop(validation.task.score, validation.score(other), score),
     )
     dense = search.DenseModel(
         dense_us, complexity.count_macs(model, plan), complexity.count_parameters(model)

@@ -45,11 +45,15 @@ def run(config: Config, given: Given, context: Context) -> Made:
     import torch
 
     from edgekd.learn import blueprint
-    from edgekd.learn import classifier
+    from edgekd.learn import learner
     from edgekd.learn import weights
+    from edgekd.learn.evaluation import read_split
     from edgekd.learn.weight_names import fit_names
 
-    plan = classifier.blueprint_for(config.model, given["data"], config.input, config.classes)
+    allow = context.allow_code
+    plan = learner.blueprint_for(
+        config.model, given["data"], config.input, config.classes, allow_code=allow
+    )
     bare = plan.model_copy(
         update={"edits": (), "inside": None, "interface": plan.inside or plan.interface}
     )
@@ -64,31 +68,35 @@ def run(config: Config, given: Given, context: Context) -> Made:
         context.progress.note(note)
     named = _reordered(model, given) if not config.classes else ()
     if named:
-        plan = classifier.blueprint_for(config.model, given["data"], config.input, named)
+        plan = learner.blueprint_for(
+            config.model, given["data"], config.input, named, allow_code=allow
+        )
         context.progress.note(
             f"{config.file_name}: its classes are put in the data's order, by name"
         )
     for edit in plan.edits:
         model = blueprint.edited(model, edit, plan)
-    validated = classifier.validation_answers(model, given)
-    classifier.require_better_than_chance(model, validated, given, config.file_name)
-    return classifier.write(model, plan, [], given, context, validated)
+    validation = read_split(given, allow_code=allow)
+    outputs = validation.outputs(model)
+    learner.require_better_than_chance(model, outputs, validation, config.file_name)
+    return learner.write(model, plan, [], given, context, outputs)
 
 
 def _reordered(model: nn.Module, given: Given) -> tuple[str, ...]:
     """The names of a model's classes, where it has the data's in another order; empty otherwise."""
-    from edgekd.learn import arrays
+    from edgekd import dataset
     from edgekd.learn.class_order import class_order
+    from edgekd.learn.data import kinds
 
-    wanted = arrays.described(given["data"]).classes
     own: tuple[str, ...] = getattr(model, "class_names", ())
-    if len(own) != len(wanted):
-        return ()
     try:
+        wanted = kinds.find_label(dataset.read(given["data"]))[1].names
+        if len(own) != len(wanted):
+            return ()
         order = class_order(wanted, own)
-    except ValueError:  # names that say nothing, such as LABEL_0
+    except ValueError:  # no classes, or names that say nothing, such as LABEL_0
         return ()
-    return own if order != tuple(range(len(wanted))) else ()
+    return own if order != tuple(range(len(own))) else ()
 
 
 STAGE = Stage("load", Config, run, packages=("torch", "safetensors"))

@@ -36,6 +36,7 @@ from edgekd.bench.machine import host
 from edgekd.bench.machine.monitor import Monitor
 from edgekd.bench.machine.validity import Validity
 from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import write_inputs
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.rows import blank_row
@@ -46,7 +47,6 @@ from edgekd.bench.timing import WarmUp
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.errors import InputError
-from edgekd.preprocessing import Preprocessing
 from edgekd.settings import Fraction
 from edgekd.settings import Positive
 from edgekd.settings import Settings
@@ -124,7 +124,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     fit it was; raw.json.gz with every iteration.
 
     Takes ``<subject>/engine.json`` and its files, ``<export>/golden`` and ``<export>/parity``,
-    validation_images, validation_labels, data.
+    validation, data.
     """
     samples = {}
     for name in {subject.exported for subject in config.candidates}:
@@ -135,7 +135,15 @@ def run(config: Config, given: Given, context: Context) -> Made:
         context.progress.update(number, len(config.candidates), f"answers of {subject.name}")
         about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
         engines = subject.engines(about, given)
-        answers = _asked(engines, about, samples[subject.exported], given, config, context.device)
+        answers = _asked(
+            engines,
+            about,
+            samples[subject.exported],
+            given,
+            config,
+            context.device,
+            context.allow_code,
+        )
         for name, engine in engines.items():
             rows.append(blank_row(name, subject, engine, about, answers))
             if not answers.fault:
@@ -198,7 +206,7 @@ class Samples(NamedTuple):
     """What one exported model was asked before, and answered."""
 
     inputs: Path
-    """float32 .npy [N, C, H, W]."""
+    """A split of the golden inputs, as they are timed."""
     outputs: np.ndarray
     """[N, classes]."""
     step: float | None
@@ -208,7 +216,7 @@ class Samples(NamedTuple):
 def _samples(name: str, given: Given, folder: Path) -> Samples:
     found = golden.read(given[f"{name}/golden"])[golden.USUAL]
     step = json.loads(given[f"{name}/parity"].read_bytes()).get("logit_step")
-    return Samples(golden.write_inputs(found, folder / f"{name}.npy"), found.first_output, step)
+    return Samples(write_inputs(found.inputs, folder / f"{name}.split"), found.first_output, step)
 
 
 def _asked(
@@ -218,32 +226,40 @@ def _asked(
     given: Given,
     config: Config,
     device: Device,
+    allow_code: bool,
 ) -> Answers:
     """Accuracy and parity of one subject; the thread count does not change its answers."""
     import numpy as np
 
-    from edgekd.tasks import classification
+    from edgekd import dataset
+    from edgekd import splits
+    from edgekd.task import score
+    from edgekd.tasks import load_task
 
     if about["status"] != OK:
         return Answers(None, None, None, None, about["status"])
-    data = json.loads(given["data"].read_bytes())
-    preprocessing = Preprocessing(**data["preprocessing"])
-    labels = np.load(given["validation_labels"], allow_pickle=False)
+    data = dataset.read(given["data"])
+    task = load_task(data.task, allow_code=allow_code)
+    targets = data.prepare_targets(splits.read(given["validation"]))
     engine = max(engines.values(), key=lambda e: e.threads)
     there = functools.partial(outputs, engine, timeout_s=config.measure.timeout_s, device=device)
     try:
-        told = there(samples.inputs, preprocessing=None, batch_size=1)  # as it is timed
-        logits = there(given["validation_images"], preprocessing=preprocessing)
+        told = there(samples.inputs, batch_size=1)  # as it is timed
+        answered = there(given["validation"], fields=data.inputs)
     except (WorkerFailed, InputError) as error:
         return Answers(None, None, None, None, f"failed: {error}")
-    if not (np.isfinite(told).all() and np.isfinite(logits).all()):
+    if not all(np.isfinite(each).all() for each in (*told.values(), *answered.values())):
         return Answers(None, None, None, None, "failed: got answers that are not finite")
-    want = (len(labels), *samples.outputs.shape[1:])
+    names = [output.name for output in task.outputs]
+    if missing := [name for name in names if name not in answered]:
+        return Answers(None, None, None, None, f"failed: got no output {missing[0]}")
+    (logits, first) = answered[names[0]], told[names[0]]
+    want = (len(logits), *samples.outputs.shape[1:])
     if logits.shape != want:
         return Answers(None, None, None, None, f"failed: got {logits.shape} logits, want {want}")
-    accuracy = classification.top1_accuracy(logits, labels)
+    reached = score(task, answered, targets, data)
     precision, tolerance = engine.precision, config.tolerance
-    return judge_answers(accuracy, told, samples.outputs, precision, tolerance, samples.step)
+    return judge_answers(reached, first, samples.outputs, precision, tolerance, samples.step)
 
 
 def write(

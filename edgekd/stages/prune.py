@@ -22,6 +22,7 @@ from pydantic import model_validator
 from edgekd import files
 from edgekd.bench.decider import Decider
 from edgekd.bench.machine import host as machine
+from edgekd.errors import InputError
 from edgekd.learn.budget import Budget
 from edgekd.stage import Context
 from edgekd.stage import Given
@@ -101,15 +102,14 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """Give blueprint.json (with the edit), weights.safetensors, history.json (empty), score.json and
     prune.json (`content`).
 
-    Takes start_blueprint, start_weights, data, train_images, train_labels, validation_images,
-    validation_labels. A model that does not gain is given as it came.
+    Takes start_blueprint, start_weights, data, train and validation. A model that does not gain is given as it came.
 
     Raises:
         InputError: if gradients on the training images are not finite.
         MachineError: if torch-pruning is not installed.
         WorkerFailed: if the engine is missing, crashes or hangs.
     """
-    from edgekd.learn import classifier
+    from edgekd.learn import learner
     from edgekd.learn.pruning import narrow
     from edgekd.learn.pruning.search import PruneOutcome
 
@@ -125,9 +125,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
         edit = narrow.build_edit(model, whole.groups, whole.kept(outcome.cuts))
         plan = plan.model_copy(update={"edits": (*plan.edits, edit)})
         model = whole.after(outcome.cuts)
-        made = classifier.write(model, plan, [], given, context)
+        made = learner.write(model, plan, [], given, context)
     else:
-        made = classifier.write(*_start(given, context), [], given, context)
+        made = learner.write(*_start(given, context), [], given, context)
     made[TABLE] = context.folder / TABLE
     made[TABLE].write_bytes(files.pretty_json(content(whole, model, outcome)))
     return made
@@ -167,23 +167,31 @@ def _batches(config: Config, given: Given, seed: int) -> Iterator[tuple[Inputs, 
     import torch
 
     from edgekd.learn import arrays
+    from edgekd.learn.data import kinds
 
-    for inputs, targets in arrays.calibration(given, config.samples, seed).batches(BATCH):
-        yield tuple(map(torch.from_numpy, inputs)), torch.from_numpy(targets["labels"])
+    data = arrays.calibration(given, config.samples, seed)
+    try:
+        name, _ = kinds.find_label(data.dataset)
+    except ValueError as error:
+        raise InputError(f"prune: {error}", hint="importance: magnitude") from error
+    for inputs, targets in data.batches(BATCH):
+        yield tuple(map(torch.from_numpy, inputs)), torch.from_numpy(targets[name])
 
 
 def _searched(whole: Prunable, config: Config, given: Given, context: Context) -> PruneOutcome:
-    from edgekd.learn import classifier
     from edgekd.learn import complexity
+    from edgekd.learn.evaluation import read_split
     from edgekd.learn.export import to_onnx
     from edgekd.learn.pruning import search
+    from edgekd.task import score_drop
 
     interface = whole.plan.interface
     before = to_onnx.write(whole.model, context.folder / "before.onnx", interface)
     macs = complexity.count_macs(whole.model, whole.plan)
     parameters = complexity.count_parameters(whole.model)
     by_accuracy = config.accuracy_drop_points is not None
-    accuracy = classifier.validation_accuracy(whole.model, given) if by_accuracy else 0.0
+    validation = read_split(given, allow_code=context.allow_code)
+    score = validation.score(whole.model) if by_accuracy else 0.0
 
     def time_cuts(count: int) -> ModelTiming:
         context.progress.note(f"{count} of {len(whole.cuts)} cuts, timing the whole model")
@@ -196,8 +204,8 @@ def _searched(whole: Prunable, config: Config, given: Given, context: Context) -
         time=time_cuts,
         macs_left=lambda n: complexity.count_macs(whole.after(n), whole.plan) / macs,
         parameters_left=lambda n: complexity.count_parameters(whole.after(n)) / parameters,
-        drop_points=lambda n: (
-            100 * (accuracy - classifier.validation_accuracy(whole.after(n), given))
+        drop_points=lambda n: score_drop(
+            validation.task.score, validation.score(whole.after(n)), score
         ),
     )
     outcome = search.search(len(whole.cuts), config, ask)

@@ -11,7 +11,6 @@ from typing import Literal
 from pydantic import Field
 
 from edgekd import files
-from edgekd import units
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.settings import Losses
@@ -35,21 +34,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import nn
 
+    from edgekd.field import Arrays
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.method.scheme import Scheme
     from edgekd.learn.model_inputs import Inputs
     from edgekd.learn.quant.post_training import QuantizedStart
+    from edgekd.task import Metric
 
 SOFT_TARGETS: tuple[Term, ...] = (
     Term(loss=Named.parse({"name": "kd", "temperature": 2.0}, LOSSES, "loss")),
 )
 ROUNDS = 4
 """How often layers are given back their precision before the accuracy budget is given up."""
-POINTS = 100
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 Method = Literal["auto", "min-max", "percentile-99.99", "percentile-99.9", "mse"]
@@ -121,9 +119,10 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
-    from edgekd.learn import classifier
     from edgekd.learn import deploy_form
-    from edgekd.tasks import classification
+    from edgekd.learn import learner
+    from edgekd.learn.evaluation import read_split
+    from edgekd.task import value_text
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     start = blueprint.load(
@@ -131,20 +130,21 @@ def run(config: Config, given: Given, context: Context) -> Made:
     )
     plan = blueprint.read(given["start_blueprint"])
     start, plan = deploy_form.merge_branches(start, plan, context.progress)
-    float_accuracy = classifier.validation_accuracy(start, given)
+    validation = read_split(given, allow_code=context.allow_code)
+    metric, float_score = validation.task.score, validation.score(start)
     left: tuple[str, ...] = config.float_layers
     rounds: list[dict[str, Any]] = []
     for number in range(ROUNDS):
         with arithmetic.deterministic(context.seed, resolved.threads):
             started = _started(config, start, plan, left, given)
-        told, labels = classifier.validation_answers(started.model, given)
-        before = classification.top1_accuracy(told, labels)
+        outputs = validation.outputs(started.model)
+        before = validation.score_of(outputs)
         here = dataclasses.replace(context, checkpoints=context.checkpoints / f"round-{number}")
-        history = _learned(config, started, start, plan, told, resolved, given, here)
-        after = classifier.validation_accuracy(started.model, given)
+        history = _learned(config, started, start, plan, outputs, resolved, given, here)
+        after = validation.score(started.model)
         rounds.append({"float_layers": list(left), "post_training": before, "learned": after})
         worst = [row.layer for row in started.costs if row.layer not in left]
-        if not _missed(config, float_accuracy, after) or len(worst) <= 2**number:
+        if not _missed(config, metric, float_score, after) or len(worst) <= 2**number:
             break
         left = (*left, *worst[: 2**number])
         context.progress.note(f"{', '.join(left)} kept in float for accuracy")
@@ -155,8 +155,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     for name in started.in_float:
         context.progress.note(f"{name}: stays in float, it has no int8 form")
     context.progress.note(
-        f"{config.scheme}: {units.percent_text(after)} on validation, float "
-        f"{units.percent_text(float_accuracy)}, before learning {units.percent_text(before)}"
+        f"{config.scheme}: {value_text(metric, after)} on validation, float "
+        f"{value_text(metric, float_score)}, before learning {value_text(metric, before)}"
     )
     edit = {
         "name": "quantize",
@@ -166,9 +166,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
         "undone": list(started.undone),
     }
     plan = plan.model_copy(update={"edits": (*plan.edits, edit)})
-    made = classifier.write(started.model, plan, history, given, context)
+    made = learner.write(started.model, plan, history, given, context)
     made["sensitivity.json"] = context.folder / "sensitivity.json"
-    about = {"scheme": config.scheme, "float_accuracy": float_accuracy, "rounds": rounds}
+    about = {"scheme": config.scheme, "float_score": float_score, "rounds": rounds}
     about |= started.summary()
     made["sensitivity.json"].write_bytes(files.pretty_json(about))
     return made
@@ -217,16 +217,16 @@ def _learned(
     started: QuantizedStart,
     start: nn.Module,
     plan: Blueprint,
-    told: NDArray[np.float32],
+    outputs: Arrays,
     resolved: Resolved,
     given: Given,
     context: Context,
 ) -> list[dict[str, float]]:
-    """Train ``started.model`` in place; it stays what it was if it `told` more then, by more than chance."""
+    """Train ``started.model`` in place; it stays what it was if its `outputs` were better by more than chance."""
     from edgekd.learn import arrays
-    from edgekd.learn import classifier
+    from edgekd.learn import learner
     from edgekd.learn.assembly import connection
-    from edgekd.tasks import classification
+    from edgekd.learn.evaluation import read_split
 
     if config.train is None:
         return []
@@ -235,7 +235,7 @@ def _learned(
     terms, batch_size = config.losses, config.train.batch_size
     size: dict[str, Any] = {"interface": plan.interface, "samples": len(samples)}
     connected = connection.connect_outputs(terms, batch_size, **size, allow_code=context.allow_code)
-    history = classifier.train(
+    history = learner.train(
         started.model,
         samples,
         connected.add_to_scheme(_scheme(config, start, resolved, given, context)),
@@ -246,8 +246,8 @@ def _learned(
         context,
         scored_in="fp32",
     )
-    now, labels = classifier.validation_answers(started.model, given)
-    if classification.falls_behind(now, told, labels):
+    validation = read_split(given, allow_code=context.allow_code)
+    if validation.falls_behind(validation.outputs(started.model), outputs):
         started.model.load_state_dict(kept)
         context.progress.note("learning did not help; post-training calibration is kept")
     return history
@@ -256,8 +256,6 @@ def _learned(
 def _scheme(
     config: Config, start: nn.Module, resolved: Resolved, given: Given, context: Context
 ) -> Scheme:
-    import numpy as np
-
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
     from edgekd.learn.method import teacher as finished
@@ -267,8 +265,7 @@ def _scheme(
     if "student" in config.teachers:
         tell.append(finished.run_teacher(start.to(arithmetic.device()), precision))
     if "teacher" in config.teachers and config.knowledge == "stored":
-        answers = np.load(given["knowledge"], mmap_mode="r", allow_pickle=False)
-        tell.append(finished.read_teacher(answers))
+        tell.append(finished.open_knowledge(given["knowledge"]))
     elif "teacher" in config.teachers:
         teacher = blueprint.load(
             given["teacher_blueprint"], given["teacher_weights"], allow_code=context.allow_code
@@ -277,9 +274,11 @@ def _scheme(
     return offline(finished.combine_teachers(tell))
 
 
-def _missed(config: Config, float_accuracy: float, accuracy: float) -> bool:
+def _missed(config: Config, metric: Metric, float_score: float, score: float) -> bool:
+    from edgekd.task import score_drop
+
     allowed = config.accuracy_drop_points
-    return allowed is not None and POINTS * (float_accuracy - accuracy) > allowed
+    return allowed is not None and score_drop(metric, score, float_score) > allowed
 
 
 def _bits(config: Config, started: QuantizedStart) -> dict[str, int]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch import nn
 
-    from edgekd.learn.arrays import Described
+    from edgekd.fields.image import Image
 
 TABLE = "synthesis.json"
 BATCH = 256
@@ -53,51 +53,57 @@ class Config(Settings):
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
-    """Give train_images (uint8 [N, H, W, C]), train_labels (int64 [N], the classes that the teacher names
-    on the stored images) and synthesis.json (how sure the teacher is of them, how the
+    """Give train (a split: the images, uint8 [N, H, W, C], and the classes that the teacher names on them as
+    they are stored, int64 [N]) and synthesis.json (how sure the teacher is of them, how the
     classes are spread, how far they are from the training data as its batch norms remember them).
 
-    Takes data (data.json: the classes and the preprocessing, not the images), blueprint, weights and
+    Takes data (data.json: the classes and the image's preprocessing, no sample), blueprint, weights and
     resolved.
 
     Raises:
-        InputError: if the teacher answers other classes or takes other images than the data have, lacks
-            what the method needs, or the images diverge.
+        InputError: if the data are no labelled images, the teacher answers other classes or takes other images
+            than the data have, lacks what the method needs, or the images diverge.
     """
     import numpy as np
 
+    from edgekd import dataset
+    from edgekd import splits
     from edgekd.learn import arithmetic
-    from edgekd.learn import arrays
     from edgekd.learn import blueprint
+    from edgekd.learn.data import kinds
 
-    about = arrays.described(given["data"])
-    _want_same(blueprint.read(given["blueprint"]), about)
+    try:
+        found = dataset.read(given["data"])
+        (image_name, image), (label_name, label) = kinds.find_image(found), kinds.find_label(found)
+    except ValueError as error:
+        raise InputError(f"synthesize: {error}") from error
+    classes = len(label.names)
+    _want_same(blueprint.read(given["blueprint"]), image, classes)
     teacher = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
-    made = {name: context.folder / f"{name}.npy" for name in ("train_images", "train_labels")}
-    made[TABLE] = context.folder / TABLE
-    size = about.preprocessing
-    shape = (config.count, size.height, size.width, size.channels)
-    images = np.lib.format.open_memmap(made["train_images"], mode="w+", dtype=np.uint8, shape=shape)
+    made = {name: context.folder / name for name in ("train", TABLE)}
+    shape = (config.count, image.height, image.width, image.channels)
+    scratch = context.folder / "images.npy"
+    images = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
     with arithmetic.deterministic(context.seed, resolved.threads):
-        _fill(images, _batches(teacher, about, config, context), about)
-        labels, told = _looked_at(teacher, images, about, context.seed)
-    images.flush()
-    np.save(made["train_labels"], labels)
-    table = {"method": str(config.method), "count": config.count, **told}
+        _fill(images, _batches(teacher, image, classes, config, context), image)
+        labels, about = _label(teacher, images, image, classes, context.seed)
+    rows = {image_name: images, label_name: labels}
+    splits.write(made["train"], rows, np.arange(config.count))
+    scratch.unlink()
+    table = {"method": str(config.method), "count": config.count, **about}
     made[TABLE].write_bytes(files.pretty_json(table))
-    sure = units.percent_text(told["mean_confidence"])
+    sure = units.percent_text(about["mean_confidence"])
     context.progress.note(
         f"{config.method}: {config.count} images, the teacher is {sure} sure on average and names "
-        f"{told['classes_named']} of {len(about.classes)} classes"
+        f"{about['classes_named']} of {classes} classes"
     )
     return made
 
 
-def _want_same(plan: Any, about: Described) -> None:
-    size = about.preprocessing
+def _want_same(plan: Any, image: Image, classes: int) -> None:
     got = tuple(plan.interface.sizes[name] for name in ("classes", "channels", "height", "width"))
-    want = (len(about.classes), size.channels, size.height, size.width)
+    want = (classes, image.channels, image.height, image.width)
     if got != want:
         raise InputError(
             f"synthesize: got a teacher of (classes, channels, height, width) {got}, "
@@ -106,14 +112,14 @@ def _want_same(plan: Any, about: Described) -> None:
 
 
 def _batches(
-    teacher: nn.Module, about: Described, config: Config, context: Context
+    teacher: nn.Module, image: Image, classes: int, config: Config, context: Context
 ) -> Iterator[Tensor]:
     from edgekd.learn import arithmetic
     from edgekd.learn.synthesis.request import SynthesisRequest
 
     wanted = SynthesisRequest(
-        classes=len(about.classes),
-        preprocessing=about.preprocessing,
+        classes=classes,
+        image=image,
         number=config.count,
         seed=context.seed,
         device=arithmetic.device(),
@@ -126,17 +132,17 @@ def _batches(
         raise InputError(f"synthesize: {error}") from error
 
 
-def _fill(images: NDArray[np.uint8], batches: Iterator[Tensor], about: Described) -> None:
+def _fill(images: NDArray[np.uint8], batches: Iterator[Tensor], image: Image) -> None:
     from edgekd.learn.synthesis.pixel_range import as_pixels
 
     at = 0
     for batch in batches:
-        images[at : at + len(batch)] = as_pixels(batch.cpu().numpy(), about.preprocessing)
+        images[at : at + len(batch)] = as_pixels(batch.cpu().numpy(), image)
         at += len(batch)
 
 
-def _looked_at(
-    teacher: nn.Module, images: NDArray[np.uint8], about: Described, seed: int
+def _label(
+    teacher: nn.Module, images: NDArray[np.uint8], image: Image, classes: int, seed: int
 ) -> tuple[NDArray[np.int64], dict[str, Any]]:
     """The teacher's labels [N] of the stored images, and what synthesis.json says of them.
 
@@ -151,14 +157,14 @@ def _looked_at(
     labels, sure, distance, of_noise, count = [], 0.0, 0.0, 0.0, len(images)
     for at in range(0, count, BATCH):
         part = images[at : at + BATCH]
-        named, confidence, apart = _asked(teacher, part, about)
+        named, confidence, apart = _ask(teacher, part, image)
         noise = random.integers(0, 256, part.shape, dtype=np.uint8)
         labels.append(named)
         sure += confidence * len(part) / count
         distance += apart * len(part) / count
-        of_noise += _asked(teacher, noise, about)[2] * len(part) / count
+        of_noise += _ask(teacher, noise, image)[2] * len(part) / count
     every, known = np.concatenate(labels), bool(hooks.find_batch_norms(teacher))
-    counts = np.bincount(every, minlength=len(about.classes))
+    counts = np.bincount(every, minlength=classes)
     return every, {
         "mean_confidence": sure,
         "classes_named": int((counts > 0).sum()),
@@ -169,8 +175,8 @@ def _looked_at(
     }
 
 
-def _asked(
-    teacher: nn.Module, pixels: NDArray[np.uint8], about: Described
+def _ask(
+    teacher: nn.Module, pixels: NDArray[np.uint8], image: Image
 ) -> tuple[NDArray[np.int64], float, float]:
     """Classes named, the mean of their probabilities, the batch norms' distance (0 without any)."""
     import torch
@@ -178,7 +184,7 @@ def _asked(
     from edgekd.learn.synthesis import hooks
     from edgekd.learn.synthesis import losses
 
-    images = torch.from_numpy(about.preprocessing.apply(pixels))
+    images = torch.from_numpy(image.apply(pixels))
     with torch.no_grad():
         seen = hooks.record_teacher(teacher, images.to(next(teacher.parameters()).device))
         best, named = seen.logits.softmax(1).max(1)

@@ -1,4 +1,4 @@
-"""Stage `train`: a classifier learns from labels alone; teachers and controls are made so."""
+"""Stage `train`: a model learns from labels alone; teachers and controls are made so."""
 
 from __future__ import annotations
 
@@ -47,13 +47,19 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
-    from edgekd.learn import classifier
+    from edgekd.learn import learner
     from edgekd.learn.assembly import connection
     from edgekd.learn.schemes.alone import alone
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.samples(given, config.views, config.views_seed, config.only)
-    plan = classifier.blueprint_for(config.model, given["data"], config.input, norm=config.norm)
+    plan = learner.blueprint_for(
+        config.model,
+        given["data"],
+        config.input,
+        norm=config.norm,
+        allow_code=context.allow_code,
+    )
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
     connected = connection.connect_outputs(
@@ -63,7 +69,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         interface=plan.interface,
         allow_code=context.allow_code,
     )
-    history = classifier.train(
+    history = learner.train(
         model,
         samples,
         connected.add_to_scheme(alone()),
@@ -74,8 +80,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
         context,
         waypoints=config.waypoints,
     )
-    made = classifier.write(model, plan, history, given, context)
-    names = [classifier.waypoint(number + 1) for number in range(config.waypoints)]
+    made = learner.write(model, plan, history, given, context)
+    names = [learner.waypoint(number + 1) for number in range(config.waypoints)]
     made |= {name: context.folder / name for name in names}
     return made
 

@@ -47,9 +47,11 @@ def run(config: Config, given: Given, context: Context) -> Made:
 def _measured(config: Config, given: Given, context: Context) -> Resolved:
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
-    from edgekd.learn import classifier
+    from edgekd.learn import learner
 
-    plan = classifier.blueprint_for(config.model, given["data"], config.input)
+    plan = learner.blueprint_for(
+        config.model, given["data"], config.input, allow_code=context.allow_code
+    )
     model = blueprint.build(plan, allow_code=context.allow_code)
     best = arithmetic.find_fastest(model, plan.interface, config.batch_size, config.threads)
     order = "channels last" if best.channels_last else "channels first"

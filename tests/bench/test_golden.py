@@ -52,17 +52,6 @@ def test_the_older_form_is_the_usual_group_without_names(tmp_path: Path) -> None
     np.testing.assert_array_equal(usual.inputs[golden.UNNAMED], x)
     np.testing.assert_array_equal(usual.outputs[golden.UNNAMED], y)
     np.testing.assert_array_equal(usual.rows[golden.UNNAMED], pixels)
-    written = golden.write_inputs(usual, tmp_path / "x.npy")
-    np.testing.assert_array_equal(np.load(written), x)
-
-
-def test_several_inputs_are_written_by_name(tmp_path: Path) -> None:
-    sent = group(5)
-    written = golden.write_inputs(sent, tmp_path / "x.npy")
-    assert written.suffix == ".npz"
-    with np.load(written) as found:
-        assert set(found) == {"text", "text_mask"}
-        np.testing.assert_array_equal(found["text_mask"], sent.inputs["text_mask"])
 
 
 X, Y = np.ones((2, 3), np.float32), np.zeros((2, 4), np.float32)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from edgekd.bench import inputs
 from edgekd.bench.call import InputPlan
+from edgekd.bench.outputs import write_inputs
 from edgekd.runtime import Tensor
 
 IMAGE = Tensor("x", "float32", (None, 3, 4, 4))
@@ -59,13 +62,52 @@ def test_given_rows_rotate(tmp_path: Path) -> None:
     ],
 )
 def test_rows_that_do_not_fit(rows: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="inputs: got"):
-        inputs.require_fitting_rows(rows, [IMAGE])
+    with pytest.raises(ValueError, match="^x: got .*, want float32"):
+        inputs.require_fitting_rows(rows, IMAGE)
 
 
-def test_given_rows_are_for_one_input() -> None:
+def test_given_rows_are_for_one_input(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((5, 3, 4, 4), np.float32))
     with pytest.raises(ValueError, match="got 2 inputs"):
-        inputs.require_fitting_rows(np.zeros((5, 3, 4, 4), np.float32), [IMAGE, TOKENS])
+        inputs.read_feeds(tmp_path / "x.npy", [IMAGE, TOKENS], batch=1)
+
+
+def test_a_split_is_read_as_rows_are_or_by_the_names_of_several(tmp_path: Path) -> None:
+    """As a file of `write_inputs`; the one field of a model's one input may be called anything."""
+    images = np.random.default_rng(0).random((3, 3, 4, 4), np.float32)
+    ids = np.arange(18).reshape(3, 6)
+    one = write_inputs({"pixels": images}, tmp_path / "one")
+    feeds = inputs.read_feeds(one, [IMAGE], batch=1)
+    assert len(feeds) == 3
+    np.testing.assert_array_equal(feeds[1]["x"], images[1:2])
+    both = write_inputs({"ids": ids, "x": images}, tmp_path / "both")
+    plans = {"x": InputPlan((None, 3, 4, 4)), "ids": InputPlan((None, 6))}
+    for feed, image, row in zip(
+        inputs.read_feeds(both, [IMAGE, TOKENS], batch=1, plans=plans), images, ids, strict=True
+    ):
+        np.testing.assert_array_equal(feed["x"][0], image)
+        np.testing.assert_array_equal(feed["ids"][0], row)
+
+
+class Takes(NamedTuple):
+    """A session as far as its inputs."""
+
+    inputs: tuple[Tensor, ...]
+
+
+def test_inputs_get_a_models_own_names_and_order() -> None:
+    x, ids = np.zeros((2, 3, 4, 4), np.float32), np.zeros((2, 6), np.int64)
+    one: Any = Takes((IMAGE,))
+    assert inputs.fit_inputs({"images": x}, one)["x"] is x
+    two: Any = Takes((IMAGE, TOKENS))
+    assert list(inputs.fit_inputs({"ids": ids, "x": x}, two)) == ["x", "ids"]
+    for given, says in (
+        ({"x": x}, "inputs: got x, want x, ids"),
+        ({"x": x, "mask": ids}, "inputs: got x, mask, want x, ids"),
+        ({"x": x, "ids": ids[:, :5]}, "ids: got int64 .2, 5., want int64"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            inputs.fit_inputs(given, two)
 
 
 def test_a_model_that_wants_more_than_there_is() -> None:

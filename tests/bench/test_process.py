@@ -65,7 +65,7 @@ def test_what_an_engine_prints_cannot_forge_a_result(tmp_path: Path) -> None:
     assert told["iters_ns"]
 
 
-ENVELOPE = {"result": {"shape": [1]}, "modules": ["numpy"], "affinity": [0]}
+ENVELOPE = {"result": {"shapes": {"y": [1]}}, "modules": ["numpy"], "affinity": [0]}
 
 
 def answering(lines: Callable[[str], list[bytes]], code: int = 0) -> Device:
@@ -84,15 +84,15 @@ def envelope(**changed: object) -> Callable[[str], list[bytes]]:
 
 def test_an_answer_of_the_known_form_is_taken() -> None:
     told = run_worker("outputs", {}, timeout_s=1, device=answering(envelope()))
-    assert told == {"shape": [1], "modules": ["numpy"], "affinity": [0]}
+    assert told == {"shapes": {"y": [1]}, "modules": ["numpy"], "affinity": [0]}
 
 
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
         ({"result": None}, "got None"),
-        ({"result": {"shape": [float("nan")]}}, "'shape' \\[nan\\]"),
-        ({"result": {"shape": [1], "other": 1}}, "'other' 1"),
+        ({"result": {"shapes": {"y": [float("nan")]}}}, "'shapes' {'y': \\[nan\\]}"),
+        ({"result": {"shapes": {"y": [1]}, "other": 1}}, "'other' 1"),
         ({"modules": "numpy"}, "modules 'numpy'"),
         ({"affinity": [None]}, "affinity"),
         ({"token": "x"}, "ended without a result"),

@@ -118,5 +118,5 @@ def test_a_worker_is_told_what_to_read(tmp_path: Path) -> None:
     engine = Engine("a", "fp32", 1, {"model.onnx": tmp_path / "ab12"})
     one = session.Subject("a", engine, inputs=tmp_path / "rows.npy")
     session.measure([one], session.Rules(), worker=worker)
-    reads = {"model.onnx": tmp_path / "ab12", "inputs.npy": tmp_path / "rows.npy"}
-    assert all(t == ({"model.onnx": "in/model.onnx"}, "in/inputs.npy", reads) for t in told)
+    reads = {"model.onnx": tmp_path / "ab12", "inputs": tmp_path / "rows.npy"}
+    assert all(t == ({"model.onnx": "in/model.onnx"}, "in/inputs", reads) for t in told)

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgekd.bench import golden
 from edgekd.bench import user_inputs
 from edgekd.bench.user_inputs import UserInputs
 from edgekd.errors import InputError
+from tests import text_example
 
 
 def test_three_forms(tmp_path: Path) -> None:
@@ -113,3 +115,21 @@ def test_an_npz_file_that_asks_for_a_password(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(InputError, match="got no .npz file.*encrypted"):
         user_inputs.npz_shapes(path)
+
+
+def test_golden_inputs_are_fed_as_a_user_gives_his_own(tmp_path: Path) -> None:
+    """Rows of the only one, several by name; both are then read like any others."""
+    one, several = np.ones((3, 2), np.float32), text_example.inputs(4, 5)
+    answers = {"y": np.zeros((3, 1), np.float32)}
+    golden.write(tmp_path / "one.safetensors", {"usual": golden.Group({"x": one}, answers)})
+    rows = user_inputs.find_inputs(tmp_path / "one.safetensors", tmp_path / "goal.npy")
+    assert fed(UserInputs(rows), ["images"], tmp_path) == (rows, {"images": (3, 2)})
+    np.testing.assert_array_equal(np.load(rows), one)
+    answers = {"y": np.zeros((4, 1), np.float32)}
+    golden.write(tmp_path / "two.safetensors", {"usual": golden.Group(several, answers)})
+    by_name = user_inputs.find_inputs(tmp_path / "two.safetensors", tmp_path / "goal.npy")
+    assert by_name.suffix == ".npz"
+    found = fed(UserInputs(by_name), ["ids", "mask"], tmp_path)
+    assert found == (by_name, {"ids": (4, 5), "mask": (4, 5)})
+    with np.load(by_name, allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["mask"], several["mask"])

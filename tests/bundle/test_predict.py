@@ -62,7 +62,7 @@ def test_no_engine_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.Mon
 def test_answers_are_a_finite_number_for_each_label(
     logits: np.ndarray, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle_predict, "outputs", lambda *_, **__: logits)
+    monkeypatch.setattr(bundle_predict, "outputs", lambda *_, **__: {"logits": logits})
     found = bundle.check(bundle_example.make(tmp_path))
     with pytest.raises(InputError, match=f"^tiny: .*{says}"):
         bundle_predict.predict(found, [Image("a", np.zeros((4, 4, 1), np.uint8), "")], top=3)

@@ -226,9 +226,9 @@ def test_pixels_are_asked_of_the_engine_itself(
 ) -> None:
     ask = bundle_verify.outputs
 
-    def off(engine: object, inputs: Path, *, preprocessing: object, **more: object) -> np.ndarray:
-        got = ask(engine, inputs, preprocessing=preprocessing, **more)
-        return got if preprocessing is None else got + 1
+    def off(engine: Any, inputs: Path, *, fields: Any = None, **more: Any) -> dict[str, np.ndarray]:
+        got = ask(engine, inputs, fields=fields, **more)
+        return got if fields is None else {name: each + 1 for name, each in got.items()}
 
     monkeypatch.setattr(bundle_verify, "outputs", off)
     report = resaved(tmp_path)
@@ -239,7 +239,7 @@ def test_pixels_are_asked_of_the_engine_itself(
 def test_answers_that_are_not_finite_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for value in (np.nan, np.inf):
         got = np.full((8, 3), value, np.float32)
-        monkeypatch.setattr(bundle_verify, "outputs", lambda *_, got=got, **__: got)
+        monkeypatch.setattr(bundle_verify, "outputs", lambda *_, got=got, **__: {"logits": got})
         folder = tmp_path / str(value)
         folder.mkdir()
         report = resaved(folder)
@@ -277,7 +277,7 @@ def test_pixels_become_the_golden_inputs_but_for_rounding(
     tensors = {"inputs": inputs, "pixels": pixels}
     found = bundle.check(bundle_example.make(tmp_path, tensors=tensors))
     want = found.golden["usual"].first_output[:1]
-    got = bundle_verify._from_pixels(found, lambda *_, **__: want, None, tmp_path)
+    got = bundle_verify._from_pixels(found, lambda *_, **__: {"y": want}, None, tmp_path)
     assert got.verdict == verdict and ("become an input" in got.text) is (verdict == "failed")
 
 
@@ -297,7 +297,7 @@ def test_answers_to_pixels_are_held_to_the_tolerance(
     found = bundle.check(bundle_example.make(tmp_path, tensors={"outputs": outputs}))
     tolerance = None if max_abs is None else Tolerance(max_abs=max_abs, top1_agreement=1.0)
     given = np.zeros(answers) if isinstance(answers, tuple) else outputs[:1] + answers
-    got = bundle_verify._from_pixels(found, lambda *_, **__: given, tolerance, tmp_path)
+    got = bundle_verify._from_pixels(found, lambda *_, **__: {"y": given}, tolerance, tmp_path)
     assert got.verdict == verdict and says in got.text
 
 
@@ -382,7 +382,7 @@ def test_noise_is_held_to_what_was_measured_or_one_step(
     manifest = found.manifest.model_copy(update={"tolerance": {"onnxruntime/fp32": tolerance}})
     asked: list[float] = []
     monkeypatch.setattr(bundle_verify, "is_quantized", lambda folder: True)
-    monkeypatch.setattr(bundle_verify, "outputs", lambda *_, **__: usual.first_output)
+    monkeypatch.setattr(bundle_verify, "outputs", lambda *_, **__: {"y": usual.first_output})
     monkeypatch.setattr(bundle_engine, "prepare_engine", lambda *_, **__: ENGINE)
     monkeypatch.setattr(
         bundle_verify,

@@ -74,3 +74,21 @@ def test_what_no_image_can_be_is_refused(changes: dict[str, object], says: str) 
 def test_rows_of_another_form_are_refused(rows: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"want uint8 \[N, 2, 3, 1\]"):
         image().check(rows, "train split")
+
+
+def test_other_usual_preprocessing_maps_pixels_as_it_says() -> None:
+    field = Image(height=1, width=1, channels=3, mean=(0.1,) * 3, std=(0.3,) * 3)
+    white = np.full((1, 1, 1, 3), 255, np.uint8)
+    wanted = {
+        "pixels / 255 without mean and std": [1, 1, 1],
+        "raw pixels 0 to 255": [255, 255, 255],
+        "mean 0.5, std 0.5": [1, 1, 1],
+        "ImageNet's mean and std": [
+            (1 - m) / s for m, s in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
+        ],
+    }
+    assert list(field.alternatives()) == list(wanted)
+    for name, want in wanted.items():
+        np.testing.assert_allclose(field.alternatives()[name].apply(white).ravel(), want, rtol=1e-5)
+    grey = Image(height=1, width=1, channels=1, mean=(0.1,), std=(0.3,))
+    assert "ImageNet's mean and std" not in grey.alternatives()

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgekd.bench.outputs import write_inputs
 from edgekd.bench.pair.paired import LEVEL
 from edgekd.errors import InputError
+from edgekd.gate import LabelledSamples
 from edgekd.gates import accuracy
 from tests import gate_example
 
@@ -54,6 +56,7 @@ def test_samples_that_are_missing_or_few_decide_nothing(tmp_path: Path) -> None:
 
 def test_images_that_do_not_fit_are_the_users_fault(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path)
-    np.save(pair.samples.images, np.zeros((400, 5, 4, 1), np.uint8))
+    assert isinstance(pair.samples, LabelledSamples)
+    write_inputs({"images": np.zeros((400, 5, 4, 1), np.uint8)}, pair.samples.split)
     with pytest.raises(InputError):
         accuracy.judge(pair, accuracy.Config(), 0)

@@ -5,14 +5,19 @@ import io
 import os
 import pickle
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
 import pytest
 
 from edgekd import bundle
+from edgekd import dataset
 from edgekd import files
+from edgekd import splits
+from edgekd.bench.outputs import write_inputs
 from edgekd.errors import InputError
+from edgekd.field import RaggedRows
 from edgekd.gate import LabelledSamples
 from edgekd.gating import samples
 from edgekd.gating.sides import OpenedSide
@@ -20,8 +25,12 @@ from edgekd.store import CreationTime
 from edgekd.store import Store
 from edgekd.store import key_of
 from tests import bundle_example
+from tests import data_example
 from tests import gate_example
 from tests import report_example
+
+if TYPE_CHECKING:
+    from edgekd.field import Rows
 
 INPUTS, OTHER_INPUTS = {"stage": "data"}, {"stage": "data", "seed": 1}
 KEY, OTHER = key_of(INPUTS), key_of(OTHER_INPUTS)
@@ -38,18 +47,13 @@ def kept(
     store = Store(folder / "store").open()
     made = folder / f"made-{len(inputs)}"
     made.mkdir()
-    np.save(made / "images.npy", gate_example.images())
-    np.save(made / "labels.npy", gate_example.labels())
-    told = {"classes": list(bundle_example.LABELS), "source": "made up", **about}
-    (made / "data.json").write_bytes(files.pretty_json(told))
+    classes = about.pop("classes", bundle_example.LABELS)
+    described = data_example.labelled(data_example.image(4, 4), classes, source="made up", **about)
+    (made / "data.json").write_bytes(files.pretty_json(dataset.to_json(described)))
+    write_inputs({"images": gate_example.images(), "labels": gate_example.labels()}, made / "test")
     for name, data in (spoilt or {}).items():
         (made / name).write_bytes(data)
-    outputs = {
-        "test_images": made / "images.npy",
-        "test_labels": made / "labels.npy",
-        "data.json": made / "data.json",
-    }
-    store.commit(inputs, outputs, MADE)
+    store.commit(inputs, {name: made / name for name in ("test", "data.json")}, MADE)
     return store
 
 
@@ -62,9 +66,10 @@ def test_a_bundle_names_its_test_split_by_the_key_of_its_data(tmp_path: Path) ->
     store = kept(tmp_path)
     found = samples.find(side(tmp_path, "run"), side(tmp_path, "baseline"), store)
     assert isinstance(found, LabelledSamples) and found.source == "made up (test split)"
-    np.testing.assert_array_equal(np.load(found.images), gate_example.images())
+    rows = splits.read(found.split)["images"]
+    np.testing.assert_array_equal(np.asarray(rows), gate_example.images())
     np.testing.assert_array_equal(found.labels, gate_example.labels())
-    assert found.images_sha256 == files.digest_file(found.images)
+    assert found.sha256 == files.digest_file(found.split)
 
 
 def test_a_run_names_it_by_digest(tmp_path: Path) -> None:
@@ -75,7 +80,7 @@ def test_a_run_names_it_by_digest(tmp_path: Path) -> None:
     files.remove(store.root / "ac" / f"{KEY}.json")  # the blobs alone are enough
     baseline = side(tmp_path, "baseline")
     assert isinstance(samples.find(run, baseline, store), LabelledSamples)
-    store.blob_path(entry.files["test_labels"].sha256).write_bytes(b"changed")
+    store.blob_path(entry.files["test"].sha256).write_bytes(b"changed")
     assert isinstance(samples.find(run, baseline, store), str)
 
 
@@ -85,7 +90,7 @@ def test_what_is_not_in_the_store_is_not_measured(tmp_path: Path) -> None:
     assert isinstance(found, str) and "is not in the store" in found and "--samples" in found
     store = kept(tmp_path)
     (entry,) = store.entries()
-    store.blob_path(entry.files["test_labels"].sha256).write_bytes(b"changed")
+    store.blob_path(entry.files["test"].sha256).write_bytes(b"changed")
     assert isinstance(samples.find(run, baseline, store), str)
 
 
@@ -121,14 +126,15 @@ def test_no_file_is_looked_for_by_what_is_no_key(
     assert isinstance(samples.find(run, run, kept(tmp_path)), str) and not asked
 
 
-def test_a_blob_that_is_missing_is_not_measured(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["test", "data.json"])
+def test_a_blob_that_is_missing_is_not_measured(tmp_path: Path, name: str) -> None:
     store = kept(tmp_path)
     (entry,) = store.entries()
     lineage = {"data": {"key": KEY, "files": {n: b.sha256 for n, b in entry.files.items()}}}
     run = side(tmp_path, "run")._replace(result=report_example.result(lineage=lineage))
-    store.blob_path(entry.files["test_images"].sha256).unlink()
+    store.blob_path(entry.files[name].sha256).unlink()
     found = samples.find(run, side(tmp_path, "baseline"), store)
-    assert isinstance(found, str) and found.startswith("test_images of the run is not in the store")
+    assert isinstance(found, str) and found.startswith(f"{name} of the run is not in the store")
 
 
 class Unpickled:
@@ -141,10 +147,12 @@ class Unpickled:
         return os.mkdir, (str(self.folder),)
 
 
-@pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
+@pytest.mark.parametrize(
+    ("name", "says"), [("test", "want a split of a data set"), ("data.json", "data.json|JSON")]
+)
 @pytest.mark.parametrize("form", ["array", "bare", "zip", "text"])
 def test_a_split_that_is_no_plain_array_is_refused_and_never_unpickled(
-    tmp_path: Path, name: str, form: str
+    tmp_path: Path, name: str, says: str, form: str
 ) -> None:
     hostile, stream = Unpickled(tmp_path / "ran"), io.BytesIO()
     if form == "array":
@@ -156,9 +164,29 @@ def test_a_split_that_is_no_plain_array_is_refused_and_never_unpickled(
     else:
         stream.write(b"no array at all")
     run = side(tmp_path, "run")
-    with pytest.raises(InputError, match=r"got no readable \.npy file"):
+    with pytest.raises(InputError, match=says):
         samples.find(run, run, kept(tmp_path, spoilt={name: stream.getvalue()}))
     assert not hostile.folder.exists()
+
+
+@pytest.mark.parametrize("name", ["images", "labels"])
+@pytest.mark.parametrize("form", ["ragged", "missing", "flat"])
+def test_a_split_of_other_rows_is_refused(tmp_path: Path, name: str, form: str) -> None:
+    rows: dict[str, Rows] = {"images": gate_example.images(), "labels": gate_example.labels()}
+    if form == "ragged":
+        count = len(rows[name])
+        rows[name] = RaggedRows(np.zeros(count, np.int64), np.r_[0, 0, 2 : count + 1])
+    elif form == "missing":
+        del rows[name]
+    else:
+        rows = {each: some[: gate_example.COUNT - 1] for each, some in rows.items()} | {
+            name: np.zeros((gate_example.COUNT - 1, 5), np.int64)
+        }
+    spoilt = tmp_path / "spoilt"
+    splits.write(spoilt, rows, np.arange(len(next(iter(rows.values())))))
+    run = side(tmp_path, "run")
+    with pytest.raises(InputError, match=f"{name}: got|got no `images` and `labels`"):
+        samples.find(run, run, kept(tmp_path, spoilt={"test": spoilt.read_bytes()}))
 
 
 @pytest.mark.parametrize(

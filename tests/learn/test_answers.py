@@ -11,17 +11,19 @@ import torch
 from torch import nn
 
 from edgekd.field import MOST_VALUES
+from edgekd.fields.image import Image
 from edgekd.learn import answers
-from edgekd.learn.answers import MOST_IMAGES
+from edgekd.learn.answers import MOST_SAMPLES
 from edgekd.learn.answers import batch_size
 from edgekd.learn.attack import robust_accuracy
-from edgekd.learn.data.loader import Samples
+from edgekd.learn.evaluation import EvaluationSplit
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Views
-from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
+from edgekd.tasks.classification import TASK
+from tests import data_example
 
-SMALL = Preprocessing(height=6, width=5, channels=2, mean=(0.3, 0.4), std=(0.2, 0.3))
+SMALL = Image(height=6, width=5, channels=2, mean=(0.3, 0.4), std=(0.2, 0.3))
 PLAIN = Resolved(precision="fp32", channels_last=False, threads=1)
 
 
@@ -47,26 +49,28 @@ def images(count: int, shape: tuple[int, ...] = (6, 5, 2)) -> np.ndarray:
     "shape", [(1, 1, 1), (28, 28, 1), (64, 64, 3), (224, 224, 3), (512, 512, 3), (4096, 4096, 3)]
 )
 def test_a_batch_is_bounded_in_images_and_in_values(shape: tuple[int, int, int]) -> None:
-    size, each = batch_size(shape), np.prod(shape)
-    assert 1 <= size <= MOST_IMAGES
+    each = int(np.prod(shape))
+    size = batch_size(each)
+    assert 1 <= size <= MOST_SAMPLES
     assert size == 1 or size * each <= MOST_VALUES
-    assert size == MOST_IMAGES or (size + 1) * each > MOST_VALUES
+    assert size == MOST_SAMPLES or (size + 1) * each > MOST_VALUES
 
 
 def everything(model: nn.Module, given: np.ndarray, folder: Path) -> dict[str, np.ndarray | float]:
     labels = np.arange(len(given)) % 3
-    samples = Samples(
+    samples = data_example.samples(
         images=given,
         labels=labels,
         classes=3,
-        preprocessing=SMALL,
+        image=SMALL,
         views=Views(count=2, flip=True),
         seed=1,
     )
     answers.write_knowledge(model, samples, folder / "k.npy", PLAIN, Silent())
+    split = EvaluationSplit(TASK, samples.dataset, samples.rows)
     return {
-        "logits": answers.logits(model, given, SMALL),
-        "score": answers.scorer(given, labels, SMALL)(model),
+        "logits": split.outputs(model)["logits"],
+        "score": split.score(model),
         "knowledge": np.load(folder / "k.npy"),
         "robust": robust_accuracy(model, given, labels, SMALL, epsilon=0.02, step=0.02, steps=1),
     }
@@ -87,9 +91,11 @@ def test_answers_do_not_depend_on_the_batch(
 
 def test_large_images_are_answered_a_few_at_once() -> None:
     model = Counting(256 * 256 * 3)
-    about = Preprocessing(height=256, width=256, channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
-    told = answers.logits(model, images(25, (256, 256, 3)), about)
-    assert told.shape == (25, 3) and model.sizes == [10, 10, 5]
+    about = Image(height=256, width=256, channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
+    found = data_example.labelled(about, data_example.names(3))
+    rows = {"images": images(25, (256, 256, 3))}
+    given = answers.compute_outputs(model, rows, found, ["logits"])
+    assert given["logits"].shape == (25, 3) and model.sizes == [10, 10, 5]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -98,11 +104,11 @@ def test_knowledge_is_each_view_s_answer(
     tmp_path: Path, precision: Any, channels_last: bool
 ) -> None:
     model, given = Counting(60).train(), images(9)
-    samples = Samples(
+    samples = data_example.samples(
         images=given,
         labels=np.zeros(9, np.int64),
         classes=3,
-        preprocessing=SMALL,
+        image=SMALL,
         views=Views(count=3, flip=True, crop=1),
         seed=1,
     )

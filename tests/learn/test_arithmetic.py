@@ -160,12 +160,12 @@ def test_the_device_is_the_accelerator_if_there_is_one(monkeypatch: pytest.Monke
         assert arithmetic.device() == torch.device(kind)
 
 
-@pytest.mark.parametrize(("shape", "threads"), [((16, 16, 1), 1), ((17, 16, 1), 2)])
-def test_small_images_are_answered_on_one_thread(shape: tuple[int, ...], threads: int) -> None:
+@pytest.mark.parametrize(("values", "threads"), [(256, 1), (257, 2)])
+def test_small_inputs_are_answered_on_one_thread(values: int, threads: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with pytest.raises(KeyError), arithmetic.one_thread_if_small(shape):
+        with pytest.raises(KeyError), arithmetic.one_thread_if_small(values):
             assert torch.get_num_threads() == threads
             raise KeyError
         assert torch.get_num_threads() == 2

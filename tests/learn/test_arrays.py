@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgekd.fields.image import Image
 from edgekd.learn import arrays
-from edgekd.preprocessing import Preprocessing
+from tests import data_example
 
-PREPROCESSING = Preprocessing(height=4, width=5, channels=1, mean=(0.5,), std=(0.25,))
+IMAGE = Image(height=4, width=5, channels=1, mean=(0.5,), std=(0.25,))
 
 
 @pytest.fixture
@@ -19,12 +19,8 @@ def given(tmp_path: Path) -> dict[str, Path]:
     """50 images; pixel and label of each are its number."""
     numbers = np.arange(50, dtype=np.uint8)
     images = numbers[:, None, None, None].repeat(4, 1).repeat(5, 2)
-    paths = {name: tmp_path / f"{name}.npy" for name in ("train_images", "train_labels")}
-    np.save(paths["train_images"], images)
-    np.save(paths["train_labels"], numbers.astype(np.int64))
-    about = {"classes": ["a"], "preprocessing": json.loads(PREPROCESSING.model_dump_json())}
-    (tmp_path / "data.json").write_text(json.dumps(about))
-    return {**paths, "data": tmp_path / "data.json"}
+    classes = data_example.names(50)
+    return data_example.write_data(tmp_path, IMAGE, classes, train=(images, numbers))
 
 
 def labels(data: arrays.Calibration, size: int = 4) -> list[int]:

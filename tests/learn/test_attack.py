@@ -12,13 +12,13 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
+from edgekd.fields.image import Image
 from edgekd.learn import attack
 from edgekd.learn.attack import PixelRange
 from edgekd.learn.attack import pgd
 from edgekd.learn.attack import robust_accuracy
-from edgekd.preprocessing import Preprocessing
 
-TWO = Preprocessing(height=4, width=4, channels=2, mean=(0.2, 0.7), std=(0.5, 0.1))
+TWO = Image(height=4, width=4, channels=2, mean=(0.2, 0.7), std=(0.5, 0.1))
 PIXELS = PixelRange.of(TWO)
 
 
@@ -209,7 +209,7 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
 
 def test_robust_accuracy_by_hand() -> None:
     """One pixel says the class; it is lost where epsilon takes it over the middle."""
-    plain = Preprocessing(height=1, width=1, channels=1, mean=(0.5,), std=(0.25,))
+    plain = Image(height=1, width=1, channels=1, mean=(0.5,), std=(0.25,))
 
     class Middle(nn.Module):
         def __init__(self) -> None:

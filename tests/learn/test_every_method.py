@@ -22,6 +22,7 @@ from edgekd.run import Options
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stage import Step
+from tests import data_example
 
 TRAIN = {
     "epochs": 6,
@@ -165,18 +166,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     root = tmp_path_factory.mktemp("digits")
     digits = load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    pixels = {"height": 8, "width": 8, "channels": 1, "mean": [0.3], "std": [0.35]}
-    about = {"classes": [str(n) for n in range(10)], "preprocessing": pixels}
-    (root / "data.json").write_text(json.dumps(about))
+    field = data_example.image(8, 8, mean=0.3, std=0.35)
     (root / "resolved.json").write_text('{"precision":"fp32","channels_last":false,"threads":1}')
-    splits = {"train": slice(0, SAMPLES), "validation": slice(SAMPLES, SAMPLES + 200)}
-    made = {("data", "data.json"): root / "data.json"}
-    for name, rows in splits.items():
-        for what, array in (("images", images), ("labels", digits.target.astype(np.int64))):
-            path = root / f"{name}_{what}.npy"
-            np.save(path, array[rows])
-            made["data", f"{name}_{what}"] = path
-    return Place(root, made)
+    parts = {"train": slice(0, SAMPLES), "validation": slice(SAMPLES, SAMPLES + 200)}
+    arrays = {name: (images[rows], digits.target[rows]) for name, rows in parts.items()}
+    written = data_example.write_data(root, field, "0123456789", **arrays)
+    names = {"data": "data.json"}
+    return Place(root, {("data", names.get(name, name)): path for name, path in written.items()})
 
 
 @pytest.fixture(autouse=True)

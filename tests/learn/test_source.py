@@ -2,71 +2,95 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
-from edgekd.learn.source import Split
 from edgekd.learn.source import as_images
 from edgekd.learn.source import as_labels
-from edgekd.learn.source import checked
 from edgekd.learn.source import from_arrays
+from edgekd.learn.source import label_images
 from edgekd.learn.source import locate
 from edgekd.learn.source import need_memory
 from edgekd.learn.source import need_package
+from edgekd.learn.source import require_sound
+from tests import data_example
 
 
-def split(labels: list[int], size: tuple[int, ...] = (2, 2, 1)) -> Split:
-    return Split(np.zeros((len(labels), *size), np.uint8), np.array(labels, np.int64))
+def images(labels: list[int], size: tuple[int, ...] = (2, 2, 1)) -> LabelledImages:
+    return LabelledImages(np.zeros((len(labels), *size), np.uint8), np.array(labels, np.int64))
 
 
-GOOD = Source(split([0, 1, 1]), split([1]), split([0]), ("cat", "dog"))
+def source(**other: Any) -> Source:
+    """Good, but for what is said."""
+    given = {
+        "train": images([0, 1, 1]),
+        "validation": images([1]),
+        "test": images([0]),
+        "classes": ("cat", "dog"),
+    }
+    return label_images(**{**given, **other})
 
 
 def test_a_good_source_passes_unchanged() -> None:
-    assert checked(GOOD, "here") is GOOD
-    assert list(GOOD.splits()) == ["train", "validation", "test"]
-    assert list(GOOD._replace(validation=None).splits()) == ["train", "test"]
+    good = source()
+    assert require_sound(good, "here") is good
+    assert list(good.splits) == ["train", "validation", "test"]
+    assert list(source(validation=None).splits) == ["train", "test"]
+
+
+TRAIN = images([0, 1, 1])
 
 
 @pytest.mark.parametrize(
-    ("bad", "message"),
+    ("other", "message"),
     [
-        (GOOD._replace(classes=("cat",)), "here: got 1 class"),
-        (GOOD._replace(classes=("cat", "cat")), "got the class name 'cat' twice"),
+        ({"classes": ("cat",)}, r"here: labels: got 1 class name\(s\), want at least 2"),
+        ({"classes": ("cat", "cat")}, "got the class name 'cat' twice"),
         (
-            GOOD._replace(classes=("cat", "dog", "eel")),
-            r"train split: got no sample of class 'eel'",
+            {"classes": ("cat", "dog", "eel")},
+            r"labels: got no training sample of class 'eel' \(2\)",
         ),
-        (GOOD._replace(train=split([0, 1, 2])), "train split: got label 2, want 0 to 1"),
-        (GOOD._replace(test=split([0, -1])), "test split: got label -1, want 0 to 1"),
-        (GOOD._replace(validation=split([])), "validation split: got no samples"),
-        (GOOD._replace(train=split([])), "train split: got no samples"),
-        (GOOD._replace(test=split([0], (3, 2, 1))), r"test split: got images \(3, 2, 1\), want"),
-        (GOOD._replace(test=split([0], (2, 2))), r"test split: got uint8 \[1, 2, 2\], want"),
-        (GOOD._replace(train=split([0, 1], (2, 0, 1))), r"got uint8 \[2, 2, 0, 1\], want"),
+        ({"train": images([0, 1, 2])}, "train split: got label 2, want 0 to 1"),
+        ({"test": images([0, -1])}, "test split: labels: got label -1, want 0 to 1"),
+        ({"validation": images([])}, "validation split: got no samples"),
+        ({"train": images([])}, "train split: got no samples"),
+        ({"test": images([0], (3, 2, 1))}, r"test split: images: got uint8 \[1, 3, 2, 1\], want"),
+        ({"test": images([0], (2, 2))}, r"test split: images: got uint8 \[1, 2, 2\], want"),
+        ({"train": images([0, 1], (2, 0, 1))}, r"images: got uint8 \[2, 2, 0, 1\], want uint8"),
         (
-            GOOD._replace(train=GOOD.train._replace(images=np.zeros((3, 2, 2, 1)))),
-            r"got float64 \[3, 2, 2, 1\], want uint8 \[N, H, W, C\]",
+            {"train": TRAIN._replace(images=np.zeros((3, 2, 2, 1)))},
+            r"images: got float64 \[3, 2, 2, 1\], want uint8 \[N, H, W, C\]",
         ),
-        (
-            GOOD._replace(train=GOOD.train._replace(labels=np.zeros(3))),
-            "got labels float64",
-        ),
-        (
-            GOOD._replace(train=GOOD.train._replace(labels=np.zeros(2, np.int64))),
-            r"got labels int64 \[2\], want int64 \[3\]",
-        ),
+        ({"train": TRAIN._replace(labels=np.zeros(3))}, "got labels float64"),
+        ({"train": TRAIN._replace(labels=np.zeros(2, np.int64))}, "got 3 of images, 2 of labels"),
+        ({"train": TRAIN._replace(labels=7)}, "labels: got int, want an array of rows"),
+        ({"train": TRAIN._replace(labels=np.array(7))}, "want an array of rows"),
     ],
 )
-def test_a_bad_source_is_named(bad: Source, message: str) -> None:
+def test_a_bad_source_is_named(other: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        checked(bad, "here")
+        data_example.check(source(**other), "here")
     assert caught.value.exit_code == 2
     assert "\n" not in caught.value.line()
+
+
+def test_splits_and_fields_have_their_names() -> None:
+    good = source()
+    with pytest.raises(InputError, match="here: got splits test, validation, want train"):
+        splits = {name: rows for name, rows in good.splits.items() if name != "train"}
+        require_sound(good._replace(splits=splits), "here")
+    with pytest.raises(InputError, match="got splits dev, train"):
+        splits = {"train": good.splits["train"], "dev": good.splits["test"]}
+        require_sound(good._replace(splits=splits), "here")
+    with pytest.raises(InputError, match="train split: got fields images, want images, labels"):
+        lacking = {"train": {"images": good.splits["train"]["images"]}}
+        require_sound(good._replace(splits=lacking), "here")
 
 
 @pytest.mark.parametrize(
@@ -99,8 +123,8 @@ def test_images_are_bytes() -> None:
 def test_arrays_are_found_by_their_usual_names() -> None:
     images, labels = np.zeros((2, 4, 4), np.uint8), np.array([0, 1])
     for first, second in (("x", "y"), ("x_train", "y_train"), ("train_images", "train_labels")):
-        found = from_arrays(
-            {first: images, second: labels, "x_test": images, "y_test": labels}, "f"
+        found = data_example.opened(
+            from_arrays({first: images, second: labels, "x_test": images, "y_test": labels}, "f")
         )
         assert found.train.images.shape == (2, 4, 4, 1)
         assert found.test is not None

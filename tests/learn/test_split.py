@@ -1,23 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd.learn.source import Source
-from edgekd.learn.source import Split
+from edgekd.learn.split import Share
 from edgekd.learn.split import divide
 from edgekd.learn.split import stratified
 
 
-def source(counts: list[int], *, validation: bool = False, test: bool = False) -> Source:
-    labels = np.repeat(np.arange(len(counts)), counts)
-    images = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1)
-    split = Split(images, labels)
-    own = Split(images[:: len(images) - 1], labels[:: len(images) - 1])
-    names = tuple(f"class {number}" for number in range(len(counts)))
-    return Source(split, own if validation else None, own if test else None, names)
+def shares(counts: list[int], *, own: Sequence[str] = (), **more: Any) -> dict[str, Share]:
+    """Of a source with so many training samples by class, and splits of two samples of its own."""
+    strata = np.repeat(np.arange(len(counts)), counts)
+    words = {"validation": 0.1, "test": 0.2, "limit": None, "seed": 0, **more}
+    return divide({"train": len(strata), **dict.fromkeys(own, 2)}, strata, **words)
 
 
 @given(
@@ -60,44 +60,35 @@ def test_any_run_of_samples_is_a_fair_sample_of_all() -> None:
 
 
 def test_a_split_is_a_function_of_the_seed() -> None:
-    data = source([50, 50])
     for name in ("train", "validation", "test"):
-        orders = [
-            divide(data, validation=0.1, test=0.2, limit=None, seed=seed)[name].order.tolist()
-            for seed in (1, 1, 2)
-        ]
+        orders = [shares([50, 50], seed=seed)[name].order.tolist() for seed in (1, 1, 2)]
         assert orders[0] == orders[1] != orders[2]
         assert set(orders[0]) != set(orders[2])
 
 
-def test_three_splits_from_one_share_no_sample() -> None:
-    parts = divide(source([30, 50, 20]), validation=0.25, test=0.2, limit=None, seed=3)
-    assert {name: len(part.order) for name, part in parts.items()} == {
-        "train": 60,
-        "validation": 20,
-        "test": 20,
+@pytest.mark.parametrize("stratified", [True, False])
+def test_three_splits_from_one_share_no_sample(stratified: bool) -> None:
+    strata = np.repeat([0, 1, 2], [30, 50, 20]) if stratified else None
+    made = divide({"train": 100}, strata, validation=0.25, test=0.2, limit=None, seed=3)
+    assert {name: (share.split, len(share.order)) for name, share in made.items()} == {
+        "train": ("train", 60),
+        "validation": ("train", 20),
+        "test": ("train", 20),
     }
-    together = np.concatenate([part.order for part in parts.values()])
+    together = np.concatenate([share.order for share in made.values()])
     assert sorted(together) == list(range(100))
 
 
 def test_the_makers_own_splits_are_taken_whole() -> None:
-    data = source([30, 30], validation=True, test=True)
-    parts = divide(data, validation=0.25, test=0.2, limit=None, seed=3)
-    assert sorted(parts["train"].order) == list(range(60))
-    assert parts["test"].split is data.test
-    assert parts["test"].order.tolist() == [0, 1]
-    assert parts["validation"].split is data.validation
-    assert sorted(parts["validation"].order) == [0, 1]
+    made = shares([30, 30], own=("validation", "test"), validation=0.25, seed=3)
+    assert sorted(made["train"].order) == list(range(60))
+    assert made["test"].split == "test"
+    assert made["test"].order.tolist() == [0, 1]
+    assert made["validation"].split == "validation"
+    assert sorted(made["validation"].order) == [0, 1]
 
 
 def test_the_limit_is_on_training_samples_alone() -> None:
-    parts = divide(source([50, 50]), validation=0.1, test=0.2, limit=10, seed=0)
-    whole = divide(source([50, 50]), validation=0.1, test=0.2, limit=None, seed=0)
-    assert parts["train"].order.tolist() == whole["train"].order[:10].tolist()
-    assert parts["validation"].order.tolist() == whole["validation"].order.tolist()
-
-
-def test_a_limit_may_not_lose_a_class() -> None:
-    with pytest.raises(ValueError, match="no training sample of class"):
-        divide(source([50, 50]), validation=0.1, test=0.2, limit=1, seed=0)
+    some, whole = shares([50, 50], limit=10), shares([50, 50])
+    assert some["train"].order.tolist() == whole["train"].order[:10].tolist()
+    assert some["validation"].order.tolist() == whole["validation"].order.tolist()

@@ -80,12 +80,12 @@ def test_the_explanation_takes_what_was_trained_without(tmp_path: Path) -> None:
     for term in ("cross-entropy", "kd"):
         want = (f"distil-without-{term}", "blueprint.json")
         assert found.takes[f"without/{term}_blueprint"] == want
-    assert found.takes["test_images"] == ("data", "test_images")
+    assert found.takes["test"] == ("data", "test")
     assert found.settings == explain.Config(split="test", layers=("conv1",))
     bare = dict.fromkeys((step.label for step in steps), EMPTY)
     plain = closing.steps(recipes.load(TWO), bare, None)[0]
     assert not any("whole" in name or "without" in name for name in plain.takes)
-    assert plain.takes["validation_labels"] == ("data", "validation_labels")
+    assert plain.takes["validation"] == ("data", "validation") and "test" not in plain.takes
     assert {name.split("_")[0] for name in plain.takes if name.endswith("_weights")} == {
         "teacher",
         "control",

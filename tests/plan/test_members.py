@@ -53,6 +53,7 @@ def test_every_name_has_its_key(folder: Path) -> None:
         learn=[{"step": "distil", "losses": ["kd"], "scheme": "ema"}, factorize],
     )
     assert {choice.key: str(choice.named) for choice in members.choices(found)} == {
+        "task": "classification",
         "data.source": "digits",
         "teacher.model": "resnet8",
         "student.model": "wrn-16-1",

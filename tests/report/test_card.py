@@ -46,6 +46,6 @@ def test_the_same_values_give_the_same_text_and_lineage_is_in_it() -> None:
 
 def test_what_a_user_named_cannot_become_markup() -> None:
     values = files()
-    values["data"]["classes"] = ["<script>", "a|b\n# c"]
+    values["data"]["targets"]["labels"]["names"] = ["<script>", "a|b\n# c"]
     text = card.card_text("<b>", "0.1.0", values)
     assert "<script>" not in text and "\\<script\\>, a\\|b # c" in text and "# \\<b\\>" in text

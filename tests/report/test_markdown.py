@@ -148,7 +148,7 @@ def test_int8_is_shown_with_steps_kernels_and_islands() -> None:
             "onnxruntime-int8-2t", threads=2, kernels={"QLinearConv u8": 20}, **more
         ),
     ]
-    score = {"validation_accuracy": 0.92, "parameters": 78_000, "macs": 9_700_000}
+    score = {"score": 0.92, "parameters": 78_000, "macs": 9_700_000}
     scores = {**files["scores"], "quantize-asymmetric": score}
     test = {**files["test"], "quantize-asymmetric": 0.9261}
     page = markdown.report_page(

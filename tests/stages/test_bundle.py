@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from edgekd import bundle
+from edgekd import dataset
 from edgekd.bundle import verify as bundle_verify
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import bundle as stage
 from tests import bundle_example
+from tests import data_example
 
 CHOSEN = "onnxruntime-fp32-1t"
 
@@ -22,12 +24,14 @@ def packed(folder: Path, *, quantized: bool = False, **other: Any) -> Made:
     (folder / "source").mkdir(parents=True)
     source = bundle_example.make(folder / "source")
     values = {
-        "data": {
-            "classes": list(bundle_example.LABELS),
-            "preprocessing": bundle_example.PREPROCESSING.model_dump(mode="json"),
-            "counts": {"train": 10, "validation": 5, "test": 5},
-            "source": "made up",
-        },
+        "data": dataset.to_json(
+            data_example.labelled(
+                bundle_example.PREPROCESSING.as_field(),
+                bundle_example.LABELS,
+                counts={"train": 10, "validation": 5, "test": 5},
+                source="made up",
+            )
+        ),
         "rows": [bundle_example.row()],
         "choice": {"chosen": CHOSEN, "budget": [], "why": "", "nearest": None},
         "parity": {"max_abs": 1e-6, "allowed": 1e-4},

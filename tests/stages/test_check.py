@@ -17,6 +17,7 @@ from edgekd.progress import Progress
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import check
+from tests import data_example
 
 STUDENT = {"model": {"name": "resnet8", "base": 4}, "input": None}
 TEACHER = {"model": {"name": "resnet14", "base": 8}, "input": {"height": 12, "width": 12}}
@@ -39,19 +40,10 @@ def run(
     progress: Progress | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    pixels = {"height": 8, "width": 8, "channels": 1, "mean": [0.5], "std": [0.3]}
-    about = {"classes": [str(n) for n in range(classes)], "preprocessing": pixels}
-    (folder / "data.json").write_text(json.dumps(about))
-    np.save(folder / "labels.npy", np.arange(samples) % classes)
-    np.save(
-        folder / "images.npy",
-        np.random.default_rng(0).integers(0, 255, (samples, 8, 8, 1), np.uint8),
-    )
-    given = {
-        "data": folder / "data.json",
-        "train_labels": folder / "labels.npy",
-        "train_images": folder / "images.npy",
-    }
+    images = np.random.default_rng(0).integers(0, 255, (samples, 8, 8, 1), np.uint8)
+    field, names = data_example.image(8, 8, std=0.3), [str(n) for n in range(classes)]
+    part = images, np.arange(samples) % classes
+    given = data_example.write_data(folder, field, names, train=part)
     case = {
         "label": "distil",
         "student": STUDENT,

@@ -239,7 +239,7 @@ def test_run_writes_choice_json(tmp_path: Path) -> None:
     given = {name: tmp_path / name for name in ("rows", "teacher_score", "student_score")}
     given["rows"].write_text(json.dumps([row("a", 0.2), TEACHER]))
     for name in ("teacher_score", "student_score"):
-        given[name].write_text(json.dumps({"validation_accuracy": 0.95}))
+        given[name].write_text(json.dumps({"score": 0.95}))
     context = Context(folder=tmp_path, checkpoints=tmp_path, seed=0, progress=Silent())
     made = choose.run(Budget(accuracy_drop_points=0.5), given, context)
     assert json.loads(made["choice.json"].read_bytes())["chosen"] == "a"

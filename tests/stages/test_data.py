@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from edgekd import dataset
 from edgekd import files
+from edgekd import splits
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn.data import SOURCES
-from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import data
 from edgekd.table import signature
+from tests import data_example
 
 SPLITS = ("train", "validation", "test")
 
@@ -29,19 +31,27 @@ def run(folder: Path, seed: int = 0, **settings: Any) -> dict[str, Path]:
     return data.STAGE.run(data.Config(**settings), {}, context)
 
 
-def arrays(made: dict[str, Path]) -> dict[str, np.ndarray]:
-    return {name: np.load(path) for name, path in made.items() if path.suffix == ".npy"}
+def arrays(made: dict[str, Path]) -> dict[str, dict[str, np.ndarray]]:
+    """The fields of each split."""
+    return {
+        name: {field: np.asarray(rows) for field, rows in splits.read(made[name]).items()}
+        for name in SPLITS
+    }
 
 
 def test_the_whole_contract_on_real_digits(tmp_path: Path) -> None:
     made = run(tmp_path / "a", source="digits")
     got, about = arrays(made), json.loads(made["data.json"].read_bytes())
-    assert set(made) == {f"{s}_{k}" for s in SPLITS for k in ("images", "labels")} | {"data.json"}
-    assert set(about) == {"classes", "preprocessing", "counts", "source", "notes", "skipped"}
-    assert about["classes"] == list("0123456789")
-    assert about["source"] == "digits"
+    assert set(made) == {*SPLITS, "data.json"} == {path.name for path in (tmp_path / "a").iterdir()}
+    whole = {"format", "task", "inputs", "targets", "counts", "source", "notes", "skipped"}
+    assert set(about) == whole and about["format"] == "edgekd.data/2"
+    assert about["task"] == "classification" and about["source"] == "digits"
+    assert about["targets"] == {"labels": {"kind": "class", "names": list("0123456789")}}
+    found = dataset.read(made["data.json"])
+    assert files.pretty_json(dataset.to_json(found)) == made["data.json"].read_bytes()
     for split in SPLITS:
-        images, labels = got[f"{split}_images"], got[f"{split}_labels"]
+        assert set(got[split]) == {"images", "labels"}
+        images, labels = got[split]["images"], got[split]["labels"]
         assert images.dtype == np.uint8
         assert images.shape == (about["counts"][split], 8, 8, 1)
         assert labels.dtype == np.int64
@@ -50,8 +60,7 @@ def test_the_whole_contract_on_real_digits(tmp_path: Path) -> None:
     assert sum(about["counts"].values()) == 1797
     assert about["counts"]["test"] == pytest.approx(0.2 * 1797, abs=5)
     assert about["counts"]["validation"] == pytest.approx(0.1 * 0.8 * 1797, abs=5)
-    preprocessing = Preprocessing.model_validate(about["preprocessing"])
-    inputs = preprocessing.apply(got["train_images"])
+    (inputs,) = found.prepare_inputs(got["train"]).values()
     assert inputs.mean() == pytest.approx(0, abs=1e-5)
     assert inputs.std() == pytest.approx(1, abs=1e-5)
 
@@ -59,14 +68,13 @@ def test_the_whole_contract_on_real_digits(tmp_path: Path) -> None:
 def test_no_image_is_lost_or_changed_and_labels_stay_with_theirs(tmp_path: Path) -> None:
     from edgekd.learn.data import digits
 
-    got, source = arrays(run(tmp_path / "a", source="digits")), digits.read().train
+    got = arrays(run(tmp_path / "a", source="digits"))
+    source = data_example.opened(digits.read()).train
 
     def rows(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
         return sorted(i.tobytes() + bytes([n]) for i, n in zip(images, labels, strict=True))
 
-    together = [
-        row for split in SPLITS for row in rows(got[f"{split}_images"], got[f"{split}_labels"])
-    ]
+    together = [row for split in SPLITS for row in rows(**got[split])]
     assert sorted(together) == rows(source.images, source.labels)
 
 
@@ -91,7 +99,7 @@ def test_settings_are_used(tmp_path: Path) -> None:
     about = json.loads(made["data.json"].read_bytes())
     assert about["counts"] == {"train": 5, "test": 6, "validation": 8}
     assert about["source"] == f"npz:{path}"
-    assert about["preprocessing"]["std"] == [0.003922] * 3
+    assert about["inputs"]["images"]["std"] == [0.003922] * 3
 
 
 def test_the_makers_test_split_keeps_its_order(tmp_path: Path) -> None:
@@ -99,30 +107,33 @@ def test_the_makers_test_split_keeps_its_order(tmp_path: Path) -> None:
     labels = np.arange(3000) % 2
     path = write_npz(tmp_path / "a.npz", x=images, y=labels, x_test=images, y_test=labels)
     got = arrays(run(tmp_path / "a", source=f"npz:{path}"))
-    assert np.array_equal(got["test_images"], images)
-    assert np.array_equal(got["test_labels"], labels)
+    assert np.array_equal(got["test"]["images"], images)
+    assert np.array_equal(got["test"]["labels"], labels)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"y": np.repeat([0, 3], 10)}, "train split: got no sample of class '1'"),
+        ({"y": np.repeat([0, 3], 10)}, "labels: got no training sample of class '1'"),
         ({"y": np.array([-1] + [0] * 10 + [1] * 9)}, "train split: got label -1, want 0"),
         ({"y": np.repeat([0.0, np.nan], 10)}, "NaN"),
         ({"y": np.zeros(20, np.int64)}, "got 1 class"),
-        ({"y": np.zeros(19, np.int64)}, r"want int64 \[20\]|got 1 class"),
+        ({"y": np.zeros(19, np.int64)}, "train split: got 20 of images, 19 of labels"),
         ({"x": np.zeros((20, 2, 2, 3))}, "got float64"),
         ({"x": np.zeros((20, 2), np.uint8)}, r"got uint8 \[20, 2\]"),
         ({"y": None}, "got no array train_labels"),
         ({"y": np.array([0] * 19 + [1])}, "1 sample of class 1, want 2 or more"),
         ({"y": np.array([0] * 18 + [1] * 2)}, "1 sample of class 1, want 2 or more"),
         ({"classes": np.array(["a", "a"])}, "got the class name 'a' twice"),
-        ({"classes": np.array(["a", "b", "c"])}, "got no sample of class 'c'"),
+        ({"classes": np.array(["a", "b", "c"])}, "got no training sample of class 'c'"),
         (
             {"x_test": np.zeros((1, 3, 2, 3), np.uint8), "y_test": np.array([0])},
-            "test split: got images",
+            "test split: images: got uint8 .1, 3, 2, 3., want uint8 .N, 2, 2, 3.",
         ),
-        ({"x": np.zeros((0, 2, 2, 3), np.uint8), "y": np.zeros(0, np.int64)}, "got 0 class"),
+        (
+            {"x": np.zeros((0, 2, 2, 3), np.uint8), "y": np.zeros(0, np.int64)},
+            "train split: got no samples",
+        ),
     ],
 )
 def test_bad_data_is_refused_in_one_line(
@@ -154,14 +165,15 @@ def test_the_origin_is_the_files_digests(tmp_path: Path) -> None:
         data.origin(config, data_dir=tmp_path)
 
 
-def test_a_full_disk_is_the_machines_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["train", "data.json"])
+def test_a_full_disk_is_the_machines_error(tmp_path: Path, name: str) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     folder = tmp_path / "a"
     folder.mkdir()
-    (folder / "train_images.npy").symlink_to("/dev/full")
+    (folder / name).symlink_to("/dev/full")
     context = Context(folder=folder, checkpoints=folder, seed=0, progress=Silent())
-    with pytest.raises(MachineError, match=r"train_images\.npy: cannot be written: No space"):
+    with pytest.raises(MachineError, match=f"{name}: cannot be written: No space"):
         data.STAGE.run(data.Config(source="digits"), {}, context)
 
 
@@ -211,9 +223,9 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 def test_mean_and_std_can_be_a_teacher_s_own(tmp_path: Path) -> None:
     told = {"source": "digits", "mean": [0.5], "std": [0.25]}
     about = json.loads(run(tmp_path / "a", **told)["data.json"].read_bytes())
-    assert about["preprocessing"]["mean"] == [0.5]
-    assert about["preprocessing"]["std"] == [0.25]
-    with pytest.raises(InputError, match="data.mean: got 3 values, want 1"):
+    image = about["inputs"]["images"]
+    assert (image["mean"], image["std"]) == ([0.5], [0.25])
+    with pytest.raises(InputError, match="images: got 3 values in mean, want 1, one for each"):
         run(tmp_path / "b", source="digits", mean=[0.5, 0.5, 0.5])
     with pytest.raises(ValidationError, match="above 0"):
         data.Config(source="digits", std=[0.0])

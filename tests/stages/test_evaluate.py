@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekd import splits
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.errors import MachineError
@@ -15,6 +16,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stages import evaluate
 from tests import bundle_example
+from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
 
 PLAN = {"builder": "resnet8", "arguments": {}, "classes": 3, "channels": 1}
@@ -42,10 +44,7 @@ def given_files(folder: Path) -> dict[str, Path]:
     inputs = bundle_example.PREPROCESSING.apply(images)
     labels = (inputs.reshape(40, 16) @ weights).argmax(1)
     labels[:10] = (labels[:10] + 1) % 3  # the engine is right 30 times of 40
-    np.save(folder / "test_images.npy", images)
-    np.save(folder / "test_labels.npy", labels.astype(np.int64))
     values: dict[str, Any] = {
-        "data": {"preprocessing": bundle_example.PREPROCESSING.model_dump(mode="json")},
         "rows": [
             bundle_example.row("onnxruntime-fp32-1t"),
             bundle_example.row("onnxruntime-fp32-2t", threads=2, status="unstable"),
@@ -54,7 +53,8 @@ def given_files(folder: Path) -> dict[str, Path]:
             bundle_example.row("openvino-fp32-1t", status="failed: parity"),
         ],
     }
-    given = {name: folder / f"{name}.npy" for name in ("test_images", "test_labels")}
+    field = bundle_example.PREPROCESSING.as_field()
+    given = data_example.write_data(folder, field, bundle_example.LABELS, test=(images, labels))
     engines = {
         "student-onnxruntime-fp32": ["model.onnx"],
         "teacher-onnxruntime-fp32": ["model.onnx"],
@@ -95,23 +95,23 @@ def test_every_measured_row_gets_its_engines_accuracy(tmp_path: Path) -> None:
 
 
 def test_a_dead_engine_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dead(engine: Engine, *_: Any, **__: Any) -> np.ndarray:
+    def dead(engine: Engine, *_: Any, **__: Any) -> dict[str, np.ndarray]:
         raise MachineError("onnxruntime: the worker was killed by SIGSEGV")
 
     monkeypatch.setattr(evaluate, "outputs", dead)
     heard = Heard()
     assert run(tmp_path, given_files(tmp_path), heard) == {"candidates": {}}
-    assert "onnxruntime-fp32-1t: its test accuracy is not measured: " in heard.notes[0]
+    assert "onnxruntime-fp32-1t: its test score is not measured: " in heard.notes[0]
 
 
-@pytest.mark.parametrize("shape", [(3, 2), (4,)])
+@pytest.mark.parametrize("shape", [(3, 2), (4,), (1, 3)])
 def test_answers_of_another_shape_end_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
 ) -> None:
-    monkeypatch.setattr(evaluate, "outputs", lambda *_, **__: np.zeros(shape, np.float32))
+    monkeypatch.setattr(evaluate, "outputs", lambda *_, **__: {"logits": np.zeros(shape)})
     heard = Heard()
     assert run(tmp_path, given_files(tmp_path), heard) == {"candidates": {}}
-    assert "onnxruntime-fp32-1t: its test accuracy is not measured: want" in heard.notes[0]
+    assert heard.notes[0].startswith("onnxruntime-fp32-1t: its test score is not measured: ")
 
 
 def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
@@ -120,8 +120,9 @@ def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
     from edgekd.learn import blueprint
 
     given = given_files(tmp_path)
-    labels = np.load(given["test_labels"])
-    images = torch.from_numpy(bundle_example.PREPROCESSING.apply(np.load(given["test_images"])))
+    rows = {name: np.asarray(each) for name, each in splits.read(given["test"]).items()}
+    labels = rows["labels"]
+    images = torch.from_numpy(bundle_example.PREPROCESSING.apply(rows["images"]))
     want, right = {}, {}
     for seed, role in enumerate(("teacher", "control", "student", "quantize-asymmetric")):
         torch.manual_seed(seed)

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 import torch
 
+from edgekd import splits
 from edgekd.errors import InputError
-from edgekd.learn import answers
 from edgekd.learn import blueprint
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import explain
 from tests import bundle_example
+from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
 
 COUNT = 60
+PREPROCESSING = bundle_example.PREPROCESSING.as_field()
 CLASSES = ("=cmd()", "two", "three")
 PLAN = image_blueprint(builder="resnet8", arguments={}, classes=3, channels=1, height=4, width=4)
 
@@ -49,17 +51,9 @@ def saved(given: dict[str, Path], name: str, seed: int, *, overflows: bool = Fal
 
 def inputs(folder: Path, split: str = "validation") -> dict[str, Path]:
     generator = np.random.default_rng(0)
-    arrays = {
-        f"{split}_images": generator.integers(0, 256, (COUNT, 4, 4, 1), dtype=np.uint8),
-        f"{split}_labels": generator.integers(0, 3, COUNT),
-    }
-    given = {}
-    for name, array in arrays.items():
-        given[name] = folder / f"{name}.npy"
-        np.save(given[name], array)
-    given["data"] = folder / "data.json"
-    about = bundle_example.PREPROCESSING.model_dump(mode="json")
-    given["data"].write_text(json.dumps({"classes": CLASSES, "preprocessing": about}))
+    images = generator.integers(0, 256, (COUNT, 4, 4, 1), dtype=np.uint8)
+    part = images, generator.integers(0, 3, COUNT)
+    given = data_example.write_data(folder, PREPROCESSING, CLASSES, **{split: part})
     for seed, role in enumerate(explain.ROLES):
         saved(given, role, seed)
     return given
@@ -75,7 +69,14 @@ def run(
 
 def logits(given: dict[str, Path], role: str, split: str = "validation") -> np.ndarray:
     model = blueprint.load(given[f"{role}_blueprint"], given[f"{role}_weights"])
-    return answers.logits(model, np.load(given[f"{split}_images"]), bundle_example.PREPROCESSING)
+    images = PREPROCESSING.apply(np.asarray(splits.read(given[split])["images"]))
+    with torch.no_grad():
+        found: np.ndarray = model.eval()(torch.from_numpy(images)).numpy()
+    return found
+
+
+def labels_of(given: dict[str, Path], split: str = "validation") -> np.ndarray:
+    return np.asarray(splits.read(given[split])["labels"])
 
 
 def test_the_stage_says_how_three_models_differ(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_the_stage_says_how_three_models_differ(tmp_path: Path) -> None:
     made = run(tmp_path, given, explain.Config(), heard)
     assert set(made) == {"explain.json", "disagreements.csv", "disagreements.npy"}
     found: dict[str, Any] = json.loads(made["explain.json"].read_bytes())
-    labels = np.load(given["validation_labels"])
+    labels = labels_of(given)
     told = {role: logits(given, role) for role in explain.ROLES}
     assert found["split"] == "validation" and found["samples"] == COUNT
     for role in explain.ROLES:
@@ -109,7 +110,7 @@ def test_the_table_of_disagreements_is_for_a_spreadsheet(tmp_path: Path) -> None
         lines = list(csv.DictReader(file))
     assert [int(line["index"]) for line in lines] == rows.tolist() and len(lines) > 3
     names = ("'=cmd()", "two", "three")  # a formula is not run
-    labels = np.load(given["validation_labels"])
+    labels = labels_of(given)
     for role in explain.ROLES:
         said = logits(given, role).argmax(1)
         assert [line[role] for line in lines] == [names[said[row]] for row in rows]
@@ -140,7 +141,7 @@ def test_terms_left_out_are_rows(tmp_path: Path) -> None:
     saved(given, "without/cross-entropy", 7)
     made = run(tmp_path, given, explain.Config(), Silent())
     rows = {row["term"]: row for row in json.loads(made["explain.json"].read_bytes())["ablation"]}
-    labels = np.load(given["validation_labels"])
+    labels = labels_of(given)
     right = {name: logits(given, name).argmax(1) == labels for name in ("whole", "without/kd")}
     change = 100 * (right["without/kd"].mean() - right["whole"].mean())
     assert rows["kd"]["points"] == pytest.approx(change)
@@ -191,7 +192,7 @@ def test_an_attack_is_asked_for_and_misleads(tmp_path: Path) -> None:
     asked = explain.Config(attack=explain.Attack(epsilon=0.2, steps=5, samples=40))
     made = run(tmp_path, given, asked, Silent())
     attack = json.loads(made["explain.json"].read_bytes())["attack"]
-    labels = np.load(given["validation_labels"])
+    labels = labels_of(given)
     assert attack["samples"] == 40
     for role, accuracy in attack["accuracy"].items():
         plain = (logits(given, role).argmax(1) == labels).mean()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,14 +13,18 @@ from edgekd.bench import golden
 from edgekd.bundle import write as bundle_write
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.field import RaggedRows
+from edgekd.field import from_rows
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import export
 from tests import bundle_example
+from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
 
 MEAN, STD = 0.3, 0.5
+IMAGE = data_example.image(8, 8, mean=MEAN, std=STD)
 
 
 def exported(folder: Path, config: export.Config, images: np.ndarray, seed: int = 3) -> Made:
@@ -28,23 +33,14 @@ def exported(folder: Path, config: export.Config, images: np.ndarray, seed: int 
 
     from edgekd.learn import blueprint
 
-    data = folder / "data.json"
-    about = {"height": 8, "width": 8, "channels": 1, "mean": [MEAN], "std": [STD]}
-    data.write_text(json.dumps({"classes": ["a", "b", "c"], "preprocessing": about}))
-    np.save(folder / "images.npy", images)
-    np.save(folder / "labels.npy", np.arange(len(images)) % 3)
+    labels = np.arange(len(images)) % 3
+    given = data_example.write_data(folder, IMAGE, "abc", validation=(images, labels))
     plan = image_blueprint(
         builder="resnet8", arguments={}, classes=3, channels=1, height=8, width=8
     )
     torch.manual_seed(0)
     saved = blueprint.save(blueprint.build(plan), plan, folder)
-    given = {
-        "blueprint": saved["blueprint.json"],
-        "weights": saved["weights.safetensors"],
-        "data": data,
-        "validation_images": folder / "images.npy",
-        "validation_labels": folder / "labels.npy",
-    }
+    given |= {"blueprint": saved["blueprint.json"], "weights": saved["weights.safetensors"]}
     (folder / "out").mkdir()
     context = Context(
         folder=folder / "out", checkpoints=folder / "kept", seed=seed, progress=Silent()
@@ -73,8 +69,7 @@ def quantized(folder: Path, config: export.Config, images: np.ndarray) -> Made:
         "blueprint": saved["blueprint.json"],
         "weights": saved["weights.safetensors"],
         "data": folder / "data.json",
-        "validation_images": folder / "images.npy",
-        "validation_labels": folder / "labels.npy",
+        "validation": folder / "validation",
     }
     (folder / "int8").mkdir()
     context = Context(
@@ -112,13 +107,13 @@ def test_only_golden_samples_are_answered_and_every_class_is_among_them(
 ) -> None:
     from edgekd.learn import answers
 
-    right, asked = answers.logits, list[int]()
+    right, asked = answers.compute_outputs, list[int]()
 
-    def counted(model: object, images: np.ndarray, *rest: object) -> np.ndarray:
-        asked.append(len(images))
-        return right(model, images, *rest)  # type: ignore[arg-type]
+    def counted(model: Any, rows: Any, *rest: Any, **more: Any) -> dict[str, np.ndarray]:
+        asked.append(len(rows["images"]))
+        return right(model, rows, *rest, **more)
 
-    monkeypatch.setattr(answers, "logits", counted)
+    monkeypatch.setattr(answers, "compute_outputs", counted)
     images = some_images(300)
     made = exported(tmp_path, export.Config(golden=9), images)
     assert asked == [9]
@@ -145,11 +140,23 @@ def test_the_same_seed_picks_the_same_samples_and_bytes(tmp_path: Path) -> None:
 
 def test_distinct_leaves_out_copies_and_follows_the_seed() -> None:
     images = np.repeat(some_images(10), 2, axis=0)
-    picked = export.distinct(images, 6, 1)
+    picked = export.distinct([images], 6, 1)
     assert len({images[i].tobytes() for i in picked}) == len(picked) == 6
-    assert (
-        list(picked) == list(export.distinct(images, 6, 1)) != list(export.distinct(images, 6, 2))
-    )
+    assert list(picked) == list(export.distinct([images], 6, 1))
+    assert list(picked) != list(export.distinct([images], 6, 2))
+
+
+def test_samples_are_distinct_by_all_their_inputs_and_by_where_rows_end() -> None:
+    one, other = np.array([[1], [1], [2], [1]]), np.array([[5], [6], [5], [5]])
+    assert sorted(export.distinct([one, other], 9, 0)) in ([0, 1, 2], [1, 2, 3])
+    values = np.array([7, 8, 9, 7, 8, 9, 7, 8])
+    rows = RaggedRows(values, np.array([0, 2, 3, 6, 8]))  # the first and the last are the same
+    assert sorted(export.distinct([rows], 9, 0)) in ([0, 1, 2], [1, 2, 3])
+    two = [
+        from_rows([values[:2], values[:1]], values),
+        from_rows([values[2:3], values[1:3]], values),
+    ]
+    assert len(export.distinct(two, 9, 0)) == 2  # 7 8 | 9 and 7 | 8 9
 
 
 def test_spread_takes_each_class_in_turn() -> None:
@@ -245,8 +252,7 @@ def test_branches_for_training_are_merged_before_export(tmp_path: Path) -> None:
         "blueprint": saved["blueprint.json"],
         "weights": saved["weights.safetensors"],
         "data": tmp_path / "data.json",
-        "validation_images": tmp_path / "images.npy",
-        "validation_labels": tmp_path / "labels.npy",
+        "validation": tmp_path / "validation",
     }
     folder = tmp_path / "merged"
     folder.mkdir()

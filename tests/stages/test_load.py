@@ -21,6 +21,7 @@ from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import load as stage
+from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
 
 NAMES = ("ankle boot", "bag", "coat")
@@ -39,8 +40,6 @@ class Noted(Silent):
 @pytest.fixture
 def given(tmp_path: Path) -> dict[str, Path]:
     """Images whose class is what a random network says, of the classes as `NAMES` has them."""
-    pixels = {"height": 8, "width": 8, "channels": 1, "mean": [0.5], "std": [0.3]}
-    (tmp_path / "data.json").write_text(json.dumps({"classes": NAMES, "preprocessing": pixels}))
     images = np.random.default_rng(0).integers(0, 256, (120, 8, 8, 1), dtype=np.uint8)
     model = network()
     inputs = torch.from_numpy(((images / 255 - 0.5) / 0.3).astype(np.float32)).permute(0, 3, 1, 2)
@@ -48,18 +47,13 @@ def given(tmp_path: Path) -> dict[str, Path]:
         model.train()(inputs)
         model.fc.bias -= model.eval()(inputs).mean(0)
         labels = model(inputs).argmax(1).numpy()
-    np.save(tmp_path / "images.npy", images)
-    np.save(tmp_path / "labels.npy", labels)
     state = dict(model.state_dict())
     for name in ("fc.weight", "fc.bias"):
         state[name] = state[name][[2, 0, 1]].contiguous()
     save_file(state, tmp_path / "turned.safetensors")
-    return {
-        "data": tmp_path / "data.json",
-        "validation_images": tmp_path / "images.npy",
-        "validation_labels": tmp_path / "labels.npy",
-        "user_weights": tmp_path / "turned.safetensors",
-    }
+    field = data_example.image(8, 8, std=0.3)
+    given = data_example.write_data(tmp_path, field, NAMES, validation=(images, labels))
+    return given | {"user_weights": tmp_path / "turned.safetensors"}
 
 
 def network() -> nn.Module:
@@ -87,7 +81,7 @@ def test_another_order_that_nobody_names_is_refused_with_the_cause(
 
 def test_the_recipe_may_name_them(given: dict[str, Path], tmp_path: Path) -> None:
     made = run(given, tmp_path, Silent(), classes=("coat", "Ankle boot", "bag"))
-    assert json.loads(made["score.json"].read_bytes())["validation_accuracy"] == 1.0
+    assert json.loads(made["score.json"].read_bytes())["score"] == 1.0
     with pytest.raises(InputError, match="got no 'bag' from the teacher"):
         run(given, tmp_path, Silent(), classes=("coat", "ankle boot", "shirt"))
 
@@ -103,7 +97,7 @@ def test_a_model_that_names_its_classes_is_put_in_order(
     real, noted = blueprint.build, Noted()
     monkeypatch.setattr(blueprint, "build", named)
     made = run(given, tmp_path, noted)
-    assert json.loads(made["score.json"].read_bytes())["validation_accuracy"] == 1.0
+    assert json.loads(made["score.json"].read_bytes())["score"] == 1.0
     assert any("in the data's order, by name" in note for note in noted.notes)
     monkeypatch.undo()
     again = blueprint.load(made["blueprint.json"], made["weights.safetensors"])
@@ -122,7 +116,7 @@ def test_a_checkpoint_as_it_lies_around(given: dict[str, Path], tmp_path: Path) 
     assert "allow: [extra]" in caught.value.hint
     noted = Noted()
     made = run(given, tmp_path, noted, **words, allow=("extra",))
-    assert json.loads(made["score.json"].read_bytes())["validation_accuracy"] == 1.0
+    assert json.loads(made["score.json"].read_bytes())["score"] == 1.0
     assert noted.notes[:3] == [
         "last.ckpt: the weights are those under state_dict",
         "last.ckpt: model. is taken off the names of the weights",
@@ -137,7 +131,7 @@ def test_what_is_missing_is_initialised_by_the_seed(
     del state["fc.bias"], state["fc.weight"]
     save_file(state, tmp_path / "body.safetensors")
     given["user_weights"] = tmp_path / "body.safetensors"
-    monkeypatch.setattr("edgekd.learn.classifier.require_better_than_chance", lambda *_, **__: None)
+    monkeypatch.setattr("edgekd.learn.learner.require_better_than_chance", lambda *_, **__: None)
     made = []
     for number in range(2):
         torch.manual_seed(number)

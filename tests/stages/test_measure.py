@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import save_file
 
+from edgekd import splits
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.machine import host
 from edgekd.bench.machine import validity
@@ -21,6 +22,7 @@ from edgekd.stage import Context
 from edgekd.stages import compile as compile_stage
 from edgekd.stages import measure as stage
 from tests import bench_example
+from tests import data_example
 
 QUICK = stage.Measure(
     processes_max=6, min_time_s=0.02, max_time_s=0.03, max_warmup_s=0.2, half_width=1.0
@@ -43,18 +45,17 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     labels[:10] = (labels[:10] + 1) % 10  # so that accuracy is exactly 0.8
     x = bench_example.inputs(64)
     y = bench_example.answers(x).astype(np.float32)
-    np.save(root / "images.npy", images)
-    np.save(root / "labels.npy", labels)
     save_file({"inputs": x, "outputs": y}, root / "golden")
     save_file({"inputs": x, "outputs": y + np.float32(0.003)}, root / "off")
     (root / "parity").write_text(json.dumps({"tolerance": 1e-4}))
     (root / "parity-int8").write_text(json.dumps({"logit_step": 0.002}))
-    preprocessing = {"height": 8, "width": 8, "channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3}
-    (root / "data.json").write_text(json.dumps({"preprocessing": preprocessing}))
     found = {
-        "data": root / "data.json",
-        "validation_images": root / "images.npy",
-        "validation_labels": root / "labels.npy",
+        **data_example.write_data(
+            root,
+            data_example.image(8, 8, 3, std=0.25),
+            data_example.names(10),
+            validation=(images, labels),
+        ),
         "student/golden": root / "golden",
         "teacher/golden": root / "off",
         "student-x86/golden": root / "off",
@@ -62,7 +63,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "teacher/parity": root / "parity",
         "student-x86/parity": root / "parity-int8",
     }
-    model = bench_example.write_onnx(root / "blob")
+    model = bench_example.write_onnx(root / "blob", output="logits")
     for name, precision in (
         ("student-onnxruntime-fp32", "fp32"),
         ("student-onnxruntime-fp16", "fp16"),
@@ -242,12 +243,22 @@ def test_answers_of_another_shape_are_a_failed_row(
     monkeypatch: pytest.MonkeyPatch,
     shape: tuple[int, ...],
 ) -> None:
-    def odd(engine: object, inputs: Path, **more: object) -> np.ndarray:
-        count = len(np.load(inputs))
-        return np.zeros(shape if count == 50 else (count, 10), np.float32)
+    def odd(engine: object, inputs: Path, **more: object) -> dict[str, np.ndarray]:
+        count = len(next(iter(splits.read(inputs).values())))
+        return {"logits": np.zeros(shape if count == 50 else (count, 10), np.float32)}
 
     monkeypatch.setattr(stage, "outputs", odd)
     config = stage.Config(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
     made = stage.run(config, given, context(tmp_path / "out"))
     (row,) = json.loads(made["rows.json"].read_bytes())
     assert row["status"] == f"failed: got {shape} logits, want (50, 10)"
+
+
+def test_an_output_of_another_name_is_a_failed_row(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "outputs", lambda *_, **__: {"y": np.zeros((50, 10))})
+    config = stage.Config(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
+    made = stage.run(config, given, context(tmp_path / "out"))
+    (row,) = json.loads(made["rows.json"].read_bytes())
+    assert row["status"] == "failed: got no output logits" and row["processes"] == 0

@@ -19,6 +19,7 @@ from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import factorize
 from edgekd.stages import prune
+from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
 
 SIZE = {"classes": 3, "channels": 1, "height": 8, "width": 8}
@@ -31,17 +32,11 @@ def given(tmp_path: Path) -> dict[str, Path]:
 
     from edgekd.learn import blueprint
 
-    about = {"height": 8, "width": 8, "channels": 1, "mean": [0.3], "std": [0.5]}
-    paths = {"data": tmp_path / "data.json"}
-    paths["data"].write_text(json.dumps({"classes": ["a", "b", "c"], "preprocessing": about}))
-    random = np.random.default_rng(0)
+    random, parts = np.random.default_rng(0), {}
     for split, count in (("train", 40), ("validation", 30)):
-        paths |= {
-            f"{split}_{what}": tmp_path / f"{split}_{what}.npy" for what in ("images", "labels")
-        }
         images = random.integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
-        np.save(paths[f"{split}_images"], images)
-        np.save(paths[f"{split}_labels"], np.arange(count) % 3)
+        parts[split] = images, np.arange(count) % 3
+    paths = data_example.write_data(tmp_path, data_example.image(8, 8, mean=0.3), "abc", **parts)
     plan = image_blueprint(builder="resnet8", **SIZE)
     torch.manual_seed(0)
     saved = blueprint.save(blueprint.build(plan), plan, tmp_path)

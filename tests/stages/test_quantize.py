@@ -19,6 +19,7 @@ from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import quantize as stage
+from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
 
 SIDE = 8
@@ -29,8 +30,6 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A net of random weights whose own answers are the labels, and a teacher that says the same."""
     root = tmp_path_factory.mktemp("given")
     images = np.random.default_rng(0).integers(0, 256, (240, SIDE, SIDE, 1), dtype=np.uint8)
-    data = {"height": SIDE, "width": SIDE, "channels": 1, "mean": [0.5], "std": [0.3]}
-    (root / "data.json").write_text(json.dumps({"classes": ["a", "b", "c"], "preprocessing": data}))
     plan = image_blueprint(builder="resnet8", classes=3, channels=1, height=SIDE, width=SIDE)
     torch.manual_seed(0)
     model = blueprint.build(plan)
@@ -41,18 +40,16 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         model.fc.bias -= model.eval()(x).mean(0)
         logits = model(x).numpy()
     saved = blueprint.save(model, plan, root)
-    for split in ("train", "validation"):
-        np.save(root / f"{split}_images.npy", images)
-        np.save(root / f"{split}_labels.npy", logits.argmax(1))
+    field, part = data_example.image(SIDE, SIDE, std=0.3), (images, logits.argmax(1))
+    found = data_example.write_data(root, field, "abc", train=part, validation=part)
     np.save(root / "knowledge.npy", logits[None])
     (root / "resolved.json").write_text('{"precision":"fp32","channels_last":false,"threads":1}')
     return {
         "start_blueprint": saved["blueprint.json"],
         "start_weights": saved["weights.safetensors"],
-        "data": root / "data.json",
         "resolved": root / "resolved.json",
         "knowledge": root / "knowledge.npy",
-        **{p.stem: p for p in root.glob("*_*.npy")},
+        **found,
     }
 
 
@@ -78,7 +75,7 @@ def test_never_below_post_training_and_given_back(given: dict[str, Path], tmp_pa
     about = told(made)
     (only,) = about["rounds"]
     assert only["learned"] >= only["post_training"]
-    assert only["learned"] == json.loads(made["score.json"].read_bytes())["validation_accuracy"]
+    assert only["learned"] == json.loads(made["score.json"].read_bytes())["score"]
     assert len(json.loads(made["history.json"].read_bytes())) == 1
     model = blueprint.load(made["blueprint.json"], made["weights.safetensors"])
     bits = {name: one.bits for name, one in insertion.find_weight_quantizers(model).items()}

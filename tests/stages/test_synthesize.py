@@ -12,11 +12,13 @@ import pytest
 from pydantic import ValidationError
 
 from edgekd import files
+from edgekd import splits
 from edgekd.errors import InputError
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import synthesize
+from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
 
 if TYPE_CHECKING:
@@ -33,10 +35,8 @@ def given(tmp_path: Path) -> dict[str, Path]:
     from edgekd.learn.settings import Resolved
     from tests.learn.synthesis import digits_example as example
 
-    about = example.split()[0].preprocessing.model_dump(mode="json")
-    paths = {name: tmp_path / f"{name}.json" for name in ("data", "resolved")}
-    classes = [str(number) for number in range(10)]
-    paths["data"].write_text(json.dumps({"classes": classes, "preprocessing": about}))
+    paths = data_example.write_data(tmp_path, example.split()[0].image, "0123456789")
+    paths["resolved"] = tmp_path / "resolved.json"
     resolved = Resolved(precision="fp32", channels_last=False, threads=1)
     paths["resolved"].write_text(resolved.model_dump_json())
     plan = image_blueprint(
@@ -50,7 +50,7 @@ def ran(given: dict[str, Path], folder: Path, seed: int = 1, **words: Any) -> Ma
     folder.mkdir()
     context = Context(folder=folder, checkpoints=folder / "kept", seed=seed, progress=Silent())
     made = synthesize.run(synthesize.Config(**words), given, context)
-    assert set(made) == {"train_images", "train_labels", "synthesis.json"}
+    assert set(made) == {"train", "synthesis.json"}
     assert {path.name for path in folder.iterdir()} == {path.name for path in made.values()}
     return made
 
@@ -66,12 +66,14 @@ def test_arrays_that_stand_in_for_the_training_split(
     from tests.learn.synthesis import digits_example as example
 
     made = ran(given, tmp_path / "out", method=QUICK, count=300)
-    images, labels = np.load(made["train_images"]), np.load(made["train_labels"])
+    rows = splits.read(made["train"])
+    assert set(rows) == {"images", "labels"}
+    images, labels = (np.array(rows[name]) for name in ("images", "labels"))
     assert images.shape == (300, 8, 8, 1) and images.dtype == np.uint8
     assert labels.shape == (300,) and labels.dtype == np.int64
     table = json.loads(made["synthesis.json"].read_text())
     teacher = example.teacher()
-    inputs = torch.from_numpy(example.split()[0].preprocessing.apply(images))
+    inputs = torch.from_numpy(example.split()[0].image.apply(images))
     assert labels.tolist() == teacher(inputs).argmax(1).tolist()
     assert table["method"] == "deepinversion" and table["count"] == 300
     assert table["mean_confidence"] == pytest.approx(example.confidence(teacher, inputs), abs=1e-5)
@@ -86,7 +88,7 @@ def test_arrays_that_stand_in_for_the_training_split(
     distance = sum(example.distance(teacher, part) * len(part) / 300 for part in parts)
     assert table["batch_norm_distance"] == pytest.approx(distance, rel=1e-4)
     assert table["batch_norm_distance"] < table["batch_norm_distance_of_noise"] / 4
-    replaced = given | {name: made[name] for name in ("train_images", "train_labels")}
+    replaced = given | {"train": made["train"]}
     samples = arrays.samples(replaced, Views(), 0)
     assert len(samples) == 300 and samples.batch(np.arange(4), 0).inputs[0].shape == (4, 1, 8, 8)
     assert arrays.calibration(replaced, 32, 0).chosen.shape == (32,)
@@ -121,7 +123,7 @@ def test_a_seed_is_its_bytes(given: dict[str, Path], tmp_path: Path) -> None:
     other = ran(given, tmp_path / "other", seed=2, method=few, count=20)
     for name in one:
         assert files.digest_file(one[name]) == files.digest_file(two[name])
-    assert files.digest_file(one["train_images"]) != files.digest_file(other["train_images"])
+    assert files.digest_file(one["train"]) != files.digest_file(other["train"])
 
 
 def test_what_cannot_be_used_is_said(given: dict[str, Path], tmp_path: Path) -> None:
@@ -130,11 +132,15 @@ def test_what_cannot_be_used_is_said(given: dict[str, Path], tmp_path: Path) -> 
     from edgekd.learn import blueprint
 
     wrong = json.loads(given["data"].read_text())
-    wrong["classes"].pop()
+    wrong["targets"]["labels"]["names"].pop()
     kept = given["data"].read_text()
     given["data"].write_text(json.dumps(wrong))
     with pytest.raises(InputError, match="want the data's"):
         ran(given, tmp_path / "classes", method=QUICK, count=8)
+    del wrong["targets"]["labels"]
+    given["data"].write_text(json.dumps(wrong))
+    with pytest.raises(InputError, match="^synthesize: got targets of kind none"):
+        ran(given, tmp_path / "none of them", method=QUICK, count=8)
     given["data"].write_text(kept)
     torch.manual_seed(0)
     plan = image_blueprint(

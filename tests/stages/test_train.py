@@ -11,9 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from edgekd import splits
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import train
+from tests import data_example
 
 MODEL = "python:tests.odd_models_example:Auxiliary"
 
@@ -31,20 +33,15 @@ class Noted(Silent):
 @pytest.fixture
 def given(tmp_path: Path) -> dict[str, Path]:
     """Images of three classes, each of another brightness."""
-    pixels = {"height": 8, "width": 8, "channels": 1, "mean": [0.5], "std": [0.3]}
-    values = {"classes": ["a", "b", "c"], "preprocessing": pixels}
-    (tmp_path / "data.json").write_text(json.dumps(values))
     resolved = {"precision": "fp32", "channels_last": False, "threads": 1}
     (tmp_path / "resolved.json").write_text(json.dumps(resolved))
-    found = {"data": tmp_path / "data.json", "resolved": tmp_path / "resolved.json"}
-    random = np.random.default_rng(0)
+    random, parts = np.random.default_rng(0), {}
     for split, count in (("train", 96), ("validation", 60)):
         labels = np.arange(count) % 3
         images = random.integers(0, 40, (count, 8, 8, 1)) + 100 * labels[:, None, None, None]
-        for name, array in (("images", images.astype(np.uint8)), ("labels", labels)):
-            found[f"{split}_{name}"] = tmp_path / f"{split}_{name}.npy"
-            np.save(found[f"{split}_{name}"], array)
-    return found
+        parts[split] = images.astype(np.uint8), labels
+    found = data_example.write_data(tmp_path, data_example.image(8, 8, std=0.3), "abc", **parts)
+    return found | {"resolved": tmp_path / "resolved.json"}
 
 
 def run(given: dict[str, Path], folder: Path, progress: Silent, **words: Any) -> dict[str, Path]:
@@ -79,11 +76,20 @@ def test_near_chance_is_a_warning_without_talk_of_preprocessing(
     noted = Noted()
     made = run(given, tmp_path / "good", noted)
     score = json.loads(made["score.json"].read_bytes())
-    assert score["balanced_accuracy"] > 0.9 and not score["near_chance"]
+    assert set(score) == {"score", "metrics", "near_chance", "parameters", "macs"}
+    assert score["score"] == score["metrics"]["accuracy"] > 0.9 and score["near_chance"] == ""
+    assert score["metrics"]["balanced accuracy"] > 0.9
+    history = json.loads(made["history.json"].read_bytes())
+    assert [set(row) for row in history] == 2 * [{"cross-entropy", "learning_rate", "score"}]
+    assert history[-1]["score"] == score["score"]
     assert not any("chance" in note for note in noted.notes)
-    np.save(given["validation_labels"], np.arange(60) // 20)  # other labels than it learned
+    images = np.array(splits.read(given["validation"])["images"])
+    part = images, np.arange(60) // 20  # other labels than it learned
+    other = data_example.image(8, 8, std=0.3)
+    given |= data_example.write_data(tmp_path / "other", other, "abc", validation=part)
     noted = Noted()
     made = run(given, tmp_path / "bad", noted)
-    assert json.loads(made["score.json"].read_bytes())["near_chance"] is True
+    said = json.loads(made["score.json"].read_bytes())["near_chance"]
     (warning,) = (note for note in noted.notes if note.startswith("warning"))
-    assert "near chance, which is 33.33 %" in warning and "preprocessing" not in warning
+    assert warning == f"warning: python: {said}"
+    assert said.endswith("near chance, which is 33.33 %") and "preprocessing" not in warning

@@ -15,6 +15,7 @@ from edgekd import bundle
 from edgekd.bench import golden
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import write as bundle_write
 from tests.system.conftest import Place
 from tests.system.conftest import Ran
@@ -54,9 +55,9 @@ def blunted(finished: Place, folder: Path) -> Path:
             tensor.CopyFrom(numpy_helper.from_array((held + noise).astype(np.float32), tensor.name))
     onnx.save(model, folder / "model.onnx")
     usual = found.golden["usual"]
-    inputs = golden.write_inputs(usual, folder / "inputs.npy")
+    inputs = write_inputs(usual.inputs, folder / "inputs.split")
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": folder / "model.onnx"})
-    answers = {"logits": outputs(engine, inputs, preprocessing=None)}
+    answers = outputs(engine, inputs)
     golden.write(folder / "golden.safetensors", {"usual": usual._replace(outputs=answers)})
     manifest = found.manifest
     rows = json.loads((found.folder / "measured.json").read_bytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import cast
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgekd.field import Rows
     from edgekd.learn.data.loader import Samples
 
 
@@ -26,7 +28,7 @@ def of_classes(labels: NDArray[np.int64], classes: Iterable[int]) -> NDArray[np.
 
 
 def restricted(samples: Samples, classes: Iterable[int]) -> Samples:
-    """The samples of these classes; their images stay where they are and are looked up by batch.
+    """The samples of these classes; what is large stays where it is and is looked up by batch.
 
     Labels keep their numbers and `classes` its count, so that a model's outputs do not move. Samples
     are numbered anew: answers stored for all of them are to be cut to `of_classes` of their labels.
@@ -44,19 +46,25 @@ def restricted(samples: Samples, classes: Iterable[int]) -> Samples:
     chosen = of_classes(samples.labels, wanted)
     if not len(chosen):
         raise ValueError(f"got no sample of classes {wanted}, want some")
-    images = cast("NDArray[np.uint8]", _Chosen(samples.images, chosen))
-    return dataclasses.replace(samples, images=images, labels=samples.labels[chosen])
+    return dataclasses.replace(
+        samples, rows={name: _choose(rows, chosen) for name, rows in samples.rows.items()}
+    )
+
+
+def _choose(rows: Rows, chosen: NDArray[np.int64]) -> Rows:
+    """Some rows; of arrays they are gathered when they are asked for: a copy might not fit in memory."""
+    if isinstance(rows, np.ndarray) and rows.ndim > 1:
+        return cast("Rows", _Chosen(rows, chosen))
+    return rows[chosen]
 
 
 class _Chosen:
-    """Some rows of an array, gathered when they are asked for: a copy might not fit in memory."""
-
-    def __init__(self, whole: NDArray[np.uint8], chosen: NDArray[np.int64]) -> None:
+    def __init__(self, whole: NDArray[Any], chosen: NDArray[np.int64]) -> None:
         self.whole, self.chosen = whole, chosen
         self.shape, self.dtype = (len(chosen), *whole.shape[1:]), whole.dtype
 
     def __len__(self) -> int:
         return len(self.chosen)
 
-    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         return self.whole[self.chosen[rows]]

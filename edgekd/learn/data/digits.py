@@ -11,8 +11,9 @@ import numpy as np
 
 from edgekd import files as disk
 from edgekd.errors import MachineError
+from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
-from edgekd.learn.source import Split
+from edgekd.learn.source import label_images
 
 CLASSES = tuple("0123456789")
 
@@ -57,4 +58,4 @@ def read(
             f"{path}: cannot be read: {error}", hint="pip install --force-reinstall scikit-learn"
         ) from error
     images = ((pixels * 255 + 8) // 16).astype(np.uint8)
-    return Source(Split(images, np.ascontiguousarray(labels)), None, None, CLASSES)
+    return label_images(LabelledImages(images, np.ascontiguousarray(labels)), None, None, CLASSES)

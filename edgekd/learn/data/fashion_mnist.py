@@ -11,10 +11,11 @@ from edgekd.learn.download import cache_folder
 from edgekd.learn.download import fetch
 from edgekd.learn.download import not_found
 from edgekd.learn.formats import idx
+from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
-from edgekd.learn.source import Split
 from edgekd.learn.source import as_images
 from edgekd.learn.source import as_labels
+from edgekd.learn.source import label_images
 
 CLASSES = (
     "T-shirt/top",
@@ -102,12 +103,12 @@ def read(
     """
     paths = files(data_dir=data_dir, allow_download=allow_download)
     train, test = (_split(*paths[at : at + 2]) for at in (0, 2))
-    return Source(train, None, test, CLASSES)
+    return label_images(train, None, test, CLASSES)
 
 
-def _split(image_path: Path, label_path: Path) -> Split:
+def _split(image_path: Path, label_path: Path) -> LabelledImages:
     images = as_images(idx.read(image_path), str(image_path))
     labels = as_labels(idx.read(label_path), str(label_path))
     if len(images) != len(labels):
         raise InputError(f"{label_path}: got {len(labels)} labels, want {len(images)}")
-    return Split(images, labels)
+    return LabelledImages(images, labels)

@@ -17,9 +17,10 @@ from edgekd.learn.formats.image import decode
 from edgekd.learn.formats.image import need_same_size
 from edgekd.learn.formats.image import shape_of
 from edgekd.learn.source import SKIP_HINT
+from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
-from edgekd.learn.source import Split
 from edgekd.learn.source import as_labels
+from edgekd.learn.source import label_images
 from edgekd.learn.source import locate
 from edgekd.learn.source import need_memory
 from edgekd.learn.source import need_package
@@ -122,7 +123,7 @@ def read(
         names_there = tuple(local)
     chosen = _choose(names_there, train_split, validation_split, test_split, where)
     names: list[str] | None = None
-    splits: dict[str, Split] = {}
+    splits: dict[str, LabelledImages] = {}
     for split, their_name in chosen.items():
         if local is None:
             rows = hub.rows(reference, subset, their_name, (image_column, label_column), streaming)
@@ -134,10 +135,12 @@ def read(
         )
         if split == "train":
             names = rows.names or _text_classes(values)
-        splits[split] = Split(images, _labels(values, names, f"{where}, {their_name} split"))
+        splits[split] = LabelledImages(
+            images, _labels(values, names, f"{where}, {their_name} split")
+        )
     if names is None:
         names = [str(number) for number in range(int(splits["train"].labels.max()) + 1)]
-    return Source(
+    return label_images(
         splits["train"],
         splits.get("validation"),
         splits.get("test"),

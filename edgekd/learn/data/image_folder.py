@@ -20,8 +20,9 @@ from edgekd.learn.formats.image import decode
 from edgekd.learn.formats.image import need_same_size
 from edgekd.learn.formats.image import shape_of
 from edgekd.learn.source import SKIP_HINT
+from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
-from edgekd.learn.source import Split
+from edgekd.learn.source import label_images
 from edgekd.learn.source import locate
 from edgekd.learn.source import need_memory
 from edgekd.learn.source import require_known
@@ -101,7 +102,7 @@ def read(
         splits[name], broken = _read(listing, shape, on_broken)
         skipped += broken
     note = f"{found.sentence}; {_describe_depth(listings, found)}"
-    return Source(
+    return label_images(
         splits["train"],
         splits.get("validation"),
         splits.get("test"),
@@ -164,7 +165,7 @@ def _check_inside(path: Path, root: Path) -> None:
         raise InputError(f"{path}: got a link out of {root}, want what lies inside")
 
 
-def _read(listing: _Listing, shape: Shape, on_broken: str) -> tuple[Split, list[str]]:
+def _read(listing: _Listing, shape: Shape, on_broken: str) -> tuple[LabelledImages, list[str]]:
     """The pixels of a split; and what was broken, each with the reason."""
     pixels = np.empty((0, 1, 1, shape.channels), np.uint8)
     labels: list[int] = []
@@ -186,7 +187,7 @@ def _read(listing: _Listing, shape: Shape, on_broken: str) -> tuple[Split, list[
         need_same_size(image, pixels[0], str(path), str(first))
         pixels[len(labels)] = image
         labels.append(label)
-    return Split(pixels[: len(labels)], np.array(labels, np.int64)), skipped
+    return LabelledImages(pixels[: len(labels)], np.array(labels, np.int64)), skipped
 
 
 def _describe_depth(listings: dict[str, _Listing], layout: Layout) -> str:

@@ -6,6 +6,7 @@ import functools
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,12 +16,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgekd.learn.data import views as augment
-from edgekd.preprocessing import Preprocessing
+from edgekd.learn import views
+from edgekd.learn.data import kinds
+from edgekd.learn.view import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgekd.dataset import Dataset
+    from edgekd.field import Rows
+    from edgekd.fields.image import Image
     from edgekd.learn.settings import Views
 
 
@@ -31,51 +36,65 @@ class Batch(NamedTuple):
     """[B], into the training split."""
     view: int
     inputs: tuple[NDArray[Any], ...]
-    """What the network takes: images float32 [B, C, H, W], normalised."""
+    """What the network takes, in its order: of an image float32 [B, C, H, W], normalised."""
     targets: dict[str, NDArray[Any]]
-    """``labels``: class indices [B]; probabilities [B, C] where views mix samples."""
+    """By name; of one class a sample indices [B], or probabilities [B, C] where views mix samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
     """The training split and how it is looked at."""
 
-    images: NDArray[np.uint8]
-    """[N, H, W, C]; may be a memory map."""
-    labels: NDArray[np.int64]
-    """[N]."""
-    classes: int
-    preprocessing: Preprocessing
+    dataset: Dataset
+    rows: Mapping[str, Rows]
+    """Of every field, as they are stored; may be memory maps."""
     views: Views
     seed: int
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(next(iter(self.rows.values())))
+
+    @property
+    def classes(self) -> int:
+        """How many there are; 0 where targets are no classes."""
+        return self.dataset.sizes().get("classes", 0)
+
+    @property
+    def image(self) -> Image:
+        """What methods for images ask of the only input.
+
+        Raises:
+            ValueError: if it is no image.
+        """
+        return kinds.find_image(self.dataset)[1]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The class of each sample, [N], for methods that sort samples by it.
+
+        Raises:
+            ValueError: if no target is one class a sample.
+        """
+        return np.asarray(self.rows[kinds.find_label(self.dataset)[0]])
 
     def batch(self, indices: NDArray[np.int64], view: int) -> Batch:
         """The samples at `indices` [B] through view number `view`."""
-        images = self._view(indices, view)
-        labels: NDArray[np.int64] | NDArray[np.float32] = self.labels[indices]
-        if self.views.mixup or self.views.cutmix:
-            others = augment.partners(len(self), self.seed, indices, view)
-            sides = (images.shape[1], images.shape[2])
-            mask = augment.mix_masks(self.views, sides, self.seed, indices, view)
-            images = images * mask + self._view(others, view) * (1 - mask)
-            share = mask.mean((1, 2))
-            onehot = np.eye(self.classes, dtype=np.float32)
-            labels = onehot[labels] * share + onehot[self.labels[others]] * (1 - share)
-        return Batch(indices, view, (images.transpose(0, 3, 1, 2),), {"labels": labels})
+        this = View(self.views, self.seed, indices, view, len(self))
+        inputs: dict[str, NDArray[Any]] = {}
+        for name, field in self.dataset.inputs.items():
+            inputs |= views.view_field(name, field, self.rows[name], this)
+        return Batch(indices, view, tuple(inputs.values()), self._targets(this))
 
-    def _view(self, indices: NDArray[np.int64], view: int) -> NDArray[np.float32]:
-        pixels = augment.shifted(self.images[indices], self.views, self.seed, indices, view)
-        scale, shift = self.preprocessing.scale_and_shift()
-        images = np.multiply(pixels, scale, dtype=np.float32)
-        images += shift
-        if self.views.affine is not None:
-            images = augment.warped(images, self.views.affine, self.seed, indices, view)
-        if self.views.erase:
-            images = augment.erased(images, self.views.erase, self.seed, indices, view)
-        return images
+    def _targets(self, view: View) -> dict[str, NDArray[Any]]:
+        targets: dict[str, NDArray[Any]] = {}
+        share = views.find_mix_share(dict(self.dataset.inputs), view) if view.mixes else None
+        for name, field in self.dataset.targets.items():
+            rows = self.rows[name]
+            if share is None:
+                targets |= views.view_field(name, field, rows, view, target=True)
+            else:
+                targets |= field.mix(name, rows[view.indices], rows[view.partners()], share)
+        return targets
 
 
 def order(samples: int, seed: int, epoch: int) -> NDArray[np.int64]:

@@ -19,8 +19,9 @@ from edgekd.learn.download import Remote
 from edgekd.learn.download import cache_folder
 from edgekd.learn.download import fetch
 from edgekd.learn.download import not_found
+from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
-from edgekd.learn.source import Split
+from edgekd.learn.source import label_images
 
 SIDE = 32
 LIMIT_BYTES = 2**29
@@ -91,7 +92,7 @@ def read(kind: Kind, paths: list[Path]) -> Source:
     images, labels = (np.concatenate(arrays) for arrays in zip(*train, strict=True))
     test = _records(contents[kind.test], kind, f"{where}: {kind.test}")
     classes = _names(contents[kind.names], kind, f"{where}: {kind.names}")
-    return Source(Split(images, labels), None, test, classes)
+    return label_images(LabelledImages(images, labels), None, test, classes)
 
 
 def _bytes(path: Path) -> bytes:
@@ -102,14 +103,14 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _records(data: bytes, kind: Kind, where: str) -> Split:
+def _records(data: bytes, kind: Kind, where: str) -> LabelledImages:
     size = kind.label_bytes + 3 * SIDE * SIDE
     if not data or len(data) % size:
         raise InputError(f"{where}: got {len(data)} bytes, want a multiple of {size}")
     rows = np.frombuffer(data, np.uint8).reshape(-1, size)
     planes = rows[:, kind.label_bytes :].reshape(-1, 3, SIDE, SIDE)
     labels = rows[:, kind.label_bytes - 1].astype(np.int64)
-    return Split(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels)
+    return LabelledImages(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels)
 
 
 def _names(data: bytes, kind: Kind, where: str) -> tuple[str, ...]:

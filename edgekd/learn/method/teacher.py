@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch import nn
@@ -15,7 +17,6 @@ from edgekd.learn.mathematics.ensemble import RULES
 from edgekd.learn.method.scheme import TensorBatch
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 TeacherFunction = Callable[[TensorBatch], Tensor]
@@ -30,6 +31,11 @@ def read_teacher(answers: NDArray[np.float32]) -> TeacherFunction:
         return logits.to(batch.device)
 
     return teacher_logits
+
+
+def open_knowledge(path: Path) -> TeacherFunction:
+    """Return a teacher function that reads the logits that stage `knowledge` stored, mapped."""
+    return read_teacher(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def run_teacher(teacher: nn.Module, precision: torch.dtype | None) -> TeacherFunction:

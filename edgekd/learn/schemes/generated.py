@@ -68,7 +68,7 @@ def dafl(
         ValueError: if a side is shorter than 4, or the teacher lacks what a weight asks for.
     """
     source = _Source(teacher, samples, device, noise, width)
-    blank = torch.zeros(2, samples.preprocessing.channels, *source.sides, device=device)
+    blank = torch.zeros(2, samples.image.channels, *source.sides, device=device)
     with torch.no_grad():
         found = hooks.record_teacher(source.teacher, blank)
     if activation and found.embedding is None:
@@ -213,8 +213,8 @@ class _Source:
         self, teacher: nn.Module, samples: Samples, device: torch.device, noise: int, width: int
     ) -> None:
         self.teacher = hooks.freeze(teacher, device)
-        self.sides = samples.preprocessing.height, samples.preprocessing.width
-        maker = generator(samples.preprocessing, noise=noise, width=width).to(device)
+        self.sides = samples.image.height, samples.image.width
+        maker = generator(samples.image, noise=noise, width=width).to(device)
         self.companions = nn.ModuleDict({"generator": maker})
         self.noise = noise
 

@@ -194,7 +194,7 @@ def _classifier(model: nn.Module, samples: Samples) -> nn.Module:
 
 
 def _entrance(model: nn.Module, samples: Samples) -> str:
-    image = samples.preprocessing
+    image = samples.image
     blank = torch.zeros(2, image.channels, image.height, image.width)
     return find_stages(model, blank.to(next(model.parameters()).device)).classifier
 

@@ -167,7 +167,7 @@ def _attack(
     steps: int,
     random_start: bool,
 ) -> Attack:
-    pixels = PixelRange.of(samples.preprocessing)
+    pixels = PixelRange.of(samples.image)
 
     def attack(batch: TensorBatch, objective: Callable[[Tensor], Tensor]) -> Tensor:
         return pgd(

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.data.views import draws
 from edgekd.learn.method.readout import require_unmixed
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.scheme import label_signals
+from edgekd.learn.view import draws
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

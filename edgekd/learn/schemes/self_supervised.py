@@ -74,8 +74,8 @@ def self_supervised(
     Raises:
         ValueError: if the images are not square, or no layer gives the logits.
     """
-    _, height, width, planes = samples.images.shape
-    images = torch.zeros(2, planes, height, width, device=device)
+    image = samples.image
+    images = torch.zeros(2, image.channels, image.height, image.width, device=device)
     rotate(images)
     readers = [_Reader(model, images) for model in (student, teacher)]
     heads = nn.ModuleDict(

@@ -143,7 +143,7 @@ class _Maker:
         """Images of `classes` [B] from a fresh generator and noise that learns with it."""
         size, device = self.size, self.wanted.device
         with seed_torch(self.wanted.seed + number + 1):
-            made = generator(self.wanted.preprocessing, noise=size.noise, width=size.width)
+            made = generator(self.wanted.image, noise=size.noise, width=size.width)
         made.to(device)
         drawn = torch.randn(len(classes), size.noise, generator=self.random)
         noise = drawn.to(device).requires_grad_()

@@ -77,7 +77,7 @@ def dafl(
     teacher = freeze(teacher, wanted.device)
     weights = _Weights(one_hot, entropy, activation, feature)
     with seed_torch(wanted.seed):
-        maker = generator(wanted.preprocessing, noise=noise, width=width).to(wanted.device)
+        maker = generator(wanted.image, noise=noise, width=width).to(wanted.device)
     return require_finite_images(
         _batches(teacher, wanted, maker, noise, steps, batch_size, learning_rate, weights)
     )

@@ -113,7 +113,7 @@ def _batches(
     weights: _Weights,
     moves: _Moves,
 ) -> Iterator[Tensor]:
-    low, high = (one.to(wanted.device) for one in pixel_range(wanted.preprocessing))
+    low, high = (one.to(wanted.device) for one in pixel_range(wanted.image))
     targets = wanted.targets(moves.random, batch_size)
     for number, classes in enumerate(targets):
         noise = torch.randn((len(classes), *wanted.shape), generator=moves.random)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from edgekd.preprocessing import Preprocessing
+from edgekd.fields.image import Image
 from edgekd.progress import Progress
 
 
@@ -19,7 +19,7 @@ class SynthesisRequest(NamedTuple):
 
     classes: int
     """How many the teacher tells apart."""
-    preprocessing: Preprocessing
+    image: Image
     """Its sides and channels are the images', and no pixel leaves 0 to 255."""
     number: int
     """Of images."""
@@ -30,7 +30,7 @@ class SynthesisRequest(NamedTuple):
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height, width."""
-        about = self.preprocessing
+        about = self.image
         return about.channels, about.height, about.width
 
     def pixels(self, part: float) -> int:

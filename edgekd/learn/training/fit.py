@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -64,7 +65,9 @@ class Run:
     checkpoints: Path
     progress: Progress
     score: Callable[[nn.Module], float]
-    """Validation accuracy of a model in evaluation mode."""
+    """What a model in evaluation mode reaches on the validation split."""
+    better: Literal["higher", "lower"] = "higher"
+    """Which score is."""
     private: dp_sgd.Privacy | None = None
     """What makes each step differentially private, if anything does."""
     waypoints: int = 0
@@ -77,7 +80,7 @@ def fit(run: Run) -> list[dict[str, float]]:
     """Train ``run.model`` in place; goes on from the last checkpoint if there is one.
 
     Returns:
-        One row an epoch: the mean of each loss term, the learning rate, validation accuracy.
+        One row an epoch: the mean of each loss term, the learning rate, score on the validation split.
 
     Raises:
         InputError: if a batch does not fit the training split or the ranks, or a loss lacks a signal.
@@ -104,9 +107,8 @@ class _Loop:
     def __init__(self, run: Run) -> None:
         self.run, self.state = run, State()
         run.progress = ranks.silence_others(run.progress)
-        accelerator = arithmetic.device().type
         self.fabric = Fabric(
-            accelerator=accelerator,
+            accelerator=arithmetic.device().type,
             devices=ranks.devices(),
             precision=arithmetic.FABRIC_PRECISION[run.resolved.precision],
         )
@@ -189,13 +191,13 @@ class _Loop:
         """Write the epoch's row, keep the best weights, keep a checkpoint if it is time."""
         state, model = self.state, self.answer()
         model.eval()
-        accuracy = ranks.run_on_first(lambda: self.run.score(model))
+        score = ranks.run_on_first(lambda: self.run.score(model))
         row = {name: total / self.steps_an_epoch for name, total in state.sums.items()}
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
-        row["validation_accuracy"] = accuracy
+        row["score"] = score
         state.history.append(row)
-        if accuracy > state.best_accuracy:
-            state.best_accuracy, state.best_epoch = accuracy, state.epoch
+        if state.is_best(score, self.run.better):
+            state.best_score, state.best_epoch = score, state.epoch
             if self.run.training.keep == "best":
                 self.best = {k: v.detach().clone() for k, v in model.state_dict().items()}
         state.epoch, state.sums = state.epoch + 1, {}
@@ -216,7 +218,7 @@ class _Loop:
         return self.run.model if self.averaged is None else self.averaged.module
 
     def stopped_early(self) -> bool:
-        """Whether validation accuracy has stood still for as long as the recipe allows."""
+        """Whether the score has stood still for as long as the recipe allows."""
         patience = self.run.training.early_stop_epochs
         return patience is not None and self.state.epoch - 1 - self.state.best_epoch >= patience
 

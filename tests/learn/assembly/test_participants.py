@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from edgekd.errors import InputError
+from edgekd.fields.image import Image
 from edgekd.learn import blueprint
 from edgekd.learn.assembly.participants import Participants
 from edgekd.learn.data.loader import Samples
@@ -17,23 +18,23 @@ from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Views
-from edgekd.preprocessing import Preprocessing
 from edgekd.table import Named
+from tests import data_example
 from tests.learn import batch_example
 from tests.learn.blueprint_example import image_blueprint
 
 PLAN = image_blueprint(
     builder="resnet8", arguments={"base": 4}, classes=3, channels=1, height=8, width=8
 )
-PIXELS = Preprocessing(height=8, width=8, channels=1, mean=(0.3,), std=(0.2,))
+PIXELS = Image(height=8, width=8, channels=1, mean=(0.3,), std=(0.2,))
 RESOLVED = Resolved(precision="fp32", channels_last=False, threads=1)
 
 
 def samples() -> Samples:
     images = np.random.default_rng(0).integers(0, 255, (12, 8, 8, 1), dtype=np.uint8)
     labels = np.arange(12) % 3
-    return Samples(
-        images=images, labels=labels, classes=3, preprocessing=PIXELS, views=Views(count=2), seed=0
+    return data_example.samples(
+        images=images, labels=labels, classes=3, image=PIXELS, views=Views(count=2), seed=0
     )
 
 

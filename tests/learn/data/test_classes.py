@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgekd.fields.image import Image
 from edgekd.learn.data.classes import of_classes
 from edgekd.learn.data.classes import restricted
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.settings import Views
-from edgekd.preprocessing import Preprocessing
+from tests import data_example
 
 LABELS = np.array([3, 0, 1, 2, 1, 0, 3, 2, 1])
 
@@ -21,11 +22,11 @@ def samples(images: np.ndarray | None = None, **views: float) -> Samples:
     """Each image is its own number."""
     if images is None:
         images = np.arange(9, dtype=np.uint8).reshape(9, 1, 1, 1)
-    return Samples(
+    return data_example.samples(
         images=images,
         labels=LABELS,
         classes=4,
-        preprocessing=Preprocessing(height=1, width=1, channels=1, mean=(0.0,), std=(1 / 255,)),
+        image=Image(height=1, width=1, channels=1, mean=(0.0,), std=(1 / 255,)),
         views=Views(count=1, **views),
         seed=0,
     )
@@ -56,11 +57,11 @@ def test_mixing_stays_among_them() -> None:
 
 def test_of_a_file_only_the_rows_of_a_batch_are_read(tmp_path: Path) -> None:
     path = tmp_path / "images.npy"
-    np.save(path, samples().images)
+    np.save(path, samples().rows["images"])
     whole = np.load(path, mmap_mode="r")
     some = restricted(samples(whole), [2])
-    assert some.images.whole is whole  # type: ignore[attr-defined]
-    assert some.images.shape == (2, 1, 1, 1)
+    assert some.rows["images"].whole is whole  # type: ignore[union-attr]
+    assert some.rows["images"].shape == (2, 1, 1, 1)  # type: ignore[union-attr]
     assert some.batch(np.array([1]), 0).inputs[0].item() == 7
 
 

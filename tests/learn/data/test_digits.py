@@ -9,7 +9,7 @@ import pytest
 
 from edgekd.errors import MachineError
 from edgekd.learn.data import digits
-from edgekd.learn.source import checked
+from tests.data_example import checked
 
 
 def test_they_are_scikit_learns_digits() -> None:

@@ -12,7 +12,8 @@ import pytest
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn.data import fashion_mnist
-from edgekd.learn.source import checked
+from tests import data_example
+from tests.data_example import checked
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -50,7 +51,7 @@ def test_the_files_are_found_below_the_data_folder(
     tmp_path: Path, inner: str, zipped: bool
 ) -> None:
     arrays = write(tmp_path / "mine" / inner, zipped=zipped)
-    got = fashion_mnist.read(data_dir=tmp_path / "mine")
+    got = data_example.opened(fashion_mnist.read(data_dir=tmp_path / "mine"))
     assert got.test is not None
     for split, name in ((got.train, "train"), (got.test, "t10k")):
         assert np.array_equal(split.images[..., 0], arrays[f"{name}-images-idx3-ubyte"])
@@ -78,7 +79,7 @@ def test_images_and_labels_must_be_as_many(tmp_path: Path) -> None:
     write(tmp_path / "mine", zipped=False)
     (tmp_path / "mine" / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(19, np.uint8)))
     with pytest.raises(InputError, match="t10k-labels-idx1-ubyte: got 19 labels, want 20"):
-        fashion_mnist.read(data_dir=tmp_path / "mine")
+        data_example.opened(fashion_mnist.read(data_dir=tmp_path / "mine"))
 
 
 def test_the_real_ones() -> None:

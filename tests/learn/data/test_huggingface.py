@@ -15,7 +15,8 @@ from PIL import Image
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn.data import huggingface
-from edgekd.learn.source import checked
+from tests import data_example
+from tests.data_example import checked
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
 LABELS = [0, 1, 0, 1, 1, 0]
@@ -55,8 +56,13 @@ def test_parquet_that_datasets_wrote(tmp_path: Path) -> None:
     names = [path.name for path in huggingface.files(reference=str(tmp_path))]
     assert names == ["test-00000-of-00001.parquet", "train-00000-of-00001.parquet"]
     assert huggingface.pins(reference=str(tmp_path)) == {}
-    assert len(huggingface.read(reference=str(tmp_path), limit=2).train.labels) == 2
-    assert huggingface.read(reference=str(tmp_path), size=2).train.images.shape == (6, 2, 2, 3)
+    assert (
+        len(data_example.opened(huggingface.read(reference=str(tmp_path), limit=2)).train.labels)
+        == 2
+    )
+    assert data_example.opened(
+        huggingface.read(reference=str(tmp_path), size=2)
+    ).train.images.shape == (6, 2, 2, 3)
 
 
 def test_a_folder_that_datasets_saved(tmp_path: Path) -> None:
@@ -72,7 +78,9 @@ def test_a_folder_that_datasets_saved(tmp_path: Path) -> None:
 
 def test_one_file_with_nested_lists_and_text_labels(tmp_path: Path) -> None:
     path = table(tmp_path / "a.parquet", pixels=PIXELS[..., 0].tolist(), kind=["dog", "cat"] * 3)
-    got = huggingface.read(reference=path, image_column="pixels", label_column="kind", channels=1)
+    got = data_example.opened(
+        huggingface.read(reference=path, image_column="pixels", label_column="kind", channels=1)
+    )
     assert np.array_equal(got.train.images, PIXELS[..., :1])
     assert got.classes == ("cat", "dog")
     assert got.train.labels.tolist() == [1, 0] * 3
@@ -81,10 +89,12 @@ def test_one_file_with_nested_lists_and_text_labels(tmp_path: Path) -> None:
 def test_a_split_is_chosen_by_name(tmp_path: Path) -> None:
     for name in ("fold1", "fold2"):
         table(tmp_path / f"{name}-0.parquet", image=PIXELS.tolist(), label=LABELS)
-    got = huggingface.read(reference=str(tmp_path), train_split="fold2", test_split="fold1")
+    got = data_example.opened(
+        huggingface.read(reference=str(tmp_path), train_split="fold2", test_split="fold1")
+    )
     assert got.test is not None
     with pytest.raises(InputError, match="got no split 'train', want one of: fold1, fold2"):
-        huggingface.read(reference=str(tmp_path))
+        data_example.opened(huggingface.read(reference=str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -106,12 +116,14 @@ def test_a_split_is_chosen_by_name(tmp_path: Path) -> None:
 def test_bad_rows_are_named(tmp_path: Path, image: Any, label: Any, message: str) -> None:
     path = table(tmp_path / "a.parquet", image=[image], label=[label])
     with pytest.raises(InputError, match=message):
-        huggingface.read(reference=path, channels=1)
+        data_example.opened(huggingface.read(reference=path, channels=1))
 
 
 def test_an_empty_table(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="train split: got no rows"):
-        huggingface.read(reference=table(tmp_path / "a.parquet", image=[], label=[]))
+        data_example.opened(
+            huggingface.read(reference=table(tmp_path / "a.parquet", image=[], label=[]))
+        )
 
 
 def test_the_hub_is_asked_with_leave_only(tmp_path: Path) -> None:
@@ -149,8 +161,10 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("streaming", [True, False])
 def test_a_name_on_the_hub(hub: list[tuple[Any, ...]], streaming: bool) -> None:
-    got = huggingface.read(
-        reference="someone/something", allow_download=True, streaming=streaming, limit=4
+    got = data_example.opened(
+        huggingface.read(
+            reference="someone/something", allow_download=True, streaming=streaming, limit=4
+        )
     )
     assert np.array_equal(got.train.images, PIXELS[:4])
     assert got.classes == ("cat", "dog")
@@ -160,7 +174,9 @@ def test_a_name_on_the_hub(hub: list[tuple[Any, ...]], streaming: bool) -> None:
     assert pins == {"hub:someone/something": "c0ffee"}
     assert huggingface.files(reference="someone/something", allow_download=True) == []
     with pytest.raises(InputError, match="got no column 'img', want one of: image, label"):
-        huggingface.read(reference="a/b", allow_download=True, image_column="img")
+        data_example.opened(
+            huggingface.read(reference="a/b", allow_download=True, image_column="img")
+        )
 
 
 def test_a_hub_that_fails_is_the_machines_error(
@@ -179,14 +195,14 @@ def test_a_hub_that_fails_is_the_machines_error(
 
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: Failing())
     with pytest.raises(MachineError, match="no usable answer: no route"):
-        huggingface.read(reference="someone/something", allow_download=True)
+        data_example.opened(huggingface.read(reference="someone/something", allow_download=True))
 
 
 def test_broken_rows_are_left_out_and_listed_if_asked(tmp_path: Path) -> None:
     images = [[[1, 2]], b"no image", [[3, 4]], None]
     encoded = [png(np.array(i, np.uint8)) if isinstance(i, list) else i for i in images]
     path = table(tmp_path / "a.parquet", image=encoded, label=[0, 1, 1, 0])
-    got = huggingface.read(reference=path, channels=1, on_broken="skip")
+    got = data_example.opened(huggingface.read(reference=path, channels=1, on_broken="skip"))
     assert got.train.images[..., 0].tolist() == [[[1, 2]], [[3, 4]]]
     assert got.train.labels.tolist() == [0, 1]
     assert [line.partition(":")[0].rpartition(" ")[2] for line in got.skipped] == ["1", "3"]

@@ -9,7 +9,8 @@ from PIL import Image
 
 from edgekd.errors import InputError
 from edgekd.learn.data import image_folder
-from edgekd.learn.source import checked
+from tests import data_example
+from tests.data_example import checked
 
 
 def put(path: Path, value: int, size: tuple[int, int] = (4, 4)) -> None:
@@ -103,26 +104,28 @@ class TestBadFolders:
 def test_a_broken_image_is_named(folder: Path, data: bytes, message: str) -> None:
     (folder / "dog" / "c.png").write_bytes(data)
     with pytest.raises(InputError, match=rf"dog/c\.png: {message}"):
-        image_folder.read(reference=str(folder))
+        data_example.opened(image_folder.read(reference=str(folder)))
 
 
 def test_a_pipe_does_not_hang(folder: Path) -> None:
     os.mkfifo(folder / "dog" / "c.png")
     with pytest.raises(InputError, match=r"dog/c\.png: .*no regular file"):
-        image_folder.read(reference=str(folder))
+        data_example.opened(image_folder.read(reference=str(folder)))
 
 
 def test_a_link_inside_the_folder_is_followed(folder: Path) -> None:
     (folder / "dog" / "c.png").symlink_to("b.png")
-    assert len(image_folder.read(reference=str(folder)).train.labels) == 5
+    assert len(data_example.opened(image_folder.read(reference=str(folder))).train.labels) == 5
 
 
 def test_sizes_must_agree_or_be_set(folder: Path) -> None:
     put(folder / "dog" / "c.png", 0, (5, 4))
     with pytest.raises(InputError, match=r"dog/c\.png: got 5 x 4 pixels, want 4 x 4") as caught:
-        image_folder.read(reference=str(folder))
+        data_example.opened(image_folder.read(reference=str(folder)))
     assert caught.value.hint == "set data.source.size"
-    assert image_folder.read(reference=str(folder), size=3).train.images.shape == (5, 3, 3, 3)
+    assert data_example.opened(
+        image_folder.read(reference=str(folder), size=3)
+    ).train.images.shape == (5, 3, 3, 3)
 
 
 def test_what_is_broken_is_left_out_and_listed_if_asked(folder: Path) -> None:
@@ -130,19 +133,19 @@ def test_what_is_broken_is_left_out_and_listed_if_asked(folder: Path) -> None:
     (folder / "dog" / "notes.txt").touch()
     whole = [path.name for path in image_folder.files(reference=str(folder), on_broken="skip")]
     assert whole == ["y.PNG", "x.webp", "a.bmp", "b.png", "c.png"]
-    got = image_folder.read(reference=str(folder), on_broken="skip")
+    got = data_example.opened(image_folder.read(reference=str(folder), on_broken="skip"))
     assert got.train.labels.tolist() == [0, 0, 1, 1]
     assert got.train.images[:, 0, 0, 0].tolist() == [30, 20, 10, 0]
     assert [Path(line.partition(":")[0]).name for line in got.skipped] == ["notes.txt", "c.png"]
     with pytest.raises(InputError, match="got no image") as caught:
-        image_folder.read(reference=str(folder))
+        data_example.opened(image_folder.read(reference=str(folder)))
     assert "on_broken: skip" in caught.value.hint
     with pytest.raises(InputError, match="on_broken: got 'ignore'"):
-        image_folder.read(reference=str(folder), on_broken="ignore")
+        data_example.opened(image_folder.read(reference=str(folder), on_broken="ignore"))
 
 
 def test_what_was_concluded_is_said(folder: Path) -> None:
-    (note,) = image_folder.read(reference=str(folder)).notes
+    (note,) = data_example.opened(image_folder.read(reference=str(folder))).notes
     assert note == (
         "2 classes: cat, dog; no folders for splits; "
         "4 images in and below the class folders, 1 folder deeper at most"

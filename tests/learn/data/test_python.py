@@ -7,14 +7,14 @@ import pytest
 
 from edgekd.errors import InputError
 from edgekd.learn.data import python
-from edgekd.learn.source import checked
+from tests.data_example import checked
 
 MODULE = """
 from pathlib import Path
 
 import numpy as np
 
-from edgekd.learn.source import Source, Split
+from edgekd.learn.source import LabelledImages, label_images
 
 (Path(__file__).parent / "ran").touch()
 IMAGES, LABELS = np.zeros((2, 3, 3, 1), np.uint8), np.array([0, 1])
@@ -23,7 +23,7 @@ def arrays():
     return {"x": IMAGES, "y": LABELS, "classes": ["cat", "dog"]}
 
 def source():
-    return Source(Split(IMAGES, LABELS), None, None, ("cat", "dog"))
+    return label_images(LabelledImages(IMAGES, LABELS), None, None, ("cat", "dog"))
 
 def broken():
     raise OSError("on\\npurpose")

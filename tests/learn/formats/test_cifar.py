@@ -14,7 +14,8 @@ from edgekd.errors import MachineError
 from edgekd.learn.data import cifar10
 from edgekd.learn.data import cifar100
 from edgekd.learn.formats import cifar
-from edgekd.learn.source import checked
+from tests import data_example
+from tests.data_example import checked
 
 KINDS = pytest.mark.parametrize("module", [cifar10, cifar100], ids=["cifar10", "cifar100"])
 
@@ -87,13 +88,13 @@ def test_a_file_of_a_wrong_length(tmp_path: Path, size: int) -> None:
     as_folder(cifar10.KIND, tmp_path)
     (tmp_path / cifar10.KIND.folder / "data_batch_3.bin").write_bytes(bytes(size))
     with pytest.raises(InputError, match=f"data_batch_3.bin: got {size} bytes, want a multiple"):
-        cifar10.read(data_dir=tmp_path)
+        data_example.opened(cifar10.read(data_dir=tmp_path))
 
 
 def test_a_label_out_of_range(tmp_path: Path) -> None:
     as_folder(cifar10.KIND, tmp_path)
     (tmp_path / cifar10.KIND.folder / "test_batch.bin").write_bytes(b"\x0a" + bytes(3072))
-    with pytest.raises(InputError, match="test split: got label 10, want 0 to 9"):
+    with pytest.raises(InputError, match="test split: labels: got label 10, want 0 to 9"):
         checked(cifar10.read(data_dir=tmp_path), "cifar10")
 
 
@@ -101,7 +102,7 @@ def test_class_names_must_be_as_many_as_classes(tmp_path: Path) -> None:
     as_folder(cifar10.KIND, tmp_path)
     (tmp_path / cifar10.KIND.folder / cifar10.KIND.names).write_text("cat\n")
     with pytest.raises(InputError, match="got 1 class names, want 10"):
-        cifar10.read(data_dir=tmp_path)
+        data_example.opened(cifar10.read(data_dir=tmp_path))
 
 
 def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     (tmp_path / cifar10.KIND.folder / "test_batch.bin").unlink()
     os.mkfifo(tmp_path / cifar10.KIND.folder / "test_batch.bin")
     with pytest.raises(InputError, match="no regular file"):
-        cifar10.read(data_dir=tmp_path)
+        data_example.opened(cifar10.read(data_dir=tmp_path))
 
 
 def info(
@@ -134,7 +135,7 @@ def test_what_else_is_in_the_archive_is_never_written(tmp_path: Path) -> None:
         ],
     )
     before = sorted(tmp_path.rglob("*"))
-    assert len(cifar10.read(data_dir=tmp_path / "sets").train.labels) == 10
+    assert len(data_example.opened(cifar10.read(data_dir=tmp_path / "sets")).train.labels) == 10
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -150,7 +151,7 @@ def test_a_link_in_a_members_place_is_not_followed(tmp_path: Path, kind: bytes) 
             else:
                 archive.addfile(one, io.BytesIO(data))
     with pytest.raises(InputError, match="got no file .*test_batch.bin, want it"):
-        cifar10.read(data_dir=tmp_path)
+        data_example.opened(cifar10.read(data_dir=tmp_path))
 
 
 def test_an_archive_cut_short(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_an_archive_cut_short(tmp_path: Path) -> None:
     for part in (0.0, 0.2, 0.7, 0.95):
         path.write_bytes(data[: int(len(data) * part)])
         with pytest.raises(InputError, match="cifar-10-binary"):
-            cifar10.read(data_dir=tmp_path)
+            data_example.opened(cifar10.read(data_dir=tmp_path))
 
 
 def test_an_archive_that_unpacks_without_end(
@@ -168,7 +169,7 @@ def test_an_archive_that_unpacks_without_end(
     monkeypatch.setattr(cifar, "LIMIT_BYTES", 2**22)
     as_archive(cifar10.KIND, tmp_path, [info("filler", size=2**23)])
     with pytest.raises(InputError, match="want 4194304 bytes at most"):
-        cifar10.read(data_dir=tmp_path)
+        data_example.opened(cifar10.read(data_dir=tmp_path))
 
 
 def test_a_member_of_holes_is_not_read(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_a_member_of_holes_is_not_read(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "cifar-10-binary.tar.gz") as archive:
         assert archive.getmembers()[0].size == 2**40, "the trap works"
     with pytest.raises(InputError, match="got no file"):
-        cifar10.read(data_dir=tmp_path)
+        data_example.opened(cifar10.read(data_dir=tmp_path))
 
 
 def test_a_header_that_claims_a_terabyte_takes_no_memory(tmp_path: Path) -> None:
@@ -189,4 +190,4 @@ def test_a_header_that_claims_a_terabyte_takes_no_memory(tmp_path: Path) -> None
     data = member.tobuf(tarfile.GNU_FORMAT) + bytes(2048)
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(gzip.compress(data))
     with pytest.raises(InputError, match="cifar-10-binary"):
-        cifar10.read(data_dir=tmp_path)
+        data_example.opened(cifar10.read(data_dir=tmp_path))

@@ -11,19 +11,20 @@ import torch.nn.functional as F
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.fields.image import Image
 from edgekd.learn.arrays import Calibration
-from edgekd.learn.arrays import Part
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank import moments
-from edgekd.preprocessing import Preprocessing
+from tests import data_example
 
-PREPROCESSING = Preprocessing(height=5, width=6, channels=2, mean=(0.5, 0.4), std=(0.2, 0.3))
+IMAGE = Image(height=5, width=6, channels=2, mean=(0.5, 0.4), std=(0.2, 0.3))
 
 
 def calibration(count: int = 70) -> Calibration:
     images = np.random.default_rng(0).integers(0, 256, (count, 5, 6, 2), dtype=np.uint8)
-    train = Part(images, np.zeros(count, np.int64))
-    return Calibration(train, np.arange(count), PREPROCESSING, 0)
+    found = data_example.labelled(IMAGE, data_example.names(2))
+    rows = {"images": images, "labels": np.zeros(count, np.int64)}
+    return Calibration(found, rows, np.arange(count), 0)
 
 
 def net(*, bias: bool = True) -> nn.Sequential:
@@ -37,7 +38,7 @@ def net(*, bias: bool = True) -> nn.Sequential:
 
 
 def inputs(data: Calibration) -> torch.Tensor:
-    return torch.from_numpy(PREPROCESSING.apply(data.train.images))
+    return torch.from_numpy(IMAGE.apply(data.rows["images"]))
 
 
 def test_streamed_moments_are_those_of_all_patches() -> None:

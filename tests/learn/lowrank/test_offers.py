@@ -7,25 +7,26 @@ import pytest
 import torch
 from torch import nn
 
+from edgekd.fields.image import Image
 from edgekd.learn.arrays import Calibration
-from edgekd.learn.arrays import Part
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank import factors
 from edgekd.learn.lowrank import layers
 from edgekd.learn.lowrank import offers
 from edgekd.learn.lowrank import table
 from edgekd.learn.lowrank.search import SplitOutcome
-from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
+from tests import data_example
 
-PREPROCESSING = Preprocessing(height=6, width=6, channels=1, mean=(0.5,), std=(0.3,))
+IMAGE = Image(height=6, width=6, channels=1, mean=(0.5,), std=(0.3,))
 WANTED = offers.OfferRequest("auto", "measured", 0.9, 4, 3, True)
 
 
 def calibration(count: int = 40) -> Calibration:
     images = np.random.default_rng(0).integers(0, 256, (count, 6, 6, 1), dtype=np.uint8)
-    train = Part(images, np.zeros(count, np.int64))
-    return Calibration(train, np.arange(count), PREPROCESSING, 0)
+    found = data_example.labelled(IMAGE, data_example.names(2))
+    rows = {"images": images, "labels": np.zeros(count, np.int64)}
+    return Calibration(found, rows, np.arange(count), 0)
 
 
 def net() -> nn.Sequential:
@@ -41,7 +42,7 @@ def net() -> nn.Sequential:
 
 
 def looked_at(model: nn.Module, data: Calibration) -> list[layers.LayerUse]:
-    images = torch.from_numpy(data.preprocessing.apply(data.train.images))
+    images = torch.from_numpy(IMAGE.apply(data.rows["images"]))
     return layers.find_layers(model, images, smallest=16)
 
 
@@ -69,7 +70,7 @@ def test_the_error_of_an_offer_is_that_of_its_outputs_on_the_images(aware: bool)
     wanted = WANTED._replace(data_aware=aware)
     made = offers.make_offers(model, looked_at(model, data), data, wanted, Silent())
     linear = next(layer for layer in made if layer.path == "5")
-    inputs = torch.from_numpy(data.preprocessing.apply(data.train.images))
+    inputs = torch.from_numpy(IMAGE.apply(data.rows["images"]))
     with torch.no_grad():
         rows = model[:5](inputs).double()
     weight = model[5].weight.detach().double()

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
+from edgekd.fields.image import Image
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
@@ -21,7 +22,7 @@ from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.models.resnet import resnet
 from edgekd.learn.models.vit import vit
 from edgekd.learn.settings import Views
-from edgekd.preprocessing import Preprocessing
+from tests import data_example
 from tests.learn import batch_example
 
 CLASSES, SIDE, BATCH = 4, 8, 16
@@ -59,11 +60,11 @@ def samples(**views: float) -> Samples:
     labels = random.integers(0, CLASSES, 96)
     images = random.integers(0, 100, (96, SIDE, SIDE, 1), dtype=np.uint8)
     images[np.arange(96), 2 * labels] = 250
-    return Samples(
+    return data_example.samples(
         images=images,
         labels=labels,
         classes=CLASSES,
-        preprocessing=Preprocessing(height=SIDE, width=SIDE, channels=1, mean=(0.3,), std=(0.3,)),
+        image=Image(height=SIDE, width=SIDE, channels=1, mean=(0.3,), std=(0.3,)),
         views=Views(count=2, **views),
         seed=5,
     )

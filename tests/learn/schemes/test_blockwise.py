@@ -10,21 +10,21 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.data.loader import Samples
+from edgekd.fields.image import Image
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.models.resnet import resnet
 from edgekd.learn.models.vit import vit
 from edgekd.learn.schemes.blockwise import blockwise
 from edgekd.learn.settings import Views
-from edgekd.preprocessing import Preprocessing
+from tests import data_example
 from tests.learn import batch_example
 
 STAGES = [("layer1", "layer1"), ("layer2", "layer2"), ("layer3", "layer3")]
-SAMPLES = Samples(
+SAMPLES = data_example.samples(
     images=np.zeros((4, 8, 8, 1), np.uint8),
     labels=np.arange(4) % 3,
     classes=3,
-    preprocessing=Preprocessing(height=8, width=8, channels=1, mean=(0.5,), std=(0.5,)),
+    image=Image(height=8, width=8, channels=1, mean=(0.5,), std=(0.5,)),
     views=Views(count=1),
     seed=0,
 )

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
+from edgekd.fields.image import Image
 from edgekd.learn.data import digits
 from edgekd.learn.data.classes import restricted
 from edgekd.learn.data.loader import Samples
@@ -26,21 +27,21 @@ from edgekd.learn.schemes.lifelong import less_forgetting
 from edgekd.learn.schemes.lifelong import lwf
 from edgekd.learn.schemes.lifelong import lwf_mc
 from edgekd.learn.settings import Views
-from edgekd.preprocessing import Preprocessing
+from tests import data_example
 from tests.learn import batch_example
 
 OLD, CLASSES = 5, 10
-PREPROCESSING = Preprocessing(height=8, width=8, channels=1, mean=(0.305,), std=(0.376,))
+PREPROCESSING = Image(height=8, width=8, channels=1, mean=(0.305,), std=(0.376,))
 
 
 def of_digits(rows: slice) -> Samples:
-    split = digits.read().train
+    split = data_example.opened(digits.read()).train
     order = np.random.default_rng(0).permutation(len(split.labels))[rows]
-    return Samples(
+    return data_example.samples(
         images=split.images[order],
         labels=split.labels[order],
         classes=CLASSES,
-        preprocessing=PREPROCESSING,
+        image=PREPROCESSING,
         views=Views(count=1),
         seed=0,
     )
@@ -145,11 +146,11 @@ class _Told(nn.Module):
 
 def four_classes(*labels: int) -> Samples:
     """One pixel an image."""
-    return Samples(
+    return data_example.samples(
         images=np.zeros((len(labels), 1, 1, 1), np.uint8),
         labels=np.array(labels),
         classes=4,
-        preprocessing=Preprocessing(height=1, width=1, channels=1, mean=(0.5,), std=(0.5,)),
+        image=Image(height=1, width=1, channels=1, mean=(0.5,), std=(0.5,)),
         views=Views(count=1),
         seed=0,
     )

@@ -70,7 +70,7 @@ def test_the_images_are_moved_within_epsilon_and_pixels(name: str) -> None:
     watched = Watched(student)
     MAKE[name](student, **SMALL).lessons(watched, seen)
     moved = watched.shown[0]
-    pixels = PixelRange.of(example.samples().preprocessing)
+    pixels = PixelRange.of(example.samples().image)
     assert float((moved - seen.inputs[0]).abs().max()) == pytest.approx(0.05 / 0.3, rel=1e-4)
     assert bool(((moved >= pixels.lowest) & (moved <= pixels.highest)).all())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -154,10 +155,8 @@ def test_the_teacher_s_head_learns_to_name_the_origin() -> None:
 
 def test_images_that_are_not_square_are_refused() -> None:
     student, data = example.network(), example.samples()
-    tall = type(data)(
-        **{name: getattr(data, name) for name in ("labels", "classes", "preprocessing", "views")},
-        images=data.images[:, :4],
-        seed=5,
-    )
+    half = dataclasses.replace(data.image, height=4)
+    found = dataclasses.replace(data.dataset, inputs={"images": half})
+    tall = dataclasses.replace(data, dataset=found)
     with pytest.raises(ValueError, match="want square ones"):
         self_supervised(student, student, tall, example.CPU)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
+from edgekd.fields.image import Image
 from edgekd.fields.image import mean_and_std
 from edgekd.learn.data import digits
 from edgekd.learn.data.loader import Samples
@@ -20,8 +21,8 @@ from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.synthesis import hooks
 from edgekd.learn.synthesis import losses
 from edgekd.learn.synthesis.request import SynthesisRequest
-from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
+from tests import data_example
 
 CLASSES, TRAIN = 10, 1400
 CPU = torch.device("cpu")
@@ -42,15 +43,15 @@ class Plain(nn.Module):
 @functools.cache
 def split() -> tuple[Samples, Tensor, Tensor]:
     """The training digits, and held-out images [397, 1, 8, 8] with labels [397]."""
-    source = digits.read().train
+    source = data_example.opened(digits.read()).train
     order = np.random.default_rng(0).permutation(len(source.labels))
     mean, std = mean_and_std(source.images, order[:TRAIN])
-    about = Preprocessing(height=8, width=8, channels=1, mean=mean, std=std)
-    samples = Samples(
+    about = Image(height=8, width=8, channels=1, mean=mean, std=std)
+    samples = data_example.samples(
         images=source.images[order[:TRAIN]],
         labels=source.labels[order[:TRAIN]],
         classes=CLASSES,
-        preprocessing=about,
+        image=about,
         views=Views(),
         seed=0,
     )
@@ -67,7 +68,7 @@ def network(base: int = 8) -> nn.Module:
 def teacher(plain: bool = False) -> nn.Module:
     """Shared by tests, which must not change it."""
     samples = split()[0]
-    images = torch.from_numpy(samples.preprocessing.apply(samples.images))
+    images = torch.from_numpy(samples.image.apply(samples.rows["images"]))
     labels = torch.from_numpy(samples.labels)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -90,7 +91,7 @@ def accuracy(model: nn.Module) -> float:
 
 
 def wanted(count: int = 64, seed: int = 0) -> SynthesisRequest:
-    about = split()[0].preprocessing
+    about = split()[0].image
     return SynthesisRequest(CLASSES, about, count, seed, CPU, Silent())
 
 
@@ -102,7 +103,7 @@ def made(name: str, model: nn.Module, asked: SynthesisRequest, **knobs: Any) -> 
 def noise(count: int = 64) -> Tensor:
     """Images of random pixels."""
     pixels = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
-    return torch.from_numpy(split()[0].preprocessing.apply(pixels))
+    return torch.from_numpy(split()[0].image.apply(pixels))
 
 
 def distance(model: nn.Module, images: Tensor) -> float:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from edgekd.fields.image import Image
 from edgekd.learn.synthesis.generator import generator
 from edgekd.learn.synthesis.pixel_range import as_pixels
 from edgekd.learn.synthesis.pixel_range import pixel_range
-from edgekd.preprocessing import Preprocessing
 
 
-def about(height: int, width: int, channels: int) -> Preprocessing:
+def about(height: int, width: int, channels: int) -> Image:
     mean = tuple(0.2 + 0.1 * channel for channel in range(channels))
     std = tuple(0.1 + 0.05 * channel for channel in range(channels))
-    return Preprocessing(height=height, width=width, channels=channels, mean=mean, std=std)
+    return Image(height=height, width=width, channels=channels, mean=mean, std=std)
 
 
 @pytest.mark.parametrize(

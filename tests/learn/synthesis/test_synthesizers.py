@@ -57,7 +57,7 @@ def test_images_that_the_teacher_takes_for_its_own(name: str) -> None:
     model = example.teacher()
     images = example.made(name, model, example.wanted(), **QUICK[name])
     assert images.shape == (64, 1, 8, 8) and images.dtype == torch.float32
-    low, high = pixel_range(example.split()[0].preprocessing)
+    low, high = pixel_range(example.split()[0].image)
     assert bool((images >= low).all() and (images <= high).all())
     noise = example.noise()
     assert example.distance(model, images) < NEAR[name] * example.distance(model, noise)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.fields.image import Image
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method import teacher as finished
@@ -31,9 +32,9 @@ from edgekd.learn.training import checkpoint
 from edgekd.learn.training.fit import Diverged
 from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
-from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 from edgekd.table import Named
+from tests import data_example
 
 KD = (
     Term(loss=Named.parse("cross-entropy", LOSSES, "loss"), weight=0.1),
@@ -58,11 +59,11 @@ def samples() -> Samples:
     labels = random.integers(0, 3, 96)
     images = random.integers(0, 120, (96, 5, 5, 1), dtype=np.uint8)
     images[np.arange(96), labels, 2] = 250
-    return Samples(
+    return data_example.samples(
         images=images,
         labels=labels,
         classes=3,
-        preprocessing=Preprocessing(height=5, width=5, channels=1, mean=(0.3,), std=(0.2,)),
+        image=Image(height=5, width=5, channels=1, mean=(0.3,), std=(0.2,)),
         views=Views(count=4, flip=True),
         seed=0,
     )

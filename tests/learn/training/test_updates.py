@@ -14,6 +14,7 @@ from torch import Tensor
 from torch import nn
 from torch.nn import functional as F
 
+from edgekd.fields.image import Image
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import order
 from edgekd.learn.losses import LOSSES
@@ -31,9 +32,9 @@ from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
-from edgekd.preprocessing import Preprocessing
 from edgekd.progress import Silent
 from edgekd.table import Named
+from tests import data_example
 
 SAMPLES, BATCH, STEPS = 26, 8, 3
 """Three batches an epoch; two samples are left over."""
@@ -50,11 +51,11 @@ def net() -> nn.Module:
 
 def samples() -> Samples:
     random = np.random.default_rng(0)
-    return Samples(
+    return data_example.samples(
         images=random.integers(0, 256, (SAMPLES, 4, 3, 1), dtype=np.uint8),
         labels=random.integers(0, 3, SAMPLES),
         classes=3,
-        preprocessing=Preprocessing(height=4, width=3, channels=1, mean=(0.5,), std=(0.3,)),
+        image=Image(height=4, width=3, channels=1, mean=(0.5,), std=(0.3,)),
         views=Views(count=2, flip=True),
         seed=0,
     )

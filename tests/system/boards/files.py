@@ -34,9 +34,11 @@ from torch import nn
 from edgekd.bench import saturation
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import archive
 from edgekd.bundle import write as bundle_write
 from edgekd.learn.data import fashion_mnist
+from edgekd.learn.source import LabelledImages
 from edgekd.preprocessing import Preprocessing
 from edgekd.tasks import classification
 
@@ -124,9 +126,10 @@ def exported(model: nn.Module, calibration: np.ndarray, folder: Path) -> dict[st
     return paths
 
 
-def logits(model: Path, images: Path) -> np.ndarray:
+def logits(model: Path, images: np.ndarray) -> np.ndarray:
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": model})
-    return outputs(engine, images, preprocessing=PREPROCESSING)
+    split = write_inputs({"images": images}, model.with_suffix(".split"))
+    return outputs(engine, split, fields={"images": PREPROCESSING.as_field()})["logits"]
 
 
 def bundled(
@@ -170,25 +173,23 @@ def main() -> None:
     goal = Path(sys.argv[1])
     goal.mkdir(parents=True, exist_ok=True)
     source = fashion_mnist.read(data_dir=None, allow_code=False, allow_download=False)
-    assert source.test is not None
-    model = trained(source.train.images[:TRAINED], source.train.labels[:TRAINED])
-    images, labels = source.test.images[:TESTED], source.test.labels[:TESTED]
+    train, test = (LabelledImages(**source.splits[name]) for name in ("train", "test"))
+    model = trained(train.images[:TRAINED], train.labels[:TRAINED])
+    images, labels = test.images[:TESTED], test.labels[:TESTED]
     np.save(goal / "images.npy", images)
     np.save(goal / "labels.npy", labels)
-    calibration = PREPROCESSING.apply(source.train.images[-256:])
+    calibration = PREPROCESSING.apply(train.images[-256:])
     with tempfile.TemporaryDirectory() as folder:
         paths = exported(model, calibration, Path(folder))
         with torch.no_grad():
             inputs = PREPROCESSING.apply(images[:GOLDEN])
             golden = {"inputs": inputs, "outputs": model(torch.from_numpy(inputs)).numpy()}
         save_file(golden, Path(folder) / "golden.safetensors")
-        said = {
-            name: logits(paths[name], goal / "images.npy")
-            for name in ("student", "losing", "sound")
-        }
+        said = {name: logits(paths[name], images) for name in ("student", "losing", "sound")}
+        classes = source.fields["labels"].words["names"]
         for name, answers in said.items():
             golden_path = Path(folder) / "golden.safetensors"
-            bundled(name, paths[name], golden_path, answers, source.classes, goal)
+            bundled(name, paths[name], golden_path, answers, classes, goal)
             print(f"{name}: {classification.top1_accuracy(answers, labels):.3f}")
     np.savez(goal / "measured.npz", **said)
 

@@ -34,6 +34,7 @@ import numpy as np
 from edgekd.bench.machine.emulation import find_emulator
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import write_inputs
 from edgekd import bundle
 from edgekd.bundle import archive
 
@@ -42,7 +43,9 @@ assert find_emulator() == "qemu-user", find_emulator()
 with archive.open_bundle(path) as folder:
     found = bundle.check(folder)
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": folder / "model.onnx"})
-    np.save(goal, outputs(engine, images, preprocessing=found.preprocessing))
+    split = write_inputs({"images": np.load(images)}, goal.with_suffix(".split"))
+    fields = {"images": found.preprocessing.as_field()}
+    np.save(goal, outputs(engine, split, fields=fields)["logits"])
 """
 
 Board = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -1,7 +1,9 @@
-"""One classifier trained from a recipe's words: shared by teacher, control and distil."""
+"""One model built, trained and judged from a recipe's words: what the stages that learn share."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,22 +12,23 @@ from typing import Any
 
 from torch import nn
 
+from edgekd import dataset
 from edgekd import files
 from edgekd import units
 from edgekd.errors import InputError
 from edgekd.interface import image_classifier
-from edgekd.learn import answers
 from edgekd.learn import arithmetic
-from edgekd.learn import arrays
 from edgekd.learn import blueprint
 from edgekd.learn import chance
 from edgekd.learn import complexity
 from edgekd.learn import weights
-from edgekd.learn.arrays import Described
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.class_order import class_order
+from edgekd.learn.data import kinds
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.method import outputs
+from edgekd.learn.evaluation import EvaluationSplit
+from edgekd.learn.evaluation import read_split
+from edgekd.learn.method import outputs as model_outputs
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.privacy.dp_sgd import Privacy
@@ -37,13 +40,13 @@ from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
 from edgekd.stage import Context
 from edgekd.table import Named
-from edgekd.tasks import classification
+from edgekd.task import interface_of
+from edgekd.task import metric_rows
+from edgekd.task import value_text
+from edgekd.tasks import load_task
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Answered = tuple[NDArray[np.float32], NDArray[np.int64]]
+    from edgekd.field import Arrays
 
 
 def blueprint_for(
@@ -53,8 +56,9 @@ def blueprint_for(
     names: Sequence[str] = (),
     *,
     norm: str = "batch",
+    allow_code: bool = False,
 ) -> Blueprint:
-    """The plan of `model` for the classes and image size of the data.
+    """The plan of `model` for the data's inputs and the task's outputs.
 
     Args:
         model: a builder.
@@ -62,35 +66,40 @@ def blueprint_for(
         seen: the images it takes, if they are not the data's.
         names: its classes in its own order, if they are not the data's.
         norm: ``group`` puts group norms where it has batch norms.
+        allow_code: whether a user's own task may run.
 
     Raises:
-        InputError: if it lacks a class of the data.
+        InputError: if it lacks a class of the data, or `seen` and `names` are for other data.
     """
-    about = arrays.described(data)
-    pixels = about.preprocessing
-    own = {"channels": pixels.channels, "height": pixels.height, "width": pixels.width}
-    interface = image_classifier(classes=len(about.classes), **own)
-    plan = Blueprint(builder=model.name, arguments=model.arguments, interface=interface)
+    found = dataset.read(data)
+    task = load_task(found.task, allow_code=allow_code)
+    plan = Blueprint(
+        builder=model.name, arguments=model.arguments, interface=interface_of(task, found)
+    )
     norms: tuple[dict[str, Any], ...] = ({"name": "group-norm"},) if norm == "group" else ()
     if seen is None and not names:
         return plan.model_copy(update={"edits": norms}) if norms else plan
+    try:
+        (_, image), (_, label) = kinds.find_image(found), kinds.find_label(found)
+    except ValueError as error:
+        raise InputError(f"{model.name}: input, classes: {error}") from error
     seen = seen or Input()
     size = {
-        "channels": seen.channels or (len(seen.select) if seen.select else pixels.channels),
-        "height": seen.height or pixels.height,
-        "width": seen.width or pixels.width,
+        "channels": seen.channels or (len(seen.select) if seen.select else image.channels),
+        "height": seen.height or image.height,
+        "width": seen.width or image.width,
     }
-    inside = image_classifier(classes=len(names) or len(about.classes), **size)
-    edit = {"name": "adapt", **size, "select": seen.select, "order": _order(about, names)}
+    inside = image_classifier(classes=len(names) or len(label.names), **size)
+    edit = {"name": "adapt", **size, "select": seen.select, "order": _order(label.names, names)}
     said = {key: value for key, value in edit.items() if value is not None}
     return plan.model_copy(update={"inside": inside, "edits": (said, *norms)})
 
 
-def _order(about: Described, names: Sequence[str]) -> tuple[int, ...] | None:
+def _order(classes: tuple[str, ...], names: Sequence[str]) -> tuple[int, ...] | None:
     if not names:
         return None
     try:
-        return class_order(about.classes, names)
+        return class_order(classes, names)
     except ValueError as error:
         raise InputError(f"classes: {error}") from error
 
@@ -114,10 +123,10 @@ def train(
     of the training. Of `waypoints` states on the way the weights are left in ``context.folder``. With
     `private` its steps tell little of any one sample.
     """
-    validation = arrays.part(given, "validation")
+    validation = read_split(given, allow_code=context.allow_code)
     model.to(arithmetic.device())
     if training.auxiliary:
-        scheme = outputs.add_auxiliary_loss(scheme, model, training.auxiliary)
+        scheme = model_outputs.add_auxiliary_loss(scheme, model, training.auxiliary)
     run = Run(
         model=model,
         samples=samples,
@@ -128,12 +137,8 @@ def train(
         seed=context.seed,
         checkpoints=context.checkpoints,
         progress=context.progress,
-        score=answers.scorer(
-            validation.images,
-            validation.labels,
-            samples.preprocessing,
-            scored_in or resolved.precision,
-        ),
+        score=functools.partial(validation.score, precision=scored_in or resolved.precision),
+        better=validation.task.score.better,
         waypoints=waypoints,
         private=private,
     )
@@ -155,7 +160,7 @@ def write(
     history: list[dict[str, float]],
     given: Mapping[str, Path],
     context: Context,
-    validated: Answered | None = None,
+    outputs: Arrays | None = None,
 ) -> dict[str, Path]:
     """Save a model with its history and its float32 score on the validation split; warn if that is near chance.
 
@@ -165,71 +170,69 @@ def write(
         history: of its training, a row an epoch.
         given: the stage's inputs.
         context: where to write and what to tell.
-        validated: its `validation_answers`, where they are known.
+        outputs: its outputs on the validation split in float32, where they are known.
     """
-    logits, labels = validated or validation_answers(model, given)
-    standing = chance.standing(logits, labels)
+    validation = read_split(given, allow_code=context.allow_code)
+    task, targets = validation.task, validation.targets
+    if outputs is None:
+        outputs = validation.outputs(model)
+    standing = chance.compute_standing(task, outputs, targets, validation.dataset)
     made = blueprint.save(model, plan, context.folder)
-    score = {
-        "validation_accuracy": classification.top1_accuracy(logits, labels),
-        "balanced_accuracy": standing.accuracy,
-        "near_chance": standing.is_near_chance,
+    rows = metric_rows(task.metrics, outputs, targets, validation.dataset)
+    values = {metric.name: metric.value(rows[metric.name]) for metric in task.metrics}
+    score: dict[str, Any] = {
+        "score": values[task.score.name],
+        "metrics": values,
+        "near_chance": _near_chance(standing) if standing.is_near_chance else "",
         "parameters": complexity.count_parameters(model),
         "macs": complexity.count_macs(model, plan),
     }
     for name, value in (("history.json", history), ("score.json", score)):
         made[name] = context.folder / name
         made[name].write_bytes(files.canonical_json(value))
-    accuracy = units.percent_text(score["validation_accuracy"])
+    reached = value_text(task.score, values[task.score.name])
     parameters = units.count_text(score["parameters"])
-    context.progress.note(f"{plan.builder}: {accuracy} on validation, {parameters} parameters")
+    context.progress.note(f"{plan.builder}: {reached} on validation, {parameters} parameters")
     if standing.is_near_chance:
         context.progress.note(f"warning: {plan.builder}: {_near_chance(standing)}")
     return made
 
 
-def validation_accuracy(model: nn.Module, given: Mapping[str, Path]) -> float:
-    """Top-1 in float32 on the validation split."""
-    return classification.top1_accuracy(*validation_answers(model, given))
-
-
-def validation_answers(model: nn.Module, given: Mapping[str, Path]) -> Answered:
-    """Logits [N, C] in float32 on the validation split, and its labels [N]."""
-    about, validation = arrays.described(given["data"]), arrays.part(given, "validation")
-    return answers.logits(model, validation.images, about.preprocessing), validation.labels
-
-
 def require_better_than_chance(
-    model: nn.Module, validated: Answered, given: Mapping[str, Path], where: str
+    model: nn.Module, outputs: Arrays, validation: EvaluationSplit, where: str
 ) -> None:
     """Stop at loaded weights that do not know these inputs, with the likely cause.
 
     Args:
         model: what they were loaded into.
-        validated: its `validation_answers`.
-        given: the stage's inputs.
+        outputs: its outputs on the validation split.
+        validation: that split.
         where: the file, for the message.
 
     Raises:
-        InputError: if its balanced accuracy on the validation split is near chance.
+        InputError: if it is near chance on the validation split.
     """
-    logits, labels = validated
-    standing = chance.standing(logits, labels)
+    task, targets, found = validation.task, validation.targets, validation.dataset
+    standing = chance.compute_standing(task, outputs, targets, found)
     if not standing.is_near_chance:
         return
     causes = "labels in another order, other preprocessing, or other weights"
-    causes = classification.find_renaming(logits, labels) or causes
-    images = arrays.part(given, "validation").images
-    for name, (scale, shift) in chance.rescalings(images.shape[3]).items():
-        other = chance.standing(answers.scaled_logits(model, images, scale, shift), labels)
-        if other.gone >= chance.EXPLAINED:
-            reached = units.percent_text(other.accuracy)
-            causes = f"it wants other preprocessing: with {name} it reaches {reached}"
+    if task.explain_chance is not None:
+        causes = task.explain_chance(outputs, targets, found) or causes
+    for name, field in found.inputs.items():
+        for words, other in field.alternatives().items():
+            inputs = {**found.inputs, name: other}
+            changed = validation._replace(dataset=dataclasses.replace(found, inputs=inputs))
+            seen = chance.compute_standing(task, changed.outputs(model), targets, found)
+            if seen.skill >= chance.EXPLAINED:
+                reached = value_text(seen.metric, seen.value)
+                causes = f"it wants other preprocessing: with {words} it reaches {reached}"
     raise InputError(f"{where}: {_near_chance(standing)}", hint=f"likely: {causes}")
 
 
 def _near_chance(standing: chance.Standing) -> str:
+    metric = standing.metric
     return (
-        f"got a balanced accuracy of {units.percent_text(standing.accuracy)} on the validation split, "
-        f"near chance, which is {units.percent_text(standing.chance)}"
+        f"its {metric.name} on validation is {value_text(metric, standing.value)}, "
+        f"near chance, which is {value_text(metric, standing.chance)}"
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgekd.learn.data import views as augment
+from edgekd.fields.image import Image
+from edgekd.learn import view
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.data.loader import order
 from edgekd.learn.settings import Affine
 from edgekd.learn.settings import Views
-from edgekd.preprocessing import Preprocessing
+from edgekd.learn.views import image as augment
+from tests import data_example
 from tests.learn import batch_example
 
 ALL_ON = {
@@ -25,11 +27,11 @@ ALL_ON = {
 
 def samples(views: Views, seed: int = 3) -> Samples:
     random = np.random.default_rng(0)
-    return Samples(
+    return data_example.samples(
         images=random.integers(0, 256, (40, 9, 7, 2), dtype=np.uint8),
         labels=random.integers(0, 4, 40),
         classes=4,
-        preprocessing=Preprocessing(height=9, width=7, channels=2, mean=(0.4, 0.5), std=(0.2, 0.3)),
+        image=Image(height=9, width=7, channels=2, mean=(0.4, 0.5), std=(0.2, 0.3)),
         views=views,
         seed=seed,
     )
@@ -57,7 +59,7 @@ def test_another_view_or_seed_is_another_picture(views: Views) -> None:
 
 
 def test_draws_are_uniform_and_independent() -> None:
-    numbers = np.stack([augment.draws(1, np.arange(20_000), 2, k) for k in range(3)])
+    numbers = np.stack([view.draws(1, np.arange(20_000), 2, k) for k in range(3)])
     assert 0 <= numbers.min() <= numbers.max() < 1
     np.testing.assert_allclose(numbers.mean(1), 0.5, atol=0.01)
     np.testing.assert_allclose(numbers.var(1), 1 / 12, atol=0.003)
@@ -69,8 +71,8 @@ def test_draws_are_uniform_and_independent() -> None:
 def test_crop_and_flip_move_whole_pixels() -> None:
     data = samples(Views(flip=True, crop=2))
     indices = np.arange(40)
-    made = augment.shifted(data.images, data.views, 3, indices, 1)
-    padded = np.pad(data.images, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    made = augment.shifted(data.rows["images"], data.views, 3, indices, 1)
+    padded = np.pad(data.rows["images"], ((0, 0), (2, 2), (2, 2), (0, 0)))
     moved = set()
     for i in indices:
         found = [
@@ -90,11 +92,11 @@ def gathered_shift(images: np.ndarray, views: Views, indices: np.ndarray) -> np.
     count, height, width, _ = images.shape
     pad = views.crop
     images = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    top = (augment.draws(3, indices, 1, augment.CROP_Y) * (2 * pad + 1)).astype(np.int64)
-    left = (augment.draws(3, indices, 1, augment.CROP_X) * (2 * pad + 1)).astype(np.int64)
+    top = (view.draws(3, indices, 1, view.CROP_Y) * (2 * pad + 1)).astype(np.int64)
+    left = (view.draws(3, indices, 1, view.CROP_X) * (2 * pad + 1)).astype(np.int64)
     columns = np.broadcast_to(np.arange(width), (count, width))
     if views.flip:
-        mirrored = augment.draws(3, indices, 1, augment.FLIP) < 0.5
+        mirrored = view.draws(3, indices, 1, view.FLIP) < 0.5
         columns = np.where(mirrored[:, None], columns[:, ::-1], columns)
     rows, columns = top[:, None] + np.arange(height), left[:, None] + columns
     return images[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
@@ -116,7 +118,7 @@ def test_shifts_are_the_bytes_of_one_gather(shape: tuple[int, ...], crop: int, f
 def gathered_warp(images: np.ndarray, affine: Affine, indices: np.ndarray) -> np.ndarray:
     """`warped` as four gathers over the whole batch: slow, and what stored knowledge was made with."""
     count, height, width, _ = images.shape
-    u = [2 * augment.draws(3, indices, 1, augment.AFFINE + k) - 1 for k in range(4)]
+    u = [2 * view.draws(3, indices, 1, view.AFFINE + k) - 1 for k in range(4)]
     angle, zoom = np.deg2rad(affine.degrees) * u[0], 1 / (1 + affine.scale * u[1])
     y0, x0 = (height - 1) / 2, (width - 1) / 2
     y = np.arange(height)[None, :, None] - y0 - (affine.translate * height * u[2])[:, None, None]
@@ -152,7 +154,7 @@ def test_warps_are_the_bytes_of_four_gathers(shape: tuple[int, ...], affine: Aff
 
 def test_no_augmentation_is_preprocessing_alone() -> None:
     data = samples(Views())
-    want = data.preprocessing.apply(data.images).transpose(0, 2, 3, 1)
+    want = data.image.apply(data.rows["images"]).transpose(0, 2, 3, 1)
     np.testing.assert_allclose(batch_example.images(data.batch(np.arange(40), 0)), want, rtol=1e-6)
 
 
@@ -183,7 +185,7 @@ def test_labels_are_mixed_as_the_pixels_are(name: str) -> None:
     batch = data.batch(np.arange(40), 2)
     assert batch.targets["labels"].shape == (40, 4)
     np.testing.assert_allclose(batch.targets["labels"].sum(1), 1, rtol=1e-6)
-    partners = augment.partners(40, data.seed, np.arange(40), 2)
+    partners = view.partners(40, data.seed, np.arange(40), 2)
     assert (partners != np.arange(40)).all()
     plain = batch_example.images(samples(Views()).batch(np.arange(40), 0))
     mask = augment.mix_masks(data.views, (9, 7), data.seed, np.arange(40), 2)

@@ -1,44 +1,68 @@
-"""Augmentation as pure functions of (seed, sample index, view number), on whole batches in numpy.
-
-A random number is a hash of (seed, index, view, which number), never a draw from a generator with
-a state; so any view of any sample can be made at any time, alone or in any batch.
-"""
+"""Augmentation of images, on whole batches in numpy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from typing import cast
 
 import numpy as np
+
+from edgekd.learn.view import AFFINE
+from edgekd.learn.view import CROP_X
+from edgekd.learn.view import CROP_Y
+from edgekd.learn.view import ERASE
+from edgekd.learn.view import FLIP
+from edgekd.learn.view import MIX
+from edgekd.learn.view import View
+from edgekd.learn.view import draws
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgekd.field import Field
+    from edgekd.field import Rows
+    from edgekd.fields.image import Image
     from edgekd.learn.settings import Affine
     from edgekd.learn.settings import Views
 
     Images = NDArray[np.float32]
 
-FLIP, CROP_Y, CROP_X, AFFINE, ERASE, MIX, PARTNER = 0, 1, 2, 3, 8, 14, 17
-"""First number of each operation in a sample's sequence of random numbers."""
 
+def apply_view(field: Field, rows: Rows, view: View) -> Images:
+    """The images [B, C, H, W] of a view, normalised; their memory order is [B, H, W, C].
 
-def draws(seed: int, indices: NDArray[np.int64], view: int, which: int) -> NDArray[np.float64]:
-    """Uniform numbers in [0, 1), one for each index: the `which`-th of (seed, index, view).
-
-    SplitMix64's finalizer (Steele, Lea and Flood 2014, fig. 15) over the four numbers in turn.
+    Args:
+        field: an image.
+        rows: of the whole training split, uint8 [N, H, W, C].
+        view: which.
     """
-    with np.errstate(over="ignore"):
-        state: NDArray[np.uint64] = np.full(indices.shape, seed % 2**64, np.uint64)
-        for number in (indices.astype(np.uint64), np.uint64(view), np.uint64(which)):
-            state = _mixed(state ^ (number * np.uint64(0x9E3779B97F4A7C15)))
-    return np.asarray((state >> np.uint64(11)) * 2.0**-53)
+    image, pixels = cast("Image", field), cast("NDArray[np.uint8]", rows)
+    images = _make_one(image, pixels, view)
+    if view.mixes:
+        others = _make_one(image, pixels, view._replace(indices=view.partners()))
+        mask = mix_masks(view.words, images.shape[1:3], view.seed, view.indices, view.number)
+        images = images * mask + others * (1 - mask)
+    return images.transpose(0, 3, 1, 2)
 
 
-def _mixed(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    z = z + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(z ^ (z >> np.uint64(31)))
+def mix_share(field: Field, view: View) -> NDArray[np.float32]:
+    """How much of each sample is its own, [B, 1]; the rest is its partner's."""
+    image = cast("Image", field)
+    sides = image.height, image.width
+    mask = mix_masks(view.words, sides, view.seed, view.indices, view.number)
+    return mask.mean((1, 2))
+
+
+def _make_one(image: Image, rows: NDArray[np.uint8], view: View) -> Images:
+    words, place = view.words, (view.seed, view.indices, view.number)
+    scale, shift = image.scale_and_shift()
+    images = np.multiply(shifted(rows[view.indices], words, *place), scale, dtype=np.float32)
+    images += shift
+    if words.affine is not None:
+        images = warped(images, words.affine, *place)
+    if words.erase:
+        images = erased(images, words.erase, *place)
+    return images
 
 
 def shifted(
@@ -148,12 +172,6 @@ def _boxes(
         steps = np.arange(side)
         inside.append((steps >= start[:, None]) & (steps < (start + length)[:, None]))
     return np.asarray(inside[0][:, :, None] & inside[1][:, None, :])
-
-
-def partners(total: int, seed: int, indices: NDArray[np.int64], view: int) -> NDArray[np.int64]:
-    """For each sample the other sample that is mixed into it; never itself if there are two."""
-    step = 1 + (draws(seed, indices, view, PARTNER) * max(total - 1, 1)).astype(np.int64)
-    return np.asarray((indices + step) % total)
 
 
 def mix_masks(

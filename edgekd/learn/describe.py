@@ -1,0 +1,100 @@
+"""The fields of a source: which are the task's targets, and what data.json says of each."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+
+from edgekd import fields
+from edgekd.dataset import Dataset
+from edgekd.errors import InputError
+from edgekd.task import interface_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.field import Field
+    from edgekd.learn.source import Source
+    from edgekd.task import Task
+
+
+def find_strata(source: Source, task: Task, where: str) -> NDArray[np.int64] | None:
+    """A number for each training sample, by the first target that has one: splits hold the same share of each.
+
+    Raises:
+        InputError: as `describe_fields`.
+    """
+    everything = np.arange(len(next(iter(source.splits["train"].values()))))
+    for name in task.targets:
+        if name in source.fields:
+            field = _describe(source, name, everything, {}, where)
+            field.check(source.splits["train"][name], f"{where}, train split")
+            strata = field.strata(source.splits["train"][name])
+            if strata is not None:
+                return strata
+    return None
+
+
+def describe_fields(
+    source: Source,
+    task: Task,
+    order: NDArray[np.int64],
+    words: Mapping[str, Any],
+    where: str,
+) -> Dataset:
+    """The data set that a source and a task are.
+
+    Args:
+        source: a sound one.
+        task: its targets are not the model's to see; every other field is an input.
+        order: indices of the training samples that are trained on.
+        words: what the recipe says of inputs, such as ``mean``; given to those that take it.
+        where: how to call the source in a message.
+
+    Raises:
+        InputError: if a row is not what its field says, the task's targets are not there, or no input takes a word.
+    """
+    found = {name: _describe(source, name, order, words, where) for name in source.fields}
+    inputs = {name: field for name, field in found.items() if name not in task.targets}
+    for word in words:
+        if not any(word in _parameters(type(field)) for field in inputs.values()):
+            raise InputError(f"data.{word}: got it for data without an input that takes it")
+    for split, rows in source.splits.items():
+        for name, field in found.items():
+            field.check(rows[name], f"{where}, {split} split: {name}")
+    made = Dataset(
+        task="",
+        inputs=inputs,
+        targets={name: found[name] for name in task.targets if name in found},
+        notes=source.notes,
+        skipped=source.skipped,
+    )
+    try:
+        interface_of(task, made)
+        made.require_fits()
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+    return made
+
+
+def _describe(
+    source: Source, name: str, order: NDArray[np.int64], words: Mapping[str, Any], where: str
+) -> Field:
+    kind, said = source.fields[name]
+    rows = source.splits["train"][name]
+    try:
+        found = fields.find_field(kind)
+        taken = {word: value for word, value in words.items() if word in _parameters(found)}
+        return found.describe(rows, order, **{**said, **taken})
+    except InputError as error:  # it says where in the source
+        raise InputError(f"{where}, {error}", hint=error.hint) from error
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: {name}: {error}") from error
+
+
+def _parameters(kind: type[Field]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(kind.describe).parameters

@@ -1,0 +1,86 @@
+"""A split on which finished models are judged by the task's metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+
+from torch import nn
+
+from edgekd import dataset
+from edgekd import splits
+from edgekd import task as tasks_of
+from edgekd.dataset import Dataset
+from edgekd.learn import answers
+from edgekd.task import Task
+from edgekd.tasks import load_task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgekd.field import Arrays
+    from edgekd.field import Rows
+
+
+class EvaluationSplit(NamedTuple):
+    """Samples with their targets, and the task they are judged by."""
+
+    task: Task
+    dataset: Dataset
+    rows: Mapping[str, Rows]
+    """Of every field, as they are stored."""
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return len(next(iter(self.rows.values())))
+
+    @property
+    def targets(self) -> Arrays:
+        """What outputs are compared with, by name."""
+        return self.dataset.prepare_targets(self.rows)
+
+    def outputs(self, model: nn.Module, precision: str = "fp32") -> Arrays:
+        """A model's outputs [N, ...] by name."""
+        names = [output.name for output in self.task.outputs]
+        return answers.compute_outputs(model, self.rows, self.dataset, names, precision=precision)
+
+    def score_of(self, outputs: Arrays) -> float:
+        """The value of the first metric."""
+        return tasks_of.score(self.task, outputs, self.targets, self.dataset)
+
+    def score(self, model: nn.Module, precision: str = "fp32") -> float:
+        """The same of a model."""
+        return self.score_of(self.outputs(model, precision))
+
+    def metric_rows(self, outputs: Arrays) -> NDArray[np.float64]:
+        """The rows [N, K] of the first metric."""
+        metric = self.task.score
+        return tasks_of.metric_rows((metric,), outputs, self.targets, self.dataset)[metric.name]
+
+    def falls_behind(self, outputs: Arrays, reference: Arrays) -> bool:
+        """Whether outputs score worse than others on the same samples, by more than chance."""
+        rows, others = self.metric_rows(outputs), self.metric_rows(reference)
+        return tasks_of.is_worse(self.task.score, rows, others)
+
+
+def read_split(
+    given: Mapping[str, Path], name: str = "validation", *, allow_code: bool = False
+) -> EvaluationSplit:
+    """The split called `name` of a stage's inputs; its rows stay on disk until they are looked at.
+
+    Args:
+        given: ``data`` and the split.
+        name: of the split.
+        allow_code: whether a user's own task may run.
+
+    Raises:
+        InputError: if they are not what a data stage writes, or the task may not run.
+    """
+    found = dataset.read(given["data"])
+    return EvaluationSplit(
+        load_task(found.task, allow_code=allow_code), found, splits.read(given[name])
+    )

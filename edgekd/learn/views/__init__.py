@@ -1,0 +1,58 @@
+"""What views do to each kind of field; see `edgekd.learn.view` for what one is. A kind without a line is only prepared."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+from typing import Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgekd.field import Field
+    from edgekd.field import Rows
+    from edgekd.learn.view import View
+
+_HERE = "edgekd.learn.views"
+MODULES = {"image": f"{_HERE}.image"}
+"""By kind of field: a module with ``apply_view(field, rows, view)`` and, where samples can be mixed,
+``mix_share(field, view)``."""
+
+
+def view_field(
+    name: str, field: Field, rows: Rows, view: View, *, target: bool = False
+) -> dict[str, NDArray[Any]]:
+    """A field of the samples of a view, prepared, by the names of its tensors.
+
+    Args:
+        name: of the field.
+        field: what it is.
+        rows: of the whole training split.
+        view: which.
+        target: whether outputs are compared with it.
+    """
+    if field.kind in MODULES:
+        return {name: _module(field).apply_view(field, rows, view)}
+    prepare = field.prepare_target if target else field.prepare
+    return prepare(name, rows[view.indices])
+
+
+def find_mix_share(inputs: dict[str, Field], view: View) -> NDArray[np.float32]:
+    """How much of each sample is its own in views that mix, [B, 1].
+
+    Raises:
+        ValueError: if an input cannot be mixed.
+    """
+    for name, field in inputs.items():
+        if not hasattr(_module(field) if field.kind in MODULES else None, "mix_share"):
+            raise ValueError(
+                f"{name}: got views that mix samples, which {field.kind!r} inputs cannot be"
+            )
+    first = next(iter(inputs.values()))
+    share: NDArray[np.float32] = _module(first).mix_share(first, view)
+    return share
+
+
+def _module(field: Field) -> Any:
+    return importlib.import_module(MODULES[field.kind])
