@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from edgekd.field import Rows
 
 FORMAT = "edgekd.data/2"
-DEFAULT_TASK = "classification"
-"""Of a recipe that says none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

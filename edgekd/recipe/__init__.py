@@ -12,7 +12,6 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from edgekd.bench.budget import Budget
-from edgekd.dataset import DEFAULT_TASK
 from edgekd.learn.settings import Views
 from edgekd.recipe import agreement
 from edgekd.recipe import json_schema
@@ -33,6 +32,7 @@ from edgekd.stages.explain import Words as Explain
 from edgekd.stages.export import Words as Export
 from edgekd.stages.measure import Measure
 from edgekd.stages.synthesize import Config as Synthesis
+from edgekd.tasks import DEFAULT_TASK
 
 TeacherName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """No dash, which the names of steps have."""
