@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
@@ -108,7 +109,7 @@ def read(path: Path) -> dict[str, Rows]:
     import numpy as np
 
     try:
-        with path.open("rb") as file:
+        with files.open_regular(path) as file:
             size_bytes = file.seek(0, 2)
             file.seek(0)
             length = int.from_bytes(file.read(8), "little")

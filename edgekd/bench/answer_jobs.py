@@ -11,6 +11,7 @@ from typing import Any
 from edgekd.bench import inputs
 from edgekd.bench.jobs import Spec
 from edgekd.bench.jobs import load
+from edgekd.runtime import Session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,33 +32,55 @@ def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     prepare = _preparation(spec["fields"])
     rows = {name: each[first:last] for name, each in splits.read(Path(spec["inputs"])).items()}
     total = last - first
-    parts = max(1, math.ceil(total / spec["batch"]))
-    batch = max(1, math.ceil(total / parts))  # alike, so that hardly any has to be filled up
-    session = load({**spec, "batch": batch}, say)
-    feeds = inputs.fit_inputs(prepare({name: each[:1] for name, each in rows.items()}), session)
-    size = next((tensor.shape[0] for tensor in session.inputs if tensor.shape[0]), None) or batch
-    fixed = any(tensor.shape[0] for tensor in session.inputs)
+    session = load({**spec, "batch": even_batch(total, spec["batch"])}, say)
+    inputs.fit_inputs(prepare({name: each[:1] for name, each in rows.items()}), session)
+    size = fixed_batch(session) or even_batch(total, spec["batch"])
     answers: dict[str, list[np.ndarray]] = {name: [] for name in session.output_names}
     say("inference")
     for start in range(0, total, size):
         count = min(size, total - start)
-        feeds = inputs.fit_inputs(
-            prepare({name: each[start : start + size] for name, each in rows.items()}), session
-        )
-        # a model of fixed batch gets its last one filled up
-        fill = (size - count) if fixed else 0
-        if fill:
-            feeds = {
-                name: np.concatenate([part, np.repeat(part[-1:], fill, axis=0)])
-                for name, part in feeds.items()
-            }
-        for name, answer in zip(session.output_names, session.run(feeds), strict=True):
-            if answer.ndim < 1 or len(answer) != count + fill:
-                raise ValueError(f"output {name}: got {list(answer.shape)} for {count + fill} rows")
-            answers[name].append(answer[:count].astype(np.float32))
+        part = {name: each[start : start + size] for name, each in rows.items()}
+        feeds = inputs.fit_inputs(prepare(part), session)
+        for name, answer in run_filled(session, feeds, count).items():
+            answers[name].append(answer)
     joined = {name: np.concatenate(each) for name, each in answers.items()}
     splits.write(Path(spec["goal"]), joined, np.arange(total))
     return {"shapes": {name: list(each.shape) for name, each in joined.items()}}
+
+
+def even_batch(total: int, most: int) -> int:
+    """Rows of a batch of at most `most`: all alike, so that hardly any has to be filled up."""
+    parts = max(1, math.ceil(total / most))
+    return max(1, math.ceil(total / parts))
+
+
+def fixed_batch(session: Session) -> int | None:
+    """Rows of a batch where the model fixes it."""
+    return next((tensor.shape[0] for tensor in session.inputs if tensor.shape[0]), None)
+
+
+def run_filled(
+    session: Session, feeds: Mapping[str, np.ndarray], count: int
+) -> dict[str, np.ndarray]:
+    """The outputs of `count` rows by name, float32; a model of fixed batch gets its last one filled up.
+
+    Raises:
+        ValueError: if an output has another number of rows.
+    """
+    import numpy as np
+
+    size = fixed_batch(session) or count
+    if size > count:
+        feeds = {
+            name: np.concatenate([rows, np.repeat(rows[-1:], size - count, axis=0)])
+            for name, rows in feeds.items()
+        }
+    answered = {}
+    for name, answer in zip(session.output_names, session.run(feeds), strict=True):
+        if answer.ndim < 1 or len(answer) != size:
+            raise ValueError(f"output {name}: got {list(answer.shape)} for {size} rows")
+        answered[name] = answer[:count].astype(np.float32)
+    return answered
 
 
 def _preparation(described: Mapping[str, Any] | None) -> Any:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from edgekd.bench import saturation
-
-if TYPE_CHECKING:
-    import numpy as np
+from edgekd.bench.differences import Differences
+from edgekd.bench.differences import OutputDifference
 
 EXACT = "fp32"
 """The precision that must answer as the trained model does; others are judged by accuracy."""
@@ -25,86 +23,124 @@ MOST_SPREAD = 0.03
 """Or as a fraction of how far logits spread, where that is more: a deep network flips many codes of a
 fine step and means nothing by it. Measured over nine convolutions: 0.6 % on x86 and ARM64 alike, 7.6 %
 where sums saturate (benchmarks/boards/profiles.json)."""
+LEAST_SAME = 0.99
+"""Of what a float engine's decision on a sample has in common with the trained model's; beyond a class, a few parts
+of it may lie on the edge between two."""
 LEAST_AGREEMENT = 0.98
 """Of golden samples; one may always change its class, since the best two logits may be a step apart."""
+
+
+class OutputAnswers(NamedTuple):
+    """How well an engine gives one output."""
+
+    max_abs: float
+    """Largest difference to the trained model's on the golden inputs."""
+    rms: float
+    """Root of the mean square of those differences."""
+    steps: float | None = None
+    """`max_abs` in quantization steps; None where that is not known."""
 
 
 class Answers(NamedTuple):
     """How well an engine answers."""
 
     accuracy: float | None
-    """On all validation images."""
+    """On all validation samples, by the task's score."""
     max_abs: float | None
-    """Largest difference to the trained model's logits on the golden inputs."""
+    """Largest difference to the trained model's outputs on the golden inputs, of the worst output."""
     rms: float | None
-    """Root of the mean square of those differences."""
+    """Root of the mean square of those differences, of the worst output."""
     agreement: float | None
-    """Fraction of golden inputs on which both name the same class."""
+    """How far the decisions on the golden inputs are the same."""
     fault: str
     """Why it is not timed; empty if it is."""
     steps: float | None = None
-    """`max_abs` in quantization steps of the logits; None of a model that is not quantized."""
+    """Largest difference in quantization steps; None of a model that is not quantized."""
+    outputs: Mapping[str, OutputAnswers] = {}
+    """The same by output."""
 
 
-def float_allowance(want: np.ndarray, tolerance: float) -> float:
-    """How far a float32 logit may be from the trained model's: the one definition of float parity.
+def refuse_answers(fault: str) -> Answers:
+    """Answers that were not given."""
+    return Answers(None, None, None, None, fault)
 
-    `tolerance` is meant for logits with a root mean square of `USUAL` or less, and grows with it beyond:
+
+def float_allowance(size: float, tolerance: float) -> float:
+    """How far a float32 number may be from the trained model's: the one definition of float parity.
+
+    `tolerance` is meant for outputs with a root mean square of `USUAL` or less, and grows with it beyond:
     what float32 rounds is a part of the numbers that are added, and logits of 800 are not known to 1e-4.
 
     Args:
-        want: the trained model's logits [N, classes] on the golden inputs.
+        size: root mean square of the trained model's own output on the golden inputs.
         tolerance: as a recipe gives it, ``export.tolerance``.
     """
-    import numpy as np
-
-    rms = float(np.sqrt(np.mean(np.square(want, dtype=np.float64))))
-    return tolerance * max(1.0, rms / USUAL)
+    return tolerance * max(1.0, size / USUAL)
 
 
 def judge_answers(
     accuracy: float,
-    told: np.ndarray,
-    want: np.ndarray,
+    found: Differences,
     precision: str,
     tolerance: float,
-    step: float | None = None,
+    steps: Mapping[str, float] | None = None,
 ) -> Answers:
     """Judge the answers and return them with the verdict.
 
     Args:
-        accuracy: on the validation images.
-        told: the engine's logits [N, classes] on the golden inputs.
-        want: the trained model's; of a quantized one, with its roundings.
+        accuracy: on the validation samples.
+        found: how far the engine's outputs are from the trained model's; of a quantized one, with its roundings.
         precision: fp32 must give the trained model's own answers, int8 must round as it does.
-        tolerance: of fp32 logits, see `float_allowance`.
-        step: how far a logit of a quantized model moves by one code of its classifier's input.
+        tolerance: of fp32 outputs, see `float_allowance`.
+        steps: by output, how far a number of a quantized model moves by one code of its last layer's input.
     """
-    import numpy as np
-
-    from edgekd.tasks import classification
-
-    if told.shape != want.shape:
-        return Answers(
-            accuracy, None, None, None, f"failed: got {told.shape} logits, want {want.shape}"
+    steps = steps or {}
+    outputs = {
+        name: OutputAnswers(
+            each.max_abs, each.rms, each.max_abs / steps[name] if steps.get(name) else None
         )
-    max_abs, agreement = float(np.abs(told - want).max()), classification.top1_agreement(told, want)
-    fault, most = "", float_allowance(want, tolerance)
-    if precision == EXACT and not max_abs <= most:
-        fault = f"failed: parity {max_abs:.1e} > {most:.1e}"
-    elif precision == EXACT and agreement < 1:
-        fault = f"failed: top-1 agreement {agreement:.4f} < 1"
-    rms = saturation.rms(want, told)
-    if precision == ROUNDED and step:
-        allowed = max(MOST_STEPS, MOST_SPREAD * float(want.std()) / step)
-        fault = _not_rounded_alike(rms / step, allowed, agreement, len(want))
-    steps = max_abs / step if step else None
-    return Answers(accuracy, max_abs, rms, agreement, fault, steps)
+        for name, each in found.outputs.items()
+    }
+    fault = ""
+    if precision == EXACT:
+        fault = _not_equal(found, tolerance)
+    elif precision == ROUNDED and steps:
+        fault = _not_rounded_alike(found, steps)
+    known = [each.steps for each in outputs.values() if each.steps is not None]
+    worst = max(known, default=None)
+    return Answers(accuracy, found.max_abs, found.rms, found.agreed, fault, worst, outputs)
 
 
-def _not_rounded_alike(steps: float, allowed: float, agreement: float, samples: int) -> str:
-    if not steps <= allowed:
-        return f"failed: logits {steps:.3g} quantization steps off (rms) > {allowed:.3g}"
-    if agreement < LEAST_AGREEMENT and round((1 - agreement) * samples) > 1:
-        return f"failed: top-1 agreement {agreement:.4f} < {LEAST_AGREEMENT:g}"
+def _not_equal(found: Differences, tolerance: float) -> str:
+    for name, each in found.outputs.items():
+        most = float_allowance(each.size, tolerance)
+        if not each.max_abs <= most:  # NaN is refused too
+            return f"failed: {_of(name)}parity {each.max_abs:.1e} > {most:.1e}"
+    if (found.agreement < LEAST_SAME).any():
+        return f"failed: agreement {found.agreed:.4f} < 1"
     return ""
+
+
+def _of(name: str) -> str:
+    """An older file's only output has no name."""
+    return f"{name}: " if name else ""
+
+
+def _not_rounded_alike(found: Differences, steps: Mapping[str, float]) -> str:
+    for name, each in found.outputs.items():
+        wrong = _not_in_steps(each, steps.get(name))
+        if wrong:
+            return f"failed: {_of(name)}{wrong}"
+    changed = round((1 - found.agreed) * len(found.agreement))
+    if found.agreed < LEAST_AGREEMENT and changed > 1:
+        return f"failed: agreement {found.agreed:.4f} < {LEAST_AGREEMENT:g}"
+    return ""
+
+
+def _not_in_steps(each: OutputDifference, step: float | None) -> str:
+    """What is wrong with one output; without a step it is judged by its spread alone."""
+    if not step:
+        off = each.rms / each.spread if each.spread else each.rms
+        return "" if off <= MOST_SPREAD else f"{off:.3g} of its spread off (rms) > {MOST_SPREAD:g}"
+    off, most = each.rms / step, max(MOST_STEPS, MOST_SPREAD * each.spread / step)
+    return "" if off <= most else f"{off:.3g} quantization steps off (rms) > {most:.3g}"

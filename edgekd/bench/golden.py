@@ -53,11 +53,6 @@ class Group(NamedTuple):
         """How many samples."""
         return len(next(iter(self.inputs.values())))
 
-    @property
-    def first_output(self) -> NDArray[Any]:
-        """[N, ...]."""
-        return next(iter(self.outputs.values()))
-
 
 Golden = Mapping[str, Group]
 """Groups by their names, `USUAL` among them."""
@@ -101,6 +96,27 @@ def write(path: Path, groups: Golden) -> None:
             for end, array in arrays.items():
                 tensors[f"{name}/{side}/{end}"] = np.ascontiguousarray(array)
     save_file(tensors, path)
+
+
+def match_outputs(answered: Arrays, group: Group) -> dict[str, NDArray[Any]]:
+    """An engine's outputs by the names of the golden ones; where there is one, the engine's only or first output.
+
+    Raises:
+        ValueError: if an output is missing, or of another shape.
+    """
+    names = list(group.outputs)
+    if len(names) == 1 and names[0] not in answered and (names[0] == UNNAMED or len(answered) == 1):
+        answered = {names[0]: next(iter(answered.values()))}
+    for name, want in group.outputs.items():
+        if name not in answered:
+            raise ValueError(f"no output {name}, but {', '.join(answered)}")
+        if answered[name].shape != want.shape:
+            raise ValueError(f"{_output(name)} {answered[name].shape}, want {want.shape}")
+    return {name: answered[name] for name in names}
+
+
+def _output(name: str) -> str:
+    return name or "output"
 
 
 def _group(tensors: Arrays) -> dict[str, Group]:

@@ -115,6 +115,7 @@ def outputs(
         "goal": f"{OUT}/{ANSWERS}",
         "fields": None if fields is None else {k: field.to_json() for k, field in fields.items()},
         "batch": batch,
+        "call": {} if fields else _call(rows),
     }
     reads = {**engine.files, INPUTS: inputs}
     parts: list[dict[str, np.ndarray]] = []
@@ -134,6 +135,15 @@ def outputs(
     if len({tuple((name, each.shape[1:]) for name, each in part.items()) for part in parts}) != 1:
         raise WorkerFailed(f"{engine.runtime}: got answers of several shapes, want one")
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _call(inputs: Mapping[str, Rows]) -> dict[str, list[list[int | None]]]:
+    """The shape of each input, which an engine may compile for; the batch is left open."""
+    return {
+        name: [[None, *each.shape[1:]]]
+        for name, each in inputs.items()
+        if not isinstance(each, RaggedRows)
+    }
 
 
 def count_values(rows: Rows) -> int:

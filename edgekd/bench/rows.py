@@ -23,7 +23,8 @@ Row = Mapping[str, Any]
 def blank_row(
     name: str, subject: Candidate, engine: Engine, about: Mapping[str, Any], answers: Answers
 ) -> dict[str, Any]:
-    """A row with everything that is known before timing."""
+    """A row with everything that is known before timing; of several outputs each by its name, too."""
+    several = {name: each._asdict() for name, each in answers.outputs.items()}
     return {
         "name": name,
         "model": subject.model,
@@ -37,6 +38,7 @@ def blank_row(
         "parity_rms": answers.rms,
         "parity_steps": answers.steps,
         "top1_agreement": answers.agreement,
+        **({"parity_outputs": several} if len(several) > 1 else {}),
         "size_bytes": about["size_bytes"],
         "kernels": about["kernels"],
         "islands": about.get("islands", []),

@@ -76,7 +76,7 @@ class SaturationCheck(NamedTuple):
 
 
 def rms(reference: np.ndarray, answers: np.ndarray) -> float:
-    """Root of the mean square difference of two sets of logits [N, C]: what a sound machine states."""
+    """Root of the mean square difference of two outputs [N, ...]: what a sound machine states."""
     import numpy as np
 
     difference = np.asarray(answers, np.float64) - np.asarray(reference, np.float64)
@@ -94,11 +94,11 @@ def check_saturation(
     """Compare a device's answers with those of a machine that does not saturate.
 
     Args:
-        reference: logits [N, C] of the trained model.
+        reference: an output [N, ...] of the trained model.
         answers: the device's on the same samples; 200 samples are plenty.
         stated_rms: what `rms` was for this file where it was measured; or give
-        measured: the file's logits [N, C] there, on the same samples.
-        labels: the right classes [N]; with `measured`, accuracy speaks, too.
+        measured: the file's own output there, on the same samples.
+        labels: the right classes [N] of logits [N, C]; with `measured`, accuracy speaks, too.
 
     Raises:
         ValueError: if the shapes differ, there are fewer than `LEAST` samples, or neither
@@ -107,8 +107,8 @@ def check_saturation(
     import numpy as np
 
     shapes = {array.shape for array in (reference, answers, measured) if array is not None}
-    if len(shapes) > 1 or reference.ndim != 2 or len(reference) < LEAST:
-        raise ValueError(f"want the same [N, C] of at least {LEAST} rows, got {sorted(shapes)}")
+    if len(shapes) > 1 or reference.ndim < 2 or len(reference) < LEAST:
+        raise ValueError(f"want the same [N, ...] of at least {LEAST} rows, got {sorted(shapes)}")
     if stated_rms is None:
         if measured is None:
             raise ValueError("want stated_rms or measured, got neither")

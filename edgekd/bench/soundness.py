@@ -246,6 +246,7 @@ FORMS: dict[str, dict[str, Check]] = {
         "not_measured": _reason,
     },
     "outputs": {"shapes": _mapping(text, _list(whole_number))},
+    "score": {"shapes": _mapping(text, _list(whole_number))},
     "site": {
         "facts": _facts,
         "now": _facts,

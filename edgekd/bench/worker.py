@@ -32,6 +32,7 @@ JOBS = {
     "memory": ("edgekd.bench.jobs", "memory"),
     "offers": ("edgekd.bench.engine_jobs", "offers"),
     "compile": ("edgekd.bench.engine_jobs", "compile_model"),
+    "score": ("edgekd.bench.score_job", "score"),
     "outputs": ("edgekd.bench.answer_jobs", "outputs"),
     "site": ("edgekd.bench.jobs", "describe_host"),
     "lookup": ("edgekd.bench.lookup", "run_lookup"),

@@ -71,18 +71,29 @@ class File(Settings):
     size_bytes: Annotated[int, Field(ge=0, le=LARGEST_BYTES)]
 
 
-class Tolerance(Settings):
-    """How close an engine's answers to the golden inputs must be to torch's."""
+class OutputTolerance(Settings):
+    """How close one output must be to torch's."""
 
     max_abs: NonNegative
-    """Largest difference of a logit."""
-    top1_agreement: Fraction
-    """Smallest fraction of samples on which both name the same class."""
+    """Largest difference of a number."""
     rms: NonNegative | None = None
-    """Root of the mean square difference of a logit where it was measured; null if that is not known.
+    """Root of the mean square difference where it was measured; null if that is not known.
     What tells a processor that loses accuracy from one that rounds a little differently."""
     step: Positive | None = None
-    """Of a quantized model: how far a logit moves when one input of the classifier moves by one code."""
+    """Of a quantized model: how far a number moves when one input of the last layer moves by one code."""
+
+
+class Tolerance(OutputTolerance):
+    """How close an engine's answers to the golden inputs must be to torch's; of several outputs the largest."""
+
+    top1_agreement: Fraction
+    """Smallest fraction of the decisions that are the same."""
+    outputs: dict[Text, OutputTolerance] = {}
+    """By name, where there are several."""
+
+    def of_output(self, name: str) -> OutputTolerance:
+        """That of one output."""
+        return self.outputs.get(name, self)
 
 
 class Chosen(Settings):

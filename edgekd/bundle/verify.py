@@ -7,24 +7,29 @@ import tempfile
 from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 import numpy as np
 
 from edgekd import bundle
 from edgekd import runtimes
+from edgekd.bench import golden
 from edgekd.bench import numerics
 from edgekd.bench import saturation
+from edgekd.bench.differences import are_finite
+from edgekd.bench.differences import compare_answers
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import USUAL
+from edgekd.bench.golden import Golden
 from edgekd.bench.golden import Group
 from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
 from edgekd.bench.outputs import outputs
-from edgekd.bench.outputs import read_output
 from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import Check
+from edgekd.bundle import OutputTolerance
 from edgekd.bundle import Tolerance
 from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle import signature
@@ -33,8 +38,10 @@ from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import BudgetMissed
 from edgekd.errors import MachineError
-from edgekd.tasks import classification
 from edgekd.units import number_text
+
+if TYPE_CHECKING:
+    from edgekd.field import Arrays
 
 WHAT = "golden answers"
 PREPROCESSING = "preprocessing"
@@ -114,18 +121,17 @@ def _golden(found: Bundle, runtime: str | None, timeout_s: float, device: Device
         )
         if isinstance(engine, str):
             return [Check(WHAT, "not checked", engine)]
-        golden = found.golden[USUAL]
-        inputs = write_inputs(golden.inputs, scratch / "inputs.split")
         ask = functools.partial(outputs, engine, timeout_s=timeout_s, device=device)
-        got = read_output(ask(inputs), found.manifest.name)
+        answered = {
+            name: ask(write_inputs(group.inputs, scratch / f"{name}.split"))
+            for name, group in found.golden.items()
+        }
         tolerance = stated_tolerance(found.manifest.tolerance, engine.runtime, engine.precision)
-        checks = [_compared(golden, got, tolerance, engine)]
+        checks = [_compared(found.golden, answered, tolerance, engine)]
         if checks[0].verdict != "failed":
             checks.insert(0, _from_pixels(found, ask, tolerance, scratch))
-    if not np.isfinite(got).all():
-        return checks
-    if tolerance is not None and tolerance.rms is not None and is_quantized(found.folder):
-        checks += _saturated(golden, got, max(tolerance.rms, tolerance.step or 0), device)
+    if are_finite(answered) and tolerance is not None and is_quantized(found.folder):
+        checks += _saturated(found.golden[USUAL], answered[USUAL], tolerance, device)
     return checks
 
 
@@ -136,12 +142,12 @@ def _from_pixels(
     scratch: Path,
 ) -> Check:
     """Whether pixels become the golden inputs by preprocessing.json, and get the golden answers."""
-    golden = found.golden[USUAL]
-    pixels = next(map(np.asarray, golden.rows.values()), None)
+    usual = found.golden[USUAL]
+    pixels = next(map(np.asarray, usual.rows.values()), None)
     if pixels is None:
         return Check(PREPROCESSING, "not checked", "the bundle holds no pixels, it is an older one")
     inputs = found.preprocessing.apply(pixels)
-    (images,) = golden.inputs.values()
+    (images,) = usual.inputs.values()
     off = float(np.abs(inputs - images[: len(pixels)]).max())
     if not off <= LEAST_DIFFERENCE * max(1.0, float(np.abs(inputs).max())):
         return Check(
@@ -149,59 +155,88 @@ def _from_pixels(
         )
     path = write_inputs({"images": pixels}, scratch / "pixels.split")
     asked = ask(path, fields={"images": found.preprocessing.as_field()})
-    got = read_output(asked, found.manifest.name)
-    want = golden.first_output[: len(pixels)]
-    if got.shape != want.shape:
-        return Check(PREPROCESSING, "failed", f"pixels get answers {got.shape}, want {want.shape}")
-    most = tolerance.max_abs if tolerance is not None else np.inf
-    max_abs = float(np.abs(got - want).max())
+    want = usual._replace(outputs={k: each[: len(pixels)] for k, each in usual.outputs.items()})
+    try:
+        differences = compare_answers({USUAL: asked}, {USUAL: want}, agree)
+    except ValueError as error:
+        return Check(PREPROCESSING, "failed", f"pixels get {error}")
+    close = tolerance is None or all(
+        each.max_abs <= tolerance.of_output(name).max_abs
+        for name, each in differences.outputs.items()
+    )
     return Check(
         PREPROCESSING,
-        "ok" if max_abs <= most else "failed",
-        f"from pixels to the answer: {number_text(len(pixels), 'sample')}, largest difference {max_abs:.2g}",
+        "ok" if close else "failed",
+        f"from pixels to the answer: {number_text(len(pixels), 'sample')}, largest difference "
+        f"{differences.max_abs:.2g}",
     )
 
 
-def _compared(golden: Group, got: np.ndarray, tolerance: Tolerance | None, engine: Engine) -> Check:
+def _compared(
+    wanted: Golden, answered: Mapping[str, Arrays], tolerance: Tolerance | None, engine: Engine
+) -> Check:
     what = f"{WHAT}, {engine.runtime} {engine.precision}"
     if tolerance is None:
         return Check(what, "not checked", "how close it has to be was never measured")
-    want = golden.first_output
-    if got.shape != want.shape:
-        return Check(what, "failed", f"got answers {got.shape}, want {want.shape}")
-    if not np.isfinite(got).all():
+    if not are_finite(answered):
         return Check(what, "failed", "got answers that are not finite")
-    max_abs = float(np.abs(got - want).max())
-    agreement = classification.top1_agreement(got, want)
-    kept = max_abs <= tolerance.max_abs and agreement >= tolerance.top1_agreement
+    try:
+        found = compare_answers(answered, wanted, agree)
+    except ValueError as error:
+        return Check(what, "failed", f"got {error}")
+    close = {
+        name: each.max_abs <= tolerance.of_output(name).max_abs
+        for name, each in found.outputs.items()
+    }
+    kept = all(close.values()) and found.agreed >= tolerance.top1_agreement
+    name = min(close, key=lambda name: close[name])  # the first that is not close, if any
+    several = f" of {name}" if len(close) > 1 else ""
+    shown = _shown(found.outputs[name].max_abs, tolerance.of_output(name))
     return Check(
         what,
         "ok" if kept else "failed",
-        f"{number_text(len(want), 'sample')}, largest difference {_shown(max_abs, tolerance)}, "
-        f"top-1 agreement {agreement:.2%} (at least {tolerance.top1_agreement:.2%})",
+        f"{number_text(len(found.agreement), 'sample')}, largest difference{several} {shown}, "
+        f"top-1 agreement {found.agreed:.2%} (at least {tolerance.top1_agreement:.2%})",
     )
 
 
-def _shown(max_abs: float, tolerance: Tolerance) -> str:
+def agree(answered: Arrays, wanted: Arrays) -> np.ndarray:
+    """[N]: 1 where both name the same class, by their first output."""
+    one, other = (next(iter(outputs.values())) for outputs in (answered, wanted))
+    return np.asarray(one.argmax(1) == other.argmax(1), np.float64)
+
+
+def _shown(max_abs: float, tolerance: OutputTolerance) -> str:
     if tolerance.step is None:
         return f"{max_abs:.2g} (at most {tolerance.max_abs:.2g})"
     steps, most = max_abs / tolerance.step, tolerance.max_abs / tolerance.step
     return f"{max_abs:.2g}, {steps:.2g} quantization steps (at most {most:.2g})"
 
 
-def _saturated(golden: Group, got: np.ndarray, stated_rms: float, device: Device) -> list[Check]:
+def _saturated(
+    wanted: Group, answered: Arrays, tolerance: Tolerance, device: Device
+) -> list[Check]:
     """Whether quantized answers are noisier than where they were measured, and why; see saturation."""
-    want = golden.first_output
-    if got.shape != want.shape or len(got) < saturation.LEAST:
+    try:
+        got = golden.match_outputs(answered, wanted)
+    except ValueError:
         return []
-    seen = saturation.check_saturation(want, got, stated_rms=stated_rms)
-    if seen.sound:
-        return [Check(INSTRUCTIONS, "ok", seen.text())]
+    seen = []
+    for name, want in wanted.outputs.items():
+        own = tolerance.of_output(name)
+        if own.rms is not None and len(want) >= saturation.LEAST and want.ndim > 1:
+            stated = max(own.rms, own.step or 0)
+            seen.append(saturation.check_saturation(want, got[name], stated_rms=stated))
+    if not seen:
+        return []
+    worst = next((each for each in seen if not each.sound), seen[0])
+    if worst.sound:
+        return [Check(INSTRUCTIONS, "ok", worst.text())]
     flags = host.describe_host(device).facts.get("flags") or ()
     if device is local.DEVICE:
         flags = instructions.usable_flags(flags)
     why = saturation.explain_cause(flags)
-    return [Check(INSTRUCTIONS, "failed", f"{seen.text()}: {why}")]
+    return [Check(INSTRUCTIONS, "failed", f"{worst.text()}: {why}")]
 
 
 def is_quantized(folder: Path) -> bool:

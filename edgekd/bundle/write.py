@@ -98,7 +98,7 @@ def make_manifest(manifest: Mapping[str, Any], contents: Mapping[str, bytes]) ->
 
 def tolerances(
     rows: Sequence[Mapping[str, Any]], profile: str, parity: Mapping[str, Any]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Any]]:
     """What each engine that was measured on this very file has to keep, by ``runtime/precision``.
 
     Args:
@@ -106,25 +106,31 @@ def tolerances(
         profile: of the file; rows of other files say nothing of it.
         parity: as `write` takes it.
     """
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for row in rows:
         mine = row["model"] == "student" and row.get("profile", "") == profile
-        if mine and is_timed(row["status"]):
-            asked = _in_steps(row, parity["logit_step"]) if profile else _in_logits(row, parity)
-            if row.get("parity_rms") is not None:
-                asked["rms"] = row["parity_rms"]
-            found[f"{row['runtime']}/{row['precision']}"] = asked
+        if not mine or not is_timed(row["status"]):
+            continue
+        agreement, several = row["top1_agreement"], row.get("parity_outputs", {})
+        asked = _tolerance(row["parity_max_abs"], row.get("parity_rms"), row, parity)
+        asked["top1_agreement"] = min(LEAST_AGREEMENT, agreement) if profile else agreement
+        if several:
+            stated = parity["outputs"]
+            asked["outputs"] = {
+                name: _tolerance(each["max_abs"], each["rms"], row, stated[name])
+                for name, each in several.items()
+            }
+        found[f"{row['runtime']}/{row['precision']}"] = asked
     return dict(sorted(found.items()))
 
 
-def _in_logits(row: Mapping[str, Any], parity: Mapping[str, Any]) -> dict[str, float]:
-    least = parity["allowed"] if row["precision"] == "fp32" else 0.0
-    max_abs = max(least, OTHER_MACHINE * row["parity_max_abs"])
-    return {"max_abs": max_abs, "top1_agreement": row["top1_agreement"]}
-
-
-def _in_steps(row: Mapping[str, Any], step: float) -> dict[str, float]:
-    """Another machine may round another sum the other way, where none was here."""
-    max_abs = max(LEAST_STEPS * step, OTHER_MACHINE * row["parity_max_abs"])
-    agreement = min(LEAST_AGREEMENT, row["top1_agreement"])
-    return {"max_abs": max_abs, "top1_agreement": agreement, "step": step}
+def _tolerance(
+    max_abs: float, rms: float | None, row: Mapping[str, Any], parity: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What an output has to keep; another machine may round a sum the other way, where none was here."""
+    step = parity.get("step", parity.get("logit_step"))
+    least = LEAST_STEPS * step if step else 0.0
+    if row["precision"] == "fp32" and not row.get("profile"):
+        least = parity["allowed"]
+    asked = {"max_abs": max(least, OTHER_MACHINE * max_abs), "rms": rms, "step": step}
+    return {name: value for name, value in asked.items() if value is not None}

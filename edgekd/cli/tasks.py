@@ -17,16 +17,15 @@ if TYPE_CHECKING:
     from edgekd.task import Metric
     from edgekd.task import Task
 
-OWN_LOSS = "python:my_losses:loss"
 RECIPE = """\
 name: {name}
 task: {task}
 data:
   source: {source}
 teacher:
-  model: {teacher}{labels}
+  model: {teacher}
 student:
-  model: {student}{labels}
+  model: {student}
 learn:
   - step: distil
     losses:
@@ -144,7 +143,7 @@ def make_recipe_text(name: str, task: Task) -> str:
     from edgekd.tasks import Example
 
     example = BUILT_IN[name].example if name in BUILT_IN else Example()
-    losses = "\n".join(f"      - {loss}" for loss in example.losses or task.losses or [OWN_LOSS])
+    losses = "\n".join(f"      - {loss}" for loss in example.losses or task.losses)
     plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")
     return RECIPE.format(
         name=plain[:40] or "recipe",
@@ -153,7 +152,6 @@ def make_recipe_text(name: str, task: Task) -> str:
         teacher=example.teacher,
         student=example.student,
         losses=losses,
-        labels=f"\n  losses: [{', '.join(task.losses)}]" if task.losses else "",
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from edgekd.bench.differences import are_finite
+from edgekd.bench.differences import compare_answers
 from edgekd.bench.golden import USUAL
 from edgekd.bench.outputs import outputs
-from edgekd.bench.outputs import read_output
+from edgekd.bundle.verify import agree
 from edgekd.bundle.verify import stated_tolerance
 from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
@@ -15,7 +17,6 @@ from edgekd.gate import not_measured_finding
 from edgekd.report.gate_result import Verdict
 from edgekd.settings import Positive
 from edgekd.settings import Settings
-from edgekd.tasks import classification
 
 LOGITS, TOP1, BASELINE = "parity.logits", "parity.top1", "parity.baseline"
 
@@ -38,35 +39,41 @@ def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
 
 
 def _compared(pair: ComparedPair, side: ComparedModel, config: Config) -> tuple[Finding, ...]:
-    import numpy as np
-
-    engine, want = side.engine, side.bundle.golden[USUAL].first_output
+    engine, usual = side.engine, side.bundle.golden[USUAL]
     asked = stated_tolerance(side.bundle.manifest.tolerance, engine.runtime, engine.precision)
     if asked is None:
         return (
             not_measured_finding(LOGITS, "logits", "how close it has to be stands in no manifest"),
         )
-    got = read_output(
-        outputs(engine, side.inputs, timeout_s=config.timeout_s, device=pair.device), side.given
-    )
-    if got.shape != want.shape:
-        text = f"got answers {list(got.shape)}, want {list(want.shape)}"
+    answered = {USUAL: outputs(engine, side.inputs, timeout_s=config.timeout_s, device=pair.device)}
+    text = "" if are_finite(answered) else "got answers that are no numbers"
+    try:
+        found = compare_answers(answered, {USUAL: usual}, agree)
+    except ValueError as error:
+        text = f"got {error}"
+    if text:
         return (Finding(LOGITS, "logits", None, asked.max_abs, text, "fail"),)
-    if not np.isfinite(got).all():
-        return (
-            Finding(
-                LOGITS, "logits", None, asked.max_abs, "got answers that are no numbers", "fail"
-            ),
-        )
-    max_abs = float(np.abs(got - want).max())
-    apart = round(1 - classification.top1_agreement(got, want), 12)
-    count = f"{len(want)} golden samples"
+    apart = round(1 - found.agreed, 12)
+    count = f"{len(found.agreement)} golden samples"
+    allowed = {name: asked.of_output(name).max_abs for name in found.outputs}
+    worst = max(allowed, key=lambda name: _excess(found.outputs[name].max_abs, allowed[name]))
+    of_output = f" of {worst}" if len(allowed) > 1 else ""
     return (
-        judge_exact(LOGITS, "logits", max_abs, asked.max_abs, f"largest difference over {count}"),
+        judge_exact(
+            LOGITS,
+            "logits",
+            found.outputs[worst].max_abs,
+            allowed[worst],
+            f"largest difference{of_output} over {count}",
+        ),
         judge_exact(
             TOP1, "fraction", apart, round(1 - asked.top1_agreement, 12), f"other class, of {count}"
         ),
     )
+
+
+def _excess(max_abs: float, allowed: float) -> tuple[bool, float]:
+    return not max_abs <= allowed, max_abs / allowed if allowed else max_abs
 
 
 GATE = Gate("parity", "exact", "logits", Config, judge)

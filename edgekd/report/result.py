@@ -42,6 +42,14 @@ class Model(Settings):
     """Multiply-accumulates for one image."""
 
 
+class OutputParity(Settings):
+    """How far one output is from torch's on the golden inputs."""
+
+    max_abs: NonNegative
+    rms: NonNegative
+    steps: NonNegative | None = None
+
+
 class Row(Settings):
     """One engine, precision and number of threads, measured on this machine at batch 1."""
 
@@ -72,6 +80,8 @@ class Row(Settings):
     """Root of the mean square of those differences."""
     parity_steps: NonNegative | None = None
     """The largest difference in quantization steps of the logits; null if it is not quantized."""
+    parity_outputs: dict[str, OutputParity] = {}
+    """The same of each output, where there are several."""
     top1_agreement: Fraction | None
     """With torch on the golden inputs."""
     kernels: dict[str, int] | None

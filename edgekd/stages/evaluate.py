@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import Field
 
 from edgekd import files
+from edgekd.bench import scores
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
-from edgekd.bench.outputs import outputs
 from edgekd.bench.status import is_timed
+from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.settings import Settings
 from edgekd.stage import Context
@@ -58,14 +59,18 @@ def run(config: Config, given: Given, context: Context) -> Made:
     found["candidates"] = {}
     for names, engine in _engines(config, given):
         try:
-            answered = outputs(
-                engine, given["test"], fields=test.dataset.inputs, device=context.device
+            scored = scores.score(
+                engine, given["test"], test.dataset, test.task, device=context.device
             )
-            score = test.score_of(answered)
-        except (MachineError, ValueError) as error:  # it cost hours to come here: one ends nothing
+        except (
+            MachineError,
+            InputError,
+            ValueError,
+        ) as error:  # it cost hours to come here: one ends nothing
             context.progress.note(f"{names[0]}: its test score is not measured: {error}")
             continue
-        found["candidates"] |= dict.fromkeys(names, score)
+        score = test.task.score
+        found["candidates"] |= dict.fromkeys(names, score.value(scored[score.name]))
     goal = context.folder / "test.json"
     goal.write_bytes(files.canonical_json(found))
     return {"test.json": goal}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +13,11 @@ from typing import Any
 from pydantic import Field
 
 from edgekd import files
+from edgekd.bench import engine_answers
 from edgekd.bench import golden
+from edgekd.bench import parity_file
+from edgekd.bench.differences import are_finite
+from edgekd.bench.differences import compare_answers
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
@@ -28,12 +34,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from edgekd.bench.differences import Differences
+    from edgekd.bench.golden import Golden
     from edgekd.bench.golden import Group
+    from edgekd.field import Arrays
     from edgekd.field import Rows
+    from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.evaluation import EvaluationSplit
 
 POOL = 16
 """Samples from which each golden one is taken, so that every class is among them."""
+EXTREMES = 8
+"""Golden samples of the least and of the longest size, where sizes differ."""
 
 
 class Words(Settings):
@@ -82,14 +94,19 @@ def run(config: Config, given: Given, context: Context) -> Made:
         to_onnx.write(written, made["model.onnx"], plan.interface, opset=config.opset)
     validation = read_split(given, allow_code=context.allow_code)
     with arithmetic.deterministic(context.seed, 1):
-        chosen = choose_golden(validation, config.golden, context.seed)
-        usual = make_group(model, validation, chosen)
-    golden.write(made["golden.safetensors"], {golden.USUAL: usual})
-    got = onnx_answers(made["model.onnx"], next(iter(usual.inputs.values())))
+        groups = {
+            name: make_group(model, validation, chosen)
+            for name, chosen in choose_groups(validation, config.golden, context.seed).items()
+        }
+    golden.write(made["golden.safetensors"], groups)
+    answered = {name: onnx_answers(made["model.onnx"], each) for name, each in groups.items()}
+    found = find_differences(answered, groups, validation)
     if config.profile:
-        parity = in_steps(got, usual.first_output, _logit_step(model), config)
+        parity = parity_file.describe_quantized(
+            found, _steps(model, plan), profile=config.profile, opset=config.opset
+        )
     else:
-        parity = compare(got, usual.first_output, config)
+        parity = parity_file.describe_float(found, tolerance=config.tolerance, opset=config.opset)
     made["parity.json"] = context.folder / "parity.json"
     made["parity.json"].write_bytes(files.canonical_json(parity))
     if form.paths or form.left:
@@ -106,12 +123,12 @@ def _prepared(model: nn.Module, profile: str) -> nn.Module:
     return emit.prepare_export(model, PROFILES[profile]) if profile else model
 
 
-def _logit_step(model: nn.Module) -> float:
+def _steps(model: nn.Module, plan: Blueprint) -> dict[str, float | None]:
+    """Quantization steps by output."""
     from edgekd.learn.quant import emit
 
-    (step,) = emit.logit_steps(model)
-    assert step is not None  # one output, and layers are quantized
-    return step
+    ends = plan.interface.outputs
+    return {end.name: step for end, step in zip(ends, emit.logit_steps(model), strict=True)}
 
 
 def want_onnxruntime() -> None:
@@ -127,10 +144,42 @@ def want_onnxruntime() -> None:
         raise MachineError(f"export: {missing}")
 
 
-def choose_golden(split: EvaluationSplit, count: int, seed: int) -> NDArray[np.int64]:
+def choose_groups(split: EvaluationSplit, count: int, seed: int) -> dict[str, NDArray[np.int64]]:
+    """Indices of the golden samples of each group: one where all samples have one size; else up to `count` no longer
+    than usual, the longest of these among them, and up to `EXTREMES` of the shortest and of the longest."""
+    import numpy as np
+
+    lengths = {
+        name: rows.lengths
+        for name in split.dataset.inputs
+        if isinstance(rows := split.rows[name], RaggedRows)
+    }
+    if not lengths:
+        return {golden.USUAL: choose_golden(split, count, seed)}
+    usual = np.ones(split.size, bool)
+    for name, each in lengths.items():
+        (axis,) = split.dataset.inputs[name].axes(name)
+        usual &= each <= axis.usual
+    if not usual.any():
+        usual[:] = True
+    total = np.sum(list(lengths.values()), axis=0)
+    longest = int(np.argmax(np.where(usual, total, -1)))
+    chosen = choose_golden(split, count, seed, np.flatnonzero(usual))
+    others = chosen[chosen != longest][: count - 1]
+    groups = {golden.USUAL: np.append(longest, others)}  # its stored row needs no padding
+    for name, first in ((golden.LEAST, total.argmin()), (golden.LONGEST, total.argmax())):
+        alike = np.all([each == each[first] for each in lengths.values()], axis=0)
+        groups[name] = choose_golden(split, min(count, EXTREMES), seed, np.flatnonzero(alike))
+    return groups
+
+
+def choose_golden(
+    split: EvaluationSplit, count: int, seed: int, among: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """Indices [<= count] of samples whose inputs are pairwise different, of each stratum of the targets as many as
-    can be, ascending in a random order set by `seed`."""
-    pool = distinct([split.rows[name] for name in split.dataset.inputs], count * POOL, seed)
+    can be, ascending in a random order set by `seed`; of those in `among`, if it is given."""
+    inputs = [split.rows[name] for name in split.dataset.inputs]
+    pool = distinct(inputs, count * POOL, seed, among)
     for name, field in split.dataset.targets.items():
         strata = field.strata(split.rows[name])
         if strata is not None:
@@ -145,13 +194,17 @@ def make_group(model: nn.Module, split: EvaluationSplit, chosen: NDArray[np.int6
     return golden.Group(some.dataset.prepare_inputs(some.rows), some.outputs(model), first)
 
 
-def distinct(inputs: Sequence[Rows], count: int, seed: int) -> NDArray[np.int64]:
-    """Indices [<= count] of samples whose rows are pairwise different, in a random order set by `seed`."""
+def distinct(
+    inputs: Sequence[Rows], count: int, seed: int, among: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Indices [<= count] of samples whose rows are pairwise different, in a random order set by `seed`; of those in
+    `among`, if it is given."""
     import numpy as np
 
     seen: set[bytes] = set()
     found = []
-    for index in np.random.default_rng(seed).permutation(len(inputs[0])):
+    order = np.random.default_rng(seed).permutation(len(inputs[0]))
+    for index in order if among is None else order[np.isin(order, among)]:
         content = b"".join(_row_bytes(rows, int(index)) for rows in inputs)
         if content not in seen:
             seen.add(content)
@@ -177,85 +230,32 @@ def spread(classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return np.sort(np.lexsort((classes, turn))[:count])
 
 
-def onnx_answers(path: Path, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """ONNX Runtime's logits [N, classes] at the optimization level of the deployment, one thread."""
+def onnx_answers(path: Path, group: Group) -> dict[str, NDArray[Any]]:
+    """ONNX Runtime's outputs by name at the optimization level of the deployment, one thread."""
     from edgekd import runtimes
 
     try:
         session = runtimes.find("onnxruntime").load({path.name: path}, "fp32", 1)
     except ValueError as error:
         raise InputError(f"export: {error}", hint="give export.opset another value") from error
-    (answers,) = session.run({session.inputs[0].name: inputs})
-    return answers
+    return dict(zip(session.output_names, session.run(group.inputs), strict=True))
 
 
-def compare(got: NDArray[np.float32], want: NDArray[np.float32], config: Config) -> dict[str, Any]:
-    """The content of parity.json for two answers [N, classes].
-
-    Raises:
-        InputError: if they differ by more than the tolerance.
-    """
-    import numpy as np
-
-    from edgekd.bench import answers
-    from edgekd.tasks import classification
-
-    max_abs, allowed = (
-        float(np.abs(got - want).max()),
-        answers.float_allowance(want, config.tolerance),
-    )
-    agreement = classification.top1_agreement(got, want)
-    if not max_abs <= allowed:  # NaN is refused too
-        raise InputError(
-            f"export: got logits {max_abs:.3g} away from torch's (top-1 agreement "
-            f"{agreement:.2%} of {len(want)} samples), want at most {allowed:.3g}",
-            hint="give export.opset another value, or raise export.tolerance",
-        )
-    return {
-        "max_abs": max_abs,
-        "top1_agreement": agreement,
-        "samples": len(want),
-        "opset": config.opset,
-        "tolerance": config.tolerance,
-        "allowed": allowed,
-    }
-
-
-def in_steps(
-    got: NDArray[np.float32], want: NDArray[np.float32], step: float, config: Config
-) -> dict[str, Any]:
-    """The content of parity.json of a quantized model, for two answers [N, classes].
-
-    Nothing is refused here: this machine need not be the one the file is for. `edgekd.bench.answers`
-    judges each engine's answers where it runs.
-
-    Args:
-        got: ONNX Runtime's.
-        want: torch's, with the same roundings.
-        step: how far a logit moves when one input of the classifier moves by one quantization step.
-        config: what was written.
+def find_differences(
+    answered: Mapping[str, Arrays], groups: Golden, split: EvaluationSplit
+) -> Differences:
+    """How far an engine's outputs are from torch's.
 
     Raises:
-        InputError: if an answer is not finite.
+        InputError: if an output is missing, of another shape or not finite.
     """
-    import numpy as np
-
-    from edgekd.bench import saturation
-    from edgekd.tasks import classification
-
-    if not np.isfinite(got).all():
-        raise InputError(f"export: got answers that are not finite in profile {config.profile}")
-    max_abs = float(np.abs(got - want).max())
-    return {
-        "profile": config.profile,
-        "max_abs": max_abs,
-        "rms": saturation.rms(want, got),
-        "logit_step": step,
-        "max_steps": max_abs / step,
-        "top1_agreement": classification.top1_agreement(got, want),
-        "samples": len(want),
-        "opset": config.opset,
-    }
+    if not are_finite(answered):
+        raise InputError("export: got answers that are not finite")
+    agree = functools.partial(engine_answers.agree, split.task, split.dataset)
+    try:
+        return compare_answers(answered, groups, agree)
+    except ValueError as error:
+        raise InputError(f"export: got {error}") from error
 
 
 STAGE = Stage(

@@ -14,30 +14,28 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
-from typing import NamedTuple
 from typing import Self
 
 from pydantic import Field
 from pydantic import model_validator
 
+from edgekd import dataset
 from edgekd import files
 from edgekd.bench import elimination
-from edgekd.bench import golden
 from edgekd.bench import session
 from edgekd.bench.answers import Answers
-from edgekd.bench.answers import judge_answers
+from edgekd.bench.answers import refuse_answers
 from edgekd.bench.candidate import Candidate
-from edgekd.bench.engine import Engine
+from edgekd.bench.engine_answers import GoldenSamples
+from edgekd.bench.engine_answers import ask_engine
+from edgekd.bench.engine_answers import read_samples
+from edgekd.bench.golden import USUAL
 from edgekd.bench.machine import canary
 from edgekd.bench.machine import host
 from edgekd.bench.machine.monitor import Monitor
 from edgekd.bench.machine.validity import Validity
-from edgekd.bench.outputs import outputs
-from edgekd.bench.outputs import write_inputs
-from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.rows import blank_row
 from edgekd.bench.rows import fill_row
@@ -45,8 +43,6 @@ from edgekd.bench.rows import reference_of
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
 from edgekd.device import TIMEOUT_S
-from edgekd.device import Device
-from edgekd.errors import InputError
 from edgekd.settings import Fraction
 from edgekd.settings import Positive
 from edgekd.settings import Settings
@@ -55,9 +51,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
-
-if TYPE_CHECKING:
-    import numpy as np
+from edgekd.tasks import load_task
 
 OK = "ok"
 NS_PER_S, NS_PER_MS = 1_000_000_000, 1e6
@@ -128,26 +122,19 @@ def run(config: Config, given: Given, context: Context) -> Made:
     """
     samples = {}
     for name in {subject.exported for subject in config.candidates}:
-        samples[name] = _samples(name, given, context.folder)
+        samples[name] = read_samples(name, given, context.folder)
     rows: list[dict[str, Any]] = []
     timed: dict[str, session.Subject] = {}
     for number, subject in enumerate(config.candidates):
         context.progress.update(number, len(config.candidates), f"answers of {subject.name}")
         about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
         engines = subject.engines(about, given)
-        answers = _asked(
-            engines,
-            about,
-            samples[subject.exported],
-            given,
-            config,
-            context.device,
-            context.allow_code,
-        )
+        found = samples[subject.exported]
+        answers = _answers(subject, about, found, given, config, context)
         for name, engine in engines.items():
             rows.append(blank_row(name, subject, engine, about, answers))
             if not answers.fault:
-                timed[name] = session.Subject(name, engine, samples[subject.exported].inputs)
+                timed[name] = session.Subject(name, engine, found.inputs[USUAL], call=found.call)
     rules = config.measure.rules()
     started = [0]
 
@@ -202,64 +189,28 @@ def about_machine(watch: Monitor, each: Iterable[Validity]) -> dict[str, Any]:
     }
 
 
-class Samples(NamedTuple):
-    """What one exported model was asked before, and answered."""
-
-    inputs: Path
-    """A split of the golden inputs, as they are timed."""
-    outputs: np.ndarray
-    """[N, classes]."""
-    step: float | None
-    """Of a quantized model, how far one code of its classifier's input moves a logit."""
-
-
-def _samples(name: str, given: Given, folder: Path) -> Samples:
-    found = golden.read(given[f"{name}/golden"])[golden.USUAL]
-    step = json.loads(given[f"{name}/parity"].read_bytes()).get("logit_step")
-    return Samples(write_inputs(found.inputs, folder / f"{name}.split"), found.first_output, step)
-
-
-def _asked(
-    engines: Mapping[str, Engine],
+def _answers(
+    subject: Candidate,
     about: Mapping[str, Any],
-    samples: Samples,
+    samples: GoldenSamples,
     given: Given,
     config: Config,
-    device: Device,
-    allow_code: bool,
+    context: Context,
 ) -> Answers:
-    """Accuracy and parity of one subject; the thread count does not change its answers."""
-    import numpy as np
-
-    from edgekd import dataset
-    from edgekd import splits
-    from edgekd.task import score
-    from edgekd.tasks import load_task
-
+    """Score and parity of one subject; the thread count does not change its answers."""
     if about["status"] != OK:
-        return Answers(None, None, None, None, about["status"])
+        return refuse_answers(about["status"])
     data = dataset.read(given["data"])
-    task = load_task(data.task, allow_code=allow_code)
-    targets = data.prepare_targets(splits.read(given["validation"]))
-    engine = max(engines.values(), key=lambda e: e.threads)
-    there = functools.partial(outputs, engine, timeout_s=config.measure.timeout_s, device=device)
-    try:
-        told = there(samples.inputs, batch_size=1)  # as it is timed
-        answered = there(given["validation"], fields=data.inputs)
-    except (WorkerFailed, InputError) as error:
-        return Answers(None, None, None, None, f"failed: {error}")
-    if not all(np.isfinite(each).all() for each in (*told.values(), *answered.values())):
-        return Answers(None, None, None, None, "failed: got answers that are not finite")
-    names = [output.name for output in task.outputs]
-    if missing := [name for name in names if name not in answered]:
-        return Answers(None, None, None, None, f"failed: got no output {missing[0]}")
-    (logits, first) = answered[names[0]], told[names[0]]
-    want = (len(logits), *samples.outputs.shape[1:])
-    if logits.shape != want:
-        return Answers(None, None, None, None, f"failed: got {logits.shape} logits, want {want}")
-    reached = score(task, answered, targets, data)
-    precision, tolerance = engine.precision, config.tolerance
-    return judge_answers(reached, first, samples.outputs, precision, tolerance, samples.step)
+    return ask_engine(
+        max(subject.engines(about, given).values(), key=lambda engine: engine.threads),
+        samples,
+        given["validation"],
+        data,
+        load_task(data.task, allow_code=context.allow_code),
+        tolerance=config.tolerance,
+        timeout_s=config.measure.timeout_s,
+        device=context.device,
+    )
 
 
 def write(

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from edgekd.table import Table
 
 _HERE = "edgekd.tasks"
-DEFAULT_TASK = "classification"
-"""Of a recipe that says none."""
 _NAME = "TASK"
 _KD = "{name: kd, weight: 0.9, temperature: 4.0}"
 
@@ -49,27 +47,13 @@ BUILT_IN: dict[str, Entry] = {
     "multi-label": Entry(
         f"{_HERE}.multi_label",
         "any number of classes a sample",
-        Example(
-            teacher="resnet20", student="resnet8", losses=("binary-kd", "binary-cross-entropy")
-        ),
+        Example(losses=("binary-kd", "binary-cross-entropy")),
     ),
-    "regression": Entry(
-        f"{_HERE}.regression",
-        "numbers of a sample",
-        Example(
-            teacher="{name: mlp, width: 256}",
-            student="{name: mlp, width: 16}",
-            losses=("value-mse", "mean-squared-error"),
-        ),
-    ),
+    "regression": Entry(f"{_HERE}.regression", "numbers of a sample"),
     "segmentation": Entry(
         f"{_HERE}.segmentation",
         "a class of every pixel",
-        Example(
-            teacher="{name: unet, base: 32}",
-            student="{name: unet, base: 8}",
-            losses=(_KD, "{name: cross-entropy, weight: 0.1}"),
-        ),
+        Example(losses=(_KD, "{name: cross-entropy, weight: 0.1}")),
     ),
 }
 

@@ -1,70 +1,132 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
+from edgekd.bench.answers import Answers
 from edgekd.bench.answers import float_allowance
 from edgekd.bench.answers import judge_answers
+from edgekd.bench.differences import compare_answers
+from edgekd.bench.golden import Group
+from tests import text_example
+
+
+def same_class(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> np.ndarray:
+    return one["logits"].argmax(1) == other["logits"].argmax(1)
+
+
+def judged(
+    got: np.ndarray, want: np.ndarray, precision: str, *, step: float | None = None
+) -> Answers:
+    """The verdict on the logits [N, C] of a classifier."""
+    wanted = {"usual": Group({"x": np.zeros((len(want), 1))}, {"logits": want})}
+    found = compare_answers({"usual": {"y": got}}, wanted, same_class)
+    return judge_answers(0.9, found, precision, 1e-4, {} if step is None else {"logits": step})
 
 
 def test_fp32_must_agree_and_the_others_need_not() -> None:
     want = np.eye(10, dtype=np.float32)
     close, far = want + np.float32(5e-5), want + np.float32(2e-4)
-    assert judge_answers(0.9, close, want, "fp32", 1e-4).fault == ""
-    assert judge_answers(0.9, far, want, "fp32", 1e-4).fault == "failed: parity 2.0e-04 > 1.0e-04"
-    assert judge_answers(0.9, far, want, "bf16", 1e-4).fault == ""
+    assert judged(close, want, "fp32").fault == ""
+    assert judged(far, want, "fp32").fault == "failed: logits: parity 2.0e-04 > 1.0e-04"
+    assert judged(far, want, "bf16").fault == ""
     tied = np.zeros((10, 10), np.float32)
     tied[:, 3] = 1e-6
     turned = np.roll(tied, 1, axis=1)
-    assert (
-        judge_answers(0.9, turned, tied, "fp32", 1e-4).fault == "failed: top-1 agreement 0.0000 < 1"
-    )
-    bf16 = judge_answers(0.9, turned, tied, "bf16", 1e-4)
+    assert judged(turned, tied, "fp32").fault == "failed: agreement 0.0000 < 1"
+    bf16 = judged(turned, tied, "bf16")
     assert bf16.fault == "" and bf16.agreement == 0
-    assert judge_answers(0.9, want[:, :9], want, "fp32", 1e-4).fault.startswith(
-        "failed: got (10, 9)"
-    )
+
+
+def test_the_numbers_of_a_classifier_are_those_of_its_logits() -> None:
+    random = np.random.default_rng(3)
+    want = random.normal(size=(49, 10)).astype(np.float32)
+    got = want + random.normal(size=want.shape).astype(np.float32) / 5
+    found = judged(got, want, "int8", step=0.1)
+    assert found.max_abs == float(np.abs(got - want).max())
+    difference = np.asarray(got, np.float64) - np.asarray(want, np.float64)
+    assert found.rms == float(np.sqrt(np.mean(difference**2)))
+    assert found.agreement == float((got.argmax(1) == want.argmax(1)).mean()) < 1
+    assert found.steps == found.max_abs / 0.1
+    assert found.outputs == {"logits": (found.max_abs, found.rms, found.steps)}
 
 
 def test_what_float32_may_round_grows_with_large_logits_and_not_with_small_ones() -> None:
-    assert float_allowance(np.full((4, 10), 9.9, np.float32), 1e-4) == 1e-4
-    large = np.float32([[300.0, -400.0]])  # rms 250 sqrt(2)
-    assert float_allowance(large, 1e-4) == pytest.approx(1e-4 * 25 * 2**0.5)
+    assert float_allowance(9.9, 1e-4) == 1e-4
+    assert float_allowance(250 * 2**0.5, 1e-4) == pytest.approx(1e-4 * 25 * 2**0.5)
     want = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
     for scale in (1e2, 1e3, 1e4):  # the same model, its classifier multiplied
         off = np.float32(scale) * want * (1 + 1e-6)
-        assert judge_answers(0.9, off, np.float32(scale) * want, "fp32", 1e-4).fault == ""
+        assert judged(off, np.float32(scale) * want, "fp32").fault == ""
         wrong = np.float32(scale) * (want + np.float32(1e-3))
-        assert "parity" in judge_answers(0.9, wrong, np.float32(scale) * want, "fp32", 1e-4).fault
+        assert "parity" in judged(wrong, np.float32(scale) * want, "fp32").fault
     broken = np.full_like(want, np.nan)
-    assert "parity" in judge_answers(0.9, broken, want, "fp32", 1e-4).fault
+    assert "parity nan" in judged(broken, want, "fp32").fault
 
 
 def test_int8_is_judged_in_steps_and_not_in_logits() -> None:
     want = np.random.default_rng(0).normal(size=(100, 10)).astype(np.float32) * 5
     off = want + np.float32(0.15)  # the same class everywhere
-    told = judge_answers(0.9, off, want, "int8", 1e-4, step=0.1)
+    told = judged(off, want, "int8", step=0.1)
     assert told.fault == "" and told.steps == pytest.approx(1.5, rel=1e-4)
-    far = judge_answers(0.9, want + np.float32(0.45), want, "int8", 1e-4, step=0.1)
-    assert far.fault == "failed: logits 4.5 quantization steps off (rms) > 4"
+    far = judged(want + np.float32(0.45), want, "int8", step=0.1)
+    assert far.fault == "failed: logits: 4.5 quantization steps off (rms) > 4"
     # a fine step is flipped often and means nothing: 3 % of the spread of logits is allowed anyhow
-    fine = judge_answers(0.9, want + np.float32(0.1), want, "int8", 1e-4, step=0.01)
+    fine = judged(want + np.float32(0.1), want, "int8", step=0.01)
     assert fine.fault == "" and fine.steps == pytest.approx(10, rel=1e-3)
-    assert judge_answers(0.9, want + np.float32(0.2), want, "int8", 1e-4, step=0.01).fault
+    assert judged(want + np.float32(0.2), want, "int8", step=0.01).fault
     broken = np.full_like(want, np.nan)
-    assert judge_answers(0.9, broken, want, "int8", 1e-4, step=0.1).fault.startswith(
-        "failed: logits nan"
-    )
-    assert judge_answers(0.9, want, want, "fp32", 1e-4).steps is None
+    assert judged(broken, want, "int8", step=0.1).fault.startswith("failed: logits: nan")
+    assert judged(want, want, "fp32").steps is None
 
 
 @pytest.mark.parametrize(
     ("samples", "turned", "fault"),
-    [(100, 2, ""), (100, 3, "failed: top-1 agreement 0.9700 < 0.98"), (8, 1, ""), (8, 2, "0.7500")],
+    [(100, 2, ""), (100, 3, "failed: agreement 0.9700 < 0.98"), (8, 1, ""), (8, 2, "0.7500")],
 )
 def test_int8_may_turn_one_class_or_two_of_a_hundred(samples: int, turned: int, fault: str) -> None:
     want = np.tile(np.float32([0.0, 0.01]), (samples, 1))
     told = want.copy()
     told[:turned] = told[:turned, ::-1]
-    found = judge_answers(0.9, told, want, "int8", 1e-4, step=0.1).fault
+    found = judged(told, want, "int8", step=0.1).fault
     assert (fault in found) if fault else not found
+
+
+def off_by(precision: str, steps: Mapping[str, float], **off: float) -> Answers:
+    """The verdict on two outputs, at two lengths, that are wrong by so much."""
+    inputs = {"usual": text_example.inputs(30, 5), "longest": text_example.inputs(30, 9)}
+    wanted, answered = {}, {}
+    for name, feeds in inputs.items():
+        want = {end: a.astype(np.float32) for end, a in text_example.answers(feeds).items()}
+        wanted[name] = Group(feeds, want)
+        answered[name] = {end: a + np.float32(off.get(end, 0.0)) for end, a in want.items()}
+    found = compare_answers(answered, wanted, same_class)
+    return judge_answers(0.9, found, precision, 1e-4, steps)
+
+
+def test_one_of_several_outputs_is_named() -> None:
+    assert off_by("fp32", {}, states=5e-5).fault == ""
+    found = off_by("fp32", {}, states=2e-4, logits=5e-5)
+    assert found.fault == "failed: states: parity 2.0e-04 > 1.0e-04"
+    assert found.max_abs == found.outputs["states"].max_abs == pytest.approx(2e-4, rel=1e-2)
+    assert found.outputs["logits"].max_abs == pytest.approx(5e-5, rel=1e-2)
+    rounded = off_by("int8", {"logits": 0.1, "states": 0.2}, states=0.9, logits=0.3)
+    assert rounded.fault == "failed: states: 4.5 quantization steps off (rms) > 4"
+    assert rounded.steps == pytest.approx(4.5, rel=1e-3)
+
+
+def test_an_output_whose_step_is_not_known_is_held_to_its_spread() -> None:
+    assert off_by("int8", {"logits": 0.1}, states=0.01).fault == ""
+    found = off_by("int8", {"logits": 0.1}, states=0.5)
+    assert found.fault.startswith("failed: states: 0.") and "of its spread off" in found.fault
+    assert found.outputs["states"].steps is None
+
+
+def test_a_decision_of_many_parts_may_differ_in_one_of_a_hundred() -> None:
+    want = {"usual": Group({"x": np.zeros((4, 1))}, {"y": np.ones((4, 2), np.float32)})}
+    for share, fault in ((0.995, ""), (0.98, "failed: agreement 0.9950 < 1")):
+        rows = np.asarray([1, 1, 1, share])
+        found = compare_answers({"usual": want["usual"].outputs}, want, lambda *_, rows=rows: rows)
+        assert judge_answers(0.9, found, "fp32", 1e-4).fault == fault

@@ -42,6 +42,7 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "offers": {"precisions": ["fp32", "int8"], "version": "1.0"},
     "outputs": {"shapes": {"logits": [3, 10], "states": [3, 5, 4]}},
+    "score": {"shapes": {"accuracy": [3, 2], "macro F1": [3, 2]}},
     "site": {
         "facts": FACTS,
         "now": {"load_1min": 0.1, "boot": "x"},
@@ -144,6 +145,7 @@ def test_no_field_takes_nonsense(job: str, key: str, value: object) -> None:
         ("outputs", {"shapes": {"y" * 10**6: [1]}}),
         ("outputs", {"shapes": [1]}),
         ("outputs", {"shape": [1]}),
+        ("score", {"shapes": {"accuracy": [-1]}}),
         ("site", {"facts": {"flags": "avx2"}}),
         ("site", {"facts": {"flags": [1]}}),
         ("site", {"facts": {"cores": 0}}),

@@ -11,12 +11,14 @@ from safetensors.numpy import save_file
 from edgekd import bundle
 from edgekd import runtimes
 from edgekd.bench import golden
+from edgekd.bench import saturation
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import Group
 from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
+from edgekd.bundle import Check
+from edgekd.bundle import OutputTolerance
 from edgekd.bundle import Tolerance
-from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle import verify as bundle_verify
 from edgekd.devices import local
 from edgekd.errors import BudgetMissed
@@ -25,6 +27,7 @@ from edgekd.errors import MachineError
 from edgekd.runtime import Runtime
 from tests import bundle_example
 from tests import foreign_example
+from tests import text_example
 
 
 def verdicts(report: bundle_verify.Report) -> dict[str, str]:
@@ -276,7 +279,7 @@ def test_pixels_become_the_golden_inputs_but_for_rounding(
     inputs[0, 0, 1, 2] += off
     tensors = {"inputs": inputs, "pixels": pixels}
     found = bundle.check(bundle_example.make(tmp_path, tensors=tensors))
-    want = found.golden["usual"].first_output[:1]
+    want = found.golden["usual"].outputs[""][:1]
     got = bundle_verify._from_pixels(found, lambda *_, **__: {"y": want}, None, tmp_path)
     assert got.verdict == verdict and ("become an input" in got.text) is (verdict == "failed")
 
@@ -287,7 +290,7 @@ def test_pixels_become_the_golden_inputs_but_for_rounding(
         (0.5, 0.5, "ok", "largest difference 0.5"),
         (0.5, 0.49, "failed", "largest difference 0.5"),
         (0.5, None, "ok", "largest difference 0.5"),
-        ((2, 3), 9.0, "failed", r"pixels get answers (2, 3), want (1, 3)"),
+        ((2, 3), 9.0, "failed", "pixels get output (2, 3), want (1, 3)"),
     ],
 )
 def test_answers_to_pixels_are_held_to_the_tolerance(
@@ -303,6 +306,11 @@ def test_answers_to_pixels_are_held_to_the_tolerance(
 
 ENGINE = Engine("onnxruntime", "fp32", 1, {})
 GOLDEN = Group({"": np.zeros((4, 1, 4, 4), np.float32)}, {"": np.eye(4, 3, dtype=np.float32)})
+
+
+def compared(got: np.ndarray, tolerance: Tolerance | None) -> Check:
+    """An engine's only output beside that of `GOLDEN`."""
+    return bundle_verify._compared({"usual": GOLDEN}, {"usual": {"y": got}}, tolerance, ENGINE)
 
 
 @pytest.mark.parametrize(
@@ -322,41 +330,46 @@ GOLDEN = Group({"": np.zeros((4, 1, 4, 4), np.float32)}, {"": np.eye(4, 3, dtype
 def test_the_largest_difference_may_be_the_one_that_is_stated(
     off: float, tolerance: Tolerance | None, verdict: str, says: str
 ) -> None:
-    found = bundle_verify._compared(GOLDEN, GOLDEN.first_output + off, tolerance, ENGINE)
+    found = compared(GOLDEN.outputs[""] + off, tolerance)
     assert (found.verdict, found.what) == (verdict, "golden answers, onnxruntime fp32")
     assert says in found.text
 
 
 @pytest.mark.parametrize(("least", "verdict"), [(0.75, "ok"), (0.76, "failed")])
 def test_the_agreement_may_be_the_one_that_is_stated(least: float, verdict: str) -> None:
-    got = GOLDEN.first_output.copy()
+    got = GOLDEN.outputs[""].copy()
     got[1] = [0.5, 0.25, 0]  # one of four names another class
-    found = bundle_verify._compared(GOLDEN, got, Tolerance(max_abs=1, top1_agreement=least), ENGINE)
+    found = compared(got, Tolerance(max_abs=1, top1_agreement=least))
     assert found.verdict == verdict and "agreement 75.00%" in found.text
 
 
 def test_answers_of_another_shape_fail() -> None:
     for shape in ((3, 3), (4, 4), (4,)):
         tolerance = Tolerance(max_abs=9, top1_agreement=0)
-        found = bundle_verify._compared(GOLDEN, np.zeros(shape), tolerance, ENGINE)
-        assert found.verdict == "failed" and f"got answers {shape}, want (4, 3)" in found.text
+        found = compared(np.zeros(shape), tolerance)
+        assert found.verdict == "failed" and f"got output {shape}, want (4, 3)" in found.text
+
+
+NOISE = Tolerance(max_abs=1, top1_agreement=1, rms=0.1)
 
 
 def test_saturation_is_looked_for_in_32_samples_of_the_same_shape() -> None:
     outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    golden = Group({"": np.zeros((32, 1, 4, 4), np.float32)}, {"": outputs})
-    (found,) = bundle_verify._saturated(golden, outputs, 0.1, local.DEVICE)
+    usual = Group({"": np.zeros((32, 1, 4, 4), np.float32)}, {"": outputs})
+    (found,) = bundle_verify._saturated(usual, {"y": outputs}, NOISE, local.DEVICE)
     assert (found.what, found.verdict) == ("instruction set", "ok")
-    fewer = Group({"": golden.inputs[""][1:]}, {"": outputs[1:]})
-    assert bundle_verify._saturated(fewer, outputs[1:], 0.1, local.DEVICE) == []
-    assert bundle_verify._saturated(golden, outputs[:, :2], 0.1, local.DEVICE) == []
+    fewer = Group({"": usual.inputs[""][1:]}, {"": outputs[1:]})
+    assert bundle_verify._saturated(fewer, {"y": outputs[1:]}, NOISE, local.DEVICE) == []
+    assert bundle_verify._saturated(usual, {"y": outputs[:, :2]}, NOISE, local.DEVICE) == []
+    unknown = Tolerance(max_abs=1, top1_agreement=1)
+    assert bundle_verify._saturated(usual, {"y": outputs}, unknown, local.DEVICE) == []
 
 
 def test_the_cause_of_noise_is_read_from_the_flags_of_the_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    golden = Group({"": np.zeros((32, 1, 4, 4), np.float32)}, {"": outputs})
+    usual = Group({"": np.zeros((32, 1, 4, 4), np.float32)}, {"": outputs})
     elsewhere = local.DEVICE._replace(name="elsewhere")
     described = host.describe_host()
     for flags, device, says in (
@@ -368,29 +381,26 @@ def test_the_cause_of_noise_is_read_from_the_flags_of_the_device(
         here = described._replace(facts={"flags": flags})
         monkeypatch.setattr(host, "describe_host", lambda device, here=here: here)
         monkeypatch.setattr(instructions, "usable_flags", lambda flags: [*flags, "avx512_vnni"])
-        (found,) = bundle_verify._saturated(golden, outputs + 1, 0.1, device)
+        (found,) = bundle_verify._saturated(usual, {"y": outputs + 1}, NOISE, device)
         assert found.verdict == "failed" and says in found.text
 
 
 @pytest.mark.parametrize(("step", "want"), [(None, 0.05), (0.01, 0.05), (0.2, 0.2)])
 def test_noise_is_held_to_what_was_measured_or_one_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float | None, want: float
+    monkeypatch: pytest.MonkeyPatch, step: float | None, want: float
 ) -> None:
-    found = bundle.check(bundle_example.make(tmp_path))
-    usual = found.golden["usual"]
+    outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
+    group = Group({"": np.zeros((32, 1), np.float32)}, {"": outputs})
     tolerance = Tolerance(max_abs=1, top1_agreement=1, rms=0.05, step=step)
-    manifest = found.manifest.model_copy(update={"tolerance": {"onnxruntime/fp32": tolerance}})
     asked: list[float] = []
-    monkeypatch.setattr(bundle_verify, "is_quantized", lambda folder: True)
-    monkeypatch.setattr(bundle_verify, "outputs", lambda *_, **__: {"y": usual.first_output})
-    monkeypatch.setattr(bundle_engine, "prepare_engine", lambda *_, **__: ENGINE)
-    monkeypatch.setattr(
-        bundle_verify,
-        "_saturated",
-        lambda golden, got, stated_rms, device: asked.append(stated_rms) or [],
-    )
-    older = found._replace(manifest=manifest, golden={"usual": usual._replace(rows={})})
-    bundle_verify._golden(older, None, 1.0, local.DEVICE)
+    check = saturation.check_saturation
+
+    def record(*given: Any, stated_rms: float) -> Any:
+        asked.append(stated_rms)
+        return check(*given, stated_rms=stated_rms)
+
+    monkeypatch.setattr(saturation, "check_saturation", record)
+    bundle_verify._saturated(group, {"y": outputs}, tolerance, local.DEVICE)
     assert asked == [want]
 
 
@@ -416,3 +426,23 @@ def test_golden_answers_by_name_are_the_same(tmp_path: Path) -> None:
     report = bundle_verify.verify(folder)
     bundle_verify.require_sound(report)
     assert report.checks[-2:] == bundle_verify.verify(tmp_path / "bundle").checks[-2:]
+
+
+def test_each_of_several_outputs_is_held_to_its_own_tolerance() -> None:
+    inputs = text_example.inputs(4, 5)
+    want = {name: a.astype(np.float32) for name, a in text_example.answers(inputs).items()}
+    wanted = {"usual": Group(inputs, want)}
+    tolerance = Tolerance(
+        max_abs=0.5, top1_agreement=1, outputs={"states": OutputTolerance(max_abs=0.1)}
+    )
+    for name, off, verdict, says in (
+        ("logits", 0.4, "ok", "largest difference of logits 0.4 (at most 0.5)"),
+        ("states", 0.4, "failed", "largest difference of states 0.4 (at most 0.1)"),
+        ("logits", 0.6, "failed", "largest difference of logits 0.6 (at most 0.5)"),
+    ):
+        got = {"usual": {**want, name: want[name] + np.float32(off)}}
+        found = bundle_verify._compared(wanted, got, tolerance, ENGINE)
+        assert found.verdict == verdict and says in found.text
+    less = {"usual": {"logits": want["logits"]}}
+    missing = bundle_verify._compared(wanted, less, tolerance, ENGINE)
+    assert missing.verdict == "failed" and "got no output states, but logits" in missing.text

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from edgekd import splits
+from edgekd.bench import scores
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
+from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.progress import Silent
 from edgekd.stage import Context
@@ -94,24 +96,24 @@ def test_every_measured_row_gets_its_engines_accuracy(tmp_path: Path) -> None:
     }
 
 
-def test_a_dead_engine_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dead(engine: Engine, *_: Any, **__: Any) -> dict[str, np.ndarray]:
-        raise MachineError("onnxruntime: the worker was killed by SIGSEGV")
-
-    monkeypatch.setattr(evaluate, "outputs", dead)
-    heard = Heard()
-    assert run(tmp_path, given_files(tmp_path), heard) == {"candidates": {}}
-    assert "onnxruntime-fp32-1t: its test score is not measured: " in heard.notes[0]
-
-
-@pytest.mark.parametrize("shape", [(3, 2), (4,), (1, 3)])
-def test_answers_of_another_shape_end_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+@pytest.mark.parametrize(
+    "error",
+    [
+        MachineError("onnxruntime: the worker was killed by SIGSEGV"),
+        InputError("onnxruntime: logits: got [4, 2], want ['batch', 3]"),
+    ],
+    ids=str,
+)
+def test_a_dead_or_odd_engine_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(evaluate, "outputs", lambda *_, **__: {"logits": np.zeros(shape)})
+    def fail(engine: Engine, *_: Any, **__: Any) -> dict[str, np.ndarray]:
+        raise error
+
+    monkeypatch.setattr(scores, "score", fail)
     heard = Heard()
     assert run(tmp_path, given_files(tmp_path), heard) == {"candidates": {}}
-    assert heard.notes[0].startswith("onnxruntime-fp32-1t: its test score is not measured: ")
+    assert heard.notes[0] == f"onnxruntime-fp32-1t: its test score is not measured: {error}"
 
 
 def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,22 @@ import pytest
 from pydantic import ValidationError
 
 from edgekd.bench import golden
-from edgekd.bundle import write as bundle_write
+from edgekd.bench.differences import Differences
+from edgekd.dataset import Dataset
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
 from edgekd.field import from_rows
+from edgekd.fields.label import Label
+from edgekd.fields.tokens import Tokens
+from edgekd.learn.evaluation import EvaluationSplit
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Made
 from edgekd.stages import export
-from tests import bundle_example
+from edgekd.tasks import load_task
 from tests import data_example
+from tests import ends_example
 from tests.learn.blueprint_example import image_blueprint
 
 MEAN, STD = 0.3, 0.5
@@ -98,8 +104,9 @@ def test_the_stage_gives_a_model_that_answers_as_torch_does(tmp_path: Path) -> N
     parity = json.loads(made["parity.json"].read_text())
     assert parity["max_abs"] <= 1e-4 and parity["top1_agreement"] == 1
     assert (parity["samples"], parity["opset"], parity["tolerance"]) == (16, 18, 1e-4)
-    answers = export.onnx_answers(made["model.onnx"], usual.inputs["images"])
-    assert np.abs(answers - usual.outputs["logits"]).max() == parity["max_abs"]
+    answers = export.onnx_answers(made["model.onnx"], usual)
+    assert list(answers) == ["logits"]
+    assert np.abs(answers["logits"] - usual.outputs["logits"]).max() == parity["max_abs"]
 
 
 def test_only_golden_samples_are_answered_and_every_class_is_among_them(
@@ -167,26 +174,12 @@ def test_spread_takes_each_class_in_turn() -> None:
     assert len(export.spread(classes, 500)) == 73
 
 
-@pytest.mark.parametrize("off", [2e-4, float("nan"), float("inf")])
-def test_answers_out_of_tolerance_are_refused_with_both_numbers(off: float) -> None:
-    want = np.eye(4, dtype=np.float32)
-    got = want.copy()
-    got[0, 0] += off
-    with pytest.raises(InputError) as caught:
-        export.compare(got, want, export.Config())
-    assert f"{off:.3g}"[:3] in caught.value.line() and "0.0001" in caught.value.line()
-    assert export.compare(got[1:], want[1:], export.Config())["max_abs"] == 0
-
-
-def test_large_logits_are_held_to_a_part_of_their_size_and_the_bundle_to_the_same() -> None:
-    want = np.random.default_rng(0).normal(size=(16, 10)).astype(np.float32) * 800
-    parity = export.compare(want * np.float32(1 + 1e-6), want, export.Config())
-    assert 1e-4 < parity["max_abs"] < parity["allowed"] == pytest.approx(0.008, rel=0.2)
-    row = bundle_example.row("onnxruntime-fp32-1t", parity_max_abs=parity["max_abs"])
-    asked = bundle_write.tolerances([row], "", parity)["onnxruntime/fp32"]
-    assert asked["max_abs"] == parity["allowed"]
-    with pytest.raises(InputError, match="logits 0.8 away"):
-        export.compare(want + np.float32(0.8), want, export.Config())
+def differences(got: np.ndarray, want: np.ndarray) -> Differences:
+    """Of the logits [N, C] of a classifier."""
+    wanted = {"usual": golden.Group({"x": np.zeros((len(want), 1))}, {"logits": want})}
+    dataset = data_example.labelled(data_example.image(8, 8), data_example.names(want.shape[1]))
+    split = EvaluationSplit(load_task("classification"), dataset, {})
+    return export.find_differences({"usual": {"logits": got}}, wanted, split)
 
 
 def test_without_onnxruntime_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,21 +209,23 @@ def test_a_quantized_model_is_held_against_its_own_roundings(tmp_path: Path) -> 
     assert parity["logit_step"] > 0
     assert parity["max_steps"] == pytest.approx(parity["max_abs"] / parity["logit_step"])
     usual = golden.read(made["golden.safetensors"])["usual"]
-    answers = export.onnx_answers(made["model.onnx"], usual.inputs["images"])
-    assert np.abs(answers - usual.outputs["logits"]).max() == pytest.approx(parity["max_abs"])
+    answers = export.onnx_answers(made["model.onnx"], usual)
+    assert list(answers) == ["logits"]
+    assert np.abs(answers["logits"] - usual.outputs["logits"]).max() == pytest.approx(
+        parity["max_abs"]
+    )
     names = made["model.onnx"].read_bytes()
     assert b"QuantizeLinear" in names
     float_bytes = (tmp_path / "out" / "model.onnx").stat().st_size
     assert made["model.onnx"].stat().st_size < 0.5 * float_bytes
 
 
-def test_what_is_not_finite_is_refused_in_steps_too() -> None:
+def test_what_is_not_finite_is_refused() -> None:
     want = np.eye(4, dtype=np.float32)
-    config = export.Config(profile="x86")
-    found = export.in_steps(want + np.float32(0.1), want, 0.05, config)
-    assert found["max_steps"] == pytest.approx(2) and found["top1_agreement"] == 1
-    with pytest.raises(InputError, match="not finite in profile x86"):
-        export.in_steps(want * np.float32("nan"), want, 0.05, config)
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(InputError, match="export: got answers that are not finite"):
+            differences(np.full_like(want, wrong), want)
+    assert differences(want + np.float32(0.1), want).max_abs == pytest.approx(0.1)
 
 
 def test_branches_for_training_are_merged_before_export(tmp_path: Path) -> None:
@@ -262,3 +257,58 @@ def test_branches_for_training_are_merged_before_export(tmp_path: Path) -> None:
     assert (about["convolutions_before"], about["convolutions_after"]) == (4, 2)
     nodes = onnx.load(made["model.onnx"]).graph.node
     assert [node.op_type for node in nodes].count("Conv") == 2
+
+
+def text_split(lengths: Sequence[int], usual: int) -> EvaluationSplit:
+    """Texts of these lengths, each with one of three classes."""
+    random = np.random.default_rng(0)
+    rows = [random.integers(0, ends_example.VOCABULARY, length) for length in lengths]
+    text = Tokens(vocabulary=ends_example.VOCABULARY, usual=usual, longest=max(lengths))
+    label = Label(names=data_example.names(ends_example.CLASSES))
+    dataset = Dataset(task="classification", inputs={"text": text}, targets={"labels": label})
+    fields = {"text": from_rows(rows, rows[0]), "labels": np.arange(len(rows)) % 3}
+    return EvaluationSplit(load_task("classification"), dataset, fields)
+
+
+def test_texts_have_golden_samples_of_the_least_usual_and_longest_size() -> None:
+    import torch
+
+    lengths = [4, 2, 9, 5, 2, 7, 3, 5, 9, 4, 6, 2, 8, 5]
+    split = text_split(lengths, usual=6)
+    groups = export.choose_groups(split, 5, 0)
+    sizes = {name: [lengths[at] for at in chosen.tolist()] for name, chosen in groups.items()}
+    assert set(sizes["least"]) == {2} and len(sizes["least"]) == 3
+    assert set(sizes["longest"]) == {9} and len(sizes["longest"]) == 2
+    assert len(sizes["usual"]) == 5 and sizes["usual"][0] == max(sizes["usual"]) == 6
+    torch.manual_seed(0)
+    model = ends_example.Encoder().eval()
+    for name, size in (("least", 2), ("usual", 6), ("longest", 9)):
+        group = export.make_group(model, split, groups[name])
+        assert group.inputs["text"].shape == group.inputs["text_mask"].shape
+        assert group.inputs["text"].shape[1] == size
+        (row,) = group.rows["text"]
+        np.testing.assert_array_equal(group.inputs["text"][0], row)
+        for at, logits in zip(groups[name].tolist(), group.outputs["logits"], strict=True):
+            alone = split.dataset.prepare_inputs({"text": split.rows["text"][at : at + 1]})
+            with torch.no_grad():
+                want = model(*map(torch.from_numpy, alone.values()))[0].numpy()
+            np.testing.assert_allclose(logits, want, atol=1e-5)
+
+
+def test_texts_that_are_all_longer_than_usual_have_groups_too() -> None:
+    groups = export.choose_groups(text_split([5, 5, 5], usual=3), 2, 0)
+    assert {name: len(chosen) for name, chosen in groups.items()} == {
+        "usual": 2,
+        "least": 2,
+        "longest": 2,
+    }
+
+
+def test_samples_of_one_size_are_one_group() -> None:
+    images = some_images(30)
+    dataset = data_example.labelled(IMAGE, data_example.names(3))
+    rows = {"images": images, "labels": np.arange(30) % 3}
+    split = EvaluationSplit(load_task("classification"), dataset, rows)
+    (name,) = groups = export.choose_groups(split, 9, 4)
+    assert name == "usual"
+    np.testing.assert_array_equal(groups[name], export.choose_golden(split, 9, 4))

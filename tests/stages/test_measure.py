@@ -10,7 +10,12 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import save_file
 
+from edgekd import dataset
+from edgekd import files
 from edgekd import splits
+from edgekd.bench import engine_answers
+from edgekd.bench import golden
+from edgekd.bench import session
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.machine import host
 from edgekd.bench.machine import validity
@@ -23,6 +28,8 @@ from edgekd.stages import compile as compile_stage
 from edgekd.stages import measure as stage
 from tests import bench_example
 from tests import data_example
+from tests import text_example
+from tests.bench.test_scores import texts
 
 QUICK = stage.Measure(
     processes_max=6, min_time_s=0.02, max_time_s=0.03, max_warmup_s=0.2, half_width=1.0
@@ -236,29 +243,88 @@ def test_int8_is_held_against_the_answers_of_its_own_export(
     assert row["parity_steps"] == pytest.approx(1.5, rel=0.01) and row["islands"] == []
 
 
-@pytest.mark.parametrize("shape", [(50,), (50, 9), (50, 10, 1)])
-def test_answers_of_another_shape_are_a_failed_row(
+@pytest.mark.parametrize(
+    ("odd", "says"),
+    [
+        ({"y": np.zeros(64)}, "failed: got output (64,), want (64, 10)"),
+        ({"y": np.zeros((64, 9))}, "failed: got output (64, 9), want (64, 10)"),
+        ({"y": np.full((64, 10), np.nan)}, "failed: got answers that are not finite"),
+    ],
+)
+def test_golden_answers_of_another_shape_are_a_failed_row(
     given: dict[str, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    shape: tuple[int, ...],
+    odd: dict[str, np.ndarray],
+    says: str,
 ) -> None:
-    def odd(engine: object, inputs: Path, **more: object) -> dict[str, np.ndarray]:
-        count = len(next(iter(splits.read(inputs).values())))
-        return {"logits": np.zeros(shape if count == 50 else (count, 10), np.float32)}
-
-    monkeypatch.setattr(stage, "outputs", odd)
+    monkeypatch.setattr(engine_answers, "outputs", lambda *_, **__: odd)
     config = stage.Config(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
     made = stage.run(config, given, context(tmp_path / "out"))
     (row,) = json.loads(made["rows.json"].read_bytes())
-    assert row["status"] == f"failed: got {shape} logits, want (50, 10)"
+    assert row["status"] == says and row["processes"] == 0
 
 
-def test_an_output_of_another_name_is_a_failed_row(
-    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_model_of_other_classes_than_the_data_is_a_failed_row(
+    given: dict[str, Path], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(stage, "outputs", lambda *_, **__: {"y": np.zeros((50, 10))})
+    data = data_example.write_data(
+        tmp_path / "data",
+        data_example.image(8, 8, 3, std=0.25),
+        data_example.names(9),
+        validation=(np.zeros((4, 8, 8, 3), np.uint8), np.arange(4)),
+    )
     config = stage.Config(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
-    made = stage.run(config, given, context(tmp_path / "out"))
+    made = stage.run(config, {**given, **data}, context(tmp_path / "out"))
     (row,) = json.loads(made["rows.json"].read_bytes())
-    assert row["status"] == "failed: got no output logits" and row["processes"] == 0
+    assert row["status"] == "failed: onnxruntime: logits: got [4, 10], want ['batch', 9]"
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_model_of_texts_is_scored_at_all_lengths_and_timed_at_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
+) -> None:
+    """Two inputs, two outputs, free axes: what is timed is fed five tokens."""
+    split, data = texts(tmp_path, 30)
+    (tmp_path / "data.json").write_bytes(files.pretty_json(dataset.to_json(data)))
+    groups = {}
+    for name, tokens in (("least", 1), ("usual", 5), ("longest", 9)):
+        inputs = text_example.inputs(6, tokens)
+        answers = {end: a.astype(np.float32) for end, a in text_example.answers(inputs).items()}
+        groups[name] = golden.Group(inputs, answers)
+    golden.write(tmp_path / "golden", groups)
+    (tmp_path / "parity").write_text(json.dumps({"tolerance": 1e-4}))
+    subject = f"student-{runtime}-fp32"
+    compiled = compile_stage.run(
+        compile_stage.Config(runtime=runtime, precision="fp32"),
+        {"model": text_example.write_onnx(tmp_path / "m")},
+        context(tmp_path / "engine"),
+    )
+    given = {
+        "data": tmp_path / "data.json",
+        "validation": split,
+        "student/golden": tmp_path / "golden",
+        "student/parity": tmp_path / "parity",
+        **{f"{subject}/{file}": path for file, path in compiled.items()},
+    }
+    calls: list[dict[str, Any]] = []
+    spec_of = session.worker_spec
+    monkeypatch.setattr(
+        session,
+        "worker_spec",
+        lambda *given: calls.append(spec_of(*given)[0]["call"]) or spec_of(*given),
+    )
+    candidate = Candidate(
+        name=subject, model="student", runtime=runtime, precision="fp32", threads=(1,)
+    )
+    made = stage.run(
+        stage.Config(candidates=(candidate,), measure=QUICK), given, context(tmp_path / "out")
+    )
+    (row,) = json.loads(made["rows.json"].read_bytes())
+    assert row["status"] == "ok" and row["processes"] == 6 and row["latency_p50_ms"] > 0
+    assert all(call["text"][0] == call["text_mask"][0] == (None, 5) for call in calls) and calls
+    assert set(row["parity_outputs"]) == {"logits", "states"}
+    assert row["parity_max_abs"] == max(each["max_abs"] for each in row["parity_outputs"].values())
+    rows = splits.read(split)
+    right = text_example.answers(data.prepare_inputs(rows))["logits"].argmax(1) == rows["labels"]
+    assert row["validation_accuracy"] == right.mean()

@@ -1,0 +1,118 @@
+"""Asks an engine, before it is timed, for its score and for its answers to the golden inputs."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+
+from edgekd.bench import golden
+from edgekd.bench import scores
+from edgekd.bench.answers import Answers
+from edgekd.bench.answers import judge_answers
+from edgekd.bench.answers import refuse_answers
+from edgekd.bench.call import CallPlan
+from edgekd.bench.call import InputPlan
+from edgekd.bench.differences import are_finite
+from edgekd.bench.differences import compare_answers
+from edgekd.bench.engine import Engine
+from edgekd.bench.golden import Golden
+from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import write_inputs
+from edgekd.bench.parity_file import read_steps
+from edgekd.bench.process import WorkerFailed
+from edgekd.bench.score_job import name_outputs
+from edgekd.dataset import Dataset
+from edgekd.device import Device
+from edgekd.errors import InputError
+from edgekd.task import Task
+from edgekd.task import interface_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgekd.field import Arrays
+
+
+class GoldenSamples(NamedTuple):
+    """What one exported model was asked before, and answered."""
+
+    groups: Golden
+    inputs: dict[str, Path]
+    """By group, its inputs as a split; the usual ones are timed, too."""
+    steps: dict[str, float]
+    """Of a quantized model by output, how far one code of its last layer's input moves a number, where known."""
+
+    @property
+    def call(self) -> CallPlan:
+        """How the usual inputs are shaped, if more than the batch is free."""
+        free = len(self.groups) > 1
+        inputs = self.groups[golden.USUAL].inputs if free else {}
+        return CallPlan({name: InputPlan((None, *each.shape[1:])) for name, each in inputs.items()})
+
+
+def read_samples(name: str, given: Mapping[str, Path], folder: Path) -> GoldenSamples:
+    """The golden samples of the export called `name`; their inputs are written into `folder`."""
+    groups = golden.read(given[f"{name}/golden"])
+    inputs = {
+        group: write_inputs(each.inputs, folder / f"{name}-{group}.split")
+        for group, each in groups.items()
+    }
+    parity = json.loads(given[f"{name}/parity"].read_bytes())
+    return GoldenSamples(groups, inputs, read_steps(parity, groups))
+
+
+def ask_engine(
+    engine: Engine,
+    samples: GoldenSamples,
+    validation: Path,
+    data: Dataset,
+    task: Task,
+    *,
+    tolerance: float,
+    timeout_s: float,
+    device: Device,
+) -> Answers:
+    """Its score on the validation split and how close it is to the model it was made from; a failure is a fault.
+
+    Args:
+        engine: what is asked.
+        samples: what it has to answer, one by one as it is timed.
+        validation: a split of the data's fields.
+        data: what its rows are.
+        task: by which it is judged.
+        tolerance: of float32 outputs, see `edgekd.bench.answers.float_allowance`.
+        timeout_s: after this a worker is killed.
+        device: where.
+    """
+    try:
+        answered = {
+            name: outputs(engine, path, batch_size=1, timeout_s=timeout_s, device=device)
+            for name, path in samples.inputs.items()
+        }
+        rows = scores.score(engine, validation, data, task, timeout_s=timeout_s, device=device)
+    except (WorkerFailed, InputError) as error:
+        return refuse_answers(f"failed: {error}")
+    if not are_finite(answered):
+        return refuse_answers("failed: got answers that are not finite")
+    try:
+        found = compare_answers(answered, samples.groups, functools.partial(agree, task, data))
+    except ValueError as error:
+        return refuse_answers(f"failed: got {error}")
+    reached = task.score.value(rows[task.score.name])
+    return judge_answers(reached, found, engine.precision, tolerance, samples.steps)
+
+
+def agree(task: Task, data: Dataset, answered: Arrays, wanted: Arrays) -> NDArray[np.float64]:
+    """[N]: how far the decisions of two models are the same.
+
+    Raises:
+        ValueError: if outputs do not fit the task.
+    """
+    ends = interface_of(task, data).outputs
+    one, other = (task.decide(name_outputs(each, ends), data) for each in (answered, wanted))
+    return task.agree(one, other)

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgekd import splits
+from edgekd.bench import scores
+from edgekd.bench.engine import Engine
+from edgekd.bench.outputs import outputs
+from edgekd.bench.process import WorkerFailed
+from edgekd.bench.process import run_worker
+from edgekd.bench.score_job import plan_batches
+from edgekd.dataset import Dataset
+from edgekd.errors import InputError
+from edgekd.field import from_rows
+from edgekd.fields.label import Label
+from edgekd.fields.tokens import Tokens
+from edgekd.runtimes import find
+from edgekd.task import metric_rows
+from edgekd.tasks import load_task
+from tests import bench_example
+from tests import data_example
+from tests import text_example
+
+TASK = load_task("classification")
+ENGINES = ["onnxruntime", "openvino"]
+
+
+def engine(folder: Path, runtime: str, model: Path) -> Engine:
+    """The compiled model."""
+    found = find(runtime)
+    if found.why_not():
+        pytest.skip(f"{runtime} is missing")
+    folder.mkdir()
+    return Engine(runtime, "fp32", 1, found.build(model, folder, "fp32"))
+
+
+def images(folder: Path, count: int = 23) -> tuple[Path, Dataset]:
+    """Images of the small net of `bench_example`, with labels that it often gets right."""
+    random = np.random.default_rng(1)
+    pixels = random.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    labels = random.integers(0, 10, count)
+    splits.write(folder / "split", {"images": pixels, "labels": labels}, np.arange(count))
+    return folder / "split", data_example.labelled(
+        data_example.image(8, 8, 3), data_example.names(10)
+    )
+
+
+def texts(folder: Path, count: int = 40) -> tuple[Path, Dataset]:
+    """Texts of 1 to 9 tokens, shortest not first."""
+    random = np.random.default_rng(2)
+    lengths = random.integers(1, 10, count)
+    rows = [random.integers(0, text_example.VOCABULARY, length) for length in lengths]
+    labels = random.integers(0, text_example.CLASSES, count)
+    fields = {"text": from_rows(rows, rows[0]), "labels": labels}
+    splits.write(folder / "split", fields, np.arange(count))
+    data = Dataset(
+        task="classification",
+        inputs={"text": Tokens(vocabulary=text_example.VOCABULARY, usual=5, longest=9)},
+        targets={"labels": Label(names=data_example.names(text_example.CLASSES))},
+    )
+    return folder / "split", data
+
+
+def same(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> None:
+    """Equal bit for bit."""
+    assert list(one) == list(other)
+    for name in one:
+        assert one[name].dtype == other[name].dtype == np.float64
+        np.testing.assert_array_equal(one[name], other[name])
+
+
+@pytest.mark.parametrize("runtime", ENGINES)
+@pytest.mark.parametrize("batch", ["N", 3])
+def test_rows_from_the_worker_are_those_of_its_outputs(
+    tmp_path: Path, runtime: str, batch: int | str
+) -> None:
+    made = engine(tmp_path / "e", runtime, bench_example.write_onnx(tmp_path / "m", batch))
+    split, data = images(tmp_path)
+    found = scores.score(made, split, data, TASK, batch_size=5)
+    answered = outputs(made, split, fields=data.inputs, batch_size=5)
+    targets = data.prepare_targets(splits.read(split))
+    same(found, metric_rows(TASK.metrics, {"logits": answered["y"]}, targets, data))
+    assert 0 < TASK.score.value(found["accuracy"]) < 1
+
+
+@pytest.mark.parametrize("runtime", ENGINES)
+def test_rows_of_several_lengths_do_not_depend_on_their_batch(tmp_path: Path, runtime: str) -> None:
+    made = engine(tmp_path / "e", runtime, text_example.write_onnx(tmp_path / "m"))
+    split, data = texts(tmp_path)
+    rows = splits.read(split)
+    one_by_one = []
+    session = find(runtime).load(made.files, "fp32", 1)
+    for number in range(len(rows["labels"])):
+        part = {name: each[number : number + 1] for name, each in rows.items()}
+        feeds = data.prepare_inputs(part)
+        logits = session.run(feeds)[0]
+        np.testing.assert_allclose(logits, text_example.answers(feeds)["logits"], atol=1e-5)
+        targets = data.prepare_targets(part)
+        one_by_one.append(metric_rows(TASK.metrics, {"logits": logits}, targets, data))
+    want = {name: np.concatenate([one[name] for one in one_by_one]) for name in one_by_one[0]}
+    for size in (1, 4, 256):
+        same(scores.score(made, split, data, TASK, batch_size=size), want)
+
+
+def test_a_task_of_the_users_own_is_judged_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def worker(job: str, spec: Any, **more: Any) -> Any:
+        asked.append(job)
+        return run_worker(job, spec, **more)
+
+    monkeypatch.setattr("edgekd.bench.outputs.run_worker", worker)
+    monkeypatch.setattr(scores, "run_worker", worker)
+    made = engine(tmp_path / "e", "onnxruntime", text_example.write_onnx(tmp_path / "m"))
+    split, data = texts(tmp_path, 12)
+    want = scores.score(made, split, data, TASK)
+    assert set(asked) == {"score"}
+    own = Dataset(task="python:mine:TASK", inputs=data.inputs, targets=data.targets)
+    same(scores.score(made, split, own, TASK), want)
+    assert set(asked[1:]) == {"outputs"}
+
+
+def test_the_worker_imports_numpy_and_its_engine_alone(tmp_path: Path) -> None:
+    made = engine(tmp_path / "e", "onnxruntime", text_example.write_onnx(tmp_path / "m"))
+    split, data = texts(tmp_path, 3)
+    loaded: list[list[str]] = []
+
+    def worker(*given: Any, **more: Any) -> Any:
+        told = run_worker(*given, **more)
+        loaded.append(told["modules"])
+        return told
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scores, "run_worker", worker)
+        scores.score(made, split, data, TASK)
+    assert {"edgekd", "numpy", "onnxruntime"} <= set(loaded[0])
+    assert not {"pydantic", "torch", "scipy", "safetensors", "onnx", "yaml", "click"} & set(
+        loaded[0]
+    )
+
+
+def test_a_large_split_is_judged_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = engine(tmp_path / "e", "onnxruntime", text_example.write_onnx(tmp_path / "m"))
+    split, data = texts(tmp_path, 23)
+    want = scores.score(made, split, data, TASK)
+    asked = []
+
+    def worker(job: str, spec: Any, **more: Any) -> Any:
+        asked.append((spec["rows"], more["timeout_s"]))
+        return run_worker(job, spec, **more)
+
+    monkeypatch.setattr(scores, "run_worker", worker)
+    monkeypatch.setattr(scores, "FIRST_ROWS", 3)
+    monkeypatch.setattr("edgekd.bench.outputs.PIECE_S", 0.0)
+    monkeypatch.setattr("edgekd.bench.outputs.SLACK", 0.0)
+    same(scores.score(made, split, data, TASK, batch_size=2, timeout_s=77), want)
+    assert asked == [([0, 8], 77), ([8, 16], 60), ([16, 23], 60)]
+
+
+def test_batches_hold_rows_of_one_length_each_row_once() -> None:
+    random = np.random.default_rng(0)
+    one = from_rows([np.zeros(n) for n in random.integers(1, 4, 50)], np.zeros(0))
+    other = from_rows([np.zeros(n) for n in random.integers(1, 3, 50)], np.zeros(0))
+    batches = plan_batches({"a": one, "x": np.zeros((50, 2)), "b": other}, 50, 4)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(50))
+    for numbers in batches:
+        assert 0 < len(numbers) <= 4
+        assert len({(one.lengths[n], other.lengths[n]) for n in numbers.tolist()}) == 1
+    assert [b.tolist() for b in plan_batches({"x": np.zeros(5)}, 5, 2)] == [[0, 1], [2, 3], [4]]
+
+
+def test_what_does_not_fit_is_one_line(tmp_path: Path) -> None:
+    made = engine(tmp_path / "e", "onnxruntime", text_example.write_onnx(tmp_path / "m"))
+    split, data = images(tmp_path)
+    with pytest.raises(InputError, match="inputs: got images, want text, text_mask") as caught:
+        scores.score(made, split, data, TASK)
+    assert "\n" not in str(caught.value)
+    other, of_text = texts(tmp_path)
+    with pytest.raises(InputError, match="got text, labels, want images|got labels, text"):
+        scores.score(made, other, data, TASK)
+    nothing = tmp_path / "nothing"
+    splits.write(
+        nothing, {name: each[:0] for name, each in splits.read(other).items()}, np.arange(0)
+    )
+    with pytest.raises(InputError, match="nothing: got no samples"):
+        scores.score(made, nothing, of_text, TASK)
+    renamed = text_example.write_onnx(tmp_path / "renamed", logits="scores")
+    odd = engine(tmp_path / "o", "onnxruntime", renamed)
+    with pytest.raises(InputError, match="outputs: got scores, states, want logits"):
+        scores.score(odd, other, of_text, TASK)
+
+
+def test_answers_that_are_not_finite_have_no_score(tmp_path: Path) -> None:
+    model = text_example.write_onnx(tmp_path / "m", scale=np.inf)
+    made = engine(tmp_path / "e", "onnxruntime", model)
+    split, data = texts(tmp_path)
+    with pytest.raises(InputError, match="logits: got answers that are not finite"):
+        scores.score(made, split, data, TASK)
+
+
+NAMES = ["accuracy", "balanced accuracy"]
+GOOD = {name: np.ones((3, 2)) for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"accuracy": np.ones((3, 2), np.float32)}, "accuracy float32"),
+        ({"accuracy": np.ones((2, 2)), "balanced accuracy": np.ones((2, 2))}, r"float64 \[2, 2\]"),
+        ({"accuracy": np.ones(3)}, r"float64 \[3\]"),
+        ({"accuracy": np.ones((3, 0))}, r"float64 \[3, 0\]"),
+        ({"accuracy": np.full((3, 2), np.nan)}, "not finite"),
+        ({"other": np.ones((3, 2))}, "got rows of .*other"),
+        ({"accuracy": from_rows([np.ones(1)] * 3, np.ones(0))}, "ragged"),
+    ],
+    ids=str,
+)
+def test_rows_from_a_strangers_board_are_held_to_their_form(
+    tmp_path: Path, changed: dict[str, Any], says: str
+) -> None:
+    rows = {**GOOD, **changed}
+    count = len(rows["accuracy"])
+    splits.write(tmp_path / "r", rows, np.arange(count))
+    with pytest.raises(WorkerFailed, match=says):
+        scores.read_rows(tmp_path / "r", "ort", NAMES, rows=3)
+
+
+def test_rows_that_are_no_file(tmp_path: Path) -> None:
+    read = functools.partial(scores.read_rows, runtime="ort", names=NAMES, rows=3)
+    splits.write(tmp_path / "r", GOOD, np.arange(3))
+    assert list(read(tmp_path / "r")) == NAMES
+    (tmp_path / "r").write_bytes((tmp_path / "r").read_bytes()[:-1])
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "r", tmp_path, tmp_path / "none", tmp_path / "fifo"):
+        with pytest.raises(WorkerFailed, match="ort: got no readable rows"):
+            read(path)
