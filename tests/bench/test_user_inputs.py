@@ -98,7 +98,7 @@ def test_headers_that_numpy_s_parser_falls_over(tmp_path: Path, header: str) -> 
     path = tmp_path / "a.npy"
     path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(64))
     with pytest.raises(InputError, match=r"a\.npy: got no inputs"):
-        fed(UserInputs(files={"ids": path}), ["text", "text_mask"], tmp_path)
+        fed(UserInputs(files={"ids": path}), ["ids", "mask"], tmp_path)
     packed = tmp_path / "a.npz"
     with zipfile.ZipFile(packed, "w") as archive:
         archive.write(path, "ids.npy")
@@ -129,7 +129,7 @@ def test_golden_inputs_are_fed_as_a_user_gives_his_own(tmp_path: Path) -> None:
     golden.write(tmp_path / "two.safetensors", {"usual": golden.Group(several, answers)})
     by_name = user_inputs.find_inputs(tmp_path / "two.safetensors", tmp_path / "goal.npy")
     assert by_name.suffix == ".npz"
-    found = fed(UserInputs(by_name), ["ids", "mask"], tmp_path)
+    found = fed(UserInputs(by_name), ["text", "text_mask"], tmp_path)
     assert found == (by_name, {"text": (4, 5), "text_mask": (4, 5)})
     with np.load(by_name, allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["text_mask"], several["text_mask"])
