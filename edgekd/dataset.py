@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from edgekd.field import Rows
 
 FORMAT = "edgekd.data/2"
-DEFAULT_TASK = "classification"
-"""Of a recipe that says none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,7 +87,7 @@ class Dataset:
             got, want = (", ".join(sorted(names)) or "none" for names in (rows, self.fields))
             raise InputError(f"{where}: got the fields {got}, want {want}")
         for name, field in self.fields.items():
-            field.check(rows[name], f"{where}, {name}")
+            field.check(rows[name], f"{where}: {name}")
         counts = {name: len(each) for name, each in rows.items()}
         if len(set(counts.values())) > 1:
             said = ", ".join(f"{count} {name}" for name, count in counts.items())

@@ -18,6 +18,7 @@ import importlib
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
+from typing import Literal
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -57,6 +58,12 @@ class Member(NamedTuple):
     """What a loss trains beside the student; its knobs are the loss's, too."""
     one_class_if: Mapping[str, Scalar] | None = None
     """Knobs with which a scheme wants one class a sample, none for any; None if it never does."""
+    logits: Literal["any", "classes", "single"] = "any"
+    """Which logits a loss takes: of classes of which one is right, of classes each by itself, or either."""
+    per: Literal["place", "sample"] = "place"
+    """Whether a method takes every place of an output as a row, or wants one row a sample."""
+    inputs: tuple[str, ...] = ()
+    """Kinds of the fields that a method takes; empty for any."""
     sees_batch_once: bool = False
     """Whether student and teacher see a scheme's batch once, so that losses can look inside them."""
     has_batch_norm: bool | None = True

@@ -99,7 +99,7 @@ def test_a_number_is_standardized_as_an_input_and_not_as_a_target() -> None:
     ("change", "says"),
     [
         ({"labels": np.array([0])}, "train: got 2 images, 1 labels, want as many of each"),
-        ({"labels": np.array([0, 3])}, "train, labels: got label 3"),
+        ({"labels": np.array([0, 3])}, "train: labels: got label 3"),
         ({"more": np.array([0])}, "got the fields images, labels, more, want images, labels"),
     ],
 )

@@ -26,7 +26,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from edgekd.dataset import DEFAULT_TASK
 from edgekd.dataset import Dataset
 from edgekd.fields.image import Image
 from edgekd.fields.label import Label
@@ -47,6 +46,7 @@ from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
 from edgekd.progress import Silent
 from edgekd.table import Named
+from edgekd.tasks import DEFAULT_TASK
 
 sys.path.insert(0, str(Path(__file__).parent))
 

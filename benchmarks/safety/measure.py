@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgekd.dataset import DEFAULT_TASK
 from edgekd.dataset import Dataset
 from edgekd.fields import image
 from edgekd.fields.label import Label
@@ -52,6 +51,7 @@ from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
 from edgekd.progress import Silent
 from edgekd.table import Named
+from edgekd.tasks import DEFAULT_TASK
 from edgekd.tasks import classification
 
 EPSILON, STEP, STEPS = 0.1, 0.025, 5

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from edgekd.task import Metric
     from edgekd.task import Task
 
+OWN_LOSS = "python:my_losses:loss"
 RECIPE = """\
 name: {name}
 task: {task}
 data:
   source: {source}
 teacher:
-  model: {teacher}
+  model: {teacher}{labels}
 student:
-  model: {student}
+  model: {student}{labels}
 learn:
   - step: distil
     losses:
@@ -143,7 +144,7 @@ def make_recipe_text(name: str, task: Task) -> str:
     from edgekd.tasks import Example
 
     example = BUILT_IN[name].example if name in BUILT_IN else Example()
-    losses = "\n".join(f"      - {loss}" for loss in example.losses or task.losses)
+    losses = "\n".join(f"      - {loss}" for loss in example.losses or task.losses or [OWN_LOSS])
     plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")
     return RECIPE.format(
         name=plain[:40] or "recipe",
@@ -152,6 +153,7 @@ def make_recipe_text(name: str, task: Task) -> str:
         teacher=example.teacher,
         student=example.student,
         losses=losses,
+        labels=f"\n  losses: [{', '.join(task.losses)}]" if task.losses else "",
     )
 
 

@@ -13,6 +13,7 @@ from edgekd import fields
 from edgekd.dataset import Dataset
 from edgekd.errors import InputError
 from edgekd.task import interface_of
+from edgekd.task_check import require_runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from edgekd.field import Field
     from edgekd.learn.source import Source
     from edgekd.task import Task
+
+RUN_ON = 4
+"""Training samples on which a task's functions are tried before anything is trained."""
 
 
 def find_strata(source: Source, task: Task, where: str) -> NDArray[np.int64] | None:
@@ -56,16 +60,14 @@ def describe_fields(
         where: how to call the source in a message.
 
     Raises:
-        InputError: if a row is not what its field says, the task's targets are not there, or no input takes a word.
+        InputError: if a row is not what its field says, the task's targets are not there, no input takes a word, or
+            the task gives what nobody can use.
     """
     found = {name: _describe(source, name, order, words, where) for name in source.fields}
     inputs = {name: field for name, field in found.items() if name not in task.targets}
     for word in words:
         if not any(word in _parameters(type(field)) for field in inputs.values()):
             raise InputError(f"data.{word}: got it for data without an input that takes it")
-    for split, rows in source.splits.items():
-        for name, field in found.items():
-            field.check(rows[name], f"{where}, {split} split: {name}")
     made = Dataset(
         task="",
         inputs=inputs,
@@ -73,9 +75,13 @@ def describe_fields(
         notes=source.notes,
         skipped=source.skipped,
     )
+    for split, rows in source.splits.items():
+        made.check(rows, f"{where}, {split} split")
+    train = source.splits["train"]
     try:
         interface_of(task, made)
-        made.require_fits()
+        first = {name: train[name][order[:RUN_ON]] for name in made.targets}
+        require_runs(task, made.prepare_targets(first), made)
     except ValueError as error:
         raise InputError(f"{where}: {error}") from error
     return made

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Literal
 from typing import NamedTuple
 
-from edgekd.errors import nearest
 from edgekd.interface import Tensor
 from edgekd.table import Member
 from edgekd.table import signature
@@ -68,6 +67,17 @@ def has_places(end: Tensor) -> bool:
     return end.kind == "logits" and end.class_axis >= 1 and len(end.shape) > 2
 
 
+def compares_kind(kind: str, asked: Collection[str], targets: Collection[str]) -> bool:
+    """Whether a loss compares an output of a kind: of student or teacher, or its labels where no target has that name.
+
+    Args:
+        kind: of `OF_KIND`.
+        asked: names of the loss's signals.
+        targets: names of all targets.
+    """
+    return any(name in asked and name not in targets for name in OF_KIND[kind])
+
+
 def choose_output(kind: str, outputs: Sequence[Tensor], name: str = "") -> Tensor:
     """Choose the output of a kind that a loss compares: the one of that name, or the only one.
 
@@ -89,24 +99,37 @@ def choose_output(kind: str, outputs: Sequence[Tensor], name: str = "") -> Tenso
     return fitting[0]
 
 
+PAIRED = tuple(
+    f"{side}_{what}" for side in ("student", "teacher") for what in ("features", "stages")
+)
+
+
 def needs(member: Member) -> tuple[str, ...]:
     """The signals that a loss, or what is trained beside it, asks of a scheme."""
     named = signature(member).positional
-    if member.companion is not None:
+    if member.companion is not None:  # which gives some of them
         named += signature(member.companion).positional
-    return tuple(dict.fromkeys(name for name in named if name in SIGNALS))
+        named = tuple(name for name in named if name in SIGNALS)
+    return tuple(dict.fromkeys(named))
+
+
+def find_source(name: str) -> Source:
+    """Who gives a signal: one of `SIGNALS`, an output of the student or the teacher, or else a target."""
+    if name in SIGNALS:
+        return SIGNALS[name].source
+    return "teacher" if name.startswith("teacher_") else "labels"
 
 
 def reads_layers(member: Member, side: Literal["student", "teacher"] | None = None) -> bool:
     """Whether a loss looks inside the student, inside the teacher, or (None) inside either."""
     sources = {f"{name} layers" for name in ("student", "teacher") if side in (None, name)}
-    return any(SIGNALS[name].source in sources for name in needs(member))
+    return any(find_source(name) in sources for name in needs(member))
 
 
 def pairs_layers(member: Member) -> bool:
     """Whether a loss compares pairs of layers, so that ``layers`` can name them; what enters the
     classifier is found without it."""
-    return any(name.endswith(("_features", "_stages")) for name in needs(member))
+    return any(name in PAIRED for name in needs(member))
 
 
 def require_usable(name: str, member: Member, taken: Collection[str]) -> None:
@@ -118,15 +141,11 @@ def require_usable(name: str, member: Member, taken: Collection[str]) -> None:
         taken: words of a recipe that stand beside its knobs.
 
     Raises:
-        ValueError: if it takes what is no signal, nothing of the student, or a knob that has a word's name.
+        ValueError: if it takes nothing of the student, or a knob that has a word's name.
     """
     if member.built_in:
         return
     positional, knobs, _ = signature(member)
-    for each in positional:
-        if each not in SIGNALS:
-            hint = f"{nearest(each, SIGNALS)} A knob comes after `*`"
-            raise ValueError(f"got {name!r}, which takes {each!r}, want a signal; {hint}")
     if not any(each.startswith("student_") for each in positional):
         raise ValueError(
             f"got {name!r}, which takes nothing of the student, want student_logits or the like"

@@ -12,7 +12,8 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from edgekd.bench.budget import Budget
-from edgekd.dataset import DEFAULT_TASK
+from edgekd.learn import task_fit
+from edgekd.learn.settings import Losses
 from edgekd.learn.settings import Views
 from edgekd.recipe import agreement
 from edgekd.recipe import json_schema
@@ -33,6 +34,7 @@ from edgekd.stages.explain import Words as Explain
 from edgekd.stages.export import Words as Export
 from edgekd.stages.measure import Measure
 from edgekd.stages.synthesize import Config as Synthesis
+from edgekd.tasks import DEFAULT_TASK
 
 TeacherName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """No dash, which the names of steps have."""
@@ -114,10 +116,24 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
         recipe.learn, recipe.teacher, recipe.teachers, recipe.student.model
     )
     fault = fault or privacy.find_fault(recipe.learn, recipe.student, recipe.views)
+    ends = task_fit.read_ends(recipe.task)
+    if ends is not None:
+        fault = fault or agreement.find_misfit(recipe.learn, _losses_alone(recipe), ends)
     if fault is not None:
         key, message = fault
         raise recipe_text.input_error(recipe_text.place_of(document, key), key, message)
     return recipe
+
+
+def _losses_alone(recipe: Recipe) -> dict[recipe_text.Key, Losses]:
+    """Losses of what learns from labels, by their keys: the teachers that are trained here and the control."""
+    found: dict[recipe_text.Key, Losses] = {
+        ("teacher", "losses"): recipe.teacher.losses,
+        ("student", "losses"): recipe.student.losses,
+    }
+    for name, teacher in recipe.teachers.items():
+        found["teachers", name, "losses"] = teacher.losses
+    return found
 
 
 def weights_paths(recipe: Recipe, path: Path) -> dict[recipe_text.Key, Path]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from edgekd.learn import task_fit
+from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Views
+from edgekd.learn.signals import is_classifier
+from edgekd.learn.task_fit import TaskEnds
 from edgekd.recipe.learning import loss_needs_one_class
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import RUNS
@@ -39,6 +44,34 @@ def find_fault(
     if opset is not None and opset < least:
         found = (*found, (("export", "opset"), f"got {opset}, want {least} for weights of 4 bits"))
     return next(iter(found), None)
+
+
+def find_misfit(
+    learn: Sequence[Any], alone: Mapping[Key, Sequence[Term]], ends: TaskEnds
+) -> Fault | None:
+    """Find the first loss, scheme or protection that cannot serve the task: its key and a sentence.
+
+    Args:
+        learn: the steps of learning.
+        alone: losses of what learns from labels, by their key.
+        ends: of the task.
+    """
+    taught = {
+        ("learn", n, *(found := _losses_of(step))[0]): found[1] for n, step in enumerate(learn)
+    }
+    for key, losses in {**alone, **taught}.items():
+        for index, term in enumerate(losses):
+            member = LOSSES[term.loss.name]
+            if fault := task_fit.find_loss_misfit(term.loss.name, member, ends, term.output):
+                return (*key, index), fault
+    for number, step in enumerate(learn):
+        if (scheme := getattr(step, "scheme", None)) is not None:
+            member = SCHEMES[scheme.name]
+            if fault := task_fit.find_scheme_misfit(scheme.name, member, ends):
+                return ("learn", number, "scheme"), fault
+        if getattr(step, "private", None) is not None and not is_classifier(ends.outputs):
+            return ("learn", number, "private"), "got it for a task that is not one class a sample"
+    return None
 
 
 def least_opset(learn: Sequence[Any]) -> int:

@@ -26,7 +26,7 @@ from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.learn.settings import WeightsAllow
-from edgekd.learn.signals import SIGNALS
+from edgekd.learn.signals import find_source
 from edgekd.learn.signals import needs
 from edgekd.learn.signals import reads_layers
 from edgekd.recipe.target import AUTO
@@ -44,7 +44,7 @@ from edgekd.table import signature
 
 def _from_labels(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     for term in terms:
-        if any(SIGNALS[name].source != "labels" for name in needs(LOSSES[term.loss.name])):
+        if any(find_source(name) != "labels" for name in needs(LOSSES[term.loss.name])):
             raise ValueError(
                 f"got {term.loss.name!r}, which compares with a teacher, want a loss on labels; "
                 "it belongs in learn.0.losses"

@@ -12,6 +12,7 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import find_reuse_term
+from edgekd.learn.signals import find_source
 from edgekd.learn.signals import needs
 from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.learning import Distil
@@ -141,7 +142,8 @@ def _untaught(learn: Sequence[Any]) -> Iterator[Fault]:
     """
     for key, words in taught_steps(learn):
         read = {name for term in words.losses for name in needs(LOSSES[term.loss.name])}
-        if "student_logits" not in read and not find_reuse_term(words.losses):
+        answers = {n for n in read if n.startswith("student_") and find_source(n) == "labels"}
+        if not answers and not find_reuse_term(words.losses):
             names = ", ".join(term.loss.name for term in words.losses)
             verb = "leave" if len(words.losses) > 1 else "leaves"
             message = (

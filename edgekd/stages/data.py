@@ -15,7 +15,6 @@ from pydantic import Field
 from pydantic import model_validator
 
 from edgekd import files
-from edgekd.dataset import DEFAULT_TASK
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.errors import nearest
@@ -28,6 +27,7 @@ from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
 from edgekd.table import Named
+from edgekd.tasks import DEFAULT_TASK
 from edgekd.tasks import task_table
 from edgekd.units import number_text
 

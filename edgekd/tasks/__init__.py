@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from edgekd.table import Table
 
 _HERE = "edgekd.tasks"
+DEFAULT_TASK = "classification"
+"""Of a recipe that says none."""
 _NAME = "TASK"
 _KD = "{name: kd, weight: 0.9, temperature: 4.0}"
 
@@ -47,13 +49,27 @@ BUILT_IN: dict[str, Entry] = {
     "multi-label": Entry(
         f"{_HERE}.multi_label",
         "any number of classes a sample",
-        Example(losses=("binary-kd", "binary-cross-entropy")),
+        Example(
+            teacher="resnet20", student="resnet8", losses=("binary-kd", "binary-cross-entropy")
+        ),
     ),
-    "regression": Entry(f"{_HERE}.regression", "numbers of a sample"),
+    "regression": Entry(
+        f"{_HERE}.regression",
+        "numbers of a sample",
+        Example(
+            teacher="{name: mlp, width: 256}",
+            student="{name: mlp, width: 16}",
+            losses=("value-mse", "mean-squared-error"),
+        ),
+    ),
     "segmentation": Entry(
         f"{_HERE}.segmentation",
         "a class of every pixel",
-        Example(losses=(_KD, "{name: cross-entropy, weight: 0.1}")),
+        Example(
+            teacher="{name: unet, base: 32}",
+            student="{name: unet, base: 8}",
+            losses=(_KD, "{name: cross-entropy, weight: 0.1}"),
+        ),
     ),
 }
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from edgekd.interface import Tensor
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Views
+from edgekd.learn.task_fit import TaskEnds
 from edgekd.recipe import agreement
 from edgekd.recipe.target import Target
 from edgekd.table import Member
@@ -174,3 +176,33 @@ def source(member: Member) -> str:
         if isinstance(node, ast.FunctionDef) and node.name == member.function:
             return ast.get_source_segment(text, node) or ""
     raise AssertionError(member)
+
+
+def term(name: str, **words: Any) -> Term:
+    return Term(loss=Named.parse(name, LOSSES, "loss"), **words)
+
+
+def test_what_cannot_serve_a_task_is_named_by_its_key() -> None:
+    dense = Tensor("logits", "float32", ("batch", 4, 8, 8), "logits", 0, 1, "maps")
+    ends = TaskEnds((dense,), ("maps",), ("image",))
+    kd, labels, mlkd = term("kd"), term("cross-entropy"), term("mlkd")
+    step = SimpleNamespace(losses=(kd, labels), scheme=SCHEMES_OFFLINE, private=None)
+    alone = {("teacher", "losses"): (labels,)}
+    assert agreement.find_misfit([step], alone, ends) is None
+    step.losses = (kd, mlkd)
+    found = agreement.find_misfit([step], alone, ends)
+    assert found is not None and found[0] == ("learn", 0, "losses", 1)
+    alone = {("teacher", "losses"): (term("binary-cross-entropy"),)}
+    found = agreement.find_misfit([step], alone, ends)
+    assert found is not None and found[0] == ("teacher", "losses", 0)
+    step.losses, step.scheme = (kd,), Named.parse("cs-kd", SCHEMES, "scheme")
+    found = agreement.find_misfit([step], {}, ends)
+    assert found is not None and found[0] == ("learn", 0, "scheme")
+    step.scheme, step.private = SCHEMES_OFFLINE, object()
+    assert agreement.find_misfit([step], {}, ends) == (
+        ("learn", 0, "private"),
+        "got it for a task that is not one class a sample",
+    )
+
+
+SCHEMES_OFFLINE = Named.parse("offline", SCHEMES, "scheme")

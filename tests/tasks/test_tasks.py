@@ -20,6 +20,7 @@ from edgekd.fields.number import Number
 from edgekd.task_check import require_runs
 from edgekd.task_check import require_sound
 from edgekd.tasks import BUILT_IN
+from edgekd.tasks import DEFAULT_TASK
 from edgekd.tasks import load_task
 from edgekd.tasks import task_table
 
@@ -172,7 +173,7 @@ def texts(path: Path) -> set[str]:
     return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
 
-@pytest.mark.parametrize("name", [name for name in BUILT_IN if name != dataset.DEFAULT_TASK])
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if name != DEFAULT_TASK])
 def test_a_built_in_task_is_one_file_and_its_entry_in_the_table(name: str) -> None:
     package = Path(dataset.__file__).parent
     stem = BUILT_IN[name].module.rpartition(".")[2]

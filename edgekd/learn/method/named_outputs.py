@@ -87,8 +87,9 @@ def find_keys(asked: Sequence[str], interface: Interface, output: str = "") -> d
     if words.is_classifier(interface.outputs) and output in ("", interface.outputs[0].name):
         return {}
     keys: dict[str, str] = {}
+    targets = [end.target for end in interface.outputs]
     for kind, names in words.OF_KIND.items():
-        if not set(names) & set(asked):
+        if not words.compares_kind(kind, asked, targets):
             continue
         end = words.choose_output(kind, interface.outputs, output)
         own = {f"{side}_{kind}": f"{side}_{end.name}" for side in SIDES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError
 
 from edgekd.errors import InputError
+from edgekd.learn import task_fit
 from edgekd.learn.assembly import connection
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import bind_terms
@@ -104,8 +106,6 @@ def test_an_edit_is_read_by_the_same_process(own: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("misspelt", "takes 'student_logit', want a signal; did you mean 'student_logits'"),
-        ("knob_in_front", "takes 'temperature', want a signal"),
         ("of_labels", "takes nothing of the student"),
         ("taken", "has a knob 'weight', want another name"),
         ("untyped", "got knob 'knob' without a known type"),
@@ -126,6 +126,20 @@ def test_what_no_recipe_can_name_is_said(own: Path, name: str, message: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("misspelt", "takes 'student_logit', want a signal of this task; did you mean 'student_l"),
+        ("knob_in_front", r"takes 'temperature', .* A knob comes after `\*`"),
+    ],
+)
+def test_what_no_task_gives_is_said(own: Path, name: str, message: str) -> None:
+    (term,) = read(name)
+    said = task_fit.find_loss_misfit(name, LOSSES[term.loss.name], task_fit.CLASSIFIER)
+    assert re.search(message, said) and "\n" not in said
+    assert not (own / "ran").exists()
+
+
+@pytest.mark.parametrize(
     ("reference", "message"),
     [
         ("own_losses", "want package.module:function"),
@@ -134,7 +148,7 @@ def test_what_no_recipe_can_name_is_said(own: Path, name: str, message: str) -> 
         ("own_loss:f", "got no such module"),
         ("own_losses.inner:f", "got no such module"),
         ("math:sqrt", "without a .py file|got no such module"),
-        ("edgekd.units:percent_text", "takes 'fraction', want a signal"),
+        ("edgekd.units:percent_text", "takes nothing of the student"),
         ("broken_losses:f", "text that is not Python"),
         ("binary_losses:f", "text that is not Python"),
     ],

@@ -52,6 +52,7 @@ LOSSES: dict[str, Member] = {
         f"{_HERE}.distances",
         "irg",
         "a graph of samples: logits, distances, changes from stage to stage",
+        per="sample",
         paper="Liu et al. 2019",
     ),
     "ickd": Member(
@@ -92,6 +93,7 @@ LOSSES: dict[str, Member] = {
         f"{_HERE}.direction",
         "skd_direction",
         "directions of logits, whitened",
+        per="sample",
         paper="Streamlined Knowledge Distillation 2026",
     ),
 }

@@ -12,26 +12,34 @@ LOSSES: dict[str, Member] = {
         "cross_entropy",
         "the labels, with label smoothing",
         paper="Szegedy et al. 2016",
+        logits="classes",
     ),
     "defensive": Member(
         f"{_HERE}.labels",
         "defensive",
         "the labels at a high temperature, for a teacher of defensive distillation",
         paper="Papernot et al. 2016",
+        logits="classes",
     ),
     "binary-cross-entropy": Member(
         f"{_HERE}.binary",
         "binary_cross_entropy",
         "the labels of samples with any number of classes, each class by itself",
+        logits="single",
     ),
     "binary-kd": Member(
         f"{_HERE}.binary",
         "binary_kd",
         "kd of each class by itself, for samples with any number of classes",
         paper="Hinton et al. 2015",
+        logits="single",
     ),
     "kd": Member(
-        f"{_HERE}.soft_targets", "kd", "softened classes of the teacher", paper="Hinton et al. 2015"
+        f"{_HERE}.soft_targets",
+        "kd",
+        "softened classes of the teacher",
+        paper="Hinton et al. 2015",
+        logits="classes",
     ),
     "logit-mse": Member(
         f"{_HERE}.soft_targets",
@@ -44,33 +52,42 @@ LOSSES: dict[str, Member] = {
         "deit_soft",
         "kd divided by the number of classes",
         paper="Touvron et al. 2021",
+        logits="classes",
     ),
     "deit-hard": Member(
         f"{_HERE}.soft_targets",
         "deit_hard",
         "the class the teacher names",
         paper="Touvron et al. 2021",
+        logits="classes",
     ),
     "bkd": Member(
-        f"{_HERE}.soft_targets", "bkd", "each class by itself, binary", paper="Hao et al. 2023"
+        f"{_HERE}.soft_targets",
+        "bkd",
+        "each class by itself, binary",
+        paper="Hao et al. 2023",
+        logits="classes",
     ),
     "dkd": Member(
         f"{_HERE}.decoupled",
         "dkd",
         "the labelled class apart from the others",
         paper="Zhao et al. 2022",
+        logits="classes",
     ),
     "nkd": Member(
         f"{_HERE}.decoupled",
         "nkd",
         "the others normalized by themselves",
         paper="Yang et al. 2023",
+        logits="classes",
     ),
     "wsld": Member(
         f"{_HERE}.weighted",
         "wsld",
         "samples weighted by what is left to learn",
         paper="Zhou et al. 2021",
+        logits="classes",
         weight=2.25,
     ),
     "ofa": Member(
@@ -78,19 +95,23 @@ LOSSES: dict[str, Member] = {
         "ofa",
         "the labelled class enhanced, across architectures",
         paper="Hao et al. 2023",
+        logits="classes",
     ),
     "dist": Member(
         f"{_HERE}.correlation",
         "dist",
         "correlation within samples and classes",
         paper="Huang et al. 2022",
+        logits="classes",
         weight=2.0,
     ),
     "mlkd": Member(
         f"{_HERE}.multi_level",
         "mlkd",
         "by sample, batch and class, at five temperatures",
+        per="sample",
         paper="Jin et al. 2023",
+        logits="classes",
         weight=0.2,
     ),
     "ctkd": Member(
@@ -98,6 +119,7 @@ LOSSES: dict[str, Member] = {
         "ctkd",
         "kd at a temperature that is learned against the student",
         paper="Li et al. 2023",
+        logits="classes",
         companion=Member(
             "edgekd.learn.companions.temperature",
             "temperature",
@@ -110,6 +132,7 @@ LOSSES: dict[str, Member] = {
         "ttm",
         "softened classes of the teacher, matched without softening the student's",
         paper="Zheng and Yang 2024",
+        logits="classes",
         weight=45.0,
     ),
     "wttm": Member(
@@ -117,6 +140,7 @@ LOSSES: dict[str, Member] = {
         "wttm",
         "ttm with samples weighted by the teacher's doubt",
         paper="Zheng and Yang 2024",
+        logits="classes",
         weight=4.0,
     ),
 }
