@@ -220,3 +220,30 @@ def test_loading_takes_no_time() -> None:
     began_s = time.process_time()
     recipe.load(SHIPPED[0])
     assert time.process_time() - began_s < 0.3
+
+
+OF_NUMBERS = """
+name: numbers
+task: regression
+data: {source: "python:mine:read"}
+teacher: {model: mlp}
+student: {model: mlp}
+learn: [{step: distil, losses: [LOSS, mean-squared-error]}]
+targets: [{runtime: onnxruntime}]
+"""
+
+
+def test_where_a_recipe_says_none_the_task_s_losses_teach(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(OF_NUMBERS.replace("LOSS", "value-mse"))
+    read = recipe.load(path)
+    for who in (read.teacher, read.student):
+        assert [term.loss.name for term in who.losses] == ["mean-squared-error"]
+
+
+def test_a_loss_that_cannot_serve_the_task_is_one_line_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(OF_NUMBERS.replace("LOSS", "kd"))
+    said = complaint(path)
+    assert "learn.0.losses.0" in said and "\n" not in said
+    assert said.endswith("got 'kd': it compares logits, and the model gives values (values)")
