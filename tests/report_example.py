@@ -29,7 +29,7 @@ def rows(**other: Any) -> list[dict[str, Any]]:
             "latency_p50_ms": latency,
             "latency_ci95_ms": [latency * 0.96, latency * 1.05],
             "latency_p90_ms": latency * 1.2,
-            "validation_accuracy": accuracy,
+            "validation_score": accuracy,
             "size_bytes": size_bytes,
             "threads": int(name[-2]),
             "processes": 12,

@@ -127,7 +127,7 @@ def test_what_is_not_a_run_s_is_seen_before_anything_runs(
     assert standing(options) == {name: "mine"} and ran == []
 
 
-@pytest.mark.parametrize("name", ["report.md", "result.json", "accuracy_latency.png"])
+@pytest.mark.parametrize("name", ["report.md", "result.json", "score_latency.png"])
 @pytest.mark.parametrize("beside", [False, True])
 def test_a_folder_in_a_file_s_place_is_seen_before_anything_runs(
     options: Options, monkeypatch: pytest.MonkeyPatch, name: str, beside: bool

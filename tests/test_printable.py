@@ -79,7 +79,7 @@ def row_names() -> str:
     rows = report_example.rows()
     for row in rows:
         row["name"] += HOSTILE
-    return plot.accuracy_latency(report_example.result(rows=rows), "svg").decode()
+    return plot.score_latency(report_example.result(rows=rows), "svg").decode()
 
 
 def screen_text() -> str:

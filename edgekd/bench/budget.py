@@ -1,7 +1,7 @@
 """A limit of a budget against one measured row: met, missed, or left open by what was measured.
 
 A figure that was sampled has an interval, and keeps a limit only if the end that speaks against it
-does. Accuracy on the validation images, peak memory and size are single figures without one.
+does. The score on the validation images, peak memory and size are single figures without one.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Row = Mapping[str, Any]
 class Budget(Settings):
     """What the chosen candidate must keep; a limit that is left out does not count."""
 
-    accuracy_drop_points: NonNegative | None = None
-    """At most this many points of validation accuracy below the teacher."""
-    accuracy: Fraction | None = None
-    """At least this validation accuracy."""
+    score_drop: NonNegative | None = None
+    """At most this many points of the validation score below the teacher."""
+    score: Fraction | None = None
+    """At least this validation score."""
     latency_p50_ms: Positive | None = None
     """At most this median latency, batch 1: the slow end of its interval counts."""
     peak_rss_bytes: Whole | None = None
@@ -60,7 +60,7 @@ class Limit(NamedTuple):
     """How one limit is read off a row."""
 
     read: Callable[[Row, Row | None, float], Reading]
-    """Row, its teacher's row, the teacher's accuracy."""
+    """Row, its teacher's row, the teacher's score."""
     at_most: bool
 
 
@@ -112,15 +112,15 @@ def _shrink(row: Row, reference: Row | None, _: float) -> Reading:
     return _exact(theirs / ours if ours and theirs else None)
 
 
-def _drop(row: Row, _: Row | None, teacher_accuracy: float) -> Reading:
-    accuracy = row["validation_accuracy"]
+def _drop(row: Row, _: Row | None, teacher_score: float) -> Reading:
+    score = row["validation_score"]
     # rounded, so that a difference of exactly one point is not 1.0000000000000009
-    return _exact(None if accuracy is None else round(100 * (teacher_accuracy - accuracy), 9))
+    return _exact(None if score is None else round(100 * (teacher_score - score), 9))
 
 
 LIMITS: dict[str, Limit] = {
-    "accuracy_drop_points": Limit(_drop, at_most=True),
-    "accuracy": Limit(lambda row, _, __: _exact(row["validation_accuracy"]), at_most=False),
+    "score_drop": Limit(_drop, at_most=True),
+    "score": Limit(lambda row, _, __: _exact(row["validation_score"]), at_most=False),
     "latency_p50_ms": Limit(lambda row, _, __: read_latency(row), at_most=True),
     "peak_rss_bytes": Limit(lambda row, _, __: _exact(row["peak_rss_bytes"]), at_most=True),
     "size_bytes": Limit(lambda row, _, __: _exact(row["size_bytes"]), at_most=True),
@@ -129,13 +129,11 @@ LIMITS: dict[str, Limit] = {
 }
 
 
-def judge(
-    row: Row, reference: Row | None, budget: Budget, teacher_accuracy: float
-) -> list[Verdict]:
+def judge(row: Row, reference: Row | None, budget: Budget, teacher_score: float) -> list[Verdict]:
     """Judge every limit of the budget against one row and its teacher's."""
     wanted = {name: getattr(budget, name) for name in LIMITS}
     return [
-        judge_limit(name, want, LIMITS[name].read(row, reference, teacher_accuracy))
+        judge_limit(name, want, LIMITS[name].read(row, reference, teacher_score))
         for name, want in wanted.items()
         if want is not None
     ]

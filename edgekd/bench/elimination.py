@@ -14,7 +14,7 @@ from edgekd.bench.statistics import summarize_processes
 class CandidateFacts(NamedTuple):
     """What is known of a candidate before it is timed."""
 
-    accuracy: float
+    score: float
     reference: str = ""
     """Name of the subject that it is compared with, if that is measured too."""
 
@@ -24,7 +24,7 @@ def remaining_candidates(
 ) -> set[str]:
     """The names of the candidates that no other beats, and of their references.
 
-    One is beaten if another is at least as accurate and its whole interval lies below. Where the choice
+    One is beaten if another is at least as good and its whole interval lies below. Where the choice
     hangs on more (memory, size), a beaten one may still be chosen, from fewer processes.
 
     Args:
@@ -38,7 +38,7 @@ def remaining_candidates(
         if not any(
             _beats(intervals.get(other), intervals.get(name))
             for other, its in entrants.items()
-            if its.accuracy >= entrant.accuracy
+            if its.score >= entrant.score
         )
     }
     return left | {entrants[name].reference for name in left}

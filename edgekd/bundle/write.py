@@ -82,6 +82,7 @@ def write(
 def _chosen(row: Mapping[str, Any]) -> dict[str, Any]:
     """What the manifest says of it; of a float file no profile."""
     said = {field: row.get(field) for field in bundle.Chosen.model_fields}
+    said["validation_accuracy"] = row["validation_score"]
     return said if said["profile"] else {k: v for k, v in said.items() if k != "profile"}
 
 
@@ -111,7 +112,7 @@ def tolerances(
         mine = row["model"] == "student" and row.get("profile", "") == profile
         if not mine or not is_timed(row["status"]):
             continue
-        agreement, several = row["top1_agreement"], row.get("parity_outputs", {})
+        agreement, several = row["agreement"], row.get("parity_outputs", {})
         asked = _tolerance(row["parity_max_abs"], row.get("parity_rms"), row, parity)
         asked["top1_agreement"] = min(LEAST_AGREEMENT, agreement) if profile else agreement
         if several:

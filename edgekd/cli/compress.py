@@ -190,13 +190,13 @@ def _show(result: dict[str, Any], run_dir: Path, as_json: bool) -> None:
     for who in ("teacher", "control", "student"):
         one = result[who]
         rows.append(
-            (who, percent_text(one["accuracy"]), f"{count_text(one['parameters'])} parameters")
+            (who, percent_text(one["score"]), f"{count_text(one['parameters'])} parameters")
         )
     for numerics, one in result.get("quantized", {}).items():
-        rows.append(("quantized", percent_text(one["accuracy"]), f"student in int8, {numerics}"))
+        rows.append(("quantized", percent_text(one["score"]), f"student in int8, {numerics}"))
     for row in result["candidates"]:
         if row["name"] == result["chosen"]:
             speed = f"{row['latency_p50_ms']:.3g} ms, {bytes_text(row['size_bytes'])}"
-            rows.append(("chosen", percent_text(row["accuracy"]), f"{row['name']}: {speed}"))
+            rows.append(("chosen", percent_text(row["score"]), f"{row['name']}: {speed}"))
     print_columns(rows)
     echo(f"report: {run_dir / 'report.md'}")

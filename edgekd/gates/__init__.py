@@ -13,7 +13,7 @@ GATES: dict[str, GateEntry] = {
     "parity": GateEntry(
         "edgekd.gates.parity", "exact", "the golden answers, through the engine, now"
     ),
-    "accuracy": GateEntry("edgekd.gates.accuracy", "statistical", "paired, on the same samples"),
+    "score": GateEntry("edgekd.gates.score", "statistical", "paired, on the same samples"),
     "memory": GateEntry(
         "edgekd.gates.memory", "statistical", "peak resident memory, both measured"
     ),

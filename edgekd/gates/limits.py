@@ -38,7 +38,7 @@ class Config(Settings):
 
     size_bytes: Whole | None = None
     """At most this many bytes of engine files."""
-    accuracy: Fraction | None = None
+    score: Fraction | None = None
     """At least this top-1 accuracy on the labelled samples."""
     peak_rss_bytes: Whole | None = None
     """At most this peak of resident memory, the engine and Python included."""
@@ -83,16 +83,16 @@ def _judged(pair: ComparedPair, config: Config) -> Iterator[Finding]:
         yield judge_exact(
             "limits.size_bytes", "bytes", pair.run.size_bytes, config.size_bytes, text
         )
-    if config.accuracy is not None:
-        yield _accuracy(pair, config.accuracy, config.timeout_s)
+    if config.score is not None:
+        yield _score(pair, config.score, config.timeout_s)
     if config.peak_rss_bytes is not None:
         yield _peak(pair, config.peak_rss_bytes, config.timeout_s)
     if config.latency_p50_ms is not None:
         yield _latency(pair, config.latency_p50_ms, config)
 
 
-def _accuracy(pair: ComparedPair, least: float, timeout_s: float) -> Finding:
-    gate = "limits.accuracy"
+def _score(pair: ComparedPair, least: float, timeout_s: float) -> Finding:
+    gate = "limits.score"
     if isinstance(pair.samples, str):
         return not_measured_finding(gate, "fraction", pair.samples, least)
     got = float(correct_answers(pair, pair.run, pair.samples, timeout_s).mean())

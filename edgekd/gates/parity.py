@@ -18,7 +18,7 @@ from edgekd.report.gate_result import Verdict
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 
-LOGITS, TOP1, BASELINE = "parity.logits", "parity.top1", "parity.baseline"
+LOGITS, AGREEMENT, BASELINE = "parity.logits", "parity.agreement", "parity.baseline"
 
 
 class Config(Settings):
@@ -67,7 +67,11 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: Config) -> tuple[
             f"largest difference{of_output} over {count}",
         ),
         judge_exact(
-            TOP1, "fraction", apart, round(1 - asked.top1_agreement, 12), f"other class, of {count}"
+            AGREEMENT,
+            "fraction",
+            apart,
+            round(1 - asked.top1_agreement, 12),
+            f"other class, of {count}",
         ),
     )
 

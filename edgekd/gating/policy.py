@@ -14,20 +14,20 @@ from pydantic import model_validator
 
 from edgekd.gate import Gate
 from edgekd.gates import GATES
-from edgekd.gates.accuracy import Config as Accuracy
 from edgekd.gates.complexity import Config as Complexity
 from edgekd.gates.latency import Config as Latency
 from edgekd.gates.limits import Config as Limits
 from edgekd.gates.memory import Config as Memory
 from edgekd.gates.operators import Config as Operators
 from edgekd.gates.parity import Config as Parity
+from edgekd.gates.score import Config as Score
 from edgekd.gates.size import Config as Size
 from edgekd.recipe import problems
 from edgekd.recipe import text as policy_text
 from edgekd.recipe.json_schema import DIALECT
 from edgekd.settings import Settings
 
-DEFAULT = ("size", "complexity", "operators", "accuracy", "memory", "latency")
+DEFAULT = ("size", "complexity", "operators", "score", "memory", "latency")
 """The gates of a policy that is not given; `parity` is always asked."""
 
 
@@ -48,7 +48,7 @@ class Policy(Settings):
     """Kernels of the optimized graph."""
     parity: Parity = Parity()
     """Golden answers; always asked, since an engine that answers wrong is not timed."""
-    accuracy: Accuracy | None = None
+    score: Score | None = None
     """Top-1 on the same labelled samples."""
     memory: Memory | None = None
     """Peak resident memory."""

@@ -24,8 +24,8 @@ class Budget(Settings):
     """Budget: the largest share of the multiply-accumulates that may be left."""
     parameters: Share | None = None
     """Budget: the largest share of the parameters that may be left."""
-    accuracy_drop_points: NonNegative | None = None
-    """Budget: the largest loss of validation accuracy in points, before recovery; as much goes as
+    score_drop: NonNegative | None = None
+    """Budget: the largest loss of the validation score in points, before recovery; as much goes as
     that allows."""
 
     def given_names(self) -> list[str]:

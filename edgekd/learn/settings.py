@@ -211,9 +211,9 @@ class Training(Settings):
     clip_norm: Positive | None = None
     """Largest norm of the gradient."""
     early_stop_epochs: Count | None = None
-    """Stop when validation accuracy has not risen for this many epochs."""
+    """Stop when the validation score has not risen for this many epochs."""
     keep: Literal["last", "best"] = "last"
-    """Which weights are kept: the last, or those of the best validation accuracy."""
+    """Which weights are kept: the last, or those of the best the validation score."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Arithmetic of the forward and backward pass; auto measures once on this machine."""
     channels_last: Literal["auto"] | bool = "auto"

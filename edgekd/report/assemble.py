@@ -130,14 +130,14 @@ def compare(
         return None
     key = (chosen.runtime, chosen.threads, "fp32")
     other = next((r for r in references if (r.runtime, r.threads, r.precision) == key), None)
-    if other is None or teacher.accuracy is None or chosen.accuracy is None or not tested:
+    if other is None or teacher.score is None or chosen.score is None or not tested:
         return None
     if not (chosen.size_bytes and other.size_bytes and chosen.latency_p50_ms):
         return None
     if other.latency_p50_ms is None:
         return None
-    below = 100 * (teacher.accuracy - chosen.accuracy)
-    half = points_half_width(teacher.accuracy, chosen.accuracy, tested)
+    below = 100 * (teacher.score - chosen.score)
+    half = points_half_width(teacher.score, chosen.score, tested)
     mine, its = chosen.latency_ci95_ms, other.latency_ci95_ms
     known = mine is not None and its is not None and mine[0] > 0
     return Comparison(
@@ -145,8 +145,8 @@ def compare(
         times_smaller=other.size_bytes / chosen.size_bytes,
         times_faster=other.latency_p50_ms / chosen.latency_p50_ms,
         times_faster_ci95=(its[0] / mine[1], its[1] / mine[0]) if known and mine and its else None,
-        points_below_teacher=below,
-        points_ci95=(below - half, below + half),
+        score_drop=below,
+        score_drop_ci95=(below - half, below + half),
     )
 
 
@@ -177,8 +177,8 @@ def warnings(
         tried: engines of which nobody asked for a precision: one they do not offer is nothing amiss.
     """
     found = []
-    if chosen is not None and chosen.accuracy is not None and made["student"].accuracy is not None:
-        lost = 100 * (made["student"].accuracy - chosen.accuracy)
+    if chosen is not None and chosen.score is not None and made["student"].score is not None:
+        lost = 100 * (made["student"].score - chosen.score)
         if lost > 0.5:
             found.append(f"{chosen.name} loses {lost:.2f} points to the student in float32.")
     for row in rows:
@@ -186,10 +186,8 @@ def warnings(
         if row.status != status.OK and not idle:
             found.append(f"{row.name}: {row.status}.")
     for row in rows:
-        if row.precision == "fp32" and row.top1_agreement is not None and row.top1_agreement < 1:
-            found.append(
-                f"{row.name} agrees with torch on {percent_text(row.top1_agreement)} only."
-            )
+        if row.precision == "fp32" and row.agreement is not None and row.agreement < 1:
+            found.append(f"{row.name} agrees with torch on {percent_text(row.agreement)} only.")
     return found
 
 
@@ -224,8 +222,8 @@ def class_names(data: Mapping[str, Any]) -> list[str] | None:
 def _model(name: str, score: Mapping[str, Any], accuracy: float | None) -> Model:
     return Model(
         model=name,
-        accuracy=accuracy,
-        validation_accuracy=score["score"],
+        score=accuracy,
+        validation_score=score["score"],
         parameters=score["parameters"],
         macs=score["macs"],
     )
@@ -233,7 +231,7 @@ def _model(name: str, score: Mapping[str, Any], accuracy: float | None) -> Model
 
 def _row(row: Mapping[str, Any], accuracy: float | None) -> Row:
     known = {field: row.get(field) for field in Row.model_fields if field in row or field in ASKED}
-    return Row.model_validate_json(files.canonical_json({**known, "accuracy": accuracy}))
+    return Row.model_validate_json(files.canonical_json({**known, "score": accuracy}))
 
 
 def _dumped(comparison: Comparison | None) -> dict[str, Any] | None:

@@ -22,12 +22,12 @@ def no_gain(student: Model, control: Model, test: Mapping[str, Any]) -> str:
         test: test.json, with the samples that one of the two alone is right on.
     """
     alone = test.get("student_alone"), test.get("control_alone")
-    if student.accuracy is None or control.accuracy is None or None in alone:
-        if student.validation_accuracy > control.validation_accuracy:
+    if student.score is None or control.score is None or None in alone:
+        if student.validation_score > control.validation_score:
             return ""
         return (
-            f"The student is not above its control: {percent_text(student.validation_accuracy)} against "
-            f"{percent_text(control.validation_accuracy)} on validation. Distillation did not help here."
+            f"The student is not above its control: {percent_text(student.validation_score)} against "
+            f"{percent_text(control.validation_score)} on validation. Distillation did not help here."
         )
     won, lost = (int(count) for count in alone if count is not None)
     p = mcnemar(lost, won)
@@ -36,8 +36,8 @@ def no_gain(student: Model, control: Model, test: Mapping[str, Any]) -> str:
         return ""
     stands = "level with" if by_chance else "below"
     return (
-        f"The student is {stands} its control: {percent_text(student.accuracy)} against "
-        f"{percent_text(control.accuracy)} on the test samples, {won} of which the student alone has right "
+        f"The student is {stands} its control: {percent_text(student.score)} against "
+        f"{percent_text(control.score)} on the test samples, {won} of which the student alone has right "
         f"and {lost} the control alone (McNemar p = {p:.2g}). Distillation did not help here"
         f"{' beyond chance' if by_chance and won > lost else ''}."
     )

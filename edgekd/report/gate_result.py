@@ -39,7 +39,7 @@ class Outcome(Settings):
     got: float | None
     """None if it was not measured."""
     allowed: float | None
-    """The most that passes; for the limits `accuracy`, the least."""
+    """The most that passes; for the limits `score`, the least."""
     interval: tuple[float, float] | None = None
     """95 %."""
     p_value: float | None = None

@@ -53,7 +53,7 @@ def comparison_text(found: Comparison) -> str:
     if interval is not None:
         ends = sorted(interval if found.times_faster >= 1 else (1 / end for end in interval if end))
         speed += f" (95 % interval {' to '.join(f'{end:.2f}' for end in ends)})"
-    points, (low, high) = found.points_below_teacher, found.points_ci95
+    points, (low, high) = found.score_drop, found.score_drop_ci95
     side, low, high = ("below", low, high) if points >= 0 else ("above", -high, -low)
     return (
         f"{speed}, {times_text(found.times_smaller, *SIZE, 2)};\n"
@@ -70,7 +70,7 @@ def headline(result: Result) -> str:
     if found is None:
         return f"{result.chosen} was chosen; the teacher was not measured beside it."
     doubt = status_note(result)
-    points = found.points_below_teacher
+    points = found.score_drop
     side = "below" if points >= 0 else "above"
     return (
         f"{times_text(found.times_smaller, *SIZE)}, {times_text(found.times_faster, *SPEED)}{doubt}, "

@@ -37,7 +37,7 @@ LABEL_PLACES = [
 """Offsets in points tried for a label, the nearest first."""
 
 
-def accuracy_latency(result: Result, kind: str) -> bytes:
+def score_latency(result: Result, kind: str) -> bytes:
     """Accuracy against latency (logarithmic) of all measured rows, the chosen one marked.
 
     Args:
@@ -47,9 +47,9 @@ def accuracy_latency(result: Result, kind: str) -> bytes:
     rows = [
         row
         for row in (*result.candidates, *result.references)
-        if row.latency_p50_ms and row.validation_accuracy is not None
+        if row.latency_p50_ms and row.validation_score is not None
     ]
-    split = "test" if all(row.accuracy is not None for row in rows) else "validation"
+    split = "test" if all(row.score is not None for row in rows) else "validation"
 
     def draw(figure: Any) -> None:
         axes = figure.add_subplot()
@@ -203,7 +203,7 @@ def _limit_accuracy(axes: Any, percents: Sequence[float]) -> None:
 
 
 def _percent(row: Row, split: str) -> float:
-    accuracy = row.accuracy if split == "test" else row.validation_accuracy
+    accuracy = row.score if split == "test" else row.validation_score
     return 100 * float(accuracy or 0)
 
 

@@ -1,8 +1,10 @@
-"""The published schema of result.json, ``edgekd.result/1``.
+"""The published schema of result.json, ``edgekd.result/2``.
 
 History: 1, the first; with quantized models since 0.2: `quantized`, and a row's `profile`,
 `parity_steps` and `islands`; since 0.3 `machine`, a row's `latency_caller_p50_ms`, and a limit that is
-``open``, the resolved recipe, what the command line changed, dates and durations, plugins.
+``open``, the resolved recipe, what the command line changed, dates and durations, plugins. 2: any task's score;
+`accuracy` became `score`, `validation_accuracy` `validation_score`, `top1_agreement` `agreement`,
+`points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from edgekd.settings import NonNegative
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 
-FORMAT = "edgekd.result/1"
+FORMAT = "edgekd.result/2"
 FILE = "result.json"
 
 Interval = tuple[float, float]
@@ -33,9 +35,9 @@ class Model(Settings):
 
     model: str
     """Its builder."""
-    accuracy: Fraction | None
+    score: Fraction | None
     """Top-1 on the test set; null if it was not evaluated."""
-    validation_accuracy: Fraction
+    validation_score: Fraction
     """Top-1 on the validation split."""
     parameters: Whole
     macs: Whole
@@ -61,9 +63,9 @@ class Row(Settings):
     profile: str = ""
     """Of the Q/DQ file it was compiled from; empty for the float one."""
     threads: Annotated[int, Field(ge=1)]
-    accuracy: Fraction | None
+    score: Fraction | None
     """Top-1 on the test set through the engine; null if it was not evaluated."""
-    validation_accuracy: Fraction | None
+    validation_score: Fraction | None
     """Top-1 on the validation split through the engine."""
     latency_p50_ms: NonNegative | None
     latency_ci95_ms: Interval | None
@@ -82,7 +84,7 @@ class Row(Settings):
     """The largest difference in quantization steps of the logits; null if it is not quantized."""
     parity_outputs: dict[str, OutputParity] = {}
     """The same of each output, where there are several."""
-    top1_agreement: Fraction | None
+    agreement: Fraction | None
     """With torch on the golden inputs."""
     kernels: dict[str, int] | None
     islands: tuple[dict[str, str], ...] = ()
@@ -117,9 +119,9 @@ class Comparison(Settings):
     times_faster: NonNegative
     times_faster_ci95: Interval | None
     """The worst and best ratio of the two intervals."""
-    points_below_teacher: float
+    score_drop: float
     """Teacher's test accuracy minus the candidate's, in percentage points."""
-    points_ci95: Interval
+    score_drop_ci95: Interval
     """Normal approximation for two unpaired proportions: wider than a paired test's."""
 
 
@@ -165,7 +167,7 @@ class Plugin(Settings):
 class Result(Settings):
     """result.json."""
 
-    format: Literal["edgekd.result/1"]
+    format: Literal["edgekd.result/2"]
     edgekd: str
     """Version that wrote it."""
     recipe: str

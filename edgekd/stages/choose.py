@@ -48,7 +48,7 @@ def run(config: Budget, given: Given, context: Context) -> Made:
     return {"choice.json": path}
 
 
-def choice(rows: Sequence[Row], budget: Budget, teacher_accuracy: float) -> dict[str, Any]:
+def choice(rows: Sequence[Row], budget: Budget, teacher_score: float) -> dict[str, Any]:
     """The content of ``choice.json``: a chosen or else a nearest row, its verdicts, why in a sentence,
     and which rows are unstable.
 
@@ -59,8 +59,7 @@ def choice(rows: Sequence[Row], budget: Budget, teacher_accuracy: float) -> dict
     candidates = [row for row in rows if row["model"] == "student"]
     measured = [row for row in candidates if status.is_timed(row["status"])]
     judged = {
-        row["name"]: judge(row, reference_of(row, rows), budget, teacher_accuracy)
-        for row in measured
+        row["name"]: judge(row, reference_of(row, rows), budget, teacher_score) for row in measured
     }
     if not measured:
         reasons = "; ".join(f"{row['name']}: {row['status']}" for row in candidates)

@@ -44,7 +44,7 @@ TABLE = "factorize.json"
 
 class Words(Budget):
     """What a recipe may say of the step. With ``ranks: measured`` exactly one budget is given:
-    ``speedup``, ``macs``, ``parameters`` or ``accuracy_drop_points``; else none."""
+    ``speedup``, ``macs``, ``parameters`` or ``score_drop``; else none."""
 
     structure: Literal["auto", "svd", "reshape", "spatial", "tucker2"] = "auto"
     """What a k x k convolution becomes: k x k then 1x1 (reshape), k x 1 then 1 x k (spatial), 1x1,
@@ -171,7 +171,7 @@ def _searched(
     ask = search.SplitTrials(
         time=time_split,
         fit=lambda chosen: build.split_and_fit(model, chosen, data, data_aware=config.data_aware),
-        drop_points=lambda other: score_drop(validation.task.score, validation.score(other), score),
+        score_drop=lambda other: score_drop(validation.task.score, validation.score(other), score),
     )
     dense = search.DenseModel(
         dense_us, complexity.count_macs(model, plan), complexity.count_parameters(model)

@@ -171,7 +171,7 @@ def entrants(rows: Sequence[Mapping[str, Any]]) -> dict[str, elimination.Candida
         if row["model"] == "student" and row["status"] == OK:
             teacher = reference_of(row, rows)
             name = "" if teacher is None else teacher["name"]
-            found[row["name"]] = elimination.CandidateFacts(row["validation_accuracy"], name)
+            found[row["name"]] = elimination.CandidateFacts(row["validation_score"], name)
     return found
 
 

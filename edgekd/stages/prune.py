@@ -49,7 +49,7 @@ BATCH = 16
 
 class Words(Budget):
     """What a recipe may say of the step. Exactly one budget is given: ``speedup``, ``macs``,
-    ``parameters`` or ``accuracy_drop_points``."""
+    ``parameters`` or ``score_drop``."""
 
     importance: Literal["taylor", "magnitude"] = "taylor"
     """Whether a channel is worth what the loss on training images would change without it (Molchanov et
@@ -189,9 +189,9 @@ def _searched(whole: Prunable, config: Config, given: Given, context: Context) -
     before = to_onnx.write(whole.model, context.folder / "before.onnx", interface)
     macs = complexity.count_macs(whole.model, whole.plan)
     parameters = complexity.count_parameters(whole.model)
-    by_accuracy = config.accuracy_drop_points is not None
+    by_score = config.score_drop is not None
     validation = read_split(given, allow_code=context.allow_code)
-    score = validation.score(whole.model) if by_accuracy else 0.0
+    score = validation.score(whole.model) if by_score else 0.0
 
     def time_cuts(count: int) -> ModelTiming:
         context.progress.note(f"{count} of {len(whole.cuts)} cuts, timing the whole model")
@@ -204,7 +204,7 @@ def _searched(whole: Prunable, config: Config, given: Given, context: Context) -
         time=time_cuts,
         macs_left=lambda n: complexity.count_macs(whole.after(n), whole.plan) / macs,
         parameters_left=lambda n: complexity.count_parameters(whole.after(n)) / parameters,
-        drop_points=lambda n: score_drop(
+        score_drop=lambda n: score_drop(
             validation.task.score, validation.score(whole.after(n)), score
         ),
     )

@@ -47,7 +47,7 @@ SOFT_TARGETS: tuple[Term, ...] = (
     Term(loss=Named.parse({"name": "kd", "temperature": 2.0}, LOSSES, "loss")),
 )
 ROUNDS = 4
-"""How often layers are given back their precision before the accuracy budget is given up."""
+"""How often layers are given back their precision before the score budget is given up."""
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 Method = Literal["auto", "min-max", "percentile-99.99", "percentile-99.9", "mse"]
@@ -92,8 +92,8 @@ class Words(Settings):
     """Of single layers, by module path."""
     float_layers: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Layers that keep their precision, by module path."""
-    accuracy_drop_points: NonNegative | None = None
-    """The most validation accuracy it may lose to the float student: the costliest layers keep their
+    score_drop: NonNegative | None = None
+    """How far the validation score may be below the float student's: the costliest layers keep their
     precision until that holds. Only then what each layer costs is found out."""
 
 
@@ -193,7 +193,7 @@ def _started(
             float_layers=left,
             every_weight_bits=config.weight_bits,
             weight_bits=config.layer_bits,
-            with_costs=config.accuracy_drop_points is not None,
+            with_costs=config.score_drop is not None,
             learn_steps=config.learn_steps,
         )
     except ValueError as error:
@@ -277,7 +277,7 @@ def _scheme(
 def _missed(config: Config, metric: Metric, float_score: float, score: float) -> bool:
     from edgekd.task import score_drop
 
-    allowed = config.accuracy_drop_points
+    allowed = config.score_drop
     return allowed is not None and score_drop(metric, score, float_score) > allowed
 
 

@@ -18,8 +18,8 @@ EXPLAINED = "explain.json"
 ALWAYS = (
     "result.json",
     "report.md",
-    "accuracy_latency.svg",
-    "accuracy_latency.png",
+    "score_latency.svg",
+    "score_latency.png",
     "learning_curves.svg",
 )
 """What it makes of every run."""
@@ -53,7 +53,7 @@ class Config(Settings):
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
-    """Give result.json, report.md, accuracy_latency.svg and .png, learning_curves.svg.
+    """Give result.json, report.md, score_latency.svg and .png, learning_curves.svg.
 
     Takes data, rows, choice, site, ``<role>_score``, ``<role>_history``; if there is one, test; and any
     ``table/<name>.json``, which is shown on the page and given again. So is explain.json, with plots of
@@ -94,8 +94,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     contents = {
         "result.json": files.pretty_json(result.model_dump(mode="json")),
         "report.md": markdown.report_page(result, tables.make_tables(found), section).encode(),
-        "accuracy_latency.svg": plot.accuracy_latency(result, "svg"),
-        "accuracy_latency.png": plot.accuracy_latency(result, "png"),
+        "score_latency.svg": plot.score_latency(result, "svg"),
+        "score_latency.png": plot.score_latency(result, "png"),
         "learning_curves.svg": plot.learning_curves(histories, "svg"),
         **{f"{name}.svg": drawn for name, drawn in plots.items()},
         **{name: files.pretty_json(content) for name, content in found.items()},

@@ -16,7 +16,7 @@ def row(p50: float | None, interval: Any = None, **more: Any) -> dict[str, Any]:
     return {
         "latency_p50_ms": p50,
         "latency_ci95_ms": interval,
-        "validation_accuracy": 0.9,
+        "validation_score": 0.9,
         "peak_rss_bytes": 50,
         "size_bytes": 100,
         "status": "ok",
@@ -32,10 +32,10 @@ def only(made: list[budget.Verdict]) -> budget.Verdict:
 @pytest.mark.parametrize(
     ("limits", "verdict", "excess"),
     [
-        ({"accuracy_drop_points": 3.0}, "met", 0.0),  # 93 - 90
-        ({"accuracy_drop_points": 2.0}, "missed", 0.5),
-        ({"accuracy": 0.9}, "met", 0.0),
-        ({"accuracy": 0.95}, "missed", 0.05 / 0.95),
+        ({"score_drop": 3.0}, "met", 0.0),  # 93 - 90
+        ({"score_drop": 2.0}, "missed", 0.5),
+        ({"score": 0.9}, "met", 0.0),
+        ({"score": 0.95}, "missed", 0.05 / 0.95),
         ({"peak_rss_bytes": 50}, "met", 0.0),
         ({"peak_rss_bytes": 40}, "missed", 0.25),
         ({"size_bytes": 100}, "met", 0.0),
@@ -75,9 +75,9 @@ def test_whether_it_turns_hangs_on_the_other_end_too() -> None:
 
 
 def test_what_was_not_measured_is_not_met() -> None:
-    nothing = row(None, peak_rss_bytes=None, size_bytes=None, validation_accuracy=None)
-    limits = {name: 1.0 for name in budget.LIMITS if "bytes" not in name and name != "accuracy"}
-    every = Budget(**limits, accuracy=0.5, peak_rss_bytes=10**9, size_bytes=10**9)
+    nothing = row(None, peak_rss_bytes=None, size_bytes=None, validation_score=None)
+    limits = {name: 1.0 for name in budget.LIMITS if "bytes" not in name and name != "score"}
+    every = Budget(**limits, score=0.5, peak_rss_bytes=10**9, size_bytes=10**9)
     for teacher in (None, row(10.0, [9, 11]), row(10.0, [9, 11], status="failed: parity")):
         found = budget.judge(nothing, teacher, every, 0.93)
         assert {one.verdict for one in found} == {"not measured"} and len(found) == 7

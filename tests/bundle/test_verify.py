@@ -72,7 +72,7 @@ def test_what_is_asked_is_what_the_manifest_states(
 ) -> None:
     other = tmp_path / "other.onnx"
     bundle_example.model(other, seed=5)
-    rows = [bundle_example.row(top1_agreement=agreement)]
+    rows = [bundle_example.row(agreement=agreement)]
     folder = bundle_example.make(tmp_path, model=other, rows=rows, parity={"allowed": max_abs})
     assert bundle_verify.verify(folder).checks[-1].verdict == verdict
 
@@ -160,7 +160,7 @@ def test_quantized_answers_that_are_noisier_than_where_they_were_measured_fail(
     exact = inputs.reshape(200, 16) @ weights
     noisy = (exact + rng.normal(0, 0.1, exact.shape)).astype(np.float32)
     save_file({"inputs": inputs, "outputs": noisy}, tmp_path / "noisy.safetensors")
-    row = bundle_example.row(parity_max_abs=9.0, parity_rms=stated, top1_agreement=0.0)
+    row = bundle_example.row(parity_max_abs=9.0, parity_rms=stated, agreement=0.0)
     folder = bundle_example.make(tmp_path, golden=tmp_path / "noisy.safetensors", rows=[row])
     assert bundle.check(folder).manifest.tolerance["onnxruntime/fp32"].rms == stated
     assert (

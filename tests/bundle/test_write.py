@@ -30,7 +30,7 @@ def test_only_a_measured_row_can_be_chosen(tmp_path: Path) -> None:
 def test_tolerances_come_from_the_students_rows() -> None:
     rows = [
         bundle_example.row("onnxruntime-fp32-1t", parity_max_abs=3e-6),
-        bundle_example.row("openvino-bf16-1t", parity_max_abs=0.05, top1_agreement=0.984375),
+        bundle_example.row("openvino-bf16-1t", parity_max_abs=0.05, agreement=0.984375),
         bundle_example.row("openvino-fp16-1t", parity_max_abs=None, status="not measured: x"),
         bundle_example.row("null-bf16-1t", parity_max_abs=7.0, status="failed: it crashed"),
         bundle_example.row("null-fp32-1t", parity_max_abs=9e-5, status="unstable"),

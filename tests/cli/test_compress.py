@@ -18,12 +18,12 @@ from edgekd.progress import Silent
 ROOT = Path(__file__).parents[2]
 QUICKSTART = str(ROOT / "pipelines" / "quickstart.yaml")
 RESULT = {
-    "teacher": {"accuracy": 0.9336, "parameters": 300_000},
-    "control": {"accuracy": 0.924, "parameters": 78_000},
-    "student": {"accuracy": 0.9267, "parameters": 78_000},
+    "teacher": {"score": 0.9336, "parameters": 300_000},
+    "control": {"score": 0.924, "parameters": 78_000},
+    "student": {"score": 0.9267, "parameters": 78_000},
     "candidates": [
-        {"name": "a", "accuracy": 0.9, "latency_p50_ms": 0.1, "size_bytes": 1},
-        {"name": "b", "accuracy": 0.9266, "latency_p50_ms": 0.1312, "size_bytes": 340_092},
+        {"name": "a", "score": 0.9, "latency_p50_ms": 0.1, "size_bytes": 1},
+        {"name": "b", "score": 0.9266, "latency_p50_ms": 0.1312, "size_bytes": 340_092},
     ],
     "chosen": "b",
 }

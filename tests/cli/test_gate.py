@@ -27,7 +27,7 @@ def place(tmp_path: Path) -> Path:
     for name, seed in (("run", 0), ("baseline", 0), ("worse", 5)):
         gate_example.bundle_at(tmp_path / name, seed)
     np.savez(tmp_path / "samples.npz", images=gate_example.images(), labels=gate_example.labels())
-    (tmp_path / "gates.yaml").write_text("size:\ncomplexity:\noperators:\naccuracy:\n")
+    (tmp_path / "gates.yaml").write_text("size:\ncomplexity:\noperators:\nscore:\n")
     return tmp_path
 
 
@@ -57,11 +57,11 @@ def test_a_worse_model_exits_1_and_every_file_is_written(place: Path) -> None:
     files = ("--junit", str(junit), "--summary", str(summary))
     done = invoke(place, "--json", "--annotations", *files, run="worse")
     failure = error(done)
-    assert isinstance(failure, BudgetMissed) and failure.line().startswith("gate accuracy: ")
+    assert isinstance(failure, BudgetMissed) and failure.line().startswith("gate score: ")
     made = json.loads(done.stdout)
     jsonschema.validate(made, gate_result.schema())
     assert made["verdict"] == "fail"
-    assert done.stderr.startswith("::error title=edgekd gate accuracy%3A fail::")
+    assert done.stderr.startswith("::error title=edgekd gate score%3A fail::")
     suite = ElementTree.fromstring(junit.read_bytes()).find("testsuite")
     assert suite is not None and suite.get("failures") == "1"
     assert "❌ edgekd gate: 1 failed" in summary.read_text()
@@ -69,7 +69,7 @@ def test_a_worse_model_exits_1_and_every_file_is_written(place: Path) -> None:
 
 def test_annotations_stand_before_the_table(place: Path) -> None:
     done = invoke(place, "--annotations", run="worse")
-    assert done.stdout.splitlines()[0].startswith("::error title=edgekd gate accuracy")
+    assert done.stdout.splitlines()[0].startswith("::error title=edgekd gate score")
     assert done.stdout.splitlines()[1].startswith("gate ")
 
 

@@ -21,8 +21,8 @@ def test_only_what_is_named_counts(tmp_path: Path) -> None:
     [
         ("size_bytes", 10**6, "pass"),
         ("size_bytes", 10, "fail"),
-        ("accuracy", 0.9, "pass"),
-        ("accuracy", 0.9001, "fail"),
+        ("score", 0.9, "pass"),
+        ("score", 0.9001, "fail"),
         ("peak_rss_bytes", 60_000_000, "pass"),
         ("peak_rss_bytes", 40_000_000, "fail"),
         ("latency_p50_ms", 1.1, "pass"),
@@ -38,7 +38,7 @@ def test_each_limit(tmp_path: Path, limit: str, value: float, verdict: str) -> N
 
 def test_what_cannot_be_measured_says_why(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path, samples="they are gone", emulated="qemu")
-    config = limits.Config(accuracy=0.5, peak_rss_bytes=10**9, latency_p50_ms=9.0, fingerprint=HERE)
+    config = limits.Config(score=0.5, peak_rss_bytes=10**9, latency_p50_ms=9.0, fingerprint=HERE)
     found = limits.judge(pair, config, 0)
     assert [one.verdict for one in found] == ["inconclusive"] * 3
 

@@ -13,8 +13,8 @@ from edgekd.bench.pair.paired import LEVEL
 from edgekd.bench.process import WorkerFailed
 from edgekd.errors import MachineError
 from edgekd.gate import ComparedPair
-from edgekd.gates import accuracy
 from edgekd.gates import parity
+from edgekd.gates import score
 from edgekd.gating import judge
 from edgekd.gating import policy
 from edgekd.report.gate_result import Outcome
@@ -49,9 +49,9 @@ def test_identical_models_pass_every_gate(tmp_path: Path) -> None:
         "operators.kinds",
         "operators.float",
         "parity.logits",
-        "parity.top1",
+        "parity.agreement",
         "parity.baseline",
-        "accuracy",
+        "score",
         "memory",
         "latency",
     ]
@@ -59,8 +59,8 @@ def test_identical_models_pass_every_gate(tmp_path: Path) -> None:
 
 def test_a_worse_model_fails_accuracy_alone_after_two_looks(tmp_path: Path) -> None:
     verdict, outcomes = judged(gate_example.pair(tmp_path, seed=5))
-    assert (verdict, failed(outcomes)) == ("fail", {"accuracy"})
-    found = outcomes["accuracy"]
+    assert (verdict, failed(outcomes)) == ("fail", {"score"})
+    found = outcomes["score"]
     assert found.looks == 2 and "failed again when measured anew, first: " in found.text
     assert found.p_holm is not None and found.p_holm <= LEVEL
     assert outcomes["latency"].looks == 1
@@ -98,7 +98,7 @@ def test_broken_answers_fail_parity_and_are_not_timed(tmp_path: Path) -> None:
     engine = pair.run.engine._replace(files={"model.onnx": model})
     pair = pair._replace(run=pair.run._replace(engine=engine))
     verdict, outcomes = judged(pair)
-    assert verdict == "fail" and {"parity.logits", "parity.top1"} <= failed(outcomes)
+    assert verdict == "fail" and {"parity.logits", "parity.agreement"} <= failed(outcomes)
     for name in ("memory", "latency"):
         assert outcomes[name].looks == 0 and not outcomes[name].counts
         assert outcomes[name].took_s == 0.0
@@ -122,8 +122,8 @@ def test_an_open_question_counts_unless_the_policy_only_warns(tmp_path: Path) ->
 def test_what_could_not_be_measured_counts_whatever_the_policy_says(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path, samples="they are gone")
     verdict, outcomes = judged(pair, policy.load(None, ["unresolved=warn"]))
-    assert verdict == "inconclusive" and outcomes["accuracy"].counts
-    assert outcomes["accuracy"].got is None
+    assert verdict == "inconclusive" and outcomes["score"].counts
+    assert outcomes["score"].got is None
 
 
 def test_a_failure_that_does_not_come_again_is_none(tmp_path: Path) -> None:
@@ -149,17 +149,17 @@ def test_of_several_findings_one_that_fails_is_enough_for_a_second_look(
     """By a gate that finds two things, of which the first look fails the second and the next none."""
 
     def two(pair: ComparedPair, config: Any, look: int) -> Any:
-        (found,) = accuracy.judge(pair, config, 0)
+        (found,) = score.judge(pair, config, 0)
         fine = found._replace(gate="fine", p_value=0.9)
         return fine, found._replace(p_value=0.9 if look else found.p_value)
 
-    monkeypatch.setattr(accuracy, "GATE", accuracy.GATE._replace(judge=two))
+    monkeypatch.setattr(score, "GATE", score.GATE._replace(judge=two))
     notes: list[str] = []
     verdict, outcomes = judged(gate_example.pair(tmp_path, seed=5, note=notes.append))
-    assert outcomes["accuracy"].looks == outcomes["fine"].looks == 2 and not failed(outcomes)
+    assert outcomes["score"].looks == outcomes["fine"].looks == 2 and not failed(outcomes)
     assert verdict == "inconclusive"
-    asked = [note for note in notes if note.startswith("accuracy")]
-    assert asked == ["accuracy", "accuracy, measured anew"] and notes[0] == "size"
+    asked = [note for note in notes if note.startswith("score")]
+    assert asked == ["score", "score, measured anew"] and notes[0] == "size"
 
 
 def test_a_second_look_that_crashes_leaves_all_that_its_gate_found_open(
@@ -168,25 +168,25 @@ def test_a_second_look_that_crashes_leaves_all_that_its_gate_found_open(
     def two(pair: ComparedPair, config: Any, look: int) -> Any:
         if look:
             raise WorkerFailed("null: it died")
-        (found,) = accuracy.judge(pair, config, 0)
+        (found,) = score.judge(pair, config, 0)
         return found._replace(gate="fine", p_value=0.9), found
 
-    monkeypatch.setattr(accuracy, "GATE", accuracy.GATE._replace(judge=two))
+    monkeypatch.setattr(score, "GATE", score.GATE._replace(judge=two))
     _, outcomes = judged(gate_example.pair(tmp_path, seed=5))
-    for name in ("accuracy", "fine"):
+    for name in ("score", "fine"):
         assert outcomes[name].verdict == "inconclusive" and outcomes[name].got is None
 
 
 def test_a_second_look_is_asked_for_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a gate draws in its second look is drawn anew: it is told which look it is."""
     looks: list[int] = []
-    real = accuracy.judge
+    real = score.judge
 
     def recorded(pair: ComparedPair, config: Any, look: int) -> Any:
         looks.append(look)
         return real(pair, config, look)
 
-    monkeypatch.setattr(accuracy, "GATE", accuracy.GATE._replace(judge=recorded))
+    monkeypatch.setattr(score, "GATE", score.GATE._replace(judge=recorded))
     judged(gate_example.pair(tmp_path, seed=5))
     assert looks == [0, 1]
 
@@ -226,16 +226,16 @@ def test_a_second_look_that_crashes_leaves_the_gate_open(tmp_path: Path) -> None
 def test_what_both_looks_took_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock that stands still but for the accuracy gate: 3 s in its first look, 4 in its second."""
     now = [0.0]
-    real = accuracy.judge
+    real = score.judge
 
     def slow(pair: ComparedPair, config: Any, look: int) -> Any:
         now[0] += 3.0 + look
         return real(pair, config, look)
 
-    monkeypatch.setattr(accuracy, "GATE", accuracy.GATE._replace(judge=slow))
+    monkeypatch.setattr(score, "GATE", score.GATE._replace(judge=slow))
     monkeypatch.setattr(judge.time, "monotonic", lambda: now[0])
     _, outcomes = judged(gate_example.pair(tmp_path, seed=5))
-    assert (outcomes["accuracy"].took_s, outcomes["accuracy"].looks) == (7.0, 2)
+    assert (outcomes["score"].took_s, outcomes["score"].looks) == (7.0, 2)
     assert outcomes["size"].took_s == 0.0
 
 
@@ -249,15 +249,15 @@ def test_fail_fast_spends_no_minutes(tmp_path: Path) -> None:
     worker = gate_example.worker(tmp_path, calls=calls)
     pair = gate_example.pair(tmp_path, run={"size_bytes": 10**6}, worker=worker)
     verdict, outcomes = judged(pair, policy.load(None, ["fail_fast=true"]))
-    assert verdict == "fail" and calls == [] and outcomes["accuracy"].looks == 0
+    assert verdict == "fail" and calls == [] and outcomes["score"].looks == 0
     assert outcomes["parity.logits"].looks == 1  # exact gates are all asked
 
 
 def test_p_values_are_corrected_for_one_another(tmp_path: Path) -> None:
     worker = gate_example.worker(tmp_path, ratio=1.3, more_bytes=5_000_000)
     _, outcomes = judged(gate_example.pair(tmp_path, seed=5, worker=worker))
-    assert failed(outcomes) == {"accuracy", "memory", "latency"}
-    found = [outcomes[name] for name in ("accuracy", "memory", "latency")]
+    assert failed(outcomes) == {"score", "memory", "latency"}
+    found = [outcomes[name] for name in ("score", "memory", "latency")]
     assert all(one.p_holm >= one.p_value for one in found)
     assert min(one.p_holm / one.p_value for one in found) >= 1
     assert max(one.p_holm / one.p_value for one in found) == pytest.approx(3)
@@ -265,8 +265,8 @@ def test_p_values_are_corrected_for_one_another(tmp_path: Path) -> None:
 
 def test_among_many_gates_one_small_p_may_be_luck(tmp_path: Path) -> None:
     """A p just below the level fails alone and not as one of three."""
-    found = accuracy.judge(gate_example.pair(tmp_path, seed=5), accuracy.Config(), 0)[0]
+    found = score.judge(gate_example.pair(tmp_path, seed=5), score.Config(), 0)[0]
     found = found._replace(p_value=0.02)
     others = [found._replace(gate=name, p_value=0.6) for name in ("memory", "latency")]
-    assert judge.correct_findings([found])["accuracy"].failed
-    assert not judge.correct_findings([found, *others])["accuracy"].failed
+    assert judge.correct_findings([found])["score"].failed
+    assert not judge.correct_findings([found, *others])["score"].failed

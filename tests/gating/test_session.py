@@ -17,7 +17,7 @@ from edgekd.store import Store
 from tests import gate_example
 from tests.bundle.test_signature import write_keys
 
-EXACT = ["size:", "complexity:", "operators:", "accuracy:"]
+EXACT = ["size:", "complexity:", "operators:", "score:"]
 
 
 def ask(folder: Path, text: str, *, seed: int = 0) -> session.GatingRequest:
@@ -43,8 +43,8 @@ def test_from_two_bundles_to_the_published_schema(tmp_path: Path) -> None:
     assert value["schema"] == "edgekd.gate/1" and made.verdict == "fail"
     assert made.run.model_sha256 != made.baseline.model_sha256
     assert made.samples is not None and made.samples.count == 400
-    assert {o.gate for o in made.outcomes if o.verdict == "fail"} == {"accuracy"}
-    assert value["policy"]["accuracy"]["allowed_drop_points"] == 0.5  # defaults are written out
+    assert {o.gate for o in made.outcomes if o.verdict == "fail"} == {"score"}
+    assert value["policy"]["score"]["allowed_drop"] == 0.5  # defaults are written out
 
 
 def test_milliseconds_of_another_machine_end_it_before_anything_runs(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_key_is_asked_of_the_baseline_and_of_a_run_that_is_a_bundle(tmp_path: 
 
 
 def test_without_a_file_of_samples_the_run_s_own_are_looked_for(tmp_path: Path) -> None:
-    made = session.run_gates(ask(tmp_path, "accuracy:")._replace(samples=None))
-    (found,) = [o for o in made.outcomes if o.gate == "accuracy"]
+    made = session.run_gates(ask(tmp_path, "score:")._replace(samples=None))
+    (found,) = [o for o in made.outcomes if o.gate == "score"]
     assert made.samples is None and made.verdict == "inconclusive"
     assert "the run's test split is not in the store" in found.text

@@ -25,7 +25,7 @@ def test_none_or_two_are_refused(given: dict[str, float], got: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"speedup": 1.0}, {"macs": 1.0}, {"parameters": 0.0}, {"accuracy_drop_points": -1.0}],
+    [{"speedup": 1.0}, {"macs": 1.0}, {"parameters": 0.0}, {"score_drop": -1.0}],
 )
 def test_what_asks_for_nothing_is_no_budget(given: dict[str, float]) -> None:
     with pytest.raises(ValidationError):

@@ -18,8 +18,8 @@ def test_rows_are_parted_and_carry_the_accuracy_of_their_engine() -> None:
     ]
     assert len(made.candidates) == 6
     by_name = {row.name: row for row in made.candidates}
-    assert by_name["openvino-bf16-1t"].accuracy == 0.9261
-    assert made.teacher.model == "resnet20" and made.teacher.accuracy == 0.9336
+    assert by_name["openvino-bf16-1t"].score == 0.9261
+    assert made.teacher.model == "resnet20" and made.teacher.score == 0.9336
     assert made.warnings == ()
 
 
@@ -31,7 +31,7 @@ def test_the_comparison_is_with_the_teacher_on_the_same_engine_and_threads() -> 
     assert found.times_smaller == pytest.approx(1_260_065 / 340_092)
     low, high = 0.408 * 0.96 / (0.131 * 1.05), 0.408 * 1.05 / (0.131 * 0.96)
     assert found.times_faster_ci95 == pytest.approx((low, high))
-    assert found.points_below_teacher == pytest.approx(0.70)
+    assert found.score_drop == pytest.approx(0.70)
     # two-thread rows have no teacher beside them
     assert report_example.result().comparison is None
 
@@ -51,7 +51,7 @@ def test_what_was_not_measured_or_unstable_is_said() -> None:
     rows = report_example.rows()
     rows[4] |= {"status": "not measured: no AMX here", "latency_p50_ms": None}
     rows[5]["status"] = "unstable"
-    rows[0]["top1_agreement"] = 0.9844
+    rows[0]["agreement"] = 0.9844
     found = report_example.result(rows=rows).warnings
     assert "openvino-bf16-1t: not measured: no AMX here." in found
     assert "openvino-bf16-2t: unstable." in found
@@ -91,4 +91,4 @@ def test_a_run_without_choice_or_test_set_still_gives_a_result() -> None:
     }
     made = report_example.result(choice=choice, test={})
     assert made.chosen is None and made.comparison is None
-    assert made.teacher.accuracy is None and made.candidates[0].accuracy is None
+    assert made.teacher.score is None and made.candidates[0].score is None

@@ -12,8 +12,8 @@ from edgekd.report.result import Model
 def scored(accuracy: float | None, validation: float = 0.9) -> Model:
     return Model(
         model="resnet8",
-        accuracy=accuracy,
-        validation_accuracy=validation,
+        score=accuracy,
+        validation_score=validation,
         parameters=1,
         macs=1,
     )

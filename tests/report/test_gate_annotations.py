@@ -13,12 +13,12 @@ def test_what_failed_is_an_error_and_an_open_question_a_warning_or_an_error() ->
         gate_example.outcome(),
         gate_example.outcome("latency", verdict="fail", text="slow"),
         gate_example.outcome("memory", verdict="inconclusive", text="wide"),
-        gate_example.outcome("accuracy", verdict="inconclusive", counts=False, text="few"),
+        gate_example.outcome("score", verdict="inconclusive", counts=False, text="few"),
     )
     assert told == [
         "::error title=edgekd gate latency%3A fail::slow (got 340 kB, allowed 343 kB)",
         "::error title=edgekd gate memory%3A inconclusive::wide (got 340 kB, allowed 343 kB)",
-        "::warning title=edgekd gate accuracy%3A warning::few (got 340 kB, allowed 343 kB)",
+        "::warning title=edgekd gate score%3A warning::few (got 340 kB, allowed 343 kB)",
     ]
 
 

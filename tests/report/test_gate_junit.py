@@ -15,7 +15,7 @@ DOCUMENT = gate_example.document(
         "latency", verdict="fail", kind="statistical", unit="ratio", took_s=61.2345
     ),
     gate_example.outcome("memory", verdict="inconclusive", kind="statistical"),
-    gate_example.outcome("accuracy", verdict="inconclusive", counts=False, kind="statistical"),
+    gate_example.outcome("score", verdict="inconclusive", counts=False, kind="statistical"),
 )
 
 
@@ -33,7 +33,7 @@ def test_one_case_a_gate_with_the_right_tag() -> None:
         "size": [],
         "latency": ["failure"],
         "memory": ["error"],
-        "accuracy": ["skipped"],
+        "score": ["skipped"],
     }
     case = suite.find("testcase[@name='latency']")
     assert case is not None and case.get("time") == "61.234"

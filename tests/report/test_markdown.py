@@ -40,8 +40,8 @@ def test_what_is_larger_slower_or_better_is_called_so() -> None:
             "times_smaller": 0.04,
             "times_faster": 0.8,
             "times_faster_ci95": (0.5, 1.25),
-            "points_below_teacher": -0.5,
-            "points_ci95": (-0.75, 0.25),
+            "score_drop": -0.5,
+            "score_drop_ci95": (-0.75, 0.25),
         }
     )
     made = made.model_copy(update={"comparison": turned})
@@ -118,9 +118,9 @@ def test_a_teacher_that_is_beaten_is_not_called_better() -> None:
 
 
 def test_no_choice_is_the_headline() -> None:
-    choice = {**choosing(None), "why": "accuracy: 0.91, want 0.95", "nearest": "openvino-fp32-1t"}
+    choice = {**choosing(None), "why": "score: 0.91, want 0.95", "nearest": "openvino-fp32-1t"}
     page = markdown.report_page(report_example.result(choice=choice))
-    assert "**Nothing was chosen: accuracy: 0.91, want 0.95**" in page
+    assert "**Nothing was chosen: score: 0.91, want 0.95**" in page
 
 
 def test_warnings_are_flagged() -> None:

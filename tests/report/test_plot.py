@@ -29,21 +29,21 @@ def words(svg: bytes) -> str:
 def test_every_measured_row_is_named_and_the_chosen_one_marked() -> None:
     rows = report_example.rows()
     rows[3] |= {"latency_p50_ms": None, "latency_ci95_ms": None, "status": "not measured: x"}
-    text = words(plot.accuracy_latency(report_example.result(rows=rows), "svg"))
+    text = words(plot.score_latency(report_example.result(rows=rows), "svg"))
     for name, *_ in report_example.ROWS:
         assert (f"| {name}" in text) == (name != "openvino-fp32-2t"), name
     assert "onnxruntime-fp32-2t, chosen" in text and "test accuracy (%)" in text
 
 
 def test_without_a_test_set_the_axis_says_validation() -> None:
-    text = words(plot.accuracy_latency(report_example.result(test={}), "svg"))
+    text = words(plot.score_latency(report_example.result(test={}), "svg"))
     assert "validation accuracy (%)" in text
 
 
 @pytest.mark.parametrize("accuracy", [1.0, 0.9916, 0.5])
 def test_the_axis_of_equal_accuracies_ends_near_them_and_never_above_100(accuracy: float) -> None:
-    rows = report_example.rows(accuracy=accuracy, validation_accuracy=accuracy)
-    svg = plot.accuracy_latency(report_example.result(rows=rows, test={}), "svg")
+    rows = report_example.rows(accuracy=accuracy, validation_score=accuracy)
+    svg = plot.score_latency(report_example.result(rows=rows, test={}), "svg")
     axis = ET.fromstring(svg).find(".//*[@id='matplotlib.axis_2']")
     ticks = [float(text) for text in "".join(axis.itertext()).split() if text[0].isdigit()]
     assert len(ticks) >= 3 and max(ticks) <= 100
@@ -53,16 +53,16 @@ def test_the_axis_of_equal_accuracies_ends_near_them_and_never_above_100(accurac
 def test_nothing_measured_is_still_a_plot() -> None:
     rows = report_example.rows(latency_p50_ms=None, latency_ci95_ms=None, status="not measured: x")
     made = report_example.result(rows=rows, choice={"chosen": None})
-    assert "nothing was measured" in words(plot.accuracy_latency(made, "svg"))
+    assert "nothing was measured" in words(plot.score_latency(made, "svg"))
 
 
 def test_the_same_numbers_give_the_same_bytes_in_any_process() -> None:
     made = report_example.result()
-    svg, png = plot.accuracy_latency(made, "svg"), plot.accuracy_latency(made, "png")
+    svg, png = plot.score_latency(made, "svg"), plot.score_latency(made, "png")
     script = (
         "import sys, hashlib; from edgekd.report import plot; from tests import report_example\n"
         "made = report_example.result()\n"
-        "sys.stdout.buffer.write(plot.accuracy_latency(made, sys.argv[1]))\n"
+        "sys.stdout.buffer.write(plot.score_latency(made, sys.argv[1]))\n"
     )
     for kind, want in (("svg", svg), ("png", png)):
         command = [sys.executable, "-c", script, kind]
@@ -73,7 +73,7 @@ def test_the_same_numbers_give_the_same_bytes_in_any_process() -> None:
 def test_the_png_is_a_picture() -> None:
     from PIL import Image
 
-    image = Image.open(io.BytesIO(plot.accuracy_latency(report_example.result(), "png")))
+    image = Image.open(io.BytesIO(plot.score_latency(report_example.result(), "png")))
     assert image.size == (1200, 750)
 
 

@@ -16,12 +16,12 @@ WANTED = {
     "runtime",
     "precision",
     "threads",
-    "accuracy",
+    "score",
     "latency_p50_ms",
     "peak_rss_bytes",
     "size_bytes",
     "parity_max_abs",
-    "top1_agreement",
+    "agreement",
     "status",
 }
 
@@ -32,9 +32,9 @@ def test_a_result_comes_back_from_its_file_and_fits_the_published_schema(tmp_pat
     (tmp_path / "result.json").write_bytes(files.pretty_json(value))
     assert result.read(tmp_path) == made
     jsonschema.validate(value, result.schema())
-    assert value["format"] == "edgekd.result/1"
+    assert value["format"] == "edgekd.result/2"
     for role in ("teacher", "control", "student"):
-        assert {"accuracy", "parameters", "macs"} <= set(value[role])
+        assert {"score", "parameters", "macs"} <= set(value[role])
     assert all(set(row) >= WANTED for row in value["candidates"])
     assert {"chosen", "budget", "lineage"} <= set(value)
 
@@ -45,7 +45,7 @@ def test_a_result_comes_back_from_its_file_and_fits_the_published_schema(tmp_pat
         lambda v: v.update(format="edgekd.result/9"),
         lambda v: v.pop("teacher"),
         lambda v: v.update(extra=1),
-        lambda v: v["candidates"][0].update(accuracy=1.5),
+        lambda v: v["candidates"][0].update(score=1.5),
         lambda v: v["student"].update(parameters="78k"),
     ],
 )

@@ -21,7 +21,7 @@ def row(name: str, p50: float | None, **more: Any) -> dict[str, Any]:
         "runtime": "onnxruntime",
         "precision": "fp32",
         "threads": 1,
-        "validation_accuracy": 0.95,
+        "validation_score": 0.95,
         "latency_p50_ms": p50,
         "latency_ci95_ms": None if p50 is None else [p50, p50],
         "settled": True,
@@ -36,16 +36,16 @@ TEACHER = row("teacher", 1.0, model="teacher", size_bytes=800_000)
 
 
 def test_the_fastest_inside_the_budget() -> None:
-    rows = [row("a", 0.3), row("b", 0.1, validation_accuracy=0.8), row("c", 0.2), TEACHER]
-    found = choose.choice(rows, Budget(accuracy_drop_points=1.0), 0.96)
+    rows = [row("a", 0.3), row("b", 0.1, validation_score=0.8), row("c", 0.2), TEACHER]
+    found = choose.choice(rows, Budget(score_drop=1.0), 0.96)
     assert found["chosen"] == "c" and found["nearest"] is None
     assert found["budget"] == [
         {
-            "limit": "accuracy_drop_points",
+            "limit": "score_drop",
             "want": 1.0,
             "got": 1.0,  # 96 - 95 points: exactly at the limit is inside
             "verdict": "met",
-            "message": "accuracy_drop_points: got 1, want at most 1",
+            "message": "score_drop: got 1, want at most 1",
         }
     ]
     assert "c is the fastest of 2 inside the budget (3 measured): 0.2 ms" in found["why"]
@@ -124,7 +124,7 @@ def test_a_row_of_an_unfit_machine_keeps_no_limit_of_time_and_is_chosen_last() -
     assert found["chosen"] is None and found["budget"][0]["verdict"] == "open"
     assert "the machine was not fit: invalid: swapped" in found["why"]
     assert choose.choice([bad, row("b", 0.3)], Budget(), 0.96)["chosen"] == "b"
-    alone = choose.choice([bad], Budget(accuracy=0.9), 0.96)
+    alone = choose.choice([bad], Budget(score=0.9), 0.96)
     assert alone["chosen"] == "a" and "not fit" in alone["why"]
     unfit = {**TEACHER, "status": bad["status"]}
     found = choose.choice([row("b", 0.1), unfit], Budget(speedup=2.0), 0.96)
@@ -147,8 +147,8 @@ def test_unstable_is_a_wide_row_on_which_the_choice_could_turn() -> None:
     close = [{**row, "settled": True} for row in (one, near)]
     assert choose.choice([*close, TEACHER], Budget(), 0.96)["unstable"] == {}
     # a rival that is outside the budget anyway is none
-    poor = {**near, "validation_accuracy": 0.5}
-    assert choose.choice([one, poor, TEACHER], Budget(accuracy=0.9), 0.96)["unstable"] == {}
+    poor = {**near, "validation_score": 0.5}
+    assert choose.choice([one, poor, TEACHER], Budget(score=0.9), 0.96)["unstable"] == {}
 
 
 def test_unstable_is_a_wide_row_that_may_or_may_not_keep_a_limit() -> None:
@@ -180,13 +180,13 @@ def test_unstable_is_a_wide_row_that_may_or_may_not_keep_a_limit() -> None:
 
 def test_none_inside_says_which_limit_failed_by_how_much() -> None:
     rows = [row("a", 0.41), row("b", 0.9), TEACHER]
-    found = choose.choice(rows, Budget(latency_p50_ms=0.30, accuracy=0.9), 0.96)
+    found = choose.choice(rows, Budget(latency_p50_ms=0.30, score=0.9), 0.96)
     assert found["chosen"] is None and found["nearest"] == "a"
     verdicts = {v["limit"]: v for v in found["budget"]}
     assert verdicts["latency_p50_ms"]["verdict"] == "missed"
     message = "latency_p50_ms: got 0.41, want at most 0.3 (37 % over)"
     assert verdicts["latency_p50_ms"]["message"] == message and message in found["why"]
-    assert verdicts["accuracy"]["verdict"] == "met"
+    assert verdicts["score"]["verdict"] == "met"
 
 
 def test_nearest_is_what_may_keep_every_limit_before_what_misses_one() -> None:
@@ -231,7 +231,7 @@ def test_a_limit_on_what_was_not_measured_is_not_met() -> None:
 
 
 def test_a_limit_of_zero() -> None:
-    found = budget.judge_limit("accuracy_drop_points", 0.0, budget.Reading(0.5, 0.5, 0.5))
+    found = budget.judge_limit("score_drop", 0.0, budget.Reading(0.5, 0.5, 0.5))
     assert found.verdict == "missed" and found.message.endswith("want at most 0 (0.5 over)")
 
 
@@ -241,7 +241,7 @@ def test_run_writes_choice_json(tmp_path: Path) -> None:
     for name in ("teacher_score", "student_score"):
         given[name].write_text(json.dumps({"score": 0.95}))
     context = Context(folder=tmp_path, checkpoints=tmp_path, seed=0, progress=Silent())
-    made = choose.run(Budget(accuracy_drop_points=0.5), given, context)
+    made = choose.run(Budget(score_drop=0.5), given, context)
     assert json.loads(made["choice.json"].read_bytes())["chosen"] == "a"
 
 
@@ -267,9 +267,9 @@ def test_int8_without_islands_is_told_with_its_kernels() -> None:
 
 
 def test_int8_outside_the_budget_is_told_with_the_limit() -> None:
-    rows = [row("fp32", 0.2), row("int8", 0.1, **INT8, validation_accuracy=0.9), TEACHER]
-    why = choose.choice(rows, Budget(accuracy_drop_points=1.0), 0.96)["why"]
-    assert "; int8 misses accuracy_drop_points: got 6, want at most 1" in why
+    rows = [row("fp32", 0.2), row("int8", 0.1, **INT8, validation_score=0.9), TEACHER]
+    why = choose.choice(rows, Budget(score_drop=1.0), 0.96)["why"]
+    assert "; int8 misses score_drop: got 6, want at most 1" in why
 
 
 def test_the_int8_beside_the_chosen_one_is_told_or_else_the_fastest() -> None:

@@ -140,7 +140,7 @@ def test_simpler_ranks(ranks: str, given: dict[str, Path], tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("bytes_are_time")
 def test_accuracy_is_held(given: dict[str, Path], tmp_path: Path) -> None:
-    made = run(given, tmp_path / "out", accuracy_drop_points=5.0)
+    made = run(given, tmp_path / "out", score_drop=5.0)
     assert json.loads(made["score.json"].read_bytes())["score"] >= 0.95
 
 

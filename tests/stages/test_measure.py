@@ -107,8 +107,8 @@ def test_rows(given: dict[str, Path], tmp_path: Path) -> None:
         "teacher-onnxruntime-fp32-1t",
     ]
     first = rows["onnxruntime-fp32-1t"]
-    assert first["status"] == "ok" and first["validation_accuracy"] == 0.8
-    assert first["parity_max_abs"] < 1e-5 and first["top1_agreement"] == 1
+    assert first["status"] == "ok" and first["validation_score"] == 0.8
+    assert first["parity_max_abs"] < 1e-5 and first["agreement"] == 1
     assert first["processes"] == 6 and first["iterations"] >= 180
     low, high = first["latency_ci95_ms"]
     assert 0 < low <= first["latency_p50_ms"] <= high
@@ -214,7 +214,7 @@ def test_an_emulated_device_has_answers_and_no_times(
     made = stage.run(config, given, context(tmp_path / "out"))
     (row,) = json.loads(made["rows.json"].read_bytes())
     assert row["status"] == "not measured: emulated (qemu-user)"
-    assert row["validation_accuracy"] == 0.8 and row["parity_max_abs"] < 1e-5
+    assert row["validation_score"] == 0.8 and row["parity_max_abs"] < 1e-5
     assert row["latency_p50_ms"] is None and row["processes"] == 0
     assert json.loads(made["site.json"].read_bytes())["name"] == "board"
 
@@ -239,7 +239,7 @@ def test_int8_is_held_against_the_answers_of_its_own_export(
     made = stage.run(stage.Config(candidates=(one,), measure=QUICK), given, context(tmp_path / "o"))
     (row,) = json.loads(made["rows.json"].read_bytes())
     assert row["name"] == "onnxruntime-int8-1t" and row["profile"] == "x86"
-    assert row["status"] == "ok" and row["validation_accuracy"] == 0.8
+    assert row["status"] == "ok" and row["validation_score"] == 0.8
     assert row["parity_steps"] == pytest.approx(1.5, rel=0.01) and row["islands"] == []
 
 
@@ -327,4 +327,4 @@ def test_a_model_of_texts_is_scored_at_all_lengths_and_timed_at_the_usual_one(
     assert row["parity_max_abs"] == max(each["max_abs"] for each in row["parity_outputs"].values())
     rows = splits.read(split)
     right = text_example.answers(data.prepare_inputs(rows))["logits"].argmax(1) == rows["labels"]
-    assert row["validation_accuracy"] == right.mean()
+    assert row["validation_score"] == right.mean()

@@ -203,7 +203,7 @@ def test_branches_for_training_are_merged_before_anything_is_made_smaller(
         {"macs": 1.0},
         {"parameters": 0.0},
         {"speedup": 1.0},
-        {"accuracy_drop_points": float("nan")},
+        {"score_drop": float("nan")},
         {"macs": 0.5, "multiple": 0},
         {"macs": 0.5, "importance": "random"},
     ],

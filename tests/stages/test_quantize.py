@@ -70,7 +70,7 @@ def told(made: Made) -> dict[str, Any]:
 
 
 def test_never_below_post_training_and_given_back(given: dict[str, Path], tmp_path: Path) -> None:
-    budget = {"accuracy_drop_points": 100.0}
+    budget = {"score_drop": 100.0}
     made = run(given, tmp_path, weight_bits=4, layer_bits={"fc": 8}, **budget)
     about = told(made)
     (only,) = about["rounds"]
@@ -128,7 +128,7 @@ def test_learning_that_harms_is_undone(given: dict[str, Path], tmp_path: Path) -
 def test_the_costliest_layers_are_left_until_the_budget_holds(
     given: dict[str, Path], tmp_path: Path
 ) -> None:
-    made = run(given, tmp_path, train=None, weight_bits=2, accuracy_drop_points=0.0)
+    made = run(given, tmp_path, train=None, weight_bits=2, score_drop=0.0)
     rounds = told(made)["rounds"]
     counts = [len(one["float_layers"]) for one in rounds]
     assert counts == [0, 1, 3, 7][: len(counts)] and len(counts) > 1

@@ -49,8 +49,8 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
     assert set(made) == {
         "result.json",
         "report.md",
-        "accuracy_latency.svg",
-        "accuracy_latency.png",
+        "score_latency.svg",
+        "score_latency.png",
         "learning_curves.svg",
         "sensitivity-asymmetric.json",
         "explain.json",

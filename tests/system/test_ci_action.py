@@ -380,7 +380,7 @@ def test_gate_with_the_real_thing(place: Path) -> None:
     baseline_folder = gate_example.bundle_at(place / "baseline")
     samples = place / "samples.npz"
     np.savez(samples, images=gate_example.images(), labels=gate_example.labels())
-    (place / "gates.yaml").write_text("size:\naccuracy:\n")
+    (place / "gates.yaml").write_text("size:\nscore:\n")
     ran = run(
         place,
         "gate.sh",
@@ -390,7 +390,7 @@ def test_gate_with_the_real_thing(place: Path) -> None:
         EDGEKD_GATE_ARGS=f"--samples={samples}\n--store={place / 'store'}",
     )
     assert (ran.code, ran.outputs["verdict"]) == (1, "fail"), ran.stderr
-    assert "::error title=edgekd gate accuracy%3A fail::" in ran.stdout
+    assert "::error title=edgekd gate score%3A fail::" in ran.stdout
     assert (place / "step-summary").read_text().startswith("<!-- edgekd-gate -->")
     assert (worse / "gate.xml").read_bytes().startswith(b"<?xml")
 

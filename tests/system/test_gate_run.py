@@ -26,13 +26,13 @@ unresolved: warn
 size:
 complexity: {macs: 0.0}
 operators:
-accuracy:
+score:
 memory: {pairs: 6}
 latency: {pairs: 6, time_s: 0.02}
 """
 
 
-UNTIMED = "size:\ncomplexity:\noperators:\naccuracy:\n"
+UNTIMED = "size:\ncomplexity:\noperators:\nscore:\n"
 
 
 def gated(place: Path, finished: Place, run: Path, baseline: Path, policy: str) -> Ran:
@@ -85,7 +85,7 @@ def test_a_run_against_itself_passes(finished: Place, tmp_path: Path) -> None:
     told = {o["gate"]: o for o in json.loads(ran.stdout)["outcomes"]}
     # on a busy machine six pairs of one model may stay open; they may not fail
     assert ran.code == 0, ran.stderr
-    assert told["accuracy"]["verdict"] == "pass" and told["accuracy"]["interval"] == [0, 0]
+    assert told["score"]["verdict"] == "pass" and told["score"]["interval"] == [0, 0]
     assert told["complexity.macs"]["verdict"] == "pass"
     assert told["latency"]["verdict"] in ("pass", "inconclusive")
     assert len(told["latency"]["evidence"]["log_ratios"]) == 6
@@ -96,9 +96,9 @@ def test_a_worse_student_fails_accuracy_and_nothing_exact(finished: Place, tmp_p
     ran = gated(tmp_path, finished, worse, finished.run_dir, UNTIMED)
     assert ran.code == 1, ran.stdout + ran.stderr
     made = json.loads(ran.stdout)
-    assert [o["gate"] for o in made["outcomes"] if o["verdict"] == "fail"] == ["accuracy"]
+    assert [o["gate"] for o in made["outcomes"] if o["verdict"] == "fail"] == ["score"]
     assert made["samples"]["source"] == "digits (test split)"
-    assert "gate accuracy: " in ran.line
+    assert "gate score: " in ran.line
 
 
 @pytest.mark.parametrize("junk", ["", "no bundle at all"])

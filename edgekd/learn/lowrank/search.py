@@ -22,7 +22,7 @@ REPAIRS = 3
 MORE = 1.02
 """A repair asks the layers for at least so many times the saving of the last try."""
 HALVINGS = 5
-"""Of the interval in which the largest compression of an accuracy budget lies."""
+"""Of the interval in which the largest compression of an score budget lies."""
 Chosen = Mapping[str, Offer]
 
 
@@ -41,8 +41,8 @@ class SplitTrials(NamedTuple):
     """Export the whole model with these layers split, and time it beside the dense one."""
     fit: Callable[[Chosen], nn.Module]
     """The model with these layers split and fitted."""
-    drop_points: Callable[[nn.Module], float]
-    """By how much a model's validation accuracy is below the dense one's."""
+    score_drop: Callable[[nn.Module], float]
+    """By how much a model's the validation score is below the dense one's."""
 
 
 class SplitOutcome(NamedTuple):
@@ -72,8 +72,8 @@ def search(
     """
     if not any(choice.find_paying(layer) for layer in layers):
         return _stays("no layer pays", ())
-    if budget.accuracy_drop_points is not None:
-        return _by_accuracy(layers, budget.accuracy_drop_points, ask)
+    if budget.score_drop is not None:
+        return _by_score(layers, budget.score_drop, ask)
     if budget.speedup is not None:
         return _by_speedup(layers, dense.latency_us, budget.speedup, ask)
     chosen, met = _by_size(layers, dense, budget)
@@ -124,10 +124,10 @@ def _by_speedup(
     return _judged(chosen, ask, tuple(tried), met, why)
 
 
-def _by_accuracy(
+def _by_score(
     layers: Sequence[SplittableLayer], allowed_points: float, ask: SplitTrials
 ) -> SplitOutcome:
-    """The largest saving of time whose loss of accuracy, with fitted weights, is allowed."""
+    """The largest saving of time whose loss of score, with fitted weights, is allowed."""
     most = choice.compute_saving(layers, choice.pick_cheapest(layers, "latency_us"), "latency_us")
     low, high, level = 0.0, 1.0, 1.0
     best: tuple[Chosen, nn.Module] | None = None
@@ -138,7 +138,7 @@ def _by_accuracy(
         if not chosen:
             break
         model = ask.fit(chosen)
-        lost = ask.drop_points(model)
+        lost = ask.score_drop(model)
         least = min(least, lost)
         if lost <= allowed_points:
             best, low = (chosen, model), level
@@ -154,7 +154,7 @@ def _by_accuracy(
             (),
         )
     timed = ask.time(best[0])
-    why = f"the most that keeps validation accuracy within {allowed_points:g} points"
+    why = f"the most that keeps the validation score within {allowed_points:g} points"
     return _judged(best[0], ask, (timed,), True, why, best[1])
 
 

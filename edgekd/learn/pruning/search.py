@@ -19,8 +19,8 @@ class PruneTrials(NamedTuple):
     """The share of the multiply-accumulates."""
     parameters_left: Callable[[int], float]
     """The share of the parameters."""
-    drop_points: Callable[[int], float]
-    """By how much validation accuracy is lower, in points."""
+    score_drop: Callable[[int], float]
+    """By how much the validation score is lower, in points."""
 
 
 class PruneOutcome(NamedTuple):
@@ -60,13 +60,13 @@ def _wanted(
     count: int, budget: Budget, ask: PruneTrials, ratio: Callable[[int], float]
 ) -> tuple[int, bool, str]:
     """How many cuts the budget asks for, whether that meets it, and in words."""
-    if budget.accuracy_drop_points is not None:
-        most = budget.accuracy_drop_points
-        over = find_least(count, lambda n: ask.drop_points(n) > most)
+    if budget.score_drop is not None:
+        most = budget.score_drop
+        over = find_least(count, lambda n: ask.score_drop(n) > most)
         cuts = count if over is None else over - 1
         if not cuts:
             return 0, False, f"any cut loses more than {most:g} points, before recovery"
-        return cuts, True, f"the most that keeps validation accuracy within {most:g} points"
+        return cuts, True, f"the most that keeps the validation score within {most:g} points"
     if budget.speedup is not None:
         wish, short, so = budget.speedup, f"short of {budget.speedup:g} times", "as fast as asked"
         found = find_least(count, lambda n: ratio(n) >= wish)

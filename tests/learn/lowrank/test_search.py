@@ -58,12 +58,12 @@ class World:
         self.last = chosen
         return nn.Identity()
 
-    def drop_points(self, model: nn.Module) -> float:
+    def score_drop(self, model: nn.Module) -> float:
         return self.drop(self.last)
 
     def search(self, layers: list[SplittableLayer] = LAYERS, **budget: float) -> SplitOutcome:
         return search(
-            layers, WHOLE, Budget(**budget), SplitTrials(self.time, self.fit, self.drop_points)
+            layers, WHOLE, Budget(**budget), SplitTrials(self.time, self.fit, self.score_drop)
         )
 
 
@@ -102,12 +102,12 @@ def test_as_much_as_the_accuracy_allows() -> None:
     def drop(chosen: Chosen) -> float:
         return 10 * sum(offer.error for offer in chosen.values())
 
-    found = World(drop=drop).search(accuracy_drop_points=2.0)
+    found = World(drop=drop).search(score_drop=2.0)
     assert drop(found.chosen) <= 2.0 and found.met
     # of the choices that lose at most 2 points none saves more than 40 + 30
     assert sum(100 - us for us in names(found).values()) == 70
-    assert names(World().search(accuracy_drop_points=0.0)) == {"a": 30, "b": 40}
-    never = World(drop=lambda _: 5.0).search(accuracy_drop_points=1.0)
+    assert names(World().search(score_drop=0.0)) == {"a": 30, "b": 40}
+    never = World(drop=lambda _: 5.0).search(score_drop=1.0)
     assert not never.chosen and "loses more than 1 points (the least seen 5.00)" in never.why
 
 
@@ -128,7 +128,7 @@ def test_layers_that_do_not_pay_stay_dense() -> None:
 
 
 def test_a_whole_that_gains_under_three_percent_stays_dense() -> None:
-    for budget in ({"speedup": 1.2}, {"macs": 0.9}, {"accuracy_drop_points": 9.0}, {}):
+    for budget in ({"speedup": 1.2}, {"macs": 0.9}, {"score_drop": 9.0}, {}):
         found = World(share=0.05).search(**budget)
         assert not found.chosen and found.model is None and found.timed
         assert "want at least 1.03" in found.why

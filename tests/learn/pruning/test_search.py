@@ -36,8 +36,8 @@ def ask(ratio: Callable[[int], float] = lambda n: 1 + n / 10) -> tuple[PruneTria
         (Budget(speedup=3.0), 20),
         (Budget(macs=0.7), 8),
         (Budget(parameters=0.5), 13),
-        (Budget(accuracy_drop_points=1.0), 3),
-        (Budget(accuracy_drop_points=50.0), 20),
+        (Budget(score_drop=1.0), 3),
+        (Budget(score_drop=50.0), 20),
     ],
 )
 def test_no_more_than_the_budget_asks(budget: Budget, want: int) -> None:
@@ -54,9 +54,7 @@ def test_all_that_can_go_and_said_so(budget: Budget) -> None:
     assert found.cuts == COUNT and not found.met and "all that can go" in found.why
 
 
-@pytest.mark.parametrize(
-    "budget", [Budget(speedup=1.5), Budget(macs=0.5), Budget(accuracy_drop_points=2.0)]
-)
+@pytest.mark.parametrize("budget", [Budget(speedup=1.5), Budget(macs=0.5), Budget(score_drop=2.0)])
 def test_what_does_not_pay_is_refused(budget: Budget) -> None:
     found = search(COUNT, budget, ask(lambda n: 1 + 0.001 * n)[0])
     assert not found.cuts and not found.met
@@ -66,7 +64,7 @@ def test_what_does_not_pay_is_refused(budget: Budget) -> None:
 def test_nothing_to_cut() -> None:
     found = search(0, Budget(macs=0.5), ask()[0])
     assert not found.cuts and not found.timed and "spare" in found.why
-    found = search(COUNT, Budget(accuracy_drop_points=0.1), ask()[0])
+    found = search(COUNT, Budget(score_drop=0.1), ask()[0])
     assert not found.cuts and not found.timed and "any cut loses" in found.why
 
 

@@ -222,7 +222,7 @@ def test_it_ends_when_it_stood_still_for_so_many_epochs(
     left = iter(scores)
     training = {"epochs": len(scores), "early_stop_epochs": patience}
     rows = fit(run(tmp_path, score=lambda model: next(left), training=training))
-    assert [row["validation_accuracy"] for row in rows] == scores[:epochs]
+    assert [row["score"] for row in rows] == scores[:epochs]
 
 
 def test_weights_that_are_no_numbers_at_the_end_are_refused(tmp_path: Path) -> None:

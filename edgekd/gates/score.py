@@ -1,4 +1,4 @@
-"""Gate `accuracy`: both models answer the same labelled samples; what counts is where they differ."""
+"""Gate `score`: both models answer the same labelled samples; what counts is where they differ."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edgekd.units import percent_text
 class Config(Settings):
     """How much may be lost."""
 
-    allowed_drop_points: NonNegative = 0.5
+    allowed_drop: NonNegative = 0.5
     """Percentage points of top-1 accuracy below the baseline that are no regression."""
     samples_min: Count = 100
     """Fewer samples than this decide nothing."""
@@ -39,13 +39,13 @@ class Config(Settings):
 
 def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     """Top-1 on the same samples, each model's pixels prepared as its own bundle says."""
-    allowed = config.allowed_drop_points
+    allowed = config.allowed_drop
     if isinstance(pair.samples, str):
-        return (not_measured_finding("accuracy", "points", pair.samples, allowed),)
+        return (not_measured_finding("score", "points", pair.samples, allowed),)
     count = len(pair.samples.labels)
     if count < config.samples_min:
         reason = f"got {count} samples, want at least {config.samples_min}"
-        return (not_measured_finding("accuracy", "points", reason, allowed),)
+        return (not_measured_finding("score", "points", reason, allowed),)
     ours, theirs = (
         correct_answers(pair, side, pair.samples, config.timeout_s)
         for side in (pair.run, pair.baseline)
@@ -62,7 +62,7 @@ def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     evidence = {"lost": lost, "gained": gained, "samples": count, "mcnemar_p": found.mcnemar_p}
     return (
         judge_interval(
-            "accuracy",
+            "score",
             "points",
             found.points,
             allowed,
@@ -74,4 +74,4 @@ def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     )
 
 
-GATE = Gate("accuracy", "statistical", "points", Config, judge)
+GATE = Gate("score", "statistical", "points", Config, judge)
