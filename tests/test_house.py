@@ -395,11 +395,8 @@ def test_public_names_are_verbs_with_objects_and_nouns() -> None:
 NAMES_ALLOWED = ("tasks/", "fields/", "learn/data/", "learn/source", "learn/views/")
 """Where a task or a kind of field may be named: themselves, their tables, data sources and views."""
 STILL_NAMING = {
-    "bench/answers: edgekd.tasks.classification",
     "bench/explanation/fidelity: edgekd.tasks.classification",
     "bench/explanation/summary: edgekd.tasks.classification",
-    "bundle/verify: edgekd.tasks.classification",
-    "gates/parity: edgekd.tasks.classification",
     "learn/attack: edgekd.fields.image",
     "learn/synthesis/generator: edgekd.fields.image",
     "learn/synthesis/pixel_range: edgekd.fields.image",
@@ -407,7 +404,6 @@ STILL_NAMING = {
     "preprocessing: edgekd.fields.image",
     "stages/bundle: edgekd.fields.image",
     "stages/bundle: edgekd.fields.label",
-    "stages/export: edgekd.tasks.classification",
     "stages/synthesize: edgekd.fields.image",
 }
 """Files that name one still. None is added."""

@@ -24,9 +24,9 @@ task: {task}
 data:
   source: {source}
 teacher:
-  model: {teacher}{labels}
+  model: {teacher}
 student:
-  model: {student}{labels}
+  model: {student}
 learn:
   - step: distil
     losses:
@@ -153,7 +153,6 @@ def make_recipe_text(name: str, task: Task) -> str:
         teacher=example.teacher,
         student=example.student,
         losses=losses,
-        labels=f"\n  losses: [{', '.join(task.losses)}]" if task.losses else "",
     )
 
 
