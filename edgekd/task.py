@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import Literal
 from typing import NamedTuple
 
@@ -69,6 +70,8 @@ class Task(NamedTuple):
     describe: Callable[[Arrays, Dataset, int], list[list[tuple[str, float | None]]]]
     """Decisions to lines for people, one list a sample: text, with its probability where there is one. The number
     is how many lines are wanted."""
+    soft_losses: tuple[str | Mapping[str, Any], ...] = ()
+    """What a teacher's answers teach where the recipe does not say: names, or mappings with `name` and knobs."""
     chance_metric: str = ""
     """Which of the metrics tells knowledge from guessing; empty for the score."""
     explain_chance: Callable[[Arrays, Arrays, Dataset], str] | None = None

@@ -20,12 +20,15 @@ from edgekd.learn.describe import describe_fields
 from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
 from edgekd.learn.source import require_sound
+from edgekd.learn.task_losses import find_label_terms
+from edgekd.tasks import classification
 
 if TYPE_CHECKING:
     from edgekd.learn.data.loader import Samples
     from edgekd.learn.settings import Views
 
 TASK = "classification"
+LABELS_ALONE = find_label_terms((), classification.TASK)
 
 
 def image(height: int, width: int, channels: int = 1, mean: float = 0.5, std: float = 0.5) -> Image:

@@ -86,7 +86,7 @@ LEARN_FLOORS: list[
     },
     {"companions", "formats", "losses", "parallel", "quant", "synthesis"},
     {"hub", "settings", "weights"},
-    {"view"},
+    {"task_losses", "view"},
     {"views"},
     {"arithmetic", "data"},
     {"answers", "arrays", "method"},

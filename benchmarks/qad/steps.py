@@ -25,7 +25,6 @@ from measure import spread
 from edgekd.learn import blueprint
 from edgekd.learn.evaluation import read_split
 from edgekd.learn.quant import insertion
-from edgekd.learn.settings import LABELS_ALONE
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.progress import Silent
@@ -77,7 +76,7 @@ class Student:
         context = self.context("float")
         if not (context.folder / "weights.safetensors").exists():
             views = {"views": VIEWS, "views_seed": self.seed}
-            about = {"model": "resnet8", "losses": LABELS_ALONE, "train": FLOAT, **views}
+            about = {"model": "resnet8", "losses": (), "train": FLOAT, **views}
             train.run(train.Config.model_validate(about), self.given(), context)
         return context.folder
 

@@ -126,6 +126,9 @@ Losses = Annotated[
     Field(min_length=1, strict=False),
 ]
 """The terms that are summed; each must be computed at every step."""
+OptionalLosses = Annotated[tuple[Annotated[Term, BeforeValidator(_loss)], ...], Field(strict=False)]
+"""The same, or none: then those that the task names."""
+BY_TASK: tuple[Term, ...] = ()
 
 REUSES = "simkd"
 """The loss whose student answers through its teacher's classifier."""
@@ -134,9 +137,6 @@ REUSES = "simkd"
 def find_reuse_term(terms: tuple[Term, ...]) -> Term | None:
     """Find the term that gives the student its teacher's classifier; None if there is none."""
     return next((term for term in terms if term.loss.name == REUSES), None)
-
-
-LABELS_ALONE: tuple[Term, ...] = (Term(loss=Named.parse("cross-entropy", LOSSES, "loss")),)
 
 
 WeightsAllow = Annotated[tuple[Literal["extra", "missing"], ...], Field(strict=False)]

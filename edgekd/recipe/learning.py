@@ -15,7 +15,7 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.schemes import SchemeName
-from edgekd.learn.settings import LABELS_ALONE
+from edgekd.learn.settings import BY_TASK
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import Inherit
 from edgekd.learn.settings import Input
@@ -92,8 +92,8 @@ class Teacher(Settings):
     allow: WeightsAllow = unsaid(())
     """Whether the weights may have tensors that the model lacks (``extra``: an auxiliary head), or lack some of the
     model's (``missing``: those stay as they are initialised)."""
-    losses: LabelLosses = LABELS_ALONE
-    """What it is trained on where there are no weights."""
+    losses: LabelLosses = BY_TASK
+    """What it is trained on where there are no weights; where it is left out, what the task says that labels teach."""
     train: Training = Training()
     """How it is trained where there are no weights."""
     views: Views | None = None
@@ -113,8 +113,8 @@ class Student(Settings):
     """The images it takes, where they are not the data's: fewer pixels or channels than its teacher's."""
     norm: Literal["batch", "group"] = unsaid("batch")
     """Group norms may stand where the model has batch norms; privacy wants them."""
-    losses: LabelLosses = LABELS_ALONE
-    """What its control, the same student without a teacher, is trained on."""
+    losses: LabelLosses = BY_TASK
+    """What its control, the same student without a teacher, is trained on; where it is left out, what the task says."""
     train: Training = Training()
     """How the student and its control are trained."""
 
@@ -181,7 +181,7 @@ class Quantize(quantize.Words):
     """The student learns to answer as well with its weights and activations in 8 bits or less."""
 
     step: Literal["quantize"]
-    losses: AnswerLosses = quantize.SOFT_TARGETS
+    losses: AnswerLosses = BY_TASK
     """The terms that are summed. Labels are not needed."""
     profiles: Profiles = AUTO
     """Which Q/DQ files are written; auto is those of the targets."""

@@ -21,6 +21,7 @@ from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import Numbers
+from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import Private
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
@@ -53,7 +54,7 @@ class Plain(Settings):
 
     label: str
     learner: Network
-    losses: Losses
+    losses: OptionalLosses
     batch_size: Count
     only: Annotated[tuple[str, ...], Field(strict=False)] = ()
     auxiliary: bool = False
@@ -148,22 +149,27 @@ def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> 
     from edgekd.learn.method import outputs
     from edgekd.learn.schemes.alone import alone
     from edgekd.learn.settings import Resolved
+    from edgekd.learn.task_losses import find_label_terms
+    from edgekd.learn.task_losses import find_soft_terms
     from edgekd.learn.training import rehearsal
     from edgekd.learn.training.batches import require_full_batch
+    from edgekd.tasks import load_task
 
     plan, model = _built(case.learner, given, context)
     if case.auxiliary:
         outputs.require_auxiliary(model, plan.blank(2))
     samples = arrays.samples(given, config.views, config.seed, case.only)
     require_full_batch(case.batch_size, len(samples))
+    task = load_task(samples.dataset.task, allow_code=context.allow_code)
+    terms = (find_label_terms if case.alone else find_soft_terms)(case.losses, task)
     connected = connection.connect_outputs(
-        case.losses,
+        terms,
         case.batch_size,
         samples=len(samples),
         interface=plan.interface,
         allow_code=context.allow_code,
     )
-    if case.alone and not all(LOSSES[term.loss.name].built_in for term in case.losses):
+    if case.alone and not all(LOSSES[term.loss.name].built_in for term in terms):
         with arithmetic.deterministic(context.seed, 1):
             whole = DistillationStep(model, plan, connected, connected.add_to_scheme(alone()), {})
             training = Training(batch_size=case.batch_size)

@@ -12,10 +12,9 @@ from pydantic import Field
 
 from edgekd import files
 from edgekd.errors import InputError
-from edgekd.learn.losses import LOSSES
-from edgekd.learn.settings import Losses
+from edgekd.learn.settings import BY_TASK
+from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import Resolved
-from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.settings import Count
@@ -28,7 +27,6 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
-from edgekd.table import Named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,9 +41,6 @@ if TYPE_CHECKING:
     from edgekd.learn.quant.post_training import QuantizedStart
     from edgekd.task import Metric
 
-SOFT_TARGETS: tuple[Term, ...] = (
-    Term(loss=Named.parse({"name": "kd", "temperature": 2.0}, LOSSES, "loss")),
-)
 ROUNDS = 4
 """How often layers are given back their precision before the score budget is given up."""
 
@@ -66,8 +61,8 @@ class Learning(Training):
 class Words(Settings):
     """What a recipe may say of it."""
 
-    losses: Losses = SOFT_TARGETS
-    """The terms that are summed. Labels are not needed."""
+    losses: OptionalLosses = BY_TASK
+    """The terms that are summed; where they are left out, how the task learns from answers. Labels are not needed."""
     teachers: Annotated[
         tuple[Literal["student", "teacher"], ...], Field(min_length=1, max_length=2, strict=False)
     ] = ("student", "teacher")
@@ -227,12 +222,15 @@ def _learned(
     from edgekd.learn import learner
     from edgekd.learn.assembly import connection
     from edgekd.learn.evaluation import read_split
+    from edgekd.learn.task_losses import find_soft_terms
 
     if config.train is None:
         return []
     kept = {name: value.detach().clone() for name, value in started.model.state_dict().items()}
     samples = arrays.samples(given, config.views, config.views_seed)
-    terms, batch_size = config.losses, config.train.batch_size
+    validation = read_split(given, allow_code=context.allow_code)
+    terms = find_soft_terms(config.losses, validation.task)
+    batch_size = config.train.batch_size
     size: dict[str, Any] = {"interface": plan.interface, "samples": len(samples)}
     connected = connection.connect_outputs(terms, batch_size, **size, allow_code=context.allow_code)
     history = learner.train(
@@ -246,7 +244,6 @@ def _learned(
         context,
         scored_in="fp32",
     )
-    validation = read_split(given, allow_code=context.allow_code)
     if validation.falls_behind(validation.outputs(started.model), outputs):
         started.model.load_state_dict(kept)
         context.progress.note("learning did not help; post-training calibration is kept")

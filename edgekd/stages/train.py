@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from edgekd.learn.settings import Input
-from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
+from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
@@ -26,7 +26,7 @@ class Config(Settings):
     """What is trained, on which views, how."""
 
     model: ModelName
-    losses: Losses
+    losses: OptionalLosses
     train: Training
     views: Views
     norm: Literal["batch", "group"] = unsaid("batch")
@@ -50,9 +50,12 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from edgekd.learn import learner
     from edgekd.learn.assembly import connection
     from edgekd.learn.schemes.alone import alone
+    from edgekd.learn.task_losses import find_label_terms
+    from edgekd.tasks import load_task
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.samples(given, config.views, config.views_seed, config.only)
+    task = load_task(samples.dataset.task, allow_code=context.allow_code)
     plan = learner.blueprint_for(
         config.model,
         given["data"],
@@ -63,7 +66,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
     connected = connection.connect_outputs(
-        config.losses,
+        find_label_terms(config.losses, task),
         config.train.batch_size,
         samples=len(samples),
         interface=plan.interface,

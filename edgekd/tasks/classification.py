@@ -148,6 +148,7 @@ TASK = Task(
     agree=agree,
     guess=guess,
     describe=describe,
+    soft_losses=({"name": "kd", "temperature": 2.0},),
     chance_metric="balanced accuracy",
     explain_chance=explain_chance,
 )

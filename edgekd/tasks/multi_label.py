@@ -123,5 +123,6 @@ TASK = Task(
     agree=agree,
     guess=guess,
     describe=describe,
+    soft_losses=("binary-kd",),
 )
 """Mean average precision; a guess ranks all samples alike."""

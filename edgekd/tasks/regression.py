@@ -105,6 +105,7 @@ TASK = Task(
     agree=agree,
     guess=guess,
     describe=describe,
+    soft_losses=("values-kd",),
     chance_metric="R2",
 )
 """The root of the mean squared error, in the target's unit; R2 tells it from guessing."""

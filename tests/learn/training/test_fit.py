@@ -23,7 +23,6 @@ from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.schemes.offline import offline
-from edgekd.learn.settings import LABELS_ALONE
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
@@ -95,7 +94,7 @@ def run(folder: Path, **changes: Any) -> Run:
     values: dict[str, Any] = {
         "model": net(),
         "samples": samples(),
-        "terms": bind_terms(LABELS_ALONE),
+        "terms": bind_terms(data_example.LABELS_ALONE),
         "scheme": alone(),
         "training": Training(**training),
         "resolved": Resolved(precision="fp32", channels_last=False, threads=1),

@@ -24,7 +24,6 @@ from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
-from edgekd.learn.settings import LABELS_ALONE
 from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Term
@@ -207,7 +206,7 @@ def test_a_cosine_ramp_is_slow_at_both_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("decay", [0.6, 0.9])
 def test_the_average_follows_weights_and_statistics(tmp_path: Path, decay: float) -> None:
-    made = run(tmp_path, LABELS_ALONE, alone(), ema_decay=decay, epochs=2)
+    made = run(tmp_path, data_example.LABELS_ALONE, alone(), ema_decay=decay, epochs=2)
     fit(made)
     model, average = net().train(), dict[str, Tensor]()
     optimizer = ByHand(model, made.training)
@@ -249,7 +248,7 @@ def test_each_rollback_halves_the_rate_from_the_last_checkpoint_on(
     tmp_path: Path, calls: set[int], factor: float
 ) -> None:
     asked = {"on_nan": "rollback", "schedule": "constant", "epochs": 2}
-    made = run(tmp_path, LABELS_ALONE, nan_at(calls), **asked)
+    made = run(tmp_path, data_example.LABELS_ALONE, nan_at(calls), **asked)
     rows = fit(made)
     assert rows[-1]["learning_rate"] == pytest.approx(0.05 * factor, rel=1e-12)
     model = net().train()
@@ -270,11 +269,11 @@ def test_a_kill_right_after_a_rollback_does_not_forget_the_halved_rate(tmp_path:
             raise KeyboardInterrupt
 
     asked = {"on_nan": "rollback", "schedule": "constant", "epochs": 2}
-    struck = run(tmp_path, LABELS_ALONE, nan_at({5}), **asked)
+    struck = run(tmp_path, data_example.LABELS_ALONE, nan_at({5}), **asked)
     struck.progress = KilledAtNote()
     with pytest.raises(KeyboardInterrupt):
         fit(struck)
-    rows = fit(run(tmp_path, LABELS_ALONE, alone(), **asked))
+    rows = fit(run(tmp_path, data_example.LABELS_ALONE, alone(), **asked))
     assert rows[-1]["learning_rate"] == pytest.approx(0.025, rel=1e-12)
 
 
@@ -291,7 +290,7 @@ def test_a_lesson_s_weight_and_a_scheme_s_own_terms_count(tmp_path: Path) -> Non
         ]
 
     quiet = {"epochs": 1, "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant"}
-    made = run(tmp_path, LABELS_ALONE, Scheme(lessons, nn.ModuleDict()), **quiet)
+    made = run(tmp_path, data_example.LABELS_ALONE, Scheme(lessons, nn.ModuleDict()), **quiet)
     (row,) = fit(made)
     assert list(row)[:2] == ["cross-entropy", "size"]
     model, shown = net().train(), 0.0
