@@ -105,7 +105,7 @@ TASK = Task(
     agree=agree,
     guess=guess,
     describe=describe,
-    soft_losses=("values-kd",),
+    soft_losses=("value-mse",),
     chance_metric="R2",
 )
 """The root of the mean squared error, in the target's unit; R2 tells it from guessing."""
