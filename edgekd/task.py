@@ -202,8 +202,14 @@ def score_drop(metric: Metric, value: float, reference: float) -> float:
 
 
 def value_text(metric: Metric, value: float) -> str:
-    """A metric's value as people read it."""
-    return percent_text(value) if metric.unit == "fraction" else f"{value:.4g} {metric.name}"
+    """A metric's value as people read it where its name stands beside it."""
+    return percent_text(value) if metric.unit == "fraction" else f"{value:.4g}"
+
+
+def figure_text(metric: Metric, value: float) -> str:
+    """The same where its name does not: only a number needs one."""
+    name = "" if metric.unit == "fraction" else f" {metric.name}"
+    return value_text(metric, value) + name
 
 
 def agreement(task: Task, outputs: Arrays, reference: Arrays, dataset: Dataset) -> float:

@@ -159,7 +159,7 @@ def test_better_is_higher_or_lower() -> None:
     assert task.score_drop(errors, 0.75, 1.0) == -25
     assert task.score_drop(metric(unit="number"), 0.75, 1.0) == 0.25
     assert task.value_text(metric(), 0.75) == "75.00 %"
-    assert task.value_text(metric(unit="number", name="RMSE"), 1234.5678) == "1235 RMSE"
+    assert task.figure_text(metric(unit="number", name="RMSE"), 1234.5678) == "1235 RMSE"
 
 
 @pytest.mark.parametrize("occurring", [1, 2, 4])

@@ -89,27 +89,60 @@ def write_knowledge(
     resolved: Resolved,
     progress: Progress,
 ) -> None:
-    """Fill `path` with the teacher's logits, npy float32 [views, samples, classes].
+    """Fill `path` with the teacher's outputs, npy float32 [views, samples, ...].
 
-    Every view that training will show is answered once; later epochs, methods and students read it.
+    Every view that training will show is answered once; later epochs, methods and students read it. Of a teacher
+    with several outputs each element has a field by number, ``0``, ``1``, of that output's shape.
+
+    Raises:
+        InputError: if an output's size changes from batch to batch.
     """
     views, total = samples.views.count, len(samples)
     size = batch_size(count_values(samples.dataset, samples.rows))
-    out = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.float32, shape=(views, total, samples.classes)
-    )
     teacher.eval()
+    out: NDArray[Any] | None = None
     with arithmetic.deterministic(0, resolved.threads):
         for view in range(views):
             for start in range(0, total, size):
                 indices = np.arange(start, min(start + size, total))
                 inputs = samples.batch(indices, view).inputs
-                (out[view, indices],) = _answer(
-                    teacher, inputs, resolved.precision, resolved.channels_last
-                )
+                given = _answer(teacher, inputs, resolved.precision, resolved.channels_last)
+                if out is None:
+                    out = _open_knowledge(path, (views, total), given)
+                try:
+                    _store(out, view, indices, given)
+                except ValueError as error:
+                    message = (
+                        f"teacher: got outputs of several sizes, which cannot be stored: {error}"
+                    )
+                    raise InputError(message, hint="knowledge: online") from error
                 text = f"view {view + 1}/{views}"
                 progress.update(view * total + int(indices[-1]) + 1, views * total, text)
-    out.flush()
+    assert out is not None
+    out.flush()  # type: ignore[attr-defined]
+
+
+def _open_knowledge(
+    path: Path, shape: tuple[int, int], given: tuple[NDArray[np.float32], ...]
+) -> NDArray[Any]:
+    if len(given) == 1:
+        whole = (*shape, *given[0].shape[1:])
+        return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=whole)
+    ends = [(str(number), np.float32, each.shape[1:]) for number, each in enumerate(given)]
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(ends), shape=shape)
+
+
+def _store(
+    out: NDArray[Any],
+    view: int,
+    indices: NDArray[np.int64],
+    given: tuple[NDArray[np.float32], ...],
+) -> None:
+    if out.dtype.names is None:
+        (out[view, indices],) = given
+        return
+    for name, each in zip(out.dtype.names, given, strict=True):
+        out[name][view, indices] = each
 
 
 def _answer(

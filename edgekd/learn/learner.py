@@ -40,6 +40,7 @@ from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
 from edgekd.stage import Context
 from edgekd.table import Named
+from edgekd.task import figure_text
 from edgekd.task import interface_of
 from edgekd.task import metric_rows
 from edgekd.task import value_text
@@ -190,7 +191,7 @@ def write(
     for name, value in (("history.json", history), ("score.json", score)):
         made[name] = context.folder / name
         made[name].write_bytes(files.canonical_json(value))
-    reached = value_text(task.score, values[task.score.name])
+    reached = figure_text(task.score, values[task.score.name])
     parameters = units.count_text(score["parameters"])
     context.progress.note(f"{plan.builder}: {reached} on validation, {parameters} parameters")
     if standing.is_near_chance:
@@ -225,7 +226,7 @@ def require_better_than_chance(
             changed = validation._replace(dataset=dataclasses.replace(found, inputs=inputs))
             seen = chance.compute_standing(task, changed.outputs(model), targets, found)
             if seen.skill >= chance.EXPLAINED:
-                reached = value_text(seen.metric, seen.value)
+                reached = figure_text(seen.metric, seen.value)
                 causes = f"it wants other preprocessing: with {words} it reaches {reached}"
     raise InputError(f"{where}: {_near_chance(standing)}", hint=f"likely: {causes}")
 

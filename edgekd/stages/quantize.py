@@ -117,7 +117,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     from edgekd.learn import deploy_form
     from edgekd.learn import learner
     from edgekd.learn.evaluation import read_split
-    from edgekd.task import value_text
+    from edgekd.task import figure_text
 
     resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
     start = blueprint.load(
@@ -150,8 +150,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     for name in started.in_float:
         context.progress.note(f"{name}: stays in float, it has no int8 form")
     context.progress.note(
-        f"{config.scheme}: {value_text(metric, after)} on validation, float "
-        f"{value_text(metric, float_score)}, before learning {value_text(metric, before)}"
+        f"{config.scheme}: {figure_text(metric, after)} on validation, float "
+        f"{figure_text(metric, float_score)}, before learning {figure_text(metric, before)}"
     )
     edit = {
         "name": "quantize",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import cast
 
 import numpy as np
@@ -23,18 +24,20 @@ TeacherFunction = Callable[[TensorBatch], Tensor]
 """A teacher's logits [B, classes] to what the student sees, without gradient; of several outputs their tuple."""
 
 
-def read_teacher(answers: NDArray[np.float32]) -> TeacherFunction:
-    """Return a teacher function that reads stored logits [views, samples, classes]."""
+def read_teacher(answers: NDArray[Any]) -> TeacherFunction:
+    """Return a teacher function that reads stored outputs [views, samples, ...], or fields by output of those."""
 
     def teacher_logits(batch: TensorBatch) -> Tensor:
-        logits = torch.from_numpy(answers[batch.view, batch.indices])
-        return logits.to(batch.device)
+        if answers.dtype.names is None:
+            return torch.from_numpy(answers[batch.view, batch.indices]).to(batch.device)
+        each = (answers[name][batch.view, batch.indices] for name in answers.dtype.names)
+        return cast(Tensor, tuple(torch.from_numpy(one).to(batch.device) for one in each))
 
     return teacher_logits
 
 
 def open_knowledge(path: Path) -> TeacherFunction:
-    """Return a teacher function that reads the logits that stage `knowledge` stored, mapped."""
+    """Return a teacher function that reads the outputs that stage `knowledge` stored, mapped."""
     return read_teacher(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
