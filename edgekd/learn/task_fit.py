@@ -36,8 +36,6 @@ class TaskEnds(NamedTuple):
     """Names of what it is compared with."""
     inputs: tuple[str, ...] = ()
     """Kinds of the fields that a model takes; empty if that is not known."""
-    losses: tuple[str, ...] = ()
-    """What labels teach where a recipe does not say."""
 
 
 CLASSIFIER = TaskEnds(
@@ -122,7 +120,7 @@ def _shape(end: Tensor) -> str:
 
 
 def read_ends(name: str) -> TaskEnds | None:
-    """What a task says of its outputs, targets and losses, read from its text: nothing of it is run.
+    """What a task says of its outputs and targets, read from its text: nothing of it is run.
 
     Args:
         name: of `edgekd.tasks`, or ``python:package.module:TASK``.
@@ -143,10 +141,9 @@ def read_ends(name: str) -> TaskEnds | None:
         words = next(words for words in map(_task_words, tree.body) if words.get("") == variable)
         outputs = tuple(map(_read_tensor, words["outputs"].elts))
         targets = tuple(ast.literal_eval(words["targets"]))
-        losses = tuple(ast.literal_eval(words["losses"])) if "losses" in words else ()
     except (StopIteration, KeyError, ValueError, TypeError, AttributeError, SyntaxError):
         return None
-    return TaskEnds(outputs, targets, losses=losses)
+    return TaskEnds(outputs, targets)
 
 
 def _task_words(node: ast.stmt) -> dict[str, Any]:

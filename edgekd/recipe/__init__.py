@@ -13,10 +13,7 @@ from pydantic import ValidationError
 
 from edgekd.bench.budget import Budget
 from edgekd.learn import task_fit
-from edgekd.learn.losses import LOSSES
-from edgekd.learn.settings import LABELS_ALONE
 from edgekd.learn.settings import Losses
-from edgekd.learn.settings import Term
 from edgekd.learn.settings import Views
 from edgekd.recipe import agreement
 from edgekd.recipe import json_schema
@@ -37,7 +34,6 @@ from edgekd.stages.explain import Words as Explain
 from edgekd.stages.export import Words as Export
 from edgekd.stages.measure import Measure
 from edgekd.stages.synthesize import Config as Synthesis
-from edgekd.table import Named
 from edgekd.tasks import DEFAULT_TASK
 
 TeacherName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -114,7 +110,6 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
     except ValidationError as error:
         raise problems.describe_error(error, document, Recipe) from error
     ends = task_fit.read_ends(recipe.task)
-    recipe = recipe if ends is None else _with_losses(recipe, ends.losses)
     export = recipe.export
     said = export.opset if "opset" in export.model_fields_set else None
     fault = agreement.find_fault(recipe.learn, recipe.targets, recipe.views, said)
@@ -128,21 +123,6 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
         key, message = fault
         raise recipe_text.input_error(recipe_text.place_of(document, key), key, message)
     return recipe
-
-
-def _with_losses(recipe: Recipe, names: Sequence[str]) -> Recipe:
-    """The recipe with a task's losses wherever labels teach and it says none."""
-    losses = tuple(Term(loss=Named.parse(name, LOSSES, "loss")) for name in names)
-    if not losses or losses == LABELS_ALONE:
-        return recipe
-
-    def filled(who: Teacher | Student) -> Any:
-        said = "losses" in who.model_fields_set
-        return who if said else who.model_copy(update={"losses": losses})
-
-    teachers = {name: filled(teacher) for name, teacher in recipe.teachers.items()}
-    changed = {"teacher": filled(recipe.teacher), "student": filled(recipe.student)}
-    return recipe.model_copy(update=changed | ({"teachers": teachers} if teachers else {}))
 
 
 def _losses_alone(recipe: Recipe) -> dict[recipe_text.Key, Losses]:

@@ -21,6 +21,7 @@ from edgekd.learn.settings import Inherit
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
+from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import Private
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
@@ -72,8 +73,8 @@ def loss_needs_one_class(term: Term) -> bool:
     return "label_indices" in needs(LOSSES[term.loss.name])
 
 
-LabelLosses = Annotated[Losses, AfterValidator(_from_labels)]
-AnswerLosses = Annotated[Losses, AfterValidator(_from_answers)]
+LabelLosses = Annotated[OptionalLosses, AfterValidator(_from_labels)]
+AnswerLosses = Annotated[OptionalLosses, AfterValidator(_from_answers)]
 ClassNames = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(require_distinct)]
 
 
