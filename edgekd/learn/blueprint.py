@@ -24,6 +24,7 @@ from edgekd.interface import to_json
 from edgekd.learn import model_inputs
 from edgekd.learn import weights
 from edgekd.learn.edits import EDITS
+from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.method import outputs as model_outputs
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.models import MODELS
@@ -32,6 +33,7 @@ from edgekd.settings import unsaid
 from edgekd.table import Member
 from edgekd.table import Scalar
 from edgekd.table import bind
+from edgekd.units import number_text
 
 LARGEST_BLUEPRINT_BYTES = 2**24
 
@@ -102,7 +104,7 @@ def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
         raise InputError(f"{blueprint.builder}: {error}") from error
     foreign = member.is_foreign
     if foreign:
-        model_outputs.give_logits_alone(model)
+        model_outputs.give_outputs_alone(model, interface)
     _check_output(model, interface, blueprint.builder)
     if foreign:
         _check_tensors(model, blueprint.builder)
@@ -242,10 +244,14 @@ def _check_output(
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{builder}: cannot take {shapes}: {first[:200]}") from error
-    outputs = given if isinstance(given, tuple) else (given,)
+    names = ", ".join(end.name for end in interface.outputs)
+    if isinstance(given, Mapping) and len(interface.outputs) > 1:
+        listed = ", ".join(map(str, given))
+        raise InputError(f"{builder}: got outputs {listed[:200]} from {shapes}, want {names}")
+    outputs = as_tuple(given)
     if len(outputs) != len(interface.outputs):
-        names = ", ".join(end.name for end in interface.outputs)
-        raise InputError(f"{builder}: got {len(outputs)} outputs from {shapes}, want {names}")
+        count = number_text(len(outputs), "output")
+        raise InputError(f"{builder}: got {count} from {shapes}, want {names}")
     for end, output in zip(interface.outputs, outputs, strict=True):
         want = list(interface.shape(end, 2))
         got = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__

@@ -13,6 +13,8 @@ from torch import nn
 
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.edits import deploy
+from edgekd.learn.forward_pass import Outputs
+from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.model_inputs import Inputs
 from edgekd.progress import Progress
 from edgekd.units import number_text
@@ -32,7 +34,7 @@ class DeployForm(NamedTuple):
     left: tuple[str, ...]
     """Those that stay, since merged they fail or answer otherwise."""
     difference: float
-    """Of the answers, as part of the largest."""
+    """Of any output, as part of its largest number."""
     convolutions: tuple[int, int]
     """Before and after."""
 
@@ -113,7 +115,7 @@ def to_deploy_form(model: nn.Module, *inputs: Tensor) -> DeployForm:
 
 
 def _one_by_one(
-    model: nn.Module, inputs: Inputs, want: Tensor
+    model: nn.Module, inputs: Inputs, want: Outputs
 ) -> tuple[nn.Module, list[str], list[str]]:
     """Merge what keeps the answers, a module at a time."""
     paths: list[str] = []
@@ -143,16 +145,16 @@ def _candidates(model: nn.Module) -> Iterator[str]:
         ahead = [f"{path}.{name}" for name, _ in model.get_submodule(path).named_children()] + ahead
 
 
-def _answers(model: nn.Module, inputs: Inputs) -> tuple[Tensor, Inputs]:
-    """Logits in double precision, and the inputs that gave them; in float32 where the model insists."""
+def _answers(model: nn.Module, inputs: Inputs) -> tuple[Outputs, Inputs]:
+    """Outputs in double precision, and the inputs that gave them; in float32 where the model insists."""
     try:
         wide = _cast(inputs, torch.float64)
         with torch.no_grad():
-            return model(*wide), wide
+            return as_tuple(model(*wide)), wide
     except RuntimeError:
         narrow = _cast(inputs, torch.float32)
         with torch.no_grad():
-            return model.float()(*narrow), narrow
+            return as_tuple(model.float()(*narrow)), narrow
 
 
 def _cast(inputs: Inputs, dtype: torch.dtype) -> Inputs:
@@ -160,12 +162,14 @@ def _cast(inputs: Inputs, dtype: torch.dtype) -> Inputs:
     return tuple(each.to(dtype) if each.is_floating_point() else each for each in inputs)
 
 
-def _difference(model: nn.Module, inputs: Inputs, want: Tensor) -> float:
-    """The largest difference of a logit, as part of the largest one."""
+def _difference(model: nn.Module, inputs: Inputs, want: Outputs) -> float:
+    """The largest difference of any output, as part of the largest number of that output."""
+    precision = next((each.dtype for each in want if each.is_floating_point()), torch.float32)
     with torch.no_grad():
-        got = model.to(want.dtype)(*inputs)
-    off = float((got - want).abs().max() / want.abs().max().clamp_min(1e-30))
-    return off if off == off else float("inf")
+        got = as_tuple(model.to(precision)(*inputs))
+    pairs = zip(got, want, strict=True)
+    parts = [float((a - b).abs().max() / b.abs().max().clamp_min(1e-30)) for a, b in pairs]
+    return max(off if off == off else float("inf") for off in parts)
 
 
 def _convolutions(model: nn.Module) -> int:

@@ -14,11 +14,12 @@ Outputs = tuple[Tensor, ...]
 
 def as_tuple(outputs: Any) -> Outputs:
     """What a model gives as a tuple, also where it gives one tensor."""
-    return tuple(outputs) if isinstance(outputs, tuple | list) else (outputs,)
+    return tuple(outputs) if isinstance(outputs, tuple) else (outputs,)
 
 
-def run_once(model: nn.Module, *inputs: Tensor) -> None:
-    """Run `model` once in evaluation mode, without gradient, on its own device; its hooks see what passes.
+def run_once(model: nn.Module, *inputs: Tensor) -> Any:
+    """Run `model` once in evaluation mode, without gradient, on its own device; give what it gives. Its hooks see what
+    passes.
 
     Each of its modules is left in the mode in which it was: parts that are frozen in evaluation mode stay so.
     """
@@ -26,7 +27,7 @@ def run_once(model: nn.Module, *inputs: Tensor) -> None:
     device = next(model.parameters(), inputs[0]).device
     try:
         with torch.no_grad():
-            model.eval()(*(each.to(device) for each in inputs))
+            return model.eval()(*(each.to(device) for each in inputs))
     finally:
         for module, training in modes:
             module.training = training

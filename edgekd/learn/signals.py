@@ -67,6 +67,14 @@ def has_places(end: Tensor) -> bool:
     return end.kind == "logits" and end.class_axis >= 1 and len(end.shape) > 2
 
 
+def find_answer(outputs: Sequence[Tensor]) -> int | None:
+    """Of several outputs which one is read for what gives the logits: the first logits, or else the first; None of one."""
+    if len(outputs) == 1:
+        return None
+    kinds = [end.kind for end in outputs]
+    return kinds.index("logits") if "logits" in kinds else 0
+
+
 def compares_kind(kind: str, asked: Collection[str], targets: Collection[str]) -> bool:
     """Whether a loss compares an output of a kind: of student or teacher, or its labels where no target has that name.
 

@@ -22,7 +22,6 @@ from pydantic import model_validator
 from edgekd import files
 from edgekd.bench.decider import Decider
 from edgekd.bench.machine import host as machine
-from edgekd.errors import InputError
 from edgekd.learn.budget import Budget
 from edgekd.stage import Context
 from edgekd.stage import Given
@@ -151,7 +150,9 @@ def _prunable(config: Config, given: Given, context: Context) -> Prunable:
     inputs = plan.blank(2)
     groups, left = trial.sound_groups(model, *inputs)
     if config.importance == "taylor" and groups:
-        worth = importance.by_taylor(model, groups, _batches(config, given, context.seed))
+        worth = importance.by_taylor(
+            model, groups, plan.interface, _batches(config, given, context.seed)
+        )
     else:
         worth = importance.by_magnitude(model, groups)
     if config.parameters is not None:
@@ -163,19 +164,14 @@ def _prunable(config: Config, given: Given, context: Context) -> Prunable:
     return Prunable(model, plan, inputs, groups, left, ordered, worth)
 
 
-def _batches(config: Config, given: Given, seed: int) -> Iterator[tuple[Inputs, Tensor]]:
+def _batches(config: Config, given: Given, seed: int) -> Iterator[tuple[Inputs, dict[str, Tensor]]]:
     import torch
 
     from edgekd.learn import arrays
-    from edgekd.learn.data import kinds
 
-    data = arrays.calibration(given, config.samples, seed)
-    try:
-        name, _ = kinds.find_label(data.dataset)
-    except ValueError as error:
-        raise InputError(f"prune: {error}", hint="importance: magnitude") from error
-    for inputs, targets in data.batches(BATCH):
-        yield tuple(map(torch.from_numpy, inputs)), torch.from_numpy(targets[name])
+    for inputs, targets in arrays.calibration(given, config.samples, seed).batches(BATCH):
+        named = {name: torch.from_numpy(each) for name, each in targets.items()}
+        yield tuple(map(torch.from_numpy, inputs)), named
 
 
 def _searched(whole: Prunable, config: Config, given: Given, context: Context) -> PruneOutcome:

@@ -13,6 +13,8 @@ from torch import nn
 
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.interface import Interface
+from edgekd.interface import Tensor
 from edgekd.interface import image_classifier
 from edgekd.interface import to_json
 from edgekd.learn import blueprint as blueprints
@@ -270,3 +272,70 @@ def test_looking_at_training_draws_nothing() -> None:
 
     Auxiliary(3)
     assert torch.equal(torch.rand(1), after)
+
+
+TWO_ENDS = Interface(
+    (
+        Tensor("images", "float32", ("batch", 1, 4, 4)),
+        Tensor("rows", "float32", ("batch", 3)),
+    ),
+    (
+        Tensor("scores", "float32", ("batch", 2), "logits", class_axis=1, target="labels"),
+        Tensor("boxes", "float32", ("batch", 4), target="boxes"),
+    ),
+)
+TWO_SOURCE = """
+import torch
+from torch import nn
+class Two(nn.Module):
+    def __init__(self, gives):
+        super().__init__()
+        self.scores, self.boxes, self.gives = nn.Linear(16, 2), nn.Linear(3, 4), gives
+    def forward(self, images, rows):
+        scores, boxes = self.scores(images.flatten(1)), self.boxes(rows)
+        return self.gives(scores, boxes)
+def in_order(): return Two(lambda s, b: (s, b))
+def listed(): return Two(lambda s, b: [s, b])
+def named(): return Two(lambda s, b: {"boxes": b, "loss": b.sum(), "scores": s})
+def one(): return Two(lambda s, b: s)
+def three(): return Two(lambda s, b: (s, b, b))
+def swapped(): return Two(lambda s, b: (b, s))
+def misnamed(): return Two(lambda s, b: {"score": s, "boxes": b})
+def integers(): return Two(lambda s, b: (s, b.long()))
+"""
+
+
+@pytest.fixture
+def two_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "two_ends_models.py").write_text(TWO_SOURCE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def of_two_ends(name: str) -> nn.Module:
+    arguments = {"reference": f"two_ends_models:{name}"}
+    plan = Blueprint(builder="python", arguments=arguments, interface=TWO_ENDS)
+    return blueprints.build(plan, allow_code=True)
+
+
+@pytest.mark.parametrize("name", ["in_order", "listed", "named"])
+@pytest.mark.usefixtures("two_ends")
+def test_several_outputs_come_in_the_interface_s_order(name: str) -> None:
+    scores, boxes = of_two_ends(name)(torch.zeros(3, 1, 4, 4), torch.zeros(3, 3))
+    assert scores.shape == (3, 2) and boxes.shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("one", "got 1 output from .*, want scores, boxes"),
+        ("three", "got 3 outputs from .*, want scores, boxes"),
+        ("swapped", r"got \[2, 4\] from .*, want scores \[2, 2\]"),
+        ("misnamed", "got outputs score, boxes from .*, want scores, boxes"),
+        ("integers", "got boxes of torch.int64, want floating-point numbers"),
+    ],
+)
+@pytest.mark.usefixtures("two_ends")
+def test_outputs_that_do_not_fit_are_refused_in_one_line(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        of_two_ends(name)
+    assert "\n" not in str(caught.value)

@@ -196,3 +196,20 @@ def test_merged_then_quantized_it_is_given_back_by_its_blueprint(tmp_path: Path)
     again = blueprint.load(paths["blueprint.json"], paths["weights.safetensors"], allow_code=True)
     with torch.no_grad():
         assert torch.equal(again(IMAGES), started.model(IMAGES))
+
+
+class TwoOutputs(nn.Module):
+    """Two outputs, each through branches of its own; those of the second cannot be merged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.right, self.wrong = Reparameterized(3), Wrong(3)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return self.right(images).mean((2, 3)), self.wrong(images).mean((2, 3))
+
+
+def test_every_output_is_compared() -> None:
+    torch.manual_seed(0)
+    form = deploy_form.to_deploy_form(TwoOutputs().eval(), IMAGES)
+    assert form.paths == ("right",) and form.left == ("wrong",)

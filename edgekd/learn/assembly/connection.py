@@ -30,6 +30,7 @@ from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.taps import Taps
 from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Term
+from edgekd.learn.signals import find_answer
 from edgekd.learn.signals import needs
 from edgekd.learn.signals import pairs_layers
 from edgekd.learn.signals import reads_layers
@@ -169,8 +170,9 @@ def _connected(
     interface: Interface,
 ) -> Connection:
     few = [each[:2] for each in inputs]
-    one = pairing.find_stages(student, *few)
-    other = one if teacher is None else pairing.find_stages(teacher, *few)
+    at = find_answer(interface.outputs)
+    one = pairing.find_stages(student, *few, output=at)
+    other = one if teacher is None else pairing.find_stages(teacher, *few, output=at)
     pairs = [_pairs(words, one, other) for words in terms]
     mine = [one.classifier, *(pair.student for found in pairs for pair in found)]
     theirs = [other.classifier, *(pair.teacher for found in pairs for pair in found)]

@@ -25,6 +25,7 @@ from edgekd.learn.method.teacher import TeacherFunction
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import Resolved
+from edgekd.learn.signals import find_answer
 from edgekd.table import Named
 from edgekd.table import signature
 
@@ -141,18 +142,22 @@ class Participants:
 
     def stage_pairs(self) -> list[tuple[str, str]]:
         """Pair the stages of student and teacher; gives their module paths."""
-        theirs = pairing.find_stages(self.teacher(), *self.plan.blank(2))
+        theirs = self._stages_of(self.teacher())
         found = pairing.pair_layers("auto", self.network, theirs)
         return [(pair.student, pair.teacher) for pair in found]
 
     @functools.cached_property
     def network(self) -> pairing.NetworkStages:
         """The student's stages and classifier."""
-        return pairing.find_stages(self.student, *self.plan.blank(2))
+        return self._stages_of(self.student)
 
     def stages(self) -> tuple[str, ...]:
         """Module paths of the student's stages, shallow to deep."""
         return self.network.stages
+
+    def _stages_of(self, model: nn.Module) -> pairing.NetworkStages:
+        at = find_answer(self.plan.interface.outputs)
+        return pairing.find_stages(model, *self.plan.blank(2), output=at)
 
     def _known(self, mark: str) -> bool:
         files = (f"knowledge{mark}", f"teacher_weights{mark}")

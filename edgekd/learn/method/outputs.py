@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.interface import Interface
 from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
@@ -24,13 +26,38 @@ NAMES = ("logits", "out")
 """Of the logits, where a network gives several things by name."""
 
 
-def give_logits_alone(model: nn.Module) -> None:
-    """Make `model` give its logits even where it gives more, as GoogLeNet does in training mode.
+def give_outputs_alone(model: nn.Module, interface: Interface) -> None:
+    """Make `model` give the interface's outputs even where it gives more, as GoogLeNet does in training mode.
 
-    Of several outputs the logits are the one of a name in `NAMES`, else the first. The model's parameters keep their
-    names. An output that is none of this stays as it is.
+    A single output is the one of its own name or of one in `NAMES`, else the first; several are a tuple in the
+    interface's order, taken by name where the model gives names. The model's parameters keep their names. What is none
+    of this stays as it is.
     """
-    model.register_forward_hook(_logits_alone)
+    names = tuple(end.name for end in interface.outputs)
+    if len(names) > 1:
+        model.register_forward_hook(functools.partial(_in_order, names))
+    elif names[0] in NAMES:
+        model.register_forward_hook(_logits_alone)
+    else:
+        model.register_forward_hook(functools.partial(_named, names[0]))
+
+
+def _in_order(names: Sequence[str], _model: nn.Module, _inputs: object, output: Any) -> Any:
+    """A forward hook."""
+    named = _by_name(output)
+    if set(names) <= set(named):
+        return tuple(named[name] for name in names)
+    return tuple(output) if isinstance(output, list) else output
+
+
+def _named(name: str, model: nn.Module, inputs: object, output: Any) -> Any:
+    """A forward hook."""
+    named = _by_name(output)
+    return named[name] if name in named else _logits_alone(model, inputs, output)
+
+
+def _by_name(output: Any) -> dict[str, Any]:
+    return dict(output) if isinstance(output, Mapping) else getattr(output, "_asdict", dict)()
 
 
 def _logits_alone(_model: nn.Module, _images: object, output: Any) -> Any:
@@ -40,7 +67,7 @@ def _logits_alone(_model: nn.Module, _images: object, output: Any) -> Any:
 
 def _tensors(output: Any) -> Iterator[Tensor]:
     """The logits, then the other tensors of one output."""
-    named = dict(output) if isinstance(output, Mapping) else getattr(output, "_asdict", dict)()
+    named = _by_name(output)
     main = next((named[name] for name in NAMES if isinstance(named.get(name), Tensor)), None)
     others = list(named.values()) if named else output
     if not isinstance(others, list | tuple):

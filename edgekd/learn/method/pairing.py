@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.forward_pass import as_tuple
+from edgekd.learn.forward_pass import run_once
 from edgekd.learn.method.taps import INPUT
 from edgekd.learn.method.taps import Point
 from edgekd.learn.method.taps import find_points
@@ -30,14 +33,20 @@ class NetworkStages(NamedTuple):
     """What enters the layer that gives the logits."""
 
 
-def find_stages(model: nn.Module, *inputs: Tensor) -> NetworkStages:
+def find_stages(model: nn.Module, *inputs: Tensor, output: int | None = None) -> NetworkStages:
     """Find the stages and the classifier of a model in a pass over `inputs`, each [B, ...].
+
+    Args:
+        model: is left as it is.
+        inputs: what it takes.
+        output: which of several outputs the classifier gives; None of one, or where it does not matter.
 
     Raises:
         ValueError: if no layer gives the logits, or nothing in it looks like a stage.
     """
     found = find_points(model, *inputs)
-    classifier = _classifier(found)
+    classifier = _layer_of(model, inputs, output) if output is not None else ""
+    classifier = classifier or _classifier(found)
     learned = [any(True for _ in point.module.parameters()) for point in found]
     first = learned.index(True)
     inner = [
@@ -83,6 +92,29 @@ def _classifier(found: Sequence[Point]) -> str:
         if isinstance(weight, Tensor) and weight.ndim >= 2:
             return point.place + INPUT
     raise ValueError("found no layer that gives the logits, want a model with one at its end")
+
+
+def _layer_of(model: nn.Module, inputs: Sequence[Tensor], output: int) -> str:
+    """The input of the layer whose numbers are an output, however they are moved; empty if none's are."""
+    passed: dict[str, Tensor] = {}
+
+    def note(place: str, _module: nn.Module, _given: object, made: object) -> None:
+        if isinstance(made, Tensor):
+            passed[place] = made  # held, so that no other tensor takes its memory
+
+    handles = [
+        module.register_forward_hook(functools.partial(note, name))
+        for name, module in model.named_modules()
+        if isinstance(weight := getattr(module, "weight", None), Tensor) and weight.ndim >= 2
+    ]
+    try:
+        given = as_tuple(run_once(model, *inputs))
+    finally:
+        for handle in handles:
+            handle.remove()
+    where = given[output].untyped_storage().data_ptr()
+    same = [p for p, value in passed.items() if value.untyped_storage().data_ptr() == where]
+    return same[-1] + INPUT if same else ""
 
 
 def _maps(found: Sequence[Point]) -> list[str]:

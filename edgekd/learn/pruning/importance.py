@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import torch
@@ -11,24 +12,31 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.interface import Interface
+from edgekd.learn.forward_pass import as_tuple
+from edgekd.learn.method.label_loss import label_loss
+from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.pruning.groups import Group
 from edgekd.learn.pruning.groups import Member
 
 Worth = dict[str, Tensor]
 """Group name to the worth of each of its channels, float64 [width], not negative."""
-Batch = tuple[Tensor, Tensor]
-"""Images [B, C, H, W] and labels [B]."""
+Batch = tuple[Inputs, Mapping[str, Tensor]]
+"""What a model takes, and its targets by name."""
 
 
-def by_taylor(model: nn.Module, groups: Sequence[Group], batches: Iterable[Batch]) -> Worth:
+def by_taylor(
+    model: nn.Module, groups: Sequence[Group], interface: Interface, batches: Iterable[Batch]
+) -> Worth:
     """The mean over batches of (dL / d gate)^2, for a gate of 1 before all that reads the channel.
 
-    Molchanov et al. 2019, arXiv:1906.10771, eq. 8 and sec. 3.1. L is the mean cross-entropy of a
-    batch; the gate's derivative is the sum of weight times gradient over the weights that read it.
+    Molchanov et al. 2019, arXiv:1906.10771, eq. 8 and sec. 3.1. L is a batch's loss on its
+    targets (`label_loss`); the gate's derivative is the sum of weight times gradient over the weights that read it.
 
     Args:
         model: is copied; its batch norms keep their statistics.
         groups: of it.
+        interface: what it takes and gives.
         batches: small ones tell more, for the same images.
 
     Raises:
@@ -37,10 +45,13 @@ def by_taylor(model: nn.Module, groups: Sequence[Group], batches: Iterable[Batch
     model = copy.deepcopy(model).eval()
     total = {group.name: torch.zeros(group.width, dtype=torch.float64) for group in groups}
     count = 0
-    for inputs, labels in batches:
+    for inputs, targets in batches:
         model.zero_grad(set_to_none=True)
         with torch.enable_grad():
-            nn.functional.cross_entropy(model(*inputs), labels).backward()
+            try:
+                label_loss(as_tuple(model(*inputs)), targets, interface).backward()
+            except ValueError as error:
+                raise InputError(f"prune: {error}", hint="importance: magnitude") from error
         for group in groups:
             gate = sum((_gate(model, m) for m in group.readers()), torch.zeros(group.width))
             total[group.name] += gate.double().square()

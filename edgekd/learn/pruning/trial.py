@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.pruning import narrow
 from edgekd.learn.pruning.groups import Group
 from edgekd.learn.pruning.groups import find_groups
@@ -92,18 +93,22 @@ def find_fault(model: nn.Module, group: Group, *inputs: Tensor) -> str:
             assert isinstance(weight, Tensor)
             weight[:, [i for channel in member.channels[1::2] for i in channel]] = 0
         try:
-            want = deaf(*inputs)
+            want = as_tuple(deaf(*inputs))
             other = narrow.prune_channels(model, [group], kept, *inputs)
-            got = other(*inputs)
+            got = as_tuple(other(*inputs))
         except (RuntimeError, ValueError, IndexError) as error:
             return f"it does not come apart: {(str(error).splitlines() or [''])[0][:100]}"
-    if got.shape != want.shape:
+    if [each.shape for each in got] != [each.shape for each in want]:
         return "it makes the logits"
-    if not torch.allclose(got, want, rtol=0, atol=TOLERANCE * float(want.abs().max())):
+    if not all(map(_is_same, got, want)):
         return "its channels are mixed in a way that is not understood"
     if not _trains(other, inputs) and _trains(copy.deepcopy(model), inputs):
         return "it is read by what serves training alone, as auxiliary logits are made"
     return ""
+
+
+def _is_same(got: Tensor, want: Tensor) -> bool:
+    return torch.allclose(got, want, rtol=0, atol=TOLERANCE * float(want.abs().max()))
 
 
 def _trains(model: nn.Module, inputs: tuple[Tensor, ...]) -> bool:

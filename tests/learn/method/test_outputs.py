@@ -15,12 +15,15 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.interface import image_classifier
 from edgekd.learn.method import outputs
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
 from tests.learn import batch_example
 
 CLASSES = 3
+
+ENDS = image_classifier(classes=3, channels=3, height=8, width=8)
 
 
 class Several(NamedTuple):
@@ -65,7 +68,7 @@ def test_logits_alone_are_given(form: str) -> None:
     gives, auxiliary = FORMS[form]
     model = Net(gives).train()
     bare = copy.deepcopy(model)
-    outputs.give_logits_alone(model)
+    outputs.give_outputs_alone(model, ENDS)
     images = torch.randn(2, 1, 2, 2)
     for training in (True, False):
         model.train(training)
@@ -79,7 +82,7 @@ def test_logits_alone_are_given(form: str) -> None:
 def test_auxiliary_logits_are_a_weighted_term(mixed: bool) -> None:
     torch.manual_seed(0)
     model = Net(FORMS["named tuple"][0]).train()
-    outputs.give_logits_alone(model)
+    outputs.give_outputs_alone(model, ENDS)
     labels = torch.tensor([0, 2])
     if mixed:
         labels = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
@@ -97,7 +100,7 @@ def test_auxiliary_logits_are_a_weighted_term(mixed: bool) -> None:
 
 def test_the_term_is_read_inside_another_module() -> None:
     model = Net(FORMS["tuple"][0]).train()
-    outputs.give_logits_alone(model)
+    outputs.give_outputs_alone(model, ENDS)
     around = nn.Sequential(nn.Identity(), model).train()
     scheme = outputs.add_auxiliary_loss(alone(), around, 1.0)
     assert "auxiliary" in scheme.lessons(around, seen(torch.tensor([0, 1])))[0].own
@@ -105,7 +108,7 @@ def test_the_term_is_read_inside_another_module() -> None:
 
 def test_a_network_that_gives_none_is_refused() -> None:
     for model in (Net(FORMS["alone"][0]), nn.Sequential(nn.Flatten(), nn.Linear(4, 3))):
-        outputs.give_logits_alone(model)
+        outputs.give_outputs_alone(model, ENDS)
         with pytest.raises(InputError, match="gives no auxiliary logits"):
             outputs.require_auxiliary(model, (torch.zeros(2, 1, 2, 2),))
         with pytest.raises(InputError, match="gives no auxiliary logits"):
@@ -113,5 +116,5 @@ def test_a_network_that_gives_none_is_refused() -> None:
                 model, seen(torch.tensor([0, 1]))
             )
     model = Net(FORMS["tuple"][0])
-    outputs.give_logits_alone(model)
+    outputs.give_outputs_alone(model, ENDS)
     outputs.require_auxiliary(model, (torch.zeros(2, 1, 2, 2),))

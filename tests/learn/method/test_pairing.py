@@ -99,3 +99,25 @@ def test_pairs_by_stage_depth_and_path() -> None:
 def test_every_depth_is_a_stage(depth: float) -> None:
     (pair,) = pairing.pair_layers(depth, FOUR, THREE)
     assert pair.student in FOUR.stages and pair.teacher in THREE.stages
+
+
+class TwoHeads(nn.Module):
+    """The head of the logits runs first, the other after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, 2, 1)
+        self.deep = nn.Conv2d(8, 8, 3, 2, 1)
+        self.classes, self.numbers = nn.Linear(8, 5), nn.Linear(8, 2)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        found = self.deep(self.conv(images).relu()).relu().mean((2, 3))
+        classes = self.classes(found)
+        return self.numbers(found), classes.unflatten(1, (5, 1)).flatten(1)
+
+
+def test_of_several_outputs_the_layer_that_gives_one_is_found() -> None:
+    model, images = TwoHeads(), torch.randn(2, 3, 16, 16)
+    assert pairing.find_stages(model, images, output=1).classifier == "classes:input"
+    assert pairing.find_stages(model, images, output=0).classifier == "numbers:input"
+    assert pairing.find_stages(model, images).classifier == "numbers:input"  # the last that runs

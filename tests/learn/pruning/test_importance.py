@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from edgekd.errors import InputError
+from edgekd.interface import image_classifier
 from edgekd.learn.pruning import importance
 from edgekd.learn.pruning.trial import sound_groups
 
@@ -18,19 +19,23 @@ def net() -> nn.Sequential:
     )
 
 
-def batches(count: int) -> list[tuple[tuple[torch.Tensor], torch.Tensor]]:
+ENDS = image_classifier(classes=3, channels=1, height=8, width=8)
+
+
+def batches(count: int) -> list[tuple[tuple[torch.Tensor], dict[str, torch.Tensor]]]:
     torch.manual_seed(1)
-    return [((torch.randn(4, 1, 8, 8),), torch.tensor([0, 1, 2, 1])) for _ in range(count)]
+    labels = {"labels": torch.tensor([0, 1, 2, 1])}
+    return [((torch.randn(4, 1, 8, 8),), labels) for _ in range(count)]
 
 
 def test_taylor_is_the_derivative_of_a_gate() -> None:
     model = net()
     groups, _ = sound_groups(model, torch.zeros(2, 1, 8, 8))
-    got = importance.by_taylor(model, groups, batches(2))["0"]
+    got = importance.by_taylor(model, groups, ENDS, batches(2))["0"]
     exact = net().double().eval()
     want = torch.zeros(6, dtype=torch.float64)
     step = 1e-4
-    for (images,), labels in batches(2):
+    for (images,), targets in batches(2):
         for channel in range(6):
             losses = []
             for gate in (1 - step, 1 + step):
@@ -39,7 +44,7 @@ def test_taylor_is_the_derivative_of_a_gate() -> None:
                 with torch.no_grad():
                     features = exact[2](exact[1](exact[0](images.double()))) * mask
                     logits = exact[4](features.flatten(1))
-                losses.append(float(nn.functional.cross_entropy(logits, labels)))
+                losses.append(float(nn.functional.cross_entropy(logits, targets["labels"])))
             want[channel] += ((losses[1] - losses[0]) / (2 * step)) ** 2 / 2
     torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-9)
     assert model[0].weight.grad is None
@@ -59,7 +64,15 @@ def test_magnitude_by_hand() -> None:
 def test_what_is_no_number_is_refused() -> None:
     model = net()
     groups, _ = sound_groups(model, torch.zeros(2, 1, 8, 8))
-    bad = [((torch.full((2, 1, 8, 8), float("nan")),), torch.tensor([0, 1]))]
+    bad = [((torch.full((2, 1, 8, 8), float("nan")),), {"labels": torch.tensor([0, 1])})]
     for data in (bad, []):
         with pytest.raises(InputError, match="finite"):
-            importance.by_taylor(model, groups, data)
+            importance.by_taylor(model, groups, ENDS, data)
+
+
+def test_without_a_target_the_other_importance_is_named() -> None:
+    groups, _ = sound_groups(net(), torch.zeros(2, 1, 8, 8))
+    unlabelled = [((torch.randn(2, 1, 8, 8),), dict[str, torch.Tensor]())]
+    with pytest.raises(InputError, match="got no output with a target") as caught:
+        importance.by_taylor(net(), groups, ENDS, unlabelled)
+    assert caught.value.hint == "importance: magnitude"

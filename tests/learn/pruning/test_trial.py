@@ -149,3 +149,23 @@ def test_without_the_package(missing: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(MachineError, match="not installed"):
         sound_groups(Flattened(), IMAGES)
+
+
+class TwoHeads(nn.Module):
+    """Two outputs of one trunk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.inner = nn.Conv2d(8, 6, 3)
+        self.classes, self.numbers = nn.Linear(6, 5), nn.Linear(6, 2)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        found = self.inner(self.conv(images).relu()).relu().mean((2, 3))
+        return self.classes(found), self.numbers(found)
+
+
+def test_all_outputs_are_compared_and_none_is_pruned() -> None:
+    groups, left = sound_groups(TwoHeads(), torch.zeros(2, 3, 8, 8))
+    assert {group.name for group in groups} == {"conv", "inner"}
+    assert left == dict.fromkeys(("classes", "numbers"), "no layer reads its channels")
