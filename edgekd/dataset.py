@@ -74,7 +74,7 @@ class Dataset:
         """What losses and metrics take of stored rows, by name."""
         found: dict[str, NDArray[Any]] = {}
         for name, field in self.targets.items():
-            found |= field.prepare_target(name, rows[name])
+            found |= field.prepare(name, rows[name])
         return found
 
     def check(self, rows: Mapping[str, Rows], where: str) -> None:

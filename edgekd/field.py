@@ -165,14 +165,6 @@ class Field(abc.ABC):
             ValueError: if the rows are of another form.
         """
 
-    def prepare_target(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
-        """Stored rows as losses and metrics take them, in the target's own unit: unless overridden, as `prepare`.
-
-        Raises:
-            ValueError: if the rows are of another form.
-        """
-        return self.prepare(name, rows)
-
     def image_size(self) -> tuple[int, int] | None:
         """Height and width that an image it belongs to has; None where any will do."""
         return None

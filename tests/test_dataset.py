@@ -82,7 +82,7 @@ def test_of_two_fields_that_name_a_size_the_second_adds_its_own_name() -> None:
     }
 
 
-def test_a_number_is_standardized_as_an_input_and_not_as_a_target() -> None:
+def test_a_number_is_standardized_as_an_input_and_as_a_target() -> None:
     two = np.full((1, 2), 4, np.float32)
     rows = {
         "left": two,
@@ -92,7 +92,7 @@ def test_a_number_is_standardized_as_an_input_and_not_as_a_target() -> None:
         "y": two,
     }
     assert two_of_each().prepare_inputs(rows)["left"].tolist() == [[2, 4]]
-    assert two_of_each().prepare_targets(rows)["y"].tolist() == [[4, 4]]
+    assert two_of_each().prepare_targets(rows)["y"].tolist() == [[2, 4]]
 
 
 @pytest.mark.parametrize(

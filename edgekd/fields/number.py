@@ -36,7 +36,8 @@ _CHUNK = 2**14
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Number(Field):
-    """float32 [N, K], or [N] for one column. A model takes ``(number - mean) / std`` [N, K]; a target keeps its unit."""
+    """float32 [N, K], or [N] for one column. A model takes and gives ``(number - mean) / std`` [N, K]: a target in any
+    unit is learned alike. With mean 0 and std 1, which a source may say, it gives the numbers themselves."""
 
     kind: ClassVar[str] = "number"
     columns: tuple[str, ...]
@@ -68,18 +69,20 @@ class Number(Field):
         rows: Rows,
         order: NDArray[np.int64],
         columns: Sequence[str] | None = None,
-        unit: str = "",
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         **said: Any,
     ) -> Self:
-        """Mean and std are those of ``rows[order]``; columns that nobody names are ``column 1``, ``column 2``."""
+        """Mean and std are those of ``rows[order]`` where nobody says others; columns that nobody names are
+        ``column 1``, ``column 2``."""
         if not isinstance(rows, np.ndarray) or rows.ndim not in (1, 2):
             raise ValueError(f"got {form_text(rows)}, want float32 [N, K] or [N]")
         width = 1 if rows.ndim == 1 else rows.shape[1]
         names = tuple(columns or [f"column {number + 1}" for number in range(width)])
-        plain = cls(columns=names, unit=unit, mean=(0.0,) * len(names), std=(1.0,) * len(names))
+        plain = cls(columns=names, mean=(0.0,) * len(names), std=(1.0,) * len(names))
         plain.check(rows, "train split")
-        mean, std = mean_and_std(rows, order)
-        return cls(columns=names, unit=unit, mean=mean, std=std, **said)
+        own_mean, own_std = mean_and_std(rows, order)
+        return cls(columns=names, mean=tuple(mean or own_mean), std=tuple(std or own_std), **said)
 
     def check(self, rows: Rows, where: str) -> None:
         """Refuse other widths and what is no finite number."""
@@ -116,16 +119,15 @@ class Number(Field):
         values = self._matrix(rows).astype(np.float64)
         return {name: ((values - self.mean) / self.std).astype(np.float32)}
 
-    def prepare_target(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
-        """float32 [N, K], as they are."""
-        return {name: np.asarray(self._matrix(rows))}
-
     def mix(
         self, name: str, rows: Rows, others: Rows, share: NDArray[Any]
     ) -> dict[str, NDArray[Any]]:
         """A target between two: `share` [N, 1] of `rows` and the rest of `others`."""
         part = share.reshape(-1, 1).astype(np.float32)
-        return {name: self._matrix(rows) * part + self._matrix(others) * (1 - part)}
+        mixed = self.prepare(name, rows)[name] * part + self.prepare(name, others)[name] * (
+            1 - part
+        )
+        return {name: mixed}
 
     def _matrix(self, rows: Rows) -> NDArray[Any]:
         width = len(self.columns)

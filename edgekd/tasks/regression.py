@@ -1,4 +1,8 @@
-"""Numbers of a sample: a price, an angle, several quantities at once."""
+"""Numbers of a sample: a price, an angle, several quantities at once.
+
+A model gives them as its targets are prepared: standardized, in spreads from the mean (`edgekd.fields.number`).
+Decisions and metrics are in the targets' unit.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +28,9 @@ SAME = 0.01
 
 def decide(outputs: Arrays, dataset: Dataset) -> Arrays:
     """``values`` [N, K] in the targets' unit, and ``standardized`` [N, K], in spreads from their mean."""
-    values = outputs["values"].astype(np.float64)
-    facts = _facts(dataset)
-    standardized = (values - np.asarray(facts["mean"])) / np.asarray(facts["std"])
-    return {"values": values, "standardized": standardized}
+    mean, std = _mean_and_std(dataset)
+    standardized = outputs["values"].astype(np.float64)
+    return {"values": standardized * std + mean, "standardized": standardized}
 
 
 def agree(one: Arrays, other: Arrays) -> NDArray[np.float64]:
@@ -38,13 +41,16 @@ def agree(one: Arrays, other: Arrays) -> NDArray[np.float64]:
 
 
 def errors(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
-    """[N, K]: answer less target."""
-    return np.asarray(outputs["values"].astype(np.float64) - targets["numbers"], np.float64)
+    """[N, K]: answer less target, in its unit."""
+    _, std = _mean_and_std(dataset)
+    return (outputs["values"].astype(np.float64) - targets["numbers"]) * std
 
 
 def errors_and_targets(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
-    """[N, 2 K]: answer less target, and the target."""
-    return np.concatenate([errors(outputs, targets, dataset), targets["numbers"]], axis=1)
+    """[N, 2 K]: answer less target, and the target, in its unit."""
+    mean, std = _mean_and_std(dataset)
+    numbers = targets["numbers"].astype(np.float64) * std + mean
+    return np.concatenate([errors(outputs, targets, dataset), numbers], axis=1)
 
 
 def root_mean_squared_error(rows: NDArray[np.float64]) -> float:
@@ -86,6 +92,12 @@ def describe(
         [(f"{name}: {value:.6g}{unit}", None) for name, value in zip(names, row, strict=False)]
         for row in decisions["values"].tolist()
     ]
+
+
+def _mean_and_std(dataset: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """[K] each, of the targets."""
+    facts = _facts(dataset)
+    return np.array(facts["mean"], np.float64), np.array(facts["std"], np.float64)
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def ragged(*rows: list[list[float]]) -> RaggedRows:
 def test_samples_are_filled_up_to_the_most_boxes_of_them() -> None:
     rows = ragged([], [GOOD, [1, 0, 0, 0.5, 0.5]], [GOOD])
     FIELD.check(rows, "train")
-    (given,) = FIELD.prepare_target("boxes", rows).values()
+    (given,) = FIELD.prepare("boxes", rows).values()
     assert given.shape == (3, 2, 5) and given.dtype == np.float32
     assert given[:, :, 0].tolist() == [[-1, -1], [0, 1], [0, -1]]
     assert given[2, 0].tolist() == GOOD

@@ -14,7 +14,7 @@ FIELD = Classes(names=("cat", "dog", "hat"))
 def test_zeros_and_ones_are_their_own_targets() -> None:
     rows = np.array([[1, 0, 1], [0, 0, 0]], np.uint8)
     FIELD.check(rows, "train")
-    assert FIELD.prepare_target("labels", rows)["labels"].tolist() == rows.tolist()
+    assert FIELD.prepare("labels", rows)["labels"].tolist() == rows.tolist()
     assert FIELD.target_sizes() == {"classes": 3}
     mixed = FIELD.mix("labels", rows, rows[::-1], np.array([[0.25], [1]], np.float32))
     assert mixed["labels"].tolist() == [[0.25, 0, 0.25], [0, 0, 0]]

@@ -19,7 +19,7 @@ def test_a_map_is_int64_whatever_it_is_stored_as(dtype: type) -> None:
     found = Map.describe(rows, np.arange(1), names=("sky", "road"))
     assert found == field()
     found.check(rows, "train")
-    (given,) = found.prepare_target("maps", rows).values()
+    (given,) = found.prepare("maps", rows).values()
     assert given.dtype == np.int64 and given.tolist() == rows.tolist()
     assert found.target_sizes() == {"classes": 2, "height": 2, "width": 3}
 

@@ -31,17 +31,21 @@ def test_mean_and_std_are_those_of_numpy_over_what_is_trained_on(shape: tuple[in
     assert mean_and_std(rows, order) == mean_and_std(rows, order[::-1])
 
 
-def test_an_input_is_standardized_and_a_target_is_not() -> None:
+def test_numbers_are_standardized() -> None:
     rows = np.random.default_rng(1).normal(3, 5, (200, 2)).astype(np.float32)
     field = Number.describe(rows, np.arange(200), columns=("a", "b"))
     (given,) = field.prepare("x", rows).values()
     assert given.dtype == np.float32
     np.testing.assert_allclose(given.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(given.std(0), 1, atol=1e-6)
-    (target,) = field.prepare_target("x", rows).values()
-    np.testing.assert_array_equal(target, rows)
     assert field.tensors("x") == (Tensor("x", "float32", ("batch", 2)),)
     assert field.sizes() == {"columns": 2} and field.target_sizes() == {"numbers": 2}
+
+
+def test_numbers_stay_as_they_are_if_the_source_says_so() -> None:
+    rows = np.random.default_rng(1).normal(3, 5, (9, 1)).astype(np.float32)
+    field = Number.describe(rows, np.arange(9), mean=(0.0,), std=(1.0,))
+    np.testing.assert_array_equal(field.prepare("x", rows)["x"], rows)
 
 
 def test_one_column_may_lack_its_axis() -> None:
@@ -49,9 +53,9 @@ def test_one_column_may_lack_its_axis() -> None:
     field = Number.describe(rows, np.arange(3))
     field.check(rows, "train")
     field.check(rows[:, None], "train")
-    for prepare in (field.prepare, field.prepare_target):
-        np.testing.assert_array_equal(prepare("x", rows)["x"], prepare("x", rows[:, None])["x"])
-        assert prepare("x", rows)["x"].shape == (3, 1)
+    flat, column = (field.prepare("x", each)["x"] for each in (rows, rows[:, None]))
+    np.testing.assert_array_equal(flat, column)
+    assert flat.shape == (3, 1)
     with pytest.raises(ValueError, match="want float32"):
         number().prepare("x", rows)
 
@@ -119,8 +123,9 @@ def test_what_no_numbers_can_be_is_refused(changes: dict[str, object], says: str
 
 def test_samples_are_mixed_by_their_shares() -> None:
     one, other = np.array([[0, 4]], np.float32), np.array([[8, 8]], np.float32)
-    found = number().mix("x", one, other, np.array([[0.75]], np.float32))
-    assert found["x"].tolist() == [[2, 5]]
+    found = number(mean=(0.0, 1.0), std=(1.0, 2.0))
+    mixed = found.mix("x", one, other, np.array([[0.75]], np.float32))
+    assert mixed["x"].tolist() == [[2, 2]]
 
 
 @pytest.mark.parametrize(

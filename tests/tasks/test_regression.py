@@ -23,13 +23,20 @@ def test_metrics_are_those_of_scikit_learn_on_any_samples(columns: int, seed: in
     from sklearn import metrics
 
     generator = np.random.default_rng(seed)
-    targets = (1000 + generator.normal(size=(83, columns)) * 3).astype(np.float32)
-    answers = (targets + generator.normal(size=targets.shape)).astype(np.float32)
-    found = task.metric_rows(
-        TASK.metrics, {"values": answers}, {"numbers": targets}, dataset(targets)
-    )
+    numbers = (1000 + generator.normal(size=(83, columns)) * 3).astype(np.float32)
+    data = dataset(numbers)
+    field = data.targets["numbers"]
+    assert isinstance(field, Number)
+    targets = data.prepare_targets({"numbers": numbers})
+    answers = {"values": targets["numbers"] + generator.normal(size=numbers.shape)}
+    found = task.metric_rows(TASK.metrics, answers, targets, data)
+    np.testing.assert_allclose(targets["numbers"] * field.std + field.mean, numbers, rtol=1e-6)
+    whole = [
+        each.astype(np.float64) * field.std + field.mean
+        for each in (targets["numbers"], answers["values"])
+    ]
     for draw in (np.arange(83), generator.integers(0, 83, 83), generator.integers(0, 83, 7)):
-        y, p = targets[draw].astype(np.float64), answers[draw].astype(np.float64)
+        y, p = whole[0][draw], whole[1][draw]
         want = {
             "RMSE": metrics.root_mean_squared_error(y, p),
             "MAE": metrics.mean_absolute_error(y, p),
@@ -52,22 +59,27 @@ def test_targets_that_are_all_alike_are_all_right_or_not(answer: float, want: fl
 def test_answers_agree_by_their_distance_in_spreads() -> None:
     targets = np.array([[0.0], [20.0]], np.float32)  # mean 10, spread 10
     data = dataset(targets, "kg")
-    one = TASK.decide({"values": np.full((5, 1), 10.0)}, data)
-    other = TASK.decide({"values": np.array([[10.0], [10.09], [15.05], [20], [30]])}, data)
+    one = TASK.decide({"values": np.zeros((5, 1))}, data)
+    other = TASK.decide({"values": np.array([[0.0], [0.009], [0.505], [1], [2]])}, data)
+    assert other["values"][:, 0] == pytest.approx([10, 10.09, 15.05, 20, 30])
     assert TASK.agree(one, other) == pytest.approx([1, 1, 0.5, 0, 0], abs=0.003)
     assert TASK.agree(other, one).tolist() == TASK.agree(one, other).tolist()
     assert TASK.describe(other, data, 3)[1] == [("column 1: 10.09 kg", None)]
 
 
 def test_the_guess_is_the_mean_and_knows_nothing() -> None:
-    targets = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
-    data = dataset(targets)
-    guessed = TASK.guess({"numbers": targets}, data)
-    np.testing.assert_allclose(guessed["values"], np.tile(targets.mean(0), (50, 1)), atol=1e-6)
-    assert task.skill(TASK, guessed, {"numbers": targets}, data) == pytest.approx(0, abs=1e-12)
-    perfect = {"values": targets}
-    assert task.skill(TASK, perfect, {"numbers": targets}, data) == 1
-    assert task.score(TASK, perfect, {"numbers": targets}, data) == TASK.score.perfect == 0
+    numbers = (7 + 3 * np.random.default_rng(0).normal(size=(50, 2))).astype(np.float32)
+    data = dataset(numbers)
+    targets = data.prepare_targets({"numbers": numbers})
+    guessed = TASK.guess(targets, data)
+    wanted = np.tile(numbers.mean(0), (50, 1))
+    np.testing.assert_allclose(TASK.decide(guessed, data)["values"], wanted, rtol=1e-6)
+    assert task.skill(TASK, guessed, targets, data) == pytest.approx(0, abs=1e-12)
+    score = task.score(TASK, guessed, targets, data)
+    assert score == pytest.approx(float(numbers.std(0).mean()), rel=1e-6)
+    perfect = {"values": targets["numbers"]}
+    assert task.skill(TASK, perfect, targets, data) == 1
+    assert task.score(TASK, perfect, targets, data) == TASK.score.perfect == 0
 
 
 def test_its_interface_is_the_targets_columns() -> None:

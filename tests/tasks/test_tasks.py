@@ -134,7 +134,7 @@ def sums(count: int) -> tuple[Dataset, dict[str, np.ndarray]]:
         inputs={name: Number.describe(rows[name], order) for name in ("left", "right")},
         targets={
             "side": Label(names=("left", "right")),
-            "gap": Number.describe(gap, order, columns=("gap",), unit="kg"),
+            "gap": Number.describe(gap, order, columns=("gap",), mean=(0.0,), std=(1.0,)),
         },
     )
     return data, rows

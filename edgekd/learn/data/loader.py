@@ -91,7 +91,7 @@ class Samples:
         for name, field in self.dataset.targets.items():
             rows = self.rows[name]
             if share is None:
-                targets |= views.view_field(name, field, rows, view, target=True)
+                targets |= views.view_field(name, field, rows, view)
             else:
                 targets |= field.mix(name, rows[view.indices], rows[view.partners()], share)
         return targets

@@ -20,9 +20,7 @@ MODULES = {"image": f"{_HERE}.image"}
 ``mix_share(field, view)``."""
 
 
-def view_field(
-    name: str, field: Field, rows: Rows, view: View, *, target: bool = False
-) -> dict[str, NDArray[Any]]:
+def view_field(name: str, field: Field, rows: Rows, view: View) -> dict[str, NDArray[Any]]:
     """A field of the samples of a view, prepared, by the names of its tensors.
 
     Args:
@@ -30,12 +28,10 @@ def view_field(
         field: what it is.
         rows: of the whole training split.
         view: which.
-        target: whether outputs are compared with it.
     """
     if field.kind in MODULES:
         return {name: _module(field).apply_view(field, rows, view)}
-    prepare = field.prepare_target if target else field.prepare
-    return prepare(name, rows[view.indices])
+    return field.prepare(name, rows[view.indices])
 
 
 def find_mix_share(inputs: dict[str, Field], view: View) -> NDArray[np.float32]:
