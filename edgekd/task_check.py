@@ -50,6 +50,9 @@ def require_sound(task: Task) -> None:
     losses = task.losses
     texts = isinstance(losses, tuple) and all(isinstance(name, str) for name in losses)
     _require(texts, "losses", losses, "names of losses")
+    soft = task.soft_losses
+    named = isinstance(soft, tuple) and all(map(_is_loss, soft))
+    _require(named, "soft_losses", soft, "names of losses, or mappings with `name`")
     _require(isinstance(task.metrics, tuple) and task.metrics, "metrics", task.metrics, "some")
     for metric in task.metrics:
         _require_metric(metric)
@@ -141,6 +144,10 @@ def _require_output(output: Any, task: Task) -> None:
     )
     targets = ("", *task.targets)
     _require(output.target in targets, f"{where}.target", output.target, f"one of: {targets}")
+
+
+def _is_loss(loss: Any) -> bool:
+    return isinstance(loss.get("name") if isinstance(loss, Mapping) else loss, str)
 
 
 def _require_metric(metric: Any) -> None:

@@ -57,6 +57,8 @@ def metric(**changes: Any) -> dict[str, Any]:
         (output(class_axis=0), "outputs.logits.class_axis: got '0', want 1 to 1, or -1"),
         ({"losses": "kd"}, "losses: got 'kd'"),
         ({"losses": (3,)}, "losses: got"),
+        ({"soft_losses": "kd"}, "soft_losses: got 'kd'"),
+        ({"soft_losses": ({"loss": "kd"},)}, "soft_losses: got"),
         ({"metrics": ()}, r"metrics: got '\(\)', want some"),
         ({"metrics": (METRIC, METRIC)}, "metrics: got 'accuracy, accuracy', want each name once"),
         ({"metrics": ("accuracy",)}, "metrics: got 'accuracy', want edgekd.task.Metric"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -93,6 +94,7 @@ def describe_task(name: str, *, allow_code: bool = False) -> dict[str, Any]:
         "outputs": [_describe_output(output) for output in task.outputs],
         "metrics": [_describe_metric(metric, task) for metric in task.metrics],
         "losses": list(task.losses),
+        "soft_losses": [_loss_text(loss) for loss in task.soft_losses],
         "sources": list(_sources(task)),
         "recipe": make_recipe_text(name, task),
     }
@@ -127,6 +129,13 @@ def _describe_metric(metric: Metric, task: Task) -> dict[str, Any]:
         "score": metric is task.score,
         "chance": metric is task.chance,
     }
+
+
+def _loss_text(loss: str | Mapping[str, Any]) -> str:
+    """As a recipe names it."""
+    if isinstance(loss, str):
+        return loss
+    return f"{{{', '.join(f'{key}: {value}' for key, value in loss.items())}}}"
 
 
 def _sources(task: Task) -> Iterator[str]:
@@ -174,6 +183,7 @@ def _show(described: dict[str, Any]) -> None:
     echo("\nMetrics:")
     print_columns([_metric_row(metric) for metric in described["metrics"]])
     echo(f"\nLosses where a recipe says none: {', '.join(described['losses']) or 'none'}")
+    echo(f"Of a teacher's answers: {', '.join(described['soft_losses']) or 'none'}")
     echo(f"Data sources: {', '.join(described['sources'])}")
     echo(f"\nA recipe:\n\n{described['recipe']}", nl=False)
 

@@ -51,7 +51,14 @@ def test_one_is_told_in_full(name: str) -> None:
     assert [metric["name"] for metric in known["metrics"]] == [m.name for m in task.metrics]
     assert [metric["score"] for metric in known["metrics"]].index(True) == 0
     assert "python" in known["sources"] and known["recipe"] in text
-    for words in (*task.targets, *task.targets.values(), *task.losses, "the score: it decides"):
+    assert len(known["soft_losses"]) == len(task.soft_losses) > 0
+    for words in (
+        *known["soft_losses"],
+        *task.targets,
+        *task.targets.values(),
+        *task.losses,
+        "the score: it decides",
+    ):
         assert words in text
     for output in task.outputs:
         assert f"{output.name}" in text and f"[{', '.join(map(str, output.shape))}]" in text
