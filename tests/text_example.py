@@ -24,14 +24,26 @@ def weights() -> dict[str, NDArray[np.float32]]:
 
 
 def write_onnx(
-    path: Path, sizes: tuple[int | str, ...] = SIZES, *, logits: str = "logits", scale: float = 1.0
+    path: Path,
+    sizes: tuple[int | str, ...] = SIZES,
+    *,
+    logits: str = "logits",
+    scale: float = 1.0,
+    positions: int = 0,
 ) -> Path:
     """``text`` and ``text_mask`` [batch, tokens] to ``logits`` [batch, 3], of the mean over the tokens that count,
     and ``states`` [batch, tokens, 4], their embeddings."""
     held: dict[str, Any] = {**weights(), "axes": np.asarray([1]), "last": np.asarray([2])}
     held["v"] = held["v"] * np.float32(scale)
+    first = [helper.make_node("Gather", ["table", "text"], ["states"], axis=0)]
+    if positions:  # added to so many tokens, and to no other number of them
+        held["positions"] = np.ones((positions, WIDTH), np.float32)
+        first = [
+            helper.make_node("Gather", ["table", "text"], ["embedded"], axis=0),
+            helper.make_node("Add", ["embedded", "positions"], ["states"]),
+        ]
     nodes = [
-        helper.make_node("Gather", ["table", "text"], ["states"], axis=0),
+        *first,
         helper.make_node("Cast", ["text_mask"], ["counts"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["counts", "last"], ["wide"]),
         helper.make_node("Mul", ["states", "wide"], ["masked"]),

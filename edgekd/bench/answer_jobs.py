@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekd.bench import inputs
 from edgekd.bench.jobs import Spec
+from edgekd.bench.jobs import blame_feed
 from edgekd.bench.jobs import load
 from edgekd.runtime import Session
 
@@ -75,8 +76,10 @@ def run_filled(
             name: np.concatenate([rows, np.repeat(rows[-1:], size - count, axis=0)])
             for name, rows in feeds.items()
         }
+    with blame_feed(feeds):
+        answers = session.run(feeds)
     answered = {}
-    for name, answer in zip(session.output_names, session.run(feeds), strict=True):
+    for name, answer in zip(session.output_names, answers, strict=True):
         if answer.ndim < 1 or len(answer) != size:
             raise ValueError(f"output {name}: got {list(answer.shape)} for {size} rows")
         answered[name] = answer[:count].astype(np.float32)

@@ -88,7 +88,7 @@ def make_step(session: Session, feeds: Sequence[Mapping[str, np.ndarray]]) -> ti
     """
     bound: list[Inference] = []
     for feed in feeds:
-        with _blamed_on(feed):
+        with blame_feed(feed):
             bound.append(session.bind(feed))
     return _rotated(bound, feeds)
 
@@ -109,14 +109,14 @@ def _rotated(
                 if getattr(output, "size", 0):  # none detected, or a sequence: nothing to read
                     output.item(0)
         except Exception as error:
-            with _blamed_on(feeds[index % count]):
+            with blame_feed(feeds[index % count]):
                 raise error
 
     return step
 
 
 @contextlib.contextmanager
-def _blamed_on(feed: Mapping[str, np.ndarray]) -> Iterator[None]:
+def blame_feed(feed: Mapping[str, np.ndarray]) -> Iterator[None]:
     """An engine's own exception, of any kind, is the fault of the model or its inputs."""
     try:
         yield

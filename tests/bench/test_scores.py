@@ -199,6 +199,22 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path) -> None:
         scores.score(odd, other, of_text, TASK)
 
 
+@pytest.mark.parametrize("runtime", ENGINES)
+def test_a_length_that_a_model_cannot_take_gives_no_rows(tmp_path: Path, runtime: str) -> None:
+    """OpenVINO may end by a signal, or tell nothing and leave the answers before."""
+    model = text_example.write_onnx(tmp_path / "m", positions=8)
+    made = engine(tmp_path / "e", runtime, model)
+    split, data = texts(tmp_path)
+    rows = splits.read(split)
+    fitting = np.flatnonzero(rows["text"].lengths == 8)  # type: ignore[union-attr]
+    splits.write(tmp_path / "eight", rows, fitting)
+    assert len(scores.score(made, tmp_path / "eight", data, TASK)["accuracy"]) == len(fitting) > 1
+    with pytest.raises((InputError, WorkerFailed)) as caught:
+        scores.score(made, split, data, TASK, batch_size=1)
+    assert runtime == "openvino" or "which the engine refuses" in str(caught.value)
+    assert "\n" not in str(caught.value).strip()
+
+
 def test_answers_that_are_not_finite_have_no_score(tmp_path: Path) -> None:
     model = text_example.write_onnx(tmp_path / "m", scale=np.inf)
     made = engine(tmp_path / "e", "onnxruntime", model)
