@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto
+from onnx import helper
+from onnx import numpy_helper
 
 from edgekd import splits
 from edgekd.bench import scores
@@ -19,10 +23,13 @@ from edgekd.bench.score_job import plan_batches
 from edgekd.dataset import Dataset
 from edgekd.errors import InputError
 from edgekd.field import from_rows
+from edgekd.fields import find_field
 from edgekd.fields.label import Label
 from edgekd.fields.tokens import Tokens
 from edgekd.runtimes import find
+from edgekd.task import interface_of
 from edgekd.task import metric_rows
+from edgekd.tasks import BUILT_IN
 from edgekd.tasks import load_task
 from tests import bench_example
 from tests import data_example
@@ -91,12 +98,18 @@ def test_rows_from_the_worker_are_those_of_its_outputs(
 
 
 @pytest.mark.parametrize("runtime", ENGINES)
-def test_rows_of_several_lengths_do_not_depend_on_their_batch(tmp_path: Path, runtime: str) -> None:
-    made = engine(tmp_path / "e", runtime, text_example.write_onnx(tmp_path / "m"))
+@pytest.mark.parametrize("batch", ["batch", 3])
+def test_rows_of_several_lengths_do_not_depend_on_their_batch(
+    tmp_path: Path, runtime: str, batch: int | str
+) -> None:
+    """A model of fixed batch gets its last one of each length filled up."""
+    fixed = text_example.write_onnx(tmp_path / "fixed", (batch, "tokens"))
+    made = engine(tmp_path / "e", runtime, fixed)
+    alone = engine(tmp_path / "a", runtime, text_example.write_onnx(tmp_path / "m"))
     split, data = texts(tmp_path)
     rows = splits.read(split)
     one_by_one = []
-    session = find(runtime).load(made.files, "fp32", 1)
+    session = find(runtime).load(alone.files, "fp32", 1)
     for number in range(len(rows["labels"])):
         part = {name: each[number : number + 1] for name, each in rows.items()}
         feeds = data.prepare_inputs(part)
@@ -107,6 +120,55 @@ def test_rows_of_several_lengths_do_not_depend_on_their_batch(tmp_path: Path, ru
     want = {name: np.concatenate([one[name] for one in one_by_one]) for name in one_by_one[0]}
     for size in (1, 4, 256):
         same(scores.score(made, split, data, TASK, batch_size=size), want)
+
+
+def linear(path: Path, output: str, shape: list[int | str]) -> Path:
+    """Images [batch, 3, 8, 8] to `output` [batch, 4], or to as many for each pixel."""
+    weights = np.random.default_rng(4).normal(size=(4, 3, 1, 1)).astype(np.float32)
+    nodes = [helper.make_node("Conv", ["images", "w"], ["dense" if len(shape) == 2 else output])]
+    if len(shape) == 2:
+        nodes.append(helper.make_node("ReduceMean", ["dense", "axes"], [output], keepdims=0))
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, 8, 8])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
+        [
+            numpy_helper.from_array(weights, "w"),
+            numpy_helper.from_array(np.asarray([2, 3]), "axes"),
+        ],
+    )
+    opset = helper.make_opsetid("", 18)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+    return path
+
+
+TARGETS: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "classification": ("labels", np.arange(9) % 4, {"names": tuple("abcd")}),
+    "multi-label": ("labels", np.eye(9, 4, dtype=np.uint8), {"names": tuple("abcd")}),
+    "regression": ("numbers", np.ones((9, 4), np.float32) * np.arange(9)[:, None], {}),
+    "segmentation": ("maps", np.ones((9, 8, 8), np.uint8), {"names": tuple("abcd")}),
+}
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_task_is_judged_there_as_here(tmp_path: Path, name: str) -> None:
+    task = load_task(name)
+    (output,) = task.outputs
+    target, rows, words = TARGETS[name]
+    rows = rows.astype(np.float32) if name == "regression" else rows
+    images = np.random.default_rng(1).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)
+    splits.write(tmp_path / "split", {"images": images, target: rows}, np.arange(9))
+    field = find_field(task.targets[target]).describe(rows, np.arange(9), **words)
+    data = Dataset(
+        task=name, inputs={"images": data_example.image(8, 8, 3)}, targets={target: field}
+    )
+    shape = list(interface_of(task, data).outputs[0].shape)
+    made = engine(tmp_path / "e", "onnxruntime", linear(tmp_path / "m", output.name, shape))
+    found = scores.score(made, tmp_path / "split", data, task, batch_size=4)
+    answered = outputs(made, tmp_path / "split", fields=data.inputs, batch_size=4)
+    targets = data.prepare_targets(splits.read(tmp_path / "split"))
+    same(found, metric_rows(task.metrics, answered, targets, data))
 
 
 def test_a_task_of_the_users_own_is_judged_here(

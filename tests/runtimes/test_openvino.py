@@ -65,7 +65,7 @@ def test_a_graph_that_refuses_the_batch_stays_free(tmp_path: Path) -> None:
 
 
 def test_large_outputs_share_one_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openvino, "LARGEST_OUTPUTS_BYTES", 4 * bench_example.CLASSES - 1)
+    monkeypatch.setattr(openvino.session, "LARGEST_OUTPUTS_BYTES", 4 * bench_example.CLASSES - 1)
     session = openvino.load(built(tmp_path), "fp32", 1, batch=1)
     x = bench_example.inputs(2)
     one, other = session.bind({"x": x[:1]}), session.bind({"x": x[1:]})

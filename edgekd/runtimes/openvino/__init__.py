@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.util
-import math
 import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import Any
 
 from edgekd import admission
 from edgekd.islands import layers
-from edgekd.runtime import Inference
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
-from edgekd.runtime import Session
 from edgekd.runtime import Shapes
-from edgekd.runtime import Tensor
 from edgekd.runtime import not_installed
-
-if TYPE_CHECKING:
-    import numpy as np
+from edgekd.runtimes.openvino.session import Session
 
 # `import openvino` reports itself to its makers from a thread that forks, in the midst of what is
 # measured; without this module it falls back to a sender that does nothing
@@ -33,8 +25,6 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 GRAPH, WEIGHTS = "model.xml", "model.bin"
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 """Int8 is in the file; the hint is for what is not quantized in it."""
-LARGEST_OUTPUTS_BYTES = 2**20
-"""Of one inference, up to which each input that is bound has outputs of its own."""
 CAPABILITIES: dict[Precision, str] = {
     "fp32": "FP32",
     "bf16": "BF16",
@@ -82,79 +72,6 @@ def build(onnx: Path, folder: Path, precision: Precision) -> dict[str, Path]:
     return {GRAPH: folder / GRAPH, WEIGHTS: folder / WEIGHTS}
 
 
-class _Session:
-    """One infer request of one stream."""
-
-    def __init__(self, compiled: Any) -> None:
-        import openvino
-
-        self._wrap = openvino.Tensor
-        self._compiled = compiled
-        self._request = compiled.create_infer_request()
-        self._outputs = range(len(compiled.outputs))
-        self.inputs = tuple(_tensor(port) for port in compiled.inputs)
-        self.output_names = tuple(port.any_name for port in compiled.outputs)
-        self._names = [tensor.name for tensor in self.inputs]
-        self._bindable = _bytes(compiled.outputs) <= LARGEST_OUTPUTS_BYTES
-        self._is_free = math.isinf(_bytes(compiled.inputs))
-
-    def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """One synchronous inference; inputs are read in place, outputs copied out."""
-        return [output.copy() for output in self._run_shared(feeds)]
-
-    def bind(self, feeds: Mapping[str, np.ndarray]) -> Inference:
-        """A request of its own, so that nothing but the inference itself is called.
-
-        The common one where a request's outputs take much memory, or their sizes are known only
-        after it: there, handing tensors over costs nothing beside the rest.
-        """
-        import openvino
-
-        if not self._bindable:
-            return functools.partial(self._run_shared, feeds)
-        request = self._compiled.create_infer_request()
-        self._set_inputs(request, feeds)
-        outputs = self._get_outputs(request)
-        # the class below the public one, whose `infer` makes a dictionary of all outputs (2 us)
-        infer = functools.partial(openvino.InferRequest.__mro__[1].infer, request, {}, True, False)
-
-        def inference() -> list[np.ndarray]:
-            infer()
-            return outputs
-
-        return inference
-
-    def _run_shared(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        self._set_inputs(self._request, feeds)
-        if not self._is_free:
-            self._request.infer(share_outputs=True)
-            return self._get_outputs(self._request)
-        return self._run_free()
-
-    def _run_free(self) -> list[np.ndarray]:
-        """On one thread OpenVINO 2026.4 gives no error for sizes that a graph cannot take, and leaves what was
-        answered before: that is wiped out first, so that it can be told.
-
-        Raises:
-            ValueError: if nothing was answered.
-        """
-        for output in _floats(self._get_outputs(self._request)):
-            output.fill(math.nan)
-        self._request.infer(share_outputs=True)
-        outputs = self._get_outputs(self._request)
-        if any(output.size and (output != output).all() for output in _floats(outputs)):
-            raise ValueError("OpenVINO gives no numbers for inputs of these sizes")
-        return outputs
-
-    def _get_outputs(self, request: Any) -> list[np.ndarray]:
-        """Views, not copies."""
-        return [request.get_output_tensor(index).data for index in self._outputs]
-
-    def _set_inputs(self, request: Any, feeds: Mapping[str, np.ndarray]) -> None:
-        for index, name in enumerate(self._names):
-            request.set_input_tensor(index, self._wrap(feeds[name], shared_memory=True))
-
-
 def load(
     files: Mapping[str, Path],
     precision: Precision,
@@ -168,7 +85,7 @@ def load(
     Raises:
         ValueError: if OpenVINO refuses the model, or an input has no fixed rank or known type.
     """
-    return _Session(_compile(files, precision, threads, batch, shapes))
+    return Session(_compile(files, precision, threads, batch, shapes))
 
 
 def _compile(
@@ -206,17 +123,6 @@ def _compile(
         raise ValueError(f"OpenVINO refuses {files[GRAPH].name}: {_first_line(error)}") from error
 
 
-def _bytes(ports: Any) -> float:
-    """What the tensors of all ports take together; infinite where a shape is free."""
-    if not all(port.get_partial_shape().is_static for port in ports):
-        return math.inf
-    return float(sum(math.prod(port.get_shape()) * port.get_element_type().size for port in ports))
-
-
-def _floats(arrays: list[np.ndarray]) -> list[np.ndarray]:
-    return [array for array in arrays if array.dtype.kind == "f"]
-
-
 def _shapes(model: Any, batch: int, known: Shapes) -> dict[Any, Any]:
     """Every input's shape as it is known, or with `batch` in front, where the front is free."""
     found = {}
@@ -229,14 +135,6 @@ def _shapes(model: Any, batch: int, known: Shapes) -> dict[Any, Any]:
             shape[0] = batch
         found[port] = shape
     return found
-
-
-def _tensor(port: Any) -> Tensor:
-    shape = port.get_partial_shape()
-    if shape.rank.is_dynamic or port.get_element_type().is_dynamic():
-        raise ValueError(f"input {port.any_name!r}: got {shape}, want a fixed rank and type")
-    sizes = tuple(None if size.is_dynamic else size.get_length() for size in shape)
-    return Tensor(port.any_name, str(port.get_element_type().to_dtype()), sizes)
 
 
 def kernels(files: Mapping[str, Path], precision: Precision) -> dict[str, int]:
