@@ -47,9 +47,9 @@ def errors(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.flo
 
 
 def errors_and_targets(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
-    """[N, 2 K]: answer less target, and the target, in its unit."""
-    mean, std = _mean_and_std(dataset)
-    numbers = targets["numbers"].astype(np.float64) * std + mean
+    """[N, 2 K]: answer less target, and the target less its mean in training, in its unit."""
+    _, std = _mean_and_std(dataset)
+    numbers = targets["numbers"].astype(np.float64) * std
     return np.concatenate([errors(outputs, targets, dataset), numbers], axis=1)
 
 
