@@ -29,17 +29,28 @@ if TYPE_CHECKING:
     from edgekd.field import Arrays
 
 
+NORMAL_95 = 1.96
+"""Two-sided 95 % quantile of the normal distribution."""
 DRAWS = 200
 """Bootstrap samples; what is asked is a standard error, which needs few."""
+
+
+class Scale(NamedTuple):
+    """How the values of a metric are read; what files say of it."""
+
+    name: str
+    """As people say it: ``accuracy``."""
+    unit: Literal["fraction", "number"] = "fraction"
+    """A fraction is told in percent, and its differences in points."""
+    better: Literal["higher", "lower"] = "higher"
 
 
 class Metric(NamedTuple):
     """One figure of a model's outputs."""
 
     name: str
-    """As people say it: ``accuracy``."""
+    """See `Scale`."""
     unit: Literal["fraction", "number"]
-    """A fraction is told in percent, and its differences in points."""
     better: Literal["higher", "lower"]
     rows: Callable[[Arrays, Arrays, Dataset], NDArray[np.float64]]
     """Outputs and targets of N samples to [N, K]: all that is ever needed of them."""
@@ -47,6 +58,11 @@ class Metric(NamedTuple):
     """Rows of any samples to the figure; a finite number, whichever samples they are."""
     perfect: float = 1.0
     """What it is where everything is right."""
+
+    @property
+    def scale(self) -> Scale:
+        """How its values are read."""
+        return Scale(self.name, self.unit, self.better)
 
 
 class Task(NamedTuple):
@@ -142,13 +158,18 @@ def metric_rows(
     return found
 
 
+def metric_values(task: Task, rows: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
+    """The value of each metric by its name, in the task's order: of rows as `metric_rows` gives them."""
+    return {metric.name: metric.value(rows[metric.name]) for metric in task.metrics}
+
+
 def score(task: Task, outputs: Arrays, targets: Arrays, dataset: Dataset) -> float:
     """The value of the task's first metric."""
     rows = metric_rows((task.score,), outputs, targets, dataset)
     return task.score.value(rows[task.score.name])
 
 
-def is_better(metric: Metric, value: float, other: float) -> bool:
+def is_better(metric: Metric | Scale, value: float, other: float) -> bool:
     """Whether `value` is better than `other`; not if they are equal."""
     return value > other if metric.better == "higher" else value < other
 
@@ -169,47 +190,82 @@ def is_worse(metric: Metric, rows: NDArray[np.float64], reference: NDArray[np.fl
     Raises:
         ValueError: if they are rows of other numbers, or there are none.
     """
-    import numpy as np
 
     if rows.shape != reference.shape or not len(rows):
         got = f"{list(rows.shape)} and {list(reference.shape)}"
         raise ValueError(f"{metric.name}: got rows {got}, want two alike")
     if not is_better(metric, metric.value(reference), metric.value(rows)):
         return False
-    if metric.value is ratio and are_right_or_wrong(rows) and are_right_or_wrong(reference):
+    if is_right_or_wrong(metric, rows) and is_right_or_wrong(metric, reference):
         differing = int((rows[:, 0] != reference[:, 0]).sum())
         return abs(int(rows[:, 0].sum() - reference[:, 0].sum())) > math.sqrt(differing)
+    return abs(metric.value(rows) - metric.value(reference)) > difference_error(
+        metric, rows, reference
+    )
+
+
+def difference_error(
+    metric: Metric, rows: NDArray[np.float64], reference: NDArray[np.float64]
+) -> float:
+    """The standard error of the difference of two models' values on the same samples: over `DRAWS` paired bootstrap
+    samples, always the same.
+
+    Args:
+        metric: whose rows they are.
+        rows: [N, K].
+        reference: [N, K], of the same samples.
+    """
+    import numpy as np
+
     generator = np.random.default_rng(0)
     draws = (generator.integers(0, len(rows), len(rows)) for _ in range(DRAWS))
     differences = [metric.value(rows[at]) - metric.value(reference[at]) for at in draws]
-    return abs(metric.value(rows) - metric.value(reference)) > float(np.std(differences))
+    return float(np.std(differences))
 
 
-def are_right_or_wrong(rows: NDArray[np.float64]) -> bool:
-    """Whether every row [N, 2] is one of a sample that is right or wrong: 0 or 1, and 1."""
+def drop_interval(
+    metric: Metric, rows: NDArray[np.float64], reference: NDArray[np.float64]
+) -> tuple[float, float]:
+    """The 95 % interval of `score_drop` between two models on the same samples, by `difference_error`."""
+    drop = score_drop(metric, metric.value(rows), metric.value(reference))
+    points = 100 if metric.unit == "fraction" else 1
+    half = NORMAL_95 * points * difference_error(metric, rows, reference)
+    return drop - half, drop + half
+
+
+def is_right_or_wrong(metric: Metric, rows: NDArray[np.float64]) -> bool:
+    """Whether a metric is the share of samples that are right: every row [N, 2] is 0 or 1, and 1."""
     return bool(
-        rows.shape[1] == 2
+        metric.value is ratio
+        and rows.shape[1] == 2
         and (rows[:, 1] == 1).all()
         and ((rows[:, 0] == 0) | (rows[:, 0] == 1)).all()
     )
 
 
-def score_drop(metric: Metric, value: float, reference: float) -> float:
+def score_drop(metric: Metric | Scale, value: float, reference: float) -> float:
     """How much worse `value` is than `reference`: in points for fractions, else in the metric's own unit; negative
     where it is better."""
     worse = reference - value if metric.better == "higher" else value - reference
     return 100 * worse if metric.unit == "fraction" else worse
 
 
-def value_text(metric: Metric, value: float) -> str:
+def value_text(metric: Metric | Scale, value: float) -> str:
     """A metric's value as people read it where its name stands beside it."""
     return percent_text(value) if metric.unit == "fraction" else f"{value:.4g}"
 
 
-def figure_text(metric: Metric, value: float) -> str:
+def figure_text(metric: Metric | Scale, value: float) -> str:
     """The same where its name does not: only a number needs one."""
     name = "" if metric.unit == "fraction" else f" {metric.name}"
     return value_text(metric, value) + name
+
+
+def drop_text(metric: Metric | Scale, drop: float, digits: int = 2) -> str:
+    """`score_drop` without its sign: ``0.83 points``, ``0.12 RMSE``."""
+    if metric.unit == "fraction":
+        return f"{abs(drop):.{digits}f} points"
+    return f"{abs(drop):.3g} {metric.name}"
 
 
 def agreement(task: Task, outputs: Arrays, reference: Arrays, dataset: Dataset) -> float:

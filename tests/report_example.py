@@ -6,9 +6,11 @@ from typing import Any
 
 from edgekd.report.assemble import assemble
 from edgekd.report.result import Result
+from edgekd.task import Scale
 from tests import bundle_example
 
 DIGEST = "0123456789abcdef" * 4
+SCALE = Scale("accuracy")
 ROWS = [
     ("onnxruntime-fp32-1t", 0.131, 0.9266, 340_092),
     ("onnxruntime-fp32-2t", 0.098, 0.9266, 340_092),
@@ -66,6 +68,7 @@ def files(**other: Any) -> dict[str, Any]:
         },
         "rows": rows(),
         "choice": {
+            "metric": SCALE._asdict(),
             "chosen": "onnxruntime-fp32-2t",
             "nearest": None,
             "why": "onnxruntime-fp32-2t is the fastest of 3 inside the budget (6 measured): 0.098 ms",
@@ -78,6 +81,7 @@ def files(**other: Any) -> dict[str, Any]:
             "teacher": 0.9336,
             "control": 0.9240,
             "student": 0.9266,
+            "right_or_wrong": True,
             "student_alone": 60,
             "control_alone": 34,
             "candidates": {name: accuracy for name, _, accuracy, _ in ROWS},
@@ -118,6 +122,7 @@ SENSITIVITY: dict[str, Any] = {
     "equalized": 0,
     "bias_corrected": True,
     "float_score": 0.9164,
+    "metric": SCALE._asdict(),
     "rounds": [
         {"float_layers": [], "post_training": 0.90, "learned": 0.91},
         {"float_layers": ["conv1"], "post_training": 0.91, "learned": 0.9268},

@@ -1,4 +1,4 @@
-"""How well an engine answers: its accuracy, and how close it is to the model it was made from."""
+"""How well an engine answers: its score, and how close it is to the model it was made from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edgekd.bench.differences import Differences
 from edgekd.bench.differences import OutputDifference
 
 EXACT = "fp32"
-"""The precision that must answer as the trained model does; others are judged by accuracy."""
+"""The precision that must answer as the trained model does; others are judged by the score."""
 USUAL = 10.0
 """Root mean square up to which a float tolerance is what it says; logits of classifiers come to 1 to 10."""
 ROUNDED = "int8"
@@ -44,8 +44,8 @@ class OutputAnswers(NamedTuple):
 class Answers(NamedTuple):
     """How well an engine answers."""
 
-    accuracy: float | None
-    """On all validation samples, by the task's score."""
+    metrics: Mapping[str, float] | None
+    """The task's on all validation samples; the first is the score."""
     max_abs: float | None
     """Largest difference to the trained model's outputs on the golden inputs, of the worst output."""
     rms: float | None
@@ -58,6 +58,11 @@ class Answers(NamedTuple):
     """Largest difference in quantization steps; None of a model that is not quantized."""
     outputs: Mapping[str, OutputAnswers] = {}
     """The same by output."""
+
+    @property
+    def score(self) -> float | None:
+        """The metric that decides."""
+        return None if self.metrics is None else next(iter(self.metrics.values()))
 
 
 def refuse_answers(fault: str) -> Answers:
@@ -79,7 +84,7 @@ def float_allowance(size: float, tolerance: float) -> float:
 
 
 def judge_answers(
-    accuracy: float,
+    metrics: Mapping[str, float],
     found: Differences,
     precision: str,
     tolerance: float,
@@ -88,7 +93,7 @@ def judge_answers(
     """Judge the answers and return them with the verdict.
 
     Args:
-        accuracy: on the validation samples.
+        metrics: of the task on the validation samples, the score first.
         found: how far the engine's outputs are from the trained model's; of a quantized one, with its roundings.
         precision: fp32 must give the trained model's own answers, int8 must round as it does.
         tolerance: of fp32 outputs, see `float_allowance`.
@@ -108,7 +113,7 @@ def judge_answers(
         fault = _not_rounded_alike(found, steps)
     known = [each.steps for each in outputs.values() if each.steps is not None]
     worst = max(known, default=None)
-    return Answers(accuracy, found.max_abs, found.rms, found.agreed, fault, worst, outputs)
+    return Answers(metrics, found.max_abs, found.rms, found.agreed, fault, worst, outputs)
 
 
 def _not_equal(found: Differences, tolerance: float) -> str:

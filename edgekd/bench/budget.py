@@ -1,23 +1,36 @@
 """A limit of a budget against one measured row: met, missed, or left open by what was measured.
 
 A figure that was sampled has an interval, and keeps a limit only if the end that speaks against it
-does. The score on the validation images, peak memory and size are single figures without one.
+does. Metrics on the validation images, peak memory and size are single figures without one.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Annotated
 from typing import Any
 from typing import NamedTuple
 
+from pydantic import Field
+
 from edgekd.bench import status
-from edgekd.settings import Fraction
+from edgekd.errors import InputError
+from edgekd.errors import nearest
 from edgekd.settings import NonNegative
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import unsaid
+from edgekd.task import Scale
+from edgekd.task import score_drop
 
+Number = Annotated[float, Field(allow_inf_nan=False)]
+METRICS = "metrics."
+"""Before a metric's name, in a limit's."""
+ACCURACY = (Scale("accuracy"),)
 MET, MISSED, OPEN, NOT_MEASURED = "met", "missed", "open", "not measured"
 FEW = "too few processes ran for an interval"
 Row = Mapping[str, Any]
@@ -27,9 +40,11 @@ class Budget(Settings):
     """What the chosen candidate must keep; a limit that is left out does not count."""
 
     score_drop: NonNegative | None = None
-    """At most this many points of the validation score below the teacher."""
-    score: Fraction | None = None
-    """At least this validation score."""
+    """How much worse than the teacher's the validation score may be: points of a fraction, else in its own unit."""
+    score: Number | None = None
+    """At least this validation score; at most, where lower is better."""
+    metrics: dict[str, Number] = unsaid({})
+    """The same of any metric of the task, by its name: ``{"macro F1": 0.9}``."""
     latency_p50_ms: Positive | None = None
     """At most this median latency, batch 1: the slow end of its interval counts."""
     peak_rss_bytes: Whole | None = None
@@ -59,8 +74,8 @@ class Reading(NamedTuple):
 class Limit(NamedTuple):
     """How one limit is read off a row."""
 
-    read: Callable[[Row, Row | None, float], Reading]
-    """Row, its teacher's row, the teacher's score."""
+    read: Callable[[Row, Row | None], Reading]
+    """Row, its teacher's row."""
     at_most: bool
 
 
@@ -93,7 +108,7 @@ def read_latency(row: Row) -> Reading:
     return Reading(value, interval[1], interval[0])
 
 
-def _speedup(row: Row, reference: Row | None, _: float) -> Reading:
+def _speedup(row: Row, reference: Row | None) -> Reading:
     """The teacher's latency over the row's; the worst and the best of what the two intervals hold."""
     if reference is None or not status.is_timed(reference["status"]):
         return _exact(None)
@@ -106,42 +121,86 @@ def _speedup(row: Row, reference: Row | None, _: float) -> Reading:
     return Reading(value, theirs.best / ours.worst, theirs.worst / ours.best)
 
 
-def _shrink(row: Row, reference: Row | None, _: float) -> Reading:
+def _shrink(row: Row, reference: Row | None) -> Reading:
     ours = row.get("size_bytes")
     theirs = None if reference is None else reference.get("size_bytes")
     return _exact(theirs / ours if ours and theirs else None)
 
 
-def _drop(row: Row, _: Row | None, teacher_score: float) -> Reading:
-    score = row["validation_score"]
-    # rounded, so that a difference of exactly one point is not 1.0000000000000009
-    return _exact(None if score is None else round(100 * (teacher_score - score), 9))
-
-
 LIMITS: dict[str, Limit] = {
-    "score_drop": Limit(_drop, at_most=True),
-    "score": Limit(lambda row, _, __: _exact(row["validation_score"]), at_most=False),
-    "latency_p50_ms": Limit(lambda row, _, __: read_latency(row), at_most=True),
-    "peak_rss_bytes": Limit(lambda row, _, __: _exact(row["peak_rss_bytes"]), at_most=True),
-    "size_bytes": Limit(lambda row, _, __: _exact(row["size_bytes"]), at_most=True),
+    "latency_p50_ms": Limit(lambda row, _: read_latency(row), at_most=True),
+    "peak_rss_bytes": Limit(lambda row, _: _exact(row["peak_rss_bytes"]), at_most=True),
+    "size_bytes": Limit(lambda row, _: _exact(row["size_bytes"]), at_most=True),
     "speedup": Limit(_speedup, at_most=False),
     "shrink": Limit(_shrink, at_most=False),
 }
+"""Those that are of no metric."""
 
 
-def judge(row: Row, reference: Row | None, budget: Budget, teacher_score: float) -> list[Verdict]:
-    """Judge every limit of the budget against one row and its teacher's."""
-    wanted = {name: getattr(budget, name) for name in LIMITS}
+def metric_limits(
+    budget: Budget, teacher_score: float, scales: Sequence[Scale]
+) -> dict[str, tuple[float | None, Limit]]:
+    """What is wanted of the score and of other metrics, and how it is read.
+
+    Args:
+        budget: what names them.
+        teacher_score: on validation.
+        scales: of the task's metrics, the score first.
+
+    Raises:
+        InputError: if the budget names a metric that the task has not.
+    """
+    score, known = scales[0], {scale.name: scale for scale in scales}
+
+    def drop(row: Row, _: Row | None) -> Reading:
+        value = row["validation_score"]
+        # rounded, so that a difference of exactly one point is not 1.0000000000000009
+        return _exact(None if value is None else round(score_drop(score, value, teacher_score), 9))
+
+    found = {
+        "score_drop": (budget.score_drop, Limit(drop, at_most=True)),
+        "score": (
+            budget.score,
+            Limit(lambda row, _: _exact(row["validation_score"]), score.better == "lower"),
+        ),
+    }
+    for name, want in budget.metrics.items():
+        if name not in known:
+            raise InputError(
+                f"budget: metrics: got {name!r}, want a metric of the task",
+                hint=nearest(name, known),
+            )
+        read = functools.partial(_metric, name)
+        found[METRICS + name] = (want, Limit(read, known[name].better == "lower"))
+    return found
+
+
+def _metric(name: str, row: Row, _: Row | None) -> Reading:
+    return _exact((row.get("metrics") or {}).get(name))
+
+
+def judge(
+    row: Row,
+    reference: Row | None,
+    budget: Budget,
+    teacher_score: float,
+    scales: Sequence[Scale] = ACCURACY,
+) -> list[Verdict]:
+    """Judge every limit of the budget against one row and its teacher's; for the rest see `metric_limits`."""
+    limits = {
+        **metric_limits(budget, teacher_score, scales),
+        **{name: (getattr(budget, name), limit) for name, limit in LIMITS.items()},
+    }
     return [
-        judge_limit(name, want, LIMITS[name].read(row, reference, teacher_score))
-        for name, want in wanted.items()
+        judge_limit(name, want, limit.read(row, reference), at_most=limit.at_most)
+        for name, (want, limit) in limits.items()
         if want is not None
     ]
 
 
-def judge_limit(name: str, want: float, found: Reading) -> Verdict:
+def judge_limit(name: str, want: float, found: Reading, *, at_most: bool) -> Verdict:
     """Judge one limit: ``latency_p50_ms: got 0.41, want at most 0.3 (37 % over)``."""
-    at_most, value = LIMITS[name].at_most, found.value
+    value = found.value
     words = f"want at {'most' if at_most else 'least'} {want:.6g}"
     if value is None:
         message = f"{name}: not measured, {words}"

@@ -15,6 +15,7 @@ class CandidateFacts(NamedTuple):
     """What is known of a candidate before it is timed."""
 
     score: float
+    """Turned so that higher is better."""
     reference: str = ""
     """Name of the subject that it is compared with, if that is measured too."""
 

@@ -30,6 +30,7 @@ from edgekd.device import Device
 from edgekd.errors import InputError
 from edgekd.task import Task
 from edgekd.task import interface_of
+from edgekd.task import metric_values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,8 +104,8 @@ def ask_engine(
         found = compare_answers(answered, samples.groups, functools.partial(agree, task, data))
     except ValueError as error:
         return refuse_answers(f"failed: got {error}")
-    reached = task.score.value(rows[task.score.name])
-    return judge_answers(reached, found, engine.precision, tolerance, samples.steps)
+    metrics = metric_values(task, rows)
+    return judge_answers(metrics, found, engine.precision, tolerance, samples.steps)
 
 
 def agree(task: Task, data: Dataset, answered: Arrays, wanted: Arrays) -> NDArray[np.float64]:

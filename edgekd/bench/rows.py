@@ -33,7 +33,8 @@ def blank_row(
         "precision": subject.precision,
         "profile": subject.profile,
         "threads": engine.threads,
-        "validation_score": answers.accuracy,
+        "validation_score": answers.score,
+        "metrics": dict(answers.metrics or {}),
         "parity_max_abs": answers.max_abs,
         "parity_rms": answers.rms,
         "parity_steps": answers.steps,
@@ -54,7 +55,7 @@ def fill_row(
 ) -> dict[str, Any]:
     """`row` with its timings, or with nulls where there are none.
 
-    A row whose answers are right keeps its accuracy on an emulated device, and no time. ``settled``
+    A row whose answers are right keeps its score on an emulated device, and no time. ``settled``
     says whether its interval is as narrow as wanted; whether it matters, the stage `choose` knows.
 
     Args:

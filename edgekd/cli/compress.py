@@ -179,24 +179,27 @@ def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
 
 
 def _show(result: dict[str, Any], run_dir: Path, as_json: bool) -> None:
+    from edgekd.task import Scale
+    from edgekd.task import figure_text
     from edgekd.units import bytes_text
     from edgekd.units import count_text
-    from edgekd.units import percent_text
 
     if as_json:
         print_json(result)
         return
-    rows = []
+    scale, rows = Scale(**result["metric"]), []
+
+    def score(one: dict[str, Any]) -> str:
+        return figure_text(scale, one["score"])
+
     for who in ("teacher", "control", "student"):
         one = result[who]
-        rows.append(
-            (who, percent_text(one["score"]), f"{count_text(one['parameters'])} parameters")
-        )
+        rows.append((who, score(one), f"{count_text(one['parameters'])} parameters"))
     for numerics, one in result.get("quantized", {}).items():
-        rows.append(("quantized", percent_text(one["score"]), f"student in int8, {numerics}"))
+        rows.append(("quantized", score(one), f"student in int8, {numerics}"))
     for row in result["candidates"]:
         if row["name"] == result["chosen"]:
             speed = f"{row['latency_p50_ms']:.3g} ms, {bytes_text(row['size_bytes'])}"
-            rows.append(("chosen", percent_text(row["score"]), f"{row['name']}: {speed}"))
+            rows.append(("chosen", score(row), f"{row['name']}: {speed}"))
     print_columns(rows)
     echo(f"report: {run_dir / 'report.md'}")

@@ -61,6 +61,10 @@ class EvaluationSplit(NamedTuple):
         metric = self.task.score
         return tasks_of.metric_rows((metric,), outputs, self.targets, self.dataset)[metric.name]
 
+    def all_metric_rows(self, outputs: Arrays) -> dict[str, NDArray[np.float64]]:
+        """Those of every metric, by its name."""
+        return tasks_of.metric_rows(self.task.metrics, outputs, self.targets, self.dataset)
+
     def falls_behind(self, outputs: Arrays, reference: Arrays) -> bool:
         """Whether outputs score worse than others on the same samples, by more than chance."""
         rows, others = self.metric_rows(outputs), self.metric_rows(reference)

@@ -43,6 +43,7 @@ from edgekd.table import Named
 from edgekd.task import figure_text
 from edgekd.task import interface_of
 from edgekd.task import metric_rows
+from edgekd.task import metric_values
 from edgekd.task import value_text
 from edgekd.tasks import load_task
 
@@ -180,10 +181,11 @@ def write(
     standing = chance.compute_standing(task, outputs, targets, validation.dataset)
     made = blueprint.save(model, plan, context.folder)
     rows = metric_rows(task.metrics, outputs, targets, validation.dataset)
-    values = {metric.name: metric.value(rows[metric.name]) for metric in task.metrics}
+    values = metric_values(task, rows)
     score: dict[str, Any] = {
         "score": values[task.score.name],
         "metrics": values,
+        "scales": [metric.scale._asdict() for metric in task.metrics],
         "near_chance": _near_chance(standing) if standing.is_near_chance else "",
         "parameters": complexity.count_parameters(model),
         "macs": complexity.count_macs(model, plan),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -36,6 +37,8 @@ class TaskEnds(NamedTuple):
     """Names of what it is compared with."""
     inputs: tuple[str, ...] = ()
     """Kinds of the fields that a model takes; empty if that is not known."""
+    metrics: tuple[str, ...] = ()
+    """Names of its metrics, the score first; empty if they are not known."""
 
 
 CLASSIFIER = TaskEnds(
@@ -143,7 +146,15 @@ def read_ends(name: str) -> TaskEnds | None:
         targets = tuple(ast.literal_eval(words["targets"]))
     except (StopIteration, KeyError, ValueError, TypeError, AttributeError, SyntaxError):
         return None
-    return TaskEnds(outputs, targets)
+    return TaskEnds(outputs, targets, metrics=_metric_names(words))
+
+
+def _metric_names(words: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names in ``metrics=(Metric("name", ...), ...)``; empty if one is not written there."""
+    try:
+        return tuple(ast.literal_eval(metric.args[0]) for metric in words["metrics"].elts)
+    except (KeyError, AttributeError, IndexError, ValueError):
+        return ()
 
 
 def _task_words(node: ast.stmt) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -71,6 +72,23 @@ def find_misfit(
                 return ("learn", number, "scheme"), fault
         if getattr(step, "private", None) is not None and not is_classifier(ends.outputs):
             return ("learn", number, "private"), "got it for a task that is not one class a sample"
+    return None
+
+
+def find_unknown_metric(names: Collection[str], ends: TaskEnds) -> Fault | None:
+    """Find the first metric of a budget that the task has not, where its metrics are known.
+
+    Args:
+        names: of the budget's metrics.
+        ends: of the task.
+    """
+    for name in names:
+        if ends.metrics and name not in ends.metrics:
+            return (
+                "budget",
+                "metrics",
+                name,
+            ), f"got {name!r}, want one of: {', '.join(ends.metrics)}"
     return None
 
 

@@ -18,10 +18,15 @@ from edgekd.report.result import Comparison
 from edgekd.report.result import Model
 from edgekd.report.result import Result
 from edgekd.report.result import Row
+from edgekd.task import NORMAL_95
+from edgekd.task import Scale
+from edgekd.task import drop_text
+from edgekd.task import score_drop
 from edgekd.units import percent_text
 
-NORMAL_95 = 1.96
-"""Two-sided 95 % quantile of the normal distribution."""
+LOST_POINTS, LOST_SHARE = 0.5, 0.005
+"""By how much worse than the student in float32 a chosen engine may be before that is said: points of a fraction, a
+share of another number."""
 ROLES = ("teacher", "control", "student")
 QUANTIZED = "quantize-"
 
@@ -64,13 +69,13 @@ def assemble(
     Raises:
         ValueError: if a value does not fit the schema.
     """
-    told = test.get("candidates", {})
-    measured = [_row(row, told.get(row["name"])) for row in mark_unstable(rows, choice)]
+    scale = Scale(**choice["metric"])
+    measured = [_row(row, test) for row in mark_unstable(rows, choice)]
     candidates = [row for row in measured if row.model == "student"]
     references = [row for row in measured if row.model == "teacher"]
-    made = {role: _model(models[role], scores[role], test.get(role)) for role in ROLES}
+    made = {role: _model(role, models[role], scores[role], test) for role in ROLES}
     quantized = {
-        role.removeprefix(QUANTIZED): _model(models["student"], score, test.get(role))
+        role.removeprefix(QUANTIZED): _model(role, models["student"], score, test)
         for role, score in scores.items()
         if role.startswith(QUANTIZED)
     }
@@ -84,6 +89,8 @@ def assemble(
         "resolved_recipe": dict(resolved_recipe or {}),
         "overrides": list(overrides),
         "date": max((one.get("made_at") or "" for one in lineage.values()), default="") or None,
+        "task": data["task"],
+        "metric": choice["metric"],
         "data": {
             **{name: data.get(name) for name in ("source", "counts")},
             "classes": class_names(data),
@@ -96,11 +103,11 @@ def assemble(
         "why": choice.get("why", ""),
         "nearest": choice.get("nearest"),
         "budget": choice.get("budget", []),
-        "comparison": _dumped(compare(chosen, references, made["teacher"], tested)),
+        "comparison": _dumped(compare(chosen, references, made["teacher"], tested, scale, test)),
         "warnings": [
             *near_chance(scores),
-            *filter(None, [no_gain(made["student"], made["control"], test)]),
-            *warnings(made, measured, chosen, _tried(resolved_recipe or {})),
+            *filter(None, [no_gain(made["student"], made["control"], test, scale)]),
+            *warnings(made, measured, chosen, scale, _tried(resolved_recipe or {})),
             *machine_warnings(machine or {}),
         ],
         "machine": machine,
@@ -116,7 +123,12 @@ ASKED = {name for name, field in Row.model_fields.items() if field.is_required()
 
 
 def compare(
-    chosen: Row | None, references: Sequence[Row], teacher: Model, tested: int
+    chosen: Row | None,
+    references: Sequence[Row],
+    teacher: Model,
+    tested: int,
+    scale: Scale,
+    test: Mapping[str, Any],
 ) -> Comparison | None:
     """The chosen row beside the teacher on the same engine and threads; None if that is not known.
 
@@ -125,6 +137,8 @@ def compare(
         references: the teacher's rows.
         teacher: its score.
         tested: number of test samples.
+        scale: of the score.
+        test: test.json.
     """
     if chosen is None:
         return None
@@ -136,8 +150,11 @@ def compare(
         return None
     if other.latency_p50_ms is None:
         return None
-    below = 100 * (teacher.score - chosen.score)
-    half = points_half_width(teacher.score, chosen.score, tested)
+    below = score_drop(scale, chosen.score, teacher.score)
+    interval = test.get("score_drop_ci95", {}).get(chosen.name)
+    if test.get("right_or_wrong"):
+        half = points_half_width(teacher.score, chosen.score, tested)
+        interval = (below - half, below + half)
     mine, its = chosen.latency_ci95_ms, other.latency_ci95_ms
     known = mine is not None and its is not None and mine[0] > 0
     return Comparison(
@@ -146,7 +163,8 @@ def compare(
         times_faster=other.latency_p50_ms / chosen.latency_p50_ms,
         times_faster_ci95=(its[0] / mine[1], its[1] / mine[0]) if known and mine and its else None,
         score_drop=below,
-        score_drop_ci95=(below - half, below + half),
+        score_drop_ci95=None if interval is None else (interval[0], interval[1]),
+        paired=not test.get("right_or_wrong"),
     )
 
 
@@ -166,6 +184,7 @@ def warnings(
     made: Mapping[str, Model],
     rows: Sequence[Row],
     chosen: Row | None,
+    scale: Scale,
     tried: Collection[str] = (),
 ) -> list[str]:
     """What a reader must not overlook of the rows, one sentence each.
@@ -174,13 +193,15 @@ def warnings(
         made: the models, by role.
         rows: all of them.
         chosen: one of them.
+        scale: of the score.
         tried: engines of which nobody asked for a precision: one they do not offer is nothing amiss.
     """
     found = []
     if chosen is not None and chosen.score is not None and made["student"].score is not None:
-        lost = 100 * (made["student"].score - chosen.score)
-        if lost > 0.5:
-            found.append(f"{chosen.name} loses {lost:.2f} points to the student in float32.")
+        lost = score_drop(scale, chosen.score, made["student"].score)
+        most = LOST_POINTS if scale.unit == "fraction" else LOST_SHARE * abs(made["student"].score)
+        if lost > most:
+            found.append(f"{chosen.name} loses {drop_text(scale, lost)} to the student in float32.")
     for row in rows:
         idle = row.runtime in tried and status.is_not_offered(row.status)
         if row.status != status.OK and not idle:
@@ -219,19 +240,24 @@ def class_names(data: Mapping[str, Any]) -> list[str] | None:
     return next((field["names"] for field in targets.values() if "names" in field), None)
 
 
-def _model(name: str, score: Mapping[str, Any], accuracy: float | None) -> Model:
+def _model(role: str, name: str, score: Mapping[str, Any], test: Mapping[str, Any]) -> Model:
     return Model(
         model=name,
-        score=accuracy,
+        score=test.get(role),
+        metrics=score.get("metrics", {}),
+        test_metrics=test.get("metrics", {}).get(role, {}),
         validation_score=score["score"],
         parameters=score["parameters"],
         macs=score["macs"],
     )
 
 
-def _row(row: Mapping[str, Any], accuracy: float | None) -> Row:
+def _row(row: Mapping[str, Any], test: Mapping[str, Any]) -> Row:
+    name = row["name"]
     known = {field: row.get(field) for field in Row.model_fields if field in row or field in ASKED}
-    return Row.model_validate_json(files.canonical_json({**known, "score": accuracy}))
+    known["score"] = test.get("candidates", {}).get(name)
+    known["test_metrics"] = test.get("candidate_metrics", {}).get(name, {})
+    return Row.model_validate_json(files.canonical_json(known))
 
 
 def _dumped(comparison: Comparison | None) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from edgekd.bench.proportion import wilson
 from edgekd.report.assemble import class_names
 from edgekd.report.assemble import mark_unstable
 from edgekd.report.markdown import render_template
+from edgekd.task import Scale
 
 
 def card_text(name: str, version: str, values: Mapping[str, Any]) -> str:
@@ -29,19 +30,24 @@ def card_text(name: str, version: str, values: Mapping[str, Any]) -> str:
     row = next((row for row in rows if row["name"] == chosen), None)
     if row is None:
         raise ValueError(f"chosen: got {chosen!r}, want a row that was measured")
-    accuracy = values["test"].get("candidates", {}).get(chosen)
+    test, scale = values["test"], Scale(**values["choice"]["metric"])
+    score = test.get("candidates", {}).get(chosen)
+    counted = score is not None and test.get("right_or_wrong")
     tested = int((data.get("counts") or {}).get("test", 0))
+    image = next((each for each in data["inputs"].values() if "channels" in each), None)
     return render_template(
         Path(__file__).parent / "card.md.j2",
         name=name,
         version=version,
         data=data,
         classes=class_names(data) or [],
-        image=next(iter(data["inputs"].values())),
+        image=image,
         row=row,
         engines=[engine for engine in rows if engine["model"] == "student"],
-        accuracy=accuracy,
+        scale=scale,
+        kind="images" if image else "samples",
+        score=score,
         tested=tested,
-        accuracy_ci95=wilson(accuracy, tested) if accuracy is not None and tested else None,
+        score_ci95=wilson(score, tested) if counted and tested else None,
         lineage=sorted(values.get("lineage", {}).items()),
     )

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgekd import task
 from edgekd.bench import status
 from edgekd.printable import escape_unprintable
 from edgekd.report.explanation import ExplanationSection
 from edgekd.report.result import Comparison
 from edgekd.report.result import Result
 from edgekd.report.tables import Table
+from edgekd.task import Scale
+from edgekd.task import drop_text
 from edgekd.units import bytes_text
 from edgekd.units import count_text
 from edgekd.units import duration_text
@@ -34,32 +37,45 @@ def report_page(
         tables: what is known layer by layer (`edgekd.report.tables`).
         explained: what the student learned (`edgekd.report.explanation`); None if nobody looked.
     """
-    template = Path(__file__).parent / "report.md.j2"
+    template, scale = Path(__file__).parent / "report.md.j2", Scale(**result.metric.model_dump())
     engines = {(row.runtime, row.precision): row for row in reversed(result.candidates)}
     return render_template(
         template,
         result=result,
         headline=headline(result),
-        beside=comparison_text(result.comparison) if result.comparison else "",
+        beside=comparison_text(result.comparison, scale) if result.comparison else "",
+        scale=scale,
         engines=[row for row in reversed(engines.values()) if row.kernels],
         tables=tables,
         explained=explained,
     )
 
 
-def comparison_text(found: Comparison) -> str:
-    """The chosen row beside the teacher's, with the intervals."""
+def comparison_text(found: Comparison, scale: Scale) -> str:
+    """The chosen row beside the teacher's, with the intervals.
+
+    Args:
+        found: what is compared.
+        scale: of the score.
+    """
     speed, interval = times_text(found.times_faster, *SPEED, 2), found.times_faster_ci95
     if interval is not None:
         ends = sorted(interval if found.times_faster >= 1 else (1 / end for end in interval if end))
         speed += f" (95 % interval {' to '.join(f'{end:.2f}' for end in ends)})"
-    points, (low, high) = found.score_drop, found.score_drop_ci95
-    side, low, high = ("below", low, high) if points >= 0 else ("above", -high, -low)
-    return (
-        f"{speed}, {times_text(found.times_smaller, *SIZE, 2)};\n"
-        f"{abs(points):.2f} points {side} the teacher on the test set "
-        f"(95 % interval {low:.2f} to {high:.2f}, unpaired)."
-    )
+    drop, interval = found.score_drop, found.score_drop_ci95
+    beside = f"{drop_text(scale, drop)} {_side(scale, drop)} the teacher on the test set"
+    if interval is not None:
+        low, high = interval if drop >= 0 else (-interval[1], -interval[0])
+        digits = ".2f" if scale.unit == "fraction" else ".3g"
+        how = "paired" if found.paired else "unpaired"
+        beside += f" (95 % interval {low:{digits}} to {high:{digits}}, {how})"
+    return f"{speed}, {times_text(found.times_smaller, *SIZE, 2)};\n{beside}."
+
+
+def _side(scale: Scale, drop: float) -> str:
+    if scale.unit == "fraction" and scale.better == "higher":
+        return "below" if drop >= 0 else "above"
+    return "worse than" if drop >= 0 else "better than"
 
 
 def headline(result: Result) -> str:
@@ -70,11 +86,11 @@ def headline(result: Result) -> str:
     if found is None:
         return f"{result.chosen} was chosen; the teacher was not measured beside it."
     doubt = status_note(result)
-    points = found.score_drop
-    side = "below" if points >= 0 else "above"
+    scale = Scale(**result.metric.model_dump())
+    drop = drop_text(scale, found.score_drop, 1)
     return (
         f"{times_text(found.times_smaller, *SIZE)}, {times_text(found.times_faster, *SPEED)}{doubt}, "
-        f"{abs(points):.1f} points {side} its teacher"
+        f"{drop} {_side(scale, found.score_drop)} its teacher"
     )
 
 
@@ -107,6 +123,7 @@ def render_template(template: Path, **values: Any) -> str:
     environment.filters.update(
         plain=escape_text,
         percent=_or_none(percent_text),
+        figure=figure_or_none,
         size=_or_none(bytes_text),
         count=_or_none(count_text),
         ms=_or_none(lambda value: f"{value:.3g}"),
@@ -130,6 +147,11 @@ def value_text(value: Any) -> str:
     if value is None:
         return NONE
     return f"{value:.4g}" if isinstance(value, float) else escape_text(value)
+
+
+def figure_or_none(value: float | None, scale: Scale) -> str:
+    """A metric's value in a cell."""
+    return NONE if value is None else task.value_text(scale, value)
 
 
 def _or_none(text: Callable[[float], str]) -> Callable[[float | None], str]:

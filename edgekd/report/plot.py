@@ -13,6 +13,7 @@ from typing import Any
 from edgekd.printable import escape_unprintable
 from edgekd.report.result import Result
 from edgekd.report.result import Row
+from edgekd.task import Scale
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
 """Okabe and Ito 2008: told apart by colour-blind readers too."""
@@ -38,7 +39,7 @@ LABEL_PLACES = [
 
 
 def score_latency(result: Result, kind: str) -> bytes:
-    """Accuracy against latency (logarithmic) of all measured rows, the chosen one marked.
+    """The score against latency (logarithmic) of all measured rows, the chosen one marked; better is up.
 
     Args:
         result: whose rows.
@@ -49,20 +50,21 @@ def score_latency(result: Result, kind: str) -> bytes:
         for row in (*result.candidates, *result.references)
         if row.latency_p50_ms and row.validation_score is not None
     ]
+    scale = Scale(**result.metric.model_dump())
     split = "test" if all(row.score is not None for row in rows) else "validation"
 
     def draw(figure: Any) -> None:
         axes = figure.add_subplot()
         runtimes = sorted({row.runtime for row in rows})
         colours = dict(zip(runtimes, itertools.cycle(COLOURS), strict=False))
-        points = [(row, float(row.latency_p50_ms or 0), _percent(row, split)) for row in rows]
+        points = [(row, float(row.latency_p50_ms or 0), _shown(row, split, scale)) for row in rows]
         for row, x, y in points:
             _draw_row(axes, row, x, y, colours[row.runtime], row.name == result.chosen)
         axes.set_xscale("log")
         axes.set_xlabel("latency of one image, median (ms, logarithmic; bar: 95 % interval)")
-        axes.set_ylabel(f"{split} accuracy (%)")
+        axes.set_ylabel(axis_label(scale, split))
         axes.margins(x=0.16)
-        _limit_accuracy(axes, [y for _row, _x, y in points])
+        _limit_scores(axes, [y for _row, _x, y in points], scale)
         plain_ticks(axes)
         _legend(figure, axes, rows, colours)
         if not points:
@@ -72,16 +74,28 @@ def score_latency(result: Result, kind: str) -> bytes:
     return render_figure(draw, (8.0, 5.0), kind)
 
 
-def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]], kind: str) -> bytes:
-    """Loss terms and validation accuracy by epoch.
+def axis_label(scale: Scale, split: str) -> str:
+    """``test accuracy (%)``."""
+    notes = [
+        *(["%"] if scale.unit == "fraction" else []),
+        *(["lower is better"] if scale.better == "lower" else []),
+    ]
+    return f"{split} {scale.name}" + (f" ({', '.join(notes)})" if notes else "")
+
+
+def learning_curves(
+    histories: Mapping[str, Sequence[Mapping[str, float]]], scale: Scale, kind: str
+) -> bytes:
+    """Loss terms and the validation score by epoch.
 
     Args:
         histories: history.json by role; empty for a model that was not trained here.
+        scale: of the score.
         kind: ``svg`` or ``png``.
     """
 
     def draw(figure: Any) -> None:
-        losses, accuracy = figure.subplots(1, 2)
+        losses, scores = figure.subplots(1, 2)
         for role, history in histories.items():
             epochs = range(1, len(history) + 1)
             terms = [
@@ -95,11 +109,11 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]], kind
                 values = [row.get(term) for row in history]
                 losses.plot(epochs, values, dashes, label=f"{role}: {term}", **look)
             if history:
-                percents = [100 * row["score"] for row in history]
-                accuracy.plot(epochs, percents, label=role, **look)
+                shown = [_factor(scale) * row["score"] for row in history]
+                scores.plot(epochs, shown, label=role, **look)
         losses.set_ylabel("loss term, mean over the epoch")
-        accuracy.set_ylabel("validation accuracy (%)")
-        for axes in (losses, accuracy):
+        scores.set_ylabel(axis_label(scale, "validation"))
+        for axes in (losses, scores):
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
             if axes.lines:
@@ -192,19 +206,27 @@ def plain_ticks(axes: Any) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _limit_accuracy(axes: Any, percents: Sequence[float]) -> None:
-    """Set the limits of the accuracy axis, with room for labels and no tick above 100 %."""
-    if not percents:
+def _limit_scores(axes: Any, shown: Sequence[float], scale: Scale) -> None:
+    """Set the limits of the score's axis: better is up, with room for labels and no tick above 100 %."""
+    if not shown:
         return
-    low, high = min(percents), max(percents)
-    room = max(0.28 * (high - low), 1.0)
+    low, high = min(shown), max(shown)
+    percent = scale.unit == "fraction"
+    room = max(0.28 * (high - low), 1.0 if percent else 0.02 * max(abs(low), abs(high)))
     axes.set_ylim(low - room, high + room)
-    axes.set_yticks([tick for tick in axes.get_yticks() if low - room <= tick <= 100])
+    most = 100 if percent else high + room
+    axes.set_yticks([tick for tick in axes.get_yticks() if low - room <= tick <= most])
+    if scale.better == "lower":
+        axes.invert_yaxis()
 
 
-def _percent(row: Row, split: str) -> float:
-    accuracy = row.score if split == "test" else row.validation_score
-    return 100 * float(accuracy or 0)
+def _factor(scale: Scale) -> int:
+    return 100 if scale.unit == "fraction" else 1
+
+
+def _shown(row: Row, split: str, scale: Scale) -> float:
+    score = row.score if split == "test" else row.validation_score
+    return _factor(scale) * float(score or 0)
 
 
 def render_figure(draw: Callable[[Any], None], inches: tuple[float, float], kind: str) -> bytes:

@@ -4,7 +4,7 @@ History: 1, the first; with quantized models since 0.2: `quantized`, and a row's
 `parity_steps` and `islands`; since 0.3 `machine`, a row's `latency_caller_p50_ms`, and a limit that is
 ``open``, the resolved recipe, what the command line changed, dates and durations, plugins. 2: any task's score;
 `accuracy` became `score`, `validation_accuracy` `validation_score`, `top1_agreement` `agreement`,
-`points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`.
+`points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`; new are `task`, `metric`, `metrics`, `test_metrics`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,16 @@ FORMAT = "edgekd.result/2"
 FILE = "result.json"
 
 Interval = tuple[float, float]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class MetricScale(Settings):
+    """How the score and what is said of it are read."""
+
+    name: str
+    unit: Literal["fraction", "number"]
+    """Of a fraction differences are percentage points, of a number the metric's own unit."""
+    better: Literal["higher", "lower"]
 
 
 class Model(Settings):
@@ -35,10 +45,14 @@ class Model(Settings):
 
     model: str
     """Its builder."""
-    score: Fraction | None
-    """Top-1 on the test set; null if it was not evaluated."""
-    validation_score: Fraction
-    """Top-1 on the validation split."""
+    score: Number | None
+    """On the test set; null if it was not evaluated."""
+    validation_score: Number
+    """On the validation split."""
+    metrics: dict[str, Number] = {}
+    """All of the task's on the validation split, by name."""
+    test_metrics: dict[str, Number] = {}
+    """The same on the test set; empty if it was not evaluated."""
     parameters: Whole
     macs: Whole
     """Multiply-accumulates for one image."""
@@ -63,10 +77,14 @@ class Row(Settings):
     profile: str = ""
     """Of the Q/DQ file it was compiled from; empty for the float one."""
     threads: Annotated[int, Field(ge=1)]
-    score: Fraction | None
-    """Top-1 on the test set through the engine; null if it was not evaluated."""
-    validation_score: Fraction | None
-    """Top-1 on the validation split through the engine."""
+    score: Number | None
+    """On the test set through the engine; null if it was not evaluated."""
+    validation_score: Number | None
+    """On the validation split through the engine."""
+    metrics: dict[str, Number] = {}
+    """All of the task's on the validation split through the engine, by name."""
+    test_metrics: dict[str, Number] = {}
+    """The same on the test set."""
     latency_p50_ms: NonNegative | None
     latency_ci95_ms: Interval | None
     """95 % confidence interval of the median, over processes."""
@@ -120,9 +138,13 @@ class Comparison(Settings):
     times_faster_ci95: Interval | None
     """The worst and best ratio of the two intervals."""
     score_drop: float
-    """Teacher's test accuracy minus the candidate's, in percentage points."""
-    score_drop_ci95: Interval
-    """Normal approximation for two unpaired proportions: wider than a paired test's."""
+    """How much worse the candidate's test score is than the teacher's: percentage points of a fraction, else in the
+    metric's unit; negative where it is better."""
+    score_drop_ci95: Interval | None
+    """Of a share of samples that are right, the normal approximation for two unpaired proportions: wider than a
+    paired test's. Else of a paired bootstrap."""
+    paired: bool = False
+    """Whether that interval is of paired samples."""
 
 
 class Machine(Settings):
@@ -179,6 +201,10 @@ class Result(Settings):
     """What the command line changed, ``KEY=VALUE``."""
     date: str | None = None
     """When the last of its steps was made, UTC."""
+    task: str
+    """A name of `edgekd tasks`, or ``python:package.module:TASK``."""
+    metric: MetricScale
+    """The task's first, which is the score."""
     data: dict[str, Any]
     """Source, counts of the splits, classes."""
     teacher: Model

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from edgekd.task import Scale
+from edgekd.task import value_text
 from edgekd.units import count_text
 from edgekd.units import percent_text
 
@@ -111,13 +113,14 @@ def _quantized(content: Content) -> Iterator[str]:
         f"Ranges by {content['calibration']}, {content['equalized']} layers equalized, biases "
         f"{'corrected' if content['bias_corrected'] else 'as they were'}."
     )
+    scale = Scale(**content["metric"])
     for tried in content["rounds"]:
         apart = (
             f" with {', '.join(tried['float_layers'])} in float" if tried["float_layers"] else ""
         )
         yield (
-            f"Validation accuracy{apart}: {percent_text(tried['learned'])}; calibrated alone "
-            f"{percent_text(tried['post_training'])}, float {percent_text(content['float_score'])}."
+            f"Validation {scale.name}{apart}: {value_text(scale, tried['learned'])}; calibrated alone "
+            f"{value_text(scale, tried['post_training'])}, float {value_text(scale, content['float_score'])}."
         )
     if content["layers"]:
         yield "A layer's cost is how far the outputs move when it alone is rounded: nats of logits, a share of the spread of other numbers."

@@ -16,6 +16,7 @@ from typing import Any
 
 from edgekd import files
 from edgekd.bench import status
+from edgekd.bench.budget import ACCURACY
 from edgekd.bench.budget import MET
 from edgekd.bench.budget import OPEN
 from edgekd.bench.budget import Budget
@@ -28,6 +29,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.task import Scale
 
 QUANTIZED = "int8"
 SHOWN = 2
@@ -39,16 +41,26 @@ Judged = Mapping[str, Sequence[Verdict]]
 
 
 def run(config: Budget, given: Given, context: Context) -> Made:
-    """Give choice.json. Takes rows, teacher_score and student_score."""
+    """Give choice.json: a `choice`, and the scale of the score. Takes rows, teacher_score and student_score.
+
+    Raises:
+        InputError: if the budget names a metric that the task has not.
+    """
     rows = json.loads(given["rows"].read_bytes())
     teacher = json.loads(given["teacher_score"].read_bytes())
     path = context.folder / "choice.json"
-    chosen = choice(rows, config, teacher["score"])
+    scales = [Scale(**scale) for scale in teacher["scales"]]
+    chosen = {**choice(rows, config, teacher["score"], scales), "metric": scales[0]._asdict()}
     path.write_bytes(files.pretty_json(chosen))
     return {"choice.json": path}
 
 
-def choice(rows: Sequence[Row], budget: Budget, teacher_score: float) -> dict[str, Any]:
+def choice(
+    rows: Sequence[Row],
+    budget: Budget,
+    teacher_score: float,
+    scales: Sequence[Scale] = ACCURACY,
+) -> dict[str, Any]:
     """The content of ``choice.json``: a chosen or else a nearest row, its verdicts, why in a sentence,
     and which rows are unstable.
 
@@ -59,7 +71,8 @@ def choice(rows: Sequence[Row], budget: Budget, teacher_score: float) -> dict[st
     candidates = [row for row in rows if row["model"] == "student"]
     measured = [row for row in candidates if status.is_timed(row["status"])]
     judged = {
-        row["name"]: judge(row, reference_of(row, rows), budget, teacher_score) for row in measured
+        row["name"]: judge(row, reference_of(row, rows), budget, teacher_score, scales)
+        for row in measured
     }
     if not measured:
         reasons = "; ".join(f"{row['name']}: {row['status']}" for row in candidates)

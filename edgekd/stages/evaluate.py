@@ -37,26 +37,41 @@ class Config(Settings):
 
 
 def run(config: Config, given: Given, context: Context) -> Made:
-    """Give test.json: the score of each model in torch float32 and of each measured row; how many samples the
-    student alone, and its control alone, is right on.
+    """Give test.json: the score of each model in torch float32 and of each measured row, and their metrics; and
+    whether the student gains over its control, and candidates lose to the teacher, by more than chance.
+
+    Where every sample is right or wrong that is how many the student alone, and its control alone, is right on;
+    else 95 % intervals of how much worse one is than the other, by a paired bootstrap.
 
     Takes test, data; ``<model>_blueprint`` and ``<model>_weights`` for each model
     there is (teacher, control, student, the quantized ones); ``<subject>/engine.json`` and its files; rows.
     """
     from edgekd.learn.evaluation import read_split
-    from edgekd.task import are_right_or_wrong
+    from edgekd.task import drop_interval
+    from edgekd.task import is_right_or_wrong
+    from edgekd.task import metric_values
 
     test = read_split(given, "test", allow_code=context.allow_code)
     models = [name.removesuffix(WEIGHTS) for name in given if name.endswith(WEIGHTS)]
+    score = test.task.score
     rows = {
-        model: test.metric_rows(_torch_outputs(model, test, given, context)) for model in models
+        model: test.all_metric_rows(_torch_outputs(model, test, given, context)) for model in models
     }
-    found: dict[str, Any] = {model: test.task.score.value(each) for model, each in rows.items()}
-    if {"student", "control"} <= rows.keys() and are_right_or_wrong(rows["student"]):
-        student, control = rows["student"][:, 0] > 0, rows["control"][:, 0] > 0
-        found["student_alone"] = int((student & ~control).sum())
-        found["control_alone"] = int((control & ~student).sum())
-    found["candidates"] = {}
+    metrics = {model: metric_values(test.task, each) for model, each in rows.items()}
+    counted = bool(rows) and all(
+        is_right_or_wrong(score, each[score.name]) for each in rows.values()
+    )
+    found: dict[str, Any] = {model: each[score.name] for model, each in metrics.items()}
+    found |= {"candidates": {}, "metrics": metrics, "right_or_wrong": counted}
+    if {"student", "control"} <= rows.keys():
+        student, control = rows["student"][score.name], rows["control"][score.name]
+        if counted:
+            found["student_alone"] = int(((student > control)[:, 0]).sum())
+            found["control_alone"] = int(((control > student)[:, 0]).sum())
+        else:
+            found["student_below_control_ci95"] = drop_interval(score, student, control)
+    intervals: dict[str, tuple[float, float]] = {}
+    of_rows: dict[str, dict[str, float]] = {}
     for names, engine in _engines(config, given):
         try:
             scored = scores.score(
@@ -69,8 +84,13 @@ def run(config: Config, given: Given, context: Context) -> Made:
         ) as error:  # it cost hours to come here: one ends nothing
             context.progress.note(f"{names[0]}: its test score is not measured: {error}")
             continue
-        score = test.task.score
-        found["candidates"] |= dict.fromkeys(names, score.value(scored[score.name]))
+        values = metric_values(test.task, scored)
+        of_rows |= dict.fromkeys(names, values)
+        found["candidates"] |= dict.fromkeys(names, values[score.name])
+        if not counted and "teacher" in rows:
+            interval = drop_interval(score, scored[score.name], rows["teacher"][score.name])
+            intervals |= dict.fromkeys(names, interval)
+    found |= {"candidate_metrics": of_rows, "score_drop_ci95": intervals}
     goal = context.folder / "test.json"
     goal.write_bytes(files.canonical_json(found))
     return {"test.json": goal}

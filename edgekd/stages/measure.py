@@ -42,6 +42,7 @@ from edgekd.bench.rows import fill_row
 from edgekd.bench.rows import reference_of
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
+from edgekd.dataset import Dataset
 from edgekd.device import TIMEOUT_S
 from edgekd.settings import Fraction
 from edgekd.settings import Positive
@@ -51,6 +52,8 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.task import Scale
+from edgekd.task import Task
 from edgekd.tasks import load_task
 
 OK = "ok"
@@ -120,6 +123,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
     Takes ``<subject>/engine.json`` and its files, ``<export>/golden`` and ``<export>/parity``,
     validation, data.
     """
+    data = dataset.read(given["data"])
+    task = load_task(data.task, allow_code=context.allow_code)
     samples = {}
     for name in {subject.exported for subject in config.candidates}:
         samples[name] = read_samples(name, given, context.folder)
@@ -130,7 +135,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
         engines = subject.engines(about, given)
         found = samples[subject.exported]
-        answers = _answers(subject, about, found, given, config, context)
+        answers = _answers(subject, about, found, given, config, context, data, task)
         for name, engine in engines.items():
             rows.append(blank_row(name, subject, engine, about, answers))
             if not answers.fault:
@@ -151,7 +156,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
         rules,
         note=note,
         worker=watch,
-        contenders=functools.partial(elimination.remaining_candidates, entrants(rows)),
+        contenders=functools.partial(
+            elimination.remaining_candidates, entrants(rows, task.score.scale)
+        ),
     )
     if sitting:
         watch.take_snapshot()
@@ -164,14 +171,22 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return write(rows, measured, about_machine(watch, validity.values()), there, context.folder)
 
 
-def entrants(rows: Sequence[Mapping[str, Any]]) -> dict[str, elimination.CandidateFacts]:
-    """The students with their accuracies, and the teacher's row that each is compared with."""
+def entrants(
+    rows: Sequence[Mapping[str, Any]], scale: Scale
+) -> dict[str, elimination.CandidateFacts]:
+    """The students with their scores, and the teacher's row that each is compared with.
+
+    Args:
+        rows: of all subjects.
+        scale: of the score.
+    """
+    sign = 1 if scale.better == "higher" else -1
     found = {}
     for row in rows:
         if row["model"] == "student" and row["status"] == OK:
             teacher = reference_of(row, rows)
             name = "" if teacher is None else teacher["name"]
-            found[row["name"]] = elimination.CandidateFacts(row["validation_score"], name)
+            found[row["name"]] = elimination.CandidateFacts(sign * row["validation_score"], name)
     return found
 
 
@@ -196,17 +211,18 @@ def _answers(
     given: Given,
     config: Config,
     context: Context,
+    data: Dataset,
+    task: Task,
 ) -> Answers:
     """Score and parity of one subject; the thread count does not change its answers."""
     if about["status"] != OK:
         return refuse_answers(about["status"])
-    data = dataset.read(given["data"])
     return ask_engine(
         max(subject.engines(about, given).values(), key=lambda engine: engine.threads),
         samples,
         given["validation"],
         data,
-        load_task(data.task, allow_code=context.allow_code),
+        task,
         tolerance=config.tolerance,
         timeout_s=config.measure.timeout_s,
         device=context.device,

@@ -142,7 +142,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         if not _missed(config, metric, float_score, after) or len(worst) <= 2**number:
             break
         left = (*left, *worst[: 2**number])
-        context.progress.note(f"{', '.join(left)} kept in float for accuracy")
+        context.progress.note(f"{', '.join(left)} kept in float for the {metric.name}")
     for name in (*started.undone, *started.not_equalized):
         context.progress.note(
             f"{name}: left as it was, since rewritten the model answered otherwise"
@@ -164,6 +164,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     made = learner.write(started.model, plan, history, given, context)
     made["sensitivity.json"] = context.folder / "sensitivity.json"
     about = {"scheme": config.scheme, "float_score": float_score, "rounds": rounds}
+    about["metric"] = metric.scale._asdict()
     about |= started.summary()
     made["sensitivity.json"].write_bytes(files.pretty_json(about))
     return made

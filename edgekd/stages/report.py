@@ -12,6 +12,7 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.task import Scale
 
 ROLES = ("teacher", "control", "student")
 EXPLAINED = "explain.json"
@@ -88,7 +89,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     roles = (*ROLES, *config.quantized)
     histories = {role: value[f"{role}_history"] for role in roles if f"{role}_history" in value}
     found = {name.removeprefix(TABLE): value[name] for name in value if name.startswith(TABLE)}
-    learned = value.get(EXPLAINED)
+    learned, scale = value.get(EXPLAINED), Scale(**result.metric.model_dump())
     section = explanation.explanation_section(learned) if learned else None
     plots = explanation_plot.draw_plots(learned, "svg") if learned else {}
     contents = {
@@ -96,7 +97,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         "report.md": markdown.report_page(result, tables.make_tables(found), section).encode(),
         "score_latency.svg": plot.score_latency(result, "svg"),
         "score_latency.png": plot.score_latency(result, "png"),
-        "learning_curves.svg": plot.learning_curves(histories, "svg"),
+        "learning_curves.svg": plot.learning_curves(histories, scale, "svg"),
         **{f"{name}.svg": drawn for name, drawn in plots.items()},
         **{name: files.pretty_json(content) for name, content in found.items()},
         **{name: given[name].read_bytes() for name in (EXPLAINED, *AS_IT_IS) if name in given},

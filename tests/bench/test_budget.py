@@ -10,6 +10,8 @@ import pytest
 from edgekd.bench import budget
 from edgekd.bench.budget import Budget
 from edgekd.bench.budget import Reading
+from edgekd.errors import InputError
+from edgekd.task import Scale
 
 
 def row(p50: float | None, interval: Any = None, **more: Any) -> dict[str, Any]:
@@ -62,22 +64,22 @@ def test_each_limit_by_hand(limits: dict[str, float], verdict: str, excess: floa
 
 
 def test_whether_it_turns_hangs_on_the_other_end_too() -> None:
-    found = budget.judge_limit("latency_p50_ms", 0.95, Reading(1.0, 1.1, 0.9))
+    found = budget.judge_limit("latency_p50_ms", 0.95, Reading(1.0, 1.1, 0.9), at_most=True)
     assert (found.verdict, found.turns) == ("missed", True)
-    found = budget.judge_limit("latency_p50_ms", 0.89, Reading(1.0, 1.1, 0.9))
+    found = budget.judge_limit("latency_p50_ms", 0.89, Reading(1.0, 1.1, 0.9), at_most=True)
     assert (found.verdict, found.turns) == ("missed", False)
-    found = budget.judge_limit("latency_p50_ms", 0.9, Reading(1.0, 1.1, 0.9))
+    found = budget.judge_limit("latency_p50_ms", 0.9, Reading(1.0, 1.1, 0.9), at_most=True)
     assert found.turns  # its best end keeps it exactly
-    found = budget.judge_limit("latency_p50_ms", 0.5, Reading(1.0, None, None, "why"))
+    found = budget.judge_limit("latency_p50_ms", 0.5, Reading(1.0, None, None, "why"), at_most=True)
     assert (found.verdict, found.turns, found.excess) == ("missed", True, 1.0)
-    found = budget.judge_limit("latency_p50_ms", 2.0, Reading(1.0, None, None, "why"))
+    found = budget.judge_limit("latency_p50_ms", 2.0, Reading(1.0, None, None, "why"), at_most=True)
     assert (found.verdict, found.excess) == ("open", 1.0) and found.message.endswith("but why")
 
 
 def test_what_was_not_measured_is_not_met() -> None:
     nothing = row(None, peak_rss_bytes=None, size_bytes=None, validation_score=None)
-    limits = {name: 1.0 for name in budget.LIMITS if "bytes" not in name and name != "score"}
-    every = Budget(**limits, score=0.5, peak_rss_bytes=10**9, size_bytes=10**9)
+    limits = {name: 1.0 for name in budget.LIMITS if "bytes" not in name}
+    every = Budget(**limits, score_drop=1.0, score=0.5, peak_rss_bytes=10**9, size_bytes=10**9)
     for teacher in (None, row(10.0, [9, 11]), row(10.0, [9, 11], status="failed: parity")):
         found = budget.judge(nothing, teacher, every, 0.93)
         assert {one.verdict for one in found} == {"not measured"} and len(found) == 7
@@ -96,3 +98,39 @@ def test_a_limit_is_met_exactly_where_every_value_of_the_interval_keeps_it() -> 
         )
         assert (found.verdict == "met") == (high <= want)
         assert (found.verdict == "met" or found.turns) == (low <= want)
+
+
+SCALES = (
+    Scale("RMSE", "number", "lower"),
+    Scale("R2", "number", "higher"),
+    Scale("share", "fraction", "lower"),
+)
+
+
+@pytest.mark.parametrize(
+    ("limits", "verdict", "limit"),
+    [
+        ({"score": 2.0}, "met", "score"),
+        ({"score": 1.9}, "missed", "score"),
+        ({"score_drop": 0.5}, "met", "score_drop"),  # 2.0 - 1.5, in the metric's unit
+        ({"score_drop": 0.4}, "missed", "score_drop"),
+        ({"metrics": {"R2": 0.8}}, "met", "metrics.R2"),
+        ({"metrics": {"R2": 0.81}}, "missed", "metrics.R2"),
+        ({"metrics": {"share": 0.1}}, "met", "metrics.share"),
+        ({"metrics": {"share": 0.09}}, "missed", "metrics.share"),
+    ],
+)
+def test_a_metric_s_limit_lies_in_its_own_direction(
+    limits: dict[str, object], verdict: str, limit: str
+) -> None:
+    one = row(1.0, [1, 1], validation_score=2.0, metrics={"RMSE": 2.0, "R2": 0.8, "share": 0.1})
+    found = only(budget.judge(one, None, Budget.model_validate(limits), 1.5, SCALES))
+    assert (found.verdict, found.limit) == (verdict, limit)
+
+
+def test_a_metric_that_the_task_has_not_is_refused_and_one_that_is_missing_not_met() -> None:
+    one = row(1.0, [1, 1], validation_score=2.0)
+    with pytest.raises(InputError, match="metrics: got 'R3', want a metric of the task"):
+        budget.judge(one, None, Budget(metrics={"R3": 0.5}), 1.5, SCALES)
+    found = only(budget.judge(one, None, Budget(metrics={"R2": 0.5}), 1.5, SCALES))
+    assert found.verdict == "not measured"

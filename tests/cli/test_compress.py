@@ -18,6 +18,7 @@ from edgekd.progress import Silent
 ROOT = Path(__file__).parents[2]
 QUICKSTART = str(ROOT / "pipelines" / "quickstart.yaml")
 RESULT = {
+    "metric": {"name": "accuracy", "unit": "fraction", "better": "higher"},
     "teacher": {"score": 0.9336, "parameters": 300_000},
     "control": {"score": 0.924, "parameters": 78_000},
     "student": {"score": 0.9267, "parameters": 78_000},

@@ -206,3 +206,11 @@ def test_what_cannot_serve_a_task_is_named_by_its_key() -> None:
 
 
 SCHEMES_OFFLINE = Named.parse("offline", SCHEMES, "scheme")
+
+
+def test_a_budget_names_metrics_of_the_task_where_they_are_known() -> None:
+    known = TaskEnds((), (), metrics=("accuracy", "macro F1"))
+    assert agreement.find_unknown_metric(("macro F1",), known) is None
+    found = agreement.find_unknown_metric(("macro F1", "F2"), known)
+    assert found == (("budget", "metrics", "F2"), "got 'F2', want one of: accuracy, macro F1")
+    assert agreement.find_unknown_metric(("F2",), TaskEnds((), ())) is None

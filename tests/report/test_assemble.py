@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from edgekd.bench import status
+from edgekd.report import markdown
 from edgekd.report.assemble import points_half_width
 from tests import report_example
 
@@ -84,6 +85,7 @@ def test_a_chosen_engine_that_loses_accuracy_is_said() -> None:
 
 def test_a_run_without_choice_or_test_set_still_gives_a_result() -> None:
     choice = {
+        "metric": report_example.SCALE._asdict(),
         "chosen": None,
         "nearest": "onnxruntime-fp32-2t",
         "why": "latency_p50_ms: 0.098, want 0.05",
@@ -92,3 +94,32 @@ def test_a_run_without_choice_or_test_set_still_gives_a_result() -> None:
     made = report_example.result(choice=choice, test={})
     assert made.chosen is None and made.comparison is None
     assert made.teacher.score is None and made.candidates[0].score is None
+
+
+def test_a_number_is_compared_in_its_own_unit_by_the_interval_of_its_rows() -> None:
+    files = report_example.files()
+    scale = {"name": "RMSE", "unit": "number", "better": "lower"}
+    chosen = "onnxruntime-fp32-1t"
+    test = {
+        "teacher": 2.0,
+        "student": 2.5,
+        "control": 3.0,
+        "right_or_wrong": False,
+        "candidates": {chosen: 2.6},
+        "candidate_metrics": {chosen: {"RMSE": 2.6}},
+        "score_drop_ci95": {chosen: [0.4, 0.8]},
+        "student_below_control_ci95": [-0.7, -0.3],
+    }
+    made = report_example.result(
+        choice={**files["choice"], "metric": scale, "chosen": chosen}, test=test
+    )
+    found = made.comparison
+    assert found is not None and found.paired and found.score_drop == pytest.approx(0.6)
+    assert found.score_drop_ci95 == (0.4, 0.8)
+    assert f"{chosen} loses 0.1 RMSE to the student in float32." in made.warnings
+    page = markdown.report_page(made)
+    assert (
+        "0.6 RMSE worse than the teacher on the test set (95 % interval 0.4 to 0.8, paired)" in page
+    )
+    assert "| | model | test RMSE | validation RMSE |" in page and "| 2.6 |" in page
+    assert "did not help" not in page

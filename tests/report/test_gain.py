@@ -7,6 +7,8 @@ import pytest
 from edgekd.report.gain import near_chance
 from edgekd.report.gain import no_gain
 from edgekd.report.result import Model
+from edgekd.task import Scale
+from tests import report_example
 
 
 def scored(accuracy: float | None, validation: float = 0.9) -> Model:
@@ -33,14 +35,42 @@ def scored(accuracy: float | None, validation: float = 0.9) -> Model:
 )
 def test_a_tie_and_a_loss(won: int, lost: int, want: str) -> None:
     test = {"student_alone": won, "control_alone": lost}
-    told = no_gain(scored(0.92), scored(0.91), test)
+    told = no_gain(scored(0.92), scored(0.91), test, report_example.SCALE)
     assert want in told and bool(told) == bool(want)
     assert ("did not help here" in told) == bool(want)
 
 
 def test_without_a_test_set_validation_is_compared() -> None:
-    assert no_gain(scored(None, 0.9), scored(None, 0.8), {}) == ""
-    assert "did not help" in no_gain(scored(None, 0.9), scored(None, 0.9), {})
+    assert no_gain(scored(None, 0.9), scored(None, 0.8), {}, report_example.SCALE) == ""
+    assert "did not help" in no_gain(scored(None, 0.9), scored(None, 0.9), {}, report_example.SCALE)
+
+
+RMSE = Scale("RMSE", "number", "lower")
+
+
+@pytest.mark.parametrize(
+    ("student", "control", "interval", "want"),
+    [
+        (2.0, 3.0, (-1.5, -0.5), ""),
+        (3.0, 2.0, (0.5, 1.5), "is worse than its control: 3 RMSE against 2 RMSE"),
+        (2.9, 3.0, (-0.3, 0.1), "is level with its control"),
+        (3.0, 2.9, (-0.1, 0.3), "Distillation did not help here."),
+    ],
+)
+def test_where_lower_is_better_the_interval_of_the_rows_tells(
+    student: float, control: float, interval: tuple[float, float], want: str
+) -> None:
+    test = {"student_below_control_ci95": interval}
+    told = no_gain(scored(student), scored(control), test, RMSE)
+    assert want in told and bool(told) == bool(want)
+    assert told.endswith("beyond chance.") == (student < control and bool(want))
+
+
+def test_without_a_test_set_a_lower_number_may_be_the_better_one() -> None:
+    assert no_gain(scored(None, 2.0), scored(None, 3.0), {}, RMSE) == ""
+    assert "is not below its control: 3 RMSE" in no_gain(
+        scored(None, 3.0), scored(None, 2.0), {}, RMSE
+    )
 
 
 NEAR = "its balanced accuracy on validation is 12.00 %, near chance, which is 10.00 %"

@@ -34,7 +34,9 @@ def test_the_page_says_what_was_made_how_good_and_how_fast() -> None:
 def test_what_is_larger_slower_or_better_is_called_so() -> None:
     made = report_example.result(choice=choosing("onnxruntime-fp32-1t"))
     assert made.comparison is not None
-    assert markdown.comparison_text(made.comparison).startswith("3.11x faster (95 % interval 2.")
+    assert markdown.comparison_text(made.comparison, report_example.SCALE).startswith(
+        "3.11x faster (95 % interval 2."
+    )
     turned = made.comparison.model_copy(
         update={
             "times_smaller": 0.04,

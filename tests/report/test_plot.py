@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgekd.report import plot
+from edgekd.task import Scale
 from tests import report_example
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,9 @@ def test_the_axis_of_equal_accuracies_ends_near_them_and_never_above_100(accurac
 
 def test_nothing_measured_is_still_a_plot() -> None:
     rows = report_example.rows(latency_p50_ms=None, latency_ci95_ms=None, status="not measured: x")
-    made = report_example.result(rows=rows, choice={"chosen": None})
+    made = report_example.result(
+        rows=rows, choice={"chosen": None, "metric": report_example.SCALE._asdict()}
+    )
     assert "nothing was measured" in words(plot.score_latency(made, "svg"))
 
 
@@ -79,9 +82,19 @@ def test_the_png_is_a_picture() -> None:
 
 @pytest.mark.parametrize("histories", [HISTORIES, {"teacher": []}])
 def test_learning_curves_name_every_term(histories: dict) -> None:
-    text = words(plot.learning_curves(histories, "svg"))
+    text = words(plot.learning_curves(histories, report_example.SCALE, "svg"))
     assert "validation accuracy (%)" in text and "learning_rate" not in text
     if "student" in histories:
         for name in ("control: cross-entropy", "student: cross-entropy", "student: kd"):
             assert name in text
         assert "teacher" not in text
+
+
+def test_a_number_where_lower_is_better_is_no_percent_and_better_is_up() -> None:
+    scale = Scale("RMSE", "number", "lower")
+    choice = {**report_example.files()["choice"], "metric": scale._asdict()}
+    made = report_example.result(choice=choice, test={})
+    svg = plot.score_latency(made, "svg")
+    assert "validation RMSE (lower is better)" in words(svg)
+    curves = plot.learning_curves({"student": report_example.history(3, 1.0, "mse")}, scale, "svg")
+    assert "validation RMSE (lower is better)" in words(curves)

@@ -33,9 +33,15 @@ def packed(folder: Path, *, quantized: bool = False, **other: Any) -> Made:
             )
         ),
         "rows": [bundle_example.row()],
-        "choice": {"chosen": CHOSEN, "budget": [], "why": "", "nearest": None},
+        "choice": {
+            "metric": {"name": "accuracy"},
+            "chosen": CHOSEN,
+            "budget": [],
+            "why": "",
+            "nearest": None,
+        },
         "parity": {"max_abs": 1e-6, "allowed": 1e-4},
-        "test": {"candidates": {CHOSEN: 0.8}},
+        "test": {"candidates": {CHOSEN: 0.8}, "right_or_wrong": True},
         **other,
     }
     given = {"model": source / "model.onnx", "golden": source / "golden.safetensors"}
@@ -70,7 +76,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_nothing_chosen_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="want a row that was measured"):
-        packed(tmp_path, choice={"chosen": None})
+        packed(tmp_path, choice={"metric": {"name": "accuracy"}, "chosen": None})
 
 
 def test_an_int8_bundle_says_its_profile_and_counts_in_steps(tmp_path: Path) -> None:
@@ -78,7 +84,13 @@ def test_an_int8_bundle_says_its_profile_and_counts_in_steps(tmp_path: Path) -> 
         bundle_example.row(),
         bundle_example.row("onnxruntime-int8-1t", profile="x86", parity_max_abs=0.0),
     ]
-    choice = {"chosen": "onnxruntime-int8-1t", "budget": [], "why": "", "nearest": None}
+    choice = {
+        "metric": {"name": "accuracy"},
+        "chosen": "onnxruntime-int8-1t",
+        "budget": [],
+        "why": "",
+        "nearest": None,
+    }
     parity = {"logit_step": 1e-3}
     made = packed(tmp_path, quantized=True, rows=rows, choice=choice, parity=parity)
     found = bundle.check(made["bundle/manifest.json"].parent)

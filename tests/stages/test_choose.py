@@ -231,7 +231,7 @@ def test_a_limit_on_what_was_not_measured_is_not_met() -> None:
 
 
 def test_a_limit_of_zero() -> None:
-    found = budget.judge_limit("score_drop", 0.0, budget.Reading(0.5, 0.5, 0.5))
+    found = budget.judge_limit("score_drop", 0.0, budget.Reading(0.5, 0.5, 0.5), at_most=True)
     assert found.verdict == "missed" and found.message.endswith("want at most 0 (0.5 over)")
 
 
@@ -239,7 +239,7 @@ def test_run_writes_choice_json(tmp_path: Path) -> None:
     given = {name: tmp_path / name for name in ("rows", "teacher_score", "student_score")}
     given["rows"].write_text(json.dumps([row("a", 0.2), TEACHER]))
     for name in ("teacher_score", "student_score"):
-        given[name].write_text(json.dumps({"score": 0.95}))
+        given[name].write_text(json.dumps({"score": 0.95, "scales": [{"name": "accuracy"}]}))
     context = Context(folder=tmp_path, checkpoints=tmp_path, seed=0, progress=Silent())
     made = choose.run(Budget(score_drop=0.5), given, context)
     assert json.loads(made["choice.json"].read_bytes())["chosen"] == "a"

@@ -87,13 +87,13 @@ def run(folder: Path, given: Given, progress: Silent) -> dict[str, Any]:
 
 def test_every_measured_row_gets_its_engines_accuracy(tmp_path: Path) -> None:
     found = run(tmp_path, given_files(tmp_path), Silent())
-    assert found == {
-        "candidates": {
-            "onnxruntime-fp32-1t": 0.75,
-            "onnxruntime-fp32-2t": 0.75,
-            "teacher-onnxruntime-fp32-1t": 0.75,
-        }
+    assert found["candidates"] == {
+        "onnxruntime-fp32-1t": 0.75,
+        "onnxruntime-fp32-2t": 0.75,
+        "teacher-onnxruntime-fp32-1t": 0.75,
     }
+    assert found["candidate_metrics"].keys() == found["candidates"].keys()
+    assert all(each["accuracy"] == 0.75 for each in found["candidate_metrics"].values())
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_dead_or_odd_engine_ends_nothing(
 
     monkeypatch.setattr(scores, "score", fail)
     heard = Heard()
-    assert run(tmp_path, given_files(tmp_path), heard) == {"candidates": {}}
+    assert run(tmp_path, given_files(tmp_path), heard)["candidates"] == {}
     assert heard.notes[0] == f"onnxruntime-fp32-1t: its test score is not measured: {error}"
 
 
@@ -142,3 +142,5 @@ def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
     assert found["student_alone"] == sum(a and not b for a, b in zip(student, control, strict=True))
     assert found["control_alone"] == sum(b and not a for a, b in zip(student, control, strict=True))
     assert {role: found[role] for role in want} == pytest.approx(want)
+    assert found["right_or_wrong"] and found["score_drop_ci95"] == {}
+    assert {role: found["metrics"][role]["accuracy"] for role in want} == pytest.approx(want)

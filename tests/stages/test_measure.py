@@ -26,6 +26,7 @@ from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import compile as compile_stage
 from edgekd.stages import measure as stage
+from edgekd.task import Scale
 from tests import bench_example
 from tests import data_example
 from tests import text_example
@@ -328,3 +329,11 @@ def test_a_model_of_texts_is_scored_at_all_lengths_and_timed_at_the_usual_one(
     rows = splits.read(split)
     right = text_example.answers(data.prepare_inputs(rows))["logits"].argmax(1) == rows["labels"]
     assert row["validation_score"] == right.mean()
+
+
+def test_the_better_of_two_has_the_higher_entry_whichever_way_its_score_goes() -> None:
+    base = {"model": "student", "status": "ok", "runtime": "x", "threads": 1, "precision": "int8"}
+    rows = [{**base, "name": name, "validation_score": v} for name, v in (("a", 1.0), ("b", 2.0))]
+    for better, best in (("higher", "b"), ("lower", "a")):
+        found = stage.entrants(rows, Scale("RMSE", "number", better))
+        assert max(found, key=lambda name: found[name].score) == best

@@ -76,7 +76,7 @@ def test_near_chance_is_a_warning_without_talk_of_preprocessing(
     noted = Noted()
     made = run(given, tmp_path / "good", noted)
     score = json.loads(made["score.json"].read_bytes())
-    assert set(score) == {"score", "metrics", "near_chance", "parameters", "macs"}
+    assert set(score) == {"score", "metrics", "scales", "near_chance", "parameters", "macs"}
     assert score["score"] == score["metrics"]["accuracy"] > 0.9 and score["near_chance"] == ""
     assert score["metrics"]["balanced accuracy"] > 0.9
     history = json.loads(made["history.json"].read_bytes())
