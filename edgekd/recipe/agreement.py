@@ -70,6 +70,14 @@ def find_misfit(
             member = SCHEMES[scheme.name]
             if fault := task_fit.find_scheme_misfit(scheme.name, member, ends):
                 return ("learn", number, "scheme"), fault
+        combine = getattr(step, "combine", None)
+        if (
+            combine is not None
+            and combine.rule != "mean-logits"
+            and not is_classifier(ends.outputs)
+        ):
+            key = ("learn", number, "combine", "rule")
+            return key, f"got {combine.rule!r}, which is for one class a sample, want 'mean-logits'"
         if getattr(step, "private", None) is not None and not is_classifier(ends.outputs):
             return ("learn", number, "private"), "got it for a task that is not one class a sample"
     return None

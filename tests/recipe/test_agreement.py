@@ -198,7 +198,10 @@ def test_what_cannot_serve_a_task_is_named_by_its_key() -> None:
     step.losses, step.scheme = (kd,), Named.parse("cs-kd", SCHEMES, "scheme")
     found = agreement.find_misfit([step], {}, ends)
     assert found is not None and found[0] == ("learn", 0, "scheme")
-    step.scheme, step.private = SCHEMES_OFFLINE, object()
+    step.scheme, step.combine = SCHEMES_OFFLINE, SimpleNamespace(rule="entropy")
+    found = agreement.find_misfit([step], {}, ends)
+    assert found is not None and found[0] == ("learn", 0, "combine", "rule")
+    step.combine, step.private = SimpleNamespace(rule="mean-logits"), object()
     assert agreement.find_misfit([step], {}, ends) == (
         ("learn", 0, "private"),
         "got it for a task that is not one class a sample",

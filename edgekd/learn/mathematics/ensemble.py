@@ -54,17 +54,18 @@ def mean_logits(logits: Tensor, labels: Tensor | None = None, temperature: float
     """The mean of the raw logits: the normalized geometric mean of the probabilities at any T.
 
     Args:
-        logits: [K, B, C] of K teachers.
+        logits: [K, B, ...] of K teachers; of numbers that are no logits it is their mean.
         labels: not looked at.
         temperature: not looked at.
 
     Returns:
-        [B, C], at least float32.
+        [B, ...], at least float32.
 
     Raises:
-        ValueError: if the shape does not fit.
+        ValueError: if there is no teacher, or no batch.
     """
-    _want_stack(logits)
+    if logits.ndim < 2 or not len(logits):
+        raise ValueError(f"want [K, B, ...] of at least one teacher, got {tuple(logits.shape)}")
     return widen(logits).mean(0)
 
 

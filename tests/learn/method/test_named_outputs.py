@@ -210,6 +210,14 @@ def test_several_teachers_are_combined_output_by_output() -> None:
     torch.testing.assert_close(numbers, (each[0][1] + each[1][1]) / 2)
 
 
+def test_several_teachers_of_dense_logits_are_averaged() -> None:
+    nets = [Net(MAP) for _ in range(2)]
+    got = combine_teachers([run_teacher(net, None) for net in nets])(batch())
+    with torch.no_grad():
+        want = torch.stack([net(*batch().inputs) for net in nets]).mean(0)
+    torch.testing.assert_close(got, want)
+
+
 def test_the_whole_of_dense_logits_is_a_signal_too() -> None:
     student, teacher = given(MAP)
     named = name_outputs(
