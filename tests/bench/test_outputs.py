@@ -20,6 +20,7 @@ from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.fields.image import Image
 from tests import bench_example
+from tests import text_example
 
 if TYPE_CHECKING:
     from edgekd.field import Rows
@@ -174,3 +175,23 @@ def test_the_named_output_is_read_or_the_only_one() -> None:
     assert read_output({"y": one, "logits": two}, "m") is two
     with pytest.raises(InputError, match="^m: got outputs y, z, want logits"):
         read_output({"y": one, "z": two}, "m")
+
+
+def test_inputs_as_they_are_are_asked_in_their_own_shapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine may compile for them, as it is timed; what fields prepare may come in several lengths."""
+    calls = []
+
+    def worker(job: str, spec: Any, **more: Any) -> Any:
+        calls.append(spec["call"])
+        return run_worker(job, spec, **more)
+
+    monkeypatch.setattr(module, "run_worker", worker)
+    model = text_example.write_onnx(tmp_path / "m")
+    feeds = text_example.inputs(4, 5)
+    path = write_inputs(feeds, tmp_path / "inputs.split")
+    got = outputs(Engine("onnxruntime", "fp32", 1, {"model.onnx": model}), path)
+    assert calls == [{"text": [[None, 5]], "text_mask": [[None, 5]]}]
+    for name, want in text_example.answers(feeds).items():
+        np.testing.assert_allclose(got[name], want, atol=1e-5)
