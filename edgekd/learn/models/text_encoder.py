@@ -12,6 +12,8 @@ from torch import nn
 
 from edgekd.settings import Count
 
+MASKED = -1e4
+"""The score of padding, of which no share is left; half precision and bfloat16 hold it, in a traced model, too."""
 _DEVIATION = 0.02
 """Of the initial weights (Devlin et al. 2019)."""
 
@@ -35,7 +37,7 @@ class _Attention(nn.Module):
             for layer in (self.query, self.key, self.value)
         )
         scores = self.scores(torch.matmul(query * self.scale, key.transpose(2, 3)))
-        scores = scores.masked_fill(padding, torch.finfo(scores.dtype).min)
+        scores = scores.masked_fill(padding, MASKED)
         mixed = torch.matmul(torch.softmax(scores, dim=3), value)
         return self.project(mixed.transpose(1, 2).flatten(2))
 

@@ -15,6 +15,7 @@ from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.blueprint import build
 from edgekd.learn.complexity import count_parameters
 from edgekd.learn.model_inputs import Inputs
+from edgekd.learn.quant import tracing
 from tests import ends_example
 from tests.learn.deploy_example import require_deploys
 
@@ -69,6 +70,16 @@ def test_neither_padding_nor_the_others_of_a_batch_change_an_answer(length: int)
         longer = [torch.nn.functional.pad(x, (0, LONGEST - length), value=0) for x in (ids, mask)]
         longer[0] += (1 - longer[1]) * 7  # other padding than before
         torch.testing.assert_close(model(*longer), together, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_what_is_traced_runs_in_half_the_bits(dtype: torch.dtype) -> None:
+    model = build(plan()).eval()
+    given = texts(3, 9)
+    traced = tracing.trace(model, TEXT)
+    with torch.no_grad(), torch.autocast("cpu", dtype):
+        found = traced(*given)
+    torch.testing.assert_close(found.float(), model(*given), atol=0.02, rtol=0.02)
 
 
 def test_the_order_of_tokens_counts() -> None:
