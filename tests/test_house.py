@@ -91,7 +91,7 @@ LEARN_FLOORS: list[
     {"arithmetic", "data"},
     {"answers", "arrays", "method"},
     {"attack", "evaluation", "lowrank"},
-    {"edits", "schemes"},
+    {"edits", "layer_similarity", "schemes"},
     {"blueprint", "pruning"},
     {"assembly", "complexity", "deploy_form", "deployment"},
     {"privacy"},
@@ -150,6 +150,7 @@ TESTS_OF_SEVERAL_FILES = {
     "test_ground",
     "test_house",
     "test_imports",
+    "stages/test_explain_tasks",
 }
 """Every other test is named for the file or the folder of the package that it looks at."""
 WRITERS = re.compile(

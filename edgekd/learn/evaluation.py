@@ -14,6 +14,8 @@ from edgekd import splits
 from edgekd import task as tasks_of
 from edgekd.dataset import Dataset
 from edgekd.learn import answers
+from edgekd.learn.data import kinds
+from edgekd.learn.signals import is_classifier
 from edgekd.task import Task
 from edgekd.tasks import load_task
 
@@ -42,6 +44,16 @@ class EvaluationSplit(NamedTuple):
     def targets(self) -> Arrays:
         """What outputs are compared with, by name."""
         return self.dataset.prepare_targets(self.rows)
+
+    @property
+    def is_one_class(self) -> bool:
+        """Whether the task is one class a sample."""
+        outputs = tasks_of.interface_of(self.task, self.dataset).outputs
+        try:
+            label, _ = kinds.find_label(self.dataset)
+        except ValueError:
+            return False
+        return is_classifier(outputs) and outputs[0].target == label
 
     def outputs(self, model: nn.Module, precision: str = "fp32") -> Arrays:
         """A model's outputs [N, ...] by name."""

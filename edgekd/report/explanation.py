@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
+from edgekd.report import explained_scores
 from edgekd.report.tables import Table
 from edgekd.units import number_text
 from edgekd.units import percent_text
@@ -35,13 +36,16 @@ class ExplanationSection(NamedTuple):
 
 def explanation_section(content: Content) -> ExplanationSection:
     """Make the section from explain.json."""
-    tables = [_models(content), _classes(content), _confusions(content)]
+    pictures = {}
+    if "by_class" in content:
+        tables = [_models(content), _classes(content), _confusions(content)]
+        pictures["reliability.svg"] = "confidence against accuracy"
+        pictures["class_gains.svg"] = "accuracy of each class beside the control"
+    else:
+        tables = [explained_scores.metrics_table(content, FILE)]
     if content["ablation"]:
-        tables.append(_terms(content))
-    pictures = {
-        "reliability.svg": "confidence against accuracy",
-        "class_gains.svg": "accuracy of each class beside the control",
-    }
+        terms = _terms if "by_class" in content else explained_scores.terms_table
+        tables.append(terms(content, FILE))
     if content["similarity"]:
         pictures["layer_similarity.svg"] = "similarity of the layers"
     return ExplanationSection(tuple(_lead(content)), tuple(tables), pictures)
@@ -49,6 +53,16 @@ def explanation_section(content: Content) -> ExplanationSection:
 
 def _lead(content: Content) -> Iterator[str]:
     yield f"On the {content['samples']} {content['split']} samples, in torch, float32."
+    if "by_class" in content:
+        yield from _class_sentences(content)
+    else:
+        yield from explained_scores.agreement_sentences(content)
+    yield from _alike(content["similarity"])
+    if "attack" in content:
+        yield _misled(content["attack"])
+
+
+def _class_sentences(content: Content) -> Iterator[str]:
     yield from _taken_over(content["fidelity"])
     for other, found in content["above"].items():
         yield (
@@ -57,9 +71,6 @@ def _lead(content: Content) -> Iterator[str]:
         )
     yield from _where(content)
     yield _sureness(content["models"])
-    yield from _alike(content["similarity"])
-    if "attack" in content:
-        yield _misled(content["attack"])
 
 
 def _misled(attack: Content) -> str:
@@ -205,7 +216,7 @@ def _confusions(content: Content) -> Table:
     return Table(title, FILE, lead, columns if rows else (), rows, len(found) - len(rows))
 
 
-def _terms(content: Content) -> Table:
+def _terms(content: Content, file: str) -> Table:
     rows = tuple(
         (
             one["term"],
@@ -222,7 +233,7 @@ def _terms(content: Content) -> Table:
         "helped. The interval is over samples, p after Holm's correction; another seed would move it further.",
     )
     columns = ("left out", "accuracy", "points", "95 % interval", "p")
-    return Table("What each term brought", FILE, lead, columns, rows, 0)
+    return Table("What each term brought", file, lead, columns, rows, 0)
 
 
 def _named(words: Sequence[str]) -> str:

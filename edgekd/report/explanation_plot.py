@@ -23,10 +23,10 @@ def draw_plots(content: Content, kind: str) -> dict[str, bytes]:
         content: explain.json.
         kind: ``svg`` or ``png``.
     """
-    made = {
-        "reliability": reliability(content["models"], kind),
-        "class_gains": class_gains(content["by_class"], content["classes"], kind),
-    }
+    made = {}
+    if "by_class" in content:
+        made["reliability"] = reliability(content["models"], kind)
+        made["class_gains"] = class_gains(content["by_class"], content["classes"], kind)
     if content["similarity"]:
         made["layer_similarity"] = similarity(content["similarity"], kind)
     return made

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
 from typing import Literal
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -29,23 +29,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from edgekd.field import Arrays
     from edgekd.learn.evaluation import EvaluationSplit
-    from edgekd.learn.model_inputs import Inputs
 
     Answers = Mapping[str, NDArray[np.float32]]
     """Logits [N, C] by role."""
 
 ROLES = ("teacher", "control", "student")
-PAIRS = (("teacher", "student"), ("teacher", "control"))
 WHOLE = "whole"
 """The student of all terms, in an ablation: the inputs ``whole_blueprint`` and ``whole_weights``."""
 WITHOUT = "without/"
 """Before the term a student did without: ``without/kd_blueprint`` and ``without/kd_weights``."""
 WEIGHTS = "_weights"
-BATCH = 128
-"""Images a step in comparing layers."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula at the start of a cell."""
 
 
 class Attack(Settings):
@@ -85,43 +80,123 @@ def run(config: Config, given: Given, context: Context) -> Made:
     Takes data and the named split; ``<role>_blueprint`` and ``<role>_weights`` of teacher, control and
     student; for an ablation those of `WHOLE` and of each term `WITHOUT` which a student learned.
 
-    The disagreements are the samples on which student and teacher name different classes, the
-    farthest apart first: rows of the split's images, in the npy file as int64 [M].
+    The disagreements are the samples on which student and teacher decide differently, the
+    farthest apart first: rows of the split, in the npy file as int64 [M]. Where a task is not one class a sample,
+    what needs that is left out: calibration, confusions, classes; the task's metrics and agreement are told instead.
 
     Raises:
         InputError: if a model answers something that is not finite.
     """
+    from edgekd.learn import answers as model_answers
+    from edgekd.learn import arithmetic
+    from edgekd.learn.evaluation import read_split
+    from edgekd.learn.layer_similarity import compare_layers
+
+    split = read_split(given, config.split, allow_code=context.allow_code)
+    values = model_answers.count_values(split.dataset, split.rows)
+    with arithmetic.one_thread_if_small(values):
+        models = {role: _loaded(role, given, context) for role in ROLES}
+        outputs = {role: _outputs(role, models[role], split) for role in ROLES}
+        found: dict[str, Any] = {
+            "split": config.split,
+            "samples": split.size,
+            "similarity": list(
+                compare_layers(
+                    models,
+                    split,
+                    config.layers,
+                    config.similarity_samples,
+                    context.seed,
+                    context.progress,
+                )
+            ),
+        }
+        if split.is_one_class:
+            explained = _explain_classes(models, outputs, config, given, split, context)
+        else:
+            explained = _explain_scores(outputs, config, given, split, context)
+    share = percent_text(explained.agreement)
+    context.progress.note(f"the student says what its teacher says on {share} of {config.split}")
+    return _written(found | explained.content, explained.rows, explained.lines, context)
+
+
+class Explanation(NamedTuple):
+    """What a kind of task lets say."""
+
+    content: dict[str, Any]
+    """Of explain.json."""
+    agreement: float
+    """Of the student with its teacher."""
+    rows: NDArray[np.int64]
+    """The disagreements."""
+    lines: Iterator[list[str]]
+    """The same as a table."""
+
+
+def _explain_classes(
+    models: Mapping[str, nn.Module],
+    outputs: Mapping[str, Arrays],
+    config: Config,
+    given: Given,
+    split: EvaluationSplit,
+    context: Context,
+) -> Explanation:
+    """One class a sample."""
     import numpy as np
 
     from edgekd.bench.explanation import fidelity
     from edgekd.bench.explanation import summary
-    from edgekd.learn import answers as model_answers
-    from edgekd.learn import arithmetic
+    from edgekd.bench.explanation.disagreement_table import tabulate
     from edgekd.learn.data import kinds
-    from edgekd.learn.evaluation import read_split
 
-    split = read_split(given, config.split, allow_code=context.allow_code)
     label_name, label = kinds.find_label(split.dataset)
     labels = np.asarray(split.rows[label_name])
-    values = model_answers.count_values(split.dataset, split.rows)
-    with arithmetic.one_thread_if_small(values):
-        models = {role: _loaded(role, given, context) for role in ROLES}
-        answers = {role: _answers(role, models[role], split) for role in ROLES}
-        found = {
-            "split": config.split,
-            "samples": len(labels),
-            "classes": list(label.names),
-            "models": {role: summary.summarize_model(answers[role], labels) for role in ROLES},
-            **summary.summarize_differences(answers, labels),
-            "similarity": list(_similarities(models, config, split, context)),
-            "ablation": _ablation(given, split, labels, context),
-            **_attacked(models, config, split, labels, context),
-        }
+    answers = {role: next(iter(each.values())) for role, each in outputs.items()}
+    found = {
+        "classes": list(label.names),
+        "models": {role: summary.summarize_model(answers[role], labels) for role in ROLES},
+        **summary.summarize_differences(answers, labels),
+        "ablation": _ablation(given, split, labels, context),
+        **_attacked(models, config, split, labels, context),
+    }
     rows = fidelity.disagreements(answers["teacher"], answers["student"])
-    lines = _lines(rows, answers, labels, label.names)
-    share = percent_text(found["fidelity"]["student"]["agreement"])
-    context.progress.note(f"the student says what its teacher says on {share} of {config.split}")
-    return _written(found, rows, lines, context)
+    lines = tabulate(rows, answers, labels, label.names)
+    return Explanation(found, found["fidelity"]["student"]["agreement"], rows, lines)
+
+
+def _explain_scores(
+    outputs: Mapping[str, Arrays],
+    config: Config,
+    given: Given,
+    split: EvaluationSplit,
+    context: Context,
+) -> Explanation:
+    """Any task, by its metrics and what it calls agreement."""
+    from edgekd.bench.explanation import scores
+
+    if config.attack is not None:
+        context.progress.note("attack: left out: the task is not one class a sample")
+    score = split.task.score
+
+    def score_rows(name: str) -> NDArray[np.float64]:
+        return split.metric_rows(_outputs(name, _loaded(name, given, context), split))
+
+    ablated = {name: score_rows(WITHOUT + name) for name in _terms_left_out(given)}
+    whole = score_rows(WHOLE) if ablated else None
+    found = {
+        **scores.summarize_scores(split.task, split.dataset, split.targets, outputs),
+        "ablation": [] if whole is None else scores.summarize_terms(score, whole, ablated),
+    }
+    alike = scores.agree_samples(split.task, split.dataset, outputs["teacher"], outputs["student"])
+    rows = scores.find_disagreements(alike)
+    lines = (["index", "agreement"], *([str(row), f"{alike[row]:.6g}"] for row in rows))
+    return Explanation(found, found["agreement"]["student"], rows, iter(lines))
+
+
+def _terms_left_out(given: Given) -> list[str]:
+    """The terms of which an ablation has a student without them."""
+    names = [name.removesuffix(WEIGHTS) for name in given if name.endswith(WEIGHTS)]
+    return [name.removeprefix(WITHOUT) for name in names if name.startswith(WITHOUT)]
 
 
 def _loaded(name: str, given: Given, context: Context) -> nn.Module:
@@ -132,49 +207,13 @@ def _loaded(name: str, given: Given, context: Context) -> nn.Module:
     return blueprint.load(*paths, allow_code=context.allow_code).to(arithmetic.device())
 
 
-def _answers(name: str, model: nn.Module, split: EvaluationSplit) -> NDArray[np.float32]:
+def _outputs(name: str, model: nn.Module, split: EvaluationSplit) -> Arrays:
     import numpy as np
 
-    told = next(iter(split.outputs(model).values()))
-    if not np.isfinite(told).all():
-        raise InputError(f"{name}: got answers that are not finite, want logits")
-    return told
-
-
-def _similarities(
-    models: Mapping[str, nn.Module],
-    config: Config,
-    split: EvaluationSplit,
-    context: Context,
-) -> Iterator[dict[str, Any]]:
-    """How alike the layers are; models that cannot be compared so are noted and left out."""
-    import torch
-
-    from edgekd.learn import arithmetic
-    from edgekd.learn import arrays
-    from edgekd.learn.data import loader
-    from edgekd.learn.mathematics import cka
-
-    chosen = loader.order(split.size, context.seed, 0)[: config.similarity_samples]
-    chosen = chosen[: len(chosen) // BATCH * BATCH or len(chosen)]  # a small batch scatters most
-    drawn = arrays.Calibration(split.dataset, split.rows, chosen, context.seed)
-
-    def batches(size: int) -> Iterator[Inputs]:
-        for inputs, _ in drawn.batches(size):
-            yield tuple(torch.from_numpy(each).to(arithmetic.device()) for each in inputs)
-
-    for one, other in PAIRS:
-        try:
-            rows = cka.choose_layers(models[one], *next(batches(2)))
-            columns = config.layers
-            if columns == "auto":
-                columns = cka.choose_layers(models[other], *next(batches(2)))
-            alike = cka.similarity(models[one], models[other], (rows, columns), batches(BATCH))
-        except ValueError as error:
-            context.progress.note(f"{one} and {other}: layers are not compared: {error}")
-            continue
-        values = [[None if math.isnan(v) else v for v in row] for row in alike.tolist()]
-        yield {"one": one, "other": other, "rows": rows, "columns": columns, "cka": values}
+    given = split.outputs(model)
+    if not all(np.isfinite(each).all() for each in given.values()):
+        raise InputError(f"{name}: got answers that are not finite, want numbers")
+    return given
 
 
 def _attacked(
@@ -195,7 +234,11 @@ def _attacked(
 
     said = config.attack
     chosen = loader.order(len(labels), context.seed, 0)[: said.samples]
-    name, image = kinds.find_image(split.dataset)
+    try:
+        name, image = kinds.find_image(split.dataset)
+    except ValueError as error:
+        context.progress.note(f"attack: left out: {error}")
+        return {}
     accuracy = {
         role: robust_accuracy(
             model,
@@ -219,12 +262,11 @@ def _ablation(
     from edgekd.bench.explanation import summary
 
     def right(name: str) -> NDArray[np.bool_]:
-        told = _answers(name, _loaded(name, given, context), split)
-        found: NDArray[np.bool_] = told.argmax(1) == labels
+        (logits,) = _outputs(name, _loaded(name, given, context), split).values()
+        found: NDArray[np.bool_] = logits.argmax(1) == labels
         return found
 
-    names = [name.removesuffix(WEIGHTS) for name in given if name.endswith(WEIGHTS)]
-    without = {n.removeprefix(WITHOUT): right(n) for n in names if n.startswith(WITHOUT)}
+    without = {name: right(WITHOUT + name) for name in _terms_left_out(given)}
     return summary.summarize_terms(right(WHOLE), without) if without else []
 
 
@@ -243,28 +285,6 @@ def _written(
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(lines)
     return dict(zip(names, (document, array, table), strict=True))
-
-
-def _lines(
-    rows: NDArray[np.int64],
-    answers: Answers,
-    labels: NDArray[np.int64],
-    classes: tuple[str, ...],
-) -> Iterator[list[str]]:
-    """The table of the disagreements: what the sample is, who says what, how surely, how far apart."""
-    import numpy as np
-
-    from edgekd.bench.explanation import calibration
-    from edgekd.bench.explanation import fidelity
-
-    yield ["index", "label", *ROLES, "teacher_confidence", "student_confidence", "kl_nats"]
-    cells = ["'" + name if name.startswith(FORMULA) else name for name in classes]
-    sure = {role: np.exp(calibration.log_probabilities(answers[role]).max(1)) for role in ROLES}
-    apart = fidelity.divergences(answers["teacher"], answers["student"])
-    for row in rows:
-        said = [cells[answers[role][row].argmax()] for role in ROLES]
-        numbers = (sure["teacher"][row], sure["student"][row], apart[row])
-        yield [str(row), cells[labels[row]], *said, *(f"{number:.6g}" for number in numbers)]
 
 
 STAGE = Stage("explain", Config, run, packages=("torch", "numpy"))
