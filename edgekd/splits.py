@@ -38,6 +38,8 @@ TYPES = {
 """The format's names of element types, and numpy's."""
 OFFSETS = ".offsets"
 MOST_HEADER_BYTES = 2**20
+_BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What a header raises in which somebody wrote anything."""
 _CHUNK_ROWS, _ALIGNMENT = 1024, 64
 
 
@@ -135,7 +137,7 @@ def read(path: Path) -> dict[str, Rows]:
         return found
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}, want a split of a data set") from error
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except _BROKEN as error:
         raise InputError(f"{path}: got {error}, want a split of a data set") from error
 
 

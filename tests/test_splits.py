@@ -66,6 +66,7 @@ def part(shape: list[int], start: int, stop: int, dtype: str = "U8") -> dict[str
         b"\xff" * 8,
         (2**40).to_bytes(8, "little"),
         (2).to_bytes(8, "little") + b"[]",
+        (200_000).to_bytes(8, "little") + b"[" * 200_000,
         (2).to_bytes(8, "little") + b"{}",
         header(x=part([4], 0, 4)) + b"abc",
         header(x=part([4], 0, 3)) + b"abcd",
