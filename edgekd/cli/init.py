@@ -51,12 +51,12 @@ targets:                # the engines to compile for; see edgekd doctor
     threads: [1]
 
 # budget:               # what the chosen model has to meet; without one the fastest is chosen
-#   score_drop: 1.5       # at most this far below the teacher, on validation
+#   score_drop: 1.5     # at most this much worse than the teacher, on validation: points of accuracy
 """
 QUANTIZE = """\
   - step: quantize      # to int8, measured beside float; the faster one inside the budget is chosen
     profiles: auto      # one file for each engine, written as it runs fastest
-    # score_drop: 0.5       # keep costly layers in float until no more is lost
+    # score_drop: 0.5   # keep costly layers in float until no more is lost
 """
 DEFAULTS = {
     "quantize": "yes",

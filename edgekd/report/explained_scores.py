@@ -12,6 +12,7 @@ from edgekd.task import drop_text
 from edgekd.task import value_text
 from edgekd.units import percent_text
 
+ROLES = ("teacher", "control", "student")
 Content = Mapping[str, Any]
 
 
@@ -26,16 +27,16 @@ def agreement_sentences(content: Content) -> Iterator[str]:
     for other, found in content["below"].items():
         drop = found["score_drop"]
         side = "worse than" if drop > 0 else "better than"
-        yield f"By {scale.name} it is {drop_text(scale, drop)} {side} its {other} ({_interval(found)})."
+        much = drop_text(scale, drop) + (f" of {scale.name}" if scale.unit == "fraction" else "")
+        yield f"It is {much} {side} its {other} (how much worse, 95 % interval: {_ends(found)})."
 
 
 def metrics_table(content: Content, file: str) -> Table:
     """Every metric of every model."""
     models, scale = content["models"], Scale(**content["metric"])
-    names = sorted(next(iter(models.values()))["metrics"], key=lambda name: name != scale.name)
+    names = sorted(models[ROLES[0]]["metrics"], key=lambda name: (name != scale.name, name))
     rows = tuple(
-        (role, *(f"{found['metrics'][name]:.4g}" for name in names))
-        for role, found in models.items()
+        (role, *(f"{models[role]['metrics'][name]:.4g}" for name in names)) for role in ROLES
     )
     lead = (
         f"The score is {scale.name}, {scale.better} is better; fractions are not in percent here.",
@@ -62,10 +63,6 @@ def terms_table(content: Content, file: str) -> Table:
     )
     columns = ("left out", scale.name, "worse by", "95 % interval")
     return Table("What each term brought", file, lead, columns, rows, 0)
-
-
-def _interval(found: Content) -> str:
-    return f"how much worse, 95 % interval: {_ends(found)}"
 
 
 def _ends(found: Content) -> str:

@@ -61,7 +61,7 @@ def score_latency(result: Result, kind: str) -> bytes:
         for row, x, y in points:
             _draw_row(axes, row, x, y, colours[row.runtime], row.name == result.chosen)
         axes.set_xscale("log")
-        axes.set_xlabel("latency of one image, median (ms, logarithmic; bar: 95 % interval)")
+        axes.set_xlabel("latency of one sample, median (ms, logarithmic; bar: 95 % interval)")
         axes.set_ylabel(axis_label(scale, split))
         axes.margins(x=0.16)
         _limit_scores(axes, [y for _row, _x, y in points], scale)

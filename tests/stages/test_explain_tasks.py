@@ -110,6 +110,7 @@ def test_a_task_is_explained_by_its_metrics_and_agreement(tmp_path: Path, name: 
 
     section = explanation.explanation_section(found)
     assert [table.title for table in section.tables] == ["How good", "What each term brought"]
-    assert f"By {score} it is " in " ".join(section.lead)
+    assert f"{score} " in " ".join(section.lead) and section.tables[0].columns[1] == score
+    assert [row[0] for row in section.tables[0].rows] == list(explain.ROLES)
     assert list(section.pictures) == ["layer_similarity.svg"]
     assert set(explanation_plot.draw_plots(found, "svg")) == {"layer_similarity"}
