@@ -49,14 +49,13 @@ BUILT_IN: dict[str, Entry] = {
     "multi-label": Entry(
         f"{_HERE}.multi_label",
         "any number of classes a sample",
-        Example(
-            teacher="resnet20", student="resnet8", losses=("binary-kd", "binary-cross-entropy")
-        ),
+        Example("digit-crowds", "resnet20", "resnet8", ("binary-kd", "binary-cross-entropy")),
     ),
     "regression": Entry(
         f"{_HERE}.regression",
         "numbers of a sample",
         Example(
+            "turned-digits",
             teacher="{name: mlp, width: 256}",
             student="{name: mlp, width: 16}",
             losses=("value-mse", "mean-squared-error"),
@@ -66,8 +65,9 @@ BUILT_IN: dict[str, Entry] = {
         f"{_HERE}.segmentation",
         "a class of every pixel",
         Example(
-            teacher="{name: unet, base: 32}",
-            student="{name: unet, base: 8}",
+            "digit-scenes",
+            teacher="{name: unet, base: 16}",
+            student="{name: unet, base: 4}",
             losses=(_KD, "{name: cross-entropy, weight: 0.1}"),
         ),
     ),

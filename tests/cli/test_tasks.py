@@ -70,9 +70,15 @@ def test_inputs_are_the_kinds_that_a_model_takes() -> None:
 
 
 def test_sources_are_those_that_give_the_targets() -> None:
-    known = json.loads(run("tasks", "classification", "--json"))
-    assert known["sources"] == list(SOURCES)
-    assert json.loads(run("tasks", "segmentation", "--json"))["sources"] == ["python"]
+    composed = {"turned-digits", "digit-scenes", "digit-crowds"}
+    known = {name: json.loads(run("tasks", name, "--json"))["sources"] for name in BUILT_IN}
+    assert known["classification"] == [name for name in SOURCES if name not in composed]
+    for name, source in (
+        ("regression", "turned-digits"),
+        ("segmentation", "digit-scenes"),
+        ("multi-label", "digit-crowds"),
+    ):
+        assert known[name] == [source, "python"]
 
 
 @pytest.mark.parametrize("name", list(BUILT_IN))

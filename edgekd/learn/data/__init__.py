@@ -17,6 +17,27 @@ _BUILT_IN: dict[str, Member] = {
         _GIVEN,
         gives=_IMAGES,
     ),
+    "turned-digits": Member(
+        f"{_HERE}.turned_digits",
+        "read",
+        "those digits turned by up to 40 degrees, 12x12; the angle",
+        _GIVEN,
+        gives={"images": "image", "numbers": "number"},
+    ),
+    "digit-scenes": Member(
+        f"{_HERE}.digit_scenes",
+        "read",
+        "one to four of them on a texture, 32x32; the digit of every pixel",
+        _GIVEN,
+        gives={"images": "image", "maps": "map"},
+    ),
+    "digit-crowds": Member(
+        f"{_HERE}.digit_crowds",
+        "read",
+        "one to four of them, 24x24; which are there",
+        _GIVEN,
+        gives={"images": "image", "labels": "classes"},
+    ),
     "fashion-mnist": Member(
         f"{_HERE}.fashion_mnist",
         "read",
