@@ -17,6 +17,7 @@ from edgekd.field import RaggedRows
 from edgekd.field import decode_json
 from edgekd.field import form_text
 from edgekd.field import from_rows
+from edgekd.field import require
 from edgekd.field import require_whole
 from edgekd.interface import BATCH
 from edgekd.interface import Axis
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
     from edgekd.field import Rows
 
 MOST_VOCABULARY, MOST_LENGTH = 2**24, 2**20
+ENCODINGS = ("", "bytes")
+BYTES_VOCABULARY = 257
+
+
+def encode_text(text: str) -> NDArray[np.int32]:
+    """Its UTF-8 bytes plus one, without the white space around it, [*]; 0 is free for padding.
+
+    Raises:
+        ValueError: if it has halves of characters, which UTF-8 cannot hold.
+    """
+    return np.frombuffer(text.strip().encode(), np.uint8).astype(np.int32) + np.int32(1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,12 +56,20 @@ class Tokens(Field):
     """No sample has more."""
     padding: int = 0
     """The token that fills up."""
+    encoding: str = ""
+    """How plain text becomes tokens: ``bytes`` are those of `encode_text`; empty if it is not known, and a user
+    writes their numbers."""
 
     def __post_init__(self) -> None:
         require_whole("vocabulary", self.vocabulary, 2, MOST_VOCABULARY)
         require_whole("longest", self.longest, 1, MOST_LENGTH)
         require_whole("usual", self.usual, 1, self.longest)
         require_whole("padding", self.padding, 0, self.vocabulary - 1)
+        known = isinstance(self.encoding, str) and self.encoding in ENCODINGS
+        require(known, f"encoding {self.encoding!r}, want {' or '.join(map(repr, ENCODINGS))}")
+        if self.encoding and (self.vocabulary, self.padding) != (BYTES_VOCABULARY, 0):
+            got = f"vocabulary {self.vocabulary} and padding {self.padding}"
+            raise ValueError(f"got {got}, want {BYTES_VOCABULARY} and 0 for bytes")
 
     @classmethod
     def describe(
@@ -119,7 +139,11 @@ class Tokens(Field):
         return {name: tokens, f"{name}_mask": mask.astype(np.int64)}
 
     def read(self, data: bytes) -> Rows:
-        """JSON: the numbers of one sample, or a list of several."""
+        """Plain text of one sample, if its encoding is known; else JSON: the numbers of one, or a list of several."""
+        if self.encoding:
+            rows = from_rows([_decode_text(data)], np.zeros(0, np.int32))
+            self.check(rows, "input")
+            return rows
         value = decode_json(data)
         many = (
             value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
@@ -131,3 +155,10 @@ class Tokens(Field):
         rows = from_rows([np.array(row, np.int64) for row in many], np.zeros(0, np.int64))
         self.check(rows, "input")
         return rows
+
+
+def _decode_text(data: bytes) -> NDArray[np.int32]:
+    try:
+        return encode_text(data.decode())
+    except UnicodeDecodeError as error:
+        raise InputError(f"got {data[:40]!r}, want text in UTF-8") from error

@@ -13,6 +13,7 @@ from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.field import from_rows
 from edgekd.fields.tokens import Tokens
+from edgekd.fields.tokens import encode_text
 from edgekd.interface import Axis
 from edgekd.interface import Tensor
 
@@ -119,3 +120,32 @@ def test_what_a_user_writes_is_read() -> None:
 def test_what_is_no_sample_is_refused(text: bytes, says: str) -> None:
     with pytest.raises(InputError, match=says):
         FIELD.read(text)
+
+
+BYTES = Tokens(vocabulary=257, usual=3, longest=6, encoding="bytes")
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=3))
+def test_plain_text_is_read_where_its_encoding_is_known(text: str) -> None:
+    encoded = text.strip().encode()
+    if not 1 <= len(encoded) <= 6:
+        with pytest.raises(InputError, match="tokens in sample 0, want 1 to 6"):
+            BYTES.read(text.encode())
+        return
+    (row,) = BYTES.read(text.encode())
+    assert bytes(int(token) - 1 for token in row) == encoded
+    assert (row > 0).all()
+    assert encode_text(text).tolist() == row.tolist()
+
+
+def test_text_that_is_none_is_refused_and_the_encoding_is_part_of_the_field() -> None:
+    with pytest.raises(InputError, match="want text in UTF-8"):
+        BYTES.read(b"\xff")
+    assert Tokens.from_json(BYTES.to_json()) == BYTES
+    facts = {"vocabulary": 257, "usual": 3, "longest": 6}
+    for wrong in ({"encoding": "words"}, {"encoding": 1}, {"encoding": ["bytes"]}):
+        with pytest.raises(ValueError, match="encoding"):
+            Tokens(**facts, **wrong)
+    for wrong in ({"vocabulary": 256}, {"padding": 1}):
+        with pytest.raises(ValueError, match="want 257 and 0 for bytes"):
+            Tokens(**{**facts, **wrong}, encoding="bytes")

@@ -69,6 +69,13 @@ _BUILT_IN: dict[str, Member] = {
     "npz": Member(
         f"{_HERE}.npz", "read", "npz:FILE, arrays without objects", _GIVEN, gives=_IMAGES
     ),
+    "jsonl": Member(
+        f"{_HERE}.jsonl",
+        "read",
+        "jsonl:FILE, a text and its label a line, also .gz",
+        _GIVEN,
+        gives={"text": "tokens", "labels": "class"},
+    ),
     "huggingface": Member(
         f"{_HERE}.huggingface",
         "read",

@@ -1,0 +1,241 @@
+"""Source `jsonl`: a file of JSON lines, each with a text and its label; tokens are the text's bytes."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+from edgekd import files as disk
+from edgekd import strict_json
+from edgekd.errors import InputError
+from edgekd.field import RaggedRows
+from edgekd.fields.tokens import BYTES_VOCABULARY
+from edgekd.fields.tokens import encode_text
+from edgekd.learn.source import SKIP_HINT
+from edgekd.learn.source import SPLITS
+from edgekd.learn.source import FieldWords
+from edgekd.learn.source import Source
+from edgekd.learn.source import locate
+from edgekd.learn.source import require_known
+from edgekd.learn.source import require_names
+from edgekd.settings import Count
+from edgekd.units import bytes_text
+from edgekd.units import number_text
+
+MOST_LINE_BYTES, MOST_BYTES = 2**20, 2**29
+"""Of one line, and of the whole file, unpacked."""
+MOST_CLASSES, MOST_LABEL = 100_000, 200
+"""Classes of a file, and characters of a label."""
+_GZIP = b"\x1f\x8b"
+
+
+class _Line(NamedTuple):
+    """What one line says."""
+
+    tokens: np.ndarray
+    label: str | int
+    split: str | None
+
+
+class _Samples:
+    """Samples of one split."""
+
+    def __init__(self) -> None:
+        self.tokens, self.lengths, self.labels = array("i"), array("q"), array("q")
+
+    def append(self, tokens: np.ndarray, label: int) -> None:
+        self.tokens.frombytes(tokens.tobytes())
+        self.lengths.append(len(tokens))
+        self.labels.append(label)
+
+    def rows(self, order: np.ndarray) -> dict[str, Any]:
+        """Its fields; a label becomes its place in `order`."""
+        offsets = np.cumsum([0, *self.lengths], dtype=np.int64)
+        text = RaggedRows(np.frombuffer(self.tokens, np.int32), offsets)
+        return {"text": text, "labels": order[np.frombuffer(self.labels, np.int64)]}
+
+
+def files(*, reference: str, data_dir: Path | None = None, **_: Any) -> list[Path]:
+    """The file.
+
+    Raises:
+        InputError: if it is not there.
+    """
+    return [locate(reference, data_dir)]
+
+
+def read(
+    *,
+    reference: str,
+    text: str = "text",
+    label: str = "label",
+    longest: Count = 256,
+    on_broken: str = "refuse",
+    data_dir: Path | None = None,
+    allow_code: bool = False,
+    allow_download: bool = False,
+) -> Source:
+    """The samples of the file `reference`, one a line: ``{"text": "...", "label": "..."}``; other keys are ignored.
+
+    A label is text or a whole number, in all lines alike; classes are sorted. Where lines have a key ``split``, all
+    have it: train, validation or test. White space around a text is no part of it.
+
+    Args:
+        reference: the file, plain or packed by gzip.
+        text: key of the text.
+        label: key of the label.
+        longest: bytes of a text that are taken; the rest is cut off.
+        on_broken: ``refuse`` stops at the first line that cannot be used, ``skip`` leaves them out and lists them.
+
+    Raises:
+        InputError: naming the file and the line that is no JSON object, lacks a text or label or has one of another
+            type, or is of a class that training lacks; for a file that is too large or broken.
+    """
+    require_known(on_broken)
+    (path,) = files(reference=reference, data_dir=data_dir)
+    splits: dict[str | None, _Samples] = {}
+    numbers: dict[str | int, int] = {}
+    lines: dict[tuple[str | None, int], int] = {}
+    skipped: list[str] = []
+    first: _Line | None = None
+    cut = 0
+    for number, data in enumerate(_read_lines(path), 1):
+        try:
+            line = _parse(data, text, label)
+            first = first or line
+            _require_alike(line, first, label)
+        except (ValueError, RecursionError) as error:
+            message = f"{path}, line {number}: {error}"
+            if on_broken == "refuse":
+                raise InputError(message, hint=SKIP_HINT) from error
+            skipped.append(message)
+            continue
+        cut += len(line.tokens) > longest
+        known = numbers.setdefault(line.label, len(numbers))
+        lines.setdefault((line.split, known), number)
+        splits.setdefault(line.split, _Samples()).append(line.tokens[:longest], known)
+    if first is None:
+        raise InputError(f"{path}: got no samples, want some")
+    named = {name: splits[name] for name in (None, *SPLITS) if name in splits}
+    _require_trained(numbers, lines, path)
+    classes = sorted(numbers)
+    if len(classes) > MOST_CLASSES:
+        raise InputError(f"{path}: got {len(classes)} labels, want at most {MOST_CLASSES}")
+    order = np.empty(len(classes), np.int64)
+    order[[numbers[each] for each in classes]] = np.arange(len(classes))
+    note = _describe(named, len(classes), cut, longest)
+    most = max(max(samples.lengths) for samples in named.values())
+    words = {"vocabulary": BYTES_VOCABULARY, "longest": most, "encoding": "bytes"}
+    return Source(
+        {name or "train": samples.rows(order) for name, samples in named.items()},
+        {
+            "text": FieldWords("tokens", words),
+            "labels": FieldWords("class", {"names": tuple(map(str, classes))}),
+        },
+        (note,),
+        tuple(skipped),
+    )
+
+
+def _read_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file; of one that is too long, enough to show it.
+
+    Raises:
+        InputError: if it is no regular file, too large, or packed and broken.
+    """
+    with disk.open_regular(path) as file:
+        packed = file.read(len(_GZIP)) == _GZIP
+        file.seek(0)
+        stream = gzip.GzipFile(fileobj=file) if packed else file
+        total, begins = 0, True
+        while True:
+            try:
+                part = stream.readline(MOST_LINE_BYTES + 1)
+            except (OSError, EOFError, zlib.error) as error:
+                raise InputError(f"{path}: cannot be read: {error}") from error
+            if not part:
+                return
+            total += len(part)
+            if total > MOST_BYTES:
+                raise InputError(f"{path}: got more than {bytes_text(MOST_BYTES)}, want less")
+            if begins:
+                yield part
+            begins = part.endswith(b"\n")
+
+
+def _parse(data: bytes, text: str, label: str) -> _Line:
+    """
+    Raises:
+        ValueError, RecursionError: if a line is no sample.
+    """
+    if len(data) > MOST_LINE_BYTES:
+        raise ValueError(f"got more than {bytes_text(MOST_LINE_BYTES)}, want a shorter line")
+    try:
+        value = strict_json.loads(data)
+    except ValueError as error:
+        raise ValueError(f"got no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"got {type(value).__name__}, want an object")
+    for key in (text, label):
+        if key not in value:
+            raise ValueError(f"got no key {key!r}, want it")
+    written, answer = value[text], value[label]
+    if not isinstance(written, str):
+        raise ValueError(f"{text}: got {type(written).__name__}, want text")
+    if type(answer) not in (str, int) or len(str(answer)) > MOST_LABEL:
+        got = f"{str(answer)[:20]!r} ({type(answer).__name__})"
+        want = f"want text of at most {MOST_LABEL} characters or a whole number"
+        raise ValueError(f"{label}: got {got}, {want}")
+    if "split" in value and value["split"] not in SPLITS:
+        raise ValueError(f"split: got {str(value['split'])[:20]!r}, want {', '.join(SPLITS)}")
+    try:
+        tokens = encode_text(written)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{text}: got half a character, want text in UTF-8") from error
+    if not len(tokens):
+        raise ValueError(f"{text}: got no text, want some")
+    try:
+        require_names([str(answer)], label)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return _Line(tokens, answer, value.get("split"))
+
+
+def _require_alike(line: _Line, first: _Line, label: str) -> None:
+    """Raises ValueError for a line of another kind than the first that could be read."""
+    if type(line.label) is not type(first.label):
+        got, want = type(line.label).__name__, type(first.label).__name__
+        raise ValueError(f"{label}: got {got}, want {want} as before")
+    if (line.split is None) != (first.split is None):
+        got, want = ("no", "one") if line.split is None else ("a", "none")
+        raise ValueError(f"got {got} key 'split', want {want} as before")
+
+
+def _require_trained(
+    numbers: dict[str | int, int], lines: dict[tuple[str | None, int], int], path: Path
+) -> None:
+    """Raises InputError for a class that other splits have and training lacks."""
+    names = {number: label for label, number in numbers.items()}
+    trained = {number for split, number in lines if split in (None, "train")}
+    if not trained:
+        raise InputError(f"{path}: got no line whose split is 'train', want some")
+    for (split, number), at in lines.items():
+        if number not in trained:
+            got = f"label {names[number]!r} of the {split} split"
+            raise InputError(f"{path}, line {at}: got {got}, want a class that is in training")
+
+
+def _describe(splits: dict[str | None, _Samples], classes: int, cut: int, longest: int) -> str:
+    """How many texts and classes there are, and how many texts were cut."""
+    total = sum(len(samples.lengths) for samples in splits.values())
+    counted = f"{number_text(total, 'text')} of {number_text(classes, 'class', 'classes')}"
+    if not cut:
+        return counted
+    return f"{counted}; {number_text(cut, 'text')} cut to {number_text(longest, 'byte')}"
