@@ -25,8 +25,8 @@ class Budget(Settings):
     parameters: Share | None = None
     """Budget: the largest share of the parameters that may be left."""
     score_drop: NonNegative | None = None
-    """Budget: the largest loss of the validation score in points, before recovery; as much goes as
-    that allows."""
+    """Budget: the largest loss of the validation score before recovery, in points of a fraction, else in the metric's
+    unit; as much goes as that allows."""
 
     def given_names(self) -> list[str]:
         """Return the names of the budgets that are given."""

@@ -23,6 +23,7 @@ from edgekd.learn.signals import needs
 from edgekd.modules import locate
 from edgekd.table import OWN
 from edgekd.table import Member
+from edgekd.task import Scale
 from edgekd.tasks import BUILT_IN
 
 LABELS = ("labels", "label_indices", "targets")
@@ -37,8 +38,8 @@ class TaskEnds(NamedTuple):
     """Names of what it is compared with."""
     inputs: tuple[str, ...] = ()
     """Kinds of the fields that a model takes; empty if that is not known."""
-    metrics: tuple[str, ...] = ()
-    """Names of its metrics, the score first; empty if they are not known."""
+    metrics: tuple[Scale, ...] = ()
+    """How its metrics are read, the score first; empty if that is not known."""
 
 
 CLASSIFIER = TaskEnds(
@@ -146,14 +147,15 @@ def read_ends(name: str) -> TaskEnds | None:
         targets = tuple(ast.literal_eval(words["targets"]))
     except (StopIteration, KeyError, ValueError, TypeError, AttributeError, SyntaxError):
         return None
-    return TaskEnds(outputs, targets, metrics=_metric_names(words))
+    return TaskEnds(outputs, targets, metrics=_read_scales(words))
 
 
-def _metric_names(words: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names in ``metrics=(Metric("name", ...), ...)``; empty if one is not written there."""
+def _read_scales(words: Mapping[str, Any]) -> tuple[Scale, ...]:
+    """What ``metrics=(Metric("name", "unit", "better", ...), ...)`` says; empty if one is not written there."""
     try:
-        return tuple(ast.literal_eval(metric.args[0]) for metric in words["metrics"].elts)
-    except (KeyError, AttributeError, IndexError, ValueError):
+        said = [list(map(ast.literal_eval, metric.args[:3])) for metric in words["metrics"].elts]
+        return tuple(Scale(name, unit, better) for name, unit, better in said)
+    except (KeyError, AttributeError, ValueError, TypeError):
         return ()
 
 

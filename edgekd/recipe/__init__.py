@@ -119,7 +119,7 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
     fault = fault or privacy.find_fault(recipe.learn, recipe.student, recipe.views)
     if ends is not None:
         fault = fault or agreement.find_misfit(recipe.learn, _losses_alone(recipe), ends)
-        fault = fault or agreement.find_unknown_metric(recipe.budget.metrics, ends)
+        fault = fault or agreement.find_budget_fault(recipe.budget, ends)
     if fault is not None:
         key, message = fault
         raise recipe_text.input_error(recipe_text.place_of(document, key), key, message)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from edgekd.bench.budget import Budget
 from edgekd.learn import task_fit
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
@@ -83,20 +83,23 @@ def find_misfit(
     return None
 
 
-def find_unknown_metric(names: Collection[str], ends: TaskEnds) -> Fault | None:
-    """Find the first metric of a budget that the task has not, where its metrics are known.
+def find_budget_fault(budget: Budget, ends: TaskEnds) -> Fault | None:
+    """Find the first limit of a budget on a metric that the task has not, or that no value of it can meet.
 
     Args:
-        names: of the budget's metrics.
-        ends: of the task.
+        budget: of the recipe.
+        ends: of the task; where its metrics are not known there is nothing to find.
     """
-    for name in names:
-        if ends.metrics and name not in ends.metrics:
-            return (
-                "budget",
-                "metrics",
-                name,
-            ), f"got {name!r}, want one of: {', '.join(ends.metrics)}"
+    known = {scale.name: scale for scale in ends.metrics}
+    if not known:
+        return None
+    wanted: dict[Key, tuple[str, float | None]] = {("score",): (ends.metrics[0].name, budget.score)}
+    wanted |= {("metrics", name): (name, want) for name, want in budget.metrics.items()}
+    for key, (name, want) in wanted.items():
+        if name not in known:
+            return ("budget", *key), f"got {name!r}, want one of: {', '.join(known)}"
+        if want is not None and known[name].unit == "fraction" and not 0 <= want <= 1:
+            return ("budget", *key), f"got {want:g}, want a fraction of 0 to 1 ({name})"
     return None
 
 

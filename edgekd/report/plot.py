@@ -212,7 +212,7 @@ def _limit_scores(axes: Any, shown: Sequence[float], scale: Scale) -> None:
         return
     low, high = min(shown), max(shown)
     percent = scale.unit == "fraction"
-    room = max(0.28 * (high - low), 1.0 if percent else 0.02 * max(abs(low), abs(high)))
+    room = max(0.28 * (high - low), 1.0 if percent else 0.02 * max(abs(low), abs(high))) or 1.0
     axes.set_ylim(low - room, high + room)
     most = 100 if percent else high + room
     axes.set_yticks([tick for tick in axes.get_yticks() if low - room <= tick <= most])

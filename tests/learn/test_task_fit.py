@@ -97,7 +97,7 @@ def test_every_task_s_own_losses_fit_it(name: str) -> None:
 @pytest.mark.parametrize("name", list(BUILT_IN))
 def test_the_ends_of_a_task_are_read_from_its_text(name: str) -> None:
     task = load_task(name)
-    metrics = tuple(metric.name for metric in task.metrics)
+    metrics = tuple(metric.scale for metric in task.metrics)
     want = TaskEnds(task.outputs, tuple(task.targets), metrics=metrics)
     assert read_ends(name) == want
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edgekd.bench.budget import Budget
 from edgekd.interface import Tensor
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
@@ -18,6 +19,7 @@ from edgekd.recipe import agreement
 from edgekd.recipe.target import Target
 from edgekd.table import Member
 from edgekd.table import Named
+from edgekd.task import Scale
 
 
 def learn(*names: str, profiles: Any = "auto", **layer_bits: int) -> list[Any]:
@@ -212,8 +214,19 @@ SCHEMES_OFFLINE = Named.parse("offline", SCHEMES, "scheme")
 
 
 def test_a_budget_names_metrics_of_the_task_where_they_are_known() -> None:
-    known = TaskEnds((), (), metrics=("accuracy", "macro F1"))
-    assert agreement.find_unknown_metric(("macro F1",), known) is None
-    found = agreement.find_unknown_metric(("macro F1", "F2"), known)
-    assert found == (("budget", "metrics", "F2"), "got 'F2', want one of: accuracy, macro F1")
-    assert agreement.find_unknown_metric(("F2",), TaskEnds((), ())) is None
+    known = TaskEnds((), (), metrics=(Scale("F1"), Scale("RMSE", "number", "lower")))
+    for metrics in ({"F1": 0.9}, {"F1": 1.0, "RMSE": 90.0}):
+        assert agreement.find_budget_fault(Budget(score=0.5, metrics=metrics), known) is None
+    found = agreement.find_budget_fault(Budget(metrics={"F1": 0.9, "F2": 0.9}), known)
+    assert found == (("budget", "metrics", "F2"), "got 'F2', want one of: F1, RMSE")
+    assert agreement.find_budget_fault(Budget(metrics={"F2": 90.0}), TaskEnds((), ())) is None
+
+
+def test_a_fraction_in_percent_is_refused() -> None:
+    known = TaskEnds((), (), metrics=(Scale("F1"),))
+    want = "got 90, want a fraction of 0 to 1 (F1)"
+    for budget, key in (
+        (Budget(score=90.0), ("score",)),
+        (Budget(metrics={"F1": 90.0}), ("metrics", "F1")),
+    ):
+        assert agreement.find_budget_fault(budget, known) == (("budget", *key), want)

@@ -124,9 +124,7 @@ def _by_speedup(
     return _judged(chosen, ask, tuple(tried), met, why)
 
 
-def _by_score(
-    layers: Sequence[SplittableLayer], allowed_points: float, ask: SplitTrials
-) -> SplitOutcome:
+def _by_score(layers: Sequence[SplittableLayer], allowed: float, ask: SplitTrials) -> SplitOutcome:
     """The largest saving of time whose loss of score, with fitted weights, is allowed."""
     most = choice.compute_saving(layers, choice.pick_cheapest(layers, "latency_us"), "latency_us")
     low, high, level = 0.0, 1.0, 1.0
@@ -140,7 +138,7 @@ def _by_score(
         model = ask.fit(chosen)
         lost = ask.score_drop(model)
         least = min(least, lost)
-        if lost <= allowed_points:
+        if lost <= allowed:
             best, low = (chosen, model), level
         else:
             high = level
@@ -149,12 +147,12 @@ def _by_score(
         level = (low + high) / 2
     if best is None:
         return _stays(
-            f"every split that pays loses more than {allowed_points:g} points "
+            f"every split that pays loses more than {allowed:g} of the score "
             f"(the least seen {least:.2f}), before recovery",
             (),
         )
     timed = ask.time(best[0])
-    why = f"the most that keeps the validation score within {allowed_points:g} points"
+    why = f"the most that loses at most {allowed:g} of the validation score"
     return _judged(best[0], ask, (timed,), True, why, best[1])
 
 

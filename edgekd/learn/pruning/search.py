@@ -20,7 +20,7 @@ class PruneTrials(NamedTuple):
     parameters_left: Callable[[int], float]
     """The share of the parameters."""
     score_drop: Callable[[int], float]
-    """By how much the validation score is lower, in points."""
+    """By how much the validation score is worse, see `edgekd.task.score_drop`."""
 
 
 class PruneOutcome(NamedTuple):
@@ -65,8 +65,8 @@ def _wanted(
         over = find_least(count, lambda n: ask.score_drop(n) > most)
         cuts = count if over is None else over - 1
         if not cuts:
-            return 0, False, f"any cut loses more than {most:g} points, before recovery"
-        return cuts, True, f"the most that keeps the validation score within {most:g} points"
+            return 0, False, f"any cut loses more than {most:g} of the score, before recovery"
+        return cuts, True, f"the most that loses at most {most:g} of the validation score"
     if budget.speedup is not None:
         wish, short, so = budget.speedup, f"short of {budget.speedup:g} times", "as fast as asked"
         found = find_least(count, lambda n: ratio(n) >= wish)

@@ -108,7 +108,7 @@ def test_as_much_as_the_accuracy_allows() -> None:
     assert sum(100 - us for us in names(found).values()) == 70
     assert names(World().search(score_drop=0.0)) == {"a": 30, "b": 40}
     never = World(drop=lambda _: 5.0).search(score_drop=1.0)
-    assert not never.chosen and "loses more than 1 points (the least seen 5.00)" in never.why
+    assert not never.chosen and "loses more than 1 of the score (the least seen 5.00)" in never.why
 
 
 def test_ranks_without_a_budget_take_what_pays() -> None:
