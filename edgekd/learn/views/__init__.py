@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgekd.learn.view import View
 
 _HERE = "edgekd.learn.views"
-MODULES = {"image": f"{_HERE}.image"}
+MODULES = {"image": f"{_HERE}.image", "map": f"{_HERE}.map"}
 """By kind of field: a module with ``apply_view(field, rows, view)`` and, where samples can be mixed,
 ``mix_share(field, view)``."""
 

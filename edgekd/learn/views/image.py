@@ -7,14 +7,12 @@ from typing import cast
 
 import numpy as np
 
-from edgekd.learn.view import AFFINE
-from edgekd.learn.view import CROP_X
-from edgekd.learn.view import CROP_Y
 from edgekd.learn.view import ERASE
-from edgekd.learn.view import FLIP
 from edgekd.learn.view import MIX
 from edgekd.learn.view import View
 from edgekd.learn.view import draws
+from edgekd.learn.views.motion import shifted
+from edgekd.learn.views.motion import warp_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,56 +63,15 @@ def _make_one(image: Image, rows: NDArray[np.uint8], view: View) -> Images:
     return images
 
 
-def shifted(
-    images: NDArray[np.uint8], views: Views, seed: int, indices: NDArray[np.int64], view: int
-) -> NDArray[np.uint8]:
-    """Pad-and-crop and flip of [B, H, W, C], by copies of rectangles alone; padding is black."""
-    if not views.crop and not views.flip:
-        return images
-    count, height, width, channels = images.shape
-    pad = views.crop
-    # Beyond its own side an image is all padding, however far it moves.
-    down, right = (
-        ((draws(seed, indices, view, which) * (2 * pad + 1)).astype(np.int64) - pad).clip(
-            -side, side
-        )
-        for which, side in ((CROP_Y, height), (CROP_X, width))
-    )
-    mirrored = np.zeros(count, bool)
-    if views.flip:
-        mirrored = draws(seed, indices, view, FLIP) < 0.5
-    # Pixels are copied whole: a mirrored row would else be copied channel by channel.
-    pixel, moved = f"V{channels}", np.zeros(images.shape, np.uint8)
-    sources, goals = (array.view(pixel)[..., 0] for array in (np.ascontiguousarray(images), moved))
-    for source, goal, y, x, mirror in zip(
-        sources, goals, down.tolist(), right.tolist(), mirrored.tolist(), strict=True
-    ):
-        to = goal[:, ::-1] if mirror else goal
-        to[max(-y, 0) : height - max(y, 0), max(-x, 0) : width - max(x, 0)] = source[
-            max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)
-        ]
-    return moved
-
-
 def warped(
     images: Images, affine: Affine, seed: int, indices: NDArray[np.int64], view: int
 ) -> Images:
     """Rotation, zoom and shift about the middle of [B, H, W, C], bilinear, edges repeated."""
-    _, height, width, _ = images.shape
-    u = [2 * draws(seed, indices, view, AFFINE + k) - 1 for k in range(4)]
-    angle = np.deg2rad(affine.degrees) * u[0]
-    zoom = 1 / (1 + affine.scale * u[1])
-    down, right = affine.translate * height * u[2], affine.translate * width * u[3]
-    y0, x0 = (height - 1) / 2, (width - 1) / 2
     moved = np.empty(images.shape, np.float32)
     # Image by image: what is computed for one stays in the processor's cache.
-    for number, (cos, sin) in enumerate(
-        zip(zoom * np.cos(angle), zoom * np.sin(angle), strict=True)
-    ):
-        y = np.arange(height)[:, None] - y0 - down[number]
-        x = np.arange(width)[None, :] - x0 - right[number]
-        places = cos * y + sin * x + y0, cos * x - sin * y + x0
-        moved[number] = sample_bilinear(images[number], *places)
+    places = warp_places(images.shape[1:3], affine, seed, indices, view)
+    for number, (y, x) in enumerate(places):
+        moved[number] = sample_bilinear(images[number], y, x)
     return moved
 
 

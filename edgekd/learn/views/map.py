@@ -1,0 +1,48 @@
+"""A map moves as its image does; its classes are never mixed on the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import cast
+
+import numpy as np
+
+from edgekd.learn.views.motion import shifted
+from edgekd.learn.views.motion import warp_places
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.field import Field
+    from edgekd.field import Rows
+    from edgekd.fields.map import Map
+    from edgekd.learn.view import View
+
+    Classes = NDArray[np.int64]
+
+
+def apply_view(field: Field, rows: Rows, view: View) -> Classes:
+    """The maps int64 [B, H, W] of a view: what a crop brings in at the edges is ignored, an affine takes the nearest
+    pixel, and erasing hides a place from the image alone.
+
+    Args:
+        field: a map.
+        rows: of the whole training split, uint8 or int64 [N, H, W].
+        view: which.
+    """
+    there = cast("Map", field)
+    chosen = np.asarray(cast("NDArray[np.int64]", rows)[view.indices], np.int64)
+    words, place = view.words, (view.seed, view.indices, view.number)
+    maps = shifted(chosen[..., None], words, *place, padding=there.ignored)[..., 0]
+    if words.affine is None:
+        return maps
+    places = warp_places(maps.shape[1:], words.affine, *place)
+    return np.stack([take_nearest(each, y, x) for each, (y, x) in zip(maps, places, strict=True)])
+
+
+def take_nearest(classes: Classes, y: NDArray[np.float64], x: NDArray[np.float64]) -> Classes:
+    """The classes [H', W'] of one map [H, W] at the pixels nearest to the places y, x [H', W'], edges repeated."""
+    height, width = classes.shape
+    rows = np.rint(y.clip(0, height - 1)).astype(np.intp)
+    columns = np.rint(x.clip(0, width - 1)).astype(np.intp)
+    return classes[rows, columns]
