@@ -188,3 +188,17 @@ def test_where_a_guess_is_perfect_nothing_but_that_is_skill() -> None:
     targets = {"x": np.zeros((3, 1))}
     assert task.skill(silent, {"x": np.ones((3, 1))}, targets, dataset()) == 0
     assert task.skill(silent, {"x": np.zeros((3, 1))}, targets, dataset()) == 1
+
+
+@pytest.mark.parametrize(("better", "sign"), [("lower", 1), ("higher", -1)])
+@pytest.mark.parametrize(("unit", "scale"), [("number", 1), ("fraction", 100)])
+def test_the_interval_of_a_drop_is_that_of_a_paired_mean(
+    better: str, sign: int, unit: str, scale: int
+) -> None:
+    one, other = np.random.default_rng(3).normal(size=(2, 400, 1))
+    mean = metric(unit=unit, better=better, value=lambda rows: float(rows.mean()))
+    low, high = task.drop_interval(mean, one, other)
+    differences = sign * scale * (one - other)
+    half = 1.96 * differences.std() / np.sqrt(400)
+    assert (low + high) / 2 == pytest.approx(differences.mean())
+    assert (high - low) / 2 == pytest.approx(half, rel=0.15)  # of 200 draws

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from edgekd.report import plot
 from edgekd.task import Scale
@@ -98,3 +99,15 @@ def test_a_number_where_lower_is_better_is_no_percent_and_better_is_up() -> None
     assert "validation RMSE (lower is better)" in words(svg)
     curves = plot.learning_curves({"student": report_example.history(3, 1.0, "mse")}, scale, "svg")
     assert "validation RMSE (lower is better)" in words(curves)
+
+
+@pytest.mark.parametrize(("better", "inverted"), [("lower", True), ("higher", False)])
+@pytest.mark.parametrize("shown", [[1.0, 2.0], [3.0], [0.0, 0.0]])
+def test_better_is_up_and_equal_scores_have_room(
+    better: str, inverted: bool, shown: list[float]
+) -> None:
+    axes = Figure().add_subplot()
+    plot._limit_scores(axes, shown, Scale("RMSE", "number", better))
+    assert axes.yaxis_inverted() == inverted
+    low, high = sorted(axes.get_ylim())
+    assert low < min(shown) <= max(shown) < high

@@ -17,9 +17,14 @@ from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stages import evaluate
+from edgekd.task import drop_interval
+from edgekd.task import metric_rows
+from edgekd.tasks import load_task
 from tests import bundle_example
 from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
+from tests.task_models_example import TARGETS
+from tests.task_models_example import write_inputs
 
 PLAN = {"builder": "resnet8", "arguments": {}, "classes": 3, "channels": 1}
 
@@ -144,3 +149,25 @@ def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
     assert {role: found[role] for role in want} == pytest.approx(want)
     assert found["right_or_wrong"] and found["score_drop_ci95"] == {}
     assert {role: found["metrics"][role]["accuracy"] for role in want} == pytest.approx(want)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_where_samples_are_not_right_or_wrong_intervals_are_told(tmp_path: Path, name: str) -> None:
+    given, data, outputs = write_inputs(tmp_path, name)
+    given["rows"] = tmp_path / "rows.json"
+    given["rows"].write_text("[]")
+    (tmp_path / "out").mkdir()
+    context = Context(folder=tmp_path / "out", checkpoints=tmp_path, seed=0, progress=Silent())
+    made = evaluate.run(evaluate.Config(candidates=()), given, context)
+    found = json.loads(made["test.json"].read_bytes())
+    task = load_task(name)
+    targets = data.prepare_targets(splits.read(given["test"]))
+    of_score = {
+        role: metric_rows(task.metrics, outputs[role], targets, data)[task.score.name]
+        for role in ("student", "control")
+    }
+    want = drop_interval(task.score, of_score["student"], of_score["control"])
+    assert found["student_below_control_ci95"] == pytest.approx(want, rel=1e-3, abs=1e-3)
+    assert found["student"] == pytest.approx(task.score.value(of_score["student"]), rel=1e-5)
+    assert not found["right_or_wrong"] and "student_alone" not in found
+    assert found["metrics"]["teacher"].keys() == {metric.name for metric in task.metrics}
