@@ -22,6 +22,7 @@ from edgekd.learn.data import kinds
 from edgekd.learn.data import loader
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.settings import Views
+from edgekd.learn.views import find_misfit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,9 +64,11 @@ def samples(
     """The training split, seen through `views`; of the classes that `only` names, or of all.
 
     Raises:
-        InputError: if a class is not the data's.
+        InputError: if a class is not the data's, or views change what the data have not.
     """
     found, rows = dataset.read(given["data"]), splits.read(given["train"])
+    if misfit := find_misfit(views, [field.kind for field in found.inputs.values()]):
+        raise InputError(f"views.{misfit[0]}: {misfit[1]}")
     whole = Samples(dataset=found, rows=rows, views=views, seed=seed)
     if not only:
         return whole

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from edgekd.bench.budget import Budget
 from edgekd.learn import task_fit
+from edgekd.learn.data import SOURCES
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import Views
 from edgekd.recipe import agreement
@@ -118,7 +119,11 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
     )
     fault = fault or privacy.find_fault(recipe.learn, recipe.student, recipe.views)
     if ends is not None:
+        ends = ends._replace(inputs=_input_kinds(recipe, ends))
         fault = fault or agreement.find_misfit(recipe.learn, _losses_alone(recipe), ends)
+        if recipe.synthesis is not None:
+            fault = fault or agreement.find_synthesis_misfit(recipe.synthesis.method, ends)
+        fault = fault or agreement.find_idle_view(_views(recipe), ends)
         fault = fault or agreement.find_budget_fault(recipe.budget, ends)
     if fault is not None:
         key, message = fault
@@ -134,6 +139,21 @@ def _losses_alone(recipe: Recipe) -> dict[recipe_text.Key, Losses]:
     }
     for name, teacher in recipe.teachers.items():
         found["teachers", name, "losses"] = teacher.losses
+    return found
+
+
+def _input_kinds(recipe: Recipe, ends: task_fit.TaskEnds) -> tuple[str, ...]:
+    """Kinds of the fields that a model takes; empty where only the user's files or code say it."""
+    given = SOURCES[recipe.data.source.name].gives
+    return tuple(kind for name, kind in given.items() if name not in ends.targets)
+
+
+def _views(recipe: Recipe) -> dict[recipe_text.Key, Views]:
+    """All that a recipe says of views, by their keys."""
+    found: dict[recipe_text.Key, Views] = {("views",): recipe.views}
+    each: dict[recipe_text.Key, Teacher] = {("teacher",): recipe.teacher}
+    each |= {("teachers", name): teacher for name, teacher in recipe.teachers.items()}
+    found |= {(*key, "views"): who.views for key, who in each.items() if who.views is not None}
     return found
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from edgekd.bench.budget import Budget
 from edgekd.learn import task_fit
+from edgekd.learn import views as view_kinds
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Views
 from edgekd.learn.signals import is_classifier
+from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.task_fit import TaskEnds
 from edgekd.recipe.learning import loss_needs_one_class
 from edgekd.recipe.target import AUTO
@@ -80,6 +82,25 @@ def find_misfit(
             return key, f"got {combine.rule!r}, which is for one class a sample, want 'mean-logits'"
         if getattr(step, "private", None) is not None and not is_classifier(ends.outputs):
             return ("learn", number, "private"), "got it for a task that is not one class a sample"
+    return None
+
+
+def find_synthesis_misfit(method: Named, ends: TaskEnds) -> Fault | None:
+    """Say why a method that makes samples cannot serve the task; None if it can."""
+    fault = task_fit.find_scheme_misfit(method.name, SYNTHESIZERS[method.name], ends)
+    return (("synthesis", "method"), fault) if fault else None
+
+
+def find_idle_view(views: Mapping[Key, Views], ends: TaskEnds) -> Fault | None:
+    """Find the first word of views that changes no input, where the kinds of inputs are known.
+
+    Args:
+        views: by their keys.
+        ends: of the task.
+    """
+    for key, words in views.items():
+        if ends.inputs and (misfit := view_kinds.find_misfit(words, ends.inputs)):
+            return (*key, misfit[0]), misfit[1]
     return None
 
 

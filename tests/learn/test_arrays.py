@@ -7,8 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgekd import dataset
+from edgekd import files
+from edgekd import splits
+from edgekd.dataset import Dataset
+from edgekd.errors import InputError
+from edgekd.field import from_rows
 from edgekd.fields.image import Image
+from edgekd.fields.label import Label
+from edgekd.fields.tokens import Tokens
 from edgekd.learn import arrays
+from edgekd.learn.settings import Views
 from tests import data_example
 
 IMAGE = Image(height=4, width=5, channels=1, mean=(0.5,), std=(0.25,))
@@ -48,3 +57,20 @@ def test_batches_are_prepared_and_stay_beside_their_labels(given: dict[str, Path
         )
     assert sizes == [4, 4, 2]
     assert labels(data) == labels(data)  # it can be read again
+
+
+def test_views_that_change_no_input_of_the_data_are_one_line(tmp_path: Path) -> None:
+    tokens = from_rows([np.array([1, 2], np.int32)] * 2, np.zeros(0, np.int32))
+    found = Dataset(
+        task="classification",
+        inputs={"text": Tokens(vocabulary=3, usual=2, longest=2)},
+        targets={"labels": Label(names=("a", "b"))},
+    )
+    given = {"data": tmp_path / "data.json", "train": tmp_path / "train"}
+    given["data"].write_bytes(files.pretty_json(dataset.to_json(found)))
+    splits.write(given["train"], {"text": tokens, "labels": np.array([0, 1])}, np.arange(2))
+    assert len(arrays.samples(given, Views(count=2), 0)) == 2
+    with pytest.raises(
+        InputError, match=r"^views.flip: got it for inputs of kind tokens, want it for image$"
+    ):
+        arrays.samples(given, Views(flip=True, crop=2), 0)

@@ -10,7 +10,7 @@ from edgekd import recipe
 from edgekd.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = sorted((ROOT / "pipelines").glob("*.yaml"))
+SHIPPED = sorted((*(ROOT / "pipelines").glob("*.yaml"), *(ROOT / "examples").glob("*/*.yaml")))
 SMALL = """\
 name: small
 data: {source: digits}
@@ -45,10 +45,10 @@ def recipe_label(path: Path) -> str:
     return file_label(path)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_shipped_recipes_load(path: Path) -> None:
     loaded = recipe.load(path)
-    assert loaded.name == path.stem
+    assert loaded.name == (path.stem if path.parent.name == "pipelines" else path.parent.name)
     assert recipe.Recipe.model_validate(loaded.model_dump()) == loaded
 
 
@@ -247,3 +247,52 @@ def test_a_loss_that_cannot_serve_the_task_is_one_line_with_its_place(tmp_path: 
     said = complaint(path)
     assert "learn.0.losses.0" in said and "\n" not in said
     assert said.endswith("got 'kd': it compares logits, and the model gives values (values)")
+
+
+OF_TEXTS = """
+name: texts
+data: {source: "jsonl:none.jsonl"}
+teacher: {model: text-encoder}
+student: {model: {name: text-encoder, layers: 1}}
+learn: [{step: distil, losses: [kd]}]
+targets: [{runtime: onnxruntime}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "want"),
+    [
+        ("views.flip=true", "views.flip: got it for inputs of kind tokens, want it for image"),
+        ("views.mixup=0.2", "views.mixup: got it for inputs of kind tokens, want it for image"),
+        (
+            "teacher.views={affine: {degrees: 3}}",
+            "teacher.views.affine: got it for inputs of kind tokens",
+        ),
+        (
+            "teachers={other: {model: text-encoder, views: {crop: 1}}}",
+            "teachers.other.views.crop: got it for inputs of kind tokens",
+        ),
+        (
+            "learn.0.scheme=sskd",
+            "learn.0.scheme: got 'sskd', which takes image alone, and this task's data have tokens",
+        ),
+        (
+            "synthesis={method: dafl, count: 9}",
+            "synthesis.method: got 'dafl', which takes image alone, and this task's data have tokens",
+        ),
+    ],
+)
+def test_what_is_for_images_is_refused_for_texts(tmp_path: Path, override: str, want: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(OF_TEXTS)
+    assert recipe.load(path, ["views.count=3"]).views.count == 3
+    said = complaint(path, override)
+    assert want in said and "\n" not in said
+
+
+def test_views_of_images_are_left_to_the_data_where_a_recipe_does_not_know_them(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(OF_TEXTS.replace("jsonl:none.jsonl", "python:mine:read"))
+    assert recipe.load(path, ["views.flip=true"]).views.flip

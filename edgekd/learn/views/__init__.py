@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -12,12 +13,29 @@ if TYPE_CHECKING:
 
     from edgekd.field import Field
     from edgekd.field import Rows
+    from edgekd.learn.settings import Views
     from edgekd.learn.view import View
 
 _HERE = "edgekd.learn.views"
 MODULES = {"image": f"{_HERE}.image", "map": f"{_HERE}.map"}
 """By kind of field: a module with ``apply_view(field, rows, view)`` and, where samples can be mixed,
 ``mix_share(field, view)``."""
+WORDS = {"image": ("flip", "crop", "affine", "erase", "mixup", "cutmix")}
+"""By kind of field: the words of `Views` that change it."""
+
+
+def find_misfit(words: Views, kinds: Collection[str]) -> tuple[str, str] | None:
+    """Find the first word of a recipe's views that changes none of a model's inputs: the word and a sentence.
+
+    Args:
+        words: what the recipe says.
+        kinds: of the inputs.
+    """
+    for kind, names in WORDS.items():
+        said = [name for name in names if getattr(words, name)]
+        if said and kind not in kinds:
+            return said[0], f"got it for inputs of kind {', '.join(kinds)}, want it for {kind}"
+    return None
 
 
 def view_field(name: str, field: Field, rows: Rows, view: View) -> dict[str, NDArray[Any]]:
