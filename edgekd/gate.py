@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
+from edgekd import splits
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
-from edgekd.bench.outputs import read_output
 from edgekd.bench.pair.paired import LEVEL
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
@@ -25,15 +25,23 @@ from edgekd.bench.session import Worker
 from edgekd.bench.session import worker_spec
 from edgekd.bench.statistics import Interval
 from edgekd.bundle import Bundle
+from edgekd.bundle import predict
+from edgekd.bundle import require_task_fits
 from edgekd.device import Device
 from edgekd.devices import local
+from edgekd.errors import InputError
 from edgekd.report.gate_result import Kind
 from edgekd.report.gate_result import Unit
 from edgekd.report.gate_result import Verdict
 from edgekd.settings import Settings
+from edgekd.task import metric_rows
+from edgekd.tasks import load_task
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
+
+    from edgekd.task import Metric
 
 NOT_MEASURED = "not measured: "
 
@@ -56,16 +64,12 @@ class ComparedModel(NamedTuple):
     """`parameters`, counted in its ONNX file; `macs`, where a run's result tells them."""
 
 
-IMAGES, LABELS = "images", "labels"
-
-
-class LabelledSamples(NamedTuple):
-    """Labelled samples neither model has learned from."""
+class EvaluationSamples(NamedTuple):
+    """Samples with their targets, of which neither model has learned."""
 
     split: Path
-    """Rows of `IMAGES`, uint8 [N, H, W, C], among others."""
-    labels: np.ndarray
-    """int64 [N]."""
+    """Rows of every input and target, as they are stored."""
+    sample_count: int
     source: str
     """Where they are from, for the reader."""
     sha256: str
@@ -77,13 +81,15 @@ class ComparedPair(NamedTuple):
 
     run: ComparedModel
     baseline: ComparedModel
-    samples: LabelledSamples | str
+    samples: EvaluationSamples | str
     """Or why there are none."""
     fingerprint: str
     """Key of the device."""
     emulated: str | None = None
     """What emulates the device's processor, so that no time of it counts."""
     device: Device = local.DEVICE
+    allow_code: bool = False
+    """Whether the authors' own task may run."""
     note: Note = lambda text: None
     worker: Worker = run_worker
     """Runs the processes that are timed."""
@@ -175,28 +181,35 @@ def fails(found: Finding, p_holm: float | None) -> bool:
     return p_holm <= LEVEL and found.interval.low > found.allowed
 
 
-def correct_answers(
-    pair: ComparedPair, side: ComparedModel, samples: LabelledSamples, timeout_s: float
-) -> np.ndarray:
-    """Which samples a model classifies as labelled: bool [N].
+def score_rows(
+    pair: ComparedPair, side: ComparedModel, samples: EvaluationSamples, timeout_s: float
+) -> tuple[Metric, NDArray[np.float64]]:
+    """The task's score, and its rows [N, K] of a model's outputs, whose inputs are prepared as its own bundle says.
 
     Raises:
-        InputError: if the images do not fit the model.
-        WorkerFailed: if the engine crashes or hangs, or its answers are not [N, classes].
+        InputError: if the samples do not fit the model, or its task may not run.
+        WorkerFailed: if the engine crashes or hangs, or its outputs are not what the interface says.
     """
+    found = side.bundle
+    task = load_task(found.dataset.task, allow_code=pair.allow_code)
+    require_task_fits(found, task)
     answered = outputs(
         side.engine,
         samples.split,
-        fields={IMAGES: side.bundle.preprocessing.as_field()},
+        fields=found.dataset.inputs,
         timeout_s=timeout_s,
         device=pair.device,
     )
-    logits = read_output(answered, side.given)
-    want = (len(samples.labels), len(side.bundle.labels))
-    if logits.shape != want:
-        raise WorkerFailed(f"{side.given}: got answers {list(logits.shape)}, want {list(want)}")
-    hits: np.ndarray = logits.argmax(1) == samples.labels
-    return hits
+    try:
+        named = predict.match_outputs(answered, found, samples.sample_count)
+        rows = splits.read(samples.split)
+        targets = found.dataset.prepare_targets(
+            {name: rows[name] for name in found.dataset.targets}
+        )
+        made = metric_rows((task.score,), named, targets, found.dataset)
+    except (InputError, ValueError) as error:
+        raise WorkerFailed(f"{side.given}: {error}") from error
+    return task.score, made[task.score.name]
 
 
 def peak_bytes(pair: ComparedPair, side: ComparedModel, timeout_s: float) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,27 @@ from onnx import numpy_helper
 from safetensors.numpy import save_file
 
 from edgekd.bundle import write as bundle_write
-from edgekd.preprocessing import Preprocessing
+from edgekd.dataset import Dataset
+from edgekd.fields.image import Image
+from edgekd.fields.label import Label
+from edgekd.interface import image_classifier
+from edgekd.tasks import classification
 
-PREPROCESSING = Preprocessing(height=4, width=4, channels=1, mean=(0.5,), std=(0.25,))
+IMAGE = Image(height=4, width=4, channels=1, mean=(0.5,), std=(0.25,))
 LABELS = ("a", "b", "c")
+INTERFACE = image_classifier(classes=3, channels=1, height=4, width=4)
+NAMES = {
+    "inputs": "usual/inputs/images",
+    "outputs": "usual/outputs/logits",
+    "pixels": "usual/rows/images",
+}
+"""Of the golden arrays in their file."""
+
+
+def dataset(image: Image = IMAGE, labels: tuple[str, ...] = LABELS) -> Dataset:
+    """What the model is asked."""
+    label = Label(names=labels)
+    return Dataset(task="classification", inputs={"images": image}, targets={"labels": label})
 
 
 def row(name: str = "onnxruntime-fp32-1t", **other: Any) -> dict[str, Any]:
@@ -74,9 +92,15 @@ def golden(weights: np.ndarray, **other: np.ndarray | None) -> dict[str, np.ndar
     """Pixels, the inputs they become and the answers `weights` give; `other` replaces or, None, leaves
     out some."""
     pixels = np.random.default_rng(1).integers(0, 256, (8, 4, 4, 1), np.uint8)
-    inputs = PREPROCESSING.apply(pixels)
+    inputs = IMAGE.apply(pixels)
     held = {"inputs": inputs, "outputs": inputs.reshape(8, 16) @ weights, "pixels": pixels[:1]}
     return {name: value for name, value in {**held, **other}.items() if value is not None}
+
+
+def write_golden(path: Path, tensors: Mapping[str, np.ndarray]) -> Path:
+    """A file of golden samples of arrays as `golden` names them."""
+    save_file({NAMES[name]: np.ascontiguousarray(each) for name, each in tensors.items()}, path)
+    return path
 
 
 def make(
@@ -89,14 +113,15 @@ def make(
     """A bundle at ``folder/bundle``; `tensors` replaces those of `golden`, `other` arguments of
     `bundle_write.write`."""
     weights = model(folder / "model.onnx", quantized=quantized)
-    save_file(golden(weights, **(tensors or {})), folder / "golden.safetensors")
+    write_golden(folder / "golden.safetensors", golden(weights, **(tensors or {})))
     arguments: dict[str, Any] = {
         "name": "tiny",
         "version": "0.1.0",
         "model": folder / "model.onnx",
         "golden": folder / "golden.safetensors",
-        "preprocessing": PREPROCESSING,
-        "labels": LABELS,
+        "dataset": dataset(),
+        "interface": INTERFACE,
+        "metric": classification.TASK.score,
         "rows": [row(), row("teacher-onnxruntime-fp32-1t")],
         "chosen": "onnxruntime-fp32-1t",
         "created_from": {"data": "0" * 64, "distil": "1" * 64},

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import numpy_helper
-from safetensors.numpy import save_file
 
 from edgekd import bundle
 from edgekd import files
@@ -21,8 +20,8 @@ from edgekd.bench.outputs import write_inputs
 from edgekd.field import Field
 from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
+from edgekd.gate import EvaluationSamples
 from edgekd.gate import Finding
-from edgekd.gate import LabelledSamples
 from edgekd.gating import weights
 from edgekd.report.gate_result import Document
 from edgekd.report.gate_result import Outcome
@@ -41,8 +40,8 @@ def bundle_at(folder: Path, seed: int = 0, **other: Any) -> Path:
     model = folder / "own.onnx"
     held = bundle_example.model(model, seed)
     inputs = np.random.default_rng(1).normal(size=(8, 1, 4, 4)).astype(np.float32)
-    golden = folder / "own.safetensors"
-    save_file({"inputs": inputs, "outputs": inputs.reshape(8, 16) @ held}, golden)
+    answers = {"inputs": inputs, "outputs": inputs.reshape(8, 16) @ held}
+    golden = bundle_example.write_golden(folder / "own.safetensors", answers)
     return bundle_example.make(folder, **{"model": model, "golden": golden, **other})
 
 
@@ -71,16 +70,17 @@ def images(count: int = COUNT) -> np.ndarray:
 def labels(seed: int = 0, count: int = COUNT, wrong: int = 40) -> np.ndarray:
     """What the classifier of `seed` says of `images`, but for the first `wrong`: int64 [count]."""
     held = np.random.default_rng(seed).normal(size=(16, 3)).astype(np.float32)
-    inputs = bundle_example.PREPROCESSING.apply(images(count)).reshape(count, 16)
+    inputs = bundle_example.IMAGE.apply(images(count)).reshape(count, 16)
     told = (inputs @ held).argmax(1)
     told[:wrong] = (told[:wrong] + 1) % 3
     return told.astype(np.int64)
 
 
-def samples(folder: Path, count: int = COUNT) -> LabelledSamples:
+def samples(folder: Path, count: int = COUNT) -> EvaluationSamples:
     """Images whose labels the classifier of seed 0 gets right nine times out of ten."""
-    path = write_inputs({"images": images(count)}, folder / "samples.split")
-    return LabelledSamples(path, labels(count=count), "made up", files.digest_file(path))
+    rows = {"images": images(count), "labels": labels(count=count)}
+    path = write_inputs(rows, folder / "samples.split")
+    return EvaluationSamples(path, count, "made up", files.digest_file(path))
 
 
 def pair(
@@ -106,7 +106,7 @@ def outputs(
     rows = splits.read(inputs)
     for name, field in (fields or {}).items():
         rows = field.prepare(name, rows[name])
-    (given,) = (np.asarray(each) for each in rows.values())
+    given = np.asarray(rows["images"])
     return {"logits": given.reshape(len(given), 16) @ numpy_helper.to_array(tensor)}
 
 

@@ -75,7 +75,7 @@ def test_answers_of_another_shape_are_a_failed_worker(
     shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = gate_example.pair(tmp_path)
-    assert isinstance(pair.samples, gate.LabelledSamples)
+    assert isinstance(pair.samples, gate.EvaluationSamples)
     monkeypatch.setattr(gate, "outputs", lambda *_, **__: {"logits": np.zeros(shape, np.float32)})
-    with pytest.raises(WorkerFailed, match="got answers"):
-        gate.correct_answers(pair, pair.run, pair.samples, 1.0)
+    with pytest.raises(WorkerFailed, match="got logits"):
+        gate.score_rows(pair, pair.run, pair.samples, 1.0)

@@ -1,4 +1,4 @@
-"""The small rooms of the ground floor: errors, units, preprocessing."""
+"""The small rooms of the ground floor: errors, units, an image's preprocessing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from edgekd import errors
 from edgekd import units
-from edgekd.preprocessing import Preprocessing
+from edgekd.fields.image import Image
 
 
 def test_exit_codes_stand_on_the_classes() -> None:
@@ -65,7 +65,7 @@ def test_numbers_as_people_read_them(got: str, want: str) -> None:
 
 
 def test_preprocessing_by_hand_and_channel_by_channel() -> None:
-    told = Preprocessing(height=1, width=2, channels=2, mean=(0.5, 0.25), std=(0.5, 0.1))
+    told = Image(height=1, width=2, channels=2, mean=(0.5, 0.25), std=(0.5, 0.1))
     images = np.array([[[[0, 255], [255, 51]]]], np.uint8)
     want = [[[[-1, 1]], [[7.5, -0.5]]]]
     np.testing.assert_allclose(told.apply(images), want, rtol=1e-5, atol=1e-6)

@@ -60,7 +60,10 @@ def report_page() -> str:
 
 def card_page() -> str:
     values = {name: report_example.files()[name] for name in ("rows", "choice", "test", "data")}
-    values["data"] = {**values["data"], "classes": [HOSTILE, "b"], "source": HOSTILE}
+    label = {"kind": "class", "names": [HOSTILE, "b"]}
+    values["data"] = {**values["data"], "targets": {HOSTILE: label}, "source": HOSTILE}
+    ends = [{"name": HOSTILE, "dtype": HOSTILE, "shape": ["batch", HOSTILE]}]
+    values["interface"] = {"inputs": ends, "outputs": ends}
     return card.card_text(HOSTILE, HOSTILE, {**values, "lineage": {HOSTILE: HOSTILE}})
 
 

@@ -28,8 +28,8 @@ from safetensors.numpy import save
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from edgekd import bundle
 from edgekd.bundle import archive
+from edgekd.bundle import manifest as manifests
 from edgekd.bundle import write as bundle_write
 from edgekd.cli import gate as cli_gate
 from edgekd.cli import predict as cli_predict
@@ -38,7 +38,7 @@ from edgekd.cli.bench import command as bench_command
 from edgekd.errors import EdgekdError
 from tests import bundle_example
 
-JSON_FILES = ("labels.json", "preprocessing.json", "measured.json")
+JSON_FILES = ("task.json", "task.json", "measured.json")
 DTYPES = (np.float64, np.float16, np.int64, np.uint8, np.bool_)
 TIMEOUT = ["--timeout", "10"]
 
@@ -80,7 +80,8 @@ def change_golden(folder: Path, draw: random.Random, canaries: Canaries) -> None
         tensors[name] = value.reshape(-1)
     else:
         del tensors[name]
-    path.write_bytes(save({key: np.ascontiguousarray(one) for key, one in tensors.items()}))
+    named = {bundle_example.NAMES[key]: np.ascontiguousarray(one) for key, one in tensors.items()}
+    path.write_bytes(save(named if draw.random() < 0.9 else tensors))
 
 
 def change_model(folder: Path, draw: random.Random, canaries: Canaries) -> None:
@@ -104,7 +105,7 @@ def signed_anew(folder: Path, draw: random.Random, canaries: Canaries) -> None:
         manifest = devices.lie(manifest, draw, canaries)
     if draw.random() < 0.2 and isinstance(manifest.get("chosen"), dict):
         manifest["chosen"]["threads"] = draw.choice([1024, 1023, 64])
-    contents = {name: (folder / name).read_bytes() for name in bundle.FILES}
+    contents = {name: (folder / name).read_bytes() for name in manifests.FILES}
     try:
         data = bundle_write.make_manifest(manifest, contents)
     except (ValueError, RecursionError):  # NaN has no digest
@@ -114,7 +115,7 @@ def signed_anew(folder: Path, draw: random.Random, canaries: Canaries) -> None:
 
 def change_folder(folder: Path, draw: random.Random, canaries: Canaries) -> None:
     """Something else lies where a file should."""
-    path = folder / draw.choice(["manifest.json", "signature.json", *bundle.FILES])
+    path = folder / draw.choice(["manifest.json", "signature.json", *manifests.FILES])
     kind = draw.randrange(6)
     if kind == 5:
         (folder / draw.choice(["x.py", "edgekd", "\u202ex", ".hidden"])).write_text("x")

@@ -37,7 +37,7 @@ from edgekd.bench.outputs import ANSWERS
 from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import predict as bundle_predict
 from edgekd.bundle import verify as bundle_verify
-from edgekd.bundle.images import Image
+from edgekd.bundle.user_inputs import Question
 from edgekd.cli import gate as cli_gate
 from edgekd.cli.bench import command as bench_command
 from edgekd.device import Device
@@ -214,8 +214,8 @@ def verify(folder: Path, board: Device) -> None:
 
 def predict(folder: Path, board: Device) -> None:
     found = bundle.check(bundle_example.make(folder))
-    images = [Image(str(n), np.full((4, 4, 1), n, np.uint8), "") for n in range(8)]
-    print(bundle_predict.predict(found, images, top=3, timeout_s=TIMEOUT_S, device=board))
+    asked = [Question(str(n), {"images": np.full((1, 4, 4, 1), n, np.uint8)}, "") for n in range(8)]
+    print(bundle_predict.predict(found, asked, top=3, timeout_s=TIMEOUT_S, device=board))
 
 
 def gate(folder: Path, board: Device) -> None:

@@ -29,7 +29,7 @@ from edgekd.bench.process import run_worker
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
 from edgekd.errors import EdgekdError
-from edgekd.preprocessing import Preprocessing
+from edgekd.fields.image import Image
 
 ENGINES = ("onnxruntime", "openvino")
 THREADS = (1, 2)
@@ -100,8 +100,8 @@ def _opened(model: Model, runtime: str, goal: Path) -> Cell:
 
 def answer(cells: Cells, folder: Path, note: Callable[[str], None]) -> None:
     """Fill in which test images each engine tells; one that fails is left out from here on."""
-    about = (folder / "preprocessing.json").read_text()
-    fields = {"images": Preprocessing.model_validate_json(about).as_field()}
+    about = json.loads((folder / "preprocessing.json").read_text())
+    fields = {"images": Image.from_json(about)}
     labels = np.load(folder / "test_labels.npy", allow_pickle=False)
     images = np.load(folder / "test_images.npy", allow_pickle=False)
     split = write_inputs({"images": images}, folder / "test.split")

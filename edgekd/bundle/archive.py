@@ -24,12 +24,14 @@ from typing import NamedTuple
 
 from edgekd import bundle
 from edgekd import files
+from edgekd.bundle import manifest as manifests
+from edgekd.bundle import older
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 
-ORDER = (bundle.MANIFEST, *bundle.FILES, bundle.SIGNATURE)
-MAY_MISS = (bundle.SIGNATURE,)
+ORDER = (manifests.MANIFEST, *sorted({*manifests.FILES, *older.FILES}), manifests.SIGNATURE)
+"""Of the files of any format."""
 LARGEST_BYTES = 2**32 - 1
 """More would need the zip64 form."""
 CHUNK_BYTES = 2**20
@@ -71,7 +73,7 @@ def pack(folder: Path, path: Path, *, signature: bytes | None = None) -> None:
         MachineError: if the disk refuses.
     """
     bundle.check(folder)
-    given = {} if signature is None else {bundle.SIGNATURE: signature}
+    given = {} if signature is None else {manifests.SIGNATURE: signature}
     names = [name for name in ORDER if name in given or (folder / name).exists()]
     sizes = [len(given[n]) if n in given else (folder / n).stat().st_size for n in names]
     blank = [ArchiveEntry(name, 0, 0, 0) for name in names]
@@ -170,12 +172,14 @@ def unpack(source: IO[bytes], size_bytes: int, folder: Path, where: str) -> None
         if entry.name not in waiting:
             raise InputError(f"{where}: got {entry.name!r} twice or in the wrong place")
         del waiting[: waiting.index(entry.name) + 1]
-        if entry.size_bytes > min(size_bytes - source.tell(), bundle.LARGEST_BYTES):
+        if entry.size_bytes > min(size_bytes - source.tell(), manifests.LARGEST_BYTES):
             raise BudgetMissed(f"{where}: {entry.name}: is cut short")
         entries.append(_taken(entry, source, folder))
         if _local(entries[-1]) != head + entry.name.encode():
             raise BudgetMissed(f"{where}: {entry.name}: has changed since it was written")
-    missing = {*ORDER} - {*MAY_MISS} - {entry.name for entry in entries}
+    names = {entry.name for entry in entries}
+    wanted = older.FILES if ({*older.FILES} - {*manifests.FILES}) & names else manifests.FILES
+    missing = {manifests.MANIFEST, *wanted} - names
     if missing:
         raise BudgetMissed(f"{where}: {min(missing)}: is missing")
     _want_end(entries, source, where)

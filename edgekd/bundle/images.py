@@ -12,16 +12,16 @@ from edgekd import files
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.fields.image import Image
 from edgekd.learn.formats import image as image_format
 from edgekd.learn.formats import npy
-from edgekd.preprocessing import Preprocessing
 
 MOST_IMAGES = 10_000
 """In one .npy file."""
 MODES = {1: "grey", 3: "RGB"}
 
 
-class Image(NamedTuple):
+class UserImage(NamedTuple):
     """One image, ready but for the scaling of its pixels."""
 
     name: str
@@ -31,7 +31,7 @@ class Image(NamedTuple):
     """What was done to it; empty if it was taken as it is."""
 
 
-def read_images(path: Path, preprocessing: Preprocessing) -> list[Image]:
+def read_images(path: Path, field: Image) -> list[UserImage]:
     """Read the images of `path`: one, or those of an .npy file.
 
     Raises:
@@ -39,10 +39,10 @@ def read_images(path: Path, preprocessing: Preprocessing) -> list[Image]:
         MachineError: if Pillow is needed and missing.
     """
     if path.suffix == ".npy":
-        return _arrays(path, preprocessing)
-    if preprocessing.channels not in MODES:
+        return _arrays(path, field)
+    if field.channels not in MODES:
         raise InputError(
-            f"{path}: got an image for a model of {preprocessing.channels} channels, want .npy"
+            f"{path}: got an image for a model of {field.channels} channels, want .npy"
         )
     if importlib.util.find_spec("PIL") is None:
         raise MachineError(
@@ -51,31 +51,31 @@ def read_images(path: Path, preprocessing: Preprocessing) -> list[Image]:
         )
     with files.open_regular(path) as file:
         data = file.read(image_format.LIMIT_BYTES + 1)
-    shape = image_format.Shape(None, preprocessing.channels)
+    shape = image_format.Shape(None, field.channels)
     decoded = image_format.decode(data, shape, str(path))
-    return [_fitted(path, decoded, preprocessing)]
+    return [_fitted(path, decoded, field)]
 
 
-def _fitted(path: Path, decoded: np.ndarray, preprocessing: Preprocessing) -> Image:
+def _fitted(path: Path, decoded: np.ndarray, field: Image) -> UserImage:
     """Brought to the model's size as training brings images to theirs: scaled to cover, cut out."""
     from PIL import Image as module
     from PIL import ImageOps
 
     height, width = decoded.shape[:2]
-    mode = MODES[preprocessing.channels]
-    if (height, width) == (preprocessing.height, preprocessing.width):
-        return Image(str(path), decoded, f"read as {mode}")
-    flat = decoded[:, :, 0] if preprocessing.channels == 1 else decoded
-    size = preprocessing.width, preprocessing.height
+    mode = MODES[field.channels]
+    if (height, width) == (field.height, field.width):
+        return UserImage(str(path), decoded, f"read as {mode}")
+    flat = decoded[:, :, 0] if field.channels == 1 else decoded
+    size = field.width, field.height
     fitted = ImageOps.fit(module.fromarray(flat), size, module.Resampling.BILINEAR)
     said = f"read as {mode}, {width} x {height} scaled to {size[0]} x {size[1]} (bilinear)"
     if width * size[1] != height * size[0]:
         said += ", sides cut off"
-    pixels = np.asarray(fitted).reshape(size[1], size[0], preprocessing.channels)
-    return Image(str(path), pixels, said)
+    pixels = np.asarray(fitted).reshape(size[1], size[0], field.channels)
+    return UserImage(str(path), pixels, said)
 
 
-def _arrays(path: Path, preprocessing: Preprocessing) -> list[Image]:
+def _arrays(path: Path, field: Image) -> list[UserImage]:
     with files.open_regular(path) as file:
         size_bytes = file.seek(0, 2)
         file.seek(0)
@@ -85,8 +85,8 @@ def _arrays(path: Path, preprocessing: Preprocessing) -> list[Image]:
             raise
         except Exception as error:  # numpy's parser of headers raises anything
             raise InputError(f"{path}: got no .npy file: {error}") from error
-    size = (preprocessing.height, preprocessing.width, preprocessing.channels)
-    wanted = [size] if preprocessing.channels > 1 else [size, size[:2]]
+    size = (field.height, field.width, field.channels)
+    wanted = [size] if field.channels > 1 else [size, size[:2]]
     many = array.reshape(1, *size) if array.shape in wanted else array
     if many.dtype != np.uint8 or many.shape[1:] != size or not 0 < len(many) <= MOST_IMAGES:
         raise InputError(
@@ -94,4 +94,4 @@ def _arrays(path: Path, preprocessing: Preprocessing) -> list[Image]:
             f"{MOST_IMAGES} of them"
         )
     names = [str(path)] if len(many) == 1 else [f"{path}[{n}]" for n in range(len(many))]
-    return [Image(name, pixels, "") for name, pixels in zip(names, many, strict=True)]
+    return [UserImage(name, pixels, "") for name, pixels in zip(names, many, strict=True)]

@@ -1,60 +1,71 @@
-"""Predicts labels of images with the model of a bundle."""
+"""Answers a user's questions with the model of a bundle."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 import numpy as np
 
+from edgekd import splits
 from edgekd.bench.outputs import outputs
-from edgekd.bench.outputs import read_output
-from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import engine as bundle_engine
-from edgekd.bundle.images import Image
+from edgekd.bundle import require_task_fits
+from edgekd.bundle.user_inputs import Question
+from edgekd.bundle.user_inputs import join_rows
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.tasks import load_task
+
+if TYPE_CHECKING:
+    from edgekd.field import Arrays
 
 
 class Prediction(NamedTuple):
-    """One image and the likeliest labels."""
+    """One question and what is answered."""
 
     name: str
     prepared: str
-    labels: tuple[tuple[str, float], ...]
-    """With their probabilities, the likeliest first."""
+    answers: tuple[tuple[str, float | None], ...]
+    """Text, with its probability where there is one; the likeliest first."""
 
 
 def predict(
     found: Bundle,
-    images: Sequence[Image],
+    questions: Sequence[Question],
     *,
     top: int,
     runtime: str | None = None,
     timeout_s: float = TIMEOUT_S,
     device: Device = local.DEVICE,
+    allow_code: bool = False,
 ) -> list[Prediction]:
-    """Ask the bundle's model, in a fresh worker, what each image shows.
+    """Ask the bundle's model, in a fresh worker.
 
     Args:
         found: the bundle, checked.
-        images: of the model's size.
-        top: labels for each.
+        questions: rows that fit the data's inputs.
+        top: lines of each answer.
         runtime: which engine; None takes the chosen one if it is installed, else any that is.
         timeout_s: after this the engine is given up.
         device: where.
+        allow_code: whether the author's own task may run.
 
     Raises:
-        InputError: if the engine refuses the model, or its answers are not a finite number for each
-            label.
+        InputError: if the task may not run, the engine refuses the model, or its outputs are not what the
+            interface says or not finite.
         MachineError: if no engine is there, or it crashes.
     """
+    name = found.manifest.name
+    task = load_task(found.dataset.task, allow_code=allow_code)
+    require_task_fits(found, task)
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         scratch = Path(folder)
         engine = bundle_engine.prepare_engine(
@@ -62,43 +73,50 @@ def predict(
         )
         if isinstance(engine, str):
             raise MachineError(engine)
-        pixels = np.stack([image.pixels for image in images])
+        rows = {
+            key: join_rows([one.rows[key] for one in questions]) for key in found.dataset.inputs
+        }
+        splits.write(scratch / "rows.split", rows, np.arange(len(questions)))
         answered = outputs(
             engine,
-            write_inputs({"images": pixels}, scratch / "pixels.split"),
-            fields={"images": found.preprocessing.as_field()},
+            scratch / "rows.split",
+            fields=found.dataset.inputs,
             timeout_s=timeout_s,
             device=device,
         )
-        logits = read_output(answered, found.manifest.name)
-    require_logits(logits, (len(images), len(found.labels)), found.manifest.name)
+    named = match_outputs(answered, found, len(questions))
+    told = task.describe(task.decide(named, found.dataset), found.dataset, top)
+    if len(told) != len(questions):
+        raise InputError(f"{name}: task: got {len(told)} answers, want {len(questions)}")
     return [
-        Prediction(image.name, image.prepared, top_labels(row, found.labels, top))
-        for image, row in zip(images, softmax(logits), strict=True)
+        Prediction(one.name, one.prepared, tuple(lines))
+        for one, lines in zip(questions, told, strict=True)
     ]
 
 
-def require_logits(logits: np.ndarray, shape: tuple[int, int], name: str) -> None:
-    """Hold answers to one finite number for each image and label.
+def match_outputs(answered: Arrays, found: Bundle, count: int) -> Arrays:
+    """An engine's outputs by the names of the interface; one is that whatever it is called.
 
     Raises:
-        InputError: with the name of the bundle.
+        InputError: if they are not what the interface says, with the name of the bundle.
     """
-    if logits.shape != shape:
-        raise InputError(f"{name}: got answers {list(logits.shape)}, want {list(shape)}")
-    if not np.isfinite(logits).all():
-        raise InputError(f"{name}: got answers that are not finite, want a number for each label")
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities [N, C] of logits [N, C]."""
-    raised = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
-
-
-def top_labels(
-    probabilities: np.ndarray, labels: Sequence[str], top: int
-) -> tuple[tuple[str, float], ...]:
-    """The `top` labels by probability [C]; of equal ones, the earlier first."""
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    return tuple((labels[index], float(probabilities[index])) for index in order)
+    wanted = found.interface.outputs
+    if len(answered) == len(wanted) == 1:
+        answered = {wanted[0].name: next(iter(answered.values()))}
+    for end in wanted:
+        if end.name not in answered:
+            names = ", ".join(answered)
+            raise InputError(f"{found.manifest.name}: got outputs {names}, want {end.name}")
+        shape = answered[end.name].shape
+        fits = len(shape) == len(end.shape) and all(
+            isinstance(axis, str) or axis == size
+            for axis, size in zip(end.shape, shape, strict=True)
+        )
+        if not fits or shape[0] != count:
+            want = [count, *end.shape[1:]]
+            raise InputError(f"{found.manifest.name}: got {end.name} {list(shape)}, want {want}")
+        if not np.isfinite(answered[end.name]).all():
+            raise InputError(
+                f"{found.manifest.name}: got answers that are not finite, want numbers"
+            )
+    return answered

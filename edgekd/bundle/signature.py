@@ -16,9 +16,9 @@ from typing import Literal
 from pydantic import Field
 from pydantic import ValidationError
 
-from edgekd import bundle
 from edgekd import files
-from edgekd.bundle import Check
+from edgekd.bundle import manifest as manifests
+from edgekd.bundle.manifest import Check
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -38,13 +38,13 @@ class Signature(Settings):
 
     format: Literal["edgekd.signature/1"]
     algorithm: Literal["ed25519"]
-    manifest: bundle.Digest
+    manifest: manifests.Digest
     """The digest the manifest gives of itself."""
     public_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """The 32 bytes of RFC 8032, hexadecimal."""
     signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
     """Over `signed_message`, hexadecimal."""
-    digest: bundle.Digest
+    digest: manifests.Digest
     """SHA-256 of the canonical JSON of all the rest."""
 
 
@@ -95,7 +95,7 @@ def check(folder: Path, manifest_digest: str, key: Path | None) -> Check | None:
         MachineError: if the package `cryptography` is missing and `key` is given.
     """
     wanted = None if key is None else _public(key).public_bytes_raw().hex()
-    path = folder / bundle.SIGNATURE
+    path = folder / manifests.SIGNATURE
     if not path.is_symlink() and not path.exists():
         return None if wanted is None else _failed(f"is missing, want {fingerprint(wanted)}")
     try:
@@ -121,9 +121,9 @@ def require(folder: Path, manifest_digest: str, key: Path | None) -> None:
     if made is None:
         return
     if made.verdict == "not checked":
-        raise MachineError(f"{folder / bundle.SIGNATURE}: {made.text}")
+        raise MachineError(f"{folder / manifests.SIGNATURE}: {made.text}")
     if made.verdict == "failed":
-        raise BudgetMissed(f"{folder / bundle.SIGNATURE}: {made.text}")
+        raise BudgetMissed(f"{folder / manifests.SIGNATURE}: {made.text}")
 
 
 def read(path: Path) -> Signature:
@@ -132,7 +132,7 @@ def read(path: Path) -> Signature:
     Raises:
         InputError: if it is none.
     """
-    bundle.require_plain_files(path)
+    manifests.require_plain_files(path)
     value = files.read_json(path, limit_bytes=2**14)
     try:
         found = Signature.model_validate_json(files.canonical_json(value))
@@ -151,20 +151,20 @@ def _judged(found: Signature, *, asked: bool) -> Check:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError:
         text = f"signed by {fingerprint(found.public_key)}, not checked: {MISSING}"
-        return Check(bundle.SIGNATURE, "not checked", text)
+        return Check(manifests.SIGNATURE, "not checked", text)
     public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(found.public_key))
     try:
         public.verify(bytes.fromhex(found.signature), signed_message(found.manifest))
     except InvalidSignature:
         return _failed(f"does not fit the key it names, {fingerprint(found.public_key)}")
     if asked:
-        return Check(bundle.SIGNATURE, "ok", f"signed by {fingerprint(found.public_key)}")
+        return Check(manifests.SIGNATURE, "ok", f"signed by {fingerprint(found.public_key)}")
     text = f"signed by {fingerprint(found.public_key)}, not checked: no key was given"
-    return Check(bundle.SIGNATURE, "not checked", text)
+    return Check(manifests.SIGNATURE, "not checked", text)
 
 
 def _failed(text: str) -> Check:
-    return Check(bundle.SIGNATURE, "failed", text)
+    return Check(manifests.SIGNATURE, "failed", text)
 
 
 def _private(path: Path, password: str | None) -> Ed25519PrivateKey:

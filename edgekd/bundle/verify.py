@@ -14,6 +14,7 @@ import numpy as np
 
 from edgekd import bundle
 from edgekd import runtimes
+from edgekd import splits
 from edgekd.bench import golden
 from edgekd.bench import numerics
 from edgekd.bench import saturation
@@ -21,22 +22,24 @@ from edgekd.bench.differences import are_finite
 from edgekd.bench.differences import compare_answers
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import USUAL
-from edgekd.bench.golden import Golden
 from edgekd.bench.golden import Group
 from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
 from edgekd.bench.outputs import outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import Bundle
-from edgekd.bundle import Check
-from edgekd.bundle import OutputTolerance
-from edgekd.bundle import Tolerance
+from edgekd.bundle import decisions
 from edgekd.bundle import engine as bundle_engine
+from edgekd.bundle import manifest as manifests
 from edgekd.bundle import signature
+from edgekd.bundle.manifest import Check
+from edgekd.bundle.manifest import OutputTolerance
+from edgekd.bundle.manifest import Tolerance
 from edgekd.device import TIMEOUT_S
 from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.errors import BudgetMissed
+from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.units import number_text
 
@@ -83,9 +86,9 @@ def verify(
     """
     if runtime is not None:
         runtimes.find(runtime)
-    manifest = bundle.read_manifest(folder)
-    checks = [Check(bundle.MANIFEST, "ok", "is as it was written")]
-    checks += bundle.check_digests(folder, manifest)
+    manifest = manifests.read_manifest(folder)
+    checks = [Check(manifests.MANIFEST, "ok", "is as it was written")]
+    checks += manifests.check_digests(folder, manifest)
     signed = signature.check(folder, manifest.digest, key)
     checks += [] if signed is None else [signed]
     if any(check.verdict == "failed" for check in checks):
@@ -107,13 +110,13 @@ def require_sound(report: Report) -> None:
     if failed:
         raise BudgetMissed(f"{report.name}: {failed[0].what}: {failed[0].text}")
     for check in report.checks:
-        may_miss = check.what in (bundle.SIGNATURE, PREPROCESSING)
+        may_miss = check.what in (manifests.SIGNATURE, PREPROCESSING)
         if check.verdict == "not checked" and not may_miss:
             raise MachineError(f"{report.name}: {check.what}: not checked: {check.text}")
 
 
 def _golden(found: Bundle, runtime: str | None, timeout_s: float, device: Device) -> list[Check]:
-    """The first engine that is there answers the golden inputs, and the pixels of some."""
+    """The first engine that is there answers the golden inputs, and the stored rows of some."""
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         scratch = Path(folder)
         engine = bundle_engine.prepare_engine(
@@ -127,39 +130,41 @@ def _golden(found: Bundle, runtime: str | None, timeout_s: float, device: Device
             for name, group in found.golden.items()
         }
         tolerance = stated_tolerance(found.manifest.tolerance, engine.runtime, engine.precision)
-        checks = [_compared(found.golden, answered, tolerance, engine)]
+        checks = [_compared(found, answered, tolerance, engine)]
         if checks[0].verdict != "failed":
-            checks.insert(0, _from_pixels(found, ask, tolerance, scratch))
+            checks.insert(0, _from_rows(found, ask, tolerance, scratch))
     if are_finite(answered) and tolerance is not None and is_quantized(found.folder):
         checks += _saturated(found.golden[USUAL], answered[USUAL], tolerance, device)
     return checks
 
 
-def _from_pixels(
+def _from_rows(
     found: Bundle,
     ask: Callable[..., dict[str, np.ndarray]],
     tolerance: Tolerance | None,
     scratch: Path,
 ) -> Check:
-    """Whether pixels become the golden inputs by preprocessing.json, and get the golden answers."""
+    """Whether stored rows become the golden inputs by task.json, and get the golden answers."""
     usual = found.golden[USUAL]
-    pixels = next(map(np.asarray, usual.rows.values()), None)
-    if pixels is None:
-        return Check(PREPROCESSING, "not checked", "the bundle holds no pixels, it is an older one")
-    inputs = found.preprocessing.apply(pixels)
-    (images,) = usual.inputs.values()
-    off = float(np.abs(inputs - images[: len(pixels)]).max())
-    if not off <= LEAST_DIFFERENCE * max(1.0, float(np.abs(inputs).max())):
-        return Check(
-            PREPROCESSING, "failed", f"pixels become an input {off:.2g} off the golden one"
-        )
-    path = write_inputs({"images": pixels}, scratch / "pixels.split")
-    asked = ask(path, fields={"images": found.preprocessing.as_field()})
-    want = usual._replace(outputs={k: each[: len(pixels)] for k, each in usual.outputs.items()})
+    if not usual.rows:
+        return Check(PREPROCESSING, "not checked", "the bundle holds no stored rows")
+    count = len(next(iter(usual.rows.values())))
+    for name, prepared in found.dataset.prepare_inputs(usual.rows).items():
+        want = usual.inputs[name][:count]
+        if prepared.shape != want.shape:
+            text = f"{name} becomes {list(prepared.shape)}, want {list(want.shape)}"
+            return Check(PREPROCESSING, "failed", text)
+        off = float(np.abs(prepared.astype(np.float64) - want).max(initial=0.0))
+        if not off <= LEAST_DIFFERENCE * max(1.0, float(np.abs(prepared).max(initial=0.0))):
+            text = f"{name} becomes an input {off:.2g} off the golden one"
+            return Check(PREPROCESSING, "failed", text)
+    splits.write(scratch / "rows.split", usual.rows, np.arange(count))
+    answered = ask(scratch / "rows.split", fields=found.dataset.inputs)
+    first = usual._replace(outputs={k: each[:count] for k, each in usual.outputs.items()})
     try:
-        differences = compare_answers({USUAL: asked}, {USUAL: want}, agree)
+        differences = compare_answers({USUAL: answered}, {USUAL: first}, decisions.agree_always)
     except ValueError as error:
-        return Check(PREPROCESSING, "failed", f"pixels get {error}")
+        return Check(PREPROCESSING, "failed", f"stored rows get {error}")
     close = tolerance is None or all(
         each.max_abs <= tolerance.of_output(name).max_abs
         for name, each in differences.outputs.items()
@@ -167,13 +172,13 @@ def _from_pixels(
     return Check(
         PREPROCESSING,
         "ok" if close else "failed",
-        f"from pixels to the answer: {number_text(len(pixels), 'sample')}, largest difference "
+        f"from what is stored to the answer: {number_text(count, 'sample')}, largest difference "
         f"{differences.max_abs:.2g}",
     )
 
 
 def _compared(
-    wanted: Golden, answered: Mapping[str, Arrays], tolerance: Tolerance | None, engine: Engine
+    bundled: Bundle, answered: Mapping[str, Arrays], tolerance: Tolerance | None, engine: Engine
 ) -> Check:
     what = f"{WHAT}, {engine.runtime} {engine.precision}"
     if tolerance is None:
@@ -181,14 +186,15 @@ def _compared(
     if not are_finite(answered):
         return Check(what, "failed", "got answers that are not finite")
     try:
-        found = compare_answers(answered, wanted, agree)
-    except ValueError as error:
+        agree = decisions.find_agree(bundled)
+        found = compare_answers(answered, bundled.golden, agree or decisions.agree_always)
+    except (ValueError, InputError) as error:
         return Check(what, "failed", f"got {error}")
     close = {
         name: each.max_abs <= tolerance.of_output(name).max_abs
         for name, each in found.outputs.items()
     }
-    kept = all(close.values()) and found.agreed >= tolerance.top1_agreement
+    kept = all(close.values()) and found.agreed >= tolerance.agreement
     name = min(close, key=lambda name: close[name])  # the first that is not close, if any
     several = f" of {name}" if len(close) > 1 else ""
     shown = _shown(found.outputs[name].max_abs, tolerance.of_output(name))
@@ -196,14 +202,12 @@ def _compared(
         what,
         "ok" if kept else "failed",
         f"{number_text(len(found.agreement), 'sample')}, largest difference{several} {shown}, "
-        f"top-1 agreement {found.agreed:.2%} (at least {tolerance.top1_agreement:.2%})",
+        + (
+            f"agreement {found.agreed:.2%} (at least {tolerance.agreement:.2%})"
+            if agree
+            else decisions.NOT_RUN
+        ),
     )
-
-
-def agree(answered: Arrays, wanted: Arrays) -> np.ndarray:
-    """[N]: 1 where both name the same class, by their first output."""
-    one, other = (next(iter(outputs.values())) for outputs in (answered, wanted))
-    return np.asarray(one.argmax(1) == other.argmax(1), np.float64)
 
 
 def _shown(max_abs: float, tolerance: OutputTolerance) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd import bundle
 from edgekd import files
 from edgekd.bench.answers import LEAST_AGREEMENT
 from edgekd.bench.status import is_timed
-from edgekd.preprocessing import Preprocessing
+from edgekd.bundle import manifest as manifests
+from edgekd.dataset import Dataset
+from edgekd.dataset import to_json as dataset_to_json
+from edgekd.interface import Interface
+from edgekd.interface import to_json as interface_to_json
+from edgekd.task import Metric
 
 OTHER_MACHINE = 2.0
 """What an engine may be off, over what was measured: its kernels differ from CPU to CPU."""
@@ -26,8 +31,9 @@ def write(
     version: str,
     model: Path,
     golden: Path,
-    preprocessing: Preprocessing,
-    labels: Sequence[str],
+    dataset: Dataset,
+    interface: Interface,
+    metric: Metric,
     rows: Sequence[Mapping[str, Any]],
     chosen: str,
     created_from: Mapping[str, str],
@@ -42,8 +48,9 @@ def write(
         version: of edgekd.
         model: the student's ONNX file.
         golden: as `edgekd.bench.golden.write` writes it.
-        preprocessing: of the student's data.
-        labels: class names in the order of the logits.
+        dataset: the student's data; how many samples there were is left out.
+        interface: what the model takes and gives.
+        metric: the score.
         rows: all measured rows.
         chosen: name of one of them.
         created_from: label of each step to the key of its result.
@@ -60,20 +67,21 @@ def write(
     contents = {
         "MODEL_CARD.md": card.encode(),
         "golden.safetensors": golden.read_bytes(),
-        "labels.json": files.pretty_json(list(labels)),
         "measured.json": files.pretty_json(list(rows)),
         "model.onnx": model.read_bytes(),
-        "preprocessing.json": files.pretty_json(preprocessing.model_dump(mode="json")),
+        "task.json": files.pretty_json(dataset_to_json(dataclasses.replace(dataset, counts={}))),
     }
     manifest = {
-        "format": bundle.FORMAT,
+        "format": manifests.FORMAT,
         "name": name,
         "edgekd": version,
         "created_from": dict(sorted(created_from.items())),
+        "metric": {"name": metric.name, "unit": metric.unit, "better": metric.better},
+        "interface": interface_to_json(interface),
         "chosen": _chosen(row),
         "tolerance": tolerances(rows, row.get("profile", ""), parity),
     }
-    contents[bundle.MANIFEST] = make_manifest(manifest, contents)
+    contents[manifests.MANIFEST] = make_manifest(manifest, contents)
     for file, data in contents.items():
         (folder / file).write_bytes(data)
     return {file: folder / file for file in contents}
@@ -81,8 +89,7 @@ def write(
 
 def _chosen(row: Mapping[str, Any]) -> dict[str, Any]:
     """What the manifest says of it; of a float file no profile."""
-    said = {field: row.get(field) for field in bundle.Chosen.model_fields}
-    said["validation_accuracy"] = row["validation_score"]
+    said = {field: row.get(field) for field in manifests.Chosen.model_fields}
     return said if said["profile"] else {k: v for k, v in said.items() if k != "profile"}
 
 
@@ -114,7 +121,7 @@ def tolerances(
             continue
         agreement, several = row["agreement"], row.get("parity_outputs", {})
         asked = _tolerance(row["parity_max_abs"], row.get("parity_rms"), row, parity)
-        asked["top1_agreement"] = min(LEAST_AGREEMENT, agreement) if profile else agreement
+        asked["agreement"] = min(LEAST_AGREEMENT, agreement) if profile else agreement
         if several:
             stated = parity["outputs"]
             asked["outputs"] = {

@@ -34,7 +34,11 @@ HEADER = ("gate", "got", "allowed", "95 % interval", "verdict", "why")
 )
 @click.option("--policy", type=FILE, help="The gates, YAML or TOML.  [default: all, usual limits]")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--samples", type=FILE, help="Labelled samples, .npz.  [default: the test split]")
+@click.option(
+    "--samples",
+    type=FILE,
+    help="Samples with their targets, .npz or a split.  [default: the test split]",
+)
 @click.option(
     "--store",
     type=click.Path(file_okay=False, path_type=Path),
@@ -42,6 +46,7 @@ HEADER = ("gate", "got", "allowed", "95 % interval", "verdict", "why")
 )
 @options.key
 @click.option("--device", default="local", metavar="NAME", help="Device to measure on.")
+@click.option("--allow-code", is_flag=True, help="Let the authors' own task run, python:....")
 @click.option("--json", "as_json", is_flag=True, help="Print the published schema's JSON.")
 @click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML.")
 @click.option("--summary", type=FILE, metavar="FILE", help="Write the table as Markdown.")
@@ -55,6 +60,7 @@ def command(
     store: Path | None,
     key: Path | None,
     device: str,
+    allow_code: bool,
     as_json: bool,
     junit: Path | None,
     summary: Path | None,
@@ -80,6 +86,7 @@ def command(
         samples=samples,
         device=devices.find(device),
         key=key,
+        allow_code=allow_code,
     )
     found = session.run_gates(ask, note=show_running)
     show_running("")

@@ -1,4 +1,4 @@
-"""``edgekd predict``: what a bundle's model says of an image."""
+"""``edgekd predict``: what a bundle's model answers to a user's own inputs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: edgekd predict student.edgekd shoe.png --top 5")
 @click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
-@click.argument(
-    "images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
-    "--top", type=click.IntRange(1, 1000), default=3, show_default=True, help="Labels to show."
+    "--top",
+    type=click.IntRange(1, 1000),
+    default=3,
+    show_default=True,
+    help="Lines of each answer.",
 )
 @click.option(
     "--runtime",
@@ -31,28 +33,30 @@ if TYPE_CHECKING:
 )
 @options.key
 @options.timeout
-@click.option("--json", "as_json", is_flag=True, help="Print labels and probabilities as JSON.")
+@click.option("--allow-code", is_flag=True, help="Let the author's own task run, python:....")
+@click.option("--json", "as_json", is_flag=True, help="Print answers and probabilities as JSON.")
 def command(
     path: Path,
-    images: tuple[Path, ...],
+    inputs: tuple[str, ...],
     top: int,
     runtime: str | None,
     key: Path | None,
     timeout_s: float,
+    allow_code: bool,
     as_json: bool,
 ) -> None:
-    """Classify each IMAGE with the model of BUNDLE, a folder or one file.
+    """Ask the model of BUNDLE, a folder or one file, about each INPUT; of a model with several inputs NAME=INPUT each.
 
-    PNG, JPEG, BMP and WebP, or .npy of uint8 [H, W, C] or [N, H, W, C] in the model's own size.
-    An image of another size is scaled (bilinear) to cover the model's and its middle cut out; what was
-    done stands beside the answer. Probabilities are the softmax of the logits, not calibrated.
+    Images: PNG, JPEG, BMP and WebP, or .npy of uint8 [H, W, C] or [N, H, W, C] in the model's own size. An image of
+    another size is scaled (bilinear) to cover the model's and its middle cut out; what was done stands beside the
+    answer. Numbers: JSON or CSV, as text or in a file. Tokens: JSON. Probabilities are not calibrated.
     """
     from edgekd import bundle
     from edgekd import runtimes
     from edgekd.bundle import archive
-    from edgekd.bundle import images as bundle_images
     from edgekd.bundle import predict as bundle_predict
     from edgekd.bundle import signature
+    from edgekd.bundle import user_inputs
     from edgekd.errors import EdgekdError
 
     if runtime is not None:
@@ -60,19 +64,25 @@ def command(
     with archive.open_bundle(path) as folder:
         found = bundle.check(folder)
         signature.require(folder, found.manifest.digest, key)
-        read = [
-            one for image in images for one in bundle_images.read_images(image, found.preprocessing)
-        ]
-        told = bundle_predict.predict(found, read, top=top, runtime=runtime, timeout_s=timeout_s)
+        told = bundle_predict.predict(
+            found,
+            user_inputs.read_questions(inputs, found.dataset),
+            top=top,
+            runtime=runtime,
+            timeout_s=timeout_s,
+            allow_code=allow_code,
+        )
     if as_json:
         print_json([_fields(one) for one in told])
         return
     for one in told:
-        answers = ", ".join(f"{label} {100 * share:.1f} %" for label, share in one.labels)
+        answers = ", ".join(
+            text if share is None else f"{text} {100 * share:.1f} %" for text, share in one.answers
+        )
         said = f"  ({one.prepared})" if one.prepared else ""
         echo(EdgekdError(f"{one.name}  {answers}{said}").line())
 
 
 def _fields(told: Prediction) -> dict[str, Any]:
-    labels = [{"label": label, "probability": share} for label, share in told.labels]
-    return {"image": told.name, "prepared": told.prepared, "labels": labels}
+    answers = [{"text": text, "probability": share} for text, share in told.answers]
+    return {"input": told.name, "prepared": told.prepared, "answers": answers}

@@ -18,16 +18,17 @@ from edgekd.errors import MachineError
 from edgekd.gate import ComparedPair
 from edgekd.gate import Finding
 from edgekd.gate import Gate
-from edgekd.gate import correct_answers
 from edgekd.gate import judge_exact
 from edgekd.gate import not_measured_finding
 from edgekd.gate import peak_bytes
+from edgekd.gate import score_rows
+from edgekd.report.gate_result import Unit
 from edgekd.report.gate_result import Verdict
-from edgekd.settings import Fraction
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
-from edgekd.units import percent_text
+from edgekd.task import figure_text
+from edgekd.task import is_better
 
 NS_PER_MS = 1e6
 PEAKS = 3
@@ -38,7 +39,7 @@ class Config(Settings):
 
     size_bytes: Whole | None = None
     """At most this many bytes of engine files."""
-    score: Fraction | None = None
+    score: float | None = None
     """At least this top-1 accuracy on the labelled samples."""
     peak_rss_bytes: Whole | None = None
     """At most this peak of resident memory, the engine and Python included."""
@@ -91,13 +92,17 @@ def _judged(pair: ComparedPair, config: Config) -> Iterator[Finding]:
         yield _latency(pair, config.latency_p50_ms, config)
 
 
-def _score(pair: ComparedPair, least: float, timeout_s: float) -> Finding:
+def _score(pair: ComparedPair, want: float, timeout_s: float) -> Finding:
     gate = "limits.score"
     if isinstance(pair.samples, str):
-        return not_measured_finding(gate, "fraction", pair.samples, least)
-    got = float(correct_answers(pair, pair.run, pair.samples, timeout_s).mean())
-    text = f"{percent_text(got)}, want at least {percent_text(least)}"
-    return Finding(gate, "fraction", got, least, text, "pass" if got >= least else "fail")
+        return not_measured_finding(gate, "fraction", pair.samples, want)
+    metric, rows = score_rows(pair, pair.run, pair.samples, timeout_s)
+    got = metric.value(rows)
+    least_or_most = "least" if metric.better == "higher" else "most"
+    text = f"{figure_text(metric, got)}, want at {least_or_most} {figure_text(metric, want)}"
+    held = got == want or is_better(metric, got, want)
+    unit: Unit = "fraction" if metric.unit == "fraction" else "score"
+    return Finding(gate, unit, got, want, text, "pass" if held else "fail")
 
 
 def _peak(pair: ComparedPair, most: int, timeout_s: float) -> Finding:

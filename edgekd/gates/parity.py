@@ -6,7 +6,7 @@ from edgekd.bench.differences import are_finite
 from edgekd.bench.differences import compare_answers
 from edgekd.bench.golden import USUAL
 from edgekd.bench.outputs import outputs
-from edgekd.bundle.verify import agree
+from edgekd.bundle import decisions
 from edgekd.bundle.verify import stated_tolerance
 from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
@@ -48,6 +48,7 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: Config) -> tuple[
     answered = {USUAL: outputs(engine, side.inputs, timeout_s=config.timeout_s, device=pair.device)}
     text = "" if are_finite(answered) else "got answers that are no numbers"
     try:
+        agree = decisions.find_agree(side.bundle) or decisions.agree_always
         found = compare_answers(answered, {USUAL: usual}, agree)
     except ValueError as error:
         text = f"got {error}"
@@ -70,8 +71,8 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: Config) -> tuple[
             AGREEMENT,
             "fraction",
             apart,
-            round(1 - asked.top1_agreement, 12),
-            f"other class, of {count}",
+            round(1 - asked.agreement, 12),
+            f"other decisions, of {count}",
         ),
     )
 

@@ -1,39 +1,39 @@
-"""Labelled samples for the accuracy gate: the run's own test split, out of the store by its digest."""
+"""Samples with their targets for the gate `score`: the run's own test split, out of the store by its digest."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
 
 from edgekd import dataset
 from edgekd import files
 from edgekd import splits
 from edgekd.bench.outputs import write_inputs
 from edgekd.errors import InputError
-from edgekd.field import form_text
-from edgekd.gate import IMAGES
-from edgekd.gate import LABELS
-from edgekd.gate import LabelledSamples
+from edgekd.gate import EvaluationSamples
 from edgekd.gating.sides import OpenedSide
 from edgekd.store import Store
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.field import Field
+
 STEP = "data"
 SPLIT, ABOUT = "test", "data.json"
-ALIASES = {"test_images": "images", "test_labels": "labels", "images": "images", "labels": "labels"}
-HINT = "--samples FILE.npz with images [N, H, W, C] and labels [N]"
+HINT = "--samples FILE.npz with an array of each input and target, such as images and labels"
 
 
-def find(run: OpenedSide, baseline: OpenedSide, store: Store) -> LabelledSamples | str:
+def find(run: OpenedSide, baseline: OpenedSide, store: Store) -> EvaluationSamples | str:
     """The run's test split, or why there is none.
 
     The baseline may not have learned from it: its own lineage has to name the same split.
 
     Raises:
-        InputError: if the two models, or the run and its data, know other classes, or the split is
-            no arrays.
+        InputError: if the two models, or the run and its data, are of other tasks, or the split is none.
     """
-    import numpy as np
-
-    require_same_classes(run, baseline)
+    require_same_task(run, baseline)
     named = _named(run, store)
     if named is None:
         return f"the run's test split is not in the store {store.root}; want {HINT}"
@@ -47,53 +47,66 @@ def find(run: OpenedSide, baseline: OpenedSide, store: Store) -> LabelledSamples
         if not path.is_file() or files.digest_file(path) != digest:
             return f"{name} of the run is not in the store {store.root}; want {HINT}"
     about, path = dataset.read(store.blob_path(named[ABOUT])), store.blob_path(named[SPLIT])
-    label, rows = about.targets.get(LABELS), splits.read(path)
-    if getattr(label, "names", ()) != run.bundle.labels:
-        raise InputError(f"{run.given}: got other classes in its data than in its bundle")
-    if IMAGES not in rows or not isinstance(rows.get(LABELS), np.ndarray):
-        raise InputError(f"{path}: got no `{IMAGES}` and `{LABELS}`, want both")
+    if about.targets != run.bundle.dataset.targets:
+        raise InputError(f"{run.given}: got other targets in its data than in its bundle")
     source = f"{about.source or '?'} (test split)"
-    found = LabelledSamples(path, np.array(rows[LABELS]), source, named[SPLIT])
-    return _checked(found, run, source)
+    return _checked(path, (run, baseline), source, named[SPLIT], source)
 
 
-def read(path: Path, run: OpenedSide, baseline: OpenedSide, scratch: Path) -> LabelledSamples:
-    """The samples of an .npz file with ``images`` and ``labels`` (or ``test_...``).
+def read(path: Path, run: OpenedSide, baseline: OpenedSide, scratch: Path) -> EvaluationSamples:
+    """The samples of an .npz file with an array of each input and target, also as ``test_...``; or of a split.
 
     Raises:
-        InputError: if it is no such file, or its labels are not those of the models.
+        InputError: if it is no such file, or its rows are not what the models take or are judged by.
         MachineError: if the arrays do not fit into memory.
     """
-    import numpy as np
-
     from edgekd.learn.formats.npy import read_npz
 
-    require_same_classes(run, baseline)
-    arrays = {ALIASES[name]: array for name, array in read_npz(path, ALIASES).items()}
-    if set(arrays) != {"images", "labels"}:
-        raise InputError(f"{path}: got no `images` and `labels`, want both")
-    labels = arrays["labels"]
-    if labels.dtype.kind in "iu":
-        labels = labels.astype(np.int64)
-    if arrays["images"].ndim < 1 or str(arrays["images"].dtype) not in splits.TYPES.values():
-        got = f"{arrays['images'].dtype} {list(arrays['images'].shape)}"
-        raise InputError(f"{path}: images: got {got}, want uint8 [N, H, W, C]")
-    goal = write_inputs({IMAGES: arrays["images"]}, scratch / "samples.split")
-    found = LabelledSamples(goal, labels, path.name, files.digest_file(goal))
-    return _checked(found, run, str(path))
+    require_same_task(run, baseline)
+    if path.suffix != ".npz":
+        return _checked(path, (run, baseline), path.name, files.digest_file(path), str(path))
+    fields = run.bundle.dataset.fields
+    names = {alias: name for name in fields for alias in (f"test_{name}", name)}
+    arrays = {names[name]: array for name, array in read_npz(path, names).items()}
+    if missing := [name for name in fields if name not in arrays]:
+        raise InputError(f"{path}: got no `{missing[0]}`, want {', '.join(fields)}")
+    rows = {name: _as_stored(array, fields[name]) for name, array in arrays.items()}
+    run.bundle.dataset.check(rows, str(path))
+    goal = write_inputs(rows, scratch / "samples.split")
+    return _checked(goal, (run, baseline), path.name, files.digest_file(goal), str(path))
 
 
-def require_same_classes(run: OpenedSide, baseline: OpenedSide) -> None:
+def _as_stored(array: NDArray[Any], field: Field) -> NDArray[Any]:
+    """Whole numbers of any width as int64 where the field does not take them as they are."""
+    import numpy as np
+
+    if array.dtype.kind in "iu":
+        try:
+            field.check(array, "")
+        except InputError:
+            return array.astype(np.int64)
+    return array
+
+
+def require_same_task(run: OpenedSide, baseline: OpenedSide) -> None:
     """Refuse to compare models of different tasks.
 
     Raises:
-        InputError: if their classes differ.
+        InputError: if their tasks, inputs or targets differ.
     """
-    ours, theirs = run.bundle.labels, baseline.bundle.labels
-    if ours != theirs:
-        raise InputError(
-            f"{run.given}: got classes {list(ours)[:5]}, want the baseline's {list(theirs)[:5]}"
-        )
+    ours, theirs = run.bundle.dataset, baseline.bundle.dataset
+    if (ours.task, list(ours.inputs)) != (theirs.task, list(theirs.inputs)):
+        got, want = (f"{each.task} of {', '.join(each.inputs)}" for each in (ours, theirs))
+        raise InputError(f"{run.given}: got the task {got}, want the baseline's {want}")
+    for name, field in ours.targets.items():
+        other = theirs.targets.get(name)
+        names, wanted = getattr(field, "names", ()), getattr(other, "names", ())
+        if names != wanted:
+            raise InputError(
+                f"{run.given}: got classes {list(names)[:5]}, want the baseline's {list(wanted)[:5]}"
+            )
+    if set(ours.targets) != set(theirs.targets):
+        raise InputError(f"{run.given}: got other targets than the baseline")
 
 
 def _named(side: OpenedSide, store: Store) -> dict[str, str] | None:
@@ -116,21 +129,13 @@ def _same_data(run: OpenedSide, baseline: OpenedSide, named: dict[str, str], sto
     return theirs is not None and theirs[SPLIT] == named[SPLIT]
 
 
-def _checked(samples: LabelledSamples, run: OpenedSide, where: str) -> LabelledSamples:
-    import numpy as np
-
-    images = splits.read(samples.split)[IMAGES]
-    about, labels = run.bundle.preprocessing, samples.labels
-    size = (about.height, about.width, about.channels)
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != size:
-        raise InputError(f"{where}: images: got {form_text(images)}, want uint8 [N, {size}]")
-    if labels.dtype != np.int64 or labels.shape != images.shape[:1] or not len(labels):
-        raise InputError(
-            f"{where}: labels: got {labels.dtype} {list(labels.shape)}, want whole numbers "
-            f"[{len(images)}]"
-        )
-    classes = len(run.bundle.labels)
-    if labels.min() < 0 or labels.max() >= classes:
-        got = f"{labels.min()} to {labels.max()}"
-        raise InputError(f"{where}: labels: got {got}, want 0 to {classes - 1}")
-    return samples
+def _checked(
+    path: Path, sides: tuple[OpenedSide, ...], source: str, sha256: str, where: str
+) -> EvaluationSamples:
+    rows = splits.read(path)
+    for side in sides:
+        for name, field in side.bundle.dataset.fields.items():
+            if name not in rows:
+                raise InputError(f"{where}: got no `{name}`, want it")
+            field.check(rows[name], f"{where}: {name}")
+    return EvaluationSamples(path, len(next(iter(rows.values()))), source, sha256)

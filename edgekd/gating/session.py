@@ -17,7 +17,7 @@ from edgekd.device import Device
 from edgekd.devices import local
 from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
-from edgekd.gate import LabelledSamples
+from edgekd.gate import EvaluationSamples
 from edgekd.gates import limits
 from edgekd.gating import samples as labelled
 from edgekd.gating import sides
@@ -44,6 +44,8 @@ class GatingRequest(NamedTuple):
     device: Device = local.DEVICE
     key: Path | None = None
     """Public key that must have signed the baseline, and the run if it is no run folder."""
+    allow_code: bool = False
+    """Whether the authors' own task may run."""
 
 
 def run_gates(
@@ -71,6 +73,7 @@ def run_gates(
             fingerprint=site.key,
             emulated=site.emulated,
             device=ask.device,
+            allow_code=ask.allow_code,
             note=note,
             worker=functools.partial(worker, device=ask.device),
         )
@@ -89,7 +92,7 @@ def make_document(pair: ComparedPair, policy: Policy) -> Document:
         fingerprint=pair.fingerprint,
         run=_facts(pair.run),
         baseline=_facts(pair.baseline),
-        samples=_sample_facts(told) if isinstance(told, LabelledSamples) else None,
+        samples=_sample_facts(told) if isinstance(told, EvaluationSamples) else None,
         policy=policy.model_dump(mode="json"),
         verdict=overall_verdict(outcomes),
         outcomes=outcomes,
@@ -98,7 +101,7 @@ def make_document(pair: ComparedPair, policy: Policy) -> Document:
 
 def _samples(
     ask: GatingRequest, run: sides.OpenedSide, baseline: sides.OpenedSide, scratch: Path
-) -> LabelledSamples | str:
+) -> EvaluationSamples | str:
     if ask.samples is not None:
         return labelled.read(ask.samples, run, baseline, scratch)
     return labelled.find(run, baseline, ask.store)
@@ -119,5 +122,5 @@ def _facts(side: ComparedModel) -> SideFacts:
     )
 
 
-def _sample_facts(told: LabelledSamples) -> SampleFacts:
-    return SampleFacts(source=told.source, count=len(told.labels), images_sha256=told.sha256)
+def _sample_facts(told: EvaluationSamples) -> SampleFacts:
+    return SampleFacts(source=told.source, count=told.sample_count, images_sha256=told.sha256)

@@ -20,7 +20,7 @@ def card_text(name: str, version: str, values: Mapping[str, Any]) -> str:
         name: of the recipe.
         version: of edgekd.
         values: ``data``, ``rows``, ``choice`` and ``test`` as the stages wrote them; ``test`` may be
-            empty. ``lineage``, label of each step to the key of its result, may be missing.
+            empty; ``interface``, what the model takes and gives, as JSON. ``lineage``, label of each step to the key of its result, may be missing.
 
     Raises:
         ValueError: if nothing was chosen.
@@ -42,6 +42,7 @@ def card_text(name: str, version: str, values: Mapping[str, Any]) -> str:
         data=data,
         classes=class_names(data) or [],
         image=image,
+        ends=values["interface"],
         row=row,
         engines=[engine for engine in rows if engine["model"] == "student"],
         scale=scale,

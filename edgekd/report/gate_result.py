@@ -22,7 +22,7 @@ from edgekd.units import count_text
 SCHEMA: Literal["edgekd.gate/1"] = "edgekd.gate/1"
 Verdict = Literal["pass", "fail", "inconclusive"]
 Kind = Literal["exact", "statistical", "limit"]
-Unit = Literal["bytes", "count", "kinds", "logits", "points", "ratio", "fraction", "ms"]
+Unit = Literal["bytes", "count", "kinds", "logits", "points", "ratio", "fraction", "ms", "score"]
 NONE = "–"
 
 

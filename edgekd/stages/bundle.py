@@ -7,7 +7,6 @@ from typing import Any
 
 import edgekd
 from edgekd.bundle import write as bundle_write
-from edgekd.preprocessing import Preprocessing
 from edgekd.settings import Settings
 from edgekd.stage import Context
 from edgekd.stage import Given
@@ -33,9 +32,10 @@ def run(config: Config, given: Given, context: Context) -> Made:
         ValueError: if nothing was chosen.
     """
     from edgekd import dataset
-    from edgekd.fields.image import Image
-    from edgekd.fields.label import Label
+    from edgekd.interface import to_json
     from edgekd.report import card
+    from edgekd.task import interface_of
+    from edgekd.tasks import load_task
 
     values: dict[str, Any] = {
         name: json.loads(given[name].read_bytes()) if name in given else {}
@@ -43,11 +43,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
     }
     values["lineage"] = config.lineage
     found = dataset.read(given["data"])
-    (image,), (label,) = found.inputs.values(), found.targets.values()
-    assert isinstance(image, Image) and isinstance(label, Label)
-    preprocessing = Preprocessing(
-        **{name: getattr(image, name) for name in Preprocessing.model_fields}
-    )
+    task = load_task(found.task, allow_code=context.allow_code)
+    interface = interface_of(task, found)
+    values["interface"] = to_json(interface)
     chosen = values["choice"]["chosen"]
     made = bundle_write.write(
         context.folder / "bundle",
@@ -55,8 +53,9 @@ def run(config: Config, given: Given, context: Context) -> Made:
         version=edgekd.__version__,
         model=given["model"],
         golden=given["golden"],
-        preprocessing=preprocessing,
-        labels=label.names,
+        dataset=found,
+        interface=interface,
+        metric=task.score,
         rows=values["rows"],
         chosen=chosen,
         created_from=config.lineage,

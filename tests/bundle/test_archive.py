@@ -16,6 +16,7 @@ import pytest
 
 from edgekd import bundle
 from edgekd.bundle import archive
+from edgekd.bundle import manifest as manifests
 from edgekd.errors import BudgetMissed
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
@@ -67,7 +68,7 @@ def test_any_unzip_reads_it(packed: Path) -> None:
     with zipfile.ZipFile(packed) as other:
         assert other.testzip() is None
         infos = other.infolist()
-        assert [info.filename for info in infos] == [bundle.MANIFEST, *bundle.FILES]
+        assert [info.filename for info in infos] == [manifests.MANIFEST, *manifests.FILES]
         assert {info.date_time for info in infos} == {(1980, 1, 1, 0, 0, 0)}
         assert {info.external_attr >> 16 for info in infos} == {0o100644}
         assert {name: other.read(name) for name in other.namelist()} == contents(packed)
@@ -151,10 +152,10 @@ HOSTILE: dict[str, Callable[[Path, list[tuple[str, bytes]]], None]] = {
     "reordered": repacked(lambda files: files[::-1]),
     "two swapped": repacked(lambda files: [*files[:2], files[3], files[2], *files[4:]]),
     "twice": repacked(lambda files: [*files[:1], *files]),
-    "parent": repacked(lambda files: [("../labels.json", b"[]"), *files]),
-    "absolute": repacked(lambda files: [("/tmp/labels.json", b"[]"), *files]),
+    "parent": repacked(lambda files: [("../task.json", b"[]"), *files]),
+    "absolute": repacked(lambda files: [("/tmp/task.json", b"[]"), *files]),
     "in a folder": repacked(lambda files: [(f"bundle/{name}", data) for name, data in files]),
-    "a folder": repacked(lambda files: [("labels.json/", b""), *files]),
+    "a folder": repacked(lambda files: [("task.json/", b""), *files]),
     "empty": repacked(lambda files: []),
     "by another program": foreign,
     "links": linked,
@@ -199,8 +200,8 @@ def test_what_is_no_archive_is_wrong_input(tmp_path: Path) -> None:
 
 def test_only_a_whole_bundle_is_packed(tmp_path: Path) -> None:
     folder = bundle_example.make(tmp_path)
-    (folder / "labels.json").write_text("[]")
-    with pytest.raises(BudgetMissed, match=r"labels\.json"):
+    (folder / "task.json").write_text("[]")
+    with pytest.raises(BudgetMissed, match=r"task\.json"):
         archive.pack(folder, tmp_path / "out.edgekd")
     assert not (tmp_path / "out.edgekd").exists()
 

@@ -9,18 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import given
-from hypothesis import settings
-from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from edgekd import bundle
 from edgekd import files
+from edgekd.bundle import manifest as manifests
 from edgekd.errors import BudgetMissed
-from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from tests import bundle_example
+from tests.bundle.test_manifest import sign
 
 
 @pytest.fixture
@@ -34,15 +31,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bundle_example.make(tmp_path_factory.mktemp("kept"))
 
 
-def sign(folder: Path, change: Callable[[dict], None]) -> None:
-    """What a hostile hand would do: change the manifest and make its own digest fit."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    change(manifest)
-    del manifest["digest"]
-    manifest["digest"] = files.digest_bytes(files.canonical_json(manifest))
-    (folder / "manifest.json").write_bytes(files.pretty_json(manifest))
-
-
 def put(folder: Path, name: str, data: bytes) -> None:
     """Replace a file and make the manifest fit it."""
     (folder / name).write_bytes(data)
@@ -52,15 +40,15 @@ def put(folder: Path, name: str, data: bytes) -> None:
 
 def test_a_bundle_comes_back_as_it_was_written(folder: Path) -> None:
     found = bundle.check(folder)
-    assert found.preprocessing == bundle_example.PREPROCESSING
-    assert found.labels == bundle_example.LABELS
-    assert found.golden["usual"].inputs[""].shape == (8, 1, 4, 4)
+    assert found.dataset == bundle_example.dataset()
+    assert found.interface == bundle_example.INTERFACE
+    assert found.golden["usual"].inputs["images"].shape == (8, 1, 4, 4)
     assert found.manifest.chosen.latency_ci95_ms == (0.09, 0.11)
     assert found.manifest.tolerance["onnxruntime/fp32"].max_abs == 1e-4
-    assert {path.name for path in folder.iterdir()} == {"manifest.json", *bundle.FILES}
+    assert {path.name for path in folder.iterdir()} == {"manifest.json", *manifests.FILES}
 
 
-@pytest.mark.parametrize("name", ["manifest.json", *bundle.FILES])
+@pytest.mark.parametrize("name", ["manifest.json", *manifests.FILES])
 def test_every_flipped_byte_is_caught(kept: Path, name: str) -> None:
     path = kept / name
     whole = path.read_bytes()
@@ -77,29 +65,7 @@ def test_every_flipped_byte_is_caught(kept: Path, name: str) -> None:
     bundle.check(kept)
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(data=st.binary(max_size=200), position=st.integers(0, 5000), cut=st.integers(0, 300))
-def test_a_manifest_cut_and_mended_at_random_is_caught(
-    kept: Path, data: bytes, position: int, cut: int
-) -> None:
-    path = kept / "manifest.json"
-    whole = path.read_bytes()
-    start = position % len(whole)
-    changed = whole[:start] + data + whole[start + cut :]
-    if changed == whole:
-        return
-    try:
-        path.write_bytes(changed)
-        with pytest.raises(EdgekdError) as caught:
-            bundle.check(kept)
-        assert caught.value.exit_code in (1, 2)
-    finally:
-        path.write_bytes(whole)
-
-
-@pytest.mark.parametrize("name", bundle.FILES)
+@pytest.mark.parametrize("name", manifests.FILES)
 def test_a_changed_or_missing_file_is_named(folder: Path, name: str) -> None:
     path = folder / name
     path.write_bytes(path.read_bytes() + b" ")
@@ -111,8 +77,8 @@ def test_a_changed_or_missing_file_is_named(folder: Path, name: str) -> None:
 
 
 def _symlink(folder: Path) -> None:
-    shutil.move(folder / "labels.json", folder.parent / "labels.json")
-    (folder / "labels.json").symlink_to(folder.parent / "labels.json")
+    shutil.move(folder / "task.json", folder.parent / "task.json")
+    (folder / "task.json").symlink_to(folder.parent / "task.json")
 
 
 def _manifest_link(folder: Path) -> None:
@@ -133,7 +99,7 @@ def _manifest_fifo(folder: Path) -> None:
 def _escape(name: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         def add(manifest: dict) -> None:
-            manifest["files"][name] = manifest["files"]["labels.json"]
+            manifest["files"][name] = manifest["files"]["task.json"]
 
         sign(folder, add)
 
@@ -147,14 +113,21 @@ def _twice(folder: Path) -> None:
 
 def _golden(folder: Path) -> None:
     path = folder.parent / "other.safetensors"
-    save_file({"inputs": np.ones((2, 1, 4, 5), "f"), "outputs": np.ones((2, 3), "f")}, path)
+    answers = {"inputs": np.ones((2, 1, 4, 5), "f"), "outputs": np.ones((2, 3), "f")}
+    bundle_example.write_golden(path, answers)
     put(folder, "golden.safetensors", path.read_bytes())
 
 
 def _golden_nan(folder: Path) -> None:
     path = folder.parent / "other.safetensors"
     wrong = np.full((2, 3), np.nan, np.float32)
-    save_file({"inputs": np.ones((2, 1, 4, 4), "f"), "outputs": wrong}, path)
+    bundle_example.write_golden(path, {"inputs": np.ones((2, 1, 4, 4), "f"), "outputs": wrong})
+    put(folder, "golden.safetensors", path.read_bytes())
+
+
+def _golden_unnamed(folder: Path) -> None:
+    path = folder.parent / "other.safetensors"
+    save_file({"inputs": np.ones((2, 1, 4, 4), "f"), "outputs": np.ones((2, 3), "f")}, path)
     put(folder, "golden.safetensors", path.read_bytes())
 
 
@@ -163,8 +136,8 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
     "symlinked manifest": _manifest_link,
     "fifo": _fifo,
     "fifo as manifest": _manifest_fifo,
-    "folder as file": lambda f: ((f / "labels.json").unlink(), (f / "labels.json").mkdir()),
-    "parent": _escape("../labels.json"),
+    "folder as file": lambda f: ((f / "task.json").unlink(), (f / "task.json").mkdir()),
+    "parent": _escape("../task.json"),
     "absolute": _escape("/etc/passwd"),
     "stranger": lambda f: (f / "extra.py").write_text("print()"),
     "hidden stranger": lambda f: (f / ".hidden").write_text(""),
@@ -180,15 +153,16 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
         (f / "manifest.json").read_text().replace("0.0001", "1e999")
     ),
     "huge file": lambda f: sign(f, lambda m: m["files"]["model.onnx"].update(size_bytes=2**40)),
-    "deep labels": lambda f: put(f, "labels.json", b"[" * 500_000),
-    "labels of another kind": lambda f: put(f, "labels.json", b'{"a": 1}'),
+    "deep task": lambda f: put(f, "task.json", b"[" * 500_000),
+    "a task of another kind": lambda f: put(f, "task.json", b'{"a": 1}'),
+    "a list as task": lambda f: put(f, "task.json", b"[]"),
+    "golden of the first format": _golden_unnamed,
     "no safetensors": lambda f: put(f, "golden.safetensors", b"\xff" * 64),
     "huge safetensors header": lambda f: put(
         f, "golden.safetensors", (2**40).to_bytes(8, "little") + b"{}"
     ),
     "golden of another size": _golden,
     "golden not a number": _golden_nan,
-    "no preprocessing": lambda f: put(f, "preprocessing.json", b"{}"),
 }
 
 
@@ -227,12 +201,15 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_preprocessing_is_held_to_its_meaning(tmp_path: Path, changed: dict[str, Any]) -> None:
+def test_the_fields_of_the_task_are_held_to_their_meaning(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
     folder = bundle_example.make(tmp_path)
-    value = {**json.loads((folder / "preprocessing.json").read_bytes()), **changed}
-    (folder / "preprocessing.json").write_text(json.dumps(value))
-    with pytest.raises(InputError, match=r"preprocessing\.json: "):
-        bundle.read_contents(folder, bundle.read_manifest(folder))
+    value = json.loads((folder / "task.json").read_bytes())
+    value["inputs"]["images"] |= changed
+    (folder / "task.json").write_text(json.dumps(value))
+    with pytest.raises(InputError, match=r"task\.json: inputs\.images: "):
+        bundle.read_contents(folder, manifests.read_manifest(folder))
 
 
 @pytest.mark.parametrize(
@@ -256,56 +233,57 @@ def test_golden_tensors_are_held_to_their_form(
         bundle.check(folder)
 
 
-@pytest.mark.parametrize("labels", [["a", "b", 3], [], {"a": 1}, "abc", None])
-def test_labels_are_a_list_of_names(tmp_path: Path, labels: object) -> None:
+@pytest.mark.parametrize(
+    "names",
+    [["a", "b", 3], [], ["a"], {"a": 1}, "abc", None, ["a", "a"], ["a", "\x1b[31m"], ["a", "b\n"]],
+)
+def test_classes_are_a_list_of_names(tmp_path: Path, names: object) -> None:
     folder = bundle_example.make(tmp_path)
-    (folder / "labels.json").write_text(json.dumps(labels))
-    with pytest.raises(InputError, match=r"labels\.json: got no list of names"):
-        bundle.read_contents(folder, bundle.read_manifest(folder))
+    value = json.loads((folder / "task.json").read_bytes())
+    value["targets"]["labels"]["names"] = names
+    (folder / "task.json").write_text(json.dumps(value))
+    with pytest.raises(InputError, match=r"task\.json: targets\.labels: ") as caught:
+        bundle.read_contents(folder, manifests.read_manifest(folder))
+    assert "\x1b" not in caught.value.line() and "\n" not in caught.value.line()
 
 
-@pytest.mark.parametrize("precision", ["a/b", "../x", "nul\0", "é" * 200])
-def test_a_precision_that_is_none_is_refused(tmp_path: Path, precision: str) -> None:
-    row = bundle_example.row(precision=precision)
-    folder = bundle_example.make(tmp_path, rows=[row])
-    with pytest.raises(InputError, match=r"chosen\.precision"):
+def other_task(name: str) -> Callable[[dict], None]:
+    return lambda value: value.update(task=name)
+
+
+OTHER_TASKS: dict[str, Callable[[dict], object]] = {
+    "unknown kind": lambda v: v["inputs"]["images"].update(kind="hologram"),
+    "no kind": lambda v: v["inputs"]["images"].pop("kind"),
+    "a number as kind": lambda v: v["inputs"]["images"].update(kind=3),
+    "a field that no model takes": lambda v: v["inputs"].update(images=v["targets"]["labels"]),
+    "no inputs": lambda v: v["inputs"].clear(),
+    "no targets": lambda v: v["targets"].clear(),
+    "another input": lambda v: v["inputs"].update(pictures=v["inputs"].pop("images")),
+    "one input more": lambda v: v["inputs"].update(more=v["inputs"]["images"]),
+    "an input of another size": lambda v: v["inputs"]["images"].update(width=5),
+    "a huge input": lambda v: v["inputs"]["images"].update(width=2**15, height=2**13),
+    "other classes": lambda v: v["targets"]["labels"].update(names=["a", "b"]),
+    "numbers as target": lambda v: v["targets"].update(
+        labels={"kind": "number", "columns": ["a"], "mean": [0.0], "std": [1.0]}
+    ),
+    "another task": other_task("regression"),
+    "input and target": lambda v: v["targets"].update(images=v["inputs"]["images"]),
+    "a path as name": lambda v: v["inputs"].update({"../x": v["inputs"].pop("images")}),
+    "a list as inputs": lambda v: v.update(inputs=[]),
+    "older format": lambda v: v.update(format="edgekd.data/1"),
+    "unknown key": lambda v: v.update(run="rm -rf"),
+    "no task": lambda v: v.pop("task"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_TASKS)
+def test_a_task_that_is_not_the_models_is_refused(folder: Path, name: str) -> None:
+    value = json.loads((folder / "task.json").read_bytes())
+    OTHER_TASKS[name](value)
+    put(folder, "task.json", files.pretty_json(value))
+    with pytest.raises(InputError) as caught:
         bundle.check(folder)
-
-
-def test_a_file_of_a_bundle_has_2_gib_at_most(folder: Path) -> None:
-    model = {"model.onnx": {"sha256": "0" * 64, "size_bytes": 2**31}}
-    sign(folder, lambda manifest: manifest["files"].update(model))
-    assert bundle.read_manifest(folder).files["model.onnx"].size_bytes == 2**31
-    model["model.onnx"]["size_bytes"] += 1
-    sign(folder, lambda manifest: manifest["files"].update(model))
-    with pytest.raises(InputError, match=r"files\.model\.onnx\.size_bytes"):
-        bundle.read_manifest(folder)
-
-
-def test_a_text_in_the_manifest_has_200_characters_at_most(folder: Path) -> None:
-    sign(folder, lambda manifest: manifest.update(name="n" * 200))
-    assert bundle.read_manifest(folder).name == "n" * 200
-    sign(folder, lambda manifest: manifest.update(name="n" * 201))
-    with pytest.raises(InputError, match=r"manifest\.json: name: "):
-        bundle.read_manifest(folder)
-
-
-def grow(folder: Path, size_bytes: int) -> None:
-    """Name so many steps in the manifest that it has this size."""
-    sign(folder, lambda manifest: manifest.update(created_from={"00000": ""}))
-    left = size_bytes - (folder / "manifest.json").stat().st_size
-    count, rest = divmod(left, len('    "00000": "",\n') + 100)
-    steps = {f"{n:05}": "x" * (100 if n else rest) for n in range(count + 1)}
-    sign(folder, lambda manifest: manifest.update(created_from=steps))
-    assert (folder / "manifest.json").stat().st_size == size_bytes
-
-
-def test_a_manifest_has_1_mib_at_most(folder: Path) -> None:
-    grow(folder, 2**20)
-    assert len(bundle.read_manifest(folder).created_from) > 8000
-    grow(folder, 2**20 + 1)
-    with pytest.raises(InputError, match="got more than 1048576 bytes"):
-        bundle.read_manifest(folder)
+    assert "\n" not in caught.value.line() and len(caught.value.line()) < 500
 
 
 def test_a_golden_file_without_samples_is_none(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from PIL import Image as pillow
 from edgekd.bundle import images
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.preprocessing import Preprocessing
+from edgekd.fields.image import Image
 
-GREY = Preprocessing(height=4, width=6, channels=1, mean=(0.5,), std=(0.25,))
-COLOUR = Preprocessing(height=4, width=6, channels=3, mean=(0.5,) * 3, std=(0.25,) * 3)
+GREY = Image(height=4, width=6, channels=1, mean=(0.5,), std=(0.25,))
+COLOUR = Image(height=4, width=6, channels=3, mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
 def test_an_image_of_the_models_size_keeps_its_pixels(tmp_path: Path) -> None:
@@ -42,9 +42,9 @@ def test_another_size_is_scaled_and_said(
 def test_modes_become_the_models(tmp_path: Path, mode: str) -> None:
     name = "a.jpg" if mode == "CMYK" else "a.png"
     pillow.new(mode, (6, 4)).save(tmp_path / name)
-    for preprocessing in (GREY, COLOUR):
-        (found,) = images.read_images(tmp_path / name, preprocessing)
-        assert found.pixels.shape == (4, 6, preprocessing.channels)
+    for field in (GREY, COLOUR):
+        (found,) = images.read_images(tmp_path / name, field)
+        assert found.pixels.shape == (4, 6, field.channels)
         assert found.pixels.dtype == np.uint8
 
 
@@ -114,7 +114,7 @@ def test_a_hostile_image_is_wrong_input_in_one_line(tmp_path: Path, name: str) -
 
 def test_an_image_for_a_model_of_many_channels_is_refused(tmp_path: Path) -> None:
     pillow.new("L", (6, 4)).save(tmp_path / "a.png")
-    many = Preprocessing(height=4, width=6, channels=2, mean=(0.5,) * 2, std=(0.25,) * 2)
+    many = Image(height=4, width=6, channels=2, mean=(0.5,) * 2, std=(0.25,) * 2)
     with pytest.raises(InputError, match=r"want \.npy"):
         images.read_images(tmp_path / "a.png", many)
 
@@ -148,7 +148,7 @@ def test_up_to_ten_thousand_images_lie_in_one_array(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("channels", [2, 3])
 def test_an_array_without_channels_is_for_grey_models_alone(tmp_path: Path, channels: int) -> None:
-    several = Preprocessing(
+    several = Image(
         height=4, width=6, channels=channels, mean=(0.5,) * channels, std=(0.25,) * channels
     )
     np.save(tmp_path / "a.npy", np.zeros((4, 6), np.uint8))

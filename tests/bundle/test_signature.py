@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edgekd import bundle
 from edgekd import files
-from edgekd.bundle import Check
 from edgekd.bundle import archive
+from edgekd.bundle import manifest as manifests
 from edgekd.bundle import signature
+from edgekd.bundle.manifest import Check
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -46,7 +47,7 @@ def signed(tmp_path: Path) -> tuple[Path, str, Path]:
     private, public = write_keys(tmp_path)
     folder = bundle_example.make(tmp_path)
     digest = bundle.check(folder).manifest.digest
-    (folder / bundle.SIGNATURE).write_bytes(signature.sign(digest, private, None))
+    (folder / manifests.SIGNATURE).write_bytes(signature.sign(digest, private, None))
     return folder, digest, public
 
 
@@ -76,7 +77,7 @@ def test_another_key_and_a_missing_signature_fail(
     folder, digest, public = signed
     _, other = write_keys(tmp_path, seed=2)
     assert check(folder, digest, other).verdict == "failed"
-    (folder / bundle.SIGNATURE).unlink()
+    (folder / manifests.SIGNATURE).unlink()
     assert check(folder, digest, public) == Check(
         "signature.json", "failed", check(folder, digest, public).text
     )
@@ -88,14 +89,14 @@ def test_it_holds_for_one_manifest_only(signed: tuple[Path, str, Path]) -> None:
     folder, digest, public = signed
     other = digest[:-1] + ("0" if digest[-1] != "0" else "1")
     assert "another bundle" in check(folder, other, public).text
-    (folder / bundle.SIGNATURE).write_bytes(forged(folder, manifest=other))
+    (folder / manifests.SIGNATURE).write_bytes(forged(folder, manifest=other))
     assert check(folder, other, public).verdict == "failed"
     assert check(folder, other, None).verdict == "failed"
 
 
 def forged(folder: Path, **other: str) -> bytes:
     """The signature with changed fields and a digest that fits."""
-    value = {**json.loads((folder / bundle.SIGNATURE).read_bytes()), **other}
+    value = {**json.loads((folder / manifests.SIGNATURE).read_bytes()), **other}
     del value["digest"]
     return files.pretty_json({**value, "digest": files.digest_bytes(files.canonical_json(value))})
 
@@ -104,10 +105,10 @@ def test_a_strangers_signature_in_the_right_ones_name_fails(
     signed: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
     folder, digest, public = signed
-    mine = json.loads((folder / bundle.SIGNATURE).read_bytes())["public_key"]
+    mine = json.loads((folder / manifests.SIGNATURE).read_bytes())["public_key"]
     private, _ = write_keys(tmp_path, seed=2)
-    (folder / bundle.SIGNATURE).write_bytes(signature.sign(digest, private, None))
-    (folder / bundle.SIGNATURE).write_bytes(forged(folder, public_key=mine))
+    (folder / manifests.SIGNATURE).write_bytes(signature.sign(digest, private, None))
+    (folder / manifests.SIGNATURE).write_bytes(forged(folder, public_key=mine))
     found = check(folder, digest, public)
     assert found.verdict == "failed" and "does not fit" in found.text
 
@@ -116,7 +117,7 @@ def test_every_flipped_byte_of_the_signature_is_caught_without_a_key(
     signed: tuple[Path, str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, digest, _ = signed
-    path = folder / bundle.SIGNATURE
+    path = folder / manifests.SIGNATURE
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)  # not even the library
@@ -193,8 +194,8 @@ def test_a_missing_library_is_the_machines_fault(
 def test_an_archive_carries_it(signed: tuple[Path, str, Path], tmp_path: Path) -> None:
     folder, digest, public = signed
     archive.pack(folder, tmp_path / "kept.edgekd")
-    data = (folder / bundle.SIGNATURE).read_bytes()
-    (folder / bundle.SIGNATURE).unlink()
+    data = (folder / manifests.SIGNATURE).read_bytes()
+    (folder / manifests.SIGNATURE).unlink()
     archive.pack(folder, tmp_path / "given.edgekd", signature=data)
     assert (tmp_path / "kept.edgekd").read_bytes() == (tmp_path / "given.edgekd").read_bytes()
     with archive.open_bundle(tmp_path / "given.edgekd") as inside:
@@ -207,7 +208,7 @@ def test_a_key_file_has_16_kib_at_most(tmp_path: Path) -> None:
     for key in (private, public):
         key.write_bytes(key.read_bytes().ljust(2**14, b"\n"))
     made = signature.sign("ab" * 32, private, None)
-    (tmp_path / bundle.SIGNATURE).write_bytes(made)
+    (tmp_path / manifests.SIGNATURE).write_bytes(made)
     assert check(tmp_path, "ab" * 32, public).verdict == "ok"
     for key in (private, public):
         key.write_bytes(key.read_bytes() + b"\n")
@@ -219,7 +220,7 @@ def test_a_key_file_has_16_kib_at_most(tmp_path: Path) -> None:
 
 def test_a_signature_file_has_16_kib_at_most(signed: tuple[Path, str, Path]) -> None:
     folder, digest, public = signed
-    path = folder / bundle.SIGNATURE
+    path = folder / manifests.SIGNATURE
     for size, says in ((2**14, "has changed since"), (2**14 + 1, "got more than 16384 bytes")):
         path.write_bytes(path.read_bytes().ljust(size))
         found = check(folder, digest, public)
@@ -228,7 +229,7 @@ def test_a_signature_file_has_16_kib_at_most(signed: tuple[Path, str, Path]) -> 
 
 def test_a_link_is_no_signature(signed: tuple[Path, str, Path], tmp_path: Path) -> None:
     folder, digest, public = signed
-    path = folder / bundle.SIGNATURE
+    path = folder / manifests.SIGNATURE
     path.rename(tmp_path / "elsewhere.json")
     for goal in ("elsewhere.json", "none.json"):
         path.symlink_to(tmp_path / goal)
@@ -250,7 +251,7 @@ def test_a_key_that_is_given_must_have_signed(
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
     with pytest.raises(MachineError, match=r"signature\.json: signed by .*, not checked"):
         signature.require(folder, digest, public)
-    (folder / bundle.SIGNATURE).unlink()
+    (folder / manifests.SIGNATURE).unlink()
     with pytest.raises(BudgetMissed, match=r"signature\.json: is missing"):
         signature.require(folder, digest, public)
     signature.require(folder, digest, None)

@@ -1,33 +1,24 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from safetensors.numpy import save_file
 
 from edgekd import bundle
 from edgekd import runtimes
-from edgekd.bench import golden
-from edgekd.bench import saturation
-from edgekd.bench.engine import Engine
-from edgekd.bench.golden import Group
-from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
-from edgekd.bundle import Check
-from edgekd.bundle import OutputTolerance
-from edgekd.bundle import Tolerance
 from edgekd.bundle import verify as bundle_verify
-from edgekd.devices import local
+from edgekd.bundle.manifest import Tolerance
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.runtime import Runtime
 from tests import bundle_example
 from tests import foreign_example
-from tests import text_example
 
 
 def verdicts(report: bundle_verify.Report) -> dict[str, str]:
@@ -48,7 +39,7 @@ def test_a_changed_file_is_named_and_its_model_is_not_run(tmp_path: Path) -> Non
     bundle_example.model(folder / "model.onnx", seed=5)
     report = bundle_verify.verify(folder)
     found = verdicts(report)
-    assert found["model.onnx"] == "failed" and found["labels.json"] == "ok"
+    assert found["model.onnx"] == "failed" and found["task.json"] == "ok"
     assert found["golden answers"] == "not checked"
     with pytest.raises(BudgetMissed, match=r"tiny: model\.onnx: got another SHA-256"):
         bundle_verify.require_sound(report)
@@ -88,7 +79,7 @@ def test_without_an_engine_the_digests_are_still_checked(
 
     monkeypatch.setattr(runtimes, "find", missing)
     report = bundle_verify.verify(bundle_example.make(tmp_path))
-    assert list(verdicts(report).values()) == ["ok"] * 7 + ["not checked"]
+    assert list(verdicts(report).values()) == ["ok"] * 6 + ["not checked"]
     with pytest.raises(MachineError, match=r"pip install 'edgekd\[onnxruntime\]'"):
         bundle_verify.require_sound(report)
 
@@ -115,8 +106,8 @@ def test_an_unknown_engine_is_wrong_input(tmp_path: Path) -> None:
 
 
 def test_stated_asks_float32_of_engines_that_were_not_measured() -> None:
-    fp32 = Tolerance(max_abs=1e-4, top1_agreement=1.0)
-    bf16 = Tolerance(max_abs=0.1, top1_agreement=0.98)
+    fp32 = Tolerance(max_abs=1e-4, agreement=1.0)
+    bf16 = Tolerance(max_abs=0.1, agreement=0.98)
     known = {"openvino/bf16": bf16, "openvino/fp32": fp32}
     assert bundle_verify.stated_tolerance(known, "openvino", "bf16") == bf16
     assert bundle_verify.stated_tolerance(known, "onnxruntime", "fp32") == fp32
@@ -159,9 +150,10 @@ def test_quantized_answers_that_are_noisier_than_where_they_were_measured_fail(
     inputs = rng.normal(size=(200, 1, 4, 4)).astype(np.float32)
     exact = inputs.reshape(200, 16) @ weights
     noisy = (exact + rng.normal(0, 0.1, exact.shape)).astype(np.float32)
-    save_file({"inputs": inputs, "outputs": noisy}, tmp_path / "noisy.safetensors")
+    answers = {"inputs": inputs, "outputs": noisy}
+    made = bundle_example.write_golden(tmp_path / "noisy.safetensors", answers)
     row = bundle_example.row(parity_max_abs=9.0, parity_rms=stated, agreement=0.0)
-    folder = bundle_example.make(tmp_path, golden=tmp_path / "noisy.safetensors", rows=[row])
+    folder = bundle_example.make(tmp_path, golden=made, rows=[row])
     assert bundle.check(folder).manifest.tolerance["onnxruntime/fp32"].rms == stated
     assert (
         bundle_verify.verify(folder).checks[-1].what.startswith("golden answers")
@@ -213,14 +205,14 @@ def test_pixels_that_become_another_input_fail(tmp_path: Path) -> None:
     other = np.full((1, 4, 4, 1), 7, np.uint8)
     report = resaved(tmp_path, pixels=other)
     assert verdicts(report)["preprocessing"] == "failed"
-    with pytest.raises(BudgetMissed, match="preprocessing: pixels become an input"):
+    with pytest.raises(BudgetMissed, match="preprocessing: images becomes an input"):
         bundle_verify.require_sound(report)
 
 
 def test_a_preprocessing_that_is_not_the_models_fails(tmp_path: Path) -> None:
     """Digests fit: it was written wrong, as by another tool."""
-    wrong = bundle_example.PREPROCESSING.model_copy(update={"mean": (0.4,)})
-    report = bundle_verify.verify(bundle_example.make(tmp_path, preprocessing=wrong))
+    wrong = bundle_example.dataset(dataclasses.replace(bundle_example.IMAGE, mean=(0.4,)))
+    report = bundle_verify.verify(bundle_example.make(tmp_path, dataset=wrong))
     assert verdicts(report)["preprocessing"] == "failed"
 
 
@@ -257,192 +249,6 @@ def test_the_timeout_is_the_workers(tmp_path: Path) -> None:
 
 def test_an_unknown_engine_is_wrong_input_though_the_files_have_changed(tmp_path: Path) -> None:
     folder = bundle_example.make(tmp_path)
-    (folder / "labels.json").unlink()
+    (folder / "task.json").unlink()
     with pytest.raises(InputError, match="unknown 'onnxrntime'"):
         bundle_verify.verify(folder, "onnxrntime")
-
-
-@pytest.mark.parametrize(
-    ("pixel", "off", "verdict"),
-    [
-        (255, 1.5e-4, "ok"),  # it becomes an input of 2: a ten-thousandth of that is allowed
-        (255, 2.5e-4, "failed"),
-        (128, 0.5e-4, "ok"),  # an input of 0.008: a ten-thousandth of 1 is allowed
-        (128, 1.5e-4, "failed"),
-    ],
-)
-def test_pixels_become_the_golden_inputs_but_for_rounding(
-    tmp_path: Path, pixel: int, off: float, verdict: str
-) -> None:
-    pixels = np.full((1, 4, 4, 1), pixel, np.uint8)
-    inputs = np.repeat(bundle_example.PREPROCESSING.apply(pixels), 8, axis=0)
-    inputs[0, 0, 1, 2] += off
-    tensors = {"inputs": inputs, "pixels": pixels}
-    found = bundle.check(bundle_example.make(tmp_path, tensors=tensors))
-    want = found.golden["usual"].outputs[""][:1]
-    got = bundle_verify._from_pixels(found, lambda *_, **__: {"y": want}, None, tmp_path)
-    assert got.verdict == verdict and ("become an input" in got.text) is (verdict == "failed")
-
-
-@pytest.mark.parametrize(
-    ("answers", "max_abs", "verdict", "says"),
-    [
-        (0.5, 0.5, "ok", "largest difference 0.5"),
-        (0.5, 0.49, "failed", "largest difference 0.5"),
-        (0.5, None, "ok", "largest difference 0.5"),
-        ((2, 3), 9.0, "failed", "pixels get output (2, 3), want (1, 3)"),
-    ],
-)
-def test_answers_to_pixels_are_held_to_the_tolerance(
-    tmp_path: Path, answers: Any, max_abs: float | None, verdict: str, says: str
-) -> None:
-    outputs = np.full((8, 3), 2, np.float32)
-    found = bundle.check(bundle_example.make(tmp_path, tensors={"outputs": outputs}))
-    tolerance = None if max_abs is None else Tolerance(max_abs=max_abs, top1_agreement=1.0)
-    given = np.zeros(answers) if isinstance(answers, tuple) else outputs[:1] + answers
-    got = bundle_verify._from_pixels(found, lambda *_, **__: {"y": given}, tolerance, tmp_path)
-    assert got.verdict == verdict and says in got.text
-
-
-ENGINE = Engine("onnxruntime", "fp32", 1, {})
-GOLDEN = Group({"": np.zeros((4, 1, 4, 4), np.float32)}, {"": np.eye(4, 3, dtype=np.float32)})
-
-
-def compared(got: np.ndarray, tolerance: Tolerance | None) -> Check:
-    """An engine's only output beside that of `GOLDEN`."""
-    return bundle_verify._compared({"usual": GOLDEN}, {"usual": {"y": got}}, tolerance, ENGINE)
-
-
-@pytest.mark.parametrize(
-    ("off", "tolerance", "verdict", "says"),
-    [
-        (0.5, Tolerance(max_abs=0.5, top1_agreement=1.0), "ok", "0.5 (at most 0.5)"),
-        (0.5, Tolerance(max_abs=0.49, top1_agreement=1.0), "failed", "0.5 (at most 0.49)"),
-        (
-            0.5,
-            Tolerance(max_abs=2.0, top1_agreement=1.0, step=0.25),
-            "ok",
-            "0.5, 2 quantization steps (at most 8)",
-        ),
-        (0.5, None, "not checked", "never measured"),
-    ],
-)
-def test_the_largest_difference_may_be_the_one_that_is_stated(
-    off: float, tolerance: Tolerance | None, verdict: str, says: str
-) -> None:
-    found = compared(GOLDEN.outputs[""] + off, tolerance)
-    assert (found.verdict, found.what) == (verdict, "golden answers, onnxruntime fp32")
-    assert says in found.text
-
-
-@pytest.mark.parametrize(("least", "verdict"), [(0.75, "ok"), (0.76, "failed")])
-def test_the_agreement_may_be_the_one_that_is_stated(least: float, verdict: str) -> None:
-    got = GOLDEN.outputs[""].copy()
-    got[1] = [0.5, 0.25, 0]  # one of four names another class
-    found = compared(got, Tolerance(max_abs=1, top1_agreement=least))
-    assert found.verdict == verdict and "agreement 75.00%" in found.text
-
-
-def test_answers_of_another_shape_fail() -> None:
-    for shape in ((3, 3), (4, 4), (4,)):
-        tolerance = Tolerance(max_abs=9, top1_agreement=0)
-        found = compared(np.zeros(shape), tolerance)
-        assert found.verdict == "failed" and f"got output {shape}, want (4, 3)" in found.text
-
-
-NOISE = Tolerance(max_abs=1, top1_agreement=1, rms=0.1)
-
-
-def test_saturation_is_looked_for_in_32_samples_of_the_same_shape() -> None:
-    outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    usual = Group({"": np.zeros((32, 1, 4, 4), np.float32)}, {"": outputs})
-    (found,) = bundle_verify._saturated(usual, {"y": outputs}, NOISE, local.DEVICE)
-    assert (found.what, found.verdict) == ("instruction set", "ok")
-    fewer = Group({"": usual.inputs[""][1:]}, {"": outputs[1:]})
-    assert bundle_verify._saturated(fewer, {"y": outputs[1:]}, NOISE, local.DEVICE) == []
-    assert bundle_verify._saturated(usual, {"y": outputs[:, :2]}, NOISE, local.DEVICE) == []
-    unknown = Tolerance(max_abs=1, top1_agreement=1)
-    assert bundle_verify._saturated(usual, {"y": outputs}, unknown, local.DEVICE) == []
-
-
-def test_the_cause_of_noise_is_read_from_the_flags_of_the_device(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    usual = Group({"": np.zeros((32, 1, 4, 4), np.float32)}, {"": outputs})
-    elsewhere = local.DEVICE._replace(name="elsewhere")
-    described = host.describe_host()
-    for flags, device, says in (
-        (["ssse3", "avx2"], elsewhere, "quantize them to 7 bits"),
-        (["ssse3", "avx2", "avx512_vnni"], elsewhere, "something else differs"),
-        (None, elsewhere, "something else differs"),
-        (["ssse3", "avx2"], local.DEVICE, "something else differs"),  # as `usable` says below
-    ):
-        here = described._replace(facts={"flags": flags})
-        monkeypatch.setattr(host, "describe_host", lambda device, here=here: here)
-        monkeypatch.setattr(instructions, "usable_flags", lambda flags: [*flags, "avx512_vnni"])
-        (found,) = bundle_verify._saturated(usual, {"y": outputs + 1}, NOISE, device)
-        assert found.verdict == "failed" and says in found.text
-
-
-@pytest.mark.parametrize(("step", "want"), [(None, 0.05), (0.01, 0.05), (0.2, 0.2)])
-def test_noise_is_held_to_what_was_measured_or_one_step(
-    monkeypatch: pytest.MonkeyPatch, step: float | None, want: float
-) -> None:
-    outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    group = Group({"": np.zeros((32, 1), np.float32)}, {"": outputs})
-    tolerance = Tolerance(max_abs=1, top1_agreement=1, rms=0.05, step=step)
-    asked: list[float] = []
-    check = saturation.check_saturation
-
-    def record(*given: Any, stated_rms: float) -> Any:
-        asked.append(stated_rms)
-        return check(*given, stated_rms=stated_rms)
-
-    monkeypatch.setattr(saturation, "check_saturation", record)
-    bundle_verify._saturated(group, {"y": outputs}, tolerance, local.DEVICE)
-    assert asked == [want]
-
-
-def test_an_engine_that_was_measured_is_held_to_its_own_tolerance() -> None:
-    first = Tolerance(max_abs=1e-4, top1_agreement=1.0)
-    own = Tolerance(max_abs=1e-3, top1_agreement=1.0)
-    for precision in ("fp32", "int8"):
-        known = {f"onnxruntime/{precision}": first, f"openvino/{precision}": own}
-        assert bundle_verify.stated_tolerance(known, "openvino", precision) == own
-        assert bundle_verify.stated_tolerance(known, "another", precision) == first
-
-
-def test_golden_answers_by_name_are_the_same(tmp_path: Path) -> None:
-    older = golden.read(bundle_example.make(tmp_path) / "golden.safetensors")["usual"]
-    named = older._replace(
-        inputs={"images": older.inputs[""]},
-        outputs={"logits": older.outputs[""]},
-        rows={"images": older.rows[""]},
-    )
-    golden.write(tmp_path / "named", {"usual": named})
-    (tmp_path / "new").mkdir()
-    folder = bundle_example.make(tmp_path / "new", golden=tmp_path / "named")
-    report = bundle_verify.verify(folder)
-    bundle_verify.require_sound(report)
-    assert report.checks[-2:] == bundle_verify.verify(tmp_path / "bundle").checks[-2:]
-
-
-def test_each_of_several_outputs_is_held_to_its_own_tolerance() -> None:
-    inputs = text_example.inputs(4, 5)
-    want = {name: a.astype(np.float32) for name, a in text_example.answers(inputs).items()}
-    wanted = {"usual": Group(inputs, want)}
-    tolerance = Tolerance(
-        max_abs=0.5, top1_agreement=1, outputs={"states": OutputTolerance(max_abs=0.1)}
-    )
-    for name, off, verdict, says in (
-        ("logits", 0.4, "ok", "largest difference of logits 0.4 (at most 0.5)"),
-        ("states", 0.4, "failed", "largest difference of states 0.4 (at most 0.1)"),
-        ("logits", 0.6, "failed", "largest difference of logits 0.6 (at most 0.5)"),
-    ):
-        got = {"usual": {**want, name: want[name] + np.float32(off)}}
-        found = bundle_verify._compared(wanted, got, tolerance, ENGINE)
-        assert found.verdict == verdict and says in found.text
-    less = {"usual": {"logits": want["logits"]}}
-    missing = bundle_verify._compared(wanted, less, tolerance, ENGINE)
-    assert missing.verdict == "failed" and "got no output states, but logits" in missing.text

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edgekd import bundle
 from edgekd.bundle import archive
+from edgekd.bundle import manifest as manifests
 from edgekd.cli.bundle import PASSWORD
 from edgekd.cli.bundle import command
 from edgekd.errors import BudgetMissed
@@ -50,13 +50,13 @@ def test_a_signed_file_is_the_same_every_time(
         made.add(goal.read_bytes())
     assert len(made) == 1
     with archive.open_bundle(goal) as inside:
-        assert (inside / bundle.SIGNATURE).is_file()
+        assert (inside / manifests.SIGNATURE).is_file()
 
 
 def test_what_is_no_whole_bundle_is_not_packed(tmp_path: Path) -> None:
     assert isinstance(run(tmp_path, "-o", tmp_path / "a.edgekd"), InputError)
     folder = bundle_example.make(tmp_path)
-    (folder / "labels.json").write_text("[]")
+    (folder / "task.json").write_text("[]")
     assert isinstance(run(tmp_path, "-o", tmp_path / "a.edgekd"), BudgetMissed)
     assert not (tmp_path / "a.edgekd").exists()
 

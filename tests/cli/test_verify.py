@@ -23,17 +23,17 @@ from tests.bundle.test_signature import write_keys
 def test_each_check_is_a_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, [str(bundle_example.make(tmp_path))])
     lines = done.output.splitlines()
-    assert done.exit_code == 0 and len(lines) == 9
+    assert done.exit_code == 0 and len(lines) == 8
     assert all("  ok: " in line for line in lines)
     assert lines[0].startswith("manifest.json") and lines[-1].startswith("golden answers, onnx")
 
 
 def test_json_is_one_value_and_a_changed_file_exits_1(tmp_path: Path) -> None:
     folder = bundle_example.make(tmp_path)
-    (folder / "labels.json").write_text("[]")
+    (folder / "task.json").write_text("[]")
     done = CliRunner().invoke(command, [str(folder), "--json"])
     checks = {check["what"]: check["verdict"] for check in json.loads(done.output)["checks"]}
-    assert checks["labels.json"] == "failed" and checks["golden answers"] == "not checked"
+    assert checks["task.json"] == "failed" and checks["golden answers"] == "not checked"
     assert isinstance(done.exception, BudgetMissed) and done.exception.exit_code == 1
 
 

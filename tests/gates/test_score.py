@@ -8,7 +8,7 @@ import pytest
 from edgekd.bench.outputs import write_inputs
 from edgekd.bench.pair.paired import LEVEL
 from edgekd.errors import InputError
-from edgekd.gate import LabelledSamples
+from edgekd.gate import EvaluationSamples
 from edgekd.gates import score
 from tests import gate_example
 
@@ -21,8 +21,8 @@ def test_the_same_model_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_worse_model_is_far_beyond_the_limit(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path, seed=5)
-    held = gate_example.labels(5, wrong=0) == pair.samples.labels  # by numpy alone
-    before = gate_example.labels(0, wrong=0) == pair.samples.labels
+    held = gate_example.labels(5, wrong=0) == gate_example.labels()  # by numpy alone
+    before = gate_example.labels(0, wrong=0) == gate_example.labels()
     found = gate_example.only(score.judge(pair, score.Config(), 0))
     assert found.got == pytest.approx(100 * (before.mean() - held.mean()))
     assert found.evidence["lost"] == (before & ~held).sum()
@@ -56,7 +56,7 @@ def test_samples_that_are_missing_or_few_decide_nothing(tmp_path: Path) -> None:
 
 def test_images_that_do_not_fit_are_the_users_fault(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path)
-    assert isinstance(pair.samples, LabelledSamples)
+    assert isinstance(pair.samples, EvaluationSamples)
     write_inputs({"images": np.zeros((400, 5, 4, 1), np.uint8)}, pair.samples.split)
     with pytest.raises(InputError):
         score.judge(pair, score.Config(), 0)

@@ -18,7 +18,7 @@ from edgekd import splits
 from edgekd.bench.outputs import write_inputs
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
-from edgekd.gate import LabelledSamples
+from edgekd.gate import EvaluationSamples
 from edgekd.gating import samples
 from edgekd.gating.sides import OpenedSide
 from edgekd.store import CreationTime
@@ -65,10 +65,11 @@ def side(folder: Path, name: str, key: str = KEY, **other: Any) -> OpenedSide:
 def test_a_bundle_names_its_test_split_by_the_key_of_its_data(tmp_path: Path) -> None:
     store = kept(tmp_path)
     found = samples.find(side(tmp_path, "run"), side(tmp_path, "baseline"), store)
-    assert isinstance(found, LabelledSamples) and found.source == "made up (test split)"
-    rows = splits.read(found.split)["images"]
-    np.testing.assert_array_equal(np.asarray(rows), gate_example.images())
-    np.testing.assert_array_equal(found.labels, gate_example.labels())
+    assert isinstance(found, EvaluationSamples) and found.source == "made up (test split)"
+    assert found.sample_count == gate_example.COUNT
+    rows = splits.read(found.split)
+    np.testing.assert_array_equal(np.asarray(rows["images"]), gate_example.images())
+    np.testing.assert_array_equal(np.asarray(rows["labels"]), gate_example.labels())
     assert found.sha256 == files.digest_file(found.split)
 
 
@@ -79,7 +80,7 @@ def test_a_run_names_it_by_digest(tmp_path: Path) -> None:
     run = side(tmp_path, "run")._replace(result=report_example.result(lineage=lineage))
     files.remove(store.root / "ac" / f"{KEY}.json")  # the blobs alone are enough
     baseline = side(tmp_path, "baseline")
-    assert isinstance(samples.find(run, baseline, store), LabelledSamples)
+    assert isinstance(samples.find(run, baseline, store), EvaluationSamples)
     store.blob_path(entry.files["test"].sha256).write_bytes(b"changed")
     assert isinstance(samples.find(run, baseline, store), str)
 
@@ -100,18 +101,19 @@ def test_a_baseline_that_may_have_learned_from_them_is_not_asked(tmp_path: Path)
     found = samples.find(run, baseline, store)
     assert isinstance(found, str) and "another split of the data" in found
     kept(tmp_path, OTHER_INPUTS)  # another key, the same split: a package was newer
-    assert isinstance(samples.find(run, baseline, store), LabelledSamples)
+    assert isinstance(samples.find(run, baseline, store), EvaluationSamples)
 
 
 def test_other_classes_cannot_be_compared(tmp_path: Path) -> None:
-    run, other = side(tmp_path, "run"), side(tmp_path, "other", labels=("a", "b", "x"))
+    renamed = bundle_example.dataset(labels=("a", "b", "x"))
+    run, other = side(tmp_path, "run"), side(tmp_path, "other", dataset=renamed)
     with pytest.raises(InputError, match="got classes"):
         samples.find(run, other, kept(tmp_path))
     np.savez(tmp_path / "mine.npz", images=gate_example.images(), labels=gate_example.labels())
     with pytest.raises(InputError, match="got classes"):
         samples.read(tmp_path / "mine.npz", run, other, tmp_path)
     store = Store(tmp_path / "second")
-    with pytest.raises(InputError, match="other classes in its data"):
+    with pytest.raises(InputError, match="other targets in its data"):
         samples.find(run, run, kept(tmp_path / "second", classes=["x", "y", "z"]) or store)
 
 
@@ -185,7 +187,7 @@ def test_a_split_of_other_rows_is_refused(tmp_path: Path, name: str, form: str) 
     spoilt = tmp_path / "spoilt"
     splits.write(spoilt, rows, np.arange(len(next(iter(rows.values())))))
     run = side(tmp_path, "run")
-    with pytest.raises(InputError, match=f"{name}: got|got no `images` and `labels`"):
+    with pytest.raises(InputError, match=f"{name}: got|got no `{name}`"):
         samples.find(run, run, kept(tmp_path, spoilt={"test": spoilt.read_bytes()}))
 
 
@@ -209,7 +211,7 @@ def test_samples_fit_the_model_to_the_last_pixel_and_class(
     images, labels = np.zeros((3, *shape), np.uint8), np.array([0, 1, label][:count])
     np.savez(tmp_path / "mine.npz", images=images, labels=labels)
     with contextlib.nullcontext() if fits else pytest.raises(InputError, match="mine.npz: "):
-        assert len(samples.read(tmp_path / "mine.npz", run, run, tmp_path).labels) == 3
+        assert samples.read(tmp_path / "mine.npz", run, run, tmp_path).sample_count == 3
 
 
 def test_none_at_all_are_too_few(tmp_path: Path) -> None:
@@ -226,24 +228,32 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     np.savez(path, images=gate_example.images(), labels=gate_example.labels().astype(np.uint8))
     found = samples.read(path, run, run, tmp_path)
-    assert found.source == "mine.npz" and found.labels.dtype == np.int64
-    np.testing.assert_array_equal(found.labels, gate_example.labels())
+    assert found.source == "mine.npz"
+    labels = np.asarray(splits.read(found.split)["labels"])
+    assert labels.dtype == np.int64
+    np.testing.assert_array_equal(labels, gate_example.labels())
 
 
 @pytest.mark.parametrize(
     ("arrays", "want"),
     [
-        ({"images": gate_example.images()}, "got no `images` and `labels`"),
-        ({"images": gate_example.images(), "labels": np.zeros(3, np.int64)}, "labels: got int64"),
+        ({"images": gate_example.images()}, "got no `labels`, want images, labels"),
+        (
+            {"images": gate_example.images(), "labels": np.zeros(3, np.int64)},
+            "got 400 images, 3 labels",
+        ),
         (
             {"images": gate_example.images() / 255, "labels": gate_example.labels()},
             "images: got float64",
         ),
         (
             {"images": gate_example.images(), "labels": gate_example.labels() + 1},
-            "labels: got 1 to 3, want 0 to 2",
+            "labels: got label 3, want 0 to 2",
         ),
-        ({"images": gate_example.images(), "labels": np.array(["a"] * 400)}, "labels: got <U1"),
+        (
+            {"images": gate_example.images(), "labels": np.array(["a"] * 400)},
+            "labels: got labels <U1",
+        ),
     ],
 )
 def test_a_file_that_does_not_fit(tmp_path: Path, arrays: dict[str, Any], want: str) -> None:

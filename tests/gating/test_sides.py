@@ -54,7 +54,7 @@ def test_what_is_none_of_these_is_refused(tmp_path: Path) -> None:
 def test_a_changed_file_is_wrong_input_and_no_failed_gate(tmp_path: Path) -> None:
     run = run_folder(tmp_path)
     archive.pack(run / "bundle", tmp_path / "student.edgekd")
-    (run / "bundle" / "labels.json").write_text('["a", "b", "d"]')
+    (run / "bundle" / "task.json").write_text("{}")
     with pytest.raises(InputError, match="as it was written"), sides.open_side(run):
         pass
     data = bytearray((tmp_path / "student.edgekd").read_bytes())
@@ -65,7 +65,13 @@ def test_a_changed_file_is_wrong_input_and_no_failed_gate(tmp_path: Path) -> Non
 
 
 def test_a_run_that_chose_nothing_has_nothing_to_gate(tmp_path: Path) -> None:
-    choice = {"chosen": None, "nearest": None, "why": "none", "budget": []}
+    choice = {
+        "metric": report_example.SCALE._asdict(),
+        "chosen": None,
+        "nearest": None,
+        "why": "none",
+        "budget": [],
+    }
     run = run_folder(tmp_path, choice=choice)
     with pytest.raises(InputError, match="chose nothing"), sides.open_side(run):
         pass

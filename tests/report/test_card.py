@@ -2,13 +2,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgekd.interface import image_classifier
+from edgekd.interface import to_json
 from edgekd.report import card
 from tests import report_example
 
 
 def files(**other: Any) -> dict[str, Any]:
     """What the stage `bundle` hands over."""
-    return report_example.files(**{"lineage": {}, **other})
+    ends = to_json(image_classifier(classes=2, channels=1, height=28, width=28))
+    return {**report_example.files(**{"lineage": {}, **other}), "interface": ends}
 
 
 def test_the_card_says_how_to_use_and_check_the_model() -> None:

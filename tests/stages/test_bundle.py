@@ -8,6 +8,7 @@ import pytest
 
 from edgekd import bundle
 from edgekd import dataset
+from edgekd.bundle import manifest as manifests
 from edgekd.bundle import verify as bundle_verify
 from edgekd.progress import Silent
 from edgekd.stage import Context
@@ -26,7 +27,7 @@ def packed(folder: Path, *, quantized: bool = False, **other: Any) -> Made:
     values = {
         "data": dataset.to_json(
             data_example.labelled(
-                bundle_example.PREPROCESSING.as_field(),
+                bundle_example.IMAGE,
                 bundle_example.LABELS,
                 counts={"train": 10, "validation": 5, "test": 5},
                 source="made up",
@@ -58,7 +59,7 @@ def packed(folder: Path, *, quantized: bool = False, **other: Any) -> Made:
 
 def test_the_stage_gives_a_bundle_that_verifies(tmp_path: Path) -> None:
     made = packed(tmp_path)
-    assert set(made) == {f"bundle/{name}" for name in ("manifest.json", *bundle.FILES)}
+    assert set(made) == {f"bundle/{name}" for name in ("manifest.json", *manifests.FILES)}
     folder = made["bundle/manifest.json"].parent
     bundle_verify.require_sound(bundle_verify.verify(folder))
     found = bundle.check(folder)

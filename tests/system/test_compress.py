@@ -195,7 +195,7 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_lost(
     finished: Place, tmp_path: Path
 ) -> None:
     place = copy(finished, tmp_path / "copy")
-    data = artifact(finished, "data", "train_labels")
+    data = artifact(finished, "data", "train")
     cases = {
         ("--set", "student.train.epohcs=3"): (2, "did you mean 'epochs'"),
         ("--set", "teacher.train.batch_size=100000"): (2, "batch_size", "training samples"),

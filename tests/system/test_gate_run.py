@@ -17,6 +17,7 @@ from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import write as bundle_write
+from edgekd.tasks import classification
 from tests.system.conftest import Place
 from tests.system.conftest import Ran
 from tests.system.conftest import edgekd
@@ -67,8 +68,9 @@ def blunted(finished: Place, folder: Path) -> Path:
         version=manifest.edgekd,
         model=folder / "model.onnx",
         golden=folder / "golden.safetensors",
-        preprocessing=found.preprocessing,
-        labels=found.labels,
+        dataset=found.dataset,
+        interface=found.interface,
+        metric=classification.TASK.score,
         rows=rows,
         chosen=manifest.chosen.name,
         created_from=manifest.created_from,

@@ -9,25 +9,33 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 from edgekd.bench.statistics import Interval
+from edgekd.task import score_drop
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgekd.task import Metric
 
 LEVEL = 0.025
 """Of one side."""
 
 
-class AccuracyDrop(NamedTuple):
-    """By how many points of accuracy one model is below another, on the same samples."""
+class ScoreDrop(NamedTuple):
+    """By how much one model's score is worse than another's, on the same samples."""
 
     points: float
-    """Negative where it is above."""
+    """In points of a fraction, else in the metric's unit; negative where it is better."""
     interval: Interval
     """95 %, percentiles of the paired bootstrap."""
     p_value: float
-    """Of a drop of at most what is allowed: the larger of the bootstrap's and McNemar's."""
-    mcnemar_p: float
-    """Two-sided and exact, of no difference at all."""
+    """Of a drop of at most what is allowed; where rows are right or wrong the larger of the bootstrap's and McNemar's."""
+    mcnemar_p: float = math.nan
+    """Two-sided and exact, of no difference at all; NaN where rows are not right or wrong."""
 
 
 def binomial_tail(least: int, count: int) -> float:
@@ -61,7 +69,7 @@ def sign_test(values: Sequence[float], limit: float) -> float:
 
 def estimate_drop(
     lost: int, gained: int, count: int, allowed_points: float, *, resamples: int, seed: int
-) -> AccuracyDrop:
+) -> ScoreDrop:
     """How far the second classifier is below the first.
 
     The bootstrap draws samples with replacement; all that counts of a draw is how many lost and
@@ -88,11 +96,50 @@ def estimate_drop(
     points = 100 * (drawn[:, 0] - drawn[:, 1]) / count
     low, high = np.quantile(points, (LEVEL, 1 - LEVEL))
     kept = (1 + int((points <= allowed_points).sum())) / (1 + resamples)
-    return AccuracyDrop(
+    return ScoreDrop(
         points=100 * (lost - gained) / count,
         interval=Interval(float(low), float(high)),
         p_value=max(kept, binomial_tail(lost, lost + gained)),
         mcnemar_p=mcnemar(lost, gained),
+    )
+
+
+def estimate_metric_drop(
+    metric: Metric,
+    ours: NDArray[np.float64],
+    theirs: NDArray[np.float64],
+    allowed: float,
+    *,
+    resamples: int,
+    seed: int,
+) -> ScoreDrop:
+    """How much worse a metric's value is of one model than of another, by the paired bootstrap over rows.
+
+    Args:
+        metric: of the rows.
+        ours: [N, K].
+        theirs: [N, K], of the same samples.
+        allowed: the largest drop that is no regression, as `edgekd.task.score_drop` counts it.
+        resamples: draws, with replacement, the same for both.
+        seed: of the draws.
+
+    Raises:
+        ValueError: if there are no rows, or others of one model than of the other.
+    """
+    import numpy as np
+
+    if ours.shape != theirs.shape or not len(ours):
+        raise ValueError(f"got rows {list(ours.shape)} and {list(theirs.shape)}, want two alike")
+    random = np.random.default_rng(seed)
+    drops = np.empty(resamples)
+    for number in range(resamples):
+        chosen = random.integers(0, len(ours), len(ours))
+        drops[number] = score_drop(metric, metric.value(ours[chosen]), metric.value(theirs[chosen]))
+    low, high = np.quantile(drops, (LEVEL, 1 - LEVEL))
+    return ScoreDrop(
+        points=score_drop(metric, metric.value(ours), metric.value(theirs)),
+        interval=Interval(float(low), float(high)),
+        p_value=(1 + int((drops <= allowed).sum())) / (1 + resamples),
     )
 
 

@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekd.bench.pair import paired
+from edgekd.task import Metric
+from edgekd.task import ratio
+from edgekd.tasks import regression
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 30, 401, 20_000])
@@ -106,3 +109,87 @@ def test_a_bootstrap_is_never_surer_than_its_draws() -> None:
 def test_a_probability_is_at_most_one() -> None:
     tails = [paired.binomial_tail(1, count) for count in range(1, 500)]
     assert max(tails) <= 1 and min(tails) == 0.5
+
+
+RMSE, R2 = regression.TASK.metrics[0], regression.TASK.metrics[2]
+SHARE = Metric("share", "fraction", "higher", lambda *_: np.zeros((0, 2)), ratio)
+
+
+def rows(metric: Metric, count: int, worse: float, seed: int) -> np.ndarray:
+    """[count, 2] of a model that is off by more, the larger `worse` is."""
+    random = np.random.default_rng(seed)
+    if metric is SHARE:
+        return np.stack([random.random(count) - worse, np.ones(count) + random.random(count)], 1)
+    targets = np.random.default_rng(9).normal(size=count)
+    return np.stack([random.normal(0, 0.3 + worse, count), targets], axis=1)
+
+
+def slow_drops(
+    metric: Metric, ours: np.ndarray, theirs: np.ndarray, resamples: int, seed: int
+) -> list[float]:
+    """One draw at a time, row by row, in plain Python."""
+    random = np.random.default_rng(seed)
+    drops = []
+    for _ in range(resamples):
+        numbers = [int(n) for n in random.integers(0, len(ours), len(ours))]
+        values = []
+        for each in (ours, theirs):
+            columns = list(zip(*(each[n].tolist() for n in numbers), strict=True))
+            if metric is RMSE:
+                errors = [math.sqrt(math.fsum(x * x for x in c) / len(c)) for c in columns]
+                values.append(math.fsum(errors) / len(errors))
+            elif metric is SHARE:
+                values.append(100 * math.fsum(columns[0]) / math.fsum(columns[1]))
+            else:
+                wrong, targets = columns
+                mean = math.fsum(targets) / len(targets)
+                total = math.fsum((t - mean) ** 2 for t in targets)
+                values.append(1 - math.fsum(x * x for x in wrong) / total)
+        ours_value, theirs_value = values
+        sign = -1 if metric is RMSE else 1
+        drops.append(sign * (theirs_value - ours_value))
+    return drops
+
+
+@pytest.mark.parametrize("metric", [RMSE, R2, SHARE], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("worse", [0.0, 0.05, -0.05])
+def test_a_drop_of_any_metric_is_the_slow_bootstraps(metric: Metric, worse: float) -> None:
+    ours, theirs = rows(metric, 80, worse, 1), rows(metric, 80, 0.0, 2)
+    allowed = 0.5 if metric is SHARE else 0.02
+    found = paired.estimate_metric_drop(metric, ours, theirs, allowed, resamples=300, seed=4)
+    drops = slow_drops(metric, ours, theirs, 300, 4)
+    low, high = scipy.stats.mstats.mquantiles(drops, (0.025, 0.975), alphap=1, betap=1)
+    assert found.interval == pytest.approx((low, high))
+    assert found.p_value == pytest.approx((1 + sum(d <= allowed for d in drops)) / 301)
+    scale = 100 if metric.unit == "fraction" else 1
+    want = scale * (metric.value(theirs) - metric.value(ours))
+    assert found.points == pytest.approx(-want if metric.better == "lower" else want)
+    assert math.isnan(found.mcnemar_p)
+
+
+def test_a_drop_is_that_of_pairs() -> None:
+    """Models that are off by the same on the same samples differ little, however far off they are."""
+    theirs = rows(RMSE, 200, 1.0, 5)
+    ours = theirs * 1.02
+    found = paired.estimate_metric_drop(RMSE, ours, theirs, 0.0, resamples=500, seed=0)
+    apart = paired.estimate_metric_drop(RMSE, ours[::-1], theirs, 0.0, resamples=500, seed=0)
+    assert found.points == pytest.approx(apart.points)
+    assert found.interval.low > 0 and found.p_value == pytest.approx(1 / 501)
+    assert apart.interval.low < 0 < apart.interval.high and apart.p_value > 0.2
+
+
+@pytest.mark.parametrize("metric", [RMSE, R2, SHARE], ids=lambda metric: metric.name)
+def test_a_model_beside_itself_drops_nothing(metric: Metric) -> None:
+    each = rows(metric, 50, 0.1, 3)
+    found = paired.estimate_metric_drop(metric, each, each, 0.0, resamples=100, seed=0)
+    assert (found.points, found.interval, found.p_value) == (0, (0, 0), 1)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [((0, 2), (0, 2)), ((5, 2), (6, 2)), ((5, 2), (5, 1))])
+def test_rows_that_are_not_alike_are_refused(
+    ours: tuple[int, int], theirs: tuple[int, int]
+) -> None:
+    with pytest.raises(ValueError, match="want two alike"):
+        paired.estimate_metric_drop(
+            RMSE, np.zeros(ours), np.zeros(theirs), 0.0, resamples=10, seed=0
+        )

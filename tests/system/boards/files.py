@@ -37,12 +37,15 @@ from edgekd.bench.outputs import outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import archive
 from edgekd.bundle import write as bundle_write
+from edgekd.dataset import Dataset
+from edgekd.fields.image import Image
+from edgekd.fields.label import Label
+from edgekd.interface import image_classifier
 from edgekd.learn.data import fashion_mnist
 from edgekd.learn.source import LabelledImages
-from edgekd.preprocessing import Preprocessing
 from edgekd.tasks import classification
 
-PREPROCESSING = Preprocessing(height=28, width=28, channels=1, mean=(0.286,), std=(0.353,))
+IMAGE = Image(height=28, width=28, channels=1, mean=(0.286,), std=(0.353,))
 CLIP = 1.2
 TRAINED, EPOCHS, BATCH = 20_000, 5, 128
 TESTED, GOLDEN = 1000, 200
@@ -80,7 +83,7 @@ def clip(model: nn.Module) -> None:
 def trained(images: np.ndarray, labels: np.ndarray) -> nn.Sequential:
     torch.manual_seed(0)
     model, steps = student(), len(images) // BATCH
-    x, y = torch.from_numpy(PREPROCESSING.apply(images)), torch.from_numpy(labels.astype(np.int64))
+    x, y = torch.from_numpy(IMAGE.apply(images)), torch.from_numpy(labels.astype(np.int64))
     optimizer = torch.optim.SGD(
         model.parameters(), 0.2, momentum=0.9, weight_decay=5e-4, nesterov=True
     )
@@ -129,7 +132,7 @@ def exported(model: nn.Module, calibration: np.ndarray, folder: Path) -> dict[st
 def logits(model: Path, images: np.ndarray) -> np.ndarray:
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": model})
     split = write_inputs({"images": images}, model.with_suffix(".split"))
-    return outputs(engine, split, fields={"images": PREPROCESSING.as_field()})["logits"]
+    return outputs(engine, split, fields={"images": IMAGE})["logits"]
 
 
 def bundled(
@@ -138,7 +141,7 @@ def bundled(
     """A bundle whose golden answers are the student's, and whose tolerance is this file's own."""
     from safetensors.numpy import load_file
 
-    want = load_file(golden)["outputs"]
+    want = load_file(golden)["usual/outputs/logits"]
     row = {
         "name": NAME,
         "model": "student",
@@ -148,7 +151,7 @@ def bundled(
         "status": "ok",
         "parity_max_abs": float(np.abs(said[:GOLDEN] - want).max()),
         "parity_rms": saturation.rms(want, said[:GOLDEN]),
-        "top1_agreement": classification.top1_agreement(said[:GOLDEN], want),
+        "agreement": classification.top1_agreement(said[:GOLDEN], want),
     }
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bundle"
@@ -158,8 +161,13 @@ def bundled(
             version="0",
             model=model,
             golden=golden,
-            preprocessing=PREPROCESSING,
-            labels=classes,
+            dataset=Dataset(
+                task="classification",
+                inputs={"images": IMAGE},
+                targets={"labels": Label(names=classes)},
+            ),
+            interface=image_classifier(classes=len(classes), channels=1, height=28, width=28),
+            metric=classification.TASK.score,
             rows=[row],
             chosen=NAME,
             created_from={},
@@ -178,12 +186,13 @@ def main() -> None:
     images, labels = test.images[:TESTED], test.labels[:TESTED]
     np.save(goal / "images.npy", images)
     np.save(goal / "labels.npy", labels)
-    calibration = PREPROCESSING.apply(train.images[-256:])
+    calibration = IMAGE.apply(train.images[-256:])
     with tempfile.TemporaryDirectory() as folder:
         paths = exported(model, calibration, Path(folder))
         with torch.no_grad():
-            inputs = PREPROCESSING.apply(images[:GOLDEN])
-            golden = {"inputs": inputs, "outputs": model(torch.from_numpy(inputs)).numpy()}
+            inputs = IMAGE.apply(images[:GOLDEN])
+            want = model(torch.from_numpy(inputs)).numpy()
+        golden = {"usual/inputs/images": inputs, "usual/outputs/logits": want}
         save_file(golden, Path(folder) / "golden.safetensors")
         said = {name: logits(paths[name], images) for name in ("student", "losing", "sound")}
         classes = source.fields["labels"].words["names"]

@@ -44,8 +44,7 @@ with archive.open_bundle(path) as folder:
     found = bundle.check(folder)
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": folder / "model.onnx"})
     split = write_inputs({"images": np.load(images)}, goal.with_suffix(".split"))
-    fields = {"images": found.preprocessing.as_field()}
-    np.save(goal, outputs(engine, split, fields=fields)["logits"])
+    np.save(goal, outputs(engine, split, fields=found.dataset.inputs)["logits"])
 """
 
 Board = Callable[..., "subprocess.CompletedProcess[str]"]

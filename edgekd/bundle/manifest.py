@@ -1,0 +1,214 @@
+"""manifest.json: what a bundle is, how close its answers must be, and the digests of its files.
+
+Format history: edgekd.bundle/1 (first, image classifiers alone), edgekd.bundle/2 (any task). The first is read as the
+second (`edgekd.bundle.older`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Annotated
+from typing import Any
+from typing import Literal
+from typing import NamedTuple
+
+from pydantic import Field
+from pydantic import PlainSerializer
+from pydantic import PlainValidator
+from pydantic import ValidationError
+
+from edgekd import files
+from edgekd.bundle import older
+from edgekd.errors import BudgetMissed
+from edgekd.errors import InputError
+from edgekd.interface import Interface
+from edgekd.interface import from_json
+from edgekd.interface import to_json
+from edgekd.runtime import Precision
+from edgekd.settings import Fraction
+from edgekd.settings import NonNegative
+from edgekd.settings import Positive
+from edgekd.settings import Settings
+from edgekd.settings import Whole
+
+FORMAT = "edgekd.bundle/2"
+MANIFEST = "manifest.json"
+FILES = (
+    "MODEL_CARD.md",
+    "golden.safetensors",
+    "measured.json",
+    "model.onnx",
+    "task.json",
+)
+SIGNATURE = "signature.json"
+"""May be missing."""
+LARGEST_BYTES = 2**31
+"""Of one file."""
+
+Text = Annotated[str, Field(max_length=200)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _interface(value: Any) -> Interface:
+    return value if isinstance(value, Interface) else from_json(value)
+
+
+Ends = Annotated[Interface, PlainValidator(_interface), PlainSerializer(to_json)]
+
+
+class File(Settings):
+    """One file of a bundle."""
+
+    sha256: Digest
+    size_bytes: Annotated[int, Field(ge=0, le=LARGEST_BYTES)]
+
+
+class OutputTolerance(Settings):
+    """How close one output must be to torch's."""
+
+    max_abs: NonNegative
+    """Largest difference of a number."""
+    rms: NonNegative | None = None
+    """Root of the mean square difference where it was measured; null if that is not known.
+    What tells a processor that loses accuracy from one that rounds a little differently."""
+    step: Positive | None = None
+    """Of a quantized model: how far a number moves when one input of the last layer moves by one code."""
+
+
+class Tolerance(OutputTolerance):
+    """How close an engine's answers to the golden inputs must be to torch's; of several outputs the largest."""
+
+    agreement: Fraction
+    """Smallest fraction of the decisions that are the same."""
+    outputs: dict[Text, OutputTolerance] = {}
+    """By name, where there are several."""
+
+    def of_output(self, name: str) -> OutputTolerance:
+        """That of one output."""
+        return self.outputs.get(name, self)
+
+
+class Chosen(Settings):
+    """The candidate that was chosen, as it was measured."""
+
+    name: Text
+    runtime: Text
+    precision: Precision
+    profile: Text = ""
+    """Of the Q/DQ file, which is what the bundle holds then; empty for the float one."""
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    validation_score: float | None
+    latency_p50_ms: NonNegative | None
+    latency_ci95_ms: Annotated[tuple[float, float], Field(strict=False)] | None
+    peak_rss_bytes: Whole | None
+    size_bytes: Whole | None
+
+
+class ScoreMetric(Settings):
+    """The metric that the model was chosen by."""
+
+    name: Text
+    unit: Literal["fraction", "number"]
+    better: Literal["higher", "lower"]
+
+
+class Manifest(Settings):
+    """manifest.json."""
+
+    format: Literal["edgekd.bundle/2"]
+    name: Text
+    edgekd: Text
+    """Version that wrote it."""
+    created_from: dict[Text, Text]
+    """Lineage: label of each step to the key of its result."""
+    metric: ScoreMetric
+    interface: Ends
+    """What the model takes and gives."""
+    chosen: Chosen
+    tolerance: dict[Text, Tolerance]
+    """By ``runtime/precision``; what is not named here was not measured."""
+    files: dict[Text, File]
+    digest: Digest
+    """SHA-256 of the canonical JSON of all the rest."""
+
+
+class Check(NamedTuple):
+    """The result of one check."""
+
+    what: str
+    verdict: Literal["ok", "failed", "not checked"]
+    text: str
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the bundle in `folder`, whose own digest fits.
+
+    Raises:
+        InputError: if there is no bundle of a known format.
+        BudgetMissed: if the manifest is one, but not as it was written.
+    """
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise InputError(f"{folder}: got no folder, want a bundle")
+    require_plain_files(path)
+    value = files.read_json(path, limit_bytes=2**20)
+    try:
+        manifest = Manifest.model_validate_json(json.dumps(older.upgrade_manifest(value)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {where}: {first['msg']}, want {FORMAT}") from error
+    names = older.FILES if value.get("format") == older.FORMAT else FILES
+    if set(manifest.files) != set(names):
+        raise InputError(f"{path}: files: got {sorted(manifest.files)}, want {list(names)}")
+    told = value.pop("digest")
+    spelled = files.pretty_json({**value, "digest": told})
+    if files.digest_bytes(files.canonical_json(value)) != told or path.read_bytes() != spelled:
+        raise BudgetMissed(f"{path}: has changed since it was written")
+    return manifest
+
+
+def check_digests(folder: Path, manifest: Manifest) -> list[Check]:
+    """One check for each file the manifest names, its size before its content.
+
+    Raises:
+        InputError: if the folder holds anything else, or something that is no regular file.
+    """
+    strangers = sorted(
+        {path.name for path in folder.iterdir()} - {MANIFEST, *manifest.files, SIGNATURE}
+    )
+    if strangers:
+        raise InputError(f"{folder}: got {strangers[0]!r}, which is no part of a bundle")
+    checks = []
+    for name in sorted(manifest.files):
+        path, want = folder / name, manifest.files[name]
+        if not os.path.lexists(path):
+            checks.append(Check(name, "failed", "is missing"))
+            continue
+        require_plain_files(path)
+        size_bytes = path.lstat().st_size
+        if size_bytes != want.size_bytes:
+            text = f"got {size_bytes} bytes, want {want.size_bytes}"
+            checks.append(Check(name, "failed", text))
+        elif files.digest_file(path) != want.sha256:
+            checks.append(Check(name, "failed", f"got another SHA-256, want {want.sha256[:12]}"))
+        else:
+            checks.append(Check(name, "ok", f"{size_bytes} bytes, {want.sha256[:12]}"))
+    return checks
+
+
+def require_plain_files(path: Path) -> None:
+    """Refuse links, FIFOs and folders before anything opens them.
+
+    Raises:
+        InputError: if `path` is not a regular file itself.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}, want a bundle") from error
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: got something that is no regular file, want a file")

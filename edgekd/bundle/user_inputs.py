@@ -1,0 +1,123 @@
+"""What a user asks a bundle about, as its model takes it: files or text, read by the kinds of the data's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import NamedTuple
+from typing import cast
+
+import numpy as np
+
+from edgekd import files
+from edgekd.bundle import images
+from edgekd.dataset import Dataset
+from edgekd.errors import InputError
+from edgekd.field import Field
+from edgekd.field import RaggedRows
+from edgekd.field import from_rows
+
+if TYPE_CHECKING:
+    from edgekd.field import Rows
+    from edgekd.fields.image import Image
+
+MOST_BYTES = 2**26
+"""Of one file or text that is no image."""
+
+
+class Question(NamedTuple):
+    """One sample or several, as they are stored."""
+
+    name: str
+    """What the user calls it."""
+    rows: Mapping[str, Rows]
+    """Of every input of the data."""
+    prepared: str
+    """What was done to it; empty if it was taken as it is."""
+
+
+def read_questions(given: Sequence[str], dataset: Dataset) -> list[Question]:
+    """Read what stands on a command line.
+
+    Args:
+        given: files or text, one a sample, of data with one input; of several ``NAME=FILE_OR_TEXT`` for each.
+        dataset: its inputs are what is read.
+
+    Raises:
+        InputError: if something is none of these, or an input is missing.
+        MachineError: if a package is needed to read it and missing.
+    """
+    if len(dataset.inputs) == 1:
+        ((name, field),) = dataset.inputs.items()
+        return [one for value in given for one in _read(name, field, value)]
+    named = dict(value.partition("=")[::2] for value in given)
+    if set(named) != set(dataset.inputs) or len(named) < len(given):
+        want = " ".join(f"{name}=FILE" for name in dataset.inputs)
+        raise InputError(f"got {' '.join(given)[:200]}, want {want}")
+    read = {name: _read(name, field, named[name]) for name, field in dataset.inputs.items()}
+    counts = {len(found) for found in read.values()}
+    if len(counts) > 1:
+        told = ", ".join(f"{len(found)} of {name}" for name, found in read.items())
+        raise InputError(f"got {told}, want as many of each")
+    return [
+        Question(
+            ", ".join(one.name for one in together),
+            {name: rows for one in together for name, rows in one.rows.items()},
+            "; ".join(filter(None, (one.prepared for one in together))),
+        )
+        for together in zip(*read.values(), strict=True)
+    ]
+
+
+def join_rows(parts: Sequence[Rows]) -> Rows:
+    """The rows of all parts, which are alike."""
+    first = parts[0]
+    if isinstance(first, RaggedRows):
+        each = [row for part in parts for row in cast("RaggedRows", part)]
+        return from_rows(each, first.values)
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+def _read_images(name: str, field: Field, value: str) -> list[Question]:
+    found = images.read_images(Path(value), cast("Image", field))
+    return [Question(one.name, {name: one.pixels[None]}, one.prepared) for one in found]
+
+
+READERS = {"image": _read_images}
+"""By kind of field; others read bytes themselves (`Field.read`)."""
+
+
+def _read(name: str, field: Field, value: str) -> list[Question]:
+    if field.kind in READERS:
+        return READERS[field.kind](name, field, value)
+    try:
+        rows = field.read(_bytes(value))
+        field.check(rows, name)
+    except InputError as error:
+        raise InputError(f"{name}: {error}", hint=error.hint) from error
+    several = len(rows) > 1
+    return [
+        Question(
+            f"{value}[{number}]" if several else value,
+            {name: rows[np.arange(number, number + 1)]},
+            "",
+        )
+        for number in range(len(rows))
+    ]
+
+
+def _bytes(value: str) -> bytes:
+    """The content of a file of that name, or else the text itself."""
+    try:
+        is_file = Path(value).is_file()
+    except OSError:  # too long for a name
+        is_file = False
+    if not is_file:
+        return value.encode()
+    with files.open_regular(Path(value)) as file:
+        data: bytes = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise InputError(f"got more than {MOST_BYTES} bytes, want a smaller file")
+    return data

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from edgekd.bundle import user_inputs
+from edgekd.dataset import Dataset
+from edgekd.errors import InputError
+from edgekd.field import RaggedRows
+from edgekd.field import from_rows
+from edgekd.fields.label import Label
+from edgekd.fields.map import Map
+from edgekd.fields.tokens import Tokens
+from tests import bundle_example
+from tests.bundle import numbers_example
+
+TEXT = Dataset(
+    task="classification",
+    inputs={"text": Tokens(vocabulary=11, usual=3, longest=6)},
+    targets={"labels": Label(names=("a", "b"))},
+)
+IMAGE_AND_FACTS = Dataset(
+    task="regression",
+    inputs={"images": bundle_example.IMAGE, "facts": numbers_example.FACTS},
+    targets={"numbers": numbers_example.PRICE},
+)
+
+
+def test_each_image_is_a_question(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 1), np.uint8)
+    np.save(tmp_path / "two.npy", pixels)
+    np.save(tmp_path / "one.npy", pixels[0])
+    paths = [str(tmp_path / f"{name}.npy") for name in ("two", "one")]
+    found = user_inputs.read_questions(paths, bundle_example.dataset())
+    assert [one.name for one in found] == [f"{paths[0]}[0]", f"{paths[0]}[1]", paths[1]]
+    for one, want in zip(found, pixels[[0, 1, 0]], strict=True):
+        assert list(one.rows) == ["images"] and one.prepared == ""
+        np.testing.assert_array_equal(one.rows["images"], want[None])
+
+
+def test_tokens_are_asked_as_json(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[[1, 2, 3], [4]]")
+    found = user_inputs.read_questions(["[5, 6]", str(tmp_path / "a.json")], TEXT)
+    together = user_inputs.join_rows([one.rows["text"] for one in found])
+    assert isinstance(together, RaggedRows)
+    assert [row.tolist() for row in together] == [[5, 6], [1, 2, 3], [4]]
+    assert found[2].name == f"{tmp_path / 'a.json'}[1]" and found[0].name == "[5, 6]"
+
+
+def test_rows_of_one_length_are_joined_as_an_array() -> None:
+    parts = [np.full((1, 2), n, np.float32) for n in range(3)]
+    np.testing.assert_array_equal(user_inputs.join_rows(parts), np.concatenate(parts))
+    one = from_rows([np.array([1, 2])], np.zeros(0, np.int64))
+    assert [row.tolist() for row in user_inputs.join_rows([one])] == [[1, 2]]
+
+
+def test_several_inputs_are_one_question(tmp_path: Path) -> None:
+    np.save(tmp_path / "two.npy", np.zeros((2, 4, 4, 1), np.uint8))
+    asked = [f"facts={tmp_path / 'facts=1.csv'}", f"images={tmp_path / 'two.npy'}"]
+    (tmp_path / "facts=1.csv").write_text("area,rooms\n1,2\n3,4\n")
+    found = user_inputs.read_questions(asked, IMAGE_AND_FACTS)
+    assert [set(one.rows) for one in found] == [{"images", "facts"}] * 2
+    assert [one.rows["facts"].tolist() for one in found] == [[[1, 2]], [[3, 4]]]
+    name = f"{tmp_path / 'two.npy'}[1], {tmp_path / 'facts=1.csv'}[1]"
+    assert found[1].name == name  # in the order of the data
+
+
+def test_what_was_done_to_an_image_stands_beside_it_alone(tmp_path: Path) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    pillow.new("L", (8, 8)).save(tmp_path / "a.png")
+    asked = [f"images={tmp_path / 'a.png'}", "facts=1,2"]
+    (found,) = user_inputs.read_questions(asked, IMAGE_AND_FACTS)
+    assert found.prepared == "read as grey, 8 x 8 scaled to 4 x 4 (bilinear)"
+
+
+@pytest.mark.parametrize("value", ["{", "{}", "{0}", "{name}", "[[1,2],[3,4]]{}", "}", "x" * 5000])
+def test_text_is_never_a_format_or_too_long_for_a_name(value: str) -> None:
+    with pytest.raises(InputError) as caught:
+        user_inputs.read_questions([value], numbers_example.ONE)
+    assert "\n" not in caught.value.line() and len(caught.value.line()) < 500
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.text(max_size=40), st.sampled_from([TEXT, numbers_example.ONE]))
+def test_any_text_is_rows_or_wrong_input(value: str, dataset: Dataset) -> None:
+    try:
+        found = user_inputs.read_questions([value], dataset)
+    except InputError as error:
+        assert "\n" not in error.line()
+        return
+    for one in found:
+        for name, field in dataset.inputs.items():
+            field.check(one.rows[name], name)
+
+
+def test_a_file_has_64_mib_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.json").write_text("[1, 2]")
+    asked = [str(tmp_path / "a.json")]
+    monkeypatch.setattr(user_inputs, "MOST_BYTES", 6)
+    assert len(user_inputs.read_questions(asked, numbers_example.ONE)) == 1
+    monkeypatch.setattr(user_inputs, "MOST_BYTES", 5)
+    with pytest.raises(InputError, match="got more than 5 bytes, want a smaller file"):
+        user_inputs.read_questions(asked, numbers_example.ONE)
+
+
+@pytest.mark.parametrize("value", ["[11]", "[-1]", "[]", "[1,2,3,4,5,6,7]", "[1.5]", "12", "hello"])
+def test_tokens_beyond_what_the_data_says_are_refused(value: str) -> None:
+    with pytest.raises(InputError, match="^text: "):
+        user_inputs.read_questions([value], TEXT)
+
+
+def test_a_field_that_nobody_reads_is_named() -> None:
+    masks = Map(height=4, width=4, names=("a", "b"))
+    dataset = Dataset(task="classification", inputs={"mask": masks}, targets={})
+    with pytest.raises(InputError, match="^mask: got a file or text, which a field of kind 'map'"):
+        user_inputs.read_questions(["[1]"], dataset)
