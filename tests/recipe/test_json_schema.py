@@ -62,7 +62,7 @@ def test_the_schema_and_the_loader_agree(
     fits: bool,
     validator: jsonschema.Draft202012Validator,
 ) -> None:
-    document = recipe_text.read(SHIPPED[0])
+    document = recipe_text.read(SHIPPED[0].with_name("digits-methods.yaml"))
     at = document.value
     for part in key[:-1]:
         at = at[part]

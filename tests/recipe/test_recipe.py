@@ -46,7 +46,8 @@ def recipe_label(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
-def test_shipped_recipes_load(path: Path) -> None:
+def test_shipped_recipes_load(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(path.parent))  # of recipes with code beside them
     loaded = recipe.load(path)
     assert loaded.name == (path.stem if path.parent.name == "pipelines" else path.parent.name)
     assert recipe.Recipe.model_validate(loaded.model_dump()) == loaded

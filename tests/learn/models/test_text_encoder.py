@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,7 @@ from edgekd.learn.complexity import count_parameters
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.quant import tracing
 from tests import ends_example
-from tests.learn.deploy_example import require_deploys
+from tests.learn.deploy_example import deploy
 
 VOCABULARY, LONGEST, CLASSES = ends_example.VOCABULARY, 128, 3
 SHAPE = ("batch", "tokens_length")
@@ -108,7 +109,22 @@ def test_data_without_a_vocabulary_is_refused_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_it_is_deployed_in_int8_at_every_length(tmp_path: Path) -> None:
+def test_both_engines_answer_as_torch_at_every_length_whatever_padding_and_batch(
+    tmp_path: Path,
+) -> None:
     batches = [texts(8, length, seed=1) for length in (5, 9, 16, 33)]
-    tried = [texts(4, length, seed=7) for length in (5, 9, 16, 33, 128)]
-    require_deploys(plan(), batches, tried, tmp_path)
+    for deployed in deploy(plan(), batches, tmp_path):
+        for length in (5, 9, 16, 33, LONGEST):
+            ids, mask = texts(4, length, seed=7)
+            (together,) = deployed.run(TEXT, (ids, mask))
+            with torch.no_grad():
+                others = [deployed.model(ids, mask).numpy()]
+            padded = [torch.nn.functional.pad(x, (0, LONGEST - length)) for x in (ids, mask)]
+            padded[0] += (1 - padded[1]) * 7  # other padding than before
+            others += deployed.run(TEXT, tuple(padded))
+            counts = mask.sum(1).tolist()
+            alone = [(ids[n : n + 1, :c], mask[n : n + 1, :c]) for n, c in enumerate(counts)]
+            others.append(np.concatenate([deployed.run(TEXT, one)[0] for one in alone]))
+            for other in others:
+                assert other.shape == together.shape
+                assert np.sqrt(np.square(other - together).mean()) < deployed.allowed[0]
