@@ -11,9 +11,14 @@ import numpy as np
 import pytest
 
 from edgekd.errors import InputError
+from edgekd.learn import arrays
 from edgekd.learn.data import jsonl
+from edgekd.learn.settings import Views
 from edgekd.learn.source import Source
 from edgekd.learn.source import require_sound
+from edgekd.progress import Silent
+from edgekd.stage import Context
+from edgekd.stages import data
 
 GOOD = b'{"text": "good", "label": "a"}'
 OTHER = b'{"text": "other", "label": "b"}'
@@ -171,3 +176,23 @@ def test_rows_are_what_the_field_wants(tmp_path: Path) -> None:
     rows = read(write(tmp_path, GOOD, OTHER)).splits["train"]
     assert rows["text"].values.dtype == np.int32
     assert rows["labels"].dtype == np.int64
+
+
+def test_batches_of_a_file_pad_to_their_own_longest(tmp_path: Path) -> None:
+    lines = [{"text": "x" * n, "label": "ab"[n % 2]} for n in range(1, 41)]
+    path = write(tmp_path, *lines)
+    (tmp_path / "data").mkdir()
+    context = Context(folder=tmp_path / "data", checkpoints=tmp_path, seed=0, progress=Silent())
+    source = {"name": "jsonl", "reference": str(path), "longest": 30}
+    made = data.STAGE.run(data.Config(source=source, limit=20), {}, context)
+    given = {Path(name).stem: each for name, each in made.items()}
+    samples = arrays.samples(given, Views(count=1), 0)
+    lengths = samples.rows["text"].lengths
+    assert len(samples) == 20 and lengths.max() <= 30
+    chosen = np.argsort(lengths)
+    for numbers in (chosen[:4], chosen[-4:]):
+        batch = samples.batch(numbers, 0)
+        assert [each.shape for each in batch.inputs] == [(4, lengths[numbers].max())] * 2
+        assert batch.inputs[1].sum(1).tolist() == lengths[numbers].tolist()
+    for (tokens, mask), _ in arrays.calibration(given, 20, 0).batches(3):
+        assert tokens.shape[1] == mask.sum(1).max()
