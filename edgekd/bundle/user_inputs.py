@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,7 +116,7 @@ def _bytes(value: str) -> bytes:
     except OSError:  # too long for a name
         is_file = False
     if not is_file:
-        return value.encode()
+        return os.fsencode(value)  # as it was typed, UTF-8 or not
     with files.open_regular(Path(value)) as file:
         data: bytes = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:

@@ -49,7 +49,8 @@ def command(
 
     Images: PNG, JPEG, BMP and WebP, or .npy of uint8 [H, W, C] or [N, H, W, C] in the model's own size. An image of
     another size is scaled (bilinear) to cover the model's and its middle cut out; what was done stands beside the
-    answer. Numbers: JSON or CSV, as text or in a file. Tokens: JSON. Probabilities are not calibrated.
+    answer. Numbers: JSON or CSV, as text or in a file. Text: as it stands or in a file, if the data say how it
+    becomes tokens; else their numbers as JSON. Probabilities are not calibrated.
     """
     from edgekd import bundle
     from edgekd import runtimes

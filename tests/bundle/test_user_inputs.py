@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,23 @@ def test_tokens_are_asked_as_json(tmp_path: Path) -> None:
     assert isinstance(together, RaggedRows)
     assert [row.tolist() for row in together] == [[5, 6], [1, 2, 3], [4]]
     assert found[2].name == f"{tmp_path / 'a.json'}[1]" and found[0].name == "[5, 6]"
+
+
+def test_plain_text_is_asked_where_the_data_say_how_it_becomes_tokens(tmp_path: Path) -> None:
+    field = Tokens(vocabulary=257, usual=3, longest=6, encoding="bytes")
+    plain = dataclasses.replace(TEXT, inputs={"text": field})
+    (tmp_path / "a.txt").write_text("zwölf\n")
+    found = user_inputs.read_questions(["[5]", str(tmp_path / "a.txt")], plain)
+    read = [bytes(int(token) - 1 for token in one.rows["text"].row(0)) for one in found]
+    assert read == [b"[5]", "zwölf".encode()]
+    for typed, says in (
+        ("longer than it", "text: input: got 14 tokens in sample 0, want 1 to 6"),
+        (" ", "text: input: got 0 tokens"),
+        (b"\xff".decode(errors="surrogateescape"), "text: got .*, want text in UTF-8"),
+    ):
+        with pytest.raises(InputError, match=says) as refused:
+            user_inputs.read_questions([typed], plain)
+        assert "\n" not in str(refused.value)
 
 
 def test_rows_of_one_length_are_joined_as_an_array() -> None:
