@@ -300,7 +300,15 @@ GOOD = {name: np.ones((3, 2)) for name in NAMES}
         ({"other": np.ones((3, 2))}, "got rows of .*other"),
         ({"accuracy": from_rows([np.ones(1)] * 3, np.ones(0))}, "ragged"),
     ],
-    ids=str,
+    ids=[
+        "type",
+        "count",
+        "one axis",
+        "no columns",
+        "not finite",
+        "other metric",
+        "ragged",
+    ],
 )
 def test_rows_from_a_strangers_board_are_held_to_their_form(
     tmp_path: Path, changed: dict[str, Any], says: str

@@ -20,7 +20,6 @@ from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
 
 COUNT = 60
-PREPROCESSING = bundle_example.PREPROCESSING.as_field()
 CLASSES = ("=cmd()", "two", "three")
 PLAN = image_blueprint(builder="resnet8", arguments={}, classes=3, channels=1, height=4, width=4)
 
@@ -53,7 +52,7 @@ def inputs(folder: Path, split: str = "validation") -> dict[str, Path]:
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (COUNT, 4, 4, 1), dtype=np.uint8)
     part = images, generator.integers(0, 3, COUNT)
-    given = data_example.write_data(folder, PREPROCESSING, CLASSES, **{split: part})
+    given = data_example.write_data(folder, bundle_example.IMAGE, CLASSES, **{split: part})
     for seed, role in enumerate(explain.ROLES):
         saved(given, role, seed)
     return given
@@ -69,7 +68,7 @@ def run(
 
 def logits(given: dict[str, Path], role: str, split: str = "validation") -> np.ndarray:
     model = blueprint.load(given[f"{role}_blueprint"], given[f"{role}_weights"])
-    images = PREPROCESSING.apply(np.asarray(splits.read(given[split])["images"]))
+    images = bundle_example.IMAGE.apply(np.asarray(splits.read(given[split])["images"]))
     with torch.no_grad():
         found: np.ndarray = model.eval()(torch.from_numpy(images)).numpy()
     return found
