@@ -31,8 +31,8 @@ from edgekd.units import number_text
 
 MOST_LINE_BYTES, MOST_BYTES = 2**20, 2**29
 """Of one line, and of the whole file, unpacked."""
-MOST_CLASSES, MOST_LABEL = 100_000, 200
-"""Classes of a file, and characters of a label."""
+MOST_CLASSES, MOST_LABEL, MOST_SKIPPED = 100_000, 200, 10_000
+"""Classes of a file, characters of a label, and lines that are left out."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -116,9 +116,17 @@ def read(
             if on_broken == "refuse":
                 raise InputError(message, hint=SKIP_HINT) from error
             skipped.append(message)
+            if len(skipped) > MOST_SKIPPED:
+                raise InputError(
+                    f"{message}; want at most {MOST_SKIPPED} lines left out"
+                ) from error
             continue
         cut += len(line.tokens) > longest
         known = numbers.setdefault(line.label, len(numbers))
+        if known >= MOST_CLASSES:
+            raise InputError(
+                f"{path}, line {number}: got one more class, want at most {MOST_CLASSES}"
+            )
         lines.setdefault((line.split, known), number)
         splits.setdefault(line.split, _Samples()).append(line.tokens[:longest], known)
     if first is None:
@@ -126,8 +134,6 @@ def read(
     named = {name: splits[name] for name in (None, *SPLITS) if name in splits}
     _require_trained(numbers, lines, path)
     classes = sorted(numbers)
-    if len(classes) > MOST_CLASSES:
-        raise InputError(f"{path}: got {len(classes)} labels, want at most {MOST_CLASSES}")
     order = np.empty(len(classes), np.int64)
     order[[numbers[each] for each in classes]] = np.arange(len(classes))
     note = _describe(named, len(classes), cut, longest)

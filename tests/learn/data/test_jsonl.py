@@ -172,6 +172,18 @@ def test_what_unpacks_to_more_than_is_read_is_refused(
         read(path, on_broken="skip")
 
 
+def test_what_a_file_may_have_of_classes_and_broken_lines_is_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsonl, "MOST_CLASSES", 1)
+    monkeypatch.setattr(jsonl, "MOST_SKIPPED", 1)
+    with pytest.raises(InputError, match="line 2: got one more class, want at most 1"):
+        read(write(tmp_path, GOOD, OTHER))
+    assert len(read(write(tmp_path, GOOD, b""), on_broken="skip").skipped) == 1
+    with pytest.raises(InputError, match="line 3: got no JSON.*at most 1 lines left out"):
+        read(write(tmp_path, GOOD, b"", b"", b""), on_broken="skip")
+
+
 def test_rows_are_what_the_field_wants(tmp_path: Path) -> None:
     rows = read(write(tmp_path, GOOD, OTHER)).splits["train"]
     assert rows["text"].values.dtype == np.int32
