@@ -30,6 +30,7 @@ student:
   model: {student}
 learn:
   - step: distil
+    knowledge: {knowledge}
     losses:
 {losses}
 targets:
@@ -162,6 +163,7 @@ def make_recipe_text(name: str, task: Task) -> str:
         teacher=example.teacher,
         student=example.student,
         losses=losses,
+        knowledge=example.knowledge,
     )
 
 

@@ -30,6 +30,8 @@ class Example(NamedTuple):
     student: str = "python:my_models:small"
     losses: tuple[str, ...] = ()
     """As YAML; those that labels teach where there are none."""
+    knowledge: str = "auto"
+    """Online where a teacher's answers are too large to be stored."""
 
 
 class Entry(NamedTuple):
@@ -69,6 +71,7 @@ BUILT_IN: dict[str, Entry] = {
             teacher="{name: unet, base: 16}",
             student="{name: unet, base: 4}",
             losses=(_KD, "{name: cross-entropy, weight: 0.1}"),
+            knowledge="online",
         ),
     ),
 }
