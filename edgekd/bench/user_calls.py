@@ -39,6 +39,7 @@ def plan_calls(
     user: UserInputs,
     rows: Path | None,
     goal: Path,
+    golden: Path | None = None,
 ) -> Iterator[ModelCall]:
     """Plan one call for each combination of sizes; two equal ones count once.
 
@@ -48,20 +49,22 @@ def plan_calls(
         sizes: of free axes.
         batch: as `edgekd.bench.user_models.MeasureRequest` has it.
         user: inputs by name.
-        rows: a file with inputs that were given without a name, or a bundle's own.
+        rows: a file with inputs that were given without a name.
         goal: an .npz to write, if several inputs are given.
+        golden: a bundle's own inputs, for calls whose sizes nobody asks for and where no `rows` are given.
 
     Raises:
         InputError: if a size is missing or a name is none of its inputs.
     """
     if interface is None:
-        yield ModelCall(CallPlan({}, batch or 1), rows)
+        yield ModelCall(CallPlan({}, batch or 1), rows or golden)
         return
     names = [value.name for value in interface.inputs]
-    fed = user_inputs.gather_inputs(user, rows, names, where, goal)
     values = {value.name: 1.0 for value in interface.inputs if _is_mask(value)} | dict(user.values)
     done: list[CallPlan] = []
     for one in sizes:
+        chosen = rows or (None if one else golden)
+        fed = user_inputs.gather_inputs(user, chosen, names, where, goal)
         plan = input_shapes.plan_shapes(
             where,
             interface.inputs,

@@ -89,8 +89,7 @@ class _Model(NamedTuple):
     made: PrebuiltEngine | None
     """An engine that needs no compiling."""
     interface: Interface | None
-    rows: Path | None
-    """A bundle's own inputs."""
+    rows: Path | None  # a bundle's own inputs
 
 
 def require_runtimes(
@@ -163,8 +162,9 @@ def prepare_subjects(
                 sizes=request.sizes,
                 batch=request.batch,
                 user=user,
-                rows=file or model.rows,
+                rows=file,
                 goal=scratch / str(number) / "inputs.npz",
+                golden=model.rows,
             )
         )
         for number, model in enumerate(listed)
