@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from edgekd import splits
 from edgekd.bench.engine import Engine
+from edgekd.bench.engine_answers import plan_usual_call
 from edgekd.bench.outputs import outputs
 from edgekd.bench.pair.paired import LEVEL
 from edgekd.bench.process import WorkerFailed
@@ -62,6 +63,12 @@ class ComparedModel(NamedTuple):
     runtime_version: str | None
     complexity: dict[str, int]
     """`parameters`, counted in its ONNX file; `macs`, where a run's result tells them."""
+
+    @property
+    def subject(self) -> Subject:
+        """What is timed of it: its golden inputs, at their usual size."""
+        call = plan_usual_call(self.bundle.golden)
+        return Subject(self.given, self.engine, self.inputs, call=call)
 
 
 class EvaluationSamples(NamedTuple):
@@ -219,8 +226,7 @@ def peak_bytes(pair: ComparedPair, side: ComparedModel, timeout_s: float) -> int
         WorkerFailed: if the engine crashes or hangs.
     """
     rules = Rules(timeout_s=timeout_s)
-    subject = Subject(side.given, side.engine, side.inputs)
-    spec, reads = worker_spec(subject, rules)
+    spec, reads = worker_spec(side.subject, rules)
     told = pair.worker("memory", spec, timeout_s=timeout_s, reads=reads)
     peak: int | None = told["peak_rss_bytes"]
     return peak

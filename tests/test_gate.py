@@ -79,3 +79,14 @@ def test_answers_of_another_shape_are_a_failed_worker(
     monkeypatch.setattr(gate, "outputs", lambda *_, **__: {"logits": np.zeros(shape, np.float32)})
     with pytest.raises(WorkerFailed, match="got logits"):
         gate.score_rows(pair, pair.run, pair.samples, 1.0)
+
+
+def test_a_model_with_free_axes_is_timed_at_its_usual_size(tmp_path: Path) -> None:
+    side = gate_example.side(tmp_path / "side")
+    assert side.subject.call.inputs == {}
+    group = side.bundle.golden["usual"]
+    several = {"least": group, "usual": group, "longest": group}
+    side = side._replace(bundle=side.bundle._replace(golden=several))
+    ((name, plan),) = side.subject.call.inputs.items()
+    assert (name, plan.shape) == ("images", (None, *group.inputs["images"].shape[1:]))
+    assert side.subject.inputs == side.inputs

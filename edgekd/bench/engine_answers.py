@@ -51,9 +51,13 @@ class GoldenSamples(NamedTuple):
     @property
     def call(self) -> CallPlan:
         """How the usual inputs are shaped, if more than the batch is free."""
-        free = len(self.groups) > 1
-        inputs = self.groups[golden.USUAL].inputs if free else {}
-        return CallPlan({name: InputPlan((None, *each.shape[1:])) for name, each in inputs.items()})
+        return plan_usual_call(self.groups)
+
+
+def plan_usual_call(groups: Golden) -> CallPlan:
+    """Plan a call of golden samples' usual size; where only the batch is free there is nothing to plan."""
+    inputs = groups[golden.USUAL].inputs if len(groups) > 1 else {}
+    return CallPlan({name: InputPlan((None, *each.shape[1:])) for name, each in inputs.items()})
 
 
 def read_samples(name: str, given: Mapping[str, Path], folder: Path) -> GoldenSamples:

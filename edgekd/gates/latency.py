@@ -15,9 +15,7 @@ from edgekd.bench.pair.paired import sign_test
 from edgekd.bench.pair.run import PairedRun
 from edgekd.bench.pair.run import PairRules
 from edgekd.bench.pair.run import run_pairs
-from edgekd.bench.session import Subject
 from edgekd.errors import InputError
-from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
 from edgekd.gate import Finding
 from edgekd.gate import Gate
@@ -68,14 +66,10 @@ def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
         timeout_s=config.timeout_s,
         seed=config.seed + look,
     )
-    subjects = _subject(pair.baseline), _subject(pair.run)
+    subjects = pair.baseline.subject, pair.run.subject
     return (
         _found(run_pairs(*subjects, rules, note=pair.note, worker=pair.worker), config.allowed),
     )
-
-
-def _subject(side: ComparedModel) -> Subject:
-    return Subject(side.given, side.engine, side.inputs)
 
 
 def _found(told: PairedRun, allowed: float) -> Finding:
