@@ -14,6 +14,7 @@ from torch import nn
 
 from edgekd.errors import InputError
 from edgekd.field import MOST_VALUES
+from edgekd.field import RaggedRows
 from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.settings import Resolved
@@ -36,9 +37,13 @@ def batch_size(values: int) -> int:
 
 
 def count_values(dataset: Dataset, rows: Mapping[str, Rows]) -> int:
-    """Input values of the first sample."""
-    first = {name: each[np.arange(1)] for name, each in rows.items()}
-    return sum(each.size for each in dataset.prepare_inputs(first).values())
+    """Input values of one sample, of fields of several lengths those of the longest."""
+    one = {name: each[np.array([_longest(each)])] for name, each in rows.items()}
+    return sum(each.size for each in dataset.prepare_inputs(one).values())
+
+
+def _longest(rows: Rows) -> int:
+    return int(rows.lengths.argmax()) if isinstance(rows, RaggedRows) else 0
 
 
 def compute_outputs(
