@@ -160,7 +160,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {where}: {first['msg']}, want {FORMAT}") from error
+        raise InputError(f"{path}: {where}: {first['msg'][:200]}, want {FORMAT}") from error
     names = older.FILES if value.get("format") == older.FORMAT else FILES
     if set(manifest.files) != set(names):
         raise InputError(f"{path}: files: got {sorted(manifest.files)}, want {list(names)}")

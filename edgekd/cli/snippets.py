@@ -106,6 +106,22 @@ SNIPPETS: dict[str, SnippetLines] = {
 """By name, where what `recipe_snippet` would say else is not enough."""
 
 
+def _find_task(name: str, member: Member) -> str:
+    """The first task that a loss serves; empty for the one that a recipe has where it says none."""
+    from edgekd.learn.task_fit import CLASSIFIER
+    from edgekd.learn.task_fit import find_loss_misfit
+    from edgekd.learn.task_fit import read_ends
+    from edgekd.tasks import BUILT_IN
+
+    if not find_loss_misfit(name, member, CLASSIFIER):
+        return ""
+    ends = {task: read_ends(task) for task in BUILT_IN}
+    fitting = (
+        task for task, each in ends.items() if each and not find_loss_misfit(name, member, each)
+    )
+    return next(fitting, "")
+
+
 def recipe_snippet(family: str, name: str, member: Member) -> str:
     """Where a recipe names a method, with `NAME` for the name and its knobs.
 
@@ -120,5 +136,7 @@ def recipe_snippet(family: str, name: str, member: Member) -> str:
         return SNIPPETS[name].text()
     if family == "schemes":
         return _by(*HINTON).text()
+    if task := _find_task(name, member):
+        return SnippetLines((NAME,), above=(f"task: {task}",)).text()
     alone = name == REUSES or "student_logits" in signature(member).positional
     return SnippetLines((NAME,) if alone else ("cross-entropy", NAME)).text()

@@ -38,7 +38,7 @@ SAMPLES = 320
 STRUCK_AT = 8
 MINIMAX = set(FAMILIES["adversarial"]) | {"ctkd"}
 """Two players pull these two ways: they need not fall."""
-OTHER_TASKS = {"cross-entropy", "binary-cross-entropy", *FAMILIES["values"]}
+OTHER_TASKS = {"cross-entropy", "binary-cross-entropy", "binary-kd", *FAMILIES["values"]}
 """The one that is always there, and those that other targets teach."""
 TEACHER = {"model": {"name": "resnet14", "base": 6}, "train": {**TRAIN, "epochs": 6}}
 STUDENT = {"model": {"name": "resnet8", "base": 4}, "train": TRAIN}

@@ -48,7 +48,7 @@ def given_files(folder: Path) -> dict[str, Path]:
     """40 images, labelled by a linear classifier that is also the student's engine."""
     weights = bundle_example.model(folder / "model.onnx")
     images = np.random.default_rng(2).integers(0, 256, (40, 4, 4, 1), dtype=np.uint8)
-    inputs = bundle_example.PREPROCESSING.apply(images)
+    inputs = bundle_example.IMAGE.apply(images)
     labels = (inputs.reshape(40, 16) @ weights).argmax(1)
     labels[:10] = (labels[:10] + 1) % 3  # the engine is right 30 times of 40
     values: dict[str, Any] = {
@@ -60,7 +60,7 @@ def given_files(folder: Path) -> dict[str, Path]:
             bundle_example.row("openvino-fp32-1t", status="failed: parity"),
         ],
     }
-    field = bundle_example.PREPROCESSING.as_field()
+    field = bundle_example.IMAGE
     given = data_example.write_data(folder, field, bundle_example.LABELS, test=(images, labels))
     engines = {
         "student-onnxruntime-fp32": ["model.onnx"],
@@ -129,7 +129,7 @@ def test_the_trained_models_are_asked_in_torch(tmp_path: Path) -> None:
     given = given_files(tmp_path)
     rows = {name: np.asarray(each) for name, each in splits.read(given["test"]).items()}
     labels = rows["labels"]
-    images = torch.from_numpy(bundle_example.PREPROCESSING.apply(rows["images"]))
+    images = torch.from_numpy(bundle_example.IMAGE.apply(rows["images"]))
     want, right = {}, {}
     for seed, role in enumerate(("teacher", "control", "student", "quantize-asymmetric")):
         torch.manual_seed(seed)

@@ -244,7 +244,7 @@ def test_batches_of_a_run_that_goes_on_are_the_same() -> None:
         return [(batch.view, batch.indices.tobytes()) for batch in made]
 
     samples = dataclasses.replace(
-        samples, images=np.repeat(samples.images, 4, 0), labels=np.repeat(samples.labels, 4)
+        samples, rows={name: np.repeat(each, 4, 0) for name, each in samples.rows.items()}
     )
     whole = batches(0, 0, 0)
     assert len(whole) == 384 // 64

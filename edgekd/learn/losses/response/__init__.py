@@ -26,6 +26,7 @@ LOSSES: dict[str, Member] = {
         "binary_cross_entropy",
         "the labels of samples with any number of classes, each class by itself",
         logits="single",
+        paper="Cox 1958",
     ),
     "binary-kd": Member(
         f"{_HERE}.binary",

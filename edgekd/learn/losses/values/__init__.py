@@ -8,7 +8,10 @@ _HERE = "edgekd.learn.losses.values"
 
 LOSSES: dict[str, Member] = {
     "mean-squared-error": Member(
-        f"{_HERE}.targets", "mean_squared_error", "squared difference from the target"
+        f"{_HERE}.targets",
+        "mean_squared_error",
+        "squared difference from the target",
+        paper="Gauss 1809",
     ),
     "smooth-l1": Member(
         f"{_HERE}.targets",
@@ -17,7 +20,10 @@ LOSSES: dict[str, Member] = {
         paper="Girshick 2015",
     ),
     "value-mse": Member(
-        f"{_HERE}.distillation", "value_mse", "squared difference from the teacher's numbers"
+        f"{_HERE}.distillation",
+        "value_mse",
+        "squared difference from the teacher's numbers",
+        paper="Ba and Caruana 2014",
     ),
     "bounded-regression": Member(
         f"{_HERE}.distillation",
