@@ -65,17 +65,11 @@ class Dataset:
 
     def prepare_inputs(self, rows: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
         """What a model takes of stored rows, by name and in its order."""
-        found: dict[str, NDArray[Any]] = {}
-        for name, field in self.inputs.items():
-            found |= field.prepare(name, rows[name])
-        return found
+        return prepare_fields(self.inputs, rows)
 
     def prepare_targets(self, rows: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
         """What losses and metrics take of stored rows, by name."""
-        found: dict[str, NDArray[Any]] = {}
-        for name, field in self.targets.items():
-            found |= field.prepare(name, rows[name])
-        return found
+        return prepare_fields(self.targets, rows)
 
     def check(self, rows: Mapping[str, Rows], where: str) -> None:
         """Refuse the rows of a split that are not what the fields say, one by one and beside one another.
@@ -110,6 +104,16 @@ class Dataset:
                 raise ValueError(
                     f"{name}: got {size[0]} x {size[1]}, want {want[0]} x {want[1]} as {other} has"
                 )
+
+
+def prepare_fields(
+    fields: Mapping[str, Field], rows: Mapping[str, Rows]
+) -> dict[str, NDArray[Any]]:
+    """Arrays of the stored rows of some fields, by the names of their tensors and in order."""
+    found: dict[str, NDArray[Any]] = {}
+    for name, field in fields.items():
+        found |= field.prepare(name, rows[name])
+    return found
 
 
 def to_json(dataset: Dataset) -> dict[str, Any]:

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
-from edgekd import splits
+from edgekd.bench import scores
 from edgekd.bench.engine import Engine
 from edgekd.bench.engine_answers import plan_usual_call
-from edgekd.bench.outputs import outputs
 from edgekd.bench.pair.paired import LEVEL
-from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.session import Note
 from edgekd.bench.session import Rules
@@ -26,16 +24,13 @@ from edgekd.bench.session import Worker
 from edgekd.bench.session import worker_spec
 from edgekd.bench.statistics import Interval
 from edgekd.bundle import Bundle
-from edgekd.bundle import predict
 from edgekd.bundle import require_task_fits
 from edgekd.device import Device
 from edgekd.devices import local
-from edgekd.errors import InputError
 from edgekd.report.gate_result import Kind
 from edgekd.report.gate_result import Unit
 from edgekd.report.gate_result import Verdict
 from edgekd.settings import Settings
-from edgekd.task import metric_rows
 from edgekd.tasks import load_task
 
 if TYPE_CHECKING:
@@ -194,29 +189,21 @@ def score_rows(
     """The task's score, and its rows [N, K] of a model's outputs, whose inputs are prepared as its own bundle says.
 
     Raises:
-        InputError: if the samples do not fit the model, or its task may not run.
-        WorkerFailed: if the engine crashes or hangs, or its outputs are not what the interface says.
+        InputError: if the samples do not fit the model, its outputs not the task, or the task may not run.
+        WorkerFailed: if the engine crashes or hangs.
     """
     found = side.bundle
     task = load_task(found.dataset.task, allow_code=pair.allow_code)
     require_task_fits(found, task)
-    answered = outputs(
+    rows = scores.score(
         side.engine,
         samples.split,
-        fields=found.dataset.inputs,
+        found.dataset,
+        task,
         timeout_s=timeout_s,
         device=pair.device,
     )
-    try:
-        named = predict.match_outputs(answered, found, samples.sample_count)
-        rows = splits.read(samples.split)
-        targets = found.dataset.prepare_targets(
-            {name: rows[name] for name in found.dataset.targets}
-        )
-        made = metric_rows((task.score,), named, targets, found.dataset)
-    except (InputError, ValueError) as error:
-        raise WorkerFailed(f"{side.given}: {error}") from error
-    return task.score, made[task.score.name]
+    return task.score, rows[task.score.name]
 
 
 def peak_bytes(pair: ComparedPair, side: ComparedModel, timeout_s: float) -> int | None:

@@ -278,21 +278,3 @@ def ratio(rows: NDArray[np.float64]) -> float:
     """The sum of the first column over that of the second; 0 where there is nothing of that."""
     total = rows[:, 1].sum()
     return float(rows[:, 0].sum() / total) if total else 0.0
-
-
-def skill(task: Task, outputs: Arrays, targets: Arrays, dataset: Dataset) -> float:
-    """How much of the way from guessing to perfect a model has gone, by the metric that tells: 0 to 1 of one that
-    knows something, below 0 of one that is worse than a guess.
-
-    Where targets are all alike a guess is perfect; half of perfect then counts as guessing.
-    """
-    metric = task.chance
-    given, guessed = (
-        metric.value(metric_rows((metric,), answers, targets, dataset)[metric.name])
-        for answers in (outputs, task.guess(targets, dataset))
-    )
-    if guessed == metric.perfect:
-        guessed = metric.perfect / 2
-    if guessed == metric.perfect:
-        return float(given == metric.perfect)
-    return (given - guessed) / (metric.perfect - guessed)

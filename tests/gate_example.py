@@ -17,6 +17,7 @@ from edgekd import files
 from edgekd import splits
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import write_inputs
+from edgekd.dataset import Dataset
 from edgekd.field import Field
 from edgekd.gate import ComparedModel
 from edgekd.gate import ComparedPair
@@ -27,6 +28,8 @@ from edgekd.report.gate_result import Document
 from edgekd.report.gate_result import Outcome
 from edgekd.report.gate_result import SideFacts
 from edgekd.report.gate_result import overall_verdict
+from edgekd.task import Task
+from edgekd.task import metric_rows
 from tests import bundle_example
 
 KERNELS = {"MatMul f32": 1, "Flatten f32": 1}
@@ -108,6 +111,15 @@ def outputs(
         rows = field.prepare(name, rows[name])
     given = np.asarray(rows["images"])
     return {"logits": given.reshape(len(given), 16) @ numpy_helper.to_array(tensor)}
+
+
+def score(
+    engine: Engine, split: Path, data: Dataset, task: Task, **_: Any
+) -> dict[str, np.ndarray]:
+    """Stands for `edgekd.bench.scores.score`: rows of the metrics of those answers."""
+    answered = outputs(engine, split, fields=data.inputs)
+    targets = data.prepare_targets(splits.read(split))
+    return metric_rows(task.metrics, answered, targets, data)
 
 
 def worker(

@@ -7,9 +7,9 @@ import pytest
 
 from edgekd import gate
 from edgekd.bench.pair.paired import LEVEL
-from edgekd.bench.process import WorkerFailed
 from edgekd.bench.statistics import Interval
 from edgekd.gates import GATES
+from edgekd.tasks import load_task
 from tests import gate_example
 
 
@@ -70,15 +70,14 @@ def test_cheap_and_exact_gates_come_first() -> None:
     assert kinds == sorted(kinds, key=["exact", "statistical", "limit"].index)
 
 
-@pytest.mark.parametrize("shape", [(400,), (399, 3), (400, 2), (400, 3, 1)])
-def test_answers_of_another_shape_are_a_failed_worker(
-    shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_are_those_of_the_engine_s_own_answers(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path)
     assert isinstance(pair.samples, gate.EvaluationSamples)
-    monkeypatch.setattr(gate, "outputs", lambda *_, **__: {"logits": np.zeros(shape, np.float32)})
-    with pytest.raises(WorkerFailed, match="got logits"):
-        gate.score_rows(pair, pair.run, pair.samples, 1.0)
+    metric, rows = gate.score_rows(pair, pair.run, pair.samples, 60.0)
+    data, task = pair.run.bundle.dataset, load_task("classification")
+    want = gate_example.score(pair.run.engine, pair.samples.split, data, task)
+    assert metric.name == "accuracy"
+    np.testing.assert_array_equal(rows, want["accuracy"])
 
 
 def test_a_model_with_free_axes_is_timed_at_its_usual_size(tmp_path: Path) -> None:

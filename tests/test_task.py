@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,8 +16,8 @@ from edgekd.fields.label import Label
 from edgekd.fields.tokens import Tokens
 from edgekd.interface import Axis
 from edgekd.interface import image_classifier
+from edgekd.learn.chance import compute_standing
 from edgekd.task import Metric
-from edgekd.tasks import classification
 from edgekd.tasks.classification import TASK
 
 IMAGE = Image(height=4, width=5, channels=3, mean=(0.0,) * 3, std=(1.0,) * 3)
@@ -89,6 +90,17 @@ def hits(*right: int) -> np.ndarray:
     return np.stack([right, np.ones(len(right))], axis=1).astype(float)
 
 
+def falls_behind(logits: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether `logits` [B, C] are right less often than `reference` [B, C], and not by chance.
+
+    Rows on which both are right or wrong tell nothing; of the others, more are lost than won by over one
+    standard error of the difference (McNemar 1947, Psychometrika 12).
+    """
+    right, was_right = logits.argmax(1) == labels, reference.argmax(1) == labels
+    lost, won = int((was_right & ~right).sum()), int((right & ~was_right).sum())
+    return lost - won > math.sqrt(lost + won)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_worse_by_hits_is_what_it_was_for_classifiers(seed: int) -> None:
     generator = np.random.default_rng(seed)
@@ -101,7 +113,7 @@ def test_worse_by_hits_is_what_it_was_for_classifiers(seed: int) -> None:
         ]
         for each in (answers, reference)
     )
-    want = classification.falls_behind(answers, reference, labels)
+    want = falls_behind(answers, reference, labels)
     assert task.is_worse(TASK.score, rows, reference_rows) is want
 
 
@@ -170,7 +182,7 @@ def test_skill_of_a_classifier_is_how_far_it_went_from_chance(occurring: int, se
     labels[:occurring] = np.arange(occurring)
     logits = generator.normal(size=(90, 4)) + seed * np.eye(4)[labels]
     data = dataset(labels=Label(names=tuple("abcd")))
-    found = task.skill(TASK, {"logits": logits}, {"labels": labels}, data)
+    found = compute_standing(TASK, {"logits": logits}, {"labels": labels}, data).skill
     right = logits.argmax(1) == labels
     reached = np.mean([right[labels == number].mean() for number in range(occurring)])
     by_chance = 1 / max(2, occurring)
@@ -178,16 +190,20 @@ def test_skill_of_a_classifier_is_how_far_it_went_from_chance(occurring: int, se
     assert found == pytest.approx(want, abs=1e-12)
     guess = TASK.guess({"labels": labels}, data)
     if occurring > 1:
-        assert task.skill(TASK, guess, {"labels": labels}, data) == pytest.approx(0, abs=1e-12)
-    assert task.skill(TASK, {"logits": np.eye(4)[labels]}, {"labels": labels}, data) == 1
+        assert compute_standing(TASK, guess, {"labels": labels}, data).skill == pytest.approx(
+            0, abs=1e-12
+        )
+    assert (
+        compute_standing(TASK, {"logits": np.eye(4)[labels]}, {"labels": labels}, data).skill == 1
+    )
 
 
 def test_where_a_guess_is_perfect_nothing_but_that_is_skill() -> None:
     errors = Metric("e", "number", "lower", lambda o, t, d: o["x"] - t["x"], mean_of, 0.0)
     silent = TASK._replace(metrics=(errors,), chance_metric="", guess=lambda t, d: {"x": t["x"]})
     targets = {"x": np.zeros((3, 1))}
-    assert task.skill(silent, {"x": np.ones((3, 1))}, targets, dataset()) == 0
-    assert task.skill(silent, {"x": np.zeros((3, 1))}, targets, dataset()) == 1
+    assert compute_standing(silent, {"x": np.ones((3, 1))}, targets, dataset()).skill == 0
+    assert compute_standing(silent, {"x": np.zeros((3, 1))}, targets, dataset()).skill == 1
 
 
 @pytest.mark.parametrize(("better", "sign"), [("lower", 1), ("higher", -1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -92,14 +93,8 @@ def _preparation(described: Mapping[str, Any] | None) -> Any:
     if described is None:
         # a copy: the file is mapped read-only, and some engines want to own theirs
         return lambda rows: {name: np.array(each) for name, each in rows.items()}
-    from edgekd import fields  # a worker that only times starts without them
+    from edgekd import dataset  # a worker that only times starts without them
+    from edgekd import fields
 
     known = {name: fields.from_json(each) for name, each in described.items()}
-
-    def prepare(rows: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        made: dict[str, np.ndarray] = {}
-        for name, field in known.items():
-            made |= field.prepare(name, rows[name])
-        return made
-
-    return prepare
+    return functools.partial(dataset.prepare_fields, known)

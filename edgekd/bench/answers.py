@@ -113,7 +113,7 @@ def judge_answers(
         fault = _not_rounded_alike(found, steps)
     known = [each.steps for each in outputs.values() if each.steps is not None]
     worst = max(known, default=None)
-    return Answers(metrics, found.max_abs, found.rms, found.agreed, fault, worst, outputs)
+    return Answers(metrics, found.max_abs, found.rms, found.mean_agreement, fault, worst, outputs)
 
 
 def _not_equal(found: Differences, tolerance: float) -> str:
@@ -122,7 +122,7 @@ def _not_equal(found: Differences, tolerance: float) -> str:
         if not each.max_abs <= most:  # NaN is refused too
             return f"failed: {_of(name)}parity {each.max_abs:.1e} > {most:.1e}"
     if (found.agreement < LEAST_SAME).any():
-        return f"failed: agreement {found.agreed:.4f} < 1"
+        return f"failed: agreement {found.mean_agreement:.4f} < 1"
     return ""
 
 
@@ -136,9 +136,9 @@ def _not_rounded_alike(found: Differences, steps: Mapping[str, float]) -> str:
         wrong = _not_in_steps(each, steps.get(name))
         if wrong:
             return f"failed: {_of(name)}{wrong}"
-    changed = round((1 - found.agreed) * len(found.agreement))
-    if found.agreed < LEAST_AGREEMENT and changed > 1:
-        return f"failed: agreement {found.agreed:.4f} < {LEAST_AGREEMENT:g}"
+    changed = round((1 - found.mean_agreement) * len(found.agreement))
+    if found.mean_agreement < LEAST_AGREEMENT and changed > 1:
+        return f"failed: agreement {found.mean_agreement:.4f} < {LEAST_AGREEMENT:g}"
     return ""
 
 

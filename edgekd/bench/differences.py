@@ -57,7 +57,7 @@ class Differences(NamedTuple):
         return float(np.max([each.rms for each in self.outputs.values()]))
 
     @property
-    def agreed(self) -> float:
+    def mean_agreement(self) -> float:
         """The mean over the samples."""
         return float(self.agreement.mean())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,6 +82,21 @@ def next_piece(
     return Piece(done, done + rows, max(LEAST_S, SLACK * rows * row_s))
 
 
+def divide_rows(total: int, batch: int, timeout_s: float) -> Iterator[Piece]:
+    """Yield pieces of `total` rows, each as large as the time that those before took allows.
+
+    Args:
+        total: rows.
+        batch: rows that the engine is asked at once.
+        timeout_s: how long the first piece may take.
+    """
+    first = max(FIRST_BATCHES * batch, FIRST_ROWS)
+    began, done, took_s = time.monotonic(), 0, None
+    while (piece := next_piece(done, total, took_s, first, timeout_s)) is not None:
+        yield piece
+        done, took_s = piece.stop, time.monotonic() - began
+
+
 def outputs(
     engine: Engine,
     inputs: Path,
@@ -108,6 +124,8 @@ def outputs(
 
     rows = splits.read(inputs)
     total = len(next(iter(rows.values())))
+    if not total:
+        raise InputError(f"{inputs}: got no samples, want some")
     batch = batch_size or batch_rows(sum(count_values(rows[name]) for name in fields or rows))
     spec = {
         **engine.spec(),
@@ -119,19 +137,12 @@ def outputs(
     }
     reads = {**engine.files, INPUTS: inputs}
     parts: list[dict[str, np.ndarray]] = []
-    least = max(FIRST_BATCHES * batch, FIRST_ROWS)
-    piece = next_piece(0, total, None, least, timeout_s) or Piece(0, 0, timeout_s)
-    began, ahead = time.monotonic(), [piece]
-    while ahead:
-        start, stop, limit_s = ahead.pop()
+    for start, stop, limit_s in divide_rows(total, batch, timeout_s):
         told = {**spec, "rows": [start, stop]}
         with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
             goal = Path(folder)
             run_worker("outputs", told, timeout_s=limit_s, reads=reads, goal=goal, device=device)
             parts.append(read_answers(goal / ANSWERS, engine.runtime, rows=stop - start))
-        took_s = time.monotonic() - began
-        following = next_piece(stop, total, took_s, least, timeout_s)
-        ahead += [] if following is None else [following]
     if len({tuple((name, each.shape[1:]) for name, each in part.items()) for part in parts}) != 1:
         raise WorkerFailed(f"{engine.runtime}: got answers of several shapes, want one")
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -159,17 +170,6 @@ def write_inputs(inputs: Arrays, path: Path) -> Path:
 
     splits.write(path, dict(inputs), np.arange(len(next(iter(inputs.values())))))
     return path
-
-
-def read_output(answered: Mapping[str, np.ndarray], where: str, name: str = "logits") -> np.ndarray:
-    """The named output, or the only one.
-
-    Raises:
-        InputError: if there is none.
-    """
-    if name not in answered and len(answered) != 1:
-        raise InputError(f"{where}: got outputs {', '.join(answered)}, want {name}")
-    return answered[name] if name in answered else next(iter(answered.values()))
 
 
 def read_answers(path: Path, runtime: str, *, rows: int) -> dict[str, np.ndarray]:

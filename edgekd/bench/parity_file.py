@@ -28,13 +28,13 @@ def describe_float(found: Differences, *, tolerance: float, opset: int) -> dict[
         if not each.max_abs <= allowed:  # NaN is refused too
             raise InputError(
                 f"export: got {name} {each.max_abs:.3g} away from torch's (agreement "
-                f"{found.agreed:.2%} of {samples} samples), want at most {allowed:.3g}",
+                f"{found.mean_agreement:.2%} of {samples} samples), want at most {allowed:.3g}",
                 hint="give export.opset another value, or raise export.tolerance",
             )
         outputs[name] = {"max_abs": each.max_abs, "allowed": allowed}
     return {
         "max_abs": found.max_abs,
-        "top1_agreement": found.agreed,
+        "agreement": found.mean_agreement,
         "samples": samples,
         "opset": opset,
         "tolerance": tolerance,
@@ -71,7 +71,7 @@ def describe_quantized(
         "rms": found.rms,
         "logit_step": next(filter(None, steps.values()), None),
         "max_steps": max(in_steps, default=None),
-        "top1_agreement": found.agreed,
+        "agreement": found.mean_agreement,
         "samples": len(found.agreement),
         "opset": opset,
         **({"outputs": outputs} if len(outputs) > 1 else {}),

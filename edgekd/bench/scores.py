@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekd import dataset
 from edgekd import splits
 from edgekd.bench.engine import Engine
-from edgekd.bench.outputs import FIRST_BATCHES
-from edgekd.bench.outputs import FIRST_ROWS
-from edgekd.bench.outputs import Piece
 from edgekd.bench.outputs import batch_rows
 from edgekd.bench.outputs import count_values
-from edgekd.bench.outputs import next_piece
+from edgekd.bench.outputs import divide_rows
 from edgekd.bench.outputs import outputs
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
@@ -94,7 +89,7 @@ def score(
         "batch": batch,
     }
     parts = []
-    for start, stop, limit_s in pieces(total, max(FIRST_BATCHES * batch, FIRST_ROWS), timeout_s):
+    for start, stop, limit_s in divide_rows(total, batch, timeout_s):
         with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
             goal = Path(folder)
             run_worker(
@@ -110,14 +105,6 @@ def score(
     if len({tuple(each.shape[1] for each in part.values()) for part in parts}) != 1:
         raise WorkerFailed(f"{engine.runtime}: got rows of several widths, want one")
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def pieces(total: int, first: int, timeout_s: float) -> Iterator[Piece]:
-    """Pieces of `total` rows, each as large as the time that those before took allows."""
-    began, done, took_s = time.monotonic(), 0, None
-    while (piece := next_piece(done, total, took_s, first, timeout_s)) is not None:
-        yield piece
-        done, took_s = piece.stop, time.monotonic() - began
 
 
 def read_rows(

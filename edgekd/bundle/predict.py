@@ -12,6 +12,7 @@ import numpy as np
 
 from edgekd import splits
 from edgekd.bench.outputs import outputs
+from edgekd.bench.score_job import name_outputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle import require_task_fits
@@ -25,7 +26,7 @@ from edgekd.errors import MachineError
 from edgekd.tasks import load_task
 
 if TYPE_CHECKING:
-    from edgekd.field import Arrays
+    pass
 
 
 class Prediction(NamedTuple):
@@ -84,7 +85,10 @@ def predict(
             timeout_s=timeout_s,
             device=device,
         )
-    named = match_outputs(answered, found, len(questions))
+    try:
+        named = name_outputs(answered, found.interface.outputs)
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from error
     told = task.describe(task.decide(named, found.dataset), found.dataset, top)
     if len(told) != len(questions):
         raise InputError(f"{name}: task: got {len(told)} answers, want {len(questions)}")
@@ -92,31 +96,3 @@ def predict(
         Prediction(one.name, one.prepared, tuple(lines))
         for one, lines in zip(questions, told, strict=True)
     ]
-
-
-def match_outputs(answered: Arrays, found: Bundle, count: int) -> Arrays:
-    """An engine's outputs by the names of the interface; one is that whatever it is called.
-
-    Raises:
-        InputError: if they are not what the interface says, with the name of the bundle.
-    """
-    wanted = found.interface.outputs
-    if len(answered) == len(wanted) == 1:
-        answered = {wanted[0].name: next(iter(answered.values()))}
-    for end in wanted:
-        if end.name not in answered:
-            names = ", ".join(answered)
-            raise InputError(f"{found.manifest.name}: got outputs {names}, want {end.name}")
-        shape = answered[end.name].shape
-        fits = len(shape) == len(end.shape) and all(
-            isinstance(axis, str) or axis == size
-            for axis, size in zip(end.shape, shape, strict=True)
-        )
-        if not fits or shape[0] != count:
-            want = [count, *end.shape[1:]]
-            raise InputError(f"{found.manifest.name}: got {end.name} {list(shape)}, want {want}")
-        if not np.isfinite(answered[end.name]).all():
-            raise InputError(
-                f"{found.manifest.name}: got answers that are not finite, want numbers"
-            )
-    return answered

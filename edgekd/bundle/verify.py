@@ -194,7 +194,7 @@ def _compared(
         name: each.max_abs <= tolerance.of_output(name).max_abs
         for name, each in found.outputs.items()
     }
-    kept = all(close.values()) and found.agreed >= tolerance.agreement
+    kept = all(close.values()) and found.mean_agreement >= tolerance.agreement
     name = min(close, key=lambda name: close[name])  # the first that is not close, if any
     several = f" of {name}" if len(close) > 1 else ""
     shown = _shown(found.outputs[name].max_abs, tolerance.of_output(name))
@@ -203,7 +203,7 @@ def _compared(
         "ok" if kept else "failed",
         f"{number_text(len(found.agreement), 'sample')}, largest difference{several} {shown}, "
         + (
-            f"agreement {found.agreed:.2%} (at least {tolerance.agreement:.2%})"
+            f"agreement {found.mean_agreement:.2%} (at least {tolerance.agreement:.2%})"
             if agree
             else decisions.NOT_RUN
         ),

@@ -54,7 +54,7 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: Config) -> tuple[
         text = f"got {error}"
     if text:
         return (Finding(LOGITS, "logits", None, asked.max_abs, text, "fail"),)
-    apart = round(1 - found.agreed, 12)
+    apart = round(1 - found.mean_agreement, 12)
     count = f"{len(found.agreement)} golden samples"
     allowed = {name: asked.of_output(name).max_abs for name in found.outputs}
     worst = max(allowed, key=lambda name: _excess(found.outputs[name].max_abs, allowed[name]))

@@ -105,7 +105,7 @@ def write_knowledge(
     views, total = samples.views.count, len(samples)
     size = batch_size(count_values(samples.dataset, samples.rows))
     teacher.eval()
-    out: NDArray[Any] | None = None
+    out: np.memmap[Any, Any] | None = None
     with arithmetic.deterministic(0, resolved.threads):
         for view in range(views):
             for start in range(0, total, size):
@@ -124,12 +124,12 @@ def write_knowledge(
                 text = f"view {view + 1}/{views}"
                 progress.update(view * total + int(indices[-1]) + 1, views * total, text)
     assert out is not None
-    out.flush()  # type: ignore[attr-defined]
+    out.flush()
 
 
 def _open_knowledge(
     path: Path, shape: tuple[int, int], given: tuple[NDArray[np.float32], ...]
-) -> NDArray[Any]:
+) -> np.memmap[Any, Any]:
     if len(given) == 1:
         whole = (*shape, *given[0].shape[1:])
         return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=whole)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 from edgekd.task import metric_rows
-from edgekd.task import skill
 
 if TYPE_CHECKING:
     from edgekd.dataset import Dataset
@@ -27,8 +26,19 @@ class Standing(NamedTuple):
     value: float
     chance: float
     """Of one who sees only how the targets are spread."""
-    skill: float
-    """How much of the way from chance to perfect."""
+
+    @property
+    def skill(self) -> float:
+        """How much of the way from chance to perfect: 0 to 1 of what knows something, below 0 of what is worse than a
+        guess.
+
+        Where targets are all alike a guess is perfect; half of perfect then counts as guessing.
+        """
+        perfect = self.metric.perfect
+        guessed = perfect / 2 if self.chance == perfect else self.chance
+        if guessed == perfect:
+            return float(self.value == perfect)
+        return (self.value - guessed) / (perfect - guessed)
 
     @property
     def is_near_chance(self) -> bool:
@@ -43,4 +53,4 @@ def compute_standing(task: Task, outputs: Arrays, targets: Arrays, dataset: Data
         metric.value(metric_rows((metric,), each, targets, dataset)[metric.name])
         for each in (outputs, task.guess(targets, dataset))
     )
-    return Standing(metric, value, chance, skill(task, outputs, targets, dataset))
+    return Standing(metric, value, chance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -39,17 +38,6 @@ def top1_accuracy(logits: NDArray[Any], labels: NDArray[Any]) -> float:
 def top1_agreement(logits: NDArray[Any], reference: NDArray[Any]) -> float:
     """Fraction of rows on which two [B, C] answers name the same class."""
     return top1_accuracy(logits, reference.argmax(1))
-
-
-def falls_behind(logits: NDArray[Any], reference: NDArray[Any], labels: NDArray[Any]) -> bool:
-    """Whether `logits` [B, C] are right less often than `reference` [B, C], and not by chance.
-
-    Rows on which both are right or wrong tell nothing; of the others, more are lost than won by over one
-    standard error of the difference (McNemar 1947, Psychometrika 12).
-    """
-    right, was_right = logits.argmax(1) == labels, reference.argmax(1) == labels
-    lost, won = int((was_right & ~right).sum()), int((right & ~was_right).sum())
-    return lost - won > math.sqrt(lost + won)
 
 
 def decide(outputs: Arrays, dataset: Dataset) -> Arrays:

@@ -41,7 +41,7 @@ def scores(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.flo
     return np.concatenate([outputs["logits"].astype(np.float64), targets["labels"]], axis=1)
 
 
-def named(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
+def mark_named(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
     """[N, 2 C]: whether a logit is above 0, and which classes are there."""
     return np.concatenate([outputs["logits"] > 0, targets["labels"]], axis=1).astype(np.float64)
 
@@ -71,7 +71,7 @@ def average_precision(logits: NDArray[np.float64], labels: NDArray[np.float64]) 
 
 def micro_f1(rows: NDArray[np.float64]) -> float:
     """The harmonic mean of precision and recall over all classes together; 0 where none is named or occurs. Rows as
-    `named` gives them."""
+    `mark_named` gives them."""
     found, labels = np.split(rows, 2, axis=1)
     either = found.sum() + labels.sum()
     return float(2 * (found * labels).sum() / either) if either else 0.0
@@ -79,7 +79,7 @@ def micro_f1(rows: NDArray[np.float64]) -> float:
 
 def macro_f1(rows: NDArray[np.float64]) -> float:
     """The mean over the classes, named or occurring, of the harmonic mean of precision and recall; 0 where there is
-    none. Rows as `named` gives them."""
+    none. Rows as `mark_named` gives them."""
     found, labels = np.split(rows, 2, axis=1)
     either = found.sum(axis=0) + labels.sum(axis=0)
     right = (found * labels).sum(axis=0)[either > 0]
@@ -116,8 +116,8 @@ TASK = Task(
     losses=("binary-cross-entropy",),
     metrics=(
         Metric("mean average precision", "fraction", "higher", scores, mean_average_precision),
-        Metric("micro F1", "fraction", "higher", named, micro_f1),
-        Metric("macro F1", "fraction", "higher", named, macro_f1),
+        Metric("micro F1", "fraction", "higher", mark_named, micro_f1),
+        Metric("macro F1", "fraction", "higher", mark_named, macro_f1),
     ),
     decide=decide,
     agree=agree,

@@ -28,7 +28,7 @@ def test_every_group_counts_by_its_numbers() -> None:
     assert (states.max_abs, logits.max_abs, found.max_abs) == pytest.approx((0.5, 0.25, 0.5))
     assert states.rms == pytest.approx(0.5 * (9 / 15) ** 0.5)  # 9 of 15 tokens
     assert logits.rms == pytest.approx(0.25 * (1 / 3) ** 0.5) and found.rms == states.rms
-    assert found.agreed == pytest.approx(2 / 3) and len(found.agreement) == 12
+    assert found.mean_agreement == pytest.approx(2 / 3) and len(found.agreement) == 12
     everything = np.concatenate([group.outputs["states"].ravel() for group in wanted.values()])
     assert states.spread == pytest.approx(everything.std())
     assert states.size == pytest.approx(np.sqrt((everything**2).mean()))

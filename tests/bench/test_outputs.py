@@ -12,7 +12,6 @@ from edgekd.bench import outputs as module
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import outputs
 from edgekd.bench.outputs import read_answers
-from edgekd.bench.outputs import read_output
 from edgekd.bench.outputs import write_inputs
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
@@ -167,14 +166,6 @@ def test_rows_of_several_lengths_count_as_the_longest() -> None:
     rows = RaggedRows(np.zeros((9, 3)), np.array([0, 2, 7, 9]))
     assert module.count_values(rows) == 15
     assert module.count_values(RaggedRows(np.zeros((0, 3)), np.array([0]))) == 0
-
-
-def test_the_named_output_is_read_or_the_only_one() -> None:
-    one, two = np.zeros(1), np.ones(1)
-    assert read_output({"y": one}, "m") is one
-    assert read_output({"y": one, "logits": two}, "m") is two
-    with pytest.raises(InputError, match="^m: got outputs y, z, want logits"):
-        read_output({"y": one, "z": two}, "m")
 
 
 def test_inputs_as_they_are_are_asked_in_their_own_shapes(

@@ -57,7 +57,7 @@ def test_steps_are_told_where_known() -> None:
     want = np.eye(4, dtype=np.float32)
     found = differences(want + np.float32(0.1), want)
     parity = describe_quantized(found, {"logits": 0.05}, profile="x86", opset=18)
-    assert parity["max_steps"] == pytest.approx(2) and parity["top1_agreement"] == 1
+    assert parity["max_steps"] == pytest.approx(2) and parity["agreement"] == 1
     assert parity["logit_step"] == 0.05 and "outputs" not in parity
     groups = {"usual": Group({"x": want}, {"logits": want})}
     assert read_steps(parity, groups) == {"logits": 0.05}

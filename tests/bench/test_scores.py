@@ -221,7 +221,7 @@ def test_a_large_split_is_judged_in_pieces(tmp_path: Path, monkeypatch: pytest.M
         return run_worker(job, spec, **more)
 
     monkeypatch.setattr(scores, "run_worker", worker)
-    monkeypatch.setattr(scores, "FIRST_ROWS", 3)
+    monkeypatch.setattr("edgekd.bench.outputs.FIRST_ROWS", 3)
     monkeypatch.setattr("edgekd.bench.outputs.PIECE_S", 0.0)
     monkeypatch.setattr("edgekd.bench.outputs.SLACK", 0.0)
     same(scores.score(made, split, data, TASK, batch_size=2, timeout_s=77), want)

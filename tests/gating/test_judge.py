@@ -27,8 +27,8 @@ ALL = policy.load(None)
 
 @pytest.fixture(autouse=True)
 def _asked_by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (gate, parity):
-        monkeypatch.setattr(module, "outputs", gate_example.outputs)
+    monkeypatch.setattr(parity, "outputs", gate_example.outputs)
+    monkeypatch.setattr(gate.scores, "score", gate_example.score)
 
 
 def judged(pair: ComparedPair, told: policy.Policy = ALL) -> tuple[str, dict[str, Outcome]]:

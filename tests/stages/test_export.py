@@ -102,7 +102,7 @@ def test_the_stage_gives_a_model_that_answers_as_torch_does(tmp_path: Path) -> N
     found = {sample.transpose(1, 2, 0).round(4).tobytes() for sample in usual.inputs["images"]}
     assert len(found) == 16 and found <= real
     parity = json.loads(made["parity.json"].read_text())
-    assert parity["max_abs"] <= 1e-4 and parity["top1_agreement"] == 1
+    assert parity["max_abs"] <= 1e-4 and parity["agreement"] == 1
     assert (parity["samples"], parity["opset"], parity["tolerance"]) == (16, 18, 1e-4)
     answers = export.onnx_answers(made["model.onnx"], usual)
     assert list(answers) == ["logits"]

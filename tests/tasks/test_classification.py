@@ -38,20 +38,6 @@ def test_nothing_has_no_accuracy() -> None:
         classification.top1_accuracy(np.zeros((0, 3)), np.zeros(0))
 
 
-@pytest.mark.parametrize(
-    ("lost", "won", "behind"),
-    [(0, 0, False), (1, 0, False), (2, 0, True), (9, 5, True), (9, 6, False), (5, 9, False)],
-)
-def test_behind_is_more_than_a_standard_error_of_what_differs(
-    lost: int, won: int, behind: bool
-) -> None:
-    alike = [0] * 50
-    labels = np.array([0] * lost + [0] * won + alike)
-    before = logits(*[0] * lost, *[1] * won, *alike)
-    after = logits(*[1] * lost, *[0] * won, *alike)
-    assert classification.falls_behind(after, before, labels) is behind
-
-
 def dataset(classes: int) -> Dataset:
     return Dataset(
         task="classification",

@@ -11,6 +11,7 @@ from edgekd import task
 from edgekd.dataset import Dataset
 from edgekd.fields.classes import Classes
 from edgekd.fields.number import Number
+from edgekd.learn.chance import compute_standing
 from edgekd.tasks import multi_label
 from edgekd.tasks.multi_label import TASK
 
@@ -83,5 +84,8 @@ def test_the_guess_ranks_all_samples_alike_and_knows_nothing() -> None:
     assert TASK.decide(guessed, dataset(2))["classes"].tolist() == [[True, False]] * 4
     score = task.score(TASK, guessed, {"labels": labels}, dataset(2))
     assert score == pytest.approx((0.75 + 0.25) / 2, abs=1e-12)
-    assert task.skill(TASK, guessed, {"labels": labels}, dataset(2)) == 0
-    assert task.skill(TASK, {"logits": labels * 2.0 - 1}, {"labels": labels}, dataset(2)) == 1
+    assert compute_standing(TASK, guessed, {"labels": labels}, dataset(2)).skill == 0
+    assert (
+        compute_standing(TASK, {"logits": labels * 2.0 - 1}, {"labels": labels}, dataset(2)).skill
+        == 1
+    )

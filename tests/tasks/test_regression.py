@@ -8,6 +8,7 @@ import pytest
 from edgekd import task
 from edgekd.dataset import Dataset
 from edgekd.fields.number import Number
+from edgekd.learn.chance import compute_standing
 from edgekd.tasks.regression import TASK
 
 
@@ -74,11 +75,11 @@ def test_the_guess_is_the_mean_and_knows_nothing() -> None:
     guessed = TASK.guess(targets, data)
     wanted = np.tile(numbers.mean(0), (50, 1))
     np.testing.assert_allclose(TASK.decide(guessed, data)["values"], wanted, rtol=1e-6)
-    assert task.skill(TASK, guessed, targets, data) == pytest.approx(0, abs=1e-12)
+    assert compute_standing(TASK, guessed, targets, data).skill == pytest.approx(0, abs=1e-12)
     score = task.score(TASK, guessed, targets, data)
     assert score == pytest.approx(float(numbers.std(0).mean()), rel=1e-6)
     perfect = {"values": targets["numbers"]}
-    assert task.skill(TASK, perfect, targets, data) == 1
+    assert compute_standing(TASK, perfect, targets, data).skill == 1
     assert task.score(TASK, perfect, targets, data) == TASK.score.perfect == 0
 
 

@@ -9,6 +9,7 @@ from edgekd import task
 from edgekd.dataset import Dataset
 from edgekd.fields.image import Image
 from edgekd.fields.map import Map
+from edgekd.learn.chance import compute_standing
 from edgekd.tasks import segmentation
 from edgekd.tasks.segmentation import TASK
 
@@ -76,9 +77,9 @@ def test_the_guess_is_the_commonest_class_everywhere_and_knows_nothing() -> None
     assert guessed["logits"].shape == (2, 2, 1, 4)
     assert (TASK.decide(guessed, data)["map"] == 0).all()
     assert task.score(TASK, guessed, {"maps": maps}, data) == pytest.approx(3 / 5 / 2)
-    assert task.skill(TASK, guessed, {"maps": maps}, data) == 0
+    assert compute_standing(TASK, guessed, {"maps": maps}, data).skill == 0
     perfect = np.eye(2)[np.minimum(maps, 1)].transpose(0, 3, 1, 2)
-    assert task.skill(TASK, {"logits": perfect}, {"maps": maps}, data) == 1
+    assert compute_standing(TASK, {"logits": perfect}, {"maps": maps}, data).skill == 1
 
 
 def test_its_interface_has_a_class_axis_and_the_images_size() -> None:

@@ -17,6 +17,7 @@ from edgekd.dataset import Dataset
 from edgekd.errors import InputError
 from edgekd.fields.label import Label
 from edgekd.fields.number import Number
+from edgekd.learn.chance import compute_standing
 from edgekd.task_check import require_runs
 from edgekd.task_check import require_sound
 from edgekd.tasks import BUILT_IN
@@ -158,8 +159,8 @@ def test_a_task_is_one_file_whatever_it_asks(
     require_runs(own, targets, data)
     perfect = {"sides": np.eye(2)[targets["side"]], "gaps": targets["gap"]}
     assert task.score(own, perfect, targets, data) == 1
-    assert task.skill(own, perfect, targets, data) == 1
-    assert task.skill(own, own.guess(targets, data), targets, data) == 0
+    assert compute_standing(own, perfect, targets, data).skill == 1
+    assert compute_standing(own, own.guess(targets, data), targets, data).skill == 0
     assert task.agreement(own, perfect, perfect, data) == 1
     lines = own.describe(own.decide(perfect, data), data, 1)
     assert (

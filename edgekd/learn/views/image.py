@@ -11,7 +11,7 @@ from edgekd.learn.view import ERASE
 from edgekd.learn.view import MIX
 from edgekd.learn.view import View
 from edgekd.learn.view import draws
-from edgekd.learn.views.motion import shifted
+from edgekd.learn.views.motion import shift_pixels
 from edgekd.learn.views.motion import warp_places
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def mix_share(field: Field, view: View) -> NDArray[np.float32]:
 def _make_one(image: Image, rows: NDArray[np.uint8], view: View) -> Images:
     words, place = view.words, (view.seed, view.indices, view.number)
     scale, shift = image.scale_and_shift()
-    images = np.multiply(shifted(rows[view.indices], words, *place), scale, dtype=np.float32)
+    images = np.multiply(shift_pixels(rows[view.indices], words, *place), scale, dtype=np.float32)
     images += shift
     if words.affine is not None:
         images = warped(images, words.affine, *place)

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from edgekd.learn.views.motion import shifted
+from edgekd.learn.views.motion import shift_pixels
 from edgekd.learn.views.motion import warp_places
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def apply_view(field: Field, rows: Rows, view: View) -> Classes:
     there = cast("Map", field)
     chosen = np.asarray(cast("NDArray[np.int64]", rows)[view.indices], np.int64)
     words, place = view.words, (view.seed, view.indices, view.number)
-    maps = shifted(chosen[..., None], words, *place, padding=there.ignored)[..., 0]
+    maps = shift_pixels(chosen[..., None], words, *place, padding=there.ignored)[..., 0]
     if words.affine is None:
         return maps
     places = warp_places(maps.shape[1:], words.affine, *place)

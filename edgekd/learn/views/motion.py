@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Pixel = TypeVar("Pixel", np.uint8, np.int64)
 
 
-def shifted(
+def shift_pixels(
     images: NDArray[Pixel],
     views: Views,
     seed: int,

@@ -72,7 +72,7 @@ def test_draws_are_uniform_and_independent() -> None:
 def test_crop_and_flip_move_whole_pixels() -> None:
     data = samples(Views(flip=True, crop=2))
     indices = np.arange(40)
-    made = motion.shifted(data.rows["images"], data.views, 3, indices, 1)
+    made = motion.shift_pixels(data.rows["images"], data.views, 3, indices, 1)
     padded = np.pad(data.rows["images"], ((0, 0), (2, 2), (2, 2), (0, 0)))
     moved = set()
     for i in indices:
@@ -111,7 +111,7 @@ def test_shifts_are_the_bytes_of_one_gather(shape: tuple[int, ...], crop: int, f
     given, indices = images.copy(), np.arange(len(images))
     views = Views(flip=flip, crop=crop)
     for source in (images, images.transpose(0, 2, 1, 3)[:, :, ::-1]):
-        made = motion.shifted(source, views, 3, indices, 1)
+        made = motion.shift_pixels(source, views, 3, indices, 1)
         assert made.tobytes() == gathered_shift(source, views, indices).tobytes()
     np.testing.assert_array_equal(images, given)
 
