@@ -55,6 +55,7 @@ def row(name: str = "onnxruntime-fp32-1t", **other: Any) -> dict[str, Any]:
         "agreement": 1.0,
         "kernels": {"Gemm f32": 1},
         "status": "ok",
+        "reason": "",
         **other,
     }
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from edgekd.bench.differences import Differences
 from edgekd.bench.differences import OutputDifference
+from edgekd.bench.status import FAILED
+from edgekd.bench.status import Status
 
 EXACT = "fp32"
 """The precision that must answer as the trained model does; others are judged by the score."""
@@ -52,8 +54,8 @@ class Answers(NamedTuple):
     """Root of the mean square of those differences, of the worst output."""
     agreement: float | None
     """How far the decisions on the golden inputs are the same."""
-    fault: str
-    """Why it is not timed; empty if it is."""
+    status: Status
+    """Only what is ok is timed."""
     steps: float | None = None
     """Largest difference in quantization steps; None of a model that is not quantized."""
     outputs: Mapping[str, OutputAnswers] = {}
@@ -65,9 +67,9 @@ class Answers(NamedTuple):
         return None if self.metrics is None else next(iter(self.metrics.values()))
 
 
-def refuse_answers(fault: str) -> Answers:
+def refuse_answers(status: Status) -> Answers:
     """Answers that were not given."""
-    return Answers(None, None, None, None, fault)
+    return Answers(None, None, None, None, status)
 
 
 def float_allowance(size: float, tolerance: float) -> float:
@@ -113,16 +115,17 @@ def judge_answers(
         fault = _not_rounded_alike(found, steps)
     known = [each.steps for each in outputs.values() if each.steps is not None]
     worst = max(known, default=None)
-    return Answers(metrics, found.max_abs, found.rms, found.mean_agreement, fault, worst, outputs)
+    status = Status(FAILED, fault) if fault else Status()
+    return Answers(metrics, found.max_abs, found.rms, found.mean_agreement, status, worst, outputs)
 
 
 def _not_equal(found: Differences, tolerance: float) -> str:
     for name, each in found.outputs.items():
         most = float_allowance(each.size, tolerance)
         if not each.max_abs <= most:  # NaN is refused too
-            return f"failed: {_of(name)}parity {each.max_abs:.1e} > {most:.1e}"
+            return f"{_of(name)}parity {each.max_abs:.1e} > {most:.1e}"
     if (found.agreement < LEAST_SAME).any():
-        return f"failed: agreement {found.mean_agreement:.4f} < 1"
+        return f"agreement {found.mean_agreement:.4f} < 1"
     return ""
 
 
@@ -135,10 +138,10 @@ def _not_rounded_alike(found: Differences, steps: Mapping[str, float]) -> str:
     for name, each in found.outputs.items():
         wrong = _not_in_steps(each, steps.get(name))
         if wrong:
-            return f"failed: {_of(name)}{wrong}"
+            return f"{_of(name)}{wrong}"
     changed = round((1 - found.mean_agreement) * len(found.agreement))
     if found.mean_agreement < LEAST_AGREEMENT and changed > 1:
-        return f"failed: agreement {found.mean_agreement:.4f} < {LEAST_AGREEMENT:g}"
+        return f"agreement {found.mean_agreement:.4f} < {LEAST_AGREEMENT:g}"
     return ""
 
 

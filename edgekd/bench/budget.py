@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from edgekd.bench import status
+from edgekd.bench.status import INVALID
+from edgekd.bench.status import TIMED
 from edgekd.errors import InputError
 from edgekd.errors import nearest
 from edgekd.settings import NonNegative
@@ -103,14 +104,14 @@ def read_latency(row: Row) -> Reading:
     value, interval = row["latency_p50_ms"], row["latency_ci95_ms"]
     if interval is None:
         return Reading(value, None, None, FEW)
-    if status.word_of(row["status"]) == status.INVALID:
-        return Reading(value, None, None, f"the machine was not fit: {row['status']}")
+    if row["status"] == INVALID:
+        return Reading(value, None, None, f"the machine was not fit: {row['reason']}")
     return Reading(value, interval[1], interval[0])
 
 
 def _speedup(row: Row, reference: Row | None) -> Reading:
     """The teacher's latency over the row's; the worst and the best of what the two intervals hold."""
-    if reference is None or not status.is_timed(reference["status"]):
+    if reference is None or reference["status"] not in TIMED:
         return _exact(None)
     ours, theirs = read_latency(row), read_latency(reference)
     if not ours.value or not theirs.value:

@@ -39,7 +39,8 @@ def build(
     Returns:
         ``files`` (names in `goal`), ``version``, ``size_bytes`` and, if asked for, ``kernels`` and
         ``islands``; and where there is a reason, ``not_measured``: beside the files if the engine is
-        made and cannot run there, alone if the runtime is missing there or lacks the precision.
+        made and cannot run there, without if the runtime is missing there; ``not_offered`` besides if it
+        lacks the precision there.
 
     Raises:
         InputError: if the file is not admitted or the engine refuses it.
@@ -54,7 +55,7 @@ def build(
     reads = {ONNX: model}
     found = run_worker("compile", spec, timeout_s=timeout_s, reads=reads, goal=goal, device=device)
     if "files" not in found:
-        return {"not_measured": found["not_measured"]}
+        return {k: found[k] for k in ("not_measured", "not_offered") if k in found}
     if kernels and "kernels" not in found:
         raise WorkerFailed(f"{runtime}: got an engine without its kernels, want both")
     return {**found, "size_bytes": sum((goal / name).stat().st_size for name in found["files"])}

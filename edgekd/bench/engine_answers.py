@@ -25,6 +25,8 @@ from edgekd.bench.outputs import write_inputs
 from edgekd.bench.parity_file import read_steps
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.score_job import name_outputs
+from edgekd.bench.status import FAILED
+from edgekd.bench.status import Status
 from edgekd.dataset import Dataset
 from edgekd.device import Device
 from edgekd.errors import InputError
@@ -101,13 +103,13 @@ def ask_engine(
         }
         rows = scores.score(engine, validation, data, task, timeout_s=timeout_s, device=device)
     except (WorkerFailed, InputError) as error:
-        return refuse_answers(f"failed: {error}")
+        return refuse_answers(Status(FAILED, str(error)))
     if not are_finite(answered):
-        return refuse_answers("failed: got answers that are not finite")
+        return refuse_answers(Status(FAILED, "got answers that are not finite"))
     try:
         found = compare_answers(answered, samples.groups, functools.partial(agree, task, data))
     except ValueError as error:
-        return refuse_answers(f"failed: got {error}")
+        return refuse_answers(Status(FAILED, f"got {error}"))
     metrics = metric_values(task, rows)
     return judge_answers(metrics, found, engine.precision, tolerance, samples.steps)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from edgekd.bench import ir
 from edgekd.bench import numerics
-from edgekd.bench import status
 from edgekd.bench.engine import ONNX
 from edgekd.bench.jobs import Spec
+from edgekd.bench.status import offered_text
 from edgekd.device import OUT
 from edgekd.device import input_path
 from edgekd.runtime import Runtime
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def compile_model(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """The ONNX file ``in/model.onnx`` made into an engine's own files; or why it is not.
 
-    ``not_measured`` beside ``files`` means: it is made, and cannot run here.
+    ``not_measured`` beside ``files`` means: it is made, and cannot run here; beside ``not_offered``: on another
+    machine this engine has the precision.
     """
     runtime = find(spec["runtime"])
     missing = runtime.why_not()
@@ -41,7 +42,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
     say("compile")
     offered, precision = runtime.precisions(), spec["precision"]
     if precision not in offered:
-        return {"not_measured": status.not_offered(runtime.name, offered)}
+        return {"not_measured": offered_text(runtime.name, offered), "not_offered": True}
     model = Path(input_path(ONNX))
     made = runtime.build(model, Path(OUT), precision, **_options(runtime, spec))
     wrong = why_no_label(model, precision) if runtime.name in RUNTIMES else None

@@ -15,6 +15,10 @@ from edgekd import files
 from edgekd.bench.ir import GRAPH
 from edgekd.bench.ir import WEIGHTS
 from edgekd.bench.process import run_worker
+from edgekd.bench.status import OK
+from edgekd.bench.status import Word
+from edgekd.bench.status import offered_text
+from edgekd.bench.status import status_text
 from edgekd.device import PLAIN_NAME
 from edgekd.device import Device
 from edgekd.device import input_path
@@ -28,7 +32,6 @@ STORE = "store:"
 IR_SUFFIX = ".xml"
 FOREIGN = {".engine", ".plan", ".trt", ".blob", ".ort", ".pte", ".tflite", ".dlc", ".mnn", ".rknn"}
 ENGINE = "engine.json"
-OK = "ok"
 SHORTEST_KEY = 6
 
 
@@ -39,7 +42,8 @@ class EngineFacts(NamedTuple):
     runtime_version: str | None
     precision: str
     files: list[str]
-    status: str
+    status: Word
+    reason: str
 
 
 class PrebuiltEngine(NamedTuple):
@@ -98,10 +102,8 @@ def admit_engine(
         raise MachineError(str(told["not_measured"]))
     for precision in made.precisions or asked:
         if precision not in told["precisions"]:
-            offered = ", ".join(map(str, told["precisions"]))
-            raise MachineError(
-                f"precision: got {precision!r}: {made.runtime} offers {offered} on this machine"
-            )
+            offered = offered_text(made.runtime, told["precisions"])
+            raise MachineError(f"precision: got {precision!r}: {offered}")
     version = str(told["version"])
     if made.version not in (None, version):
         raise MachineError(
@@ -130,7 +132,7 @@ def _stored(given: str, folder: Path | None) -> PrebuiltEngine:
     entry = _entry(store, key)
     about = _about(store, entry)
     if about.status != OK:
-        raise InputError(f"{given}: got no engine there: {about.status}")
+        raise InputError(f"{given}: got no engine there: {status_text(about.status, about.reason)}")
     plain = all(map(PLAIN_NAME.fullmatch, about.files))
     if not about.files or not plain or not set(about.files) <= set(entry.files):
         raise InputError(f"{given}: got an engine whose files are not there")
@@ -171,7 +173,13 @@ def _about(store: Store, entry: StoreEntry) -> EngineFacts:
     held: dict[str, Any] = value if isinstance(value, dict) else {}
     values: list[Any] = [held.get(name) for name in EngineFacts._fields]
     about = EngineFacts(*values)
-    texts = (about.runtime, about.precision, about.status, about.runtime_version or "")
+    texts = (
+        about.runtime,
+        about.precision,
+        about.status,
+        about.reason,
+        about.runtime_version or "",
+    )
     named = isinstance(about.files, list) and all(isinstance(name, str) for name in about.files)
     if not named or not all(isinstance(one, str) for one in texts):
         raise InputError(

@@ -8,12 +8,17 @@ from typing import Any
 
 from edgekd.bench import result
 from edgekd.bench import session
-from edgekd.bench import status
 from edgekd.bench.answers import Answers
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine.validity import Validity
 from edgekd.bench.result import figures
+from edgekd.bench.status import FAILED
+from edgekd.bench.status import INVALID
+from edgekd.bench.status import NOT_MEASURED
+from edgekd.bench.status import OK
+from edgekd.bench.status import Status
+from edgekd.bench.status import read_status
 from edgekd.bench.timing import COLD
 
 REFERENCE_PRECISION = "fp32"
@@ -43,7 +48,8 @@ def blank_row(
         "size_bytes": about["size_bytes"],
         "kernels": about["kernels"],
         "islands": about.get("islands", []),
-        "status": answers.fault or status.OK,
+        "status": answers.status.word,
+        "reason": answers.status.reason,
     }
 
 
@@ -67,15 +73,16 @@ def fill_row(
     metrics = {} if measured is None else {m.name: m for m in figures.metrics(measured)}
     values = {name: metric.value for name, metric in metrics.items()}
     p50, peak = metrics.get("latency_p50"), values.get("peak_rss")
-    said, word = row["status"], ""
-    if emulated and said == status.OK:
-        said = f"not measured: emulated ({emulated})"
+    status, settled = read_status(row), False
+    if emulated and status.word == OK:
+        status = Status(NOT_MEASURED, f"emulated ({emulated})")
     if measured is not None:
         word, reason = result.status_of(measured, validity)
-        late = "failed" if measured.failure else "not measured"
-        said = {"failed": f"{late}: {reason}", "invalid": f"{status.INVALID}: {reason}"}.get(
-            word, status.OK
-        )
+        settled = word == OK
+        if word == FAILED:
+            status = Status(FAILED if measured.failure else NOT_MEASURED, reason)
+        else:
+            status = Status(INVALID, reason) if word == INVALID else Status()
     return {
         **row,
         "latency_p50_ms": values.get("latency_p50"),
@@ -87,8 +94,9 @@ def fill_row(
         "cold_start_ms": {n: values[n] for n in COLD if values.get(n) is not None},
         "processes": 0 if measured is None else len(measured.processes),
         "iterations": 0 if p50 is None else p50.n_iter,
-        "settled": word == status.OK,
-        "status": said,
+        "settled": settled,
+        "status": status.word,
+        "reason": status.reason,
     }
 
 

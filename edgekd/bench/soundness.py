@@ -239,6 +239,7 @@ FORMS: dict[str, dict[str, Check]] = {
         "kernels": _mapping(text, whole_number),
         "islands": _list(_mapping(text, _reason)),
         "not_measured": _reason,
+        "not_offered": _flag,
     },
     "offers": {
         "precisions": _list(_precision),

@@ -1,34 +1,49 @@
-"""What the status of a measured row says: ``ok``, or why its numbers mean less than they show."""
+"""What is said of a measured row: one word, and the reason where its numbers mean less than they show."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+from typing import Literal
+from typing import NamedTuple
 
-OK = "ok"
-UNSTABLE = "unstable"
+Word = Literal["ok", "unstable", "invalid", "failed", "not measured", "not offered"]
+OK: Word = "ok"
+UNSTABLE: Word = "unstable"
 """Its interval stayed wide, and a decision could turn on that."""
-INVALID = "invalid"
+INVALID: Word = "invalid"
 """The machine was not fit to be measured: it was held back, or read from disk in the midst."""
-NOT_OFFERED = re.compile(r"not measured: \S+ offers .* on this machine")
+FAILED: Word = "failed"
+"""The engine crashed, or its answers are not the model's."""
+NOT_MEASURED: Word = "not measured"
+NOT_OFFERED: Word = "not offered"
+"""The engine has its precision on other machines only."""
 TIMED = (OK, UNSTABLE, INVALID)
+"""Rows that have times, however good."""
 
 
-def not_offered(runtime: str, offered: Iterable[str]) -> str:
-    """Why a precision is not measured that an engine has on other machines only."""
+class Status(NamedTuple):
+    """A word and its reason, the fields ``status`` and ``reason`` of a row."""
+
+    word: Word = OK
+    reason: str = ""
+    """Empty of what is ok."""
+
+    def __str__(self) -> str:
+        return status_text(self.word, self.reason)
+
+
+def status_text(word: str, reason: str = "") -> str:
+    """``invalid: swapped: 3 pages came back from swap``."""
+    return f"{word}: {reason}" if reason else word
+
+
+def read_status(row: Mapping[str, Any]) -> Status:
+    """The status of a row of ``rows.json``, or of ``engine.json``."""
+    return Status(row["status"], row["reason"])
+
+
+def offered_text(runtime: str, offered: Iterable[str]) -> str:
+    """What an engine offers on this machine, where it was asked for more."""
     return f"{runtime} offers {', '.join(offered)} on this machine"
-
-
-def is_not_offered(status: str) -> bool:
-    """Whether a row was not measured because of `not_offered`."""
-    return NOT_OFFERED.fullmatch(status) is not None
-
-
-def word_of(status: str) -> str:
-    """``invalid`` of ``invalid: swapped: 3 pages came back from swap``."""
-    return status.partition(":")[0]
-
-
-def is_timed(status: str) -> bool:
-    """Whether a row has times, however good: it did not fail, and was not left out."""
-    return word_of(status) in TIMED

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgekd import files
 from edgekd.bench.answers import LEAST_AGREEMENT
-from edgekd.bench.status import is_timed
+from edgekd.bench.status import TIMED
 from edgekd.bundle import manifest as manifests
 from edgekd.dataset import Dataset
 from edgekd.dataset import to_json as dataset_to_json
@@ -60,7 +60,7 @@ def write(
     Raises:
         ValueError: if `chosen` is no measured row.
     """
-    row = next((row for row in rows if row["name"] == chosen and is_timed(row["status"])), None)
+    row = next((row for row in rows if row["name"] == chosen and row["status"] in TIMED), None)
     if row is None:
         raise ValueError(f"chosen: got {chosen!r}, want a row that was measured")
     folder.mkdir()
@@ -117,7 +117,7 @@ def tolerances(
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         mine = row["model"] == "student" and row.get("profile", "") == profile
-        if not mine or not is_timed(row["status"]):
+        if not mine or row["status"] not in TIMED:
             continue
         agreement, several = row["agreement"], row.get("parity_outputs", {})
         asked = _tolerance(row["parity_max_abs"], row.get("parity_rms"), row, parity)

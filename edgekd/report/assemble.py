@@ -10,7 +10,10 @@ from typing import Any
 
 import edgekd
 from edgekd import files
-from edgekd.bench import status
+from edgekd.bench.status import NOT_OFFERED
+from edgekd.bench.status import OK
+from edgekd.bench.status import UNSTABLE
+from edgekd.bench.status import status_text
 from edgekd.report.gain import near_chance
 from edgekd.report.gain import no_gain
 from edgekd.report.result import FORMAT
@@ -203,9 +206,9 @@ def warnings(
         if lost > most:
             found.append(f"{chosen.name} loses {drop_text(scale, lost)} to the student in float32.")
     for row in rows:
-        idle = row.runtime in tried and status.is_not_offered(row.status)
-        if row.status != status.OK and not idle:
-            found.append(f"{row.name}: {row.status}.")
+        idle = row.runtime in tried and row.status == NOT_OFFERED
+        if row.status != OK and not idle:
+            found.append(f"{row.name}: {status_text(row.status, row.reason)}.")
     for row in rows:
         if row.precision == "fp32" and row.agreement is not None and row.agreement < 1:
             found.append(f"{row.name} agrees with torch on {percent_text(row.agreement)} only.")
@@ -227,8 +230,8 @@ def mark_unstable(
     """Rows whose interval stayed wide where a decision could turn on it are called unstable."""
     unstable = choice.get("unstable", {})
     return [
-        {**row, "status": f"{status.UNSTABLE}: {unstable[row['name']]}"}
-        if row["name"] in unstable and row["status"] == status.OK
+        {**row, "status": UNSTABLE, "reason": unstable[row["name"]]}
+        if row["name"] in unstable and row["status"] == OK
         else row
         for row in rows
     ]

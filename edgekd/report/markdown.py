@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import task
-from edgekd.bench import status
+from edgekd.bench.status import OK
+from edgekd.bench.status import status_text
 from edgekd.printable import escape_unprintable
 from edgekd.report.explanation import ExplanationSection
 from edgekd.report.result import Comparison
@@ -98,7 +99,7 @@ def status_note(result: Result) -> str:
     """`` (unstable)`` where the chosen row or the one it is compared with says so; empty if both are ok."""
     names = {result.chosen, result.comparison.reference if result.comparison else None}
     rows = [row for row in (*result.candidates, *result.references) if row.name in names]
-    words = {status.word_of(row.status) for row in rows} - {status.OK}
+    words = {row.status for row in rows} - {OK}
     drifting = result.machine is not None and result.machine.drifts
     told = [*sorted(words), *(["the machine drifted"] if drifting else [])]
     return f" ({', '.join(told)})" if told else ""
@@ -122,6 +123,7 @@ def render_template(template: Path, **values: Any) -> str:
     )
     environment.filters.update(
         plain=escape_text,
+        because=status_text,
         percent=_or_none(percent_text),
         figure=figure_or_none,
         size=_or_none(bytes_text),

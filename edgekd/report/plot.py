@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from edgekd.bench.status import OK
 from edgekd.printable import escape_unprintable
 from edgekd.report.result import Result
 from edgekd.report.result import Row
@@ -134,7 +135,7 @@ def _draw_row(axes: Any, row: Row, x: float, y: float, colour: str, chosen: bool
         marker=MARKERS.get(row.precision, "v"),
         facecolor="white" if teacher else colour,
         edgecolor=colour,
-        alpha=1.0 if row.status == "ok" else 0.4,
+        alpha=1.0 if row.status == OK else 0.4,
         zorder=3,
     )
     if chosen:

@@ -4,7 +4,7 @@ History: 1, the first; with quantized models since 0.2: `quantized`, and a row's
 `parity_steps` and `islands`; since 0.3 `machine`, a row's `latency_caller_p50_ms`, and a limit that is
 ``open``, the resolved recipe, what the command line changed, dates and durations, plugins. 2: any task's score;
 `accuracy` became `score`, `validation_accuracy` `validation_score`, `top1_agreement` `agreement`,
-`points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`; new are `task`, `metric`, `metrics`, `test_metrics`.
+`points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`; new are `task`, `metric`, `metrics`, `test_metrics`, and a row's `reason`, which stood in its `status`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from edgekd import files
+from edgekd.bench.status import Word
 from edgekd.errors import InputError
 from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
@@ -112,9 +113,10 @@ class Row(Settings):
     latency_caller_p50_ms: NonNegative | None = None
     """Median of the same inference as a Python program sees it that hands arrays over; `latency_p50_ms`
     is the engine's own time, its inputs and outputs bound."""
-    status: str
-    """``ok``; ``unstable: ...``, its interval stayed wide and what could turn on that; ``invalid: ...``,
-    the machine was not fit; ``failed: ...`` or ``not measured: ...``."""
+    status: Word
+    """``unstable``: its interval stayed wide, and a decision could turn on that; ``invalid``: the machine was not fit."""
+    reason: str
+    """Why it is not ok; empty if it is."""
 
 
 class Limit(Settings):

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgekd import files
-from edgekd.bench import status
 from edgekd.bench.budget import ACCURACY
 from edgekd.bench.budget import MET
 from edgekd.bench.budget import OPEN
@@ -25,6 +24,8 @@ from edgekd.bench.budget import Verdict
 from edgekd.bench.budget import judge
 from edgekd.bench.budget import read_latency
 from edgekd.bench.rows import reference_of
+from edgekd.bench.status import TIMED
+from edgekd.bench.status import read_status
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -69,13 +70,13 @@ def choice(
     where nothing else is.
     """
     candidates = [row for row in rows if row["model"] == "student"]
-    measured = [row for row in candidates if status.is_timed(row["status"])]
+    measured = [row for row in candidates if row["status"] in TIMED]
     judged = {
         row["name"]: judge(row, reference_of(row, rows), budget, teacher_score, scales)
         for row in measured
     }
     if not measured:
-        reasons = "; ".join(f"{row['name']}: {row['status']}" for row in candidates)
+        reasons = "; ".join(f"{row['name']}: {read_status(row)}" for row in candidates)
         return _content(None, None, [], f"no candidate could be measured: {reasons or 'none'}", {})
     inside = [row for row in measured if all(v.verdict == MET for v in judged[row["name"]])]
     best = min(inside, key=_order) if inside else None

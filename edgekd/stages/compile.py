@@ -14,6 +14,9 @@ from pydantic import AfterValidator
 
 from edgekd import files
 from edgekd.bench.build import build
+from edgekd.bench.status import NOT_MEASURED
+from edgekd.bench.status import NOT_OFFERED
+from edgekd.bench.status import Status
 from edgekd.errors import nearest
 from edgekd.runtime import Precision
 from edgekd.runtimes import RUNTIMES
@@ -24,7 +27,6 @@ from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
 
-OK = "ok"
 ENGINE = "engine.json"
 
 
@@ -76,7 +78,11 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 def describe(config: Config, found: dict[str, Any]) -> dict[str, Any]:
     """The content of ``engine.json`` from what the worker found."""
-    reason = found.get("not_measured")
+    status = Status()
+    if "not_measured" in found:
+        status = Status(
+            NOT_OFFERED if "not_offered" in found else NOT_MEASURED, found["not_measured"]
+        )
     return {
         "runtime": config.runtime,
         "runtime_version": found.get("version"),
@@ -85,7 +91,8 @@ def describe(config: Config, found: dict[str, Any]) -> dict[str, Any]:
         "size_bytes": found.get("size_bytes"),
         "kernels": found.get("kernels", {}),
         "islands": found.get("islands", []),
-        "status": OK if reason is None else f"not measured: {reason}",
+        "status": status.word,
+        "reason": status.reason,
     }
 
 

@@ -14,7 +14,7 @@ from edgekd import files
 from edgekd.bench import scores
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
-from edgekd.bench.status import is_timed
+from edgekd.bench.status import TIMED
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.settings import Settings
@@ -113,7 +113,7 @@ def _engines(config: Config, given: Given) -> Iterator[tuple[list[str], Engine]]
     One engine answers for all thread counts, which do not change its answers.
     """
     rows = json.loads(given["rows"].read_bytes())
-    measured = {row["name"] for row in rows if is_timed(row["status"])}
+    measured = {row["name"] for row in rows if row["status"] in TIMED}
     for subject in config.candidates:
         about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
         engines = {

@@ -40,6 +40,8 @@ from edgekd.bench.process import run_worker
 from edgekd.bench.rows import blank_row
 from edgekd.bench.rows import fill_row
 from edgekd.bench.rows import reference_of
+from edgekd.bench.status import OK
+from edgekd.bench.status import read_status
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
 from edgekd.dataset import Dataset
@@ -56,7 +58,6 @@ from edgekd.task import Scale
 from edgekd.task import Task
 from edgekd.tasks import load_task
 
-OK = "ok"
 NS_PER_S, NS_PER_MS = 1_000_000_000, 1e6
 WINDOW_NS = 20_000_000
 """Of warm-up; three of them must agree."""
@@ -138,7 +139,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
         answers = _answers(subject, about, found, given, config, context, data, task)
         for name, engine in engines.items():
             rows.append(blank_row(name, subject, engine, about, answers))
-            if not answers.fault:
+            if answers.status.word == OK:
                 timed[name] = session.Subject(name, engine, found.inputs[USUAL], call=found.call)
     rules = config.measure.rules()
     started = [0]
@@ -216,7 +217,7 @@ def _answers(
 ) -> Answers:
     """Score and parity of one subject; the thread count does not change its answers."""
     if about["status"] != OK:
-        return refuse_answers(about["status"])
+        return refuse_answers(read_status(about))
     return ask_engine(
         max(subject.engines(about, given).values(), key=lambda engine: engine.threads),
         samples,

@@ -29,15 +29,15 @@ def judged(
 def test_fp32_must_agree_and_the_others_need_not() -> None:
     want = np.eye(10, dtype=np.float32)
     close, far = want + np.float32(5e-5), want + np.float32(2e-4)
-    assert judged(close, want, "fp32").fault == ""
-    assert judged(far, want, "fp32").fault == "failed: logits: parity 2.0e-04 > 1.0e-04"
-    assert judged(far, want, "bf16").fault == ""
+    assert judged(close, want, "fp32").status.word == "ok"
+    assert judged(far, want, "fp32").status.reason == "logits: parity 2.0e-04 > 1.0e-04"
+    assert judged(far, want, "bf16").status.word == "ok"
     tied = np.zeros((10, 10), np.float32)
     tied[:, 3] = 1e-6
     turned = np.roll(tied, 1, axis=1)
-    assert judged(turned, tied, "fp32").fault == "failed: agreement 0.0000 < 1"
+    assert judged(turned, tied, "fp32").status.reason == "agreement 0.0000 < 1"
     bf16 = judged(turned, tied, "bf16")
-    assert bf16.fault == "" and bf16.agreement == 0
+    assert bf16.status.word == "ok" and bf16.agreement == 0
 
 
 def test_the_numbers_of_a_classifier_are_those_of_its_logits() -> None:
@@ -59,38 +59,38 @@ def test_what_float32_may_round_grows_with_large_logits_and_not_with_small_ones(
     want = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
     for scale in (1e2, 1e3, 1e4):  # the same model, its classifier multiplied
         off = np.float32(scale) * want * (1 + 1e-6)
-        assert judged(off, np.float32(scale) * want, "fp32").fault == ""
+        assert judged(off, np.float32(scale) * want, "fp32").status.word == "ok"
         wrong = np.float32(scale) * (want + np.float32(1e-3))
-        assert "parity" in judged(wrong, np.float32(scale) * want, "fp32").fault
+        assert "parity" in judged(wrong, np.float32(scale) * want, "fp32").status.reason
     broken = np.full_like(want, np.nan)
-    assert "parity nan" in judged(broken, want, "fp32").fault
+    assert "parity nan" in judged(broken, want, "fp32").status.reason
 
 
 def test_int8_is_judged_in_steps_and_not_in_logits() -> None:
     want = np.random.default_rng(0).normal(size=(100, 10)).astype(np.float32) * 5
     off = want + np.float32(0.15)  # the same class everywhere
     told = judged(off, want, "int8", step=0.1)
-    assert told.fault == "" and told.steps == pytest.approx(1.5, rel=1e-4)
+    assert told.status.word == "ok" and told.steps == pytest.approx(1.5, rel=1e-4)
     far = judged(want + np.float32(0.45), want, "int8", step=0.1)
-    assert far.fault == "failed: logits: 4.5 quantization steps off (rms) > 4"
+    assert far.status.reason == "logits: 4.5 quantization steps off (rms) > 4"
     # a fine step is flipped often and means nothing: 3 % of the spread of logits is allowed anyhow
     fine = judged(want + np.float32(0.1), want, "int8", step=0.01)
-    assert fine.fault == "" and fine.steps == pytest.approx(10, rel=1e-3)
-    assert judged(want + np.float32(0.2), want, "int8", step=0.01).fault
+    assert fine.status.word == "ok" and fine.steps == pytest.approx(10, rel=1e-3)
+    assert judged(want + np.float32(0.2), want, "int8", step=0.01).status.reason
     broken = np.full_like(want, np.nan)
-    assert judged(broken, want, "int8", step=0.1).fault.startswith("failed: logits: nan")
+    assert judged(broken, want, "int8", step=0.1).status.reason.startswith("logits: nan")
     assert judged(want, want, "fp32").steps is None
 
 
 @pytest.mark.parametrize(
     ("samples", "turned", "fault"),
-    [(100, 2, ""), (100, 3, "failed: agreement 0.9700 < 0.98"), (8, 1, ""), (8, 2, "0.7500")],
+    [(100, 2, ""), (100, 3, "agreement 0.9700 < 0.98"), (8, 1, ""), (8, 2, "0.7500")],
 )
 def test_int8_may_turn_one_class_or_two_of_a_hundred(samples: int, turned: int, fault: str) -> None:
     want = np.tile(np.float32([0.0, 0.01]), (samples, 1))
     told = want.copy()
     told[:turned] = told[:turned, ::-1]
-    found = judged(told, want, "int8", step=0.1).fault
+    found = judged(told, want, "int8", step=0.1).status.reason
     assert (fault in found) if fault else not found
 
 
@@ -107,26 +107,28 @@ def off_by(precision: str, steps: Mapping[str, float], **off: float) -> Answers:
 
 
 def test_one_of_several_outputs_is_named() -> None:
-    assert off_by("fp32", {}, states=5e-5).fault == ""
+    assert off_by("fp32", {}, states=5e-5).status.word == "ok"
     found = off_by("fp32", {}, states=2e-4, logits=5e-5)
-    assert found.fault == "failed: states: parity 2.0e-04 > 1.0e-04"
+    assert found.status.reason == "states: parity 2.0e-04 > 1.0e-04"
     assert found.max_abs == found.outputs["states"].max_abs == pytest.approx(2e-4, rel=1e-2)
     assert found.outputs["logits"].max_abs == pytest.approx(5e-5, rel=1e-2)
     rounded = off_by("int8", {"logits": 0.1, "states": 0.2}, states=0.9, logits=0.3)
-    assert rounded.fault == "failed: states: 4.5 quantization steps off (rms) > 4"
+    assert rounded.status.reason == "states: 4.5 quantization steps off (rms) > 4"
     assert rounded.steps == pytest.approx(4.5, rel=1e-3)
 
 
 def test_an_output_whose_step_is_not_known_is_held_to_its_spread() -> None:
-    assert off_by("int8", {"logits": 0.1}, states=0.01).fault == ""
+    assert off_by("int8", {"logits": 0.1}, states=0.01).status.word == "ok"
     found = off_by("int8", {"logits": 0.1}, states=0.5)
-    assert found.fault.startswith("failed: states: 0.") and "of its spread off" in found.fault
+    assert (
+        found.status.reason.startswith("states: 0.") and "of its spread off" in found.status.reason
+    )
     assert found.outputs["states"].steps is None
 
 
 def test_a_decision_of_many_parts_may_differ_in_one_of_a_hundred() -> None:
     want = {"usual": Group({"x": np.zeros((4, 1))}, {"y": np.ones((4, 2), np.float32)})}
-    for share, fault in ((0.995, ""), (0.98, "failed: agreement 0.9950 < 1")):
+    for share, fault in ((0.995, ""), (0.98, "agreement 0.9950 < 1")):
         rows = np.asarray([1, 1, 1, share])
         found = compare_answers({"usual": want["usual"].outputs}, want, lambda *_, rows=rows: rows)
-        assert judge_answers(0.9, found, "fp32", 1e-4).fault == fault
+        assert judge_answers(0.9, found, "fp32", 1e-4).status.reason == fault

@@ -22,6 +22,7 @@ def row(p50: float | None, interval: Any = None, **more: Any) -> dict[str, Any]:
         "peak_rss_bytes": 50,
         "size_bytes": 100,
         "status": "ok",
+        "reason": "",
         **more,
     }
 
@@ -80,11 +81,11 @@ def test_what_was_not_measured_is_not_met() -> None:
     nothing = row(None, peak_rss_bytes=None, size_bytes=None, validation_score=None)
     limits = {name: 1.0 for name in budget.LIMITS if "bytes" not in name}
     every = Budget(**limits, score_drop=1.0, score=0.5, peak_rss_bytes=10**9, size_bytes=10**9)
-    for teacher in (None, row(10.0, [9, 11]), row(10.0, [9, 11], status="failed: parity")):
+    for teacher in (None, row(10.0, [9, 11]), row(10.0, [9, 11], status="failed", reason="parity")):
         found = budget.judge(nothing, teacher, every, 0.93)
         assert {one.verdict for one in found} == {"not measured"} and len(found) == 7
         assert all(one.got is None and one.excess == 1.0 for one in found)
-    failed = row(10.0, [9, 11], status="failed: parity")
+    failed = row(10.0, [9, 11], status="failed", reason="parity")
     assert only(budget.judge(row(1.0, [1, 1]), failed, Budget(speedup=1.0), 0.9)).verdict == (
         "not measured"
     )

@@ -41,6 +41,7 @@ ABOUT: dict[str, Any] = {
     "precision": "fp32",
     "files": ["model.json"],
     "status": "ok",
+    "reason": "",
 }
 
 
@@ -128,7 +129,12 @@ def test_a_compile_step_of_the_store(tmp_path: Path, given: str) -> None:
         (KEY[:3], INPUTS, {}, "got 3 characters"),
         (key_of(EXPORT)[:6], INPUTS, {}, "got 0 engines"),
         (key_of(EXPORT)[:6], EXPORT, {}, "got a result that is no engine"),
-        (KEY[:6], INPUTS, {"status": "not measured: x"}, "no engine there: not measured"),
+        (
+            KEY[:6],
+            INPUTS,
+            {"status": "not measured", "reason": "x"},
+            "no engine there: not measured",
+        ),
     ],
 )
 def test_what_the_store_does_not_have(

@@ -7,17 +7,19 @@ from edgekd.bench.engine import Engine
 from edgekd.bench.machine.validity import Validity
 from edgekd.bench.session import Measurement
 from edgekd.bench.session import Subject
+from edgekd.bench.status import read_status
 from tests.measured_example import measured
 
-ROW: dict[str, Any] = {"name": "a", "status": "ok"}
+ROW: dict[str, Any] = {"name": "a", "status": "ok", "reason": ""}
 
 
 def test_rows_of_what_failed_late_or_never_began() -> None:
     engine = Engine("null", "fp32", 1, {})
     crashed = Measurement(Subject("a", engine), failure="null: was killed")
-    assert rows.fill_row(ROW, crashed)["status"] == "failed: null: was killed"
+    assert read_status(rows.fill_row(ROW, crashed)) == ("failed", "null: was killed")
     late = Measurement(Subject("a", engine))
-    assert rows.fill_row(ROW, late)["status"].startswith("not measured: the budget ended")
+    word, reason = read_status(rows.fill_row(ROW, late))
+    assert word == "not measured" and reason.startswith("the budget ended")
 
 
 def test_a_row_that_stayed_wide_is_ok_and_not_settled() -> None:
@@ -35,17 +37,16 @@ def test_a_row_that_stayed_wide_is_ok_and_not_settled() -> None:
 def test_a_row_of_a_machine_that_was_not_fit_says_so_and_keeps_its_numbers() -> None:
     unfit = Validity(False, ("swapped: 3 pages came back from swap",), ())
     row = rows.fill_row(ROW, measured(6), unfit)
-    assert row["status"] == "invalid: swapped: 3 pages came back from swap"
+    assert read_status(row) == ("invalid", "swapped: 3 pages came back from swap")
     assert row["latency_p50_ms"] is not None and row["settled"] is False
     assert rows.fill_row(ROW, measured(6), Validity(True, (), ("noisy",)))["status"] == "ok"
 
 
 def test_what_was_not_timed_says_why() -> None:
-    row = rows.fill_row({**ROW, "status": "failed: parity"}, None, None, "qemu-user")
-    assert row["status"] == "failed: parity" and row["settled"] is False
-    assert rows.fill_row(ROW, None, None, "qemu-user")["status"] == (
-        "not measured: emulated (qemu-user)"
-    )
+    row = rows.fill_row({**ROW, "status": "failed", "reason": "parity"}, None, None, "qemu-user")
+    assert read_status(row) == ("failed", "parity") and row["settled"] is False
+    idle = rows.fill_row(ROW, None, None, "qemu-user")
+    assert str(read_status(idle)) == "not measured: emulated (qemu-user)"
 
 
 def test_the_caller_is_told_beside_the_engine() -> None:

@@ -21,7 +21,7 @@ def test_the_same_content_gives_the_same_bytes_anywhere(tmp_path: Path) -> None:
 
 
 def test_only_a_measured_row_can_be_chosen(tmp_path: Path) -> None:
-    dead = bundle_example.row(status="not measured: no engine")
+    dead = bundle_example.row(status="not measured", reason="no engine")
     for rows, chosen in (([dead], dead["name"]), ([bundle_example.row()], "openvino-bf16-1t")):
         with pytest.raises(ValueError, match="want a row that was measured"):
             bundle_example.make(tmp_path, rows=rows, chosen=chosen)
@@ -31,8 +31,12 @@ def test_tolerances_come_from_the_students_rows() -> None:
     rows = [
         bundle_example.row("onnxruntime-fp32-1t", parity_max_abs=3e-6),
         bundle_example.row("openvino-bf16-1t", parity_max_abs=0.05, agreement=0.984375),
-        bundle_example.row("openvino-fp16-1t", parity_max_abs=None, status="not measured: x"),
-        bundle_example.row("null-bf16-1t", parity_max_abs=7.0, status="failed: it crashed"),
+        bundle_example.row(
+            "openvino-fp16-1t", parity_max_abs=None, status="not measured", reason="x"
+        ),
+        bundle_example.row(
+            "null-bf16-1t", parity_max_abs=7.0, status="failed", reason="it crashed"
+        ),
         bundle_example.row("null-fp32-1t", parity_max_abs=9e-5, status="unstable"),
         bundle_example.row("teacher-openvino-fp32-1t", parity_max_abs=9.0),
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edgekd.bench import status
+from edgekd.bench.status import offered_text
 from edgekd.report import markdown
 from edgekd.report.assemble import points_half_width
 from tests import report_example
@@ -50,7 +50,7 @@ def test_a_student_that_gained_nothing_is_said_plainly() -> None:
 
 def test_what_was_not_measured_or_unstable_is_said() -> None:
     rows = report_example.rows()
-    rows[4] |= {"status": "not measured: no AMX here", "latency_p50_ms": None}
+    rows[4] |= {"status": "not measured", "reason": "no AMX here", "latency_p50_ms": None}
     rows[5]["status"] = "unstable"
     rows[0]["agreement"] = 0.9844
     found = report_example.result(rows=rows).warnings
@@ -64,17 +64,20 @@ def test_what_auto_tried_and_the_engine_does_not_offer_is_nothing_amiss(
     precision: Any, warned: bool
 ) -> None:
     rows = report_example.rows()
-    said = status.not_offered("openvino", ("fp32", "int8"))
-    rows[4] |= {"status": f"not measured: {said}", "latency_p50_ms": None}
-    rows[0] |= {"status": "not measured: onnxruntime is not installed: pip install it"}
+    said = offered_text("openvino", ("fp32", "int8"))
+    rows[4] |= {"status": "not offered", "reason": said, "latency_p50_ms": None}
+    rows[0] |= {"status": "not measured", "reason": "onnxruntime is not installed: pip install it"}
     targets = [
         {"runtime": "openvino", "precision": precision},
         {"runtime": "onnxruntime", "precision": "auto"},
     ]
     made = report_example.result(rows=rows, resolved_recipe={"targets": targets})
-    assert any("openvino-bf16-1t: not measured" in line for line in made.warnings) == warned
+    assert (
+        any("openvino-bf16-1t: not offered: openvino offers" in line for line in made.warnings)
+        == warned
+    )
     assert any("onnxruntime is not installed" in line for line in made.warnings)
-    assert any(row.status == f"not measured: {said}" for row in made.candidates)
+    assert any(row.reason == said for row in made.candidates)
 
 
 def test_a_chosen_engine_that_loses_accuracy_is_said() -> None:

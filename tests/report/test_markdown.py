@@ -72,7 +72,7 @@ MACHINE = {
         ({"onnxruntime-fp32-1t": "why"}, {}, MACHINE, " (unstable)"),
         ({"teacher-onnxruntime-fp32-1t": "why"}, {}, MACHINE, " (unstable)"),
         ({"openvino-fp32-1t": "why"}, {}, MACHINE, ""),  # nothing of the headline stands on it
-        ({}, {"status": "invalid: paged: 3 page faults"}, MACHINE, " (invalid)"),
+        ({}, {"status": "invalid", "reason": "paged: 3 page faults"}, MACHINE, " (invalid)"),
         ({}, {}, {**MACHINE, "drifts": True}, " (the machine drifted)"),
     ],
 )

@@ -30,7 +30,12 @@ def words(svg: bytes) -> str:
 
 def test_every_measured_row_is_named_and_the_chosen_one_marked() -> None:
     rows = report_example.rows()
-    rows[3] |= {"latency_p50_ms": None, "latency_ci95_ms": None, "status": "not measured: x"}
+    rows[3] |= {
+        "latency_p50_ms": None,
+        "latency_ci95_ms": None,
+        "status": "not measured",
+        "reason": "x",
+    }
     text = words(plot.score_latency(report_example.result(rows=rows), "svg"))
     for name, *_ in report_example.ROWS:
         assert (f"| {name}" in text) == (name != "openvino-fp32-2t"), name
@@ -53,7 +58,9 @@ def test_the_axis_of_equal_accuracies_ends_near_them_and_never_above_100(accurac
 
 
 def test_nothing_measured_is_still_a_plot() -> None:
-    rows = report_example.rows(latency_p50_ms=None, latency_ci95_ms=None, status="not measured: x")
+    rows = report_example.rows(
+        latency_p50_ms=None, latency_ci95_ms=None, status="not measured", reason="x"
+    )
     made = report_example.result(
         rows=rows, choice={"chosen": None, "metric": report_example.SCALE._asdict()}
     )

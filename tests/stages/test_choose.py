@@ -28,6 +28,7 @@ def row(name: str, p50: float | None, **more: Any) -> dict[str, Any]:
         "peak_rss_bytes": 60_000_000,
         "size_bytes": 100_000,
         "status": "ok",
+        "reason": "",
         **more,
     }
 
@@ -56,12 +57,14 @@ def test_a_teacher_is_never_chosen() -> None:
     assert choose.choice([row("a", 0.3), fast], Budget(), 0.96)["chosen"] == "a"
 
 
-@pytest.mark.parametrize("status", ["failed: parity 3e-3 > 1e-4", "not measured: no engine"])
-def test_what_failed_or_was_not_measured_is_never_chosen(status: str) -> None:
-    rows = [row("a", 0.3), row("b", 0.1, status=status)]
+@pytest.mark.parametrize(
+    "status", [("failed", "parity 3e-3 > 1e-4"), ("not measured", "no engine")]
+)
+def test_what_failed_or_was_not_measured_is_never_chosen(status: tuple[str, str]) -> None:
+    rows = [row("a", 0.3), row("b", 0.1, status=status[0], reason=status[1])]
     assert choose.choice(rows, Budget(), 0.96)["chosen"] == "a"
     found = choose.choice(rows[1:], Budget(), 0.96)
-    assert found["chosen"] is None and status in found["why"]
+    assert found["chosen"] is None and "b: {}: {}".format(*status) in found["why"]
 
 
 @pytest.mark.parametrize(
@@ -119,14 +122,14 @@ def test_a_speedup_is_met_by_our_slow_end_beside_the_teachers_fast_one(
 
 
 def test_a_row_of_an_unfit_machine_keeps_no_limit_of_time_and_is_chosen_last() -> None:
-    bad = row("a", 0.1, status="invalid: swapped: 3 pages came back from swap")
+    bad = row("a", 0.1, status="invalid", reason="swapped: 3 pages came back from swap")
     found = choose.choice([bad, TEACHER], Budget(latency_p50_ms=0.3), 0.96)
     assert found["chosen"] is None and found["budget"][0]["verdict"] == "open"
-    assert "the machine was not fit: invalid: swapped" in found["why"]
+    assert "the machine was not fit: swapped" in found["why"]
     assert choose.choice([bad, row("b", 0.3)], Budget(), 0.96)["chosen"] == "b"
     alone = choose.choice([bad], Budget(score=0.9), 0.96)
     assert alone["chosen"] == "a" and "not fit" in alone["why"]
-    unfit = {**TEACHER, "status": bad["status"]}
+    unfit = {**TEACHER, "status": bad["status"], "reason": bad["reason"]}
     found = choose.choice([row("b", 0.1), unfit], Budget(speedup=2.0), 0.96)
     assert found["budget"][0]["verdict"] == "open"
 
@@ -284,7 +287,9 @@ def test_the_int8_beside_the_chosen_one_is_told_or_else_the_fastest() -> None:
 
 def test_a_chosen_int8_says_nothing_more_and_one_that_was_not_measured_is_no_candidate() -> None:
     rows = [row("fp32", 0.2), row("int8", 0.1, **INT8), TEACHER]
-    idle = row("trt", None, precision="int8", status="not measured: no CUDA device", size_bytes=9)
+    idle = row(
+        "trt", None, precision="int8", status="not measured", reason="no CUDA device", size_bytes=9
+    )
     found = choose.choice([*rows, idle], Budget(), 0.96)
     assert found["chosen"] == "int8" and "lost" not in found["why"] and "trt" not in found["why"]
 

@@ -42,7 +42,8 @@ def test_a_precision_that_is_not_offered_is_a_result(tmp_path: Path) -> None:
     model = bench_example.write_onnx(tmp_path / "blob")
     made = run(tmp_path / "out", model, runtime="onnxruntime", precision="bf16")
     about = json.loads(made["engine.json"].read_bytes())
-    assert about["status"] == "not measured: onnxruntime offers fp32, int8 on this machine"
+    assert about["status"] == "not offered"
+    assert about["reason"] == "onnxruntime offers fp32, int8 on this machine"
     assert about["files"] == [] and set(made) == {"engine.json"}
 
 
@@ -50,7 +51,7 @@ def test_an_engine_that_is_not_installed_is_a_result() -> None:
     reason = "openvino is not installed: pip install 'edgekd[openvino]'"
     config = stage.Config(runtime="openvino")
     about = stage.describe(config, {"not_measured": reason})
-    assert about["status"] == f"not measured: {reason}"
+    assert (about["status"], about["reason"]) == ("not measured", reason)
 
 
 def test_a_refused_model_names_the_engine(tmp_path: Path) -> None:
@@ -76,6 +77,6 @@ def test_an_engine_that_cannot_run_here_keeps_its_files(tmp_path: Path) -> None:
     }
     config = stage.Config(runtime="tensorrt", precision="int8", options={"capability": "sm89"})
     about = stage.describe(config, found)
-    assert about["status"] == "not measured: no CUDA device"
+    assert (about["status"], about["reason"]) == ("not measured", "no CUDA device")
     assert about["files"] == ["model.engine"] and about["size_bytes"] == 1234
     assert about["islands"] == found["islands"] and about["kernels"] == found["kernels"]

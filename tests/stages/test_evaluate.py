@@ -56,8 +56,8 @@ def given_files(folder: Path) -> dict[str, Path]:
             bundle_example.row("onnxruntime-fp32-1t"),
             bundle_example.row("onnxruntime-fp32-2t", threads=2, status="unstable"),
             bundle_example.row("teacher-onnxruntime-fp32-1t"),
-            bundle_example.row("openvino-bf16-1t", status="not measured: not here"),
-            bundle_example.row("openvino-fp32-1t", status="failed: parity"),
+            bundle_example.row("openvino-bf16-1t", status="not measured", reason="not here"),
+            bundle_example.row("openvino-fp32-1t", status="failed", reason="parity"),
         ],
     }
     field = bundle_example.IMAGE

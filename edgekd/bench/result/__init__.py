@@ -31,6 +31,7 @@ from edgekd.settings import Settings
 
 SCHEMA: Literal["edgekd.bench/2"] = "edgekd.bench/2"
 Status = Literal["ok", "unstable", "not_steady", "invalid", "failed"]
+"""Every row's word in `edgekd.bench.status`, but that of a recipe's row which is not steady is not settled."""
 NS_PER_MS = 1e6
 
 

@@ -149,6 +149,7 @@ def bundled(
         "precision": "fp32",
         "threads": 1,
         "status": "ok",
+        "reason": "",
         "parity_max_abs": float(np.abs(said[:GOLDEN] - want).max()),
         "parity_rms": saturation.rms(want, said[:GOLDEN]),
         "agreement": classification.top1_agreement(said[:GOLDEN], want),
