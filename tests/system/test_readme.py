@@ -1,4 +1,4 @@
-"""The README's commands exist, its recipes load and its links lead somewhere."""
+"""The commands of the README and the guide exist, their recipes load and their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from edgekd import recipe
 from edgekd.recipe import text as recipe_text
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-PAGES = ("README.md", "benchmarks/README.md")
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+TEXTS = [(ROOT / page).read_text() for page in ("README.md", "docs/guide.md")]
+PAGES = ("README.md", "docs/guide.md", "benchmarks/README.md")
+BLOCKS = [block for text in TEXTS for block in re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL)]
 COMMANDS = [
     line.split("#")[0].strip()
     for _, block in BLOCKS
@@ -28,20 +28,29 @@ RECIPES = [block for kind, block in BLOCKS if kind == "yaml"]
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_the_options_of_a_command_of_the_readme_exist(line: str) -> None:
+def test_the_options_of_a_shown_command_exist(line: str) -> None:
     done = CliRunner().invoke(cli.main, [*shlex.split(line)[1:], "--help"])
     assert done.exit_code == 0, done.output
 
 
 @pytest.mark.parametrize("text", RECIPES)
-def test_a_recipe_of_the_readme_loads_in_a_whole_one(text: str) -> None:
+def test_a_shown_recipe_loads_in_a_whole_one(text: str) -> None:
     whole = yaml.safe_load((ROOT / "pipelines" / "quickstart.yaml").read_text())
     merged = yaml.safe_dump({**whole, **yaml.safe_load(text)})
     recipe.validate(recipe_text.parse(merged, ".yaml", "README.md"))
 
 
+def test_the_readme_links_to_headings_of_the_guide_that_exist() -> None:
+    readme, guide = TEXTS
+    headings = re.findall(r"^## (.+)$", guide, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", name.lower()).replace(" ", "-") for name in headings}
+    linked = re.findall(r"\]\(docs/guide\.md#([^)]+)\)", readme)
+    assert len(linked) > 5
+    assert set(linked) <= anchors
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_to_files(page: str) -> None:
-    places = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
+    places = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text())
     assert len(places) > 5
     assert not [place for place in places if not (ROOT / page).parent.joinpath(place).exists()]
