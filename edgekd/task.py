@@ -234,9 +234,11 @@ def drop_interval(
 
 
 def is_right_or_wrong(metric: Metric, rows: NDArray[np.float64]) -> bool:
-    """Whether a metric is the share of samples that are right: every row [N, 2] is 0 or 1, and 1."""
+    """Whether a metric is the share of samples that are right: every row [N, 2] is 0 or 1, and 1; not the share of
+    those that are wrong."""
     return bool(
         metric.value is ratio
+        and (metric.unit, metric.better) == ("fraction", "higher")
         and rows.shape[1] == 2
         and (rows[:, 1] == 1).all()
         and ((rows[:, 0] == 0) | (rows[:, 0] == 1)).all()

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 
 from edgekd import files
-from edgekd.bench.explanation import summary
+from edgekd.bench.explanation import class_summary
+from edgekd.bench.explanation import score_summary
+from edgekd.dataset import Dataset
+from edgekd.fields import find_field
+from edgekd.task import metric_rows
+from edgekd.tasks.classification import TASK
 
 CLASSES = ("t-shirt", "trouser", "pull|over", "<coat>", "$bag$", "靴")
 
@@ -31,20 +36,33 @@ def answers(samples: int = 600) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 def content(**other: Any) -> dict[str, Any]:
     """explain.json as it is read; `other` replaces parts."""
-    told, labels = answers()
-    right = {role: logits.argmax(1) == labels for role, logits in told.items()}
+    logits, labels = answers()
+    label = find_field("class").describe(labels, np.arange(len(labels)), names=CLASSES)
+    data = Dataset(task="classification", inputs={}, targets={"labels": label})
+    outputs = {role: {"logits": given} for role, given in logits.items()}
+    scored = score_summary.summarize_scores(TASK, data, {"labels": labels}, outputs)
+    rows = {
+        role: metric_rows((TASK.score,), given, {"labels": labels}, data)[TASK.score.name]
+        for role, given in outputs.items()
+    }
     cka = [[0.9, 0.5], [0.4, 0.8], [None, 0.1]]
-    found = {
+    of_classes = {role: class_summary.summarize_model(logits[role], labels) for role in logits}
+    explained = {
         "split": "validation",
         "samples": len(labels),
         "classes": CLASSES,
-        "models": {role: summary.summarize_model(logits, labels) for role, logits in told.items()},
-        **summary.summarize_differences(told, labels),
+        **scored,
+        **class_summary.summarize_differences(logits, labels),
+        "models": {role: scored["models"][role] | of_classes[role] for role in logits},
+        "most_apart": class_summary.find_farthest(logits["teacher"], logits["student"]),
         "similarity": [
             {"one": "teacher", "other": role, "rows": ROWS, "columns": COLUMNS, "cka": cka}
             for role in ("student", "control")
         ],
-        "ablation": summary.summarize_terms(right["student"], {"kd": right["control"]}),
+        "ablation": score_summary.summarize_terms(
+            TASK.score, rows["student"], {"kd": rows["control"]}
+        ),
+        "left_out": [],
     }
-    read: dict[str, Any] = json.loads(files.canonical_json({**found, **other}))
+    read: dict[str, Any] = json.loads(files.canonical_json({**explained, **other}))
     return read

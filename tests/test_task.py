@@ -218,3 +218,11 @@ def test_the_interval_of_a_drop_is_that_of_a_paired_mean(
     half = 1.96 * differences.std() / np.sqrt(400)
     assert (low + high) / 2 == pytest.approx(differences.mean())
     assert (high - low) / 2 == pytest.approx(half, rel=0.15)  # of 200 draws
+
+
+def test_only_a_share_of_right_samples_is_one_of_right_or_wrong() -> None:
+    rows = np.array([[1.0, 1.0], [0.0, 1.0]])
+    assert task.is_right_or_wrong(metric(), rows)
+    for other in (metric(better="lower"), metric(unit="number"), metric(value=np.mean)):
+        assert not task.is_right_or_wrong(other, rows)
+    assert not task.is_right_or_wrong(metric(), rows * 0.5)

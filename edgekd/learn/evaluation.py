@@ -15,7 +15,6 @@ from edgekd import task as tasks_of
 from edgekd.dataset import Dataset
 from edgekd.learn import answers
 from edgekd.learn.data import kinds
-from edgekd.learn.signals import is_classifier
 from edgekd.task import Task
 from edgekd.tasks import load_task
 
@@ -46,14 +45,10 @@ class EvaluationSplit(NamedTuple):
         return self.dataset.prepare_targets(self.rows)
 
     @property
-    def is_one_class(self) -> bool:
-        """Whether the task is one class a sample."""
+    def class_output(self) -> kinds.ClassOutput | None:
+        """The output that names one class a sample; None if there is none."""
         outputs = tasks_of.interface_of(self.task, self.dataset).outputs
-        try:
-            label, _ = kinds.find_label(self.dataset)
-        except ValueError:
-            return False
-        return is_classifier(outputs) and outputs[0].target == label
+        return kinds.find_class_output(self.dataset, outputs)
 
     def outputs(self, model: nn.Module, precision: str = "fp32") -> Arrays:
         """A model's outputs [N, ...] by name."""

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
-from edgekd.report import explained_scores
+from edgekd.report import score_explanation
 from edgekd.report.tables import Table
-from edgekd.units import number_text
 from edgekd.units import percent_text
 
 FILE = "explain.json"
@@ -37,15 +36,13 @@ class ExplanationSection(NamedTuple):
 def explanation_section(content: Content) -> ExplanationSection:
     """Make the section from explain.json."""
     pictures = {}
+    tables = [score_explanation.metrics_table(content, FILE)]
     if "by_class" in content:
-        tables = [_models(content), _classes(content), _confusions(content)]
+        tables += [_sureness_table(content), _classes(content), _confusions(content)]
         pictures["reliability.svg"] = "confidence against accuracy"
         pictures["class_gains.svg"] = "accuracy of each class beside the control"
-    else:
-        tables = [explained_scores.metrics_table(content, FILE)]
     if content["ablation"]:
-        terms = _terms if "by_class" in content else explained_scores.terms_table
-        tables.append(terms(content, FILE))
+        tables.append(score_explanation.terms_table(content, FILE))
     if content["similarity"]:
         pictures["layer_similarity.svg"] = "similarity of the layers"
     return ExplanationSection(tuple(_lead(content)), tuple(tables), pictures)
@@ -53,24 +50,15 @@ def explanation_section(content: Content) -> ExplanationSection:
 
 def _lead(content: Content) -> Iterator[str]:
     yield f"On the {content['samples']} {content['split']} samples, in torch, float32."
+    yield from score_explanation.agreement_sentences(content)
     if "by_class" in content:
-        yield from _class_sentences(content)
-    else:
-        yield from explained_scores.agreement_sentences(content)
+        yield from _same_classes(content["fidelity"])
+        yield from _where(content)
+        yield _sureness(content["models"])
     yield from _alike(content["similarity"])
     if "attack" in content:
         yield _misled(content["attack"])
-
-
-def _class_sentences(content: Content) -> Iterator[str]:
-    yield from _taken_over(content["fidelity"])
-    for other, found in content["above"].items():
-        yield (
-            f"Against its {other} the student corrects {number_text(found['corrected'], 'sample')} "
-            f"and loses {found['lost']}: {_points(found)}."
-        )
-    yield from _where(content)
-    yield _sureness(content["models"])
+    yield from content["left_out"]
 
 
 def _misled(attack: Content) -> str:
@@ -81,11 +69,11 @@ def _misled(attack: Content) -> str:
     )
 
 
-def _taken_over(found: Content) -> Iterator[str]:
+def _same_classes(found: Content) -> Iterator[str]:
     student, control, above = (found[name] for name in ("student", "control", "above_control"))
     yield (
         f"The student names the same class as its teacher on {_share(student)}, its control on "
-        f"{_share(control)}: {_points(above)}."
+        f"{_share(control)}: {score_explanation.change_text(above)}."
     )
     yield (
         f"Its probabilities are {student['kl_nats']:.3g} nats from the teacher's (mean divergence), "
@@ -144,7 +132,7 @@ def _nearest(values: Sequence[Sequence[float | None]]) -> float | None:
     return sum(greatest) / len(greatest) if greatest else None
 
 
-def _models(content: Content) -> Table:
+def _sureness_table(content: Content) -> Table:
     rows = [
         (
             role,
@@ -163,7 +151,7 @@ def _models(content: Content) -> Table:
         "Nats are the mean negative log-likelihood. The calibration error takes 15 bins of equal width, "
         "the adaptive one 15 of as many samples. Dividing logits by the temperature calibrates best.",
     )
-    return Table("How good and how sure", FILE, lead, (*columns, "temperature"), tuple(rows), 0)
+    return Table("How sure", FILE, lead, (*columns, "temperature"), tuple(rows), 0)
 
 
 def _classes(content: Content) -> Table:
@@ -216,26 +204,6 @@ def _confusions(content: Content) -> Table:
     return Table(title, FILE, lead, columns if rows else (), rows, len(found) - len(rows))
 
 
-def _terms(content: Content, file: str) -> Table:
-    rows = tuple(
-        (
-            one["term"],
-            percent_text(one["accuracy"]),
-            f"{one['points']:+.2f}",
-            _interval(one["points_ci95"], 1, 2),
-            f"{one['p_holm']:.2g}",
-        )
-        for one in content["ablation"]
-    )
-    whole = percent_text(content["ablation"][0]["accuracy_of_all"])
-    lead = (
-        f"The first distilled student, {whole} with all terms, trained again without each: below 0 the term "
-        "helped. The interval is over samples, p after Holm's correction; another seed would move it further.",
-    )
-    columns = ("left out", "accuracy", "points", "95 % interval", "p")
-    return Table("What each term brought", file, lead, columns, rows, 0)
-
-
 def _named(words: Sequence[str]) -> str:
     shown = ", ".join(words[: MOST_ROWS // 2])
     more = len(words) - MOST_ROWS // 2
@@ -245,11 +213,6 @@ def _named(words: Sequence[str]) -> str:
 def _share(found: Content) -> str:
     low, high = found["agreement_ci95"]
     return f"{percent_text(found['agreement'])} (95 % interval {percent_text(low)} to {percent_text(high)})"
-
-
-def _points(found: Content) -> str:
-    interval = _interval(found["points_ci95"], 1, 2)
-    return f"{found['points']:+.2f} points (95 % interval {interval}, McNemar p = {found['p_value']:.2g})"
 
 
 def _interval(ends: Sequence[float], scale: float, digits: int) -> str:

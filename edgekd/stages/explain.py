@@ -32,15 +32,18 @@ if TYPE_CHECKING:
     from edgekd.field import Arrays
     from edgekd.learn.evaluation import EvaluationSplit
 
-    Answers = Mapping[str, NDArray[np.float32]]
-    """Logits [N, C] by role."""
-
 ROLES = ("teacher", "control", "student")
 WHOLE = "whole"
 """The student of all terms, in an ablation: the inputs ``whole_blueprint`` and ``whole_weights``."""
 WITHOUT = "without/"
 """Before the term a student did without: ``without/kd_blueprint`` and ``without/kd_weights``."""
 WEIGHTS = "_weights"
+NO_RIGHT_SAMPLES = "Corrected and lost samples are left out: they need a score that is the share of right samples; {} is none."
+NO_CLASSES = (
+    "Calibration, confusions and gains by class are left out: they need an output of logits [N, C] whose target is "
+    "one class a sample."
+)
+NO_ATTACK = "The attack is left out: it needs a task whose only input is an image and whose only output is its class."
 
 
 class Attack(Settings):
@@ -80,9 +83,12 @@ def run(config: Config, given: Given, context: Context) -> Made:
     Takes data and the named split; ``<role>_blueprint`` and ``<role>_weights`` of teacher, control and
     student; for an ablation those of `WHOLE` and of each term `WITHOUT` which a student learned.
 
+    Every task is explained by its metrics and its agreement. What needs more is left out where the task has none of
+    it, and explain.json says so in a sentence: calibration, confusions and gains by class need class logits; corrected
+    and lost samples a score that is the share of right samples; an attack images of one class.
+
     The disagreements are the samples on which student and teacher decide differently, the
-    farthest apart first: rows of the split, in the npy file as int64 [M]. Where a task is not one class a sample,
-    what needs that is left out: calibration, confusions, classes; the task's metrics and agreement are told instead.
+    farthest apart first: rows of the split, in the npy file as int64 [M].
 
     Raises:
         InputError: if a model answers something that is not finite.
@@ -97,100 +103,105 @@ def run(config: Config, given: Given, context: Context) -> Made:
     with arithmetic.one_thread_if_small(values):
         models = {role: _loaded(role, given, context) for role in ROLES}
         outputs = {role: _outputs(role, models[role], split) for role in ROLES}
-        found: dict[str, Any] = {
-            "split": config.split,
-            "samples": split.size,
-            "similarity": list(
-                compare_layers(
-                    models,
-                    split,
-                    config.layers,
-                    config.similarity_samples,
-                    context.seed,
-                    context.progress,
-                )
-            ),
-        }
-        if split.is_one_class:
-            explained = _explain_classes(models, outputs, config, given, split, context)
-        else:
-            explained = _explain_scores(outputs, config, given, split, context)
-    share = percent_text(explained.agreement)
-    context.progress.note(f"the student says what its teacher says on {share} of {config.split}")
-    return _written(found | explained.content, explained.rows, explained.lines, context)
+        similarity = list(
+            compare_layers(
+                models,
+                split,
+                config.layers,
+                config.similarity_samples,
+                context.seed,
+                context.progress,
+            )
+        )
+        scores = _explain_scores(outputs, given, split, context)
+        classes = _explain_classes(outputs, split)
+        attack = _attack(models, config, split, context)
+    share = percent_text(scores.content["agreement"]["student"])
+    context.progress.note(f"the student decides as its teacher does on {share} of {config.split}")
+    of_model = {
+        role: {**scores.content["models"][role], **classes.content.get("models", {}).get(role, {})}
+        for role in ROLES
+    }
+    content = {
+        "split": config.split,
+        "samples": split.size,
+        "similarity": similarity,
+        **scores.content,
+        **classes.content,
+        **attack.content,
+        "models": of_model,
+        "left_out": [*scores.left_out, *classes.left_out, *attack.left_out],
+    }
+    disagreements = classes.disagreements or scores.disagreements
+    assert disagreements is not None  # of scores there always are
+    return _written(content, disagreements, context)
 
 
-class Explanation(NamedTuple):
-    """What a kind of task lets say."""
+class Disagreements(NamedTuple):
+    """The samples on which student and teacher decide differently."""
 
-    content: dict[str, Any]
-    """Of explain.json."""
-    agreement: float
-    """Of the student with its teacher."""
     rows: NDArray[np.int64]
-    """The disagreements."""
+    """Their rows in the split, the farthest apart first."""
     lines: Iterator[list[str]]
     """The same as a table."""
 
 
-def _explain_classes(
-    models: Mapping[str, nn.Module],
-    outputs: Mapping[str, Arrays],
-    config: Config,
-    given: Given,
-    split: EvaluationSplit,
-    context: Context,
-) -> Explanation:
-    """One class a sample."""
-    import numpy as np
+class Section(NamedTuple):
+    """A part of the explanation."""
 
-    from edgekd.bench.explanation import fidelity
-    from edgekd.bench.explanation import summary
-    from edgekd.bench.explanation.disagreement_table import tabulate
-    from edgekd.learn.data import kinds
-
-    label_name, label = kinds.find_label(split.dataset)
-    labels = np.asarray(split.rows[label_name])
-    answers = {role: next(iter(each.values())) for role, each in outputs.items()}
-    found = {
-        "classes": list(label.names),
-        "models": {role: summary.summarize_model(answers[role], labels) for role in ROLES},
-        **summary.summarize_differences(answers, labels),
-        "ablation": _ablation(given, split, labels, context),
-        **_attacked(models, config, split, labels, context),
-    }
-    rows = fidelity.disagreements(answers["teacher"], answers["student"])
-    lines = tabulate(rows, answers, labels, label.names)
-    return Explanation(found, found["fidelity"]["student"]["agreement"], rows, lines)
+    content: dict[str, Any]
+    """Of explain.json."""
+    left_out: tuple[str, ...] = ()
+    """What is not in it and why, in sentences."""
+    disagreements: Disagreements | None = None
 
 
 def _explain_scores(
-    outputs: Mapping[str, Arrays],
-    config: Config,
-    given: Given,
-    split: EvaluationSplit,
-    context: Context,
-) -> Explanation:
+    outputs: Mapping[str, Arrays], given: Given, split: EvaluationSplit, context: Context
+) -> Section:
     """Any task, by its metrics and what it calls agreement."""
-    from edgekd.bench.explanation import scores
+    from edgekd.bench.explanation import score_summary
 
-    if config.attack is not None:
-        context.progress.note("attack: left out: the task is not one class a sample")
-    score = split.task.score
+    task, score = split.task, split.task.score
 
     def score_rows(name: str) -> NDArray[np.float64]:
         return split.metric_rows(_outputs(name, _loaded(name, given, context), split))
 
-    ablated = {name: score_rows(WITHOUT + name) for name in _terms_left_out(given)}
-    whole = score_rows(WHOLE) if ablated else None
-    found = {
-        **scores.summarize_scores(split.task, split.dataset, split.targets, outputs),
-        "ablation": [] if whole is None else scores.summarize_terms(score, whole, ablated),
-    }
-    alike = scores.agree_samples(split.task, split.dataset, outputs["teacher"], outputs["student"])
-    rows = scores.find_disagreements(alike)
+    without = {name: score_rows(WITHOUT + name) for name in _terms_left_out(given)}
+    terms = score_summary.summarize_terms(score, score_rows(WHOLE), without) if without else []
+    content = score_summary.summarize_scores(task, split.dataset, split.targets, outputs)
+    left_out = () if "above" in content else (NO_RIGHT_SAMPLES.format(score.name),)
+    alike = score_summary.agree_samples(task, split.dataset, outputs["teacher"], outputs["student"])
+    rows = score_summary.find_disagreements(alike)
     lines = (["index", "agreement"], *([str(row), f"{alike[row]:.6g}"] for row in rows))
-    return Explanation(found, found["agreement"]["student"], rows, iter(lines))
+    return Section(content | {"ablation": terms}, left_out, Disagreements(rows, iter(lines)))
+
+
+def _explain_classes(outputs: Mapping[str, Arrays], split: EvaluationSplit) -> Section:
+    """The output that names one class a sample, if there is one; the disagreements if it is the only output."""
+    import numpy as np
+
+    from edgekd.bench.explanation import class_summary
+    from edgekd.bench.explanation import fidelity
+    from edgekd.bench.explanation.disagreement_table import tabulate
+
+    found = split.class_output
+    if found is None:
+        return Section({}, (NO_CLASSES,))
+    labels = np.asarray(split.rows[found.target])
+    logits = {role: each[found.output] for role, each in outputs.items()}
+    content = {
+        "classes": list(found.label.names),
+        "models": {role: class_summary.summarize_model(logits[role], labels) for role in ROLES},
+        **class_summary.summarize_differences(logits, labels),
+    }
+    if not found.is_alone:
+        return Section(content)
+    pair = logits["teacher"], logits["student"]
+    rows = fidelity.disagreements(*pair)
+    lines = tabulate(rows, logits, labels, found.label.names)
+    content["most_apart"] = class_summary.find_farthest(*pair)
+    return Section(content, (), Disagreements(rows, lines))
 
 
 def _terms_left_out(given: Given) -> list[str]:
@@ -216,74 +227,55 @@ def _outputs(name: str, model: nn.Module, split: EvaluationSplit) -> Arrays:
     return given
 
 
-def _attacked(
-    models: Mapping[str, nn.Module],
-    config: Config,
-    split: EvaluationSplit,
-    labels: NDArray[np.int64],
-    context: Context,
-) -> dict[str, Any]:
+def _attack(
+    models: Mapping[str, nn.Module], config: Config, split: EvaluationSplit, context: Context
+) -> Section:
     """The models' accuracy on images changed to mislead each of them, if the recipe asks."""
     if config.attack is None:
-        return {}
+        return Section({})
     import numpy as np
 
     from edgekd.learn.attack import robust_accuracy
     from edgekd.learn.data import kinds
     from edgekd.learn.data import loader
 
-    said = config.attack
-    chosen = loader.order(len(labels), context.seed, 0)[: said.samples]
+    found = split.class_output
     try:
         name, image = kinds.find_image(split.dataset)
-    except ValueError as error:
-        context.progress.note(f"attack: left out: {error}")
-        return {}
+    except ValueError:
+        found = None
+    if found is None or not found.is_alone:
+        context.progress.note(NO_ATTACK)
+        return Section({}, (NO_ATTACK,))
+    settings = config.attack
+    rows = loader.order(split.size, context.seed, 0)[: settings.samples]
     accuracy = {
         role: robust_accuracy(
             model,
-            np.asarray(split.rows[name][chosen]),
-            labels[chosen],
+            np.asarray(split.rows[name][rows]),
+            np.asarray(split.rows[found.target])[rows],
             image,
-            epsilon=said.epsilon,
-            step=said.epsilon / 4,
-            steps=said.steps,
+            epsilon=settings.epsilon,
+            step=settings.epsilon / 4,
+            steps=settings.steps,
             seed=context.seed,
         )
         for role, model in models.items()
     }
-    return {"attack": {**said.model_dump(), "samples": len(chosen), "accuracy": accuracy}}
+    return Section(
+        {"attack": {**settings.model_dump(), "samples": len(rows), "accuracy": accuracy}}
+    )
 
 
-def _ablation(
-    given: Given, split: EvaluationSplit, labels: NDArray[np.int64], context: Context
-) -> list[dict[str, Any]]:
-    """What each term of the first distilled student's loss brought."""
-    from edgekd.bench.explanation import summary
-
-    def right(name: str) -> NDArray[np.bool_]:
-        (logits,) = _outputs(name, _loaded(name, given, context), split).values()
-        found: NDArray[np.bool_] = logits.argmax(1) == labels
-        return found
-
-    without = {name: right(WITHOUT + name) for name in _terms_left_out(given)}
-    return summary.summarize_terms(right(WHOLE), without) if without else []
-
-
-def _written(
-    found: Mapping[str, Any],
-    rows: NDArray[np.int64],
-    lines: Iterator[list[str]],
-    context: Context,
-) -> Made:
+def _written(content: Mapping[str, Any], disagreements: Disagreements, context: Context) -> Made:
     import numpy as np
 
     names = ("explain.json", "disagreements.npy", "disagreements.csv")
     document, array, table = (context.folder / name for name in names)
-    document.write_bytes(files.canonical_json(found))
-    np.save(array, rows, allow_pickle=False)
+    document.write_bytes(files.canonical_json(content))
+    np.save(array, disagreements.rows, allow_pickle=False)
     with table.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(lines)
+        csv.writer(file, lineterminator="\n").writerows(disagreements.lines)
     return dict(zip(names, (document, array, table), strict=True))
 
 

@@ -24,22 +24,6 @@ RENAMED = 0.45
 """How much of the way from chance to perfect it goes with its classes renamed, if their order was the cause."""
 
 
-def top1_accuracy(logits: NDArray[Any], labels: NDArray[Any]) -> float:
-    """Fraction of rows of `logits` [B, C] whose largest entry is at `labels` [B].
-
-    Raises:
-        ValueError: if the shapes do not fit or there are no rows.
-    """
-    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
-        raise ValueError(f"want [B, C] and [B], got {logits.shape} and {labels.shape}")
-    return float((logits.argmax(1) == labels).mean())
-
-
-def top1_agreement(logits: NDArray[Any], reference: NDArray[Any]) -> float:
-    """Fraction of rows on which two [B, C] answers name the same class."""
-    return top1_accuracy(logits, reference.argmax(1))
-
-
 def decide(outputs: Arrays, dataset: Dataset) -> Arrays:
     """``class`` [N] and ``probabilities`` [N, C]."""
     logits = outputs["logits"].astype(np.float64)

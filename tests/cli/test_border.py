@@ -16,8 +16,8 @@ import pytest
 
 from edgekd import code
 from edgekd import errors
+from edgekd.bench.explanation import fidelity
 from edgekd.cli import border
-from edgekd.tasks import classification
 
 
 def ending(error: BaseException) -> border.Ending:
@@ -192,10 +192,7 @@ def test_a_fault_of_the_user_s_own_code_is_no_bug_of_ours(
     )
     assert "details in" in got.hint
     # edgekd's own code stays ours, though the user's imports it
-    assert (
-        border.run_guarded(lambda: classification.top1_accuracy(np.zeros(1), np.zeros(1)))[0].code
-        == 4
-    )
+    assert border.run_guarded(lambda: fidelity.agreement(np.zeros(1), np.zeros(1)))[0].code == 4
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

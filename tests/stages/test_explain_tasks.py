@@ -57,9 +57,15 @@ def test_a_task_is_explained_by_its_metrics_and_agreement(tmp_path: Path, name: 
     assert lines[0] == ["index", "agreement"] and alike == sorted(alike) and max(alike) < 1
     assert [int(line[0]) for line in lines[1:]] == np.load(made["disagreements.npy"]).tolist()
 
+    assert found["left_out"] == [
+        explain.NO_RIGHT_SAMPLES.format(score),
+        explain.NO_CLASSES,
+        explain.NO_ATTACK,
+    ]
     section = explanation.explanation_section(found)
     assert [table.title for table in section.tables] == ["How good", "What each term brought"]
-    assert f"{score} " in " ".join(section.lead) and section.tables[0].columns[1] == score
+    assert f"{score} " in " ".join(section.lead) and section.tables[0].columns[1].startswith(score)
     assert [row[0] for row in section.tables[0].rows] == list(explain.ROLES)
+    assert section.lead[-3:] == tuple(found["left_out"])
     assert list(section.pictures) == ["layer_similarity.svg"]
     assert set(explanation_plot.draw_plots(found, "svg")) == {"layer_similarity"}

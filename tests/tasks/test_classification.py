@@ -17,27 +17,6 @@ def logits(*classes: int) -> np.ndarray:
     return np.eye(3)[list(classes)]
 
 
-def test_accuracy_and_agreement() -> None:
-    told = logits(0, 1, 2, 2)
-    assert classification.top1_accuracy(told, np.array([0, 1, 2, 0])) == 0.75
-    assert classification.top1_agreement(told, logits(0, 0, 0, 2)) == 0.5
-
-
-def test_accuracy_by_hand() -> None:
-    told = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
-    assert classification.top1_accuracy(told, np.array([1, 1, 1])) == pytest.approx(2 / 3)
-    assert classification.top1_agreement(told, -told) == 0
-    assert classification.top1_agreement(told, 3 * told) == 1
-    for labels in (np.array([1, 1]), np.zeros((3, 1))):
-        with pytest.raises(ValueError, match="want"):
-            classification.top1_accuracy(told, labels)
-
-
-def test_nothing_has_no_accuracy() -> None:
-    with pytest.raises(ValueError, match="want"):
-        classification.top1_accuracy(np.zeros((0, 3)), np.zeros(0))
-
-
 def dataset(classes: int) -> Dataset:
     return Dataset(
         task="classification",

@@ -1,4 +1,4 @@
-"""How far a student's answers are from its teacher's, right or wrong."""
+"""How far the classes that a student names are from its teacher's, right or wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from edgekd.bench.explanation.calibration import log_probabilities
 from edgekd.bench.proportion import wilson
 from edgekd.bench.statistics import Interval
-from edgekd.tasks import classification
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,13 +38,13 @@ class Confusion(NamedTuple):
 
 
 def agreement(teacher: NDArray[np.floating], student: NDArray[np.floating]) -> Share:
-    """On which share of the samples two answers [N, C] name the same class.
+    """Return the share of samples on which two models' logits [N, C] name the same class.
 
     Raises:
         ValueError: if the shapes differ or there are no samples.
     """
     _want_alike(teacher, student)
-    value = classification.top1_agreement(student, teacher)
+    value = float((student.argmax(1) == teacher.argmax(1)).mean())
     return Share(value, wilson(value, len(student)))
 
 

@@ -1,9 +1,10 @@
-"""What one classifier gets right that another does not: overall, class by class, term by term."""
+"""The samples that one model gets right and another does not: overall, class by class, term by term."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -21,14 +22,14 @@ RESAMPLES = 10_000
 
 
 class AnswerChange(NamedTuple):
-    """The answers of a second classifier compared with those of a first, on the same samples."""
+    """The answers of a second model compared with those of a first, on the same samples."""
 
     corrected: int
     """Samples that only the second gets right."""
     lost: int
     """Samples that only the first gets right."""
     points: float
-    """Accuracy of the second above the first, in percentage points."""
+    """Share of right samples of the second above that of the first, in percentage points."""
     interval: Interval
     """95 %, of the paired bootstrap."""
     p_value: float
@@ -59,7 +60,7 @@ class ClassGains(NamedTuple):
 
 
 def compare_answers(before: Right, after: Right) -> AnswerChange:
-    """What was won and lost from one classifier to the next.
+    """Count the samples that a second model corrects and loses beside a first.
 
     Args:
         before: [N], where the first is right.
@@ -78,6 +79,13 @@ def compare_answers(before: Right, after: Right) -> AnswerChange:
         interval=Interval(0.0 - found.interval.high, 0.0 - found.interval.low),  # no -0.0
         p_value=found.mcnemar_p,
     )
+
+
+def change_fields(change: AnswerChange) -> dict[str, Any]:
+    """Return a change under the names it has in explain.json."""
+    fields = change._asdict()
+    fields["points_ci95"] = fields.pop("interval")
+    return fields
 
 
 def compare_by_class(

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from edgekd.bench.explanation import gains
 from edgekd.task import drop_interval
+from edgekd.task import is_right_or_wrong
 from edgekd.task import metric_rows
 from edgekd.task import metric_values
 from edgekd.task import score_drop
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from edgekd.task import Task
 
 TEACHER, CONTROL, STUDENT = ROLES = ("teacher", "control", "student")
+MOST_APART = 100
+"""Samples named in it."""
 Rows = Mapping[str, "NDArray[np.float64]"]
 """A metric's rows [N, K], by who answered."""
 
@@ -29,8 +33,8 @@ Rows = Mapping[str, "NDArray[np.float64]"]
 def summarize_scores(
     task: Task, dataset: Dataset, targets: Arrays, outputs: Mapping[str, Arrays]
 ) -> dict[str, Any]:
-    """Each model's metrics, how far control and student decide as the teacher does, and how much worse the student
-    scores than the others.
+    """Return each model's metrics, how far control and student decide as the teacher does, and how much worse the
+    student scores than the others; where samples are right or wrong, how many it corrects and loses.
 
     Args:
         task: what is judged.
@@ -44,18 +48,30 @@ def summarize_scores(
     }
     of_score = {role: each[score.name] for role, each in rows.items()}
     alike = {
-        role: float(agree_samples(task, dataset, outputs[TEACHER], outputs[role]).mean())
+        role: agree_samples(task, dataset, outputs[TEACHER], outputs[role])
         for role in (CONTROL, STUDENT)
     }
-    return {
+    summary = {
         "metric": score.scale._asdict(),
+        "metrics": [metric.scale._asdict() for metric in task.metrics],
         "models": {role: {"metrics": metric_values(task, each)} for role, each in rows.items()},
-        "agreement": alike,
+        "agreement": {role: float(each.mean()) for role, each in alike.items()},
         "below": {
             role: summarize_drop(score, of_score[STUDENT], of_score[role])
             for role in (CONTROL, TEACHER)
         },
+        "most_apart": [
+            {"index": int(row), "agreement": float(alike[STUDENT][row])}
+            for row in find_disagreements(alike[STUDENT])[:MOST_APART]
+        ],
     }
+    right = right_samples(score, of_score)
+    if right is not None:
+        summary["above"] = {
+            role: gains.change_fields(gains.compare_answers(right[role], right[STUDENT]))
+            for role in (CONTROL, TEACHER)
+        }
+    return summary
 
 
 def agree_samples(task: Task, dataset: Dataset, one: Arrays, other: Arrays) -> NDArray[np.float64]:
@@ -70,22 +86,42 @@ def find_disagreements(alike: NDArray[np.float64]) -> NDArray[np.int64]:
     return found
 
 
+def right_samples(metric: Metric, rows: Rows) -> dict[str, NDArray[np.bool_]] | None:
+    """Return where each model is right, [N] by its name; None if the metric is not the share of right samples."""
+    if not all(is_right_or_wrong(metric, each) for each in rows.values()):
+        return None
+    return {name: each[:, 0] > 0 for name, each in rows.items()}
+
+
 def summarize_terms(
     metric: Metric, whole: NDArray[np.float64], without: Rows
 ) -> list[dict[str, Any]]:
-    """What each term of a loss brought, a row each: above 0 the student is worse without it.
+    """Return what each term of a loss brought, a row each: above 0 the student scores worse without it.
 
     Args:
         metric: the score.
         whole: its rows of the student of all terms.
         without: by term, those of the student that did without it.
+
+    Returns:
+        `summarize_drop` of each, its score and that of all terms; where samples are right or wrong also the
+        change from all terms, with its p-value among all terms (Holm 1979).
     """
+    right = right_samples(metric, {"": whole, **without})
+    changes = {}
+    if right is not None:
+        full = right.pop("")
+        changes = {
+            term: {**gains.change_fields(change), "p_holm": p_holm}
+            for term, (change, p_holm) in gains.compare_ablations(full, right).items()
+        }
     return [
         {
             "term": term,
             "score": metric.value(rows),
             "score_of_all": metric.value(whole),
             **summarize_drop(metric, rows, whole),
+            **changes.get(term, {}),
         }
         for term, rows in without.items()
     ]
@@ -94,6 +130,6 @@ def summarize_terms(
 def summarize_drop(
     metric: Metric, rows: NDArray[np.float64], reference: NDArray[np.float64]
 ) -> dict[str, Any]:
-    """How much worse one model scores than another on the same samples, with the 95 % interval."""
+    """Return how much worse one model scores than another on the same samples, with the 95 % interval."""
     drop = score_drop(metric, metric.value(rows), metric.value(reference))
     return {"score_drop": drop, "score_drop_ci95": drop_interval(metric, rows, reference)}

@@ -1,0 +1,106 @@
+"""What explain.json says of the classes that teacher, control and student name.
+
+It needs an output of class logits [N, C] whose target is one class a sample; the task may be more than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from typing import Any
+
+from edgekd.bench import proportion
+from edgekd.bench.explanation import calibration
+from edgekd.bench.explanation import fidelity
+from edgekd.bench.explanation import gains
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+TEACHER, CONTROL, STUDENT = ROLES = ("teacher", "control", "student")
+MOST_APART = 100
+"""Samples named in it."""
+MOST_CONFUSIONS = 100
+"""Pairs of classes named in it."""
+
+
+def summarize_model(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Any]:
+    """Return how often a model's class is right, and how well its confidence fits that.
+
+    Args:
+        logits: [N, C].
+        labels: [N], class indices.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    bins = calibration.equal_width(logits, labels)
+    best = calibration.best_temperature(logits, labels)
+    accuracy = float((logits.argmax(1) == labels).mean())
+    return {
+        "accuracy": accuracy,
+        "accuracy_ci95": proportion.wilson(accuracy, len(labels)),
+        "likelihood_nats": calibration.negative_log_likelihood(logits, labels),
+        "brier": calibration.brier(logits, labels),
+        "calibration_error": calibration.calibration_error(bins),
+        "adaptive_calibration_error": calibration.calibration_error(
+            calibration.equal_mass(logits, labels)
+        ),
+        "temperature": best,
+        "likelihood_nats_at_temperature": calibration.negative_log_likelihood(logits, labels, best),
+        "reliability": [bin_of._asdict() for bin_of in bins],
+    }
+
+
+def summarize_differences(
+    logits: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Return how the student's classes differ from those of its teacher and its control.
+
+    Args:
+        logits: [N, C], by role.
+        labels: [N], class indices.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    teacher, student = logits[TEACHER], logits[STUDENT]
+    right = {role: logits[role].argmax(1) == labels for role in ROLES}
+    same = {role: logits[role].argmax(1) == teacher.argmax(1) for role in (CONTROL, STUDENT)}
+    return {
+        "fidelity": {
+            **{role: _fidelity(teacher, logits[role]) for role in same},
+            "above_control": gains.change_fields(
+                gains.compare_answers(same[CONTROL], same[STUDENT])
+            ),
+        },
+        "by_class": [
+            {**row._asdict(), "above": {role: b._asdict() for role, b in row.above.items()}}
+            for row in gains.compare_by_class(labels, right)
+        ],
+        "confusions": [
+            pair._asdict()
+            for pair in fidelity.confusions(teacher, student, labels)[:MOST_CONFUSIONS]
+        ],
+    }
+
+
+def find_farthest(
+    teacher: NDArray[np.float32], student: NDArray[np.float32]
+) -> list[dict[str, Any]]:
+    """Return the `MOST_APART` samples on which the probabilities [N, C] of two models are the farthest apart."""
+    apart = fidelity.divergences(teacher, student)
+    return [
+        {"index": int(row), "kl_nats": float(apart[row])}
+        for row in fidelity.farthest_samples(apart, MOST_APART)
+    ]
+
+
+def _fidelity(teacher: NDArray[np.float32], other: NDArray[np.float32]) -> dict[str, Any]:
+    share = fidelity.agreement(teacher, other)
+    return {
+        "agreement": share.value,
+        "agreement_ci95": share.interval,
+        "kl_nats": float(fidelity.divergences(teacher, other).mean()),
+    }

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgekd import files
+from edgekd.bench.explanation import class_summary
+from edgekd.bench.explanation import fidelity
+from edgekd.bench.explanation import gains
+from tests import explanation_example
+
+
+def test_what_is_told_of_a_model() -> None:
+    told, labels = explanation_example.answers()
+    found = class_summary.summarize_model(told["student"], labels)
+    right = (told["student"].argmax(1) == labels).mean()
+    assert found["accuracy"] == right
+    assert found["accuracy_ci95"].low < right < found["accuracy_ci95"].high
+    assert len(found["reliability"]) == 15
+    assert sum(one["samples"] for one in found["reliability"]) == len(labels)
+    assert found["likelihood_nats_at_temperature"] < found["likelihood_nats"]
+
+
+def test_the_student_is_set_beside_each_of_the_others() -> None:
+    logits, labels = explanation_example.answers()
+    summary = class_summary.summarize_differences(logits, labels)
+    right = {role: given.argmax(1) == labels for role, given in logits.items()}
+    for role in ("control", "teacher"):
+        want = gains.compare_answers(right[role], right["student"])
+        mean = np.average(
+            [row["above"][role]["points"] for row in summary["by_class"]],
+            weights=[row["samples"] for row in summary["by_class"]],
+        )
+        assert mean == pytest.approx(want.points)
+    copied = class_summary.summarize_differences({**logits, "student": logits["teacher"]}, labels)
+    assert copied["fidelity"]["student"]["agreement"] == 1
+    assert copied["fidelity"]["student"]["kl_nats"] == 0
+    assert copied["confusions"] == []
+    below = 100 * (1 - summary["fidelity"]["control"]["agreement"])
+    assert copied["fidelity"]["above_control"]["points"] == pytest.approx(below)
+
+
+def test_the_farthest_apart_are_named_with_their_distance() -> None:
+    logits, _ = explanation_example.answers()
+    rows = class_summary.find_farthest(logits["teacher"], logits["student"])
+    apart = fidelity.divergences(logits["teacher"], logits["student"])
+    assert len(rows) == class_summary.MOST_APART
+    assert [row["kl_nats"] for row in rows] == sorted(apart, reverse=True)[: len(rows)]
+    assert all(row["kl_nats"] == apart[row["index"]] for row in rows)
+
+
+def test_all_of_it_is_json() -> None:
+    assert files.canonical_json(explanation_example.content())
