@@ -7,6 +7,7 @@ is imported to list them, and nothing is read before a name is asked for that ed
 from __future__ import annotations
 
 import functools
+from collections.abc import Container
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import NamedTuple
@@ -22,6 +23,7 @@ GROUPS = {
     "model": "edgekd.models",
     "data source": "edgekd.sources",
     "task": "edgekd.tasks",
+    "runtime": "edgekd.runtimes",
 }
 """Kind of member to the group of its entry points."""
 
@@ -77,3 +79,13 @@ def find_plugin(kind: str, name: str) -> Plugin | None:
         owners = " and ".join(map(str, found))
         raise InputError(f"{kind} {name!r}: got it from {owners}, want one of them installed")
     return found[0] if found else None
+
+
+def require_distinct(kind: str, name: str, built_in: Container[str]) -> None:
+    """Raises InputError if a plugin takes the name of a built-in member."""
+    same = list_plugins(kind).get(name, ())
+    if same and name in built_in:
+        raise InputError(
+            f"{kind} {name!r}: got it from {same[0]}, want another name: edgekd has one of that name",
+            hint=f"pip uninstall {same[0].distribution}",
+        )

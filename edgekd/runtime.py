@@ -15,6 +15,8 @@ from typing import Protocol
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgekd.plugins import Plugin
+
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 """``int8`` is the Q/DQ file of the target's profile; what is not quantized in it runs in fp32."""
 Shapes = Mapping[str, tuple[int, ...]]
@@ -117,6 +119,10 @@ class RuntimeEntry(NamedTuple):
     """Distributions that, where they are installed, are used in place of `distribution`."""
     keeps_floats: bool = False
     """Whether float tensors stay what they are in the file, whatever precision it is told."""
+    profiles: tuple[str, ...] = ()
+    """The Q/DQ files (`edgekd.profile`) it runs in integers, its own first; it may read others and gain nothing."""
+    plugin: Plugin | None = None
+    """The entry point that adds it; None of edgekd's own."""
 
     def installed(self) -> str:
         """The distribution this engine is used from here; `distribution` where there is none."""
@@ -129,6 +135,20 @@ class RuntimeEntry(NamedTuple):
                 continue
             return name
         return self.distribution
+
+    def version(self) -> str:
+        """The version of the engine that is used here, of a plugin's with the plugin's own.
+
+        Raises:
+            PackageNotFoundError: if it is not installed.
+        """
+        import importlib.metadata
+
+        if self.plugin is None:
+            return importlib.metadata.version(self.installed())
+        if self.distribution == self.plugin.distribution:
+            return self.plugin.version
+        return f"{importlib.metadata.version(self.installed())} ({self.plugin})"
 
     def load(self) -> Runtime:
         """The runtime itself; imports its module, which imports the engine only when it is used."""

@@ -145,12 +145,7 @@ class Table(Mapping[str, Member]):
 
     def require_distinct(self, name: str) -> None:
         """Raises InputError if a plugin takes the name of a built-in member."""
-        same = plugins.list_plugins(self.kind).get(name, ())
-        if same and name in self._members:
-            raise InputError(
-                f"{self.kind} {name!r}: got it from {same[0]}, want another name: edgekd has one of that name",
-                hint=f"pip uninstall {same[0].distribution}",
-            )
+        plugins.require_distinct(self.kind, name, self._members)
 
 
 class Named(Settings):

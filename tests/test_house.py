@@ -39,7 +39,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
     {"tasks"},
     {"devices"},
     {"store", "runtime", "admission", "graph", "islands", "run"},
-    {"stage", "run_folder"},
+    {"stage", "run_folder", "runtime_plugin"},
     {"runtimes", "learn"},
     {"bench"},
     {"bundle"},

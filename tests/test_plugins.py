@@ -36,6 +36,7 @@ from edgekd.progress import Silent
 from edgekd.recipe import Recipe
 from edgekd.recipe import text
 from edgekd.run import Options
+from edgekd.runtimes import KIND
 from edgekd.stage import Context
 from edgekd.stage import Step
 from edgekd.stages import data
@@ -228,6 +229,7 @@ def test_lists_say_whose_it_is(site: Path) -> None:
         ("scheme", "swapped", "1.2"),
         ("model", "linear", "1.2"),
         ("data source", "squares", "1.2"),
+        ("task", "shapes", "1.2"),
     ]
 
 
@@ -266,4 +268,5 @@ def test_nothing_is_looked_for_where_built_in_names_are_used() -> None:
 
 
 def test_every_kind_has_its_table() -> None:
-    assert {table.kind: group for group, table in TABLES.items()} == plugins.GROUPS
+    kinds = {table.kind: group for group, table in TABLES.items()}
+    assert kinds | {KIND: "edgekd.runtimes"} == plugins.GROUPS

@@ -17,6 +17,7 @@ from edgekd.runtime import Runtime
 from edgekd.runtimes import RUNTIMES
 from edgekd.runtimes import entry
 from edgekd.runtimes import find
+from edgekd.runtimes import why_not
 
 if TYPE_CHECKING:
     from edgekd.bench.worker import Say
@@ -28,10 +29,10 @@ def compile_model(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     ``not_measured`` beside ``files`` means: it is made, and cannot run here; beside ``not_offered``: on another
     machine this engine has the precision.
     """
-    runtime = find(spec["runtime"])
-    missing = runtime.why_not()
+    missing = why_not(spec["runtime"])
     if missing is not None:
         return {"not_measured": missing}
+    runtime = find(spec["runtime"])
     try:
         return _compiled(runtime, spec, say)
     except ImportError as error:
@@ -50,7 +51,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
         return {"not_measured": wrong}
     result: dict[str, Any] = {
         "files": {name: path.name for name, path in made.items()},
-        "version": _version(runtime),
+        "version": entry(runtime.name).version(),
     }
     if spec["kernels"]:
         say("kernel count")
@@ -78,20 +79,14 @@ def _options(runtime: Runtime, spec: Spec) -> dict[str, str]:
     return options
 
 
-def _version(runtime: Runtime) -> str:
-    from importlib.metadata import version
-
-    return version(entry(runtime.name).installed())
-
-
 def offers(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """What a runtime offers on this machine to an engine that is made already, if that is admitted."""
-    runtime = find(spec["runtime"])
-    missing = runtime.why_not() or runtime.why_not_run()
+    missing = why_not(spec["runtime"]) or find(spec["runtime"]).why_not_run()
     if missing is not None:
         return {"not_measured": missing}
+    runtime = find(spec["runtime"])
     say("admission")
     paths = {name: Path(path) for name, path in spec["files"].items()}
     if set(paths) == {ir.GRAPH, ir.WEIGHTS}:
         ir.admit(paths[ir.GRAPH], paths[ir.WEIGHTS])
-    return {"precisions": runtime.precisions(), "version": _version(runtime)}
+    return {"precisions": runtime.precisions(), "version": entry(runtime.name).version()}

@@ -24,7 +24,7 @@ from edgekd.bench.statistics import median
 from edgekd.runtime import Inference
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
-from edgekd.runtimes import RUNTIMES
+from edgekd.runtimes import BUILT_IN
 from edgekd.runtimes import find
 
 if TYPE_CHECKING:
@@ -231,14 +231,14 @@ def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 
 
 def describe_host(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """What this machine is and which engines it has."""
+    """What this machine is and which of edgekd's engines it has."""
     from edgekd.bench.machine import fingerprint
 
-    missing = {name: find(name).why_not() for name in RUNTIMES}
+    missing = {name: find(name).why_not() for name in BUILT_IN}
     return {
         "facts": fingerprint.host_facts(),
         "now": fingerprint.volatile_facts(),
         "versions": fingerprint.engine_versions(),
         "missing": missing,
-        "idle": {name: find(name).why_not_run() for name in RUNTIMES if not missing[name]},
+        "idle": {name: find(name).why_not_run() for name in BUILT_IN if not missing[name]},
     }

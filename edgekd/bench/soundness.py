@@ -16,7 +16,7 @@ from typing import get_args
 from edgekd.bench.timing import COLD
 from edgekd.device import PLAIN_NAME
 from edgekd.runtime import Precision
-from edgekd.runtimes import RUNTIMES
+from edgekd.runtimes import BUILT_IN
 
 MARKS = ("import", "baseline", "load", "first", "steady")
 NAME_CHARS, TEXT_CHARS = 200, 10_000
@@ -175,7 +175,7 @@ def _reason(value: object) -> bool:
 
 
 def _runtime(value: object) -> bool:
-    return isinstance(value, str) and value in RUNTIMES
+    return isinstance(value, str) and value in BUILT_IN
 
 
 def _precision(value: object) -> bool:

@@ -24,6 +24,7 @@ from edgekd.bench.build import build
 from edgekd.bench.engine import ONNX
 from edgekd.bench.engine import Engine
 from edgekd.bench.interface import Interface
+from edgekd.bench.machine import host
 from edgekd.bench.numerics import Label
 from edgekd.bench.prebuilt_engines import PrebuiltEngine
 from edgekd.bench.session import Subject
@@ -106,7 +107,7 @@ def require_runtimes(
         MachineError: if a requested one, or every one, is not installed.
     """
     if missing is None:
-        missing = {name: _missing(name, run=not asked) for name in asked or RUNTIMES}
+        missing = host.why_no_engine(asked or RUNTIMES, run=not asked)
     for name in asked:
         if missing.get(name) is not None:
             raise MachineError(str(missing[name]))
@@ -114,12 +115,6 @@ def require_runtimes(
     if not found:
         raise MachineError("no engine is installed", hint="pip install 'edgekd[onnxruntime]'")
     return found
-
-
-def _missing(name: str, *, run: bool) -> str | None:
-    """Why a runtime cannot build here, or with `run`, cannot run what it builds."""
-    runtime = RUNTIMES[name].load()
-    return runtime.why_not() or (runtime.why_not_run() if run else None)
 
 
 def prepare_subjects(

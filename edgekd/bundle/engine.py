@@ -26,7 +26,7 @@ def prepare_engine(
 
     Args:
         found: the bundle.
-        runtime: which engine; None takes the chosen one if it is installed, else any that is.
+        runtime: which engine; None takes the chosen one if it is installed, else any of edgekd's that is.
         scratch: an empty folder.
         timeout_s: after this a build is given up.
         device: where it will run, on no more threads than it has cores, whatever the manifest says.
@@ -36,11 +36,14 @@ def prepare_engine(
         MachineError: if it crashes on it.
     """
     chosen = found.manifest.chosen
-    names = [runtime] if runtime else [chosen.runtime, *runtimes.RUNTIMES]
+    names = [runtime] if runtime else [chosen.runtime, *runtimes.BUILT_IN]
+    if runtime:
+        runtimes.entry(runtime)
     known = dict.fromkeys(name for name in names if runtime or name in runtimes.RUNTIMES)
     reasons = []
     for name in known:
-        reason = runtimes.find(name).why_not() if device is local.DEVICE else None
+        here = device is local.DEVICE and name in runtimes.BUILT_IN
+        reason = runtimes.why_not(name) if here else None  # a plugin's code runs in workers alone
         for precision in _precisions(found, name) if reason is None else ():
             built = _built(found, name, precision, scratch, timeout_s, device)
             if isinstance(built, Engine):

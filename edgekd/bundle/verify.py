@@ -85,7 +85,7 @@ def verify(
         MachineError: if the engine crashes, or `key` is given and cannot be used here.
     """
     if runtime is not None:
-        runtimes.find(runtime)
+        runtimes.entry(runtime)
     manifest = manifests.read_manifest(folder)
     checks = [Check(manifests.MANIFEST, "ok", "is as it was written")]
     checks += manifests.check_digests(folder, manifest)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Callable
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 import click
 
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
+
+if TYPE_CHECKING:
+    from edgekd.table import Table
 
 FLAGS: dict[str, tuple[str, ...]] = {
     "avx2": ("avx2",),
@@ -91,11 +96,13 @@ def instruction_sets(flags: Iterable[str]) -> list[str]:
 
 def engines() -> list[dict[str, Any]]:
     """Each runtime: its version and precisions, or why it cannot be used; and whether it runs here."""
+    from edgekd.bench.machine.host import describe_plugin_engine
+    from edgekd.runtimes import BUILT_IN
     from edgekd.runtimes import RUNTIMES
     from edgekd.stage import package_version
 
     rows = []
-    for name, entry in RUNTIMES.items():
+    for name, entry in BUILT_IN.items():
         runtime = entry.load()
         why_not = runtime.why_not()
         rows.append(
@@ -107,6 +114,11 @@ def engines() -> list[dict[str, Any]]:
                 "why_not_run": None if why_not else runtime.why_not_run(),
             }
         )
+    for name in RUNTIMES:
+        if name not in BUILT_IN:
+            rows.append(
+                {"name": name, **describe_plugin_engine(name)._asdict(), "why_not_run": None}
+            )
     return rows
 
 
@@ -152,25 +164,51 @@ def data(data_dir: Path | None) -> list[dict[str, Any]]:
 
 def plugins() -> list[dict[str, Any]]:
     """Each entry point of the user's distributions: what it adds, whose it is, and why it cannot be used."""
+    import functools
+
     from edgekd.errors import InputError
     from edgekd.learn.data import SOURCES
     from edgekd.learn.losses import LOSSES
     from edgekd.learn.models import MODELS
     from edgekd.learn.schemes import SCHEMES
     from edgekd.plugins import list_plugins
-    from edgekd.table import signature
+    from edgekd.runtimes import KIND
+    from edgekd.tasks import task_table
 
+    tables = (LOSSES, SCHEMES, MODELS, SOURCES, task_table())
+    checks: dict[str, Callable[[str], None]] = {KIND: _check_runtime}
+    checks |= {table.kind: functools.partial(_check_member, table) for table in tables}
     rows = []
-    for table in (LOSSES, SCHEMES, MODELS, SOURCES):
-        for name, found in list_plugins(table.kind).items():
+    for kind, check in checks.items():
+        for name, found in list_plugins(kind).items():
             why_not = None
             try:
-                table.require_distinct(name)
-                signature(table[name])
+                check(name)
             except InputError as error:
                 why_not = error.line()
             rows += [{**plugin._asdict(), "why_not": why_not} for plugin in found]
     return rows
+
+
+def _check_member(table: Table, name: str) -> None:
+    """Raises InputError if a plugin's function cannot be told from another, or is not to be read."""
+    from edgekd.table import signature
+
+    table.require_distinct(name)
+    member = table[name]
+    if table.kind != "task":  # which is no function
+        signature(member)
+
+
+def _check_runtime(name: str) -> None:
+    """The same for an engine."""
+    from edgekd.plugins import require_distinct
+    from edgekd.runtimes import BUILT_IN
+    from edgekd.runtimes import KIND
+    from edgekd.runtimes import RUNTIMES
+
+    require_distinct(KIND, name, BUILT_IN)
+    RUNTIMES[name]
 
 
 def disk(store: Path) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def command(
     from edgekd.errors import EdgekdError
 
     if runtime is not None:
-        runtimes.find(runtime)
+        runtimes.entry(runtime)
     with archive.open_bundle(path) as folder:
         found = bundle.check(folder)
         signature.require(folder, found.manifest.digest, key)

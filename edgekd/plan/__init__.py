@@ -32,5 +32,5 @@ def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, 
         *learning.steps(recipe, recipe_folder, written, options),
         *learned,
         *(ablation.steps(learned) if recipe.explain.ablation else ()),
-        *deploying.steps(recipe, of_targets),
+        *deploying.steps(recipe, of_targets, options.device),
     )

@@ -8,10 +8,12 @@ from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.plan import members
+from edgekd.plugins import require_distinct
 from edgekd.recipe import Recipe
 from edgekd.recipe.learning import Distil
 from edgekd.run import Options
-from edgekd.runtimes import RUNTIMES
+from edgekd.runtimes import BUILT_IN
+from edgekd.runtimes import KIND
 from edgekd.stage import package_version
 
 
@@ -28,6 +30,8 @@ def require_allowed_code(recipe: Recipe, options: Options) -> None:
                 hint="add --allow-code",
             )
         choice.table.require_distinct(choice.named.name)
+    for target in recipe.targets:
+        require_distinct(KIND, target.runtime, BUILT_IN)
 
 
 def require_data_dir(options: Options) -> None:
@@ -51,20 +55,23 @@ def require_installed(recipe: Recipe, options: Options) -> None:
     if any(isinstance(step, Distil) and step.private for step in recipe.learn):
         needs["opacus"] = "private"
     if options.device is local.DEVICE:
-        needs |= {RUNTIMES[name].installed(): RUNTIMES[name].extra for name in runtimes}
-    else:
-        _want_on(options.device, runtimes)
+        own = [BUILT_IN[name] for name in runtimes if name in BUILT_IN]
+        needs |= {entry.installed(): entry.extra for entry in own}
     for distribution, extra in needs.items():
         if package_version(distribution) is None:
             raise MachineError(
                 f"{distribution}: is not installed", hint=f"pip install 'edgekd[{extra}]'"
             )
+    _require_engines(options.device, runtimes)
 
 
-def _want_on(device: Device, runtimes: list[str]) -> None:
-    missing = host.describe_host(device).missing
-    for name in runtimes:
-        if missing.get(name, "") is not None:
+def _require_engines(device: Device, runtimes: list[str]) -> None:
+    """An engine of a plugin may be missing as long as another target is there: its row says why."""
+    missing = host.why_no_engine(runtimes, device, run=False)
+    for name in runtimes if device is not local.DEVICE else ():
+        if missing[name] is not None and name in BUILT_IN:
             raise MachineError(
                 f"device {device.name}: has no {name}", hint=f"edgekd device setup {device.name}"
             )
+    if not set(runtimes) & set(BUILT_IN) and all(missing.values()):
+        raise MachineError(f"device {device.name}: {missing[runtimes[0]]}")

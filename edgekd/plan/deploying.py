@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from edgekd.bench.candidate import Candidate
+from edgekd.device import Device
+from edgekd.plan import origins
 from edgekd.plan import profiles
 from edgekd.plan import student
 from edgekd.plan import wiring
@@ -27,12 +29,13 @@ REFERENCE_PRECISIONS: tuple[Literal["fp32"], ...] = ("fp32",)
 """The teacher is compiled and measured in this alone, as the line to compare with."""
 
 
-def steps(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Step]:
+def steps(recipe: Recipe, profiles_of: Mapping[str, str], device: Device) -> Iterator[Step]:
     """All of them, in order.
 
     Args:
         recipe: what is carried out.
         profiles_of: the profile of each runtime that gets int8.
+        device: the one that measures.
     """
     everyone = tuple(candidates(recipe, profiles_of))
     options = {target.runtime: target.options() for target in recipe.targets}
@@ -42,11 +45,13 @@ def steps(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Step]:
             runtime=one.runtime, precision=one.precision, options=options[one.runtime]
         )
         exported = {"model": (f"export-{one.exported}", "model.onnx")}
-        yield Step(f"compile-{one.name}", compile_stage.STAGE, config, exported)
+        origin = origins.of_engines((one.runtime,), device)
+        yield Step(f"compile-{one.name}", compile_stage.STAGE, config, exported, origin=origin)
+    behind = origins.of_engines(options, device)
     engines = {one.name: (f"compile-{one.name}", EVERY) for one in everyone}
-    yield _measure(recipe, everyone, engines)
+    yield _measure(recipe, everyone, engines)._replace(origin=behind)
     yield _choose(recipe)
-    yield _evaluate(recipe, everyone, engines)
+    yield _evaluate(recipe, everyone, engines)._replace(origin=behind)
 
 
 def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candidate]:

@@ -13,6 +13,7 @@ from edgekd.learn.settings import Term
 from edgekd.plugins import Plugin
 from edgekd.recipe import Recipe
 from edgekd.recipe.learning import Distil
+from edgekd.runtimes import RUNTIMES
 from edgekd.table import OWN
 from edgekd.table import Named
 from edgekd.table import Table
@@ -67,5 +68,6 @@ def terms(recipe: Recipe) -> dict[str, Term]:
 
 def plugins(recipe: Recipe) -> tuple[Plugin, ...]:
     """The plugins that a recipe uses, each once."""
-    found = (choice.table[choice.named.name].plugin for choice in choices(recipe))
+    found = [choice.table[choice.named.name].plugin for choice in choices(recipe)]
+    found += [RUNTIMES[target.runtime].plugin for target in recipe.targets]
     return tuple(dict.fromkeys(plugin for plugin in found if plugin is not None))

@@ -6,12 +6,16 @@ import functools
 from collections.abc import Callable
 from collections.abc import Iterable
 
+from edgekd.bench.machine import host
+from edgekd.device import Device
 from edgekd.learn import blueprint_origin
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
 from edgekd.run import Options
+from edgekd.runtimes import BUILT_IN
+from edgekd.runtimes import RUNTIMES
 from edgekd.stage import package_version
 from edgekd.table import Member
 from edgekd.table import Named
@@ -64,6 +68,23 @@ def of_losses(terms: Iterable[Term], options: Options) -> Origin | None:
 def of_scheme(scheme: Named, options: Options) -> Origin | None:
     """`of_member` of a scheme."""
     return of_member(SCHEMES[scheme.name], scheme.name, options)
+
+
+def of_engines(names: Iterable[str], device: Device) -> Origin | None:
+    """Digests of the files of engines that plugins add, and their versions on the device; None if all are edgekd's."""
+    foreign = [name for name in dict.fromkeys(names) if name not in BUILT_IN]
+    return functools.partial(_digest_engines, foreign, device) if foreign else None
+
+
+def _digest_engines(names: list[str], device: Device) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in names:
+        entry = RUNTIMES[name]
+        member = Member(entry.module, "RUNTIME", "", plugin=entry.plugin)
+        digests = blueprint_origin.digest_member(member, f"runtime {name}", allow_code=False)
+        found |= {f"{name}/{file}": digest for file, digest in digests.items()}
+        found[name] = host.describe_plugin_engine(name, device).version or ""
+    return found
 
 
 def join(*origins: Origin | None) -> Origin | None:

@@ -11,8 +11,8 @@ from edgekd.devices import local
 from edgekd.recipe import Recipe
 from edgekd.recipe import agreement
 from edgekd.recipe.target import AUTO
-from edgekd.recipe.target import RUNS
 from edgekd.recipe.target import Target
+from edgekd.runtimes import RUNTIMES
 
 ARM = ("aarch64", "arm64")
 
@@ -46,7 +46,7 @@ def _of(target: Target, listed: tuple[str, ...], device: Device) -> str | None:
         return None
     if target.profile != AUTO:
         return target.profile
-    left = [name for name in RUNS.get(target.runtime, ()) if not listed or name in listed]
+    left = [name for name in RUNTIMES[target.runtime].profiles if not listed or name in listed]
     if target.runtime != "onnxruntime" or len(left) < 2:
         return next(iter(left), None)
     own = fastest_profile(device)

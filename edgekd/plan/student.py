@@ -163,8 +163,8 @@ def _taught(
 def _smaller(recipe: Recipe, words: Any, label: str, before: str, device: Device) -> Step:
     """Factorize or prune, paid by the first target that runs there: it says what time is saved."""
     stage, said, config = SMALLER[words.step]
-    unable = host.describe_host(device).unable
-    able = [target for target in recipe.targets if unable.get(target.runtime) is None]
+    unable = host.why_no_engine((target.runtime for target in recipe.targets), device, run=True)
+    able = [target for target in recipe.targets if unable[target.runtime] is None]
     target = (able or recipe.targets)[0]
     settings = config(
         **_said(words, said),
@@ -173,7 +173,8 @@ def _smaller(recipe: Recipe, words: Any, label: str, before: str, device: Device
         quantized=recipe.learn[-1].step == QUANTIZE,
     )
     takes = {**wiring.training_inputs(recipe), **_start(before)}
-    return Step(label, stage, settings, takes, recipe.student_seed)
+    origin = origins.of_engines((target.runtime,), device)
+    return Step(label, stage, settings, takes, recipe.student_seed, origin=origin)
 
 
 def _quantize(recipe: Recipe, profile: str, options: Options) -> Step:

@@ -19,7 +19,6 @@ from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.task_fit import TaskEnds
 from edgekd.recipe.learning import loss_needs_one_class
 from edgekd.recipe.target import AUTO
-from edgekd.recipe.target import RUNS
 from edgekd.recipe.target import Target
 from edgekd.recipe.text import Key
 from edgekd.runtimes import RUNTIMES
@@ -184,7 +183,7 @@ def _losses_of(step: Any) -> tuple[Key, Sequence[Term]]:
 
 def _int8(learn: Sequence[Any], targets: Sequence[Target]) -> Iterator[Fault]:
     listed = quantization_profiles(learn)
-    run = {name for target in targets for name in RUNS.get(target.runtime, ())}
+    run = {name for target in targets for name in RUNTIMES[target.runtime].profiles}
     for number, name in enumerate(listed or ()):
         if name not in run:
             engines = ", ".join(target.runtime for target in targets)
@@ -195,7 +194,7 @@ def _int8(learn: Sequence[Any], targets: Sequence[Target]) -> Iterator[Fault]:
 
 
 def _target(target: Target, key: Key, listed: tuple[str, ...] | None) -> Iterator[Fault]:
-    known = RUNS.get(target.runtime, ())
+    known = RUNTIMES[target.runtime].profiles
     if target.capability is not None and "capability" not in RUNTIMES[target.runtime].options:
         yield (
             (*key, "capability"),

@@ -16,12 +16,6 @@ from edgekd.runtimes import RUNTIMES
 from edgekd.settings import Settings
 
 AUTO: Literal["auto"] = "auto"
-RUNS: dict[str, tuple[str, ...]] = {
-    "onnxruntime": ("x86", "x86-no-vnni", "arm"),
-    "openvino": ("openvino", "x86", "x86-no-vnni"),
-    "tensorrt": ("tensorrt",),
-}
-"""The profiles an engine runs in integers, its own first; it may read others and gain nothing."""
 
 
 def _runtime(name: str) -> str:

@@ -1,13 +1,20 @@
-"""The inference engines, by the name a recipe uses. What one is: `edgekd.runtime`."""
+"""The inference engines, by the name a recipe uses: edgekd's, and those of plugins. What one is: `edgekd.runtime`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+from edgekd import plugins
+from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import nearest
 from edgekd.runtime import Runtime
 from edgekd.runtime import RuntimeEntry
 
-RUNTIMES: dict[str, RuntimeEntry] = {
+KIND = "runtime"
+"""Of `edgekd.plugins.GROUPS`."""
+BUILT_IN: dict[str, RuntimeEntry] = {
     "onnxruntime": RuntimeEntry(
         "edgekd.runtimes.ort",
         "onnxruntime",
@@ -15,6 +22,7 @@ RUNTIMES: dict[str, RuntimeEntry] = {
         ("fp32", "bf16", "int8"),
         "ONNX Runtime on the CPU",
         keeps_floats=True,
+        profiles=("x86", "x86-no-vnni", "arm"),
     ),
     "openvino": RuntimeEntry(
         "edgekd.runtimes.openvino",
@@ -22,6 +30,7 @@ RUNTIMES: dict[str, RuntimeEntry] = {
         "openvino",
         ("fp32", "bf16", "fp16", "int8"),
         "OpenVINO on the CPU",
+        profiles=("openvino", "x86", "x86-no-vnni"),
     ),
     "tensorrt": RuntimeEntry(
         "edgekd.runtimes.tensorrt",
@@ -31,9 +40,11 @@ RUNTIMES: dict[str, RuntimeEntry] = {
         "TensorRT or TensorRT for RTX; built anywhere, run on a CUDA device",
         options=("capability",),
         instead=("tensorrt",),
+        profiles=("tensorrt",),
     ),
 }
 
+NULL_NAME = "null"
 NULL = RuntimeEntry(
     "edgekd.runtimes.null",
     "edgekd",
@@ -43,22 +54,71 @@ NULL = RuntimeEntry(
 )
 
 
+class _Runtimes(Mapping[str, RuntimeEntry]):
+    """edgekd's own, then those of plugins, which are read when a name is asked for that edgekd does not have."""
+
+    def __getitem__(self, name: str) -> RuntimeEntry:
+        """
+        Raises:
+            KeyError: if there is none of that name.
+            InputError: if a plugin's cannot be told from another, or its line is not to be read.
+        """
+        if name in BUILT_IN:
+            return BUILT_IN[name]
+        plugin = plugins.find_plugin(KIND, name)
+        if plugin is None:
+            raise KeyError(name)
+        from edgekd.runtime_plugin import read_entry
+
+        return read_entry(plugin)
+
+    def __contains__(self, name: object) -> bool:
+        return name in BUILT_IN or name in plugins.list_plugins(KIND)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from BUILT_IN
+        yield from (name for name in plugins.list_plugins(KIND) if name not in BUILT_IN)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+RUNTIMES: Mapping[str, RuntimeEntry] = _Runtimes()
+
+
 def entry(name: str) -> RuntimeEntry:
     """The line of the runtime called `name`; ``null`` is known too, though no recipe may ask for it.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is none, or a plugin's is not to be read.
     """
-    found = NULL if name == "null" else RUNTIMES.get(name)
-    if found is None:
+    if name == NULL_NAME:
+        return NULL
+    if name not in RUNTIMES:
         raise InputError(f"runtime: got unknown {name!r}", hint=nearest(name, RUNTIMES))
-    return found
+    return RUNTIMES[name]
 
 
 def find(name: str) -> Runtime:
-    """The runtime called `name`, as `entry` knows it.
+    """The runtime called `name`, as `entry` knows it; runs the module of a plugin's.
 
     Raises:
-        InputError: if there is none.
+        InputError: as `entry`.
+        MachineError: if a plugin's module raises, or has no such runtime.
     """
-    return entry(name).load()
+    found = entry(name)
+    if found.plugin is None:
+        return found.load()
+    from edgekd.runtime_plugin import load_runtime
+
+    return load_runtime(found.plugin, found.module)
+
+
+def why_not(name: str) -> str | None:
+    """None if the runtime called `name` can be used here, else one line; runs the module of a plugin's."""
+    if name != NULL_NAME and name not in RUNTIMES:
+        return f"{name} is not installed: no distribution here has an engine of that name"
+    try:
+        return find(name).why_not()
+    except EdgekdError as error:
+        return error.line()

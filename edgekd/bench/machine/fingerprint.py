@@ -18,7 +18,7 @@ from edgekd import files
 from edgekd.bench.machine import cgroup
 from edgekd.bench.machine import emulation
 from edgekd.bench.machine import instructions
-from edgekd.runtimes import RUNTIMES
+from edgekd.runtimes import BUILT_IN
 
 RAM_GRAIN_BYTES = 64 * 2**20
 """The kernel's own reservations change a little between boots."""
@@ -92,7 +92,7 @@ def key_of(facts: dict[str, Any]) -> str:
 
 def engine_versions() -> dict[str, str | None]:
     """What answers and times depend on besides: each engine's version, and numpy's."""
-    names = ["numpy", *(entry.installed() for entry in RUNTIMES.values())]
+    names = ["numpy", *(entry.installed() for entry in BUILT_IN.values())]
     return {name: _version(name) for name in names}
 
 

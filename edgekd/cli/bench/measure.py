@@ -15,6 +15,7 @@ from edgekd.cli import options
 from edgekd.cli.bench.subjects import BATCH
 from edgekd.cli.bench.subjects import INPUTS
 from edgekd.cli.bench.subjects import SIZES
+from edgekd.cli.bench.subjects import find_missing_engines
 from edgekd.cli.bench.subjects import open_inputs
 from edgekd.cli.bench.subjects import open_model
 from edgekd.cli.bench.subjects import require_real_processor
@@ -233,12 +234,12 @@ def measure_models(
     from edgekd.bench.process import run_worker
 
     for name in request.runtimes:
-        table.find(name)
+        table.entry(name)
     host, started_utc = describe_host(request.device), session_record.now_utc()
     require_real_processor(host.emulated)
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
     ready: list[PreparedSubject] = []
-    missing = host.missing if request.runtimes else host.unable
+    missing = find_missing_engines(request)
     names = user_models.short_names(models)
     coming = user_models.prepare_subjects(folders, request, scratch, names=names, missing=missing)
     monitor = Monitor(functools.partial(run_worker, device=request.device))

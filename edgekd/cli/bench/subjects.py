@@ -103,8 +103,21 @@ def require_engine(name: str | None) -> tuple[str, ...]:
 
     if name is None:
         return ()
-    runtimes.find(name)
+    runtimes.entry(name)
     return (name,)
+
+
+def find_missing_engines(request: MeasureRequest) -> dict[str, str | None]:
+    """By engine that is asked for, or any, why it cannot be used on the request's device, or None.
+
+    Raises:
+        MachineError: if the device is not reached.
+    """
+    from edgekd.bench.machine.host import why_no_engine
+    from edgekd.runtimes import RUNTIMES
+
+    asked = request.runtimes
+    return why_no_engine(asked or RUNTIMES, request.device, run=not asked)
 
 
 def prepare_contender(
@@ -123,12 +136,11 @@ def prepare_contender(
     from edgekd.bench import user_models
     from edgekd.bench.machine.host import describe_host
 
-    host = describe_host(request.device)
-    require_real_processor(host.emulated)
+    require_real_processor(describe_host(request.device).emulated)
     show_running(f"{given.name}: compile")
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
     names = user_models.short_names([given])
-    missing = host.missing if request.runtimes else host.unable
+    missing = find_missing_engines(request)
     if not prebuilt_engines.is_prebuilt(given):
         request = request._replace(
             runtimes=user_models.require_runtimes(request.runtimes, missing)[:1]
