@@ -10,7 +10,8 @@ from edgekd.errors import MachineError
 from edgekd.plan import members
 from edgekd.plugins import require_distinct
 from edgekd.recipe import Recipe
-from edgekd.recipe.learning import Distil
+from edgekd.recipe.learning import Prune
+from edgekd.recipe.steps import distillations
 from edgekd.run import Options
 from edgekd.runtimes import BUILT_IN
 from edgekd.runtimes import KIND
@@ -50,9 +51,9 @@ def require_installed(recipe: Recipe, options: Options) -> None:
     """
     needs = {"torch": "learn", "lightning-fabric": "learn", "onnxscript": "learn"}
     runtimes = [target.runtime for target in recipe.targets]
-    if any(step.step == "prune" for step in recipe.learn):
+    if any(isinstance(step.words, Prune) for step in recipe.steps):
         needs["torch-pruning"] = "prune"
-    if any(isinstance(step, Distil) and step.private for step in recipe.learn):
+    if any(step.words.private for step in distillations(recipe.steps)):
         needs["opacus"] = "private"
     if options.device is local.DEVICE:
         own = [BUILT_IN[name] for name in runtimes if name in BUILT_IN]

@@ -87,7 +87,7 @@ def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
         profile = model.removeprefix("student-") if model not in MODELS else ""
         words = recipe.export.model_dump()
         if profile:
-            words["opset"] = max(recipe.export.opset, agreement.least_opset(recipe.learn))
+            words["opset"] = max(recipe.export.opset, agreement.least_opset(recipe.steps))
         takes = {**wiring.model_inputs(maker), **wiring.split_inputs("validation")}
         config = export.Config(**words, profile=profile)
         yield Step(f"export-{model}", export.STAGE, config, takes, recipe.seed)

@@ -12,7 +12,7 @@ from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
 from edgekd.plugins import Plugin
 from edgekd.recipe import Recipe
-from edgekd.recipe.learning import Distil
+from edgekd.recipe.steps import distillations
 from edgekd.runtimes import RUNTIMES
 from edgekd.table import OWN
 from edgekd.table import Named
@@ -42,11 +42,11 @@ def choices(recipe: Recipe) -> Iterator[Choice]:
     yield Choice("student.model", MODELS, recipe.student.model)
     for name, teacher in recipe.teachers.items():
         yield Choice(f"teachers.{name}.model", MODELS, teacher.model)
-    for number, step in enumerate(recipe.learn):
-        if isinstance(step, Distil):
-            yield Choice(f"learn.{number}.scheme", SCHEMES, step.scheme)
-            if step.model is not None:  # one that is not the student's
-                yield Choice(f"learn.{number}.model", MODELS, step.model)
+    for step in distillations(recipe.steps):
+        if not step.is_recovery:
+            yield Choice(_dotted(*step.key, "scheme"), SCHEMES, step.words.scheme)
+        if step.has_own_model:
+            yield Choice(_dotted(*step.key, "model"), MODELS, step.model)
     for key, term in terms(recipe).items():
         yield Choice(key, LOSSES, term.loss)
 
@@ -55,15 +55,16 @@ def terms(recipe: Recipe) -> dict[str, Term]:
     """Every term of a loss, by its key."""
     lists = {"teacher": recipe.teacher.losses, "student": recipe.student.losses}
     lists |= {f"teachers.{name}": teacher.losses for name, teacher in recipe.teachers.items()}
-    for number, step in enumerate(recipe.learn):
-        recover = getattr(step, "recover", None)
-        lists[f"learn.{number}"] = getattr(step, "losses", ())
-        lists[f"learn.{number}.recover"] = () if recover is None else recover.losses
+    lists |= {_dotted(*step.key): step.losses for step in recipe.steps}
     return {
         f"{key}.losses.{number}": term
         for key, listed in lists.items()
         for number, term in enumerate(listed)
     }
+
+
+def _dotted(*key: str | int) -> str:
+    return ".".join(map(str, key))
 
 
 def plugins(recipe: Recipe) -> tuple[Plugin, ...]:

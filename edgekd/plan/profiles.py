@@ -27,7 +27,7 @@ def target_profiles(recipe: Recipe, device: Device) -> dict[str, str]:
     Raises:
         MachineError: if it must be asked and is not reached.
     """
-    listed = agreement.quantization_profiles(recipe.learn)
+    listed = agreement.quantization_profiles(recipe.steps)
     if listed is None:
         return {}
     found = {target.runtime: _of(target, listed, device) for target in recipe.targets}
@@ -37,7 +37,7 @@ def target_profiles(recipe: Recipe, device: Device) -> dict[str, str]:
 def all_profiles(recipe: Recipe, targets: Mapping[str, str]) -> tuple[str, ...]:
     """All profiles that the student is exported in: those of the `targets`, and those the recipe lists."""
     return tuple(
-        dict.fromkeys((*targets.values(), *(agreement.quantization_profiles(recipe.learn) or ())))
+        dict.fromkeys((*targets.values(), *(agreement.quantization_profiles(recipe.steps) or ())))
     )
 
 

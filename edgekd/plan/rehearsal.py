@@ -6,7 +6,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.settings import Numbers
 from edgekd.plan import members
 from edgekd.plan import origins
@@ -14,12 +13,11 @@ from edgekd.plan import teaching
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
 from edgekd.recipe import agreement
-from edgekd.recipe.learning import Distil
-from edgekd.recipe.learning import LearnStep
-from edgekd.recipe.learning import Quantize
-from edgekd.recipe.learning import TaughtStep
 from edgekd.recipe.learning import Teacher
-from edgekd.recipe.learning import step_labels
+from edgekd.recipe.steps import Distillation
+from edgekd.recipe.steps import Reduction
+from edgekd.recipe.steps import distillations
+from edgekd.recipe.steps import find_quantization
 from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import check
@@ -41,7 +39,7 @@ def rehearsal_step(recipe: Recipe, profiles: Sequence[str], options: Options) ->
         views=recipe.views,
         seed=recipe.seed,
         plain=tuple(_plain(recipe)),
-        cases=tuple(_cases(recipe)),
+        cases=tuple(_case(recipe, step) for step in distillations(recipe.steps)),
         deployed=tuple(_deployed(recipe, profiles)),
     )
     return Step(
@@ -73,24 +71,15 @@ def _plain(recipe: Recipe) -> Iterator[check.Plain]:
         batch_size=who.train.batch_size,
         auxiliary=who.train.auxiliary > 0,
     )
-    last = recipe.learn[-1]
-    if isinstance(last, Quantize) and last.train is not None:
+    last = find_quantization(recipe.steps)
+    if last is not None and last.words.train is not None:
         yield check.Plain(
-            label="quantize",
+            label=last.label,
             learner=own,
             losses=last.losses,
-            batch_size=last.train.batch_size,
+            batch_size=last.words.train.batch_size,
             alone=False,
         )
-
-
-def _cases(recipe: Recipe) -> Iterator[check.Case]:
-    """Every step that distils, and every recovery of what a smaller student lost."""
-    for label, words in zip(step_labels(recipe.learn), recipe.learn, strict=True):
-        if isinstance(words, Distil):
-            yield _distil(recipe, label, words)
-        elif (recover := getattr(words, "recover", None)) is not None:
-            yield _case(recipe, f"{label}-recover", recover, _learner(recipe, words))
 
 
 def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.Deployed]:
@@ -98,48 +87,43 @@ def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.Deploye
 
     Single layers are looked for only where no step splits or removes some.
     """
-    opset, last = recipe.export.opset, recipe.learn[-1]
+    opset, last = recipe.export.opset, find_quantization(recipe.steps)
     teacher = _teacher(recipe, teaching.TEACHER)
     yield check.Deployed(label=teaching.TEACHER, network=teacher, opset=opset)
-    finished = [words for words in recipe.learn if isinstance(words, Distil)][-1:]
-    network = _learner(recipe, finished[0]) if finished else _student(recipe)
+    network = _learner(recipe, distillations(recipe.steps)[-1])
     numbers = None
-    if isinstance(last, Quantize) and profiles:
-        opset = max(opset, agreement.least_opset(recipe.learn))
-        whole = all(isinstance(words, Distil | Quantize) for words in recipe.learn)
+    if last is not None and profiles:
+        opset = max(opset, agreement.least_opset(recipe.steps))
+        whole = not any(isinstance(step, Reduction) for step in recipe.steps)
         numbers = Numbers(
             profiles=tuple(profiles),
-            weight_bits=last.weight_bits,
-            layer_bits=last.layer_bits if whole else {},
-            float_layers=last.float_layers if whole else (),
+            weight_bits=last.words.weight_bits,
+            layer_bits=last.words.layer_bits if whole else {},
+            float_layers=last.words.float_layers if whole else (),
         )
     yield check.Deployed(label="student", network=network, opset=opset, numbers=numbers)
 
 
-def _distil(recipe: Recipe, label: str, words: Distil) -> check.Case:
-    case = _case(recipe, label, words, _learner(recipe, words))
-    more = {
-        name: getattr(words, name) for name in ("scheme", "combine", "only", "inherit", "private")
-    }
-    if words.inherit is not None:
-        more["parent"] = _teacher(recipe, words.inherit.teacher)
-    return case.model_copy(update=more)
-
-
-def _case(recipe: Recipe, label: str, words: TaughtStep, learner: check.Network) -> check.Case:
+def _case(recipe: Recipe, step: Distillation) -> check.Case:
+    """Of a step that distils, or of the recovery of what a smaller student lost."""
+    words = step.words
     return check.Case(
-        label=label,
-        student=learner,
-        teachers=tuple(_teacher(recipe, name) for name in teaching.step_teachers(words)),
-        losses=words.losses,
-        scheme=OFFLINE,
-        train=words.train or recipe.student.train,
+        label=step.label,
+        student=_learner(recipe, step),
+        teachers=tuple(_teacher(recipe, name) for name in step.teachers),
+        parent=None if words.inherit is None else _teacher(recipe, words.inherit.teacher),
+        losses=step.losses,
+        scheme=words.scheme,
+        train=step.train,
+        combine=words.combine,
+        only=words.only,
+        inherit=words.inherit,
+        private=words.private,
     )
 
 
-def _learner(recipe: Recipe, words: LearnStep) -> check.Network:
-    own = words.model if isinstance(words, Distil) else None
-    return _student(recipe) if own is None else _student(recipe).model_copy(update={"model": own})
+def _learner(recipe: Recipe, step: Distillation) -> check.Network:
+    return _student(recipe).model_copy(update={"model": step.model})
 
 
 def _student(recipe: Recipe) -> check.Network:
@@ -152,17 +136,17 @@ def _teacher(recipe: Recipe, name: str) -> check.Network:
     who: Teacher | None = {teaching.TEACHER: recipe.teacher, **recipe.teachers}.get(name)
     if who is not None:
         return check.Network(model=who.model, input=who.input, classes=who.classes)
-    return _learner(recipe, recipe.learn[step_labels(recipe.learn).index(name)])
+    return _learner(recipe, teaching.find_step(recipe, name))
 
 
 def _origin(recipe: Recipe, options: Options) -> Callable[[], dict[str, str]] | None:
     """Of all models that are built, all losses and all schemes."""
     teachers = (recipe.teacher, *recipe.teachers.values())
     models: list[Named] = [recipe.student.model, *(who.model for who in teachers)]
-    distils = [step for step in recipe.learn if isinstance(step, Distil)]
-    models += [step.model for step in distils if step.model is not None]
+    taught = distillations(recipe.steps)
+    models += [step.model for step in taught if step.has_own_model]
     return origins.join(
         *(origins.model_origin(model, options) for model in models),
         origins.of_losses(members.terms(recipe).values(), options),
-        *(origins.of_scheme(step.scheme, options) for step in distils),
+        *(origins.of_scheme(step.words.scheme, options) for step in taught),
     )

@@ -8,22 +8,17 @@ from typing import Any
 
 from edgekd.bench.machine import host
 from edgekd.device import Device
-from edgekd.learn.settings import find_reuse_term
 from edgekd.plan import learning
 from edgekd.plan import origins
 from edgekd.plan import teaching
 from edgekd.plan import wiring
 from edgekd.profile import PROFILES
 from edgekd.recipe import Recipe
-from edgekd.recipe.learning import Distil
-from edgekd.recipe.learning import Factorize
-from edgekd.recipe.learning import LearnStep
-from edgekd.recipe.learning import Prune
-from edgekd.recipe.learning import Quantize
-from edgekd.recipe.learning import TaughtStep
-from edgekd.recipe.learning import answer_source
-from edgekd.recipe.learning import starts_fresh
-from edgekd.recipe.learning import step_labels
+from edgekd.recipe.steps import Distillation
+from edgekd.recipe.steps import LearningStep
+from edgekd.recipe.steps import Quantization
+from edgekd.recipe.steps import Reduction
+from edgekd.recipe.steps import find_quantization
 from edgekd.run import Options
 from edgekd.settings import Settings
 from edgekd.stage import Stage
@@ -49,38 +44,27 @@ def steps(recipe: Recipe, profiles: Sequence[str], options: Options) -> Iterator
         profiles: what the student is quantized for; one step for each of their numerics.
         options: what may run.
     """
-    before = ""
-    for number, (label, words) in enumerate(
-        zip(step_labels(recipe.learn), recipe.learn, strict=True)
-    ):
-        yield from teaching.knowledge_steps(recipe, number)
-        if isinstance(words, Distil):
-            yield from _distilled(recipe, number, before, options)
-            before = label
-        elif isinstance(words, Factorize | Prune):
-            yield _smaller(recipe, words, label, before, options.device)
-            before = label
-            if words.recover is not None:
-                before = _recovered(label)
-                yield _taught(recipe, words.recover, before, options, _start(label))
-    for profile in _one_per_numerics(profiles):
-        yield _quantize(recipe, profile, options)
+    learned = recipe.steps
+    for number, step in enumerate(learned):
+        earlier = learned[:number]
+        yield from teaching.knowledge_steps(recipe, step, earlier)
+        if isinstance(step, Distillation):
+            yield from _distil(recipe, step, earlier, options)
+        elif isinstance(step, Reduction):
+            yield _reduce(recipe, step, earlier[-1].label, options.device)
+        elif isinstance(step, Quantization):
+            for profile in _one_per_numerics(profiles):
+                yield _quantize(recipe, step, profile, options)
 
 
 def float_label(recipe: Recipe) -> str:
     """The step that makes the finished float student."""
-    found = zip(recipe.learn, step_labels(recipe.learn), strict=True)
-    words, label = [pair for pair in found if not isinstance(pair[0], Quantize)][-1]
-    return _recovered(label) if getattr(words, "recover", None) is not None else label
+    return [step.label for step in recipe.steps if not isinstance(step, Quantization)][-1]
 
 
 def quantize_label(profile: str) -> str:
     """The step that makes the quantized student of a profile; profiles with the same numerics share it."""
     return f"{QUANTIZE}-{PROFILES[profile].numerics}"
-
-
-def _recovered(label: str) -> str:
-    return f"{label}-recover"
 
 
 def _one_per_numerics(profiles: Sequence[str]) -> list[str]:
@@ -91,95 +75,75 @@ def _start(label: str) -> wiring.Takes:
     return wiring.model_inputs(label, prefix="start_")
 
 
-def _distilled(recipe: Recipe, number: int, before: str, options: Options) -> Iterator[Step]:
+def _distil(
+    recipe: Recipe, step: Distillation, earlier: Sequence[LearningStep], options: Options
+) -> Iterator[Step]:
     """One step of distillation; before it the arithmetic of a model that is not the student's."""
-    words, label = recipe.learn[number], step_labels(recipe.learn)[number]
-    assert isinstance(words, Distil)
-    if words.model is not None:
-        training = words.train or recipe.student.train
-        yield learning.tuning_step(
-            f"tune-{label}", words.model, recipe.student.input, training, options
-        )
-    start = _goes_on(recipe, number, before)
-    yield _taught(recipe, words, label, options, start)
-
-
-def _goes_on(recipe: Recipe, number: int, before: str) -> wiring.Takes:
-    """What a step starts from; nothing if it starts afresh."""
-    words = recipe.learn[number]
-    if isinstance(words, Distil) and words.inherit is not None:
-        return wiring.model_inputs(
-            teaching.teacher_label(recipe, words.inherit.teacher), prefix="inherit_"
-        )
-    if starts_fresh(recipe.learn, number):
-        return {}
-    if any(_changes(earlier) for earlier in recipe.learn[:number]):
-        return _start(before)
-    return {"start_weights": (before, "weights.safetensors")}
-
-
-def _changes(words: LearnStep) -> bool:
-    """Whether a step leaves a student with other layers than its builder's."""
-    return isinstance(words, Distil) and find_reuse_term(words.losses) is not None
-
-
-def _taught(
-    recipe: Recipe, words: TaughtStep, label: str, options: Options, start: wiring.Takes
-) -> Step:
-    own = isinstance(words, Distil) and words.model is not None
-    model = words.model if isinstance(words, Distil) and words.model else recipe.student.model
-    known = answer_source(words)
-    more = (
-        {name: getattr(words, name) for name in ("scheme", "only", "inherit", "private", "combine")}
-        if isinstance(words, Distil)
-        else {}
-    )
+    words, tuned = step.words, teaching.learner_tuning_label(step)
+    if step.has_own_model:
+        yield learning.tuning_step(tuned, step.model, recipe.student.input, step.train, options)
     config = distil.Config(
-        model=model,
-        losses=words.losses,
-        knowledge="online" if known == "online" else "stored",
-        train=words.train or recipe.student.train,
+        model=step.model,
+        losses=step.losses,
+        knowledge="online" if step.answers == "online" else "stored",
+        train=step.train,
         views=recipe.views,
         views_seed=recipe.seed,
         input=recipe.student.input,
         norm=recipe.student.norm,
-        **more,
+        scheme=words.scheme,
+        only=words.only,
+        inherit=words.inherit,
+        private=words.private,
+        combine=words.combine,
     )
     takes = {
         **wiring.training_inputs(recipe),
-        "resolved": (f"tune-{label}" if own else teaching.STUDENT_TUNED, "resolved.json"),
-        **teaching.teacher_inputs(recipe, words),
-        **start,
+        "resolved": (tuned, "resolved.json"),
+        **teaching.teacher_inputs(recipe, step),
+        **_goes_on(recipe, step, earlier),
     }
-    counts = ("opacus",) if getattr(words, "private", None) is not None else ()
+    counts = ("opacus",) if words.private is not None else ()
     origin = origins.join(
-        origins.add_packages(origins.model_origin(model, options), *counts),
-        origins.of_losses(words.losses, options),
-        origins.of_scheme(config.scheme, options),
+        origins.add_packages(origins.model_origin(step.model, options), *counts),
+        origins.of_losses(step.losses, options),
+        origins.of_scheme(words.scheme, options),
     )
-    return Step(label, distil.STAGE, config, takes, recipe.student_seed, origin=origin)
+    yield Step(step.label, distil.STAGE, config, takes, recipe.student_seed, origin=origin)
 
 
-def _smaller(recipe: Recipe, words: Any, label: str, before: str, device: Device) -> Step:
+def _goes_on(recipe: Recipe, step: Distillation, earlier: Sequence[LearningStep]) -> wiring.Takes:
+    """What a step starts from; nothing if it starts afresh."""
+    if step.words.inherit is not None:
+        parent = teaching.teacher_label(recipe, step.words.inherit.teacher)
+        return wiring.model_inputs(parent, prefix="inherit_")
+    if step.starts_fresh:
+        return {}
+    before = earlier[-1].label
+    if any(other.changes_layers for other in earlier):
+        return _start(before)
+    return {"start_weights": (before, "weights.safetensors")}
+
+
+def _reduce(recipe: Recipe, step: Reduction, before: str, device: Device) -> Step:
     """Factorize or prune, paid by the first target that runs there: it says what time is saved."""
-    stage, said, config = SMALLER[words.step]
+    stage, said, config = SMALLER[step.words.step]
     unable = host.why_no_engine((target.runtime for target in recipe.targets), device, run=True)
     able = [target for target in recipe.targets if unable[target.runtime] is None]
     target = (able or recipe.targets)[0]
     settings = config(
-        **_said(words, said),
+        **_said(step.words, said),
         runtime=target.runtime,
         threads=target.threads[0],
-        quantized=recipe.learn[-1].step == QUANTIZE,
+        quantized=find_quantization(recipe.steps) is not None,
     )
     takes = {**wiring.training_inputs(recipe), **_start(before)}
     origin = origins.of_engines((target.runtime,), device)
-    return Step(label, stage, settings, takes, recipe.student_seed, origin=origin)
+    return Step(step.label, stage, settings, takes, recipe.student_seed, origin=origin)
 
 
-def _quantize(recipe: Recipe, profile: str, options: Options) -> Step:
-    words = recipe.learn[-1]
-    assert isinstance(words, Quantize)  # there is no profile otherwise
+def _quantize(recipe: Recipe, step: Quantization, profile: str, options: Options) -> Step:
+    words = step.words
     config = quantize.Config(
         **_said(words, quantize.Words),
         scheme=PROFILES[profile].numerics,
@@ -188,20 +152,13 @@ def _quantize(recipe: Recipe, profile: str, options: Options) -> Step:
     )
     takes = {
         **wiring.training_inputs(recipe),
-        "resolved": ("tune-student", "resolved.json"),
+        "resolved": (teaching.STUDENT_TUNED, "resolved.json"),
         **_start(float_label(recipe)),
+        **teaching.teacher_inputs(recipe, step),
     }
-    if teaching.asks_teacher(words):
-        takes |= _teacher(words)
     origin = origins.of_losses(words.losses, options) if words.train is not None else None
     label = quantize_label(profile)
     return Step(label, quantize.STAGE, config, takes, recipe.student_seed, origin=origin)
-
-
-def _teacher(words: Quantize) -> wiring.Takes:
-    if words.knowledge == "stored":
-        return {"knowledge": (teaching.knowledge_label(teaching.TEACHER), "knowledge.npy")}
-    return wiring.model_inputs(teaching.TEACHER, prefix="teacher_")
 
 
 def _said(words: Settings, kind: type[Settings]) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from edgekd.recipe import text as recipe_text
 from edgekd.recipe.learning import LearnStep
 from edgekd.recipe.learning import Student
 from edgekd.recipe.learning import Teacher
+from edgekd.recipe.steps import LearningStep
+from edgekd.recipe.steps import resolve_steps
 from edgekd.recipe.target import Targets
 from edgekd.settings import Settings
 from edgekd.settings import Whole
@@ -77,6 +79,11 @@ class Recipe(Settings):
     budget: Budget = Budget()
     """What the chosen candidate has to meet."""
 
+    @property
+    def steps(self) -> tuple[LearningStep, ...]:
+        """The steps of learning by name, with all that ``learn`` leaves unsaid."""
+        return resolve_steps(self.learn, self.student)
+
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in a YAML or TOML file.
@@ -113,14 +120,15 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
     ends = task_fit.read_ends(recipe.task)
     export = recipe.export
     said = export.opset if "opset" in export.model_fields_set else None
-    fault = agreement.find_fault(recipe.learn, recipe.targets, recipe.views, said)
+    steps = recipe.steps
+    fault = agreement.find_fault(steps, recipe.targets, recipe.views, said)
     fault = fault or teachers.find_fault(
-        recipe.learn, recipe.teacher, recipe.teachers, recipe.student.model
+        steps, recipe.teacher, recipe.teachers, recipe.student.model
     )
-    fault = fault or privacy.find_fault(recipe.learn, recipe.student, recipe.views)
+    fault = fault or privacy.find_fault(steps, recipe.student, recipe.views)
     if ends is not None:
         ends = ends._replace(inputs=_input_kinds(recipe, ends))
-        fault = fault or agreement.find_misfit(recipe.learn, _losses_alone(recipe), ends)
+        fault = fault or agreement.find_misfit(steps, _losses_alone(recipe), ends)
         if recipe.synthesis is not None:
             fault = fault or agreement.find_synthesis_misfit(recipe.synthesis.method, ends)
         fault = fault or agreement.find_idle_view(_views(recipe), ends)

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Any
 
 from edgekd.bench.budget import Budget
 from edgekd.learn import task_fit
 from edgekd.learn import views as view_kinds
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.settings import Combine
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Views
 from edgekd.learn.signals import is_classifier
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.task_fit import TaskEnds
 from edgekd.recipe.learning import loss_needs_one_class
+from edgekd.recipe.steps import Distillation
+from edgekd.recipe.steps import LearningStep
+from edgekd.recipe.steps import distillations
+from edgekd.recipe.steps import find_quantization
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Target
 from edgekd.recipe.text import Key
@@ -30,57 +34,53 @@ Fault = tuple[Key, str]
 
 
 def find_fault(
-    learn: Sequence[Any], targets: Sequence[Target], views: Views, opset: int | None = None
+    steps: Sequence[LearningStep], targets: Sequence[Target], views: Views, opset: int | None = None
 ) -> Fault | None:
     """Find the first contradiction: its key and a sentence; None if there is none.
 
     Args:
-        learn: the steps of learning, each with its ``step``.
+        steps: of learning.
         targets: the engines.
         views: what the student sees.
         opset: the ONNX operator set, where the recipe says one.
     """
-    steps = [step.step for step in learn]
-    found = (*_order(steps), *_mixed(learn, views), *_int8(learn, targets))
-    least = least_opset(learn)
+    found = (*_order(steps), *_mixed(steps, views), *_int8(steps, targets))
+    least = least_opset(steps)
     if opset is not None and opset < least:
         found = (*found, (("export", "opset"), f"got {opset}, want {least} for weights of 4 bits"))
     return next(iter(found), None)
 
 
 def find_misfit(
-    learn: Sequence[Any], alone: Mapping[Key, Sequence[Term]], ends: TaskEnds
+    steps: Sequence[LearningStep], alone: Mapping[Key, Sequence[Term]], ends: TaskEnds
 ) -> Fault | None:
     """Find the first loss, scheme or protection that cannot serve the task: its key and a sentence.
 
     Args:
-        learn: the steps of learning.
+        steps: of learning.
         alone: losses of what learns from labels, by their key.
         ends: of the task.
     """
-    taught = {
-        ("learn", n, *(found := _losses_of(step))[0]): found[1] for n, step in enumerate(learn)
-    }
+    taught = {(*step.key, "losses"): step.losses for step in steps}
     for key, losses in {**alone, **taught}.items():
         for index, term in enumerate(losses):
             member = LOSSES[term.loss.name]
             if fault := task_fit.find_loss_misfit(term.loss.name, member, ends, term.output):
                 return (*key, index), fault
-    for number, step in enumerate(learn):
-        if (scheme := getattr(step, "scheme", None)) is not None:
-            member = SCHEMES[scheme.name]
-            if fault := task_fit.find_scheme_misfit(scheme.name, member, ends):
-                return ("learn", number, "scheme"), fault
-        combine = getattr(step, "combine", None)
-        if (
-            combine is not None
-            and combine.rule != "mean-logits"
-            and not is_classifier(ends.outputs)
-        ):
-            key = ("learn", number, "combine", "rule")
-            return key, f"got {combine.rule!r}, which is for one class a sample, want 'mean-logits'"
-        if getattr(step, "private", None) is not None and not is_classifier(ends.outputs):
-            return ("learn", number, "private"), "got it for a task that is not one class a sample"
+    for step in distillations(steps):
+        scheme, rule = step.words.scheme.name, step.words.combine.rule
+        if fault := task_fit.find_scheme_misfit(scheme, SCHEMES[scheme], ends):
+            return (*step.key, "scheme"), fault
+        if is_classifier(ends.outputs):
+            continue
+        if rule != Combine().rule:
+            want = f"want {Combine().rule!r}"
+            return (
+                (*step.key, "combine", "rule"),
+                f"got {rule!r}, which is for one class a sample, {want}",
+            )
+        if step.words.private is not None:
+            return (*step.key, "private"), "got it for a task that is not one class a sample"
     return None
 
 
@@ -123,23 +123,25 @@ def find_budget_fault(budget: Budget, ends: TaskEnds) -> Fault | None:
     return None
 
 
-def least_opset(learn: Sequence[Any]) -> int:
+def least_opset(steps: Sequence[LearningStep]) -> int:
     """The first ONNX operator set that has what a recipe quantizes to: 21 brought int4."""
-    last = learn[-1]
-    if last.step != "quantize":
+    last = find_quantization(steps)
+    if last is None:
         return 0
-    return INT4_OPSET if min((last.weight_bits, *last.layer_bits.values())) <= INT4_BITS else 0
+    bits = (last.words.weight_bits, *last.words.layer_bits.values())
+    return INT4_OPSET if min(bits) <= INT4_BITS else 0
 
 
-def quantization_profiles(learn: Sequence[Any]) -> tuple[str, ...] | None:
+def quantization_profiles(steps: Sequence[LearningStep]) -> tuple[str, ...] | None:
     """The profiles a recipe quantizes for; empty if the targets say, None if it does not quantize."""
-    last = learn[-1]
-    if last.step != "quantize":
+    last = find_quantization(steps)
+    if last is None:
         return None
-    return () if last.profiles == AUTO else tuple(last.profiles)
+    return () if last.words.profiles == AUTO else tuple(last.words.profiles)
 
 
-def _order(names: Sequence[str]) -> Iterator[Fault]:
+def _order(steps: Sequence[LearningStep]) -> Iterator[Fault]:
+    names = [step.words.step for step in steps if not step.is_recovery]
     if names[0] != "distil":
         yield ("learn", 0, "step"), f"got {names[0]!r} first, want 'distil': a student learns first"
     for number, (before, name) in enumerate(zip(names, names[1:], strict=False), start=1):
@@ -151,20 +153,18 @@ def _order(names: Sequence[str]) -> Iterator[Fault]:
             yield key, f"got {name!r} after {before!r}, {want}"
 
 
-def _mixed(learn: Sequence[Any], views: Views) -> Iterator[Fault]:
+def _mixed(steps: Sequence[LearningStep], views: Views) -> Iterator[Fault]:
     """Losses and schemes that want one class a sample, beside views that mix two."""
     mix = "mixup" if views.mixup else "cutmix"
     if not views.mixup and not views.cutmix:
         return
     want = f"want it without views.{mix}: it needs one class a sample"
-    for number, step in enumerate(learn):
-        scheme = getattr(step, "scheme", None)
-        if scheme is not None and needs_one_class(scheme):
-            yield ("learn", number, "scheme"), f"got {scheme.name!r}, {want}"
-        below, losses = _losses_of(step)
-        for index, term in enumerate(losses):
+    for step in steps:
+        if isinstance(step, Distillation) and needs_one_class(step.words.scheme):
+            yield (*step.key, "scheme"), f"got {step.words.scheme.name!r}, {want}"
+        for index, term in enumerate(step.losses):
             if loss_needs_one_class(term):
-                yield ("learn", number, *below, index), f"got {term.loss.name!r}, {want}"
+                yield (*step.key, "losses", index), f"got {term.loss.name!r}, {want}"
 
 
 def needs_one_class(scheme: Named) -> bool:
@@ -173,21 +173,13 @@ def needs_one_class(scheme: Named) -> bool:
     return knobs is not None and knobs.items() <= scheme.arguments.items()
 
 
-def _losses_of(step: Any) -> tuple[Key, Sequence[Term]]:
-    """The terms of a step, or of its recovery, and their key in the step."""
-    if hasattr(step, "losses"):
-        return ("losses",), step.losses
-    recover = getattr(step, "recover", None)
-    return ("recover", "losses"), () if recover is None else recover.losses
-
-
-def _int8(learn: Sequence[Any], targets: Sequence[Target]) -> Iterator[Fault]:
-    listed = quantization_profiles(learn)
+def _int8(steps: Sequence[LearningStep], targets: Sequence[Target]) -> Iterator[Fault]:
+    listed = quantization_profiles(steps)
     run = {name for target in targets for name in RUNTIMES[target.runtime].profiles}
     for number, name in enumerate(listed or ()):
         if name not in run:
             engines = ", ".join(target.runtime for target in targets)
-            key = ("learn", len(learn) - 1, "profiles", number)
+            key = (*steps[-1].key, "profiles", number)
             yield key, f"got {name!r}, which no target runs ({engines}), want {_or(sorted(run))}"
     for number, target in enumerate(targets):
         yield from _target(target, ("targets", number), listed)

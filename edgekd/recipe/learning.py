@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence
 from typing import Annotated
 from typing import Literal
 
@@ -13,7 +11,6 @@ from pydantic import field_validator
 
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import OFFLINE
-from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import BY_TASK
 from edgekd.learn.settings import Combine
@@ -33,14 +30,12 @@ from edgekd.learn.signals import reads_layers
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Profiles
 from edgekd.recipe.target import require_distinct
-from edgekd.recipe.text import Key
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import unsaid
 from edgekd.stages import factorize
 from edgekd.stages import prune
 from edgekd.stages import quantize
-from edgekd.table import signature
 
 
 def _from_labels(terms: tuple[Term, ...]) -> tuple[Term, ...]:
@@ -192,72 +187,3 @@ class Quantize(quantize.Words):
 
 LearnStep = Annotated[Distil | Factorize | Prune | Quantize, Field(discriminator="step")]
 """One step of learning, told apart by ``step``."""
-
-
-def step_labels(learn: Sequence[LearnStep]) -> list[str]:
-    """One label for each step: its name, numbered where it occurs several times."""
-    names = [words.step for words in learn]
-    return [
-        name if names.count(name) == 1 else f"{name}-{names[: number + 1].count(name)}"
-        for number, name in enumerate(names)
-    ]
-
-
-def starts_fresh(learn: Sequence[LearnStep], number: int) -> bool:
-    """Whether a step of learning starts from new weights."""
-    words = learn[number]
-    if not isinstance(words, Distil):
-        return False
-    own = words.model is not None or words.inherit is not None
-    return not number or words.start == "fresh" or own
-
-
-def taught_steps(learn: Sequence[LearnStep]) -> Iterator[tuple[Key, TaughtStep]]:
-    """Every step that is taught and every recovery, by its key."""
-    for number, words in enumerate(learn):
-        if isinstance(words, Distil):
-            yield ("learn", number), words
-        elif isinstance(words, Factorize | Prune) and words.recover is not None:
-            yield ("learn", number, "recover"), words.recover
-
-
-def scheme_inputs(words: TaughtStep) -> tuple[str, ...]:
-    """The names of the inputs that the scheme of a step takes."""
-    scheme = words.scheme if isinstance(words, Distil) else OFFLINE
-    return signature(SCHEMES[scheme.name]).positional
-
-
-NEEDS_MODELS = {
-    "teacher": "asks the teacher itself",
-    "pairs": "looks inside the teacher",
-    "waypoint_functions": "follows the teacher's way",
-}
-"""What a scheme may ask for that needs models, not answers; and why."""
-
-
-def answer_source(words: TaughtStep) -> Literal["stored", "online", "none"]:
-    """How a step's teachers answer; ``none`` where it has no teacher.
-
-    Raises:
-        ValueError: if the recipe says stored where a live teacher is needed.
-    """
-    asks = scheme_inputs(words)
-    why = [
-        f"loss {t.loss.name} reads its layers"
-        for t in words.losses
-        if term_reads_layers(t, "teacher")
-    ]
-    why += [f"the scheme {NEEDS_MODELS[name]}" for name in asks if name in NEEDS_MODELS]
-    if (
-        isinstance(words, Distil)
-        and words.only
-        and {"teacher_function", "teacher_functions"} & set(asks)
-    ):
-        why.append("`only` numbers the samples anew")
-    if why and words.knowledge == "stored":
-        raise ValueError(f"got 'stored', want 'online': {why[0]}")
-    if why:
-        return "online"
-    if not {"teacher_function", "teacher_functions"} & set(asks):
-        return "none"
-    return "online" if words.knowledge == "online" else "stored"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Any
 
 from edgekd.errors import nearest
 from edgekd.learn.losses import LOSSES
@@ -15,16 +14,13 @@ from edgekd.learn.settings import find_reuse_term
 from edgekd.learn.signals import find_source
 from edgekd.learn.signals import needs
 from edgekd.recipe.learning import THE_TEACHER
-from edgekd.recipe.learning import Distil
-from edgekd.recipe.learning import Quantize
-from edgekd.recipe.learning import TaughtStep
 from edgekd.recipe.learning import Teacher
-from edgekd.recipe.learning import answer_source
-from edgekd.recipe.learning import scheme_inputs
-from edgekd.recipe.learning import starts_fresh
-from edgekd.recipe.learning import step_labels
-from edgekd.recipe.learning import taught_steps
 from edgekd.recipe.learning import term_reads_layers
+from edgekd.recipe.steps import NEEDS_ANSWERS
+from edgekd.recipe.steps import Distillation
+from edgekd.recipe.steps import LearningStep
+from edgekd.recipe.steps import distillations
+from edgekd.recipe.steps import find_quantization
 from edgekd.recipe.text import Key
 from edgekd.table import Named
 
@@ -34,43 +30,41 @@ TEACHER_ROLES = {"teacher_function", "teacher_functions", "waypoint_functions", 
 
 
 def find_fault(
-    learn: Sequence[Any], teacher: Teacher, teachers: Mapping[str, Teacher], student: Named
+    steps: Sequence[LearningStep], teacher: Teacher, teachers: Mapping[str, Teacher], student: Named
 ) -> Fault | None:
     """Find the first contradiction: its key and a sentence; None if there is none.
 
     Args:
-        learn: the steps of learning.
+        steps: of learning.
         teacher: the first teacher.
         teachers: the further teachers by name.
         student: the model that is to be shipped.
     """
+    taught = distillations(steps)
     found = (
-        *_teachers(learn, teachers),
+        *_teachers(taught, teachers),
         *_made({("teacher",): teacher, **{("teachers", k): v for k, v in teachers.items()}}),
-        *_signals(learn),
-        *_untaught(learn),
-        *_several(learn),
-        *_unheard(learn),
-        *_route(learn, teachers, teacher),
-        *_peers(learn),
-        *_last(learn, student),
-        *_auxiliary(learn),
+        *_signals(taught),
+        *_untaught(taught),
+        *_several(taught),
+        *_unheard(taught),
+        *_route(taught, {"teacher": teacher, **teachers}),
+        *_peers(taught),
+        *_last(taught, student),
+        *_auxiliary(steps),
     )
     return next(iter(found), None)
 
 
-def _teachers(learn: Sequence[Any], teachers: Mapping[str, Teacher]) -> Iterator[Fault]:
+def _teachers(taught: Sequence[Distillation], teachers: Mapping[str, Teacher]) -> Iterator[Fault]:
     if "teacher" in teachers:
         yield (
             ("teachers", "teacher"),
             "got 'teacher', which is the first teacher's name, want another",
         )
-    names = step_labels(learn)
-    for number, words in enumerate(learn):
-        if not isinstance(words, Distil):
-            continue
-        earlier = [names[at] for at in range(number) if isinstance(learn[at], Distil)]
-        known = ["teacher", *teachers, *earlier]
+    known = ["teacher", *teachers]
+    for step in taught:
+        words = step.words
         said: list[tuple[Key, str]] = [
             (("teachers", index), name) for index, name in enumerate(words.teachers)
         ]
@@ -80,9 +74,11 @@ def _teachers(learn: Sequence[Any], teachers: Mapping[str, Teacher]) -> Iterator
             if name not in known:
                 hint = nearest(name, known)
                 yield (
-                    ("learn", number, *key),
+                    (*step.key, *key),
                     f"got {name!r}, want one of {', '.join(known)}; {hint}",
                 )
+        if not step.is_recovery:
+            known.append(step.label)
 
 
 def _made(teachers: Mapping[Key, Teacher]) -> Iterator[Fault]:
@@ -109,75 +105,66 @@ def _made(teachers: Mapping[Key, Teacher]) -> Iterator[Fault]:
             yield (*key, "waypoints"), f"got {count}, {want}"
 
 
-def _auxiliary(learn: Sequence[Any]) -> Iterator[Fault]:
-    for number, words in enumerate(learn):
-        if isinstance(words, Quantize) and words.train is not None and words.train.auxiliary:
-            why = "a quantized student is traced, its auxiliary logits are gone"
-            yield ("learn", number, "train", "auxiliary"), f"got it for quantize, want 0: {why}"
+def _auxiliary(steps: Sequence[LearningStep]) -> Iterator[Fault]:
+    last = find_quantization(steps)
+    if last is not None and last.words.train is not None and last.words.train.auxiliary:
+        why = "a quantized student is traced, its auxiliary logits are gone"
+        yield (*last.key, "train", "auxiliary"), f"got it for quantize, want 0: {why}"
 
 
-def _signals(learn: Sequence[Any]) -> Iterator[Fault]:
-    for key, words in taught_steps(learn):
-        try:
-            answer_source(words)
-        except ValueError as error:
-            yield (*key, "knowledge"), str(error)
-        scheme = _scheme(words)
-        for index, term in enumerate(words.losses):
+def _signals(taught: Sequence[Distillation]) -> Iterator[Fault]:
+    for step in taught:
+        if step.why_online and step.words.knowledge == "stored":
+            yield (*step.key, "knowledge"), f"got 'stored', want 'online': {step.why_online}"
+        scheme = step.words.scheme.name
+        for index, term in enumerate(step.losses):
             if not SCHEMES[scheme].sees_batch_once and term_reads_layers(term):
                 message = (
                     f"got {term.loss.name!r}, which reads layers: scheme {scheme!r} shows none"
                 )
-                yield (*key, "losses", index), message
+                yield (*step.key, "losses", index), message
 
 
-def _scheme(words: TaughtStep) -> str:
-    return words.scheme.name if isinstance(words, Distil) else "offline"
-
-
-def _untaught(learn: Sequence[Any]) -> Iterator[Fault]:
+def _untaught(taught: Sequence[Distillation]) -> Iterator[Fault]:
     """A student learns to answer from a loss on its answers, or answers through its teacher's classifier.
 
     Where layers are not shown all losses are on answers.
     """
-    for key, words in taught_steps(learn):
-        read = {name for term in words.losses for name in needs(LOSSES[term.loss.name])}
+    for step in taught:
+        read = {name for term in step.losses for name in needs(LOSSES[term.loss.name])}
         answers = {n for n in read if n.startswith("student_") and find_source(n) == "labels"}
-        if not answers and not find_reuse_term(words.losses):
-            names = ", ".join(term.loss.name for term in words.losses)
-            verb = "leave" if len(words.losses) > 1 else "leaves"
+        if not answers and not find_reuse_term(step.losses):
+            names = ", ".join(term.loss.name for term in step.losses)
+            verb = "leave" if len(step.losses) > 1 else "leaves"
             message = (
                 f"got [{names}], which {verb} the classifier untaught, "
                 "want a loss on logits beside, such as cross-entropy"
             )
-            yield (*key, "losses"), message
+            yield (*step.key, "losses"), message
 
 
-def _several(learn: Sequence[Any]) -> Iterator[Fault]:
+def _several(taught: Sequence[Distillation]) -> Iterator[Fault]:
     """A scheme that chooses among teachers, or learns only what is new, must be given that."""
-    for number, words in enumerate(learn):
-        if not isinstance(words, Distil):
-            continue
-        name = words.scheme.name
-        if "teacher_functions" in scheme_inputs(words) and len(words.teachers) < 2:
-            yield ("learn", number, "scheme"), f"got {name!r}, want two `teachers` or more for it"
-        if "old" in words.scheme.arguments and not words.only:
-            yield ("learn", number, "scheme"), f"got {name!r}, want `only` to name the new classes"
+    for step in taught:
+        name = step.words.scheme.name
+        if "teacher_functions" in step.asks and len(step.words.teachers) < 2:
+            yield (*step.key, "scheme"), f"got {name!r}, want two `teachers` or more for it"
+        if "old" in step.words.scheme.arguments and not step.words.only:
+            yield (*step.key, "scheme"), f"got {name!r}, want `only` to name the new classes"
 
 
-def _unheard(learn: Sequence[Any]) -> Iterator[Fault]:
+def _unheard(taught: Sequence[Distillation]) -> Iterator[Fault]:
     """What a step says of teachers that its scheme does not ask for."""
-    for number, words in enumerate(learn):
-        if not isinstance(words, Distil):
-            continue
-        key, name, asks = ("learn", number), words.scheme.name, set(scheme_inputs(words))
+    for step in taught:
+        key, words, asks = step.key, step.words, set(step.asks)
+        name = words.scheme.name
         if not asks & TEACHER_ROLES:
             none = f"scheme {name!r} has no teacher"
             if words.teachers != THE_TEACHER:
                 yield (*key, "teachers"), f"got {words.teachers[0]!r}, want it left out: {none}"
             if words.knowledge != "auto":
                 yield (*key, "knowledge"), f"got {words.knowledge!r}, want it left out: {none}"
-        elif not asks & {"teacher_function", "teacher_functions"} and len(words.teachers) > 1:
+        elif not asks & NEEDS_ANSWERS and len(words.teachers) > 1:
             second = words.teachers[1]
             yield (
                 (*key, "teachers", 1),
@@ -194,39 +181,34 @@ def _unheard(learn: Sequence[Any]) -> Iterator[Fault]:
             yield (*key, "combine"), f"got it, want it left out: {why}"
 
 
-def _route(
-    learn: Sequence[Any], teachers: Mapping[str, Teacher], teacher: Teacher
-) -> Iterator[Fault]:
+def _route(taught: Sequence[Distillation], teachers: Mapping[str, Teacher]) -> Iterator[Fault]:
     """A teacher whose way is followed must have kept states of it."""
-    for number, words in enumerate(learn):
-        if isinstance(words, Distil) and "waypoint_functions" in scheme_inputs(words):
-            name = words.teachers[0]
-            followed = {"teacher": teacher, **teachers}.get(name)
+    for step in taught:
+        if "waypoint_functions" in step.asks:
+            name = step.words.teachers[0]
+            followed = teachers.get(name)
             if followed is None or not followed.waypoints or followed.weights is not None:
                 want = f"want {name} to be trained here with `waypoints`, whose way it follows"
-                yield ("learn", number, "scheme"), f"got {words.scheme.name!r}, {want}"
+                yield (*step.key, "scheme"), f"got {step.words.scheme.name!r}, {want}"
 
 
-def _peers(learn: Sequence[Any]) -> Iterator[Fault]:
+def _peers(taught: Sequence[Distillation]) -> Iterator[Fault]:
     """Peers are built anew: beside a student that has learned already they would pull it back to chance."""
-    for number, words in enumerate(learn):
-        if not isinstance(words, Distil) or "build_peer" not in scheme_inputs(words):
+    for step in taught:
+        if "build_peer" not in step.asks:
             continue
-        name = words.scheme.name
-        if words.inherit is not None:
-            yield (
-                ("learn", number, "inherit"),
-                f"got it beside {name!r}, whose peers begin untrained",
-            )
-        elif not starts_fresh(learn, number):
+        name = step.words.scheme.name
+        if step.words.inherit is not None:
+            yield (*step.key, "inherit"), f"got it beside {name!r}, whose peers begin untrained"
+        elif not step.starts_fresh:
             want = "want start: fresh: its peers begin untrained"
-            yield ("learn", number, "start"), f"got 'before' for {name!r}, {want}"
+            yield (*step.key, "start"), f"got 'before' for {name!r}, {want}"
 
 
-def _last(learn: Sequence[Any], student: Named) -> Iterator[Fault]:
+def _last(taught: Sequence[Distillation], student: Named) -> Iterator[Fault]:
     """The last model that starts afresh is the student: it is what its control is compared with."""
-    starts = [number for number in range(len(learn)) if starts_fresh(learn, number)]
-    model = learn[starts[-1]].model if starts else None
-    if model is not None and model != student:
-        key = ("learn", starts[-1], "model")
-        yield key, f"got {model}, want the student's, {student}: it is the last that starts afresh"
+    last = [step for step in taught if step.starts_fresh][-1:]
+    for step in last:
+        if step.model != student:
+            want = f"want the student's, {student}: it is the last that starts afresh"
+            yield (*step.key, "model"), f"got {step.model}, {want}"

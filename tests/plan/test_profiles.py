@@ -10,6 +10,7 @@ from edgekd.bench.machine import host
 from edgekd.device import Device
 from edgekd.plan import profiles
 from edgekd.recipe.target import Target
+from tests.steps_example import learn
 
 BOARD = Device("board", lambda order: pytest.fail("asked twice"))
 AVX2 = ["ssse3", "avx2"]
@@ -21,10 +22,8 @@ def told(monkeypatch: pytest.MonkeyPatch, machine: str, flags: list[str]) -> Non
 
 
 def recipe(*targets: Target, listed: Any = "auto", quantized: bool = True) -> Any:
-    steps = [SimpleNamespace(step="distil")]
-    if quantized:
-        steps.append(SimpleNamespace(step="quantize", profiles=listed))
-    return SimpleNamespace(learn=steps, targets=targets)
+    names = ("distil", "quantize") if quantized else ("distil",)
+    return SimpleNamespace(steps=learn(*names, profiles=listed), targets=targets)
 
 
 @pytest.mark.parametrize(

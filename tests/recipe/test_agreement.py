@@ -3,7 +3,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,19 +15,16 @@ from edgekd.learn.settings import Term
 from edgekd.learn.settings import Views
 from edgekd.learn.task_fit import TaskEnds
 from edgekd.recipe import agreement
+from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.target import Target
 from edgekd.table import Member
 from edgekd.table import Named
 from edgekd.task import Scale
+from tests.steps_example import learn
+from tests.steps_example import resolve
 
 
-def learn(*names: str, profiles: Any = "auto", **layer_bits: int) -> list[Any]:
-    """Steps of those names; only what `agreement` looks at."""
-    words = {"profiles": profiles, "weight_bits": 8, "layer_bits": layer_bits}
-    return [SimpleNamespace(step=name, **words) for name in names]
-
-
-def fault(steps: list[Any], *targets: Target) -> tuple[str, str] | None:
+def fault(steps: tuple[LearningStep, ...], *targets: Target) -> tuple[str, str] | None:
     found = agreement.find_fault(steps, targets or (Target(runtime="onnxruntime"),), Views())
     return None if found is None else (".".join(map(str, found[0])), found[1])
 
@@ -126,15 +122,12 @@ def test_4_bits_need_an_operator_set_that_has_them() -> None:
     assert (agreement.least_opset(int4), agreement.least_opset(INT8)) == (21, 0)
 
 
-def taught(*names: str, recovers: bool = False) -> Any:
-    losses = tuple(Term(loss=Named.parse(name, LOSSES, "loss")) for name in names)
-    step = SimpleNamespace(step="distil", losses=losses)
-    return SimpleNamespace(step="prune", recover=step) if recovers else step
-
-
 @pytest.mark.parametrize("views", [Views(mixup=0.2), Views(cutmix=1.0)])
 def test_a_loss_of_single_classes_does_not_go_with_mixed_samples(views: Views) -> None:
-    steps = [taught("kd", "cross-entropy"), taught("kd", "dkd", recovers=True)]
+    steps = resolve(
+        {"step": "distil", "losses": ["kd", "cross-entropy"]},
+        {"step": "prune", "macs": 0.5, "recover": {"losses": ["kd", "dkd"]}},
+    )
     found = agreement.find_fault(steps, (Target(runtime="onnxruntime"),), views)
     mix = "mixup" if views.mixup else "cutmix"
     want = f"got 'dkd', want it without views.{mix}: it needs one class a sample"
@@ -145,15 +138,15 @@ def test_a_loss_of_single_classes_does_not_go_with_mixed_samples(views: Views) -
 @pytest.mark.parametrize("views", [Views(mixup=0.2), Views(cutmix=1.0)])
 def test_a_scheme_of_single_classes_does_not_go_with_mixed_samples(views: Views) -> None:
     targets = (Target(runtime="onnxruntime"),)
-    step = taught("kd")
-    step.scheme = Named.parse("tf-kd", SCHEMES, "scheme")
+    steps = resolve({"step": "distil", "losses": ["kd"], "scheme": "tf-kd"})
     mix = "mixup" if views.mixup else "cutmix"
     want = f"got 'tf-kd', want it without views.{mix}: it needs one class a sample"
-    assert agreement.find_fault([step], targets, views) == (("learn", 0, "scheme"), want)
-    assert agreement.find_fault([step], targets, Views()) is None
+    assert agreement.find_fault(steps, targets, views) == (("learn", 0, "scheme"), want)
+    assert agreement.find_fault(steps, targets, Views()) is None
     for rule, refused in (("min-logit", True), ("mean", False), ("naive", False)):
-        step.scheme = Named.parse({"name": "kdcl", "rule": rule}, SCHEMES, "scheme")
-        assert (agreement.find_fault([step], targets, views) is not None) is refused
+        scheme = {"name": "kdcl", "rule": rule}
+        steps = resolve({"step": "distil", "losses": ["kd"], "scheme": scheme})
+        assert (agreement.find_fault(steps, targets, views) is not None) is refused
 
 
 def test_the_schemes_of_single_classes_are_those_that_refuse_mixed_samples() -> None:
@@ -187,30 +180,23 @@ def term(name: str, **words: Any) -> Term:
 def test_what_cannot_serve_a_task_is_named_by_its_key() -> None:
     dense = Tensor("logits", "float32", ("batch", 4, 8, 8), "logits", 0, 1, "maps")
     ends = TaskEnds((dense,), ("maps",), ("image",))
-    kd, labels, mlkd = term("kd"), term("cross-entropy"), term("mlkd")
-    step = SimpleNamespace(losses=(kd, labels), scheme=SCHEMES_OFFLINE, private=None)
-    alone = {("teacher", "losses"): (labels,)}
-    assert agreement.find_misfit([step], alone, ends) is None
-    step.losses = (kd, mlkd)
-    found = agreement.find_misfit([step], alone, ends)
-    assert found is not None and found[0] == ("learn", 0, "losses", 1)
-    alone = {("teacher", "losses"): (term("binary-cross-entropy"),)}
-    found = agreement.find_misfit([step], alone, ends)
-    assert found is not None and found[0] == ("teacher", "losses", 0)
-    step.losses, step.scheme = (kd,), Named.parse("cs-kd", SCHEMES, "scheme")
-    found = agreement.find_misfit([step], {}, ends)
-    assert found is not None and found[0] == ("learn", 0, "scheme")
-    step.scheme, step.combine = SCHEMES_OFFLINE, SimpleNamespace(rule="entropy")
-    found = agreement.find_misfit([step], {}, ends)
-    assert found is not None and found[0] == ("learn", 0, "combine", "rule")
-    step.combine, step.private = SimpleNamespace(rule="mean-logits"), object()
-    assert agreement.find_misfit([step], {}, ends) == (
+    labels = (term("cross-entropy"),)
+    alone = {("teacher", "losses"): labels}
+
+    def misfit(alone: Any = alone, **words: Any) -> tuple[Any, str]:
+        steps = resolve({"step": "distil", "losses": ["kd", "cross-entropy"], **words})
+        return agreement.find_misfit(steps, alone, ends) or ((), "")
+
+    assert misfit() == ((), "")
+    assert misfit(losses=["kd", "mlkd"])[0] == ("learn", 0, "losses", 1)
+    of_teacher = {("teacher", "losses"): (term("binary-cross-entropy"),)}
+    assert misfit(of_teacher)[0] == ("teacher", "losses", 0)
+    assert misfit(scheme="cs-kd")[0] == ("learn", 0, "scheme")
+    assert misfit(combine={"rule": "entropy"})[0] == ("learn", 0, "combine", "rule")
+    assert misfit(private={"epsilon": 3.0}) == (
         ("learn", 0, "private"),
         "got it for a task that is not one class a sample",
     )
-
-
-SCHEMES_OFFLINE = Named.parse("offline", SCHEMES, "scheme")
 
 
 def test_a_budget_names_metrics_of_the_task_where_they_are_known() -> None:

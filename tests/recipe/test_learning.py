@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from pydantic import TypeAdapter
 from pydantic import ValidationError
@@ -9,7 +7,6 @@ from pydantic import ValidationError
 from edgekd.recipe.learning import Distil
 from edgekd.recipe.learning import LearnStep
 from edgekd.recipe.learning import TaughtStep
-from edgekd.recipe.learning import taught_steps
 
 STEPS: TypeAdapter[object] = TypeAdapter(LearnStep)
 
@@ -38,20 +35,6 @@ def test_a_step_is_told_by_its_name() -> None:
 def test_nobody_is_named_twice(said: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="twice, want it once"):
         STEPS.validate_python(said)
-
-
-def test_what_is_taught_is_found_by_its_key() -> None:
-    recover = {"losses": ["kd"]}
-    said: list[dict[str, object]] = [
-        {"step": "distil", "losses": ["kd"]},
-        {"step": "prune", "macs": 0.5, "recover": recover},
-        {"step": "factorize", "macs": 0.5},
-        {"step": "quantize"},
-    ]
-    learn: list[Any] = [STEPS.validate_python(words) for words in said]
-    found = [(key, words) for key, words in taught_steps(learn)]
-    want = [(("learn", 0), learn[0]), (("learn", 1, "recover"), learn[1].recover)]
-    assert found == want
 
 
 def test_a_step_has_its_own_words_alone() -> None:

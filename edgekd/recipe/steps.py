@@ -1,0 +1,174 @@
+"""A recipe's steps of learning, each resolved once: its name, its place, and all that the recipe leaves unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.settings import Term
+from edgekd.learn.settings import Training
+from edgekd.learn.settings import find_reuse_term
+from edgekd.recipe.learning import THE_TEACHER
+from edgekd.recipe.learning import Distil
+from edgekd.recipe.learning import Factorize
+from edgekd.recipe.learning import LearnStep
+from edgekd.recipe.learning import Prune
+from edgekd.recipe.learning import Quantize
+from edgekd.recipe.learning import Student
+from edgekd.recipe.learning import term_reads_layers
+from edgekd.recipe.text import Key
+from edgekd.table import Named
+from edgekd.table import signature
+
+NEEDS_MODELS = {
+    "teacher": "asks the teacher itself",
+    "pairs": "looks inside the teacher",
+    "waypoint_functions": "follows the teacher's way",
+}
+"""What a scheme may ask for that needs models, not answers; and why."""
+NEEDS_ANSWERS = {"teacher_function", "teacher_functions"}
+"""What a scheme may ask for that answers give, which can be stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningStep:
+    """One step of learning."""
+
+    label: str
+    """Its name in the run, numbered where a recipe has several of its kind: ``distil-1``."""
+    key: Key
+    """Where the recipe says it."""
+    words: Distil | Factorize | Prune | Quantize
+    """What it says."""
+    is_recovery: bool = False
+    """Whether it gives a smaller student back what that lost."""
+    losses: tuple[Term, ...] = ()
+    """What it is taught by; of a quantized student none where the task says it."""
+    teachers: tuple[str, ...] = ()
+    """Who teaches: the recipe's teachers, and earlier steps by their labels."""
+    answers: Literal["stored", "online", "none"] = "none"
+    """How they answer."""
+    changes_layers: bool = False
+    """Whether it leaves a student with other layers than its builder's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distillation(LearningStep):
+    """A student learns: a step of the recipe, or the recovery of a smaller student."""
+
+    words: Distil
+    """Of a recovery all that it cannot say is as usual."""
+    model: Named
+    has_own_model: bool
+    """Whether that is not the student's: an assistant."""
+    train: Training
+    asks: tuple[str, ...]
+    """What its scheme takes."""
+    why_online: str
+    """Why its teachers must be there themselves; empty where their answers are enough."""
+    starts_fresh: bool
+    """Whether it starts from new weights, or from its teacher's, not from the step before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduction(LearningStep):
+    """A student loses layers' parts or channels."""
+
+    words: Factorize | Prune
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantization(LearningStep):
+    """A student computes in few bits."""
+
+    words: Quantize
+
+
+def resolve_steps(learn: Sequence[LearnStep], student: Student) -> tuple[LearningStep, ...]:
+    """Resolve the steps of a recipe, in order; what recovers a smaller student is a step of its own after it.
+
+    Args:
+        learn: what the recipe says.
+        student: the small model, and how it is trained where a step does not say.
+    """
+    return tuple(_resolve(learn, student))
+
+
+def _resolve(learn: Sequence[LearnStep], student: Student) -> Iterator[LearningStep]:
+    names = [words.step for words in learn]
+    for number, (name, words) in enumerate(zip(names, learn, strict=True)):
+        label = name if names.count(name) == 1 else f"{name}-{names[: number + 1].count(name)}"
+        key: Key = ("learn", number)
+        if isinstance(words, Distil):
+            yield _distillation(label, key, words, student, is_recovery=False)
+        elif isinstance(words, Quantize):
+            yield _quantization(label, key, words)
+        else:
+            yield Reduction(label=label, key=key, words=words, changes_layers=True)
+            if words.recover is not None:
+                said = Distil(step="distil", **dict(words.recover))
+                within = (*key, "recover")
+                yield _distillation(f"{label}-recover", within, said, student, is_recovery=True)
+
+
+def _distillation(
+    label: str, key: Key, words: Distil, student: Student, *, is_recovery: bool
+) -> Distillation:
+    asks = signature(SCHEMES[words.scheme.name]).positional
+    hears = bool(NEEDS_ANSWERS & set(asks))
+    why = [f"loss {t.loss.name} reads its layers" for t in words.losses if _reads_teacher(t)]
+    why += [f"the scheme {NEEDS_MODELS[name]}" for name in asks if name in NEEDS_MODELS]
+    why += ["`only` numbers the samples anew"] if words.only and hears else []
+    answers: Literal["stored", "online", "none"] = "none"
+    if why or hears:
+        answers = "online" if why or words.knowledge == "online" else "stored"
+    own = words.model is not None or words.inherit is not None
+    first = key == ("learn", 0)
+    return Distillation(
+        label=label,
+        key=key,
+        losses=words.losses,
+        teachers=words.teachers if answers != "none" else (),
+        answers=answers,
+        changes_layers=find_reuse_term(words.losses) is not None,
+        words=words,
+        model=words.model or student.model,
+        has_own_model=words.model is not None,
+        train=words.train or student.train,
+        asks=asks,
+        why_online=next(iter(why), ""),
+        starts_fresh=first or words.start == "fresh" or own,
+        is_recovery=is_recovery,
+    )
+
+
+def _reads_teacher(term: Term) -> bool:
+    return term_reads_layers(term, "teacher")
+
+
+def _quantization(label: str, key: Key, words: Quantize) -> Quantization:
+    """A quantized student hears the recipe's teacher where it learns and names it; itself it hears anyway."""
+    heard = words.train is not None and THE_TEACHER[0] in words.teachers
+    return Quantization(
+        label=label,
+        key=key,
+        losses=words.losses,
+        teachers=THE_TEACHER if heard else (),
+        answers=words.knowledge if heard else "none",
+        words=words,
+    )
+
+
+def distillations(steps: Iterable[LearningStep]) -> list[Distillation]:
+    """The steps in which a student learns from teachers, recoveries among them."""
+    return [step for step in steps if isinstance(step, Distillation)]
+
+
+def find_quantization(steps: Sequence[LearningStep]) -> Quantization | None:
+    """Find the step that quantizes, the last; None if the recipe does not."""
+    last = steps[-1]
+    return last if isinstance(last, Quantization) else None
