@@ -70,7 +70,10 @@ BUILT_IN: dict[str, Entry] = {
             "digit-scenes",
             teacher="{name: unet, base: 16}",
             student="{name: unet, base: 4}",
-            losses=(_KD, "{name: cross-entropy, weight: 0.1}"),
+            losses=(
+                "{name: kd, weight: 0.9, temperature: 1.0}",
+                "{name: cross-entropy, weight: 0.1}",
+            ),
             knowledge="online",
         ),
     ),

@@ -24,9 +24,13 @@ def test_every_task_names_losses_that_there_are(name: str) -> None:
         assert find(SAID, task) == SAID
 
 
-def test_of_classes_softened_logits_teach() -> None:
-    (term,) = find_soft_terms((), load_task("classification"))
-    assert (term.loss.name, term.loss.arguments, term.weight) == ("kd", {"temperature": 2.0}, 1.0)
+@pytest.mark.parametrize(("name", "temperature"), [("classification", 2.0), ("segmentation", 1.0)])
+def test_of_classes_logits_teach_softened_where_there_is_one_a_sample(
+    name: str, temperature: float
+) -> None:
+    (term,) = find_soft_terms((), load_task(name))
+    assert (term.loss.name, term.weight) == ("kd", 1.0)
+    assert term.loss.arguments == {"temperature": temperature}
 
 
 def test_a_task_of_ones_own_is_held_to_losses_that_there_are() -> None:
