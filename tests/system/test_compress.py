@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +51,8 @@ FREE = (
     'learn.0={"step": "distil", "scheme": {"name": "tf-kd", "correct": 1.0}, '
     '"losses": ["cross-entropy", "kd"]}'
 )
+ONE_ENGINE = ("--set", 'targets=[{"runtime": "onnxruntime", "precision": ["fp32"]}]')
+"""For runs of which what was learned is looked at: most of their time goes into measuring."""
 LASTING = ("data", "teacher", "control", "knowledge", "distil", "export-student", "export-teacher")
 
 
@@ -106,12 +107,16 @@ def test_again_is_quick_and_imports_no_torch(finished: Place) -> None:
 
 def test_the_same_recipe_elsewhere_gives_the_same_bytes(finished: Place, tmp_path: Path) -> None:
     again = Place(tmp_path)
-    assert again.compress("--set", "teacher.train.workers=2").code == 0
+    assert again.compress("--set", "teacher.train.workers=2", *ONE_ENGINE).code == 0
     assert digests(again, *LASTING) == digests(finished, *LASTING)
     ran = again.compress(
-        "--set", "student.train.workers=1", "--set", "student.train.checkpoint_every_s=9"
+        *ONE_ENGINE,
+        "--set",
+        "student.train.workers=1",
+        "--set",
+        "student.train.checkpoint_every_s=9",
     )
-    assert "22 of 23 steps found" in ran.stderr  # the report tells what the command line changed
+    assert "17 of 18 steps found" in ran.stderr  # the report tells what the command line changed
     assert result_of(again)["overrides"][-1] == "student.train.checkpoint_every_s=9"
     assert result_of(again)["resolved_recipe"]["seed"] == 0
 
@@ -124,32 +129,29 @@ def test_the_teacher_is_not_touched_by_teaching(finished: Place, tmp_path: Path)
     assert Store(place.store).verify() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_goes_on_to_the_same_bytes(
-    finished: Place, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_interrupted_it_goes_on_to_the_same_bytes(finished: Place, tmp_path: Path) -> None:
+    """Once while the teacher learns, by Ctrl-C, and once at the control, as a system that shuts down does."""
     place = Place(tmp_path)
-    child = subprocess.Popen(
-        [sys.executable, "-m", "edgekd", "-v", *place.arguments()],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-        # a shell's background job has its children ignore SIGINT
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert child.stderr is not None
-    for line in child.stderr:
-        if line.startswith("teacher") and "epoch" in line or "control" in line:
-            break
-    child.send_signal(number)
-    start = time.monotonic()
-    rest = child.stderr.read()
-    assert child.wait(20) == 128 + number
-    assert time.monotonic() - start < 5
-    assert "Traceback" not in rest
-    assert "run the same command again" in rest
-    child.stderr.close()
-    assert place.compress().code == 0
+    for number, step in ((signal.SIGINT, "teacher"), (signal.SIGTERM, "control")):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "edgekd", "-v", *place.arguments(*ONE_ENGINE)],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+            # a shell's background job has its children ignore SIGINT
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        assert child.stderr is not None
+        for line in child.stderr:
+            if line.startswith(step) and "epoch" in line:
+                break
+        child.send_signal(number)
+        rest = child.stderr.read()
+        assert child.wait(20) == 128 + number
+        assert "Traceback" not in rest
+        assert "run the same command again" in rest
+        child.stderr.close()
+    assert place.compress(*ONE_ENGINE).code == 0
     assert digests(place, *LASTING) == digests(finished, *LASTING)
 
 
