@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies
 
+from edgekd.bench.roles import ROLES
 from edgekd.cli import border
 from edgekd.cli import progress
 from edgekd.cli import screen
@@ -103,7 +104,6 @@ def screen_text() -> str:
     return ran.output
 
 
-ROLES = ("teacher", "control", "student")
 WRITERS: dict[str, Callable[[], str]] = {
     "report": report_page,
     "card": card_page,

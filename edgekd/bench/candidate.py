@@ -16,6 +16,11 @@ from edgekd.settings import Count
 from edgekd.settings import Settings
 
 
+def name_export(model: str, profile: str) -> str:
+    """Name a file that is exported: ``teacher``, ``student``, ``student-x86`` of a profile."""
+    return f"{model}-{profile}" if profile else model
+
+
 class Candidate(Settings):
     """One compiled model."""
 
@@ -30,8 +35,8 @@ class Candidate(Settings):
 
     @property
     def exported(self) -> str:
-        """Which export it is compiled from: ``teacher``, ``student``, ``student-x86``."""
-        return f"{self.model}-{self.profile}" if self.profile else self.model
+        """Which export it is compiled from."""
+        return name_export(self.model, self.profile)
 
     def engines(self, about: Mapping[str, Any], given: Mapping[str, Path]) -> dict[str, Engine]:
         """One engine a thread count, by the name of its row.

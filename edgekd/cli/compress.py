@@ -179,6 +179,7 @@ def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
 
 
 def _show(result: dict[str, Any], run_dir: Path, as_json: bool) -> None:
+    from edgekd.bench.roles import ROLES
     from edgekd.task import Scale
     from edgekd.task import figure_text
     from edgekd.units import bytes_text
@@ -192,7 +193,7 @@ def _show(result: dict[str, Any], run_dir: Path, as_json: bool) -> None:
     def score(one: dict[str, Any]) -> str:
         return figure_text(scale, one["score"])
 
-    for who in ("teacher", "control", "student"):
+    for who in ROLES:
         one = result[who]
         rows.append((who, score(one), f"{count_text(one['parameters'])} parameters"))
     for numerics, one in result.get("quantized", {}).items():

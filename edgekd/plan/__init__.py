@@ -31,6 +31,6 @@ def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, 
     return (
         *learning.steps(recipe, recipe_folder, written, options),
         *learned,
-        *(ablation.steps(learned) if recipe.explain.ablation else ()),
+        *ablation.steps(recipe, learned),
         *deploying.steps(recipe, of_targets, options.device),
     )

@@ -4,40 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from edgekd.learn.settings import Term
+from edgekd.recipe import Recipe
+from edgekd.recipe.steps import distillations
 from edgekd.stage import Step
-from edgekd.stages import distil
-
-WITHOUT = "-without-"
-"""Between the label of the step of all terms and the term's name."""
 
 
-def steps(learned: Sequence[Step]) -> Iterator[Step]:
-    """One step a term left out, the same in all else; none if there is but one term.
+class Ablation(NamedTuple):
+    """One distillation without one of its terms."""
 
-    Args:
-        learned: the student's steps in order; its first distillation is the one that is repeated.
+    label: str
+    whole: str
+    """The step with all terms."""
+    term: str
+    """The one left out, numbered where a loss stands there twice."""
+    losses: tuple[Term, ...]
+    """The others."""
+
+
+def find_ablations(recipe: Recipe) -> tuple[Ablation, ...]:
+    """Find what a recipe leaves out of the student's first distillation, term by term; an assistant's is another.
+
+    None where it does not ask, and where there is but one term.
     """
-    taught = [(step, step.settings) for step in learned if isinstance(step.settings, distil.Config)]
-    if not taught:
-        return
-    student = taught[-1][1].model  # an assistant between teacher and student is another
-    whole, settings = next(pair for pair in taught if pair[1].model == student)
-    terms = settings.losses
-    names = [term.loss.name for term in terms]
-    if len(terms) == 1:
-        return
+    student = recipe.student.model
+    whole = next(step for step in distillations(recipe.steps) if step.model == student)
+    if not recipe.explain.ablation or len(whole.losses) == 1:
+        return ()
+    names, found = [term.loss.name for term in whole.losses], []
     for number, name in enumerate(names):
         again = names[: number + 1].count(name)
-        numbered = name if names.count(name) == 1 else f"{name}-{again}"
-        rest = {"losses": terms[:number] + terms[number + 1 :]}
-        yield whole._replace(
-            label=f"{whole.label}{WITHOUT}{numbered}",
-            settings=settings.model_copy(update=rest),
-        )
+        term = name if names.count(name) == 1 else f"{name}-{again}"
+        rest = whole.losses[:number] + whole.losses[number + 1 :]
+        found.append(Ablation(f"{whole.label}-without-{term}", whole.label, term, rest))
+    return tuple(found)
 
 
-def ablated_term(label: str) -> tuple[str, str]:
-    """Split a label into the step with all terms and the term left out; empty for any other step."""
-    whole, _, term = label.partition(WITHOUT)
-    return whole, term
+def steps(recipe: Recipe, learned: Sequence[Step]) -> Iterator[Step]:
+    """One step a term left out, the same in all else.
+
+    Args:
+        recipe: what is carried out.
+        learned: the student's steps; one of them is repeated.
+    """
+    for each in find_ablations(recipe):
+        whole = next(step for step in learned if step.label == each.whole)
+        less = whole.settings.model_copy(update={"losses": each.losses})
+        yield whole._replace(label=each.label, settings=less)

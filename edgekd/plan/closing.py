@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekd import files
+from edgekd.bench.candidate import name_export
+from edgekd.bench.roles import CONTROL
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import TEACHER
 from edgekd.plan import ablation
 from edgekd.plan import members
 from edgekd.plan import student
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
+from edgekd.report import tables
 from edgekd.stage import Step
 from edgekd.stage import package_version
 from edgekd.stages import bundle
@@ -18,16 +23,6 @@ from edgekd.stages import explain
 from edgekd.stages import report
 from edgekd.store import StoreEntry
 
-QUANTIZED = "quantize-"
-TABLES = (
-    "deploy.json",
-    "factorize.json",
-    "layers.json",
-    "prune.json",
-    "sensitivity.json",
-    "synthesis.json",
-)
-"""What a step says layer by layer."""
 RESULT_INPUTS = {
     "data": ("data", "data.json"),
     "rows": ("measure", "rows.json"),
@@ -58,7 +53,7 @@ def steps(
 
 
 def _bundle(recipe: Recipe, entries: Mapping[str, StoreEntry], chosen: Mapping[str, Any]) -> Step:
-    maker = f"export-student-{chosen['profile']}" if chosen["profile"] else "export-student"
+    maker = f"export-{name_export(STUDENT, chosen['profile'])}"
     exported = {
         "model": (maker, "model.onnx"),
         "golden": (maker, "golden.safetensors"),
@@ -70,11 +65,9 @@ def _bundle(recipe: Recipe, entries: Mapping[str, StoreEntry], chosen: Mapping[s
 
 
 def _explain(recipe: Recipe, entries: Mapping[str, StoreEntry]) -> Step:
-    makers = {"teacher": "teacher", "control": "control", "student": student.float_label(recipe)}
-    for label in entries:
-        whole, term = ablation.ablated_term(label)
-        if term:
-            makers |= {explain.WHOLE: whole, f"{explain.WITHOUT}{term}": label}
+    makers = student.role_labels(recipe)
+    for each in ablation.find_ablations(recipe):
+        makers |= {explain.WHOLE: each.whole, f"{explain.WITHOUT}{each.term}": each.label}
     words = recipe.explain
     takes = wiring.split_inputs(words.split)
     for role, label in makers.items():
@@ -84,23 +77,22 @@ def _explain(recipe: Recipe, entries: Mapping[str, StoreEntry]) -> Step:
 
 
 def _report(recipe: Recipe, entries: Mapping[str, StoreEntry], overrides: tuple[str, ...]) -> Step:
-    makers = {
-        "teacher": "teacher",
-        "control": "control",
-        "student": student.float_label(recipe),
-        **{label: label for label in entries if label.startswith(QUANTIZED)},
+    quantized = {
+        numerics: label for numerics, label in student.quantize_labels().items() if label in entries
     }
+    makers = student.role_labels(recipe) | {label: label for label in quantized.values()}
     site = {"site": ("measure", "site.json")}
     learned = {
         f"{role}_{what}": (maker, f"{what}.json")
         for role, maker in makers.items()
         for what in ("score", "history")
     }
-    tables = {
-        f"{report.TABLE}{_table(label, file)}": (label, file)
+    ablated = {each.label for each in ablation.find_ablations(recipe)}
+    shown = {
+        f"{report.TABLE}{tables.name_file(file, label)}": (label, file)
         for label, entry in entries.items()
         for file in entry.files
-        if file in TABLES and not ablation.ablated_term(label)[1]
+        if file in tables.FILES and label not in ablated
     }
     resolved = recipe.model_dump(mode="json")
     config = report.Config(
@@ -109,11 +101,11 @@ def _report(recipe: Recipe, entries: Mapping[str, StoreEntry], overrides: tuple[
         resolved_recipe=resolved,
         overrides=overrides,
         models={
-            "teacher": str(recipe.teacher.model),
-            "control": str(recipe.student.model),
-            "student": str(recipe.student.model),
+            TEACHER: str(recipe.teacher.model),
+            CONTROL: str(recipe.student.model),
+            STUDENT: str(recipe.student.model),
         },
-        quantized=tuple(label for label in entries if label.startswith(QUANTIZED)),
+        quantized=quantized,
         lineage={label: _traced(entry) for label, entry in entries.items()},
         plugins=tuple(plugin._asdict() for plugin in members.plugins(recipe)),
         environment=_environment(),
@@ -122,15 +114,8 @@ def _report(recipe: Recipe, entries: Mapping[str, StoreEntry], overrides: tuple[
         "report",
         report.STAGE,
         config,
-        {**RESULT_INPUTS, **learned, **site, **tables, **EXPLANATION_INPUTS},
+        {**RESULT_INPUTS, **learned, **site, **shown, **EXPLANATION_INPUTS},
     )
-
-
-def _table(label: str, file: str) -> str:
-    """``sensitivity-asymmetric.json``: the file, told apart by what its step's label adds to it."""
-    kind, _, which = label.partition("-")
-    stem = file.removesuffix(".json")
-    return f"{stem}-{which}.json" if which else file
 
 
 def _traced(entry: StoreEntry) -> dict[str, Any]:

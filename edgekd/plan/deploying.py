@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from edgekd.bench.candidate import Candidate
+from edgekd.bench.candidate import name_export
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import TEACHER
 from edgekd.device import Device
 from edgekd.plan import origins
 from edgekd.plan import profiles
@@ -24,7 +27,7 @@ from edgekd.stages import evaluate
 from edgekd.stages import export
 from edgekd.stages import measure
 
-MODELS: tuple[Literal["student", "teacher"], ...] = ("student", "teacher")
+MODELS: tuple[Literal["student", "teacher"], ...] = (STUDENT, TEACHER)
 REFERENCE_PRECISIONS: tuple[Literal["fp32"], ...] = ("fp32",)
 """The teacher is compiled and measured in this alone, as the line to compare with."""
 
@@ -66,7 +69,7 @@ def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candi
             offered = RUNTIMES[target.runtime].known_precisions
             asked = offered if target.precision == "auto" else target.precision
             profile = profiles_of.get(target.runtime)
-            for precision in asked if model == "student" else REFERENCE_PRECISIONS:
+            for precision in asked if model == STUDENT else REFERENCE_PRECISIONS:
                 if precision == "int8" and profile is None:
                     continue
                 yield Candidate(
@@ -81,16 +84,18 @@ def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candi
 
 def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
     """The float models, and the quantized student once a profile."""
-    makers = {"student": student.float_label(recipe), "teacher": "teacher"}
-    makers |= {f"student-{name}": student.quantize_label(name) for name in wanted}
-    for model, maker in makers.items():
-        profile = model.removeprefix("student-") if model not in MODELS else ""
+    labels = student.role_labels(recipe)
+    makers = [(model, "", labels[model]) for model in MODELS]
+    makers += [(STUDENT, profile, student.quantize_label(profile)) for profile in wanted]
+    for model, profile, maker in makers:
         words = recipe.export.model_dump()
         if profile:
             words["opset"] = max(recipe.export.opset, agreement.least_opset(recipe.steps))
         takes = {**wiring.model_inputs(maker), **wiring.split_inputs("validation")}
         config = export.Config(**words, profile=profile)
-        yield Step(f"export-{model}", export.STAGE, config, takes, recipe.seed)
+        yield Step(
+            f"export-{name_export(model, profile)}", export.STAGE, config, takes, recipe.seed
+        )
 
 
 def _measure(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.Takes) -> Step:
@@ -115,7 +120,7 @@ def _choose(recipe: Recipe) -> Step:
 
 
 def _evaluate(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.Takes) -> Step:
-    makers = {"teacher": "teacher", "control": "control", "student": student.float_label(recipe)}
+    makers = student.role_labels(recipe)
     rounded = [student.quantize_label(one.profile) for one in everyone if one.profile]
     makers |= {label: label for label in rounded}
     takes = {**wiring.split_inputs("test"), **engines, "rows": ("measure", "rows.json")}

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgekd.bench.machine import host
+from edgekd.bench.roles import CONTROL
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import TEACHER
 from edgekd.device import Device
 from edgekd.plan import learning
 from edgekd.plan import origins
@@ -60,6 +63,16 @@ def steps(recipe: Recipe, profiles: Sequence[str], options: Options) -> Iterator
 def float_label(recipe: Recipe) -> str:
     """The step that makes the finished float student."""
     return [step.label for step in recipe.steps if not isinstance(step, Quantization)][-1]
+
+
+def role_labels(recipe: Recipe) -> dict[str, str]:
+    """The step that makes each of the models that are compared."""
+    return {TEACHER: teaching.TEACHER, CONTROL: CONTROL, STUDENT: float_label(recipe)}
+
+
+def quantize_labels() -> dict[str, str]:
+    """The steps that may quantize the student, by their numerics."""
+    return {profile.numerics: quantize_label(name) for name, profile in PROFILES.items()}
 
 
 def quantize_label(profile: str) -> str:

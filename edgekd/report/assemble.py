@@ -10,6 +10,10 @@ from typing import Any
 
 import edgekd
 from edgekd import files
+from edgekd.bench.roles import CONTROL
+from edgekd.bench.roles import ROLES
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import TEACHER
 from edgekd.bench.status import NOT_OFFERED
 from edgekd.bench.status import OK
 from edgekd.bench.status import UNSTABLE
@@ -30,8 +34,6 @@ from edgekd.units import percent_text
 LOST_POINTS, LOST_SHARE = 0.5, 0.005
 """By how much worse than the student in float32 a chosen engine may be before that is said: points of a fraction, a
 share of another number."""
-ROLES = ("teacher", "control", "student")
-QUANTIZED = "quantize-"
 
 
 def assemble(
@@ -46,6 +48,7 @@ def assemble(
     data: Mapping[str, Any],
     environment: Mapping[str, Any],
     lineage: Mapping[str, Any],
+    quantized: Mapping[str, str] | None = None,
     machine: Mapping[str, Any] | None = None,
     resolved_recipe: Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
@@ -57,7 +60,8 @@ def assemble(
         recipe: its name.
         recipe_digest: SHA-256 of it.
         models: name of the builder, by role (teacher, control, student).
-        scores: score.json, by role; ``quantize-<numerics>`` is the student with rounded numbers.
+        scores: score.json, by role, and of each quantized student by its label.
+        quantized: those labels, by numerics.
         rows: rows.json.
         choice: choice.json.
         test: test.json; may be empty.
@@ -74,13 +78,12 @@ def assemble(
     """
     scale = Scale(**choice["metric"])
     measured = [_row(row, test) for row in mark_unstable(rows, choice)]
-    candidates = [row for row in measured if row.model == "student"]
-    references = [row for row in measured if row.model == "teacher"]
+    candidates = [row for row in measured if row.model == STUDENT]
+    references = [row for row in measured if row.model == TEACHER]
     made = {role: _model(role, models[role], scores[role], test) for role in ROLES}
-    quantized = {
-        role.removeprefix(QUANTIZED): _model(role, models["student"], score, test)
-        for role, score in scores.items()
-        if role.startswith(QUANTIZED)
+    rounded = {
+        numerics: _model(label, models[STUDENT], scores[label], test)
+        for numerics, label in (quantized or {}).items()
     }
     chosen = next((row for row in candidates if row.name == choice["chosen"]), None)
     tested = int(data.get("counts", {}).get("test", 0))
@@ -99,17 +102,17 @@ def assemble(
             "classes": class_names(data),
         },
         **{role: model.model_dump() for role, model in made.items()},
-        "quantized": {name: model.model_dump() for name, model in quantized.items()},
+        "quantized": {name: model.model_dump() for name, model in rounded.items()},
         "candidates": [row.model_dump() for row in candidates],
         "references": [row.model_dump() for row in references],
         "chosen": choice["chosen"],
         "why": choice.get("why", ""),
         "nearest": choice.get("nearest"),
         "budget": choice.get("budget", []),
-        "comparison": _dumped(compare(chosen, references, made["teacher"], tested, scale, test)),
+        "comparison": _dumped(compare(chosen, references, made[TEACHER], tested, scale, test)),
         "warnings": [
             *near_chance(scores),
-            *filter(None, [no_gain(made["student"], made["control"], test, scale)]),
+            *filter(None, [no_gain(made[STUDENT], made[CONTROL], test, scale)]),
             *warnings(made, measured, chosen, scale, _tried(resolved_recipe or {})),
             *machine_warnings(machine or {}),
         ],
@@ -200,9 +203,9 @@ def warnings(
         tried: engines of which nobody asked for a precision: one they do not offer is nothing amiss.
     """
     found = []
-    if chosen is not None and chosen.score is not None and made["student"].score is not None:
-        lost = score_drop(scale, chosen.score, made["student"].score)
-        most = LOST_POINTS if scale.unit == "fraction" else LOST_SHARE * abs(made["student"].score)
+    if chosen is not None and chosen.score is not None and made[STUDENT].score is not None:
+        lost = score_drop(scale, chosen.score, made[STUDENT].score)
+        most = LOST_POINTS if scale.unit == "fraction" else LOST_SHARE * abs(made[STUDENT].score)
         if lost > most:
             found.append(f"{chosen.name} loses {drop_text(scale, lost)} to the student in float32.")
     for row in rows:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
+from edgekd.bench.roles import ROLES
 from edgekd.report import score_explanation
 from edgekd.report.tables import Table
 from edgekd.units import percent_text
 
 FILE = "explain.json"
-ROLES = ("teacher", "control", "student")
 CERTAIN = 0.05
 """A p-value below this, after Holm's correction, is no chance."""
 TEMPERATURES = (0.011, 90.0)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from edgekd.bench.roles import ROLES
 from edgekd.report.tables import Table
 from edgekd.task import Scale
 from edgekd.task import drop_text
@@ -13,7 +14,6 @@ from edgekd.task import value_text
 from edgekd.units import number_text
 from edgekd.units import percent_text
 
-ROLES = ("teacher", "control", "student")
 Content = Mapping[str, Any]
 
 

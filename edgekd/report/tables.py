@@ -15,7 +15,7 @@ from edgekd.units import percent_text
 
 LONGEST = 200
 """Rows shown of one table."""
-NONE = "–"
+NONE, SUFFIX = "–", ".json"
 Content = Mapping[str, Any]
 Rows = list[tuple[str, ...]]
 
@@ -43,8 +43,20 @@ def make_tables(found: Mapping[str, Content]) -> tuple[Table, ...]:
     return tuple(_table(name, found[name]) for name in sorted(found))
 
 
+def name_file(file: str, label: str) -> str:
+    """Name a table of a run, ``sensitivity-asymmetric.json``: its file, told apart by what its step's label adds.
+
+    Args:
+        file: as a step writes it, of `FILES`.
+        label: of that step: ``quantize-asymmetric``.
+    """
+    _, dash, which = label.partition("-")
+    return f"{file.removesuffix(SUFFIX)}{dash}{which}{SUFFIX}"
+
+
 def _table(name: str, content: Content) -> Table:
-    kind, _, which = name.removesuffix(".json").partition("-")
+    """As `name_file` names it."""
+    kind, _, which = name.removesuffix(SUFFIX).partition("-")
     title, lead, columns, rows = KINDS[kind]
     found = rows(content)
     return Table(
@@ -217,6 +229,8 @@ KINDS: dict[
     "synthesis": ("Images made from the teacher", _synthesized, (), lambda content: []),
 }
 """By the file's name: title, sentences, columns, rows."""
+FILES = frozenset(f"{kind}{SUFFIX}" for kind in KINDS)
+"""What steps say layer by layer."""
 
 
 def _sentence(text: str) -> str:

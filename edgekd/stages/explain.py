@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from edgekd import files
+from edgekd.bench.roles import ROLES
 from edgekd.errors import InputError
 from edgekd.settings import Count
 from edgekd.settings import Settings
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from edgekd.field import Arrays
     from edgekd.learn.evaluation import EvaluationSplit
 
-ROLES = ("teacher", "control", "student")
 WHOLE = "whole"
 """The student of all terms, in an ablation: the inputs ``whole_blueprint`` and ``whole_weights``."""
 WITHOUT = "without/"

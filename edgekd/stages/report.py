@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from edgekd import files
+from edgekd.bench.roles import ROLES
 from edgekd.settings import Settings
 from edgekd.settings import unsaid
 from edgekd.stage import Context
@@ -14,7 +15,6 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 from edgekd.task import Scale
 
-ROLES = ("teacher", "control", "student")
 EXPLAINED = "explain.json"
 ALWAYS = (
     "result.json",
@@ -43,8 +43,8 @@ class Config(Settings):
     """What the command line changed, ``KEY=VALUE``."""
     models: dict[str, str]
     """Name of the builder, by role: teacher, control, student."""
-    quantized: tuple[str, ...] = ()
-    """Label, ``quantize-<numerics>``, of each quantized student; its score and history are inputs."""
+    quantized: dict[str, str] = {}
+    """Label of the step of each quantized student, by its numerics; its score and history are inputs of that name."""
     lineage: dict[str, Any] = {}
     """By label of the step: ``{"key": ..., "files": {name: SHA-256}, "made_at": ..., "took_s": ...}``."""
     plugins: tuple[dict[str, str], ...] = unsaid(())
@@ -70,13 +70,15 @@ def run(config: Config, given: Given, context: Context) -> Made:
     value = {
         name: json.loads(path.read_bytes()) for name, path in given.items() if name not in AS_IT_IS
     }
+    roles = (*ROLES, *config.quantized.values())
     result = assemble(
         recipe=config.recipe,
         recipe_digest=config.recipe_digest,
         resolved_recipe=config.resolved_recipe,
         overrides=config.overrides,
         models=config.models,
-        scores={role: value[f"{role}_score"] for role in (*ROLES, *config.quantized)},
+        scores={role: value[f"{role}_score"] for role in roles},
+        quantized=config.quantized,
         rows=value["rows"],
         choice=value["choice"],
         test=value.get("test", {}),
@@ -86,7 +88,6 @@ def run(config: Config, given: Given, context: Context) -> Made:
         plugins=config.plugins,
         machine=value.get("site", {}).get("machine"),
     )
-    roles = (*ROLES, *config.quantized)
     histories = {role: value[f"{role}_history"] for role in roles if f"{role}_history" in value}
     found = {name.removeprefix(TABLE): value[name] for name in value if name.startswith(TABLE)}
     learned, scale = value.get(EXPLAINED), Scale(**result.metric.model_dump())

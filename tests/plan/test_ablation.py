@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from edgekd import plan
 from edgekd import recipe as recipes
 from edgekd.plan import ablation
@@ -17,64 +19,55 @@ TWO = Path(__file__).parents[2] / "pipelines" / "quickstart.yaml"
 EMPTY = StoreEntry("0" * 64, {}, {}, CreationTime("2026-01-02T03:04:05Z", 1.0))
 
 
-def planned(tmp_path: Path, losses: str, more: str = "") -> tuple[Step, ...]:
+def planned(
+    tmp_path: Path, losses: str, more: str = "", ablation: bool = True
+) -> tuple[recipes.Recipe, dict[str, Step]]:
     learn = f"learn=[{{step: distil, losses: {losses}}}{more}]"
-    recipe = recipes.load(TWO, [learn])
-    return plan.steps(recipe, TWO.parent, Options(run_dir=tmp_path / "r", store=tmp_path / "s"))
+    recipe = recipes.load(TWO, [learn, f"explain.ablation={str(ablation).lower()}"])
+    steps = plan.steps(recipe, TWO.parent, Options(run_dir=tmp_path / "r", store=tmp_path / "s"))
+    return recipe, {step.label: step for step in steps}
 
 
 def test_each_term_is_left_out_once_and_all_else_is_the_same(tmp_path: Path) -> None:
-    steps = planned(tmp_path, "[cross-entropy, {name: kd, weight: 9.0}, dist]")
-    whole = next(step for step in steps if step.label == "distil")
-    found = list(ablation.steps(steps))
-    assert [step.label for step in found] == [
-        "distil-without-cross-entropy",
-        "distil-without-kd",
-        "distil-without-dist",
+    recipe, steps = planned(tmp_path, "[cross-entropy, {name: kd, weight: 9.0}, dist]")
+    whole, found = steps["distil"], ablation.find_ablations(recipe)
+    assert [(each.label, each.whole, each.term) for each in found] == [
+        (f"distil-without-{term}", "distil", term) for term in ("cross-entropy", "kd", "dist")
     ]
-    for step, left in zip(found, ((1, 2), (0, 2), (0, 1)), strict=True):
+    for each, left in zip(found, ((1, 2), (0, 2), (0, 1)), strict=True):
         want = tuple(whole.settings.losses[number] for number in left)  # type: ignore[attr-defined]
-        assert step.settings.losses == want  # type: ignore[attr-defined]
+        assert each.losses == want
         same = whole.settings.model_copy(update={"losses": want})
-        assert step == whole._replace(label=step.label, settings=same)
+        assert steps[each.label] == whole._replace(label=each.label, settings=same)
 
 
 def test_the_first_distillation_is_the_one(tmp_path: Path) -> None:
-    second = ", {step: distil, losses: [cross-entropy, kd]}"
-    labels = [step.label for step in ablation.steps(planned(tmp_path, "[kd, kd]", second))]
+    recipe, _ = planned(tmp_path, "[kd, kd]", ", {step: distil, losses: [cross-entropy, kd]}")
+    labels = [each.label for each in ablation.find_ablations(recipe)]
     assert labels == ["distil-1-without-kd-1", "distil-1-without-kd-2"]
 
 
 def test_an_assistant_is_not_the_student(tmp_path: Path) -> None:
-    second = ", {step: distil, losses: [cross-entropy, dist]}"
-    steps = planned(tmp_path, "[cross-entropy, kd]", second)
-    teacher = next(step for step in steps if step.label == "teacher").settings
-    changed = [
-        step._replace(settings=step.settings.model_copy(update={"model": teacher.model}))  # type: ignore[attr-defined]
-        if step.label == "distil-1"
-        else step
-        for step in steps
-    ]
-    labels = [step.label for step in ablation.steps(changed)]
+    second = "{step: distil, start: fresh, losses: [cross-entropy, dist]}"
+    recipe, _ = planned(tmp_path, "[cross-entropy, kd], model: resnet14", f", {second}")
+    labels = [each.label for each in ablation.find_ablations(recipe)]
     assert labels == ["distil-2-without-cross-entropy", "distil-2-without-dist"]
 
 
-def test_one_term_is_not_left_out(tmp_path: Path) -> None:
-    assert list(ablation.steps(planned(tmp_path, "[kd]"))) == []
-    assert list(ablation.steps(())) == []
-
-
-def test_labels_tell_what_was_left_out() -> None:
-    assert ablation.ablated_term("distil-1-without-kd-2") == ("distil-1", "kd-2")
-    assert ablation.ablated_term("export-student")[1] == ""
+@pytest.mark.parametrize(("losses", "asked"), [("[kd]", True), ("[cross-entropy, kd]", False)])
+def test_one_term_is_not_left_out_nor_is_any_where_nobody_asks(
+    tmp_path: Path, losses: str, asked: bool
+) -> None:
+    recipe, steps = planned(tmp_path, losses, ablation=asked)
+    assert ablation.find_ablations(recipe) == () and not any("without" in each for each in steps)
 
 
 def test_the_explanation_takes_what_was_trained_without(tmp_path: Path) -> None:
-    explained = "{ablation: true, split: test, layers: [conv1]}"
-    recipe = recipes.load(TWO, [f"explain={explained}"])
-    steps = planned(tmp_path, "[cross-entropy, kd]")
-    labels = [step.label for step in (*steps, *ablation.steps(steps))]
-    entries = dict.fromkeys(labels, EMPTY)
+    explained = "explain={ablation: true, split: test, layers: [conv1]}"
+    recipe = recipes.load(TWO, ["learn=[{step: distil, losses: [cross-entropy, kd]}]", explained])
+    options = Options(run_dir=tmp_path / "r", store=tmp_path / "s")
+    steps = plan.steps(recipe, TWO.parent, options)
+    entries = dict.fromkeys((step.label for step in steps), EMPTY)
     found = {step.label: step for step in closing.steps(recipe, entries, None)}["explain"]
     assert found.takes["whole_weights"] == ("distil", "weights.safetensors")
     for term in ("cross-entropy", "kd"):

@@ -154,7 +154,12 @@ def test_int8_is_shown_with_steps_kernels_and_islands() -> None:
     scores = {**files["scores"], "quantize-asymmetric": score}
     test = {**files["test"], "quantize-asymmetric": 0.9261}
     page = markdown.report_page(
-        report_example.result(rows=[*files["rows"], *rows], scores=scores, test=test)
+        report_example.result(
+            rows=[*files["rows"], *rows],
+            scores=scores,
+            test=test,
+            quantized={"asymmetric": "quantize-asymmetric"},
+        )
     )
     assert "| student, rounded (asymmetric) | resnet8 | 92.61 % | 92.00 % |" in page
     assert "1.0e-06 (1.2 steps)" in page

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from edgekd import splits
+from edgekd.bench.roles import ROLES
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
 from edgekd.progress import Silent
@@ -53,7 +54,7 @@ def inputs(folder: Path, split: str = "validation") -> dict[str, Path]:
     images = generator.integers(0, 256, (COUNT, 4, 4, 1), dtype=np.uint8)
     part = images, generator.integers(0, 3, COUNT)
     given = data_example.write_data(folder, bundle_example.IMAGE, CLASSES, **{split: part})
-    for seed, role in enumerate(explain.ROLES):
+    for seed, role in enumerate(ROLES):
         saved(given, role, seed)
     return given
 
@@ -84,9 +85,9 @@ def test_the_stage_says_how_three_models_differ(tmp_path: Path) -> None:
     assert set(made) == {"explain.json", "disagreements.csv", "disagreements.npy"}
     found: dict[str, Any] = json.loads(made["explain.json"].read_bytes())
     labels = labels_of(given)
-    told = {role: logits(given, role) for role in explain.ROLES}
+    told = {role: logits(given, role) for role in ROLES}
     assert found["split"] == "validation" and found["samples"] == COUNT
-    for role in explain.ROLES:
+    for role in ROLES:
         want = (told[role].argmax(1) == labels).mean()
         assert found["models"][role]["accuracy"] == want
     differ = told["teacher"].argmax(1) != told["student"].argmax(1)
@@ -110,7 +111,7 @@ def test_the_table_of_disagreements_is_for_a_spreadsheet(tmp_path: Path) -> None
     assert [int(line["index"]) for line in lines] == rows.tolist() and len(lines) > 3
     names = ("'=cmd()", "two", "three")  # a formula is not run
     labels = labels_of(given)
-    for role in explain.ROLES:
+    for role in ROLES:
         said = logits(given, role).argmax(1)
         assert [line[role] for line in lines] == [names[said[row]] for row in rows]
     assert [line["label"] for line in lines] == [names[labels[row]] for row in rows]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgekd import splits
+from edgekd.bench.roles import ROLES
 from edgekd.progress import Silent
 from edgekd.report import explanation
 from edgekd.report import explanation_plot
@@ -36,7 +37,7 @@ def test_a_task_is_explained_by_its_metrics_and_agreement(tmp_path: Path, name: 
     for role, answered in outputs.items():
         rows = metric_rows(task.metrics, answered, targets, data)
         values[role] = {metric.name: metric.value(rows[metric.name]) for metric in task.metrics}
-    for role in explain.ROLES:
+    for role in ROLES:
         assert found["models"][role]["metrics"] == pytest.approx(values[role], rel=1e-4)
     for role in ("control", "student"):
         want = agreement(task, outputs[role], outputs["teacher"], data)
@@ -65,7 +66,7 @@ def test_a_task_is_explained_by_its_metrics_and_agreement(tmp_path: Path, name: 
     section = explanation.explanation_section(found)
     assert [table.title for table in section.tables] == ["How good", "What each term brought"]
     assert f"{score} " in " ".join(section.lead) and section.tables[0].columns[1].startswith(score)
-    assert [row[0] for row in section.tables[0].rows] == list(explain.ROLES)
+    assert [row[0] for row in section.tables[0].rows] == list(ROLES)
     assert section.lead[-3:] == tuple(found["left_out"])
     assert list(section.pictures) == ["layer_similarity.svg"]
     assert set(explanation_plot.draw_plots(found, "svg")) == {"layer_similarity"}

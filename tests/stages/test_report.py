@@ -4,6 +4,7 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from edgekd.bench.roles import ROLES
 from edgekd.progress import Silent
 from edgekd.report import result
 from edgekd.stage import Context
@@ -15,7 +16,7 @@ from tests import report_example
 def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
     files = report_example.files()
     values = {name: files[name] for name in ("data", "rows", "choice", "test")}
-    for role in report.ROLES:
+    for role in ROLES:
         values[f"{role}_score"] = files["scores"][role]
         values[f"{role}_history"] = report_example.history(3, 1.0, "cross-entropy")
     values["quantize-asymmetric_score"] = files["scores"]["student"]
@@ -37,7 +38,7 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
         recipe="fashion-mnist",
         recipe_digest=report_example.DIGEST,
         models=files["models"],
-        quantized=("quantize-asymmetric",),
+        quantized={"asymmetric": "quantize-asymmetric"},
         lineage=files["lineage"],
         environment={"versions": {"torch": "2.13.0", "onnx": None}},
     )
@@ -72,7 +73,9 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
         "versions": {"numpy": "2.4", "onnx": None, "torch": "2.13.0"},
     }
     scores = {**files["scores"], "quantize-asymmetric": files["scores"]["student"]}
-    want = report_example.result(environment=environment, scores=scores)
+    want = report_example.result(
+        environment=environment, scores=scores, quantized={"asymmetric": "quantize-asymmetric"}
+    )
     assert result.read(context.folder) == want and set(want.quantized) == {"asymmetric"}
     page = made["report.md"].read_text()
     assert "| fc | 4 | 2.56 k | 3.9e-06 | 0.0e+00 |" in page

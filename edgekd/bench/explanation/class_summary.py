@@ -13,12 +13,15 @@ from edgekd.bench import proportion
 from edgekd.bench.explanation import calibration
 from edgekd.bench.explanation import fidelity
 from edgekd.bench.explanation import gains
+from edgekd.bench.roles import CONTROL
+from edgekd.bench.roles import ROLES
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import TEACHER
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-TEACHER, CONTROL, STUDENT = ROLES = ("teacher", "control", "student")
 MOST_APART = 100
 """Samples named in it."""
 MOST_CONFUSIONS = 100

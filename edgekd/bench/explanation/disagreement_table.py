@@ -10,11 +10,11 @@ import numpy as np
 
 from edgekd.bench.explanation import calibration
 from edgekd.bench.explanation import fidelity
+from edgekd.bench.roles import ROLES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ROLES = ("teacher", "control", "student")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for a formula at the start of a cell."""
 

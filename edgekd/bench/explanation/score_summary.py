@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from edgekd.bench.explanation import gains
+from edgekd.bench.roles import CONTROL
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import TEACHER
 from edgekd.task import drop_interval
 from edgekd.task import is_right_or_wrong
 from edgekd.task import metric_rows
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from edgekd.task import Metric
     from edgekd.task import Task
 
-TEACHER, CONTROL, STUDENT = ROLES = ("teacher", "control", "student")
 MOST_APART = 100
 """Samples named in it."""
 Rows = Mapping[str, "NDArray[np.float64]"]
