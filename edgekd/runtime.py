@@ -35,7 +35,7 @@ def no_islands(built: Files, precision: Precision) -> list[dict[str, str]]:
     return []
 
 
-class Tensor(NamedTuple):
+class EngineInput(NamedTuple):
     """One input of a model."""
 
     name: str
@@ -53,7 +53,7 @@ class Session(Protocol):
     """A loaded engine."""
 
     @property
-    def inputs(self) -> tuple[Tensor, ...]:
+    def inputs(self) -> tuple[EngineInput, ...]:
         """What it wants, in the model's order."""
 
     @property

@@ -23,7 +23,7 @@ class Data(Protocol):
         """One byte."""
 
 
-class Field(NamedTuple):
+class WireField(NamedTuple):
     """One field of a message."""
 
     number: int
@@ -33,7 +33,7 @@ class Field(NamedTuple):
     end: int
 
 
-def fields(data: Data, start: int, end: int) -> Iterator[Field]:
+def fields(data: Data, start: int, end: int) -> Iterator[WireField]:
     """The fields of the message that lies in ``data[start:end]``, in order.
 
     Raises:
@@ -47,7 +47,7 @@ def fields(data: Data, start: int, end: int) -> Iterator[Field]:
             raise ValueError("got bytes that are no protobuf, want an ONNX model")
         if wire == VARINT:
             value, at = read_varint(data, at, end)
-            yield Field(number, wire, value, at)
+            yield WireField(number, wire, value, at)
             continue
         if wire == BYTES:
             size, at = read_varint(data, at, end)
@@ -57,7 +57,7 @@ def fields(data: Data, start: int, end: int) -> Iterator[Field]:
             raise ValueError("got bytes that are no protobuf, want an ONNX model")
         if size > end - at:
             raise ValueError("got a truncated file, want an ONNX model")
-        yield Field(number, wire, at, at + size)
+        yield WireField(number, wire, at, at + size)
         at += size
 
 

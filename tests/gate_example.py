@@ -24,7 +24,7 @@ from edgekd.gate import ComparedPair
 from edgekd.gate import EvaluationSamples
 from edgekd.gate import Finding
 from edgekd.gating import weights
-from edgekd.report.gate_result import Document
+from edgekd.report.gate_result import GateDocument
 from edgekd.report.gate_result import Outcome
 from edgekd.report.gate_result import SideFacts
 from edgekd.report.gate_result import overall_verdict
@@ -183,7 +183,7 @@ def outcome(gate: str = "size", **other: Any) -> Outcome:
     return Outcome(**fields)
 
 
-def document(*outcomes: Outcome, **other: Any) -> Document:
+def document(*outcomes: Outcome, **other: Any) -> GateDocument:
     """What a gating hands over."""
     facts = SideFacts(
         given="runs/mine",
@@ -209,4 +209,4 @@ def document(*outcomes: Outcome, **other: Any) -> Document:
         "outcomes": outcomes,
         **other,
     }
-    return Document(**fields)
+    return GateDocument(**fields)

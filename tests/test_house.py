@@ -395,6 +395,15 @@ def test_public_names_are_verbs_with_objects_and_nouns() -> None:
     assert BARE.fullmatch("told") and BARE.fullmatch("listed") and not BARE.fullmatch("list_names")
 
 
+def test_no_two_public_classes_have_one_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path, name in sources():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name)
+    assert not {name: files for name, files in places.items() if len(files) > 1}
+
+
 NAMES_ALLOWED = ("tasks/", "fields/", "learn/data/", "learn/source", "learn/views/")
 """Where a task or a kind of field may be named: themselves, their tables, data sources and views."""
 FOR_IMAGES_ALONE = (

@@ -132,7 +132,7 @@ def test_a_scheme_takes_participants(site: Path) -> None:
 
 
 def test_a_source_is_read(site: Path, tmp_path: Path) -> None:
-    config = data.Config.model_validate({"source": {"name": "squares", "sides": 6}})
+    config = data.DataConfig.model_validate({"source": {"name": "squares", "sides": 6}})
     (tmp_path / "made").mkdir()
     context = Context(folder=tmp_path / "made", checkpoints=tmp_path, seed=0, progress=Silent())
     made = data.run(config, {}, context)

@@ -236,7 +236,7 @@ def compiled(folder: Path, board: Device) -> None:
         progress=Silent(),
         device=board,
     )
-    config = compile_stage.Config(runtime="onnxruntime", timeout_s=TIMEOUT_S)
+    config = compile_stage.CompileConfig(runtime="onnxruntime", timeout_s=TIMEOUT_S)
     made = compile_stage.run(config, {"model": net(folder)}, context)
     for name, path in made.items():
         if path.resolve().parent != (folder / "out").resolve():

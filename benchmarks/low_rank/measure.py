@@ -88,7 +88,7 @@ def recovered(start: Path, given: Files, asked: argparse.Namespace, folder: Path
     """`folder` filled with the model at `start` after distillation."""
     plan = blueprint.read(start / MODEL[0])
     losses = [({"name": "cross-entropy"}, 0.1), ({"name": "kd", "temperature": 4.0}, 0.9)]
-    config = distil.Config(
+    config = distil.DistilConfig(
         model=Named(name=plan.builder, arguments=plan.arguments),
         losses=tuple(Term(loss=Named.parse(n, LOSSES, "loss"), weight=w) for n, w in losses),
         knowledge="online",
@@ -107,7 +107,7 @@ def recovered(start: Path, given: Files, asked: argparse.Namespace, folder: Path
 def measured(asked: argparse.Namespace, work: Path) -> dict[str, Any]:
     given = splits(asked.data)
     start = {f"start_{n.partition('.')[0]}": asked.student / n for n in MODEL}
-    config = factorize.Config(
+    config = factorize.FactorizeConfig(
         speedup=asked.speedup, samples=asked.samples, runtime="onnxruntime", threads=1
     )
     began = time.monotonic()

@@ -83,7 +83,7 @@ def made(student: Path, variant: str, inputs: Inputs) -> Path:
     print(f"{goal.name}: running", file=sys.stderr, flush=True)
     goal.mkdir(exist_ok=True)
     views = recipes.load(inputs.asked.recipe, []).views
-    config = quantize.Config.model_validate(
+    config = quantize.QuantizeConfig.model_validate(
         {"scheme": "asymmetric", "views": views, "views_seed": 0, **VARIANTS[variant]}
     )
     context = Context(folder=goal, checkpoints=goal / "checkpoints", seed=0, progress=Silent())

@@ -60,7 +60,7 @@ class Student:
         context = self.context("data")
         if not (context.folder / "data.json").exists():
             about = {"source": "digits", "validation": 0.1, "test": 0.5}
-            data.run(data.Config.model_validate(about), {}, context)
+            data.run(data.DataConfig.model_validate(about), {}, context)
         resolved = context.folder / "resolved.json"
         resolved.write_text('{"precision":"fp32","channels_last":false,"threads":1}')
         start = self.folder / "float"
@@ -77,7 +77,7 @@ class Student:
         if not (context.folder / "weights.safetensors").exists():
             views = {"views": VIEWS, "views_seed": self.seed}
             about = {"model": "resnet8", "losses": (), "train": FLOAT, **views}
-            train.run(train.Config.model_validate(about), self.given(), context)
+            train.run(train.TrainConfig.model_validate(about), self.given(), context)
         return context.folder
 
     def quantized(self, bits: int, how: str, optimizer: str) -> Path:
@@ -94,7 +94,7 @@ class Student:
                 "views": VIEWS,
                 "views_seed": self.seed,
             }
-            quantize.run(quantize.Config.model_validate(about), self.given(), context)
+            quantize.run(quantize.QuantizeConfig.model_validate(about), self.given(), context)
         return context.folder
 
     def accuracy(self, folder: Path) -> float:

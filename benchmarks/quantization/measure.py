@@ -21,7 +21,6 @@ from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine.snapshots import SnapshotLog
 from edgekd.bench.outputs import outputs
-from edgekd.bench.outputs import read_output
 from edgekd.bench.outputs import write_inputs
 from edgekd.bench.pair import comparison
 from edgekd.bench.pair import paired
@@ -111,7 +110,7 @@ def answer(cells: Cells, folder: Path, note: Callable[[str], None]) -> None:
         note(f"{name} on {runtime}: answers")
         try:
             answered = outputs(cell.engine, split, fields=fields, timeout_s=TIMEOUT_S)
-            logits = read_output(answered, name)
+            (logits,) = answered.values()
         except EdgekdError as error:
             cell.engine, cell.reason = None, f"failed: {error}"
             continue

@@ -41,7 +41,7 @@ LONGEST_NUMBER = 18
 """Digits of an offset."""
 
 
-class Piece(NamedTuple):
+class FilePiece(NamedTuple):
     """Bytes of the file to come: given, or a part of the model or of the file that `location` names."""
 
     size_bytes: int
@@ -97,11 +97,11 @@ class _Rewriting:
         self._reader = Reader(data)
         self._folder = folder
 
-    def message(self, child: Child, depth: int) -> list[Piece]:
+    def message(self, child: Child, depth: int) -> list[FilePiece]:
         """One message; what stands in several pieces becomes one."""
         found = self._reader.message(child, depth)
         dropped: set[int] = set()
-        pieces: list[Piece] = []
+        pieces: list[FilePiece] = []
         if child.kind == "tensor" and _is_external(found):
             dropped = CONTENTS
             pieces = self._weight(found)
@@ -111,7 +111,7 @@ class _Rewriting:
             for field in self._reader.fields(((start, end),)):
                 carries = field.wire == BYTES and field.number in inside
                 if field.number not in dropped and not carries:
-                    pieces.append(Piece(field.end - at, start=at))
+                    pieces.append(FilePiece(field.end - at, start=at))
                 at = field.end
         for inner in found.children:
             if inner.number not in dropped:
@@ -120,7 +120,7 @@ class _Rewriting:
                 pieces += [_given(tag + encode_varint(_size(content))), *content]
         return pieces
 
-    def _weight(self, tensor: Message) -> list[Piece]:
+    def _weight(self, tensor: Message) -> list[FilePiece]:
         """Field and content of ``raw_data``."""
         entries: dict[str, str] = {}
         for child in tensor.children:
@@ -143,22 +143,22 @@ class _Rewriting:
                 f"has {held}, want {want}"
             )
         tag = encode_varint(fields.TENSOR_RAW << 3 | BYTES) + encode_varint(size_bytes)
-        return [_given(tag), Piece(size_bytes, start=start, location=location)]
+        return [_given(tag), FilePiece(size_bytes, start=start, location=location)]
 
 
 def _is_external(tensor: Message) -> bool:
     return any(tensor.numbers.get(fields.TENSOR_LOCATION, ())) or bool(tensor.children)
 
 
-def _given(data: bytes) -> Piece:
-    return Piece(len(data), data)
+def _given(data: bytes) -> FilePiece:
+    return FilePiece(len(data), data)
 
 
-def _size(pieces: list[Piece]) -> int:
+def _size(pieces: list[FilePiece]) -> int:
     return sum(piece.size_bytes for piece in pieces)
 
 
-def _bytes_of(piece: Piece, data: mmap.mmap, path: Path) -> Iterator[bytes]:
+def _bytes_of(piece: FilePiece, data: mmap.mmap, path: Path) -> Iterator[bytes]:
     if not piece.location:
         yield piece.data or data[piece.start : piece.start + piece.size_bytes]
         return

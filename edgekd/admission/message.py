@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from edgekd.wire import BYTES
 from edgekd.wire import VARINT
-from edgekd.wire import Field
+from edgekd.wire import WireField
 from edgekd.wire import fields
 from edgekd.wire import read_varint
 
@@ -115,7 +115,7 @@ class Reader:
         self.data = data
         self._left = MAX_FIELDS
 
-    def fields(self, spans: Spans) -> Iterator[Field]:
+    def fields(self, spans: Spans) -> Iterator[WireField]:
         """The fields of a message, piece after piece.
 
         Raises:

@@ -72,7 +72,7 @@ class Reading(NamedTuple):
     """Why nothing is assured."""
 
 
-class Limit(NamedTuple):
+class LimitRule(NamedTuple):
     """How one limit is read off a row."""
 
     read: Callable[[Row, Row | None], Reading]
@@ -128,19 +128,19 @@ def _shrink(row: Row, reference: Row | None) -> Reading:
     return _exact(theirs / ours if ours and theirs else None)
 
 
-LIMITS: dict[str, Limit] = {
-    "latency_p50_ms": Limit(lambda row, _: read_latency(row), at_most=True),
-    "peak_rss_bytes": Limit(lambda row, _: _exact(row["peak_rss_bytes"]), at_most=True),
-    "size_bytes": Limit(lambda row, _: _exact(row["size_bytes"]), at_most=True),
-    "speedup": Limit(_speedup, at_most=False),
-    "shrink": Limit(_shrink, at_most=False),
+LIMITS: dict[str, LimitRule] = {
+    "latency_p50_ms": LimitRule(lambda row, _: read_latency(row), at_most=True),
+    "peak_rss_bytes": LimitRule(lambda row, _: _exact(row["peak_rss_bytes"]), at_most=True),
+    "size_bytes": LimitRule(lambda row, _: _exact(row["size_bytes"]), at_most=True),
+    "speedup": LimitRule(_speedup, at_most=False),
+    "shrink": LimitRule(_shrink, at_most=False),
 }
 """Those that are of no metric."""
 
 
 def metric_limits(
     budget: Budget, teacher_score: float, scales: Sequence[Scale]
-) -> dict[str, tuple[float | None, Limit]]:
+) -> dict[str, tuple[float | None, LimitRule]]:
     """What is wanted of the score and of other metrics, and how it is read.
 
     Args:
@@ -159,10 +159,10 @@ def metric_limits(
         return _exact(None if value is None else round(score_drop(score, value, teacher_score), 9))
 
     found = {
-        "score_drop": (budget.score_drop, Limit(drop, at_most=True)),
+        "score_drop": (budget.score_drop, LimitRule(drop, at_most=True)),
         "score": (
             budget.score,
-            Limit(lambda row, _: _exact(row["validation_score"]), score.better == "lower"),
+            LimitRule(lambda row, _: _exact(row["validation_score"]), score.better == "lower"),
         ),
     }
     for name, want in budget.metrics.items():
@@ -172,7 +172,7 @@ def metric_limits(
                 hint=nearest(name, known),
             )
         read = functools.partial(_metric, name)
-        found[METRICS + name] = (want, Limit(read, known[name].better == "lower"))
+        found[METRICS + name] = (want, LimitRule(read, known[name].better == "lower"))
     return found
 
 

@@ -38,7 +38,7 @@ _OLDER = {
 }
 
 
-class Group(NamedTuple):
+class GoldenGroup(NamedTuple):
     """Distinct samples of one shape and the trained model's own answers."""
 
     inputs: Arrays
@@ -54,11 +54,11 @@ class Group(NamedTuple):
         return len(next(iter(self.inputs.values())))
 
 
-Golden = Mapping[str, Group]
+Golden = Mapping[str, GoldenGroup]
 """Groups by their names, `USUAL` among them."""
 
 
-def read(path: Path) -> dict[str, Group]:
+def read(path: Path) -> dict[str, GoldenGroup]:
     """The golden samples of a safetensors file, in which a stranger may have written, too.
 
     Raises:
@@ -98,7 +98,7 @@ def write(path: Path, groups: Golden) -> None:
     save_file(tensors, path)
 
 
-def match_outputs(answered: Arrays, group: Group) -> dict[str, NDArray[Any]]:
+def match_outputs(answered: Arrays, group: GoldenGroup) -> dict[str, NDArray[Any]]:
     """An engine's outputs by the names of the golden ones; where there is one, the engine's only or first output.
 
     Raises:
@@ -119,7 +119,7 @@ def _output(name: str) -> str:
     return name or "output"
 
 
-def _group(tensors: Arrays) -> dict[str, Group]:
+def _group(tensors: Arrays) -> dict[str, GoldenGroup]:
     if len(tensors) > 2 * len(GROUPS) * MOST_ENDS:
         raise ValueError(f"{len(tensors)} arrays, want fewer")
     by_group: dict[str, dict[str, dict[str, NDArray[Any]]]] = {}
@@ -137,12 +137,12 @@ def _group(tensors: Arrays) -> dict[str, Group]:
     if USUAL not in by_group:
         raise ValueError("no samples, want `usual/inputs/...` and `usual/outputs/...`")
     return {
-        name: Group(sides["inputs"], sides["outputs"], splits.join_offsets(sides["rows"]))
+        name: GoldenGroup(sides["inputs"], sides["outputs"], splits.join_offsets(sides["rows"]))
         for name, sides in sorted(by_group.items(), key=lambda pair: GROUPS.index(pair[0]))
     }
 
 
-def _require_sound(name: str, group: Group) -> None:
+def _require_sound(name: str, group: GoldenGroup) -> None:
     import numpy as np
 
     for side, ends in (("inputs", group.inputs), ("outputs", group.outputs)):
@@ -171,5 +171,5 @@ def _require_alike(groups: Golden) -> None:
             raise ValueError(f"other ends in group {name} than in {USUAL}")
 
 
-def _forms(group: Group) -> list[dict[str, tuple[str, int]]]:
+def _forms(group: GoldenGroup) -> list[dict[str, tuple[str, int]]]:
     return [{end: (str(a.dtype), a.ndim) for end, a in ends.items()} for ends in group[:2]]

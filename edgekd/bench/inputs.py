@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from edgekd.bench.call import InputPlan
-from edgekd.runtime import Tensor
+from edgekd.runtime import EngineInput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ Feed = Mapping[str, "np.ndarray"]
 
 
 def draw_feeds(
-    wanted: Sequence[Tensor],
+    wanted: Sequence[EngineInput],
     *,
     batch: int,
     seed: int,
@@ -73,7 +73,7 @@ def draw_feeds(
 
 
 def _draw(
-    random: np.random.Generator, tensor: Tensor, shape: tuple[int, ...], plan: InputPlan | None
+    random: np.random.Generator, tensor: EngineInput, shape: tuple[int, ...], plan: InputPlan | None
 ) -> np.ndarray:
     import numpy as np
 
@@ -92,7 +92,7 @@ def _draw(
     return np.asarray(random.integers(low, high, shape), dtype=dtype)
 
 
-def _in_type(value: float, tensor: Tensor) -> Any:
+def _in_type(value: float, tensor: EngineInput) -> Any:
     """A user's number as an element of the input.
 
     Raises:
@@ -111,7 +111,7 @@ def _in_type(value: float, tensor: Tensor) -> Any:
     return value
 
 
-def shape_of(tensor: Tensor, batch: int, plan: InputPlan | None = None) -> tuple[int, ...]:
+def shape_of(tensor: EngineInput, batch: int, plan: InputPlan | None = None) -> tuple[int, ...]:
     """The shape of one batch.
 
     Raises:
@@ -132,7 +132,7 @@ def shape_of(tensor: Tensor, batch: int, plan: InputPlan | None = None) -> tuple
 
 def read_feeds(
     path: Path,
-    wanted: Sequence[Tensor],
+    wanted: Sequence[EngineInput],
     *,
     batch: int,
     seed: int = 0,
@@ -192,7 +192,7 @@ def _open_arrays(path: Path) -> Any:
     return next(iter(rows.values())) if len(rows) == 1 else rows
 
 
-def _only(wanted: Sequence[Tensor], plans: Plans) -> Tensor:
+def _only(wanted: Sequence[EngineInput], plans: Plans) -> EngineInput:
     """The one input that rows can be for: those with a number of the user's are supplied."""
     free = [t for t in wanted if t.name not in plans or plans[t.name].value is None]
     if len(free) != 1:
@@ -203,7 +203,7 @@ def _only(wanted: Sequence[Tensor], plans: Plans) -> Tensor:
 class _Slices:
     """One input's feeds out of an array."""
 
-    def __init__(self, array: np.ndarray, tensor: Tensor, batch: int, plan: InputPlan | None):
+    def __init__(self, array: np.ndarray, tensor: EngineInput, batch: int, plan: InputPlan | None):
         import numpy as np
 
         self.name = tensor.name
@@ -257,7 +257,7 @@ def fit_inputs(given: Mapping[str, np.ndarray], session: Session) -> dict[str, n
     return {name: given[name] for name in names}
 
 
-def require_fitting_rows(rows: np.ndarray, tensor: Tensor) -> None:
+def require_fitting_rows(rows: np.ndarray, tensor: EngineInput) -> None:
     """Require that `rows` fit an input of a model.
 
     Raises:

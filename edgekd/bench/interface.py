@@ -24,7 +24,7 @@ LONGEST_SIZE = 18
 """Digits of an axis's size in an IR."""
 
 
-class Interface(NamedTuple):
+class FileInterface(NamedTuple):
     """What can be known of a model before an engine has it."""
 
     inputs: Sequence[Value]
@@ -36,7 +36,7 @@ class Interface(NamedTuple):
     metadata: Mapping[str, str] = {}
 
 
-def read_onnx(path: Path) -> Interface:
+def read_onnx(path: Path) -> FileInterface:
     """Read the interface of an ONNX file.
 
     Raises:
@@ -48,7 +48,7 @@ def read_onnx(path: Path) -> Interface:
     except ValueError as error:
         raise InputError(str(error)) from error
     limits = index_ranges.limits(read)
-    return Interface(
+    return FileInterface(
         read.inputs,
         read.outputs,
         numerics.name_numerics(contents, read.inputs),
@@ -57,7 +57,7 @@ def read_onnx(path: Path) -> Interface:
     )
 
 
-def read_ir(path: Path, weights: Path) -> Interface:
+def read_ir(path: Path, weights: Path) -> FileInterface:
     """Read the interface of an OpenVINO IR.
 
     Raises:
@@ -77,7 +77,7 @@ def read_ir(path: Path, weights: Path) -> Interface:
         parser.Parse(data, True)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
-    return Interface(look.inputs, (), numerics.INT8 if look.quantizes else numerics.PLAIN)
+    return FileInterface(look.inputs, (), numerics.INT8 if look.quantizes else numerics.PLAIN)
 
 
 class _Network:

@@ -191,7 +191,7 @@ def _key(message: Message, fields: tuple[int, ...]) -> tuple[bytes, ...]:
     return (b"" if domain == DEFAULT_DOMAIN else domain, *rest)
 
 
-class Label(NamedTuple):
+class NumericsLabel(NamedTuple):
     """How an engine runs a file, and what the row is called."""
 
     precision: str
@@ -200,7 +200,7 @@ class Label(NamedTuple):
     """What the row is called where that is another word."""
 
 
-def labels(where: str, asked: Sequence[str], found: str, runtime: str) -> list[Label]:
+def labels(where: str, asked: Sequence[str], found: str, runtime: str) -> list[NumericsLabel]:
     """One label for each precision that is asked of a file, or for the file as it is.
 
     Args:
@@ -216,7 +216,7 @@ def labels(where: str, asked: Sequence[str], found: str, runtime: str) -> list[L
     keeps = entry(runtime).keeps_floats
     if not asked:
         told = INT8 if found == INT8 else PLAIN
-        return [Label(told, found if keeps and found != told else "")]
+        return [NumericsLabel(told, found if keeps and found != told else "")]
     for precision in asked:
         if (precision == INT8) != (found == INT8) or (
             keeps and precision == PLAIN and found not in (PLAIN, INT8)
@@ -225,4 +225,4 @@ def labels(where: str, asked: Sequence[str], found: str, runtime: str) -> list[L
                 f"{where}: got precision {precision!r}, want {found!r}: in that its graph computes",
                 hint="without --precision a file is measured as it is",
             )
-    return [Label(precision) for precision in asked]
+    return [NumericsLabel(precision) for precision in asked]

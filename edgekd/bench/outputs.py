@@ -47,7 +47,7 @@ LEAST_S = 60.0
 """No piece is given up sooner: an engine may take this long to start."""
 
 
-class Piece(NamedTuple):
+class RowPiece(NamedTuple):
     """Rows for one worker."""
 
     start: int
@@ -62,7 +62,7 @@ def batch_rows(values: int) -> int:
 
 def next_piece(
     done: int, total: int, took_s: float | None, first: int, timeout_s: float
-) -> Piece | None:
+) -> RowPiece | None:
     """The rows that come next, and how long they may take; None once all are answered.
 
     Args:
@@ -76,13 +76,13 @@ def next_piece(
     if done >= total:
         return None
     if took_s is None or not done:
-        return Piece(done, min(total, done + first), timeout_s)
+        return RowPiece(done, min(total, done + first), timeout_s)
     row_s = max(took_s, 1e-3) / done
     rows = min(total - done, max(first, int(PIECE_S / row_s)))
-    return Piece(done, done + rows, max(LEAST_S, SLACK * rows * row_s))
+    return RowPiece(done, done + rows, max(LEAST_S, SLACK * rows * row_s))
 
 
-def divide_rows(total: int, batch: int, timeout_s: float) -> Iterator[Piece]:
+def divide_rows(total: int, batch: int, timeout_s: float) -> Iterator[RowPiece]:
     """Yield pieces of `total` rows, each as large as the time that those before took allows.
 
     Args:

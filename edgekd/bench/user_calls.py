@@ -11,7 +11,7 @@ from edgekd import graph
 from edgekd.bench import input_shapes
 from edgekd.bench import user_inputs
 from edgekd.bench.call import CallPlan
-from edgekd.bench.interface import Interface
+from edgekd.bench.interface import FileInterface
 from edgekd.bench.size_options import Sizes
 from edgekd.bench.user_inputs import UserInputs
 from edgekd.value_info import Value
@@ -32,7 +32,7 @@ class ModelCall(NamedTuple):
 
 def plan_calls(
     where: str,
-    interface: Interface | None,
+    interface: FileInterface | None,
     *,
     sizes: Sequence[Sizes],
     batch: int | None,

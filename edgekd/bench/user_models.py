@@ -23,9 +23,9 @@ from edgekd.bench import user_inputs
 from edgekd.bench.build import build
 from edgekd.bench.engine import ONNX
 from edgekd.bench.engine import Engine
-from edgekd.bench.interface import Interface
+from edgekd.bench.interface import FileInterface
 from edgekd.bench.machine import host
-from edgekd.bench.numerics import Label
+from edgekd.bench.numerics import NumericsLabel
 from edgekd.bench.prebuilt_engines import PrebuiltEngine
 from edgekd.bench.session import Subject
 from edgekd.bench.size_options import Sizes
@@ -89,7 +89,7 @@ class _Model(NamedTuple):
     """An ONNX file that holds all of its weights."""
     made: PrebuiltEngine | None
     """An engine that needs no compiling."""
-    interface: Interface | None
+    interface: FileInterface | None
     rows: Path | None  # a bundle's own inputs
 
 
@@ -191,7 +191,7 @@ def _inputs_beside(path: Path) -> Sequence[Value]:
     return ()
 
 
-def _interface_of(made: PrebuiltEngine) -> Interface | None:
+def _interface_of(made: PrebuiltEngine) -> FileInterface | None:
     if set(made.files) == {ir.GRAPH, ir.WEIGHTS}:
         return interface.read_ir(made.files[ir.GRAPH], made.files[ir.WEIGHTS])
     return interface.read_onnx(made.main) if set(made.files) == {ONNX} else None
@@ -243,9 +243,11 @@ def _engines(
     return found._replace(refused="; ".join(map(str, failures)))
 
 
-def _labels(model: _Model, request: MeasureRequest, known: str | None, runtime: str) -> list[Label]:
+def _labels(
+    model: _Model, request: MeasureRequest, known: str | None, runtime: str
+) -> list[NumericsLabel]:
     if known is None:
-        return [Label(precision) for precision in request.precisions or (numerics.PLAIN,)]
+        return [NumericsLabel(precision) for precision in request.precisions or (numerics.PLAIN,)]
     return numerics.labels(model.name, request.precisions, known, runtime)
 
 

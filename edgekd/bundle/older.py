@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekd import files
 from edgekd.bench.golden import UNNAMED
-from edgekd.bench.golden import Group
+from edgekd.bench.golden import GoldenGroup
 from edgekd.dataset import Dataset
 from edgekd.errors import InputError
 from edgekd.fields.image import Image
@@ -94,7 +94,7 @@ def find_interface(dataset: Dataset) -> Interface:
     )
 
 
-def name_ends(golden: Mapping[str, Group], interface: Interface) -> dict[str, Group]:
+def name_ends(golden: Mapping[str, GoldenGroup], interface: Interface) -> dict[str, GoldenGroup]:
     """Golden samples whose ends have no names, by those of a model with one input and one output."""
     names = (interface.inputs[0].name, interface.outputs[0].name, interface.inputs[0].name)
 
@@ -102,6 +102,6 @@ def name_ends(golden: Mapping[str, Group], interface: Interface) -> dict[str, Gr
         return {(name if end == UNNAMED else end): array for end, array in side.items()}
 
     return {
-        key: Group(*(name_one(side, name) for side, name in zip(group, names, strict=True)))
+        key: GoldenGroup(*(name_one(side, name) for side, name in zip(group, names, strict=True)))
         for key, group in golden.items()
     }

@@ -33,7 +33,7 @@ MISSING = "cryptography is not installed: pip install 'edgekd[sign]'"
 LARGEST_KEY_BYTES = 2**14
 
 
-class Signature(Settings):
+class BundleSignature(Settings):
     """signature.json."""
 
     format: Literal["edgekd.signature/1"]
@@ -126,7 +126,7 @@ def require(folder: Path, manifest_digest: str, key: Path | None) -> None:
         raise BudgetMissed(f"{folder / manifests.SIGNATURE}: {made.text}")
 
 
-def read(path: Path) -> Signature:
+def read(path: Path) -> BundleSignature:
     """A signature whose own digest fits and whose spelling is ours.
 
     Raises:
@@ -135,7 +135,7 @@ def read(path: Path) -> Signature:
     manifests.require_plain_files(path)
     value = files.read_json(path, limit_bytes=2**14)
     try:
-        found = Signature.model_validate_json(files.canonical_json(value))
+        found = BundleSignature.model_validate_json(files.canonical_json(value))
     except ValidationError as error:
         raise InputError(f"{path}: {error.errors()[0]['msg']}, want {FORMAT}") from error
     rest = {name: field for name, field in value.items() if name != "digest"}
@@ -145,7 +145,7 @@ def read(path: Path) -> Signature:
     return found
 
 
-def _judged(found: Signature, *, asked: bool) -> Check:
+def _judged(found: BundleSignature, *, asked: bool) -> Check:
     try:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -22,7 +22,7 @@ from edgekd.bench.differences import are_finite
 from edgekd.bench.differences import compare_answers
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import USUAL
-from edgekd.bench.golden import Group
+from edgekd.bench.golden import GoldenGroup
 from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
 from edgekd.bench.outputs import outputs
@@ -218,7 +218,7 @@ def _shown(max_abs: float, tolerance: OutputTolerance) -> str:
 
 
 def _saturated(
-    wanted: Group, answered: Arrays, tolerance: Tolerance, device: Device
+    wanted: GoldenGroup, answered: Arrays, tolerance: Tolerance, device: Device
 ) -> list[Check]:
     """Whether quantized answers are noisier than where they were measured, and why; see saturation."""
     try:

@@ -14,7 +14,7 @@ from edgekd.cli.screen import print_json
 from edgekd.cli.screen import show_running
 
 if TYPE_CHECKING:
-    from edgekd.report.gate_result import Document
+    from edgekd.report.gate_result import GateDocument
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 HEADER = ("gate", "got", "allowed", "95 % interval", "verdict", "why")
@@ -100,7 +100,7 @@ def command(
     _conclude(found)
 
 
-def _write(found: Document, junit: Path | None, summary: Path | None) -> None:
+def _write(found: GateDocument, junit: Path | None, summary: Path | None) -> None:
     from edgekd import files
     from edgekd.report import gate_junit
     from edgekd.report import gate_markdown
@@ -111,14 +111,14 @@ def _write(found: Document, junit: Path | None, summary: Path | None) -> None:
         files.write_output(summary, gate_markdown.summary_page(found).encode())
 
 
-def _annotate(found: Document, *, err: bool) -> None:
+def _annotate(found: GateDocument, *, err: bool) -> None:
     from edgekd.report.gate_annotations import annotation_lines
 
     for line in annotation_lines(found):
         echo(line, err=err)
 
 
-def _show(found: Document) -> None:
+def _show(found: GateDocument) -> None:
     from edgekd.errors import EdgekdError
     from edgekd.report import gate_result
 
@@ -133,7 +133,7 @@ def _show(found: Document) -> None:
     print_columns(rows)
 
 
-def _conclude(found: Document) -> None:
+def _conclude(found: GateDocument) -> None:
     """Raise unless all gates pass.
 
     Raises:

@@ -13,7 +13,7 @@ from edgekd.field import Field
 _HERE = "edgekd.fields"
 
 
-class Entry(NamedTuple):
+class FieldEntry(NamedTuple):
     """Where a kind's class lives, and one line about it."""
 
     module: str
@@ -26,18 +26,20 @@ class Entry(NamedTuple):
         return found
 
 
-FIELDS: dict[str, Entry] = {
-    "image": Entry(f"{_HERE}.image", "Image", "pixels of one size, uint8 [N, H, W, C]"),
-    "class": Entry(f"{_HERE}.label", "Label", "one class a sample, int64 [N]"),
-    "classes": Entry(
+FIELDS: dict[str, FieldEntry] = {
+    "image": FieldEntry(f"{_HERE}.image", "Image", "pixels of one size, uint8 [N, H, W, C]"),
+    "class": FieldEntry(f"{_HERE}.label", "Label", "one class a sample, int64 [N]"),
+    "classes": FieldEntry(
         f"{_HERE}.classes", "Classes", "any number of classes a sample, uint8 [N, C] of 0 and 1"
     ),
-    "number": Entry(f"{_HERE}.number", "Number", "numbers, float32 [N, K] or [N]"),
-    "tokens": Entry(
+    "number": FieldEntry(f"{_HERE}.number", "Number", "numbers, float32 [N, K] or [N]"),
+    "tokens": FieldEntry(
         f"{_HERE}.tokens", "Tokens", "numbers of a vocabulary, of any length, int32 or int64"
     ),
-    "map": Entry(f"{_HERE}.map", "Map", "a class of every pixel, uint8 or int64 [N, H, W]"),
-    "boxes": Entry(f"{_HERE}.boxes", "Boxes", "boxes with their classes, of any number, float32"),
+    "map": FieldEntry(f"{_HERE}.map", "Map", "a class of every pixel, uint8 or int64 [N, H, W]"),
+    "boxes": FieldEntry(
+        f"{_HERE}.boxes", "Boxes", "boxes with their classes, of any number, float32"
+    ),
 }
 
 

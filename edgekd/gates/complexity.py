@@ -12,7 +12,7 @@ from edgekd.settings import Settings
 from edgekd.units import count_text
 
 
-class Config(Settings):
+class ComplexityConfig(Settings):
     """How much more of each there may be, as a fraction of the baseline; null is not asked."""
 
     parameters: NonNegative | None = 0.01
@@ -22,7 +22,7 @@ class Config(Settings):
     have to be run folders."""
 
 
-def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
+def judge(pair: ComparedPair, config: ComplexityConfig, look: int) -> tuple[Finding, ...]:
     """One line each."""
     asked = {"parameters": config.parameters, "macs": config.macs}
     return tuple(
@@ -41,4 +41,4 @@ def _judged(pair: ComparedPair, what: str, allowed: float) -> Finding:
     return judge_exact(gate, "count", got, before * (1 + allowed), text, {"baseline": before})
 
 
-GATE = Gate("complexity", "exact", "count", Config, judge)
+GATE = Gate("complexity", "exact", "count", ComplexityConfig, judge)

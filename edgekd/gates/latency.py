@@ -28,7 +28,7 @@ from edgekd.settings import Whole
 NS_PER_S = 1_000_000_000
 
 
-class Config(Settings):
+class LatencyConfig(Settings):
     """How much slower it may be, and how long is measured."""
 
     allowed: Annotated[float, Field(ge=0, lt=1)] = 0.05
@@ -45,7 +45,7 @@ class Config(Settings):
     """Of the order of the pairs."""
 
 
-def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
+def judge(pair: ComparedPair, config: LatencyConfig, look: int) -> tuple[Finding, ...]:
     """The median ratio run / baseline with the interval that its looks were paid for.
 
     Raises:
@@ -103,4 +103,4 @@ def _found(told: PairedRun, allowed: float) -> Finding:
     )
 
 
-GATE = Gate("latency", "statistical", "ratio", Config, judge)
+GATE = Gate("latency", "statistical", "ratio", LatencyConfig, judge)

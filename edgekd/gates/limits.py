@@ -33,7 +33,7 @@ NS_PER_MS = 1e6
 PEAKS = 3
 
 
-class Config(Settings):
+class LimitsConfig(Settings):
     """What the run has to keep whatever the baseline does; what is left out does not count."""
 
     size_bytes: Whole | None = None
@@ -58,7 +58,7 @@ class Config(Settings):
         return self
 
 
-def require_same_machine(config: Config, fingerprint: str) -> None:
+def require_same_machine(config: LimitsConfig, fingerprint: str) -> None:
     """Require that limits in milliseconds are for this machine.
 
     Raises:
@@ -72,12 +72,12 @@ def require_same_machine(config: Config, fingerprint: str) -> None:
         )
 
 
-def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
+def judge(pair: ComparedPair, config: LimitsConfig, look: int) -> tuple[Finding, ...]:
     """One line for each limit that is named."""
     return tuple(_judged(pair, config))
 
 
-def _judged(pair: ComparedPair, config: Config) -> Iterator[Finding]:
+def _judged(pair: ComparedPair, config: LimitsConfig) -> Iterator[Finding]:
     if config.size_bytes is not None:
         text = "bytes of the engine's files"
         yield judge_exact(
@@ -118,7 +118,7 @@ def _peak(pair: ComparedPair, most: int, timeout_s: float) -> Finding:
     return judge_exact(gate, "bytes", median(known), most, text, {"run": known})
 
 
-def _latency(pair: ComparedPair, most: float, config: Config) -> Finding:
+def _latency(pair: ComparedPair, most: float, config: LimitsConfig) -> Finding:
     gate = "limits.latency_p50_ms"
     if pair.emulated:
         return not_measured_finding(gate, "ms", f"emulated ({pair.emulated})", most)
@@ -137,4 +137,4 @@ def _latency(pair: ComparedPair, most: float, config: Config) -> Finding:
     return Finding(gate, "ms", found.value, most, text, verdict, found.interval, evidence=evidence)
 
 
-GATE = Gate("limits", "limit", "count", Config, judge)
+GATE = Gate("limits", "limit", "count", LimitsConfig, judge)

@@ -22,7 +22,7 @@ from edgekd.settings import Settings
 from edgekd.units import bytes_text
 
 
-class Config(Settings):
+class MemoryConfig(Settings):
     """How much more it may hold."""
 
     allowed: NonNegative = 0.05
@@ -33,7 +33,7 @@ class Config(Settings):
     """After this a process is killed."""
 
 
-def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
+def judge(pair: ComparedPair, config: MemoryConfig, look: int) -> tuple[Finding, ...]:
     """Differences of pairs of peaks (VmHWM), the run's minus the baseline's."""
     if pair.emulated:
         return (not_measured_finding("memory", "bytes", f"emulated ({pair.emulated})"),)
@@ -67,4 +67,4 @@ def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     )
 
 
-GATE = Gate("memory", "statistical", "bytes", Config, judge)
+GATE = Gate("memory", "statistical", "bytes", MemoryConfig, judge)

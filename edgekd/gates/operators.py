@@ -24,7 +24,7 @@ QUANTIZED = ("i4", "u4", "i8", "u8")
 KINDS, FLOAT = "operators.kinds", "operators.float"
 
 
-class Config(Settings):
+class OperatorsConfig(Settings):
     """What may be new."""
 
     allow: Annotated[tuple[str, ...], Field(strict=False, max_length=1000)] = ()
@@ -33,7 +33,7 @@ class Config(Settings):
     """How many more float kernels there may be than in a baseline that has quantized ones."""
 
 
-def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
+def judge(pair: ComparedPair, config: OperatorsConfig, look: int) -> tuple[Finding, ...]:
     """Kinds of kernels that the baseline lacks; float kernels beyond the baseline's."""
     one, other = pair.run.engine, pair.baseline.engine
     if (one.runtime, one.precision) != (other.runtime, other.precision):
@@ -47,7 +47,7 @@ def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     return _kinds(pair, config), _floats(pair, config)
 
 
-def _kinds(pair: ComparedPair, config: Config) -> Finding:
+def _kinds(pair: ComparedPair, config: OperatorsConfig) -> Finding:
     new = sorted(set(pair.run.kernels) - set(pair.baseline.kernels) - set(config.allow))
     counted = {kind: pair.run.kernels[kind] for kind in new}
     said = ", ".join(f"{count} x {kind}" for kind, count in counted.items())
@@ -55,7 +55,7 @@ def _kinds(pair: ComparedPair, config: Config) -> Finding:
     return judge_exact(KINDS, "kinds", len(new), 0, text, {"new": counted})
 
 
-def _floats(pair: ComparedPair, config: Config) -> Finding:
+def _floats(pair: ComparedPair, config: OperatorsConfig) -> Finding:
     got, before = (_count(side.kernels, FLOATS) for side in (pair.run, pair.baseline))
     if not _count(pair.baseline.kernels, QUANTIZED):
         return judge_exact(
@@ -70,4 +70,4 @@ def _count(kernels: Mapping[str, int], elements: tuple[str, ...]) -> int:
     return sum(count for kind, count in kernels.items() if kind.rpartition(" ")[2] in elements)
 
 
-GATE = Gate("operators", "exact", "kinds", Config, judge)
+GATE = Gate("operators", "exact", "kinds", OperatorsConfig, judge)

@@ -21,14 +21,14 @@ from edgekd.settings import Settings
 LOGITS, AGREEMENT, BASELINE = "parity.logits", "parity.agreement", "parity.baseline"
 
 
-class Config(Settings):
+class ParityConfig(Settings):
     """What is allowed stands in each bundle's manifest."""
 
     timeout_s: Positive = 600.0
     """After this an engine is given up."""
 
 
-def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
+def judge(pair: ComparedPair, config: ParityConfig, look: int) -> tuple[Finding, ...]:
     """The run's logits and classes against what its manifest asks; the baseline's likewise, since
     nothing compares with a baseline that is not itself here."""
     ours = _compared(pair, pair.run, config)
@@ -38,7 +38,7 @@ def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     return *ours, wrong._replace(gate=BASELINE, verdict=held)
 
 
-def _compared(pair: ComparedPair, side: ComparedModel, config: Config) -> tuple[Finding, ...]:
+def _compared(pair: ComparedPair, side: ComparedModel, config: ParityConfig) -> tuple[Finding, ...]:
     engine, usual = side.engine, side.bundle.golden[USUAL]
     asked = stated_tolerance(side.bundle.manifest.tolerance, engine.runtime, engine.precision)
     if asked is None:
@@ -81,4 +81,4 @@ def _excess(max_abs: float, allowed: float) -> tuple[bool, float]:
     return not max_abs <= allowed, max_abs / allowed if allowed else max_abs
 
 
-GATE = Gate("parity", "exact", "logits", Config, judge)
+GATE = Gate("parity", "exact", "logits", ParityConfig, judge)

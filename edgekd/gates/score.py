@@ -35,7 +35,7 @@ LEAST_DRAWS = 1000
 """With fewer, no p-value is small enough beside those of other gates."""
 
 
-class Config(Settings):
+class ScoreConfig(Settings):
     """How much may be lost."""
 
     allowed_drop: NonNegative = 0.5
@@ -51,7 +51,7 @@ class Config(Settings):
     """After this an engine is given up."""
 
 
-def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
+def judge(pair: ComparedPair, config: ScoreConfig, look: int) -> tuple[Finding, ...]:
     """The score on the same samples, each model's inputs prepared as its own bundle says."""
     samples = pair.samples
     if isinstance(samples, str):
@@ -88,7 +88,7 @@ def _compare_right(
     metric: Metric,
     ours: NDArray[np.float64],
     theirs: NDArray[np.float64],
-    config: Config,
+    config: ScoreConfig,
     look: int,
 ) -> tuple[paired.ScoreDrop, str, dict[str, float]]:
     """Of right answers alone those that differ count: exact tests."""
@@ -110,7 +110,7 @@ def _compare(
     metric: Metric,
     ours: NDArray[np.float64],
     theirs: NDArray[np.float64],
-    config: Config,
+    config: ScoreConfig,
     look: int,
 ) -> tuple[paired.ScoreDrop, str, dict[str, float]]:
     found = paired.estimate_metric_drop(
@@ -124,4 +124,4 @@ def _compare(
     return found, "", {}
 
 
-GATE = Gate("score", "statistical", "points", Config, judge)
+GATE = Gate("score", "statistical", "points", ScoreConfig, judge)

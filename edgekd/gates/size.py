@@ -11,7 +11,7 @@ from edgekd.settings import Settings
 from edgekd.units import bytes_text
 
 
-class Config(Settings):
+class SizeConfig(Settings):
     """How much larger it may be."""
 
     allowed: NonNegative = 0.01
@@ -19,7 +19,7 @@ class Config(Settings):
     differently, which is some hundred bytes."""
 
 
-def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
+def judge(pair: ComparedPair, config: SizeConfig, look: int) -> tuple[Finding, ...]:
     """The run's bytes against the baseline's."""
     got, before = pair.run.size_bytes, pair.baseline.size_bytes
     text = f"{bytes_text(got)} against {bytes_text(before)}"
@@ -27,4 +27,4 @@ def judge(pair: ComparedPair, config: Config, look: int) -> tuple[Finding, ...]:
     return (judge_exact("size", "bytes", got, allowed, text, {"baseline": before}),)
 
 
-GATE = Gate("size", "exact", "bytes", Config, judge)
+GATE = Gate("size", "exact", "bytes", SizeConfig, judge)

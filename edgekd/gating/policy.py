@@ -14,14 +14,14 @@ from pydantic import model_validator
 
 from edgekd.gate import Gate
 from edgekd.gates import GATES
-from edgekd.gates.complexity import Config as Complexity
-from edgekd.gates.latency import Config as Latency
-from edgekd.gates.limits import Config as Limits
-from edgekd.gates.memory import Config as Memory
-from edgekd.gates.operators import Config as Operators
-from edgekd.gates.parity import Config as Parity
-from edgekd.gates.score import Config as Score
-from edgekd.gates.size import Config as Size
+from edgekd.gates.complexity import ComplexityConfig as Complexity
+from edgekd.gates.latency import LatencyConfig as Latency
+from edgekd.gates.limits import LimitsConfig as Limits
+from edgekd.gates.memory import MemoryConfig as Memory
+from edgekd.gates.operators import OperatorsConfig as Operators
+from edgekd.gates.parity import ParityConfig as Parity
+from edgekd.gates.score import ScoreConfig as Score
+from edgekd.gates.size import SizeConfig as Size
 from edgekd.recipe import problems
 from edgekd.recipe import text as policy_text
 from edgekd.recipe.json_schema import DIALECT

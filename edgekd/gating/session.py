@@ -23,7 +23,7 @@ from edgekd.gating import samples as labelled
 from edgekd.gating import sides
 from edgekd.gating.judge import judge_policy
 from edgekd.gating.policy import Policy
-from edgekd.report.gate_result import Document
+from edgekd.report.gate_result import GateDocument
 from edgekd.report.gate_result import SampleFacts
 from edgekd.report.gate_result import SideFacts
 from edgekd.report.gate_result import overall_verdict
@@ -50,7 +50,7 @@ class GatingRequest(NamedTuple):
 
 def run_gates(
     ask: GatingRequest, *, note: Note = lambda text: None, worker: Worker = run_worker
-) -> Document:
+) -> GateDocument:
     """Open both, compile both on the device, ask every gate.
 
     Raises:
@@ -80,12 +80,12 @@ def run_gates(
         return make_document(pair, ask.policy)
 
 
-def make_document(pair: ComparedPair, policy: Policy) -> Document:
+def make_document(pair: ComparedPair, policy: Policy) -> GateDocument:
     """The judgement in its published form."""
     outcomes = judge_policy(pair, policy)
     now = datetime.datetime.now(datetime.UTC)
     told = pair.samples
-    return Document(
+    return GateDocument(
         edgekd=edgekd.__version__,
         ended_utc=now.isoformat(timespec="seconds"),
         device=pair.device.name,

@@ -15,7 +15,7 @@ GAIN = 0.03
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
-class Budget(Settings):
+class StepBudget(Settings):
     """What is asked for; which of these must be given, the step says."""
 
     speedup: Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)] | None = None
@@ -30,7 +30,7 @@ class Budget(Settings):
 
     def given_names(self) -> list[str]:
         """Return the names of the budgets that are given."""
-        return [name for name in Budget.model_fields if getattr(self, name) is not None]
+        return [name for name in StepBudget.model_fields if getattr(self, name) is not None]
 
     def require_one(self) -> None:
         """Raise unless exactly one budget is given.
@@ -40,7 +40,7 @@ class Budget(Settings):
         """
         if len(self.given_names()) != 1:
             got = " and ".join(self.given_names()) or "none"
-            raise ValueError(f"got {got}, want exactly one of {', '.join(Budget.model_fields)}")
+            raise ValueError(f"got {got}, want exactly one of {', '.join(StepBudget.model_fields)}")
 
 
 class ModelTiming(NamedTuple):

@@ -11,7 +11,7 @@ from edgekd.errors import MachineError
 from edgekd.learn.source import need_package
 
 
-class Remote(NamedTuple):
+class RemoteFile(NamedTuple):
     """A file on the network, and what it must be."""
 
     url: str
@@ -26,7 +26,7 @@ def cache_folder(name: str) -> Path:
     return platformdirs.user_cache_path("edgekd") / "data" / name
 
 
-def fetch(remote: Remote, folder: Path) -> Path:
+def fetch(remote: RemoteFile, folder: Path) -> Path:
     """The file in `folder`, downloaded and verified if it is not there.
 
     Raises:

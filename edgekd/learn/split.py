@@ -11,7 +11,7 @@ _TEST, _VALIDATION, _TRAIN = 0, 1, 2
 """Which of the seed's streams serves what; a split does not move when another one is drawn."""
 
 
-class Share(NamedTuple):
+class SplitShare(NamedTuple):
     """Some samples of one of a source's splits, in an order."""
 
     split: str
@@ -58,7 +58,7 @@ def divide(
     test: float,
     limit: int | None,
     seed: int,
-) -> dict[str, Share]:
+) -> dict[str, SplitShare]:
     """Training, validation and test samples of a source, by those names.
 
     A split that the source has is taken whole; one that it lacks is held back from the training
@@ -81,19 +81,19 @@ def divide(
     rest = _shuffled(counts["train"], [seed, _TRAIN])
     shares = {}
     if "test" in counts:
-        shares["test"] = Share("test", np.arange(counts["test"]))
+        shares["test"] = SplitShare("test", np.arange(counts["test"]))
     else:
         kept, held = stratified(strata[rest], test, [seed, _TEST])
-        shares["test"] = Share("train", rest[held])
+        shares["test"] = SplitShare("train", rest[held])
         rest = rest[kept]
     if "validation" in counts:
         order = _shuffled(counts["validation"], [seed, _VALIDATION])
-        shares["validation"] = Share("validation", order)
+        shares["validation"] = SplitShare("validation", order)
     else:
         kept, held = stratified(strata[rest], validation, [seed, _VALIDATION])
-        shares["validation"] = Share("train", rest[held])
+        shares["validation"] = SplitShare("train", rest[held])
         rest = rest[kept]
-    return {"train": Share("train", rest[:limit]), **shares}
+    return {"train": SplitShare("train", rest[:limit]), **shares}
 
 
 def _shuffled(count: int, seed: list[int]) -> np.ndarray:

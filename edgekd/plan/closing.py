@@ -60,7 +60,7 @@ def _bundle(recipe: Recipe, entries: Mapping[str, StoreEntry], chosen: Mapping[s
         "parity": (maker, "parity.json"),
     }
     lineage = {label: entry.key for label, entry in entries.items()}
-    config = bundle.Config(name=recipe.name, lineage=lineage)
+    config = bundle.BundleConfig(name=recipe.name, lineage=lineage)
     return Step("bundle", bundle.STAGE, config, {**RESULT_INPUTS, **exported})
 
 
@@ -72,7 +72,9 @@ def _explain(recipe: Recipe, entries: Mapping[str, StoreEntry]) -> Step:
     takes = wiring.split_inputs(words.split)
     for role, label in makers.items():
         takes |= wiring.model_inputs(label, prefix=f"{role}_")
-    config = explain.Config(**{name: getattr(words, name) for name in explain.Config.model_fields})
+    config = explain.ExplainConfig(
+        **{name: getattr(words, name) for name in explain.ExplainConfig.model_fields}
+    )
     return Step("explain", explain.STAGE, config, takes, recipe.seed)
 
 
@@ -95,7 +97,7 @@ def _report(recipe: Recipe, entries: Mapping[str, StoreEntry], overrides: tuple[
         if file in tables.FILES and label not in ablated
     }
     resolved = recipe.model_dump(mode="json")
-    config = report.Config(
+    config = report.ReportConfig(
         recipe=recipe.name,
         recipe_digest=files.digest_bytes(files.canonical_json(resolved)),
         resolved_recipe=resolved,

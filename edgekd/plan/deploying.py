@@ -44,7 +44,7 @@ def steps(recipe: Recipe, profiles_of: Mapping[str, str], device: Device) -> Ite
     options = {target.runtime: target.options() for target in recipe.targets}
     yield from _exports(recipe, profiles.all_profiles(recipe, profiles_of))
     for one in everyone:
-        config = compile_stage.Config(
+        config = compile_stage.CompileConfig(
             runtime=one.runtime, precision=one.precision, options=options[one.runtime]
         )
         exported = {"model": (f"export-{one.exported}", "model.onnx")}
@@ -92,7 +92,7 @@ def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
         if profile:
             words["opset"] = max(recipe.export.opset, agreement.least_opset(recipe.steps))
         takes = {**wiring.model_inputs(maker), **wiring.split_inputs("validation")}
-        config = export.Config(**words, profile=profile)
+        config = export.ExportConfig(**words, profile=profile)
         yield Step(
             f"export-{name_export(model, profile)}", export.STAGE, config, takes, recipe.seed
         )
@@ -103,7 +103,7 @@ def _measure(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.Ta
     for one in everyone:
         golden[f"{one.exported}/golden"] = (f"export-{one.exported}", "golden.safetensors")
         golden[f"{one.exported}/parity"] = (f"export-{one.exported}", "parity.json")
-    config = measure.Config(
+    config = measure.MeasureConfig(
         candidates=everyone, measure=recipe.measure, tolerance=recipe.export.tolerance
     )
     takes = {**wiring.split_inputs("validation"), **golden, **engines}
@@ -126,4 +126,4 @@ def _evaluate(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.T
     takes = {**wiring.split_inputs("test"), **engines, "rows": ("measure", "rows.json")}
     for role, label in makers.items():
         takes |= wiring.model_inputs(label, prefix=f"{role}_")
-    return Step("evaluate", evaluate.STAGE, evaluate.Config(candidates=everyone), takes)
+    return Step("evaluate", evaluate.STAGE, evaluate.EvaluateConfig(candidates=everyone), takes)

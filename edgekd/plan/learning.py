@@ -64,7 +64,7 @@ def threads(training: Training) -> int:
 
 
 def _data(recipe: Recipe, options: Options) -> Step:
-    config = data.Config(**dict(recipe.data), task=recipe.task)
+    config = data.DataConfig(**dict(recipe.data), task=recipe.task)
     origin = functools.partial(
         data.origin,
         config,
@@ -91,7 +91,7 @@ def tuning_step(
     label: str, model: Named, seen: Input | None, training: Training, options: Options
 ) -> Step:
     """In which arithmetic a model is trained, measured where the recipe leaves it open."""
-    config = tune.Config(
+    config = tune.TuneConfig(
         model=model,
         batch_size=training.batch_size,
         precision=training.precision,
@@ -106,7 +106,7 @@ def tuning_step(
 def _load(words: Teacher, label: str, folder: Path, options: Options) -> Step:
     assert words.weights is not None
     weights = folder / words.weights
-    config = load.Config(
+    config = load.LoadConfig(
         model=words.model,
         file_name=weights.name,
         input=words.input,
@@ -126,7 +126,7 @@ def _load(words: Teacher, label: str, folder: Path, options: Options) -> Step:
 def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options) -> Step:
     teaches = isinstance(who, Teacher)
     views = who.views if isinstance(who, Teacher) else None
-    config = train.Config(
+    config = train.TrainConfig(
         model=who.model,
         losses=who.losses,
         train=who.train,

@@ -35,7 +35,7 @@ def rehearsal_step(recipe: Recipe, profiles: Sequence[str], options: Options) ->
         profiles: all that the student is written in.
         options: what may run.
     """
-    config = check.Config(
+    config = check.CheckConfig(
         views=recipe.views,
         seed=recipe.seed,
         plain=tuple(_plain(recipe)),

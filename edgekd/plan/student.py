@@ -33,8 +33,8 @@ from edgekd.stages import quantize
 
 QUANTIZE = "quantize"
 SMALLER: dict[str, tuple[Stage, type[Settings], type[Any]]] = {
-    "factorize": (factorize.STAGE, factorize.Words, factorize.Config),
-    "prune": (prune.STAGE, prune.Words, prune.Config),
+    "factorize": (factorize.STAGE, factorize.FactorizeSettings, factorize.FactorizeConfig),
+    "prune": (prune.STAGE, prune.PruneSettings, prune.PruneConfig),
 }
 """What makes a student smaller by what the device says: its stage, a recipe's words, its settings."""
 
@@ -95,7 +95,7 @@ def _distil(
     words, tuned = step.words, teaching.learner_tuning_label(step)
     if step.has_own_model:
         yield learning.tuning_step(tuned, step.model, recipe.student.input, step.train, options)
-    config = distil.Config(
+    config = distil.DistilConfig(
         model=step.model,
         losses=step.losses,
         knowledge="online" if step.answers == "online" else "stored",
@@ -157,8 +157,8 @@ def _reduce(recipe: Recipe, step: Reduction, before: str, device: Device) -> Ste
 
 def _quantize(recipe: Recipe, step: Quantization, profile: str, options: Options) -> Step:
     words = step.words
-    config = quantize.Config(
-        **_said(words, quantize.Words),
+    config = quantize.QuantizeConfig(
+        **_said(words, quantize.QuantizeSettings),
         scheme=PROFILES[profile].numerics,
         views=recipe.views,
         views_seed=recipe.seed,

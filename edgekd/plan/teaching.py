@@ -84,7 +84,7 @@ def _stored(step: LearningStep) -> tuple[str, ...]:
 
 
 def _asked(recipe: Recipe, name: str) -> Step:
-    config = knowledge.Config(views=recipe.views, views_seed=recipe.seed)
+    config = knowledge.KnowledgeConfig(views=recipe.views, views_seed=recipe.seed)
     samples = wiring.training_inputs(recipe)
     inputs = {
         "data": samples["data"],

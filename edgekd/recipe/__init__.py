@@ -31,12 +31,12 @@ from edgekd.recipe.target import Targets
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import unsaid
+from edgekd.stages.data import DataSettings as Data
 from edgekd.stages.data import TaskName
-from edgekd.stages.data import Words as Data
-from edgekd.stages.explain import Words as Explain
-from edgekd.stages.export import Words as Export
+from edgekd.stages.explain import ExplainSettings as Explain
+from edgekd.stages.export import ExportSettings as Export
 from edgekd.stages.measure import Measure
-from edgekd.stages.synthesize import Config as Synthesis
+from edgekd.stages.synthesize import SynthesizeConfig as Synthesis
 from edgekd.tasks import DEFAULT_TASK
 
 TeacherName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]

@@ -157,7 +157,7 @@ class Distil(TaughtStep):
     """Whether it goes on from the step before or starts afresh, as the first step does."""
 
 
-class Factorize(factorize.Words):
+class Factorize(factorize.FactorizeSettings):
     """Layers that are faster as a product of smaller ones become that."""
 
     step: Literal["factorize"]
@@ -165,7 +165,7 @@ class Factorize(factorize.Words):
     """How the student learns again what it lost; None is not at all."""
 
 
-class Prune(prune.Words):
+class Prune(prune.PruneSettings):
     """Whole channels go."""
 
     step: Literal["prune"]
@@ -173,7 +173,7 @@ class Prune(prune.Words):
     """How the student learns again what it lost; None is not at all."""
 
 
-class Quantize(quantize.Words):
+class Quantize(quantize.QuantizeSettings):
     """The student learns to answer as well with its weights and activations in 8 bits or less."""
 
     step: Literal["quantize"]

@@ -15,8 +15,8 @@ from edgekd.errors import InputError
 from edgekd.printable import escape_unprintable
 from edgekd.recipe import toml_nodes
 from edgekd.recipe import yaml_nodes
-from edgekd.recipe.yaml_nodes import Fault
-from edgekd.recipe.yaml_nodes import Node
+from edgekd.recipe.yaml_nodes import RecipeFault
+from edgekd.recipe.yaml_nodes import RecipeNode
 
 MAX_BYTES = 1_000_000
 MAX_COLUMNS = 10_000
@@ -76,7 +76,7 @@ def parse(text: str, suffix: str, label: str) -> ParsedRecipe:
         raise input_error(label, (), f"got suffix {suffix[:20]!r}, want .yaml, .yml or .toml")
     try:
         return _document(form(_checked_text(text)), label)
-    except Fault as fault:
+    except RecipeFault as fault:
         raise input_error(
             f"{label}:{fault.line}" if fault.line else label, (), str(fault)
         ) from fault
@@ -101,7 +101,7 @@ def override(document: ParsedRecipe, settings: Sequence[str]) -> ParsedRecipe:
             raise input_error("--set", (), f"got the key {dotted[:60]!r}..., want a shorter one")
         try:
             given = _document(yaml_nodes.compose(_checked_text(text)), "--set", key)
-        except Fault as fault:
+        except RecipeFault as fault:
             raise input_error("--set", key, str(fault)) from fault
         value = _put(value, key, given.value, key)
         places = {k: place for k, place in places.items() if k[: len(key)] != key}
@@ -163,27 +163,27 @@ def _checked_text(text: str) -> str:
     found = _FORBIDDEN.search(text)
     if found:
         line = text.count("\n", 0, found.start()) + 1
-        raise Fault(line, f"got the character {found.group()!r}, want text")
+        raise RecipeFault(line, f"got the character {found.group()!r}, want text")
     for number, content in enumerate(text.split("\n"), 1):
         if len(content) > MAX_COLUMNS:
-            raise Fault(
+            raise RecipeFault(
                 number, f"got {len(content):,} characters in a line, want at most {MAX_COLUMNS:,}"
             )
     return text
 
 
-def _document(root: Node, label: str, at: Key = ()) -> ParsedRecipe:
+def _document(root: RecipeNode, label: str, at: Key = ()) -> ParsedRecipe:
     """`root`, which stands `at` a key, without its nodes; what a recipe cannot hold is refused."""
     places: dict[Key, str] = {(): label}
     count = 0
 
-    def plain(node: Node, key: Key) -> Any:
+    def plain(node: RecipeNode, key: Key) -> Any:
         nonlocal count
         count += 1
         if count > yaml_nodes.MAX_NODES:
-            raise Fault(node.line, f"got more than {yaml_nodes.MAX_NODES:,} values")
+            raise RecipeFault(node.line, f"got more than {yaml_nodes.MAX_NODES:,} values")
         if len(key) > yaml_nodes.MAX_DEPTH:
-            raise Fault(node.line, f"got values nested deeper than {yaml_nodes.MAX_DEPTH}")
+            raise RecipeFault(node.line, f"got values nested deeper than {yaml_nodes.MAX_DEPTH}")
         place = f"{label}:{node.line}" if node.line and not at else label
         if key:
             places[key] = place

@@ -7,8 +7,8 @@ import tomllib
 from typing import Any
 
 from edgekd.recipe.yaml_nodes import MAX_DEPTH
-from edgekd.recipe.yaml_nodes import Fault
-from edgekd.recipe.yaml_nodes import Node
+from edgekd.recipe.yaml_nodes import RecipeFault
+from edgekd.recipe.yaml_nodes import RecipeNode
 
 _Key = tuple[str | int, ...]
 
@@ -18,7 +18,7 @@ _HEAD = re.compile(rf"[ \t]*\[\[?[ \t]*({_PART}(?:[ \t]*\.[ \t]*{_PART})*)[ \t]*
 _KEY = re.compile(rf"[ \t]*({_PART}(?:[ \t]*\.[ \t]*{_PART})*)[ \t]*=")
 
 
-def compose(text: str) -> Node:
+def compose(text: str) -> RecipeNode:
     """The table in `text`, as `yaml_nodes.compose` gives it; line 0 where it is not known.
 
     Raises:
@@ -26,31 +26,31 @@ def compose(text: str) -> Node:
     """
     if found := _DEEP.search(text):
         line = text.count("\n", 0, found.start()) + 1
-        raise Fault(line, f"got a key of more than {MAX_DEPTH} parts")
+        raise RecipeFault(line, f"got a key of more than {MAX_DEPTH} parts")
     try:
         value = tomllib.loads(text)
     except RecursionError as error:
-        raise Fault(None, f"got values nested deeper than {MAX_DEPTH}") from error
+        raise RecipeFault(None, f"got values nested deeper than {MAX_DEPTH}") from error
     except ValueError as error:
         said = re.search(r"line (\d+)", str(error))
         message = re.sub(r" \(at .*\)$", "", str(error))
-        raise Fault(
+        raise RecipeFault(
             int(said.group(1)) if said else None, f"got text that is no TOML: {message[:100]}"
         ) from error
     lines = _lines(text)
     return _node(value, (), lines, 0)
 
 
-def _node(value: Any, key: _Key, lines: dict[_Key, int], line: int) -> Node:
+def _node(value: Any, key: _Key, lines: dict[_Key, int], line: int) -> RecipeNode:
     line = lines.get(key, line)
     if len(key) > MAX_DEPTH:
-        raise Fault(line or None, f"got values nested deeper than {MAX_DEPTH}")
+        raise RecipeFault(line or None, f"got values nested deeper than {MAX_DEPTH}")
     if isinstance(value, dict):
         members = {k: _node(v, (*key, k), lines, line) for k, v in value.items()}
-        return Node(members, line)
+        return RecipeNode(members, line)
     if isinstance(value, list):
-        return Node([_node(v, (*key, i), lines, line) for i, v in enumerate(value)], line)
-    return Node(value, line)
+        return RecipeNode([_node(v, (*key, i), lines, line) for i, v in enumerate(value)], line)
+    return RecipeNode(value, line)
 
 
 def _lines(text: str) -> dict[_Key, int]:

@@ -31,7 +31,7 @@ _SCALARS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
-class Fault(ValueError):
+class RecipeFault(ValueError):
     """What is wrong with the text, and on which line (from 1; None if that is not known)."""
 
     def __init__(self, line: int | None, message: str) -> None:
@@ -39,7 +39,7 @@ class Fault(ValueError):
         self.line = line
 
 
-class Node(NamedTuple):
+class RecipeNode(NamedTuple):
     """One value and where it stands; a mapping's member has the line of its key."""
 
     value: Any
@@ -47,7 +47,7 @@ class Node(NamedTuple):
     line: int
 
 
-def compose(text: str) -> Node:
+def compose(text: str) -> RecipeNode:
     """The one document in `text`; an empty text is null.
 
     Raises:
@@ -57,42 +57,44 @@ def compose(text: str) -> Node:
         return _Composer(text).document()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise Fault(line, f"got text that is no YAML: {error.problem}") from error
+        raise RecipeFault(line, f"got text that is no YAML: {error.problem}") from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        if isinstance(error, Fault):
+        if isinstance(error, RecipeFault):
             raise
-        raise Fault(None, "got text that is no YAML: it has an impossible character") from error
+        raise RecipeFault(
+            None, "got text that is no YAML: it has an impossible character"
+        ) from error
 
 
 class _Composer:
     def __init__(self, text: str) -> None:
         self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.SafeLoader)
-        self._anchors: dict[str, Node] = {}
+        self._anchors: dict[str, RecipeNode] = {}
         self._count = 0
 
-    def document(self) -> Node:
+    def document(self) -> RecipeNode:
         next(self._events)  # the stream's start
-        root = Node(None, 1)
+        root = RecipeNode(None, 1)
         if isinstance(next(self._events), yaml.DocumentStartEvent):
             root = self._node(next(self._events), 0)
             next(self._events)  # the document's end
             after = next(self._events)
             if not isinstance(after, yaml.StreamEndEvent):
-                raise Fault(after.start_mark.line + 1, "got a second document, want one")
+                raise RecipeFault(after.start_mark.line + 1, "got a second document, want one")
         return root
 
-    def _node(self, event: Any, depth: int) -> Node:
+    def _node(self, event: Any, depth: int) -> RecipeNode:
         line = event.start_mark.line + 1
         self._count += 1
         if self._count > MAX_NODES:
-            raise Fault(line, f"got more than {MAX_NODES:,} values")
+            raise RecipeFault(line, f"got more than {MAX_NODES:,} values")
         if depth > MAX_DEPTH:
-            raise Fault(line, f"got values nested deeper than {MAX_DEPTH}")
+            raise RecipeFault(line, f"got values nested deeper than {MAX_DEPTH}")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise Fault(line, f"got the alias {event.anchor!r} before its anchor's end")
+                raise RecipeFault(line, f"got the alias {event.anchor!r} before its anchor's end")
             return self._anchors[event.anchor]
-        node = Node(self._value(event, line, depth), line)
+        node = RecipeNode(self._value(event, line, depth), line)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
@@ -102,24 +104,24 @@ class _Composer:
             return _scalar(event, line)
         kind = "seq" if isinstance(event, yaml.SequenceStartEvent) else "map"
         if event.tag not in (None, "!", _TAG + kind):
-            raise Fault(line, f"got the tag {event.tag!r}, want none")
+            raise RecipeFault(line, f"got the tag {event.tag!r}, want none")
         return self._list(depth) if kind == "seq" else self._mapping(depth)
 
-    def _list(self, depth: int) -> list[Node]:
+    def _list(self, depth: int) -> list[RecipeNode]:
         items = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             items.append(self._node(event, depth + 1))
         return items
 
-    def _mapping(self, depth: int) -> dict[str, Node]:
-        members: dict[str, Node] = {}
+    def _mapping(self, depth: int) -> dict[str, RecipeNode]:
+        members: dict[str, RecipeNode] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, depth + 1)
             line = event.start_mark.line + 1
             if not isinstance(key.value, str):
-                raise Fault(line, f"got the key {_shown(key.value)}, want text")
+                raise RecipeFault(line, f"got the key {_shown(key.value)}, want text")
             if key.value in members:
-                raise Fault(line, f"got the key {key.value[:60]!r} twice")
+                raise RecipeFault(line, f"got the key {key.value[:60]!r} twice")
             members[key.value] = self._node(next(self._events), depth + 1)._replace(line=line)
         return members
 
@@ -137,15 +139,15 @@ def _scalar(event: Any, line: int) -> Any:
         kind = event.tag.removeprefix(_TAG)
         form = dict(_SCALARS).get(kind)
         if not event.tag.startswith(_TAG) or (form is None and kind != "str"):
-            raise Fault(line, f"got the tag {event.tag!r}, want none")
+            raise RecipeFault(line, f"got the tag {event.tag!r}, want none")
         if form is not None and not form.fullmatch(text):
-            raise Fault(line, f"got {text[:60]!r}, want what its tag {kind!r} says")
+            raise RecipeFault(line, f"got {text[:60]!r}, want what its tag {kind!r} says")
     return _MADE[kind](text, line)
 
 
 def _integer(text: str, line: int) -> int:
     if len(text) > 24:
-        raise Fault(line, f"got an integer of {len(text)} digits, want at most 64 bits")
+        raise RecipeFault(line, f"got an integer of {len(text)} digits, want at most 64 bits")
     base = {"0x": 16, "0o": 8}.get(text[:2], 10)
     return int(text, base)
 

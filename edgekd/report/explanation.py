@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from edgekd.bench.roles import ROLES
 from edgekd.report import score_explanation
-from edgekd.report.tables import Table
+from edgekd.report.tables import PageTable
 from edgekd.units import percent_text
 
 FILE = "explain.json"
@@ -28,7 +28,7 @@ class ExplanationSection(NamedTuple):
     """The section of the page about the explanation."""
 
     lead: tuple[str, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[PageTable, ...]
     pictures: dict[str, str]
     """What each shows, by file name."""
 
@@ -132,7 +132,7 @@ def _nearest(values: Sequence[Sequence[float | None]]) -> float | None:
     return sum(greatest) / len(greatest) if greatest else None
 
 
-def _sureness_table(content: Content) -> Table:
+def _sureness_table(content: Content) -> PageTable:
     rows = [
         (
             role,
@@ -151,10 +151,10 @@ def _sureness_table(content: Content) -> Table:
         "Nats are the mean negative log-likelihood. The calibration error takes 15 bins of equal width, "
         "the adaptive one 15 of as many samples. Dividing logits by the temperature calibrates best.",
     )
-    return Table("How sure", FILE, lead, (*columns, "temperature"), tuple(rows), 0)
+    return PageTable("How sure", FILE, lead, (*columns, "temperature"), tuple(rows), 0)
 
 
-def _classes(content: Content) -> Table:
+def _classes(content: Content) -> PageTable:
     """The classes that won most and lost most beside the control."""
     found = sorted(content["by_class"], key=lambda row: -row["above"]["control"]["points"])
     half = MOST_ROWS // 2
@@ -180,10 +180,10 @@ def _classes(content: Content) -> Table:
         "Where the student gained most over its control comes first. Differences are in points; p is of "
         "McNemar's exact test, after Holm's correction over the classes.",
     )
-    return Table("Class by class", FILE, lead, columns, rows, len(found) - len(shown))
+    return PageTable("Class by class", FILE, lead, columns, rows, len(found) - len(shown))
 
 
-def _confusions(content: Content) -> Table:
+def _confusions(content: Content) -> PageTable:
     found, names = content["confusions"], content["classes"]
     rows = tuple(
         (
@@ -201,7 +201,7 @@ def _confusions(content: Content) -> Table:
         "first.",
     )
     title = "Where it says something else than its teacher"
-    return Table(title, FILE, lead, columns if rows else (), rows, len(found) - len(rows))
+    return PageTable(title, FILE, lead, columns if rows else (), rows, len(found) - len(rows))
 
 
 def _named(words: Sequence[str]) -> str:

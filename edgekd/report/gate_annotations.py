@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekd.printable import escape_unprintable
-from edgekd.report.gate_result import Document
+from edgekd.report.gate_result import GateDocument
 from edgekd.report.gate_result import format_value
 from edgekd.report.gate_result import verdict_word
 
@@ -19,7 +19,7 @@ _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 
 
-def annotation_lines(document: Document) -> Iterator[str]:
+def annotation_lines(document: GateDocument) -> Iterator[str]:
     """One line for each gate that did not pass."""
     for outcome in document.outcomes:
         level = LEVELS.get(verdict_word(outcome))

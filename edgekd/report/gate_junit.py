@@ -10,7 +10,7 @@ import re
 from xml.etree import ElementTree
 
 from edgekd.printable import escape_unprintable
-from edgekd.report.gate_result import Document
+from edgekd.report.gate_result import GateDocument
 from edgekd.report.gate_result import Outcome
 from edgekd.report.gate_result import format_interval
 from edgekd.report.gate_result import format_value
@@ -20,7 +20,7 @@ SUITE = "edgekd.gate"
 _SPACES = re.compile(r"\s+")
 
 
-def junit_xml(document: Document) -> bytes:
+def junit_xml(document: GateDocument) -> bytes:
     """The text of the file, UTF-8."""
     tags = [_tag(outcome) for outcome in document.outcomes]
     suite = ElementTree.Element(
@@ -48,7 +48,7 @@ def junit_xml(document: Document) -> bytes:
     return made + b"\n"
 
 
-def _add_properties(suite: ElementTree.Element, document: Document) -> None:
+def _add_properties(suite: ElementTree.Element, document: GateDocument) -> None:
     properties = ElementTree.SubElement(suite, "properties")
     told = {
         "edgekd": document.edgekd,

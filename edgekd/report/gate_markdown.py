@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekd.report.gate_result import Document
+from edgekd.report.gate_result import GateDocument
 from edgekd.report.gate_result import Outcome
 from edgekd.report.gate_result import SideFacts
 from edgekd.report.gate_result import format_interval
@@ -19,7 +19,7 @@ LONGEST = 60_000
 """Of 65,536 characters that a comment may have."""
 
 
-def summary_page(document: Document) -> str:
+def summary_page(document: GateDocument) -> str:
     """The text of the page."""
     rows = [HEADER, ("---",) * len(HEADER), *(_row(outcome) for outcome in document.outcomes)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -63,12 +63,12 @@ def _side(side: SideFacts) -> str:
     )
 
 
-def _samples(document: Document) -> str:
+def _samples(document: GateDocument) -> str:
     told = document.samples
     if told is None:
         return ""
     return f"Samples: {told.count} of {escape_cell(told.source)}, `{told.images_sha256[:12]}`  \n"
 
 
-def _count(document: Document, verdict: str) -> int:
+def _count(document: GateDocument, verdict: str) -> int:
     return sum(outcome.verdict == verdict for outcome in document.outcomes)

@@ -80,7 +80,7 @@ class SampleFacts(Settings):
     images_sha256: str
 
 
-class Document(Settings):
+class GateDocument(Settings):
     """What ``edgekd gate --json`` prints."""
 
     format: Annotated[Literal["edgekd.gate/1"], Field(alias="schema")] = SCHEMA
@@ -99,8 +99,8 @@ class Document(Settings):
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of `Document`."""
-    return Document.model_json_schema(mode="serialization")
+    """The JSON schema of `GateDocument`."""
+    return GateDocument.model_json_schema(mode="serialization")
 
 
 def overall_verdict(outcomes: tuple[Outcome, ...]) -> Verdict:

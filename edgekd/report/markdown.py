@@ -14,7 +14,7 @@ from edgekd.printable import escape_unprintable
 from edgekd.report.explanation import ExplanationSection
 from edgekd.report.result import Comparison
 from edgekd.report.result import Result
-from edgekd.report.tables import Table
+from edgekd.report.tables import PageTable
 from edgekd.task import Scale
 from edgekd.task import drop_text
 from edgekd.units import bytes_text
@@ -29,7 +29,7 @@ SIZE, SPEED = ("smaller", "larger"), ("faster", "slower")
 
 
 def report_page(
-    result: Result, tables: Sequence[Table] = (), explained: ExplanationSection | None = None
+    result: Result, tables: Sequence[PageTable] = (), explained: ExplanationSection | None = None
 ) -> str:
     """The text of report.md.
 

@@ -119,7 +119,7 @@ class Row(Settings):
     """Why it is not ok; empty if it is."""
 
 
-class Limit(Settings):
+class LimitResult(Settings):
     """One line of the budget."""
 
     limit: str
@@ -175,7 +175,7 @@ class StepOrigin(Settings):
     """How long that took; a run that finds it in the store takes no time."""
 
 
-class Plugin(Settings):
+class UsedPlugin(Settings):
     """A member of a table that an installed distribution adds."""
 
     kind: str
@@ -223,7 +223,7 @@ class Result(Settings):
     why: str
     nearest: str | None
     """The candidate that misses the budget least, where none is inside."""
-    budget: tuple[Limit, ...]
+    budget: tuple[LimitResult, ...]
     comparison: Comparison | None
     warnings: tuple[str, ...]
     environment: dict[str, Any]
@@ -232,7 +232,7 @@ class Result(Settings):
     """How fit it was; null in results before it was asked."""
     lineage: dict[str, StepOrigin]
     """By label of the step."""
-    plugins: tuple[Plugin, ...] = ()
+    plugins: tuple[UsedPlugin, ...] = ()
     """Installed distributions whose losses, schemes, models or data sources were used."""
 
 

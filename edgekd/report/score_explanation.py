@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekd.bench.roles import ROLES
-from edgekd.report.tables import Table
+from edgekd.report.tables import PageTable
 from edgekd.task import Scale
 from edgekd.task import drop_text
 from edgekd.task import value_text
@@ -50,7 +50,7 @@ def change_text(change: Content) -> str:
     return f"{change['points']:+.2f} points ({interval}, McNemar p = {change['p_value']:.2g})"
 
 
-def metrics_table(content: Content, file: str) -> Table:
+def metrics_table(content: Content, file: str) -> PageTable:
     """Every metric of every model in its unit, the score first."""
     models, scales = content["models"], [Scale(**scale) for scale in content["metrics"]]
     rows = tuple(
@@ -62,10 +62,10 @@ def metrics_table(content: Content, file: str) -> Table:
         "",
         *(f"{s.name} (lower is better)" if s.better == "lower" else s.name for s in scales),
     )
-    return Table("How good", file, lead, columns, rows, 0)
+    return PageTable("How good", file, lead, columns, rows, 0)
 
 
-def terms_table(content: Content, file: str) -> Table:
+def terms_table(content: Content, file: str) -> PageTable:
     """What each term of the loss brought: points and p-values where samples are right or wrong, else how much worse
     the score is."""
     scale, terms = Scale(**content["metric"]), content["ablation"]
@@ -85,7 +85,7 @@ def terms_table(content: Content, file: str) -> Table:
     )
     change = ("points", "95 % interval", "p") if tested else ("worse by", "95 % interval")
     columns = ("left out", scale.name, *change)
-    return Table("What each term brought", file, lead, columns, rows, 0)
+    return PageTable("What each term brought", file, lead, columns, rows, 0)
 
 
 def _tested(row: Content) -> tuple[str, ...]:

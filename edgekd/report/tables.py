@@ -20,7 +20,7 @@ Content = Mapping[str, Any]
 Rows = list[tuple[str, ...]]
 
 
-class Table(NamedTuple):
+class PageTable(NamedTuple):
     """One table of a page."""
 
     title: str
@@ -34,7 +34,7 @@ class Table(NamedTuple):
     """Rows that are only in the file."""
 
 
-def make_tables(found: Mapping[str, Content]) -> tuple[Table, ...]:
+def make_tables(found: Mapping[str, Content]) -> tuple[PageTable, ...]:
     """One table a file.
 
     Args:
@@ -54,12 +54,12 @@ def name_file(file: str, label: str) -> str:
     return f"{file.removesuffix(SUFFIX)}{dash}{which}{SUFFIX}"
 
 
-def _table(name: str, content: Content) -> Table:
+def _table(name: str, content: Content) -> PageTable:
     """As `name_file` names it."""
     kind, _, which = name.removesuffix(SUFFIX).partition("-")
     title, lead, columns, rows = KINDS[kind]
     found = rows(content)
-    return Table(
+    return PageTable(
         f"{title} ({which})" if which else title,
         name,
         tuple(lead(content)),

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from edgekd.runtime import EngineInput
 from edgekd.runtime import Inference
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
 from edgekd.runtime import Shapes
-from edgekd.runtime import Tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +107,7 @@ class _Session:
     """Sleeps, and gives its input back flattened."""
 
     def __init__(self, says: Mapping[str, Any]) -> None:
-        self.inputs = (Tensor("x", "float32", (None, says["features"])),)
+        self.inputs = (EngineInput("x", "float32", (None, says["features"])),)
         self.output_names = ("y",)
         self._says = says
         self._runs = 0

@@ -16,12 +16,12 @@ from typing import Any
 from edgekd import admission
 from edgekd import graph
 from edgekd.islands import fused
+from edgekd.runtime import EngineInput
 from edgekd.runtime import Inference
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
 from edgekd.runtime import Shapes
-from edgekd.runtime import Tensor
 from edgekd.runtime import not_installed
 
 if TYPE_CHECKING:
@@ -178,11 +178,11 @@ def _open(model: Path, chosen: Any) -> Any:
         raise ValueError(f"ONNX Runtime refuses {model.name}: {error}") from error
 
 
-def _tensor(node: Any) -> Tensor:
+def _tensor(node: Any) -> EngineInput:
     if node.type not in DTYPES or node.shape is None:
         raise ValueError(f"input {node.name!r}: got {node.type} {node.shape}, want a known type")
     shape = tuple(size if isinstance(size, int) and size >= 0 else None for size in node.shape)
-    return Tensor(node.name, DTYPES[node.type], shape)
+    return EngineInput(node.name, DTYPES[node.type], shape)
 
 
 def kernels(files: Mapping[str, Path], precision: Precision) -> dict[str, int]:

@@ -14,7 +14,7 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 
-class Config(Settings):
+class BundleConfig(Settings):
     """What the bundle says of its making."""
 
     name: str
@@ -23,7 +23,7 @@ class Config(Settings):
     """Label of each step to the key of its result."""
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: BundleConfig, given: Given, context: Context) -> Made:
     """Give the files of a bundle, named ``bundle/<file>``.
 
     Takes model, golden, parity (of the student), data, rows, choice and, for the card, test.
@@ -65,4 +65,4 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return {f"bundle/{name}": path for name, path in made.items()}
 
 
-STAGE = Stage("bundle", Config, run, packages=("edgekd", "Jinja2"))
+STAGE = Stage("bundle", BundleConfig, run, packages=("edgekd", "Jinja2"))

@@ -89,7 +89,7 @@ class Deployed(Settings):
     numbers: Numbers | None = None
 
 
-class Config(Settings):
+class CheckConfig(Settings):
     """All that learns, and what is deployed of it."""
 
     views: Views
@@ -99,7 +99,7 @@ class Config(Settings):
     deployed: Annotated[tuple[Deployed, ...], Field(strict=False)] = ()
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: CheckConfig, given: Given, context: Context) -> Made:
     """Give plan.json: by step, the layers that its losses will read.
 
     Raises:
@@ -141,7 +141,7 @@ def _named(label: str) -> Iterator[None]:
         raise InputError(f"{label}: one step was tried on untrained networks: {first}") from error
 
 
-def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> None:
+def _want_plain(config: CheckConfig, case: Plain, given: Given, context: Context) -> None:
     from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn.assembly import connection
@@ -177,7 +177,9 @@ def _want_plain(config: Config, case: Plain, given: Given, context: Context) -> 
             rehearsal.rehearse_step(whole, samples, training, resolved)
 
 
-def _tried(config: Config, case: Case, given: Given, context: Context) -> list[dict[str, object]]:
+def _tried(
+    config: CheckConfig, case: Case, given: Given, context: Context
+) -> list[dict[str, object]]:
     import torch
 
     from edgekd.learn import arithmetic
@@ -229,4 +231,4 @@ def _built(who: Network, given: Given, context: Context) -> tuple[Blueprint, nn.
     return plan, blueprint.build(plan, allow_code=context.allow_code)
 
 
-STAGE = Stage("check", Config, run, packages=("torch", "onnx", "onnxscript"))
+STAGE = Stage("check", CheckConfig, run, packages=("torch", "onnx", "onnxscript"))

@@ -40,7 +40,7 @@ RuntimeName = Annotated[str, AfterValidator(_known)]
 """A name of `edgekd.runtimes.RUNTIMES`."""
 
 
-class Config(Settings):
+class CompileConfig(Settings):
     """For which engine, how."""
 
     runtime: RuntimeName
@@ -53,7 +53,7 @@ class Config(Settings):
     """After this the build is given up."""
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: CompileConfig, given: Given, context: Context) -> Made:
     """The engine's files and ``engine.json``, which says what they are.
 
     Raises:
@@ -76,7 +76,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return {**made, ENGINE: context.folder / ENGINE}
 
 
-def describe(config: Config, found: dict[str, Any]) -> dict[str, Any]:
+def describe(config: CompileConfig, found: dict[str, Any]) -> dict[str, Any]:
     """The content of ``engine.json`` from what the worker found."""
     status = Status()
     if "not_measured" in found:
@@ -98,7 +98,7 @@ def describe(config: Config, found: dict[str, Any]) -> dict[str, Any]:
 
 STAGE = Stage(
     name="compile",
-    settings=Config,
+    settings=CompileConfig,
     run=run,
     packages=("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx-cu13-bindings"),
     bound="device",

@@ -57,7 +57,7 @@ PerChannel = Annotated[tuple[float, ...], Field(min_length=1, max_length=64, str
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
-class Words(Settings):
+class DataSettings(Settings):
     """What a recipe may say: which samples, and how they are shared out."""
 
     source: SourceName
@@ -81,7 +81,7 @@ class Words(Settings):
         return self
 
 
-class Config(Words):
+class DataConfig(DataSettings):
     """The same, and what is asked of the samples."""
 
     task: TaskName = unsaid(DEFAULT_TASK)
@@ -89,7 +89,7 @@ class Config(Words):
 
 
 def origin(
-    config: Config,
+    config: DataConfig,
     *,
     data_dir: Path | None = None,
     allow_code: bool = False,
@@ -127,7 +127,7 @@ def origin(
     return {**digests(paths, cache, renew=renew), **pins, **code, **task}
 
 
-def remote(config: Words, data_dir: Path | None = None) -> tuple[str, ...]:
+def remote(config: DataSettings, data_dir: Path | None = None) -> tuple[str, ...]:
     """Addresses of what a run would download; nothing if all files are here, or none can be downloaded.
 
     Raises:
@@ -166,7 +166,7 @@ def _given(
     return {key: given[key] for key in SOURCES[name].supplied}
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: DataConfig, given: Given, context: Context) -> Made:
     """Read the source, check it, share it out; nothing is given to it.
 
     Gives data.json (`edgekd.dataset`) and a file a split (`edgekd.splits`): train, validation, test.
@@ -217,14 +217,14 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return made
 
 
-def _task_code(config: Config, allow_code: bool) -> dict[str, str]:
+def _task_code(config: DataConfig, allow_code: bool) -> dict[str, str]:
     from edgekd.learn.blueprint_origin import digest_member
     from edgekd.tasks import task_table
 
     return digest_member(task_table()[config.task], f"task {config.task}", allow_code=allow_code)
 
 
-def _read(config: Config, context: Context) -> Source:
+def _read(config: DataConfig, context: Context) -> Source:
     from edgekd import code
 
     name = config.source.name
@@ -247,4 +247,4 @@ def _put(path: Path, data: bytes) -> None:
         raise MachineError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-STAGE = Stage("data", Config, run, packages=("numpy", "Pillow"))
+STAGE = Stage("data", DataConfig, run, packages=("numpy", "Pillow"))

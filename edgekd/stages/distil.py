@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from edgekd.learn.privacy.dp_sgd import Privacy
 
 
-class Config(Settings):
+class DistilConfig(Settings):
     """Who learns, from what, how."""
 
     model: ModelName
@@ -58,7 +58,7 @@ class Config(Settings):
     combine: Combine = unsaid(Combine())
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: DistilConfig, given: Given, context: Context) -> Made:
     """Give blueprint.json, weights.safetensors, history.json, score.json; layers.json where a loss reads any,
     or something is trained beside the student.
 
@@ -110,7 +110,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return made
 
 
-def _tell(config: Config, whole: DistillationStep, context: Context) -> None:
+def _tell(config: DistilConfig, whole: DistillationStep, context: Context) -> None:
     """Note what is inherited and which layers are compared."""
     from edgekd.learn.method.inheritance import AS_BUILT
 
@@ -124,7 +124,11 @@ def _tell(config: Config, whole: DistillationStep, context: Context) -> None:
 
 
 def _private(
-    config: Config, samples: Samples, whole: DistillationStep, precision: str, context: Context
+    config: DistilConfig,
+    samples: Samples,
+    whole: DistillationStep,
+    precision: str,
+    context: Context,
 ) -> Privacy | None:
     """The mechanism that spends what the recipe allows; nothing where it says nothing."""
     if config.private is None:
@@ -141,7 +145,7 @@ def _private(
     return found
 
 
-def _plan(config: Config, given: Given, context: Context) -> Blueprint:
+def _plan(config: DistilConfig, given: Given, context: Context) -> Blueprint:
     from edgekd.learn import blueprint
     from edgekd.learn import learner
 
@@ -158,7 +162,7 @@ def _plan(config: Config, given: Given, context: Context) -> Blueprint:
 
 STAGE = Stage(
     "distil",
-    Config,
+    DistilConfig,
     run,
     packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors"),
 )

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 WEIGHTS = "_weights"
 
 
-class Config(Settings):
+class EvaluateConfig(Settings):
     """Whose answers are counted."""
 
     candidates: Annotated[tuple[Candidate, ...], Field(strict=False)]
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
     """Give test.json: the score of each model in torch float32 and of each measured row, and their metrics; and
     whether the student gains over its control, and candidates lose to the teacher, by more than chance.
 
@@ -107,7 +107,7 @@ def _torch_outputs(model: str, test: EvaluationSplit, given: Given, context: Con
         return test.outputs(module)
 
 
-def _engines(config: Config, given: Given) -> Iterator[tuple[list[str], Engine]]:
+def _engines(config: EvaluateConfig, given: Given) -> Iterator[tuple[list[str], Engine]]:
     """Engines with the rows they fill: those that were measured.
 
     One engine answers for all thread counts, which do not change its answers.
@@ -125,4 +125,4 @@ def _engines(config: Config, given: Given) -> Iterator[tuple[list[str], Engine]]
             yield list(engines), max(engines.values(), key=lambda engine: engine.threads)
 
 
-STAGE = Stage("evaluate", Config, run, packages=("torch",), bound="device")
+STAGE = Stage("evaluate", EvaluateConfig, run, packages=("torch",), bound="device")

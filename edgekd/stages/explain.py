@@ -57,7 +57,7 @@ class Attack(Settings):
     """Of the split, at most."""
 
 
-class Config(Settings):
+class ExplainConfig(Settings):
     """What is looked at."""
 
     split: Literal["validation", "test"] = "validation"
@@ -70,14 +70,14 @@ class Config(Settings):
     """How hard to mislead the models are; None does not ask."""
 
 
-class Words(Config):
+class ExplainSettings(ExplainConfig):
     """What a recipe may say of it."""
 
     ablation: bool = False
     """Train the first distilled student again without each term of its loss, to see what it brought."""
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: ExplainConfig, given: Given, context: Context) -> Made:
     """Give explain.json, disagreements.csv and disagreements.npy.
 
     Takes data and the named split; ``<role>_blueprint`` and ``<role>_weights`` of teacher, control and
@@ -228,7 +228,7 @@ def _outputs(name: str, model: nn.Module, split: EvaluationSplit) -> Arrays:
 
 
 def _attack(
-    models: Mapping[str, nn.Module], config: Config, split: EvaluationSplit, context: Context
+    models: Mapping[str, nn.Module], config: ExplainConfig, split: EvaluationSplit, context: Context
 ) -> Section:
     """The models' accuracy on images changed to mislead each of them, if the recipe asks."""
     if config.attack is None:
@@ -279,4 +279,4 @@ def _written(content: Mapping[str, Any], disagreements: Disagreements, context: 
     return dict(zip(names, (document, array, table), strict=True))
 
 
-STAGE = Stage("explain", Config, run, packages=("torch", "numpy"))
+STAGE = Stage("explain", ExplainConfig, run, packages=("torch", "numpy"))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from edgekd.bench.differences import Differences
     from edgekd.bench.golden import Golden
-    from edgekd.bench.golden import Group
+    from edgekd.bench.golden import GoldenGroup
     from edgekd.field import Arrays
     from edgekd.field import Rows
     from edgekd.learn.blueprint import Blueprint
@@ -48,7 +48,7 @@ EXTREMES = 8
 """Golden samples of the least and of the longest size, where sizes differ."""
 
 
-class Words(Settings):
+class ExportSettings(Settings):
     """What a recipe may say: how the model is written and how close its answers must stay."""
 
     opset: Annotated[int, Field(ge=18, le=23)] = 18
@@ -60,14 +60,14 @@ class Words(Settings):
     square is above 10, that many times a tenth of it."""
 
 
-class Config(Words):
+class ExportConfig(ExportSettings):
     """The same for one model."""
 
     profile: str = ""
     """Of `edgekd.profile`, how a quantized model is written; empty for a float one."""
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: ExportConfig, given: Given, context: Context) -> Made:
     """Give model.onnx, golden.safetensors (`edgekd.bench.golden`: inputs, outputs, and of the first the pixels),
     parity.json; deploy.json if modules were merged.
 
@@ -187,11 +187,11 @@ def choose_golden(
     return pool[:count]
 
 
-def make_group(model: nn.Module, split: EvaluationSplit, chosen: NDArray[np.int64]) -> Group:
+def make_group(model: nn.Module, split: EvaluationSplit, chosen: NDArray[np.int64]) -> GoldenGroup:
     """The golden samples at `chosen`; the stored rows of the first are kept, too."""
     some = split._replace(rows={name: rows[chosen] for name, rows in split.rows.items()})
     first = {name: some.rows[name][:1] for name in some.dataset.inputs}
-    return golden.Group(some.dataset.prepare_inputs(some.rows), some.outputs(model), first)
+    return golden.GoldenGroup(some.dataset.prepare_inputs(some.rows), some.outputs(model), first)
 
 
 def distinct(
@@ -230,7 +230,7 @@ def spread(classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return np.sort(np.lexsort((classes, turn))[:count])
 
 
-def onnx_answers(path: Path, group: Group) -> dict[str, NDArray[Any]]:
+def onnx_answers(path: Path, group: GoldenGroup) -> dict[str, NDArray[Any]]:
     """ONNX Runtime's outputs by name at the optimization level of the deployment, one thread."""
     from edgekd import runtimes
 
@@ -260,7 +260,7 @@ def find_differences(
 
 STAGE = Stage(
     "export",
-    Config,
+    ExportConfig,
     run,
     packages=("torch", "onnx", "onnxscript", "onnxruntime", "safetensors"),
 )

@@ -21,7 +21,7 @@ from edgekd import files
 from edgekd.bench import lookup
 from edgekd.bench.decider import Decider
 from edgekd.bench.machine import host as machine
-from edgekd.learn.budget import Budget
+from edgekd.learn.budget import StepBudget
 from edgekd.settings import Fraction
 from edgekd.stage import Context
 from edgekd.stage import Given
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 TABLE = "factorize.json"
 
 
-class Words(Budget):
+class FactorizeSettings(StepBudget):
     """What a recipe may say of the step. With ``ranks: measured`` exactly one budget is given:
     ``speedup``, ``macs``, ``parameters`` or ``score_drop``; else none."""
 
@@ -78,14 +78,14 @@ class Words(Budget):
         return self
 
 
-class Config(Words, Decider):
+class FactorizeConfig(FactorizeSettings, Decider):
     """The recipe's words, and the engine that decides."""
 
     quantized: bool = False
     """Whether a later step quantizes the model."""
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: FactorizeConfig, given: Given, context: Context) -> Made:
     """Give blueprint.json (with the edit), weights.safetensors, history.json (empty), score.json and
     factorize.json (see `edgekd.learn.lowrank.table`).
 
@@ -130,7 +130,7 @@ def _searched(
     model: nn.Module,
     plan: Blueprint,
     sites: Sequence[LayerUse],
-    config: Config,
+    config: FactorizeConfig,
     given: Given,
     context: Context,
 ) -> tuple[list[SplittableLayer], SplitOutcome]:
@@ -215,7 +215,7 @@ def _timed(
 
 STAGE = Stage(
     "factorize",
-    Config,
+    FactorizeConfig,
     run,
     packages=("torch", "numpy", "scipy", "onnx", "safetensors", "onnxruntime", "openvino"),
     bound="device",

@@ -12,14 +12,14 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 
-class Config(Settings):
+class KnowledgeConfig(Settings):
     """Which views are answered."""
 
     views: Views
     views_seed: Whole
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
     """Give knowledge.npy, float32 logits [views, samples, classes]."""
     from edgekd.learn import answers
     from edgekd.learn import arithmetic
@@ -35,4 +35,4 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return {"knowledge.npy": out}
 
 
-STAGE = Stage("knowledge", Config, run, packages=("torch", "numpy", "scipy"))
+STAGE = Stage("knowledge", KnowledgeConfig, run, packages=("torch", "numpy", "scipy"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Config(Settings):
+class LoadConfig(Settings):
     """What the weights belong to."""
 
     model: ModelName
@@ -35,7 +35,7 @@ class Config(Settings):
     """Whether the file may have tensors that the model lacks, or lack some of its own."""
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: LoadConfig, given: Given, context: Context) -> Made:
     """Give blueprint.json, weights.safetensors, history.json (empty), score.json.
 
     Raises:
@@ -99,4 +99,4 @@ def _reordered(model: nn.Module, given: Given) -> tuple[str, ...]:
     return own if order != tuple(range(len(own))) else ()
 
 
-STAGE = Stage("load", Config, run, packages=("torch", "safetensors"))
+STAGE = Stage("load", LoadConfig, run, packages=("torch", "safetensors"))

@@ -108,7 +108,7 @@ class Measure(Settings):
         )
 
 
-class Config(Settings):
+class MeasureConfig(Settings):
     """What is measured, and how."""
 
     candidates: Annotated[tuple[Candidate, ...], Field(strict=False)]
@@ -117,7 +117,7 @@ class Config(Settings):
     measure: Measure = Measure()
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: MeasureConfig, given: Given, context: Context) -> Made:
     """Give rows.json, one row a subject and thread count; site.json, the machine that measured and how
     fit it was; raw.json.gz with every iteration.
 
@@ -210,7 +210,7 @@ def _answers(
     about: Mapping[str, Any],
     samples: GoldenSamples,
     given: Given,
-    config: Config,
+    config: MeasureConfig,
     context: Context,
     data: Dataset,
     task: Task,
@@ -261,7 +261,7 @@ def write(
 
 STAGE = Stage(
     name="measure",
-    settings=Config,
+    settings=MeasureConfig,
     run=run,
     packages=("onnxruntime", "openvino", "numpy"),
     bound="device",

@@ -22,7 +22,7 @@ from pydantic import model_validator
 from edgekd import files
 from edgekd.bench.decider import Decider
 from edgekd.bench.machine import host as machine
-from edgekd.learn.budget import Budget
+from edgekd.learn.budget import StepBudget
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edgekd.learn.budget import ModelTiming
     from edgekd.learn.model_inputs import Inputs
     from edgekd.learn.pruning.cuts import Cut
-    from edgekd.learn.pruning.groups import Group
+    from edgekd.learn.pruning.groups import ChannelGroup
     from edgekd.learn.pruning.groups import Kept
     from edgekd.learn.pruning.importance import Worth
     from edgekd.learn.pruning.search import PruneOutcome
@@ -46,7 +46,7 @@ BATCH = 16
 """Training images whose gradients are added up before they are squared."""
 
 
-class Words(Budget):
+class PruneSettings(StepBudget):
     """What a recipe may say of the step. Exactly one budget is given: ``speedup``, ``macs``,
     ``parameters`` or ``score_drop``."""
 
@@ -64,7 +64,7 @@ class Words(Budget):
         return self
 
 
-class Config(Words, Decider):
+class PruneConfig(PruneSettings, Decider):
     """The recipe's words, and the engine that decides."""
 
     quantized: bool = False
@@ -78,7 +78,7 @@ class Prunable(NamedTuple):
     plan: Blueprint
     inputs: Inputs
     """Two samples, zeros."""
-    groups: list[Group]
+    groups: list[ChannelGroup]
     left: dict[str, str]
     """Groups that are left alone, with the reason."""
     cuts: list[Cut]
@@ -97,7 +97,7 @@ class Prunable(NamedTuple):
         return narrow.prune_channels(self.model, self.groups, self.kept(count), *self.inputs)
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: PruneConfig, given: Given, context: Context) -> Made:
     """Give blueprint.json (with the edit), weights.safetensors, history.json (empty), score.json and
     prune.json (`content`).
 
@@ -139,7 +139,7 @@ def _start(given: Given, context: Context) -> tuple[nn.Module, Blueprint]:
     return blueprint.load(*paths, allow_code=context.allow_code), blueprint.read(paths[0])
 
 
-def _prunable(config: Config, given: Given, context: Context) -> Prunable:
+def _prunable(config: PruneConfig, given: Given, context: Context) -> Prunable:
     from edgekd.learn import budget
     from edgekd.learn import deploy_form
     from edgekd.learn.pruning import cuts
@@ -164,7 +164,9 @@ def _prunable(config: Config, given: Given, context: Context) -> Prunable:
     return Prunable(model, plan, inputs, groups, left, ordered, worth)
 
 
-def _batches(config: Config, given: Given, seed: int) -> Iterator[tuple[Inputs, dict[str, Tensor]]]:
+def _batches(
+    config: PruneConfig, given: Given, seed: int
+) -> Iterator[tuple[Inputs, dict[str, Tensor]]]:
     import torch
 
     from edgekd.learn import arrays
@@ -174,7 +176,7 @@ def _batches(config: Config, given: Given, seed: int) -> Iterator[tuple[Inputs, 
         yield tuple(map(torch.from_numpy, inputs)), named
 
 
-def _searched(whole: Prunable, config: Config, given: Given, context: Context) -> PruneOutcome:
+def _searched(whole: Prunable, config: PruneConfig, given: Given, context: Context) -> PruneOutcome:
     from edgekd.learn import complexity
     from edgekd.learn.evaluation import read_split
     from edgekd.learn.export import to_onnx
@@ -230,7 +232,9 @@ def content(whole: Prunable, model: nn.Module, outcome: PruneOutcome) -> dict[st
     }
 
 
-def _rows(whole: nn.Module, model: nn.Module, groups: Sequence[Group]) -> list[dict[str, Any]]:
+def _rows(
+    whole: nn.Module, model: nn.Module, groups: Sequence[ChannelGroup]
+) -> list[dict[str, Any]]:
     from edgekd.learn.pruning import narrow
 
     paths = {member.path for group in groups for member in group.members}
@@ -247,7 +251,7 @@ def _rows(whole: nn.Module, model: nn.Module, groups: Sequence[Group]) -> list[d
 
 STAGE = Stage(
     "prune",
-    Config,
+    PruneConfig,
     run,
     packages=(
         "torch",

@@ -58,7 +58,7 @@ class Learning(Training):
     schedule: Literal["one-cycle", "cosine", "step", "constant"] = "cosine"
 
 
-class Words(Settings):
+class QuantizeSettings(Settings):
     """What a recipe may say of it."""
 
     losses: OptionalLosses = BY_TASK
@@ -92,7 +92,7 @@ class Words(Settings):
     precision until that holds. Only then what each layer costs is found out."""
 
 
-class Config(Words):
+class QuantizeConfig(QuantizeSettings):
     """The same, and what the rest of the recipe says."""
 
     scheme: str
@@ -103,7 +103,7 @@ class Config(Words):
     views_seed: Whole
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     """Give blueprint.json, weights.safetensors, history.json, score.json, sensitivity.json.
 
     Takes start_blueprint, start_weights, resolved, the splits train and validation, and what the
@@ -171,7 +171,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 
 def _started(
-    config: Config, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
+    config: QuantizeConfig, start: nn.Module, plan: Blueprint, left: tuple[str, ...], given: Given
 ) -> QuantizedStart:
     """The model before it learns."""
     from edgekd.learn.quant import post_training
@@ -196,7 +196,7 @@ def _started(
         raise InputError(f"quantize: {error}") from error
 
 
-def _batches(config: Config, given: Given) -> Callable[[], Iterator[Inputs]]:
+def _batches(config: QuantizeConfig, given: Given) -> Callable[[], Iterator[Inputs]]:
     """The calibration samples, as often as they are asked for."""
     import torch
 
@@ -209,7 +209,7 @@ def _batches(config: Config, given: Given) -> Callable[[], Iterator[Inputs]]:
 
 
 def _learned(
-    config: Config,
+    config: QuantizeConfig,
     started: QuantizedStart,
     start: nn.Module,
     plan: Blueprint,
@@ -252,7 +252,7 @@ def _learned(
 
 
 def _scheme(
-    config: Config, start: nn.Module, resolved: Resolved, given: Given, context: Context
+    config: QuantizeConfig, start: nn.Module, resolved: Resolved, given: Given, context: Context
 ) -> Scheme:
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
@@ -272,14 +272,14 @@ def _scheme(
     return offline(finished.combine_teachers(tell))
 
 
-def _missed(config: Config, metric: Metric, float_score: float, score: float) -> bool:
+def _missed(config: QuantizeConfig, metric: Metric, float_score: float, score: float) -> bool:
     from edgekd.task import score_drop
 
     allowed = config.score_drop
     return allowed is not None and score_drop(metric, score, float_score) > allowed
 
 
-def _bits(config: Config, started: QuantizedStart) -> dict[str, int]:
+def _bits(config: QuantizeConfig, started: QuantizedStart) -> dict[str, int]:
     """Layers with fewer bits than the numerics say."""
     from edgekd.learn.quant import insertion
     from edgekd.profile import NUMERICS
@@ -291,7 +291,7 @@ def _bits(config: Config, started: QuantizedStart) -> dict[str, int]:
 
 STAGE = Stage(
     "quantize",
-    Config,
+    QuantizeConfig,
     run,
     packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors"),
 )

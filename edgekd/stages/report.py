@@ -30,7 +30,7 @@ TABLE = "table/"
 """What other stages found layer by layer: ``table/sensitivity-asymmetric.json``."""
 
 
-class Config(Settings):
+class ReportConfig(Settings):
     """What the stages' files do not say themselves."""
 
     recipe: str
@@ -53,7 +53,7 @@ class Config(Settings):
     """``versions``, by distribution, of the machine that learned."""
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: ReportConfig, given: Given, context: Context) -> Made:
     """Give result.json, report.md, score_latency.svg and .png, learning_curves.svg.
 
     Takes data, rows, choice, site, ``<role>_score``, ``<role>_history``; if there is one, test; and any
@@ -116,4 +116,4 @@ def _environment(ours: dict[str, Any], site: dict[str, Any]) -> dict[str, Any]:
     return {**facts, **about, "versions": dict(sorted(versions.items()))}
 
 
-STAGE = Stage("report", Config, run, packages=("edgekd", "matplotlib", "Jinja2"))
+STAGE = Stage("report", ReportConfig, run, packages=("edgekd", "matplotlib", "Jinja2"))

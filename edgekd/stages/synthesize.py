@@ -43,7 +43,7 @@ MethodName = Annotated[Named, BeforeValidator(_method)]
 """A member of `edgekd.learn.synthesis`, by name or with its knobs (``steps`` among them)."""
 
 
-class Config(Settings):
+class SynthesizeConfig(Settings):
     """How images are made, and how many."""
 
     method: MethodName = _method("deepinversion")
@@ -52,7 +52,7 @@ class Config(Settings):
     """Images."""
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: SynthesizeConfig, given: Given, context: Context) -> Made:
     """Give train (a split: the images, uint8 [N, H, W, C], and the classes that the teacher names on them as
     they are stored, int64 [N]) and synthesis.json (how sure the teacher is of them, how the
     classes are spread, how far they are from the training data as its batch norms remember them).
@@ -112,7 +112,7 @@ def _want_same(plan: Any, image: Image, classes: int) -> None:
 
 
 def _batches(
-    teacher: nn.Module, image: Image, classes: int, config: Config, context: Context
+    teacher: nn.Module, image: Image, classes: int, config: SynthesizeConfig, context: Context
 ) -> Iterator[Tensor]:
     from edgekd.learn import arithmetic
     from edgekd.learn.synthesis.request import SynthesisRequest
@@ -192,4 +192,4 @@ def _ask(
     return named.cpu().numpy(), float(best.mean()), float(apart)
 
 
-STAGE = Stage("synthesize", Config, run, packages=("torch", "numpy", "safetensors"))
+STAGE = Stage("synthesize", SynthesizeConfig, run, packages=("torch", "numpy", "safetensors"))

@@ -22,7 +22,7 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 
-class Config(Settings):
+class TrainConfig(Settings):
     """What is trained, on which views, how."""
 
     model: ModelName
@@ -41,7 +41,7 @@ class Config(Settings):
     """Classes that it is trained on, by name; none is all."""
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: TrainConfig, given: Given, context: Context) -> Made:
     """Give blueprint.json, weights.safetensors, history.json, score.json, and a file a waypoint."""
     import torch
 
@@ -90,5 +90,8 @@ def run(config: Config, given: Given, context: Context) -> Made:
 
 
 STAGE = Stage(
-    "train", Config, run, packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors")
+    "train",
+    TrainConfig,
+    run,
+    packages=("torch", "numpy", "scipy", "lightning-fabric", "safetensors"),
 )

@@ -17,7 +17,7 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 
-class Config(Settings):
+class TuneConfig(Settings):
     """Whose training step is timed, and what the recipe leaves open."""
 
     model: ModelName
@@ -29,7 +29,7 @@ class Config(Settings):
     """The images it takes, where they are not the data's."""
 
 
-def run(config: Config, given: Given, context: Context) -> Made:
+def run(config: TuneConfig, given: Given, context: Context) -> Made:
     """Give resolved.json: precision, channels_last, threads."""
     resolved = Resolved(precision="fp32", channels_last=False, threads=config.threads)
     if config.precision == "auto" or config.channels_last == "auto":
@@ -44,7 +44,7 @@ def run(config: Config, given: Given, context: Context) -> Made:
     return {"resolved.json": out}
 
 
-def _measured(config: Config, given: Given, context: Context) -> Resolved:
+def _measured(config: TuneConfig, given: Given, context: Context) -> Resolved:
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
     from edgekd.learn import learner
@@ -59,4 +59,4 @@ def _measured(config: Config, given: Given, context: Context) -> Resolved:
     return best
 
 
-STAGE = Stage("tune", Config, run, packages=("torch",), bound="host")
+STAGE = Stage("tune", TuneConfig, run, packages=("torch",), bound="host")

@@ -34,7 +34,7 @@ class Example(NamedTuple):
     """Online where a teacher's answers are too large to be stored."""
 
 
-class Entry(NamedTuple):
+class TaskEntry(NamedTuple):
     """Where a task lives, one line about it, and what `edgekd tasks` makes a recipe of."""
 
     module: str
@@ -42,18 +42,18 @@ class Entry(NamedTuple):
     example: Example = Example()
 
 
-BUILT_IN: dict[str, Entry] = {
-    "classification": Entry(
+BUILT_IN: dict[str, TaskEntry] = {
+    "classification": TaskEntry(
         f"{_HERE}.classification",
         "one class a sample",
         Example("digits", "resnet20", "resnet8", (_KD, "{name: cross-entropy, weight: 0.1}")),
     ),
-    "multi-label": Entry(
+    "multi-label": TaskEntry(
         f"{_HERE}.multi_label",
         "any number of classes a sample",
         Example("digit-crowds", "resnet20", "resnet8", ("binary-kd", "binary-cross-entropy")),
     ),
-    "regression": Entry(
+    "regression": TaskEntry(
         f"{_HERE}.regression",
         "numbers of a sample",
         Example(
@@ -63,7 +63,7 @@ BUILT_IN: dict[str, Entry] = {
             losses=("value-mse", "mean-squared-error"),
         ),
     ),
-    "segmentation": Entry(
+    "segmentation": TaskEntry(
         f"{_HERE}.segmentation",
         "a class of every pixel",
         Example(

@@ -10,14 +10,14 @@ import pytest
 from edgekd import splits
 from edgekd.bench import answer_jobs
 from edgekd.bench.outputs import write_inputs
-from edgekd.runtime import Tensor
+from edgekd.runtime import EngineInput
 from tests import data_example
 
 
 class Session:
     """Gives its inputs back, each under another name."""
 
-    def __init__(self, *inputs: Tensor) -> None:
+    def __init__(self, *inputs: EngineInput) -> None:
         self.inputs = inputs
         self.output_names = tuple(f"{tensor.name}-again" for tensor in inputs)
         self.fed: list[int] = []
@@ -56,7 +56,7 @@ def test_batches_are_alike_so_that_hardly_a_row_is_filled_up(
 ) -> None:
     """A model compiled for its batch is asked for whole batches: of 11 rows by 10 at most, 6 and 5."""
     rows = np.random.default_rng(0).random((11, 4), np.float32)
-    session = Session(Tensor("x", "float32", (6, 4)))
+    session = Session(EngineInput("x", "float32", (6, 4)))
     told, left, loaded = asked(monkeypatch, tmp_path, session, {"x": rows}, batch=batch)
     assert told == {"shapes": {"x-again": [11, 4]}} and loaded == want
     assert session.fed == [6, 6]  # the last one is filled up
@@ -66,7 +66,7 @@ def test_batches_are_alike_so_that_hardly_a_row_is_filled_up(
 def test_every_input_has_its_rows_and_every_output_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = Session(Tensor("b", "int64", (None, 2)), Tensor("a", "float32", (None, 1)))
+    session = Session(EngineInput("b", "int64", (None, 2)), EngineInput("a", "float32", (None, 1)))
     rows = {"a": np.arange(7, dtype=np.float32)[:, None], "b": np.arange(14).reshape(7, 2)}
     told, left, _ = asked(monkeypatch, tmp_path, session, rows, batch=3)
     assert told == {"shapes": {"b-again": [7, 2], "a-again": [7, 1]}} and session.fed == [3, 3, 1]
@@ -77,7 +77,7 @@ def test_every_input_has_its_rows_and_every_output_its_name(
 
 def test_only_the_rows_that_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.arange(10, dtype=np.float32)[:, None]
-    session = Session(Tensor("x", "float32", (None, 1)))
+    session = Session(EngineInput("x", "float32", (None, 1)))
     told, left, _ = asked(monkeypatch, tmp_path, session, {"x": rows}, batch=2, rows=[3, 8])
     assert told == {"shapes": {"x-again": [5, 1]}} and sum(session.fed) == 5
     np.testing.assert_array_equal(left["x-again"], rows[3:8])
@@ -89,7 +89,7 @@ def test_fields_make_inputs_of_their_own_rows(
     """One input takes them whatever it is called; labels are nobody's input."""
     field = data_example.image(2, 3, mean=0.25, std=0.5)
     images = np.random.default_rng(0).integers(0, 256, (5, 2, 3, 1), dtype=np.uint8)
-    session = Session(Tensor("x", "float32", (None, 1, 2, 3)))
+    session = Session(EngineInput("x", "float32", (None, 1, 2, 3)))
     rows = {"images": images, "labels": np.arange(5)}
     fields = {"images": field.to_json()}
     _, left, _ = asked(monkeypatch, tmp_path, session, rows, batch=2, fields=fields)
@@ -114,7 +114,7 @@ def test_fields_make_inputs_of_their_own_rows(
 def test_rows_that_are_not_what_the_model_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: dict[str, np.ndarray], says: str
 ) -> None:
-    session = Session(Tensor("x", "float32", (None, 2)), Tensor("y", "int64", (None, 1)))
+    session = Session(EngineInput("x", "float32", (None, 2)), EngineInput("y", "int64", (None, 1)))
     with pytest.raises(ValueError, match=says):
         asked(monkeypatch, tmp_path, session, rows, batch=2)
 
@@ -123,7 +123,7 @@ def test_rows_that_are_not_what_the_model_takes(
 def test_an_answer_has_a_row_for_each_of_its_inputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: np.ndarray
 ) -> None:
-    session = Session(Tensor("x", "float32", (None, 1)))
+    session = Session(EngineInput("x", "float32", (None, 1)))
     monkeypatch.setattr(session, "run", lambda feeds: [answer])
     with pytest.raises(ValueError, match="output x-again: got .* for 3 rows"):
         asked(monkeypatch, tmp_path, session, {"x": np.zeros((3, 1), np.float32)}, batch=3)

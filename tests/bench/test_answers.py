@@ -9,7 +9,7 @@ from edgekd.bench.answers import Answers
 from edgekd.bench.answers import float_allowance
 from edgekd.bench.answers import judge_answers
 from edgekd.bench.differences import compare_answers
-from edgekd.bench.golden import Group
+from edgekd.bench.golden import GoldenGroup
 from tests import text_example
 
 
@@ -21,7 +21,7 @@ def judged(
     got: np.ndarray, want: np.ndarray, precision: str, *, step: float | None = None
 ) -> Answers:
     """The verdict on the logits [N, C] of a classifier."""
-    wanted = {"usual": Group({"x": np.zeros((len(want), 1))}, {"logits": want})}
+    wanted = {"usual": GoldenGroup({"x": np.zeros((len(want), 1))}, {"logits": want})}
     found = compare_answers({"usual": {"y": got}}, wanted, same_class)
     return judge_answers(0.9, found, precision, 1e-4, {} if step is None else {"logits": step})
 
@@ -100,7 +100,7 @@ def off_by(precision: str, steps: Mapping[str, float], **off: float) -> Answers:
     wanted, answered = {}, {}
     for name, feeds in inputs.items():
         want = {end: a.astype(np.float32) for end, a in text_example.answers(feeds).items()}
-        wanted[name] = Group(feeds, want)
+        wanted[name] = GoldenGroup(feeds, want)
         answered[name] = {end: a + np.float32(off.get(end, 0.0)) for end, a in want.items()}
     found = compare_answers(answered, wanted, same_class)
     return judge_answers(0.9, found, precision, 1e-4, steps)
@@ -127,7 +127,7 @@ def test_an_output_whose_step_is_not_known_is_held_to_its_spread() -> None:
 
 
 def test_a_decision_of_many_parts_may_differ_in_one_of_a_hundred() -> None:
-    want = {"usual": Group({"x": np.zeros((4, 1))}, {"y": np.ones((4, 2), np.float32)})}
+    want = {"usual": GoldenGroup({"x": np.zeros((4, 1))}, {"y": np.ones((4, 2), np.float32)})}
     for share, fault in ((0.995, ""), (0.98, "agreement 0.9950 < 1")):
         rows = np.asarray([1, 1, 1, share])
         found = compare_answers({"usual": want["usual"].outputs}, want, lambda *_, rows=rows: rows)

@@ -5,15 +5,15 @@ import pytest
 
 from edgekd.bench.differences import are_finite
 from edgekd.bench.differences import compare_answers
-from edgekd.bench.golden import Group
+from edgekd.bench.golden import GoldenGroup
 from tests import text_example
 
 
-def groups() -> dict[str, Group]:
+def groups() -> dict[str, GoldenGroup]:
     found = {}
     for name, tokens in (("least", 1), ("usual", 5), ("longest", 9)):
         inputs = text_example.inputs(4, tokens)
-        found[name] = Group(inputs, text_example.answers(inputs))
+        found[name] = GoldenGroup(inputs, text_example.answers(inputs))
     return found
 
 
@@ -46,7 +46,9 @@ def test_what_is_missing_or_of_another_shape_is_one_line() -> None:
 
 
 def test_numbers_of_classes_are_compared_as_numbers() -> None:
-    wanted = {"usual": Group({"x": np.zeros((2, 1))}, {"class": np.asarray([0, 9], np.uint8)})}
+    wanted = {
+        "usual": GoldenGroup({"x": np.zeros((2, 1))}, {"class": np.asarray([0, 9], np.uint8)})
+    }
     answered = {"usual": {"class": np.asarray([1, 9], np.float32)}}
     found = compare_answers(answered, wanted, lambda one, other: np.ones(2))
     assert found.max_abs == 1

@@ -8,20 +8,20 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save_file
 
 from edgekd.bench import golden
-from edgekd.bench.golden import Group
+from edgekd.bench.golden import GoldenGroup
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.field import from_rows
 from tests import text_example
 
 
-def group(tokens: int, count: int = 4) -> Group:
+def group(tokens: int, count: int = 4) -> GoldenGroup:
     """Samples of the small classifier of texts, and the stored rows of the first two."""
     inputs = text_example.inputs(count, tokens)
     pairs = zip(inputs["text"][:2], inputs["text_mask"], strict=False)
     rows = [text[: mask.sum()] for text, mask in pairs]
     outputs = {name: a.astype(np.float32) for name, a in text_example.answers(inputs).items()}
-    return Group(inputs, outputs, {"text": from_rows(rows, inputs["text"][0])})
+    return GoldenGroup(inputs, outputs, {"text": from_rows(rows, inputs["text"][0])})
 
 
 def test_groups_come_back_by_name_and_the_same_ones_are_the_same_bytes(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_what_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_cannot_hold_more_ends_than_a_model(tmp_path: Path) -> None:
-    golden.write(tmp_path / "g", {"usual": Group({"x": X}, {"y": Y})})
+    golden.write(tmp_path / "g", {"usual": GoldenGroup({"x": X}, {"y": Y})})
     assert list(load_file(tmp_path / "g")) == ["usual/inputs/x", "usual/outputs/y"]
     many = {f"usual/inputs/x{number}": X for number in range(257)}
     save_file({**many, "usual/outputs/y": Y}, tmp_path / "g")

@@ -10,10 +10,10 @@ import pytest
 from edgekd.bench import inputs
 from edgekd.bench.call import InputPlan
 from edgekd.bench.outputs import write_inputs
-from edgekd.runtime import Tensor
+from edgekd.runtime import EngineInput
 
-IMAGE = Tensor("x", "float32", (None, 3, 4, 4))
-TOKENS = Tensor("ids", "int64", (None, 6))
+IMAGE = EngineInput("x", "float32", (None, 3, 4, 4))
+TOKENS = EngineInput("ids", "int64", (None, 6))
 
 
 def test_seeded_inputs_are_distinct_and_repeatable() -> None:
@@ -40,7 +40,7 @@ def test_large_inputs_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_shapes_that_cannot_be_drawn(shape: tuple[int | None, ...], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        inputs.draw_feeds([Tensor("x", "float32", shape)], batch=1, seed=0)
+        inputs.draw_feeds([EngineInput("x", "float32", shape)], batch=1, seed=0)
 
 
 def test_given_rows_rotate(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_split_is_read_as_rows_are_or_by_the_names_of_several(tmp_path: Path) 
 class Takes(NamedTuple):
     """A session as far as its inputs."""
 
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[EngineInput, ...]
 
 
 def test_inputs_get_a_models_own_names_and_order() -> None:
@@ -112,13 +112,13 @@ def test_inputs_get_a_models_own_names_and_order() -> None:
 
 def test_a_model_that_wants_more_than_there_is() -> None:
     with pytest.raises(ValueError, match="wants 4398046511104 bytes of them at once"):
-        inputs.draw_feeds([Tensor("x", "float32", (None, 2**40))], batch=1, seed=0)
+        inputs.draw_feeds([EngineInput("x", "float32", (None, 2**40))], batch=1, seed=0)
 
 
 def test_large_rows_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "MOST_BYTES", 5 * 16)
     np.save(tmp_path / "x.npy", np.zeros((50, 4), np.float32))
-    wanted = [Tensor("x", "float32", (None, 4))]
+    wanted = [EngineInput("x", "float32", (None, 4))]
     assert len(inputs.read_feeds(tmp_path / "x.npy", wanted, batch=1)) == 5
     assert len(inputs.read_feeds(tmp_path / "x.npy", wanted, batch=50)) == 2
 
@@ -133,14 +133,14 @@ def test_what_is_fed_has_a_digest_and_may_be_subnormal() -> None:
 
 def test_a_plan_says_shape_range_and_number() -> None:
     wanted = [
-        Tensor("x", "float32", (None, None)),
-        Tensor("state", "float32", (2, None, 4)),
-        Tensor("ids", "int64", (None, 6)),
-        Tensor("pixels", "uint8", (None, 300)),
-        Tensor("rate", "int64", ()),
-        Tensor("words", "object", (None,)),
-        Tensor("yes", "bool", (50,)),
-        Tensor("past", "float32", (None, 0)),
+        EngineInput("x", "float32", (None, None)),
+        EngineInput("state", "float32", (2, None, 4)),
+        EngineInput("ids", "int64", (None, 6)),
+        EngineInput("pixels", "uint8", (None, 300)),
+        EngineInput("rate", "int64", ()),
+        EngineInput("words", "object", (None,)),
+        EngineInput("yes", "bool", (50,)),
+        EngineInput("past", "float32", (None, 0)),
     ]
     plans = {
         "x": InputPlan((None, 5)),
@@ -169,16 +169,16 @@ def test_a_plan_says_shape_range_and_number() -> None:
 @pytest.mark.parametrize("number", [0.5, 300, -1])
 def test_a_number_that_its_type_does_not_hold(number: float) -> None:
     with pytest.raises(ValueError, match="input 'x': got"):
-        wanted = [Tensor("x", "uint8", (1,))]
+        wanted = [EngineInput("x", "uint8", (1,))]
         inputs.draw_feeds(wanted, batch=1, seed=0, plans={"x": InputPlan((1,), value=number)})
 
 
 def test_several_inputs_from_one_file(tmp_path: Path) -> None:
     wanted = [
-        Tensor("x", "float32", (None, 2)),
-        Tensor("state", "float32", (2, None, 3)),
-        Tensor("steps", "float32", (3,)),
-        Tensor("drawn", "float32", (None, 4)),
+        EngineInput("x", "float32", (None, 2)),
+        EngineInput("state", "float32", (2, None, 3)),
+        EngineInput("steps", "float32", (3,)),
+        EngineInput("drawn", "float32", (None, 4)),
     ]
     plans = {
         "x": InputPlan((None, 2)),
@@ -201,7 +201,7 @@ def test_several_inputs_from_one_file(tmp_path: Path) -> None:
 
 def test_rows_for_a_model_that_is_fixed_at_its_batch(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.arange(5, dtype=np.float32).reshape(5, 1))
-    wanted, plans = [Tensor("x", "float32", (2, 1))], {"x": InputPlan((2, 1))}
+    wanted, plans = [EngineInput("x", "float32", (2, 1))], {"x": InputPlan((2, 1))}
     feeds = inputs.read_feeds(tmp_path / "x.npy", wanted, batch=1, plans=plans)
     assert [feed["x"].ravel().tolist() for feed in feeds[:3]] == [[0, 1], [2, 3], [4, 0]]
 
@@ -209,6 +209,6 @@ def test_rows_for_a_model_that_is_fixed_at_its_batch(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(3, 3), (2, 2, 2), (0, 2), ()])
 def test_arrays_that_do_not_fit_name_their_input(tmp_path: Path, shape: tuple[int, ...]) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros(shape, np.float32))
-    wanted, plans = [Tensor("x", "float32", (None, 2))], {"x": InputPlan((None, 2))}
+    wanted, plans = [EngineInput("x", "float32", (None, 2))], {"x": InputPlan((None, 2))}
     with pytest.raises(ValueError, match="input 'x': got"):
         inputs.read_feeds(tmp_path / "a.npz", wanted, batch=1, plans=plans)

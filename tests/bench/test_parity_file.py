@@ -8,7 +8,7 @@ import pytest
 
 from edgekd.bench.differences import Differences
 from edgekd.bench.differences import compare_answers
-from edgekd.bench.golden import Group
+from edgekd.bench.golden import GoldenGroup
 from edgekd.bench.parity_file import describe_float
 from edgekd.bench.parity_file import describe_quantized
 from edgekd.bench.parity_file import read_steps
@@ -19,7 +19,7 @@ from tests import bundle_example
 
 def differences(got: np.ndarray, want: np.ndarray) -> Differences:
     """Of the logits [N, C] of a classifier."""
-    wanted = {"usual": Group({"x": np.zeros((len(want), 1))}, {"logits": want})}
+    wanted = {"usual": GoldenGroup({"x": np.zeros((len(want), 1))}, {"logits": want})}
     return compare_answers({"usual": {"logits": got}}, wanted, same_class)
 
 
@@ -59,7 +59,7 @@ def test_steps_are_told_where_known() -> None:
     parity = describe_quantized(found, {"logits": 0.05}, profile="x86", opset=18)
     assert parity["max_steps"] == pytest.approx(2) and parity["agreement"] == 1
     assert parity["logit_step"] == 0.05 and "outputs" not in parity
-    groups = {"usual": Group({"x": want}, {"logits": want})}
+    groups = {"usual": GoldenGroup({"x": want}, {"logits": want})}
     assert read_steps(parity, groups) == {"logits": 0.05}
     unknown = describe_quantized(found, {"logits": None}, profile="x86", opset=18)
     assert unknown["max_steps"] is None and read_steps(unknown, groups) == {}
@@ -80,7 +80,7 @@ def test_each_of_several_outputs_is_checked_and_stated_up_to_the_bundle() -> Non
     stated = describe_quantized(differs, {"logits": None, "boxes": 1e-4}, profile="x86", opset=18)
     assert stated["outputs"]["boxes"] == {"max_abs": 2e-4, "rms": 1e-4, "step": 1e-4}
     assert stated["max_steps"] == pytest.approx(2) and stated["logit_step"] == 1e-4
-    groups = {"usual": Group({"x": one}, {"logits": one, "boxes": one})}
+    groups = {"usual": GoldenGroup({"x": one}, {"logits": one, "boxes": one})}
     assert read_steps(stated, groups) == {"boxes": 1e-4}
     several = {
         "logits": {"max_abs": 0.5, "rms": 0.1, "steps": None},

@@ -121,12 +121,12 @@ def test_golden_inputs_are_fed_as_a_user_gives_his_own(tmp_path: Path) -> None:
     """Rows of the only one, several by name; both are then read like any others."""
     one, several = np.ones((3, 2), np.float32), text_example.inputs(4, 5)
     answers = {"y": np.zeros((3, 1), np.float32)}
-    golden.write(tmp_path / "one.safetensors", {"usual": golden.Group({"x": one}, answers)})
+    golden.write(tmp_path / "one.safetensors", {"usual": golden.GoldenGroup({"x": one}, answers)})
     rows = user_inputs.find_inputs(tmp_path / "one.safetensors", tmp_path / "goal.npy")
     assert fed(UserInputs(rows), ["images"], tmp_path) == (rows, {"images": (3, 2)})
     np.testing.assert_array_equal(np.load(rows), one)
     answers = {"y": np.zeros((4, 1), np.float32)}
-    golden.write(tmp_path / "two.safetensors", {"usual": golden.Group(several, answers)})
+    golden.write(tmp_path / "two.safetensors", {"usual": golden.GoldenGroup(several, answers)})
     by_name = user_inputs.find_inputs(tmp_path / "two.safetensors", tmp_path / "goal.npy")
     assert by_name.suffix == ".npz"
     found = fed(UserInputs(by_name), ["text", "text_mask"], tmp_path)

@@ -16,7 +16,7 @@ from onnx import helper
 from onnx import numpy_helper
 
 from edgekd.bench import golden
-from edgekd.bench.golden import Group
+from edgekd.bench.golden import GoldenGroup
 from edgekd.dataset import Dataset
 from edgekd.fields.label import Label
 from edgekd.fields.number import Number
@@ -137,7 +137,7 @@ def make(folder: Path, dataset: Dataset, noise: float = 0.0, **other: Any) -> Pa
     folder.mkdir(parents=True, exist_ok=True)
     stored = rows(dataset, 8)
     inputs = dataset.prepare_inputs(stored)
-    group = Group(
+    group = GoldenGroup(
         inputs,
         answers(dataset, inputs, noise),
         {name: stored[name][:2] for name in dataset.inputs},

@@ -14,7 +14,7 @@ import pytest
 from edgekd import bundle
 from edgekd.bench import saturation
 from edgekd.bench.engine import Engine
-from edgekd.bench.golden import Group
+from edgekd.bench.golden import GoldenGroup
 from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
 from edgekd.bundle import Bundle
@@ -73,12 +73,12 @@ def test_answers_to_pixels_are_held_to_the_tolerance(
 
 
 ENGINE = Engine("onnxruntime", "fp32", 1, {})
-GOLDEN = Group(
+GOLDEN = GoldenGroup(
     {"images": np.zeros((4, 1, 4, 4), np.float32)}, {"logits": np.eye(4, 3, dtype=np.float32)}
 )
 
 
-def bundled(usual: Group, task: str = "classification") -> Bundle:
+def bundled(usual: GoldenGroup, task: str = "classification") -> Bundle:
     """As much of a bundle as answers are compared by."""
     dataset = dataclasses.replace(bundle_example.dataset(), task=task)
     return Bundle(Path("nowhere"), cast("Manifest", None), dataset, {"usual": usual})
@@ -132,10 +132,10 @@ NOISE = Tolerance(max_abs=1, agreement=1, rms=0.1)
 
 def test_saturation_is_looked_for_in_32_samples_of_the_same_shape() -> None:
     outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    usual = Group({"images": np.zeros((32, 1, 4, 4), np.float32)}, {"logits": outputs})
+    usual = GoldenGroup({"images": np.zeros((32, 1, 4, 4), np.float32)}, {"logits": outputs})
     (found,) = bundle_verify._saturated(usual, {"y": outputs}, NOISE, local.DEVICE)
     assert (found.what, found.verdict) == ("instruction set", "ok")
-    fewer = Group({"images": usual.inputs["images"][1:]}, {"logits": outputs[1:]})
+    fewer = GoldenGroup({"images": usual.inputs["images"][1:]}, {"logits": outputs[1:]})
     assert bundle_verify._saturated(fewer, {"y": outputs[1:]}, NOISE, local.DEVICE) == []
     assert bundle_verify._saturated(usual, {"y": outputs[:, :2]}, NOISE, local.DEVICE) == []
     unknown = Tolerance(max_abs=1, agreement=1)
@@ -146,7 +146,7 @@ def test_the_cause_of_noise_is_read_from_the_flags_of_the_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    usual = Group({"images": np.zeros((32, 1, 4, 4), np.float32)}, {"logits": outputs})
+    usual = GoldenGroup({"images": np.zeros((32, 1, 4, 4), np.float32)}, {"logits": outputs})
     elsewhere = local.DEVICE._replace(name="elsewhere")
     described = host.describe_host()
     for flags, device, says in (
@@ -167,7 +167,7 @@ def test_noise_is_held_to_what_was_measured_or_one_step(
     monkeypatch: pytest.MonkeyPatch, step: float | None, want: float
 ) -> None:
     outputs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    group = Group({"images": np.zeros((32, 1), np.float32)}, {"logits": outputs})
+    group = GoldenGroup({"images": np.zeros((32, 1), np.float32)}, {"logits": outputs})
     tolerance = Tolerance(max_abs=1, agreement=1, rms=0.05, step=step)
     asked: list[float] = []
     check = saturation.check_saturation
@@ -193,7 +193,7 @@ def test_an_engine_that_was_measured_is_held_to_its_own_tolerance() -> None:
 def test_each_of_several_outputs_is_held_to_its_own_tolerance() -> None:
     inputs = text_example.inputs(4, 5)
     want = {name: a.astype(np.float32) for name, a in text_example.answers(inputs).items()}
-    wanted = bundled(Group(inputs, want))
+    wanted = bundled(GoldenGroup(inputs, want))
     tolerance = Tolerance(
         max_abs=0.5, agreement=1, outputs={"states": OutputTolerance(max_abs=0.1)}
     )

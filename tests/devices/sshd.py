@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.devices.ssh import Remote
+from edgekd.devices.ssh import RemoteDevice
 from edgekd.devices.ssh import keys
 from edgekd.devices.ssh.address import KNOWN_HOSTS
 from edgekd.devices.ssh.address import Address
@@ -117,8 +117,8 @@ class Board:
         identity = self.folder / "identity"
         return Address("127.0.0.1", getpass.getuser(), port or self.port, identity)
 
-    def remote(self, port: int | None = None) -> Remote:
-        return Remote("board", self.address(port), self.config)
+    def remote(self, port: int | None = None) -> RemoteDevice:
+        return RemoteDevice("board", self.address(port), self.config)
 
     def count_starts(self) -> None:
         """Run workers through a script that notes each start."""

@@ -50,7 +50,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
 
 
 @pytest.fixture
-def remote(board: Board) -> Iterator[ssh.Remote]:
+def remote(board: Board) -> Iterator[ssh.RemoteDevice]:
     remote = board.remote()
     yield remote
     remote.close()
@@ -108,7 +108,7 @@ def request_of(order: Order) -> request.Request:
 
 
 def test_an_order_and_what_it_leaves(
-    board: Board, remote: ssh.Remote, order: Callable[..., Order]
+    board: Board, remote: ssh.RemoteDevice, order: Callable[..., Order]
 ) -> None:
     before = board.starts
     given = order()
@@ -124,7 +124,7 @@ def test_an_order_and_what_it_leaves(
     assert board.root.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_worker_finds_what_was_pushed_and_nothing_of_ours(remote: ssh.Remote) -> None:
+def test_a_worker_finds_what_was_pushed_and_nothing_of_ours(remote: ssh.RemoteDevice) -> None:
     device = Device("board", remote.run)
     told = run_worker("site", {}, timeout_s=60, device=device)
     assert told["facts"]["machine"] and told["missing"]["onnxruntime"] is None
@@ -133,7 +133,7 @@ def test_a_worker_finds_what_was_pushed_and_nothing_of_ours(remote: ssh.Remote) 
 
 
 def test_a_worker_that_crashes_or_hangs_is_told_and_leaves_nothing(
-    board: Board, remote: ssh.Remote, order: Callable[..., Order]
+    board: Board, remote: ssh.RemoteDevice, order: Callable[..., Order]
 ) -> None:
     ended = remote.run(order(MEMORY, fault="segfault", fault_at="load"))
     assert ended.returncode == -11 and b"load" in ended.stdout
@@ -164,7 +164,7 @@ def test_a_wrong_host_key(
     (config / "known_hosts").write_text(line)
     before = board.starts
     for reached in (False, True):
-        remote = ssh.Remote("board", board.address(), config)
+        remote = ssh.RemoteDevice("board", board.address(), config)
         remote._reached = reached  # a key that changes between two links is refused as well
         with pytest.raises(MachineError, match="[Hh]ost key|HOST IDENT") as caught:
             remote.run(order())
@@ -173,7 +173,10 @@ def test_a_wrong_host_key(
 
 
 def test_one_at_a_time(
-    board: Board, remote: ssh.Remote, order: Callable[..., Order], monkeypatch: pytest.MonkeyPatch
+    board: Board,
+    remote: ssh.RemoteDevice,
+    order: Callable[..., Order],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ssh, "LEASE_WAIT_S", 0.3)
     link = begin(board, slow(order, 3))
@@ -185,7 +188,7 @@ def test_one_at_a_time(
 
 
 def test_a_controller_that_comes_back_gets_what_is_done(
-    board: Board, remote: ssh.Remote, order: Callable[..., Order]
+    board: Board, remote: ssh.RemoteDevice, order: Callable[..., Order]
 ) -> None:
     before = board.starts
     given = slow(order, 1)
@@ -200,7 +203,7 @@ def test_a_controller_that_comes_back_gets_what_is_done(
 
 def test_an_interrupted_order_ends_on_the_device(
     board: Board,
-    remote: ssh.Remote,
+    remote: ssh.RemoteDevice,
     order: Callable[..., Order],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -219,7 +222,7 @@ def test_an_interrupted_order_ends_on_the_device(
 
 
 def test_a_reboot_under_a_worker(
-    board: Board, remote: ssh.Remote, order: Callable[..., Order]
+    board: Board, remote: ssh.RemoteDevice, order: Callable[..., Order]
 ) -> None:
     before, ends = board.starts, []
     given = slow(order, 2)
@@ -238,7 +241,7 @@ def test_a_reboot_under_a_worker(
 
 def test_a_device_that_does_not_come_back(
     board: Board,
-    remote: ssh.Remote,
+    remote: ssh.RemoteDevice,
     order: Callable[..., Order],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

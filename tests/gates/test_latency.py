@@ -19,7 +19,7 @@ from tests import gate_example
 def found_at(tmp_path: Path, ratio: float, noise: float = 0.005, **config: Any) -> Finding:
     worker = gate_example.worker(tmp_path, ratio=ratio, noise=noise)
     pair = gate_example.pair(tmp_path, worker=worker)
-    return gate_example.only(latency.judge(pair, latency.Config(**config), 0))
+    return gate_example.only(latency.judge(pair, latency.LatencyConfig(**config), 0))
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_a_clear_case_ends_early_and_pays_for_the_look(tmp_path: Path) -> None:
 def test_the_baseline_is_run_again_and_in_turns(tmp_path: Path) -> None:
     calls: list[str] = []
     pair = gate_example.pair(tmp_path, worker=gate_example.worker(tmp_path, calls=calls))
-    latency.judge(pair, latency.Config(pairs=6), 0)
+    latency.judge(pair, latency.LatencyConfig(pairs=6), 0)
     ran = [call for call in calls if call.startswith("latency")]
     assert ran.count("latency run") == ran.count("latency baseline") == 1 + 6  # and a calibration
 
 
 def test_a_second_look_runs_its_pairs_in_another_order(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path, worker=gate_example.worker(tmp_path, ratio=1.05, noise=0.02))
-    config = latency.Config(pairs=18)
+    config = latency.LatencyConfig(pairs=18)
     orders = [
         gate_example.only(latency.judge(pair, config, look)).evidence["order"] for look in (0, 0, 1)
     ]
@@ -76,7 +76,7 @@ def test_a_second_look_runs_its_pairs_in_another_order(tmp_path: Path) -> None:
         return real(job, spec, **given)
 
     for look in (0, 1):  # the drawn inputs are others too
-        latency.judge(pair._replace(worker=worker), latency.Config(pairs=6, seed=5), look)
+        latency.judge(pair._replace(worker=worker), latency.LatencyConfig(pairs=6, seed=5), look)
     assert set(seeds) == {5, 6}
 
 
@@ -93,10 +93,10 @@ def test_what_cannot_be_measured_says_why(tmp_path: Path) -> None:
         (pair._replace(worker=dead), "killed by SIGSEGV"),
         (pair._replace(emulated="qemu"), "emulated (qemu)"),
     ):
-        found = gate_example.only(latency.judge(one, latency.Config(pairs=6), 0))
+        found = gate_example.only(latency.judge(one, latency.LatencyConfig(pairs=6), 0))
         assert found.verdict == "inconclusive" and reason in found.text
     with pytest.raises(InputError, match=r"\[1, 5\]"):
-        latency.judge(pair._replace(worker=refused), latency.Config(pairs=6), 0)
+        latency.judge(pair._replace(worker=refused), latency.LatencyConfig(pairs=6), 0)
 
 
 def test_real_processes_of_known_speed(tmp_path: Path) -> None:
@@ -110,5 +110,5 @@ def test_real_processes_of_known_speed(tmp_path: Path) -> None:
         return getattr(pair, name)._replace(engine=engine, inputs=rows)
 
     pair = pair._replace(run=sleeping("run", 6), baseline=sleeping("baseline", 2))
-    found = gate_example.only(latency.judge(pair, latency.Config(pairs=6, time_s=0.05), 0))
+    found = gate_example.only(latency.judge(pair, latency.LatencyConfig(pairs=6, time_s=0.05), 0))
     assert found.got > 1.5 and found.interval.low > 1.05 and found.p_value <= LEVEL

@@ -13,7 +13,7 @@ HERE, ELSEWHERE = "f" * 64, "0" * 64
 
 
 def test_only_what_is_named_counts(tmp_path: Path) -> None:
-    assert limits.judge(gate_example.pair(tmp_path), limits.Config(), 0) == ()
+    assert limits.judge(gate_example.pair(tmp_path), limits.LimitsConfig(), 0) == ()
 
 
 @pytest.mark.parametrize(
@@ -31,23 +31,25 @@ def test_only_what_is_named_counts(tmp_path: Path) -> None:
     ],
 )
 def test_each_limit(tmp_path: Path, limit: str, value: float, verdict: str) -> None:
-    config = limits.Config(**{limit: value, "fingerprint": HERE})
+    config = limits.LimitsConfig(**{limit: value, "fingerprint": HERE})
     found = gate_example.only(limits.judge(gate_example.pair(tmp_path), config, 0))
     assert (found.gate, found.verdict) == (f"limits.{limit}", verdict)
 
 
 def test_what_cannot_be_measured_says_why(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path, samples="they are gone", emulated="qemu")
-    config = limits.Config(score=0.5, peak_rss_bytes=10**9, latency_p50_ms=9.0, fingerprint=HERE)
+    config = limits.LimitsConfig(
+        score=0.5, peak_rss_bytes=10**9, latency_p50_ms=9.0, fingerprint=HERE
+    )
     found = limits.judge(pair, config, 0)
     assert [one.verdict for one in found] == ["inconclusive"] * 3
 
 
 def test_milliseconds_belong_to_a_machine() -> None:
     with pytest.raises(ValidationError, match="want the fingerprint of its machine"):
-        limits.Config(latency_p50_ms=1.0)
-    config = limits.Config(latency_p50_ms=1.0, fingerprint=ELSEWHERE)
-    limits.require_same_machine(limits.Config(latency_p50_ms=1.0, fingerprint=HERE), HERE)
-    limits.require_same_machine(limits.Config(size_bytes=1), HERE)
+        limits.LimitsConfig(latency_p50_ms=1.0)
+    config = limits.LimitsConfig(latency_p50_ms=1.0, fingerprint=ELSEWHERE)
+    limits.require_same_machine(limits.LimitsConfig(latency_p50_ms=1.0, fingerprint=HERE), HERE)
+    limits.require_same_machine(limits.LimitsConfig(size_bytes=1), HERE)
     with pytest.raises(MachineError, match="got the machine ffffffffffff, want 000000000000"):
         limits.require_same_machine(config, HERE)

@@ -23,7 +23,7 @@ def test_a_growth_beyond_the_limit_has_a_small_p(
 ) -> None:
     worker = gate_example.worker(tmp_path, more_bytes=more_bytes)  # allowed: 5 % of 50 MB
     pair = gate_example.pair(tmp_path, worker=worker)
-    found = gate_example.only(memory.judge(pair, memory.Config(), 0))
+    found = gate_example.only(memory.judge(pair, memory.MemoryConfig(), 0))
     assert found.verdict == verdict and (found.p_value <= LEVEL) == fails
     assert found.got == pytest.approx(more_bytes, abs=100_000)
     assert found.allowed == pytest.approx(2_500_000, rel=0.01)
@@ -33,7 +33,7 @@ def test_a_growth_beyond_the_limit_has_a_small_p(
 def test_the_two_take_turns(tmp_path: Path) -> None:
     calls: list[str] = []
     pair = gate_example.pair(tmp_path, worker=gate_example.worker(tmp_path, calls=calls))
-    memory.judge(pair, memory.Config(pairs=6), 0)
+    memory.judge(pair, memory.MemoryConfig(pairs=6), 0)
     assert calls[:4] == ["memory baseline", "memory run", "memory run", "memory baseline"]
     assert len(calls) == 12
 
@@ -45,5 +45,5 @@ def test_what_is_not_told_is_not_measured(tmp_path: Path) -> None:
         (pair, "does not tell a process's peak"),
         (pair._replace(emulated="qemu"), "emulated (qemu)"),
     ):
-        found = gate_example.only(memory.judge(one, memory.Config(), 0))
+        found = gate_example.only(memory.judge(one, memory.MemoryConfig(), 0))
         assert found.got is None and reason in found.text

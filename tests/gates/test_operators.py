@@ -29,13 +29,13 @@ def test_new_kinds_and_more_floats_fail(
 ) -> None:
     pair = gate_example.pair(tmp_path, run={"kernels": now})
     pair = pair._replace(baseline=pair.baseline._replace(kernels=before))
-    found = operators.judge(pair, operators.Config(**config), 0)
+    found = operators.judge(pair, operators.OperatorsConfig(**config), 0)
     assert [one.verdict for one in found] == verdicts
 
 
 def test_what_is_new_is_named(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path, run={"kernels": {**gate_example.KERNELS, "Conv f32": 11}})
-    kinds, _ = operators.judge(pair, operators.Config(), 0)
+    kinds, _ = operators.judge(pair, operators.OperatorsConfig(), 0)
     assert kinds.text == "new: 11 x Conv f32" and kinds.evidence == {"new": {"Conv f32": 11}}
 
 
@@ -43,7 +43,7 @@ def test_kernels_of_two_engines_are_not_compared(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path)
     engine = pair.run.engine._replace(runtime="openvino")
     found = operators.judge(
-        pair._replace(run=pair.run._replace(engine=engine)), operators.Config(), 0
+        pair._replace(run=pair.run._replace(engine=engine)), operators.OperatorsConfig(), 0
     )
     assert {one.verdict for one in found} == {"inconclusive"}
     assert "openvino fp32 and onnxruntime fp32 cannot be compared" in found[0].text

@@ -8,7 +8,7 @@ from tests import gate_example
 
 
 def test_a_model_that_answers_as_its_manifest_says_passes(tmp_path: Path) -> None:
-    found = parity.judge(gate_example.pair(tmp_path), parity.Config(), 0)
+    found = parity.judge(gate_example.pair(tmp_path), parity.ParityConfig(), 0)
     assert [f.gate for f in found] == [parity.LOGITS, parity.AGREEMENT, parity.BASELINE]
     assert {f.verdict for f in found} == {"pass"}
     assert found[0].got is not None and 0 <= found[0].got <= 1e-4 and found[1].got == 0
@@ -24,7 +24,9 @@ def other_engine(tmp_path: Path, name: str) -> dict:
 def test_an_engine_that_answers_something_else_fails(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path)
     engine = pair.run.engine._replace(files=other_engine(tmp_path, "run"))
-    found = parity.judge(pair._replace(run=pair.run._replace(engine=engine)), parity.Config(), 0)
+    found = parity.judge(
+        pair._replace(run=pair.run._replace(engine=engine)), parity.ParityConfig(), 0
+    )
     assert [f.verdict for f in found] == ["fail", "fail", "pass"]
 
 
@@ -32,12 +34,14 @@ def test_a_baseline_that_is_not_itself_here_decides_nothing(tmp_path: Path) -> N
     pair = gate_example.pair(tmp_path)
     engine = pair.baseline.engine._replace(files=other_engine(tmp_path, "baseline"))
     wrong = pair._replace(baseline=pair.baseline._replace(engine=engine))
-    found = parity.judge(wrong, parity.Config(), 0)
+    found = parity.judge(wrong, parity.ParityConfig(), 0)
     assert [f.verdict for f in found] == ["pass", "pass", "inconclusive"]
 
 
 def test_what_was_never_measured_is_not_known(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path)
     engine = pair.run.engine._replace(precision="bf16")
-    found = parity.judge(pair._replace(run=pair.run._replace(engine=engine)), parity.Config(), 0)
+    found = parity.judge(
+        pair._replace(run=pair.run._replace(engine=engine)), parity.ParityConfig(), 0
+    )
     assert found[0].verdict == "inconclusive" and "stands in no manifest" in found[0].text

@@ -23,5 +23,5 @@ def test_one_byte_beyond_what_is_allowed_fails(
 ) -> None:
     pair = gate_example.pair(tmp_path, run={"size_bytes": bytes_})
     pair = pair._replace(baseline=pair.baseline._replace(size_bytes=1000))
-    found = gate_example.only(size.judge(pair, size.Config(allowed=allowed), 0))
+    found = gate_example.only(size.judge(pair, size.SizeConfig(allowed=allowed), 0))
     assert (found.verdict, found.got, found.evidence) == (verdict, bytes_, {"baseline": 1000})

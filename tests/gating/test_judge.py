@@ -265,7 +265,7 @@ def test_p_values_are_corrected_for_one_another(tmp_path: Path) -> None:
 
 def test_among_many_gates_one_small_p_may_be_luck(tmp_path: Path) -> None:
     """A p just below the level fails alone and not as one of three."""
-    found = score.judge(gate_example.pair(tmp_path, seed=5), score.Config(), 0)[0]
+    found = score.judge(gate_example.pair(tmp_path, seed=5), score.ScoreConfig(), 0)[0]
     found = found._replace(p_value=0.02)
     others = [found._replace(gate=name, p_value=0.6) for name in ("memory", "latency")]
     assert judge.correct_findings([found])["score"].failed

@@ -6,11 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from edgekd.learn import budget
-from edgekd.learn.budget import Budget
+from edgekd.learn.budget import StepBudget
 
 
 def test_one_budget_is_one() -> None:
-    asked = Budget(macs=0.5)
+    asked = StepBudget(macs=0.5)
     asked.require_one()
     assert asked.given_names() == ["macs"]
 
@@ -20,7 +20,7 @@ def test_one_budget_is_one() -> None:
 )
 def test_none_or_two_are_refused(given: dict[str, float], got: str) -> None:
     with pytest.raises(ValueError, match=f"^got {got}, want exactly one of speedup, macs"):
-        Budget(**given).require_one()
+        StepBudget(**given).require_one()
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_none_or_two_are_refused(given: dict[str, float], got: str) -> None:
 )
 def test_what_asks_for_nothing_is_no_budget(given: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
-        Budget(**given)
+        StepBudget(**given)
 
 
 def test_int8_wants_wider_multiples() -> None:

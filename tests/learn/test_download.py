@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgekd.errors import MachineError
-from edgekd.learn.download import Remote
+from edgekd.learn.download import RemoteFile
 from edgekd.learn.download import fetch
 
 
@@ -33,7 +33,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 def test_a_file_is_fetched_and_verified(url: str, tmp_path: Path) -> None:
     known = f"sha256:{hashlib.sha256(b'right').hexdigest()}"
-    path = fetch(Remote(f"{url}/a.bin", known), tmp_path / "cache")
+    path = fetch(RemoteFile(f"{url}/a.bin", known), tmp_path / "cache")
     assert path == tmp_path / "cache" / "a.bin"
     assert path.read_bytes() == b"right"
     assert [p.name for p in (tmp_path / "cache").iterdir()] == ["a.bin"]
@@ -42,7 +42,7 @@ def test_a_file_is_fetched_and_verified(url: str, tmp_path: Path) -> None:
 def test_another_file_leaves_nothing(url: str, tmp_path: Path) -> None:
     known = f"md5:{hashlib.md5(b'other').hexdigest()}"
     with pytest.raises(MachineError, match=r"a\.bin: cannot be downloaded") as caught:
-        fetch(Remote(f"{url}/a.bin", known), tmp_path / "cache")
+        fetch(RemoteFile(f"{url}/a.bin", known), tmp_path / "cache")
     assert caught.value.exit_code == 3
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -52,7 +52,7 @@ def test_no_answer_leaves_nothing(tmp_path: Path) -> None:
         unheard.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unheard.getsockname()[1]}/a.bin"
         with pytest.raises(MachineError, match=r"a\.bin: cannot be downloaded") as caught:
-            fetch(Remote(url, "md5:0"), tmp_path / "cache")
+            fetch(RemoteFile(url, "md5:0"), tmp_path / "cache")
     assert str(tmp_path / "cache") in caught.value.hint
     assert "\n" not in caught.value.line()
     assert list((tmp_path / "cache").iterdir()) == []

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd.learn.split import Share
+from edgekd.learn.split import SplitShare
 from edgekd.learn.split import divide
 from edgekd.learn.split import stratified
 
 
-def shares(counts: list[int], *, own: Sequence[str] = (), **more: Any) -> dict[str, Share]:
+def shares(counts: list[int], *, own: Sequence[str] = (), **more: Any) -> dict[str, SplitShare]:
     """Of a source with so many training samples by class, and splits of two samples of its own."""
     strata = np.repeat(np.arange(len(counts)), counts)
     words = {"validation": 0.1, "test": 0.2, "limit": None, "seed": 0, **more}

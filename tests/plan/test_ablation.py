@@ -74,7 +74,7 @@ def test_the_explanation_takes_what_was_trained_without(tmp_path: Path) -> None:
         want = (f"distil-without-{term}", "blueprint.json")
         assert found.takes[f"without/{term}_blueprint"] == want
     assert found.takes["test"] == ("data", "test")
-    assert found.settings == explain.Config(split="test", layers=("conv1",))
+    assert found.settings == explain.ExplainConfig(split="test", layers=("conv1",))
     bare = dict.fromkeys((step.label for step in steps), EMPTY)
     plain = closing.steps(recipes.load(TWO), bare, None)[0]
     assert not any("whole" in name or "without" in name for name in plain.takes)

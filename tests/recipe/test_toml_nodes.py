@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from edgekd.recipe.toml_nodes import compose
-from edgekd.recipe.yaml_nodes import Fault
-from edgekd.recipe.yaml_nodes import Node
+from edgekd.recipe.yaml_nodes import RecipeFault
+from edgekd.recipe.yaml_nodes import RecipeNode
 
 TEXT = """\
 name = "x"
@@ -34,13 +34,13 @@ step = "distil"
 """
 
 
-def plain(node: Node) -> Any:
+def plain(node: RecipeNode) -> Any:
     if isinstance(node.value, dict):
         return {key: plain(item) for key, item in node.value.items()}
     return [plain(item) for item in node.value] if isinstance(node.value, list) else node.value
 
 
-def at(node: Node, *key: str | int) -> Node:
+def at(node: RecipeNode, *key: str | int) -> RecipeNode:
     for part in key:
         node = node.value[part]
     return node
@@ -83,7 +83,7 @@ def test_lines(key: tuple[str | int, ...], line: int) -> None:
 )
 def test_refusals_come_at_once(text: str, line: int | None) -> None:
     began_s = time.process_time()
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(RecipeFault) as caught:
         compose(text)
     assert line is None or caught.value.line == line
     assert time.process_time() - began_s < 2

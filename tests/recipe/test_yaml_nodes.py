@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekd.recipe.yaml_nodes import Fault
-from edgekd.recipe.yaml_nodes import Node
+from edgekd.recipe.yaml_nodes import RecipeFault
+from edgekd.recipe.yaml_nodes import RecipeNode
 from edgekd.recipe.yaml_nodes import compose
 
 
-def plain(node: Node) -> Any:
+def plain(node: RecipeNode) -> Any:
     if isinstance(node.value, dict):
         return {key: plain(item) for key, item in node.value.items()}
     return [plain(item) for item in node.value] if isinstance(node.value, list) else node.value
@@ -108,7 +108,7 @@ def test_an_alias_stands_for_its_anchor() -> None:
     ],
 )
 def test_refusals(text: str, line: int | None, message: str) -> None:
-    with pytest.raises(Fault, match="got") as caught:
+    with pytest.raises(RecipeFault, match="got") as caught:
         compose(text)
     assert message in str(caught.value)
     assert line is None or caught.value.line == line
@@ -130,6 +130,6 @@ def test_refusals(text: str, line: int | None, message: str) -> None:
 )
 def test_hostile_sizes_are_refused_at_once(text: str) -> None:
     began_s = time.process_time()
-    with pytest.raises(Fault):
+    with pytest.raises(RecipeFault):
         compose(text)
     assert time.process_time() - began_s < 2

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from edgekd import runtimes
 from edgekd.bench.build import build
 from edgekd.files import digest_file
-from edgekd.runtime import Tensor
+from edgekd.runtime import EngineInput
 from edgekd.runtimes import openvino
 from edgekd.runtimes import ort
 from tests import bench_example
@@ -32,7 +32,7 @@ def built(folder: Path, precision: str = "fp32") -> dict[str, Path]:
 
 def test_answers_are_numpys(tmp_path: Path) -> None:
     session = openvino.load(built(tmp_path), "fp32", 1)
-    assert session.inputs == (Tensor("x", "float32", SHAPE),)
+    assert session.inputs == (EngineInput("x", "float32", SHAPE),)
     for count in (5, 1):
         x = bench_example.inputs(count)
         (got,) = session.run({"x": x})
@@ -43,7 +43,7 @@ def test_for_a_known_batch_every_shape_is_fixed(tmp_path: Path) -> None:
     made = built(tmp_path)
     for batch in (1, 3):
         session = openvino.load(made, "fp32", 1, batch=batch)
-        assert session.inputs == (Tensor("x", "float32", (batch, *SHAPE[1:])),)
+        assert session.inputs == (EngineInput("x", "float32", (batch, *SHAPE[1:])),)
         x = bench_example.inputs(batch)
         np.testing.assert_allclose(session.run({"x": x})[0], bench_example.answers(x), atol=1e-5)
     fixed = openvino.build(bench_example.write_onnx(tmp_path / "two", batch=2), tmp_path, "fp32")

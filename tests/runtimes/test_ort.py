@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgekd import runtimes
-from edgekd.runtime import Tensor
+from edgekd.runtime import EngineInput
 from edgekd.runtimes import ort
 from tests import bench_example
 from tests import islands_example
@@ -19,7 +19,7 @@ def test_answers_are_numpys(tmp_path: Path, threads: int) -> None:
     model = bench_example.write_onnx(tmp_path / "blob")
     made = ort.build(model, tmp_path, "fp32")
     session = ort.load(made, "fp32", threads)
-    assert session.inputs == (Tensor("x", "float32", SHAPE),)
+    assert session.inputs == (EngineInput("x", "float32", SHAPE),)
     x = bench_example.inputs(5)
     (got,) = session.run({"x": x})
     np.testing.assert_allclose(got, bench_example.answers(x), atol=1e-5)

@@ -54,7 +54,7 @@ def packed(folder: Path, *, quantized: bool = False, **other: Any) -> Made:
         given[name].write_text(json.dumps(value))
     (folder / "out").mkdir()
     context = Context(folder=folder / "out", checkpoints=folder / "kept", seed=0, progress=Silent())
-    return stage.run(stage.Config(name="tiny", lineage={"export": "a" * 64}), given, context)
+    return stage.run(stage.BundleConfig(name="tiny", lineage={"export": "a" * 64}), given, context)
 
 
 def test_the_stage_gives_a_bundle_that_verifies(tmp_path: Path) -> None:

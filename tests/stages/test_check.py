@@ -55,7 +55,7 @@ def run(
     }
     settings = {"views": views or {"count": 2}, "seed": 0, "plain": plain, "cases": [case]}
     settings["deployed"] = deployed
-    config = check.Config.model_validate(settings)
+    config = check.CheckConfig.model_validate(settings)
     kept = folder / "kept"
     context = Context(
         folder=folder,

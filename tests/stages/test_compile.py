@@ -18,7 +18,7 @@ from tests import bench_example
 def run(folder: Path, model: Path, **config: Any) -> dict[str, Path]:
     folder.mkdir()
     context = Context(folder=folder, checkpoints=folder, seed=0, progress=Silent())
-    return stage.run(stage.Config(**config), {"model": model}, context)
+    return stage.run(stage.CompileConfig(**config), {"model": model}, context)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_precision_that_is_not_offered_is_a_result(tmp_path: Path) -> None:
 
 def test_an_engine_that_is_not_installed_is_a_result() -> None:
     reason = "openvino is not installed: pip install 'edgekd[openvino]'"
-    config = stage.Config(runtime="openvino")
+    config = stage.CompileConfig(runtime="openvino")
     about = stage.describe(config, {"not_measured": reason})
     assert (about["status"], about["reason"]) == ("not measured", reason)
 
@@ -62,7 +62,7 @@ def test_a_refused_model_names_the_engine(tmp_path: Path) -> None:
 
 def test_an_unknown_runtime_is_told_with_the_nearest() -> None:
     with pytest.raises(ValidationError, match="did you mean 'openvino'"):
-        stage.Config(runtime="opevino")
+        stage.CompileConfig(runtime="opevino")
 
 
 def test_an_engine_that_cannot_run_here_keeps_its_files(tmp_path: Path) -> None:
@@ -75,7 +75,9 @@ def test_an_engine_that_cannot_run_here_keeps_its_files(tmp_path: Path) -> None:
         "islands": [{"node": "fc/Gemm", "op": "Gemm", "cause": "its input is not quantized"}],
         "version": "1.5",
     }
-    config = stage.Config(runtime="tensorrt", precision="int8", options={"capability": "sm89"})
+    config = stage.CompileConfig(
+        runtime="tensorrt", precision="int8", options={"capability": "sm89"}
+    )
     about = stage.describe(config, found)
     assert (about["status"], about["reason"]) == ("not measured", "no CUDA device")
     assert about["files"] == ["model.engine"] and about["size_bytes"] == 1234

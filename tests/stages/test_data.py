@@ -28,7 +28,7 @@ SPLITS = ("train", "validation", "test")
 def run(folder: Path, seed: int = 0, **settings: Any) -> dict[str, Path]:
     folder.mkdir()
     context = Context(folder=folder, checkpoints=folder, seed=seed, progress=Silent())
-    return data.STAGE.run(data.Config(**settings), {}, context)
+    return data.STAGE.run(data.DataConfig(**settings), {}, context)
 
 
 def arrays(made: dict[str, Path]) -> dict[str, dict[str, np.ndarray]]:
@@ -155,7 +155,7 @@ def test_a_limit_that_loses_a_class(tmp_path: Path) -> None:
 
 def test_the_origin_is_the_files_digests(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "a.npz")
-    config = data.Config(source="npz:a.npz")
+    config = data.DataConfig(source="npz:a.npz")
     first = data.origin(config, data_dir=tmp_path)
     assert first == {"a.npz": files.digest_file(path)}
     write_npz(path, per_class=11)
@@ -174,7 +174,7 @@ def test_a_full_disk_is_the_machines_error(tmp_path: Path, name: str) -> None:
     (folder / name).symlink_to("/dev/full")
     context = Context(folder=folder, checkpoints=folder, seed=0, progress=Silent())
     with pytest.raises(MachineError, match=f"{name}: cannot be written: No space"):
-        data.STAGE.run(data.Config(source="digits"), {}, context)
+        data.STAGE.run(data.DataConfig(source="digits"), {}, context)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_full_disk_is_the_machines_error(tmp_path: Path, name: str) -> None:
 )
 def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        data.Config(**settings)
+        data.DataConfig(**settings)
 
 
 def test_every_source_has_knobs_that_can_be_read_and_two_functions() -> None:
@@ -209,8 +209,8 @@ def test_every_source_has_knobs_that_can_be_read_and_two_functions() -> None:
 def test_settings_cost_no_numpy_and_no_source_costs_torch() -> None:
     code = """
 import importlib, sys
-from edgekd.stages.data import Config, SOURCES
-Config(source="digits")
+from edgekd.stages.data import DataConfig, SOURCES
+DataConfig(source="digits")
 assert "numpy" not in sys.modules
 for member in SOURCES.values():
     importlib.import_module(member.module)
@@ -228,4 +228,4 @@ def test_mean_and_std_can_be_a_teacher_s_own(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="images: got 3 values in mean, want 1, one for each"):
         run(tmp_path / "b", source="digits", mean=[0.5, 0.5, 0.5])
     with pytest.raises(ValidationError, match="above 0"):
-        data.Config(source="digits", std=[0.0])
+        data.DataConfig(source="digits", std=[0.0])

@@ -86,7 +86,7 @@ def run(folder: Path, given: Given, progress: Silent) -> dict[str, Any]:
     )
     (folder / "out").mkdir()
     context = Context(folder=folder / "out", checkpoints=folder / "kept", seed=0, progress=progress)
-    made = evaluate.run(evaluate.Config(candidates=subjects), given, context)
+    made = evaluate.run(evaluate.EvaluateConfig(candidates=subjects), given, context)
     return json.loads(made["test.json"].read_bytes())
 
 
@@ -158,7 +158,7 @@ def test_where_samples_are_not_right_or_wrong_intervals_are_told(tmp_path: Path,
     given["rows"].write_text("[]")
     (tmp_path / "out").mkdir()
     context = Context(folder=tmp_path / "out", checkpoints=tmp_path, seed=0, progress=Silent())
-    made = evaluate.run(evaluate.Config(candidates=()), given, context)
+    made = evaluate.run(evaluate.EvaluateConfig(candidates=()), given, context)
     found = json.loads(made["test.json"].read_bytes())
     task = load_task(name)
     targets = data.prepare_targets(splits.read(given["test"]))

@@ -60,7 +60,7 @@ def inputs(folder: Path, split: str = "validation") -> dict[str, Path]:
 
 
 def run(
-    folder: Path, given: dict[str, Path], config: explain.Config, progress: Silent
+    folder: Path, given: dict[str, Path], config: explain.ExplainConfig, progress: Silent
 ) -> dict[str, Path]:
     (folder / "out").mkdir()
     context = Context(folder=folder / "out", checkpoints=folder / "kept", seed=0, progress=progress)
@@ -81,7 +81,7 @@ def labels_of(given: dict[str, Path], split: str = "validation") -> np.ndarray:
 
 def test_the_stage_says_how_three_models_differ(tmp_path: Path) -> None:
     given, heard = inputs(tmp_path), Heard()
-    made = run(tmp_path, given, explain.Config(), heard)
+    made = run(tmp_path, given, explain.ExplainConfig(), heard)
     assert set(made) == {"explain.json", "disagreements.csv", "disagreements.npy"}
     found: dict[str, Any] = json.loads(made["explain.json"].read_bytes())
     labels = labels_of(given)
@@ -104,7 +104,7 @@ def test_the_stage_says_how_three_models_differ(tmp_path: Path) -> None:
 
 def test_the_table_of_disagreements_is_for_a_spreadsheet(tmp_path: Path) -> None:
     given = inputs(tmp_path)
-    made = run(tmp_path, given, explain.Config(), Silent())
+    made = run(tmp_path, given, explain.ExplainConfig(), Silent())
     rows = np.load(made["disagreements.npy"])
     with made["disagreements.csv"].open(newline="") as file:
         lines = list(csv.DictReader(file))
@@ -123,7 +123,9 @@ def test_the_same_models_are_the_same_and_a_copy_teaches_nothing(tmp_path: Path)
     given = inputs(tmp_path, "test")
     for what in ("blueprint", "weights"):
         given[f"student_{what}"] = given[f"teacher_{what}"]
-    made = run(tmp_path, given, explain.Config(split="test", layers=("layer1", "fc")), Silent())
+    made = run(
+        tmp_path, given, explain.ExplainConfig(split="test", layers=("layer1", "fc")), Silent()
+    )
     found = json.loads(made["explain.json"].read_bytes())
     assert found["fidelity"]["student"]["agreement"] == 1
     assert found["above"]["teacher"]["points"] == 0 and found["confusions"] == []
@@ -139,7 +141,7 @@ def test_terms_left_out_are_rows(tmp_path: Path) -> None:
     saved(given, "whole", 7)
     saved(given, "without/kd", 8)
     saved(given, "without/cross-entropy", 7)
-    made = run(tmp_path, given, explain.Config(), Silent())
+    made = run(tmp_path, given, explain.ExplainConfig(), Silent())
     rows = {row["term"]: row for row in json.loads(made["explain.json"].read_bytes())["ablation"]}
     labels = labels_of(given)
     right = {name: logits(given, name).argmax(1) == labels for name in ("whole", "without/kd")}
@@ -152,7 +154,7 @@ def test_terms_left_out_are_rows(tmp_path: Path) -> None:
 
 def test_layers_that_are_not_there_end_nothing(tmp_path: Path) -> None:
     heard = Heard()
-    made = run(tmp_path, inputs(tmp_path), explain.Config(layers=("nowhere",)), heard)
+    made = run(tmp_path, inputs(tmp_path), explain.ExplainConfig(layers=("nowhere",)), heard)
     assert json.loads(made["explain.json"].read_bytes())["similarity"] == []
     want = "teacher and student: layers are not compared: nowhere: is no module of the model"
     assert heard.notes[0] == want
@@ -163,7 +165,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     made = [
         {
             name: path.read_bytes()
-            for name, path in run(folder, given, explain.Config(), Silent()).items()
+            for name, path in run(folder, given, explain.ExplainConfig(), Silent()).items()
         }
         for folder in (tmp_path / "one", tmp_path / "two")
         if not folder.mkdir()
@@ -176,20 +178,20 @@ def test_answers_that_are_no_numbers_name_the_model(tmp_path: Path) -> None:
     saved(given, "without/kd", 3, overflows=True)
     saved(given, "whole", 4)
     with pytest.raises(InputError, match="^without/kd: got answers that are not finite"):
-        run(tmp_path, given, explain.Config(), Silent())
+        run(tmp_path, given, explain.ExplainConfig(), Silent())
 
 
 def test_a_recipe_says_no_more_than_it_may() -> None:
-    assert explain.Words().ablation is False
-    assert explain.Words.model_validate({"layers": ["a", "b"]}).layers == ("a", "b")
+    assert explain.ExplainSettings().ablation is False
+    assert explain.ExplainSettings.model_validate({"layers": ["a", "b"]}).layers == ("a", "b")
     for wrong in ({"layers": []}, {"split": "train"}, {"ablation": 1}, {"depth": 2}):
         with pytest.raises(ValueError):
-            explain.Words.model_validate(wrong)
+            explain.ExplainSettings.model_validate(wrong)
 
 
 def test_an_attack_is_asked_for_and_misleads(tmp_path: Path) -> None:
     given = inputs(tmp_path)
-    asked = explain.Config(attack=explain.Attack(epsilon=0.2, steps=5, samples=40))
+    asked = explain.ExplainConfig(attack=explain.Attack(epsilon=0.2, steps=5, samples=40))
     made = run(tmp_path, given, asked, Silent())
     attack = json.loads(made["explain.json"].read_bytes())["attack"]
     labels = labels_of(given)

@@ -28,7 +28,9 @@ def test_a_task_is_explained_by_its_metrics_and_agreement(tmp_path: Path, name: 
     given, data, outputs = write_inputs(tmp_path, name)
     (tmp_path / "out").mkdir()
     context = Context(folder=tmp_path / "out", checkpoints=tmp_path, seed=0, progress=Silent())
-    config = explain.Config(attack=explain.Attack(steps=1))  # of images of one class: left out
+    config = explain.ExplainConfig(
+        attack=explain.Attack(steps=1)
+    )  # of images of one class: left out
     made = explain.run(config, given, context)
     found = json.loads(made["explain.json"].read_bytes())
     task = load_task(name)

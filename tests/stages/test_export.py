@@ -33,7 +33,7 @@ MEAN, STD = 0.3, 0.5
 IMAGE = data_example.image(8, 8, mean=MEAN, std=STD)
 
 
-def exported(folder: Path, config: export.Config, images: np.ndarray, seed: int = 3) -> Made:
+def exported(folder: Path, config: export.ExportConfig, images: np.ndarray, seed: int = 3) -> Made:
     """The stage run on a small resnet with random weights."""
     import torch
 
@@ -54,7 +54,7 @@ def exported(folder: Path, config: export.Config, images: np.ndarray, seed: int 
     return export.run(config, given, context)
 
 
-def quantized(folder: Path, config: export.Config, images: np.ndarray) -> Made:
+def quantized(folder: Path, config: export.ExportConfig, images: np.ndarray) -> Made:
     """The stage run on that resnet, calibrated and rounded, not trained."""
     import torch
 
@@ -63,7 +63,7 @@ def quantized(folder: Path, config: export.Config, images: np.ndarray) -> Made:
     from edgekd.profile import NUMERICS
     from edgekd.profile import PROFILES
 
-    exported(folder, export.Config(golden=1), images)  # for its files
+    exported(folder, export.ExportConfig(golden=1), images)  # for its files
     plan = blueprint.read(folder / "blueprint.json")
     model = blueprint.load(folder / "blueprint.json", folder / "weights.safetensors")
     numerics = PROFILES[config.profile].numerics
@@ -91,7 +91,7 @@ def some_images(count: int) -> np.ndarray:
 def test_the_stage_gives_a_model_that_answers_as_torch_does(tmp_path: Path) -> None:
     images = some_images(40)
     images[20:] = images[:20]  # every sample twice
-    made = exported(tmp_path, export.Config(golden=16), images)
+    made = exported(tmp_path, export.ExportConfig(golden=16), images)
     assert set(made) == {"model.onnx", "golden.safetensors", "parity.json"}
     usual = golden.read(made["golden.safetensors"])["usual"]
     assert usual.inputs["images"].shape == (16, 1, 8, 8)
@@ -122,7 +122,7 @@ def test_only_golden_samples_are_answered_and_every_class_is_among_them(
 
     monkeypatch.setattr(answers, "compute_outputs", counted)
     images = some_images(300)
-    made = exported(tmp_path, export.Config(golden=9), images)
+    made = exported(tmp_path, export.ExportConfig(golden=9), images)
     assert asked == [9]
     usual = golden.read(made["golden.safetensors"])["usual"]
     inputs = usual.inputs["images"].transpose(0, 2, 3, 1)
@@ -132,7 +132,7 @@ def test_only_golden_samples_are_answered_and_every_class_is_among_them(
 
 
 def test_few_distinct_samples_are_all_taken(tmp_path: Path) -> None:
-    made = exported(tmp_path, export.Config(golden=64), np.repeat(some_images(5), 3, axis=0))
+    made = exported(tmp_path, export.ExportConfig(golden=64), np.repeat(some_images(5), 3, axis=0))
     assert golden.read(made["golden.safetensors"])["usual"].sample_count == 5
 
 
@@ -140,7 +140,7 @@ def test_the_same_seed_picks_the_same_samples_and_bytes(tmp_path: Path) -> None:
     made = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        made.append(exported(tmp_path / name, export.Config(golden=8), some_images(200)))
+        made.append(exported(tmp_path / name, export.ExportConfig(golden=8), some_images(200)))
     for name, path in made[0].items():
         assert path.read_bytes() == made[1][name].read_bytes(), name
 
@@ -176,7 +176,7 @@ def test_spread_takes_each_class_in_turn() -> None:
 
 def differences(got: np.ndarray, want: np.ndarray) -> Differences:
     """Of the logits [N, C] of a classifier."""
-    wanted = {"usual": golden.Group({"x": np.zeros((len(want), 1))}, {"logits": want})}
+    wanted = {"usual": golden.GoldenGroup({"x": np.zeros((len(want), 1))}, {"logits": want})}
     dataset = data_example.labelled(data_example.image(8, 8), data_example.names(want.shape[1]))
     split = EvaluationSplit(load_task("classification"), dataset, {})
     return export.find_differences({"usual": {"logits": got}}, wanted, split)
@@ -195,15 +195,15 @@ def test_the_operator_sets_are_those_of_the_exporter() -> None:
     from edgekd.learn.export.to_onnx import OPSETS
 
     for opset in OPSETS:
-        assert export.Config(opset=opset).opset == opset
+        assert export.ExportConfig(opset=opset).opset == opset
     for opset in (OPSETS[0] - 1, OPSETS[1] + 1):
         with pytest.raises(ValidationError):
-            export.Config(opset=opset)
+            export.ExportConfig(opset=opset)
 
 
 def test_a_quantized_model_is_held_against_its_own_roundings(tmp_path: Path) -> None:
     images = some_images(64)
-    made = quantized(tmp_path, export.Config(golden=32, profile="x86"), images)
+    made = quantized(tmp_path, export.ExportConfig(golden=32, profile="x86"), images)
     parity = json.loads(made["parity.json"].read_text())
     assert parity["profile"] == "x86" and parity["samples"] == 32
     assert parity["logit_step"] > 0
@@ -233,7 +233,7 @@ def test_branches_for_training_are_merged_before_export(tmp_path: Path) -> None:
     from tests.learn.test_deploy_form import Net
 
     images = some_images(20)
-    exported(tmp_path, export.Config(golden=1), images)  # for its files
+    exported(tmp_path, export.ExportConfig(golden=1), images)  # for its files
     plan = image_blueprint(
         builder="python",
         arguments={"reference": "tests.learn.test_deploy_form:Single"},
@@ -252,7 +252,7 @@ def test_branches_for_training_are_merged_before_export(tmp_path: Path) -> None:
     folder = tmp_path / "merged"
     folder.mkdir()
     context = Context(folder=folder, checkpoints=folder, seed=3, progress=Silent(), allow_code=True)
-    made = export.run(export.Config(golden=8), given, context)
+    made = export.run(export.ExportConfig(golden=8), given, context)
     about = json.loads(made["deploy.json"].read_bytes())
     assert (about["convolutions_before"], about["convolutions_after"]) == (4, 2)
     nodes = onnx.load(made["model.onnx"]).graph.node

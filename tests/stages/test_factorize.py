@@ -78,7 +78,7 @@ def run(given: dict[str, Path], folder: Path, **config: Any) -> Made:
     folder.mkdir(exist_ok=True)
     context = Context(folder=folder, checkpoints=folder, seed=0, progress=Silent())
     words = {"smallest": 16, "samples": 64, "most_ranks": 3, "runtime": "onnxruntime", **config}
-    return stage.run(stage.Config(**words), given, context)
+    return stage.run(stage.FactorizeConfig(**words), given, context)
 
 
 def table(made: Made) -> dict[str, Any]:
@@ -190,4 +190,4 @@ def test_a_real_engine_from_end_to_end(given: dict[str, Path], tmp_path: Path) -
 )
 def test_one_budget(words: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        stage.Words(**words)
+        stage.FactorizeSettings(**words)

@@ -65,7 +65,7 @@ def network() -> nn.Module:
 
 def run(given: dict[str, Path], folder: Path, progress: Silent, **words: Any) -> Made:
     context = Context(folder=folder, checkpoints=folder / "kept", seed=0, progress=progress)
-    config = stage.Config.model_validate(
+    config = stage.LoadConfig.model_validate(
         {"model": "resnet8", "file_name": "t.safetensors", **words}
     )
     return stage.run(config, given, context)

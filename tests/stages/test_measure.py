@@ -77,7 +77,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("student-onnxruntime-fp16", "fp16"),
         ("teacher-onnxruntime-fp32", "fp32"),
     ):
-        config = compile_stage.Config(runtime="onnxruntime", precision=precision)
+        config = compile_stage.CompileConfig(runtime="onnxruntime", precision=precision)
         made = compile_stage.run(config, {"model": model}, context(root / name))
         found |= {f"{name}/{file}": path for file, path in made.items()}
     return found
@@ -99,7 +99,7 @@ def test_rows(given: dict[str, Path], tmp_path: Path) -> None:
         subject("student", "fp16", (1,)),
         subject("teacher", "fp32", (1,)),
     )
-    config = stage.Config(candidates=subjects, measure=QUICK)
+    config = stage.MeasureConfig(candidates=subjects, measure=QUICK)
     made = stage.run(config, given, context(tmp_path / "out"))
     rows = {row["name"]: row for row in json.loads(made["rows.json"].read_bytes())}
     assert list(rows) == [
@@ -155,7 +155,7 @@ def test_the_machine_is_watched_as_bench_does(
         return {"iters_ns": [1000], "steady": True, "cold_ms": cold, "majflt": faults[0]}
 
     monkeypatch.setattr(stage, "run_worker", worker)
-    config = stage.Config(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
+    config = stage.MeasureConfig(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
     made = stage.run(config, given, context(tmp_path / "out"))
     assert jobs == ["memory", "canary", *["latency"] * 6, "canary"]
     machine = json.loads(made["site.json"].read_bytes())["machine"]
@@ -197,7 +197,7 @@ def test_rows_that_cannot_win_are_measured_less(
         return {"iters_ns": [spec["threads"] * wide], "steady": True, "cold_ms": cold}
 
     monkeypatch.setattr(stage, "run_worker", worker)
-    config = stage.Config(
+    config = stage.MeasureConfig(
         candidates=(subject("student", "fp32", (1, 2)),),
         measure=stage.Measure(processes_max=9, half_width=0.001),
     )
@@ -211,7 +211,7 @@ def test_an_emulated_device_has_answers_and_no_times(
     here = host.describe_host()
     there = here._replace(name="board", facts={**here.facts, "emulated": "qemu-user"})
     monkeypatch.setattr(host, "describe_host", lambda device: there)
-    config = stage.Config(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
+    config = stage.MeasureConfig(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
     made = stage.run(config, given, context(tmp_path / "out"))
     (row,) = json.loads(made["rows.json"].read_bytes())
     assert (row["status"], row["reason"]) == ("not measured", "emulated (qemu-user)")
@@ -237,7 +237,9 @@ def test_int8_is_held_against_the_answers_of_its_own_export(
     one = subject("student", "fp32", (1,)).model_copy(
         update={"precision": "int8", "profile": "x86", "name": "student-onnxruntime-fp32"}
     )
-    made = stage.run(stage.Config(candidates=(one,), measure=QUICK), given, context(tmp_path / "o"))
+    made = stage.run(
+        stage.MeasureConfig(candidates=(one,), measure=QUICK), given, context(tmp_path / "o")
+    )
     (row,) = json.loads(made["rows.json"].read_bytes())
     assert row["name"] == "onnxruntime-int8-1t" and row["profile"] == "x86"
     assert row["status"] == "ok" and row["validation_score"] == 0.8
@@ -260,7 +262,7 @@ def test_golden_answers_of_another_shape_are_a_failed_row(
     says: str,
 ) -> None:
     monkeypatch.setattr(engine_answers, "outputs", lambda *_, **__: odd)
-    config = stage.Config(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
+    config = stage.MeasureConfig(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
     made = stage.run(config, given, context(tmp_path / "out"))
     (row,) = json.loads(made["rows.json"].read_bytes())
     assert (row["status"], row["reason"]) == ("failed", says) and row["processes"] == 0
@@ -275,7 +277,7 @@ def test_a_model_of_other_classes_than_the_data_is_a_failed_row(
         data_example.names(9),
         validation=(np.zeros((4, 8, 8, 3), np.uint8), np.arange(4)),
     )
-    config = stage.Config(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
+    config = stage.MeasureConfig(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
     made = stage.run(config, {**given, **data}, context(tmp_path / "out"))
     (row,) = json.loads(made["rows.json"].read_bytes())
     assert (row["status"], row["reason"]) == (
@@ -295,12 +297,12 @@ def test_a_model_of_texts_is_scored_at_all_lengths_and_timed_at_the_usual_one(
     for name, tokens in (("least", 1), ("usual", 5), ("longest", 9)):
         inputs = text_example.inputs(6, tokens)
         answers = {end: a.astype(np.float32) for end, a in text_example.answers(inputs).items()}
-        groups[name] = golden.Group(inputs, answers)
+        groups[name] = golden.GoldenGroup(inputs, answers)
     golden.write(tmp_path / "golden", groups)
     (tmp_path / "parity").write_text(json.dumps({"tolerance": 1e-4}))
     subject = f"student-{runtime}-fp32"
     compiled = compile_stage.run(
-        compile_stage.Config(runtime=runtime, precision="fp32"),
+        compile_stage.CompileConfig(runtime=runtime, precision="fp32"),
         {"model": text_example.write_onnx(tmp_path / "m")},
         context(tmp_path / "engine"),
     )
@@ -322,7 +324,9 @@ def test_a_model_of_texts_is_scored_at_all_lengths_and_timed_at_the_usual_one(
         name=subject, model="student", runtime=runtime, precision="fp32", threads=(1,)
     )
     made = stage.run(
-        stage.Config(candidates=(candidate,), measure=QUICK), given, context(tmp_path / "out")
+        stage.MeasureConfig(candidates=(candidate,), measure=QUICK),
+        given,
+        context(tmp_path / "out"),
     )
     (row,) = json.loads(made["rows.json"].read_bytes())
     assert row["status"] == "ok" and row["processes"] == 6 and row["latency_p50_ms"] > 0

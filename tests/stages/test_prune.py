@@ -87,7 +87,7 @@ def set_engine(
 def ran(given: dict[str, Path], folder: Path, **words: Any) -> tuple[Made, dict[str, Any]]:
     folder.mkdir()
     context = Context(folder=folder, checkpoints=folder / "kept", seed=1, progress=Silent())
-    made = prune.run(prune.Config(runtime="onnxruntime", **words), given, context)
+    made = prune.run(prune.PruneConfig(runtime="onnxruntime", **words), given, context)
     assert set(made) == {
         "blueprint.json",
         "weights.safetensors",
@@ -188,10 +188,12 @@ def test_branches_for_training_are_merged_before_anything_is_made_smaller(
     context = Context(**folders, seed=1, progress=Silent(), allow_code=True)
     with pytest.raises(Looked):
         if kind == "prune":
-            config = prune.Config(runtime="onnxruntime", parameters=0.5)
+            config = prune.PruneConfig(runtime="onnxruntime", parameters=0.5)
             prune.run(config, given, context)
         else:
-            factorize.run(factorize.Config(runtime="onnxruntime", speedup=1.5), given, context)
+            factorize.run(
+                factorize.FactorizeConfig(runtime="onnxruntime", speedup=1.5), given, context
+            )
     assert {"first.merged", "second.merged"} <= set(taken) and "first.square" not in taken
 
 
@@ -210,4 +212,4 @@ def test_branches_for_training_are_merged_before_anything_is_made_smaller(
 )
 def test_words_that_are_refused(words: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        prune.Words(**words)
+        prune.PruneSettings(**words)

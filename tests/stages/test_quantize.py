@@ -61,7 +61,7 @@ def run(given: dict[str, Path], folder: Path, *, progress: Progress = SILENT, **
     context = Context(folder=folder, checkpoints=folder / "checkpoints", seed=0, progress=progress)
     usual = {"scheme": "asymmetric", "views": Views(count=1), "views_seed": 0}
     words = {"calibration_samples": 96, "train": {"epochs": 1, "batch_size": 60}} | words
-    return stage.run(stage.Config.model_validate(usual | words), given, context)
+    return stage.run(stage.QuantizeConfig.model_validate(usual | words), given, context)
 
 
 def told(made: Made) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def test_a_layer_that_is_not_there_is_refused(
 
 
 def test_what_training_leaves_out_is_quantization_s_own() -> None:
-    words = stage.Words.model_validate({"train": {"epochs": 7}})
+    words = stage.QuantizeSettings.model_validate({"train": {"epochs": 7}})
     assert words.train is not None
     assert words.train.epochs == 7 and words.train.optimizer == "adamw"
-    assert words.train.learning_rate == stage.Words().train.learning_rate  # type: ignore[union-attr]
+    assert words.train.learning_rate == stage.QuantizeSettings().train.learning_rate  # type: ignore[union-attr]

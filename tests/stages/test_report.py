@@ -34,7 +34,7 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
     for name, value in values.items():
         given[name] = tmp_path / f"{name.replace('/', '-')}.json"
         given[name].write_text(json.dumps(value))
-    config = report.Config(
+    config = report.ReportConfig(
         recipe="fashion-mnist",
         recipe_digest=report_example.DIGEST,
         models=files["models"],

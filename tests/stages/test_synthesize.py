@@ -49,7 +49,7 @@ def given(tmp_path: Path) -> dict[str, Path]:
 def ran(given: dict[str, Path], folder: Path, seed: int = 1, **words: Any) -> Made:
     folder.mkdir()
     context = Context(folder=folder, checkpoints=folder / "kept", seed=seed, progress=Silent())
-    made = synthesize.run(synthesize.Config(**words), given, context)
+    made = synthesize.run(synthesize.SynthesizeConfig(**words), given, context)
     assert set(made) == {"train", "synthesis.json"}
     assert {path.name for path in folder.iterdir()} == {path.name for path in made.values()}
     return made
@@ -167,11 +167,11 @@ def test_what_cannot_be_used_is_said(given: dict[str, Path], tmp_path: Path) -> 
 )
 def test_words_that_are_refused(words: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        synthesize.Config(**words)
+        synthesize.SynthesizeConfig(**words)
 
 
 def test_the_default_is_deepinversion() -> None:
-    config = synthesize.Config()
+    config = synthesize.SynthesizeConfig()
     assert str(config.method) == "deepinversion" and config.method.arguments["steps"] == 1000
-    again = synthesize.Config.model_validate(config.model_dump(mode="json"))
+    again = synthesize.SynthesizeConfig.model_validate(config.model_dump(mode="json"))
     assert again == config

@@ -52,7 +52,7 @@ def run(given: dict[str, Path], folder: Path, progress: Silent, **words: Any) ->
     training = {"epochs": 2, "batch_size": 16, "learning_rate": 0.05, "weight_decay": 0.0, **words}
     config = {"model": MODEL, "losses": ["cross-entropy"], "train": training}
     settings = {**config, "views": {"count": 1}, "views_seed": 0}
-    return train.run(train.Config.model_validate(settings), given, context)
+    return train.run(train.TrainConfig.model_validate(settings), given, context)
 
 
 def test_auxiliary_logits_are_trained_on_by_a_word(given: dict[str, Path], tmp_path: Path) -> None:

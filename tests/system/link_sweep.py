@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 from edgekd.device import Order
 from edgekd.device import WorkerExit
-from edgekd.devices.ssh import Remote
+from edgekd.devices.ssh import RemoteDevice
 from edgekd.errors import MachineError
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -225,7 +225,7 @@ class Exchange:
             remote.close()
         return ended, _fault(ended, order, self.model, self.goal)
 
-    def remote(self) -> Remote:
+    def remote(self) -> RemoteDevice:
         remote = self.board.remote(self.proxy.port)
         remote._reached = True  # as if used before: a cut first contact is tried again, too
         return remote

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Share(NamedTuple):
+class AgreementShare(NamedTuple):
     """A fraction of the samples."""
 
     value: float
@@ -37,7 +37,7 @@ class Confusion(NamedTuple):
     """On how many of them."""
 
 
-def agreement(teacher: NDArray[np.floating], student: NDArray[np.floating]) -> Share:
+def agreement(teacher: NDArray[np.floating], student: NDArray[np.floating]) -> AgreementShare:
     """Return the share of samples on which two models' logits [N, C] name the same class.
 
     Raises:
@@ -45,7 +45,7 @@ def agreement(teacher: NDArray[np.floating], student: NDArray[np.floating]) -> S
     """
     _want_alike(teacher, student)
     value = float((student.argmax(1) == teacher.argmax(1)).mean())
-    return Share(value, wilson(value, len(student)))
+    return AgreementShare(value, wilson(value, len(student)))
 
 
 def divergences(

@@ -21,6 +21,7 @@ from edgekd.bench.pair import comparison
 from edgekd.bench.pair.comparison import Verdict
 from edgekd.bench.pair.run import METRICS
 from edgekd.bench.pair.run import PairedRun
+from edgekd.bench.result import Canary
 from edgekd.bench.result import Fingerprint
 from edgekd.bench.result import SubjectFacts
 from edgekd.settings import Settings
@@ -59,14 +60,6 @@ class Ratio(Settings):
     pairs: int
 
 
-class Canary(Settings):
-    """How steady the machine was."""
-
-    times_ms: tuple[float, ...]
-    variation: float | None
-    """Standard deviation over mean; above 0.05 milliseconds are not given."""
-
-
 class Fit(Settings):
     """Whether the machine was fit to be measured."""
 
@@ -75,7 +68,7 @@ class Fit(Settings):
     warnings: tuple[str, ...]
 
 
-class Document(Settings):
+class ComparisonDocument(Settings):
     """One comparison."""
 
     format: Annotated[Literal["edgekd.compare/1"], Field(alias="schema")] = SCHEMA
@@ -100,13 +93,13 @@ class Document(Settings):
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of `Document`."""
-    return Document.model_json_schema(mode="serialization")
+    """The JSON schema of `ComparisonDocument`."""
+    return ComparisonDocument.model_json_schema(mode="serialization")
 
 
 def make_document(
     found: PairedRun, facts: tuple[SubjectFacts, SubjectFacts], host: Host
-) -> Document:
+) -> ComparisonDocument:
     """The published form of a finished comparison.
 
     Args:
@@ -116,7 +109,7 @@ def make_document(
     """
     assert found.compared is not None and found.counts is not None
     now = datetime.datetime.now(datetime.UTC)
-    return Document(
+    return ComparisonDocument(
         edgekd=edgekd.__version__,
         ended_utc=now.isoformat(timespec="seconds"),
         fingerprint=Fingerprint(key=host.key, fields=host.facts, now=host.now),

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from edgekd.bench.machine.validity import Validity
 from edgekd.bench.result import figures
-from edgekd.bench.result.metric import Metric
+from edgekd.bench.result.metric import MeasuredMetric
 from edgekd.bench.scenario import figures as scenario_figures
 from edgekd.bench.scenario.run import Name
 from edgekd.bench.scenario.run import ScenarioRun
@@ -48,7 +48,7 @@ class SubjectFacts(Settings):
     """Of the engine's files together."""
 
 
-class Config(Settings):
+class MeasurementConfig(Settings):
     """How it was run."""
 
     scenario: Literal["single_stream"] = "single_stream"
@@ -94,21 +94,21 @@ class Scenario(Settings):
     reason: str = ""
     settings: dict[str, Any]
     processes: int
-    metrics: tuple[Metric, ...]
+    metrics: tuple[MeasuredMetric, ...]
     curve: tuple[tuple[float, float], ...] = ()
     """(batch, samples/s) of a throughput sweep; (minutes, p50 in ms) of a sustained run."""
 
 
-class Result(Settings):
+class SubjectResult(Settings):
     """One subject."""
 
     status: Status
     reason: str = ""
     valid: Valid
     subject: SubjectFacts
-    config: Config
+    config: MeasurementConfig
     stopping: Stopping
-    metrics: tuple[Metric, ...]
+    metrics: tuple[MeasuredMetric, ...]
     phases: dict[str, tuple[float, ...]]
     """Start of every process with a warm page cache, by phase, in ms."""
     process_medians_ms: tuple[float, ...]
@@ -150,7 +150,7 @@ class Raw(Settings):
     size_bytes: int
 
 
-class Document(Settings):
+class MeasurementDocument(Settings):
     """What ``edgekd bench --json`` prints."""
 
     format: Annotated[Literal["edgekd.bench/2"], Field(alias="schema")] = SCHEMA
@@ -158,7 +158,7 @@ class Document(Settings):
     fingerprint: Fingerprint
     canary: Canary
     raw: Raw | None = None
-    results: tuple[Result, ...]
+    results: tuple[SubjectResult, ...]
 
 
 class MeasurementContext(NamedTuple):
@@ -172,8 +172,8 @@ class MeasurementContext(NamedTuple):
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of `Document`."""
-    return Document.model_json_schema(mode="serialization")
+    """The JSON schema of `MeasurementDocument`."""
+    return MeasurementDocument.model_json_schema(mode="serialization")
 
 
 def status_of(measured: Measurement, validity: Validity | None = None) -> tuple[Status, str]:
@@ -191,11 +191,11 @@ def status_of(measured: Measurement, validity: Validity | None = None) -> tuple[
     return "ok", ""
 
 
-def make_result(measured: Measurement, rules: Rules, seen: MeasurementContext) -> Result:
+def make_result(measured: Measurement, rules: Rules, seen: MeasurementContext) -> SubjectResult:
     """Make the published form of one subject's measurement."""
     status, reason = status_of(measured, seen.validity)
     processes = measured.processes
-    return Result(
+    return SubjectResult(
         status=status,
         reason=reason,
         valid=Valid(**seen.validity._asdict()),
@@ -214,11 +214,11 @@ def make_result(measured: Measurement, rules: Rules, seen: MeasurementContext) -
     )
 
 
-def _config(measured: Measurement, rules: Rules, spin: bool | None) -> Config:
+def _config(measured: Measurement, rules: Rules, spin: bool | None) -> MeasurementConfig:
     subject = measured.subject
     last: dict[str, Any] = measured.processes[-1] if measured.processes else {}
     cores: Sequence[int] | None = last.get("affinity")
-    return Config(
+    return MeasurementConfig(
         batch=subject.batch,
         shapes=subject.call.shapes(),
         threads=subject.engine.threads,

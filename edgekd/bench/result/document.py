@@ -11,11 +11,13 @@ from edgekd.bench.session_record import now_utc
 from edgekd.bench.user_models import PreparedSubject
 
 
-def make_document(record: SessionRecord, raw: result.Raw | None = None) -> result.Document:
+def make_document(
+    record: SessionRecord, raw: result.Raw | None = None
+) -> result.MeasurementDocument:
     """The published form of a record."""
     monitor, host = record.monitor, record.host
     triples = zip(record.ready, record.measured, record.scenarios, strict=True)
-    return result.Document(
+    return result.MeasurementDocument(
         provenance=result.Provenance(
             edgekd=edgekd.__version__,
             argv=record.argv,

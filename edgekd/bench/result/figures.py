@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgekd.bench.result import metric
-from edgekd.bench.result.metric import Metric
+from edgekd.bench.result.metric import MeasuredMetric
 from edgekd.bench.session import Measurement
 from edgekd.bench.statistics import median
 from edgekd.bench.timing import COLD
@@ -20,7 +20,7 @@ HELD = {"held_anon": "RssAnon", "held_file": "RssFile", "held_pss": "Pss", "held
 """Metric to the kernel's name, after a steady while."""
 
 
-def metrics(measured: Measurement) -> list[Metric]:
+def metrics(measured: Measurement) -> list[MeasuredMetric]:
     """Every number of one subject; those that could not be had say why."""
     processes = measured.processes
     pooled = sorted(ns / NS_PER_MS for process in processes for ns in process["iters_ns"])
@@ -50,7 +50,7 @@ def metrics(measured: Measurement) -> list[Metric]:
     return [*found, *memory(measured)]
 
 
-def memory(measured: Measurement) -> list[Metric]:
+def memory(measured: Measurement) -> list[MeasuredMetric]:
     """Peaks by phase, and what is held after a steady while, of the memory process."""
     told = measured.memory
     if told is None or told.get("peak_rss_bytes") is None:
@@ -68,7 +68,7 @@ def memory(measured: Measurement) -> list[Metric]:
     return found + [_optional(name, held.get(field), field) for name, field in HELD.items()]
 
 
-def _optional(name: str, value: int | None, method: str) -> Metric:
+def _optional(name: str, value: int | None, method: str) -> MeasuredMetric:
     if value is None:
         return metric.missing_metric(name, "bytes", f"{method} is not readable here")
     return metric.plain_metric(name, "bytes", float(value), 1, 0, method)

@@ -13,7 +13,7 @@ PERCENTILES = (90, 95, 99)
 Stability = Literal["ok", "unstable"]
 
 
-class Metric(Settings):
+class MeasuredMetric(Settings):
     """One number."""
 
     name: str
@@ -32,13 +32,13 @@ class Metric(Settings):
 
 def median_metric(
     name: str, unit: str, values: Sequence[float], n_iter: int, status: Stability = "ok"
-) -> Metric:
+) -> MeasuredMetric:
     """The median of one value a process, with the interval over processes."""
     if not values:
         return missing_metric(name, unit, "no process ended with a result")
     found = statistics.summarize_processes(values)
     reason = "" if found.interval else f"n_proc={len(values)} < {statistics.MIN_FOR_INTERVAL}"
-    return Metric(
+    return MeasuredMetric(
         name=name,
         unit=unit,
         value=found.value,
@@ -51,10 +51,12 @@ def median_metric(
     )
 
 
-def percentile_metric(name: str, unit: str, pooled: Sequence[float], q: int, n_proc: int) -> Metric:
+def percentile_metric(
+    name: str, unit: str, pooled: Sequence[float], q: int, n_proc: int
+) -> MeasuredMetric:
     """A percentile of all iterations; null with the reason where they are too few for it."""
     figure = statistics.percentile(pooled, q)
-    return Metric(
+    return MeasuredMetric(
         name=name,
         unit=unit,
         value=figure.value,
@@ -68,11 +70,13 @@ def percentile_metric(name: str, unit: str, pooled: Sequence[float], q: int, n_p
 
 def plain_metric(
     name: str, unit: str, value: float, n_proc: int, n_iter: int, method: str
-) -> Metric:
+) -> MeasuredMetric:
     """A number that has no interval."""
-    return Metric(name=name, unit=unit, value=value, n_proc=n_proc, n_iter=n_iter, method=method)
+    return MeasuredMetric(
+        name=name, unit=unit, value=value, n_proc=n_proc, n_iter=n_iter, method=method
+    )
 
 
-def missing_metric(name: str, unit: str, reason: str) -> Metric:
+def missing_metric(name: str, unit: str, reason: str) -> MeasuredMetric:
     """A number that could not be had."""
-    return Metric(name=name, unit=unit, value=None, status="unavailable", reason=reason)
+    return MeasuredMetric(name=name, unit=unit, value=None, status="unavailable", reason=reason)

@@ -43,7 +43,7 @@ class Gauge(NamedTuple):
     scale: float
 
 
-class Source(NamedTuple):
+class EnergySource(NamedTuple):
     """What is read, and what it covers."""
 
     name: str
@@ -61,7 +61,7 @@ class Window(NamedTuple):
     """Distinct readings."""
 
 
-class Cost(NamedTuple):
+class EnergyCost(NamedTuple):
     """What inferences cost, a value a window."""
 
     gross_j: list[float]
@@ -70,7 +70,7 @@ class Cost(NamedTuple):
     idle_w: float
 
 
-def cost_per_inference(busy: Sequence[Window], idle: Sequence[Window]) -> Cost:
+def cost_per_inference(busy: Sequence[Window], idle: Sequence[Window]) -> EnergyCost:
     """Joules of one inference by window.
 
     Raises:
@@ -82,13 +82,13 @@ def cost_per_inference(busy: Sequence[Window], idle: Sequence[Window]) -> Cost:
     idle_w = sum(window.joules for window in idle) / spent_s
     gross = [window.joules / window.inferences for window in busy]
     net = [(w.joules - idle_w * w.seconds) / w.inferences for w in busy]
-    return Cost(gross, net, idle_w)
+    return EnergyCost(gross, net, idle_w)
 
 
 class Meter:
     """Joules since it was made; to be read often, so that no wrap is missed and a gauge is followed."""
 
-    def __init__(self, source: Source, clock: Callable[[], int]) -> None:
+    def __init__(self, source: EnergySource, clock: Callable[[], int]) -> None:
         self._source, self._clock = source, clock
         self._joules = 0.0
         self.updates = 0
@@ -153,7 +153,7 @@ def measure_window(
             return Window(joules, (clock() - begin) / NS_PER_S, done, meter.updates - before)
 
 
-def find_source(root: Path = Path("/")) -> Source | str:
+def find_source(root: Path = Path("/")) -> EnergySource | str:
     """The first source that can be read, or why there is none.
 
     Args:
@@ -173,7 +173,7 @@ def find_source(root: Path = Path("/")) -> Source | str:
     return "; ".join(dict.fromkeys(reasons)) or NO_COUNTER
 
 
-def _candidates(classes: Path) -> Iterator[Source | str]:
+def _candidates(classes: Path) -> Iterator[EnergySource | str]:
     yield from _powercap(classes / "powercap")
     for chip in sorted(classes.glob("hwmon/hwmon*")):
         yield from _hwmon(chip)
@@ -181,7 +181,7 @@ def _candidates(classes: Path) -> Iterator[Source | str]:
         yield from _battery(supply)
 
 
-def _powercap(folder: Path) -> Iterator[Source]:
+def _powercap(folder: Path) -> Iterator[EnergySource]:
     zones = {path.parent: _text(path.parent / "name") for path in folder.glob("*/energy_uj")}
     # the same package counted through another register
     zones = {z: n for z, n in zones.items() if "mmio" not in z.name} or zones
@@ -193,10 +193,10 @@ def _powercap(folder: Path) -> Iterator[Source]:
             Counter(zone / "energy_uj", int(text) if text.isdigit() else 0)
             for zone, text in zip(parts, ranges, strict=True)
         )
-        yield Source("powercap " + " + ".join(zones[z] or z.name for z in parts), counters)
+        yield EnergySource("powercap " + " + ".join(zones[z] or z.name for z in parts), counters)
 
 
-def _hwmon(chip: Path) -> Iterator[Source]:
+def _hwmon(chip: Path) -> Iterator[EnergySource]:
     name = _text(chip / "name")
     labelled = {
         path.name.removesuffix("_label"): _text(path) for path in sorted(chip.glob("*_label"))
@@ -207,16 +207,16 @@ def _hwmon(chip: Path) -> Iterator[Source]:
     number = re.sub(r"\D", "", total or "") or "1"
     about = f"hwmon {name} {labelled.get(total or '', '')}".strip()
     if (chip / f"energy{number}_input").exists():
-        yield Source(about, (Counter(chip / f"energy{number}_input", 0),))
+        yield EnergySource(about, (Counter(chip / f"energy{number}_input", 0),))
     for kind in ("input", "average"):
         if (chip / f"power{number}_{kind}").exists():
-            yield Source(about, gauges=(Gauge((chip / f"power{number}_{kind}",), 1e-6),))
+            yield EnergySource(about, gauges=(Gauge((chip / f"power{number}_{kind}",), 1e-6),))
     volts, amperes = chip / f"in{number}_input", chip / f"curr{number}_input"
     if volts.exists() and amperes.exists():
-        yield Source(about, gauges=(Gauge((volts, amperes), 1e-6),))
+        yield EnergySource(about, gauges=(Gauge((volts, amperes), 1e-6),))
 
 
-def _battery(supply: Path) -> Iterator[Source | str]:
+def _battery(supply: Path) -> Iterator[EnergySource | str]:
     if _text(supply / "type") != "Battery":
         return
     status = _text(supply / "status")
@@ -224,13 +224,13 @@ def _battery(supply: Path) -> Iterator[Source | str]:
         yield f"{supply.name} is {status.lower() or 'silent'}, not discharging"
         return
     if (supply / "power_now").exists():
-        yield Source(f"battery {supply.name}", gauges=(Gauge((supply / "power_now",), 1e-6),))
+        yield EnergySource(f"battery {supply.name}", gauges=(Gauge((supply / "power_now",), 1e-6),))
     pair = (supply / "current_now", supply / "voltage_now")
     if all(path.exists() for path in pair):
-        yield Source(f"battery {supply.name}", gauges=(Gauge(pair, 1e-12),))
+        yield EnergySource(f"battery {supply.name}", gauges=(Gauge(pair, 1e-12),))
 
 
-def _refused(error: Exception, source: Source, root: Path) -> str:
+def _refused(error: Exception, source: EnergySource, root: Path) -> str:
     """``EACCES /sys/class/powercap/intel-rapl:0/energy_uj``."""
     if isinstance(error, OSError):
         word = errno.errorcode.get(error.errno or 0, type(error).__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgekd.bench import timing
 from edgekd.bench.result import metric
-from edgekd.bench.result.metric import Metric
+from edgekd.bench.result.metric import MeasuredMetric
 from edgekd.bench.scenario import energy as meters
 from edgekd.bench.scenario.run import NS_PER_S
 from edgekd.bench.scenario.run import Name
@@ -21,7 +21,7 @@ PART_NS = 60 * NS_PER_S
 Curve = tuple[tuple[float, float], ...]
 
 
-def metrics(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
+def metrics(ran: ScenarioRun, wanted: ScenarioSelection) -> list[MeasuredMetric]:
     """Every number of one scenario; those that could not be had say why."""
     if ran.failure or not ran.processes:
         reason = ran.failure or "the budget ended before its first process"
@@ -39,7 +39,7 @@ def curve(ran: ScenarioRun) -> Curve:
     return ()
 
 
-def _throughput(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
+def _throughput(ran: ScenarioRun, wanted: ScenarioSelection) -> list[MeasuredMetric]:
     points = [process["points"][0] for process in ran.processes]
     batch = points[0][0]
     chosen = metric.plain_metric(
@@ -52,7 +52,7 @@ def _throughput(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
     ]
 
 
-def _cold_start(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
+def _cold_start(ran: ScenarioRun, wanted: ScenarioSelection) -> list[MeasuredMetric]:
     warm = next((p["warm"] for p in ran.processes if p["warm"]), "")
     if warm:
         return [
@@ -64,7 +64,7 @@ def _cold_start(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
     ]
 
 
-def _paced(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
+def _paced(ran: ScenarioRun, wanted: ScenarioSelection) -> list[MeasuredMetric]:
     count = sum(len(p["times_ns"]) for p in ran.processes)
     n_proc = len(ran.processes)
     found = []
@@ -80,7 +80,7 @@ def _paced(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
     return [*found, metric.plain_metric("paced_late", "fraction", late, n_proc, count, "pooled")]
 
 
-def _sustained(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
+def _sustained(ran: ScenarioRun, wanted: ScenarioSelection) -> list[MeasuredMetric]:
     stretches = _stretches(ran)
     parts_ms = [ns / NS_PER_MS for ns in timing.part_medians_ns(stretches, PART_NS)]
     count = sum(stretch.iterations for stretch in stretches)
@@ -101,7 +101,7 @@ def _sustained(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
     ]
 
 
-def _energy(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
+def _energy(ran: ScenarioRun, wanted: ScenarioSelection) -> list[MeasuredMetric]:
     told = ran.processes[0]
     if "reason" in told:
         return [metric.missing_metric(name, unit, told["reason"]) for name, unit in HEADS[ran.name]]
@@ -120,7 +120,7 @@ def _energy(ran: ScenarioRun, wanted: ScenarioSelection) -> list[Metric]:
     return [*found, metric.plain_metric("idle_power", "W", cost.idle_w, 1, 0, told["source"])]
 
 
-def _over_windows(name: str, joules: list[float], count: int, source: str) -> Metric:
+def _over_windows(name: str, joules: list[float], count: int, source: str) -> MeasuredMetric:
     found = metric.median_metric(name, "J", joules, count)
     method = f"median of windows of one process/order-stat, {source}"
     return found.model_copy(update={"n_proc": 1, "method": method})
@@ -138,7 +138,7 @@ HEADS: dict[Name, tuple[tuple[str, str], ...]] = {
     "energy": (("energy_per_inference", "J"), ("energy_per_inference_gross", "J")),
 }
 """What is missing, with its unit, where a scenario gave nothing."""
-FIGURES: dict[Name, Callable[[ScenarioRun, ScenarioSelection], list[Metric]]] = {
+FIGURES: dict[Name, Callable[[ScenarioRun, ScenarioSelection], list[MeasuredMetric]]] = {
     "throughput": _throughput,
     "cold_start": _cold_start,
     "paced": _paced,

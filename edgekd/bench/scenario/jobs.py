@@ -39,7 +39,7 @@ def measure_throughput(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     A batch that the engine cannot hold ends the sweep.
     """
     started = jobs.start(spec, say, started_ns)
-    points: list[sweep.Point] = []
+    points: list[sweep.ThroughputPoint] = []
     if not spec["sweep"] or not _batch_is_free(spec, say):
         points.append(_point(started.session, spec, spec["batch"], say))
         return {"points": points}
@@ -63,7 +63,7 @@ def _batch_is_free(spec: Spec, say: Say) -> bool:
     return any(None in shape for shape in shapes)
 
 
-def _point(session: Session, spec: Spec, batch: int, say: Say) -> sweep.Point:
+def _point(session: Session, spec: Spec, batch: int, say: Say) -> sweep.ThroughputPoint:
     say(f"batch {batch}")
     feeds = jobs.make_feeds(session, {**spec, "batch": batch}, DISTINCT)
     step = jobs.make_step(session, feeds)
@@ -71,7 +71,7 @@ def _point(session: Session, spec: Spec, batch: int, say: Say) -> sweep.Point:
     begin = clock()
     times_ns = timing.iterate(step, clock, 0, 5, spec["span_ns"])
     rate = batch * len(times_ns) * NS_PER_S / (clock() - begin)
-    return sweep.Point(batch, rate, median(times_ns) / 1e6)
+    return sweep.ThroughputPoint(batch, rate, median(times_ns) / 1e6)
 
 
 def measure_sustained(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:

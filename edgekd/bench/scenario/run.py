@@ -92,9 +92,11 @@ class ScenarioRun:
     failure: str = ""
     refused: bool = False
 
-    def best(self, bound_ms: float | None) -> throughput.Point | None:
+    def best(self, bound_ms: float | None) -> throughput.ThroughputPoint | None:
         """The winner of the sweep."""
-        points = [throughput.Point(*point) for point in (self.swept or {}).get("points", ())]
+        points = [
+            throughput.ThroughputPoint(*point) for point in (self.swept or {}).get("points", ())
+        ]
         return throughput.best_point(points, bound_ms)
 
 

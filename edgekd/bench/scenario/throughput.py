@@ -10,7 +10,7 @@ GAIN = 0.05
 MOST = 1024
 
 
-class Point(NamedTuple):
+class ThroughputPoint(NamedTuple):
     """One batch size, measured."""
 
     batch: int
@@ -19,7 +19,9 @@ class Point(NamedTuple):
     """Median of one batch."""
 
 
-def next_batch(points: Sequence[Point], bound_ms: float | None, most: int = MOST) -> int | None:
+def next_batch(
+    points: Sequence[ThroughputPoint], bound_ms: float | None, most: int = MOST
+) -> int | None:
     """The next batch size of the sweep, or None when it is over.
 
     It doubles from 1 until two sizes in a row are less than 5 % above the best before them (one
@@ -38,7 +40,7 @@ def next_batch(points: Sequence[Point], bound_ms: float | None, most: int = MOST
     return 2 * last.batch if 2 * last.batch <= most else None
 
 
-def best_point(points: Sequence[Point], bound_ms: float | None) -> Point | None:
+def best_point(points: Sequence[ThroughputPoint], bound_ms: float | None) -> ThroughputPoint | None:
     """The smallest batch within 5 % of the most samples a second under the bound; None if none is."""
     inside = [p for p in points if bound_ms is None or p.latency_ms <= bound_ms]
     if not inside:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgekd.bench.result import Document
+    from edgekd.bench.result import MeasurementDocument
     from edgekd.bench.session import Measurement
 
 PLOTS = (".svg", ".png")
@@ -65,7 +65,7 @@ def require_all_measured(measured: Sequence[Measurement]) -> None:
             raise Inconclusive(f"{found.subject.name}: {found.failure or 'the budget ended'}")
 
 
-def require_quiet(made: Document) -> None:
+def require_quiet(made: MeasurementDocument) -> None:
     """Require that the machine was fit and every interval narrow enough.
 
     Raises:

@@ -22,7 +22,7 @@ from edgekd.cli.screen import show_running
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgekd.bench.pair.document import Document
+    from edgekd.bench.pair.document import ComparisonDocument
     from edgekd.bench.pair.document import Side
     from edgekd.bench.pair.run import PairedRun
     from edgekd.bench.pair.run import PairRules
@@ -202,7 +202,7 @@ def run_comparison(ready: Sequence[PreparedSubject], rules: PairRules, device: D
     return found
 
 
-def require_verdict(made: Document, require: str | None) -> None:
+def require_verdict(made: ComparisonDocument, require: str | None) -> None:
     """Require the verdict that `require` names, if it names one.
 
     Raises:
@@ -224,13 +224,13 @@ def require_verdict(made: Document, require: str | None) -> None:
     raise BudgetMissed(f"verdict: got {made.verdict}, want {require}")
 
 
-def _no_slower(made: Document) -> bool:
+def _no_slower(made: ComparisonDocument) -> bool:
     """Whether the interval's upper end stays below the margin, faster or not."""
     interval = made.ratios[0].interval
     return interval is not None and interval[1] <= 1 + made.delta
 
 
-def _show(made: Document) -> None:
+def _show(made: ComparisonDocument) -> None:
     print_columns([HEADER, _row("A", made.a), _row("B", made.b)])
     echo(made.sentence)
     if made.verdict == "unresolved" and made.ratios[0].pairs < 30:

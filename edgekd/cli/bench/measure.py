@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from edgekd.bench.machine.monitor import Monitor
-    from edgekd.bench.result import Document
+    from edgekd.bench.result import MeasurementDocument
     from edgekd.bench.scenario.run import Name
     from edgekd.bench.scenario.run import ScenarioRun
     from edgekd.bench.scenario.run import ScenarioSelection
@@ -201,7 +201,7 @@ def command(
         folders = [open_model(model, stack, key) for model in models]
         record = measure_models(models, folders, request, rules, wanted, stack)
         checks.require_any_measured(record.measured)
-        made = write_document(record, raw, plot)
+        made = _write(record, raw, plot)
     if as_json:
         print_json(made.model_dump(mode="json", by_alias=True))
     else:
@@ -283,7 +283,7 @@ def _advise(ready: Sequence[PreparedSubject]) -> None:
         echo(f"note: {model.name}: {note}", err=True)
 
 
-def write_document(record: SessionRecord, raw: Path | None, plot: Path | None) -> Document:
+def _write(record: SessionRecord, raw: Path | None, plot: Path | None) -> MeasurementDocument:
     """Make the document of a session; write its raw times and its plot where paths are given."""
     from edgekd.bench.result import document
 

@@ -11,10 +11,10 @@ from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 
 if TYPE_CHECKING:
-    from edgekd.bench.result import Document
-    from edgekd.bench.result import Result
+    from edgekd.bench.result import MeasurementDocument
     from edgekd.bench.result import Scenario
-    from edgekd.bench.result.metric import Metric
+    from edgekd.bench.result import SubjectResult
+    from edgekd.bench.result.metric import MeasuredMetric
 
 HEADER = (
     "model",
@@ -27,10 +27,10 @@ HEADER = (
     "cold start",
     "status",
 )
-Metrics = Mapping[str, "Metric"]
+Metrics = Mapping[str, "MeasuredMetric"]
 
 
-def print_document(made: Document) -> None:
+def print_document(made: MeasurementDocument) -> None:
     """Print the document of a session."""
     print_columns([HEADER, *map(subject_row, made.results)])
     lines = [line for result in made.results for line in scenario_rows(result)]
@@ -46,7 +46,7 @@ def print_document(made: Document) -> None:
         echo(f"note: {warning}", err=True)
 
 
-def subject_row(result: Result) -> tuple[str, ...]:
+def subject_row(result: SubjectResult) -> tuple[str, ...]:
     """One subject in the table."""
     from edgekd.units import bytes_text
 
@@ -67,7 +67,7 @@ def subject_row(result: Result) -> tuple[str, ...]:
     )
 
 
-def scenario_rows(result: Result) -> Iterator[tuple[str, ...]]:
+def scenario_rows(result: SubjectResult) -> Iterator[tuple[str, ...]]:
     """One line a scenario: its name, whose, what came of it."""
     for scenario in result.scenarios:
         sentence = f"not measured: {scenario.reason}"
@@ -126,13 +126,13 @@ SENTENCES: dict[str, Callable[[Metrics, Scenario], str]] = {
 }
 
 
-def _by_name(metrics: tuple[Metric, ...]) -> Metrics:
+def _by_name(metrics: tuple[MeasuredMetric, ...]) -> Metrics:
     return {metric.name: metric for metric in metrics}
 
 
-def _shown(metric: Metric) -> str:
+def _shown(metric: MeasuredMetric) -> str:
     return "-" if metric.value is None else f"{metric.value:.4g}"
 
 
-def _interval(metric: Metric) -> str:
+def _interval(metric: MeasuredMetric) -> str:
     return "-" if metric.ci95 is None else f"{metric.ci95[0]:.4g} to {metric.ci95[1]:.4g}"

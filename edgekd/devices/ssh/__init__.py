@@ -51,7 +51,7 @@ CUTS = 50
 """So often may a link be cut under one order."""
 
 
-class Remote:
+class RemoteDevice:
     """One device, and the link to it while there is one."""
 
     def __init__(self, name: str, address: Address, folder: Path) -> None:
@@ -159,7 +159,7 @@ def device(name: str, address: Address, folder: Path) -> Device:
 
     One a process: two links of ours would wait for each other.
     """
-    return Device(name, Remote(name, address, folder).run)
+    return Device(name, RemoteDevice(name, address, folder).run)
 
 
 def _hello(link: Link) -> dict[str, Any]:

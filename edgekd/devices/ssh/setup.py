@@ -46,7 +46,7 @@ def probe_device(name: str, packages: list[str]) -> dict[str, Any]:
         InputError: if no such device was added.
         MachineError: if it is not reached, or breaks the protocol.
     """
-    remote = ssh.Remote(name, registry.get(name).address, registry.config_folder())
+    remote = ssh.RemoteDevice(name, registry.get(name).address, registry.config_folder())
     start = time.perf_counter()
     remote.probe(packages)
     between = time.perf_counter()
@@ -111,7 +111,7 @@ def install(name: str, wanted: list[str], *, wheels: Path | None, index: str | N
     for path in paths:
         if not PLAIN_NAME.fullmatch(path.name):
             raise InputError(f"{path}: got a wheel of that name, want a plain one")
-    remote = ssh.Remote(name, registry.get(name).address, registry.config_folder())
+    remote = ssh.RemoteDevice(name, registry.get(name).address, registry.config_folder())
     spec = {"packages": wanted, "index": index}
     reads = {path.name: path for path in [*_own_pip(), *paths]}
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekd.learn.download import Remote
+from edgekd.learn.download import RemoteFile
 from edgekd.learn.formats import cifar
 from edgekd.learn.source import Source
 
@@ -16,7 +16,7 @@ KIND = cifar.Kind(
     names="batches.meta.txt",
     classes=10,
     label_bytes=1,
-    archive=Remote(
+    archive=RemoteFile(
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
         "md5:c32a1d4ab5d03f1284b67883e8d87530",
     ),

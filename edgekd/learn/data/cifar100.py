@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekd.learn.download import Remote
+from edgekd.learn.download import RemoteFile
 from edgekd.learn.formats import cifar
 from edgekd.learn.source import Source
 
@@ -16,7 +16,7 @@ KIND = cifar.Kind(
     names="fine_label_names.txt",
     classes=100,
     label_bytes=2,
-    archive=Remote(
+    archive=RemoteFile(
         "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
         "md5:03b5dce01913d631647c71ecec9e9cb8",
     ),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.learn.download import Remote
+from edgekd.learn.download import RemoteFile
 from edgekd.learn.download import cache_folder
 from edgekd.learn.download import fetch
 from edgekd.learn.download import not_found
@@ -33,19 +33,19 @@ SYSTEM = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package `dataset-fashion-mnist` puts the files."""
 _URL = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/"
 REMOTES = {
-    "train-images-idx3-ubyte": Remote(
+    "train-images-idx3-ubyte": RemoteFile(
         f"{_URL}train-images-idx3-ubyte.gz",
         "sha256:3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
     ),
-    "train-labels-idx1-ubyte": Remote(
+    "train-labels-idx1-ubyte": RemoteFile(
         f"{_URL}train-labels-idx1-ubyte.gz",
         "sha256:a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
     ),
-    "t10k-images-idx3-ubyte": Remote(
+    "t10k-images-idx3-ubyte": RemoteFile(
         f"{_URL}t10k-images-idx3-ubyte.gz",
         "sha256:346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
     ),
-    "t10k-labels-idx1-ubyte": Remote(
+    "t10k-labels-idx1-ubyte": RemoteFile(
         f"{_URL}t10k-labels-idx1-ubyte.gz",
         "sha256:67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     ),

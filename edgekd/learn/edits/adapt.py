@@ -18,7 +18,7 @@ from edgekd.settings import Settings
 from edgekd.settings import Whole
 
 
-class Edit(Settings):
+class AdaptEdit(Settings):
     """What the edit says."""
 
     select: (
@@ -40,7 +40,7 @@ class Edit(Settings):
 class _Adapted(nn.Module):
     """Images are brought into the size of `model`, its logits into the order of the data."""
 
-    def __init__(self, model: nn.Module, edit: Edit) -> None:
+    def __init__(self, model: nn.Module, edit: AdaptEdit) -> None:
         super().__init__()
         self.model, self.size = model, (edit.channels, edit.height, edit.width)
         for name, numbers in (("select", edit.select), ("order", edit.order)):
@@ -64,7 +64,7 @@ def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn
     Raises:
         ValueError: if the images cannot be brought into that form.
     """
-    said = Edit.model_validate(dict(edit))
+    said = AdaptEdit.model_validate(dict(edit))
     channels = interface.inputs[0].shape[1]
     if said.select is not None and max(said.select) >= int(channels):
         raise ValueError(f"select: got {max(said.select)}, want channels below {channels}")

@@ -20,7 +20,7 @@ METHODS = ("fuse", "reparameterize", "switch_to_deploy")
 that takes its place, the others change it."""
 
 
-class Edit(Settings):
+class DeployEdit(Settings):
     """What the edit says."""
 
     paths: Annotated[
@@ -41,7 +41,7 @@ def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn
     Raises:
         ValueError: if there is no such module, or it has no such form.
     """
-    for path in Edit.model_validate(dict(edit)).paths:
+    for path in DeployEdit.model_validate(dict(edit)).paths:
         try:
             model = merge_module(model, path)
         except AttributeError as error:

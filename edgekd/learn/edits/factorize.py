@@ -26,7 +26,7 @@ class FactorizedLayer(Settings):
     """One, or for ``tucker2`` two."""
 
 
-class Edit(Settings):
+class FactorizeEdit(Settings):
     """What the edit says."""
 
     layers: Annotated[
@@ -45,7 +45,7 @@ def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn
     Raises:
         ValueError: if there is no such layer, or a structure or rank does not fit it.
     """
-    for layer in Edit.model_validate(dict(edit)).layers:
+    for layer in FactorizeEdit.model_validate(dict(edit)).layers:
         old = dict(model.named_modules()).get(layer.path)
         if type(old) not in (nn.Conv2d, nn.Linear):
             raise ValueError(f"{layer.path}: got {type(old).__name__}, want a Conv2d or a Linear")

@@ -14,7 +14,7 @@ from edgekd.settings import Count
 from edgekd.settings import Settings
 
 
-class Edit(Settings):
+class GroupNormEdit(Settings):
     """What the edit says."""
 
     groups: Count = 8
@@ -32,7 +32,7 @@ def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn
     Raises:
         ValueError: if it is a batch norm itself.
     """
-    groups = Edit.model_validate(dict(edit)).groups
+    groups = GroupNormEdit.model_validate(dict(edit)).groups
     found = [(name, norm) for name, norm in model.named_modules() if isinstance(norm, _BatchNorm)]
     for name, norm in found:
         if not name:

@@ -28,7 +28,7 @@ class PrunedLayer(Settings):
     """Of a convolution; as many as its channels where it is depthwise."""
 
 
-class Edit(Settings):
+class PruneEdit(Settings):
     """What the edit says."""
 
     layers: Annotated[
@@ -48,7 +48,7 @@ def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn
     Raises:
         ValueError: if there is no such layer, or it cannot have these widths.
     """
-    for layer in Edit.model_validate(dict(edit)).layers:
+    for layer in PruneEdit.model_validate(dict(edit)).layers:
         try:
             old = model.get_submodule(layer.path)
         except AttributeError as error:

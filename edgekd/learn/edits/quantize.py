@@ -19,7 +19,7 @@ from edgekd.settings import Settings
 Bits = Annotated[int, Field(ge=2, le=8)]
 
 
-class Edit(Settings):
+class QuantizeEdit(Settings):
     """What a blueprint keeps of it; steps and zero-points are among the weights."""
 
     scheme: str
@@ -38,7 +38,7 @@ def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn
     Raises:
         ValueError: if the edit is none, or does not fit the model.
     """
-    wanted = Edit.model_validate(dict(edit))
+    wanted = QuantizeEdit.model_validate(dict(edit))
     if wanted.scheme not in NUMERICS:
         raise ValueError(f"scheme: got {wanted.scheme!r}, want one of {', '.join(NUMERICS)}")
     module = tracing.trace(model, interface)

@@ -18,7 +18,7 @@ Side = Annotated[int, Field(ge=1, le=2**20)]
 Path = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class Edit(Settings):
+class ReuseEdit(Settings):
     """What the edit says."""
 
     layer: Path
@@ -44,13 +44,13 @@ def apply(model: nn.Module, edit: Mapping[str, Any], interface: Interface) -> nn
 
     Args:
         model: is changed in place.
-        edit: see `Edit`.
+        edit: see `ReuseEdit`.
         interface: what the model takes; not looked at.
 
     Raises:
         ValueError: if a layer is not there or not of its kind, or the maps do not fit.
     """
-    said = Edit.model_validate(dict(edit))
+    said = ReuseEdit.model_validate(dict(edit))
     classifier = dict(model.named_modules()).get(said.classifier)
     if not isinstance(classifier, nn.Linear):
         raise ValueError(

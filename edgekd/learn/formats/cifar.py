@@ -15,7 +15,7 @@ import numpy as np
 from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.learn.download import Remote
+from edgekd.learn.download import RemoteFile
 from edgekd.learn.download import cache_folder
 from edgekd.learn.download import fetch
 from edgekd.learn.download import not_found
@@ -41,7 +41,7 @@ class Kind(NamedTuple):
     classes: int
     label_bytes: int
     """Before each image; the last one is the class."""
-    archive: Remote
+    archive: RemoteFile
 
     def members(self) -> list[str]:
         """The files, class names first, test images last."""

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from torch import nn
 
 from edgekd.learn.budget import GAIN
-from edgekd.learn.budget import Budget
 from edgekd.learn.budget import ModelTiming
+from edgekd.learn.budget import StepBudget
 from edgekd.learn.lowrank import choice
 from edgekd.learn.lowrank.choice import Cost
 from edgekd.learn.lowrank.choice import Offer
@@ -60,7 +60,7 @@ class SplitOutcome(NamedTuple):
 
 
 def search(
-    layers: Sequence[SplittableLayer], dense: DenseModel, budget: Budget, ask: SplitTrials
+    layers: Sequence[SplittableLayer], dense: DenseModel, budget: StepBudget, ask: SplitTrials
 ) -> SplitOutcome:
     """Split what pays, as far as the budget asks; or nothing, and say why.
 
@@ -84,7 +84,7 @@ def search(
 
 
 def _by_size(
-    layers: Sequence[SplittableLayer], dense: DenseModel, budget: Budget
+    layers: Sequence[SplittableLayer], dense: DenseModel, budget: StepBudget
 ) -> tuple[Chosen, bool]:
     """The choice for a share of MACs or parameters, else of the fastest offers; whether it is met."""
     shares: dict[Cost, float | None] = {"macs": budget.macs, "parameters": budget.parameters}

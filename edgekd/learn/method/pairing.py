@@ -12,7 +12,7 @@ from torch import nn
 from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.forward_pass import run_once
 from edgekd.learn.method.taps import INPUT
-from edgekd.learn.method.taps import Point
+from edgekd.learn.method.taps import TapPoint
 from edgekd.learn.method.taps import find_points
 from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Layers
@@ -85,7 +85,7 @@ def _at(network: NetworkStages, depth: float) -> str:
     return network.stages[max(0, round(depth * len(network.stages)) - 1)]
 
 
-def _classifier(found: Sequence[Point]) -> str:
+def _classifier(found: Sequence[TapPoint]) -> str:
     """The input of the last layer with weights of two axes or more."""
     for point in reversed(found):
         weight = getattr(point.module, "weight", None)
@@ -117,7 +117,7 @@ def _layer_of(model: nn.Module, inputs: Sequence[Tensor], output: int) -> str:
     return same[-1] + INPUT if same else ""
 
 
-def _maps(found: Sequence[Point]) -> list[str]:
+def _maps(found: Sequence[TapPoint]) -> list[str]:
     """Of feature maps: the last of every resolution. A map of one pixel is a pooled one."""
     last: dict[tuple[int, ...], tuple[int, str]] = {}
     for number, point in enumerate(found):
@@ -126,7 +126,7 @@ def _maps(found: Sequence[Point]) -> list[str]:
     return [place for _, place in sorted(last.values())] if len(last) > 1 else []
 
 
-def _blocks(found: Sequence[Point]) -> list[str]:
+def _blocks(found: Sequence[TapPoint]) -> list[str]:
     """Of tokens, or maps of one resolution: the children of the list with the most blocks alike."""
     groups: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for point in found:
@@ -137,7 +137,7 @@ def _blocks(found: Sequence[Point]) -> list[str]:
     return _spread(most) if len(most) > 1 else []
 
 
-def _vectors(found: Sequence[Point], logits: tuple[int, ...]) -> list[str]:
+def _vectors(found: Sequence[TapPoint], logits: tuple[int, ...]) -> list[str]:
     return _spread([p.place for p in found if len(p.shape) == 2 and p.shape != logits])
 
 

@@ -20,7 +20,7 @@ INPUT = ":input"
 """After a module's path: what goes into it, not what comes out."""
 
 
-class Point(NamedTuple):
+class TapPoint(NamedTuple):
     """A place where something can be read."""
 
     place: str
@@ -58,18 +58,18 @@ class Taps:
             self._handles.pop().remove()
 
 
-def find_points(model: nn.Module, *inputs: Tensor) -> list[Point]:
+def find_points(model: nn.Module, *inputs: Tensor) -> list[TapPoint]:
     """List the output of every module for `inputs`, in the order in which they finish.
 
     The model is put into evaluation mode for it and back; nothing in it changes.
     """
-    found: list[Point] = []
+    found: list[TapPoint] = []
 
     def note(place: str) -> Any:
         def hook(module: nn.Module, given: tuple[Any, ...], made: Any) -> None:
             value = _tensor(made)
             if value is not None:
-                found.append(Point(place, tuple(value.shape), module))
+                found.append(TapPoint(place, tuple(value.shape), module))
 
         return hook
 

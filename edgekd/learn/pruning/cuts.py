@@ -11,7 +11,7 @@ from torch import nn
 
 from edgekd.learn.forward_pass import run_once
 from edgekd.learn.pruning import narrow
-from edgekd.learn.pruning.groups import Group
+from edgekd.learn.pruning.groups import ChannelGroup
 from edgekd.learn.pruning.groups import Kept
 from edgekd.learn.pruning.importance import Worth
 
@@ -31,7 +31,7 @@ class Cut(NamedTuple):
 
 
 def order_cuts(
-    groups: Sequence[Group], worth: Worth, saving: Mapping[str, float], multiple: int
+    groups: Sequence[ChannelGroup], worth: Worth, saving: Mapping[str, float], multiple: int
 ) -> list[Cut]:
     """Order all blocks of all groups as they are to be cut.
 
@@ -71,7 +71,9 @@ def find_kept(cuts: Sequence[Cut], worth: Worth) -> Kept:
     }
 
 
-def macs_each(model: nn.Module, groups: Sequence[Group], *inputs: Tensor) -> dict[str, float]:
+def macs_each(
+    model: nn.Module, groups: Sequence[ChannelGroup], *inputs: Tensor
+) -> dict[str, float]:
     """Multiply-accumulates of one sample that go with one channel of each group, all others whole.
 
     Args:
@@ -95,7 +97,7 @@ def macs_each(model: nn.Module, groups: Sequence[Group], *inputs: Tensor) -> dic
     return _each(model, groups, {m: m.weight.numel() * places.get(m, 0) for m in layers})
 
 
-def parameters_each(model: nn.Module, groups: Sequence[Group]) -> dict[str, float]:
+def parameters_each(model: nn.Module, groups: Sequence[ChannelGroup]) -> dict[str, float]:
     """Parameters that go with one channel of each group, all others whole."""
     return _each(
         model, groups, {m: sum(p.numel() for p in m.parameters()) for m in model.modules()}
@@ -103,7 +105,7 @@ def parameters_each(model: nn.Module, groups: Sequence[Group]) -> dict[str, floa
 
 
 def _each(
-    model: nn.Module, groups: Sequence[Group], costs: Mapping[nn.Module, int]
+    model: nn.Module, groups: Sequence[ChannelGroup], costs: Mapping[nn.Module, int]
 ) -> dict[str, float]:
     each = {}
     for group in groups:

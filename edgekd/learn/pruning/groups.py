@@ -20,7 +20,7 @@ from edgekd.errors import MachineError
 KINDS = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
 
 
-class Member(NamedTuple):
+class LayerSide(NamedTuple):
     """One side of one layer."""
 
     path: str
@@ -31,15 +31,15 @@ class Member(NamedTuple):
     """For each channel of the group, the layer's own: several where an image was flattened."""
 
 
-class Group(NamedTuple):
+class ChannelGroup(NamedTuple):
     """Channels that are removed together."""
 
     name: str
     """Path of a layer that makes them."""
     width: int
-    members: tuple[Member, ...]
+    members: tuple[LayerSide, ...]
 
-    def readers(self) -> tuple[Member, ...]:
+    def readers(self) -> tuple[LayerSide, ...]:
         """The layers that take these channels in."""
         return tuple(member for member in self.members if member.side == "in")
 
@@ -48,7 +48,7 @@ Kept = dict[str, tuple[int, ...]]
 """Group name to the channels that stay, ascending; a group that is not named stays whole."""
 
 
-def find_groups(model: nn.Module, *inputs: Tensor) -> Iterator[tuple[str, Group | str]]:
+def find_groups(model: nn.Module, *inputs: Tensor) -> Iterator[tuple[str, ChannelGroup | str]]:
     """Yield each group by its name, or why it is left alone.
 
     Args:
@@ -76,9 +76,9 @@ def find_groups(model: nn.Module, *inputs: Tensor) -> Iterator[tuple[str, Group 
         yield name, _read(name, items, names, graph.is_out_channel_pruning_fn)
 
 
-def _read(name: str, items: list[Any], names: dict[Any, str], is_out: Any) -> Group | str:
+def _read(name: str, items: list[Any], names: dict[Any, str], is_out: Any) -> ChannelGroup | str:
     width = len(items[0].idxs)
-    members: list[Member] = []
+    members: list[LayerSide] = []
     for item in items:
         layer = item.dep.target.module
         if isinstance(layer, nn.Parameter):
@@ -98,10 +98,10 @@ def _read(name: str, items: list[Any], names: dict[Any, str], is_out: Any) -> Gr
         both = depthwise or isinstance(layer, nn.BatchNorm2d)
         side: Literal["in", "out", "both"]
         side = "both" if both else "out" if is_out(item.dep.handler) else "in"
-        member = Member(path, side, tuple(tuple(channels) for channels in own))
+        member = LayerSide(path, side, tuple(tuple(channels) for channels in own))
         if member not in members:
             members.append(member)
-    group = Group(name, width, tuple(members))
+    group = ChannelGroup(name, width, tuple(members))
     return group if group.readers() else "no layer reads its channels"
 
 

@@ -16,8 +16,8 @@ from edgekd.interface import Interface
 from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.method.label_loss import label_loss
 from edgekd.learn.model_inputs import Inputs
-from edgekd.learn.pruning.groups import Group
-from edgekd.learn.pruning.groups import Member
+from edgekd.learn.pruning.groups import ChannelGroup
+from edgekd.learn.pruning.groups import LayerSide
 
 Worth = dict[str, Tensor]
 """Group name to the worth of each of its channels, float64 [width], not negative."""
@@ -26,7 +26,7 @@ Batch = tuple[Inputs, Mapping[str, Tensor]]
 
 
 def by_taylor(
-    model: nn.Module, groups: Sequence[Group], interface: Interface, batches: Iterable[Batch]
+    model: nn.Module, groups: Sequence[ChannelGroup], interface: Interface, batches: Iterable[Batch]
 ) -> Worth:
     """The mean over batches of (dL / d gate)^2, for a gate of 1 before all that reads the channel.
 
@@ -61,7 +61,7 @@ def by_taylor(
     return {name: worth / count for name, worth in total.items()}
 
 
-def by_magnitude(model: nn.Module, groups: Sequence[Group]) -> Worth:
+def by_magnitude(model: nn.Module, groups: Sequence[ChannelGroup]) -> Worth:
     """The squares of all weights of convolutions and linear layers that go with a channel, over the
     group's mean: what is small for its group goes first."""
     worth = {}
@@ -75,7 +75,7 @@ def by_magnitude(model: nn.Module, groups: Sequence[Group]) -> Worth:
     return worth
 
 
-def _gate(model: nn.Module, member: Member) -> Tensor:
+def _gate(model: nn.Module, member: LayerSide) -> Tensor:
     weight = model.get_submodule(member.path).weight
     assert isinstance(weight, Tensor)
     if weight.grad is None:
@@ -83,7 +83,7 @@ def _gate(model: nn.Module, member: Member) -> Tensor:
     return _summed(member, weight.detach() * weight.grad).float()
 
 
-def _summed(member: Member, values: Tensor) -> Tensor:
+def _summed(member: LayerSide, values: Tensor) -> Tensor:
     """[width]: `values`, shaped as a weight [O, I, ..], summed over all that goes with a channel."""
     others = [d for d in range(values.ndim) if d != (1 if member.side == "in" else 0)]
     return values.sum(others)[torch.tensor(member.channels)].sum(1).cpu()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.edits import prune
-from edgekd.learn.pruning.groups import Group
+from edgekd.learn.pruning.groups import ChannelGroup
 from edgekd.learn.pruning.groups import Kept
 from edgekd.learn.pruning.groups import is_depthwise
 
@@ -19,7 +19,7 @@ Gone = dict[str, tuple[set[int], set[int]]]
 """Module path to what it loses of its inputs and of its outputs."""
 
 
-def find_removed(groups: Sequence[Group], kept: Kept) -> Gone:
+def find_removed(groups: Sequence[ChannelGroup], kept: Kept) -> Gone:
     """Return the channels that each layer loses."""
     lost: Gone = {}
     for group in groups:
@@ -34,7 +34,7 @@ def find_removed(groups: Sequence[Group], kept: Kept) -> Gone:
     return lost
 
 
-def build_edit(model: nn.Module, groups: Sequence[Group], kept: Kept) -> dict[str, Any]:
+def build_edit(model: nn.Module, groups: Sequence[ChannelGroup], kept: Kept) -> dict[str, Any]:
     """Build the edit that `edgekd.learn.edits.prune` replays, of a model that has all its channels."""
     layers = []
     lost = find_removed(groups, kept)
@@ -51,7 +51,7 @@ def build_edit(model: nn.Module, groups: Sequence[Group], kept: Kept) -> dict[st
 
 
 def prune_channels(
-    model: nn.Module, groups: Sequence[Group], kept: Kept, *inputs: Tensor
+    model: nn.Module, groups: Sequence[ChannelGroup], kept: Kept, *inputs: Tensor
 ) -> nn.Module:
     """Copy `model` without the channels that are not kept, in evaluation mode.
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from edgekd.learn.budget import GAIN
-from edgekd.learn.budget import Budget
 from edgekd.learn.budget import ModelTiming
+from edgekd.learn.budget import StepBudget
 
 
 class PruneTrials(NamedTuple):
@@ -35,7 +35,7 @@ class PruneOutcome(NamedTuple):
     why: str
 
 
-def search(count: int, budget: Budget, ask: PruneTrials) -> PruneOutcome:
+def search(count: int, budget: StepBudget, ask: PruneTrials) -> PruneOutcome:
     """How many of `count` cuts are made."""
     if not count:
         return PruneOutcome(0, (), False, "stays whole: no layer has channels to spare")
@@ -57,7 +57,7 @@ def search(count: int, budget: Budget, ask: PruneTrials) -> PruneOutcome:
 
 
 def _wanted(
-    count: int, budget: Budget, ask: PruneTrials, ratio: Callable[[int], float]
+    count: int, budget: StepBudget, ask: PruneTrials, ratio: Callable[[int], float]
 ) -> tuple[int, bool, str]:
     """How many cuts the budget asks for, whether that meets it, and in words."""
     if budget.score_drop is not None:
@@ -76,7 +76,7 @@ def _wanted(
     return (count, False, f"all that can go, {short}") if found is None else (found, True, so)
 
 
-def _small(cuts: int, budget: Budget, ask: PruneTrials) -> bool:
+def _small(cuts: int, budget: StepBudget, ask: PruneTrials) -> bool:
     if budget.macs is not None:
         return ask.macs_left(cuts) <= budget.macs
     assert budget.parameters is not None

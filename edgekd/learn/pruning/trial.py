@@ -17,14 +17,14 @@ from torch import nn
 
 from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.pruning import narrow
-from edgekd.learn.pruning.groups import Group
+from edgekd.learn.pruning.groups import ChannelGroup
 from edgekd.learn.pruning.groups import find_groups
 
 TOLERANCE = 1e-9
 """Of the largest logit, in float64."""
 
 
-def sound_groups(model: nn.Module, *inputs: Tensor) -> tuple[list[Group], dict[str, str]]:
+def sound_groups(model: nn.Module, *inputs: Tensor) -> tuple[list[ChannelGroup], dict[str, str]]:
     """The groups that can be pruned, and the others by name with the reason.
 
     Args:
@@ -34,7 +34,7 @@ def sound_groups(model: nn.Module, *inputs: Tensor) -> tuple[list[Group], dict[s
     Raises:
         MachineError: if torch-pruning is not installed.
     """
-    groups: list[Group] = []
+    groups: list[ChannelGroup] = []
     left: dict[str, str] = {}
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
@@ -44,7 +44,7 @@ def sound_groups(model: nn.Module, *inputs: Tensor) -> tuple[list[Group], dict[s
         narrow_ones = [each.float() if each.is_floating_point() else each for each in wide]
         for name, group in find_groups(trial, *narrow_ones):
             reason = group if isinstance(group, str) else find_fault(exact, group, *wide)
-            if isinstance(group, Group) and not reason:
+            if isinstance(group, ChannelGroup) and not reason:
                 groups.append(group)
             else:
                 left[name] = str(reason)
@@ -75,7 +75,7 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from ((n, t) for n, t in module.named_buffers(recurse=False) if t.is_floating_point())
 
 
-def find_fault(model: nn.Module, group: Group, *inputs: Tensor) -> str:
+def find_fault(model: nn.Module, group: ChannelGroup, *inputs: Tensor) -> str:
     """Say why every second channel of `group` cannot be removed; empty if it can.
 
     Args:

@@ -55,7 +55,7 @@ class QuantizedStart(NamedTuple):
     """Whether biases were corrected; only where that helped."""
     tried: dict[str, float]
     """Distance from the float model's outputs (`distance.mean_distance`), by what was tried."""
-    costs: list[sensitivity.Cost]
+    costs: list[sensitivity.QuantizationCost]
     """What each layer costs, if that was asked."""
 
     def summary(self) -> dict[str, Any]:

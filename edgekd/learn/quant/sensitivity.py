@@ -18,7 +18,7 @@ from edgekd.learn.quant.quantizer import ActivationQuantizer
 from edgekd.learn.quant.quantizer import WeightQuantizer
 
 
-class Cost(NamedTuple):
+class QuantizationCost(NamedTuple):
     """One row of the table."""
 
     layer: str
@@ -41,7 +41,7 @@ def measure_costs(
     want: Sequence[Outputs],
     batches: calibration.Batches,
     outputs: Sequence[Tensor],
-) -> list[Cost]:
+) -> list[QuantizationCost]:
     """Measure the cost of each quantized layer: a row each, the costliest first.
 
     Args:
@@ -67,7 +67,7 @@ def measure_costs(
                 site.enabled = True
                 by_input = distance.mean_distance(module, want, batches, outputs)
                 site.enabled = False
-            rows.append(Cost(name, quantizer.bits, weight.numel(), by_weight, by_input))
+            rows.append(QuantizationCost(name, quantizer.bits, weight.numel(), by_weight, by_input))
     return sorted(rows, key=lambda row: -row.total_distance())
 
 

@@ -16,7 +16,7 @@ from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import Shapes
 from edgekd.runtime import not_installed
-from edgekd.runtimes.openvino.session import Session
+from edgekd.runtimes.openvino.session import OpenVinoSession
 
 # `import openvino` reports itself to its makers from a thread that forks, in the midst of what is
 # measured; without this module it falls back to a sender that does nothing
@@ -79,13 +79,13 @@ def load(
     *,
     batch: int | None = None,
     shapes: Shapes | None = None,
-) -> Session:
+) -> OpenVinoSession:
     """A model compiled for one stream on `threads` threads, latency first, for `shapes` or `batch` rows.
 
     Raises:
         ValueError: if OpenVINO refuses the model, or an input has no fixed rank or known type.
     """
-    return Session(_compile(files, precision, threads, batch, shapes))
+    return OpenVinoSession(_compile(files, precision, threads, batch, shapes))
 
 
 def _compile(

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
+from edgekd.runtime import EngineInput
 from edgekd.runtime import Inference
-from edgekd.runtime import Tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ LARGEST_OUTPUTS_BYTES = 2**20
 """Of one inference, up to which each input that is bound has outputs of its own."""
 
 
-class Session:
+class OpenVinoSession:
     """One infer request of one stream."""
 
     def __init__(self, compiled: Any) -> None:
@@ -102,9 +102,9 @@ def _floats(arrays: list[np.ndarray]) -> list[np.ndarray]:
     return [array for array in arrays if array.dtype.kind == "f"]
 
 
-def _tensor(port: Any) -> Tensor:
+def _tensor(port: Any) -> EngineInput:
     shape = port.get_partial_shape()
     if shape.rank.is_dynamic or port.get_element_type().is_dynamic():
         raise ValueError(f"input {port.any_name!r}: got {shape}, want a fixed rank and type")
     sizes = tuple(None if size.is_dynamic else size.get_length() for size in shape)
-    return Tensor(port.any_name, str(port.get_element_type().to_dtype()), sizes)
+    return EngineInput(port.any_name, str(port.get_element_type().to_dtype()), sizes)

@@ -180,7 +180,7 @@ def load(
     engine = runtime.deserialize_cuda_engine(built[PLAN].read_bytes())
     if engine is None:
         raise ValueError(f"TensorRT refuses {PLAN}: {networks.last_error(opened.log)}")
-    return session.Session(engine, cuda.Cuda(library.cudart()), runtime)
+    return session.TensorRtSession(engine, cuda.Cuda(library.cudart()), runtime)
 
 
 def kernels(built: Files, precision: Precision) -> dict[str, int]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
+from edgekd.runtime import EngineInput
 from edgekd.runtime import Inference
-from edgekd.runtime import Tensor
 from edgekd.runtimes.tensorrt.cuda import Cuda
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ DTYPES = {
 }
 
 
-class Session:
+class TensorRtSession:
     """One execution context on one stream. What it times is what a caller waits for: copies too."""
 
     def __init__(self, engine: Any, cuda: Cuda, owner: Any = None) -> None:
@@ -101,9 +101,9 @@ class Session:
         return address
 
 
-def _tensor(engine: Any, name: str) -> Tensor:
+def _tensor(engine: Any, name: str) -> EngineInput:
     element = engine.get_tensor_dtype(name).name
     if element not in DTYPES:
         raise ValueError(f"tensor {name!r}: got {element}, want an element type numpy has")
     shape = tuple(size if size > 0 else None for size in engine.get_tensor_shape(name))
-    return Tensor(name, DTYPES[element], shape)
+    return EngineInput(name, DTYPES[element], shape)

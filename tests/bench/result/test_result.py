@@ -36,7 +36,7 @@ def test_a_result_says_how_it_was_run() -> None:
     made = result.make_result(
         measured(6), Rules(seed=7), result.MeasurementContext(FACTS, FIT, spin=False)
     )
-    assert made.config == result.Config(
+    assert made.config == result.MeasurementConfig(
         batch=1,
         threads=1,
         affinity=(0, 1),

@@ -39,7 +39,7 @@ def record(tmp_path: Path) -> SessionRecord:
     )
 
 
-def dumped(made: result.Document) -> dict[str, Any]:
+def dumped(made: result.MeasurementDocument) -> dict[str, Any]:
     return made.model_dump(mode="json", by_alias=True)
 
 
@@ -69,12 +69,14 @@ def test_unknown_fields_are_refused(record: SessionRecord, path: tuple[Any, ...]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(made, result.schema())
     with pytest.raises(ValueError, match="more"):
-        result.Document.model_validate(made, strict=False)
+        result.MeasurementDocument.model_validate(made, strict=False)
 
 
 def test_it_reads_its_own_json_again(record: SessionRecord) -> None:
     made = document.make_document(record)
-    assert result.Document.model_validate_json(made.model_dump_json(by_alias=True)) == made
+    assert (
+        result.MeasurementDocument.model_validate_json(made.model_dump_json(by_alias=True)) == made
+    )
 
 
 def test_raw_times_stand_in_a_file_of_their_own(record: SessionRecord, tmp_path: Path) -> None:

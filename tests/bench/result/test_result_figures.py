@@ -9,7 +9,7 @@ from edgekd.bench.session import Measurement
 from tests.measured_example import measured
 
 
-def by_name(found: Measurement) -> dict[str, metric.Metric]:
+def by_name(found: Measurement) -> dict[str, metric.MeasuredMetric]:
     return {one.name: one for one in figures.metrics(found)}
 
 

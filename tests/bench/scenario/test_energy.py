@@ -52,9 +52,9 @@ class Machine:
         return step
 
 
-def found(root: Path) -> energy.Source:
+def found(root: Path) -> energy.EnergySource:
     source = energy.find_source(root)
-    assert isinstance(source, energy.Source), source
+    assert isinstance(source, energy.EnergySource), source
     return source
 
 

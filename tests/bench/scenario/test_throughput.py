@@ -2,17 +2,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgekd.bench.scenario.throughput import Point
+from edgekd.bench.scenario.throughput import ThroughputPoint
 from edgekd.bench.scenario.throughput import best_point
 from edgekd.bench.scenario.throughput import next_batch
 
 
 def swept(
     rate: Callable[[int], float], bound_ms: float | None = None, most: int = 1024
-) -> list[Point]:
-    points: list[Point] = []
+) -> list[ThroughputPoint]:
+    points: list[ThroughputPoint] = []
     while (batch := next_batch(points, bound_ms, most)) is not None:
-        points.append(Point(batch, rate(batch), 1000 * batch / rate(batch)))
+        points.append(ThroughputPoint(batch, rate(batch), 1000 * batch / rate(batch)))
     return points
 
 

@@ -80,7 +80,7 @@ def test_no_string_changes_what_is_executed(
             order = Order(text, {text: text}, {text: text}, 1.0, {"file": tmp_path / "file"})
             monkeypatch.setenv("LANG", text.replace("\0", ""))
             monkeypatch.setenv("EDGEKD_OTHER", text.replace("\0", ""))
-            ssh.Remote("board", plain, tmp_path).run(order)
+            ssh.RemoteDevice("board", plain, tmp_path).run(order)
         assert ["ssh", *executed()] == reference
         assert "EDGEKD_OTHER" not in (tmp_path / "log.env").read_text()
 
@@ -101,7 +101,7 @@ def test_a_path_is_one_word(executed: Callable[[], list[str]], tmp_path: Path) -
         assert rest == [word for word in bare if word not in ("none", "-o")]
         assert words[-2:] == bare[-2:] and words[2] == extra[0]
         with pytest.raises(MachineError):
-            ssh.Remote("board", where, tmp_path).probe([])
+            ssh.RemoteDevice("board", where, tmp_path).probe([])
         assert ["ssh", *executed()] == words
     assert used > 100
 

@@ -31,20 +31,22 @@ cat "{folder}/said"
 cat "{folder}/complained" >&2
 {then}
 """
-Says = Callable[..., ssh.Remote]
+Says = Callable[..., ssh.RemoteDevice]
 
 
 @pytest.fixture
 def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
     """A device that says some bytes, whatever it is asked."""
 
-    def make(said: bytes, complained: bytes = b"", then: str = "cat > /dev/null") -> ssh.Remote:
+    def make(
+        said: bytes, complained: bytes = b"", then: str = "cat > /dev/null"
+    ) -> ssh.RemoteDevice:
         (tmp_path / "said").write_bytes(said)
         (tmp_path / "complained").write_bytes(complained)
         (tmp_path / "ssh").write_text(SHIM.format(folder=tmp_path, then=then))
         (tmp_path / "ssh").chmod(0o700)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-        return ssh.Remote("pi", Address("host", "user"), tmp_path)
+        return ssh.RemoteDevice("pi", Address("host", "user"), tmp_path)
 
     return make
 
@@ -53,7 +55,7 @@ def order(tmp_path: Path, **reads: Path) -> Order:
     return Order("json.tool", {}, {}, 1.0, reads, tmp_path)
 
 
-def refused(remote: ssh.Remote, given: Order) -> str:
+def refused(remote: ssh.RemoteDevice, given: Order) -> str:
     with pytest.raises(MachineError) as caught:
         remote.run(given)
     remote.close()

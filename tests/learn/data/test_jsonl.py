@@ -196,7 +196,7 @@ def test_batches_of_a_file_pad_to_their_own_longest(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     context = Context(folder=tmp_path / "data", checkpoints=tmp_path, seed=0, progress=Silent())
     source = {"name": "jsonl", "reference": str(path), "longest": 30}
-    made = data.STAGE.run(data.Config(source=source, limit=20), {}, context)
+    made = data.STAGE.run(data.DataConfig(source=source, limit=20), {}, context)
     given = {Path(name).stem: each for name, each in made.items()}
     samples = arrays.samples(given, Views(count=1), 0)
     lengths = samples.rows["text"].lengths

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from torch import nn
 
-from edgekd.learn.budget import Budget
 from edgekd.learn.budget import ModelTiming
+from edgekd.learn.budget import StepBudget
 from edgekd.learn.lowrank import choice
 from edgekd.learn.lowrank.chain import PlainLayer
 from edgekd.learn.lowrank.choice import Offer
@@ -63,7 +63,7 @@ class World:
 
     def search(self, layers: list[SplittableLayer] = LAYERS, **budget: float) -> SplitOutcome:
         return search(
-            layers, WHOLE, Budget(**budget), SplitTrials(self.time, self.fit, self.score_drop)
+            layers, WHOLE, StepBudget(**budget), SplitTrials(self.time, self.fit, self.score_drop)
         )
 
 

@@ -13,7 +13,7 @@ from edgekd.learn.complexity import count_macs
 from edgekd.learn.complexity import count_parameters
 from edgekd.learn.pruning import cuts
 from edgekd.learn.pruning import narrow
-from edgekd.learn.pruning.groups import Group
+from edgekd.learn.pruning.groups import ChannelGroup
 from edgekd.learn.pruning.trial import sound_groups
 from tests.learn.blueprint_example import image_blueprint
 
@@ -26,7 +26,7 @@ from tests.learn.blueprint_example import image_blueprint
 )
 def test_widths_are_aligned_and_the_best_stay(widths: list[int], multiple: int, seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
-    groups = [Group(str(number), width, ()) for number, width in enumerate(widths)]
+    groups = [ChannelGroup(str(number), width, ()) for number, width in enumerate(widths)]
     worth = {g.name: torch.rand(g.width, generator=random, dtype=torch.float64) for g in groups}
     saving = {group.name: 1.0 + number for number, group in enumerate(groups)}
     found = cuts.order_cuts(groups, worth, saving, multiple)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from edgekd.learn.budget import Budget
 from edgekd.learn.budget import ModelTiming
+from edgekd.learn.budget import StepBudget
 from edgekd.learn.pruning.search import PruneTrials
 from edgekd.learn.pruning.search import find_least
 from edgekd.learn.pruning.search import search
@@ -32,15 +32,15 @@ def ask(ratio: Callable[[int], float] = lambda n: 1 + n / 10) -> tuple[PruneTria
 @pytest.mark.parametrize(
     ("budget", "want"),
     [
-        (Budget(speedup=1.45), 5),
-        (Budget(speedup=3.0), 20),
-        (Budget(macs=0.7), 8),
-        (Budget(parameters=0.5), 13),
-        (Budget(score_drop=1.0), 3),
-        (Budget(score_drop=50.0), 20),
+        (StepBudget(speedup=1.45), 5),
+        (StepBudget(speedup=3.0), 20),
+        (StepBudget(macs=0.7), 8),
+        (StepBudget(parameters=0.5), 13),
+        (StepBudget(score_drop=1.0), 3),
+        (StepBudget(score_drop=50.0), 20),
     ],
 )
-def test_no_more_than_the_budget_asks(budget: Budget, want: int) -> None:
+def test_no_more_than_the_budget_asks(budget: StepBudget, want: int) -> None:
     asked, timed = ask()
     found = search(COUNT, budget, asked)
     assert (found.cuts, found.met) == (want, True)
@@ -48,23 +48,27 @@ def test_no_more_than_the_budget_asks(budget: Budget, want: int) -> None:
     assert len(timed) == len(set(timed)) <= 6  # halving, and nothing twice
 
 
-@pytest.mark.parametrize("budget", [Budget(speedup=4.0), Budget(macs=0.1), Budget(parameters=0.1)])
-def test_all_that_can_go_and_said_so(budget: Budget) -> None:
+@pytest.mark.parametrize(
+    "budget", [StepBudget(speedup=4.0), StepBudget(macs=0.1), StepBudget(parameters=0.1)]
+)
+def test_all_that_can_go_and_said_so(budget: StepBudget) -> None:
     found = search(COUNT, budget, ask()[0])
     assert found.cuts == COUNT and not found.met and "all that can go" in found.why
 
 
-@pytest.mark.parametrize("budget", [Budget(speedup=1.5), Budget(macs=0.5), Budget(score_drop=2.0)])
-def test_what_does_not_pay_is_refused(budget: Budget) -> None:
+@pytest.mark.parametrize(
+    "budget", [StepBudget(speedup=1.5), StepBudget(macs=0.5), StepBudget(score_drop=2.0)]
+)
+def test_what_does_not_pay_is_refused(budget: StepBudget) -> None:
     found = search(COUNT, budget, ask(lambda n: 1 + 0.001 * n)[0])
     assert not found.cuts and not found.met
     assert found.timed and found.why.startswith("stays whole") and "1.03" in found.why
 
 
 def test_nothing_to_cut() -> None:
-    found = search(0, Budget(macs=0.5), ask()[0])
+    found = search(0, StepBudget(macs=0.5), ask()[0])
     assert not found.cuts and not found.timed and "spare" in found.why
-    found = search(COUNT, Budget(score_drop=0.1), ask()[0])
+    found = search(COUNT, StepBudget(score_drop=0.1), ask()[0])
     assert not found.cuts and not found.timed and "any cut loses" in found.why
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.blueprint import build
-from edgekd.learn.pruning.groups import Group
+from edgekd.learn.pruning.groups import ChannelGroup
 from edgekd.learn.pruning.trial import find_fault
 from edgekd.learn.pruning.trial import sound_groups
 from tests.learn.blueprint_example import image_blueprint
@@ -16,7 +16,7 @@ from tests.learn.blueprint_example import image_blueprint
 IMAGES = torch.zeros(2, 1, 8, 8)
 
 
-def groups_of(name: str, **arguments: float) -> tuple[dict[str, Group], dict[str, str]]:
+def groups_of(name: str, **arguments: float) -> tuple[dict[str, ChannelGroup], dict[str, str]]:
     """By the first of the paths of those that make the channels, in alphabetical order."""
     plan = image_blueprint(
         builder=name, arguments=arguments, classes=3, channels=1, height=8, width=8
@@ -25,7 +25,7 @@ def groups_of(name: str, **arguments: float) -> tuple[dict[str, Group], dict[str
     return {min(m.path for m in group.members if m.side == "out"): group for group in found}, left
 
 
-def sides(group: Group, side: str) -> set[str]:
+def sides(group: ChannelGroup, side: str) -> set[str]:
     return {member.path for member in group.members if member.side == side}
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekd.runtime import Tensor
+from edgekd.runtime import EngineInput
 from edgekd.runtimes.tensorrt.cuda import Cuda
-from edgekd.runtimes.tensorrt.session import Session
+from edgekd.runtimes.tensorrt.session import TensorRtSession
 from tests.cuda_example import FakeCudart
 
 LARGEST = 4
@@ -64,14 +64,14 @@ class Engine:
 
 
 def test_it_tells_its_inputs_and_outputs() -> None:
-    session = Session(Engine(), Cuda(FakeCudart()))
-    assert session.inputs == (Tensor("x", "float32", (None, 3)),)
+    session = TensorRtSession(Engine(), Cuda(FakeCudart()))
+    assert session.inputs == (EngineInput("x", "float32", (None, 3)),)
     assert session.output_names == ("y",)
 
 
 def test_answers_of_changing_batches_are_the_callers_to_keep() -> None:
     library, engine = FakeCudart(), Engine()
-    session = Session(engine, Cuda(library))
+    session = TensorRtSession(engine, Cuda(library))
     answers = {}
     for batch in (2, 4, 1, 4, 4):
         x = np.random.default_rng(batch).standard_normal((batch, 3)).astype(np.float32)
@@ -83,20 +83,20 @@ def test_answers_of_changing_batches_are_the_callers_to_keep() -> None:
 
 
 def test_a_batch_beyond_the_profile() -> None:
-    session = Session(Engine(), Cuda(FakeCudart()))
+    session = TensorRtSession(Engine(), Cuda(FakeCudart()))
     with pytest.raises(ValueError, match=r"input 'x': got \(5, 3\), want \(1, 3\) to \(4, 3\)"):
         session.run({"x": np.zeros((5, 3), np.float32)})
 
 
 def test_an_element_type_numpy_lacks() -> None:
     with pytest.raises(ValueError, match="tensor 'x': got BF16"):
-        Session(Engine("BF16"), Cuda(FakeCudart()))
+        TensorRtSession(Engine("BF16"), Cuda(FakeCudart()))
 
 
 def test_an_engine_that_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Engine, "execute_async_v3", lambda self, stream: False)
     with pytest.raises(ValueError, match="does not run"):
-        Session(Engine(), Cuda(FakeCudart())).run({"x": np.zeros((1, 3), np.float32)})
+        TensorRtSession(Engine(), Cuda(FakeCudart())).run({"x": np.zeros((1, 3), np.float32)})
     monkeypatch.setattr(Engine, "create_execution_context", lambda self: None)
     with pytest.raises(ValueError, match="not enough device memory"):
-        Session(Engine(), Cuda(FakeCudart()))
+        TensorRtSession(Engine(), Cuda(FakeCudart()))
