@@ -70,6 +70,14 @@ class Member(NamedTuple):
     """Whether a model's samples see one another in a batch norm; None if only the built model tells."""
     is_foreign: bool = False
     """Whether a model is made by others, and may do in training what it does not do afterwards."""
+    reuses_classifier: bool = False
+    """Whether a loss's student answers through its teacher's classifier."""
+    over_tokens: bool = False
+    """Whether a loss is summed over tokens, of which those without a label can be left out."""
+    names: Literal["nothing", "code", "folder"] = "nothing"
+    """What the `reference` of a model names: the user's code, or a folder with its config.json."""
+    package: str = ""
+    """The distribution whose work is in what a model builds."""
     gives: Mapping[str, str] = {}
     """Of a data source: the kinds of its fields by name; empty where the user's files or code say it."""
     plugin: Plugin | None = None

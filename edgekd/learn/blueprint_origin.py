@@ -11,14 +11,14 @@ from edgekd.learn.origin import digests
 from edgekd.table import Member
 
 
-def digests_of(builder: str, reference: str, *, allow_code: bool) -> dict[str, str]:
-    """File to SHA-256: the module of ``python:`` with what it imports, the config of a
-    ``transformers:`` folder.
+def digest_reference(member: Member, reference: str, *, allow_code: bool) -> dict[str, str]:
+    """File to SHA-256 of what a model's `reference` names: the user's module with what it imports, the config of a
+    folder.
 
     Raises:
         InputError: if code is not allowed, or there is no such module.
     """
-    if builder == "python":
+    if member.names == "code":
         return digests(code.module_files(reference, f"python:{reference}", allow_code=allow_code))
     path = Path(reference) / "config.json"
     # what is no folder is a model type

@@ -12,7 +12,6 @@ from pydantic import Field
 from pydantic import model_validator
 
 from edgekd.learn import signals
-from edgekd.learn.losses import FAMILIES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
 from edgekd.settings import Count
@@ -116,7 +115,7 @@ class Term(Settings):
             LOSSES[self.loss.name],
             layers=self.layers != "auto",
             standardize=self.standardize,
-            labelled_only=self.labelled_only and self.loss.name not in FAMILIES["language"],
+            labelled_only=self.labelled_only,
         )
         return self
 
@@ -130,13 +129,10 @@ OptionalLosses = Annotated[tuple[Annotated[Term, BeforeValidator(_loss)], ...], 
 """The same, or none: then those that the task names."""
 BY_TASK: tuple[Term, ...] = ()
 
-REUSES = "simkd"
-"""The loss whose student answers through its teacher's classifier."""
-
 
 def find_reuse_term(terms: tuple[Term, ...]) -> Term | None:
     """Find the term that gives the student its teacher's classifier; None if there is none."""
-    return next((term for term in terms if term.loss.name == REUSES), None)
+    return next((term for term in terms if LOSSES[term.loss.name].reuses_classifier), None)
 
 
 WeightsAllow = Annotated[tuple[Literal["extra", "missing"], ...], Field(strict=False)]

@@ -175,7 +175,7 @@ def require_words(
         member: the loss.
         layers: whether it names layers.
         standardize: whether logits are to be standardized.
-        labelled_only: whether it is to count labelled tokens alone, and is no loss over tokens.
+        labelled_only: whether it is to count labelled tokens alone.
 
     Raises:
         ValueError: naming the word.
@@ -186,5 +186,5 @@ def require_words(
         raise ValueError(f"layers: got them for {name!r}, which {why}")
     if standardize and "teacher_logits" not in needs(member):
         raise ValueError(f"standardize: got it for {name!r}, which takes no teacher's logits")
-    if labelled_only and member.built_in:
+    if labelled_only and member.built_in and not member.over_tokens:
         raise ValueError(f"labelled_only: got it for {name!r}, which is no loss over tokens")

@@ -24,11 +24,6 @@ from edgekd.table import Table
 Origin = Callable[[], dict[str, str]]
 """Digests of what stands behind a step, asked before and after it runs."""
 
-FILES = ("python", "transformers")
-"""Builders that read a user's files."""
-PACKAGES = ("timm", "transformers")
-"""Builders whose models are those of the package of that name."""
-
 
 def model_origin(model: Named, options: Options) -> Origin | None:
     """Digests of the files of a user's own model, the version of a package: if they change, so does what is
@@ -38,22 +33,23 @@ def model_origin(model: Named, options: Options) -> Origin | None:
         model: a recipe's word for it; edgekd's own have neither, and give None.
         options: what may run.
     """
-    if model.name in FILES:
-        files: Origin | None = _builder_files(model, options)
+    member = MODELS[model.name]
+    if member.names == "nothing":
+        files = of_member(member, model.name, options)
     else:
-        files = of_member(MODELS.get(model.name), model.name, options)
-    return add_packages(files, *(name for name in PACKAGES if name == model.name))
+        files = _referenced_files(member, model, options)
+    return add_packages(files, *filter(None, (member.package,)))
 
 
-def of_member(member: Member | None, name: str, options: Options) -> Origin | None:
+def of_member(member: Member, name: str, options: Options) -> Origin | None:
     """Digests of the files of a user's own member of a table, or of a plugin's; None of edgekd's.
 
     Args:
-        member: the member; None is one of edgekd's.
+        member: the member.
         name: what a recipe calls it.
         options: what may run.
     """
-    if member is None or member.built_in:
+    if member.built_in:
         return None
     digest = blueprint_origin.digest_member
     return functools.partial(digest, member, name, allow_code=options.allow_code)
@@ -105,9 +101,9 @@ def _joined(origins: list[Origin]) -> dict[str, str]:
 
 def read_files(table: Table, named: Named, options: Options) -> dict[str, str]:
     """File name to digest of what is read or run for a member of `table` that is not edgekd's own."""
-    if table is MODELS and named.name in FILES:
-        return _builder_files(named, options)()
     member = table[named.name]
+    if member.names != "nothing":
+        return _referenced_files(member, named, options)()
     origin = of_member(member, named.name, options)
     digests = origin() if origin else {}
     if member.plugin is not None:
@@ -115,11 +111,11 @@ def read_files(table: Table, named: Named, options: Options) -> dict[str, str]:
     return digests
 
 
-def _builder_files(model: Named, options: Options) -> Origin:
-    """Digests of what a builder of `FILES` reads."""
+def _referenced_files(member: Member, model: Named, options: Options) -> Origin:
+    """Digests of what a model's reference names."""
     reference = str(model.arguments["reference"])
-    digest = blueprint_origin.digests_of
-    return functools.partial(digest, model.name, reference, allow_code=options.allow_code)
+    digest = blueprint_origin.digest_reference
+    return functools.partial(digest, member, reference, allow_code=options.allow_code)
 
 
 def add_packages(origin: Origin | None, *names: str) -> Origin | None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from edgekd.learn.schemes import PARTICIPANTS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
@@ -23,15 +24,6 @@ from edgekd.recipe.learning import term_reads_layers
 from edgekd.recipe.text import Key
 from edgekd.table import Named
 from edgekd.table import signature
-
-NEEDS_MODELS = {
-    "teacher": "asks the teacher itself",
-    "pairs": "looks inside the teacher",
-    "waypoint_functions": "follows the teacher's way",
-}
-"""What a scheme may ask for that needs models, not answers; and why."""
-NEEDS_ANSWERS = {"teacher_function", "teacher_functions"}
-"""What a scheme may ask for that answers give, which can be stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +111,10 @@ def _distillation(
     label: str, key: Key, words: Distil, student: Student, *, is_recovery: bool
 ) -> Distillation:
     asks = signature(SCHEMES[words.scheme.name]).positional
-    hears = bool(NEEDS_ANSWERS & set(asks))
+    taken = [PARTICIPANTS[name] for name in asks]
+    hears = any(each.of_teachers == "answers" for each in taken)
     why = [f"loss {t.loss.name} reads its layers" for t in words.losses if _reads_teacher(t)]
-    why += [f"the scheme {NEEDS_MODELS[name]}" for name in asks if name in NEEDS_MODELS]
+    why += [f"the scheme {each.why}" for each in taken if each.of_teachers == "models"]
     why += ["`only` numbers the samples anew"] if words.only and hears else []
     answers: Literal["stored", "online", "none"] = "none"
     if why or hears:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from edgekd.errors import nearest
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.schemes import PARTICIPANTS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Combine
 from edgekd.learn.settings import find_reuse_term
@@ -16,7 +17,6 @@ from edgekd.learn.signals import needs
 from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.learning import Teacher
 from edgekd.recipe.learning import term_reads_layers
-from edgekd.recipe.steps import NEEDS_ANSWERS
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.steps import distillations
@@ -25,8 +25,6 @@ from edgekd.recipe.text import Key
 from edgekd.table import Named
 
 Fault = tuple[Key, str]
-TEACHER_ROLES = {"teacher_function", "teacher_functions", "waypoint_functions", "teacher"}
-"""The inputs of a scheme that come from teachers; ``anchors`` and ``teacher`` take one teacher alone."""
 
 
 def find_fault(
@@ -156,26 +154,26 @@ def _several(taught: Sequence[Distillation]) -> Iterator[Fault]:
 def _unheard(taught: Sequence[Distillation]) -> Iterator[Fault]:
     """What a step says of teachers that its scheme does not ask for."""
     for step in taught:
-        key, words, asks = step.key, step.words, set(step.asks)
-        name = words.scheme.name
-        if not asks & TEACHER_ROLES:
+        key, words, name = step.key, step.words, step.words.scheme.name
+        heard = {PARTICIPANTS[each].of_teachers for each in step.asks} - {"nothing"}
+        if not heard:
             none = f"scheme {name!r} has no teacher"
             if words.teachers != THE_TEACHER:
                 yield (*key, "teachers"), f"got {words.teachers[0]!r}, want it left out: {none}"
             if words.knowledge != "auto":
                 yield (*key, "knowledge"), f"got {words.knowledge!r}, want it left out: {none}"
-        elif not asks & NEEDS_ANSWERS and len(words.teachers) > 1:
+        elif "answers" not in heard and len(words.teachers) > 1:
             second = words.teachers[1]
             yield (
                 (*key, "teachers", 1),
                 f"got {second!r}, want one: scheme {name!r} hears one teacher",
             )
         if words.combine != Combine() and (
-            "teacher_function" not in asks or len(words.teachers) == 1
+            "teacher_function" not in step.asks or len(words.teachers) == 1
         ):
             why = (
                 "there is one teacher"
-                if "teacher_function" in asks
+                if "teacher_function" in step.asks
                 else f"scheme {name!r} combines none"
             )
             yield (*key, "combine"), f"got it, want it left out: {why}"

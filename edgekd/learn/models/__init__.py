@@ -17,9 +17,10 @@ def _member(module: str, function: str, summary: str, **preset: Scalar) -> Membe
     return Member(f"{_HERE}.{module}", function, summary, _SHAPE, preset)
 
 
-def _foreign(name: str, summary: str, *more: str) -> Member:
+def _foreign(package: str, summary: str) -> Member:
+    module = f"{_HERE}.{package}"
     return Member(
-        f"{_HERE}.{name}", name, summary, (*_SHAPE, *more), has_batch_norm=None, is_foreign=True
+        module, package, summary, _SHAPE, has_batch_norm=None, is_foreign=True, package=package
     )
 
 
@@ -95,7 +96,7 @@ _BUILT_IN: dict[str, Member] = {
     "timm": _foreign("timm", "a model of the timm package: timm:NAME"),
     "transformers": _foreign(
         "transformers", "an image classifier of transformers: transformers:FOLDER"
-    ),
+    )._replace(names="folder"),
     "python": Member(
         f"{_HERE}.python",
         "python",
@@ -103,6 +104,7 @@ _BUILT_IN: dict[str, Member] = {
         ("interface", "allow_code"),
         has_batch_norm=None,
         is_foreign=True,
+        names="code",
     ),
 }
 MODELS = Table("model", _BUILT_IN, supplied=_OFFERED)

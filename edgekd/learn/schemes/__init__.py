@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 from typing import Any
+from typing import Literal
+from typing import NamedTuple
 
 from pydantic import BeforeValidator
 
@@ -209,21 +211,32 @@ CHAINS: dict[str, Member] = {
 """Methods that are several steps of a scheme, and no word of their own in a recipe."""
 OFFLINE = Named.parse("offline", SCHEMES, "scheme")
 """A finished teacher; what a recipe means that names no scheme."""
-PARTICIPANTS = (
-    "student",
-    "teacher_function",
-    "teacher_functions",
-    "waypoint_functions",
-    "teacher",
-    "classes",
-    "samples",
-    "build_peer",
-    "build_smaller",
-    "pairs",
-    "stages",
-    "device",
-)
-"""What a scheme may take: the names of its positional parameters (`edgekd.learn.assembly.participants`)."""
+
+
+class Participant(NamedTuple):
+    """What a scheme may take."""
+
+    of_teachers: Literal["nothing", "answers", "models"] = "nothing"
+    """What of them it stands for: answers can be stored beforehand, a model must be there."""
+    why: str = ""
+    """What a scheme does with the models, which answers are not enough for."""
+
+
+PARTICIPANTS: dict[str, Participant] = {
+    "student": Participant(),
+    "teacher_function": Participant("answers"),
+    "teacher_functions": Participant("answers"),
+    "waypoint_functions": Participant("models", "follows the teacher's way"),
+    "teacher": Participant("models", "asks the teacher itself"),
+    "classes": Participant(),
+    "samples": Participant(),
+    "build_peer": Participant(),
+    "build_smaller": Participant(),
+    "pairs": Participant("models", "looks inside the teacher"),
+    "stages": Participant(),
+    "device": Participant(),
+}
+"""By the name of a scheme's positional parameter (`edgekd.learn.assembly.participants` makes them)."""
 
 
 def _scheme(value: Any) -> Named:

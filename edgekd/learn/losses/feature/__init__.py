@@ -30,6 +30,7 @@ LOSSES: dict[str, Member] = {
         "the features that the teacher's classifier reads, which is then reused",
         paper="Chen et al. 2022",
         depth=1.0,
+        reuses_classifier=True,
         companion=Member(
             f"{_BESIDE}.reuse",
             "shipped_projector",

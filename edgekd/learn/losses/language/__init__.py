@@ -13,6 +13,7 @@ LOSSES: dict[str, Member] = {
         "all that the teacher may say, by its probability",
         paper="Kim and Rush 2016",
         logits="classes",
+        over_tokens=True,
     ),
     "reverse-kl": Member(
         f"{_HERE}.kullback_leibler",
@@ -20,6 +21,7 @@ LOSSES: dict[str, Member] = {
         "what the student says, by what the teacher thinks of it",
         paper="Gu et al. 2024",
         logits="classes",
+        over_tokens=True,
     ),
     "symmetric-kl": Member(
         f"{_HERE}.kullback_leibler",
@@ -27,6 +29,7 @@ LOSSES: dict[str, Member] = {
         "forward and reverse KL, weighted",
         paper="Jeffreys 1946",
         logits="classes",
+        over_tokens=True,
     ),
     "adaptive-kl": Member(
         f"{_HERE}.kullback_leibler",
@@ -34,6 +37,7 @@ LOSSES: dict[str, Member] = {
         "forward KL for the head, reverse KL for the tail",
         paper="Wu et al. 2024",
         logits="classes",
+        over_tokens=True,
     ),
     "jsd": Member(
         f"{_HERE}.mixtures",
@@ -41,6 +45,7 @@ LOSSES: dict[str, Member] = {
         "both against their mixture, generalised Jensen-Shannon",
         paper="Agarwal et al. 2024",
         logits="classes",
+        over_tokens=True,
     ),
     "skewed-forward-kl": Member(
         f"{_HERE}.mixtures",
@@ -48,6 +53,7 @@ LOSSES: dict[str, Member] = {
         "the teacher against a mixture with the student",
         paper="Ko et al. 2024",
         logits="classes",
+        over_tokens=True,
     ),
     "skewed-reverse-kl": Member(
         f"{_HERE}.mixtures",
@@ -55,6 +61,7 @@ LOSSES: dict[str, Member] = {
         "the student against a mixture with the teacher",
         paper="Ko et al. 2024",
         logits="classes",
+        over_tokens=True,
     ),
     "total-variation": Member(
         f"{_HERE}.differences",
@@ -62,6 +69,7 @@ LOSSES: dict[str, Member] = {
         "absolute difference of probabilities",
         paper="Wen et al. 2023",
         logits="classes",
+        over_tokens=True,
     ),
     "uld": Member(
         f"{_HERE}.differences",
@@ -70,6 +78,7 @@ LOSSES: dict[str, Member] = {
         paper="Boizard et al. 2024",
         logits="classes",
         weight=1.5,
+        over_tokens=True,
     ),
     "sparse-kl": Member(
         f"{_HERE}.sparse",
@@ -77,6 +86,7 @@ LOSSES: dict[str, Member] = {
         "forward KL of the likeliest classes and their rest",
         paper="Anshumann et al. 2025",
         logits="classes",
+        over_tokens=True,
     ),
     "sparse-jsd": Member(
         f"{_HERE}.sparse",
@@ -84,6 +94,7 @@ LOSSES: dict[str, Member] = {
         "jsd of the likeliest classes and their rest",
         paper="Agarwal et al. 2024",
         logits="classes",
+        over_tokens=True,
     ),
     "sparse-tv": Member(
         f"{_HERE}.sparse",
@@ -91,6 +102,7 @@ LOSSES: dict[str, Member] = {
         "total variation of the likeliest classes and their rest",
         paper="Wen et al. 2023",
         logits="classes",
+        over_tokens=True,
     ),
     "mft": Member(
         f"{_HERE}.corrected",
@@ -98,5 +110,6 @@ LOSSES: dict[str, Member] = {
         "the teacher with its wrong answers corrected",
         paper="Belcak et al. 2025",
         logits="classes",
+        over_tokens=True,
     ),
 }
