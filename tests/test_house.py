@@ -13,6 +13,10 @@ import pytest
 
 from edgekd.fields import FIELDS
 from edgekd.learn.losses import FAMILIES
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.models import MODELS
+from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.tasks import BUILT_IN
 
 ROOT = Path(__file__).parent.parent
@@ -56,9 +60,8 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 WINGS = {"devices", "runtimes", "learn"}
-LEARN_FLOORS: list[
-    set[str]
-] = [  # the same inside learn/: rooms and single files, strictly downwards
+# the same inside two wings: rooms and single files, strictly downwards
+LEARN_FLOORS: list[set[str]] = [
     {
         "__init__",
         "budget",
@@ -98,7 +101,49 @@ LEARN_FLOORS: list[
     {"training"},
     {"learner"},
 ]
-LEARN_FLOOR = {name: number for number, names in enumerate(LEARN_FLOORS) for name in names}
+BENCH_FLOORS: list[set[str]] = [
+    {
+        "__init__",
+        "call",
+        "engine",
+        "golden",
+        "index_ranges",
+        "ir",
+        "memory",
+        "numerics",
+        "roles",
+        "size_options",
+        "statistics",
+        "status",
+    },
+    {
+        "budget",
+        "candidate",
+        "input_shapes",
+        "inputs",
+        "interface",
+        "metric",
+        "proportion",
+        "timing",
+        "user_inputs",
+        "worker",
+    },
+    {"soundness", "user_calls"},
+    {"process"},
+    {"build", "outputs", "prebuilt_engines", "session"},
+    {"elimination", "machine"},
+    {"jobs", "saturation", "user_models"},
+    {"answer_jobs", "differences", "engine_jobs", "lookup", "scenario"},
+    {"answers", "decider", "score_job", "session_record"},
+    {"parity_file", "result", "scores"},
+    {"engine_answers", "pair", "rows"},
+    {"explanation"},
+]
+ROOMS = {
+    "learn": {name: number for number, names in enumerate(LEARN_FLOORS) for name in names},
+    "bench": {name: number for number, names in enumerate(BENCH_FLOORS) for name in names},
+}
+"""The floors of the rooms and single files inside a wing."""
 
 TORCH_FREE_IN_LEARN = {
     "__init__",
@@ -202,22 +247,25 @@ def test_arrows_run_down(path: Path, name: str) -> None:
         )
 
 
-def test_every_room_of_learn_has_a_floor() -> None:
-    learned = [name.split("/")[1] for _, name in sources() if name.startswith("learn/")]
-    assert set(learned) == set(LEARN_FLOOR)
+@pytest.mark.parametrize("wing", ROOMS)
+def test_every_room_of_a_wing_has_a_floor(wing: str) -> None:
+    assert {name.split("/")[1] for _, name in sources() if name.startswith(f"{wing}/")} == set(
+        ROOMS[wing]
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [(path, name) for path, name in sources() if name.startswith("learn/")],
+    [(path, name) for path, name in sources() if name.split("/")[0] in ROOMS],
     ids=lambda v: str(v)[-40:],
 )
-def test_arrows_run_down_inside_learn(path: Path, name: str) -> None:
-    here = name.split("/")[1]
+def test_arrows_run_down_inside_a_wing(path: Path, name: str) -> None:
+    wing, here = name.split("/")[:2]
+    floor = ROOMS[wing]
     for dotted in imports(path):
         parts = dotted.split(".")
-        if parts[:2] == ["edgekd", "learn"] and parts[2] != here:
-            assert LEARN_FLOOR[parts[2]] < LEARN_FLOOR[here], f"{name} must not import {dotted}"
+        if parts[:2] == ["edgekd", wing] and len(parts) > 2 and parts[2] != here:
+            assert floor[parts[2]] < floor[here], f"{name} must not import {dotted}"
 
 
 def paid_for(node: ast.AST) -> Iterator[ast.AST]:
@@ -402,6 +450,56 @@ def test_no_two_public_classes_have_one_name() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(name)
     assert not {name: files for name, files in places.items() if len(files) > 1}
+
+
+OTHER_WORDS = {"at", "adaptive", "cosine", "ema", "one", "python", "timm"}
+"""Names of methods that mean other things elsewhere: keys, a schedule, a program, a distribution."""
+METHODS = {*LOSSES, *SCHEMES, *SYNTHESIZERS, *MODELS} - OTHER_WORDS
+
+
+def methods_asked_for(node: ast.AST) -> set[str]:
+    """Names of losses, schemes, synthesizers and models that decide something: compared, or kept to be compared."""
+    if isinstance(node, ast.Compare):
+        return METHODS & {
+            text for side in (node.left, *node.comparators) for text in constants(side)
+        }
+    if isinstance(node, ast.MatchValue):
+        return METHODS & set(constants(node.value))
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant | ast.Tuple | ast.Set):
+        return METHODS & set(constants(node.value))
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value).rpartition(".")[2] == "FAMILIES":
+        return set(constants(node.slice))
+    return set()
+
+
+def test_what_a_method_is_stands_in_its_line_of_the_table_not_in_who_asks_for_its_name() -> None:
+    found = {
+        f"{name}: {what}"
+        for path, name in sources()
+        if not name.startswith("learn/models/")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for what in methods_asked_for(node)
+    }
+    assert not found
+    for text in (
+        "if name == 'kd': 0",
+        "REUSES = 'simkd'",
+        "x in FAMILIES['language']",
+        "a = ('dml', 'ema')",
+    ):
+        assert any(map(methods_asked_for, ast.walk(ast.parse(text)))), text
+
+
+TAKEN_APART = re.compile(
+    r"(?:status|verdict|label)(?:\"\]|'\])?\.(?:startswith|endswith|r?partition|r?split|removeprefix|removesuffix|find)\("
+)
+
+
+def test_no_status_and_no_label_is_parsed() -> None:
+    """What they mean has a field of its own; a step's label adds to the names of the report's tables."""
+    found = {name: TAKEN_APART.findall(path.read_text()) for path, name in sources()}
+    assert {name for name, each in found.items() if each} == {"report/tables"}
+    assert TAKEN_APART.search('row["status"].partition(":")')
 
 
 NAMES_ALLOWED = ("tasks/", "fields/", "learn/data/", "learn/source", "learn/views/")

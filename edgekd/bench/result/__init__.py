@@ -18,8 +18,8 @@ from typing import NamedTuple
 from pydantic import Field
 
 from edgekd.bench.machine.validity import Validity
+from edgekd.bench.metric import MeasuredMetric
 from edgekd.bench.result import figures
-from edgekd.bench.result.metric import MeasuredMetric
 from edgekd.bench.scenario import figures as scenario_figures
 from edgekd.bench.scenario.run import Name
 from edgekd.bench.scenario.run import ScenarioRun

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgekd.bench.result import metric
-from edgekd.bench.result.metric import MeasuredMetric
+from edgekd.bench import metric
+from edgekd.bench.metric import MeasuredMetric
 from edgekd.bench.session import Measurement
 from edgekd.bench.statistics import median
 from edgekd.bench.timing import COLD

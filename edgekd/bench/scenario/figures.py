@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from edgekd.bench import metric
 from edgekd.bench import timing
-from edgekd.bench.result import metric
-from edgekd.bench.result.metric import MeasuredMetric
+from edgekd.bench.metric import MeasuredMetric
 from edgekd.bench.scenario import energy as meters
 from edgekd.bench.scenario.run import NS_PER_S
 from edgekd.bench.scenario.run import Name

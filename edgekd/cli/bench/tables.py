@@ -11,10 +11,10 @@ from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 
 if TYPE_CHECKING:
+    from edgekd.bench.metric import MeasuredMetric
     from edgekd.bench.result import MeasurementDocument
     from edgekd.bench.result import Scenario
     from edgekd.bench.result import SubjectResult
-    from edgekd.bench.result.metric import MeasuredMetric
 
 HEADER = (
     "model",

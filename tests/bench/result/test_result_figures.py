@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgekd.bench import metric
 from edgekd.bench.result import figures
-from edgekd.bench.result import metric
 from edgekd.bench.session import Measurement
 from tests.measured_example import measured
 
