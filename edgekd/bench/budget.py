@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from edgekd.bench.status import FAILED
 from edgekd.bench.status import INVALID
 from edgekd.bench.status import TIMED
+from edgekd.bench.status import read_status
 from edgekd.errors import InputError
 from edgekd.errors import nearest
 from edgekd.settings import NonNegative
@@ -93,6 +95,8 @@ class Verdict(NamedTuple):
     message: str
     turns: bool = False
     """Whether it lies within the interval, so that more measuring could turn it."""
+    row: str = ""
+    """Name of the row that was judged, where that is of other sizes."""
 
 
 def _exact(value: float | None) -> Reading:
@@ -136,6 +140,8 @@ LIMITS: dict[str, LimitRule] = {
     "shrink": LimitRule(_shrink, at_most=False),
 }
 """Those that are of no metric."""
+AT_EVERY_SIZE = ("latency_p50_ms", "peak_rss_bytes", "speedup")
+"""Those that change with the sizes of free axes."""
 
 
 def metric_limits(
@@ -197,6 +203,26 @@ def judge(
         for name, (want, limit) in limits.items()
         if want is not None
     ]
+
+
+def judge_sizes(row: Row, reference: Row | None, budget: Budget) -> list[Verdict]:
+    """Judge the limits of time and memory against a row at other sizes than the usual and its teacher's there; where
+    the engine fails there is none to keep."""
+    label = "at " + ",".join(f"{name}={size}" for name, size in row["sizes"].items())
+    if row["status"] == FAILED:
+        reason = f"{label}: {read_status(row)}, want it measured"
+        return [Verdict(label, 1.0, None, NOT_MEASURED, 1.0, reason)]
+    limits = {name: LIMITS[name] for name in AT_EVERY_SIZE if getattr(budget, name) is not None}
+    found = [
+        judge_limit(
+            f"{name} {label}",
+            getattr(budget, name),
+            limit.read(row, reference),
+            at_most=limit.at_most,
+        )
+        for name, limit in limits.items()
+    ]
+    return [verdict._replace(row=row["name"]) for verdict in found]
 
 
 def judge_limit(name: str, want: float, found: Reading, *, at_most: bool) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -26,6 +27,8 @@ class CallPlan(NamedTuple):
     """The sizes that were asked for: ``height=224,width=224``."""
     note: str = ""
     """What a reader of the numbers has to know."""
+    sizes: Mapping[str, int] = {}
+    """By the name of a free axis its size, where a recipe asks for others than the usual."""
 
     def spec(self) -> dict[str, list[object]]:
         """The inputs as a worker is told of them."""

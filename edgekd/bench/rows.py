@@ -9,6 +9,7 @@ from typing import Any
 from edgekd.bench import result
 from edgekd.bench import session
 from edgekd.bench.answers import Answers
+from edgekd.bench.call import CallPlan
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine.validity import Validity
@@ -26,9 +27,15 @@ Row = Mapping[str, Any]
 
 
 def blank_row(
-    name: str, subject: Candidate, engine: Engine, about: Mapping[str, Any], answers: Answers
+    name: str,
+    subject: Candidate,
+    engine: Engine,
+    about: Mapping[str, Any],
+    answers: Answers,
+    sizes: Mapping[str, int] = {},
 ) -> dict[str, Any]:
-    """A row with everything that is known before timing; of several outputs each by its name, too."""
+    """A row with everything that is known before timing; of several outputs each by its name, too; of free axes the
+    usual sizes."""
     several = {name: each._asdict() for name, each in answers.outputs.items()}
     return {
         "name": name,
@@ -45,12 +52,24 @@ def blank_row(
         "parity_steps": answers.steps,
         "agreement": answers.agreement,
         **({"parity_outputs": several} if len(several) > 1 else {}),
+        **({"sizes": dict(sizes)} if sizes else {}),
         "size_bytes": about["size_bytes"],
         "kernels": about["kernels"],
         "islands": about.get("islands", []),
         "status": answers.status.word,
         "reason": answers.status.reason,
     }
+
+
+def resize_row(row: Row, call: CallPlan) -> dict[str, Any]:
+    """The row of `blank_row` for the same engine at other sizes; it answers as it does at the usual ones."""
+    name = f"{row['name']} {call.label}"
+    return {**row, "name": name, "usual_row": row["name"], "sizes": dict(call.sizes)}
+
+
+def is_usual(row: Row) -> bool:
+    """Whether a row is of the usual sizes."""
+    return not row.get("usual_row")
 
 
 def fill_row(
@@ -101,7 +120,15 @@ def fill_row(
 
 
 def reference_of(row: Row, rows: Sequence[Row]) -> Row | None:
-    """The teacher's fp32 row on the same engine and number of threads."""
-    want = ("teacher", REFERENCE_PRECISION, row["runtime"], row["threads"])
-    fields = ("model", "precision", "runtime", "threads")
-    return next((other for other in rows if tuple(other[f] for f in fields) == want), None)
+    """The teacher's fp32 row on the same engine and number of threads, at the same sizes."""
+
+    def facts(row: Row) -> tuple[Any, ...]:
+        return row["runtime"], row["threads"], None if is_usual(row) else row["sizes"]
+
+    return next(
+        (other for other in rows if _is_reference(other) and facts(other) == facts(row)), None
+    )
+
+
+def _is_reference(row: Row) -> bool:
+    return bool(row["model"] == "teacher" and row["precision"] == REFERENCE_PRECISION)

@@ -19,6 +19,8 @@ class FieldEntry(NamedTuple):
     module: str
     name: str
     summary: str
+    axes: tuple[str, ...] = ()
+    """Its free axes, each called ``<field>_<axis>``."""
 
     def load(self) -> type[Field]:
         """The class."""
@@ -34,7 +36,10 @@ FIELDS: dict[str, FieldEntry] = {
     ),
     "number": FieldEntry(f"{_HERE}.number", "Number", "numbers, float32 [N, K] or [N]"),
     "tokens": FieldEntry(
-        f"{_HERE}.tokens", "Tokens", "numbers of a vocabulary, of any length, int32 or int64"
+        f"{_HERE}.tokens",
+        "Tokens",
+        "numbers of a vocabulary, of any length, int32 or int64",
+        ("length",),
     ),
     "map": FieldEntry(f"{_HERE}.map", "Map", "a class of every pixel, uint8 or int64 [N, H, W]"),
     "boxes": FieldEntry(

@@ -41,6 +41,7 @@ def rehearsal_step(recipe: Recipe, profiles: Sequence[str], options: Options) ->
         plain=tuple(_plain(recipe)),
         cases=tuple(_case(recipe, step) for step in distillations(recipe.steps)),
         deployed=tuple(_deployed(recipe, profiles)),
+        sizes=recipe.measure.sizes,
     )
     return Step(
         LABEL,

@@ -133,6 +133,7 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
             fault = fault or agreement.find_synthesis_misfit(recipe.synthesis.method, ends)
         fault = fault or agreement.find_idle_view(_views(recipe), ends)
         fault = fault or agreement.find_budget_fault(recipe.budget, ends)
+        fault = fault or agreement.find_size_fault(recipe.measure.sizes, recipe.data.source, ends)
     if fault is not None:
         key, message = fault
         raise recipe_text.input_error(recipe_text.place_of(document, key), key, message)

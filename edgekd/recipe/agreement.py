@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from edgekd.bench import sized_calls
 from edgekd.bench.budget import Budget
+from edgekd.fields import FIELDS
+from edgekd.interface import MOST
+from edgekd.interface import Axis
 from edgekd.learn import task_fit
 from edgekd.learn import views as view_kinds
+from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Combine
@@ -121,6 +126,25 @@ def find_budget_fault(budget: Budget, ends: TaskEnds) -> Fault | None:
         if want is not None and known[name].unit == "fraction" and not 0 <= want <= 1:
             return ("budget", *key), f"got {want:g}, want a fraction of 0 to 1 ({name})"
     return None
+
+
+def find_size_fault(sizes: sized_calls.Sizes, source: Named, ends: TaskEnds) -> Fault | None:
+    """Find the first size of a free axis that no sample of the data can have, as far as the recipe tells.
+
+    Args:
+        sizes: that are to be timed.
+        source: of the data; whose fields are not known tells nothing.
+        ends: of the task.
+    """
+    fields, most = SOURCES[source.name].gives, source.arguments.get("longest")
+    axes = [
+        Axis(f"{name}_{axis}", most=most if isinstance(most, int) else MOST)
+        for name, kind in fields.items()
+        if name not in ends.targets
+        for axis in FIELDS[kind].axes
+    ]
+    fault = sized_calls.find_fault(sizes, axes) if fields else None
+    return fault and (("measure", "sizes", *fault[0]), fault[1])
 
 
 def least_opset(steps: Sequence[LearningStep]) -> int:

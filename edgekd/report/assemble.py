@@ -149,7 +149,8 @@ def compare(
     if chosen is None:
         return None
     key = (chosen.runtime, chosen.threads, "fp32")
-    other = next((r for r in references if (r.runtime, r.threads, r.precision) == key), None)
+    usual = [row for row in references if not row.usual_row]
+    other = next((r for r in usual if (r.runtime, r.threads, r.precision) == key), None)
     if other is None or teacher.score is None or chosen.score is None or not tested:
         return None
     if not (chosen.size_bytes and other.size_bytes and chosen.latency_p50_ms):
@@ -208,12 +209,16 @@ def warnings(
         most = LOST_POINTS if scale.unit == "fraction" else LOST_SHARE * abs(made[STUDENT].score)
         if lost > most:
             found.append(f"{chosen.name} loses {drop_text(scale, lost)} to the student in float32.")
+    statuses = {row.name: (row.status, row.reason) for row in rows}
     for row in rows:
         idle = row.runtime in tried and row.status == NOT_OFFERED
-        if row.status != OK and not idle:
+        repeats = statuses.get(row.usual_row) == statuses[row.name]
+        if row.status != OK and not idle and not repeats:
             found.append(f"{row.name}: {status_text(row.status, row.reason)}.")
     for row in rows:
-        if row.precision == "fp32" and row.agreement is not None and row.agreement < 1:
+        if row.usual_row or row.precision != "fp32":
+            continue
+        if row.agreement is not None and row.agreement < 1:
             found.append(f"{row.name} agrees with torch on {percent_text(row.agreement)} only.")
     return found
 

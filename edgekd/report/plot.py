@@ -40,7 +40,8 @@ LABEL_PLACES = [
 
 
 def score_latency(result: Result, kind: str) -> bytes:
-    """The score against latency (logarithmic) of all measured rows, the chosen one marked; better is up.
+    """The score against latency (logarithmic) of all measured rows of usual sizes, the chosen one marked; better is
+    up.
 
     Args:
         result: whose rows.
@@ -49,7 +50,7 @@ def score_latency(result: Result, kind: str) -> bytes:
     rows = [
         row
         for row in (*result.candidates, *result.references)
-        if row.latency_p50_ms and row.validation_score is not None
+        if row.latency_p50_ms and row.validation_score is not None and not row.usual_row
     ]
     scale = Scale(**result.metric.model_dump())
     split = "test" if all(row.score is not None for row in rows) else "validation"

@@ -4,7 +4,7 @@ History: 1, the first; with quantized models since 0.2: `quantized`, and a row's
 `parity_steps` and `islands`; since 0.3 `machine`, a row's `latency_caller_p50_ms`, and a limit that is
 ``open``, the resolved recipe, what the command line changed, dates and durations, plugins. 2: any task's score;
 `accuracy` became `score`, `validation_accuracy` `validation_score`, `top1_agreement` `agreement`,
-`points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`; new are `task`, `metric`, `metrics`, `test_metrics`, and a row's `reason`, which stood in its `status`.
+`points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`; new are `task`, `metric`, `metrics`, `test_metrics`, and a row's `reason`, which stood in its `status`; a row's `sizes` and `usual_row`.
 """
 
 from __future__ import annotations
@@ -78,6 +78,10 @@ class Row(Settings):
     profile: str = ""
     """Of the Q/DQ file it was compiled from; empty for the float one."""
     threads: Annotated[int, Field(ge=1)]
+    sizes: dict[str, Whole] = {}
+    """Of the free axes, by their names; empty where only the batch is free."""
+    usual_row: str = ""
+    """Name of the row of the same engine at the usual sizes, which is the one that may be chosen; empty of that."""
     score: Number | None
     """On the test set through the engine; null if it was not evaluated."""
     validation_score: Number | None

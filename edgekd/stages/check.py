@@ -11,7 +11,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from edgekd import dataset
 from edgekd import files
+from edgekd.bench import sized_calls
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SchemeName
@@ -33,6 +35,8 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+from edgekd.task import interface_of
+from edgekd.tasks import load_task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -97,6 +101,8 @@ class CheckConfig(Settings):
     plain: Annotated[tuple[Plain, ...], Field(strict=False)]
     cases: Annotated[tuple[Case, ...], Field(strict=False)]
     deployed: Annotated[tuple[Deployed, ...], Field(strict=False)] = ()
+    sizes: dict[str, Annotated[tuple[Count, ...], Field(strict=False)]] = unsaid({})
+    """Of free axes, that are to be timed."""
 
 
 def run(config: CheckConfig, given: Given, context: Context) -> Made:
@@ -108,6 +114,7 @@ def run(config: CheckConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import arithmetic
     from edgekd.learn import deployment
 
+    _require_sizes(config, given, context)
     total, done = len(config.plain) + len(config.deployed) + len(config.cases), count()
     for case in config.plain:
         context.progress.update(next(done), total, f"{case.label}: losses")
@@ -127,6 +134,16 @@ def run(config: CheckConfig, given: Given, context: Context) -> Made:
     out = context.folder / "plan.json"
     out.write_bytes(files.pretty_json(found))
     return {"plan.json": out}
+
+
+def _require_sizes(config: Config, given: Given, context: Context) -> None:
+    """Raises InputError if the data have no sample of a size that is to be timed."""
+    data = dataset.read(given["data"])
+    axes = interface_of(load_task(data.task, allow_code=context.allow_code), data).axes
+    fault = sized_calls.find_fault(config.sizes, axes)
+    if fault is not None:
+        key = ".".join(map(str, ("measure", "sizes", *fault[0])))
+        raise InputError(f"{key}: {fault[1]}")
 
 
 @contextmanager
@@ -153,7 +170,6 @@ def _want_plain(config: CheckConfig, case: Plain, given: Given, context: Context
     from edgekd.learn.task_losses import find_soft_terms
     from edgekd.learn.training import rehearsal
     from edgekd.learn.training.batches import require_full_batch
-    from edgekd.tasks import load_task
 
     plan, model = _built(case.learner, given, context)
     if case.auxiliary:

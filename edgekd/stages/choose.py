@@ -1,7 +1,8 @@
 """Stage `choose`: the fastest measured student inside the budget; if there is none, by how much.
 
 Only rows that were measured count. A limit on what was not measured is not met, nor is one that the
-interval of what was measured does not clear.
+interval of what was measured does not clear. Where several sizes of free axes were measured, the fastest
+is so at the usual ones, and limits of time and memory hold at all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from edgekd.bench.budget import Budget
 from edgekd.bench.budget import Row
 from edgekd.bench.budget import Verdict
 from edgekd.bench.budget import judge
+from edgekd.bench.budget import judge_sizes
 from edgekd.bench.budget import read_latency
+from edgekd.bench.rows import is_usual
 from edgekd.bench.rows import reference_of
 from edgekd.bench.status import TIMED
 from edgekd.bench.status import read_status
@@ -35,6 +38,7 @@ from edgekd.task import Scale
 QUANTIZED = "int8"
 SHOWN = 2
 """Reasons told of a quantized row that was not chosen."""
+SPEEDUP = "speedup"
 NO_FASTER = 1.005
 """Times slower that two digits would show as 1.00."""
 Judged = Mapping[str, Sequence[Verdict]]
@@ -69,10 +73,17 @@ def choice(
     an interval, or measured while the machine was not fit, keeps no limit of time, and is chosen only
     where nothing else is.
     """
-    candidates = [row for row in rows if row["model"] == "student"]
+    candidates = [row for row in rows if row["model"] == "student" and is_usual(row)]
     measured = [row for row in candidates if row["status"] in TIMED]
     judged = {
-        row["name"]: judge(row, reference_of(row, rows), budget, teacher_score, scales)
+        row["name"]: [
+            *judge(row, reference_of(row, rows), budget, teacher_score, scales),
+            *(
+                v
+                for each in resized(row, rows)
+                for v in judge_sizes(each, reference_of(each, rows), budget)
+            ),
+        ]
         for row in measured
     }
     if not measured:
@@ -121,15 +132,26 @@ def turning(
     for row in [*rivals, *([best] if best is not None and rivals else [])]:
         if not row.get("settled", True):
             yield row["name"], "whether it is the fastest is open"
+    named = {row["name"]: row for row in rows}
     for row in measured:
         verdicts = judged[row["name"]]
-        open_limits = [v.limit for v in verdicts if v.turns]
+        turns = [v for v in verdicts if v.turns]
         could_be = all(v.verdict == MET or v.turns for v in verdicts)
-        if not open_limits or not could_be or fast_end_ms(row) >= limit_ms:
+        if not turns or not could_be or fast_end_ms(row) >= limit_ms:
             continue
-        for one in (row, reference_of(row, rows) if "speedup" in open_limits else None):
-            if one is not None and not one.get("settled", True):
-                yield one["name"], f"whether {row['name']} keeps {open_limits[0]} is open"
+        for verdict in reversed(turns):
+            one = named.get(verdict.row, row)
+            for each in (
+                one,
+                reference_of(one, rows) if verdict.limit.startswith(SPEEDUP) else None,
+            ):
+                if each is not None and not each.get("settled", True):
+                    yield each["name"], f"whether {row['name']} keeps {verdict.limit} is open"
+
+
+def resized(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """The rows of the same engine at other sizes."""
+    return [other for other in rows if other.get("usual_row") == row["name"]]
 
 
 def _order(row: Row) -> tuple[float, float, str]:

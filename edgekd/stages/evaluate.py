@@ -110,19 +110,22 @@ def _torch_outputs(model: str, test: EvaluationSplit, given: Given, context: Con
 def _engines(config: EvaluateConfig, given: Given) -> Iterator[tuple[list[str], Engine]]:
     """Engines with the rows they fill: those that were measured.
 
-    One engine answers for all thread counts, which do not change its answers.
+    One engine answers for all thread counts and sizes, which do not change its answers.
     """
     rows = json.loads(given["rows"].read_bytes())
-    measured = {row["name"] for row in rows if row["status"] in TIMED}
+    measured = {
+        row["name"]: row.get("usual_row") or row["name"] for row in rows if row["status"] in TIMED
+    }
     for subject in config.candidates:
         about = json.loads(given[f"{subject.name}/engine.json"].read_bytes())
         engines = {
             name: engine
             for name, engine in subject.engines(about, given).items()
-            if name in measured
+            if name in measured.values()
         }
         if engines:
-            yield list(engines), max(engines.values(), key=lambda engine: engine.threads)
+            names = [name for name, usual in measured.items() if usual in engines]
+            yield names, max(engines.values(), key=lambda engine: engine.threads)
 
 
 STAGE = Stage("evaluate", EvaluateConfig, run, packages=("torch",), bound="device")

@@ -25,6 +25,7 @@ from edgekd import dataset
 from edgekd import files
 from edgekd.bench import elimination
 from edgekd.bench import session
+from edgekd.bench import sized_calls
 from edgekd.bench.answers import Answers
 from edgekd.bench.answers import refuse_answers
 from edgekd.bench.candidate import Candidate
@@ -39,23 +40,28 @@ from edgekd.bench.machine.validity import Validity
 from edgekd.bench.process import run_worker
 from edgekd.bench.rows import blank_row
 from edgekd.bench.rows import fill_row
+from edgekd.bench.rows import is_usual
 from edgekd.bench.rows import reference_of
+from edgekd.bench.rows import resize_row
 from edgekd.bench.status import OK
 from edgekd.bench.status import read_status
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
 from edgekd.dataset import Dataset
 from edgekd.device import TIMEOUT_S
+from edgekd.settings import Count
 from edgekd.settings import Fraction
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import unsaid
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
 from edgekd.task import Scale
 from edgekd.task import Task
+from edgekd.task import interface_of
 from edgekd.tasks import load_task
 
 NS_PER_S, NS_PER_MS = 1_000_000_000, 1e6
@@ -85,6 +91,9 @@ class Measure(Settings):
     """After this a single process is killed."""
     seed: Whole = 0
     """Of inputs that are drawn, where no real ones exist."""
+    sizes: dict[str, Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]] = unsaid({})
+    """Sizes of free axes that are timed beside the usual one, by their names: ``{text_length: [16, 128]}``; each
+    combination is a row. The choice is made at the usual sizes, and limits of time and memory hold at all."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -126,6 +135,7 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
     """
     data = dataset.read(given["data"])
     task = load_task(data.task, allow_code=context.allow_code)
+    interface = interface_of(task, data)
     samples = {}
     for name in {subject.exported for subject in config.candidates}:
         samples[name] = read_samples(name, given, context.folder)
@@ -137,10 +147,17 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
         engines = subject.engines(about, given)
         found = samples[subject.exported]
         answers = _answers(subject, about, found, given, config, context, data, task)
+        usual = sized_calls.usual_sizes(interface, found.groups)
+        others = sized_calls.plan_sized_calls(config.measure.sizes, interface, usual)
         for name, engine in engines.items():
-            rows.append(blank_row(name, subject, engine, about, answers))
-            if answers.status.word == OK:
-                timed[name] = session.Subject(name, engine, found.inputs[USUAL], call=found.call)
+            row = blank_row(name, subject, engine, about, answers, usual)
+            resized = [resize_row(row, call) for call in others]
+            rows += [row, *resized]
+            if answers.status.word != OK:
+                continue
+            timed[name] = session.Subject(name, engine, found.inputs[USUAL], call=found.call)
+            for one, call in zip(resized, others, strict=True):
+                timed[one["name"]] = session.Subject(one["name"], engine, call=call)
     rules = config.measure.rules()
     started = [0]
 
@@ -175,7 +192,7 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
 def entrants(
     rows: Sequence[Mapping[str, Any]], scale: Scale
 ) -> dict[str, elimination.CandidateFacts]:
-    """The students with their scores, and the teacher's row that each is compared with.
+    """The students at their usual sizes with their scores, and the teacher's row that each is compared with.
 
     Args:
         rows: of all subjects.
@@ -184,7 +201,7 @@ def entrants(
     sign = 1 if scale.better == "higher" else -1
     found = {}
     for row in rows:
-        if row["model"] == "student" and row["status"] == OK:
+        if row["model"] == "student" and row["status"] == OK and is_usual(row):
             teacher = reference_of(row, rows)
             name = "" if teacher is None else teacher["name"]
             found[row["name"]] = elimination.CandidateFacts(sign * row["validation_score"], name)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.field import from_rows
+from edgekd.fields import FIELDS
 from edgekd.fields.tokens import Tokens
 from edgekd.fields.tokens import encode_text
 from edgekd.interface import Axis
@@ -49,6 +50,7 @@ def test_it_is_two_inputs_over_one_free_axis() -> None:
         Tensor("text_mask", "int64", shape, "mask"),
     )
     assert FIELD.axes("text") == (Axis("text_length", 1, 3, 6),)
+    assert [axis.name for axis in FIELD.axes("x")] == [f"x_{a}" for a in FIELDS["tokens"].axes]
     assert FIELD.sizes() == {"vocabulary": 50, "longest": 6}
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from edgekd.bench.budget import Budget
 from edgekd.interface import Tensor
+from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
@@ -216,3 +217,25 @@ def test_a_fraction_in_percent_is_refused() -> None:
         (Budget(metrics={"F1": 90.0}), ("metrics", "F1")),
     ):
         assert agreement.find_budget_fault(budget, known) == (("budget", *key), want)
+
+
+def test_sizes_are_named_by_the_free_axes_that_the_data_will_have() -> None:
+    ends = TaskEnds((), ("labels",))
+    lines = Named.parse("jsonl:texts.jsonl", SOURCES, "data source")
+    short = Named.parse({"name": "jsonl", "reference": "x", "longest": 64}, SOURCES, "data source")
+    own = Named.parse("python:mine:read", SOURCES, "data source")
+    digits = Named.parse("digits", SOURCES, "data source")
+    wrong, key = {"text_lenght": (1,)}, ("measure", "sizes", "text_lenght")
+    assert agreement.find_size_fault({}, digits, ends) is None
+    assert agreement.find_size_fault({"text_length": (1, 64)}, short, ends) is None
+    assert agreement.find_size_fault({"text_length": (1, 256)}, lines, ends) is None
+    assert agreement.find_size_fault(wrong, own, ends) is None  # its code says, before training
+    found = agreement.find_size_fault(wrong, lines, ends)
+    assert found == (key, "got that axis; did you mean 'text_length'?")
+    found = agreement.find_size_fault(wrong, digits, ends)
+    assert found == (key, "got a size, want none: no input of this data has a free one")
+    for source, size, most in ((short, 65, 64), (lines, 300, 256)):
+        found = agreement.find_size_fault({"text_length": (1, size)}, source, ends)
+        want = f"got {size}, want 1 to {most}, the longest sample"
+        assert found == (("measure", "sizes", "text_length", 1), want)
+    assert agreement.find_size_fault({"batch": (2,)}, lines, ends) is not None

@@ -313,3 +313,56 @@ def test_what_begins_where_the_chosen_ends_is_no_rival() -> None:
 def test_a_row_without_an_interval_may_be_as_fast_as_nothing() -> None:
     assert choose.fast_end_ms(row("a", 0.1, latency_ci95_ms=None)) == 0
     assert choose.slow_end_ms(row("a", 0.1, latency_ci95_ms=None)) == float("inf")
+
+
+def sized(name: str, p50: float | None, **more: Any) -> dict[str, Any]:
+    """The row of an engine at 128 tokens; at its usual sizes it is called as the engine is."""
+    sizes = {"text_length": 128}
+    return row(f"{name} text_length=128", p50, usual_row=name, sizes=sizes, **more)
+
+
+def test_of_several_sizes_the_usual_one_is_chosen_by_and_limits_of_time_hold_at_all() -> None:
+    rows = [row("a", 0.3), sized("a", 1.0), row("b", 0.2), sized("b", 3.0)]
+    assert choose.choice(rows, Budget(), 0.96)["chosen"] == "b"
+    assert "(2 measured)" in choose.choice(rows, Budget(), 0.96)["why"]
+    found = choose.choice(rows, Budget(latency_p50_ms=2.0), 0.96)
+    assert found["chosen"] == "a"
+    assert [line["limit"] for line in found["budget"]] == [
+        "latency_p50_ms",
+        "latency_p50_ms at text_length=128",
+    ]
+    found = choose.choice(rows, Budget(latency_p50_ms=0.9, size_bytes=10**6, score=0.5), 0.96)
+    assert found["chosen"] is None and found["nearest"] == "a"
+    assert "latency_p50_ms at text_length=128: got 1, want at most 0.9 (11 % over)" in found["why"]
+    assert sum("at text_length" in line["limit"] for line in found["budget"]) == 1
+
+
+def test_at_other_sizes_a_row_is_compared_with_the_teachers_at_those() -> None:
+    teachers = [TEACHER, sized("teacher", 2.0, model="teacher")]
+    rows = [row("a", 0.25), sized("a", 1.0), *teachers]
+    assert choose.choice(rows, Budget(speedup=2.0), 0.96)["chosen"] == "a"
+    found = choose.choice(rows, Budget(speedup=3.0), 0.96)
+    assert [(line["limit"], line["got"]) for line in found["budget"]] == [
+        ("speedup", 4.0),
+        ("speedup at text_length=128", 2.0),
+    ]
+
+
+def test_an_engine_that_fails_at_a_size_that_is_asked_for_is_not_chosen() -> None:
+    broken = sized("b", None, status="failed", reason="refused")
+    rows = [row("a", 0.3), sized("a", 1.0), row("b", 0.2), broken]
+    assert choose.choice(rows, Budget(), 0.96)["chosen"] == "a"
+    found = choose.choice(rows[2:], Budget(), 0.96)
+    assert found["chosen"] is None and "at text_length=128: failed: refused" in found["why"]
+    late = {**broken, "status": "not measured", "reason": "the budget ended"}
+    assert choose.choice([rows[2], late], Budget(), 0.96)["chosen"] == "b"
+    found = choose.choice([rows[2], late], Budget(latency_p50_ms=1.0), 0.96)
+    assert found["chosen"] is None and "at text_length=128: not measured, want" in found["why"]
+
+
+def test_a_wide_interval_at_another_size_is_marked_there() -> None:
+    wide = sized("a", 1.0, latency_ci95_ms=[0.5, 3.0], settled=False)
+    found = choose.choice([row("a", 0.3), wide], Budget(latency_p50_ms=2.0), 0.96)
+    assert found["chosen"] is None and found["unstable"] == {
+        "a text_length=128": "whether a keeps latency_p50_ms at text_length=128 is open"
+    }

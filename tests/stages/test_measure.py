@@ -286,11 +286,13 @@ def test_a_model_of_other_classes_than_the_data_is_a_failed_row(
     )
 
 
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_a_model_of_texts_is_scored_at_all_lengths_and_timed_at_the_usual_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
+@pytest.mark.parametrize(
+    ("runtime", "sizes"), [("onnxruntime", {"text_length": (9, 5)}), ("openvino", {})]
+)
+def test_a_model_of_texts_is_scored_at_all_lengths_and_timed_at_the_usual_and_those_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str, sizes: dict[str, tuple[int, ...]]
 ) -> None:
-    """Two inputs, two outputs, free axes: what is timed is fed five tokens."""
+    """Two inputs, two outputs, free axes: what is timed is fed five tokens; nine where they are asked for."""
     split, data = texts(tmp_path, 30)
     (tmp_path / "data.json").write_bytes(files.pretty_json(dataset.to_json(data)))
     groups = {}
@@ -323,14 +325,20 @@ def test_a_model_of_texts_is_scored_at_all_lengths_and_timed_at_the_usual_one(
     candidate = Candidate(
         name=subject, model="student", runtime=runtime, precision="fp32", threads=(1,)
     )
-    made = stage.run(
-        stage.MeasureConfig(candidates=(candidate,), measure=QUICK),
-        given,
-        context(tmp_path / "out"),
-    )
-    (row,) = json.loads(made["rows.json"].read_bytes())
+    measure = QUICK.model_copy(update={"sizes": sizes})
+    config = stage.MeasureConfig(candidates=(candidate,), measure=measure)
+    made = stage.run(config, given, context(tmp_path / "out"))
+    row, *others = json.loads(made["rows.json"].read_bytes())
     assert row["status"] == "ok" and row["processes"] == 6 and row["latency_p50_ms"] > 0
-    assert all(call["text"][0] == call["text_mask"][0] == (None, 5) for call in calls) and calls
+    assert row["sizes"] == {"text_length": 5} and "usual_row" not in row
+    assert all(call["text"][0] == call["text_mask"][0] for call in calls)
+    assert {call["text"][0] for call in calls} == {(None, 5), *((None, 9) for _ in others)}
+    assert len(others) == len(sizes)
+    for other in others:
+        assert other["name"] == f"{row['name']} text_length=9" and other["usual_row"] == row["name"]
+        assert other["sizes"] == {"text_length": 9} and other["processes"] == 6
+        assert other["latency_p50_ms"] not in (None, row["latency_p50_ms"])
+        assert other["validation_score"] == row["validation_score"]
     assert set(row["parity_outputs"]) == {"logits", "states"}
     assert row["parity_max_abs"] == max(each["max_abs"] for each in row["parity_outputs"].values())
     rows = splits.read(split)
