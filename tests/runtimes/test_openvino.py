@@ -20,6 +20,7 @@ from edgekd.runtimes import openvino
 from edgekd.runtimes import ort
 from tests import bench_example
 from tests import islands_example
+from tests import text_example
 
 SHAPE = (None, bench_example.CHANNELS, bench_example.SIDE, bench_example.SIDE)
 pytestmark = pytest.mark.skipif(openvino.why_not() is not None, reason="openvino is missing")
@@ -161,3 +162,42 @@ def test_islands_are_looked_for_in_int8_alone(tmp_path: Path) -> None:
     model = islands_example.write(tmp_path / "m", islands_example.float_weights)
     made = openvino.build(model, tmp_path, "int8")
     assert openvino.islands(made, "int8") and openvino.islands(made, "fp32") == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("bound", [False, True])
+@pytest.mark.parametrize("before", [True, False])
+def test_sizes_that_a_free_graph_cannot_take_are_an_error(
+    tmp_path: Path, threads: int, bound: bool, before: bool
+) -> None:
+    """Which on one thread OpenVINO itself passes over, and leaves what was answered before, or nothing."""
+    model = text_example.write_onnx(tmp_path / "m", positions=8)
+    made = openvino.build(model, tmp_path, "fp32")
+    session = openvino.load(made, "fp32", threads)
+    if before:
+        feeds = text_example.inputs(2, 8)
+        (logits, _), want = session.run(feeds), session.bind(feeds)()
+        np.testing.assert_array_equal(logits, want[0])
+    feeds = text_example.inputs(2, 5)
+    shapes = {name: array.shape for name, array in feeds.items()}
+    for one in (session, openvino.load(made, "fp32", threads, batch=2, shapes=shapes)):
+        with pytest.raises(ValueError, match="OpenVINO takes no inputs of these sizes: .*mismatch"):
+            one.bind(feeds) if bound else one.run(feeds)
+
+
+def test_a_bound_inference_of_free_inputs_and_fixed_outputs_gives_its_own_numbers(
+    tmp_path: Path,
+) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("ReduceSum", ["x"], ["y"], keepdims=0)],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, "tokens"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [])],
+    )
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "m")
+    session = openvino.load(openvino.build(tmp_path / "m", tmp_path, "fp32"), "fp32", 1)
+    feeds = [{"x": np.full((1, count), 2.0, np.float32)} for count in (3, 5)]
+    first, second = map(session.bind, feeds)
+    for _ in range(2):
+        assert (float(first()[0]), float(second()[0])) == (6.0, 10.0)

@@ -96,8 +96,8 @@ def _compile(
     shapes: Shapes | None = None,
 ) -> Any:
     """For `shapes`, or `batch` rows, where it can be: with every shape known OpenVINO plans better
-    (README of ``benchmarks/engines``). A graph that holds for any number of rows may still refuse one; sizes that
-    it refuses are an error."""
+    (README of ``benchmarks/engines``). A graph that holds for any number of rows may still refuse one: then
+    it stays free, and its session says what it cannot take."""
     import openvino
 
     chosen = {
@@ -112,8 +112,6 @@ def _compile(
         core = openvino.Core()
         if batch is not None:
             model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
-            if shapes:  # on one thread a free graph gives no error for sizes that it cannot take
-                model.reshape(_shapes(model, batch, shapes))
             with contextlib.suppress(RuntimeError):
                 model.reshape(_shapes(model, batch, shapes or {}))
                 return core.compile_model(model, "CPU", chosen)

@@ -31,21 +31,27 @@ class OpenVinoSession:
         self.inputs = tuple(_tensor(port) for port in compiled.inputs)
         self.output_names = tuple(port.any_name for port in compiled.outputs)
         self._names = [tensor.name for tensor in self.inputs]
-        self._bindable = _bytes(compiled.outputs) <= LARGEST_OUTPUTS_BYTES
         self._is_free = math.isinf(_bytes(compiled.inputs))
+        self._bindable = _bytes(compiled.outputs) <= LARGEST_OUTPUTS_BYTES
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """One synchronous inference; inputs are read in place, outputs copied out."""
-        return [output.copy() for output in self._run_shared(feeds)]
+        run = self._run_checked if self._is_free else self._run_shared
+        return [output.copy() for output in run(feeds)]
 
     def bind(self, feeds: Mapping[str, np.ndarray]) -> Inference:
         """A request of its own, so that nothing but the inference itself is called.
 
         The common one where a request's outputs take much memory, or their sizes are known only
         after it: there, handing tensors over costs nothing beside the rest.
+
+        Raises:
+            ValueError: if the sizes of a graph are free and it cannot take these.
         """
         import openvino
 
+        if self._is_free:
+            self._run_checked(feeds)
         if not self._bindable:
             return functools.partial(self._run_shared, feeds)
         request = self._compiled.create_infer_request()
@@ -62,25 +68,24 @@ class OpenVinoSession:
 
     def _run_shared(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         self._set_inputs(self._request, feeds)
-        if not self._is_free:
-            self._request.infer(share_outputs=True)
-            return self._get_outputs(self._request)
-        return self._run_free()
+        self._request.infer(share_outputs=True)
+        return self._get_outputs(self._request)
 
-    def _run_free(self) -> list[np.ndarray]:
-        """On one thread OpenVINO 2026.4 gives no error for sizes that a graph cannot take, and leaves what was
-        answered before: that is wiped out first, so that it can be told.
+    def _run_checked(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """On one thread `infer` of OpenVINO 2026.4 gives no error for sizes that a graph cannot take, and leaves
+        what was answered before; a request that is started and waited for does. It takes no others afterwards.
 
         Raises:
-            ValueError: if nothing was answered.
+            ValueError: if it cannot take them.
         """
-        for output in _floats(self._get_outputs(self._request)):
-            output.fill(math.nan)
-        self._request.infer(share_outputs=True)
-        outputs = self._get_outputs(self._request)
-        if any(output.size and (output != output).all() for output in _floats(outputs)):
-            raise ValueError("OpenVINO gives no numbers for inputs of these sizes")
-        return outputs
+        self._set_inputs(self._request, feeds)
+        try:
+            self._request.start_async()
+            self._request.wait()
+        except RuntimeError as error:
+            lines = str(error).strip().splitlines()  # the last says what is wrong
+            raise ValueError(f"OpenVINO takes no inputs of these sizes: {lines[-1]}") from error
+        return self._get_outputs(self._request)
 
     def _get_outputs(self, request: Any) -> list[np.ndarray]:
         """Views, not copies."""
@@ -96,10 +101,6 @@ def _bytes(ports: Any) -> float:
     if not all(port.get_partial_shape().is_static for port in ports):
         return math.inf
     return float(sum(math.prod(port.get_shape()) * port.get_element_type().size for port in ports))
-
-
-def _floats(arrays: list[np.ndarray]) -> list[np.ndarray]:
-    return [array for array in arrays if array.dtype.kind == "f"]
 
 
 def _tensor(port: Any) -> EngineInput:
