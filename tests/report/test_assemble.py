@@ -7,6 +7,7 @@ import pytest
 
 from edgekd.bench.status import offered_text
 from edgekd.report import markdown
+from edgekd.report import plot
 from edgekd.report.assemble import points_half_width
 from tests import report_example
 
@@ -126,3 +127,33 @@ def test_a_number_is_compared_in_its_own_unit_by_the_interval_of_its_rows() -> N
     )
     assert "| | model | test RMSE | validation RMSE |" in page and "| 2.6 |" in page
     assert "did not help" not in page
+
+
+def test_rows_of_other_sizes_are_no_news_of_their_engine() -> None:
+    """They fail as their engine does, are in no plot, and no teacher's usual row is taken from among them."""
+    made = []
+    for row in report_example.rows():
+        usual = {**row, "sizes": {"text_length": 48}}
+        if row["name"] == "openvino-fp32-1t":
+            usual |= {"status": "failed", "reason": "parity"}
+        longer = {
+            **usual,
+            "name": f"{row['name']} text_length=64",
+            "usual_row": row["name"],
+            "sizes": {"text_length": 64},
+            "latency_p50_ms": 9.0,
+            "agreement": 0.5,
+        }
+        made += [longer, usual]
+    choice = {**report_example.files()["choice"], "chosen": "onnxruntime-fp32-1t"}
+    found = report_example.result(rows=made, choice=choice)
+    assert found.warnings == ("openvino-fp32-1t: failed: parity.",)
+    assert found.comparison is not None
+    assert found.comparison.reference == "teacher-onnxruntime-fp32-1t"
+    sized = found.candidates[0]
+    assert (sized.usual_row, sized.sizes) == ("onnxruntime-fp32-1t", {"text_length": 64})
+    assert b"text_length" not in plot.score_latency(found, "svg")
+    usual_first = report_example.result(rows=made[::-1], choice=choice)
+    page = markdown.report_page(usual_first)
+    assert "\n\nRows that name no size are of the usual one: text_length=48.\n\n|" in page
+    assert page.count("| teacher-openvino-fp32-1t text_length=64 |") == 2
