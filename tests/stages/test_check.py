@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgekd import dataset
 from edgekd.errors import InputError
 from edgekd.learn import deployment
 from edgekd.learn.schemes import SCHEMES
@@ -18,6 +19,7 @@ from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import check
 from tests import data_example
+from tests.bench.test_scores import texts
 
 STUDENT = {"model": {"name": "resnet8", "base": 4}, "input": None}
 TEACHER = {"model": {"name": "resnet14", "base": 8}, "input": {"height": 12, "width": 12}}
@@ -235,3 +237,20 @@ def test_a_loss_of_the_users_own_is_tried_on_what_it_will_see(
     run(tmp_path, *KD, **more)
     with pytest.raises(InputError, match="^control: loss python:own_of_check:f: raised "):
         run(tmp_path, *KD, **more, views={"count": 2, "mixup": 0.5})
+
+
+def test_sizes_that_no_sample_has_are_named_before_anything_is_tried(tmp_path: Path) -> None:
+    data = dataset.to_json(texts(tmp_path)[1])
+    (tmp_path / "data.json").write_text(json.dumps(data))
+    context = Context(folder=tmp_path, checkpoints=tmp_path, seed=0, progress=Silent())
+    words: dict[str, Any] = {"views": {"count": 1}, "seed": 0, "plain": (), "cases": ()}
+
+    def run_sized(**sizes: tuple[int, ...]) -> None:
+        config = check.Config.model_validate({**words, "sizes": sizes})
+        check.run(config, {"data": tmp_path / "data.json"}, context)
+
+    run_sized(text_length=(1, 9))
+    with pytest.raises(InputError, match="^measure.sizes.text_length.1: got 10, want 1 to 9, "):
+        run_sized(text_length=(1, 10))
+    with pytest.raises(InputError, match="^measure.sizes.length: got that axis; .*'text_length'"):
+        run_sized(length=(1,))
