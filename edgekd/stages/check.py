@@ -136,7 +136,7 @@ def run(config: CheckConfig, given: Given, context: Context) -> Made:
     return {"plan.json": out}
 
 
-def _require_sizes(config: Config, given: Given, context: Context) -> None:
+def _require_sizes(config: CheckConfig, given: Given, context: Context) -> None:
     """Raises InputError if the data have no sample of a size that is to be timed."""
     data = dataset.read(given["data"])
     axes = interface_of(load_task(data.task, allow_code=context.allow_code), data).axes

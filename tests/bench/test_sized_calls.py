@@ -9,7 +9,7 @@ from edgekd.interface import BATCH
 from edgekd.interface import Axis
 from edgekd.interface import Interface
 from edgekd.interface import Tensor
-from edgekd.runtime import Tensor as Fed
+from edgekd.runtime import EngineInput
 
 AXES = (Axis(BATCH), Axis("text_length", 1, 5, 9), Axis("frames", 2, 4, 8))
 ENDS = Interface(
@@ -32,7 +32,7 @@ def test_every_combination_but_the_usual_is_a_call_of_real_shapes() -> None:
         "text_length=5,frames=2",
     ]
     assert calls[1].sizes == {"text_length": 9, "frames": 2} and calls[1].batch == 1
-    wanted = [Fed(end.name, end.dtype, (None,) * len(end.shape)) for end in ENDS.inputs]
+    wanted = [EngineInput(end.name, end.dtype, (None,) * len(end.shape)) for end in ENDS.inputs]
     feed, *_ = inputs.draw_feeds(wanted, batch=1, seed=0, plans=calls[1].inputs)
     assert {name: array.shape for name, array in feed.items()} == {
         "text": (1, 9),
@@ -56,7 +56,7 @@ def test_the_usual_sizes_are_those_of_the_usual_golden_inputs() -> None:
         "text_mask": np.ones((3, 7), np.int64),
         "sound": np.zeros((3, 4, 3), np.float32),
     }
-    groups = {golden.USUAL: golden.Group(fed, {"logits": np.zeros((3, 2), np.float32)})}
+    groups = {golden.USUAL: golden.GoldenGroup(fed, {"logits": np.zeros((3, 2), np.float32)})}
     assert sized_calls.usual_sizes(ENDS, groups) == {"text_length": 7, "frames": 4}
 
 

@@ -246,7 +246,7 @@ def test_sizes_that_no_sample_has_are_named_before_anything_is_tried(tmp_path: P
     words: dict[str, Any] = {"views": {"count": 1}, "seed": 0, "plain": (), "cases": ()}
 
     def run_sized(**sizes: tuple[int, ...]) -> None:
-        config = check.Config.model_validate({**words, "sizes": sizes})
+        config = check.CheckConfig.model_validate({**words, "sizes": sizes})
         check.run(config, {"data": tmp_path / "data.json"}, context)
 
     run_sized(text_length=(1, 9))
