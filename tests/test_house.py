@@ -124,6 +124,7 @@ BENCH_FLOORS: list[set[str]] = [
         "interface",
         "metric",
         "proportion",
+        "sized_calls",
         "timing",
         "user_inputs",
         "worker",
