@@ -82,7 +82,7 @@ def _files_behind(module: str, package: str = "") -> list[Path]:
     return list(found)
 
 
-def load(reference: str, what: str, *, allow_code: bool) -> Callable[..., Any]:
+def load_function(reference: str, what: str, *, allow_code: bool) -> Callable[..., Any]:
     """The function itself; runs its module.
 
     Raises:
@@ -99,8 +99,8 @@ def load_member(member: Member, name: str, *, allow_code: bool) -> Callable[...,
     """The function of a member, whoever wrote it; imports its module.
 
     Raises:
-        InputError: as `load`.
-        MachineError: as `load`.
+        InputError: as `load_function`.
+        MachineError: as `load_function`.
     """
     found: Callable[..., Any] = load_object(member, name, allow_code=allow_code)
     _require_function(found, f"{member.module}:{member.function}", name)
@@ -111,8 +111,8 @@ def load_object(member: Member, name: str, *, allow_code: bool) -> Any:
     """What a member names, a function or not, None if its module has no such name; imports that.
 
     Raises:
-        InputError: as `load`, but that it may be no function.
-        MachineError: as `load`.
+        InputError: as `load_function`, but that it may be no function.
+        MachineError: as `load_function`.
     """
     if member.built_in:
         return member.load()
@@ -139,7 +139,7 @@ def _import(reference: str, what: str, paths: Iterable[Path]) -> Any:
 
 
 def was_loaded(path: str) -> bool:
-    """Whether a file holds code of the user's that `load` ran in this process; not edgekd's that it imports."""
+    """Whether a file holds code of the user's that `load_function` ran in this process; not edgekd's that it imports."""
     return Path(path) in _loaded and not Path(path).is_relative_to(sources.PACKAGE)
 
 

@@ -21,7 +21,7 @@ STDERR_BYTES = 64 * 2**10
 """The end of stderr that is kept."""
 
 
-class Order(NamedTuple):
+class WorkerJob(NamedTuple):
     """One worker process to run, in a working folder of its own that is empty but for its files."""
 
     module: str
@@ -57,7 +57,7 @@ class Device(NamedTuple):
     """One machine."""
 
     name: str
-    run: Callable[[Order], WorkerExit]
+    run: Callable[[WorkerJob], WorkerExit]
     """Raises MachineError if the machine is not reached or no process can be started there."""
 
 

@@ -5,7 +5,7 @@
     ├── InputError         2   the user's recipe, file or option is wrong
     ├── MachineError       3   device, disk, lock, missing extra
     ├── Inconclusive       5   a measurement is unstable or invalid
-    └── Interrupted      130   SIGINT (143 for SIGTERM): nothing is lost, run again
+    └── RunInterrupted   130   SIGINT (143 for SIGTERM): nothing is lost, run again
 
 Only the border in `edgekd.cli` prints them.
 """
@@ -60,7 +60,7 @@ class Inconclusive(EdgekdError):
     exit_code = 5
 
 
-class Interrupted(EdgekdError):
+class RunInterrupted(EdgekdError):
     """Stopped by a signal; what was committed stays."""
 
     exit_code = 130
@@ -70,7 +70,7 @@ class Interrupted(EdgekdError):
         self.exit_code = 128 + signal_number
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def find_nearest(name: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?`` for the closest of `known` names, else the list of them."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=max(1, len(names)), cutoff=0.5)

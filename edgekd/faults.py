@@ -10,7 +10,7 @@ from pathlib import Path
 _operations = 0
 
 
-def strike(operation: str, path: Path) -> None:
+def trigger_fault(operation: str, path: Path) -> None:
     """Count one durable operation; ``EDGEKD_FAULT=kill@N`` or ``enospc@N`` strikes at the N-th.
 
     ``EDGEKD_FAULT=log:FILE`` writes each operation's name and goal to FILE instead.

@@ -19,7 +19,7 @@ from typing import ClassVar
 from typing import Self
 
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.interface import Axis
 from edgekd.interface import Tensor
 
@@ -114,7 +114,7 @@ class Field(abc.ABC):
         known = {field.name: field for field in dataclasses.fields(cls)}
         for name in value:
             if name not in known and name != "kind":
-                raise ValueError(f"got unknown key {name!r}; {nearest(name, known)}")
+                raise ValueError(f"got unknown key {name!r}; {find_nearest(name, known)}")
         given = {name: _tuples(value[name]) for name in known if name in value}
         try:
             return cls(**given)

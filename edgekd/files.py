@@ -122,17 +122,17 @@ def write_through(path: Path, write: Callable[[Path], object], *, size_bytes: in
         free_bytes = shutil.disk_usage(path.parent).free
         if size_bytes * 1.2 > free_bytes:
             raise OSError(errno.ENOSPC, f"{size_bytes} bytes to write, {free_bytes} free")
-        faults.strike("write", path)
+        faults.trigger_fault("write", path)
         replaces = path.is_file() and not path.is_symlink()
         temporary.touch(0o600 if replaces else 0o666, exist_ok=False)
         write(temporary)
         if replaces:
             shutil.copymode(path, temporary)
         _flush(temporary)
-        faults.strike("rename", path)
+        faults.trigger_fault("rename", path)
         temporary.replace(path)
         _flush(path.parent)
-        faults.strike("renamed", path)
+        faults.trigger_fault("renamed", path)
     except OSError as error:
         raise _refused(path, error) from error
     finally:
@@ -189,14 +189,14 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         fill(fresh)
         for path in (fresh, *fresh.rglob("*")):
             _flush(path)
-        faults.strike("rename", folder)
+        faults.trigger_fault("rename", folder)
         if folder.exists():
             shutil.copymode(folder, fresh)
             folder.rename(aside)
-            faults.strike("moved aside", folder)
+            faults.trigger_fault("moved aside", folder)
         fresh.rename(folder)
         _flush(folder.parent)
-        faults.strike("renamed", folder)
+        faults.trigger_fault("renamed", folder)
     except OSError as error:
         raise _refused(folder, error) from error
     finally:
@@ -231,7 +231,7 @@ def require_writable(path: Path) -> None:
 
 def remove(path: Path) -> None:
     """Remove a file or folder that may be gone already."""
-    faults.strike("remove", path)
+    faults.trigger_fault("remove", path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from edgekd.bench import scores
 from edgekd.bench.engine import Engine
 from edgekd.bench.engine_answers import plan_usual_call
-from edgekd.bench.pair.paired import LEVEL
+from edgekd.bench.pair.significance import LEVEL
 from edgekd.bench.process import run_worker
 from edgekd.bench.session import Note
 from edgekd.bench.session import Rules
@@ -175,7 +175,7 @@ def not_measured_finding(
     return Finding(gate, unit, None, allowed, NOT_MEASURED + reason, "inconclusive")
 
 
-def fails(found: Finding, p_holm: float | None) -> bool:
+def is_failure(found: Finding, p_holm: float | None) -> bool:
     """Whether a gate fails: an exact one by its number, a statistical one by its corrected p-value
     and an interval that lies wholly beyond what is allowed."""
     if p_holm is None or found.allowed is None or found.interval is None:
@@ -183,7 +183,7 @@ def fails(found: Finding, p_holm: float | None) -> bool:
     return p_holm <= LEVEL and found.interval.low > found.allowed
 
 
-def score_rows(
+def compute_score_rows(
     pair: ComparedPair, side: ComparedModel, samples: EvaluationSamples, timeout_s: float
 ) -> tuple[Metric, NDArray[np.float64]]:
     """The task's score, and its rows [N, K] of a model's outputs, whose inputs are prepared as its own bundle says.
@@ -206,7 +206,7 @@ def score_rows(
     return task.score, rows[task.score.name]
 
 
-def peak_bytes(pair: ComparedPair, side: ComparedModel, timeout_s: float) -> int | None:
+def measure_peak_bytes(pair: ComparedPair, side: ComparedModel, timeout_s: float) -> int | None:
     """Peak resident bytes of one fresh process that loads and runs a model; None if none is told.
 
     Raises:

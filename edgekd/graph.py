@@ -16,7 +16,7 @@ from edgekd import value_info
 from edgekd.value_info import Value
 from edgekd.wire import BYTES
 from edgekd.wire import VARINT
-from edgekd.wire import fields
+from edgekd.wire import read_fields
 from edgekd.wire import read_varint
 from edgekd.wire import unpack_numbers
 
@@ -99,7 +99,7 @@ def read(path: Path) -> Graph:
         files.open_regular(path) as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):
-        for number, _, start, end in fields(data, 0, len(data)):
+        for number, _, start, end in read_fields(data, 0, len(data)):
             if number == MODEL_GRAPH:
                 _read_graph(data, start, end, graph)
             elif number == MODEL_METADATA:
@@ -151,7 +151,7 @@ class _Reading(NamedTuple):
 
 
 def _read_graph(data: mmap.mmap, start: int, end: int, graph: _Reading) -> None:
-    for number, _, first, last in fields(data, start, end):
+    for number, _, first, last in read_fields(data, start, end):
         if number == NODE:
             node, held = _node(data, first, last)
             graph.nodes.append(node)
@@ -186,7 +186,7 @@ def _node(data: mmap.mmap, start: int, end: int) -> tuple[Node, _Tensor | None]:
     held: _Tensor | None = None
     inputs: list[str] = []
     outputs: list[str] = []
-    for number, _, first, last in fields(data, start, end):
+    for number, _, first, last in read_fields(data, start, end):
         if number == NODE_INPUT:
             inputs.append(_text(data, first, last))
         elif number == NODE_OUTPUT:
@@ -205,7 +205,7 @@ def _node(data: mmap.mmap, start: int, end: int) -> tuple[Node, _Tensor | None]:
 
 def _attribute(data: mmap.mmap, start: int, end: int) -> tuple[str, int, _Tensor | None]:
     name, value, tensor = "", 0, None
-    for number, wire, first, last in fields(data, start, end):
+    for number, wire, first, last in read_fields(data, start, end):
         if number == ATTRIBUTE_NAME:
             name = _text(data, first, last)
         elif number == ATTRIBUTE_INT and wire == VARINT:
@@ -223,7 +223,7 @@ def _signed(value: int) -> int:
 def _tensor(data: mmap.mmap, start: int, end: int) -> _Tensor:
     name, element, held = "", 0, b""
     shape: list[int] = []
-    for number, wire, first, last in fields(data, start, end):
+    for number, wire, first, last in read_fields(data, start, end):
         if number == TENSOR_NAME:
             name = _text(data, first, last)
         elif number == TENSOR_TYPE and wire == VARINT:
@@ -250,7 +250,7 @@ def _small(data: mmap.mmap, first: int, last: int, *, packed: bool) -> bytes:
 
 def _entry(data: mmap.mmap, start: int, end: int) -> tuple[str, str]:
     key = value = ""
-    for number, _, first, last in fields(data, start, end):
+    for number, _, first, last in read_fields(data, start, end):
         if number == ENTRY_KEY:
             key = _text(data, first, last)
         elif number == ENTRY_VALUE:

@@ -75,7 +75,7 @@ def preview_plan(recipe: Recipe, recipe_path: Path, options: Options) -> list[St
 
 def list_downloads(recipe: Recipe, options: Options) -> tuple[str, ...]:
     """List what a run would download; empty where that is not allowed."""
-    return data.remote(recipe.data, options.data_dir) if options.allow_download else ()
+    return data.list_downloads(recipe.data, options.data_dir) if options.allow_download else ()
 
 
 def rehearse(

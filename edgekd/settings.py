@@ -29,7 +29,7 @@ KNOB_TYPES: dict[str, object] = {
 """What the annotation of a keyword-only parameter may say (see `edgekd.table`)."""
 
 
-def unsaid(default: Any) -> Any:
+def omit_default(default: Any) -> Any:
     """A field that is part of a result's key only where its value is not `default`: a setting that came
     later leaves what was stored before it valid."""
     return Field(default=default, exclude_if=lambda value: value == default)

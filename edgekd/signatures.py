@@ -17,7 +17,7 @@ from pydantic import create_model
 from edgekd import files
 from edgekd import modules
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.settings import KNOB_TYPES
 from edgekd.settings import Settings
 from edgekd.sources import ROOT
@@ -95,7 +95,7 @@ def _function(source: bytes, module: str, name: str) -> ast.FunctionDef:
         raise InputError(f"{module}: got text that is not Python: {error}") from error
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     if name not in functions:
-        close = f"; {nearest(name, functions)}" if functions else ""
+        close = f"; {find_nearest(name, functions)}" if functions else ""
         raise InputError(
             f"{module}: got no function {name!r}, want one defined at its top level{close}"
         )

@@ -25,7 +25,7 @@ _NAME = re.compile(rf"{ROOT}(?:\.\w+)*")
 _IMPORTED = re.compile(r" import (\([^)]*\)|[^\n#]*)")
 
 
-def digests(module: str) -> dict[str, str]:
+def digest_sources(module: str) -> dict[str, str]:
     """Room of the package to the SHA-256 of those of its files that `module` runs.
 
     Files are read once a process: a key speaks of the code that began it.

@@ -122,7 +122,7 @@ def key_inputs(
     theirs = bindings.device_versions if bound == "device" else {}
     return {
         "stage": step.stage.name,
-        "edgekd": sources.digests(step.stage.run.__module__),
+        "edgekd": sources.digest_sources(step.stage.run.__module__),
         "settings": step.settings.model_dump(mode="json"),
         "given": dict(sorted(given.items())),
         "seed": step.seed,

@@ -28,7 +28,7 @@ from edgekd import modules
 from edgekd import plugins
 from edgekd import signatures
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.plugins import Plugin
 from edgekd.settings import Settings
 from edgekd.signatures import Signature
@@ -156,14 +156,14 @@ class Table(Mapping[str, Member]):
         plugins.require_distinct(self.kind, name, self._members)
 
 
-class Named(Settings):
+class NamedMember(Settings):
     """A member chosen by name, with its knobs: ``kd`` or ``{name: kd, temperature: 2.0}``."""
 
     name: str
     arguments: dict[str, Scalar | None] = {}
 
     @classmethod
-    def parse(cls, value: Any, table: Mapping[str, Member], what: str) -> Named:
+    def parse(cls, value: Any, table: Mapping[str, Member], what: str) -> NamedMember:
         """A checked choice from what a recipe says.
 
         A name may carry a reference after a colon (``timm:resnet18``, ``python:package.module:f``)
@@ -186,7 +186,7 @@ class Named(Settings):
         if key not in table and whole in table:
             key, colon = whole, ""
         if key not in table:
-            raise ValueError(f"got unknown {what} {key!r}; {nearest(key, table)}")
+            raise ValueError(f"got unknown {what} {key!r}; {find_nearest(key, table)}")
         if colon:
             arguments["reference"] = reference
         try:
@@ -211,7 +211,8 @@ def bind(member: Member, arguments: Mapping[str, Any]) -> dict[str, Any]:
         if name not in knobs.model_fields:
             known = knobs.model_fields
             raise ValueError(
-                f"got unknown key {name!r}; " + (nearest(name, known) if known else "it takes none")
+                f"got unknown key {name!r}; "
+                + (find_nearest(name, known) if known else "it takes none")
             )
     try:
         return knobs.model_validate({**member.preset, **arguments}).model_dump()

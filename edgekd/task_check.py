@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import get_args
 
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.fields import FIELDS
 from edgekd.interface import BATCH
 from edgekd.interface import DTYPES
@@ -40,7 +40,7 @@ def require_sound(task: Task) -> None:
         _require_name(name, "targets")
         if kind not in FIELDS:
             raise ValueError(
-                f"targets.{name}: got {kind!r}, want a kind; {nearest(str(kind), FIELDS)}"
+                f"targets.{name}: got {kind!r}, want a kind; {find_nearest(str(kind), FIELDS)}"
             )
     _require(isinstance(task.outputs, tuple) and task.outputs, "outputs", task.outputs, "tensors")
     for output in task.outputs:

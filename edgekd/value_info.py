@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from edgekd.wire import BYTES
 from edgekd.wire import VARINT
-from edgekd.wire import fields
+from edgekd.wire import read_fields
 
 NAME, TYPE, TYPE_TENSOR, TENSOR_ELEMENT, TENSOR_SHAPE = 1, 2, 1, 1, 2
 DIM_SIZE, DIM_NAME = 1, 2
@@ -35,7 +35,7 @@ def read(data: Bytes, start: int, end: int) -> Value:
         ValueError: if the bytes are none.
     """
     value = Value("", 0, None)
-    for number, _, first, last in fields(data, start, end):
+    for number, _, first, last in read_fields(data, start, end):
         if number == NAME:
             value = value._replace(name=data[first:last].decode(errors="replace"))
         elif number == TYPE:
@@ -47,13 +47,13 @@ def read(data: Bytes, start: int, end: int) -> Value:
 def _type(data: Bytes, start: int, end: int) -> tuple[int, tuple[int | str | None, ...] | None]:
     """A tensor's data type and the sizes of its axes, as `Value` has them."""
     element, sizes = 0, None
-    for number, _, first, last in fields(data, start, end):
+    for number, _, first, last in read_fields(data, start, end):
         if number == TYPE_TENSOR:
-            for inner, wire, begin, stop in fields(data, first, last):
+            for inner, wire, begin, stop in read_fields(data, first, last):
                 if inner == TENSOR_ELEMENT and wire == VARINT:
                     element = begin
                 elif inner == TENSOR_SHAPE and wire == BYTES:
-                    dims = fields(data, begin, stop)
+                    dims = read_fields(data, begin, stop)
                     sizes = tuple(_size(data, f.start, f.end) for f in dims if f.wire == BYTES)
     return element, sizes
 
@@ -61,7 +61,7 @@ def _type(data: Bytes, start: int, end: int) -> tuple[int, tuple[int | str | Non
 def _size(data: Bytes, start: int, end: int) -> int | str | None:
     """A negative one is the way of some exporters to say that it is free."""
     found: int | str | None = None
-    for number, wire, first, last in fields(data, start, end):
+    for number, wire, first, last in read_fields(data, start, end):
         if number == DIM_SIZE and wire == VARINT:
             found = first if first < 2**63 else None
         elif number == DIM_NAME and wire == BYTES:

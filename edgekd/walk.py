@@ -73,9 +73,9 @@ class Walker:
         """Find or make every step's result."""
         wanted = _wanted(steps)
         for step in steps:
-            self.one(step, wanted.get(step.label, ()))
+            self.run_step(step, wanted.get(step.label, ()))
 
-    def one(self, step: Step, wanted: Collection[str] = ()) -> None:
+    def run_step(self, step: Step, wanted: Collection[str] = ()) -> None:
         """Find or make one step's result.
 
         Args:

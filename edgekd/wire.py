@@ -33,7 +33,7 @@ class WireField(NamedTuple):
     end: int
 
 
-def fields(data: Data, start: int, end: int) -> Iterator[WireField]:
+def read_fields(data: Data, start: int, end: int) -> Iterator[WireField]:
     """The fields of the message that lies in ``data[start:end]``, in order.
 
     Raises:

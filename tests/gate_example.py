@@ -60,7 +60,7 @@ def side(folder: Path, seed: int = 0, **other: Any) -> ComparedModel:
         size_bytes=model.stat().st_size,
         kernels=dict(KERNELS),
         runtime_version="1.0",
-        complexity={"parameters": weights.count(model), "macs": 48},
+        complexity={"parameters": weights.count_weights(model), "macs": 48},
     )
     return made._replace(**other)
 
@@ -104,7 +104,7 @@ def pair(
 def outputs(
     engine: Engine, inputs: Path, *, fields: Mapping[str, Field] | None = None, **_: Any
 ) -> dict[str, np.ndarray]:
-    """Stands for `edgekd.bench.outputs.outputs`: the classifier's answers by numpy, in no time."""
+    """Stands for `edgekd.bench.outputs.compute_outputs`: the classifier's answers by numpy, in no time."""
     (tensor,) = onnx.load(engine.files["model.onnx"]).graph.initializer
     rows = splits.read(inputs)
     for name, field in (fields or {}).items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekd.report.assemble import assemble
+from edgekd.report.assemble import assemble_result
 from edgekd.report.result import Result
 from edgekd.task import Scale
 from tests import bundle_example
@@ -56,7 +56,7 @@ def history(epochs: int, start: float, *terms: str) -> list[dict[str, float]]:
 
 
 def files(**other: Any) -> dict[str, Any]:
-    """What the stages of a finished run wrote, as `assemble` takes it; `other` replaces parts."""
+    """What the stages of a finished run wrote, as `assemble_result` takes it; `other` replaces parts."""
     found: dict[str, Any] = {
         "recipe": "fashion-mnist",
         "recipe_digest": DIGEST,
@@ -114,7 +114,7 @@ def files(**other: Any) -> dict[str, Any]:
 
 def result(**other: Any) -> Result:
     """The result of it."""
-    return assemble(**files(**other))
+    return assemble_result(**files(**other))
 
 
 SENSITIVITY: dict[str, Any] = {

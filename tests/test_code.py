@@ -41,13 +41,13 @@ def test_the_file_is_found_without_running_it(package: Path) -> None:
 
 def test_nothing_runs_without_leave(package: Path) -> None:
     with pytest.raises(InputError, match="runs your code") as caught:
-        code.load("canary_package.inner:made", "source", allow_code=False)
+        code.load_function("canary_package.inner:made", "source", allow_code=False)
     assert "--allow-code" in caught.value.hint
     assert not (package / "ran").exists()
 
 
 def test_the_function_is_loaded_from_the_working_folder(package: Path) -> None:
-    assert code.load("canary_package.inner:made", "source", allow_code=True)() == 7
+    assert code.load_function("canary_package.inner:made", "source", allow_code=True)() == 7
     assert (package / "ran").exists()
 
 
@@ -66,7 +66,7 @@ def test_the_function_is_loaded_from_the_working_folder(package: Path) -> None:
 )
 def test_what_is_wrong_is_said(package: Path, reference: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        code.load(reference, "source", allow_code=True)
+        code.load_function(reference, "source", allow_code=True)
 
 
 IMPORTS = """
@@ -156,7 +156,7 @@ def test_a_long_chain_of_calls_is_read(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_code_that_was_loaded_and_then_changed_is_refused(package: Path) -> None:
     named = "canary_package.inner:made"
-    code.load(named, "source", allow_code=True)
+    code.load_function(named, "source", allow_code=True)
     code.module_files(named, "source", allow_code=True)
     (package / "canary_package" / "__init__.py").write_text("x = 1\n")
     with pytest.raises(MachineError, match=r"__init__\.py: changed since this process loaded it"):

@@ -85,7 +85,7 @@ def test_an_interruption_between_the_renames_puts_the_old_folder_back(
         if operation == "moved aside":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(faults, "strike", interrupted)
+    monkeypatch.setattr(faults, "trigger_fault", interrupted)
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "x").write_bytes(b"old")
@@ -472,7 +472,7 @@ def test_what_is_removed_is_gone_and_what_a_link_leads_to_stays(
     struck: list[tuple[str, str, bool]] = []
     monkeypatch.setattr(
         files.faults,
-        "strike",
+        "trigger_fault",
         lambda step, path: struck.append((step, path.name, os.path.lexists(path))),
     )
     (tmp_path / "outside" / "inner").mkdir(parents=True)

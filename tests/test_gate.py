@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgekd import gate
-from edgekd.bench.pair.paired import LEVEL
+from edgekd.bench.pair.significance import LEVEL
 from edgekd.bench.statistics import Interval
 from edgekd.gates import GATES
 from edgekd.tasks import load_task
@@ -48,13 +48,13 @@ def test_an_estimate_passes_only_if_the_whole_interval_is_allowed(
 def test_it_fails_only_if_interval_and_corrected_p_agree(
     low: float, p_holm: float, fails: bool
 ) -> None:
-    assert gate.fails(estimate(low, 1.2), p_holm) is fails
+    assert gate.is_failure(estimate(low, 1.2), p_holm) is fails
 
 
 def test_exact_gates_fail_by_their_number() -> None:
     assert gate.judge_exact("size", "bytes", 5, 5, "").verdict == "pass"
-    assert gate.fails(gate.judge_exact("size", "bytes", 6, 5, ""), None)
-    assert not gate.fails(gate.not_measured_finding("size", "bytes", "it is gone"), None)
+    assert gate.is_failure(gate.judge_exact("size", "bytes", 6, 5, ""), None)
+    assert not gate.is_failure(gate.not_measured_finding("size", "bytes", "it is gone"), None)
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -73,7 +73,7 @@ def test_cheap_and_exact_gates_come_first() -> None:
 def test_rows_are_those_of_the_engine_s_own_answers(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path)
     assert isinstance(pair.samples, gate.EvaluationSamples)
-    metric, rows = gate.score_rows(pair, pair.run, pair.samples, 60.0)
+    metric, rows = gate.compute_score_rows(pair, pair.run, pair.samples, 60.0)
     data, task = pair.run.bundle.dataset, load_task("classification")
     want = gate_example.score(pair.run.engine, pair.samples.split, data, task)
     assert metric.name == "accuracy"

@@ -17,11 +17,11 @@ def test_exit_codes_stand_on_the_classes() -> None:
         errors.InputError: 2,
         errors.MachineError: 3,
         errors.Inconclusive: 5,
-        errors.Interrupted: 130,
+        errors.RunInterrupted: 130,
     }
     for kind, code in codes.items():
         assert kind("x").exit_code == code
-    assert errors.Interrupted("x", signal_number=15).exit_code == 143
+    assert errors.RunInterrupted("x", signal_number=15).exit_code == 143
 
 
 def test_an_error_is_one_printable_line() -> None:
@@ -30,14 +30,14 @@ def test_an_error_is_one_printable_line() -> None:
 
 
 def test_nearest_names_one_or_lists_them() -> None:
-    assert errors.nearest("epoch", ["epochs", "seed"]) == "did you mean 'epochs'?"
+    assert errors.find_nearest("epoch", ["epochs", "seed"]) == "did you mean 'epochs'?"
     sizes = [f"resnet{n}" for n in (8, 14, 20, 32, 44, 56, 110)]
-    assert errors.nearest("resnet21", sizes) == "did you mean 'resnet20'?"
-    assert errors.nearest("resnet31", sizes) == "did you mean 'resnet32'?"
-    assert errors.nearest("resnt20", sizes) == "did you mean 'resnet20'?"
-    assert errors.nearest("resnet81", ["resnet18", "resnet101"]) == "did you mean 'resnet18'?"
-    assert errors.nearest("x", []) == "one of: "
-    assert errors.nearest("zzz", ["b", "a"]) == "one of: a, b"
+    assert errors.find_nearest("resnet21", sizes) == "did you mean 'resnet20'?"
+    assert errors.find_nearest("resnet31", sizes) == "did you mean 'resnet32'?"
+    assert errors.find_nearest("resnt20", sizes) == "did you mean 'resnet20'?"
+    assert errors.find_nearest("resnet81", ["resnet18", "resnet101"]) == "did you mean 'resnet18'?"
+    assert errors.find_nearest("x", []) == "one of: "
+    assert errors.find_nearest("zzz", ["b", "a"]) == "one of: a, b"
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def hostile(value: Any) -> Any:
 
 def report_page() -> str:
     result = report_example.result(recipe=HOSTILE, models=dict.fromkeys(ROLES, HOSTILE))
-    made = explanation.explanation_section(
+    made = explanation.make_section(
         explanation_example.content(classes=[f"{n}{HOSTILE}" for n in range(6)])
     )
     return markdown.report_page(result.model_copy(update={"warnings": [HOSTILE]}), (), made)
@@ -76,14 +76,14 @@ def gate_document() -> Any:
 def class_gains() -> str:
     content = explanation_example.content()
     names = [f"{n}{HOSTILE}" for n in range(6)]
-    return explanation_plot.class_gains(content["by_class"], names, "svg").decode()
+    return explanation_plot.draw_class_gains(content["by_class"], names, "svg").decode()
 
 
 def row_names() -> str:
     rows = report_example.rows()
     for row in rows:
         row["name"] += HOSTILE
-    return plot.score_latency(report_example.result(rows=rows), "svg").decode()
+    return plot.draw_score_latency(report_example.result(rows=rows), "svg").decode()
 
 
 def screen_text() -> str:

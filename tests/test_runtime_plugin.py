@@ -18,11 +18,11 @@ from edgekd import runtimes
 from edgekd.bench import build
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine import host
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd.device import Device
-from edgekd.device import Order
 from edgekd.device import WorkerExit
+from edgekd.device import WorkerJob
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.plan import checks
@@ -75,7 +75,7 @@ def test_it_is_built_and_asked_in_workers(site: Path, tmp_path: Path) -> None:
     assert built["kernels"] == {"Anything f32": 1} and built["version"].endswith("0.3)")
     engine = Engine(NAME, "fp32", 1, {name: tmp_path / "goal" / name for name in built["files"]})
     x = bench_example.inputs(6)
-    (got,) = outputs(engine, write_inputs({"x": x}, tmp_path / "in.split")).values()
+    (got,) = compute_outputs(engine, write_inputs({"x": x}, tmp_path / "in.split")).values()
     np.testing.assert_allclose(got, bench_example.answers(x), atol=1e-5)
     assert (site / "ran").exists() and "unfused_engine" not in sys.modules
 
@@ -116,7 +116,7 @@ def test_its_files_and_versions_are_what_is_behind_a_step(site: Path) -> None:
 def test_on_a_board_without_it_its_row_says_so(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run_without(order: Order) -> WorkerExit:
+    def run_without(order: WorkerJob) -> WorkerExit:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "executable", str(PYTHON))
             return host.local.run(order)

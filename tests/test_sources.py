@@ -119,7 +119,7 @@ def test_what_no_stage_runs_counts_for_none(stage: str) -> None:
 EDITED = """
 import sys
 from edgekd import sources
-print(*(sources.digests(f"edgekd.stages.{stage}") for stage in sys.argv[1:]), sep="\\n")
+print(*(sources.digest_sources(f"edgekd.stages.{stage}") for stage in sys.argv[1:]), sep="\\n")
 """
 
 

@@ -12,7 +12,7 @@ from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
 from edgekd.table import Member
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.table import bind
 from edgekd.table import signature
 
@@ -53,21 +53,26 @@ def test_bound_knobs_are_complete_and_checked(member: Member) -> None:
 
 def test_named_takes_a_name_a_mapping_and_a_reference(member: Member) -> None:
     table = {"scaled": member}
-    assert Named.parse("scaled", table, "thing").arguments["factor"] == 2.0
-    assert Named.parse({"name": "scaled", "factor": 4.0}, table, "thing").arguments["factor"] == 4
-    again = Named.parse(Named.parse("scaled", table, "thing").model_dump(), table, "thing")
-    assert again == Named.parse("scaled", table, "thing")
+    assert NamedMember.parse("scaled", table, "thing").arguments["factor"] == 2.0
+    assert (
+        NamedMember.parse({"name": "scaled", "factor": 4.0}, table, "thing").arguments["factor"]
+        == 4
+    )
+    again = NamedMember.parse(
+        NamedMember.parse("scaled", table, "thing").model_dump(), table, "thing"
+    )
+    assert again == NamedMember.parse("scaled", table, "thing")
     with pytest.raises(ValueError, match="did you mean 'scaled'"):
-        Named.parse("scalde", table, "thing")
+        NamedMember.parse("scalde", table, "thing")
     for wrong in (3, None, [], {"factor": 1}, {"name": 3}):
         with pytest.raises(ValueError, match="want the name of a thing"):
-            Named.parse(wrong, table, "thing")
+            NamedMember.parse(wrong, table, "thing")
     with pytest.raises(ValueError, match="reference"):
-        Named.parse("scaled:x", table, "thing")
+        NamedMember.parse("scaled:x", table, "thing")
 
 
 def test_a_reference_is_kept_and_shown() -> None:
-    named = Named.parse("npz:folder/file.npz", SOURCES, "data source")
+    named = NamedMember.parse("npz:folder/file.npz", SOURCES, "data source")
     assert named.arguments["reference"] == "folder/file.npz"
     assert str(named) == "npz:folder/file.npz"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edgekd.wire import BYTES
 from edgekd.wire import VARINT
-from edgekd.wire import fields
+from edgekd.wire import read_fields
 from edgekd.wire import read_varint
 
 
@@ -17,7 +17,7 @@ from edgekd.wire import read_varint
 def test_fields_are_protobufs(dims: list[int], raw: bytes, value: float) -> None:
     tensor = onnx.TensorProto(dims=dims, raw_data=raw, float_data=[value], name="n")
     data = tensor.SerializeToString()
-    found = list(fields(data, 0, len(data)))
+    found = list(read_fields(data, 0, len(data)))
     assert [f.start for f in found if f.number == 1 and f.wire == VARINT] == dims
     texts = {f.number: data[f.start : f.end] for f in found if f.wire == BYTES}
     assert texts[8] == b"n" and texts.get(9, b"") == raw
@@ -27,7 +27,7 @@ def test_fields_are_protobufs(dims: list[int], raw: bytes, value: float) -> None
 @given(st.binary(max_size=40))
 def test_any_bytes_are_fields_or_a_value_error(data: bytes) -> None:
     try:
-        found = list(fields(data, 0, len(data)))
+        found = list(read_fields(data, 0, len(data)))
     except ValueError as error:
         assert "want an ONNX model" in str(error)
     else:

@@ -55,7 +55,7 @@ def row(found: PairedRun, seconds: float) -> dict[str, Any]:
         "log_ratios": found.log_ratios(),
         "order": found.order,
         "median_ms": [sorted(side)[len(side) // 2] / 1e6 for side in found.medians_ns()],
-        "canary_variation": canary.variation(found.snapshot_log.canaries_ns),
+        "canary_variation": canary.compute_variation(found.snapshot_log.canaries_ns),
         "validity": found.validity()._asdict(),
         "seconds": seconds,
     }

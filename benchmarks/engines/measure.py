@@ -61,7 +61,7 @@ def child(spec: dict[str, Any]) -> float:
     feeds = inputs.draw_feeds(session.inputs, batch=1, seed=0)
     step = (jobs.make_step if bound else jobs.make_caller)(session, feeds)
     timing.warm_up(step, jobs.clock, timing.WarmUp(max_ns=2_000_000_000))
-    return median(timing.iterate(step, jobs.clock, 0, 30, round(SECONDS * 1e9))) / 1000
+    return median(timing.run_iterations(step, jobs.clock, 0, 30, round(SECONDS * 1e9))) / 1000
 
 
 def asked(spec: dict[str, Any]) -> float:
@@ -155,8 +155,8 @@ def main() -> None:
     report: dict[str, Any] = {
         "command": "python benchmarks/engines/measure.py MODELS/*.onnx",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "machine": {k: v for k, v in fingerprint.host_facts().items() if k != "flags"},
-        "versions": fingerprint.engine_versions(),
+        "machine": {k: v for k, v in fingerprint.collect_host_facts().items() if k != "flags"},
+        "versions": fingerprint.list_engine_versions(),
         "models": {},
     }
     for model in given.models:

@@ -155,7 +155,7 @@ def ours(path: Path, fed: Path | None, folder: Path) -> str:
 
     try:
         known = interface.read_onnx(path)
-        (label,) = numerics.labels("net", (), known.numerics, "onnxruntime")
+        (label,) = numerics.make_labels("net", (), known.numerics, "onnxruntime")
         (call,) = user_calls.plan_calls(
             "net",
             known,
@@ -178,7 +178,7 @@ def ours(path: Path, fed: Path | None, folder: Path) -> str:
             "inputs": None if call.inputs is None else str(call.inputs),
             "seed": 0,
         }
-        session = jobs.load(spec, lambda phase: None)
+        session = jobs.load_session(spec, lambda phase: None)
         feeds = jobs.make_feeds(session, spec, COUNT)
         for step in (jobs.make_caller(session, feeds), jobs.make_step(session, feeds)):
             for index in range(len(feeds)):

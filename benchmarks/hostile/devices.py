@@ -41,8 +41,8 @@ from edgekd.bundle.user_inputs import Question
 from edgekd.cli import gate as cli_gate
 from edgekd.cli.bench import command as bench_command
 from edgekd.device import Device
-from edgekd.device import Order
 from edgekd.device import WorkerExit
+from edgekd.device import WorkerJob
 from edgekd.devices import local
 from edgekd.progress import Silent
 from edgekd.stage import Context
@@ -121,7 +121,7 @@ class Liar:
         self.draw, self.canaries = draw, canaries
         self.left = draw.choice((1, 1, 2, 3))
 
-    def run(self, order: Order) -> WorkerExit:
+    def run(self, order: WorkerJob) -> WorkerExit:
         """As `Device.run`."""
         ended, files = self._truth(order)
         said = json.loads(ended.stdout.splitlines()[-1])
@@ -141,7 +141,7 @@ class Liar:
                 said.setdefault("token", order.spec["token"])
         return ended._replace(stdout=json.dumps(said).encode())
 
-    def _truth(self, order: Order) -> tuple[WorkerExit, Path]:
+    def _truth(self, order: WorkerJob) -> tuple[WorkerExit, Path]:
         spec = {key: value for key, value in order.spec.items() if key not in ("token", "seed")}
         known = json.dumps([spec, sorted(order.reads)], sort_keys=True, default=str)
         if known not in Liar.true or not Liar.true[known][1].exists():

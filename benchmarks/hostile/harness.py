@@ -141,7 +141,7 @@ def attempt_one(attempt: Attempt, number: int, root: Path, canaries: Canaries) -
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                 ending, error = border.run_guarded(lambda: attempt(number, folder, canaries))
         except _Hung:
-            ending, error, hung = border.Ending(4, "hung"), None, True
+            ending, error, hung = border.CommandExit(4, "hung"), None, True
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)

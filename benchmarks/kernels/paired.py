@@ -54,8 +54,8 @@ def main() -> None:
     asked = parser.parse_args()
     result: dict[str, Any] = {
         "command": "python benchmarks/kernels/paired.py OURS.onnx THEIRS.xml",
-        "machine": fingerprint.host_facts(),
-        "versions": fingerprint.engine_versions(),
+        "machine": fingerprint.collect_host_facts(),
+        "versions": fingerprint.list_engine_versions(),
         "threads": {},
     }
     for threads in asked.threads:

@@ -70,8 +70,8 @@ def main() -> None:
                     kernels[key] += runs
     result = {
         "command": f"python benchmarks/kernels/profile.py fp32.onnx int8.onnx --threads {asked.threads}",
-        "machine": fingerprint.host_facts(),
-        "versions": fingerprint.engine_versions(),
+        "machine": fingerprint.collect_host_facts(),
+        "versions": fingerprint.list_engine_versions(),
         **{name: table(kernels) for name, kernels in both.items()},
     }
     asked.output.write_text(json.dumps(result, indent=1, default=str) + "\n")

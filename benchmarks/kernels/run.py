@@ -68,8 +68,8 @@ def main() -> None:
     given = parser.parse_args()
     report: dict[str, Any] = {
         "size_ratio": given.int8.stat().st_size / given.fp32.stat().st_size,
-        "machine": fingerprint.host_facts(),
-        "versions": fingerprint.engine_versions(),
+        "machine": fingerprint.collect_host_facts(),
+        "versions": fingerprint.list_engine_versions(),
         "engines": {},
     }
     with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:

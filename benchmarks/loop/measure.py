@@ -38,14 +38,14 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.method import teacher as finished
 from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.schemes.offline import offline
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
-from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
+from edgekd.learn.training.run import TrainingRun
 from edgekd.progress import Silent
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.tasks import DEFAULT_TASK
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -83,8 +83,8 @@ def data(count: int) -> Samples:
 
 def terms() -> tuple[Term, ...]:
     return (
-        Term(loss=Named.parse("cross-entropy", LOSSES, "loss"), weight=0.1),
-        Term(loss=Named.parse("kd", LOSSES, "loss"), weight=0.9),
+        Term(loss=NamedMember.parse("cross-entropy", LOSSES, "loss"), weight=0.1),
+        Term(loss=NamedMember.parse("kd", LOSSES, "loss"), weight=0.9),
     )
 
 
@@ -93,7 +93,7 @@ CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 def edgekd_loop(
-    samples: Samples, resolved: Resolved, knowledge: np.ndarray | None, clock: Clock
+    samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | None, clock: Clock
 ) -> float:
     """Samples a second of one epoch through `fit`, set-up included."""
     teacher = network(32).to(memory_format=torch.channels_last)
@@ -104,7 +104,7 @@ def edgekd_loop(
         else finished.read_teacher(knowledge)
     )
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(
+        run = TrainingRun(
             model=network(16),
             samples=samples,
             terms=bind_terms(terms()),
@@ -122,7 +122,7 @@ def edgekd_loop(
 
 
 def minimal_loop(
-    samples: Samples, resolved: Resolved, knowledge: np.ndarray | None, clock: Clock
+    samples: Samples, resolved: Arithmetic, knowledge: np.ndarray | None, clock: Clock
 ) -> float:
     """The same work with nothing around it: no checkpoints, no progress, no checks."""
     torch.set_num_threads(resolved.threads)
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     samples, clock = data(options.samples), CLOCKS[options.clock]
-    fast = Resolved(precision="bf16", channels_last=True, threads=options.threads)
+    fast = Arithmetic(precision="bf16", channels_last=True, threads=options.threads)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "knowledge.npy"
         answers.write_knowledge(network(32), samples, path, fast, Silent())

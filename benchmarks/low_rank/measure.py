@@ -32,7 +32,7 @@ from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import distil
 from edgekd.stages import factorize
-from edgekd.table import Named
+from edgekd.table import NamedMember
 
 PROCESSES = 8
 MODEL = ("blueprint.json", "weights.safetensors")
@@ -72,7 +72,7 @@ def timed(student: Path, table: dict[str, Any], folder: Path) -> dict[str, Any]:
     dense, split = (blueprint.load(*(student / name for name in MODEL)) for _ in range(2))
     wanted = ("path", "structure", "ranks")
     rows = [{k: row[k] for k in wanted} for row in table["layers"] if row["decision"] == "split"]
-    split = blueprint.edited(split, {"name": "factorize", "layers": rows}, plan)
+    split = blueprint.apply_edit(split, {"name": "factorize", "layers": rows}, plan)
     files = [
         to_onnx.write(model, folder / f"{name}.onnx", plan.interface)
         for name, model in (("dense", dense), ("split", split))
@@ -89,8 +89,8 @@ def recovered(start: Path, given: Files, asked: argparse.Namespace, folder: Path
     plan = blueprint.read(start / MODEL[0])
     losses = [({"name": "cross-entropy"}, 0.1), ({"name": "kd", "temperature": 4.0}, 0.9)]
     config = distil.DistilConfig(
-        model=Named(name=plan.builder, arguments=plan.arguments),
-        losses=tuple(Term(loss=Named.parse(n, LOSSES, "loss"), weight=w) for n, w in losses),
+        model=NamedMember(name=plan.builder, arguments=plan.arguments),
+        losses=tuple(Term(loss=NamedMember.parse(n, LOSSES, "loss"), weight=w) for n, w in losses),
         knowledge="online",
         train=Training(epochs=asked.epochs, learning_rate=asked.learning_rate),
         views=Views(flip=True, crop=2),

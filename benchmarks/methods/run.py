@@ -41,7 +41,7 @@ from edgekd.errors import BudgetMissed
 from edgekd.learn import blueprint
 from edgekd.learn import chance
 from edgekd.learn.evaluation import read_split
-from edgekd.learn.training.fit import Diverged
+from edgekd.learn.training.fit import TrainingDiverged
 from edgekd.plan import learning
 from edgekd.plan import student
 from edgekd.progress import Silent
@@ -211,7 +211,7 @@ def attempted(place: Place, pair: str, method: str, seed: int) -> dict[str, Any]
     row: dict[str, Any] = {"pair": pair, "method": method, "seed": seed}
     try:
         return row | measured(place, pair, method, seed)
-    except Diverged as error:
+    except TrainingDiverged as error:
         return {**row, "status": "diverged", "error": str(error)}
     except Exception as error:  # one method must not end the others
         print(traceback.format_exc(), file=sys.stderr, flush=True)

@@ -20,10 +20,10 @@ from edgekd.bench import statistics
 from edgekd.bench.build import build
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine.snapshots import SnapshotLog
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd.bench.pair import comparison
-from edgekd.bench.pair import paired
+from edgekd.bench.pair import significance
 from edgekd.bench.process import run_worker
 from edgekd.bench.timing import Steady
 from edgekd.bench.timing import WarmUp
@@ -109,7 +109,7 @@ def answer(cells: Cells, folder: Path, note: Callable[[str], None]) -> None:
             continue
         note(f"{name} on {runtime}: answers")
         try:
-            answered = outputs(cell.engine, split, fields=fields, timeout_s=TIMEOUT_S)
+            answered = compute_outputs(cell.engine, split, fields=fields, timeout_s=TIMEOUT_S)
             (logits,) = answered.values()
         except EdgekdError as error:
             cell.engine, cell.reason = None, f"failed: {error}"
@@ -191,7 +191,7 @@ def against(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
     """Points gained over `theirs` on the same images, and McNemar's exact p-value."""
     lost, gained = int((theirs & ~ours).sum()), int((ours & ~theirs).sum())
     points = 100 * (gained - lost) / len(ours)
-    return {"points": points, "mcnemar_p": paired.mcnemar(lost, gained)}
+    return {"points": points, "mcnemar_p": significance.mcnemar(lost, gained)}
 
 
 def machine() -> dict[str, Any]:

@@ -162,8 +162,8 @@ def summary(asked: argparse.Namespace, rounds: list[dict[str, dict[str, float]]]
     return {
         "command": "python benchmarks/quantization/seconds.py",
         **{key: getattr(asked, key) for key in ("model", "images", "threads")},
-        "machine": fingerprint.host_facts(),
-        "versions": fingerprint.engine_versions(),
+        "machine": fingerprint.collect_host_facts(),
+        "versions": fingerprint.list_engine_versions(),
         "median_seconds": medians,
         "ours_to_cheapest": {
             key: medians["edgekd"][key] / cheapest for key in ("wall", "without export")

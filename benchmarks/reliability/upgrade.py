@@ -54,7 +54,7 @@ def main() -> None:
 def _all_digests() -> dict[str, dict[str, str]]:
     for name in CACHED:
         getattr(sources, name).cache_clear()
-    return {stage: sources.digests(f"edgekd.stages.{stage}") for stage in STAGES}
+    return {stage: sources.digest_sources(f"edgekd.stages.{stage}") for stage in STAGES}
 
 
 def _needed(start: str, texts: dict[str, bytes]) -> set[str]:

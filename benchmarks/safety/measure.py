@@ -42,15 +42,15 @@ from edgekd.learn.schemes.offline import offline
 from edgekd.learn.schemes.robust import adversarial
 from edgekd.learn.schemes.robust import ard
 from edgekd.learn.schemes.robust import rslad
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.learn.source import LabelledImages
-from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
+from edgekd.learn.training.run import TrainingRun
 from edgekd.progress import Silent
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.tasks import DEFAULT_TASK
 from edgekd.tasks import classification
 
@@ -93,13 +93,13 @@ def trained(
 ) -> nn.Module:
     with tempfile.TemporaryDirectory() as folder:
         fit(
-            Run(
+            TrainingRun(
                 model=model,
                 samples=samples,
                 terms=bind_terms(terms),
                 scheme=scheme,
                 training=Training(epochs=epochs, batch_size=BATCH, learning_rate=0.1),
-                resolved=Resolved(precision="fp32", channels_last=False, threads=1),
+                resolved=Arithmetic(precision="fp32", channels_last=False, threads=1),
                 seed=seed,
                 checkpoints=Path(folder),
                 progress=Silent(),
@@ -110,7 +110,7 @@ def trained(
 
 
 def term(name: str, weight: float = 1.0, **knobs: float) -> Term:
-    return Term(loss=Named.parse({"name": name, **knobs}, LOSSES, "loss"), weight=weight)
+    return Term(loss=NamedMember.parse({"name": name, **knobs}, LOSSES, "loss"), weight=weight)
 
 
 def methods(

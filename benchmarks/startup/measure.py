@@ -44,7 +44,9 @@ def call_us() -> float:
     """Microseconds the timing loop spends on a call that does nothing."""
     from edgekd.bench import timing
 
-    runs = [timing.iterate(lambda i: None, time.perf_counter_ns, 0, 2000, 0) for _ in range(9)]
+    runs = [
+        timing.run_iterations(lambda i: None, time.perf_counter_ns, 0, 2000, 0) for _ in range(9)
+    ]
     return statistics.median(statistics.median(run) for run in runs) / 1000
 
 

@@ -73,7 +73,7 @@ def score_models(recipe: Recipe, folder: Path, options: run.Options) -> tuple[Me
                 step.label.startswith("compile-") and step.label not in compiled
             ):
                 continue
-            walker.one(step)
+            walker.run_step(step)
         given = {"data": walker.path("data", "data.json"), "test": walker.path("data", "test")}
         test = read_split(given, "test", allow_code=options.allow_code)
         metric, rows = test.task.score, {}
@@ -113,7 +113,7 @@ def judge(interval: tuple[float, float] | None, than: float = 0.0) -> str:
 
 
 def compare(metric: Metric, seeds: Sequence[Rows], one: str, other: str) -> dict[str, Any]:
-    """How much better the model `one` is than `other`: each seed's difference, and what they say together.
+    """How much better the model `run_step` is than `other`: each seed's difference, and what they say together.
 
     Args:
         metric: whose rows they are.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from edgekd.wire import BYTES
 from edgekd.wire import VARINT
 from edgekd.wire import WireField
-from edgekd.wire import fields
+from edgekd.wire import read_fields
 from edgekd.wire import read_varint
 
 MAX_DEPTH = 32
@@ -122,7 +122,7 @@ class Reader:
             ValueError: if the bytes are no message, or there are too many fields.
         """
         for start, end in spans:
-            for field in fields(self.data, start, end):
+            for field in read_fields(self.data, start, end):
                 self._left -= 1
                 if self._left < 0:
                     raise ValueError("got a file split beyond reason")

@@ -12,7 +12,7 @@ from typing import Any
 from edgekd.bench import inputs
 from edgekd.bench.jobs import Spec
 from edgekd.bench.jobs import blame_feed
-from edgekd.bench.jobs import load
+from edgekd.bench.jobs import load_session
 from edgekd.runtime import Session
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgekd.bench.worker import Say
 
 
-def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+def compute_outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """The outputs over ``spec["rows"]`` of a split, in batches, written as a split of float32 by name.
 
     Its rows are those of ``spec["fields"]``, which make the model's inputs of them, or inputs as they are.
@@ -34,9 +34,9 @@ def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     prepare = _preparation(spec["fields"])
     rows = {name: each[first:last] for name, each in splits.read(Path(spec["inputs"])).items()}
     total = last - first
-    session = load({**spec, "batch": even_batch(total, spec["batch"])}, say)
+    session = load_session({**spec, "batch": even_batch_size(total, spec["batch"])}, say)
     inputs.fit_inputs(prepare({name: each[:1] for name, each in rows.items()}), session)
-    size = fixed_batch(session) or even_batch(total, spec["batch"])
+    size = fixed_batch_size(session) or even_batch_size(total, spec["batch"])
     answers: dict[str, list[np.ndarray]] = {name: [] for name in session.output_names}
     say("inference")
     for start in range(0, total, size):
@@ -50,13 +50,13 @@ def outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     return {"shapes": {name: list(each.shape) for name, each in joined.items()}}
 
 
-def even_batch(total: int, most: int) -> int:
+def even_batch_size(total: int, most: int) -> int:
     """Rows of a batch of at most `most`: all alike, so that hardly any has to be filled up."""
     parts = max(1, math.ceil(total / most))
     return max(1, math.ceil(total / parts))
 
 
-def fixed_batch(session: Session) -> int | None:
+def fixed_batch_size(session: Session) -> int | None:
     """Rows of a batch where the model fixes it."""
     return next((tensor.shape[0] for tensor in session.inputs if tensor.shape[0]), None)
 
@@ -71,7 +71,7 @@ def run_filled(
     """
     import numpy as np
 
-    size = fixed_batch(session) or count
+    size = fixed_batch_size(session) or count
     if size > count:
         feeds = {
             name: np.concatenate([rows, np.repeat(rows[-1:], size - count, axis=0)])

@@ -21,12 +21,12 @@ from edgekd.bench.status import INVALID
 from edgekd.bench.status import TIMED
 from edgekd.bench.status import read_status
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.settings import NonNegative
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.task import Scale
 from edgekd.task import score_drop
 
@@ -46,7 +46,7 @@ class Budget(Settings):
     """How much worse than the teacher's the validation score may be: points of a fraction, else in its own unit."""
     score: Number | None = None
     """At least this validation score; at most, where lower is better."""
-    metrics: dict[str, Number] = unsaid({})
+    metrics: dict[str, Number] = omit_default({})
     """The same of any metric of the task, by its name: ``{"macro F1": 0.9}``."""
     latency_p50_ms: Positive | None = None
     """At most this median latency, batch 1: the slow end of its interval counts."""
@@ -175,7 +175,7 @@ def metric_limits(
         if name not in known:
             raise InputError(
                 f"budget: metrics: got {name!r}, want a metric of the task",
-                hint=nearest(name, known),
+                hint=find_nearest(name, known),
             )
         read = functools.partial(_metric, name)
         found[METRICS + name] = (want, LimitRule(read, known[name].better == "lower"))

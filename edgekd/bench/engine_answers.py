@@ -20,7 +20,7 @@ from edgekd.bench.differences import are_finite
 from edgekd.bench.differences import compare_answers
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import Golden
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd.bench.parity_file import read_steps
 from edgekd.bench.process import WorkerFailed
@@ -98,7 +98,7 @@ def ask_engine(
     """
     try:
         answered = {
-            name: outputs(engine, path, batch_size=1, timeout_s=timeout_s, device=device)
+            name: compute_outputs(engine, path, batch_size=1, timeout_s=timeout_s, device=device)
             for name, path in samples.inputs.items()
         }
         rows = scores.score(engine, validation, data, task, timeout_s=timeout_s, device=device)

@@ -64,7 +64,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
 def why_no_label(model: Path, precision: str) -> str | None:
     """Why an admitted file may not be called by `precision`, which says int8 of a float one or the other
     way round; None if it may."""
-    if numerics.quantizes(numerics.read_contents(model)) == (precision == numerics.INT8):
+    if numerics.is_quantized(numerics.read_contents(model)) == (precision == numerics.INT8):
         return None
     return "its graph computes in float" if precision == numerics.INT8 else "its graph is quantized"
 
@@ -79,7 +79,7 @@ def _options(runtime: Runtime, spec: Spec) -> dict[str, str]:
     return options
 
 
-def offers(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+def list_offers(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """What a runtime offers on this machine to an engine that is made already, if that is admitted."""
     missing = why_not(spec["runtime"]) or find(spec["runtime"]).why_not_run()
     if missing is not None:

@@ -28,7 +28,7 @@ EMBEDDINGS = {"EmbedLayerNormalization": {0: 2, 1: 4}}
 """Operator to the places of its indices, each with that of its table; the first axis is looked up."""
 
 
-def limits(graph: Graph) -> dict[str, int]:
+def find_limits(graph: Graph) -> dict[str, int]:
     """By input the size of the smallest table that it is an index of; others are left out."""
     readers: defaultdict[str, list[Node]] = defaultdict(list)
     for node in graph.nodes:

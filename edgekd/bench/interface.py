@@ -47,7 +47,7 @@ def read_onnx(path: Path) -> FileInterface:
         read, contents = graph.read(path), numerics.read_contents(path)
     except ValueError as error:
         raise InputError(str(error)) from error
-    limits = index_ranges.limits(read)
+    limits = index_ranges.find_limits(read)
     return FileInterface(
         read.inputs,
         read.outputs,

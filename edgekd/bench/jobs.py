@@ -46,7 +46,7 @@ def _import(runtime: Runtime, say: Say) -> None:
         importlib.import_module(module)
 
 
-def load(spec: Spec, say: Say) -> Session:
+def load_session(spec: Spec, say: Say) -> Session:
     """The engine of a specification, compiled for its ``batch`` and the shapes of its ``call``; a batch
     of None leaves that free."""
     runtime = find(spec["runtime"])
@@ -138,18 +138,18 @@ class StartedEngine(NamedTuple):
     """How long each phase of the start took."""
 
 
-def start(spec: Spec, say: Say, started_ns: int) -> StartedEngine:
+def start_engine(spec: Spec, say: Say, started_ns: int) -> StartedEngine:
     """Import, load, first and second inference, each timed."""
     runtime = find(spec["runtime"])
     begin = clock()
     _import(runtime, say)
     imported = clock()
-    session = load(spec, say)
+    session = load_session(spec, say)
     loaded = clock()
     feeds = make_feeds(session, spec, inputs.COUNT)
     called = make_caller(session, feeds)
     say("first inference")
-    first, second = timing.iterate(called, clock, 0, 2, 0)
+    first, second = timing.run_iterations(called, clock, 0, 2, 0)
     step = make_step(session, feeds)
     cold_ns = {
         "spawn_ms": started_ns - spec["spawned_ns"],
@@ -172,9 +172,9 @@ def warm_up(started: StartedEngine, spec: Spec, say: Say) -> timing.WarmUpResult
     return timing.warm_up(started.step, clock, timing.WarmUp(**spec["warm_up"]))
 
 
-def latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+def measure_latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """Cold start by phases, then warm-up, then raw nanoseconds of every steady iteration."""
-    started = start(spec, say, started_ns)
+    started = start_engine(spec, say, started_ns)
     warmed = warm_up(started, spec, say)
     before = resource.getrusage(resource.RUSAGE_SELF)
     say("steady")
@@ -182,9 +182,9 @@ def latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     after = resource.getrusage(resource.RUSAGE_SELF)
     say("repeated input")
     again = make_step(started.session, started.feeds[:1])
-    repeated_ns = timing.iterate(again, clock, 0, 5, REPEATED_NS)
+    repeated_ns = timing.run_iterations(again, clock, 0, 5, REPEATED_NS)
     say("a caller's view")
-    caller_ns = timing.iterate(started.caller, clock, 0, 5, CALLER_NS)
+    caller_ns = timing.run_iterations(started.caller, clock, 0, 5, CALLER_NS)
     return {
         "threads": spec["threads"],
         "cold_ms": started.cold_ms,
@@ -200,14 +200,14 @@ def latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     }
 
 
-def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+def measure_memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """Peak resident bytes after import, load, first inference and a steady while; nothing is timed."""
     runtime = find(spec["runtime"])
     _import(runtime, say)
     marks = {"import": proc.read_memory()}
     reset = proc.reset_peak()
     marks["baseline"] = proc.read_memory()
-    session = load(spec, say)
+    session = load_session(spec, say)
     marks["load"] = proc.read_memory()
     feeds = make_feeds(session, spec, 2)
     say("first inference")
@@ -215,7 +215,7 @@ def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     step(0)
     marks["first"] = proc.read_memory()
     say("steady")
-    timing.iterate(step, clock, 1, 10, spec["steady"]["min_ns"] // 4)
+    timing.run_iterations(step, clock, 1, 10, spec["steady"]["min_ns"] // 4)
     marks["steady"] = proc.read_memory()
     peaks = {name: mark.get("VmHWM") for name, mark in marks.items()}
     known = [peak for peak in peaks.values() if peak is not None]
@@ -223,10 +223,10 @@ def memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     return {
         "peak_rss_bytes": max(known) if known else None,
         "peak_anon_bytes": max(anonymous) if anonymous else None,
-        "cgroup_peak_bytes": proc.cgroup_peak(),
+        "cgroup_peak_bytes": proc.read_cgroup_peak(),
         "marks_bytes": peaks,
         "reset_before_load": reset,
-        "held_bytes": {**marks["steady"], **proc.proportional_bytes()},
+        "held_bytes": {**marks["steady"], **proc.read_proportional_bytes()},
     }
 
 
@@ -236,9 +236,9 @@ def describe_host(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 
     missing = {name: find(name).why_not() for name in BUILT_IN}
     return {
-        "facts": fingerprint.host_facts(),
-        "now": fingerprint.volatile_facts(),
-        "versions": fingerprint.engine_versions(),
+        "facts": fingerprint.collect_host_facts(),
+        "now": fingerprint.collect_volatile_facts(),
+        "versions": fingerprint.list_engine_versions(),
         "missing": missing,
         "idle": {name: find(name).why_not_run() for name in BUILT_IN if not missing[name]},
     }

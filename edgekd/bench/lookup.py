@@ -130,7 +130,7 @@ def run_lookup(
         for turn in range(WARM_UP_TURNS + spec["rounds"]):
             order = range(len(steps)) if turn % 2 == 0 else range(len(steps) - 1, -1, -1)
             for number in order:
-                took = timing.iterate(
+                took = timing.run_iterations(
                     steps[number], time.perf_counter_ns, 0, TURN_ITERATIONS, spec["turn_ns"]
                 )
                 if turn >= WARM_UP_TURNS:

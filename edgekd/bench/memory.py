@@ -38,13 +38,13 @@ def read_memory(root: Path = ROOT) -> dict[str, int]:
     return parse_status(_text(root / "proc/self/status"))
 
 
-def proportional_bytes(root: Path = ROOT) -> dict[str, int]:
+def read_proportional_bytes(root: Path = ROOT) -> dict[str, int]:
     """``Pss``, which costs the kernel a walk of the page table; empty where it is not told."""
     found = parse_status(_text(root / "proc/self/smaps_rollup"))
     return {name: size for name, size in found.items() if name == "Pss"}
 
 
-def cgroup_peak(root: Path = ROOT) -> int | None:
+def read_cgroup_peak(root: Path = ROOT) -> int | None:
     """The peak of this process's control group in bytes; None where none is kept or readable."""
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
@@ -66,7 +66,7 @@ def reset_peak() -> bool:
     return False
 
 
-def memory_limit(root: Path = ROOT) -> int | None:
+def compute_memory_limit(root: Path = ROOT) -> int | None:
     """How many bytes a worker may allocate: nine tenths of what is free now, swap left out."""
     for line in _text(root / "proc/meminfo").splitlines():
         name, _, rest = line.partition(":")

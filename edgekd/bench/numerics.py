@@ -84,7 +84,7 @@ def read_contents(path: Path) -> Contents:
     return found
 
 
-def quantizes(found: Contents) -> bool:
+def is_quantized(found: Contents) -> bool:
     """Whether activations are quantized in it. Weights alone that are stored in few bits do not count:
     what computes with them is float."""
     return any(op in QUANTIZERS or op.startswith(("QLinear", "QOrdered")) for op in found.operators)
@@ -93,7 +93,7 @@ def quantizes(found: Contents) -> bool:
 def name_numerics(found: Contents, inputs: Sequence[Value]) -> str:
     """``int8`` of a graph that quantizes; else ``fp32``, ``fp16``, ... as most of its weights are, or as its
     inputs are where it has none. A graph without floats is called by its first input: ``i64``."""
-    if quantizes(found):
+    if is_quantized(found):
         return INT8
     kinds = [ELEMENTS.get(value.element, "") for value in inputs]
     counted = found.floats or Counter(NAMES[kind] for kind in kinds if kind in NAMES)
@@ -200,7 +200,7 @@ class NumericsLabel(NamedTuple):
     """What the row is called where that is another word."""
 
 
-def labels(where: str, asked: Sequence[str], found: str, runtime: str) -> list[NumericsLabel]:
+def make_labels(where: str, asked: Sequence[str], found: str, runtime: str) -> list[NumericsLabel]:
     """One label for each precision that is asked of a file, or for the file as it is.
 
     Args:

@@ -97,7 +97,7 @@ def divide_rows(total: int, batch: int, timeout_s: float) -> Iterator[RowPiece]:
         done, took_s = piece.stop, time.monotonic() - began
 
 
-def outputs(
+def compute_outputs(
     engine: Engine,
     inputs: Path,
     *,
@@ -165,7 +165,7 @@ def count_values(rows: Rows) -> int:
 
 
 def write_inputs(inputs: Arrays, path: Path) -> Path:
-    """A model's inputs by name as the file that `outputs` takes; scratch, not kept."""
+    """A model's inputs by name as the file that `compute_outputs` takes; scratch, not kept."""
     import numpy as np
 
     splits.write(path, dict(inputs), np.arange(len(next(iter(inputs.values())))))

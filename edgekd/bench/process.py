@@ -13,8 +13,8 @@ from typing import Any
 from edgekd.bench import soundness
 from edgekd.device import IN
 from edgekd.device import Device
-from edgekd.device import Order
 from edgekd.device import WorkerExit
+from edgekd.device import WorkerJob
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -59,7 +59,7 @@ def run_worker(
     token = os.urandom(16).hex()
     told = {**spec, "job": job, "token": token}
     environment = worker_environment(int(spec.get("threads", 1)))
-    ended = device.run(Order(MODULE, told, environment, timeout_s, reads or {}, goal))
+    ended = device.run(WorkerJob(MODULE, told, environment, timeout_s, reads or {}, goal))
     name = str(spec.get("runtime", job))
     said = _last_line(ended.stdout, token)
     if ended.returncode != 0 or said is None:
@@ -69,7 +69,7 @@ def run_worker(
         message = str(said.get("message"))[:MESSAGE_CHARS]
         raise kind(f"{name}: {_in_our_words(message, reads or {})}")
     try:
-        soundness.require(job, said.get("result"), _received(goal))
+        soundness.require_sound(job, said.get("result"), _received(goal))
         soundness.require_process(said)
     except ValueError as error:
         raise WorkerFailed(f"{name}: the worker's answer: {error}") from error

@@ -89,7 +89,7 @@ def fill_row(
         validity: whether the machine was fit meanwhile.
         emulated: what emulates the device's processor.
     """
-    metrics = {} if measured is None else {m.name: m for m in figures.metrics(measured)}
+    metrics = {} if measured is None else {m.name: m for m in figures.list_metrics(measured)}
     values = {name: metric.value for name, metric in metrics.items()}
     p50, peak = metrics.get("latency_p50"), values.get("peak_rss")
     status, settled = read_status(row), False

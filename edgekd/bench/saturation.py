@@ -120,12 +120,12 @@ def check_saturation(
     if measured is not None and labels is not None:
         before, after = measured.argmax(1) == labels, answers.argmax(1) == labels
         lost, won = int((before & ~after).sum()), int((after & ~before).sum())
-        if chance(lost, int(before.sum())) < CHANCE:
+        if rounding_chance(lost, int(before.sum())) < CHANCE:
             signs.append("accuracy")
     return SaturationCheck(len(reference), found, stated, lost, won, tuple(signs))
 
 
-def chance(lost: int, right: int) -> float:
+def rounding_chance(lost: int, right: int) -> float:
     """How likely rounding alone turns at least `lost` of `right` answers (binomial tail of `FLIPS`)."""
     kept = [math.comb(right, n) * FLIPS**n * (1 - FLIPS) ** (right - n) for n in range(lost)]
     return max(0.0, 1 - math.fsum(kept))

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from edgekd.bench.answer_jobs import even_batch
-from edgekd.bench.answer_jobs import fixed_batch
+from edgekd.bench.answer_jobs import even_batch_size
+from edgekd.bench.answer_jobs import fixed_batch_size
 from edgekd.bench.answer_jobs import run_filled
 from edgekd.bench.inputs import fit_inputs
 from edgekd.bench.jobs import Spec
-from edgekd.bench.jobs import load
+from edgekd.bench.jobs import load_session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,9 +51,9 @@ def score(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     total = last - first
     inputs = {name: rows[name] for name in data.inputs}
     ragged = has_lengths(inputs)
-    size = spec["batch"] if ragged else even_batch(total, spec["batch"])
-    session = load({**spec, "batch": None if ragged else size}, say)
-    size = fixed_batch(session) or size
+    size = spec["batch"] if ragged else even_batch_size(total, spec["batch"])
+    session = load_session({**spec, "batch": None if ragged else size}, say)
+    size = fixed_batch_size(session) or size
     wanted = interface_of(task, data).outputs
     say("inference")
     scored: dict[str, list[NDArray[np.float64]]] = defaultdict(list)

@@ -11,9 +11,9 @@ from edgekd import dataset
 from edgekd import splits
 from edgekd.bench.engine import Engine
 from edgekd.bench.outputs import batch_rows
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import count_values
 from edgekd.bench.outputs import divide_rows
-from edgekd.bench.outputs import outputs
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.score_job import name_outputs
@@ -161,7 +161,7 @@ def _score_here(
         with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
             path = Path(folder) / SPLIT
             splits.write(path, {name: rows[name] for name in data.inputs}, numbers)
-            answered = outputs(
+            answered = compute_outputs(
                 engine,
                 path,
                 fields=data.inputs,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.value_info import Value
 
 Sizes = Mapping[str, tuple[int, ...]]
@@ -20,7 +20,7 @@ UNNAMED = {"", "?", "-1", "None", "unk", "dynamic"}
 EXAMPLE_PIXELS, EXAMPLE_LENGTH = 224, 128
 
 
-def combinations(options: Sequence[str]) -> list[dict[str, tuple[int, ...]]]:
+def list_combinations(options: Sequence[str]) -> list[dict[str, tuple[int, ...]]]:
     """Every combination of the sizes of ``--size NAME=N[,N...]``; one empty mapping without any.
 
     Raises:
@@ -46,7 +46,7 @@ def require_known(sizes: Sizes, models: Sequence[Sequence[Value]]) -> None:
     known = {name for inputs in models for value in inputs for name in _names(value)}
     for name in sizes:
         if name not in known:
-            raise InputError(f"--size: got {name!r}, {nearest(name, known)}")
+            raise InputError(f"--size: got {name!r}, {find_nearest(name, known)}")
 
 
 def _names(value: Value) -> Iterator[str]:

@@ -10,7 +10,7 @@ from edgekd.bench.call import CallPlan
 from edgekd.bench.call import InputPlan
 from edgekd.bench.golden import USUAL
 from edgekd.bench.golden import Golden
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.interface import BATCH
 from edgekd.interface import Axis
 from edgekd.interface import Interface
@@ -32,7 +32,7 @@ def find_fault(sizes: Sizes, axes: Sequence[Axis]) -> tuple[tuple[str | int, ...
         if name not in known:
             if not known:
                 return (name,), "got a size, want none: no input of this data has a free one"
-            return (name,), f"got that axis; {nearest(name, known)}"
+            return (name,), f"got that axis; {find_nearest(name, known)}"
         for number, size in enumerate(listed):
             least, most = known[name].least, known[name].most
             if not least <= size <= most:

@@ -1,6 +1,6 @@
 """What each job of a worker answers, field by field: an answer may come from a machine that is not ours.
 
-Every answer passes `require` before anything else reads it, so whoever reads it finds the fields that the
+Every answer passes `require_sound` before anything else reads it, so whoever reads it finds the fields that the
 job writes, of their kinds, and nothing else. File names are those of files that were received.
 """
 
@@ -28,7 +28,7 @@ MOST_BATCH = 2**20
 Check = Callable[[Any], bool]
 
 
-def require(job: str, answer: object, received: Collection[str] = ()) -> None:
+def require_sound(job: str, answer: object, received: Collection[str] = ()) -> None:
     """Hold an answer to what `job` writes.
 
     Args:
@@ -71,13 +71,13 @@ def _brief(value: object) -> str:
     return reprlib.repr(value)[:60]
 
 
-def number(value: object, least: float = 0.0, most: float = 2**63) -> bool:
+def is_number(value: object, least: float = 0.0, most: float = 2**63) -> bool:
     """A number from `least` up to, and without, `most`; NaN is in no range."""
     kind = isinstance(value, int | float) and not isinstance(value, bool)
     return kind and least <= value < most  # type: ignore[operator]
 
 
-def text(value: object, most: int = NAME_CHARS) -> bool:
+def is_text(value: object, most: int = NAME_CHARS) -> bool:
     """A string of no more than `most` characters, all of them such that UTF-8 can write them."""
     return isinstance(value, str) and len(value) <= most and (value.isascii() or _encodes(value))
 
@@ -90,9 +90,9 @@ def _encodes(value: str) -> bool:
     return True
 
 
-def whole_number(value: object, least: int = 0, most: int = 2**63) -> bool:
+def is_whole_number(value: object, least: int = 0, most: int = 2**63) -> bool:
     """A whole number."""
-    return isinstance(value, int) and number(value, least, most)
+    return isinstance(value, int) and is_number(value, least, most)
 
 
 def _flag(value: object) -> bool:
@@ -135,8 +135,8 @@ def _facts(value: object) -> bool:
 
 
 def _fact(value: object) -> bool:
-    plain = value is None or isinstance(value, bool) or text(value, TEXT_CHARS)
-    return plain or number(value, -(2**63)) or _list(text)(value)
+    plain = value is None or isinstance(value, bool) or is_text(value, TEXT_CHARS)
+    return plain or is_number(value, -(2**63)) or _list(is_text)(value)
 
 
 def _plain_name(value: object) -> bool:
@@ -151,27 +151,27 @@ def _files(value: object) -> bool:
 
 def _window(value: object) -> bool:
     """``joules, seconds, inferences, updates``; a counter may stand still, time does not."""
-    return _row(number, _positive, lambda v: whole_number(v, 1), whole_number)(value)
+    return _row(is_number, _positive, lambda v: is_whole_number(v, 1), is_whole_number)(value)
 
 
 def _stretches(value: object) -> bool:
     """``start, end, iterations, median``, one after the other."""
-    if not _list(_row(_ns, _ns, lambda v: whole_number(v, 1), _time), 1)(value):
+    if not _list(_row(_ns, _ns, lambda v: is_whole_number(v, 1), _time), 1)(value):
         return False
     assert isinstance(value, list)
     return all(start <= end for start, end, _, _ in value)
 
 
 def _ns(value: object) -> bool:
-    return whole_number(value, 0, MOST_NS)
+    return is_whole_number(value, 0, MOST_NS)
 
 
 def _time(value: object) -> bool:
-    return number(value, 1, MOST_NS)
+    return is_number(value, 1, MOST_NS)
 
 
 def _reason(value: object) -> bool:
-    return text(value, TEXT_CHARS)
+    return is_text(value, TEXT_CHARS)
 
 
 def _runtime(value: object) -> bool:
@@ -183,75 +183,77 @@ def _precision(value: object) -> bool:
 
 
 def _cold(value: object) -> bool:
-    return _mapping(text, number)(value) and isinstance(value, dict) and set(value) == set(COLD)
+    return (
+        _mapping(is_text, is_number)(value) and isinstance(value, dict) and set(value) == set(COLD)
+    )
 
 
 def _positive(value: object) -> bool:
-    return number(value, 1e-9)
+    return is_number(value, 1e-9)
 
 
 def _batch(value: object) -> bool:
-    return whole_number(value, 1, MOST_BATCH)
+    return is_whole_number(value, 1, MOST_BATCH)
 
 
 def _cores(value: object) -> bool:
-    return whole_number(value, 1, 2**20)
+    return is_whole_number(value, 1, 2**20)
 
 
 _times = _list(_time, 1, 10_000_000)
 READ_FACTS: dict[str, Check] = {
-    "emulated": text,
-    "machine": text,
-    "board": text,
-    "cpu_model": text,
-    "flags": _list(text),
-    "gpus": _list(_either(text)),
+    "emulated": is_text,
+    "machine": is_text,
+    "board": is_text,
+    "cpu_model": is_text,
+    "flags": _list(is_text),
+    "gpus": _list(_either(is_text)),
     "cores": _cores,
     "cores_allowed": _cores,
-    "quota_cores": number,
+    "quota_cores": is_number,
 }
-_FED = {"inputs_sha256": text, "subnormal": _flag}
+_FED = {"inputs_sha256": is_text, "subnormal": _flag}
 FORMS: dict[str, dict[str, Check]] = {
     "latency": {
         "iters_ns": _times,
         "steady": _flag,
         "cold_ms": _cold,
-        "warmup_iters": whole_number,
+        "warmup_iters": is_whole_number,
         "threads": _cores,
-        "repeated_ns": number,
-        "caller_ns": number,
-        "majflt": whole_number,
-        "nivcsw": whole_number,
-        "cpu_s": number,
+        "repeated_ns": is_number,
+        "caller_ns": is_number,
+        "majflt": is_whole_number,
+        "nivcsw": is_whole_number,
+        "cpu_s": is_number,
         **_FED,
     },
     "memory": {
-        "peak_rss_bytes": _either(whole_number),
-        "peak_anon_bytes": _either(whole_number),
-        "cgroup_peak_bytes": _either(whole_number),
-        "marks_bytes": _mapping(lambda value: value in MARKS, _either(whole_number)),
+        "peak_rss_bytes": _either(is_whole_number),
+        "peak_anon_bytes": _either(is_whole_number),
+        "cgroup_peak_bytes": _either(is_whole_number),
+        "marks_bytes": _mapping(lambda value: value in MARKS, _either(is_whole_number)),
         "reset_before_load": _flag,
-        "held_bytes": _mapping(_plain_name, _either(whole_number)),
+        "held_bytes": _mapping(_plain_name, _either(is_whole_number)),
     },
     "compile": {
         "files": _files,
-        "version": text,
-        "kernels": _mapping(text, whole_number),
-        "islands": _list(_mapping(text, _reason)),
+        "version": is_text,
+        "kernels": _mapping(is_text, is_whole_number),
+        "islands": _list(_mapping(is_text, _reason)),
         "not_measured": _reason,
         "not_offered": _flag,
     },
     "offers": {
         "precisions": _list(_precision),
-        "version": text,
+        "version": is_text,
         "not_measured": _reason,
     },
-    "outputs": {"shapes": _mapping(text, _list(whole_number))},
-    "score": {"shapes": _mapping(text, _list(whole_number))},
+    "outputs": {"shapes": _mapping(is_text, _list(is_whole_number))},
+    "score": {"shapes": _mapping(is_text, _list(is_whole_number))},
     "site": {
         "facts": _facts,
         "now": _facts,
-        "versions": _mapping(_plain_name, _either(text)),
+        "versions": _mapping(_plain_name, _either(is_text)),
         "missing": _mapping(_runtime, _either(_reason)),
         "idle": _mapping(_runtime, _either(_reason)),
     },
@@ -259,11 +261,11 @@ FORMS: dict[str, dict[str, Check]] = {
     "canary": {"canary_ns": _time, "snapshot": lambda value: isinstance(value, dict)},
     "throughput": {"points": _list(_row(_batch, _positive, _positive), 1)},
     "sustained": {"stretches": _stretches},
-    "paced": {"times_ns": _times, "response_ns": _times, "late": whole_number},
+    "paced": {"times_ns": _times, "response_ns": _times, "late": is_whole_number},
     "cold_start": {"cold_ms": _cold, "warm": _reason},
     "energy": {
         "reason": _reason,
-        "source": text,
+        "source": is_text,
         "busy": _list(_window, 1),
         "idle": _list(_window, 1),
     },
@@ -286,4 +288,4 @@ ENOUGH: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "energy": lambda answer: "reason" in answer or {"source", "busy", "idle"} <= answer.keys(),
 }
 """Jobs that give either of two things."""
-PROCESS: dict[str, Check] = {"modules": _list(text), "affinity": _either(_list(whole_number))}
+PROCESS: dict[str, Check] = {"modules": _list(is_text), "affinity": _either(_list(is_whole_number))}

@@ -52,7 +52,7 @@ def warm_up(step: Step, clock: Clock, rule: WarmUp) -> WarmUpResult:
     medians: list[float] = []
     start = clock()
     while True:
-        window = iterate(step, clock, len(times_ns), rule.window_iterations, rule.window_ns)
+        window = run_iterations(step, clock, len(times_ns), rule.window_iterations, rule.window_ns)
         times_ns += window
         medians.append(median(window))
         if is_steady(medians[-rule.windows :], rule):
@@ -77,11 +77,11 @@ def run_steady(step: Step, clock: Clock, rule: Steady) -> list[int]:
     The median's interval is looked at when a fifth more has been measured, never inside a run of
     iterations.
     """
-    times_ns = iterate(step, clock, 0, rule.min_iterations, rule.min_ns)
+    times_ns = run_iterations(step, clock, 0, rule.min_iterations, rule.min_ns)
     spent_ns = sum(times_ns)
     while spent_ns < rule.max_ns and not _known(times_ns, rule.half_width):
         more_ns = min(max(spent_ns // 5, 1), rule.max_ns - spent_ns)
-        more = iterate(step, clock, len(times_ns), 1, more_ns)
+        more = run_iterations(step, clock, len(times_ns), 1, more_ns)
         times_ns += more
         spent_ns += sum(more)
     return times_ns
@@ -92,7 +92,7 @@ def _known(times_ns: list[int], target: float) -> bool:
     return interval is not None and interval.half_width(median(times_ns)) <= target
 
 
-def iterate(step: Step, clock: Clock, first: int, count: int, span_ns: int) -> list[int]:
+def run_iterations(step: Step, clock: Clock, first: int, count: int, span_ns: int) -> list[int]:
     """At least `count` iterations and at least `span_ns`; what lies between two is not timed."""
     times_ns: list[int] = []
     begin = clock()
@@ -123,7 +123,7 @@ def run_sustained(step: Step, clock: Clock, span_ns: int, stretch_ns: int) -> li
     done = end = 0
     while end < span_ns:
         start = clock() - begin
-        times_ns = iterate(step, clock, done, 1, stretch_ns)
+        times_ns = run_iterations(step, clock, done, 1, stretch_ns)
         done += len(times_ns)
         end = clock() - begin
         found.append(Stretch(start, end, len(times_ns), median(times_ns)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -233,4 +233,4 @@ def _is_npz(path: Path) -> bool:
 
 def _require_input(name: str, inputs: Sequence[str], where: str) -> None:
     if name not in inputs:
-        raise InputError(f"{where}: got inputs for {name!r}, {nearest(name, inputs)}")
+        raise InputError(f"{where}: got inputs for {name!r}, {find_nearest(name, inputs)}")

@@ -248,7 +248,7 @@ def _labels(
 ) -> list[NumericsLabel]:
     if known is None:
         return [NumericsLabel(precision) for precision in request.precisions or (numerics.PLAIN,)]
-    return numerics.labels(model.name, request.precisions, known, runtime)
+    return numerics.make_labels(model.name, request.precisions, known, runtime)
 
 
 def _built(

@@ -28,12 +28,12 @@ Say = Callable[[str], None]
 """Names the phase that begins."""
 
 JOBS = {
-    "latency": ("edgekd.bench.jobs", "latency"),
-    "memory": ("edgekd.bench.jobs", "memory"),
-    "offers": ("edgekd.bench.engine_jobs", "offers"),
+    "latency": ("edgekd.bench.jobs", "measure_latency"),
+    "memory": ("edgekd.bench.jobs", "measure_memory"),
+    "offers": ("edgekd.bench.engine_jobs", "list_offers"),
     "compile": ("edgekd.bench.engine_jobs", "compile_model"),
     "score": ("edgekd.bench.score_job", "score"),
-    "outputs": ("edgekd.bench.answer_jobs", "outputs"),
+    "outputs": ("edgekd.bench.answer_jobs", "compute_outputs"),
     "site": ("edgekd.bench.jobs", "describe_host"),
     "lookup": ("edgekd.bench.lookup", "run_lookup"),
     "canary": ("edgekd.bench.machine.canary", "run_canary"),
@@ -90,7 +90,7 @@ def _limit() -> None:
     engines reserve addresses that they never use (onnxruntime 0.5 GB for a model of 2 kB).
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    most = memory.memory_limit()
+    most = memory.compute_memory_limit()
     if most is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     with contextlib.suppress(OSError):

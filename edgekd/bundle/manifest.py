@@ -91,7 +91,7 @@ class Tolerance(OutputTolerance):
         return self.outputs.get(name, self)
 
 
-class Chosen(Settings):
+class ChosenCandidate(Settings):
     """The candidate that was chosen, as it was measured."""
 
     name: Text
@@ -127,7 +127,7 @@ class Manifest(Settings):
     metric: ScoreMetric
     interface: Ends
     """What the model takes and gives."""
-    chosen: Chosen
+    chosen: ChosenCandidate
     tolerance: dict[Text, Tolerance]
     """By ``runtime/precision``; what is not named here was not measured."""
     files: dict[Text, File]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edgekd import splits
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.score_job import name_outputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import engine as bundle_engine
@@ -78,7 +78,7 @@ def predict(
             key: join_rows([one.rows[key] for one in questions]) for key in found.dataset.inputs
         }
         splits.write(scratch / "rows.split", rows, np.arange(len(questions)))
-        answered = outputs(
+        answered = compute_outputs(
             engine,
             scratch / "rows.split",
             fields=found.dataset.inputs,

@@ -25,7 +25,7 @@ from edgekd.bench.golden import USUAL
 from edgekd.bench.golden import GoldenGroup
 from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import Bundle
 from edgekd.bundle import decisions
@@ -124,7 +124,7 @@ def _golden(found: Bundle, runtime: str | None, timeout_s: float, device: Device
         )
         if isinstance(engine, str):
             return [Check(WHAT, "not checked", engine)]
-        ask = functools.partial(outputs, engine, timeout_s=timeout_s, device=device)
+        ask = functools.partial(compute_outputs, engine, timeout_s=timeout_s, device=device)
         answered = {
             name: ask(write_inputs(group.inputs, scratch / f"{name}.split"))
             for name, group in found.golden.items()
@@ -245,7 +245,7 @@ def _saturated(
 
 def is_quantized(folder: Path) -> bool:
     """Whether the model of a bundle computes with 8-bit numbers."""
-    return numerics.quantizes(numerics.read_contents(folder / "model.onnx"))
+    return numerics.is_quantized(numerics.read_contents(folder / "model.onnx"))
 
 
 def stated_tolerance(

@@ -89,7 +89,7 @@ def write(
 
 def _chosen(row: Mapping[str, Any]) -> dict[str, Any]:
     """What the manifest says of it; of a float file no profile."""
-    said = {field: row.get(field) for field in manifests.Chosen.model_fields}
+    said = {field: row.get(field) for field in manifests.ChosenCandidate.model_fields}
     return said if said["profile"] else {k: v for k, v in said.items() if k != "profile"}
 
 

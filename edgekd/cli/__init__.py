@@ -66,9 +66,11 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            from edgekd.errors import nearest
+            from edgekd.errors import find_nearest
 
-            raise click.UsageError(f"got no command {args[0]!r}; {nearest(args[0], COMMANDS)}", ctx)
+            raise click.UsageError(
+                f"got no command {args[0]!r}; {find_nearest(args[0], COMMANDS)}", ctx
+            )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -30,7 +30,7 @@ REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENAMETOOLO
 """What a disk answers, whoever asked it."""
 
 
-class Ending(NamedTuple):
+class CommandExit(NamedTuple):
     """How a command ends: its exit code and what stderr says."""
 
     code: int
@@ -38,7 +38,7 @@ class Ending(NamedTuple):
     hint: str = ""
 
 
-def run_guarded(work: Callable[[], object]) -> tuple[Ending, BaseException | None]:
+def run_guarded(work: Callable[[], object]) -> tuple[CommandExit, BaseException | None]:
     """Run `work`; return how it ended, and what it raised."""
     before, hook = signal.signal(signal.SIGTERM, _terminated), sys.unraisablehook
     sys.unraisablehook = _repeating(hook)
@@ -46,13 +46,13 @@ def run_guarded(work: Callable[[], object]) -> tuple[Ending, BaseException | Non
         work()
         sys.stdout.flush()
     except SystemExit as error:
-        return Ending(error.code if isinstance(error.code, int) else 1), None
+        return CommandExit(error.code if isinstance(error.code, int) else 1), None
     except BaseException as error:
         return _ending(error), error
     finally:
         signal.signal(signal.SIGTERM, before)
         sys.unraisablehook = hook
-    return Ending(0), None
+    return CommandExit(0), None
 
 
 def exit_on_interruption() -> None:
@@ -69,7 +69,7 @@ def exit_on_interruption() -> None:
             signal.signal(number, leave)
 
 
-def print_ending(ending: Ending, *, as_json: bool) -> None:
+def print_ending(ending: CommandExit, *, as_json: bool) -> None:
     """Print `ending` unless all is well: one line on stderr, with ``--json`` one of JSON.
 
     The JSON goes to stdout, but for a verdict: then stdout has the result already.
@@ -84,21 +84,21 @@ def print_ending(ending: Ending, *, as_json: bool) -> None:
         click.echo(f"error: {line}", err=True)
 
 
-class Terminated(KeyboardInterrupt):
+class ProcessTerminated(KeyboardInterrupt):
     """SIGTERM; as ^C it is no `Exception`, so nothing on the way takes it for its own failure."""
 
 
 def interruption_error(error: BaseException) -> EdgekdError:
     """``^C`` or SIGTERM as one of our errors."""
-    from edgekd.errors import Interrupted
+    from edgekd.errors import RunInterrupted
 
-    if isinstance(error, Terminated):
-        return Interrupted("stopped by SIGTERM", signal_number=signal.SIGTERM)
-    return Interrupted("interrupted")
+    if isinstance(error, ProcessTerminated):
+        return RunInterrupted("stopped by SIGTERM", signal_number=signal.SIGTERM)
+    return RunInterrupted("interrupted")
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
+    raise ProcessTerminated
 
 
 def _repeating(hook: Callable[[Any], object]) -> Callable[[Any], object]:
@@ -112,7 +112,7 @@ def _repeating(hook: Callable[[Any], object]) -> Callable[[Any], object]:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             hook(unraisable)
             return
-        ended_by = issubclass(unraisable.exc_type, Terminated)
+        ended_by = issubclass(unraisable.exc_type, ProcessTerminated)
         number = signal.SIGTERM if ended_by else signal.SIGINT
         again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), number))
         again.daemon = True
@@ -121,27 +121,27 @@ def _repeating(hook: Callable[[Any], object]) -> Callable[[Any], object]:
     return repeat
 
 
-def _ending(error: BaseException) -> Ending:
+def _ending(error: BaseException) -> CommandExit:
     from edgekd.errors import EdgekdError
 
     if isinstance(error, KeyboardInterrupt | click.Abort):
         error = interruption_error(error)
     if isinstance(error, EdgekdError):
         plain = EdgekdError(str(error)).line()
-        return Ending(error.exit_code, plain, EdgekdError(error.hint).line())
+        return CommandExit(error.exit_code, plain, EdgekdError(error.hint).line())
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message())
-        return Ending(2)
+        return CommandExit(2)
     if isinstance(error, click.ClickException):
-        return Ending(2, EdgekdError(error.format_message()).line(), _usage_hint(error))
+        return CommandExit(2, EdgekdError(error.format_message()).line(), _usage_hint(error))
     if isinstance(error, BrokenPipeError):
         # What reads our output has gone; without this, closing stdout complains once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Ending(128 + signal.SIGPIPE)
+        return CommandExit(128 + signal.SIGPIPE)
     if isinstance(error, OSError) and error.errno in REFUSALS:
         what = EdgekdError(str(error)).line()
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return Ending(3, f"the disk is full: {what}" if full else f"the disk refuses: {what}")
+        return CommandExit(3, f"the disk is full: {what}" if full else f"the disk refuses: {what}")
     return _unexpected(error)
 
 
@@ -150,7 +150,7 @@ def _usage_hint(error: click.ClickException) -> str:
     return f"see {context.command_path} --help" if context is not None else ""
 
 
-def _unexpected(error: BaseException) -> Ending:
+def _unexpected(error: BaseException) -> CommandExit:
     """A fault of the user's own code, else our bug: the details go to a log file, which can be sent to us as it is."""
     from edgekd.errors import EdgekdError
 
@@ -160,8 +160,8 @@ def _unexpected(error: BaseException) -> Ending:
     try:
         log = _write_log(error)
     except Exception:  # a full disk must not hide the error itself
-        return Ending(code, message, "run again with --debug for the details")
-    return Ending(code, message, f"details in {log}")
+        return CommandExit(code, message, "run again with --debug for the details")
+    return CommandExit(code, message, f"details in {log}")
 
 
 def _place_in_own_code(error: BaseException) -> str:

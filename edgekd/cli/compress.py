@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from edgekd.cli.screen import echo
+from edgekd.cli.screen import get_volume
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
-from edgekd.cli.screen import volume
 
 if TYPE_CHECKING:
     from edgekd.recipe import Recipe
@@ -144,7 +144,7 @@ def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
     from edgekd import pipeline
     from edgekd.cli.progress import make_display
 
-    loud = volume()
+    loud = get_volume()
     with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
         found = pipeline.rehearse(recipe, path, options, progress)
     if as_json:
@@ -162,7 +162,7 @@ def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
     from edgekd.errors import Inconclusive
     from edgekd.units import number_text
 
-    loud = volume()
+    loud = get_volume()
     with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
         finished = pipeline.compress(recipe, path, options, progress)
     found = sum(hit for _, hit, _ in finished.steps)

@@ -51,12 +51,12 @@ def command(store: Path | None, data_dir: Path | None, as_json: bool) -> None:
     from edgekd import run
 
     found = {
-        "machine": machine(),
-        "engines": engines(),
-        "extras": extras(),
-        "data": data(data_dir),
-        "plugins": plugins(),
-        "store": disk(store or run.default_store()),
+        "machine": describe_machine(),
+        "engines": list_engines(),
+        "extras": list_extras(),
+        "data": list_data_sets(data_dir),
+        "plugins": describe_plugins(),
+        "store": describe_disk(store or run.default_store()),
     }
     if as_json:
         print_json(found)
@@ -64,7 +64,7 @@ def command(store: Path | None, data_dir: Path | None, as_json: bool) -> None:
     _print(found)
 
 
-def machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """Python, processor and memory."""
     import os
     import platform
@@ -74,27 +74,27 @@ def machine() -> dict[str, Any]:
     from edgekd import __version__
     from edgekd.bench.machine import fingerprint
 
-    facts = fingerprint.host_facts()
+    facts = fingerprint.collect_host_facts()
     return {
         "edgekd": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
         "processor": facts["board"] or facts["cpu_model"] or platform.machine(),
         "emulated": facts["emulated"],
-        "instruction_sets": instruction_sets(facts["flags"]),
+        "instruction_sets": list_instruction_sets(facts["flags"]),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": psutil.virtual_memory().total,
         "free_memory_bytes": psutil.virtual_memory().available,
     }
 
 
-def instruction_sets(flags: Iterable[str]) -> list[str]:
+def list_instruction_sets(flags: Iterable[str]) -> list[str]:
     """The names of `FLAGS` that the flags of /proc/cpuinfo have."""
     have = set(flags)
     return [name for name, spellings in FLAGS.items() if have.intersection(spellings)]
 
 
-def engines() -> list[dict[str, Any]]:
+def list_engines() -> list[dict[str, Any]]:
     """Each runtime: its version and precisions, or why it cannot be used; and whether it runs here."""
     from edgekd.bench.machine.host import describe_plugin_engine
     from edgekd.runtimes import BUILT_IN
@@ -122,7 +122,7 @@ def engines() -> list[dict[str, Any]]:
     return rows
 
 
-def extras() -> list[dict[str, Any]]:
+def list_extras() -> list[dict[str, Any]]:
     """Each extra: the packages it lacks, and the line that installs it."""
     from importlib import metadata
 
@@ -139,7 +139,7 @@ def extras() -> list[dict[str, Any]]:
     return rows
 
 
-def data(data_dir: Path | None) -> list[dict[str, Any]]:
+def list_data_sets(data_dir: Path | None) -> list[dict[str, Any]]:
     """Each public data set: where it lies, or what is missing."""
     from edgekd.errors import EdgekdError
     from edgekd.learn.data import SOURCES
@@ -149,7 +149,7 @@ def data(data_dir: Path | None) -> list[dict[str, Any]]:
     rows = []
     for name, member in usable(SOURCES).items():
         if not member.built_in:
-            continue  # `plugins` lists it; what it reads is its own
+            continue  # `describe_plugins` lists it; what it reads is its own
         if any(field.is_required() for field in signature(member).knobs.model_fields.values()):
             continue
         folder = why_not = None
@@ -162,7 +162,7 @@ def data(data_dir: Path | None) -> list[dict[str, Any]]:
     return rows
 
 
-def plugins() -> list[dict[str, Any]]:
+def describe_plugins() -> list[dict[str, Any]]:
     """Each entry point of the user's distributions: what it adds, whose it is, and why it cannot be used."""
     import functools
 
@@ -211,7 +211,7 @@ def _check_runtime(name: str) -> None:
     RUNTIMES[name]
 
 
-def disk(store: Path) -> dict[str, Any]:
+def describe_disk(store: Path) -> dict[str, Any]:
     """The store's folder and the space beside it."""
     import shutil
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgekd.table import Member
 
 
-def show(
+def show_table(
     table: Mapping[str, Member], what: str, place: str, name: str | None, as_json: bool
 ) -> None:
     """The whole table, or one member of it with its knobs.
@@ -34,10 +34,12 @@ def show(
         InputError: if there is no member of that name.
     """
     from edgekd.errors import InputError
-    from edgekd.errors import nearest
+    from edgekd.errors import find_nearest
 
     if name is not None and name not in table:
-        raise InputError(f"{what}: got unknown {name!r}, want a name", hint=nearest(name, table))
+        raise InputError(
+            f"{what}: got unknown {name!r}, want a name", hint=find_nearest(name, table)
+        )
     if as_json:
         about = functools.partial(_described, place=lambda member: place)
         rows = [_listed(key, table, about) for key in table] if name is None else []
@@ -61,7 +63,7 @@ def show_families(
     Args:
         families: heading to table.
         what: what one member is called.
-        place: where a recipe names one, of its heading, name and entry; with ``{}`` as in `show`.
+        place: where a recipe names one, of its heading, name and entry; with ``{}`` as in `show_table`.
         name: the member to tell all about.
         as_json: as JSON, not as text.
         more: what else is known of a member: heading to text or value.
@@ -70,12 +72,14 @@ def show_families(
         InputError: if there is no member of that name.
     """
     from edgekd.errors import InputError
-    from edgekd.errors import nearest
+    from edgekd.errors import find_nearest
 
     found = [(family, key) for family, table in families.items() for key in table]
     known = {key for _, key in found}
     if name is not None and name not in known:
-        raise InputError(f"{what}: got unknown {name!r}, want a name", hint=nearest(name, known))
+        raise InputError(
+            f"{what}: got unknown {name!r}, want a name", hint=find_nearest(name, known)
+        )
     if name is None and not as_json:
         for family, table in families.items():
             echo(f"{family}:")
@@ -147,7 +151,7 @@ def _described(name: str, member: Member, place: Callable[[Member], str]) -> dic
         "knobs": [_knob(key, member, field) for key, field in _properties(member).items()],
         "doc": found.doc,
         "companion_knobs": _beside(member),
-        "snippet": place(member).replace("{}", snippet(name, member)),
+        "snippet": place(member).replace("{}", format_snippet(name, member)),
     }
 
 
@@ -194,7 +198,7 @@ def _limits(field: Mapping[str, Any]) -> str:
     return " ".join([str(field.get("type", "value")), *limits])
 
 
-def snippet(name: str, member: Member) -> str:
+def format_snippet(name: str, member: Member) -> str:
     """How a recipe names it, in YAML: ``{name: kd, temperature: 4.0}``."""
     properties = _properties(member)
     if "reference" in properties:

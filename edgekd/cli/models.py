@@ -14,4 +14,4 @@ def command(name: str | None, as_json: bool) -> None:
     """List the models a recipe may name; or show NAME: paper, settings and lines for a recipe."""
     from edgekd.learn.models import MODELS
 
-    members.show(MODELS, "model", "student:\n  model: {}", name, as_json)
+    members.show_table(MODELS, "model", "student:\n  model: {}", name, as_json)

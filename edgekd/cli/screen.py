@@ -27,7 +27,7 @@ class Volume:
     debug: bool = False
 
 
-def volume() -> Volume:
+def get_volume() -> Volume:
     """The volume of the running command."""
     found = click.get_current_context().find_root().ensure_object(Volume)
     assert isinstance(found, Volume)
@@ -69,7 +69,7 @@ def echo(text: str = "", *, nl: bool = True, err: bool = False) -> None:
 
 def show_running(text: str) -> None:
     """Show what runs now: on one line that is drawn anew, where there is no terminal in a line now and then."""
-    if volume().quiet:
+    if get_volume().quiet:
         return
     if sys.stderr.isatty():
         click.echo("\r\033[K", nl=False, err=True)

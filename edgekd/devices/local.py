@@ -12,15 +12,15 @@ from edgekd.device import IN
 from edgekd.device import OUT
 from edgekd.device import PLAIN_NAME
 from edgekd.device import Device
-from edgekd.device import Order
 from edgekd.device import WorkerExit
+from edgekd.device import WorkerJob
 from edgekd.device import input_path
 from edgekd.devices import child
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
-def run(order: Order) -> WorkerExit:
+def run(order: WorkerJob) -> WorkerExit:
     """Start the worker, feed it, collect what it writes, and leave nothing of its group alive.
 
     Raises:

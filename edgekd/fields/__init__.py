@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.field import Field
 
 _HERE = "edgekd.fields"
@@ -55,7 +55,7 @@ def find_field(kind: str) -> type[Field]:
         ValueError: if there is none.
     """
     if kind not in FIELDS:
-        raise ValueError(f"got unknown kind of field {kind!r}; {nearest(kind, FIELDS)}")
+        raise ValueError(f"got unknown kind of field {kind!r}; {find_nearest(kind, FIELDS)}")
     return FIELDS[kind].load()
 
 

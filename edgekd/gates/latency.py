@@ -11,10 +11,10 @@ from typing import Annotated
 from pydantic import Field
 
 from edgekd.bench import statistics
-from edgekd.bench.pair.paired import sign_test
 from edgekd.bench.pair.run import PairedRun
 from edgekd.bench.pair.run import PairRules
 from edgekd.bench.pair.run import run_pairs
+from edgekd.bench.pair.significance import sign_test
 from edgekd.errors import InputError
 from edgekd.gate import ComparedPair
 from edgekd.gate import Finding

@@ -17,10 +17,10 @@ from edgekd.errors import MachineError
 from edgekd.gate import ComparedPair
 from edgekd.gate import Finding
 from edgekd.gate import Gate
+from edgekd.gate import compute_score_rows
 from edgekd.gate import judge_exact
+from edgekd.gate import measure_peak_bytes
 from edgekd.gate import not_measured_finding
-from edgekd.gate import peak_bytes
-from edgekd.gate import score_rows
 from edgekd.report.gate_result import Unit
 from edgekd.report.gate_result import Verdict
 from edgekd.settings import Positive
@@ -95,7 +95,7 @@ def _score(pair: ComparedPair, want: float, timeout_s: float) -> Finding:
     gate = "limits.score"
     if isinstance(pair.samples, str):
         return not_measured_finding(gate, "fraction", pair.samples, want)
-    metric, rows = score_rows(pair, pair.run, pair.samples, timeout_s)
+    metric, rows = compute_score_rows(pair, pair.run, pair.samples, timeout_s)
     got = metric.value(rows)
     least_or_most = "least" if metric.better == "higher" else "most"
     text = f"{figure_text(metric, got)}, want at {least_or_most} {figure_text(metric, want)}"
@@ -108,7 +108,7 @@ def _peak(pair: ComparedPair, most: int, timeout_s: float) -> Finding:
     gate = "limits.peak_rss_bytes"
     if pair.emulated:
         return not_measured_finding(gate, "bytes", f"emulated ({pair.emulated})", most)
-    peaks = [peak_bytes(pair, pair.run, timeout_s) for _ in range(PEAKS)]
+    peaks = [measure_peak_bytes(pair, pair.run, timeout_s) for _ in range(PEAKS)]
     known = [peak for peak in peaks if peak is not None]
     if not known:
         return not_measured_finding(

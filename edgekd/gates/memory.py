@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgekd.bench.pair.paired import sign_test
+from edgekd.bench.pair.significance import sign_test
 from edgekd.bench.statistics import median
 from edgekd.bench.statistics import median_interval
 from edgekd.device import TIMEOUT_S
@@ -14,8 +14,8 @@ from edgekd.gate import ComparedPair
 from edgekd.gate import Finding
 from edgekd.gate import Gate
 from edgekd.gate import judge_interval
+from edgekd.gate import measure_peak_bytes
 from edgekd.gate import not_measured_finding
-from edgekd.gate import peak_bytes
 from edgekd.settings import NonNegative
 from edgekd.settings import Positive
 from edgekd.settings import Settings
@@ -41,7 +41,7 @@ def judge(pair: ComparedPair, config: MemoryConfig, look: int) -> tuple[Finding,
     for number in range(config.pairs):
         for is_run in (True, False) if number % 2 else (False, True):
             side = pair.run if is_run else pair.baseline
-            peak = peak_bytes(pair, side, config.timeout_s)
+            peak = measure_peak_bytes(pair, side, config.timeout_s)
             if peak is None:
                 return (
                     not_measured_finding(

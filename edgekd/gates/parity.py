@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgekd.bench.differences import are_finite
 from edgekd.bench.differences import compare_answers
 from edgekd.bench.golden import USUAL
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bundle import decisions
 from edgekd.bundle.verify import stated_tolerance
 from edgekd.gate import ComparedModel
@@ -45,7 +45,9 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: ParityConfig) -> 
         return (
             not_measured_finding(LOGITS, "logits", "how close it has to be stands in no manifest"),
         )
-    answered = {USUAL: outputs(engine, side.inputs, timeout_s=config.timeout_s, device=pair.device)}
+    answered = {
+        USUAL: compute_outputs(engine, side.inputs, timeout_s=config.timeout_s, device=pair.device)
+    }
     text = "" if are_finite(answered) else "got answers that are no numbers"
     try:
         agree = decisions.find_agree(side.bundle) or decisions.agree_always

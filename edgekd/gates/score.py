@@ -7,13 +7,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgekd.bench.pair import paired
+from edgekd.bench.pair import significance
 from edgekd.gate import ComparedPair
 from edgekd.gate import Finding
 from edgekd.gate import Gate
+from edgekd.gate import compute_score_rows
 from edgekd.gate import judge_interval
 from edgekd.gate import not_measured_finding
-from edgekd.gate import score_rows
 from edgekd.settings import Count
 from edgekd.settings import NonNegative
 from edgekd.settings import Positive
@@ -59,8 +59,8 @@ def judge(pair: ComparedPair, config: ScoreConfig, look: int) -> tuple[Finding, 
     if samples.sample_count < config.samples_min:
         reason = f"got {samples.sample_count} samples, want at least {config.samples_min}"
         return (not_measured_finding("score", "points", reason, config.allowed_drop),)
-    metric, ours = score_rows(pair, pair.run, samples, config.timeout_s)
-    _, theirs = score_rows(pair, pair.baseline, samples, config.timeout_s)
+    metric, ours = compute_score_rows(pair, pair.run, samples, config.timeout_s)
+    _, theirs = compute_score_rows(pair, pair.baseline, samples, config.timeout_s)
     exact = all(is_right_or_wrong(metric, rows) for rows in (ours, theirs))
     compare = _compare_right if exact else _compare
     found, more, evidence = compare(metric, ours, theirs, config, look)
@@ -90,11 +90,11 @@ def _compare_right(
     theirs: NDArray[np.float64],
     config: ScoreConfig,
     look: int,
-) -> tuple[paired.ScoreDrop, str, dict[str, float]]:
+) -> tuple[significance.ScoreDrop, str, dict[str, float]]:
     """Of right answers alone those that differ count: exact tests."""
     right, was_right = ours[:, 0] > 0, theirs[:, 0] > 0
     lost, gained = int((was_right & ~right).sum()), int((right & ~was_right).sum())
-    found = paired.estimate_drop(
+    found = significance.estimate_drop(
         lost,
         gained,
         len(ours),
@@ -112,8 +112,8 @@ def _compare(
     theirs: NDArray[np.float64],
     config: ScoreConfig,
     look: int,
-) -> tuple[paired.ScoreDrop, str, dict[str, float]]:
-    found = paired.estimate_metric_drop(
+) -> tuple[significance.ScoreDrop, str, dict[str, float]]:
+    found = significance.estimate_metric_drop(
         metric,
         ours,
         theirs,

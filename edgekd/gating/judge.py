@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgekd.bench.pair.paired import adjust_holm
+from edgekd.bench.pair.significance import adjust_holm
 from edgekd.bench.process import WorkerFailed
 from edgekd.gate import ComparedPair
 from edgekd.gate import Finding
 from edgekd.gate import Gate
-from edgekd.gate import fails
+from edgekd.gate import is_failure
 from edgekd.gate import not_measured_finding
 from edgekd.gating.policy import Policy
 from edgekd.gating.policy import RequestedGate
@@ -112,7 +112,7 @@ def correct_findings(found: Sequence[Finding]) -> dict[str, CorrectedFinding]:
     corrected = adjust_holm({one.gate: one.p_value for one in found if one.p_value is not None})
     return {
         one.gate: CorrectedFinding(
-            one, corrected.get(one.gate), fails(one, corrected.get(one.gate))
+            one, corrected.get(one.gate), is_failure(one, corrected.get(one.gate))
         )
         for one in found
     }

@@ -125,6 +125,6 @@ def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedMode
 def _complexity(model: Path, found: Result | None) -> dict[str, int]:
     known = {} if found is None else {"macs": found.student.macs}
     try:
-        return {"parameters": weights.count(model), **known}
+        return {"parameters": weights.count_weights(model), **known}
     except ValueError as error:
         raise InputError(f"{model}: {error}") from error

@@ -13,13 +13,13 @@ from pathlib import Path
 from edgekd import files
 from edgekd.wire import BYTES
 from edgekd.wire import VARINT
-from edgekd.wire import fields
+from edgekd.wire import read_fields
 from edgekd.wire import read_varint
 
 MODEL_GRAPH, GRAPH_INITIALIZER, TENSOR_DIMS = 7, 5, 1
 
 
-def count(path: Path) -> int:
+def count_weights(path: Path) -> int:
     """Values in the initializers of the main graph, of whatever type.
 
     Raises:
@@ -34,9 +34,9 @@ def count(path: Path) -> int:
 
 
 def _tensors(data: mmap.mmap) -> Iterator[list[int]]:
-    for number, wire, start, end in fields(data, 0, len(data)):
+    for number, wire, start, end in read_fields(data, 0, len(data)):
         if (number, wire) == (MODEL_GRAPH, BYTES):
-            for inner, kind, first, last in fields(data, start, end):
+            for inner, kind, first, last in read_fields(data, start, end):
                 if (inner, kind) == (GRAPH_INITIALIZER, BYTES):
                     yield _dims(data, first, last)
 
@@ -44,7 +44,7 @@ def _tensors(data: mmap.mmap) -> Iterator[list[int]]:
 def _dims(data: mmap.mmap, start: int, end: int) -> list[int]:
     """Its sizes, one field each or packed into one."""
     dims = []
-    for number, wire, first, last in fields(data, start, end):
+    for number, wire, first, last in read_fields(data, start, end):
         if (number, wire) == (TENSOR_DIMS, VARINT):
             dims.append(first)
         elif (number, wire) == (TENSOR_DIMS, BYTES):

@@ -48,7 +48,7 @@ class Operation(NamedTuple):
     """Of its first output."""
 
 
-def find(layers: Sequence[GraphLayer], operations: Mapping[str, Operation]) -> list[Island]:
+def find_islands(layers: Sequence[GraphLayer], operations: Mapping[str, Operation]) -> list[Island]:
     """The layers that compute in float between int8 ones, or though their weights are quantized.
 
     Args:

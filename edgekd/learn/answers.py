@@ -17,7 +17,7 @@ from edgekd.field import MOST_VALUES
 from edgekd.field import RaggedRows
 from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 from edgekd.progress import Progress
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def write_knowledge(
     teacher: nn.Module,
     samples: Samples,
     path: Path,
-    resolved: Resolved,
+    resolved: Arithmetic,
     progress: Progress,
 ) -> None:
     """Fill `path` with the teacher's outputs, npy float32 [views, samples, ...].
@@ -106,7 +106,7 @@ def write_knowledge(
     size = batch_size(count_values(samples.dataset, samples.rows))
     teacher.eval()
     out: np.memmap[Any, Any] | None = None
-    with arithmetic.deterministic(0, resolved.threads):
+    with arithmetic.deterministic_torch(0, resolved.threads):
         for view in range(views):
             for start in range(0, total, size):
                 indices = np.arange(start, min(start + size, total))

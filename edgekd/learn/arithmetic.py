@@ -15,7 +15,7 @@ from torch import nn
 from edgekd.interface import Interface
 from edgekd.learn import model_inputs
 from edgekd.learn.model_inputs import Inputs
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 
 FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 AUTOCAST: dict[str, torch.dtype | None] = {
@@ -31,7 +31,7 @@ WORTH = 1.1
 
 
 @contextmanager
-def deterministic(seed: int, threads: int) -> Iterator[None]:
+def deterministic_torch(seed: int, threads: int) -> Iterator[None]:
     """Fixed threads, seeded torch, deterministic kernels; all put back afterwards.
 
     Torch would also fill every new tensor before it is written, which costs a tenth of a training step
@@ -74,7 +74,7 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def random_states() -> dict[str, Tensor]:
+def get_random_states() -> dict[str, Tensor]:
     """Where torch's generators are, of the CPU and of the accelerator in use."""
     found = {"random": torch.get_rng_state()}
     if device().type == "cuda":
@@ -83,7 +83,7 @@ def random_states() -> dict[str, Tensor]:
 
 
 def set_random_states(states: Mapping[str, Tensor]) -> None:
-    """Put back what `random_states` gave, among other tensors."""
+    """Put back what `get_random_states` gave, among other tensors."""
     torch.set_rng_state(states["random"])
     if "random_cuda" in states and device().type == "cuda":
         torch.cuda.set_rng_state(states["random_cuda"])
@@ -95,7 +95,9 @@ def to_memory_format(values: Tensor, channels_last: bool) -> Tensor:
     return values.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
-def find_fastest(model: nn.Module, interface: Interface, batch_size: int, threads: int) -> Resolved:
+def find_fastest(
+    model: nn.Module, interface: Interface, batch_size: int, threads: int
+) -> Arithmetic:
     """Find the arithmetic in which one training step of `model` is fastest on this machine.
 
     Args:
@@ -107,8 +109,8 @@ def find_fastest(model: nn.Module, interface: Interface, batch_size: int, thread
     variants: list[tuple[Literal["fp32", "bf16"], bool]]
     variants = [("fp32", False), ("fp32", True), ("bf16", False), ("bf16", True)]
     took_s = dict.fromkeys(variants, float("inf"))
-    with deterministic(0, threads):
-        inputs = tuple(each.to(device()) for each in model_inputs.noise(interface, batch_size))
+    with deterministic_torch(0, threads):
+        inputs = tuple(each.to(device()) for each in model_inputs.make_noise(interface, batch_size))
         for number in range(MEASURED_STEPS + 1):
             for precision, channels_last in variants:  # in turns: a slow moment falls on all
                 step_s = _step_s(model, inputs, AUTOCAST[precision], channels_last)
@@ -119,7 +121,7 @@ def find_fastest(model: nn.Module, interface: Interface, batch_size: int, thread
     for variant in variants:
         if took_s[variant] * WORTH < took_s[best]:
             best = variant
-    return Resolved(precision=best[0], channels_last=best[1], threads=threads)
+    return Arithmetic(precision=best[0], channels_last=best[1], threads=threads)
 
 
 def _step_s(

@@ -16,7 +16,7 @@ from edgekd import dataset
 from edgekd import splits
 from edgekd.dataset import Dataset
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.learn.data import classes
 from edgekd.learn.data import kinds
 from edgekd.learn.data import loader
@@ -51,14 +51,14 @@ class Calibration(NamedTuple):
             yield tuple(inputs.values()), self.dataset.prepare_targets(rows)
 
 
-def calibration(given: Mapping[str, Path], count: int, seed: int) -> Calibration:
+def draw_calibration(given: Mapping[str, Path], count: int, seed: int) -> Calibration:
     """At most `count` samples of the training split, drawn without replacement."""
     rows = splits.read(given["train"])
-    chosen = loader.order(len(next(iter(rows.values()))), seed, 0)[:count]
+    chosen = loader.shuffle_samples(len(next(iter(rows.values()))), seed, 0)[:count]
     return Calibration(dataset.read(given["data"]), rows, chosen, seed)
 
 
-def samples(
+def open_samples(
     given: Mapping[str, Path], views: Views, seed: int, only: Sequence[str] = ()
 ) -> Samples:
     """The training split, seen through `views`; of the classes that `only` names, or of all.
@@ -79,6 +79,6 @@ def samples(
     for name in only:
         if name not in names:
             raise InputError(
-                f"only: got {name!r}, want classes of the data", hint=nearest(name, names)
+                f"only: got {name!r}, want classes of the data", hint=find_nearest(name, names)
             )
-    return classes.restricted(whole, [names.index(name) for name in only])
+    return classes.restrict_classes(whole, [names.index(name) for name in only])

@@ -17,7 +17,7 @@ from torch import nn
 from edgekd import code
 from edgekd import files
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.interface import Interface
 from edgekd.interface import from_json
 from edgekd.interface import to_json
@@ -29,7 +29,7 @@ from edgekd.learn.method import outputs as model_outputs
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.models import MODELS
 from edgekd.settings import Settings
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.table import Member
 from edgekd.table import Scalar
 from edgekd.table import bind
@@ -54,7 +54,7 @@ class Blueprint(Settings):
     """Its knobs."""
     interface: Ends
     """What the model takes and gives."""
-    inside: Ends | None = unsaid(None)
+    inside: Ends | None = omit_default(None)
     """What the builder's model takes and gives, where an edit changes that; None is the same."""
     edits: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
     """Changes made to the built model, replayed in order: ``name`` is one of `edgekd.learn.edits`, the
@@ -66,12 +66,12 @@ class Blueprint(Settings):
         return self.interface.sizes.get("classes", 0)
 
     def blank(self, count: int) -> Inputs:
-        """Inputs of `count` samples, all zeros (`model_inputs.zeros`)."""
-        return model_inputs.zeros(self.interface, count)
+        """Inputs of `count` samples, all zeros (`model_inputs.make_zeros`)."""
+        return model_inputs.make_zeros(self.interface, count)
 
     def noise(self, count: int) -> Inputs:
-        """Inputs of `count` samples, the same each time (`model_inputs.noise`)."""
-        return model_inputs.noise(self.interface, count)
+        """Inputs of `count` samples, the same each time (`model_inputs.make_noise`)."""
+        return model_inputs.make_noise(self.interface, count)
 
 
 def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
@@ -92,7 +92,7 @@ def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
     if member is None:
         raise InputError(
             f"blueprint: got unknown model {blueprint.builder!r}",
-            hint=nearest(blueprint.builder, MODELS),
+            hint=find_nearest(blueprint.builder, MODELS),
         )
     try:
         interface = blueprint.inside or blueprint.interface
@@ -110,12 +110,12 @@ def build(blueprint: Blueprint, *, allow_code: bool = False) -> nn.Module:
         _check_tensors(model, blueprint.builder)
         _check_training(model, interface, blueprint.builder)
     for edit in blueprint.edits:
-        model = edited(model, edit, blueprint)
+        model = apply_edit(model, edit, blueprint)
         _check_output(model, blueprint.interface, blueprint.builder)
     return model.train()
 
 
-def edited(model: nn.Module, edit: Mapping[str, Any], blueprint: Blueprint) -> nn.Module:
+def apply_edit(model: nn.Module, edit: Mapping[str, Any], blueprint: Blueprint) -> nn.Module:
     """The model after one edit: `model` itself, changed in place, or another.
 
     Raises:
@@ -234,7 +234,7 @@ def _check_output(
     model: nn.Module, interface: Interface, builder: str, *, training: bool = False
 ) -> None:
     """Two samples of zeros must give the interface's outputs."""
-    inputs = model_inputs.zeros(interface, 2)
+    inputs = model_inputs.make_zeros(interface, 2)
     shapes = ", ".join(
         f"{end.name} {list(x.shape)}" for end, x in zip(interface.inputs, inputs, strict=True)
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from edgekd import code
 from edgekd import files
 from edgekd import sources
-from edgekd.learn.origin import digests
+from edgekd.learn.origin import digest_files
 from edgekd.table import Member
 
 
@@ -19,7 +19,9 @@ def digest_reference(member: Member, reference: str, *, allow_code: bool) -> dic
         InputError: if code is not allowed, or there is no such module.
     """
     if member.names == "code":
-        return digests(code.module_files(reference, f"python:{reference}", allow_code=allow_code))
+        return digest_files(
+            code.module_files(reference, f"python:{reference}", allow_code=allow_code)
+        )
     path = Path(reference) / "config.json"
     # what is no folder is a model type
     return {path.name: files.digest_file(path)} if path.is_file() else {}
@@ -37,7 +39,7 @@ def digest_member(member: Member, name: str, *, allow_code: bool) -> dict[str, s
         return {}
     paths = code.member_files(member, name, allow_code=allow_code)
     ours = [path for path in paths if path.is_relative_to(sources.PACKAGE)]
-    theirs = digests([path for path in paths if path not in ours])
+    theirs = digest_files([path for path in paths if path not in ours])
     of_edgekd = {str(path.relative_to(sources.PACKAGE.parent)): path for path in ours}
     found = theirs | {path: files.digest_file(each) for path, each in of_edgekd.items()}
     plugin = member.plugin

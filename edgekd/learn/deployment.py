@@ -13,7 +13,7 @@ from edgekd.learn.quant import emit
 from edgekd.learn.quant import insertion
 from edgekd.learn.quant import placement
 from edgekd.learn.quant import rewriting
-from edgekd.learn.settings import Numbers
+from edgekd.learn.settings import NumericsSettings
 from edgekd.profile import NUMERICS
 from edgekd.profile import PROFILES
 
@@ -22,7 +22,7 @@ COUNTS = (2, 3)
 
 
 def require_deployable(
-    model: nn.Module, plan: Blueprint, *, opset: int, numbers: Numbers | None = None
+    model: nn.Module, plan: Blueprint, *, opset: int, numbers: NumericsSettings | None = None
 ) -> None:
     """Run, trace, rewrite, quantize without calibration, and export; nothing is written.
 
@@ -61,7 +61,7 @@ def _run(model: nn.Module, plan: Blueprint, count: int) -> None:
             raise ValueError(f"got {end.name} {shape} from {count} samples, want {want}")
 
 
-def _quantized(model: nn.Module, plan: Blueprint, numbers: Numbers) -> list[nn.Module]:
+def _quantized(model: nn.Module, plan: Blueprint, numbers: NumericsSettings) -> list[nn.Module]:
     """The model as each numerics's first profile writes it, all steps 1."""
     first = {PROFILES[name].numerics: name for name in reversed(numbers.profiles)}
     compared = (plan.noise(max(COUNTS)),)

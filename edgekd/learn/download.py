@@ -52,7 +52,7 @@ def fetch(remote: RemoteFile, folder: Path) -> Path:
         files.discard(temporary)
 
 
-def not_found(name: str, places: Sequence[Path], other_way: str = "") -> MachineError:
+def not_found_error(name: str, places: Sequence[Path], other_way: str = "") -> MachineError:
     """The error for a data set that lies nowhere: where was looked, and what to do."""
     return MachineError(
         f"{name}: got none of its files in {', '.join(map(str, places))}, want them there",

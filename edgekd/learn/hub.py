@@ -9,10 +9,10 @@ from typing import Any
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.learn.formats.parquet import Rows
+from edgekd.learn.formats.parquet import ParquetRows
 
 
-def commit(name: str) -> str:
+def find_commit(name: str) -> str:
     """Which commit the data set stands at now.
 
     Raises:
@@ -24,32 +24,32 @@ def commit(name: str) -> str:
         return str(huggingface_hub.HfApi().dataset_info(name).sha)
 
 
-def split_names(name: str, subset: str | None) -> tuple[str, ...]:
+def list_splits(name: str, subset: str | None) -> tuple[str, ...]:
     """The splits of `subset`, or of the whole.
 
     Raises:
-        MachineError: as `commit`.
+        MachineError: as `find_commit`.
     """
     import datasets
 
     with _answering(name):
-        return tuple(datasets.get_dataset_split_names(name, subset, revision=commit(name)))
+        return tuple(datasets.get_dataset_split_names(name, subset, revision=find_commit(name)))
 
 
-def rows(
+def read_rows(
     name: str, subset: str | None, split: str, columns: tuple[str, str], streaming: bool
-) -> Rows:
+) -> ParquetRows:
     """Image and label columns of one split, images still encoded.
 
     Raises:
         InputError: if a column is not there.
-        MachineError: as `commit`; also while the rows are read.
+        MachineError: as `find_commit`; also while the rows are read.
     """
     import datasets
 
     with _answering(name):
         data = datasets.load_dataset(
-            name, subset, split=split, revision=commit(name), streaming=streaming
+            name, subset, split=split, revision=find_commit(name), streaming=streaming
         )
         known = list(data.features or {})
         for column in columns:
@@ -61,7 +61,7 @@ def rows(
         if isinstance(data.features[columns[0]], datasets.Image):
             data = data.cast_column(columns[0], datasets.Image(decode=False))
         names = getattr(data.features[columns[1]], "names", None)
-    return Rows(names, _pairs(data, columns, f"huggingface:{name}, {split}"))
+    return ParquetRows(names, _pairs(data, columns, f"huggingface:{name}, {split}"))
 
 
 def _pairs(data: Any, columns: tuple[str, str], where: str) -> Iterator[tuple[Any, Any, str]]:

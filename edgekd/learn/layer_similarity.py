@@ -43,7 +43,7 @@ def compare_layers(
         seed: of their choice.
         progress: what notes are told to.
     """
-    chosen = loader.order(split.size, seed, 0)[:most]
+    chosen = loader.shuffle_samples(split.size, seed, 0)[:most]
     chosen = chosen[: len(chosen) // BATCH * BATCH or len(chosen)]  # a small batch scatters most
     drawn = arrays.Calibration(split.dataset, split.rows, chosen, seed)
 

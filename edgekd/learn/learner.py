@@ -32,14 +32,14 @@ from edgekd.learn.method import outputs as model_outputs
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.privacy.dp_sgd import Privacy
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Input
-from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.training import checkpoint
-from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
+from edgekd.learn.training.run import TrainingRun
 from edgekd.stage import Context
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.task import figure_text
 from edgekd.task import interface_of
 from edgekd.task import metric_rows
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from edgekd.field import Arrays
 
 
-def blueprint_for(
-    model: Named,
+def make_blueprint(
+    model: NamedMember,
     data: Path,
     seen: Input | None = None,
     names: Sequence[str] = (),
@@ -112,7 +112,7 @@ def train(
     scheme: Scheme,
     terms: Sequence[BoundTerm],
     training: Training,
-    resolved: Resolved,
+    resolved: Arithmetic,
     given: Mapping[str, Path],
     context: Context,
     scored_in: str | None = None,
@@ -129,7 +129,7 @@ def train(
     model.to(arithmetic.device())
     if training.auxiliary:
         scheme = model_outputs.add_auxiliary_loss(scheme, model, training.auxiliary)
-    run = Run(
+    run = TrainingRun(
         model=model,
         samples=samples,
         terms=tuple(terms),
@@ -147,11 +147,11 @@ def train(
     history = fit(run)
     for number in range(1, waypoints + 1):
         passed = checkpoint.strip_prefix(str(number), run.passed)
-        weights.write(passed, context.folder / waypoint(number))
+        weights.write(passed, context.folder / waypoint_file(number))
     return history
 
 
-def waypoint(number: int) -> str:
+def waypoint_file(number: int) -> str:
     """The file with the weights of a state on the way, from 1."""
     return f"waypoint-{number}.safetensors"
 

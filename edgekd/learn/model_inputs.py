@@ -16,12 +16,12 @@ from edgekd.interface import Tensor
 Inputs = tuple[torch.Tensor, ...]
 
 
-def zeros(interface: Interface, count: int) -> Inputs:
+def make_zeros(interface: Interface, count: int) -> Inputs:
     """One tensor an input, of `count` samples: zeros, and masks of ones."""
     return tuple(_zeros(interface, tensor, count) for tensor in interface.inputs)
 
 
-def example(interface: Interface) -> Inputs:
+def make_example(interface: Interface) -> Inputs:
     """Inputs of two samples, all zeros, whose free axes are at least 2 long: an exporter takes an axis of 1 for a
     fixed one."""
     sizes = {axis.name: max(2, axis.usual) for axis in interface.axes}
@@ -48,7 +48,7 @@ def as_arguments(model: nn.Module, each: Sequence[Any]) -> tuple[Any, ...]:
     return (*each[:first], tuple(each[first:]))
 
 
-def noise(interface: Interface, count: int) -> Inputs:
+def make_noise(interface: Interface, count: int) -> Inputs:
     """One tensor an input, the same each time: normal noise, any numbers below an index's end, masks of ones."""
     random = torch.Generator().manual_seed(0)
     made = []

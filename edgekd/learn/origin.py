@@ -15,7 +15,7 @@ MANY_BYTES = 10**9
 """Above either, hashing again would be felt, and `cache` is used."""
 
 
-def digests(
+def digest_files(
     paths: Sequence[Path], cache: Path | None = None, *, renew: bool = True
 ) -> dict[str, str]:
     """File name, relative to the folder they share, to SHA-256.

@@ -20,8 +20,8 @@ from edgekd.settings import NonNegative
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
-from edgekd.settings import unsaid
-from edgekd.table import Named
+from edgekd.settings import omit_default
+from edgekd.table import NamedMember
 
 Weight = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -29,8 +29,8 @@ Temperature = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Size = Annotated[int, Field(ge=1, le=16_384)]
 
 
-def _model(value: Any) -> Named:
-    return Named.parse(value, MODELS, "model")
+def _model(value: Any) -> NamedMember:
+    return NamedMember.parse(value, MODELS, "model")
 
 
 def _loss(value: Any) -> Any:
@@ -44,8 +44,8 @@ def _loss(value: Any) -> Any:
     return {"weight": LOSSES[named.name].weight, **own, "loss": named}
 
 
-def _bound(value: Any) -> Named:
-    named = Named.parse(value, LOSSES, "loss")
+def _bound(value: Any) -> NamedMember:
+    named = NamedMember.parse(value, LOSSES, "loss")
     signals.require_usable(named.name, LOSSES[named.name], Term.model_fields)
     return named
 
@@ -57,7 +57,7 @@ def _layers(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-ModelName = Annotated[Named, BeforeValidator(_model)]
+ModelName = Annotated[NamedMember, BeforeValidator(_model)]
 """A builder of `edgekd.learn.models`, by name or with its arguments."""
 
 
@@ -92,20 +92,20 @@ class Ramp(Settings):
 class Term(Settings):
     """One summand of the training loss: ``{name: kd, weight: 0.9, temperature: 4.0}``."""
 
-    loss: Annotated[Named, BeforeValidator(_bound)]
+    loss: Annotated[NamedMember, BeforeValidator(_bound)]
     """Which loss of `edgekd methods`, with its knobs."""
     weight: Weight = 1.0
     """What its value is multiplied by; `edgekd methods NAME` says what it is where nothing is said."""
-    ramp: Ramp | None = unsaid(None)
+    ramp: Ramp | None = omit_default(None)
     """How the weight changes over the first epochs."""
-    standardize: bool = unsaid(False)
+    standardize: bool = omit_default(False)
     """Whether logits are compared as z-scores, by mean and spread of each sample (Sun et al. 2024)."""
-    output: str = unsaid("")
+    output: str = omit_default("")
     """Which output of the model is compared, where a task has several of the kind that the loss takes."""
-    labelled_only: bool = unsaid(False)
+    labelled_only: bool = omit_default(False)
     """Whether tokens (or samples) of a negative label count for nothing, for losses of language models:
     prompts and padding."""
-    layers: Annotated[Layers, BeforeValidator(_layers)] = unsaid("auto")
+    layers: Annotated[Layers, BeforeValidator(_layers)] = omit_default("auto")
     """Which layers are compared, for losses that look inside the networks."""
 
     @model_validator(mode="after")
@@ -189,7 +189,7 @@ class Training(Settings):
     """The schedule's peak."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """SGD's momentum, AdamW's first beta."""
-    nesterov: bool = unsaid(True)
+    nesterov: bool = omit_default(True)
     """Whether SGD looks ahead. Weights of the literature are mostly found without; plain momentum stays
     stable to about three times the rate."""
     weight_decay: NonNegative = 5e-4
@@ -214,7 +214,7 @@ class Training(Settings):
     """Arithmetic of the forward and backward pass; auto measures once on this machine."""
     channels_last: Literal["auto"] | bool = "auto"
     """Memory order of the images; auto measures once on this machine."""
-    auxiliary: NonNegative = unsaid(0.0)
+    auxiliary: NonNegative = omit_default(0.0)
     """Weight of the cross-entropy of auxiliary logits, for a network that gives some in training (GoogLeNet:
     0.3); 0 drops them."""
     on_nan: Literal["stop", "rollback"] = "stop"
@@ -228,7 +228,7 @@ class Training(Settings):
     """Threads that prepare batches; what is learned does not depend on it."""
 
 
-class Private(Settings):
+class PrivacySettings(Settings):
     """Differential privacy of the samples a student learns from (DP-SGD)."""
 
     epsilon: Positive
@@ -239,7 +239,7 @@ class Private(Settings):
     """Largest norm of one sample's gradient."""
 
 
-class Combine(Settings):
+class CombineSettings(Settings):
     """How several teachers become one."""
 
     rule: Literal["mean-logits", "mean-probabilities", "entropy", "confidence"] = "mean-logits"
@@ -249,7 +249,7 @@ class Combine(Settings):
     """Of the probabilities; that of the loss."""
 
 
-class Inherit(Settings):
+class InheritSettings(Settings):
     """What a student begins with."""
 
     teacher: Annotated[str, Field(min_length=1, max_length=64)] = "teacher"
@@ -274,7 +274,7 @@ class Input(Settings):
     """The data's channels that it sees; its teacher may see more."""
 
 
-class Resolved(Settings):
+class Arithmetic(Settings):
     """The arithmetic a training run uses: what `auto` came to."""
 
     precision: Literal["fp32", "bf16", "fp16"]
@@ -282,7 +282,7 @@ class Resolved(Settings):
     threads: Count
 
 
-class Numbers(Settings):
+class NumericsSettings(Settings):
     """How a network will be quantized, as a recipe says it."""
 
     profiles: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]

@@ -20,7 +20,7 @@ class SplitShare(NamedTuple):
     """int64 [n], distinct indices into it."""
 
 
-def stratified(
+def split_stratified(
     labels: np.ndarray, fraction: float, seed: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices kept and indices held back, both shuffled; each class gives its share.
@@ -50,7 +50,7 @@ def stratified(
     return generator.permutation(order[~held]), generator.permutation(order[held])
 
 
-def divide(
+def divide_samples(
     counts: Mapping[str, int],
     strata: np.ndarray | None,
     *,
@@ -83,14 +83,14 @@ def divide(
     if "test" in counts:
         shares["test"] = SplitShare("test", np.arange(counts["test"]))
     else:
-        kept, held = stratified(strata[rest], test, [seed, _TEST])
+        kept, held = split_stratified(strata[rest], test, [seed, _TEST])
         shares["test"] = SplitShare("train", rest[held])
         rest = rest[kept]
     if "validation" in counts:
         order = _shuffled(counts["validation"], [seed, _VALIDATION])
         shares["validation"] = SplitShare("validation", order)
     else:
-        kept, held = stratified(strata[rest], validation, [seed, _VALIDATION])
+        kept, held = split_stratified(strata[rest], validation, [seed, _VALIDATION])
         shares["validation"] = SplitShare("train", rest[held])
         rest = rest[kept]
     return {"train": SplitShare("train", rest[:limit]), **shares}

@@ -9,7 +9,7 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.interface import BATCH
 from edgekd.interface import Tensor
 from edgekd.learn.signals import OF_KIND
@@ -75,7 +75,7 @@ def find_loss_misfit(name: str, member: Member, ends: TaskEnds, output: str = ""
     offered += ends.targets
     for each in asked:
         if each not in offered:
-            hint = f"{nearest(each, offered)} A knob comes after `*`"
+            hint = f"{find_nearest(each, offered)} A knob comes after `*`"
             return f"got {name!r}, which takes {each!r}, want a signal of this task; {hint}"
     return ""
 

@@ -9,7 +9,7 @@ from typing import Any
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.settings import Term
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.task import Task
 
 
@@ -35,6 +35,6 @@ def find_soft_terms(said: tuple[Term, ...], task: Task) -> tuple[Term, ...]:
 
 def _parse(losses: Sequence[str | Mapping[str, Any]]) -> tuple[Term, ...]:
     try:
-        return tuple(Term(loss=Named.parse(loss, LOSSES, "loss")) for loss in losses)
+        return tuple(Term(loss=NamedMember.parse(loss, LOSSES, "loss")) for loss in losses)
     except ValueError as error:
         raise InputError(f"task: losses: {error}") from error

@@ -41,10 +41,12 @@ class View(NamedTuple):
 
     def partners(self) -> NDArray[np.int64]:
         """[B]: for each sample the other one that is mixed into it."""
-        return partners(self.total, self.seed, self.indices, self.number)
+        return draw_partners(self.total, self.seed, self.indices, self.number)
 
 
-def draws(seed: int, indices: NDArray[np.int64], view: int, which: int) -> NDArray[np.float64]:
+def draw_numbers(
+    seed: int, indices: NDArray[np.int64], view: int, which: int
+) -> NDArray[np.float64]:
     """Uniform numbers in [0, 1), one for each index: the `which`-th of (seed, index, view).
 
     SplitMix64's finalizer (Steele, Lea and Flood 2014, fig. 15) over the four numbers in turn.
@@ -63,7 +65,9 @@ def _mixed(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.asarray(z ^ (z >> np.uint64(31)))
 
 
-def partners(total: int, seed: int, indices: NDArray[np.int64], view: int) -> NDArray[np.int64]:
+def draw_partners(
+    total: int, seed: int, indices: NDArray[np.int64], view: int
+) -> NDArray[np.int64]:
     """For each sample the other sample that is mixed into it; never itself if there are two."""
-    step = 1 + (draws(seed, indices, view, PARTNER) * max(total - 1, 1)).astype(np.int64)
+    step = 1 + (draw_numbers(seed, indices, view, PARTNER) * max(total - 1, 1)).astype(np.int64)
     return np.asarray((indices + step) % total)

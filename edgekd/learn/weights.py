@@ -22,7 +22,7 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.learn.formats import archive
 from edgekd.learn.formats import header
-from edgekd.learn.formats.wrappers import Unwrapped
+from edgekd.learn.formats.wrappers import LoadedState
 from edgekd.learn.formats.wrappers import list_names
 from edgekd.learn.formats.wrappers import shorten
 from edgekd.learn.formats.wrappers import unwrap
@@ -47,7 +47,7 @@ def read(path: Path, *, suffix: str | None = None) -> dict[str, Tensor]:
     return read_checkpoint(path, suffix=suffix).tensors
 
 
-def read_checkpoint(path: Path, *, suffix: str | None = None) -> Unwrapped:
+def read_checkpoint(path: Path, *, suffix: str | None = None) -> LoadedState:
     """The tensors of a safetensors file, or of what ``torch.save`` wrote.
 
     The weights may lie in a dict under a key of `edgekd.learn.formats.wrappers.WRAPPERS`.
@@ -144,7 +144,7 @@ def _bytes(path: Path, suffix: str) -> bytes:
     return data
 
 
-def _parse(suffix: str, data: bytes) -> Unwrapped:
+def _parse(suffix: str, data: bytes) -> LoadedState:
     form = _form(data)
     wanted = ("safetensors",) if suffix == ".safetensors" else ("a zip file", "an old torch file")
     if form not in wanted:
@@ -153,7 +153,7 @@ def _parse(suffix: str, data: bytes) -> Unwrapped:
     if form == "safetensors":
         header.check(data)
         try:
-            return Unwrapped(safetensors.torch.load(data), ())
+            return LoadedState(safetensors.torch.load(data), ())
         except Exception as error:
             raise ValueError(f"got damaged safetensors: {_first_line(error)}") from error
     return unwrap(archive.load(data))

@@ -24,7 +24,7 @@ from edgekd.stages import load
 from edgekd.stages import synthesize
 from edgekd.stages import train
 from edgekd.stages import tune
-from edgekd.table import Named
+from edgekd.table import NamedMember
 
 
 def steps(
@@ -66,7 +66,7 @@ def threads(training: Training) -> int:
 def _data(recipe: Recipe, options: Options) -> Step:
     config = data.DataConfig(**dict(recipe.data), task=recipe.task)
     origin = functools.partial(
-        data.origin,
+        data.digest_source,
         config,
         data_dir=options.data_dir,
         allow_code=options.allow_code,
@@ -88,7 +88,7 @@ def _synthesized(recipe: Recipe) -> Step:
 
 
 def tuning_step(
-    label: str, model: Named, seen: Input | None, training: Training, options: Options
+    label: str, model: NamedMember, seen: Input | None, training: Training, options: Options
 ) -> Step:
     """In which arithmetic a model is trained, measured where the recipe leaves it open."""
     config = tune.TuneConfig(

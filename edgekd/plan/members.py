@@ -15,7 +15,7 @@ from edgekd.recipe import Recipe
 from edgekd.recipe.steps import distillations
 from edgekd.runtimes import RUNTIMES
 from edgekd.table import OWN
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.table import Table
 from edgekd.tasks import task_table
 
@@ -26,7 +26,7 @@ class Choice(NamedTuple):
     key: str
     """``learn.0.losses.1``."""
     table: Table
-    named: Named
+    named: NamedMember
 
     @property
     def own(self) -> bool:
@@ -36,7 +36,7 @@ class Choice(NamedTuple):
 
 def choices(recipe: Recipe) -> Iterator[Choice]:
     """Every name, in the recipe's order."""
-    yield Choice("task", task_table(), Named(name=recipe.task))
+    yield Choice("task", task_table(), NamedMember(name=recipe.task))
     yield Choice("data.source", SOURCES, recipe.data.source)
     yield Choice("teacher.model", MODELS, recipe.teacher.model)
     yield Choice("student.model", MODELS, recipe.student.model)

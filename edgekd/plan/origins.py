@@ -18,14 +18,14 @@ from edgekd.runtimes import BUILT_IN
 from edgekd.runtimes import RUNTIMES
 from edgekd.stage import package_version
 from edgekd.table import Member
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.table import Table
 
 Origin = Callable[[], dict[str, str]]
 """Digests of what stands behind a step, asked before and after it runs."""
 
 
-def model_origin(model: Named, options: Options) -> Origin | None:
+def model_origin(model: NamedMember, options: Options) -> Origin | None:
     """Digests of the files of a user's own model, the version of a package: if they change, so does what is
     built from them.
 
@@ -61,7 +61,7 @@ def of_losses(terms: Iterable[Term], options: Options) -> Origin | None:
     return join(*(of_member(LOSSES[name], name, options) for name in names))
 
 
-def of_scheme(scheme: Named, options: Options) -> Origin | None:
+def of_scheme(scheme: NamedMember, options: Options) -> Origin | None:
     """`of_member` of a scheme."""
     return of_member(SCHEMES[scheme.name], scheme.name, options)
 
@@ -99,7 +99,7 @@ def _joined(origins: list[Origin]) -> dict[str, str]:
     }
 
 
-def read_files(table: Table, named: Named, options: Options) -> dict[str, str]:
+def read_files(table: Table, named: NamedMember, options: Options) -> dict[str, str]:
     """File name to digest of what is read or run for a member of `table` that is not edgekd's own."""
     member = table[named.name]
     if member.names != "nothing":
@@ -111,7 +111,7 @@ def read_files(table: Table, named: Named, options: Options) -> dict[str, str]:
     return digests
 
 
-def _referenced_files(member: Member, model: Named, options: Options) -> Origin:
+def _referenced_files(member: Member, model: NamedMember, options: Options) -> Origin:
     """Digests of what a model's reference names."""
     reference = str(model.arguments["reference"])
     digest = blueprint_origin.digest_reference

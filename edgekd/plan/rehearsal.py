@@ -6,7 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-from edgekd.learn.settings import Numbers
+from edgekd.learn.settings import NumericsSettings
 from edgekd.plan import members
 from edgekd.plan import origins
 from edgekd.plan import teaching
@@ -21,7 +21,7 @@ from edgekd.recipe.steps import find_quantization
 from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import check
-from edgekd.table import Named
+from edgekd.table import NamedMember
 
 LABEL = "check"
 """The step before all training."""
@@ -52,11 +52,11 @@ def rehearsal_step(recipe: Recipe, profiles: Sequence[str], options: Options) ->
     )
 
 
-def _plain(recipe: Recipe) -> Iterator[check.Plain]:
+def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
     """Teachers that are trained here, the control, and what is quantized."""
     for name, words in {teaching.TEACHER: recipe.teacher, **recipe.teachers}.items():
         if words.weights is None:
-            yield check.Plain(
+            yield check.PlainTraining(
                 label=teaching.teacher_label(recipe, name),
                 learner=_teacher(recipe, name),
                 losses=words.losses,
@@ -65,7 +65,7 @@ def _plain(recipe: Recipe) -> Iterator[check.Plain]:
                 auxiliary=words.train.auxiliary > 0,
             )
     own, who = _student(recipe), recipe.student
-    yield check.Plain(
+    yield check.PlainTraining(
         label="control",
         learner=own,
         losses=who.losses,
@@ -74,7 +74,7 @@ def _plain(recipe: Recipe) -> Iterator[check.Plain]:
     )
     last = find_quantization(recipe.steps)
     if last is not None and last.words.train is not None:
-        yield check.Plain(
+        yield check.PlainTraining(
             label=last.label,
             learner=own,
             losses=last.losses,
@@ -83,32 +83,32 @@ def _plain(recipe: Recipe) -> Iterator[check.Plain]:
         )
 
 
-def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.Deployed]:
+def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.DeployedNetwork]:
     """What is exported: the teacher, and the student as its builder makes it, quantized if it will be.
 
     Single layers are looked for only where no step splits or removes some.
     """
     opset, last = recipe.export.opset, find_quantization(recipe.steps)
     teacher = _teacher(recipe, teaching.TEACHER)
-    yield check.Deployed(label=teaching.TEACHER, network=teacher, opset=opset)
+    yield check.DeployedNetwork(label=teaching.TEACHER, network=teacher, opset=opset)
     network = _learner(recipe, distillations(recipe.steps)[-1])
     numbers = None
     if last is not None and profiles:
         opset = max(opset, agreement.least_opset(recipe.steps))
         whole = not any(isinstance(step, Reduction) for step in recipe.steps)
-        numbers = Numbers(
+        numbers = NumericsSettings(
             profiles=tuple(profiles),
             weight_bits=last.words.weight_bits,
             layer_bits=last.words.layer_bits if whole else {},
             float_layers=last.words.float_layers if whole else (),
         )
-    yield check.Deployed(label="student", network=network, opset=opset, numbers=numbers)
+    yield check.DeployedNetwork(label="student", network=network, opset=opset, numbers=numbers)
 
 
-def _case(recipe: Recipe, step: Distillation) -> check.Case:
+def _case(recipe: Recipe, step: Distillation) -> check.TeachingCase:
     """Of a step that distils, or of the recovery of what a smaller student lost."""
     words = step.words
-    return check.Case(
+    return check.TeachingCase(
         label=step.label,
         student=_learner(recipe, step),
         teachers=tuple(_teacher(recipe, name) for name in step.teachers),
@@ -143,7 +143,7 @@ def _teacher(recipe: Recipe, name: str) -> check.Network:
 def _origin(recipe: Recipe, options: Options) -> Callable[[], dict[str, str]] | None:
     """Of all models that are built, all losses and all schemes."""
     teachers = (recipe.teacher, *recipe.teachers.values())
-    models: list[Named] = [recipe.student.model, *(who.model for who in teachers)]
+    models: list[NamedMember] = [recipe.student.model, *(who.model for who in teachers)]
     taught = distillations(recipe.steps)
     models += [step.model for step in taught if step.has_own_model]
     return origins.join(

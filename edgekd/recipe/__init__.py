@@ -30,7 +30,7 @@ from edgekd.recipe.steps import resolve_steps
 from edgekd.recipe.target import Targets
 from edgekd.settings import Settings
 from edgekd.settings import Whole
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.stages.data import DataSettings as Data
 from edgekd.stages.data import TaskName
 from edgekd.stages.explain import ExplainSettings as Explain
@@ -52,7 +52,7 @@ class Recipe(Settings):
     """Randomness of the split, the views, the teacher and the measurement's samples."""
     student_seed: Whole = 0
     """Randomness of the student and its control: their first weights and their epochs' order."""
-    task: TaskName = unsaid(DEFAULT_TASK)
+    task: TaskName = omit_default(DEFAULT_TASK)
     """What is asked of every sample: a name of `edgekd tasks`, or ``python:package.module:TASK``."""
     data: Data
     """Which samples, and how they are split."""
@@ -60,9 +60,9 @@ class Recipe(Settings):
     """Augmentation of the training split."""
     teacher: Teacher
     """The large model."""
-    teachers: dict[TeacherName, Teacher] = unsaid({})
+    teachers: dict[TeacherName, Teacher] = omit_default({})
     """Further large models, which steps of learning name beside ``teacher``."""
-    synthesis: Synthesis | None = unsaid(None)
+    synthesis: Synthesis | None = omit_default(None)
     """Images made from the teacher, from which the student then learns instead of the training split."""
     student: Student
     """The small model."""

@@ -16,7 +16,7 @@ from edgekd.learn import views as view_kinds
 from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
-from edgekd.learn.settings import Combine
+from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Views
 from edgekd.learn.signals import is_classifier
@@ -31,7 +31,7 @@ from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Target
 from edgekd.recipe.text import Key
 from edgekd.runtimes import RUNTIMES
-from edgekd.table import Named
+from edgekd.table import NamedMember
 
 INT4_BITS, INT4_OPSET = 4, 21
 ORDER = {"distil": 0, "factorize": 1, "prune": 1, "quantize": 2}
@@ -78,8 +78,8 @@ def find_misfit(
             return (*step.key, "scheme"), fault
         if is_classifier(ends.outputs):
             continue
-        if rule != Combine().rule:
-            want = f"want {Combine().rule!r}"
+        if rule != CombineSettings().rule:
+            want = f"want {CombineSettings().rule!r}"
             return (
                 (*step.key, "combine", "rule"),
                 f"got {rule!r}, which is for one class a sample, {want}",
@@ -89,7 +89,7 @@ def find_misfit(
     return None
 
 
-def find_synthesis_misfit(method: Named, ends: TaskEnds) -> Fault | None:
+def find_synthesis_misfit(method: NamedMember, ends: TaskEnds) -> Fault | None:
     """Say why a method that makes samples cannot serve the task; None if it can."""
     fault = task_fit.find_scheme_misfit(method.name, SYNTHESIZERS[method.name], ends)
     return (("synthesis", "method"), fault) if fault else None
@@ -128,7 +128,7 @@ def find_budget_fault(budget: Budget, ends: TaskEnds) -> Fault | None:
     return None
 
 
-def find_size_fault(sizes: sized_calls.Sizes, source: Named, ends: TaskEnds) -> Fault | None:
+def find_size_fault(sizes: sized_calls.Sizes, source: NamedMember, ends: TaskEnds) -> Fault | None:
     """Find the first size of a free axis that no sample of the data can have, as far as the recipe tells.
 
     Args:
@@ -191,7 +191,7 @@ def _mixed(steps: Sequence[LearningStep], views: Views) -> Iterator[Fault]:
                 yield (*step.key, "losses", index), f"got {term.loss.name!r}, {want}"
 
 
-def needs_one_class(scheme: Named) -> bool:
+def needs_one_class(scheme: NamedMember) -> bool:
     """Whether a scheme needs one class a sample, which views that mix samples do not have."""
     knobs = SCHEMES[scheme.name].one_class_if
     return knobs is not None and knobs.items() <= scheme.arguments.items()

@@ -29,7 +29,7 @@ def make_schema(recipe: type[BaseModel]) -> dict[str, Any]:
     for definition in definitions.values():
         for name, field in definition.get("properties", {}).items():
             for choice in (field, *field.get("anyOf", ())):
-                if choice.get("$ref") == "#/$defs/Named" and name in _FIELDS:
+                if choice.get("$ref") == "#/$defs/NamedMember" and name in _FIELDS:
                     choice["$ref"] = f"#/$defs/{_FIELDS[name][0]}"
             if name == "runtime":
                 field["enum"] = list(RUNTIMES)
@@ -38,7 +38,7 @@ def make_schema(recipe: type[BaseModel]) -> dict[str, Any]:
     definitions["Term"] = _choice(LOSSES, beside)
     definitions["Term"]["anyOf"] += _own(beside)
     definitions |= {title: _choice(table, {}) for title, table in _FIELDS.values()}
-    definitions.pop("Named")
+    definitions.pop("NamedMember")
     schema["title"] = "edgekd recipe"
     return {"$schema": DIALECT, **schema}
 
@@ -49,7 +49,7 @@ _FIELDS: dict[str, tuple[str, Mapping[str, Member]]] = {
     "scheme": ("Scheme", SCHEMES),
     "method": ("Synthesizer", SYNTHESIZERS),
 }
-"""Fields that hold a `edgekd.table.Named`, what their definition is called, and whose names."""
+"""Fields that hold a `edgekd.table.NamedMember`, what their definition is called, and whose names."""
 
 
 def _choice(table: Mapping[str, Member], extra: Mapping[str, Any]) -> dict[str, Any]:

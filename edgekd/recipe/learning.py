@@ -13,13 +13,13 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import BY_TASK
-from edgekd.learn.settings import Combine
-from edgekd.learn.settings import Inherit
+from edgekd.learn.settings import CombineSettings
+from edgekd.learn.settings import InheritSettings
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import OptionalLosses
-from edgekd.learn.settings import Private
+from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
@@ -32,7 +32,7 @@ from edgekd.recipe.target import Profiles
 from edgekd.recipe.target import require_distinct
 from edgekd.settings import Settings
 from edgekd.settings import Whole
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.stages import factorize
 from edgekd.stages import prune
 from edgekd.stages import quantize
@@ -78,14 +78,14 @@ class Teacher(Settings):
 
     model: ModelName
     """A builder of `edgekd models`."""
-    input: Input | None = unsaid(None)
+    input: Input | None = omit_default(None)
     """The images it takes, where they are not the data's: they are resampled for it."""
-    classes: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
+    classes: Annotated[tuple[str, ...], Field(strict=False)] = omit_default(())
     """Names of its classes in its own order, where the weights have another than the data."""
     weights: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     """Trained weights (safetensors, or a .pt, .pth, .ckpt or .bin that torch saved), relative to the recipe;
     None trains."""
-    allow: WeightsAllow = unsaid(())
+    allow: WeightsAllow = omit_default(())
     """Whether the weights may have tensors that the model lacks (``extra``: an auxiliary head), or lack some of the
     model's (``missing``: those stay as they are initialised)."""
     losses: LabelLosses = BY_TASK
@@ -94,9 +94,9 @@ class Teacher(Settings):
     """How it is trained where there are no weights."""
     views: Views | None = None
     """What it sees in its own training; None is what its student will see."""
-    only: ClassNames = unsaid(())
+    only: ClassNames = omit_default(())
     """Names of the classes that are learned; none is all."""
-    waypoints: Annotated[Whole, Field(le=64)] = unsaid(0)
+    waypoints: Annotated[Whole, Field(le=64)] = omit_default(0)
     """How many states on the way of its training are kept, for scheme ``route``."""
 
 
@@ -105,9 +105,9 @@ class Student(Settings):
 
     model: ModelName
     """A builder of `edgekd models`."""
-    input: Input | None = unsaid(None)
+    input: Input | None = omit_default(None)
     """The images it takes, where they are not the data's: fewer pixels or channels than its teacher's."""
-    norm: Literal["batch", "group"] = unsaid("batch")
+    norm: Literal["batch", "group"] = omit_default("batch")
     """Group norms may stand where the model has batch norms; privacy wants them."""
     losses: LabelLosses = BY_TASK
     """What its control, the same student without a teacher, is trained on; where it is left out, what the task says."""
@@ -143,13 +143,13 @@ class Distil(TaughtStep):
         AfterValidator(require_distinct),
     ] = THE_TEACHER
     """Who teaches: ``teacher``, one of `teachers`, or an earlier step of learning (``distil-1``)."""
-    only: ClassNames = unsaid(())
+    only: ClassNames = omit_default(())
     """Names of the classes that are learned; none is all."""
-    inherit: Inherit | None = None
+    inherit: InheritSettings | None = None
     """Whose parameters it begins with; it then does not go on from the step before."""
-    private: Private | None = None
+    private: PrivacySettings | None = None
     """Differential privacy of the samples; needs ``edgekd[private]``."""
-    combine: Combine = Combine()
+    combine: CombineSettings = CombineSettings()
     """How several teachers become one."""
     model: ModelName | None = None
     """Which model learns here; None is the student's. An assistant is larger."""

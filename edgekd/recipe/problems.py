@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic import ValidationError
 
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.recipe.text import Key
 from edgekd.recipe.text import ParsedRecipe
 from edgekd.recipe.text import input_error
@@ -83,7 +83,7 @@ def _problems(error: ValidationError, value: Any, model: type[BaseModel]) -> Ite
         kind, context = found["type"], found.get("ctx", {})
         key = _written(found["loc"], value)
         if kind == "extra_forbidden":
-            hint = nearest(str(found["loc"][-1]), _fields_at(model, found["loc"][:-1]))
+            hint = find_nearest(str(found["loc"][-1]), _fields_at(model, found["loc"][:-1]))
             yield Problem(key, f"got unknown key, {hint}", 0)
         elif kind == "missing":
             key = (*_written(found["loc"][:-1], value), found["loc"][-1])

@@ -22,7 +22,7 @@ from edgekd.recipe.learning import Quantize
 from edgekd.recipe.learning import Student
 from edgekd.recipe.learning import term_reads_layers
 from edgekd.recipe.text import Key
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.table import signature
 
 
@@ -54,7 +54,7 @@ class Distillation(LearningStep):
 
     words: Distil
     """Of a recovery all that it cannot say is as usual."""
-    model: Named
+    model: NamedMember
     has_own_model: bool
     """Whether that is not the student's: an assistant."""
     train: Training

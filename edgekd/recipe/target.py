@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import AfterValidator
 from pydantic import Field
 
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.profile import PROFILES
 from edgekd.runtime import Precision
 from edgekd.runtimes import RUNTIMES
@@ -20,7 +20,7 @@ AUTO: Literal["auto"] = "auto"
 
 def _runtime(name: str) -> str:
     if name not in RUNTIMES:
-        raise ValueError(f"got unknown runtime {name!r}; {nearest(name, RUNTIMES)}")
+        raise ValueError(f"got unknown runtime {name!r}; {find_nearest(name, RUNTIMES)}")
     return name
 
 
@@ -31,7 +31,7 @@ def require_profile_name(name: str) -> str:
         ValueError: with its nearest neighbour.
     """
     if name != AUTO and name not in PROFILES:
-        raise ValueError(f"got unknown profile {name!r}; {nearest(name, (AUTO, *PROFILES))}")
+        raise ValueError(f"got unknown profile {name!r}; {find_nearest(name, (AUTO, *PROFILES))}")
     return name
 
 
@@ -50,7 +50,7 @@ def require_distinct(items: tuple[Any, ...]) -> tuple[Any, ...]:
 def _profiles(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in PROFILES:
-            raise ValueError(f"got unknown profile {name!r}; {nearest(name, PROFILES)}")
+            raise ValueError(f"got unknown profile {name!r}; {find_nearest(name, PROFILES)}")
     return require_distinct(names)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import PARTICIPANTS
 from edgekd.learn.schemes import SCHEMES
-from edgekd.learn.settings import Combine
+from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import find_reuse_term
 from edgekd.learn.signals import find_source
 from edgekd.learn.signals import needs
@@ -22,13 +22,16 @@ from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.steps import distillations
 from edgekd.recipe.steps import find_quantization
 from edgekd.recipe.text import Key
-from edgekd.table import Named
+from edgekd.table import NamedMember
 
 Fault = tuple[Key, str]
 
 
 def find_fault(
-    steps: Sequence[LearningStep], teacher: Teacher, teachers: Mapping[str, Teacher], student: Named
+    steps: Sequence[LearningStep],
+    teacher: Teacher,
+    teachers: Mapping[str, Teacher],
+    student: NamedMember,
 ) -> Fault | None:
     """Find the first contradiction: its key and a sentence; None if there is none.
 
@@ -70,7 +73,7 @@ def _teachers(taught: Sequence[Distillation], teachers: Mapping[str, Teacher]) -
             said.append((("inherit", "teacher"), words.inherit.teacher))
         for key, name in said:
             if name not in known:
-                hint = nearest(name, known)
+                hint = find_nearest(name, known)
                 yield (
                     (*step.key, *key),
                     f"got {name!r}, want one of {', '.join(known)}; {hint}",
@@ -168,7 +171,7 @@ def _unheard(taught: Sequence[Distillation]) -> Iterator[Fault]:
                 (*key, "teachers", 1),
                 f"got {second!r}, want one: scheme {name!r} hears one teacher",
             )
-        if words.combine != Combine() and (
+        if words.combine != CombineSettings() and (
             "teacher_function" not in step.asks or len(words.teachers) == 1
         ):
             why = (
@@ -203,7 +206,7 @@ def _peers(taught: Sequence[Distillation]) -> Iterator[Fault]:
             yield (*step.key, "start"), f"got 'before' for {name!r}, {want}"
 
 
-def _last(taught: Sequence[Distillation], student: Named) -> Iterator[Fault]:
+def _last(taught: Sequence[Distillation], student: NamedMember) -> Iterator[Fault]:
     """The last model that starts afresh is the student: it is what its control is compared with."""
     last = [step for step in taught if step.starts_fresh][-1:]
     for step in last:

@@ -18,8 +18,8 @@ from edgekd.bench.status import NOT_OFFERED
 from edgekd.bench.status import OK
 from edgekd.bench.status import UNSTABLE
 from edgekd.bench.status import status_text
-from edgekd.report.gain import near_chance
-from edgekd.report.gain import no_gain
+from edgekd.report.gain import near_chance_sentences
+from edgekd.report.gain import no_gain_sentence
 from edgekd.report.result import FORMAT
 from edgekd.report.result import Comparison
 from edgekd.report.result import Model
@@ -36,7 +36,7 @@ LOST_POINTS, LOST_SHARE = 0.5, 0.005
 share of another number."""
 
 
-def assemble(
+def assemble_result(
     *,
     recipe: str,
     recipe_digest: str,
@@ -109,11 +109,13 @@ def assemble(
         "why": choice.get("why", ""),
         "nearest": choice.get("nearest"),
         "budget": choice.get("budget", []),
-        "comparison": _dumped(compare(chosen, references, made[TEACHER], tested, scale, test)),
+        "comparison": _dumped(
+            compare_chosen(chosen, references, made[TEACHER], tested, scale, test)
+        ),
         "warnings": [
-            *near_chance(scores),
-            *filter(None, [no_gain(made[STUDENT], made[CONTROL], test, scale)]),
-            *warnings(made, measured, chosen, scale, _tried(resolved_recipe or {})),
+            *near_chance_sentences(scores),
+            *filter(None, [no_gain_sentence(made[STUDENT], made[CONTROL], test, scale)]),
+            *list_warnings(made, measured, chosen, scale, _tried(resolved_recipe or {})),
             *machine_warnings(machine or {}),
         ],
         "machine": machine,
@@ -128,7 +130,7 @@ ASKED = {name for name, field in Row.model_fields.items() if field.is_required()
 """What a row always says, null where it is not known."""
 
 
-def compare(
+def compare_chosen(
     chosen: Row | None,
     references: Sequence[Row],
     teacher: Model,
@@ -187,7 +189,7 @@ def _tried(recipe: Mapping[str, Any]) -> set[str]:
     return {target["runtime"] for target in targets if target["precision"] == "auto"}
 
 
-def warnings(
+def list_warnings(
     made: Mapping[str, Model],
     rows: Sequence[Row],
     chosen: Row | None,

@@ -33,7 +33,7 @@ class ExplanationSection(NamedTuple):
     """What each shows, by file name."""
 
 
-def explanation_section(content: Content) -> ExplanationSection:
+def make_section(content: Content) -> ExplanationSection:
     """Make the section from explain.json."""
     pictures = {}
     tables = [score_explanation.metrics_table(content, FILE)]

@@ -25,14 +25,14 @@ def draw_plots(content: Content, kind: str) -> dict[str, bytes]:
     """
     made = {}
     if "by_class" in content:
-        made["reliability"] = reliability(content["models"], kind)
-        made["class_gains"] = class_gains(content["by_class"], content["classes"], kind)
+        made["reliability"] = draw_reliability(content["models"], kind)
+        made["class_gains"] = draw_class_gains(content["by_class"], content["classes"], kind)
     if content["similarity"]:
-        made["layer_similarity"] = similarity(content["similarity"], kind)
+        made["layer_similarity"] = draw_similarity(content["similarity"], kind)
     return made
 
 
-def reliability(models: Mapping[str, Content], kind: str) -> bytes:
+def draw_reliability(models: Mapping[str, Content], kind: str) -> bytes:
     """Accuracy against confidence of each model; under the diagonal it is too sure of itself.
 
     Args:
@@ -60,7 +60,7 @@ def reliability(models: Mapping[str, Content], kind: str) -> bytes:
     return plot.render_figure(draw, (5.0, 5.0), kind)
 
 
-def class_gains(by_class: Sequence[Content], names: Sequence[str], kind: str) -> bytes:
+def draw_class_gains(by_class: Sequence[Content], names: Sequence[str], kind: str) -> bytes:
     """The student's accuracy above its control's and its teacher's, class by class.
 
     Args:
@@ -101,7 +101,7 @@ def class_gains(by_class: Sequence[Content], names: Sequence[str], kind: str) ->
     return plot.render_figure(draw, (7.0, 1.6 + 0.22 * len(rows)), kind)
 
 
-def similarity(found: Sequence[Content], kind: str) -> bytes:
+def draw_similarity(found: Sequence[Content], kind: str) -> bytes:
     """How alike the layers of two models are, a map a pair.
 
     Args:

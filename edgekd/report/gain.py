@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from edgekd.bench.pair.paired import mcnemar
+from edgekd.bench.pair.significance import mcnemar
 from edgekd.report.result import Model
 from edgekd.task import Scale
 from edgekd.task import figure_text
@@ -16,7 +16,7 @@ LEAST_P = 0.05
 """A p-value below this is no chance."""
 
 
-def no_gain(student: Model, control: Model, test: Mapping[str, Any], scale: Scale) -> str:
+def no_gain_sentence(student: Model, control: Model, test: Mapping[str, Any], scale: Scale) -> str:
     """A sentence if the student is not better than its control by more than chance; empty if it is.
 
     Args:
@@ -69,7 +69,7 @@ def _no_gain_by_interval(
     )
 
 
-def near_chance(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def near_chance_sentences(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """A sentence for every model that hardly knows its inputs.
 
     Args:

@@ -31,14 +31,14 @@ def draw_plot(measured: Sequence[Measurement], kind: str) -> bytes:
             zip(subjects, itertools.cycle(plot.COLOURS), strict=False)
         ):
             times_ms = [ns / NS_PER_MS for p in found.processes for ns in p["iters_ns"]]
-            x, share = curve(times_ms)
+            x, share = distribution_curve(times_ms)
             label = f"{found.subject.name}: median {median(times_ms):.4g} ms"
             axes.plot(x, share, color=colour, linewidth=1.4, drawstyle="steps-post", label=label)
             ticks = [ns / NS_PER_MS for ns in found.medians_ns()]
             height = -0.03 * (1 + number)
             axes.plot(ticks, [height] * len(ticks), "|", color=colour, markersize=7)
         axes.set_xscale("log")
-        plot.plain_ticks(axes)
+        plot.write_plain_ticks(axes)
         axes.set_xlabel("latency of one call (ms, logarithmic); ticks: medians of fresh processes")
         axes.set_ylabel("share of calls")
         axes.set_yticks([0, 0.25, 0.5, 0.75, 0.9, 1])
@@ -47,7 +47,7 @@ def draw_plot(measured: Sequence[Measurement], kind: str) -> bytes:
     return plot.render_figure(draw, (8.0, 4.2 + 0.2 * len(subjects)), kind)
 
 
-def curve(values: Sequence[float]) -> tuple[list[float], list[float]]:
+def distribution_curve(values: Sequence[float]) -> tuple[list[float], list[float]]:
     """Values in order, and for each the share of all that are not above it; thinned evenly.
 
     Raises:

@@ -39,7 +39,7 @@ LABEL_PLACES = [
 """Offsets in points tried for a label, the nearest first."""
 
 
-def score_latency(result: Result, kind: str) -> bytes:
+def draw_score_latency(result: Result, kind: str) -> bytes:
     """The score against latency (logarithmic) of all measured rows of usual sizes, the chosen one marked; better is
     up.
 
@@ -67,7 +67,7 @@ def score_latency(result: Result, kind: str) -> bytes:
         axes.set_ylabel(axis_label(scale, split))
         axes.margins(x=0.16)
         _limit_scores(axes, [y for _row, _x, y in points], scale)
-        plain_ticks(axes)
+        write_plain_ticks(axes)
         _legend(figure, axes, rows, colours)
         if not points:
             axes.text(0.5, 0.5, "nothing was measured", transform=axes.transAxes, ha="center")
@@ -85,7 +85,7 @@ def axis_label(scale: Scale, split: str) -> str:
     return f"{split} {scale.name}" + (f" ({', '.join(notes)})" if notes else "")
 
 
-def learning_curves(
+def draw_learning_curves(
     histories: Mapping[str, Sequence[Mapping[str, float]]], scale: Scale, kind: str
 ) -> bytes:
     """Loss terms and the validation score by epoch.
@@ -197,7 +197,7 @@ def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def plain_ticks(axes: Any) -> None:
+def write_plain_ticks(axes: Any) -> None:
     """``0.1, 0.2, 0.5`` instead of powers of ten."""
     from matplotlib.ticker import FuncFormatter
     from matplotlib.ticker import LogLocator

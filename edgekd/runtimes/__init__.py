@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from edgekd import plugins
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.runtime import Runtime
 from edgekd.runtime import RuntimeEntry
 
@@ -95,7 +95,7 @@ def entry(name: str) -> RuntimeEntry:
     if name == NULL_NAME:
         return NULL
     if name not in RUNTIMES:
-        raise InputError(f"runtime: got unknown {name!r}", hint=nearest(name, RUNTIMES))
+        raise InputError(f"runtime: got unknown {name!r}", hint=find_nearest(name, RUNTIMES))
     return RUNTIMES[name]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from edgekd import admission
 from edgekd import graph
-from edgekd.islands import fused
+from edgekd.islands import optimized_graph
 from edgekd.runtime import EngineInput
 from edgekd.runtime import Inference
 from edgekd.runtime import Precision
@@ -194,7 +194,7 @@ def islands(files: Mapping[str, Path], precision: Precision) -> list[dict[str, s
     """Float nodes of the optimized graph that lie between int8 ones; none unless it is int8."""
     if precision != "int8":
         return []
-    return fused.find(graph.read(files[MODEL]), _optimized(files, precision))
+    return optimized_graph.find_islands(graph.read(files[MODEL]), _optimized(files, precision))
 
 
 def _optimized(files: Mapping[str, Path], precision: Precision) -> graph.Graph:

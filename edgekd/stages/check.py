@@ -17,20 +17,20 @@ from edgekd.bench import sized_calls
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SchemeName
-from edgekd.learn.settings import Combine
-from edgekd.learn.settings import Inherit
+from edgekd.learn.settings import CombineSettings
+from edgekd.learn.settings import InheritSettings
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
-from edgekd.learn.settings import Numbers
+from edgekd.learn.settings import NumericsSettings
 from edgekd.learn.settings import OptionalLosses
-from edgekd.learn.settings import Private
+from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.settings import Count
 from edgekd.settings import Settings
 from edgekd.settings import Whole
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -53,7 +53,7 @@ class Network(Settings):
     classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
-class Plain(Settings):
+class PlainTraining(Settings):
     """A training on labels, or one whose losses compare answers alone."""
 
     label: str
@@ -63,11 +63,11 @@ class Plain(Settings):
     only: Annotated[tuple[str, ...], Field(strict=False)] = ()
     auxiliary: bool = False
     """Whether it is trained on auxiliary logits, too."""
-    alone: bool = unsaid(True)
+    alone: bool = omit_default(True)
     """Whether there is no teacher."""
 
 
-class Case(Settings):
+class TeachingCase(Settings):
     """One step of learning from teachers."""
 
     label: str
@@ -78,19 +78,19 @@ class Case(Settings):
     losses: Losses
     scheme: SchemeName
     train: Training
-    combine: Combine = Combine()
+    combine: CombineSettings = CombineSettings()
     only: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    inherit: Inherit | None = None
-    private: Private | None = None
+    inherit: InheritSettings | None = None
+    private: PrivacySettings | None = None
 
 
-class Deployed(Settings):
+class DeployedNetwork(Settings):
     """A network that is exported."""
 
     label: str
     network: Network
     opset: Count
-    numbers: Numbers | None = None
+    numbers: NumericsSettings | None = None
 
 
 class CheckConfig(Settings):
@@ -98,10 +98,10 @@ class CheckConfig(Settings):
 
     views: Views
     seed: Whole
-    plain: Annotated[tuple[Plain, ...], Field(strict=False)]
-    cases: Annotated[tuple[Case, ...], Field(strict=False)]
-    deployed: Annotated[tuple[Deployed, ...], Field(strict=False)] = ()
-    sizes: dict[str, Annotated[tuple[Count, ...], Field(strict=False)]] = unsaid({})
+    plain: Annotated[tuple[PlainTraining, ...], Field(strict=False)]
+    cases: Annotated[tuple[TeachingCase, ...], Field(strict=False)]
+    deployed: Annotated[tuple[DeployedNetwork, ...], Field(strict=False)] = ()
+    sizes: dict[str, Annotated[tuple[Count, ...], Field(strict=False)]] = omit_default({})
     """Of free axes, that are to be timed."""
 
 
@@ -123,7 +123,7 @@ def run(config: CheckConfig, given: Given, context: Context) -> Made:
     for one in config.deployed:
         context.progress.update(next(done), total, f"{one.label}: export")
         # of two or three images: more threads would only wait for one another
-        with _named(one.label), arithmetic.deterministic(context.seed, 1):
+        with _named(one.label), arithmetic.deterministic_torch(context.seed, 1):
             plan, model = _built(one.network, given, context)
             deployment.require_deployable(model, plan, opset=one.opset, numbers=one.numbers)
     found = {}
@@ -158,14 +158,14 @@ def _named(label: str) -> Iterator[None]:
         raise InputError(f"{label}: one step was tried on untrained networks: {first}") from error
 
 
-def _want_plain(config: CheckConfig, case: Plain, given: Given, context: Context) -> None:
+def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context: Context) -> None:
     from edgekd.learn import arithmetic
     from edgekd.learn import arrays
     from edgekd.learn.assembly import connection
     from edgekd.learn.assembly.step import DistillationStep
     from edgekd.learn.method import outputs
     from edgekd.learn.schemes.alone import alone
-    from edgekd.learn.settings import Resolved
+    from edgekd.learn.settings import Arithmetic
     from edgekd.learn.task_losses import find_label_terms
     from edgekd.learn.task_losses import find_soft_terms
     from edgekd.learn.training import rehearsal
@@ -174,7 +174,7 @@ def _want_plain(config: CheckConfig, case: Plain, given: Given, context: Context
     plan, model = _built(case.learner, given, context)
     if case.auxiliary:
         outputs.require_auxiliary(model, plan.blank(2))
-    samples = arrays.samples(given, config.views, config.seed, case.only)
+    samples = arrays.open_samples(given, config.views, config.seed, case.only)
     require_full_batch(case.batch_size, len(samples))
     task = load_task(samples.dataset.task, allow_code=context.allow_code)
     terms = (find_label_terms if case.alone else find_soft_terms)(case.losses, task)
@@ -186,15 +186,15 @@ def _want_plain(config: CheckConfig, case: Plain, given: Given, context: Context
         allow_code=context.allow_code,
     )
     if case.alone and not all(LOSSES[term.loss.name].built_in for term in terms):
-        with arithmetic.deterministic(context.seed, 1):
+        with arithmetic.deterministic_torch(context.seed, 1):
             whole = DistillationStep(model, plan, connected, connected.add_to_scheme(alone()), {})
             training = Training(batch_size=case.batch_size)
-            resolved = Resolved(precision="fp32", channels_last=False, threads=1)
+            resolved = Arithmetic(precision="fp32", channels_last=False, threads=1)
             rehearsal.rehearse_step(whole, samples, training, resolved)
 
 
 def _tried(
-    config: CheckConfig, case: Case, given: Given, context: Context
+    config: CheckConfig, case: TeachingCase, given: Given, context: Context
 ) -> list[dict[str, object]]:
     import torch
 
@@ -204,14 +204,14 @@ def _tried(
     from edgekd.learn.assembly.participants import PARENT
     from edgekd.learn.assembly.participants import Participants
     from edgekd.learn.privacy import protection
-    from edgekd.learn.settings import Resolved
+    from edgekd.learn.settings import Arithmetic
     from edgekd.learn.training import rehearsal
     from edgekd.learn.training.batches import require_full_batch
 
-    samples = arrays.samples(given, config.views, config.seed, case.only)
+    samples = arrays.open_samples(given, config.views, config.seed, case.only)
     require_full_batch(case.train.batch_size, len(samples))
-    resolved = Resolved(precision="fp32", channels_last=False, threads=torch.get_num_threads())
-    with arithmetic.deterministic(context.seed, resolved.threads):
+    resolved = Arithmetic(precision="fp32", channels_last=False, threads=torch.get_num_threads())
+    with arithmetic.deterministic_torch(context.seed, resolved.threads):
         plan, student = _built(case.student, given, context)
         marks = ["", *(f"_{number}" for number in range(2, len(case.teachers) + 1))]
         others = dict(zip(marks, case.teachers, strict=False))
@@ -236,7 +236,7 @@ def _built(who: Network, given: Given, context: Context) -> tuple[Blueprint, nn.
     from edgekd.learn import blueprint
     from edgekd.learn import learner
 
-    plan = learner.blueprint_for(
+    plan = learner.make_blueprint(
         who.model,
         given["data"],
         who.input,

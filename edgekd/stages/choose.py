@@ -46,7 +46,7 @@ Judged = Mapping[str, Sequence[Verdict]]
 
 
 def run(config: Budget, given: Given, context: Context) -> Made:
-    """Give choice.json: a `choice`, and the scale of the score. Takes rows, teacher_score and student_score.
+    """Give choice.json: what `choose_row` returns, and the scale of the score. Takes rows, teacher_score and student_score.
 
     Raises:
         InputError: if the budget names a metric that the task has not.
@@ -55,12 +55,12 @@ def run(config: Budget, given: Given, context: Context) -> Made:
     teacher = json.loads(given["teacher_score"].read_bytes())
     path = context.folder / "choice.json"
     scales = [Scale(**scale) for scale in teacher["scales"]]
-    chosen = {**choice(rows, config, teacher["score"], scales), "metric": scales[0]._asdict()}
+    chosen = {**choose_row(rows, config, teacher["score"], scales), "metric": scales[0]._asdict()}
     path.write_bytes(files.pretty_json(chosen))
     return {"choice.json": path}
 
 
-def choice(
+def choose_row(
     rows: Sequence[Row],
     budget: Budget,
     teacher_score: float,
@@ -80,7 +80,7 @@ def choice(
             *judge(row, reference_of(row, rows), budget, teacher_score, scales),
             *(
                 v
-                for each in resized(row, rows)
+                for each in find_other_sizes(row, rows)
                 for v in judge_sizes(each, reference_of(each, rows), budget)
             ),
         ]
@@ -91,7 +91,7 @@ def choice(
         return _content(None, None, [], f"no candidate could be measured: {reasons or 'none'}", {})
     inside = [row for row in measured if all(v.verdict == MET for v in judged[row["name"]])]
     best = min(inside, key=_order) if inside else None
-    unstable = dict(turning(rows, measured, judged, inside, best))
+    unstable = dict(find_turning_rows(rows, measured, judged, inside, best))
     if best is not None:
         why = _why(best, len(inside), len(measured), unstable)
         why += _int8_lost(best, measured, judged)
@@ -115,7 +115,7 @@ def fast_end_ms(row: Row) -> float:
     return read_latency(row).best or 0.0
 
 
-def turning(
+def find_turning_rows(
     rows: Sequence[Row],
     measured: Sequence[Row],
     judged: Judged,
@@ -149,7 +149,7 @@ def turning(
                     yield each["name"], f"whether {row['name']} keeps {verdict.limit} is open"
 
 
-def resized(row: Row, rows: Sequence[Row]) -> list[Row]:
+def find_other_sizes(row: Row, rows: Sequence[Row]) -> list[Row]:
     """The rows of the same engine at other sizes."""
     return [other for other in rows if other.get("usual_row") == row["name"]]
 

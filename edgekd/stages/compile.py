@@ -17,7 +17,7 @@ from edgekd.bench.build import build
 from edgekd.bench.status import NOT_MEASURED
 from edgekd.bench.status import NOT_OFFERED
 from edgekd.bench.status import Status
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.runtime import Precision
 from edgekd.runtimes import RUNTIMES
 from edgekd.settings import Positive
@@ -32,7 +32,7 @@ ENGINE = "engine.json"
 
 def _known(name: str) -> str:
     if name not in RUNTIMES:
-        raise ValueError(f"got unknown runtime {name!r}; {nearest(name, RUNTIMES)}")
+        raise ValueError(f"got unknown runtime {name!r}; {find_nearest(name, RUNTIMES)}")
     return name
 
 
@@ -70,13 +70,13 @@ def run(config: CompileConfig, given: Given, context: Context) -> Made:
         options=config.options,
         device=context.device,
     )
-    description = describe(config, found)
+    description = describe_engine(config, found)
     (context.folder / ENGINE).write_bytes(files.pretty_json(description))
     made = {name: context.folder / name for name in description["files"]}
     return {**made, ENGINE: context.folder / ENGINE}
 
 
-def describe(config: CompileConfig, found: dict[str, Any]) -> dict[str, Any]:
+def describe_engine(config: CompileConfig, found: dict[str, Any]) -> dict[str, Any]:
     """The content of ``engine.json`` from what the worker found."""
     status = Status()
     if "not_measured" in found:

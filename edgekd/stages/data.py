@@ -17,16 +17,16 @@ from pydantic import model_validator
 from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.learn.data import SOURCES
 from edgekd.settings import Count
 from edgekd.settings import Settings
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.tasks import DEFAULT_TASK
 from edgekd.tasks import task_table
 from edgekd.units import number_text
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 _MOST_NAMED = 5
 
 
-def _source(value: Any) -> Named:
-    return Named.parse(value, SOURCES, "data source")
+def _source(value: Any) -> NamedMember:
+    return NamedMember.parse(value, SOURCES, "data source")
 
 
-SourceName = Annotated[Named, BeforeValidator(_source)]
+SourceName = Annotated[NamedMember, BeforeValidator(_source)]
 """A source of `edgekd.learn.data`, by name or with its arguments."""
 
 
 def _task(value: Any) -> str:
     if not isinstance(value, str) or value not in task_table():
-        hint = nearest(value, task_table()) if isinstance(value, str) else ""
+        hint = find_nearest(value, task_table()) if isinstance(value, str) else ""
         raise ValueError(f"got {value!r}, want a task; {hint}")
     return value
 
@@ -84,11 +84,11 @@ class DataSettings(Settings):
 class DataConfig(DataSettings):
     """The same, and what is asked of the samples."""
 
-    task: TaskName = unsaid(DEFAULT_TASK)
+    task: TaskName = omit_default(DEFAULT_TASK)
     """A name of `edgekd tasks`."""
 
 
-def origin(
+def digest_source(
     config: DataConfig,
     *,
     data_dir: Path | None = None,
@@ -114,7 +114,7 @@ def origin(
         MachineError: if a public data set is not on this machine.
     """
     from edgekd.learn.blueprint_origin import digest_member
-    from edgekd.learn.origin import digests
+    from edgekd.learn.origin import digest_files
 
     name = config.source.name
     module = _module(name)
@@ -124,10 +124,10 @@ def origin(
     pins = module.pins(**config.source.arguments, **given) if hasattr(module, "pins") else {}
     code = digest_member(SOURCES[name], f"data source {name}", allow_code=allow_code)
     task = _task_code(config, allow_code)
-    return {**digests(paths, cache, renew=renew), **pins, **code, **task}
+    return {**digest_files(paths, cache, renew=renew), **pins, **code, **task}
 
 
-def remote(config: DataSettings, data_dir: Path | None = None) -> tuple[str, ...]:
+def list_downloads(config: DataSettings, data_dir: Path | None = None) -> tuple[str, ...]:
     """Addresses of what a run would download; nothing if all files are here, or none can be downloaded.
 
     Raises:
@@ -179,7 +179,7 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
     from edgekd import splits
     from edgekd.learn import describe
     from edgekd.learn.source import require_sound
-    from edgekd.learn.split import divide
+    from edgekd.learn.split import divide_samples
     from edgekd.tasks import load_task
 
     where = str(config.source)
@@ -191,7 +191,7 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
         context.progress.note(_skipped_text(source.skipped))
     counts = {name: len(next(iter(rows.values()))) for name, rows in source.splits.items()}
     try:
-        shares = divide(
+        shares = divide_samples(
             counts,
             describe.find_strata(source, task, where),
             validation=config.validation,

@@ -11,18 +11,18 @@ from pydantic import Field
 from edgekd import files
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import SchemeName
-from edgekd.learn.settings import Combine
-from edgekd.learn.settings import Inherit
+from edgekd.learn.settings import Arithmetic
+from edgekd.learn.settings import CombineSettings
+from edgekd.learn.settings import InheritSettings
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
-from edgekd.learn.settings import Private
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.settings import Settings
 from edgekd.settings import Whole
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -44,18 +44,18 @@ class DistilConfig(Settings):
     train: Training
     views: Views
     views_seed: Whole
-    norm: Literal["batch", "group"] = unsaid("batch")
+    norm: Literal["batch", "group"] = omit_default("batch")
     """Group norms may stand where the model has batch norms."""
-    input: Input | None = unsaid(None)
+    input: Input | None = omit_default(None)
     """The images it takes, where they are not the data's."""
-    scheme: SchemeName = unsaid(OFFLINE)
-    only: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
+    scheme: SchemeName = omit_default(OFFLINE)
+    only: Annotated[tuple[str, ...], Field(strict=False)] = omit_default(())
     """Classes that it is trained on, by name; none is all."""
-    inherit: Inherit | None = unsaid(None)
+    inherit: InheritSettings | None = omit_default(None)
     """Whose parameters it begins with."""
-    private: Private | None = unsaid(None)
+    private: PrivacySettings | None = omit_default(None)
     """What protects the samples, if anything does."""
-    combine: Combine = unsaid(Combine())
+    combine: CombineSettings = omit_default(CombineSettings())
 
 
 def run(config: DistilConfig, given: Given, context: Context) -> Made:
@@ -74,8 +74,8 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
     from edgekd.learn.assembly import step
     from edgekd.learn.assembly.participants import Participants
 
-    resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
-    samples = arrays.samples(given, config.views, config.views_seed, config.only)
+    resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
+    samples = arrays.open_samples(given, config.views, config.views_seed, config.only)
     plan = _plan(config, given, context)
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
@@ -151,7 +151,7 @@ def _plan(config: DistilConfig, given: Given, context: Context) -> Blueprint:
 
     if "start_blueprint" in given:
         return blueprint.read(given["start_blueprint"])
-    return learner.blueprint_for(
+    return learner.make_blueprint(
         config.model,
         given["data"],
         config.input,

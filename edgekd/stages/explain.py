@@ -18,7 +18,7 @@ from edgekd.bench.roles import ROLES
 from edgekd.errors import InputError
 from edgekd.settings import Count
 from edgekd.settings import Settings
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -66,7 +66,7 @@ class ExplainConfig(Settings):
     """Modules of the student, by path, that are compared with the teacher's; auto picks them."""
     similarity_samples: Count = 1024
     """Samples on which layers are compared."""
-    attack: Attack | None = unsaid(None)
+    attack: Attack | None = omit_default(None)
     """How hard to mislead the models are; None does not ask."""
 
 
@@ -248,7 +248,7 @@ def _attack(
         context.progress.note(NO_ATTACK)
         return Section({}, (NO_ATTACK,))
     settings = config.attack
-    rows = loader.order(split.size, context.seed, 0)[: settings.samples]
+    rows = loader.shuffle_samples(split.size, context.seed, 0)[: settings.samples]
     accuracy = {
         role: robust_accuracy(
             model,

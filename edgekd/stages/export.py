@@ -84,22 +84,22 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
     from edgekd.learn.evaluation import read_split
     from edgekd.learn.export import to_onnx
 
-    want_onnxruntime()
+    require_onnxruntime()
     plan = blueprint.Blueprint.model_validate_json(given["blueprint"].read_bytes())
     model = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
     made = {name: context.folder / name for name in ("model.onnx", "golden.safetensors")}
-    with arithmetic.deterministic(context.seed, 1):
+    with arithmetic.deterministic_torch(context.seed, 1):
         form = deploy_form.to_deploy_form(model, *plan.noise(deploy_form.COMPARED))
         written = _prepared(form.model, config.profile)
         to_onnx.write(written, made["model.onnx"], plan.interface, opset=config.opset)
     validation = read_split(given, allow_code=context.allow_code)
-    with arithmetic.deterministic(context.seed, 1):
+    with arithmetic.deterministic_torch(context.seed, 1):
         groups = {
             name: make_group(model, validation, chosen)
             for name, chosen in choose_groups(validation, config.golden, context.seed).items()
         }
     golden.write(made["golden.safetensors"], groups)
-    answered = {name: onnx_answers(made["model.onnx"], each) for name, each in groups.items()}
+    answered = {name: run_onnx(made["model.onnx"], each) for name, each in groups.items()}
     found = find_differences(answered, groups, validation)
     if config.profile:
         parity = parity_file.describe_quantized(
@@ -131,7 +131,7 @@ def _steps(model: nn.Module, plan: Blueprint) -> dict[str, float | None]:
     return {end.name: step for end, step in zip(ends, emit.logit_steps(model), strict=True)}
 
 
-def want_onnxruntime() -> None:
+def require_onnxruntime() -> None:
     """Say now that the parity check cannot run, not after hours of training.
 
     Raises:
@@ -179,11 +179,11 @@ def choose_golden(
     """Indices [<= count] of samples whose inputs are pairwise different, of each stratum of the targets as many as
     can be, ascending in a random order set by `seed`; of those in `among`, if it is given."""
     inputs = [split.rows[name] for name in split.dataset.inputs]
-    pool = distinct(inputs, count * POOL, seed, among)
+    pool = find_distinct(inputs, count * POOL, seed, among)
     for name, field in split.dataset.targets.items():
         strata = field.strata(split.rows[name])
         if strata is not None:
-            return pool[spread(strata[pool], count)]
+            return pool[pick_evenly(strata[pool], count)]
     return pool[:count]
 
 
@@ -194,7 +194,7 @@ def make_group(model: nn.Module, split: EvaluationSplit, chosen: NDArray[np.int6
     return golden.GoldenGroup(some.dataset.prepare_inputs(some.rows), some.outputs(model), first)
 
 
-def distinct(
+def find_distinct(
     inputs: Sequence[Rows], count: int, seed: int, among: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
     """Indices [<= count] of samples whose rows are pairwise different, in a random order set by `seed`; of those in
@@ -219,7 +219,7 @@ def _row_bytes(rows: Rows, index: int) -> bytes:
     return len(row).to_bytes(8, "little") + row.tobytes() if row.ndim else row.tobytes()
 
 
-def spread(classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def pick_evenly(classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Positions [<= count] in `classes` [N], taken from each class in turn, ascending."""
     import numpy as np
 
@@ -230,7 +230,7 @@ def spread(classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return np.sort(np.lexsort((classes, turn))[:count])
 
 
-def onnx_answers(path: Path, group: GoldenGroup) -> dict[str, NDArray[Any]]:
+def run_onnx(path: Path, group: GoldenGroup) -> dict[str, NDArray[Any]]:
     """ONNX Runtime's outputs by name at the optimization level of the deployment, one thread."""
     from edgekd import runtimes
 

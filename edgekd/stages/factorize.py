@@ -144,7 +144,7 @@ def _searched(
     from edgekd.learn.lowrank import search
     from edgekd.task import score_drop
 
-    data = arrays.calibration(given, config.samples, context.seed)
+    data = arrays.draw_calibration(given, config.samples, context.seed)
     wanted = offers.OfferRequest(
         structure=config.structure,
         ranks=config.ranks,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Views
 from edgekd.settings import Settings
 from edgekd.settings import Whole
@@ -27,8 +27,8 @@ def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import blueprint
 
     teacher = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
-    resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
-    samples = arrays.samples(given, config.views, config.views_seed)
+    resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
+    samples = arrays.open_samples(given, config.views, config.views_seed)
     out = context.folder / "knowledge.npy"
     teacher.to(arithmetic.device())
     answers.write_knowledge(teacher, samples, out, resolved, context.progress)

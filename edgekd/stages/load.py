@@ -11,7 +11,7 @@ from edgekd.learn.settings import Input
 from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import WeightsAllow
 from edgekd.settings import Settings
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -27,11 +27,11 @@ class LoadConfig(Settings):
     model: ModelName
     file_name: str
     """Name of the weights file, for messages; its suffix says what it holds."""
-    input: Input | None = unsaid(None)
+    input: Input | None = omit_default(None)
     """The images it takes, where they are not the data's."""
-    classes: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
+    classes: Annotated[tuple[str, ...], Field(strict=False)] = omit_default(())
     """Its classes in its own order, where that is not the data's."""
-    allow: WeightsAllow = unsaid(())
+    allow: WeightsAllow = omit_default(())
     """Whether the file may have tensors that the model lacks, or lack some of its own."""
 
 
@@ -51,7 +51,7 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     from edgekd.learn.weight_names import fit_names
 
     allow = context.allow_code
-    plan = learner.blueprint_for(
+    plan = learner.make_blueprint(
         config.model, given["data"], config.input, config.classes, allow_code=allow
     )
     bare = plan.model_copy(
@@ -68,14 +68,14 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
         context.progress.note(note)
     named = _reordered(model, given) if not config.classes else ()
     if named:
-        plan = learner.blueprint_for(
+        plan = learner.make_blueprint(
             config.model, given["data"], config.input, named, allow_code=allow
         )
         context.progress.note(
             f"{config.file_name}: its classes are put in the data's order, by name"
         )
     for edit in plan.edits:
-        model = blueprint.edited(model, edit, plan)
+        model = blueprint.apply_edit(model, edit, plan)
     validation = read_split(given, allow_code=allow)
     outputs = validation.outputs(model)
     learner.require_better_than_chance(model, outputs, validation, config.file_name)

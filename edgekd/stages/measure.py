@@ -54,7 +54,7 @@ from edgekd.settings import Fraction
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -91,7 +91,9 @@ class Measure(Settings):
     """After this a single process is killed."""
     seed: Whole = 0
     """Of inputs that are drawn, where no real ones exist."""
-    sizes: dict[str, Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]] = unsaid({})
+    sizes: dict[str, Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]] = (
+        omit_default({})
+    )
     """Sizes of free axes that are timed beside the usual one, by their names: ``{text_length: [16, 128]}``; each
     combination is a row. The choice is made at the usual sizes, and limits of time and memory hold at all."""
 
@@ -175,7 +177,7 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
         note=note,
         worker=watch,
         contenders=functools.partial(
-            elimination.remaining_candidates, entrants(rows, task.score.scale)
+            elimination.remaining_candidates, list_candidates(rows, task.score.scale)
         ),
     )
     if sitting:
@@ -186,10 +188,10 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
         fill_row(row, measured.get(row["name"]), validity.get(row["name"]), there.emulated)
         for row in rows
     ]
-    return write(rows, measured, about_machine(watch, validity.values()), there, context.folder)
+    return write(rows, measured, describe_machine(watch, validity.values()), there, context.folder)
 
 
-def entrants(
+def list_candidates(
     rows: Sequence[Mapping[str, Any]], scale: Scale
 ) -> dict[str, elimination.CandidateFacts]:
     """The students at their usual sizes with their scores, and the teacher's row that each is compared with.
@@ -208,10 +210,10 @@ def entrants(
     return found
 
 
-def about_machine(watch: Monitor, each: Iterable[Validity]) -> dict[str, Any]:
+def describe_machine(watch: Monitor, each: Iterable[Validity]) -> dict[str, Any]:
     """How fit the machine was: the canary's times, and what is odd about it or made rows invalid; of
     warnings that differ in their numbers alone, one."""
-    spread, found = canary.variation(watch.snapshot_log.canaries_ns), list(each)
+    spread, found = canary.compute_variation(watch.snapshot_log.canaries_ns), list(each)
     warnings = {re.sub(r"[0-9.]+", "", text): text for one in found for text in one.warnings}
     return {
         "canary_ms": [ns / NS_PER_MS for ns in watch.snapshot_log.canaries_ns],

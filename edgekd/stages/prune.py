@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.budget import ModelTiming
     from edgekd.learn.model_inputs import Inputs
-    from edgekd.learn.pruning.cuts import Cut
+    from edgekd.learn.pruning.cuts import ChannelBlock
     from edgekd.learn.pruning.groups import ChannelGroup
     from edgekd.learn.pruning.groups import Kept
     from edgekd.learn.pruning.importance import Worth
@@ -71,7 +71,7 @@ class PruneConfig(PruneSettings, Decider):
     """Whether a later step quantizes the model."""
 
 
-class Prunable(NamedTuple):
+class PrunableModel(NamedTuple):
     """A model with all that the choice of its channels needs."""
 
     model: nn.Module
@@ -81,7 +81,7 @@ class Prunable(NamedTuple):
     groups: list[ChannelGroup]
     left: dict[str, str]
     """Groups that are left alone, with the reason."""
-    cuts: list[Cut]
+    cuts: list[ChannelBlock]
     worth: Worth
 
     def kept(self, count: int) -> Kept:
@@ -99,7 +99,7 @@ class Prunable(NamedTuple):
 
 def run(config: PruneConfig, given: Given, context: Context) -> Made:
     """Give blueprint.json (with the edit), weights.safetensors, history.json (empty), score.json and
-    prune.json (`content`).
+    prune.json (`make_table`).
 
     Takes start_blueprint, start_weights, data, train and validation. A model that does not gain is given as it came.
 
@@ -128,7 +128,7 @@ def run(config: PruneConfig, given: Given, context: Context) -> Made:
     else:
         made = learner.write(*_start(given, context), [], given, context)
     made[TABLE] = context.folder / TABLE
-    made[TABLE].write_bytes(files.pretty_json(content(whole, model, outcome)))
+    made[TABLE].write_bytes(files.pretty_json(make_table(whole, model, outcome)))
     return made
 
 
@@ -139,7 +139,7 @@ def _start(given: Given, context: Context) -> tuple[nn.Module, Blueprint]:
     return blueprint.load(*paths, allow_code=context.allow_code), blueprint.read(paths[0])
 
 
-def _prunable(config: PruneConfig, given: Given, context: Context) -> Prunable:
+def _prunable(config: PruneConfig, given: Given, context: Context) -> PrunableModel:
     from edgekd.learn import budget
     from edgekd.learn import deploy_form
     from edgekd.learn.pruning import cuts
@@ -156,12 +156,12 @@ def _prunable(config: PruneConfig, given: Given, context: Context) -> Prunable:
     else:
         worth = importance.by_magnitude(model, groups)
     if config.parameters is not None:
-        saving = cuts.parameters_each(model, groups)
+        saving = cuts.channel_parameters(model, groups)
     else:
-        saving = cuts.macs_each(model, groups, *plan.blank(1))
+        saving = cuts.channel_macs(model, groups, *plan.blank(1))
     multiple = budget.alignment_multiple(config.multiple, quantized=config.quantized)
     ordered = cuts.order_cuts(groups, worth, saving, multiple)
-    return Prunable(model, plan, inputs, groups, left, ordered, worth)
+    return PrunableModel(model, plan, inputs, groups, left, ordered, worth)
 
 
 def _batches(
@@ -171,12 +171,14 @@ def _batches(
 
     from edgekd.learn import arrays
 
-    for inputs, targets in arrays.calibration(given, config.samples, seed).batches(BATCH):
+    for inputs, targets in arrays.draw_calibration(given, config.samples, seed).batches(BATCH):
         named = {name: torch.from_numpy(each) for name, each in targets.items()}
         yield tuple(map(torch.from_numpy, inputs)), named
 
 
-def _searched(whole: Prunable, config: PruneConfig, given: Given, context: Context) -> PruneOutcome:
+def _searched(
+    whole: PrunableModel, config: PruneConfig, given: Given, context: Context
+) -> PruneOutcome:
     from edgekd.learn import complexity
     from edgekd.learn.evaluation import read_split
     from edgekd.learn.export import to_onnx
@@ -211,7 +213,7 @@ def _searched(whole: Prunable, config: PruneConfig, given: Given, context: Conte
     return outcome
 
 
-def content(whole: Prunable, model: nn.Module, outcome: PruneOutcome) -> dict[str, Any]:
+def make_table(whole: PrunableModel, model: nn.Module, outcome: PruneOutcome) -> dict[str, Any]:
     """What prune.json says: the decision, the whole model's milliseconds and sizes before and after, a
     row for each layer that could lose channels and one for each group that could not."""
     from edgekd.learn import complexity

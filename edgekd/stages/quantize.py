@@ -13,8 +13,8 @@ from pydantic import Field
 from edgekd import files
 from edgekd.errors import InputError
 from edgekd.learn.settings import BY_TASK
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import OptionalLosses
-from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.settings import Count
@@ -119,7 +119,7 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     from edgekd.learn.evaluation import read_split
     from edgekd.task import figure_text
 
-    resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
+    resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     start = blueprint.load(
         given["start_blueprint"], given["start_weights"], allow_code=context.allow_code
     )
@@ -130,7 +130,7 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     left: tuple[str, ...] = config.float_layers
     rounds: list[dict[str, Any]] = []
     for number in range(ROUNDS):
-        with arithmetic.deterministic(context.seed, resolved.threads):
+        with arithmetic.deterministic_torch(context.seed, resolved.threads):
             started = _started(config, start, plan, left, given)
         outputs = validation.outputs(started.model)
         before = validation.score_of(outputs)
@@ -202,7 +202,7 @@ def _batches(config: QuantizeConfig, given: Given) -> Callable[[], Iterator[Inpu
 
     from edgekd.learn import arrays
 
-    data = arrays.calibration(given, config.calibration_samples, config.views_seed)
+    data = arrays.draw_calibration(given, config.calibration_samples, config.views_seed)
     return lambda: (
         tuple(map(torch.from_numpy, inputs)) for inputs, _ in data.batches(config.batch_size)
     )
@@ -214,7 +214,7 @@ def _learned(
     start: nn.Module,
     plan: Blueprint,
     outputs: Arrays,
-    resolved: Resolved,
+    resolved: Arithmetic,
     given: Given,
     context: Context,
 ) -> list[dict[str, float]]:
@@ -228,7 +228,7 @@ def _learned(
     if config.train is None:
         return []
     kept = {name: value.detach().clone() for name, value in started.model.state_dict().items()}
-    samples = arrays.samples(given, config.views, config.views_seed)
+    samples = arrays.open_samples(given, config.views, config.views_seed)
     validation = read_split(given, allow_code=context.allow_code)
     terms = find_soft_terms(config.losses, validation.task)
     batch_size = config.train.batch_size
@@ -252,7 +252,7 @@ def _learned(
 
 
 def _scheme(
-    config: QuantizeConfig, start: nn.Module, resolved: Resolved, given: Given, context: Context
+    config: QuantizeConfig, start: nn.Module, resolved: Arithmetic, given: Given, context: Context
 ) -> Scheme:
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint

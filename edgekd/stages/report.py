@@ -8,7 +8,7 @@ from typing import Any
 from edgekd import files
 from edgekd.bench.roles import ROLES
 from edgekd.settings import Settings
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -47,7 +47,7 @@ class ReportConfig(Settings):
     """Label of the step of each quantized student, by its numerics; its score and history are inputs of that name."""
     lineage: dict[str, Any] = {}
     """By label of the step: ``{"key": ..., "files": {name: SHA-256}, "made_at": ..., "took_s": ...}``."""
-    plugins: tuple[dict[str, str], ...] = unsaid(())
+    plugins: tuple[dict[str, str], ...] = omit_default(())
     """Fields of each `edgekd.plugins.Plugin` that was used."""
     environment: dict[str, Any] = {}
     """``versions``, by distribution, of the machine that learned."""
@@ -65,13 +65,13 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
     from edgekd.report import markdown
     from edgekd.report import plot
     from edgekd.report import tables
-    from edgekd.report.assemble import assemble
+    from edgekd.report.assemble import assemble_result
 
     value = {
         name: json.loads(path.read_bytes()) for name, path in given.items() if name not in AS_IT_IS
     }
     roles = (*ROLES, *config.quantized.values())
-    result = assemble(
+    result = assemble_result(
         recipe=config.recipe,
         recipe_digest=config.recipe_digest,
         resolved_recipe=config.resolved_recipe,
@@ -91,14 +91,14 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
     histories = {role: value[f"{role}_history"] for role in roles if f"{role}_history" in value}
     found = {name.removeprefix(TABLE): value[name] for name in value if name.startswith(TABLE)}
     learned, scale = value.get(EXPLAINED), Scale(**result.metric.model_dump())
-    section = explanation.explanation_section(learned) if learned else None
+    section = explanation.make_section(learned) if learned else None
     plots = explanation_plot.draw_plots(learned, "svg") if learned else {}
     contents = {
         "result.json": files.pretty_json(result.model_dump(mode="json")),
         "report.md": markdown.report_page(result, tables.make_tables(found), section).encode(),
-        "score_latency.svg": plot.score_latency(result, "svg"),
-        "score_latency.png": plot.score_latency(result, "png"),
-        "learning_curves.svg": plot.learning_curves(histories, scale, "svg"),
+        "score_latency.svg": plot.draw_score_latency(result, "svg"),
+        "score_latency.png": plot.draw_score_latency(result, "png"),
+        "learning_curves.svg": plot.draw_learning_curves(histories, scale, "svg"),
         **{f"{name}.svg": drawn for name, drawn in plots.items()},
         **{name: files.pretty_json(content) for name, content in found.items()},
         **{name: given[name].read_bytes() for name in (EXPLAINED, *AS_IT_IS) if name in given},

@@ -13,14 +13,14 @@ from pydantic import Field
 from edgekd import files
 from edgekd import units
 from edgekd.errors import InputError
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.settings import Settings
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
-from edgekd.table import Named
+from edgekd.table import NamedMember
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,11 +35,11 @@ BATCH = 256
 """Stored images that the teacher is asked about at a time."""
 
 
-def _method(value: Any) -> Named:
-    return Named.parse(value, SYNTHESIZERS, "synthesizer")
+def _method(value: Any) -> NamedMember:
+    return NamedMember.parse(value, SYNTHESIZERS, "synthesizer")
 
 
-MethodName = Annotated[Named, BeforeValidator(_method)]
+MethodName = Annotated[NamedMember, BeforeValidator(_method)]
 """A member of `edgekd.learn.synthesis`, by name or with its knobs (``steps`` among them)."""
 
 
@@ -80,12 +80,12 @@ def run(config: SynthesizeConfig, given: Given, context: Context) -> Made:
     classes = len(label.names)
     _want_same(blueprint.read(given["blueprint"]), image, classes)
     teacher = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
-    resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
+    resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     made = {name: context.folder / name for name in ("train", TABLE)}
     shape = (config.count, image.height, image.width, image.channels)
     scratch = context.folder / "images.npy"
     images = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
-    with arithmetic.deterministic(context.seed, resolved.threads):
+    with arithmetic.deterministic_torch(context.seed, resolved.threads):
         _fill(images, _batches(teacher, image, classes, config, context), image)
         labels, about = _label(teacher, images, image, classes, context.seed)
     rows = {image_name: images, label_name: labels}

@@ -7,15 +7,15 @@ from typing import Literal
 
 from pydantic import Field
 
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import OptionalLosses
-from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.settings import Settings
 from edgekd.settings import Whole
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -29,15 +29,15 @@ class TrainConfig(Settings):
     losses: OptionalLosses
     train: Training
     views: Views
-    norm: Literal["batch", "group"] = unsaid("batch")
+    norm: Literal["batch", "group"] = omit_default("batch")
     """Group norms may stand where the model has batch norms."""
-    input: Input | None = unsaid(None)
+    input: Input | None = omit_default(None)
     """The images it takes, where they are not the data's."""
     views_seed: Whole
     """Seed of the views; the same for teacher, control and student, so that all see the same."""
-    waypoints: Whole = unsaid(0)
+    waypoints: Whole = omit_default(0)
     """How many states on its way are kept for students that follow it."""
-    only: Annotated[tuple[str, ...], Field(strict=False)] = unsaid(())
+    only: Annotated[tuple[str, ...], Field(strict=False)] = omit_default(())
     """Classes that it is trained on, by name; none is all."""
 
 
@@ -53,10 +53,10 @@ def run(config: TrainConfig, given: Given, context: Context) -> Made:
     from edgekd.learn.task_losses import find_label_terms
     from edgekd.tasks import load_task
 
-    resolved = Resolved.model_validate_json(given["resolved"].read_bytes())
-    samples = arrays.samples(given, config.views, config.views_seed, config.only)
+    resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
+    samples = arrays.open_samples(given, config.views, config.views_seed, config.only)
     task = load_task(samples.dataset.task, allow_code=context.allow_code)
-    plan = learner.blueprint_for(
+    plan = learner.make_blueprint(
         config.model,
         given["data"],
         config.input,
@@ -84,7 +84,7 @@ def run(config: TrainConfig, given: Given, context: Context) -> Made:
         waypoints=config.waypoints,
     )
     made = learner.write(model, plan, history, given, context)
-    names = [learner.waypoint(number + 1) for number in range(config.waypoints)]
+    names = [learner.waypoint_file(number + 1) for number in range(config.waypoints)]
     made |= {name: context.folder / name for name in names}
     return made
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from edgekd import files
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import ModelName
-from edgekd.learn.settings import Resolved
 from edgekd.settings import Count
 from edgekd.settings import Settings
-from edgekd.settings import unsaid
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -25,13 +25,13 @@ class TuneConfig(Settings):
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     channels_last: Literal["auto"] | bool
     threads: Count
-    input: Input | None = unsaid(None)
+    input: Input | None = omit_default(None)
     """The images it takes, where they are not the data's."""
 
 
 def run(config: TuneConfig, given: Given, context: Context) -> Made:
     """Give resolved.json: precision, channels_last, threads."""
-    resolved = Resolved(precision="fp32", channels_last=False, threads=config.threads)
+    resolved = Arithmetic(precision="fp32", channels_last=False, threads=config.threads)
     if config.precision == "auto" or config.channels_last == "auto":
         resolved = _measured(config, given, context)
     stated: dict[str, object] = {}
@@ -44,12 +44,12 @@ def run(config: TuneConfig, given: Given, context: Context) -> Made:
     return {"resolved.json": out}
 
 
-def _measured(config: TuneConfig, given: Given, context: Context) -> Resolved:
+def _measured(config: TuneConfig, given: Given, context: Context) -> Arithmetic:
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
     from edgekd.learn import learner
 
-    plan = learner.blueprint_for(
+    plan = learner.make_blueprint(
         config.model, given["data"], config.input, allow_code=context.allow_code
     )
     model = blueprint.build(plan, allow_code=context.allow_code)

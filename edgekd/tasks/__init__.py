@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.task import Task
 from edgekd.task_check import require_sound
 
@@ -111,7 +111,7 @@ def _load_foreign(name: str, allow_code: bool) -> Task:
 
     table = task_table()
     if name not in table:
-        raise InputError(f"task: got unknown {name!r}", hint=nearest(name, table))
+        raise InputError(f"task: got unknown {name!r}", hint=find_nearest(name, table))
     found = code.load_object(table[name], f"task {name}", allow_code=allow_code)
     if not isinstance(found, Task):
         got = "nothing of that name" if found is None else type(found).__name__

@@ -232,7 +232,7 @@ def test_every_field_and_every_packed_number_counts(
 
 def test_five_million_fields_are_read_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     thousand = [wire.WireField(1, wire.VARINT, 0, 0)] * 1000
-    monkeypatch.setattr(message, "fields", lambda data, start, end: thousand)
+    monkeypatch.setattr(message, "read_fields", lambda data, start, end: thousand)
     reader, mapped = read(b"x")
     deque(reader.fields(((0, 1),) * 5000), maxlen=0)
     with pytest.raises(ValueError, match="split beyond reason"):

@@ -42,10 +42,10 @@ def asked(
         batches.append(spec["batch"])
         return session
 
-    monkeypatch.setattr(answer_jobs, "load", load)
+    monkeypatch.setattr(answer_jobs, "load_session", load)
     total = len(next(iter(stored.values())))
     spec = {"inputs": path, "goal": folder / "goal", "fields": None, "rows": [0, total], **more}
-    told = answer_jobs.outputs(spec, lambda phase: None, 0)
+    told = answer_jobs.compute_outputs(spec, lambda phase: None, 0)
     left = {name: np.asarray(each) for name, each in splits.read(folder / "goal").items()}
     return told, left, batches[0]
 

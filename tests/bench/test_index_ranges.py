@@ -15,7 +15,7 @@ from tests.foreign_example import value
 
 def test_ids_stay_inside_their_table(tmp_path: Path) -> None:
     model = foreign_example.embedding(tmp_path / "net.onnx", rows=50)
-    assert index_ranges.limits(graph.read(model)) == {"ids": 50}
+    assert index_ranges.find_limits(graph.read(model)) == {"ids": 50}
 
 
 def test_the_smallest_table_counts_along_its_own_axis(tmp_path: Path) -> None:
@@ -33,11 +33,11 @@ def test_the_smallest_table_counts_along_its_own_axis(tmp_path: Path) -> None:
     inputs = [value("ids", ["N"], INT64), value("other", ["N"], INT64)]
     stored = {"wide": np.zeros((3, 8), np.float32), "axes": np.array([0])}
     model = save(tmp_path / "net.onnx", nodes, inputs, [value("a", None)], stored)
-    assert index_ranges.limits(graph.read(model)) == {"ids": 8}
+    assert index_ranges.find_limits(graph.read(model)) == {"ids": 8}
 
 
 def test_an_input_may_be_the_table(tmp_path: Path) -> None:
     node = helper.make_node("GatherElements", ["x", "ids"], ["y"], axis=1)
     inputs = [value("x", [4, 6]), value("ids", [4, 2], INT64)]
     model = save(tmp_path / "net.onnx", [node], inputs, [value("y", None)])
-    assert index_ranges.limits(graph.read(model)) == {"ids": 6}
+    assert index_ranges.find_limits(graph.read(model)) == {"ids": 6}

@@ -54,24 +54,24 @@ def test_under_a_parent_of_two_gigabytes(tmp_path: Path, touched: int) -> None:
 
 def test_peak_of_a_control_group(tmp_path: Path) -> None:
     (tmp_path / "proc/self").mkdir(parents=True)
-    assert memory.cgroup_peak(tmp_path) is None
+    assert memory.read_cgroup_peak(tmp_path) is None
     (tmp_path / "proc/self/cgroup").write_text("3:cpu:/x\n1:memory:/a/b\n0::/leaf\n")
-    assert memory.cgroup_peak(tmp_path) is None
+    assert memory.read_cgroup_peak(tmp_path) is None
     first, second = tmp_path / "sys/fs/cgroup/memory/a/b", tmp_path / "sys/fs/cgroup/leaf"
     for folder, name, size in ((second, "memory.peak", 7), (first, "memory.max_usage_in_bytes", 5)):
         folder.mkdir(parents=True)
         (folder / name).write_text(f"{size}\n")
-        assert memory.cgroup_peak(tmp_path) == size
+        assert memory.read_cgroup_peak(tmp_path) == size
     (second / "memory.peak").write_text("max\n")
     (first / "memory.max_usage_in_bytes").unlink()
-    assert memory.cgroup_peak(tmp_path) is None
+    assert memory.read_cgroup_peak(tmp_path) is None
 
 
 def test_what_a_worker_may_allocate(tmp_path: Path) -> None:
-    assert memory.memory_limit(tmp_path) is None
+    assert memory.compute_memory_limit(tmp_path) is None
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/meminfo").write_text("MemTotal: 99 kB\nMemAvailable:   1000 kB\n")
-    assert memory.memory_limit(tmp_path) == 900 * 1024
+    assert memory.compute_memory_limit(tmp_path) == 900 * 1024
 
 
 def test_a_worker_cannot_take_all_memory(tmp_path: Path) -> None:

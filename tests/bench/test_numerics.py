@@ -129,7 +129,7 @@ def test_what_lies_in_branches_counts(tmp_path: Path, quantized: bool, name: str
 
 def test_labels() -> None:
     def labels(asked: tuple[str, ...], found: str, runtime: str) -> list[tuple[str, str]]:
-        return [tuple(label) for label in numerics.labels("net", asked, found, runtime)]
+        return [tuple(label) for label in numerics.make_labels("net", asked, found, runtime)]
 
     assert labels((), "fp32", "onnxruntime") == [("fp32", "")]
     assert labels((), "int8", "openvino") == [("int8", "")]
@@ -151,4 +151,4 @@ def test_labels() -> None:
 )
 def test_a_label_that_is_not_true_is_refused(asked: str, found: str, runtime: str) -> None:
     with pytest.raises(InputError, match=f"net: got precision '{asked}', want '{found}'"):
-        numerics.labels("net", (asked,), found, runtime)
+        numerics.make_labels("net", (asked,), found, runtime)

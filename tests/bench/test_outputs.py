@@ -10,7 +10,7 @@ import pytest
 from edgekd import splits
 from edgekd.bench import outputs as module
 from edgekd.bench.engine import Engine
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import read_answers
 from edgekd.bench.outputs import write_inputs
 from edgekd.bench.process import WorkerFailed
@@ -30,7 +30,7 @@ def test_rows_come_back_in_order_whatever_the_batch(tmp_path: Path) -> None:
     path = write_inputs({"x": rows}, tmp_path / "x")
     engine = bench_example.null_engine(tmp_path)
     for size in (1, 4, 11, 256):
-        got = outputs(engine, path, batch_size=size)
+        got = compute_outputs(engine, path, batch_size=size)
         assert list(got) == ["y"]
         np.testing.assert_array_equal(got["y"], rows)
 
@@ -44,7 +44,7 @@ def test_images_are_prepared_and_answers_are_numpys(tmp_path: Path, batch: int |
     model = bench_example.write_onnx(tmp_path / "blob-without-suffix", batch)
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": model})
     field = Image(height=8, width=8, channels=3, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
-    got = outputs(engine, path, fields={"images": field}, batch_size=4)["y"]
+    got = compute_outputs(engine, path, fields={"images": field}, batch_size=4)["y"]
     x = ((images / 255 - [0.4, 0.5, 0.6]) / [0.2, 0.3, 0.25]).transpose(0, 3, 1, 2)
     assert got.dtype == np.float32 and got.shape == (7, bench_example.CLASSES)
     np.testing.assert_allclose(got, bench_example.answers(x), atol=1e-5)
@@ -54,20 +54,20 @@ def test_rows_of_another_shape_are_refused(tmp_path: Path) -> None:
     path = write_inputs({"x": np.zeros((3, 5), np.float32)}, tmp_path / "x")
     engine = bench_example.null_engine(tmp_path)
     with pytest.raises(InputError, match=r"got float32 \[1, 5\], want float32 \['N', 4\]"):
-        outputs(engine, path)
+        compute_outputs(engine, path)
 
 
 def test_a_file_of_pickles_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="want a split of a data set"):
-        outputs(bench_example.null_engine(tmp_path), tmp_path / "x.npy")
+        compute_outputs(bench_example.null_engine(tmp_path), tmp_path / "x.npy")
 
 
 def test_a_crash_is_told(tmp_path: Path) -> None:
     path = write_inputs({"x": np.zeros((3, 4), np.float32)}, tmp_path / "x")
     engine = bench_example.null_engine(tmp_path, fault="abort")
     with pytest.raises(WorkerFailed, match="SIGABRT during inference"):
-        outputs(engine, path)
+        compute_outputs(engine, path)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_golden_samples_asked_one_by_one_are_one_piece(
 
     monkeypatch.setattr(module, "run_worker", worker)
     engine = bench_example.null_engine(tmp_path)
-    outputs(engine, path, batch_size=1)
+    compute_outputs(engine, path, batch_size=1)
     assert asked == [([0, 64], 1)]
 
 
@@ -136,7 +136,7 @@ def test_a_large_set_is_answered_in_pieces(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(module, "PIECE_S", 0.0)
     monkeypatch.setattr(module, "SLACK", 0.0)
     engine = bench_example.null_engine(tmp_path)
-    got = outputs(engine, path, batch_size=2, timeout_s=77)
+    got = compute_outputs(engine, path, batch_size=2, timeout_s=77)
     np.testing.assert_array_equal(got["y"], rows)
     assert [row for row, _ in asked] == [[0, 8], [8, 16], [16, 23]]
     assert [limit for _, limit in asked] == [77, 60, 60]
@@ -182,7 +182,7 @@ def test_inputs_as_they_are_are_asked_in_their_own_shapes(
     model = text_example.write_onnx(tmp_path / "m")
     feeds = text_example.inputs(4, 5)
     path = write_inputs(feeds, tmp_path / "inputs.split")
-    got = outputs(Engine("onnxruntime", "fp32", 1, {"model.onnx": model}), path)
+    got = compute_outputs(Engine("onnxruntime", "fp32", 1, {"model.onnx": model}), path)
     assert calls == [{"text": [[None, 5]], "text_mask": [[None, 5]]}]
     for name, want in text_example.answers(feeds).items():
         np.testing.assert_allclose(got[name], want, atol=1e-5)

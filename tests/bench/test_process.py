@@ -15,8 +15,8 @@ from edgekd.bench import process
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.device import Device
-from edgekd.device import Order
 from edgekd.device import WorkerExit
+from edgekd.device import WorkerJob
 from edgekd.errors import InputError
 from tests import bench_example
 
@@ -71,7 +71,7 @@ ENVELOPE = {"result": {"shapes": {"y": [1]}}, "modules": ["numpy"], "affinity": 
 def answering(lines: Callable[[str], list[bytes]], code: int = 0) -> Device:
     """A device whose worker writes `lines`, given the order's token."""
 
-    def run(order: Order) -> WorkerExit:
+    def run(order: WorkerJob) -> WorkerExit:
         stdout = b"\n".join(lines(order.spec["token"]))
         return WorkerExit(code, stdout, b"", False, False)
 

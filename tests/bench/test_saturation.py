@@ -89,7 +89,7 @@ def test_lost_classes_alone_speak() -> None:
 @given(lost=st.integers(0, 30), right=st.integers(0, 2000))
 def test_chance_is_the_binomial_tail(lost: int, right: int) -> None:
     want = binom.sf(lost - 1, right, saturation.FLIPS)
-    assert saturation.chance(lost, right) == pytest.approx(want, abs=1e-12)
+    assert saturation.rounding_chance(lost, right) == pytest.approx(want, abs=1e-12)
 
 
 def test_not_a_number_is_never_sound() -> None:

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from edgekd import splits
 from edgekd.bench import scores
 from edgekd.bench.engine import Engine
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.bench.score_job import plan_batches
@@ -91,7 +91,7 @@ def test_rows_from_the_worker_are_those_of_its_outputs(
     made = engine(tmp_path / "e", runtime, bench_example.write_onnx(tmp_path / "m", batch))
     split, data = images(tmp_path)
     found = scores.score(made, split, data, TASK, batch_size=5)
-    answered = outputs(made, split, fields=data.inputs, batch_size=5)
+    answered = compute_outputs(made, split, fields=data.inputs, batch_size=5)
     targets = data.prepare_targets(splits.read(split))
     same(found, metric_rows(TASK.metrics, {"logits": answered["y"]}, targets, data))
     assert 0 < TASK.score.value(found["accuracy"]) < 1
@@ -166,7 +166,7 @@ def test_every_task_is_judged_there_as_here(tmp_path: Path, name: str) -> None:
     shape = list(interface_of(task, data).outputs[0].shape)
     made = engine(tmp_path / "e", "onnxruntime", linear(tmp_path / "m", output.name, shape))
     found = scores.score(made, tmp_path / "split", data, task, batch_size=4)
-    answered = outputs(made, tmp_path / "split", fields=data.inputs, batch_size=4)
+    answered = compute_outputs(made, tmp_path / "split", fields=data.inputs, batch_size=4)
     targets = data.prepare_targets(splits.read(tmp_path / "split"))
     same(found, metric_rows(task.metrics, answered, targets, data))
 

@@ -8,19 +8,19 @@ from edgekd.value_info import Value
 
 
 def test_every_combination_is_a_row() -> None:
-    assert size_options.combinations([]) == [{}]
-    assert size_options.combinations(["h=1,2", "w=3", "x=4x5"]) == [
+    assert size_options.list_combinations([]) == [{}]
+    assert size_options.list_combinations(["h=1,2", "w=3", "x=4x5"]) == [
         {"h": (1,), "w": (3,), "x": (4, 5)},
         {"h": (2,), "w": (3,), "x": (4, 5)},
     ]
     # repeated, and with an equals sign in the name
-    assert size_options.combinations(["a=b=1", "a=b=2"]) == [{"a=b": (1,)}, {"a=b": (2,)}]
+    assert size_options.list_combinations(["a=b=1", "a=b=2"]) == [{"a=b": (1,)}, {"a=b": (2,)}]
 
 
 @pytest.mark.parametrize("wrong", ["h", "h=", "=3", "h=x", "h=-1", "h=1.5", "h=1,", "h=9999999999"])
 def test_other_forms_are_refused(wrong: str) -> None:
     with pytest.raises(InputError, match="want NAME=N, NAME=N,N or INPUT=NxNxN"):
-        size_options.combinations([wrong])
+        size_options.list_combinations([wrong])
 
 
 def test_a_name_that_no_model_has_is_refused() -> None:

@@ -63,7 +63,7 @@ FILES = {"model.onnx"}
 
 def refused(job: str, answer: object, says: str = "") -> None:
     with pytest.raises(ValueError, match="^got ") as caught:
-        soundness.require(job, answer, FILES)
+        soundness.require_sound(job, answer, FILES)
     assert says in str(caught.value) and len(str(caught.value)) < 200
 
 
@@ -74,10 +74,10 @@ def test_every_job_has_its_form() -> None:
 
 @pytest.mark.parametrize("job", list(GOOD))
 def test_what_workers_write_is_taken(job: str) -> None:
-    soundness.require(job, GOOD[job], FILES)
-    soundness.require("compile", {"not_measured": "missing"})
-    soundness.require("offers", {"not_measured": "missing"})
-    soundness.require("energy", {"reason": "no readable counter"})
+    soundness.require_sound(job, GOOD[job], FILES)
+    soundness.require_sound("compile", {"not_measured": "missing"})
+    soundness.require_sound("offers", {"not_measured": "missing"})
+    soundness.require_sound("energy", {"reason": "no readable counter"})
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,9 @@ def test_what_is_not_as_the_job_gives_it(job: str, bad: dict[str, Any]) -> None:
 
 def test_a_file_that_did_not_come() -> None:
     with pytest.raises(ValueError, match="'model.onnx', that did not come"):
-        soundness.require("compile", GOOD["compile"], {"other"})
+        soundness.require_sound("compile", GOOD["compile"], {"other"})
     with pytest.raises(ValueError, match="that did not come"):
-        soundness.require("compile", GOOD["compile"])
+        soundness.require_sound("compile", GOOD["compile"])
 
 
 @pytest.mark.parametrize(

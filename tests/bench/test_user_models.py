@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from edgekd.bench import user_inputs
 from edgekd.bench import user_models
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd.bench.user_inputs import UserInputs
 from edgekd.errors import InputError
@@ -43,7 +43,7 @@ def test_weights_that_lie_beside_a_model_are_taken_along(tmp_path: Path) -> None
     (built,) = one.subject.engine.files.values()
     assert one.sha256 == hashlib.sha256(built.read_bytes()).hexdigest()
     rows = write_inputs({"x": bench_example.inputs(2)}, tmp_path / "x")
-    got = outputs(one.subject.engine, rows)["y"]
+    got = compute_outputs(one.subject.engine, rows)["y"]
     np.testing.assert_allclose(got, bench_example.answers(bench_example.inputs(2)), rtol=1e-4)
 
 

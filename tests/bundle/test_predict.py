@@ -38,7 +38,7 @@ def answered(
 ) -> tuple[tuple[str, float | None], ...]:
     """What is told of these logits."""
     outputs = {"logits": np.array([logits], np.float32)}
-    monkeypatch.setattr(bundle_predict, "outputs", lambda *_, **__: outputs)
+    monkeypatch.setattr(bundle_predict, "compute_outputs", lambda *_, **__: outputs)
     found = bundle.check(bundle_example.make(folder))
     (told,) = bundle_predict.predict(found, [ask()], top=top)
     return told.answers
@@ -80,7 +80,7 @@ def test_no_engine_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.Mon
 def test_answers_are_a_finite_number_for_each_label(
     logits: np.ndarray, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle_predict, "outputs", lambda *_, **__: {"logits": logits})
+    monkeypatch.setattr(bundle_predict, "compute_outputs", lambda *_, **__: {"logits": logits})
     found = bundle.check(bundle_example.make(tmp_path))
     with pytest.raises(InputError, match=f"^tiny: .*{says}"):
         bundle_predict.predict(found, [ask()], top=3)

@@ -219,13 +219,13 @@ def test_a_preprocessing_that_is_not_the_models_fails(tmp_path: Path) -> None:
 def test_pixels_are_asked_of_the_engine_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask = bundle_verify.outputs
+    ask = bundle_verify.compute_outputs
 
     def off(engine: Any, inputs: Path, *, fields: Any = None, **more: Any) -> dict[str, np.ndarray]:
         got = ask(engine, inputs, fields=fields, **more)
         return got if fields is None else {name: each + 1 for name, each in got.items()}
 
-    monkeypatch.setattr(bundle_verify, "outputs", off)
+    monkeypatch.setattr(bundle_verify, "compute_outputs", off)
     report = resaved(tmp_path)
     assert verdicts(report)["preprocessing"] == "failed"
     assert "largest difference 1" in {c.what: c.text for c in report.checks}["preprocessing"]
@@ -234,7 +234,9 @@ def test_pixels_are_asked_of_the_engine_itself(
 def test_answers_that_are_not_finite_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for value in (np.nan, np.inf):
         got = np.full((8, 3), value, np.float32)
-        monkeypatch.setattr(bundle_verify, "outputs", lambda *_, got=got, **__: {"logits": got})
+        monkeypatch.setattr(
+            bundle_verify, "compute_outputs", lambda *_, got=got, **__: {"logits": got}
+        )
         folder = tmp_path / str(value)
         folder.mkdir()
         report = resaved(folder)

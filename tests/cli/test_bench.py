@@ -24,8 +24,8 @@ from edgekd.bundle import archive
 from edgekd.bundle import signature
 from edgekd.cli.bench import command
 from edgekd.device import Device
-from edgekd.device import Order
 from edgekd.device import WorkerExit
+from edgekd.device import WorkerJob
 from edgekd.devices import local
 from edgekd.errors import EdgekdError
 from edgekd.errors import Inconclusive
@@ -248,7 +248,7 @@ def test_the_timeout_is_every_workers(
     given: set[float] = set()
     run = local.run
 
-    def noted(order: Order) -> WorkerExit:
+    def noted(order: WorkerJob) -> WorkerExit:
         given.add(order.timeout_s)
         return run(order)
 

@@ -20,7 +20,7 @@ from edgekd.bench.explanation import fidelity
 from edgekd.cli import border
 
 
-def ending(error: BaseException) -> border.Ending:
+def ending(error: BaseException) -> border.CommandExit:
     def work() -> None:
         raise error
 
@@ -41,7 +41,7 @@ def own_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (errors.InputError("i\n\x1b[31m"), 2, "i \\x1b[31m"),
         (errors.MachineError("m"), 3, "m"),
         (errors.Inconclusive("c"), 5, "c"),
-        (errors.Interrupted("t", signal_number=15), 143, "t"),
+        (errors.RunInterrupted("t", signal_number=15), 143, "t"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (click.Abort(), 130, "interrupted"),
         (click.UsageError("u"), 2, "u"),
@@ -85,15 +85,15 @@ def test_a_bug_is_told_even_where_nothing_can_be_written(
 
 
 def test_one_line_of_text_or_json(capsys: pytest.CaptureFixture[str]) -> None:
-    border.print_ending(border.Ending(2, "a", "b"), as_json=False)
+    border.print_ending(border.CommandExit(2, "a", "b"), as_json=False)
     assert capsys.readouterr() == ("", "error: a (b)\n")
-    border.print_ending(border.Ending(2, "a", "b"), as_json=True)
+    border.print_ending(border.CommandExit(2, "a", "b"), as_json=True)
     said = capsys.readouterr()
     assert json.loads(said.out) == {"code": 2, "error": "a", "hint": "b"}
-    border.print_ending(border.Ending(1, "a"), as_json=True)
+    border.print_ending(border.CommandExit(1, "a"), as_json=True)
     said = capsys.readouterr()
     assert said.out == "" and json.loads(said.err)["code"] == 1
-    border.print_ending(border.Ending(0), as_json=True)
+    border.print_ending(border.CommandExit(0), as_json=True)
     assert capsys.readouterr() == ("", "")
 
 
@@ -184,7 +184,7 @@ def test_a_fault_of_the_user_s_own_code_is_no_bug_of_ours(
     source = "import edgekd.task\ndef f(x):\n    assert x % 4 == 0, 'want fours'\n"
     (tmp_path / "own_of_border.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
-    function = code.load("own_of_border:f", "python", allow_code=True)
+    function = code.load_function("own_of_border:f", "python", allow_code=True)
     got = border.run_guarded(lambda: function(3))[0]
     assert got.code == 2
     assert (

@@ -11,7 +11,7 @@ from click.testing import Result
 
 from edgekd import cli
 from edgekd import devices
-from edgekd.device import Order
+from edgekd.device import WorkerJob
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from tests.devices.sshd import Board
@@ -65,7 +65,7 @@ def test_from_add_to_rm(board: Board, config: Path) -> None:
     assert told["install"] == ("edgekd device setup board" if lacks else None)
     assert told["free_disk_bytes"] > 0
     device = devices.find("board")
-    assert b'"a": 1' in device.run(Order("json.tool", {"a": 1}, {}, 30)).stdout
+    assert b'"a": 1' in device.run(WorkerJob("json.tool", {"a": 1}, {}, 30)).stdout
     assert devices.find("board") is device  # one link a process
     device.run.__self__.close()  # type: ignore[attr-defined]
 

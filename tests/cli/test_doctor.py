@@ -38,12 +38,12 @@ def test_json_and_text_say_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_instruction_sets(flags: str, want: str) -> None:
-    assert " ".join(doctor.instruction_sets(flags.split())) == want
+    assert " ".join(doctor.list_instruction_sets(flags.split())) == want
 
 
 def test_an_emulated_processor_is_called_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = {**fingerprint.host_facts(), "emulated": "qemu-user"}
-    monkeypatch.setattr(fingerprint, "host_facts", lambda: facts)
+    facts = {**fingerprint.collect_host_facts(), "emulated": "qemu-user"}
+    monkeypatch.setattr(fingerprint, "collect_host_facts", lambda: facts)
     assert "emulated by qemu-user" in CliRunner().invoke(cli.main, ["doctor"]).stdout
 
 
@@ -51,18 +51,18 @@ def test_what_is_missing_comes_with_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stage, "package_version", lambda name: None)
-    for extra in doctor.extras():
+    for extra in doctor.list_extras():
         assert extra["missing"], extra
         assert extra["install"] == f"pip install 'edgekd[{extra['name']}]'"
-    assert "torch" in doctor.extras()[0]["missing"]
+    assert "torch" in doctor.list_extras()[0]["missing"]
 
 
 def test_data_that_is_not_there_says_why(tmp_path: Path) -> None:
-    rows = {row["name"]: row for row in doctor.data(tmp_path)}
+    rows = {row["name"]: row for row in doctor.list_data_sets(tmp_path)}
     assert rows["digits"]["folder"]
     assert all(bool(row["folder"]) != bool(row["why_not"]) for row in rows.values())
 
 
 def test_a_store_that_does_not_exist_is_not_made(tmp_path: Path) -> None:
-    found = doctor.disk(tmp_path / "a" / "b")
+    found = doctor.describe_disk(tmp_path / "a" / "b")
     assert found["free_bytes"] > 0 and list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ from edgekd.learn.schemes import CHAINS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.table import Member
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.table import signature
 
 
@@ -90,8 +90,8 @@ def test_an_unknown_name_names_the_nearest() -> None:
 @pytest.mark.parametrize("table", [MODELS, LOSSES, SOURCES, SCHEMES])
 def test_every_snippet_can_be_pasted(table: dict[str, Member]) -> None:
     for name, member in table.items():
-        value = yaml.safe_load(members.snippet(name, member))
-        assert Named.parse(value, table, "member").name == name
+        value = yaml.safe_load(members.format_snippet(name, member))
+        assert NamedMember.parse(value, table, "member").name == name
 
 
 ROW = {

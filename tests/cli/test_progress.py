@@ -7,7 +7,7 @@ import time
 import pytest
 
 from edgekd.cli import progress
-from edgekd.cli.border import Terminated
+from edgekd.cli.border import ProcessTerminated
 from edgekd.progress import Silent
 
 
@@ -90,7 +90,11 @@ def test_an_error_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("terminal", ["dumb", "xterm"])
 @pytest.mark.parametrize(
     ("raised", "says"),
-    [(KeyboardInterrupt, "interrupted"), (Terminated, "interrupted"), (ValueError, "failed")],
+    [
+        (KeyboardInterrupt, "interrupted"),
+        (ProcessTerminated, "interrupted"),
+        (ValueError, "failed"),
+    ],
 )
 def test_only_what_ended_is_said_to_have_ended(
     monkeypatch: pytest.MonkeyPatch, terminal: str, raised: type[BaseException], says: str

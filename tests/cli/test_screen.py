@@ -16,7 +16,7 @@ def outer() -> None:
 @click.option("-v", "other", is_flag=True)
 def inner(other: bool) -> None:
     """Inner."""
-    click.echo(f"{screen.volume()} {other}")
+    click.echo(f"{screen.get_volume()} {other}")
 
 
 screen.add_volume(outer)

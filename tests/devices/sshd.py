@@ -1,6 +1,6 @@
 """A board on loopback: a real sshd of its own keys, and a Python that has no torch and no edgekd.
 
-with Board(folder) as board: ssh.Remote("board", board.address(), board.config).run(order)
+with Board(folder) as board: ssh.RemoteDevice("board", board.address(), board.config).run(order)
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgekd.device import Order
+from edgekd.device import WorkerJob
 from edgekd.devices import child
 from edgekd.devices import local
 
@@ -16,17 +16,17 @@ from edgekd.devices import local
 
 
 def test_stdin_stdout_and_exit_code() -> None:
-    ended = local.run(Order("json.tool", {"a": 1}, {}, 30))
+    ended = local.run(WorkerJob("json.tool", {"a": 1}, {}, 30))
     assert (ended.returncode, ended.timed_out, ended.overflowed) == (0, False, False)
     assert b'"a": 1' in ended.stdout
     assert b'"spawned_ns"' in ended.stdout and b'"parent_pid"' in ended.stdout
-    ended = local.run(Order("no_such_module", {}, {}, 30))
+    ended = local.run(WorkerJob("no_such_module", {}, {}, 30))
     assert ended.returncode == 1 and b"no_such_module" in ended.stderr
 
 
 def test_a_slow_one_is_killed() -> None:
     start = time.monotonic()
-    ended = local.run(Order("http.server", {}, {}, 0.5))
+    ended = local.run(WorkerJob("http.server", {}, {}, 0.5))
     assert ended.timed_out and ended.returncode == -9
     assert time.monotonic() - start < 10
 
@@ -34,7 +34,7 @@ def test_a_slow_one_is_killed() -> None:
 def test_one_that_writes_for_ever_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "STDOUT_BYTES", 1000)
     # json.tool echoes its input
-    ended = local.run(Order("json.tool", {"x": "x" * 5000}, {}, 30))
+    ended = local.run(WorkerJob("json.tool", {"x": "x" * 5000}, {}, 30))
     assert ended.overflowed and len(ended.stdout) == 1000
 
 
@@ -61,6 +61,6 @@ def test_little_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
             super().__init__(*arguments, **more)
 
     monkeypatch.setattr(subprocess, "Popen", Popen)
-    local.run(Order("json.tool", {}, {"ADDED": "1"}, 30))
+    local.run(WorkerJob("json.tool", {}, {"ADDED": "1"}, 30))
     assert said[0]["ADDED"] == "1" and said[0]["LC_ALL"] == "C.UTF-8"
     assert "SECRET_TOKEN" not in said[0] and set(said[0]) <= {"ADDED", *local.INHERITED}

@@ -15,8 +15,8 @@ import pytest
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.device import Device
-from edgekd.device import Order
 from edgekd.device import WorkerExit
+from edgekd.device import WorkerJob
 from edgekd.devices import ssh
 from edgekd.devices.ssh import payload
 from edgekd.devices.ssh import request
@@ -57,10 +57,10 @@ def remote(board: Board) -> Iterator[ssh.RemoteDevice]:
 
 
 @pytest.fixture
-def order(tmp_path: Path) -> Callable[..., Order]:
+def order(tmp_path: Path) -> Callable[..., WorkerJob]:
     """An order nobody has asked for yet."""
 
-    def make(spec: dict[str, Any] = COMPILE, timeout_s: float = 30, **model: Any) -> Order:
+    def make(spec: dict[str, Any] = COMPILE, timeout_s: float = 30, **model: Any) -> WorkerJob:
         (tmp_path / "model").write_text(json.dumps({"features": 4, **model}))
         goal = tmp_path / "goal"
         goal.mkdir(exist_ok=True)
@@ -68,12 +68,12 @@ def order(tmp_path: Path) -> Callable[..., Order]:
         number = next(COUNT)
         told = {**spec, "token": f"token-{number}", "number": number}
         reads = {name: tmp_path / "model"}
-        return Order("edgekd.bench.worker", told, {}, timeout_s, reads, goal)
+        return WorkerJob("edgekd.bench.worker", told, {}, timeout_s, reads, goal)
 
     return make
 
 
-def slow(order: Callable[..., Order], seconds: float, timeout_s: float = 30) -> Order:
+def slow(order: Callable[..., WorkerJob], seconds: float, timeout_s: float = 30) -> WorkerJob:
     return order(MEMORY, timeout_s, load_ms=seconds * 1000)
 
 
@@ -82,7 +82,7 @@ def last(ended: WorkerExit) -> dict[str, Any]:
     return value
 
 
-def begin(board: Board, order: Order) -> Link:
+def begin(board: Board, order: WorkerJob) -> Link:
     """A link over which `order` has been asked and its worker started."""
     remote = board.remote()
     link = remote._connect()
@@ -93,14 +93,14 @@ def begin(board: Board, order: Order) -> Link:
     return link
 
 
-def detached(board: Board, order: Order) -> bool:
+def detached(board: Board, order: WorkerJob) -> bool:
     """Whether the order's keeper has a session of its own, and no end of the link's pipes."""
     number = (board.root / "jobs" / request_of(order).identity / "keeper").read_text()
     ends = {os.readlink(f"/proc/{number}/fd/{fd}") for fd in range(3)}  # noqa: PTH115
     return os.getsid(int(number)) == int(number) and ends == {os.devnull}
 
 
-def request_of(order: Order) -> request.Request:
+def request_of(order: WorkerJob) -> request.Request:
     code = payload.build_payload().sha256
     return request.make_request(
         order, request.DigestCache().of, code=code, holder=request.holder_name()
@@ -108,7 +108,7 @@ def request_of(order: Order) -> request.Request:
 
 
 def test_an_order_and_what_it_leaves(
-    board: Board, remote: ssh.RemoteDevice, order: Callable[..., Order]
+    board: Board, remote: ssh.RemoteDevice, order: Callable[..., WorkerJob]
 ) -> None:
     before = board.starts
     given = order()
@@ -133,7 +133,7 @@ def test_a_worker_finds_what_was_pushed_and_nothing_of_ours(remote: ssh.RemoteDe
 
 
 def test_a_worker_that_crashes_or_hangs_is_told_and_leaves_nothing(
-    board: Board, remote: ssh.RemoteDevice, order: Callable[..., Order]
+    board: Board, remote: ssh.RemoteDevice, order: Callable[..., WorkerJob]
 ) -> None:
     ended = remote.run(order(MEMORY, fault="segfault", fault_at="load"))
     assert ended.returncode == -11 and b"load" in ended.stdout
@@ -154,7 +154,7 @@ def test_a_worker_that_crashes_or_hangs_is_told_and_leaves_nothing(
 
 @pytest.mark.parametrize("pinned", ["another key", "none"])
 def test_a_wrong_host_key(
-    board: Board, order: Callable[..., Order], pinned: str, tmp_path: Path
+    board: Board, order: Callable[..., WorkerJob], pinned: str, tmp_path: Path
 ) -> None:
     config = tmp_path / "config"
     config.mkdir()
@@ -175,7 +175,7 @@ def test_a_wrong_host_key(
 def test_one_at_a_time(
     board: Board,
     remote: ssh.RemoteDevice,
-    order: Callable[..., Order],
+    order: Callable[..., WorkerJob],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ssh, "LEASE_WAIT_S", 0.3)
@@ -188,7 +188,7 @@ def test_one_at_a_time(
 
 
 def test_a_controller_that_comes_back_gets_what_is_done(
-    board: Board, remote: ssh.RemoteDevice, order: Callable[..., Order]
+    board: Board, remote: ssh.RemoteDevice, order: Callable[..., WorkerJob]
 ) -> None:
     before = board.starts
     given = slow(order, 1)
@@ -204,12 +204,12 @@ def test_a_controller_that_comes_back_gets_what_is_done(
 def test_an_interrupted_order_ends_on_the_device(
     board: Board,
     remote: ssh.RemoteDevice,
-    order: Callable[..., Order],
+    order: Callable[..., WorkerJob],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given = slow(order, 60, timeout_s=120)
 
-    def interrupted(link: Link, asked: Any, order: Order) -> WorkerExit:
+    def interrupted(link: Link, asked: Any, order: WorkerJob) -> WorkerExit:
         link.close()
         begin(board, order).close()
         raise KeyboardInterrupt
@@ -222,7 +222,7 @@ def test_an_interrupted_order_ends_on_the_device(
 
 
 def test_a_reboot_under_a_worker(
-    board: Board, remote: ssh.RemoteDevice, order: Callable[..., Order]
+    board: Board, remote: ssh.RemoteDevice, order: Callable[..., WorkerJob]
 ) -> None:
     before, ends = board.starts, []
     given = slow(order, 2)
@@ -242,7 +242,7 @@ def test_a_reboot_under_a_worker(
 def test_a_device_that_does_not_come_back(
     board: Board,
     remote: ssh.RemoteDevice,
-    order: Callable[..., Order],
+    order: Callable[..., WorkerJob],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ssh, "RECONNECT_S", 0.5)
@@ -257,7 +257,7 @@ def test_a_device_that_does_not_come_back(
         board.up()
 
 
-def test_a_full_disk(board: Board, order: Callable[..., Order]) -> None:
+def test_a_full_disk(board: Board, order: Callable[..., WorkerJob]) -> None:
     """Durable operations on the device: three for the file it reads, three for the result."""
     for operation in (1, 2, 4, 5, 6):
         board.down()
@@ -284,7 +284,7 @@ def test_a_full_disk(board: Board, order: Callable[..., Order]) -> None:
 
 
 def test_a_changed_file_on_the_device_is_pushed_again(
-    board: Board, order: Callable[..., Order]
+    board: Board, order: Callable[..., WorkerJob]
 ) -> None:
     given = order(changed=True)
     for change in (b"x", b"", None):
@@ -299,7 +299,7 @@ def test_a_changed_file_on_the_device_is_pushed_again(
 
 
 def test_what_a_login_shell_prints_does_not_count(
-    board: Board, order: Callable[..., Order]
+    board: Board, order: Callable[..., WorkerJob]
 ) -> None:
     (board.home / ".bashrc").write_text("echo; echo 'Welcome to your board'; echo '{\"say\": 1}'\n")
     try:
@@ -310,7 +310,7 @@ def test_what_a_login_shell_prints_does_not_count(
         (board.home / ".bashrc").unlink()
 
 
-def test_old_jobs_are_forgotten(board: Board, order: Callable[..., Order]) -> None:
+def test_old_jobs_are_forgotten(board: Board, order: Callable[..., WorkerJob]) -> None:
     left = board.root / "jobs" / ("0" * 32)
     left.mkdir(parents=True)
     os.utime(left, (0, 0))
@@ -320,7 +320,7 @@ def test_old_jobs_are_forgotten(board: Board, order: Callable[..., Order]) -> No
     assert not left.exists()
 
 
-def test_code_that_is_not_there_is_pushed(board: Board, order: Callable[..., Order]) -> None:
+def test_code_that_is_not_there_is_pushed(board: Board, order: Callable[..., WorkerJob]) -> None:
     shutil.rmtree(board.root / "code")
     remote = board.remote()
     assert remote.run(order()).returncode == 0

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekd.bench.pair.paired import LEVEL
+from edgekd.bench.pair.significance import LEVEL
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
 from edgekd.errors import InputError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.bench.pair.paired import LEVEL
+from edgekd.bench.pair.significance import LEVEL
 from edgekd.gates import memory
 from tests import gate_example
 

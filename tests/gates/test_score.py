@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgekd.bench.outputs import write_inputs
-from edgekd.bench.pair.paired import LEVEL
+from edgekd.bench.pair.significance import LEVEL
 from edgekd.errors import InputError
 from edgekd.gate import EvaluationSamples
 from edgekd.gates import score

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgekd import gate
-from edgekd.bench.pair.paired import LEVEL
+from edgekd.bench.pair.significance import LEVEL
 from edgekd.bench.process import WorkerFailed
 from edgekd.errors import MachineError
 from edgekd.gate import ComparedPair
@@ -27,7 +27,7 @@ ALL = policy.load(None)
 
 @pytest.fixture(autouse=True)
 def _asked_by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parity, "outputs", gate_example.outputs)
+    monkeypatch.setattr(parity, "compute_outputs", gate_example.outputs)
     monkeypatch.setattr(gate.scores, "score", gate_example.score)
 
 

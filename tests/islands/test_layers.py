@@ -65,7 +65,7 @@ RUN = [
 
 
 def test_a_product_of_quantized_weights_is_told_even_at_the_end() -> None:
-    found = layers.find(RUN, OPERATIONS)
+    found = layers.find_islands(RUN, OPERATIONS)
     assert found == [
         {"node": "fc/MatMul", "op": "MatMul", "cause": "its input is not quantized"},
     ]
@@ -73,7 +73,7 @@ def test_a_product_of_quantized_weights_is_told_even_at_the_end() -> None:
 
 def test_what_lies_between_is_told_by_its_onnx_name() -> None:
     int8 = [*RUN[:3], RUN[3]._replace(precision="u8"), RUN[4]]
-    found = layers.find(int8, OPERATIONS)
+    found = layers.find_islands(int8, OPERATIONS)
     assert found == [
         {
             "node": "ln/LayerNormalization",
@@ -85,4 +85,4 @@ def test_what_lies_between_is_told_by_its_onnx_name() -> None:
 
 def test_a_float_model_has_no_islands() -> None:
     plain = {name: one for name, one in OPERATIONS.items() if one.kind != "FakeQuantize"}
-    assert layers.find(RUN, plain) == []
+    assert layers.find_islands(RUN, plain) == []

@@ -17,14 +17,14 @@ from edgekd.learn.answers import MOST_SAMPLES
 from edgekd.learn.answers import batch_size
 from edgekd.learn.attack import robust_accuracy
 from edgekd.learn.evaluation import EvaluationSplit
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Views
 from edgekd.progress import Silent
 from edgekd.tasks.classification import TASK
 from tests import data_example
 
 SMALL = Image(height=6, width=5, channels=2, mean=(0.3, 0.4), std=(0.2, 0.3))
-PLAIN = Resolved(precision="fp32", channels_last=False, threads=1)
+PLAIN = Arithmetic(precision="fp32", channels_last=False, threads=1)
 
 
 class Counting(nn.Module):
@@ -112,7 +112,7 @@ def test_knowledge_is_each_view_s_answer(
         views=Views(count=3, flip=True, crop=1),
         seed=1,
     )
-    resolved = Resolved(precision=precision, channels_last=channels_last, threads=1)
+    resolved = Arithmetic(precision=precision, channels_last=channels_last, threads=1)
     answers.write_knowledge(model, samples, tmp_path / "k.npy", resolved, Silent())
     knowledge = np.load(tmp_path / "k.npy")
     assert knowledge.shape == (3, 9, 3) and not model.training

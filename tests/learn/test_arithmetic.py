@@ -96,13 +96,13 @@ def test_a_step_is_a_training_step(
 
 def test_determinism_is_put_back() -> None:
     before = torch.get_num_threads()
-    with arithmetic.deterministic(3, before + 1):
+    with arithmetic.deterministic_torch(3, before + 1):
         assert torch.get_num_threads() == before + 1
         assert torch.are_deterministic_algorithms_enabled()
         assert torch.is_deterministic_algorithms_warn_only_enabled()
         assert not torch.utils.deterministic.fill_uninitialized_memory
         first = torch.rand(3)
-    with arithmetic.deterministic(3, 1):
+    with arithmetic.deterministic_torch(3, 1):
         assert torch.equal(first, torch.rand(3))
     assert torch.get_num_threads() == before
     assert not torch.are_deterministic_algorithms_enabled()
@@ -114,7 +114,7 @@ def test_what_a_caller_had_set_is_put_back_after_an_error_too(warn_only: bool) -
     torch.use_deterministic_algorithms(True, warn_only=warn_only)
     torch.utils.deterministic.fill_uninitialized_memory = False
     try:
-        with pytest.raises(KeyError), arithmetic.deterministic(3, 1):
+        with pytest.raises(KeyError), arithmetic.deterministic_torch(3, 1):
             raise KeyError
         assert torch.are_deterministic_algorithms_enabled()
         assert torch.is_deterministic_algorithms_warn_only_enabled() == warn_only
@@ -138,7 +138,7 @@ def test_the_generators_in_use_are_put_back(monkeypatch: pytest.MonkeyPatch, kin
     monkeypatch.setattr(arithmetic, "device", lambda: torch.device(kind))
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: there[0])
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state: there.insert(0, state))
-    states = arithmetic.random_states()
+    states = arithmetic.get_random_states()
     assert set(states) == ({"random", "random_cuda"} if kind == "cuda" else {"random"})
     first, there[0] = torch.rand(3), torch.tensor([8])
     arithmetic.set_random_states({**states, "weight": torch.zeros(1)})

@@ -37,17 +37,17 @@ def labels(data: arrays.Calibration, size: int = 4) -> list[int]:
 
 
 def test_calibration_is_drawn_by_the_seed(given: dict[str, Path]) -> None:
-    one, two = (labels(arrays.calibration(given, 10, seed)) for seed in (1, 2))
+    one, two = (labels(arrays.draw_calibration(given, 10, seed)) for seed in (1, 2))
     assert len(set(one)) == 10 and set(one) != set(two)
-    assert one == labels(arrays.calibration(given, 10, 1))
+    assert one == labels(arrays.draw_calibration(given, 10, 1))
 
 
 def test_more_than_there_are_is_all(given: dict[str, Path]) -> None:
-    assert sorted(labels(arrays.calibration(given, 1000, 0))) == list(range(50))
+    assert sorted(labels(arrays.draw_calibration(given, 1000, 0))) == list(range(50))
 
 
 def test_batches_are_prepared_and_stay_beside_their_labels(given: dict[str, Path]) -> None:
-    data = arrays.calibration(given, 10, 0)
+    data = arrays.draw_calibration(given, 10, 0)
     sizes = []
     for (images,), targets in data.batches(4):
         sizes.append(len(images))
@@ -69,8 +69,8 @@ def test_views_that_change_no_input_of_the_data_are_one_line(tmp_path: Path) -> 
     given = {"data": tmp_path / "data.json", "train": tmp_path / "train"}
     given["data"].write_bytes(files.pretty_json(dataset.to_json(found)))
     splits.write(given["train"], {"text": tokens, "labels": np.array([0, 1])}, np.arange(2))
-    assert len(arrays.samples(given, Views(count=2), 0)) == 2
+    assert len(arrays.open_samples(given, Views(count=2), 0)) == 2
     with pytest.raises(
         InputError, match=r"^views.flip: got it for inputs of kind tokens, want it for image$"
     ):
-        arrays.samples(given, Views(flip=True, crop=2), 0)
+        arrays.open_samples(given, Views(flip=True, crop=2), 0)

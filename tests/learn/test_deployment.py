@@ -12,11 +12,11 @@ from torch import nn
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
 from edgekd.learn import deployment
-from edgekd.learn.settings import Numbers
+from edgekd.learn.settings import NumericsSettings
 from tests.learn.blueprint_example import image_blueprint
 
 PLAN = image_blueprint(builder="own", classes=4, channels=3, height=8, width=8)
-INT8 = Numbers(profiles=("x86", "openvino", "tensorrt"))
+INT8 = NumericsSettings(profiles=("x86", "openvino", "tensorrt"))
 
 
 class Net(nn.Module):
@@ -79,7 +79,7 @@ class Merges(Net):
     ],
 )
 def test_what_cannot_be_deployed_is_refused_in_one_line(
-    kind: type[nn.Module], message: str, numbers: Numbers | None
+    kind: type[nn.Module], message: str, numbers: NumericsSettings | None
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
         deployment.require_deployable(kind(), PLAN, opset=18, numbers=numbers)
@@ -110,5 +110,5 @@ def test_a_builder_of_the_house_passes(builder: str) -> None:
     plan = image_blueprint(builder=builder, classes=4, channels=3, height=32, width=32)
     torch.manual_seed(0)
     model = blueprint.build(plan)
-    numbers = Numbers(profiles=("x86",), weight_bits=4)
+    numbers = NumericsSettings(profiles=("x86",), weight_bits=4)
     deployment.require_deployable(model, plan, opset=21, numbers=numbers)

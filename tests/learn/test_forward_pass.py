@@ -36,7 +36,7 @@ def partly_frozen() -> nn.Module:
         lambda model: cka.choose_layers(model, IMAGES),
         lambda model: cka.similarity(model, model, (["0"], ["3"]), [(IMAGES,)]),
         lambda model: taps.find_points(model, IMAGES),
-        lambda model: cuts.macs_each(model, [], IMAGES),
+        lambda model: cuts.channel_macs(model, [], IMAGES),
     ],
     ids=["itself", "complexity", "low rank", "layers", "similarity", "taps", "cuts"],
 )

@@ -16,7 +16,7 @@ from torch import nn
 from edgekd.learn.blueprint import build
 from edgekd.learn.complexity import count_parameters
 from edgekd.learn.models import MODELS
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.table import signature
 from tests.learn.blueprint_example import image_blueprint
 
@@ -100,7 +100,7 @@ def test_the_table_costs_no_torch() -> None:
 
 
 def test_a_recipe_may_change_a_knob() -> None:
-    named = Named.parse({"name": "resnet8", "base": 8}, MODELS, "model")
+    named = NamedMember.parse({"name": "resnet8", "base": 8}, MODELS, "model")
     assert named.arguments == {"depth": 8, "base": 8, "stem": None}
 
 

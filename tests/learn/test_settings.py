@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from edgekd import files
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.settings import Combine
+from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Losses
-from edgekd.learn.settings import Private
+from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
 from edgekd.learn.signals import needs
@@ -82,8 +82,8 @@ def test_a_stored_term_comes_back_to_the_same_bytes(name: str) -> None:
         (Input, {"width": 10**9}),
         (Input, {"channels": 10**9}),
         (Ramp, {"epochs": 1.0, "end": 1e300}),
-        (Combine, {"temperature": 1e300}),
-        (Private, {"epsilon": 1.0, "delta": 0.02}),
+        (CombineSettings, {"temperature": 1e300}),
+        (PrivacySettings, {"epsilon": 1.0, "delta": 0.02}),
     ],
 )
 def test_sizes_have_limits(made: Any, words: dict[str, Any]) -> None:

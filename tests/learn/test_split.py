@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekd.learn.split import SplitShare
-from edgekd.learn.split import divide
-from edgekd.learn.split import stratified
+from edgekd.learn.split import divide_samples
+from edgekd.learn.split import split_stratified
 
 
 def shares(counts: list[int], *, own: Sequence[str] = (), **more: Any) -> dict[str, SplitShare]:
     """Of a source with so many training samples by class, and splits of two samples of its own."""
     strata = np.repeat(np.arange(len(counts)), counts)
     words = {"validation": 0.1, "test": 0.2, "limit": None, "seed": 0, **more}
-    return divide({"train": len(strata), **dict.fromkeys(own, 2)}, strata, **words)
+    return divide_samples({"train": len(strata), **dict.fromkeys(own, 2)}, strata, **words)
 
 
 @given(
@@ -29,7 +29,7 @@ def test_each_class_gives_its_share_and_no_sample_stands_twice(
     counts: list[int], fraction: float, seed: int
 ) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
-    kept, held = stratified(labels, fraction, [seed])
+    kept, held = split_stratified(labels, fraction, [seed])
     assert sorted([*kept, *held]) == list(range(len(labels)))
     for number, count in enumerate(counts):
         got = int((labels[held] == number).sum())
@@ -39,11 +39,11 @@ def test_each_class_gives_its_share_and_no_sample_stands_twice(
 
 def test_a_class_of_one_cannot_be_shared_out() -> None:
     with pytest.raises(ValueError, match="1 sample of class 1"):
-        stratified(np.array([0, 0, 1, 2, 2]), 0.5, [0])
+        split_stratified(np.array([0, 0, 1, 2, 2]), 0.5, [0])
 
 
 def test_a_number_no_sample_has_is_no_class() -> None:
-    kept, held = stratified(np.array([0, 0, 3, 3]), 0.5, [0])
+    kept, held = split_stratified(np.array([0, 0, 3, 3]), 0.5, [0])
     assert len(kept) == len(held) == 2
 
 
@@ -54,7 +54,9 @@ def test_any_run_of_samples_is_a_fair_sample_of_all() -> None:
     labels = np.repeat([0, 1], 500)
     for side in (0, 1):
         for where in (slice(None, 20), slice(-20, None)):
-            ones = [labels[stratified(labels, 0.1, [s])[side][where]].sum() for s in range(200)]
+            ones = [
+                labels[split_stratified(labels, 0.1, [s])[side][where]].sum() for s in range(200)
+            ]
             assert np.mean(ones) == pytest.approx(10, abs=0.8)
             assert np.mean(np.abs(np.array(ones) - 10)) == pytest.approx(1.76, abs=0.4)
 
@@ -69,7 +71,7 @@ def test_a_split_is_a_function_of_the_seed() -> None:
 @pytest.mark.parametrize("stratified", [True, False])
 def test_three_splits_from_one_share_no_sample(stratified: bool) -> None:
     strata = np.repeat([0, 1, 2], [30, 50, 20]) if stratified else None
-    made = divide({"train": 100}, strata, validation=0.25, test=0.2, limit=None, seed=3)
+    made = divide_samples({"train": 100}, strata, validation=0.25, test=0.2, limit=None, seed=3)
     assert {name: (share.split, len(share.order)) for name, share in made.items()} == {
         "train": ("train", 60),
         "validation": ("train", 20),

@@ -9,11 +9,11 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.settings import Term
 from edgekd.learn.task_losses import find_label_terms
 from edgekd.learn.task_losses import find_soft_terms
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.tasks import BUILT_IN
 from edgekd.tasks import load_task
 
-SAID = (Term(loss=Named.parse("dkd", LOSSES, "loss")),)
+SAID = (Term(loss=NamedMember.parse("dkd", LOSSES, "loss")),)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

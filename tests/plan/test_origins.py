@@ -16,13 +16,13 @@ from edgekd.stage import Step
 from edgekd.stage import key_inputs
 from edgekd.stage import origin_of
 from edgekd.store import key_of
-from edgekd.table import Named
+from edgekd.table import NamedMember
 
 Origin = Callable[[], dict[str, str]]
 
 
 def of(name: str, reference: str = "x", *, allow_code: bool = False) -> Origin | None:
-    model = Named(name=name, arguments={"reference": reference})
+    model = NamedMember(name=name, arguments={"reference": reference})
     options = Options(run_dir=Path("run"), store=Path("store"), allow_code=allow_code)
     return origins.model_origin(model, options)
 

@@ -19,7 +19,7 @@ from edgekd.recipe import agreement
 from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.target import Target
 from edgekd.table import Member
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.task import Scale
 from tests.steps_example import learn
 from tests.steps_example import resolve
@@ -157,7 +157,7 @@ def test_the_schemes_of_single_classes_are_those_that_refuse_mixed_samples() -> 
         name
         for name in SCHEMES
         if agreement.needs_one_class(
-            Named.parse({"name": name, **usual.get(name, {})}, SCHEMES, "scheme")
+            NamedMember.parse({"name": name, **usual.get(name, {})}, SCHEMES, "scheme")
         )
     }
     assert found == refusing
@@ -175,7 +175,7 @@ def source(member: Member) -> str:
 
 
 def term(name: str, **words: Any) -> Term:
-    return Term(loss=Named.parse(name, LOSSES, "loss"), **words)
+    return Term(loss=NamedMember.parse(name, LOSSES, "loss"), **words)
 
 
 def test_what_cannot_serve_a_task_is_named_by_its_key() -> None:
@@ -221,10 +221,12 @@ def test_a_fraction_in_percent_is_refused() -> None:
 
 def test_sizes_are_named_by_the_free_axes_that_the_data_will_have() -> None:
     ends = TaskEnds((), ("labels",))
-    lines = Named.parse("jsonl:texts.jsonl", SOURCES, "data source")
-    short = Named.parse({"name": "jsonl", "reference": "x", "longest": 64}, SOURCES, "data source")
-    own = Named.parse("python:mine:read", SOURCES, "data source")
-    digits = Named.parse("digits", SOURCES, "data source")
+    lines = NamedMember.parse("jsonl:texts.jsonl", SOURCES, "data source")
+    short = NamedMember.parse(
+        {"name": "jsonl", "reference": "x", "longest": 64}, SOURCES, "data source"
+    )
+    own = NamedMember.parse("python:mine:read", SOURCES, "data source")
+    digits = NamedMember.parse("digits", SOURCES, "data source")
     wrong, key = {"text_lenght": (1,)}, ("measure", "sizes", "text_lenght")
     assert agreement.find_size_fault({}, digits, ends) is None
     assert agreement.find_size_fault({"text_length": (1, 64)}, short, ends) is None

@@ -152,7 +152,7 @@ def test_rows_of_other_sizes_are_no_news_of_their_engine() -> None:
     assert found.comparison.reference == "teacher-onnxruntime-fp32-1t"
     sized = found.candidates[0]
     assert (sized.usual_row, sized.sizes) == ("onnxruntime-fp32-1t", {"text_length": 64})
-    assert b"text_length" not in plot.score_latency(found, "svg")
+    assert b"text_length" not in plot.draw_score_latency(found, "svg")
     usual_first = report_example.result(rows=made[::-1], choice=choice)
     page = markdown.report_page(usual_first)
     assert "\n\nRows that name no size are of the usual one: text_length=48.\n\n|" in page

@@ -11,7 +11,7 @@ from tests import report_example
 
 
 def page(**other: Any) -> str:
-    section = explanation.explanation_section(explanation_example.content(**other))
+    section = explanation.make_section(explanation_example.content(**other))
     return markdown.report_page(report_example.result(), (), section)
 
 
@@ -41,7 +41,7 @@ def test_classes_are_named_only_beyond_chance() -> None:
         row["above"]["teacher"] |= {"points": -3.0, "p_holm": 0.6}
     content["by_class"][1]["above"]["teacher"] |= {"points": -9.0, "p_holm": 0.01}
     content["by_class"][2]["above"]["teacher"] |= {"points": 7.0, "p_holm": 0.02}
-    text = "\n".join(explanation.explanation_section(content).lead)
+    text = "\n".join(explanation.make_section(content).lead)
     assert "Beside its control no single class is better or worse beyond chance." in text
     assert "Classes better than its teacher's beyond chance, in points: pull|over (+7.0)." in text
     assert "Classes worse than its teacher's beyond chance, in points: trouser (-9.0)." in text
@@ -59,7 +59,7 @@ def test_many_classes_are_cut_to_those_that_changed_most() -> None:
         }
         for n in range(100)
     ]
-    table = explanation.explanation_section(content).tables[2]
+    table = explanation.make_section(content).tables[2]
     assert len(table.rows) == 30 and table.left_out == 70
     assert table.rows[0][0] == "class-99" and table.rows[-1][0] == "class-0"
 
@@ -75,7 +75,7 @@ def test_many_classes_are_cut_to_those_that_changed_most() -> None:
 def test_sureness(temperature: float, words: str) -> None:
     content = explanation_example.content()
     content["models"]["student"]["temperature"] = temperature
-    text = "\n".join(explanation.explanation_section(content).lead)
+    text = "\n".join(explanation.make_section(content).lead)
     assert words in text and ("logits divided" in text) == bool(words)
 
 

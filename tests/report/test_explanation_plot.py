@@ -25,14 +25,14 @@ def test_a_plot_of_each_kind_and_the_same_bytes_again() -> None:
 
 def test_reliability_names_every_model_with_its_error() -> None:
     models = explanation_example.content()["models"]
-    text = words(explanation_plot.reliability(models, "svg"))
+    text = words(explanation_plot.draw_reliability(models, "svg"))
     for role, found in models.items():
         assert f"{role}: off by {100 * found['calibration_error']:.2f} %" in text
 
 
 def test_class_gains_names_classes_as_they_are() -> None:
     content = explanation_example.content()
-    text = words(explanation_plot.class_gains(content["by_class"], content["classes"], "svg"))
+    text = words(explanation_plot.draw_class_gains(content["by_class"], content["classes"], "svg"))
     for name in explanation_example.CLASSES:
         assert name in text
     assert "above its control" in text and "differ most" not in text
@@ -45,13 +45,13 @@ def test_of_many_classes_those_that_differ_most_are_drawn() -> None:
         for n in range(100)
     ]
     names = [f"class {n} {'x' * (30 * (n == 99))}" for n in range(100)]
-    text = words(explanation_plot.class_gains(rows, names, "svg"))
+    text = words(explanation_plot.draw_class_gains(rows, names, "svg"))
     assert "the 40 of 100 classes that differ most" in text
     assert "class 98" in text and "class 30" not in text and "class 99 xxxxxxxxxxxxxx…" in text
 
 
 def test_similarity_names_layers_and_leaves_unknown_pairs_open() -> None:
     found = explanation_example.content()["similarity"]
-    text = words(explanation_plot.similarity(found, "svg"))
+    text = words(explanation_plot.draw_similarity(found, "svg"))
     for name in ("teacher", "student", "control", "layer1", "head", "similarity (linear CKA)"):
         assert name in text

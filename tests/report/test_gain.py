@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgekd.report.gain import near_chance
-from edgekd.report.gain import no_gain
+from edgekd.report.gain import near_chance_sentences
+from edgekd.report.gain import no_gain_sentence
 from edgekd.report.result import Model
 from edgekd.task import Scale
 from tests import report_example
@@ -35,14 +35,16 @@ def scored(accuracy: float | None, validation: float = 0.9) -> Model:
 )
 def test_a_tie_and_a_loss(won: int, lost: int, want: str) -> None:
     test = {"student_alone": won, "control_alone": lost}
-    told = no_gain(scored(0.92), scored(0.91), test, report_example.SCALE)
+    told = no_gain_sentence(scored(0.92), scored(0.91), test, report_example.SCALE)
     assert want in told and bool(told) == bool(want)
     assert ("did not help here" in told) == bool(want)
 
 
 def test_without_a_test_set_validation_is_compared() -> None:
-    assert no_gain(scored(None, 0.9), scored(None, 0.8), {}, report_example.SCALE) == ""
-    assert "did not help" in no_gain(scored(None, 0.9), scored(None, 0.9), {}, report_example.SCALE)
+    assert no_gain_sentence(scored(None, 0.9), scored(None, 0.8), {}, report_example.SCALE) == ""
+    assert "did not help" in no_gain_sentence(
+        scored(None, 0.9), scored(None, 0.9), {}, report_example.SCALE
+    )
 
 
 RMSE = Scale("RMSE", "number", "lower")
@@ -61,14 +63,14 @@ def test_where_lower_is_better_the_interval_of_the_rows_tells(
     student: float, control: float, interval: tuple[float, float], want: str
 ) -> None:
     test = {"student_below_control_ci95": interval}
-    told = no_gain(scored(student), scored(control), test, RMSE)
+    told = no_gain_sentence(scored(student), scored(control), test, RMSE)
     assert want in told and bool(told) == bool(want)
     assert told.endswith("beyond chance.") == (student < control and bool(want))
 
 
 def test_without_a_test_set_a_lower_number_may_be_the_better_one() -> None:
-    assert no_gain(scored(None, 2.0), scored(None, 3.0), {}, RMSE) == ""
-    assert "is not below its control: 3 RMSE" in no_gain(
+    assert no_gain_sentence(scored(None, 2.0), scored(None, 3.0), {}, RMSE) == ""
+    assert "is not below its control: 3 RMSE" in no_gain_sentence(
         scored(None, 3.0), scored(None, 2.0), {}, RMSE
     )
 
@@ -82,5 +84,5 @@ def test_near_chance_is_told() -> None:
         "teacher": {"near_chance": ""},
         "control": {},
     }
-    (told,) = near_chance(scores)
+    (told,) = near_chance_sentences(scores)
     assert told == f"The student: {NEAR}."

@@ -21,11 +21,14 @@ def test_subjects_stand_in_the_legend_with_their_median_and_failed_ones_do_not()
 
 
 def test_a_curve_is_the_empirical_distribution() -> None:
-    assert latency_plot.curve([3.0, 1.0, 2.0, 2.0]) == ([1.0, 2.0, 2.0, 3.0], [0.25, 0.5, 0.75, 1])
-    x, share = latency_plot.curve(range(100_000))
+    assert latency_plot.distribution_curve([3.0, 1.0, 2.0, 2.0]) == (
+        [1.0, 2.0, 2.0, 3.0],
+        [0.25, 0.5, 0.75, 1],
+    )
+    x, share = latency_plot.distribution_curve(range(100_000))
     assert len(x) == latency_plot.MOST_POINTS and (x[0], x[-1], share[-1]) == (0, 99_999, 1.0)
     assert all(
         one == pytest.approx((value + 1) / 100_000) for value, one in zip(x, share, strict=True)
     )
     with pytest.raises(ValueError, match="at least one"):
-        latency_plot.curve([])
+        latency_plot.distribution_curve([])

@@ -36,21 +36,21 @@ def test_every_measured_row_is_named_and_the_chosen_one_marked() -> None:
         "status": "not measured",
         "reason": "x",
     }
-    text = words(plot.score_latency(report_example.result(rows=rows), "svg"))
+    text = words(plot.draw_score_latency(report_example.result(rows=rows), "svg"))
     for name, *_ in report_example.ROWS:
         assert (f"| {name}" in text) == (name != "openvino-fp32-2t"), name
     assert "onnxruntime-fp32-2t, chosen" in text and "test accuracy (%)" in text
 
 
 def test_without_a_test_set_the_axis_says_validation() -> None:
-    text = words(plot.score_latency(report_example.result(test={}), "svg"))
+    text = words(plot.draw_score_latency(report_example.result(test={}), "svg"))
     assert "validation accuracy (%)" in text
 
 
 @pytest.mark.parametrize("accuracy", [1.0, 0.9916, 0.5])
 def test_the_axis_of_equal_accuracies_ends_near_them_and_never_above_100(accuracy: float) -> None:
     rows = report_example.rows(accuracy=accuracy, validation_score=accuracy)
-    svg = plot.score_latency(report_example.result(rows=rows, test={}), "svg")
+    svg = plot.draw_score_latency(report_example.result(rows=rows, test={}), "svg")
     axis = ET.fromstring(svg).find(".//*[@id='matplotlib.axis_2']")
     ticks = [float(text) for text in "".join(axis.itertext()).split() if text[0].isdigit()]
     assert len(ticks) >= 3 and max(ticks) <= 100
@@ -64,16 +64,16 @@ def test_nothing_measured_is_still_a_plot() -> None:
     made = report_example.result(
         rows=rows, choice={"chosen": None, "metric": report_example.SCALE._asdict()}
     )
-    assert "nothing was measured" in words(plot.score_latency(made, "svg"))
+    assert "nothing was measured" in words(plot.draw_score_latency(made, "svg"))
 
 
 def test_the_same_numbers_give_the_same_bytes_in_any_process() -> None:
     made = report_example.result()
-    svg, png = plot.score_latency(made, "svg"), plot.score_latency(made, "png")
+    svg, png = plot.draw_score_latency(made, "svg"), plot.draw_score_latency(made, "png")
     script = (
         "import sys, hashlib; from edgekd.report import plot; from tests import report_example\n"
         "made = report_example.result()\n"
-        "sys.stdout.buffer.write(plot.score_latency(made, sys.argv[1]))\n"
+        "sys.stdout.buffer.write(plot.draw_score_latency(made, sys.argv[1]))\n"
     )
     for kind, want in (("svg", svg), ("png", png)):
         command = [sys.executable, "-c", script, kind]
@@ -84,13 +84,13 @@ def test_the_same_numbers_give_the_same_bytes_in_any_process() -> None:
 def test_the_png_is_a_picture() -> None:
     from PIL import Image
 
-    image = Image.open(io.BytesIO(plot.score_latency(report_example.result(), "png")))
+    image = Image.open(io.BytesIO(plot.draw_score_latency(report_example.result(), "png")))
     assert image.size == (1200, 750)
 
 
 @pytest.mark.parametrize("histories", [HISTORIES, {"teacher": []}])
 def test_learning_curves_name_every_term(histories: dict) -> None:
-    text = words(plot.learning_curves(histories, report_example.SCALE, "svg"))
+    text = words(plot.draw_learning_curves(histories, report_example.SCALE, "svg"))
     assert "validation accuracy (%)" in text and "learning_rate" not in text
     if "student" in histories:
         for name in ("control: cross-entropy", "student: cross-entropy", "student: kd"):
@@ -102,9 +102,11 @@ def test_a_number_where_lower_is_better_is_no_percent_and_better_is_up() -> None
     scale = Scale("RMSE", "number", "lower")
     choice = {**report_example.files()["choice"], "metric": scale._asdict()}
     made = report_example.result(choice=choice, test={})
-    svg = plot.score_latency(made, "svg")
+    svg = plot.draw_score_latency(made, "svg")
     assert "validation RMSE (lower is better)" in words(svg)
-    curves = plot.learning_curves({"student": report_example.history(3, 1.0, "mse")}, scale, "svg")
+    curves = plot.draw_learning_curves(
+        {"student": report_example.history(3, 1.0, "mse")}, scale, "svg"
+    )
     assert "validation RMSE (lower is better)" in words(curves)
 
 

@@ -38,7 +38,7 @@ TEACHER = row("teacher", 1.0, model="teacher", size_bytes=800_000)
 
 def test_the_fastest_inside_the_budget() -> None:
     rows = [row("a", 0.3), row("b", 0.1, validation_score=0.8), row("c", 0.2), TEACHER]
-    found = choose.choice(rows, Budget(score_drop=1.0), 0.96)
+    found = choose.choose_row(rows, Budget(score_drop=1.0), 0.96)
     assert found["chosen"] == "c" and found["nearest"] is None
     assert found["budget"] == [
         {
@@ -54,7 +54,7 @@ def test_the_fastest_inside_the_budget() -> None:
 
 def test_a_teacher_is_never_chosen() -> None:
     fast = {**TEACHER, "latency_p50_ms": 0.01, "latency_ci95_ms": [0.01, 0.01]}
-    assert choose.choice([row("a", 0.3), fast], Budget(), 0.96)["chosen"] == "a"
+    assert choose.choose_row([row("a", 0.3), fast], Budget(), 0.96)["chosen"] == "a"
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_a_teacher_is_never_chosen() -> None:
 )
 def test_what_failed_or_was_not_measured_is_never_chosen(status: tuple[str, str]) -> None:
     rows = [row("a", 0.3), row("b", 0.1, status=status[0], reason=status[1])]
-    assert choose.choice(rows, Budget(), 0.96)["chosen"] == "a"
-    found = choose.choice(rows[1:], Budget(), 0.96)
+    assert choose.choose_row(rows, Budget(), 0.96)["chosen"] == "a"
+    found = choose.choose_row(rows[1:], Budget(), 0.96)
     assert found["chosen"] is None and "b: {}: {}".format(*status) in found["why"]
 
 
@@ -75,9 +75,9 @@ def test_a_row_counts_with_the_slow_end_of_its_interval(
     interval: list[float] | None, chosen: str, settled: bool
 ) -> None:
     wide = row("b", 0.1, settled=settled, latency_ci95_ms=interval)
-    found = choose.choice([row("a", 0.3), wide], Budget(), 0.96)
+    found = choose.choose_row([row("a", 0.3), wide], Budget(), 0.96)
     assert found["chosen"] == chosen
-    assert choose.choice([wide], Budget(), 0.96)["chosen"] == "b"
+    assert choose.choose_row([wide], Budget(), 0.96)["chosen"] == "b"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_limit_of_latency_is_met_by_the_slow_end_alone(
     interval: list[float] | None, verdict: str
 ) -> None:
     one = row("a", 0.25, latency_ci95_ms=interval)
-    found = choose.choice([one], Budget(latency_p50_ms=0.3), 0.96)
+    found = choose.choose_row([one], Budget(latency_p50_ms=0.3), 0.96)
     assert found["budget"][0]["verdict"] == verdict
     assert (found["chosen"] == "a") == (verdict == "met")
     if interval is None:
@@ -116,21 +116,21 @@ def test_a_speedup_is_met_by_our_slow_end_beside_the_teachers_fast_one(
     ours: list[float] | None, theirs: list[float] | None, verdict: str
 ) -> None:
     rows = [row("a", 0.2, latency_ci95_ms=ours), {**TEACHER, "latency_ci95_ms": theirs}]
-    found = choose.choice(rows, Budget(speedup=4.0), 0.96)
+    found = choose.choose_row(rows, Budget(speedup=4.0), 0.96)
     assert found["budget"][0]["verdict"] == verdict and found["budget"][0]["got"] == 5.0
     assert (found["chosen"] == "a") == (verdict == "met")
 
 
 def test_a_row_of_an_unfit_machine_keeps_no_limit_of_time_and_is_chosen_last() -> None:
     bad = row("a", 0.1, status="invalid", reason="swapped: 3 pages came back from swap")
-    found = choose.choice([bad, TEACHER], Budget(latency_p50_ms=0.3), 0.96)
+    found = choose.choose_row([bad, TEACHER], Budget(latency_p50_ms=0.3), 0.96)
     assert found["chosen"] is None and found["budget"][0]["verdict"] == "open"
     assert "the machine was not fit: swapped" in found["why"]
-    assert choose.choice([bad, row("b", 0.3)], Budget(), 0.96)["chosen"] == "b"
-    alone = choose.choice([bad], Budget(score=0.9), 0.96)
+    assert choose.choose_row([bad, row("b", 0.3)], Budget(), 0.96)["chosen"] == "b"
+    alone = choose.choose_row([bad], Budget(score=0.9), 0.96)
     assert alone["chosen"] == "a" and "not fit" in alone["why"]
     unfit = {**TEACHER, "status": bad["status"], "reason": bad["reason"]}
-    found = choose.choice([row("b", 0.1), unfit], Budget(speedup=2.0), 0.96)
+    found = choose.choose_row([row("b", 0.1), unfit], Budget(speedup=2.0), 0.96)
     assert found["budget"][0]["verdict"] == "open"
 
 
@@ -141,24 +141,24 @@ def test_unstable_is_a_wide_row_on_which_the_choice_could_turn() -> None:
     one = row("a", 0.20, latency_ci95_ms=[0.19, 0.21], **WIDE)
     near = row("b", 0.21, latency_ci95_ms=[0.20, 0.22], **WIDE)
     far = row("c", 0.30, latency_ci95_ms=[0.22, 0.38], **WIDE)
-    found = choose.choice([one, near, far, TEACHER], Budget(), 0.96)
+    found = choose.choose_row([one, near, far, TEACHER], Budget(), 0.96)
     assert found["unstable"] == dict.fromkeys("ab", "whether it is the fastest is open")
     assert found["why"].endswith("whether it is the fastest is open")
     # nobody near it: its width is told, and nothing turns on it
-    assert choose.choice([one, far, TEACHER], Budget(), 0.96)["unstable"] == {}
+    assert choose.choose_row([one, far, TEACHER], Budget(), 0.96)["unstable"] == {}
     # as narrow as was wanted: a tie, not unstable
     close = [{**row, "settled": True} for row in (one, near)]
-    assert choose.choice([*close, TEACHER], Budget(), 0.96)["unstable"] == {}
+    assert choose.choose_row([*close, TEACHER], Budget(), 0.96)["unstable"] == {}
     # a rival that is outside the budget anyway is none
     poor = {**near, "validation_score": 0.5}
-    assert choose.choice([one, poor, TEACHER], Budget(score=0.9), 0.96)["unstable"] == {}
+    assert choose.choose_row([one, poor, TEACHER], Budget(score=0.9), 0.96)["unstable"] == {}
 
 
 def test_unstable_is_a_wide_row_that_may_or_may_not_keep_a_limit() -> None:
     teacher = {**TEACHER, "latency_ci95_ms": [0.9, 1.1], **WIDE}
     fast = row("a", 0.2, latency_ci95_ms=[0.18, 0.24], **WIDE)
     slow = row("b", 0.25, latency_ci95_ms=[0.24, 0.26], **WIDE)
-    found = choose.choice([fast, slow, teacher], Budget(speedup=4.0), 0.96)
+    found = choose.choose_row([fast, slow, teacher], Budget(speedup=4.0), 0.96)
     assert found["chosen"] is None  # 0.9 / 0.24 = 3.75, 0.9 / 0.26 = 3.46; 4.58 at best
     reason = "whether b keeps speedup is open"
     assert found["unstable"] == {
@@ -167,15 +167,15 @@ def test_unstable_is_a_wide_row_that_may_or_may_not_keep_a_limit() -> None:
         "teacher": reason,
     }
     # of other limits one is missed for good: nothing turns on its width
-    found = choose.choice(
+    found = choose.choose_row(
         [{**fast, "size_bytes": 900}, slow, teacher], Budget(speedup=4.0, size_bytes=99), 0.96
     )
     assert found["unstable"] == {}
     # one that could be chosen only in place of a surely faster one turns nothing
     sure = row("c", 0.1)
-    assert choose.choice([sure, slow, teacher], Budget(speedup=4.0), 0.96)["unstable"] == {}
+    assert choose.choose_row([sure, slow, teacher], Budget(speedup=4.0), 0.96)["unstable"] == {}
     # whether it misses by luck is as open as whether it is met by luck
-    found = choose.choice(
+    found = choose.choose_row(
         [row("a", 0.26, latency_ci95_ms=[0.24, 0.3], **WIDE), TEACHER], Budget(speedup=4.0), 0.96
     )
     assert found["budget"][0]["verdict"] == "missed" and list(found["unstable"]) == ["a"]
@@ -183,7 +183,7 @@ def test_unstable_is_a_wide_row_that_may_or_may_not_keep_a_limit() -> None:
 
 def test_none_inside_says_which_limit_failed_by_how_much() -> None:
     rows = [row("a", 0.41), row("b", 0.9), TEACHER]
-    found = choose.choice(rows, Budget(latency_p50_ms=0.30, score=0.9), 0.96)
+    found = choose.choose_row(rows, Budget(latency_p50_ms=0.30, score=0.9), 0.96)
     assert found["chosen"] is None and found["nearest"] == "a"
     verdicts = {v["limit"]: v for v in found["budget"]}
     assert verdicts["latency_p50_ms"]["verdict"] == "missed"
@@ -194,7 +194,7 @@ def test_none_inside_says_which_limit_failed_by_how_much() -> None:
 
 def test_nearest_is_what_may_keep_every_limit_before_what_misses_one() -> None:
     rows = [row("wide", 0.29, latency_ci95_ms=[0.2, 0.4]), row("slow", 0.301), TEACHER]
-    found = choose.choice(rows, Budget(latency_p50_ms=0.3), 0.96)
+    found = choose.choose_row(rows, Budget(latency_p50_ms=0.3), 0.96)
     assert found["chosen"] is None and found["nearest"] == "wide"
     assert [line["verdict"] for line in found["budget"]] == ["open"]
 
@@ -203,9 +203,9 @@ def test_speedup_and_shrink_are_against_the_teacher_on_the_same_engine() -> None
     slow = {"latency_p50_ms": 9.0, "latency_ci95_ms": [9.0, 9.0], "size_bytes": 9_000_000}
     other = {**TEACHER, **slow, "runtime": "openvino"}
     rows = [row("a", 0.25), other, TEACHER]
-    found = choose.choice(rows, Budget(speedup=4.0, shrink=8.0), 0.96)
+    found = choose.choose_row(rows, Budget(speedup=4.0, shrink=8.0), 0.96)
     assert [v["got"] for v in found["budget"]] == [4.0, 8.0] and found["chosen"] == "a"
-    found = choose.choice(rows, Budget(speedup=5.0), 0.96)
+    found = choose.choose_row(rows, Budget(speedup=5.0), 0.96)
     assert found["budget"][0]["message"] == "speedup: got 4, want at least 5 (20 % under)"
 
 
@@ -214,11 +214,11 @@ def test_the_reference_is_the_teachers_fp32_row_of_the_same_threads_alone() -> N
     bf16 = {**TEACHER, **slow_row(8.0), "precision": "bf16"}
     student = {**TEACHER, **slow_row(5.0), "model": "student", "name": "s"}
     rows = [row("a", 0.25), student, bf16, two, TEACHER]
-    found = choose.choice(rows, Budget(speedup=4.0), 0.96)
+    found = choose.choose_row(rows, Budget(speedup=4.0), 0.96)
     assert [v["got"] for v in found["budget"]] == [4.0]
-    found = choose.choice([row("a", 0.25, threads=2), *rows[1:]], Budget(speedup=4.0), 0.96)
+    found = choose.choose_row([row("a", 0.25, threads=2), *rows[1:]], Budget(speedup=4.0), 0.96)
     assert [v["got"] for v in found["budget"]] == [8.0]
-    found = choose.choice([row("a", 0.25, threads=4), two, TEACHER], Budget(speedup=4.0), 0.96)
+    found = choose.choose_row([row("a", 0.25, threads=4), two, TEACHER], Budget(speedup=4.0), 0.96)
     assert found["chosen"] is None and found["budget"][0]["verdict"] == "not measured"
 
 
@@ -228,7 +228,7 @@ def slow_row(ms: float) -> dict[str, Any]:
 
 def test_a_limit_on_what_was_not_measured_is_not_met() -> None:
     rows = [row("a", 0.2, peak_rss_bytes=None)]
-    found = choose.choice(rows, Budget(peak_rss_bytes=10**9, speedup=2.0), 0.96)
+    found = choose.choose_row(rows, Budget(peak_rss_bytes=10**9, speedup=2.0), 0.96)
     assert found["chosen"] is None
     assert {v["verdict"] for v in found["budget"]} == {"not measured"}
 
@@ -254,7 +254,7 @@ ISLANDS = [{"node": f"c{i}/Conv", "op": "Conv", "cause": "no Q behind it"} for i
 
 def test_int8_that_is_slower_is_told_with_what_runs_in_float() -> None:
     slow = row("int8", 0.262, **INT8, islands=[*ISLANDS, {**ISLANDS[0], "op": "Relu"}])
-    why = choose.choice([row("fp32", 0.2), slow, TEACHER], Budget(), 0.96)["why"]
+    why = choose.choose_row([row("fp32", 0.2), slow, TEACHER], Budget(), 0.96)["why"]
     assert why.endswith(
         "; int8 is 1.31x slower: 11 float Conv (no Q behind it), 1 float Relu (no Q behind it)"
     )
@@ -263,25 +263,25 @@ def test_int8_that_is_slower_is_told_with_what_runs_in_float() -> None:
 def test_int8_without_islands_is_told_with_its_kernels() -> None:
     kernels = {"QLinearConv u8": 21, "QLinearAdd u8": 9, "Relu u8": 1, "Other u8": 1}
     rows = [row("fp32", 0.2), row("int8", 0.3, **INT8, kernels=kernels, islands=[]), TEACHER]
-    why = choose.choice(rows, Budget(), 0.96)["why"]
+    why = choose.choose_row(rows, Budget(), 0.96)["why"]
     assert "1.50x slower: no float islands, 21 QLinearConv u8, 9 QLinearAdd u8, 1 Other u8" in why
     rows[1] |= slow_row(0.2005)
-    assert "int8 is no faster" in choose.choice(rows, Budget(), 0.96)["why"]
+    assert "int8 is no faster" in choose.choose_row(rows, Budget(), 0.96)["why"]
 
 
 def test_int8_outside_the_budget_is_told_with_the_limit() -> None:
     rows = [row("fp32", 0.2), row("int8", 0.1, **INT8, validation_score=0.9), TEACHER]
-    why = choose.choice(rows, Budget(score_drop=1.0), 0.96)["why"]
+    why = choose.choose_row(rows, Budget(score_drop=1.0), 0.96)["why"]
     assert "; int8 misses score_drop: got 6, want at most 1" in why
 
 
 def test_the_int8_beside_the_chosen_one_is_told_or_else_the_fastest() -> None:
     other = {**INT8, "runtime": "openvino"}
     rows = [row("fp32", 0.2), row("int8", 0.4, **INT8), row("ov", 0.3, **other), TEACHER]
-    why = choose.choice(rows, Budget(), 0.96)["why"]
+    why = choose.choose_row(rows, Budget(), 0.96)["why"]
     assert "; int8 is 2.00x" in why and "; ov is" not in why
     rows[1] = row("int8", 0.4, **INT8, threads=2)
-    why = choose.choice([*rows, row("ov2", 0.5, **other)], Budget(), 0.96)["why"]
+    why = choose.choose_row([*rows, row("ov2", 0.5, **other)], Budget(), 0.96)["why"]
     assert "; ov is 1.50x" in why and "; int8 is" not in why and "ov2" not in why
 
 
@@ -290,7 +290,7 @@ def test_a_chosen_int8_says_nothing_more_and_one_that_was_not_measured_is_no_can
     idle = row(
         "trt", None, precision="int8", status="not measured", reason="no CUDA device", size_bytes=9
     )
-    found = choose.choice([*rows, idle], Budget(), 0.96)
+    found = choose.choose_row([*rows, idle], Budget(), 0.96)
     assert found["chosen"] == "int8" and "lost" not in found["why"] and "trt" not in found["why"]
 
 
@@ -299,7 +299,7 @@ def test_a_row_that_says_nothing_of_its_interval_is_not_called_unstable() -> Non
     rows = [row("a", 0.1, latency_ci95_ms=[0.09, 0.2]), row("b", 0.15, latency_ci95_ms=[0.1, 0.2])]
     for each in rows:
         del each["settled"]
-    assert choose.choice(rows, Budget(latency_p50_ms=0.19), 0.96)["unstable"] == {}
+    assert choose.choose_row(rows, Budget(latency_p50_ms=0.19), 0.96)["unstable"] == {}
 
 
 def test_what_begins_where_the_chosen_ends_is_no_rival() -> None:
@@ -307,7 +307,7 @@ def test_what_begins_where_the_chosen_ends_is_no_rival() -> None:
         row("a", 0.1, latency_ci95_ms=[0.05, 0.2], settled=False),
         row("b", 0.3, latency_ci95_ms=[0.2, 0.5], settled=False),
     ]
-    assert choose.choice(rows, Budget(latency_p50_ms=0.3), 0.96)["unstable"] == {}
+    assert choose.choose_row(rows, Budget(latency_p50_ms=0.3), 0.96)["unstable"] == {}
 
 
 def test_a_row_without_an_interval_may_be_as_fast_as_nothing() -> None:
@@ -323,15 +323,15 @@ def sized(name: str, p50: float | None, **more: Any) -> dict[str, Any]:
 
 def test_of_several_sizes_the_usual_one_is_chosen_by_and_limits_of_time_hold_at_all() -> None:
     rows = [row("a", 0.3), sized("a", 1.0), row("b", 0.2), sized("b", 3.0)]
-    assert choose.choice(rows, Budget(), 0.96)["chosen"] == "b"
-    assert "(2 measured)" in choose.choice(rows, Budget(), 0.96)["why"]
-    found = choose.choice(rows, Budget(latency_p50_ms=2.0), 0.96)
+    assert choose.choose_row(rows, Budget(), 0.96)["chosen"] == "b"
+    assert "(2 measured)" in choose.choose_row(rows, Budget(), 0.96)["why"]
+    found = choose.choose_row(rows, Budget(latency_p50_ms=2.0), 0.96)
     assert found["chosen"] == "a"
     assert [line["limit"] for line in found["budget"]] == [
         "latency_p50_ms",
         "latency_p50_ms at text_length=128",
     ]
-    found = choose.choice(rows, Budget(latency_p50_ms=0.9, size_bytes=10**6, score=0.5), 0.96)
+    found = choose.choose_row(rows, Budget(latency_p50_ms=0.9, size_bytes=10**6, score=0.5), 0.96)
     assert found["chosen"] is None and found["nearest"] == "a"
     assert "latency_p50_ms at text_length=128: got 1, want at most 0.9 (11 % over)" in found["why"]
     assert sum("at text_length" in line["limit"] for line in found["budget"]) == 1
@@ -340,8 +340,8 @@ def test_of_several_sizes_the_usual_one_is_chosen_by_and_limits_of_time_hold_at_
 def test_at_other_sizes_a_row_is_compared_with_the_teachers_at_those() -> None:
     teachers = [TEACHER, sized("teacher", 2.0, model="teacher")]
     rows = [row("a", 0.25), sized("a", 1.0), *teachers]
-    assert choose.choice(rows, Budget(speedup=2.0), 0.96)["chosen"] == "a"
-    found = choose.choice(rows, Budget(speedup=3.0), 0.96)
+    assert choose.choose_row(rows, Budget(speedup=2.0), 0.96)["chosen"] == "a"
+    found = choose.choose_row(rows, Budget(speedup=3.0), 0.96)
     assert [(line["limit"], line["got"]) for line in found["budget"]] == [
         ("speedup", 4.0),
         ("speedup at text_length=128", 2.0),
@@ -351,18 +351,18 @@ def test_at_other_sizes_a_row_is_compared_with_the_teachers_at_those() -> None:
 def test_an_engine_that_fails_at_a_size_that_is_asked_for_is_not_chosen() -> None:
     broken = sized("b", None, status="failed", reason="refused")
     rows = [row("a", 0.3), sized("a", 1.0), row("b", 0.2), broken]
-    assert choose.choice(rows, Budget(), 0.96)["chosen"] == "a"
-    found = choose.choice(rows[2:], Budget(), 0.96)
+    assert choose.choose_row(rows, Budget(), 0.96)["chosen"] == "a"
+    found = choose.choose_row(rows[2:], Budget(), 0.96)
     assert found["chosen"] is None and "at text_length=128: failed: refused" in found["why"]
     late = {**broken, "status": "not measured", "reason": "the budget ended"}
-    assert choose.choice([rows[2], late], Budget(), 0.96)["chosen"] == "b"
-    found = choose.choice([rows[2], late], Budget(latency_p50_ms=1.0), 0.96)
+    assert choose.choose_row([rows[2], late], Budget(), 0.96)["chosen"] == "b"
+    found = choose.choose_row([rows[2], late], Budget(latency_p50_ms=1.0), 0.96)
     assert found["chosen"] is None and "at text_length=128: not measured, want" in found["why"]
 
 
 def test_a_wide_interval_at_another_size_is_marked_there() -> None:
     wide = sized("a", 1.0, latency_ci95_ms=[0.5, 3.0], settled=False)
-    found = choose.choice([row("a", 0.3), wide], Budget(latency_p50_ms=2.0), 0.96)
+    found = choose.choose_row([row("a", 0.3), wide], Budget(latency_p50_ms=2.0), 0.96)
     assert found["chosen"] is None and found["unstable"] == {
         "a text_length=128": "whether a keeps latency_p50_ms at text_length=128 is open"
     }

@@ -50,7 +50,7 @@ def test_a_precision_that_is_not_offered_is_a_result(tmp_path: Path) -> None:
 def test_an_engine_that_is_not_installed_is_a_result() -> None:
     reason = "openvino is not installed: pip install 'edgekd[openvino]'"
     config = stage.CompileConfig(runtime="openvino")
-    about = stage.describe(config, {"not_measured": reason})
+    about = stage.describe_engine(config, {"not_measured": reason})
     assert (about["status"], about["reason"]) == ("not measured", reason)
 
 
@@ -78,7 +78,7 @@ def test_an_engine_that_cannot_run_here_keeps_its_files(tmp_path: Path) -> None:
     config = stage.CompileConfig(
         runtime="tensorrt", precision="int8", options={"capability": "sm89"}
     )
-    about = stage.describe(config, found)
+    about = stage.describe_engine(config, found)
     assert (about["status"], about["reason"]) == ("not measured", "no CUDA device")
     assert about["files"] == ["model.engine"] and about["size_bytes"] == 1234
     assert about["islands"] == found["islands"] and about["kernels"] == found["kernels"]

@@ -156,13 +156,13 @@ def test_a_limit_that_loses_a_class(tmp_path: Path) -> None:
 def test_the_origin_is_the_files_digests(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "a.npz")
     config = data.DataConfig(source="npz:a.npz")
-    first = data.origin(config, data_dir=tmp_path)
+    first = data.digest_source(config, data_dir=tmp_path)
     assert first == {"a.npz": files.digest_file(path)}
     write_npz(path, per_class=11)
-    assert data.origin(config, data_dir=tmp_path) != first
+    assert data.digest_source(config, data_dir=tmp_path) != first
     path.unlink()
     with pytest.raises(InputError, match=r"a\.npz"):
-        data.origin(config, data_dir=tmp_path)
+        data.digest_source(config, data_dir=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["train", "data.json"])

@@ -65,7 +65,7 @@ def test_a_task_is_explained_by_its_metrics_and_agreement(tmp_path: Path, name: 
         explain.NO_CLASSES,
         explain.NO_ATTACK,
     ]
-    section = explanation.explanation_section(found)
+    section = explanation.make_section(found)
     assert [table.title for table in section.tables] == ["How good", "What each term brought"]
     assert f"{score} " in " ".join(section.lead) and section.tables[0].columns[1].startswith(score)
     assert [row[0] for row in section.tables[0].rows] == list(ROLES)

@@ -104,7 +104,7 @@ def test_the_stage_gives_a_model_that_answers_as_torch_does(tmp_path: Path) -> N
     parity = json.loads(made["parity.json"].read_text())
     assert parity["max_abs"] <= 1e-4 and parity["agreement"] == 1
     assert (parity["samples"], parity["opset"], parity["tolerance"]) == (16, 18, 1e-4)
-    answers = export.onnx_answers(made["model.onnx"], usual)
+    answers = export.run_onnx(made["model.onnx"], usual)
     assert list(answers) == ["logits"]
     assert np.abs(answers["logits"] - usual.outputs["logits"]).max() == parity["max_abs"]
 
@@ -147,31 +147,31 @@ def test_the_same_seed_picks_the_same_samples_and_bytes(tmp_path: Path) -> None:
 
 def test_distinct_leaves_out_copies_and_follows_the_seed() -> None:
     images = np.repeat(some_images(10), 2, axis=0)
-    picked = export.distinct([images], 6, 1)
+    picked = export.find_distinct([images], 6, 1)
     assert len({images[i].tobytes() for i in picked}) == len(picked) == 6
-    assert list(picked) == list(export.distinct([images], 6, 1))
-    assert list(picked) != list(export.distinct([images], 6, 2))
+    assert list(picked) == list(export.find_distinct([images], 6, 1))
+    assert list(picked) != list(export.find_distinct([images], 6, 2))
 
 
 def test_samples_are_distinct_by_all_their_inputs_and_by_where_rows_end() -> None:
     one, other = np.array([[1], [1], [2], [1]]), np.array([[5], [6], [5], [5]])
-    assert sorted(export.distinct([one, other], 9, 0)) in ([0, 1, 2], [1, 2, 3])
+    assert sorted(export.find_distinct([one, other], 9, 0)) in ([0, 1, 2], [1, 2, 3])
     values = np.array([7, 8, 9, 7, 8, 9, 7, 8])
     rows = RaggedRows(values, np.array([0, 2, 3, 6, 8]))  # the first and the last are the same
-    assert sorted(export.distinct([rows], 9, 0)) in ([0, 1, 2], [1, 2, 3])
+    assert sorted(export.find_distinct([rows], 9, 0)) in ([0, 1, 2], [1, 2, 3])
     two = [
         from_rows([values[:2], values[:1]], values),
         from_rows([values[2:3], values[1:3]], values),
     ]
-    assert len(export.distinct(two, 9, 0)) == 2  # 7 8 | 9 and 7 | 8 9
+    assert len(export.find_distinct(two, 9, 0)) == 2  # 7 8 | 9 and 7 | 8 9
 
 
 def test_spread_takes_each_class_in_turn() -> None:
     classes = np.array([0] * 50 + [1] * 3 + [2] * 20)
-    taken = classes[export.spread(classes, 9)]
+    taken = classes[export.pick_evenly(classes, 9)]
     assert list(np.bincount(taken)) == [3, 3, 3]
-    assert list(np.bincount(classes[export.spread(classes, 21)])) == [9, 3, 9]
-    assert len(export.spread(classes, 500)) == 73
+    assert list(np.bincount(classes[export.pick_evenly(classes, 21)])) == [9, 3, 9]
+    assert len(export.pick_evenly(classes, 500)) == 73
 
 
 def differences(got: np.ndarray, want: np.ndarray) -> Differences:
@@ -188,7 +188,7 @@ def test_without_onnxruntime_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> 
     missing = runtimes.find("onnxruntime")._replace(why_not=lambda: "it is not installed: pip ...")
     monkeypatch.setattr(runtimes, "find", lambda name: missing)
     with pytest.raises(MachineError, match="pip"):
-        export.want_onnxruntime()
+        export.require_onnxruntime()
 
 
 def test_the_operator_sets_are_those_of_the_exporter() -> None:
@@ -209,7 +209,7 @@ def test_a_quantized_model_is_held_against_its_own_roundings(tmp_path: Path) -> 
     assert parity["logit_step"] > 0
     assert parity["max_steps"] == pytest.approx(parity["max_abs"] / parity["logit_step"])
     usual = golden.read(made["golden.safetensors"])["usual"]
-    answers = export.onnx_answers(made["model.onnx"], usual)
+    answers = export.run_onnx(made["model.onnx"], usual)
     assert list(answers) == ["logits"]
     assert np.abs(answers["logits"] - usual.outputs["logits"]).max() == pytest.approx(
         parity["max_abs"]

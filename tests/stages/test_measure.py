@@ -174,7 +174,7 @@ def test_warnings_that_differ_in_a_number_alone_are_told_once() -> None:
         Validity(False, ("swapped: 3 pages",), ("noisy: the load was 7.4 on 2 cores",)),
         Validity(True, (), ("noisy: processes lost their core 492.5 times a second",)),
     ]
-    machine = stage.about_machine(Monitor(lambda *rest, **more: {}), each)
+    machine = stage.describe_machine(Monitor(lambda *rest, **more: {}), each)
     assert machine["warnings"] == [
         "noisy: processes lost their core 492.5 times a second",
         "noisy: the load was 7.4 on 2 cores",
@@ -261,7 +261,7 @@ def test_golden_answers_of_another_shape_are_a_failed_row(
     odd: dict[str, np.ndarray],
     says: str,
 ) -> None:
-    monkeypatch.setattr(engine_answers, "outputs", lambda *_, **__: odd)
+    monkeypatch.setattr(engine_answers, "compute_outputs", lambda *_, **__: odd)
     config = stage.MeasureConfig(candidates=(subject("student", "fp32", (1,)),), measure=QUICK)
     made = stage.run(config, given, context(tmp_path / "out"))
     (row,) = json.loads(made["rows.json"].read_bytes())
@@ -357,5 +357,5 @@ def test_the_better_of_two_has_the_higher_entry_whichever_way_its_score_goes() -
     }
     rows = [{**base, "name": name, "validation_score": v} for name, v in (("a", 1.0), ("b", 2.0))]
     for better, best in (("higher", "b"), ("lower", "a")):
-        found = stage.entrants(rows, Scale("RMSE", "number", better))
+        found = stage.list_candidates(rows, Scale("RMSE", "number", better))
         assert max(found, key=lambda name: found[name].score) == best

@@ -32,12 +32,12 @@ QUICK = {"name": "deepinversion", "steps": 60, "feature": 0.1}
 def given(tmp_path: Path) -> dict[str, Path]:
     """A teacher of digits, and what data.json says of them: no images."""
     from edgekd.learn import blueprint
-    from edgekd.learn.settings import Resolved
+    from edgekd.learn.settings import Arithmetic
     from tests.learn.synthesis import digits_example as example
 
     paths = data_example.write_data(tmp_path, example.split()[0].image, "0123456789")
     paths["resolved"] = tmp_path / "resolved.json"
-    resolved = Resolved(precision="fp32", channels_last=False, threads=1)
+    resolved = Arithmetic(precision="fp32", channels_last=False, threads=1)
     paths["resolved"].write_text(resolved.model_dump_json())
     plan = image_blueprint(
         builder="resnet8", arguments={"base": 8}, classes=10, channels=1, height=8, width=8
@@ -89,9 +89,9 @@ def test_arrays_that_stand_in_for_the_training_split(
     assert table["batch_norm_distance"] == pytest.approx(distance, rel=1e-4)
     assert table["batch_norm_distance"] < table["batch_norm_distance_of_noise"] / 4
     replaced = given | {"train": made["train"]}
-    samples = arrays.samples(replaced, Views(), 0)
+    samples = arrays.open_samples(replaced, Views(), 0)
     assert len(samples) == 300 and samples.batch(np.arange(4), 0).inputs[0].shape == (4, 1, 8, 8)
-    assert arrays.calibration(replaced, 32, 0).chosen.shape == (32,)
+    assert arrays.draw_calibration(replaced, 32, 0).chosen.shape == (32,)
     assert example.accuracy(taught(inputs)) > 0.5
 
 

@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
-from edgekd.device import Order
 from edgekd.device import WorkerExit
+from edgekd.device import WorkerJob
 from edgekd.devices.ssh import RemoteDevice
 from edgekd.errors import MachineError
 
@@ -175,7 +175,7 @@ class Exchange:
         self.asked = 0
         board.count_starts()
 
-    def order(self) -> Order:
+    def order(self) -> WorkerJob:
         """A new order each time, so that no earlier one answers it."""
         self.asked += 1
         spec = {"job": "compile", "runtime": "null", "precision": "fp32", "kernels": False}
@@ -183,7 +183,7 @@ class Exchange:
         self.goal.mkdir()
         told = {**spec, "token": f"token-{self.asked}", "number": self.asked}
         reads = {"model.onnx": self.model}
-        return Order("edgekd.bench.worker", told, {}, 30.0, reads, self.goal)
+        return WorkerJob("edgekd.bench.worker", told, {}, 30.0, reads, self.goal)
 
     def fresh(self, *, code: bool) -> None:
         """Take from the board what was pushed; edgekd's code only if asked to."""
@@ -215,7 +215,7 @@ class Exchange:
             ending = f"{len(left)} processes left"
         return Outcome(point, ending, self.proxy.connections, starts, round(seconds, 3))
 
-    def _ask(self, order: Order) -> tuple[WorkerExit | None, str]:
+    def _ask(self, order: WorkerJob) -> tuple[WorkerExit | None, str]:
         remote = self.remote()
         try:
             ended = remote.run(order)
@@ -231,7 +231,7 @@ class Exchange:
         return remote
 
 
-def _fault(ended: WorkerExit, order: Order, model: Path, goal: Path) -> str:
+def _fault(ended: WorkerExit, order: WorkerJob, model: Path, goal: Path) -> str:
     said = json.loads(ended.stdout.splitlines()[-1]) if ended.stdout else {}
     if ended.returncode != 0 or said.get("token") != order.spec["token"]:
         return f"a wrong end: {ended}"

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from edgekd import bundle
 from edgekd.bench import golden
 from edgekd.bench.engine import Engine
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import write as bundle_write
 from edgekd.tasks import classification
@@ -58,7 +58,7 @@ def blunted(finished: Place, folder: Path) -> Path:
     usual = found.golden["usual"]
     inputs = write_inputs(usual.inputs, folder / "inputs.split")
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": folder / "model.onnx"})
-    answers = outputs(engine, inputs)
+    answers = compute_outputs(engine, inputs)
     golden.write(folder / "golden.safetensors", {"usual": usual._replace(outputs=answers)})
     manifest = found.manifest
     rows = json.loads((found.folder / "measured.json").read_bytes())

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgekd.bench.pair import paired
+from edgekd.bench.pair import significance
 from edgekd.bench.statistics import Interval
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ def compare_answers(before: Right, after: Right) -> AnswerChange:
     """
     _want_alike(before, after)
     lost, corrected = _lost_and_won(before, after)
-    found = paired.estimate_drop(lost, corrected, len(before), 0.0, resamples=RESAMPLES, seed=0)
+    found = significance.estimate_drop(
+        lost, corrected, len(before), 0.0, resamples=RESAMPLES, seed=0
+    )
     return AnswerChange(
         corrected=corrected,
         lost=lost,
@@ -135,14 +137,14 @@ def compare_ablations(
         ValueError: if the shapes differ or there are no samples.
     """
     found = {term: compare_answers(full, right) for term, right in ablated.items()}
-    corrected = paired.adjust_holm({term: one.p_value for term, one in found.items()})
+    corrected = significance.adjust_holm({term: one.p_value for term, one in found.items()})
     return {term: (one, corrected[term]) for term, one in found.items()}
 
 
 def _beside(before: Right, after: Right, of: Mapping[int, Right]) -> dict[int, ClassChange]:
     counts = {number: _lost_and_won(before[here], after[here]) for number, here in of.items()}
-    p_values = {number: paired.mcnemar(*both) for number, both in counts.items()}
-    corrected = paired.adjust_holm({str(number): p for number, p in p_values.items()})
+    p_values = {number: significance.mcnemar(*both) for number, both in counts.items()}
+    corrected = significance.adjust_holm({str(number): p for number, p in p_values.items()})
     return {
         number: ClassChange(
             points=100 * (won - lost) / int(of[number].sum()),

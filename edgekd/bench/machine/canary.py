@@ -43,12 +43,12 @@ def run_canary(
 
     clock = time.perf_counter_ns
     say("canary")
-    timing.iterate(step, clock, 0, 1, WARM_UP_NS)
-    times_ns = timing.iterate(step, clock, 0, 1, SPAN_NS)
+    timing.run_iterations(step, clock, 0, 1, WARM_UP_NS)
+    times_ns = timing.run_iterations(step, clock, 0, 1, SPAN_NS)
     return {"canary_ns": median(times_ns), "snapshot": validity.take_snapshot()}
 
 
-def variation(canaries_ns: Sequence[float]) -> float | None:
+def compute_variation(canaries_ns: Sequence[float]) -> float | None:
     """Standard deviation over mean; None for fewer than three snapshots."""
     if len(canaries_ns) < FEWEST:
         return None
@@ -57,7 +57,7 @@ def variation(canaries_ns: Sequence[float]) -> float | None:
     return math.sqrt(squares / (len(canaries_ns) - 1)) / mean
 
 
-def drifts(canaries_ns: Sequence[float]) -> bool:
+def is_drifting(canaries_ns: Sequence[float]) -> bool:
     """Whether milliseconds of this session are not worth printing."""
-    found = variation(canaries_ns)
+    found = compute_variation(canaries_ns)
     return found is not None and found > DRIFT

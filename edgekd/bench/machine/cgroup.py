@@ -51,14 +51,14 @@ def count_throttled(root: Path = Path("/")) -> int | None:
     return sum(known) if known else None
 
 
-def quota_cores(root: Path = Path("/")) -> float | None:
+def read_quota_cores(root: Path = Path("/")) -> float | None:
     """The CPU time that the tightest group allows, in cores; None without a limit."""
     return min(
         (quota for group in group_folders(root, "cpu") for quota in _quota(group)), default=None
     )
 
 
-def memory_bytes(root: Path = Path("/")) -> int | None:
+def read_memory_limit(root: Path = Path("/")) -> int | None:
     """The memory that the tightest group allows; None without a limit."""
     limits = [
         int(text)

@@ -32,7 +32,7 @@ CPU_FIELDS = {
 }
 
 
-def host_facts(root: Path = Path("/")) -> dict[str, Any]:
+def collect_host_facts(root: Path = Path("/")) -> dict[str, Any]:
     """What is in the key, by name; None for what this machine does not tell.
 
     Args:
@@ -58,8 +58,8 @@ def host_facts(root: Path = Path("/")) -> dict[str, Any]:
         "virtual": "hypervisor" in flags,
         "hypervisor": _read(root / "sys/class/dmi/id/sys_vendor"),
         "container": _container(root),
-        "quota_cores": cgroup.quota_cores(root),
-        "quota_memory_bytes": cgroup.memory_bytes(root),
+        "quota_cores": cgroup.read_quota_cores(root),
+        "quota_memory_bytes": cgroup.read_memory_limit(root),
     }
     return facts | list_gpus(root)
 
@@ -81,8 +81,8 @@ def list_gpus(root: Path = Path("/")) -> dict[str, Any]:
 
 @functools.cache
 def machine_key() -> str:
-    """SHA-256 of `host_facts`; milliseconds to compute."""
-    return key_of(host_facts())
+    """SHA-256 of `collect_host_facts`; milliseconds to compute."""
+    return key_of(collect_host_facts())
 
 
 def key_of(facts: dict[str, Any]) -> str:
@@ -90,7 +90,7 @@ def key_of(facts: dict[str, Any]) -> str:
     return files.digest_bytes(files.canonical_json(facts))
 
 
-def engine_versions() -> dict[str, str | None]:
+def list_engine_versions() -> dict[str, str | None]:
     """What answers and times depend on besides: each engine's version, and numpy's."""
     names = ["numpy", *(entry.installed() for entry in BUILT_IN.values())]
     return {name: _version(name) for name in names}
@@ -103,7 +103,7 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def volatile_facts(root: Path = Path("/")) -> dict[str, Any]:
+def collect_volatile_facts(root: Path = Path("/")) -> dict[str, Any]:
     """What describes the machine at this moment and does not count: load, uptime, boot."""
     load = _read(root / "proc/loadavg")
     uptime = _read(root / "proc/uptime")

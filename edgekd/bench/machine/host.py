@@ -66,8 +66,8 @@ def describe_host(device: Device = local.DEVICE) -> Host:
     if device is local.DEVICE:
         missing = {name: entry.load().why_not() for name, entry in BUILT_IN.items()}
         idle = {name: BUILT_IN[name].load().why_not_run() for name in BUILT_IN if not missing[name]}
-        facts, now = fingerprint.host_facts(), fingerprint.volatile_facts()
-        versions = fingerprint.engine_versions()
+        facts, now = fingerprint.collect_host_facts(), fingerprint.collect_volatile_facts()
+        versions = fingerprint.list_engine_versions()
     else:
         answer = run_worker("site", {}, timeout_s=TIMEOUT_S, device=device)
         names = ("facts", "now", "versions", "missing", "idle")

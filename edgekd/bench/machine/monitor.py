@@ -45,7 +45,7 @@ class Monitor:
         verdict = self.snapshot_log.validity(measured.processes)
         warnings = [*verdict.warnings, *input_warnings(measured.processes)]
         if self.snapshot_log.drifts():
-            spread = canary.variation(self.snapshot_log.canaries_ns) or 0.0
+            spread = canary.compute_variation(self.snapshot_log.canaries_ns) or 0.0
             warnings.append(f"drifts: the canary's time varies by {spread:.0%}")
         return verdict._replace(warnings=tuple(warnings))
 

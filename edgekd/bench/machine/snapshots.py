@@ -32,14 +32,14 @@ class SnapshotLog:
         except WorkerFailed:
             return
         time_ns, snapshot = answer.get("canary_ns"), answer.get("snapshot")
-        if soundness.number(time_ns, 1):
+        if soundness.is_number(time_ns, 1):
             self.canaries_ns.append(float(time_ns or 0))
         if isinstance(snapshot, dict) and validity.is_well_formed(snapshot):
             self.snapshots.append(snapshot)
 
     def drifts(self) -> bool:
         """Whether the machine drifted, so that ratios count and milliseconds do not."""
-        return canary.drifts(self.canaries_ns)
+        return canary.is_drifting(self.canaries_ns)
 
     def validity(self, processes: Sequence[Mapping[str, Any]]) -> Validity:
         """Whether the machine was fit while `processes` measured."""

@@ -87,7 +87,7 @@ def take_snapshot(root: Path = Path("/")) -> dict[str, Any]:
             root / "sys/devices/platform/soc/soc:firmware/get_throttled"
         ),
         "on_battery": readings.is_on_battery(root / "sys/class/power_supply"),
-        "quota_cores": cgroup.quota_cores(root),
+        "quota_cores": cgroup.read_quota_cores(root),
     }
 
 

@@ -31,7 +31,7 @@ NS_PER_MS = 1e6
 Limits = tuple[float, float]
 
 
-class Side(Settings):
+class ComparedSide(Settings):
     """One of the two models."""
 
     subject: SubjectFacts
@@ -60,7 +60,7 @@ class Ratio(Settings):
     pairs: int
 
 
-class Fit(Settings):
+class MachineFitness(Settings):
     """Whether the machine was fit to be measured."""
 
     ok: bool
@@ -79,8 +79,8 @@ class ComparisonDocument(Settings):
     """Of B beside A; ``unresolved`` is not ``equivalent``."""
     sentence: str
     delta: float
-    a: Side
-    b: Side
+    a: ComparedSide
+    b: ComparedSide
     ratios: tuple[Ratio, ...]
     """The verdict is on the first."""
     order: str
@@ -89,7 +89,7 @@ class ComparisonDocument(Settings):
     iterations: int
     """Of each process."""
     canary: Canary
-    valid: Fit
+    valid: MachineFitness
 
 
 def schema() -> dict[str, Any]:
@@ -114,7 +114,7 @@ def make_document(
         ended_utc=now.isoformat(timespec="seconds"),
         fingerprint=Fingerprint(key=host.key, fields=host.facts, now=host.now),
         verdict=found.compared.verdict,
-        sentence=sentence(found.compared),
+        sentence=verdict_sentence(found.compared),
         delta=found.rules.delta,
         a=_side(found, "a", facts[0]),
         b=_side(found, "b", facts[1]),
@@ -125,13 +125,13 @@ def make_document(
         iterations=found.counts.iterations,
         canary=Canary(
             times_ms=tuple(ns / NS_PER_MS for ns in found.snapshot_log.canaries_ns),
-            variation=canary.variation(found.snapshot_log.canaries_ns),
+            variation=canary.compute_variation(found.snapshot_log.canaries_ns),
         ),
-        valid=Fit(**found.validity()._asdict()),
+        valid=MachineFitness(**found.validity()._asdict()),
     )
 
 
-def sentence(found: comparison.PairComparison) -> str:
+def verdict_sentence(found: comparison.PairComparison) -> str:
     """The verdict as one says it."""
     if found.interval is None:
         return f"Unresolved: {found.pairs} pairs are too few for an interval."
@@ -147,11 +147,11 @@ def sentence(found: comparison.PairComparison) -> str:
     }[found.verdict]
 
 
-def _side(found: PairedRun, letter: Literal["a", "b"], facts: SubjectFacts) -> Side:
+def _side(found: PairedRun, letter: Literal["a", "b"], facts: SubjectFacts) -> ComparedSide:
     subject = found.a if letter == "a" else found.b
     medians_ms = [ns / NS_PER_MS for ns in found.medians_ns()[letter == "b"]]
     across = None if found.snapshot_log.drifts() else statistics.summarize_processes(medians_ms)
-    return Side(
+    return ComparedSide(
         subject=facts,
         batch=subject.batch,
         threads=subject.engine.threads,

@@ -32,7 +32,7 @@ from edgekd.bench.timing import WarmUp
 from edgekd.errors import InputError
 
 Process = dict[str, Any]
-"""What a latency worker found (`edgekd.bench.jobs.latency`)."""
+"""What a latency worker found (`edgekd.bench.jobs.measure_latency`)."""
 MOST_NS = 1_000_000_000
 """A process warms up no longer than this, and is timed no longer: a model does not wait for one that
 is much faster, and a warm-up that a noisy minute drew out is not repeated in every process."""

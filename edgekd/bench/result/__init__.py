@@ -66,7 +66,7 @@ class MeasurementConfig(Settings):
     seed: int
 
 
-class Stopping(Settings):
+class StoppingRule(Settings):
     """Level 2 of the stopping rule."""
 
     rule: Literal["median-ci"] = "median-ci"
@@ -76,7 +76,7 @@ class Stopping(Settings):
     budget_s: float
 
 
-class Valid(Settings):
+class MachineValidity(Settings):
     """Whether the machine was fit to be measured."""
 
     ok: bool
@@ -104,10 +104,10 @@ class SubjectResult(Settings):
 
     status: Status
     reason: str = ""
-    valid: Valid
+    valid: MachineValidity
     subject: SubjectFacts
     config: MeasurementConfig
-    stopping: Stopping
+    stopping: StoppingRule
     metrics: tuple[MeasuredMetric, ...]
     phases: dict[str, tuple[float, ...]]
     """Start of every process with a warm page cache, by phase, in ms."""
@@ -142,7 +142,7 @@ class Provenance(Settings):
     ended_utc: str
 
 
-class Raw(Settings):
+class RawFile(Settings):
     """The file with every raw time (gzip of JSON lines)."""
 
     name: str
@@ -157,7 +157,7 @@ class MeasurementDocument(Settings):
     provenance: Provenance
     fingerprint: Fingerprint
     canary: Canary
-    raw: Raw | None = None
+    raw: RawFile | None = None
     results: tuple[SubjectResult, ...]
 
 
@@ -198,16 +198,16 @@ def make_result(measured: Measurement, rules: Rules, seen: MeasurementContext) -
     return SubjectResult(
         status=status,
         reason=reason,
-        valid=Valid(**seen.validity._asdict()),
+        valid=MachineValidity(**seen.validity._asdict()),
         subject=seen.facts,
         config=_config(measured, rules, seen.spin),
-        stopping=Stopping(
+        stopping=StoppingRule(
             target_halfwidth=rules.half_width,
             reached=measured.reached,
             processes=len(processes),
             budget_s=rules.budget_s,
         ),
-        metrics=tuple(figures.metrics(measured)),
+        metrics=tuple(figures.list_metrics(measured)),
         phases={n: tuple(p["cold_ms"][n] for p in processes if n in p["cold_ms"]) for n in COLD},
         process_medians_ms=tuple(ns / NS_PER_MS for ns in measured.medians_ns()),
         scenarios=tuple(make_scenario(ran, seen.wanted) for ran in seen.scenarios.values()),
@@ -232,7 +232,7 @@ def _config(measured: Measurement, rules: Rules, spin: bool | None) -> Measureme
 
 def make_scenario(ran: ScenarioRun, wanted: ScenarioSelection) -> Scenario:
     """One scenario in the published form."""
-    metrics = scenario_figures.metrics(ran, wanted)
+    metrics = scenario_figures.list_metrics(ran, wanted)
     first = metrics[0]
     status: Literal["ok", "failed", "unavailable"] = "ok" if first.value is not None else "failed"
     if first.value is None and not ran.failure:
@@ -241,8 +241,8 @@ def make_scenario(ran: ScenarioRun, wanted: ScenarioSelection) -> Scenario:
         name=ran.name,
         status=status,
         reason=first.reason if first.value is None else "",
-        settings=scenario_figures.settings(ran.name, wanted),
+        settings=scenario_figures.describe_settings(ran.name, wanted),
         processes=len(ran.processes),
         metrics=tuple(metrics),
-        curve=scenario_figures.curve(ran),
+        curve=scenario_figures.make_curve(ran),
     )

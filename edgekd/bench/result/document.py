@@ -12,7 +12,7 @@ from edgekd.bench.user_models import PreparedSubject
 
 
 def make_document(
-    record: SessionRecord, raw: result.Raw | None = None
+    record: SessionRecord, raw: result.RawFile | None = None
 ) -> result.MeasurementDocument:
     """The published form of a record."""
     monitor, host = record.monitor, record.host
@@ -28,7 +28,7 @@ def make_document(
         fingerprint=result.Fingerprint(key=host.key, fields=host.facts, now=host.now),
         canary=result.Canary(
             times_ms=tuple(ns / result.NS_PER_MS for ns in monitor.snapshot_log.canaries_ns),
-            variation=canary.variation(monitor.snapshot_log.canaries_ns),
+            variation=canary.compute_variation(monitor.snapshot_log.canaries_ns),
         ),
         raw=raw,
         results=tuple(

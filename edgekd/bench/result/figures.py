@@ -20,7 +20,7 @@ HELD = {"held_anon": "RssAnon", "held_file": "RssFile", "held_pss": "Pss", "held
 """Metric to the kernel's name, after a steady while."""
 
 
-def metrics(measured: Measurement) -> list[MeasuredMetric]:
+def list_metrics(measured: Measurement) -> list[MeasuredMetric]:
     """Every number of one subject; those that could not be had say why."""
     processes = measured.processes
     pooled = sorted(ns / NS_PER_MS for process in processes for ns in process["iters_ns"])
@@ -47,10 +47,10 @@ def metrics(measured: Measurement) -> list[MeasuredMetric]:
     for name in COLD:
         cold = [p["cold_ms"][name] for p in processes if name in p["cold_ms"]]
         found.append(metric.median_metric(name, "ms", cold, len(cold)))
-    return [*found, *memory(measured)]
+    return [*found, *list_memory_metrics(measured)]
 
 
-def memory(measured: Measurement) -> list[MeasuredMetric]:
+def list_memory_metrics(measured: Measurement) -> list[MeasuredMetric]:
     """Peaks by phase, and what is held after a steady while, of the memory process."""
     told = measured.memory
     if told is None or told.get("peak_rss_bytes") is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import files
-from edgekd.bench.result import Raw
+from edgekd.bench.result import RawFile
 from edgekd.bench.scenario.run import Name
 from edgekd.bench.scenario.run import ScenarioRun
 from edgekd.bench.session import Measurement
@@ -46,7 +46,7 @@ def pack_lines(every: Iterable[Mapping[str, Any]]) -> bytes:
     return gzip.compress(b"".join(map(files.canonical_json, every)), mtime=0)
 
 
-def write(path: Path, every: Iterable[Mapping[str, Any]]) -> Raw:
+def write(path: Path, every: Iterable[Mapping[str, Any]]) -> RawFile:
     """Put the file at `path`, durably.
 
     Raises:
@@ -54,7 +54,7 @@ def write(path: Path, every: Iterable[Mapping[str, Any]]) -> Raw:
     """
     data = pack_lines(every)
     files.write_output(path, data)
-    return Raw(name=path.name, sha256=files.digest_bytes(data), size_bytes=len(data))
+    return RawFile(name=path.name, sha256=files.digest_bytes(data), size_bytes=len(data))
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ PART_NS = 60 * NS_PER_S
 Curve = tuple[tuple[float, float], ...]
 
 
-def metrics(ran: ScenarioRun, wanted: ScenarioSelection) -> list[MeasuredMetric]:
+def list_metrics(ran: ScenarioRun, wanted: ScenarioSelection) -> list[MeasuredMetric]:
     """Every number of one scenario; those that could not be had say why."""
     if ran.failure or not ran.processes:
         reason = ran.failure or "the budget ended before its first process"
@@ -29,7 +29,7 @@ def metrics(ran: ScenarioRun, wanted: ScenarioSelection) -> list[MeasuredMetric]
     return FIGURES[ran.name](ran, wanted)
 
 
-def curve(ran: ScenarioRun) -> Curve:
+def make_curve(ran: ScenarioRun) -> Curve:
     """(batch, samples/s) of a throughput sweep, (minutes, p50 in ms) of a sustained run; else none."""
     if ran.name == "throughput" and ran.swept is not None:
         return tuple((float(batch), float(rate)) for batch, rate, _ in ran.swept["points"])
@@ -147,7 +147,7 @@ FIGURES: dict[Name, Callable[[ScenarioRun, ScenarioSelection], list[MeasuredMetr
 }
 
 
-def settings(name: Name, wanted: ScenarioSelection) -> dict[str, Any]:
+def describe_settings(name: Name, wanted: ScenarioSelection) -> dict[str, Any]:
     """How the scenario was asked for, in the user's units."""
     asked: dict[Name, dict[str, Any]] = {
         "throughput": {"latency_bound_ms": wanted.bound_ms},

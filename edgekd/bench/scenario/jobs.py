@@ -38,7 +38,7 @@ def measure_throughput(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 
     A batch that the engine cannot hold ends the sweep.
     """
-    started = jobs.start(spec, say, started_ns)
+    started = jobs.start_engine(spec, say, started_ns)
     points: list[sweep.ThroughputPoint] = []
     if not spec["sweep"] or not _batch_is_free(spec, say):
         points.append(_point(started.session, spec, spec["batch"], say))
@@ -47,7 +47,7 @@ def measure_throughput(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     most = min(sweep.MOST, max(1, inputs.MOST_BYTES // (2 * max(1, sample_bytes))))
     while (batch := sweep.next_batch(points, spec["bound_ms"], most)) is not None:
         try:
-            session = jobs.load({**spec, "batch": batch}, say)
+            session = jobs.load_session({**spec, "batch": batch}, say)
             points.append(_point(session, spec, batch, say))
         except Exception:  # an engine's own, of any kind
             if not points:
@@ -59,7 +59,7 @@ def measure_throughput(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 def _batch_is_free(spec: Spec, say: Say) -> bool:
     shapes = [shape for shape, *_ in spec.get("call", {}).values()]
     if not shapes:
-        shapes = [jobs.load({**spec, "batch": None}, say).inputs[0].shape[:1]]
+        shapes = [jobs.load_session({**spec, "batch": None}, say).inputs[0].shape[:1]]
     return any(None in shape for shape in shapes)
 
 
@@ -69,21 +69,21 @@ def _point(session: Session, spec: Spec, batch: int, say: Say) -> sweep.Throughp
     step = jobs.make_step(session, feeds)
     timing.warm_up(step, clock, timing.WarmUp(**spec["warm_up"]))
     begin = clock()
-    times_ns = timing.iterate(step, clock, 0, 5, spec["span_ns"])
+    times_ns = timing.run_iterations(step, clock, 0, 5, spec["span_ns"])
     rate = batch * len(times_ns) * NS_PER_S / (clock() - begin)
     return sweep.ThroughputPoint(batch, rate, median(times_ns) / 1e6)
 
 
 def measure_sustained(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """A median a second of a long run without pauses, from its first moment on."""
-    started = jobs.start(spec, say, started_ns)
+    started = jobs.start_engine(spec, say, started_ns)
     say("sustained")
     return {"stretches": timing.run_sustained(started.step, clock, spec["span_ns"], STRETCH_NS)}
 
 
 def measure_paced(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """Calls on a timetable, with idle gaps, after the usual warm-up."""
-    started = jobs.start(spec, say, started_ns)
+    started = jobs.start_engine(spec, say, started_ns)
     jobs.warm_up(started, spec, say)
     say("paced")
     found = timing.run_paced(started.step, clock, time.sleep, spec["period_ns"], spec["count"])
@@ -94,7 +94,7 @@ def measure_cold_start(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """The phases of a start whose files are out of the page cache; or why they still were in it."""
     # between two phases, so that it is in none of them
     refusals = [pagecache.evict(Path(path)) for path in spec["files"].values()]
-    started = jobs.start(spec, say, started_ns)
+    started = jobs.start_engine(spec, say, started_ns)
     return {"cold_ms": started.cold_ms, "warm": next(filter(None, refusals), "")}
 
 
@@ -108,7 +108,7 @@ def measure_energy(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     rest = functools.partial(watch, lambda index: time.sleep(EVERY_NS / NS_PER_S))
     say("idle")
     idle = [rest(span_ns=spec["span_ns"])]
-    started = jobs.start(spec, say, started_ns)
+    started = jobs.start_engine(spec, say, started_ns)
     jobs.warm_up(started, spec, say)
     say("energy")
     busy = [watch(started.step, span_ns=spec["span_ns"]) for _ in range(spec["windows"])]

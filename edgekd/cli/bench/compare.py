@@ -22,8 +22,8 @@ from edgekd.cli.screen import show_running
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgekd.bench.pair.document import ComparedSide
     from edgekd.bench.pair.document import ComparisonDocument
-    from edgekd.bench.pair.document import Side
     from edgekd.bench.pair.run import PairedRun
     from edgekd.bench.pair.run import PairRules
     from edgekd.bench.size_options import Sizes
@@ -169,10 +169,10 @@ def one_combination(options: tuple[str, ...]) -> tuple[Sizes, ...]:
     Raises:
         InputError: if there are several of one axis.
     """
-    from edgekd.bench.size_options import combinations
+    from edgekd.bench.size_options import list_combinations
     from edgekd.errors import InputError
 
-    found = combinations(options)
+    found = list_combinations(options)
     if len(found) > 1:
         raise InputError(f"--size: got {len(found)} combinations, want one: both models run in it")
     return tuple(found)
@@ -243,7 +243,7 @@ def _show(made: ComparisonDocument) -> None:
         echo(f"note: {warning}", err=True)
 
 
-def _row(letter: str, side: Side) -> tuple[str, ...]:
+def _row(letter: str, side: ComparedSide) -> tuple[str, ...]:
     from edgekd.units import bytes_text
 
     name, _, engine = side.subject.name.rpartition(" ")

@@ -165,7 +165,7 @@ def command(
     from edgekd import devices
     from edgekd.bench.scenario.run import ScenarioSelection
     from edgekd.bench.session import Rules
-    from edgekd.bench.size_options import combinations
+    from edgekd.bench.size_options import list_combinations
     from edgekd.bench.user_models import MeasureRequest
     from edgekd.cli.bench import checks
 
@@ -194,7 +194,7 @@ def command(
             batch,
             rules.timeout_s,
             open_inputs(fed, stack),
-            tuple(combinations(sizes)),
+            tuple(list_combinations(sizes)),
             store,
             where,
         )

@@ -83,7 +83,7 @@ def summarize(found: PairedRun) -> dict[str, Any]:
         "ratio": compared.ratio,
         "interval": compared.interval,
         "verdict": compared.verdict,
-        "canary_variation": canary.variation(found.snapshot_log.canaries_ns),
+        "canary_variation": canary.compute_variation(found.snapshot_log.canaries_ns),
         "milliseconds_hold": not found.snapshot_log.drifts(),
         "valid": {"ok": valid.ok, "reasons": valid.reasons, "warnings": valid.warnings},
         "log_ratios": found.log_ratios(),

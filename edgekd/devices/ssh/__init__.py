@@ -21,8 +21,8 @@ from typing import TypeVar
 
 from edgekd import files
 from edgekd.device import Device
-from edgekd.device import Order
 from edgekd.device import WorkerExit
+from edgekd.device import WorkerJob
 from edgekd.devices.ssh import payload
 from edgekd.devices.ssh import reply
 from edgekd.devices.ssh import request
@@ -62,7 +62,7 @@ class RemoteDevice:
         self._digests = request.DigestCache()
         self._turn = threading.RLock()
 
-    def run(self, order: Order) -> WorkerExit:
+    def run(self, order: WorkerJob) -> WorkerExit:
         """Run one worker to its end, over as many links as that takes.
 
         Raises:
@@ -178,7 +178,7 @@ def _refused(value: dict[str, Any], where: str) -> None:
         raise MachineError(f"{where}: {escape_unprintable(str(message))[:300]}")
 
 
-def _carry_out(link: Link, sent: request.Request, order: Order) -> WorkerExit:
+def _carry_out(link: Link, sent: request.Request, order: WorkerJob) -> WorkerExit:
     """One order over one link.
 
     Raises:
@@ -217,7 +217,7 @@ def _push(link: Link, path: Path, size_bytes: int) -> None:
             return
 
 
-def _take(link: Link, sent: request.Request, order: Order, value: dict[str, Any]) -> WorkerExit:
+def _take(link: Link, sent: request.Request, order: WorkerJob, value: dict[str, Any]) -> WorkerExit:
     """Fetch what the device announces; nothing of it counts until all of it is there and whole."""
     result = reply.parse_result(value, link.where, takes=order.goal is not None)
     stdout = b"".join(_checked(link, "stdout", result.stdout))

@@ -19,7 +19,7 @@ from edgekd.devices.ssh.address import require_device_name
 from edgekd.devices.ssh.address import require_safe_address
 from edgekd.devices.ssh.keys import HostKey
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 
 FORMAT = "edgekd.devices/1"
 FILE = "devices.json"
@@ -80,7 +80,7 @@ def get(name: str) -> KnownDevice:
         raise InputError("device: got 'local', want one behind ssh", hint="edgekd doctor")
     known = read()
     if name not in known:
-        hint = nearest(name, {*known, "local"}) + "; edgekd device add NAME --ssh user@host"
+        hint = find_nearest(name, {*known, "local"}) + "; edgekd device add NAME --ssh user@host"
         raise InputError(f"device: got unknown {name[:80]!r}", hint=hint)
     return known[name]
 

@@ -11,7 +11,7 @@ from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
-from edgekd.device import Order
+from edgekd.device import WorkerJob
 from edgekd.device import input_path
 from edgekd.devices.ssh.link import CHUNK_BYTES
 from edgekd.errors import InputError
@@ -58,7 +58,7 @@ class DigestCache:
 
 
 def make_request(
-    order: Order, digest: Callable[[Path], tuple[str, int]], *, code: str, holder: str
+    order: WorkerJob, digest: Callable[[Path], tuple[str, int]], *, code: str, holder: str
 ) -> Request:
     """Make the request for an order.
 

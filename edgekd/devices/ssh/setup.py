@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.device import PLAIN_NAME
-from edgekd.device import Order
+from edgekd.device import WorkerJob
 from edgekd.devices import ssh
 from edgekd.devices.ssh import registry
 from edgekd.devices.ssh import reply
@@ -115,7 +115,7 @@ def install(name: str, wanted: list[str], *, wheels: Path | None, index: str | N
     spec = {"packages": wanted, "index": index}
     reads = {path.name: path for path in [*_own_pip(), *paths]}
     try:
-        ended = remote.run(Order(MODULE, spec, {}, TIMEOUT_S, reads))
+        ended = remote.run(WorkerJob(MODULE, spec, {}, TIMEOUT_S, reads))
     finally:
         remote.close()
     lines = ended.stdout.splitlines()

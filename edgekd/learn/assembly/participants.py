@@ -23,10 +23,10 @@ from edgekd.learn.method import teacher as finished
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.teacher import TeacherFunction
 from edgekd.learn.schemes import SCHEMES
-from edgekd.learn.settings import Combine
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
+from edgekd.learn.settings import CombineSettings
 from edgekd.learn.signals import find_answer
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.table import signature
 
 PARENT = "parent"
@@ -54,10 +54,10 @@ class Participants:
         student: nn.Module,
         plan: Blueprint,
         samples: Samples,
-        resolved: Resolved,
+        resolved: Arithmetic,
         given: Mapping[str, Path],
         allow_code: bool,
-        combine: Combine,
+        combine: CombineSettings,
         built: Mapping[str, nn.Module] = MappingProxyType({}),
     ) -> None:
         self.student, self.plan, self.samples = student, plan, samples
@@ -65,7 +65,7 @@ class Participants:
         self.combine = combine
         self._networks = {mark: _still(model) for mark, model in built.items()}
 
-    def build_scheme(self, words: Named) -> Scheme:
+    def build_scheme(self, words: NamedMember) -> Scheme:
         """Build a recipe's scheme for these participants.
 
         Raises:

@@ -48,7 +48,7 @@ def attach_teacher_classifier(
         "width": head.in_features,
         **knobs,
     }
-    changed = blueprint.edited(student, edit, plan).train()
+    changed = blueprint.apply_edit(student, edit, plan).train()
     classifier = changed.get_submodule(str(edit["classifier"]))
     with torch.no_grad():
         for name, parameter in classifier.named_parameters():

@@ -18,10 +18,10 @@ from edgekd.learn.assembly.participants import Participants
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.method import inheritance
 from edgekd.learn.method.scheme import Scheme
-from edgekd.learn.settings import Inherit
+from edgekd.learn.settings import InheritSettings
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import find_reuse_term
-from edgekd.table import Named
+from edgekd.table import NamedMember
 
 
 class DistillationStep(NamedTuple):
@@ -43,9 +43,9 @@ class DistillationStep(NamedTuple):
 def assemble_step(
     participants: Participants,
     losses: tuple[Term, ...],
-    scheme: Named,
+    scheme: NamedMember,
     batch_size: int,
-    inherit: Inherit | None,
+    inherit: InheritSettings | None,
 ) -> DistillationStep:
     """Assemble a step; weights come from torch's generator, or from the network that is inherited.
 
@@ -82,7 +82,7 @@ def assemble_step(
 
 
 def _begun(
-    participants: Participants, inherit: Inherit | None
+    participants: Participants, inherit: InheritSettings | None
 ) -> tuple[Mapping[str, str], Callable[[Scheme], Scheme]]:
     """Begin the student with a teacher's parameters; gives which, and what holds a scheme to them."""
     if inherit is None:

@@ -35,7 +35,7 @@ def of_logits(
 
     Returns:
         A module that gives ``student_score``, ``teacher_score`` and ``fooling_score`` [B], above 0 for the
-        teacher's; see `edgekd.learn.losses.adversarial.discriminated`.
+        teacher's; see `edgekd.learn.losses.adversarial.discriminator`.
 
     Raises:
         ValueError: if they are not two [B, C].
@@ -62,7 +62,7 @@ def of_features(
 
     Returns:
         A module that gives ``student_score``, ``teacher_score`` and ``fooling_score`` [B], above 0 for the
-        teacher's; see `edgekd.learn.losses.adversarial.discriminated`.
+        teacher's; see `edgekd.learn.losses.adversarial.discriminator`.
 
     Raises:
         ValueError: if they are no features, or of other samples.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgekd.learn.data.loader import Samples
 
 
-def of_classes(labels: NDArray[np.int64], classes: Iterable[int]) -> NDArray[np.int64]:
+def find_samples(labels: NDArray[np.int64], classes: Iterable[int]) -> NDArray[np.int64]:
     """Indices of the samples of these classes, ascending.
 
     Args:
@@ -27,11 +27,11 @@ def of_classes(labels: NDArray[np.int64], classes: Iterable[int]) -> NDArray[np.
     return np.flatnonzero(np.isin(labels, sorted(set(classes))))
 
 
-def restricted(samples: Samples, classes: Iterable[int]) -> Samples:
+def restrict_classes(samples: Samples, classes: Iterable[int]) -> Samples:
     """The samples of these classes; what is large stays where it is and is looked up by batch.
 
     Labels keep their numbers and `classes` its count, so that a model's outputs do not move. Samples
-    are numbered anew: answers stored for all of them are to be cut to `of_classes` of their labels.
+    are numbered anew: answers stored for all of them are to be cut to `find_samples` of their labels.
 
     Args:
         samples: of all classes.
@@ -43,7 +43,7 @@ def restricted(samples: Samples, classes: Iterable[int]) -> Samples:
     wanted = sorted(set(classes))
     if wanted and not 0 <= wanted[0] <= wanted[-1] < samples.classes:
         raise ValueError(f"got classes {wanted}, want numbers from 0 to {samples.classes - 1}")
-    chosen = of_classes(samples.labels, wanted)
+    chosen = find_samples(samples.labels, wanted)
     if not len(chosen):
         raise ValueError(f"got no sample of classes {wanted}, want some")
     return dataclasses.replace(

@@ -9,7 +9,7 @@ from edgekd.errors import MachineError
 from edgekd.learn.download import RemoteFile
 from edgekd.learn.download import cache_folder
 from edgekd.learn.download import fetch
-from edgekd.learn.download import not_found
+from edgekd.learn.download import not_found_error
 from edgekd.learn.formats import idx
 from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
@@ -80,7 +80,9 @@ def files(
             return [path for path in found if path is not None]
     if allow_download:
         return [fetch(remote, cache_folder("fashion-mnist")) for remote in REMOTES.values()]
-    raise not_found("fashion-mnist", places(data_dir), "apt-get install dataset-fashion-mnist, or ")
+    raise not_found_error(
+        "fashion-mnist", places(data_dir), "apt-get install dataset-fashion-mnist, or "
+    )
 
 
 def remote(*, data_dir: Path | None = None) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def pins(
     if _local(reference, data_dir) is not None:
         return {}
     _need_leave(reference, allow_download)
-    return {f"hub:{reference}": hub.commit(reference)}
+    return {f"hub:{reference}": hub.find_commit(reference)}
 
 
 def read(
@@ -118,7 +118,7 @@ def read(
     need_package("datasets" if local is None else "pyarrow", "hub", where)
     if local is None:
         _need_leave(reference, allow_download)
-        names_there = hub.split_names(reference, subset)
+        names_there = hub.list_splits(reference, subset)
     else:
         names_there = tuple(local)
     chosen = _choose(names_there, train_split, validation_split, test_split, where)
@@ -126,9 +126,11 @@ def read(
     splits: dict[str, LabelledImages] = {}
     for split, their_name in chosen.items():
         if local is None:
-            rows = hub.rows(reference, subset, their_name, (image_column, label_column), streaming)
+            rows = hub.read_rows(
+                reference, subset, their_name, (image_column, label_column), streaming
+            )
         else:
-            rows = parquet.rows(local[their_name], image_column, label_column)
+            rows = parquet.read_rows(local[their_name], image_column, label_column)
         rows = rows._replace(pairs=islice(rows.pairs, limit))
         images, values = _collect(
             rows, shape, f"{where}, {their_name} split", skipped if on_broken == "skip" else None
@@ -189,7 +191,7 @@ def _choose(
 
 
 def _collect(
-    rows: parquet.Rows, shape: Shape, where: str, skipped: list[str] | None
+    rows: parquet.ParquetRows, shape: Shape, where: str, skipped: list[str] | None
 ) -> tuple[np.ndarray, list[Any]]:
     """All images and labels; what is broken is added to `skipped`, or refused if that is None."""
     images: list[np.ndarray] = []

@@ -97,7 +97,7 @@ class Samples:
         return targets
 
 
-def order(samples: int, seed: int, epoch: int) -> NDArray[np.int64]:
+def shuffle_samples(samples: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """The permutation of the samples in one epoch; a function of (seed, epoch) alone."""
     return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(samples)
 
@@ -106,16 +106,16 @@ def epoch_batches(
     samples: Samples, *, epoch: int, batch_size: int, seed: int, start: int, workers: int
 ) -> Iterator[Batch]:
     """The whole batches of one epoch from number `start` on, prepared by `workers` threads."""
-    permutation = order(len(samples), seed, epoch)
+    permutation = shuffle_samples(len(samples), seed, epoch)
     view = epoch % samples.views.count
     chosen = [
         permutation[at : at + batch_size]
         for at in range(0, len(samples) - batch_size + 1, batch_size)
     ][start:]
-    return ahead([functools.partial(samples.batch, rows, view) for rows in chosen], workers)
+    return prefetch([functools.partial(samples.batch, rows, view) for rows in chosen], workers)
 
 
-def ahead(jobs: list[Callable[[], Batch]], workers: int) -> Iterator[Batch]:
+def prefetch(jobs: list[Callable[[], Batch]], workers: int) -> Iterator[Batch]:
     """The jobs' results in order, computed a little ahead by `workers` threads (0: in this one)."""
     if not workers:
         yield from (job() for job in jobs)

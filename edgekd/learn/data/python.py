@@ -46,7 +46,7 @@ def read(
             something else.
     """
     where = f"python:{reference}"
-    function = code.load(reference, "python", allow_code=allow_code)
+    function = code.load_function(reference, "python", allow_code=allow_code)
     try:
         made = function()
     except Exception as error:  # the user's code raises what it likes

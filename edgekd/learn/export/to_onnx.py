@@ -53,7 +53,7 @@ def write(model: nn.Module, path: Path, interface: Interface, *, opset: int = OP
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise ValueError(f"want {OPSETS[0]} <= opset <= {OPSETS[1]}, got {opset}")
     with silence_exporter():
-        proto = clean(_export(model, interface, opset, optimize=True))
+        proto = strip_metadata(_export(model, interface, opset, optimize=True))
     _require_ends(proto, model, interface, opset)
     try:
         data = proto.SerializeToString(deterministic=True)
@@ -74,7 +74,7 @@ def require_exportable(model: nn.Module, interface: Interface, *, opset: int) ->
     _require_ends(proto, model, interface, opset)
 
 
-def clean(proto: onnx.ModelProto) -> onnx.ModelProto:
+def strip_metadata(proto: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of `proto` without documentation, metadata, producer's version and unused weights.
 
     What the exporter leaves there (stack traces with paths, names of the training code) is neither
@@ -145,7 +145,7 @@ def _export(
     model: nn.Module, interface: Interface, opset: int, *, optimize: bool
 ) -> onnx.ModelProto:
     frozen = copy.deepcopy(model).eval().float().cpu().to(memory_format=torch.contiguous_format)
-    example = model_inputs.example(interface)
+    example = model_inputs.make_example(interface)
     translations.cache_translations()
     try:
         program = torch.onnx.export(
@@ -225,7 +225,7 @@ def _culprit(model: nn.Module, interface: Interface, message: str) -> str:
         hooks.append(module.register_forward_hook(lambda _m, _a, _o: (entered.pop(), None)[1]))
     path = ""
     try:
-        example = model_inputs.example(interface)
+        example = model_inputs.make_example(interface)
         shapes = model_inputs.free_dimensions(model, interface)
         program = torch.export.export(model, example, dynamic_shapes=shapes, strict=False)
         node_name = re.search(r"translating node %(\w+)", message)

@@ -1,6 +1,6 @@
 """Loads what ``torch.save`` wrote of a state dict, after checks that leave it nothing else to do.
 
-Objects of known harmless types beside the weights become a `ReadOver`.
+Objects of known harmless types beside the weights become a `PlaceholderObject`.
 
 There are two forms: a zip file of a pickle and the tensors' bytes, and, before torch 1.6, a row of
 pickles followed by the bytes.
@@ -26,10 +26,10 @@ _LEGACY_PICKLES = 5
 _SLACK_BYTES = 2**20
 
 
-class ReadOver:
+class PlaceholderObject:
     """Stands for an object beside the weights, of which it holds nothing."""
 
-    def __new__(cls, *_: object) -> ReadOver:
+    def __new__(cls, *_: object) -> PlaceholderObject:
         """Without the arguments."""
         return object.__new__(cls)
 
@@ -45,7 +45,10 @@ def _empty_dict(*_: object) -> dict[str, object]:
 
 
 _STAND_INS: list[object] = [
-    *((type(name.rpartition(".")[2], (ReadOver,), {}), name) for name in sorted(opcodes.READ_OVER)),
+    *(
+        (type(name.rpartition(".")[2], (PlaceholderObject,), {}), name)
+        for name in sorted(opcodes.READ_OVER)
+    ),
     *(
         (_empty_dict if "default" in name else OrderedDict, name)
         for name in opcodes.READ_OVER_DICTS

@@ -18,7 +18,7 @@ from edgekd.errors import MachineError
 from edgekd.learn.download import RemoteFile
 from edgekd.learn.download import cache_folder
 from edgekd.learn.download import fetch
-from edgekd.learn.download import not_found
+from edgekd.learn.download import not_found_error
 from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
 from edgekd.learn.source import label_images
@@ -65,7 +65,7 @@ def find(kind: Kind, data_dir: Path | None, allow_download: bool) -> list[Path]:
             return [place / archive]
     if allow_download:
         return [fetch(kind.archive, cache)]
-    raise not_found(kind.name, places)
+    raise not_found_error(kind.name, places)
 
 
 def remote(kind: Kind, data_dir: Path | None) -> tuple[str, ...]:

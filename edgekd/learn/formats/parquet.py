@@ -26,7 +26,7 @@ _ARROW_GROWTH = 4
 _SPLIT_NAMES = ("train", "validation", "valid", "val", "dev", "test")
 
 
-class Rows(NamedTuple):
+class ParquetRows(NamedTuple):
     """What the files of one split hold."""
 
     names: list[str] | None
@@ -64,7 +64,7 @@ def _split_name(path: Path) -> str:
     return prefix if dash and prefix not in ("data", "part") else ""
 
 
-def rows(paths: Sequence[Path], image: str, label: str) -> Rows:
+def read_rows(paths: Sequence[Path], image: str, label: str) -> ParquetRows:
     """The columns `image` and `label` of `paths`, one file after the other.
 
     Raises:
@@ -75,7 +75,7 @@ def rows(paths: Sequence[Path], image: str, label: str) -> Rows:
         with files.open_regular(path) as file:
             schema = _open(file, path, (image, label)).schema
             names = names or _class_names(schema, label)
-    return Rows(names, _pairs(paths, (image, label)))
+    return ParquetRows(names, _pairs(paths, (image, label)))
 
 
 def _pairs(paths: Sequence[Path], columns: tuple[str, str]) -> Iterator[tuple[Any, Any, str]]:

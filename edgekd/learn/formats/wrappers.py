@@ -16,7 +16,7 @@ _DEEPEST = 3
 _MOST_NAMED = 10
 
 
-class Unwrapped(NamedTuple):
+class LoadedState(NamedTuple):
     """A state dict, and what was done to find it."""
 
     tensors: dict[str, Tensor]
@@ -24,7 +24,7 @@ class Unwrapped(NamedTuple):
     """One sentence each."""
 
 
-def unwrap(loaded: object) -> Unwrapped:
+def unwrap(loaded: object) -> LoadedState:
     """The state dict in `loaded`, a dict that may hold it under a key of `WRAPPERS`.
 
     Raises:
@@ -54,7 +54,7 @@ def unwrap(loaded: object) -> Unwrapped:
         notes.append(f"the weights are those under {'.'.join(keys)}")
     if others:
         notes.append(f"beside the weights {list_names(others)} was read over")
-    return Unwrapped(tensors, tuple(notes))
+    return LoadedState(tensors, tuple(notes))
 
 
 def _is_tensor(value: object) -> bool:

@@ -45,7 +45,7 @@ def build_graph(parts: Chain, shape: Sequence[int]) -> bytes:
     body = helper.make_graph(nodes, "chain", ends[:1], ends[1:], weights)
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(body, opset_imports=opsets, ir_version=10)
-    data: bytes = to_onnx.clean(model).SerializeToString(deterministic=True)
+    data: bytes = to_onnx.strip_metadata(model).SerializeToString(deterministic=True)
     return data
 
 

@@ -124,7 +124,7 @@ def _has_rows(value: Any) -> bool:
     return not isinstance(value, Tensor) or value.ndim == 0 or len(value) > 0
 
 
-class NotFinite(Exception):
+class NotFiniteLoss(Exception):
     """A term's value is NaN or infinite."""
 
     def __init__(self, term: str, value: float) -> None:
@@ -201,7 +201,7 @@ def compute(
 
     Raises:
         InputError: if a term's signal is not there: a configured loss is never left out.
-        NotFinite: if a term is NaN or infinite.
+        NotFiniteLoss: if a term is NaN or infinite.
     """
     total: Tensor | None = None
     parts: dict[str, float] = {}
@@ -222,7 +222,7 @@ def compute_lessons(
 
     Raises:
         InputError: as `compute`.
-        NotFinite: as `compute`.
+        NotFiniteLoss: as `compute`.
     """
     terms, sums, shown = tuple(terms), list[Tensor](), dict[str, float]()
     for number, lesson in enumerate(lessons):
@@ -239,11 +239,11 @@ def require_finite(name: str, value: Tensor) -> float:
     """Return the number of a term.
 
     Raises:
-        NotFinite: if it is NaN or infinite.
+        NotFiniteLoss: if it is NaN or infinite.
     """
     number = float(value.detach())
     if not -float("inf") < number < float("inf"):
-        raise NotFinite(name, number)
+        raise NotFiniteLoss(name, number)
     return number
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.learn.forward_pass import run_once
 from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.parallel.sharing import gather_batch
@@ -104,7 +104,7 @@ def _module(model: nn.Module, place: str) -> nn.Module:
     path = place.removesuffix(INPUT)
     modules = dict(model.named_modules())
     if not path or path not in modules:
-        raise ValueError(f"got no layer {path!r} in the model; {nearest(path, modules)}")
+        raise ValueError(f"got no layer {path!r} in the model; {find_nearest(path, modules)}")
     return modules[path]
 
 

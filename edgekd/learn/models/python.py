@@ -30,7 +30,7 @@ def python(*, interface: Interface, reference: str, allow_code: bool = False) ->
         InputError: if code is not allowed, the function is not found, fails, or gives no module.
     """
     where = f"python:{reference}"
-    function = code.load(reference, where, allow_code=allow_code)
+    function = code.load_function(reference, where, allow_code=allow_code)
     try:
         model = function(**_accepted(function, interface))
     except Exception as error:

@@ -7,7 +7,7 @@ import re
 from torch import nn
 
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.learn.packages import import_package
 from edgekd.settings import Count
 
@@ -40,7 +40,8 @@ def timm(
     package = import_package("timm", LEAST_VERSION, "timm")
     if not _NAME.fullmatch(reference) or not package.is_model(reference):
         raise InputError(
-            f"timm:{reference}: got no such model", hint=nearest(reference, package.list_models())
+            f"timm:{reference}: got no such model",
+            hint=find_nearest(reference, package.list_models()),
         )
     sized = {}
     try:

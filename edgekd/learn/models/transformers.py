@@ -14,7 +14,7 @@ from torch import nn
 
 from edgekd import files
 from edgekd.errors import InputError
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.learn.packages import import_package
 from edgekd.settings import Count
 
@@ -129,7 +129,7 @@ def _fields(where: str, reference: str, config: str) -> dict[str, Any]:
     if not config and reference in TYPES:
         return {"model_type": reference}
     if not config and _WORD.fullmatch(reference) and not Path(reference).exists():
-        raise InputError(f"{where}: got no such model type", hint=nearest(reference, TYPES))
+        raise InputError(f"{where}: got no such model type", hint=find_nearest(reference, TYPES))
     try:
         fields = json.loads(config or _text(Path(reference)))
     except (ValueError, RecursionError) as error:
@@ -140,7 +140,7 @@ def _fields(where: str, reference: str, config: str) -> dict[str, Any]:
     if kind not in TYPES:
         raise InputError(
             f"{where}: got model_type {kind[:80]!r}, want a plain image classifier",
-            hint=nearest(kind, TYPES),
+            hint=find_nearest(kind, TYPES),
         )
     for name, value in fields.items():
         if name in _CODE:

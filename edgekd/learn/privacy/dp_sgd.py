@@ -21,7 +21,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.data.loader import ahead
+from edgekd.learn.data.loader import prefetch
 from edgekd.learn.method.readout import require_unmixed
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def private_batches(
     chosen = [
         draw_samples(len(samples), rate, seed, epoch * steps + n) for n in range(start, steps)
     ]
-    return ahead([functools.partial(samples.batch, rows, view) for rows in chosen], workers)
+    return prefetch([functools.partial(samples.batch, rows, view) for rows in chosen], workers)
 
 
 def require_private_batch(batch_size: int, samples: int) -> None:

@@ -10,12 +10,16 @@ from edgekd.learn.parallel import ranks
 from edgekd.learn.privacy import accounting
 from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.privacy.dp_sgd import Privacy
-from edgekd.learn.settings import Private
+from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Training
 
 
 def build_mechanism(
-    words: Private, training: Training, samples: Samples, whole: DistillationStep, precision: str
+    words: PrivacySettings,
+    training: Training,
+    samples: Samples,
+    whole: DistillationStep,
+    precision: str,
 ) -> Privacy:
     """Build the mechanism whose noise spends what `words` allow over all steps of one training.
 

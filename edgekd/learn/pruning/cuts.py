@@ -19,7 +19,7 @@ LEAST = 0.125
 """Of a group's channels, the share that stays in any case."""
 
 
-class Cut(NamedTuple):
+class ChannelBlock(NamedTuple):
     """One block of channels of one group."""
 
     group: str
@@ -32,7 +32,7 @@ class Cut(NamedTuple):
 
 def order_cuts(
     groups: Sequence[ChannelGroup], worth: Worth, saving: Mapping[str, float], multiple: int
-) -> list[Cut]:
+) -> list[ChannelBlock]:
     """Order all blocks of all groups as they are to be cut.
 
     Args:
@@ -56,11 +56,11 @@ def order_cuts(
             lost = float(ascending[group.width - width : group.width - left].sum())
             rate = max(rate, lost / max((width - left) * saving[group.name], 1e-300))
             width = left
-            cuts.append(Cut(group.name, width, rate))
+            cuts.append(ChannelBlock(group.name, width, rate))
     return sorted(cuts, key=lambda cut: (cut.rate, cut.group, -cut.width))
 
 
-def find_kept(cuts: Sequence[Cut], worth: Worth) -> Kept:
+def find_kept(cuts: Sequence[ChannelBlock], worth: Worth) -> Kept:
     """Return the channels that stay, of each group that was cut: those worth most."""
     left: dict[str, int] = {}
     for cut in cuts:
@@ -71,7 +71,7 @@ def find_kept(cuts: Sequence[Cut], worth: Worth) -> Kept:
     }
 
 
-def macs_each(
+def channel_macs(
     model: nn.Module, groups: Sequence[ChannelGroup], *inputs: Tensor
 ) -> dict[str, float]:
     """Multiply-accumulates of one sample that go with one channel of each group, all others whole.
@@ -97,7 +97,7 @@ def macs_each(
     return _each(model, groups, {m: m.weight.numel() * places.get(m, 0) for m in layers})
 
 
-def parameters_each(model: nn.Module, groups: Sequence[ChannelGroup]) -> dict[str, float]:
+def channel_parameters(model: nn.Module, groups: Sequence[ChannelGroup]) -> dict[str, float]:
     """Parameters that go with one channel of each group, all others whole."""
     return _each(
         model, groups, {m: sum(p.numel() for p in m.parameters()) for m in model.modules()}

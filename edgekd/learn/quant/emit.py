@@ -120,7 +120,7 @@ def _without_idle_sites(module: fx.GraphModule) -> None:
 
 def _computes_in_int8(node: fx.Node) -> bool:
     ours = operators.LAYERS | operators.MATMULS | operators.LIGHT
-    return node.target in ours or operators.passes(node)
+    return node.target in ours or operators.is_passing(node)
 
 
 def _repeat_behind_movers(module: fx.GraphModule) -> None:
@@ -130,7 +130,7 @@ def _repeat_behind_movers(module: fx.GraphModule) -> None:
     for node in list(module.graph.nodes):
         if isinstance(_quantizer(module, node), ActivationQuantizer):
             rounded[node] = str(node.target)
-        elif operators.passes(node) and node.args[0] in rounded:
+        elif operators.is_passing(node) and node.args[0] in rounded:
             target = rounded[node.args[0]]
             listed = any(user.target is operators.GETITEM for user in node.users)
             if listed or node.target in operators.VANISHING:

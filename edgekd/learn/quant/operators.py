@@ -131,7 +131,7 @@ VANISHING = {
 TAKES_LIST = {_aten.cat.default}
 
 
-def passes(node: fx.Node) -> bool:
+def is_passing(node: fx.Node) -> bool:
     """Whether `node` is of `PASSING`; one of several results is, if what gives them is."""
     if node.target is GETITEM:
         return isinstance(node.args[0], fx.Node) and node.args[0].target in PASSING
@@ -153,7 +153,7 @@ def is_fused(node: fx.Node) -> bool:
     return node.target in FUSED
 
 
-def activations(node: fx.Node) -> list[fx.Node]:
+def find_activations(node: fx.Node) -> list[fx.Node]:
     """The nodes whose values `node` computes with; its weights and shapes are not among them."""
     if node.target in LAYERS:
         found = [node.args[0]]
@@ -171,7 +171,7 @@ def is_light(node: fx.Node) -> bool:
     if node.target not in LIGHT:
         return False
     if node.target in BINARY:
-        return len(activations(node)) == 2
+        return len(find_activations(node)) == 2
     if node.target is POOL:
         return list(node.args[1]) == [1, 1]
     return True

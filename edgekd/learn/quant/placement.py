@@ -146,8 +146,8 @@ def _ends_in(user: fx.Node, node: fx.Node, quantized: set[fx.Node]) -> bool:
 def _reads(user: fx.Node, node: fx.Node, quantized: set[fx.Node]) -> bool:
     """Whether `user` takes the values of `node` into int8 arithmetic, however it moves them first."""
     if user in quantized:
-        return node in operators.activations(user)
-    if operators.passes(user) and node is user.args[0]:
+        return node in operators.find_activations(user)
+    if operators.is_passing(user) and node is user.args[0]:
         return bool(user.users) and all(_reads(next_, user, quantized) for next_ in user.users)
     return False
 
@@ -167,7 +167,7 @@ def _forced(graph: fx.Graph, quantized: set[fx.Node]) -> set[fx.Node]:
 def _on_grid(node: fx.Node, quantized: set[fx.Node], forced: set[fx.Node]) -> bool:
     """Whether `node` only moves values that a quantizer before it has rounded already."""
     moved = node
-    while operators.passes(moved) and isinstance(moved.args[0], fx.Node):
+    while operators.is_passing(moved) and isinstance(moved.args[0], fx.Node):
         source = moved.args[0]
         if source in forced or _reads(moved, source, quantized):
             return True

@@ -83,7 +83,7 @@ def find_weight_name(module: fx.GraphModule, node: fx.Node) -> str | None:
 def find_input_quantizer(module: fx.GraphModule, node: fx.Node) -> ActivationQuantizer | None:
     """Find the quantizer that a layer's input went through, past whatever moves it."""
     read = node.args[0]
-    while isinstance(read, fx.Node) and operators.passes(read):
+    while isinstance(read, fx.Node) and operators.is_passing(read):
         read = read.args[0]
     if not isinstance(read, fx.Node) or read.op != "call_module":
         return None

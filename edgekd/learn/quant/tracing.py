@@ -38,7 +38,7 @@ def trace(model: nn.Module, interface: Interface) -> fx.GraphModule:
         ValueError: if torch cannot export it; says why in one line.
     """
     model = copy.deepcopy(model).eval()
-    inputs = model_inputs.example(interface)
+    inputs = model_inputs.make_example(interface)
     try:
         with silence_exporter():
             shapes = model_inputs.free_dimensions(model, interface)

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from pydantic import BeforeValidator
 
-from edgekd.errors import nearest
+from edgekd.errors import find_nearest
 from edgekd.table import Member
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.table import Table
 from edgekd.table import signature
 
@@ -61,7 +61,7 @@ _BUILT_IN: dict[str, Member] = {
     ),
     "one": Member(
         f"{_HERE}.native_ensemble",
-        "one",
+        "native_ensemble",
         "branches on the student's trunk, taught by their gated mean",
         per="sample",
         paper="Lan et al. 2018",
@@ -151,7 +151,7 @@ _BUILT_IN: dict[str, Member] = {
         paper="Jung et al. 2016",
     ),
     "dafl": Member(
-        f"{_HERE}.generated",
+        f"{_HERE}.data_free",
         "dafl",
         "without data: a generator makes images that please the teacher",
         per="sample",
@@ -159,7 +159,7 @@ _BUILT_IN: dict[str, Member] = {
         paper="Chen et al. 2019",
     ),
     "zskt": Member(
-        f"{_HERE}.generated",
+        f"{_HERE}.data_free",
         "zskt",
         "without data: a generator looks for what the student answers otherwise",
         per="sample",
@@ -167,7 +167,7 @@ _BUILT_IN: dict[str, Member] = {
         paper="Micaelli and Storkey 2019",
     ),
     "dfad": Member(
-        f"{_HERE}.generated",
+        f"{_HERE}.data_free",
         "dfad",
         "the same, by the logits' distance",
         per="sample",
@@ -209,7 +209,7 @@ CHAINS: dict[str, Member] = {
     ),
 }
 """Methods that are several steps of a scheme, and no word of their own in a recipe."""
-OFFLINE = Named.parse("offline", SCHEMES, "scheme")
+OFFLINE = NamedMember.parse("offline", SCHEMES, "scheme")
 """A finished teacher; what a recipe means that names no scheme."""
 
 
@@ -239,16 +239,16 @@ PARTICIPANTS: dict[str, Participant] = {
 """By the name of a scheme's positional parameter (`edgekd.learn.assembly.participants` makes them)."""
 
 
-def _scheme(value: Any) -> Named:
-    named = Named.parse(value, SCHEMES, "scheme")
+def _scheme(value: Any) -> NamedMember:
+    named = NamedMember.parse(value, SCHEMES, "scheme")
     for each in signature(SCHEMES[named.name]).positional:
         if each not in PARTICIPANTS:
-            hint = nearest(each, PARTICIPANTS)
+            hint = find_nearest(each, PARTICIPANTS)
             raise ValueError(
                 f"got {named.name!r}, which takes {each!r}, want a participant; {hint}"
             )
     return named
 
 
-SchemeName = Annotated[Named, BeforeValidator(_scheme)]
+SchemeName = Annotated[NamedMember, BeforeValidator(_scheme)]
 """Who teaches whom, by name or with its knobs."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edgekd.settings import Count
 
 
-def one(
+def native_ensemble(
     student: nn.Module,
     build_peer: Callable[[int], nn.Module],
     samples: Samples,

@@ -15,7 +15,7 @@ from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.scheme import label_signals
-from edgekd.learn.view import draws
+from edgekd.learn.view import draw_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,7 +99,7 @@ def draw_classmates(
         [B], uniform over the rest of the class; a sample's does not depend on the batch it is in.
     """
     first, size = book.first[indices], book.size[indices]
-    steps = 1 + (draws(seed, indices, epoch, CLASSMATE) * (size - 1)).astype(np.int64)
+    steps = 1 + (draw_numbers(seed, indices, epoch, CLASSMATE) * (size - 1)).astype(np.int64)
     return np.asarray(book.order[first + (book.place[indices] - first + steps) % size])
 
 

@@ -15,7 +15,7 @@ from edgekd.learn.synthesis import losses
 from edgekd.learn.synthesis.augmentation import roll
 from edgekd.learn.synthesis.generator import generator
 from edgekd.learn.synthesis.hooks import TeacherRecord
-from edgekd.learn.synthesis.hooks import freeze
+from edgekd.learn.synthesis.hooks import freeze_teacher
 from edgekd.learn.synthesis.hooks import record_teacher
 from edgekd.learn.synthesis.request import SynthesisRequest
 from edgekd.learn.synthesis.request import require_finite_images
@@ -96,7 +96,7 @@ def cmi(
         ValueError: if a side is shorter than 4, the teacher has nothing to compare images by, or images
             diverge.
     """
-    teacher = freeze(teacher, wanted.device)
+    teacher = freeze_teacher(teacher, wanted.device)
     with torch.no_grad():
         blank = torch.zeros(2, *wanted.shape, device=wanted.device)
         features = _features(record_teacher(teacher, blank)).shape[1]

@@ -13,7 +13,7 @@ from torch import nn
 from edgekd.learn.synthesis import losses
 from edgekd.learn.synthesis.generator import generator
 from edgekd.learn.synthesis.hooks import TeacherRecord
-from edgekd.learn.synthesis.hooks import freeze
+from edgekd.learn.synthesis.hooks import freeze_teacher
 from edgekd.learn.synthesis.hooks import record_teacher
 from edgekd.learn.synthesis.request import SynthesisRequest
 from edgekd.learn.synthesis.request import require_finite_images
@@ -74,7 +74,7 @@ def dafl(
         ValueError: if a side is shorter than 4, the teacher lacks what a weight asks for, or images
             diverge.
     """
-    teacher = freeze(teacher, wanted.device)
+    teacher = freeze_teacher(teacher, wanted.device)
     weights = _Weights(one_hot, entropy, activation, feature)
     with seed_torch(wanted.seed):
         maker = generator(wanted.image, noise=noise, width=width).to(wanted.device)

@@ -16,7 +16,7 @@ from edgekd.learn.synthesis import losses
 from edgekd.learn.synthesis.augmentation import mirror
 from edgekd.learn.synthesis.augmentation import roll
 from edgekd.learn.synthesis.hooks import find_batch_norms
-from edgekd.learn.synthesis.hooks import freeze
+from edgekd.learn.synthesis.hooks import freeze_teacher
 from edgekd.learn.synthesis.hooks import record_teacher
 from edgekd.learn.synthesis.pixel_range import pixel_range
 from edgekd.learn.synthesis.request import SynthesisRequest
@@ -78,7 +78,7 @@ def deepinversion(
     Raises:
         ValueError: if the teacher has no batch norms and `feature` is above 0, or images diverge.
     """
-    teacher = freeze(teacher, wanted.device)
+    teacher = freeze_teacher(teacher, wanted.device)
     if feature and not find_batch_norms(teacher):
         raise ValueError(
             "deepinversion: got a teacher without batch normalization, whose statistics stand for the "

@@ -33,7 +33,7 @@ def find_batch_norms(model: nn.Module) -> list[nn.Module]:
     return [norm for norm in norms if norm.running_mean is not None]
 
 
-def freeze(teacher: nn.Module, device: torch.device) -> nn.Module:
+def freeze_teacher(teacher: nn.Module, device: torch.device) -> nn.Module:
     """Put `teacher` on `device`, in evaluation mode, its weights without gradient."""
     return teacher.to(device).eval().requires_grad_(False)
 

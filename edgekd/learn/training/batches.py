@@ -8,7 +8,7 @@ from edgekd.errors import InputError
 from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 
 
 def require_full_batch(batch_size: int, samples: int) -> None:
@@ -23,7 +23,7 @@ def require_full_batch(batch_size: int, samples: int) -> None:
         )
 
 
-def to_tensors(batch: Batch, resolved: Resolved, epoch: float, epochs: int) -> TensorBatch:
+def to_tensors(batch: Batch, resolved: Arithmetic, epoch: float, epochs: int) -> TensorBatch:
     """A batch on the training device, images in the memory order of the arithmetic."""
     device = arithmetic.device()
     inputs = [torch.from_numpy(each).to(device) for each in batch.inputs]

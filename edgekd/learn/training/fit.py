@@ -5,11 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from dataclasses import field
-from pathlib import Path
-from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -19,64 +14,34 @@ from torch import nn
 from edgekd.errors import EdgekdError
 from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Batch
-from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
-from edgekd.learn.method.loss import BoundTerm
-from edgekd.learn.method.loss import NotFinite
+from edgekd.learn.method.loss import NotFiniteLoss
 from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.method.schedule import learning_rate
-from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.parallel import ranks
 from edgekd.learn.parallel.sharing import share_networks
 from edgekd.learn.privacy import dp_sgd
-from edgekd.learn.settings import Resolved
-from edgekd.learn.settings import Training
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training.batches import require_full_batch
 from edgekd.learn.training.batches import to_tensors
 from edgekd.learn.training.optimizer import build_average
 from edgekd.learn.training.optimizer import build_optimizer
-from edgekd.learn.training.state import State
-from edgekd.progress import Progress
+from edgekd.learn.training.run import TrainingRun
+from edgekd.learn.training.state import TrainingState
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 ROLLBACKS = 3
 """How often a run may go back after a NaN before it gives up."""
 
 
-class Diverged(EdgekdError):
+class TrainingDiverged(EdgekdError):
     """A loss was no number and the recipe does not say to go back (or it went back too often)."""
 
     exit_code = 1
 
 
-@dataclass(slots=True, kw_only=True)
-class Run:
-    """Everything one training run works with."""
-
-    model: nn.Module
-    samples: Samples
-    terms: tuple[BoundTerm, ...]
-    scheme: Scheme
-    training: Training
-    resolved: Resolved
-    seed: int
-    checkpoints: Path
-    progress: Progress
-    score: Callable[[nn.Module], float]
-    """What a model in evaluation mode reaches on the validation split."""
-    better: Literal["higher", "lower"] = "higher"
-    """Which score is."""
-    private: dp_sgd.Privacy | None = None
-    """What makes each step differentially private, if anything does."""
-    waypoints: int = 0
-    """How many states on the way are kept, evenly over the epochs; the end is not one of them."""
-    passed: dict[str, Tensor] = field(default_factory=dict)
-    """Those states so far, ``NUMBER/NAME`` to tensor, numbers from 1."""
-
-
-def fit(run: Run) -> list[dict[str, float]]:
+def fit(run: TrainingRun) -> list[dict[str, float]]:
     """Train ``run.model`` in place; goes on from the last checkpoint if there is one.
 
     Returns:
@@ -84,18 +49,18 @@ def fit(run: Run) -> list[dict[str, float]]:
 
     Raises:
         InputError: if a batch does not fit the training split or the ranks, or a loss lacks a signal.
-        Diverged: if a loss is NaN or infinite; names the term and the step.
+        TrainingDiverged: if a loss is NaN or infinite; names the term and the step.
     """
     require_full_batch(run.training.batch_size, len(run.samples))
     ranks.join(run.training.batch_size)
-    with arithmetic.deterministic(run.seed, run.resolved.threads):
+    with arithmetic.deterministic_torch(run.seed, run.resolved.threads):
         loop = _Loop(run)
         if not loop.restore() and run.training.on_nan == "rollback":
             loop.save()
         while loop.state.epoch < run.training.epochs and not loop.stopped_early():
             try:
                 loop.epoch()
-            except NotFinite as fault:
+            except NotFiniteLoss as fault:
                 loop.roll_back(fault)
         loop.finish()
         return loop.state.history
@@ -104,8 +69,8 @@ def fit(run: Run) -> list[dict[str, float]]:
 class _Loop:
     """The run's moving parts."""
 
-    def __init__(self, run: Run) -> None:
-        self.run, self.state = run, State()
+    def __init__(self, run: TrainingRun) -> None:
+        self.run, self.state = run, TrainingState()
         run.progress = ranks.silence_others(run.progress)
         self.fabric = Fabric(
             accelerator=arithmetic.device().type,
@@ -226,24 +191,26 @@ class _Loop:
         """Leave in ``run.model`` the weights that are kept.
 
         Raises:
-            Diverged: if they are not finite.
+            TrainingDiverged: if they are not finite.
         """
         kept = self.best or self.answer().state_dict()
         self.run.model.load_state_dict(copy.deepcopy(kept))
         self.run.model.to("cpu").eval()
         for name, tensor in self.run.model.state_dict().items():
             if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-                raise Diverged(f"{name}: got weights that are no numbers after training")
+                raise TrainingDiverged(f"{name}: got weights that are no numbers after training")
 
-    def roll_back(self, fault: NotFinite) -> None:
+    def roll_back(self, fault: NotFiniteLoss) -> None:
         """Go back to the last checkpoint at half the rate, or stop."""
         state, training = self.state, self.run.training
         where = f"step {state.step} (epoch {state.epoch + 1}): loss {fault}"
         if training.on_nan == "stop":
-            raise Diverged(where, hint="lower learning_rate, set clip_norm, or on_nan: rollback")
+            raise TrainingDiverged(
+                where, hint="lower learning_rate, set clip_norm, or on_nan: rollback"
+            )
         rollbacks, factor = state.rollbacks + 1, state.rate_factor / 2
         if rollbacks > ROLLBACKS or not self.restore():
-            raise Diverged(f"{where}, after {state.rollbacks} rollbacks")
+            raise TrainingDiverged(f"{where}, after {state.rollbacks} rollbacks")
         self.state.rollbacks, self.state.rate_factor = rollbacks, factor
         self.save()
         self.run.progress.note(f"{where}: back to step {self.state.step} at {factor:g} of the rate")
@@ -259,10 +226,10 @@ class _Loop:
         tensors |= checkpoint.add_prefix("optimizer", checkpoint.flatten_optimizer(self.optimizer))
         tensors |= checkpoint.add_prefix("best", self.best)
         tensors |= checkpoint.add_prefix("passed", self.run.passed)
-        tensors |= arithmetic.random_states()
+        tensors |= arithmetic.get_random_states()
         if self.averaged is not None:
             tensors |= checkpoint.add_prefix("averaged", dict(self.averaged.state_dict()))
-        values = {name: getattr(self.state, name) for name in State.__slots__}
+        values = {name: getattr(self.state, name) for name in TrainingState.__slots__}
         values["precision"] = self.fabric.strategy.precision.state_dict()
         if not ranks.rank():
             checkpoint.write(self.run.checkpoints, self.state.step, tensors, values)
@@ -283,7 +250,7 @@ class _Loop:
             self.averaged.load_state_dict(checkpoint.strip_prefix("averaged", tensors))
         if scaler := values.pop("precision", None):
             self.fabric.strategy.precision.load_state_dict(scaler)
-        self.state = State(**values)
+        self.state = TrainingState(**values)
         self.shown_step = self.state.step
         return True
 

@@ -8,17 +8,17 @@ from edgekd.errors import InputError
 from edgekd.learn import arithmetic
 from edgekd.learn.assembly.step import DistillationStep
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.method.loss import NotFinite
+from edgekd.learn.method.loss import NotFiniteLoss
 from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.method.outputs import add_auxiliary_loss
 from edgekd.learn.method.outputs import require_auxiliary
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
 from edgekd.learn.training.batches import to_tensors
 
 
 def rehearse_step(
-    whole: DistillationStep, samples: Samples, training: Training, resolved: Resolved
+    whole: DistillationStep, samples: Samples, training: Training, resolved: Arithmetic
 ) -> None:
     """Compute the loss of the first batch; no weight is moved.
 
@@ -45,7 +45,7 @@ def rehearse_step(
         loss, _ = compute_lessons(
             whole.connection.terms, scheme.lessons(whole.student, tensors), 0.0
         )
-    except NotFinite as fault:
+    except NotFiniteLoss as fault:
         raise InputError(f"loss {fault} before any training", hint="lower its weight") from fault
     if not bool(loss.isfinite()):
         raise InputError(f"losses: their sum is {float(loss)}", hint="lower their weights")

@@ -9,7 +9,7 @@ from typing import Literal
 
 
 @dataclass(slots=True)
-class State:
+class TrainingState:
     """Where a run is, beside its tensors."""
 
     step: int = 0

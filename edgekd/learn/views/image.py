@@ -10,7 +10,7 @@ import numpy as np
 from edgekd.learn.view import ERASE
 from edgekd.learn.view import MIX
 from edgekd.learn.view import View
-from edgekd.learn.view import draws
+from edgekd.learn.view import draw_numbers
 from edgekd.learn.views.motion import shift_pixels
 from edgekd.learn.views.motion import warp_places
 
@@ -57,13 +57,13 @@ def _make_one(image: Image, rows: NDArray[np.uint8], view: View) -> Images:
     images = np.multiply(shift_pixels(rows[view.indices], words, *place), scale, dtype=np.float32)
     images += shift
     if words.affine is not None:
-        images = warped(images, words.affine, *place)
+        images = warp_images(images, words.affine, *place)
     if words.erase:
-        images = erased(images, words.erase, *place)
+        images = erase_boxes(images, words.erase, *place)
     return images
 
 
-def warped(
+def warp_images(
     images: Images, affine: Affine, seed: int, indices: NDArray[np.int64], view: int
 ) -> Images:
     """Rotation, zoom and shift about the middle of [B, H, W, C], bilinear, edges repeated."""
@@ -94,22 +94,22 @@ def sample_bilinear(image: Images, y: NDArray[np.float64], x: NDArray[np.float64
     return values
 
 
-def erased(
+def erase_boxes(
     images: Images, probability: float, seed: int, indices: NDArray[np.int64], view: int
 ) -> Images:
     """A box of 2 to 20 % of the area set to 0, the mean colour of normalised images.
 
     Sides as in Random Erasing (Zhong et al. 2020, alg. 1) with aspect ratio 0.3 to 3.3.
     """
-    chosen = draws(seed, indices, view, ERASE) < probability
-    area = 0.02 + 0.18 * draws(seed, indices, view, ERASE + 1)
-    aspect = np.exp(np.log(3.3) * (2 * draws(seed, indices, view, ERASE + 2) - 1))
+    chosen = draw_numbers(seed, indices, view, ERASE) < probability
+    area = 0.02 + 0.18 * draw_numbers(seed, indices, view, ERASE + 1)
+    aspect = np.exp(np.log(3.3) * (2 * draw_numbers(seed, indices, view, ERASE + 2) - 1))
     box = _boxes(
         images.shape[1:3],
         np.sqrt(area * aspect),
         np.sqrt(area / aspect),
-        draws(seed, indices, view, ERASE + 3),
-        draws(seed, indices, view, ERASE + 4),
+        draw_numbers(seed, indices, view, ERASE + 3),
+        draw_numbers(seed, indices, view, ERASE + 4),
     )
     return np.where((box & chosen[:, None, None])[..., None], np.float32(0), images)
 
@@ -139,7 +139,7 @@ def mix_masks(
     from scipy.special import betaincinv
 
     alpha = views.mixup or views.cutmix
-    share = betaincinv(alpha, alpha, draws(seed, indices, view, MIX))
+    share = betaincinv(alpha, alpha, draw_numbers(seed, indices, view, MIX))
     if views.mixup:
         mask = np.broadcast_to(share[:, None, None, None], (len(indices), *sides, 1))
         return np.ascontiguousarray(mask, dtype=np.float32)
@@ -148,7 +148,7 @@ def mix_masks(
         sides,
         side,
         side,
-        draws(seed, indices, view, MIX + 1),
-        draws(seed, indices, view, MIX + 2),
+        draw_numbers(seed, indices, view, MIX + 1),
+        draw_numbers(seed, indices, view, MIX + 2),
     )
     return np.asarray(~box[..., None], dtype=np.float32)

@@ -13,7 +13,7 @@ from edgekd.learn.view import AFFINE
 from edgekd.learn.view import CROP_X
 from edgekd.learn.view import CROP_Y
 from edgekd.learn.view import FLIP
-from edgekd.learn.view import draws
+from edgekd.learn.view import draw_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,14 +41,14 @@ def shift_pixels(
     pad = views.crop
     # Beyond its own side an image is all padding, however far it moves.
     down, right = (
-        ((draws(seed, indices, view, which) * (2 * pad + 1)).astype(np.int64) - pad).clip(
+        ((draw_numbers(seed, indices, view, which) * (2 * pad + 1)).astype(np.int64) - pad).clip(
             -side, side
         )
         for which, side in ((CROP_Y, height), (CROP_X, width))
     )
     mirrored = np.zeros(count, bool)
     if views.flip:
-        mirrored = draws(seed, indices, view, FLIP) < 0.5
+        mirrored = draw_numbers(seed, indices, view, FLIP) < 0.5
     # Pixels are copied whole: a mirrored row would else be copied channel by channel.
     pixel: Any = f"V{channels * images.itemsize}"
     moved = np.full(images.shape, padding, images.dtype)
@@ -69,7 +69,7 @@ def warp_places(
     """Of each sample the rows and columns [H, W] at which rotation, zoom and shift about the middle read it; some lie
     beyond its edges."""
     height, width = sides
-    u = [2 * draws(seed, indices, view, AFFINE + k) - 1 for k in range(4)]
+    u = [2 * draw_numbers(seed, indices, view, AFFINE + k) - 1 for k in range(4)]
     angle = np.deg2rad(affine.degrees) * u[0]
     zoom = 1 / (1 + affine.scale * u[1])
     down, right = affine.translate * height * u[2], affine.translate * width * u[3]

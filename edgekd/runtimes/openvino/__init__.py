@@ -152,7 +152,7 @@ def islands(files: Mapping[str, Path], precision: Precision) -> list[dict[str, s
     import openvino
 
     model = openvino.Core().read_model(str(files[GRAPH]), str(files[WEIGHTS]))
-    return layers.find(
+    return layers.find_islands(
         _layers(files, precision),
         {op.get_friendly_name(): _operation(op) for op in model.get_ordered_ops()},
     )

@@ -61,16 +61,16 @@ def version_1(root: Path, path: str = "/user/job", top: str = "/") -> Path:
 @pytest.mark.parametrize("tree", [version_1, version_2])
 def test_a_limit_of_a_group_above_the_process_is_its_own(tmp_path: Path, tree: object) -> None:
     root = tree(tmp_path)  # type: ignore[operator]
-    assert cgroup.quota_cores(root) == 0.2
+    assert cgroup.read_quota_cores(root) == 0.2
     assert cgroup.count_throttled(root) == 217
-    assert cgroup.memory_bytes(root) == 2**20
+    assert cgroup.read_memory_limit(root) == 2**20
     assert [group.name for group in cgroup.group_folders(root, "cpu")][:2] == ["job", "user"]
 
 
 @pytest.mark.parametrize("tree", [version_1, version_2])
 def test_inside_a_container_the_mount_shows_a_part(tmp_path: Path, tree: object) -> None:
     root = tree(tmp_path, "/docker/abc/user/job", "/docker/abc")  # type: ignore[operator]
-    assert cgroup.quota_cores(root) == 0.2
+    assert cgroup.read_quota_cores(root) == 0.2
     assert [group.name for group in cgroup.group_folders(root, "cpu")][:2] == ["job", "user"]
 
 
@@ -78,23 +78,23 @@ def test_a_group_outside_of_the_mount_is_seen_at_the_top(tmp_path: Path) -> None
     root = version_2(tmp_path)
     (root / "proc/self/cgroup").write_text("0::/../other\n")
     (root / "sys/fs/cgroup/cpu.max").write_text("150000 100000")
-    assert cgroup.quota_cores(root) == 1.5
+    assert cgroup.read_quota_cores(root) == 1.5
 
 
 def test_the_tightest_counts(tmp_path: Path) -> None:
     root = version_2(tmp_path)
     (root / "sys/fs/cgroup/user/job/cpu.max").write_text("10000 100000")
-    assert cgroup.quota_cores(root) == 0.1
+    assert cgroup.read_quota_cores(root) == 0.1
 
 
 def test_without_a_word_from_the_kernel_there_is_no_limit(tmp_path: Path) -> None:
     assert cgroup.group_folders(tmp_path, "cpu") == []
-    assert cgroup.quota_cores(tmp_path) is None and cgroup.count_throttled(tmp_path) is None
+    assert cgroup.read_quota_cores(tmp_path) is None and cgroup.count_throttled(tmp_path) is None
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/mountinfo").write_text("nonsense\n1 2 - x\n")
     (tmp_path / "proc/self/cgroup").write_text("nonsense\n0::/a\n")
     write(tmp_path, **{"sys/fs/cgroup/a/cpu.max": "50000 100000"})
-    assert cgroup.quota_cores(tmp_path) == 0.5  # where it hangs by default
+    assert cgroup.read_quota_cores(tmp_path) == 0.5  # where it hangs by default
 
 
 def test_a_throttled_process_is_told_with_its_cause(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_threads_beyond_the_affinity_or_the_quota_are_told(tmp_path: Path) -> No
 
 
 def test_the_fingerprint_holds_both(tmp_path: Path) -> None:
-    facts = fingerprint.host_facts(version_2(tmp_path))
+    facts = fingerprint.collect_host_facts(version_2(tmp_path))
     assert facts["quota_cores"] == 0.2 and facts["quota_memory_bytes"] == 2**20
     assert facts["cores_allowed"] >= 1
     (tmp_path / "sys/fs/cgroup/user/cpu.max").write_text("30000 100000")
-    assert fingerprint.key_of(fingerprint.host_facts(tmp_path)) != fingerprint.key_of(facts)
+    assert fingerprint.key_of(fingerprint.collect_host_facts(tmp_path)) != fingerprint.key_of(facts)

@@ -21,7 +21,7 @@ def tree(root: Path, ram_kb: int = 4_000_000, governor: str = "performance") -> 
 
 
 def test_facts_are_read(tmp_path: Path) -> None:
-    facts = fingerprint.host_facts(tree(tmp_path))
+    facts = fingerprint.collect_host_facts(tree(tmp_path))
     assert facts["cpu_model"] == "Fast CPU" and facts["stepping"] == "3"
     assert facts["flags"] == ["avx2", "hypervisor", "sse"]
     assert facts["virtual"] and facts["container"] == "docker"
@@ -30,7 +30,7 @@ def test_facts_are_read(tmp_path: Path) -> None:
 
 def test_the_key_moves_with_what_changes_a_number(tmp_path: Path) -> None:
     def key(name: str, **more: object) -> str:
-        return fingerprint.key_of(fingerprint.host_facts(tree(tmp_path / name, **more)))  # type: ignore[arg-type]
+        return fingerprint.key_of(fingerprint.collect_host_facts(tree(tmp_path / name, **more)))  # type: ignore[arg-type]
 
     base = key("a")
     assert key("b") == base
@@ -40,26 +40,26 @@ def test_the_key_moves_with_what_changes_a_number(tmp_path: Path) -> None:
 
 
 def test_load_is_beside_the_key(tmp_path: Path) -> None:
-    assert fingerprint.volatile_facts(tree(tmp_path))["load_1min"] == 0.5
+    assert fingerprint.collect_volatile_facts(tree(tmp_path))["load_1min"] == 0.5
 
 
 def test_a_machine_that_tells_nothing_still_has_a_key(tmp_path: Path) -> None:
-    facts = fingerprint.host_facts(tmp_path)
+    facts = fingerprint.collect_host_facts(tmp_path)
     assert facts["cpu_model"] is None and facts["ram_bytes"] is None
     assert len(fingerprint.key_of(facts)) == 64
 
 
 def test_a_gpu_is_in_the_key_and_its_absence_is_not(tmp_path: Path) -> None:
-    bare = fingerprint.host_facts(tree(tmp_path))
+    bare = fingerprint.collect_host_facts(tree(tmp_path))
     assert "gpus" not in bare
     card = tmp_path / "proc/driver/nvidia/gpus/0000:01:00.0/information"
     card.parent.mkdir(parents=True)
     card.write_text("Model: \t\t NVIDIA L4\nIRQ:   \t 30\n")
     (tmp_path / "proc/driver/nvidia/version").write_text("NVRM version: 580.65\nGCC version: 12\n")
-    facts = fingerprint.host_facts(tmp_path)
+    facts = fingerprint.collect_host_facts(tmp_path)
     assert facts == {**bare, "gpus": ["NVIDIA L4"], "gpu_driver": "NVRM version: 580.65"}
     assert fingerprint.key_of(facts) != fingerprint.key_of(bare)
 
 
 def test_this_machine_keeps_its_key() -> None:
-    assert fingerprint.machine_key() == fingerprint.key_of(fingerprint.host_facts())
+    assert fingerprint.machine_key() == fingerprint.key_of(fingerprint.collect_host_facts())

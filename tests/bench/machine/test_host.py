@@ -8,8 +8,8 @@ import pytest
 from edgekd.bench.machine import fingerprint
 from edgekd.bench.machine import host
 from edgekd.device import Device
-from edgekd.device import Order
 from edgekd.device import WorkerExit
+from edgekd.device import WorkerJob
 from edgekd.devices import local
 from edgekd.errors import MachineError
 
@@ -17,7 +17,7 @@ from edgekd.errors import MachineError
 def telling(**changed: object) -> Device:
     """A device whose worker tells what this machine's tells, but for what is changed."""
 
-    def run(order: Order) -> WorkerExit:
+    def run(order: WorkerJob) -> WorkerExit:
         ended = local.run(order)
         *before, last = ended.stdout.splitlines()
         said = json.loads(last)
@@ -36,7 +36,7 @@ def test_a_worker_tells_what_looking_directly_finds() -> None:
 
 
 def test_an_emulated_device_says_so_and_has_another_key() -> None:
-    facts = {**fingerprint.host_facts(), "emulated": "qemu-user"}
+    facts = {**fingerprint.collect_host_facts(), "emulated": "qemu-user"}
     there = host.describe_host(telling(facts=facts))
     assert there.emulated == "qemu-user" and there.key != fingerprint.machine_key()
 

@@ -10,7 +10,7 @@ from tests.measured_example import measured
 
 
 def by_name(found: Measurement) -> dict[str, metric.MeasuredMetric]:
-    return {one.name: one for one in figures.metrics(found)}
+    return {one.name: one for one in figures.list_metrics(found)}
 
 
 def test_p50_is_the_median_of_process_medians() -> None:

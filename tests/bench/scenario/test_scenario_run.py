@@ -56,7 +56,7 @@ def subjects(*names: str) -> list[Subject]:
 def figures(
     ran: scenarios.ScenarioRun, wanted: scenarios.ScenarioSelection = EVERY
 ) -> dict[str, Any]:
-    return {metric.name: metric for metric in scenario_figures.metrics(ran, wanted)}
+    return {metric.name: metric for metric in scenario_figures.list_metrics(ran, wanted)}
 
 
 def test_nothing_is_run_unless_it_is_wanted() -> None:
@@ -77,7 +77,7 @@ def test_the_sweep_chooses_and_other_processes_measure() -> None:
     found = figures(ran)
     assert found["throughput_batch"].value == 4 and found["throughput"].value == 350
     assert found["throughput"].n_proc == 6 and found["throughput"].ci95 == (350, 350)
-    assert scenario_figures.curve(ran)[2] == (4.0, 360.0)
+    assert scenario_figures.make_curve(ran)[2] == (4.0, 360.0)
 
 
 def test_a_bound_that_no_batch_keeps() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.device import Order
+from edgekd.device import WorkerJob
 from edgekd.devices import ssh
 from edgekd.devices.ssh import address
 from edgekd.errors import InputError
@@ -77,7 +77,7 @@ def test_no_string_changes_what_is_executed(
     (tmp_path / "file").write_text("x")
     for text in STRINGS:
         with pytest.raises(MachineError):
-            order = Order(text, {text: text}, {text: text}, 1.0, {"file": tmp_path / "file"})
+            order = WorkerJob(text, {text: text}, {text: text}, 1.0, {"file": tmp_path / "file"})
             monkeypatch.setenv("LANG", text.replace("\0", ""))
             monkeypatch.setenv("EDGEKD_OTHER", text.replace("\0", ""))
             ssh.RemoteDevice("board", plain, tmp_path).run(order)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.device import Order
+from edgekd.device import WorkerJob
 from edgekd.devices import ssh
 from edgekd.devices.ssh.address import Address
 from edgekd.errors import InputError
@@ -51,11 +51,11 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
     return make
 
 
-def order(tmp_path: Path, **reads: Path) -> Order:
-    return Order("json.tool", {}, {}, 1.0, reads, tmp_path)
+def order(tmp_path: Path, **reads: Path) -> WorkerJob:
+    return WorkerJob("json.tool", {}, {}, 1.0, reads, tmp_path)
 
 
-def refused(remote: ssh.RemoteDevice, given: Order) -> str:
+def refused(remote: ssh.RemoteDevice, given: WorkerJob) -> str:
     with pytest.raises(MachineError) as caught:
         remote.run(given)
     remote.close()

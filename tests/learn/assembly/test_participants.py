@@ -15,10 +15,10 @@ from edgekd.learn.assembly.participants import Participants
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes import SCHEMES
-from edgekd.learn.settings import Combine
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
+from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import Views
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from tests import data_example
 from tests.learn import batch_example
 from tests.learn.blueprint_example import image_blueprint
@@ -27,7 +27,7 @@ PLAN = image_blueprint(
     builder="resnet8", arguments={"base": 4}, classes=3, channels=1, height=8, width=8
 )
 PIXELS = Image(height=8, width=8, channels=1, mean=(0.3,), std=(0.2,))
-RESOLVED = Resolved(precision="fp32", channels_last=False, threads=1)
+RESOLVED = Arithmetic(precision="fp32", channels_last=False, threads=1)
 
 
 def samples() -> Samples:
@@ -38,10 +38,12 @@ def samples() -> Samples:
     )
 
 
-def cast(given: dict[str, Path], combine: Combine | None = None) -> Participants:
+def cast(given: dict[str, Path], combine: CombineSettings | None = None) -> Participants:
     torch.manual_seed(0)
     student = blueprint.build(PLAN)
-    return Participants(student, PLAN, samples(), RESOLVED, given, False, combine or Combine())
+    return Participants(
+        student, PLAN, samples(), RESOLVED, given, False, combine or CombineSettings()
+    )
 
 
 def model(folder: Path, seed: int, mark: str = "") -> dict[str, Path]:
@@ -77,9 +79,9 @@ def test_several_are_combined_by_the_recipe_s_rule(tmp_path: Path) -> None:
     given = {**model(tmp_path / "a", 3), **model(tmp_path / "b", 4, "_2")}
     one, other = (tell(seen()) for tell in cast(given).teacher_functions())
     assert torch.allclose(cast(given).teacher_function()(seen()), (one + other) / 2)
-    mixed = cast(given, Combine(rule="mean-probabilities", temperature=2.0)).teacher_function()(
-        seen()
-    )
+    mixed = cast(
+        given, CombineSettings(rule="mean-probabilities", temperature=2.0)
+    ).teacher_function()(seen())
     mean = ((one / 2).softmax(1) + (other / 2).softmax(1)) / 2
     assert torch.allclose((mixed / 2).softmax(1), mean, atol=1e-6)
 
@@ -103,6 +105,6 @@ def test_peers_differ_and_narrower_networks_are_narrower() -> None:
 
 
 def test_what_a_scheme_refuses_names_it() -> None:
-    words = Named.parse({"name": "supernet", "values": "x"}, SCHEMES, "scheme")
+    words = NamedMember.parse({"name": "supernet", "values": "x"}, SCHEMES, "scheme")
     with pytest.raises(InputError, match="scheme supernet: values: got 'x'"):
         cast({}).build_scheme(words)

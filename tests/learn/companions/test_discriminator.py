@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from edgekd.learn.companions.discriminator import of_features
 from edgekd.learn.companions.discriminator import of_logits
-from edgekd.learn.losses.adversarial.discriminated import discriminated
+from edgekd.learn.losses.adversarial.discriminator import discriminator_loss
 
 
 def logits() -> tuple[Tensor, Tensor]:
@@ -22,7 +22,7 @@ def logits() -> tuple[Tensor, Tensor]:
 
 def loss(module: nn.Module, student: Tensor, teacher: Tensor, strength: float = 1.0) -> Tensor:
     scores = module(student, teacher)
-    return discriminated(*scores.values(), strength=strength)
+    return discriminator_loss(*scores.values(), strength=strength)
 
 
 @pytest.mark.trains
@@ -134,7 +134,7 @@ def test_features_of_any_kind_are_averaged_over_their_places(
         "teacher_score": (4,),
         "fooling_score": (4,),
     }
-    discriminated(*scores.values()).backward()
+    discriminator_loss(*scores.values()).backward()
     assert mine.grad is not None
     if mine.ndim == 4:  # all places of a channel count alike
         assert torch.allclose(mine.grad, mine.grad[:, :, :1, :1].expand_as(mine))

@@ -9,7 +9,7 @@ from torch import nn
 from edgekd.learn.companions.projector import embedding_projector
 from edgekd.learn.companions.projector import projector
 from edgekd.learn.companions.projector import stages_projector
-from edgekd.learn.companions.resized import resizer
+from edgekd.learn.companions.resizing import resizer
 
 Shape = tuple[int, ...]
 

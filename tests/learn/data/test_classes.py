@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edgekd.fields.image import Image
-from edgekd.learn.data.classes import of_classes
-from edgekd.learn.data.classes import restricted
+from edgekd.learn.data.classes import find_samples
+from edgekd.learn.data.classes import restrict_classes
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.settings import Views
@@ -33,8 +33,8 @@ def samples(images: np.ndarray | None = None, **views: float) -> Samples:
 
 
 def test_the_samples_of_some_classes_and_their_labels_as_they_were() -> None:
-    assert of_classes(LABELS, [1, 3]).tolist() == [0, 2, 4, 6, 8]
-    some = restricted(samples(), (3, 1, 1))
+    assert find_samples(LABELS, [1, 3]).tolist() == [0, 2, 4, 6, 8]
+    some = restrict_classes(samples(), (3, 1, 1))
     batch = some.batch(np.array([4, 0, 1]), 0)
     assert len(some) == 5
     assert batch.inputs[0].ravel().tolist() == [8, 0, 2]
@@ -43,13 +43,13 @@ def test_the_samples_of_some_classes_and_their_labels_as_they_were() -> None:
 
 
 def test_an_epoch_shows_each_of_them_once_and_no_other() -> None:
-    some = restricted(samples(), [0, 2])
+    some = restrict_classes(samples(), [0, 2])
     batches = epoch_batches(some, epoch=1, batch_size=2, seed=0, start=0, workers=0)
     assert sorted(i for b in batches for i in b.inputs[0].ravel().tolist()) == [1, 3, 5, 7]
 
 
 def test_mixing_stays_among_them() -> None:
-    some = restricted(samples(mixup=1.0), [1, 3])
+    some = restrict_classes(samples(mixup=1.0), [1, 3])
     labels = some.batch(np.arange(5), 0).targets["labels"]
     assert labels.shape == (5, 4)
     assert labels[:, [0, 2]].max() == 0
@@ -59,7 +59,7 @@ def test_of_a_file_only_the_rows_of_a_batch_are_read(tmp_path: Path) -> None:
     path = tmp_path / "images.npy"
     np.save(path, samples().rows["images"])
     whole = np.load(path, mmap_mode="r")
-    some = restricted(samples(whole), [2])
+    some = restrict_classes(samples(whole), [2])
     assert some.rows["images"].whole is whole  # type: ignore[union-attr]
     assert some.rows["images"].shape == (2, 1, 1, 1)  # type: ignore[union-attr]
     assert some.batch(np.array([1]), 0).inputs[0].item() == 7
@@ -67,6 +67,6 @@ def test_of_a_file_only_the_rows_of_a_batch_are_read(tmp_path: Path) -> None:
 
 def test_classes_that_are_none_are_refused() -> None:
     with pytest.raises(ValueError, match="want numbers from 0 to 3"):
-        restricted(samples(), [3, 4])
+        restrict_classes(samples(), [3, 4])
     with pytest.raises(ValueError, match="no sample of classes"):
-        restricted(samples(), [])
+        restrict_classes(samples(), [])

@@ -198,7 +198,7 @@ def test_batches_of_a_file_pad_to_their_own_longest(tmp_path: Path) -> None:
     source = {"name": "jsonl", "reference": str(path), "longest": 30}
     made = data.STAGE.run(data.DataConfig(source=source, limit=20), {}, context)
     given = {Path(name).stem: each for name, each in made.items()}
-    samples = arrays.samples(given, Views(count=1), 0)
+    samples = arrays.open_samples(given, Views(count=1), 0)
     lengths = samples.rows["text"].lengths
     assert len(samples) == 20 and lengths.max() <= 30
     chosen = np.argsort(lengths)
@@ -206,5 +206,5 @@ def test_batches_of_a_file_pad_to_their_own_longest(tmp_path: Path) -> None:
         batch = samples.batch(numbers, 0)
         assert [each.shape for each in batch.inputs] == [(4, lengths[numbers].max())] * 2
         assert batch.inputs[1].sum(1).tolist() == lengths[numbers].tolist()
-    for (tokens, mask), _ in arrays.calibration(given, 20, 0).batches(3):
+    for (tokens, mask), _ in arrays.draw_calibration(given, 20, 0).batches(3):
         assert tokens.shape[1] == mask.sum(1).max()

@@ -102,7 +102,7 @@ def test_harmless_types_are_not_built(old: bool, monkeypatch: pytest.MonkeyPatch
     assert set(torch.serialization.get_safe_globals()) == before
     assert isinstance(loaded, dict) and torch.equal(loaded["state_dict"]["w"], STATE["w"])
     for name in ("args", "best", "n"):
-        assert isinstance(loaded[name], archive.ReadOver) and not vars(loaded[name])
+        assert isinstance(loaded[name], archive.PlaceholderObject) and not vars(loaded[name])
     assert loaded["by"] == {"a": [1]}
 
 

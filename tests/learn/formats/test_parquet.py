@@ -44,7 +44,7 @@ def test_rows_come_in_order_across_files(tmp_path: Path) -> None:
         write(tmp_path / f"{name}.parquet", picture=[[name]] * 5, kind=list(range(5)), more=[0] * 5)
         for name in "ab"
     ]
-    rows = parquet.rows(paths, "picture", "kind")
+    rows = parquet.read_rows(paths, "picture", "kind")
     assert rows.names is None
     got = list(rows.pairs)
     assert [(image[0], label) for image, label, _ in got] == [
@@ -56,14 +56,14 @@ def test_rows_come_in_order_across_files(tmp_path: Path) -> None:
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", img=[1], label=[1])
     with pytest.raises(InputError, match="got no column 'image', want one of: img, label"):
-        parquet.rows([path], "image", "label")
+        parquet.read_rows([path], "image", "label")
 
 
 def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
     table = pyarrow.table([[1], [2], [3]], names=["image", "image", "label"])
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(InputError, match=r"a\.parquet"):
-        list(parquet.rows([tmp_path / "a.parquet"], "image", "label").pairs)
+        list(parquet.read_rows([tmp_path / "a.parquet"], "image", "label").pairs)
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
@@ -74,7 +74,7 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, suffix: str, data: byte
     path = tmp_path / f"a{suffix}"
     path.write_bytes(data)
     with pytest.raises(InputError, match="got no readable"):
-        list(parquet.rows([path], "image", "label").pairs)
+        list(parquet.read_rows([path], "image", "label").pairs)
 
 
 def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
     for part in (0.3, 0.6, 0.99):
         path.write_bytes(data[: int(len(data) * part)])
         with pytest.raises(InputError, match="got no readable parquet"):
-            parquet.rows([path], "image", "label")
+            parquet.read_rows([path], "image", "label")
 
 
 @pytest.mark.parametrize("note", [b"[" * 100_000, b"{}", b'{"info": 3}', b"\xff"])
@@ -91,7 +91,7 @@ def test_notes_of_any_kind_do_no_harm(tmp_path: Path, note: bytes) -> None:
     table = pyarrow.table({"image": [1], "label": [1]})
     table = table.replace_schema_metadata({b"huggingface": note})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
-    assert parquet.rows([tmp_path / "a.parquet"], "image", "label").names is None
+    assert parquet.read_rows([tmp_path / "a.parquet"], "image", "label").names is None
 
 
 def test_no_pipes_and_no_way_out_of_the_folder(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_no_pipes_and_no_way_out_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train\.parquet: got no regular file inside"):
         parquet.split_files(tmp_path / "set")
     with pytest.raises(InputError, match="no regular file"):
-        parquet.rows([tmp_path / "set" / "train.parquet"], "image", "label")
+        parquet.read_rows([tmp_path / "set" / "train.parquet"], "image", "label")
 
 
 BOMB = """
@@ -115,7 +115,7 @@ from edgekd.bench import memory
 from edgekd.errors import InputError
 from edgekd.learn.formats import parquet
 try:
-    for _ in parquet.rows([Path(sys.argv[1])], "image", "label").pairs:
+    for _ in parquet.read_rows([Path(sys.argv[1])], "image", "label").pairs:
         pass
 except InputError as error:
     print(error)

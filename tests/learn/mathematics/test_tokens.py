@@ -7,7 +7,7 @@ import functools
 import pytest
 import torch
 
-from edgekd.learn.losses.language.corrected import corrected_kl
+from edgekd.learn.losses.language.correction import corrected_kl
 from edgekd.learn.losses.language.differences import ranked_difference
 from edgekd.learn.mathematics import divergence
 from edgekd.learn.mathematics.divergence import Divergence

@@ -10,11 +10,11 @@ from edgekd.learn.assembly import connection
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method import loss
 from edgekd.learn.settings import Term
-from edgekd.table import Named
+from edgekd.table import NamedMember
 
 
 def words(*names: str) -> list[Term]:
-    return [Term(loss=Named.parse(name, LOSSES, "loss")) for name in names]
+    return [Term(loss=NamedMember.parse(name, LOSSES, "loss")) for name in names]
 
 
 def terms(*names: str) -> tuple[loss.BoundTerm, ...]:

@@ -21,10 +21,10 @@ from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.parallel import ranks
 from edgekd.learn.schemes.offline import offline
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
-from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
+from edgekd.learn.training.run import TrainingRun
 from edgekd.progress import Silent
 from tests.learn.parallel import ranks_steps_example as steps
 from tests.learn.schemes import online_example as example
@@ -59,7 +59,7 @@ def struck(scheme: Scheme, at: int) -> Scheme:
     return Scheme(lessons, scheme.companions)
 
 
-def run(folder: Path, scores: list[float]) -> Run:
+def run(folder: Path, scores: list[float]) -> TrainingRun:
     """A short one in which a student with batch norm and dropout learns from a teacher."""
     student = steps.Sized(steps.network(1))
     teacher = steps.network(2, base=12).eval().requires_grad_(False)
@@ -76,7 +76,7 @@ def run(folder: Path, scores: list[float]) -> Run:
         scores.append(sum(float(p.detach().sum()) for p in model.parameters()) % 1)
         return scores[-1]
 
-    return Run(
+    return TrainingRun(
         model=student,
         samples=example.samples(),
         terms=found.terms,
@@ -90,7 +90,7 @@ def run(folder: Path, scores: list[float]) -> Run:
             ema_decay=0.9,
             keep="best",
         ),
-        resolved=Resolved(precision="fp32", channels_last=False, threads=1),
+        resolved=Arithmetic(precision="fp32", channels_last=False, threads=1),
         seed=5,
         checkpoints=folder,
         progress=Counted(),

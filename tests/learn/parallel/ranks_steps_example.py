@@ -26,12 +26,12 @@ from edgekd.learn.models.resnet import resnet
 from edgekd.learn.parallel import ranks
 from edgekd.learn.parallel.sharing import share_networks
 from edgekd.learn.schemes.blockwise import blockwise
+from edgekd.learn.schemes.data_free import dafl
+from edgekd.learn.schemes.data_free import zskt
 from edgekd.learn.schemes.densely_guided import densely_guided
 from edgekd.learn.schemes.exits import byot
-from edgekd.learn.schemes.generated import dafl
-from edgekd.learn.schemes.generated import zskt
 from edgekd.learn.schemes.mean_teacher import ema
-from edgekd.learn.schemes.native_ensemble import one
+from edgekd.learn.schemes.native_ensemble import native_ensemble
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.schemes.own_ranks import uskd
 from edgekd.learn.schemes.peers import dml
@@ -40,7 +40,7 @@ from edgekd.learn.schemes.same_class import cs_kd
 from edgekd.learn.schemes.self_supervised import self_supervised
 from edgekd.learn.schemes.supernet import supernet
 from edgekd.learn.settings import Term
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from tests.learn.schemes import online_example as example
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ LOSS_NAMES = (
 )
 SCHEMES: dict[str, tuple[Callable[..., Scheme], dict[str, Any]]] = {
     "dml": (dml, {}),
-    "one": (one, {}),
+    "one": (native_ensemble, {}),
     "byot": (byot, {}),
     "ema": (ema, {}),
     "uskd": (uskd, {}),
@@ -107,7 +107,7 @@ def told_by(teacher: nn.Module) -> Callable[[TensorBatch], Tensor]:
 
 
 def term(name: str) -> Term:
-    return Term(loss=Named.parse(name, LOSSES, "loss"), weight=0.5)
+    return Term(loss=NamedMember.parse(name, LOSSES, "loss"), weight=0.5)
 
 
 class Wide(Samples):

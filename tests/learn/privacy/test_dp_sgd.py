@@ -26,7 +26,7 @@ from edgekd.learn.privacy.dp_sgd import Privacy
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Term
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from tests.learn.schemes import online_example as example
 
 PLAIN = Privacy(noise=0.0, max_norm=math.inf, batch_size=example.BATCH)
@@ -46,7 +46,7 @@ Make = Callable[[], nn.Module]
 
 
 def terms(*names: str) -> tuple[Term, ...]:
-    return tuple(Term(loss=Named.parse(name, LOSSES, "loss"), weight=0.7) for name in names)
+    return tuple(Term(loss=NamedMember.parse(name, LOSSES, "loss"), weight=0.7) for name in names)
 
 
 def teach(seen: TensorBatch) -> Tensor:

@@ -50,7 +50,7 @@ def test_what_a_channel_costs_is_what_its_going_saves() -> None:
     plan = image_blueprint(builder="resnet8", classes=3, channels=1, height=8, width=8)
     model, images = build(plan).eval(), torch.zeros(1, 1, 8, 8)
     groups, _ = sound_groups(model, torch.zeros(2, 1, 8, 8))
-    costs = cuts.macs_each(model, groups, images), cuts.parameters_each(model, groups)
+    costs = cuts.channel_macs(model, groups, images), cuts.channel_parameters(model, groups)
     for group in groups:
         kept = {group.name: tuple(range(1, group.width))}
         other = narrow.prune_channels(model, groups, kept, images)

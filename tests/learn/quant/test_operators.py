@@ -24,10 +24,10 @@ def test_a_pad_passes_values_on_if_it_puts_zeros_beside_them(
     target: Any, value: float, passes: bool
 ) -> None:
     mode = ("constant",) if target is aten.pad.default else ()
-    assert operators.passes(node(target, [1, 1], *mode, value)) == passes
-    assert operators.passes(node(target, [1, 1], value=value)) == passes
-    assert operators.passes(node(target, pad=[1, 1], value=value)) == passes
-    assert operators.passes(node(target, [1, 1]))
+    assert operators.is_passing(node(target, [1, 1], *mode, value)) == passes
+    assert operators.is_passing(node(target, [1, 1], value=value)) == passes
+    assert operators.is_passing(node(target, pad=[1, 1], value=value)) == passes
+    assert operators.is_passing(node(target, [1, 1]))
 
 
 @pytest.mark.parametrize(("lower", "fused"), [(0, True), (-1.0, False)])

@@ -11,7 +11,7 @@ from torch import nn
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.schemes.exits import byot
 from edgekd.learn.schemes.mean_teacher import ema
-from edgekd.learn.schemes.native_ensemble import one
+from edgekd.learn.schemes.native_ensemble import native_ensemble
 from edgekd.learn.schemes.own_ranks import uskd
 from edgekd.learn.schemes.peers import dml
 from edgekd.learn.schemes.peers import kdcl
@@ -34,7 +34,7 @@ def made(name: str, kind: str, **views: float) -> Make:
         "dml": lambda student: dml(peer, peers=2),
         "kdcl": lambda student: kdcl(peer, data, peers=2),
         "kdcl-naive": lambda student: kdcl(peer, data, rule="naive"),
-        "one": lambda student: one(student, peer, data, stages, device),
+        "one": lambda student: native_ensemble(student, peer, data, stages, device),
         "byot": lambda student: byot(student, data, stages, device),
         "tf-kd": lambda student: tf_kd(data),
         "cs-kd": lambda student: cs_kd(data),

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from edgekd.fields.image import Image
 from edgekd.learn.data import digits
-from edgekd.learn.data.classes import restricted
+from edgekd.learn.data.classes import restrict_classes
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.method.scheme import Lesson
@@ -89,12 +89,12 @@ def accuracies(model: nn.Module, samples: Samples) -> dict[str, float]:
 
 
 def new_digits() -> Samples:
-    return restricted(of_digits(slice(0, 1400)), range(OLD, CLASSES))
+    return restrict_classes(of_digits(slice(0, 1400)), range(OLD, CLASSES))
 
 
 @functools.cache
 def before(seed: int) -> nn.Module:
-    known = restricted(of_digits(slice(0, 1400)), range(OLD))
+    known = restrict_classes(of_digits(slice(0, 1400)), range(OLD))
     return learned(net(seed), known, alone()).requires_grad_(False)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.schemes.native_ensemble import combine_by_gate
-from edgekd.learn.schemes.native_ensemble import one
+from edgekd.learn.schemes.native_ensemble import native_ensemble
 from tests.learn.schemes import online_example as example
 
 STAGES = example.KINDS["maps"].stages
@@ -19,7 +19,7 @@ TRUNK = ("conv1", "bn1", "relu", "layer1", "layer2")
 
 
 def ensemble(student: nn.Module, stages: tuple[str, ...] = STAGES) -> Scheme:
-    return one(student, example.peer, example.samples(), stages, example.CPU)
+    return native_ensemble(student, example.peer, example.samples(), stages, example.CPU)
 
 
 def whole_branch(student: nn.Module, number: int) -> nn.Module:
@@ -45,7 +45,9 @@ def test_a_branch_of_a_copy_answers_as_the_student(kind: str) -> None:
     def copied(number: int) -> nn.Module:
         return copy.deepcopy(student)
 
-    scheme = one(student, copied, example.samples(), example.KINDS[kind].stages, example.CPU)
+    scheme = native_ensemble(
+        student, copied, example.samples(), example.KINDS[kind].stages, example.CPU
+    )
     own, *branches, _ = (x.signals["student_logits"] for x in scheme.lessons(student, seen))
     assert len(branches) == 2
     assert all(torch.equal(branch, own) for branch in branches)
@@ -119,7 +121,7 @@ def test_networks_may_ask_and_branch_inside_a_shortcut() -> None:
         return Curious()
 
     student, seen = curious(0).eval(), example.first()
-    scheme = one(student, curious, example.samples(), ("middle", "last"), example.CPU)
+    scheme = native_ensemble(student, curious, example.samples(), ("middle", "last"), example.CPU)
     answer = scheme.lessons(student, seen)[1].signals["student_logits"]
     whole = curious(1).eval()
     whole.stem, whole.middle = student.stem, student.middle

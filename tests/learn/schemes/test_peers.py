@@ -12,7 +12,7 @@ from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.schemes.peers import combine_logits
 from edgekd.learn.schemes.peers import dml
 from edgekd.learn.schemes.peers import kdcl
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from tests.learn.schemes import online_example as example
 
 
@@ -96,4 +96,4 @@ def test_one_teacher_for_all() -> None:
 
 def test_unknown_rule() -> None:
     with pytest.raises(ValueError, match="rule: got 'best': .* 'min-logit', 'naive' or 'mean'"):
-        Named.parse({"name": "kdcl", "rule": "best"}, SCHEMES, "scheme")
+        NamedMember.parse({"name": "kdcl", "rule": "best"}, SCHEMES, "scheme")

@@ -21,7 +21,7 @@ from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes import robust
 from edgekd.learn.settings import Term
 from edgekd.table import Member
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from edgekd.table import signature
 from tests.learn.schemes import online_example as example
 
@@ -42,7 +42,7 @@ def teach(seen: TensorBatch) -> Tensor:
 
 
 def term(name: str, **knobs: Any) -> Term:
-    return Term(loss=Named.parse({"name": name, **knobs}, LOSSES, "loss"))
+    return Term(loss=NamedMember.parse({"name": name, **knobs}, LOSSES, "loss"))
 
 
 class Watched(nn.Module):

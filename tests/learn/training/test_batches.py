@@ -8,7 +8,7 @@ import torch
 
 from edgekd.errors import InputError
 from edgekd.learn.data.loader import Batch
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.training.batches import require_full_batch
 from edgekd.learn.training.batches import to_tensors
 
@@ -17,7 +17,7 @@ from edgekd.learn.training.batches import to_tensors
 def test_channels_come_first_in_the_asked_memory_order(channels_last: bool) -> None:
     images = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
     batch = Batch(np.arange(2), 0, (images.transpose(0, 3, 1, 2),), {"labels": np.array([1, 0])})
-    resolved = Resolved(precision="fp32", channels_last=channels_last, threads=1)
+    resolved = Arithmetic(precision="fp32", channels_last=channels_last, threads=1)
     seen = to_tensors(batch, resolved, 1.5, 4)
     assert torch.equal(seen.inputs[0].cpu(), torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
     layout = torch.channels_last if channels_last else torch.contiguous_format

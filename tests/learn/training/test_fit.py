@@ -23,21 +23,21 @@ from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
 from edgekd.learn.schemes.offline import offline
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.learn.training import checkpoint
-from edgekd.learn.training.fit import Diverged
-from edgekd.learn.training.fit import Run
+from edgekd.learn.training.fit import TrainingDiverged
 from edgekd.learn.training.fit import fit
+from edgekd.learn.training.run import TrainingRun
 from edgekd.progress import Silent
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from tests import data_example
 
 KD = (
-    Term(loss=Named.parse("cross-entropy", LOSSES, "loss"), weight=0.1),
-    Term(loss=Named.parse("kd", LOSSES, "loss"), weight=0.9),
+    Term(loss=NamedMember.parse("cross-entropy", LOSSES, "loss"), weight=0.1),
+    Term(loss=NamedMember.parse("kd", LOSSES, "loss"), weight=0.9),
 )
 
 
@@ -83,7 +83,7 @@ class KillAt(Silent):
             raise Killed
 
 
-def run(folder: Path, **changes: Any) -> Run:
+def run(folder: Path, **changes: Any) -> TrainingRun:
     training = {
         "epochs": 4,
         "batch_size": 16,
@@ -97,13 +97,13 @@ def run(folder: Path, **changes: Any) -> Run:
         "terms": bind_terms(data_example.LABELS_ALONE),
         "scheme": alone(),
         "training": Training(**training),
-        "resolved": Resolved(precision="fp32", channels_last=False, threads=1),
+        "resolved": Arithmetic(precision="fp32", channels_last=False, threads=1),
         "seed": 5,
         "checkpoints": folder,
         "progress": Silent(),
         "score": lambda model: 0.5,
     }
-    return Run(**(values | changes))
+    return TrainingRun(**(values | changes))
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
@@ -189,7 +189,7 @@ def test_stored_and_live_teacher_teach_the_same_and_stay_as_they_were(tmp_path: 
         teacher,
         data,
         tmp_path / "k.npy",
-        Resolved(precision="fp32", channels_last=False, threads=1),
+        Arithmetic(precision="fp32", channels_last=False, threads=1),
         Silent(),
     )
     knowledge = np.load(tmp_path / "k.npy", mmap_mode="r", allow_pickle=False)
@@ -227,7 +227,7 @@ def spoilt(at: int, times: int) -> Scheme:
 
 
 def test_nan_names_term_and_step_and_stops(tmp_path: Path) -> None:
-    with pytest.raises(Diverged, match=r"step 8 \(epoch 2\): loss cross-entropy is nan"):
+    with pytest.raises(TrainingDiverged, match=r"step 8 \(epoch 2\): loss cross-entropy is nan"):
         fit(run(tmp_path, scheme=spoilt(9, 1)))
 
 
@@ -236,7 +236,7 @@ def test_nan_rolls_back_when_asked_but_not_for_ever(tmp_path: Path) -> None:
     survivor = run(tmp_path / "a", scheme=spoilt(9, 1), training=asked)
     assert len(fit(survivor)) == 4
     assert all(bool(t.isfinite().all()) for t in weights(survivor.model).values())
-    with pytest.raises(Diverged, match="after 3 rollbacks"):
+    with pytest.raises(TrainingDiverged, match="after 3 rollbacks"):
         fit(run(tmp_path / "b", scheme=spoilt(9, 10**6), training=asked))
 
 

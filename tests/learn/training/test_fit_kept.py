@@ -17,12 +17,12 @@ from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.parallel import ranks
-from edgekd.learn.settings import Resolved
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training import fit as fitting
-from edgekd.learn.training.fit import Diverged
-from edgekd.learn.training.fit import Run
+from edgekd.learn.training.fit import TrainingDiverged
 from edgekd.learn.training.fit import fit
+from edgekd.learn.training.run import TrainingRun
 from edgekd.progress import Silent
 from tests.learn.training.test_fit import assert_same
 from tests.learn.training.test_fit import in_half_precision
@@ -58,7 +58,7 @@ def watched(each_step: Callable[[nn.Module], None]) -> Scheme:
 
 def timed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, *, step_s: float, score_s: float = 0, **more: Any
-) -> Run:
+) -> TrainingRun:
     """A run whose steps and scores take these times."""
     clock = Clock()
     monkeypatch.setattr(fitting, "time", clock)
@@ -235,7 +235,9 @@ def test_weights_that_are_no_numbers_at_the_end_are_refused(tmp_path: Path) -> N
             made.model[5].bias.register_hook(lambda gradient: gradient * torch.inf)
 
     made = run(tmp_path, scheme=watched(step), training={"epochs": 1})
-    with pytest.raises(Diverged, match=r"5\.bias: got weights that are no numbers") as caught:
+    with pytest.raises(
+        TrainingDiverged, match=r"5\.bias: got weights that are no numbers"
+    ) as caught:
         fit(made)
     assert caught.value.exit_code == 1  # a run that failed, not a wrong recipe
 
@@ -309,7 +311,7 @@ def test_model_and_images_lie_in_the_asked_memory_order(
             Lesson({"student_logits": student(*batch.inputs), "labels": batch.targets["labels"]})
         ]
 
-    resolved = Resolved(precision="fp32", channels_last=channels_last, threads=1)
+    resolved = Arithmetic(precision="fp32", channels_last=channels_last, threads=1)
     scheme = Scheme(lessons, nn.ModuleDict())
     fit(run(tmp_path, model=model, scheme=scheme, resolved=resolved, training={"epochs": 1}))
     assert held == [True] * 2 * STEPS

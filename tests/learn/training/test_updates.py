@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from edgekd.fields.image import Image
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.data.loader import order
+from edgekd.learn.data.loader import shuffle_samples
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.method.schedule import learning_rate
@@ -24,15 +24,15 @@ from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes.alone import alone
+from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Ramp
-from edgekd.learn.settings import Resolved
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
-from edgekd.learn.training.fit import Run
 from edgekd.learn.training.fit import fit
+from edgekd.learn.training.run import TrainingRun
 from edgekd.progress import Silent
-from edgekd.table import Named
+from edgekd.table import NamedMember
 from tests import data_example
 
 SAMPLES, BATCH, STEPS = 26, 8, 3
@@ -61,7 +61,7 @@ def samples() -> Samples:
 
 
 def term(name: str | dict[str, Any], weight: float, ramp: Ramp | None = None) -> Term:
-    return Term(loss=Named.parse(name, LOSSES, "loss"), weight=weight, ramp=ramp)
+    return Term(loss=NamedMember.parse(name, LOSSES, "loss"), weight=weight, ramp=ramp)
 
 
 def teacher(images: Tensor) -> Tensor:
@@ -74,15 +74,15 @@ def taught(student: nn.Module, seen: TensorBatch) -> list[Lesson]:
     return [Lesson({**signals, "teacher_logits": teacher(*seen.inputs)})]
 
 
-def run(folder: Path, terms: tuple[Term, ...], scheme: Scheme, **training: Any) -> Run:
+def run(folder: Path, terms: tuple[Term, ...], scheme: Scheme, **training: Any) -> TrainingRun:
     told = {"epochs": 4, "batch_size": BATCH, "learning_rate": 0.05, "precision": "fp32"}
-    return Run(
+    return TrainingRun(
         model=net(),
         samples=samples(),
         terms=bind_terms(terms),
         scheme=scheme,
         training=Training(**(told | {"checkpoint_every_s": 0} | training)),
-        resolved=Resolved(precision="fp32", channels_last=False, threads=1),
+        resolved=Arithmetic(precision="fp32", channels_last=False, threads=1),
         seed=SEED,
         checkpoints=folder,
         progress=Silent(),
@@ -91,7 +91,7 @@ def run(folder: Path, terms: tuple[Term, ...], scheme: Scheme, **training: Any) 
 
 
 def batches(epoch: int) -> list[tuple[Tensor, Tensor]]:
-    data, rows = samples(), order(SAMPLES, SEED, epoch)
+    data, rows = samples(), shuffle_samples(SAMPLES, SEED, epoch)
     parts = [data.batch(rows[at * BATCH : (at + 1) * BATCH], epoch % 2) for at in range(STEPS)]
     return [
         (torch.from_numpy(part.inputs[0]), torch.from_numpy(part.targets["labels"]))

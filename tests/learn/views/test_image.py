@@ -9,7 +9,7 @@ from edgekd.fields.image import Image
 from edgekd.learn import view
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
-from edgekd.learn.data.loader import order
+from edgekd.learn.data.loader import shuffle_samples
 from edgekd.learn.settings import Affine
 from edgekd.learn.settings import Views
 from edgekd.learn.views import image as augment
@@ -60,7 +60,7 @@ def test_another_view_or_seed_is_another_picture(views: Views) -> None:
 
 
 def test_draws_are_uniform_and_independent() -> None:
-    numbers = np.stack([view.draws(1, np.arange(20_000), 2, k) for k in range(3)])
+    numbers = np.stack([view.draw_numbers(1, np.arange(20_000), 2, k) for k in range(3)])
     assert 0 <= numbers.min() <= numbers.max() < 1
     np.testing.assert_allclose(numbers.mean(1), 0.5, atol=0.01)
     np.testing.assert_allclose(numbers.var(1), 1 / 12, atol=0.003)
@@ -93,11 +93,11 @@ def gathered_shift(images: np.ndarray, views: Views, indices: np.ndarray) -> np.
     count, height, width, _ = images.shape
     pad = views.crop
     images = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    top = (view.draws(3, indices, 1, view.CROP_Y) * (2 * pad + 1)).astype(np.int64)
-    left = (view.draws(3, indices, 1, view.CROP_X) * (2 * pad + 1)).astype(np.int64)
+    top = (view.draw_numbers(3, indices, 1, view.CROP_Y) * (2 * pad + 1)).astype(np.int64)
+    left = (view.draw_numbers(3, indices, 1, view.CROP_X) * (2 * pad + 1)).astype(np.int64)
     columns = np.broadcast_to(np.arange(width), (count, width))
     if views.flip:
-        mirrored = view.draws(3, indices, 1, view.FLIP) < 0.5
+        mirrored = view.draw_numbers(3, indices, 1, view.FLIP) < 0.5
         columns = np.where(mirrored[:, None], columns[:, ::-1], columns)
     rows, columns = top[:, None] + np.arange(height), left[:, None] + columns
     return images[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
@@ -117,9 +117,9 @@ def test_shifts_are_the_bytes_of_one_gather(shape: tuple[int, ...], crop: int, f
 
 
 def gathered_warp(images: np.ndarray, affine: Affine, indices: np.ndarray) -> np.ndarray:
-    """`warped` as four gathers over the whole batch: slow, and what stored knowledge was made with."""
+    """`warp_images` as four gathers over the whole batch: slow, and what stored knowledge was made with."""
     count, height, width, _ = images.shape
-    u = [2 * view.draws(3, indices, 1, view.AFFINE + k) - 1 for k in range(4)]
+    u = [2 * view.draw_numbers(3, indices, 1, view.AFFINE + k) - 1 for k in range(4)]
     angle, zoom = np.deg2rad(affine.degrees) * u[0], 1 / (1 + affine.scale * u[1])
     y0, x0 = (height - 1) / 2, (width - 1) / 2
     y = np.arange(height)[None, :, None] - y0 - (affine.translate * height * u[2])[:, None, None]
@@ -148,7 +148,7 @@ def gathered_warp(images: np.ndarray, affine: Affine, indices: np.ndarray) -> np
 def test_warps_are_the_bytes_of_four_gathers(shape: tuple[int, ...], affine: Affine) -> None:
     images = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     images[0, 0, 0] = -0.0
-    made = augment.warped(images, affine, 3, np.arange(len(images)), 1)
+    made = augment.warp_images(images, affine, 3, np.arange(len(images)), 1)
     assert made.dtype == np.float32
     assert made.tobytes() == gathered_warp(images, affine, np.arange(len(images))).tobytes()
 
@@ -161,7 +161,7 @@ def test_no_augmentation_is_preprocessing_alone() -> None:
 
 def test_affine_by_hand() -> None:
     ramp = np.arange(25, dtype=np.float32).reshape(1, 5, 5, 1)
-    still = augment.warped(ramp, Affine(), 0, np.array([0]), 0)
+    still = augment.warp_images(ramp, Affine(), 0, np.array([0]), 0)
     np.testing.assert_allclose(still, ramp, atol=1e-6)
     turned = augment.sample_bilinear(ramp[0], *np.mgrid[0:5, 4:-1:-1].astype(float))
     np.testing.assert_allclose(turned[:, :, 0], ramp[0, :, ::-1, 0])
@@ -171,7 +171,7 @@ def test_affine_by_hand() -> None:
 
 def test_erase_paints_one_box_of_the_asked_area() -> None:
     ones = np.ones((500, 20, 20, 1), np.float32)
-    made = augment.erased(ones, 0.5, 0, np.arange(500), 0)
+    made = augment.erase_boxes(ones, 0.5, 0, np.arange(500), 0)
     gone = (made == 0).mean((1, 2, 3))
     assert 0.4 < (gone > 0).mean() < 0.6
     assert gone.max() <= 0.25
@@ -186,7 +186,7 @@ def test_labels_are_mixed_as_the_pixels_are(name: str) -> None:
     batch = data.batch(np.arange(40), 2)
     assert batch.targets["labels"].shape == (40, 4)
     np.testing.assert_allclose(batch.targets["labels"].sum(1), 1, rtol=1e-6)
-    partners = view.partners(40, data.seed, np.arange(40), 2)
+    partners = view.draw_partners(40, data.seed, np.arange(40), 2)
     assert (partners != np.arange(40)).all()
     plain = batch_example.images(samples(Views()).batch(np.arange(40), 0))
     mask = augment.mix_masks(data.views, (9, 7), data.seed, np.arange(40), 2)
@@ -217,7 +217,7 @@ def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own() -> None:
         assert sorted(indices) == list(range(40))
     assert not np.array_equal(seen[0], seen[1])
     assert {b.view for b in batches(data, 4)} == {1}
-    np.testing.assert_array_equal(order(40, 9, 2), seen[2])
+    np.testing.assert_array_equal(shuffle_samples(40, 9, 2), seen[2])
 
 
 def batches(data: Samples, epoch: int, start: int = 0, workers: int = 0) -> list:

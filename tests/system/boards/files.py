@@ -33,7 +33,7 @@ from torch import nn
 
 from edgekd.bench import saturation
 from edgekd.bench.engine import Engine
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd.bundle import archive
 from edgekd.bundle import write as bundle_write
@@ -132,7 +132,7 @@ def exported(model: nn.Module, calibration: np.ndarray, folder: Path) -> dict[st
 def logits(model: Path, images: np.ndarray) -> np.ndarray:
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": model})
     split = write_inputs({"images": images}, model.with_suffix(".split"))
-    return outputs(engine, split, fields={"images": IMAGE})["logits"]
+    return compute_outputs(engine, split, fields={"images": IMAGE})["logits"]
 
 
 def bundled(

@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 from edgekd.bench.machine.emulation import find_emulator
 from edgekd.bench.engine import Engine
-from edgekd.bench.outputs import outputs
+from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import write_inputs
 from edgekd import bundle
 from edgekd.bundle import archive
@@ -44,7 +44,7 @@ with archive.open_bundle(path) as folder:
     found = bundle.check(folder)
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": folder / "model.onnx"})
     split = write_inputs({"images": np.load(images)}, goal.with_suffix(".split"))
-    np.save(goal, outputs(engine, split, fields=found.dataset.inputs)["logits"])
+    np.save(goal, compute_outputs(engine, split, fields=found.dataset.inputs)["logits"])
 """
 
 Board = Callable[..., "subprocess.CompletedProcess[str]"]

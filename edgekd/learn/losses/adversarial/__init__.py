@@ -8,8 +8,8 @@ _HERE = "edgekd.learn.losses.adversarial"
 
 LOSSES: dict[str, Member] = {
     "adversarial-logits": Member(
-        f"{_HERE}.discriminated",
-        "discriminated",
+        f"{_HERE}.discriminator",
+        "discriminator_loss",
         "logits that a discriminator takes for the teacher's",
         paper="Xu et al. 2018",
         weight=0.1,
@@ -18,8 +18,8 @@ LOSSES: dict[str, Member] = {
         ),
     ),
     "adversarial-features": Member(
-        f"{_HERE}.discriminated",
-        "discriminated",
+        f"{_HERE}.discriminator",
+        "discriminator_loss",
         "pooled features that a discriminator takes for the teacher's",
         paper="Wang et al. 2018",
         weight=0.1,

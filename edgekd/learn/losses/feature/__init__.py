@@ -143,7 +143,7 @@ LOSSES: dict[str, Member] = {
         depth=1.0,
     ),
     "srd": Member(
-        f"{_HERE}.normalized",
+        f"{_HERE}.normalization",
         "srd",
         "logarithm of the distance of normalized embeddings",
         paper="Miles and Mikolajczyk 2024",
@@ -152,7 +152,7 @@ LOSSES: dict[str, Member] = {
         companion=_EMBEDDING,
     ),
     "srd-correlation": Member(
-        f"{_HERE}.normalized",
+        f"{_HERE}.normalization",
         "srd_correlation",
         "logarithm of how far embeddings are from correlated",
         paper="Miles and Mikolajczyk 2024",

@@ -105,7 +105,7 @@ LOSSES: dict[str, Member] = {
         over_tokens=True,
     ),
     "mft": Member(
-        f"{_HERE}.corrected",
+        f"{_HERE}.correction",
         "mft",
         "the teacher with its wrong answers corrected",
         paper="Belcak et al. 2025",

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgekd.learn.companions.resized import resizer
+from edgekd.learn.companions.resizing import resizer
 from edgekd.learn.losses.feature.boundary import ab
 from edgekd.learn.losses.feature.boundary import ofd
 from edgekd.learn.losses.feature.channels import cwd
@@ -26,9 +26,9 @@ from edgekd.learn.losses.feature.factors import ft
 from edgekd.learn.losses.feature.flow import fsp
 from edgekd.learn.losses.feature.likelihood import pad_l2
 from edgekd.learn.losses.feature.likelihood import vid
-from edgekd.learn.losses.feature.normalized import log_power_sum
-from edgekd.learn.losses.feature.normalized import srd
-from edgekd.learn.losses.feature.normalized import srd_correlation
+from edgekd.learn.losses.feature.normalization import log_power_sum
+from edgekd.learn.losses.feature.normalization import srd
+from edgekd.learn.losses.feature.normalization import srd_correlation
 from edgekd.learn.losses.feature.places import at
 from edgekd.learn.losses.feature.places import nst
 from edgekd.learn.losses.feature.regression import cosine

@@ -21,7 +21,7 @@ from edgekd.learn.losses.response.soft_targets import deit_soft
 from edgekd.learn.losses.response.soft_targets import kd
 from edgekd.learn.method import loss
 from edgekd.learn.settings import Term
-from edgekd.table import Named
+from edgekd.table import NamedMember
 
 WANT = json.loads(Path(__file__).with_name("forms.json").read_text())
 K = torch.arange(40, dtype=torch.float64)
@@ -37,7 +37,7 @@ def computed(logits: Tensor, *terms: Term) -> Tensor:
 
 def term(name: str, weight: float = 1.0, **more: float) -> Term:
     standardize = bool(more.pop("standardize", False))
-    named = Named.parse({"name": name, **more}, LOSSES, "loss")
+    named = NamedMember.parse({"name": name, **more}, LOSSES, "loss")
     return Term(loss=named, weight=weight, standardize=standardize)
 
 

@@ -212,7 +212,7 @@ class _Source:
     def __init__(
         self, teacher: nn.Module, samples: Samples, device: torch.device, noise: int, width: int
     ) -> None:
-        self.teacher = hooks.freeze(teacher, device)
+        self.teacher = hooks.freeze_teacher(teacher, device)
         self.sides = samples.image.height, samples.image.width
         maker = generator(samples.image, noise=noise, width=width).to(device)
         self.companions = nn.ModuleDict({"generator": maker})

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgekd.settings import NonNegative
 
 
-def discriminated(
+def discriminator_loss(
     student_score: Tensor,
     teacher_score: Tensor,
     fooling_score: Tensor,

@@ -8,7 +8,7 @@ import pytest
 from edgekd import graph
 from edgekd.graph import Graph
 from edgekd.graph import Node
-from edgekd.islands import fused
+from edgekd.islands import optimized_graph
 from edgekd.runtimes import ort
 from tests import islands_example
 
@@ -102,12 +102,12 @@ ENDS = [
 
 def test_float_ends_are_no_islands() -> None:
     ends = graph_of(ENDS, w=None, s=None, z=0)
-    assert fused.find(ends, ends) == []
+    assert optimized_graph.find_islands(ends, ends) == []
 
 
 def test_a_float_file_has_no_islands() -> None:
     plain = graph_of([node("Conv", "x w", "y", "c/Conv")], w=None)
-    assert fused.find(plain, plain) == []
+    assert optimized_graph.find_islands(plain, plain) == []
 
 
 def test_a_node_without_a_name_is_told_by_what_it_gives() -> None:
@@ -124,14 +124,14 @@ def test_a_node_without_a_name_is_told_by_what_it_gives() -> None:
         node("Mul", "c made_up", "h"),
         *between[3:],
     ]
-    found = fused.find(given, given._replace(nodes=written_out))
+    found = optimized_graph.find_islands(given, given._replace(nodes=written_out))
     assert [one["node"] for one in found] == ["act/HardSwish"]
 
 
 def test_a_suffix_of_onnx_runtime_is_no_part_of_the_name() -> None:
-    assert fused.ADDED.sub("", "a.b/Conv_token_12") == "a.b/Conv"
-    assert fused.ADDED.sub("", "a.b/MatMul/MatMulAddFusion") == "a.b/MatMul"
-    assert fused.ADDED.sub("", "a.token_1/Conv") == "a.token_1/Conv"
+    assert optimized_graph.ADDED.sub("", "a.b/Conv_token_12") == "a.b/Conv"
+    assert optimized_graph.ADDED.sub("", "a.b/MatMul/MatMulAddFusion") == "a.b/MatMul"
+    assert optimized_graph.ADDED.sub("", "a.token_1/Conv") == "a.token_1/Conv"
 
 
 def test_the_example_reads_back(tmp_path: Path) -> None:

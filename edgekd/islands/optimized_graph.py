@@ -29,7 +29,7 @@ ADDED = re.compile(r"(_token_\d+|/MatMulAddFusion|/duplicated)+$")
 """What ONNX Runtime appends to the name of a node that it replaces."""
 
 
-def find(given: Graph, optimized: Graph) -> list[Island]:
+def find_islands(given: Graph, optimized: Graph) -> list[Island]:
     """The float islands of an optimized graph, in the order of the file.
 
     Args:

@@ -14,13 +14,13 @@ from torch.nn import functional as F
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.schemes import generated
+from edgekd.learn.schemes import data_free
 from edgekd.learn.synthesis import losses
 from tests.learn import batch_example
 from tests.learn.synthesis import digits_example as example
 
 SMALL = {"noise": 16, "width": 8}
-BUILDERS = {"dafl": generated.dafl, "zskt": generated.zskt, "dfad": generated.dfad}
+BUILDERS = {"dafl": data_free.dafl, "zskt": data_free.zskt, "dfad": data_free.dfad}
 DISTANCES = {"zskt": losses.divergence, "dfad": losses.absolute_difference}
 ADVERSARIES = sorted(DISTANCES)
 
@@ -192,8 +192,8 @@ def test_the_generator_has_one_turn_in_several(name: str) -> None:
 def test_what_a_teacher_lacks_is_said() -> None:
     samples = example.split()[0]
     plain = example.teacher(plain=True)
-    assert generated.dafl(plain, samples, example.CPU).companions
+    assert data_free.dafl(plain, samples, example.CPU).companions
     with pytest.raises(ValueError, match="without batch normalization, want feature: 0"):
-        generated.dafl(plain, samples, example.CPU, feature=1.0)
+        data_free.dafl(plain, samples, example.CPU, feature=1.0)
     with pytest.raises(ValueError, match="want activation: 0"):
-        generated.dafl(nn.Flatten(), samples, example.CPU)
+        data_free.dafl(nn.Flatten(), samples, example.CPU)

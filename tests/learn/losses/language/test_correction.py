@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgekd.learn.losses.language.corrected import correct_teacher
-from edgekd.learn.losses.language.corrected import mft
+from edgekd.learn.losses.language.correction import correct_teacher
+from edgekd.learn.losses.language.correction import mft
 from edgekd.learn.losses.language.kullback_leibler import forward_kl
 
 

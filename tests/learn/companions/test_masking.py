@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch import nn
 
-from edgekd.learn.companions.masked import masked_generator
+from edgekd.learn.companions.masking import masked_generator
 
 OURS, THEIRS = (2, 3, 8, 8), (2, 5, 4, 4)
 
