@@ -15,7 +15,7 @@ LOSSES: dict[str, Member] = {
         paper="Yang et al. 2022",
         weight=2e-5,
         companion=Member(
-            f"{_BESIDE}.masked",
+            f"{_BESIDE}.masking",
             "masked_generator",
             "hides places of the student's map and fills them in",
         ),

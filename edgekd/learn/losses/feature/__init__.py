@@ -8,7 +8,7 @@ _HERE = "edgekd.learn.losses.feature"
 _BESIDE = "edgekd.learn.companions"
 
 _PROJECTOR = Member(f"{_BESIDE}.projector", "projector", "the student's features made to fit")
-_RESIZED = Member(f"{_BESIDE}.resized", "resizer", "the larger map pooled to the smaller")
+_RESIZER = Member(f"{_BESIDE}.resizing", "resizer", "the larger map pooled to the smaller")
 _STAGES = Member(f"{_BESIDE}.projector", "stages_projector", "a projector for each stage")
 _EMBEDDING = Member(
     f"{_BESIDE}.projector", "embedding_projector", "the student's embedding made to fit"
@@ -59,7 +59,7 @@ LOSSES: dict[str, Member] = {
         "where the activations are large, whatever the channel",
         paper="Zagoruyko and Komodakis 2017",
         weight=1000.0,
-        companion=_RESIZED,
+        companion=_RESIZER,
     ),
     "nst": Member(
         f"{_HERE}.places",
@@ -67,7 +67,7 @@ LOSSES: dict[str, Member] = {
         "the channels' patterns as one distribution",
         paper="Huang and Wang 2017",
         weight=50.0,
-        companion=_RESIZED,
+        companion=_RESIZER,
     ),
     "fsp": Member(
         f"{_HERE}.flow",
