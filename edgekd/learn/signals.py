@@ -11,37 +11,66 @@ from edgekd.interface import Tensor
 from edgekd.table import Member
 from edgekd.table import signature
 
-Source = Literal["labels", "teacher", "student layers", "teacher layers"]
+Side = Literal["student", "teacher"]
+SIDES: tuple[Side, ...] = ("student", "teacher")
+Source = Literal["labels", "teacher", "layers"]
+Kind = Literal["logits", "values", "features", "stages", "embedding", "labels", "other"]
 
 
 class Signal(NamedTuple):
     """One thing that a scheme can give to a loss."""
 
     source: Source
+    """Where it is to be had: with labels alone, from a teacher's answers, or from inside a network."""
+    side: Side | None
+    """Whose it is; None of labels."""
+    kind: Kind
     shape: str
 
 
 SIGNALS: dict[str, Signal] = {
-    "student_logits": Signal("labels", "[B, C]; of dense logits the places that count, [P, C]"),
-    "student_values": Signal("labels", "[B, ...], numbers that the model gives"),
-    "targets": Signal("labels", "[B, ...], what those are compared with"),
-    "labels": Signal(
-        "labels", "class indices [B], or probabilities [B, C] where views mix samples"
+    "student_logits": Signal(
+        "labels", "student", "logits", "[B, C]; of dense logits the places that count, [P, C]"
     ),
-    "label_indices": Signal("labels", "class indices [B]; absent where views mix samples"),
-    "sample_indices": Signal("labels", "[B], numbers in the training split"),
-    "teacher_logits": Signal("teacher", "[B, C], or [P, C] as the student's"),
-    "teacher_values": Signal("teacher", "[B, ...]"),
+    "student_values": Signal(
+        "labels", "student", "values", "[B, ...], numbers that the model gives"
+    ),
+    "targets": Signal("labels", None, "labels", "[B, ...], what those are compared with"),
+    "labels": Signal(
+        "labels",
+        None,
+        "labels",
+        "class indices [B], or probabilities [B, C] where views mix samples",
+    ),
+    "label_indices": Signal(
+        "labels", None, "labels", "class indices [B]; absent where views mix samples"
+    ),
+    "sample_indices": Signal("labels", None, "other", "[B], numbers in the training split"),
+    "teacher_logits": Signal("teacher", "teacher", "logits", "[B, C], or [P, C] as the student's"),
+    "teacher_values": Signal("teacher", "teacher", "values", "[B, ...]"),
     "student_features": Signal(
-        "student layers", "of one pair of layers: [B, C, H, W] or [B, N, D]"
+        "layers", "student", "features", "of one pair of layers: [B, C, H, W] or [B, N, D]"
     ),
     "teacher_features": Signal(
-        "teacher layers", "of one pair of layers: [B, C, H, W] or [B, N, D]"
+        "layers", "teacher", "features", "of one pair of layers: [B, C, H, W] or [B, N, D]"
     ),
-    "student_stages": Signal("student layers", "of all pairs of layers, shallow to deep"),
-    "teacher_stages": Signal("teacher layers", "of all pairs of layers, shallow to deep"),
-    "student_embedding": Signal("student layers", "[B, D], what enters the classifier"),
-    "teacher_embedding": Signal("teacher layers", "[B, D], what enters the classifier"),
+    "student_stages": Signal(
+        "layers", "student", "stages", "of all pairs of layers, shallow to deep"
+    ),
+    "teacher_stages": Signal(
+        "layers", "teacher", "stages", "of all pairs of layers, shallow to deep"
+    ),
+    "student_embedding": Signal(
+        "layers", "student", "embedding", "[B, D], what enters the classifier"
+    ),
+    "teacher_embedding": Signal(
+        "layers", "teacher", "embedding", "[B, D], what enters the classifier"
+    ),
+}
+TARGET = Signal("labels", None, "labels", "[B, ...], a target by its name")
+OUTPUTS: dict[Side, Signal] = {
+    "student": Signal("labels", "student", "other", "[B, ...], an output by its name"),
+    "teacher": Signal("teacher", "teacher", "other", "[B, ...], an output by its name"),
 }
 
 
@@ -107,9 +136,8 @@ def choose_output(kind: str, outputs: Sequence[Tensor], name: str = "") -> Tenso
     return fitting[0]
 
 
-PAIRED = tuple(
-    f"{side}_{what}" for side in ("student", "teacher") for what in ("features", "stages")
-)
+PAIRED = ("features", "stages")
+"""Kinds of signals that come from pairs of layers."""
 
 
 def needs(member: Member) -> tuple[str, ...]:
@@ -121,23 +149,26 @@ def needs(member: Member) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
-def find_source(name: str) -> Source:
-    """Who gives a signal: one of `SIGNALS`, an output of the student or the teacher, or else a target."""
+def find_signal(name: str) -> Signal:
+    """What a loss's parameter of that name is: one of `SIGNALS`, ``student_<output>`` or ``teacher_<output>``, or else
+    a target."""
     if name in SIGNALS:
-        return SIGNALS[name].source
-    return "teacher" if name.startswith("teacher_") else "labels"
+        return SIGNALS[name]
+    return next((OUTPUTS[side] for side in SIDES if name.startswith(f"{side}_")), TARGET)
 
 
-def reads_layers(member: Member, side: Literal["student", "teacher"] | None = None) -> bool:
+def reads_layers(member: Member, side: Side | None = None) -> bool:
     """Whether a loss looks inside the student, inside the teacher, or (None) inside either."""
-    sources = {f"{name} layers" for name in ("student", "teacher") if side in (None, name)}
-    return any(find_source(name) in sources for name in needs(member))
+    return any(
+        signal.source == "layers" and side in (None, signal.side)
+        for signal in map(find_signal, needs(member))
+    )
 
 
 def pairs_layers(member: Member) -> bool:
     """Whether a loss compares pairs of layers, so that ``layers`` can name them; what enters the
     classifier is found without it."""
-    return any(name in PAIRED for name in needs(member))
+    return any(find_signal(name).kind in PAIRED for name in needs(member))
 
 
 def require_usable(name: str, member: Member, taken: Collection[str]) -> None:
@@ -154,7 +185,7 @@ def require_usable(name: str, member: Member, taken: Collection[str]) -> None:
     if member.built_in:
         return
     positional, knobs, _ = signature(member)
-    if not any(each.startswith("student_") for each in positional):
+    if not any(find_signal(each).side == "student" for each in positional):
         raise ValueError(
             f"got {name!r}, which takes nothing of the student, want student_logits or the like"
         )

@@ -13,10 +13,11 @@ from edgekd.errors import find_nearest
 from edgekd.interface import BATCH
 from edgekd.interface import Tensor
 from edgekd.learn.signals import OF_KIND
+from edgekd.learn.signals import SIDES
 from edgekd.learn.signals import SIGNALS
 from edgekd.learn.signals import choose_output
 from edgekd.learn.signals import compares_kind
-from edgekd.learn.signals import find_source
+from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import has_places
 from edgekd.learn.signals import is_classifier
 from edgekd.learn.signals import needs
@@ -70,8 +71,10 @@ def find_loss_misfit(name: str, member: Member, ends: TaskEnds, output: str = ""
             return f"got {name!r}, which {fault}"
     offered = [name for name in SIGNALS if name not in sum(OF_KIND.values(), ())]
     offered += [name for kind, names in OF_KIND.items() for name in names if _has(ends, kind)]
-    offered += [f"{side}_{end.name}" for end in ends.outputs for side in ("student", "teacher")]
-    offered += [f"{each}_map" for each in offered if each.partition("_")[2] in _dense(ends)]
+    offered += [f"{side}_{end.name}" for end in ends.outputs for side in SIDES]
+    offered += [
+        f"{side}_{end.name}_map" for end in filter(has_places, ends.outputs) for side in SIDES
+    ]
     offered += ends.targets
     for each in asked:
         if each not in offered:
@@ -82,10 +85,6 @@ def find_loss_misfit(name: str, member: Member, ends: TaskEnds, output: str = ""
 
 def _has(ends: TaskEnds, kind: str) -> bool:
     return any(end.kind == kind for end in ends.outputs)
-
-
-def _dense(ends: TaskEnds) -> list[str]:
-    return [end.name for end in ends.outputs if has_places(end)]
 
 
 def _find_fault(member: Member, asked: Sequence[str], end: Tensor) -> str:
@@ -104,7 +103,7 @@ def _find_fault(member: Member, asked: Sequence[str], end: Tensor) -> str:
 
 def _is_per_sample(member: Member, asked: Sequence[str]) -> bool:
     """Whether the table says so, or a loss compares rows of outputs with what there is one of a sample."""
-    inside = any(find_source(each).endswith("layers") for each in asked)
+    inside = any(find_signal(each).source == "layers" for each in asked)
     return member.per == "sample" or inside or "sample_indices" in asked
 
 

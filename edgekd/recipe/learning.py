@@ -24,7 +24,8 @@ from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.learn.settings import WeightsAllow
-from edgekd.learn.signals import find_source
+from edgekd.learn.signals import Side
+from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import needs
 from edgekd.learn.signals import reads_layers
 from edgekd.recipe.target import AUTO
@@ -40,7 +41,7 @@ from edgekd.stages import quantize
 
 def _from_labels(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     for term in terms:
-        if any(find_source(name) != "labels" for name in needs(LOSSES[term.loss.name])):
+        if any(find_signal(name).source != "labels" for name in needs(LOSSES[term.loss.name])):
             raise ValueError(
                 f"got {term.loss.name!r}, which compares with a teacher, want a loss on labels; "
                 "it belongs in learn.0.losses"
@@ -58,7 +59,7 @@ def _from_answers(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     return terms
 
 
-def term_reads_layers(term: Term, side: Literal["student", "teacher"] | None = None) -> bool:
+def term_reads_layers(term: Term, side: Side | None = None) -> bool:
     """Whether a loss reads layers: of the student, of the teacher, or of either."""
     return reads_layers(LOSSES[term.loss.name], side)
 

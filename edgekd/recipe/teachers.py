@@ -12,7 +12,7 @@ from edgekd.learn.schemes import PARTICIPANTS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import find_reuse_term
-from edgekd.learn.signals import find_source
+from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import needs
 from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.learning import Teacher
@@ -133,7 +133,7 @@ def _untaught(taught: Sequence[Distillation]) -> Iterator[Fault]:
     """
     for step in taught:
         read = {name for term in step.losses for name in needs(LOSSES[term.loss.name])}
-        answers = {n for n in read if n.startswith("student_") and find_source(n) == "labels"}
+        answers = any((s.side, s.source) == ("student", "labels") for s in map(find_signal, read))
         if not answers and not find_reuse_term(step.losses):
             names = ", ".join(term.loss.name for term in step.losses)
             verb = "leave" if len(step.losses) > 1 else "leaves"

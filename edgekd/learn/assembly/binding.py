@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -25,21 +26,32 @@ from edgekd.learn.method.named_outputs import find_keys
 from edgekd.learn.method.pairing import NetworkStages
 from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Term
+from edgekd.learn.signals import Side
+from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import is_classifier
 from edgekd.learn.signals import needs
 from edgekd.table import signature
 
-STUDENT, TEACHER = "student:", "teacher:"
-"""Before a place, they make the name of the signal that is read there."""
+
+class LayerSignal(str):
+    """The name of the signal that is read at a place inside a network: ``student:layers.2``."""
+
+    side: Side
+    place: str
+
+    def __new__(cls, side: Side, place: str) -> Self:
+        made = super().__new__(cls, f"{side}:{place}")
+        made.side, made.place = side, place
+        return made
 
 
 class BindingContext(NamedTuple):
     """The networks, shapes and sizes that all terms are bound with."""
 
-    student: NetworkStages | None
-    teacher: NetworkStages | None
-    student_shapes: Mapping[str, tuple[int, ...]]
-    teacher_shapes: Mapping[str, tuple[int, ...]]
+    networks: Mapping[Side, NetworkStages]
+    """Empty where no loss looks inside."""
+    shapes: Mapping[Side, Mapping[str, tuple[int, ...]]]
+    """By side and place."""
     batch: int
     classes: int
     samples: int
@@ -57,7 +69,7 @@ def bind_parts(
             f"all z-scores are alike"
         )
     groups: list[tuple[LayerPair, ...]] = [tuple(pairs)]
-    if any(name.endswith("_features") for name in wanted) and pairs:
+    if any(find_signal(name).kind == "features" for name in wanted) and pairs:
         groups = [(pair,) for pair in pairs]
     try:
         outputs = find_keys(wanted, context.interface, words.output)
@@ -84,7 +96,7 @@ def _require_learnable(term: BoundTerm, signals: Mapping[str, Tensor]) -> None:
         InputError: if it cannot be computed, is no finite number, or does not depend on the student's signals.
     """
     leaves = {
-        name: value.clone().requires_grad_() if name.startswith("student") else value
+        name: value.clone().requires_grad_() if _side(name) == "student" else value
         for name, value in signals.items()
     }
     with torch.enable_grad(), torch.random.fork_rng(devices=[]):
@@ -99,21 +111,25 @@ def _require_learnable(term: BoundTerm, signals: Mapping[str, Tensor]) -> None:
         )
 
 
+def _side(name: str) -> Side | None:
+    return name.side if isinstance(name, LayerSignal) else find_signal(name).side
+
+
 def _keys(
     wanted: Sequence[str], group: Sequence[LayerPair], context: BindingContext
 ) -> dict[str, Key]:
     keys: dict[str, Key] = {}
     for name in wanted:
-        who, _, kind = name.partition("_")
-        mark, network = (
-            (STUDENT, context.student) if who == "student" else (TEACHER, context.teacher)
-        )
-        if kind == "embedding" and network is not None:
-            keys[name] = mark + network.classifier
-        elif kind == "features":
-            keys[name] = mark + getattr(group[0], who)
-        elif kind == "stages":
-            keys[name] = tuple(mark + getattr(pair, who) for pair in group)
+        signal = find_signal(name)
+        if (side := signal.side) is None:
+            continue
+        places = [pair.student if side == "student" else pair.teacher for pair in group]
+        if signal.kind == "embedding" and side in context.networks:
+            keys[name] = LayerSignal(side, context.networks[side].classifier)
+        elif signal.kind == "features":
+            keys[name] = LayerSignal(side, places[0])
+        elif signal.kind == "stages":
+            keys[name] = tuple(LayerSignal(side, place) for place in places)
     return keys
 
 
@@ -135,20 +151,20 @@ def _part(words: Term, keys: Mapping[str, Key], context: BindingContext) -> Term
 
 
 def _shape(name: str, keys: Mapping[str, Key], context: BindingContext) -> Any:
-    key = keys.get(name)
+    key, kind = keys.get(name), find_signal(name).kind
     if isinstance(key, tuple):
         return tuple(_read(each, context) for each in key)
-    if key is None or not key.startswith((STUDENT, TEACHER)):
-        return (context.batch, context.classes) if name.endswith("_logits") else (context.batch,)
+    if not isinstance(key, LayerSignal):
+        return (context.batch, context.classes) if kind == "logits" else (context.batch,)
     shape = _read(key, context)
-    if name.endswith("_embedding") and len(shape) > 2:
+    if kind == "embedding" and len(shape) > 2:
         return (shape[0], shape[1] if len(shape) == 4 else shape[2])
     return shape
 
 
 def _read(key: str, context: BindingContext) -> tuple[int, ...]:
-    known = context.student_shapes if key.startswith(STUDENT) else context.teacher_shapes
-    return known[key.removeprefix(STUDENT).removeprefix(TEACHER)]
+    assert isinstance(key, LayerSignal)
+    return context.shapes[key.side][key.place]
 
 
 def _signals(
@@ -164,6 +180,6 @@ def _signals(
         known = example_outputs(context.interface, context.batch, fill)
     for key in part.keys.values():
         for each in (key,) if isinstance(key, str) else key:
-            if each.startswith((STUDENT, TEACHER)):
+            if isinstance(each, LayerSignal):
                 known[each] = fill(_read(each, context))
     return known

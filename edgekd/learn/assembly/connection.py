@@ -1,10 +1,10 @@
-"""Connects losses to the layers they compare, and lists which: the plan for people and for the lineage."""
+"""Connects losses to the layers they compare: finds them, builds what is trained beside, reads them in every step."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Literal
 from typing import NamedTuple
 
 from torch import Tensor
@@ -13,10 +13,11 @@ from torch import nn
 from edgekd.errors import InputError
 from edgekd.interface import Interface
 from edgekd.interface import image_classifier
-from edgekd.learn.assembly.binding import STUDENT
-from edgekd.learn.assembly.binding import TEACHER
 from edgekd.learn.assembly.binding import BindingContext
+from edgekd.learn.assembly.binding import LayerSignal
 from edgekd.learn.assembly.binding import bind_parts
+from edgekd.learn.assembly.compared_layers import ComparedLayers
+from edgekd.learn.assembly.compared_layers import list_layers
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method import pairing
 from edgekd.learn.method import taps
@@ -30,29 +31,10 @@ from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.taps import Taps
 from edgekd.learn.settings import LayerPair
 from edgekd.learn.settings import Term
+from edgekd.learn.signals import Side
 from edgekd.learn.signals import find_answer
-from edgekd.learn.signals import needs
 from edgekd.learn.signals import pairs_layers
 from edgekd.learn.signals import reads_layers
-
-
-class ComparedLayers(NamedTuple):
-    """One pair of layers that a loss compares, and the size of the companion that it trains."""
-
-    loss: str
-    student: str
-    student_shape: tuple[int, ...]
-    teacher: str
-    teacher_shape: tuple[int, ...]
-    companion_parameters: int
-
-    def describe(self) -> str:
-        """Return one line for people."""
-        extra = f", {self.companion_parameters:,} parameters" if self.companion_parameters else ""
-        return (
-            f"{self.loss}: student {self.student} {list(self.student_shape[1:])} and "
-            f"teacher {self.teacher} {list(self.teacher_shape[1:])}{extra}"
-        )
 
 
 class Connection(NamedTuple):
@@ -60,27 +42,21 @@ class Connection(NamedTuple):
 
     terms: tuple[BoundTerm, ...]
     companions: nn.ModuleDict
-    student: Taps | None
-    """None where no loss looks inside."""
-    teacher: Taps | None
+    taps: Mapping[Side, Taps]
+    """Empty where no loss looks inside."""
     rows: tuple[ComparedLayers, ...]
     interface: Interface
 
     def add_to_scheme(self, scheme: Scheme) -> Scheme:
         """Name the outputs of every lesson, and add what the taps read inside the networks to the student's."""
-        open_taps = [
-            (mark, tap)
-            for mark, tap in ((STUDENT, self.student), (TEACHER, self.teacher))
-            if tap is not None
-        ]
 
         def lessons(student: nn.Module, batch: TensorBatch) -> Sequence[Lesson]:
             with contextlib.ExitStack() as stack:
-                read = [(mark, stack.enter_context(tap)) for mark, tap in open_taps]
+                read = {side: stack.enter_context(tap) for side, tap in self.taps.items()}
                 first, *others = scheme.lessons(student, batch)
             signals = dict(name_outputs(first.signals, self.interface))
-            for mark, values in read:
-                signals |= {mark + place: value for place, value in values.items()}
+            for side, values in read.items():
+                signals |= {LayerSignal(side, place): value for place, value in values.items()}
             named = [
                 other._replace(signals=name_outputs(other.signals, self.interface))
                 for other in others
@@ -91,7 +67,7 @@ class Connection(NamedTuple):
         return Scheme(lessons, nn.ModuleDict(companions))
 
 
-def reads_inside(terms: Sequence[Term], side: Literal["student", "teacher"] | None = None) -> bool:
+def reads_inside(terms: Sequence[Term], side: Side | None = None) -> bool:
     """Whether a loss reads layers of the student, of the teacher, or (None) of either."""
     return any(reads_layers(LOSSES[term.loss.name], side) for term in terms)
 
@@ -150,10 +126,10 @@ def connect_outputs(
 ) -> Connection:
     """Connect losses that compare answers alone, as `connect` does; no network has to be run."""
     ends = interface or _classifier(classes)
-    plain = BindingContext(None, None, {}, {}, batch, ends.sizes.get("classes", 0), samples, ends)
+    plain = BindingContext({}, {}, batch, ends.sizes.get("classes", 0), samples, ends)
     pairs = zip(bind_terms(terms, allow_code=allow_code), terms, strict=True)
     finished = tuple(bind_parts(term, words, (), plain) for term, words in pairs)
-    return Connection(finished, _companions(finished), None, None, (), ends)
+    return Connection(finished, _companions(finished), {}, (), ends)
 
 
 def _classifier(classes: int) -> Interface:
@@ -176,11 +152,17 @@ def _connected(
     pairs = [_pairs(words, one, other) for words in terms]
     mine = [one.classifier, *(pair.student for found in pairs for pair in found)]
     theirs = [other.classifier, *(pair.teacher for found in pairs for pair in found)]
+    read: dict[Side, Taps] = {"student": Taps(student, mine)}
+    shapes: dict[Side, dict[str, tuple[int, ...]]] = {
+        "student": taps.record_shapes(student, mine, *inputs),
+        "teacher": {},
+    }
+    if teacher is not None:
+        read["teacher"] = Taps(teacher, theirs)
+        shapes["teacher"] = taps.record_shapes(teacher, theirs, *inputs)
     context = BindingContext(
-        one,
-        other,
-        taps.record_shapes(student, mine, *inputs),
-        {} if teacher is None else taps.record_shapes(teacher, theirs, *inputs),
+        {"student": one, "teacher": other},
+        shapes,
         len(inputs[0]),
         interface.sizes.get("classes", 0),
         samples,
@@ -190,15 +172,12 @@ def _connected(
         bind_parts(term, words, found, context)
         for term, words, found in zip(bound, terms, pairs, strict=True)
     )
-    rows = [_rows(t, words, f, context) for t, words, f in zip(finished, terms, pairs, strict=True)]
-    return Connection(
-        finished,
-        _companions(finished),
-        Taps(student, mine),
-        None if teacher is None else Taps(teacher, theirs),
-        tuple(row for found in rows for row in found),
-        interface,
+    rows = (
+        row
+        for term, words, found in zip(finished, terms, pairs, strict=True)
+        for row in list_layers(term, words, found, context)
     )
+    return Connection(finished, _companions(finished), read, tuple(rows), interface)
 
 
 def _pairs(words: Term, student: NetworkStages, teacher: NetworkStages) -> tuple[LayerPair, ...]:
@@ -219,24 +198,3 @@ def _companions(terms: Sequence[BoundTerm]) -> nn.ModuleDict:
             if part.companion is not None:
                 found[f"{term.name}-{number}".replace(".", "_")] = part.companion
     return nn.ModuleDict(found)
-
-
-def _rows(
-    term: BoundTerm, words: Term, pairs: Sequence[LayerPair], context: BindingContext
-) -> list[ComparedLayers]:
-    wanted = needs(LOSSES[words.loss.name])
-    places = [(pair.student, pair.teacher) for pair in pairs]
-    if not places and any(name.endswith("_embedding") for name in wanted):
-        assert context.student is not None and context.teacher is not None
-        places = [(context.student.classifier, context.teacher.classifier)]
-    sizes = [
-        0 if part.companion is None else sum(p.numel() for p in part.companion.parameters())
-        for part in term.parts
-    ]
-    sizes += [0] * (len(places) - len(sizes))  # one part may stand for all pairs
-    return [
-        ComparedLayers(
-            term.name, s, context.student_shapes[s], t, context.teacher_shapes.get(t, ()), size
-        )
-        for (s, t), size in zip(places, sizes, strict=False)
-    ]

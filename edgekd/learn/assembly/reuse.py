@@ -10,8 +10,8 @@ from torch import nn
 from edgekd.learn import blueprint
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.method import pairing
-from edgekd.learn.method.taps import INPUT
 from edgekd.learn.method.taps import Taps
+from edgekd.learn.method.taps import module_path
 from edgekd.learn.method.taps import record_shapes
 
 
@@ -35,14 +35,14 @@ def attach_teacher_classifier(
     """
     own, theirs = (pairing.find_stages(model, *plan.blank(2)) for model in (student, teacher))
     mine, their = own.stages[-1], theirs.stages[-1]
-    head = teacher.get_submodule(theirs.classifier.removesuffix(INPUT))
+    head = teacher.get_submodule(module_path(theirs.classifier))
     if not isinstance(head, nn.Linear):
         raise ValueError(f"got a {type(head).__name__} for the teacher's classifier, want a Linear")
     _want_pooled(teacher, their, theirs.classifier, plan)
     edit = {
         "name": "reuse",
         "layer": mine,
-        "classifier": own.classifier.removesuffix(INPUT),
+        "classifier": module_path(own.classifier),
         "student": record_shapes(student, [mine], *plan.blank(2))[mine][1:],
         "teacher": record_shapes(teacher, [their], *plan.blank(2))[their][1:],
         "width": head.in_features,

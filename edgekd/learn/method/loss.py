@@ -27,6 +27,7 @@ from edgekd.learn.method.schedule import ramp_factor
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
+from edgekd.learn.signals import find_signal
 from edgekd.signatures import read_signature
 from edgekd.table import signature
 
@@ -113,9 +114,10 @@ class BoundTerm:
         value = signals.get(key)
         if value is None:
             return None
-        if name.endswith("_embedding") and value.ndim > 2:
+        kind = find_signal(name).kind
+        if kind == "embedding" and value.ndim > 2:
             value = value.flatten(2).mean(2) if value.ndim == 4 else value.mean(1)
-        if self.standardize and name.endswith("_logits"):
+        if self.standardize and kind == "logits":
             value = standardize(value)
         return value
 

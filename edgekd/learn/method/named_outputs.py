@@ -15,8 +15,8 @@ from edgekd.interface import Tensor as End
 from edgekd.learn import rows
 from edgekd.learn import signals as words
 from edgekd.learn.forward_pass import as_tuple
+from edgekd.learn.signals import SIDES
 
-SIDES = ("student", "teacher")
 TARGET, INDICES = "target:", "target indices:"
 """Before an output's name, they make the name of the signal that it is compared with: as rows where the output is."""
 

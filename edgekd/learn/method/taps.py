@@ -100,8 +100,13 @@ def record_shapes(
     return {place: tuple(value.shape) for place, value in values.items()}
 
 
+def module_path(place: str) -> str:
+    """The path of the module at a place, be it its input or its output."""
+    return place.removesuffix(INPUT)
+
+
 def _module(model: nn.Module, place: str) -> nn.Module:
-    path = place.removesuffix(INPUT)
+    path = module_path(place)
     modules = dict(model.named_modules())
     if not path or path not in modules:
         raise ValueError(f"got no layer {path!r} in the model; {find_nearest(path, modules)}")

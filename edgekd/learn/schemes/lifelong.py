@@ -19,8 +19,8 @@ from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.scheme import label_signals
-from edgekd.learn.method.taps import INPUT
 from edgekd.learn.method.taps import Taps
+from edgekd.learn.method.taps import module_path
 
 if TYPE_CHECKING:
     from edgekd.learn.data.loader import Samples
@@ -190,7 +190,7 @@ def _embedding(model: nn.Module, samples: Samples) -> Taps:
 
 
 def _classifier(model: nn.Module, samples: Samples) -> nn.Module:
-    return model.get_submodule(_entrance(model, samples).removesuffix(INPUT))
+    return model.get_submodule(module_path(_entrance(model, samples)))
 
 
 def _entrance(model: nn.Module, samples: Samples) -> str:

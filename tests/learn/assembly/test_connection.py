@@ -53,7 +53,7 @@ def one_batch() -> TensorBatch:
 
 def test_answers_alone_need_no_taps() -> None:
     plain = connect("cross-entropy", "kd")
-    assert plain.student is None and plain.teacher is None and not plain.rows
+    assert not plain.taps and not plain.rows
     assert not plain.companions
 
 
