@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,12 +97,17 @@ def ask_engine(
         timeout_s: after this a worker is killed.
         device: where.
     """
+    began = time.monotonic()
     try:
         answered = {
             name: compute_outputs(engine, path, batch_size=1, timeout_s=timeout_s, device=device)
             for name, path in samples.inputs.items()
         }
-        rows = scores.score(engine, validation, data, task, timeout_s=timeout_s, device=device)
+        asked = sum(group.sample_count for group in samples.groups.values())
+        row_s = (time.monotonic() - began) / asked
+        rows = scores.score(
+            engine, validation, data, task, timeout_s=timeout_s, row_s=row_s, device=device
+        )
     except (WorkerFailed, InputError) as error:
         return refuse_answers(Status(FAILED, str(error)))
     if not are_finite(answered):

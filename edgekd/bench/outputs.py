@@ -39,6 +39,8 @@ FIRST_BATCHES = 4
 """Of the first piece, whose time nothing foretells."""
 FIRST_ROWS = 64
 """And at least so many rows: golden samples, asked one by one as they are timed, are one piece."""
+OPENING_ROWS = 8
+"""Of the first piece on another machine, which may be slow."""
 PIECE_S = 60.0
 """How long each of the others is meant to take."""
 SLACK = 10.0
@@ -69,7 +71,7 @@ def next_piece(
         done: rows that are answered.
         total: all of them.
         took_s: how long those took; None before the first piece.
-        first: rows of the first piece.
+        first: fewest rows of a piece.
         timeout_s: how long the first piece may take; others may take at most ten times what they
             should by what came before, and no less than a minute.
     """
@@ -82,18 +84,44 @@ def next_piece(
     return RowPiece(done, done + rows, max(LEAST_S, SLACK * rows * row_s))
 
 
-def divide_rows(total: int, batch: int, timeout_s: float) -> Iterator[RowPiece]:
+def first_rows(batch: int, timeout_s: float, row_s: float | None, *, is_near: bool) -> int:
+    """Rows of the first piece: so many that a start pays, where they may be expected in time.
+
+    Args:
+        batch: rows that the engine is asked at once.
+        timeout_s: how long they may take.
+        row_s: what one took elsewhere; None where that is not known.
+        is_near: whether it is this machine that is asked.
+    """
+    most = max(FIRST_BATCHES * batch, FIRST_ROWS)
+    if row_s is None:
+        return most if is_near else min(most, OPENING_ROWS)
+    return most if most * row_s <= timeout_s / 2 else max(1, int(timeout_s / 2 / row_s))
+
+
+def divide_rows(
+    total: int,
+    batch: int,
+    timeout_s: float,
+    *,
+    row_s: float | None = None,
+    device: Device = local.DEVICE,
+) -> Iterator[RowPiece]:
     """Yield pieces of `total` rows, each as large as the time that those before took allows.
 
     Args:
         total: rows.
         batch: rows that the engine is asked at once.
         timeout_s: how long the first piece may take.
+        row_s: what a row took elsewhere; None where that is not known.
+        device: where.
     """
-    first = max(FIRST_BATCHES * batch, FIRST_ROWS)
+    most = max(FIRST_BATCHES * batch, FIRST_ROWS)
+    first = first_rows(batch, timeout_s, row_s, is_near=device is local.DEVICE)
     began, done, took_s = time.monotonic(), 0, None
     while (piece := next_piece(done, total, took_s, first, timeout_s)) is not None:
         yield piece
+        first = min(most, max(first, piece.stop))
         done, took_s = piece.stop, time.monotonic() - began
 
 
@@ -104,6 +132,7 @@ def compute_outputs(
     fields: Mapping[str, Field] | None = None,
     batch_size: int | None = None,
     timeout_s: float = 600,
+    row_s: float | None = None,
     device: Device = local.DEVICE,
 ) -> dict[str, np.ndarray]:
     """The outputs of `engine` over a split (`edgekd.splits`), by name, float32 [N, ...], asked piece by piece.
@@ -114,6 +143,7 @@ def compute_outputs(
         fields: the inputs of a data set, which make a model's inputs of stored rows.
         batch_size: rows at a time, where the model leaves it free; None for what their size allows.
         timeout_s: after this the worker of the first piece is killed; the others by what it took.
+        row_s: what a row took elsewhere; None where that is not known.
         device: where.
 
     Raises:
@@ -137,7 +167,7 @@ def compute_outputs(
     }
     reads = {**engine.files, INPUTS: inputs}
     parts: list[dict[str, np.ndarray]] = []
-    for start, stop, limit_s in divide_rows(total, batch, timeout_s):
+    for start, stop, limit_s in divide_rows(total, batch, timeout_s, row_s=row_s, device=device):
         told = {**spec, "rows": [start, stop]}
         with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
             goal = Path(folder)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 from edgekd import dataset
 from edgekd import splits
@@ -50,6 +53,7 @@ def score(
     *,
     batch_size: int | None = None,
     timeout_s: float = 600,
+    row_s: float | None = None,
     device: Device = local.DEVICE,
 ) -> dict[str, NDArray[np.float64]]:
     """The rows [N, K] of each of the task's metrics, by its name.
@@ -64,6 +68,7 @@ def score(
         task: the same, loaded.
         batch_size: rows at a time, where the model leaves it free; None for what their size allows.
         timeout_s: after this the worker of the first piece is killed; the others by what it took.
+        row_s: what a row took elsewhere; None where that is not known.
         device: where.
 
     Raises:
@@ -80,7 +85,16 @@ def score(
         raise InputError(f"{split}: got no samples, want some")
     batch = batch_size or batch_rows(sum(count_values(rows[name]) for name in data.inputs))
     if data.task not in BUILT_IN:
-        return _score_here(engine, split, data, task, batch, timeout_s, device)
+        ask = functools.partial(
+            outputs,
+            engine,
+            fields=data.inputs,
+            batch_size=batch,
+            timeout_s=timeout_s,
+            row_s=row_s,
+            device=device,
+        )
+        return _score_here(ask, engine.runtime, split, data, task)
     spec = {
         **engine.spec(),
         "split": input_path(SPLIT),
@@ -89,7 +103,7 @@ def score(
         "batch": batch,
     }
     parts = []
-    for start, stop, limit_s in divide_rows(total, batch, timeout_s):
+    for start, stop, limit_s in divide_rows(total, batch, timeout_s, row_s=row_s, device=device):
         with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
             goal = Path(folder)
             run_worker(
@@ -141,13 +155,11 @@ def _require_rows(found: Rows, where: str, rows: int) -> NDArray[np.float64]:
 
 
 def _score_here(
-    engine: Engine,
+    ask: Callable[[Path], dict[str, NDArray[Any]]],
+    runtime: str,
     split: Path,
     data: Dataset,
     task: Task,
-    batch: int,
-    timeout_s: float,
-    device: Device,
 ) -> dict[str, NDArray[np.float64]]:
     """The same for a task that no board has; rows of each length are asked for by themselves."""
     import numpy as np
@@ -161,18 +173,11 @@ def _score_here(
         with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
             path = Path(folder) / SPLIT
             splits.write(path, {name: rows[name] for name in data.inputs}, numbers)
-            answered = compute_outputs(
-                engine,
-                path,
-                fields=data.inputs,
-                batch_size=batch,
-                timeout_s=timeout_s,
-                device=device,
-            )
+            answered = ask(path)
         targets = data.prepare_targets({name: each[numbers] for name, each in rows.items()})
         try:
             parts.append(metric_rows(task.metrics, name_outputs(answered, wanted), targets, data))
         except ValueError as error:
-            raise InputError(f"{engine.runtime}: {error}") from error
+            raise InputError(f"{runtime}: {error}") from error
     order = np.argsort(np.concatenate(alike), kind="stable")
     return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}

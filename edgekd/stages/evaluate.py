@@ -72,10 +72,10 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
             found["student_below_control_ci95"] = drop_interval(score, student, control)
     intervals: dict[str, tuple[float, float]] = {}
     of_rows: dict[str, dict[str, float]] = {}
-    for names, engine in _engines(config, given):
+    for names, engine, row_s in _engines(config, given):
         try:
             scored = scores.score(
-                engine, given["test"], test.dataset, test.task, device=context.device
+                engine, given["test"], test.dataset, test.task, row_s=row_s, device=context.device
             )
         except (
             MachineError,
@@ -107,8 +107,10 @@ def _torch_outputs(model: str, test: EvaluationSplit, given: Given, context: Con
         return test.outputs(module)
 
 
-def _engines(config: EvaluateConfig, given: Given) -> Iterator[tuple[list[str], Engine]]:
-    """Engines with the rows they fill: those that were measured.
+def _engines(
+    config: EvaluateConfig, given: Given
+) -> Iterator[tuple[list[str], Engine, float | None]]:
+    """Engines with the rows they fill, those that were measured, and the seconds that a sample takes at most.
 
     One engine answers for all thread counts and sizes, which do not change its answers.
     """
@@ -125,7 +127,9 @@ def _engines(config: EvaluateConfig, given: Given) -> Iterator[tuple[list[str], 
         }
         if engines:
             names = [name for name, usual in measured.items() if usual in engines]
-            yield names, max(engines.values(), key=lambda engine: engine.threads)
+            times_ms = [row["latency_p50_ms"] for row in rows if row["name"] in names]
+            row_s = max(times_ms) / 1000 if all(times_ms) else None
+            yield names, max(engines.values(), key=lambda engine: engine.threads), row_s
 
 
 STAGE = Stage("evaluate", EvaluateConfig, run, packages=("torch",), bound="device")

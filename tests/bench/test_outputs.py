@@ -15,6 +15,7 @@ from edgekd.bench.outputs import read_answers
 from edgekd.bench.outputs import write_inputs
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
+from edgekd.device import Device
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.fields.image import Image
@@ -152,6 +153,45 @@ def test_a_piece_is_as_long_as_what_came_before_allows() -> None:
     # what is left takes a second: still a minute, which an engine may need to start
     assert module.next_piece(8, 10, 4.0, 8, 300) == (8, 10, 60)
     assert module.next_piece(10, 10, 4.0, 8, 300) is None
+
+
+@pytest.mark.parametrize(
+    ("row_s", "is_near", "rows"),
+    [
+        (None, True, 1024),
+        (None, False, 8),  # a slow board has time for these, whatever it is
+        (0.001, True, 1024),
+        (0.001, False, 1024),
+        (0.2, True, 750),  # of 300 s half
+        (3.0, False, 50),
+        (1000.0, False, 1),
+    ],
+)
+def test_the_first_piece_is_no_more_than_its_time_is_for(
+    row_s: float | None, is_near: bool, rows: int
+) -> None:
+    assert module.first_rows(256, 300.0, row_s, is_near=is_near) == rows
+
+
+@pytest.mark.parametrize("row_s", [0.001, 0.1, 1.0, 10.0, 30.0])
+@pytest.mark.parametrize("start_s", [0.3, 20.0, 60.0])
+@pytest.mark.parametrize("is_told", [True, False])
+def test_no_piece_of_a_slow_board_is_given_up_and_few_are_asked(
+    monkeypatch: pytest.MonkeyPatch, row_s: float, start_s: float, is_told: bool
+) -> None:
+    """Each piece costs a start and its rows; what is given up ends a candidate."""
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    board = Device("board", lambda order: pytest.fail("asked"))
+    pieces = 0
+    for piece in module.divide_rows(
+        1500, 256, 300.0, row_s=row_s if is_told else None, device=board
+    ):
+        pieces += 1
+        took_s = start_s + row_s * (piece.stop - piece.start)
+        assert took_s <= piece.timeout_s
+        now[0] += took_s
+    assert pieces <= 12 + 1500 * row_s / module.PIECE_S
 
 
 def test_large_samples_are_asked_fewer_at_once() -> None:
