@@ -16,6 +16,7 @@ from edgekd.devices.ssh import registry
 from edgekd.devices.ssh import reply
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.plugins import list_plugins
 from edgekd.printable import escape_unprintable
 
 MODULE = "edgekd.devices.ssh.board.environment"
@@ -82,12 +83,20 @@ def _version(text: str | None) -> str | None:
 
 
 def choose_packages(machine: str, wheels: Path | None) -> list[str]:
-    """Choose what to install: numpy, ONNX Runtime, and OpenVINO where it has wheels."""
+    """Choose what to install: numpy, ONNX Runtime, and OpenVINO where it has wheels; of what is pushed, engines that
+    are installed here as plugins, too."""
     wanted = ["numpy", "onnxruntime"]
     if wheels is None:
         return [*wanted, "openvino"] if machine == "x86_64" else wanted
     given = {path.name.partition("-")[0].lower() for path in wheels.glob("*.whl")}
-    return [*wanted, "openvino"] if "openvino" in given else wanted
+    plugged = [each.distribution for found in list_plugins("runtime").values() for each in found]
+    others = dict.fromkeys(("openvino", *plugged))
+    return [*wanted, *(name for name in others if _wheel_name(name) in given)]
+
+
+def _wheel_name(distribution: str) -> str:
+    """How a wheel's file spells it."""
+    return re.sub(r"[-_.]+", "_", distribution).lower()
 
 
 def install(name: str, wanted: list[str], *, wheels: Path | None, index: str | None) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgekd.devices.ssh import setup
 from edgekd.errors import MachineError
+from edgekd.plugins import Plugin
 
 GOOD: dict[str, Any] = {
     **dict.fromkeys(setup.NUMBERS, 5),
@@ -24,3 +26,17 @@ def test_what_a_device_has_is_taken() -> None:
 def test_numbers_of_a_device_are_such_as_can_be_shown(name: str, value: object) -> None:
     with pytest.raises(MachineError, match="want what it has"):
         setup._checked({**GOOD, name: value}, ["numpy"], "board")
+
+
+def test_of_wheels_that_are_pushed_engines_of_plugins_are_installed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Plugin("runtime", "fast", "fast_engine:ENTRY", "Fast-Engine", "1.0")
+    monkeypatch.setattr(setup, "list_plugins", lambda kind: {"fast": (found,)})
+    usual = ["numpy", "onnxruntime"]
+    for name in ("numpy", "onnxruntime", "other"):
+        (tmp_path / f"{name}-1.0-py3-none-any.whl").touch()
+    assert setup.choose_packages("x86_64", tmp_path) == usual
+    (tmp_path / "fast_engine-1.0-py3-none-any.whl").touch()
+    assert setup.choose_packages("aarch64", tmp_path) == [*usual, "Fast-Engine"]
+    assert setup.choose_packages("x86_64", None) == [*usual, "openvino"]
