@@ -86,7 +86,7 @@ def score(
     batch = batch_size or batch_rows(sum(count_values(rows[name]) for name in data.inputs))
     if data.task not in BUILT_IN:
         ask = functools.partial(
-            outputs,
+            compute_outputs,
             engine,
             fields=data.inputs,
             batch_size=batch,
