@@ -49,6 +49,7 @@ from edgekd.walk import open_store
 
 MOST_PERCENT = 0.5
 """Of its score that int8 may lose."""
+WITHIN = f"loses_at_most_{MOST_PERCENT}_percent"
 LEFT_OUT = ("measure", "choose", "evaluate", "export-teacher")
 INT8 = "int8 "
 Rows = Mapping[str, NDArray[np.float64]]
@@ -139,7 +140,7 @@ def compare(metric: Metric, seeds: Sequence[Rows], one: str, other: str) -> dict
         verdict = judge(share, -MOST_PERCENT)
         words = {"better": "yes", "worse": "no"}.get(verdict, verdict)
         found["percent_of_score"] = {"each": parts, "mean": statistics.fmean(parts), "ci95": share}
-        found[f"loses_at_most_{MOST_PERCENT}_percent"] = words
+        found[WITHIN] = words
     return found
 
 
@@ -183,10 +184,14 @@ def _means(found: Mapping[str, Any]) -> dict[str, float]:
 def _tell(difference: Mapping[str, Any] | None) -> str:
     if difference is None:
         return ""
-    text = f"{difference['mean']:+.2f}"
+    text = f"{difference['mean']:+.2g}"
     if difference["ci95"] is not None:
-        text += " ({:+.2f} to {:+.2f})".format(*difference["ci95"])
-    return f"{text}: {difference['verdict']}"
+        text += " ({:+.2g} to {:+.2g})".format(*difference["ci95"])
+    text = f"{text}: {difference['verdict']}"
+    if (inside := difference.get(WITHIN)) is None:
+        return text
+    words = {"yes": "within", "no": "beyond"}.get(inside, "perhaps within")
+    return f"{text}, {words} {MOST_PERCENT} %"
 
 
 def main() -> None:

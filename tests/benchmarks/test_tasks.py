@@ -99,5 +99,6 @@ def test_the_table_has_a_row_a_recipe_and_a_column_an_engine(script: ModuleType)
     lines = script.make_table({"angles": script.summarize(metric, seeds)}).splitlines()
     assert lines[0].split(" | ")[4] == "int8 onnxruntime"
     assert "angles, RMSE | 3.1 | 6.2 | 3.1 | 3.106" in lines[2]
-    assert "+3.10 (+2.85 to +3.35): better" in lines[2]
+    assert "+3.1 (+2.9 to +3.3): better |" in lines[2]
+    assert lines[2].endswith(" worse, within 0.5 % |")
     assert {line.count("|") for line in lines} == {8}
