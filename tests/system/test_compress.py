@@ -52,7 +52,7 @@ FREE = (
     '"losses": ["cross-entropy", "kd"]}'
 )
 ONE_ENGINE = ("--set", 'targets=[{"runtime": "onnxruntime", "precision": ["fp32"]}]')
-"""For runs of which what was learned is looked at: most of their time goes into measuring."""
+"""For runs that are not looked at for what was measured: most of their time goes into that."""
 LASTING = ("data", "teacher", "control", "knowledge", "distil", "export-student", "export-teacher")
 
 
@@ -232,7 +232,7 @@ def test_a_loaded_teacher_is_checked_before_it_teaches(finished: Place, tmp_path
     matrix = last.replace("bias", "weight")
     turn = np.roll(np.arange(10), 3)
 
-    ran = place.compress(recipe=teacher_recipe(tmp_path, good))
+    ran = place.compress(*ONE_ENGINE, recipe=teacher_recipe(tmp_path, good))
     assert ran.code == 0, ran.stderr
 
     renamed = {**good, matrix: good[matrix][turn], last: good[last][turn]}
@@ -269,7 +269,7 @@ def test_an_engine_that_is_not_installed_is_named_at_once(
 
 def test_a_student_near_chance_is_warned_of(finished: Place, tmp_path: Path) -> None:
     place = copy(finished, tmp_path / "copy")
-    ran = place.compress("--set", "student.train.learning_rate=1e-9")
+    ran = place.compress(*ONE_ENGINE, "--set", "student.train.learning_rate=1e-9")
     assert ran.code in (0, 1, 5), ran.stderr  # by the budget alone, which may stay open
     assert "warning: resnet" in ran.stderr and "near chance, which is 10.00 %" in ran.stderr
     warnings = json.loads((place.run_dir / "result.json").read_bytes())["warnings"]
@@ -311,7 +311,10 @@ def test_check_tries_all_learning_and_trains_nothing(tmp_path: Path) -> None:
 
 def test_the_store_tells_why_and_collects(finished: Place, tmp_path: Path) -> None:
     place = copy(finished, tmp_path / "copy")
-    assert place.compress("--set", "student.train.epochs=3", "--set", "name=other").code == 0
+    assert (
+        place.compress(*ONE_ENGINE, "--set", "student.train.epochs=3", "--set", "name=other").code
+        == 0
+    )
     store = ("--store", str(place.store))
     keys = [result_of(p)["lineage"]["control"]["key"] for p in (finished, place)]
     why = edgekd("store", "why", *keys, *store)
@@ -320,7 +323,7 @@ def test_the_store_tells_why_and_collects(finished: Place, tmp_path: Path) -> No
     kept = edgekd("store", "gc", "--keep", str(place.run_dir), "--yes", *store)
     assert kept.code == 0, kept.stderr
     assert edgekd("store", "verify", *store).code == 0
-    again = place.compress("--set", "student.train.epochs=3", "--set", "name=other")
+    again = place.compress(*ONE_ENGINE, "--set", "student.train.epochs=3", "--set", "name=other")
     assert again.code == 0
     total = len(result_of(place)["lineage"]) + 3  # bundle, explain, report
     assert f"{total} of {total} steps found" in again.stderr
