@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ FILES = (
 _METRIC = {"name": "accuracy", "unit": "fraction", "better": "higher"}
 _ENDS = image_classifier(classes=1, channels=1, height=1, width=1)
 """Until the other files are read."""
+
+
+def is_first_format(names: Collection[str]) -> bool:
+    """Whether a bundle of these files is of the first format."""
+    return set(FILES) <= set(names)
 
 
 def upgrade_manifest(value: Any) -> Any:

@@ -10,6 +10,7 @@ from edgekd import dataset
 from edgekd import files
 from edgekd import splits
 from edgekd.bench.outputs import write_inputs
+from edgekd.bundle.older import is_first_format
 from edgekd.errors import InputError
 from edgekd.gate import EvaluationSamples
 from edgekd.gating.sides import OpenedSide
@@ -36,12 +37,11 @@ def find(run: OpenedSide, baseline: OpenedSide, store: Store) -> EvaluationSampl
     require_same_task(run, baseline)
     named = _named(run, store)
     if named is None:
+        if _is_older(run, store):
+            return f"the run is of an older edgekd, whose splits have another form; want {HINT}"
         return f"the run's test split is not in the store {store.root}; want {HINT}"
-    if not _same_data(run, baseline, named, store):
-        return (
-            "the baseline comes from another split of the data, which may have taught it these "
-            f"samples; want {HINT}"
-        )
+    if reason := _why_other_data(run, baseline, named, store):
+        return f"{reason}; want {HINT}"
     for name, digest in named.items():
         path = store.blob_path(digest)
         if not path.is_file() or files.digest_file(path) != digest:
@@ -110,23 +110,44 @@ def require_same_task(run: OpenedSide, baseline: OpenedSide) -> None:
 
 
 def _named(side: OpenedSide, store: Store) -> dict[str, str] | None:
-    """Digest of each file of the data step, by the run's result or by the store's own manifest."""
+    """Digests of the test split and of what data.json says of it; None if they are not known."""
+    found, wanted = _data_files(side, store), (SPLIT, ABOUT)
+    return {name: found[name] for name in wanted} if found.keys() >= set(wanted) else None
+
+
+def _data_files(side: OpenedSide, store: Store) -> dict[str, str]:
+    """Digest of each file of the data step, by the run's result or by the store's own manifest; empty if neither
+    knows."""
     if side.result is not None and STEP in side.result.lineage:
-        told = dict(side.result.lineage[STEP].files)
-    else:
-        key = side.bundle.manifest.created_from.get(STEP, "")
-        entry = store.peek(key) if len(key) == 64 and key.isalnum() else None
-        told = {} if entry is None else {n: blob.sha256 for n, blob in entry.files.items()}
-    wanted = (SPLIT, ABOUT)
-    return {name: told[name] for name in wanted} if told.keys() >= set(wanted) else None
+        return dict(side.result.lineage[STEP].files)
+    key = side.bundle.manifest.created_from.get(STEP, "")
+    entry = store.peek(key) if len(key) == 64 and key.isalnum() else None
+    return {} if entry is None else {n: blob.sha256 for n, blob in entry.files.items()}
 
 
-def _same_data(run: OpenedSide, baseline: OpenedSide, named: dict[str, str], store: Store) -> bool:
+def _is_older(side: OpenedSide, store: Store) -> bool:
+    """Whether a model was made when splits had another form: its bundle is of the first, or its data step."""
+    found = _data_files(side, store)
+    return is_first_format(side.bundle.manifest.files) or (ABOUT in found and SPLIT not in found)
+
+
+def _why_other_data(
+    run: OpenedSide, baseline: OpenedSide, named: dict[str, str], store: Store
+) -> str:
+    """Why the baseline may have learned from the run's test split; empty if it has not."""
     made = (run.bundle.manifest.created_from, baseline.bundle.manifest.created_from)
-    if made[0].get(STEP) == made[1].get(STEP):
-        return True
     theirs = _named(baseline, store)
-    return theirs is not None and theirs[SPLIT] == named[SPLIT]
+    if made[0].get(STEP) == made[1].get(STEP) or (theirs and theirs[SPLIT] == named[SPLIT]):
+        return ""
+    unknown = "so whether it learned from these samples is not known"
+    if theirs is not None:
+        return (
+            "the baseline comes from another split of the data, which may have taught it these "
+            "samples"
+        )
+    if _is_older(baseline, store):
+        return f"the baseline is of an older edgekd, whose splits have another form, {unknown}"
+    return f"the baseline's data are not in the store {store.root}, {unknown}"
 
 
 def _checked(

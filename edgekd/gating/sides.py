@@ -90,7 +90,7 @@ def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedMode
     """The model of `side` as the engine its manifest chose, compiled on `device` into `folder`.
 
     Raises:
-        InputError: if its engine is unknown or refuses the model.
+        InputError: if its engine refuses the model.
         MachineError: if the device lacks the engine or the precision, or the engine crashes.
     """
     folder.mkdir()

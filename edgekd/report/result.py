@@ -25,7 +25,7 @@ from edgekd.settings import NonNegative
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 
-FORMAT = "edgekd.result/2"
+FORMAT, OLDER = "edgekd.result/2", ("edgekd.result/1",)
 FILE = "result.json"
 
 Interval = tuple[float, float]
@@ -258,6 +258,12 @@ def read(run_dir: Path) -> Result:
             hint="edgekd compress RECIPE",
         )
     value = files.read_json(path)
+    older = value.get("format") if isinstance(value, dict) else None
+    if older in OLDER:
+        raise InputError(
+            f"{path}: got {older}, want {FORMAT}",
+            hint=f"run its recipe again, or give its bundle, {run_dir / 'bundle'}",
+        )
     try:
         return Result.model_validate_json(files.canonical_json(value))
     except ValidationError as error:

@@ -16,6 +16,7 @@ from edgekd import dataset
 from edgekd import files
 from edgekd import splits
 from edgekd.bench.outputs import write_inputs
+from edgekd.bundle.older import FILES
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.gate import EvaluationSamples
@@ -99,9 +100,43 @@ def test_a_baseline_that_may_have_learned_from_them_is_not_asked(tmp_path: Path)
     run, baseline = side(tmp_path, "run"), side(tmp_path, "baseline", OTHER)
     store = kept(tmp_path)
     found = samples.find(run, baseline, store)
-    assert isinstance(found, str) and "another split of the data" in found
+    assert isinstance(found, str) and "the baseline's data are not in the store" in found
     kept(tmp_path, OTHER_INPUTS)  # another key, the same split: a package was newer
     assert isinstance(samples.find(run, baseline, store), EvaluationSamples)
+
+
+def test_a_baseline_of_another_split_is_told_from_one_of_which_nothing_is_known(
+    tmp_path: Path,
+) -> None:
+    run, baseline = side(tmp_path, "run"), side(tmp_path, "baseline", OTHER)
+    images = gate_example.images()[::-1]
+    store = kept(tmp_path)
+    write_inputs({"images": images, "labels": gate_example.labels()}, tmp_path / "other")
+    kept(tmp_path, OTHER_INPUTS, spoilt={"test": (tmp_path / "other").read_bytes()})
+    found = samples.find(run, baseline, store)
+    assert isinstance(found, str) and "comes from another split of the data" in found
+
+
+def test_one_of_an_older_edgekd_says_so_and_what_to_give(tmp_path: Path) -> None:
+    """Its splits were two arrays each: ``test_images.npy``, ``test_labels.npy``."""
+    store = kept(tmp_path)
+    older = {"data": {"key": OTHER, "files": {"data.json": "a" * 64, "test_images.npy": "b" * 64}}}
+    run, baseline = side(tmp_path, "run"), side(tmp_path, "baseline", OTHER)
+    from_run = baseline._replace(result=report_example.result(lineage=older))
+    manifest = baseline.bundle.manifest
+    first = manifest.model_copy(
+        update={"files": dict.fromkeys(FILES, manifest.files["model.onnx"])}
+    )
+    of_bundle = baseline._replace(bundle=baseline.bundle._replace(manifest=first))
+    for each in (from_run, of_bundle):
+        found = samples.find(run, each, store)
+        assert isinstance(found, str) and "\n" not in found
+        assert found.startswith(
+            "the baseline is of an older edgekd, whose splits have another form"
+        )
+        assert found.endswith(samples.HINT)
+        found = samples.find(each, run, store)
+        assert isinstance(found, str) and found.startswith("the run is of an older edgekd, ")
 
 
 def test_other_classes_cannot_be_compared(tmp_path: Path) -> None:

@@ -62,3 +62,10 @@ def test_what_does_not_fit_the_schema_is_refused(tmp_path: Path, spoil) -> None:
 def test_a_folder_without_a_result_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="want the folder of a finished run"):
         result.read(tmp_path)
+
+
+def test_a_result_of_an_older_format_says_what_can_be_given(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(json.dumps({"format": "edgekd.result/1", "any": 1}))
+    with pytest.raises(InputError, match="got edgekd.result/1, want edgekd.result/2$") as caught:
+        result.read(tmp_path)
+    assert str(tmp_path / "bundle") in caught.value.hint
