@@ -233,7 +233,10 @@ def test_sizes_are_named_by_the_free_axes_that_the_data_will_have() -> None:
     assert agreement.find_size_fault({"text_length": (1, 256)}, lines, ends) is None
     assert agreement.find_size_fault(wrong, own, ends) is None  # its code says, before training
     found = agreement.find_size_fault(wrong, lines, ends)
-    assert found == (key, "got that axis; did you mean 'text_length'?")
+    assert found == (
+        key,
+        f"got {key[-1]!r}, want a free axis of the data; did you mean 'text_length'?",
+    )
     found = agreement.find_size_fault(wrong, digits, ends)
     assert found == (key, "got a size, want none: no input of this data has a free one")
     for source, size, most in ((short, 65, 64), (lines, 300, 256)):

@@ -252,5 +252,8 @@ def test_sizes_that_no_sample_has_are_named_before_anything_is_tried(tmp_path: P
     run_sized(text_length=(1, 9))
     with pytest.raises(InputError, match="^measure.sizes.text_length.1: got 10, want 1 to 9, "):
         run_sized(text_length=(1, 10))
-    with pytest.raises(InputError, match="^measure.sizes.length: got that axis; .*'text_length'"):
+    with pytest.raises(
+        InputError,
+        match="^measure.sizes.length: got 'length', want a free axis of the data; .*'text_length'",
+    ):
         run_sized(length=(1,))
