@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Annotated
 from typing import Any
+from typing import Literal
 from typing import NamedTuple
 
 from pydantic import Field
@@ -34,7 +35,11 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 METRICS = "metrics."
 """Before a metric's name, in a limit's."""
 ACCURACY = (Scale("accuracy"),)
-MET, MISSED, OPEN, NOT_MEASURED = "met", "missed", "open", "not measured"
+LimitVerdict = Literal["met", "missed", "open", "not measured"]
+MET: LimitVerdict = "met"
+MISSED: LimitVerdict = "missed"
+OPEN: LimitVerdict = "open"
+NOT_MEASURED: LimitVerdict = "not measured"
 FEW = "too few processes ran for an interval"
 Row = Mapping[str, Any]
 
@@ -88,8 +93,8 @@ class Verdict(NamedTuple):
     limit: str
     want: float
     got: float | None
-    verdict: str
-    """``met``, ``missed``, ``open`` (the figure keeps it, its interval does not), ``not measured``."""
+    verdict: LimitVerdict
+    """``open``: the figure keeps it, its interval does not."""
     excess: float
     """By how much it is missed, as a fraction of what is wanted; 0 if met."""
     message: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -73,22 +74,23 @@ def judge_policy(pair: ComparedPair, policy: Policy) -> tuple[Outcome, ...]:
 
 def _first(pair: ComparedPair, policy: Policy) -> Iterator[GateRound]:
     """Each gate once; those that an earlier failure makes needless are not asked."""
-    failed: list[str] = []
+    failed: dict[str, str] = {}
     for one in requested_gates(policy):
         reason = _needless(one.gate, failed, policy.fail_fast)
         look = _skipped(one, reason) if reason else _looked(pair, one, 0)
         yield look
         if look.made and one.gate.kind == EXACT:
-            failed += [found.gate for found in look.found if found.verdict == "fail"]
+            wrong = [found.gate for found in look.found if found.verdict == "fail"]
+            failed |= {one.gate.name: wrong[0]} if wrong else {}
 
 
-def _needless(gate: Gate, failed: Sequence[str], fail_fast: bool) -> str:
-    """Why a gate is not asked; empty if it is."""
-    wrong = [name for name in failed if name.startswith(f"{PARITY}.")]
-    if wrong and gate.name in TIMED:
-        return f"not asked: an engine that answers wrong is not timed ({wrong[0]} failed)"
+def _needless(gate: Gate, failed: Mapping[str, str], fail_fast: bool) -> str:
+    """Why a gate is not asked; empty if it is. `failed`: by gate the first of its findings that failed."""
+    if PARITY in failed and gate.name in TIMED:
+        return f"not asked: an engine that answers wrong is not timed ({failed[PARITY]} failed)"
     if failed and fail_fast and gate.kind != EXACT:
-        return f"not asked: {failed[0]} failed, and the policy says fail_fast"
+        first = next(iter(failed.values()))
+        return f"not asked: {first} failed, and the policy says fail_fast"
     return ""
 
 

@@ -27,6 +27,8 @@ Weight = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Temperature = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Size = Annotated[int, Field(ge=1, le=16_384)]
+Schedule = Literal["one-cycle", "cosine", "step", "constant"]
+TrainingPrecision = Literal["fp32", "bf16", "fp16"]
 
 
 def _model(value: Any) -> NamedMember:
@@ -194,7 +196,7 @@ class Training(Settings):
     stable to about three times the rate."""
     weight_decay: NonNegative = 5e-4
     """L2 for SGD, decoupled for AdamW; not on biases and normalisation."""
-    schedule: Literal["one-cycle", "cosine", "step", "constant"] = "one-cycle"
+    schedule: Schedule = "one-cycle"
     """Shape of the learning rate over the steps."""
     warmup_epochs: NonNegative | None = None
     """Linear rise from 0; None is 20 % of the epochs for one-cycle, else none."""
@@ -210,7 +212,7 @@ class Training(Settings):
     """Stop when the validation score has not risen for this many epochs."""
     keep: Literal["last", "best"] = "last"
     """Which weights are kept: the last, or those of the best the validation score."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", TrainingPrecision] = "auto"
     """Arithmetic of the forward and backward pass; auto measures once on this machine."""
     channels_last: Literal["auto"] | bool = "auto"
     """Memory order of the images; auto measures once on this machine."""
@@ -249,12 +251,16 @@ class CombineSettings(Settings):
     """Of the probabilities; that of the loss."""
 
 
+InheritRule = Literal["same", "spread", "slice"]
+"""Each allows what the one before it does; `edgekd.learn.method.inheritance` says how."""
+
+
 class InheritSettings(Settings):
     """What a student begins with."""
 
     teacher: Annotated[str, Field(min_length=1, max_length=64)] = "teacher"
     """Whose parameters: ``teacher``, one of `teachers`, or an earlier step of learning."""
-    rule: Literal["same", "spread", "slice"] = "slice"
+    rule: InheritRule = "slice"
     """Tensors of the same place and shape; or blocks spread over the teacher's deeper stages, too; or
     also the leading channels of wider ones."""
     hold: NonNegative = 0.0
@@ -277,7 +283,7 @@ class Input(Settings):
 class Arithmetic(Settings):
     """The arithmetic a training run uses: what `auto` came to."""
 
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: TrainingPrecision
     channels_last: bool
     threads: Count
 

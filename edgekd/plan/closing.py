@@ -29,9 +29,7 @@ RESULT_INPUTS = {
     "choice": ("choose", "choice.json"),
     "test": ("evaluate", "test.json"),
 }
-EXPLANATION_INPUTS = {
-    name: ("explain", name) for name in ("explain.json", "disagreements.csv", "disagreements.npy")
-}
+EXPLANATION_INPUTS = {name: ("explain", name) for name in explain.FILES}
 
 
 def steps(

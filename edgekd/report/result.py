@@ -18,6 +18,7 @@ from pydantic import Field
 from pydantic import ValidationError
 
 from edgekd import files
+from edgekd.bench.budget import LimitVerdict
 from edgekd.bench.status import Word
 from edgekd.errors import InputError
 from edgekd.settings import Fraction
@@ -129,7 +130,7 @@ class LimitResult(Settings):
     limit: str
     want: Any
     got: Any
-    verdict: Literal["met", "missed", "open", "not measured"]
+    verdict: LimitVerdict
     """``open``: what was measured keeps the limit, and its interval does not."""
     message: str = ""
     """The same as a sentence."""

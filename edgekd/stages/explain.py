@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from edgekd.field import Arrays
     from edgekd.learn.evaluation import EvaluationSplit
 
+FILES = ("explain.json", "disagreements.npy", "disagreements.csv")
+"""What it makes."""
 WHOLE = "whole"
 """The student of all terms, in an ablation: the inputs ``whole_blueprint`` and ``whole_weights``."""
 WITHOUT = "without/"
@@ -270,13 +272,12 @@ def _attack(
 def _written(content: Mapping[str, Any], disagreements: Disagreements, context: Context) -> Made:
     import numpy as np
 
-    names = ("explain.json", "disagreements.npy", "disagreements.csv")
-    document, array, table = (context.folder / name for name in names)
+    document, array, table = (context.folder / name for name in FILES)
     document.write_bytes(files.canonical_json(content))
     np.save(array, disagreements.rows, allow_pickle=False)
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(disagreements.lines)
-    return dict(zip(names, (document, array, table), strict=True))
+    return dict(zip(FILES, (document, array, table), strict=True))
 
 
 STAGE = Stage("explain", ExplainConfig, run, packages=("torch", "numpy"))

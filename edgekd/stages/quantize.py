@@ -15,6 +15,7 @@ from edgekd.errors import InputError
 from edgekd.learn.settings import BY_TASK
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import OptionalLosses
+from edgekd.learn.settings import Schedule
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import Views
 from edgekd.settings import Count
@@ -55,7 +56,7 @@ class Learning(Training):
     optimizer: Literal["sgd", "adamw"] = "adamw"
     learning_rate: Positive = 3e-4
     weight_decay: NonNegative = 0.0
-    schedule: Literal["one-cycle", "cosine", "step", "constant"] = "cosine"
+    schedule: Schedule = "cosine"
 
 
 class QuantizeSettings(Settings):

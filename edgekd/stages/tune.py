@@ -8,6 +8,7 @@ from edgekd import files
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import ModelName
+from edgekd.learn.settings import TrainingPrecision
 from edgekd.settings import Count
 from edgekd.settings import Settings
 from edgekd.settings import omit_default
@@ -22,7 +23,7 @@ class TuneConfig(Settings):
 
     model: ModelName
     batch_size: Count
-    precision: Literal["auto", "fp32", "bf16", "fp16"]
+    precision: Literal["auto", TrainingPrecision]
     channels_last: Literal["auto"] | bool
     threads: Count
     input: Input | None = omit_default(None)

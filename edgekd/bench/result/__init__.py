@@ -47,6 +47,12 @@ class SubjectFacts(Settings):
     size_bytes: int | None = None
     """Of the engine's files together."""
 
+    @property
+    def columns(self) -> tuple[str, str]:
+        """What `name` is made of: the model, and the engine as `Engine.label` has it."""
+        model, _, engine = self.name.rpartition(" ")
+        return model, engine
+
 
 class MeasurementConfig(Settings):
     """How it was run."""

@@ -10,6 +10,7 @@ import click
 from edgekd.cli import options
 from edgekd.cli.bench.subjects import BATCH
 from edgekd.cli.bench.subjects import INPUTS
+from edgekd.cli.bench.subjects import PRECISION
 from edgekd.cli.bench.subjects import SIZES
 from edgekd.cli.bench.subjects import open_inputs
 from edgekd.cli.bench.subjects import prepare_contender
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from edgekd.device import Device
 
 MODEL = click.Path(path_type=Path)
-PRECISION = click.Choice(["fp32", "bf16", "fp16", "int8"])
 THREADS = click.IntRange(1, 1024)
 HEADER = ("", "model", "engine", "p50 ms", "95 % interval", "peak RSS")
 VERDICTS = ("faster", "slower", "equivalent", "not-slower")
@@ -246,7 +246,7 @@ def _show(made: ComparisonDocument) -> None:
 def _row(letter: str, side: ComparedSide) -> tuple[str, ...]:
     from edgekd.units import bytes_text
 
-    name, _, engine = side.subject.name.rpartition(" ")
+    name, engine = side.subject.columns
     limits = side.latency_p50_ci95_ms
     return (
         letter,

@@ -14,6 +14,7 @@ import click
 from edgekd.cli import options
 from edgekd.cli.bench.subjects import BATCH
 from edgekd.cli.bench.subjects import INPUTS
+from edgekd.cli.bench.subjects import PRECISION
 from edgekd.cli.bench.subjects import SIZES
 from edgekd.cli.bench.subjects import find_missing_engines
 from edgekd.cli.bench.subjects import open_inputs
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from edgekd.bench.user_models import PreparedSubject
 
 FILE = click.Path(path_type=Path)
-PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 PROCESSES_MIN = 6
 
 
@@ -55,7 +55,7 @@ PROCESSES_MIN = 6
 @click.option(
     "--precision",
     "precisions",
-    type=click.Choice(PRECISIONS),
+    type=PRECISION,
     multiple=True,
     help="Precision of the engine; may be repeated.  [default: the file's own]",
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import get_args
 
 import click
 
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import show_running
+from edgekd.runtime import Precision
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from edgekd.bench.user_models import MeasureRequest
     from edgekd.bench.user_models import PreparedSubject
 
+PRECISION = click.Choice(get_args(Precision))
 BATCH = click.option(
     "--batch",
     type=click.IntRange(1, 4096),

@@ -52,7 +52,7 @@ def subject_row(result: SubjectResult) -> tuple[str, ...]:
 
     by_name = _by_name(result.metrics)
     p50, peak = by_name["latency_p50"], by_name["peak_rss"]
-    name, _, engine = result.subject.name.rpartition(" ")
+    name, engine = result.subject.columns
     brief = result.status in ("ok", "unstable", "invalid")
     return (
         name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -15,8 +15,9 @@ from edgekd.learn.mathematics.shapes import widen
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
+from edgekd.learn.settings import InheritRule
 
-Rule = Literal["same", "spread", "slice"]
+RULES: tuple[InheritRule, ...] = get_args(InheritRule)
 """Which tensors a student may inherit; each rule allows what the one before it does.
 
 - ``same``: those of the same path and shape;
@@ -31,14 +32,14 @@ _KERNEL = 4
 
 
 def plan_inheritance(
-    student: nn.Module, teacher: nn.Module, rule: Rule = "slice"
+    student: nn.Module, teacher: nn.Module, rule: InheritRule = "slice"
 ) -> dict[str, str]:
     """Plan which tensor of the student comes from which of the teacher's, by names and shapes alone.
 
     Args:
         student: is not changed.
         teacher: has its tensors under the same paths, save for the numbers of blocks.
-        rule: see `Rule`.
+        rule: see `RULES`.
 
     Returns:
         Name of each tensor of the student, buffers included, to the teacher's, or to `AS_BUILT`.
@@ -46,14 +47,16 @@ def plan_inheritance(
     Raises:
         ValueError: for another rule.
     """
-    if rule not in ("same", "spread", "slice"):
+    if rule not in RULES:
         raise ValueError(f"got rule {rule!r}, want same, spread or slice")
     own, theirs = student.state_dict(), teacher.state_dict()
     paths = dict(_counterparts(student, teacher, "", "", rule != "same"))
     return {name: _origin(name, tensor, paths, theirs, rule) for name, tensor in own.items()}
 
 
-def inherit_layers(student: nn.Module, teacher: nn.Module, rule: Rule = "slice") -> dict[str, str]:
+def inherit_layers(
+    student: nn.Module, teacher: nn.Module, rule: InheritRule = "slice"
+) -> dict[str, str]:
     """Begin the student with the teacher's layers, in place.
 
     Whole layers: Sanh et al. 2019 (arXiv:1910.01108, sec. 3). Leading slices: Yu et al. 2019
@@ -65,7 +68,7 @@ def inherit_layers(student: nn.Module, teacher: nn.Module, rule: Rule = "slice")
     Args:
         student: its tensors keep their types and their device.
         teacher: is not changed.
-        rule: see `Rule`.
+        rule: see `RULES`.
 
     Returns:
         What came from where; see `plan_inheritance`.
@@ -139,7 +142,11 @@ def _within(shape: Sequence[int], whole: Sequence[int]) -> bool:
 
 
 def _origin(
-    name: str, tensor: Tensor, paths: Mapping[str, str], theirs: Mapping[str, Tensor], rule: Rule
+    name: str,
+    tensor: Tensor,
+    paths: Mapping[str, str],
+    theirs: Mapping[str, Tensor],
+    rule: InheritRule,
 ) -> str:
     path, dot, leaf = name.rpartition(".")
     if path not in paths:
