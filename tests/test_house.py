@@ -471,6 +471,20 @@ def test_no_status_and_no_label_is_parsed() -> None:
     assert TAKEN_APART.search('row["status"].partition(":")')
 
 
+SAID_ONCE = {
+    "the steps of a recipe, which `Recipe.steps` gives": r"recipe\.learn\b",
+    "the three models that are compared, `ROLES`": r"""["']teacher["'],\s*["']control["'],\s*["']student["']""",
+    "what a signal is by its name, `find_signal`": r"""\.(?:ends|starts)with\(\(?f?["'](?:_|student|teacher)(?!["'])""",
+}
+"""What stands in one place, and how a copy of it would look."""
+
+
+@pytest.mark.parametrize("what", SAID_ONCE)
+def test_what_has_a_place_is_not_said_again(what: str) -> None:
+    copy = re.compile(SAID_ONCE[what])
+    assert not [name for path, name in sources() if copy.search(path.read_text())]
+
+
 NAMES_ALLOWED = ("tasks/", "fields/", "learn/data/", "learn/source", "learn/views/")
 """Where a task or a kind of field may be named: themselves, their tables, data sources and views."""
 FOR_IMAGES_ALONE = (
