@@ -195,7 +195,7 @@ def compute_score_rows(
     found = side.bundle
     task = load_task(found.dataset.task, allow_code=pair.allow_code)
     require_task_fits(found, task)
-    rows = scores.score(
+    rows = scores.score_engine(
         side.engine,
         samples.split,
         found.dataset,

@@ -110,7 +110,7 @@ def origin_of(step: Step, makers: Mapping[str, Step]) -> dict[str, str]:
 def key_inputs(
     step: Step, given: Mapping[str, str], bindings: Bindings, origin: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What is hashed into the key of `step` (`edgekd.store.key_of`).
+    """What is hashed into the key of `step` (`edgekd.store.compute_key`).
 
     Args:
         step: the step.

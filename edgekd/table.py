@@ -206,7 +206,7 @@ def bind(member: Member, arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: for an unknown knob or a value out of range.
     """
-    knobs = signature(member).knobs
+    knobs = find_signature(member).knobs
     for name in arguments:
         if name not in knobs.model_fields:
             known = knobs.model_fields
@@ -237,7 +237,7 @@ def _referenced(reference: str, what: str) -> Member:
 def summarize(member: Member) -> str:
     """One line about a member: the table's, else the first of its docstring, else why it cannot be used."""
     try:
-        return member.summary or signature(member).doc.partition("\n")[0]
+        return member.summary or find_signature(member).doc.partition("\n")[0]
     except InputError as error:
         return f"cannot be used: {error}"
 
@@ -247,12 +247,12 @@ def usable(table: Mapping[str, Member]) -> dict[str, Member]:
     found = {}
     for name in table:
         with contextlib.suppress(InputError):
-            signature(table[name])
+            find_signature(table[name])
             found[name] = table[name]
     return found
 
 
-def signature(member: Member) -> Signature:
+def find_signature(member: Member) -> Signature:
     """What `member` takes, without importing it; with the knobs of its companion.
 
     Raises:
@@ -261,7 +261,7 @@ def signature(member: Member) -> Signature:
     own = signatures.read_signature(member.module, member.function, member.supplied)
     if member.companion is None:
         return own
-    beside = signature(member.companion).knobs
+    beside = find_signature(member.companion).knobs
     return own._replace(knobs=_both(own.knobs, beside))
 
 

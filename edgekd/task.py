@@ -163,7 +163,7 @@ def metric_values(task: Task, rows: Mapping[str, NDArray[np.float64]]) -> dict[s
     return {metric.name: metric.value(rows[metric.name]) for metric in task.metrics}
 
 
-def score(task: Task, outputs: Arrays, targets: Arrays, dataset: Dataset) -> float:
+def compute_score(task: Task, outputs: Arrays, targets: Arrays, dataset: Dataset) -> float:
     """The value of the task's first metric."""
     rows = metric_rows((task.score,), outputs, targets, dataset)
     return task.score.value(rows[task.score.name])
@@ -270,10 +270,16 @@ def drop_text(metric: Metric | Scale, drop: float, digits: int = 2) -> str:
     return f"{abs(drop):.3g} {metric.name}"
 
 
-def agreement(task: Task, outputs: Arrays, reference: Arrays, dataset: Dataset) -> float:
-    """How far two models' decisions are the same, 0 to 1: the mean over samples."""
-    one, other = task.decide(outputs, dataset), task.decide(reference, dataset)
-    return float(task.agree(one, other).mean())
+def agree_samples(
+    task: Task, outputs: Arrays, reference: Arrays, dataset: Dataset
+) -> NDArray[np.float64]:
+    """Return how far two models decide the same on each sample: [N], 0 to 1."""
+    return task.agree(task.decide(outputs, dataset), task.decide(reference, dataset))
+
+
+def mean_agreement(task: Task, outputs: Arrays, reference: Arrays, dataset: Dataset) -> float:
+    """Return the mean of `agree_samples`."""
+    return float(agree_samples(task, outputs, reference, dataset).mean())
 
 
 def ratio(rows: NDArray[np.float64]) -> float:

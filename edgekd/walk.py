@@ -30,7 +30,7 @@ from edgekd.stage import wire_inputs
 from edgekd.store import CreationTime
 from edgekd.store import Store
 from edgekd.store import StoreEntry
-from edgekd.store import key_of
+from edgekd.store import compute_key
 
 
 class StepResult(NamedTuple):
@@ -87,7 +87,7 @@ class Walker:
         self._steps[step.label] = step
         origin = origin_of(step, self._steps)
         inputs = key_inputs(step, input_digests(step, self.entries), self.bindings, origin)
-        key = key_of(inputs)
+        key = compute_key(inputs)
         if self._begin is not None:
             self._begin(key)
         # not lookup: another walker may be committing it just now
@@ -197,7 +197,7 @@ def forecast_steps(
             yield StepForecast(step, None, False)
             continue
         given, origin = input_digests(step, entries), origin_of(step, makers)
-        key = key_of(key_inputs(step, given, bindings, origin))
+        key = compute_key(key_inputs(step, given, bindings, origin))
         entry = store.peek(key, wanted.get(step.label, ()))
         if entry is not None:
             entries[step.label] = entry

@@ -37,7 +37,7 @@ ENTRY = RuntimeEntry(
 def load(files, precision, threads, *, batch=None, shapes=None):
     import onnxruntime
 
-    chosen = ort.options(precision, threads)
+    chosen = ort.make_options(precision, threads)
     chosen.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     (Path(__file__).parent / "ran").touch()
     return ort._Session(

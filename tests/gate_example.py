@@ -50,7 +50,7 @@ def bundle_at(folder: Path, seed: int = 0, **other: Any) -> Path:
 
 def side(folder: Path, seed: int = 0, **other: Any) -> ComparedModel:
     """A side as `edgekd.gating.sides` makes it; its engine is ONNX Runtime on the bundle's file."""
-    found = bundle.check(bundle_at(folder, seed))
+    found = bundle.load_bundle(bundle_at(folder, seed))
     model = found.folder / "model.onnx"
     made = ComparedModel(
         given=str(folder),

@@ -24,7 +24,7 @@ from edgekd.run import Options
 from edgekd.stage import Bindings
 from edgekd.stage import Step
 from edgekd.table import Member
-from edgekd.table import signature
+from edgekd.table import find_signature
 from edgekd.walk import Walker
 from edgekd.walk import open_store
 
@@ -103,7 +103,7 @@ def test_its_line_is_one_of_the_table(folder: Path) -> None:
     line: dict[str, Member] = importlib.import_module("table_of_mine").LOSSES
     ((name, member),) = line.items()
     assert member.module == "my_losses.overlap" and name not in LOSSES
-    own = signature(member._replace(module="my_losses"))
+    own = find_signature(member._replace(module="my_losses"))
     assert own.positional == ("student_logits", "teacher_logits")
 
 

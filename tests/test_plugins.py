@@ -89,7 +89,7 @@ def test_names_are_added_and_nothing_is_imported(site: Path) -> None:
         member = table[name]
         assert str(member.plugin) == "plugged-example 1.2" and not member.built_in
     found = recipe()
-    assert members.plugins(found) == tuple(
+    assert members.list_used_plugins(found) == tuple(
         SOURCES["squares"].plugin
         and [t[n].plugin for t, n in ((SOURCES, "squares"), (MODELS, "linear"))]
         + [t[n].plugin for t, n in ((SCHEMES, "swapped"), (LOSSES, "angle"))]

@@ -64,14 +64,14 @@ def test_its_line_is_read_without_running_it(site: Path) -> None:
     )
     assert "unfused_engine" not in sys.modules and not (site / "ran").exists()
     with pytest.raises(InputError) as caught:
-        runtimes.entry("unfuse")
+        runtimes.find_entry("unfuse")
     assert "did you mean 'unfused'" in caught.value.hint
 
 
 def test_it_is_built_and_asked_in_workers(site: Path, tmp_path: Path) -> None:
     model = bench_example.write_onnx(tmp_path / "m")
     (tmp_path / "goal").mkdir()
-    built = build.build(model, NAME, "fp32", tmp_path / "goal", timeout_s=60, kernels=True)
+    built = build.build_engine(model, NAME, "fp32", tmp_path / "goal", timeout_s=60, kernels=True)
     assert built["kernels"] == {"Anything f32": 1} and built["version"].endswith("0.3)")
     engine = Engine(NAME, "fp32", 1, {name: tmp_path / "goal" / name for name in built["files"]})
     x = bench_example.inputs(6)
@@ -126,7 +126,7 @@ def test_on_a_board_without_it_its_row_says_so(
     assert why == "unfused is not installed: no distribution here has an engine of that name"
     model = bench_example.write_onnx(tmp_path / "m")
     (tmp_path / "goal").mkdir()
-    built = build.build(model, NAME, "fp32", tmp_path / "goal", timeout_s=60, device=board)
+    built = build.build_engine(model, NAME, "fp32", tmp_path / "goal", timeout_s=60, device=board)
     assert built == {"not_measured": why}
     options = Options(run_dir=tmp_path, store=tmp_path, device=board)
     both = ["targets=[{runtime: unfused}, {runtime: onnxruntime}]"]

@@ -14,7 +14,7 @@ from edgekd.learn.models import MODELS
 from edgekd.table import Member
 from edgekd.table import NamedMember
 from edgekd.table import bind
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 SOURCE = '''
 import does_not_exist
@@ -32,7 +32,7 @@ def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Member:
 
 
 def test_positional_names_are_signals_and_the_rest_are_knobs(member: Member) -> None:
-    found = signature(member)
+    found = find_signature(member)
     assert found.positional == ("signal", "labels")
     assert list(found.knobs.model_fields) == ["factor", "mode", "left"]
     assert found.doc == "What it does."
@@ -80,11 +80,11 @@ def test_a_reference_is_kept_and_shown() -> None:
 @pytest.mark.parametrize("table", [LOSSES, MODELS, SOURCES], ids=["losses", "models", "sources"])
 def test_every_line_of_every_table_can_be_read(table: dict[str, Member]) -> None:
     for name, member in table.items():
-        assert signature(member).doc, name
+        assert find_signature(member).doc, name
         assert member.summary, name
         assert name == name.lower()
 
 
 def test_a_line_that_leads_nowhere_is_an_error() -> None:
     with pytest.raises(InputError, match="no function 'nothing'"):
-        signature(Member("edgekd.units", "nothing", ""))
+        find_signature(Member("edgekd.units", "nothing", ""))

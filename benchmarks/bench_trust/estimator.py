@@ -155,7 +155,7 @@ def absolute(law: Law, random: Random, least: int = 6) -> tuple[float, bool, int
     subject = session.Subject("A", Engine("A", "fp32", 1, {}))
     steady = timing.Steady(min_ns=300_000_000, max_ns=3_000_000_000)
     rules = session.Rules(processes_min=least, steady=steady, budget_s=1e9)
-    (found,) = session.measure([subject], rules, worker=machine)
+    (found,) = session.measure_subjects([subject], rules, worker=machine)
     across = statistics.summarize_processes(found.medians_ns())
     assert across.interval is not None
     # of a machine that drifts, the state in the middle of the sitting; else its law's median

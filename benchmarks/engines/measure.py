@@ -57,7 +57,7 @@ def child(spec: dict[str, Any]) -> float:
     """Microseconds of the median inference, in this very process."""
     runtime, batch, bound = FORMS[spec["form"]]
     built = {name: Path(path) for name, path in spec["files"].items()}
-    session = runtimes.find(runtime).load(built, spec["precision"], 1, batch=batch)
+    session = runtimes.find_runtime(runtime).load(built, spec["precision"], 1, batch=batch)
     feeds = inputs.draw_feeds(session.inputs, batch=1, seed=0)
     step = (jobs.make_step if bound else jobs.make_caller)(session, feeds)
     timing.warm_up(step, jobs.clock, timing.WarmUp(max_ns=2_000_000_000))
@@ -73,7 +73,7 @@ def asked(spec: dict[str, Any]) -> float:
 
 def app(graph: Path, precision: str) -> float:
     """Microseconds of benchmark_app's median, for one row at a time."""
-    session = runtimes.find("openvino").load(_ir(graph), precision, 1, batch=1)
+    session = runtimes.find_runtime("openvino").load(_ir(graph), precision, 1, batch=1)
     shapes = ",".join(f"{t.name}[{','.join(map(str, t.shape))}]" for t in session.inputs)
     command = [sys.executable, "-c", "from openvino.tools.benchmark.main import main; main()"]
     command += ["-m", str(graph), "-d", "CPU", "-api", "sync", "-hint", "none", "-nstreams", "1"]
@@ -95,7 +95,7 @@ def measured(model: Path, rounds: int) -> dict[str, Any]:
         for name in ("openvino", "onnxruntime"):
             folder = Path(scratch) / name
             folder.mkdir()
-            built[name] = runtimes.find(name).build(model, folder, precision)
+            built[name] = runtimes.find_runtime(name).build(model, folder, precision)
         graph = built["openvino"]["model.xml"]
         every = [*FORMS, APP] if importlib.util.find_spec("openvino.tools.benchmark") else [*FORMS]
         found: dict[str, list[float]] = {name: [] for name in every}
@@ -108,7 +108,7 @@ def measured(model: Path, rounds: int) -> dict[str, Any]:
                 found[name].append(asked({"form": name, "files": paths, "precision": precision}))
         kernels = {}
         for batch in (None, 1):
-            compiled = runtimes.find("openvino").load(_ir(graph), precision, 1, batch=batch)
+            compiled = runtimes.find_runtime("openvino").load(_ir(graph), precision, 1, batch=batch)
             kernels["free" if batch is None else "fixed"] = _kernels(compiled)
     return {
         "microseconds": {name: _across(values) for name, values in found.items()},

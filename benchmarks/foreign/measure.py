@@ -151,7 +151,7 @@ def ours(path: Path, fed: Path | None, folder: Path) -> str:
     from edgekd.bench.engine_jobs import why_no_label
     from edgekd.bench.user_inputs import UserInputs
     from edgekd.errors import EdgekdError
-    from edgekd.runtimes import find
+    from edgekd.runtimes import find_runtime
 
     try:
         known = interface.read_onnx(path)
@@ -165,7 +165,7 @@ def ours(path: Path, fed: Path | None, folder: Path) -> str:
             rows=fed,
             goal=folder / "goal.npz",
         )
-        engine = find("onnxruntime").build(path, folder, label.precision)  # type: ignore[arg-type]
+        engine = find_runtime("onnxruntime").build(path, folder, label.precision)  # type: ignore[arg-type]
         if wrong := why_no_label(path, label.precision):
             return wrong
         spec = {

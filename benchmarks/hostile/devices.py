@@ -213,7 +213,7 @@ def verify(folder: Path, board: Device) -> None:
 
 
 def predict(folder: Path, board: Device) -> None:
-    found = bundle.check(bundle_example.make(folder))
+    found = bundle.load_bundle(bundle_example.make(folder))
     asked = [Question(str(n), {"images": np.full((1, 4, 4, 1), n, np.uint8)}, "") for n in range(8)]
     print(bundle_predict.predict(found, asked, top=3, timeout_s=TIMEOUT_S, device=board))
 
@@ -270,13 +270,13 @@ def case(number: int, folder: Path, canaries: Canaries) -> None:
     """The case of `number`."""
     liar = Liar(random.Random(number), canaries)
     board = Device(f"board-{number}", liar.run)
-    find = devices.find
-    devices.find = lambda name: board if name == "board" else find(name)
+    find = devices.find_device
+    devices.find_device = lambda name: board if name == "board" else find(name)
     host.describe_host.cache_clear()
     try:
         USES[number % len(USES)](folder, board)
     finally:
-        devices.find = find
+        devices.find_device = find
 
 
 ATTEMPTS = {"devices": case}

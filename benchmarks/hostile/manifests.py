@@ -39,7 +39,7 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 from edgekd.stage import Step
 from edgekd.store import Store
-from edgekd.store import key_of
+from edgekd.store import compute_key
 
 Value = dict[str, Any]
 VERBS = (["ls"], ["verify"], ["why", "0", "1"], ["gc", "--all", "--yes"])
@@ -225,7 +225,7 @@ def _fields(store: Path, draw: random.Random, canaries: Canaries) -> None:
     goal = path
     if draw.random() < 0.5 and isinstance(value.get("inputs"), dict):
         if draw.random() < 0.5:
-            value["key"] = key_of(value["inputs"])
+            value["key"] = compute_key(value["inputs"])
             goal = path.with_name(f"{value['key']}.json")
         content = {k: v for k, v in value.items() if k != "sha256"}
         value = {**content, "sha256": files.digest_bytes(files.canonical_json(content))}

@@ -185,7 +185,7 @@ def measured(path: Path, runtime: str, folder: Path) -> None:
     scratch = folder / "scratch"
     scratch.mkdir()
     subjects = [ready.subject for ready in user_models.prepare_subjects([path], ask, scratch)]
-    for found in session.measure(subjects, RULES):
+    for found in session.measure_subjects(subjects, RULES):
         if found.failure:
             raise (InputError if found.refused else MachineError)(found.failure)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import files
-from edgekd.bench.build import build
+from edgekd.bench.build import build_engine
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine import fingerprint
 from edgekd.bench.pair.run import PairRules
@@ -30,7 +30,7 @@ RUNTIMES = ("onnxruntime", "openvino")
 def built(model: Path, runtime: str, precision: str, folder: Path) -> tuple[Engine, dict[str, Any]]:
     """An engine for one thread, and what its worker told of it."""
     folder.mkdir(parents=True)
-    told = build(model, runtime, precision, folder, timeout_s=600, kernels=True)
+    told = build_engine(model, runtime, precision, folder, timeout_s=600, kernels=True)
     if "not_measured" in told:
         raise SystemExit(f"{runtime} {precision}: {told['not_measured']}")
     paths = {name: folder / file for name, file in told["files"].items()}

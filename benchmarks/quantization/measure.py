@@ -17,7 +17,7 @@ import numpy as np
 
 from edgekd.bench import session
 from edgekd.bench import statistics
-from edgekd.bench.build import build
+from edgekd.bench.build import build_engine
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine.snapshots import SnapshotLog
 from edgekd.bench.outputs import compute_outputs
@@ -87,7 +87,7 @@ def _opened(model: Model, runtime: str, goal: Path) -> Cell:
         return Cell(Engine(runtime, model.precision, 1, parts), size_bytes=size)
     goal.mkdir(parents=True)
     try:
-        told = build(path, runtime, model.precision, goal, timeout_s=TIMEOUT_S, kernels=True)
+        told = build_engine(path, runtime, model.precision, goal, timeout_s=TIMEOUT_S, kernels=True)
     except EdgekdError as error:
         return Cell(reason=f"refused: {error}", size_bytes=path.stat().st_size)
     if "not_measured" in told:
@@ -150,7 +150,7 @@ def time_all(
                 for name, cell in chosen.items()
                 if cell.engine is not None
             ]
-            for found in session.measure(subjects, rules(processes), note=note):
+            for found in session.measure_subjects(subjects, rules(processes), note=note):
                 cell = chosen[found.subject.name]
                 cell.medians_ns[threads] = found.medians_ns()
                 cell.reason = cell.reason or found.failure

@@ -92,7 +92,7 @@ def score_models(recipe: Recipe, folder: Path, options: run.Options) -> tuple[Me
             made = {f"{one.name}/{name}": walker.path(label, name) for name in names}
             about = json.loads(made[f"{one.name}/engine.json"].read_bytes())
             engine = next(iter(one.engines(about, made).values()))
-            found = scores.score(engine, given["test"], test.dataset, test.task)
+            found = scores.score_engine(engine, given["test"], test.dataset, test.task)
             rows[INT8 + one.runtime] = found[metric.name]
     return metric, rows
 

@@ -65,7 +65,7 @@ def _quantized(model: Any) -> Any:
 
 def compiled(model: Path, precision: str, capability: str, scratch: Path) -> dict[str, Any]:
     """What a worker says of one file in one precision, or the line that refuses it."""
-    from edgekd.bench.build import build
+    from edgekd.bench.build import build_engine
     from edgekd.errors import EdgekdError
 
     goal = scratch / f"{model.stem}-{precision}"
@@ -73,7 +73,7 @@ def compiled(model: Path, precision: str, capability: str, scratch: Path) -> dic
     options = {"capability": capability}
     began = time.perf_counter()
     try:
-        told = build(
+        told = build_engine(
             model, "tensorrt", precision, goal, timeout_s=600, kernels=True, options=options
         )
     except EdgekdError as error:

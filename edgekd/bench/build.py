@@ -13,7 +13,7 @@ from edgekd.device import Device
 from edgekd.devices import local
 
 
-def build(
+def build_engine(
     model: Path,
     runtime: str,
     precision: str,

@@ -32,6 +32,7 @@ from edgekd.dataset import Dataset
 from edgekd.device import Device
 from edgekd.errors import InputError
 from edgekd.task import Task
+from edgekd.task import agree_samples
 from edgekd.task import interface_of
 from edgekd.task import metric_values
 
@@ -105,7 +106,7 @@ def ask_engine(
         }
         asked = sum(group.sample_count for group in samples.groups.values())
         row_s = (time.monotonic() - began) / asked
-        rows = scores.score(
+        rows = scores.score_engine(
             engine, validation, data, task, timeout_s=timeout_s, row_s=row_s, device=device
         )
     except (WorkerFailed, InputError) as error:
@@ -113,19 +114,22 @@ def ask_engine(
     if not are_finite(answered):
         return refuse_answers(Status(FAILED, "got answers that are not finite"))
     try:
-        found = compare_answers(answered, samples.groups, functools.partial(agree, task, data))
+        found = compare_answers(
+            answered, samples.groups, functools.partial(agree_answers, task, data)
+        )
     except ValueError as error:
         return refuse_answers(Status(FAILED, f"got {error}"))
     metrics = metric_values(task, rows)
     return judge_answers(metrics, found, engine.precision, tolerance, samples.steps)
 
 
-def agree(task: Task, data: Dataset, answered: Arrays, wanted: Arrays) -> NDArray[np.float64]:
-    """[N]: how far the decisions of two models are the same.
+def agree_answers(
+    task: Task, data: Dataset, answered: Arrays, wanted: Arrays
+) -> NDArray[np.float64]:
+    """Return `agree_samples` of two models whose outputs get the names of the task.
 
     Raises:
         ValueError: if outputs do not fit the task.
     """
     ends = interface_of(task, data).outputs
-    one, other = (task.decide(name_outputs(each, ends), data) for each in (answered, wanted))
-    return task.agree(one, other)
+    return agree_samples(task, name_outputs(answered, ends), name_outputs(wanted, ends), data)

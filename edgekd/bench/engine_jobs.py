@@ -15,8 +15,8 @@ from edgekd.device import OUT
 from edgekd.device import input_path
 from edgekd.runtime import Runtime
 from edgekd.runtimes import RUNTIMES
-from edgekd.runtimes import entry
-from edgekd.runtimes import find
+from edgekd.runtimes import find_entry
+from edgekd.runtimes import find_runtime
 from edgekd.runtimes import why_not
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def compile_model(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     missing = why_not(spec["runtime"])
     if missing is not None:
         return {"not_measured": missing}
-    runtime = find(spec["runtime"])
+    runtime = find_runtime(spec["runtime"])
     try:
         return _compiled(runtime, spec, say)
     except ImportError as error:
@@ -51,7 +51,7 @@ def _compiled(runtime: Runtime, spec: Spec, say: Say) -> dict[str, Any]:
         return {"not_measured": wrong}
     result: dict[str, Any] = {
         "files": {name: path.name for name, path in made.items()},
-        "version": entry(runtime.name).version(),
+        "version": find_entry(runtime.name).version(),
     }
     if spec["kernels"]:
         say("kernel count")
@@ -71,7 +71,7 @@ def why_no_label(model: Path, precision: str) -> str | None:
 
 def _options(runtime: Runtime, spec: Spec) -> dict[str, str]:
     options: dict[str, str] = spec.get("options", {})
-    known = entry(runtime.name).options
+    known = find_entry(runtime.name).options
     for name in options:
         if name not in known:
             has = ", ".join(known) or "none"
@@ -81,12 +81,12 @@ def _options(runtime: Runtime, spec: Spec) -> dict[str, str]:
 
 def list_offers(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """What a runtime offers on this machine to an engine that is made already, if that is admitted."""
-    missing = why_not(spec["runtime"]) or find(spec["runtime"]).why_not_run()
+    missing = why_not(spec["runtime"]) or find_runtime(spec["runtime"]).why_not_run()
     if missing is not None:
         return {"not_measured": missing}
-    runtime = find(spec["runtime"])
+    runtime = find_runtime(spec["runtime"])
     say("admission")
     paths = {name: Path(path) for name, path in spec["files"].items()}
     if set(paths) == {ir.GRAPH, ir.WEIGHTS}:
         ir.admit(paths[ir.GRAPH], paths[ir.WEIGHTS])
-    return {"precisions": runtime.precisions(), "version": entry(runtime.name).version()}
+    return {"precisions": runtime.precisions(), "version": find_entry(runtime.name).version()}

@@ -25,7 +25,7 @@ from edgekd.runtime import Inference
 from edgekd.runtime import Runtime
 from edgekd.runtime import Session
 from edgekd.runtimes import BUILT_IN
-from edgekd.runtimes import find
+from edgekd.runtimes import find_runtime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ def _import(runtime: Runtime, say: Say) -> None:
 def load_session(spec: Spec, say: Say) -> Session:
     """The engine of a specification, compiled for its ``batch`` and the shapes of its ``call``; a batch
     of None leaves that free."""
-    runtime = find(spec["runtime"])
+    runtime = find_runtime(spec["runtime"])
     say("load")
     files = {name: Path(path) for name, path in spec["files"].items()}
     batch = spec["batch"]
@@ -140,7 +140,7 @@ class StartedEngine(NamedTuple):
 
 def start_engine(spec: Spec, say: Say, started_ns: int) -> StartedEngine:
     """Import, load, first and second inference, each timed."""
-    runtime = find(spec["runtime"])
+    runtime = find_runtime(spec["runtime"])
     begin = clock()
     _import(runtime, say)
     imported = clock()
@@ -202,7 +202,7 @@ def measure_latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 
 def measure_memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """Peak resident bytes after import, load, first inference and a steady while; nothing is timed."""
-    runtime = find(spec["runtime"])
+    runtime = find_runtime(spec["runtime"])
     _import(runtime, say)
     marks = {"import": proc.read_memory()}
     reset = proc.reset_peak()
@@ -234,11 +234,11 @@ def describe_host(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """What this machine is and which of edgekd's engines it has."""
     from edgekd.bench.machine import fingerprint
 
-    missing = {name: find(name).why_not() for name in BUILT_IN}
+    missing = {name: find_runtime(name).why_not() for name in BUILT_IN}
     return {
         "facts": fingerprint.collect_host_facts(),
         "now": fingerprint.collect_volatile_facts(),
         "versions": fingerprint.list_engine_versions(),
         "missing": missing,
-        "idle": {name: find(name).why_not_run() for name in BUILT_IN if not missing[name]},
+        "idle": {name: find_runtime(name).why_not_run() for name in BUILT_IN if not missing[name]},
     }

@@ -109,9 +109,9 @@ def run_lookup(
     from edgekd.bench import inputs
     from edgekd.bench import jobs
     from edgekd.bench import timing
-    from edgekd.runtimes import find
+    from edgekd.runtimes import find_runtime
 
-    runtime = find(spec["runtime"])
+    runtime = find_runtime(spec["runtime"])
     missing = runtime.why_not() or runtime.why_not_run()
     if missing is not None:
         raise ImportError(missing)

@@ -27,7 +27,7 @@ from edgekd.admission.message import Message
 from edgekd.admission.message import Reader
 from edgekd.errors import InputError
 from edgekd.graph import ELEMENTS
-from edgekd.runtimes import entry
+from edgekd.runtimes import find_entry
 from edgekd.value_info import Value
 
 NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "f64": "fp64"}
@@ -213,7 +213,7 @@ def make_labels(where: str, asked: Sequence[str], found: str, runtime: str) -> l
         InputError: if int8 is asked of a float file or float of a quantized one, or another float than
             its own where the engine keeps that.
     """
-    keeps = entry(runtime).keeps_floats
+    keeps = find_entry(runtime).keeps_floats
     if not asked:
         told = INT8 if found == INT8 else PLAIN
         return [NumericsLabel(told, found if keeps and found != told else "")]

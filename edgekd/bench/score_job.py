@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgekd.interface import Tensor
 
 
-def score(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
+def run_score(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """The rows of each metric over ``spec["rows"]`` of a split, written as a split of float64 by the metric's name.
 
     ``spec["data"]`` is what data.json says: its fields make the model's inputs, its task judges the outputs.

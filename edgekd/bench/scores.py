@@ -45,7 +45,7 @@ MOST_COLUMNS = 2**20
 """Of a metric's rows."""
 
 
-def score(
+def score_engine(
     engine: Engine,
     split: Path,
     data: Dataset,

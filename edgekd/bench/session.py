@@ -85,7 +85,7 @@ def all_names(results: Sequence[Measurement]) -> Collection[str]:
     return [result.subject.name for result in results]
 
 
-def measure(
+def measure_subjects(
     subjects: Iterable[Subject],
     rules: Rules,
     *,

@@ -20,7 +20,7 @@ from edgekd.bench import prebuilt_engines
 from edgekd.bench import size_options
 from edgekd.bench import user_calls
 from edgekd.bench import user_inputs
-from edgekd.bench.build import build
+from edgekd.bench.build import build_engine
 from edgekd.bench.engine import ONNX
 from edgekd.bench.engine import Engine
 from edgekd.bench.interface import FileInterface
@@ -254,7 +254,7 @@ def _labels(
 def _built(
     model: Path, runtime: str, precision: str, goal: Path, request: MeasureRequest
 ) -> Mapping[str, Any]:
-    told = build(
+    told = build_engine(
         model, runtime, precision, goal, timeout_s=request.timeout_s, device=request.device
     )
     if "not_measured" in told:

@@ -32,7 +32,7 @@ JOBS = {
     "memory": ("edgekd.bench.jobs", "measure_memory"),
     "offers": ("edgekd.bench.engine_jobs", "list_offers"),
     "compile": ("edgekd.bench.engine_jobs", "compile_model"),
-    "score": ("edgekd.bench.score_job", "score"),
+    "score": ("edgekd.bench.score_job", "run_score"),
     "outputs": ("edgekd.bench.answer_jobs", "compute_outputs"),
     "site": ("edgekd.bench.jobs", "describe_host"),
     "lookup": ("edgekd.bench.lookup", "run_lookup"),

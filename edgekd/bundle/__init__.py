@@ -52,7 +52,7 @@ class Bundle(NamedTuple):
         return self.manifest.interface
 
 
-def check(folder: Path) -> Bundle:
+def load_bundle(folder: Path) -> Bundle:
     """The bundle in `folder`, every byte of it as it was written.
 
     Raises:

@@ -72,7 +72,7 @@ def pack(folder: Path, path: Path, *, signature: bytes | None = None) -> None:
         BudgetMissed: if one of its files has changed.
         MachineError: if the disk refuses.
     """
-    bundle.check(folder)
+    bundle.load_bundle(folder)
     given = {} if signature is None else {manifests.SIGNATURE: signature}
     names = [name for name in ORDER if name in given or (folder / name).exists()]
     sizes = [len(given[n]) if n in given else (folder / n).stat().st_size for n in names]
@@ -131,7 +131,7 @@ def open_bundle(path: Path) -> Iterator[Path]:
     """Open a bundle as a folder: `path` itself, or a private one with the content of the archive `path`.
 
     What comes out is small enough, plainly named and of the form `pack` gives; that its files are
-    the right ones is for `bundle.check` to say.
+    the right ones is for `bundle.load_bundle` to say.
 
     Raises:
         InputError: if `path` is neither a folder nor an archive of a bundle.

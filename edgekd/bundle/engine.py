@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekd import runtimes
-from edgekd.bench.build import build
+from edgekd.bench.build import build_engine
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine import host
 from edgekd.bundle import Bundle
@@ -38,7 +38,7 @@ def prepare_engine(
     chosen = found.manifest.chosen
     names = [runtime] if runtime else [chosen.runtime, *runtimes.BUILT_IN]
     if runtime:
-        runtimes.entry(runtime)
+        runtimes.find_entry(runtime)
     known = dict.fromkeys(name for name in names if runtime or name in runtimes.RUNTIMES)
     reasons = []
     for name in known:
@@ -68,7 +68,7 @@ def _built(
     folder = scratch / f"{runtime}-{precision}"
     folder.mkdir()
     model = found.folder / "model.onnx"
-    built = build(model, runtime, precision, folder, timeout_s=timeout_s, device=device)
+    built = build_engine(model, runtime, precision, folder, timeout_s=timeout_s, device=device)
     if "not_measured" in built:
         return str(built["not_measured"])
     files = {name: folder / file for name, file in built["files"].items()}

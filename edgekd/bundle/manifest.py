@@ -135,7 +135,7 @@ class Manifest(Settings):
     """SHA-256 of the canonical JSON of all the rest."""
 
 
-class Check(NamedTuple):
+class CheckResult(NamedTuple):
     """The result of one check."""
 
     what: str
@@ -171,7 +171,7 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def check_digests(folder: Path, manifest: Manifest) -> list[Check]:
+def check_digests(folder: Path, manifest: Manifest) -> list[CheckResult]:
     """One check for each file the manifest names, its size before its content.
 
     Raises:
@@ -186,17 +186,19 @@ def check_digests(folder: Path, manifest: Manifest) -> list[Check]:
     for name in sorted(manifest.files):
         path, want = folder / name, manifest.files[name]
         if not os.path.lexists(path):
-            checks.append(Check(name, "failed", "is missing"))
+            checks.append(CheckResult(name, "failed", "is missing"))
             continue
         require_plain_files(path)
         size_bytes = path.lstat().st_size
         if size_bytes != want.size_bytes:
             text = f"got {size_bytes} bytes, want {want.size_bytes}"
-            checks.append(Check(name, "failed", text))
+            checks.append(CheckResult(name, "failed", text))
         elif files.digest_file(path) != want.sha256:
-            checks.append(Check(name, "failed", f"got another SHA-256, want {want.sha256[:12]}"))
+            checks.append(
+                CheckResult(name, "failed", f"got another SHA-256, want {want.sha256[:12]}")
+            )
         else:
-            checks.append(Check(name, "ok", f"{size_bytes} bytes, {want.sha256[:12]}"))
+            checks.append(CheckResult(name, "ok", f"{size_bytes} bytes, {want.sha256[:12]}"))
     return checks
 
 

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from edgekd import files
 from edgekd.bundle import manifest as manifests
-from edgekd.bundle.manifest import Check
+from edgekd.bundle.manifest import CheckResult
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -82,7 +82,7 @@ def sign(manifest_digest: str, key: Path, password: str | None) -> bytes:
     return files.pretty_json({**value, "digest": digest})
 
 
-def check(folder: Path, manifest_digest: str, key: Path | None) -> Check | None:
+def check_signature(folder: Path, manifest_digest: str, key: Path | None) -> CheckResult | None:
     """What the signature of the bundle in `folder` is worth; None if none is there and none asked.
 
     Args:
@@ -99,7 +99,7 @@ def check(folder: Path, manifest_digest: str, key: Path | None) -> Check | None:
     if not path.is_symlink() and not path.exists():
         return None if wanted is None else _failed(f"is missing, want {fingerprint(wanted)}")
     try:
-        found = read(path)
+        found = read_signature(path)
     except InputError as error:
         return _failed(str(error).removeprefix(f"{path}: "))
     if found.manifest != manifest_digest:
@@ -109,7 +109,7 @@ def check(folder: Path, manifest_digest: str, key: Path | None) -> Check | None:
     return _judged(found, asked=wanted is not None)
 
 
-def require(folder: Path, manifest_digest: str, key: Path | None) -> None:
+def require_signature(folder: Path, manifest_digest: str, key: Path | None) -> None:
     """Hold the bundle in `folder` to the signature of `key`, if one is given.
 
     Raises:
@@ -117,7 +117,7 @@ def require(folder: Path, manifest_digest: str, key: Path | None) -> None:
         BudgetMissed: if it was not signed with it.
         MachineError: if the package `cryptography` is missing.
     """
-    made = None if key is None else check(folder, manifest_digest, key)
+    made = None if key is None else check_signature(folder, manifest_digest, key)
     if made is None:
         return
     if made.verdict == "not checked":
@@ -126,7 +126,7 @@ def require(folder: Path, manifest_digest: str, key: Path | None) -> None:
         raise BudgetMissed(f"{folder / manifests.SIGNATURE}: {made.text}")
 
 
-def read(path: Path) -> BundleSignature:
+def read_signature(path: Path) -> BundleSignature:
     """A signature whose own digest fits and whose spelling is ours.
 
     Raises:
@@ -145,26 +145,26 @@ def read(path: Path) -> BundleSignature:
     return found
 
 
-def _judged(found: BundleSignature, *, asked: bool) -> Check:
+def _judged(found: BundleSignature, *, asked: bool) -> CheckResult:
     try:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError:
         text = f"signed by {fingerprint(found.public_key)}, not checked: {MISSING}"
-        return Check(manifests.SIGNATURE, "not checked", text)
+        return CheckResult(manifests.SIGNATURE, "not checked", text)
     public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(found.public_key))
     try:
         public.verify(bytes.fromhex(found.signature), signed_message(found.manifest))
     except InvalidSignature:
         return _failed(f"does not fit the key it names, {fingerprint(found.public_key)}")
     if asked:
-        return Check(manifests.SIGNATURE, "ok", f"signed by {fingerprint(found.public_key)}")
+        return CheckResult(manifests.SIGNATURE, "ok", f"signed by {fingerprint(found.public_key)}")
     text = f"signed by {fingerprint(found.public_key)}, not checked: no key was given"
-    return Check(manifests.SIGNATURE, "not checked", text)
+    return CheckResult(manifests.SIGNATURE, "not checked", text)
 
 
-def _failed(text: str) -> Check:
-    return Check(manifests.SIGNATURE, "failed", text)
+def _failed(text: str) -> CheckResult:
+    return CheckResult(manifests.SIGNATURE, "failed", text)
 
 
 def _private(path: Path, password: str | None) -> Ed25519PrivateKey:

@@ -32,7 +32,7 @@ from edgekd.bundle import decisions
 from edgekd.bundle import engine as bundle_engine
 from edgekd.bundle import manifest as manifests
 from edgekd.bundle import signature
-from edgekd.bundle.manifest import Check
+from edgekd.bundle.manifest import CheckResult
 from edgekd.bundle.manifest import OutputTolerance
 from edgekd.bundle.manifest import Tolerance
 from edgekd.device import TIMEOUT_S
@@ -59,7 +59,7 @@ class Report(NamedTuple):
     """All checks of one bundle."""
 
     name: str
-    checks: tuple[Check, ...]
+    checks: tuple[CheckResult, ...]
 
 
 def verify(
@@ -85,14 +85,14 @@ def verify(
         MachineError: if the engine crashes, or `key` is given and cannot be used here.
     """
     if runtime is not None:
-        runtimes.entry(runtime)
+        runtimes.find_entry(runtime)
     manifest = manifests.read_manifest(folder)
-    checks = [Check(manifests.MANIFEST, "ok", "is as it was written")]
+    checks = [CheckResult(manifests.MANIFEST, "ok", "is as it was written")]
     checks += manifests.check_digests(folder, manifest)
-    signed = signature.check(folder, manifest.digest, key)
+    signed = signature.check_signature(folder, manifest.digest, key)
     checks += [] if signed is None else [signed]
     if any(check.verdict == "failed" for check in checks):
-        checks.append(Check(WHAT, "not checked", "the files are not as they should be"))
+        checks.append(CheckResult(WHAT, "not checked", "the files are not as they should be"))
     else:
         checks += _golden(bundle.read_contents(folder, manifest), runtime, timeout_s, device)
     return Report(manifest.name, tuple(checks))
@@ -115,7 +115,9 @@ def require_sound(report: Report) -> None:
             raise MachineError(f"{report.name}: {check.what}: not checked: {check.text}")
 
 
-def _golden(found: Bundle, runtime: str | None, timeout_s: float, device: Device) -> list[Check]:
+def _golden(
+    found: Bundle, runtime: str | None, timeout_s: float, device: Device
+) -> list[CheckResult]:
     """The first engine that is there answers the golden inputs, and the stored rows of some."""
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         scratch = Path(folder)
@@ -123,7 +125,7 @@ def _golden(found: Bundle, runtime: str | None, timeout_s: float, device: Device
             found, runtime, scratch, timeout_s=timeout_s, device=device
         )
         if isinstance(engine, str):
-            return [Check(WHAT, "not checked", engine)]
+            return [CheckResult(WHAT, "not checked", engine)]
         ask = functools.partial(compute_outputs, engine, timeout_s=timeout_s, device=device)
         answered = {
             name: ask(write_inputs(group.inputs, scratch / f"{name}.split"))
@@ -143,33 +145,33 @@ def _from_rows(
     ask: Callable[..., dict[str, np.ndarray]],
     tolerance: Tolerance | None,
     scratch: Path,
-) -> Check:
+) -> CheckResult:
     """Whether stored rows become the golden inputs by task.json, and get the golden answers."""
     usual = found.golden[USUAL]
     if not usual.rows:
-        return Check(PREPROCESSING, "not checked", "the bundle holds no stored rows")
+        return CheckResult(PREPROCESSING, "not checked", "the bundle holds no stored rows")
     count = len(next(iter(usual.rows.values())))
     for name, prepared in found.dataset.prepare_inputs(usual.rows).items():
         want = usual.inputs[name][:count]
         if prepared.shape != want.shape:
             text = f"{name} becomes {list(prepared.shape)}, want {list(want.shape)}"
-            return Check(PREPROCESSING, "failed", text)
+            return CheckResult(PREPROCESSING, "failed", text)
         off = float(np.abs(prepared.astype(np.float64) - want).max(initial=0.0))
         if not off <= LEAST_DIFFERENCE * max(1.0, float(np.abs(prepared).max(initial=0.0))):
             text = f"{name} becomes an input {off:.2g} off the golden one"
-            return Check(PREPROCESSING, "failed", text)
+            return CheckResult(PREPROCESSING, "failed", text)
     splits.write(scratch / "rows.split", usual.rows, np.arange(count))
     answered = ask(scratch / "rows.split", fields=found.dataset.inputs)
     first = usual._replace(outputs={k: each[:count] for k, each in usual.outputs.items()})
     try:
         differences = compare_answers({USUAL: answered}, {USUAL: first}, decisions.agree_always)
     except ValueError as error:
-        return Check(PREPROCESSING, "failed", f"stored rows get {error}")
+        return CheckResult(PREPROCESSING, "failed", f"stored rows get {error}")
     close = tolerance is None or all(
         each.max_abs <= tolerance.of_output(name).max_abs
         for name, each in differences.outputs.items()
     )
-    return Check(
+    return CheckResult(
         PREPROCESSING,
         "ok" if close else "failed",
         f"from what is stored to the answer: {number_text(count, 'sample')}, largest difference "
@@ -179,17 +181,17 @@ def _from_rows(
 
 def _compared(
     bundled: Bundle, answered: Mapping[str, Arrays], tolerance: Tolerance | None, engine: Engine
-) -> Check:
+) -> CheckResult:
     what = f"{WHAT}, {engine.runtime} {engine.precision}"
     if tolerance is None:
-        return Check(what, "not checked", "how close it has to be was never measured")
+        return CheckResult(what, "not checked", "how close it has to be was never measured")
     if not are_finite(answered):
-        return Check(what, "failed", "got answers that are not finite")
+        return CheckResult(what, "failed", "got answers that are not finite")
     try:
         agree = decisions.find_agree(bundled)
         found = compare_answers(answered, bundled.golden, agree or decisions.agree_always)
     except (ValueError, InputError) as error:
-        return Check(what, "failed", f"got {error}")
+        return CheckResult(what, "failed", f"got {error}")
     close = {
         name: each.max_abs <= tolerance.of_output(name).max_abs
         for name, each in found.outputs.items()
@@ -198,7 +200,7 @@ def _compared(
     name = min(close, key=lambda name: close[name])  # the first that is not close, if any
     several = f" of {name}" if len(close) > 1 else ""
     shown = _shown(found.outputs[name].max_abs, tolerance.of_output(name))
-    return Check(
+    return CheckResult(
         what,
         "ok" if kept else "failed",
         f"{number_text(len(found.agreement), 'sample')}, largest difference{several} {shown}, "
@@ -219,7 +221,7 @@ def _shown(max_abs: float, tolerance: OutputTolerance) -> str:
 
 def _saturated(
     wanted: GoldenGroup, answered: Arrays, tolerance: Tolerance, device: Device
-) -> list[Check]:
+) -> list[CheckResult]:
     """Whether quantized answers are noisier than where they were measured, and why; see saturation."""
     try:
         got = golden.match_outputs(answered, wanted)
@@ -235,12 +237,12 @@ def _saturated(
         return []
     worst = next((each for each in seen if not each.sound), seen[0])
     if worst.sound:
-        return [Check(INSTRUCTIONS, "ok", worst.text())]
+        return [CheckResult(INSTRUCTIONS, "ok", worst.text())]
     flags = host.describe_host(device).facts.get("flags") or ()
     if device is local.DEVICE:
         flags = instructions.usable_flags(flags)
     why = saturation.explain_cause(flags)
-    return [Check(INSTRUCTIONS, "failed", f"{worst.text()}: {why}")]
+    return [CheckResult(INSTRUCTIONS, "failed", f"{worst.text()}: {why}")]
 
 
 def is_quantized(folder: Path) -> bool:

@@ -45,7 +45,7 @@ def command(run: Path, output: Path, key: Path | None) -> None:
     made = None
     with archive.open_bundle(run / "bundle" if (run / "bundle").is_dir() else run) as folder:
         if key is not None:
-            digest = bundle.check(folder).manifest.digest
+            digest = bundle.load_bundle(folder).manifest.digest
             made = signature.sign(digest, key, os.environ.get(PASSWORD))
         archive.pack(folder, output, signature=made)
     signed = "" if made is None else ", signed"

@@ -86,7 +86,7 @@ def command(
         allow_code=allow_code,
         allow_download=allow_download,
         wait=not no_wait,
-        device=devices.find(device),
+        device=devices.find_device(device),
         overrides=overrides,
     )
     carry_out = _show_plan if dry_run else _check if check else _compress
@@ -124,7 +124,7 @@ def _touched(
     from edgekd.plan import origins
 
     weights = recipes.weights_paths(recipe, path).values()
-    choices, plugins = list(members.choices(recipe)), members.plugins(recipe)
+    choices, plugins = list(members.list_choices(recipe)), members.list_used_plugins(recipe)
     fetched = pipeline.list_downloads(recipe, options)
     sources = [f.step.origin for f in foreseen if f.step.label == "data" and not fetched]
     data = [f"{recipe.data.source} (files: {len(o())})" for o in sources if o is not None]

@@ -143,14 +143,14 @@ def list_data_sets(data_dir: Path | None) -> list[dict[str, Any]]:
     """Each public data set: where it lies, or what is missing."""
     from edgekd.errors import EdgekdError
     from edgekd.learn.data import SOURCES
-    from edgekd.table import signature
+    from edgekd.table import find_signature
     from edgekd.table import usable
 
     rows = []
     for name, member in usable(SOURCES).items():
         if not member.built_in:
             continue  # `describe_plugins` lists it; what it reads is its own
-        if any(field.is_required() for field in signature(member).knobs.model_fields.values()):
+        if any(field.is_required() for field in find_signature(member).knobs.model_fields.values()):
             continue
         folder = why_not = None
         try:
@@ -192,12 +192,12 @@ def describe_plugins() -> list[dict[str, Any]]:
 
 def _check_member(table: Table, name: str) -> None:
     """Raises InputError if a plugin's function cannot be told from another, or is not to be read."""
-    from edgekd.table import signature
+    from edgekd.table import find_signature
 
     table.require_distinct(name)
     member = table[name]
     if table.kind != "task":  # which is no function
-        signature(member)
+        find_signature(member)
 
 
 def _check_runtime(name: str) -> None:

@@ -84,7 +84,7 @@ def command(
         policy=policies.load(policy, overrides),
         store=Store(store or runs.default_store()),
         samples=samples,
-        device=devices.find(device),
+        device=devices.find_device(device),
         key=key,
         allow_code=allow_code,
     )

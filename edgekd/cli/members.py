@@ -138,10 +138,10 @@ def _with_more(
 
 
 def _described(name: str, member: Member, place: Callable[[Member], str]) -> dict[str, Any]:
-    from edgekd.table import signature
+    from edgekd.table import find_signature
     from edgekd.table import summarize
 
-    found = signature(member)
+    found = find_signature(member)
     return {
         "name": name,
         "summary": summarize(member),
@@ -157,11 +157,11 @@ def _described(name: str, member: Member, place: Callable[[Member], str]) -> dic
 
 def _beside(member: Member) -> dict[str, str]:
     """The knobs that a loss's companion brings, and what its docstring says of each."""
-    from edgekd.table import signature
+    from edgekd.table import find_signature
 
     if member.companion is None:
         return {}
-    found = signature(member.companion)
+    found = find_signature(member.companion)
     said = found.doc.partition("Args:\n")[2].partition("\n\n")[0]
     lines = re.sub(r"\n {5,}", " ", said).splitlines()
     told = dict(line.strip().split(": ", 1) for line in lines)
@@ -169,9 +169,9 @@ def _beside(member: Member) -> dict[str, str]:
 
 
 def _properties(member: Member) -> dict[str, Any]:
-    from edgekd.table import signature
+    from edgekd.table import find_signature
 
-    properties: dict[str, Any] = signature(member).knobs.model_json_schema()["properties"]
+    properties: dict[str, Any] = find_signature(member).knobs.model_json_schema()["properties"]
     return properties
 
 

@@ -61,10 +61,10 @@ def command(
     from edgekd.errors import EdgekdError
 
     if runtime is not None:
-        runtimes.entry(runtime)
+        runtimes.find_entry(runtime)
     with archive.open_bundle(path) as folder:
-        found = bundle.check(folder)
-        signature.require(folder, found.manifest.digest, key)
+        found = bundle.load_bundle(folder)
+        signature.require_signature(folder, found.manifest.digest, key)
         told = bundle_predict.predict(
             found,
             user_inputs.read_questions(inputs, found.dataset),

@@ -127,7 +127,7 @@ def recipe_snippet(family: str, name: str, member: Member) -> str:
 
     A loss that does not read the student's logits leaves its classifier untaught: the labels stand beside it.
     """
-    from edgekd.table import signature
+    from edgekd.table import find_signature
 
     if family == "synthesis":
         return f"synthesis:\n  method: {NAME}"
@@ -137,5 +137,5 @@ def recipe_snippet(family: str, name: str, member: Member) -> str:
         return _by(*HINTON).text()
     if task := _find_task(name, member):
         return SnippetLines((NAME,), above=(f"task: {task}",)).text()
-    alone = member.reuses_classifier or "student_logits" in signature(member).positional
+    alone = member.reuses_classifier or "student_logits" in find_signature(member).positional
     return SnippetLines((NAME,) if alone else ("cross-entropy", NAME)).text()

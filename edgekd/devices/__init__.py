@@ -1,4 +1,4 @@
-"""The machines a measurement can run on, by name. What one is: `edgekd.device`."""
+"""The machines a measurement can run on, by name. What one is: `edgekd.device.Device`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgekd.devices import local
 LOCAL = "local"
 
 
-def find(name: str) -> Device:
+def find_device(name: str) -> Device:
     """The device called `name`; ``local`` is this machine.
 
     Raises:
@@ -19,4 +19,4 @@ def find(name: str) -> Device:
     from edgekd.devices import ssh
     from edgekd.devices.ssh import registry
 
-    return ssh.device(name, registry.get(name).address, registry.config_folder())
+    return ssh.make_device(name, registry.get(name).address, registry.config_folder())

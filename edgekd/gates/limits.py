@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic import model_validator
 
 from edgekd.bench.session import Rules
-from edgekd.bench.session import measure
+from edgekd.bench.session import measure_subjects
 from edgekd.bench.statistics import median
 from edgekd.bench.statistics import summarize_processes
 from edgekd.errors import MachineError
@@ -123,7 +123,7 @@ def _latency(pair: ComparedPair, most: float, config: LimitsConfig) -> Finding:
     if pair.emulated:
         return not_measured_finding(gate, "ms", f"emulated ({pair.emulated})", most)
     rules = Rules(budget_s=config.budget_s, timeout_s=config.timeout_s)
-    (told,) = measure([pair.run.subject], rules, note=pair.note, worker=pair.worker)
+    (told,) = measure_subjects([pair.run.subject], rules, note=pair.note, worker=pair.worker)
     medians_ms = [ns / NS_PER_MS for ns in told.medians_ns()]
     found = summarize_processes(medians_ms) if medians_ms else None
     if found is None or found.interval is None:

@@ -18,7 +18,7 @@ from edgekd.report.gate_result import Verdict
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 
-LOGITS, AGREEMENT, BASELINE = "parity.logits", "parity.agreement", "parity.baseline"
+OUTPUTS, AGREEMENT, BASELINE = "parity.outputs", "parity.agreement", "parity.baseline"
 
 
 class ParityConfig(Settings):
@@ -29,7 +29,7 @@ class ParityConfig(Settings):
 
 
 def judge(pair: ComparedPair, config: ParityConfig, look: int) -> tuple[Finding, ...]:
-    """The run's logits and classes against what its manifest asks; the baseline's likewise, since
+    """The run's outputs and decisions against what its manifest asks; the baseline's likewise, since
     nothing compares with a baseline that is not itself here."""
     ours = _compared(pair, pair.run, config)
     theirs = _compared(pair, pair.baseline, config)
@@ -43,7 +43,9 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: ParityConfig) -> 
     asked = stated_tolerance(side.bundle.manifest.tolerance, engine.runtime, engine.precision)
     if asked is None:
         return (
-            not_measured_finding(LOGITS, "logits", "how close it has to be stands in no manifest"),
+            not_measured_finding(
+                OUTPUTS, "difference", "how close it has to be stands in no manifest"
+            ),
         )
     answered = {
         USUAL: compute_outputs(engine, side.inputs, timeout_s=config.timeout_s, device=pair.device)
@@ -55,7 +57,7 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: ParityConfig) -> 
     except ValueError as error:
         text = f"got {error}"
     if text:
-        return (Finding(LOGITS, "logits", None, asked.max_abs, text, "fail"),)
+        return (Finding(OUTPUTS, "difference", None, asked.max_abs, text, "fail"),)
     apart = round(1 - found.mean_agreement, 12)
     count = f"{len(found.agreement)} golden samples"
     allowed = {name: asked.of_output(name).max_abs for name in found.outputs}
@@ -63,8 +65,8 @@ def _compared(pair: ComparedPair, side: ComparedModel, config: ParityConfig) -> 
     of_output = f" of {worst}" if len(allowed) > 1 else ""
     return (
         judge_exact(
-            LOGITS,
-            "logits",
+            OUTPUTS,
+            "difference",
             found.outputs[worst].max_abs,
             allowed[worst],
             f"largest difference{of_output} over {count}",
@@ -83,4 +85,4 @@ def _excess(max_abs: float, allowed: float) -> tuple[bool, float]:
     return not max_abs <= allowed, max_abs / allowed if allowed else max_abs
 
 
-GATE = Gate("parity", "exact", "logits", ParityConfig, judge)
+GATE = Gate("parity", "exact", "difference", ParityConfig, judge)

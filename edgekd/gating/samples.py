@@ -26,7 +26,7 @@ SPLIT, ABOUT = "test", "data.json"
 HINT = "--samples FILE.npz with an array of each input and target, such as images and labels"
 
 
-def find(run: OpenedSide, baseline: OpenedSide, store: Store) -> EvaluationSamples | str:
+def find_samples(run: OpenedSide, baseline: OpenedSide, store: Store) -> EvaluationSamples | str:
     """The run's test split, or why there is none.
 
     The baseline may not have learned from it: its own lineage has to name the same split.

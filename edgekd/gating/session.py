@@ -104,7 +104,7 @@ def _samples(
 ) -> EvaluationSamples | str:
     if ask.samples is not None:
         return labelled.read(ask.samples, run, baseline, scratch)
-    return labelled.find(run, baseline, ask.store)
+    return labelled.find_samples(run, baseline, ask.store)
 
 
 def _facts(side: ComparedModel) -> SideFacts:
@@ -123,4 +123,4 @@ def _facts(side: ComparedModel) -> SideFacts:
 
 
 def _sample_facts(told: EvaluationSamples) -> SampleFacts:
-    return SampleFacts(source=told.source, count=told.sample_count, images_sha256=told.sha256)
+    return SampleFacts(source=told.source, count=told.sample_count, sha256=told.sha256)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgekd import bundle
-from edgekd.bench.build import build
+from edgekd.bench.build import build_engine
 from edgekd.bench.engine import Engine
 from edgekd.bench.golden import USUAL
 from edgekd.bench.machine import host
@@ -66,11 +66,11 @@ def open_side(path: Path, *, key: Path | None = None) -> Iterator[OpenedSide]:
             folder = stack.enter_context(
                 archive.open_bundle(path if found is None else path / BUNDLE)
             )
-            own = bundle.check(folder)
+            own = bundle.load_bundle(folder)
         except BudgetMissed as error:  # a changed file is no missed gate: nothing was compared
             raise InputError(f"{error}, want it as it was written") from error
         try:
-            signature.require(folder, own.manifest.digest, key)
+            signature.require_signature(folder, own.manifest.digest, key)
         except BudgetMissed as error:
             raise InputError(str(error)) from error
         if found is not None:
@@ -95,7 +95,7 @@ def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedMode
     """
     folder.mkdir()
     chosen, model = side.bundle.manifest.chosen, side.bundle.folder / MODEL
-    built = build(
+    built = build_engine(
         model,
         chosen.runtime,
         chosen.precision,

@@ -69,7 +69,7 @@ def one_thread_if_small(values: int) -> Iterator[None]:
         torch.set_num_threads(threads_before)
 
 
-def device() -> torch.device:
+def choose_device() -> torch.device:
     """The accelerator if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -77,7 +77,7 @@ def device() -> torch.device:
 def get_random_states() -> dict[str, Tensor]:
     """Where torch's generators are, of the CPU and of the accelerator in use."""
     found = {"random": torch.get_rng_state()}
-    if device().type == "cuda":
+    if choose_device().type == "cuda":
         found["random_cuda"] = torch.cuda.get_rng_state()
     return found
 
@@ -85,7 +85,7 @@ def get_random_states() -> dict[str, Tensor]:
 def set_random_states(states: Mapping[str, Tensor]) -> None:
     """Put back what `get_random_states` gave, among other tensors."""
     torch.set_rng_state(states["random"])
-    if "random_cuda" in states and device().type == "cuda":
+    if "random_cuda" in states and choose_device().type == "cuda":
         torch.cuda.set_rng_state(states["random_cuda"])
 
 
@@ -110,7 +110,9 @@ def find_fastest(
     variants = [("fp32", False), ("fp32", True), ("bf16", False), ("bf16", True)]
     took_s = dict.fromkeys(variants, float("inf"))
     with deterministic_torch(0, threads):
-        inputs = tuple(each.to(device()) for each in model_inputs.make_noise(interface, batch_size))
+        inputs = tuple(
+            each.to(choose_device()) for each in model_inputs.make_noise(interface, batch_size)
+        )
         for number in range(MEASURED_STEPS + 1):
             for precision, channels_last in variants:  # in turns: a slow moment falls on all
                 step_s = _step_s(model, inputs, AUTOCAST[precision], channels_last)

@@ -57,7 +57,7 @@ class EvaluationSplit(NamedTuple):
 
     def score_of(self, outputs: Arrays) -> float:
         """The value of the first metric."""
-        return tasks_of.score(self.task, outputs, self.targets, self.dataset)
+        return tasks_of.compute_score(self.task, outputs, self.targets, self.dataset)
 
     def score(self, model: nn.Module, precision: str = "fp32") -> float:
         """The same of a model."""

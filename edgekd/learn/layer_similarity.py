@@ -49,7 +49,7 @@ def compare_layers(
 
     def batches(size: int) -> Iterator[Inputs]:
         for inputs, _ in drawn.batches(size):
-            yield tuple(torch.from_numpy(each).to(arithmetic.device()) for each in inputs)
+            yield tuple(torch.from_numpy(each).to(arithmetic.choose_device()) for each in inputs)
 
     for one, other in PAIRS:
         try:

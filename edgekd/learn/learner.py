@@ -126,7 +126,7 @@ def train(
     `private` its steps tell little of any one sample.
     """
     validation = read_split(given, allow_code=context.allow_code)
-    model.to(arithmetic.device())
+    model.to(arithmetic.choose_device())
     if training.auxiliary:
         scheme = model_outputs.add_auxiliary_loss(scheme, model, training.auxiliary)
     run = TrainingRun(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from edgekd.interface import Tensor
 from edgekd.table import Member
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 Side = Literal["student", "teacher"]
 SIDES: tuple[Side, ...] = ("student", "teacher")
@@ -142,9 +142,9 @@ PAIRED = ("features", "stages")
 
 def needs(member: Member) -> tuple[str, ...]:
     """The signals that a loss, or what is trained beside it, asks of a scheme."""
-    named = signature(member).positional
+    named = find_signature(member).positional
     if member.companion is not None:  # which gives some of them
-        named += signature(member.companion).positional
+        named += find_signature(member.companion).positional
         named = tuple(name for name in named if name in SIGNALS)
     return tuple(dict.fromkeys(named))
 
@@ -184,7 +184,7 @@ def require_usable(name: str, member: Member, taken: Collection[str]) -> None:
     """
     if member.built_in:
         return
-    positional, knobs, _ = signature(member)
+    positional, knobs, _ = find_signature(member)
     if not any(find_signal(each).side == "student" for each in positional):
         raise ValueError(
             f"got {name!r}, which takes nothing of the student, want student_logits or the like"

@@ -151,7 +151,7 @@ def _parse(suffix: str, data: bytes) -> LoadedState:
         want = "safetensors" if suffix == ".safetensors" else "a state dict written by torch.save"
         raise ValueError(f"got {form}, want {want}, as the ending {suffix} says")
     if form == "safetensors":
-        header.check(data)
+        header.check_header(data)
         try:
             return LoadedState(safetensors.torch.load(data), ())
         except Exception as error:

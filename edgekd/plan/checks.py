@@ -10,7 +10,7 @@ from edgekd.errors import MachineError
 from edgekd.plan import members
 from edgekd.plugins import require_distinct
 from edgekd.recipe import Recipe
-from edgekd.recipe.learning import Prune
+from edgekd.recipe.learning import PruneStep
 from edgekd.recipe.steps import distillations
 from edgekd.run import Options
 from edgekd.runtimes import BUILT_IN
@@ -24,7 +24,7 @@ def require_allowed_code(recipe: Recipe, options: Options) -> None:
     Raises:
         InputError: naming the key and the reference.
     """
-    for choice in members.choices(recipe):
+    for choice in members.list_choices(recipe):
         if choice.own and not options.allow_code:
             raise InputError(
                 f"{choice.key}: got {choice.named}, which runs your own code, want leave to run it",
@@ -51,7 +51,7 @@ def require_installed(recipe: Recipe, options: Options) -> None:
     """
     needs = {"torch": "learn", "lightning-fabric": "learn", "onnxscript": "learn"}
     runtimes = [target.runtime for target in recipe.targets]
-    if any(isinstance(step.words, Prune) for step in recipe.steps):
+    if any(isinstance(step.words, PruneStep) for step in recipe.steps):
         needs["torch-pruning"] = "prune"
     if any(step.words.private for step in distillations(recipe.steps)):
         needs["opacus"] = "private"

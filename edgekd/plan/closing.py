@@ -107,7 +107,7 @@ def _report(recipe: Recipe, entries: Mapping[str, StoreEntry], overrides: tuple[
         },
         quantized=quantized,
         lineage={label: _traced(entry) for label, entry in entries.items()},
-        plugins=tuple(plugin._asdict() for plugin in members.plugins(recipe)),
+        plugins=tuple(plugin._asdict() for plugin in members.list_used_plugins(recipe)),
         environment=_environment(),
     )
     return Step(

@@ -34,7 +34,7 @@ class Choice(NamedTuple):
         return str(self.named).startswith(OWN)
 
 
-def choices(recipe: Recipe) -> Iterator[Choice]:
+def list_choices(recipe: Recipe) -> Iterator[Choice]:
     """Every name, in the recipe's order."""
     yield Choice("task", task_table(), NamedMember(name=recipe.task))
     yield Choice("data.source", SOURCES, recipe.data.source)
@@ -47,11 +47,11 @@ def choices(recipe: Recipe) -> Iterator[Choice]:
             yield Choice(_dotted(*step.key, "scheme"), SCHEMES, step.words.scheme)
         if step.has_own_model:
             yield Choice(_dotted(*step.key, "model"), MODELS, step.model)
-    for key, term in terms(recipe).items():
+    for key, term in list_terms(recipe).items():
         yield Choice(key, LOSSES, term.loss)
 
 
-def terms(recipe: Recipe) -> dict[str, Term]:
+def list_terms(recipe: Recipe) -> dict[str, Term]:
     """Every term of a loss, by its key."""
     lists = {"teacher": recipe.teacher.losses, "student": recipe.student.losses}
     lists |= {f"teachers.{name}": teacher.losses for name, teacher in recipe.teachers.items()}
@@ -67,8 +67,8 @@ def _dotted(*key: str | int) -> str:
     return ".".join(map(str, key))
 
 
-def plugins(recipe: Recipe) -> tuple[Plugin, ...]:
+def list_used_plugins(recipe: Recipe) -> tuple[Plugin, ...]:
     """The plugins that a recipe uses, each once."""
-    found = [choice.table[choice.named.name].plugin for choice in choices(recipe)]
+    found = [choice.table[choice.named.name].plugin for choice in list_choices(recipe)]
     found += [RUNTIMES[target.runtime].plugin for target in recipe.targets]
     return tuple(dict.fromkeys(plugin for plugin in found if plugin is not None))

@@ -148,6 +148,6 @@ def _origin(recipe: Recipe, options: Options) -> Callable[[], dict[str, str]] | 
     models += [step.model for step in taught if step.has_own_model]
     return origins.join(
         *(origins.model_origin(model, options) for model in models),
-        origins.of_losses(members.terms(recipe).values(), options),
+        origins.of_losses(members.list_terms(recipe).values(), options),
         *(origins.of_scheme(step.words.scheme, options) for step in taught),
     )

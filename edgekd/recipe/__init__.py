@@ -35,7 +35,7 @@ from edgekd.stages.data import DataSettings as Data
 from edgekd.stages.data import TaskName
 from edgekd.stages.explain import ExplainSettings as Explain
 from edgekd.stages.export import ExportSettings as Export
-from edgekd.stages.measure import Measure
+from edgekd.stages.measure import MeasureSettings
 from edgekd.stages.synthesize import SynthesizeConfig as Synthesis
 from edgekd.tasks import DEFAULT_TASK
 
@@ -74,7 +74,7 @@ class Recipe(Settings):
     """How the models become ONNX."""
     targets: Targets
     """The engines to compile for and measure."""
-    measure: Measure = Measure()
+    measure: MeasureSettings = MeasureSettings()
     """How long and how often is measured."""
     budget: Budget = Budget()
     """What the chosen candidate has to meet."""

@@ -15,7 +15,7 @@ from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.runtimes import RUNTIMES
 from edgekd.table import OWN
 from edgekd.table import Member
-from edgekd.table import signature
+from edgekd.table import find_signature
 from edgekd.table import usable
 
 OWN_LOSS = "a loss of your own, with --allow-code"
@@ -58,7 +58,7 @@ def _choice(table: Mapping[str, Member], extra: Mapping[str, Any]) -> dict[str, 
     bare = [name for name, member in table.items() if not _required(member)]
     choices: list[dict[str, Any]] = [{"enum": bare}]
     for name, member in table.items():
-        if "reference" in signature(member).knobs.model_fields:
+        if "reference" in find_signature(member).knobs.model_fields:
             choices.append({"type": "string", "pattern": f"^{name}:.+$"})
         choices.append(_mapping(name, member, extra))
     return {"anyOf": choices}
@@ -77,12 +77,12 @@ def _own(extra: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _required(member: Member) -> list[str]:
-    fields = signature(member).knobs.model_fields
+    fields = find_signature(member).knobs.model_fields
     return [k for k, field in fields.items() if field.is_required() and k not in member.preset]
 
 
 def _mapping(name: str, member: Member, extra: Mapping[str, Any]) -> dict[str, Any]:
-    knobs = signature(member).knobs.model_json_schema(mode="validation")
+    knobs = find_signature(member).knobs.model_json_schema(mode="validation")
     properties = dict(knobs.get("properties", {}))
     for knob, value in member.preset.items():
         if knob in properties:

@@ -132,7 +132,7 @@ THE_TEACHER = ("teacher",)
 """Who teaches where a step does not say."""
 
 
-class Distil(TaughtStep):
+class DistilStep(TaughtStep):
     """The student learns from its teachers, or by itself."""
 
     step: Literal["distil"]
@@ -158,7 +158,7 @@ class Distil(TaughtStep):
     """Whether it goes on from the step before or starts afresh, as the first step does."""
 
 
-class Factorize(factorize.FactorizeSettings):
+class FactorizeStep(factorize.FactorizeSettings):
     """Layers that are faster as a product of smaller ones become that."""
 
     step: Literal["factorize"]
@@ -166,7 +166,7 @@ class Factorize(factorize.FactorizeSettings):
     """How the student learns again what it lost; None is not at all."""
 
 
-class Prune(prune.PruneSettings):
+class PruneStep(prune.PruneSettings):
     """Whole channels go."""
 
     step: Literal["prune"]
@@ -174,7 +174,7 @@ class Prune(prune.PruneSettings):
     """How the student learns again what it lost; None is not at all."""
 
 
-class Quantize(quantize.QuantizeSettings):
+class QuantizeStep(quantize.QuantizeSettings):
     """The student learns to answer as well with its weights and activations in 8 bits or less."""
 
     step: Literal["quantize"]
@@ -186,5 +186,7 @@ class Quantize(quantize.QuantizeSettings):
     _once = field_validator("teachers")(require_distinct)
 
 
-LearnStep = Annotated[Distil | Factorize | Prune | Quantize, Field(discriminator="step")]
+LearnStep = Annotated[
+    DistilStep | FactorizeStep | PruneStep | QuantizeStep, Field(discriminator="step")
+]
 """One step of learning, told apart by ``step``."""

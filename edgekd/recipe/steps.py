@@ -14,16 +14,16 @@ from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import find_reuse_term
 from edgekd.recipe.learning import THE_TEACHER
-from edgekd.recipe.learning import Distil
-from edgekd.recipe.learning import Factorize
+from edgekd.recipe.learning import DistilStep
+from edgekd.recipe.learning import FactorizeStep
 from edgekd.recipe.learning import LearnStep
-from edgekd.recipe.learning import Prune
-from edgekd.recipe.learning import Quantize
+from edgekd.recipe.learning import PruneStep
+from edgekd.recipe.learning import QuantizeStep
 from edgekd.recipe.learning import Student
 from edgekd.recipe.learning import term_reads_layers
 from edgekd.recipe.text import Key
 from edgekd.table import NamedMember
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class LearningStep:
     """Its name in the run, numbered where a recipe has several of its kind: ``distil-1``."""
     key: Key
     """Where the recipe says it."""
-    words: Distil | Factorize | Prune | Quantize
+    words: DistilStep | FactorizeStep | PruneStep | QuantizeStep
     """What it says."""
     is_recovery: bool = False
     """Whether it gives a smaller student back what that lost."""
@@ -52,7 +52,7 @@ class LearningStep:
 class Distillation(LearningStep):
     """A student learns: a step of the recipe, or the recovery of a smaller student."""
 
-    words: Distil
+    words: DistilStep
     """Of a recovery all that it cannot say is as usual."""
     model: NamedMember
     has_own_model: bool
@@ -70,14 +70,14 @@ class Distillation(LearningStep):
 class Reduction(LearningStep):
     """A student loses layers' parts or channels."""
 
-    words: Factorize | Prune
+    words: FactorizeStep | PruneStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantization(LearningStep):
     """A student computes in few bits."""
 
-    words: Quantize
+    words: QuantizeStep
 
 
 def resolve_steps(learn: Sequence[LearnStep], student: Student) -> tuple[LearningStep, ...]:
@@ -95,22 +95,22 @@ def _resolve(learn: Sequence[LearnStep], student: Student) -> Iterator[LearningS
     for number, (name, words) in enumerate(zip(names, learn, strict=True)):
         label = name if names.count(name) == 1 else f"{name}-{names[: number + 1].count(name)}"
         key: Key = ("learn", number)
-        if isinstance(words, Distil):
+        if isinstance(words, DistilStep):
             yield _distillation(label, key, words, student, is_recovery=False)
-        elif isinstance(words, Quantize):
+        elif isinstance(words, QuantizeStep):
             yield _quantization(label, key, words)
         else:
             yield Reduction(label=label, key=key, words=words, changes_layers=True)
             if words.recover is not None:
-                said = Distil(step="distil", **dict(words.recover))
+                said = DistilStep(step="distil", **dict(words.recover))
                 within = (*key, "recover")
                 yield _distillation(f"{label}-recover", within, said, student, is_recovery=True)
 
 
 def _distillation(
-    label: str, key: Key, words: Distil, student: Student, *, is_recovery: bool
+    label: str, key: Key, words: DistilStep, student: Student, *, is_recovery: bool
 ) -> Distillation:
-    asks = signature(SCHEMES[words.scheme.name]).positional
+    asks = find_signature(SCHEMES[words.scheme.name]).positional
     taken = [PARTICIPANTS[name] for name in asks]
     hears = any(each.of_teachers == "answers" for each in taken)
     why = [f"loss {t.loss.name} reads its layers" for t in words.losses if _reads_teacher(t)]
@@ -143,7 +143,7 @@ def _reads_teacher(term: Term) -> bool:
     return term_reads_layers(term, "teacher")
 
 
-def _quantization(label: str, key: Key, words: Quantize) -> Quantization:
+def _quantization(label: str, key: Key, words: QuantizeStep) -> Quantization:
     """A quantized student hears the recipe's teacher where it learns and names it; itself it hears anyway."""
     heard = words.train is not None and THE_TEACHER[0] in words.teachers
     return Quantization(

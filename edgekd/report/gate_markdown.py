@@ -67,7 +67,7 @@ def _samples(document: GateDocument) -> str:
     told = document.samples
     if told is None:
         return ""
-    return f"Samples: {told.count} of {escape_cell(told.source)}, `{told.images_sha256[:12]}`  \n"
+    return f"Samples: {told.count} of {escape_cell(told.source)}, `{told.sha256[:12]}`  \n"
 
 
 def _count(document: GateDocument, verdict: str) -> int:

@@ -1,9 +1,10 @@
-"""The published schema of what ``edgekd gate`` found, ``edgekd.gate/1``.
+"""The published schema of what ``edgekd gate`` found, ``edgekd.gate/2``.
 
 Every gate asks whether what was got is at most what is allowed, so a reader needs one rule: a drop,
 a ratio and a growth are all better small.
 
-History: 1, the first.
+History: 1, the first. 2: of any task; `samples.images_sha256` became `samples.sha256`, the gate `parity.logits`
+`parity.outputs`, and its unit `logits` `difference`. Both are read.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Annotated
 from typing import Any
 from typing import Literal
 
+from pydantic import AliasChoices
 from pydantic import Field
 
 from edgekd.settings import Settings
@@ -19,10 +21,13 @@ from edgekd.settings import Whole
 from edgekd.units import bytes_text
 from edgekd.units import count_text
 
-SCHEMA: Literal["edgekd.gate/1"] = "edgekd.gate/1"
+SCHEMA: Literal["edgekd.gate/2"] = "edgekd.gate/2"
 Verdict = Literal["pass", "fail", "inconclusive"]
 Kind = Literal["exact", "statistical", "limit"]
-Unit = Literal["bytes", "count", "kinds", "logits", "points", "ratio", "fraction", "ms", "score"]
+Unit = Literal[
+    "bytes", "count", "kinds", "difference", "logits", "points", "ratio", "fraction", "ms", "score"
+]
+"""A difference of outputs; `logits` is that in documents of the first format."""
 NONE = "–"
 
 
@@ -73,17 +78,17 @@ class SideFacts(Settings):
 
 
 class SampleFacts(Settings):
-    """The labelled samples both answered."""
+    """The samples with targets that both answered."""
 
     source: str
     count: Whole
-    images_sha256: str
+    sha256: Annotated[str, Field(validation_alias=AliasChoices("sha256", "images_sha256"))]
 
 
 class GateDocument(Settings):
     """What ``edgekd gate --json`` prints."""
 
-    format: Annotated[Literal["edgekd.gate/1"], Field(alias="schema")] = SCHEMA
+    format: Annotated[Literal["edgekd.gate/1", "edgekd.gate/2"], Field(alias="schema")] = SCHEMA
     edgekd: str
     ended_utc: str
     device: str

@@ -86,7 +86,7 @@ class _Runtimes(Mapping[str, RuntimeEntry]):
 RUNTIMES: Mapping[str, RuntimeEntry] = _Runtimes()
 
 
-def entry(name: str) -> RuntimeEntry:
+def find_entry(name: str) -> RuntimeEntry:
     """The line of the runtime called `name`; ``null`` is known too, though no recipe may ask for it.
 
     Raises:
@@ -99,14 +99,14 @@ def entry(name: str) -> RuntimeEntry:
     return RUNTIMES[name]
 
 
-def find(name: str) -> Runtime:
-    """The runtime called `name`, as `entry` knows it; runs the module of a plugin's.
+def find_runtime(name: str) -> Runtime:
+    """The runtime called `name`, as `find_entry` knows it; runs the module of a plugin's.
 
     Raises:
-        InputError: as `entry`.
+        InputError: as `find_entry`.
         MachineError: if a plugin's module raises, or has no such runtime.
     """
-    found = entry(name)
+    found = find_entry(name)
     if found.plugin is None:
         return found.load()
     from edgekd.runtime_plugin import load_runtime
@@ -119,6 +119,6 @@ def why_not(name: str) -> str | None:
     if name != NULL_NAME and name not in RUNTIMES:
         return f"{name} is not installed: no distribution here has an engine of that name"
     try:
-        return find(name).why_not()
+        return find_runtime(name).why_not()
     except EdgekdError as error:
         return error.line()

@@ -144,10 +144,10 @@ def load(
     Raises:
         ValueError: if ONNX Runtime refuses the model, or an input has no fixed rank or known type.
     """
-    return _Session(_open(files[MODEL], options(precision, threads)))
+    return _Session(_open(files[MODEL], make_options(precision, threads)))
 
 
-def options(precision: Precision, threads: int) -> Any:
+def make_options(precision: Precision, threads: int) -> Any:
     """SessionOptions with everything that changes the speed said out loud."""
     import onnxruntime
 
@@ -187,7 +187,7 @@ def _tensor(node: Any) -> EngineInput:
 
 def kernels(files: Mapping[str, Path], precision: Precision) -> dict[str, int]:
     """Operators of the optimized graph, each with the element type of its first input."""
-    return count(_optimized(files, precision))
+    return count_operators(_optimized(files, precision))
 
 
 def islands(files: Mapping[str, Path], precision: Precision) -> list[dict[str, str]]:
@@ -199,13 +199,13 @@ def islands(files: Mapping[str, Path], precision: Precision) -> list[dict[str, s
 
 def _optimized(files: Mapping[str, Path], precision: Precision) -> graph.Graph:
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
-        chosen = options(precision, 1)
+        chosen = make_options(precision, 1)
         chosen.optimized_model_filepath = str(Path(folder) / MODEL)
         _open(files[MODEL], chosen)
         return graph.read(Path(folder) / MODEL)
 
 
-def count(read: graph.Graph) -> dict[str, int]:
+def count_operators(read: graph.Graph) -> dict[str, int]:
     """``{"Conv f32": 9}``, most frequent first."""
     elements = graph.element_types(read)
     counted = Counter(

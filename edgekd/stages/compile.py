@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import AfterValidator
 
 from edgekd import files
-from edgekd.bench.build import build
+from edgekd.bench.build import build_engine
 from edgekd.bench.status import NOT_MEASURED
 from edgekd.bench.status import NOT_OFFERED
 from edgekd.bench.status import Status
@@ -60,7 +60,7 @@ def run(config: CompileConfig, given: Given, context: Context) -> Made:
         InputError: if the engine refuses the model.
         WorkerFailed: if it crashes or hangs on it.
     """
-    found = build(
+    found = build_engine(
         given["model"],
         config.runtime,
         config.precision,

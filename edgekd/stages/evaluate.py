@@ -74,7 +74,7 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
     of_rows: dict[str, dict[str, float]] = {}
     for names, engine, row_s in _engines(config, given):
         try:
-            scored = scores.score(
+            scored = scores.score_engine(
                 engine, given["test"], test.dataset, test.task, row_s=row_s, device=context.device
             )
         except (

@@ -163,6 +163,7 @@ def _explain_scores(
 ) -> Section:
     """Any task, by its metrics and what it calls agreement."""
     from edgekd.bench.explanation import score_summary
+    from edgekd.task import agree_samples
 
     task, score = split.task, split.task.score
 
@@ -173,7 +174,7 @@ def _explain_scores(
     terms = score_summary.summarize_terms(score, score_rows(WHOLE), without) if without else []
     content = score_summary.summarize_scores(task, split.dataset, split.targets, outputs)
     left_out = () if "above" in content else (NO_RIGHT_SAMPLES.format(score.name),)
-    alike = score_summary.agree_samples(task, split.dataset, outputs["teacher"], outputs["student"])
+    alike = agree_samples(task, outputs["teacher"], outputs["student"], split.dataset)
     rows = score_summary.find_disagreements(alike)
     lines = (["index", "agreement"], *([str(row), f"{alike[row]:.6g}"] for row in rows))
     return Section(content | {"ablation": terms}, left_out, Disagreements(rows, iter(lines)))
@@ -200,7 +201,7 @@ def _explain_classes(outputs: Mapping[str, Arrays], split: EvaluationSplit) -> S
     if not found.is_alone:
         return Section(content)
     pair = logits["teacher"], logits["student"]
-    rows = fidelity.disagreements(*pair)
+    rows = fidelity.find_disagreements(*pair)
     lines = tabulate(rows, logits, labels, found.label.names)
     content["most_apart"] = class_summary.find_farthest(*pair)
     return Section(content, (), Disagreements(rows, lines))
@@ -217,7 +218,7 @@ def _loaded(name: str, given: Given, context: Context) -> nn.Module:
     from edgekd.learn import blueprint
 
     paths = given[f"{name}_blueprint"], given[f"{name}{WEIGHTS}"]
-    return blueprint.load(*paths, allow_code=context.allow_code).to(arithmetic.device())
+    return blueprint.load(*paths, allow_code=context.allow_code).to(arithmetic.choose_device())
 
 
 def _outputs(name: str, model: nn.Module, split: EvaluationSplit) -> Arrays:

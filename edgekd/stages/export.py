@@ -139,7 +139,7 @@ def require_onnxruntime() -> None:
     """
     from edgekd import runtimes
 
-    missing = runtimes.find("onnxruntime").why_not()
+    missing = runtimes.find_runtime("onnxruntime").why_not()
     if missing:
         raise MachineError(f"export: {missing}")
 
@@ -235,7 +235,7 @@ def run_onnx(path: Path, group: GoldenGroup) -> dict[str, NDArray[Any]]:
     from edgekd import runtimes
 
     try:
-        session = runtimes.find("onnxruntime").load({path.name: path}, "fp32", 1)
+        session = runtimes.find_runtime("onnxruntime").load({path.name: path}, "fp32", 1)
     except ValueError as error:
         raise InputError(f"export: {error}", hint="give export.opset another value") from error
     return dict(zip(session.output_names, session.run(group.inputs), strict=True))
@@ -251,7 +251,7 @@ def find_differences(
     """
     if not are_finite(answered):
         raise InputError("export: got answers that are not finite")
-    agree = functools.partial(engine_answers.agree, split.task, split.dataset)
+    agree = functools.partial(engine_answers.agree_answers, split.task, split.dataset)
     try:
         return compare_answers(answered, groups, agree)
     except ValueError as error:

@@ -30,7 +30,7 @@ def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.open_samples(given, config.views, config.views_seed)
     out = context.folder / "knowledge.npy"
-    teacher.to(arithmetic.device())
+    teacher.to(arithmetic.choose_device())
     answers.write_knowledge(teacher, samples, out, resolved, context.progress)
     return {"knowledge.npy": out}
 

@@ -1,4 +1,4 @@
-"""Stage `measure`: every compiled candidate's accuracy, parity, latency, memory and cold start, here.
+"""Stage `measure_subjects`: every compiled candidate's accuracy, parity, latency, memory and cold start, here.
 
 Each engine is first asked for its answers: on the validation images, and on the golden inputs its
 model answered before export. Only one that answers right is timed.
@@ -69,7 +69,7 @@ WINDOW_NS = 20_000_000
 """Of warm-up; three of them must agree."""
 
 
-class Measure(Settings):
+class MeasureSettings(Settings):
     """How long and how often is measured."""
 
     processes_min: Annotated[int, Field(ge=6, le=1000)] = 6
@@ -125,7 +125,7 @@ class MeasureConfig(Settings):
     candidates: Annotated[tuple[Candidate, ...], Field(strict=False)]
     tolerance: Positive = 1e-4
     """Of an fp32 logit against the trained model's, see `edgekd.bench.answers.float_allowance`."""
-    measure: Measure = Measure()
+    measure: MeasureSettings = MeasureSettings()
 
 
 def run(config: MeasureConfig, given: Given, context: Context) -> Made:
@@ -171,7 +171,7 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
     if there.emulated:
         timed = {}
     watch = Monitor(functools.partial(run_worker, device=context.device))
-    sitting = session.measure(
+    sitting = session.measure_subjects(
         list(timed.values()),
         rules,
         note=note,

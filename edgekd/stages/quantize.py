@@ -262,14 +262,14 @@ def _scheme(
 
     precision, tell = arithmetic.AUTOCAST[resolved.precision], []
     if "student" in config.teachers:
-        tell.append(finished.run_teacher(start.to(arithmetic.device()), precision))
+        tell.append(finished.run_teacher(start.to(arithmetic.choose_device()), precision))
     if "teacher" in config.teachers and config.knowledge == "stored":
         tell.append(finished.open_knowledge(given["knowledge"]))
     elif "teacher" in config.teachers:
         teacher = blueprint.load(
             given["teacher_blueprint"], given["teacher_weights"], allow_code=context.allow_code
         )
-        tell.append(finished.run_teacher(teacher.to(arithmetic.device()), precision))
+        tell.append(finished.run_teacher(teacher.to(arithmetic.choose_device()), precision))
     return offline(finished.combine_teachers(tell))
 
 

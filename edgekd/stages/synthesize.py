@@ -122,7 +122,7 @@ def _batches(
         image=image,
         number=config.count,
         seed=context.seed,
-        device=arithmetic.device(),
+        device=arithmetic.choose_device(),
         progress=context.progress,
     )
     make = SYNTHESIZERS[config.method.name].load()

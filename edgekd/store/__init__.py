@@ -33,9 +33,9 @@ from edgekd.store.garbage import Garbage
 from edgekd.store.manifest import Blob
 from edgekd.store.manifest import CreationTime
 from edgekd.store.manifest import StoreEntry
-from edgekd.store.manifest import key_of
+from edgekd.store.manifest import compute_key
 
-__all__ = ["MARKER", "Blob", "StoreEntry", "Garbage", "CreationTime", "Store", "key_of"]
+__all__ = ["MARKER", "Blob", "StoreEntry", "Garbage", "CreationTime", "Store", "compute_key"]
 
 MARKER = "edgekd-store.json"
 BLOB = ".blob"
@@ -146,7 +146,7 @@ class Store:
             ValueError: if a name is not plain.
         """
         blobs = {name: self.put(path) for name, path in sorted(outputs.items())}
-        entry = StoreEntry(key_of(inputs), dict(inputs), blobs, made)
+        entry = StoreEntry(compute_key(inputs), dict(inputs), blobs, made)
         files.write_bytes(self._manifest_path(entry.key), manifest.make_manifest(entry))
         files.remove(self.root / "work" / entry.key)
         return entry

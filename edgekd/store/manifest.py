@@ -48,7 +48,7 @@ class StoreEntry(NamedTuple):
     made: CreationTime
 
 
-def key_of(inputs: Mapping[str, Any]) -> str:
+def compute_key(inputs: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical JSON of what a result is made from."""
     return files.digest_bytes(files.canonical_json(inputs))
 
@@ -84,7 +84,7 @@ def parse_manifest(path: Path) -> StoreEntry:
         blobs = {name: _blob(blob) for name, blob in value["files"].items()}
         _require_plain(blobs)
         inputs, key = dict(value["inputs"]), value["key"]
-        if key != key_of(inputs) or path.name != f"{key}.json":
+        if key != compute_key(inputs) or path.name != f"{key}.json":
             raise ValueError("its key is not the hash of its inputs")
         return StoreEntry(key, inputs, blobs, _made(value["made"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgekd.bench import jobs
-from edgekd.bench.build import build
+from edgekd.bench.build import build_engine
 from edgekd.bench.process import run_worker
 from tests import bench_example
 from tests import foreign_example
@@ -57,10 +57,10 @@ def test_compile_says_why_not(tmp_path: Path) -> None:
     model.write_text("{}")
     goal = tmp_path / "goal"
     goal.mkdir()
-    told = build(model, "null", "bf16", goal, timeout_s=60)
+    told = build_engine(model, "null", "bf16", goal, timeout_s=60)
     assert told["not_measured"] == "null offers fp32, int8 on this machine"
     assert not list(goal.iterdir())
-    told = build(model, "null", "fp32", goal, kernels=True, timeout_s=60)
+    told = build_engine(model, "null", "fp32", goal, kernels=True, timeout_s=60)
     assert told["files"] == {"model.json": "model.json"}
     assert (goal / "model.json").read_text() == "{}"
     assert told["kernels"] == {"Sleep f32": 1}
@@ -111,7 +111,7 @@ def test_an_engine_is_not_made_under_a_label_that_is_not_true(
     for runtime in ("onnxruntime", "openvino"):
         goal = tmp_path / runtime
         goal.mkdir()
-        told = build(write(tmp_path / "net.onnx"), runtime, precision, goal, timeout_s=60)
+        told = build_engine(write(tmp_path / "net.onnx"), runtime, precision, goal, timeout_s=60)
         assert told["not_measured"] == says and "files" not in told
 
 

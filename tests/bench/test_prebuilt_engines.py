@@ -14,7 +14,7 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.store import CreationTime
 from edgekd.store import Store
-from edgekd.store import key_of
+from edgekd.store import compute_key
 from tests import bench_example
 
 MADE = CreationTime("2026-01-02T03:04:05Z", 1.0)
@@ -25,7 +25,7 @@ def twins(**inputs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     begun: dict[str, dict[str, Any]] = {}
     for number in itertools.count():
         made = {**inputs, "number": number}
-        start = key_of(made)[:6]
+        start = compute_key(made)[:6]
         if start in begun:
             return begun[start], made
         begun[start] = made
@@ -33,7 +33,7 @@ def twins(**inputs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 INPUTS, TWIN = twins(stage="compile")
-KEY = key_of(INPUTS)
+KEY = compute_key(INPUTS)
 EXPORT = {"stage": "export"}
 ABOUT: dict[str, Any] = {
     "runtime": "null",
@@ -127,8 +127,8 @@ def test_a_compile_step_of_the_store(tmp_path: Path, given: str) -> None:
     ("given", "inputs", "more", "says"),
     [
         (KEY[:3], INPUTS, {}, "got 3 characters"),
-        (key_of(EXPORT)[:6], INPUTS, {}, "got 0 engines"),
-        (key_of(EXPORT)[:6], EXPORT, {}, "got a result that is no engine"),
+        (compute_key(EXPORT)[:6], INPUTS, {}, "got 0 engines"),
+        (compute_key(EXPORT)[:6], EXPORT, {}, "got a result that is no engine"),
         (
             KEY[:6],
             INPUTS,

@@ -25,7 +25,7 @@ for name in ("pydantic", "torch", "click", "yaml", "safetensors", "scipy"):
 import edgekd
 from edgekd.bench import score_job
 assert edgekd.__file__.startswith(payload), edgekd.__file__
-score_job.score(json.loads(spec), lambda phase: None, 0)
+score_job.run_score(json.loads(spec), lambda phase: None, 0)
 """
 
 
@@ -49,7 +49,7 @@ def test_a_board_that_has_numpy_and_an_engine_alone_gives_the_same_rows(tmp_path
         [*command, json.dumps(spec)], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    here = scores.score(made, split, data, load_task("classification"), batch_size=8)
+    here = scores.score_engine(made, split, data, load_task("classification"), batch_size=8)
     there = splits.read(tmp_path / "rows")
     assert set(there) == set(here)
     for name, rows in here.items():

@@ -26,7 +26,7 @@ from edgekd.field import from_rows
 from edgekd.fields import find_field
 from edgekd.fields.label import Label
 from edgekd.fields.tokens import Tokens
-from edgekd.runtimes import find
+from edgekd.runtimes import find_runtime
 from edgekd.task import interface_of
 from edgekd.task import metric_rows
 from edgekd.tasks import BUILT_IN
@@ -41,7 +41,7 @@ ENGINES = ["onnxruntime", "openvino"]
 
 def engine(folder: Path, runtime: str, model: Path) -> Engine:
     """The compiled model."""
-    found = find(runtime)
+    found = find_runtime(runtime)
     if found.why_not():
         pytest.skip(f"{runtime} is missing")
     folder.mkdir()
@@ -90,7 +90,7 @@ def test_rows_from_the_worker_are_those_of_its_outputs(
 ) -> None:
     made = engine(tmp_path / "e", runtime, bench_example.write_onnx(tmp_path / "m", batch))
     split, data = images(tmp_path)
-    found = scores.score(made, split, data, TASK, batch_size=5)
+    found = scores.score_engine(made, split, data, TASK, batch_size=5)
     answered = compute_outputs(made, split, fields=data.inputs, batch_size=5)
     targets = data.prepare_targets(splits.read(split))
     same(found, metric_rows(TASK.metrics, {"logits": answered["y"]}, targets, data))
@@ -109,7 +109,7 @@ def test_rows_of_several_lengths_do_not_depend_on_their_batch(
     split, data = texts(tmp_path)
     rows = splits.read(split)
     one_by_one = []
-    session = find(runtime).load(alone.files, "fp32", 1)
+    session = find_runtime(runtime).load(alone.files, "fp32", 1)
     for number in range(len(rows["labels"])):
         part = {name: each[number : number + 1] for name, each in rows.items()}
         feeds = data.prepare_inputs(part)
@@ -119,7 +119,7 @@ def test_rows_of_several_lengths_do_not_depend_on_their_batch(
         one_by_one.append(metric_rows(TASK.metrics, {"logits": logits}, targets, data))
     want = {name: np.concatenate([one[name] for one in one_by_one]) for name in one_by_one[0]}
     for size in (1, 4, 256):
-        same(scores.score(made, split, data, TASK, batch_size=size), want)
+        same(scores.score_engine(made, split, data, TASK, batch_size=size), want)
 
 
 def linear(path: Path, output: str, shape: list[int | str]) -> Path:
@@ -165,7 +165,7 @@ def test_every_task_is_judged_there_as_here(tmp_path: Path, name: str) -> None:
     )
     shape = list(interface_of(task, data).outputs[0].shape)
     made = engine(tmp_path / "e", "onnxruntime", linear(tmp_path / "m", output.name, shape))
-    found = scores.score(made, tmp_path / "split", data, task, batch_size=4)
+    found = scores.score_engine(made, tmp_path / "split", data, task, batch_size=4)
     answered = compute_outputs(made, tmp_path / "split", fields=data.inputs, batch_size=4)
     targets = data.prepare_targets(splits.read(tmp_path / "split"))
     same(found, metric_rows(task.metrics, answered, targets, data))
@@ -184,10 +184,10 @@ def test_a_task_of_the_users_own_is_judged_here(
     monkeypatch.setattr(scores, "run_worker", worker)
     made = engine(tmp_path / "e", "onnxruntime", text_example.write_onnx(tmp_path / "m"))
     split, data = texts(tmp_path, 12)
-    want = scores.score(made, split, data, TASK)
+    want = scores.score_engine(made, split, data, TASK)
     assert set(asked) == {"score"}
     own = Dataset(task="python:mine:TASK", inputs=data.inputs, targets=data.targets)
-    same(scores.score(made, split, own, TASK), want)
+    same(scores.score_engine(made, split, own, TASK), want)
     assert set(asked[1:]) == {"outputs"}
 
 
@@ -203,7 +203,7 @@ def test_the_worker_imports_numpy_and_its_engine_alone(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scores, "run_worker", worker)
-        scores.score(made, split, data, TASK)
+        scores.score_engine(made, split, data, TASK)
     assert {"edgekd", "numpy", "onnxruntime"} <= set(loaded[0])
     assert not {"pydantic", "torch", "scipy", "safetensors", "onnx", "yaml", "click"} & set(
         loaded[0]
@@ -213,7 +213,7 @@ def test_the_worker_imports_numpy_and_its_engine_alone(tmp_path: Path) -> None:
 def test_a_large_split_is_judged_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = engine(tmp_path / "e", "onnxruntime", text_example.write_onnx(tmp_path / "m"))
     split, data = texts(tmp_path, 23)
-    want = scores.score(made, split, data, TASK)
+    want = scores.score_engine(made, split, data, TASK)
     asked = []
 
     def worker(job: str, spec: Any, **more: Any) -> Any:
@@ -224,7 +224,7 @@ def test_a_large_split_is_judged_in_pieces(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("edgekd.bench.outputs.FIRST_ROWS", 3)
     monkeypatch.setattr("edgekd.bench.outputs.PIECE_S", 0.0)
     monkeypatch.setattr("edgekd.bench.outputs.SLACK", 0.0)
-    same(scores.score(made, split, data, TASK, batch_size=2, timeout_s=77), want)
+    same(scores.score_engine(made, split, data, TASK, batch_size=2, timeout_s=77), want)
     assert asked == [([0, 8], 77), ([8, 16], 60), ([16, 23], 60)]
 
 
@@ -244,21 +244,21 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path) -> None:
     made = engine(tmp_path / "e", "onnxruntime", text_example.write_onnx(tmp_path / "m"))
     split, data = images(tmp_path)
     with pytest.raises(InputError, match="inputs: got images, want text, text_mask") as caught:
-        scores.score(made, split, data, TASK)
+        scores.score_engine(made, split, data, TASK)
     assert "\n" not in str(caught.value)
     other, of_text = texts(tmp_path)
     with pytest.raises(InputError, match="got text, labels, want images|got labels, text"):
-        scores.score(made, other, data, TASK)
+        scores.score_engine(made, other, data, TASK)
     nothing = tmp_path / "nothing"
     splits.write(
         nothing, {name: each[:0] for name, each in splits.read(other).items()}, np.arange(0)
     )
     with pytest.raises(InputError, match="nothing: got no samples"):
-        scores.score(made, nothing, of_text, TASK)
+        scores.score_engine(made, nothing, of_text, TASK)
     renamed = text_example.write_onnx(tmp_path / "renamed", logits="scores")
     odd = engine(tmp_path / "o", "onnxruntime", renamed)
     with pytest.raises(InputError, match="outputs: got scores, states, want logits"):
-        scores.score(odd, other, of_text, TASK)
+        scores.score_engine(odd, other, of_text, TASK)
 
 
 @pytest.mark.parametrize("runtime", ENGINES)
@@ -270,9 +270,13 @@ def test_a_length_that_a_model_cannot_take_gives_no_rows(tmp_path: Path, runtime
     rows = splits.read(split)
     fitting = np.flatnonzero(rows["text"].lengths == 8)  # type: ignore[union-attr]
     splits.write(tmp_path / "eight", rows, fitting)
-    assert len(scores.score(made, tmp_path / "eight", data, TASK)["accuracy"]) == len(fitting) > 1
+    assert (
+        len(scores.score_engine(made, tmp_path / "eight", data, TASK)["accuracy"])
+        == len(fitting)
+        > 1
+    )
     with pytest.raises((InputError, WorkerFailed)) as caught:
-        scores.score(made, split, data, TASK, batch_size=1)
+        scores.score_engine(made, split, data, TASK, batch_size=1)
     assert runtime == "openvino" or "which the engine refuses" in str(caught.value)
     assert "\n" not in str(caught.value).strip()
 
@@ -282,7 +286,7 @@ def test_answers_that_are_not_finite_have_no_score(tmp_path: Path) -> None:
     made = engine(tmp_path / "e", "onnxruntime", model)
     split, data = texts(tmp_path)
     with pytest.raises(InputError, match="logits: got answers that are not finite"):
-        scores.score(made, split, data, TASK)
+        scores.score_engine(made, split, data, TASK)
 
 
 NAMES = ["accuracy", "balanced accuracy"]

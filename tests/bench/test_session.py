@@ -38,7 +38,7 @@ def latency_order(workers: Workers) -> str:
 
 def test_processes_take_turns_and_every_other_round_runs_backwards() -> None:
     workers = Workers()
-    session.measure(subjects("a", "b", "c"), session.Rules(), worker=workers)
+    session.measure_subjects(subjects("a", "b", "c"), session.Rules(), worker=workers)
     assert workers.ran[:3] == [("memory", "a"), ("memory", "b"), ("memory", "c")]
     assert latency_order(workers) == "abccba" * 3
 
@@ -46,7 +46,7 @@ def test_processes_take_turns_and_every_other_round_runs_backwards() -> None:
 def test_who_is_settled_stops_and_the_others_go_on() -> None:
     workers = Workers(lambda name, n: 100 if name == "a" else 100 + 20 * (n % 2))
     rules = session.Rules(processes_max=9)
-    quiet, noisy = session.measure(subjects("a", "b"), rules, worker=workers)
+    quiet, noisy = session.measure_subjects(subjects("a", "b"), rules, worker=workers)
     assert quiet.reached and len(quiet.processes) == 6
     assert not noisy.reached and len(noisy.processes) == 9
 
@@ -60,7 +60,9 @@ def test_after_the_fewest_processes_only_contenders_go_on() -> None:
 
     workers = Workers(lambda name, n: 100 + 20 * (n % 2))
     rules = session.Rules(processes_max=9)
-    one, other = session.measure(subjects("a", "b"), rules, worker=workers, contenders=contenders)
+    one, other = session.measure_subjects(
+        subjects("a", "b"), rules, worker=workers, contenders=contenders
+    )
     assert (len(one.processes), len(other.processes)) == (6, 9) and asked == [6, 6, 6]
 
 
@@ -68,7 +70,7 @@ def test_the_wanted_width_counts() -> None:
     for width, reached in ((0.02, False), (0.1, True)):
         workers = Workers(lambda name, n: 100 + 3 * (n % 3))
         rules = session.Rules(processes_max=6, half_width=width)
-        (found,) = session.measure(subjects("a"), rules, worker=workers)
+        (found,) = session.measure_subjects(subjects("a"), rules, worker=workers)
         assert found.reached is reached
 
 
@@ -78,7 +80,9 @@ def test_a_failure_ends_one_subject_only() -> None:
             raise WorkerFailed("a: the worker was killed by SIGSEGV")
         return 100
 
-    bad, good = session.measure(subjects("a", "b"), session.Rules(), worker=Workers(medians))
+    bad, good = session.measure_subjects(
+        subjects("a", "b"), session.Rules(), worker=Workers(medians)
+    )
     assert bad.failure == "a: the worker was killed by SIGSEGV" and not bad.refused
     assert len(bad.processes) == 2 and not bad.reached
     assert good.reached and not good.failure
@@ -88,7 +92,7 @@ def test_a_refused_input_is_told_apart() -> None:
     def refuse(job: str, spec: dict[str, Any], **more: Any) -> dict[str, Any]:
         raise InputError("a: no")
 
-    (found,) = session.measure(subjects("a"), session.Rules(), worker=refuse)
+    (found,) = session.measure_subjects(subjects("a"), session.Rules(), worker=refuse)
     assert found.refused and found.failure == "a: no" and found.memory is None
 
 
@@ -102,7 +106,7 @@ def test_the_budget_ends_the_sitting(monkeypatch: pytest.MonkeyPatch) -> None:
 
     # each call moves the clock by one second, memory included: 1 + 4 fit before 5 s are over
     rules = session.Rules(budget_s=5)
-    (found,) = session.measure(subjects("a"), rules, worker=Workers(medians))
+    (found,) = session.measure_subjects(subjects("a"), rules, worker=Workers(medians))
     assert len(found.processes) == 4 and not found.reached
 
 
@@ -117,6 +121,6 @@ def test_a_worker_is_told_what_to_read(tmp_path: Path) -> None:
 
     engine = Engine("a", "fp32", 1, {"model.onnx": tmp_path / "ab12"})
     one = session.Subject("a", engine, inputs=tmp_path / "rows.npy")
-    session.measure([one], session.Rules(), worker=worker)
+    session.measure_subjects([one], session.Rules(), worker=worker)
     reads = {"model.onnx": tmp_path / "ab12", "inputs": tmp_path / "rows.npy"}
     assert all(t == ({"model.onnx": "in/model.onnx"}, "in/inputs", reads) for t in told)

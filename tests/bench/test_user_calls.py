@@ -36,7 +36,7 @@ def measured(
     asked = {name: (size,) for name, size in sizes.items()}
     ask = user_models.MeasureRequest(runtimes, (), (1,), None, 60, sizes=(asked,))
     subjects = [one.subject for one in user_models.prepare_subjects(models, ask, scratch)]
-    return [found.failure for found in session.measure(subjects, RULES)]
+    return [found.failure for found in session.measure_subjects(subjects, RULES)]
 
 
 def test_kinds_of_inputs(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_masks_are_ones_and_tokens_are_below_the_vocabulary_at_every_size(tmp_pa
         text, mask = subject.call.inputs["text"], subject.call.inputs["text_mask"]
         assert (text.high, text.value) == (text_example.VOCABULARY, None)
         assert mask.value == 1 and mask.shape == text.shape
-    assert [found.failure for found in session.measure(subjects, RULES)] == [""] * 4
+    assert [found.failure for found in session.measure_subjects(subjects, RULES)] == [""] * 4
     own = user_models.MeasureRequest(
         BOTH[:1], (), (1,), None, 60, sizes=sizes[:1], inputs=UserInputs(values={"text_mask": 0.0})
     )

@@ -33,13 +33,13 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def contents(path: Path) -> dict[str, bytes]:
     with archive.open_bundle(path) as folder:
-        bundle.check(folder)
+        bundle.load_bundle(folder)
         return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def refused(path: Path) -> EdgekdError:
     with pytest.raises((BudgetMissed, InputError)) as caught, archive.open_bundle(path) as folder:
-        bundle.check(folder)
+        bundle.load_bundle(folder)
     assert "\n" not in caught.value.line()
     return caught.value
 

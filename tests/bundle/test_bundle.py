@@ -39,7 +39,7 @@ def put(folder: Path, name: str, data: bytes) -> None:
 
 
 def test_a_bundle_comes_back_as_it_was_written(folder: Path) -> None:
-    found = bundle.check(folder)
+    found = bundle.load_bundle(folder)
     assert found.dataset == bundle_example.dataset()
     assert found.interface == bundle_example.INTERFACE
     assert found.golden["usual"].inputs["images"].shape == (8, 1, 4, 4)
@@ -59,10 +59,10 @@ def test_every_flipped_byte_is_caught(kept: Path, name: str) -> None:
             changed[position] ^= int(rng.integers(1, 256))
             path.write_bytes(changed)
             with pytest.raises((BudgetMissed, InputError)):
-                bundle.check(kept)
+                bundle.load_bundle(kept)
     finally:
         path.write_bytes(whole)
-    bundle.check(kept)
+    bundle.load_bundle(kept)
 
 
 @pytest.mark.parametrize("name", manifests.FILES)
@@ -70,10 +70,10 @@ def test_a_changed_or_missing_file_is_named(folder: Path, name: str) -> None:
     path = folder / name
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(BudgetMissed, match=f"{name}: got .* bytes, want"):
-        bundle.check(folder)
+        bundle.load_bundle(folder)
     path.unlink()
     with pytest.raises(BudgetMissed, match=f"{name}: is missing"):
-        bundle.check(folder)
+        bundle.load_bundle(folder)
 
 
 def _symlink(folder: Path) -> None:
@@ -170,7 +170,7 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
 def test_a_hostile_bundle_is_refused(folder: Path, name: str) -> None:
     HOSTILE[name](folder)
     with pytest.raises(InputError) as caught:
-        bundle.check(folder)
+        bundle.load_bundle(folder)
     assert "\n" not in caught.value.line()
 
 
@@ -178,7 +178,7 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file", tmp_path / "nothing"):
         with pytest.raises(InputError):
-            bundle.check(path)
+            bundle.load_bundle(path)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_golden_tensors_are_held_to_their_form(
 ) -> None:
     folder = bundle_example.make(tmp_path, tensors=tensors)
     with pytest.raises(InputError, match=r"golden\.safetensors: got"):
-        bundle.check(folder)
+        bundle.load_bundle(folder)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_a_task_that_is_not_the_models_is_refused(folder: Path, name: str) -> No
     OTHER_TASKS[name](value)
     put(folder, "task.json", files.pretty_json(value))
     with pytest.raises(InputError) as caught:
-        bundle.check(folder)
+        bundle.load_bundle(folder)
     assert "\n" not in caught.value.line() and len(caught.value.line()) < 500
 
 
@@ -293,4 +293,4 @@ def test_a_golden_file_without_samples_is_none(tmp_path: Path) -> None:
         "pixels": None,
     }
     with pytest.raises(InputError, match=r"golden\.safetensors: got float32 \[0, 1, 4, 4\]"):
-        bundle.check(bundle_example.make(tmp_path, tensors=tensors))
+        bundle.load_bundle(bundle_example.make(tmp_path, tensors=tensors))

@@ -14,14 +14,14 @@ from tests.bundle import numbers_example
 
 
 def test_decisions_are_compared_as_the_task_does(tmp_path: Path) -> None:
-    agree = decisions.find_agree(bundle.check(bundle_example.make(tmp_path)))
+    agree = decisions.find_agree(bundle.load_bundle(bundle_example.make(tmp_path)))
     assert agree is not None
     one, other = np.array([[2, 1, 0], [0, 0, 1.0]]), np.array([[9, 8, 7], [0, 1, 0.0]])
     assert agree({"logits": one}, {"logits": other}).tolist() == [1, 0]
 
 
 def test_numbers_agree_by_how_near_they_are(tmp_path: Path) -> None:
-    found = bundle.check(numbers_example.make(tmp_path, numbers_example.ONE))
+    found = bundle.load_bundle(numbers_example.make(tmp_path, numbers_example.ONE))
     agree = decisions.find_agree(found)
     assert agree is not None
     one, other = ({"values": np.array(v)} for v in ([[1.0], [1.0], [1.0]], [[1.0], [1.505], [9.0]]))
@@ -29,7 +29,7 @@ def test_numbers_agree_by_how_near_they_are(tmp_path: Path) -> None:
 
 
 def test_the_authors_own_task_is_not_run(tmp_path: Path) -> None:
-    found = bundle.check(bundle_example.make(tmp_path))
+    found = bundle.load_bundle(bundle_example.make(tmp_path))
     for task in ("python:no_such_module:TASK", "python:os:system"):
         own = dataclasses.replace(found.dataset, task=task)
         assert decisions.find_agree(found._replace(dataset=own)) is None

@@ -16,7 +16,7 @@ from tests import bundle_example
 def ready(folder: Path, runtime: str | None = None, **other: object) -> Engine | str:
     made = folder / "made"
     made.mkdir()
-    found = bundle.check(bundle_example.make(made, **other))
+    found = bundle.load_bundle(bundle_example.make(made, **other))
     scratch = folder / "scratch"
     scratch.mkdir()
     return bundle_engine.prepare_engine(found, runtime, scratch)
@@ -49,9 +49,9 @@ def test_a_chosen_engine_that_is_unknown_here_gives_way_to_another(tmp_path: Pat
 
 
 def test_each_reason_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = runtimes.find
+    find = runtimes.find_runtime
     monkeypatch.setattr(
-        runtimes, "find", lambda name: find(name)._replace(why_not=lambda: "no engine")
+        runtimes, "find_runtime", lambda name: find(name)._replace(why_not=lambda: "no engine")
     )
     assert ready(tmp_path) == "no engine"
 
@@ -95,7 +95,7 @@ def test_the_chosen_precision_is_tried_before_float32_and_on_the_chosen_engine_a
         tried.append(f"{name}-{precision}")
         return {"not_measured": f"no {name} in {precision}"}
 
-    monkeypatch.setattr(bundle_engine, "build", refuse)
+    monkeypatch.setattr(bundle_engine, "build_engine", refuse)
     why = ready(tmp_path, runtime, rows=[bundle_example.row(chosen)], chosen=chosen)
     assert [one for one in tried if one.split("-")[0] in ("openvino", "onnxruntime")] == want
     assert isinstance(why, str) and f"no {want[-1].replace('-', ' in ')}" in why

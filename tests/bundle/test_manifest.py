@@ -54,7 +54,7 @@ def test_a_manifest_cut_and_mended_at_random_is_caught(
     try:
         path.write_bytes(changed)
         with pytest.raises(EdgekdError) as caught:
-            bundle.check(kept)
+            bundle.load_bundle(kept)
         assert caught.value.exit_code in (1, 2)
     finally:
         path.write_bytes(whole)
@@ -65,7 +65,7 @@ def test_a_precision_that_is_none_is_refused(tmp_path: Path, precision: str) -> 
     row = bundle_example.row(precision=precision)
     folder = bundle_example.make(tmp_path, rows=[row])
     with pytest.raises(InputError, match=r"chosen\.precision"):
-        bundle.check(folder)
+        bundle.load_bundle(folder)
 
 
 def test_a_file_of_a_bundle_has_2_gib_at_most(folder: Path) -> None:
@@ -163,7 +163,7 @@ def test_an_interface_that_is_not_the_golden_samples_is_refused(
 ) -> None:
     sign(folder, change)
     with pytest.raises(InputError, match=r"golden\.safetensors: got") as caught:
-        bundle.check(folder)
+        bundle.load_bundle(folder)
     assert "\n" not in caught.value.line()
 
 

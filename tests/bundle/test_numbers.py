@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @BOTH
 def test_it_comes_back_as_it_was_written(made: dict[str, Path], dataset: Dataset) -> None:
-    found = bundle.check(made[dataset.task])
+    found = bundle.load_bundle(made[dataset.task])
     assert found.dataset == dataset
     ends = (*found.interface.inputs, *found.interface.outputs)
     assert ends == numbers_example.interface_ends(dataset)
@@ -173,7 +173,9 @@ def test_the_authors_own_task_does_not_run_unasked(made: dict[str, Path]) -> Non
 def test_it_is_packed_and_unpacked(made: dict[str, Path], tmp_path: Path, dataset: Dataset) -> None:
     archive.pack(made[dataset.task], tmp_path / "numbers.edgekd")
     with archive.open_bundle(tmp_path / "numbers.edgekd") as folder:
-        assert bundle.check(folder).manifest == bundle.check(made[dataset.task]).manifest
+        assert (
+            bundle.load_bundle(folder).manifest == bundle.load_bundle(made[dataset.task]).manifest
+        )
 
 
 def own_task(folder: Path, **changes: Any) -> Path:

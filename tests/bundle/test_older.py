@@ -85,7 +85,7 @@ def make(place: Path, **tensors: np.ndarray | None) -> Path:
 
 
 def test_it_is_read_as_one_of_today(tmp_path: Path) -> None:
-    found = bundle.check(make(tmp_path))
+    found = bundle.load_bundle(make(tmp_path))
     assert found.dataset == bundle_example.dataset()
     assert found.interface == image_classifier(classes=3, channels=1, height=4, width=4)
     assert found.manifest.chosen.validation_score == 0.9
@@ -148,7 +148,7 @@ def test_it_is_packed_and_unpacked(tmp_path: Path) -> None:
     with zipfile.ZipFile(goal) as known:
         assert known.namelist() == ["manifest.json", *ORDER]
     with archive.open_bundle(goal) as scratch:
-        assert bundle.check(scratch).manifest == bundle.check(folder).manifest
+        assert bundle.load_bundle(scratch).manifest == bundle.load_bundle(folder).manifest
         for name in ("manifest.json", *ORDER):
             assert (scratch / name).read_bytes() == (folder / name).read_bytes()
 
@@ -160,10 +160,10 @@ def test_a_changed_or_missing_file_is_named(tmp_path: Path, name: str) -> None:
     data[len(data) // 2] ^= 1
     (folder / name).write_bytes(bytes(data))
     with pytest.raises(BudgetMissed, match=f"{name}: got another SHA-256"):
-        bundle.check(folder)
+        bundle.load_bundle(folder)
     (folder / name).unlink()
     with pytest.raises(BudgetMissed, match=f"{name}: is missing"):
-        bundle.check(folder)
+        bundle.load_bundle(folder)
 
 
 def put(name: str, value: Any) -> Callable[[Path], None]:
@@ -245,7 +245,7 @@ def test_a_hostile_one_is_refused_in_one_line(tmp_path: Path, name: str) -> None
     folder = make(tmp_path)
     HOSTILE[name](folder)
     with pytest.raises(InputError) as caught:
-        bundle.check(folder)
+        bundle.load_bundle(folder)
     line = caught.value.line()
     assert "\n" not in line and "\x1b" not in line and len(line) < 500
 
@@ -265,4 +265,4 @@ def test_its_golden_tensors_are_held_to_their_form(
     tmp_path: Path, tensors: dict[str, np.ndarray]
 ) -> None:
     with pytest.raises(InputError, match=r"golden\.safetensors: got"):
-        bundle.check(make(tmp_path, **tensors))
+        bundle.load_bundle(make(tmp_path, **tensors))

@@ -24,7 +24,7 @@ def ask(pixels: np.ndarray = BLACK, name: str = "a") -> Question:
 def test_the_answers_are_those_of_the_model_by_hand(tmp_path: Path) -> None:
     weights = bundle_example.model(tmp_path / "model.onnx")
     pixels = np.random.default_rng(2).integers(0, 256, (5, 4, 4, 1), np.uint8)
-    found = bundle.check(bundle_example.make(tmp_path))
+    found = bundle.load_bundle(bundle_example.make(tmp_path))
     told = bundle_predict.predict(found, [ask(p, f"{n}") for n, p in enumerate(pixels)], top=3)
     logits = ((pixels / 255.0 - 0.5) / 0.25).reshape(5, 16) @ weights
     want = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -39,7 +39,7 @@ def answered(
     """What is told of these logits."""
     outputs = {"logits": np.array([logits], np.float32)}
     monkeypatch.setattr(bundle_predict, "compute_outputs", lambda *_, **__: outputs)
-    found = bundle.check(bundle_example.make(folder))
+    found = bundle.load_bundle(bundle_example.make(folder))
     (told,) = bundle_predict.predict(found, [ask()], top=top)
     return told.answers
 
@@ -57,11 +57,11 @@ def test_equal_labels_keep_their_order(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_no_engine_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = runtimes.find
+    find = runtimes.find_runtime
     monkeypatch.setattr(
-        runtimes, "find", lambda name: find(name)._replace(why_not=lambda: f"no {name}")
+        runtimes, "find_runtime", lambda name: find(name)._replace(why_not=lambda: f"no {name}")
     )
-    found = bundle.check(bundle_example.make(tmp_path))
+    found = bundle.load_bundle(bundle_example.make(tmp_path))
     with pytest.raises(MachineError, match="no onnxruntime"):
         bundle_predict.predict(found, [ask()], top=3)
 
@@ -81,12 +81,12 @@ def test_answers_are_a_finite_number_for_each_label(
     logits: np.ndarray, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bundle_predict, "compute_outputs", lambda *_, **__: {"logits": logits})
-    found = bundle.check(bundle_example.make(tmp_path))
+    found = bundle.load_bundle(bundle_example.make(tmp_path))
     with pytest.raises(InputError, match=f"^tiny: .*{says}"):
         bundle_predict.predict(found, [ask()], top=3)
 
 
 def test_the_timeout_is_the_workers(tmp_path: Path) -> None:
-    found = bundle.check(bundle_example.make(tmp_path))
+    found = bundle.load_bundle(bundle_example.make(tmp_path))
     with pytest.raises(MachineError, match=r"did not end within 0\.01 s"):
         bundle_predict.predict(found, [ask()], top=3, timeout_s=0.01)

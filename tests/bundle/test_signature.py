@@ -18,7 +18,7 @@ from edgekd import files
 from edgekd.bundle import archive
 from edgekd.bundle import manifest as manifests
 from edgekd.bundle import signature
-from edgekd.bundle.manifest import Check
+from edgekd.bundle.manifest import CheckResult
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -46,13 +46,13 @@ def signed(tmp_path: Path) -> tuple[Path, str, Path]:
     """A signed bundle, its manifest's digest, and the public key."""
     private, public = write_keys(tmp_path)
     folder = bundle_example.make(tmp_path)
-    digest = bundle.check(folder).manifest.digest
+    digest = bundle.load_bundle(folder).manifest.digest
     (folder / manifests.SIGNATURE).write_bytes(signature.sign(digest, private, None))
     return folder, digest, public
 
 
-def check(folder: Path, digest: str, key: Path | None) -> Check:
-    found = signature.check(folder, digest, key)
+def check(folder: Path, digest: str, key: Path | None) -> CheckResult:
+    found = signature.check_signature(folder, digest, key)
     assert found is not None and found.what == "signature.json"
     return found
 
@@ -78,11 +78,11 @@ def test_another_key_and_a_missing_signature_fail(
     _, other = write_keys(tmp_path, seed=2)
     assert check(folder, digest, other).verdict == "failed"
     (folder / manifests.SIGNATURE).unlink()
-    assert check(folder, digest, public) == Check(
+    assert check(folder, digest, public) == CheckResult(
         "signature.json", "failed", check(folder, digest, public).text
     )
     assert "is missing" in check(folder, digest, public).text
-    assert signature.check(folder, digest, None) is None
+    assert signature.check_signature(folder, digest, None) is None
 
 
 def test_it_holds_for_one_manifest_only(signed: tuple[Path, str, Path]) -> None:
@@ -175,7 +175,7 @@ def test_a_key_that_does_not_open_is_wrong_input(tmp_path: Path) -> None:
             signature.sign("ab" * 32, key, password)
         assert str(key) in str(caught.value) and "secret" not in str(caught.value)
     with pytest.raises(InputError, match="want one in PEM"):
-        signature.check(tmp_path, "ab" * 32, private)
+        signature.check_signature(tmp_path, "ab" * 32, private)
 
 
 def test_a_missing_library_is_the_machines_fault(
@@ -185,7 +185,7 @@ def test_a_missing_library_is_the_machines_fault(
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.serialization", None)
     for call in (
         lambda: signature.sign("ab" * 32, private, None),
-        lambda: signature.check(tmp_path, "ab" * 32, public),
+        lambda: signature.check_signature(tmp_path, "ab" * 32, public),
     ):
         with pytest.raises(MachineError, match=r"pip install 'edgekd\[sign\]'"):
             call()
@@ -199,7 +199,7 @@ def test_an_archive_carries_it(signed: tuple[Path, str, Path], tmp_path: Path) -
     archive.pack(folder, tmp_path / "given.edgekd", signature=data)
     assert (tmp_path / "kept.edgekd").read_bytes() == (tmp_path / "given.edgekd").read_bytes()
     with archive.open_bundle(tmp_path / "given.edgekd") as inside:
-        bundle.check(inside)
+        bundle.load_bundle(inside)
         assert check(inside, digest, public).verdict == "ok"
 
 
@@ -215,7 +215,7 @@ def test_a_key_file_has_16_kib_at_most(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got more than 16384 bytes, want a key"):
         signature.sign("ab" * 32, private, None)
     with pytest.raises(InputError, match="got more than 16384 bytes, want a key"):
-        signature.check(tmp_path, "ab" * 32, public)
+        signature.check_signature(tmp_path, "ab" * 32, public)
 
 
 def test_a_signature_file_has_16_kib_at_most(signed: tuple[Path, str, Path]) -> None:
@@ -245,13 +245,13 @@ def test_a_key_that_is_given_must_have_signed(
     folder, digest, public = signed
     _, other = write_keys(tmp_path, seed=2)
     for key in (public, None):
-        signature.require(folder, digest, key)
+        signature.require_signature(folder, digest, key)
     with pytest.raises(BudgetMissed, match=r"signature\.json: is by ed25519:"):
-        signature.require(folder, digest, other)
+        signature.require_signature(folder, digest, other)
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
     with pytest.raises(MachineError, match=r"signature\.json: signed by .*, not checked"):
-        signature.require(folder, digest, public)
+        signature.require_signature(folder, digest, public)
     (folder / manifests.SIGNATURE).unlink()
     with pytest.raises(BudgetMissed, match=r"signature\.json: is missing"):
-        signature.require(folder, digest, public)
-    signature.require(folder, digest, None)
+        signature.require_signature(folder, digest, public)
+    signature.require_signature(folder, digest, None)

@@ -71,13 +71,13 @@ def test_what_is_asked_is_what_the_manifest_states(
 def test_without_an_engine_the_digests_are_still_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = runtimes.find
+    find = runtimes.find_runtime
 
     def missing(name: str) -> Runtime:
         line = f"{name} is not installed: pip install 'edgekd[{name}]'"
         return find(name)._replace(why_not=lambda: line)
 
-    monkeypatch.setattr(runtimes, "find", missing)
+    monkeypatch.setattr(runtimes, "find_runtime", missing)
     report = bundle_verify.verify(bundle_example.make(tmp_path))
     assert list(verdicts(report).values()) == ["ok"] * 6 + ["not checked"]
     with pytest.raises(MachineError, match=r"pip install 'edgekd\[onnxruntime\]'"):
@@ -126,7 +126,7 @@ def test_no_torch(tmp_path: Path) -> None:
         "assert 'torch' not in sys.modules and 'onnxruntime' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script, folder], check=True, capture_output=True)
-    assert bundle.check(folder)
+    assert bundle.load_bundle(folder)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_quantized_answers_that_are_noisier_than_where_they_were_measured_fail(
     made = bundle_example.write_golden(tmp_path / "noisy.safetensors", answers)
     row = bundle_example.row(parity_max_abs=9.0, parity_rms=stated, agreement=0.0)
     folder = bundle_example.make(tmp_path, golden=made, rows=[row])
-    assert bundle.check(folder).manifest.tolerance["onnxruntime/fp32"].rms == stated
+    assert bundle.load_bundle(folder).manifest.tolerance["onnxruntime/fp32"].rms == stated
     assert (
         bundle_verify.verify(folder).checks[-1].what.startswith("golden answers")
     )  # not quantized

@@ -19,7 +19,7 @@ from edgekd.bench.machine import host
 from edgekd.bench.machine import instructions
 from edgekd.bundle import Bundle
 from edgekd.bundle import verify as bundle_verify
-from edgekd.bundle.manifest import Check
+from edgekd.bundle.manifest import CheckResult
 from edgekd.bundle.manifest import OutputTolerance
 from edgekd.bundle.manifest import Tolerance
 from edgekd.devices import local
@@ -46,7 +46,7 @@ def test_pixels_become_the_golden_inputs_but_for_rounding(
     inputs = np.repeat(bundle_example.IMAGE.apply(pixels), 8, axis=0)
     inputs[0, 0, 1, 2] += off
     tensors = {"inputs": inputs, "pixels": pixels}
-    found = bundle.check(bundle_example.make(tmp_path, tensors=tensors))
+    found = bundle.load_bundle(bundle_example.make(tmp_path, tensors=tensors))
     want = found.golden["usual"].outputs["logits"][:1]
     got = bundle_verify._from_rows(found, lambda *_, **__: {"y": want}, None, tmp_path)
     assert got.verdict == verdict and ("becomes an input" in got.text) is (verdict == "failed")
@@ -65,7 +65,7 @@ def test_answers_to_pixels_are_held_to_the_tolerance(
     tmp_path: Path, answers: Any, max_abs: float | None, verdict: str, says: str
 ) -> None:
     outputs = np.full((8, 3), 2, np.float32)
-    found = bundle.check(bundle_example.make(tmp_path, tensors={"outputs": outputs}))
+    found = bundle.load_bundle(bundle_example.make(tmp_path, tensors={"outputs": outputs}))
     tolerance = None if max_abs is None else Tolerance(max_abs=max_abs, agreement=1.0)
     given = np.zeros(answers) if isinstance(answers, tuple) else outputs[:1] + answers
     got = bundle_verify._from_rows(found, lambda *_, **__: {"y": given}, tolerance, tmp_path)
@@ -84,7 +84,7 @@ def bundled(usual: GoldenGroup, task: str = "classification") -> Bundle:
     return Bundle(Path("nowhere"), cast("Manifest", None), dataset, {"usual": usual})
 
 
-def compared(got: np.ndarray, tolerance: Tolerance | None, **more: str) -> Check:
+def compared(got: np.ndarray, tolerance: Tolerance | None, **more: str) -> CheckResult:
     """An engine's only output beside that of `GOLDEN`."""
     found = bundled(GOLDEN, **more)
     return bundle_verify._compared(found, {"usual": {"y": got}}, tolerance, ENGINE)

@@ -235,7 +235,7 @@ def test_a_key_must_have_signed_what_is_measured(tmp_path: Path, model: Path) ->
     assert "signature.json: is missing" in str(failure(str(folder), *LITTLE, *key))
     assert "signature.json: is missing" in str(failure("compare", str(folder), str(folder), *key))
     assert "want a bundle, which can be signed" in str(failure(str(model), *LITTLE, *key))
-    digest = bundle.check(folder).manifest.digest
+    digest = bundle.load_bundle(folder).manifest.digest
     (folder / "signature.json").write_bytes(signature.sign(digest, private, None))
     done = CliRunner().invoke(command, [str(folder), *LITTLE, *key])
     assert done.exit_code == 0, done.output
@@ -252,7 +252,7 @@ def test_the_timeout_is_every_workers(
         given.add(order.timeout_s)
         return run(order)
 
-    monkeypatch.setattr(devices, "find", lambda name: Device("board", noted))
+    monkeypatch.setattr(devices, "find_device", lambda name: Device("board", noted))
     little = LITTLE if len(arguments) == 1 else ("--pairs", "6")
     words = [str(model) if word == "NET" else word for word in arguments]
     CliRunner().invoke(command, [*words, *little, "--timeout", "77"])

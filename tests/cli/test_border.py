@@ -192,7 +192,10 @@ def test_a_fault_of_the_user_s_own_code_is_no_bug_of_ours(
     )
     assert "details in" in got.hint
     # edgekd's own code stays ours, though the user's imports it
-    assert border.run_guarded(lambda: fidelity.agreement(np.zeros(1), np.zeros(1)))[0].code == 4
+    assert (
+        border.run_guarded(lambda: fidelity.measure_agreement(np.zeros(1), np.zeros(1)))[0].code
+        == 4
+    )
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -64,9 +64,9 @@ def test_from_add_to_rm(board: Board, config: Path) -> None:
     assert told["packages"]["onnxruntime"] and told["missing"] == lacks
     assert told["install"] == ("edgekd device setup board" if lacks else None)
     assert told["free_disk_bytes"] > 0
-    device = devices.find("board")
+    device = devices.find_device("board")
     assert b'"a": 1' in device.run(WorkerJob("json.tool", {"a": 1}, {}, 30)).stdout
-    assert devices.find("board") is device  # one link a process
+    assert devices.find_device("board") is device  # one link a process
     device.run.__self__.close()  # type: ignore[attr-defined]
 
     assert run("rm", "board").exit_code == 0

@@ -20,7 +20,7 @@ from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.table import Member
 from edgekd.table import NamedMember
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 
 def run(*arguments: str) -> str:
@@ -166,7 +166,7 @@ def test_every_companion_says_what_its_knobs_are() -> None:
     for name, member in LOSSES.items():
         if member.companion is not None:
             assert set(rows[name]["companion_knobs"]) == set(
-                signature(member.companion).knobs.model_fields
+                find_signature(member.companion).knobs.model_fields
             )
             assert all(rows[name]["companion_knobs"].values())
 

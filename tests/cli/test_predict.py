@@ -115,7 +115,7 @@ def test_answers_that_say_nothing_are_refused_in_one_line(
 def test_a_key_must_have_signed_it(packed: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((4, 4), np.uint8))
     private, public = write_keys(tmp_path)
-    digest = bundle.check(packed.parent / "bundle").manifest.digest
+    digest = bundle.load_bundle(packed.parent / "bundle").manifest.digest
     archive.pack(
         packed.parent / "bundle",
         tmp_path / "signed.edgekd",

@@ -20,7 +20,7 @@ from edgekd.errors import MachineError
 from edgekd.store import CreationTime
 from edgekd.store import Store
 from edgekd.store import StoreEntry
-from edgekd.store import key_of
+from edgekd.store import compute_key
 
 MADE = CreationTime("2026-01-02T03:04:05Z", 1.0)
 
@@ -37,7 +37,7 @@ def run(store: Store, *arguments: str) -> Result:
 def inputs_of(letter: str, **more: Any) -> dict[str, Any]:
     """Inputs whose key begins with that letter."""
     numbered = ({"stage": "s", "given": {}, **more, "number": n} for n in itertools.count())
-    return next(inputs for inputs in numbered if key_of(inputs)[0] == letter)
+    return next(inputs for inputs in numbered if compute_key(inputs)[0] == letter)
 
 
 def committed(store: Store, letter: str, text: str, **more: Any) -> StoreEntry:

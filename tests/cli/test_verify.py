@@ -43,9 +43,11 @@ def test_what_is_no_bundle_exits_2(tmp_path: Path) -> None:
 
 
 def test_no_engine_exits_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = runtimes.find
+    find = runtimes.find_runtime
     monkeypatch.setattr(
-        runtimes, "find", lambda name: find(name)._replace(why_not=lambda: "is not installed")
+        runtimes,
+        "find_runtime",
+        lambda name: find(name)._replace(why_not=lambda: "is not installed"),
     )
     done = CliRunner().invoke(
         command, [str(bundle_example.make(tmp_path)), "--runtime", "openvino"]
@@ -56,7 +58,7 @@ def test_no_engine_exits_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_signature_is_asked_for_by_its_key(tmp_path: Path) -> None:
     folder, (private, public) = bundle_example.make(tmp_path), write_keys(tmp_path)
-    digest = bundle.check(folder).manifest.digest
+    digest = bundle.load_bundle(folder).manifest.digest
     archive.pack(folder, tmp_path / "plain.edgekd")
     made = signature.sign(digest, private, None)
     archive.pack(folder, tmp_path / "signed.edgekd", signature=made)

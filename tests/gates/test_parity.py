@@ -9,7 +9,7 @@ from tests import gate_example
 
 def test_a_model_that_answers_as_its_manifest_says_passes(tmp_path: Path) -> None:
     found = parity.judge(gate_example.pair(tmp_path), parity.ParityConfig(), 0)
-    assert [f.gate for f in found] == [parity.LOGITS, parity.AGREEMENT, parity.BASELINE]
+    assert [f.gate for f in found] == [parity.OUTPUTS, parity.AGREEMENT, parity.BASELINE]
     assert {f.verdict for f in found} == {"pass"}
     assert found[0].got is not None and 0 <= found[0].got <= 1e-4 and found[1].got == 0
 

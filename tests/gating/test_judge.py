@@ -28,7 +28,7 @@ ALL = policy.load(None)
 @pytest.fixture(autouse=True)
 def _asked_by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parity, "compute_outputs", gate_example.outputs)
-    monkeypatch.setattr(gate.scores, "score", gate_example.score)
+    monkeypatch.setattr(gate.scores, "score_engine", gate_example.score)
 
 
 def judged(pair: ComparedPair, told: policy.Policy = ALL) -> tuple[str, dict[str, Outcome]]:
@@ -48,7 +48,7 @@ def test_identical_models_pass_every_gate(tmp_path: Path) -> None:
         "complexity.parameters",
         "operators.kinds",
         "operators.float",
-        "parity.logits",
+        "parity.outputs",
         "parity.agreement",
         "parity.baseline",
         "score",
@@ -98,7 +98,7 @@ def test_broken_answers_fail_parity_and_are_not_timed(tmp_path: Path) -> None:
     engine = pair.run.engine._replace(files={"model.onnx": model})
     pair = pair._replace(run=pair.run._replace(engine=engine))
     verdict, outcomes = judged(pair)
-    assert verdict == "fail" and {"parity.logits", "parity.agreement"} <= failed(outcomes)
+    assert verdict == "fail" and {"parity.outputs", "parity.agreement"} <= failed(outcomes)
     for name in ("memory", "latency"):
         assert outcomes[name].looks == 0 and not outcomes[name].counts
         assert outcomes[name].took_s == 0.0
@@ -250,7 +250,7 @@ def test_fail_fast_spends_no_minutes(tmp_path: Path) -> None:
     pair = gate_example.pair(tmp_path, run={"size_bytes": 10**6}, worker=worker)
     verdict, outcomes = judged(pair, policy.load(None, ["fail_fast=true"]))
     assert verdict == "fail" and calls == [] and outcomes["score"].looks == 0
-    assert outcomes["parity.logits"].looks == 1  # exact gates are all asked
+    assert outcomes["parity.outputs"].looks == 1  # exact gates are all asked
 
 
 def test_p_values_are_corrected_for_one_another(tmp_path: Path) -> None:

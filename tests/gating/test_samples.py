@@ -24,7 +24,7 @@ from edgekd.gating import samples
 from edgekd.gating.sides import OpenedSide
 from edgekd.store import CreationTime
 from edgekd.store import Store
-from edgekd.store import key_of
+from edgekd.store import compute_key
 from tests import bundle_example
 from tests import data_example
 from tests import gate_example
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from edgekd.field import Rows
 
 INPUTS, OTHER_INPUTS = {"stage": "data"}, {"stage": "data", "seed": 1}
-KEY, OTHER = key_of(INPUTS), key_of(OTHER_INPUTS)
+KEY, OTHER = compute_key(INPUTS), compute_key(OTHER_INPUTS)
 MADE = CreationTime("2026-01-02T03:04:05Z", 1.0)
 
 
@@ -60,12 +60,12 @@ def kept(
 
 def side(folder: Path, name: str, key: str = KEY, **other: Any) -> OpenedSide:
     path = gate_example.bundle_at(folder / name, created_from={"data": key}, **other)
-    return OpenedSide(name, bundle.check(path), None)
+    return OpenedSide(name, bundle.load_bundle(path), None)
 
 
 def test_a_bundle_names_its_test_split_by_the_key_of_its_data(tmp_path: Path) -> None:
     store = kept(tmp_path)
-    found = samples.find(side(tmp_path, "run"), side(tmp_path, "baseline"), store)
+    found = samples.find_samples(side(tmp_path, "run"), side(tmp_path, "baseline"), store)
     assert isinstance(found, EvaluationSamples) and found.source == "made up (test split)"
     assert found.sample_count == gate_example.COUNT
     rows = splits.read(found.split)
@@ -81,28 +81,28 @@ def test_a_run_names_it_by_digest(tmp_path: Path) -> None:
     run = side(tmp_path, "run")._replace(result=report_example.result(lineage=lineage))
     files.remove(store.root / "ac" / f"{KEY}.json")  # the blobs alone are enough
     baseline = side(tmp_path, "baseline")
-    assert isinstance(samples.find(run, baseline, store), EvaluationSamples)
+    assert isinstance(samples.find_samples(run, baseline, store), EvaluationSamples)
     store.blob_path(entry.files["test"].sha256).write_bytes(b"changed")
-    assert isinstance(samples.find(run, baseline, store), str)
+    assert isinstance(samples.find_samples(run, baseline, store), str)
 
 
 def test_what_is_not_in_the_store_is_not_measured(tmp_path: Path) -> None:
     run, baseline = side(tmp_path, "run"), side(tmp_path, "baseline")
-    found = samples.find(run, baseline, Store(tmp_path / "none"))
+    found = samples.find_samples(run, baseline, Store(tmp_path / "none"))
     assert isinstance(found, str) and "is not in the store" in found and "--samples" in found
     store = kept(tmp_path)
     (entry,) = store.entries()
     store.blob_path(entry.files["test"].sha256).write_bytes(b"changed")
-    assert isinstance(samples.find(run, baseline, store), str)
+    assert isinstance(samples.find_samples(run, baseline, store), str)
 
 
 def test_a_baseline_that_may_have_learned_from_them_is_not_asked(tmp_path: Path) -> None:
     run, baseline = side(tmp_path, "run"), side(tmp_path, "baseline", OTHER)
     store = kept(tmp_path)
-    found = samples.find(run, baseline, store)
+    found = samples.find_samples(run, baseline, store)
     assert isinstance(found, str) and "the baseline's data are not in the store" in found
     kept(tmp_path, OTHER_INPUTS)  # another key, the same split: a package was newer
-    assert isinstance(samples.find(run, baseline, store), EvaluationSamples)
+    assert isinstance(samples.find_samples(run, baseline, store), EvaluationSamples)
 
 
 def test_a_baseline_of_another_split_is_told_from_one_of_which_nothing_is_known(
@@ -113,7 +113,7 @@ def test_a_baseline_of_another_split_is_told_from_one_of_which_nothing_is_known(
     store = kept(tmp_path)
     write_inputs({"images": images, "labels": gate_example.labels()}, tmp_path / "other")
     kept(tmp_path, OTHER_INPUTS, spoilt={"test": (tmp_path / "other").read_bytes()})
-    found = samples.find(run, baseline, store)
+    found = samples.find_samples(run, baseline, store)
     assert isinstance(found, str) and "comes from another split of the data" in found
 
 
@@ -129,13 +129,13 @@ def test_one_of_an_older_edgekd_says_so_and_what_to_give(tmp_path: Path) -> None
     )
     of_bundle = baseline._replace(bundle=baseline.bundle._replace(manifest=first))
     for each in (from_run, of_bundle):
-        found = samples.find(run, each, store)
+        found = samples.find_samples(run, each, store)
         assert isinstance(found, str) and "\n" not in found
         assert found.startswith(
             "the baseline is of an older edgekd, whose splits have another form"
         )
         assert found.endswith(samples.HINT)
-        found = samples.find(each, run, store)
+        found = samples.find_samples(each, run, store)
         assert isinstance(found, str) and found.startswith("the run is of an older edgekd, ")
 
 
@@ -143,13 +143,13 @@ def test_other_classes_cannot_be_compared(tmp_path: Path) -> None:
     renamed = bundle_example.dataset(labels=("a", "b", "x"))
     run, other = side(tmp_path, "run"), side(tmp_path, "other", dataset=renamed)
     with pytest.raises(InputError, match="got classes"):
-        samples.find(run, other, kept(tmp_path))
+        samples.find_samples(run, other, kept(tmp_path))
     np.savez(tmp_path / "mine.npz", images=gate_example.images(), labels=gate_example.labels())
     with pytest.raises(InputError, match="got classes"):
         samples.read(tmp_path / "mine.npz", run, other, tmp_path)
     store = Store(tmp_path / "second")
     with pytest.raises(InputError, match="other targets in its data"):
-        samples.find(run, run, kept(tmp_path / "second", classes=["x", "y", "z"]) or store)
+        samples.find_samples(run, run, kept(tmp_path / "second", classes=["x", "y", "z"]) or store)
 
 
 @pytest.mark.parametrize("key", ["", "a" * 63, "../quarantine/" + "a" * 50, KEY[:-1] + "/"])
@@ -160,7 +160,7 @@ def test_no_file_is_looked_for_by_what_is_no_key(
     run, asked = side(tmp_path, "run", key or "x"), []
     run.bundle.manifest.created_from["data"] = key
     monkeypatch.setattr(Store, "peek", lambda store, key, wanted=(): asked.append(key))
-    assert isinstance(samples.find(run, run, kept(tmp_path)), str) and not asked
+    assert isinstance(samples.find_samples(run, run, kept(tmp_path)), str) and not asked
 
 
 @pytest.mark.parametrize("name", ["test", "data.json"])
@@ -170,7 +170,7 @@ def test_a_blob_that_is_missing_is_not_measured(tmp_path: Path, name: str) -> No
     lineage = {"data": {"key": KEY, "files": {n: b.sha256 for n, b in entry.files.items()}}}
     run = side(tmp_path, "run")._replace(result=report_example.result(lineage=lineage))
     store.blob_path(entry.files[name].sha256).unlink()
-    found = samples.find(run, side(tmp_path, "baseline"), store)
+    found = samples.find_samples(run, side(tmp_path, "baseline"), store)
     assert isinstance(found, str) and found.startswith(f"{name} of the run is not in the store")
 
 
@@ -202,7 +202,7 @@ def test_a_split_that_is_no_plain_array_is_refused_and_never_unpickled(
         stream.write(b"no array at all")
     run = side(tmp_path, "run")
     with pytest.raises(InputError, match=says):
-        samples.find(run, run, kept(tmp_path, spoilt={name: stream.getvalue()}))
+        samples.find_samples(run, run, kept(tmp_path, spoilt={name: stream.getvalue()}))
     assert not hostile.folder.exists()
 
 
@@ -223,7 +223,7 @@ def test_a_split_of_other_rows_is_refused(tmp_path: Path, name: str, form: str) 
     splits.write(spoilt, rows, np.arange(len(next(iter(rows.values())))))
     run = side(tmp_path, "run")
     with pytest.raises(InputError, match=f"{name}: got|got no `{name}`"):
-        samples.find(run, run, kept(tmp_path, spoilt={"test": spoilt.read_bytes()}))
+        samples.find_samples(run, run, kept(tmp_path, spoilt={"test": spoilt.read_bytes()}))
 
 
 @pytest.mark.parametrize(

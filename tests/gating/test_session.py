@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import jsonschema
@@ -43,11 +44,20 @@ def test_from_two_bundles_to_the_published_schema(tmp_path: Path) -> None:
     assert notes[0].startswith("compile ") and "baseline" in notes[0] and notes[1:]
     value = made.model_dump(mode="json", by_alias=True)
     jsonschema.validate(value, gate_result.schema())
-    assert value["schema"] == "edgekd.gate/1" and made.verdict == "fail"
+    assert value["schema"] == "edgekd.gate/2" and made.verdict == "fail"
     assert made.run.model_sha256 != made.baseline.model_sha256
     assert made.samples is not None and made.samples.count == 400
     assert {o.gate for o in made.outcomes if o.verdict == "fail"} == {"score"}
     assert value["policy"]["score"]["allowed_drop"] == 0.5  # defaults are written out
+    first = value | {"schema": "edgekd.gate/1"}
+    first["samples"] = {
+        "images_sha256" if k == "sha256" else k: v for k, v in first["samples"].items()
+    }
+    first["outcomes"] = [
+        outcome | {"unit": "logits"} if outcome["unit"] == "difference" else outcome
+        for outcome in first["outcomes"]
+    ]
+    assert gate_result.GateDocument.model_validate_json(json.dumps(first)).samples == made.samples
 
 
 def test_milliseconds_of_another_machine_end_it_before_anything_runs(tmp_path: Path) -> None:
@@ -64,7 +74,7 @@ def test_a_key_is_asked_of_the_baseline_and_of_a_run_that_is_a_bundle(tmp_path: 
     for folder in (asked.run, asked.baseline):
         with pytest.raises(InputError, match=f"{folder}/signature.json: is missing"):
             session.run_gates(asked)
-        digest = bundle.check(folder).manifest.digest
+        digest = bundle.load_bundle(folder).manifest.digest
         (folder / "signature.json").write_bytes(signature.sign(digest, private, None))
     assert session.run_gates(asked).verdict == "pass"
 

@@ -122,7 +122,7 @@ def test_a_key_must_have_signed_the_bundle(tmp_path: Path) -> None:
         sides.open_side(folder, key=public),
     ):
         pass
-    digest = bundle.check(folder).manifest.digest
+    digest = bundle.load_bundle(folder).manifest.digest
     (folder / "signature.json").write_bytes(signature.sign(digest, private, None))
     with sides.open_side(folder, key=public) as found:
         assert found.bundle.manifest.digest == digest

@@ -135,7 +135,7 @@ def test_layouts() -> None:
 def test_the_generators_in_use_are_put_back(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """On a machine with an accelerator, of both; a state of one that is not here is left alone."""
     there = [torch.tensor([7])]
-    monkeypatch.setattr(arithmetic, "device", lambda: torch.device(kind))
+    monkeypatch.setattr(arithmetic, "choose_device", lambda: torch.device(kind))
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: there[0])
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state: there.insert(0, state))
     states = arithmetic.get_random_states()
@@ -154,7 +154,7 @@ def test_the_generators_in_use_are_put_back(monkeypatch: pytest.MonkeyPatch, kin
 def test_the_device_is_the_accelerator_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for available, kind in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
-        assert arithmetic.device() == torch.device(kind)
+        assert arithmetic.choose_device() == torch.device(kind)
 
 
 @pytest.mark.parametrize(("values", "threads"), [(256, 1), (257, 2)])

@@ -17,7 +17,7 @@ from edgekd.learn.blueprint import build
 from edgekd.learn.complexity import count_parameters
 from edgekd.learn.models import MODELS
 from edgekd.table import NamedMember
-from edgekd.table import signature
+from edgekd.table import find_signature
 from tests.learn.blueprint_example import image_blueprint
 
 # Millions of parameters for CIFAR-100: the tables of RepDistiller (Tian et al. 2020, arXiv:1910.10699)
@@ -87,7 +87,7 @@ def test_every_name_is_published_or_open() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_table_is_true(name: str) -> None:
     member = MODELS[name]
-    found = signature(member)
+    found = find_signature(member)
     assert found.positional == ()
     assert callable(member.load())
     assert set(member.preset) <= set(found.knobs.model_fields)

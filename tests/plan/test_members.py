@@ -52,7 +52,7 @@ def test_every_name_has_its_key(folder: Path) -> None:
         teachers={"other": {"model": "vgg8"}},
         learn=[{"step": "distil", "losses": ["kd"], "scheme": "ema"}, factorize],
     )
-    assert {choice.key: str(choice.named) for choice in members.choices(found)} == {
+    assert {choice.key: str(choice.named) for choice in members.list_choices(found)} == {
         "task": "classification",
         "data.source": "digits",
         "teacher.model": "resnet8",
@@ -64,7 +64,7 @@ def test_every_name_has_its_key(folder: Path) -> None:
         "learn.1.recover.losses.0": OWN,
         "learn.1.recover.losses.1": "kd",
     }
-    assert members.plugins(found) == ()
+    assert members.list_used_plugins(found) == ()
 
 
 def test_code_of_the_users_own_needs_leave(folder: Path) -> None:

@@ -15,7 +15,7 @@ from edgekd.stage import Stage
 from edgekd.stage import Step
 from edgekd.stage import key_inputs
 from edgekd.stage import origin_of
-from edgekd.store import key_of
+from edgekd.store import compute_key
 from edgekd.table import NamedMember
 
 Origin = Callable[[], dict[str, str]]
@@ -80,7 +80,7 @@ def test_the_version_is_in_the_key_of_what_builds_it(versions: dict[str, str]) -
     def keys() -> dict[str, str]:
         nowhere = Bindings("", "")
         return {
-            label: key_of(key_inputs(step, {}, nowhere, origin_of(step, steps)))
+            label: compute_key(key_inputs(step, {}, nowhere, origin_of(step, steps)))
             for label, step in steps.items()
         }
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter
 from pydantic import ValidationError
 
-from edgekd.recipe.learning import Distil
+from edgekd.recipe.learning import DistilStep
 from edgekd.recipe.learning import LearnStep
 from edgekd.recipe.learning import TaughtStep
 
@@ -13,7 +13,7 @@ STEPS: TypeAdapter[object] = TypeAdapter(LearnStep)
 
 def test_a_step_is_told_by_its_name() -> None:
     step = STEPS.validate_python({"step": "distil", "losses": ["kd"]})
-    assert isinstance(step, Distil) and step.knowledge == "auto" and step.train is None
+    assert isinstance(step, DistilStep) and step.knowledge == "auto" and step.train is None
     recover = {"losses": ["kd"], "train": {"epochs": 3}}
     for name in ("factorize", "prune"):
         step = STEPS.validate_python({"step": name, "speedup": 1.5, "recover": recover})

@@ -13,7 +13,7 @@ from onnx import helper
 from onnx import numpy_helper
 
 from edgekd import runtimes
-from edgekd.bench.build import build
+from edgekd.bench.build import build_engine
 from edgekd.files import digest_file
 from edgekd.runtime import EngineInput
 from edgekd.runtimes import openvino
@@ -91,7 +91,7 @@ def test_a_fresh_process_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         folder = tmp_path / name
         folder.mkdir()
-        made = build(model, "openvino", "fp32", folder, timeout_s=120)["files"]
+        made = build_engine(model, "openvino", "fp32", folder, timeout_s=120)["files"]
         digests.append({name: digest_file(folder / file) for name, file in made.items()})
     assert digests[0] == digests[1] and set(digests[0]) == {"model.xml", "model.bin"}
     # weights are kept in float32: 4 bytes each, and a few constants of shapes
@@ -132,7 +132,7 @@ def test_a_model_it_cannot_run_is_a_value_error(tmp_path: Path) -> None:
 
 
 def test_the_table_names_it() -> None:
-    runtime = runtimes.find("openvino")
+    runtime = runtimes.find_runtime("openvino")
     entry = runtimes.RUNTIMES["openvino"]
     assert (runtime.distribution, runtime.extra) == (entry.distribution, entry.extra)
     assert set(runtime.precisions()) <= set(entry.known_precisions)

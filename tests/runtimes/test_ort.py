@@ -26,10 +26,10 @@ def test_answers_are_numpys(tmp_path: Path, threads: int) -> None:
 
 
 def test_options_are_said_out_loud() -> None:
-    chosen = ort.options("fp32", 2)
+    chosen = ort.make_options("fp32", 2)
     assert (chosen.intra_op_num_threads, chosen.inter_op_num_threads) == (2, 1)
     assert chosen.get_session_config_entry("session.intra_op.allow_spinning") == "1"
-    one = ort.options("fp32", 1)
+    one = ort.make_options("fp32", 1)
     assert one.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
@@ -54,7 +54,7 @@ def test_a_model_it_cannot_run_is_a_value_error(tmp_path: Path) -> None:
 
 
 def test_the_table_names_it() -> None:
-    runtime = runtimes.find("onnxruntime")
+    runtime = runtimes.find_runtime("onnxruntime")
     entry = runtimes.RUNTIMES["onnxruntime"]
     assert (runtime.distribution, runtime.extra) == (entry.distribution, entry.extra)
     assert set(runtime.precisions()) <= set(entry.known_precisions)

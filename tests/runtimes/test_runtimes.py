@@ -22,7 +22,7 @@ from tests import text_example
 
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
     with pytest.raises(InputError) as caught:
-        runtimes.find("onnxruntim")
+        runtimes.find_runtime("onnxruntim")
     assert "did you mean 'onnxruntime'" in caught.value.hint
 
 
@@ -59,17 +59,17 @@ def test_what_stands_in_for_another_counts_where_it_is_installed(
 
 @pytest.mark.parametrize("name", [*runtimes.RUNTIMES, "null"])
 def test_an_engine_says_in_a_line_why_it_does_not_run(name: str) -> None:
-    reason = runtimes.find(name).why_not_run()
+    reason = runtimes.find_runtime(name).why_not_run()
     assert reason is None or "\n" not in reason
     assert name == "tensorrt" or reason is None
-    options = inspect.signature(runtimes.find(name).build).parameters.values()
-    assert runtimes.entry(name).options == tuple(
+    options = inspect.signature(runtimes.find_runtime(name).build).parameters.values()
+    assert runtimes.find_entry(name).options == tuple(
         option.name for option in options if option.kind == option.KEYWORD_ONLY
     )
 
 
 def _built(name: str, model: Path, folder: Path) -> tuple[Any, dict[str, Path]]:
-    runtime = runtimes.find(name)
+    runtime = runtimes.find_runtime(name)
     if runtime.why_not() is not None:
         pytest.skip(f"{name} is missing")
     folder.mkdir()
@@ -153,7 +153,7 @@ def test_an_output_whose_size_only_the_data_tell_is_bound_too(name: str, tmp_pat
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_ends_come_by_name_in_the_models_order_at_every_length(tmp_path: Path, name: str) -> None:
-    runtime = runtimes.find(name)
+    runtime = runtimes.find_runtime(name)
     if runtime.why_not():
         pytest.skip(f"{name} is missing")
     made = runtime.build(text_example.write_onnx(tmp_path / "m"), tmp_path, "fp32")

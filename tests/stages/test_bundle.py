@@ -62,7 +62,7 @@ def test_the_stage_gives_a_bundle_that_verifies(tmp_path: Path) -> None:
     assert set(made) == {f"bundle/{name}" for name in ("manifest.json", *manifests.FILES)}
     folder = made["bundle/manifest.json"].parent
     bundle_verify.require_sound(bundle_verify.verify(folder))
-    found = bundle.check(folder)
+    found = bundle.load_bundle(folder)
     assert found.manifest.created_from == {"export": "a" * 64}
     assert found.manifest.chosen.name == CHOSEN and found.manifest.name == "tiny"
     assert "| test accuracy | 80.00 % |" in made["bundle/MODEL_CARD.md"].read_text()
@@ -94,7 +94,7 @@ def test_an_int8_bundle_says_its_profile_and_counts_in_steps(tmp_path: Path) -> 
     }
     parity = {"logit_step": 1e-3}
     made = packed(tmp_path, quantized=True, rows=rows, choice=choice, parity=parity)
-    found = bundle.check(made["bundle/manifest.json"].parent)
+    found = bundle.load_bundle(made["bundle/manifest.json"].parent)
     assert found.manifest.chosen.profile == "x86"
     assert set(found.manifest.tolerance) == {"onnxruntime/int8"}
     assert found.manifest.tolerance["onnxruntime/int8"].step == 1e-3

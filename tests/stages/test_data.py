@@ -19,7 +19,7 @@ from edgekd.learn.data import SOURCES
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import data
-from edgekd.table import signature
+from edgekd.table import find_signature
 from tests import data_example
 
 SPLITS = ("train", "validation", "test")
@@ -200,8 +200,8 @@ def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
 
 def test_every_source_has_knobs_that_can_be_read_and_two_functions() -> None:
     for name, member in SOURCES.items():
-        assert not set(signature(member).knobs.model_fields) & set(member.supplied), name
-        assert signature(member).positional == (), name
+        assert not set(find_signature(member).knobs.model_fields) & set(member.supplied), name
+        assert find_signature(member).positional == (), name
         module = sys.modules[member.load().__module__]
         assert callable(module.files), name
 

@@ -115,7 +115,7 @@ def test_a_dead_or_odd_engine_ends_nothing(
     def fail(engine: Engine, *_: Any, **__: Any) -> dict[str, np.ndarray]:
         raise error
 
-    monkeypatch.setattr(scores, "score", fail)
+    monkeypatch.setattr(scores, "score_engine", fail)
     heard = Heard()
     assert run(tmp_path, given_files(tmp_path), heard)["candidates"] == {}
     assert heard.notes[0] == f"onnxruntime-fp32-1t: its test score is not measured: {error}"

@@ -185,8 +185,10 @@ def differences(got: np.ndarray, want: np.ndarray) -> Differences:
 def test_without_onnxruntime_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     from edgekd import runtimes
 
-    missing = runtimes.find("onnxruntime")._replace(why_not=lambda: "it is not installed: pip ...")
-    monkeypatch.setattr(runtimes, "find", lambda name: missing)
+    missing = runtimes.find_runtime("onnxruntime")._replace(
+        why_not=lambda: "it is not installed: pip ..."
+    )
+    monkeypatch.setattr(runtimes, "find_runtime", lambda name: missing)
     with pytest.raises(MachineError, match="pip"):
         export.require_onnxruntime()
 

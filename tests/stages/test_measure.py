@@ -32,7 +32,7 @@ from tests import data_example
 from tests import text_example
 from tests.bench.test_scores import texts
 
-QUICK = stage.Measure(
+QUICK = stage.MeasureSettings(
     processes_max=6, min_time_s=0.02, max_time_s=0.03, max_warmup_s=0.2, half_width=1.0
 )
 
@@ -199,7 +199,7 @@ def test_rows_that_cannot_win_are_measured_less(
     monkeypatch.setattr(stage, "run_worker", worker)
     config = stage.MeasureConfig(
         candidates=(subject("student", "fp32", (1, 2)),),
-        measure=stage.Measure(processes_max=9, half_width=0.001),
+        measure=stage.MeasureSettings(processes_max=9, half_width=0.001),
     )
     stage.run(config, given, context(tmp_path / "out"))
     assert (ran.count(1), ran.count(2)) == (9, 6)
@@ -222,10 +222,10 @@ def test_an_emulated_device_has_answers_and_no_times(
 
 def test_settings_keep_their_order() -> None:
     with pytest.raises(ValidationError, match="maximum below its minimum"):
-        stage.Measure(processes_min=8, processes_max=7)
+        stage.MeasureSettings(processes_min=8, processes_max=7)
     with pytest.raises(ValidationError):
-        stage.Measure(processes_min=5)
-    rules = stage.Measure(min_time_s=0.2, max_warmup_s=1.0).rules()
+        stage.MeasureSettings(processes_min=5)
+    rules = stage.MeasureSettings(min_time_s=0.2, max_warmup_s=1.0).rules()
     assert rules.steady.min_ns == 200_000_000 and rules.warm_up.max_ns == 1_000_000_000
 
 
@@ -233,7 +233,7 @@ def test_int8_is_held_against_the_answers_of_its_own_export(
     given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its golden answers are 0.003 off, 1.5 steps of 0.002: of a float model that would be a fault."""
-    monkeypatch.setattr(stage.session, "measure", lambda subjects, *rest, **more: [])
+    monkeypatch.setattr(stage.session, "measure_subjects", lambda subjects, *rest, **more: [])
     one = subject("student", "fp32", (1,)).model_copy(
         update={"precision": "int8", "profile": "x86", "name": "student-onnxruntime-fp32"}
     )

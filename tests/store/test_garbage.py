@@ -10,8 +10,8 @@ import pytest
 from edgekd import files
 from edgekd.store import CreationTime
 from edgekd.store import Store
+from edgekd.store import compute_key
 from edgekd.store import garbage
-from edgekd.store import key_of
 
 MADE = CreationTime("2026-01-02T03:04:05Z", 1.5)
 
@@ -68,7 +68,7 @@ def test_manifests_go_before_what_they_name(store: Store, tmp_path: Path) -> Non
     entry = store.commit({"stage": "gone"}, {"a": path}, MADE)
     paths = list(store.garbage(set()).paths())
     assert [p.name for p in paths] == [f"{entry.key}.json", files.digest_bytes(b"x")]
-    assert store.garbage({key_of({"stage": "gone"})}).manifests == []
+    assert store.garbage({compute_key({"stage": "gone"})}).manifests == []
 
 
 def test_what_another_run_removes_meanwhile_takes_no_room(
@@ -88,7 +88,7 @@ def test_what_another_run_removes_meanwhile_takes_no_room(
         return looked(path)
 
     monkeypatch.setattr(Path, "lstat", removed_just_before)
-    assert store.garbage({key_of({"stage": "made"})}).size_bytes == 0
+    assert store.garbage({compute_key({"stage": "made"})}).size_bytes == 0
     assert list(store.entries()) == []
 
 

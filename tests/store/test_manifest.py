@@ -18,7 +18,7 @@ from edgekd.store.manifest import CreationTime
 from edgekd.store.manifest import StoreEntry
 
 INPUTS = {"stage": "test", "settings": {"a": [1, 2.5, None]}}
-KEY = manifest.key_of(INPUTS)
+KEY = manifest.compute_key(INPUTS)
 ENTRY = StoreEntry(
     KEY,
     INPUTS,

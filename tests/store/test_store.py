@@ -19,12 +19,12 @@ from edgekd.store import Blob
 from edgekd.store import CreationTime
 from edgekd.store import Store
 from edgekd.store import StoreEntry
-from edgekd.store import key_of
+from edgekd.store import compute_key
 from edgekd.store.manifest import make_manifest
 
 MADE = CreationTime("2026-01-02T03:04:05Z", 1.5)
 INPUTS, OTHER_INPUTS = {"stage": "test"}, {"stage": "other"}
-KEY, OTHER = key_of(INPUTS), key_of(OTHER_INPUTS)
+KEY, OTHER = compute_key(INPUTS), compute_key(OTHER_INPUTS)
 
 
 @pytest.fixture
@@ -364,7 +364,7 @@ def test_garbage_is_what_no_kept_result_names(store: Store) -> None:
 def test_entries_stand_in_the_order_they_were_made(store: Store) -> None:
     for number in (3, 1, 2):
         commit(store, {"stage": str(number)}, one=b"x")
-        os.utime(manifest(store, key_of({"stage": str(number)})), (number, number))
+        os.utime(manifest(store, compute_key({"stage": str(number)})), (number, number))
     (store.root / "ac" / "dangling.json").symlink_to("nowhere")
     assert [entry.inputs["stage"] for entry in store.entries()] == ["1", "2", "3"]
 

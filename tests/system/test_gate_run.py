@@ -45,7 +45,7 @@ def gated(place: Path, finished: Place, run: Path, baseline: Path, policy: str) 
 
 def blunted(finished: Place, folder: Path) -> Path:
     """The run's student with noise on its weights: a bundle that is whole, and worse."""
-    found = bundle.check(finished.run_dir / "bundle")
+    found = bundle.load_bundle(finished.run_dir / "bundle")
     folder.mkdir()
     model = onnx.load(found.folder / "model.onnx")
     random = np.random.default_rng(0)

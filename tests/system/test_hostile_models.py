@@ -22,7 +22,7 @@ from onnx import helper
 from onnx import numpy_helper
 
 from edgekd import admission
-from edgekd.bench.build import build
+from edgekd.bench.build import build_engine
 from edgekd.bench.engine import Engine
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.process import run_worker
@@ -151,7 +151,7 @@ def verdict(path: Path, runtime: str, scratch: Path) -> EdgekdError | None:
     """How the path of `edgekd bench` to the first inference ends; None if the model runs."""
     scratch.mkdir(parents=True)
     try:
-        told = build(path, runtime, "fp32", scratch, timeout_s=60)
+        told = build_engine(path, runtime, "fp32", scratch, timeout_s=60)
         engine = Engine(runtime, "fp32", 1, {name: scratch / name for name in told["files"]})
         spec, reads = worker_spec(Subject("m", engine), QUICK)
         run_worker("memory", {**spec, "steady": {"min_ns": 0}}, timeout_s=60, reads=reads)

@@ -31,7 +31,7 @@ def test_the_chosen_int8_model_is_what_is_shipped(tmp_path: Path) -> None:
     assert row["validation_score"] >= rounded["validation_score"] - 0.02
     assert row["islands"] == [] and any("QLinearConv" in kernel for kernel in row["kernels"])
 
-    found = bundle.check(place.run_dir / "bundle")
+    found = bundle.load_bundle(place.run_dir / "bundle")
     label = f"export-student-{row['profile']}"
     shipped = {name: file.sha256 for name, file in found.manifest.files.items()}
     for name in ("model.onnx", "golden.safetensors"):

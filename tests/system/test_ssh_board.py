@@ -48,11 +48,11 @@ def test_an_own_task_is_judged_here_from_the_boards_answers(
     """Texts of several lengths; the board has neither the task's code nor pydantic."""
     made = engine(tmp_path / "e", "onnxruntime", text_example.write_onnx(tmp_path / "m"))
     split, data = texts(tmp_path, 5)
-    want = scores.score(made, split, data, TASK)
-    same(scores.score(made, split, data, TASK, device=device), want)
+    want = scores.score_engine(made, split, data, TASK)
+    same(scores.score_engine(made, split, data, TASK, device=device), want)
     before = board.starts
     own = Dataset(task="python:mine:TASK", inputs=data.inputs, targets=data.targets)
-    same(scores.score(made, split, own, TASK, device=device), want)
+    same(scores.score_engine(made, split, own, TASK, device=device), want)
     lengths = splits.read(split)["text"].lengths  # type: ignore[union-attr]
     assert board.starts - before == len(np.unique(lengths)) > 1
 
@@ -71,7 +71,7 @@ def test_an_installed_engine_runs_where_it_is_installed(
         assert found.why_not is None and str(found.version).endswith("(unfused-engine 0.4)")
         model = text_example.write_onnx(tmp_path / "m")
         (tmp_path / "goal").mkdir()
-        built = build.build(
+        built = build.build_engine(
             model, "unfused", "fp32", tmp_path / "goal", timeout_s=60, device=device
         )
         assert built["version"] == found.version
@@ -79,6 +79,6 @@ def test_an_installed_engine_runs_where_it_is_installed(
         split, data = texts(tmp_path, 3)
         usual = engine(tmp_path / "e", "onnxruntime", model)
         same(
-            scores.score(made, split, data, TASK, device=device),
-            scores.score(usual, split, data, TASK),
+            scores.score_engine(made, split, data, TASK, device=device),
+            scores.score_engine(usual, split, data, TASK),
         )

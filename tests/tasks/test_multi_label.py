@@ -82,7 +82,7 @@ def test_the_guess_ranks_all_samples_alike_and_knows_nothing() -> None:
     labels = np.array([[1, 0], [1, 0], [1, 1], [0, 0]], np.uint8)
     guessed = TASK.guess({"labels": labels}, dataset(2))
     assert TASK.decide(guessed, dataset(2))["classes"].tolist() == [[True, False]] * 4
-    score = task.score(TASK, guessed, {"labels": labels}, dataset(2))
+    score = task.compute_score(TASK, guessed, {"labels": labels}, dataset(2))
     assert score == pytest.approx((0.75 + 0.25) / 2, abs=1e-12)
     assert compute_standing(TASK, guessed, {"labels": labels}, dataset(2)).skill == 0
     assert (

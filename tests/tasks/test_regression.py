@@ -76,11 +76,11 @@ def test_the_guess_is_the_mean_and_knows_nothing() -> None:
     wanted = np.tile(numbers.mean(0), (50, 1))
     np.testing.assert_allclose(TASK.decide(guessed, data)["values"], wanted, rtol=1e-6)
     assert compute_standing(TASK, guessed, targets, data).skill == pytest.approx(0, abs=1e-12)
-    score = task.score(TASK, guessed, targets, data)
+    score = task.compute_score(TASK, guessed, targets, data)
     assert score == pytest.approx(float(numbers.std(0).mean()), rel=1e-6)
     perfect = {"values": targets["numbers"]}
     assert compute_standing(TASK, perfect, targets, data).skill == 1
-    assert task.score(TASK, perfect, targets, data) == TASK.score.perfect == 0
+    assert task.compute_score(TASK, perfect, targets, data) == TASK.score.perfect == 0
 
 
 def test_its_interface_is_the_targets_columns() -> None:

@@ -76,7 +76,7 @@ def test_the_guess_is_the_commonest_class_everywhere_and_knows_nothing() -> None
     guessed = TASK.guess({"maps": maps}, data)
     assert guessed["logits"].shape == (2, 2, 1, 4)
     assert (TASK.decide(guessed, data)["map"] == 0).all()
-    assert task.score(TASK, guessed, {"maps": maps}, data) == pytest.approx(3 / 5 / 2)
+    assert task.compute_score(TASK, guessed, {"maps": maps}, data) == pytest.approx(3 / 5 / 2)
     assert compute_standing(TASK, guessed, {"maps": maps}, data).skill == 0
     perfect = np.eye(2)[np.minimum(maps, 1)].transpose(0, 3, 1, 2)
     assert compute_standing(TASK, {"logits": perfect}, {"maps": maps}, data).skill == 1

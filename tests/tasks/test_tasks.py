@@ -158,10 +158,10 @@ def test_a_task_is_one_file_whatever_it_asks(
     targets = data.prepare_targets(rows)
     require_runs(own, targets, data)
     perfect = {"sides": np.eye(2)[targets["side"]], "gaps": targets["gap"]}
-    assert task.score(own, perfect, targets, data) == 1
+    assert task.compute_score(own, perfect, targets, data) == 1
     assert compute_standing(own, perfect, targets, data).skill == 1
     assert compute_standing(own, own.guess(targets, data), targets, data).skill == 0
-    assert task.agreement(own, perfect, perfect, data) == 1
+    assert task.mean_agreement(own, perfect, perfect, data) == 1
     lines = own.describe(own.decide(perfect, data), data, 1)
     assert (
         lines[0][0][0] == f"{'left' if rows['gap'][0] > 0 else 'right'} by {rows['gap'][0, 0]:.1f}"

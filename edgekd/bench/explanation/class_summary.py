@@ -84,7 +84,7 @@ def summarize_differences(
         ],
         "confusions": [
             pair._asdict()
-            for pair in fidelity.confusions(teacher, student, labels)[:MOST_CONFUSIONS]
+            for pair in fidelity.count_confusions(teacher, student, labels)[:MOST_CONFUSIONS]
         ],
     }
 
@@ -93,7 +93,7 @@ def find_farthest(
     teacher: NDArray[np.float32], student: NDArray[np.float32]
 ) -> list[dict[str, Any]]:
     """Return the `MOST_APART` samples on which the probabilities [N, C] of two models are the farthest apart."""
-    apart = fidelity.divergences(teacher, student)
+    apart = fidelity.compute_divergences(teacher, student)
     return [
         {"index": int(row), "kl_nats": float(apart[row])}
         for row in fidelity.farthest_samples(apart, MOST_APART)
@@ -101,9 +101,9 @@ def find_farthest(
 
 
 def _fidelity(teacher: NDArray[np.float32], other: NDArray[np.float32]) -> dict[str, Any]:
-    share = fidelity.agreement(teacher, other)
+    share = fidelity.measure_agreement(teacher, other)
     return {
         "agreement": share.value,
         "agreement_ci95": share.interval,
-        "kl_nats": float(fidelity.divergences(teacher, other).mean()),
+        "kl_nats": float(fidelity.compute_divergences(teacher, other).mean()),
     }

@@ -29,7 +29,7 @@ def tabulate(
     yield ["index", "label", *ROLES, "teacher_confidence", "student_confidence", "kl_nats"]
     cells = ["'" + name if name.startswith(FORMULA) else name for name in classes]
     sure = {role: np.exp(calibration.log_probabilities(answers[role]).max(1)) for role in ROLES}
-    apart = fidelity.divergences(answers["teacher"], answers["student"])
+    apart = fidelity.compute_divergences(answers["teacher"], answers["student"])
     for row in rows:
         said = [cells[answers[role][row].argmax()] for role in ROLES]
         numbers = (sure["teacher"][row], sure["student"][row], apart[row])

@@ -37,7 +37,9 @@ class Confusion(NamedTuple):
     """On how many of them."""
 
 
-def agreement(teacher: NDArray[np.floating], student: NDArray[np.floating]) -> AgreementShare:
+def measure_agreement(
+    teacher: NDArray[np.floating], student: NDArray[np.floating]
+) -> AgreementShare:
     """Return the share of samples on which two models' logits [N, C] name the same class.
 
     Raises:
@@ -48,7 +50,7 @@ def agreement(teacher: NDArray[np.floating], student: NDArray[np.floating]) -> A
     return AgreementShare(value, wilson(value, len(student)))
 
 
-def divergences(
+def compute_divergences(
     teacher: NDArray[np.floating], student: NDArray[np.floating]
 ) -> NDArray[np.float64]:
     """KL(teacher || student) of each sample at temperature 1, nats.
@@ -75,7 +77,7 @@ def farthest_samples(apart: NDArray[np.float64], most: int) -> NDArray[np.int64]
     return order
 
 
-def disagreements(
+def find_disagreements(
     teacher: NDArray[np.floating], student: NDArray[np.floating]
 ) -> NDArray[np.int64]:
     """Indices of all samples on which two answers [N, C] name different classes, the farthest apart first.
@@ -83,12 +85,12 @@ def disagreements(
     Raises:
         ValueError: if the shapes differ or a logit is not finite.
     """
-    order = farthest_samples(divergences(teacher, student), len(teacher))
+    order = farthest_samples(compute_divergences(teacher, student), len(teacher))
     differ: NDArray[np.bool_] = teacher.argmax(1) != student.argmax(1)
     return order[differ[order]]
 
 
-def confusions(
+def count_confusions(
     teacher: NDArray[np.floating], student: NDArray[np.floating], labels: NDArray[np.int64]
 ) -> tuple[Confusion, ...]:
     """Every pair of classes on which they differ, the commonest first, then by class.

@@ -12,6 +12,7 @@ from edgekd.bench.explanation import gains
 from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import TEACHER
+from edgekd.task import agree_samples
 from edgekd.task import drop_interval
 from edgekd.task import is_right_or_wrong
 from edgekd.task import metric_rows
@@ -50,7 +51,7 @@ def summarize_scores(
     }
     of_score = {role: each[score.name] for role, each in rows.items()}
     alike = {
-        role: agree_samples(task, dataset, outputs[TEACHER], outputs[role])
+        role: agree_samples(task, outputs[TEACHER], outputs[role], dataset)
         for role in (CONTROL, STUDENT)
     }
     summary = {
@@ -74,11 +75,6 @@ def summarize_scores(
             for role in (CONTROL, TEACHER)
         }
     return summary
-
-
-def agree_samples(task: Task, dataset: Dataset, one: Arrays, other: Arrays) -> NDArray[np.float64]:
-    """[N]: how far two models decide the same, 0 to 1."""
-    return np.asarray(task.agree(task.decide(one, dataset), task.decide(other, dataset)))
 
 
 def find_disagreements(alike: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -82,10 +82,10 @@ def list_gpus(root: Path = Path("/")) -> dict[str, Any]:
 @functools.cache
 def machine_key() -> str:
     """SHA-256 of `collect_host_facts`; milliseconds to compute."""
-    return key_of(collect_host_facts())
+    return facts_key(collect_host_facts())
 
 
-def key_of(facts: dict[str, Any]) -> str:
+def facts_key(facts: dict[str, Any]) -> str:
     """SHA-256 of the canonical JSON of some facts."""
     return files.digest_bytes(files.canonical_json(facts))
 

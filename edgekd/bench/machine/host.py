@@ -72,7 +72,7 @@ def describe_host(device: Device = local.DEVICE) -> Host:
         answer = run_worker("site", {}, timeout_s=TIMEOUT_S, device=device)
         names = ("facts", "now", "versions", "missing", "idle")
         facts, now, versions, missing, idle = (answer[name] for name in names)
-    return Host(device.name, fingerprint.key_of(facts), facts, now, versions, missing, idle)
+    return Host(device.name, fingerprint.facts_key(facts), facts, now, versions, missing, idle)
 
 
 class PluginEngine(NamedTuple):

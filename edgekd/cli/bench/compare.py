@@ -125,7 +125,7 @@ def command(
     from edgekd.bench.result.document import subject_facts
     from edgekd.bench.user_models import MeasureRequest
 
-    where = devices.find(device)
+    where = devices.find_device(device)
     rules = PairRules(pairs=pairs, delta=delta, budget_s=budget_s, timeout_s=timeout_s, seed=seed)
     with ExitStack() as stack:
         of_a = MeasureRequest(

@@ -19,8 +19,8 @@ from edgekd.cli.bench.subjects import SIZES
 from edgekd.cli.bench.subjects import find_missing_engines
 from edgekd.cli.bench.subjects import open_inputs
 from edgekd.cli.bench.subjects import open_model
+from edgekd.cli.bench.subjects import print_advice
 from edgekd.cli.bench.subjects import require_real_processor
-from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 from edgekd.cli.screen import show_running
 
@@ -185,7 +185,7 @@ def command(
         sustained_s=sustained_s,
         energy=energy,
     )
-    where = devices.find(device)
+    where = devices.find_device(device)
     with ExitStack() as stack:
         request = MeasureRequest(
             runtimes,
@@ -234,7 +234,7 @@ def measure_models(
     from edgekd.bench.process import run_worker
 
     for name in request.runtimes:
-        table.entry(name)
+        table.find_entry(name)
     host, started_utc = describe_host(request.device), session_record.now_utc()
     require_real_processor(host.emulated)
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
@@ -243,8 +243,10 @@ def measure_models(
     names = user_models.short_names(models)
     coming = user_models.prepare_subjects(folders, request, scratch, names=names, missing=missing)
     monitor = Monitor(functools.partial(run_worker, device=request.device))
-    measured = session.measure(_collect(coming, ready), rules, note=show_running, worker=monitor)
-    _advise(ready)
+    measured = session.measure_subjects(
+        _collect(coming, ready), rules, note=show_running, worker=monitor
+    )
+    print_advice(ready)
     monitor.take_snapshot()
     ran = _scenarios(measured, wanted, rules, monitor)
     show_running("")
@@ -269,18 +271,6 @@ def _collect(coming: Iterator[PreparedSubject], ready: list[PreparedSubject]) ->
     for one in coming:
         ready.append(one)
         yield one.subject
-
-
-def _advise(ready: Sequence[PreparedSubject]) -> None:
-    """Say what makes a model slow that only another file can cure."""
-    from edgekd import graph
-    from edgekd.islands import dynamic
-
-    for model in dict.fromkeys(one.model for one in ready if one.model.suffix == ".onnx"):
-        if advice := dynamic.dynamic_warning(graph.read(model)):
-            echo(f"note: {model.name}: {advice}", err=True)
-    for model, note in dict.fromkeys((one.model, one.note) for one in ready if one.note):
-        echo(f"note: {model.name}: {note}", err=True)
 
 
 def _write(record: SessionRecord, raw: Path | None, plot: Path | None) -> MeasurementDocument:

@@ -45,7 +45,7 @@ def command(pairs: int, runtime: str | None, device: str, as_json: bool) -> None
     from edgekd.cli.bench import subjects
     from edgekd.device import TIMEOUT_S
 
-    where = devices.find(device)
+    where = devices.find_device(device)
     ask = MeasureRequest(
         subjects.require_engine(runtime), ("fp32",), (1,), 1, TIMEOUT_S, device=where
     )

@@ -13,6 +13,7 @@ from edgekd.cli.screen import show_running
 from edgekd.runtime import Precision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import ExitStack
 
     from edgekd.bench.user_inputs import UserInputs
@@ -74,10 +75,10 @@ def open_model(given: Path, stack: ExitStack, key: Path | None = None) -> Path:
 
     try:
         folder = stack.enter_context(archive.open_bundle(given))
-        manifest = bundle.check(folder).manifest
+        manifest = bundle.load_bundle(folder).manifest
     except BudgetMissed as error:  # nothing was measured that could miss a budget
         raise InputError(f"{error}, want it as it was written") from error
-    signature.require(folder, manifest.digest, key)
+    signature.require_signature(folder, manifest.digest, key)
     return folder
 
 
@@ -106,7 +107,7 @@ def require_engine(name: str | None) -> tuple[str, ...]:
 
     if name is None:
         return ()
-    runtimes.entry(name)
+    runtimes.find_entry(name)
     return (name,)
 
 
@@ -168,3 +169,15 @@ def require_real_processor(emulated: str | None) -> None:
 
     if emulated:
         raise Inconclusive(f"latency: not measured: emulated ({emulated})")
+
+
+def print_advice(ready: Sequence[PreparedSubject]) -> None:
+    """Print what makes a model slow that only another file can cure."""
+    from edgekd import graph
+    from edgekd.islands import dynamic
+
+    for model in dict.fromkeys(one.model for one in ready if one.model.suffix == ".onnx"):
+        if advice := dynamic.dynamic_warning(graph.read(model)):
+            echo(f"note: {model.name}: {advice}", err=True)
+    for model, note in dict.fromkeys((one.model, one.note) for one in ready if one.note):
+        echo(f"note: {model.name}: {note}", err=True)

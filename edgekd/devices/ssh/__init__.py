@@ -154,7 +154,7 @@ class RemoteDevice:
 
 
 @functools.cache
-def device(name: str, address: Address, folder: Path) -> Device:
+def make_device(name: str, address: Address, folder: Path) -> Device:
     """The device `name`, whose host key stands in ``known_hosts`` in `folder`.
 
     One a process: two links of ours would wait for each other.

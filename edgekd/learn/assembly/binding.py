@@ -30,7 +30,7 @@ from edgekd.learn.signals import Side
 from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import is_classifier
 from edgekd.learn.signals import needs
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 
 class LayerSignal(str):
@@ -137,7 +137,7 @@ def _part(words: Term, keys: Mapping[str, Key], context: BindingContext) -> Term
     companion = LOSSES[words.loss.name].companion
     if companion is None:
         return TermPart(keys)
-    found = signature(companion)
+    found = find_signature(companion)
     knobs = {k: v for k, v in words.loss.arguments.items() if k in found.knobs.model_fields}
     offered = {"samples": context.samples, "classes": context.classes}
     offered["batches"] = max(1, context.samples // context.batch)

@@ -27,7 +27,7 @@ from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.signals import find_answer
 from edgekd.table import NamedMember
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 PARENT = "parent"
 """The mark of the network whose parameters are inherited."""
@@ -84,10 +84,10 @@ class Participants:
             "build_smaller": lambda: self.build_smaller,
             "pairs": self.stage_pairs,
             "stages": self.stages,
-            "device": arithmetic.device,
+            "device": arithmetic.choose_device,
         }
         try:
-            asked = [offered[name]() for name in signature(member).positional]
+            asked = [offered[name]() for name in find_signature(member).positional]
             build = code.load_member(member, f"scheme {words.name}", allow_code=self.allow_code)
             scheme: Scheme = build(*asked, **words.arguments)
         except ValueError as error:
@@ -178,4 +178,4 @@ class Participants:
 
 def _still(model: nn.Module) -> nn.Module:
     """On the training device, in evaluation mode, frozen."""
-    return model.eval().requires_grad_(False).to(arithmetic.device())
+    return model.eval().requires_grad_(False).to(arithmetic.choose_device())

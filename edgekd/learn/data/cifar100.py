@@ -31,7 +31,7 @@ def files(
     Raises:
         MachineError: if there is neither and it may not or cannot be downloaded.
     """
-    return cifar.find(KIND, data_dir, allow_download)
+    return cifar.find_files(KIND, data_dir, allow_download)
 
 
 def remote(*, data_dir: Path | None = None) -> tuple[str, ...]:
@@ -48,4 +48,4 @@ def read(
         InputError: if a file is not what its name says.
         MachineError: as `files`.
     """
-    return cifar.read(KIND, cifar.find(KIND, data_dir, allow_download))
+    return cifar.read(KIND, cifar.find_files(KIND, data_dir, allow_download))

@@ -48,7 +48,7 @@ class Kind(NamedTuple):
         return [self.names, *self.train, self.test]
 
 
-def find(kind: Kind, data_dir: Path | None, allow_download: bool) -> list[Path]:
+def find_files(kind: Kind, data_dir: Path | None, allow_download: bool) -> list[Path]:
     """The files in the order of `Kind.members`, or the one archive.
 
     Raises:
@@ -69,16 +69,16 @@ def find(kind: Kind, data_dir: Path | None, allow_download: bool) -> list[Path]:
 
 
 def remote(kind: Kind, data_dir: Path | None) -> tuple[str, ...]:
-    """The address of the archive, if `find` would download it."""
+    """The address of the archive, if `find_files` would download it."""
     try:
-        find(kind, data_dir, allow_download=False)
+        find_files(kind, data_dir, allow_download=False)
     except MachineError:
         return (kind.archive.url,)
     return ()
 
 
 def read(kind: Kind, paths: list[Path]) -> Source:
-    """The data set from what `find` found.
+    """The data set from what `find_files` found.
 
     Raises:
         InputError: if a file or the archive is cut short, too large or not of this form.

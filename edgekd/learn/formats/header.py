@@ -12,7 +12,7 @@ from typing import Any
 LARGEST_HEADER_BYTES = 16 * 2**20
 
 
-def check(data: bytes) -> None:
+def check_header(data: bytes) -> None:
     """See that the header is whole, names nothing twice and covers the bytes exactly once.
 
     Raises:

@@ -29,7 +29,7 @@ from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
 from edgekd.learn.signals import find_signal
 from edgekd.signatures import read_signature
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 Key = str | tuple[str, ...]
 """What the scheme calls a signal; several tensors for one that is all stages."""
@@ -158,7 +158,7 @@ def bind_terms(terms: Iterable[Term], *, allow_code: bool = False) -> tuple[Boun
             BoundTerm(
                 f"{name}#{seen + 1}" if seen else name,
                 term.weight,
-                signature(member).positional,
+                find_signature(member).positional,
                 functools.partial(function, **knobs),
                 term.ramp,
                 term.standardize,

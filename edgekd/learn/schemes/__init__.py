@@ -13,7 +13,7 @@ from edgekd.errors import find_nearest
 from edgekd.table import Member
 from edgekd.table import NamedMember
 from edgekd.table import Table
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 _HERE = "edgekd.learn.schemes"
 
@@ -241,7 +241,7 @@ PARTICIPANTS: dict[str, Participant] = {
 
 def _scheme(value: Any) -> NamedMember:
     named = NamedMember.parse(value, SCHEMES, "scheme")
-    for each in signature(SCHEMES[named.name]).positional:
+    for each in find_signature(SCHEMES[named.name]).positional:
         if each not in PARTICIPANTS:
             hint = find_nearest(each, PARTICIPANTS)
             raise ValueError(

@@ -25,7 +25,7 @@ def require_full_batch(batch_size: int, samples: int) -> None:
 
 def to_tensors(batch: Batch, resolved: Arithmetic, epoch: float, epochs: int) -> TensorBatch:
     """A batch on the training device, images in the memory order of the arithmetic."""
-    device = arithmetic.device()
+    device = arithmetic.choose_device()
     inputs = [torch.from_numpy(each).to(device) for each in batch.inputs]
     return TensorBatch(
         batch.indices,

@@ -73,7 +73,7 @@ class _Loop:
         self.run, self.state = run, TrainingState()
         run.progress = ranks.silence_others(run.progress)
         self.fabric = Fabric(
-            accelerator=arithmetic.device().type,
+            accelerator=arithmetic.choose_device().type,
             devices=ranks.devices(),
             precision=arithmetic.FABRIC_PRECISION[run.resolved.precision],
         )

@@ -32,7 +32,7 @@ def rehearse_step(
         InputError: if a loss lacks a signal, or is no finite number already.
         ValueError: if a scheme wants other samples.
     """
-    device = arithmetic.device()
+    device = arithmetic.choose_device()
     whole.student.to(device).train()
     whole.scheme.companions.to(device).train()
     batch = samples.batch(np.arange(training.batch_size), 0)

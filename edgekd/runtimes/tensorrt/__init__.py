@@ -86,7 +86,7 @@ def build(
     opened = library.load_library()
     target = _capability(opened, capability)
     plan = _plan(opened, onnx, precision, target)
-    found = layers.parse(said for _, said in opened.log.lines)
+    found = layers.parse_layers(said for _, said in opened.log.lines)
     about = {
         "library": opened.library.name,
         "version": opened.module.__version__,
@@ -185,7 +185,7 @@ def load(
 
 def kernels(built: Files, precision: Precision) -> dict[str, int]:
     """Layers of the engine, each with the element type of its first input."""
-    return layers.count(_layers(built))
+    return layers.count_layers(_layers(built))
 
 
 def islands(built: Files, precision: Precision) -> list[dict[str, str]]:

@@ -55,7 +55,7 @@ class EngineLayer(NamedTuple):
     """The ONNX nodes it came from, its main one first."""
 
 
-def parse(messages: Iterable[str]) -> list[EngineLayer]:
+def parse_layers(messages: Iterable[str]) -> list[EngineLayer]:
     """The layers of the last engine that the messages of a log tell of; empty if they tell of none."""
     told = [message for message in messages if message.startswith(OPENING)]
     lines = told[-1].partition("\n\n")[0].split("\n")[1:] if told else []
@@ -88,7 +88,7 @@ def _elements(section: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def count(layers: Sequence[EngineLayer]) -> dict[str, int]:
+def count_layers(layers: Sequence[EngineLayer]) -> dict[str, int]:
     """``{"correlation i8": 9}``, each with the element type of its first input, most frequent first.
 
     What has no input (shapes, on the host) is left out.

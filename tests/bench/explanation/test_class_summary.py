@@ -43,7 +43,7 @@ def test_the_student_is_set_beside_each_of_the_others() -> None:
 def test_the_farthest_apart_are_named_with_their_distance() -> None:
     logits, _ = explanation_example.answers()
     rows = class_summary.find_farthest(logits["teacher"], logits["student"])
-    apart = fidelity.divergences(logits["teacher"], logits["student"])
+    apart = fidelity.compute_divergences(logits["teacher"], logits["student"])
     assert len(rows) == class_summary.MOST_APART
     assert [row["kl_nats"] for row in rows] == sorted(apart, reverse=True)[: len(rows)]
     assert all(row["kl_nats"] == apart[row["index"]] for row in rows)

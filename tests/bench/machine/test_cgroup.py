@@ -123,4 +123,6 @@ def test_the_fingerprint_holds_both(tmp_path: Path) -> None:
     assert facts["quota_cores"] == 0.2 and facts["quota_memory_bytes"] == 2**20
     assert facts["cores_allowed"] >= 1
     (tmp_path / "sys/fs/cgroup/user/cpu.max").write_text("30000 100000")
-    assert fingerprint.key_of(fingerprint.collect_host_facts(tmp_path)) != fingerprint.key_of(facts)
+    assert fingerprint.facts_key(fingerprint.collect_host_facts(tmp_path)) != fingerprint.facts_key(
+        facts
+    )

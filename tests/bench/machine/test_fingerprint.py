@@ -30,7 +30,7 @@ def test_facts_are_read(tmp_path: Path) -> None:
 
 def test_the_key_moves_with_what_changes_a_number(tmp_path: Path) -> None:
     def key(name: str, **more: object) -> str:
-        return fingerprint.key_of(fingerprint.collect_host_facts(tree(tmp_path / name, **more)))  # type: ignore[arg-type]
+        return fingerprint.facts_key(fingerprint.collect_host_facts(tree(tmp_path / name, **more)))  # type: ignore[arg-type]
 
     base = key("a")
     assert key("b") == base
@@ -46,7 +46,7 @@ def test_load_is_beside_the_key(tmp_path: Path) -> None:
 def test_a_machine_that_tells_nothing_still_has_a_key(tmp_path: Path) -> None:
     facts = fingerprint.collect_host_facts(tmp_path)
     assert facts["cpu_model"] is None and facts["ram_bytes"] is None
-    assert len(fingerprint.key_of(facts)) == 64
+    assert len(fingerprint.facts_key(facts)) == 64
 
 
 def test_a_gpu_is_in_the_key_and_its_absence_is_not(tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_a_gpu_is_in_the_key_and_its_absence_is_not(tmp_path: Path) -> None:
     (tmp_path / "proc/driver/nvidia/version").write_text("NVRM version: 580.65\nGCC version: 12\n")
     facts = fingerprint.collect_host_facts(tmp_path)
     assert facts == {**bare, "gpus": ["NVIDIA L4"], "gpu_driver": "NVRM version: 580.65"}
-    assert fingerprint.key_of(facts) != fingerprint.key_of(bare)
+    assert fingerprint.facts_key(facts) != fingerprint.facts_key(bare)
 
 
 def test_this_machine_keeps_its_key() -> None:
-    assert fingerprint.machine_key() == fingerprint.key_of(fingerprint.collect_host_facts())
+    assert fingerprint.machine_key() == fingerprint.facts_key(fingerprint.collect_host_facts())

@@ -24,7 +24,7 @@ def entry(start: Any, end: Any) -> dict[str, Any]:
 
 def test_what_the_library_writes_passes() -> None:
     state = {"b": torch.zeros(3), "a": torch.zeros(2, 2, dtype=torch.int64), "e": torch.zeros(0, 3)}
-    header.check(safetensors.torch.save(state, {"format": "pt"}))
+    header.check_header(safetensors.torch.save(state, {"format": "pt"}))
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_what_the_library_writes_passes() -> None:
 )
 def test_refused(fields: Any, size_bytes: int, want: str) -> None:
     with pytest.raises(ValueError, match=want):
-        header.check(made(fields, bytes(size_bytes)))
+        header.check_header(made(fields, bytes(size_bytes)))
 
 
 @pytest.mark.parametrize("length", [0, 3, 7])
 def test_too_short(length: int) -> None:
     with pytest.raises(ValueError, match="in a file of"):
-        header.check(bytes(length))
+        header.check_header(bytes(length))

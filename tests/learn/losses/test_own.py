@@ -20,7 +20,7 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.method.loss import compute
 from edgekd.learn.settings import Losses
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 READ = TypeAdapter(Losses)
 SOURCE = '''
@@ -229,4 +229,4 @@ def test_a_built_in_loss_is_loaded_as_ever(monkeypatch: pytest.MonkeyPatch) -> N
     fail: Callable[..., Any] = lambda *_: pytest.fail("looked for plugins")  # noqa: E731
     monkeypatch.setattr("edgekd.plugins.list_plugins", fail)
     (term,) = bind_terms(READ.validate_python(("kd",)))
-    assert term.name == "kd" and signature(LOSSES["kd"]).positional == term.needs
+    assert term.name == "kd" and find_signature(LOSSES["kd"]).positional == term.needs

@@ -12,7 +12,7 @@ import torch
 from edgekd.learn.lowrank import chain
 from edgekd.learn.lowrank import layer_graph
 from edgekd.learn.lowrank.chain import PlainLayer
-from edgekd.runtimes import find
+from edgekd.runtimes import find_runtime
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_chain_runs(
     path.write_bytes(layer_graph.build_graph(parts, shape))
     model = onnx.load(path)
     assert " ".join(node.op_type for node in model.graph.node) == ops
-    session = find("onnxruntime").load({"model.onnx": path}, "fp32", 1)
+    session = find_runtime("onnxruntime").load({"model.onnx": path}, "fp32", 1)
     x = np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
     (got,) = session.run({"x": x})
     lowered = chain.build_chain(parts)

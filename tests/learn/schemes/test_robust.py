@@ -22,7 +22,7 @@ from edgekd.learn.schemes import robust
 from edgekd.learn.settings import Term
 from edgekd.table import Member
 from edgekd.table import NamedMember
-from edgekd.table import signature
+from edgekd.table import find_signature
 from tests.learn.schemes import online_example as example
 
 SMALL: dict[str, Any] = {"epsilon": 0.05, "step": 0.02, "steps": 3}
@@ -192,7 +192,7 @@ def test_mixed_labels_are_no_obstacle(name: str) -> None:
 )
 def test_a_recipe_can_say_the_knobs(function: str, asks: tuple[str, ...]) -> None:
     member = Member("edgekd.learn.schemes.robust", function, "")
-    found = signature(member)
+    found = find_signature(member)
     assert found.positional == asks
     knobs = found.knobs()
     assert knobs.model_dump()["epsilon"] == pytest.approx(8 / 255)

@@ -11,7 +11,7 @@ import torch
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.synthesis import hooks
 from edgekd.learn.synthesis.pixel_range import pixel_range
-from edgekd.table import signature
+from edgekd.table import find_signature
 from tests.learn.synthesis import digits_example as example
 
 QUICK: dict[str, dict[str, Any]] = {
@@ -47,8 +47,8 @@ def one_thread() -> Iterator[None]:
 def test_the_table() -> None:
     assert set(SYNTHESIZERS) == set(QUICK)
     for name, member in SYNTHESIZERS.items():
-        assert signature(member).positional == ("teacher", "wanted"), name
-        assert {"steps", "batch_size"} <= set(signature(member).knobs.model_fields)
+        assert find_signature(member).positional == ("teacher", "wanted"), name
+        assert {"steps", "batch_size"} <= set(find_signature(member).knobs.model_fields)
 
 
 @pytest.mark.parametrize("name", sorted(QUICK))

@@ -31,7 +31,7 @@ CLASSIC = (
 
 
 def test_one_layer_a_line() -> None:
-    shape, conv, gemm = layers.parse(["Before", TOLD, "after"])
+    shape, conv, gemm = layers.parse_layers(["Before", TOLD, "after"])
     assert shape.inputs == () and shape.kind == "shape_call"
     assert conv == layers.EngineLayer(
         "stem/Conv_myl0_2",
@@ -44,24 +44,24 @@ def test_one_layer_a_line() -> None:
 
 
 def test_classic_text_is_read_too() -> None:
-    (layer,) = layers.parse([CLASSIC])
+    (layer,) = layers.parse_layers([CLASSIC])
     assert (layer.kind, layer.inputs, layer.constants) == ("CaskConvolution", ("f32",), ())
     assert layer.nodes == ("Conv_0", "Relu_1")
 
 
 def test_the_last_engine_of_a_log_counts() -> None:
-    assert [layer.kind for layer in layers.parse([TOLD, CLASSIC])] == ["CaskConvolution"]
+    assert [layer.kind for layer in layers.parse_layers([TOLD, CLASSIC])] == ["CaskConvolution"]
 
 
 def test_kernels_are_counted_by_the_type_they_read() -> None:
-    assert layers.count(layers.parse([TOLD])) == {"correlation i8": 1, "gemm f32": 1}
+    assert layers.count_layers(layers.parse_layers([TOLD])) == {"correlation i8": 1, "gemm f32": 1}
 
 
 def test_a_product_in_float_is_an_island_and_says_why() -> None:
-    (found,) = layers.islands(layers.parse([TOLD]))
+    (found,) = layers.islands(layers.parse_layers([TOLD]))
     assert (found["node"], found["op"]) == ("head/Gemm", "gemm")
     assert found["cause"].startswith("its input reaches it as f32, want")  # its weights are int8
-    (both,) = layers.islands(layers.parse([CLASSIC]))
+    (both,) = layers.islands(layers.parse_layers([CLASSIC]))
     assert both["cause"].startswith("its inputs reach it as f32")
 
 
@@ -81,10 +81,10 @@ def test_what_multiplies_no_matrices_is_no_island(kind: str) -> None:
     ],
 )
 def test_text_that_tells_of_no_layer(text: str) -> None:
-    assert layers.parse([text]) == []
+    assert layers.parse_layers([text]) == []
 
 
 def test_a_node_may_be_called_anything() -> None:
     hostile = TOLD.replace("head/Gemm", "Inputs: [ { Datatype: Int8 }], LayerType: x")
-    found = layers.parse([hostile])
+    found = layers.parse_layers([hostile])
     assert len(found) == 3 and found[1].inputs == ("i8",)

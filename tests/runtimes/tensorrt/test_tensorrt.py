@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgekd import runtimes
-from edgekd.bench.build import build
+from edgekd.bench.build import build_engine
 from edgekd.errors import InputError
 from edgekd.files import digest_file
 from edgekd.runtimes import tensorrt
@@ -84,7 +84,7 @@ def test_a_fresh_process_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         folder = tmp_path / name
         folder.mkdir()
-        told = build(model, "tensorrt", "int8", folder, timeout_s=120, kernels=True)
+        told = build_engine(model, "tensorrt", "int8", folder, timeout_s=120, kernels=True)
         assert told["kernels"]["correlation i8"] == 2 and told["islands"] == []
         digests.append({file: digest_file(folder / file) for file in told["files"]})
         if cuda.capability() is None:
@@ -155,10 +155,10 @@ def test_only_the_batch_may_be_free(tmp_path: Path) -> None:
 def test_a_refused_file_is_the_users_and_names_the_node(tmp_path: Path) -> None:
     model = tensorrt_example.write(tmp_path / "net.onnx", zero_point=1)
     with pytest.raises(InputError, match="tensorrt: .*x/QuantizeLinear .*Non-zero zero point"):
-        build(model, "tensorrt", "int8", tmp_path, timeout_s=60)
+        build_engine(model, "tensorrt", "int8", tmp_path, timeout_s=60)
     (tmp_path / "junk.onnx").write_bytes(b"MZ" * 100)
     with pytest.raises(InputError, match="tensorrt: "):
-        build(tmp_path / "junk.onnx", "tensorrt", "fp32", tmp_path, timeout_s=60)
+        build_engine(tmp_path / "junk.onnx", "tensorrt", "fp32", tmp_path, timeout_s=60)
 
 
 @needs
@@ -166,7 +166,7 @@ def test_an_option_it_has_not(tmp_path: Path) -> None:
     model = tensorrt_example.write(tmp_path / "net.onnx")
     for runtime, options in (("tensorrt", {"speed": "most"}), ("null", {"capability": "sm89"})):
         with pytest.raises(InputError, match=f"{next(iter(options))}: is no option of {runtime}"):
-            build(model, runtime, "int8", tmp_path, timeout_s=60, options=options)
+            build_engine(model, runtime, "int8", tmp_path, timeout_s=60, options=options)
 
 
 def written(folder: Path, **changed: str) -> dict[str, Path]:
@@ -245,7 +245,7 @@ def test_a_damaged_engine_is_a_value_error(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_table_names_it() -> None:
-    runtime, entry = runtimes.find("tensorrt"), runtimes.RUNTIMES["tensorrt"]
+    runtime, entry = runtimes.find_runtime("tensorrt"), runtimes.RUNTIMES["tensorrt"]
     assert (runtime.distribution, runtime.extra) == (entry.distribution, entry.extra)
     assert runtime.precisions() == entry.known_precisions
 

@@ -41,7 +41,7 @@ from edgekd.bundle import archive
 path, images, goal = map(Path, sys.argv[1:])
 assert find_emulator() == "qemu-user", find_emulator()
 with archive.open_bundle(path) as folder:
-    found = bundle.check(folder)
+    found = bundle.load_bundle(folder)
     engine = Engine("onnxruntime", "fp32", 1, {"model.onnx": folder / "model.onnx"})
     split = write_inputs({"images": np.load(images)}, goal.with_suffix(".split"))
     np.save(goal, compute_outputs(engine, split, fields=found.dataset.inputs)["logits"])

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from edgekd.learn.losses.adversarial import LOSSES
 from edgekd.learn.losses.adversarial.discriminator import discriminator_loss
 from edgekd.learn.signals import needs
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 
 def test_by_hand() -> None:
@@ -66,7 +66,7 @@ def test_two_rows_of_scores_are_wanted() -> None:
 )
 def test_table_names_what_the_scheme_must_give(name: str, of: str) -> None:
     assert needs(LOSSES[name]) == (f"student_{of}", f"teacher_{of}")
-    assert set(signature(LOSSES[name]).knobs.model_fields) == {"hidden", "strength"}
+    assert set(find_signature(LOSSES[name]).knobs.model_fields) == {"hidden", "strength"}
     companion = LOSSES[name].companion
     assert companion is not None
     assert callable(companion.load())

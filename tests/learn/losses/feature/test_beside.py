@@ -11,7 +11,7 @@ from torch import nn
 
 from edgekd.learn.losses.feature import LOSSES
 from edgekd.table import bind
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 NAMES = sorted(set(LOSSES) - {"simkd"})
 """SimKD's projector is the student's: tests/learn/edits/test_reuse.py."""
@@ -33,7 +33,7 @@ def built(name: str, one: Shape, other: Shape) -> tuple[nn.Module, list[Any], di
     member = LOSSES[name]
     knobs = bind(member, {})
     assert member.companion is not None
-    beside = signature(member.companion)
+    beside = find_signature(member.companion)
     mine = {key: value for key, value in knobs.items() if key in beside.knobs.model_fields}
     rest = {key: value for key, value in knobs.items() if key not in mine}
     shapes: list[Any] = []
@@ -57,9 +57,9 @@ def filled(shape: Any, seed: int | None) -> Any:
 def value_of(name: str, module: nn.Module, given: list[Any], knobs: dict[str, Any]) -> Tensor:
     member = LOSSES[name]
     assert member.companion is not None
-    signals = dict(zip(signature(member.companion).positional, given, strict=True))
+    signals = dict(zip(find_signature(member.companion).positional, given, strict=True))
     signals |= module(*given)
-    return member.load()(*(signals[key] for key in signature(member).positional), **knobs)
+    return member.load()(*(signals[key] for key in find_signature(member).positional), **knobs)
 
 
 @pytest.mark.parametrize("name", NAMES)

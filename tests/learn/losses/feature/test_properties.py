@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.learn.losses.feature import LOSSES
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 Given = dict[str, Any]
 
@@ -47,7 +47,7 @@ def each(change: Any, signals: Given) -> Given:
 
 def call(name: str, signals: Given, **knobs: Any) -> Tensor:
     member = LOSSES[name]
-    return member.load()(*(signals[key] for key in signature(member).positional), **knobs)
+    return member.load()(*(signals[key] for key in find_signature(member).positional), **knobs)
 
 
 def leaves(signals: Given, side: str) -> list[Tensor]:

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from edgekd.learn.losses.language import LOSSES
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 GOLDEN: list[dict[str, Any]] = json.loads(Path(__file__).with_name("golden.json").read_text())
 K = torch.arange(40, dtype=torch.float64)
@@ -34,7 +34,7 @@ def signals(*shape: int) -> dict[str, torch.Tensor]:
 
 def call(name: str, given: dict[str, torch.Tensor], **knobs: float) -> torch.Tensor:
     member = LOSSES[name]
-    value = member.load()(*(given[s] for s in signature(member).positional), **knobs)
+    value = member.load()(*(given[s] for s in find_signature(member).positional), **knobs)
     assert isinstance(value, torch.Tensor)
     return value
 

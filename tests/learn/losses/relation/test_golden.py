@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from edgekd.learn.losses.relation import LOSSES
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 GOLDEN: list[dict[str, Any]] = json.loads(Path(__file__).with_name("golden.json").read_text())
 WITHOUT_REFERENCE = {"semckd", "crd"}
@@ -53,7 +53,7 @@ def each(given: dict[str, Any], change: Any) -> dict[str, Any]:
 
 def call(name: str, given: dict[str, Any], **knobs: Any) -> Tensor:
     member = LOSSES[name]
-    value: Tensor = member.load()(*(given[s] for s in signature(member).positional), **knobs)
+    value: Tensor = member.load()(*(given[s] for s in find_signature(member).positional), **knobs)
     return value
 
 

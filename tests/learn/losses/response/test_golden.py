@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from edgekd.learn.losses import response
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 WITHOUT = {"binary-cross-entropy", "binary-kd", "ctkd", "defensive", "ttm", "wttm"}
 """No reference gives values of these: test_binary.py, test_more.py and
@@ -35,7 +35,7 @@ def signals() -> dict[str, torch.Tensor]:
 
 def call(name: str, given: dict[str, torch.Tensor], **knobs: float) -> torch.Tensor:
     member = LOSSES[name]
-    return member.load()(*(given[s] for s in signature(member).positional), **knobs)
+    return member.load()(*(given[s] for s in find_signature(member).positional), **knobs)
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda c: f"{c['loss']} {c['knobs']}")

@@ -18,7 +18,7 @@ from edgekd.learn.losses.response.temperatures import ttm
 from edgekd.learn.losses.response.temperatures import wttm
 from edgekd.learn.signals import needs
 from edgekd.table import bind
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 K = torch.arange(40, dtype=torch.float64)
 NAMES = ("ctkd", "ttm", "wttm")
@@ -137,7 +137,7 @@ def test_ctkd_wants_one_temperature() -> None:
 
 
 def test_ctkd_takes_its_companion_s_knobs_and_asks_the_scheme_for_logits_alone() -> None:
-    assert set(signature(LOSSES["ctkd"]).knobs.model_fields) == {"lowest", "span", "epochs"}
+    assert set(find_signature(LOSSES["ctkd"]).knobs.model_fields) == {"lowest", "span", "epochs"}
     assert needs(LOSSES["ctkd"]) == ("student_logits", "teacher_logits")
 
 

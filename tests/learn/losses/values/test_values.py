@@ -12,7 +12,7 @@ from edgekd.learn.losses.values.distillation import bounded_regression
 from edgekd.learn.losses.values.distillation import value_mse
 from edgekd.learn.losses.values.targets import mean_squared_error
 from edgekd.learn.losses.values.targets import smooth_l1
-from edgekd.table import signature
+from edgekd.table import find_signature
 
 STUDENT = torch.tensor([[1.0, 2.0], [0.0, 4.0]])
 TEACHER = torch.tensor([[0.0, 2.0], [0.0, 3.0]])
@@ -57,17 +57,17 @@ def test_zero_at_the_optimum_and_no_gradient_elsewhere(name: str) -> None:
         "targets": torch.randn(6, 3),
     }
     loss = member.load()
-    loss(*(given[each] for each in signature(member).positional)).backward()
+    loss(*(given[each] for each in find_signature(member).positional)).backward()
     assert given["teacher_values"].grad is None
     assert given["student_values"].grad is not None
     same = dict.fromkeys(given, torch.randn(6, 3))
-    assert loss(*(same[each] for each in signature(member).positional)).item() == 0
+    assert loss(*(same[each] for each in find_signature(member).positional)).item() == 0
 
 
 @pytest.mark.parametrize("name", list(values.LOSSES))
 def test_shapes_that_would_spread_over_one_another_are_refused(name: str) -> None:
     member = values.LOSSES[name]
-    count = len(signature(member).positional)
+    count = len(find_signature(member).positional)
     with pytest.raises(ValueError, match="want two"):
         member.load()(torch.zeros(6, 3), *[torch.zeros(6, 1)] * (count - 1))
 
@@ -76,5 +76,5 @@ def test_shapes_that_would_spread_over_one_another_are_refused(name: str) -> Non
 def test_half_precision_is_computed_in_float32(name: str) -> None:
     member = values.LOSSES[name]
     given = [torch.full((6, 3), size, dtype=torch.float16) for size in (300.0, 1.0, 2.0)]
-    value = member.load()(*given[: len(signature(member).positional)])
+    value = member.load()(*given[: len(find_signature(member).positional)])
     assert value.dtype == torch.float32 and value.isfinite()
