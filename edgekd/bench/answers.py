@@ -33,7 +33,7 @@ LEAST_AGREEMENT = 0.98
 
 
 class OutputAnswers(NamedTuple):
-    """How well an engine gives one output."""
+    """Differences of one output of an engine from the trained model's."""
 
     max_abs: float
     """Largest difference to the trained model's on the golden inputs."""
@@ -44,7 +44,7 @@ class OutputAnswers(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """How well an engine answers."""
+    """Metrics, differences and status of an engine's answers."""
 
     metrics: Mapping[str, float] | None
     """The task's on all validation samples; the first is the score."""
@@ -73,7 +73,7 @@ def refuse_answers(status: Status) -> Answers:
 
 
 def float_allowance(size: float, tolerance: float) -> float:
-    """How far a float32 number may be from the trained model's: the one definition of float parity.
+    """Return how far a float32 number may be from the trained model's: the one definition of float parity.
 
     `tolerance` is meant for outputs with a root mean square of `USUAL` or less, and grows with it beyond:
     what float32 rounds is a part of the numbers that are added, and logits of 800 are not known to 1e-4.
@@ -146,7 +146,7 @@ def _not_rounded_alike(found: Differences, steps: Mapping[str, float]) -> str:
 
 
 def _not_in_steps(each: OutputDifference, step: float | None) -> str:
-    """What is wrong with one output; without a step it is judged by its spread alone."""
+    """Return what is wrong with one output; without a step it is judged by its spread alone."""
     if not step:
         off = each.rms / each.spread if each.spread else each.rms
         return "" if off <= MOST_SPREAD else f"{off:.3g} of its spread off (rms) > {MOST_SPREAD:g}"

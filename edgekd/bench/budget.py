@@ -80,7 +80,7 @@ class Reading(NamedTuple):
 
 
 class LimitRule(NamedTuple):
-    """How one limit is read off a row."""
+    """Reads the figure of one limit off a row."""
 
     read: Callable[[Row, Row | None], Reading]
     """Row, its teacher's row."""
@@ -152,7 +152,7 @@ AT_EVERY_SIZE = ("latency_p50_ms", "peak_rss_bytes", "speedup")
 def metric_limits(
     budget: Budget, teacher_score: float, scales: Sequence[Scale]
 ) -> dict[str, tuple[float | None, LimitRule]]:
-    """What is wanted of the score and of other metrics, and how it is read.
+    """Return what is wanted of the score and of other metrics, and how it is read.
 
     Args:
         budget: what names them.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class InputPlan(NamedTuple):
-    """How one input is filled."""
+    """Shape and content of one input of a call."""
 
     shape: tuple[int | None, ...]
     """None where the batch goes."""
@@ -18,7 +18,7 @@ class InputPlan(NamedTuple):
 
 
 class CallPlan(NamedTuple):
-    """What one call of a model takes."""
+    """Shape and content of all inputs of one call of a model."""
 
     inputs: dict[str, InputPlan]
     batch: int = 1

@@ -16,7 +16,7 @@ from edgekd.settings import Settings
 
 
 class Decider(Settings):
-    """What runs the graphs, and how often."""
+    """The device that runs the graphs, and the number of runs."""
 
     runtime: str
     """Whose times count; a name of `edgekd.runtimes.RUNTIMES`."""

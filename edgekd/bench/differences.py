@@ -88,7 +88,7 @@ def compare_answers(answered: Mapping[str, Arrays], wanted: Golden, agree: Agree
 
 
 def are_finite(answered: Mapping[str, Arrays]) -> bool:
-    """Whether all numbers of all groups are."""
+    """Return whether all numbers of all groups are."""
     import numpy as np
 
     return all(np.isfinite(each).all() for ends in answered.values() for each in ends.values())

@@ -12,7 +12,7 @@ from edgekd.bench.statistics import summarize_processes
 
 
 class CandidateFacts(NamedTuple):
-    """What is known of a candidate before it is timed."""
+    """Score of a candidate and the row it is compared with, known before it is timed."""
 
     score: float
     """Turned so that higher is better."""

@@ -34,7 +34,7 @@ class Engine(NamedTuple):
         return f"{self.runtime}-{self.numerics}-{self.threads}t"
 
     def spec(self) -> dict[str, Any]:
-        """What a worker is told of it; it must be given `files` to read."""
+        """Return what a worker is told of it; it must be given `files` to read."""
         return {
             "runtime": self.runtime,
             "precision": self.precision,

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class GoldenSamples(NamedTuple):
-    """What one exported model was asked before, and answered."""
+    """The golden inputs and answers of one exported model."""
 
     groups: Golden
     inputs: dict[str, Path]

@@ -80,7 +80,7 @@ def _options(runtime: Runtime, spec: Spec) -> dict[str, str]:
 
 
 def list_offers(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """What a runtime offers on this machine to an engine that is made already, if that is admitted."""
+    """Return what a runtime offers on this machine to an engine that is made already, if that is admitted."""
     missing = why_not(spec["runtime"]) or find_runtime(spec["runtime"]).why_not_run()
     if missing is not None:
         return {"not_measured": missing}

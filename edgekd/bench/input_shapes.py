@@ -141,7 +141,7 @@ class _Bindings:
         return self._default(value, axis)
 
     def _asked(self, value: Value, axis: int) -> int | None:
-        """What ``--size`` says of it."""
+        """Return what ``--size`` says of it."""
         name = self.axes(value)[axis]
         for key in (f"{value.name}.{axis}", name):
             size = self._sizes.get(str(key)) if key is not None else None

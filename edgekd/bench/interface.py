@@ -25,7 +25,7 @@ LONGEST_SIZE = 18
 
 
 class FileInterface(NamedTuple):
-    """What can be known of a model before an engine has it."""
+    """Inputs and outputs of a model file, read before an engine loads it."""
 
     inputs: Sequence[Value]
     outputs: Sequence[Value]
@@ -99,7 +99,7 @@ class _Network:
             self.quantizers.add(layer)
 
     def quantizes(self) -> bool:
-        """Whether a result is computed by way of a quantizer; what leads to none computes nothing."""
+        """Return whether a result is computed by way of a quantizer; what leads to none computes nothing."""
         ahead, passed = list(self.ends), set[str]()
         while ahead:
             layer = ahead.pop()

@@ -65,7 +65,7 @@ def load_session(spec: Spec, say: Say) -> Session:
 
 
 def make_feeds(session: Session, spec: Spec, count: int) -> Sequence[Mapping[str, np.ndarray]]:
-    """What the model is fed: the given rows, or inputs drawn from the seed."""
+    """Return what the model is fed: the given rows, or inputs drawn from the seed."""
     batch = spec["batch"]
     told = spec.get("call", {}).items()
     plans = {name: InputPlan(tuple(shape), *rest) for name, (shape, *rest) in told}
@@ -231,7 +231,7 @@ def measure_memory(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 
 
 def describe_host(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
-    """What this machine is and which of edgekd's engines it has."""
+    """Return what this machine is and which of edgekd's engines it has."""
     from edgekd.bench.machine import fingerprint
 
     missing = {name: find_runtime(name).why_not() for name in BUILT_IN}

@@ -67,7 +67,7 @@ def reset_peak() -> bool:
 
 
 def compute_memory_limit(root: Path = ROOT) -> int | None:
-    """How many bytes a worker may allocate: nine tenths of what is free now, swap left out."""
+    """Return how many bytes a worker may allocate: nine tenths of what is free now, swap left out."""
     for line in _text(root / "proc/meminfo").splitlines():
         name, _, rest = line.partition(":")
         if name == "MemAvailable":

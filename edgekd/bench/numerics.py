@@ -85,7 +85,7 @@ def read_contents(path: Path) -> Contents:
 
 
 def is_quantized(found: Contents) -> bool:
-    """Whether activations are quantized in it. Weights alone that are stored in few bits do not count:
+    """Return whether activations are quantized in it. Weights alone that are stored in few bits do not count:
     what computes with them is float."""
     return any(op in QUANTIZERS or op.startswith(("QLinear", "QOrdered")) for op in found.operators)
 
@@ -192,7 +192,7 @@ def _key(message: Message, fields: tuple[int, ...]) -> tuple[bytes, ...]:
 
 
 class NumericsLabel(NamedTuple):
-    """How an engine runs a file, and what the row is called."""
+    """The precision an engine runs a file in, and the one its row is called by."""
 
     precision: str
     """What the runtime is told."""

@@ -58,7 +58,7 @@ class RowPiece(NamedTuple):
 
 
 def batch_rows(values: int) -> int:
-    """How many rows of so many values an engine is asked at once."""
+    """Return how many rows of so many values an engine is asked at once."""
     return max(1, min(MOST_ROWS, MOST_VALUES // max(1, values)))
 
 
@@ -203,7 +203,7 @@ def write_inputs(inputs: Arrays, path: Path) -> Path:
 
 
 def read_answers(path: Path, runtime: str, *, rows: int) -> dict[str, np.ndarray]:
-    """What a worker left as the answers to `rows` inputs: by name, float32 [rows, ...].
+    """Return what a worker left as the answers to `rows` inputs: by name, float32 [rows, ...].
 
     Raises:
         WorkerFailed: if they are no such arrays; their numbers may still be anything.

@@ -60,7 +60,7 @@ class PrebuiltEngine(NamedTuple):
 
 
 def is_prebuilt(given: Path) -> bool:
-    """Whether the path names an engine, not a model."""
+    """Return whether the path names an engine, not a model."""
     return str(given).startswith(STORE) or given.suffix.lower() in {IR_SUFFIX, *FOREIGN}
 
 

@@ -91,7 +91,7 @@ def _in_our_words(message: str, reads: Mapping[str, Path]) -> str:
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """What a worker's environment gets: thread counts and random padding."""
+    """Return what a worker's environment gets: thread counts and random padding."""
     counts = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     return {**counts, "EDGEKD_PADDING": "x" * random.randrange(PADDING_BYTES)}
 

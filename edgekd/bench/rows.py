@@ -68,7 +68,7 @@ def resize_row(row: Row, call: CallPlan) -> dict[str, Any]:
 
 
 def is_usual(row: Row) -> bool:
-    """Whether a row is of the usual sizes."""
+    """Return whether a row is of the usual sizes."""
     return not row.get("usual_row")
 
 

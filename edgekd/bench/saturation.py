@@ -126,7 +126,7 @@ def check_saturation(
 
 
 def rounding_chance(lost: int, right: int) -> float:
-    """How likely rounding alone turns at least `lost` of `right` answers (binomial tail of `FLIPS`)."""
+    """Return how likely rounding alone turns at least `lost` of `right` answers (binomial tail of `FLIPS`)."""
     kept = [math.comb(right, n) * FLIPS**n * (1 - FLIPS) ** (right - n) for n in range(lost)]
     return max(0.0, 1 - math.fsum(kept))
 

@@ -72,7 +72,7 @@ def run_score(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
 
 
 def has_lengths(inputs: Mapping[str, Rows]) -> bool:
-    """Whether a field's rows differ in length."""
+    """Return whether a field's rows differ in length."""
     from edgekd.field import RaggedRows
 
     return any(isinstance(rows, RaggedRows) for rows in inputs.values())

@@ -124,7 +124,7 @@ def score_engine(
 def read_rows(
     path: Path, runtime: str, names: list[str], *, rows: int
 ) -> dict[str, NDArray[np.float64]]:
-    """What a worker left as the metrics' rows of so many samples: by name, finite float64 [rows, K].
+    """Return what a worker left as the metrics' rows of so many samples: by name, finite float64 [rows, K].
 
     Raises:
         WorkerFailed: if they are no such arrays.

@@ -46,7 +46,7 @@ class Subject(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """When to stop."""
+    """The rules by which a measurement stops."""
 
     processes_min: int = 6
     processes_max: int = 30

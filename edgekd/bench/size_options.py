@@ -62,7 +62,7 @@ def _names(value: Value) -> Iterator[str]:
 def missing_size_message(
     where: str, missing: Sequence[tuple[Value, int]], ranks: Sequence[Value]
 ) -> InputError:
-    """What is missing, with the options that answer it."""
+    """Return what is missing, with the options that answer it."""
     examples: dict[str, str] = {value.name: "1x3x224x224" for value in ranks}
     for value, axis in missing:
         name = value.sizes[axis] if value.sizes else None

@@ -127,7 +127,7 @@ def _mapping(keys: Check, values: Check) -> Check:
 
 
 def _facts(value: object) -> bool:
-    """What a machine says of itself: plain values by name, of the kinds that are read later."""
+    """Return what a machine says of itself: plain values by name, of the kinds that are read later."""
     if not _mapping(_plain_name, _fact)(value):
         return False
     assert isinstance(value, dict)

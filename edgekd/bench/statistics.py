@@ -49,7 +49,7 @@ class Figure(NamedTuple):
 
 
 class ProcessSummary(NamedTuple):
-    """What process medians say together."""
+    """Median and interval over the medians of processes."""
 
     value: float
     """Median of the process medians."""
@@ -153,7 +153,7 @@ def widen(found: ProcessSummary, factor: float) -> ProcessSummary:
 
 
 def correlated_factor(correlation: float, count: int) -> float:
-    """How much wider an interval over `count` neighbours must be that resemble each other.
+    """Return how much wider an interval over `count` neighbours must be that resemble each other.
 
     With lag-1 autocorrelation r, `count` values tell as much as count (1 - r) / (1 + r) independent
     ones. Three small-sample matters beside: r is estimated too low, and so is the spread; and of so
@@ -167,7 +167,7 @@ def correlated_factor(correlation: float, count: int) -> float:
 
 
 def correct_bias(correlation: float, count: int) -> float:
-    """What the lag-1 autocorrelation likely is: few values show too little of it.
+    """Return what the lag-1 autocorrelation likely is: few values show too little of it.
 
     On average r - (1 + 4 r) / count (Marriott and Pope 1954, Kendall 1954); that, turned round.
     """

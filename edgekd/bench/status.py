@@ -45,5 +45,5 @@ def read_status(row: Mapping[str, Any]) -> Status:
 
 
 def offered_text(runtime: str, offered: Iterable[str]) -> str:
-    """What an engine offers on this machine, where it was asked for more."""
+    """Return what an engine offers on this machine, where it was asked for more."""
     return f"{runtime} offers {', '.join(offered)} on this machine"

@@ -62,7 +62,7 @@ def warm_up(step: Step, clock: Clock, rule: WarmUp) -> WarmUpResult:
 
 
 def is_steady(medians: list[float], rule: WarmUp) -> bool:
-    """Whether the last windows agree within `rule.agree` and do not fall one after the other."""
+    """Return whether the last windows agree within `rule.agree` and do not fall one after the other."""
     if len(medians) < rule.windows:
         return False
     low, high = min(medians), max(medians)

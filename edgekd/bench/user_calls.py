@@ -85,5 +85,5 @@ def plan_calls(
 
 
 def _is_mask(value: Value) -> bool:
-    """Whether an input says which others count: whole numbers or yes and no, called so. It is fed ones."""
+    """Return whether an input says which others count: whole numbers or yes and no, called so. It is fed ones."""
     return value.element in WHOLE and "mask" in value.name.lower()

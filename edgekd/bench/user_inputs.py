@@ -26,7 +26,7 @@ MOST_BYTES = 2**30
 
 
 class UserInputs(NamedTuple):
-    """What ``--inputs`` says."""
+    """The parsed options ``--inputs``."""
 
     file: Path | None = None
     """Rows of the only input (.npy), an .npz by names of inputs, golden .safetensors or a bundle."""

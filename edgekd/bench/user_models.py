@@ -44,7 +44,7 @@ NULL = "null"
 
 
 class MeasureRequest(NamedTuple):
-    """What to measure each model with; every combination is one subject."""
+    """Runtimes, precisions, threads and sizes to measure each model with; every combination is one subject."""
 
     runtimes: tuple[str, ...]
     """Empty for all that are installed. An engine that is made already brings its own."""
@@ -173,7 +173,7 @@ def prepare_subjects(
 
 
 def _read(given: Path, name: str, request: MeasureRequest, folder: Path) -> _Model:
-    """What is known of a model before it is compiled."""
+    """Return what is known of a model before it is compiled."""
     if prebuilt_engines.is_prebuilt(given):
         made = prebuilt_engines.find_engine(given, request.runtimes, request.store)
         return _Model(name, made.main, made.main, made, _interface_of(made), None)

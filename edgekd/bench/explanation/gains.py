@@ -123,7 +123,7 @@ def compare_by_class(
 def compare_ablations(
     full: Right, ablated: Mapping[str, Right]
 ) -> dict[str, tuple[AnswerChange, float]]:
-    """How a student does without each term of its loss, beside the one that had them all.
+    """Return how a student does without each term of its loss, beside the one that had them all.
 
     Args:
         full: [N], where the student of all terms is right.

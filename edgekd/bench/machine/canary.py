@@ -58,6 +58,6 @@ def compute_variation(canaries_ns: Sequence[float]) -> float | None:
 
 
 def is_drifting(canaries_ns: Sequence[float]) -> bool:
-    """Whether milliseconds of this session are not worth printing."""
+    """Return whether milliseconds of this session are not worth printing."""
     found = compute_variation(canaries_ns)
     return found is not None and found > DRIFT

@@ -45,7 +45,7 @@ def group_folders(root: Path, controller: str) -> list[Path]:
 
 
 def count_throttled(root: Path = Path("/")) -> int | None:
-    """How often the process's groups were held back by a CPU quota; None where nobody counts."""
+    """Return how often the process's groups were held back by a CPU quota; None where nobody counts."""
     counts = [_field(group / "cpu.stat", "nr_throttled") for group in group_folders(root, "cpu")]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
@@ -83,7 +83,7 @@ def _own(root: Path, controller: str) -> tuple[str, bool] | None:
 
 
 def _mount(root: Path, controller: str | None) -> _Mount:
-    """Where the hierarchy of a controller of version 1 hangs, or that of version 2."""
+    """Return where the hierarchy of a controller of version 1 hangs, or that of version 2."""
     for line in _text(root / "proc/self/mountinfo").splitlines():
         left, _, right = line.partition(" - ")
         fields, kind = left.split(" "), right.split(" ")
@@ -97,7 +97,7 @@ def _mount(root: Path, controller: str | None) -> _Mount:
 
 
 def _quota(group: Path) -> Iterator[float]:
-    """What one group sets, if it sets one."""
+    """Yield what one group sets, if it sets one."""
     limit, _, period = _text(group / "cpu.max").partition(" ")
     if not limit:
         limit = _text(group / "cpu.cfs_quota_us")

@@ -41,7 +41,7 @@ def _link(path: Path) -> str | None:
 
 
 def _foreign(executable: Path) -> bool:
-    """Whether the running program was built for another processor than the one it is told it is on."""
+    """Return whether the running program was built for another processor than the one it is told it is on."""
     try:
         with executable.open("rb") as file:
             head = file.read(20)

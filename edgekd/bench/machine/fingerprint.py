@@ -33,7 +33,7 @@ CPU_FIELDS = {
 
 
 def collect_host_facts(root: Path = Path("/")) -> dict[str, Any]:
-    """What is in the key, by name; None for what this machine does not tell.
+    """Return what is in the key, by name; None for what this machine does not tell.
 
     Args:
         root: where /proc and /sys hang; another folder in tests.
@@ -91,7 +91,7 @@ def facts_key(facts: dict[str, Any]) -> str:
 
 
 def list_engine_versions() -> dict[str, str | None]:
-    """What answers and times depend on besides: each engine's version, and numpy's."""
+    """Return what answers and times depend on besides: each engine's version, and numpy's."""
     names = ["numpy", *(entry.installed() for entry in BUILT_IN.values())]
     return {name: _version(name) for name in names}
 
@@ -104,7 +104,7 @@ def _version(distribution: str) -> str | None:
 
 
 def collect_volatile_facts(root: Path = Path("/")) -> dict[str, Any]:
-    """What describes the machine at this moment and does not count: load, uptime, boot."""
+    """Return what describes the machine at this moment and does not count: load, uptime, boot."""
     load = _read(root / "proc/loadavg")
     uptime = _read(root / "proc/uptime")
     return {

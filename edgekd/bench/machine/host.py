@@ -49,7 +49,7 @@ class Host(NamedTuple):
 
 
 def max_threads(device: Device = local.DEVICE) -> int:
-    """How many threads can run at once on a device, by its affinity and its CPU quota; 1 where it
+    """Return how many threads can run at once on a device, by its affinity and its CPU quota; 1 where it
     does not say."""
     facts = describe_host(device).facts
     cores = int(facts.get("cores_allowed") or facts.get("cores") or 1)

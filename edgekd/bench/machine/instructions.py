@@ -37,6 +37,6 @@ def usable_flags(flags: Iterable[str]) -> list[str]:
 
 
 def sums_in_16_bits(flags: Iterable[str]) -> bool:
-    """Whether int8 products go through pmaddubsw: an x86 processor without VNNI."""
+    """Return whether int8 products go through pmaddubsw: an x86 processor without VNNI."""
     have = set(flags)
     return PAIRS in have and have.isdisjoint(VNNI)

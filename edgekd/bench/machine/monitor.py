@@ -41,7 +41,7 @@ class Monitor:
         self.snapshot_log.take(self._worker)
 
     def validity(self, measured: Measurement) -> Validity:
-        """Whether the machine was fit while this subject was measured."""
+        """Return whether the machine was fit while this subject was measured."""
         verdict = self.snapshot_log.validity(measured.processes)
         warnings = [*verdict.warnings, *input_warnings(measured.processes)]
         if self.snapshot_log.drifts():

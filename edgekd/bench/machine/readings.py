@@ -68,7 +68,7 @@ def parse_hexadecimal(path: Path) -> int | None:
 
 
 def is_on_battery(folder: Path) -> bool | None:
-    """Whether a mains supply is unplugged, or a battery drains; None where there is neither."""
+    """Return whether a mains supply is unplugged, or a battery drains; None where there is neither."""
     types = read_texts(folder, "*/type")
     known = []
     for name, kind in types.items():

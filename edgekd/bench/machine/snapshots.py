@@ -38,11 +38,11 @@ class SnapshotLog:
             self.snapshots.append(snapshot)
 
     def drifts(self) -> bool:
-        """Whether the machine drifted, so that ratios count and milliseconds do not."""
+        """Return whether the machine drifted, so that ratios count and milliseconds do not."""
         return canary.is_drifting(self.canaries_ns)
 
     def validity(self, processes: Sequence[Mapping[str, Any]]) -> Validity:
-        """Whether the machine was fit while `processes` measured."""
+        """Return whether the machine was fit while `processes` measured."""
         if len(self.snapshots) < 2:
             return Validity(True, (), ("the machine gave no account of itself",))
         first, *between, last = self.snapshots

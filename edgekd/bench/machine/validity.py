@@ -61,7 +61,7 @@ class Validity(NamedTuple):
 
 
 def take_snapshot(root: Path = Path("/")) -> dict[str, Any]:
-    """What the machine says of itself now, as JSON.
+    """Return what the machine says of itself now, as JSON.
 
     Args:
         root: where /proc and /sys hang; another folder in tests.
@@ -98,7 +98,7 @@ def judge(
     *,
     between: Sequence[Snapshot] = (),
 ) -> Validity:
-    """Whether what `processes` measured between two snapshots counts.
+    """Return whether what `processes` measured between two snapshots counts.
 
     Args:
         before: a snapshot from before the first process.
@@ -130,7 +130,7 @@ def judge(
 
 
 def is_well_formed(snapshot: Snapshot) -> bool:
-    """Whether each entry is of the kind that `take_snapshot` writes, with plain names and finite numbers."""
+    """Return whether each entry is of the kind that `take_snapshot` writes, with plain names and finite numbers."""
     for name in ("throttles", "temperatures_c", "frequencies_khz"):
         counts = snapshot.get(name)
         if not isinstance(counts, dict) or not all(map(PLAIN.fullmatch, counts)):
@@ -144,7 +144,7 @@ def is_well_formed(snapshot: Snapshot) -> bool:
 
 
 def is_finite(value: object) -> bool:
-    """Whether it is a number that can be reckoned with; JSON may hold others."""
+    """Return whether it is a number that can be reckoned with; JSON may hold others."""
     return isinstance(value, int | float) and -(2**63) < value < 2**63  # NaN is in no range
 
 
@@ -230,7 +230,7 @@ def _switched(processes: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _rise(before: Snapshot, after: Snapshot, name: str) -> int | None:
-    """How far a counter rose; None where it cannot be read."""
+    """Return how far a counter rose; None where it cannot be read."""
     earlier, later = before.get(name), after.get(name)
     return None if earlier is None or later is None else int(later - earlier)
 

@@ -59,7 +59,7 @@ class PairComparison(NamedTuple):
 
 
 def plan_looks(pairs: int) -> tuple[InterimLook, ...]:
-    """When a run of at most `pairs` pairs is looked at, and what each look may cost of 5 %.
+    """Return when a run of at most `pairs` pairs is looked at, and what each look may cost of 5 %.
 
     Below 20 pairs once, at the end. From there at every tenth: 30 pairs at 10, 20 and 30. The looks
     share 5 % evenly; ranks are whole, so what a look cannot use goes on to the next. By the union
@@ -75,7 +75,7 @@ def plan_looks(pairs: int) -> tuple[InterimLook, ...]:
 
 
 def true_alpha(pairs: int, alpha: float) -> float:
-    """How often the interval of `pairs` values at `alpha` truly misses the median."""
+    """Return how often the interval of `pairs` values at `alpha` truly misses the median."""
     rank = statistics.interval_rank(pairs, alpha)
     return 2 * sum(math.comb(pairs, k) for k in range(rank)) / math.pow(2, pairs)
 
@@ -134,7 +134,7 @@ def summarize_pairs(
 
 
 def verdict_of(interval: Interval | None, delta: float) -> Verdict:
-    """Where an interval of ratios lies; ``unresolved`` is not ``equivalent``."""
+    """Return where an interval of ratios lies; ``unresolved`` is not ``equivalent``."""
     if interval is None:
         return "unresolved"
     if interval.high < 1 - delta:

@@ -61,7 +61,7 @@ class Ratio(Settings):
 
 
 class MachineFitness(Settings):
-    """Whether the machine was fit to be measured."""
+    """Verdict on whether the machine was fit to be measured, with the reasons."""
 
     ok: bool
     reasons: tuple[str, ...]

@@ -48,7 +48,7 @@ METRICS: dict[str, Callable[[Process], float | None]] = {
 
 
 class PairRules(NamedTuple):
-    """How many pairs, and how long each process."""
+    """The number of pairs and the time of each process."""
 
     pairs: int = comparison.PAIRS
     delta: float = comparison.DELTA
@@ -67,7 +67,7 @@ class PairRules(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What every process of both does."""
+    """Numbers of iterations that every process of both models runs."""
 
     warm_up: int
     iterations: int
@@ -117,7 +117,7 @@ class PairedRun:
         return [a for a, _ in values], [b for _, b in values]
 
     def validity(self) -> Validity:
-        """Whether the machine was fit to be measured."""
+        """Return whether the machine was fit to be measured."""
         return self.snapshot_log.validity([one for pair in self.pairs for one in (pair.a, pair.b)])
 
 

@@ -70,7 +70,7 @@ def sign_test(values: Sequence[float], limit: float) -> float:
 def estimate_drop(
     lost: int, gained: int, count: int, allowed_points: float, *, resamples: int, seed: int
 ) -> ScoreDrop:
-    """How far the second classifier is below the first.
+    """Return how far the second classifier is below the first.
 
     The bootstrap draws samples with replacement; all that counts of a draw is how many lost and
     gained ones it holds, so it is one draw from a multinomial law. With few samples on which the
@@ -113,7 +113,7 @@ def estimate_metric_drop(
     resamples: int,
     seed: int,
 ) -> ScoreDrop:
-    """How much worse a metric's value is of one model than of another, by the paired bootstrap over rows.
+    """Return how much worse a metric's value is of one model than of another, by the paired bootstrap over rows.
 
     Args:
         metric: of the rows.

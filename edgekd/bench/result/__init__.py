@@ -36,7 +36,7 @@ NS_PER_MS = 1e6
 
 
 class SubjectFacts(Settings):
-    """What was measured."""
+    """The measured model: its name, engine, precision and digest."""
 
     name: str
     runtime: str
@@ -55,7 +55,7 @@ class SubjectFacts(Settings):
 
 
 class MeasurementConfig(Settings):
-    """How it was run."""
+    """The settings of a measurement."""
 
     scenario: Literal["single_stream"] = "single_stream"
     batch: int
@@ -83,7 +83,7 @@ class StoppingRule(Settings):
 
 
 class MachineValidity(Settings):
-    """Whether the machine was fit to be measured."""
+    """Verdict on whether the machine was fit to be measured, with the reasons."""
 
     ok: bool
     reasons: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ class SubjectResult(Settings):
 
 
 class Fingerprint(Settings):
-    """Which machine; numbers of two keys are not compared."""
+    """Identity of the machine; numbers of two keys are not compared."""
 
     key: str
     fields: dict[str, Any]
@@ -139,7 +139,7 @@ class Canary(Settings):
 
 
 class Provenance(Settings):
-    """How it came about."""
+    """Version, command line and times of a measurement."""
 
     edgekd: str
     argv: tuple[str, ...]
@@ -157,7 +157,7 @@ class RawFile(Settings):
 
 
 class MeasurementDocument(Settings):
-    """What ``edgekd bench --json`` prints."""
+    """The document that ``edgekd bench --json`` prints."""
 
     format: Annotated[Literal["edgekd.bench/2"], Field(alias="schema")] = SCHEMA
     provenance: Provenance
@@ -168,7 +168,7 @@ class MeasurementDocument(Settings):
 
 
 class MeasurementContext(NamedTuple):
-    """What is known of a subject's session besides its processes."""
+    """The facts of a subject's session besides its processes."""
 
     facts: SubjectFacts
     validity: Validity

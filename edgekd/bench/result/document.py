@@ -49,7 +49,7 @@ def make_document(
 
 
 def subject_facts(one: PreparedSubject) -> result.SubjectFacts:
-    """What was measured, down to the model's digest and the engine's version."""
+    """Return what was measured, down to the model's digest and the engine's version."""
     engine = one.subject.engine
     return result.SubjectFacts(
         name=one.subject.name,
@@ -62,7 +62,7 @@ def subject_facts(one: PreparedSubject) -> result.SubjectFacts:
 
 
 def idle_threads_spin(runtime: str, threads: int) -> bool | None:
-    """Whether the engine's idle threads spin; None where that is its own affair."""
+    """Return whether the engine's idle threads spin; None where that is its own affair."""
     if runtime != "onnxruntime":
         return None
     from edgekd.runtimes import ort

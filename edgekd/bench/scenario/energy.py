@@ -44,7 +44,7 @@ class Gauge(NamedTuple):
 
 
 class EnergySource(NamedTuple):
-    """What is read, and what it covers."""
+    """Files that energy is read from, and the parts of the machine they cover."""
 
     name: str
     counters: tuple[Counter, ...] = ()
@@ -62,7 +62,7 @@ class Window(NamedTuple):
 
 
 class EnergyCost(NamedTuple):
-    """What inferences cost, a value a window."""
+    """Joules of inferences, a value a window."""
 
     gross_j: list[float]
     net_j: list[float]

@@ -148,7 +148,7 @@ FIGURES: dict[Name, Callable[[ScenarioRun, ScenarioSelection], list[MeasuredMetr
 
 
 def describe_settings(name: Name, wanted: ScenarioSelection) -> dict[str, Any]:
-    """How the scenario was asked for, in the user's units."""
+    """Return how the scenario was asked for, in the user's units."""
     asked: dict[Name, dict[str, Any]] = {
         "throughput": {"latency_bound_ms": wanted.bound_ms},
         "paced": {"rate_hz": wanted.rate_hz},

@@ -26,7 +26,7 @@ def evict(path: Path) -> str:
 
 
 def _held(descriptor: int) -> str:
-    """Whether a page in the middle is still held: a read that may not wait then succeeds."""
+    """Return whether a page in the middle is still held: a read that may not wait then succeeds."""
     if not hasattr(os, "RWF_NOWAIT"):
         return ""
     middle = os.fstat(descriptor).st_size // 2

@@ -34,7 +34,7 @@ ONE_PROCESS: tuple[Name, ...] = ("sustained", "energy")
 
 
 class ScenarioSelection(NamedTuple):
-    """Which scenarios are run; none of them by default."""
+    """The scenarios to run and their settings; none of them by default."""
 
     throughput: bool = False
     bound_ms: float | None = None
@@ -71,7 +71,7 @@ class ScenarioSelection(NamedTuple):
         return {}
 
     def lasts_s(self, name: Name) -> float:
-        """How long its worker measures, beyond what every worker takes."""
+        """Return how long its worker measures, beyond what every worker takes."""
         if name == "paced":
             settings = self.settings(name)
             return float(settings["count"] * settings["period_ns"] / NS_PER_S)
