@@ -30,7 +30,7 @@ MOST_SAMPLES = 256
 
 
 def batch_size(values: int) -> int:
-    """How many samples of so many input values a finished model answers at once."""
+    """Return how many samples of so many input values a finished model answers at once."""
     if arithmetic.choose_device().type != "cpu":
         return MOST_SAMPLES
     return max(1, min(MOST_SAMPLES, MOST_VALUES // max(1, values)))

@@ -75,7 +75,7 @@ def choose_device() -> torch.device:
 
 
 def get_random_states() -> dict[str, Tensor]:
-    """Where torch's generators are, of the CPU and of the accelerator in use."""
+    """Return where torch's generators are, of the CPU and of the accelerator in use."""
     found = {"random": torch.get_rng_state()}
     if choose_device().type == "cuda":
         found["random_cuda"] = torch.cuda.get_rng_state()

@@ -30,7 +30,7 @@ Objective = Callable[[Tensor], Tensor]
 
 
 class PixelRange(NamedTuple):
-    """What the ends of a pixel's range are in normalised images."""
+    """The normalised values of black and white pixels."""
 
     lowest: Tensor
     """Black, [C, 1, 1]."""

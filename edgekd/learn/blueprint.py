@@ -46,7 +46,7 @@ Ends = Annotated[Interface, PlainValidator(_interface), PlainSerializer(to_json)
 
 
 class Blueprint(Settings):
-    """What builds a model, without its weights."""
+    """Builder, arguments, interface and edits of a model, without its weights."""
 
     builder: str
     """A name of `edgekd.learn.models`."""
@@ -187,7 +187,7 @@ def load(blueprint_path: Path, weights_path: Path, *, allow_code: bool = False) 
 
 
 def _supplied(interface: Interface, member: Member, allow_code: bool) -> dict[str, Any]:
-    """What a builder asks for beside its knobs.
+    """Return what a builder asks for beside its knobs.
 
     Raises:
         ValueError: if it asks for a size that the inputs do not have.

@@ -16,7 +16,7 @@ Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
 class StepBudget(Settings):
-    """What is asked for; which of these must be given, the step says."""
+    """The limits of a step that makes a model smaller; the step says which of them must be given."""
 
     speedup: Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)] | None = None
     """Budget: how many times faster the whole model is to be on the device, measured."""

@@ -20,7 +20,7 @@ EXPLAINED = 0.45
 
 
 class Standing(NamedTuple):
-    """How far a model is above guessing, by the metric of the task that tells the two apart."""
+    """A model's distance from guessing, by the metric of the task that tells the two apart."""
 
     metric: Metric
     value: float

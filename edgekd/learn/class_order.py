@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def class_order(student_names: Sequence[str], teacher_names: Sequence[str]) -> tuple[int, ...]:
-    """Where the teacher has each class of the student; case and outer blanks do not count.
+    """Return where the teacher has each class of the student; case and outer blanks do not count.
 
     The teacher may know more classes: their columns are left out, so that its softmax is the one
     given that the class is among the student's.

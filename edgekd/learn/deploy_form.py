@@ -39,11 +39,11 @@ class DeployForm(NamedTuple):
     """Before and after."""
 
     def edits(self) -> tuple[dict[str, Any], ...]:
-        """What a blueprint keeps of it."""
+        """Return what a blueprint keeps of it."""
         return ({"name": "deploy", "paths": list(self.paths)},) if self.paths else ()
 
     def sentence(self) -> str:
-        """What was merged and what was left, in words."""
+        """Return what was merged and what was left, in words."""
         before, after = self.convolutions
         merged = (
             f"deploy form: {number_text(len(self.paths), 'module')} merged, {number_text(after, 'convolution')} in place of "
@@ -54,7 +54,7 @@ class DeployForm(NamedTuple):
         return f"{merged}; left since merged they answer otherwise: {', '.join(self.left)}"
 
     def summary(self) -> dict[str, Any]:
-        """What a report says of it."""
+        """Return what a report says of it."""
         before, after = self.convolutions
         return {
             "modules": len(self.paths),

@@ -20,7 +20,7 @@ class RemoteFile(NamedTuple):
 
 
 def cache_folder(name: str) -> Path:
-    """Where downloads of the data set `name` lie; nothing is made."""
+    """Return where downloads of the data set `name` lie; nothing is made."""
     import platformdirs
 
     return platformdirs.user_cache_path("edgekd") / "data" / name

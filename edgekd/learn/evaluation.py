@@ -73,7 +73,7 @@ class EvaluationSplit(NamedTuple):
         return tasks_of.metric_rows(self.task.metrics, outputs, self.targets, self.dataset)
 
     def falls_behind(self, outputs: Arrays, reference: Arrays) -> bool:
-        """Whether outputs score worse than others on the same samples, by more than chance."""
+        """Return whether outputs score worse than others on the same samples, by more than chance."""
         rows, others = self.metric_rows(outputs), self.metric_rows(reference)
         return tasks_of.is_worse(self.task.score, rows, others)
 

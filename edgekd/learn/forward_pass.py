@@ -13,7 +13,7 @@ Outputs = tuple[Tensor, ...]
 
 
 def as_tuple(outputs: Any) -> Outputs:
-    """What a model gives as a tuple, also where it gives one tensor."""
+    """Return what a model gives as a tuple, also where it gives one tensor."""
     return tuple(outputs) if isinstance(outputs, tuple) else (outputs,)
 
 

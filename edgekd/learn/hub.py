@@ -13,7 +13,7 @@ from edgekd.learn.formats.parquet import ParquetRows
 
 
 def find_commit(name: str) -> str:
-    """Which commit the data set stands at now.
+    """Return which commit the data set stands at now.
 
     Raises:
         MachineError: if the hub cannot be reached or does not know it.

@@ -29,7 +29,7 @@ def make_example(interface: Interface) -> Inputs:
 
 
 def free_dimensions(model: nn.Module, interface: Interface) -> tuple[Any, ...]:
-    """Which axes of each input torch's exporter leaves free, as it wants that for `model`."""
+    """Return which axes of each input torch's exporter leaves free, as it wants that for `model`."""
     return as_arguments(
         model,
         [

@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def has_places(logits: Tensor, class_axis: int) -> bool:
-    """Whether there is more than one row a sample: another axis beside those of samples and classes."""
+    """Return whether there is more than one row a sample: another axis beside those of samples and classes."""
     return class_axis >= 0 and logits.ndim > 2
 
 
 def find_counting(target: Tensor, classes: int) -> Tensor:
-    """Where a target counts: its number is a class. Others (255, -100) stand for no class.
+    """Return where a target counts: its number is a class. Others (255, -100) stand for no class.
 
     Args:
         target: numbers of classes [B, ...].

@@ -179,7 +179,8 @@ class Views(Settings):
 
 
 class Training(Settings):
-    """How one model is trained. What does not change the result is left out of keys (`exclude`)."""
+    """Settings of the training of one model. A setting that does not change the result is left out of keys
+    (`exclude`)."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     """Passes over the training split."""
@@ -242,7 +243,7 @@ class PrivacySettings(Settings):
 
 
 class CombineSettings(Settings):
-    """How several teachers become one."""
+    """The rule by which several teachers become one."""
 
     rule: Literal["mean-logits", "mean-probabilities", "entropy", "confidence"] = "mean-logits"
     """Their logits' mean; their softened probabilities', all alike, or weighted by how sure each is, or
@@ -256,7 +257,7 @@ InheritRule = Literal["same", "spread", "slice"]
 
 
 class InheritSettings(Settings):
-    """What a student begins with."""
+    """The weights that a student begins with."""
 
     teacher: Annotated[str, Field(min_length=1, max_length=64)] = "teacher"
     """Whose parameters: ``teacher``, one of `teachers`, or an earlier step of learning."""
@@ -289,7 +290,7 @@ class Arithmetic(Settings):
 
 
 class NumericsSettings(Settings):
-    """How a network will be quantized, as a recipe says it."""
+    """The number formats of a quantized network, as a recipe says them."""
 
     profiles: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
     """Names of `edgekd.profile.PROFILES`; profiles with the same numerics are tried once."""

@@ -83,7 +83,7 @@ OF_KIND: dict[str, tuple[str, ...]] = {
 
 
 def is_classifier(outputs: Sequence[Tensor]) -> bool:
-    """Whether a model gives ``logits`` [B, C] alone, compared with ``labels``: one class a sample."""
+    """Return whether a model gives ``logits`` [B, C] alone, compared with ``labels``: one class a sample."""
     if len(outputs) != 1:
         return False
     (end,) = outputs
@@ -92,7 +92,7 @@ def is_classifier(outputs: Sequence[Tensor]) -> bool:
 
 
 def has_places(end: Tensor) -> bool:
-    """Whether an output has logits of more than one row a sample."""
+    """Return whether an output has logits of more than one row a sample."""
     return end.kind == "logits" and end.class_axis >= 1 and len(end.shape) > 2
 
 
@@ -105,7 +105,8 @@ def find_answer(outputs: Sequence[Tensor]) -> int | None:
 
 
 def compares_kind(kind: str, asked: Collection[str], targets: Collection[str]) -> bool:
-    """Whether a loss compares an output of a kind: of student or teacher, or its labels where no target has that name.
+    """Return whether a loss compares an output of a kind: of student or teacher, or its labels where no target has
+    that name.
 
     Args:
         kind: of `OF_KIND`.
@@ -150,15 +151,15 @@ def needs(member: Member) -> tuple[str, ...]:
 
 
 def find_signal(name: str) -> Signal:
-    """What a loss's parameter of that name is: one of `SIGNALS`, ``student_<output>`` or ``teacher_<output>``, or else
-    a target."""
+    """Return what a loss's parameter of that name is: one of `SIGNALS`, ``student_<output>`` or ``teacher_<output>``,
+    or else a target."""
     if name in SIGNALS:
         return SIGNALS[name]
     return next((OUTPUTS[side] for side in SIDES if name.startswith(f"{side}_")), TARGET)
 
 
 def reads_layers(member: Member, side: Side | None = None) -> bool:
-    """Whether a loss looks inside the student, inside the teacher, or (None) inside either."""
+    """Return whether a loss looks inside the student, inside the teacher, or (None) inside either."""
     return any(
         signal.source == "layers" and side in (None, signal.side)
         for signal in map(find_signal, needs(member))
@@ -166,7 +167,7 @@ def reads_layers(member: Member, side: Side | None = None) -> bool:
 
 
 def pairs_layers(member: Member) -> bool:
-    """Whether a loss compares pairs of layers, so that ``layers`` can name them; what enters the
+    """Return whether a loss compares pairs of layers, so that ``layers`` can name them; what enters the
     classifier is found without it."""
     return any(find_signal(name).kind in PAIRED for name in needs(member))
 

@@ -53,7 +53,7 @@ ALIASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 class FieldWords(NamedTuple):
-    """What a source says of one field."""
+    """Kind and facts of one field, as its source gives them."""
 
     kind: str
     """A name of `edgekd.fields`."""
@@ -245,7 +245,7 @@ def from_arrays(
 
 
 def locate(reference: str, data_dir: Path | None) -> Path:
-    """What a recipe's path means: as it stands, or else inside `data_dir`.
+    """Return what a recipe's path means: as it stands, or else inside `data_dir`.
 
     Raises:
         InputError: if there is nothing in either place.

@@ -31,7 +31,7 @@ LABELS = ("labels", "label_indices", "targets")
 
 
 class TaskEnds(NamedTuple):
-    """What is known of a task when a recipe is read."""
+    """Outputs and targets of a task, known when a recipe is read."""
 
     outputs: tuple[Tensor, ...]
     """What a model gives."""
@@ -102,7 +102,7 @@ def _find_fault(member: Member, asked: Sequence[str], end: Tensor) -> str:
 
 
 def _is_per_sample(member: Member, asked: Sequence[str]) -> bool:
-    """Whether the table says so, or a loss compares rows of outputs with what there is one of a sample."""
+    """Return whether the table says so, or a loss compares rows of outputs with what there is one of a sample."""
     inside = any(find_signal(each).source == "layers" for each in asked)
     return member.per == "sample" or inside or "sample_indices" in asked
 
@@ -123,7 +123,7 @@ def _shape(end: Tensor) -> str:
 
 
 def read_ends(name: str) -> TaskEnds | None:
-    """What a task says of its outputs and targets, read from its text: nothing of it is run.
+    """Return what a task says of its outputs and targets, read from its text: nothing of it is run.
 
     Args:
         name: of `edgekd.tasks`, or ``python:package.module:TASK``.
@@ -150,7 +150,7 @@ def read_ends(name: str) -> TaskEnds | None:
 
 
 def _read_scales(words: Mapping[str, Any]) -> tuple[Scale, ...]:
-    """What ``metrics=(Metric("name", "unit", "better", ...), ...)`` says; empty if one is not written there."""
+    """Return what ``metrics=(Metric("name", "unit", "better", ...), ...)`` says; empty if one is not written there."""
     try:
         said = [list(map(ast.literal_eval, metric.args[:3])) for metric in words["metrics"].elts]
         return tuple(Scale(name, unit, better) for name, unit, better in said)

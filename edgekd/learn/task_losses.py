@@ -14,7 +14,7 @@ from edgekd.task import Task
 
 
 def find_label_terms(said: tuple[Term, ...], task: Task) -> tuple[Term, ...]:
-    """What labels teach: the recipe's terms, or the task's.
+    """Return what labels teach: the recipe's terms, or the task's.
 
     Raises:
         InputError: if the task names a loss that there is not.
@@ -23,7 +23,7 @@ def find_label_terms(said: tuple[Term, ...], task: Task) -> tuple[Term, ...]:
 
 
 def find_soft_terms(said: tuple[Term, ...], task: Task) -> tuple[Term, ...]:
-    """What a teacher's answers teach: the recipe's terms, or the task's.
+    """Return what a teacher's answers teach: the recipe's terms, or the task's.
 
     Raises:
         InputError: if the task names a loss that there is not, or none.

@@ -23,7 +23,7 @@ FLIP, CROP_Y, CROP_X, AFFINE, ERASE, MIX, PARTNER = 0, 1, 2, 3, 8, 14, 17
 
 
 class View(NamedTuple):
-    """Which view of which samples."""
+    """A view of some samples: their indices, the seed and the view's number."""
 
     words: Views
     """What the recipe says."""

@@ -160,7 +160,7 @@ def _parse(suffix: str, data: bytes) -> LoadedState:
 
 
 def _form(data: bytes) -> str:
-    """What the first bytes say the file is."""
+    """Return what the first bytes say the file is."""
     if data.startswith(archive.ZIP_MAGIC):
         return "a zip file"
     if data[8:9] == b"{":

@@ -68,7 +68,7 @@ class Connection(NamedTuple):
 
 
 def reads_inside(terms: Sequence[Term], side: Side | None = None) -> bool:
-    """Whether a loss reads layers of the student, of the teacher, or (None) of either."""
+    """Return whether a loss reads layers of the student, of the teacher, or (None) of either."""
     return any(reads_layers(LOSSES[term.loss.name], side) for term in terms)
 
 

@@ -122,7 +122,7 @@ class Participants:
         return self._networks[mark]
 
     def parent(self) -> nn.Module:
-        """Whose parameters the student begins with, on the CPU as the student is."""
+        """Return whose parameters the student begins with, on the CPU as the student is."""
         found = self._networks.get(PARENT)
         return self._loaded("inherit_blueprint", "inherit_weights") if found is None else found
 

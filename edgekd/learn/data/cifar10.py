@@ -35,7 +35,7 @@ def files(
 
 
 def remote(*, data_dir: Path | None = None) -> tuple[str, ...]:
-    """What would be downloaded; nothing if the files are here."""
+    """Return what would be downloaded; nothing if the files are here."""
     return cifar.remote(KIND, data_dir)
 
 

@@ -86,7 +86,7 @@ def files(
 
 
 def remote(*, data_dir: Path | None = None) -> tuple[str, ...]:
-    """What would be downloaded; nothing if the files are here."""
+    """Return what would be downloaded; nothing if the files are here."""
     try:
         files(data_dir=data_dir)
     except MachineError:

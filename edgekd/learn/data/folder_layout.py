@@ -23,7 +23,7 @@ MOST_NAMED = 5
 
 
 class Layout(NamedTuple):
-    """Where the class folders are."""
+    """The places of the class folders of each split."""
 
     splits: dict[str, Path]
     """The folder that holds a split's class folders, training first."""

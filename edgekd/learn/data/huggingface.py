@@ -52,7 +52,7 @@ def files(
 
 
 def remote(*, reference: str, data_dir: Path | None = None, **_: Any) -> tuple[str, ...]:
-    """What the hub would be asked for; nothing if the files are here."""
+    """Return what the hub would be asked for; nothing if the files are here."""
     return () if _local(reference, data_dir) is not None else (f"hub:{reference}",)
 
 

@@ -191,7 +191,7 @@ def _read(listing: _Listing, shape: Shape, on_broken: str) -> tuple[LabelledImag
 
 
 def _describe_depth(listings: dict[str, _Listing], layout: Layout) -> str:
-    """How many images there are and how far below the class folders they lie."""
+    """Return how many images there are and how far below the class folders they lie."""
     depths = {
         len(path.relative_to(layout.splits[split]).parts) - 1
         for split, listing in listings.items()

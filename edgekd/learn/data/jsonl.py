@@ -239,7 +239,7 @@ def _require_trained(
 
 
 def _describe(splits: dict[str | None, _Samples], classes: int, cut: int, longest: int) -> str:
-    """How many texts and classes there are, and how many texts were cut."""
+    """Return how many texts and classes there are, and how many texts were cut."""
     total = sum(len(samples.lengths) for samples in splits.values())
     counted = f"{number_text(total, 'text')} of {number_text(classes, 'class', 'classes')}"
     if not cut:

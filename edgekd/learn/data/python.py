@@ -35,7 +35,7 @@ def read(
     allow_code: bool = False,
     allow_download: bool = False,
 ) -> Source:
-    """What the function returns: a `Source`, or a mapping of arrays as source `npz` takes them,
+    """Return what the function returns: a `Source`, or a mapping of arrays as source `npz` takes them,
     ``classes`` and ``axes`` among them if need be.
 
     Args:

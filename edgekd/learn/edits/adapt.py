@@ -19,7 +19,7 @@ from edgekd.settings import Whole
 
 
 class AdaptEdit(Settings):
-    """What the edit says."""
+    """The fields of this edit in a blueprint."""
 
     select: (
         Annotated[tuple[Whole, ...], Field(min_length=1, max_length=1024, strict=False)] | None

@@ -21,7 +21,7 @@ that takes its place, the others change it."""
 
 
 class DeployEdit(Settings):
-    """What the edit says."""
+    """The fields of this edit in a blueprint."""
 
     paths: Annotated[
         tuple[Annotated[str, Field(max_length=1000)], ...],

@@ -27,7 +27,7 @@ class FactorizedLayer(Settings):
 
 
 class FactorizeEdit(Settings):
-    """What the edit says."""
+    """The fields of this edit in a blueprint."""
 
     layers: Annotated[
         tuple[FactorizedLayer, ...], Field(min_length=1, max_length=100_000, strict=False)

@@ -15,7 +15,7 @@ from edgekd.settings import Settings
 
 
 class GroupNormEdit(Settings):
-    """What the edit says."""
+    """The fields of this edit in a blueprint."""
 
     groups: Count = 8
     """Of channels; where they do not divide a layer's channels, as many as divide both."""

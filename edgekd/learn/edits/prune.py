@@ -29,7 +29,7 @@ class PrunedLayer(Settings):
 
 
 class PruneEdit(Settings):
-    """What the edit says."""
+    """The fields of this edit in a blueprint."""
 
     layers: Annotated[
         tuple[PrunedLayer, ...], Field(min_length=1, max_length=100_000, strict=False)

@@ -20,7 +20,7 @@ Bits = Annotated[int, Field(ge=2, le=8)]
 
 
 class QuantizeEdit(Settings):
-    """What a blueprint keeps of it; steps and zero-points are among the weights."""
+    """The fields of this edit in a blueprint; steps and zero-points are among the weights."""
 
     scheme: str
     """A name of `edgekd.profile.NUMERICS`."""

@@ -19,7 +19,7 @@ Path = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class ReuseEdit(Settings):
-    """What the edit says."""
+    """The fields of this edit in a blueprint."""
 
     layer: Path
     """Of the student: the last whose output is a feature map."""

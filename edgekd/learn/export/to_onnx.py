@@ -179,7 +179,7 @@ def _require_ends(
 
 
 def _fault_in(proto: onnx.ModelProto, interface: Interface, opset: int) -> str | None:
-    """What of an exported model is not as its interface says; None if nothing."""
+    """Return what of an exported model is not as its interface says; None if nothing."""
     versions = {entry.domain: entry.version for entry in proto.opset_import}
     if versions.get("") != opset:
         return f"got operator set {versions.get('')}, want {opset}"

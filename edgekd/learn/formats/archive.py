@@ -58,7 +58,7 @@ _STAND_INS: list[object] = [
 
 
 def load(data: bytes) -> object:
-    """What was saved.
+    """Return what was saved.
 
     Raises:
         ValueError: if the file is damaged, is of another kind, or asks for more than tensors.

@@ -25,7 +25,7 @@ _TARGETS = {1: "L", 3: "RGB"}
 
 
 class Shape(NamedTuple):
-    """What every image is brought to."""
+    """Size and channels that every image is brought to."""
 
     size: int | None
     """Height and width: scaled to cover a square, the middle cut out. None leaves them."""

@@ -210,7 +210,7 @@ def _known(name: str) -> str:
 
 
 def _is_bytes(arguments: object) -> bool:
-    """Whether these are the arguments by which protocol 2 writes bytes: text, and its encoding."""
+    """Return whether these are the arguments by which protocol 2 writes bytes: text, and its encoding."""
     if not isinstance(arguments, tuple) or len(arguments) != 2:
         return False
     text, encoding = (item.value for item in arguments)

@@ -27,7 +27,7 @@ _SPLIT_NAMES = ("train", "validation", "valid", "val", "dev", "test")
 
 
 class ParquetRows(NamedTuple):
-    """What the files of one split hold."""
+    """Images, labels and class names of the files of one split."""
 
     names: list[str] | None
     """Of the classes, if the label column has them in its metadata."""
@@ -150,7 +150,7 @@ def _refusing(path: Path) -> Iterator[None]:
 
 
 def _class_names(schema: Any, label: str) -> list[str] | None:
-    """What Hugging Face's `datasets` notes about a column of classes."""
+    """Return what Hugging Face's `datasets` notes about a column of classes."""
     try:
         note = json.loads((schema.metadata or {})[b"huggingface"])
         names = note["info"]["features"][label]["names"]

@@ -62,7 +62,7 @@ def _is_tensor(value: object) -> bool:
 
 
 def _holds_tensors(value: object, deepest: int) -> bool:
-    """Whether it is a dict with a tensor in it, or in one of the dicts that its keys say hold weights."""
+    """Return whether it is a dict with a tensor in it, or in one of the dicts that its keys say hold weights."""
     if not isinstance(value, dict) or not deepest:
         return False
     inner = (value.get(key) for key in WRAPPERS)

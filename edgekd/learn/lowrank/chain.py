@@ -147,7 +147,7 @@ def count_macs(chain: Chain, shape: Sequence[int]) -> int:
 
 
 def output_shape(part: PlainLayer, shape: Sequence[int]) -> tuple[int, ...]:
-    """What comes of one input of `shape`: [.., I] for a linear layer, [I, H, W] for a convolution."""
+    """Return what comes of one input of `shape`: [.., I] for a linear layer, [I, H, W] for a convolution."""
     if part.kernel is None:
         return (*shape[:-1], part.outputs)
     sides = [

@@ -25,7 +25,7 @@ DENSE = "dense"
 
 
 class OfferRequest(NamedTuple):
-    """Which structures and ranks are to be offered."""
+    """The structures and ranks to be offered."""
 
     structure: str
     """``auto`` or a name of `chain.Structure`."""

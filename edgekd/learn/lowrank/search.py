@@ -35,7 +35,7 @@ class DenseModel(NamedTuple):
 
 
 class SplitTrials(NamedTuple):
-    """What the search may measure; each call costs seconds to minutes."""
+    """The measurements that the search may ask for; each call costs seconds to minutes."""
 
     time: Callable[[Chosen], ModelTiming]
     """Export the whole model with these layers split, and time it beside the dense one."""

@@ -24,7 +24,7 @@ def count_channels(shape: Shape) -> int:
 
 
 def shared_places(student: Shape, teacher: Shape, *, maps: bool = False) -> Places:
-    """Where features of both networks can be compared; on each side of a map, the smaller.
+    """Return where features of both networks can be compared; on each side of a map, the smaller.
 
     Tokens of one number stay tokens, with their class token. All others are laid out as a map: a class
     token is dropped, the rest is a square, or the map's own sides where the other is a map. Beside a vector

@@ -177,7 +177,7 @@ def _counterparts(
 
 
 def _alike(module: nn.Module) -> bool:
-    """Whether this is a list of blocks of one kind: children with numbers for names."""
+    """Return whether this is a list of blocks of one kind: children with numbers for names."""
     children = list(module.named_children())
     kinds = {type(child) for _, child in children}
     return len(kinds) == 1 and all(name.isdecimal() for name, _ in children)

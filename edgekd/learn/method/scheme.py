@@ -41,7 +41,7 @@ class TensorBatch(NamedTuple):
 
 
 class Lesson(NamedTuple):
-    """What one learner is taught in one step."""
+    """The signals that one learner is taught by in one step."""
 
     signals: Signals
     """What the recipe's losses compare."""

@@ -14,7 +14,7 @@ from edgekd.interface import Interface
 
 
 def python(*, interface: Interface, reference: str, allow_code: bool = False) -> nn.Module:
-    """What the user's function returns.
+    """Return what the user's function returns.
 
     Args:
         interface: what the model takes and gives.

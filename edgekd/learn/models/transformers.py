@@ -103,7 +103,7 @@ def transformers(
 
 
 def _declared(package: Any, fields: dict[str, Any]) -> dict[str, Any]:
-    """What the model type itself declares: sizes, depths, activations.
+    """Return what the model type itself declares: sizes, depths, activations.
 
     What every configuration of the package takes is left out, since some of it makes the package look for code
     (``attn_implementation``).

@@ -44,17 +44,17 @@ def launched_count() -> int:
 
 
 def count() -> int:
-    """How many ranks learn together; 1 without torchrun."""
+    """Return how many ranks learn together; 1 without torchrun."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this is, from 0."""
+    """Return which of them this is, from 0."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def devices() -> list[int] | int:
-    """What Fabric is to train on: this rank's GPU, or the CPU."""
+    """Return what Fabric is to train on: this rank's GPU, or the CPU."""
     return [torch.cuda.current_device()] if torch.cuda.is_available() else 1
 
 

@@ -109,7 +109,7 @@ def _sliced() -> bool:
 
 
 def _readable(network: nn.Module) -> bool:
-    """Whether all who read inside it know of slices."""
+    """Return whether all who read inside it know of slices."""
     return all(
         getattr(hook, "__module__", "") in READERS
         for module in network.modules()
@@ -118,7 +118,7 @@ def _readable(network: nn.Module) -> bool:
 
 
 def _each(change: Callable[[Tensor], Tensor], made: Any) -> Any:
-    """What a network gives, with every tensor changed."""
+    """Return what a network gives, with every tensor changed."""
     if isinstance(made, Tensor):
         return change(made)
     if isinstance(made, dict):

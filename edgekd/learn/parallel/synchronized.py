@@ -53,7 +53,7 @@ def dropout(
     training: bool = True,
     inplace: bool = False,
 ) -> Tensor:
-    """What the whole batch would keep, of this slice."""
+    """Return what the whole batch would keep, of this slice."""
     if not training:
         return given
     batch = torch.ones_like(torch.cat([given.detach()] * ranks.count()))

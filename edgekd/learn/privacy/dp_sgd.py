@@ -166,7 +166,7 @@ def sample_gradients(model: nn.Module, images: Tensor, pulls: Tensor) -> dict[st
 
 
 def _kept(found: dict[str, Tensor], max_norm: float) -> Tensor:
-    """What each sample's gradient is multiplied by, [B]."""
+    """Return what each sample's gradient is multiplied by, [B]."""
     squares = [gradients.float().flatten(1).square().sum(1) for gradients in found.values()]
     norms = torch.stack(squares).sum(0).sqrt()
     shrunk = (max_norm / norms.clamp_min(1e-30)).clamp_max(1.0)
@@ -255,7 +255,7 @@ def require_private(
 
 
 def _separable(term: BoundTerm, classes: int) -> bool:
-    """Whether the gradient of a few random samples' loss is the mean of each one's alone."""
+    """Return whether the gradient of a few random samples' loss is the mean of each one's alone."""
     count, chance = 4, torch.Generator().manual_seed(0)
     signals = {
         "student_logits": 3 * torch.randn(count, classes, generator=chance),

@@ -114,5 +114,5 @@ def _refused(path: str, layer: nn.Module) -> str:
 
 
 def is_depthwise(layer: nn.Conv2d) -> bool:
-    """Whether each channel is filtered by itself."""
+    """Return whether each channel is filtered by itself."""
     return 1 < layer.groups == layer.in_channels == layer.out_channels

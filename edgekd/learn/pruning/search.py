@@ -11,7 +11,7 @@ from edgekd.learn.budget import StepBudget
 
 
 class PruneTrials(NamedTuple):
-    """What the search may measure of the network after the first N cuts."""
+    """The measurements that the search may ask for, of the network after the first N cuts."""
 
     time: Callable[[int], ModelTiming]
     """Seconds to minutes."""
@@ -36,7 +36,7 @@ class PruneOutcome(NamedTuple):
 
 
 def search(count: int, budget: StepBudget, ask: PruneTrials) -> PruneOutcome:
-    """How many of `count` cuts are made."""
+    """Return how many of `count` cuts are made."""
     if not count:
         return PruneOutcome(0, (), False, "stays whole: no layer has channels to spare")
     timed: dict[int, ModelTiming] = {}
@@ -59,7 +59,7 @@ def search(count: int, budget: StepBudget, ask: PruneTrials) -> PruneOutcome:
 def _wanted(
     count: int, budget: StepBudget, ask: PruneTrials, ratio: Callable[[int], float]
 ) -> tuple[int, bool, str]:
-    """How many cuts the budget asks for, whether that meets it, and in words."""
+    """Return how many cuts the budget asks for, whether that meets it, and in words."""
     if budget.score_drop is not None:
         most = budget.score_drop
         over = find_least(count, lambda n: ask.score_drop(n) > most)

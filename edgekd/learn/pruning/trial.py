@@ -112,7 +112,7 @@ def _is_same(got: Tensor, want: Tensor) -> bool:
 
 
 def _trains(model: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
-    """Whether `model`, whose buffers change, takes `inputs` in training mode."""
+    """Return whether `model`, whose buffers change, takes `inputs` in training mode."""
     try:
         with torch.no_grad():
             model.train()(*inputs)

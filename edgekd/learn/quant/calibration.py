@@ -33,7 +33,7 @@ HARDEST_CLIP = {8: 0.7, 7: 0.6}
 
 
 def observe(module: fx.GraphModule, batches: Batches) -> dict[str, ranges.Histogram]:
-    """What every site of `module` holds in float, by its name.
+    """Return what every site of `module` holds in float, by its name.
 
     Raises:
         ValueError: if a site holds what is no number; names it.

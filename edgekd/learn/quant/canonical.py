@@ -25,7 +25,7 @@ LOWEST = torch.finfo(torch.float32).min
 
 
 def averages_image(module: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether `node` is ``x.mean((2, 3))`` of [B, C, H, W]."""
+    """Return whether `node` is ``x.mean((2, 3))`` of [B, C, H, W]."""
     if node.target is not operators.MEAN or node.kwargs.get("dtype") is not None:
         return False
     source, axes = node.args[0], node.args[1]
@@ -45,7 +45,7 @@ def pool_whole_image(module: fx.GraphModule, node: fx.Node) -> None:
 
 
 def has_computed_weights(module: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether a layer's weight or bias is computed of parameters alone (a standardised weight, a
+    """Return whether a layer's weight or bias is computed of parameters alone (a standardised weight, a
     parametrization), the same for all inputs."""
     if node.target not in operators.LAYERS | NAMED_PADDING:
         return False
@@ -64,7 +64,7 @@ def store_weights(module: fx.GraphModule, node: fx.Node) -> None:
 
 
 def multiplies_parameter(module: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether `node` is a product of activations [..., I] and a matrix [I, O] of parameters alone."""
+    """Return whether `node` is a product of activations [..., I] and a matrix [I, O] of parameters alone."""
     parts = _product(node)
     if parts is None:
         return False
@@ -94,7 +94,7 @@ def as_linear(module: fx.GraphModule, node: fx.Node) -> None:
 
 
 def pads_by_name(module: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether `node` is a convolution with the padding ``same`` or ``valid``."""
+    """Return whether `node` is a convolution with the padding ``same`` or ``valid``."""
     return node.target in NAMED_PADDING and len(_sizes(module, node.args[1])) > 2
 
 
@@ -119,7 +119,8 @@ def pad_by_numbers(module: fx.GraphModule, node: fx.Node) -> None:
 
 
 def is_plain_attention(module: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether `node` is softmax(q k^T / sqrt(d) + mask) v, the mask of numbers, of what is attended to, or missing."""
+    """Return whether `node` is softmax(q k^T / sqrt(d) + mask) v, the mask of numbers, of what is attended to, or
+    missing."""
     if node.target is not ATTENTION or node.kwargs.get("enable_gqa"):
         return False
     mask, dropout, causal = _options(node)

@@ -79,7 +79,8 @@ def prepare_export(model: nn.Module, profile: Profile) -> fx.GraphModule:
 
 
 def logit_steps(model: fx.GraphModule) -> tuple[float | None, ...]:
-    """How far each output moves when one input of the last quantized layer before it moves by one quantization step.
+    """Return how far each output moves when one input of the last quantized layer before it moves by one quantization
+    step.
 
     The step of that input times the largest of the layer's weights: the unit in which two engines that round
     alike may differ. None for an output that no quantized layer leads to.

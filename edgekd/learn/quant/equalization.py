@@ -21,7 +21,7 @@ from edgekd.learn.quant.calibration import Batches
 
 
 class Change(NamedTuple):
-    """What evens out the channels behind one layer norm."""
+    """Factors that even out the channels behind one layer norm."""
 
     name: str
     """Of the norm, `tracing.name_of`."""
@@ -80,7 +80,7 @@ def _change(module: fx.GraphModule, norm: fx.Node, largest: Tensor, strength: fl
 
 
 def _readable(module: fx.GraphModule, norm: fx.Node) -> bool:
-    """Whether a norm has a gain and a shift of its own, and only linear layers of their own read it."""
+    """Return whether a norm has a gain and a shift of its own, and only linear layers of their own read it."""
     own = len(norm.args) > 3 and all(_is_own(module, held) for held in norm.args[2:4])
     return own and all(
         reader.target is operators.LINEAR and _is_own(module, reader.args[1])
@@ -89,7 +89,7 @@ def _readable(module: fx.GraphModule, norm: fx.Node) -> bool:
 
 
 def _is_own(module: fx.GraphModule, node: object) -> bool:
-    """Whether `node` reads a parameter, for one reader alone."""
+    """Return whether `node` reads a parameter, for one reader alone."""
     held = tracing.get_parameter(module, node)
     return held is not None and isinstance(node, fx.Node) and len(node.users) == 1
 

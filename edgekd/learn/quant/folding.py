@@ -17,7 +17,7 @@ from edgekd.learn.quant.operators import LINEAR
 
 
 def can_fold(module: fx.GraphModule, norm: fx.Node) -> bool:
-    """Whether `norm` is a batch norm by stored statistics over the output channels of a layer that it
+    """Return whether `norm` is a batch norm by stored statistics over the output channels of a layer that it
     alone reads, whose weight nobody else reads."""
     if norm.target is not BATCH_NORM or norm.args[5]:
         return False
@@ -37,7 +37,7 @@ def can_fold(module: fx.GraphModule, norm: fx.Node) -> bool:
 
 
 def _channels_are_second(layer: fx.Node, weight: Tensor) -> bool:
-    """Whether the output channels lie on axis 1, over which a batch norm goes: behind a linear layer
+    """Return whether the output channels lie on axis 1, over which a batch norm goes: behind a linear layer
     only if its output is [B, O], behind a convolution only if its input has a batch axis."""
     wanted = 2 if layer.target is LINEAR else weight.ndim
     return tracing.rank_of(layer) == wanted

@@ -56,7 +56,7 @@ def join_hard_swish(module: fx.GraphModule) -> None:
 
 
 def _unrounded(node: object) -> fx.Node:
-    """What went into the quantizers in front of `node`."""
+    """Return what went into the quantizers in front of `node`."""
     assert isinstance(node, fx.Node)
     return _unrounded(node.args[0]) if node.op == "call_module" else node
 

@@ -99,5 +99,5 @@ def find_weight_quantizers(module: nn.Module) -> dict[str, WeightQuantizer]:
 
 
 def is_quantized(module: nn.Module) -> bool:
-    """Whether quantizers were put into `module`."""
+    """Return whether quantizers were put into `module`."""
     return bool(find_weight_quantizers(module))

@@ -132,7 +132,7 @@ TAKES_LIST = {_aten.cat.default}
 
 
 def is_passing(node: fx.Node) -> bool:
-    """Whether `node` is of `PASSING`; one of several results is, if what gives them is."""
+    """Return whether `node` is of `PASSING`; one of several results is, if what gives them is."""
     if node.target is GETITEM:
         return isinstance(node.args[0], fx.Node) and node.args[0].target in PASSING
     if node.target in PADS:
@@ -142,7 +142,7 @@ def is_passing(node: fx.Node) -> bool:
 
 
 def is_fused(node: fx.Node) -> bool:
-    """Whether `node` costs nothing in front of a quantizer."""
+    """Return whether `node` costs nothing in front of a quantizer."""
     if node.target in BOUNDED:
         stated = node.kwargs.get("min_val", HARD_TANH_LOWER)
         lower = node.args[1] if len(node.args) > 1 else stated
@@ -167,7 +167,7 @@ def find_activations(node: fx.Node) -> list[fx.Node]:
 
 
 def is_light(node: fx.Node) -> bool:
-    """Whether `node` is of `LIGHT` and computes with activations alone, over whole images."""
+    """Return whether `node` is of `LIGHT` and computes with activations alone, over whole images."""
     if node.target not in LIGHT:
         return False
     if node.target in BINARY:

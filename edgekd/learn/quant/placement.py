@@ -61,7 +61,7 @@ def find_quantizable_layers(module: fx.GraphModule) -> tuple[QuantizableLayer, .
 
 
 def find_float_operators(module: fx.GraphModule) -> tuple[str, ...]:
-    """What multiplies and cannot be quantized, by `tracing.name_of`: it has no int8 form here, or its
+    """Return what multiplies and cannot be quantized, by `tracing.name_of`: it has no int8 form here, or its
     weights depend on the images."""
     known = {layer.node for layer in find_quantizable_layers(module)}
     return tuple(
@@ -144,7 +144,7 @@ def _ends_in(user: fx.Node, node: fx.Node, quantized: set[fx.Node]) -> bool:
 
 
 def _reads(user: fx.Node, node: fx.Node, quantized: set[fx.Node]) -> bool:
-    """Whether `user` takes the values of `node` into int8 arithmetic, however it moves them first."""
+    """Return whether `user` takes the values of `node` into int8 arithmetic, however it moves them first."""
     if user in quantized:
         return node in operators.find_activations(user)
     if operators.is_passing(user) and node is user.args[0]:
@@ -165,7 +165,7 @@ def _forced(graph: fx.Graph, quantized: set[fx.Node]) -> set[fx.Node]:
 
 
 def _on_grid(node: fx.Node, quantized: set[fx.Node], forced: set[fx.Node]) -> bool:
-    """Whether `node` only moves values that a quantizer before it has rounded already."""
+    """Return whether `node` only moves values that a quantizer before it has rounded already."""
     moved = node
     while operators.is_passing(moved) and isinstance(moved.args[0], fx.Node):
         source = moved.args[0]
@@ -176,7 +176,7 @@ def _on_grid(node: fx.Node, quantized: set[fx.Node], forced: set[fx.Node]) -> bo
 
 
 def _only_fused(node: fx.Node, readers: tuple[fx.Node, ...]) -> bool:
-    """Whether the quantizer of `node` stands after its fused activation instead."""
+    """Return whether the quantizer of `node` stands after its fused activation instead."""
     return all(operators.is_fused(reader) for reader in readers)
 
 

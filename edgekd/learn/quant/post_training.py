@@ -59,7 +59,7 @@ class QuantizedStart(NamedTuple):
     """What each layer costs, if that was asked."""
 
     def summary(self) -> dict[str, Any]:
-        """What a report says of it, without the model."""
+        """Return what a report says of it, without the model."""
         return {
             "calibration": self.method,
             "tried": self.tried,

@@ -21,7 +21,7 @@ NARROWEST = 0.1
 
 
 class Range(NamedTuple):
-    """What codes cover; 0 always lies in it."""
+    """The values that codes cover; 0 always lies in it."""
 
     least: float
     most: float
@@ -65,7 +65,7 @@ class Histogram:
         self.counts += np.bincount(bins, minlength=BINS)
 
     def edges(self) -> NDArray[np.float64]:
-        """Where bins begin, and the last one ends."""
+        """Return where bins begin, and the last one ends."""
         return (self.first + np.arange(BINS + 1, dtype=np.float64)) * self.width
 
     def centres(self) -> NDArray[np.float64]:

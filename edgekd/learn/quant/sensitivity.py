@@ -32,7 +32,7 @@ class QuantizationCost(NamedTuple):
     """The same when its input alone is."""
 
     def total_distance(self) -> float:
-        """What the table is ordered by."""
+        """Return what the table is ordered by."""
         return self.weight_distance + self.input_distance
 
 

@@ -88,7 +88,7 @@ def shape_of(node: object) -> tuple[int | None, ...]:
 
 
 def rank_of(node: fx.Node) -> int:
-    """How many axes a node's tensor has; 0 if it is none or came later."""
+    """Return how many axes a node's tensor has; 0 if it is none or came later."""
     return len(shape_of(node))
 
 

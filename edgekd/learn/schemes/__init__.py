@@ -214,7 +214,7 @@ OFFLINE = NamedMember.parse("offline", SCHEMES, "scheme")
 
 
 class Participant(NamedTuple):
-    """What a scheme may take."""
+    """A positional parameter that a scheme may take."""
 
     of_teachers: Literal["nothing", "answers", "models"] = "nothing"
     """What of them it stands for: answers can be stored beforehand, a model must be there."""

@@ -87,7 +87,7 @@ def blockwise(
 
 
 def _places(pairs: Pairs, side: int) -> list[str]:
-    """What is read of one network: all outputs, and what enters the stages after the first."""
+    """Return what is read of one network: all outputs, and what enters the stages after the first."""
     paths = [pair[side] for pair in pairs]
     return paths + [path + INPUT for path in paths[1:]]
 
@@ -95,7 +95,7 @@ def _places(pairs: Pairs, side: int) -> list[str]:
 def _projectors(
     student: nn.Module, teacher: nn.Module, samples: Samples, pairs: Pairs
 ) -> tuple[nn.ModuleList, nn.ModuleList]:
-    """What stands at the entries of the stages after the first, and at the exits of all."""
+    """Return what stands at the entries of the stages after the first, and at the exits of all."""
     ours, theirs = (
         record_shapes(
             model,
@@ -130,7 +130,7 @@ def _tried(student: nn.Module, path: str, entry: nn.Module, given: Shape, wanted
 
 
 def _alone(student: nn.Module, path: str, features: Tensor) -> Tensor:
-    """What a stage gives to features; no buffer of it changes."""
+    """Return what a stage gives to features; no buffer of it changes."""
     stage = student.get_submodule(path)
     apart = {name: buffer.clone() for name, buffer in stage.named_buffers()}
     made: Tensor = functional_call(stage, apart, (features,))

@@ -199,7 +199,7 @@ class _Turns(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def generator_learns(self) -> bool:
-        """Whether the step that begins is one of the generator's, too: the first of `every`."""
+        """Return whether the step that begins is one of the generator's, too: the first of `every`."""
         learns = int(self.steps) % self.every == 0
         if self.training:
             self.steps += 1
@@ -226,7 +226,7 @@ class _Source:
 
 
 def _signals(student: nn.Module, images: Tensor, told: Tensor) -> Mapping[str, Tensor]:
-    """What the student's losses compare; nothing of it leads back to the generator."""
+    """Return what the student's losses compare; nothing of it leads back to the generator."""
     told = told.detach().float()
     named = told.argmax(1)
     return {

@@ -175,7 +175,7 @@ def _binary(logits: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _of_new(logits: Tensor, batch: TensorBatch, old: int) -> dict[str, Tensor]:
-    """What the losses see: the new classes, numbered from 0."""
+    """Return what the losses see: the new classes, numbered from 0."""
     labels = batch.targets["labels"]
     new = labels - old if labels.ndim == 1 else labels[:, old:]
     return {

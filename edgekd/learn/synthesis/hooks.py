@@ -76,7 +76,7 @@ def _watching(
 
 
 def _outputs(module: nn.Module) -> int:
-    """How many numbers a layer gives in one place; 0 for what cannot be a classifier."""
+    """Return how many numbers a layer gives in one place; 0 for what cannot be a classifier."""
     if isinstance(module, nn.Linear):
         return module.out_features
     return module.out_channels if isinstance(module, nn.Conv2d) else 0

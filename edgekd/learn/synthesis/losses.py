@@ -16,7 +16,7 @@ from edgekd.learn.mathematics.shapes import widen
 
 
 class Moments(NamedTuple):
-    """What one batch norm saw, beside what it remembers of training; each [C]."""
+    """Mean and variance of one batch norm's inputs, beside those it remembers of training; each [C]."""
 
     mean: Tensor
     variance: Tensor
@@ -192,7 +192,7 @@ def absolute_difference(student_logits: Tensor, teacher_logits: Tensor) -> Tenso
 def contrast(
     anchors: Tensor, positives: Tensor, memory: Tensor, *, temperature: float = 0.1
 ) -> Tensor:
-    """How hard it is to tell an image's other view from all other images, made now or before.
+    """Return how hard it is to tell an image's other view from all other images, made now or before.
 
     Mean cross-entropy of the cosines over the temperature, row i's right answer being positive i (Fang et
     al. 2021, CMI, arXiv:2105.08584, sec. 3). Images that differ from each other and from the memory make

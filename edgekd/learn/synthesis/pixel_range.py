@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def pixel_range(image: Image) -> tuple[Tensor, Tensor]:
-    """What black and white become, [C, 1, 1] each."""
+    """Return what black and white become, [C, 1, 1] each."""
     scale, shift = (torch.from_numpy(one) for one in image.scale_and_shift())
     return shift[:, None, None], (255 * scale + shift)[:, None, None]
 

@@ -15,7 +15,7 @@ from edgekd.progress import Progress
 
 
 class SynthesisRequest(NamedTuple):
-    """How many images of what kind; the same in all methods."""
+    """Number, shape and classes of the images to make; the same in all methods."""
 
     classes: int
     """How many the teacher tells apart."""

@@ -183,7 +183,7 @@ class _Loop:
         return self.run.model if self.averaged is None else self.averaged.module
 
     def stopped_early(self) -> bool:
-        """Whether the score has stood still for as long as the recipe allows."""
+        """Return whether the score has stood still for as long as the recipe allows."""
         patience = self.run.training.early_stop_epochs
         return patience is not None and self.state.epoch - 1 - self.state.best_epoch >= patience
 
@@ -216,7 +216,7 @@ class _Loop:
         self.run.progress.note(f"{where}: back to step {self.state.step} at {factor:g} of the rate")
 
     def checkpoint_due(self) -> bool:
-        """Whether a kill now would cost more than the recipe allows."""
+        """Return whether a kill now would cost more than the recipe allows."""
         every_s = self.run.training.checkpoint_every_s
         return every_s > 0 and time.monotonic() - self.saved_at >= every_s
 

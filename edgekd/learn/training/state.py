@@ -10,7 +10,7 @@ from typing import Literal
 
 @dataclass(slots=True)
 class TrainingState:
-    """Where a run is, beside its tensors."""
+    """The numbers of a training run's progress, beside its tensors."""
 
     step: int = 0
     epoch: int = 0
@@ -24,7 +24,7 @@ class TrainingState:
     """One row an epoch: mean of each term, learning rate, score on the validation split."""
 
     def is_best(self, score: float, better: Literal["higher", "lower"]) -> bool:
-        """Whether no epoch before reached as much; a score that is no number never is the best."""
+        """Return whether no epoch before reached as much; a score that is no number never is the best."""
         if math.isnan(score) or self.best_score is None:
             return not math.isnan(score)
         return score > self.best_score if better == "higher" else score < self.best_score

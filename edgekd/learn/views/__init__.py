@@ -53,7 +53,7 @@ def view_field(name: str, field: Field, rows: Rows, view: View) -> dict[str, NDA
 
 
 def find_mix_share(inputs: dict[str, Field], view: View) -> NDArray[np.float32]:
-    """How much of each sample is its own in views that mix, [B, 1].
+    """Return how much of each sample is its own in views that mix, [B, 1].
 
     Raises:
         ValueError: if an input cannot be mixed.

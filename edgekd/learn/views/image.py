@@ -44,7 +44,7 @@ def apply_view(field: Field, rows: Rows, view: View) -> Images:
 
 
 def mix_share(field: Field, view: View) -> NDArray[np.float32]:
-    """How much of each sample is its own, [B, 1]; the rest is its partner's."""
+    """Return how much of each sample is its own, [B, 1]; the rest is its partner's."""
     image = cast("Image", field)
     sides = image.height, image.width
     mask = mix_masks(view.words, sides, view.seed, view.indices, view.number)
@@ -134,7 +134,7 @@ def _boxes(
 def mix_masks(
     views: Views, sides: tuple[int, int], seed: int, indices: NDArray[np.int64], view: int
 ) -> NDArray[np.float32]:
-    """What remains of the sample at each pixel, [B, H, W, 1]: one number for mixup, 0 or 1 in
+    """Return what remains of the sample at each pixel, [B, H, W, 1]: one number for mixup, 0 or 1 in
     cutmix; its mean is the sample's share of the label."""
     from scipy.special import betaincinv
 
