@@ -108,7 +108,7 @@ def load_member(member: Member, name: str, *, allow_code: bool) -> Callable[...,
 
 
 def load_object(member: Member, name: str, *, allow_code: bool) -> Any:
-    """What a member names, a function or not, None if its module has no such name; imports that.
+    """Return what a member names, a function or not, None if its module has no such name; imports that.
 
     Raises:
         InputError: as `load_function`, but that it may be no function.
@@ -139,7 +139,8 @@ def _import(reference: str, what: str, paths: Iterable[Path]) -> Any:
 
 
 def was_loaded(path: str) -> bool:
-    """Whether a file holds code of the user's that `load_function` ran in this process; not edgekd's that it imports."""
+    """Return whether a file holds code of the user's that `load_function` ran in this process; not edgekd's that it
+    imports."""
     return Path(path) in _loaded and not Path(path).is_relative_to(sources.PACKAGE)
 
 
@@ -169,7 +170,7 @@ def _environment() -> tuple[str, ...]:
 
 
 def _installed(path: Path) -> bool:
-    """Whether a file is the standard library's or an installed package's, whose version counts."""
+    """Return whether a file is the standard library's or an installed package's, whose version counts."""
     apart = {"site-packages", "dist-packages"}
     return os.path.realpath(path).startswith(_environment()) or not apart.isdisjoint(path.parts)
 

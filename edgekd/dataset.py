@@ -53,7 +53,7 @@ class Dataset:
         return {**self.inputs, **self.targets}
 
     def sizes(self) -> dict[str, int]:
-        """What a builder may ask for by name. What a field before named bears the field's own name before it:
+        """Return what a builder may ask for by name. What a field before named bears the field's own name before it:
         ``classes`` of the first of two such targets, ``color_classes`` of the second, called ``color``.
         """
         found: dict[str, int] = {}
@@ -64,11 +64,11 @@ class Dataset:
         return found
 
     def prepare_inputs(self, rows: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
-        """What a model takes of stored rows, by name and in its order."""
+        """Return what a model takes of stored rows, by name and in its order."""
         return prepare_fields(self.inputs, rows)
 
     def prepare_targets(self, rows: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
-        """What losses and metrics take of stored rows, by name."""
+        """Return what losses and metrics take of stored rows, by name."""
         return prepare_fields(self.targets, rows)
 
     def check(self, rows: Mapping[str, Rows], where: str) -> None:

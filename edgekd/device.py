@@ -62,7 +62,7 @@ class Device(NamedTuple):
 
 
 def input_path(name: str) -> str:
-    """Where a worker finds the file `name` that it reads.
+    """Return where a worker finds the file `name` that it reads.
 
     Raises:
         ValueError: if the name is not plain.

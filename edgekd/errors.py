@@ -43,7 +43,7 @@ class BudgetMissed(EdgekdError):
 
 
 class InputError(EdgekdError):
-    """What the user gave cannot be used."""
+    """The user's recipe, file or option cannot be used."""
 
     exit_code = 2
 
@@ -80,7 +80,7 @@ def find_nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _distance(name: str, other: str) -> tuple[float, float, float]:
-    """How far two names are apart: in their words, letter by letter, then in their numbers, so that
+    """Return how far two names are apart: in their words, letter by letter, then in their numbers, so that
     ``resnet21`` is nearer to ``resnet20`` than to ``resnet32``."""
     words = difflib.SequenceMatcher(None, NUMBER.sub("0", name), NUMBER.sub("0", other)).ratio()
     letters = difflib.SequenceMatcher(None, name, other).ratio()

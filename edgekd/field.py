@@ -138,11 +138,12 @@ class Field(abc.ABC):
         """
 
     def sizes(self) -> dict[str, int]:
-        """What a builder may ask for by name: ``height``, ``vocabulary``, ``classes``."""
+        """Return what a builder may ask for by name: ``height``, ``vocabulary``, ``classes``."""
         return {}
 
     def target_sizes(self) -> dict[str, int]:
-        """What a task's outputs and a builder may ask for by name where it is a target: unless overridden, as `sizes`."""
+        """Return what a task's outputs and a builder may ask for by name where it is a target: unless overridden, as
+        `sizes`."""
         return self.sizes()
 
     def axes(self, name: str) -> tuple[Axis, ...]:
@@ -150,7 +151,7 @@ class Field(abc.ABC):
         return ()
 
     def tensors(self, name: str) -> tuple[Tensor, ...]:
-        """What a model takes of it; the first bears its name.
+        """Return what a model takes of it; the first bears its name.
 
         Raises:
             ValueError: if no model takes such a field.

@@ -239,7 +239,7 @@ def remove(path: Path) -> None:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a name is one that this module gives to what is half written."""
+    """Return whether a name is one that this module gives to what is half written."""
     return _TEMPORARY.fullmatch(path.name) is not None
 
 

@@ -176,7 +176,7 @@ def not_measured_finding(
 
 
 def is_failure(found: Finding, p_holm: float | None) -> bool:
-    """Whether a gate fails: an exact one by its number, a statistical one by its corrected p-value
+    """Return whether a gate fails: an exact one by its number, a statistical one by its corrected p-value
     and an interval that lies wholly beyond what is allowed."""
     if p_holm is None or found.allowed is None or found.interval is None:
         return found.verdict == "fail"

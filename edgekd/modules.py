@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Location(NamedTuple):
-    """Where a module lies: its file, and the folders its own modules are looked for in."""
+    """A module's file, and the folders in which its own modules are looked for."""
 
     file: Path | None
     """None for what is built in, and for a package without ``__init__.py``."""
@@ -17,7 +17,7 @@ class Location(NamedTuple):
 
 
 def locate(module: str) -> Location | None:
-    """Where `module` would be imported from, without running the packages on the way, as
+    """Return where `module` would be imported from, without running the packages on the way, as
     `importlib.util.find_spec` would; the working folder comes last. None if it would not be found."""
     top, *inner = module.split(".")
     specs = (finder.find_spec(top, None) for finder in sys.meta_path)
@@ -35,7 +35,7 @@ def locate(module: str) -> Location | None:
 
 
 def is_reference(text: str) -> bool:
-    """Whether `text` has the form ``package.module:function``."""
+    """Return whether `text` has the form ``package.module:function``."""
     module, colon, function = text.partition(":")
     return bool(colon) and function.isidentifier() and all(map(str.isidentifier, module.split(".")))
 

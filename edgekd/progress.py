@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Where stages report; the command line draws it, tests and servers stay silent."""
+    """Receives the reports of stages; the command line draws them, tests and servers stay silent."""
 
     def stage(self, label: str) -> None:
         """The step of this label begins."""

@@ -12,7 +12,7 @@ from edgekd.devices import local
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a recipe is run; nothing in it changes a stage's bytes."""
+    """Options of one run of a recipe; none of them changes a stage's bytes."""
 
     run_dir: Path
     """The run's own folder: result, report, bundle."""
@@ -50,7 +50,7 @@ def default_run_dir(name: str) -> Path:
 
 
 def log_folder() -> Path:
-    """Where the details of unexpected errors go; it may not exist yet."""
+    """Return where the details of unexpected errors go; it may not exist yet."""
     import platformdirs
 
     return platformdirs.user_log_path("edgekd", appauthor=False)

@@ -73,7 +73,7 @@ class RunFolder:
         files.remove(self.root / UNFINISHED)
 
     def has(self, name: str) -> bool:
-        """Whether something of that name stands here."""
+        """Return whether something of that name stands here."""
         return (self.root / name).exists()
 
     def fill(self, wanted: Mapping[str, Path], folders: Mapping[str, Mapping[str, Path]]) -> None:

@@ -28,7 +28,7 @@ RESERVED = {"name", "arguments"}
 
 
 class Signature(NamedTuple):
-    """What a function takes."""
+    """The parameters of a function."""
 
     positional: tuple[str, ...]
     knobs: type[Settings]
@@ -36,7 +36,7 @@ class Signature(NamedTuple):
 
 
 def read_signature(module: str, function: str, supplied: tuple[str, ...] = ()) -> Signature:
-    """What a function takes, without importing it.
+    """Return what a function takes, without importing it.
 
     Args:
         module: dotted, found as an import would find it; the working folder comes last.

@@ -107,7 +107,7 @@ def _folders() -> dict[str, list[str]]:
 
 
 def _beside(path: str) -> Iterator[str]:
-    """What runs, or is read, with a module: its packages, and their files that are no modules."""
+    """Yield what runs, or is read, with a module: its packages, and their files that are no modules."""
     folder = path.rpartition("/")[0]
     while True:
         yield from (each for each in _folders().get(folder, ()) if not each.endswith(".py"))

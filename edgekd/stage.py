@@ -28,7 +28,7 @@ Made = dict[str, Path]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a running stage may touch beside its inputs."""
+    """The folders and services that a running stage may use beside its inputs."""
 
     folder: Path
     """Scratch for its outputs, empty at the start, gone after the commit."""
@@ -110,7 +110,7 @@ def origin_of(step: Step, makers: Mapping[str, Step]) -> dict[str, str]:
 def key_inputs(
     step: Step, given: Mapping[str, str], bindings: Bindings, origin: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What is hashed into the key of `step` (`edgekd.store.compute_key`).
+    """Return what is hashed into the key of `step` (`edgekd.store.compute_key`).
 
     Args:
         step: the step.

@@ -253,7 +253,7 @@ def usable(table: Mapping[str, Member]) -> dict[str, Member]:
 
 
 def find_signature(member: Member) -> Signature:
-    """What `member` takes, without importing it; with the knobs of its companion.
+    """Return what `member` takes, without importing it; with the knobs of its companion.
 
     Raises:
         InputError: if its module or function does not exist, or takes what no recipe can say.

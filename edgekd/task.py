@@ -36,7 +36,7 @@ DRAWS = 200
 
 
 class Scale(NamedTuple):
-    """How the values of a metric are read; what files say of it."""
+    """Name, unit and direction of a metric."""
 
     name: str
     """As people say it: ``accuracy``."""
@@ -66,7 +66,7 @@ class Metric(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What is to be answered of every sample."""
+    """Targets, outputs, losses, metrics and decisions of one kind of problem."""
 
     targets: Mapping[str, str]
     """Target to the kind of its field; every other field of the data is an input."""
@@ -106,7 +106,7 @@ class Task(NamedTuple):
 
 
 def interface_of(task: Task, dataset: Dataset) -> Interface:
-    """What a model takes and gives: the fields of the data's inputs, and the outputs of the task.
+    """Return what a model takes and gives: the fields of the data's inputs, and the outputs of the task.
 
     Raises:
         ValueError: if the data lack a target of the task, or have one of another kind, or an input cannot be one or
@@ -170,12 +170,12 @@ def compute_score(task: Task, outputs: Arrays, targets: Arrays, dataset: Dataset
 
 
 def is_better(metric: Metric | Scale, value: float, other: float) -> bool:
-    """Whether `value` is better than `other`; not if they are equal."""
+    """Return whether `value` is better than `other`; not if they are equal."""
     return value > other if metric.better == "higher" else value < other
 
 
 def is_worse(metric: Metric, rows: NDArray[np.float64], reference: NDArray[np.float64]) -> bool:
-    """Whether a model's value is worse than another's on the same samples, and not by chance: by more than one
+    """Return whether a model's value is worse than another's on the same samples, and not by chance: by more than one
     standard error of the difference.
 
     Where every row is one that is right or wrong (0 or 1, and 1): rows on which both are the same tell nothing; of
@@ -234,8 +234,8 @@ def drop_interval(
 
 
 def is_right_or_wrong(metric: Metric, rows: NDArray[np.float64]) -> bool:
-    """Whether a metric is the share of samples that are right: every row [N, 2] is 0 or 1, and 1; not the share of
-    those that are wrong."""
+    """Return whether a metric is the share of samples that are right: every row [N, 2] is 0 or 1, and 1; not the
+    share of those that are wrong."""
     return bool(
         metric.value is ratio
         and (metric.unit, metric.better) == ("fraction", "higher")
@@ -246,8 +246,8 @@ def is_right_or_wrong(metric: Metric, rows: NDArray[np.float64]) -> bool:
 
 
 def score_drop(metric: Metric | Scale, value: float, reference: float) -> float:
-    """How much worse `value` is than `reference`: in points for fractions, else in the metric's own unit; negative
-    where it is better."""
+    """Return how much worse `value` is than `reference`: in points for fractions, else in the metric's own unit;
+    negative where it is better."""
     worse = reference - value if metric.better == "higher" else value - reference
     return 100 * worse if metric.unit == "fraction" else worse
 

@@ -103,7 +103,7 @@ class Walker:
         self.walked.append(StepResult(step, entry, hit, time.monotonic() - started))
 
     def path(self, label: str, file: str) -> Path:
-        """Where a finished step's file lies."""
+        """Return where a finished step's file lies."""
         self._require(label, file)
         return self.store.blob_path(self.entries[label].files[file].sha256)
 
@@ -188,7 +188,7 @@ def _wanted(steps: Sequence[Step]) -> dict[str, set[str]]:
 def forecast_steps(
     steps: Sequence[Step], store: Store, bindings: Bindings
 ) -> Iterator[StepForecast]:
-    """Which steps are in the store already; reads, never writes."""
+    """Yield which steps are in the store already; reads, never writes."""
     entries: dict[str, StoreEntry] = {}
     makers, wanted = {step.label: step for step in steps}, _wanted(steps)
     store.require_store()

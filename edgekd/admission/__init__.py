@@ -180,7 +180,7 @@ class _Walk:
 
 
 def elements_of(dims: Sequence[int]) -> int:
-    """How many elements a weight of these dimensions has.
+    """Return how many elements a weight of these dimensions has.
 
     Raises:
         ValueError: if there are too many dimensions, or their product is beyond 63 bits, a 0 left out:

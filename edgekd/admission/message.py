@@ -129,7 +129,7 @@ class Reader:
                 yield field
 
     def message(self, child: Child, depth: int) -> Message:
-        """What `child` says, as protobuf reads it; other fields than those named above are skipped.
+        """Return what `child` says, as protobuf reads it; other fields than those named above are skipped.
 
         Raises:
             ValueError: if the bytes are no message, it lies too deep or a name is too long.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def has_cycle(waits: Sequence[set[bytes]], gives: Sequence[set[bytes]]) -> bool:
-    """Whether some nodes never run, because each waits for what another of them gives.
+    """Return whether some nodes never run, because each waits for what another of them gives.
 
     Args:
         waits: by node the names it reads; those that no node gives are there from the start.

@@ -186,7 +186,7 @@ def unpack(source: IO[bytes], size_bytes: int, folder: Path, where: str) -> None
 
 
 def _announced(head: bytes, source: IO[bytes], start: int, where: str) -> ArchiveEntry:
-    """What a local header claims; nothing of it is believed yet."""
+    """Return what a local header claims; nothing of it is believed yet."""
     if len(head) < LOCAL.size:
         raise BudgetMissed(f"{where}: is cut short")
     *_, crc, size_bytes, _, name_bytes, _ = LOCAL.unpack(head)

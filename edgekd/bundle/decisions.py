@@ -19,7 +19,7 @@ NOT_RUN = "decisions not compared: the task is its author's own code, which is n
 
 
 def find_agree(found: Bundle) -> Agree | None:
-    """How decisions of its task are compared; None for a task of its author's own, which is not run here.
+    """Return how decisions of its task are compared; None for a task of its author's own, which is not run here.
 
     Raises:
         InputError: if the task is a plugin's that is not installed.

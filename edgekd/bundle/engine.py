@@ -54,7 +54,7 @@ def prepare_engine(
 
 
 def _precisions(found: Bundle, runtime: str) -> list[str]:
-    """What the file is run in, the best first: one with Q/DQ in int8 alone, wherever it is."""
+    """Return what the file is run in, the best first: one with Q/DQ in int8 alone, wherever it is."""
     chosen = found.manifest.chosen
     if chosen.profile:
         return [chosen.precision]

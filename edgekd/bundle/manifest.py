@@ -67,7 +67,7 @@ class File(Settings):
 
 
 class OutputTolerance(Settings):
-    """How close one output must be to torch's."""
+    """Tolerances of one output: differences from torch's that pass."""
 
     max_abs: NonNegative
     """Largest difference of a number."""
@@ -79,7 +79,8 @@ class OutputTolerance(Settings):
 
 
 class Tolerance(OutputTolerance):
-    """How close an engine's answers to the golden inputs must be to torch's; of several outputs the largest."""
+    """Tolerances of an engine's answers to the golden inputs: agreement and differences that pass; of several outputs
+    the largest."""
 
     agreement: Fraction
     """Smallest fraction of the decisions that are the same."""

@@ -33,7 +33,7 @@ _ENDS = image_classifier(classes=1, channels=1, height=1, width=1)
 
 
 def is_first_format(names: Collection[str]) -> bool:
-    """Whether a bundle of these files is of the first format."""
+    """Return whether a bundle of these files is of the first format."""
     return set(FILES) <= set(names)
 
 
@@ -70,7 +70,7 @@ def _rename(value: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """What preprocessing.json and labels.json say.
+    """Return what preprocessing.json and labels.json say.
 
     Raises:
         InputError: if they are no preprocessing of images and no names of classes.
@@ -93,7 +93,7 @@ def read_dataset(folder: Path) -> Dataset:
 
 
 def find_interface(dataset: Dataset) -> Interface:
-    """What an image classifier takes and gives."""
+    """Return what an image classifier takes and gives."""
     sizes = dataset.sizes()
     return image_classifier(
         **{name: sizes[name] for name in ("classes", "channels", "height", "width")}

@@ -49,7 +49,7 @@ class BundleSignature(Settings):
 
 
 def signed_message(manifest_digest: str) -> bytes:
-    """What is signed: the digest, and what it is a digest of."""
+    """Return what is signed: the digest, and what it is a digest of."""
     return f"{FORMAT}\n{manifest_digest}\n".encode()
 
 
@@ -83,7 +83,7 @@ def sign(manifest_digest: str, key: Path, password: str | None) -> bytes:
 
 
 def check_signature(folder: Path, manifest_digest: str, key: Path | None) -> CheckResult | None:
-    """What the signature of the bundle in `folder` is worth; None if none is there and none asked.
+    """Return what the signature of the bundle in `folder` is worth; None if none is there and none asked.
 
     Args:
         folder: the bundle.

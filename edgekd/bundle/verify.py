@@ -146,7 +146,7 @@ def _from_rows(
     tolerance: Tolerance | None,
     scratch: Path,
 ) -> CheckResult:
-    """Whether stored rows become the golden inputs by task.json, and get the golden answers."""
+    """Return whether stored rows become the golden inputs by task.json, and get the golden answers."""
     usual = found.golden[USUAL]
     if not usual.rows:
         return CheckResult(PREPROCESSING, "not checked", "the bundle holds no stored rows")
@@ -222,7 +222,7 @@ def _shown(max_abs: float, tolerance: OutputTolerance) -> str:
 def _saturated(
     wanted: GoldenGroup, answered: Arrays, tolerance: Tolerance, device: Device
 ) -> list[CheckResult]:
-    """Whether quantized answers are noisier than where they were measured, and why; see saturation."""
+    """Return whether quantized answers are noisier than where they were measured, and why; see saturation."""
     try:
         got = golden.match_outputs(answered, wanted)
     except ValueError:
@@ -246,14 +246,14 @@ def _saturated(
 
 
 def is_quantized(folder: Path) -> bool:
-    """Whether the model of a bundle computes with 8-bit numbers."""
+    """Return whether the model of a bundle computes with 8-bit numbers."""
     return numerics.is_quantized(numerics.read_contents(folder / "model.onnx"))
 
 
 def stated_tolerance(
     tolerance: Mapping[str, Tolerance], runtime: str, precision: str
 ) -> Tolerance | None:
-    """What the manifest asks of an engine; of one it does not name, in float32 and in int8, what it
+    """Return what the manifest asks of an engine; of one it does not name, in float32 and in int8, what it
     asks of another: all are held to the same model."""
     if precision not in SHARED or f"{runtime}/{precision}" in tolerance:
         return tolerance.get(f"{runtime}/{precision}")

@@ -88,7 +88,7 @@ def write(
 
 
 def _chosen(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What the manifest says of it; of a float file no profile."""
+    """Return what the manifest says of it; of a float file no profile."""
     said = {field: row.get(field) for field in manifests.ChosenCandidate.model_fields}
     return said if said["profile"] else {k: v for k, v in said.items() if k != "profile"}
 
@@ -107,7 +107,7 @@ def make_manifest(manifest: Mapping[str, Any], contents: Mapping[str, bytes]) ->
 def tolerances(
     rows: Sequence[Mapping[str, Any]], profile: str, parity: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """What each engine that was measured on this very file has to keep, by ``runtime/precision``.
+    """Return what each engine that was measured on this very file has to keep, by ``runtime/precision``.
 
     Args:
         rows: all measured rows.
@@ -135,7 +135,7 @@ def tolerances(
 def _tolerance(
     max_abs: float, rms: float | None, row: Mapping[str, Any], parity: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What an output has to keep; another machine may round a sum the other way, where none was here."""
+    """Return what an output has to keep; another machine may round a sum the other way, where none was here."""
     step = parity.get("step", parity.get("logit_step"))
     least = LEAST_STEPS * step if step else 0.0
     if row["precision"] == "fp32" and not row.get("profile"):

@@ -17,7 +17,7 @@ from edgekd.cli.screen import add_volume
 
 
 class Verb(NamedTuple):
-    """Where a verb's ``command`` lives, and its line in the help."""
+    """The module of a verb's ``command``, and its line in the help."""
 
     module: str
     summary: str

@@ -31,7 +31,7 @@ REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENAMETOOLO
 
 
 class CommandExit(NamedTuple):
-    """How a command ends: its exit code and what stderr says."""
+    """Exit code of a command and its text on stderr."""
 
     code: int
     error: str = ""

@@ -117,7 +117,7 @@ def _show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> N
 def _touched(
     recipe: Recipe, path: Path, options: Options, foreseen: list[StepForecast]
 ) -> dict[str, list[str]]:
-    """What will be read, written and downloaded, and which code of the user's own will run."""
+    """Return what will be read, written and downloaded, and which code of the user's own will run."""
     from edgekd import pipeline
     from edgekd import recipe as recipes
     from edgekd.plan import members

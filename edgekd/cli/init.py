@@ -113,7 +113,7 @@ def _require_new(output: Path) -> None:
 
 
 def _answers(options: dict[str, str | None], output: Path | None) -> dict[str, str]:
-    """What is said or asked of each question, each answer checked before the next question."""
+    """Return what is said or asked of each question, each answer checked before the next question."""
     from edgekd.errors import InputError
 
     answers: dict[str, str] = {}

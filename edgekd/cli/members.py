@@ -119,7 +119,7 @@ def _cited(name: str, table: Mapping[str, Member]) -> str:
 def _listed(
     name: str, table: Mapping[str, Member], describe: Callable[[str, Member], dict[str, Any]]
 ) -> dict[str, Any]:
-    """What is known of one of many: of one that cannot be used, why."""
+    """Return what is known of one of many: of one that cannot be used, why."""
     from edgekd.errors import InputError
 
     try:
@@ -199,7 +199,7 @@ def _limits(field: Mapping[str, Any]) -> str:
 
 
 def format_snippet(name: str, member: Member) -> str:
-    """How a recipe names it, in YAML: ``{name: kd, temperature: 4.0}``."""
+    """Return how a recipe names it, in YAML: ``{name: kd, temperature: 4.0}``."""
     properties = _properties(member)
     if "reference" in properties:
         return f"{name}:REFERENCE"

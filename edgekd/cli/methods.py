@@ -69,7 +69,7 @@ def _known(name: str) -> dict[str, Any]:
 
 
 def _where(member: Member) -> str:
-    """Where a loss looks; empty where it compares answers alone."""
+    """Return where a loss looks; empty where it compares answers alone."""
     from edgekd.learn.signals import pairs_layers
     from edgekd.learn.signals import reads_layers
 
@@ -79,7 +79,7 @@ def _where(member: Member) -> str:
 
 
 def read_measurements() -> dict[str, dict[str, Any]]:
-    """What benchmarks/methods found: ``methods`` by name and pair of networks, ``pairs`` in words; both empty
+    """Return what benchmarks/methods found: ``methods`` by name and pair of networks, ``pairs`` in words; both empty
     where it is not there."""
     stored = importlib.resources.files("edgekd.cli").joinpath("measured.json")
     empty: dict[str, dict[str, Any]] = {"methods": {}, "pairs": {}}

@@ -20,7 +20,7 @@ _said_s: float | None = None
 
 @dataclass(slots=True)
 class Volume:
-    """What ``-q``, ``-v`` and ``--debug`` said, before the verb or after it."""
+    """The options ``-q``, ``-v`` and ``--debug``, given before the verb or after it."""
 
     quiet: bool = False
     verbose: bool = False
@@ -79,7 +79,7 @@ def show_running(text: str) -> None:
 
 
 def _is_due(now_s: float) -> bool:
-    """Whether the last line, or the first thing to say, is `PLAIN_EVERY_S` ago."""
+    """Return whether the last line, or the first thing to say, is `PLAIN_EVERY_S` ago."""
     global _said_s
     _said_s = now_s if _said_s is None else _said_s
     due = now_s - _said_s >= PLAIN_EVERY_S

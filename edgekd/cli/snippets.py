@@ -123,7 +123,7 @@ def _find_task(name: str, member: Member) -> str:
 
 
 def recipe_snippet(family: str, name: str, member: Member) -> str:
-    """Where a recipe names a method, with `NAME` for the name and its knobs.
+    """Return where a recipe names a method, with `NAME` for the name and its knobs.
 
     A loss that does not read the student's logits leaves its classifier untaught: the labels stand beside it.
     """

@@ -144,7 +144,7 @@ def _kinds(garbage: Garbage) -> list[tuple[str, list[Path]]]:
 
 
 def _counted(garbage: Garbage) -> str:
-    """How many of each kind, in words."""
+    """Return how many of each kind, in words."""
     from edgekd.units import number_text
 
     words = {

@@ -80,7 +80,7 @@ def _feed(process: subprocess.Popen[bytes], spec: Mapping[str, Any]) -> None:
 
 
 def _collect(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes, str]:
-    """What the child writes until it ends, and why it was cut short, if it was.
+    """Return what the child writes until it ends, and why it was cut short, if it was.
 
     A process that it left behind may hold its pipes open: once the child is gone, what lies in them
     is read and no more is waited for.

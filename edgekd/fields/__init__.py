@@ -14,7 +14,7 @@ _HERE = "edgekd.fields"
 
 
 class FieldEntry(NamedTuple):
-    """Where a kind's class lives, and one line about it."""
+    """The module of a kind of field, its class, and one line about it."""
 
     module: str
     name: str

@@ -13,7 +13,7 @@ from edgekd.units import count_text
 
 
 class ComplexityConfig(Settings):
-    """How much more of each there may be, as a fraction of the baseline; null is not asked."""
+    """Allowed growth of each count, as a fraction of the baseline; null is not judged."""
 
     parameters: NonNegative | None = 0.01
     """Growth of the number of values in the initializers of model.onnx."""

@@ -29,7 +29,7 @@ NS_PER_S = 1_000_000_000
 
 
 class LatencyConfig(Settings):
-    """How much slower it may be, and how long is measured."""
+    """Allowed slowdown, and the length of the measurement."""
 
     allowed: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Slowdown of the median at batch 1 that is no regression, as a fraction of the baseline."""

@@ -34,7 +34,7 @@ PEAKS = 3
 
 
 class LimitsConfig(Settings):
-    """What the run has to keep whatever the baseline does; what is left out does not count."""
+    """Limits that the run has to keep whatever the baseline does; one that is left out does not count."""
 
     size_bytes: Whole | None = None
     """At most this many bytes of engine files."""

@@ -23,7 +23,7 @@ from edgekd.units import bytes_text
 
 
 class MemoryConfig(Settings):
-    """How much more it may hold."""
+    """Allowed growth of the peak memory."""
 
     allowed: NonNegative = 0.05
     """Growth of the peak, as a fraction of the baseline's; the engine and Python are in it."""

@@ -25,7 +25,7 @@ KINDS, FLOAT = "operators.kinds", "operators.float"
 
 
 class OperatorsConfig(Settings):
-    """What may be new."""
+    """Operators that may be new."""
 
     allow: Annotated[tuple[str, ...], Field(strict=False, max_length=1000)] = ()
     """Kinds of kernels that may appear, as ``edgekd gate`` names them: ``Conv f32``."""

@@ -22,7 +22,7 @@ OUTPUTS, AGREEMENT, BASELINE = "parity.outputs", "parity.agreement", "parity.bas
 
 
 class ParityConfig(Settings):
-    """What is allowed stands in each bundle's manifest."""
+    """Settings of the gate; the tolerances stand in each bundle's manifest."""
 
     timeout_s: Positive = 600.0
     """After this an engine is given up."""

@@ -36,7 +36,7 @@ LEAST_DRAWS = 1000
 
 
 class ScoreConfig(Settings):
-    """How much may be lost."""
+    """Allowed drop of the score, and the samples and draws that decide."""
 
     allowed_drop: NonNegative = 0.5
     """How much worse than the baseline is no regression: percentage points where the score is a fraction, its own

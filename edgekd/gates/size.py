@@ -12,7 +12,7 @@ from edgekd.units import bytes_text
 
 
 class SizeConfig(Settings):
-    """How much larger it may be."""
+    """Allowed growth of the files."""
 
     allowed: NonNegative = 0.01
     """Growth, as a fraction of the baseline. Not 0: exporters of two versions name nodes

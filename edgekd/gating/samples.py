@@ -126,7 +126,7 @@ def _data_files(side: OpenedSide, store: Store) -> dict[str, str]:
 
 
 def _is_older(side: OpenedSide, store: Store) -> bool:
-    """Whether a model was made when splits had another form: its bundle is of the first, or its data step."""
+    """Return whether a model was made when splits had another form: its bundle is of the first, or its data step."""
     found = _data_files(side, store)
     return is_first_format(side.bundle.manifest.files) or (ABOUT in found and SPLIT not in found)
 

@@ -41,7 +41,7 @@ class OpenedSide(NamedTuple):
 
 
 def is_run(path: Path) -> bool:
-    """Whether it is the folder of a run, which holds a bundle that nobody has signed yet."""
+    """Return whether it is the folder of a run, which holds a bundle that nobody has signed yet."""
     return (path / result.FILE).is_file()
 
 

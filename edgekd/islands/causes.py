@@ -51,7 +51,7 @@ def index_graph(read: Graph) -> GraphIndex:
 
 
 def is_constant(name: str, read: GraphIndex) -> bool:
-    """Whether a value is made of weights alone."""
+    """Return whether a value is made of weights alone."""
     ahead, seen = [name], set[str]()
     while ahead:
         at = ahead.pop()
@@ -66,7 +66,7 @@ def is_constant(name: str, read: GraphIndex) -> bool:
 
 
 def has_quantized_weights(node: Node, read: GraphIndex) -> bool:
-    """Whether a product takes constant weights from a DequantizeLinear."""
+    """Return whether a product takes constant weights from a DequantizeLinear."""
     return node.op in PRODUCTS and any(
         is_constant(name, read) and _dequantizer(name, read) is not None for name in node.inputs[:2]
     )

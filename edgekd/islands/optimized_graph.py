@@ -72,7 +72,7 @@ def _floats(made: GraphIndex) -> Iterator[tuple[Node, bool]]:
 
 
 def _is_int8(node: Node, elements: dict[str, int], made: GraphIndex) -> bool:
-    """Whether it takes or gives 8-bit values that vary."""
+    """Return whether it takes or gives 8-bit values that vary."""
     kinds = {graph.ELEMENTS.get(elements.get(name, 0)) for name in (*node.inputs, *node.outputs)}
     first = graph.ELEMENTS.get(graph.first_type(node, elements))
     if node.op == "QuantizeLinear":

@@ -58,7 +58,7 @@ def steps(recipe: Recipe, profiles_of: Mapping[str, str], device: Device) -> Ite
 
 
 def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candidate]:
-    """What is measured: the student in every asked precision, the teacher as a reference.
+    """Yield what is measured: the student in every asked precision, the teacher as a reference.
 
     Args:
         recipe: its targets.

@@ -84,7 +84,7 @@ def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
 
 
 def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.DeployedNetwork]:
-    """What is exported: the teacher, and the student as its builder makes it, quantized if it will be.
+    """Yield what is exported: the teacher, and the student as its builder makes it, quantized if it will be.
 
     Single layers are looked for only where no step splits or removes some.
     """

@@ -126,7 +126,7 @@ def _distil(
 
 
 def _goes_on(recipe: Recipe, step: Distillation, earlier: Sequence[LearningStep]) -> wiring.Takes:
-    """What a step starts from; nothing if it starts afresh."""
+    """Return what a step starts from; nothing if it starts afresh."""
     if step.words.inherit is not None:
         parent = teaching.teacher_label(recipe, step.words.inherit.teacher)
         return wiring.model_inputs(parent, prefix="inherit_")
@@ -175,5 +175,5 @@ def _quantize(recipe: Recipe, step: Quantization, profile: str, options: Options
 
 
 def _said(words: Settings, kind: type[Settings]) -> dict[str, Any]:
-    """What a recipe says of a step, without what is the plan's own."""
+    """Return what a recipe says of a step, without what is the plan's own."""
     return {name: getattr(words, name) for name in kind.model_fields}

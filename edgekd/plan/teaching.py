@@ -71,7 +71,7 @@ def knowledge_label(name: str) -> str:
 def knowledge_steps(
     recipe: Recipe, step: LearningStep, earlier: Sequence[LearningStep]
 ) -> Iterator[Step]:
-    """What has to be asked before a step of learning and was not asked for an earlier one."""
+    """Yield what has to be asked before a step of learning and was not asked for an earlier one."""
     before = {name for other in earlier for name in _stored(other)}
     for name in _stored(step):
         if name not in before:
@@ -79,7 +79,7 @@ def knowledge_steps(
 
 
 def _stored(step: LearningStep) -> tuple[str, ...]:
-    """Whose answers are read back."""
+    """Return whose answers are read back."""
     return step.teachers if step.answers == "stored" else ()
 
 

@@ -16,7 +16,7 @@ def split_inputs(*names: str) -> Takes:
 
 
 def training_inputs(recipe: Recipe) -> Takes:
-    """What a student learns from and is scored on: the training split, or samples made from its teacher."""
+    """Return what a student learns from and is scored on: the training split, or samples made from its teacher."""
     found = split_inputs("train", "validation")
     return found if recipe.synthesis is None else found | {"train": (SYNTHESIZE, "train")}
 

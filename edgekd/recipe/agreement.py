@@ -192,7 +192,7 @@ def _mixed(steps: Sequence[LearningStep], views: Views) -> Iterator[Fault]:
 
 
 def needs_one_class(scheme: NamedMember) -> bool:
-    """Whether a scheme needs one class a sample, which views that mix samples do not have."""
+    """Return whether a scheme needs one class a sample, which views that mix samples do not have."""
     knobs = SCHEMES[scheme.name].one_class_if
     return knobs is not None and knobs.items() <= scheme.arguments.items()
 

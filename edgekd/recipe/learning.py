@@ -60,12 +60,12 @@ def _from_answers(terms: tuple[Term, ...]) -> tuple[Term, ...]:
 
 
 def term_reads_layers(term: Term, side: Side | None = None) -> bool:
-    """Whether a loss reads layers: of the student, of the teacher, or of either."""
+    """Return whether a loss reads layers: of the student, of the teacher, or of either."""
     return reads_layers(LOSSES[term.loss.name], side)
 
 
 def loss_needs_one_class(term: Term) -> bool:
-    """Whether a loss needs one class a sample, which views that mix samples do not have."""
+    """Return whether a loss needs one class a sample, which views that mix samples do not have."""
     return "label_indices" in needs(LOSSES[term.loss.name])
 
 

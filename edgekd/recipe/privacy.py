@@ -61,7 +61,8 @@ def _step(step: Distillation, student: Student, views: Views) -> Iterator[Fault]
 
 
 def _chain(step: Distillation, later: Sequence[LearningStep]) -> Iterator[Fault]:
-    """Nothing but that step trains the weights that it gives, and they are those that are shipped."""
+    """Yield the faults of later steps: none but this one may train the weights that it gives, and these must be
+    shipped."""
     key = (*step.key, "private")
     if not step.starts_fresh:
         want = "want it on one that starts afresh: what was learned before is not counted"

@@ -106,7 +106,7 @@ def _or(names: list[str]) -> str:
 
 
 def _from_function(error: Exception, key: Key, value: Any) -> Problem:
-    """What one of our own functions refused; a member's knob is named by its own path."""
+    """Return what one of our own functions refused; a member's knob is named by its own path."""
     message, cause = str(error), error.__cause__
     if isinstance(cause, ValidationError):
         inner = cause.errors(include_url=False)[0]

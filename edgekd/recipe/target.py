@@ -94,7 +94,7 @@ class Target(Settings):
     """Thread counts to measure."""
 
     def options(self) -> dict[str, str]:
-        """What the engine's build takes besides (`edgekd.runtime.RuntimeEntry.options`)."""
+        """Return what the engine's build takes besides (`edgekd.runtime.RuntimeEntry.options`)."""
         return {} if self.capability is None else {"capability": self.capability}
 
 

@@ -155,7 +155,7 @@ def _several(taught: Sequence[Distillation]) -> Iterator[Fault]:
 
 
 def _unheard(taught: Sequence[Distillation]) -> Iterator[Fault]:
-    """What a step says of teachers that its scheme does not ask for."""
+    """Yield what a step says of teachers that its scheme does not ask for."""
     for step in taught:
         key, words, name = step.key, step.words, step.words.scheme.name
         heard = {PARTICIPANTS[each].of_teachers for each in step.asks} - {"nothing"}

@@ -110,7 +110,7 @@ def override(document: ParsedRecipe, settings: Sequence[str]) -> ParsedRecipe:
 
 
 def place_of(document: ParsedRecipe, key: Key) -> str:
-    """Where the value at `key` stands, else a value in it, else what it should stand in."""
+    """Return where the value at `key` stands, else a value in it, else what it should stand in."""
     if key not in document.places:
         inner = (place for k, place in document.places.items() if key and k[: len(key)] == key)
         if (found := next(inner, None)) is not None:

@@ -32,7 +32,7 @@ _SCALARS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 
 class RecipeFault(ValueError):
-    """What is wrong with the text, and on which line (from 1; None if that is not known)."""
+    """An error in the text and its line (from 1; None if that is not known)."""
 
     def __init__(self, line: int | None, message: str) -> None:
         super().__init__(message)

@@ -196,7 +196,7 @@ def list_warnings(
     scale: Scale,
     tried: Collection[str] = (),
 ) -> list[str]:
-    """What a reader must not overlook of the rows, one sentence each.
+    """Return what a reader must not overlook of the rows, one sentence each.
 
     Args:
         made: the models, by role.

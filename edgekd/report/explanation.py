@@ -114,7 +114,7 @@ def _sureness(models: Content) -> str:
 
 
 def _alike(found: Sequence[Content]) -> Iterator[str]:
-    """How near the student's layers are to the teacher's, and whether nearer than the control's."""
+    """Yield how near the student's layers are to the teacher's, and whether nearer than the control's."""
     nearest = {pair["other"]: _nearest(pair["cka"]) for pair in found}
     known = {role: value for role, value in nearest.items() if value is not None}
     if "student" in known:

@@ -102,7 +102,7 @@ def draw_class_gains(by_class: Sequence[Content], names: Sequence[str], kind: st
 
 
 def draw_similarity(found: Sequence[Content], kind: str) -> bytes:
-    """How alike the layers of two models are, a map a pair.
+    """Return how alike the layers of two models are, a map a pair.
 
     Args:
         found: pairs as explain.json has them: ``one`` down, ``other`` across.

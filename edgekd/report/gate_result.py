@@ -86,7 +86,7 @@ class SampleFacts(Settings):
 
 
 class GateDocument(Settings):
-    """What ``edgekd gate --json`` prints."""
+    """The document that ``edgekd gate --json`` prints."""
 
     format: Annotated[Literal["edgekd.gate/1", "edgekd.gate/2"], Field(alias="schema")] = SCHEMA
     edgekd: str

@@ -34,7 +34,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class MetricScale(Settings):
-    """How the score and what is said of it are read."""
+    """Name, unit and direction of the score."""
 
     name: str
     unit: Literal["fraction", "number"]
@@ -61,7 +61,7 @@ class Model(Settings):
 
 
 class OutputParity(Settings):
-    """How far one output is from torch's on the golden inputs."""
+    """The difference of one output from torch's on the golden inputs."""
 
     max_abs: NonNegative
     rms: NonNegative
@@ -155,7 +155,7 @@ class Comparison(Settings):
 
 
 class Machine(Settings):
-    """How fit the machine was while it measured."""
+    """Fitness of the machine while it measured."""
 
     canary_ms: tuple[float, ...]
     """Times of a small fixed piece of work between processes."""
@@ -169,7 +169,7 @@ class Machine(Settings):
 
 
 class StepOrigin(Settings):
-    """Where the files of one step come from."""
+    """The store's key of one step, and its files."""
 
     key: str
     files: dict[str, str]

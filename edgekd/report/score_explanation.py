@@ -18,8 +18,8 @@ Content = Mapping[str, Any]
 
 
 def agreement_sentences(content: Content) -> Iterator[str]:
-    """How far the student decides as its teacher does, unless that is how often it names the same class; and how much
-    better or worse it scores than the others."""
+    """Yield how far the student decides as its teacher does, unless that is how often it names the same class; and
+    how much better or worse it scores than the others."""
     alike, classes = content["agreement"], content.get("fidelity", {})
     if any(share != classes.get(role, {}).get("agreement") for role, share in alike.items()):
         yield (
@@ -66,8 +66,8 @@ def metrics_table(content: Content, file: str) -> PageTable:
 
 
 def terms_table(content: Content, file: str) -> PageTable:
-    """What each term of the loss brought: points and p-values where samples are right or wrong, else how much worse
-    the score is."""
+    """Return what each term of the loss brought: points and p-values where samples are right or wrong, else how much
+    worse the score is."""
     scale, terms = Scale(**content["metric"]), content["ablation"]
     tested = "p_holm" in terms[0]
     rows = tuple(

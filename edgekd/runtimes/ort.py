@@ -111,7 +111,7 @@ class _Session:
         return inference
 
     def _knows_outputs(self, feeds: Mapping[str, np.ndarray]) -> bool:
-        """Whether `feeds` alone set the outputs' shapes, and all tensors are of numbers: each size is
+        """Return whether `feeds` alone set the outputs' shapes, and all tensors are of numbers: each size is
         fixed or has an input's name, and one inference, the session's first, agrees."""
         if not self._answered:
             self._answered = self.run(feeds)
@@ -165,7 +165,7 @@ def make_options(precision: Precision, threads: int) -> Any:
 
 
 def spins(threads: int) -> bool:
-    """Whether idle threads spin: only where a second one exists to be woken."""
+    """Return whether idle threads spin: only where a second one exists to be woken."""
     return threads > 1
 
 

@@ -15,7 +15,7 @@ from edgekd.stage import Stage
 
 
 class BundleConfig(Settings):
-    """What the bundle says of its making."""
+    """Name and lineage that the bundle states."""
 
     name: str
     """Of the recipe."""

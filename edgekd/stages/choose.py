@@ -111,7 +111,7 @@ def slow_end_ms(row: Row) -> float:
 
 
 def fast_end_ms(row: Row) -> float:
-    """How fast it may truly be."""
+    """Return how fast it may truly be."""
     return read_latency(row).best or 0.0
 
 
@@ -197,7 +197,7 @@ def _lost(row: Row, best: Row, verdicts: Sequence[Verdict]) -> str:
 
 
 def islands_text(row: Row) -> str:
-    """What computes in float in a quantized row's engine, and why; its kernels where nothing does."""
+    """Return what computes in float in a quantized row's engine, and why; its kernels where nothing does."""
     counted = Counter((one["op"], one["cause"]) for one in row.get("islands") or ())
     if counted:
         parts = [f"{n} float {op} ({cause})" for (op, cause), n in counted.most_common(SHOWN)]

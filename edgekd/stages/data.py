@@ -58,7 +58,7 @@ Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
 class DataSettings(Settings):
-    """What a recipe may say: which samples, and how they are shared out."""
+    """Settings in a recipe: the samples, and how they are divided."""
 
     source: SourceName
     """Where they are from: ``digits``, ``image-folder:DIR``, or a mapping with `name`."""
@@ -97,7 +97,7 @@ def digest_source(
     cache: Path | None = None,
     renew: bool = True,
 ) -> dict[str, str]:
-    """What the source is made of: relative file name to SHA-256, for the stage's key.
+    """Return what the source is made of: relative file name to SHA-256, for the stage's key.
 
     Asked again after the stage has run, it must say the same.
 
@@ -161,7 +161,7 @@ def _module(name: str) -> Any:
 def _given(
     name: str, data_dir: Path | None, allow_code: bool, allow_download: bool
 ) -> dict[str, Any]:
-    """What the caller supplies of a source's arguments."""
+    """Return what the caller supplies of a source's arguments."""
     given = {"data_dir": data_dir, "allow_code": allow_code, "allow_download": allow_download}
     return {key: given[key] for key in SOURCES[name].supplied}
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class DistilConfig(Settings):
-    """Who learns, from what, how."""
+    """Learner, teachers, losses and training of one distillation."""
 
     model: ModelName
     losses: Losses

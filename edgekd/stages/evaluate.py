@@ -31,7 +31,7 @@ WEIGHTS = "_weights"
 
 
 class EvaluateConfig(Settings):
-    """Whose answers are counted."""
+    """The candidates whose answers are scored."""
 
     candidates: Annotated[tuple[Candidate, ...], Field(strict=False)]
 

@@ -60,7 +60,7 @@ class Attack(Settings):
 
 
 class ExplainConfig(Settings):
-    """What is looked at."""
+    """The split, layers and attack of the explanation."""
 
     split: Literal["validation", "test"] = "validation"
     """On which samples. What is read here is acted on, so the test set is best left alone."""
@@ -73,7 +73,7 @@ class ExplainConfig(Settings):
 
 
 class ExplainSettings(ExplainConfig):
-    """What a recipe may say of it."""
+    """Settings in a recipe."""
 
     ablation: bool = False
     """Train the first distilled student again without each term of its loss, to see what it brought."""

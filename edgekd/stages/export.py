@@ -49,7 +49,7 @@ EXTREMES = 8
 
 
 class ExportSettings(Settings):
-    """What a recipe may say: how the model is written and how close its answers must stay."""
+    """Settings in a recipe: the form of the model, and the tolerance of its answers."""
 
     opset: Annotated[int, Field(ge=18, le=23)] = 18
     """ONNX operator set; torch's exporter writes these without converting down."""
@@ -117,7 +117,7 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
 
 
 def _prepared(model: nn.Module, profile: str) -> nn.Module:
-    """What is handed to the exporter: the model itself, or the one that gives a profile's Q/DQ graph."""
+    """Return what is handed to the exporter: the model itself, or the one that gives a profile's Q/DQ graph."""
     from edgekd.learn.quant import emit
 
     return emit.prepare_export(model, PROFILES[profile]) if profile else model
@@ -244,7 +244,7 @@ def run_onnx(path: Path, group: GoldenGroup) -> dict[str, NDArray[Any]]:
 def find_differences(
     answered: Mapping[str, Arrays], groups: Golden, split: EvaluationSplit
 ) -> Differences:
-    """How far an engine's outputs are from torch's.
+    """Return how far an engine's outputs are from torch's.
 
     Raises:
         InputError: if an output is missing, of another shape or not finite.

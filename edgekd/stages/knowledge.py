@@ -13,7 +13,7 @@ from edgekd.stage import Stage
 
 
 class KnowledgeConfig(Settings):
-    """Which views are answered."""
+    """The views that the teacher answers."""
 
     views: Views
     views_seed: Whole

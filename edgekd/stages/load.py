@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class LoadConfig(Settings):
-    """What the weights belong to."""
+    """The model that the weights belong to."""
 
     model: ModelName
     file_name: str

@@ -70,7 +70,7 @@ WINDOW_NS = 20_000_000
 
 
 class MeasureSettings(Settings):
-    """How long and how often is measured."""
+    """Lengths and numbers of the measurements."""
 
     processes_min: Annotated[int, Field(ge=6, le=1000)] = 6
     """Fresh processes a candidate gets at least; an interval needs six."""
@@ -120,7 +120,7 @@ class MeasureSettings(Settings):
 
 
 class MeasureConfig(Settings):
-    """What is measured, and how."""
+    """The subjects and the rules of the measurement."""
 
     candidates: Annotated[tuple[Candidate, ...], Field(strict=False)]
     tolerance: Positive = 1e-4
@@ -211,7 +211,7 @@ def list_candidates(
 
 
 def describe_machine(watch: Monitor, each: Iterable[Validity]) -> dict[str, Any]:
-    """How fit the machine was: the canary's times, and what is odd about it or made rows invalid; of
+    """Return how fit the machine was: the canary's times, and what is odd about it or made rows invalid; of
     warnings that differ in their numbers alone, one."""
     spread, found = canary.compute_variation(watch.snapshot_log.canaries_ns), list(each)
     warnings = {re.sub(r"[0-9.]+", "", text): text for one in found for text in one.warnings}

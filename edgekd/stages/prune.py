@@ -85,7 +85,7 @@ class PrunableModel(NamedTuple):
     worth: Worth
 
     def kept(self, count: int) -> Kept:
-        """What stays after the first `count` cuts."""
+        """Return what stays after the first `count` cuts."""
         from edgekd.learn.pruning import cuts
 
         return cuts.find_kept(self.cuts[:count], self.worth)
@@ -214,7 +214,7 @@ def _searched(
 
 
 def make_table(whole: PrunableModel, model: nn.Module, outcome: PruneOutcome) -> dict[str, Any]:
-    """What prune.json says: the decision, the whole model's milliseconds and sizes before and after, a
+    """Return what prune.json says: the decision, the whole model's milliseconds and sizes before and after, a
     row for each layer that could lose channels and one for each group that could not."""
     from edgekd.learn import complexity
 

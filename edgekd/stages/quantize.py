@@ -50,7 +50,7 @@ Method = Literal["auto", "min-max", "percentile-99.99", "percentile-99.9", "mse"
 
 
 class Learning(Training):
-    """How a quantized model is trained: shorter and more gently than one that starts from nothing."""
+    """Training of a quantized model: shorter and gentler than one that starts from random weights."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
     optimizer: Literal["sgd", "adamw"] = "adamw"
@@ -60,7 +60,7 @@ class Learning(Training):
 
 
 class QuantizeSettings(Settings):
-    """What a recipe may say of it."""
+    """Settings in a recipe."""
 
     losses: OptionalLosses = BY_TASK
     """The terms that are summed; where they are left out, how the task learns from answers. Labels are not needed."""

@@ -31,7 +31,7 @@ TABLE = "table/"
 
 
 class ReportConfig(Settings):
-    """What the stages' files do not say themselves."""
+    """Facts of the run that the stages' files do not hold."""
 
     recipe: str
     """Its name."""

@@ -44,7 +44,7 @@ MethodName = Annotated[NamedMember, BeforeValidator(_method)]
 
 
 class SynthesizeConfig(Settings):
-    """How images are made, and how many."""
+    """The method that makes images, and their number."""
 
     method: MethodName = _method("deepinversion")
     """``deepinversion``, ``dafl``, ``cmi``, or a mapping with `name` and knobs."""

@@ -23,7 +23,7 @@ from edgekd.stage import Stage
 
 
 class TrainConfig(Settings):
-    """What is trained, on which views, how."""
+    """The model, views and training."""
 
     model: ModelName
     losses: OptionalLosses

@@ -19,7 +19,7 @@ from edgekd.stage import Stage
 
 
 class TuneConfig(Settings):
-    """Whose training step is timed, and what the recipe leaves open."""
+    """The model whose training step is timed, and the arithmetic that the recipe leaves open."""
 
     model: ModelName
     batch_size: Count

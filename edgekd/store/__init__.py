@@ -73,7 +73,7 @@ class Store:
                 raise
 
     def is_made(self) -> bool:
-        """Whether the folder is a store already."""
+        """Return whether the folder is a store already."""
         return (self.root / MARKER).is_file()
 
     def require_store(self) -> None:
@@ -106,7 +106,7 @@ class Store:
                         files.sweep_temporaries(folder)
 
     def blob_path(self, sha256: str) -> Path:
-        """Where the blob lies, whether or not it exists."""
+        """Return where the blob lies, whether or not it exists."""
         return self.root / "cas" / sha256[:2] / sha256
 
     def work_folder(self, key: str) -> Path:
@@ -232,7 +232,7 @@ class Store:
         return faults
 
     def garbage(self, keep: Collection[str]) -> Garbage:
-        """What goes if only the results in `keep` stay."""
+        """Return what goes if only the results in `keep` stay."""
         return garbage.find_garbage(self.root, keep)
 
     def collect_garbage(self, keep: Collection[str]) -> Garbage:
@@ -265,7 +265,7 @@ class Store:
         return fits and self._digest(blob.sha256) == blob.sha256
 
     def _digest(self, sha256: str) -> str | None:
-        """What the bytes under that name really are; None if there is no file inside the store."""
+        """Return what the bytes under that name really are; None if there is no file inside the store."""
         path = self.blob_path(sha256)
         if path.parent.is_symlink() or path.parent.parent.is_symlink():
             return None
@@ -290,7 +290,7 @@ class Store:
 
 
 def _written_ns(path: Path) -> int:
-    """When a file was written; 0 of one that another run removed since it was listed."""
+    """Return when a file was written; 0 of one that another run removed since it was listed."""
     try:
         return path.lstat().st_mtime_ns
     except FileNotFoundError:

@@ -13,7 +13,7 @@ from edgekd.store import manifest
 
 
 class Garbage(NamedTuple):
-    """What a collection removes."""
+    """The files and folders that a collection removes."""
 
     manifests: list[Path]
     blobs: list[Path]
@@ -28,7 +28,7 @@ class Garbage(NamedTuple):
 
 
 def find_garbage(root: Path, keep: Collection[str]) -> Garbage:
-    """What goes if only the results whose keys are in `keep`, and what steps of these keys left for
+    """Return what goes if only the results whose keys are in `keep`, and what steps of these keys left for
     themselves, stay in the store at `root`."""
     manifests, wanted = [], set()
     for path in list_by_digest(root / "ac", ".json"):
@@ -60,7 +60,7 @@ def list_folder(folder: Path) -> list[Path]:
 
 
 def list_by_digest(folder: Path, suffix: str = "") -> list[Path]:
-    """What lies in a folder under the name of a SHA-256."""
+    """Return what lies in a folder under the name of a SHA-256."""
     named = [path for path in list_folder(folder) if path.name.endswith(suffix)]
     return [p for p in named if manifest.DIGEST.fullmatch(p.name.removesuffix(suffix))]
 

@@ -31,7 +31,7 @@ class Blob(NamedTuple):
 
 
 class CreationTime(NamedTuple):
-    """When a result was made, and how long that took; it counts in no key."""
+    """The time at which a result was made, and its seconds; it counts in no key."""
 
     at: str
     """UTC, ``2026-11-28T21:18:05Z``."""

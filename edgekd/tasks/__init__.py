@@ -23,7 +23,7 @@ _KD = "{name: kd, weight: 0.9, temperature: 4.0}"
 
 
 class Example(NamedTuple):
-    """What a recipe for a task says; where edgekd has nothing that serves it, a name for the user's own."""
+    """The parts of an example recipe for a task; where edgekd has none of its own, a name for the user's."""
 
     source: str = "python:my_data:read"
     teacher: str = "python:my_models:large"
@@ -35,7 +35,7 @@ class Example(NamedTuple):
 
 
 class TaskEntry(NamedTuple):
-    """Where a task lives, one line about it, and what `edgekd tasks` makes a recipe of."""
+    """The module of a task, one line about it, and the parts of the recipe that `edgekd tasks` prints."""
 
     module: str
     summary: str

@@ -87,13 +87,13 @@ def describe(
 
 
 def explain_chance(outputs: Arrays, targets: Arrays, dataset: Dataset) -> str:
-    """Whether its classes are the data's in another order."""
+    """Return whether its classes are the data's in another order."""
     return find_renaming(outputs["logits"], targets["labels"])
 
 
 def find_renaming(logits: NDArray[Any], labels: NDArray[Any]) -> str:
-    """What the best renaming of the classes of `logits` [N, C] reaches, if it explains what is wrong with them, in a
-    sentence; else nothing (Kuhn 1955, Naval Research Logistics 2)."""
+    """Return what the best renaming of the classes of `logits` [N, C] reaches, if it explains what is wrong with
+    them, in a sentence; else nothing (Kuhn 1955, Naval Research Logistics 2)."""
     from scipy.optimize import linear_sum_assignment
 
     counts = np.zeros((logits.shape[1], logits.shape[1]))

@@ -225,7 +225,7 @@ def require_verdict(made: ComparisonDocument, require: str | None) -> None:
 
 
 def _no_slower(made: ComparisonDocument) -> bool:
-    """Whether the interval's upper end stays below the margin, faster or not."""
+    """Return whether the interval's upper end stays below the margin, faster or not."""
     interval = made.ratios[0].interval
     return interval is not None and interval[1] <= 1 + made.delta
 

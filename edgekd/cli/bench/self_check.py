@@ -65,7 +65,7 @@ def command(pairs: int, runtime: str | None, device: str, as_json: bool) -> None
 
 
 def summarize(found: PairedRun) -> dict[str, Any]:
-    """What the pairs say of the machine, as JSON."""
+    """Return what the pairs say of the machine, as JSON."""
     from edgekd.bench.machine import canary
     from edgekd.bench.pair.comparison import smallest_effect
 

@@ -79,7 +79,7 @@ class RemoteDevice:
                 raise
 
     def probe(self, packages: list[str]) -> dict[str, Any]:
-        """What the device has, as it tells; the shape is the caller's to check.
+        """Return what the device has, as it tells; the shape is the caller's to check.
 
         Raises:
             MachineError: if it is not reached.

@@ -46,7 +46,7 @@ OPTIONS = {
 
 
 class Address(NamedTuple):
-    """What OpenSSH is told; made by `require_safe_address` alone."""
+    """The arguments of OpenSSH for one device; made by `require_safe_address` alone."""
 
     host: str
     user: str

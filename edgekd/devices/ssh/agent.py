@@ -72,7 +72,7 @@ def _home() -> Path:
 
 
 def _is_whole(code: Path, digest: str) -> bool:
-    """Whether every file of the payload lies there as it came; a disk or a user may have damaged some."""
+    """Return whether every file of the payload lies there as it came; a disk or a user may have damaged some."""
     try:
         packed = code / PAYLOAD_FILE
         if hashlib.sha256(packed.read_bytes()).hexdigest() != digest:

@@ -30,7 +30,7 @@ class AnnouncedFile(NamedTuple):
 
 
 class WorkerResult(NamedTuple):
-    """How a worker on the device ended, and which files it left."""
+    """Exit of a worker on the device, and the files it left."""
 
     returncode: int
     timed_out: bool

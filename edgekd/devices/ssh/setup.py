@@ -95,7 +95,7 @@ def choose_packages(machine: str, wheels: Path | None) -> list[str]:
 
 
 def _wheel_name(distribution: str) -> str:
-    """How a wheel's file spells it."""
+    """Return how a wheel's file spells it."""
     return re.sub(r"[-_.]+", "_", distribution).lower()
 
 

@@ -97,7 +97,7 @@ class OpenVinoSession:
 
 
 def _bytes(ports: Any) -> float:
-    """What the tensors of all ports take together; infinite where a shape is free."""
+    """Return what the tensors of all ports take together; infinite where a shape is free."""
     if not all(port.get_partial_shape().is_static for port in ports):
         return math.inf
     return float(sum(math.prod(port.get_shape()) * port.get_element_type().size for port in ports))

@@ -73,7 +73,7 @@ def _layer(line: str) -> EngineLayer | None:
 
 
 def _section(rest: str, opening: str) -> str:
-    """What stands between `opening` and the next section."""
+    """Return what stands between `opening` and the next section."""
     after = rest.partition(opening)[2]
     ends = [at for at in map(after.find, SECTIONS) if at >= 0]
     return after[: min(ends, default=len(after))]

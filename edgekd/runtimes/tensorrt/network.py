@@ -83,13 +83,13 @@ def error_reason(said: str) -> str:
 
 
 def last_error(log: Any) -> str:
-    """What the log's first error says; others follow from it."""
+    """Return what the log's first error says; others follow from it."""
     errors = [said for severity, said in log.lines if severity in ("ERROR", "INTERNAL_ERROR")]
     telling = [said for said in errors if not NOISE.search(said)] or errors
     return error_reason(telling[0]) if telling else "no reason given"
 
 
 def is_quantized(opened: LoadedLibrary, network: Any) -> bool:
-    """Whether there is a QuantizeLinear in it."""
+    """Return whether there is a QuantizeLinear in it."""
     kind = opened.module.LayerType.QUANTIZE
     return any(network.get_layer(number).type == kind for number in range(network.num_layers))

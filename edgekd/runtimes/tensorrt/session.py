@@ -90,7 +90,7 @@ class TensorRtSession:
         self._shapes[name] = shape
 
     def _buffer(self, name: str, size_bytes: int) -> int:
-        """Where a tensor lies on the device; memory only grows."""
+        """Return where a tensor lies on the device; memory only grows."""
         address, held = self._buffers.get(name, (0, 0))
         if held < size_bytes or not address:
             if address:

@@ -60,7 +60,7 @@ def blob_path(root: Path, sha256: str) -> Path:
 
 
 def has_blob(root: Path, sha256: str, size_bytes: int) -> bool:
-    """Whether the file is here and has this digest; a damaged one is removed."""
+    """Return whether the file is here and has this digest; a damaged one is removed."""
     path = blob_path(root, sha256)
     try:
         if path.lstat().st_size == size_bytes and files.digest_file(path) == sha256:

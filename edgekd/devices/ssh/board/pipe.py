@@ -28,7 +28,7 @@ class Pipe:
         self._inbox = bytearray()
 
     def wait(self, timeout_s: float, *others: int) -> set[int]:
-        """Which of the link and `others` has something, or is closed; empty after the timeout."""
+        """Return which of the link and `others` has something, or is closed; empty after the timeout."""
         if self._inbox:
             return {self._source}
         return set(select.select([self._source, *others], [], [], timeout_s)[0])
