@@ -31,7 +31,7 @@ COMMANDS: dict[str, Verb] = {
     "gate": Verb("edgekd.cli.gate", "Fail if a run is worse than its baseline."),
     "bundle": Verb("edgekd.cli.bundle", "Pack a run's bundle as one file, to ship it."),
     "verify": Verb("edgekd.cli.verify", "Check a bundle: digests, signature, stored answers."),
-    "predict": Verb("edgekd.cli.predict", "Classify images with a bundle's model."),
+    "predict": Verb("edgekd.cli.predict", "Ask a bundle's model about inputs."),
     "report": Verb("edgekd.cli.report", "Show the report of a finished run."),
     "device": Verb("edgekd.cli.device", "Add, inspect and set up devices reached over ssh."),
     "doctor": Verb("edgekd.cli.doctor", "Show what this machine can run and what to install."),

@@ -15,6 +15,7 @@ TEMPLATE = """\
 # Run it: edgekd compress {output}
 # See what it would do: edgekd compress {output} --dry-run
 # Every key, its limits and its default: edgekd schema
+# A recipe for another task, with other data: edgekd tasks NAME
 
 name: {name:<17} # names the run's folder, runs/NAME
 seed: 0                 # all randomness comes from it

@@ -18,7 +18,7 @@ class ComplexityConfig(Settings):
     parameters: NonNegative | None = 0.01
     """Growth of the number of values in the initializers of model.onnx."""
     macs: NonNegative | None = None
-    """Growth of the multiply-accumulates for one image; a bundle alone does not tell them, so both
+    """Growth of the multiply-accumulates for one sample; a bundle alone does not tell them, so both
     have to be run folders."""
 
 

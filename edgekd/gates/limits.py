@@ -39,7 +39,7 @@ class LimitsConfig(Settings):
     size_bytes: Whole | None = None
     """At most this many bytes of engine files."""
     score: float | None = None
-    """At least this top-1 accuracy on the labelled samples."""
+    """The worst score on the samples that passes: at least this, or at most this where lower is better."""
     peak_rss_bytes: Whole | None = None
     """At most this peak of resident memory, the engine and Python included."""
     latency_p50_ms: Positive | None = None

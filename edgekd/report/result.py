@@ -57,7 +57,7 @@ class Model(Settings):
     """The same on the test set; empty if it was not evaluated."""
     parameters: Whole
     macs: Whole
-    """Multiply-accumulates for one image."""
+    """Multiply-accumulates for one sample."""
 
 
 class OutputParity(Settings):

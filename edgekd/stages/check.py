@@ -122,7 +122,7 @@ def run(config: CheckConfig, given: Given, context: Context) -> Made:
             _want_plain(config, case, given, context)
     for one in config.deployed:
         context.progress.update(next(done), total, f"{one.label}: export")
-        # of two or three images: more threads would only wait for one another
+        # of two or three samples: more threads would only wait for one another
         with _named(one.label), arithmetic.deterministic_torch(context.seed, 1):
             plan, model = _built(one.network, given, context)
             deployment.require_deployable(model, plan, opset=one.opset, numbers=one.numbers)

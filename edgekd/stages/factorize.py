@@ -56,7 +56,7 @@ class FactorizeSettings(StepBudget):
     energy: Fraction = 0.95
     """The share that ``ranks: energy`` keeps."""
     data_aware: bool = True
-    """Whether inputs count as calibration images show them, and the factors are fitted to what the
+    """Whether inputs count as calibration samples show them, and the factors are fitted to what the
     dense layers say of those; or all directions count alike."""
     smallest: Annotated[int, Field(ge=2, le=10**6)] = 64
     """Channels in and out below which a layer is left alone."""
@@ -65,7 +65,7 @@ class FactorizeSettings(StepBudget):
     most_ranks: Annotated[int, Field(ge=1, le=1000)] = 8
     """Ranks of each structure of each layer that are timed."""
     samples: Annotated[int, Field(ge=1, le=10**6)] = 512
-    """Training images, unaugmented, that calibrate."""
+    """Training samples, unaugmented, that calibrate."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:

@@ -1,6 +1,6 @@
-"""Stage `measure_subjects`: every compiled candidate's accuracy, parity, latency, memory and cold start, here.
+"""Stage `measure`: every compiled candidate's score, parity, latency, memory and cold start, here.
 
-Each engine is first asked for its answers: on the validation images, and on the golden inputs its
+Each engine is first asked for its answers: on the validation samples, and on the golden inputs its
 model answered before export. Only one that answers right is timed.
 """
 

@@ -2,7 +2,7 @@
 
 Layers that hang together lose the same channels, in widths that engines like. The device decides: the
 whole model is timed there beside what it was, and stays that if it gains less than 3 %. A later `distil`
-brings back accuracy.
+brings back the score.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 TABLE = "prune.json"
 BATCH = 16
-"""Training images whose gradients are added up before they are squared."""
+"""Training samples whose gradients are added up before they are squared."""
 
 
 class PruneSettings(StepBudget):
@@ -51,12 +51,12 @@ class PruneSettings(StepBudget):
     ``parameters`` or ``score_drop``."""
 
     importance: Literal["taylor", "magnitude"] = "taylor"
-    """Whether a channel is worth what the loss on training images would change without it (Molchanov et
+    """Whether a channel is worth what the loss on training samples would change without it (Molchanov et
     al. 2019), or what its weights amount to beside those of the layer's other channels."""
     multiple: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Widths are multiples of it; None is 8, or 16 where the model is quantized afterwards."""
     samples: Annotated[int, Field(ge=1, le=10**6)] = 2048
-    """Training images, unaugmented, that the importance is taken over."""
+    """Training samples, unaugmented, that the importance is taken over."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
@@ -104,7 +104,7 @@ def run(config: PruneConfig, given: Given, context: Context) -> Made:
     Takes start_blueprint, start_weights, data, train and validation. A model that does not gain is given as it came.
 
     Raises:
-        InputError: if gradients on the training images are not finite.
+        InputError: if gradients on the training samples are not finite.
         MachineError: if torch-pruning is not installed.
         WorkerFailed: if the engine is missing, crashes or hangs.
     """

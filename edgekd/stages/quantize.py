@@ -75,7 +75,7 @@ class QuantizeSettings(Settings):
     calibration: Method = "auto"
     """How ranges are found; auto tries all and keeps the one that answers most like the float model."""
     calibration_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 512
-    """Training images on which they are."""
+    """Training samples on which they are."""
     equalize: Fraction = 0.5
     """How much of the difference between channels behind a layer norm moves into weights; 0 is off."""
     correct_bias: bool = True
@@ -99,7 +99,7 @@ class QuantizeConfig(QuantizeSettings):
     scheme: str
     """A name of `edgekd.profile.NUMERICS`."""
     batch_size: Count = 64
-    """Images a step of calibration."""
+    """Samples a step of calibration."""
     views: Views
     views_seed: Whole
 

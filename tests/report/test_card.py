@@ -20,7 +20,7 @@ def test_the_card_says_how_to_use_and_check_the_model() -> None:
     assert "float32 [batch, 1, 28, 28]" in text and "float32 [batch, 2]" in text
     assert "Chosen: `onnxruntime-fp32-2t` (onnxruntime 1.0, fp32, 2 threads)" in text
     assert "| test accuracy | 92.66 % | 92.13 % to 93.15 % |" in text
-    assert "| latency, median of one image | 0.098 ms | 0.0941 to 0.103 ms |" in text
+    assert "| latency, median of one sample | 0.098 ms | 0.0941 to 0.103 ms |" in text
     for verb in ("verify", "predict", "bench"):
         assert f"`edgekd {verb} BUNDLE" in text
     untested = card.card_text("x", "0.1.0", {**values, "test": {}})

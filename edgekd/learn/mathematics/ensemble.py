@@ -14,7 +14,6 @@ from edgekd.learn.mathematics.shapes import widen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from collections.abc import Sequence
 
     Rule = Callable[[Tensor, Tensor | None, float], Tensor]
 
@@ -138,19 +137,6 @@ def by_confidence(logits: Tensor, labels: Tensor | None = None, temperature: flo
     wrong = [F.cross_entropy(z, labels, reduction="none") for z in widen(logits)]
     weights = (1 - F.softmax(torch.stack(wrong), 0)) / (len(logits) - 1)
     return blend(logits, weights.log(), temperature)
-
-
-def reorder_classes(logits: Tensor, order: Sequence[int]) -> Tensor:
-    """Return the columns [..., C] that `order` names, as `edgekd.learn.class_order` finds them.
-
-    Args:
-        logits: [..., at least C] of a teacher whose classes stand in another order.
-        order: C numbers of the teacher's classes.
-
-    Returns:
-        [..., C], a copy.
-    """
-    return logits.index_select(-1, torch.tensor(order, device=logits.device))
 
 
 class TeacherWeights(nn.Module):

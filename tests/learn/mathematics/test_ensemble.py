@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.learn.class_order import class_order
 from edgekd.learn.losses.response.soft_targets import kd
 from edgekd.learn.mathematics.ensemble import RULES
 from edgekd.learn.mathematics.ensemble import TeacherWeights
 from edgekd.learn.mathematics.ensemble import blend
-from edgekd.learn.mathematics.ensemble import reorder_classes
 
 MIXTURES = sorted(set(RULES) - {"mean-logits"})
 LABELS = torch.tensor([0, 2, 4, 1])
@@ -131,14 +129,6 @@ def test_a_teacher_of_no_weight_is_left_out() -> None:
     logits = teachers(2)
     told = blend(logits, torch.tensor([[0.0] * 4, [-math.inf] * 4]).double(), 4.0)
     assert torch.allclose(told, logits[0], rtol=1e-12, atol=1e-12)
-
-
-def test_renamed_classes_stand_in_the_student_s_order() -> None:
-    names = ["owl", "cat", "dog", "elk"]
-    logits = torch.tensor([[[0.0, 1.0, 2.0, 3.0]]])
-    order = class_order(["cat", "dog", "owl"], names)
-    assert reorder_classes(logits, order).tolist() == [[[1.0, 2.0, 0.0]]]
-    assert torch.equal(reorder_classes(logits, range(4)), logits)
 
 
 @pytest.mark.trains
