@@ -27,7 +27,7 @@ tests: $(VENV)/dev
 
 # The tests that train, computed as on a processor of ten years ago: no result may hang on one machine's rounding.
 varied: $(VENV)/dev
-	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=2 $(BIN)/pytest -m "trains and not slow"
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "trains and not slow"
 
 $(VENV)/run: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -62,8 +62,8 @@ def test_too_many_halvings_are_refused_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("sides", [(16, 16), (9, 13)])
-def test_it_is_deployed_in_int8(sides: tuple[int, int], tmp_path: Path) -> None:
+def test_it_is_deployed_in_int8(tmp_path: Path) -> None:
+    sides = (9, 13)  # that halve with a rest
     plan = Blueprint(builder="unet", arguments={"base": 4, "depth": 2}, interface=ends(*sides))
     random = torch.Generator().manual_seed(0)
     drawn = [(torch.randn(8, 3, *sides, generator=random),) for _ in range(3)]
