@@ -15,6 +15,8 @@ from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
 from edgekd.runtime import RuntimeEntry
 
+RESERVED = "null"
+"""The engine for tests."""
 FUNCTIONS = ("why_not", "precisions", "build", "load", "kernels", "why_not_run", "islands")
 """Fields of a `Runtime` that are called."""
 
@@ -32,8 +34,8 @@ def read_entry(plugin: Plugin) -> RuntimeEntry:
     )
     if not modules.is_reference(plugin.reference):
         raise InputError(f"{where}: got {plugin.reference!r}, want package.module:NAME")
-    if not plugin.name.replace("-", "_").isidentifier():
-        raise InputError(f"{where}: got that name, want letters, digits, - and _")
+    if plugin.name == RESERVED or not plugin.name.replace("-", "_").isidentifier():
+        raise InputError(f"{where}: got that name, want another of letters, digits, - and _")
     location = modules.locate(module)
     if location is None or location.file is None or location.file.suffix != ".py":
         raise InputError(f"{where}: got no module {module!r} with a .py file, want one")

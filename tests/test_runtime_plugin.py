@@ -123,7 +123,7 @@ def test_on_a_board_without_it_its_row_says_so(
 
     board = Device("board", run_without)
     why = host.describe_plugin_engine(NAME, board).why_not
-    assert why == "unfused is not installed: no distribution here has an engine of that name"
+    assert why == "unfused is not installed: no installed distribution has an engine of that name"
     model = bench_example.write_onnx(tmp_path / "m")
     (tmp_path / "goal").mkdir()
     built = build.build_engine(model, NAME, "fp32", tmp_path / "goal", timeout_s=60, device=board)
@@ -154,6 +154,15 @@ def test_one_that_takes_a_name_of_edgekds_is_refused_where_that_is_asked_for(
             recipes.load(QUICKSTART, ["targets=[{runtime: openvino}]"]), options
         )
     assert "edgekd has one of that name" in run("doctor").stdout
+
+
+def test_the_name_of_the_engine_for_tests_is_nobodys(site: Path) -> None:
+    install(site, {"edgekd.runtimes": {"null": "unfused_engine:ENTRY"}}, "thief", "1")
+    engine_example.forget()
+    with pytest.raises(InputError, match="runtime 'null' of thief 1: got that name"):
+        RUNTIMES["null"]
+    assert runtimes.entry("null").plugin is None and "null" not in [*RUNTIMES]
+    assert "null" not in RUNTIMES and "runtime 'null' of thief 1" in run("doctor").stdout
 
 
 def test_two_of_one_name_cannot_be_told_apart(site: Path) -> None:

@@ -184,7 +184,7 @@ class UsedPlugin(Settings):
     """A member of a table that an installed distribution adds."""
 
     kind: str
-    """``loss``, ``scheme``, ``model`` or ``data source``."""
+    """A key of `edgekd.plugins.GROUPS`: ``loss``, ``runtime``."""
     name: str
     """What the recipe calls it."""
     reference: str
@@ -238,7 +238,7 @@ class Result(Settings):
     lineage: dict[str, StepOrigin]
     """By label of the step."""
     plugins: tuple[UsedPlugin, ...] = ()
-    """Installed distributions whose losses, schemes, models or data sources were used."""
+    """Members of tables that installed distributions add, where they were used: losses, tasks, engines."""
 
 
 def schema() -> dict[str, Any]:

@@ -73,14 +73,19 @@ class _Runtimes(Mapping[str, RuntimeEntry]):
         return read_entry(plugin)
 
     def __contains__(self, name: object) -> bool:
-        return name in BUILT_IN or name in plugins.list_plugins(KIND)
+        return name in BUILT_IN or name in self._list_added()
 
     def __iter__(self) -> Iterator[str]:
         yield from BUILT_IN
-        yield from (name for name in plugins.list_plugins(KIND) if name not in BUILT_IN)
+        yield from self._list_added()
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def _list_added(self) -> list[str]:
+        """Names that plugins add."""
+        taken = (*BUILT_IN, NULL_NAME)
+        return [name for name in plugins.list_plugins(KIND) if name not in taken]
 
 
 RUNTIMES: Mapping[str, RuntimeEntry] = _Runtimes()
@@ -117,7 +122,7 @@ def find_runtime(name: str) -> Runtime:
 def why_not(name: str) -> str | None:
     """None if the runtime called `name` can be used here, else one line; runs the module of a plugin's."""
     if name != NULL_NAME and name not in RUNTIMES:
-        return f"{name} is not installed: no distribution here has an engine of that name"
+        return f"{name} is not installed: no installed distribution has an engine of that name"
     try:
         return find_runtime(name).why_not()
     except EdgekdError as error:
