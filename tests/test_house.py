@@ -385,9 +385,11 @@ def test_no_test_takes_a_port_that_another_may_have() -> None:
 BARE = re.compile(
     r"[a-z]{3,}ed|told|said|seen|shown|kept|found|held|written|taken|given|made|ran|sat|cast|fought|left|lost"
     r"|met|won|begun|chosen|drawn|gone|hidden|sent|spent|taught|bound|brought|caught|one|ones|both|whole|every"
-    r"|everyone|each|which|what|who|here|there|beside|without|none"
+    r"|everyone|each|which|what|who|here|there|beside|without|none|ahead|inside|outside|together|apart|alike|alone"
+    r"|own|more|less|most|least|best|others?|another|same|all|any|again|anew|old|older|new|newest|it|they|this|that"
+    r"|where|when|how|whose|good|bad|sound|plain|quiet|ready|fresh|whole|late|next|last|first"
 )
-"""Participles and pronouns: whatever is meant, nobody would search for it under that name."""
+"""Participles, pronouns, bare adjectives and adverbs: whatever is meant, nobody would search for it under that name."""
 FIELD_TERMS = {"decoupled", "synchronized", "weighted"}
 """Adjectives within the name of a method by which people search: decoupled distillation, weighted soft labels,
 synchronized batch norm."""
@@ -489,7 +491,7 @@ NAMES_ALLOWED = ("tasks/", "fields/", "learn/data/", "learn/source", "learn/view
 """Where a task or a kind of field may be named: themselves, their tables, data sources and views."""
 FOR_IMAGES_ALONE = (
     "bundle/images",
-    "bundle/older",
+    "bundle/first_format",
     "bundle/user_inputs",
     "learn/attack",
     "learn/synthesis/",

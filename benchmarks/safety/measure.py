@@ -37,7 +37,7 @@ from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.teacher import TeacherFunction
 from edgekd.learn.models.resnet import resnet
-from edgekd.learn.schemes.alone import alone
+from edgekd.learn.schemes.labels_only import learn_from_labels
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.schemes.robust import adversarial
 from edgekd.learn.schemes.robust import ard
@@ -120,7 +120,7 @@ def methods(
     knobs = {"epsilon": EPSILON, "step": STEP, "steps": STEPS}
     labels = (term("cross-entropy"),)
     return {
-        "labels": (lambda student: alone(), labels),
+        "labels": (lambda student: learn_from_labels(), labels),
         "kd": (lambda student: offline(teach), (term("cross-entropy", 0.1), term("kd", 0.9))),
         "adversarial": (lambda student: adversarial(student, samples, **knobs), labels),
         "ard": (

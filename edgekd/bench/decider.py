@@ -29,7 +29,7 @@ class Decider(Settings):
     timeout_s: Positive = 600.0
     """After this a process is killed."""
 
-    def how(self) -> lookup.LookupSettings:
+    def lookup_settings(self) -> lookup.LookupSettings:
         """The same, as a worker takes it."""
         return lookup.LookupSettings(
             self.runtime, self.precision, self.threads, timeout_s=self.timeout_s
@@ -37,6 +37,8 @@ class Decider(Settings):
 
     def time_pair(self, before: Path, after: Path, device: Device) -> ModelTiming:
         """Times two ONNX files side by side on `device`; as `edgekd.bench.lookup.time_pairs`."""
-        told = lookup.time_pairs(before, after, self.how(), self.processes, device=device)
+        told = lookup.time_pairs(
+            before, after, self.lookup_settings(), self.processes, device=device
+        )
         interval = told.interval and (told.interval.low, told.interval.high)
         return ModelTiming(told.a_ms, told.b_ms, told.ratio, interval)

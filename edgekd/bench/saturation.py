@@ -59,7 +59,7 @@ class SaturationCheck(NamedTuple):
     """``logits``, ``accuracy``: what speaks for saturation. Empty for a sound device."""
 
     @property
-    def sound(self) -> bool:
+    def is_sound(self) -> bool:
         """Whether nothing speaks against the device."""
         return not self.signs
 

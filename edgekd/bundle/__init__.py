@@ -22,7 +22,7 @@ from typing import NamedTuple
 from edgekd import dataset
 from edgekd.bench.golden import Golden
 from edgekd.bench.golden import read as read_golden
-from edgekd.bundle import older
+from edgekd.bundle import first_format
 from edgekd.bundle.manifest import Manifest
 from edgekd.bundle.manifest import check_digests
 from edgekd.bundle.manifest import read_manifest
@@ -76,10 +76,10 @@ def read_contents(folder: Path, manifest: Manifest) -> Bundle:
     if "task.json" in manifest.files:
         found = dataset.read(folder / "task.json")
     else:
-        found = older.read_dataset(folder)
-        manifest = manifest.model_copy(update={"interface": older.find_interface(found)})
+        found = first_format.read_dataset(folder)
+        manifest = manifest.model_copy(update={"interface": first_format.find_interface(found)})
     if "task.json" not in manifest.files:
-        golden = older.name_ends(golden, manifest.interface)
+        golden = first_format.name_ends(golden, manifest.interface)
     try:
         _require_fitting(golden, manifest.interface, found)
     except ValueError as error:

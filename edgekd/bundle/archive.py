@@ -24,13 +24,13 @@ from typing import NamedTuple
 
 from edgekd import bundle
 from edgekd import files
+from edgekd.bundle import first_format
 from edgekd.bundle import manifest as manifests
-from edgekd.bundle import older
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 
-ORDER = (manifests.MANIFEST, *sorted({*manifests.FILES, *older.FILES}), manifests.SIGNATURE)
+ORDER = (manifests.MANIFEST, *sorted({*manifests.FILES, *first_format.FILES}), manifests.SIGNATURE)
 """Of the files of any format."""
 LARGEST_BYTES = 2**32 - 1
 """More would need the zip64 form."""
@@ -178,7 +178,11 @@ def unpack(source: IO[bytes], size_bytes: int, folder: Path, where: str) -> None
         if _local(entries[-1]) != head + entry.name.encode():
             raise BudgetMissed(f"{where}: {entry.name}: has changed since it was written")
     names = {entry.name for entry in entries}
-    wanted = older.FILES if ({*older.FILES} - {*manifests.FILES}) & names else manifests.FILES
+    wanted = (
+        first_format.FILES
+        if ({*first_format.FILES} - {*manifests.FILES}) & names
+        else manifests.FILES
+    )
     missing = {manifests.MANIFEST, *wanted} - names
     if missing:
         raise BudgetMissed(f"{where}: {min(missing)}: is missing")

@@ -1,7 +1,7 @@
 """manifest.json: what a bundle is, how close its answers must be, and the digests of its files.
 
 Format history: edgekd.bundle/1 (first, image classifiers alone), edgekd.bundle/2 (any task). The first is read as the
-second (`edgekd.bundle.older`).
+second (`edgekd.bundle.first_format`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import PlainValidator
 from pydantic import ValidationError
 
 from edgekd import files
-from edgekd.bundle import older
+from edgekd.bundle import first_format
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.interface import Interface
@@ -157,12 +157,12 @@ def read_manifest(folder: Path) -> Manifest:
     require_plain_files(path)
     value = files.read_json(path, limit_bytes=2**20)
     try:
-        manifest = Manifest.model_validate_json(json.dumps(older.upgrade_manifest(value)))
+        manifest = Manifest.model_validate_json(json.dumps(first_format.upgrade_manifest(value)))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}: {where}: {first['msg'][:200]}, want {FORMAT}") from error
-    names = older.FILES if value.get("format") == older.FORMAT else FILES
+    names = first_format.FILES if value.get("format") == first_format.FORMAT else FILES
     if set(manifest.files) != set(names):
         raise InputError(f"{path}: files: got {sorted(manifest.files)}, want {list(names)}")
     told = value.pop("digest")

@@ -235,8 +235,8 @@ def _saturated(
             seen.append(saturation.check_saturation(want, got[name], stated_rms=stated))
     if not seen:
         return []
-    worst = next((each for each in seen if not each.sound), seen[0])
-    if worst.sound:
+    worst = next((each for each in seen if not each.is_sound), seen[0])
+    if worst.is_sound:
         return [CheckResult(INSTRUCTIONS, "ok", worst.text())]
     flags = host.describe_host(device).facts.get("flags") or ()
     if device is local.DEVICE:

@@ -134,7 +134,7 @@ def _touched(
         "reads": [str(p) for p in (path, *weights)] + data + behind,
         "writes": [str(options.store), str(options.run_dir)],
         "downloads": list(fetched),
-        "runs code of yours": list(dict.fromkeys(str(c.named) for c in choices if c.own)),
+        "runs code of yours": list(dict.fromkeys(str(c.named) for c in choices if c.is_own)),
         **({"runs plugins": [f"{each.name} ({each})" for each in plugins]} if plugins else {}),
     }
 

@@ -10,7 +10,7 @@ from edgekd import dataset
 from edgekd import files
 from edgekd import splits
 from edgekd.bench.outputs import write_inputs
-from edgekd.bundle.older import is_first_format
+from edgekd.bundle.first_format import is_first_format
 from edgekd.errors import InputError
 from edgekd.gate import EvaluationSamples
 from edgekd.gating.sides import OpenedSide

@@ -25,7 +25,7 @@ def require_allowed_code(recipe: Recipe, options: Options) -> None:
         InputError: naming the key and the reference.
     """
     for choice in members.list_choices(recipe):
-        if choice.own and not options.allow_code:
+        if choice.is_own and not options.allow_code:
             raise InputError(
                 f"{choice.key}: got {choice.named}, which runs your own code, want leave to run it",
                 hint="add --allow-code",

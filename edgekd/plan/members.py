@@ -29,7 +29,7 @@ class Choice(NamedTuple):
     named: NamedMember
 
     @property
-    def own(self) -> bool:
+    def is_own(self) -> bool:
         """Whether it is code of the user's own, which must be allowed to run."""
         return str(self.named).startswith(OWN)
 

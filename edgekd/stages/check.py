@@ -164,7 +164,7 @@ def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context:
     from edgekd.learn.assembly import connection
     from edgekd.learn.assembly.step import DistillationStep
     from edgekd.learn.method import outputs
-    from edgekd.learn.schemes.alone import alone
+    from edgekd.learn.schemes.labels_only import learn_from_labels
     from edgekd.learn.settings import Arithmetic
     from edgekd.learn.task_losses import find_label_terms
     from edgekd.learn.task_losses import find_soft_terms
@@ -187,7 +187,9 @@ def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context:
     )
     if case.alone and not all(LOSSES[term.loss.name].built_in for term in terms):
         with arithmetic.deterministic_torch(context.seed, 1):
-            whole = DistillationStep(model, plan, connected, connected.add_to_scheme(alone()), {})
+            whole = DistillationStep(
+                model, plan, connected, connected.add_to_scheme(learn_from_labels()), {}
+            )
             training = Training(batch_size=case.batch_size)
             resolved = Arithmetic(precision="fp32", channels_last=False, threads=1)
             rehearsal.rehearse_step(whole, samples, training, resolved)

@@ -154,9 +154,9 @@ def _searched(
         data_aware=config.data_aware,
     )
     found = offers.make_offers(model, sites, data, wanted, context.progress)
-    found = _timed(found, config.how(), context)
+    found = _timed(found, config.lookup_settings(), context)
     whole = to_onnx.write(model, context.folder / "dense.onnx", plan.interface)
-    (dense_us,) = lookup.times_us([whole], config.how(), device=context.device)
+    (dense_us,) = lookup.times_us([whole], config.lookup_settings(), device=context.device)
     validation = read_split(given, allow_code=context.allow_code)
     score = validation.score(model)
 

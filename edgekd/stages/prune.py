@@ -84,17 +84,19 @@ class PrunableModel(NamedTuple):
     cuts: list[ChannelBlock]
     worth: Worth
 
-    def kept(self, count: int) -> Kept:
+    def kept_channels(self, count: int) -> Kept:
         """Return what stays after the first `count` cuts."""
         from edgekd.learn.pruning import cuts
 
         return cuts.find_kept(self.cuts[:count], self.worth)
 
-    def after(self, count: int) -> nn.Module:
+    def model_after(self, count: int) -> nn.Module:
         """The model after the first `count` cuts."""
         from edgekd.learn.pruning import narrow
 
-        return narrow.prune_channels(self.model, self.groups, self.kept(count), *self.inputs)
+        return narrow.prune_channels(
+            self.model, self.groups, self.kept_channels(count), *self.inputs
+        )
 
 
 def run(config: PruneConfig, given: Given, context: Context) -> Made:
@@ -121,9 +123,9 @@ def run(config: PruneConfig, given: Given, context: Context) -> Made:
     context.progress.note(outcome.why)
     plan, model = whole.plan, whole.model
     if outcome.cuts:
-        edit = narrow.build_edit(model, whole.groups, whole.kept(outcome.cuts))
+        edit = narrow.build_edit(model, whole.groups, whole.kept_channels(outcome.cuts))
         plan = plan.model_copy(update={"edits": (*plan.edits, edit)})
-        model = whole.after(outcome.cuts)
+        model = whole.model_after(outcome.cuts)
         made = learner.write(model, plan, [], given, context)
     else:
         made = learner.write(*_start(given, context), [], given, context)
@@ -195,17 +197,17 @@ def _searched(
 
     def time_cuts(count: int) -> ModelTiming:
         context.progress.note(f"{count} of {len(whole.cuts)} cuts, timing the whole model")
-        after = to_onnx.write(whole.after(count), context.folder / "after.onnx", interface)
+        after = to_onnx.write(whole.model_after(count), context.folder / "after.onnx", interface)
         told = config.time_pair(before, after, context.device)
         after.unlink()
         return told
 
     ask = search.PruneTrials(
         time=time_cuts,
-        macs_left=lambda n: complexity.count_macs(whole.after(n), whole.plan) / macs,
-        parameters_left=lambda n: complexity.count_parameters(whole.after(n)) / parameters,
+        macs_left=lambda n: complexity.count_macs(whole.model_after(n), whole.plan) / macs,
+        parameters_left=lambda n: complexity.count_parameters(whole.model_after(n)) / parameters,
         score_drop=lambda n: score_drop(
-            validation.task.score, validation.score(whole.after(n)), score
+            validation.task.score, validation.score(whole.model_after(n)), score
         ),
     )
     outcome = search.search(len(whole.cuts), config, ask)

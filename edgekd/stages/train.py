@@ -49,7 +49,7 @@ def run(config: TrainConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import blueprint
     from edgekd.learn import learner
     from edgekd.learn.assembly import connection
-    from edgekd.learn.schemes.alone import alone
+    from edgekd.learn.schemes.labels_only import learn_from_labels
     from edgekd.learn.task_losses import find_label_terms
     from edgekd.tasks import load_task
 
@@ -75,7 +75,7 @@ def run(config: TrainConfig, given: Given, context: Context) -> Made:
     history = learner.train(
         model,
         samples,
-        connected.add_to_scheme(alone()),
+        connected.add_to_scheme(learn_from_labels()),
         connected.terms,
         config.train,
         resolved,

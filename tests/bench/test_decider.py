@@ -24,5 +24,5 @@ def test_before_and_after_keep_their_places(tmp_path: Path) -> None:
 
 
 def test_a_worker_is_told_what_was_asked() -> None:
-    how = Decider(runtime="openvino", precision="bf16", threads=2, timeout_s=5.0).how()
+    how = Decider(runtime="openvino", precision="bf16", threads=2, timeout_s=5.0).lookup_settings()
     assert (how.runtime, how.precision, how.threads, how.timeout_s) == ("openvino", "bf16", 2, 5.0)

@@ -45,7 +45,7 @@ def test_the_arithmetic_that_clips_is_told_from_the_one_that_does_not(
     reference, right = int8_layer(False, bits)
     _, here = int8_layer(True, bits)
     seen = saturation.check_saturation(reference, here, measured=right)
-    assert seen.sound is sound and seen.signs == (() if sound else ("logits",))
+    assert seen.is_sound is sound and seen.signs == (() if sound else ("logits",))
     assert seen == saturation.check_saturation(
         reference, here, stated_rms=saturation.rms(reference, right)
     )
@@ -57,7 +57,7 @@ def test_the_same_noise_again_is_sound(seed: int, noise: float) -> None:
     """The stated noise is of other samples than the device's, as it may be in use."""
     stated = saturation.rms(*noisy(seed + 20_000, noise)[:2])
     reference, answers, _ = noisy(seed, noise, samples=64)
-    assert saturation.check_saturation(reference, answers, stated_rms=stated).sound
+    assert saturation.check_saturation(reference, answers, stated_rms=stated).is_sound
 
 
 @settings(max_examples=50, deadline=None)
@@ -80,10 +80,10 @@ def test_lost_classes_alone_speak() -> None:
 
     seen = look(measured=measured, labels=labels)
     assert (seen.lost, seen.won, seen.signs) == (5, 0, ("accuracy",))
-    assert look(measured=measured).sound and look(labels=labels).sound
+    assert look(measured=measured).is_sound and look(labels=labels).is_sound
     answers[0] = measured[0]
     seen = look(measured=measured, labels=labels)
-    assert seen.sound and "4 right answers lost, 0 won" in seen.text()
+    assert seen.is_sound and "4 right answers lost, 0 won" in seen.text()
 
 
 @given(lost=st.integers(0, 30), right=st.integers(0, 2000))
@@ -95,7 +95,7 @@ def test_chance_is_the_binomial_tail(lost: int, right: int) -> None:
 def test_not_a_number_is_never_sound() -> None:
     reference, answers, _ = noisy(0, 0.1)
     answers[3, 2] = math.nan
-    assert not saturation.check_saturation(reference, answers, stated_rms=1.0).sound
+    assert not saturation.check_saturation(reference, answers, stated_rms=1.0).is_sound
 
 
 def test_too_little_or_unlike_is_refused() -> None:

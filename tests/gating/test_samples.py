@@ -16,7 +16,7 @@ from edgekd import dataset
 from edgekd import files
 from edgekd import splits
 from edgekd.bench.outputs import write_inputs
-from edgekd.bundle.older import FILES
+from edgekd.bundle.first_format import FILES
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.gate import EvaluationSamples

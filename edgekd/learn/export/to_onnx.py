@@ -22,7 +22,7 @@ from edgekd.learn.export import onnx_int4
 from edgekd.learn.export import onnx_names
 from edgekd.learn.export import reasons
 from edgekd.learn.export import translations
-from edgekd.learn.export.quiet import silence_exporter
+from edgekd.learn.export.silence import silence_exporter
 
 OPSETS = (18, 23)
 """First and last operator set that torch's exporter writes without converting down."""

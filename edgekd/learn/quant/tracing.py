@@ -13,7 +13,7 @@ from torch import nn
 from edgekd.interface import Interface
 from edgekd.learn import model_inputs
 from edgekd.learn.export import reasons
-from edgekd.learn.export.quiet import silence_exporter
+from edgekd.learn.export.silence import silence_exporter
 
 MODULE_PATH, SHAPE, DTYPE, NAME = (
     f"edgekd_{key}" for key in ("module_path", "shape", "dtype", "name")

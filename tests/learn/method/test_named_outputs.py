@@ -24,7 +24,7 @@ from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.teacher import combine_teachers
 from edgekd.learn.method.teacher import run_teacher
-from edgekd.learn.schemes.alone import alone
+from edgekd.learn.schemes.labels_only import learn_from_labels
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Losses
 
@@ -88,7 +88,7 @@ def values(ends: tuple[End, ...], *terms: Any, taught: bool = True) -> dict[str,
         samples=20,
         interface=Interface((IMAGES,), ends),
     )
-    scheme: Scheme = offline(run_teacher(teacher, None)) if taught else alone()
+    scheme: Scheme = offline(run_teacher(teacher, None)) if taught else learn_from_labels()
     lessons = connected.add_to_scheme(scheme).lessons(student, batch())
     total, shown = compute_lessons(connected.terms, lessons, 0.0)
     total.backward()
@@ -182,7 +182,7 @@ def test_where_no_place_counts_a_loss_is_zero_and_so_is_its_gradient() -> None:
     connected = connection.connect_outputs(
         terms, BATCH, samples=20, interface=Interface((IMAGES,), (MAP,))
     )
-    lessons = connected.add_to_scheme(alone()).lessons(student, none)
+    lessons = connected.add_to_scheme(learn_from_labels()).lessons(student, none)
     total, _ = compute_lessons(connected.terms, lessons, 0.0)
     total.backward()
     assert not total.detach().any() and student.conv.weight.grad is not None

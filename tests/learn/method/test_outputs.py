@@ -18,7 +18,7 @@ from edgekd.errors import InputError
 from edgekd.interface import image_classifier
 from edgekd.learn.method import outputs
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.schemes.alone import alone
+from edgekd.learn.schemes.labels_only import learn_from_labels
 from tests.learn import batch_example
 
 CLASSES = 3
@@ -87,7 +87,7 @@ def test_auxiliary_logits_are_a_weighted_term(mixed: bool) -> None:
     if mixed:
         labels = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
     what = seen(labels)
-    scheme = outputs.add_auxiliary_loss(alone(), model, 0.3)
+    scheme = outputs.add_auxiliary_loss(learn_from_labels(), model, 0.3)
     (lesson,) = scheme.lessons(model, what)
     others = [head(what.inputs[0].flatten(1)) for head in model.heads[1:]]
     want = 0.3 * sum(F.cross_entropy(logits, labels) for logits in others)
@@ -102,7 +102,7 @@ def test_the_term_is_read_inside_another_module() -> None:
     model = Net(FORMS["tuple"][0]).train()
     outputs.give_outputs_alone(model, ENDS)
     around = nn.Sequential(nn.Identity(), model).train()
-    scheme = outputs.add_auxiliary_loss(alone(), around, 1.0)
+    scheme = outputs.add_auxiliary_loss(learn_from_labels(), around, 1.0)
     assert "auxiliary" in scheme.lessons(around, seen(torch.tensor([0, 1])))[0].own
 
 
@@ -112,7 +112,7 @@ def test_a_network_that_gives_none_is_refused() -> None:
         with pytest.raises(InputError, match="gives no auxiliary logits"):
             outputs.require_auxiliary(model, (torch.zeros(2, 1, 2, 2),))
         with pytest.raises(InputError, match="gives no auxiliary logits"):
-            outputs.add_auxiliary_loss(alone(), model, 1.0).lessons(
+            outputs.add_auxiliary_loss(learn_from_labels(), model, 1.0).lessons(
                 model, seen(torch.tensor([0, 1]))
             )
     model = Net(FORMS["tuple"][0])

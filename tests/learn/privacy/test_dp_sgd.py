@@ -23,7 +23,7 @@ from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.privacy.dp_sgd import Privacy
-from edgekd.learn.schemes.alone import alone
+from edgekd.learn.schemes.labels_only import learn_from_labels
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Term
 from edgekd.table import NamedMember
@@ -213,7 +213,7 @@ def test_a_student_learns_in_private() -> None:
             seen = example.seen(batch)
             asked = dp_sgd.PrivateStudent(model, Privacy(0.3, 1.0, 64), len(seen.targets["labels"]))
             loss, _ = compute_lessons(
-                bind_terms(terms("cross-entropy")), alone().lessons(asked, seen), 0.0
+                bind_terms(terms("cross-entropy")), learn_from_labels().lessons(asked, seen), 0.0
             )
             optimizer.zero_grad()
             asked.backward(loss)
@@ -275,13 +275,13 @@ SINGLE = [
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_losses_of_single_samples_are_let_in(name: str) -> None:
-    dp_sgd.require_private(convolutional(), alone(), bind_terms(terms(name)), 4)
+    dp_sgd.require_private(convolutional(), learn_from_labels(), bind_terms(terms(name)), 4)
 
 
 @pytest.mark.parametrize("name", ["dist", "mlkd", "ctkd", "rkd", "sp", "fitnet"])
 def test_losses_that_compare_samples_or_layers_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=rf"loss {name} compares samples or layers"):
-        dp_sgd.require_private(convolutional(), alone(), bind_terms(terms(name)), 4)
+        dp_sgd.require_private(convolutional(), learn_from_labels(), bind_terms(terms(name)), 4)
 
 
 def test_a_sum_over_samples_is_refused_since_it_is_no_mean() -> None:
@@ -290,7 +290,7 @@ def test_a_sum_over_samples_is_refused_since_it_is_no_mean() -> None:
         bound, function=lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum")
     )
     with pytest.raises(ValueError, match="compares samples"):
-        dp_sgd.require_private(convolutional(), alone(), [summed], 4)
+        dp_sgd.require_private(convolutional(), learn_from_labels(), [summed], 4)
 
 
 def test_layers_that_mix_samples_are_named() -> None:
@@ -298,15 +298,17 @@ def test_layers_that_mix_samples_are_named() -> None:
     with pytest.raises(
         ValueError, match=r"^bn1: batch norm mixes the samples .* want student.norm: group"
     ):
-        dp_sgd.require_private(example.network(), alone(), some, 4)
+        dp_sgd.require_private(example.network(), learn_from_labels(), some, 4)
     tracked = nn.Sequential(nn.InstanceNorm2d(4, track_running_stats=True))
     with pytest.raises(ValueError, match="^0: batch norm"):
-        dp_sgd.require_private(tracked, alone(), some, 4)
+        dp_sgd.require_private(tracked, learn_from_labels(), some, 4)
     dropped = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1))
     with pytest.raises(ValueError, match="^1: got dropout"):
-        dp_sgd.require_private(dropped, alone(), some, 4)
-    dp_sgd.require_private(nn.Sequential(nn.InstanceNorm2d(4), nn.Dropout(0.0)), alone(), some, 4)
-    beside = Scheme(alone().lessons, nn.ModuleDict({"projector": nn.Linear(2, 2)}))
+        dp_sgd.require_private(dropped, learn_from_labels(), some, 4)
+    dp_sgd.require_private(
+        nn.Sequential(nn.InstanceNorm2d(4), nn.Dropout(0.0)), learn_from_labels(), some, 4
+    )
+    beside = Scheme(learn_from_labels().lessons, nn.ModuleDict({"projector": nn.Linear(2, 2)}))
     with pytest.raises(ValueError, match="trains something beside the student"):
         dp_sgd.require_private(convolutional(), beside, some, 4)
 

@@ -21,7 +21,7 @@ from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.schemes.alone import alone
+from edgekd.learn.schemes.labels_only import learn_from_labels
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Term
@@ -95,7 +95,7 @@ def run(folder: Path, **changes: Any) -> TrainingRun:
         "model": net(),
         "samples": samples(),
         "terms": bind_terms(data_example.LABELS_ALONE),
-        "scheme": alone(),
+        "scheme": learn_from_labels(),
         "training": Training(**training),
         "resolved": Arithmetic(precision="fp32", channels_last=False, threads=1),
         "seed": 5,

@@ -23,7 +23,7 @@ from edgekd.learn.method.schedule import learning_rate
 from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
-from edgekd.learn.schemes.alone import alone
+from edgekd.learn.schemes.labels_only import learn_from_labels
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
@@ -190,7 +190,7 @@ def test_a_cosine_ramp_is_slow_at_both_ends(tmp_path: Path) -> None:
         made = run(
             tmp_path / each.shape,
             (term("cross-entropy", 1.0, each),),
-            alone(),
+            learn_from_labels(),
             epochs=1,
             momentum=0.0,
             weight_decay=0.0,
@@ -206,7 +206,7 @@ def test_a_cosine_ramp_is_slow_at_both_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("decay", [0.6, 0.9])
 def test_the_average_follows_weights_and_statistics(tmp_path: Path, decay: float) -> None:
-    made = run(tmp_path, data_example.LABELS_ALONE, alone(), ema_decay=decay, epochs=2)
+    made = run(tmp_path, data_example.LABELS_ALONE, learn_from_labels(), ema_decay=decay, epochs=2)
     fit(made)
     model, average = net().train(), dict[str, Tensor]()
     optimizer = ByHand(model, made.training)
@@ -273,7 +273,7 @@ def test_a_kill_right_after_a_rollback_does_not_forget_the_halved_rate(tmp_path:
     struck.progress = KilledAtNote()
     with pytest.raises(KeyboardInterrupt):
         fit(struck)
-    rows = fit(run(tmp_path, data_example.LABELS_ALONE, alone(), **asked))
+    rows = fit(run(tmp_path, data_example.LABELS_ALONE, learn_from_labels(), **asked))
     assert rows[-1]["learning_rate"] == pytest.approx(0.025, rel=1e-12)
 
 

@@ -10,7 +10,7 @@ from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.method.scheme import label_signals
 
 
-def alone() -> Scheme:
+def learn_from_labels() -> Scheme:
     """The student's logits and the labels."""
 
     def lessons(student: nn.Module, batch: TensorBatch) -> list[Lesson]:

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from edgekd.learn.export.quiet import silence_exporter
+from edgekd.learn.export.silence import silence_exporter
 
 
 def test_nothing_is_heard_and_errors_come_through(capfd: pytest.CaptureFixture[str]) -> None:
