@@ -215,7 +215,8 @@ def main() -> None:
             words += [f"--set {each}" for each in asked.sets]
             result[recipe.name] = {"command": " ".join(words), **summarize(metric, seeds)}
             asked.output.write_text(json.dumps(result, indent=1) + "\n")
-    print(make_table(json.loads(asked.output.read_text())))
+    if asked.output.exists():
+        print(make_table(json.loads(asked.output.read_text())))
 
 
 if __name__ == "__main__":
