@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
 import tempfile
+import venv
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,17 @@ def make(checkout: Path, recipe: str, folder: Path) -> list[Made]:
     where = ["--run-dir", str(folder / "run"), "--store", str(folder / "store")]
     recipe_path = checkout / "pipelines" / f"{recipe}.yaml"
     ended = subprocess.run(
-        [sys.executable, "-m", "edgekd", "compress", str(recipe_path), "--quiet", *where, *sets],
+        [
+            python_of(checkout, folder),
+            "-m",
+            "edgekd",
+            "compress",
+            str(recipe_path),
+            "--quiet",
+            *where,
+            *sets,
+        ],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(checkout)},
         capture_output=True,
         text=True,
         check=False,
@@ -100,6 +108,15 @@ def make(checkout: Path, recipe: str, folder: Path) -> list[Made]:
             if name in NAMES:
                 found.append(Made(manifest["inputs"]["stage"], name, blob["sha256"]))
     return sorted(found)
+
+
+def python_of(checkout: Path, folder: Path) -> str:
+    """A Python with this environment's packages and `checkout` before them, for workers that ignore PYTHONPATH, too."""
+    venv.create(folder / "environment", with_pip=False)
+    (packages,) = (folder / "environment").glob("lib/*/site-packages")
+    paths = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "paths.pth").write_text("\n".join([str(checkout), *paths]) + "\n")
+    return str(folder / "environment" / "bin" / "python")
 
 
 def compare(before: list[Made], after: list[Made]) -> dict[str, Any]:
