@@ -186,7 +186,7 @@ options = Options(run_dir=here / "run", store=here / "store")
 with open_store(options) as store:
     walker = Walker(store, options, Silent(), Bindings("", ""))
     try:
-        walker.one(Step("toy", toy.STAGE, Settings(), {}))
+        walker.run_step(Step("toy", toy.STAGE, Settings(), {}))
     except Exception as error:
         print(type(error).__name__, error)
     else:
