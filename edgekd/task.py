@@ -115,7 +115,9 @@ def interface_of(task: Task, dataset: Dataset) -> Interface:
     for name, kind in task.targets.items():
         got = dataset.targets[name].kind if name in dataset.targets else "none"
         if got != kind:
-            raise ValueError(f"{name}: got {got}, want a target of kind {kind!r}")
+            held = ", ".join([*dataset.inputs, *dataset.targets])
+            other = "" if name in dataset.targets else f" of that name; the data have {held}"
+            raise ValueError(f"{name}: got {got}, want a target of kind {kind!r}{other}")
     dataset.require_fits()
     sizes, axes = dataset.sizes(), [Axis(BATCH)]
     inputs: list[Tensor] = []

@@ -41,7 +41,8 @@ def test_an_interface_is_the_fields_and_the_outputs() -> None:
 
 
 def test_data_without_the_target_are_refused() -> None:
-    with pytest.raises(ValueError, match="labels: got none, want a target of kind 'class'"):
+    message = "labels: got none, want a target of kind 'class' of that name; the data have images$"
+    with pytest.raises(ValueError, match=message):
         task.interface_of(TASK, dataset())
 
 
