@@ -161,7 +161,7 @@ def test_the_name_of_the_engine_for_tests_is_nobodys(site: Path) -> None:
     engine_example.forget()
     with pytest.raises(InputError, match="runtime 'null' of thief 1: got that name"):
         RUNTIMES["null"]
-    assert runtimes.entry("null").plugin is None and "null" not in [*RUNTIMES]
+    assert runtimes.find_entry("null").plugin is None and "null" not in [*RUNTIMES]
     assert "null" not in RUNTIMES and "runtime 'null' of thief 1" in run("doctor").stdout
 
 

@@ -28,6 +28,7 @@ SMALL = (
     "student.train.channels_last=true",
     "student.train.threads=1",
     "student.train.checkpoint_every_s=0",
+    'targets=[{"runtime": "onnxruntime"}, {"runtime": "openvino", "precision": ["fp32"]}]',
     "measure.min_time_s=0.02",
     "measure.max_time_s=0.05",
     "measure.max_warmup_s=0.2",

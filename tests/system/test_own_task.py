@@ -22,7 +22,7 @@ SHORT = (
     "measure.max_time_s=0.1",
     "measure.min_time_s=0.02",
     "views.count=1",
-    "targets=[{runtime: onnxruntime, precision: [fp32, int8]}, {runtime: openvino, precision: [int8]}]",
+    "targets=[{runtime: onnxruntime, precision: [int8]}, {runtime: openvino, precision: [int8]}]",
 )
 
 
