@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +44,17 @@ def quantized(name: str) -> post_training.QuantizedStart:
     return post_training.quantize(model, interface, NUMERICS["asymmetric"], lambda: batches)
 
 
-def open_in(engine: str, name: str, profile: str, folder: Path) -> Session:
-    interface = CASES[name][1]
+@functools.cache
+def exported(name: str, profile: str) -> bytes:
+    """An ONNX file, written once for all tests."""
     written = emit.prepare_export(quantized(name).model, PROFILES[profile])
-    path = to_onnx.write(written, folder / "model.onnx", interface)
+    with tempfile.TemporaryDirectory() as folder:
+        return to_onnx.write(written, Path(folder) / "model.onnx", CASES[name][1]).read_bytes()
+
+
+def open_in(engine: str, name: str, profile: str, folder: Path) -> Session:
+    path = folder / "model.onnx"
+    path.write_bytes(exported(name, profile))
     if engine == "onnxruntime":
         return ort.load({"model.onnx": path}, "fp32", 1)
     return openvino.load(openvino.build(path, folder, "int8"), "int8", 1)
