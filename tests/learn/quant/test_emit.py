@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -32,6 +34,19 @@ def written(model: torch.fx.GraphModule, profile: str, path: Path, opset: int = 
     return path
 
 
+@functools.cache
+def _exported(kind: type[nn.Module], profile: str) -> bytes:
+    """An ONNX file, written once for all tests."""
+    model = example.quantized(kind, PROFILES[profile].numerics).model
+    with tempfile.TemporaryDirectory() as folder:
+        return written(model, profile, Path(folder) / "m.onnx").read_bytes()
+
+
+def exported(kind: type[nn.Module], profile: str, path: Path) -> Path:
+    path.write_bytes(_exported(kind, profile))
+    return path
+
+
 def answers(path: Path, images: torch.Tensor) -> np.ndarray:
     session = ort.load({"model.onnx": path}, "fp32", 1)
     return session.run({session.inputs[0].name: images.numpy()})[0]
@@ -43,7 +58,7 @@ def test_an_engine_answers_as_torch_does(
     kind: type[nn.Module], profile: str, tmp_path: Path
 ) -> None:
     model = example.quantized(kind, PROFILES[profile].numerics).model
-    path = written(model, profile, tmp_path / "m.onnx")
+    path = exported(kind, profile, tmp_path / "m.onnx")
     images = example.images(64, seed=9)
     with torch.no_grad():
         want = emit.fake_quantize(model, PROFILES[profile])(images).numpy()
@@ -59,7 +74,7 @@ def test_an_engine_answers_as_torch_does(
 
 @pytest.mark.parametrize("kind", [example.Block, example.Swish])
 def test_on_x86_no_float_operator_is_left_inside(kind: type[nn.Module], tmp_path: Path) -> None:
-    path = written(example.quantized(kind).model, "x86", tmp_path / "m.onnx")
+    path = exported(kind, "x86", tmp_path / "m.onnx")
     counted = Counter(
         {name.split()[0]: n for name, n in ort.kernels({"model.onnx": path}, "fp32").items()}
     )
@@ -71,8 +86,7 @@ def test_on_x86_no_float_operator_is_left_inside(kind: type[nn.Module], tmp_path
 
 
 def test_a_universal_engine_finds_zero_points_of_zero_and_float_biases(tmp_path: Path) -> None:
-    model = example.quantized(example.Block, "symmetric").model
-    graph = onnx.load(written(model, "tensorrt", tmp_path / "m.onnx")).graph
+    graph = onnx.load(exported(example.Block, "tensorrt", tmp_path / "m.onnx")).graph
     held = {w.name: onnx.numpy_helper.to_array(w) for w in graph.initializer}
     for node in graph.node:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
@@ -94,8 +108,7 @@ class Idle(example.Block):
 def test_nothing_is_rounded_twice_in_a_row(
     kind: type[nn.Module], profile: str, tmp_path: Path
 ) -> None:
-    model = example.quantized(kind).model
-    graph = onnx.load(written(model, profile, tmp_path / "m.onnx")).graph
+    graph = onnx.load(exported(kind, profile, tmp_path / "m.onnx")).graph
     makers = {name: node for node in graph.node for name in node.output}
     moving = {"Transpose", "Reshape", "Flatten"} if profile == "openvino" else set()
     for node in graph.node:
@@ -111,8 +124,7 @@ def test_openvino_reads_weights_as_it_multiplies_by_them(
 ) -> None:
     """Stated zero-points that several layers share keep it from int8 (the convolution of patches and linear
     layers with as many outputs), and weights [I, O] are turned at every run."""
-    model = example.quantized(kind).model
-    path = written(model, "openvino", tmp_path / "m.onnx")
+    path = exported(kind, "openvino", tmp_path / "m.onnx")
     graph = onnx.load(path).graph
     for node in graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0].endswith(".codes"):
@@ -126,7 +138,10 @@ def test_openvino_reads_weights_as_it_multiplies_by_them(
 
 def test_signed_and_unsigned_profiles_of_one_scheme_are_one_function(tmp_path: Path) -> None:
     model, images = example.quantized().model, example.images(64, seed=9)
-    got = {p: answers(written(model, p, tmp_path / f"{p}.onnx"), images) for p in ("x86", "arm")}
+    got = {
+        profile: answers(exported(example.Block, profile, tmp_path / f"{profile}.onnx"), images)
+        for profile in ("x86", "arm")
+    }
     np.testing.assert_allclose(got["x86"], got["arm"], atol=3 * emit.logit_steps(model)[0])
 
 
