@@ -47,10 +47,6 @@ def digests(place: Place, *labels: str) -> dict[str, Any]:
 
 
 FITNET = 'learn.0={"step": "distil", "losses": ["cross-entropy", "fitnet"]}'
-FREE = (
-    'learn.0={"step": "distil", "scheme": {"name": "tf-kd", "correct": 1.0}, '
-    '"losses": ["cross-entropy", "kd"]}'
-)
 ONE_ENGINE = ("--set", 'targets=[{"runtime": "onnxruntime", "precision": ["fp32"]}]')
 """For runs that are not looked at for what was measured: most of their time goes into that."""
 LASTING = ("data", "teacher", "control", "knowledge", "distil", "export-student", "export-teacher")
@@ -305,9 +301,6 @@ def test_check_tries_all_learning_and_trains_nothing(tmp_path: Path) -> None:
     assert not place.run_dir.exists()
     rows = json.loads(place.compress("--check", "--json", "--set", FITNET).stdout)["steps"]
     assert [row["loss"] for row in rows["distil"]] == ["fitnet"]
-    refused(
-        place.compress("--check", "--set", FREE), 2, "distil: scheme tf-kd", "between 1/10 and 1"
-    )
 
 
 def test_the_store_tells_why_and_collects(finished: Place, tmp_path: Path) -> None:
