@@ -32,9 +32,8 @@ def find_fault(sizes: Sizes, axes: Sequence[Axis]) -> tuple[tuple[str | int, ...
         if name not in known:
             if not known:
                 return (name,), "got a size, want none: no input of this data has a free one"
-            return (
-                name,
-            ), f"got {name!r}, want a free axis of the data; {find_nearest(name, known)}"
+            hint = find_nearest(name, known)
+            return (name,), f"got {name!r}, want a free axis of the data; {hint}"
         for number, size in enumerate(listed):
             least, most = known[name].least, known[name].most
             if not least <= size <= most:
