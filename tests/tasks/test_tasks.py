@@ -169,7 +169,7 @@ def test_a_task_is_one_file_whatever_it_asks(
 
 
 def texts(path: Path) -> set[str]:
-    """What a file holds in quotation marks; that none imports a task, `tests/test_house.py` sees."""
+    """What a file holds in quotation marks; that none imports a task, `tests/test_words.py` sees."""
     nodes = ast.walk(ast.parse(path.read_text()))
     return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
