@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from edgekd.plan import closing
 from edgekd.plan import rehearsal
 from edgekd.plan import steps
 from edgekd.progress import Progress
+from edgekd.progress import RunEnd
+from edgekd.progress import RunStart
 from edgekd.recipe import Recipe
 from edgekd.run import Options
 from edgekd.run_folder import WITHOUT_BUNDLE
@@ -111,8 +114,25 @@ def compress(
     Raises:
         InputError: if what stands in the run folder is not a run's.
         EdgekdError: as the stages do.
+        Exception: what a callback behind `progress` raises.
     """
     todo = plan(recipe, recipe_path, options)
+    labels = tuple(step.label for step in todo)
+    try:
+        progress.event(RunStart(options.run_dir, recipe.model_dump(mode="json"), labels))
+        finished = _carry_out(recipe, todo, options, progress)
+    except BaseException as error:
+        with contextlib.suppress(Exception):  # the failure counts, not what a callback makes of it
+            progress.event(RunEnd(options.run_dir, None, error))
+        raise
+    progress.event(RunEnd(finished.run_dir, finished.result))
+    return finished
+
+
+def _carry_out(
+    recipe: Recipe, todo: tuple[Step, ...], options: Options, progress: Progress
+) -> FinishedRun:
+    """Walk the plan in a run folder that no other run has, and fill it."""
 
     def waiting(holder: str) -> None:
         progress.note(f"waiting for another run in {options.run_dir} ({holder})")

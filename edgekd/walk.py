@@ -18,6 +18,8 @@ from edgekd import files
 from edgekd import sources
 from edgekd.errors import MachineError
 from edgekd.progress import Progress
+from edgekd.progress import StepEnd
+from edgekd.progress import StepStart
 from edgekd.run import Options
 from edgekd.stage import EVERY
 from edgekd.stage import Bindings
@@ -83,6 +85,7 @@ class Walker:
             wanted: files that a stored result must have: one that lacks any is not this step's.
         """
         self._require_complete(step)
+        self.progress.event(StepStart(step.label, step.stage.name))
         started = time.monotonic()
         self._steps[step.label] = step
         origin = origin_of(step, self._steps)
@@ -100,7 +103,10 @@ class Walker:
                 if entry is None:
                     entry = self._make(step, key, inputs)
         self.entries[step.label] = entry
-        self.walked.append(StepResult(step, entry, hit, time.monotonic() - started))
+        result = StepResult(step, entry, hit, time.monotonic() - started)
+        self.walked.append(result)
+        paths = {name: self.store.blob_path(blob.sha256) for name, blob in entry.files.items()}
+        self.progress.event(StepEnd(step.label, step.stage.name, hit, result.took_s, paths))
 
     def path(self, label: str, file: str) -> Path:
         """Return where a finished step's file lies."""

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,13 @@ from edgekd import pipeline
 from edgekd import run_folder
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.progress import CallbackProgress
+from edgekd.progress import Event
+from edgekd.progress import Progress
+from edgekd.progress import RunEnd
+from edgekd.progress import RunStart
 from edgekd.progress import Silent
+from edgekd.progress import StepEnd
 from edgekd.run import Options
 from edgekd.settings import Settings
 from edgekd.stage import Bindings
@@ -25,7 +32,7 @@ from edgekd.stage import Stage
 from edgekd.stage import Step
 from edgekd.store import Store
 
-RECIPE: Any = object()
+RECIPE: Any = SimpleNamespace(name="toy", model_dump=lambda mode: {"name": "toy"})
 
 
 class Contents(Settings):
@@ -59,7 +66,11 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
 
 
 def compress(
-    options: Options, monkeypatch: pytest.MonkeyPatch, chosen: str | None, model: str = "model"
+    options: Options,
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: str | None,
+    model: str = "model",
+    progress: Progress | None = None,
 ) -> pipeline.FinishedRun:
     """A run that chooses `chosen`, ships `model` and says so in its report."""
     choice = json.dumps({"chosen": chosen, "why": "too slow"})
@@ -75,7 +86,7 @@ def compress(
         "steps",
         lambda recipe, entries, row, overrides: (bundle, report) if row else (report,),
     )
-    return pipeline.compress(RECIPE, Path("recipe.yaml"), options, Silent())
+    return pipeline.compress(RECIPE, Path("recipe.yaml"), options, progress or Silent())
 
 
 def standing(options: Options) -> dict[str, str]:
@@ -90,6 +101,37 @@ def test_a_run_fills_its_folder(options: Options, monkeypatch: pytest.MonkeyPatc
     assert set(standing(options)) == {"result.json", "report.md", "bundle/model.onnx"}
     assert compress(options, monkeypatch, "a", "other").missed == ""
     assert standing(options)["bundle/model.onnx"] == "other"
+
+
+def test_a_run_tells_its_callbacks_how_it_begins_and_ends(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[Event] = []
+    compress(options, monkeypatch, "a", progress=CallbackProgress(Silent(), (events.append,)))
+    start, end = events[0], events[-1]
+    assert isinstance(start, RunStart) and isinstance(end, RunEnd)
+    assert start.recipe["name"] == RECIPE.name and start.steps == ("measure", "choose")
+    assert end.run_dir == options.run_dir and end.result is not None and end.error is None
+    assert end.result["chosen"] == "a"
+    steps = [e.label for e in events if isinstance(e, StepEnd)]
+    assert steps == ["measure", "choose", "bundle", "report"]
+
+
+def test_a_callback_that_raises_stops_the_run_and_the_others_hear_of_it(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(event: Event) -> None:
+        if isinstance(event, StepEnd | RunEnd):
+            raise ZeroDivisionError(type(event).__name__)
+
+    events: list[Event] = []
+    progress = CallbackProgress(Silent(), (events.append, refuse))
+    with pytest.raises(ZeroDivisionError, match="StepEnd"):
+        compress(options, monkeypatch, "a", progress=progress)
+    end = events[-1]
+    assert isinstance(end, RunEnd) and isinstance(end.error, ZeroDivisionError)
+    assert end.result is None and not (options.run_dir / "result.json").exists()
+    assert compress(options, monkeypatch, "a").steps[0][1]  # what was made is found
 
 
 def test_a_run_that_chooses_nothing_leaves_the_one_that_stands(

@@ -14,7 +14,11 @@ import pytest
 from edgekd import sources
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.progress import CallbackProgress
+from edgekd.progress import Event
 from edgekd.progress import Silent
+from edgekd.progress import StepEnd
+from edgekd.progress import StepStart
 from edgekd.run import Options
 from edgekd.stage import Bindings
 from edgekd.stage import Context
@@ -49,6 +53,20 @@ def test_a_second_walk_finds_everything(root: Path) -> None:
     assert calls(root) == 3
     assert snapshot(root) == before
     assert not list((root / "store" / "work").iterdir())
+
+
+def test_each_step_tells_when_it_begins_and_what_it_made(root: Path) -> None:
+    for hit in (False, True):
+        events: list[Event] = []
+        options = Options(run_dir=root / "run", store=root / "store")
+        with open_store(options) as store:
+            progress = CallbackProgress(Silent(), (events.append,))
+            Walker(store, options, progress, HERE).walk(plan(root / "source"))
+        labels = ["first", "second", "third"]
+        assert [e.label for e in events[::2] if isinstance(e, StepStart)] == labels
+        ends = [e for e in events[1::2] if isinstance(e, StepEnd)]
+        assert [(e.label, e.stage, e.hit) for e in ends] == [(n, "double", hit) for n in labels]
+        assert ends[0].files["a"].read_bytes() == (b"hello" + bytes([1])) * 2 + b"a"
 
 
 def test_only_what_depends_on_a_change_is_made_again(root: Path) -> None:

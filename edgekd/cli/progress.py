@@ -13,6 +13,7 @@ from typing import Any
 from edgekd.cli.screen import PLAIN_EVERY_S
 from edgekd.cli.screen import echo
 from edgekd.printable import escape_unprintable
+from edgekd.progress import Event
 from edgekd.progress import Progress
 from edgekd.progress import Silent
 from edgekd.units import duration_text
@@ -75,6 +76,9 @@ class _Plain:
     def end(self) -> None:
         self.close("ended")
 
+    def event(self, event: Event) -> None:
+        pass
+
     def close(self, how: str) -> None:
         """Say how the running stage ended, if one runs, and after how long."""
         if self._label:
@@ -112,6 +116,9 @@ class _Live:
 
     def end(self) -> None:
         self.close("ended")
+
+    def event(self, event: Event) -> None:
+        pass
 
     def close(self, how: str) -> None:
         """Say how the running stage ended, if one runs, and after how long."""

@@ -89,6 +89,17 @@ def set_random_states(states: Mapping[str, Tensor]) -> None:
         torch.cuda.set_rng_state(states["random_cuda"])
 
 
+@contextmanager
+def hold_random_states() -> Iterator[None]:
+    """Inside, whatever runs may draw from torch's generators and set its threads: what comes after sees none of it."""
+    states, threads = get_random_states(), torch.get_num_threads()
+    try:
+        yield
+    finally:
+        set_random_states(states)
+        torch.set_num_threads(threads)
+
+
 def to_memory_format(values: Tensor, channels_last: bool) -> Tensor:
     """Return `values` in the memory order of the arithmetic; only [B, C, H, W] has more than one."""
     last = channels_last and values.ndim == 4

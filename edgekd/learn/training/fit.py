@@ -29,6 +29,7 @@ from edgekd.learn.training.optimizer import build_average
 from edgekd.learn.training.optimizer import build_optimizer
 from edgekd.learn.training.run import TrainingRun
 from edgekd.learn.training.state import TrainingState
+from edgekd.progress import EpochEnd
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 ROLLBACKS = 3
@@ -169,6 +170,8 @@ class _Loop:
         self.keep_waypoint(model)
         if self.run.training.checkpoint_every_s == 0 or self.checkpoint_due():
             self.save()
+        with arithmetic.hold_random_states():
+            self.run.progress.event(EpochEnd("", state.epoch, self.run.training.epochs, dict(row)))
 
     def keep_waypoint(self, model: nn.Module) -> None:
         """Keep the weights as they are now if this epoch ends a stretch of the way."""

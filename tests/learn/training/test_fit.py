@@ -31,6 +31,8 @@ from edgekd.learn.training import checkpoint
 from edgekd.learn.training.fit import TrainingDiverged
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
+from edgekd.progress import EpochEnd
+from edgekd.progress import Event
 from edgekd.progress import Silent
 from edgekd.table import NamedMember
 from tests import data_example
@@ -171,6 +173,27 @@ def test_a_spoilt_checkpoint_is_passed_over(tmp_path: Path) -> None:
     again = run(tmp_path, model=net(seed=99))
     assert fit(again) == rows
     assert_same(weights(whole.model), weights(again.model))
+
+
+def test_callbacks_get_the_row_of_every_epoch_and_change_no_byte(tmp_path: Path) -> None:
+    events: list[EpochEnd] = []
+
+    class Drawing(Silent):
+        def event(self, event: Event) -> None:
+            assert isinstance(event, EpochEnd)
+            events.append(event)
+            torch.manual_seed(1)
+            torch.rand(3)
+            torch.set_num_threads(2)
+
+    alone, watched = run(tmp_path / "alone"), run(tmp_path / "watched", progress=Drawing())
+    rows = fit(alone)
+    assert fit(watched) == rows
+    assert_same(weights(alone.model), weights(watched.model))
+    assert [event.values for event in events] == rows
+    assert [(event.epoch, event.epochs) for event in events] == [
+        (number, len(rows)) for number in range(1, len(rows) + 1)
+    ]
 
 
 def test_workers_do_not_change_what_is_learned(tmp_path: Path) -> None:
