@@ -1,5 +1,7 @@
 # make quickstart   from nothing to a finished report on real digits
 # make test         lint, types, layer check, tests: what CI runs
+# make packages     the sdist and the wheel, with the lowest and the newest packages, outside the clone
+# make site         the documentation, in site/
 # make mutants ROOM=bench/statistics   how many wrong changes of a room its tests notice
 # Each makes its own .venv from the pinned versions in constraints.txt; Python 3.11 or newer is all it needs.
 
@@ -7,8 +9,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+USED := tests/system/test_quantize_run.py tests/system/test_affinity.py
 
-.PHONY: quickstart test lint types tests varied mutants clean
+.PHONY: quickstart test lint types tests varied packages site mutants clean
 
 quickstart: $(VENV)/run
 	$(BIN)/edgekd compress pipelines/quickstart.yaml
@@ -29,6 +32,14 @@ tests: $(VENV)/dev
 varied: $(VENV)/dev
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "trains and not slow"
 
+# Both in environments of their own; one run of everything a user does, outside the clone.
+packages: $(VENV)/dev
+	$(BIN)/python benchmarks/install/measure.py lowest-direct --output $(VENV)/lowest.json --tests $(USED)
+	$(BIN)/python benchmarks/install/measure.py highest --output $(VENV)/newest.json --tests $(USED)
+
+site: $(VENV)/site
+	$(BIN)/mkdocs build --strict
+
 $(VENV)/run: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt --editable '.[learn,openvino]'
@@ -36,6 +47,10 @@ $(VENV)/run: setup.cfg constraints.txt
 
 $(VENV)/dev: $(VENV)/run
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(VENV)/site: $(VENV)/dev
+	$(PIP) install --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 mutants: $(VENV)/dev

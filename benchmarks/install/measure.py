@@ -1,16 +1,18 @@
 """Does an installed edgekd work with the oldest and the newest packages that setup.cfg allows?
 
-    python benchmarks/install/measure.py lowest-direct|highest [--override torch==2.13.0+cpu] [-- PYTEST ARGS]
+    python benchmarks/install/measure.py lowest-direct|highest [--override torch==2.13.0+cpu] [--tests FILE ...]
 
-Builds the wheel, installs it with the extras of `make test` into an empty environment by uv (which knows both
-ways to choose), copies all but the package to another folder and runs the system tests there: what they
-import and start is the installed one. The result goes to `benchmarks/install/RESOLUTION.json`.
+Builds the source distribution and from it the wheel, installs that with the extras of `make test` into an empty
+environment by uv (which knows both ways to choose), copies all but the package to another folder and runs the
+system tests there: what they import and start is the installed one. The result goes to
+`benchmarks/install/RESOLUTION.json`, or where `--output` says. Exit code 1 if a test fails.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -34,7 +36,16 @@ SHOWN = ("torch", "numpy", "onnx", "onnxruntime", "openvino", "pydantic", "click
 
 
 def run(*command: str, folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    """What a command prints; those beside this Python come first."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
     return done.stdout
@@ -61,12 +72,13 @@ def main() -> None:
     parser.add_argument("resolution", choices=["lowest-direct", "highest"])
     parser.add_argument("--override", action="append", default=[])
     parser.add_argument("--tests", nargs="*", default=["tests/system"])
+    parser.add_argument("--output", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         outside = folder / "outside"
         shutil.copytree(ROOT, outside, ignore=lambda _, names: set(names) & set(LEFT_OUT))
-        run(sys.executable, "-m", "build", "--wheel", "--outdir", name, str(outside), folder=folder)
+        run(sys.executable, "-m", "build", "--outdir", name, str(outside), folder=folder)
         shutil.rmtree(outside / "edgekd")
         (wheel,) = folder.glob("*.whl")
         run("uv", "venv", "environment", folder=folder)
@@ -99,7 +111,9 @@ def main() -> None:
         "install_seconds": round(install_s),
         "versions": {name: versions[name] for name in SHOWN if name in versions},
     }
-    (HERE / f"{asked.resolution}.json").write_text(json.dumps(result, indent=2) + "\n")
+    output = asked.output or HERE / f"{asked.resolution}.json"
+    output.write_text(json.dumps(result, indent=2) + "\n")
+    sys.exit(ran.returncode)
 
 
 if __name__ == "__main__":
