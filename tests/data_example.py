@@ -25,7 +25,7 @@ from edgekd.tasks import classification
 
 if TYPE_CHECKING:
     from edgekd.learn.data.loader import Samples
-    from edgekd.learn.settings import Views
+    from edgekd.learn.view_settings import Views
 
 TASK = "classification"
 LABELS_ALONE = find_label_terms((), classification.TASK)

@@ -80,6 +80,7 @@ LEARN_FLOORS: list[set[str]] = [
         "models",
         "split",
         "task_fit",
+        "view_settings",
     },
     {"companions", "formats", "losses", "parallel", "quant", "synthesis"},
     {"hub", "settings", "weights"},
@@ -143,6 +144,7 @@ ROOMS = {
 TORCH_FREE_IN_LEARN = {
     "__init__",
     "settings",
+    "view_settings",
     "budget",
     "signals",
     "task_fit",

@@ -41,9 +41,9 @@ from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
-from edgekd.learn.settings import Views
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
+from edgekd.learn.view_settings import Views
 from edgekd.progress import Silent
 from edgekd.table import NamedMember
 from edgekd.tasks import DEFAULT_TASK

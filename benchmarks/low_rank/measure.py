@@ -27,7 +27,7 @@ from edgekd.learn.export import to_onnx
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import distil

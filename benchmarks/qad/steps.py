@@ -26,7 +26,7 @@ from edgekd.learn import blueprint
 from edgekd.learn.evaluation import read_split
 from edgekd.learn.quant import insertion
 from edgekd.learn.settings import Training
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import data

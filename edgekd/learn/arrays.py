@@ -21,7 +21,7 @@ from edgekd.learn.data import classes
 from edgekd.learn.data import kinds
 from edgekd.learn.data import loader
 from edgekd.learn.data.loader import Samples
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.learn.views import find_misfit
 
 if TYPE_CHECKING:

@@ -31,11 +31,13 @@ from edgekd.learn.evaluation import read_split
 from edgekd.learn.method import outputs as model_outputs
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.model_inputs import make_zeros
 from edgekd.learn.privacy.dp_sgd import Privacy
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Training
 from edgekd.learn.training import checkpoint
+from edgekd.learn.training.depth import plan_rates
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
 from edgekd.stage import Context
@@ -129,6 +131,7 @@ def train(
     model.to(arithmetic.choose_device())
     if training.auxiliary:
         scheme = model_outputs.add_auxiliary_loss(scheme, model, training.auxiliary)
+    blank = make_zeros(interface_of(validation.task, validation.dataset), 2)
     run = TrainingRun(
         model=model,
         samples=samples,
@@ -143,6 +146,7 @@ def train(
         better=validation.task.score.better,
         waypoints=waypoints,
         private=private,
+        rates=plan_rates(model, training, blank),
     )
     history = fit(run)
     for number in range(1, waypoints + 1):

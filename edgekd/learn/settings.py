@@ -25,6 +25,7 @@ from edgekd.table import NamedMember
 
 Weight = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Freeze = Whole | Annotated[tuple[str, ...], Field(min_length=1)]
 Temperature = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Size = Annotated[int, Field(ge=1, le=16_384)]
 Schedule = Literal["one-cycle", "cosine", "step", "constant"]
@@ -50,6 +51,10 @@ def _bound(value: Any) -> NamedMember:
     named = NamedMember.parse(value, LOSSES, "loss")
     signals.require_usable(named.name, LOSSES[named.name], Term.model_fields)
     return named
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _layers(value: Any) -> Any:
@@ -141,43 +146,6 @@ WeightsAllow = Annotated[tuple[Literal["extra", "missing"], ...], Field(strict=F
 """What a file of weights may have beside the model's tensors, or lack of them."""
 
 
-class Affine(Settings):
-    """Random rotation, shift and zoom, each uniform in its range."""
-
-    degrees: NonNegative = 0.0
-    """Largest rotation either way."""
-    translate: Fraction = 0.0
-    """Largest shift, as a fraction of the side."""
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Zoom between 1 - scale and 1 + scale."""
-
-
-class Views(Settings):
-    """Augmentation. A view is a pure function of (seed, sample index, view number)."""
-
-    count: Count = 8
-    """Different views of each sample; epoch e shows view e modulo count. A teacher's answers to
-    all of them are stored once."""
-    flip: bool = False
-    """Mirror left to right, every other time."""
-    crop: Annotated[int, Field(ge=0, le=256)] = 0
-    """Pad by this many pixels, then cut the old size at a random place."""
-    affine: Affine | None = None
-    """Random rotation, shift and zoom."""
-    erase: Fraction = 0.0
-    """Probability of painting a random box (2 to 20 % of the area) in the mean colour."""
-    mixup: NonNegative = 0.0
-    """Beta parameter of mixing with another sample (Zhang et al. 2018); 0 is off."""
-    cutmix: NonNegative = 0.0
-    """Beta parameter of pasting a box of another sample (Yun et al. 2019); 0 is off."""
-
-    @model_validator(mode="after")
-    def _one_mix(self) -> Self:
-        if self.mixup and self.cutmix:
-            raise ValueError("got mixup and cutmix, want one of them")
-        return self
-
-
 class Training(Settings):
     """Settings of the training of one model. A setting that does not change the result is left out of keys
     (`exclude`)."""
@@ -211,6 +179,11 @@ class Training(Settings):
     """Largest norm of the gradient."""
     early_stop_epochs: Count | None = None
     """Stop when the validation score has not risen for this many epochs."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = omit_default(1.0)
+    """What a stage's learning rate is of the next stage's, for weights that are fine-tuned; what comes after the last
+    stage learns at the full rate."""
+    freeze: Annotated[Freeze, BeforeValidator(_as_tuple)] = omit_default(0)
+    """What stays as it is: how many of the first stages, or module paths. Batch norms in it keep their statistics."""
     keep: Literal["last", "best"] = "last"
     """Which weights are kept: the last, or those of the best the validation score."""
     precision: Literal["auto", TrainingPrecision] = "auto"

@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgekd.learn.settings import Views
+    from edgekd.learn.view_settings import Views
 
 FLIP, CROP_Y, CROP_X, AFFINE, ERASE, MIX, PARTNER = 0, 1, 2, 3, 8, 14, 17
 """First number of each operation in a sample's sequence of random numbers."""

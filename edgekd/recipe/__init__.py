@@ -15,7 +15,7 @@ from edgekd.bench.budget import Budget
 from edgekd.learn import task_fit
 from edgekd.learn.data import SOURCES
 from edgekd.learn.settings import Losses
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.recipe import agreement
 from edgekd.recipe import json_schema
 from edgekd.recipe import privacy

@@ -18,10 +18,10 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import Term
-from edgekd.learn.settings import Views
 from edgekd.learn.signals import is_classifier
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.task_fit import TaskEnds
+from edgekd.learn.view_settings import Views
 from edgekd.recipe.learning import loss_needs_one_class
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import LearningStep

@@ -22,12 +22,12 @@ from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
-from edgekd.learn.settings import Views
 from edgekd.learn.settings import WeightsAllow
 from edgekd.learn.signals import Side
 from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import needs
 from edgekd.learn.signals import reads_layers
+from edgekd.learn.view_settings import Views
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Profiles
 from edgekd.recipe.target import require_distinct

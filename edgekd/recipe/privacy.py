@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.recipe.learning import Student
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import LearningStep

@@ -26,7 +26,7 @@ from edgekd.learn.settings import NumericsSettings
 from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Training
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.settings import Count
 from edgekd.settings import Settings
 from edgekd.settings import Whole

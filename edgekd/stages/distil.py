@@ -19,7 +19,7 @@ from edgekd.learn.settings import Losses
 from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Training
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import omit_default

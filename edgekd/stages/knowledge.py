@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgekd.learn.settings import Arithmetic
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.stage import Context

@@ -17,7 +17,7 @@ from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import Schedule
 from edgekd.learn.settings import Training
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.settings import Count
 from edgekd.settings import Fraction
 from edgekd.settings import NonNegative

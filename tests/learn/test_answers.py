@@ -18,7 +18,7 @@ from edgekd.learn.answers import batch_size
 from edgekd.learn.attack import robust_accuracy
 from edgekd.learn.evaluation import EvaluationSplit
 from edgekd.learn.settings import Arithmetic
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.progress import Silent
 from edgekd.tasks.classification import TASK
 from tests import data_example

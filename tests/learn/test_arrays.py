@@ -17,7 +17,7 @@ from edgekd.fields.image import Image
 from edgekd.fields.label import Label
 from edgekd.fields.tokens import Tokens
 from edgekd.learn import arrays
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from tests import data_example
 
 IMAGE = Image(height=4, width=5, channels=1, mean=(0.5,), std=(0.25,))

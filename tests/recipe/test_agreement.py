@@ -13,8 +13,8 @@ from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
-from edgekd.learn.settings import Views
 from edgekd.learn.task_fit import TaskEnds
+from edgekd.learn.view_settings import Views
 from edgekd.recipe import agreement
 from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.target import Target

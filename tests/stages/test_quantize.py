@@ -13,7 +13,7 @@ import torch
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
 from edgekd.learn.quant import insertion
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.progress import Progress
 from edgekd.progress import Silent
 from edgekd.stage import Context

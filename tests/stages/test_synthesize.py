@@ -62,7 +62,7 @@ def test_arrays_that_stand_in_for_the_training_split(
     import torch
 
     from edgekd.learn import arrays
-    from edgekd.learn.settings import Views
+    from edgekd.learn.view_settings import Views
     from tests.learn.synthesis import digits_example as example
 
     made = ran(given, tmp_path / "out", method=QUICK, count=300)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgekd.dataset import Dataset
     from edgekd.field import Rows
     from edgekd.fields.image import Image
-    from edgekd.learn.settings import Views
+    from edgekd.learn.view_settings import Views
 
 
 class Batch(NamedTuple):

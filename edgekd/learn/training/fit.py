@@ -25,6 +25,7 @@ from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training.batches import require_full_batch
 from edgekd.learn.training.batches import to_tensors
+from edgekd.learn.training.optimizer import RATE
 from edgekd.learn.training.optimizer import build_average
 from edgekd.learn.training.optimizer import build_optimizer
 from edgekd.learn.training.run import TrainingRun
@@ -82,7 +83,9 @@ class _Loop:
         run.model.to(memory_format=layout)
         run.scheme.companions.to(self.fabric.device).train()
         self.trained = nn.ModuleDict({"student": run.model, "companions": run.scheme.companions})
-        bare = build_optimizer(self.trained, run.training)
+        self.still = run.rates.freeze(run.model)
+        factors = {run.model.get_parameter(n): f for n, f in run.rates.factors.items()}
+        bare = build_optimizer(self.trained, run.training, factors)
         self.student, self.optimizer = self.fabric.setup(run.model, bare)
         self.averaged = build_average(run.model, run.training)
         self.best: dict[str, Tensor] = {}
@@ -104,6 +107,8 @@ class _Loop:
             workers=run.training.workers,
         )
         self.student.train()
+        for module in self.still:
+            module.training = False
         for batch in batches:
             parts = self.step(batch)
             for name, value in parts.items():
@@ -121,7 +126,7 @@ class _Loop:
             learning_rate(run.training, self.state.step / self.total_steps) * self.state.rate_factor
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = now
+            group["lr"] = now * group[RATE]
         tensors = self.tensors(batch)
         # Peers and exits are cast here, the student casts itself.
         asked = (

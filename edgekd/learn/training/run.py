@@ -17,6 +17,7 @@ from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.privacy import dp_sgd
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
+from edgekd.learn.training.depth import LayerRates
 from edgekd.progress import Progress
 
 
@@ -39,6 +40,8 @@ class TrainingRun:
     """Which score is."""
     private: dp_sgd.Privacy | None = None
     """What makes each step differentially private, if anything does."""
+    rates: LayerRates = LayerRates()
+    """Learning rates by depth, and what stays as it is."""
     waypoints: int = 0
     """How many states on the way are kept, evenly over the epochs; the end is not one of them."""
     passed: dict[str, Tensor] = field(default_factory=dict)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from edgekd.field import Field
     from edgekd.field import Rows
-    from edgekd.learn.settings import Views
     from edgekd.learn.view import View
+    from edgekd.learn.view_settings import Views
 
 _HERE = "edgekd.learn.views"
 MODULES = {"image": f"{_HERE}.image", "map": f"{_HERE}.map"}

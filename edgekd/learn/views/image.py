@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from edgekd.field import Field
     from edgekd.field import Rows
     from edgekd.fields.image import Image
-    from edgekd.learn.settings import Affine
-    from edgekd.learn.settings import Views
+    from edgekd.learn.view_settings import Affine
+    from edgekd.learn.view_settings import Views
 
     Images = NDArray[np.float32]
 

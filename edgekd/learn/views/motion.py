@@ -18,8 +18,8 @@ from edgekd.learn.view import draw_numbers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgekd.learn.settings import Affine
-    from edgekd.learn.settings import Views
+    from edgekd.learn.view_settings import Affine
+    from edgekd.learn.view_settings import Views
 
     Places = NDArray[np.float64]
 

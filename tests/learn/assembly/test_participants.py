@@ -17,7 +17,7 @@ from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import CombineSettings
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from edgekd.table import NamedMember
 from tests import data_example
 from tests.learn import batch_example

@@ -12,7 +12,7 @@ from edgekd.learn.data.classes import find_samples
 from edgekd.learn.data.classes import restrict_classes
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from tests import data_example
 
 LABELS = np.array([3, 0, 1, 2, 1, 0, 3, 2, 1])

@@ -13,9 +13,9 @@ import pytest
 from edgekd.errors import InputError
 from edgekd.learn import arrays
 from edgekd.learn.data import jsonl
-from edgekd.learn.settings import Views
 from edgekd.learn.source import Source
 from edgekd.learn.source import require_sound
+from edgekd.learn.view_settings import Views
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import data

@@ -15,7 +15,7 @@ from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.models.resnet import resnet
 from edgekd.learn.models.vit import vit
 from edgekd.learn.schemes.blockwise import blockwise
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from tests import data_example
 from tests.learn import batch_example
 

@@ -26,7 +26,7 @@ from edgekd.learn.schemes.labels_only import learn_from_labels
 from edgekd.learn.schemes.lifelong import less_forgetting
 from edgekd.learn.schemes.lifelong import lwf
 from edgekd.learn.schemes.lifelong import lwf_mc
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Views
 from tests import data_example
 from tests.learn import batch_example
 

@@ -16,11 +16,11 @@ from edgekd.fields.image import mean_and_std
 from edgekd.learn.data import digits
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.models.resnet import resnet
-from edgekd.learn.settings import Views
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.synthesis import hooks
 from edgekd.learn.synthesis import losses
 from edgekd.learn.synthesis.request import SynthesisRequest
+from edgekd.learn.view_settings import Views
 from edgekd.progress import Silent
 from tests import data_example
 

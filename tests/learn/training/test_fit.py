@@ -26,11 +26,11 @@ from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
-from edgekd.learn.settings import Views
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training.fit import TrainingDiverged
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
+from edgekd.learn.view_settings import Views
 from edgekd.progress import EpochEnd
 from edgekd.progress import Event
 from edgekd.progress import Silent

@@ -28,9 +28,9 @@ from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
-from edgekd.learn.settings import Views
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
+from edgekd.learn.view_settings import Views
 from edgekd.progress import Silent
 from edgekd.table import NamedMember
 from tests import data_example

@@ -10,8 +10,8 @@ from edgekd.learn import view
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.data.loader import shuffle_samples
-from edgekd.learn.settings import Affine
-from edgekd.learn.settings import Views
+from edgekd.learn.view_settings import Affine
+from edgekd.learn.view_settings import Views
 from edgekd.learn.views import image as augment
 from edgekd.learn.views import motion
 from tests import data_example

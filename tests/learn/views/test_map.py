@@ -7,9 +7,9 @@ import pytest
 
 from edgekd.fields.image import Image
 from edgekd.fields.map import Map
-from edgekd.learn.settings import Affine
-from edgekd.learn.settings import Views
 from edgekd.learn.view import View
+from edgekd.learn.view_settings import Affine
+from edgekd.learn.view_settings import Views
 from edgekd.learn.views import image
 from edgekd.learn.views import map as maps
 from edgekd.learn.views import view_field

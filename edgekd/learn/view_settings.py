@@ -1,0 +1,51 @@
+"""What a recipe may say of views. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from typing import Self
+
+from pydantic import Field
+from pydantic import model_validator
+
+from edgekd.settings import Count
+from edgekd.settings import Fraction
+from edgekd.settings import NonNegative
+from edgekd.settings import Settings
+
+
+class Affine(Settings):
+    """Random rotation, shift and zoom, each uniform in its range."""
+
+    degrees: NonNegative = 0.0
+    """Largest rotation either way."""
+    translate: Fraction = 0.0
+    """Largest shift, as a fraction of the side."""
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Zoom between 1 - scale and 1 + scale."""
+
+
+class Views(Settings):
+    """Augmentation. A view is a pure function of (seed, sample index, view number)."""
+
+    count: Count = 8
+    """Different views of each sample; epoch e shows view e modulo count. A teacher's answers to
+    all of them are stored once."""
+    flip: bool = False
+    """Mirror left to right, every other time."""
+    crop: Annotated[int, Field(ge=0, le=256)] = 0
+    """Pad by this many pixels, then cut the old size at a random place."""
+    affine: Affine | None = None
+    """Random rotation, shift and zoom."""
+    erase: Fraction = 0.0
+    """Probability of painting a random box (2 to 20 % of the area) in the mean colour."""
+    mixup: NonNegative = 0.0
+    """Beta parameter of mixing with another sample (Zhang et al. 2018); 0 is off."""
+    cutmix: NonNegative = 0.0
+    """Beta parameter of pasting a box of another sample (Yun et al. 2019); 0 is off."""
+
+    @model_validator(mode="after")
+    def _one_mix(self) -> Self:
+        if self.mixup and self.cutmix:
+            raise ValueError("got mixup and cutmix, want one of them")
+        return self
