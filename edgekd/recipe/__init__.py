@@ -17,6 +17,7 @@ from edgekd.learn.data import SOURCES
 from edgekd.learn.settings import Losses
 from edgekd.learn.view_settings import Views
 from edgekd.recipe import agreement
+from edgekd.recipe import canonical
 from edgekd.recipe import json_schema
 from edgekd.recipe import privacy
 from edgekd.recipe import problems
@@ -95,7 +96,10 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         InputError: one line with file, line, key and what is wrong there.
     """
-    document = recipe_text.override(recipe_text.read(path), overrides)
+    document = recipe_text.read(path)
+    if isinstance(document.value, dict):  # so that ``targets.0.threads`` has its place, too
+        document = canonical.to_canonical(document, Recipe)
+    document = recipe_text.override(document, overrides)
     recipe = validate(document)
     for key, weights in weights_paths(recipe, path).items():
         if not os.path.isfile(weights):  # noqa: PTH113  (is_file can raise)
@@ -113,6 +117,7 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
     """
     if not isinstance(document.value, dict):
         raise recipe_text.input_error(document.places[()], (), "got no mapping, want a recipe")
+    document = canonical.to_canonical(document, Recipe)
     try:
         recipe = Recipe.model_validate(document.value)
     except ValidationError as error:

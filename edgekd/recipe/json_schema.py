@@ -39,6 +39,8 @@ def make_schema(recipe: type[BaseModel]) -> dict[str, Any]:
     definitions["Term"]["anyOf"] += _own(beside)
     definitions |= {title: _choice(table, {}) for title, table in _FIELDS.values()}
     definitions.pop("NamedMember")
+    _take_main_keys(definitions)
+    _take_single_values(schema)
     schema["title"] = "edgekd recipe"
     return {"$schema": DIALECT, **schema}
 
@@ -50,6 +52,45 @@ _FIELDS: dict[str, tuple[str, Mapping[str, Member]]] = {
     "method": ("Synthesizer", SYNTHESIZERS),
 }
 """Fields that hold a `edgekd.table.NamedMember`, what their definition is called, and whose names."""
+
+
+_MAIN = {
+    "DataSettings": "source",
+    "Teacher": "model",
+    "Student": "model",
+    "Target": "runtime",
+    "QuantizeStep": "step",
+}
+"""Definitions for which the value of one key may stand alone, where that is a text (`edgekd.recipe.canonical`)."""
+
+
+def _take_main_keys(definitions: dict[str, Any]) -> None:
+    for name, key in _MAIN.items():
+        if name not in definitions:
+            continue
+        field = definitions[name]["properties"][key]
+        reference = field.get("$ref", "").rpartition("/")[2]
+        choices = definitions[reference]["anyOf"] if reference else [field]
+        texts = [c for c in choices if c.get("type") != "object"]
+        definitions[name] = {"anyOf": [*texts, definitions[name]]}
+
+
+def _take_single_values(schema: Any) -> None:
+    """A list may be left out around its only item."""
+    if isinstance(schema, list):
+        for each in schema:
+            _take_single_values(each)
+    if not isinstance(schema, dict):
+        return
+    for each in list(schema.values()):
+        _take_single_values(each)
+    if schema.get("type") == "array" and "items" in schema:
+        about = {
+            key: schema.pop(key) for key in ("title", "description", "default") if key in schema
+        }
+        listed = dict(schema)
+        schema.clear()
+        schema |= {"anyOf": [listed["items"], listed], **about}
 
 
 def _choice(table: Mapping[str, Member], extra: Mapping[str, Any]) -> dict[str, Any]:

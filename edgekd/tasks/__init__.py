@@ -79,6 +79,17 @@ BUILT_IN: dict[str, TaskEntry] = {
     ),
 }
 
+SYNONYMS: dict[str, str] = {
+    "classify": "classification",
+    "imageclassification": "classification",
+    "textclassification": "classification",
+    "sequenceclassification": "classification",
+    "segment": "segmentation",
+    "semanticsegmentation": "segmentation",
+    "multilabelclassification": "multi-label",
+}
+"""Other names of tasks, in small letters and without dashes (`edgekd.recipe.synonyms`)."""
+
 
 @functools.cache
 def task_table() -> Table:
