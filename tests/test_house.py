@@ -124,7 +124,7 @@ BENCH_FLOORS: list[set[str]] = [
         "user_inputs",
         "worker",
     },
-    {"soundness", "user_calls"},
+    {"score_interval", "soundness", "user_calls"},
     {"process"},
     {"build", "outputs", "prebuilt_engines", "session"},
     {"elimination", "machine"},

@@ -11,15 +11,23 @@ import click
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
+HTML = "report.html"
 
-@click.command(epilog="Example: edgekd report runs/quickstart")
+
+@click.command(
+    epilog="Examples: edgekd report runs/quickstart; edgekd report runs/quickstart --open"
+)
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print result.json instead of the page.")
-def command(run_dir: Path, as_json: bool) -> None:
+@click.option("--open", "opens", is_flag=True, help="Open report.html and print its path.")
+def command(run_dir: Path, as_json: bool, opens: bool) -> None:
     """Print the report of the finished run in RUN_DIR."""
     from edgekd.report import result
 
     found = result.read(run_dir)
+    if opens:
+        open_page(run_dir / HTML)
+        return
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
@@ -32,6 +40,25 @@ def command(run_dir: Path, as_json: bool) -> None:
     from rich.markdown import Markdown
 
     Console().print(Markdown(page))
+
+
+def open_page(path: Path) -> None:
+    """Print the path of a page and show it in the user's browser, if there is one.
+
+    Raises:
+        InputError: if there is no such file.
+    """
+    import webbrowser
+
+    from edgekd.errors import InputError
+
+    if not path.is_file():
+        raise InputError(
+            f"{path.parent}: got no {path.name}, want the folder of a run that wrote one",
+            hint="run its recipe again: what did not change is not run again",
+        )
+    echo(str(path))
+    webbrowser.open(path.resolve().as_uri())
 
 
 def _page(run_dir: Path) -> str:

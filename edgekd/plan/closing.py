@@ -81,7 +81,7 @@ def _report(recipe: Recipe, entries: Mapping[str, StoreEntry], overrides: tuple[
         numerics: label for numerics, label in student.quantize_labels().items() if label in entries
     }
     makers = student.role_labels(recipe) | {label: label for label in quantized.values()}
-    site = {"site": ("measure", "site.json")}
+    site = {"site": ("measure", "site.json"), "times": ("measure", "raw.json.gz")}
     learned = {
         f"{role}_{what}": (maker, f"{what}.json")
         for role, maker in makers.items()
@@ -93,6 +93,12 @@ def _report(recipe: Recipe, entries: Mapping[str, StoreEntry], overrides: tuple[
         for label, entry in entries.items()
         for file in entry.files
         if file in tables.FILES and label not in ablated
+    }
+    trained = {
+        f"{report.STEP}{label}/{file}": (label, file)
+        for label, entry in entries.items()
+        for file in ("score.json", "history.json")
+        if file in entry.files and label not in ablated
     }
     resolved = recipe.model_dump(mode="json")
     config = report.ReportConfig(
@@ -114,13 +120,15 @@ def _report(recipe: Recipe, entries: Mapping[str, StoreEntry], overrides: tuple[
         "report",
         report.STAGE,
         config,
-        {**RESULT_INPUTS, **learned, **site, **shown, **EXPLANATION_INPUTS},
+        {**RESULT_INPUTS, **learned, **trained, **site, **shown, **EXPLANATION_INPUTS},
     )
 
 
 def _traced(entry: StoreEntry) -> dict[str, Any]:
     made = {"made_at": entry.made.at, "took_s": entry.made.took_s}
-    return {"key": entry.key, "files": {n: b.sha256 for n, b in entry.files.items()}, **made}
+    weights = [blob.size_bytes for name, blob in entry.files.items() if name in report.MODEL_FILES]
+    digests = {name: blob.sha256 for name, blob in entry.files.items()}
+    return {"key": entry.key, "files": digests, "model_bytes": sum(weights) or None, **made}
 
 
 def _environment() -> dict[str, Any]:

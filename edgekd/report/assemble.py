@@ -10,6 +10,7 @@ from typing import Any
 
 import edgekd
 from edgekd import files
+from edgekd.bench.proportion import wilson
 from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import ROLES
 from edgekd.bench.roles import STUDENT
@@ -77,12 +78,13 @@ def assemble_result(
         ValueError: if a value does not fit the schema.
     """
     scale = Scale(**choice["metric"])
-    measured = [_row(row, test) for row in mark_unstable(rows, choice)]
+    validated = int(data.get("counts", {}).get("validation", 0)) * bool(test.get("right_or_wrong"))
+    measured = [_row(row, test, validated) for row in mark_unstable(rows, choice)]
     candidates = [row for row in measured if row.model == STUDENT]
     references = [row for row in measured if row.model == TEACHER]
-    made = {role: _model(role, models[role], scores[role], test) for role in ROLES}
+    made = {role: _model(role, models[role], scores[role], test, validated) for role in ROLES}
     rounded = {
-        numerics: _model(label, models[STUDENT], scores[label], test)
+        numerics: _model(label, models[STUDENT], scores[label], test, validated)
         for numerics, label in (quantized or {}).items()
     }
     chosen = next((row for row in candidates if row.name == choice["chosen"]), None)
@@ -253,22 +255,39 @@ def class_names(data: Mapping[str, Any]) -> list[str] | None:
     return next((field["names"] for field in targets.values() if "names" in field), None)
 
 
-def _model(role: str, name: str, score: Mapping[str, Any], test: Mapping[str, Any]) -> Model:
+def validation_interval(score: float | None, validated: int) -> tuple[float, float] | None:
+    """95 % interval of a share of validation samples that are right.
+
+    Args:
+        score: that share, if it is known.
+        validated: how many samples there are; 0 where the score is none.
+    """
+    return wilson(score, validated) if validated and score is not None else None
+
+
+def _model(
+    role: str, name: str, score: Mapping[str, Any], test: Mapping[str, Any], validated: int
+) -> Model:
+    interval = test.get("score_ci95", {}).get(role)
     return Model(
         model=name,
         score=test.get(role),
+        score_ci95=None if interval is None else (interval[0], interval[1]),
         metrics=score.get("metrics", {}),
         test_metrics=test.get("metrics", {}).get(role, {}),
         validation_score=score["score"],
+        validation_ci95=validation_interval(score["score"], validated),
         parameters=score["parameters"],
         macs=score["macs"],
     )
 
 
-def _row(row: Mapping[str, Any], test: Mapping[str, Any]) -> Row:
+def _row(row: Mapping[str, Any], test: Mapping[str, Any], validated: int) -> Row:
     name = row["name"]
     known = {field: row.get(field) for field in Row.model_fields if field in row or field in ASKED}
     known["score"] = test.get("candidates", {}).get(name)
+    known["score_ci95"] = test.get("score_ci95", {}).get(name)
+    known["validation_ci95"] = validation_interval(row.get("validation_score"), validated)
     known["test_metrics"] = test.get("candidate_metrics", {}).get(name, {})
     return Row.model_validate_json(files.canonical_json(known))
 

@@ -64,7 +64,7 @@ def comparison_text(found: Comparison, scale: Scale) -> str:
         ends = sorted(interval if found.times_faster >= 1 else (1 / end for end in interval if end))
         speed += f" (95 % interval {' to '.join(f'{end:.2f}' for end in ends)})"
     drop, interval = found.score_drop, found.score_drop_ci95
-    beside = f"{drop_text(scale, drop)} {_side(scale, drop)} the teacher on the test set"
+    beside = f"{drop_text(scale, drop)} {name_side(scale, drop)} the teacher on the test set"
     if interval is not None:
         low, high = interval if drop >= 0 else (-interval[1], -interval[0])
         digits = ".2f" if scale.unit == "fraction" else ".3g"
@@ -73,7 +73,8 @@ def comparison_text(found: Comparison, scale: Scale) -> str:
     return f"{speed}, {times_text(found.times_smaller, *SIZE, 2)};\n{beside}."
 
 
-def _side(scale: Scale, drop: float) -> str:
+def name_side(scale: Scale, drop: float) -> str:
+    """``below`` or ``above`` of a score, ``worse than`` or ``better than`` of another number."""
     if scale.unit == "fraction" and scale.better == "higher":
         return "below" if drop >= 0 else "above"
     return "worse than" if drop >= 0 else "better than"
@@ -91,7 +92,7 @@ def headline(result: Result) -> str:
     drop = drop_text(scale, found.score_drop, 1)
     return (
         f"{times_text(found.times_smaller, *SIZE)}, {times_text(found.times_faster, *SPEED)}{doubt}, "
-        f"{drop} {_side(scale, found.score_drop)} its teacher"
+        f"{drop} {name_side(scale, found.score_drop)} its teacher"
     )
 
 

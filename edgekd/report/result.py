@@ -49,8 +49,12 @@ class Model(Settings):
     """Its builder."""
     score: Number | None
     """On the test set; null if it was not evaluated."""
+    score_ci95: Interval | None = None
+    """95 % interval of it over the samples."""
     validation_score: Number
     """On the validation split."""
+    validation_ci95: Interval | None = None
+    """The same of it; null unless a score is the share of samples that are right."""
     metrics: dict[str, Number] = {}
     """All of the task's on the validation split, by name."""
     test_metrics: dict[str, Number] = {}
@@ -85,8 +89,12 @@ class Row(Settings):
     """Name of the row of the same engine at the usual sizes, which is the one that may be chosen; empty of that."""
     score: Number | None
     """On the test set through the engine; null if it was not evaluated."""
+    score_ci95: Interval | None = None
+    """95 % interval of it over the samples."""
     validation_score: Number | None
     """On the validation split through the engine."""
+    validation_ci95: Interval | None = None
+    """The same of it; null unless a score is the share of samples that are right."""
     metrics: dict[str, Number] = {}
     """All of the task's on the validation split through the engine, by name."""
     test_metrics: dict[str, Number] = {}
@@ -178,6 +186,8 @@ class StepOrigin(Settings):
     """When it was made, UTC."""
     took_s: NonNegative | None = None
     """How long that took; a run that finds it in the store takes no time."""
+    model_bytes: Whole | None = None
+    """Of its weights or ONNX file; null of a step that makes no model."""
 
 
 class UsedPlugin(Settings):

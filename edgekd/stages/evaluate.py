@@ -14,6 +14,7 @@ from edgekd import files
 from edgekd.bench import scores
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
+from edgekd.bench.score_interval import score_interval
 from edgekd.bench.status import TIMED
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -41,7 +42,7 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
     whether the student gains over its control, and candidates lose to the teacher, by more than chance.
 
     Where every sample is right or wrong that is how many the student alone, and its control alone, is right on;
-    else 95 % intervals of how much worse one is than the other, by a paired bootstrap.
+    else 95 % intervals of how much worse one is than the other, by a paired bootstrap. Each score has one of its own.
 
     Takes test, data; ``<model>_blueprint`` and ``<model>_weights`` for each model
     there is (teacher, control, student, the quantized ones); ``<subject>/engine.json`` and its files; rows.
@@ -63,6 +64,7 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
     )
     found: dict[str, Any] = {model: each[score.name] for model, each in metrics.items()}
     found |= {"candidates": {}, "metrics": metrics, "right_or_wrong": counted}
+    sure = {model: score_interval(score, each[score.name]) for model, each in rows.items()}
     if {"student", "control"} <= rows.keys():
         student, control = rows["student"][score.name], rows["control"][score.name]
         if counted:
@@ -87,10 +89,11 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
         values = metric_values(test.task, scored)
         of_rows |= dict.fromkeys(names, values)
         found["candidates"] |= dict.fromkeys(names, values[score.name])
+        sure |= dict.fromkeys(names, score_interval(score, scored[score.name]))
         if not counted and "teacher" in rows:
             interval = drop_interval(score, scored[score.name], rows["teacher"][score.name])
             intervals |= dict.fromkeys(names, interval)
-    found |= {"candidate_metrics": of_rows, "score_drop_ci95": intervals}
+    found |= {"candidate_metrics": of_rows, "score_drop_ci95": intervals, "score_ci95": sure}
     goal = context.folder / "test.json"
     goal.write_bytes(files.canonical_json(found))
     return {"test.json": goal}

@@ -19,13 +19,20 @@ EXPLAINED = "explain.json"
 ALWAYS = (
     "result.json",
     "report.md",
+    "report.html",
     "score_latency.svg",
     "score_latency.png",
     "learning_curves.svg",
 )
 """What it makes of every run."""
+TIMES = "times"
+"""Every iteration that was measured, compressed."""
 AS_IT_IS = ("disagreements.csv", "disagreements.npy")
 """Files that are given again unread."""
+MODEL_FILES = ("weights.safetensors", "model.onnx")
+"""Of what a step made, the model."""
+STEP = "step/"
+"""What each step of learning left: ``step/distil/score.json``."""
 TABLE = "table/"
 """What other stages found layer by layer: ``table/sensitivity-asymmetric.json``."""
 
@@ -54,9 +61,10 @@ class ReportConfig(Settings):
 
 
 def run(config: ReportConfig, given: Given, context: Context) -> Made:
-    """Give result.json, report.md, score_latency.svg and .png, learning_curves.svg.
+    """Give result.json, report.md, report.html, score_latency.svg and .png, learning_curves.svg.
 
-    Takes data, rows, choice, site, ``<role>_score``, ``<role>_history``; if there is one, test; and any
+    Takes data, rows, choice, site, ``<role>_score``, ``<role>_history``; if there is one, test; ``step/<label>/score.json``
+    and ``history.json`` of every step that learned; times, with every iteration that was measured; and any
     ``table/<name>.json``, which is shown on the page and given again. So is explain.json, with plots of
     its own; disagreements.csv and .npy are given again.
     """
@@ -66,9 +74,13 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
     from edgekd.report import plot
     from edgekd.report import tables
     from edgekd.report.assemble import assemble_result
+    from edgekd.report.html import page
+    from edgekd.report.html.record import RunRecord
 
     value = {
-        name: json.loads(path.read_bytes()) for name, path in given.items() if name not in AS_IT_IS
+        name: json.loads(path.read_bytes())
+        for name, path in given.items()
+        if name not in (*AS_IT_IS, TIMES)
     }
     roles = (*ROLES, *config.quantized.values())
     result = assemble_result(
@@ -93,9 +105,18 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
     learned, scale = value.get(EXPLAINED), Scale(**result.metric.model_dump())
     section = explanation.make_section(learned) if learned else None
     plots = explanation_plot.draw_plots(learned, "svg") if learned else {}
+    record = RunRecord(
+        result,
+        scores=_of_steps(value, config, "score.json"),
+        histories=_of_steps(value, config, "history.json"),
+        quantized=config.quantized,
+        tables=found,
+        explained=learned,
+    )
     contents = {
         "result.json": files.pretty_json(result.model_dump(mode="json")),
         "report.md": markdown.report_page(result, tables.make_tables(found), section).encode(),
+        "report.html": page.run_page(record).encode(),
         "score_latency.svg": plot.draw_score_latency(result, "svg"),
         "score_latency.png": plot.draw_score_latency(result, "png"),
         "learning_curves.svg": plot.draw_learning_curves(histories, scale, "svg"),
@@ -106,6 +127,12 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
     for name, data in contents.items():
         (context.folder / name).write_bytes(data)
     return {name: context.folder / name for name in contents}
+
+
+def _of_steps(value: dict[str, Any], config: ReportConfig, file: str) -> dict[str, Any]:
+    """A file of every step that learned, by its label, in the order of the steps."""
+    named = {label: f"{STEP}{label}/{file}" for label in config.lineage}
+    return {label: value[name] for label, name in named.items() if name in value}
 
 
 def _environment(ours: dict[str, Any], site: dict[str, Any]) -> dict[str, Any]:

@@ -42,3 +42,15 @@ def test_a_result_of_another_kind_is_refused(run_dir: Path) -> None:
     (run_dir / "result.json").write_text('{"format": "other"}')
     done = CliRunner().invoke(command, [str(run_dir)])
     assert isinstance(done.exception, InputError) and done.output == ""
+
+
+def test_the_html_page_is_opened_and_its_path_printed(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("webbrowser.open", shown.append)
+    assert "report.html" in str(CliRunner().invoke(command, [str(run_dir), "--open"]).exception)
+    (run_dir / "report.html").write_text("<!DOCTYPE html>")
+    done = CliRunner().invoke(command, [str(run_dir), "--open"])
+    assert done.output.strip() == str(run_dir / "report.html")
+    assert shown == [(run_dir / "report.html").resolve().as_uri()]

@@ -49,6 +49,7 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
     made = report.run(config, given, context)
     assert set(made) == {
         "result.json",
+        "report.html",
         "report.md",
         "score_latency.svg",
         "score_latency.png",
@@ -79,6 +80,7 @@ def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
     assert result.read(context.folder) == want and set(want.quantized) == {"asymmetric"}
     page = made["report.md"].read_text()
     assert "| fc | 4 | 2.56 k | 3.9e-06 | 0.0e+00 |" in page
+    assert "<h1>onnxruntime-fp32-2t: 92.66 % accuracy" in made["report.html"].read_text()
     for name in made:
         if name.endswith(".svg"):
             ET.parse(made[name])

@@ -1,0 +1,224 @@
+"""Writes one run as an HTML page that needs nothing beside it: report.html."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from edgekd import files
+from edgekd.bench.proportion import wilson
+from edgekd.bench.roles import ROLES
+from edgekd.bench.status import status_text
+from edgekd.printable import escape_unprintable
+from edgekd.report.html import frontier
+from edgekd.report.html import svg
+from edgekd.report.html.frontier import interval_text
+from edgekd.report.html.headline import write_headline
+from edgekd.report.html.ledger import make_ledger
+from edgekd.report.html.record import RunRecord
+from edgekd.report.result import Interval
+from edgekd.report.result import Result
+from edgekd.report.result import Row
+from edgekd.task import Scale
+from edgekd.task import drop_text
+from edgekd.task import value_text
+from edgekd.units import bytes_text
+from edgekd.units import count_text
+from edgekd.units import duration_text
+from edgekd.units import percent_text
+
+FOLDER = Path(__file__).parent
+NONE = "–"
+
+
+class KeyFigure(NamedTuple):
+    """One figure of the chosen row."""
+
+    name: str
+    value: str
+    interval: str
+    """Of 95 %; empty where there is none."""
+    reference: str
+    """The same of the teacher; empty where it was not measured."""
+
+
+def run_page(record: RunRecord) -> str:
+    """The text of report.html.
+
+    Args:
+        record: of the run.
+    """
+    result = record.result
+    scale = Scale(**result.metric.model_dump())
+    rows = number_rows(result)
+    points, split = frontier.list_points(rows, result.chosen, colour_runtimes([result]))
+    return render_page(
+        "page.html.j2",
+        title=result.recipe,
+        result=result,
+        scale=scale,
+        rows=rows,
+        headline=write_headline(result),
+        figures=list(list_figures(result, scale)),
+        frontier=frontier.draw_frontier(points, scale, split),
+        keys=list(list_keys(points)),
+        ledger=make_ledger(result, record.scores, record.quantized, _validation_intervals(record)),
+        environment=explain_environment(result.environment),
+        recipe=_recipe_text(result),
+    )
+
+
+def number_rows(result: Result, prefix: str = "row") -> dict[str, Row]:
+    """The measured rows by the id that each has on the page."""
+    every = (*result.candidates, *result.references)
+    return {f"{prefix}-{number}": row for number, row in enumerate(every, 1)}
+
+
+def colour_runtimes(results: Sequence[Result]) -> dict[str, int]:
+    """The colour of each engine."""
+    names = {row.runtime for each in results for row in (*each.candidates, *each.references)}
+    return {name: number % 6 for number, name in enumerate(sorted(names))}
+
+
+def list_keys(points: Sequence[frontier.FrontierPoint]) -> Iterator[tuple[Markup, str]]:
+    """What the looks of points mean, each with a sample."""
+    for name, colour in sorted({(point.row.runtime, point.colour) for point in points}):
+        yield _swatch("fp32", f"mark c{colour}"), name
+    precisions = sorted({point.row.precision for point in points})
+    for precision in precisions if len(precisions) > 1 else ():
+        yield _swatch(precision, "mark"), precision
+    if any(point.row.model == "teacher" for point in points):
+        yield _swatch("fp32", "mark hollow"), "teacher"
+
+
+def _swatch(precision: str, look: str) -> Markup:
+    mark = frontier.draw_mark(10.0, 10.0, precision, look)
+    return svg.element("svg", mark, viewBox="0 0 20 20", class_="swatch", aria_hidden="true")
+
+
+def list_figures(result: Result, scale: Scale) -> Iterator[KeyFigure]:
+    """Score, latency, size and memory of the chosen row beside the teacher's."""
+    row = next((row for row in result.candidates if row.name == result.chosen), None)
+    if row is None:
+        return
+    name = None if result.comparison is None else result.comparison.reference
+    other = next((row for row in result.references if row.name == name), None)
+    teacher = getattr(result, "teacher", None)
+
+    tested = row.score is not None
+    score = row.score if tested else row.validation_score
+    sure = row.score_ci95 if tested else row.validation_ci95
+    if score is not None:
+        its = None if teacher is None else teacher.score if tested else teacher.validation_score
+        yield KeyFigure(
+            f"{'test' if tested else 'validation'} {scale.name}",
+            value_text(scale, score),
+            "" if sure is None else interval_text(sure, scale),
+            "" if its is None else f"teacher {value_text(scale, its)}",
+        )
+    if row.latency_p50_ms is not None:
+        its = None if other is None else other.latency_p50_ms
+        ends = row.latency_ci95_ms
+        yield KeyFigure(
+            "latency of one sample",
+            f"{row.latency_p50_ms:.3g} ms",
+            "" if ends is None else f"{ends[0]:.3g} to {ends[1]:.3g} ms",
+            "" if its is None else f"teacher {its:.3g} ms",
+        )
+    for what, field in (("size", "size_bytes"), ("memory", "peak_rss_bytes")):
+        mine, its = getattr(row, field), getattr(other, field, None)
+        if mine is not None:
+            beside = "" if its is None else f"teacher {bytes_text(its)}"
+            yield KeyFigure(what, bytes_text(mine), "", beside)
+
+
+def _validation_intervals(record: RunRecord) -> dict[str, Interval | None]:
+    """Of each step's score; none where a score is not the share of samples that are right."""
+    result = record.result
+    models = [getattr(result, role) for role in ROLES]
+    counted = any(model is not None and model.validation_ci95 is not None for model in models)
+    samples = int((result.data.get("counts") or {}).get("validation", 0))
+    return {
+        label: wilson(score["score"], samples) if counted and samples else None
+        for label, score in record.scores.items()
+    }
+
+
+def render_page(template: str, **values: Any) -> str:
+    """A Jinja2 template of this folder, filled; every text is escaped, and what a template names and is not given is
+    an error.
+
+    The page forbids its reader to load anything, and to run any script but its own.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    scale: Scale = values["scale"]
+    environment.filters.update(
+        because=status_text,
+        figure=lambda value: NONE if value is None else value_text(scale, value),
+        interval=lambda ends: "" if ends is None else interval_text(ends, scale),
+        cost=lambda value: NONE if value is None else _cost_text(scale, value),
+        percent=lambda value: NONE if value is None else percent_text(value),
+        size=lambda value: NONE if value is None else bytes_text(value),
+        count=lambda value: NONE if value is None else count_text(value),
+        duration=lambda value: NONE if value is None else duration_text(value),
+        ms=lambda value, unit="": NONE if value is None else f"{value:.3g}{unit}",
+        small=lambda value: NONE if value is None else f"{value:.1e}",
+        limit=_limit_text,
+    )
+    style, script = ((FOLDER / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    filled = environment.get_template(template).render(
+        **values,
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        style_digest=_digest(style),
+        script_digest=_digest(script),
+    )
+    return escape_unprintable(filled, keep="\n")
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _cost_text(scale: Scale, drop: float) -> str:
+    """How much worse, with a sign: ``-1.74 points`` of a step that lost some."""
+    sign = "−" if drop > 0 else "+" if drop < 0 else "±"
+    return f"{sign}{drop_text(scale, drop)}"
+
+
+def _limit_text(value: Any) -> str:
+    if value is None:
+        return NONE
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _recipe_text(result: Result) -> str:
+    return files.pretty_json(result.resolved_recipe).decode() if result.resolved_recipe else ""
+
+
+def explain_environment(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of what is known of a machine."""
+    return [
+        (name, ", ".join(f"{key} {item}" for key, item in value.items() if item is not None))
+        if isinstance(value, dict)
+        else (name, str(value))
+        for name, value in sorted(environment.items())
+        if value is not None and name != "flags"
+    ]
