@@ -88,7 +88,7 @@ LEARN_FLOORS: list[set[str]] = [
     {"views"},
     {"arithmetic", "data"},
     {"answers", "arrays", "method"},
-    {"attack", "evaluation", "lowrank"},
+    {"attack", "classifier_head", "evaluation", "lowrank"},
     {"edits", "layer_similarity", "schemes"},
     {"blueprint", "pruning"},
     {"assembly", "complexity", "deploy_form", "deployment"},

@@ -45,3 +45,24 @@ def _plain(names: Sequence[str], whose: str) -> list[str]:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)
+
+
+def match_classes(data_names: Sequence[str], model_names: Sequence[str]) -> tuple[int | None, ...]:
+    """Match classes of the data with those that a model knows, as far as it knows them; case and outer blanks do not count.
+
+    A model's name may list synonyms, as ImageNet's do: ``Egyptian cat`` or ``tench, Tinca tinca``. A name that two of
+    its classes have, such as ``crane``, says nothing.
+
+    Args:
+        data_names: of the data's classes, in order.
+        model_names: the same of the model.
+
+    Returns:
+        For each class of the data the model's number of it; None where it has none.
+    """
+    numbers: dict[str, set[int]] = {}
+    for number, name in enumerate(model_names):
+        for each in (name, *name.split(",")):
+            numbers.setdefault(each.strip().casefold(), set()).add(number)
+    found = [numbers.get(name.strip().casefold(), set()) for name in data_names]
+    return tuple(next(iter(each)) if len(each) == 1 else None for each in found)

@@ -105,7 +105,7 @@ def _order(classes: tuple[str, ...], names: Sequence[str]) -> tuple[int, ...] | 
     try:
         return class_order(classes, names)
     except ValueError as error:
-        raise InputError(f"classes: {error}") from error
+        raise InputError(f"classes: {error}", hint=weights.FINE_TUNING_HINT) from error
 
 
 def train(

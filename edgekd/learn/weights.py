@@ -38,6 +38,11 @@ _COUNTER = "num_batches_tracked"
 """A buffer of batch norms that only their own training reads; old files lack it."""
 _AVERAGED = "n_averaged"
 """How many states torch's averaged model is the mean of."""
+FINE_TUNING_HINT = (
+    "say train beside the weights to fine-tune them, with a head for the data's classes; "
+    "or name theirs in classes, if the data's are among them"
+)
+"""Where the classes of weights are not those of the data."""
 Allowed = Literal["extra", "missing"]
 """What a file may have beside the model's tensors, or lack of them."""
 
@@ -242,7 +247,8 @@ def _check_classes(
     if only_rows:
         name = wrong[0]
         raise InputError(
-            f"{where}: weights have {given[name].shape[0]} classes, data has {own[name].shape[0]}"
+            f"{where}: weights have {given[name].shape[0]} classes, data has {own[name].shape[0]}",
+            hint=FINE_TUNING_HINT,
         )
 
 

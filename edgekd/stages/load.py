@@ -1,4 +1,4 @@
-"""Stage `load`: a teacher somebody else trained; checked before anything is built on it."""
+"""Stage `load`: a model somebody else trained; checked before anything is built on it, or made ready to be trained."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch import nn
+
+    from edgekd.learn.blueprint import Blueprint
+    from edgekd.learn.classifier_head import FittedHead
 
 
 class LoadConfig(Settings):
@@ -33,14 +37,18 @@ class LoadConfig(Settings):
     """Its classes in its own order, where that is not the data's."""
     allow: WeightsAllow = omit_default(())
     """Whether the file may have tensors that the model lacks, or lack some of its own."""
+    for_training: bool = omit_default(False)
+    """Whether it is trained further: its head is then made for the data's classes, and nobody asks yet what it knows
+    of them."""
 
 
 def run(config: LoadConfig, given: Given, context: Context) -> Made:
-    """Give blueprint.json, weights.safetensors, history.json (empty), score.json.
+    """Give blueprint.json, weights.safetensors, history.json (empty), score.json; the first two alone of what is
+    trained further.
 
     Raises:
-        InputError: if the file is no state dict, does not fit the model, or gives a teacher that
-            is near chance on the student's own validation inputs.
+        InputError: if the file is no state dict, does not fit the model, or gives a model that is not trained further
+            and is near chance on the student's own validation inputs.
     """
     import torch
 
@@ -51,8 +59,9 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     from edgekd.learn.weight_names import fit_names
 
     allow = context.allow_code
+    classes = () if config.for_training else config.classes
     plan = learner.make_blueprint(
-        config.model, given["data"], config.input, config.classes, allow_code=allow
+        config.model, given["data"], config.input, classes, allow_code=allow
     )
     bare = plan.model_copy(
         update={"edits": (), "inside": None, "interface": plan.inside or plan.interface}
@@ -64,8 +73,16 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     notes = [f"{config.file_name}: {note}" for note in found.notes]
     if taken_off:
         notes.append(f"{config.file_name}: {taken_off} is taken off the names of the weights")
+    if config.for_training:
+        fitted = _fit_head(config, given, model, tensors, bare)
+        tensors = fitted.tensors
+        notes += [f"{config.file_name}: {fitted.note}"] if fitted.note else []
     for note in (*notes, *weights.load_into(model, tensors, config.file_name, config.allow)):
         context.progress.note(note)
+    if config.for_training:
+        for edit in plan.edits:
+            model = blueprint.apply_edit(model, edit, plan)
+        return blueprint.save(model, plan, context.folder)
     named = _reordered(model, given) if not config.classes else ()
     if named:
         plan = learner.make_blueprint(
@@ -80,6 +97,23 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     outputs = validation.outputs(model)
     learner.require_better_than_chance(model, outputs, validation, config.file_name)
     return learner.write(model, plan, [], given, context, outputs)
+
+
+def _fit_head(
+    config: LoadConfig,
+    given: Given,
+    model: nn.Module,
+    tensors: dict[str, Tensor],
+    plan: Blueprint,
+) -> FittedHead:
+    """`classifier_head.fit_head` for the data's classes, where they have names."""
+    from edgekd import dataset
+    from edgekd.learn import classifier_head
+
+    targets = dataset.read(given["data"]).targets.values()
+    names = next((each.names for each in targets if hasattr(each, "names")), ())
+    own = config.classes or getattr(model, "class_names", ())
+    return classifier_head.fit_head(model, tensors, names, own, plan.blank(2))
 
 
 def _reordered(model: nn.Module, given: Given) -> tuple[str, ...]:

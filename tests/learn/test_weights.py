@@ -428,7 +428,8 @@ def test_counters_need_not_be_there() -> None:
 
 
 def test_another_number_of_classes_has_its_own_message() -> None:
-    assert message(net(10), net(100).state_dict()) == "w.pt: weights have 100 classes, data has 10"
+    found = message(net(10), net(100).state_dict())
+    assert found.startswith("w.pt: weights have 100 classes, data has 10 (say train beside")
 
 
 def test_nothing_is_copied_when_something_does_not_fit() -> None:

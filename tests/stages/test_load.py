@@ -139,3 +139,27 @@ def test_what_is_missing_is_initialised_by_the_seed(
         files = run(given, tmp_path / str(number), Silent(), allow=("missing",))
         made.append(files["weights.safetensors"].read_bytes())
     assert made[0] == made[1]
+
+
+def test_what_is_trained_further_gets_a_head_for_the_data_s_classes(
+    given: dict[str, Path], tmp_path: Path
+) -> None:
+    state = load_file(given["user_weights"])
+    for name in ("fc.weight", "fc.bias"):
+        state[name] = torch.cat([state[name], 7 + state[name]])
+    save_file(state, tmp_path / "six.safetensors")
+    given["user_weights"] = tmp_path / "six.safetensors"
+    with pytest.raises(InputError, match="weights have 6 classes, data has 3") as caught:
+        run(given, tmp_path, Silent())
+    assert "say train beside the weights" in caught.value.hint
+    noted = Noted()
+    names = ("dress", "sandal", "shirt", "BAG", "coat", "sneaker")
+    made = run(given, tmp_path, noted, for_training=True, classes=names)
+    assert set(made) == {"blueprint.json", "weights.safetensors"}
+    found = load_file(made["weights.safetensors"])
+    assert torch.equal(found["fc.bias"][1:], state["fc.bias"][3:5])
+    assert torch.equal(found["conv1.weight"], state["conv1.weight"])
+    assert noted.notes == [
+        "t.safetensors: fc: its head of 6 classes is replaced by one of 3: bag, coat by name; "
+        "1 other begins untrained"
+    ]

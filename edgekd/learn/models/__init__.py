@@ -64,6 +64,11 @@ _BUILT_IN: dict[str, Member] = {
     "mobilenetv2": _member(
         "mobilenetv2", "mobilenetv2", "inverted residuals, half width (Sandler et al. 2018)"
     ),
+    "mobilenetv2-imagenet": _member(
+        "mobilenetv2_imagenet",
+        "mobilenetv2_imagenet",
+        "inverted residuals for photographs, torchvision's names (Sandler et al. 2018)",
+    ),
     "mobilenetv3-small": _member(
         "mobilenetv3", "mobilenetv3", "squeeze-excite, hard-swish, half width (Howard et al. 2019)"
     ),
