@@ -14,6 +14,10 @@ from pydantic import model_validator
 from edgekd.learn import signals
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
+from edgekd.learn.optimizers import OptimizerSettings
+from edgekd.learn.optimizers import add_own_rate
+from edgekd.learn.optimizers import parse_optimizer
+from edgekd.learn.optimizers import require_own_settings
 from edgekd.settings import Count
 from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
@@ -146,6 +150,12 @@ WeightsAllow = Annotated[tuple[Literal["extra", "missing"], ...], Field(strict=F
 """What a file of weights may have beside the model's tensors, or lack of them."""
 
 
+OptimizerName = Annotated[
+    Literal["sgd", "adamw"] | OptimizerSettings, BeforeValidator(parse_optimizer)
+]
+"""An optimizer of `edgekd.learn.optimizers`, by name or with its knobs."""
+
+
 class Training(Settings):
     """Settings of the training of one model. A setting that does not change the result is left out of keys
     (`exclude`)."""
@@ -154,17 +164,17 @@ class Training(Settings):
     """Passes over the training split."""
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 128
     """Samples a step, over all ranks; the rest of an epoch that fills no batch is left out."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """SGD, or AdamW."""
+    optimizer: OptimizerName = "sgd"
+    """Of torch, by name, or a mapping with `name` and its own knobs: ``{name: RMSprop, alpha: 0.9}``."""
     learning_rate: Positive = 0.1
-    """The schedule's peak."""
+    """The schedule's peak. Where it is left out, an optimizer beside ``sgd`` and ``adamw`` takes torch's own."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """SGD's momentum, AdamW's first beta."""
+    """SGD's momentum, AdamW's first beta; of others a knob beside the name."""
     nesterov: bool = omit_default(True)
     """Whether SGD looks ahead. Weights of the literature are mostly found without; plain momentum stays
     stable to about three times the rate."""
     weight_decay: NonNegative = 5e-4
-    """L2 for SGD, decoupled for AdamW; not on biases and normalisation."""
+    """L2, decoupled for AdamW; not on biases and normalisation."""
     schedule: Schedule = "one-cycle"
     """Shape of the learning rate over the steps."""
     warmup_epochs: NonNegative | None = None
@@ -202,6 +212,18 @@ class Training(Settings):
     it decides the order of sums."""
     workers: Annotated[Whole, Field(exclude=True)] = 0
     """Threads that prepare batches; what is learned does not depend on it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _use_own_rate(cls, value: Any) -> Any:
+        return add_own_rate(value, cls.model_fields["optimizer"].default)
+
+    @model_validator(mode="after")
+    def _fits_optimizer(self) -> Self:
+        fields = type(self).model_fields
+        changed = {k for k, field in fields.items() if getattr(self, k) != field.default}
+        require_own_settings(self.optimizer, changed)
+        return self
 
 
 class PrivacySettings(Settings):

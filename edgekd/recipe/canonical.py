@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
+from edgekd.learn.optimizers import OPTIMIZERS
+from edgekd.learn.optimizers import OptimizerSettings
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.recipe import synonyms
@@ -49,6 +51,7 @@ _TABLES: dict[str, Mapping[str, Any]] = {
     "source": SOURCES,
     "scheme": SCHEMES,
     "method": SYNTHESIZERS,
+    "optimizer": OPTIMIZERS,
     "runtime": RUNTIMES,
 }
 
@@ -107,6 +110,9 @@ class _Form:
         old: Key,
         new: Key,
     ) -> Any:
+        if OptimizerSettings in kinds and isinstance(value.get("name"), str):
+            name = self._of_name(value["name"], "optimizer", [], (*old, "name"))
+            return self._copied({**value, "name": name}, old, new)
         if NamedMember in kinds:
             return self._of_member(value, _last_name(new), (), old, new)
         chosen = self._choose(value, models, old)
@@ -212,7 +218,7 @@ class _Form:
         Raises:
             InputError: if another word is to be written.
         """
-        table = literals or member_table(key)
+        table = member_table(key) or literals
         words = synonyms.NAMES.get(key, {})
         if value in table or value.startswith(OWN) or not table:
             return value
@@ -268,7 +274,7 @@ def _takes(kind: Any, value: Any) -> bool:
     if isinstance(value, bool):
         return kind is bool
     if isinstance(value, str):
-        return kind is str or kind is NamedMember
+        return kind in (str, NamedMember, OptimizerSettings)
     return kind is float or (kind is int and isinstance(value, int))
 
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
+from edgekd.learn.optimizers import OPTIMIZERS
+from edgekd.learn.optimizers import Knob
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.runtimes import RUNTIMES
@@ -39,6 +41,7 @@ def make_schema(recipe: type[BaseModel]) -> dict[str, Any]:
     definitions["Term"]["anyOf"] += _own(beside)
     definitions |= {title: _choice(table, {}) for title, table in _FIELDS.values()}
     definitions.pop("NamedMember")
+    definitions["OptimizerSettings"] = _optimizers()
     _take_main_keys(definitions)
     _take_single_values(schema)
     schema["title"] = "edgekd recipe"
@@ -103,6 +106,31 @@ def _choice(table: Mapping[str, Member], extra: Mapping[str, Any]) -> dict[str, 
             choices.append({"type": "string", "pattern": f"^{name}:.+$"})
         choices.append(_mapping(name, member, extra))
     return {"anyOf": choices}
+
+
+def _optimizers() -> dict[str, Any]:
+    """An optimizer's name alone, or a mapping with the name and its own knobs."""
+    choices: list[dict[str, Any]] = [{"enum": list(OPTIMIZERS)}]
+    for name, optimizer in OPTIMIZERS.items():
+        knobs = {key: _knob_schema(usual) for key, usual in optimizer.knobs.items()}
+        choices.append(
+            {
+                "type": "object",
+                "properties": {"name": {"const": name}, **knobs},
+                "required": ["name"],
+                "additionalProperties": False,
+            }
+        )
+    return {"anyOf": choices}
+
+
+def _knob_schema(usual: Knob) -> dict[str, Any]:
+    if isinstance(usual, bool):
+        return {"type": "boolean", "default": usual}
+    if isinstance(usual, tuple):
+        numbers = {"type": "number", "minimum": 0}
+        return {"type": "array", "prefixItems": [numbers] * len(usual), "default": list(usual)}
+    return {"type": "number", "default": usual}
 
 
 def _own(extra: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.learn.settings import BY_TASK
 from edgekd.learn.settings import Arithmetic
+from edgekd.learn.settings import OptimizerName
 from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import Schedule
 from edgekd.learn.settings import Training
@@ -53,7 +54,7 @@ class Learning(Training):
     """Training of a quantized model: shorter and gentler than one that starts from random weights."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
-    optimizer: Literal["sgd", "adamw"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     learning_rate: Positive = 3e-4
     weight_decay: NonNegative = 0.0
     schedule: Schedule = "cosine"

@@ -80,6 +80,8 @@ def test_the_schema_takes_what_stands_alone() -> None:
         ("student.train.bs", "64", "got it beside 'batch_size', want one of them"),
         ("student.train.amp", "true", "write precision: bf16"),
         ("student.train.schedule", "plateau", "write cosine"),
+        ("student.train.optimizer", "LBFGS", "it asks for the loss several times a step"),
+        ("student.train.optimizer", "{name: adam, alpha: 0.9}", "got unknown key, one of: "),
         ("num_classes", "10", "leave it out"),
     ],
 )
@@ -92,6 +94,22 @@ def test_another_word_is_answered_with_the_one_to_write(key: str, value: str, me
         recipe.validate(document)
     assert message in str(fault.value) and len(str(fault.value)) < 200
     assert key.split(".")[0] in str(fault.value)
+
+
+def test_an_optimizer_and_its_knobs() -> None:
+    found = loaded(PLAIN, "student.train.optimizer={name: RMSprop, alpha: 0.5}")
+    assert found == loaded(PLAIN, "student.train.optimizer={name: rms_prop, alpha: 0.5}")
+    assert loaded(PLAIN, "student.train.optimizer=SGD").student.train.optimizer == "sgd"
+    validator = jsonschema.Draft202012Validator(recipe.schema())
+    value = recipe_text.parse(PLAIN, ".yaml", "r.yaml").value
+    for choice, fits in (
+        ("adam", True),
+        ({"name": "adam", "betas": [0.9, 0.99]}, True),
+        ({"name": "adam", "alpha": 0.9}, False),
+        ("lbfgs", False),
+    ):
+        value["student"]["train"]["optimizer"] = choice
+        assert validator.is_valid(value) is fits, choice
 
 
 def test_what_is_set_counts_over_the_same_key_by_another_name() -> None:

@@ -11,6 +11,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from edgekd.errors import InputError
+from edgekd.learn.optimizers import OPTIMIZERS
+from edgekd.learn.optimizers import OptimizerSettings
 from edgekd.learn.settings import Training
 
 RATE = "rate_factor"
@@ -20,12 +23,15 @@ RATE = "rate_factor"
 def build_optimizer(
     model: nn.Module, training: Training, factors: Mapping[Tensor, float] | None = None
 ) -> torch.optim.Optimizer:
-    """Build SGD or AdamW; biases and normalisation are not decayed.
+    """Build an optimizer of torch; biases and normalisation are not decayed.
 
     Args:
         model: whose parameters are moved, but for those that want no gradient.
         training: what the recipe says.
         factors: what a parameter's learning rate is of the training's; 1 where it is not there.
+
+    Raises:
+        InputError: if torch refuses a knob.
     """
     factors = factors or {}
     moved = [p for p in model.parameters() if p.requires_grad]
@@ -40,6 +46,8 @@ def build_optimizer(
             },
             {"params": [p for p in alike if p.ndim <= 1], "weight_decay": 0.0, RATE: factor},
         ]
+    if isinstance(training.optimizer, OptimizerSettings):
+        return _build_by_name(training.optimizer, groups, training.learning_rate)
     if training.optimizer == "adamw":
         betas = (training.momentum, 0.999)
         return torch.optim.AdamW(groups, lr=training.learning_rate, betas=betas)
@@ -47,6 +55,20 @@ def build_optimizer(
     return torch.optim.SGD(
         groups, lr=training.learning_rate, momentum=training.momentum, nesterov=nesterov
     )
+
+
+def _build_by_name(
+    choice: OptimizerSettings, groups: list[dict[str, Any]], learning_rate: float
+) -> torch.optim.Optimizer:
+    known = OPTIMIZERS[choice.name]
+    if not known.decays:
+        groups = [{k: v for k, v in group.items() if k != "weight_decay"} for group in groups]
+    build = getattr(torch.optim, known.torch_name)
+    try:
+        built: torch.optim.Optimizer = build(groups, lr=learning_rate, **choice.knobs)
+    except ValueError as error:
+        raise InputError(f"optimizer {choice.name}: {error}") from error
+    return built
 
 
 def build_average(model: nn.Module, training: Training) -> AveragedModel | None:

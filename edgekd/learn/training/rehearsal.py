@@ -15,6 +15,7 @@ from edgekd.learn.method.outputs import require_auxiliary
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
 from edgekd.learn.training.batches import to_tensors
+from edgekd.learn.training.optimizer import build_optimizer
 
 
 def rehearse_step(
@@ -29,7 +30,7 @@ def rehearse_step(
         resolved: the arithmetic.
 
     Raises:
-        InputError: if a loss lacks a signal, or is no finite number already.
+        InputError: if a loss lacks a signal, or is no finite number already; if torch refuses the optimizer's knobs.
         ValueError: if a scheme wants other samples.
     """
     device = arithmetic.choose_device()
@@ -38,6 +39,7 @@ def rehearse_step(
     batch = samples.batch(np.arange(training.batch_size), 0)
     tensors = to_tensors(batch, resolved, 0.0, training.epochs)
     scheme = whole.scheme
+    build_optimizer(whole.student, training)
     if training.auxiliary:
         require_auxiliary(whole.student, tuple(each[:2] for each in tensors.inputs))
         scheme = add_auxiliary_loss(scheme, whole.student, training.auxiliary)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
+from edgekd.learn.optimizers import OPTIMIZERS
 from edgekd.learn.settings import Training
+from edgekd.learn.training import checkpoint
 from edgekd.learn.training.optimizer import build_average
 from edgekd.learn.training.optimizer import build_optimizer
 
@@ -20,6 +23,35 @@ def test_matrices_decay_the_rest_does_not_and_what_is_frozen_stays(kind: str) ->
     wanted = [model[0].bias, model[1].weight, model[1].bias]
     assert [id(p) for p in others["params"]] == [id(p) for p in wanted]
     assert (decaying["weight_decay"], others["weight_decay"]) == (0.25, 0.0)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_is_built_and_goes_on_from_its_checkpoint(name: str) -> None:
+    """A step, a stop and a step end where two steps do."""
+    training = Training.model_validate({"optimizer": {"name": name, **_KNOBS.get(name, {})}})
+
+    def run(steps: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            (model(torch.ones(1, 3)) ** 2).sum().backward()
+            optimizer.step()
+
+    torch.manual_seed(0)
+    through, stopped = nn.Linear(3, 2), nn.Linear(3, 2)
+    stopped.load_state_dict(through.state_dict())
+    before = through.weight.detach().clone()
+    run(2, through, build_optimizer(through, training))
+    first = build_optimizer(stopped, training)
+    run(1, stopped, first)
+    second = build_optimizer(stopped, training)
+    checkpoint.restore_optimizer(second, checkpoint.flatten_optimizer(first))
+    run(1, stopped, second)
+    assert not torch.equal(before, through.weight)
+    assert torch.equal(through.weight, stopped.weight)
+
+
+_KNOBS: dict[str, dict[str, float]] = {"sgd": {"momentum": 0.5}, "adamw": {"eps": 1e-7}}
+"""Those that are settings of the training without any."""
 
 
 def test_an_average_is_made_only_if_it_is_asked_for() -> None:
