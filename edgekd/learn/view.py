@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
     from edgekd.learn.view_settings import Views
 
-FLIP, CROP_Y, CROP_X, AFFINE, ERASE, MIX, PARTNER = 0, 1, 2, 3, 8, 14, 17
+FLIP, CROP_Y, CROP_X, AFFINE, ERASE, MIX, PARTNER, RESIZED_CROP, COLOR = (
+    0,
+    1,
+    2,
+    3,
+    8,
+    14,
+    17,
+    18,
+    40,
+)
 """First number of each operation in a sample's sequence of random numbers."""
 
 

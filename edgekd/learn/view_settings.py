@@ -11,7 +11,11 @@ from pydantic import model_validator
 from edgekd.settings import Count
 from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
+from edgekd.settings import Positive
 from edgekd.settings import Settings
+from edgekd.settings import omit_default
+
+PositiveShare = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
 class Affine(Settings):
@@ -25,6 +29,36 @@ class Affine(Settings):
     """Zoom between 1 - scale and 1 + scale."""
 
 
+class ColorJitter(Settings):
+    """Random changes of colour: each factor uniform in its range, in a random order."""
+
+    brightness: NonNegative = 0.0
+    """Pixels times 1 - brightness to 1 + brightness."""
+    contrast: NonNegative = 0.0
+    """Distance to the mean grey times 1 - contrast to 1 + contrast."""
+    saturation: NonNegative = 0.0
+    """Distance to a pixel's own grey times 1 - saturation to 1 + saturation."""
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Largest turn of the hue either way, in circles."""
+
+
+class RandomResizedCrop(Settings):
+    """A random part of the image, scaled to its size (Szegedy et al. 2015)."""
+
+    scale: Annotated[tuple[PositiveShare, PositiveShare], Field(strict=False)] = (0.08, 1.0)
+    """Smallest and largest area of the part, as fractions of the image."""
+    ratio: Annotated[tuple[Positive, Positive], Field(strict=False)] = (0.75, 4 / 3)
+    """Smallest and largest width over height."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        for name in ("scale", "ratio"):
+            least, most = getattr(self, name)
+            if least > most:
+                raise ValueError(f"got {name} [{least}, {most}], want the smaller first")
+        return self
+
+
 class Views(Settings):
     """Augmentation. A view is a pure function of (seed, sample index, view number)."""
 
@@ -35,6 +69,10 @@ class Views(Settings):
     """Mirror left to right, every other time."""
     crop: Annotated[int, Field(ge=0, le=256)] = 0
     """Pad by this many pixels, then cut the old size at a random place."""
+    random_resized_crop: RandomResizedCrop | None = omit_default(None)
+    """Cut a random part and scale it to the size of the image."""
+    color: ColorJitter | None = omit_default(None)
+    """Change brightness, contrast, saturation and hue."""
     affine: Affine | None = None
     """Random rotation, shift and zoom."""
     erase: Fraction = 0.0

@@ -20,7 +20,12 @@ _HERE = "edgekd.learn.views"
 MODULES = {"image": f"{_HERE}.image", "map": f"{_HERE}.map"}
 """By kind of field: a module with ``apply_view(field, rows, view)`` and, where samples can be mixed,
 ``mix_share(field, view)``."""
-WORDS = {"image": ("flip", "crop", "affine", "erase", "mixup", "cutmix")}
+WORDS = {
+    "image": (
+        *("flip", "crop", "random_resized_crop", "color", "affine", "erase"),
+        *("mixup", "cutmix"),
+    )
+}
 """By kind of field: the words of `Views` that change it."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from typing import cast
 
@@ -11,6 +12,8 @@ from edgekd.learn.view import ERASE
 from edgekd.learn.view import MIX
 from edgekd.learn.view import View
 from edgekd.learn.view import draw_numbers
+from edgekd.learn.views.color import jitter_colors
+from edgekd.learn.views.motion import crop_places
 from edgekd.learn.views.motion import shift_pixels
 from edgekd.learn.views.motion import warp_places
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from edgekd.learn.view_settings import Views
 
     Images = NDArray[np.float32]
+    Places = NDArray[np.float64]
 
 
 def apply_view(field: Field, rows: Rows, view: View) -> Images:
@@ -54,7 +58,13 @@ def mix_share(field: Field, view: View) -> NDArray[np.float32]:
 def _make_one(image: Image, rows: NDArray[np.uint8], view: View) -> Images:
     words, place = view.words, (view.seed, view.indices, view.number)
     scale, shift = image.scale_and_shift()
-    images = np.multiply(shift_pixels(rows[view.indices], words, *place), scale, dtype=np.float32)
+    pixels: NDArray[np.uint8] | Images = shift_pixels(rows[view.indices], words, *place)
+    if words.random_resized_crop is not None:
+        places = crop_places(pixels.shape[1:3], words.random_resized_crop, *place)
+        pixels = _sample_images(pixels.astype(np.float32), places)
+    if words.color is not None:
+        pixels = jitter_colors(pixels.astype(np.float32), words.color, *place)
+    images = np.multiply(pixels, scale, dtype=np.float32)
     images += shift
     if words.affine is not None:
         images = warp_images(images, words.affine, *place)
@@ -67,9 +77,13 @@ def warp_images(
     images: Images, affine: Affine, seed: int, indices: NDArray[np.int64], view: int
 ) -> Images:
     """Rotation, zoom and shift about the middle of [B, H, W, C], bilinear, edges repeated."""
+    return _sample_images(images, warp_places(images.shape[1:3], affine, seed, indices, view))
+
+
+def _sample_images(images: Images, places: Iterable[tuple[Places, Places]]) -> Images:
+    """`sample_bilinear` of each of [B, H, W, C] at its own places."""
     moved = np.empty(images.shape, np.float32)
     # Image by image: what is computed for one stays in the processor's cache.
-    places = warp_places(images.shape[1:3], affine, seed, indices, view)
     for number, (y, x) in enumerate(places):
         moved[number] = sample_bilinear(images[number], y, x)
     return moved

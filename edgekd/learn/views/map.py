@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 
+from edgekd.learn.views.motion import crop_places
 from edgekd.learn.views.motion import shift_pixels
 from edgekd.learn.views.motion import warp_places
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def apply_view(field: Field, rows: Rows, view: View) -> Classes:
-    """The maps int64 [B, H, W] of a view: what a crop brings in at the edges is ignored, an affine takes the nearest
-    pixel, and erasing hides a place from the image alone.
+    """The maps int64 [B, H, W] of a view: what a crop brings in at the edges is ignored, an affine or a part that is scaled takes
+    the nearest pixel, and erasing hides a place from the image alone.
 
     Args:
         field: a map.
@@ -34,10 +35,14 @@ def apply_view(field: Field, rows: Rows, view: View) -> Classes:
     chosen = np.asarray(cast("NDArray[np.int64]", rows)[view.indices], np.int64)
     words, place = view.words, (view.seed, view.indices, view.number)
     maps = shift_pixels(chosen[..., None], words, *place, padding=there.ignored)[..., 0]
-    if words.affine is None:
-        return maps
-    places = warp_places(maps.shape[1:], words.affine, *place)
-    return np.stack([take_nearest(each, y, x) for each, (y, x) in zip(maps, places, strict=True)])
+    moves = []
+    if words.random_resized_crop is not None:
+        moves.append(crop_places(maps.shape[1:], words.random_resized_crop, *place))
+    if words.affine is not None:
+        moves.append(warp_places(maps.shape[1:], words.affine, *place))
+    for places in moves:
+        maps = np.stack([take_nearest(m, y, x) for m, (y, x) in zip(maps, places, strict=True)])
+    return maps
 
 
 def take_nearest(classes: Classes, y: NDArray[np.float64], x: NDArray[np.float64]) -> Classes:

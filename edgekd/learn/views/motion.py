@@ -13,16 +13,20 @@ from edgekd.learn.view import AFFINE
 from edgekd.learn.view import CROP_X
 from edgekd.learn.view import CROP_Y
 from edgekd.learn.view import FLIP
+from edgekd.learn.view import RESIZED_CROP
 from edgekd.learn.view import draw_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgekd.learn.view_settings import Affine
+    from edgekd.learn.view_settings import RandomResizedCrop
     from edgekd.learn.view_settings import Views
 
     Places = NDArray[np.float64]
 
+TRIES = 10
+"""How often a part that does not fit is drawn anew."""
 Pixel = TypeVar("Pixel", np.uint8, np.int64)
 
 
@@ -80,3 +84,62 @@ def warp_places(
         y = np.arange(height)[:, None] - y0 - down[number]
         x = np.arange(width)[None, :] - x0 - right[number]
         yield cos * y + sin * x + y0, cos * x - sin * y + x0
+
+
+def crop_places(
+    sides: tuple[int, ...],
+    words: RandomResizedCrop,
+    seed: int,
+    indices: NDArray[np.int64],
+    view: int,
+) -> Iterator[tuple[Places, Places]]:
+    """Of each sample the rows and columns [H, W] at which a part of it is read that is scaled to its size."""
+    height, width = sides
+    for top, left, tall, wide in draw_parts(sides, words, seed, indices, view):
+        y = ((np.arange(height) + 0.5) * tall / height - 0.5).clip(0, tall - 1) + top
+        x = ((np.arange(width) + 0.5) * wide / width - 0.5).clip(0, wide - 1) + left
+        yield tuple(np.broadcast_arrays(y[:, None], x[None, :]))  # type: ignore[misc]
+
+
+def draw_parts(
+    sides: tuple[int, ...],
+    words: RandomResizedCrop,
+    seed: int,
+    indices: NDArray[np.int64],
+    view: int,
+) -> list[tuple[int, int, int, int]]:
+    """Top, left, height and width in pixels of a random part of each sample.
+
+    As torchvision's ``RandomResizedCrop.get_params``: the area is uniform, the ratio of width to height uniform in its
+    logarithm; what does not fit is drawn anew, after `TRIES` it is the largest part in the middle of a ratio allowed.
+    """
+    height, width = sides
+    low, high = np.log(words.ratio)
+    found = np.full((len(indices), 2), -1, np.int64)
+    for number in range(TRIES):
+        u, v = (draw_numbers(seed, indices, view, RESIZED_CROP + 2 * number + k) for k in (0, 1))
+        area = height * width * (words.scale[0] + (words.scale[1] - words.scale[0]) * u)
+        ratio = np.exp(low + (high - low) * v)
+        drawn = np.rint(np.sqrt([area / ratio, area * ratio])).astype(np.int64).T
+        fits = ((drawn > 0) & (drawn <= (height, width))).all(1) & (found[:, 0] < 0)
+        found[fits] = drawn[fits]
+    places = RESIZED_CROP + 2 * TRIES
+    v, h = (draw_numbers(seed, indices, view, places + k) for k in (0, 1))
+    parts = []
+    for (tall, wide), down, right in zip(found.tolist(), v.tolist(), h.tolist(), strict=True):
+        if tall < 0:
+            tall, wide = _largest_part(height, width, *words.ratio)
+            parts.append(((height - tall) // 2, (width - wide) // 2, tall, wide))
+            continue
+        top, left = int(down * (height - tall + 1)), int(right * (width - wide + 1))
+        parts.append((top, left, tall, wide))
+    return parts
+
+
+def _largest_part(height: int, width: int, least: float, most: float) -> tuple[int, int]:
+    """Height and width of the largest part whose ratio of width to height is allowed."""
+    if width / height < least:
+        return max(1, min(height, round(width / least))), width
+    if width / height > most:
+        return height, max(1, min(width, round(height * most)))
+    return height, width

@@ -11,6 +11,7 @@ from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.data.loader import shuffle_samples
 from edgekd.learn.view_settings import Affine
+from edgekd.learn.view_settings import RandomResizedCrop
 from edgekd.learn.view_settings import Views
 from edgekd.learn.views import image as augment
 from edgekd.learn.views import motion
@@ -23,6 +24,7 @@ ALL_ON = {
     ),
     "mixup": Views(flip=True, crop=1, mixup=0.4),
     "cutmix": Views(crop=1, cutmix=1.0),
+    "random part": Views(random_resized_crop=RandomResizedCrop(scale=(0.2, 0.9))),
 }
 
 

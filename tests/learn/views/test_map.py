@@ -9,6 +9,7 @@ from edgekd.fields.image import Image
 from edgekd.fields.map import Map
 from edgekd.learn.view import View
 from edgekd.learn.view_settings import Affine
+from edgekd.learn.view_settings import RandomResizedCrop
 from edgekd.learn.view_settings import Views
 from edgekd.learn.views import image
 from edgekd.learn.views import map as maps
@@ -55,13 +56,19 @@ def test_it_goes_where_the_pixels_go(words: Views, dtype: type, ignored: int) ->
     assert (moved == ignored).any() == bool(words.crop)
 
 
-@pytest.mark.parametrize("scale", [0.0, 0.3])
-def test_an_affine_moves_it_as_the_image_and_mixes_no_classes(scale: float) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        Views(flip=True, affine=Affine(degrees=30, translate=0.2)),
+        Views(flip=True, affine=Affine(degrees=30, translate=0.2, scale=0.3)),
+        Views(flip=True, random_resized_crop=RandomResizedCrop(scale=(0.4, 0.9))),
+    ],
+)
+def test_it_moves_as_the_image_and_mixes_no_classes(words: Views) -> None:
     """Where all that the image reads is of one class, both say the same; a class that is not there never comes up."""
     blocks = np.random.default_rng(2).choice(np.array([1, 5], np.uint8), (COUNT, 3, 4))
     rows = blocks.repeat(3, 1).repeat(3, 2)
-    affine = Affine(degrees=30, translate=0.2, scale=scale)
-    view = view_of(Views(flip=True, affine=affine))
+    view = view_of(words)
     values = image.apply_view(PLAIN, rows[..., None], view)[:, 0]
     moved = maps.apply_view(field(), rows, view)
     assert set(np.unique(moved).tolist()) == {1, 5}
