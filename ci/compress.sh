@@ -15,7 +15,8 @@ while IFS= read -r line; do
 done <<< "${EDGEKD_COMPRESS_ARGS:-}"
 
 if [[ -n ${EDGEKD_RECIPE:-} ]]; then
-  edgekd compress --run-dir="$run" ${more[@]+"${more[@]}"} -- "$EDGEKD_RECIPE"
+  # the workspace may hold the run of another commit
+  edgekd compress --run-dir="$run" --replace ${more[@]+"${more[@]}"} -- "$EDGEKD_RECIPE"
 fi
 edgekd bundle -o "$run/student.edgekd" -- "$run"
 printf 'bundle=%s\n' "$run/student.edgekd" >> "${GITHUB_OUTPUT:-/dev/stdout}"

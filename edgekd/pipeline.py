@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
 from edgekd import files
-from edgekd import run_folder
+from edgekd import run_place
 from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.plan import closing
+from edgekd.plan import deliverables
 from edgekd.plan import rehearsal
 from edgekd.plan import steps
+from edgekd.plan.deliverables import Deliverable
 from edgekd.progress import Progress
 from edgekd.progress import RunEnd
 from edgekd.progress import RunStart
 from edgekd.recipe import Recipe
+from edgekd.recipe import writing
 from edgekd.run import Options
 from edgekd.run_folder import WITHOUT_BUNDLE
 from edgekd.run_folder import RunFolder
+from edgekd.run_folder import Source
+from edgekd.run_place import RunSettings
 from edgekd.stage import Bindings
 from edgekd.stage import Step
 from edgekd.stages import data
@@ -34,6 +40,7 @@ from edgekd.walk import forecast_steps
 from edgekd.walk import open_store
 
 BUNDLE = "bundle/"
+RECIPE = "recipe.yaml"
 
 
 class FinishedRun(NamedTuple):
@@ -68,12 +75,25 @@ def preview_plan(recipe: Recipe, recipe_path: Path, options: Options) -> list[St
     """
     for folder in (options.run_dir, options.store):
         files.require_writable(folder)
-    require_free(RunFolder(options.run_dir))
+    require_free(RunFolder(find_run_dir(recipe, options)))
     Store(options.store).require_store()
     todo = plan(recipe, recipe_path, replace(options, dry=True))
     if list_downloads(recipe, options):  # no key is known before
         return [StepForecast(step, None, False) for step in todo]
     return list(forecast_steps(todo, Store(options.store), _bindings(options)))
+
+
+def find_run_dir(recipe: Recipe, options: Options) -> Path:
+    """Return the folder that a run would fill: that of `options`, or one beside it where that holds another run.
+
+    Raises:
+        InputError: if it holds another run, and none beside it may be taken.
+    """
+    return run_place.find_run_folder(options, _run_settings(recipe, options))
+
+
+def _run_settings(recipe: Recipe, options: Options) -> RunSettings:
+    return RunSettings(recipe.model_dump(mode="json"), options.device.name)
 
 
 def list_downloads(recipe: Recipe, options: Options) -> tuple[str, ...]:
@@ -118,36 +138,48 @@ def compress(
     """
     todo = plan(recipe, recipe_path, options)
     labels = tuple(step.label for step in todo)
-    try:
-        progress.event(RunStart(options.run_dir, recipe.model_dump(mode="json"), labels))
-        finished = _carry_out(recipe, todo, options, progress)
-    except BaseException as error:
-        with contextlib.suppress(Exception):  # the failure counts, not what a callback makes of it
-            progress.event(RunEnd(options.run_dir, None, error))
-        raise
+
+    def waiting(folder: Path, holder: str) -> None:
+        progress.note(f"waiting for another run in {folder} ({holder})")
+
+    settings = _run_settings(recipe, options)
+    with run_place.hold_free_folder(options, settings, waiting=waiting) as folder:
+        if folder.root != options.run_dir:
+            held = run_place.describe_held_run(options.run_dir, settings)
+            progress.note(f"{options.run_dir} {held.sentence}; this run fills {folder.root}")
+        try:
+            progress.event(RunStart(folder.root, settings.recipe, labels))
+            finished = _carry_out(recipe, recipe_path, todo, options, progress, folder)
+        except BaseException as error:
+            with contextlib.suppress(
+                Exception
+            ):  # the failure counts, not what a callback makes of it
+                progress.event(RunEnd(folder.root, None, error))
+            raise
     progress.event(RunEnd(finished.run_dir, finished.result))
     return finished
 
 
 def _carry_out(
-    recipe: Recipe, todo: tuple[Step, ...], options: Options, progress: Progress
+    recipe: Recipe,
+    recipe_path: Path,
+    todo: tuple[Step, ...],
+    options: Options,
+    progress: Progress,
+    folder: RunFolder,
 ) -> FinishedRun:
     """Walk the plan in a run folder that no other run has, and fill it."""
-
-    def waiting(holder: str) -> None:
-        progress.note(f"waiting for another run in {options.run_dir} ({holder})")
-
-    with run_folder.hold_run_folder(options.run_dir, wait=options.wait, waiting=waiting) as folder:
-        require_free(folder)  # before hours of work, not after
-        with open_store(options) as store:
-            walker = Walker(store, options, progress, _bindings(options), folder.begin)
-            walker.walk(todo)
-            choice = _choice(walker)
-            chosen = _chosen_row(choice, walker)
-            walker.walk(closing.steps(recipe, walker.entries, chosen, options.overrides))
-            run_dir = _fill(folder, walker)
-            result = _read(walker, "report", "result.json")
-            folder.end()
+    require_free(folder)  # before hours of work, not after
+    with open_store(options) as store:
+        walker = Walker(store, options, progress, _bindings(options), folder.begin)
+        walker.walk(todo)
+        choice = _choice(walker)
+        chosen = _chosen_row(choice, walker)
+        walker.walk(closing.steps(recipe, walker.entries, chosen, options.overrides))
+        delivered = deliverables.list_deliverables(recipe, walker.entries, chosen)
+        run_dir = _fill(folder, walker, delivered, recipe, recipe_path)
+        result = _read(walker, "report", "result.json")
+        folder.end()
     done = tuple((w.step.label, w.hit, w.took_s) for w in walker.walked)
     missed = f"budget: {choice['why']}" if choice["chosen"] is None else ""
     return FinishedRun(result, run_dir, done, missed)
@@ -155,7 +187,7 @@ def _carry_out(
 
 def require_free(folder: RunFolder) -> None:
     """Raises InputError if something that is not a run's stands where every run puts its own."""
-    names = report.ALWAYS
+    names = (*report.ALWAYS, RECIPE, *deliverables.NAMES)
     beside = (f"{WITHOUT_BUNDLE}/{name}" for name in names) if folder.has("bundle") else ()
     folder.require_ours(*names, *beside, folders=("bundle",))
 
@@ -181,20 +213,31 @@ def _read(walker: Walker, label: str, file: str) -> Any:
         walker.reject(label, str(error))
 
 
-def _fill(folder: RunFolder, walker: Walker) -> Path:
-    """Put report and bundle where the user looks for them; gives the folder they are in."""
-    found = {name: walker.path("report", name) for name in walker.entries["report"].files}
+def _fill(
+    folder: RunFolder,
+    walker: Walker,
+    delivered: Mapping[str, Deliverable],
+    recipe: Recipe,
+    recipe_path: Path,
+) -> Path:
+    """Put all that a run gives where the user looks for it; gives the folder it is in."""
     bundle = walker.entries.get("bundle")
-    if bundle is not None:
-        names = {name.removeprefix(BUNDLE): name for name in bundle.files}
-        whole = {inside: walker.path("bundle", name) for inside, name in names.items()}
-        folder.fill(found, {BUNDLE.rstrip("/"): whole})
-    elif folder.has("bundle"):
-        folder.fill({f"{WITHOUT_BUNDLE}/{name}": path for name, path in found.items()}, {})
-        return folder.root / WITHOUT_BUNDLE
-    else:
-        folder.fill(found, {})
-    return folder.root
+    inside = WITHOUT_BUNDLE if bundle is None and folder.has("bundle") else ""
+    run_dir = folder.root / inside
+    weights = writing.locate_weights(recipe, recipe_path, run_dir)
+    wanted: dict[str, Source] = {
+        name: walker.path("report", name) for name in walker.entries["report"].files
+    }
+    wanted |= {name: walker.path(each.label, each.file) for name, each in delivered.items()}
+    wanted[RECIPE] = writing.format_recipe(recipe, weights).encode()
+    whole = {} if bundle is None else {BUNDLE.rstrip("/"): _bundle_files(walker)}
+    folder.fill(wanted, whole, inside=inside)
+    return run_dir
+
+
+def _bundle_files(walker: Walker) -> dict[str, Path]:
+    names = walker.entries["bundle"].files
+    return {name.removeprefix(BUNDLE): walker.path("bundle", name) for name in names}
 
 
 def _bindings(options: Options) -> Bindings:

@@ -16,6 +16,10 @@ class Options:
 
     run_dir: Path
     """The run's own folder: result, report, bundle."""
+    may_move: bool = False
+    """Whether a folder beside it is taken, ``NAME-2``, if it holds a run with other settings; else that is an error."""
+    replace: bool = False
+    """Whether a run with other settings that it holds is replaced."""
     store: Path
     """Where stage results are kept by content."""
     data_dir: Path | None = None

@@ -1,8 +1,9 @@
 """The folder a run fills for its user; what edgekd did not write there is never replaced.
 
 A marker lists the digest of every file that runs have put there. A file, or a folder ``bundle/``, that stands
-where a run wants to put its own is replaced only if each of its bytes is one of theirs. While a run goes on,
-another file lists the results it stands on, so that what an interrupted one has done can be kept.
+where a run wants to put its own is replaced only if each of its bytes is one of theirs; what an earlier run wrote and
+this one does not have is removed, under the same condition. While a run goes on, another file lists the results it
+stands on, so that what an interrupted one has done can be kept.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from typing import NamedTuple
 
 from edgekd import files
 from edgekd.errors import InputError
@@ -27,6 +30,17 @@ LOCK = ".edgekd-run.lock"
 UNFINISHED = ".edgekd-run.unfinished.json"
 WITHOUT_BUNDLE = "nothing-chosen"
 """Where a run that chooses nothing reports, if the bundle of another one stands in its folder."""
+Source = Path | bytes
+"""A file to copy, or what is written."""
+
+
+class Marker(NamedTuple):
+    """What a run folder says of itself."""
+
+    files: dict[str, list[str]]
+    """By name, the digests that runs have written there."""
+    running: str
+    """Settings of the run that holds the folder, or was the last to; empty if none has said so."""
 
 
 class RunFolder:
@@ -34,7 +48,7 @@ class RunFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._ours = _read(root / MARKER)
+        self._ours, self._running = read_marker(root)
         self._begun = unfinished_keys(root)
 
     def require_ours(self, *names: str, folders: Collection[str] = ()) -> None:
@@ -76,37 +90,74 @@ class RunFolder:
         """Return whether something of that name stands here."""
         return (self.root / name).exists()
 
-    def fill(self, wanted: Mapping[str, Path], folders: Mapping[str, Mapping[str, Path]]) -> None:
-        """Put files and whole folders in place; what is there already and is the same stays untouched.
+    def claim(self, settings: str) -> None:
+        """Note whose folder this is while the run goes on, for others that look for one (`edgekd.run_place`)."""
+        if settings != self._running:
+            self._running = settings
+            self._write_marker()
+
+    def fill(
+        self,
+        wanted: Mapping[str, Source],
+        folders: Mapping[str, Mapping[str, Path]],
+        *,
+        inside: str = "",
+    ) -> None:
+        """Put files and whole folders in place; what is there already and is the same stays untouched, what earlier
+        runs wrote and is not wanted any more goes.
 
         Args:
-            wanted: name to the file it is a copy of.
+            wanted: name to the file it is a copy of, or to its bytes.
             folders: name of a folder to its files.
+            inside: the folder in this one that is filled, and alone is cleared; empty for all of it.
 
         Raises:
             InputError: if something that is not a run's stands in the way; nothing is changed then.
             MachineError: if the disk refuses.
         """
-        singles = {n: source for n, source in wanted.items() if not _same(self.root / n, source)}
-        whole = {n: of for n, of in folders.items() if not _same_folder(self.root / n, of)}
+        above = f"{inside}/" if inside else ""
+        every = {f"{above}{name}": source for name, source in wanted.items()}
+        packed = {f"{above}{name}": of for name, of in folders.items()}
+        singles = {n: source for n, source in every.items() if not _same(self.root / n, source)}
+        whole = {n: of for n, of in packed.items() if not _same_folder(self.root / n, of)}
         self.require_ours(*singles, folders=whole)
-        inside = {f"{name}/{n}": source for name, of in whole.items() for n, source in of.items()}
-        new = {name: [files.digest_file(s)] for name, s in (singles | inside).items()}
-        if not new:
+        filled = {f"{name}/{n}": source for name, of in packed.items() for n, source in of.items()}
+        stale = [n for n in self._ours if n.startswith(above) and n not in every.keys() | filled]
+        if not singles and not whole and not stale:
             return
+        new = {name: [_digest(source)] for name, source in (every | filled).items()}
         # the marker first: a run that is killed below must know its own files again
-        self._mark({name: sorted({*self._ours.get(name, ()), *of}) for name, of in new.items()})
+        both = {name: sorted({*self._ours.get(name, ()), *of}) for name, of in new.items()}
+        self._ours |= both
+        self._write_marker()
         for name, source in singles.items():
-            files.write_through(self.root / name, _copier(source))
+            if isinstance(source, bytes):
+                files.write_bytes(self.root / name, source)
+            else:
+                files.write_through(self.root / name, _copier(source))
         for name, of in whole.items():
             files.replace_folder(self.root / name, _filler(of))
-        self._mark(new)
+        for name in stale:
+            self._remove_stale(name)
+        self._ours = {name: of for name, of in self._ours.items() if name not in stale} | new
+        self._write_marker()
 
-    def _mark(self, more: Mapping[str, list[str]]) -> None:
-        self._ours |= more
-        files.write_bytes(
-            self.root / MARKER, files.pretty_json({"format": FORMAT, "files": self._ours})
-        )
+    def _remove_stale(self, name: str) -> None:
+        """Remove a file that a run wrote, if it is still as it was written, and folders that are empty then."""
+        path = self.root / name
+        if path.is_file() and self._is_ours(path):
+            files.remove(path)
+        for folder in path.parents:
+            if folder == self.root or not folder.is_relative_to(self.root):
+                break
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+
+    def _write_marker(self) -> None:
+        value = {"format": FORMAT, "files": self._ours}
+        if self._running:
+            value["running"] = self._running
+        files.write_bytes(self.root / MARKER, files.pretty_json(value))
 
 
 @contextmanager
@@ -121,7 +172,9 @@ def hold_run_folder(
     files.make_folder(root)
     hint = "wait for it, or give another --run-dir"
     with locking.hold_lock(root / LOCK, wait=wait, waiting=waiting, hint=hint):
-        files.sweep_temporaries(root)
+        for folder in {root, *((root / name).parent for name in read_marker(root).files)}:
+            if folder == root or not folder.is_symlink():
+                files.sweep_temporaries(folder)
         yield RunFolder(root)
 
 
@@ -140,18 +193,24 @@ def unfinished_keys(root: Path) -> set[str]:
     return set(value)
 
 
-def _read(marker: Path) -> dict[str, list[str]]:
-    """By name, the digests that runs have written there; nothing if this is no run folder yet."""
-    if not marker.exists():
-        return {}
-    value: Any = files.read_json(marker, follow=False)
+def read_marker(root: Path) -> Marker:
+    """The marker of a run folder; an empty one if this is none yet.
+
+    Raises:
+        InputError: if there is one that cannot be read.
+    """
+    path = root / MARKER
+    if not path.exists():
+        return Marker({}, "")
+    value: Any = files.read_json(path, follow=False)
     try:
         if value["format"] != FORMAT:
             raise ValueError("another format")
-        return {str(name): [str(each) for each in of] for name, of in value["files"].items()}
+        ours = {str(name): [str(each) for each in of] for name, of in value["files"].items()}
+        return Marker(ours, str(value.get("running", "")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{marker}: got no marker of a run folder", hint="give another --run-dir"
+            f"{path}: got no marker of a run folder", hint="give another --run-dir"
         ) from error
 
 
@@ -165,8 +224,15 @@ def _all_files(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _same(path: Path, source: Path) -> bool:
-    return path.is_file() and path.read_bytes() == source.read_bytes()
+def _digest(source: Source) -> str:
+    return files.digest_bytes(source) if isinstance(source, bytes) else files.digest_file(source)
+
+
+def _same(path: Path, source: Source) -> bool:
+    if not path.is_file():
+        return False
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    return path.stat().st_size == size and files.digest_file(path) == _digest(source)
 
 
 def _same_folder(folder: Path, wanted: Mapping[str, Path]) -> bool:

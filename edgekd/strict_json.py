@@ -1,9 +1,11 @@
-"""JSON that can be read in one way only."""
+"""JSON that can be read in one way only, and where two of its values differ."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -30,3 +32,17 @@ def _no_number(text: str) -> Any:
 
 def _finite(text: str) -> float:
     return float(text) if math.isfinite(float(text)) else _no_number(text)
+
+
+def find_differences(first: Any, second: Any, at: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield each path at which two JSON values differ, ``learn.0.losses``, and what either has there; None where it has
+    nothing."""
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        for key in sorted(first.keys() | second.keys()):
+            inner = f"{at}.{key}" if at else str(key)
+            yield from find_differences(first.get(key), second.get(key), inner)
+    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        for i, (one, other) in enumerate(zip(first, second, strict=True)):
+            yield from find_differences(one, other, f"{at}.{i}")
+    elif first != second:
+        yield at, first, second

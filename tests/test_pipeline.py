@@ -15,6 +15,7 @@ from edgekd import pipeline
 from edgekd import run_folder
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.plan.deliverables import Deliverable
 from edgekd.progress import CallbackProgress
 from edgekd.progress import Event
 from edgekd.progress import Progress
@@ -32,7 +33,17 @@ from edgekd.stage import Stage
 from edgekd.stage import Step
 from edgekd.store import Store
 
-RECIPE: Any = SimpleNamespace(name="toy", model_dump=lambda mode: {"name": "toy"})
+
+def toy(**keys: Any) -> Any:
+    """A recipe as far as the main job looks into it."""
+    return SimpleNamespace(name="toy", model_dump=lambda mode: {"name": "toy", **keys})
+
+
+RECIPE = toy()
+
+
+DELIVERED = {"models/student.onnx": Deliverable("choose", "choice.json", "ONNX")}
+ALWAYS = {"result.json", "report.md", "recipe.yaml", "models/student.onnx"}
 
 
 class Contents(Settings):
@@ -62,6 +73,9 @@ def step(label: str, **texts: str) -> Step:
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
     ran.clear()
     monkeypatch.setattr(pipeline, "_bindings", lambda options: Bindings("", ""))
+    monkeypatch.setattr(pipeline.deliverables, "list_deliverables", lambda *_: DELIVERED)
+    monkeypatch.setattr(pipeline.writing, "locate_weights", lambda *_: {})
+    monkeypatch.setattr(pipeline.writing, "format_recipe", lambda recipe, _: "the recipe")
     return Options(run_dir=tmp_path / "run", store=tmp_path / "store", wait=False)
 
 
@@ -71,14 +85,21 @@ def compress(
     chosen: str | None,
     model: str = "model",
     progress: Progress | None = None,
+    recipe: Any = RECIPE,
+    **extra: str,
 ) -> pipeline.FinishedRun:
-    """A run that chooses `chosen`, ships `model` and says so in its report."""
+    """A run that chooses `chosen`, ships `model` and says so in its report, which has the `extra` files."""
     choice = json.dumps({"chosen": chosen, "why": "too slow"})
+    told = {
+        **json.loads(choice),
+        "resolved_recipe": recipe.model_dump("json"),
+        "environment": {"device": options.device.name},
+    }
     todo = (
         step("measure", rows_json='[{"name": "a"}]'),
         step("choose", choice_json=choice),
     )
-    report = step("report", result_json=choice, report_md=f"{chosen} {model}")
+    report = step("report", result_json=json.dumps(told), report_md=f"{chosen} {model}", **extra)
     bundle = step("bundle", bundle__model_onnx=model)
     monkeypatch.setattr(pipeline, "plan", lambda *_: todo)
     monkeypatch.setattr(
@@ -86,7 +107,7 @@ def compress(
         "steps",
         lambda recipe, entries, row, overrides: (bundle, report) if row else (report,),
     )
-    return pipeline.compress(RECIPE, Path("recipe.yaml"), options, progress or Silent())
+    return pipeline.compress(recipe, Path("recipe.yaml"), options, progress or Silent())
 
 
 def standing(options: Options) -> dict[str, str]:
@@ -98,7 +119,7 @@ def standing(options: Options) -> dict[str, str]:
 def test_a_run_fills_its_folder(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     finished = compress(options, monkeypatch, "a")
     assert finished.run_dir == options.run_dir and finished.result["chosen"] == "a"
-    assert set(standing(options)) == {"result.json", "report.md", "bundle/model.onnx"}
+    assert set(standing(options)) == ALWAYS | {"bundle/model.onnx"}
     assert compress(options, monkeypatch, "a", "other").missed == ""
     assert standing(options)["bundle/model.onnx"] == "other"
 
@@ -144,10 +165,7 @@ def test_a_run_that_chooses_nothing_leaves_the_one_that_stands(
     assert finished.run_dir == options.run_dir / "nothing-chosen"
     after = standing(options)
     assert {name: after[name] for name in before} == before
-    assert {n for n in after if n not in before} == {
-        "nothing-chosen/report.md",
-        "nothing-chosen/result.json",
-    }
+    assert {n for n in after if n not in before} == {f"nothing-chosen/{name}" for name in ALWAYS}
     assert finished.result["chosen"] is None
 
 
@@ -155,7 +173,66 @@ def test_a_first_run_that_chooses_nothing_reports_where_any_does(
     options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert compress(options, monkeypatch, None).run_dir == options.run_dir
-    assert set(standing(options)) == {"result.json", "report.md"}
+    assert set(standing(options)) == ALWAYS
+
+
+def test_files_of_an_earlier_report_go(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    compress(options, monkeypatch, "a", extra_svg="a plot")
+    (options.run_dir / "notes.txt").write_text("mine")
+    assert standing(options)["extra.svg"] == "a plot"
+    compress(options, monkeypatch, "a")
+    assert set(standing(options)) == ALWAYS | {"bundle/model.onnx", "notes.txt"}
+    compress(options, monkeypatch, None, extra_svg="a plot")
+    assert "nothing-chosen/extra.svg" in standing(options)
+    compress(options, monkeypatch, "a")
+    assert set(standing(options)) == ALWAYS | {"bundle/model.onnx", "notes.txt"}
+    assert not (options.run_dir / "nothing-chosen").exists()
+
+
+def test_a_what_if_fills_a_folder_of_its_own(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(options, may_move=True)
+    notes = Notes()
+    compress(options, monkeypatch, "a")
+    before = standing(options)
+    for _ in range(2):
+        moved = compress(options, monkeypatch, "a", "other", notes, toy(seed=1))
+        assert moved.run_dir == options.run_dir.with_name("run-2")
+    assert standing(options) == before
+    assert compress(options, monkeypatch, "a", recipe=toy(seed=2)).run_dir.name == "run-3"
+    assert compress(options, monkeypatch, "a", progress=notes).run_dir == options.run_dir
+    assert standing(options) == before
+    line = f"{options.run_dir} holds a run with another seed; this run fills {moved.run_dir}"
+    assert notes.lines == [line, line]
+    assert pipeline.find_run_dir(toy(seed=2), options).name == "run-3"
+
+
+def test_a_folder_that_was_asked_for_keeps_the_run_that_it_holds(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compress(options, monkeypatch, "a")
+    before = standing(options)
+    ran.clear()
+    with pytest.raises(InputError, match=r"run: holds a run with another seed, and keeps it") as no:
+        compress(options, monkeypatch, "a", "other", recipe=toy(seed=1))
+    assert "--replace" in no.value.hint and "--run-dir" in no.value.hint
+    with pytest.raises(InputError, match="another seed"):
+        pipeline.find_run_dir(toy(seed=1), options)
+    assert standing(options) == before and ran == []
+    replaced = replace(options, replace=True)
+    compress(replaced, monkeypatch, "a", "other", recipe=toy(seed=1))
+    assert standing(options)["bundle/model.onnx"] == "other"
+
+
+class Notes(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
 
 
 @pytest.mark.parametrize("name", ["report.md", "result.json", "bundle/model.onnx", "bundle/x"])

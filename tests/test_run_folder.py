@@ -146,6 +146,93 @@ def test_two_runs_in_one_folder_exclude_each_other(tmp_path: Path) -> None:
         assert not half.exists()
 
 
+def replan(folder: Path, report: str, *plots: str) -> None:
+    """A run that draws `plots`, hands over a model and writes its recipe."""
+    with run_folder.hold_run_folder(folder / "run", wait=False) as held:
+        held.claim(report)
+        wanted: dict[str, run_folder.Source] = {
+            name: source(folder, f"{report} {name}") for name in plots
+        }
+        wanted |= {"report.md": source(folder, report), "recipe.yaml": report.encode()}
+        held.fill(wanted, {"bundle": {"a": source(folder, report)}})
+        held.end()
+
+
+def of_run(report: str, *plots: str) -> dict[str, str]:
+    """What stands after `replan`."""
+    always = dict.fromkeys(("report.md", "recipe.yaml", "bundle/a"), report)
+    return always | {name: f"{report} {name}" for name in plots}
+
+
+def test_files_that_the_next_run_does_not_have_go(tmp_path: Path) -> None:
+    replan(tmp_path, "one", "a.svg", "models/x.onnx")
+    assert standing(tmp_path) == of_run("one", "a.svg", "models/x.onnx")
+    (tmp_path / "run" / "models" / "mine").write_text("mine")
+    replan(tmp_path, "two", "b.svg")
+    assert standing(tmp_path) == of_run("two", "b.svg") | {"models/mine": "mine"}
+    (tmp_path / "run" / "models" / "mine").unlink()
+    replan(tmp_path, "three", "models/x.onnx")
+    replan(tmp_path, "four")
+    assert not (tmp_path / "run" / "models").exists()
+
+
+def test_a_file_that_was_changed_since_does_not_go(tmp_path: Path) -> None:
+    replan(tmp_path, "one", "a.svg", "b.svg")
+    (tmp_path / "run" / "a.svg").write_text("mine")
+    (tmp_path / "run" / "b.svg").unlink()
+    (tmp_path / "run" / "b.svg").symlink_to(source(tmp_path, "one b.svg"))
+    replan(tmp_path, "two")
+    assert standing(tmp_path) == of_run("two") | {"a.svg": "mine", "b.svg": "one b.svg"}
+    with pytest.raises(InputError, match=r"a\.svg"):  # it is nobody's but the user's now
+        replan(tmp_path, "three", "a.svg")
+
+
+def test_a_folder_inside_is_cleared_alone(tmp_path: Path) -> None:
+    fill(tmp_path, "one", a="1")
+    with run_folder.hold_run_folder(tmp_path / "run", wait=False) as held:
+        held.fill({"x": b"1", "y": b"2"}, {}, inside="beside")
+        held.fill({"x": b"3"}, {}, inside="beside")
+    assert standing(tmp_path) == {"report.md": "one", "bundle/a": "1", "beside/x": "3"}
+
+
+def test_a_claim_is_read_without_the_lock(tmp_path: Path) -> None:
+    replan(tmp_path, "one")
+    before = (tmp_path / "run" / run_folder.MARKER).stat().st_ino
+    replan(tmp_path, "one")
+    assert (tmp_path / "run" / run_folder.MARKER).stat().st_ino == before
+    assert run_folder.read_marker(tmp_path / "run").running == "one"
+    assert run_folder.read_marker(tmp_path) == run_folder.Marker({}, "")
+
+
+REPLAN = (
+    "import pathlib, sys; sys.path.insert(0, {tests!r}); import test_run_folder as t; "
+    "t.replan(pathlib.Path({folder!r}), 'two', 'b.svg', 'models/y')"
+)
+
+
+def test_killed_at_any_operation_nothing_of_an_earlier_run_is_left_behind(tmp_path: Path) -> None:
+    for at in range(1, 100):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        replan(folder, "one", "a.svg", "models/x")
+        (folder / "run" / "mine").write_text("mine")
+        code = REPLAN.format(tests=str(Path(__file__).parent), folder=str(folder))
+        child = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "EDGEKD_FAULT": f"kill@{at}"},
+            check=False,
+        )
+        with run_folder.hold_run_folder(folder / "run", wait=False):
+            found = standing(folder)
+        assert found["mine"] == "mine" and found["bundle/a"] in ("one", "two")
+        replan(folder, "three", "c.svg")
+        assert standing(folder) == of_run("three", "c.svg") | {"mine": "mine"}
+        assert not list(folder.rglob(".tmp-*"))
+        if child.returncode == 0:
+            break
+    assert at > 25  # claim, marker, four files, a folder, two removals, marker
+
+
 FILL = (
     "import pathlib, sys; sys.path.insert(0, {tests!r}); import test_run_folder as t; "
     "t.fill(pathlib.Path({folder!r}), 'two', a='3')"

@@ -27,7 +27,13 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option(
-    "--run-dir", type=FOLDER, help="Folder of the report and bundle.  [default: runs/NAME]"
+    "--run-dir",
+    type=FOLDER,
+    help="Folder of the report and bundle.  [default: runs/NAME, or runs/NAME-2 and so on where "
+    "that holds a run with other settings]",
+)
+@click.option(
+    "--replace", is_flag=True, help="Replace a run with other settings that the folder holds."
 )
 @click.option(
     "--store",
@@ -58,6 +64,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 def command(
     recipe: Path,
     run_dir: Path | None,
+    replace: bool,
     store: Path | None,
     overrides: tuple[str, ...],
     data_dir: Path | None,
@@ -81,6 +88,8 @@ def command(
     loaded = recipes.load(recipe, overrides)
     options = run.Options(
         run_dir=run_dir or run.default_run_dir(loaded.name),
+        may_move=run_dir is None,
+        replace=replace,
         store=store or run.default_store(),
         data_dir=data_dir,
         allow_code=allow_code,
@@ -132,7 +141,7 @@ def _touched(
     behind = [f"{text} (files: {len(found)})" for text, found in digests.items() if found]
     return {
         "reads": [str(p) for p in (path, *weights)] + data + behind,
-        "writes": [str(options.store), str(options.run_dir)],
+        "writes": [str(options.store), str(pipeline.find_run_dir(recipe, options))],
         "downloads": list(fetched),
         "runs code of yours": list(dict.fromkeys(str(c.named) for c in choices if c.is_own)),
         **({"runs plugins": [f"{each.name} ({each})" for each in plugins]} if plugins else {}),

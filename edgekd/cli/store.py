@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -83,9 +82,14 @@ def verify(folder: Path | None, as_json: bool) -> None:
 @JSON
 def why(first: str, second: str, folder: Path | None, as_json: bool) -> None:
     """Show which inputs of two results differ; each is a key or its beginning, as `ls` prints."""
+    from edgekd import strict_json
+
     entries = list(_store(folder).entries())
     one, other = _found(entries, first), _found(entries, second)
-    rows = list(find_differences(one.inputs, other.inputs))
+    rows = [
+        (what, str(a), str(b))
+        for what, a, b in strict_json.find_differences(one.inputs, other.inputs)
+    ]
     if as_json:
         print_json([{"what": what, "first": a, "second": b} for what, a, b in rows])
     elif rows:
@@ -190,19 +194,6 @@ def _found(entries: list[StoreEntry], start: str) -> StoreEntry:
         hint = "give more of it" if found else "see edgekd store ls"
         raise InputError(f"{start[:70]}: got {len(found)} results, want one", hint=hint)
     return found[0]
-
-
-def find_differences(first: Any, second: Any, at: str = "") -> Iterator[tuple[str, str, str]]:
-    """Each path at which two JSON values differ, and what either has there."""
-    if isinstance(first, dict) and isinstance(second, dict):
-        for key in sorted(first.keys() | second.keys()):
-            inner = f"{at}.{key}" if at else str(key)
-            yield from find_differences(first.get(key), second.get(key), inner)
-    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
-        for i, (a, b) in enumerate(zip(first, second, strict=True)):
-            yield from find_differences(a, b, f"{at}.{i}")
-    elif first != second:
-        yield at, str(first), str(second)
 
 
 def referenced_keys(entries: list[StoreEntry], run_dir: Path) -> set[str]:

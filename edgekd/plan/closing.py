@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +13,7 @@ from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import TEACHER
 from edgekd.plan import ablation
+from edgekd.plan import deliverables
 from edgekd.plan import members
 from edgekd.plan import student
 from edgekd.plan import wiring
@@ -46,7 +49,7 @@ def steps(
         chosen: the row of the chosen candidate; None, and there is no bundle, if none was.
         overrides: what the command line changed of the recipe.
     """
-    told = (_explain(recipe, entries), _report(recipe, entries, overrides))
+    told = (_explain(recipe, entries), _report(recipe, entries, chosen, overrides))
     return told if chosen is None else (_bundle(recipe, entries, chosen), *told)
 
 
@@ -76,7 +79,12 @@ def _explain(recipe: Recipe, entries: Mapping[str, StoreEntry]) -> Step:
     return Step("explain", explain.STAGE, config, takes, recipe.seed)
 
 
-def _report(recipe: Recipe, entries: Mapping[str, StoreEntry], overrides: tuple[str, ...]) -> Step:
+def _report(
+    recipe: Recipe,
+    entries: Mapping[str, StoreEntry],
+    chosen: Mapping[str, Any] | None,
+    overrides: tuple[str, ...],
+) -> Step:
     quantized = {
         numerics: label for numerics, label in student.quantize_labels().items() if label in entries
     }
@@ -115,6 +123,9 @@ def _report(recipe: Recipe, entries: Mapping[str, StoreEntry], overrides: tuple[
         lineage={label: _traced(entry) for label, entry in entries.items()},
         plugins=tuple(plugin._asdict() for plugin in members.list_used_plugins(recipe)),
         environment=_environment(),
+        files=tuple(_describe_files(recipe, entries, chosen)),
+        durations_s=_sum_durations(entries),
+        versions=_list_versions(entries),
     )
     return Step(
         "report",
@@ -129,6 +140,35 @@ def _traced(entry: StoreEntry) -> dict[str, Any]:
     weights = [blob.size_bytes for name, blob in entry.files.items() if name in report.MODEL_FILES]
     digests = {name: blob.sha256 for name, blob in entry.files.items()}
     return {"key": entry.key, "files": digests, "model_bytes": sum(weights) or None, **made}
+
+
+def _describe_files(
+    recipe: Recipe, entries: Mapping[str, StoreEntry], chosen: Mapping[str, Any] | None
+) -> Iterator[dict[str, Any]]:
+    """Fields of each `report.result.DeliveredFile`."""
+    for name, each in deliverables.list_deliverables(recipe, entries, chosen).items():
+        size_bytes = entries[each.label].files[each.file].size_bytes
+        yield {"name": name, "size_bytes": size_bytes, "meaning": each.meaning}
+
+
+def _sum_durations(entries: Mapping[str, StoreEntry]) -> dict[str, float]:
+    """By stage, how long all its steps took when they were made, in seconds."""
+    durations_s: dict[str, float] = {}
+    for entry in entries.values():
+        stage = str(entry.inputs["stage"])
+        durations_s[stage] = round(durations_s.get(stage, 0.0) + (entry.made.took_s or 0.0), 3)
+    return durations_s
+
+
+def _list_versions(entries: Mapping[str, StoreEntry]) -> dict[str, str]:
+    """Python's version and those of the packages on which the bytes of the steps depend, each as its first step had
+    it: on the machine that learns."""
+    versions = {"python": platform.python_version()}
+    for entry in entries.values():
+        for name, version in entry.inputs["packages"].items():
+            if version is not None:
+                versions.setdefault(name, version)
+    return dict(sorted(versions.items()))
 
 
 def _environment() -> dict[str, Any]:

@@ -54,6 +54,7 @@ def assemble_result(
     resolved_recipe: Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
     plugins: Sequence[Mapping[str, Any]] = (),
+    about: Mapping[str, Any] | None = None,
 ) -> Result:
     """One result from what the stages wrote.
 
@@ -73,6 +74,7 @@ def assemble_result(
         resolved_recipe: all of the recipe, as it was carried out.
         overrides: what the command line changed of it.
         plugins: fields of each `edgekd.plugins.Plugin` that was used.
+        about: further fields of the result, which are known as they are.
 
     Raises:
         ValueError: if a value does not fit the schema.
@@ -124,6 +126,7 @@ def assemble_result(
         "environment": dict(environment),
         "lineage": dict(lineage),
         "plugins": list(plugins),
+        **(about or {}),
     }
     return Result.model_validate_json(files.canonical_json(fields))
 

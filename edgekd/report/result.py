@@ -2,7 +2,8 @@
 
 History: 1, the first; with quantized models since 0.2: `quantized`, and a row's `profile`,
 `parity_steps` and `islands`; since 0.3 `machine`, a row's `latency_caller_p50_ms`, and a limit that is
-``open``, the resolved recipe, what the command line changed, dates and durations, plugins. 2: any task's score;
+``open``, the resolved recipe, what the command line changed, dates and durations, plugins. Within 2 `files`,
+`durations_s` and `versions` were added. 2: any task's score;
 `accuracy` became `score`, `validation_accuracy` `validation_score`, `top1_agreement` `agreement`,
 `points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`; new are `task`, `metric`, `metrics`, `test_metrics`, and a row's `reason`, which stood in its `status`; a row's `sizes` and `usual_row`.
 """
@@ -203,6 +204,15 @@ class UsedPlugin(Settings):
     version: str
 
 
+class DeliveredFile(Settings):
+    """A file that a run hands over beside report and bundle."""
+
+    name: str
+    """Relative to the folder of result.json."""
+    size_bytes: Whole
+    meaning: str
+
+
 class Result(Settings):
     """result.json."""
 
@@ -247,6 +257,12 @@ class Result(Settings):
     """How fit it was; null in results before it was asked."""
     lineage: dict[str, StepOrigin]
     """By label of the step."""
+    files: tuple[DeliveredFile, ...] = ()
+    """The student in torch and what was exported; empty in results before they were handed over."""
+    durations_s: dict[str, NonNegative] = {}
+    """By stage, how long its steps took when they were made."""
+    versions: dict[str, str] = {}
+    """Of Python and the packages on which the results depend, on the machine that learned."""
     plugins: tuple[UsedPlugin, ...] = ()
     """Members of tables that installed distributions add, where they were used: losses, tasks, engines."""
 

@@ -58,6 +58,12 @@ class ReportConfig(Settings):
     """Fields of each `edgekd.plugins.Plugin` that was used."""
     environment: dict[str, Any] = {}
     """``versions``, by distribution, of the machine that learned."""
+    files: tuple[dict[str, Any], ...] = ()
+    """Fields of each `edgekd.report.result.DeliveredFile`."""
+    durations_s: dict[str, float] = {}
+    """By stage, how long its steps took."""
+    versions: dict[str, str] = {}
+    """Of Python and the packages on which the results depend."""
 
 
 def run(config: ReportConfig, given: Given, context: Context) -> Made:
@@ -99,6 +105,11 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
         lineage=config.lineage,
         plugins=config.plugins,
         machine=value.get("site", {}).get("machine"),
+        about={
+            "files": config.files,
+            "durations_s": config.durations_s,
+            "versions": config.versions,
+        },
     )
     histories = {role: value[f"{role}_history"] for role in roles if f"{role}_history" in value}
     found = {name.removeprefix(TABLE): value[name] for name in value if name.startswith(TABLE)}

@@ -56,6 +56,10 @@ class FakePipeline(types.SimpleNamespace):
             missed=missed,
         )
 
+    def find_run_dir(self, recipe: Any, options: Any) -> Path:
+        self.asked = options
+        return options.run_dir
+
     def list_downloads(self, recipe: Any, options: Any) -> tuple[str, ...]:
         return ("https://a.b/c.gz",) if options.allow_download else ()
 
@@ -142,6 +146,18 @@ def test_a_limit_that_only_an_interval_misses_is_inconclusive(
     failure = compress("--run-dir", "r", "--json").exception
     assert isinstance(failure, Inconclusive if code == 5 else BudgetMissed)
     assert failure.exit_code == code
+
+
+def test_another_folder_may_be_taken_where_none_is_asked_for(
+    pipeline: FakePipeline, tmp_path: Path
+) -> None:
+    for arguments, want in (
+        ([], (True, False)),
+        (["--run-dir", str(tmp_path / "own")], (False, False)),
+        (["--replace"], (True, True)),
+    ):
+        assert compress("--dry-run", *arguments).exit_code == 0
+        assert (pipeline.asked.may_move, pipeline.asked.replace) == want
 
 
 def test_the_plan_in_words_and_as_json(pipeline: FakePipeline, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from click.testing import Result
 
 from edgekd import cli
 from edgekd import run_folder
-from edgekd.cli.store import find_differences
+from edgekd import strict_json
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
@@ -88,10 +88,10 @@ def test_why(store: Store) -> None:
 def test_differences() -> None:
     first = {"a": [1, {"b": 2}], "c": None, "d": [1]}
     second = {"a": [1, {"b": 3}], "e": 1, "d": [1, 2]}
-    assert list(find_differences(first, second)) == [
-        ("a.1.b", "2", "3"),
-        ("d", "[1]", "[1, 2]"),
-        ("e", "None", "1"),
+    assert list(strict_json.find_differences(first, second)) == [
+        ("a.1.b", 2, 3),
+        ("d", [1], [1, 2]),
+        ("e", None, 1),
     ]
 
 

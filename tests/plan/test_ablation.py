@@ -16,7 +16,8 @@ from edgekd.store import StoreEntry
 
 TWO = Path(__file__).parents[2] / "pipelines" / "quickstart.yaml"
 
-EMPTY = StoreEntry("0" * 64, {}, {}, CreationTime("2026-01-02T03:04:05Z", 1.0))
+INPUTS = {"stage": "toy", "packages": {"numpy": "2.0"}, "settings": {"candidates": []}}
+EMPTY = StoreEntry("0" * 64, INPUTS, {}, CreationTime("2026-01-02T03:04:05Z", 1.0))
 
 
 def planned(

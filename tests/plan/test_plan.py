@@ -26,7 +26,8 @@ ROOT = Path(__file__).parent.parent.parent
 TWO = ROOT / "pipelines" / "quickstart.yaml"
 SECOND = "learn=[{step: distil, losses: [kd]}, {step: distil, knowledge: online, losses: [kd]}]"
 
-EMPTY = StoreEntry("0" * 64, {}, {}, CreationTime("2026-01-02T03:04:05Z", 1.0))
+INPUTS = {"stage": "toy", "packages": {"numpy": "2.0"}, "settings": {"candidates": []}}
+EMPTY = StoreEntry("0" * 64, INPUTS, {}, CreationTime("2026-01-02T03:04:05Z", 1.0))
 
 
 def planned(tmp_path: Path, *overrides: str, **options: Any) -> tuple[Step, ...]:
@@ -225,6 +226,8 @@ def test_the_bundle_is_made_of_the_chosen_row_s_own_export(tmp_path: Path) -> No
     assert told.takes["student_score"][0] == "factorize"
     assert learned.takes["student_weights"][0] == "factorize"
     assert told.takes["explain.json"] == ("explain", "explain.json")
+    assert told.settings.durations_s == {"toy": float(len(entries))}
+    assert {"python", "numpy"} == set(told.settings.versions)
     labels = [step.label for step in closing.steps(recipe, entries, None)]
     assert labels == ["explain", "report"]
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from edgekd.report import markdown
+from edgekd.report import result
 from tests import bundle_example
 from tests import report_example
 
@@ -29,6 +30,21 @@ def test_the_page_says_what_was_made_how_good_and_how_fast() -> None:
         and "- cpu_model: A CPU" in page
         and "- versions: onnx –, torch 2.13.0\n" in page
     )
+
+
+def test_the_page_says_what_lies_beside_it_how_long_it_took_and_with_which_versions() -> None:
+    plain = report_example.result()
+    page = markdown.report_page(plain)
+    assert "| `recipe.yaml` |" in page and "edgekd.load" not in page and "by stage" not in page
+    told = {"name": "models/a|b.onnx", "size_bytes": 2500, "meaning": "ONNX of a"}
+    more = {
+        "files": (result.DeliveredFile(**told),),
+        "durations_s": {"data": 0.1, "train": 61.0},
+        "versions": {"torch": "2.13.0"},
+    }
+    page = markdown.report_page(plain.model_copy(update=more))
+    assert "| `models/a\\|b.onnx` | 2.5 kB | ONNX of a |" in page and "edgekd.load" in page
+    assert "made: train 1 min 01 s, data 0.1 s. Versions: torch 2.13.0.\n" in page
 
 
 def test_what_is_larger_slower_or_better_is_called_so() -> None:

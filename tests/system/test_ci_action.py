@@ -259,7 +259,15 @@ def test_compress_and_pack(place: Path) -> None:
         EDGEKD_COMPRESS_ARGS="--set\n\nname=two words\n  \n--no-wait",
     )
     assert ran.code == 0, ran.stderr
-    arguments = ["--run-dir=runs/ci", "--set", "name=two words", "--no-wait", "--", HOSTILE]
+    arguments = [
+        "--run-dir=runs/ci",
+        "--replace",
+        "--set",
+        "name=two words",
+        "--no-wait",
+        "--",
+        HOSTILE,
+    ]
     assert ran.calls == [
         ["edgekd", "compress", *arguments],
         ["edgekd", "bundle", "-o", "runs/ci/student.edgekd", "--", "runs/ci"],

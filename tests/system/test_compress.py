@@ -49,6 +49,7 @@ def digests(place: Place, *labels: str) -> dict[str, Any]:
 FITNET = 'learn.0={"step": "distil", "losses": ["cross-entropy", "fitnet"]}'
 ONE_ENGINE = ("--set", 'targets=[{"runtime": "onnxruntime", "precision": ["fp32"]}]')
 """For runs that are not looked at for what was measured: most of their time goes into that."""
+OTHER = ("--replace", "--set", "student.train.epochs=3", "--set", "name=other")
 LASTING = ("data", "teacher", "control", "knowledge", "distil", "export-student", "export-teacher")
 
 
@@ -120,7 +121,12 @@ def test_the_same_recipe_elsewhere_gives_the_same_bytes(finished: Place, tmp_pat
 def test_the_teacher_is_not_touched_by_teaching(finished: Place, tmp_path: Path) -> None:
     """Online distillation loads the teacher: its blob is verified whenever it is read."""
     place = copy(finished, tmp_path / "copy")
-    assert place.compress("--set", "learn.0.knowledge=online", "--set", "name=online").code == 0
+    assert (
+        place.compress(
+            "--replace", "--set", "learn.0.knowledge=online", "--set", "name=online"
+        ).code
+        == 0
+    )
     assert digests(place, "teacher") == digests(finished, "teacher")
     assert Store(place.store).verify() == []
 
@@ -173,9 +179,12 @@ def test_a_budget_nobody_meets_is_exit_1_with_a_report(finished: Place, tmp_path
 def test_a_what_if_leaves_the_run_that_stands(finished: Place, tmp_path: Path) -> None:
     place = copy(finished, tmp_path / "copy")
     before = {p: p.read_bytes() for p in place.run_dir.rglob("*") if p.is_file()}
-    refused(
-        place.compress("--set", "budget.speedup=5000"), 1, "speedup", "nothing-chosen/report.md"
-    )
+    other = ("--set", "budget.speedup=5000")
+    refused(place.compress(*other), 2, "another budget.speedup", "--run-dir", "--replace")
+    assert {p: p.read_bytes() for p in place.run_dir.rglob("*") if p.is_file()} == {
+        p: p.read_bytes() if p.name == run_folder.LOCK else data for p, data in before.items()
+    }
+    refused(place.compress(*other, "--replace"), 1, "speedup", "nothing-chosen/report.md")
     changed = [p.name for p, data in before.items() if p.read_bytes() != data]
     assert set(changed) <= {run_folder.MARKER, run_folder.LOCK}
     told = json.loads((place.run_dir / "nothing-chosen" / "result.json").read_bytes())
@@ -183,10 +192,24 @@ def test_a_what_if_leaves_the_run_that_stands(finished: Place, tmp_path: Path) -
     assert told["date"] == max(one["made_at"] for one in told["lineage"].values())
 
 
+def test_the_recipe_in_the_folder_runs_again(finished: Place) -> None:
+    """Same keys, same bytes: the report alone is made anew, which says what the command line changed."""
+    before = result_of(finished)["lineage"]
+    own = finished.run_dir / "recipe.yaml"
+    text = own.read_bytes()
+    arguments = ["compress", str(own), "--store", str(finished.store)]
+    ran = edgekd(*arguments, "--run-dir", str(finished.run_dir), folder=finished.folder)
+    assert ran.code == 0 and result_of(finished)["lineage"] == before, ran.stderr
+    assert own.read_bytes() == text
+    student = finished.run_dir / "student.safetensors"
+    assert student.read_bytes() == artifact(finished, "distil", "weights.safetensors").read_bytes()
+    assert finished.compress().code == 0  # as it was
+
+
 def test_what_a_user_wrote_into_the_run_folder_stays(finished: Place, tmp_path: Path) -> None:
     place = copy(finished, tmp_path / "copy")
     (place.run_dir / "report.md").write_text("my own notes")
-    refused(place.compress("--set", "name=other"), 2, "report.md", "--run-dir")
+    refused(place.compress("--set", "name=other", "--replace"), 2, "report.md", "--run-dir")
     assert (place.run_dir / "report.md").read_text() == "my own notes"
 
 
@@ -204,7 +227,7 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_lost(
         ("--set", "data.limit=5"): (2, "digits"),
     }
     for more, (code, *words) in cases.items():
-        refused(place.compress(*more), code, *words)
+        refused(place.compress("--replace", *more), code, *words)
     (tmp_path / "file").write_text("")
     arguments = ["compress", str(RECIPE), "--store", str(tmp_path / "file" / "store")]
     refused(edgekd(*arguments, folder=tmp_path), 3, "file")
@@ -229,11 +252,11 @@ def test_a_loaded_teacher_is_checked_before_it_teaches(finished: Place, tmp_path
     matrix = last.replace("bias", "weight")
     turn = np.roll(np.arange(10), 3)
 
-    ran = place.compress(*ONE_ENGINE, recipe=teacher_recipe(tmp_path, good))
+    ran = place.compress(*ONE_ENGINE, "--replace", recipe=teacher_recipe(tmp_path, good))
     assert ran.code == 0, ran.stderr
 
     renamed = {**good, matrix: good[matrix][turn], last: good[last][turn]}
-    ran = place.compress(recipe=teacher_recipe(tmp_path, renamed))
+    ran = place.compress("--replace", recipe=teacher_recipe(tmp_path, renamed))
     refused(ran, 2, "near chance", "classes are in another order")
 
     random = np.random.default_rng(0)
@@ -241,10 +264,11 @@ def test_a_loaded_teacher_is_checked_before_it_teaches(finished: Place, tmp_path
         k: random.normal(size=v.shape).astype(v.dtype) * 0.05 if v.ndim > 1 else v
         for k, v in good.items()
     }
-    refused(place.compress(recipe=teacher_recipe(tmp_path, noise)), 2, "near chance", "likely:")
+    ran = place.compress("--replace", recipe=teacher_recipe(tmp_path, noise))
+    refused(ran, 2, "near chance", "likely:")
 
     more = {**good, matrix: np.tile(good[matrix], (10, 1)), last: np.tile(good[last], 10)}
-    ran = place.compress(recipe=teacher_recipe(tmp_path, more))
+    ran = place.compress("--replace", recipe=teacher_recipe(tmp_path, more))
     refused(ran, 2, "100 classes", "10")
 
 
@@ -266,7 +290,7 @@ def test_an_engine_that_is_not_installed_is_named_at_once(
 
 def test_a_student_near_chance_is_warned_of(finished: Place, tmp_path: Path) -> None:
     place = copy(finished, tmp_path / "copy")
-    ran = place.compress(*ONE_ENGINE, "--set", "student.train.learning_rate=1e-9")
+    ran = place.compress(*ONE_ENGINE, "--replace", "--set", "student.train.learning_rate=1e-9")
     assert ran.code in (0, 1, 5), ran.stderr  # by the budget alone, which may stay open
     assert "warning: resnet" in ran.stderr and "near chance, which is 10.00 %" in ran.stderr
     warnings = json.loads((place.run_dir / "result.json").read_bytes())["warnings"]
@@ -305,10 +329,7 @@ def test_check_tries_all_learning_and_trains_nothing(tmp_path: Path) -> None:
 
 def test_the_store_tells_why_and_collects(finished: Place, tmp_path: Path) -> None:
     place = copy(finished, tmp_path / "copy")
-    assert (
-        place.compress(*ONE_ENGINE, "--set", "student.train.epochs=3", "--set", "name=other").code
-        == 0
-    )
+    assert place.compress(*ONE_ENGINE, *OTHER).code == 0
     store = ("--store", str(place.store))
     keys = [result_of(p)["lineage"]["control"]["key"] for p in (finished, place)]
     why = edgekd("store", "why", *keys, *store)
@@ -317,7 +338,7 @@ def test_the_store_tells_why_and_collects(finished: Place, tmp_path: Path) -> No
     kept = edgekd("store", "gc", "--keep", str(place.run_dir), "--yes", *store)
     assert kept.code == 0, kept.stderr
     assert edgekd("store", "verify", *store).code == 0
-    again = place.compress(*ONE_ENGINE, "--set", "student.train.epochs=3", "--set", "name=other")
+    again = place.compress(*ONE_ENGINE, *OTHER)
     assert again.code == 0
     total = len(result_of(place)["lineage"]) + 3  # bundle, explain, report
     assert f"{total} of {total} steps found" in again.stderr
