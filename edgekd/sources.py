@@ -18,8 +18,9 @@ from edgekd.errors import MachineError
 
 PACKAGE = Path(__file__).parent
 ROOT = PACKAGE.name
-NOT_FOLLOWED = "stage.py"
-"""It says what a stage is and computes nothing for one: what it imports does not count."""
+NOT_FOLLOWED = ("stage.py", "__init__.py")
+"""One says what a stage is, the other what `import edgekd` gives; they compute nothing for a stage: what they import
+does not count."""
 
 _NAME = re.compile(rf"{ROOT}(?:\.\w+)*")
 _IMPORTED = re.compile(r" import (\([^)]*\)|[^\n#]*)")
@@ -124,7 +125,7 @@ def _needs(path: str) -> frozenset[str]:
     """The files that a file imports or names in a string, and those beside it."""
     if not path.endswith(".py"):
         return frozenset()
-    names = () if path == NOT_FOLLOWED else set(_names(_at_start()[path].decode()))
+    names = () if path in NOT_FOLLOWED else set(_names(_at_start()[path].decode()))
     return frozenset((*filter(None, map(_file_of, names)), *_beside(path)))
 
 

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies
 
+from edgekd import display as displays
 from edgekd.bench.roles import ROLES
 from edgekd.cli import border
-from edgekd.cli import progress
 from edgekd.cli import screen
 from edgekd.errors import InputError
 from edgekd.printable import escape_unprintable
@@ -93,7 +93,7 @@ def screen_text() -> str:
         screen.echo(HOSTILE, err=True)
         screen.print_columns([(HOSTILE, "x"), ("y", HOSTILE)])
         screen.print_json({"name": HOSTILE})
-        display = progress._Plain(0.0)
+        display = displays._Plain(0.0)
         display.stage(HOSTILE)
         display.update(1, 2, HOSTILE)
         display.close("ended")

@@ -31,7 +31,7 @@ from edgekd import recipe as recipes
 from edgekd import run
 from edgekd.bench import scores
 from edgekd.bench.machine import fingerprint
-from edgekd.cli.progress import make_display
+from edgekd.display import make_display
 from edgekd.learn import blueprint
 from edgekd.learn.evaluation import read_split
 from edgekd.plan import deploying

@@ -21,6 +21,8 @@ from edgekd.field import RaggedRows
 from edgekd.field import from_rows
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edgekd.field import Rows
     from edgekd.fields.image import Image
 
@@ -69,6 +71,26 @@ def read_questions(given: Sequence[str], dataset: Dataset) -> list[Question]:
             "; ".join(filter(None, (one.prepared for one in together))),
         )
         for together in zip(*read.values(), strict=True)
+    ]
+
+
+def read_rows(rows: NDArray[np.generic], dataset: Dataset) -> list[Question]:
+    """Take an array as samples of data with one input, in the form in which they are stored.
+
+    Args:
+        rows: [N, ...].
+        dataset: its input is what they are held to.
+
+    Raises:
+        InputError: if the data have several inputs, or these are of another form.
+    """
+    if len(dataset.inputs) != 1:
+        raise InputError(f"got one array, want a file for each of {', '.join(dataset.inputs)}")
+    ((name, field),) = dataset.inputs.items()
+    field.check(rows, name)
+    return [
+        Question(f"[{number}]", {name: rows[number : number + 1]}, "")
+        for number in range(len(rows))
     ]
 
 

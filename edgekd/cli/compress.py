@@ -151,7 +151,7 @@ def _touched(
 def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
     """What each step of learning will compare, if all of them can begin."""
     from edgekd import pipeline
-    from edgekd.cli.progress import make_display
+    from edgekd.display import make_display
 
     loud = get_volume()
     with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
@@ -166,7 +166,7 @@ def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
 
 def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
     from edgekd import pipeline
-    from edgekd.cli.progress import make_display
+    from edgekd.display import make_display
     from edgekd.errors import BudgetMissed
     from edgekd.errors import Inconclusive
     from edgekd.units import number_text

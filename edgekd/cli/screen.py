@@ -13,8 +13,6 @@ from typing import Any
 
 import click
 
-PLAIN_EVERY_S = 15.0
-"""Between two lines about the same work where there is no terminal."""
 _said_s: float | None = None
 
 
@@ -80,6 +78,8 @@ def show_running(text: str) -> None:
 
 def _is_due(now_s: float) -> bool:
     """Return whether the last line, or the first thing to say, is `PLAIN_EVERY_S` ago."""
+    from edgekd.display import PLAIN_EVERY_S
+
     global _said_s
     _said_s = now_s if _said_s is None else _said_s
     due = now_s - _said_s >= PLAIN_EVERY_S

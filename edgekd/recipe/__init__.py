@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -96,7 +97,27 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         InputError: one line with file, line, key and what is wrong there.
     """
-    document = recipe_text.read(path)
+    return _complete(recipe_text.read(path), path, overrides)
+
+
+def load_mapping(
+    value: Mapping[str, Any], folder: Path = Path(), overrides: Sequence[str] = ()
+) -> Recipe:
+    """The recipe in a mapping, as `load` gives that of a file with the same keys and values.
+
+    Args:
+        value: of plain values: mappings, lists, text, numbers, booleans and None.
+        folder: what its files are relative to.
+        overrides: as `load` takes them.
+
+    Raises:
+        InputError: as `load`; ``recipe`` stands for the file.
+    """
+    document = recipe_text.from_value(value, "recipe")
+    return _complete(document, folder / "recipe", overrides)
+
+
+def _complete(document: recipe_text.ParsedRecipe, path: Path, overrides: Sequence[str]) -> Recipe:
     if isinstance(document.value, dict):  # so that ``targets.0.threads`` has its place, too
         document = canonical.to_canonical(document, Recipe)
     document = recipe_text.override(document, overrides)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,6 +82,20 @@ def parse(text: str, suffix: str, label: str) -> ParsedRecipe:
         raise input_error(
             f"{label}:{fault.line}" if fault.line else label, (), str(fault)
         ) from fault
+
+
+def from_value(value: Any, label: str) -> ParsedRecipe:
+    """Plain values as if they had been read from a file; `label` stands for it in messages.
+
+    Raises:
+        InputError: for what a recipe's file could not hold.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=1, default=os.fspath)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise input_error(label, (), f"got what a recipe cannot hold: {error}") from error
+    found = parse(text, ".yaml", label)
+    return found._replace(places=dict.fromkeys(found.places, label))
 
 
 def override(document: ParsedRecipe, settings: Sequence[str]) -> ParsedRecipe:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from edgekd.cli import progress
+from edgekd import display as progress
 from edgekd.cli.border import ProcessTerminated
 from edgekd.progress import Silent
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from typing import Any
 
-from edgekd.cli.screen import PLAIN_EVERY_S
-from edgekd.cli.screen import echo
+import click
+
 from edgekd.printable import escape_unprintable
 from edgekd.progress import Event
 from edgekd.progress import Progress
@@ -21,12 +21,14 @@ from edgekd.units import duration_text
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+PLAIN_EVERY_S = 15.0
+"""Between two lines about the same work where there is no terminal."""
 _REFRESH_PER_S = 5
 
 
 @contextmanager
 def make_display(*, quiet: bool, verbose: bool) -> Iterator[Progress]:
-    """The progress display that fits what stderr is.
+    """The progress display that fits what stderr is: a terminal, a notebook, a file.
 
     Args:
         quiet: say nothing.
@@ -35,7 +37,8 @@ def make_display(*, quiet: bool, verbose: bool) -> Iterator[Progress]:
     if quiet:
         yield Silent()
         return
-    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not verbose
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    live = not verbose and (terminal or _is_notebook())
     display = _Live() if live else _Plain(1.0 if verbose else PLAIN_EVERY_S)
     try:
         yield display
@@ -71,7 +74,7 @@ class _Plain:
         self.note(f"{share}  {text}  {duration_text(left_s)} left")
 
     def note(self, text: str) -> None:
-        echo(f"{self._label}: {text}" if self._label else text, err=True)
+        _print(f"{self._label}: {text}" if self._label else text)
 
     def end(self) -> None:
         self.close("ended")
@@ -110,7 +113,7 @@ class _Live:
     def note(self, text: str) -> None:
         line = f"{self._label}: {text}" if self._label else text
         if self._bar is None:
-            echo(line, err=True)
+            _print(line)
         else:
             self._bar.console.print(escape_unprintable(line), markup=False, highlight=False)
 
@@ -126,8 +129,18 @@ class _Live:
             self._bar.stop()
             self._bar = None
             took = duration_text(time.monotonic() - self._began_s)
-            echo(f"{self._label}: {how} after {took}", err=True)
+            _print(f"{self._label}: {how} after {took}")
         self._label = ""
+
+
+def _print(text: str) -> None:
+    click.echo(escape_unprintable(text, keep="\n\t"), err=True)
+
+
+def _is_notebook() -> bool:
+    """Whether a Jupyter kernel runs this process, where rich draws without a terminal."""
+    kernel = sys.modules.get("ipykernel.kernelapp")
+    return kernel is not None and kernel.IPKernelApp.initialized()
 
 
 def _bar() -> Bar:
