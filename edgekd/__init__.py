@@ -45,13 +45,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module 'edgekd' has no attribute {name!r}")
-    module, _, member = _PLACES[name].partition(":")
-    value = getattr(importlib.import_module(module), member)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # to a type checker what is not imported above is not there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _PLACES:
+            raise AttributeError(f"module 'edgekd' has no attribute {name!r}")
+        module, _, member = _PLACES[name].partition(":")
+        value = getattr(importlib.import_module(module), member)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import edgekd
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 HEAVY = {"torch", "scipy", "sklearn", "pandas", "onnxruntime", "openvino", "onnx", "matplotlib"}
@@ -42,6 +45,32 @@ def packages(modules: set[str]) -> set[str]:
         for name in tops - set(sys.stdlib_module_names) - {"__main__"}
         if not name.startswith(("__editable__", "_distutils_hack", "sitecustomize", "_virtualenv"))
     }
+
+
+def test_the_package_imports_nothing_until_a_name_is_asked_for() -> None:
+    code = "import json, sys; import edgekd; dir(edgekd); print(json.dumps(sorted(sys.modules)))"
+    modules = brought(code=code)
+    assert packages(modules) == {"edgekd"}
+    assert {name for name in modules if name.startswith("edgekd")} == {"edgekd"}
+
+
+def test_public_names_are_there_and_no_others() -> None:
+    assert dir(edgekd) == sorted([*edgekd.__all__, "__version__"])
+    assert set(edgekd.__all__) == set(edgekd._PLACES)
+    tree = ast.parse(Path(edgekd.__file__).read_text())
+    typed = {
+        alias.asname or alias.name
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert typed == set(edgekd.__all__)  # what mypy and editors see
+    for name in edgekd.__all__:
+        assert getattr(edgekd, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'compres'"):
+        _ = edgekd.compres
 
 
 def test_help_imports_click_alone() -> None:

@@ -2,7 +2,7 @@
 
     python benchmarks/startup/measure.py --run-dir runs/quickstart --output benchmarks/startup/result.json
 
-`help`: ``edgekd --help``. `bench`: ``edgekd bench model.onnx`` until its first worker is asked to measure. `again`:
+`import`: ``import edgekd``. `help`: ``edgekd --help``. `bench`: ``edgekd bench model.onnx`` until its first worker is asked to measure. `again`:
 ``edgekd compress pipelines/quickstart.yaml`` when nothing has changed (seconds; the run must be finished). `call`:
 what the timing loop adds to one inference (microseconds).
 """
@@ -61,6 +61,7 @@ def main() -> None:
     again = ["compress", "pipelines/quickstart.yaml", "--run-dir", str(given.run_dir), *store]
     orders = {
         "click": [sys.executable, "-c", "import click"],
+        "import": [sys.executable, "-c", "import edgekd"],
         "help": [sys.executable, "-c", HELP],
         "bench": [sys.executable, "-c", BENCH, str(given.run_dir / "bundle" / "model.onnx")],
         "again": [sys.executable, "-m", "edgekd", *again],
@@ -74,7 +75,7 @@ def main() -> None:
         "seconds": {name: summary(values) for name, values in took.items()},
         "ratio_to_click": {
             name: summary([a / b for a, b in zip(took[name], took["click"], strict=True)])
-            for name in ("help", "bench")
+            for name in ("import", "help", "bench")
         },
         "harness_us_per_call": call_us(),
     }
