@@ -42,13 +42,14 @@ def steps(
     teachers = {teaching.TEACHER: recipe.teacher, **recipe.teachers}
     labelled = {teaching.teacher_label(recipe, name): words for name, words in teachers.items()}
     loaded = {label: words for label, words in labelled.items() if words.weights is not None}
-    trained = {label: words for label, words in labelled.items() if words.weights is None}
+    trained = {label: words for label, words in labelled.items() if words.is_trained}
     # What is only read comes first: a file that is no good costs neither a trial nor training.
     for label, words in loaded.items():
-        yield _load(words, label, folder, options)
+        made = loading_label(label) if label in trained else label
+        yield _load(words, made, folder, options, seed=recipe.seed, for_training=label in trained)
     yield rehearsal.rehearsal_step(recipe, profiles, options)
     for label, words in trained.items():
-        yield tuning_step(f"tune-{label}", words.model, words.input, words.train, options)
+        yield tuning_step(f"tune-{label}", words.model, words.input, words.training, options)
     who = recipe.student
     yield tuning_step("tune-student", who.model, who.input, who.train, options)
     for label, words in trained.items():
@@ -56,6 +57,11 @@ def steps(
     yield _train(recipe, recipe.student, "control", options)
     if recipe.synthesis is not None:
         yield _synthesized(recipe)
+
+
+def loading_label(label: str) -> str:
+    """The step that loads what the step of that label then trains further."""
+    return f"load-{label}"
 
 
 def threads(training: Training) -> int:
@@ -103,7 +109,9 @@ def tuning_step(
     return Step(label, tune.STAGE, config, takes, origin=origins.model_origin(model, options))
 
 
-def _load(words: Teacher, label: str, folder: Path, options: Options) -> Step:
+def _load(
+    words: Teacher, label: str, folder: Path, options: Options, *, seed: int, for_training: bool
+) -> Step:
     assert words.weights is not None
     weights = folder / words.weights
     config = load.LoadConfig(
@@ -112,12 +120,14 @@ def _load(words: Teacher, label: str, folder: Path, options: Options) -> Step:
         input=words.input,
         classes=words.classes,
         allow=words.allow,
+        for_training=for_training,
     )
     return Step(
         label,
         load.STAGE,
         config,
         wiring.split_inputs("validation"),
+        seed if for_training else 0,
         external={"user_weights": weights},
         origin=origins.model_origin(words.model, options),
     )
@@ -129,7 +139,7 @@ def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options)
     config = train.TrainConfig(
         model=who.model,
         losses=who.losses,
-        train=who.train,
+        train=who.training if isinstance(who, Teacher) else who.train,
         views=views or recipe.views,
         views_seed=recipe.seed,
         input=who.input,
@@ -139,6 +149,8 @@ def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options)
     )
     tuned = f"tune-{label}" if teaches else "tune-student"
     takes = {**wiring.split_inputs("train", "validation"), "resolved": (tuned, "resolved.json")}
+    if isinstance(who, Teacher) and who.weights is not None:
+        takes |= wiring.model_inputs(loading_label(label), prefix="start_")
     seed = recipe.seed if teaches else recipe.student_seed
     origin = origins.join(
         origins.model_origin(who.model, options), origins.of_losses(who.losses, options)

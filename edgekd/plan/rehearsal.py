@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from edgekd.learn.settings import NumericsSettings
+from edgekd.learn.settings import Training
 from edgekd.plan import members
 from edgekd.plan import origins
 from edgekd.plan import teaching
@@ -55,14 +56,15 @@ def rehearsal_step(recipe: Recipe, profiles: Sequence[str], options: Options) ->
 def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
     """Teachers that are trained here, the control, and what is quantized."""
     for name, words in {teaching.TEACHER: recipe.teacher, **recipe.teachers}.items():
-        if words.weights is None:
+        if words.is_trained:
             yield check.PlainTraining(
                 label=teaching.teacher_label(recipe, name),
                 learner=_teacher(recipe, name),
                 losses=words.losses,
-                batch_size=words.train.batch_size,
+                batch_size=words.training.batch_size,
                 only=words.only,
-                auxiliary=words.train.auxiliary > 0,
+                auxiliary=words.training.auxiliary > 0,
+                by_depth=_by_depth(words.training),
             )
     own, who = _student(recipe), recipe.student
     yield check.PlainTraining(
@@ -71,6 +73,7 @@ def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
         losses=who.losses,
         batch_size=who.train.batch_size,
         auxiliary=who.train.auxiliary > 0,
+        by_depth=_by_depth(who.train),
     )
     last = find_quantization(recipe.steps)
     if last is not None and last.words.train is not None:
@@ -81,6 +84,12 @@ def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
             batch_size=last.words.train.batch_size,
             alone=False,
         )
+
+
+def _by_depth(training: Training) -> check.ByDepth | None:
+    """What a training says of stages and modules; None if nothing."""
+    found = check.ByDepth(layer_decay=training.layer_decay, freeze=training.freeze)
+    return None if found == check.ByDepth() else found
 
 
 def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.DeployedNetwork]:
@@ -136,7 +145,9 @@ def _teacher(recipe: Recipe, name: str) -> check.Network:
     """A teacher of the recipe, or the student of an earlier step."""
     who: Teacher | None = {teaching.TEACHER: recipe.teacher, **recipe.teachers}.get(name)
     if who is not None:
-        return check.Network(model=who.model, input=who.input, classes=who.classes)
+        # Of weights that are trained further the head is made for the data's classes.
+        classes = () if who.is_trained else who.classes
+        return check.Network(model=who.model, input=who.input, classes=classes)
     return _learner(recipe, teaching.find_step(recipe, name))
 
 

@@ -27,7 +27,7 @@ def teacher_label(recipe: Recipe, name: str) -> str:
 def tuning_label(recipe: Recipe, name: str) -> str:
     """The step that says in which arithmetic that teacher answers: one that is loaded, in its student's."""
     if name == TEACHER or name in recipe.teachers:
-        trained = _words(recipe, name).weights is None
+        trained = _words(recipe, name).is_trained
         return f"tune-{teacher_label(recipe, name)}" if trained else STUDENT_TUNED
     return learner_tuning_label(find_step(recipe, name))
 

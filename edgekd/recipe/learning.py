@@ -85,20 +85,30 @@ class Teacher(Settings):
     """Names of its classes in its own order, where the weights have another than the data."""
     weights: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     """Trained weights (safetensors, or a .pt, .pth, .ckpt or .bin that torch saved), relative to the recipe;
-    None trains."""
+    None trains. With `train` beside them they are fine-tuned, with a head for the data's classes."""
     allow: WeightsAllow = omit_default(())
     """Whether the weights may have tensors that the model lacks (``extra``: an auxiliary head), or lack some of the
     model's (``missing``: those stay as they are initialised)."""
     losses: LabelLosses = BY_TASK
-    """What it is trained on where there are no weights; where it is left out, what the task says that labels teach."""
-    train: Training = Training()
-    """How it is trained where there are no weights."""
+    """What it is trained on; where it is left out, what the task says that labels teach."""
+    train: Training | None = None
+    """How it is trained; where it is left out, weights stay as they are, and without weights it is trained as usual."""
     views: Views | None = None
     """What it sees in its own training; None is what its student will see."""
     only: ClassNames = omit_default(())
     """Names of the classes that are learned; none is all."""
     waypoints: Annotated[Whole, Field(le=64)] = omit_default(0)
     """How many states on the way of its training are kept, for scheme ``route``."""
+
+    @property
+    def training(self) -> Training:
+        """How it is trained, if it is."""
+        return self.train or Training()
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it is trained here, from new weights or from those that it begins with."""
+        return self.weights is None or self.train is not None
 
 
 class Student(Settings):

@@ -11,6 +11,7 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import PARTICIPANTS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import CombineSettings
+from edgekd.learn.settings import Training
 from edgekd.learn.settings import find_reuse_term
 from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import needs
@@ -25,6 +26,7 @@ from edgekd.recipe.text import Key
 from edgekd.table import NamedMember
 
 Fault = tuple[Key, str]
+_NOT_RANDOM = "want weights beside it: what is drawn at random would never learn"
 
 
 def find_fault(
@@ -85,18 +87,20 @@ def _teachers(taught: Sequence[Distillation], teachers: Mapping[str, Teacher]) -
 def _made(teachers: Mapping[Key, Teacher]) -> Iterator[Fault]:
     """What is said of a teacher's training counts where it is trained; of its weights, where it has some."""
     for key, words in teachers.items():
-        count, train = words.waypoints, words.train
-        if words.weights is not None:
+        count, train = words.waypoints, words.training
+        if not words.is_trained:
             for name in ("waypoints", "only"):
                 if getattr(words, name):
                     yield (
                         (*key, name),
-                        "got it beside `weights`, want one of them: nothing is trained",
+                        "got it beside `weights`, want `train` beside them: nothing is trained",
                     )
             continue
         loaded = {"classes": "only they have another order", "allow": "only they are loaded"}
+        if words.weights is None and train.freeze:
+            yield (*key, "train", "freeze"), f"got it without `weights`, {_NOT_RANDOM}"
         for name, why in loaded.items():
-            if getattr(words, name):
+            if getattr(words, name) and words.weights is None:
                 want = f"want `weights` beside it: {why}"
                 yield (*key, name), f"got it for a teacher that is trained here, {want}"
         if count >= train.epochs:
@@ -108,9 +112,16 @@ def _made(teachers: Mapping[Key, Teacher]) -> Iterator[Fault]:
 
 def _auxiliary(steps: Sequence[LearningStep]) -> Iterator[Fault]:
     last = find_quantization(steps)
-    if last is not None and last.words.train is not None and last.words.train.auxiliary:
+    if last is None or last.words.train is None:
+        return
+    where, train = (*last.key, "train"), last.words.train
+    if train.auxiliary:
         why = "a quantized student is traced, its auxiliary logits are gone"
-        yield (*last.key, "train", "auxiliary"), f"got it for quantize, want 0: {why}"
+        yield (*where, "auxiliary"), f"got it for quantize, want 0: {why}"
+    for name in ("layer_decay", "freeze"):
+        if getattr(train, name) != Training.model_fields[name].default:
+            why = "a quantized student is traced, its modules are gone"
+            yield (*where, name), f"got it for quantize, want it left out: {why}"
 
 
 def _signals(taught: Sequence[Distillation]) -> Iterator[Fault]:
@@ -188,7 +199,7 @@ def _route(taught: Sequence[Distillation], teachers: Mapping[str, Teacher]) -> I
         if "waypoint_functions" in step.asks:
             name = step.words.teachers[0]
             followed = teachers.get(name)
-            if followed is None or not followed.waypoints or followed.weights is not None:
+            if followed is None or not followed.waypoints or not followed.is_trained:
                 want = f"want {name} to be trained here with `waypoints`, whose way it follows"
                 yield (*step.key, "scheme"), f"got {step.words.scheme.name!r}, {want}"
 

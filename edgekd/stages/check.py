@@ -18,6 +18,7 @@ from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import CombineSettings
+from edgekd.learn.settings import Freeze
 from edgekd.learn.settings import InheritSettings
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
@@ -53,6 +54,13 @@ class Network(Settings):
     classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
+class ByDepth(Settings):
+    """What a training says of the model's stages and modules."""
+
+    layer_decay: float = 1.0
+    freeze: Freeze = 0
+
+
 class PlainTraining(Settings):
     """A training on labels, or one whose losses compare answers alone."""
 
@@ -65,6 +73,8 @@ class PlainTraining(Settings):
     """Whether it is trained on auxiliary logits, too."""
     alone: bool = omit_default(True)
     """Whether there is no teacher."""
+    by_depth: ByDepth | None = omit_default(None)
+    """What is trained at another rate, or not at all."""
 
 
 class TeachingCase(Settings):
@@ -170,10 +180,13 @@ def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context:
     from edgekd.learn.task_losses import find_soft_terms
     from edgekd.learn.training import rehearsal
     from edgekd.learn.training.batches import require_full_batch
+    from edgekd.learn.training.depth import plan_rates
 
     plan, model = _built(case.learner, given, context)
     if case.auxiliary:
         outputs.require_auxiliary(model, plan.blank(2))
+    if case.by_depth is not None:
+        plan_rates(model, Training(**dict(case.by_depth)), plan.blank(2))
     samples = arrays.open_samples(given, config.views, config.seed, case.only)
     require_full_batch(case.batch_size, len(samples))
     task = load_task(samples.dataset.task, allow_code=context.allow_code)

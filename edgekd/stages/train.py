@@ -42,12 +42,16 @@ class TrainConfig(Settings):
 
 
 def run(config: TrainConfig, given: Given, context: Context) -> Made:
-    """Give blueprint.json, weights.safetensors, history.json, score.json, and a file a waypoint."""
+    """Give blueprint.json, weights.safetensors, history.json, score.json, and a file a waypoint.
+
+    With the inputs `start_blueprint` and `start_weights` it goes on from that model, else it starts afresh.
+    """
     import torch
 
     from edgekd.learn import arrays
     from edgekd.learn import blueprint
     from edgekd.learn import learner
+    from edgekd.learn import weights
     from edgekd.learn.assembly import connection
     from edgekd.learn.schemes.labels_only import learn_from_labels
     from edgekd.learn.task_losses import find_label_terms
@@ -56,15 +60,21 @@ def run(config: TrainConfig, given: Given, context: Context) -> Made:
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.open_samples(given, config.views, config.views_seed, config.only)
     task = load_task(samples.dataset.task, allow_code=context.allow_code)
-    plan = learner.make_blueprint(
-        config.model,
-        given["data"],
-        config.input,
-        norm=config.norm,
-        allow_code=context.allow_code,
-    )
+    if start := given.get("start_blueprint"):
+        plan = blueprint.read(start)
+    else:
+        plan = learner.make_blueprint(
+            config.model,
+            given["data"],
+            config.input,
+            norm=config.norm,
+            allow_code=context.allow_code,
+        )
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)
+    if "start_weights" in given:
+        before = weights.read(given["start_weights"], suffix=".safetensors")
+        weights.load_into(model, before, "the step before")
     connected = connection.connect_outputs(
         find_label_terms(config.losses, task),
         config.train.batch_size,

@@ -236,7 +236,7 @@ def test_weights_come_before_the_trial_and_are_tuned_for_nothing(tmp_path: Path)
     weights = tmp_path / "w.safetensors"
     weights.write_bytes(b"")
     more = (
-        f"teacher.weights={weights}",
+        f"teacher={{model: resnet8, weights: {weights}}}",
         f"teachers={{wide: {{model: wrn-16-2, weights: {weights}}}, own: {{model: wrn-16-1}}}}",
         "learn=[{step: distil, losses: [kd], teachers: [teacher, wide, own]}]",
         "synthesis={name: dafl}",
@@ -266,3 +266,25 @@ def test_a_step_takes_the_layers_that_any_step_before_it_changed(tmp_path: Path)
     ):  # the last step changes nothing itself: the first one's layers are there still
         takes = steps[f"distil-{number}"].takes
         assert takes["start_blueprint"] == (f"distil-{number - 1}", "blueprint.json")
+
+
+def test_weights_with_training_beside_them_are_loaded_first_and_then_trained(
+    tmp_path: Path,
+) -> None:
+    recipe = recipes.load(TWO)
+    words = recipe.teacher.model_copy(update={"weights": "w.pt"})
+    options = Options(run_dir=tmp_path / "run", store=tmp_path / "store")
+    settled = plan.steps(recipe.model_copy(update={"teacher": words}), TWO.parent, options)
+    steps = {step.label: step for step in settled}
+    assert words.train is not None  # the recipe says how its teacher is trained
+    loaded, taught = steps["load-teacher"], steps["teacher"]
+    assert loaded.settings.for_training and loaded.external["user_weights"].name == "w.pt"
+    assert (loaded.stage.name, taught.stage.name) == ("load", "train")
+    assert taught.takes["start_weights"] == ("load-teacher", "weights.safetensors")
+    labels = list(steps)
+    assert labels.index("load-teacher") < labels.index("check") < labels.index("tune-teacher")
+    bare = words.model_copy(update={"train": None})
+    settled = plan.steps(recipe.model_copy(update={"teacher": bare}), TWO.parent, options)
+    steps = {step.label: step for step in settled}
+    assert steps["teacher"].stage.name == "load" and "load-teacher" not in steps
+    assert not steps["teacher"].settings.for_training and "tune-teacher" not in steps

@@ -174,9 +174,10 @@ KD = "[{step: distil, losses: [kd]}]"
             "waypoints: got 2, want it without train.early_stop_epochs",
         ),
         ("weights: w.pt, waypoints: 2", "waypoints: got it beside `weights`"),
-        ("weights: w.pt, only: ['1']", "only: got it beside `weights`, want one of them"),
+        ("weights: w.pt, only: ['1']", "only: got it beside `weights`, want `train` beside them"),
         ("classes: ['1', '0']", "classes: got it for a teacher that is trained here"),
         ("allow: [extra]", "allow: got it for a teacher that is trained here"),
+        ("train: {freeze: 1}", "train.freeze: got it without `weights`"),
         ("only: ['0', '0']", "only: got '0' twice, want it once"),
     ],
 )
@@ -190,7 +191,16 @@ def test_what_a_teacher_cannot_have(tmp_path: Path, words: str, told: str) -> No
 def test_what_a_teacher_can_have(tmp_path: Path) -> None:
     (tmp_path / "w.pt").write_bytes(b"")
     load(tmp_path, KD, teacher=", waypoints: 2, only: ['1', '0'], train: {epochs: 3}")
-    load(tmp_path, KD, teacher=", weights: w.pt, classes: ['1', '0'], train: {epochs: 3}")
+    trained = "train: {epochs: 3, layer_decay: 0.7, freeze: [conv1, layer1]}"
+    load(tmp_path, KD, teacher=f", weights: w.pt, classes: ['1', '0'], waypoints: 2, {trained}")
+
+
+@pytest.mark.parametrize("words", ["layer_decay: 0.5", "freeze: 1"])
+def test_a_quantized_student_has_no_stages(tmp_path: Path, words: str) -> None:
+    name = words.partition(":")[0]
+    steps = f"{KD[:-1]}, {{step: quantize, losses: [kd], train: {{{words}}}}}]"
+    with pytest.raises(InputError, match=f"learn.1.train.{name}: got it for quantize"):
+        load(tmp_path, steps)
 
 
 def test_a_teacher_may_not_be_called_teacher(tmp_path: Path) -> None:

@@ -93,3 +93,28 @@ def test_near_chance_is_a_warning_without_talk_of_preprocessing(
     (warning,) = (note for note in noted.notes if note.startswith("warning"))
     assert warning == f"warning: python: {said}"
     assert said.endswith("near chance, which is 33.33 %") and "preprocessing" not in warning
+
+
+def test_it_goes_on_from_what_was_loaded_and_leaves_what_is_frozen(
+    given: dict[str, Path], tmp_path: Path
+) -> None:
+    words = {"model": "resnet8", "losses": ["cross-entropy"], "views": {"count": 1}}
+    first = {}
+    for name, more, start in (
+        ("before", {}, {}),
+        ("after", {"freeze": 1, "layer_decay": 0.5}, first),
+    ):
+        (tmp_path / name).mkdir()
+        context = Context(
+            folder=tmp_path / name, checkpoints=tmp_path / name / "kept", seed=1, progress=Silent()
+        )
+        training = {"epochs": 1, "batch_size": 16, "learning_rate": 0.05, **more}
+        config = train.TrainConfig.model_validate({**words, "train": training, "views_seed": 0})
+        made = train.run(config, {**given, **start}, context)
+        first |= {"start_blueprint": made["blueprint.json"]}
+        first |= {"start_weights": made["weights.safetensors"]}
+    before, after = (load_file(tmp_path / n / "weights.safetensors") for n in ("before", "after"))
+    still = {name for name in before if torch.equal(before[name], after[name])}
+    first_stage = {name for name in before if name.startswith(("conv1.", "bn1.", "layer1."))}
+    assert {n for n in before if n.startswith("bn1.")} <= still
+    assert still == first_stage
