@@ -58,6 +58,8 @@ class Metric(NamedTuple):
     """Rows of any samples to the figure; a finite number, whichever samples they are."""
     perfect: float = 1.0
     """What it is where everything is right."""
+    fits: Callable[[Dataset], bool] | None = None
+    """Whether it says anything of such data; None always."""
 
     @property
     def scale(self) -> Scale:
@@ -138,10 +140,15 @@ def interface_of(task: Task, dataset: Dataset) -> Interface:
     return Interface(tuple(inputs), tuple(outputs), tuple(axes), sizes)
 
 
+def list_fitting(metrics: Sequence[Metric], dataset: Dataset) -> tuple[Metric, ...]:
+    """Those of the metrics that say something of such data."""
+    return tuple(each for each in metrics if each.fits is None or each.fits(dataset))
+
+
 def metric_rows(
     metrics: Sequence[Metric], outputs: Arrays, targets: Arrays, dataset: Dataset
 ) -> dict[str, NDArray[np.float64]]:
-    """Each metric's rows [N, K], by its name.
+    """The rows [N, K] of each metric that fits the data, by its name.
 
     Raises:
         ValueError: if a metric gives no finite numbers, one row a sample.
@@ -150,7 +157,7 @@ def metric_rows(
 
     found = {}
     count = len(next(iter(outputs.values())))
-    for metric in metrics:
+    for metric in list_fitting(metrics, dataset):
         rows = np.asarray(metric.rows(outputs, targets, dataset), np.float64)
         if rows.ndim != 2 or len(rows) != count or not rows.shape[1]:
             raise ValueError(f"{metric.name}: got rows {list(rows.shape)}, want [{count}, K]")
@@ -162,7 +169,7 @@ def metric_rows(
 
 def metric_values(task: Task, rows: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
     """The value of each metric by its name, in the task's order: of rows as `metric_rows` gives them."""
-    return {metric.name: metric.value(rows[metric.name]) for metric in task.metrics}
+    return {each.name: each.value(rows[each.name]) for each in task.metrics if each.name in rows}
 
 
 def compute_score(task: Task, outputs: Arrays, targets: Arrays, dataset: Dataset) -> float:

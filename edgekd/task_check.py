@@ -19,6 +19,7 @@ from edgekd.interface import Kind
 from edgekd.interface import Tensor
 from edgekd.task import Metric
 from edgekd.task import Task
+from edgekd.task import list_fitting
 from edgekd.task import metric_rows
 from edgekd.units import number_text
 
@@ -58,6 +59,7 @@ def require_sound(task: Task) -> None:
         _require_metric(metric)
     names = [metric.name for metric in task.metrics]
     _require(len(set(names)) == len(names), "metrics", ", ".join(names), "each name once")
+    _require(task.score.fits is None, "score", "one that fits some data alone", "one for any")
     known = task.chance_metric in ("", *names)
     _require(known, "chance_metric", task.chance_metric, f"one of: {', '.join(names)}")
     for name, count in (("decide", 2), ("agree", 2), ("guess", 2), ("describe", 3)):
@@ -89,7 +91,7 @@ def require_runs(task: Task, targets: Arrays, dataset: Dataset) -> None:
         fits = len(got) == axes and got[0] == count
         _require(fits, f"guess, output {name}", list(got), f"{axes} axes, the first of {count}")
     halves = [{name: array[:1] for name, array in each.items()} for each in (outputs, targets)]
-    for metric in task.metrics:
+    for metric in list_fitting(task.metrics, dataset):
         rows = _run(metric.name, metric_rows, (metric,), outputs, targets, dataset)[metric.name]
         alone = _run(metric.name, metric_rows, (metric,), *halves, dataset)[metric.name]
         widths = alone.shape[1], rows.shape[1]

@@ -31,6 +31,7 @@ from edgekd.field import RaggedRows
 from edgekd.field import form_text
 from edgekd.task import Task
 from edgekd.task import interface_of
+from edgekd.task import list_fitting
 from edgekd.task import metric_rows
 from edgekd.tasks import BUILT_IN
 
@@ -114,7 +115,7 @@ def score_engine(
                 goal=goal,
                 device=device,
             )
-            names = [metric.name for metric in task.metrics]
+            names = [metric.name for metric in list_fitting(task.metrics, data)]
             parts.append(read_rows(goal / ROWS, engine.runtime, names, rows=stop - start))
     if len({tuple(each.shape[1] for each in part.values()) for part in parts}) != 1:
         raise WorkerFailed(f"{engine.runtime}: got rows of several widths, want one")

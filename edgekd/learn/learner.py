@@ -189,7 +189,7 @@ def write(
     score: dict[str, Any] = {
         "score": values[task.score.name],
         "metrics": values,
-        "scales": [metric.scale._asdict() for metric in task.metrics],
+        "scales": [each.scale._asdict() for each in task.metrics if each.name in rows],
         "near_chance": _near_chance(standing) if standing.is_near_chance else "",
         "parameters": complexity.count_parameters(model),
         "macs": complexity.count_macs(model, plan),

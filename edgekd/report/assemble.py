@@ -101,6 +101,7 @@ def assemble_result(
         "date": max((one.get("made_at") or "" for one in lineage.values()), default="") or None,
         "task": data["task"],
         "metric": choice["metric"],
+        "scales": scores[STUDENT].get("scales", []),
         "data": {
             **{name: data.get(name) for name in ("source", "counts")},
             "classes": class_names(data),

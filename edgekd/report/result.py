@@ -232,6 +232,8 @@ class Result(Settings):
     """A name of `edgekd tasks`, or ``python:package.module:TASK``."""
     metric: MetricScale
     """The task's first, which is the score."""
+    scales: tuple[MetricScale, ...] = ()
+    """Of all metrics that say something of these data, the score first; empty in results before there were several."""
     data: dict[str, Any]
     """Source, counts of the splits, classes."""
     teacher: Model

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from edgekd.dataset import Dataset
     from edgekd.field import Arrays
 
+LIKELIEST = 5
+"""Classes among which ``top-5 accuracy`` looks for the label."""
+MOST_RANKED = 100
+"""Classes up to which ``AUROC`` is asked for: a sample's row is a number a class."""
 RENAMED = 0.45
 """How much of the way from chance to perfect it goes with its classes renamed, if their order was the cause."""
 
@@ -65,6 +69,48 @@ def macro_f1(rows: NDArray[np.float64]) -> float:
     right = np.bincount(labels[named == labels], minlength=classes)
     either = np.bincount(named, minlength=classes) + np.bincount(labels, minlength=classes)
     return float((2 * right[either > 0] / either[either > 0]).mean())
+
+
+def among_likeliest(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
+    """[N, 2]: whether fewer than `LIKELIEST` logits are above that of the label, and 1."""
+    logits, labels = outputs["logits"], targets["labels"]
+    own = np.take_along_axis(logits, labels[:, None], axis=1)
+    right = (logits > own).sum(1) < LIKELIEST
+    return np.stack([right, np.ones(len(right))], axis=1).astype(np.float64)
+
+
+def rank_classes(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
+    """[N, C + 1]: the logarithm of each class's probability, and the label."""
+    logits = outputs["logits"].astype(np.float64)
+    lowered = logits - logits.max(axis=1, keepdims=True)
+    likely = lowered - np.log(np.exp(lowered).sum(axis=1, keepdims=True))
+    return np.concatenate([likely, targets["labels"][:, None]], axis=1)
+
+
+def area_under_curve(rows: NDArray[np.float64]) -> float:
+    """The mean, over the classes that occur beside others, of the chance that a sample of the class is given a higher
+    probability of it than a sample of another, equal ones half (Hanley and McNeil 1982, Radiology 143); a half where
+    there is but one class. Rows as `rank_classes` gives them."""
+    likely, labels = rows[:, :-1], rows[:, -1].astype(np.int64)
+    areas = []
+    for name in np.unique(labels):
+        own = labels == name
+        others = len(labels) - int(own.sum())
+        if not others:
+            return 0.5
+        _, places, counts = np.unique(likely[:, name], return_inverse=True, return_counts=True)
+        ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
+        count = int(own.sum())
+        areas.append((ranks[own].sum() - count * (count + 1) / 2) / (count * others))
+    return float(np.mean(areas))
+
+
+def _has_more_classes(dataset: Dataset) -> bool:
+    return bool(dataset.targets["labels"].target_sizes()["classes"] > LIKELIEST)
+
+
+def _has_few_classes(dataset: Dataset) -> bool:
+    return bool(dataset.targets["labels"].target_sizes()["classes"] <= MOST_RANKED)
 
 
 def guess(targets: Arrays, dataset: Dataset) -> Arrays:
@@ -115,6 +161,12 @@ TASK = Task(
         Metric("accuracy", "fraction", "higher", correct, ratio),
         Metric("balanced accuracy", "fraction", "higher", confusion, balanced_accuracy),
         Metric("macro F1", "fraction", "higher", confusion, macro_f1),
+        Metric(
+            "top-5 accuracy", "fraction", "higher", among_likeliest, ratio, fits=_has_more_classes
+        ),
+        Metric(
+            "AUROC", "fraction", "higher", rank_classes, area_under_curve, fits=_has_few_classes
+        ),
     ),
     decide=decide,
     agree=agree,

@@ -183,3 +183,25 @@ def test_int8_is_shown_with_steps_kernels_and_islands() -> None:
     assert "| onnxruntime-int8-2t | x86" not in page
     assert page.count("- `layer1.0.conv1/Conv` (Conv): no Q behind its Relu") == 1
     assert "\n\n\n" not in page
+
+
+def test_every_metric_of_the_task_is_shown_beside_the_score() -> None:
+    made = report_example.result()
+    names = (made.metric.name, "macro F1")
+    scales = tuple(made.metric.model_copy(update={"name": name}) for name in names)
+    reached = {names[0]: 0.9, "macro F1": 0.8}
+    student = made.student.model_copy(update={"test_metrics": reached})
+    row = made.candidates[0].model_copy(update={"test_metrics": reached})
+    page = markdown.report_page(
+        made.model_copy(update={"scales": scales, "student": student, "candidates": (row,)})
+    )
+    begin = page.index("## Metrics")
+    assert page[begin : page.index("\n## Candidates")].splitlines()[4:] == [
+        f"| | {names[0]} | macro F1 |",
+        "|---|---:|---:|",
+        "| teacher | – | – |",
+        "| control | – | – |",
+        "| student | 90.00 % | 80.00 % |",
+        f"| {row.name} | 90.00 % | 80.00 % |",
+    ]
+    assert "## Metrics" not in markdown.report_page(made)

@@ -8,7 +8,9 @@ import pytest
 from edgekd.dataset import Dataset
 from edgekd.fields.image import Image
 from edgekd.fields.label import Label
+from edgekd.task import list_fitting
 from edgekd.task import metric_rows
+from edgekd.task import metric_values
 from edgekd.tasks import classification
 from edgekd.tasks.classification import TASK
 
@@ -35,13 +37,38 @@ def test_metrics_are_those_of_scikit_learn(classes: int, seed: int) -> None:
     labels[: classes - 1] = 0  # not all classes occur alike
     told = generator.normal(size=(57, classes)) + np.eye(classes)[labels]
     rows = metric_rows(TASK.metrics, {"logits": told}, {"labels": labels}, dataset(classes))
-    found = {metric.name: metric.value(rows[metric.name]) for metric in TASK.metrics}
+    found = metric_values(TASK, rows)
     named = told.argmax(1)
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(labels, named), abs=1e-12)
     want = metrics.balanced_accuracy_score(labels, named)
     assert found["balanced accuracy"] == pytest.approx(want, abs=1e-12)
     want = metrics.f1_score(labels, named, average="macro")
     assert found["macro F1"] == pytest.approx(want, abs=1e-12)
+    raised = np.exp(told)
+    likely = raised / raised.sum(1, keepdims=True)
+    occurring = np.unique(labels)
+    each = [metrics.roc_auc_score(labels == name, likely[:, name]) for name in occurring]
+    assert found["AUROC"] == pytest.approx(np.mean(each), abs=1e-12)
+    assert ("top-5 accuracy" in found) is (classes > 5)
+    if classes > 5:
+        want = metrics.top_k_accuracy_score(labels, told, k=5, labels=range(classes))
+        assert found["top-5 accuracy"] == pytest.approx(want, abs=1e-12)
+
+
+def test_equal_probabilities_are_ranked_half_and_one_class_tells_nothing() -> None:
+    def area(logits: list[list[float]], labels: list[int]) -> float:
+        found = {"logits": np.array(logits)}, {"labels": np.array(labels)}
+        return classification.area_under_curve(classification.rank_classes(*found, dataset(2)))
+
+    assert area([[0, 1], [0, 1], [0, 1]], [1, 0, 1]) == 0.5
+    assert area([[0, 1], [0, 2]], [1, 1]) == 0.5
+    assert area([[0, 1], [0, 2], [1, 0]], [1, 1, 0]) == 1
+    assert area([[0, 9], [0, 9.5], [9, 0]], [0, 1, 0]) == 1  # probabilities near one stay apart
+
+
+def test_a_metric_that_tells_nothing_of_the_data_is_left_out() -> None:
+    names = [metric.name for metric in list_fitting(TASK.metrics, dataset(101))]
+    assert "AUROC" not in names and "top-5 accuracy" in names
 
 
 def test_decisions_are_probabilities_and_the_largest() -> None:

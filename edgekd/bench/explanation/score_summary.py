@@ -15,6 +15,7 @@ from edgekd.bench.roles import TEACHER
 from edgekd.task import agree_samples
 from edgekd.task import drop_interval
 from edgekd.task import is_right_or_wrong
+from edgekd.task import list_fitting
 from edgekd.task import metric_rows
 from edgekd.task import metric_values
 from edgekd.task import score_drop
@@ -56,7 +57,7 @@ def summarize_scores(
     }
     summary = {
         "metric": score.scale._asdict(),
-        "metrics": [metric.scale._asdict() for metric in task.metrics],
+        "metrics": [each.scale._asdict() for each in list_fitting(task.metrics, dataset)],
         "models": {role: {"metrics": metric_values(task, each)} for role, each in rows.items()},
         "agreement": {role: float(each.mean()) for role, each in alike.items()},
         "below": {
