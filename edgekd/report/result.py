@@ -2,9 +2,8 @@
 
 History: 1, the first; with quantized models since 0.2: `quantized`, and a row's `profile`,
 `parity_steps` and `islands`; since 0.3 `machine`, a row's `latency_caller_p50_ms`, and a limit that is
-``open``, the resolved recipe, what the command line changed, dates and durations, plugins. Within 2 `files`,
-`durations_s` and `versions` were added. 2: any task's score;
-`accuracy` became `score`, `validation_accuracy` `validation_score`, `top1_agreement` `agreement`,
+``open``, the resolved recipe, what the command line changed, dates and durations, plugins. 2: any task's score, and
+later `files`, `durations_s`, `versions` and `scales`; `accuracy` became `score`, `validation_accuracy` `validation_score`, `top1_agreement` `agreement`,
 `points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`; new are `task`, `metric`, `metrics`, `test_metrics`, and a row's `reason`, which stood in its `status`; a row's `sizes` and `usual_row`.
 """
 
