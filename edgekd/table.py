@@ -74,8 +74,8 @@ class Member(NamedTuple):
     """Whether a loss's student answers through its teacher's classifier."""
     over_tokens: bool = False
     """Whether a loss is summed over tokens, of which those without a label can be left out."""
-    names: Literal["nothing", "code", "folder"] = "nothing"
-    """What the `reference` of a model names: the user's code, or a folder with its config.json."""
+    names: Literal["nothing", "code", "folder", "file"] = "nothing"
+    """What the `reference` of a model names: the user's code, a folder with its config.json, or the model's own file."""
     package: str = ""
     """The distribution whose work is in what a model builds."""
     gives: Mapping[str, str] = {}

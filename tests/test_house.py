@@ -65,6 +65,7 @@ LEARN_FLOORS: list[set[str]] = [
         "forward_pass",
         "model",
         "model_inputs",
+        "onnx_import",
         "optimizers",
         "origin",
         "packages",

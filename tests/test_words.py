@@ -58,7 +58,7 @@ def test_no_two_public_classes_have_one_name() -> None:
     assert not {name: files for name, files in places.items() if len(files) > 1}
 
 
-OTHER_WORDS = {"at", "adaptive", "cosine", "ema", "one", "python", "timm"}
+OTHER_WORDS = {"at", "adaptive", "cosine", "ema", "one", "onnx", "python", "timm"}
 """Names of methods that mean other things elsewhere: keys, a schedule, a program, a distribution."""
 METHODS = {*LOSSES, *SCHEMES, *SYNTHESIZERS, *MODELS} - OTHER_WORDS
 

@@ -13,7 +13,7 @@ from edgekd.table import Member
 
 def digest_reference(member: Member, reference: str, *, allow_code: bool) -> dict[str, str]:
     """File to SHA-256 of what a model's `reference` names: the user's module with what it imports, the config of a
-    folder.
+    folder, the model's file.
 
     Raises:
         InputError: if code is not allowed, or there is no such module.
@@ -22,6 +22,8 @@ def digest_reference(member: Member, reference: str, *, allow_code: bool) -> dic
         return digest_files(
             code.module_files(reference, f"python:{reference}", allow_code=allow_code)
         )
+    if member.names == "file":
+        return digest_files([Path(reference)])
     path = Path(reference) / "config.json"
     # what is no folder is a model type
     return {path.name: files.digest_file(path)} if path.is_file() else {}

@@ -83,7 +83,7 @@ def test_published_parameter_counts(name: str) -> None:
 
 
 def test_every_name_is_published_or_open() -> None:
-    assert set(MODELS) == {*PUBLISHED, *OTHER_ENDS, "timm", "transformers", "python"}
+    assert set(MODELS) == {*PUBLISHED, *OTHER_ENDS, "timm", "transformers", "onnx", "python"}
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -102,6 +102,15 @@ _BUILT_IN: dict[str, Member] = {
     "transformers": _foreign(
         "transformers", "an image classifier of transformers: transformers:FOLDER"
     )._replace(names="folder"),
+    "onnx": Member(
+        f"{_HERE}.onnx",
+        "onnx",
+        "your ONNX file with its weights: onnx:FILE",
+        ("interface",),
+        has_batch_norm=None,
+        is_foreign=True,
+        names="file",
+    ),
     "python": Member(
         f"{_HERE}.python",
         "python",
