@@ -29,6 +29,7 @@ from edgekd.learn.data.loader import Samples
 from edgekd.learn.evaluation import EvaluationSplit
 from edgekd.learn.evaluation import read_split
 from edgekd.learn.method import outputs as model_outputs
+from edgekd.learn.method.class_weights import weigh_classes
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.model_inputs import make_zeros
@@ -131,6 +132,8 @@ def train(
     model.to(arithmetic.choose_device())
     if training.auxiliary:
         scheme = model_outputs.add_auxiliary_loss(scheme, model, training.auxiliary)
+    if training.class_weights is not None:
+        terms = weigh_classes(terms, training.class_weights, samples)
     blank = make_zeros(interface_of(validation.task, validation.dataset), 2)
     run = TrainingRun(
         model=model,

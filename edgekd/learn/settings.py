@@ -200,6 +200,9 @@ class Training(Settings):
     """Arithmetic of the forward and backward pass; auto measures once on this machine."""
     channels_last: Literal["auto"] | bool = "auto"
     """Memory order of the images; auto measures once on this machine."""
+    class_weights: Literal["balanced"] | dict[str, Positive] | None = omit_default(None)
+    """What a class counts in the cross-entropy of labels, by name, others 1; balanced makes rare ones count as much
+    as common ones."""
     auxiliary: NonNegative = omit_default(0.0)
     """Weight of the cross-entropy of auxiliary logits, for a network that gives some in training (GoogLeNet:
     0.3); 0 drops them."""

@@ -8,6 +8,7 @@ from edgekd.errors import InputError
 from edgekd.learn import arithmetic
 from edgekd.learn.assembly.step import DistillationStep
 from edgekd.learn.data.loader import Samples
+from edgekd.learn.method.class_weights import weigh_classes
 from edgekd.learn.method.loss import NotFiniteLoss
 from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.method.outputs import add_auxiliary_loss
@@ -39,14 +40,15 @@ def rehearse_step(
     batch = samples.batch(np.arange(training.batch_size), 0)
     tensors = to_tensors(batch, resolved, 0.0, training.epochs)
     scheme = whole.scheme
+    terms = whole.connection.terms
     build_optimizer(whole.student, training)
+    if training.class_weights is not None:
+        terms = weigh_classes(terms, training.class_weights, samples)
     if training.auxiliary:
         require_auxiliary(whole.student, tuple(each[:2] for each in tensors.inputs))
         scheme = add_auxiliary_loss(scheme, whole.student, training.auxiliary)
     try:
-        loss, _ = compute_lessons(
-            whole.connection.terms, scheme.lessons(whole.student, tensors), 0.0
-        )
+        loss, _ = compute_lessons(terms, scheme.lessons(whole.student, tensors), 0.0)
     except NotFiniteLoss as fault:
         raise InputError(f"loss {fault} before any training", hint="lower its weight") from fault
     if not bool(loss.isfinite()):

@@ -11,6 +11,7 @@ LOSSES: dict[str, Member] = {
         f"{_HERE}.labels",
         "cross_entropy",
         "the labels, with label smoothing",
+        supplied=("class_weights",),
         paper="Szegedy et al. 2016",
         logits="classes",
     ),

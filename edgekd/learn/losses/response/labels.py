@@ -16,16 +16,21 @@ if TYPE_CHECKING:
 
 
 def cross_entropy(
-    student_logits: Tensor, labels: Tensor, *, label_smoothing: Fraction = 0.0
+    student_logits: Tensor,
+    labels: Tensor,
+    *,
+    label_smoothing: Fraction = 0.0,
+    class_weights: Tensor | None = None,
 ) -> Tensor:
-    """-sum_c q_c log softmax(z)_c, mean over the batch, with smoothed labels.
+    """-sum_c w_c q_c log softmax(z)_c, mean over the batch, with smoothed labels.
 
-    q = (1 - e) * onehot(y) + e / C (Szegedy et al. 2016, arXiv:1512.00567, sec. 7).
+    With weights it is divided by the sum of the labels' weights; with probabilities for labels by the batch. q = (1 - e) * onehot(y) + e / C (Szegedy et al. 2016, arXiv:1512.00567, sec. 7).
 
     Args:
         student_logits: [B, C].
         labels: class indices [B], int64; or probabilities [B, C] where views are mixed.
         label_smoothing: e, from 0 to 1.
+        class_weights: w [C], from `train.class_weights` of the recipe; None is 1 each.
 
     Returns:
         Scalar, nats.
@@ -35,7 +40,9 @@ def cross_entropy(
     """
     if student_logits.ndim != 2 or labels.shape[0] != student_logits.shape[0]:
         raise ValueError(f"want [B, C] and [B], got {student_logits.shape} and {labels.shape}")
-    return F.cross_entropy(widen(student_logits), labels, label_smoothing=label_smoothing)
+    wide = widen(student_logits)
+    weights = None if class_weights is None else class_weights.to(wide)
+    return F.cross_entropy(wide, labels, weights, label_smoothing=label_smoothing)
 
 
 def defensive(student_logits: Tensor, labels: Tensor, *, temperature: Positive = 20.0) -> Tensor:
