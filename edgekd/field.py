@@ -196,6 +196,11 @@ class Field(abc.ABC):
             f"{name}: got views that mix samples, which {self.kind!r} targets cannot be"
         )
 
+    def preview(self, rows: Rows) -> str | NDArray[Any] | None:
+        """Return what a person sees of one sample [1, ...]: text, or pixels uint8 [H, W, 1 or 3]; None unless
+        overridden."""
+        return None
+
     def strata(self, rows: Rows) -> NDArray[np.int64] | None:
         """A number a row, such as its class: splits hold the same share of each. None if there is none."""
         return None

@@ -45,6 +45,11 @@ class Classes(Field):
         """``classes``."""
         return {"classes": len(self.names)}
 
+    def preview(self, rows: Rows) -> str:
+        """Names of the classes that are there."""
+        there = np.flatnonzero(np.asarray(rows)[0])
+        return ", ".join(self.names[number] for number in there) or "none"
+
     def prepare(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
         """The numbers as they are."""
         return {name: np.asarray(rows)}

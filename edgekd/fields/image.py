@@ -111,6 +111,11 @@ class Image(Field):
         """float32 [batch, C, H, W]."""
         return (Tensor(name, "float32", (BATCH, self.channels, self.height, self.width)),)
 
+    def preview(self, rows: Rows) -> NDArray[Any]:
+        """Red, green and blue, or one grey channel."""
+        pixels: NDArray[Any] = np.asarray(rows)[0]
+        return pixels[..., : 3 if self.channels >= 3 else 1]
+
     def alternatives(self) -> dict[str, Self]:
         """The same with other usual means and standard deviations."""
         one = (1.0,) * self.channels

@@ -60,6 +60,10 @@ class Label(Field):
         """``classes``."""
         return {"classes": len(self.names)}
 
+    def preview(self, rows: Rows) -> str:
+        """The class's name."""
+        return self.names[int(np.asarray(rows)[0])]
+
     def prepare(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
         """The numbers as they are."""
         return {name: np.asarray(rows)}

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 MOST_SIDE, MOST_PIXELS = 2**15, 2**28
 IGNORED = 255
 _CHUNK = 256
+COLOURS = np.array(
+    [[0, 0, 0], [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178]]
+    + [[213, 94, 0], [204, 121, 167], [148, 103, 189], [140, 86, 75], [188, 189, 34]],
+    np.uint8,
+)
+"""Of classes in pictures: Okabe and Ito 2008, and three more."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,13 @@ class Map(Field):
     def prepare(self, name: str, rows: Rows) -> dict[str, NDArray[Any]]:
         """int64 [N, H, W]."""
         return {name: np.asarray(rows, np.int64)}
+
+    def preview(self, rows: Rows) -> NDArray[Any]:
+        """A colour a class, the first black; what has none is white."""
+        numbers = np.asarray(rows, np.int64)[0]
+        shown = COLOURS[np.where(numbers == 0, 0, 1 + (numbers - 1) % (len(COLOURS) - 1))]
+        shown[numbers == self.ignored] = 255
+        return shown
 
     def image_size(self) -> tuple[int, int]:
         """Its own."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from edgekd.field import Rows
 
-MOST_COLUMNS, MOST_UNIT = 2**16, 40
+MOST_COLUMNS, MOST_UNIT, MOST_SHOWN = 2**16, 40, 12
 _MOST, _LEAST_STD = 1e30, 1e-30
 _CHUNK = 2**14
 
@@ -128,6 +128,10 @@ class Number(Field):
             1 - part
         )
         return {name: mixed}
+
+    def preview(self, rows: Rows) -> str:
+        """The first numbers."""
+        return ", ".join(f"{value:.4g}" for value in np.asarray(rows)[0].ravel()[:MOST_SHOWN])
 
     def _matrix(self, rows: Rows) -> NDArray[Any]:
         width = len(self.columns)

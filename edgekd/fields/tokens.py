@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MOST_VOCABULARY, MOST_LENGTH = 2**24, 2**20
 ENCODINGS = ("", "bytes")
 BYTES_VOCABULARY = 257
+MOST_SHOWN = 40
+"""Numbers in a preview."""
 
 
 def encode_text(text: str) -> NDArray[np.int32]:
@@ -137,6 +139,13 @@ class Tokens(Field):
         tokens = np.full(mask.shape, self.padding, np.int64)
         tokens[mask] = rows.values
         return {name: tokens, f"{name}_mask": mask.astype(np.int64)}
+
+    def preview(self, rows: Rows) -> str:
+        """The text where its encoding is known, else the first numbers."""
+        tokens = np.asarray(rows.row(0) if isinstance(rows, RaggedRows) else rows[0])
+        if self.encoding:
+            return (tokens[tokens > 0] - 1).astype(np.uint8).tobytes().decode(errors="replace")
+        return " ".join(map(str, tokens[:MOST_SHOWN].tolist()))
 
     def read(self, data: bytes) -> Rows:
         """Plain text of one sample, if its encoding is known; else JSON: the numbers of one, or a list of several."""

@@ -18,6 +18,7 @@ from edgekd.bench.roles import ROLES
 from edgekd.errors import InputError
 from edgekd.settings import Count
 from edgekd.settings import Settings
+from edgekd.settings import Whole
 from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from edgekd.field import Arrays
     from edgekd.learn.evaluation import EvaluationSplit
 
-FILES = ("explain.json", "disagreements.npy", "disagreements.csv")
+SAMPLES = "samples.json"
+FILES = ("explain.json", "disagreements.npy", "disagreements.csv", SAMPLES)
 """What it makes."""
 WHOLE = "whole"
 """The student of all terms, in an ablation: the inputs ``whole_blueprint`` and ``whole_weights``."""
@@ -68,6 +70,8 @@ class ExplainConfig(Settings):
     """Modules of the student, by path, that are compared with the teacher's; auto picks them."""
     similarity_samples: Count = 1024
     """Samples on which layers are compared."""
+    samples: Whole = omit_default(12)
+    """How many of the samples on which student and teacher are the farthest apart the page shows; 0 shows no data."""
     attack: Attack | None = omit_default(None)
     """How hard to mislead the models are; None does not ask."""
 
@@ -80,7 +84,7 @@ class ExplainSettings(ExplainConfig):
 
 
 def run(config: ExplainConfig, given: Given, context: Context) -> Made:
-    """Give explain.json, disagreements.csv and disagreements.npy.
+    """Give explain.json, disagreements.csv and .npy, and the farthest of these to look at: samples.json.
 
     Takes data and the named split; ``<role>_blueprint`` and ``<role>_weights`` of teacher, control and
     student; for an ablation those of `WHOLE` and of each term `WITHOUT` which a student learned.
@@ -95,6 +99,7 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
     Raises:
         InputError: if a model answers something that is not finite.
     """
+    from edgekd.bench.explanation import worst_samples
     from edgekd.learn import answers as model_answers
     from edgekd.learn import arithmetic
     from edgekd.learn.evaluation import read_split
@@ -136,7 +141,11 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
     }
     disagreements = classes.disagreements or scores.disagreements
     assert disagreements is not None  # of scores there always are
-    return _written(content, disagreements, context)
+    numbers = disagreements.rows[: config.samples].tolist()
+    looked_at = worst_samples.describe_samples(
+        split.task, split.dataset, split.rows, outputs, numbers
+    )
+    return _written(content, disagreements, looked_at, context)
 
 
 class Disagreements(NamedTuple):
@@ -270,15 +279,21 @@ def _attack(
     )
 
 
-def _written(content: Mapping[str, Any], disagreements: Disagreements, context: Context) -> Made:
+def _written(
+    content: Mapping[str, Any],
+    disagreements: Disagreements,
+    looked_at: list[dict[str, Any]],
+    context: Context,
+) -> Made:
     import numpy as np
 
-    document, array, table = (context.folder / name for name in FILES)
+    document, array, table, samples = (context.folder / name for name in FILES)
+    samples.write_bytes(files.canonical_json(looked_at))
     document.write_bytes(files.canonical_json(content))
     np.save(array, disagreements.rows, allow_pickle=False)
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(disagreements.lines)
-    return dict(zip(FILES, (document, array, table), strict=True))
+    return dict(zip(FILES, (document, array, table, samples), strict=True))
 
 
 STAGE = Stage("explain", ExplainConfig, run, packages=("torch", "numpy"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -15,7 +16,7 @@ from edgekd.stage import Made
 from edgekd.stage import Stage
 from edgekd.task import Scale
 
-EXPLAINED = "explain.json"
+EXPLAINED, SAMPLES = "explain.json", "samples.json"
 ALWAYS = (
     "result.json",
     "report.md",
@@ -123,6 +124,8 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
         quantized=config.quantized,
         tables=found,
         explained=learned,
+        samples=value.get(SAMPLES, ()),
+        spreads=_spreads(given),
     )
     contents = {
         "result.json": files.pretty_json(result.model_dump(mode="json")),
@@ -138,6 +141,14 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
     for name, data in contents.items():
         (context.folder / name).write_bytes(data)
     return {name: context.folder / name for name in contents}
+
+
+def _spreads(given: Given) -> dict[str, Any]:
+    from edgekd.report.html.latencies import summarize_times
+
+    if TIMES not in given:
+        return {}
+    return dict(summarize_times(json.loads(gzip.decompress(given[TIMES].read_bytes()))))
 
 
 def _of_steps(value: dict[str, Any], config: ReportConfig, file: str) -> dict[str, Any]:

@@ -82,7 +82,9 @@ def labels_of(given: dict[str, Path], split: str = "validation") -> np.ndarray:
 def test_the_stage_says_how_three_models_differ(tmp_path: Path) -> None:
     given, heard = inputs(tmp_path), Heard()
     made = run(tmp_path, given, explain.ExplainConfig(), heard)
-    assert set(made) == {"explain.json", "disagreements.csv", "disagreements.npy"}
+    assert set(made) == set(explain.FILES)
+    looked_at = json.loads(made["samples.json"].read_bytes())
+    assert [one["index"] for one in looked_at] == np.load(made["disagreements.npy"]).tolist()[:12]
     found: dict[str, Any] = json.loads(made["explain.json"].read_bytes())
     labels = labels_of(given)
     told = {role: logits(given, role) for role in ROLES}

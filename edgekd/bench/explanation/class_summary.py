@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_APART = 100
 """Samples named in it."""
+MOST_IN_MATRIX = 25
+"""Classes of which every pair is counted."""
 MOST_CONFUSIONS = 100
 """Pairs of classes named in it."""
 
@@ -82,11 +84,30 @@ def summarize_differences(
             {**row._asdict(), "above": {role: b._asdict() for role, b in row.above.items()}}
             for row in gains.compare_by_class(labels, right)
         ],
+        "confusion_matrix": count_pairs(labels, student),
         "confusions": [
             pair._asdict()
             for pair in fidelity.count_confusions(teacher, student, labels)[:MOST_CONFUSIONS]
         ],
     }
+
+
+def count_pairs(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> list[list[int]] | None:
+    """Return how many samples of each class (rows) a model gives to each class; None of more than `MOST_IN_MATRIX`.
+
+    Args:
+        labels: [N], class indices.
+        logits: [N, C].
+    """
+    import numpy as np
+
+    classes = logits.shape[1]
+    if classes > MOST_IN_MATRIX:
+        return None
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, logits.argmax(1)), 1)
+    found: list[list[int]] = counts.tolist()
+    return found
 
 
 def find_farthest(

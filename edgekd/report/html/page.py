@@ -18,10 +18,17 @@ from edgekd.bench.proportion import wilson
 from edgekd.bench.roles import ROLES
 from edgekd.bench.status import status_text
 from edgekd.printable import escape_unprintable
+from edgekd.report import tables
+from edgekd.report.explanation import make_section
+from edgekd.report.html import confusion
+from edgekd.report.html import curves
 from edgekd.report.html import frontier
+from edgekd.report.html import latencies
+from edgekd.report.html import reliability
 from edgekd.report.html import svg
 from edgekd.report.html.frontier import interval_text
 from edgekd.report.html.headline import write_headline
+from edgekd.report.html.kernels import list_kernels
 from edgekd.report.html.ledger import make_ledger
 from edgekd.report.html.record import RunRecord
 from edgekd.report.result import Interval
@@ -71,9 +78,49 @@ def run_page(record: RunRecord) -> str:
         frontier=frontier.draw_frontier(points, scale, split),
         keys=list(list_keys(points)),
         ledger=make_ledger(result, record.scores, record.quantized, _validation_intervals(record)),
+        curves=curves.draw_histories(record.histories, scale),
+        latencies=_draw_latencies(record),
+        explained=make_section(record.explained) if record.explained else None,
+        reliability=_draw_reliability(record),
+        confusion=_draw_confusion(record),
+        samples=record.samples,
+        sensitivity=list(_draw_sensitivity(record)),
+        tables=tables.make_tables(record.tables),
+        kernels=list_kernels(result),
         environment=explain_environment(result.environment),
         recipe=_recipe_text(result),
     )
+
+
+def _draw_latencies(record: RunRecord) -> Markup | None:
+    if not record.spreads:
+        return None
+    every = (*record.result.candidates, *record.result.references)
+    colours = colour_runtimes([record.result])
+    return latencies.draw_latencies(
+        record.spreads,
+        {row.name: colours[row.runtime] for row in every},
+        [row.name for row in every],
+    )
+
+
+def _draw_reliability(record: RunRecord) -> Markup | None:
+    models = (record.explained or {}).get("models", {})
+    known = {role: models[role] for role in ROLES if "reliability" in models.get(role, {})}
+    return reliability.draw_reliability(known) if known else None
+
+
+def _draw_confusion(record: RunRecord) -> Markup | None:
+    explained = record.explained or {}
+    counts = explained.get("confusion_matrix")
+    return confusion.draw_confusion(counts, explained["classes"]) if counts else None
+
+
+def _draw_sensitivity(record: RunRecord) -> Iterator[tuple[str, Markup]]:
+    for name, content in record.tables.items():
+        layers = content.get("layers") or ()
+        if layers and "weight_distance" in layers[0]:
+            yield name, confusion.draw_sensitivity(layers)
 
 
 def number_rows(result: Result, prefix: str = "row") -> dict[str, Row]:
@@ -85,7 +132,7 @@ def number_rows(result: Result, prefix: str = "row") -> dict[str, Row]:
 def colour_runtimes(results: Sequence[Result]) -> dict[str, int]:
     """The colour of each engine."""
     names = {row.runtime for each in results for row in (*each.candidates, *each.references)}
-    return {name: number % 6 for number, name in enumerate(sorted(names))}
+    return {name: number % svg.COLOURS for number, name in enumerate(sorted(names))}
 
 
 def list_keys(points: Sequence[frontier.FrontierPoint]) -> Iterator[tuple[Markup, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
+from edgekd.report.html.latencies import LatencySpread
 from edgekd.report.result import Result
 
 
@@ -24,3 +25,7 @@ class RunRecord(NamedTuple):
     """What steps found layer by layer, by file name (`edgekd.report.tables`)."""
     explained: Mapping[str, Any] | None = None
     """explain.json."""
+    samples: Sequence[Mapping[str, Any]] = ()
+    """samples.json: those on which student and teacher are the farthest apart."""
+    spreads: Mapping[str, LatencySpread] = {}
+    """How latencies are spread, by row."""

@@ -129,23 +129,69 @@ def drawing(label: str, height: float, *children: Markup, role: str = "img") -> 
     return element("svg", *title, *children, viewBox=box, role=role, aria_label=name)
 
 
-def frame(x: PlotAxis, y: PlotAxis, x_label: str, y_label: str, *, percent: bool = False) -> Markup:
-    """Grid, ticks and names of two axes; the y axis has its name above it."""
+def frame(
+    x: PlotAxis,
+    y: PlotAxis,
+    x_label: str,
+    y_label: str,
+    *,
+    percent: bool = False,
+    whole: bool = False,
+    most: int = 6,
+) -> Markup:
+    """Grid, ticks and names of two axes; the y axis has its name above it.
+
+    Args:
+        x: across.
+        y: up.
+        x_label: name of the one.
+        y_label: name of the other.
+        percent: whether what goes up is a fraction.
+        whole: whether what goes across is counted.
+        most: ticks of each.
+    """
     parts = []
     left, right = sorted((x.start, x.end))
     top, bottom = sorted((y.start, y.end))
-    for value in y.ticks():
+    for value in y.ticks(most):
         at = y.place(value)
         shown = f"{100 * value:.6g} %" if percent else f"{value:.6g}"
         parts += [line(left, at, right, at, "grid"), text(left - 6, at + 4, shown, "tick", "end")]
-    for value in x.ticks():
+    parts.append(frame_x(x, top, bottom, x_label, whole=whole, most=most))
+    parts.append(text(4.0, top - 14, y_label, "axis"))
+    return Markup("").join(parts)
+
+
+def frame_x(
+    x: PlotAxis,
+    top: float,
+    bottom: float,
+    label: str,
+    *,
+    whole: bool = False,
+    powers: bool = False,
+    most: int = 6,
+) -> Markup:
+    """Grid, ticks and name of what goes across.
+
+    Args:
+        x: the axis.
+        top: where its grid begins.
+        bottom: where it ends.
+        label: its name.
+        whole: whether only whole numbers are.
+        powers: whether ticks are written as powers of ten.
+        most: ticks.
+    """
+    parts = []
+    for value in x.ticks(most):
+        if whole and value != round(value):
+            continue
         at = x.place(value)
+        shown = f"{value:.0e}" if powers else f"{value:.6g}"
         parts += [
             line(at, top, at, bottom, "grid"),
-            text(at, bottom + 17, f"{value:.6g}", "tick", "middle"),
+            text(at, bottom + 17, shown, "tick", "middle"),
         ]
-    parts += [
-        text((left + right) / 2, bottom + 36, x_label, "axis", "middle"),
-        text(4.0, top - 12, y_label, "axis"),
-    ]
+    parts.append(text((x.start + x.end) / 2, bottom + 35, label, "axis", "middle"))
     return Markup("").join(parts)
