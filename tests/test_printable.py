@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies
 
 from edgekd import display as displays
-from edgekd.bench.roles import ROLES
 from edgekd.cli import border
 from edgekd.cli import screen
 from edgekd.errors import InputError
@@ -52,7 +51,9 @@ def hostile(value: Any) -> Any:
 
 
 def report_page() -> str:
-    result = report_example.result(recipe=HOSTILE, models=dict.fromkeys(ROLES, HOSTILE))
+    result = report_example.result(
+        recipe=HOSTILE, models=dict.fromkeys(report_example.files()["models"], HOSTILE)
+    )
     made = explanation.make_section(
         explanation_example.content(classes=[f"{n}{HOSTILE}" for n in range(6)])
     )

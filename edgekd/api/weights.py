@@ -11,6 +11,7 @@ from edgekd import files
 from edgekd import run
 from edgekd.bench.roles import STUDENT
 from edgekd.errors import InputError
+from edgekd.plan import roles
 from edgekd.plan import student
 from edgekd.recipe import Recipe
 from edgekd.report import result as results
@@ -62,7 +63,7 @@ def load(
 def _find_label(found: results.Result, precision: str, folder: Path) -> str:
     """The step that made the student of a precision."""
     if precision == "fp32":
-        return student.role_labels(Recipe.model_validate(found.resolved_recipe))[STUDENT]
+        return roles.role_labels(Recipe.model_validate(found.resolved_recipe))[STUDENT]
     if precision != "int8":
         raise InputError(f"precision: got {precision!r}, want 'fp32' or 'int8'")
     labels = [student.quantize_labels()[numerics] for numerics in found.quantized]

@@ -48,7 +48,8 @@ class Budget(Settings):
     """What the chosen candidate must keep; a limit that is left out does not count."""
 
     score_drop: NonNegative | None = None
-    """How much worse than the teacher's the validation score may be: points of a fraction, else in its own unit."""
+    """How much worse than the teacher's the validation score may be: points of a fraction, else in its own unit. Without
+    a teacher this and `speedup` and `shrink` are against the float student that the run began with."""
     score: Number | None = None
     """At least this validation score; at most, where lower is better."""
     metrics: dict[str, Number] = omit_default({})
@@ -83,7 +84,7 @@ class LimitRule(NamedTuple):
     """Reads the figure of one limit off a row."""
 
     read: Callable[[Row, Row | None], Reading]
-    """Row, its teacher's row."""
+    """Row, and that of what it is compared with."""
     at_most: bool
 
 
@@ -119,7 +120,9 @@ def read_latency(row: Row) -> Reading:
 
 
 def _speedup(row: Row, reference: Row | None) -> Reading:
-    """The teacher's latency over the row's; the worst and the best of what the two intervals hold."""
+    """The reference's latency over the row's; the worst and the best of what the two intervals hold."""
+    if reference is row:
+        return _exact(1.0)
     if reference is None or reference["status"] not in TIMED:
         return _exact(None)
     ours, theirs = read_latency(row), read_latency(reference)
@@ -150,13 +153,13 @@ AT_EVERY_SIZE = ("latency_p50_ms", "peak_rss_bytes", "speedup")
 
 
 def metric_limits(
-    budget: Budget, teacher_score: float, scales: Sequence[Scale]
+    budget: Budget, reference_score: float, scales: Sequence[Scale]
 ) -> dict[str, tuple[float | None, LimitRule]]:
     """Return what is wanted of the score and of other metrics, and how it is read.
 
     Args:
         budget: what names them.
-        teacher_score: on validation.
+        reference_score: of the teacher, or else of what the run began with, on validation.
         scales: of the task's metrics, the score first.
 
     Raises:
@@ -167,7 +170,8 @@ def metric_limits(
     def drop(row: Row, _: Row | None) -> Reading:
         value = row["validation_score"]
         # rounded, so that a difference of exactly one point is not 1.0000000000000009
-        return _exact(None if value is None else round(score_drop(score, value, teacher_score), 9))
+        drop = None if value is None else score_drop(score, value, reference_score)
+        return _exact(None if drop is None else round(drop, 9))
 
     found = {
         "score_drop": (budget.score_drop, LimitRule(drop, at_most=True)),
@@ -195,12 +199,12 @@ def judge(
     row: Row,
     reference: Row | None,
     budget: Budget,
-    teacher_score: float,
+    reference_score: float,
     scales: Sequence[Scale] = ACCURACY,
 ) -> list[Verdict]:
-    """Judge every limit of the budget against one row and its teacher's; for the rest see `metric_limits`."""
+    """Judge every limit of the budget against one row and its reference's; for the rest see `metric_limits`."""
     limits = {
-        **metric_limits(budget, teacher_score, scales),
+        **metric_limits(budget, reference_score, scales),
         **{name: (getattr(budget, name), limit) for name, limit in LIMITS.items()},
     }
     return [
@@ -211,7 +215,7 @@ def judge(
 
 
 def judge_sizes(row: Row, reference: Row | None, budget: Budget) -> list[Verdict]:
-    """Judge the limits of time and memory against a row at other sizes than the usual and its teacher's there; where
+    """Judge the limits of time and memory against a row at other sizes than the usual and its reference's there; where
     the engine fails there is none to keep."""
     label = "at " + ",".join(f"{name}={size}" for name, size in row["sizes"].items())
     if row["status"] == FAILED:

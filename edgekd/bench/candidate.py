@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 from typing import Any
-from typing import Literal
 
 from pydantic import Field
 
 from edgekd.bench.engine import Engine
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import MeasuredRole
 from edgekd.runtime import Precision
 from edgekd.settings import Count
 from edgekd.settings import Settings
 
 
 def name_export(model: str, profile: str) -> str:
-    """Name a file that is exported: ``teacher``, ``student``, ``student-x86`` of a profile."""
+    """Name a file that is exported: ``teacher``, ``reference``, ``student``, ``student-x86`` of a profile."""
     return f"{model}-{profile}" if profile else model
 
 
@@ -26,7 +27,7 @@ class Candidate(Settings):
 
     name: str
     """Prefix of its files among a stage's inputs: ``student-onnxruntime-fp32``."""
-    model: Literal["student", "teacher"]
+    model: MeasuredRole
     runtime: str
     precision: Precision
     profile: str = ""
@@ -47,5 +48,5 @@ class Candidate(Settings):
         """
         paths = {name: given[f"{self.name}/{name}"] for name in about["files"]}
         engines = [Engine(self.runtime, self.precision, n, paths) for n in self.threads]
-        prefix = "" if self.model == "student" else f"{self.model}-"
+        prefix = "" if self.model == STUDENT else f"{self.model}-"
         return {prefix + engine.label(): engine for engine in engines}

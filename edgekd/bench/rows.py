@@ -14,6 +14,7 @@ from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
 from edgekd.bench.machine.validity import Validity
 from edgekd.bench.result import figures
+from edgekd.bench.roles import find_reference
 from edgekd.bench.status import FAILED
 from edgekd.bench.status import INVALID
 from edgekd.bench.status import NOT_MEASURED
@@ -120,15 +121,13 @@ def fill_row(
 
 
 def reference_of(row: Row, rows: Sequence[Row]) -> Row | None:
-    """The teacher's fp32 row on the same engine and number of threads, at the same sizes."""
+    """The fp32 row of what candidates are compared with (`find_reference`), on the same engine and number of threads,
+    at the same sizes; it may be `row` itself."""
+    role = find_reference({other["model"] for other in rows})
 
     def facts(row: Row) -> tuple[Any, ...]:
         return row["runtime"], row["threads"], None if is_usual(row) else row["sizes"]
 
-    return next(
-        (other for other in rows if _is_reference(other) and facts(other) == facts(row)), None
-    )
-
-
-def _is_reference(row: Row) -> bool:
-    return bool(row["model"] == "teacher" and row["precision"] == REFERENCE_PRECISION)
+    floats = (other for other in rows if other["precision"] == REFERENCE_PRECISION)
+    found = (each for each in floats if each["model"] == role and facts(each) == facts(row))
+    return next(found, None)

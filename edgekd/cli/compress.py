@@ -202,7 +202,7 @@ def _show(result: dict[str, Any], run_dir: Path, as_json: bool) -> None:
     def score(one: dict[str, Any]) -> str:
         return figure_text(scale, one["score"])
 
-    for who in ROLES:
+    for who in (role for role in ROLES if result.get(role)):
         one = result[who]
         rows.append((who, score(one), f"{count_text(one['parameters'])} parameters"))
     for numerics, one in result.get("quantized", {}).items():

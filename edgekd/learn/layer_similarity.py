@@ -20,13 +20,13 @@ from edgekd.learn.mathematics import cka
 from edgekd.learn.model_inputs import Inputs
 from edgekd.progress import Progress
 
-PAIRS = (("teacher", "student"), ("teacher", "control"))
 BATCH = 128
 """Samples a step in comparing layers."""
 
 
 def compare_layers(
     models: Mapping[str, nn.Module],
+    pairs: Sequence[tuple[str, str]],
     split: EvaluationSplit,
     layers: Sequence[str] | Literal["auto"],
     most: int,
@@ -37,6 +37,7 @@ def compare_layers(
 
     Args:
         models: by role.
+        pairs: roles that are compared.
         split: whose samples they see.
         layers: modules of the student, by path; ``auto`` picks them.
         most: samples.
@@ -51,7 +52,7 @@ def compare_layers(
         for inputs, _ in drawn.batches(size):
             yield tuple(torch.from_numpy(each).to(arithmetic.choose_device()) for each in inputs)
 
-    for one, other in PAIRS:
+    for one, other in pairs:
         try:
             rows = cka.choose_layers(models[one], *next(batches(2)))
             columns = layers

@@ -13,6 +13,7 @@ from edgekd.plan import student
 from edgekd.recipe import Recipe
 from edgekd.run import Options
 from edgekd.stage import Step
+from edgekd.stages import tune
 
 
 def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, ...]:
@@ -28,9 +29,11 @@ def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, 
     of_targets = profiles.target_profiles(recipe, options.device)
     written = profiles.all_profiles(recipe, of_targets)
     learned = tuple(student.steps(recipe, written, options))
-    return (
+    every = (
         *learning.steps(recipe, recipe_folder, written, options),
         *learned,
         *ablation.steps(recipe, learned),
         *deploying.steps(recipe, of_targets, options.device),
     )
+    read = {label for step in every for label, _ in step.takes.values()}
+    return tuple(step for step in every if step.stage is not tune.STAGE or step.label in read)

@@ -30,8 +30,8 @@ def find_ablations(recipe: Recipe) -> tuple[Ablation, ...]:
     None where it does not ask, and where there is but one term.
     """
     student = recipe.student.model
-    whole = next(step for step in distillations(recipe.steps) if step.model == student)
-    if not recipe.explain.ablation or len(whole.losses) == 1:
+    whole = next((each for each in distillations(recipe.steps) if each.model == student), None)
+    if not recipe.explain.ablation or whole is None or len(whole.losses) == 1:
         return ()
     names, found = [term.loss.name for term in whole.losses], []
     for number, name in enumerate(names):

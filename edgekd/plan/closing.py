@@ -9,12 +9,12 @@ from typing import Any
 
 from edgekd import files
 from edgekd.bench.candidate import name_export
-from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import TEACHER
 from edgekd.plan import ablation
 from edgekd.plan import deliverables
 from edgekd.plan import members
+from edgekd.plan import roles
 from edgekd.plan import student
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
@@ -66,7 +66,7 @@ def _bundle(recipe: Recipe, entries: Mapping[str, StoreEntry], chosen: Mapping[s
 
 
 def _explain(recipe: Recipe, entries: Mapping[str, StoreEntry]) -> Step:
-    makers = student.role_labels(recipe)
+    makers = roles.role_labels(recipe)
     for each in ablation.find_ablations(recipe):
         makers |= {explain.WHOLE: each.whole, f"{explain.WITHOUT}{each.term}": each.label}
     words = recipe.explain
@@ -88,7 +88,8 @@ def _report(
     quantized = {
         numerics: label for numerics, label in student.quantize_labels().items() if label in entries
     }
-    makers = student.role_labels(recipe) | {label: label for label in quantized.values()}
+    labels = roles.role_labels(recipe)
+    makers = labels | {label: label for label in quantized.values()}
     site = {"site": ("measure", "site.json"), "times": ("measure", "raw.json.gz")}
     learned = {
         f"{role}_{what}": (maker, f"{what}.json")
@@ -115,9 +116,10 @@ def _report(
         resolved_recipe=resolved,
         overrides=overrides,
         models={
-            TEACHER: str(recipe.teacher.model),
-            CONTROL: str(recipe.student.model),
-            STUDENT: str(recipe.student.model),
+            role: str(
+                (recipe.named_teachers if role == TEACHER else {}).get(role, recipe.student).model
+            )
+            for role in labels
         },
         quantized=quantized,
         lineage={label: _traced(entry) for label, entry in entries.items()},

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from edgekd.bench.candidate import name_export
 from edgekd.bench.roles import STUDENT
+from edgekd.plan import roles
 from edgekd.plan import student
 from edgekd.recipe import Recipe
 from edgekd.stage import BLUEPRINT
@@ -40,7 +41,7 @@ def list_deliverables(
         chosen: the row of the chosen candidate; None if none was.
     """
     found = {
-        **_torch_files(STUDENT, student.float_label(recipe), "student in float32"),
+        **_torch_files(STUDENT, roles.float_label(recipe), "student in float32"),
         **_onnx_files(entries["measure"].inputs["settings"]["candidates"]),
     }
     if chosen is not None and chosen["profile"]:

@@ -10,15 +10,15 @@ from typing import Literal
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.candidate import name_export
 from edgekd.bench.roles import STUDENT
-from edgekd.bench.roles import TEACHER
+from edgekd.bench.roles import find_reference
 from edgekd.device import Device
 from edgekd.plan import origins
 from edgekd.plan import profiles
+from edgekd.plan import roles
 from edgekd.plan import student
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
 from edgekd.recipe import agreement
-from edgekd.runtimes import RUNTIMES
 from edgekd.stage import EVERY
 from edgekd.stage import Step
 from edgekd.stages import choose
@@ -27,9 +27,8 @@ from edgekd.stages import evaluate
 from edgekd.stages import export
 from edgekd.stages import measure
 
-MODELS: tuple[Literal["student", "teacher"], ...] = (STUDENT, TEACHER)
 REFERENCE_PRECISIONS: tuple[Literal["fp32"], ...] = ("fp32",)
-"""The teacher is compiled and measured in this alone, as the line to compare with."""
+"""The teacher, or what the run began with, is compiled and measured in this alone, as the line to compare with."""
 
 
 def steps(recipe: Recipe, profiles_of: Mapping[str, str], device: Device) -> Iterator[Step]:
@@ -58,18 +57,17 @@ def steps(recipe: Recipe, profiles_of: Mapping[str, str], device: Device) -> Ite
 
 
 def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candidate]:
-    """Yield what is measured: the student in every asked precision, the teacher as a reference.
+    """Yield what is measured: the student in every asked precision, and what it is compared with.
 
     Args:
         recipe: its targets.
         profiles_of: by runtime; one that has none gets no int8.
     """
-    for model in MODELS:
+    for model in roles.measured_labels(recipe):
         for target in recipe.targets:
-            offered = RUNTIMES[target.runtime].known_precisions
-            asked = offered if target.precision == "auto" else target.precision
             profile = profiles_of.get(target.runtime)
-            for precision in asked if model == STUDENT else REFERENCE_PRECISIONS:
+            asked = target.precisions() if model == STUDENT else REFERENCE_PRECISIONS
+            for precision in asked:
                 if precision == "int8" and profile is None:
                     continue
                 yield Candidate(
@@ -84,8 +82,7 @@ def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candi
 
 def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
     """The float models, and the quantized student once a profile."""
-    labels = student.role_labels(recipe)
-    makers = [(model, "", labels[model]) for model in MODELS]
+    makers = [(str(model), "", label) for model, label in roles.measured_labels(recipe).items()]
     makers += [(STUDENT, profile, student.quantize_label(profile)) for profile in wanted]
     for model, profile, maker in makers:
         words = recipe.export.model_dump()
@@ -111,16 +108,16 @@ def _measure(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.Ta
 
 
 def _choose(recipe: Recipe) -> Step:
+    labels = roles.role_labels(recipe)
     takes = {
         "rows": ("measure", "rows.json"),
-        "teacher_score": ("teacher", "score.json"),
-        "student_score": (student.float_label(recipe), "score.json"),
+        "reference_score": (labels[find_reference(labels)], "score.json"),
     }
     return Step("choose", choose.STAGE, recipe.budget, takes)
 
 
 def _evaluate(recipe: Recipe, everyone: tuple[Candidate, ...], engines: wiring.Takes) -> Step:
-    makers = student.role_labels(recipe)
+    makers = roles.role_labels(recipe)
     rounded = [student.quantize_label(one.profile) for one in everyone if one.profile]
     makers |= {label: label for label in rounded}
     takes = {**wiring.split_inputs("test"), **engines, "rows": ("measure", "rows.json")}

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgekd.bench.roles import CONTROL
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Training
 from edgekd.plan import origins
 from edgekd.plan import rehearsal
+from edgekd.plan import roles
 from edgekd.plan import teaching
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
@@ -39,22 +41,27 @@ def steps(
         options: where data lies and what may run.
     """
     yield _data(recipe, options)
-    teachers = {teaching.TEACHER: recipe.teacher, **recipe.teachers}
+    teachers = recipe.named_teachers
     labelled = {teaching.teacher_label(recipe, name): words for name, words in teachers.items()}
     loaded = {label: words for label, words in labelled.items() if words.weights is not None}
     trained = {label: words for label, words in labelled.items() if words.is_trained}
+    who = recipe.student
     # What is only read comes first: a file that is no good costs neither a trial nor training.
     for label, words in loaded.items():
         made = loading_label(label) if label in trained else label
         yield _load(words, made, folder, options, seed=recipe.seed, for_training=label in trained)
+    if who.weights is not None:
+        further = not roles.begins_finished(recipe)
+        seed = recipe.student_seed
+        yield _load(who, roles.LOADED, folder, options, seed=seed, for_training=further)
     yield rehearsal.rehearsal_step(recipe, profiles, options)
     for label, words in trained.items():
         yield tuning_step(f"tune-{label}", words.model, words.input, words.training, options)
-    who = recipe.student
-    yield tuning_step("tune-student", who.model, who.input, who.train, options)
+    yield tuning_step(teaching.STUDENT_TUNED, who.model, who.input, who.train, options)
     for label, words in trained.items():
         yield _train(recipe, words, label, options)
-    yield _train(recipe, recipe.student, "control", options)
+    if roles.has_control(recipe):
+        yield _train(recipe, who, CONTROL, options)
     if recipe.synthesis is not None:
         yield _synthesized(recipe)
 
@@ -110,7 +117,13 @@ def tuning_step(
 
 
 def _load(
-    words: Teacher, label: str, folder: Path, options: Options, *, seed: int, for_training: bool
+    words: Teacher | Student,
+    label: str,
+    folder: Path,
+    options: Options,
+    *,
+    seed: int,
+    for_training: bool,
 ) -> Step:
     assert words.weights is not None
     weights = folder / words.weights
@@ -147,10 +160,12 @@ def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options)
         waypoints=who.waypoints if isinstance(who, Teacher) else 0,
         only=who.only if isinstance(who, Teacher) else (),
     )
-    tuned = f"tune-{label}" if teaches else "tune-student"
+    tuned = f"tune-{label}" if teaches else teaching.STUDENT_TUNED
     takes = {**wiring.split_inputs("train", "validation"), "resolved": (tuned, "resolved.json")}
-    if isinstance(who, Teacher) and who.weights is not None:
-        takes |= wiring.model_inputs(loading_label(label), prefix="start_")
+    if who.weights is not None:
+        takes |= wiring.model_inputs(
+            loading_label(label) if teaches else roles.LOADED, prefix="start_"
+        )
     seed = recipe.seed if teaches else recipe.student_seed
     origin = origins.join(
         origins.model_origin(who.model, options), origins.of_losses(who.losses, options)

@@ -38,10 +38,9 @@ def list_choices(recipe: Recipe) -> Iterator[Choice]:
     """Every name, in the recipe's order."""
     yield Choice("task", task_table(), NamedMember(name=recipe.task))
     yield Choice("data.source", SOURCES, recipe.data.source)
-    yield Choice("teacher.model", MODELS, recipe.teacher.model)
+    for place, teacher in recipe.keyed_teachers.items():
+        yield Choice(_dotted(*place, "model"), MODELS, teacher.model)
     yield Choice("student.model", MODELS, recipe.student.model)
-    for name, teacher in recipe.teachers.items():
-        yield Choice(f"teachers.{name}.model", MODELS, teacher.model)
     for step in distillations(recipe.steps):
         if not step.is_recovery:
             yield Choice(_dotted(*step.key, "scheme"), SCHEMES, step.words.scheme)
@@ -53,8 +52,8 @@ def list_choices(recipe: Recipe) -> Iterator[Choice]:
 
 def list_terms(recipe: Recipe) -> dict[str, Term]:
     """Every term of a loss, by its key."""
-    lists = {"teacher": recipe.teacher.losses, "student": recipe.student.losses}
-    lists |= {f"teachers.{name}": teacher.losses for name, teacher in recipe.teachers.items()}
+    lists = {_dotted(*key): teacher.losses for key, teacher in recipe.keyed_teachers.items()}
+    lists |= {"student": recipe.student.losses}
     lists |= {_dotted(*step.key): step.losses for step in recipe.steps}
     return {
         f"{key}.losses.{number}": term

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from edgekd.bench.roles import CONTROL
 from edgekd.learn.settings import NumericsSettings
 from edgekd.learn.settings import Training
 from edgekd.plan import members
 from edgekd.plan import origins
+from edgekd.plan import roles
 from edgekd.plan import teaching
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
 from edgekd.recipe import agreement
-from edgekd.recipe.learning import Teacher
+from edgekd.recipe.learning import THE_STUDENT
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import Reduction
 from edgekd.recipe.steps import distillations
@@ -55,7 +57,7 @@ def rehearsal_step(recipe: Recipe, profiles: Sequence[str], options: Options) ->
 
 def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
     """Teachers that are trained here, the control, and what is quantized."""
-    for name, words in {teaching.TEACHER: recipe.teacher, **recipe.teachers}.items():
+    for name, words in recipe.named_teachers.items():
         if words.is_trained:
             yield check.PlainTraining(
                 label=teaching.teacher_label(recipe, name),
@@ -67,14 +69,15 @@ def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
                 by_depth=_by_depth(words.training),
             )
     own, who = _student(recipe), recipe.student
-    yield check.PlainTraining(
-        label="control",
-        learner=own,
-        losses=who.losses,
-        batch_size=who.train.batch_size,
-        auxiliary=who.train.auxiliary > 0,
-        by_depth=_by_depth(who.train),
-    )
+    if roles.has_control(recipe):
+        yield check.PlainTraining(
+            label=CONTROL,
+            learner=own,
+            losses=who.losses,
+            batch_size=who.train.batch_size,
+            auxiliary=who.train.auxiliary > 0,
+            by_depth=_by_depth(who.train),
+        )
     last = find_quantization(recipe.steps)
     if last is not None and last.words.train is not None:
         yield check.PlainTraining(
@@ -93,14 +96,14 @@ def _by_depth(training: Training) -> check.ByDepth | None:
 
 
 def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.DeployedNetwork]:
-    """Yield what is exported: the teacher, and the student as its builder makes it, quantized if it will be.
+    """Yield what is exported: the teacher if there is one, and the student as its builder makes it, quantized if it will be.
 
     Single layers are looked for only where no step splits or removes some.
     """
     opset, last = recipe.export.opset, find_quantization(recipe.steps)
-    teacher = _teacher(recipe, teaching.TEACHER)
-    yield check.DeployedNetwork(label=teaching.TEACHER, network=teacher, opset=opset)
-    network = _learner(recipe, distillations(recipe.steps)[-1])
+    if recipe.teacher is not None:
+        teacher = _teacher(recipe, teaching.TEACHER)
+        yield check.DeployedNetwork(label=teaching.TEACHER, network=teacher, opset=opset)
     numbers = None
     if last is not None and profiles:
         opset = max(opset, agreement.least_opset(recipe.steps))
@@ -111,6 +114,7 @@ def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.Deploye
             layer_bits=last.words.layer_bits if whole else {},
             float_layers=last.words.float_layers if whole else (),
         )
+    network = _student(recipe)
     yield check.DeployedNetwork(label="student", network=network, opset=opset, numbers=numbers)
 
 
@@ -138,22 +142,25 @@ def _learner(recipe: Recipe, step: Distillation) -> check.Network:
 
 def _student(recipe: Recipe) -> check.Network:
     who = recipe.student
-    return check.Network(model=who.model, input=who.input, norm=who.norm)
+    classes = who.classes if roles.begins_finished(recipe) else ()
+    return check.Network(model=who.model, input=who.input, norm=who.norm, classes=classes)
 
 
 def _teacher(recipe: Recipe, name: str) -> check.Network:
-    """A teacher of the recipe, or the student of an earlier step."""
-    who: Teacher | None = {teaching.TEACHER: recipe.teacher, **recipe.teachers}.get(name)
+    """A teacher of the recipe, the student as it was loaded, or that of an earlier step."""
+    who = recipe.named_teachers.get(name)
     if who is not None:
         # Of weights that are trained further the head is made for the data's classes.
         classes = () if who.is_trained else who.classes
         return check.Network(model=who.model, input=who.input, classes=classes)
+    if (name,) == THE_STUDENT:
+        return _student(recipe)
     return _learner(recipe, teaching.find_step(recipe, name))
 
 
 def _origin(recipe: Recipe, options: Options) -> Callable[[], dict[str, str]] | None:
     """Of all models that are built, all losses and all schemes."""
-    teachers = (recipe.teacher, *recipe.teachers.values())
+    teachers = recipe.keyed_teachers.values()
     models: list[NamedMember] = [recipe.student.model, *(who.model for who in teachers)]
     taught = distillations(recipe.steps)
     models += [step.model for step in taught if step.has_own_model]

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgekd.bench.machine import host
-from edgekd.bench.roles import CONTROL
-from edgekd.bench.roles import STUDENT
-from edgekd.bench.roles import TEACHER
 from edgekd.device import Device
 from edgekd.plan import learning
 from edgekd.plan import origins
+from edgekd.plan import roles
 from edgekd.plan import teaching
 from edgekd.plan import wiring
 from edgekd.profile import PROFILES
@@ -21,6 +19,7 @@ from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.steps import Quantization
 from edgekd.recipe.steps import Reduction
+from edgekd.recipe.steps import distillations
 from edgekd.recipe.steps import find_quantization
 from edgekd.run import Options
 from edgekd.settings import Settings
@@ -54,20 +53,15 @@ def steps(recipe: Recipe, profiles: Sequence[str], options: Options) -> Iterator
         if isinstance(step, Distillation):
             yield from _distil(recipe, step, earlier, options)
         elif isinstance(step, Reduction):
-            yield _reduce(recipe, step, earlier[-1].label, options.device)
+            yield _reduce(recipe, step, _before(earlier), options.device)
         elif isinstance(step, Quantization):
             for profile in _one_per_numerics(profiles):
                 yield _quantize(recipe, step, profile, options)
 
 
-def float_label(recipe: Recipe) -> str:
-    """The step that makes the finished float student."""
-    return [step.label for step in recipe.steps if not isinstance(step, Quantization)][-1]
-
-
-def role_labels(recipe: Recipe) -> dict[str, str]:
-    """The step that makes each of the models that are compared."""
-    return {TEACHER: teaching.TEACHER, CONTROL: CONTROL, STUDENT: float_label(recipe)}
+def _before(earlier: Sequence[LearningStep]) -> str:
+    """The step whose student the next one takes."""
+    return earlier[-1].label if earlier else roles.LOADED
 
 
 def quantize_labels() -> dict[str, str]:
@@ -130,10 +124,11 @@ def _goes_on(recipe: Recipe, step: Distillation, earlier: Sequence[LearningStep]
     if step.words.inherit is not None:
         parent = teaching.teacher_label(recipe, step.words.inherit.teacher)
         return wiring.model_inputs(parent, prefix="inherit_")
+    loaded = recipe.student.weights is not None and not step.has_own_model
     if step.starts_fresh:
-        return {}
-    before = earlier[-1].label
-    if any(other.changes_layers for other in earlier):
+        return _start(roles.LOADED) if loaded else {}
+    before = _before(earlier)
+    if loaded or any(other.changes_layers for other in earlier):
         return _start(before)
     return {"start_weights": (before, "weights.safetensors")}
 
@@ -157,16 +152,19 @@ def _reduce(recipe: Recipe, step: Reduction, before: str, device: Device) -> Ste
 
 def _quantize(recipe: Recipe, step: Quantization, profile: str, options: Options) -> Step:
     words = step.words
+    learns = words.train is not None or bool(distillations(recipe.steps))
     config = quantize.QuantizeConfig(
         **_said(words, quantize.QuantizeSettings),
+        threads=None if learns else learning.threads(recipe.student.train),
         scheme=PROFILES[profile].numerics,
         views=recipe.views,
         views_seed=recipe.seed,
     )
+    tuned = {"resolved": (teaching.STUDENT_TUNED, "resolved.json")}
     takes = {
         **wiring.training_inputs(recipe),
-        "resolved": (teaching.STUDENT_TUNED, "resolved.json"),
-        **_start(float_label(recipe)),
+        **(tuned if learns else {}),
+        **_start(roles.float_label(recipe)),
         **teaching.teacher_inputs(recipe, step),
     }
     origin = origins.of_losses(words.losses, options) if words.train is not None else None

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
+from edgekd.recipe.learning import THE_STUDENT
 from edgekd.recipe.learning import THE_TEACHER
-from edgekd.recipe.learning import Teacher
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.steps import distillations
@@ -20,15 +20,17 @@ STUDENT_TUNED = "tune-student"
 
 
 def teacher_label(recipe: Recipe, name: str) -> str:
-    """The label of the step that makes the teacher `name`."""
+    """The label of the step that makes the teacher `name`; that of the student as it was loaded is its name."""
     return f"{TEACHER}-{name}" if name in recipe.teachers else name
 
 
 def tuning_label(recipe: Recipe, name: str) -> str:
     """The step that says in which arithmetic that teacher answers: one that is loaded, in its student's."""
-    if name == TEACHER or name in recipe.teachers:
-        trained = _words(recipe, name).is_trained
+    if name in recipe.named_teachers:
+        trained = recipe.named_teachers[name].is_trained
         return f"tune-{teacher_label(recipe, name)}" if trained else STUDENT_TUNED
+    if (name,) == THE_STUDENT:
+        return STUDENT_TUNED
     return learner_tuning_label(find_step(recipe, name))
 
 
@@ -53,14 +55,11 @@ def teacher_inputs(recipe: Recipe, step: LearningStep) -> wiring.Takes:
             model = wiring.model_inputs(teacher_label(recipe, name), prefix="teacher_")
             found |= {key + mark: place for key, place in model.items()}
     if isinstance(step, Distillation) and "waypoint_functions" in step.asks:
-        maker, teacher = teacher_label(recipe, step.teachers[0]), _words(recipe, step.teachers[0])
+        (first, *_), makers = step.teachers, recipe.named_teachers
+        maker, teacher = teacher_label(recipe, first), makers[first]
         for number in range(1, teacher.waypoints + 1):
             found[f"teacher_waypoint_{number}"] = (maker, f"waypoint-{number}.safetensors")
     return found
-
-
-def _words(recipe: Recipe, name: str) -> Teacher:
-    return recipe.teacher if name == TEACHER else recipe.teachers[name]
 
 
 def knowledge_label(name: str) -> str:

@@ -18,12 +18,14 @@ from edgekd.learn.data import SOURCES
 from edgekd.learn.settings import Losses
 from edgekd.learn.view_settings import Views
 from edgekd.recipe import agreement
+from edgekd.recipe import beginning
 from edgekd.recipe import canonical
 from edgekd.recipe import json_schema
 from edgekd.recipe import privacy
 from edgekd.recipe import problems
 from edgekd.recipe import teachers
 from edgekd.recipe import text as recipe_text
+from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.learning import LearnStep
 from edgekd.recipe.learning import Student
 from edgekd.recipe.learning import Teacher
@@ -60,16 +62,19 @@ class Recipe(Settings):
     """Which samples, and how they are split."""
     views: Views = Views()
     """Augmentation of the training split."""
-    teacher: Teacher
-    """The large model."""
+    teacher: Teacher | None = None
+    """The large model; none where no step, loss or scheme asks for one. The student is then compared with what it
+    began with."""
     teachers: dict[TeacherName, Teacher] = omit_default({})
     """Further large models, which steps of learning name beside ``teacher``."""
     synthesis: Synthesis | None = omit_default(None)
     """Images made from the teacher, from which the student then learns instead of the training split."""
     student: Student
     """The small model."""
-    learn: Annotated[tuple[LearnStep, ...], Field(min_length=1, strict=False)]
-    """What the student goes through, in order."""
+    control: bool = omit_default(True)
+    """Whether the student's network is trained without a teacher as well, to tell what teaching brings."""
+    learn: Annotated[tuple[LearnStep, ...], Field(strict=False)] = ()
+    """What the student goes through, in order; a student with weights may begin with any step, or have none."""
     explain: Explain = Explain()
     """How closely is looked at what the student learned."""
     export: Export = Export()
@@ -84,7 +89,20 @@ class Recipe(Settings):
     @property
     def steps(self) -> tuple[LearningStep, ...]:
         """The steps of learning by name, with all that ``learn`` leaves unsaid."""
-        return resolve_steps(self.learn, self.student)
+        return resolve_steps(self.learn, self.student, has_teacher=self.teacher is not None)
+
+    @property
+    def keyed_teachers(self) -> dict[recipe_text.Key, Teacher]:
+        """All teachers by their keys: ``("teacher",)``, ``("teachers", "wide")``; empty where there is none."""
+        found: dict[recipe_text.Key, Teacher] = {}
+        if self.teacher is not None:
+            found[THE_TEACHER] = self.teacher
+        return found | {("teachers", name): each for name, each in self.teachers.items()}
+
+    @property
+    def named_teachers(self) -> dict[str, Teacher]:
+        """The same by the names that steps call them: ``teacher``, ``wide``."""
+        return {str(key[-1]): teacher for key, teacher in self.keyed_teachers.items()}
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -148,9 +166,10 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
     said = export.opset if "opset" in export.model_fields_set else None
     steps = recipe.steps
     fault = agreement.find_fault(steps, recipe.targets, recipe.views, said)
-    fault = fault or teachers.find_fault(
-        steps, recipe.teacher, recipe.teachers, recipe.student.model
+    fault = fault or beginning.find_fault(
+        steps, recipe.named_teachers, recipe.student, synthesizes=recipe.synthesis is not None
     )
+    fault = fault or teachers.find_fault(steps, recipe.keyed_teachers, recipe.student)
     fault = fault or privacy.find_fault(steps, recipe.student, recipe.views)
     if ends is not None:
         ends = ends._replace(inputs=_input_kinds(recipe, ends))
@@ -168,13 +187,9 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
 
 def _losses_alone(recipe: Recipe) -> dict[recipe_text.Key, Losses]:
     """Losses of what learns from labels, by their keys: the teachers that are trained here and the control."""
-    found: dict[recipe_text.Key, Losses] = {
-        ("teacher", "losses"): recipe.teacher.losses,
-        ("student", "losses"): recipe.student.losses,
-    }
-    for name, teacher in recipe.teachers.items():
-        found["teachers", name, "losses"] = teacher.losses
-    return found
+    each: dict[recipe_text.Key, Teacher | Student] = {**recipe.keyed_teachers}
+    each["student",] = recipe.student
+    return {(*key, "losses"): who.losses for key, who in each.items()}
 
 
 def _input_kinds(recipe: Recipe, ends: task_fit.TaskEnds) -> tuple[str, ...]:
@@ -186,18 +201,15 @@ def _input_kinds(recipe: Recipe, ends: task_fit.TaskEnds) -> tuple[str, ...]:
 def _views(recipe: Recipe) -> dict[recipe_text.Key, Views]:
     """All that a recipe says of views, by their keys."""
     found: dict[recipe_text.Key, Views] = {("views",): recipe.views}
-    each: dict[recipe_text.Key, Teacher] = {("teacher",): recipe.teacher}
-    each |= {("teachers", name): teacher for name, teacher in recipe.teachers.items()}
-    found |= {(*key, "views"): who.views for key, who in each.items() if who.views is not None}
-    return found
+    every = recipe.keyed_teachers
+    return found | {(*key, "views"): who.views for key, who in every.items() if who.views}
 
 
 def weights_paths(recipe: Recipe, path: Path) -> dict[recipe_text.Key, Path]:
     """The weights that `path`, the recipe's file, names, by their keys; of those trained here none."""
-    found: dict[recipe_text.Key, str | None] = {("teacher", "weights"): recipe.teacher.weights}
-    for name, teacher in recipe.teachers.items():
-        found["teachers", name, "weights"] = teacher.weights
-    return {key: path.parent / name for key, name in found.items() if name is not None}
+    each: dict[recipe_text.Key, Teacher | Student] = {**recipe.keyed_teachers}
+    each["student",] = recipe.student
+    return {(*k, "weights"): path.parent / who.weights for k, who in each.items() if who.weights}
 
 
 def schema() -> dict[str, Any]:

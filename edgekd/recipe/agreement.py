@@ -166,8 +166,6 @@ def quantization_profiles(steps: Sequence[LearningStep]) -> tuple[str, ...] | No
 
 def _order(steps: Sequence[LearningStep]) -> Iterator[Fault]:
     names = [step.words.step for step in steps if not step.is_recovery]
-    if names[0] != "distil":
-        yield ("learn", 0, "step"), f"got {names[0]!r} first, want 'distil': a student learns first"
     for number, (before, name) in enumerate(zip(names, names[1:], strict=False), start=1):
         key = ("learn", number, "step")
         if name == before == "quantize":

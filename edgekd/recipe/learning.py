@@ -120,6 +120,12 @@ class Student(Settings):
     """The images it takes, where they are not the data's: fewer pixels or channels than its teacher's."""
     norm: Literal["batch", "group"] = omit_default("batch")
     """Group norms may stand where the model has batch norms; privacy wants them."""
+    classes: Annotated[tuple[str, ...], Field(strict=False)] = omit_default(())
+    """Names of its classes in its own order, where the weights have another than the data."""
+    weights: Annotated[str, Field(min_length=1, max_length=1000)] | None = omit_default(None)
+    """Trained weights that it begins with, as a teacher's; `learn` then goes on from them, or may be left out."""
+    allow: WeightsAllow = omit_default(())
+    """Whether the weights may have tensors that the model lacks (``extra``), or lack some of the model's (``missing``)."""
     losses: LabelLosses = BY_TASK
     """What its control, the same student without a teacher, is trained on; where it is left out, what the task says."""
     train: Training = Training()
@@ -140,6 +146,8 @@ class TaughtStep(Settings):
 
 THE_TEACHER = ("teacher",)
 """Who teaches where a step does not say."""
+THE_STUDENT = ("student",)
+"""The student as it was loaded: who teaches what was made smaller of it, where there is no teacher."""
 
 
 class DistilStep(TaughtStep):

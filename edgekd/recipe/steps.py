@@ -8,11 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from edgekd.learn.losses import LOSSES
+from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import PARTICIPANTS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.settings import find_reuse_term
+from edgekd.learn.signals import find_signal
+from edgekd.learn.signals import needs
+from edgekd.recipe.learning import THE_STUDENT
 from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.learning import DistilStep
 from edgekd.recipe.learning import FactorizeStep
@@ -41,7 +46,7 @@ class LearningStep:
     losses: tuple[Term, ...] = ()
     """What it is taught by; of a quantized student none where the task says it."""
     teachers: tuple[str, ...] = ()
-    """Who teaches: the recipe's teachers, and earlier steps by their labels."""
+    """Who teaches: the recipe's teachers, the student as it was loaded, and earlier steps by their labels."""
     answers: Literal["stored", "online", "none"] = "none"
     """How they answer."""
     changes_layers: bool = False
@@ -63,7 +68,13 @@ class Distillation(LearningStep):
     why_online: str
     """Why its teachers must be there themselves; empty where their answers are enough."""
     starts_fresh: bool
-    """Whether it starts from new weights, or from its teacher's, not from the step before."""
+    """Whether it starts from the student as the recipe gives it, new or loaded, or from its teacher's weights, not from
+    the step before."""
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether more than labels teach, so that a control tells what that brings."""
+        return bool(self.teachers) or self.words.scheme.name != OFFLINE.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,31 +91,56 @@ class Quantization(LearningStep):
     words: QuantizeStep
 
 
-def resolve_steps(learn: Sequence[LearnStep], student: Student) -> tuple[LearningStep, ...]:
+def resolve_steps(
+    learn: Sequence[LearnStep], student: Student, *, has_teacher: bool = True
+) -> tuple[LearningStep, ...]:
     """Resolve the steps of a recipe, in order; what recovers a smaller student is a step of its own after it.
 
     Args:
         learn: what the recipe says.
         student: the small model, and how it is trained where a step does not say.
+        has_teacher: whether the recipe has one. Where it has none and a step names none, labels alone teach if the
+            losses want no more; what was made smaller recovers by what it was; a quantized student hears itself.
     """
-    return tuple(_resolve(learn, student))
+    return tuple(_resolve(learn, student, has_teacher))
 
 
-def _resolve(learn: Sequence[LearnStep], student: Student) -> Iterator[LearningStep]:
+def _resolve(
+    learn: Sequence[LearnStep], student: Student, has_teacher: bool
+) -> Iterator[LearningStep]:
     names = [words.step for words in learn]
+    larger = (
+        THE_STUDENT  # what a smaller student was before: as it was loaded, or as it learned last
+    )
     for number, (name, words) in enumerate(zip(names, learn, strict=True)):
         label = name if names.count(name) == 1 else f"{name}-{names[: number + 1].count(name)}"
         key: Key = ("learn", number)
         if isinstance(words, DistilStep):
-            yield _distillation(label, key, words, student, is_recovery=False)
+            said = words if has_teacher else _without_teacher(words, THE_TEACHER)
+            larger = (label,)
+            yield _distillation(label, key, said, student, is_recovery=False)
         elif isinstance(words, QuantizeStep):
-            yield _quantization(label, key, words)
+            yield _quantization(label, key, words, has_teacher)
         else:
             yield Reduction(label=label, key=key, words=words, changes_layers=True)
             if words.recover is not None:
                 said = DistilStep(step="distil", **dict(words.recover))
+                if not has_teacher:
+                    said = _without_teacher(said, larger)
                 within = (*key, "recover")
                 yield _distillation(f"{label}-recover", within, said, student, is_recovery=True)
+
+
+def _without_teacher(words: DistilStep, otherwise: tuple[str, ...]) -> DistilStep:
+    """A step of a recipe without a teacher: where it names none, nobody, if its losses compare with none, or else
+    `otherwise`."""
+    if "teachers" in words.model_fields_set:
+        return words
+    read = {name for term in words.losses for name in needs(LOSSES[term.loss.name])}
+    compares = any(find_signal(name).side == "teacher" for name in read)
+    nobody = words.scheme.name == OFFLINE.name and not compares
+    teachers = () if nobody else otherwise
+    return words if teachers == words.teachers else words.model_copy(update={"teachers": teachers})
 
 
 def _distillation(
@@ -112,7 +148,7 @@ def _distillation(
 ) -> Distillation:
     asks = find_signature(SCHEMES[words.scheme.name]).positional
     taken = [PARTICIPANTS[name] for name in asks]
-    hears = any(each.of_teachers == "answers" for each in taken)
+    hears = bool(words.teachers) and any(each.of_teachers == "answers" for each in taken)
     why = [f"loss {t.loss.name} reads its layers" for t in words.losses if _reads_teacher(t)]
     why += [f"the scheme {each.why}" for each in taken if each.of_teachers == "models"]
     why += ["`only` numbers the samples anew"] if words.only and hears else []
@@ -143,8 +179,10 @@ def _reads_teacher(term: Term) -> bool:
     return term_reads_layers(term, "teacher")
 
 
-def _quantization(label: str, key: Key, words: QuantizeStep) -> Quantization:
+def _quantization(label: str, key: Key, words: QuantizeStep, has_teacher: bool) -> Quantization:
     """A quantized student hears the recipe's teacher where it learns and names it; itself it hears anyway."""
+    if not has_teacher and "teachers" not in words.model_fields_set:
+        words = words.model_copy(update={"teachers": THE_STUDENT})
     heard = words.train is not None and THE_TEACHER[0] in words.teachers
     return Quantization(
         label=label,
@@ -163,5 +201,4 @@ def distillations(steps: Iterable[LearningStep]) -> list[Distillation]:
 
 def find_quantization(steps: Sequence[LearningStep]) -> Quantization | None:
     """Find the step that quantizes, the last; None if the recipe does not."""
-    last = steps[-1]
-    return last if isinstance(last, Quantization) else None
+    return next((step for step in steps[-1:] if isinstance(step, Quantization)), None)

@@ -93,6 +93,11 @@ class Target(Settings):
     ] = (1,)
     """Thread counts to measure."""
 
+    def precisions(self) -> tuple[Precision, ...]:
+        """Return what is tried: all that the engine is known for, or what the recipe says."""
+        known = RUNTIMES[self.runtime].known_precisions
+        return known if self.precision == AUTO else self.precision
+
     def options(self) -> dict[str, str]:
         """Return what the engine's build takes besides (`edgekd.runtime.RuntimeEntry.options`)."""
         return {} if self.capability is None else {"capability": self.capability}

@@ -15,7 +15,9 @@ from edgekd.learn.settings import Training
 from edgekd.learn.settings import find_reuse_term
 from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import needs
+from edgekd.recipe.learning import THE_STUDENT
 from edgekd.recipe.learning import THE_TEACHER
+from edgekd.recipe.learning import Student
 from edgekd.recipe.learning import Teacher
 from edgekd.recipe.learning import term_reads_layers
 from edgekd.recipe.steps import Distillation
@@ -30,56 +32,54 @@ _NOT_RANDOM = "want weights beside it: what is drawn at random would never learn
 
 
 def find_fault(
-    steps: Sequence[LearningStep],
-    teacher: Teacher,
-    teachers: Mapping[str, Teacher],
-    student: NamedMember,
+    steps: Sequence[LearningStep], teachers: Mapping[Key, Teacher], student: Student
 ) -> Fault | None:
     """Find the first contradiction: its key and a sentence; None if there is none.
 
     Args:
         steps: of learning.
-        teacher: the first teacher.
-        teachers: the further teachers by name.
+        teachers: all of them, by their keys.
         student: the model that is to be shipped.
     """
     taught = distillations(steps)
+    named = {str(key[-1]): words for key, words in teachers.items()}
     found = (
-        *_teachers(taught, teachers),
-        *_made({("teacher",): teacher, **{("teachers", k): v for k, v in teachers.items()}}),
+        *_teachers(taught, teachers, student),
+        *_made(teachers),
         *_signals(taught),
         *_untaught(taught),
         *_several(taught),
         *_unheard(taught),
-        *_route(taught, {"teacher": teacher, **teachers}),
+        *_route(taught, named),
         *_peers(taught),
-        *_last(taught, student),
+        *_last(taught, student.model),
         *_auxiliary(steps),
     )
     return next(iter(found), None)
 
 
-def _teachers(taught: Sequence[Distillation], teachers: Mapping[str, Teacher]) -> Iterator[Fault]:
-    if "teacher" in teachers:
-        yield (
-            ("teachers", "teacher"),
-            "got 'teacher', which is the first teacher's name, want another",
-        )
-    known = ["teacher", *teachers]
+def _teachers(
+    taught: Sequence[Distillation], teachers: Mapping[Key, Teacher], student: Student
+) -> Iterator[Fault]:
+    """Each name is that of a teacher, of the student where it is loaded, or of an earlier step."""
+    loaded = THE_STUDENT if student.weights is not None else ()
+    for name in (*THE_TEACHER, *loaded):
+        if ("teachers", name) in teachers:
+            whose = "student" if name in loaded else "first teacher"
+            yield ("teachers", name), f"got {name!r}, which is the {whose}'s name, want another"
+    known = [*(str(key[-1]) for key in teachers), *loaded]
     for step in taught:
         words = step.words
         said: list[tuple[Key, str]] = [
-            (("teachers", index), name) for index, name in enumerate(words.teachers)
+            (("teachers", index), name) for index, name in enumerate(step.teachers)
         ]
         if words.inherit is not None:
             said.append((("inherit", "teacher"), words.inherit.teacher))
         for key, name in said:
             if name not in known:
-                hint = find_nearest(name, known)
-                yield (
-                    (*step.key, *key),
-                    f"got {name!r}, want one of {', '.join(known)}; {hint}",
-                )
+                want = f"want one of {', '.join(known)}; {find_nearest(name, known)}"
+                none = "and there is no teacher, want `teacher` in the recipe"
+                yield (*step.key, *key), f"got {name!r}, {want if known else none}"
         if not step.is_recovery:
             known.append(step.label)
 
@@ -183,7 +183,7 @@ def _unheard(taught: Sequence[Distillation]) -> Iterator[Fault]:
                 f"got {second!r}, want one: scheme {name!r} hears one teacher",
             )
         if words.combine != CombineSettings() and (
-            "teacher_function" not in step.asks or len(words.teachers) == 1
+            "teacher_function" not in step.asks or len(words.teachers) < 2
         ):
             why = (
                 "there is one teacher"

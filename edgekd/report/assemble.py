@@ -12,9 +12,9 @@ import edgekd
 from edgekd import files
 from edgekd.bench.proportion import wilson
 from edgekd.bench.roles import CONTROL
-from edgekd.bench.roles import ROLES
 from edgekd.bench.roles import STUDENT
-from edgekd.bench.roles import TEACHER
+from edgekd.bench.roles import find_reference
+from edgekd.bench.rows import reference_of
 from edgekd.bench.status import NOT_OFFERED
 from edgekd.bench.status import OK
 from edgekd.bench.status import UNSTABLE
@@ -61,7 +61,7 @@ def assemble_result(
     Args:
         recipe: its name.
         recipe_digest: SHA-256 of it.
-        models: name of the builder, by role (teacher, control, student).
+        models: name of the builder, by role; those that there are.
         scores: score.json, by role, and of each quantized student by its label.
         quantized: those labels, by numerics.
         rows: rows.json.
@@ -83,8 +83,11 @@ def assemble_result(
     validated = int(data.get("counts", {}).get("validation", 0)) * bool(test.get("right_or_wrong"))
     measured = [_row(row, test, validated) for row in mark_unstable(rows, choice)]
     candidates = [row for row in measured if row.model == STUDENT]
-    references = [row for row in measured if row.model == TEACHER]
-    made = {role: _model(role, models[role], scores[role], test, validated) for role in ROLES}
+    references = [row for row in measured if row.model != STUDENT]
+    made = {
+        role: _model(role, name, scores[role], test, validated) for role, name in models.items()
+    }
+    control = made.get(CONTROL)
     rounded = {
         numerics: _model(label, models[STUDENT], scores[label], test, validated)
         for numerics, label in (quantized or {}).items()
@@ -114,12 +117,10 @@ def assemble_result(
         "why": choice.get("why", ""),
         "nearest": choice.get("nearest"),
         "budget": choice.get("budget", []),
-        "comparison": _dumped(
-            compare_chosen(chosen, references, made[TEACHER], tested, scale, test)
-        ),
+        "comparison": _dumped(compare_chosen(chosen, measured, made, tested, scale, test)),
         "warnings": [
             *near_chance_sentences(scores),
-            *filter(None, [no_gain_sentence(made[STUDENT], made[CONTROL], test, scale)]),
+            *filter(None, [control and no_gain_sentence(made[STUDENT], control, test, scale)]),
             *list_warnings(made, measured, chosen, scale, _tried(resolved_recipe or {})),
             *machine_warnings(machine or {}),
         ],
@@ -138,42 +139,43 @@ ASKED = {name for name, field in Row.model_fields.items() if field.is_required()
 
 def compare_chosen(
     chosen: Row | None,
-    references: Sequence[Row],
-    teacher: Model,
+    rows: Sequence[Row],
+    made: Mapping[str, Model],
     tested: int,
     scale: Scale,
     test: Mapping[str, Any],
 ) -> Comparison | None:
-    """The chosen row beside the teacher on the same engine and threads; None if that is not known.
+    """The chosen row beside its reference on the same engine and threads; None if that is not known, or the same row.
 
     Args:
         chosen: a candidate.
-        references: the teacher's rows.
-        teacher: its score.
+        rows: all of them.
+        made: the models, by role.
         tested: number of test samples.
         scale: of the score.
         test: test.json.
     """
     if chosen is None:
         return None
-    key = (chosen.runtime, chosen.threads, "fp32")
-    usual = [row for row in references if not row.usual_row]
-    other = next((r for r in usual if (r.runtime, r.threads, r.precision) == key), None)
-    if other is None or teacher.score is None or chosen.score is None or not tested:
+    found = reference_of(chosen.model_dump(), [row.model_dump() for row in rows])
+    other = next((row for row in rows if found is not None and row.name == found["name"]), chosen)
+    whose = made[find_reference(made)]
+    if other is chosen or whose.score is None or chosen.score is None or not tested:
         return None
     if not (chosen.size_bytes and other.size_bytes and chosen.latency_p50_ms):
         return None
     if other.latency_p50_ms is None:
         return None
-    below = score_drop(scale, chosen.score, teacher.score)
+    below = score_drop(scale, chosen.score, whose.score)
     interval = test.get("score_drop_ci95", {}).get(chosen.name)
     if test.get("right_or_wrong"):
-        half = points_half_width(teacher.score, chosen.score, tested)
+        half = points_half_width(whose.score, chosen.score, tested)
         interval = (below - half, below + half)
     mine, its = chosen.latency_ci95_ms, other.latency_ci95_ms
     known = mine is not None and its is not None and mine[0] > 0
     return Comparison(
         reference=other.name,
+        role=other.model,
         times_smaller=other.size_bytes / chosen.size_bytes,
         times_faster=other.latency_p50_ms / chosen.latency_p50_ms,
         times_faster_ci95=(its[0] / mine[1], its[1] / mine[0]) if known and mine and its else None,

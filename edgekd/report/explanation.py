@@ -8,8 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
+from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import ROLES
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import find_reference
 from edgekd.report import score_explanation
+from edgekd.report.score_explanation import list_roles
+from edgekd.report.score_explanation import name_reference
+from edgekd.report.score_explanation import name_role
 from edgekd.report.tables import PageTable
 from edgekd.units import percent_text
 
@@ -37,10 +43,13 @@ def make_section(content: Content) -> ExplanationSection:
     """Make the section from explain.json."""
     pictures = {}
     tables = [score_explanation.metrics_table(content, FILE)]
-    if "by_class" in content:
-        tables += [_sureness_table(content), _classes(content), _confusions(content)]
+    if "classes" in content:
+        tables.append(_sureness_table(content))
         pictures["reliability.svg"] = "confidence against accuracy"
-        pictures["class_gains.svg"] = "accuracy of each class beside the control"
+    if "by_class" in content:
+        tables += [_classes(content), _confusions(content)]
+        first = min(content["by_class"][0]["above"])
+        pictures["class_gains.svg"] = f"accuracy of each class beside the {first}"
     if content["ablation"]:
         tables.append(score_explanation.terms_table(content, FILE))
     if content["similarity"]:
@@ -52,9 +61,10 @@ def _lead(content: Content) -> Iterator[str]:
     yield f"On the {content['samples']} {content['split']} samples, in torch, float32."
     yield from score_explanation.agreement_sentences(content)
     if "by_class" in content:
-        yield from _same_classes(content["fidelity"])
+        yield from _same_classes(content)
         yield from _where(content)
-        yield _sureness(content["models"])
+    if "classes" in content:
+        yield _sureness(content)
     yield from _alike(content["similarity"])
     if "attack" in content:
         yield _misled(content["attack"])
@@ -62,22 +72,26 @@ def _lead(content: Content) -> Iterator[str]:
 
 
 def _misled(attack: Content) -> str:
-    shares = ", ".join(f"{role} {percent_text(attack['accuracy'][role])}" for role in ROLES)
+    found = {role: attack["accuracy"][role] for role in ROLES if role in attack["accuracy"]}
+    shares = ", ".join(f"{role} {percent_text(share)}" for role, share in found.items())
     return (
         f"On {attack['samples']} images changed by at most {attack['epsilon']:g} of full scale to mislead each of "
         f"them ({attack['steps']} steps), they are right on: {shares}. A stronger attack may find more."
     )
 
 
-def _same_classes(found: Content) -> Iterator[str]:
-    student, control, above = (found[name] for name in ("student", "control", "above_control"))
+def _same_classes(content: Content) -> Iterator[str]:
+    found, reference = content["fidelity"], name_reference(content)
+    student, control = found[STUDENT], found.get(CONTROL)
+    same = near = ""
+    if control is not None:
+        change = score_explanation.change_text(found["above_control"])
+        same = f", its control on {_share(control)}: {change}"
+        near = f", the control's {control['kl_nats']:.3g}"
+    yield f"The student names the same class as {reference} on {_share(student)}{same}."
+    whose = find_reference(content["models"])
     yield (
-        f"The student names the same class as its teacher on {_share(student)}, its control on "
-        f"{_share(control)}: {score_explanation.change_text(above)}."
-    )
-    yield (
-        f"Its probabilities are {student['kl_nats']:.3g} nats from the teacher's (mean divergence), "
-        f"the control's {control['kl_nats']:.3g}."
+        f"Its probabilities are {student['kl_nats']:.3g} nats from the {whose}'s (mean divergence){near}."
     )
 
 
@@ -94,22 +108,25 @@ def _where(content: Content) -> Iterator[str]:
         ]
         lost = [f"{name} ({points:+.1f})" for points, name in sorted(rows) if points < 0]
         if not rows:
-            yield f"Beside its {other} no single class is better or worse beyond chance."
+            yield f"Beside {name_role(other)} no single class is better or worse beyond chance."
         if won:
-            yield f"Classes better than its {other}'s beyond chance, in points: {_named(won)}."
+            yield f"Classes better than {name_role(other)}'s beyond chance, in points: {_named(won)}."
         if lost:
-            yield f"Classes worse than its {other}'s beyond chance, in points: {_named(lost)}."
+            yield f"Classes worse than {name_role(other)}'s beyond chance, in points: {_named(lost)}."
 
 
-def _sureness(models: Content) -> str:
-    errors = {role: percent_text(models[role]["calibration_error"]) for role in ROLES}
+def _sureness(content: Content) -> str:
+    models = content["models"]
+    errors = {role: percent_text(models[role]["calibration_error"]) for role in list_roles(content)}
+    own = errors.pop(STUDENT)
+    others = ", ".join(f"{role} {error}" for role, error in errors.items())
     temperature = models["student"]["temperature"]
     side = "too sure of itself" if temperature > 1 else "not sure enough"
     mended = f"; it is {side}: logits divided by {temperature:.2f} would fit these samples best"
     low, high = TEMPERATURES
     return (
-        f"Its confidence is off by {errors['student']} on average (teacher {errors['teacher']}, control "
-        f"{errors['control']}){mended if low < temperature < high else ''}."
+        f"Its confidence is off by {own} on average{f' ({others})' if others else ''}"
+        f"{mended if low < temperature < high else ''}."
     )
 
 
@@ -120,7 +137,7 @@ def _alike(found: Sequence[Content]) -> Iterator[str]:
     if "student" in known:
         beside = f", the control's {known['control']:.3f}" if "control" in known else ""
         yield (
-            f"Its layers reach a similarity (CKA) of {known['student']:.3f} with the teacher's most alike "
+            f"Its layers reach a similarity (CKA) of {known['student']:.3f} with the {found[0]['one']}'s most alike "
             f"layer, on average{beside}."
         )
 
@@ -144,7 +161,7 @@ def _sureness_table(content: Content) -> PageTable:
             percent_text(found["adaptive_calibration_error"]),
             f"{found['temperature']:.3f}",
         )
-        for role, found in ((role, content["models"][role]) for role in ROLES)
+        for role, found in ((role, content["models"][role]) for role in list_roles(content))
     ]
     columns = ("", "accuracy", "95 % interval", "nats", "Brier", "calibration error", "adaptive")
     lead = (
@@ -155,18 +172,19 @@ def _sureness_table(content: Content) -> PageTable:
 
 
 def _classes(content: Content) -> PageTable:
-    """The classes that won most and lost most beside the control."""
-    found = sorted(content["by_class"], key=lambda row: -row["above"]["control"]["points"])
+    """The classes that won most and lost most beside the control, or else what the run began with."""
+    roles, above = list_roles(content), sorted(content["by_class"][0]["above"])
+    found = sorted(content["by_class"], key=lambda row: -row["above"][above[0]]["points"])
     half = MOST_ROWS // 2
     shown = found if len(found) <= MOST_ROWS else [*found[:half], *found[-half:]]
     rows = tuple(
         (
             content["classes"][row["number"]],
             str(row["samples"]),
-            *(percent_text(row["accuracy"][role]) for role in ROLES),
+            *(percent_text(row["accuracy"][role]) for role in roles),
             *(
                 text
-                for other in ("control", "teacher")
+                for other in above
                 for text in (
                     f"{row['above'][other]['points']:+.2f}",
                     f"{row['above'][other]['p_holm']:.2g}",
@@ -175,9 +193,10 @@ def _classes(content: Content) -> PageTable:
         )
         for row in shown
     )
-    columns = ("class", "samples", *ROLES, "above control", "p", "above teacher", "p")
+    beside = [text for other in above for text in (f"above {other}", "p")]
+    columns = ("class", "samples", *roles, *beside)
     lead = (
-        "Where the student gained most over its control comes first. Differences are in points; p is of "
+        f"Where the student gained most over {name_role(above[0])} comes first. Differences are in points; p is of "
         "McNemar's exact test, after Holm's correction over the classes.",
     )
     return PageTable("Class by class", FILE, lead, columns, rows, len(found) - len(shown))
@@ -185,22 +204,27 @@ def _classes(content: Content) -> PageTable:
 
 def _confusions(content: Content) -> PageTable:
     found, names = content["confusions"], content["classes"]
+    reference = find_reference(content["models"])
     rows = tuple(
         (
-            names[one["teacher"]],
+            names[one[reference]],
             names[one["student"]],
             str(one["samples"]),
-            str(one["teacher_right"]),
+            str(one[f"{reference}_right"]),
             str(one["student_right"]),
         )
         for one in found[: MOST_ROWS // 2]
     )
-    columns = ("teacher says", "student says", "samples", "teacher right", "student right")
+    columns = (
+        *(f"{role} says" for role in (reference, STUDENT)),
+        "samples",
+        *(f"{role} right" for role in (reference, STUDENT)),
+    )
     lead = (
         "Every sample on which they name different classes is in disagreements.csv, the farthest apart "
         "first.",
     )
-    title = "Where it says something else than its teacher"
+    title = f"Where it says something else than {name_reference(content)}"
     return PageTable(title, FILE, lead, columns if rows else (), rows, len(found) - len(rows))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekd.printable import escape_unprintable
 from edgekd.report import plot
+from edgekd.report.score_explanation import name_role
 
 MOST_CLASSES = 40
 """Bars shown; of more classes those that differ most."""
@@ -24,8 +25,9 @@ def draw_plots(content: Content, kind: str) -> dict[str, bytes]:
         kind: ``svg`` or ``png``.
     """
     made = {}
-    if "by_class" in content:
+    if "classes" in content:
         made["reliability"] = draw_reliability(content["models"], kind)
+    if "by_class" in content:
         made["class_gains"] = draw_class_gains(content["by_class"], content["classes"], kind)
     if content["similarity"]:
         made["layer_similarity"] = draw_similarity(content["similarity"], kind)
@@ -61,7 +63,7 @@ def draw_reliability(models: Mapping[str, Content], kind: str) -> bytes:
 
 
 def draw_class_gains(by_class: Sequence[Content], names: Sequence[str], kind: str) -> bytes:
-    """The student's accuracy above its control's and its teacher's, class by class.
+    """The student's accuracy above the others', class by class: a bar for the control, or else what the run began with.
 
     Args:
         by_class: rows of explain.json.
@@ -72,24 +74,25 @@ def draw_class_gains(by_class: Sequence[Content], names: Sequence[str], kind: st
     def points(row: Content, other: str) -> float:
         return float(row["above"][other]["points"])
 
-    most = sorted(by_class, key=lambda row: -abs(points(row, "control")))[:MOST_CLASSES]
-    rows = sorted(most, key=lambda row: points(row, "control"))
+    first, *others = sorted(by_class[0]["above"])
+    most = sorted(by_class, key=lambda row: -abs(points(row, first)))[:MOST_CLASSES]
+    rows = sorted(most, key=lambda row: points(row, first))
 
     def draw(figure: Any) -> None:
         axes = figure.add_subplot()
         places = range(len(rows))
         colour = plot.ROLE_COLOURS["student"]
-        axes.barh(
-            places, [points(r, "control") for r in rows], color=colour, label="above its control"
-        )
-        axes.plot(
-            [points(r, "teacher") for r in rows],
-            places,
-            "D",
-            color=plot.ROLE_COLOURS["teacher"],
-            markersize=4,
-            label="above its teacher",
-        )
+        values = [points(r, first) for r in rows]
+        axes.barh(places, values, color=colour, label=f"above {name_role(first)}")
+        for other in others:
+            axes.plot(
+                [points(r, other) for r in rows],
+                places,
+                "D",
+                color=plot.ROLE_COLOURS[other],
+                markersize=4,
+                label=f"above {name_role(other)}",
+            )
         axes.axvline(0, color="black", linewidth=0.8)
         axes.set_yticks(places, [_short(names[row["number"]]) for row in rows])
         axes.grid(visible=False, axis="y")

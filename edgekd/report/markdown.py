@@ -8,6 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import task
+from edgekd.bench.roles import NAMES
+from edgekd.bench.roles import ROLES
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import TEACHER
+from edgekd.bench.roles import find_reference
+from edgekd.bench.rows import REFERENCE_PRECISION
 from edgekd.bench.status import OK
 from edgekd.bench.status import status_text
 from edgekd.printable import escape_unprintable
@@ -44,7 +50,9 @@ def report_page(
         template,
         result=result,
         headline=headline(result),
+        roles=[role for role in ROLES if getattr(result, role) is not None],
         beside=comparison_text(result.comparison, scale) if result.comparison else "",
+        compared=NAMES[result.comparison.role] if result.comparison else "",
         scale=scale,
         engines=[row for row in reversed(engines.values()) if row.kernels],
         tables=tables,
@@ -64,7 +72,9 @@ def comparison_text(found: Comparison, scale: Scale) -> str:
         ends = sorted(interval if found.times_faster >= 1 else (1 / end for end in interval if end))
         speed += f" (95 % interval {' to '.join(f'{end:.2f}' for end in ends)})"
     drop, interval = found.score_drop, found.score_drop_ci95
-    beside = f"{drop_text(scale, drop)} {name_side(scale, drop)} the teacher on the test set"
+    beside = (
+        f"{drop_text(scale, drop)} {name_side(scale, drop)} the {NAMES[found.role]} on the test set"
+    )
     if interval is not None:
         low, high = interval if drop >= 0 else (-interval[1], -interval[0])
         digits = ".2f" if scale.unit == "fraction" else ".3g"
@@ -86,14 +96,28 @@ def headline(result: Result) -> str:
         return f"Nothing was chosen: {result.why}"
     found = result.comparison
     if found is None:
-        return f"{result.chosen} was chosen; the teacher was not measured beside it."
+        return f"{result.chosen} was chosen; {_why_alone(result)}."
     doubt = status_note(result)
     scale = Scale(**result.metric.model_dump())
     drop = drop_text(scale, found.score_drop, 1)
     return (
         f"{times_text(found.times_smaller, *SIZE)}, {times_text(found.times_faster, *SPEED)}{doubt}, "
-        f"{drop} {name_side(scale, found.score_drop)} its teacher"
+        f"{drop} {name_side(scale, found.score_drop)} {name_compared(found)}"
     )
+
+
+def name_compared(found: Comparison) -> str:
+    """Name what the chosen row is compared with, in a sentence about it."""
+    return f"{'its' if found.role == TEACHER else 'the'} {NAMES[found.role]}"
+
+
+def _why_alone(result: Result) -> str:
+    """Why the chosen row is compared with none."""
+    role = find_reference({row.model for row in (*result.candidates, *result.references)})
+    rows = [row for row in result.candidates if row.name == result.chosen]
+    if role == STUDENT and any(row.precision == REFERENCE_PRECISION for row in rows):
+        return f"it is the {NAMES[role]}"
+    return f"the {NAMES[role]} was not measured beside it"
 
 
 def status_note(result: Result) -> str:

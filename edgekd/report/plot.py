@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from edgekd.bench.roles import CONTROL
+from edgekd.bench.roles import REFERENCE
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import TEACHER
 from edgekd.bench.status import OK
 from edgekd.printable import escape_unprintable
 from edgekd.report.result import Result
@@ -32,7 +36,12 @@ STYLE = {
     "axes.axisbelow": True,
     "legend.frameon": False,
 }
-ROLE_COLOURS = {"teacher": "#666666", "control": COLOURS[1], "student": COLOURS[0]}
+ROLE_COLOURS = {
+    TEACHER: "#666666",
+    REFERENCE: "#666666",
+    CONTROL: COLOURS[1],
+    STUDENT: COLOURS[0],
+}
 LABEL_PLACES = [
     (dx, dy) for dy in (11, -11, 22, -22, 33, -33, 44, -44) for dx in (0, 16, -16, 32, -32, 48, -48)
 ]
@@ -125,7 +134,7 @@ def draw_learning_curves(
 
 
 def _draw_row(axes: Any, row: Row, x: float, y: float, colour: str, chosen: bool) -> None:
-    teacher = row.model == "teacher"
+    compared = row.model != STUDENT
     if row.latency_ci95_ms is not None:
         low, high = row.latency_ci95_ms
         axes.hlines(y, min(low, x), max(high, x), color=colour, linewidth=1.5, alpha=0.6)
@@ -134,7 +143,7 @@ def _draw_row(axes: Any, row: Row, x: float, y: float, colour: str, chosen: bool
         [y],
         s=42,
         marker=MARKERS.get(row.precision, "v"),
-        facecolor="white" if teacher else colour,
+        facecolor="white" if compared else colour,
         edgecolor=colour,
         alpha=1.0 if row.status == OK else 0.4,
         zorder=3,
@@ -149,7 +158,8 @@ def _legend(figure: Any, axes: Any, rows: Sequence[Row], colours: Mapping[str, s
     for precision in sorted({row.precision for row in rows}):
         marker = MARKERS.get(precision, "v")
         axes.scatter([], [], color="#888888", marker=marker, label=precision)
-    axes.scatter([], [], facecolor="white", edgecolor="#888888", label="teacher")
+    for role in sorted({row.model for row in rows} - {STUDENT}):
+        axes.scatter([], [], facecolor="white", edgecolor="#888888", label=role)
     axes.scatter([], [], s=130, facecolor="none", edgecolor="black", label="chosen")
     figure.legend(loc="outside upper center", ncols=8)
 

@@ -4,7 +4,8 @@ History: 1, the first; with quantized models since 0.2: `quantized`, and a row's
 `parity_steps` and `islands`; since 0.3 `machine`, a row's `latency_caller_p50_ms`, and a limit that is
 ``open``, the resolved recipe, what the command line changed, dates and durations, plugins. 2: any task's score, and
 later `files`, `durations_s`, `versions` and `scales`; `accuracy` became `score`, `validation_accuracy` `validation_score`, `top1_agreement` `agreement`,
-`points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`; new are `task`, `metric`, `metrics`, `test_metrics`, and a row's `reason`, which stood in its `status`; a row's `sizes` and `usual_row`.
+`points_below_teacher` `score_drop`, `points_ci95` `score_drop_ci95`; new are `task`, `metric`, `metrics`, `test_metrics`, and a row's `reason`, which stood in its `status`; a row's `sizes` and `usual_row`; `teacher` and
+`control` may be null, and `reference` is there where a run without a teacher changed the float student it began with.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from pydantic import ValidationError
 
 from edgekd import files
 from edgekd.bench.budget import LimitVerdict
+from edgekd.bench.roles import MeasuredRole
 from edgekd.bench.status import Word
 from edgekd.errors import InputError
 from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import omit_default
 
 FORMAT, OLDER = "edgekd.result/2", ("edgekd.result/1",)
 FILE = "result.json"
@@ -76,7 +79,7 @@ class Row(Settings):
     """One engine, precision and number of threads, measured on this machine at batch 1."""
 
     name: str
-    model: Literal["student", "teacher"]
+    model: MeasuredRole
     runtime: str
     runtime_version: str | None
     precision: str
@@ -145,15 +148,18 @@ class LimitResult(Settings):
 
 
 class Comparison(Settings):
-    """The chosen candidate beside the teacher's fp32 ONNX on the same engine and threads."""
+    """The chosen candidate beside the fp32 ONNX of the teacher, or else of what the run began with, on the same engine
+    and threads."""
 
     reference: str
+    role: MeasuredRole = omit_default("teacher")
+    """Whose row that is: without a teacher ``reference``, or ``student`` where no step changed its float model."""
     times_smaller: NonNegative
     times_faster: NonNegative
     times_faster_ci95: Interval | None
     """The worst and best ratio of the two intervals."""
     score_drop: float
-    """How much worse the candidate's test score is than the teacher's: percentage points of a fraction, else in the
+    """How much worse the candidate's test score is than that one's: percentage points of a fraction, else in the
     metric's unit; negative where it is better."""
     score_drop_ci95: Interval | None
     """Of a share of samples that are right, the normal approximation for two unpaired proportions: wider than a
@@ -235,15 +241,19 @@ class Result(Settings):
     """Of all metrics that say something of these data, the score first; empty in results before there were several."""
     data: dict[str, Any]
     """Source, counts of the splits, classes."""
-    teacher: Model
-    control: Model
-    """The student's network trained without a teacher."""
+    teacher: Model | None = None
+    """Null where the recipe has none."""
+    reference: Model | None = omit_default(None)
+    """The float student that the run began with, where there is no teacher and later steps changed it."""
+    control: Model | None = None
+    """The student's network trained without a teacher; null where there is none."""
     student: Model
     quantized: dict[str, Model] = {}
     """The student with rounded weights and activations, by numerics (`edgekd.profile.NUMERICS`)."""
     candidates: tuple[Row, ...]
     references: tuple[Row, ...]
-    """The teacher's rows; never chosen."""
+    """Rows of the teacher, or else of what the run began with; never chosen. Empty where that is the student in
+    float32, among the candidates."""
     chosen: str | None
     """Name of a candidate."""
     why: str

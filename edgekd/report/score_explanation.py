@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from edgekd.bench.roles import CONTROL
+from edgekd.bench.roles import REFERENCE
 from edgekd.bench.roles import ROLES
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import find_reference
 from edgekd.report.tables import PageTable
 from edgekd.task import Scale
 from edgekd.task import drop_text
@@ -22,16 +26,16 @@ def agreement_sentences(content: Content) -> Iterator[str]:
     how much better or worse it scores than the others."""
     alike, classes = content["agreement"], content.get("fidelity", {})
     if any(share != classes.get(role, {}).get("agreement") for role, share in alike.items()):
+        beside = f", its control on {percent_text(alike[CONTROL])}" if CONTROL in alike else ""
         yield (
-            f"The student decides as its teacher does on {percent_text(alike['student'])}, its control on "
-            f"{percent_text(alike['control'])}."
+            f"The student decides as {name_reference(content)} does on {percent_text(alike[STUDENT])}{beside}."
         )
     scale = Scale(**content["metric"])
     for other, below in content["below"].items():
         if "above" in content:
             change = content["above"][other]
             yield (
-                f"Against its {other} the student corrects {number_text(change['corrected'], 'sample')} and loses "
+                f"Against {name_role(other)} the student corrects {number_text(change['corrected'], 'sample')} and loses "
                 f"{change['lost']}: {change_text(change)}."
             )
         else:
@@ -40,7 +44,22 @@ def agreement_sentences(content: Content) -> Iterator[str]:
             much = drop_text(scale, drop) + (
                 f" of {scale.name}" if scale.unit == "fraction" else ""
             )
-            yield f"It is {much} {side} its {other} (how much worse, 95 % interval: {_ends(below)})."
+            yield f"It is {much} {side} {name_role(other)} (how much worse, 95 % interval: {_ends(below)})."
+
+
+def name_role(role: str) -> str:
+    """Name what the student is compared with, in a sentence about it: ``its teacher``, ``the reference``."""
+    return f"{'the' if role == REFERENCE else 'its'} {role}"
+
+
+def name_reference(content: Content) -> str:
+    """Name what explain.json compares the student with."""
+    return name_role(find_reference(content["models"]))
+
+
+def list_roles(content: Content) -> list[str]:
+    """List the roles of which explain.json has a model, in the order in which they are shown."""
+    return [role for role in ROLES if role in content["models"]]
 
 
 def change_text(change: Content) -> str:
@@ -55,7 +74,7 @@ def metrics_table(content: Content, file: str) -> PageTable:
     models, scales = content["models"], [Scale(**scale) for scale in content["metrics"]]
     rows = tuple(
         (role, *(value_text(scale, models[role]["metrics"][scale.name]) for scale in scales))
-        for role in ROLES
+        for role in list_roles(content)
     )
     lead = (f"The score is {scales[0].name}, {scales[0].better} is better.",)
     columns = (

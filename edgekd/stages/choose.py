@@ -25,6 +25,7 @@ from edgekd.bench.budget import Verdict
 from edgekd.bench.budget import judge
 from edgekd.bench.budget import judge_sizes
 from edgekd.bench.budget import read_latency
+from edgekd.bench.roles import STUDENT
 from edgekd.bench.rows import is_usual
 from edgekd.bench.rows import reference_of
 from edgekd.bench.status import TIMED
@@ -46,16 +47,17 @@ Judged = Mapping[str, Sequence[Verdict]]
 
 
 def run(config: Budget, given: Given, context: Context) -> Made:
-    """Give choice.json: what `choose_row` returns, and the scale of the score. Takes rows, teacher_score and student_score.
+    """Give choice.json: what `choose_row` returns, and the scale of the score. Takes rows and reference_score.
 
     Raises:
         InputError: if the budget names a metric that the task has not.
     """
     rows = json.loads(given["rows"].read_bytes())
-    teacher = json.loads(given["teacher_score"].read_bytes())
+    reference = json.loads(given["reference_score"].read_bytes())
     path = context.folder / "choice.json"
-    scales = [Scale(**scale) for scale in teacher["scales"]]
-    chosen = {**choose_row(rows, config, teacher["score"], scales), "metric": scales[0]._asdict()}
+    scales = [Scale(**scale) for scale in reference["scales"]]
+    found = choose_row(rows, config, reference["score"], scales)
+    chosen = {**found, "metric": scales[0]._asdict()}
     path.write_bytes(files.pretty_json(chosen))
     return {"choice.json": path}
 
@@ -63,7 +65,7 @@ def run(config: Budget, given: Given, context: Context) -> Made:
 def choose_row(
     rows: Sequence[Row],
     budget: Budget,
-    teacher_score: float,
+    reference_score: float,
     scales: Sequence[Scale] = ACCURACY,
 ) -> dict[str, Any]:
     """The content of ``choice.json``: a chosen or else a nearest row, its verdicts, why in a sentence,
@@ -73,11 +75,11 @@ def choose_row(
     an interval, or measured while the machine was not fit, keeps no limit of time, and is chosen only
     where nothing else is.
     """
-    candidates = [row for row in rows if row["model"] == "student" and is_usual(row)]
+    candidates = [row for row in rows if row["model"] == STUDENT and is_usual(row)]
     measured = [row for row in candidates if row["status"] in TIMED]
     judged = {
         row["name"]: [
-            *judge(row, reference_of(row, rows), budget, teacher_score, scales),
+            *judge(row, reference_of(row, rows), budget, reference_score, scales),
             *(
                 v
                 for each in find_other_sizes(row, rows)

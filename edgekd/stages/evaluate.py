@@ -14,6 +14,9 @@ from edgekd import files
 from edgekd.bench import scores
 from edgekd.bench.candidate import Candidate
 from edgekd.bench.engine import Engine
+from edgekd.bench.roles import CONTROL
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import find_reference
 from edgekd.bench.score_interval import score_interval
 from edgekd.bench.status import TIMED
 from edgekd.errors import InputError
@@ -39,13 +42,13 @@ class EvaluateConfig(Settings):
 
 def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
     """Give test.json: the score of each model in torch float32 and of each measured row, and their metrics; and
-    whether the student gains over its control, and candidates lose to the teacher, by more than chance.
+    whether the student gains over its control, and candidates lose to what they are compared with, by more than chance.
 
     Where every sample is right or wrong that is how many the student alone, and its control alone, is right on;
     else 95 % intervals of how much worse one is than the other, by a paired bootstrap. Each score has one of its own.
 
     Takes test, data; ``<model>_blueprint`` and ``<model>_weights`` for each model
-    there is (teacher, control, student, the quantized ones); ``<subject>/engine.json`` and its files; rows.
+    there is (`edgekd.bench.roles`, the quantized ones); ``<subject>/engine.json`` and its files; rows.
     """
     from edgekd.learn.evaluation import read_split
     from edgekd.task import drop_interval
@@ -65,8 +68,8 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
     found: dict[str, Any] = {model: each[score.name] for model, each in metrics.items()}
     found |= {"candidates": {}, "metrics": metrics, "right_or_wrong": counted}
     sure = {model: score_interval(score, each[score.name]) for model, each in rows.items()}
-    if {"student", "control"} <= rows.keys():
-        student, control = rows["student"][score.name], rows["control"][score.name]
+    if {STUDENT, CONTROL} <= rows.keys():
+        student, control = rows[STUDENT][score.name], rows[CONTROL][score.name]
         if counted:
             found["student_alone"] = int(((student > control)[:, 0]).sum())
             found["control_alone"] = int(((control > student)[:, 0]).sum())
@@ -90,8 +93,9 @@ def run(config: EvaluateConfig, given: Given, context: Context) -> Made:
         of_rows |= dict.fromkeys(names, values)
         found["candidates"] |= dict.fromkeys(names, values[score.name])
         sure |= dict.fromkeys(names, score_interval(score, scored[score.name]))
-        if not counted and "teacher" in rows:
-            interval = drop_interval(score, scored[score.name], rows["teacher"][score.name])
+        if not counted and rows:
+            reference = rows[find_reference(rows)][score.name]
+            interval = drop_interval(score, scored[score.name], reference)
             intervals |= dict.fromkeys(names, interval)
     found |= {"candidate_metrics": of_rows, "score_drop_ci95": intervals, "score_ci95": sure}
     goal = context.folder / "test.json"

@@ -1,4 +1,4 @@
-"""Stage `explain`: what the student learned from its teacher, and what it did not."""
+"""Stage `explain`: what the student learned from its teacher, or became of what it began with, and what it did not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from typing import NamedTuple
 from pydantic import Field
 
 from edgekd import files
+from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import ROLES
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import find_reference
 from edgekd.errors import InputError
 from edgekd.settings import Count
 from edgekd.settings import Settings
@@ -47,6 +50,7 @@ NO_CLASSES = (
     "Calibration, confusions and gains by class are left out: they need an output of logits [N, C] whose target is "
     "one class a sample."
 )
+NO_COMPARISON = "Nothing is compared: the run began with the float student that it ended with."
 NO_ATTACK = "The attack is left out: it needs a task whose only input is an image and whose only output is its class."
 
 
@@ -86,15 +90,15 @@ class ExplainSettings(ExplainConfig):
 def run(config: ExplainConfig, given: Given, context: Context) -> Made:
     """Give explain.json, disagreements.csv and .npy, and the farthest of these to look at: samples.json.
 
-    Takes data and the named split; ``<role>_blueprint`` and ``<role>_weights`` of teacher, control and
-    student; for an ablation those of `WHOLE` and of each term `WITHOUT` which a student learned.
+    Takes data and the named split; ``<role>_blueprint`` and ``<role>_weights`` of each of `ROLES` that there is; for an
+    ablation those of `WHOLE` and of each term `WITHOUT` which a student learned.
 
     Every task is explained by its metrics and its agreement. What needs more is left out where the task has none of
     it, and explain.json says so in a sentence: calibration, confusions and gains by class need class logits; corrected
     and lost samples a score that is the share of right samples; an attack images of one class.
 
-    The disagreements are the samples on which student and teacher decide differently, the
-    farthest apart first: rows of the split, in the npy file as int64 [M].
+    The disagreements are the samples on which the student decides otherwise than its teacher, or else than what the run
+    began with, the farthest apart first: rows of the split, in the npy file as int64 [M].
 
     Raises:
         InputError: if a model answers something that is not finite.
@@ -107,12 +111,16 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
 
     split = read_split(given, config.split, allow_code=context.allow_code)
     values = model_answers.count_values(split.dataset, split.rows)
+    roles = [role for role in ROLES if f"{role}{WEIGHTS}" in given]
+    reference = find_reference(roles)
+    compared = [role for role in (STUDENT, CONTROL) if role in roles and role != reference]
     with arithmetic.one_thread_if_small(values):
-        models = {role: _loaded(role, given, context) for role in ROLES}
-        outputs = {role: _outputs(role, models[role], split) for role in ROLES}
+        models = {role: _loaded(role, given, context) for role in roles}
+        outputs = {role: _outputs(role, models[role], split) for role in roles}
         similarity = list(
             compare_layers(
                 models,
+                [(reference, role) for role in compared],
                 split,
                 config.layers,
                 config.similarity_samples,
@@ -123,11 +131,12 @@ def run(config: ExplainConfig, given: Given, context: Context) -> Made:
         scores = _explain_scores(outputs, given, split, context)
         classes = _explain_classes(outputs, split)
         attack = _attack(models, config, split, context)
-    share = percent_text(scores.content["agreement"]["student"])
-    context.progress.note(f"the student decides as its teacher does on {share} of {config.split}")
+    if (alike := scores.content["agreement"].get(STUDENT)) is not None:
+        share = f"{percent_text(alike)} of {config.split}"
+        context.progress.note(f"the student decides as its {reference} does on {share}")
     of_model = {
         role: {**scores.content["models"][role], **classes.content.get("models", {}).get(role, {})}
-        for role in ROLES
+        for role in roles
     }
     content = {
         "split": config.split,
@@ -183,7 +192,9 @@ def _explain_scores(
     terms = score_summary.summarize_terms(score, score_rows(WHOLE), without) if without else []
     content = score_summary.summarize_scores(task, split.dataset, split.targets, outputs)
     left_out = () if "above" in content else (NO_RIGHT_SAMPLES.format(score.name),)
-    alike = agree_samples(task, outputs["teacher"], outputs["student"], split.dataset)
+    if len(outputs) == 1:
+        left_out = (*left_out, NO_COMPARISON)
+    alike = agree_samples(task, outputs[find_reference(outputs)], outputs[STUDENT], split.dataset)
     rows = score_summary.find_disagreements(alike)
     lines = (["index", "agreement"], *([str(row), f"{alike[row]:.6g}"] for row in rows))
     return Section(content | {"ablation": terms}, left_out, Disagreements(rows, iter(lines)))
@@ -202,14 +213,15 @@ def _explain_classes(outputs: Mapping[str, Arrays], split: EvaluationSplit) -> S
         return Section({}, (NO_CLASSES,))
     labels = np.asarray(split.rows[found.target])
     logits = {role: each[found.output] for role, each in outputs.items()}
-    content = {
+    content: dict[str, Any] = {
         "classes": list(found.label.names),
-        "models": {role: class_summary.summarize_model(logits[role], labels) for role in ROLES},
-        **class_summary.summarize_differences(logits, labels),
+        "models": {role: class_summary.summarize_model(e, labels) for role, e in logits.items()},
     }
+    if len(logits) > 1:
+        content |= class_summary.summarize_differences(logits, labels)
     if not found.is_alone:
         return Section(content)
-    pair = logits["teacher"], logits["student"]
+    pair = logits[find_reference(logits)], logits[STUDENT]
     rows = fidelity.find_disagreements(*pair)
     lines = tabulate(rows, logits, labels, found.label.names)
     content["most_apart"] = class_summary.find_farthest(*pair)

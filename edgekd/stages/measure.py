@@ -38,6 +38,7 @@ from edgekd.bench.machine import host
 from edgekd.bench.machine.monitor import Monitor
 from edgekd.bench.machine.validity import Validity
 from edgekd.bench.process import run_worker
+from edgekd.bench.roles import STUDENT
 from edgekd.bench.rows import blank_row
 from edgekd.bench.rows import fill_row
 from edgekd.bench.rows import is_usual
@@ -194,7 +195,7 @@ def run(config: MeasureConfig, given: Given, context: Context) -> Made:
 def list_candidates(
     rows: Sequence[Mapping[str, Any]], scale: Scale
 ) -> dict[str, elimination.CandidateFacts]:
-    """The students at their usual sizes with their scores, and the teacher's row that each is compared with.
+    """The students at their usual sizes with their scores, and the row of the reference that each is compared with.
 
     Args:
         rows: of all subjects.
@@ -203,9 +204,9 @@ def list_candidates(
     sign = 1 if scale.better == "higher" else -1
     found = {}
     for row in rows:
-        if row["model"] == "student" and row["status"] == OK and is_usual(row):
-            teacher = reference_of(row, rows)
-            name = "" if teacher is None else teacher["name"]
+        if row["model"] == STUDENT and row["status"] == OK and is_usual(row):
+            reference = reference_of(row, rows)
+            name = "" if reference is None else reference["name"]
             found[row["name"]] = elimination.CandidateFacts(sign * row["validation_score"], name)
     return found
 

@@ -25,6 +25,7 @@ from edgekd.settings import NonNegative
 from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -103,12 +104,14 @@ class QuantizeConfig(QuantizeSettings):
     """Samples a step of calibration."""
     views: Views
     views_seed: Whole
+    threads: Count | None = omit_default(None)
+    """Of torch where nothing is trained, and no arithmetic was resolved for that."""
 
 
 def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     """Give blueprint.json, weights.safetensors, history.json, score.json, sensitivity.json.
 
-    Takes start_blueprint, start_weights, resolved, the splits train and validation, and what the
+    Takes start_blueprint, start_weights, resolved unless nothing is trained, the splits train and validation, and what the
     teacher needs: knowledge, or teacher_blueprint and teacher_weights.
 
     Raises:
@@ -119,9 +122,13 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import deploy_form
     from edgekd.learn import learner
     from edgekd.learn.evaluation import read_split
+    from edgekd.learn.quant import insertion
+    from edgekd.profile import NUMERICS
     from edgekd.task import figure_text
 
-    resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
+    resolved = Arithmetic(precision="fp32", channels_last=False, threads=config.threads or 1)
+    if "resolved" in given:
+        resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     start = blueprint.load(
         given["start_blueprint"], given["start_weights"], allow_code=context.allow_code
     )
@@ -159,7 +166,7 @@ def run(config: QuantizeConfig, given: Given, context: Context) -> Made:
         "name": "quantize",
         "scheme": config.scheme,
         "float_layers": list(left),
-        "weight_bits": _bits(config, started),
+        "weight_bits": insertion.find_unusual_bits(started.model, NUMERICS[config.scheme]),
         "undone": list(started.undone),
     }
     plan = plan.model_copy(update={"edits": (*plan.edits, edit)})
@@ -279,16 +286,6 @@ def _missed(config: QuantizeConfig, metric: Metric, float_score: float, score: f
 
     allowed = config.score_drop
     return allowed is not None and score_drop(metric, score, float_score) > allowed
-
-
-def _bits(config: QuantizeConfig, started: QuantizedStart) -> dict[str, int]:
-    """Layers with fewer bits than the numerics say."""
-    from edgekd.learn.quant import insertion
-    from edgekd.profile import NUMERICS
-
-    usual = NUMERICS[config.scheme].weight_bits
-    bits = {name: one.bits for name, one in insertion.find_weight_quantizers(started.model).items()}
-    return {name: count for name, count in bits.items() if count != usual}
 
 
 STAGE = Stage(

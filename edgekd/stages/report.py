@@ -50,7 +50,7 @@ class ReportConfig(Settings):
     overrides: tuple[str, ...] = ()
     """What the command line changed, ``KEY=VALUE``."""
     models: dict[str, str]
-    """Name of the builder, by role: teacher, control, student."""
+    """Name of the builder, by role; of `ROLES` those that there are."""
     quantized: dict[str, str] = {}
     """Label of the step of each quantized student, by its numerics; its score and history are inputs of that name."""
     lineage: dict[str, Any] = {}
@@ -89,7 +89,7 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
         for name, path in given.items()
         if name not in (*AS_IT_IS, TIMES)
     }
-    roles = (*ROLES, *config.quantized.values())
+    roles = (*(role for role in ROLES if role in config.models), *config.quantized.values())
     result = assemble_result(
         recipe=config.recipe,
         recipe_digest=config.recipe_digest,

@@ -166,7 +166,7 @@ def test_each_step_goes_on_from_the_one_before(tmp_path: Path) -> None:
     assert steps["prune-recover"].stage is steps["distil"].stage
     assert steps["prune-recover"].takes["teacher_weights"][0] == "teacher"
     assert steps["export-student"].takes["weights"][0] == "factorize"
-    assert steps["choose"].takes["student_score"][0] == "factorize"
+    assert steps["choose"].takes["reference_score"][0] == "teacher"
     for label in ("prune", "factorize"):
         settings: Any = steps[label].settings
         assert (settings.runtime, settings.threads, settings.quantized) == ("onnxruntime", 1, True)

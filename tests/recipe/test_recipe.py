@@ -106,7 +106,7 @@ def test_overrides_count_over_the_file(small: Path) -> None:
         ("teacher.model.base=0", "teacher.model.base: got 0, want an integer >= 1"),
         ("teacher.model=resnet21", "teacher.model: got unknown model 'resnet21'; did you mean"),
         ("data.source=digit", "got unknown data source 'digit'; did you mean 'digits'?"),
-        ("learn=[]", "learn: got a list of 0, want at least 1"),
+        ("learn=[]", "learn: got no step, want distil, or `student.weights`"),
         ("learn.0.step=prun", "learn.0.step: got 'prun', want 'distil', 'factorize', "),
         ("targets.0.profile=x87", "profile: got unknown profile 'x87'; did you mean 'x86'?"),
         ("targets.0.capability=sm", "targets.0.capability: got 'sm', want text like"),

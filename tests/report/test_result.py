@@ -43,7 +43,7 @@ def test_a_result_comes_back_from_its_file_and_fits_the_published_schema(tmp_pat
     "spoil",
     [
         lambda v: v.update(format="edgekd.result/9"),
-        lambda v: v.pop("teacher"),
+        lambda v: v.pop("student"),
         lambda v: v.update(extra=1),
         lambda v: v["candidates"][0].update(score="1.5"),
         lambda v: v["student"].update(parameters="78k"),

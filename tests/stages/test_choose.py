@@ -227,7 +227,7 @@ def slow_row(ms: float) -> dict[str, Any]:
 
 
 def test_a_limit_on_what_was_not_measured_is_not_met() -> None:
-    rows = [row("a", 0.2, peak_rss_bytes=None)]
+    rows = [row("a", 0.2, peak_rss_bytes=None), {**TEACHER, "status": "failed"}]
     found = choose.choose_row(rows, Budget(peak_rss_bytes=10**9, speedup=2.0), 0.96)
     assert found["chosen"] is None
     assert {v["verdict"] for v in found["budget"]} == {"not measured"}
@@ -239,10 +239,10 @@ def test_a_limit_of_zero() -> None:
 
 
 def test_run_writes_choice_json(tmp_path: Path) -> None:
-    given = {name: tmp_path / name for name in ("rows", "teacher_score", "student_score")}
+    given = {name: tmp_path / name for name in ("rows", "reference_score")}
     given["rows"].write_text(json.dumps([row("a", 0.2), TEACHER]))
-    for name in ("teacher_score", "student_score"):
-        given[name].write_text(json.dumps({"score": 0.95, "scales": [{"name": "accuracy"}]}))
+    score = {"score": 0.95, "scales": [{"name": "accuracy"}]}
+    given["reference_score"].write_text(json.dumps(score))
     context = Context(folder=tmp_path, checkpoints=tmp_path, seed=0, progress=Silent())
     made = choose.run(Budget(score_drop=0.5), given, context)
     assert json.loads(made["choice.json"].read_bytes())["chosen"] == "a"

@@ -10,16 +10,18 @@ import pytest
 import torch
 
 from edgekd import splits
-from edgekd.bench.roles import ROLES
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
 from edgekd.progress import Silent
+from edgekd.report import explanation
+from edgekd.report import explanation_plot
 from edgekd.stage import Context
 from edgekd.stages import explain
 from tests import bundle_example
 from tests import data_example
 from tests.learn.blueprint_example import image_blueprint
 
+ROLES = ("teacher", "control", "student")
 COUNT = 60
 CLASSES = ("=cmd()", "two", "three")
 PLAN = image_blueprint(builder="resnet8", arguments={}, classes=3, channels=1, height=4, width=4)
@@ -49,12 +51,14 @@ def saved(given: dict[str, Path], name: str, seed: int, *, overflows: bool = Fal
     given[f"{name}_weights"] = made["weights.safetensors"]
 
 
-def inputs(folder: Path, split: str = "validation") -> dict[str, Path]:
+def inputs(
+    folder: Path, split: str = "validation", roles: tuple[str, ...] = ROLES
+) -> dict[str, Path]:
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (COUNT, 4, 4, 1), dtype=np.uint8)
     part = images, generator.integers(0, 3, COUNT)
     given = data_example.write_data(folder, bundle_example.IMAGE, CLASSES, **{split: part})
-    for seed, role in enumerate(ROLES):
+    for seed, role in enumerate(roles):
         saved(given, role, seed)
     return given
 
@@ -102,6 +106,45 @@ def test_the_stage_says_how_three_models_differ(tmp_path: Path) -> None:
     assert first["rows"] == first["columns"] and "fc" in first["rows"]
     assert np.array(first["cka"]).shape == (len(first["rows"]),) * 2
     assert found["ablation"] == []
+
+
+def test_without_a_teacher_the_student_is_set_beside_what_it_began_with(tmp_path: Path) -> None:
+    given = inputs(tmp_path, roles=("reference", "student"))
+    made = run(tmp_path, given, explain.ExplainConfig(), Silent())
+    found: dict[str, Any] = json.loads(made["explain.json"].read_bytes())
+    assert set(found["models"]) == {"reference", "student"} and set(found["fidelity"]) == {
+        "student"
+    }
+    differ = (logits(given, "reference").argmax(1) != logits(given, "student").argmax(1)).mean()
+    assert found["agreement"] == {"student": pytest.approx(1 - differ)}
+    with made["disagreements.csv"].open(newline="") as file:
+        header = next(csv.reader(file))
+    pair = ["reference", "student"]
+    assert header == ["index", "label", *pair, *(f"{one}_confidence" for one in pair), "kl_nats"]
+    section = explanation.make_section(found)
+    text = " ".join(section.lead)
+    assert "the same class as the reference on" in text and "control" not in text
+    assert "teacher" not in text and "from the reference's (mean divergence)." in text
+    titles = {table.title: table for table in section.tables}
+    assert titles["Class by class"].columns[2:] == (*pair, "above reference", "p")
+    assert "teacher" not in str(section.tables)
+    assert set(explanation_plot.draw_plots(found, "svg")) == {
+        "reliability",
+        "class_gains",
+        "layer_similarity",
+    }
+
+
+def test_a_student_that_is_what_the_run_began_with_is_described_alone(tmp_path: Path) -> None:
+    given = inputs(tmp_path, roles=("student",))
+    made = run(tmp_path, given, explain.ExplainConfig(), Silent())
+    found: dict[str, Any] = json.loads(made["explain.json"].read_bytes())
+    assert set(found["models"]) == {"student"} and found["left_out"] == [explain.NO_COMPARISON]
+    assert not np.load(made["disagreements.npy"]).size and "by_class" not in found
+    section = explanation.make_section(found)
+    assert [table.title for table in section.tables] == ["How good", "How sure"]
+    assert "Its confidence is off by" in " ".join(section.lead)
+    assert set(explanation_plot.draw_plots(found, "svg")) == {"reliability"}
 
 
 def test_the_table_of_disagreements_is_for_a_spreadsheet(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from edgekd import splits
-from edgekd.bench.roles import ROLES
 from edgekd.progress import Silent
 from edgekd.report import explanation
 from edgekd.report import explanation_plot
@@ -21,6 +20,8 @@ from edgekd.task import metric_rows
 from edgekd.tasks import load_task
 from tests.task_models_example import TARGETS
 from tests.task_models_example import write_inputs
+
+ROLES = ("teacher", "control", "student")
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -4,7 +4,6 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from edgekd.bench.roles import ROLES
 from edgekd.progress import Silent
 from edgekd.report import result
 from edgekd.stage import Context
@@ -16,7 +15,7 @@ from tests import report_example
 def test_the_stage_gives_result_page_and_plots(tmp_path: Path) -> None:
     files = report_example.files()
     values = {name: files[name] for name in ("data", "rows", "choice", "test")}
-    for role in ROLES:
+    for role in files["models"]:
         values[f"{role}_score"] = files["scores"][role]
         values[f"{role}_history"] = report_example.history(3, 1.0, "cross-entropy")
     values["quantize-asymmetric_score"] = files["scores"]["student"]

@@ -1,4 +1,4 @@
-"""What explain.json says of the classes that teacher, control and student name.
+"""What explain.json says of the classes that the compared models name.
 
 It needs an output of class logits [N, C] whose target is one class a sample; the task may be more than that.
 """
@@ -14,9 +14,9 @@ from edgekd.bench.explanation import calibration
 from edgekd.bench.explanation import fidelity
 from edgekd.bench.explanation import gains
 from edgekd.bench.roles import CONTROL
-from edgekd.bench.roles import ROLES
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import TEACHER
+from edgekd.bench.roles import find_reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,33 +61,35 @@ def summarize_model(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> d
 def summarize_differences(
     logits: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Return how the student's classes differ from those of its teacher and its control.
+    """Return how the student's classes differ from those of its teacher, or else of what the run began with, and of its
+    control, if there is one.
 
     Args:
-        logits: [N, C], by role.
+        logits: [N, C], by role; the student and at least one more.
         labels: [N], class indices.
 
     Raises:
         ValueError: if the shapes do not fit.
     """
-    teacher, student = logits[TEACHER], logits[STUDENT]
-    right = {role: logits[role].argmax(1) == labels for role in ROLES}
-    same = {role: logits[role].argmax(1) == teacher.argmax(1) for role in (CONTROL, STUDENT)}
+    role_of = find_reference(logits)
+    reference, student = logits[role_of], logits[STUDENT]
+    right = {role: each.argmax(1) == labels for role, each in logits.items()}
+    others = [role for role in logits if role != role_of]
+    same = {role: logits[role].argmax(1) == reference.argmax(1) for role in others}
+    above = {}
+    if CONTROL in same:
+        change = gains.compare_answers(same[CONTROL], same[STUDENT])
+        above["above_control"] = gains.change_fields(change)
     return {
-        "fidelity": {
-            **{role: _fidelity(teacher, logits[role]) for role in same},
-            "above_control": gains.change_fields(
-                gains.compare_answers(same[CONTROL], same[STUDENT])
-            ),
-        },
+        "fidelity": {**{role: _fidelity(reference, logits[role]) for role in same}, **above},
         "by_class": [
             {**row._asdict(), "above": {role: b._asdict() for role, b in row.above.items()}}
             for row in gains.compare_by_class(labels, right)
         ],
         "confusion_matrix": count_pairs(labels, student),
         "confusions": [
-            pair._asdict()
-            for pair in fidelity.count_confusions(teacher, student, labels)[:MOST_CONFUSIONS]
+            {name.replace(TEACHER, role_of): count for name, count in pair._asdict().items()}
+            for pair in fidelity.count_confusions(reference, student, labels)[:MOST_CONFUSIONS]
         ],
     }
 

@@ -1,4 +1,5 @@
-"""The samples on which a student names another class than its teacher, as a table for spreadsheets."""
+"""The samples on which a student names another class than its teacher or what the run began with, as a table for
+spreadsheets."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from edgekd.bench.explanation import calibration
 from edgekd.bench.explanation import fidelity
-from edgekd.bench.roles import ROLES
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import find_reference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,11 +28,13 @@ def tabulate(
     classes: tuple[str, ...],
 ) -> Iterator[list[str]]:
     """The table of the disagreements: what the sample is, who says what, how surely, how far apart."""
-    yield ["index", "label", *ROLES, "teacher_confidence", "student_confidence", "kl_nats"]
+    pair = find_reference(answers), STUDENT
+    sure_of = [f"{role}_confidence" for role in pair]
+    yield ["index", "label", *answers, *sure_of, "kl_nats"]
     cells = ["'" + name if name.startswith(FORMULA) else name for name in classes]
-    sure = {role: np.exp(calibration.log_probabilities(answers[role]).max(1)) for role in ROLES}
-    apart = fidelity.compute_divergences(answers["teacher"], answers["student"])
+    sure = {role: np.exp(calibration.log_probabilities(answers[role]).max(1)) for role in pair}
+    apart = fidelity.compute_divergences(*(answers[role] for role in pair))
     for row in rows:
-        said = [cells[answers[role][row].argmax()] for role in ROLES]
-        numbers = (sure["teacher"][row], sure["student"][row], apart[row])
+        said = [cells[given[row].argmax()] for given in answers.values()]
+        numbers = (*(sure[role][row] for role in pair), apart[row])
         yield [str(row), cells[labels[row]], *said, *(f"{number:.6g}" for number in numbers)]

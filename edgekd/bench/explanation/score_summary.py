@@ -1,4 +1,4 @@
-"""What explain.json says of teacher, control and student by the task's metrics, whatever the task."""
+"""What explain.json says of the compared models by the task's metrics, whatever the task."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgekd.bench.explanation import gains
-from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import STUDENT
-from edgekd.bench.roles import TEACHER
+from edgekd.bench.roles import find_reference
 from edgekd.task import agree_samples
 from edgekd.task import drop_interval
 from edgekd.task import is_right_or_wrong
@@ -37,8 +36,9 @@ Rows = Mapping[str, "NDArray[np.float64]"]
 def summarize_scores(
     task: Task, dataset: Dataset, targets: Arrays, outputs: Mapping[str, Arrays]
 ) -> dict[str, Any]:
-    """Return each model's metrics, how far control and student decide as the teacher does, and how much worse the
-    student scores than the others; where samples are right or wrong, how many it corrects and loses.
+    """Return each model's metrics, how far control and student decide as the teacher does, or else what the run began
+    with, and how much worse the student scores than the others; where samples are right or wrong, how many it corrects
+    and loses.
 
     Args:
         task: what is judged.
@@ -51,9 +51,11 @@ def summarize_scores(
         role: metric_rows(task.metrics, given, targets, dataset) for role, given in outputs.items()
     }
     of_score = {role: each[score.name] for role, each in rows.items()}
+    reference, others = find_reference(outputs), [role for role in outputs if role != STUDENT]
     alike = {
-        role: agree_samples(task, outputs[TEACHER], outputs[role], dataset)
-        for role in (CONTROL, STUDENT)
+        role: agree_samples(task, outputs[reference], outputs[role], dataset)
+        for role in outputs
+        if role != reference
     }
     summary = {
         "metric": score.scale._asdict(),
@@ -61,19 +63,19 @@ def summarize_scores(
         "models": {role: {"metrics": metric_values(task, each)} for role, each in rows.items()},
         "agreement": {role: float(each.mean()) for role, each in alike.items()},
         "below": {
-            role: summarize_drop(score, of_score[STUDENT], of_score[role])
-            for role in (CONTROL, TEACHER)
+            role: summarize_drop(score, of_score[STUDENT], of_score[role]) for role in others
         },
         "most_apart": [
-            {"index": int(row), "agreement": float(alike[STUDENT][row])}
-            for row in find_disagreements(alike[STUDENT])[:MOST_APART]
+            {"index": int(row), "agreement": float(each[row])}
+            for each in [alike[role] for role in (STUDENT,) if role in alike]
+            for row in find_disagreements(each)[:MOST_APART]
         ],
     }
     right = right_samples(score, of_score)
     if right is not None:
         summary["above"] = {
             role: gains.change_fields(gains.compare_answers(right[role], right[STUDENT]))
-            for role in (CONTROL, TEACHER)
+            for role in others
         }
     return summary
 

@@ -22,7 +22,9 @@ from edgekd.learn.method import pairing
 from edgekd.learn.method import teacher as finished
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.teacher import TeacherFunction
+from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import SCHEMES
+from edgekd.learn.schemes.labels_only import learn_from_labels
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.signals import find_answer
@@ -66,11 +68,13 @@ class Participants:
         self._networks = {mark: _still(model) for mark, model in built.items()}
 
     def build_scheme(self, words: NamedMember) -> Scheme:
-        """Build a recipe's scheme for these participants.
+        """Build a recipe's scheme for these participants; where no teacher is there to be heard labels alone teach.
 
         Raises:
             InputError: if it asks for one that is not there, or cannot be built for them.
         """
+        if words.name == OFFLINE.name and not self._known(""):
+            return learn_from_labels()
         member = SCHEMES[words.name]
         offered: dict[str, Callable[[], Any]] = {
             "student": lambda: self.student,

@@ -98,6 +98,12 @@ def find_weight_quantizers(module: nn.Module) -> dict[str, WeightQuantizer]:
     return {m.path: m for m in module.modules() if isinstance(m, WeightQuantizer)}
 
 
+def find_unusual_bits(module: nn.Module, numerics: Numerics) -> dict[str, int]:
+    """Find the bits of weights by the name of their layer, where they are others than the numerics say."""
+    bits = {name: each.bits for name, each in find_weight_quantizers(module).items()}
+    return {name: count for name, count in bits.items() if count != numerics.weight_bits}
+
+
 def is_quantized(module: nn.Module) -> bool:
     """Return whether quantizers were put into `module`."""
     return bool(find_weight_quantizers(module))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from edgekd.bench.roles import STUDENT
 from edgekd.bench.status import OK
 from edgekd.report.html import svg
 from edgekd.report.result import Interval
@@ -150,7 +151,7 @@ def _draw_point(point: FrontierPoint, x: svg.PlotAxis, y: svg.PlotAxis, scale: S
         parts.append(svg.line(at, low, at, high, "interval"))
     if point.chosen:
         parts.append(svg.element("circle", cx=at, cy=up, r=SIZE + 6, class_="ring"))
-    look = f"mark{' hollow' if point.row.model == 'teacher' else ''}"
+    look = f"mark{' hollow' if point.row.model != STUDENT else ''}"
     parts.append(draw_mark(at, up, point.row.precision, look))
     said = describe_point(point, scale)
     return svg.element(

@@ -43,7 +43,7 @@ def _compared(result: Result, found: Comparison, scale: Scale) -> str:
         ends = sorted(interval if faster >= 1 else (1 / end for end in interval))
         speed += f" ({' to '.join(f'{end:.1f}' for end in ends)})"
     drop = found.score_drop
-    score = f"{drop_text(scale, drop, 1)} {markdown.name_side(scale, drop)} its teacher"
+    score = f"{drop_text(scale, drop, 1)} {markdown.name_side(scale, drop)} {markdown.name_compared(found)}"
     if found.score_drop_ci95 is not None:
         low, high = found.score_drop_ci95
         low, high = (low, high) if drop >= 0 else (-high, -low)

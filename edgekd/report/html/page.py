@@ -16,6 +16,7 @@ from markupsafe import Markup
 from edgekd import files
 from edgekd.bench.proportion import wilson
 from edgekd.bench.roles import ROLES
+from edgekd.bench.roles import STUDENT
 from edgekd.bench.status import status_text
 from edgekd.printable import escape_unprintable
 from edgekd.report import tables
@@ -142,8 +143,8 @@ def list_keys(points: Sequence[frontier.FrontierPoint]) -> Iterator[tuple[Markup
     precisions = sorted({point.row.precision for point in points})
     for precision in precisions if len(precisions) > 1 else ():
         yield _swatch(precision, "mark"), precision
-    if any(point.row.model == "teacher" for point in points):
-        yield _swatch("fp32", "mark hollow"), "teacher"
+    for role in sorted({point.row.model for point in points} - {STUDENT}):
+        yield _swatch("fp32", "mark hollow"), role
 
 
 def _swatch(precision: str, look: str) -> Markup:
