@@ -8,7 +8,7 @@ import pytest
 from edgekd.bench.status import offered_text
 from edgekd.report import markdown
 from edgekd.report import plot
-from edgekd.report.assemble import points_half_width
+from edgekd.report.comparison import points_half_width
 from tests import report_example
 
 
