@@ -22,7 +22,7 @@ from edgekd.progress import Callback
 from edgekd.progress import CallbackProgress
 from edgekd.report import markdown
 from edgekd.report import result as results
-from edgekd.report.result import Row
+from edgekd.report.result_row import Row
 from edgekd.task import Scale
 
 if TYPE_CHECKING:

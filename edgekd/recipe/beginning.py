@@ -108,8 +108,6 @@ def _asking(step: LearningStep) -> Fault:
         if any(find_signal(name).side == "teacher" for name in needs(LOSSES[term.loss.name])):
             what = f"got {term.loss.name!r}, which compares with a teacher"
             return (*step.key, "losses", index), f"{what}, {want}"
-    if isinstance(step, Distillation) and TEACHER not in step.words.teachers:
-        return (*step.key, "losses"), f"got losses that compare with a teacher, {want}"
     if isinstance(step, Distillation) and "teachers" not in step.words.model_fields_set:
         name = step.words.scheme.name
         return (*step.key, "scheme"), f"got {name!r}, which asks a teacher, {WANT_TEACHER}"

@@ -23,7 +23,7 @@ from edgekd.report.result import FORMAT
 from edgekd.report.result import Comparison
 from edgekd.report.result import Model
 from edgekd.report.result import Result
-from edgekd.report.result import Row
+from edgekd.report.result_row import Row
 from edgekd.task import Scale
 from edgekd.task import drop_text
 from edgekd.task import score_drop

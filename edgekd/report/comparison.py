@@ -11,7 +11,7 @@ from edgekd.bench.roles import find_reference
 from edgekd.bench.rows import reference_of
 from edgekd.report.result import Comparison
 from edgekd.report.result import Model
-from edgekd.report.result import Row
+from edgekd.report.result_row import Row
 from edgekd.task import NORMAL_95
 from edgekd.task import Scale
 from edgekd.task import score_drop

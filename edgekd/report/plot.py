@@ -17,7 +17,7 @@ from edgekd.bench.roles import TEACHER
 from edgekd.bench.status import OK
 from edgekd.printable import escape_unprintable
 from edgekd.report.result import Result
-from edgekd.report.result import Row
+from edgekd.report.result_row import Row
 from edgekd.task import Scale
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")

@@ -54,7 +54,7 @@ def planned(folder: Path, recipe: recipes.Recipe) -> dict[str, Step]:
         ("nothing", True, False, {"student": "student"}),
         ("quantize", True, False, {"student": "student"}),
         ("prune", True, False, {"reference": "student", "student": "prune-recover"}),
-        ("labels", True, False, {"reference": "student", "student": "distil"}),
+        ("labels", True, False, {"student": "distil"}),
         ("labels", False, False, {"student": "distil"}),
         ("dml", False, False, {"control": "control", "student": "distil"}),
         ("quantize", True, True, {"teacher": "teacher", "student": "student"}),

@@ -47,10 +47,12 @@ def test_what_is_left_out_of_learn_is_no_step(tmp_path: Path) -> None:
 
 
 def test_who_teaches_where_there_is_no_teacher(tmp_path: Path) -> None:
-    recipe = load(tmp_path, f"[{LABELS}, {PRUNE}, {QUANTIZE}]", student=WEIGHTS)
+    (_, recover) = load(tmp_path, f"[{PRUNE}]", student=WEIGHTS).steps
+    assert recover.teachers == ("student",)  # what was made smaller recovers by what it was
+    recipe = load(tmp_path, f"[{LABELS}, {PRUNE}, {QUANTIZE}]")
     steps = {step.label: step for step in recipe.steps}
     assert steps["distil"].teachers == () and steps["distil"].answers == "none"
-    assert steps["prune-recover"].teachers == ("student",)
+    assert steps["prune-recover"].teachers == ("distil",)
     assert steps["quantize"].teachers == () and steps["quantize"].words.teachers == ("student",)
     taught = load(tmp_path, f"[{KD}, {QUANTIZE}]", more="teacher: {model: resnet20}")
     assert [step.teachers for step in taught.steps] == [("teacher",), ("teacher",)]
@@ -63,7 +65,6 @@ def test_who_teaches_where_there_is_no_teacher(tmp_path: Path) -> None:
         (f"[{PRUNE}]", "", "", "learn.0.step: got 'prune' first, want distil"),
         ("[]", "", "", "learn: got no step, want distil, or `student.weights`"),
         (f"[{KD}]", WEIGHTS, "", "learn.0.losses.0: got 'kd', which compares with a teacher, want"),
-        (f"[{LABELS}, {PRUNE}]", "", "", "learn.1.recover.losses.0: got 'kd'"),
         (
             "[{step: distil, scheme: ard, losses: [cross-entropy]}]",
             "",

@@ -13,8 +13,8 @@ from markupsafe import Markup
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.status import OK
 from edgekd.report.html import svg
-from edgekd.report.result import Interval
-from edgekd.report.result import Row
+from edgekd.report.result_row import Interval
+from edgekd.report.result_row import Row
 from edgekd.task import Scale
 from edgekd.task import value_text
 from edgekd.units import bytes_text

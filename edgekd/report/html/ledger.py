@@ -12,9 +12,9 @@ from edgekd.bench.roles import CONTROL
 from edgekd.bench.roles import STUDENT
 from edgekd.bench.roles import TEACHER
 from edgekd.profile import PROFILES
-from edgekd.report.result import Interval
 from edgekd.report.result import Model
 from edgekd.report.result import Result
+from edgekd.report.result_row import Interval
 from edgekd.task import Scale
 from edgekd.task import score_drop
 

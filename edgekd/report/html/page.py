@@ -32,9 +32,9 @@ from edgekd.report.html.headline import write_headline
 from edgekd.report.html.kernels import list_kernels
 from edgekd.report.html.ledger import make_ledger
 from edgekd.report.html.record import RunRecord
-from edgekd.report.result import Interval
 from edgekd.report.result import Result
-from edgekd.report.result import Row
+from edgekd.report.result_row import Interval
+from edgekd.report.result_row import Row
 from edgekd.task import Scale
 from edgekd.task import drop_text
 from edgekd.task import value_text
