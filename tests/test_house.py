@@ -92,7 +92,7 @@ LEARN_FLOORS: list[set[str]] = [
     {"arithmetic", "data"},
     {"answers", "arrays", "method"},
     {"attack", "classifier_head", "evaluation", "lowrank"},
-    {"edits", "layer_similarity", "schemes"},
+    {"edits", "layer_similarity", "robustness", "schemes"},
     {"blueprint", "pruning"},
     {"assembly", "complexity", "deploy_form", "deployment"},
     {"privacy"},

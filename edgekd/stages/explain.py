@@ -257,38 +257,14 @@ def _attack(
     """The models' accuracy on images changed to mislead each of them, if the recipe asks."""
     if config.attack is None:
         return Section({})
-    import numpy as np
+    from edgekd.learn import robustness
 
-    from edgekd.learn.attack import robust_accuracy
-    from edgekd.learn.data import kinds
-    from edgekd.learn.data import loader
-
-    found = split.class_output
-    try:
-        name, image = kinds.find_image(split.dataset)
-    except ValueError:
-        found = None
-    if found is None or not found.is_alone:
+    settings = config.attack.model_dump()
+    found = robustness.measure_robustness(models, split, **settings, seed=context.seed)
+    if found is None:
         context.progress.note(NO_ATTACK)
         return Section({}, (NO_ATTACK,))
-    settings = config.attack
-    rows = loader.shuffle_samples(split.size, context.seed, 0)[: settings.samples]
-    accuracy = {
-        role: robust_accuracy(
-            model,
-            np.asarray(split.rows[name][rows]),
-            np.asarray(split.rows[found.target])[rows],
-            image,
-            epsilon=settings.epsilon,
-            step=settings.epsilon / 4,
-            steps=settings.steps,
-            seed=context.seed,
-        )
-        for role, model in models.items()
-    }
-    return Section(
-        {"attack": {**settings.model_dump(), "samples": len(rows), "accuracy": accuracy}}
-    )
+    return Section({"attack": {**settings, **found}})
 
 
 def _written(
