@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgekd.report.gate_result import GateDocument
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-HEADER = ("gate", "got", "allowed", "95 % interval", "verdict", "why")
+HEADER = ("gate", "got", "allowed", "95 % interval", "verdict")
 
 
 @click.command(
@@ -129,8 +129,10 @@ def _show(found: GateDocument) -> None:
             for value in (outcome.got, outcome.allowed)
         )
         interval, word = gate_result.format_interval(outcome), gate_result.verdict_word(outcome)
-        rows.append((outcome.gate, got, allowed, interval, word, EdgekdError(outcome.text).line()))
+        rows.append((outcome.gate, got, allowed, interval, word))
     print_columns(rows)
+    echo()
+    print_columns((outcome.gate, EdgekdError(outcome.text).line()) for outcome in found.outcomes)
 
 
 def _conclude(found: GateDocument) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
+from edgekd.cli.screen import print_paragraph
 
 if TYPE_CHECKING:
     from edgekd.table import Member
@@ -238,5 +239,5 @@ def _show_one(described: Mapping[str, Any], more: Mapping[str, Any] | None = Non
         print_columns([("knob", "want", "default"), *rows])
         echo("")
     for heading, value in (more or {}).items():
-        echo(f"{heading.capitalize()}: {value}")
+        print_paragraph(f"{heading.capitalize()}: {value}")
     echo("\n" * bool(more) + f"In a recipe:\n\n{described['snippet']}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Iterable
@@ -13,6 +16,10 @@ from typing import Any
 
 import click
 
+PLAIN_SIZE = (80, 24)
+"""Columns and lines where nobody says how large the terminal is."""
+NARROWEST, GAP, LONG_WORD = 40, 2, 40
+"""Columns that a table takes at least, those between two of its columns, and letters of a word that may be broken."""
 _said_s: float | None = None
 
 
@@ -93,9 +100,44 @@ def print_json(value: Any) -> None:
 
 
 def print_columns(rows: Iterable[Sequence[str]]) -> None:
-    """Rows with their columns aligned; all but the last column keep their width."""
-    lines = [tuple(row) for row in rows]
+    """Print rows with their columns aligned; where the terminal is narrower, the widest columns are wrapped."""
+    from edgekd.printable import escape_unprintable
+
+    lines = [tuple(map(escape_unprintable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    room = _count_columns() - GAP * (len(widths) - 1)
+    if sum(widths) > room:
+        words = [max(map(_longest_word, column)) for column in zip(*lines, strict=True)]
+        widths = _shrink_widths(widths, words, room)
     for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        echo("  ".join(cells).rstrip())
+        cells = [_wrap_cell(cell, width) for cell, width in zip(line, widths, strict=True)]
+        for parts in itertools.zip_longest(*cells, fillvalue=""):
+            padded = (part.ljust(width) for part, width in zip(parts, widths, strict=True))
+            echo((" " * GAP).join(padded).rstrip())
+
+
+def print_paragraph(text: str) -> None:
+    """Print `text`, wrapped where the terminal is narrower."""
+    echo("\n".join(_wrap_cell(text, _count_columns())))
+
+
+def _count_columns() -> int:
+    return max(shutil.get_terminal_size(PLAIN_SIZE).columns, NARROWEST)
+
+
+def _longest_word(cell: str) -> int:
+    return max((len(word) for word in cell.split()), default=0)
+
+
+def _shrink_widths(widths: Sequence[int], words: Sequence[int], room: int) -> list[int]:
+    """Take from the widest columns until all fit `room`; below their longest words only if nothing else helps."""
+    found = list(widths)
+    while sum(found) > room and max(found) > 1:
+        roomy = [i for i, width in enumerate(found) if width > min(words[i], LONG_WORD)]
+        widest = max(roomy or range(len(found)), key=found.__getitem__)
+        found[widest] -= 1
+    return found
+
+
+def _wrap_cell(cell: str, width: int) -> list[str]:
+    return [cell] if len(cell) <= width else textwrap.wrap(cell, width) or [""]

@@ -46,10 +46,12 @@ def ls(folder: Path | None, as_json: bool) -> None:
     if as_json:
         print_json([_described(entry) for entry in entries])
         return
+    rows = []
     for entry in entries:
         size = bytes_text(sum(blob.size_bytes for blob in entry.files.values()))
         stage = str(entry.inputs.get("stage", "?"))
-        echo(f"{entry.key[:12]}  {stage:<10}  {size:>8}  {', '.join(entry.files)}")
+        rows.append((entry.key[:12], stage, f"{size:>8}", ", ".join(entry.files)))
+    print_columns(rows)
 
 
 @command.command("verify")

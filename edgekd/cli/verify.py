@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgekd.cli import options
-from edgekd.cli.screen import echo
+from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
 
 
@@ -39,7 +39,5 @@ def command(
         checks = [check._asdict() for check in report.checks]
         print_json({"name": report.name, "checks": checks})
     else:
-        width = max(len(check.what) for check in report.checks)
-        for check in report.checks:
-            echo(f"{check.what:{width}}  {check.verdict}: {check.text}")
+        print_columns((check.what, f"{check.verdict}: {check.text}") for check in report.checks)
     bundle_verify.require_sound(report)

@@ -87,9 +87,13 @@ def value(name: str, shape: list[int]) -> onnx.ValueInfoProto:
 
 def test_table(model: Path) -> None:
     done = CliRunner().invoke(command, [str(model), *LITTLE])
-    header, line = done.stdout.splitlines()[:2]
-    assert header.split()[:2] == ["model", "engine"]
-    assert line.split()[:2] == ["net", "onnxruntime-fp32-1t"] and "unstable" in line
+    header, line, blank, other, more = done.stdout.splitlines()[:5]
+    for row in (header, other):
+        assert row.split()[:2] == ["model", "engine"]
+    for row in (line, more):
+        assert row.split()[:2] == ["net", "onnxruntime-fp32-1t"]
+    assert blank == "" and "unstable" in line and more.endswith(" ms")
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_a_model_that_is_none(tmp_path: Path) -> None:
@@ -121,12 +125,15 @@ def test_an_unknown_runtime(model: Path) -> None:
     assert isinstance(error, InputError) and "did you mean 'onnxruntime'" in error.line()
 
 
-def test_scenarios_stand_below_the_table_and_in_the_json(model: Path, tmp_path: Path) -> None:
+def test_scenarios_stand_below_the_table_and_in_the_json(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     wanted = ["--scenario", "throughput", "--rate", "200", "--energy", "--batch", "2"]
     files = ["--raw", str(tmp_path / "raw.jsonl.gz"), "--plot", str(tmp_path / "plot.svg")]
     done = CliRunner().invoke(command, [str(model), *LITTLE, *wanted, *files])
     assert done.exit_code == 0, done.output
-    lines = [line.split("  ")[0] for line in done.stdout.splitlines()[3:6]]
+    lines = [line.split("  ")[0] for line in done.stdout.splitlines()[6:9]]
     assert lines == ["paced", "throughput", "energy"]
     assert " at 200 Hz" in done.stdout and " samples/s (" in done.stdout
     assert (tmp_path / "plot.svg").read_bytes().startswith(b"<?xml")

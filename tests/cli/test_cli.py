@@ -32,6 +32,14 @@ def test_help_lists_every_verb() -> None:
     assert all(f"\n  {name} " in text for name in cli.COMMANDS)
 
 
+@pytest.mark.parametrize("verb", ["methods", "models", "tasks", "tasks segmentation", "doctor"])
+def test_tables_fit_80_columns(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = CliRunner().invoke(cli.main, verb.split()).stdout.splitlines()
+    recipe = lines.index("A recipe:") if "A recipe:" in lines else None
+    assert lines and max(map(len, lines[:recipe])) <= 80
+
+
 def test_an_unknown_verb_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.run(["compres", "x"])

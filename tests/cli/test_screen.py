@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import contextlib
+import io
+from collections import Counter
+
 import click
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgekd.cli import screen
 
@@ -37,6 +43,41 @@ def test_columns(capsys: pytest.CaptureFixture[str]) -> None:
     screen.print_columns([("a", "b"), ("ccc", "")])
     screen.print_columns([])
     assert capsys.readouterr().out == "a    b\nccc\n"
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100])
+@given(
+    st.integers(1, 6).flatmap(
+        lambda count: st.lists(
+            st.tuples(*[st.text("ab -", max_size=60)] * count), min_size=1, max_size=5
+        )
+    )
+)
+def test_a_table_fits_and_loses_no_letter(columns: int, rows: list[tuple[str, ...]]) -> None:
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(printed):
+        patched.setenv("COLUMNS", str(columns))
+        screen.print_columns(rows)
+    lines = printed.getvalue().splitlines()
+    assert max(map(len, lines)) <= columns
+    letters = Counter("".join(lines).replace(" ", ""))
+    assert letters == Counter("".join(map("".join, rows)).replace(" ", ""))
+
+
+def test_the_longest_column_is_wrapped_and_names_are_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    screen.print_columns([("a-name-of-method", "what it is called in words of people", "5")])
+    assert capsys.readouterr().out.splitlines() == [
+        "a-name-of-method  what it is called    5",
+        "                  in words of people",
+    ]
+
+
+def test_a_hostile_cell_is_measured_as_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.print_columns([("\x1b" * 30, "b"), ("a", "c")])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_json_has_no_nan() -> None:

@@ -16,23 +16,16 @@ if TYPE_CHECKING:
     from edgekd.bench.result import Scenario
     from edgekd.bench.result import SubjectResult
 
-HEADER = (
-    "model",
-    "engine",
-    "p50 ms",
-    "95 % interval",
-    "caller's ms",
-    "p90 ms",
-    "peak RSS",
-    "cold start",
-    "status",
-)
+HEADER = ("model", "engine", "p50 ms", "95 % interval", "status")
+MORE = ("model", "engine", "caller's ms", "p90 ms", "peak RSS", "cold start")
 Metrics = Mapping[str, "MeasuredMetric"]
 
 
 def print_document(made: MeasurementDocument) -> None:
     """Print the document of a session."""
-    print_columns([HEADER, *map(subject_row, made.results)])
+    print_columns([HEADER, *map(latency_row, made.results)])
+    echo()
+    print_columns([MORE, *map(resource_row, made.results)])
     lines = [line for result in made.results for line in scenario_rows(result)]
     if lines:
         echo()
@@ -46,24 +39,26 @@ def print_document(made: MeasurementDocument) -> None:
         echo(f"note: {warning}", err=True)
 
 
-def subject_row(result: SubjectResult) -> tuple[str, ...]:
-    """One subject in the table."""
+def latency_row(result: SubjectResult) -> tuple[str, ...]:
+    """How fast one subject is, and how its measurement went."""
+    p50 = _by_name(result.metrics)["latency_p50"]
+    brief = result.status in ("ok", "unstable", "invalid")
+    status = result.status if brief else f"{result.status}: {result.reason}"
+    return (*result.subject.columns, _shown(p50), _interval(p50), status)
+
+
+def resource_row(result: SubjectResult) -> tuple[str, ...]:
+    """What else one subject takes: a caller's time, slow calls, memory, its start."""
     from edgekd.units import bytes_text
 
     by_name = _by_name(result.metrics)
-    p50, peak = by_name["latency_p50"], by_name["peak_rss"]
-    name, engine = result.subject.columns
-    brief = result.status in ("ok", "unstable", "invalid")
+    peak = by_name["peak_rss"]
     return (
-        name,
-        engine,
-        _shown(p50),
-        _interval(p50),
+        *result.subject.columns,
         _shown(by_name["latency_caller_p50"]),
         _shown(by_name["latency_p90"]),
         "-" if peak.value is None else bytes_text(peak.value),
         f"{_shown(by_name['tti_ms'])} ms",
-        result.status if brief else f"{result.status}: {result.reason}",
     )
 
 
