@@ -113,6 +113,7 @@ def told(monkeypatch: pytest.MonkeyPatch, name: str, row: dict[str, object]) -> 
     """What is said of a method that was measured so."""
     kept = {"methods": {name: {"same": row}}, "pairs": {"same": "large to small"}}
     monkeypatch.setattr(methods, "read_measurements", lambda: kept)
+    monkeypatch.setenv("COLUMNS", "200")
     (line,) = (x for x in run("methods", name).splitlines() if x.startswith("Measured"))
     return line.removeprefix("Measured, pair same: large to small: ")
 

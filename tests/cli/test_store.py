@@ -50,8 +50,8 @@ def test_ls(store: Store) -> None:
     one = committed(store, "a", "xyz", stage="data")
     other = committed(store, "b", "x", stage="train")
     assert run(store, "ls").stdout.splitlines() == [
-        f"{one.key[:12]}  data             3 B  out",
-        f"{other.key[:12]}  train            1 B  out",
+        f"{one.key[:12]}  data        3 B  out",
+        f"{other.key[:12]}  train       1 B  out",
     ]
     (first, _) = json.loads(run(store, "ls", "--json").stdout)
     assert first["key"] == one.key and first["files"]["out"]["size_bytes"] == 3

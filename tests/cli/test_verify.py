@@ -20,6 +20,11 @@ from tests import bundle_example
 from tests.bundle.test_signature import write_keys
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def test_each_check_is_a_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, [str(bundle_example.make(tmp_path))])
     lines = done.output.splitlines()
