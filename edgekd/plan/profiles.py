@@ -46,8 +46,19 @@ def _of(target: Target, listed: tuple[str, ...], device: Device) -> str | None:
         return None
     if target.profile != AUTO:
         return target.profile
-    left = [name for name in RUNTIMES[target.runtime].profiles if not listed or name in listed]
-    if target.runtime != "onnxruntime" or len(left) < 2:
+    return runtime_profile(target.runtime, listed, device)
+
+
+def runtime_profile(runtime: str, listed: tuple[str, ...], device: Device) -> str | None:
+    """The profile that an engine runs fastest on `device`; None if it runs none.
+
+    Args:
+        runtime: the engine.
+        listed: those that are wanted; empty for any.
+        device: asked only where the answer depends on it.
+    """
+    left = [name for name in RUNTIMES[runtime].profiles if not listed or name in listed]
+    if runtime != "onnxruntime" or len(left) < 2:
         return next(iter(left), None)
     own = fastest_profile(device)
     return own if own in left else left[0]

@@ -43,7 +43,7 @@ class DistillationStep(NamedTuple):
 def assemble_step(
     participants: Participants,
     losses: tuple[Term, ...],
-    scheme: NamedMember,
+    scheme: NamedMember | Scheme,
     batch_size: int,
     inherit: InheritSettings | None,
 ) -> DistillationStep:
@@ -52,7 +52,7 @@ def assemble_step(
     Args:
         participants: the student as it is built, and its teachers.
         losses: the recipe's terms.
-        scheme: who teaches whom.
+        scheme: who teaches whom: to be built for the participants, or built already.
         batch_size: of training.
         inherit: whose parameters the student begins with.
 
@@ -77,7 +77,8 @@ def assemble_step(
         interface=participants.plan.interface,
         allow_code=participants.allow_code,
     )
-    whole = hold(connected.add_to_scheme(participants.build_scheme(scheme)))
+    built = scheme if isinstance(scheme, Scheme) else participants.build_scheme(scheme)
+    whole = hold(connected.add_to_scheme(built))
     return DistillationStep(participants.student, participants.plan, connected, whole, inherited)
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from edgekd.errors import InputError
 from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.settings import Arithmetic
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def require_full_batch(batch_size: int, samples: int) -> None:
@@ -26,12 +33,16 @@ def require_full_batch(batch_size: int, samples: int) -> None:
 def to_tensors(batch: Batch, resolved: Arithmetic, epoch: float, epochs: int) -> TensorBatch:
     """A batch on the training device, images in the memory order of the arithmetic."""
     device = arithmetic.choose_device()
-    inputs = [torch.from_numpy(each).to(device) for each in batch.inputs]
+    inputs = [_to_tensor(each).to(device) for each in batch.inputs]
     return TensorBatch(
         batch.indices,
         batch.view,
         tuple(arithmetic.to_memory_format(each, resolved.channels_last) for each in inputs),
-        {name: torch.from_numpy(each).to(device) for name, each in batch.targets.items()},
+        {name: _to_tensor(each).to(device) for name, each in batch.targets.items()},
         epoch,
         epochs,
     )
+
+
+def _to_tensor(values: NDArray[Any] | Tensor) -> Tensor:
+    return values if isinstance(values, Tensor) else torch.from_numpy(values)

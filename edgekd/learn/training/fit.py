@@ -14,7 +14,6 @@ from torch import nn
 from edgekd.errors import EdgekdError
 from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Batch
-from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.method.loss import NotFiniteLoss
 from edgekd.learn.method.loss import compute_lessons
 from edgekd.learn.method.schedule import learning_rate
@@ -98,14 +97,7 @@ class _Loop:
         """The rest of the epoch the run is in."""
         run, state = self.run, self.state
         done = state.step - state.epoch * self.steps_an_epoch
-        batches = (dp_sgd.private_batches if run.private else epoch_batches)(
-            run.samples,
-            epoch=state.epoch,
-            batch_size=run.training.batch_size,
-            seed=run.seed,
-            start=done,
-            workers=run.training.workers,
-        )
+        batches = run.open_epoch(state.epoch, done)
         self.student.train()
         for module in self.still:
             module.training = False
@@ -162,21 +154,25 @@ class _Loop:
         """Write the epoch's row, keep the best weights, keep a checkpoint if it is time."""
         state, model = self.state, self.answer()
         model.eval()
-        score = ranks.run_on_first(lambda: self.run.score(model))
         row = {name: total / self.steps_an_epoch for name, total in state.sums.items()}
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
-        row["score"] = score
+        if (ask := self.run.score) is not None:
+            row["score"] = score = ranks.run_on_first(lambda: ask(model))
+            self.keep_best(score, model)
         state.history.append(row)
-        if state.is_best(score, self.run.better):
-            state.best_score, state.best_epoch = score, state.epoch
-            if self.run.training.keep == "best":
-                self.best = {k: v.detach().clone() for k, v in model.state_dict().items()}
         state.epoch, state.sums = state.epoch + 1, {}
         self.keep_waypoint(model)
         if self.run.training.checkpoint_every_s == 0 or self.checkpoint_due():
             self.save()
         with arithmetic.hold_random_states():
             self.run.progress.event(EpochEnd("", state.epoch, self.run.training.epochs, dict(row)))
+
+    def keep_best(self, score: float, model: nn.Module) -> None:
+        """Remember that this epoch's score is the best so far, if it is, and its weights if they are to be kept."""
+        if self.state.is_best(score, self.run.better):
+            self.state.best_score, self.state.best_epoch = score, self.state.epoch
+            if self.run.training.keep == "best":
+                self.best = {k: v.detach().clone() for k, v in model.state_dict().items()}
 
     def keep_waypoint(self, model: nn.Module) -> None:
         """Keep the weights as they are now if this epoch ends a stretch of the way."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sized
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 from typing import Literal
+from typing import cast
 
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
+from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.privacy import dp_sgd
@@ -26,7 +32,8 @@ class TrainingRun:
     """Everything one training run works with."""
 
     model: nn.Module
-    samples: Samples
+    samples: Sized
+    """Those that are learned from."""
     terms: tuple[BoundTerm, ...]
     scheme: Scheme
     training: Training
@@ -34,8 +41,8 @@ class TrainingRun:
     seed: int
     checkpoints: Path
     progress: Progress
-    score: Callable[[nn.Module], float]
-    """What a model in evaluation mode reaches on the validation split."""
+    score: Callable[[nn.Module], float] | None
+    """What a model in evaluation mode reaches on the validation split; None if nobody asks."""
     better: Literal["higher", "lower"] = "higher"
     """Which score is."""
     private: dp_sgd.Privacy | None = None
@@ -46,3 +53,20 @@ class TrainingRun:
     """How many states on the way are kept, evenly over the epochs; the end is not one of them."""
     passed: dict[str, Tensor] = field(default_factory=dict)
     """Those states so far, ``NUMBER/NAME`` to tensor, numbers from 1."""
+    batches: Callable[..., Iterator[Batch]] | None = None
+    """Gives the batches of an epoch; None for views of `samples`, which then are `Samples`."""
+
+    def open_epoch(self, epoch: int, start: int) -> Iterator[Batch]:
+        """The batches of an epoch from number `start` on."""
+        source = self.batches
+        if source is None:
+            of_samples = dp_sgd.private_batches if self.private else epoch_batches
+            source = functools.partial(of_samples, cast(Samples, self.samples))
+        training = self.training
+        return source(
+            epoch=epoch,
+            batch_size=training.batch_size,
+            seed=self.seed,
+            start=start,
+            workers=training.workers,
+        )

@@ -1,0 +1,155 @@
+"""Distillation of one's own modules over one's own batches, by the loop that trains every model here."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from typing import Literal
+from typing import NamedTuple
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from edgekd.display import make_display
+from edgekd.errors import InputError
+from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.settings import Arithmetic
+from edgekd.learn.settings import Training
+from edgekd.learn.standalone.batches import LoaderSamples
+from edgekd.learn.standalone.batches import input_names
+from edgekd.learn.standalone.distiller import Distiller
+from edgekd.learn.standalone.distiller import LossWords
+from edgekd.learn.training.fit import fit
+from edgekd.learn.training.run import TrainingRun
+from edgekd.progress import Callback
+from edgekd.progress import CallbackProgress
+
+NEVER_S = 1e12
+"""Between two checkpoints where nobody keeps any."""
+
+
+class DistilledStudent(NamedTuple):
+    """A trained student and how it went."""
+
+    student: nn.Module
+    """In evaluation mode, on the CPU: the module that was given, but for losses that give it another classifier."""
+    history: list[dict[str, float]]
+    """One row an epoch: the mean of each loss term, ``learning_rate``, and ``score`` if one was asked."""
+
+
+def distil(
+    student: nn.Module,
+    teacher: nn.Module | Sequence[nn.Module] | None,
+    batches: Iterable[Any],
+    *,
+    losses: Sequence[LossWords] = (),
+    scheme: LossWords | Scheme | None = None,
+    score: Callable[[nn.Module], float] | None = None,
+    better: Literal["higher", "lower"] = "higher",
+    seed: int = 0,
+    checkpoints: str | os.PathLike[str] | None = None,
+    callbacks: Sequence[Callback] = (),
+    quiet: bool = False,
+    **train: Any,
+) -> DistilledStudent:
+    """Train a student of one's own by a teacher of one's own, without a recipe.
+
+    Args:
+        student: gives one tensor, or a tuple; trained in place.
+        teacher: one, or several whose logits' mean teaches; None where labels or the scheme teach.
+        batches: a DataLoader, a list, or anything that gives the batches of an epoch each time it is iterated: inputs,
+            ``(inputs, targets)``, or mappings by name of what the student takes and of targets.
+        losses: what is summed, as in a recipe: ``["kd", {"name": "fitnet", "weight": 2.0}]``; left out, the teacher's
+            softened classes (0.9) and the labels (0.1).
+        scheme: who teaches whom: a name of ``edgekd methods``, with its knobs in a mapping, or what a function of
+            `edgekd.schemes` gives; left out, the teacher, or labels without one.
+        score: what a student in evaluation mode reaches on samples that it does not learn from; asked after every epoch.
+        better: which score is.
+        seed: of what is random in the training.
+        checkpoints: folder to which the state is written, and from which the same call goes on after an interruption.
+        callbacks: functions that receive an `edgekd.progress.EpochEnd` after every epoch.
+        quiet: whether nothing is said on stderr.
+        train: keys of a recipe's ``train``: ``epochs`` (20), ``learning_rate`` (0.1), ``optimizer`` ("sgd"),
+            ``schedule``, ``clip_norm``, ``ema_decay``, ``keep``, ...; ``batch_size`` is that of the batches.
+
+    Raises:
+        InputError: if a loss, the scheme, a setting or a batch does not fit.
+        TrainingDiverged: if a loss is no finite number.
+
+    >>> import edgekd
+    >>> student, history = edgekd.distil(student, teacher, loader, epochs=30, learning_rate=0.05)
+    """
+    samples = LoaderSamples(batches, input_names(student))
+    training = _read_training(train, samples.batch_size, checkpoints is None, score is None)
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        torch.manual_seed(seed)
+        display = stack.enter_context(make_display(quiet=quiet, verbose=False))
+        folder = checkpoints or stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-"))
+        distiller = Distiller(
+            student,
+            teacher,
+            example=next(iter(samples.loader)),
+            losses=losses,
+            scheme=scheme,
+            samples=len(samples),
+            epochs=training.epochs,
+        )
+        progress = CallbackProgress(display, callbacks)
+        progress.stage("distil")
+        history = fit(
+            TrainingRun(
+                model=distiller.student,
+                samples=samples,
+                batches=samples.open,
+                terms=distiller.terms,
+                scheme=distiller.scheme,
+                training=training,
+                resolved=_arithmetic(training),
+                seed=seed,
+                checkpoints=Path(folder),
+                progress=progress,
+                score=score,
+                better=better,
+            )
+        )
+    return DistilledStudent(distiller.student, history)
+
+
+def _read_training(
+    train: dict[str, Any], batch_size: int, forgets: bool, unscored: bool
+) -> Training:
+    """The settings of the training.
+
+    Raises:
+        InputError: for an unknown one, or one out of range.
+    """
+    if "batch_size" in train:
+        raise InputError("batch_size: got it, want batches of that size")
+    given = {"checkpoint_every_s": NEVER_S} if forgets else {}
+    try:
+        training = Training.model_validate({**given, **train, "batch_size": batch_size})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{where}: got {first['input']!r}: {first['msg']}") from error
+    if unscored and (training.keep == "best" or training.early_stop_epochs is not None):
+        raise InputError("keep, early_stop_epochs: got them without score, want what to go by")
+    return training
+
+
+def _arithmetic(training: Training) -> Arithmetic:
+    """What `auto` is where nothing is measured: float32 in torch's own memory order, on its threads."""
+    precision, last = training.precision, training.channels_last
+    return Arithmetic(
+        precision="fp32" if precision == "auto" else precision,
+        channels_last=last is True,
+        threads=training.threads or torch.get_num_threads(),
+    )

@@ -1,0 +1,76 @@
+"""A student of one's own is trained by a teacher of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from edgekd.errors import InputError
+from edgekd.learn.standalone.distillation import distil
+from edgekd.progress import EpochEnd
+from edgekd.progress import Event
+from tests.learn.standalone_example import batches
+from tests.learn.standalone_example import net
+
+
+def share_right(model: nn.Module) -> float:
+    images, labels = batches(8)[-1]
+    return (model(images).argmax(1) == labels).float().mean().item()
+
+
+def test_a_teacher_learns_and_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    settings: dict[str, Any] = {"epochs": 8, "learning_rate": 0.1, "quiet": True}
+    teacher, _ = distil(net(8), None, batches(), **settings)
+    events: list[Event] = []
+    own = net(4)
+    drawn = torch.get_rng_state()
+    student, history = distil(
+        own, teacher, batches(), score=share_right, callbacks=[events.append], **settings
+    )
+    assert torch.equal(torch.get_rng_state(), drawn) and capsys.readouterr().err == ""
+    assert not student.training and history[-1]["score"] == share_right(student)
+    assert history[-1]["kd"] < history[0]["kd"]
+    assert [e.values for e in events if isinstance(e, EpochEnd)] == history
+    again, same = distil(net(4), teacher, batches(), score=share_right, **settings)
+    assert same == history
+
+
+def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"epochs": 4, "learning_rate": 0.1, "quiet": True}
+    _, whole = distil(net(2), net(4), batches(), **settings)
+
+    def stop(event: Event) -> None:
+        assert isinstance(event, EpochEnd)
+        if event.epoch == 2:
+            raise KeyboardInterrupt
+
+    settings |= {"checkpoints": tmp_path, "checkpoint_every_s": 0.0}
+    with pytest.raises(KeyboardInterrupt):
+        distil(net(2), net(4), batches(), callbacks=[stop], **settings)
+    epochs: list[int] = []
+    student, rows = distil(
+        net(2, seed=9),
+        net(4),
+        batches(),
+        callbacks=[lambda e: epochs.append(e.epoch)],
+        **settings,  # type: ignore[union-attr]
+    )
+    assert rows == whole and epochs == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs: got 0"),
+        ({"batch_size": 8}, "batch_size: got it"),
+        ({"lerning_rate": 1.0}, "lerning_rate: got 1.0"),
+        ({"keep": "best"}, "want what to go by"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        distil(net(2), net(4), batches(), quiet=True, **settings)
