@@ -37,7 +37,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
     {"tasks"},
     {"devices"},
     {"store", "runtime", "admission", "graph", "islands", "run"},
-    {"stage", "run_folder", "run_place", "runtime_plugin"},
+    {"stage", "tracker", "trackers", "run_folder", "run_place", "runtime_plugin"},
     {"runtimes", "learn"},
     {"bench"},
     {"bundle"},

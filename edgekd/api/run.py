@@ -24,6 +24,7 @@ from edgekd.report import markdown
 from edgekd.report import result as results
 from edgekd.report.result_row import Row
 from edgekd.task import Scale
+from edgekd.trackers import open_trackers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -114,6 +115,7 @@ def compress(
     allow_download: bool = False,
     wait: bool = True,
     callbacks: Sequence[Callback] = (),
+    track: Sequence[str] = (),
     quiet: bool = False,
     **overrides: Any,
 ) -> RunResult:
@@ -132,6 +134,7 @@ def compress(
         allow_download: whether data and weights that are missing may be downloaded.
         wait: whether to wait while another run uses the same folder.
         callbacks: functions that receive every event (`edgekd.progress.Event`), one after another.
+        track: where curves, figures and files are kept, too: ``"mlflow"``, ``"mlflow:URI"``, ``"tensorboard:DIR"``.
         quiet: whether nothing is said on stderr.
         overrides: keys of the recipe, ``seed=1``, ``student={"train": {"epochs": 3}}`` or
             ``**{"student.train.epochs": 3}``. A mapping that has a ``name``, and a list, replace what is there.
@@ -167,6 +170,7 @@ def compress(
         overrides=settings,
     )
     with make_display(quiet=quiet, verbose=False) as display:
-        finished = pipeline.compress(loaded, path, options, CallbackProgress(display, callbacks))
+        every: list[Callback] = [*callbacks, *open_trackers(track, display.note)]
+        finished = pipeline.compress(loaded, path, options, CallbackProgress(display, every))
     document = results.read(finished.run_dir)
     return RunResult(finished.run_dir, document, options.store, finished.missed)

@@ -60,6 +60,13 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--no-wait", is_flag=True, help="Fail, do not wait, while another run uses the same files."
 )
+@click.option(
+    "--track",
+    multiple=True,
+    metavar="NAME[:WHERE]",
+    help="Keep curves, figures and files in mlflow[:URI] or tensorboard[:DIR], by default in the run "
+    "folder; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     recipe: Path,
@@ -74,6 +81,7 @@ def command(
     allow_code: bool,
     allow_download: bool,
     no_wait: bool,
+    track: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Run RECIPE: train, distil, make smaller, quantize, export, compile, measure, choose, bundle, report.
@@ -98,8 +106,10 @@ def command(
         device=devices.find_device(device),
         overrides=overrides,
     )
-    carry_out = _show_plan if dry_run else _check if check else _compress
-    carry_out(loaded, recipe, options, as_json)
+    if dry_run or check:
+        (_show_plan if dry_run else _check)(loaded, recipe, options, as_json)
+    else:
+        _compress(loaded, recipe, options, as_json, track)
 
 
 def _show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
@@ -164,16 +174,22 @@ def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
         echo(f"{label}: can begin; {', '.join(places) or 'compares answers alone'}")
 
 
-def _compress(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
+def _compress(
+    recipe: Recipe, path: Path, options: Options, as_json: bool, track: tuple[str, ...]
+) -> None:
     from edgekd import pipeline
     from edgekd.display import make_display
     from edgekd.errors import BudgetMissed
     from edgekd.errors import Inconclusive
+    from edgekd.progress import CallbackProgress
+    from edgekd.trackers import open_trackers
     from edgekd.units import number_text
 
     loud = get_volume()
     with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
-        finished = pipeline.compress(recipe, path, options, progress)
+        callbacks = open_trackers(track, progress.note)
+        reporting = CallbackProgress(progress, callbacks) if callbacks else progress
+        finished = pipeline.compress(recipe, path, options, reporting)
     found = sum(hit for _, hit, _ in finished.steps)
     if not loud.quiet:
         steps = number_text(len(finished.steps), "step")

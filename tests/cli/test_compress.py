@@ -179,3 +179,22 @@ def test_the_plan_in_words_and_as_json(pipeline: FakePipeline, tmp_path: Path) -
     assert plan["runs code of yours"] == ["python:own_of_plan:b"]
     assert plan["reads"] == [QUICKSTART, "python:own_of_plan:b (files: 1)"]
     assert plan["downloads"] == ["https://a.b/c.gz"]
+
+
+def test_trackers_receive_the_events_of_the_run(
+    pipeline: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[str] = []
+    heard: list[Any] = []
+
+    def open_trackers(track: Any, warn: Any) -> list[Any]:
+        wanted.extend(track)
+        return [heard.append]
+
+    monkeypatch.setattr("edgekd.trackers.open_trackers", open_trackers)
+    done = compress(
+        "--run-dir", "r", "--track", "mlflow:http://a.b:5000", "--track", "tensorboard", "-q"
+    )
+    assert done.exit_code == 0, done.output
+    pipeline.called[3].event("an event")
+    assert wanted == ["mlflow:http://a.b:5000", "tensorboard"] and heard == ["an event"]
