@@ -80,7 +80,9 @@ def test_help_imports_click_alone() -> None:
     assert ours == {"edgekd", "edgekd.cli", "edgekd.cli.border", "edgekd.cli.screen"}
 
 
-@pytest.mark.parametrize("verb", [["schema"], ["models"], ["methods", "kd"], ["store", "ls"]])
+@pytest.mark.parametrize(
+    "verb", [["schema"], ["models"], ["methods", "kd"], ["store", "ls"], ["runs", "."]]
+)
 def test_light_verbs(verb: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEKD_HOME", str(tmp_path))
     assert not packages(brought(*verb)) & (HEAVY | {"numpy", "rich"})

@@ -32,6 +32,8 @@ from edgekd.errors import MachineError
 
 ORDER = (manifests.MANIFEST, *sorted({*manifests.FILES, *first_format.FILES}), manifests.SIGNATURE)
 """Of the files of any format."""
+BUNDLE, RESULT = "bundle", "result.json"
+"""What a run folder has: its bundle, if a candidate was chosen, and its result."""
 LARGEST_BYTES = 2**32 - 1
 """More would need the zip64 form."""
 CHUNK_BYTES = 2**20
@@ -128,18 +130,19 @@ def _central(entry: ArchiveEntry) -> bytes:
 
 @contextlib.contextmanager
 def open_bundle(path: Path) -> Iterator[Path]:
-    """Open a bundle as a folder: `path` itself, or a private one with the content of the archive `path`.
+    """Open a bundle as a folder: `path` itself, the one in the run folder `path`, or a private one with the content of
+    the archive `path`.
 
     What comes out is small enough, plainly named and of the form `pack` gives; that its files are
     the right ones is for `bundle.load_bundle` to say.
 
     Raises:
-        InputError: if `path` is neither a folder nor an archive of a bundle.
+        InputError: if `path` is neither a folder nor an archive of a bundle, or a run that chose nothing.
         BudgetMissed: if it is one, but not as it was written.
         MachineError: if there is no room to unpack it.
     """
     if path.is_dir():
-        yield path
+        yield find_folder(path)
         return
     with files.open_regular(path) as source:
         size_bytes = os.fstat(source.fileno()).st_size
@@ -152,6 +155,21 @@ def open_bundle(path: Path) -> Iterator[Path]:
             except OSError as error:
                 raise MachineError(f"{scratch}: cannot be written: {error.strerror}") from error
             yield Path(scratch)
+
+
+def find_folder(path: Path) -> Path:
+    """Return the bundle of a run folder, and any other folder as it is.
+
+    Raises:
+        InputError: if the run chose nothing.
+    """
+    if (path / manifests.MANIFEST).exists():
+        return path
+    if (path / BUNDLE).is_dir():
+        return path / BUNDLE
+    if (path / RESULT).is_file():
+        raise InputError(f"{path}: got a run that chose nothing, want one with a bundle")
+    return path
 
 
 def unpack(source: IO[bytes], size_bytes: int, folder: Path, where: str) -> None:

@@ -33,6 +33,9 @@ COMMANDS: dict[str, Verb] = {
     "verify": Verb("edgekd.cli.verify", "Check a bundle: digests, signature, stored answers."),
     "predict": Verb("edgekd.cli.predict", "Ask a bundle's model about inputs."),
     "report": Verb("edgekd.cli.report", "Show the report of a finished run."),
+    "runs": Verb("edgekd.cli.runs", "List runs: date, score, what was chosen, the budget."),
+    "diff": Verb("edgekd.cli.diff", "Show in what two runs differ."),
+    "export": Verb("edgekd.cli.export", "Write a run's student for torch, ONNX or an engine."),
     "device": Verb("edgekd.cli.device", "Add, inspect and set up devices reached over ssh."),
     "doctor": Verb("edgekd.cli.doctor", "Show what this machine can run and what to install."),
     "tasks": Verb(

@@ -43,7 +43,7 @@ def command(run: Path, output: Path, key: Path | None) -> None:
     from edgekd.units import bytes_text
 
     made = None
-    with archive.open_bundle(run / "bundle" if (run / "bundle").is_dir() else run) as folder:
+    with archive.open_bundle(run) as folder:
         if key is not None:
             digest = bundle.load_bundle(folder).manifest.digest
             made = signature.sign(digest, key, os.environ.get(PASSWORD))

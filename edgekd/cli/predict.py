@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from edgekd.bundle.predict import Prediction
 
 
-@click.command(epilog="Example: edgekd predict student.edgekd shoe.png --top 5")
+@click.command(
+    epilog="Examples: edgekd predict runs/quickstart digit.png; edgekd predict student.edgekd shoe.png --top 5"
+)
 @click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
@@ -45,7 +47,7 @@ def command(
     allow_code: bool,
     as_json: bool,
 ) -> None:
-    """Ask the model of BUNDLE, a folder or one file, about each INPUT; of a model with several inputs NAME=INPUT each.
+    """Ask the model of BUNDLE, a folder, one file or a run, about each INPUT; of a model with several inputs NAME=INPUT each.
 
     Images: PNG, JPEG, BMP and WebP, or .npy of uint8 [H, W, C] or [N, H, W, C] in the model's own size. An image of
     another size is scaled (bilinear) to cover the model's and its middle cut out; what was done stands beside the

@@ -11,7 +11,9 @@ from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
 
 
-@click.command(epilog="Example: edgekd verify student.edgekd --key release.pub.pem")
+@click.command(
+    epilog="Examples: edgekd verify runs/quickstart; edgekd verify student.edgekd --key release.pub.pem"
+)
 @click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.option(
     "--runtime",
@@ -24,7 +26,7 @@ from edgekd.cli.screen import print_json
 def command(
     path: Path, runtime: str | None, key: Path | None, timeout_s: float, as_json: bool
 ) -> None:
-    """Check BUNDLE, a folder or one file: its digests, its signature, its golden answers.
+    """Check BUNDLE, a folder, one file or a run: its digests, its signature, its golden answers.
 
     An engine computes the answers again; torch is not needed. A signature is checked against --key;
     without --key the signer is only shown. Exit codes: 0 all checks pass, 1 a file has changed or the

@@ -34,6 +34,12 @@ def test_a_run_a_bundle_and_an_archive_of_it_give_the_same_file(tmp_path: Path) 
     assert done.output == f"{tmp_path / '0.edgekd'}: {len(first) / 1000:.3g} kB\n"
 
 
+def test_a_run_that_chose_nothing_has_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text("{}")
+    error = run(tmp_path, "-o", tmp_path / "a.edgekd")
+    assert isinstance(error, InputError) and "got a run that chose nothing" in error.line()
+
+
 def test_a_signed_file_is_the_same_every_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -206,6 +206,40 @@ def test_the_recipe_in_the_folder_runs_again(finished: Place) -> None:
     assert finished.compress().code == 0  # as it was
 
 
+def test_verbs_take_the_run(finished: Place, tmp_path: Path) -> None:
+    """verify and predict ask its bundle; export writes what lies in the folder, or an engine that runs."""
+    run = str(finished.run_dir)
+    assert edgekd("verify", run).code == 0
+    pixels = np.zeros((8, 8, 1), np.uint8)
+    np.save(tmp_path / "digit.npy", pixels)
+    asked = edgekd("predict", run, str(tmp_path / "digit.npy"), "--json")
+    assert len(json.loads(asked.stdout)[0]["answers"]) == 3
+    for form, names in {
+        "torch": ["digits.json", "digits.safetensors"],
+        "onnx": ["digits.onnx"],
+        "openvino": ["digits-openvino/model.bin", "digits-openvino/model.xml"],
+    }.items():
+        name = result_of(finished)["recipe"]
+        folder = tmp_path / form
+        folder.mkdir()
+        assert edgekd("export", run, "--to", form, folder=folder).code == 0
+        made = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+        assert made == [each.replace("digits", name) for each in names]
+    onnx = next((tmp_path / "onnx").iterdir())
+    assert onnx.read_bytes() == (finished.run_dir / "bundle" / "model.onnx").read_bytes()
+    refused(edgekd("export", run, "--to", "openvino", "-o", str(tmp_path)), 2, "exists already")
+    refused(edgekd("export", run, "--to", "onxx"), 2, "onnxruntime")
+    refused(
+        edgekd("export", run, "--to", "onnx", "--candidate", "openvino-fp32"), 2, "did you mean"
+    )
+    refused(edgekd("export", str(tmp_path), "--to", "onnx"), 2, "finished run")
+    place = copy(finished, tmp_path / "copy")
+    (place.run_dir / "models" / "student.onnx").write_bytes(b"changed")
+    refused(edgekd("export", str(place.run_dir), "--to", "onnx", folder=tmp_path), 2, "has changed")
+    listed = json.loads(edgekd("runs", str(finished.folder), "--json").stdout)
+    assert [each["folder"] for each in listed] == [run]
+
+
 def test_what_a_user_wrote_into_the_run_folder_stays(finished: Place, tmp_path: Path) -> None:
     place = copy(finished, tmp_path / "copy")
     (place.run_dir / "report.md").write_text("my own notes")

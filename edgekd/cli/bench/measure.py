@@ -153,7 +153,7 @@ def command(
     require_quiet: bool,
     as_json: bool,
 ) -> None:
-    """Measure each MODEL in fresh processes: an ONNX file, a bundle (folder or .edgekd), OpenVINO
+    """Measure each MODEL in fresh processes: an ONNX file, a bundle (folder, .edgekd or a run), OpenVINO
     IR (.xml with .bin), or an engine of the store (store:KEY, the beginning of a compile step's).
 
     Batch-1 latency is the median over processes with its 95 % interval: the engine's own time, its

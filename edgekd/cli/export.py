@@ -1,0 +1,161 @@
+"""``edgekd export``: the student of a run for torch, as ONNX, or compiled for an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekd.cli import options
+from edgekd.cli.screen import echo
+
+if TYPE_CHECKING:
+    from edgekd.report.result import Result
+    from edgekd.report.result_row import Row
+
+TORCH, ONNX = "torch", "onnx"
+
+
+@click.command(
+    epilog="Examples: edgekd export runs/quickstart --to onnx -o student.onnx; "
+    "edgekd export runs/quickstart --to openvino -o engine/"
+)
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--to", "form", metavar="torch|onnx|ENGINE", required=True, help="What to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File to write, with a second one beside it for torch; a new folder for an engine.  "
+    "[default: after the recipe's name, here]",
+)
+@click.option("--candidate", metavar="NAME", help="Row of the report.  [default: the chosen one]")
+@options.timeout
+def command(
+    run: Path, form: str, output: Path | None, candidate: str | None, timeout_s: float
+) -> None:
+    """Write the student of RUN, the folder of a finished run.
+
+    torch: weights as safetensors, and beside them a JSON file with the network they belong to; `edgekd.load` reads
+    both. onnx: the file from which the candidate was compiled. The name of an engine: the files that it loads, built
+    here anew, in the candidate's precision.
+    """
+    from edgekd import runtimes
+    from edgekd.report import result as results
+
+    found = results.read(run)
+    row = find_candidate(found, candidate)
+    if form == TORCH:
+        _write_torch(run, found, row, output or Path(f"{found.recipe}.safetensors"))
+    elif form == ONNX:
+        _write_onnx(run, found, row, output or Path(f"{found.recipe}.onnx"))
+    else:
+        runtimes.find_entry(form)
+        folder = output or Path(f"{found.recipe}-{form}")
+        _write_engine(run, found, row, form, folder, timeout_s)
+
+
+def find_candidate(found: Result, name: str | None) -> Row | None:
+    """Return the row of a candidate, or of the chosen one; None if nothing was chosen.
+
+    Raises:
+        InputError: if there is no candidate of that name.
+    """
+    from edgekd.errors import InputError
+    from edgekd.errors import find_nearest
+
+    rows = {row.name: row for row in found.candidates}
+    if name is not None and name not in rows:
+        hint = find_nearest(name, rows)
+        raise InputError(f"--candidate: got unknown {name!r}, want one of the run's", hint=hint)
+    return rows.get(name or found.chosen or "")
+
+
+def _delivered(run: Path, found: Result, name: str) -> Path:
+    """Return where a file that a run handed over lies, if it is as the run wrote it.
+
+    Raises:
+        InputError: if it is missing, or was changed.
+    """
+    from edgekd import files
+    from edgekd.errors import InputError
+
+    again = "run its recipe again: what did not change is not run again"
+    if name not in {each.name for each in found.files}:
+        raise InputError(f"{run}: got a run without {name}", hint=again)
+    digest = files.digest_file(run / name)
+    if not any(digest in step.files.values() for step in found.lineage.values()):
+        raise InputError(f"{run / name}: has changed since the run wrote it", hint=again)
+    return run / name
+
+
+def _copy(source: Path, goal: Path) -> None:
+    import shutil
+
+    from edgekd import files
+    from edgekd.units import bytes_text
+
+    size_bytes = source.stat().st_size
+    files.write_through(
+        files.regular_output(goal),
+        lambda temporary: shutil.copyfile(source, temporary),
+        size_bytes=size_bytes,
+    )
+    echo(f"{goal}: {bytes_text(size_bytes)}")
+
+
+def _write_torch(run: Path, found: Result, row: Row | None, goal: Path) -> None:
+    from edgekd.bench.roles import STUDENT
+    from edgekd.plan import deliverables
+
+    stem = deliverables.QUANTIZED if row is not None and row.profile else STUDENT
+    for end in (".safetensors", ".json"):
+        _copy(_delivered(run, found, f"{stem}{end}"), goal.with_suffix(end))
+
+
+def _exported(row: Row | None) -> str:
+    """Name in the run folder of the ONNX file from which a row's engine was compiled."""
+    from edgekd.bench.candidate import name_export
+    from edgekd.bench.roles import STUDENT
+    from edgekd.plan import deliverables
+
+    name = STUDENT if row is None else name_export(row.model, row.profile)
+    return f"{deliverables.MODELS}/{name}.onnx"
+
+
+def _write_onnx(run: Path, found: Result, row: Row | None, goal: Path) -> None:
+    _copy(_delivered(run, found, _exported(row)), goal)
+
+
+def _write_engine(
+    run: Path, found: Result, row: Row | None, runtime: str, goal: Path, timeout_s: float
+) -> None:
+    """Compile the ONNX file of a row for an engine, in the row's precision if the row is of that engine."""
+    import shutil
+    import tempfile
+
+    from edgekd import files
+    from edgekd.bench.build import build_engine
+    from edgekd.errors import InputError
+    from edgekd.errors import MachineError
+    from edgekd.units import bytes_text
+
+    if goal.exists() and (not goal.is_dir() or any(goal.iterdir())):
+        raise InputError(f"{goal}: exists already, want a new folder", hint="-o OTHER")
+    model = _delivered(run, found, _exported(row))
+    precision = "int8" if row is not None and row.profile else "fp32"
+    if row is not None and row.runtime == runtime:
+        precision = row.precision
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
+        built = build_engine(model, runtime, precision, Path(scratch), timeout_s=timeout_s)
+        if "files" not in built:
+            raise MachineError(f"{runtime} {precision}: {built['not_measured']}")
+        names = built["files"]
+
+        def fill(folder: Path) -> None:
+            for name in names:
+                shutil.copyfile(Path(scratch) / name, folder / name)
+
+        files.replace_folder(goal, fill)
+    echo(f"{goal}: {', '.join(names)}, {precision}, {bytes_text(built['size_bytes'])}")
