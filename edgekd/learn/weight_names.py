@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Collection
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -19,8 +21,9 @@ _COMPILED = re.compile(r"(^|\.)_orig_mod\.")
 def fit_names(model: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str]:
     """`tensors` under the names that `model` has for them, and what was taken off, empty if nothing was.
 
-    Prefixes of `PREFIXES`, one after another, are taken off where more of the model's names are then there; so is
-    ``_orig_mod.`` inside a name. What has no such prefix stays as it is.
+    Prefixes of `PREFIXES`, one after another, are taken off where more of the model's names are then there, or any
+    other behind which alone most of the model's names stand; so is ``_orig_mod.`` inside a name. What has no such prefix
+    stays as it is.
     """
     own = set(model.state_dict())
     plain = {n if n in own else _COMPILED.sub(r"\1", n): tensor for n, tensor in tensors.items()}
@@ -29,10 +32,24 @@ def fit_names(model: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[dict[str
     compiled = plain.keys() != tensors.keys()
     prefixes = {""}.union(*map(_prefixes_of, plain))
     best = max(prefixes, key=lambda p: (sum(p + name in plain for name in own), -len(p)))
+    best = _find_owner(own, plain) or best
     # What the prefix stands before comes last: it counts where both names are there.
     ordered = sorted(plain, key=lambda name: name.startswith(best))
     fitted = {name.removeprefix(best): plain[name] for name in ordered}
     return fitted, " and ".join(filter(None, (best, "_orig_mod." if compiled else "")))
+
+
+def _find_owner(own: Collection[str], names: Collection[str]) -> str:
+    """The one prefix, of any name, behind which most of the model's `own` names stand, more than without; else empty."""
+    counts: Counter[str] = Counter()
+    for name in names:
+        parts = name.split(".")
+        inner = (".".join(parts[start:]) for start in range(1, len(parts)))
+        counts.update(name.removesuffix(each) for each in inner if each in own)
+    first, second = (*counts.most_common(2), ("", 0), ("", 0))[:2]
+    plain = sum(name in names for name in own)
+    others = max(plain, second[1], len(own) // 2)
+    return first[0] if first[1] > others else ""
 
 
 def _prefixes_of(name: str) -> set[str]:

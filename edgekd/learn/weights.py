@@ -27,6 +27,7 @@ from edgekd.learn.formats.wrappers import list_names
 from edgekd.learn.formats.wrappers import shorten
 from edgekd.learn.formats.wrappers import unwrap
 from edgekd.units import bytes_text
+from edgekd.units import number_text
 
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".pth.tar", ".pt.tar")
 DTYPES = frozenset(
@@ -210,14 +211,16 @@ def _check_fit(
     if wrong and not refused:
         _check_classes(own, given, wrong, where)
     if wrong or refused:
-        faults = [f"{word} {list_names(differing[word])}" for word in refused]
+        faults = [
+            f"{_count(differing[word], word)}: {list_names(differing[word])}" for word in refused
+        ]
         if wrong:
             shapes = [
                 f"{shorten(n)} {list(given[n].shape)} for {list(own[n].shape)}" for n in wrong
             ]
-            faults.append(f"of wrong shape {list_names(shapes)}")
+            faults.append(f"{_count(shapes, 'of wrong shape')}: {list_names(shapes)}")
         words = ", ".join(sorted({*allow, *refused}))
-        hint = f"if that is meant, say allow: [{words}] of the teacher" if refused else ""
+        hint = f"if that is meant, say allow: [{words}] beside weights" if refused else ""
         raise InputError(
             f"{where}: the weights do not fit the model: {'; '.join(faults)}",
             hint="they are another model's" if another else hint,
@@ -228,6 +231,11 @@ def _check_fit(
         for word, names in differing.items()
         if names
     )
+
+
+def _count(names: list[str], what: str) -> str:
+    """``12 tensors missing``."""
+    return f"{number_text(len(names), 'tensor')} {what}"
 
 
 def _check_classes(

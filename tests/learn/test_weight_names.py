@@ -56,6 +56,17 @@ def test_a_name_of_the_model_s_own_is_no_prefix() -> None:
     assert fit_names(compiled, compiled.state_dict())[1] == ""
 
 
+def test_the_one_owner_of_most_of_a_model_s_names_is_found_whatever_it_is_called() -> None:
+    beside = {"criterion.weight": torch.ones(1), "head.conv.weight": torch.ones(1)}
+    given = {f"backbone.encoder.{name}": value for name, value in OWN.items()}
+    fitted, taken_off = fit_names(Net(), given | beside)
+    assert fitted.keys() == {*OWN, *beside} and taken_off == "backbone.encoder."
+    both = given | {f"teacher.{name}": value for name, value in OWN.items()}
+    assert fit_names(Net(), both) == (both, "")  # whose are meant?
+    few = {"block.conv.weight": torch.ones(1)}
+    assert fit_names(Net(), few) == (few, "")
+
+
 def test_another_model_s_names_stay() -> None:
     given = {"module.x": torch.ones(1), "my_orig_mod.y": torch.ones(1)}
     assert fit_names(Net(), given) == (given, "")

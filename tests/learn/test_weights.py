@@ -389,15 +389,15 @@ def test_load_into_says_what_does_not_fit() -> None:
     lacking = {name: value for name, value in state.items() if not name.startswith("1.")}
     assert message(net(), {**lacking, "more": torch.zeros(1)}) == (
         "w.pt: the weights do not fit the model: "
-        "missing 1.weight, 1.bias, 1.running_mean, 1.running_var; extra more "
-        "(if that is meant, say allow: [extra, missing] of the teacher)"
+        "4 tensors missing: 1.weight, 1.bias, 1.running_mean, 1.running_var; 1 tensor extra: more "
+        "(if that is meant, say allow: [extra, missing] beside weights)"
     )
-    assert "of wrong shape 0.weight [4, 5] for [4, 3]" in message(
+    assert "1 tensor of wrong shape: 0.weight [4, 5] for [4, 3]" in message(
         net(), {**state, "0.weight": torch.zeros(4, 5)}
     )
     heads = {f"head.{number}": torch.zeros(1) for number in range(12)}
-    assert "extra head.0, head.1, " in (line := message(net(), {**state, **heads}))
-    assert line.endswith("head.9 and 2 more (if that is meant, say allow: [extra] of the teacher)")
+    assert "12 tensors extra: head.0, head.1, " in (line := message(net(), {**state, **heads}))
+    assert line.endswith("head.9 and 2 more (if that is meant, say allow: [extra] beside weights)")
     assert "they are another model's" in message(net(), heads)
 
 

@@ -111,7 +111,7 @@ def test_a_checkpoint_as_it_lies_around(given: dict[str, Path], tmp_path: Path) 
     torch.save({"state_dict": state, "hyper_parameters": argparse.Namespace(lr=0.1)}, path)
     given["user_weights"] = path
     words: dict[str, Any] = {"file_name": "last.ckpt", "classes": ("coat", "ankle boot", "bag")}
-    with pytest.raises(InputError, match="extra aux.weight") as caught:
+    with pytest.raises(InputError, match="extra: aux.weight") as caught:
         run(given, tmp_path, Silent(), **words)
     assert "allow: [extra]" in caught.value.hint
     noted = Noted()

@@ -131,6 +131,12 @@ def _storages(stream: io.BytesIO, pickles: int) -> list[opcodes.StorageEntry]:
     try:
         return opcodes.read_storages(stream, pickles)
     except ValueError as error:
+        stream.seek(0)
+        if opcodes.asks_for_modules(stream, pickles):
+            raise ValueError(
+                f"got a whole model, which only its own code can open ({error}), want its state dict: "
+                "torch.save(model.state_dict(), FILE) where it was made"
+            ) from error
         raise ValueError(
             f"got a pickle of more than tensors and settings: {error}, want what model.state_dict() gives"
         ) from error

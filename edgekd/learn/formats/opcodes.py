@@ -7,6 +7,7 @@ the weights, such as their arguments: objects of the types in `READ_OVER` pass t
 
 from __future__ import annotations
 
+import itertools
 import pickletools
 from typing import IO
 from typing import NamedTuple
@@ -201,6 +202,18 @@ def read_storages(stream: IO[bytes], pickles: int = 1) -> list[StorageEntry]:
             raise ValueError("it is damaged") from error
         found |= walk.stored
     return list(found.values())
+
+
+def asks_for_modules(stream: IO[bytes], pickles: int = 1) -> bool:
+    """Return whether one of the next `pickles` pickles names a class of torch's layers: it holds a whole model."""
+    try:
+        for _ in range(pickles):
+            for opcode, arg, _ in itertools.islice(pickletools.genops(stream), MOST_OPERATIONS):
+                if opcode.name == "GLOBAL" and str(arg).startswith("torch.nn.modules."):
+                    return True
+    except ValueError:  # it is damaged
+        return False
+    return False
 
 
 def _known(name: str) -> str:

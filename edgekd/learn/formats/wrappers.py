@@ -8,7 +8,7 @@ from torch import Tensor
 from torch import nn
 
 WRAPPERS = (
-    *("state_dict_ema", "model_ema", "ema_state_dict", "ema"),
+    *("state_dict_ema", "model_ema", "ema_state_dict", "params_ema", "ema"),
     *("state_dict", "model_state_dict", "model", "net", "module"),
 )
 """Keys under which weights lie, averaged ones first, as they are what is published."""
@@ -25,7 +25,8 @@ class LoadedState(NamedTuple):
 
 
 def unwrap(loaded: object) -> LoadedState:
-    """The state dict in `loaded`, a dict that may hold it under a key of `WRAPPERS`.
+    """The state dict in `loaded`, a dict that may hold it under a key of `WRAPPERS`, or under the only one that holds
+    tensors.
 
     Raises:
         ValueError: if it is no dict, or there are no tensors in it.
@@ -35,6 +36,9 @@ def unwrap(loaded: object) -> LoadedState:
         if not isinstance(loaded, dict):
             break
         key = next((key for key in WRAPPERS if _holds_tensors(loaded.get(key), _DEEPEST)), None)
+        if key is None and not any(map(_is_tensor, loaded.values())):
+            holding = [key for key, value in loaded.items() if _holds_tensors(value, 1)]
+            key = holding[0] if len(holding) == 1 else None
         if key is None:
             break
         keys.append(key)
@@ -47,6 +51,10 @@ def unwrap(loaded: object) -> LoadedState:
     tensors = {name: value.detach() for name, value in loaded.items() if _is_tensor(value)}
     others = [name for name in loaded if name not in tensors]
     if others and not tensors:
+        holding = [name for name in others if _holds_tensors(loaded[name], 1)]
+        if holding:
+            want = f"want one dict of tensors, or one of {', '.join(WRAPPERS)}"
+            raise ValueError(f"got tensors under each of {list_names(holding)}, {want}")
         kind = type(loaded[others[0]]).__name__
         raise ValueError(f"got no tensors, {others[0][:80]} is a {kind}, want a dict of tensors")
     notes = []

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from edgekd.learn.formats import archive
 
@@ -80,6 +81,19 @@ def test_refused(name: str) -> None:
     data, want = REFUSED[name]
     with pytest.raises(ValueError, match=want.replace("\\", "\\\\")):
         archive.load(data)
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("around", [lambda model: model, lambda model: {"model": model}])
+def test_a_whole_model_is_said_with_what_saves_its_weights(
+    old: bool, around: Callable[[nn.Module], object]
+) -> None:
+    stream = io.BytesIO()
+    whole = around(nn.Sequential(nn.Linear(1, 1)))
+    torch.save(whole, stream, _use_new_zipfile_serialization=not old)
+    want = r"got a whole model, .* \(it asks for torch\.nn\.modules\.container\.Sequential\), want its state dict: torch"
+    with pytest.raises(ValueError, match=want):
+        archive.load(stream.getvalue())
 
 
 class Namespace(argparse.Namespace):

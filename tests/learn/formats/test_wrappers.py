@@ -24,6 +24,8 @@ ARGS = object()
         ({"model_ema": None, "model": STATE}, "model", ""),
         ({"model": {"depth": 3}, "net": STATE}, "net", ""),
         ({"model": {"state_dict": STATE, "best": 1.0}}, "model.state_dict", ""),
+        ({"params_ema": STATE, "params": OLD}, "params_ema", ""),
+        ({"generator": STATE, "optimizer": {"state": {0: STATE}}}, "generator", ""),
         ({**STATE, "epoch": 3, "args": ARGS}, "", "epoch, args"),
     ],
 )
@@ -42,7 +44,10 @@ def test_found(loaded: dict[str, Any], under: str, beside: str) -> None:
         ([torch.ones(1)], "got list, want a dict"),
         ({1: torch.ones(1)}, "got a key of type int"),
         ({"config": {"depth": 3}}, "got no tensors, config is a dict"),
-        ({"generator": STATE}, "got no tensors, generator is a dict"),
+        (
+            {"generator": STATE, "discriminator": OLD},
+            "got tensors under each of generator, discriminator, want one dict of tensors, or one of",
+        ),
     ],
 )
 def test_not_found(loaded: Any, want: str) -> None:
