@@ -32,6 +32,7 @@ from edgekd.run_place import RunSettings
 from edgekd.stage import Bindings
 from edgekd.stage import Step
 from edgekd.stages import data
+from edgekd.stages import open as open_stage
 from edgekd.stages import report
 from edgekd.store import Store
 from edgekd.walk import StepForecast
@@ -67,7 +68,7 @@ def plan(recipe: Recipe, recipe_path: Path, options: Options) -> tuple[Step, ...
 
 
 def preview_plan(recipe: Recipe, recipe_path: Path, options: Options) -> list[StepForecast]:
-    """Preview the plan and what the store already holds; writes, downloads and runs nothing.
+    """Preview the plan and what the store already holds; writes, downloads and runs nothing, but opens files of weights.
 
     Raises:
         InputError: if the recipe, the data or what stands in the run folder or the store is not right.
@@ -79,8 +80,15 @@ def preview_plan(recipe: Recipe, recipe_path: Path, options: Options) -> list[St
     Store(options.store).require_store()
     todo = plan(recipe, recipe_path, replace(options, dry=True))
     if list_downloads(recipe, options):  # no key is known before
-        return [StepForecast(step, None, False) for step in todo]
-    return list(forecast_steps(todo, Store(options.store), _bindings(options)))
+        foreseen = [StepForecast(step, None, False) for step in todo]
+    else:
+        foreseen = list(forecast_steps(todo, Store(options.store), _bindings(options)))
+    for each in foreseen:
+        settings = each.step.settings
+        if isinstance(settings, open_stage.OpenConfig) and not each.hit:
+            weights = each.step.external["user_weights"]
+            open_stage.check_weights(settings, weights, allow_code=options.allow_code)
+    return foreseen
 
 
 def find_run_dir(recipe: Recipe, options: Options) -> Path:

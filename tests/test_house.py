@@ -94,7 +94,7 @@ LEARN_FLOORS: list[set[str]] = [
     {"attack", "classifier_head", "evaluation", "lowrank"},
     {"edits", "layer_similarity", "robustness", "schemes"},
     {"blueprint", "pruning"},
-    {"assembly", "complexity", "deploy_form", "deployment"},
+    {"assembly", "complexity", "deploy_form", "deployment", "weights_fit"},
     {"privacy"},
     {"training"},
     {"learner"},

@@ -100,17 +100,33 @@ def load_into(
         InputError: if a name is missing or unknown, or a shape differs.
     """
     own = model.state_dict()
-    given = dict(tensors)
-    for names in find_tied(own):
-        known = next((given[name] for name in names if name in given), None)
-        if known is not None:
-            given = {**dict.fromkeys(names, known), **given}
+    given = _untied(own, tensors)
     notes = _check_fit(own, given, where, allow)
     with torch.no_grad():
         for name, tensor in own.items():
             if name in given:
                 tensor.copy_(given[name])
     return notes
+
+
+def require_fit(
+    own: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor],
+    where: str,
+    allow: Collection[Allowed] = (),
+) -> None:
+    """Raises InputError unless `load_into` would copy `tensors` into a model of that state."""
+    _check_fit(own, _untied(own, tensors), where, allow)
+
+
+def _untied(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`tensors`, and those of them that the model has under other names, too, under each of these."""
+    given = dict(tensors)
+    for names in find_tied(own):
+        known = next((given[name] for name in names if name in given), None)
+        if known is not None:
+            given = {**dict.fromkeys(names, known), **given}
+    return given
 
 
 def find_tied(tensors: Mapping[str, Tensor]) -> list[list[str]]:

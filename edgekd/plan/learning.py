@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.bench.roles import CONTROL
+from edgekd.learn.models import MODELS
 from edgekd.learn.settings import Input
 from edgekd.learn.settings import Training
 from edgekd.plan import origins
@@ -23,10 +24,12 @@ from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import data
 from edgekd.stages import load
+from edgekd.stages import open as open_stage
 from edgekd.stages import synthesize
 from edgekd.stages import train
 from edgekd.stages import tune
 from edgekd.table import NamedMember
+from edgekd.tasks import DEFAULT_TASK
 
 
 def steps(
@@ -40,13 +43,18 @@ def steps(
         profiles: all that the student is written in.
         options: where data lies and what may run.
     """
-    yield _data(recipe, options)
     teachers = recipe.named_teachers
     labelled = {teaching.teacher_label(recipe, name): words for name, words in teachers.items()}
     loaded = {label: words for label, words in labelled.items() if words.weights is not None}
     trained = {label: words for label, words in labelled.items() if words.is_trained}
     who = recipe.student
-    # What is only read comes first: a file that is no good costs neither a trial nor training.
+    # What is only read comes first: a file that is no good costs neither data work, nor a trial, nor training.
+    found: dict[str, Teacher | Student] = dict(loaded)
+    if who.weights is not None:
+        found[roles.LOADED] = who
+    for label, each in found.items():
+        yield _open(recipe, each, f"open-{label}", folder, options)
+    yield _data(recipe, options)
     for label, words in loaded.items():
         made = loading_label(label) if label in trained else label
         yield _load(words, made, folder, options, seed=recipe.seed, for_training=label in trained)
@@ -114,6 +122,31 @@ def tuning_step(
     )
     takes = {"data": ("data", "data.json")}
     return Step(label, tune.STAGE, config, takes, origin=origins.model_origin(model, options))
+
+
+def _open(
+    recipe: Recipe, words: Teacher | Student, label: str, folder: Path, options: Options
+) -> Step:
+    assert words.weights is not None
+    weights, member = folder / words.weights, MODELS[words.model.name]
+    config = open_stage.OpenConfig(
+        model=words.model,
+        file_name=weights.name,
+        input=words.input,
+        classes=words.classes,
+        allow=words.allow,
+        classifies_images=recipe.task == DEFAULT_TASK
+        and member.built_in
+        and member.names != "code",
+    )
+    return Step(
+        label,
+        open_stage.STAGE,
+        config,
+        {},
+        external={"user_weights": weights},
+        origin=origins.model_origin(words.model, options),
+    )
 
 
 def _load(

@@ -246,7 +246,8 @@ def test_weights_come_before_the_trial_and_are_tuned_for_nothing(tmp_path: Path)
     except InputError:
         steps = planned(tmp_path, *more[:-1])
     order = [step.label for step in steps]
-    assert order[:4] == ["data", "teacher", "teacher-wide", "check"]
+    opened = ["open-teacher", "open-teacher-wide"]  # before the data are read
+    assert order[:6] == [*opened, "data", "teacher", "teacher-wide", "check"]
     tuned = [label for label in order if label.startswith("tune-")]
     assert tuned == ["tune-teacher-own", "tune-student"]
     by_label = {step.label: step for step in steps}

@@ -135,7 +135,7 @@ def _storages(stream: io.BytesIO, pickles: int) -> list[opcodes.StorageEntry]:
         if opcodes.asks_for_modules(stream, pickles):
             raise ValueError(
                 f"got a whole model, which only its own code can open ({error}), want its state dict: "
-                "torch.save(model.state_dict(), FILE) where it was made"
+                "save model.state_dict() where it was made"
             ) from error
         raise ValueError(
             f"got a pickle of more than tensors and settings: {error}, want what model.state_dict() gives"
