@@ -41,7 +41,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
     {"runtimes", "learn"},
     {"bench"},
     {"bundle"},
-    {"report"},
+    {"hub", "report"},
     {"stages"},
     {"recipe"},
     {"walk"},

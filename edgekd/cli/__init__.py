@@ -32,6 +32,8 @@ COMMANDS: dict[str, Verb] = {
     "bundle": Verb("edgekd.cli.bundle", "Pack a run's bundle as one file, to ship it."),
     "verify": Verb("edgekd.cli.verify", "Check a bundle: digests, signature, stored answers."),
     "predict": Verb("edgekd.cli.predict", "Ask a bundle's model about inputs."),
+    "push": Verb("edgekd.cli.push", "Upload a bundle to the Hugging Face Hub."),
+    "pull": Verb("edgekd.cli.pull", "Download a bundle from the Hugging Face Hub, checked."),
     "report": Verb("edgekd.cli.report", "Show the report of a finished run."),
     "runs": Verb("edgekd.cli.runs", "List runs: date, score, what was chosen, the budget."),
     "diff": Verb("edgekd.cli.diff", "Show in what two runs differ."),
