@@ -66,6 +66,20 @@ _BUILT_IN: dict[str, Member] = {
         _GIVEN,
         gives=_IMAGES,
     ),
+    "image-list": Member(
+        f"{_HERE}.image_list",
+        "read",
+        "image-list:FILE, a CSV or JSON list of image files with labels",
+        _GIVEN,
+        gives=_IMAGES,
+    ),
+    "mask-folder": Member(
+        f"{_HERE}.mask_folder",
+        "read",
+        "mask-folder:DIR, images/ and masks/, the class of every pixel",
+        _GIVEN,
+        gives={"images": "image", "maps": "map"},
+    ),
     "npz": Member(
         f"{_HERE}.npz", "read", "npz:FILE, arrays without objects", _GIVEN, gives=_IMAGES
     ),
@@ -75,6 +89,19 @@ _BUILT_IN: dict[str, Member] = {
         "jsonl:FILE, a text and its label a line, also .gz",
         _GIVEN,
         gives={"text": "tokens", "labels": "class"},
+    ),
+    "text-csv": Member(
+        f"{_HERE}.text_csv",
+        "read",
+        "text-csv:FILE, a CSV or TSV file of texts with labels",
+        _GIVEN,
+        gives={"text": "tokens", "labels": "class"},
+    ),
+    "table": Member(
+        f"{_HERE}.table",
+        "read",
+        "table:FILE, a CSV or TSV file of numbers, one column to be told",
+        _GIVEN,
     ),
     "huggingface": Member(
         f"{_HERE}.huggingface",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,12 @@ class Layout(NamedTuple):
     """Names of the class folders, sorted."""
     sentence: str
     """What was concluded, for the user to see."""
+
+    def without(self, names: Collection[str]) -> Layout:
+        """The same without some classes."""
+        left = tuple(name for name in self.classes if name not in names)
+        said = f"{len(left)} classes without {', '.join(sorted(names)[:MOST_NAMED])}"
+        return self._replace(classes=left, sentence=f"{said}, of {self.sentence}")
 
 
 def find_layout(root: Path, layout: str, *, similar_names: bool) -> Layout:
@@ -65,14 +72,14 @@ def find_layout(root: Path, layout: str, *, similar_names: bool) -> Layout:
 
 
 def folder_names(folder: Path) -> list[str]:
-    """Names of the folders in `folder` that are not hidden, sorted.
+    """Names of the folders in `folder` that are not hidden, nor left by a packer (``__MACOSX``), sorted.
 
     Raises:
         InputError: if it cannot be read.
     """
     try:
         with os.scandir(folder) as entries:
-            names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+            names = [e.name for e in entries if e.is_dir() and not e.name.startswith((".", "__"))]
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}, want a folder") from error
     return sorted(names)

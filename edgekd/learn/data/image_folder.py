@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
@@ -14,10 +17,13 @@ from edgekd.errors import InputError
 from edgekd.learn.data.folder_layout import Layout
 from edgekd.learn.data.folder_layout import find_layout
 from edgekd.learn.data.folder_layout import folder_names
+from edgekd.learn.data.survey import measure_images
 from edgekd.learn.formats.image import LIMIT_BYTES
+from edgekd.learn.formats.image import SUFFIXES
 from edgekd.learn.formats.image import Shape
 from edgekd.learn.formats.image import decode
 from edgekd.learn.formats.image import need_same_size
+from edgekd.learn.formats.image import read_size
 from edgekd.learn.formats.image import shape_of
 from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import LabelledImages
@@ -30,7 +36,6 @@ from edgekd.learn.source import require_names
 from edgekd.settings import Count
 from edgekd.units import number_text
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 _IGNORED = {"thumbs.db", "desktop.ini"}
 
 
@@ -39,6 +44,10 @@ class _Listing(NamedTuple):
 
     paths: list[Path]
     labels: list[int]
+
+
+_ReadSplit = Callable[..., tuple[LabelledImages, list[str]]]
+"""A split's listing, and ``on_broken``, to its samples and what was left out, each with the reason."""
 
 
 def files(
@@ -56,7 +65,7 @@ def files(
         InputError: as `read`, as far as it can be seen without decoding.
     """
     root = locate(reference, data_dir)
-    listings, _skipped = _list_images(
+    _layout, listings, _skipped = _list_images(
         root, find_layout(root, layout, similar_names=similar_names), on_broken
     )
     return [path for listing in listings.values() for path in listing.paths]
@@ -96,17 +105,41 @@ def read(
     shape = shape_of(size, channels, f"image-folder:{reference}")
     root = locate(reference, data_dir)
     found = find_layout(root, layout, similar_names=similar_names)
-    listings, skipped = _list_images(root, found, on_broken)
+    return _make_source(root, found, on_broken, functools.partial(_read, shape=shape))
+
+
+def outline(
+    *,
+    reference: str,
+    channels: Count = 3,
+    layout: str = "auto",
+    similar_names: bool = False,
+    on_broken: str = "refuse",
+    data_dir: Path | None = None,
+    **_: Any,
+) -> Source:
+    """The same without pixels: an image whose head can be read is one blank pixel.
+
+    Raises:
+        InputError: as `read`, as far as it can be seen without decoding.
+    """
+    root = locate(reference, data_dir)
+    found = find_layout(root, layout, similar_names=similar_names)
+    return _make_source(root, found, on_broken, functools.partial(_look, channels=channels))
+
+
+def _make_source(root: Path, layout: Layout, on_broken: str, read_split: _ReadSplit) -> Source:
+    layout, listings, skipped = _list_images(root, layout, on_broken)
     splits = {}
     for name, listing in listings.items():
-        splits[name], broken = _read(listing, shape, on_broken)
+        splits[name], broken = read_split(listing, on_broken=on_broken)
         skipped += broken
-    note = f"{found.sentence}; {_describe_depth(listings, found)}"
+    note = f"{layout.sentence}; {_describe_depth(listings, layout)}"
     return label_images(
         splits["train"],
         splits.get("validation"),
         splits.get("test"),
-        found.classes,
+        layout.classes,
         (note,),
         tuple(skipped),
     )
@@ -114,13 +147,20 @@ def read(
 
 def _list_images(
     root: Path, layout: Layout, on_broken: str
-) -> tuple[dict[str, _Listing], list[str]]:
-    """The images of each split; and what was left out, each with the reason."""
+) -> tuple[Layout, dict[str, _Listing], list[str]]:
+    """The layout without classes that are left out; the images of each split; and what was left out, each with the
+    reason."""
     require_known(on_broken)
     skipped: list[str] = []
+    train = layout.splits["train"]
+    empty = [name for name in layout.classes if not _list_suffixes(train / name) & SUFFIXES]
+    if empty and on_broken == "skip":
+        skipped += [f"{train / name}: got no images" for name in empty]
+        layout = layout.without(empty)
     splits = {}
     for split, folder in layout.splits.items():
         surplus = sorted(set(folder_names(folder)) - set(layout.classes))
+        surplus = surplus if on_broken == "refuse" else [n for n in surplus if n not in empty]
         if surplus:
             raise InputError(f"{folder / surplus[0]}: got a class that is not in training")
         splits[split] = _Listing([], [])
@@ -135,10 +175,23 @@ def _list_images(
                     )
                 skipped += [f"{path}: got no image" for path in others]
             if not paths and split == "train":
-                raise InputError(f"{folder / name}: got no images, want some in each class folder")
+                raise InputError(
+                    f"{folder / name}: got no images, want some in each class folder",
+                    hint=SKIP_HINT,
+                )
             splits[split].paths.extend(paths)
             splits[split].labels.extend([label] * len(paths))
-    return splits, skipped
+    return layout, splits, skipped
+
+
+def _list_suffixes(folder: Path) -> set[str]:
+    """Suffixes of all files anywhere below a folder, in small letters."""
+    return {
+        Path(name).suffix.lower()
+        for _, _, names in os.walk(folder)
+        for name in names
+        if not name.startswith(".")
+    }
 
 
 def _images(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
@@ -165,7 +218,22 @@ def _check_inside(path: Path, root: Path) -> None:
         raise InputError(f"{path}: got a link out of {root}, want what lies inside")
 
 
-def _read(listing: _Listing, shape: Shape, on_broken: str) -> tuple[LabelledImages, list[str]]:
+def _look(listing: _Listing, *, channels: int, on_broken: str) -> tuple[LabelledImages, list[str]]:
+    """A blank pixel for each image of a split; and those whose head cannot be read."""
+    sizes = [read_size(path) for path in listing.paths]
+    skipped = [
+        f"{path}: got a bad image, or one of more than 8 bits"
+        for path, size in zip(listing.paths, sizes, strict=True)
+        if not size
+    ]
+    if skipped and on_broken == "refuse":
+        raise InputError(skipped[0], hint=SKIP_HINT)
+    labels = [label for label, size in zip(listing.labels, sizes, strict=True) if size]
+    blank = np.zeros((len(labels), 1, 1, channels), np.uint8)
+    return LabelledImages(blank, np.array(labels, np.int64)), skipped
+
+
+def _read(listing: _Listing, *, shape: Shape, on_broken: str) -> tuple[LabelledImages, list[str]]:
     """The pixels of a split; and what was broken, each with the reason."""
     pixels = np.empty((0, 1, 1, shape.channels), np.uint8)
     labels: list[int] = []
@@ -184,10 +252,17 @@ def _read(listing: _Listing, shape: Shape, on_broken: str) -> tuple[LabelledImag
             first = path
             need_memory(len(listing.paths) * image.nbytes, str(path.parent))
             pixels = np.empty((len(listing.paths), *image.shape), np.uint8)
-        need_same_size(image, pixels[0], str(path), str(first))
+        need_same_size(
+            image, pixels[0], str(path), str(first), lambda: _propose_side(listing.paths)
+        )
         pixels[len(labels)] = image
         labels.append(label)
     return LabelledImages(pixels[: len(labels)], np.array(labels, np.int64)), skipped
+
+
+def _propose_side(paths: Sequence[Path]) -> int | None:
+    sizes = measure_images(paths)
+    return None if sizes is None else sizes.side
 
 
 def _describe_depth(listings: dict[str, _Listing], layout: Layout) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import zlib
 from array import array
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.fields.tokens import BYTES_VOCABULARY
 from edgekd.fields.tokens import encode_text
+from edgekd.learn.data.columns import LOOKED_AT
+from edgekd.learn.data.columns import find_column
+from edgekd.learn.data.text_csv import find_label
+from edgekd.learn.data.text_csv import is_words
+from edgekd.learn.formats.records import Records
 from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import SPLITS
 from edgekd.learn.source import FieldWords
@@ -33,6 +39,7 @@ MOST_LINE_BYTES, MOST_BYTES = 2**20, 2**29
 """Of one line, and of the whole file, unpacked."""
 MOST_CLASSES, MOST_LABEL, MOST_SKIPPED = 100_000, 200, 10_000
 """Classes of a file, characters of a label, and lines that are left out."""
+USUAL_KEYS = "text", "label"
 _GZIP = b"\x1f\x8b"
 
 
@@ -74,8 +81,8 @@ def files(*, reference: str, data_dir: Path | None = None, **_: Any) -> list[Pat
 def read(
     *,
     reference: str,
-    text: str = "text",
-    label: str = "label",
+    text: str | None = None,
+    label: str | None = None,
     longest: Count = 256,
     on_broken: str = "refuse",
     data_dir: Path | None = None,
@@ -89,8 +96,8 @@ def read(
 
     Args:
         reference: the file, plain or packed by gzip.
-        text: key of the text.
-        label: key of the label.
+        text: key of the text; None takes ``text``, or tells it as `edgekd.learn.data.columns` does.
+        label: key of the label; None takes ``label``, or tells it.
         longest: bytes of a text that are taken; the rest is cut off.
         on_broken: ``refuse`` stops at the first line that cannot be used, ``skip`` leaves them out and lists them.
 
@@ -100,6 +107,8 @@ def read(
     """
     require_known(on_broken)
     (path,) = files(reference=reference, data_dir=data_dir)
+    said = text, label
+    text, label = _find_keys(path, text, label)
     splits: dict[str | None, _Samples] = {}
     numbers: dict[str | int, int] = {}
     lines: dict[tuple[str | None, int], int] = {}
@@ -137,6 +146,8 @@ def read(
     order = np.empty(len(classes), np.int64)
     order[[numbers[each] for each in classes]] = np.arange(len(classes))
     note = _describe(named, len(classes), cut, longest)
+    if (text, label) not in (USUAL_KEYS, said):
+        note = f"texts in key {text}, labels in {label}; {note}"
     most = max(max(samples.lengths) for samples in named.values())
     words = {"vocabulary": BYTES_VOCABULARY, "longest": most, "encoding": "bytes"}
     return Source(
@@ -148,6 +159,32 @@ def read(
         (note,),
         tuple(skipped),
     )
+
+
+def _find_keys(path: Path, text: str | None, label: str | None) -> tuple[str, str]:
+    """The keys of texts and labels, told from the first lines where they are called otherwise than usual.
+
+    Raises:
+        InputError: if several could be it.
+    """
+    rows: list[dict[str, Any]] = []
+    for data in itertools.islice(_read_lines(path), LOOKED_AT):
+        try:
+            value = strict_json.loads(data)
+        except (ValueError, RecursionError):
+            continue  # told where it is read
+        if isinstance(value, dict):
+            rows.append(value)
+    keys = tuple(dict.fromkeys(key for row in rows for key in row))
+    records = Records(keys, rows, list(range(1, len(rows) + 1)), "line")
+    usual = [said or key for said, key in ((text, "text"), (label, "label"))]
+    if not rows or all(key in keys for key in usual):
+        return usual[0], usual[1]
+    where = str(path)
+    found = text or (
+        "text" if "text" in keys else find_column(records, "text", None, where, is_words)
+    )
+    return found, label or find_label(records, None, where, found)
 
 
 def _read_lines(path: Path) -> Iterator[bytes]:

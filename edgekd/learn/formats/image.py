@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 import numpy as np
 
+from edgekd import files as disk
 from edgekd.errors import InputError
 from edgekd.learn.source import need_package
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 LIMIT_BYTES = 2**28
 """Of the encoded image."""
 LIMIT_PIXELS = 2**26
 """Of the decoded one (8,192 x 8,192); a small file can claim any number."""
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
+_ORIENTATION, _SIDEWAYS = 0x0112, {5, 6, 7, 8}
+"""EXIF's tag, and its values that change width and height."""
 _TARGETS = {1: "L", 3: "RGB"}
 
 
@@ -78,17 +84,40 @@ def decode(data: bytes, shape: Shape, where: str) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], shape.channels)
 
 
-def need_same_size(image: np.ndarray, first: np.ndarray, where: str, where_first: str) -> None:
-    """Refuse an image [H, W, C] that is not as large as the first one.
+def read_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of an image as it is held upright, from its head alone; None if it is not one that `decode` reads."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with disk.open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+                if image.mode not in _MODES:
+                    return None
+                turned = image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+                return image.size[::-1] if turned else image.size
+    except Exception:  # a decoder fed with hostile bytes raises anything
+        return None
+
+
+def need_same_size(
+    image: np.ndarray,
+    first: np.ndarray,
+    where: str,
+    where_first: str,
+    propose: Callable[[], int | None] = lambda: None,
+) -> None:
+    """Refuse an image [H, W, C] that is not as large as the first one; `propose` gives a side for all of them.
 
     Raises:
         InputError: naming both.
     """
     if image.shape != first.shape:
+        side = propose()
         raise InputError(
             f"{where}: got {image.shape[1]} x {image.shape[0]} pixels, "
             f"want {first.shape[1]} x {first.shape[0]} as in {where_first}",
-            hint="set data.source.size",
+            hint=f"set data.source.size{'' if side is None else f', for example size: {side}'}",
         )
 
 

@@ -122,7 +122,7 @@ def test_sizes_must_agree_or_be_set(folder: Path) -> None:
     put(folder / "dog" / "c.png", 0, (5, 4))
     with pytest.raises(InputError, match=r"dog/c\.png: got 5 x 4 pixels, want 4 x 4") as caught:
         data_example.opened(image_folder.read(reference=str(folder)))
-    assert caught.value.hint == "set data.source.size"
+    assert caught.value.hint == "set data.source.size, for example size: 32"
     assert data_example.opened(
         image_folder.read(reference=str(folder), size=3)
     ).train.images.shape == (5, 3, 3, 3)
@@ -163,3 +163,23 @@ def test_a_file_or_class_whose_name_cannot_be_shown(
     with pytest.raises(InputError, match="want text in UTF-8 without control characters") as caught:
         reading(reference=str(folder))
     assert str(caught.value).isprintable()
+
+
+def test_an_empty_class_and_what_a_packer_left_are_passed_over_where_that_is_said(
+    folder: Path,
+) -> None:
+    (folder / "eel").mkdir()
+    (folder / "__MACOSX").mkdir()
+    source = image_folder.read(reference=str(folder), on_broken="skip")
+    assert source.fields["labels"].words["names"] == ("cat", "dog")
+    assert source.skipped == (f"{folder / 'eel'}: got no images",)
+    assert source.notes[0].startswith("2 classes without eel, of 3 classes: cat, dog, eel;")
+
+
+def test_an_outline_counts_without_decoding(folder: Path) -> None:
+    source = image_folder.outline(reference=str(folder))
+    assert checked(source, "folder").train.labels.tolist() == [0, 0, 1, 1]
+    (folder / "dog" / "a.bmp").write_bytes(b"no image")
+    assert len(image_folder.outline(reference=str(folder), on_broken="skip").skipped) == 1
+    with pytest.raises(InputError, match=r"a\.bmp: got a bad image"):
+        image_folder.outline(reference=str(folder))

@@ -1,0 +1,162 @@
+"""Which column of a list holds what: told by its name, or else by what is in it; doubt is refused with the word that
+settles it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from edgekd.errors import InputError
+from edgekd.errors import find_nearest
+from edgekd.learn.data.folder_layout import SPLIT_NAMES
+from edgekd.learn.formats.records import Records
+
+USUAL: dict[str, tuple[str, ...]] = {
+    "file": (
+        *("file", "filename", "file_name", "path", "filepath", "file_path", "image", "images"),
+        *("image_path", "image_file", "img", "img_path", "photo", "picture"),
+    ),
+    "label": (
+        *("label", "labels", "class", "class_name", "category", "target", "y", "species"),
+        *("sentiment", "section", "topic", "intent", "tag", "diagnosis", "outcome"),
+    ),
+    "text": (
+        *("text", "sentence", "content", "body", "message", "review", "comment", "description"),
+        *("title", "question", "query", "utterance", "document", "tweet", "headline"),
+    ),
+    "split": ("split", "set", "subset", "partition", "fold"),
+}
+"""What people call a column, by what is in it; small letters."""
+NUMBERING = ("", "id", "index", "idx", "rownames", "row", "uid", "uuid", "unnamed: 0")
+"""What people call a column that numbers the rows."""
+LOOKED_AT = 200
+"""Rows by which a column is told."""
+
+
+def find_column(
+    records: Records,
+    role: str,
+    said: str | None,
+    where: str,
+    fits: Callable[[Any], bool] = lambda value: True,
+    *,
+    by_content: bool = True,
+    without: Iterable[str] = (),
+) -> str:
+    """The column that holds what `role` names.
+
+    Args:
+        records: the list.
+        role: of `USUAL`; also the knob that says which column it is.
+        said: what the recipe says; None to tell.
+        where: how to call the list in a message.
+        fits: whether a cell can be it.
+        by_content: whether a column of another name is taken where it alone fits.
+        without: columns that are something else.
+
+    Raises:
+        InputError: if there is none, or several could be it.
+    """
+    columns = [name for name in records.columns if name not in set(without)]
+    if said is not None:
+        if said not in records.columns:
+            raise InputError(
+                f"{where}: {role}: got {said!r}, want a column",
+                hint=find_nearest(said, records.columns),
+            )
+        return said
+    named = [name for name in columns if name.casefold() in USUAL[role]]
+    found = [name for name in named if column_fits(records, name, fits, whole=False)]
+    if not found and by_content:
+        found = [
+            name
+            for name in columns
+            if name.casefold() not in NUMBERING and column_fits(records, name, fits)
+        ]
+    if len(found) != 1:
+        got = f"{', '.join(found)}, which could all be it" if found else "none that could be it"
+        raise InputError(
+            f"{where}: {role}: got the columns {', '.join(columns[:8])}; {got}",
+            hint=f"{role}: COLUMN, beside the source's name, says which",
+        )
+    return found[0]
+
+
+def column_fits(
+    records: Records, name: str, fits: Callable[[Any], bool], *, whole: bool = True
+) -> bool:
+    """Return whether the first rows all have a cell in a column, and it fits; if not `whole`, whether some have, and
+    those fit."""
+    cells = [row.get(name) for row in records.rows[:LOOKED_AT]]
+    there = [cell for cell in cells if cell is not None]
+    return bool(there) and (len(there) == len(cells) or not whole) and all(map(fits, there))
+
+
+def find_splits(
+    records: Records, said: str | None, path: Path, where: str
+) -> tuple[str | None, dict[str, list[int]]]:
+    """The column of splits, None if there is none, and the numbers of the rows of each split, training first.
+
+    Raises:
+        InputError: if a row's is no name of a split, or none is of training.
+    """
+    there = {name.casefold(): name for name in records.columns}
+    usual = [there[name] for name in USUAL["split"] if name in there]
+    column = said or next((name for name in usual if _names_splits(records, name)), None)
+    if column is None:
+        return None, {"train": list(range(len(records.rows)))}
+    if column not in records.columns:
+        raise InputError(f"{where}: split: got {column!r}, want a column")
+    found: dict[str, list[int]] = {name: [] for name in SPLIT_NAMES}
+    for number, row in enumerate(records.rows):
+        word = row.get(column)
+        split = name_split(word)
+        if split is None:
+            known = ", ".join(SPLIT_NAMES)
+            raise InputError(
+                f"{records.where(path, number)}: {column}: got {str(word)[:20]!r}, want {known}"
+            )
+        found[split].append(number)
+    if not found["train"]:
+        raise InputError(f"{path}: got no row whose {column} is train, want some")
+    return column, {name: numbers for name, numbers in found.items() if numbers}
+
+
+def name_split(word: Any) -> str | None:
+    """The split that a word names, in any case of letters; None if it names none."""
+    form = str(word).strip().casefold()
+    return next((split for split, names in SPLIT_NAMES.items() if form in names), None)
+
+
+def _names_splits(records: Records, column: str) -> bool:
+    return column_fits(records, column, lambda cell: name_split(cell) is not None)
+
+
+def number_classes(
+    labels: list[Any], trained: Iterable[int], records: Records, path: Path, column: str
+) -> tuple[tuple[str, ...], list[int]]:
+    """Names of the classes that are trained, whole numbers by size and texts by letters; and each label's number.
+
+    Args:
+        labels: of the rows, in their order.
+        trained: numbers of the rows of the training split.
+        records: the list, for where a row stands.
+        path: of the list.
+        column: of the labels.
+
+    Raises:
+        InputError: for a label that training lacks.
+    """
+    texts = [str(label) for label in labels]
+    names = {texts[number] for number in trained}
+    whole = all(name.lstrip("-").isascii() and name.lstrip("-").isdigit() for name in names)
+    ordered = tuple(sorted(names, key=int) if whole else sorted(names))
+    number_of = {name: i for i, name in enumerate(ordered)}
+    for at, text in enumerate(texts):
+        if text not in number_of:
+            raise InputError(
+                f"{records.where(path, at)}: {column}: got {text[:40]!r}, want a class that is in training"
+            )
+    return ordered, [number_of[text] for text in texts]

@@ -1,0 +1,231 @@
+"""Source `image-list`: a CSV, TSV, JSON or JSON-lines list of image files with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+from edgekd import files as disk
+from edgekd.errors import InputError
+from edgekd.learn.data.columns import find_column
+from edgekd.learn.data.columns import find_splits
+from edgekd.learn.data.columns import number_classes
+from edgekd.learn.data.survey import measure_images
+from edgekd.learn.formats.image import LIMIT_BYTES
+from edgekd.learn.formats.image import SUFFIXES
+from edgekd.learn.formats.image import decode
+from edgekd.learn.formats.image import need_same_size
+from edgekd.learn.formats.image import read_size
+from edgekd.learn.formats.image import shape_of
+from edgekd.learn.formats.records import Records
+from edgekd.learn.formats.records import read_records
+from edgekd.learn.source import SKIP_HINT
+from edgekd.learn.source import LabelledImages
+from edgekd.learn.source import Source
+from edgekd.learn.source import label_images
+from edgekd.learn.source import locate
+from edgekd.learn.source import need_memory
+from edgekd.learn.source import require_known
+from edgekd.learn.source import require_names
+from edgekd.settings import Count
+from edgekd.units import number_text
+
+
+class _Listing(NamedTuple):
+    """What a list says."""
+
+    root: Path
+    records: Records
+    file: str
+    label: str
+    split: str | None
+    splits: dict[str, list[int]]
+    classes: tuple[str, ...]
+    labels: list[int]
+
+    def path(self, number: int) -> Path:
+        """Of a row's image."""
+        return self.root / str(self.records.rows[number][self.file])
+
+
+def files(
+    *,
+    reference: str,
+    file: str | None = None,
+    label: str | None = None,
+    split: str | None = None,
+    data_dir: Path | None = None,
+    **_: Any,
+) -> list[Path]:
+    """The list and the images that it names and that are there.
+
+    Raises:
+        InputError: as `read`, as far as it can be seen without decoding.
+    """
+    path = locate(reference, data_dir)
+    listing = _read_list(path, file, label, split)
+    images = (listing.path(number) for number in range(len(listing.records.rows)))
+    return [path, *dict.fromkeys(image for image in images if image.is_file())]
+
+
+def read(
+    *,
+    reference: str,
+    file: str | None = None,
+    label: str | None = None,
+    split: str | None = None,
+    size: Count | None = None,
+    channels: Count = 3,
+    on_broken: str = "refuse",
+    data_dir: Path | None = None,
+    allow_code: bool = False,
+    allow_download: bool = False,
+) -> Source:
+    """The images that the list `reference` names, beside it or below its folder.
+
+    Args:
+        reference: the list.
+        file: column of the images' paths; None to tell by its name.
+        label: column of the labels; None to tell by its name.
+        split: column with train, validation or test; None takes ``split`` or the like where there is one.
+        size: side of the square every image is scaled and cut to; None if all have one size.
+        channels: 3 for colour, 1 for grey.
+        on_broken: ``refuse`` stops at the first row whose image is missing or broken, ``skip`` leaves such
+            rows out and lists them.
+
+    Raises:
+        InputError: naming the row whose image is missing, broken, of another size or outside the list's folder; where
+            several columns could be it.
+        MachineError: if Pillow is missing or the images do not fit into memory.
+    """
+    shape = shape_of(size, channels, f"image-list:{reference}")
+
+    def decode_file(path: Path, where: str) -> np.ndarray:
+        with disk.open_regular(path) as opened:
+            return decode(opened.read(LIMIT_BYTES + 1), shape, where)
+
+    path = locate(reference, data_dir)
+    return _make_source(path, _read_list(path, file, label, split), on_broken, decode_file)
+
+
+def outline(
+    *,
+    reference: str,
+    file: str | None = None,
+    label: str | None = None,
+    split: str | None = None,
+    channels: Count = 3,
+    on_broken: str = "refuse",
+    data_dir: Path | None = None,
+    **_: Any,
+) -> Source:
+    """The same without pixels: an image whose head can be read is one blank pixel.
+
+    Raises:
+        InputError: as `read`, as far as it can be seen without decoding.
+    """
+
+    def look(path: Path, where: str) -> np.ndarray:
+        if read_size(path) is None:
+            raise InputError(f"{where}: got a bad image, or one of more than 8 bits")
+        return np.zeros((1, 1, channels), np.uint8)
+
+    path = locate(reference, data_dir)
+    return _make_source(path, _read_list(path, file, label, split), on_broken, look)
+
+
+def _make_source(
+    path: Path, listing: _Listing, on_broken: str, decode_file: Callable[[Path, str], np.ndarray]
+) -> Source:
+    require_known(on_broken)
+    skipped: list[str] = []
+    splits: dict[str, LabelledImages] = {}
+    first: tuple[str, np.ndarray] | None = None
+    for name, numbers in listing.splits.items():
+        images: list[np.ndarray] = []
+        labels: list[int] = []
+        for number in numbers:
+            where = listing.records.where(path, number)
+            try:
+                image = decode_file(_inside(listing, number, where), where)
+            except InputError as error:
+                if on_broken == "refuse":
+                    raise InputError(str(error), hint=error.hint or SKIP_HINT) from error
+                skipped.append(str(error))
+                continue
+            if first is None:
+                first = where, image
+                need_memory(len(listing.records.rows) * image.nbytes, str(path))
+            need_same_size(image, first[1], where, first[0], lambda: _propose_side(listing))
+            images.append(image)
+            labels.append(listing.labels[number])
+        if not images:
+            raise InputError(f"{path}: got no image of the {name} split, want some")
+        splits[name] = LabelledImages(np.stack(images), np.array(labels, np.int64))
+    return label_images(
+        splits["train"],
+        splits.get("validation"),
+        splits.get("test"),
+        listing.classes,
+        (_describe(listing),),
+        tuple(skipped),
+    )
+
+
+def _propose_side(listing: _Listing) -> int | None:
+    sizes = measure_images([listing.path(number) for number in range(len(listing.records.rows))])
+    return None if sizes is None else sizes.side
+
+
+def _read_list(path: Path, file: str | None, label: str | None, split: str | None) -> _Listing:
+    records = read_records(path)
+    where = str(path)
+    found_file = find_column(records, "file", file, where, is_image_name)
+    split_column, splits = find_splits(records, split, path, where)
+    others = [found_file, *([split_column] if split_column else [])]
+    found_label = find_column(records, "label", label, where, is_label, without=others)
+    labels = []
+    for number, row in enumerate(records.rows):
+        for column, fits in ((found_file, is_image_name), (found_label, is_label)):
+            if not fits(row.get(column)):
+                got = str(row.get(column, "nothing"))[:40]
+                raise InputError(f"{records.where(path, number)}: {column}: got {got!r}, want it")
+        labels.append(row[found_label])
+    require_names(map(str, labels), where)
+    classes, numbers = number_classes(labels, splits["train"], records, path, found_label)
+    return _Listing(
+        path.parent, records, found_file, found_label, split_column, splits, classes, numbers
+    )
+
+
+def is_image_name(value: Any) -> bool:
+    """Return whether a cell is the path of an image."""
+    return isinstance(value, str) and Path(value).suffix.lower() in SUFFIXES
+
+
+def is_label(value: Any) -> bool:
+    """Return whether a cell can name a class."""
+    return type(value) in (str, int) and 0 < len(str(value)) <= 200
+
+
+def _inside(listing: _Listing, number: int, where: str) -> Path:
+    path = listing.path(number)
+    if not path.exists():
+        raise InputError(f"{where}: got {str(path)!r}, want a file that is there")
+    if not path.resolve().is_relative_to(listing.root.resolve()):
+        raise InputError(f"{where}: got {str(path)!r}, want a file below the list's folder")
+    return path
+
+
+def _describe(listing: _Listing) -> str:
+    counted = ", ".join(f"{len(numbers)} {name}" for name, numbers in listing.splits.items())
+    split = f", splits in {listing.split}" if listing.split else "; no column for splits"
+    named = ", ".join(listing.classes[:5]) + (", ..." if len(listing.classes) > 5 else "")
+    return (
+        f"files in column {listing.file}, labels in {listing.label}{split}; "
+        f"{number_text(len(listing.classes), 'class', 'classes')}: {named}; images: {counted}"
+    )

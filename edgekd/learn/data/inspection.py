@@ -1,0 +1,115 @@
+"""Looks at data before anything is trained: which source reads them, with which arguments, and what they hold."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from edgekd import code
+from edgekd.errors import InputError
+from edgekd.learn.data import SOURCES
+from edgekd.learn.data.recognition import recognize_source
+from edgekd.learn.data.survey import Survey
+from edgekd.learn.data.survey import fit_arguments
+from edgekd.learn.data.survey import measure_images
+from edgekd.learn.data.survey import survey_source
+from edgekd.learn.source import locate
+from edgekd.learn.source import require_sound
+from edgekd.table import NamedMember
+from edgekd.table import bind
+
+SKIP = {"on_broken": "skip"}
+
+
+class Inspection(NamedTuple):
+    """What was found."""
+
+    source: str
+    """Its name."""
+    arguments: dict[str, Any]
+    """What a recipe has to say beside the name, for these data."""
+    reason: str
+    """What the source was told from; empty where it was named."""
+    survey: Survey
+
+
+def inspect_data(
+    said: str | dict[str, Any],
+    *,
+    data_dir: Path | None = None,
+    allow_code: bool = False,
+    allow_download: bool = False,
+) -> Inspection:
+    """What lies at a path, or what a source named as in a recipe reads.
+
+    Files that are broken are left out and listed; then ``on_broken: skip`` is among the arguments.
+
+    Args:
+        said: a path, or a source as a recipe names it: ``SOURCE:REFERENCE``, or a mapping with `name`.
+        data_dir: the user's folder of data sets.
+        allow_code: whether ``python:`` references may run.
+        allow_download: whether what is missing may be downloaded.
+
+    Raises:
+        InputError: if nothing reads it, or what is there cannot be used.
+        MachineError: if something is missing on this machine.
+    """
+    text = str(said["name"] if isinstance(said, dict) else said)
+    reason, place = "", Path(text)
+    if isinstance(said, str) and (text.partition(":")[0] not in SOURCES or place.exists()):
+        found = recognize_source(locate(text, data_dir))
+        said = text = found.text
+        reason = found.reason
+    try:
+        member = NamedMember.parse(said, SOURCES, "data source")
+    except ValueError as error:
+        raise InputError(f"{text}: {error}") from error
+    entry = SOURCES[member.name]
+    read = code.load_member(entry, f"data source {member.name}", allow_code=allow_code)
+    module = importlib.import_module(entry.module)
+    given = {"data_dir": data_dir, "allow_code": allow_code, "allow_download": allow_download}
+    given = {key: given[key] for key in entry.supplied}
+    arguments = dict(member.arguments)
+    lenient = arguments | (SKIP if "on_broken" in arguments else {})
+    images = None
+    if "size" in arguments and hasattr(module, "outline"):
+        read = module.outline
+        images = measure_images(module.files(**lenient, **given))
+    elif "size" in arguments:
+        images = measure_images(module.files(**arguments, **given))
+    sized = arguments if images is None else fit_arguments(arguments, images, text)
+    source = require_sound(read(**{**lenient, **sized, **_skip(lenient)}, **given), text)
+    usual = bind(entry, {k: v for k, v in member.arguments.items() if k == "reference"})
+    wanted = sized | (SKIP if source.skipped and "on_broken" in sized else {})
+    told = {key: value for key, value in wanted.items() if value != usual.get(key)}
+    if "reference" in arguments:
+        told = {"reference": arguments["reference"], **told}
+    return Inspection(member.name, told, reason, survey_source(source, images))
+
+
+def _skip(lenient: dict[str, Any]) -> dict[str, Any]:
+    return {key: lenient[key] for key in SKIP if key in lenient}
+
+
+def source_text(name: str, arguments: dict[str, Any]) -> str:
+    """A source as YAML says it: ``digits``, ``npz:file``, or a mapping."""
+    if not arguments:
+        return name
+    if set(arguments) == {"reference"}:
+        return _scalar(f"{name}:{arguments['reference']}")
+    inner = ", ".join(f"{key}: {_scalar(value)}" for key, value in arguments.items())
+    return f"{{name: {name}, {inner}}}"
+
+
+def _scalar(value: Any) -> str:
+    """A value as YAML says it within braces."""
+    import json
+    import re
+
+    if isinstance(value, str) and re.fullmatch(
+        r"[A-Za-z][A-Za-z0-9_./-]*(:[A-Za-z0-9_./-]+)*", value
+    ):
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,237 @@
+"""Which data source a file or folder is for, told from what lies in it; what is for none is refused by its name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from edgekd import files as disk
+from edgekd.errors import InputError
+from edgekd.learn.data.columns import LOOKED_AT
+from edgekd.learn.data.columns import USUAL
+from edgekd.learn.data.columns import column_fits
+from edgekd.learn.data.folder_layout import folder_names
+from edgekd.learn.data.image_list import is_image_name
+from edgekd.learn.data.mask_layout import find_mask_layout
+from edgekd.learn.data.mask_layout import list_pairs
+from edgekd.learn.data.text_csv import is_words
+from edgekd.learn.formats.image import SUFFIXES as IMAGES
+from edgekd.learn.formats.records import DELIMITED
+from edgekd.learn.formats.records import JSON
+from edgekd.learn.formats.records import JSON_LINES
+from edgekd.learn.formats.records import Records
+from edgekd.learn.formats.records import is_number
+from edgekd.learn.formats.records import read_records
+from edgekd.units import number_text
+
+SOUNDS = {".wav", ".flac", ".mp3", ".ogg", ".m4a"}
+PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz"}
+FOREIGN_IMAGES = {".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".dng", ".cr2", ".nef"}
+_MOST_FILES = 20_000
+_HEAD = 2**16
+
+
+class Recognition(NamedTuple):
+    """A source by name, and what it is to read."""
+
+    source: str
+    reference: str
+    reason: str
+    """What it was told from, in a sentence."""
+
+    @property
+    def text(self) -> str:
+        """As a recipe names it: ``image-folder:photos``."""
+        return f"{self.source}:{self.reference}"
+
+
+class _Contents(NamedTuple):
+    """Files below a folder by suffix, in small letters, and those right in it."""
+
+    counts: dict[str, int]
+    own: list[str]
+
+
+def recognize_source(path: Path) -> Recognition:
+    """The source that reads `path`.
+
+    Raises:
+        InputError: if there is nothing, or nothing that a source reads, with what to do about it.
+    """
+    if path.is_dir():
+        return _recognize_folder(path)
+    if not path.exists():
+        raise InputError(f"{path}: got nothing there, want a file or folder")
+    return _recognize_file(path)
+
+
+def _recognize_file(path: Path) -> Recognition:
+    suffix, reference = path.suffix.lower(), str(path)
+    if suffix == ".npz":
+        return Recognition("npz", reference, "a file of arrays")
+    if suffix in (".parquet", ".arrow"):
+        return Recognition("huggingface", reference, "a Parquet or Arrow file")
+    if path.name.lower().endswith((".jsonl.gz", ".ndjson.gz")):
+        return Recognition("jsonl", reference, "packed JSON lines")
+    if suffix in PACKED:
+        raise InputError(f"{path}: got a packed file, want it unpacked into a folder")
+    if suffix in (*DELIMITED, *JSON, *JSON_LINES):
+        if suffix in JSON:
+            _refuse_coco(path)
+        return _recognize_list(path, read_records(path, LOOKED_AT))
+    if suffix in IMAGES:
+        raise InputError(f"{path}: got one image, want a folder of them")
+    if suffix in SOUNDS:
+        raise InputError(f"{path}: got sound, which no source reads yet")
+    raise InputError(
+        f"{path}: got a file of no known kind, want .csv, .tsv, .json, .jsonl, .npz, .parquet or a folder"
+    )
+
+
+def _recognize_list(path: Path, records: Records) -> Recognition:
+    """A list of images, texts or numbers, by its columns."""
+    reference = str(path)
+    if any(column_fits(records, name, is_image_name) for name in records.columns):
+        return Recognition("image-list", reference, "a list with a column of image files")
+    texts = [name for name in records.columns if column_fits(records, name, is_words)]
+    named = [name for name in records.columns if name.casefold() in USUAL["text"]]
+    suffix = path.suffix.lower()
+    if texts or any(column_fits(records, name, _is_text) for name in named):
+        if suffix in JSON:
+            raise InputError(f"{path}: got one JSON list of texts, want JSON lines or a CSV file")
+        source = "jsonl" if suffix in JSON_LINES else "text-csv"
+        return Recognition(source, reference, "a list with a column of texts")
+    if any(column_fits(records, name, is_number) for name in records.columns):
+        return Recognition("table", reference, "a list of numbers")
+    raise InputError(
+        f"{path}: got the columns {', '.join(records.columns[:8])}, want one of image files, texts or numbers"
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not is_number(value)
+
+
+def _recognize_folder(path: Path) -> Recognition:
+    reference = str(path)
+    contents = _look_into(path)
+    images = sum(contents.counts.get(suffix, 0) for suffix in IMAGES)
+    _refuse_foreign(path, contents, images)
+    if not images:
+        return _recognize_without_images(path, contents)
+    try:
+        layout = find_mask_layout(path)
+        list_pairs(*layout.splits["train"])
+    except InputError:
+        pass
+    else:
+        return Recognition("mask-folder", reference, "folders of images and of masks")
+    lists = [name for name in contents.own if _lists_images(path / name)]
+    if len(lists) == 1:
+        return Recognition("image-list", str(path / lists[0]), f"{lists[0]}, a list of image files")
+    if len(lists) > 1:
+        raise InputError(
+            f"{path}: got the lists {', '.join(lists)}, want one",
+            hint=f"image-list:{path / lists[0]} takes the first; a column split says which row is of which split",
+        )
+    if folder_names(path):
+        return Recognition("image-folder", reference, "folders of images")
+    raise InputError(
+        f"{path}: got {number_text(images, 'image')} in one folder, want a folder for each class",
+        hint="or a CSV file beside them with the columns file and label",
+    )
+
+
+def _recognize_without_images(path: Path, contents: _Contents) -> Recognition:
+    counts = contents.counts
+    if counts.get(".parquet") or counts.get(".arrow"):
+        return Recognition("huggingface", str(path), "Parquet or Arrow files")
+    lists = [
+        name for name in contents.own if Path(name).suffix.lower() in (*DELIMITED, *JSON_LINES)
+    ]
+    lists = [name for name in lists if not name.lower().startswith(("readme", "license"))]
+    arrays = [name for name in contents.own if name.lower().endswith(".npz")]
+    if len(lists) + len(arrays) == 1:
+        return _recognize_file(path / (lists + arrays)[0])
+    packed = [name for name in contents.own if Path(name).suffix.lower() in PACKED]
+    if packed and not lists:
+        raise InputError(f"{path}: got {packed[0]}, a packed file, want it unpacked")
+    if lists:
+        raise InputError(
+            f"{path}: got the files {', '.join(lists[:5])}, want one of them named: {path / lists[0]}"
+        )
+    got = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in counts.items())
+    raise InputError(f"{path}: got {got or 'an empty folder'}, want images, texts or numbers")
+
+
+def _look_into(path: Path) -> _Contents:
+    counts: dict[str, int] = {}
+    own: list[str] = []
+    total = 0
+    for here, inner, names in os.walk(path):
+        inner[:] = [name for name in inner if not name.startswith((".", "__"))]
+        for name in names:
+            if name.startswith("."):
+                continue
+            suffix = Path(name).suffix.lower()
+            counts[suffix] = counts.get(suffix, 0) + 1
+            total += 1
+            if here == str(path):
+                own.append(name)
+        if total > _MOST_FILES:
+            break
+    return _Contents(counts, sorted(own))
+
+
+def _refuse_foreign(path: Path, contents: _Contents, images: int) -> None:
+    """
+    Raises:
+        InputError: for boxes, sound, and images of other formats.
+    """
+    names = {name.lower(): name for name in contents.own}
+    if any(name in names for name in ("data.yaml", "data.yml", "dataset.yaml")) or (
+        (path / "labels").is_dir() and images and contents.counts.get(".txt", 0) * 4 >= images
+    ):
+        raise InputError(
+            f"{path}: got a folder in YOLO's form, boxes of objects, which no source reads yet",
+            hint="classes of pixels are read: mask-folder:DIR; classes of images: image-folder:DIR",
+        )
+    for folder in (path, path / "annotations"):
+        for file in sorted(folder.glob("*.json"))[:10]:
+            _refuse_coco(file)
+    sounds = sum(contents.counts.get(suffix, 0) for suffix in SOUNDS)
+    if sounds > images:
+        raise InputError(
+            f"{path}: got {number_text(sounds, 'file')} of sound, which no source reads yet"
+        )
+    foreign = {s: n for s, n in contents.counts.items() if s in FOREIGN_IMAGES}
+    if foreign and not images:
+        got = ", ".join(f"{count} {suffix}" for suffix, count in foreign.items())
+        raise InputError(f"{path}: got {got}, want images as {' '.join(sorted(IMAGES))}")
+
+
+def _refuse_coco(path: Path) -> None:
+    """Raises InputError if a JSON file is COCO's annotations."""
+    with disk.open_regular(path) as file:
+        head: bytes = file.read(_HEAD)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _HEAD))
+        head += file.read(_HEAD)
+    found = sum(word in head for word in (b'"annotations"', b'"images"', b'"categories"'))
+    if found >= 2 and head.lstrip()[:1] == b"{":
+        raise InputError(
+            f"{path}: got annotations in COCO's form, boxes or outlines of objects, which no source reads yet",
+            hint="classes of pixels are read: mask-folder:DIR; classes of images: image-folder:DIR",
+        )
+
+
+def _lists_images(path: Path) -> bool:
+    if path.suffix.lower() not in (*DELIMITED, *JSON, *JSON_LINES):
+        return False
+    try:
+        records = read_records(path, LOOKED_AT)
+    except InputError:
+        return False
+    return any(column_fits(records, name, is_image_name) for name in records.columns)

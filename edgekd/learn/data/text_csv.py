@@ -1,0 +1,158 @@
+"""Source `text-csv`: a CSV or TSV file of texts with their labels; tokens are the text's bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+
+from edgekd.errors import InputError
+from edgekd.field import RaggedRows
+from edgekd.fields.tokens import BYTES_VOCABULARY
+from edgekd.fields.tokens import encode_text
+from edgekd.learn.data.columns import LOOKED_AT
+from edgekd.learn.data.columns import find_column
+from edgekd.learn.data.columns import find_splits
+from edgekd.learn.data.columns import number_classes
+from edgekd.learn.formats.records import Records
+from edgekd.learn.formats.records import read_records
+from edgekd.learn.source import SKIP_HINT
+from edgekd.learn.source import FieldWords
+from edgekd.learn.source import Source
+from edgekd.learn.source import locate
+from edgekd.learn.source import require_known
+from edgekd.learn.source import require_names
+from edgekd.settings import Count
+from edgekd.units import number_text
+
+if TYPE_CHECKING:
+    from edgekd.field import Rows
+
+MOST_LABEL = 200
+
+
+def files(*, reference: str, data_dir: Path | None = None, **_: Any) -> list[Path]:
+    """The file.
+
+    Raises:
+        InputError: if it is not there.
+    """
+    return [locate(reference, data_dir)]
+
+
+def read(
+    *,
+    reference: str,
+    text: str | None = None,
+    label: str | None = None,
+    split: str | None = None,
+    longest: Count = 256,
+    on_broken: str = "refuse",
+    data_dir: Path | None = None,
+    allow_code: bool = False,
+    allow_download: bool = False,
+) -> Source:
+    """The samples of the file `reference`, one a row; columns that are not named here are ignored.
+
+    Args:
+        reference: the file: comma, semicolon, tab or bar between cells, the names of the columns in the first line.
+        text: column of the texts; None to tell by its name, or as the only one with words.
+        label: column of the labels; None to tell by its name, or as the only other one that repeats.
+        split: column with train, validation or test; None takes ``split`` or the like where there is one.
+        longest: bytes of a text that are taken; the rest is cut off.
+        on_broken: ``refuse`` stops at the first row without a text or label, ``skip`` leaves them out and lists them.
+
+    Raises:
+        InputError: naming the file and the line that cannot be used, or the columns that could all be it.
+    """
+    require_known(on_broken)
+    (path,) = files(reference=reference, data_dir=data_dir)
+    where, records = str(path), read_records(path)
+    text = find_column(records, "text", text, where, is_words)
+    label = find_label(records, label, where, text)
+    records, skipped = _drop_empty(records, (text, label), path, on_broken)
+    column, splits = find_splits(records, split, path, where)
+    labels = [row[label] for row in records.rows]
+    require_names(map(str, labels), where)
+    classes, numbers = number_classes(labels, splits["train"], records, path, label)
+    tokens = [encode_text(str(row[text])) for row in records.rows]
+    cut = sum(len(each) > longest for each in tokens)
+    rows: dict[str, dict[str, Rows]] = {
+        name: {
+            "text": _ragged([tokens[number][:longest] for number in chosen]),
+            "labels": np.array([numbers[number] for number in chosen], np.int64),
+        }
+        for name, chosen in splits.items()
+    }
+    words = {
+        "vocabulary": BYTES_VOCABULARY,
+        "longest": min(longest, max(map(len, tokens))),
+        "encoding": "bytes",
+    }
+    divided = f", splits in {column}" if column else "; no column for splits"
+    shortened = f"; {number_text(cut, 'text')} cut to {number_text(longest, 'byte')}" if cut else ""
+    note = (
+        f"texts in column {text}, labels in {label}{divided}; {number_text(len(tokens), 'text')} of "
+        f"{number_text(len(classes), 'class', 'classes')}{shortened}"
+    )
+    fields = {
+        "text": FieldWords("tokens", words),
+        "labels": FieldWords("class", {"names": classes}),
+    }
+    return Source(rows, fields, (note,), tuple(skipped))
+
+
+def is_words(value: Any) -> bool:
+    """Return whether a cell is a text of several words or lines, or a word that is long."""
+    return isinstance(value, str) and (" " in value.strip() or len(value) > 20)
+
+
+def find_label(records: Records, said: str | None, where: str, text: str) -> str:
+    """The column of labels: by its name, or the only one beside the texts whose values come again.
+
+    Raises:
+        InputError: as `find_column`.
+    """
+    seen = records.rows[:LOOKED_AT]
+    repeating = {
+        name
+        for name in records.columns
+        if 1 < len({str(row.get(name)) for row in seen}) <= max(2, len(seen) // 2)
+    }
+    others = [name for name in records.columns if name == text]
+    if said is None and not any(n.casefold() in ("label", "class") for n in records.columns):
+        others += [name for name in records.columns if name not in repeating]
+    return find_column(records, "label", said, where, is_label, without=others)
+
+
+def is_label(value: Any) -> bool:
+    """Return whether a cell can name a class."""
+    return type(value) in (str, int) and 0 < len(str(value)) <= MOST_LABEL
+
+
+def _drop_empty(
+    records: Records, wanted: tuple[str, ...], path: Path, on_broken: str
+) -> tuple[Records, list[str]]:
+    skipped: list[str] = []
+    rows: list[dict[str, Any]] = []
+    lines: list[int] = []
+    for number, row in enumerate(records.rows):
+        absent = next((name for name in wanted if not str(row.get(name, "")).strip()), None)
+        if absent is None:
+            rows.append(row)
+            lines.append(records.lines[number])
+            continue
+        message = f"{records.where(path, number)}: {absent}: got nothing, want it"
+        if on_broken == "refuse":
+            raise InputError(message, hint=SKIP_HINT)
+        skipped.append(message)
+    if not rows:
+        raise InputError(f"{path}: got no samples, want some")
+    return records._replace(rows=rows, lines=lines), skipped
+
+
+def _ragged(tokens: list[np.ndarray]) -> RaggedRows:
+    offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
+    return RaggedRows(np.concatenate(tokens).astype(np.int32), offsets)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from edgekd.cli import sources
+from edgekd.errors import InputError
+from edgekd.learn.data import SOURCES
+from edgekd.recipe.canonical import to_canonical
+from edgekd.stages.data import DataSettings
+
+
+def run(*arguments: str) -> str:
+    done = CliRunner().invoke(sources.command, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.output
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name, count in (("Ünï çödé", 2), ("dog", 3)):
+        for i in range(count):
+            (tmp_path / "p" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (50 + i, 40)).save(tmp_path / "p" / name / f"{i}.jpg")
+    (tmp_path / "p" / "empty").mkdir()
+    (tmp_path / "p" / "dog" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    Image.new("I;16", (50, 40)).save(tmp_path / "p" / "dog" / "deep.png")
+    return tmp_path / "p"
+
+
+def test_all_sources_are_listed_with_what_they_give() -> None:
+    listed = json.loads(run("--json"))
+    assert [row["name"] for row in listed] == list(SOURCES)
+    assert all(row["reads"] and row["gives"] and row["example"] for row in listed)
+    assert "mask-folder" in run()
+
+
+def test_one_source_is_shown_with_its_knobs() -> None:
+    assert "leave_out" in run("table") and "source: table:REFERENCE" in run("table")
+
+
+def test_what_lies_in_a_folder_is_told_and_can_be_pasted(photos: Path) -> None:
+    told = json.loads(run(str(photos), "--json"))
+    assert told["source"] == "image-folder" and told["splits"] == {"train": 5}
+    assert told["classes"] == {"dog": 3, "Ünï çödé": 2}
+    assert told["images"]["side"] == 32 and told["tasks"] == ["classification"]
+    assert len(told["skipped"]) == 3
+    assert told["arguments"] == {"reference": str(photos), "size": 32, "on_broken": "skip"}
+    shown = run(str(photos))
+    assert f"source: {told['recipe']}" in shown and "size: 32 is proposed" in shown
+    assert "50 x 40 to 52 x 40 pixels" in shown
+
+
+def test_what_is_told_is_a_source_of_a_recipe(photos: Path) -> None:
+    from edgekd.recipe import text as recipe_text
+
+    told = json.loads(run(str(photos), "--json"))
+    document = recipe_text.parse(f"source: {told['recipe']}", ".yaml", "r")
+    settings = DataSettings.model_validate(to_canonical(document, DataSettings).value)
+    assert settings.source.name == "image-folder" and settings.source.arguments["size"] == 32
+
+
+def test_braces_say_what_a_path_leaves_open(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b,c\n" + "".join(f"{i},{i / 2},{i / 3}\n" for i in range(9)))
+    with pytest.raises(InputError, match="want to know which is to be told"):
+        run(str(tmp_path / "a.csv"))
+    told = run(f"{{name: table, reference: {tmp_path / 'a.csv'}, target: c}}")
+    assert "to tell: column c, numbers from 0 to 2.667" in told and "Task: regression" in told

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from edgekd.errors import InputError
+from edgekd.learn.data.recognition import recognize_source
+
+
+def put(path: Path, text: str | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    else:
+        Image.new("RGB", (4, 4)).save(path)
+
+
+COCO = json.dumps({"images": [], "annotations": [], "categories": []})
+
+
+@pytest.mark.parametrize(
+    ("files", "source", "reference"),
+    [
+        ({"cat/a.jpg": None, "dog/b.jpg": None}, "image-folder", ""),
+        ({"train/cat/a.jpg": None, "val/cat/b.jpg": None}, "image-folder", ""),
+        ({"images/a.png": None, "masks/a.png": None}, "mask-folder", ""),
+        (
+            {"pics/a.png": None, "labels.csv": "file,label\npics/a.png,x\n"},
+            "image-list",
+            "labels.csv",
+        ),
+        ({"mails.csv": "text,label\nhello you,x\n", "README.txt": "hi"}, "text-csv", "mails.csv"),
+        ({"a.jsonl": '{"text": "hello you", "label": "x"}\n'}, "jsonl", "a.jsonl"),
+        ({"iris.csv": "a,b,species\n1,2,x\n"}, "table", "iris.csv"),
+        ({"a.parquet": "PAR1"}, "huggingface", ""),
+        ({"a.npz": "PK"}, "npz", "a.npz"),
+    ],
+)
+def test_what_lies_there_says_the_source(
+    tmp_path: Path, files: dict[str, str | None], source: str, reference: str
+) -> None:
+    for name, text in files.items():
+        put(tmp_path / name, text)
+    (tmp_path / ".DS_Store").touch()
+    found = recognize_source(tmp_path)
+    assert (found.source, found.reference) == (source, str(tmp_path / reference))
+    assert found.reason
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"annotations/i.json": COCO, "images/a.jpg": None}, "COCO's form"),
+        ({"data.yaml": "names: [a]", "images/a.jpg": None}, "YOLO's form"),
+        ({"images/a.jpg": None, "labels/a.txt": "0 .5 .5 .1 .1"}, "YOLO's form"),
+        ({"yes/a.wav": "RIFF"}, "1 file of sound, which no source reads yet"),
+        ({"p.zip": "PK"}, "p.zip, a packed file, want it unpacked"),
+        ({"a.png": None}, "got 1 image in one folder, want a folder for each class"),
+        ({"a.tif": "II"}, "got 1 .tif, want images as"),
+        ({"a.csv": "a,b\n1,2\n", "b.csv": "a,b\n1,2\n"}, "got the files a.csv, b.csv, want one"),
+        ({}, "got an empty folder"),
+        ({"a.xyz": "x"}, "got 1 .xyz, want images, texts or numbers"),
+        (
+            {"a.csv": "a,b\nx,y\n"},
+            "got the columns a, b, want one of image files, texts or numbers",
+        ),
+    ],
+)
+def test_what_no_source_reads_is_refused_by_its_name(
+    tmp_path: Path, files: dict[str, str | None], message: str
+) -> None:
+    for name, text in files.items():
+        put(tmp_path / name, text)
+    with pytest.raises(InputError, match=message):
+        recognize_source(tmp_path)
