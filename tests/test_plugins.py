@@ -26,11 +26,11 @@ from edgekd.learn import blueprint
 from edgekd.learn.assembly import connection
 from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.model_settings import ModelName
 from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import Losses
-from edgekd.learn.settings import ModelName
 from edgekd.plan import members
 from edgekd.progress import Silent
 from edgekd.recipe import Recipe

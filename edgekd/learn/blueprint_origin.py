@@ -7,6 +7,7 @@ from pathlib import Path
 from edgekd import code
 from edgekd import files
 from edgekd import sources
+from edgekd.learn import model_hub
 from edgekd.learn.origin import digest_files
 from edgekd.table import Member
 
@@ -24,9 +25,11 @@ def digest_reference(member: Member, reference: str, *, allow_code: bool) -> dic
         )
     if member.names == "file":
         return digest_files([Path(reference)])
-    path = Path(reference) / "config.json"
-    # what is no folder is a model type
-    return {path.name: files.digest_file(path)} if path.is_file() else {}
+    source = model_hub.parse_source(reference, reference)
+    # what is neither folder nor repository is a name that the package knows
+    named = Path(reference) / model_hub.CONFIG
+    path = named if source is None else source.find_file(model_hub.CONFIG)
+    return {path.name: files.digest_file(path)} if path is not None and path.is_file() else {}
 
 
 def digest_member(member: Member, name: str, *, allow_code: bool) -> dict[str, str]:

@@ -33,9 +33,10 @@ from edgekd.learn.method.class_weights import weigh_classes
 from edgekd.learn.method.loss import BoundTerm
 from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.model_inputs import make_zeros
+from edgekd.learn.model_settings import Input
+from edgekd.learn.model_settings import ModelChoice
 from edgekd.learn.privacy.dp_sgd import Privacy
 from edgekd.learn.settings import Arithmetic
-from edgekd.learn.settings import Input
 from edgekd.learn.settings import Training
 from edgekd.learn.training import checkpoint
 from edgekd.learn.training.depth import plan_rates
@@ -81,6 +82,8 @@ def make_blueprint(
     plan = Blueprint(
         builder=model.name, arguments=model.arguments, interface=interface_of(task, found)
     )
+    if seen is None and isinstance(model, ModelChoice):
+        seen = _find_expected(model, found)
     norms: tuple[dict[str, Any], ...] = ({"name": "group-norm"},) if norm == "group" else ()
     if seen is None and not names:
         return plan.model_copy(update={"edits": norms}) if norms else plan
@@ -98,6 +101,19 @@ def make_blueprint(
     edit = {"name": "adapt", **size, "select": seen.select, "order": _order(label.names, names)}
     said = {key: value for key, value in edit.items() if value is not None}
     return plan.model_copy(update={"inside": inside, "edits": (said, *norms)})
+
+
+def _find_expected(model: ModelChoice, data: dataset.Dataset) -> Input | None:
+    """The images that pretrained weights want, where the data's are others."""
+    expected = model.expects
+    if expected is None:
+        return None
+    try:
+        _, image = kinds.find_image(data)
+    except ValueError:
+        return None
+    said = expected.model_dump(exclude_none=True)
+    return expected if any(getattr(image, name) != value for name, value in said.items()) else None
 
 
 def _order(classes: tuple[str, ...], names: Sequence[str]) -> tuple[int, ...] | None:

@@ -13,7 +13,6 @@ from pydantic import model_validator
 
 from edgekd.learn import signals
 from edgekd.learn.losses import LOSSES
-from edgekd.learn.models import MODELS
 from edgekd.learn.optimizers import OptimizerSettings
 from edgekd.learn.optimizers import add_own_rate
 from edgekd.learn.optimizers import parse_optimizer
@@ -31,13 +30,8 @@ Weight = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Freeze = Whole | Annotated[tuple[str, ...], Field(min_length=1)]
 Temperature = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-Size = Annotated[int, Field(ge=1, le=16_384)]
 Schedule = Literal["one-cycle", "cosine", "step", "constant"]
 TrainingPrecision = Literal["fp32", "bf16", "fp16"]
-
-
-def _model(value: Any) -> NamedMember:
-    return NamedMember.parse(value, MODELS, "model")
 
 
 def _loss(value: Any) -> Any:
@@ -66,10 +60,6 @@ def _layers(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return tuple(value) if isinstance(value, list) else value
-
-
-ModelName = Annotated[NamedMember, BeforeValidator(_model)]
-"""A builder of `edgekd.learn.models`, by name or with its arguments."""
 
 
 class LayerPair(Settings):
@@ -264,19 +254,6 @@ class InheritSettings(Settings):
     also the leading channels of wider ones."""
     hold: NonNegative = 0.0
     """Weight of the squared distance to what was inherited; 0 lets it go."""
-
-
-class Input(Settings):
-    """The images a model takes, where they are not the data's; what is None is as there."""
-
-    height: Size | None = None
-    """In pixels."""
-    width: Size | None = None
-    """In pixels."""
-    channels: Size | None = None
-    """One from three is luma, three from one the same thrice."""
-    select: Annotated[tuple[Whole, ...], Field(min_length=1, strict=False)] | None = None
-    """The data's channels that it sees; its teacher may see more."""
 
 
 class Arithmetic(Settings):

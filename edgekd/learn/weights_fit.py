@@ -13,7 +13,7 @@ from edgekd.interface import image_classifier
 from edgekd.learn import blueprint
 from edgekd.learn import weights
 from edgekd.learn.blueprint import Blueprint
-from edgekd.learn.settings import Input
+from edgekd.learn.model_settings import Input
 from edgekd.learn.weight_names import fit_names
 from edgekd.table import NamedMember
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.bench.roles import CONTROL
+from edgekd.learn.model_settings import Input
+from edgekd.learn.model_settings import ModelChoice
 from edgekd.learn.models import MODELS
-from edgekd.learn.settings import Input
 from edgekd.learn.settings import Training
 from edgekd.plan import origins
 from edgekd.plan import rehearsal
@@ -28,7 +29,6 @@ from edgekd.stages import open as open_stage
 from edgekd.stages import synthesize
 from edgekd.stages import train
 from edgekd.stages import tune
-from edgekd.table import NamedMember
 from edgekd.tasks import DEFAULT_TASK
 
 
@@ -109,7 +109,7 @@ def _synthesized(recipe: Recipe) -> Step:
 
 
 def tuning_step(
-    label: str, model: NamedMember, seen: Input | None, training: Training, options: Options
+    label: str, model: ModelChoice, seen: Input | None, training: Training, options: Options
 ) -> Step:
     """In which arithmetic a model is trained, measured where the recipe leaves it open."""
     config = tune.TuneConfig(

@@ -31,7 +31,7 @@ def make_schema(recipe: type[BaseModel]) -> dict[str, Any]:
     for definition in definitions.values():
         for name, field in definition.get("properties", {}).items():
             for choice in (field, *field.get("anyOf", ())):
-                if choice.get("$ref") == "#/$defs/NamedMember" and name in _FIELDS:
+                if choice.get("$ref") in _NAMED and name in _FIELDS:
                     choice["$ref"] = f"#/$defs/{_FIELDS[name][0]}"
             if name == "runtime":
                 field["enum"] = list(RUNTIMES)
@@ -40,7 +40,8 @@ def make_schema(recipe: type[BaseModel]) -> dict[str, Any]:
     definitions["Term"] = _choice(LOSSES, beside)
     definitions["Term"]["anyOf"] += _own(beside)
     definitions |= {title: _choice(table, {}) for title, table in _FIELDS.values()}
-    definitions.pop("NamedMember")
+    for each in _NAMED:
+        definitions.pop(each.rpartition("/")[2])
     definitions["OptimizerSettings"] = _optimizers()
     _take_main_keys(definitions)
     _take_single_values(schema)
@@ -48,6 +49,9 @@ def make_schema(recipe: type[BaseModel]) -> dict[str, Any]:
     return {"$schema": DIALECT, **schema}
 
 
+_NAMED = ("#/$defs/NamedMember", "#/$defs/ModelChoice")
+_PRETRAINED = {"pretrained": {"type": "boolean", "default": False}}
+"""Beside the knobs of a model whose package publishes weights."""
 _FIELDS: dict[str, tuple[str, Mapping[str, Member]]] = {
     "model": ("Model", MODELS),
     "source": ("Source", SOURCES),
@@ -156,10 +160,11 @@ def _mapping(name: str, member: Member, extra: Mapping[str, Any]) -> dict[str, A
     for knob, value in member.preset.items():
         if knob in properties:
             properties[knob] = {**properties[knob], "default": value}
+    published = _PRETRAINED if member.package else {}
     mapping: dict[str, Any] = {
         "description": member.summary,
         "type": "object",
-        "properties": {"name": {"const": name}, **properties, **extra},
+        "properties": {"name": {"const": name}, **properties, **published, **extra},
         "required": ["name", *_required(member)],
         "additionalProperties": False,
     }

@@ -10,14 +10,14 @@ from pydantic import Field
 from pydantic import field_validator
 
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.model_settings import Input
+from edgekd.learn.model_settings import ModelName
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import BY_TASK
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import InheritSettings
-from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
-from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Term

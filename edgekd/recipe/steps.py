@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.model_settings import ModelChoice
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import PARTICIPANTS
 from edgekd.learn.schemes import SCHEMES
@@ -27,7 +28,6 @@ from edgekd.recipe.learning import QuantizeStep
 from edgekd.recipe.learning import Student
 from edgekd.recipe.learning import term_reads_layers
 from edgekd.recipe.text import Key
-from edgekd.table import NamedMember
 from edgekd.table import find_signature
 
 
@@ -59,7 +59,7 @@ class Distillation(LearningStep):
 
     words: DistilStep
     """Of a recovery all that it cannot say is as usual."""
-    model: NamedMember
+    model: ModelChoice
     has_own_model: bool
     """Whether that is not the student's: an assistant."""
     train: Training

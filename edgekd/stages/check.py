@@ -16,13 +16,13 @@ from edgekd import files
 from edgekd.bench import sized_calls
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.model_settings import Input
+from edgekd.learn.model_settings import ModelName
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import Freeze
 from edgekd.learn.settings import InheritSettings
-from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
-from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import NumericsSettings
 from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import PrivacySettings

@@ -9,14 +9,14 @@ from typing import Literal
 from pydantic import Field
 
 from edgekd import files
+from edgekd.learn.model_settings import Input
+from edgekd.learn.model_settings import ModelName
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import InheritSettings
-from edgekd.learn.settings import Input
 from edgekd.learn.settings import Losses
-from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import PrivacySettings
 from edgekd.learn.settings import Training
 from edgekd.learn.view_settings import Views

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgekd.learn.settings import Input
-from edgekd.learn.settings import ModelName
+from edgekd.learn.model_settings import Input
+from edgekd.learn.model_settings import ModelName
+from edgekd.learn.preprocessing import Preprocessing
 from edgekd.learn.settings import WeightsAllow
 from edgekd.settings import Settings
 from edgekd.settings import omit_default
@@ -37,6 +38,8 @@ class LoadConfig(Settings):
     """Its classes in its own order, where that is not the data's."""
     allow: WeightsAllow = omit_default(())
     """Whether the file may have tensors that the model lacks, or lack some of its own."""
+    preprocessing: Preprocessing | None = omit_default(None)
+    """What published weights were trained with."""
     for_training: bool = omit_default(False)
     """Whether it is trained further: its head is then made for the data's classes, and nobody asks yet what it knows
     of them."""
@@ -73,6 +76,8 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     notes = [f"{config.file_name}: {note}" for note in found.notes]
     if taken_off:
         notes.append(f"{config.file_name}: {taken_off} is taken off the names of the weights")
+    if config.preprocessing is not None:
+        notes += _describe_preprocessing(config, given)
     if config.for_training:
         fitted = _fit_head(config, given, model, tensors, bare)
         tensors = fitted.tensors
@@ -97,6 +102,38 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
     outputs = validation.outputs(model)
     learner.require_better_than_chance(model, outputs, validation, config.file_name)
     return learner.write(model, plan, [], given, context, outputs)
+
+
+def _describe_preprocessing(config: LoadConfig, given: Given) -> list[str]:
+    """Sentences on what the weights want: what was taken from them, and what the recipe says against it."""
+    from edgekd import dataset
+    from edgekd.learn.data import kinds
+
+    wanted = config.preprocessing
+    try:
+        _, image = kinds.find_image(dataset.read(given["data"]))
+    except ValueError:
+        return []
+    assert wanted is not None
+    notes = []
+    for name in ("mean", "std"):
+        want, own = getattr(wanted, name), getattr(image, name)
+        if want is None:
+            continue
+        listed = ", ".join(f"{value:g}" for value in want)
+        if len(want) != len(own) or max(abs(a - b) for a, b in zip(want, own, strict=True)) > 1e-6:
+            theirs = ", ".join(f"{value:g}" for value in own)
+            notes.append(f"its weights were trained with {name} {listed}; the data have {theirs}")
+        else:
+            notes.append(f"{name} {listed} is that of its weights")
+    size = (wanted.height, wanted.width)
+    if None not in size and size != (image.height, image.width) and config.input is None:
+        taken = "they are scaled to that" if wanted.has_fixed_size else "it sees them as they are"
+        notes.append(
+            f"its weights were trained on {wanted.describe()}; the data have "
+            f"{image.height}x{image.width}, and {taken}"
+        )
+    return [f"{config.file_name}: {note}" for note in notes]
 
 
 def _fit_head(

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import Field
 
 from edgekd import files
-from edgekd.learn.settings import Input
-from edgekd.learn.settings import ModelName
+from edgekd.learn.model_settings import Input
+from edgekd.learn.model_settings import ModelName
 from edgekd.learn.settings import WeightsAllow
 from edgekd.settings import Settings
 from edgekd.stage import Context

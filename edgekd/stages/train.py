@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from edgekd.learn.model_settings import Input
+from edgekd.learn.model_settings import ModelName
 from edgekd.learn.settings import Arithmetic
-from edgekd.learn.settings import Input
-from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import OptionalLosses
 from edgekd.learn.settings import Training
 from edgekd.learn.view_settings import Views

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from edgekd import files
+from edgekd.learn.model_settings import Input
+from edgekd.learn.model_settings import ModelName
 from edgekd.learn.settings import Arithmetic
-from edgekd.learn.settings import Input
-from edgekd.learn.settings import ModelName
 from edgekd.learn.settings import TrainingPrecision
 from edgekd.settings import Count
 from edgekd.settings import Settings

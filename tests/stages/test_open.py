@@ -11,8 +11,8 @@ import torch
 
 from edgekd.errors import InputError
 from edgekd.learn import blueprint
+from edgekd.learn.model_settings import Input
 from edgekd.learn.models import MODELS
-from edgekd.learn.settings import Input
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import open as open_stage

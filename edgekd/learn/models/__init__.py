@@ -98,9 +98,11 @@ _BUILT_IN: dict[str, Member] = {
         ("interface",),
         has_batch_norm=False,
     ),
-    "timm": _foreign("timm", "a model of the timm package: timm:NAME"),
+    "timm": _foreign(
+        "timm", "a model of the timm package: timm:NAME, timm:hf-hub:OWNER/NAME, timm:./FOLDER"
+    )._replace(names="folder"),
     "transformers": _foreign(
-        "transformers", "an image classifier of transformers: transformers:FOLDER"
+        "transformers", "an image classifier of transformers: transformers:FOLDER or OWNER/NAME"
     )._replace(names="folder"),
     "onnx": Member(
         f"{_HERE}.onnx",

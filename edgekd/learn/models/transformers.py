@@ -15,6 +15,7 @@ from torch import nn
 from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import find_nearest
+from edgekd.learn import model_hub
 from edgekd.learn.packages import import_package
 from edgekd.settings import Count
 
@@ -64,7 +65,8 @@ def transformers(
         channels: of the image.
         height: of the image, in pixels.
         width: of the image, in pixels.
-        reference: a folder with a ``config.json``, or a model type such as ``resnet`` or ``vit``.
+        reference: a folder with a ``config.json``, ``OWNER/NAME`` of the hub, whose ``config.json`` is in its cache, or
+            a model type such as ``resnet`` or ``vit``.
         config: the configuration itself as JSON; if given, it counts, not `reference`. A saved
             blueprint holds it.
 
@@ -73,7 +75,8 @@ def transformers(
 
     Raises:
         InputError: if there is no configuration, or no image classifier can be built from it.
-        MachineError: if transformers is not installed, is too old or does not work here.
+        MachineError: if transformers is not installed, is too old or does not work here, or the configuration is not
+            here.
     """
     where = f"transformers:{reference}" if reference else "transformers"
     package = import_package("transformers", LEAST_VERSION, "hub")
@@ -131,7 +134,7 @@ def _fields(where: str, reference: str, config: str) -> dict[str, Any]:
     if not config and _WORD.fullmatch(reference) and not Path(reference).exists():
         raise InputError(f"{where}: got no such model type", hint=find_nearest(reference, TYPES))
     try:
-        fields = json.loads(config or _text(Path(reference)))
+        fields = json.loads(config or _read_config(where, reference))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: got a configuration that is no JSON") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("model_type"), str):
@@ -166,7 +169,28 @@ def _require_plain(value: object, where: str, deepest: int) -> None:
         )
 
 
-def _text(folder: Path) -> str:
-    with files.open_regular(folder / "config.json") as file:
+def _read_config(where: str, reference: str) -> str:
+    source = model_hub.parse_source(reference, where)
+    path = Path(reference) / model_hub.CONFIG
+    if source is not None:
+        path = model_hub.require_file(source, model_hub.CONFIG)
+    with files.open_regular(path) as file:
         data: bytes = file.read(_LARGEST_CONFIG_BYTES)
     return data.decode()
+
+
+def find_source(reference: str) -> model_hub.ModelSource:
+    """Find where the pretrained weights of a model lie.
+
+    Raises:
+        InputError: if it is a bare model type, or neither a folder nor ``OWNER/NAME``.
+    """
+    where = f"transformers:{reference}"
+    source = model_hub.parse_source(reference, where)
+    if source is not None:
+        return source
+    if Path(reference).is_dir():
+        return model_hub.ModelSource(where, Path(reference))
+    raise InputError(
+        f"{where}: got pretrained: true for a type of model, want OWNER/NAME of the hub or a folder"
+    )

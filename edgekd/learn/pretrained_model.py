@@ -1,0 +1,98 @@
+"""A published model: the file of its weights, the commit it is of, its preprocessing and its classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.learn import model_hub
+from edgekd.learn import preprocessing
+from edgekd.learn.models import timm
+from edgekd.learn.models import transformers
+from edgekd.learn.preprocessing import Preprocessing
+from edgekd.table import NamedMember
+
+
+class PretrainedModel(NamedTuple):
+    """What was published of a model, on this machine."""
+
+    weights: Path
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    """Names in its own order; empty where nothing says them."""
+    pins: dict[str, str]
+    """Its repository and the commit of its files; empty of a folder."""
+
+
+def find_pretrained(model: NamedMember, *, allow_download: bool = False) -> PretrainedModel:
+    """Find the files of a model that is pretrained; fetch what is missing, where that is allowed.
+
+    Args:
+        model: of timm or transformers, by its reference.
+        allow_download: whether the network may be used.
+
+    Raises:
+        InputError: if the model has no weights, or its configuration is not what it should be.
+        MachineError: if its files are not here and may not, or cannot, be downloaded.
+    """
+    source = find_source(model)
+    config_path = require_config(model, allow_download=allow_download)
+    pinned = source.pin(config_path)
+    config = files.read_json(config_path)
+    if not isinstance(config, dict):
+        raise InputError(f"{source.where}: {model_hub.CONFIG}: got no mapping, want one")
+    where = f"{source.where}: {model_hub.CONFIG}"
+    if MODULES[model.name] is timm:
+        found = preprocessing.read_timm(config, where)
+        classes = preprocessing.name_timm_classes(config)
+    else:
+        path = pinned.find_file(model_hub.PREPROCESSOR, allow_download=allow_download)
+        fields = files.read_json(path) if path is not None else {}
+        where = f"{source.where}: {model_hub.PREPROCESSOR}"
+        found = preprocessing.read_transformers(config, dict(fields), where)
+        classes = ()  # the builder reads them itself
+    weights = model_hub.require_weights(pinned, allow_download=allow_download)
+    pins = {} if source.folder else {source.repository: pinned.revision}
+    return PretrainedModel(weights, found, classes, pins)
+
+
+def require_config(model: NamedMember, *, allow_download: bool = False) -> Path:
+    """The configuration of a model; fetched if it is missing, where that is allowed.
+
+    Raises:
+        InputError: as `find_pretrained`.
+        MachineError: as `find_pretrained`.
+    """
+    return model_hub.require_file(
+        find_source(model), model_hub.CONFIG, allow_download=allow_download
+    )
+
+
+MODULES = {"timm": timm, "transformers": transformers}
+
+
+def find_source(model: NamedMember) -> model_hub.ModelSource:
+    """Find where the files of a model lie, as its package says it.
+
+    Raises:
+        InputError: as `find_pretrained`.
+        MachineError: if its package is not here.
+    """
+    source: model_hub.ModelSource = MODULES[model.name].find_source(
+        str(model.arguments["reference"])
+    )
+    return source
+
+
+def list_downloads(model: NamedMember) -> tuple[str, ...]:
+    """Addresses of what is missing of a model on this machine; empty if it is all here."""
+    source = find_source(model)
+    if source.folder is not None:
+        return ()
+    config = source.find_file(model_hub.CONFIG)
+    pinned = source.pin(config) if config else source
+    if config and any(pinned.find_file(name) for name in model_hub.WEIGHTS):
+        return ()
+    return (f"https://huggingface.co/{source.repository}",)

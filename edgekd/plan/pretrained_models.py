@@ -1,0 +1,111 @@
+"""Published models that a recipe names: their files are here, or may be fetched, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from typing import Any
+
+from edgekd.errors import EdgekdError
+from edgekd.learn.model_settings import Input
+from edgekd.learn.model_settings import ModelChoice
+from edgekd.learn.models import MODELS
+from edgekd.recipe import Recipe
+from edgekd.run import Options
+
+if TYPE_CHECKING:
+    from edgekd.learn.preprocessing import Preprocessing
+
+
+def settle_models(recipe: Recipe, options: Options) -> Recipe:
+    """A recipe whose pretrained models say which images they expect, and whose data are prepared for them.
+
+    Fetches what is missing, where that is allowed; of a run that is only foreseen nothing.
+
+    Raises:
+        InputError: naming the key, if a model has no weights or its configuration cannot be used.
+        MachineError: naming the key, if files are missing and may not, or cannot, be fetched.
+    """
+    changes: dict[tuple[str, ...], ModelChoice] = {}
+    data: dict[str, Any] = {}
+    for key, model in _list_models(recipe):
+        if not is_published(model) or (options.dry and options.allow_download and _missing(model)):
+            continue
+        try:
+            found = _require(model, options)
+        except EdgekdError as error:
+            raise type(error)(f"{'.'.join(key)}: {error}", hint=error.hint) from error
+        if found is not None:
+            changes[key] = model.model_copy(update={"expects": _expect(found)})
+            for name in ("mean", "std"):
+                data.setdefault(name, getattr(found, name))
+    return _replace(recipe, changes, data)
+
+
+def is_published(model: ModelChoice) -> bool:
+    """Whether a model's files lie in a folder or on the hub: its weights, or the configuration that its name stands for."""
+    if not MODELS[model.name].package:
+        return False
+    return model.pretrained or "/" in str(model.arguments["reference"])
+
+
+def list_downloads(recipe: Recipe) -> tuple[str, ...]:
+    """Addresses of the models that a run would fetch; empty if all of them are here."""
+    each = (_missing(model) for _, model in _list_models(recipe) if is_published(model))
+    return tuple(dict.fromkeys(address for addresses in each for address in addresses))
+
+
+def _missing(model: ModelChoice) -> tuple[str, ...]:
+    from edgekd.learn import pretrained_model
+
+    return pretrained_model.list_downloads(model)
+
+
+def _require(model: ModelChoice, options: Options) -> Preprocessing | None:
+    """Have the files of a model here; return what its weights want, None of one that begins with new weights."""
+    from edgekd.learn import pretrained_model
+
+    allowed = options.allow_download and not options.dry
+    if not model.pretrained:
+        pretrained_model.require_config(model, allow_download=allowed)
+        return None
+    return pretrained_model.find_pretrained(model, allow_download=allowed).preprocessing
+
+
+def _expect(found: Preprocessing) -> Input | None:
+    """The images that a network takes, as far as it takes no others."""
+    size = {"height": found.height, "width": found.width} if found.has_fixed_size else {}
+    expected = Input.model_validate({"channels": found.channels, **size})
+    return None if expected == Input() else expected
+
+
+def _list_models(recipe: Recipe) -> Iterator[tuple[tuple[str, ...], ModelChoice]]:
+    if recipe.teacher is not None:
+        yield ("teacher", "model"), recipe.teacher.model
+    for name, teacher in recipe.teachers.items():
+        yield ("teachers", name, "model"), teacher.model
+    yield ("student", "model"), recipe.student.model
+
+
+def _replace(
+    recipe: Recipe, changes: dict[tuple[str, ...], ModelChoice], data: dict[str, Any]
+) -> Recipe:
+    updates: dict[str, Any] = {}
+    if recipe.teacher is not None and ("teacher", "model") in changes:
+        model = {"model": changes["teacher", "model"]}
+        updates["teacher"] = recipe.teacher.model_copy(update=model)
+    others = {
+        name: teacher.model_copy(update={"model": changes["teachers", name, "model"]})
+        for name, teacher in recipe.teachers.items()
+        if ("teachers", name, "model") in changes
+    }
+    if others:
+        updates["teachers"] = {**recipe.teachers, **others}
+    if ("student", "model") in changes:
+        updates["student"] = recipe.student.model_copy(
+            update={"model": changes["student", "model"]}
+        )
+    said = {k: v for k, v in data.items() if v is not None and getattr(recipe.data, k) is None}
+    if said:
+        updates["data"] = recipe.data.model_copy(update=said)
+    return recipe.model_copy(update=updates) if updates else recipe
