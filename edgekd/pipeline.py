@@ -16,6 +16,7 @@ from edgekd.devices import local
 from edgekd.errors import InputError
 from edgekd.plan import closing
 from edgekd.plan import deliverables
+from edgekd.plan import pretrained_models
 from edgekd.plan import rehearsal
 from edgekd.plan import steps
 from edgekd.plan.deliverables import Deliverable
@@ -106,7 +107,10 @@ def _run_settings(recipe: Recipe, options: Options) -> RunSettings:
 
 def list_downloads(recipe: Recipe, options: Options) -> tuple[str, ...]:
     """List what a run would download; empty where that is not allowed."""
-    return data.list_downloads(recipe.data, options.data_dir) if options.allow_download else ()
+    if not options.allow_download:
+        return ()
+    models = pretrained_models.list_downloads(recipe)
+    return (*data.list_downloads(recipe.data, options.data_dir), *models)
 
 
 def rehearse(

@@ -57,6 +57,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 WINGS = {"devices", "runtimes", "learn"}
 # the same inside two wings: rooms and single files, strictly downwards
 LEARN_FLOORS: list[set[str]] = [
+    {"packages"},
     {
         "__init__",
         "budget",
@@ -68,7 +69,7 @@ LEARN_FLOORS: list[set[str]] = [
         "onnx_import",
         "optimizers",
         "origin",
-        "packages",
+        "model_hub",
         "rows",
         "signals",
         "source",
@@ -81,11 +82,21 @@ LEARN_FLOORS: list[set[str]] = [
         "export",
         "mathematics",
         "models",
+        "preprocessing",
         "split",
         "task_fit",
         "view_settings",
     },
-    {"companions", "formats", "losses", "parallel", "quant", "synthesis"},
+    {
+        "companions",
+        "formats",
+        "losses",
+        "model_settings",
+        "parallel",
+        "pretrained_model",
+        "quant",
+        "synthesis",
+    },
     {"hub", "settings", "weights"},
     {"task_losses", "view"},
     {"views"},
@@ -148,6 +159,9 @@ ROOMS = {
 TORCH_FREE_IN_LEARN = {
     "__init__",
     "settings",
+    "model_hub",
+    "model_settings",
+    "preprocessing",
     "view_settings",
     "budget",
     "signals",

@@ -4,8 +4,8 @@
     pip install scikit-image pooch
     python benchmarks/pretrained/make_photos.py openclipart photos
 
-Pictures of openclipart (public domain), cut out by their transparency, lie on parts of scikit-image's photographs, each at a
-random size, place, turn and brightness. The class is the picture's folder; its labels are as openclipart's authors gave
+Pictures of openclipart (public domain), cut out by their transparency, lie on parts of scikit-image's photographs, which are out
+of focus, each at a random size, place, turn and brightness. The class is the picture's folder; its labels are as openclipart's authors gave
 them, with a few pictures that are only marginally of their class. A picture is in one split alone: the test images show
 pictures, not just places, that were never seen. What lies in two classes is left out.
 """
@@ -70,7 +70,7 @@ def compose(cutout: Image.Image, photo: Image.Image, draw: random.Random) -> Ima
     side = draw.randint(SIDE, min(photo.size))
     left, top = (draw.randint(0, whole - side) for whole in photo.size)
     ground = photo.crop((left, top, left + side, top + side)).resize((SIDE, SIDE))
-    longer = round(SIDE * draw.uniform(0.45, 0.85))
+    longer = round(SIDE * draw.uniform(0.7, 1.0))
     factor = longer / max(cutout.size)
     small = cutout.resize(tuple(max(4, round(each * factor)) for each in cutout.size))
     small = small.rotate(draw.uniform(-15, 15), Image.Resampling.BILINEAR, expand=True)
@@ -84,9 +84,9 @@ def compose(cutout: Image.Image, photo: Image.Image, draw: random.Random) -> Ima
         ),
     )
     place = tuple(draw.randint(0, max(0, SIDE - each)) for each in small.size)
-    ground = ground.convert("RGB")
+    ground = ground.filter(ImageFilter.GaussianBlur(draw.uniform(1.0, 3.0)))
     ground.paste(small, place, small)
-    return ground.filter(ImageFilter.GaussianBlur(draw.uniform(0, 0.7)))
+    return ground
 
 
 def load_photos() -> list[Image.Image]:

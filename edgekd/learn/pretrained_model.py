@@ -70,6 +70,7 @@ def require_config(model: NamedMember, *, allow_download: bool = False) -> Path:
     )
 
 
+WEIGHTS = model_hub.WEIGHTS
 MODULES = {"timm": timm, "transformers": transformers}
 
 

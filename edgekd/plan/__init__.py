@@ -8,6 +8,7 @@ from edgekd.plan import ablation
 from edgekd.plan import checks
 from edgekd.plan import deploying
 from edgekd.plan import learning
+from edgekd.plan import pretrained_models
 from edgekd.plan import profiles
 from edgekd.plan import student
 from edgekd.recipe import Recipe
@@ -26,6 +27,7 @@ def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, 
     checks.require_allowed_code(recipe, options)
     checks.require_data_dir(options)
     checks.require_installed(recipe, options)
+    recipe = pretrained_models.settle_models(recipe, options)
     of_targets = profiles.target_profiles(recipe, options.device)
     written = profiles.all_profiles(recipe, of_targets)
     learned = tuple(student.steps(recipe, written, options))

@@ -14,6 +14,7 @@ from edgekd.learn.model_settings import ModelChoice
 from edgekd.learn.models import MODELS
 from edgekd.learn.settings import Training
 from edgekd.plan import origins
+from edgekd.plan import pretrained_models
 from edgekd.plan import rehearsal
 from edgekd.plan import roles
 from edgekd.plan import teaching
@@ -45,7 +46,7 @@ def steps(
     """
     teachers = recipe.named_teachers
     labelled = {teaching.teacher_label(recipe, name): words for name, words in teachers.items()}
-    loaded = {label: words for label, words in labelled.items() if words.weights is not None}
+    loaded = {label: words for label, words in labelled.items() if words.has_weights}
     trained = {label: words for label, words in labelled.items() if words.is_trained}
     who = recipe.student
     # What is only read comes first: a file that is no good costs neither data work, nor a trial, nor training.
@@ -58,7 +59,7 @@ def steps(
     for label, words in loaded.items():
         made = loading_label(label) if label in trained else label
         yield _load(words, made, folder, options, seed=recipe.seed, for_training=label in trained)
-    if who.weights is not None:
+    if who.has_weights:
         further = not roles.begins_finished(recipe)
         seed = recipe.student_seed
         yield _load(who, roles.LOADED, folder, options, seed=seed, for_training=further)
@@ -158,14 +159,22 @@ def _load(
     seed: int,
     for_training: bool,
 ) -> Step:
-    assert words.weights is not None
-    weights = folder / words.weights
+    origin = origins.model_origin(words.model, options)
+    if words.weights is None:
+        published = pretrained_models.find_weights(words.model, options)
+        origin = origins.join(origin, functools.partial(dict, published.pins))
+        weights, name, named = published.weights, str(words.model), published.classes
+        wanted = published.preprocessing
+    else:
+        weights = folder / words.weights
+        name, named, wanted = weights.name, (), None
     config = load.LoadConfig(
         model=words.model,
-        file_name=weights.name,
+        file_name=name,
         input=words.input,
-        classes=words.classes,
+        classes=words.classes or named,
         allow=words.allow,
+        preprocessing=wanted,
         for_training=for_training,
     )
     return Step(
@@ -175,7 +184,7 @@ def _load(
         wiring.split_inputs("validation"),
         seed if for_training else 0,
         external={"user_weights": weights},
-        origin=origins.model_origin(words.model, options),
+        origin=origin,
     )
 
 
@@ -195,7 +204,7 @@ def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options)
     )
     tuned = f"tune-{label}" if teaches else teaching.STUDENT_TUNED
     takes = {**wiring.split_inputs("train", "validation"), "resolved": (tuned, "resolved.json")}
-    if who.weights is not None:
+    if who.has_weights:
         takes |= wiring.model_inputs(
             loading_label(label) if teaches else roles.LOADED, prefix="start_"
         )

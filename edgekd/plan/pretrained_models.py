@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -15,6 +16,7 @@ from edgekd.run import Options
 
 if TYPE_CHECKING:
     from edgekd.learn.preprocessing import Preprocessing
+    from edgekd.learn.pretrained_model import PretrainedModel
 
 
 def settle_models(recipe: Recipe, options: Options) -> Recipe:
@@ -47,6 +49,24 @@ def is_published(model: ModelChoice) -> bool:
     if not MODELS[model.name].package:
         return False
     return model.pretrained or "/" in str(model.arguments["reference"])
+
+
+def find_weights(model: ModelChoice, options: Options) -> PretrainedModel:
+    """The published weights of a model, which `settle_models` has fetched; of a run that is only foreseen, where they
+    would lie.
+
+    Raises:
+        InputError: as `settle_models`.
+        MachineError: as `settle_models`.
+    """
+    from edgekd.learn import pretrained_model
+    from edgekd.learn.preprocessing import Preprocessing
+
+    if options.dry and options.allow_download and _missing(model):
+        return pretrained_model.PretrainedModel(
+            Path(pretrained_model.WEIGHTS[0]), Preprocessing(), (), {}
+        )
+    return pretrained_model.find_pretrained(model)
 
 
 def list_downloads(recipe: Recipe) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ LOADED = STUDENT
 def begins_finished(recipe: Recipe) -> bool:
     """Return whether the student is loaded and taken as it is; one that is trained first gets a head for the data."""
     learned = any(isinstance(step, Distillation) for step in recipe.steps[:1])
-    return recipe.student.weights is not None and not learned
+    return recipe.student.has_weights and not learned
 
 
 def float_label(recipe: Recipe) -> str:

@@ -124,7 +124,7 @@ def _goes_on(recipe: Recipe, step: Distillation, earlier: Sequence[LearningStep]
     if step.words.inherit is not None:
         parent = teaching.teacher_label(recipe, step.words.inherit.teacher)
         return wiring.model_inputs(parent, prefix="inherit_")
-    loaded = recipe.student.weights is not None and not step.has_own_model
+    loaded = recipe.student.has_weights and not step.has_own_model
     if step.starts_fresh:
         return _start(roles.LOADED) if loaded else {}
     before = _before(earlier)

@@ -40,7 +40,7 @@ def find_fault(
     """
     found = (
         *_student(student),
-        *(_loaded(steps) if student.weights is not None else _untrained(steps)),
+        *(_loaded(steps) if student.has_weights else _untrained(steps, student)),
         *(() if TEACHER in teachers else _untaught(steps, teachers, synthesizes)),
     )
     return next(iter(found), None)
@@ -48,7 +48,7 @@ def find_fault(
 
 def _student(student: Student) -> Iterator[Fault]:
     """What is said of a student's weights counts where it has some; its norms are as they were trained."""
-    if student.weights is not None:
+    if student.has_weights:
         if student.norm != "batch":
             want = "want 'batch': its norms are those that the weights belong to"
             yield ("student", "norm"), f"got {student.norm!r} beside `weights`, {want}"
@@ -59,8 +59,11 @@ def _student(student: Student) -> Iterator[Fault]:
             yield ("student", name), f"got it for a student that is trained here, {why}"
 
 
-def _untrained(steps: Sequence[LearningStep]) -> Iterator[Fault]:
-    """A student without weights learns first."""
+def _untrained(steps: Sequence[LearningStep], student: Student) -> Iterator[Fault]:
+    """A student without weights learns first, all of it."""
+    if student.train.freeze and not any(step.words.inherit for step in distillations(steps)):
+        want = "want weights for the student: what is drawn at random would never learn"
+        yield ("student", "train", "freeze"), f"got it for new weights, {want}"
     want = "or `student.weights` for a student that is trained already"
     if not steps:
         yield ("learn",), f"got no step, want distil, {want}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 from typing import Literal
+from typing import TypeVar
 
 from pydantic import AfterValidator
 from pydantic import Field
 from pydantic import field_validator
+from pydantic import model_validator
 
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.model_settings import Input
@@ -71,14 +73,21 @@ def loss_needs_one_class(term: Term) -> bool:
 
 LabelLosses = Annotated[OptionalLosses, AfterValidator(_from_labels)]
 AnswerLosses = Annotated[OptionalLosses, AfterValidator(_from_answers)]
+Beginner = TypeVar("Beginner", "Teacher", "Student")
 ClassNames = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(require_distinct)]
+
+
+def _require_one_beginning(who: Beginner) -> Beginner:
+    if who.weights is not None and who.model.pretrained:
+        raise ValueError("got weights beside a model that is pretrained, want one of them")
+    return who
 
 
 class Teacher(Settings):
     """The large model: trained here, or loaded and checked on the validation split."""
 
     model: ModelName
-    """A builder of `edgekd models`."""
+    """A builder of `edgekd models`; of timm and transformers with ``pretrained: true`` it begins with published weights."""
     input: Input | None = omit_default(None)
     """The images it takes, where they are not the data's: they are resampled for it."""
     classes: Annotated[tuple[str, ...], Field(strict=False)] = omit_default(())
@@ -100,6 +109,13 @@ class Teacher(Settings):
     waypoints: Annotated[Whole, Field(le=64)] = omit_default(0)
     """How many states on the way of its training are kept, for scheme ``route``."""
 
+    _one = model_validator(mode="after")(_require_one_beginning)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it begins with weights that are loaded: a file's, or published ones."""
+        return self.weights is not None or self.model.pretrained
+
     @property
     def training(self) -> Training:
         """How it is trained, if it is."""
@@ -108,14 +124,14 @@ class Teacher(Settings):
     @property
     def is_trained(self) -> bool:
         """Whether it is trained here, from new weights or from those that it begins with."""
-        return self.weights is None or self.train is not None
+        return not self.has_weights or self.train is not None
 
 
 class Student(Settings):
     """The small model, and how it is trained."""
 
     model: ModelName
-    """A builder of `edgekd models`."""
+    """A builder of `edgekd models`; of timm and transformers with ``pretrained: true`` it begins with published weights."""
     input: Input | None = omit_default(None)
     """The images it takes, where they are not the data's: fewer pixels or channels than its teacher's."""
     norm: Literal["batch", "group"] = omit_default("batch")
@@ -130,6 +146,13 @@ class Student(Settings):
     """What its control, the same student without a teacher, is trained on; where it is left out, what the task says."""
     train: Training = Training()
     """How the student and its control are trained."""
+
+    _one = model_validator(mode="after")(_require_one_beginning)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it begins with weights that are loaded: a file's, or published ones."""
+        return self.weights is not None or self.model.pretrained
 
 
 class TaughtStep(Settings):

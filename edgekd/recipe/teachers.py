@@ -62,7 +62,7 @@ def _teachers(
     taught: Sequence[Distillation], teachers: Mapping[Key, Teacher], student: Student
 ) -> Iterator[Fault]:
     """Each name is that of a teacher, of the student where it is loaded, or of an earlier step."""
-    loaded = THE_STUDENT if student.weights is not None else ()
+    loaded = THE_STUDENT if student.has_weights else ()
     for name in (*THE_TEACHER, *loaded):
         if ("teachers", name) in teachers:
             whose = "student" if name in loaded else "first teacher"
@@ -97,10 +97,10 @@ def _made(teachers: Mapping[Key, Teacher]) -> Iterator[Fault]:
                     )
             continue
         loaded = {"classes": "only they have another order", "allow": "only they are loaded"}
-        if words.weights is None and train.freeze:
+        if not words.has_weights and train.freeze:
             yield (*key, "train", "freeze"), f"got it without `weights`, {_NOT_RANDOM}"
         for name, why in loaded.items():
-            if getattr(words, name) and words.weights is None:
+            if getattr(words, name) and not words.has_weights:
                 want = f"want `weights` beside it: {why}"
                 yield (*key, name), f"got it for a teacher that is trained here, {want}"
         if count >= train.epochs:

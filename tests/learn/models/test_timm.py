@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,9 @@ from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn.models.timm import LEAST_VERSION
+from edgekd.learn.models.timm import find_source
 from edgekd.learn.models.timm import timm
+from tests import model_hub_example as hub_example
 
 
 def made(reference: str) -> nn.Module:
@@ -25,7 +28,13 @@ def stand_in(calls: list[dict[str, Any]]) -> Any:
     def pretrained_cfg(name: str) -> Any:
         if "." in name:
             raise RuntimeError("Invalid pretrained tag")
-        return SimpleNamespace(fixed_input_size=name == "vit_tiny")
+        places = {"resnet18": "timm/", "vit_tiny": "someone/vit"}
+        return SimpleNamespace(
+            fixed_input_size=name == "vit_tiny",
+            hf_hub_id=places.get(name),
+            architecture=name,
+            tag="a1_in1k",
+        )
 
     def create_model(name: str, **options: Any) -> nn.Module:
         calls.append({"name": name, **options})
@@ -62,12 +71,13 @@ def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_wrong_models(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     calls: list[dict[str, Any]] = []
     monkeypatch.setitem(sys.modules, "timm", stand_in(calls))
     assert "did you mean 'resnet18'?" in line(InputError, "resnet81")
-    line(InputError, "hf-hub:someone/model")
-    line(InputError, "local-dir:/tmp")
+    assert "want leave to download it" in line(MachineError, "hf-hub:someone/model")
+    assert "got no config.json there" in line(InputError, f"local-dir:{tmp_path}")
     line(InputError, "resnet18.local-dir:/tmp")
     assert "Invalid pretrained tag" in line(InputError, "resnet18.nobodys")
     assert not calls
@@ -89,3 +99,48 @@ def test_a_package_that_does_not_import(tmp_path: Path, monkeypatch: pytest.Monk
     assert "cannot be imported: operator torchvision::nms does not exist" in line(
         MachineError, "resnet18"
     )
+
+
+def test_a_folder_or_a_repository_names_the_architecture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setitem(sys.modules, "timm", stand_in(calls))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    config = {"architecture": "resnet18", "num_classes": 7, "model_args": {"in_chans": 1}}
+    data = json.dumps(config).encode()
+    hub_example.fill_cache(tmp_path / "cache", {("someone/net", "config.json"): data})
+    (tmp_path / "config.json").write_bytes(data)
+    for reference in ("hf-hub:someone/net", str(tmp_path), f"local-dir:{tmp_path}"):
+        model: Any = made(reference)
+        assert calls.pop()["name"] == "resnet18"
+        assert model.blueprint_arguments == {"reference": "resnet18"}  # builds without the folder
+
+
+@pytest.mark.parametrize(
+    ("config", "want"),
+    [
+        ({}, "without architecture"),
+        ({"architecture": "resnet18", "model_args": {"act_layer": "x.y"}}, "sets act_layer"),
+        ({"architecture": "local-dir:/tmp"}, "got no such model"),
+        ({"architecture": "../resnet18"}, "got no such model"),
+    ],
+)
+def test_a_configuration_may_name_an_architecture_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], want: str
+) -> None:
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setitem(sys.modules, "timm", stand_in(calls))
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert want in line(InputError, f"local-dir:{tmp_path}")
+    assert not calls
+
+
+def test_where_pretrained_weights_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", stand_in([]))
+    assert find_source("resnet18").repository == "timm/resnet18.a1_in1k"
+    assert find_source("vit_tiny").repository == "someone/vit"
+    with pytest.raises(InputError, match="timm has no weights of it on the hub"):
+        find_source("broken")
+    with pytest.raises(InputError, match="got no such model"):
+        find_source("resnet81")

@@ -159,7 +159,7 @@ def test_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     assert "no JSON" in line(InputError, blueprint)
     (tmp_path / "config.json").unlink()
-    assert "No such file" in line(InputError, blueprint)
+    assert "got no config.json there" in line(InputError, blueprint)
 
 
 def test_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
