@@ -113,8 +113,9 @@ class _Form:
         if OptimizerSettings in kinds and isinstance(value.get("name"), str):
             name = self._of_name(value["name"], "optimizer", [], (*old, "name"))
             return self._copied({**value, "name": name}, old, new)
-        if NamedMember in kinds:
-            return self._of_member(value, _last_name(new), (), old, new)
+        for kind in kinds:
+            if _is_member(kind):
+                return self._of_member(value, _last_name(new), kind.model_fields, old, new)
         chosen = self._choose(value, models, old)
         if chosen is not None:
             return self.of_model(value, chosen, old, new)
@@ -243,7 +244,11 @@ def _alternatives(kind: Any) -> Iterable[Any]:
 
 
 def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not NamedMember
+    return isinstance(kind, type) and issubclass(kind, BaseModel) and not _is_member(kind)
+
+
+def _is_member(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, NamedMember)
 
 
 def _field_type(model: type[BaseModel], name: str) -> Any:
@@ -274,7 +279,7 @@ def _takes(kind: Any, value: Any) -> bool:
     if isinstance(value, bool):
         return kind is bool
     if isinstance(value, str):
-        return kind in (str, NamedMember, OptimizerSettings)
+        return kind in (str, OptimizerSettings) or _is_member(kind)
     return kind is float or (kind is int and isinstance(value, int))
 
 

@@ -64,13 +64,18 @@ def _is_absolute(recipe: Recipe, key: recipe_text.Key) -> bool:
     return Path(value).is_absolute()
 
 
+_MEMBER = frozenset(NamedMember.model_fields)
+
+
 def _to_plain(value: Any) -> Any:
     """Mappings, lists and scalars; a member by its name, with its knobs beside it where it has some."""
     if isinstance(value, Term):
         others = {name: getattr(value, name) for name in Term.model_fields if name != "loss"}
         return {"name": value.loss.name, **_to_plain(value.loss.arguments), **_to_plain(others)}
     if isinstance(value, NamedMember):
-        return {"name": value.name, **value.arguments} if value.arguments else value.name
+        beside = {name: getattr(value, name) for name in value.model_dump() if name not in _MEMBER}
+        knobs = {**value.arguments, **_to_plain(beside)}
+        return {"name": value.name, **knobs} if knobs else value.name
     if isinstance(value, Settings):  # not its own dump, which leaves out what keys leave out
         names = sorted(type(value).model_fields, key=lambda name: name != "step")
         return {name: _to_plain(getattr(value, name)) for name in names}

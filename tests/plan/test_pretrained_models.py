@@ -19,6 +19,8 @@ from edgekd.learn.model_settings import Input
 from edgekd.learn.models.timm import LEAST_VERSION
 from edgekd.plan import pretrained_models
 from edgekd.recipe import Recipe
+from edgekd.recipe import text as recipe_text
+from edgekd.recipe import writing
 from edgekd.run import Options
 from edgekd.stage import Step
 from tests import model_hub_example as hub_example
@@ -150,3 +152,9 @@ def test_what_cannot_be_pretrained(override: str, want: str) -> None:
 def test_a_model_without_files_is_left_alone(tmp_path: Path) -> None:
     recipe = recipes.load(SHIPPED)
     assert pretrained_models.settle_models(recipe, options(tmp_path)) is recipe
+
+
+def test_it_is_written_as_it_was_said() -> None:
+    recipe = load()
+    written = recipe_text.parse(writing.format_recipe(recipe), ".yaml", "written")
+    assert recipes.validate(written) == recipe
