@@ -11,10 +11,9 @@ from pathlib import Path
 from edgekd.bench.roles import CONTROL
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelChoice
-from edgekd.learn.models import MODELS
 from edgekd.learn.settings import Training
+from edgekd.plan import loading
 from edgekd.plan import origins
-from edgekd.plan import pretrained_models
 from edgekd.plan import rehearsal
 from edgekd.plan import roles
 from edgekd.plan import teaching
@@ -25,12 +24,9 @@ from edgekd.recipe.learning import Teacher
 from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import data
-from edgekd.stages import load
-from edgekd.stages import open as open_stage
 from edgekd.stages import synthesize
 from edgekd.stages import train
 from edgekd.stages import tune
-from edgekd.tasks import DEFAULT_TASK
 
 
 def steps(
@@ -51,18 +47,20 @@ def steps(
     who = recipe.student
     # What is only read comes first: a file that is no good costs neither data work, nor a trial, nor training.
     found: dict[str, Teacher | Student] = dict(loaded)
-    if who.weights is not None:
+    if who.has_weights:
         found[roles.LOADED] = who
     for label, each in found.items():
-        yield _open(recipe, each, f"open-{label}", folder, options)
+        yield loading.open_step(recipe, each, f"open-{label}", folder, options)
     yield _data(recipe, options)
     for label, words in loaded.items():
-        made = loading_label(label) if label in trained else label
-        yield _load(words, made, folder, options, seed=recipe.seed, for_training=label in trained)
+        further, seed = label in trained, recipe.seed
+        made = loading_label(label) if further else label
+        yield loading.load_step(words, made, folder, options, seed=seed, for_training=further)
     if who.has_weights:
         further = not roles.begins_finished(recipe)
         seed = recipe.student_seed
-        yield _load(who, roles.LOADED, folder, options, seed=seed, for_training=further)
+        made = roles.LOADED
+        yield loading.load_step(who, made, folder, options, seed=seed, for_training=further)
     yield rehearsal.rehearsal_step(recipe, profiles, options)
     for label, words in trained.items():
         yield tuning_step(f"tune-{label}", words.model, words.input, words.training, options)
@@ -123,69 +121,6 @@ def tuning_step(
     )
     takes = {"data": ("data", "data.json")}
     return Step(label, tune.STAGE, config, takes, origin=origins.model_origin(model, options))
-
-
-def _open(
-    recipe: Recipe, words: Teacher | Student, label: str, folder: Path, options: Options
-) -> Step:
-    assert words.weights is not None
-    weights, member = folder / words.weights, MODELS[words.model.name]
-    config = open_stage.OpenConfig(
-        model=words.model,
-        file_name=weights.name,
-        input=words.input,
-        classes=words.classes,
-        allow=words.allow,
-        classifies_images=recipe.task == DEFAULT_TASK
-        and member.built_in
-        and member.names != "code",
-    )
-    return Step(
-        label,
-        open_stage.STAGE,
-        config,
-        {},
-        external={"user_weights": weights},
-        origin=origins.model_origin(words.model, options),
-    )
-
-
-def _load(
-    words: Teacher | Student,
-    label: str,
-    folder: Path,
-    options: Options,
-    *,
-    seed: int,
-    for_training: bool,
-) -> Step:
-    origin = origins.model_origin(words.model, options)
-    if words.weights is None:
-        published = pretrained_models.find_weights(words.model, options)
-        origin = origins.join(origin, functools.partial(dict, published.pins))
-        weights, name, named = published.weights, str(words.model), published.classes
-        wanted = published.preprocessing
-    else:
-        weights = folder / words.weights
-        name, named, wanted = weights.name, (), None
-    config = load.LoadConfig(
-        model=words.model,
-        file_name=name,
-        input=words.input,
-        classes=words.classes or named,
-        allow=words.allow,
-        preprocessing=wanted,
-        for_training=for_training,
-    )
-    return Step(
-        label,
-        load.STAGE,
-        config,
-        wiring.split_inputs("validation"),
-        seed if for_training else 0,
-        external={"user_weights": weights},
-        origin=origin,
-    )
 
 
 def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options) -> Step:

@@ -17,7 +17,7 @@ from edgekd.learn.model_hub import ModelSource
 from edgekd.learn.model_hub import parse_source
 from edgekd.learn.model_hub import require_file
 from edgekd.learn.model_hub import require_weights
-from tests import model_hub_example as hub_example
+from tests import model_hub_example
 from tests.model_hub_example import COMMIT
 
 NET = "someone/net-1.0"
@@ -57,7 +57,7 @@ def source(reference: str) -> ModelSource:
 
 def test_what_is_missing_is_fetched_once_and_all_of_one_commit(cache: Path) -> None:
     lone = "someone/lone"
-    with hub_example.serve_files({**FILES, (lone, "config.json"): b"{}"}) as (address, asked):
+    with model_hub_example.serve_files({**FILES, (lone, "config.json"): b"{}"}) as (address, asked):
         environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(cache.parent)}
         command = [sys.executable, "-c", FETCH, f"hf-hub:{NET}", "nobody/none", lone]
         ran = subprocess.run(command, capture_output=True, check=True, env=environment)
@@ -78,7 +78,7 @@ def test_what_is_missing_is_fetched_once_and_all_of_one_commit(cache: Path) -> N
 
 
 def test_the_cache_is_used_without_leave(cache: Path) -> None:
-    hub_example.fill_cache(cache, FILES)
+    model_hub_example.fill_cache(cache, FILES)
     found = require_weights(source(NET))
     assert found.read_bytes() == b"weights"
     assert model_hub.find_commit(found) == COMMIT

@@ -23,7 +23,7 @@ from edgekd.recipe import text as recipe_text
 from edgekd.recipe import writing
 from edgekd.run import Options
 from edgekd.stage import Step
-from tests import model_hub_example as hub_example
+from tests import model_hub_example
 
 SHIPPED = Path(__file__).parent.parent.parent / "pipelines" / "quickstart.yaml"
 CONFIG = {
@@ -87,7 +87,7 @@ def test_a_run_that_is_foreseen_lists_what_it_would_fetch(tmp_path: Path) -> Non
 
 
 def test_what_is_in_the_cache_is_pinned_and_needs_no_leave(tmp_path: Path, cache: Path) -> None:
-    hub_example.fill_cache(cache, FILES)
+    model_hub_example.fill_cache(cache, FILES)
     recipe = load()
     assert pipeline.list_downloads(recipe, options(tmp_path, allow_download=True)) == ()
     steps = planned(tmp_path, recipe)
@@ -96,7 +96,7 @@ def test_what_is_in_the_cache_is_pinned_and_needs_no_leave(tmp_path: Path, cache
     assert step.settings.file_name == "timm:resnet18"
     assert step.settings.classes == ("cat", "dog") and step.settings.for_training
     assert step.origin is not None
-    assert hub_example.COMMIT in step.origin().values()
+    assert model_hub_example.COMMIT in step.origin().values()
     assert any(name.endswith(REPOSITORY) for name in step.origin())
     assert steps["data"].settings.mean == (0.1, 0.2, 0.3)
     assert steps["data"].settings.std == (0.4, 0.5, 0.6)
@@ -105,7 +105,7 @@ def test_what_is_in_the_cache_is_pinned_and_needs_no_leave(tmp_path: Path, cache
 
 
 def test_what_the_recipe_says_of_the_data_stands(tmp_path: Path, cache: Path) -> None:
-    hub_example.fill_cache(cache, FILES)
+    model_hub_example.fill_cache(cache, FILES)
     steps = planned(tmp_path, load("data.mean=[0.5]", "teacher.train.epochs=1"))
     assert steps["data"].settings.mean == (0.5,) and steps["data"].settings.std == (0.4, 0.5, 0.6)
 
@@ -113,7 +113,7 @@ def test_what_the_recipe_says_of_the_data_stands(tmp_path: Path, cache: Path) ->
 def test_a_student_begins_with_them_too_and_so_does_its_control(
     tmp_path: Path, cache: Path
 ) -> None:
-    hub_example.fill_cache(cache, FILES)
+    model_hub_example.fill_cache(cache, FILES)
     recipe = recipes.load(SHIPPED, [f"student.model={PRETRAINED}", "student.train.freeze=1"])
     steps = planned(tmp_path, recipe)
     loaded = steps["student"]
@@ -128,7 +128,7 @@ def test_a_name_on_the_hub_wants_its_configuration_even_untrained(
     recipe = recipes.load(SHIPPED, [f"student.model=timm:hf-hub:{REPOSITORY}"])
     with pytest.raises(MachineError, match=r"student.model: timm:hf-hub:timm/resnet18.a1: got no"):
         planned(tmp_path, recipe)
-    hub_example.fill_cache(cache, FILES)
+    model_hub_example.fill_cache(cache, FILES)
     steps = planned(tmp_path, recipe)
     assert "student" not in steps and steps["data"].settings.mean is None
 

@@ -17,7 +17,7 @@ from edgekd.errors import MachineError
 from edgekd.learn.models.timm import LEAST_VERSION
 from edgekd.learn.models.timm import find_source
 from edgekd.learn.models.timm import timm
-from tests import model_hub_example as hub_example
+from tests import model_hub_example
 
 
 def made(reference: str) -> nn.Module:
@@ -109,7 +109,7 @@ def test_a_folder_or_a_repository_names_the_architecture(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     config = {"architecture": "resnet18", "num_classes": 7, "model_args": {"in_chans": 1}}
     data = json.dumps(config).encode()
-    hub_example.fill_cache(tmp_path / "cache", {("someone/net", "config.json"): data})
+    model_hub_example.fill_cache(tmp_path / "cache", {("someone/net", "config.json"): data})
     (tmp_path / "config.json").write_bytes(data)
     for reference in ("hf-hub:someone/net", str(tmp_path), f"local-dir:{tmp_path}"):
         model: Any = made(reference)
