@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from edgekd import files
 from edgekd import run_place
 from edgekd.devices import local
 from edgekd.errors import InputError
+from edgekd.estimate import PlanCost
+from edgekd.estimate import estimate_cost
 from edgekd.plan import closing
 from edgekd.plan import deliverables
 from edgekd.plan import pretrained_models
@@ -90,6 +93,12 @@ def preview_plan(recipe: Recipe, recipe_path: Path, options: Options) -> list[St
             weights = each.step.external["user_weights"]
             open_stage.check_weights(settings, weights, allow_code=options.allow_code)
     return foreseen
+
+
+def estimate_plan(foreseen: Sequence[StepForecast], options: Options) -> PlanCost:
+    """Estimate what the steps that are not found may cost, by like steps that the store has."""
+    todo = [each.step for each in foreseen if not each.hit]
+    return estimate_cost(todo, Store(options.store).entries())
 
 
 def find_run_dir(recipe: Recipe, options: Options) -> Path:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
-from typing import Any
 
 import click
 
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import get_volume
-from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
 
 if TYPE_CHECKING:
     from edgekd.recipe import Recipe
     from edgekd.run import Options
-    from edgekd.walk import StepForecast
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -106,56 +104,14 @@ def command(
         device=devices.find_device(device),
         overrides=overrides,
     )
-    if dry_run or check:
-        (_show_plan if dry_run else _check)(loaded, recipe, options, as_json)
+    if dry_run:
+        from edgekd.cli import dry_run as preview
+
+        preview.show_plan(loaded, recipe, options, as_json)
+    elif check:
+        _check(loaded, recipe, options, as_json)
     else:
         _compress(loaded, recipe, options, as_json, track)
-
-
-def _show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
-    """Each step, found or to run; what will be read, written, downloaded and run."""
-    from edgekd import pipeline
-
-    foreseen = pipeline.preview_plan(recipe, path, options)
-    if as_json:
-        rows = [{"step": f.step.label, "key": f.key, "found": f.hit} for f in foreseen]
-        print_json({"steps": rows, **_touched(recipe, path, options, foreseen)})
-        return
-    print_columns(
-        (
-            f.step.label,
-            "found" if f.hit else "to run",
-            f.key[:12] if f.key else "known when its inputs are",
-        )
-        for f in foreseen
-    )
-    for what, names in _touched(recipe, path, options, foreseen).items():
-        echo(f"{what}: {', '.join(names) or 'nothing'}")
-
-
-def _touched(
-    recipe: Recipe, path: Path, options: Options, foreseen: list[StepForecast]
-) -> dict[str, list[str]]:
-    """Return what will be read, written and downloaded, and which code of the user's own will run."""
-    from edgekd import pipeline
-    from edgekd import recipe as recipes
-    from edgekd.plan import members
-    from edgekd.plan import origins
-
-    weights = recipes.weights_paths(recipe, path).values()
-    choices, plugins = list(members.list_choices(recipe)), members.list_used_plugins(recipe)
-    fetched = pipeline.list_downloads(recipe, options)
-    sources = [f.step.origin for f in foreseen if f.step.label == "data" and not fetched]
-    data = [f"{recipe.data.source} (files: {len(o())})" for o in sources if o is not None]
-    digests = {str(c.named): origins.read_files(c.table, c.named, options) for c in choices}
-    behind = [f"{text} (files: {len(found)})" for text, found in digests.items() if found]
-    return {
-        "reads": [str(p) for p in (path, *weights)] + data + behind,
-        "writes": [str(options.store), str(pipeline.find_run_dir(recipe, options))],
-        "downloads": list(fetched),
-        "runs code of yours": list(dict.fromkeys(str(c.named) for c in choices if c.is_own)),
-        **({"runs plugins": [f"{each.name} ({each})" for each in plugins]} if plugins else {}),
-    }
 
 
 def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
@@ -178,10 +134,12 @@ def _compress(
     recipe: Recipe, path: Path, options: Options, as_json: bool, track: tuple[str, ...]
 ) -> None:
     from edgekd import pipeline
+    from edgekd.cli import summary
     from edgekd.display import make_display
     from edgekd.errors import BudgetMissed
     from edgekd.errors import Inconclusive
     from edgekd.progress import CallbackProgress
+    from edgekd.report.result import Result
     from edgekd.trackers import open_trackers
     from edgekd.units import number_text
 
@@ -194,38 +152,15 @@ def _compress(
     if not loud.quiet:
         steps = number_text(len(finished.steps), "step")
         echo(f"{found} of {steps} found in the store", err=True)
-    _show(finished.result, finished.run_dir, as_json)
+    if as_json:
+        print_json(finished.result)
+    else:
+        summary.print_summary(
+            Result.model_validate_json(json.dumps(finished.result)), finished.run_dir
+        )
     if finished.missed:
         verdicts = {line["verdict"] for line in finished.result.get("budget", ())}
         # the medians keep every limit, their intervals do not: nothing is missed, nothing is sure
         undecided = "open" in verdicts and verdicts <= {"met", "open"}
         failure = Inconclusive if undecided else BudgetMissed
         raise failure(finished.missed, hint=f"see {finished.run_dir / 'report.md'}")
-
-
-def _show(result: dict[str, Any], run_dir: Path, as_json: bool) -> None:
-    from edgekd.bench.roles import ROLES
-    from edgekd.task import Scale
-    from edgekd.task import figure_text
-    from edgekd.units import bytes_text
-    from edgekd.units import count_text
-
-    if as_json:
-        print_json(result)
-        return
-    scale, rows = Scale(**result["metric"]), []
-
-    def score(one: dict[str, Any]) -> str:
-        return figure_text(scale, one["score"])
-
-    for who in (role for role in ROLES if result.get(role)):
-        one = result[who]
-        rows.append((who, score(one), f"{count_text(one['parameters'])} parameters"))
-    for numerics, one in result.get("quantized", {}).items():
-        rows.append(("quantized", score(one), f"student in int8, {numerics}"))
-    for row in result["candidates"]:
-        if row["name"] == result["chosen"]:
-            speed = f"{row['latency_p50_ms']:.3g} ms, {bytes_text(row['size_bytes'])}"
-            rows.append(("chosen", score(row), f"{row['name']}: {speed}"))
-    print_columns(rows)
-    echo(f"report: {run_dir / 'report.md'}")

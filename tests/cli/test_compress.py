@@ -13,21 +13,14 @@ import edgekd
 from edgekd import cli
 from edgekd.errors import BudgetMissed
 from edgekd.errors import Inconclusive
+from edgekd.estimate import PlanCost
+from edgekd.estimate import StepCost
 from edgekd.progress import Silent
+from tests import report_example
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = str(ROOT / "pipelines" / "quickstart.yaml")
-RESULT = {
-    "metric": {"name": "accuracy", "unit": "fraction", "better": "higher"},
-    "teacher": {"score": 0.9336, "parameters": 300_000},
-    "control": {"score": 0.924, "parameters": 78_000},
-    "student": {"score": 0.9267, "parameters": 78_000},
-    "candidates": [
-        {"name": "a", "score": 0.9, "latency_p50_ms": 0.1, "size_bytes": 1},
-        {"name": "b", "score": 0.9266, "latency_p50_ms": 0.1312, "size_bytes": 340_092},
-    ],
-    "chosen": "b",
-}
+RESULT = json.loads(report_example.result().model_dump_json())
 
 
 def step(label: str) -> types.SimpleNamespace:
@@ -39,6 +32,7 @@ class FakePipeline(types.SimpleNamespace):
     """Stands for `edgekd.pipeline`: remembers how it was called."""
 
     missed = False
+    costs: tuple[StepCost, ...] = (StepCost("teacher", 65.0, 2000), StepCost("distil", None, None))
     verdicts: tuple[str, ...] = ()
 
     def compress(self, recipe: Any, path: Path, options: Any, progress: Any) -> Any:
@@ -62,6 +56,9 @@ class FakePipeline(types.SimpleNamespace):
 
     def list_downloads(self, recipe: Any, options: Any) -> tuple[str, ...]:
         return ("https://a.b/c.gz",) if options.allow_download else ()
+
+    def estimate_plan(self, foreseen: Any, options: Any) -> PlanCost:
+        return PlanCost(self.costs)
 
     def preview_plan(self, recipe: Any, path: Path, options: Any) -> Any:
         foreseen = types.SimpleNamespace
@@ -108,13 +105,9 @@ def test_defaults(pipeline: FakePipeline, tmp_path: Path) -> None:
 
 def test_the_result_in_words(pipeline: FakePipeline) -> None:
     done = compress("--run-dir", "r")
-    assert done.stdout.splitlines() == [
-        "teacher  93.36 %  300 k parameters",
-        "control  92.40 %  78 k parameters",
-        "student  92.67 %  78 k parameters",
-        "chosen   92.66 %  b: 0.131 ms, 340 kB",
-        "report: r/report.md",
-    ]
+    assert done.stdout.startswith("teacher  93.36 %  272 k parameters\n")
+    assert "\nchosen   92.66 %  onnxruntime-fp32-2t: 0.098 ms, 340 kB\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == "        edgekd bundle r -o fashion-mnist.edgekd"
     assert done.stderr == "1 of 2 steps found in the store\n"
 
 
@@ -163,9 +156,11 @@ def test_another_folder_may_be_taken_where_none_is_asked_for(
 def test_the_plan_in_words_and_as_json(pipeline: FakePipeline, tmp_path: Path) -> None:
     done = compress("--dry-run")
     assert done.stdout.splitlines() == [
-        "data     found   aaaaaaaaaaaa",
-        "teacher  to run  bbbbbbbbbbbb",
-        "distil   to run  known when its inputs are",
+        "1 step found in the store",
+        "teacher  to run  about 1 min 05 s",
+        "distil   to run  time not known",
+        "time: about 1 min 05 s, disk: about 2 kB, by like steps that were made with this",
+        "store; not known: distil",
         f"reads: {QUICKSTART}, digits (files: 1)",
         f"writes: {tmp_path / 'home'}, runs/quickstart",
         "downloads: nothing",
@@ -175,7 +170,10 @@ def test_the_plan_in_words_and_as_json(pipeline: FakePipeline, tmp_path: Path) -
     (tmp_path / "own_of_plan.py").write_text("raise SystemExit")
     own = ("--set", "student.model=python:own_of_plan:b", "--allow-code", "--allow-download")
     plan = json.loads(compress("--dry-run", "--json", *own).stdout)
-    assert plan["steps"][0] == {"step": "data", "key": "a" * 64, "found": True}
+    none = {"time_s": None, "disk_bytes": None}
+    assert plan["steps"][0] == {"step": "data", "key": "a" * 64, "found": True, **none}
+    assert plan["steps"][1]["time_s"] == 65.0
+    assert plan["estimate"] == {"time_s": 65.0, "disk_bytes": 2000, "unknown": ["distil"]}
     assert plan["runs code of yours"] == ["python:own_of_plan:b"]
     assert plan["reads"] == [QUICKSTART, "python:own_of_plan:b (files: 1)"]
     assert plan["downloads"] == ["https://a.b/c.gz"]

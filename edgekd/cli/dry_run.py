@@ -1,0 +1,105 @@
+"""What ``edgekd compress --dry-run`` prints: the steps, what they may cost, and what is read and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+from edgekd.cli.screen import echo
+from edgekd.cli.screen import print_columns
+from edgekd.cli.screen import print_json
+from edgekd.cli.screen import print_paragraph
+
+if TYPE_CHECKING:
+    from edgekd.estimate import PlanCost
+    from edgekd.estimate import StepCost
+    from edgekd.recipe import Recipe
+    from edgekd.run import Options
+    from edgekd.walk import StepForecast
+
+
+def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
+    """Print which steps are found and which will run, what they may cost, and what will be touched."""
+    from edgekd import pipeline
+
+    foreseen = pipeline.preview_plan(recipe, path, options)
+    cost = pipeline.estimate_plan(foreseen, options)
+    touched = _touched(recipe, path, options, foreseen)
+    if as_json:
+        costs = {each.label: each for each in cost.steps}
+        rows = [_fields(each, costs.get(each.step.label)) for each in foreseen]
+        print_json({"steps": rows, "estimate": _describe_cost(cost), **touched})
+        return
+    _print_steps(foreseen, cost)
+    _print_cost(cost)
+    for what, names in touched.items():
+        echo(f"{what}: {', '.join(names) or 'nothing'}")
+
+
+def _fields(foreseen: StepForecast, cost: StepCost | None) -> dict[str, Any]:
+    about = {"step": foreseen.step.label, "key": foreseen.key, "found": foreseen.hit}
+    return {**about, "time_s": cost and cost.time_s, "disk_bytes": cost and cost.disk_bytes}
+
+
+def _describe_cost(cost: PlanCost) -> dict[str, Any]:
+    return {"time_s": cost.time_s, "disk_bytes": cost.disk_bytes, "unknown": list(cost.unknown)}
+
+
+def _print_steps(foreseen: list[StepForecast], cost: PlanCost) -> None:
+    from edgekd.units import duration_text
+    from edgekd.units import number_text
+
+    found = sum(each.hit for each in foreseen)
+    if found:
+        echo(f"{number_text(found, 'step')} found in the store")
+    costs = {each.label: each.time_s for each in cost.steps}
+    rows = []
+    for each in foreseen:
+        if not each.hit:
+            time_s = costs[each.step.label]
+            about = "time not known" if time_s is None else f"about {duration_text(time_s)}"
+            rows.append((each.step.label, "to run", about))
+    print_columns(rows)
+
+
+def _print_cost(cost: PlanCost) -> None:
+    from edgekd.units import bytes_text
+    from edgekd.units import duration_text
+
+    if not cost.steps:
+        echo("time: none, all is found")
+        return
+    if len(cost.unknown) == len(cost.steps):
+        echo("time and disk: not known, the store has no step like these")
+        return
+    besides = f"; not known: {', '.join(cost.unknown)}" if cost.unknown else ""
+    print_paragraph(
+        f"time: about {duration_text(cost.time_s)}, disk: about {bytes_text(cost.disk_bytes)}, by like steps that "
+        f"were made with this store{besides}"
+    )
+
+
+def _touched(
+    recipe: Recipe, path: Path, options: Options, foreseen: list[StepForecast]
+) -> dict[str, list[str]]:
+    """Return what will be read, written and downloaded, and which code of the user's own will run."""
+    from edgekd import pipeline
+    from edgekd import recipe as recipes
+    from edgekd.plan import members
+    from edgekd.plan import origins
+
+    weights = recipes.weights_paths(recipe, path).values()
+    choices, plugins = list(members.list_choices(recipe)), members.list_used_plugins(recipe)
+    fetched = pipeline.list_downloads(recipe, options)
+    sources = [f.step.origin for f in foreseen if f.step.label == "data" and not fetched]
+    data = [f"{recipe.data.source} (files: {len(o())})" for o in sources if o is not None]
+    digests = {str(c.named): origins.read_files(c.table, c.named, options) for c in choices}
+    behind = [f"{text} (files: {len(found)})" for text, found in digests.items() if found]
+    return {
+        "reads": [str(p) for p in (path, *weights)] + data + behind,
+        "writes": [str(options.store), str(pipeline.find_run_dir(recipe, options))],
+        "downloads": list(fetched),
+        "runs code of yours": list(dict.fromkeys(str(c.named) for c in choices if c.is_own)),
+        **({"runs plugins": [f"{each.name} ({each})" for each in plugins]} if plugins else {}),
+    }
