@@ -15,18 +15,36 @@ HTML = "report.html"
 
 
 @click.command(
-    epilog="Examples: edgekd report runs/quickstart; edgekd report runs/quickstart --open"
+    epilog="Examples: edgekd report runs/quickstart --open; "
+    "edgekd report runs/quickstart runs/quickstart-2 -o compare.html"
 )
 @click.argument("run_dir", type=click.Path(path_type=Path))
+@click.argument("other", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print result.json instead of the page.")
-@click.option("--open", "opens", is_flag=True, help="Open report.html and print its path.")
-def command(run_dir: Path, as_json: bool, opens: bool) -> None:
-    """Print the report of the finished run in RUN_DIR."""
+@click.option("--open", "opens", is_flag=True, help="Open the HTML page and print its path.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="HTML file of two runs side by side; an existing one is replaced.",
+)
+def command(
+    run_dir: Path, other: Path | None, as_json: bool, opens: bool, output: Path | None
+) -> None:
+    """Print the report of the finished run in RUN_DIR, or write that run and OTHER side by side."""
     from edgekd.report import result
 
+    if (other is None) != (output is None):
+        raise click.UsageError("two runs side by side need both: a second run, and -o FILE")
     found = result.read(run_dir)
+    if other is not None and output is not None:
+        write_pair(run_dir, other, output)
     if opens:
-        open_page(run_dir / HTML)
+        open_page(run_dir / HTML if output is None else output)
+        return
+    if output is not None:
+        echo(str(output))
         return
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -40,6 +58,26 @@ def command(run_dir: Path, as_json: bool, opens: bool) -> None:
     from rich.markdown import Markdown
 
     Console().print(Markdown(page))
+
+
+def write_pair(first: Path, second: Path, output: Path) -> None:
+    """Write the page of two runs side by side.
+
+    Raises:
+        InputError: if one of them is no finished run.
+        MachineError: if Jinja2 is missing or the disk refuses.
+    """
+    from edgekd import files
+    from edgekd.errors import MachineError
+    from edgekd.report import result
+
+    if importlib.util.find_spec("jinja2") is None:
+        raise MachineError("Jinja2 is not installed", hint="pip install 'edgekd[report]'")
+    from edgekd.report.html.pair import pair_page
+
+    pair = [result.read(folder) for folder in (first, second)]
+    page = pair_page(pair[0], pair[1], (str(first), str(second)))
+    files.write_output(output, page.encode())
 
 
 def open_page(path: Path) -> None:

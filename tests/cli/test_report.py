@@ -54,3 +54,22 @@ def test_the_html_page_is_opened_and_its_path_printed(
     done = CliRunner().invoke(command, [str(run_dir), "--open"])
     assert done.output.strip() == str(run_dir / "report.html")
     assert shown == [(run_dir / "report.html").resolve().as_uri()]
+
+
+def test_two_runs_are_written_side_by_side(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    goal = tmp_path / "compare.html"
+    arguments = [str(run_dir), str(run_dir), "-o", str(goal)]
+    assert CliRunner().invoke(command, arguments).output.strip() == str(goal)
+    assert "side by side</h1>" in goal.read_text(encoding="utf-8") and opened == []
+    CliRunner().invoke(command, [*arguments, "--open"])
+    assert opened == [goal.as_uri()]
+
+
+@pytest.mark.parametrize("more", [["-o", "x.html"], ["other"]])
+def test_two_runs_need_both_a_second_run_and_a_file(run_dir: Path, more: list[str]) -> None:
+    done = CliRunner().invoke(command, [str(run_dir), *more])
+    assert done.exit_code == 2 and "-o FILE" in done.output

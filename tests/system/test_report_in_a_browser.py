@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from edgekd.report.html import page
+from edgekd.report.html.pair import pair_page
 from tests.page_example import record
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -109,3 +110,14 @@ def test_a_hostile_name_runs_nothing(browser: Any, tmp_path: Path) -> None:
 def test_it_prints(browser: Any, report: Path) -> None:
     opened = OpenPage(browser, report)
     assert opened.page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_two_runs_side_by_side_are_a_page_as_well(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "pair.html"
+    names = ("runs/a", HOSTILE)
+    path.write_text(pair_page(record("a").result, record(HOSTILE).result, names), encoding="utf-8")
+    for width in (480, 1200):
+        opened = OpenPage(browser, path, viewport={"width": width, "height": 800})
+        assert opened.complaints == [] and len(opened.requests) <= 2
+        assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert opened.page.title() != "taken"

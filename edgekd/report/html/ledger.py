@@ -133,16 +133,16 @@ def _deployed(
         beside=source if cost is not None else "",
         **traced,
     )
-    cost, of_teacher = None, last.get(TEACHER)
-    if row.validation_score is not None and of_teacher is not None:
-        cost = score_drop(scale, row.validation_score, of_teacher)
+    cost, start = None, TEACHER if TEACHER in last else next(iter(last), "")
+    if row.validation_score is not None and start in last:
+        cost = score_drop(scale, row.validation_score, last[start])
     yield LedgerRow(
         "chosen" if result.chosen else "nearest",
         row.name,
         validation=row.validation_score,
         validation_ci95=row.validation_ci95,
         cost=cost,
-        beside=TEACHER if cost is not None else "",
+        beside=start if cost is not None else "",
         test=row.score,
         test_ci95=row.score_ci95,
         size_bytes=row.size_bytes,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,10 +13,9 @@ from markupsafe import Markup
 
 from edgekd import files
 from edgekd.bench.proportion import wilson
+from edgekd.bench.roles import NAMES
 from edgekd.bench.roles import ROLES
 from edgekd.bench.roles import STUDENT
-from edgekd.bench.status import status_text
-from edgekd.printable import escape_unprintable
 from edgekd.report import tables
 from edgekd.report.explanation import make_section
 from edgekd.report.html import confusion
@@ -32,16 +29,14 @@ from edgekd.report.html.headline import write_headline
 from edgekd.report.html.kernels import list_kernels
 from edgekd.report.html.ledger import make_ledger
 from edgekd.report.html.record import RunRecord
+from edgekd.report.html.render import render_page
+from edgekd.report.result import Model
 from edgekd.report.result import Result
 from edgekd.report.result_row import Interval
 from edgekd.report.result_row import Row
 from edgekd.task import Scale
-from edgekd.task import drop_text
 from edgekd.task import value_text
 from edgekd.units import bytes_text
-from edgekd.units import count_text
-from edgekd.units import duration_text
-from edgekd.units import percent_text
 
 FOLDER = Path(__file__).parent
 NONE = "–"
@@ -55,7 +50,7 @@ class KeyFigure(NamedTuple):
     interval: str
     """Of 95 %; empty where there is none."""
     reference: str
-    """The same of the teacher; empty where it was not measured."""
+    """The same of what it is compared with; empty where that was not measured."""
 
 
 def run_page(record: RunRecord) -> str:
@@ -153,24 +148,26 @@ def _swatch(precision: str, look: str) -> Markup:
 
 
 def list_figures(result: Result, scale: Scale) -> Iterator[KeyFigure]:
-    """Score, latency, size and memory of the chosen row beside the teacher's."""
+    """Score, latency, size and memory of the chosen row beside what it is compared with."""
     row = next((row for row in result.candidates if row.name == result.chosen), None)
     if row is None:
         return
     name = None if result.comparison is None else result.comparison.reference
-    other = next((row for row in result.references if row.name == name), None)
-    teacher = getattr(result, "teacher", None)
-
+    every = (*result.candidates, *result.references)
+    other = next((row for row in every if row.name == name), None)
+    role = "" if result.comparison is None else result.comparison.role
+    model: Model | None = getattr(result, role) if role else None
+    whose = NAMES.get(role, "")
     tested = row.score is not None
     score = row.score if tested else row.validation_score
     sure = row.score_ci95 if tested else row.validation_ci95
     if score is not None:
-        its = None if teacher is None else teacher.score if tested else teacher.validation_score
+        its = None if model is None else model.score if tested else model.validation_score
         yield KeyFigure(
             f"{'test' if tested else 'validation'} {scale.name}",
             value_text(scale, score),
             "" if sure is None else interval_text(sure, scale),
-            "" if its is None else f"teacher {value_text(scale, its)}",
+            "" if its is None else f"{whose} {value_text(scale, its)}",
         )
     if row.latency_p50_ms is not None:
         its = None if other is None else other.latency_p50_ms
@@ -179,12 +176,12 @@ def list_figures(result: Result, scale: Scale) -> Iterator[KeyFigure]:
             "latency of one sample",
             f"{row.latency_p50_ms:.3g} ms",
             "" if ends is None else f"{ends[0]:.3g} to {ends[1]:.3g} ms",
-            "" if its is None else f"teacher {its:.3g} ms",
+            "" if its is None else f"{whose} {its:.3g} ms",
         )
     for what, field in (("size", "size_bytes"), ("memory", "peak_rss_bytes")):
         mine, its = getattr(row, field), getattr(other, field, None)
         if mine is not None:
-            beside = "" if its is None else f"teacher {bytes_text(its)}"
+            beside = "" if its is None else f"{whose} {bytes_text(its)}"
             yield KeyFigure(what, bytes_text(mine), "", beside)
 
 
@@ -198,63 +195,6 @@ def _validation_intervals(record: RunRecord) -> dict[str, Interval | None]:
         label: wilson(score["score"], samples) if counted and samples else None
         for label, score in record.scores.items()
     }
-
-
-def render_page(template: str, **values: Any) -> str:
-    """A Jinja2 template of this folder, filled; every text is escaped, and what a template names and is not given is
-    an error.
-
-    The page forbids its reader to load anything, and to run any script but its own.
-    """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    scale: Scale = values["scale"]
-    environment.filters.update(
-        because=status_text,
-        figure=lambda value: NONE if value is None else value_text(scale, value),
-        interval=lambda ends: "" if ends is None else interval_text(ends, scale),
-        cost=lambda value: NONE if value is None else _cost_text(scale, value),
-        percent=lambda value: NONE if value is None else percent_text(value),
-        size=lambda value: NONE if value is None else bytes_text(value),
-        count=lambda value: NONE if value is None else count_text(value),
-        duration=lambda value: NONE if value is None else duration_text(value),
-        ms=lambda value, unit="": NONE if value is None else f"{value:.3g}{unit}",
-        small=lambda value: NONE if value is None else f"{value:.1e}",
-        limit=_limit_text,
-    )
-    style, script = ((FOLDER / name).read_text("utf-8") for name in ("page.css", "page.js"))
-    filled = environment.get_template(template).render(
-        **values,
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
-        style_digest=_digest(style),
-        script_digest=_digest(script),
-    )
-    return escape_unprintable(filled, keep="\n")
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _cost_text(scale: Scale, drop: float) -> str:
-    """How much worse, with a sign: ``-1.74 points`` of a step that lost some."""
-    sign = "−" if drop > 0 else "+" if drop < 0 else "±"
-    return f"{sign}{drop_text(scale, drop)}"
-
-
-def _limit_text(value: Any) -> str:
-    if value is None:
-        return NONE
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _recipe_text(result: Result) -> str:
