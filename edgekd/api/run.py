@@ -38,8 +38,6 @@ class RunResult:
     """The folder of report and bundle."""
     document: results.Result
     """What result.json says, typed."""
-    store: Path
-    """Where the results of its steps lie."""
     missed: str = ""
     """Which limit no candidate keeps, and by how much; empty if one was chosen."""
 
@@ -73,7 +71,7 @@ class RunResult:
         self, *, precision: Literal["fp32", "int8"] = "fp32", allow_code: bool = False
     ) -> nn.Module:
         """The student as a torch module, as `edgekd.load` gives it."""
-        return load(self.run_dir, precision=precision, store=self.store, allow_code=allow_code)
+        return load(self.run_dir, precision=precision, allow_code=allow_code)
 
     def __repr__(self) -> str:
         chosen = None if self.chosen is None else self.chosen.name
@@ -107,6 +105,7 @@ def compress(
     recipe: str | os.PathLike[str] | Mapping[str, Any],
     *,
     run_dir: str | os.PathLike[str] | None = None,
+    replace: bool = False,
     store: str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] = ".",
     data_dir: str | os.PathLike[str] | None = None,
@@ -125,7 +124,9 @@ def compress(
 
     Args:
         recipe: a YAML or TOML file, or its content as a mapping.
-        run_dir: folder of report and bundle; ``runs/NAME`` if left out, with the recipe's name.
+        run_dir: folder of report and bundle; if left out ``runs/NAME`` with the recipe's name, or ``runs/NAME-2`` where
+            that holds a run with other settings.
+        replace: whether a run with other settings that the folder holds is replaced.
         store: folder of stored results; ``$EDGEKD_HOME``, else the user's cache folder, if left out.
         folder: what files are relative to that a mapping names; those in a file are relative to that file.
         data_dir: folder of the public data sets.
@@ -161,6 +162,8 @@ def compress(
         loaded = recipes.load(path, settings)
     options = run.Options(
         run_dir=run.default_run_dir(loaded.name) if run_dir is None else Path(run_dir),
+        may_move=run_dir is None,
+        replace=replace,
         store=run.default_store() if store is None else Path(store),
         data_dir=None if data_dir is None else Path(data_dir),
         allow_code=allow_code,
@@ -173,4 +176,4 @@ def compress(
         every: list[Callback] = [*callbacks, *open_trackers(track, display.note)]
         finished = pipeline.compress(loaded, path, options, CallbackProgress(display, every))
     document = results.read(finished.run_dir)
-    return RunResult(finished.run_dir, document, options.store, finished.missed)
+    return RunResult(finished.run_dir, document, finished.missed)

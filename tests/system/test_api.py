@@ -86,7 +86,7 @@ def test_another_store_gets_the_same_bytes(finished: Place, tmp_path: Path) -> N
 def test_the_student_of_a_run_and_of_its_bundle_answer_alike(finished: Place) -> None:
     from edgekd.bench import golden
 
-    student = edgekd.load(finished.run_dir, store=finished.store)
+    student = edgekd.load(finished.run_dir)
     groups = golden.read(finished.run_dir / "bundle" / "golden.safetensors")
     group = groups[golden.USUAL]
     (images,), (logits,) = group.inputs.values(), group.outputs.values()
@@ -101,12 +101,12 @@ def test_the_student_of_a_run_and_of_its_bundle_answer_alike(finished: Place) ->
 
 
 def test_what_a_run_lacks_is_said(finished: Place, tmp_path: Path) -> None:
-    with pytest.raises(edgekd.EdgekdError, match="without a quantized student"):
-        edgekd.load(finished.run_dir, precision="int8", store=finished.store)
-    with pytest.raises(edgekd.EdgekdError, match="is not in the store"):
-        edgekd.load(finished.run_dir, store=tmp_path)
     with pytest.raises(edgekd.EdgekdError, match="want the folder of a finished run"):
         edgekd.load(tmp_path)
+    with pytest.raises(edgekd.EdgekdError, match="a run that chose a quantized student"):
+        edgekd.load(finished.run_dir / "bundle", precision="int8")
+    with pytest.raises(edgekd.EdgekdError, match="precision: got 'int4'"):
+        edgekd.load(finished.run_dir, precision="int4")  # type: ignore[arg-type]
 
 
 def test_a_script_that_is_interrupted_goes_on(finished: Place, tmp_path: Path) -> None:
