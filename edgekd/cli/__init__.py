@@ -27,6 +27,11 @@ COMMANDS: dict[str, Verb] = {
     "compress": Verb(
         "edgekd.cli.compress", "Run a recipe: train, distil, compile, measure, bundle."
     ),
+    "quantize": Verb(
+        "edgekd.cli.quantize", "Quantize a trained model or an ONNX file; measure it."
+    ),
+    "distil": Verb("edgekd.cli.distil", "Train a student by a teacher; measure it."),
+    "prune": Verb("edgekd.cli.prune", "Take channels out of a trained model; measure it."),
     "bench": Verb("edgekd.cli.bench", "Measure models: latency, memory, start-up; or compare two."),
     "gate": Verb("edgekd.cli.gate", "Fail if a run is worse than its baseline."),
     "bundle": Verb("edgekd.cli.bundle", "Pack a run's bundle as one file, to ship it."),

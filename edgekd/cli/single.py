@@ -1,0 +1,154 @@
+"""What the verbs of a single job share: each writes the recipe that does it, and runs that."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekd.cli.screen import echo
+from edgekd.cli.screen import get_volume
+
+HEADER = (
+    "# Written by edgekd {verb}; edgekd compress {path} does the same. Every key: edgekd schema\n"
+)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(path_type=Path)
+
+
+def _default_task() -> str:
+    from edgekd.tasks import DEFAULT_TASK
+
+    return DEFAULT_TASK
+
+
+RUN_OPTIONS = (
+    click.option("-o", "--run-dir", type=FOLDER, help="Folder of the report and bundle.  [default: runs/NAME]"),
+    click.option("--name", help="Name of the recipe and its run.  [default: from verb and model]"),
+    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe; may be repeated."),
+    click.option("--store", type=FOLDER, help="Folder of stored results.  [default: $EDGEKD_HOME]"),
+    click.option("--device", default="local", metavar="NAME", help="Device to measure on."),
+    click.option("--dry-run", is_flag=True, help="Write the recipe, say what would run, and stop."),
+    click.option("--allow-code", is_flag=True, help="Run your own code: python: names."),
+    click.option("--allow-download", is_flag=True, help="Download data and weights that are missing."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+)  # fmt: skip
+MODEL_OPTIONS = (
+    click.option("--data", required=True, metavar="SOURCE", help="Samples: digits, image-folder:DIR, npz:FILE, ..."),
+    click.option("--weights", type=FILE, help="Trained weights of the model; an ONNX file has its own."),
+    click.option("--target", "targets", multiple=True, default=("onnxruntime",), show_default=True, metavar="ENGINE", help="Engine to compile for; may be repeated."),
+    click.option("--task", default=_default_task, help="What is asked of a sample, see edgekd tasks.  [default: one class a sample]"),
+)  # fmt: skip
+Command = Callable[..., Any]
+
+
+def add_options(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
+    """A decorator that gives a command the options of all groups, in their order."""
+    return lambda command: functools.reduce(
+        lambda made, option: option(made),
+        reversed([each for group in groups for each in group]),
+        command,
+    )
+
+
+def read_model(text: str) -> str | dict[str, Any]:
+    """A model as a recipe says it: its name, or in braces its name and knobs, ``{name: resnet, depth: 14}``.
+
+    Raises:
+        InputError: if what is in braces is no mapping with a name.
+    """
+    if not text.startswith("{"):
+        return text
+    from edgekd.errors import InputError
+    from edgekd.recipe import text as recipe_text
+
+    value = recipe_text.parse(text, ".yaml", "model").value
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise InputError(f"model: got {text[:60]!r}, want a name, or {{name: NAME, KNOB: VALUE}}")
+    return value
+
+
+def run_recipe(
+    verb: str,
+    recipe: dict[str, Any],
+    *,
+    name: str | None,
+    run_dir: Path | None,
+    overrides: tuple[str, ...],
+    **options: Any,
+) -> Path:
+    """Write `recipe` beside its run folder, as ``FOLDER.yaml``, say where, and run it as ``edgekd compress`` does.
+
+    Args:
+        verb: who writes it.
+        recipe: its content; files in it are relative to the working folder.
+        name: replaces its name.
+        run_dir: folder of the run; ``runs/NAME`` if None.
+        overrides: ``KEY=VALUE``, which go into the recipe.
+        options: of ``edgekd compress``.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        InputError: if another file stands where the recipe goes, or it is no recipe.
+    """
+    from edgekd import files
+    from edgekd import run
+    from edgekd.cli import compress
+    from edgekd.recipe import text as recipe_text
+
+    if name is not None:
+        recipe = {**recipe, "name": name}
+    recipe = recipe_text.override(recipe_text.from_value(recipe, verb), overrides).value
+    folder = run_dir or run.default_run_dir(str(recipe.get("name")))
+    path = folder.with_name(f"{folder.name}.yaml")
+    text = _make_text(verb, _relocate(recipe, path.parent), path)
+    _require_ours(path, verb)
+    files.write_output(path, text.encode())
+    if not get_volume().quiet:
+        echo(f"recipe: {path}", err=True)
+    click.get_current_context().invoke(compress.command, recipe=path, run_dir=folder, **options)
+    return folder
+
+
+def _make_text(verb: str, recipe: dict[str, Any], path: Path) -> str:
+    """The recipe as YAML, proven to be one."""
+    import yaml
+
+    from edgekd import recipe as recipes
+    from edgekd.recipe import text as recipe_text
+
+    body: str = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=118)
+    text = HEADER.format(verb=verb, path=path) + body
+    recipes.validate(recipe_text.parse(text, ".yaml", verb))
+    return text
+
+
+def _relocate(recipe: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The recipe with weights named relative to `folder`, where it will lie."""
+    moved = dict(recipe)
+    for who in ("teacher", "student"):
+        words = recipe.get(who)
+        if isinstance(words, dict) and isinstance(weights := words.get("weights"), str):
+            moved[who] = {**words, "weights": os.path.relpath(weights, folder)}
+    return moved
+
+
+def _require_ours(path: Path, verb: str) -> None:
+    """Raises InputError if `path` is a file that no such verb wrote."""
+    from edgekd.errors import InputError
+
+    start = HEADER.split("{", maxsplit=1)[0]
+    try:
+        found = path.read_text(errors="replace") if path.exists() else start
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if not found.startswith(start):
+        raise InputError(
+            f"{path}: exists already, and edgekd {verb} did not write it", hint="--name OTHER"
+        )
