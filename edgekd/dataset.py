@@ -17,6 +17,7 @@ from edgekd import files
 from edgekd.errors import InputError
 from edgekd.field import Field
 from edgekd.interface import NAME
+from edgekd.interface import Tensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,6 +115,12 @@ def prepare_fields(
     for name, field in fields.items():
         found |= field.prepare(name, rows[name])
     return found
+
+
+def answered_ends(dataset: Dataset) -> list[Tensor]:
+    """What a model gives whose own answers are the targets: an output a target, under its name."""
+    ends = [end for name, field in dataset.targets.items() for end in field.tensors(name)]
+    return [end._replace(target=end.name) for end in ends]
 
 
 def to_json(dataset: Dataset) -> dict[str, Any]:

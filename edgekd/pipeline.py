@@ -19,8 +19,10 @@ from edgekd.estimate import PlanCost
 from edgekd.estimate import estimate_cost
 from edgekd.plan import closing
 from edgekd.plan import deliverables
+from edgekd.plan import float_only
 from edgekd.plan import pretrained_models
 from edgekd.plan import rehearsal
+from edgekd.plan import roles
 from edgekd.plan import steps
 from edgekd.plan.deliverables import Deliverable
 from edgekd.progress import Progress
@@ -36,6 +38,7 @@ from edgekd.run_place import RunSettings
 from edgekd.stage import Bindings
 from edgekd.stage import Step
 from edgekd.stages import data
+from edgekd.stages import load
 from edgekd.stages import open as open_stage
 from edgekd.stages import report
 from edgekd.store import Store
@@ -193,6 +196,7 @@ def _carry_out(
     require_free(folder)  # before hours of work, not after
     with open_store(options) as store:
         walker = Walker(store, options, progress, _bindings(options), folder.begin)
+        todo, recipe = _settle(recipe, recipe_path, todo, options, walker)
         walker.walk(todo)
         choice = _choice(walker)
         chosen = _chosen_row(choice, walker)
@@ -204,6 +208,23 @@ def _carry_out(
     done = tuple((w.step.label, w.hit, w.took_s) for w in walker.walked)
     missed = f"budget: {choice['why']}" if choice["chosen"] is None else ""
     return FinishedRun(result, run_dir, done, missed)
+
+
+def _settle(
+    recipe: Recipe, recipe_path: Path, todo: tuple[Step, ...], options: Options, walker: Walker
+) -> tuple[tuple[Step, ...], Recipe]:
+    """The steps that are left, and their recipe, once a student's own file was opened, if that is one: whether it can be
+    quantized is known only then."""
+    if roles.LOADED not in roles.file_labels(recipe):
+        return todo, recipe
+    opened = [step.label for step in todo].index(roles.LOADED) + 1
+    walker.walk(todo[:opened])
+    obstacle = str(_read(walker, roles.LOADED, load.IMPORT)["obstacle"])
+    if not obstacle or not recipe.steps:
+        return todo[opened:], recipe
+    recipe = float_only.leave_unchanged(recipe, obstacle)
+    left = plan(recipe, recipe_path, options)
+    return tuple(step for step in left if step.label not in walker.entries), recipe
 
 
 def require_free(folder: RunFolder) -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 from typing import NamedTuple
 
 from edgekd.dataset import Dataset
+from edgekd.dataset import answered_ends
 from edgekd.interface import BATCH
 from edgekd.interface import Axis
 from edgekd.interface import Interface
@@ -92,6 +93,8 @@ class Task(NamedTuple):
     """What a teacher's answers teach where the recipe does not say: names, or mappings with `name` and knobs."""
     chance_metric: str = ""
     """Which of the metrics tells knowledge from guessing; empty for the score."""
+    from_answers: bool = False
+    """Whether its targets are the answers of the model that a run begins with, and its outputs are theirs."""
     explain_chance: Callable[[Arrays, Arrays, Dataset], str] | None = None
     """Outputs near chance and targets to the likely cause, in a sentence; empty if there is none."""
 
@@ -127,7 +130,7 @@ def interface_of(task: Task, dataset: Dataset) -> Interface:
         inputs += field.tensors(name)
         axes += [axis for axis in field.axes(name) if axis not in axes]
     outputs: list[Tensor] = []
-    for output in task.outputs:
+    for output in task.outputs or answered_ends(dataset):
         target = dataset.targets.get(output.target)
         known = sizes if target is None else sizes | target.target_sizes()
         outputs.append(

@@ -19,6 +19,7 @@ from edgekd.interface import Kind
 from edgekd.interface import Tensor
 from edgekd.task import Metric
 from edgekd.task import Task
+from edgekd.task import interface_of
 from edgekd.task import list_fitting
 from edgekd.task import metric_rows
 from edgekd.units import number_text
@@ -43,7 +44,8 @@ def require_sound(task: Task) -> None:
             raise ValueError(
                 f"targets.{name}: got {kind!r}, want a kind; {find_nearest(str(kind), FIELDS)}"
             )
-    _require(isinstance(task.outputs, tuple) and task.outputs, "outputs", task.outputs, "tensors")
+    some = bool(task.outputs) or task.from_answers
+    _require(isinstance(task.outputs, tuple) and some, "outputs", task.outputs, "tensors")
     for output in task.outputs:
         _require_output(output, task)
     names = [output.name for output in task.outputs]
@@ -84,7 +86,8 @@ def require_runs(task: Task, targets: Arrays, dataset: Dataset) -> None:
 
     count = len(next(iter(targets.values())))
     outputs = _run("guess", task.guess, targets, dataset)
-    want = {output.name: len(output.shape) for output in task.outputs}
+    ends = interface_of(task, dataset).outputs
+    want = {output.name: len(output.shape) for output in ends}
     for name, axes in want.items():
         given = outputs.get(name) if isinstance(outputs, Mapping) else None
         got = () if given is None else np.shape(given)

@@ -91,6 +91,7 @@ LEARN_FLOORS: list[set[str]] = [
         "companions",
         "formats",
         "losses",
+        "model_answers",
         "model_settings",
         "parallel",
         "pretrained_model",

@@ -36,6 +36,19 @@ learn:
 targets:
   - runtime: onnxruntime
 """
+FILE_RECIPE = """\
+name: {name}
+task: {task}
+data:
+  source: {source}
+student:
+  model: {student}
+learn:
+  - step: quantize
+targets:
+  - runtime: onnxruntime
+"""
+"""Where a model's own answers stand for labels."""
 
 
 @click.command(epilog="Examples: edgekd tasks; edgekd tasks classification")
@@ -144,6 +157,8 @@ def _sources(task: Task) -> Iterator[str]:
     from edgekd.learn.data import SOURCES
 
     for name, member in SOURCES.items():
+        if task.from_answers and len(member.gives) > 1:
+            continue
         if not member.gives or set(task.targets.items()) <= set(member.gives.items()):
             yield name
 
@@ -156,7 +171,8 @@ def make_recipe_text(name: str, task: Task) -> str:
     example = BUILT_IN[name].example if name in BUILT_IN else Example()
     losses = "\n".join(f"      - {loss}" for loss in example.losses or task.losses or [OWN_LOSS])
     plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")
-    return RECIPE.format(
+    text = FILE_RECIPE if task.from_answers else RECIPE
+    return text.format(
         name=plain[:40] or "recipe",
         task=name,
         source=example.source,

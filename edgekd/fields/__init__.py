@@ -42,6 +42,9 @@ FIELDS: dict[str, FieldEntry] = {
         ("length",),
     ),
     "map": FieldEntry(f"{_HERE}.map", "Map", "a class of every pixel, uint8 or int64 [N, H, W]"),
+    "array": FieldEntry(
+        f"{_HERE}.array", "Array", "numbers of any fixed shape, [N, ...], as a model takes them"
+    ),
     "boxes": FieldEntry(
         f"{_HERE}.boxes", "Boxes", "boxes with their classes, of any number, float32"
     ),

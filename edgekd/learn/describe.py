@@ -64,14 +64,15 @@ def describe_fields(
             the task gives what nobody can use.
     """
     found = {name: _describe(source, name, order, words, where) for name in source.fields}
-    inputs = {name: field for name, field in found.items() if name not in task.targets}
+    targets = source.answers if task.from_answers else tuple(task.targets)
+    inputs = {name: field for name, field in found.items() if name not in targets}
     for word in words:
         if not any(word in _parameters(type(field)) for field in inputs.values()):
             raise InputError(f"data.{word}: got it for data without an input that takes it")
     made = Dataset(
         task="",
         inputs=inputs,
-        targets={name: found[name] for name in task.targets if name in found},
+        targets={name: found[name] for name in targets if name in found},
         notes=source.notes,
         skipped=source.skipped,
     )

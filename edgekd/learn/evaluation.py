@@ -52,7 +52,7 @@ class EvaluationSplit(NamedTuple):
 
     def outputs(self, model: nn.Module, precision: str = "fp32") -> Arrays:
         """A model's outputs [N, ...] by name."""
-        names = [output.name for output in self.task.outputs]
+        names = [end.name for end in tasks_of.interface_of(self.task, self.dataset).outputs]
         return answers.compute_outputs(model, self.rows, self.dataset, names, precision=precision)
 
     def score_of(self, outputs: Arrays) -> float:

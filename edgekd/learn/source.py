@@ -61,6 +61,10 @@ class FieldWords(NamedTuple):
     """What is no fact of the rows alone, such as the names of classes; parameters of the field's `describe`."""
 
 
+AS_GIVEN = FieldWords("array")
+"""Of a field whose rows a model takes or gives as they are."""
+
+
 class Source(NamedTuple):
     """A data set as its maker split it."""
 
@@ -72,6 +76,8 @@ class Source(NamedTuple):
     """What was concluded where the files left it open, a sentence each; the user is shown them."""
     skipped: tuple[str, ...] = ()
     """Files that were left out, each with the reason."""
+    answers: tuple[str, ...] = ()
+    """Which fields are what a model answers to the others."""
 
 
 class LabelledImages(NamedTuple):

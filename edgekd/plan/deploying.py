@@ -25,6 +25,7 @@ from edgekd.stages import choose
 from edgekd.stages import compile as compile_stage
 from edgekd.stages import evaluate
 from edgekd.stages import export
+from edgekd.stages import load
 from edgekd.stages import measure
 
 REFERENCE_PRECISIONS: tuple[Literal["fp32"], ...] = ("fp32",)
@@ -43,8 +44,12 @@ def steps(recipe: Recipe, profiles_of: Mapping[str, str], device: Device) -> Ite
     options = {target.runtime: target.options() for target in recipe.targets}
     yield from _exports(recipe, profiles.all_profiles(recipe, profiles_of))
     for one in everyone:
+        maker = roles.measured_labels(recipe)[one.model]
         config = compile_stage.CompileConfig(
-            runtime=one.runtime, precision=one.precision, options=options[one.runtime]
+            runtime=one.runtime,
+            precision=one.precision,
+            options=options[one.runtime],
+            as_it_is=not one.profile and maker in roles.file_labels(recipe),
         )
         exported = {"model": (f"export-{one.exported}", "model.onnx")}
         origin = origins.of_engines((one.runtime,), device)
@@ -89,6 +94,8 @@ def _exports(recipe: Recipe, wanted: Sequence[str]) -> Iterator[Step]:
         if profile:
             words["opset"] = max(recipe.export.opset, agreement.least_opset(recipe.steps))
         takes = {**wiring.model_inputs(maker), **wiring.split_inputs("validation")}
+        if not profile and maker in roles.file_labels(recipe):
+            takes[export.USER_MODEL] = (maker, load.MODEL)
         config = export.ExportConfig(**words, profile=profile)
         yield Step(
             f"export-{name_export(model, profile)}", export.STAGE, config, takes, recipe.seed
@@ -113,6 +120,8 @@ def _choose(recipe: Recipe) -> Step:
         "rows": ("measure", "rows.json"),
         "reference_score": (labels[find_reference(labels)], "score.json"),
     }
+    if roles.LOADED in roles.file_labels(recipe):
+        takes[choose.IMPORT] = (roles.LOADED, load.IMPORT)
     return Step("choose", choose.STAGE, recipe.budget, takes)
 
 

@@ -51,7 +51,7 @@ def steps(
         found[roles.LOADED] = who
     for label, each in found.items():
         yield loading.open_step(recipe, each, f"open-{label}", folder, options)
-    yield _data(recipe, options)
+    yield _data(recipe, folder, options)
     for label, words in loaded.items():
         further, seed = label in trained, recipe.seed
         made = loading_label(label) if further else label
@@ -83,7 +83,7 @@ def threads(training: Training) -> int:
     return training.threads or len(os.sched_getaffinity(0))
 
 
-def _data(recipe: Recipe, options: Options) -> Step:
+def _data(recipe: Recipe, folder: Path, options: Options) -> Step:
     config = data.DataConfig(**dict(recipe.data), task=recipe.task)
     origin = functools.partial(
         data.digest_source,
@@ -94,7 +94,9 @@ def _data(recipe: Recipe, options: Options) -> Step:
         cache=options.store / "digests.json",
         renew=not options.dry,
     )
-    return Step("data", data.STAGE, config, {}, recipe.seed, origin=origin)
+    answering = recipe.answering_file
+    external = {} if answering is None else {data.MODEL_FILE: folder / answering}
+    return Step("data", data.STAGE, config, {}, recipe.seed, external=external, origin=origin)
 
 
 def _synthesized(recipe: Recipe) -> Step:

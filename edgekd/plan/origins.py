@@ -34,6 +34,8 @@ def model_origin(model: NamedMember, options: Options) -> Origin | None:
         options: what may run.
     """
     member = MODELS[model.name]
+    if member.names == "file":  # a step that opens it takes it as a file
+        return add_packages(None, "onnx", "onnxruntime")
     if member.names == "nothing":
         files = of_member(member, model.name, options)
     else:

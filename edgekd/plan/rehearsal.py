@@ -101,7 +101,7 @@ def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.Deploye
     Single layers are looked for only where no step splits or removes some.
     """
     opset, last = recipe.export.opset, find_quantization(recipe.steps)
-    if recipe.teacher is not None:
+    if recipe.teacher is not None and not recipe.teacher.is_file:
         teacher = _teacher(recipe, teaching.TEACHER)
         yield check.DeployedNetwork(label=teaching.TEACHER, network=teacher, opset=opset)
     numbers = None
@@ -114,6 +114,8 @@ def _deployed(recipe: Recipe, profiles: Sequence[str]) -> Iterator[check.Deploye
             layer_bits=last.words.layer_bits if whole else {},
             float_layers=last.words.float_layers if whole else (),
         )
+    if recipe.student.is_file:  # the step that opens it has traced it
+        return
     network = _student(recipe)
     yield check.DeployedNetwork(label="student", network=network, opset=opset, numbers=numbers)
 

@@ -37,6 +37,14 @@ def start_label(recipe: Recipe) -> str:
     return [step.label for step in distillations(recipe.steps) if step.starts_fresh][-1]
 
 
+def file_labels(recipe: Recipe) -> set[str]:
+    """The steps that open a user's own file, which is deployed as it is."""
+    found = {LOADED} if recipe.student.is_file and begins_finished(recipe) else set()
+    if recipe.teacher is not None and recipe.teacher.is_file and not recipe.teacher.is_trained:
+        found.add(TEACHER)
+    return found
+
+
 def has_control(recipe: Recipe) -> bool:
     """Return whether a control is trained: where more than labels teaches the student, unless the recipe wants none."""
     taught = (each for each in distillations(recipe.steps) if not each.is_recovery)

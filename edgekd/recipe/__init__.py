@@ -41,6 +41,7 @@ from edgekd.stages.explain import ExplainSettings as Explain
 from edgekd.stages.export import ExportSettings as Export
 from edgekd.stages.measure import MeasureSettings
 from edgekd.stages.synthesize import SynthesizeConfig as Synthesis
+from edgekd.tasks import BUILT_IN
 from edgekd.tasks import DEFAULT_TASK
 
 TeacherName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -90,6 +91,16 @@ class Recipe(Settings):
     def steps(self) -> tuple[LearningStep, ...]:
         """The steps of learning by name, with all that ``learn`` leaves unsaid."""
         return resolve_steps(self.learn, self.student, has_teacher=self.teacher is not None)
+
+    @property
+    def answering_file(self) -> str | None:
+        """The user's model file whose answers stand for labels, relative to the recipe; None where there are labels, or
+        no such file."""
+        entry = BUILT_IN.get(self.task)
+        if entry is None or not entry.from_answers:
+            return None
+        who: tuple[Teacher | Student | None, ...] = (self.teacher, self.student)
+        return next((each.weights for each in who if each is not None and each.is_file), None)
 
     @property
     def keyed_teachers(self) -> dict[recipe_text.Key, Teacher]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from typing import Any
 from typing import Literal
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from pydantic import model_validator
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelName
+from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import OFFLINE
 from edgekd.learn.schemes import SchemeName
 from edgekd.learn.settings import BY_TASK
@@ -39,6 +41,7 @@ from edgekd.settings import omit_default
 from edgekd.stages import factorize
 from edgekd.stages import prune
 from edgekd.stages import quantize
+from edgekd.table import NamedMember
 
 
 def _from_labels(terms: tuple[Term, ...]) -> tuple[Term, ...]:
@@ -83,8 +86,26 @@ def _require_one_beginning(who: Beginner) -> Beginner:
     return who
 
 
+def _with_file(value: Any) -> Any:
+    """What a recipe says of a model, its file as its weights too where it is a file that holds them."""
+    if not isinstance(value, dict) or "model" not in value:
+        return value
+    try:
+        model = NamedMember.parse(value["model"], MODELS, "model")
+    except ValueError:  # told where the model is
+        return value
+    if MODELS[model.name].names != "file":
+        return value
+    file = model.arguments.get("reference")
+    if value.get("weights") not in (None, file):
+        raise ValueError(f"got weights beside {model}, want them left out: the file holds its own")
+    return {**value, "weights": file} if file else value
+
+
 class Teacher(Settings):
     """The large model: trained here, or loaded and checked on the validation split."""
+
+    _file = model_validator(mode="before")(_with_file)
 
     model: ModelName
     """A builder of `edgekd models`; of timm and transformers with ``pretrained: true`` it begins with published weights."""
@@ -122,6 +143,11 @@ class Teacher(Settings):
         return self.train or Training()
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is a user's own file, graph and weights."""
+        return MODELS[self.model.name].names == "file"
+
+    @property
     def is_trained(self) -> bool:
         """Whether it is trained here, from new weights or from those that it begins with."""
         return not self.has_weights or self.train is not None
@@ -129,6 +155,8 @@ class Teacher(Settings):
 
 class Student(Settings):
     """The small model, and how it is trained."""
+
+    _file = model_validator(mode="before")(_with_file)
 
     model: ModelName
     """A builder of `edgekd models`; of timm and transformers with ``pretrained: true`` it begins with published weights."""
@@ -153,6 +181,11 @@ class Student(Settings):
     def has_weights(self) -> bool:
         """Whether it begins with weights that are loaded: a file's, or published ones."""
         return self.weights is not None or self.model.pretrained
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a user's own file, graph and weights."""
+        return MODELS[self.model.name].names == "file"
 
 
 class TaughtStep(Settings):

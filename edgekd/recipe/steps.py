@@ -120,7 +120,7 @@ def _resolve(
             larger = (label,)
             yield _distillation(label, key, said, student, is_recovery=False)
         elif isinstance(words, QuantizeStep):
-            yield _quantization(label, key, words, has_teacher)
+            yield _quantization(label, key, words, has_teacher, student)
         else:
             yield Reduction(label=label, key=key, words=words, changes_layers=True)
             if words.recover is not None:
@@ -179,8 +179,13 @@ def _reads_teacher(term: Term) -> bool:
     return term_reads_layers(term, "teacher")
 
 
-def _quantization(label: str, key: Key, words: QuantizeStep, has_teacher: bool) -> Quantization:
-    """A quantized student hears the recipe's teacher where it learns and names it; itself it hears anyway."""
+def _quantization(
+    label: str, key: Key, words: QuantizeStep, has_teacher: bool, student: Student
+) -> Quantization:
+    """A quantized student hears the recipe's teacher where it learns and names it; itself it hears anyway. A user's
+    file is calibrated and learns only where the recipe says how."""
+    if student.is_file and "train" not in words.model_fields_set:
+        words = words.model_copy(update={"train": None})
     if not has_teacher and "teachers" not in words.model_fields_set:
         words = words.model_copy(update={"teachers": THE_STUDENT})
     heard = words.train is not None and THE_TEACHER[0] in words.teachers

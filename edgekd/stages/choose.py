@@ -37,6 +37,8 @@ from edgekd.stage import Stage
 from edgekd.task import Scale
 
 QUANTIZED = "int8"
+IMPORT = "import"
+"""Of a user's own file: whether it could be imported."""
 SHOWN = 2
 """Reasons told of a quantized row that was not chosen."""
 SPEEDUP = "speedup"
@@ -57,6 +59,9 @@ def run(config: Budget, given: Given, context: Context) -> Made:
     path = context.folder / "choice.json"
     scales = [Scale(**scale) for scale in reference["scales"]]
     found = choose_row(rows, config, reference["score"], scales)
+    obstacle = json.loads(given[IMPORT].read_bytes())["obstacle"] if IMPORT in given else ""
+    if obstacle:
+        found["why"] += f"; there is no int8 of it: {obstacle}"
     chosen = {**found, "metric": scales[0]._asdict()}
     path.write_bytes(files.pretty_json(chosen))
     return {"choice.json": path}

@@ -17,11 +17,13 @@ from edgekd.bench.build import build_engine
 from edgekd.bench.status import NOT_MEASURED
 from edgekd.bench.status import NOT_OFFERED
 from edgekd.bench.status import Status
+from edgekd.errors import InputError
 from edgekd.errors import find_nearest
 from edgekd.runtime import Precision
 from edgekd.runtimes import RUNTIMES
 from edgekd.settings import Positive
 from edgekd.settings import Settings
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
@@ -49,6 +51,8 @@ class CompileConfig(Settings):
     """Arithmetic of the engine's kernels; weights stay as they are in the ONNX file."""
     options: dict[str, str] = {}
     """What this engine's build takes besides (`edgekd.runtime.RuntimeEntry.options`)."""
+    as_it_is: bool = omit_default(False)
+    """Whether the model is a user's own file: that an engine refuses it is then what its row says."""
     timeout_s: Positive = 600.0
     """After this the build is given up."""
 
@@ -60,16 +64,22 @@ def run(config: CompileConfig, given: Given, context: Context) -> Made:
         InputError: if the engine refuses the model.
         WorkerFailed: if it crashes or hangs on it.
     """
-    found = build_engine(
-        given["model"],
-        config.runtime,
-        config.precision,
-        context.folder,
-        timeout_s=config.timeout_s,
-        kernels=True,
-        options=config.options,
-        device=context.device,
-    )
+    try:
+        found = build_engine(
+            given["model"],
+            config.runtime,
+            config.precision,
+            context.folder,
+            timeout_s=config.timeout_s,
+            kernels=True,
+            options=config.options,
+            device=context.device,
+        )
+    except InputError as error:
+        if not config.as_it_is:
+            raise
+        found = {"not_measured": str(error)}
+        context.progress.note(found["not_measured"])
     description = describe_engine(config, found)
     (context.folder / ENGINE).write_bytes(files.pretty_json(description))
     made = {name: context.folder / name for name in description["files"]}

@@ -34,6 +34,8 @@ from edgekd.units import number_text
 if TYPE_CHECKING:
     from edgekd.learn.source import Source
 
+MODEL_FILE = "model_file"
+"""What the stage is given where samples have no labels: the file whose answers stand for them."""
 _MOST_NAMED = 5
 
 
@@ -184,7 +186,10 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
 
     where = str(config.source)
     task = load_task(config.task, allow_code=context.allow_code)
+    words = {name: getattr(config, name) for name in ("mean", "std") if getattr(config, name)}
     source = require_sound(_read(config, context), where)
+    if task.from_answers:
+        source = require_sound(_answered(source, words, given, where), where)
     for note in source.notes:
         context.progress.note(note)
     if source.skipped:
@@ -201,7 +206,6 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
         )
     except ValueError as error:
         raise InputError(f"{where}: {error}", hint="give each class more samples") from error
-    words = {name: getattr(config, name) for name in ("mean", "std") if getattr(config, name)}
     found = describe.describe_fields(source, task, shares["train"].order, words, where)
     found = dataclasses.replace(
         found, task=config.task, code=_task_code(config, context.allow_code)
@@ -215,6 +219,23 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
     made["data.json"] = context.folder / "data.json"
     _put(made["data.json"], files.pretty_json(dataset.to_json(found)))
     return made
+
+
+def _answered(
+    source: Source, words: dict[str, tuple[float, ...]], given: Given, where: str
+) -> Source:
+    """The source with the answers of the model that the run begins with.
+
+    Raises:
+        InputError: if that is no ONNX file: it alone answers before anything is built.
+    """
+    from edgekd.learn.model_answers import add_answers
+
+    if MODEL_FILE not in given:
+        raise InputError(
+            "task: got one that is judged by a model's own answers, want student: {model: onnx:FILE}"
+        )
+    return add_answers(source, given[MODEL_FILE], words, where)
 
 
 def _task_code(config: DataConfig, allow_code: bool) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.evaluation import EvaluationSplit
 
+USER_MODEL = "user_model"
+"""The user's own file, which is deployed byte for byte."""
 POOL = 16
 """Samples from which each golden one is taken, so that every class is among them."""
 EXTREMES = 8
@@ -90,8 +93,11 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
     made = {name: context.folder / name for name in ("model.onnx", "golden.safetensors")}
     with arithmetic.deterministic_torch(context.seed, 1):
         form = deploy_form.to_deploy_form(model, *plan.noise(deploy_form.COMPARED))
-        written = _prepared(form.model, config.profile)
-        to_onnx.write(written, made["model.onnx"], plan.interface, opset=config.opset)
+        if USER_MODEL in given:
+            shutil.copyfile(given[USER_MODEL], made["model.onnx"])
+        else:
+            written = _prepared(form.model, config.profile)
+            to_onnx.write(written, made["model.onnx"], plan.interface, opset=config.opset)
     validation = read_split(given, allow_code=context.allow_code)
     with arithmetic.deterministic_torch(context.seed, 1):
         groups = {
@@ -232,13 +238,21 @@ def pick_evenly(classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 def run_onnx(path: Path, group: GoldenGroup) -> dict[str, NDArray[Any]]:
     """ONNX Runtime's outputs by name at the optimization level of the deployment, one thread."""
+    import numpy as np
+
     from edgekd import runtimes
 
     try:
         session = runtimes.find_runtime("onnxruntime").load({path.name: path}, "fp32", 1)
     except ValueError as error:
         raise InputError(f"export: {error}", hint="give export.opset another value") from error
-    return dict(zip(session.output_names, session.run(group.inputs), strict=True))
+    size = next((end.shape[0] for end in session.inputs if end.shape[0]), group.sample_count)
+    parts = [
+        session.run({name: each[at : at + size] for name, each in group.inputs.items()})
+        for at in range(0, group.sample_count, size)
+    ]
+    joined = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return dict(zip(session.output_names, joined, strict=True))
 
 
 def find_differences(

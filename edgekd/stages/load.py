@@ -9,6 +9,7 @@ from pydantic import Field
 
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelName
+from edgekd.learn.models import MODELS
 from edgekd.learn.preprocessing import Preprocessing
 from edgekd.learn.settings import WeightsAllow
 from edgekd.settings import Settings
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from edgekd.learn.blueprint import Blueprint
     from edgekd.learn.classifier_head import FittedHead
+
+
+MODEL, IMPORT = "model.onnx", "import.json"
+"""Of a user's own file."""
 
 
 class LoadConfig(Settings):
@@ -63,14 +68,22 @@ def run(config: LoadConfig, given: Given, context: Context) -> Made:
 
     allow = context.allow_code
     classes = () if config.for_training else config.classes
+    named_model, is_file = config.model, MODELS[config.model.name].names == "file"
+    if is_file:  # it lies where the recipe's folder is
+        where = {"reference": str(given["user_weights"])}
+        named_model = named_model.model_copy(
+            update={"arguments": {**named_model.arguments, **where}}
+        )
     plan = learner.make_blueprint(
-        config.model, given["data"], config.input, classes, allow_code=allow
+        named_model, given["data"], config.input, classes, allow_code=allow
     )
     bare = plan.model_copy(
         update={"edits": (), "inside": None, "interface": plan.inside or plan.interface}
     )
     torch.manual_seed(context.seed)  # for what the file lacks
     model = blueprint.build(bare, allow_code=context.allow_code)
+    if is_file:
+        return _take_file(config, model, plan, given, context)
     found = weights.read_checkpoint(given["user_weights"])
     tensors, taken_off = fit_names(model, found.tensors)
     notes = [f"{config.file_name}: {note}" for note in found.notes]
@@ -134,6 +147,42 @@ def _describe_preprocessing(config: LoadConfig, given: Given) -> list[str]:
             f"{image.height}x{image.width}, and {taken}"
         )
     return [f"{config.file_name}: {note}" for note in notes]
+
+
+def _take_file(
+    config: LoadConfig, model: nn.Module, plan: Blueprint, given: Given, context: Context
+) -> Made:
+    """The same of a user's file, which has its weights; and model.onnx, the file with all of its weights, and
+    import.json, which says why nothing but the file itself can be deployed (``obstacle``, empty if that is not so)."""
+    from edgekd import files
+    from edgekd.learn import learner
+    from edgekd.learn.evaluation import read_split
+    from edgekd.learn.models.onnx import read_file
+    from edgekd.learn.quant import tracing
+
+    obstacle = getattr(model, "obstacle", "")
+    if not obstacle:
+        try:
+            tracing.trace(model, plan.inside or plan.interface)
+        except ValueError as error:
+            obstacle = str(error)
+    for edit in plan.edits:
+        from edgekd.learn import blueprint
+
+        model = blueprint.apply_edit(model, edit, plan)
+    if obstacle:
+        context.progress.note(f"{config.file_name}: {obstacle}; it stays as it is, in float")
+    validation = read_split(given, allow_code=context.allow_code)
+    outputs = validation.outputs(model)
+    learner.require_better_than_chance(model, outputs, validation, config.file_name)
+    made = learner.write(model, plan, [], given, context, outputs)
+    for name, content in (
+        (MODEL, read_file(given["user_weights"])),
+        (IMPORT, files.pretty_json({"obstacle": obstacle})),
+    ):
+        made[name] = context.folder / name
+        made[name].write_bytes(content)
+    return made
 
 
 def _fit_head(

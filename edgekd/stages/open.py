@@ -11,6 +11,7 @@ from pydantic import Field
 from edgekd import files
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelName
+from edgekd.learn.models import MODELS
 from edgekd.learn.settings import WeightsAllow
 from edgekd.settings import Settings
 from edgekd.stage import Context
@@ -36,7 +37,8 @@ class OpenConfig(Settings):
 
 
 def run(config: OpenConfig, given: Given, context: Context) -> Made:
-    """Give weights.json: how many tensors and numbers the file holds, and how they were found in it.
+    """Give weights.json: how many tensors and numbers the file holds, and how they were found in it; of a user's ONNX
+    file its bytes.
 
     Raises:
         InputError: as `check_weights`.
@@ -56,7 +58,10 @@ def check_weights(config: OpenConfig, path: Path, *, allow_code: bool) -> dict[s
     """
     from edgekd.learn import weights
     from edgekd.learn import weights_fit
+    from edgekd.learn.models.onnx import read_file
 
+    if MODELS[config.model.name].names == "file":
+        return {"bytes": len(read_file(path)), "notes": []}
     found = weights.read_checkpoint(path)
     if config.classifies_images:
         weights_fit.require_fit_without_data(

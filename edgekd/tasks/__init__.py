@@ -40,6 +40,8 @@ class TaskEntry(NamedTuple):
     module: str
     summary: str
     example: Example = Example()
+    from_answers: bool = False
+    """Whether targets are what a model of the run answers (`edgekd.task.Task`)."""
 
 
 BUILT_IN: dict[str, TaskEntry] = {
@@ -52,6 +54,12 @@ BUILT_IN: dict[str, TaskEntry] = {
         f"{_HERE}.multi_label",
         "any number of classes a sample",
         Example("digit-crowds", "resnet20", "resnet8", ("binary-kd", "binary-cross-entropy")),
+    ),
+    "float-agreement": TaskEntry(
+        f"{_HERE}.float_agreement",
+        "no labels: agreement with the float model itself",
+        Example("arrays:samples.npz", student="onnx:model.onnx"),
+        from_answers=True,
     ),
     "regression": TaskEntry(
         f"{_HERE}.regression",

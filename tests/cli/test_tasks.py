@@ -66,11 +66,11 @@ def test_one_is_told_in_full(name: str) -> None:
 
 def test_inputs_are_the_kinds_that_a_model_takes() -> None:
     known = json.loads(run("tasks", "classification", "--json"))
-    assert known["inputs"] == ["image", "number", "tokens"]
+    assert known["inputs"] == ["image", "number", "tokens", "array"]
 
 
 def test_sources_are_those_that_give_the_targets() -> None:
-    composed = {"turned-digits", "digit-scenes", "digit-crowds"}
+    composed = {"turned-digits", "digit-scenes", "digit-crowds", "arrays", "images"}
     known = {name: json.loads(run("tasks", name, "--json"))["sources"] for name in BUILT_IN}
     assert known["classification"] == [name for name in SOURCES if name not in composed]
     for name, source in (
@@ -84,6 +84,7 @@ def test_sources_are_those_that_give_the_targets() -> None:
 @pytest.mark.parametrize("name", list(BUILT_IN))
 def test_its_recipe_loads_as_it_stands(name: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
+    (tmp_path / "model.onnx").touch()
     path.write_text(tasks.make_recipe_text(name, load_task(name)))
     loaded = recipe.load(path)
     assert loaded.task == name

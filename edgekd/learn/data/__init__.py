@@ -83,6 +83,20 @@ _BUILT_IN: dict[str, Member] = {
     "npz": Member(
         f"{_HERE}.npz", "read", "npz:FILE, arrays without objects", _GIVEN, gives=_IMAGES
     ),
+    "arrays": Member(
+        f"{_HERE}.arrays",
+        "read",
+        "arrays:FILE.npz, an array for each input, no labels",
+        _GIVEN,
+        gives={"arrays": "array"},
+    ),
+    "images": Member(
+        f"{_HERE}.images",
+        "read",
+        "images:DIR, pictures anywhere below a folder, no labels",
+        _GIVEN,
+        gives={"images": "image"},
+    ),
     "jsonl": Member(
         f"{_HERE}.jsonl",
         "read",

@@ -167,7 +167,7 @@ def _list_images(
         for label, name in enumerate(layout.classes):
             paths: list[Path] = []
             if (folder / name).exists():
-                paths, others = _images(folder / name, root.resolve())
+                paths, others = list_images(folder / name, root.resolve())
                 if others and on_broken == "refuse":
                     raise InputError(
                         f"{others[0]}: got no image, want {' '.join(sorted(SUFFIXES))}",
@@ -194,7 +194,7 @@ def _list_suffixes(folder: Path) -> set[str]:
     }
 
 
-def _images(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
+def list_images(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
     """Images and other files anywhere below a class folder, each inside `root` behind links."""
     _check_inside(folder, root)
     images: list[Path] = []

@@ -23,6 +23,21 @@ _HEADERS = {
 }
 
 
+def list_npz(path: Path) -> list[str]:
+    """List the names of the arrays in an .npz file, in its order.
+
+    Raises:
+        InputError: if it is no zip file.
+    """
+    with files.open_regular(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                names = [info.filename for info in archive.infolist()]
+        except Exception as error:  # the parser of zip raises anything
+            raise InputError(f"{path}: got no readable .npz file: {error}") from error
+    return [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
+
+
 def read_npz(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     """Read the arrays `names` that an .npz file holds; the others are not touched.
 

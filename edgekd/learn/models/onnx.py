@@ -1,67 +1,128 @@
-"""A user's ONNX file as a model: its graph is run by torch, operator by operator."""
+"""A user's ONNX file as a model: its graph is run by torch, operator by operator; where that is not possible, the file
+itself by ONNX Runtime."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
 
+import onnx as onnx_package
+import torch
+from torch import Tensor
 from torch import nn
 
 from edgekd import admission
+from edgekd import files
 from edgekd.admission import external_data
 from edgekd.errors import InputError
 from edgekd.interface import Interface
+from edgekd.learn import model_inputs
 from edgekd.learn.onnx_import import graph as graphs
-from edgekd.learn.onnx_import.graph import OnnxModel
 from edgekd.learn.onnx_import.network import OnnxNetwork
-from edgekd.learn.onnx_import.reading import read_model
+from edgekd.learn.onnx_import.reading import convert_model
+from edgekd.learn.onnx_import.session import OnnxFile
+from edgekd.settings import Whole
+
+COMPARED = 3
+"""Made-up samples on which an import is compared with the file."""
+TOLERANCE = 1e-3
+"""Largest difference of an answer, as part of the largest answer of its output."""
 
 
-def onnx(*, interface: Interface, reference: str = "", graph: str = "") -> nn.Module:
-    """What a file's graph computes, in evaluation and in training alike; weights are those of the file.
+def onnx(
+    *, interface: Interface, reference: str = "", graph: str = "", file_bytes: Whole = 0
+) -> nn.Module:
+    """What a file computes, in evaluation and in training alike; weights are those of the file.
+
+    An import is compared with the file on made-up inputs before anything else.
 
     Args:
         interface: what it takes and gives.
         reference: the file.
         graph: its graph as `edgekd.learn.onnx_import.graph.to_text` writes it; if given, it counts, not `reference`,
             and weights are zeros until they are loaded. A saved blueprint holds it.
+        file_bytes: in place of a graph, the length of a file that cannot be imported and stands among the weights.
 
     Returns:
-        A model that takes the graph's inputs in their order.
+        A model that takes the graph's inputs in their order; one that has ``obstacle``, a sentence, is the file itself.
 
     Raises:
-        InputError: if there is no such file, it is not admitted, or has what cannot be imported.
+        InputError: if there is no such file, it is not admitted, or ONNX Runtime refuses it.
+        MachineError: if that is not installed.
     """
-    where = f"onnx:{reference}"
     if graph:
-        network = OnnxNetwork(graphs.from_text(graph))
-    else:
-        found = read_file(Path(reference))
-        network = OnnxNetwork(found.graph, found.weights)
-    takes, gives = len(network.graph.inputs), len(network.graph.outputs)
-    if (takes, gives) != (len(interface.inputs), len(interface.outputs)):
-        want = f"{len(interface.inputs)} and {len(interface.outputs)} as the data and the task say"
-        raise InputError(f"{where}: got {takes} inputs and {gives} outputs, want {want}")
+        return OnnxNetwork(graphs.from_text(graph))
+    if file_bytes:
+        return OnnxFile(bytes(file_bytes), blank=interface)
+    data = read_file(Path(reference))
+    whole = OnnxFile(data)
+    try:
+        network = _import(data)
+        _compare(network, whole, interface)
+    except ValueError as error:
+        whole.obstacle = str(error)
+        whole.blueprint_arguments = {"reference": "", "file_bytes": len(data)}
+        return whole
     # What builds it again without the file: `edgekd.learn.blueprint.save` keeps it.
     network.blueprint_arguments = {"reference": "", "graph": graphs.to_text(network.graph)}
     return network
 
 
-def read_file(path: Path) -> OnnxModel:
-    """The graph and the weights of a user's file, weights beside it included.
+def read_file(path: Path) -> bytes:
+    """A user's file that was admitted, with the weights that lie beside it.
 
     Raises:
-        InputError: as `onnx`.
+        InputError: if there is none, or an engine should not be shown it.
     """
     try:
         is_outside = admission.examine(path)
     except ValueError as error:
         raise InputError(str(error)) from error
     if not is_outside:
-        return read_model(path)
+        return _read(path)
     with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
-        whole = external_data.embed_weights(path, Path(scratch) / "model.onnx")
-        try:
-            return read_model(whole)
-        except InputError as error:
-            raise InputError(str(error).replace(str(whole), str(path))) from error
+        return _read(external_data.embed_weights(path, Path(scratch) / "model.onnx"))
+
+
+def _read(path: Path) -> bytes:
+    with files.open_regular(path) as file:
+        data: bytes = file.read()
+    return data
+
+
+def _import(data: bytes) -> OnnxNetwork:
+    """
+    Raises:
+        ValueError: saying why it cannot be imported.
+    """
+    proto = onnx_package.ModelProto()
+    proto.ParseFromString(data)
+    if proto.functions:
+        proto = onnx_package.inliner.inline_local_functions(proto)
+    found = convert_model(proto)
+    return OnnxNetwork(found.graph, found.weights).eval()
+
+
+def _compare(network: OnnxNetwork, whole: OnnxFile, interface: Interface) -> None:
+    """
+    Raises:
+        ValueError: if the two answer differently.
+    """
+    inputs = model_inputs.make_noise(interface, COMPARED)
+    with torch.no_grad():
+        want, got = _as_list(whole(*inputs)), _as_list(network(*inputs))
+    for end, one, other in zip(interface.outputs, got, want, strict=False):
+        if one.shape != other.shape:
+            raise ValueError(
+                f"imported, it gives {end.name} {list(one.shape)} for {COMPARED} samples, want {list(other.shape)}"
+            )
+        largest = float(other.double().abs().max()) if other.numel() else 0.0
+        off = float((one.double() - other.double()).abs().max()) if other.numel() else 0.0
+        if not off <= TOLERANCE * largest + torch.finfo(torch.float32).tiny:
+            raise ValueError(
+                f"imported, it answers otherwise than ONNX Runtime: {end.name} is off by {off:.2g} of {largest:.2g}"
+            )
+
+
+def _as_list(given: Tensor | tuple[Tensor, ...]) -> list[Tensor]:
+    return list(given) if isinstance(given, tuple) else [given]

@@ -119,7 +119,7 @@ def _each(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return apply
 
 
-def cast(attributes: Attributes, x: Value) -> Value:
+def cast_type(attributes: Attributes, x: Value) -> Value:
     """To another type. Halves become float32, in which all is reckoned."""
     goal = attributes.whole("to", 1)
     dtype = torch.float32 if goal in HALVES else DTYPES.get(goal)
@@ -137,7 +137,7 @@ def cast(attributes: Attributes, x: Value) -> Value:
     return x.astype(str(dtype).removeprefix("torch."))
 
 
-def where(attributes: Attributes, condition: Value, a: Value, b: Value) -> Value:
+def choose_values(attributes: Attributes, condition: Value, a: Value, b: Value) -> Value:
     """``a`` where the condition holds, else ``b``."""
     if are_known(condition, a, b):
         return np.where(condition, a, b)
@@ -174,7 +174,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Abs": _unary(torch.abs, np.abs),
     "Add": _binary(operator.add),
     "And": _binary(np.logical_and, torch.logical_and),
-    "Cast": cast,
+    "Cast": cast_type,
     "Ceil": _unary(torch.ceil, _each(math.ceil)),
     "Cos": _unary(torch.cos),
     "CumSum": cumulative_sum,
@@ -206,6 +206,6 @@ OPERATORS: Mapping[str, Operator] = {
     "Sqrt": _unary(torch.sqrt, np.sqrt),
     "Sub": _binary(operator.sub),
     "Sum": _folded(operator.add),
-    "Where": where,
+    "Where": choose_values,
     "Xor": _binary(np.logical_xor, torch.logical_xor),
 }

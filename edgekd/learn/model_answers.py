@@ -1,0 +1,117 @@
+"""Targets for data without labels: what a user's ONNX file itself answers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+
+from edgekd import fields
+from edgekd.errors import InputError
+from edgekd.interface import NAME
+from edgekd.learn.models.onnx import read_file
+from edgekd.learn.onnx_import.session import FileEnd
+from edgekd.learn.onnx_import.session import OnnxSession
+from edgekd.learn.onnx_import.session import describe_obstacle_to_batches
+from edgekd.learn.source import AS_GIVEN
+from edgekd.learn.source import Source
+
+if TYPE_CHECKING:
+    from edgekd.field import Field
+    from edgekd.field import Rows
+
+CHUNK = 64
+"""Samples that are prepared at a time."""
+PREPROCESSING = (
+    "say data.mean and data.std as the file was trained: of pixels / 255, a number a channel "
+    "(mean 0 and std 1 for pixels / 255 themselves, std 0.00392157 for pixels of 0 to 255)"
+)
+
+
+def add_answers(source: Source, path: Path, words: Mapping[str, Any], where: str) -> Source:
+    """The source with what the file `path` answers to its samples; its inputs get the names that the file has.
+
+    Args:
+        source: inputs alone.
+        path: an ONNX file.
+        words: what the recipe says of inputs, such as ``mean``.
+        where: how to call the source in a message.
+
+    Raises:
+        InputError: if the file does not take these inputs, or their preprocessing is not said.
+    """
+    session = OnnxSession(read_file(path), str(path))
+    obstacle = describe_obstacle_to_batches(session)
+    if obstacle:
+        raise InputError(f"{path}: {obstacle}", hint="edgekd bench measures such a file")
+    for end in (*session.inputs, *session.outputs):
+        if not NAME.fullmatch(end.name):
+            raise InputError(f"{path}: got an input or output {end.name!r:.80}, want a plain name")
+    source = _rename(source, session.inputs, where)
+    splits: dict[str, dict[str, Rows]] = {}
+    known: dict[str, Field] = {}
+    for split, rows in source.splits.items():
+        if split == "train":
+            known = {n: _describe(source, n, rows[n], words, where) for n in source.fields}
+        answers = _answer(session, known, rows)
+        splits[split] = {**rows, **answers}
+    described = {**source.fields, **{end.name: AS_GIVEN for end in session.outputs}}
+    names = tuple(end.name for end in session.outputs)
+    return source._replace(splits=splits, fields=described, answers=names)
+
+
+def _rename(source: Source, ends: tuple[FileEnd, ...], where: str) -> Source:
+    """The fields in the order of the file's inputs and under their names; the only one whatever it is called."""
+    names = [end.name for end in ends]
+    if len(names) == len(source.fields) == 1:
+        (old,) = source.fields
+        pairs = {names[0]: old}
+    else:
+        missing = [name for name in names if name not in source.fields]
+        if missing or len(names) != len(source.fields):
+            got = ", ".join(source.fields)
+            raise InputError(f"{where}: got {got}, want the inputs {', '.join(names)}")
+        pairs = {name: name for name in names}
+    return source._replace(
+        fields={new: source.fields[old] for new, old in pairs.items()},
+        splits={
+            split: {new: rows[old] for new, old in pairs.items()}
+            for split, rows in source.splits.items()
+        },
+    )
+
+
+def _describe(source: Source, name: str, rows: Rows, words: Mapping[str, Any], where: str) -> Field:
+    kind, said = source.fields[name]
+    found = fields.find_field(kind)
+    takes = inspect.signature(found.describe).parameters
+    wanted = [word for word in ("mean", "std") if word in takes]
+    if any(word not in words and word not in said for word in wanted):
+        raise InputError(
+            f"{where}: {name}: got no preprocessing, want that of the file", hint=PREPROCESSING
+        )
+    taken = {word: value for word, value in words.items() if word in takes}
+    try:
+        return found.describe(rows, np.arange(len(rows)), **{**said, **taken})
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: {name}: {error}") from error
+
+
+def _answer(
+    session: OnnxSession, known: Mapping[str, Field], rows: Mapping[str, Rows]
+) -> dict[str, Rows]:
+    total = len(next(iter(rows.values())))
+    parts: list[dict[str, np.ndarray]] = []
+    for start in range(0, total, CHUNK):
+        feeds: dict[str, np.ndarray] = {}
+        for name, field in known.items():
+            feeds |= field.prepare(name, rows[name][start : start + CHUNK])
+        parts.append(session.answer(feeds))
+    return {
+        end.name: np.concatenate([part[end.name] for part in parts]).astype(np.float32)
+        for end in session.outputs
+    }

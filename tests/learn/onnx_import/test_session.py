@@ -1,0 +1,60 @@
+"""A file as ONNX Runtime answers it: many samples of one whose batch is fixed, and what has no batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from onnx import helper
+
+from edgekd.errors import InputError
+from edgekd.learn.onnx_import.session import OnnxFile
+from edgekd.learn.onnx_import.session import OnnxSession
+from edgekd.learn.onnx_import.session import describe_obstacle_to_batches
+from tests.onnx_example import classifier
+from tests.onnx_example import make_model
+
+
+@pytest.mark.parametrize("batch", ["n", 1, 2, 4])
+def test_samples_are_answered_alike_whatever_the_file_fixes(batch: int | str) -> None:
+    x = np.random.default_rng(0).normal(size=(5, 3, 8, 8)).astype(np.float32)
+    session = OnnxSession(classifier(batch).SerializeToString(), "m.onnx")
+    want = OnnxSession(classifier().SerializeToString(), "m.onnx").answer({"x": x})
+    np.testing.assert_allclose(
+        session.answer({"x": x})["probabilities"], want["probabilities"], 1e-5
+    )
+    assert not describe_obstacle_to_batches(session)
+
+
+def test_the_file_is_a_module_with_its_bytes_among_its_weights() -> None:
+    data = classifier(1).SerializeToString()
+    module, again = OnnxFile(data), OnnxFile(bytes(len(data)))
+    again.load_state_dict(module.state_dict())
+    x = torch.ones(2, 3, 8, 8)
+    assert torch.equal(module(x), again(x))
+
+
+def test_what_is_no_model_and_other_inputs_are_refused_in_a_line() -> None:
+    with pytest.raises(InputError, match=r"m\.onnx: ONNX Runtime refuses it"):
+        OnnxSession(b"no model", "m.onnx")
+    session = OnnxSession(classifier().SerializeToString(), "m.onnx")
+    with pytest.raises(InputError, match=r"m\.onnx: cannot take x \[2, 3, 9, 9\]"):
+        session.answer(
+            {"x": np.ones((2, 3, 9, 9, 1), np.float32)[..., 0][:, :, :, :, None][..., 0]}
+        )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"a": ["n", 2], "b": ["n", 2]}, ""),
+        ({"a": [1, 2], "b": [1, 2]}, ""),
+        ({"a": [], "b": ["n", 2]}, "'a' is a single number"),
+        ({"a": ["n", 2], "b": [2, 2]}, "first axes of its inputs differ (a n, b 2)"),
+        ({"a": [1, 2], "b": [2, 2]}, "first axes of its inputs differ (a 1, b 2)"),
+    ],
+)
+def test_what_counts_no_samples_is_told(inputs: dict[str, list[object]], words: str) -> None:
+    model = make_model([helper.make_node("Add", ["a", "b"], ["y"])], inputs, {"y": ["n", 2]})
+    found = describe_obstacle_to_batches(OnnxSession(model.SerializeToString(), "m"))
+    assert words in found and bool(words) == bool(found)

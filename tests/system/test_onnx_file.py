@@ -1,0 +1,88 @@
+"""A user's ONNX file from the recipe to a bundle that verifies: quantized, or as it is with the reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from edgekd.bench.status import TIMED
+from tests.onnx_example import classifier
+from tests.onnx_example import make_model
+from tests.system.conftest import edgekd
+
+RECIPE = """\
+name: stranger
+task: float-agreement
+data: {source: "arrays:samples.npz"}
+student: {model: "onnx:model.onnx"}
+learn: [{step: quantize}]
+targets: [{runtime: onnxruntime, precision: [fp32, int8], threads: 1}]
+measure: {processes_max: 6, half_width: 0.5, min_time_s: 0.02, max_time_s: 0.05, max_warmup_s: 0.2}
+"""
+
+
+def make(folder: Path, model: onnx.ModelProto, *shape: int) -> Path:
+    onnx.save(model, folder / "model.onnx")
+    rows = np.random.default_rng(0).normal(size=(60, *shape)).astype(np.float32)
+    np.savez(folder / "samples.npz", anything=rows)
+    (folder / "recipe.yaml").write_text(RECIPE)
+    return folder / "recipe.yaml"
+
+
+@pytest.mark.parametrize("batch", ["n", 1])
+def test_a_file_is_quantized_measured_chosen_and_shipped(tmp_path: Path, batch: int | str) -> None:
+    make(tmp_path, classifier(batch), 3, 8, 8)
+    ran = edgekd("compress", "recipe.yaml", folder=tmp_path)
+    assert ran.code == 0, ran.stderr
+    run_dir = tmp_path / "runs" / "stranger"
+    result = json.loads((run_dir / "result.json").read_bytes())
+    rows = {row["precision"]: row for row in result["candidates"]}
+    assert rows["fp32"]["status"] in TIMED and rows["fp32"]["validation_score"] > 0.999
+    assert rows["int8"]["status"] in TIMED and rows["int8"]["validation_score"] > 0.9
+    exported = result["lineage"]["export-student"]["files"]["model.onnx"]
+    assert exported == result["lineage"]["student"]["files"]["model.onnx"]
+    shipped = (run_dir / "bundle" / "model.onnx").read_bytes()
+    if rows["fp32"]["name"] == result["chosen"]:
+        assert shipped == (tmp_path / "model.onnx").read_bytes()
+        assert "slower" in result["why"] or "faster" in result["why"]
+    names = [end.name for end in onnx.load_from_string(shipped).graph.input]
+    assert names == ["x"]
+    verified = edgekd("verify", str(run_dir / "bundle"))
+    assert verified.code == 0, verified.stdout
+
+
+def control_flow() -> onnx.ModelProto:
+    def branch(op: str) -> onnx.GraphProto:
+        end = helper.make_tensor_value_info("z", 1, [1, 6])
+        return helper.make_graph([helper.make_node(op, ["x"], ["z"])], op, [], [end])
+
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["m"], keepdims=0),
+        helper.make_node("Greater", ["m", "one"], ["c"]),
+        helper.make_node("If", ["c"], ["y"], then_branch=branch("Relu"), else_branch=branch("Neg")),
+    ]
+    one = {"one": np.array(1, np.float32)}
+    return make_model(nodes, {"x": [1, 6]}, {"y": [1, 6]}, one)
+
+
+def test_a_file_with_control_flow_is_shipped_as_it_is_and_the_choice_says_why(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path, control_flow(), 6)
+    ran = edgekd("compress", "recipe.yaml", folder=tmp_path)
+    assert ran.code == 0, ran.stderr
+    result = json.loads((tmp_path / "runs" / "stranger" / "result.json").read_bytes())
+    assert result["chosen"] == "onnxruntime-fp32-1t"
+    assert "there is no int8 of it: it has control flow (If)" in result["why"]
+
+
+def test_int8_alone_is_refused_then(tmp_path: Path) -> None:
+    make(tmp_path, control_flow(), 6)
+    ran = edgekd("compress", "recipe.yaml", "--set", "targets.0.precision=[int8]", folder=tmp_path)
+    assert ran.code == 2 and "targets.0.precision: got int8" in ran.stderr, ran.stderr
+    assert "control flow (If)" in ran.stderr

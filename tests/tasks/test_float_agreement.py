@@ -1,0 +1,71 @@
+"""Judged by agreement with the float model: numbers by hand, and properties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgekd.dataset import Dataset
+from edgekd.fields.array import Array
+from edgekd.interface import Tensor
+from edgekd.task import compute_score
+from edgekd.task import interface_of
+from edgekd.task_check import require_runs
+from edgekd.tasks.float_agreement import TASK
+from edgekd.tasks.float_agreement import cosines
+
+
+def data(**targets: Array) -> Dataset:
+    inputs = {"x": Array(dtype="float32", shape=(3,))}
+    return Dataset(task="float-agreement", inputs=inputs, targets=targets)
+
+
+ONE = data(y=Array(dtype="float32", shape=(2,), spread=2.0))
+
+
+def test_outputs_are_those_that_answered() -> None:
+    ends = interface_of(TASK, ONE)
+    assert ends.outputs == (Tensor("y", "float32", ("batch", 2), target="y"),)
+    assert [end.name for end in ends.inputs] == ["x"]
+
+
+def test_a_distance_counts_in_spreads() -> None:
+    targets = {"y": np.zeros((2, 2), np.float32)}
+    outputs = {"y": np.array([[1, 1], [0, 0]], np.float32)}  # distances 1 and 0, of a spread of 2
+    assert compute_score(TASK, outputs, targets, ONE) == pytest.approx(0.75)
+    far = {"y": np.full((2, 2), 100, np.float32)}
+    assert compute_score(TASK, far, targets, ONE) == 0
+
+
+def test_a_single_number_counts_too_which_no_angle_would_tell() -> None:
+    single = data(y=Array(dtype="float32", shape=(1,), spread=0.5))
+    targets, outputs = {"y": np.array([[0.9]])}, {"y": np.array([[0.4]])}
+    assert cosines(outputs, targets, single) == pytest.approx(1)
+    assert compute_score(TASK, outputs, targets, single) == 0
+
+
+def test_the_same_answers_agree_wholly_and_the_mean_hardly() -> None:
+    rows = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    own = data(y=Array.describe(rows, np.arange(50)))
+    assert compute_score(TASK, {"y": rows}, {"y": rows}, own) == 1
+    assert compute_score(TASK, TASK.guess({"y": rows}, own), {"y": rows}, own) < 0.3
+
+
+def test_classes_agree_by_the_most_probable() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
+    own = data(y=Array.describe(probabilities, np.arange(2)))
+    other = {"y": np.array([[0.6, 0.4], [0.6, 0.4]], np.float32)}
+    decided = [TASK.decide(each, own) for each in ({"y": probabilities}, other)]
+    assert TASK.agree(*decided).tolist() == [1, 0]
+    assert TASK.describe(decided[0], own, 1)[1] == [("y: class 1", None)]
+
+
+def test_it_runs_on_several_outputs() -> None:
+    random = np.random.default_rng(0)
+    rows = {
+        "map": random.normal(size=(4, 1, 5, 5)).astype(np.float32),
+        "state": np.zeros((4, 3), np.float32),
+    }
+    own = data(**{name: Array.describe(each, np.arange(4)) for name, each in rows.items()})
+    require_runs(TASK, rows, own)
+    assert "[1, 5, 5] from" in TASK.describe(TASK.decide(rows, own), own, 2)[0][0][0]
