@@ -24,7 +24,9 @@ from edgekd.display import make_display
 from edgekd.learn import blueprint
 from edgekd.learn.evaluation import read_split
 from edgekd.plan import learning
+from edgekd.plan import roles
 from edgekd.plan import student
+from edgekd.stage import Bindings
 from edgekd.walk import Walker
 from edgekd.walk import open_store
 
@@ -32,9 +34,10 @@ from edgekd.walk import open_store
 def scores(path: Path, sets: list[str], options: run.Options) -> dict[str, float]:
     """Test accuracy of teacher, control and student, learned with one `student_seed`."""
     recipe = recipes.load(path, sets)
-    labels = {"teacher": "teacher", "control": "control", "student": student.float_label(recipe)}
+    labels = {"teacher": "teacher", "control": "control", "student": roles.float_label(recipe)}
     with open_store(options) as store, make_display(quiet=False, verbose=True) as progress:
-        walker = Walker(store, options, progress, fingerprint.machine_key())
+        here = fingerprint.machine_key()
+        walker = Walker(store, options, progress, Bindings(here, here))
         taught = learning.steps(recipe, path.parent, (), options)
         walker.walk([*taught, *student.steps(recipe, (), options)])
         given = {"data": walker.path("data", "data.json"), "test": walker.path("data", "test")}

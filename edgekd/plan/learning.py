@@ -14,6 +14,7 @@ from edgekd.learn.model_settings import ModelChoice
 from edgekd.learn.settings import Training
 from edgekd.plan import loading
 from edgekd.plan import origins
+from edgekd.plan import pretrained_models
 from edgekd.plan import rehearsal
 from edgekd.plan import roles
 from edgekd.plan import teaching
@@ -84,7 +85,8 @@ def threads(training: Training) -> int:
 
 
 def _data(recipe: Recipe, folder: Path, options: Options) -> Step:
-    config = data.DataConfig(**dict(recipe.data), task=recipe.task)
+    published = pretrained_models.find_per_channel(recipe, options)
+    config = data.DataConfig(**dict(recipe.data), task=recipe.task, **published)
     origin = functools.partial(
         data.digest_source,
         config,

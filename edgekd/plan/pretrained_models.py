@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def settle_models(recipe: Recipe, options: Options) -> Recipe:
-    """A recipe whose pretrained models say which images they expect, and whose data are prepared for them.
+    """A recipe whose pretrained models say which images they expect.
 
     Fetches what is missing, where that is allowed; of a run that is only foreseen nothing.
 
@@ -29,7 +29,6 @@ def settle_models(recipe: Recipe, options: Options) -> Recipe:
         MachineError: naming the key, if files are missing and may not, or cannot, be fetched.
     """
     changes: dict[tuple[str, ...], ModelChoice] = {}
-    data: dict[str, Any] = {}
     for key, model in _list_models(recipe):
         if not is_published(model) or (options.dry and options.allow_download and _missing(model)):
             continue
@@ -39,9 +38,7 @@ def settle_models(recipe: Recipe, options: Options) -> Recipe:
             raise type(error)(f"{'.'.join(key)}: {error}", hint=error.hint) from error
         if found is not None:
             changes[key] = model.model_copy(update={"expects": _expect(found)})
-            for name in ("mean", "std"):
-                data.setdefault(name, getattr(found, name))
-    return _replace(recipe, changes, data)
+    return _replace(recipe, changes)
 
 
 def is_published(model: ModelChoice) -> bool:
@@ -67,6 +64,16 @@ def find_weights(model: ModelChoice, options: Options) -> PretrainedModel:
             Path(pretrained_model.WEIGHTS[0]), Preprocessing(), (), {}
         )
     return pretrained_model.find_pretrained(model)
+
+
+def find_per_channel(recipe: Recipe, options: Options) -> dict[str, Any]:
+    """Find what pixels are normalised with for the first pretrained model that says it; empty where none does."""
+    for _, model in _list_models(recipe):
+        if model.pretrained:
+            found = find_weights(model, options).preprocessing
+            if found.mean is not None and found.std is not None:
+                return {"published_mean": found.mean, "published_std": found.std}
+    return {}
 
 
 def list_downloads(recipe: Recipe) -> tuple[str, ...]:
@@ -107,9 +114,7 @@ def _list_models(recipe: Recipe) -> Iterator[tuple[tuple[str, ...], ModelChoice]
     yield ("student", "model"), recipe.student.model
 
 
-def _replace(
-    recipe: Recipe, changes: dict[tuple[str, ...], ModelChoice], data: dict[str, Any]
-) -> Recipe:
+def _replace(recipe: Recipe, changes: dict[tuple[str, ...], ModelChoice]) -> Recipe:
     updates: dict[str, Any] = {}
     if recipe.teacher is not None and ("teacher", "model") in changes:
         model = {"model": changes["teacher", "model"]}
@@ -125,7 +130,4 @@ def _replace(
         updates["student"] = recipe.student.model_copy(
             update={"model": changes["student", "model"]}
         )
-    said = {k: v for k, v in data.items() if v is not None and getattr(recipe.data, k) is None}
-    if said:
-        updates["data"] = recipe.data.model_copy(update=said)
     return recipe.model_copy(update=updates) if updates else recipe

@@ -222,12 +222,14 @@ def _tried(
     from edgekd.learn.settings import Arithmetic
     from edgekd.learn.training import rehearsal
     from edgekd.learn.training.batches import require_full_batch
+    from edgekd.learn.training.depth import plan_rates
 
     samples = arrays.open_samples(given, config.views, config.seed, case.only)
     require_full_batch(case.train.batch_size, len(samples))
     resolved = Arithmetic(precision="fp32", channels_last=False, threads=torch.get_num_threads())
     with arithmetic.deterministic_torch(context.seed, resolved.threads):
         plan, student = _built(case.student, given, context)
+        plan_rates(student, case.train, plan.blank(2))
         marks = ["", *(f"_{number}" for number in range(2, len(case.teachers) + 1))]
         others = dict(zip(marks, case.teachers, strict=False))
         if case.parent is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -88,6 +89,10 @@ class DataConfig(DataSettings):
 
     task: TaskName = omit_default(DEFAULT_TASK)
     """A name of `edgekd tasks`."""
+    published_mean: PerChannel | None = omit_default(None)
+    """What published weights were trained with, in place of `mean` where the recipe says none."""
+    published_std: PerChannel | None = omit_default(None)
+    """The same in place of `std`."""
 
 
 def digest_source(
@@ -186,8 +191,8 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
 
     where = str(config.source)
     task = load_task(config.task, allow_code=context.allow_code)
-    words = {name: getattr(config, name) for name in ("mean", "std") if getattr(config, name)}
     source = require_sound(_read(config, context), where)
+    words = _find_per_channel(config, source)
     if task.from_answers:
         source = require_sound(_answered(source, words, given, where), where)
     for note in source.notes:
@@ -236,6 +241,24 @@ def _answered(
             "task: got one that is judged by a model's own answers, want student: {model: onnx:FILE}"
         )
     return add_answers(source, given[MODEL_FILE], words, where)
+
+
+def _find_per_channel(config: DataConfig, source: Source) -> dict[str, tuple[float, ...]]:
+    """Mean and standard deviation: the recipe's, or else those of published weights, of three the mean for grey."""
+    found = {}
+    shapes: list[Sequence[int]] = [
+        getattr(rows, "shape", ()) for rows in source.splits["train"].values()
+    ]
+    grids = [shape[-1] for shape in shapes if len(shape) == 4]
+    for name in ("mean", "std"):
+        said, published = getattr(config, name), getattr(config, f"published_{name}")
+        if said is None and published is not None and grids:
+            grey = grids[0] == 1
+            said = (sum(published) / len(published),) if grey else published
+            said = said * grids[0] if len(said) == 1 else said
+        if said is not None:
+            found[name] = said
+    return found
 
 
 def _task_code(config: DataConfig, allow_code: bool) -> dict[str, str]:

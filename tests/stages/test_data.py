@@ -229,3 +229,12 @@ def test_mean_and_std_can_be_a_teacher_s_own(tmp_path: Path) -> None:
         run(tmp_path / "b", source="digits", mean=[0.5, 0.5, 0.5])
     with pytest.raises(ValidationError, match="above 0"):
         data.DataConfig(source="digits", std=[0.0])
+
+
+def test_published_weights_say_them_where_the_recipe_does_not(tmp_path: Path) -> None:
+    published = {"published_mean": [0.2, 0.4, 0.6], "published_std": [0.1, 0.2, 0.6]}
+    for name, said, want in (("a", {}, [0.4]), ("b", {"mean": [0.5]}, [0.5])):
+        about = run(tmp_path / name, source="digits", **published, **said)["data.json"].read_bytes()
+        image = json.loads(about)["inputs"]["images"]
+        assert image["mean"] == pytest.approx(want)  # of three channels their mean: digits are grey
+        assert image["std"] == pytest.approx([0.3])

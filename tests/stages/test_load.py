@@ -163,3 +163,33 @@ def test_what_is_trained_further_gets_a_head_for_the_data_s_classes(
         "t.safetensors: fc: its head of 6 classes is replaced by one of 3: bag, coat by name; "
         "1 other begins untrained"
     ]
+
+
+def test_what_the_weights_were_trained_with_is_said_beside_what_the_data_are(
+    given: dict[str, Path], tmp_path: Path
+) -> None:
+    wanted = {"mean": [0.5], "std": [0.25], "height": 16, "width": 16, "interpolation": "bicubic"}
+    words = {"classes": ("coat", "ankle boot", "bag"), "preprocessing": wanted}
+    noted = Noted()
+    run(given, tmp_path, noted, **words)
+    assert noted.notes[:3] == [
+        "t.safetensors: mean 0.5 is that of its weights",
+        "t.safetensors: its weights were trained with std 0.25; the data have 0.3",
+        "t.safetensors: its weights were trained on 16x16 bicubic; the data have 8x8, and it sees them as they are",
+    ]
+
+
+def test_images_that_a_network_takes_alone_are_made_for_it(given: dict[str, Path]) -> None:
+    from edgekd.learn import learner
+    from edgekd.learn.model_settings import Input
+    from edgekd.learn.model_settings import ModelChoice
+
+    def made(said: Input | None = None, **expected: int) -> Blueprint:
+        model = ModelChoice(name="resnet8", expects=Input(**expected))
+        return learner.make_blueprint(model, given["data"], said)
+
+    assert made(channels=1).inside is None
+    assert made(channels=1, height=8, width=8).edits == ()
+    larger = made(channels=3, height=16, width=16)
+    assert larger.edits[0] == {"name": "adapt", "channels": 3, "height": 16, "width": 16}
+    assert made(Input(height=12), channels=3).edits[0]["channels"] == 1  # the recipe's word counts

@@ -81,23 +81,25 @@ def turn_hue(images: Images, factors: Factors) -> Images:
     """The hue of `images` [B, H, W, 3] turned by the factors [B], in circles; saturation and value stay."""
     if images.shape[-1] == 1:
         return images
-    top, low = images.max(-1), images.min(-1)
-    spread = top - low
+    red, green, blue = (np.ascontiguousarray(images[..., number]) for number in range(3))
+    top = np.maximum(np.maximum(red, green), blue)
+    spread = top - np.minimum(np.minimum(red, green), blue)
     divisor = np.where(spread == 0, np.float32(1), spread)
-    red, green, blue = np.moveaxis(images, -1, 0)
-    hue = np.select(
-        [top == red, top == green],
-        [(green - blue) / divisor, 2 + (blue - red) / divisor],
-        4 + (red - green) / divisor,
-    )
-    turned = (hue + 6 * factors[:, None, None]) % 6
-    channels = [top - spread * np.clip(_distance(turned, base) - 1, 0, 1) for base in _PURE_HUES]
-    return np.stack(channels, -1).astype(np.float32)
+    hue: Factors = np.asarray(4 + (red - green) / divisor, np.float32)
+    np.copyto(hue, 2 + (blue - red) / divisor, where=top == green)
+    np.copyto(hue, (green - blue) / divisor, where=top == red)
+    hue += 6 * factors[:, None, None]
+    hue -= 6 * np.floor(hue / 6)
+    changed = np.empty(images.shape, np.float32)
+    for number, pure in enumerate(_PURE_HUES):
+        share = np.minimum(np.maximum(_distance(hue, pure) - 1, 0), 1)
+        np.subtract(top, spread * share, out=changed[..., number])
+    return changed
 
 
-def _distance(hue: NDArray[np.floating], base: float) -> NDArray[np.floating]:
+def _distance(hue: Factors, pure: float) -> Factors:
     """How far a hue is from a pure colour, 0 to 3 sixths of the circle."""
-    away = np.abs(hue - base)
+    away = np.abs(hue - np.float32(pure))
     return np.asarray(np.minimum(away, 6 - away))
 
 
