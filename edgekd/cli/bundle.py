@@ -6,13 +6,16 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli.screen import echo
 
 PASSWORD = "EDGEKD_KEY_PASSWORD"
 
 
 @click.command(epilog="Example: edgekd bundle runs/quickstart -o student.edgekd")
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument(
+    "run", metavar="RUN", shell_complete=completions.complete_run, type=click.Path(path_type=Path)
+)
 @click.option(
     "-o",
     "--output",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.cli import completions
+from edgekd.cli import options as shared
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import get_volume
 from edgekd.cli.screen import print_json
@@ -41,12 +43,13 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--set",
     "overrides",
+    shell_complete=completions.complete_key,
     multiple=True,
     metavar="KEY=VALUE",
     help="Override a key; may be repeated.",
 )
 @click.option("--data-dir", type=FOLDER, help="Folder of the public data sets.")
-@click.option("--device", default="local", metavar="NAME", help="Device to measure on.")
+@shared.device
 @click.option(
     "--dry-run", is_flag=True, help="Print what would run and which files it touches, and stop."
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
@@ -23,8 +24,15 @@ LONGEST = 60
 
 
 @click.command(epilog="Example: edgekd diff runs/quickstart runs/quickstart-2")
-@click.argument("first", metavar="RUN", type=click.Path(path_type=Path))
-@click.argument("second", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument(
+    "first", metavar="RUN", shell_complete=completions.complete_run, type=click.Path(path_type=Path)
+)
+@click.argument(
+    "second",
+    metavar="RUN",
+    shell_complete=completions.complete_run,
+    type=click.Path(path_type=Path),
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(first: Path, second: Path, as_json: bool) -> None:
     """Show in what two runs differ: settings, data, versions, machine, and figures with their 95 % intervals.

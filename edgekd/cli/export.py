@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli import options
 from edgekd.cli.screen import echo
 
@@ -21,8 +22,17 @@ TORCH, ONNX = "torch", "onnx"
     epilog="Examples: edgekd export runs/quickstart --to onnx -o student.onnx; "
     "edgekd export runs/quickstart --to openvino -o engine/"
 )
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--to", "form", metavar="torch|onnx|ENGINE", required=True, help="What to write.")
+@click.argument(
+    "run", metavar="RUN", shell_complete=completions.complete_run, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--to",
+    "form",
+    metavar="torch|onnx|ENGINE",
+    shell_complete=completions.complete_export,
+    required=True,
+    help="What to write.",
+)
 @click.option(
     "-o",
     "--output",

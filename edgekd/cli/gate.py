@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli import options
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
@@ -24,9 +25,15 @@ HEADER = ("gate", "got", "allowed", "95 % interval", "verdict")
     epilog="Example: edgekd gate runs/quickstart --baseline release/student.edgekd "
     "--policy ci/gates.yaml --junit gate.xml"
 )
-@click.argument("run", metavar="RUN", type=click.Path(exists=True, path_type=Path))
+@click.argument(
+    "run",
+    metavar="RUN",
+    shell_complete=completions.complete_run,
+    type=click.Path(exists=True, path_type=Path),
+)
 @click.option(
     "--baseline",
+    shell_complete=completions.complete_run,
     required=True,
     metavar="RUN-or-BUNDLE",
     type=click.Path(exists=True, path_type=Path),
@@ -45,7 +52,7 @@ HEADER = ("gate", "got", "allowed", "95 % interval", "verdict")
     help="Folder of stored results, which hold the run's test split.",
 )
 @options.key
-@click.option("--device", default="local", metavar="NAME", help="Device to measure on.")
+@options.device
 @click.option("--allow-code", is_flag=True, help="Let the authors' own task run, python:....")
 @click.option("--json", "as_json", is_flag=True, help="Print the published schema's JSON.")
 @click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli import members
 from edgekd.cli import snippets
 
@@ -21,7 +22,7 @@ _FLAGS = {"diverged": "diverged", "chance": "stayed at chance", "failed": "faile
 
 
 @click.command(epilog="Examples: edgekd methods; edgekd methods kd")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completions.complete_method)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, as_json: bool) -> None:
     """List the losses, schemes and synthesizers a recipe may name; or show NAME: formula, inputs, settings

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli import completions
 from edgekd.device import TIMEOUT_S
 
 timeout = click.option(
@@ -22,4 +23,11 @@ key = click.option(
     metavar="PUBLIC.pem",
     type=click.Path(path_type=Path),
     help="Ed25519 public key that must have signed the bundle.",
+)
+device = click.option(
+    "--device",
+    shell_complete=completions.complete_device,
+    default="local",
+    metavar="NAME",
+    help="Device to measure on.",
 )

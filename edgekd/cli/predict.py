@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli import options
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 @click.command(
     epilog="Examples: edgekd predict runs/quickstart digit.png; edgekd predict student.edgekd shoe.png --top 5"
 )
-@click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.argument(
+    "path",
+    metavar="BUNDLE",
+    shell_complete=completions.complete_run,
+    type=click.Path(path_type=Path),
+)
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
     "--top",
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--runtime",
+    shell_complete=completions.complete_engine,
     metavar="NAME",
     help="Engine to run.  [default: the chosen one, or one that is installed]",
 )

@@ -6,11 +6,17 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli.screen import echo
 
 
 @click.command(epilog="Example: edgekd push runs/quickstart me/digits --allow-upload")
-@click.argument("run", metavar="BUNDLE|RUN", type=click.Path(path_type=Path))
+@click.argument(
+    "run",
+    metavar="BUNDLE|RUN",
+    shell_complete=completions.complete_run,
+    type=click.Path(path_type=Path),
+)
 @click.argument("repo", metavar="OWNER/NAME")
 @click.option("--allow-upload", is_flag=True, help="Upload; without it, only print what would be.")
 @click.option("--public", is_flag=True, help="Make a new repository public, not private.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
@@ -18,8 +19,13 @@ HTML = "report.html"
     epilog="Examples: edgekd report runs/quickstart --open; "
     "edgekd report runs/quickstart runs/quickstart-2 -o compare.html"
 )
-@click.argument("run_dir", type=click.Path(path_type=Path))
-@click.argument("other", required=False, type=click.Path(path_type=Path))
+@click.argument("run_dir", shell_complete=completions.complete_run, type=click.Path(path_type=Path))
+@click.argument(
+    "other",
+    required=False,
+    shell_complete=completions.complete_run,
+    type=click.Path(path_type=Path),
+)
 @click.option("--json", "as_json", is_flag=True, help="Print result.json instead of the page.")
 @click.option("--open", "opens", is_flag=True, help="Open the HTML page and print its path.")
 @click.option(

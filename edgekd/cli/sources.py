@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli import members
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
@@ -24,7 +25,12 @@ MOST_SHOWN = 10
 @click.command(
     epilog="Examples: edgekd sources; edgekd sources image-folder; edgekd sources photos/"
 )
-@click.argument("name", required=False, metavar="[NAME | PATH | SOURCE]")
+@click.argument(
+    "name",
+    required=False,
+    metavar="[NAME | PATH | SOURCE]",
+    shell_complete=completions.complete_source,
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the public data sets.")
 @click.option("--allow-code", is_flag=True, help="Let python:package.module:function run.")
 @click.option("--allow-download", is_flag=True, help="Download data that are missing.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
@@ -52,7 +53,7 @@ targets:
 
 
 @click.command(epilog="Examples: edgekd tasks; edgekd tasks classification")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completions.complete_task)
 @click.option("--allow-code", is_flag=True, help="Let python:package.module:TASK run.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, allow_code: bool, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli import options
 from edgekd.cli.screen import print_columns
 from edgekd.cli.screen import print_json
@@ -14,9 +15,15 @@ from edgekd.cli.screen import print_json
 @click.command(
     epilog="Examples: edgekd verify runs/quickstart; edgekd verify student.edgekd --key release.pub.pem"
 )
-@click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.argument(
+    "path",
+    metavar="BUNDLE",
+    shell_complete=completions.complete_run,
+    type=click.Path(path_type=Path),
+)
 @click.option(
     "--runtime",
+    shell_complete=completions.complete_engine,
     metavar="NAME",
     help="Engine to run.  [default: the chosen one, or one that is installed]",
 )

@@ -80,7 +80,7 @@ VERDICTS = ("faster", "slower", "equivalent", "not-slower")
 @INPUTS
 @options.key
 @options.timeout
-@click.option("--device", default="local", metavar="NAME", help="Device to measure on.")
+@options.device
 @click.option(
     "--store", type=MODEL, metavar="FOLDER", help="For store:KEY.  [default: $EDGEKD_HOME]"
 )

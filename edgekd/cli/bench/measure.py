@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli import options
 from edgekd.cli.bench.subjects import BATCH
 from edgekd.cli.bench.subjects import INPUTS
@@ -44,10 +45,18 @@ PROCESSES_MIN = 6
 
 
 @click.command(epilog="Example: edgekd bench student.onnx teacher.onnx --threads 1 --threads 2")
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=FILE)
+@click.argument(
+    "models",
+    metavar="MODEL...",
+    shell_complete=completions.complete_run,
+    nargs=-1,
+    required=True,
+    type=FILE,
+)
 @click.option(
     "--runtime",
     "runtimes",
+    shell_complete=completions.complete_engine,
     metavar="NAME",
     multiple=True,
     help="Engine to run; may be repeated.  [default: all that are installed]",
@@ -122,7 +131,7 @@ PROCESSES_MIN = 6
 @click.option("--raw", metavar="FILE", type=FILE, help="Keep every raw time, .jsonl.gz.")
 @options.key
 @options.timeout
-@click.option("--device", default="local", metavar="NAME", help="Device to measure on.")
+@options.device
 @click.option(
     "--store", metavar="FOLDER", type=FILE, help="For store:KEY.  [default: $EDGEKD_HOME]"
 )
