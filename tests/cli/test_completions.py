@@ -34,7 +34,8 @@ def test_names_of_members() -> None:
         assert offered(line) == list(RUNTIMES)
     assert offered("export x --to") == ["torch", "onnx", *RUNTIMES]
     assert offered("compress x --device", "loc") == ["local"]
-    assert offered("comp") == [] and offered("", "comp") == ["compress", "completion"]
+    assert offered("", "comp") == ["compress", "completion"]
+    assert offered("no-verb", "comp") == ["compress", "completion"]  # and no error in a prompt
 
 
 def test_keys_of_a_recipe_are_those_that_a_recipe_takes() -> None:
