@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from edgekd.bench.proportion import wilson
 from edgekd.printable import escape_unprintable
 from edgekd.report import plot
 from edgekd.report.score_explanation import name_role
+from edgekd.task import NORMAL_95
 
 MOST_CLASSES = 40
 """Bars shown; of more classes those that differ most."""
@@ -52,14 +55,19 @@ def draw_reliability(models: Mapping[str, Content], kind: str) -> bytes:
             sizes = [8 + 160 * one["samples"] / total for one in bins]
             colour = plot.ROLE_COLOURS.get(role, "black")
             label = f"{role}: off by {100 * found['calibration_error']:.2f} %"
+            ends = [wilson(one["accuracy"], one["samples"]) for one in bins]
+            axes.vlines(x, *zip(*ends, strict=True), color=colour, linewidth=1, alpha=0.35)
             axes.plot(x, y, color=colour, linewidth=1.2, label=label)
-            axes.scatter(x, y, s=sizes, color=colour, alpha=0.6, linewidths=0)
-        axes.set_xlabel("confidence (a point's area: its share of the samples)")
+            axes.scatter(x, y, s=sizes, color=colour, alpha=0.6, linewidths=0, clip_on=False)
+        axes.set_title("Is it as sure as it is right?")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("confidence (area: share of the samples)")
         axes.set_ylabel("accuracy")
         axes.set_aspect("equal")
         figure.legend(loc="outside upper center")
 
-    return plot.render_figure(draw, (5.0, 5.0), kind)
+    return plot.render_figure(draw, (5.6, 6.0), kind)
 
 
 def draw_class_gains(by_class: Sequence[Content], names: Sequence[str], kind: str) -> bytes:
@@ -83,7 +91,11 @@ def draw_class_gains(by_class: Sequence[Content], names: Sequence[str], kind: st
         places = range(len(rows))
         colour = plot.ROLE_COLOURS["student"]
         values = [points(r, first) for r in rows]
-        axes.barh(places, values, color=colour, label=f"above {name_role(first)}")
+        axes.barh(places, values, color=colour, alpha=0.75, label=f"above {name_role(first)}")
+        halves = [half_width(r["above"][first], r["samples"]) for r in rows]
+        axes.errorbar(
+            values, places, xerr=halves, fmt="none", ecolor="black", elinewidth=1, capsize=2
+        )
         for other in others:
             axes.plot(
                 [points(r, other) for r in rows],
@@ -96,12 +108,25 @@ def draw_class_gains(by_class: Sequence[Content], names: Sequence[str], kind: st
         axes.axvline(0, color="black", linewidth=0.8)
         axes.set_yticks(places, [_short(names[row["number"]]) for row in rows])
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel("accuracy of the student above the other's (points)")
+        axes.set_xlabel("accuracy of the student above the other's (points; bar: 95 % interval)")
+        title = "Accuracy class by class"
         if len(rows) < len(by_class):
-            axes.set_title(f"the {len(rows)} of {len(by_class)} classes that differ most")
+            title += f": the {len(rows)} of {len(by_class)} that differ most"
+        axes.set_title(title)
         figure.legend(loc="outside upper center", ncols=2)
 
-    return plot.render_figure(draw, (7.0, 1.6 + 0.22 * len(rows)), kind)
+    return plot.render_figure(draw, (7.2, 1.9 + 0.26 * len(rows)), kind)
+
+
+def half_width(change: Content, samples: int) -> float:
+    """Half of the 95 % interval of a paired difference of two shares, in points: normal approximation.
+
+    Args:
+        change: with the samples that one of two models alone has right, ``corrected`` and ``lost``.
+        samples: all of them.
+    """
+    won, lost = change["corrected"], change["lost"]
+    return 100 * NORMAL_95 * math.sqrt(won + lost - (won - lost) ** 2 / samples) / samples
 
 
 def draw_similarity(found: Sequence[Content], kind: str) -> bytes:
@@ -111,13 +136,14 @@ def draw_similarity(found: Sequence[Content], kind: str) -> bytes:
         found: pairs as explain.json has them: ``one`` down, ``other`` across.
         kind: ``svg`` or ``png``.
     """
-    width = sum(2.2 + 0.34 * len(pair["columns"]) for pair in found)
-    height = 2.0 + 0.3 * max(len(pair["rows"]) for pair in found)
+    width = sum(2.6 + 0.4 * len(pair["columns"]) for pair in found)
+    height = 2.4 + 0.34 * max(len(pair["rows"]) for pair in found)
 
     def draw(figure: Any) -> None:
         panels = figure.subplots(1, len(found), squeeze=False)[0]
         for axes, pair in zip(panels, found, strict=True):
             mesh = _map(axes, pair)
+            axes.set_title(f"{pair['other']} beside {pair['one']}")
         bar = figure.colorbar(mesh, ax=list(panels), label="similarity (linear CKA)")
         bar.solids.set_rasterized(False)
 

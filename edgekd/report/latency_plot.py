@@ -39,6 +39,7 @@ def draw_plot(measured: Sequence[Measurement], kind: str) -> bytes:
             axes.plot(ticks, [height] * len(ticks), "|", color=colour, markersize=7)
         axes.set_xscale("log")
         plot.write_plain_ticks(axes)
+        axes.set_title("How latencies are spread")
         axes.set_xlabel("latency of one call (ms, logarithmic); ticks: medians of fresh processes")
         axes.set_ylabel("share of calls")
         axes.set_yticks([0, 0.25, 0.5, 0.75, 0.9, 1])

@@ -28,7 +28,11 @@ STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.family": "DejaVu Sans",
-    "font.size": 9,
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "legend.fontsize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -46,6 +50,10 @@ LABEL_PLACES = [
     (dx, dy) for dy in (11, -11, 22, -22, 33, -33, 44, -44) for dx in (0, 16, -16, 32, -32, 48, -48)
 ]
 """Offsets in points tried for a label, the nearest first."""
+LABEL_SIZE = 9.5
+"""Points; they are read at half the size, too."""
+STEP_COLOURS = (COLOURS[0], *COLOURS[2:])
+"""Of steps that no role is called by, in their order."""
 
 
 def draw_score_latency(result: Result, kind: str) -> bytes:
@@ -71,18 +79,23 @@ def draw_score_latency(result: Result, kind: str) -> bytes:
         points = [(row, float(row.latency_p50_ms or 0), _shown(row, split, scale)) for row in rows]
         for row, x, y in points:
             _draw_row(axes, row, x, y, colours[row.runtime], row.name == result.chosen)
+            ends = [_factor(scale) * end for end in _interval(row, split)]
+            if ends:
+                axes.vlines(x, *ends, color=colours[row.runtime], linewidth=1.5, alpha=0.6)
         axes.set_xscale("log")
-        axes.set_xlabel("latency of one sample, median (ms, logarithmic; bar: 95 % interval)")
+        axes.set_title("Score against latency, with 95 % intervals")
+        axes.set_xlabel("latency of one sample, median (ms, logarithmic)")
         axes.set_ylabel(axis_label(scale, split))
         axes.margins(x=0.16)
-        _limit_scores(axes, [y for _row, _x, y in points], scale)
+        ends = [_factor(scale) * end for row, _, _ in points for end in _interval(row, split)]
+        _limit_scores(axes, [*(y for _row, _x, y in points), *ends], scale)
         write_plain_ticks(axes)
         _legend(figure, axes, rows, colours)
         if not points:
             axes.text(0.5, 0.5, "nothing was measured", transform=axes.transAxes, ha="center")
         _label(figure, axes, points, colours, result.chosen)
 
-    return render_figure(draw, (8.0, 5.0), kind)
+    return render_figure(draw, (7.6, 5.0), kind)
 
 
 def axis_label(scale: Scale, split: str) -> str:
@@ -100,14 +113,16 @@ def draw_learning_curves(
     """Loss terms and the validation score by epoch.
 
     Args:
-        histories: history.json by role; empty for a model that was not trained here.
+        histories: history.json by role, or by label of the step; empty for a model that was not trained here.
         scale: of the score.
         kind: ``svg`` or ``png``.
     """
 
     def draw(figure: Any) -> None:
         losses, scores = figure.subplots(1, 2)
+        others = itertools.cycle(STEP_COLOURS)
         for role, history in histories.items():
+            colour = ROLE_COLOURS.get(role) or (next(others) if history else "")
             epochs = range(1, len(history) + 1)
             terms = [
                 name
@@ -115,22 +130,23 @@ def draw_learning_curves(
                 if name not in ("learning_rate", "score")
             ]
             marker = "o" if len(history) == 1 else ""
-            look = {"color": ROLE_COLOURS.get(role, "black"), "marker": marker}
+            look = {"color": colour, "marker": marker}
             for term, dashes in zip(terms, itertools.cycle(("-", "--", ":", "-.")), strict=False):
                 values = [row.get(term) for row in history]
                 losses.plot(epochs, values, dashes, label=f"{role}: {term}", **look)
             if history:
                 shown = [_factor(scale) * row["score"] for row in history]
                 scores.plot(epochs, shown, label=role, **look)
-        losses.set_ylabel("loss term, mean over the epoch")
+        losses.set_title("Loss terms, mean over the epoch")
+        scores.set_title("Score on the validation samples")
         scores.set_ylabel(axis_label(scale, "validation"))
         for axes in (losses, scores):
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
             if axes.lines:
-                axes.legend()
+                axes.legend(fontsize=LABEL_SIZE)
 
-    return render_figure(draw, (9.0, 3.8), kind)
+    return render_figure(draw, (9.6, 4.2), kind)
 
 
 def _draw_row(axes: Any, row: Row, x: float, y: float, colour: str, chosen: bool) -> None:
@@ -147,9 +163,19 @@ def _draw_row(axes: Any, row: Row, x: float, y: float, colour: str, chosen: bool
         edgecolor=colour,
         alpha=1.0 if row.status == OK else 0.4,
         zorder=3,
+        clip_on=False,
     )
     if chosen:
-        axes.scatter([x], [y], s=170, facecolor="none", edgecolor="black", linewidth=1.4, zorder=4)
+        axes.scatter(
+            [x],
+            [y],
+            s=170,
+            facecolor="none",
+            edgecolor="black",
+            linewidth=1.4,
+            zorder=4,
+            clip_on=False,
+        )
 
 
 def _legend(figure: Any, axes: Any, rows: Sequence[Row], colours: Mapping[str, str]) -> None:
@@ -161,7 +187,7 @@ def _legend(figure: Any, axes: Any, rows: Sequence[Row], colours: Mapping[str, s
     for role in sorted({row.model for row in rows} - {STUDENT}):
         axes.scatter([], [], facecolor="white", edgecolor="#888888", label=role)
     axes.scatter([], [], s=130, facecolor="none", edgecolor="black", label="chosen")
-    figure.legend(loc="outside upper center", ncols=8)
+    figure.legend(loc="outside upper center", ncols=5, columnspacing=1.4)
 
 
 def _label(
@@ -182,7 +208,7 @@ def _label(
     for row, x, y in sorted(points, key=lambda point: (point[0].name != chosen, point[1])):
         name = f"{row.name}, chosen" if row.name == chosen else row.name
         weight = "bold" if row.name == chosen else "normal"
-        look = {"ha": "center", "va": "center", "fontsize": 8, "fontweight": weight}
+        look = {"ha": "center", "va": "center", "fontsize": LABEL_SIZE, "fontweight": weight}
         look["color"] = colours[row.runtime]
         text = axes.annotate(name, (x, y), xytext=(0, 0), textcoords="offset points", **look)
         text.set_in_layout(False)
@@ -219,21 +245,28 @@ def write_plain_ticks(axes: Any) -> None:
 
 
 def _limit_scores(axes: Any, shown: Sequence[float], scale: Scale) -> None:
-    """Set the limits of the score's axis: better is up, with room for labels and no tick above 100 %."""
+    """Set the limits of the score's axis: better is up, with room for labels, and from 0 to 100 % at most."""
     if not shown:
         return
     low, high = min(shown), max(shown)
     percent = scale.unit == "fraction"
     room = max(0.28 * (high - low), 1.0 if percent else 0.02 * max(abs(low), abs(high))) or 1.0
-    axes.set_ylim(low - room, high + room)
-    most = 100 if percent else high + room
-    axes.set_yticks([tick for tick in axes.get_yticks() if low - room <= tick <= most])
+    least, most = (
+        (max(0.0, low - room), min(100.0, high + room)) if percent else (low - room, high + room)
+    )
+    axes.set_ylim(least, most)
+    axes.set_yticks([tick for tick in axes.get_yticks() if least <= tick <= most])
     if scale.better == "lower":
         axes.invert_yaxis()
 
 
 def _factor(scale: Scale) -> int:
     return 100 if scale.unit == "fraction" else 1
+
+
+def _interval(row: Row, split: str) -> tuple[float, ...]:
+    """The ends of the interval of its score; none where that is not known."""
+    return (row.score_ci95 if split == "test" else row.validation_ci95) or ()
 
 
 def _shown(row: Row, split: str, scale: Scale) -> float:

@@ -112,7 +112,8 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
             "versions": config.versions,
         },
     )
-    histories = {role: value[f"{role}_history"] for role in roles if f"{role}_history" in value}
+    of_roles = {role: value[f"{role}_history"] for role in roles if f"{role}_history" in value}
+    histories = _of_steps(value, config, "history.json") or of_roles
     found = {name.removeprefix(TABLE): value[name] for name in value if name.startswith(TABLE)}
     learned, scale = value.get(EXPLAINED), Scale(**result.metric.model_dump())
     section = explanation.make_section(learned) if learned else None
@@ -120,7 +121,7 @@ def run(config: ReportConfig, given: Given, context: Context) -> Made:
     record = RunRecord(
         result,
         scores=_of_steps(value, config, "score.json"),
-        histories=_of_steps(value, config, "history.json"),
+        histories=histories,
         quantized=config.quantized,
         tables=found,
         explained=learned,

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import numpy as np
+import pytest
+
 from edgekd.report import explanation_plot
 from tests import explanation_example
 
@@ -41,12 +44,16 @@ def test_class_gains_names_classes_as_they_are() -> None:
 def test_of_many_classes_those_that_differ_most_are_drawn() -> None:
     row = explanation_example.content()["by_class"][0]
     rows = [
-        {**row, "number": n, "above": {o: {"points": float(n - 30)} for o in row["above"]}}
+        {
+            **row,
+            "number": n,
+            "above": {o: {**of, "points": float(n - 30)} for o, of in row["above"].items()},
+        }
         for n in range(100)
     ]
     names = [f"class {n} {'x' * (30 * (n == 99))}" for n in range(100)]
     text = words(explanation_plot.draw_class_gains(rows, names, "svg"))
-    assert "the 40 of 100 classes that differ most" in text
+    assert "the 40 of 100 that differ most" in text
     assert "class 98" in text and "class 30" not in text and "class 99 xxxxxxxxxxxxxx…" in text
 
 
@@ -55,3 +62,11 @@ def test_similarity_names_layers_and_leaves_unknown_pairs_open() -> None:
     text = words(explanation_plot.draw_similarity(found, "svg"))
     for name in ("teacher", "student", "control", "layer1", "head", "similarity (linear CKA)"):
         assert name in text
+
+
+def test_the_interval_of_a_gain_is_that_of_paired_shares() -> None:
+    change = {"corrected": 3, "lost": 1}
+    differences = np.array([1] * 3 + [-1] + [0] * 16)
+    want = 100 * 1.96 * differences.std() / np.sqrt(len(differences))
+    assert explanation_plot.half_width(change, 20) == pytest.approx(want)
+    assert explanation_plot.half_width({"corrected": 0, "lost": 0}, 20) == 0

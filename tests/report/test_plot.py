@@ -57,6 +57,41 @@ def test_the_axis_of_equal_accuracies_ends_near_them_and_never_above_100(accurac
     assert all(abs(tick - 100 * accuracy) <= 1.01 for tick in ticks)
 
 
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_the_axis_of_a_fraction_ends_within_what_is_possible(better: str) -> None:
+    found: list[tuple[float, float]] = []
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        plot._limit_scores(axes, [3.0, 98.0, 100.0], Scale("share", "fraction", better))
+        found.append(axes.get_ylim())
+
+    plot.render_figure(draw, (3, 3), "svg")
+    assert sorted(found[0]) == [0, 100]
+
+
+def test_intervals_of_scores_are_drawn() -> None:
+    lines = [
+        plot.draw_score_latency(report_example.result(test=test), "svg").count(b"LineCollection")
+        for test in (
+            report_example.files()["test"],
+            {
+                **report_example.files()["test"],
+                "score_ci95": {name: [0.9, 0.95] for name, *_ in report_example.ROWS},
+            },
+        )
+    ]
+    assert lines[1] == lines[0] + len(report_example.ROWS)
+
+
+def test_every_trained_step_has_a_curve_of_its_own_colour() -> None:
+    one = report_example.history(3, 1.0, "kd")
+    histories = {"control": one, "distil": one, "distil-2": one, "quantize-asymmetric": one}
+    svg = plot.draw_learning_curves(histories, Scale("accuracy"), "svg")
+    for colour in ("#d55e00", "#0072b2", "#009e73", "#cc79a7"):
+        assert svg.count(colour.encode()) >= 2, colour
+
+
 def test_nothing_measured_is_still_a_plot() -> None:
     rows = report_example.rows(
         latency_p50_ms=None, latency_ci95_ms=None, status="not measured", reason="x"
@@ -85,7 +120,7 @@ def test_the_png_is_a_picture() -> None:
     from PIL import Image
 
     image = Image.open(io.BytesIO(plot.draw_score_latency(report_example.result(), "png")))
-    assert image.size == (1200, 750)
+    assert image.size == (1140, 750)
 
 
 @pytest.mark.parametrize("histories", [HISTORIES, {"teacher": []}])
