@@ -5,6 +5,7 @@
     distil(student, teacher, ...) one's own modules and batches, without a recipe
     Distiller(student, ...)       one step of that, for a training loop of one's own
     quantize(model, batches)      one's own module in int8, as ONNX for each engine
+    bench(model, ...)             how fast files are
     verify(bundle)                whether a bundle is as it was written, and answers as it should here
     predict(bundle, inputs)       what its model answers
     losses, schemes, taps, knowledge    what a step is made of, each by its name
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from edgekd import taps
     from edgekd.api.bundles import predict
     from edgekd.api.bundles import verify
+    from edgekd.api.measuring import bench
     from edgekd.api.quantization import quantize
     from edgekd.api.run import RunResult as Result
     from edgekd.api.run import compress
@@ -40,6 +42,7 @@ _PLACES = {
     "Distiller": "edgekd.learn.standalone.distiller:Distiller",
     "EdgekdError": "edgekd.errors:EdgekdError",
     "Result": "edgekd.api.run:RunResult",
+    "bench": "edgekd.api.measuring:bench",
     "compress": "edgekd.api.run:compress",
     "distil": "edgekd.learn.standalone.distillation:distil",
     "knowledge": "edgekd.knowledge",
@@ -56,6 +59,7 @@ __all__ = [
     "Distiller",
     "EdgekdError",
     "Result",
+    "bench",
     "compress",
     "distil",
     "knowledge",
@@ -69,15 +73,19 @@ __all__ = [
 ]
 
 
+def load_public(name: str) -> Any:
+    """What the public name stands for; its module is imported."""
+    module, _, member = _PLACES[name].partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, member) if member else found
+
+
 if not TYPE_CHECKING:  # to a type checker what is not imported above is not there
 
     def __getattr__(name: str) -> Any:
         if name not in _PLACES:
             raise AttributeError(f"module 'edgekd' has no attribute {name!r}")
-        module, _, member = _PLACES[name].partition(":")
-        value = importlib.import_module(module)
-        value = getattr(value, member) if member else value
-        globals()[name] = value
+        value = globals()[name] = load_public(name)
         return value
 
 

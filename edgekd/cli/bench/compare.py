@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.api.measuring import open_inputs
 from edgekd.cli import options
 from edgekd.cli.bench.subjects import BATCH
 from edgekd.cli.bench.subjects import INPUTS
 from edgekd.cli.bench.subjects import PRECISION
 from edgekd.cli.bench.subjects import SIZES
-from edgekd.cli.bench.subjects import open_inputs
 from edgekd.cli.bench.subjects import prepare_contender
 from edgekd.cli.bench.subjects import require_engine
 from edgekd.cli.screen import echo

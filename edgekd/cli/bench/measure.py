@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from edgekd.api.measuring import PROCESSES_MIN
+from edgekd.api.measuring import measure_models
+from edgekd.api.measuring import open_inputs
+from edgekd.api.measuring import open_model
 from edgekd.cli import completions
 from edgekd.cli import options
 from edgekd.cli.bench.subjects import BATCH
 from edgekd.cli.bench.subjects import INPUTS
 from edgekd.cli.bench.subjects import PRECISION
 from edgekd.cli.bench.subjects import SIZES
-from edgekd.cli.bench.subjects import find_missing_engines
-from edgekd.cli.bench.subjects import open_inputs
-from edgekd.cli.bench.subjects import open_model
 from edgekd.cli.bench.subjects import print_advice
-from edgekd.cli.bench.subjects import require_real_processor
 from edgekd.cli.screen import print_json
 from edgekd.cli.screen import show_running
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
-
-    from edgekd.bench.machine.monitor import Monitor
     from edgekd.bench.result import MeasurementDocument
-    from edgekd.bench.scenario.run import Name
-    from edgekd.bench.scenario.run import ScenarioRun
-    from edgekd.bench.scenario.run import ScenarioSelection
-    from edgekd.bench.session import Measurement
-    from edgekd.bench.session import Rules
-    from edgekd.bench.session import Subject
     from edgekd.bench.session_record import SessionRecord
-    from edgekd.bench.user_models import MeasureRequest
-    from edgekd.bench.user_models import PreparedSubject
 
 FILE = click.Path(path_type=Path)
-PROCESSES_MIN = 6
 
 
 @click.command(epilog="Example: edgekd bench student.onnx teacher.onnx --threads 1 --threads 2")
@@ -208,7 +192,9 @@ def command(
             where,
         )
         folders = [open_model(model, stack, key) for model in models]
-        record = measure_models(models, folders, request, rules, wanted, stack)
+        record = measure_models(models, folders, request, rules, wanted, stack, show_running)
+        show_running("")
+        print_advice(record.ready)
         checks.require_any_measured(record.measured)
         made = _write(record, raw, plot)
     if as_json:
@@ -220,66 +206,6 @@ def command(
     checks.require_all_measured(record.measured)
     if require_quiet:
         checks.require_quiet(made)
-
-
-def measure_models(
-    models: Sequence[Path],
-    folders: Sequence[Path],
-    request: MeasureRequest,
-    rules: Rules,
-    wanted: ScenarioSelection,
-    stack: ExitStack,
-) -> SessionRecord:
-    """Compile and measure `models`, opened in `folders`; engines last until `stack` is left."""
-    import functools
-    import tempfile
-
-    from edgekd import runtimes as table
-    from edgekd.bench import session
-    from edgekd.bench import session_record
-    from edgekd.bench import user_models
-    from edgekd.bench.machine.host import describe_host
-    from edgekd.bench.machine.monitor import Monitor
-    from edgekd.bench.process import run_worker
-
-    for name in request.runtimes:
-        table.find_entry(name)
-    host, started_utc = describe_host(request.device), session_record.now_utc()
-    require_real_processor(host.emulated)
-    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-")))
-    ready: list[PreparedSubject] = []
-    missing = find_missing_engines(request)
-    names = user_models.short_names(models)
-    coming = user_models.prepare_subjects(folders, request, scratch, names=names, missing=missing)
-    monitor = Monitor(functools.partial(run_worker, device=request.device))
-    measured = session.measure_subjects(
-        _collect(coming, ready), rules, note=show_running, worker=monitor
-    )
-    print_advice(ready)
-    monitor.take_snapshot()
-    ran = _scenarios(measured, wanted, rules, monitor)
-    show_running("")
-    return session_record.SessionRecord(
-        ready, measured, ran, wanted, rules, monitor, host, tuple(sys.argv[1:]), started_utc
-    )
-
-
-def _scenarios(
-    measured: Sequence[Measurement], wanted: ScenarioSelection, rules: Rules, monitor: Monitor
-) -> Sequence[Mapping[Name, ScenarioRun]]:
-    if not wanted.names():
-        return [{} for _ in measured]
-    from edgekd.bench.scenario import run as scenarios
-
-    subjects = [found.subject for found in measured]
-    return scenarios.run_scenarios(subjects, wanted, rules, note=show_running, worker=monitor)
-
-
-def _collect(coming: Iterator[PreparedSubject], ready: list[PreparedSubject]) -> Iterator[Subject]:
-    """The subjects as they are compiled; `ready` keeps what is known of each."""
-    for one in coming:
-        ready.append(one)
-        yield one.subject
 
 
 def _write(record: SessionRecord, raw: Path | None, plot: Path | None) -> MeasurementDocument:

@@ -8,6 +8,9 @@ from typing import get_args
 
 import click
 
+from edgekd.api.measuring import find_missing_engines
+from edgekd.api.measuring import open_model
+from edgekd.api.measuring import require_real_processor
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import show_running
 from edgekd.runtime import Precision
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import ExitStack
 
-    from edgekd.bench.user_inputs import UserInputs
     from edgekd.bench.user_models import MeasureRequest
     from edgekd.bench.user_models import PreparedSubject
 
@@ -44,59 +46,6 @@ INPUTS = click.option(
 )
 
 
-def open_model(given: Path, stack: ExitStack, key: Path | None = None) -> Path:
-    """Open a bundle, in one file or not, as a folder with verified digests that lasts until `stack` is
-    left; return any other path as it is.
-
-    Args:
-        given: what the user named.
-        stack: holds what was unpacked.
-        key: public key, PEM, that must have signed it; then it must be a bundle.
-
-    Raises:
-        InputError: if there is nothing there, or it is a folder without a sound bundle.
-        BudgetMissed: if it was not signed with `key`.
-        MachineError: if `key` cannot be used here.
-    """
-    from edgekd.bench import prebuilt_engines
-    from edgekd.errors import InputError
-
-    stored = str(given).startswith(prebuilt_engines.STORE)
-    if not stored and not given.exists():
-        raise InputError(f"{given}: No such file or directory")
-    if stored or not (given.is_dir() or given.suffix == ".edgekd"):
-        if key is not None:
-            raise InputError(f"--key: got {given}, want a bundle, which can be signed")
-        return given
-    from edgekd import bundle
-    from edgekd.bundle import archive
-    from edgekd.bundle import signature
-    from edgekd.errors import BudgetMissed
-
-    try:
-        folder = stack.enter_context(archive.open_bundle(given))
-        manifest = bundle.load_bundle(folder).manifest
-    except BudgetMissed as error:  # nothing was measured that could miss a budget
-        raise InputError(f"{error}, want it as it was written") from error
-    signature.require_signature(folder, manifest.digest, key)
-    return folder
-
-
-def open_inputs(options: tuple[str, ...], stack: ExitStack) -> UserInputs:
-    """Parse ``--inputs``; check that its files exist and open bundles.
-
-    Raises:
-        InputError: if a file is missing, or an option is unclear.
-    """
-    from edgekd.bench import user_inputs
-
-    user = user_inputs.parse_inputs(options)
-    return user._replace(
-        file=None if user.file is None else open_model(user.file, stack),
-        files={name: open_model(path, stack) for name, path in user.files.items()},
-    )
-
-
 def require_engine(name: str | None) -> tuple[str, ...]:
     """The engine of this name alone; an empty tuple, which means any, without a name.
 
@@ -109,19 +58,6 @@ def require_engine(name: str | None) -> tuple[str, ...]:
         return ()
     runtimes.find_entry(name)
     return (name,)
-
-
-def find_missing_engines(request: MeasureRequest) -> dict[str, str | None]:
-    """By engine that is asked for, or any, why it cannot be used on the request's device, or None.
-
-    Raises:
-        MachineError: if the device is not reached.
-    """
-    from edgekd.bench.machine.host import why_no_engine
-    from edgekd.runtimes import RUNTIMES
-
-    asked = request.runtimes
-    return why_no_engine(asked or RUNTIMES, request.device, run=not asked)
 
 
 def prepare_contender(
@@ -157,18 +93,6 @@ def prepare_contender(
     if ready.note:
         echo(f"note: {given.name}: {ready.note}", err=True)
     return ready
-
-
-def require_real_processor(emulated: str | None) -> None:
-    """Require that the device's processor is not emulated.
-
-    Raises:
-        Inconclusive: if it is; its times mean nothing.
-    """
-    from edgekd.errors import Inconclusive
-
-    if emulated:
-        raise Inconclusive(f"latency: not measured: emulated ({emulated})")
 
 
 def print_advice(ready: Sequence[PreparedSubject]) -> None:
