@@ -1,4 +1,4 @@
-"""``edgekd init``: write a commented recipe, by asking or from options."""
+"""``edgekd init``: look at data, propose what fits them, and write a commented recipe, by asking or from options."""
 
 from __future__ import annotations
 
@@ -6,69 +6,28 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import NamedTuple
 
 import click
 
+from edgekd.cli.recipe_draft import Draft
+from edgekd.cli.recipe_draft import answer_text
+from edgekd.cli.recipe_draft import make_recipe_text
+from edgekd.cli.recipe_draft import network_text
 from edgekd.cli.screen import echo
 
-TEMPLATE = """\
-# Run it: edgekd compress {output}
-# See what it would do: edgekd compress {output} --dry-run
-# Every key, its limits and its default: edgekd schema
-# A recipe for another task, with other data: edgekd tasks NAME
+if TYPE_CHECKING:
+    from edgekd.learn.data.inspection import Inspection
+    from edgekd.learn.data.proposal import Proposal
 
-name: {name:<17} # names the run's folder, runs/NAME
-seed: 0                 # all randomness comes from it
-
-data:
-  source: {source:<13} # or another source of images; see edgekd schema
-  validation: 0.1       # share of the training images kept for choices
-
-views:                  # augmentation of the training images
-  count: 8              # different views of each image; the teacher answers all of them once
-  crop: 2               # pad by this many pixels, cut back at a random place
-  flip: false           # mirror left to right, every other time
-
-teacher:
-  model: {teacher:<14} # see edgekd models
-  # weights: teacher.safetensors    # yours, already trained (or a .pt state dict)
-  train:                # not used when there are weights
-    epochs: 30
-
-student:
-  model: {student}
-  train:                # for the student, and for its control without a teacher
-    epochs: 30
-
-learn:                  # what the student goes through, in order
-  - step: distil
-    losses:             # see edgekd methods
-      - {{name: kd, weight: 0.9, temperature: 4.0}}
-      - {{name: cross-entropy, weight: 0.1}}
-{quantize}
-targets:                # the engines to compile for; see edgekd doctor
-  - runtime: {target}
-    precision: auto     # every precision the engine offers on this machine
-    threads: [1]
-
-# budget:               # what the chosen model has to meet; without one the fastest is chosen
-#   score_drop: 1.5     # at most this much worse than the teacher, on validation: points of accuracy
-"""
-QUANTIZE = """\
-  - step: quantize      # to int8, measured beside float; the faster one inside the budget is chosen
-    profiles: auto      # one file for each engine, written as it runs fastest
-    # score_drop: 0.5   # keep costly layers in float until no more is lost
-"""
-DEFAULTS = {
-    "quantize": "yes",
-    "source": "digits",
-    "teacher": "resnet20",
-    "student": "resnet8",
-    "target": "onnxruntime",
-}
+DEFAULT_SOURCE = "digits"
+WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 QUESTIONS = {
-    "source": "Images (digits, fashion-mnist, image-folder:DIR, npz:FILE, ...)",
+    "source": "Data (a folder or file, or a name of edgekd sources)",
     "teacher": "Large model (see edgekd models)",
+    "weights": "Its trained weights (a file; nothing: it is trained here)",
     "student": "Small model",
     "target": "Engine (onnxruntime, openvino, tensorrt)",
     "quantize": "Quantize to int8 (yes, no)",
@@ -76,32 +35,77 @@ QUESTIONS = {
 }
 
 
-@click.command(epilog="Example: edgekd init --source fashion-mnist --teacher resnet20 --name shop")
-@click.option("--source", help="Data, such as image-folder:DIR.  [default: digits]")
-@click.option("--teacher", help="Large model, see edgekd models.  [default: resnet20]")
-@click.option("--student", help="Small model, see edgekd models.  [default: resnet8]")
+class KnownData(NamedTuple):
+    """The data of a recipe, and what fits them."""
+
+    text: str
+    """The source as YAML."""
+    proposal: Proposal
+    inspection: Inspection | None
+    """None if they are not here to be looked at."""
+
+
+@click.command(epilog="Examples: edgekd init photos/; edgekd init mails.csv --name mails")
+@click.argument("data", required=False)
+@click.option("--source", help="The data as a recipe names them, such as image-folder:DIR.")
+@click.option("--teacher", help="Large model, see edgekd models.  [default: one that fits]")
+@click.option("--weights", help="Trained weights of the large model, a file.")
+@click.option("--student", help="Small model, see edgekd models.  [default: one that fits]")
 @click.option("--target", help="Engine, see edgekd doctor.  [default: onnxruntime]")
 @click.option(
     "--quantize", type=click.Choice(["yes", "no"]), help="Quantize to int8.  [default: yes]"
 )
-@click.option("--name", help="Name of the recipe.  [default: from the source]")
+@click.option("--name", help="Name of the recipe.  [default: from the data]")
 @click.option(
     "--output", type=click.Path(path_type=Path), help="File to write.  [default: NAME.yaml]"
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the file's name as JSON.")
-def command(output: Path | None, as_json: bool, **options: str | None) -> None:
-    """Write a commented recipe that runs.
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the public data sets.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print file, source, networks and cost as JSON."
+)
+def command(
+    data: str | None,
+    source: str | None,
+    output: Path | None,
+    data_dir: Path | None,
+    as_json: bool,
+    **options: str | None,
+) -> None:
+    """Look at DATA and write a commented recipe that runs: task, networks and sizes that fit, and a budget.
 
-    Asks for what the options leave open, on a terminal or from a pipe; an empty line means the default.
+    Asks for what the options leave open, on a terminal or from a pipe; an empty line means what is proposed.
     """
     from edgekd import files
+    from edgekd.errors import InputError
 
     if output is not None:
         _require_new(output)
-    answers = _answers(options, output)
-    output = output or Path(f"{answers['name']}.yaml")
-    files.write_output(output, make_recipe_text(answers, output).encode())
-    echo(json.dumps({"recipe": str(output)}) if as_json else f"wrote {output}")
+    if data is not None and source is not None:
+        raise InputError(f"--source: got {source!r} beside {data!r}, want the data once")
+    interview = Interview({**options, "source": data or source}, output, data_dir)
+    draft = interview.ask_all()
+    output = output or Path(f"{draft.name}.yaml")
+    files.write_output(output, make_recipe_text(draft, output).encode())
+    found = draft.proposal
+    if as_json:
+        told = {
+            "recipe": str(output),
+            "source": draft.source,
+            "task": found.task,
+            "teacher": draft.teacher,
+            "student": draft.student,
+            "weights": draft.weights or None,
+            "minutes": found.minutes,
+            "notes": list(interview.notes),
+        }
+        echo(json.dumps(told))
+        return
+    echo(f"wrote {output}")
+    echo(
+        f"{found.task}: {draft.student} learns from {draft.teacher}; about {found.minutes:.0f} minutes on 2 "
+        f"cores, roughly. Next: edgekd compress {output} --check",
+        err=True,
+    )
 
 
 def _require_new(output: Path) -> None:
@@ -113,79 +117,181 @@ def _require_new(output: Path) -> None:
         raise InputError(f"{output}: exists already, want a new file", hint="--output OTHER.yaml")
 
 
-def _answers(options: dict[str, str | None], output: Path | None) -> dict[str, str]:
-    """Return what is said or asked of each question, each answer checked before the next question."""
+class Interview:
+    """The questions, each answered by an option, at the terminal or from a pipe, and checked before the next."""
+
+    def __init__(
+        self, options: dict[str, str | None], output: Path | None, data_dir: Path | None = None
+    ) -> None:
+        """
+        Args:
+            options: answers by question; None for those to be asked.
+            output: the recipe's file; None to take its name.
+            data_dir: folder of the public data sets.
+        """
+        self.options, self.output, self.data_dir = options, output, data_dir
+        self.data: KnownData | None = None
+        self.notes: tuple[str, ...] = ()
+        self.answers: dict[str, str] = {}
+
+    def ask_all(self) -> Draft:
+        """All answers as a draft.
+
+        Raises:
+            InputError: for an answer that cannot be, unless somebody sits there to be asked again.
+        """
+        from edgekd.errors import InputError
+
+        for key, question in QUESTIONS.items():
+            while key not in self.answers:
+                option = self.options[key]
+                given = self._ask(question, self._default(key)) if option is None else option
+                try:
+                    self._check(key, given)
+                except InputError as error:
+                    if option is not None or not sys.stdin.isatty():
+                        raise
+                    echo(error.line(), err=True)
+                else:
+                    self.answers[key] = given
+        return self._draft({})
+
+    def _ask(self, question: str, default: str) -> str:
+        if sys.stdin.isatty():
+            return str(click.prompt(question, default=default, err=True))
+        return sys.stdin.readline().strip() or default
+
+    def _default(self, key: str) -> str:
+        usual = {
+            "source": DEFAULT_SOURCE,
+            "weights": "",
+            "target": "onnxruntime",
+            "quantize": "yes",
+        }
+        if key in usual:
+            return usual[key]
+        assert self.data is not None
+        if key == "name":
+            return _plain_name(self.answers["source"])
+        return network_text(getattr(self.data.proposal, key))
+
+    def _check(self, key: str, given: str) -> None:
+        """Raises InputError if the answer to `key` makes no recipe, or none that can be written."""
+        from edgekd.errors import InputError
+
+        if key == "source":
+            self.data = look_at_data(given, self.data_dir)
+            found = self.data.inspection
+            self.notes = () if found is None else found.survey.notes
+            for note in self.notes:
+                echo(note, err=True)
+        if key == "weights" and given:
+            _require_weights(given)
+        if key == "quantize" and given not in ("yes", "no"):
+            raise InputError(f"--quantize: got {given!r}, want yes or no")
+        make_recipe_text(self._draft({key: given}), self.output or Path("recipe.yaml"))
+        if key == "name" and self.output is None:
+            _require_new(Path(f"{given}.yaml"))
+
+    def _draft(self, now: dict[str, str]) -> Draft:
+        assert self.data is not None
+        said = {**self.answers, **now}
+        answers = {
+            key: said[key] if key in said else ("recipe" if key == "name" else self._default(key))
+            for key in QUESTIONS
+            if key != "source"
+        }
+        return Draft(
+            answer_text(answers["name"]),
+            self.data.text,
+            answer_text(answers["teacher"]),
+            answer_text(answers["student"]),
+            answers["weights"],
+            answer_text(answers["target"]),
+            answers["quantize"] == "yes",
+            self.data.proposal,
+        )
+
+
+def look_at_data(said: str, data_dir: Path | None = None) -> KnownData:
+    """What a source holds, and what fits that; of data that are not here, what fits data of their kind.
+
+    Args:
+        said: a path, or a source as a recipe names it.
+        data_dir: folder of the public data sets.
+
+    Raises:
+        InputError: if there is nothing, nothing reads it, or no task or network fits.
+        MachineError: if something is missing on this machine.
+    """
+    from edgekd.cli.sources import read_source
+    from edgekd.learn.data import SOURCES
+    from edgekd.learn.data.inspection import inspect_data
+    from edgekd.learn.data.inspection import source_text
+    from edgekd.learn.data.proposal import propose_recipe
+
+    source = read_source(said)
+    name = str(source["name"] if isinstance(source, dict) else source).partition(":")[0]
+    if name in SOURCES and not Path(said).exists() and _is_elsewhere(source, data_dir):
+        fields = dict(SOURCES[name].gives)
+        text = source_text(name, _arguments(source))
+        return KnownData(text, propose_recipe(fields, None, None, said), None)
+    found = inspect_data(source, data_dir=data_dir)
+    survey = found.survey
+    proposal = propose_recipe(survey.fields, survey, survey.side, said)
+    return KnownData(source_text(found.source, found.arguments), proposal, found)
+
+
+def _is_elsewhere(source: str | dict[str, Any], data_dir: Path | None) -> bool:
+    """Return whether the data are to be downloaded, or are told by the user's code.
+
+    Raises:
+        InputError: if the source cannot be named so.
+    """
+    from pydantic import ValidationError
+
+    from edgekd.errors import InputError
+    from edgekd.errors import MachineError
+    from edgekd.stages.data import DataSettings
+    from edgekd.stages.data import list_downloads
+
+    try:
+        settings = DataSettings.model_validate({"source": source})
+    except ValidationError as error:
+        message = str(error.errors()[0]["ctx"]["error"])
+        raise InputError(f"--source: data.source: {message}") from error
+    if not settings.source.name or settings.source.name == "python":
+        return True
+    try:
+        return bool(list_downloads(settings, data_dir))
+    except MachineError:
+        return True
+
+
+def _arguments(source: str | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(source, dict):
+        return {key: value for key, value in source.items() if key != "name"}
+    reference = source.partition(":")[2]
+    return {"reference": reference} if reference else {}
+
+
+def _require_weights(said: str) -> None:
     from edgekd.errors import InputError
 
-    answers: dict[str, str] = {}
-    for key, question in QUESTIONS.items():
-        while key not in answers:
-            default = DEFAULTS.get(key) or _plain_name(answers["source"])
-            option = options[key]
-            given = _asked(question, default) if option is None else option
-            try:
-                _check(key, {"name": "recipe", **DEFAULTS, **answers, key: given}, output)
-            except InputError as error:
-                if option is not None or not sys.stdin.isatty():
-                    raise
-                echo(error.line(), err=True)
-            else:
-                answers[key] = given
-    return answers
-
-
-def _asked(question: str, default: str) -> str:
-    if sys.stdin.isatty():
-        return str(click.prompt(question, default=default, err=True))
-    return sys.stdin.readline().strip() or default
-
-
-def _check(key: str, answers: dict[str, str], output: Path | None) -> None:
-    """Raises InputError if the answer to `key` makes no recipe, or none that can be written."""
-    make_recipe_text(answers, output or Path("recipe.yaml"))
-    if key == "name" and output is None:
-        _require_new(Path(f"{answers['name']}.yaml"))
+    path = Path(said)
+    if path.suffix.lower() not in WEIGHTS:
+        raise InputError(f"--weights: got {said!r}, want a file of {', '.join(WEIGHTS)}")
+    if not path.is_file():
+        raise InputError(f"--weights: got {said!r}, want a file that is there")
 
 
 def _plain_name(source: str) -> str:
-    """A recipe's name from a source: ``image-folder:My Photos`` gives ``image-folder-my-photos``."""
-    return re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:40] or "recipe"
+    """A recipe's name from its data: ``image-folder:My Photos/`` gives ``image-folder-my-photos``, a path its last
+    part without the suffix."""
+    from edgekd.cli.sources import read_source
 
-
-def make_recipe_text(answers: dict[str, str], output: Path) -> str:
-    """The recipe's text, proven to be one.
-
-    Raises:
-        InputError: if an answer is no such name.
-    """
-    from edgekd import recipe
-    from edgekd.errors import InputError
-    from edgekd.recipe import text as recipe_text
-
-    if answers["quantize"] not in ("yes", "no"):
-        raise InputError(f"--quantize: got {answers['quantize']!r}, want yes or no")
-    words = {key: _scalar(value) for key, value in answers.items()}
-    words["quantize"] = QUANTIZE if answers["quantize"] == "yes" else ""
-    text = TEMPLATE.format(output=output, **words)
-    document = recipe_text.parse(text, ".yaml", "init")
-    recipe.validate(document._replace(places=document.places | _PLACES))
-    return text
-
-
-_PLACES = {
-    ("name",): "--name",
-    ("data", "source"): "--source",
-    ("teacher", "model"): "--teacher",
-    ("student", "model"): "--student",
-    ("targets", 0, "runtime"): "--target",
-}
-"""Which option an answer is from, for messages."""
-
-
-def _scalar(value: str) -> str:
-    """`value` as YAML text; a plain word stays one."""
-    return (
-        value
-        if re.fullmatch(r"[a-z][A-Za-z0-9_./-]*(:[A-Za-z0-9_./-]+)*", value)
-        else json.dumps(value)
-    )
+    said = read_source(source)
+    if isinstance(said, dict):
+        source = str(said.get("reference", said["name"]))
+    last = source if ":" in source else Path(source).stem or source
+    return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-")[:40] or "recipe"

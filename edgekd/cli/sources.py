@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -102,6 +101,7 @@ def _list_all(as_json: bool) -> None:
 def describe_inspection(found: Inspection) -> dict[str, Any]:
     """What was found, in JSON's types."""
     from edgekd.learn.data.inspection import source_text
+    from edgekd.learn.data.proposal import find_tasks
 
     survey = found.survey
     return {
@@ -115,18 +115,8 @@ def describe_inspection(found: Inspection) -> dict[str, Any]:
         "classes": survey.classes,
         "images": None if survey.images is None else survey.images._asdict(),
         "skipped": list(survey.skipped),
-        "tasks": list(list_tasks(survey.fields)),
+        "tasks": list(find_tasks(survey.fields)),
     }
-
-
-def list_tasks(fields: dict[str, str]) -> Iterator[str]:
-    """Tasks whose targets are among these fields, kinds by name."""
-    from edgekd.tasks import BUILT_IN
-    from edgekd.tasks import load_task
-
-    for name in BUILT_IN:
-        if set(load_task(name).targets.items()) <= set(fields.items()):
-            yield name
 
 
 def _show(found: Inspection) -> None:

@@ -210,6 +210,12 @@ def refuse_name(key: str, name: str, known: Iterable[str]) -> str:
     if name in known:
         return ""
     head, _, rest = name.partition(":")
+    if (
+        key == "model"
+        and squeeze(rest or name) == "mobilenetv2"
+        and "mobilenetv2-imagenet" in known
+    ):
+        return f"got unknown model {name!r}; write mobilenetv2-imagenet"
     if key == "model" and (head == "torchvision" or not rest and _TORCHVISION.fullmatch(name)):
         wanted = (rest or name).removeprefix("models.").lower()
         return f"got unknown model {name!r}; write timm:{TIMM_NAMES.get(wanted, wanted)} (needs edgekd[timm])"

@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from click.testing import Result
+from PIL import Image
 
 from edgekd import cli
 from edgekd import recipe
@@ -15,6 +17,13 @@ from edgekd.errors import InputError
 
 def run(*arguments: str, answers: str | None = None) -> Result:
     return CliRunner().invoke(cli.main, ["init", *arguments], input=answers)
+
+
+def put_photos(folder: Path, side: int, count: int = 12) -> None:
+    for name in ("cat", "Hünd"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            Image.new("RGB", (side, side), (20 * i, 5, 9)).save(folder / name / f"{i}.png")
 
 
 @pytest.fixture(autouse=True)
@@ -28,18 +37,23 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ([], "digits.yaml"),
         (["--source", "fashion-mnist", "--target", "openvino"], "fashion-mnist.yaml"),
-        (["--source", "npz:/my data/a: b.npz", "--name", "x"], "x.yaml"),
-        (["--source", "image-folder:../My #1", "--output", "r.yml"], "r.yml"),
+        (["--source", "npz:my data/a: b.npz", "--name", "x"], "x.yaml"),
+        (["--source", "image-folder:My #1", "--output", "r.yml"], "r.yml"),
         (
             ["--teacher", "timm:resnet18", "--student", "wrn-16-1", "--name", "a.b_c-1"],
             "a.b_c-1.yaml",
         ),
     ],
 )
-def test_what_it_writes_loads(options: list[str], file: str) -> None:
+def test_what_it_writes_loads(options: list[str], file: str, here: Path) -> None:
+    put_photos(here / "My #1", 20)
+    (here / "my data").mkdir()
+    images = np.zeros((30, 8, 8), np.uint8)
+    np.savez(here / "my data" / "a: b.npz", x=images, y=np.arange(30) % 3)
     done = run(*options)
     assert (done.exit_code, done.stdout) == (0, f"wrote {file}\n"), done.output
     loaded = recipe.load(Path(file))
+    assert loaded.teacher is not None
     for option, value in zip(options[::2], options[1::2], strict=True):
         got = {
             "--source": str(loaded.data.source),
@@ -54,54 +68,55 @@ def test_what_it_writes_loads(options: list[str], file: str) -> None:
     assert sum("#" in line for line in keys) > len(keys) / 2
 
 
-def test_it_asks_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def sit_at_a_terminal(monkeypatch: pytest.MonkeyPatch, said: dict[str, list[str]]) -> list[str]:
+    """Answer questions that contain a key with its answers, one after the other, others as proposed; the questions that
+    were asked."""
+    asked: list[str] = []
 
     def prompt(question: str, default: str, err: bool) -> str:
         asked.append(question)
-        return "openvino" if "Engine" in question else default
+        key = next((key for key in said if key in question), None)
+        return said[key].pop(0) if key and said[key] else default
 
     monkeypatch.setattr("click.prompt", prompt)
     monkeypatch.setattr(init.sys, "stdin", type("Tty", (), {"isatty": lambda self: True})())
-    answers = init._answers(dict.fromkeys(init.QUESTIONS) | {"teacher": "resnet56"}, None)
+    return asked
+
+
+def test_it_asks_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = sit_at_a_terminal(monkeypatch, {"Engine": ["openvino"]})
+    draft = init.Interview(dict.fromkeys(init.QUESTIONS) | {"teacher": "resnet56"}, None).ask_all()
     assert len(asked) == len(init.QUESTIONS) - 1
-    assert (answers["teacher"], answers["target"]) == ("resnet56", "openvino")
-    assert answers["name"] == "digits"
+    assert (draft.teacher, draft.target, draft.name) == ("resnet56", "openvino", "digits")
 
 
 def test_a_wrong_answer_is_asked_for_again_at_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
     (here / "taken.yaml").write_text("mine")
-    said = iter(["digits", "resnet21", "resnet20", "resnet8", "x", "onnxruntime", "maybe", "no"])
-    names = iter(["A b", "taken", "new"])
-    asked = []
-
-    def prompt(question: str, default: str, err: bool) -> str:
-        asked.append(question)
-        return next(names if "Name" in question else said)
-
-    monkeypatch.setattr("click.prompt", prompt)
-    monkeypatch.setattr(init.sys, "stdin", type("Tty", (), {"isatty": lambda self: True})())
-    answers = init._answers(dict.fromkeys(init.QUESTIONS), None)
-    assert answers == {
-        "source": "digits",
-        "teacher": "resnet20",
-        "student": "resnet8",
-        "target": "onnxruntime",
-        "quantize": "no",
-        "name": "new",
+    said = {
+        "Data": ["nowhere", "digits"],
+        "Large": ["resnet21"],
+        "weights": ["none.pt", "x.txt", ""],
+        "Engine": ["tflite"],
+        "Quantize": ["maybe", "no"],
+        "Name": ["A b", "taken", "new"],
     }
+    asked = sit_at_a_terminal(monkeypatch, said)
+    draft = init.Interview(dict.fromkeys(init.QUESTIONS), None).ask_all()
+    assert (draft.teacher, draft.quantize, draft.name) == ("resnet20", False, "new")
     told = capsys.readouterr().err.splitlines()
-    starts = ("--teacher:", "--target:", "--quantize:", "--name:", "taken.yaml: exists already")
-    assert [line.startswith(start) for line, start in zip(told, starts, strict=True)] == [True] * 5
-    assert len(asked) == len(init.QUESTIONS) + 5
+    starts = ("nowhere: got nothing at", "--teacher:", "--weights:", "--weights:", "--target:")
+    starts += ("--quantize:", "--name:", "taken.yaml: exists already")
+    assert [line.startswith(start) for line, start in zip(told, starts, strict=True)] == [True] * 8
+    assert len(asked) == len(init.QUESTIONS) + 8
 
 
 def test_a_pipe_answers_line_by_line_and_the_rest_is_as_usual() -> None:
-    done = run("--student", "wrn-16-1", answers="fashion-mnist\n\nopenvino\nno\n")
+    done = run("--student", "wrn-16-1", answers="fashion-mnist\n\n\nopenvino\nno\n")
     assert done.stdout == "wrote fashion-mnist.yaml\n", done.output
     loaded = recipe.load(Path("fashion-mnist.yaml"))
+    assert loaded.teacher is not None
     assert str(loaded.teacher.model) == "resnet20" and str(loaded.student.model) == "wrn-16-1"
     assert loaded.targets[0].runtime == "openvino" and len(loaded.learn) == 1
 
@@ -109,9 +124,9 @@ def test_a_pipe_answers_line_by_line_and_the_rest_is_as_usual() -> None:
 @pytest.mark.parametrize(
     ("answers", "says"),
     [
-        ("nowhere\n", "--source: data.source: got unknown data source"),
+        ("nowhere\n", "nowhere: got nothing at"),
         ("digits\nresnet21\nresnet8\n", "--teacher: teacher.model: got unknown model"),
-        ("digits\n\n\n\nmaybe\n", "--quantize: got 'maybe'"),
+        ("digits\n\n\n\n\nmaybe\n", "--quantize: got 'maybe'"),
     ],
 )
 def test_a_wrong_answer_in_a_pipe_ends_it(answers: str, says: str, here: Path) -> None:
@@ -127,7 +142,9 @@ def test_a_wrong_answer_in_a_pipe_ends_it(answers: str, says: str, here: Path) -
         (["--target", "tflite"], "--target: targets.0.runtime: got unknown runtime"),
         (["--name", "A b"], "--name: name: got 'A b'"),
         (["--name", "../x"], "--name: name: got '../x'"),
-        (["--source", "a\nb: c"], "--source: data.source: got unknown data source"),
+        (["--source", "a\nb: c"], "a\nb: c: got nothing at"),
+        (["digits", "--source", "digits"], "--source: got 'digits' beside 'digits'"),
+        (["--weights", "none.pt"], "--weights: got 'none.pt', want a file that is there"),
         (["--output", "r.txt"], "r.txt: got suffix '.txt'"),
     ],
 )
@@ -144,7 +161,9 @@ def test_an_old_file_stays(here: Path) -> None:
 
 
 def test_json() -> None:
-    assert json.loads(run("--json").stdout) == {"recipe": "digits.yaml"}
+    told = json.loads(run("--json").stdout)
+    assert told["recipe"] == "digits.yaml" and told["minutes"] > 0
+    assert (told["source"], told["teacher"], told["student"]) == ("digits", "resnet20", "resnet8")
 
 
 @pytest.mark.parametrize(("word", "steps"), [("yes", 2), ("no", 1)])
@@ -153,3 +172,80 @@ def test_it_quantizes_if_asked(word: str, steps: int) -> None:
     text = Path("digits.yaml").read_text()
     assert len(recipe.load(Path("digits.yaml")).learn) == steps
     assert "\n\n\n" not in text
+
+
+def put_masks(folder: Path) -> None:
+    for i in range(12):
+        for name, image in (
+            ("images", Image.new("RGB", (40, 30 + i))),
+            ("masks", Image.fromarray(np.tri(30 + i, 40, dtype=np.uint8))),
+        ):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            image.save(folder / name / f"{i}.png")
+
+
+def put_lines(path: Path, *lines: str) -> None:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture
+def every_kind(here: Path) -> dict[str, str]:
+    """Data of each kind, and the name of a network that fits."""
+    put_photos(here / "photos", 70)
+    put_photos(here / "icons", 20)
+    put_masks(here / "scenes")
+    put_lines(
+        here / "mails.csv", "text,label", *(f"hello you {i},{'ab'[i % 2]}" for i in range(40))
+    )
+    put_lines(here / "iris.csv", "a,b,species", *(f"{i},{-i},{'xyz'[i % 3]}" for i in range(40)))
+    put_lines(here / "price.csv", "a,b,y", *(f"{i},{-i},{i / 3}" for i in range(40)))
+    return {
+        "photos": "mobilenetv2-imagenet",
+        "icons": "resnet8",
+        "scenes": "unet",
+        "mails.csv": "text-encoder",
+        "iris.csv": "mlp",
+        "price.csv": "mlp",
+    }
+
+
+def test_networks_sizes_and_tasks_fit_what_lies_there(every_kind: dict[str, str]) -> None:
+    for data, student in every_kind.items():
+        assert run(data).exit_code == 0, data
+        loaded = recipe.load(Path(f"{Path(data).stem}.yaml"))
+        assert loaded.student.model.name == student
+        assert loaded.budget != type(loaded.budget)()
+        size = loaded.data.source.arguments.get("size")
+        assert size == {"scenes": 32}.get(data)
+        text = Path(f"{Path(data).stem}.yaml").read_text()
+        assert "minute" in text and len([x for x in text.splitlines() if x and x[0] != "#"]) <= 32
+
+
+@pytest.mark.parametrize("data", ["iris.csv", "price.csv", "scenes"])
+def test_what_it_writes_can_begin(data: str, every_kind: dict[str, str], here: Path) -> None:
+    """Every network is built, exported and quantized, one step of every training computed."""
+    path = f"{Path(data).stem}.yaml"
+    assert run(data).exit_code == 0
+    if data == "scenes":  # smaller, so that this takes seconds; its numbers of pixels stay odd
+        text = Path(path).read_text().replace("base: 12", "base: 2").replace("base: 6", "base: 1")
+        Path(path).write_text(text)
+    done = CliRunner().invoke(cli.main, ["compress", path, "--check", "--store", str(here / "s")])
+    assert done.exit_code == 0, done.output
+
+
+def test_a_class_that_cannot_be_shared_out_is_told_before_anything_is_written(here: Path) -> None:
+    put_photos(here / "photos", 20)
+    (here / "photos" / "rare").mkdir()
+    Image.new("RGB", (20, 20)).save(here / "photos" / "rare" / "a.png")
+    done = run("photos")
+    assert str(done.exception).startswith("photos: got 1 sample of class 'rare', want 3 or more")
+    assert not (here / "photos.yaml").exists()
+
+
+def test_weights_are_named_as_the_recipe_will_find_them(here: Path) -> None:
+    (here / "w").mkdir()
+    (here / "w" / "t.safetensors").write_bytes(b"x")
+    (here / "r").mkdir()
+    assert run("--weights", "w/t.safetensors", "--output", "r/a.yaml").exit_code == 0
+    loaded = recipe.load(here / "r" / "a.yaml")
+    assert loaded.teacher is not None and loaded.teacher.weights == "../w/t.safetensors"

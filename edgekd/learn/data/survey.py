@@ -51,6 +51,8 @@ class Survey(NamedTuple):
     """Where files of images are read."""
     skipped: tuple[str, ...]
     """What was left out, each with the reason."""
+    side: int | None = None
+    """The longer side of the images that a model will see; None where there are none."""
 
 
 def measure_images(paths: Sequence[Path]) -> ImageSizes | None:
@@ -90,7 +92,18 @@ def survey_source(source: Source, images: ImageSizes | None) -> Survey:
         _count_classes(source),
         images,
         source.skipped,
+        _find_side(source, images),
     )
+
+
+def _find_side(source: Source, images: ImageSizes | None) -> int | None:
+    if images is not None:
+        return images.side or max(images.largest)
+    for name, field in source.fields.items():
+        rows = source.splits["train"][name]
+        if field.kind == "image" and not isinstance(rows, RaggedRows):
+            return int(max(rows.shape[1:3]))
+    return None
 
 
 def _count_classes(source: Source) -> dict[str, int]:

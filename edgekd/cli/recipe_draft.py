@@ -1,0 +1,167 @@
+"""The text of a recipe that ``edgekd init`` writes: commented, and proven to be one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import NamedTuple
+
+if TYPE_CHECKING:
+    from edgekd.learn.data.proposal import Proposal
+
+COMMENTS_AT = 46
+"""Column of the comments."""
+DROP = 5.0
+"""Points of a fraction that the chosen model may lose."""
+
+
+class Draft(NamedTuple):
+    """What a recipe is made of, checked answer by answer."""
+
+    name: str
+    source: str
+    """As YAML."""
+    teacher: str
+    student: str
+    """As YAML."""
+    weights: str
+    """File of the teacher's; empty to train it."""
+    target: str
+    quantize: bool
+    proposal: Proposal
+
+
+PLACES = {
+    ("name",): "--name",
+    ("data", "source"): "--source",
+    ("teacher", "model"): "--teacher",
+    ("teacher", "weights"): "--weights",
+    ("student", "model"): "--student",
+    ("targets", 0, "runtime"): "--target",
+}
+"""Which option an answer is from, for messages."""
+
+
+def make_recipe_text(draft: Draft, output: Path) -> str:
+    """The recipe's text.
+
+    Args:
+        draft: what it says.
+        output: the file it is written to; weights are named relative to it.
+
+    Raises:
+        InputError: if an answer is no such name.
+    """
+    from edgekd import recipe
+    from edgekd.recipe import text as recipe_text
+
+    text = "".join(f"{line}\n" for line in _lines(draft, output))
+    document = recipe_text.parse(text, ".yaml", "init")
+    recipe.validate(document._replace(places=document.places | PLACES))
+    return text
+
+
+def _lines(draft: Draft, output: Path) -> Iterator[str]:
+    found = draft.proposal
+    yield f"# Run it: edgekd compress {output}"
+    yield f"# It takes about {_minutes_text(found.minutes)} on 2 cores; try it before: --check, --dry-run"
+    yield "# Every key, its limits and its default: edgekd schema"
+    yield ""
+    yield _commented(f"name: {draft.name}", "names the run's folder, runs/NAME")
+    yield _commented(f"task: {found.task}", "see edgekd tasks")
+    yield _commented("seed: 0", "all randomness comes from it")
+    yield ""
+    yield "data:"
+    yield _commented(f"  source: {draft.source}", "what it holds: edgekd sources")
+    yield ""
+    yield _commented(
+        f"views: {_mapping(found.views)}", "augmentation; the teacher answers each view once"
+    )
+    yield ""
+    yield "teacher:"
+    yield _commented(f"  model: {draft.teacher}", "see edgekd models")
+    training = _mapping({"epochs": found.epochs, **found.training})
+    if draft.weights:
+        weights = os.path.relpath(draft.weights, output.parent)
+        yield _commented(
+            f"  weights: {_scalar(weights)}", "tested on your data before anything else"
+        )
+        yield _commented(f"  # train: {training}", "with it they are fine-tuned")
+    else:
+        yield _commented(
+            "  # weights: teacher.safetensors", "yours, if it is trained; also .pt, .pth, .ckpt"
+        )
+        yield _commented(f"  train: {training}", "more epochs, better models")
+    yield ""
+    yield "student:"
+    yield _commented(f"  model: {draft.student}", "small, and fast on the device")
+    yield _commented(f"  train: {training}", "also of the control, which has no teacher")
+    yield ""
+    yield _commented("learn:", "what the student goes through, in order")
+    yield "  - step: distil"
+    if found.knowledge != "auto":
+        yield _commented(
+            f"    knowledge: {found.knowledge}", "its answers are too large to be stored"
+        )
+    yield _commented("    losses:", "see edgekd methods")
+    for loss in found.losses:
+        yield f"      - {loss}"
+    if draft.quantize:
+        small = _mapping({"epochs": 1, "batch_size": found.training["batch_size"]})
+        yield _commented("  - step: quantize", "int8, measured beside float; the budget decides")
+        if found.knowledge != "auto":
+            yield f"    knowledge: {found.knowledge}"
+        yield f"    train: {small}"
+    yield ""
+    yield "targets:"
+    yield _commented(f"  - runtime: {draft.target}", "see edgekd doctor")
+    yield ""
+    yield _commented(
+        "measure: {processes_min: 6, processes_max: 6, max_time_s: 0.2}",
+        "quick; leave it out for more",
+    )
+    yield ""
+    yield _commented("budget:", "what the chosen model has to meet, else exit code 1")
+    if found.counts_points:
+        yield _commented(
+            f"  score_drop: {DROP}", "points below the teacher, at most, on validation"
+        )
+    else:
+        yield _commented("  shrink: 2.0", "times smaller than the teacher, at least")
+
+
+def _minutes_text(minutes: float) -> str:
+    return f"{minutes:.0f} minutes" if minutes >= 2 else "a minute or two"
+
+
+def _commented(text: str, comment: str) -> str:
+    return f"{text:<{COMMENTS_AT}} # {comment}"
+
+
+def network_text(network: Mapping[str, Any]) -> str:
+    """A network as YAML: its name, or a mapping with its arguments."""
+    return str(network["name"]) if len(network) == 1 else _mapping(network)
+
+
+def _mapping(values: Mapping[str, Any]) -> str:
+    return f"{{{', '.join(f'{key}: {_scalar(value)}' for key, value in values.items())}}}"
+
+
+def _scalar(value: Any) -> str:
+    """A value as YAML text; a plain word stays one."""
+    if isinstance(value, str) and re.fullmatch(
+        r"[A-Za-z][A-Za-z0-9_./-]*(:[A-Za-z0-9_./-]+)*", value
+    ):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def answer_text(answer: str) -> str:
+    """An answer as YAML: a mapping in braces as it is, a plain word, else quoted."""
+    return answer if answer.startswith("{") else _scalar(answer)
