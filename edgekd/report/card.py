@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.bench.proportion import wilson
+from edgekd.bench.roles import STUDENT
+from edgekd.bench.roles import find_reference
 from edgekd.report.assemble import class_names
 from edgekd.report.assemble import mark_unstable
 from edgekd.report.markdown import render_template
@@ -44,7 +46,8 @@ def card_text(name: str, version: str, values: Mapping[str, Any]) -> str:
         image=image,
         ends=values["interface"],
         row=row,
-        engines=[engine for engine in rows if engine["model"] == "student"],
+        engines=[engine for engine in rows if engine["model"] == STUDENT],
+        compared=find_reference({engine["model"] for engine in rows}),
         scale=scale,
         kind="images" if image else "samples",
         score=score,
