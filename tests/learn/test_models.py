@@ -34,6 +34,9 @@ PUBLISHED = {
     "resnet110": (1_736_564, "1.74"),
     "resnet8x4": (1_233_540, "1.23"),
     "resnet32x4": (7_433_860, "7.43"),
+    "resnet18-imagenet": (11_689_512 - 900 * 513, "11.23"),
+    "resnet34-imagenet": (21_797_672 - 900 * 513, "21.34"),
+    "resnet50-imagenet": (25_557_032 - 900 * 2049, "23.71"),
     "wrn-16-1": (180_916, "0.18"),
     "wrn-16-2": (703_284, "0.70"),
     "wrn-40-1": (569_780, "0.57"),
@@ -53,6 +56,7 @@ OTHER_ENDS = {"text-encoder", "unet", "mlp"}
 FAMILIES = (
     "resnet8",
     "resnet8x4",
+    "resnet18-imagenet",
     "wrn-16-1",
     "vgg8",
     "mobilenetv2",

@@ -29,6 +29,13 @@ def _resnet(depth: int) -> Member:
     return _member("resnet", "resnet", summary, depth=depth)
 
 
+def _resnet_imagenet(depth: int) -> Member:
+    summary = (
+        f"residual network of {depth} layers for photographs, torchvision's names (He et al. 2016)"
+    )
+    return _member("resnet_imagenet", "resnet_imagenet", summary, depth=depth)
+
+
 def _resnet_x4(depth: int) -> Member:
     summary = f"residual network of {depth} layers, 64-128-256 channels (Tian et al. 2020)"
     return _member("resnet", "resnet", summary, depth=depth, base=64, stem=32)
@@ -54,6 +61,9 @@ _BUILT_IN: dict[str, Member] = {
     "resnet110": _resnet(110),
     "resnet8x4": _resnet_x4(8),
     "resnet32x4": _resnet_x4(32),
+    "resnet18-imagenet": _resnet_imagenet(18),
+    "resnet34-imagenet": _resnet_imagenet(34),
+    "resnet50-imagenet": _resnet_imagenet(50),
     "wrn-16-1": _wrn(16, 1),
     "wrn-16-2": _wrn(16, 2),
     "wrn-40-1": _wrn(40, 1),
