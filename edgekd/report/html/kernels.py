@@ -12,9 +12,10 @@ from edgekd.report.html import svg
 from edgekd.report.result import Result
 
 LONG, THICK = 160.0, 14.0
-ORDER = (0, 3, 1)
-"""Colours of integers, halves and floats."""
+ORDER = (0, 3, 1, 5)
+"""Colours of integers, halves, floats, and of what is only moved or counted."""
 INTEGERS, HALVES = ("u8", "s8", "i8", "u4", "s4", "i4"), ("bf16", "fp16", "f16")
+FLOATS = ("f32", "f64")
 
 
 class KernelCoverage(NamedTuple):
@@ -77,4 +78,4 @@ def draw_types(kernels: Mapping[str, int]) -> Markup:
 
 
 def _colour(kind: str) -> int:
-    return 0 if kind in INTEGERS else 3 if kind in HALVES else 1
+    return 0 if kind in INTEGERS else 3 if kind in HALVES else 1 if kind in FLOATS else 5

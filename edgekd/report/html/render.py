@@ -22,6 +22,8 @@ from edgekd.units import percent_text
 
 FOLDER = Path(__file__).parent
 NONE = "–"
+ROUNDING = 1e-6
+"""A difference below this is that of two ways to add up."""
 
 
 def render_page(template: str, **values: Any) -> str:
@@ -45,7 +47,7 @@ def render_page(template: str, **values: Any) -> str:
         because=status_text,
         figure=lambda value, of=scale: NONE if value is None else value_text(of, value),
         interval=lambda ends, of=scale: "" if ends is None else interval_text(ends, of),
-        cost=lambda value: NONE if value is None else _cost_text(scale, value),
+        cost=lambda value: NONE if value is None else cost_text(scale, value),
         percent=lambda value: NONE if value is None else percent_text(value),
         size=lambda value: NONE if value is None else bytes_text(value),
         count=lambda value: NONE if value is None else count_text(value),
@@ -69,10 +71,14 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _cost_text(scale: Scale, drop: float) -> str:
-    """How much worse, with a sign: ``-1.74 points`` of a step that lost some."""
-    sign = "−" if drop > 0 else "+" if drop < 0 else "±"
-    return f"{sign}{drop_text(scale, drop)}"
+def cost_text(scale: Scale, drop: float) -> str:
+    """How much worse a score is: ``−1.74 points`` of a step that lost some, ``0.72 RMSE worse`` of another number."""
+    if scale.unit == "fraction" and scale.better == "higher":
+        sign = "−" if drop > 0 else "+" if drop < 0 else "±"
+        return f"{sign}{drop_text(scale, drop)}"
+    if abs(drop) < ROUNDING:
+        return "the same"
+    return f"{drop_text(scale, drop)} {'worse' if drop > 0 else 'better'}"
 
 
 def _limit_text(value: Any) -> str:
