@@ -26,6 +26,7 @@ from edgekd import strict_json
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 
+_NONBLOCK, _NOFOLLOW = getattr(os, "O_NONBLOCK", 0), getattr(os, "O_NOFOLLOW", 0)
 _TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{32}-edgekd(?:-old-(?P<folder>.+))?")
 """What is half written; with its old name, a folder that another one is to take the place of."""
 
@@ -70,7 +71,7 @@ def open_regular(path: Path, *, follow: bool = True) -> Any:
     Raises:
         InputError: if it is missing, unreadable, a folder, a FIFO (which would wait for ever) or a device.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    flags = os.O_RDONLY | _NONBLOCK | (0 if follow else _NOFOLLOW)
     try:
         descriptor = os.open(path, flags)
     except OSError as error:

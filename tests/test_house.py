@@ -72,6 +72,7 @@ LEARN_FLOORS: list[set[str]] = [
         "model_hub",
         "rows",
         "signals",
+        "torch_facts",
         "source",
         "weight_names",
     },

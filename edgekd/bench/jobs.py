@@ -6,7 +6,6 @@ import contextlib
 import functools
 import gc
 import importlib
-import resource
 import time
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -174,6 +173,8 @@ def warm_up(started: StartedEngine, spec: Spec, say: Say) -> timing.WarmUpResult
 
 def measure_latency(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     """Cold start by phases, then warm-up, then raw nanoseconds of every steady iteration."""
+    import resource  # Windows has none, and imports this file to read a recipe
+
     started = start_engine(spec, say, started_ns)
     warmed = warm_up(started, spec, say)
     before = resource.getrusage(resource.RUSAGE_SELF)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 AGAIN_S = 0.05
 """How long after a lost interruption it is sent once more."""
+BROKEN_PIPE = 141
+"""128 and SIGPIPE, which not every system has."""
 VERDICTS = (1, 5)
 """Exit codes of a run that has printed its result and does not pass."""
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENAMETOOLONG)
@@ -137,7 +139,7 @@ def _ending(error: BaseException) -> CommandExit:
     if isinstance(error, BrokenPipeError):
         # What reads our output has gone; without this, closing stdout complains once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CommandExit(128 + signal.SIGPIPE)
+        return CommandExit(BROKEN_PIPE)
     if isinstance(error, OSError) and error.errno in REFUSALS:
         what = EdgekdError(str(error)).line()
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

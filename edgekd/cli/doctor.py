@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,18 +27,6 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "dotprod": ("asimddp",),
 }
 """Instruction sets that decide which precision is fast, and what /proc/cpuinfo calls them."""
-EXTRAS = (
-    "learn",
-    "onnxruntime",
-    "openvino",
-    "tensorrt",
-    "report",
-    "predict",
-    "sign",
-    "hub",
-    "timm",
-)
-"""The extras of setup.cfg that a user may want."""
 
 
 @click.command()
@@ -47,13 +34,16 @@ EXTRAS = (
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the public data sets.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(store: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    """Show what this machine can run: engines, instruction sets, extras, data; and how to install the rest."""
+    """Show what this machine can run: torch, GPU, engines, instruction sets, extras, data; and how to install the
+    rest."""
     from edgekd import run
+    from edgekd.cli import installation
 
     found = {
         "machine": describe_machine(),
+        "torch": installation.describe_torch(),
         "engines": list_engines(),
-        "extras": list_extras(),
+        "extras": installation.list_extras(),
         "data": list_data_sets(data_dir),
         "plugins": describe_plugins(),
         "store": describe_disk(store or run.default_store()),
@@ -66,13 +56,14 @@ def command(store: Path | None, data_dir: Path | None, as_json: bool) -> None:
 
 def describe_machine() -> dict[str, Any]:
     """Python, processor and memory."""
-    import os
     import platform
 
     import psutil
 
     from edgekd import __version__
     from edgekd.bench.machine import fingerprint
+    from edgekd.bench.machine.cores import count_cores
+    from edgekd.cli.installation import describe_platform
 
     facts = fingerprint.collect_host_facts()
     return {
@@ -82,7 +73,8 @@ def describe_machine() -> dict[str, Any]:
         "processor": facts["board"] or facts["cpu_model"] or platform.machine(),
         "emulated": facts["emulated"],
         "instruction_sets": list_instruction_sets(facts["flags"]),
-        "cores": len(os.sched_getaffinity(0)),
+        "platform": describe_platform(platform.system()),
+        "cores": count_cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "free_memory_bytes": psutil.virtual_memory().available,
     }
@@ -119,23 +111,6 @@ def list_engines() -> list[dict[str, Any]]:
             rows.append(
                 {"name": name, **describe_plugin_engine(name)._asdict(), "why_not_run": None}
             )
-    return rows
-
-
-def list_extras() -> list[dict[str, Any]]:
-    """Each extra: the packages it lacks, and the line that installs it."""
-    from importlib import metadata
-
-    from edgekd.stage import package_version
-
-    required = metadata.requires("edgekd") or []
-    rows = []
-    for extra in EXTRAS:
-        lines = [line for line in required if re.search(rf"extra == ['\"]{extra}['\"]", line)]
-        names = [re.split(r"[^A-Za-z0-9._-]", line)[0] for line in lines]
-        missing = [name for name in names if package_version(name) is None]
-        install = f"pip install 'edgekd[{extra}]'" if missing else None
-        rows.append({"name": extra, "missing": missing, "install": install})
     return rows
 
 
@@ -224,25 +199,28 @@ def _emulated(by: str | None) -> str:
 
 
 def _print(found: dict[str, Any]) -> None:
+    from edgekd.cli.installation import describe_extra
+    from edgekd.cli.installation import describe_gpus
     from edgekd.units import bytes_text
 
-    of = found["machine"]
+    of, torch = found["machine"], found["torch"]
     memory, free = bytes_text(of["memory_bytes"]), bytes_text(of["free_memory_bytes"])
     rows = [
         ("edgekd", f"{of['edgekd']}, Python {of['python']}, {of['system']}"),
+        ("platform", of["platform"]),
         ("processor", f"{of['processor']}, {of['cores']} cores{_emulated(of['emulated'])}"),
         ("instructions", ", ".join(of["instruction_sets"]) or "none that matter here"),
         ("memory", f"{memory}, {free} free"),
         ("store", f"{found['store']['folder']}, {bytes_text(found['store']['free_bytes'])} free"),
     ]
+    rows.append(("torch", torch["why_not"] or torch["version"]))
+    rows.append(("GPU", describe_gpus(torch)))
     for engine in found["engines"]:
         able = f"{engine['version']}, {', '.join(engine['precisions'])}"
         idle = engine["why_not_run"]
         builds = f"{able}; builds engines, runs none: {idle}" if idle else able
         rows.append((engine["name"], engine["why_not"] or builds))
-    for extra in found["extras"]:
-        lacks = f"lacks {', '.join(extra['missing'])}: {extra['install']}"
-        rows.append((f"[{extra['name']}]", lacks if extra["missing"] else "installed"))
+    rows += [(f"[{extra['name']}]", describe_extra(extra)) for extra in found["extras"]]
     for source in found["data"]:
         rows.append((source["name"], source["folder"] or source["why_not"]))
     for plugin in found["plugins"]:

@@ -57,6 +57,11 @@ def kill_group(group: int) -> None:
 def _start(
     argv: Sequence[str], environment: Mapping[str, str], folder: Path
 ) -> subprocess.Popen[bytes]:
+    if not hasattr(os, "killpg"):
+        raise MachineError(
+            "worker: cannot be started: this system has no process groups",
+            hint="on Windows use WSL2",
+        )
     try:
         return subprocess.Popen(
             list(argv),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgekd.bench.machine.cores import count_cores
 from edgekd.bench.roles import CONTROL
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelChoice
@@ -81,7 +81,7 @@ def loading_label(label: str) -> str:
 
 def threads(training: Training) -> int:
     """The threads a training run uses: the recipe's, else every core this process may use."""
-    return training.threads or len(os.sched_getaffinity(0))
+    return training.threads or count_cores()
 
 
 def _data(recipe: Recipe, folder: Path, options: Options) -> Step:

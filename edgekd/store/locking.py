@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Callable
@@ -11,6 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgekd.errors import MachineError
+
+try:
+    import fcntl
+except ImportError:  # Windows: what only reads needs no lock
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -34,8 +38,8 @@ def hold_lock(
     Raises:
         MachineError: if it is held and `wait` is false, or locks do not work here.
     """
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     descriptor = _opened(path)
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         if not _taken(descriptor, kind, path):
             holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
@@ -63,6 +67,10 @@ def try_exclusive_lock(path: Path) -> Iterator[bool]:
 
 def _opened(path: Path) -> int:
     """A descriptor of a lock file: a regular one, since its text is overwritten."""
+    if fcntl is None:
+        raise MachineError(
+            f"{path}: cannot be locked: this system has no flock", hint="on Windows use WSL2"
+        )
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags, 0o600)

@@ -7,7 +7,6 @@ import pytest
 from click.testing import CliRunner
 
 from edgekd import cli
-from edgekd import stage
 from edgekd.bench.machine import fingerprint
 from edgekd.cli import doctor
 from edgekd.learn.data import SOURCES
@@ -19,7 +18,8 @@ def test_json_and_text_say_the_same(tmp_path: Path) -> None:
         CliRunner().invoke(cli.main, ["doctor", "--json", "--store", str(tmp_path)]).stdout
     )
     assert [engine["name"] for engine in found["engines"]] == list(RUNTIMES)
-    assert {extra["name"] for extra in found["extras"]} == set(doctor.EXTRAS)
+    assert {"learn", "timm"} <= {extra["name"] for extra in found["extras"]}
+    assert found["torch"]["version"] and found["machine"]["platform"]
     assert {source["name"] for source in found["data"]} <= set(SOURCES)
     assert found["machine"]["cores"] >= 1 and found["store"]["free_bytes"] > 0
     text = CliRunner().invoke(cli.main, ["doctor"]).stdout
@@ -45,16 +45,6 @@ def test_an_emulated_processor_is_called_one(monkeypatch: pytest.MonkeyPatch) ->
     facts = {**fingerprint.collect_host_facts(), "emulated": "qemu-user"}
     monkeypatch.setattr(fingerprint, "collect_host_facts", lambda: facts)
     assert "emulated by qemu-user" in CliRunner().invoke(cli.main, ["doctor"]).stdout
-
-
-def test_what_is_missing_comes_with_the_line_that_installs_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(stage, "package_version", lambda name: None)
-    for extra in doctor.list_extras():
-        assert extra["missing"], extra
-        assert extra["install"] == f"pip install 'edgekd[{extra['name']}]'"
-    assert "torch" in doctor.list_extras()[0]["missing"]
 
 
 def test_data_that_is_not_there_says_why(tmp_path: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edgekd.errors import InputError
 from edgekd.units import bytes_text
+
+try:
+    import resource
+except ImportError:  # Windows: nothing is bounded
+    resource = None  # type: ignore[assignment]
 
 _STATUS = Path("/proc/self/status")
 
@@ -27,9 +31,9 @@ def memory_bound(more_bytes: int, where: str) -> Iterator[None]:
     Raises:
         InputError: if what runs in it ran out of memory.
     """
-    used_bytes = _data_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    used_bytes = None if resource is None else _data_bytes()
     if used_bytes is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         wanted = used_bytes + more_bytes
         ceilings = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
         resource.setrlimit(resource.RLIMIT_DATA, (min([wanted, *ceilings]), hard))
@@ -40,7 +44,8 @@ def memory_bound(more_bytes: int, where: str) -> Iterator[None]:
             f"{where}: unpacks to more than the {bytes_text(more_bytes)} that its sizes promise"
         ) from error
     finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+        if used_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _data_bytes() -> int | None:
