@@ -43,6 +43,12 @@ def find_strata(source: Source, task: Task, where: str) -> NDArray[np.int64] | N
     return None
 
 
+def find_names(source: Source, task: Task) -> tuple[str, ...]:
+    """Names of the numbers that `find_strata` gives; empty where the source says none."""
+    said = (source.fields[name].words for name in task.targets if name in source.fields)
+    return tuple(next((words["names"] for words in said if "names" in words), ()))
+
+
 def describe_fields(
     source: Source,
     task: Task,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ class SplitShare(NamedTuple):
 
 
 def split_stratified(
-    labels: np.ndarray, fraction: float, seed: list[int]
+    labels: np.ndarray, fraction: float, seed: list[int], names: Sequence[str] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices kept and indices held back, both shuffled; each class gives its share.
 
@@ -29,6 +30,7 @@ def split_stratified(
         labels: int64 [N].
         fraction: of each class that is held back, rounded, but at least one and never all.
         seed: of numpy's PCG64.
+        names: of the classes, for messages; empty where they have none.
 
     Returns:
         Two disjoint int64 arrays that together are 0 to N - 1.
@@ -38,7 +40,9 @@ def split_stratified(
     """
     counts = np.bincount(labels)
     if (counts == 1).any():
-        raise ValueError(f"got 1 sample of class {int((counts == 1).argmax())}, want 2 or more")
+        number = int((counts == 1).argmax())
+        which = names[number] if number < len(names) else str(number)
+        raise ValueError(f"got 1 sample of class {which}, want 2 or more")
     shares = np.where(counts, np.clip(np.rint(counts * fraction), 1, np.maximum(counts - 1, 1)), 0)
     generator = np.random.Generator(np.random.PCG64(seed))
     order = generator.permutation(len(labels))
@@ -58,6 +62,7 @@ def divide_samples(
     test: float,
     limit: int | None,
     seed: int,
+    names: Sequence[str] = (),
 ) -> dict[str, SplitShare]:
     """Training, validation and test samples of a source, by those names.
 
@@ -72,6 +77,7 @@ def divide_samples(
         test: fraction held back, before that, where there is no test split.
         limit: training samples to keep; None keeps all.
         seed: what all of it is drawn from.
+        names: of the strata, for messages.
 
     Raises:
         ValueError: if a stratum is too small to be shared out.
@@ -83,14 +89,14 @@ def divide_samples(
     if "test" in counts:
         shares["test"] = SplitShare("test", np.arange(counts["test"]))
     else:
-        kept, held = split_stratified(strata[rest], test, [seed, _TEST])
+        kept, held = split_stratified(strata[rest], test, [seed, _TEST], names)
         shares["test"] = SplitShare("train", rest[held])
         rest = rest[kept]
     if "validation" in counts:
         order = _shuffled(counts["validation"], [seed, _VALIDATION])
         shares["validation"] = SplitShare("validation", order)
     else:
-        kept, held = split_stratified(strata[rest], validation, [seed, _VALIDATION])
+        kept, held = split_stratified(strata[rest], validation, [seed, _VALIDATION], names)
         shares["validation"] = SplitShare("train", rest[held])
         rest = rest[kept]
     return {"train": SplitShare("train", rest[:limit]), **shares}

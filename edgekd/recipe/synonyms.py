@@ -7,6 +7,7 @@ and ``cross_entropy`` need no line here.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -117,7 +118,6 @@ NAMES: dict[str, dict[str, str]] = {
     "source": {
         "folder": "image-folder",
         "hf": "huggingface",
-        "images": "image-folder",
         "huggingfacedatasets": "huggingface",
         "fmnist": "fashion-mnist",
         "jsonlines": "jsonl",
@@ -187,6 +187,14 @@ _TORCHVISION = re.compile(
 )
 
 
+def _is_there(path: str) -> bool:
+    """Return whether something lies at a path; what no path can be does not."""
+    try:
+        return os.path.exists(path)  # noqa: PTH110  (exists can raise)
+    except (OSError, ValueError):
+        return False
+
+
 def squeeze(name: str) -> str:
     """`name` in small letters, without what people put between words."""
     return re.sub(r"[-_ ]", "", name).lower()
@@ -210,6 +218,8 @@ def refuse_name(key: str, name: str, known: Iterable[str]) -> str:
     if name in known:
         return ""
     head, _, rest = name.partition(":")
+    if key == "source" and _is_there(name):
+        return f"got a path, want SOURCE:PATH, which edgekd sources {name} tells"
     if (
         key == "model"
         and squeeze(rest or name) == "mobilenetv2"

@@ -208,6 +208,7 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
             test=config.test,
             limit=config.limit,
             seed=context.seed,
+            names=describe.find_names(source, task),
         )
     except ValueError as error:
         raise InputError(f"{where}: {error}", hint="give each class more samples") from error

@@ -94,3 +94,8 @@ def test_the_limit_is_on_training_samples_alone() -> None:
     some, whole = shares([50, 50], limit=10), shares([50, 50])
     assert some["train"].order.tolist() == whole["train"].order[:10].tolist()
     assert some["validation"].order.tolist() == whole["validation"].order.tolist()
+
+
+def test_a_class_that_cannot_be_shared_out_is_called_by_its_name() -> None:
+    with pytest.raises(ValueError, match="got 1 sample of class rare, want 2 or more"):
+        split_stratified(np.array([0, 0, 1]), 0.5, [0], ("common", "rare"))

@@ -68,7 +68,7 @@ def test_the_schema_takes_what_stands_alone() -> None:
     ("key", "value", "message"),
     [
         ("teacher.model", "torchvision:resnet18", "write timm:resnet18 "),
-        ("teacher.model", "torchvision:mobilenet_v2", "write timm:mobilenetv2_100 "),
+        ("teacher.model", "torchvision:mobilenet_v2", "write mobilenetv2-imagenet"),
         ("teacher.model", "resnet101", "write timm:resnet101 "),
         ("teacher", "efficientnet_b0", "write timm:efficientnet_b0 "),
         ("learn.0.losses", "kl", "write kd, "),
@@ -128,3 +128,10 @@ def test_a_set_value_finds_its_place_in_a_list_that_was_left_out(tmp_path: Any) 
 def test_a_fault_is_told_where_it_was_written() -> None:
     with pytest.raises(InputError, match=r"r\.yaml:6: student\.train\.learning_rate: got -1"):
         loaded(OTHERWISE.replace("lr: 0.05", "lr: -1"))
+
+
+def test_a_path_where_a_source_is_wanted_is_told_what_looks_at_it(tmp_path: Any) -> None:
+    with pytest.raises(InputError, match="got a path, want SOURCE:PATH, which edgekd sources "):
+        loaded(PLAIN, f"data.source={tmp_path}")
+    with pytest.raises(InputError, match="got unknown data source 'a"):
+        loaded(PLAIN, 'data.source="a\\tb"')

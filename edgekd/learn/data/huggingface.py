@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ from edgekd.settings import Count
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _USUAL = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 _CHECK_EVERY = 4096
+IMAGE_COLUMNS = ("img", "images", "picture", "photo", "pixels")
+LABEL_COLUMNS = ("labels", "fine_label", "class", "target", "y", "category")
+"""What a column is called where it is not called as usual."""
 
 
 def files(
@@ -77,8 +81,8 @@ def read(
     train_split: str = "train",
     validation_split: str | None = None,
     test_split: str | None = None,
-    image_column: str = "image",
-    label_column: str = "label",
+    image_column: str | None = None,
+    label_column: str | None = None,
     subset: str | None = None,
     size: Count | None = None,
     channels: Count = 3,
@@ -96,8 +100,8 @@ def read(
         train_split: name of the training split.
         validation_split: name of the validation split; None takes `validation` or `val` if there.
         test_split: name of the test split; None takes `test` if there.
-        image_column: encoded images, or nested lists of 0 to 255.
-        label_column: whole numbers, or text.
+        image_column: encoded images, or nested lists of 0 to 255; None takes ``image``, else what is called alike.
+        label_column: whole numbers, or text; None takes ``label``, else what is called alike.
         subset: which configuration, for a name on the hub.
         size: side of the square encoded images are scaled and cut to; None leaves them.
         channels: 3 for colour, 1 for grey.
@@ -122,6 +126,9 @@ def read(
     else:
         names_there = tuple(local)
     chosen = _choose(names_there, train_split, validation_split, test_split, where)
+    columns = [] if local is None else parquet.list_columns(local[chosen["train"]][0])
+    image_column = image_column or _find_column(columns, "image", IMAGE_COLUMNS, where)
+    label_column = label_column or _find_column(columns, "label", LABEL_COLUMNS, where)
     names: list[str] | None = None
     splits: dict[str, LabelledImages] = {}
     for split, their_name in chosen.items():
@@ -147,6 +154,7 @@ def read(
         splits.get("validation"),
         splits.get("test"),
         tuple(names),
+        (f"images in column {image_column}, labels in {label_column}",),
         skipped=tuple(skipped),
     )
 
@@ -188,6 +196,23 @@ def _choose(
         if name not in there:
             raise InputError(f"{where}: got no split {name!r}, want one of: {', '.join(there)}")
     return chosen
+
+
+def _find_column(columns: Sequence[str], usual: str, others: tuple[str, ...], where: str) -> str:
+    """The usual column, or the only one of the others that is there.
+
+    Raises:
+        InputError: if several are.
+    """
+    found = [name for name in others if name in columns]
+    if usual in columns or not found:
+        return usual
+    if len(found) > 1:
+        raise InputError(
+            f"{where}: got the columns {', '.join(found)}, which could all be the {usual}",
+            hint=f"{usual}_column: {found[0]}, beside the source's name, says which",
+        )
+    return found[0]
 
 
 def _collect(

@@ -112,7 +112,7 @@ class _Opened(NamedTuple):
     batches: Callable[[], Iterator[Any]]
 
 
-def _open(file: Any, path: Path, columns: tuple[str, str]) -> _Opened:
+def _open(file: Any, path: Path, columns: tuple[str, ...]) -> _Opened:
     import pyarrow
     import pyarrow.parquet
 
@@ -137,6 +137,16 @@ def _open(file: Any, path: Path, columns: tuple[str, str]) -> _Opened:
             known = ", ".join(opened.schema.names)
             raise InputError(f"{path}: got no column {column!r}, want one of: {known}")
     return opened
+
+
+def list_columns(path: Path) -> list[str]:
+    """Names of a file's columns.
+
+    Raises:
+        InputError: if it is no such file.
+    """
+    with files.open_regular(path) as file:
+        return list(_open(file, path, ()).schema.names)
 
 
 @contextmanager

@@ -206,3 +206,14 @@ def test_broken_rows_are_left_out_and_listed_if_asked(tmp_path: Path) -> None:
     assert got.train.images[..., 0].tolist() == [[[1, 2]], [[3, 4]]]
     assert got.train.labels.tolist() == [0, 1]
     assert [line.partition(":")[0].rpartition(" ")[2] for line in got.skipped] == ["1", "3"]
+
+
+def test_columns_of_other_names_are_told_and_said(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.parquet", img=[png(p) for p in PIXELS], fine_label=LABELS, id=LABELS)
+    source = huggingface.read(reference=path)
+    assert checked(source, "hf").train.labels.tolist() == LABELS
+    assert source.notes == ("images in column img, labels in fine_label",)
+    both = table(tmp_path / "b.parquet", img=[png(PIXELS[0])], photo=[png(PIXELS[0])], label=[0])
+    with pytest.raises(InputError, match="img, photo, which could all be the image") as fault:
+        huggingface.read(reference=both)
+    assert fault.value.hint.startswith("image_column: img")
