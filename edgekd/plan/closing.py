@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -137,11 +138,18 @@ def _report(
     )
 
 
+_COMMIT, _NUMBER = re.compile(r"[0-9a-f]{40}"), re.compile(r"^(?:\d+/)+")
+"""Of an origin: a commit among digests, and what `origins.join` puts before a name."""
+
+
 def _traced(entry: StoreEntry) -> dict[str, Any]:
     made = {"made_at": entry.made.at, "took_s": entry.made.took_s}
     weights = [blob.size_bytes for name, blob in entry.files.items() if name in report.MODEL_FILES]
     digests = {name: blob.sha256 for name, blob in entry.files.items()}
-    return {"key": entry.key, "files": digests, "model_bytes": sum(weights) or None, **made}
+    origin = entry.inputs.get("origin", {})
+    commits = {_NUMBER.sub("", k): v for k, v in origin.items() if _COMMIT.fullmatch(v)}
+    sizes = {"model_bytes": sum(weights) or None}
+    return {"key": entry.key, "files": digests, **sizes, "commits": commits, **made}
 
 
 def _describe_files(

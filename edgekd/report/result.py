@@ -122,6 +122,8 @@ class StepOrigin(Settings):
     """How long that took; a run that finds it in the store takes no time."""
     model_bytes: Whole | None = None
     """Of its weights or ONNX file; null of a step that makes no model."""
+    commits: dict[str, str] = {}
+    """Repositories of a hub that it read, to the commit of what it read there."""
 
 
 class UsedPlugin(Settings):

@@ -17,12 +17,15 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn.model_settings import Input
 from edgekd.learn.models.timm import LEAST_VERSION
+from edgekd.plan import closing
 from edgekd.plan import pretrained_models
 from edgekd.recipe import Recipe
 from edgekd.recipe import text as recipe_text
 from edgekd.recipe import writing
 from edgekd.run import Options
 from edgekd.stage import Step
+from edgekd.store import CreationTime
+from edgekd.store import StoreEntry
 from tests import model_hub_example
 
 SHIPPED = Path(__file__).parent.parent.parent / "pipelines" / "quickstart.yaml"
@@ -158,3 +161,12 @@ def test_it_is_written_as_it_was_said() -> None:
     recipe = load()
     written = recipe_text.parse(writing.format_recipe(recipe), ".yaml", "written")
     assert recipes.validate(written) == recipe
+
+
+def test_the_commit_is_in_the_lineage(tmp_path: Path, cache: Path) -> None:
+    model_hub_example.fill_cache(cache, FILES)
+    step = planned(tmp_path, load())["load-teacher"]
+    assert step.origin is not None
+    made = CreationTime("2026-01-02T03:04:05Z", 1.0)
+    entry = StoreEntry("0" * 64, {"origin": step.origin()}, {}, made)
+    assert closing._traced(entry)["commits"] == {REPOSITORY: model_hub_example.COMMIT}
