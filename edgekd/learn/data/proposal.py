@@ -54,10 +54,9 @@ class _Network(NamedTuple):
 
 
 def find_tasks(fields: Mapping[str, str]) -> tuple[str, ...]:
-    """Tasks whose targets are among these fields, kinds by name."""
-    return tuple(
-        name for name in BUILT_IN if set(load_task(name).targets.items()) <= set(fields.items())
-    )
+    """Tasks with targets, all of which are among these fields, kinds by name."""
+    wanted = {name: load_task(name).targets.items() for name in BUILT_IN}
+    return tuple(name for name, each in wanted.items() if each and set(each) <= set(fields.items()))
 
 
 def propose_recipe(

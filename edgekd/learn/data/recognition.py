@@ -140,7 +140,7 @@ def _recognize_folder(path: Path) -> Recognition:
         return Recognition("image-folder", reference, "folders of images")
     raise InputError(
         f"{path}: got {number_text(images, 'image')} in one folder, want a folder for each class",
-        hint="or a CSV file beside them with the columns file and label",
+        hint=f"or a CSV file beside them with the columns file and label; without labels: images:{path}",
     )
 
 
