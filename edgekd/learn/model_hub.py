@@ -18,7 +18,7 @@ LOCAL = "local-dir:"
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """The second is read without running anything in it, where the first is not there."""
-LEAST_VERSION = "0.34"
+LEAST_VERSION = "1.0"
 _REPOSITORY = re.compile(r"(?:hf[-_]hub:)?([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w-][\w./-]*))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _MAIN = "main"
@@ -45,7 +45,7 @@ class ModelSource(NamedTuple):
         if self.folder is not None:
             path = self.folder / name
             return path if path.is_file() else None
-        hub = import_package("huggingface_hub", LEAST_VERSION, "hub")
+        hub = import_package("huggingface_hub", LEAST_VERSION, "huggingface")
         found = hub.try_to_load_from_cache(self.repository, name, revision=self.revision)
         if isinstance(found, str):
             return Path(found)
