@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgekd.learn.budget import StepBudget
+from edgekd.learn.data import SOURCES
 from edgekd.task import Task
+from edgekd.tasks import BUILT_IN
 from edgekd.tasks import DEFAULT_TASK
 from edgekd.tasks import load_task
 
@@ -29,7 +31,7 @@ def quantize_recipe(
     data: str,
     targets: Sequence[str] = ("onnxruntime",),
     weights: str | None = None,
-    task: str = DEFAULT_TASK,
+    task: str | None = None,
     epochs: int = 0,
     score_drop: float | None = None,
 ) -> Words:
@@ -40,7 +42,8 @@ def quantize_recipe(
         data: a source, as ``data.source`` takes it.
         targets: engines.
         weights: of the model.
-        task: a name of ``edgekd tasks``.
+        task: a name of ``edgekd tasks``; if left out one class a sample, or for data without labels how well the answers
+            of the model itself are met.
         epochs: how long it learns in int8; 0 is calibration alone.
         score_drop: how far the score may fall, as ``learn.N.score_drop`` takes it.
     """
@@ -57,7 +60,7 @@ def prune_recipe(
     budget: Mapping[str, float],
     targets: Sequence[str] = ("onnxruntime",),
     weights: str | None = None,
-    task: str = DEFAULT_TASK,
+    task: str | None = None,
     epochs: int = 10,
 ) -> Words:
     """The recipe that takes channels out of a trained model, which then learns again from what it was.
@@ -73,7 +76,10 @@ def prune_recipe(
     StepBudget.model_validate(dict(budget)).require_one()
     step: Words = {"step": "prune", **budget}
     if epochs:
-        step["recover"] = {"losses": _taught_losses(task), "train": {"epochs": epochs}}
+        step["recover"] = {
+            "losses": _taught_losses(task or choose_task(data)),
+            "train": {"epochs": epochs},
+        }
     return _loaded("prune", model, data, targets, weights, task, [step])
 
 
@@ -83,7 +89,7 @@ def export_recipe(
     data: str,
     targets: Sequence[str] = ("onnxruntime",),
     weights: str | None = None,
-    task: str = DEFAULT_TASK,
+    task: str | None = None,
 ) -> Words:
     """The recipe that exports, compiles and measures a trained model as it is; arguments as of `quantize_recipe`."""
     return _loaded("export", model, data, targets, weights, task, [])
@@ -96,7 +102,7 @@ def distil_recipe(
     data: str,
     targets: Sequence[str] = ("onnxruntime",),
     teacher_weights: str | None = None,
-    task: str = DEFAULT_TASK,
+    task: str | None = None,
     epochs: int = 30,
     quantize: bool = False,
 ) -> Words:
@@ -110,7 +116,7 @@ def distil_recipe(
         epochs: how long the student learns.
         quantize: whether it goes on to int8.
     """
-    learn: list[Words] = [{"step": "distil", "losses": _taught_losses(task)}]
+    learn: list[Words] = [{"step": "distil", "losses": _taught_losses(task or choose_task(data))}]
     if quantize:
         learn.append({"step": "quantize"})
     words: Words = (
@@ -131,7 +137,7 @@ def _loaded(
     data: str,
     targets: Sequence[str],
     weights: str | None,
-    task: str,
+    task: str | None,
     learn: list[Words],
 ) -> Words:
     """The recipe of a model that is trained already: no teacher, no control."""
@@ -148,7 +154,16 @@ def _loaded(
     }
 
 
-def _head(verb: str, model: Model, data: str, task: str) -> Words:
+def choose_task(data: str) -> str:
+    """The task of a source where none is named: of one without labels, the one that judges by a model's own answers."""
+    member = SOURCES.get(data.partition(":")[0])
+    if member is None or len(member.gives) != 1:
+        return DEFAULT_TASK
+    return next(name for name, entry in BUILT_IN.items() if entry.from_answers)
+
+
+def _head(verb: str, model: Model, data: str, task: str | None) -> Words:
+    task = task or choose_task(data)
     name = model if isinstance(model, str) else str(model.get("name"))
     plain = re.sub(r"[^a-z0-9]+", "-", name.rpartition("/")[2].removesuffix(ONNX).lower())
     said = {} if task == DEFAULT_TASK else {"task": task}

@@ -7,27 +7,32 @@ from typing import Any
 
 import click
 
+from edgekd.cli import completions
+from edgekd.cli.single import DATA
 from edgekd.cli.single import FILE
-from edgekd.cli.single import MODEL_OPTIONS
 from edgekd.cli.single import RUN_OPTIONS
+from edgekd.cli.single import TARGET
+from edgekd.cli.single import WEIGHTS_OPTIONS
 from edgekd.cli.single import add_options
 from edgekd.cli.single import read_model
 from edgekd.cli.single import run_recipe
-
-DATA, _, TARGETS, TASK = MODEL_OPTIONS
 
 
 @click.command(
     epilog="Example: edgekd distil resnet8 --teacher resnet20 --teacher-weights teacher.pt --data image-folder:photos"
 )
-@click.argument("student")
+@click.argument("student", shell_complete=completions.complete_model)
 @click.option(
-    "--teacher", required=True, metavar="MODEL", help="The large model, see edgekd models."
+    "--teacher",
+    required=True,
+    metavar="MODEL",
+    shell_complete=completions.complete_model,
+    help="The large model, see edgekd models.",
 )
 @click.option(
     "--teacher-weights", type=FILE, help="Its trained weights; without them it is trained first."
 )
-@add_options((DATA, TARGETS, TASK))
+@add_options((DATA, TARGET, WEIGHTS_OPTIONS[1]))
 @click.option(
     "--epochs",
     type=click.IntRange(1, 100_000),
@@ -43,7 +48,7 @@ def command(
     teacher_weights: Path | None,
     data: str,
     targets: tuple[str, ...],
-    task: str,
+    task: str | None,
     epochs: int,
     quantize: bool,
     **options: Any,

@@ -1,14 +1,16 @@
-"""``edgekd export``: the student of a run for torch, as ONNX, or compiled for an engine."""
+"""``edgekd export``: the student of a run, or a trained model, for torch, as ONNX, or compiled for an engine."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from edgekd.cli import completions
 from edgekd.cli import options
+from edgekd.cli import single
 from edgekd.cli.screen import echo
 
 if TYPE_CHECKING:
@@ -20,11 +22,10 @@ TORCH, ONNX = "torch", "onnx"
 
 @click.command(
     epilog="Examples: edgekd export runs/quickstart --to onnx -o student.onnx; "
-    "edgekd export runs/quickstart --to openvino -o engine/"
+    "edgekd export runs/quickstart --to openvino -o engine/; "
+    "edgekd export resnet8 --weights student.pt --data image-folder:photos --to onnx"
 )
-@click.argument(
-    "run", metavar="RUN", shell_complete=completions.complete_run, type=click.Path(path_type=Path)
-)
+@click.argument("run", metavar="RUN|MODEL", shell_complete=completions.complete_run)
 @click.option(
     "--to",
     "form",
@@ -42,28 +43,58 @@ TORCH, ONNX = "torch", "onnx"
 )
 @click.option("--candidate", metavar="NAME", help="Row of the report.  [default: the chosen one]")
 @options.timeout
+@single.add_options(
+    ((click.option("--data", shell_complete=completions.complete_source, metavar="SOURCE", help="Of a MODEL: samples on which the file is checked and measured."),)),
+    single.WEIGHTS_OPTIONS,
+    single.RECIPE_OPTIONS,
+)  # fmt: skip
 def command(
-    run: Path, form: str, output: Path | None, candidate: str | None, timeout_s: float
+    run: str,
+    form: str,
+    output: Path | None,
+    candidate: str | None,
+    timeout_s: float,
+    data: str | None,
+    weights: Path | None,
+    task: str | None,
+    **recipe_options: Any,
 ) -> None:
-    """Write the student of RUN, the folder of a finished run.
+    """Write the student of RUN, the folder of a finished run, or a trained MODEL.
+
+    Of a MODEL, a name of `edgekd models` with its weights or an ONNX file, the recipe is written that exports and measures
+    it as it is, and run first; its folder is runs/NAME.
 
     torch: weights as safetensors, and beside them a JSON file with the network they belong to; `edgekd.load` reads
     both. onnx: the file from which the candidate was compiled. The name of an engine: the files that it loads, built
     here anew, in the candidate's precision.
     """
     from edgekd import runtimes
+    from edgekd.api.recipes import export_recipe
     from edgekd.report import result as results
 
-    found = results.read(run)
+    folder = Path(run)
+    if data is not None:
+        targets = ("onnxruntime",) if form in (TORCH, ONNX) else (form,)
+        recipe = export_recipe(
+            single.read_model(run),
+            data=data,
+            targets=targets,
+            weights=None if weights is None else str(weights),
+            task=task,
+        )
+        folder = single.run_recipe("export", recipe, run_dir=None, as_json=False, **recipe_options)
+        if recipe_options["dry_run"]:
+            return
+    found = results.read(folder)
     row = find_candidate(found, candidate)
     if form == TORCH:
-        _write_torch(run, found, row, output or Path(f"{found.recipe}.safetensors"))
+        _write_torch(folder, found, row, output or Path(f"{found.recipe}.safetensors"))
     elif form == ONNX:
-        _write_onnx(run, found, row, output or Path(f"{found.recipe}.onnx"))
+        _write_onnx(folder, found, row, output or Path(f"{found.recipe}.onnx"))
     else:
         runtimes.find_entry(form)
         folder = output or Path(f"{found.recipe}-{form}")
-        _write_engine(run, found, row, form, folder, timeout_s)
+        _write_engine(folder, found, row, form, folder, timeout_s)
 
 
 def find_candidate(found: Result, name: str | None) -> Row | None:

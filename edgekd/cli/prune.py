@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli.single import MODEL_OPTIONS
 from edgekd.cli.single import RUN_OPTIONS
 from edgekd.cli.single import add_options
@@ -19,7 +20,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.command(
     epilog="Example: edgekd prune resnet20 --weights model.pt --data image-folder:photos --macs 0.5"
 )
-@click.argument("model")
+@click.argument("model", shell_complete=completions.complete_model)
 @add_options(MODEL_OPTIONS)
 @click.option(
     "--speedup",
@@ -58,7 +59,7 @@ def command(
     data: str,
     weights: Path | None,
     targets: tuple[str, ...],
-    task: str,
+    task: str | None,
     epochs: int,
     speedup: float | None,
     macs: float | None,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli.single import MODEL_OPTIONS
 from edgekd.cli.single import RUN_OPTIONS
 from edgekd.cli.single import add_options
@@ -18,7 +19,7 @@ from edgekd.cli.single import run_recipe
     epilog="Examples: edgekd quantize resnet8 --weights student.pt --data image-folder:photos; "
     "edgekd quantize model.onnx --data npz:samples.npz --target openvino"
 )
-@click.argument("model", metavar="MODEL|ONNX")
+@click.argument("model", metavar="MODEL|ONNX", shell_complete=completions.complete_model)
 @add_options(MODEL_OPTIONS)
 @click.option(
     "--epochs",
@@ -39,7 +40,7 @@ def command(
     data: str,
     weights: Path | None,
     targets: tuple[str, ...],
-    task: str,
+    task: str | None,
     epochs: int,
     score_drop: float | None,
     **options: Any,

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgekd.cli import completions
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import get_volume
 
@@ -20,28 +21,57 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(path_type=Path)
 
 
-def _default_task() -> str:
-    from edgekd.tasks import DEFAULT_TASK
-
-    return DEFAULT_TASK
-
-
-RUN_OPTIONS = (
-    click.option("-o", "--run-dir", type=FOLDER, help="Folder of the report and bundle.  [default: runs/NAME]"),
+WEIGHTS_OPTIONS = (
+    click.option(
+        "--weights", type=FILE, help="Trained weights of the model; an ONNX file has its own."
+    ),
+    click.option(
+        "--task",
+        shell_complete=completions.complete_task,
+        metavar="NAME",
+        help="What is asked of a sample, see edgekd tasks.  [default: one class, or with no labels the model's own answers]",
+    ),
+)
+TARGET = click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    default=("onnxruntime",),
+    show_default=True,
+    shell_complete=completions.complete_engine,
+    metavar="ENGINE",
+    help="Engine to compile for; may be repeated.",
+)
+DATA = click.option(
+    "--data",
+    required=True,
+    shell_complete=completions.complete_source,
+    metavar="SOURCE",
+    help="Samples: digits, image-folder:DIR, npz:FILE, ...",
+)
+MODEL_OPTIONS = (DATA, *WEIGHTS_OPTIONS, TARGET)
+RECIPE_OPTIONS = (
     click.option("--name", help="Name of the recipe and its run.  [default: from verb and model]"),
-    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe; may be repeated."),
+    click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        shell_complete=completions.complete_key,
+        metavar="KEY=VALUE",
+        help="Override a key of the recipe; may be repeated.",
+    ),
     click.option("--store", type=FOLDER, help="Folder of stored results.  [default: $EDGEKD_HOME]"),
-    click.option("--device", default="local", metavar="NAME", help="Device to measure on."),
     click.option("--dry-run", is_flag=True, help="Write the recipe, say what would run, and stop."),
     click.option("--allow-code", is_flag=True, help="Run your own code: python: names."),
-    click.option("--allow-download", is_flag=True, help="Download data and weights that are missing."),
+    click.option(
+        "--allow-download", is_flag=True, help="Download data and weights that are missing."
+    ),
+)
+RUN_OPTIONS = (
+    click.option("-o", "--run-dir", type=FOLDER, help="Folder of the report and bundle.  [default: runs/NAME]"),
+    *RECIPE_OPTIONS,
+    click.option("--device", default="local", metavar="NAME", shell_complete=completions.complete_device, help="Device to measure on."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
-)  # fmt: skip
-MODEL_OPTIONS = (
-    click.option("--data", required=True, metavar="SOURCE", help="Samples: digits, image-folder:DIR, npz:FILE, ..."),
-    click.option("--weights", type=FILE, help="Trained weights of the model; an ONNX file has its own."),
-    click.option("--target", "targets", multiple=True, default=("onnxruntime",), show_default=True, metavar="ENGINE", help="Engine to compile for; may be repeated."),
-    click.option("--task", default=_default_task, help="What is asked of a sample, see edgekd tasks.  [default: one class a sample]"),
 )  # fmt: skip
 Command = Callable[..., Any]
 
@@ -130,12 +160,20 @@ def _make_text(verb: str, recipe: dict[str, Any], path: Path) -> str:
 
 
 def _relocate(recipe: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The recipe with weights named relative to `folder`, where it will lie."""
+    """The recipe with files of weights and models named relative to `folder`, where it will lie."""
+    from edgekd.learn.models import MODELS
+
     moved = dict(recipe)
     for who in ("teacher", "student"):
-        words = recipe.get(who)
-        if isinstance(words, dict) and isinstance(weights := words.get("weights"), str):
-            moved[who] = {**words, "weights": os.path.relpath(weights, folder)}
+        if not isinstance(words := recipe.get(who), dict):
+            continue
+        changed = {}
+        if isinstance(weights := words.get("weights"), str):
+            changed["weights"] = os.path.relpath(weights, folder)
+        name, _, file = str(words.get("model")).partition(":")
+        if file and name in MODELS and MODELS[name].names == "file":
+            changed["model"] = f"{name}:{os.path.relpath(file, folder)}"
+        moved[who] = {**words, **changed}
     return moved
 
 

@@ -15,6 +15,7 @@ from edgekd.recipe import text
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import Quantization
 from edgekd.recipe.steps import Reduction
+from edgekd.tasks import BUILT_IN
 
 
 def read(value: dict[str, Any]) -> recipes.Recipe:
@@ -83,4 +84,6 @@ def test_distil_sums_what_the_task_names(task: str) -> None:
 def test_an_onnx_file_is_named_after_itself() -> None:
     value = quantize_recipe("models/Big Net.onnx", data="digits")
     assert value["student"]["model"] == "onnx:models/Big Net.onnx"
-    assert value["name"] == "quantize-big-net"
+    assert value["name"] == "quantize-big-net" and "task" not in value
+    found = read(quantize_recipe("a.onnx", data="arrays:samples.npz"))
+    assert BUILT_IN[found.task].from_answers

@@ -90,6 +90,15 @@ def test_what_the_verb_wrote_is_replaced_and_nothing_else(pipeline: FakePipeline
     assert Path("c.yaml").read_text() == "name: mine\n"
 
 
+def test_files_are_named_from_where_the_recipe_lies(pipeline: FakePipeline) -> None:
+    Path("w/net.onnx").write_bytes(b"")
+    done = run(
+        "quantize", "w/net.onnx", "--data", "arrays:samples.npz", "--dry-run", "-o", "deep/er/run"
+    )
+    recipe = recipes.load(Path("deep/er/run.yaml"))
+    assert recipe.student.model.arguments["reference"] == "../../w/net.onnx", done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
