@@ -24,19 +24,26 @@ def draw_confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Mar
         names: of the C classes.
     """
     side = min(36.0, (RIGHT - LEFT) / len(names))
-    top = 44.0 + 0.87 * svg.CHARACTER * max(len(_short(name)) for name in names)
+    top = 44.0 + 0.87 * svg.CHARACTER * max(len(svg.shorten(name, LONGEST)) for name in names)
     parts = [
         svg.text(LEFT - 8, top - 8, "true", "axis", "end"),
         svg.text(LEFT, 16.0, "what the student says", "axis"),
     ]
     for row, of_row in enumerate(counts):
         up = top + row * side
-        parts.append(svg.text(LEFT - 8, up + side / 2 + 4, _short(names[row]), "tick", "end"))
+        parts.append(
+            svg.text(LEFT - 8, up + side / 2 + 4, svg.shorten(names[row], LONGEST), "tick", "end")
+        )
         across = LEFT + row * side + side / 2 + 4
         turned = f"rotate(-60 {across:.1f} {top - 6:.1f})"
         parts.append(
             svg.element(
-                "text", _short(names[row]), x=across, y=top - 6, class_="tick", transform=turned
+                "text",
+                svg.shorten(names[row], LONGEST),
+                x=across,
+                y=top - 6,
+                class_="tick",
+                transform=turned,
             )
         )
         total = sum(of_row) or 1
@@ -91,14 +98,10 @@ def draw_sensitivity(layers: Sequence[Mapping[str, Any]]) -> Markup:
             marks.append(
                 svg.element("rect", x=at - 4, y=middle - 4, width=8.0, height=8.0, class_="mark c1")
             )
-        name = _short(row["layer"], 26)
+        name = svg.shorten(row["layer"], 26)
         parts += [
             svg.text(left - 8, middle + 4, name, "tick", "end"),
             svg.line(left, middle, RIGHT - 4, middle, "grid"),
             svg.element("g", *marks),
         ]
     return svg.drawing("What each layer's rounding costs", bottom + 44, *parts)
-
-
-def _short(name: str, most: int = LONGEST) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"

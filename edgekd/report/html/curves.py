@@ -16,6 +16,8 @@ from edgekd.task import value_text
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 300.0, 60.0, 588.0, 40.0, 252.0
 DASHES = 4
 """Classes ``d0`` to ``d3`` of the style sheet."""
+MOST_POINTS = 200
+"""Of one line."""
 NOT_TERMS = ("learning_rate", "score")
 History = Sequence[Mapping[str, float]]
 
@@ -91,7 +93,7 @@ def draw_curves(
         look = f"curve c{curve.colour} d{curve.dash}"
         ends = value_text(scale, curve.points[-1][1]) if percent else f"{curve.points[-1][1]:.4g}"
         name = svg.element("title", f"{curve.name}: {ends} at the end")
-        places = [(x.place(epoch), y.place(value)) for epoch, value in curve.points]
+        places = [(x.place(epoch), y.place(value)) for epoch, value in _thin_out(curve.points)]
         dots = [svg.element("circle", cx=a, cy=b, r=2.5, class_="mark") for a, b in places]
         shown = dots if len(dots) <= 20 else dots[-1:]
         parts.append(
@@ -99,6 +101,12 @@ def draw_curves(
         )
     keys = tuple((_swatch(curve), curve.name) for curve in curves)
     return CurveDrawing(title, svg.drawing(f"{title}, by epoch", HEIGHT, *parts), keys)
+
+
+def _thin_out(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+    """`MOST_POINTS` of them at most, evenly, the last one too."""
+    step = -(-len(points) // MOST_POINTS)
+    return [*points[:-1:step], points[-1]]
 
 
 def _values(history: History, name: str) -> Iterator[tuple[float, float]]:

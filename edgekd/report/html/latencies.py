@@ -76,7 +76,7 @@ def draw_latencies(
         ]
         at = x.place(centre)
         parts += [
-            svg.text(LEFT - 8, middle + 4, name, "tick", "end"),
+            svg.text(LEFT - 8, middle + 4, svg.shorten(name, 28), "tick", "end"),
             svg.element(
                 "g",
                 svg.element("title", said),

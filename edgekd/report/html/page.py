@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
@@ -38,8 +37,8 @@ from edgekd.task import Scale
 from edgekd.task import value_text
 from edgekd.units import bytes_text
 
-FOLDER = Path(__file__).parent
-NONE = "–"
+MOST_ISLANDS = 100
+"""Nodes of one engine that are named; result.json has them all."""
 
 
 class KeyFigure(NamedTuple):
@@ -83,6 +82,7 @@ def run_page(record: RunRecord) -> str:
         sensitivity=list(_draw_sensitivity(record)),
         tables=tables.make_tables(record.tables),
         kernels=list_kernels(result),
+        most_islands=MOST_ISLANDS,
         environment=explain_environment(result.environment),
         recipe=_recipe_text(result),
     )

@@ -103,6 +103,11 @@ def text(x: float, y: float, words: object, class_: str = "", anchor: str = "sta
     return element("text", words, x=x, y=y, class_=class_ or None, text_anchor=anchor)
 
 
+def shorten(name: str, most: int) -> str:
+    """A name of at most so many characters; its end is what is left out."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     """A straight line."""
     return element("line", x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2), class_=class_)

@@ -94,3 +94,16 @@ def test_the_same_record_gives_the_same_bytes_in_any_process() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, cwd=ROOT)
     assert done.stdout.decode() == page.run_page(record("x"))
+
+
+def test_a_long_run_stays_a_small_page() -> None:
+    island = {"node": "layer1.0.conv1/Conv" * 3, "op": "Conv", "cause": "no Q behind its Relu"}
+    rows = [{**row, "profile": "x86", "islands": [island] * 2000} for row in report_example.rows()]
+    made = record("digits")
+    history = report_example.history(5000, 1.0, "kd", "fitnet", "cross-entropy")
+    large = made._replace(
+        result=report_example.result(rows=rows),
+        histories={f"distil-{number}": history for number in range(4)},
+    )
+    text = page.run_page(large)
+    assert len(text.encode()) < 500_000 and "1900 more are in result.json" in text
