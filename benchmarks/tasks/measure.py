@@ -36,7 +36,7 @@ from edgekd.learn import blueprint
 from edgekd.learn.evaluation import read_split
 from edgekd.plan import deploying
 from edgekd.plan import profiles
-from edgekd.plan import student
+from edgekd.plan import roles
 from edgekd.recipe import Recipe
 from edgekd.stage import Bindings
 from edgekd.task import Metric
@@ -81,7 +81,7 @@ def score_models(recipe: Recipe, folder: Path, options: run.Options) -> tuple[Me
         makers = {
             "teacher": "teacher",
             "control": "control",
-            "student": student.float_label(recipe),
+            "student": roles.float_label(recipe),
         }
         for role, label in makers.items():
             files = (walker.path(label, name) for name in ("blueprint.json", "weights.safetensors"))
