@@ -19,7 +19,7 @@ MOST_VALUES = 2**28
 """Of one sample of one tensor, at its usual size."""
 MOST_ENDS, MOST_AXES = 256, 8
 DTYPES = ("float32", "float16", "int64", "int32", "uint8", "bool")
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/]{0,99}")
 Kind = Literal["values", "logits", "index", "mask", "state"]
 """Numbers; scores of classes; numbers of a vocabulary; 1 for what counts; what the next call takes back."""
 

@@ -35,7 +35,9 @@ def compute_outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     rows = {name: each[first:last] for name, each in splits.read(Path(spec["inputs"])).items()}
     total = last - first
     session = load_session({**spec, "batch": even_batch_size(total, spec["batch"])}, say)
-    inputs.fit_inputs(prepare({name: each[:1] for name, each in rows.items()}), session)
+    first = prepare({name: each[:1] for name, each in rows.items()})
+    if are_whole_calls(session, inputs.fit_inputs(first, session)):
+        session = load_session({**spec, "batch": None}, say)
     size = fixed_batch_size(session) or even_batch_size(total, spec["batch"])
     answers: dict[str, list[np.ndarray]] = {name: [] for name in session.output_names}
     say("inference")
@@ -58,7 +60,7 @@ def even_batch_size(total: int, most: int) -> int:
 
 def fixed_batch_size(session: Session) -> int | None:
     """Rows of a batch where the model fixes it."""
-    return next((tensor.shape[0] for tensor in session.inputs if tensor.shape[0]), None)
+    return next((size for tensor in session.inputs if (size := (*tensor.shape, None)[0])), None)
 
 
 def run_filled(
@@ -71,6 +73,8 @@ def run_filled(
     """
     import numpy as np
 
+    if are_whole_calls(session, feeds):
+        return _run_each(session, feeds, count)
     size = fixed_batch_size(session) or count
     if size > count:
         feeds = {
@@ -85,6 +89,45 @@ def run_filled(
             raise ValueError(f"output {name}: got {list(answer.shape)} for {size} rows")
         answered[name] = answer[:count].astype(np.float32)
     return answered
+
+
+def are_whole_calls(session: Session, feeds: Mapping[str, np.ndarray]) -> bool:
+    """Return whether each sample is a whole call: all inputs have one axis more than the model's."""
+    return all(inputs.is_whole_call(feeds[tensor.name], tensor) for tensor in session.inputs)
+
+
+def run_pieces(session: Session, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The outputs of all samples by name, as many at a time as the model fixes, or all at once."""
+    import numpy as np
+
+    total = len(next(iter(feeds.values())))
+    size = fixed_batch_size(session) or total
+    parts = [
+        run_filled(
+            session,
+            {name: rows[at : at + size] for name, rows in feeds.items()},
+            min(size, total - at),
+        )
+        for at in range(0, total, size)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _run_each(
+    session: Session, feeds: Mapping[str, np.ndarray], count: int
+) -> dict[str, np.ndarray]:
+    """The outputs of `count` calls, one behind the other."""
+    import numpy as np
+
+    answers = []
+    for at in range(count):
+        one = {name: np.array(rows[at]) for name, rows in feeds.items()}
+        with blame_feed(one):
+            answers.append(session.run(one))
+    return {
+        name: np.stack([answer[number] for answer in answers]).astype(np.float32)
+        for number, name in enumerate(session.output_names)
+    }
 
 
 def _preparation(described: Mapping[str, Any] | None) -> Any:

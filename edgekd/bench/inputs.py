@@ -159,9 +159,13 @@ def read_feeds(
         arrays[only.name] = loaded
         if not plans:
             require_fitting_rows(loaded, only)
-            plans = {only.name: InputPlan((batch, *loaded.shape[1:]))}
+            first = () if is_whole_call(loaded, only) else (batch,)
+            plans = {only.name: InputPlan((*first, *loaded.shape[1:]))}
     else:
         arrays = {tensor.name: loaded[tensor.name] for tensor in wanted if tensor.name in loaded}
+        held = [tensor for tensor in wanted if tensor.name in arrays]
+        if not plans and all(is_whole_call(arrays[each.name], each) for each in held):
+            plans = {each.name: InputPlan(arrays[each.name].shape[1:]) for each in held}
     rest = [tensor for tensor in wanted if tensor.name not in arrays]
     drawn = draw_feeds(rest, batch=batch, seed=seed, count=count, plans=plans)
     slices = [
@@ -263,14 +267,20 @@ def require_fitting_rows(rows: np.ndarray, tensor: EngineInput) -> None:
     Raises:
         ValueError: if they do not.
     """
-    fits = len(tensor.shape) == rows.ndim and all(
-        size in (None, have) for size, have in zip(tensor.shape[1:], rows.shape[1:], strict=True)
+    inner = tensor.shape if is_whole_call(rows, tensor) else tensor.shape[1:]
+    fits = len(inner) + 1 == rows.ndim and all(
+        size in (None, have) for size, have in zip(inner, rows.shape[1:], strict=True)
     )
     if not fits or rows.dtype != tensor.dtype or not len(rows):
         raise ValueError(
             f"{tensor.name}: got {rows.dtype} {list(rows.shape)}, "
             f"want {tensor.dtype} {['N' if s is None else s for s in tensor.shape]}"
         )
+
+
+def is_whole_call(rows: np.ndarray, tensor: EngineInput) -> bool:
+    """Return whether each of the rows is all that a call takes of an input: they have one axis more."""
+    return rows.ndim == len(tensor.shape) + 1
 
 
 def describe_feeds(feeds: Sequence[Feed]) -> dict[str, Any]:

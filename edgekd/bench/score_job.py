@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from edgekd.bench.answer_jobs import are_whole_calls
 from edgekd.bench.answer_jobs import even_batch_size
 from edgekd.bench.answer_jobs import fixed_batch_size
 from edgekd.bench.answer_jobs import run_filled
@@ -53,6 +54,9 @@ def run_score(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     ragged = has_lengths(inputs)
     size = spec["batch"] if ragged else even_batch_size(total, spec["batch"])
     session = load_session({**spec, "batch": None if ragged else size}, say)
+    first = {name: each[:1] for name, each in inputs.items()}
+    if are_whole_calls(session, fit_inputs(data.prepare_inputs(first), session)):
+        session = load_session({**spec, "batch": None}, say)
     size = fixed_batch_size(session) or size
     wanted = interface_of(task, data).outputs
     say("inference")

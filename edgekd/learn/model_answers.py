@@ -14,6 +14,7 @@ from edgekd import fields
 from edgekd.errors import InputError
 from edgekd.interface import NAME
 from edgekd.learn.models.onnx import read_file
+from edgekd.learn.onnx_import.session import WHOLE_CALLS
 from edgekd.learn.onnx_import.session import FileEnd
 from edgekd.learn.onnx_import.session import OnnxSession
 from edgekd.learn.onnx_import.session import describe_obstacle_to_batches
@@ -45,13 +46,14 @@ def add_answers(source: Source, path: Path, words: Mapping[str, Any], where: str
         InputError: if the file does not take these inputs, or their preprocessing is not said.
     """
     session = OnnxSession(read_file(path), str(path))
-    obstacle = describe_obstacle_to_batches(session)
-    if obstacle:
-        raise InputError(f"{path}: {obstacle}", hint="edgekd bench measures such a file")
     for end in (*session.inputs, *session.outputs):
         if not NAME.fullmatch(end.name):
             raise InputError(f"{path}: got an input or output {end.name!r:.80}, want a plain name")
     source = _rename(source, session.inputs, where)
+    axes = {name: getattr(rows, "ndim", 0) for name, rows in source.splits["train"].items()}
+    obstacle = describe_obstacle_to_batches(session)
+    if obstacle and not session.takes_whole(axes):
+        raise InputError(f"{path}: {obstacle}", hint=WHOLE_CALLS)
     splits: dict[str, dict[str, Rows]] = {}
     known: dict[str, Field] = {}
     for split, rows in source.splits.items():

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from edgekd import files
+from edgekd.bench import answer_jobs
 from edgekd.bench import engine_answers
 from edgekd.bench import golden
 from edgekd.bench import parity_file
@@ -91,11 +92,12 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
     plan = blueprint.Blueprint.model_validate_json(given["blueprint"].read_bytes())
     model = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
     made = {name: context.folder / name for name in ("model.onnx", "golden.safetensors")}
+    form = None
     with arithmetic.deterministic_torch(context.seed, 1):
-        form = deploy_form.to_deploy_form(model, *plan.noise(deploy_form.COMPARED))
         if USER_MODEL in given:
             shutil.copyfile(given[USER_MODEL], made["model.onnx"])
         else:
+            form = deploy_form.to_deploy_form(model, *plan.noise(deploy_form.COMPARED))
             written = _prepared(form.model, config.profile)
             to_onnx.write(written, made["model.onnx"], plan.interface, opset=config.opset)
     validation = read_split(given, allow_code=context.allow_code)
@@ -115,7 +117,7 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
         parity = parity_file.describe_float(found, tolerance=config.tolerance, opset=config.opset)
     made["parity.json"] = context.folder / "parity.json"
     made["parity.json"].write_bytes(files.canonical_json(parity))
-    if form.paths or form.left:
+    if form is not None and (form.paths or form.left):
         made["deploy.json"] = context.folder / "deploy.json"
         made["deploy.json"].write_bytes(files.pretty_json(form.summary()))
         context.progress.note(form.sentence())
@@ -238,21 +240,13 @@ def pick_evenly(classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 def run_onnx(path: Path, group: GoldenGroup) -> dict[str, NDArray[Any]]:
     """ONNX Runtime's outputs by name at the optimization level of the deployment, one thread."""
-    import numpy as np
-
     from edgekd import runtimes
 
     try:
         session = runtimes.find_runtime("onnxruntime").load({path.name: path}, "fp32", 1)
     except ValueError as error:
         raise InputError(f"export: {error}", hint="give export.opset another value") from error
-    size = next((end.shape[0] for end in session.inputs if end.shape[0]), group.sample_count)
-    parts = [
-        session.run({name: each[at : at + size] for name, each in group.inputs.items()})
-        for at in range(0, group.sample_count, size)
-    ]
-    joined = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return dict(zip(session.output_names, joined, strict=True))
+    return answer_jobs.run_pieces(session, group.inputs)
 
 
 def find_differences(

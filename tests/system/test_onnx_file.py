@@ -86,3 +86,23 @@ def test_int8_alone_is_refused_then(tmp_path: Path) -> None:
     ran = edgekd("compress", "recipe.yaml", "--set", "targets.0.precision=[int8]", folder=tmp_path)
     assert ran.code == 2 and "targets.0.precision: got int8" in ran.stderr, ran.stderr
     assert "control flow (If)" in ran.stderr
+
+
+def test_a_file_with_states_is_called_sample_by_sample(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Add", ["state", "input"], ["next"]),
+        helper.make_node("ReduceSum", ["next", "axes"], ["output"], keepdims=0),
+    ]
+    ends = {"input": [1, 4], "state": [2, 1, 4]}, {"output": [1], "next": [2, 1, 4]}
+    model = make_model(nodes, *ends, {"axes": np.array([0, 2])})
+    make(tmp_path, model, 1)
+    random = np.random.default_rng(0)
+    rows = {name: random.normal(size=(40, *shape)) for name, shape in ends[0].items()}
+    np.savez(tmp_path / "samples.npz", **rows)
+    ran = edgekd("compress", "recipe.yaml", folder=tmp_path)
+    assert ran.code == 0, ran.stderr
+    result = json.loads((tmp_path / "runs" / "stranger" / "result.json").read_bytes())
+    assert result["chosen"] == "onnxruntime-fp32-1t"
+    assert "first axes of its inputs differ" in result["why"]
+    bundle = tmp_path / "runs" / "stranger" / "bundle"
+    assert edgekd("verify", str(bundle)).code == 0

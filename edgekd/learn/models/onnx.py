@@ -21,6 +21,8 @@ from edgekd.learn.onnx_import import graph as graphs
 from edgekd.learn.onnx_import.network import OnnxNetwork
 from edgekd.learn.onnx_import.reading import convert_model
 from edgekd.learn.onnx_import.session import OnnxFile
+from edgekd.learn.onnx_import.session import OnnxSession
+from edgekd.learn.onnx_import.session import describe_obstacle_to_batches
 from edgekd.settings import Whole
 
 COMPARED = 3
@@ -55,8 +57,9 @@ def onnx(
     if file_bytes:
         return OnnxFile(bytes(file_bytes), blank=interface)
     data = read_file(Path(reference))
-    whole = OnnxFile(data)
+    whole = OnnxFile(data, blank=interface)
     try:
+        _require_batches(data, interface)
         network = _import(data)
         _compare(network, whole, interface)
     except ValueError as error:
@@ -101,6 +104,18 @@ def _import(data: bytes) -> OnnxNetwork:
         proto = onnx_package.inliner.inline_local_functions(proto)
     found = convert_model(proto)
     return OnnxNetwork(found.graph, found.weights).eval()
+
+
+def _require_batches(data: bytes, interface: Interface) -> None:
+    """
+    Raises:
+        ValueError: if a sample is a whole call: nothing that learns or calibrates by batches takes it.
+    """
+    session = OnnxSession(data, "onnx")
+    axes = {end.name: len(end.shape) for end in interface.inputs}
+    if session.takes_whole(axes):
+        why = describe_obstacle_to_batches(session) or "each sample is a whole call of it"
+        raise ValueError(why)
 
 
 def _compare(network: OnnxNetwork, whole: OnnxFile, interface: Interface) -> None:

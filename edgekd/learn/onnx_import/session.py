@@ -17,8 +17,7 @@ from edgekd.errors import MachineError
 from edgekd.interface import Interface
 
 Array = NDArray[Any]
-MOST_SAMPLES = 16
-"""Samples a call, where the file leaves that free."""
+WHOLE_CALLS = "arrays of one axis more than the file's inputs have make each sample a whole call"
 SEVERE = 3
 """Messages of ONNX Runtime below this are not shown."""
 DTYPES = {
@@ -83,20 +82,33 @@ class OnnxSession:
         return next((size for size in sizes if isinstance(size, int)), None)
 
     def answer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs of N samples, asked as many at a time as the file takes.
+        """The outputs of N samples, asked one by one, or as many at a time as the file fixes.
 
         Args:
-            feeds: by input, [N, ...].
+            feeds: by input, [N, ...]; with an axis more than the file's own inputs have, each sample is a whole call.
 
         Raises:
             InputError: if it cannot take them, or gives another number of answers.
         """
         total = len(next(iter(feeds.values())))
-        size = self.fixed_batch or min(MOST_SAMPLES, total)
+        if self.takes_whole({name: each.ndim for name, each in feeds.items()}):
+            each = [
+                self._call({name: np.array(rows[at]) for name, rows in feeds.items()})
+                for at in range(total)
+            ]
+            return self._join([{n: value[None] for n, value in one.items()} for one in each])
+        size = self.fixed_batch or 1
         parts = [
             self._answer({name: each[at : at + size] for name, each in feeds.items()}, size)
             for at in range(0, total, size)
         ]
+        return self._join(parts)
+
+    def takes_whole(self, axes: Mapping[str, int]) -> bool:
+        """Return whether samples are whole calls: as many axes as the file's inputs have, by name, and one more."""
+        return all(axes.get(end.name) == len(end.shape) + 1 for end in self.inputs)
+
+    def _join(self, parts: list[dict[str, Array]]) -> dict[str, Array]:
         try:
             return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         except ValueError as error:
@@ -110,20 +122,24 @@ class OnnxSession:
                 for name, each in feeds.items()
             }
         asked = len(next(iter(feeds.values())))
+        answers = self._call(feeds)
+        for name, answer in answers.items():
+            if answer.ndim < 1 or len(answer) != asked:
+                raise InputError(
+                    f"{self._where}: output {name}: got {list(answer.shape)} for {asked} samples, want one row each",
+                    hint=WHOLE_CALLS,
+                )
+        return {name: answer[:count] for name, answer in answers.items()}
+
+    def _call(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         try:
-            answers = self._session.run(None, feeds)
+            answers = self._session.run(None, dict(feeds))
         except Exception as error:
             shapes = ", ".join(f"{name} {list(each.shape)}" for name, each in feeds.items())
             first = str(error).strip().splitlines()[0][:300]
             raise InputError(f"{self._where}: cannot take {shapes}: {first}") from error
-        for end, answer in zip(self.outputs, answers, strict=True):
-            if getattr(answer, "ndim", 0) < 1 or len(answer) != asked:
-                got = list(getattr(answer, "shape", ()))
-                raise InputError(
-                    f"{self._where}: output {end.name}: got {got} for {asked} samples, want one row each"
-                )
         named = zip(self.outputs, answers, strict=True)
-        return {end.name: answer[:count] for end, answer in named}
+        return {end.name: np.asarray(answer) for end, answer in named}
 
 
 class OnnxFile(nn.Module):
@@ -150,16 +166,26 @@ class OnnxFile(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """What the file answers, float32."""
         if self._blank is not None and not self.get_buffer("file").any():
-            shapes = [self._blank.shape(end, len(inputs[0])) for end in self._blank.outputs]
-            zeros = tuple(map(torch.zeros, shapes))
-            return zeros[0] if len(zeros) == 1 else zeros
+            return self._zeros(len(inputs[0]))
         if self._session is None:
             self._session = OnnxSession(self._data(), "onnx")
         names = [end.name for end in self._session.inputs]
         arrays = [each.detach().cpu().numpy() for each in inputs]
-        answers = self._session.answer(dict(zip(names, arrays, strict=True)))
+        try:
+            answers = self._session.answer(dict(zip(names, arrays, strict=True)))
+        except InputError:
+            if self._blank is None or any(array.any() for array in arrays):
+                raise
+            return self._zeros(
+                len(arrays[0])
+            )  # zeros are made up: what it does not take tells nothing
         given = tuple(torch.from_numpy(np.array(each)) for each in answers.values())
         return given[0] if len(given) == 1 else given
+
+    def _zeros(self, count: int) -> Tensor | tuple[Tensor, ...]:
+        assert self._blank is not None
+        zeros = tuple(torch.zeros(self._blank.shape(end, count)) for end in self._blank.outputs)
+        return zeros[0] if len(zeros) == 1 else zeros
 
     def _data(self) -> bytes:
         held = self.get_buffer("file").numpy()

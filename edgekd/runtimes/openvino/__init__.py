@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import admission
+from edgekd import graph
 from edgekd.islands import layers
 from edgekd.runtime import Precision
 from edgekd.runtime import Runtime
@@ -66,10 +67,18 @@ def build(onnx: Path, folder: Path, precision: Precision) -> dict[str, Path]:
     try:
         # from bytes: a blob in the store has no suffix to tell the format by
         model = openvino.Core().read_model(onnx.read_bytes(), b"")
+        _name_outputs(model, onnx)
         openvino.save_model(model, str(folder / GRAPH), compress_to_fp16=False)
     except RuntimeError as error:
         raise ValueError(f"OpenVINO refuses {onnx.name}: {_first_line(error)}") from error
     return {GRAPH: folder / GRAPH, WEIGHTS: folder / WEIGHTS}
+
+
+def _name_outputs(model: Any, onnx: Path) -> None:
+    """Give outputs of several names the one that the file's output has: what is in a branch that was taken has others."""
+    for port, value in zip(model.outputs, graph.read(onnx).outputs, strict=False):
+        if len(port.names) > 1 and value.name in port.names:
+            port.get_tensor().set_names({value.name})
 
 
 def load(

@@ -38,10 +38,18 @@ def test_what_is_no_model_and_other_inputs_are_refused_in_a_line() -> None:
     with pytest.raises(InputError, match=r"m\.onnx: ONNX Runtime refuses it"):
         OnnxSession(b"no model", "m.onnx")
     session = OnnxSession(classifier().SerializeToString(), "m.onnx")
-    with pytest.raises(InputError, match=r"m\.onnx: cannot take x \[2, 3, 9, 9\]"):
-        session.answer(
-            {"x": np.ones((2, 3, 9, 9, 1), np.float32)[..., 0][:, :, :, :, None][..., 0]}
-        )
+    with pytest.raises(InputError, match=r"m\.onnx: cannot take x \[1, 3, 9, 9\]"):
+        session.answer({"x": np.ones((2, 3, 9, 9), np.float32)})
+
+
+def test_with_an_axis_more_each_sample_is_a_whole_call() -> None:
+    nodes = [helper.make_node("Mul", ["a", "b"], ["y"])]
+    model = make_model(nodes, {"a": [2, "n"], "b": []}, {"y": [2, "n"]})
+    session = OnnxSession(model.SerializeToString(), "m")
+    a, b = np.ones((3, 2, 5), np.float32), np.arange(3, dtype=np.float32)
+    assert session.takes_whole({"a": 3, "b": 1}) and not session.takes_whole({"a": 2, "b": 1})
+    answered = session.answer({"a": a, "b": b})["y"]
+    assert answered.shape == (3, 2, 5) and answered[:, 0, 0].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
