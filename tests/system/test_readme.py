@@ -1,4 +1,4 @@
-"""The commands of the README and the guide exist, their recipes load and their links lead somewhere."""
+"""The commands of the README and of the documentation exist, their recipes load and their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -12,19 +12,25 @@ from click.testing import CliRunner
 
 from edgekd import cli
 from edgekd import recipe
+from edgekd.gating import policy
 from edgekd.recipe import text as recipe_text
 
 ROOT = Path(__file__).parents[2]
-TEXTS = [(ROOT / page).read_text() for page in ("README.md", "docs/guide.md")]
+DOCS = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))
+TEXTS = {page: (ROOT / page).read_text() for page in ("README.md", *DOCS)}
 PAGES = ("README.md", "docs/guide.md", "benchmarks/README.md")
-BLOCKS = [block for text in TEXTS for block in re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL)]
+BLOCKS = [
+    block for text in TEXTS.values() for block in re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL)
+]
 COMMANDS = [
     line.split("#")[0].strip()
     for _, block in BLOCKS
     for line in block.splitlines()
     if line.startswith("edgekd ")
 ]
-RECIPES = [block for kind, block in BLOCKS if kind == "yaml"]
+SETTINGS = [block for kind, block in BLOCKS if kind == "yaml"]
+POLICIES = [block for block in SETTINGS if block.startswith("# gates.yaml")]
+RECIPES = [block for block in SETTINGS if block not in POLICIES]
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -36,12 +42,19 @@ def test_the_options_of_a_shown_command_exist(line: str) -> None:
 @pytest.mark.parametrize("text", RECIPES)
 def test_a_shown_recipe_loads_in_a_whole_one(text: str) -> None:
     whole = yaml.safe_load((ROOT / "pipelines" / "quickstart.yaml").read_text())
-    merged = yaml.safe_dump({**whole, **yaml.safe_load(text)})
+    shown = yaml.safe_load(text)
+    merged = text if "name" in shown else yaml.safe_dump({**whole, **shown})
     recipe.validate(recipe_text.parse(merged, ".yaml", "README.md"))
 
 
+@pytest.mark.parametrize("text", POLICIES)
+def test_a_shown_policy_loads(text: str, tmp_path: Path) -> None:
+    (tmp_path / "gates.yaml").write_text(text)
+    assert policy.load(tmp_path / "gates.yaml")
+
+
 def test_the_readme_links_to_headings_of_the_guide_that_exist() -> None:
-    readme, guide = TEXTS
+    readme, guide = TEXTS["README.md"], TEXTS["docs/guide.md"]
     headings = re.findall(r"^## (.+)$", guide, re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", name.lower()).replace(" ", "-") for name in headings}
     linked = re.findall(r"\]\(docs/guide\.md#([^)]+)\)", readme)
