@@ -20,7 +20,9 @@ DOCS = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.m
 TEXTS = {page: (ROOT / page).read_text() for page in ("README.md", *DOCS)}
 PAGES = ("README.md", "docs/guide.md", "benchmarks/README.md")
 BLOCKS = [
-    block for text in TEXTS.values() for block in re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL)
+    block
+    for text in TEXTS.values()
+    for block in re.findall(r"```(\w*)[^\n]*\n(.*?)```", text, re.DOTALL)
 ]
 COMMANDS = [
     line.split("#")[0].strip()

@@ -1,0 +1,121 @@
+"""Every shell block of the tutorials, run as it stands, in order, in an empty folder: `pytest -m slow` runs them.
+
+A block with a title is a file of that name; a block of `sh` is run. What a reader brings lies there before: photos,
+more lines of a file, a board.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TUTORIALS = ROOT / "docs" / "tutorials"
+BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+LIMIT_S = 1500
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    kind: str
+    title: str
+    text: str
+
+
+def blocks(page: str) -> list[Block]:
+    text = (TUTORIALS / f"{page}.md").read_text()
+    found = [Block(*each) for each in BLOCK.findall(text)]
+    assert len(found) * 2 == len(re.findall(r"^```", text, re.MULTILINE)), page
+    return found
+
+
+def bring_photos(folder: Path) -> None:
+    """Three kinds of shapes on noise, of several sizes, in a folder each."""
+    from PIL import Image
+    from PIL import ImageDraw
+
+    random = np.random.default_rng(0)
+    for kind in ("circle", "square", "triangle"):
+        (folder / "photos" / kind).mkdir(parents=True)
+        for number in range(60):
+            side = int(random.integers(64, 97))
+            noise = random.integers(0, 120, (side, side, 3), dtype=np.uint8)
+            image = Image.fromarray(noise)
+            draw = ImageDraw.Draw(image)
+            x, y, r = (int(v) for v in random.integers((20, 20, 12), (44, 44, 19)))
+            color = tuple(int(v) for v in random.integers(140, 256, 3))
+            if kind == "circle":
+                draw.ellipse((x - r, y - r, x + r, y + r), fill=color)
+            elif kind == "square":
+                draw.rectangle((x - r, y - r, x + r, y + r), fill=color)
+            else:
+                draw.polygon([(x, y - r), (x - r, y + r), (x + r, y + r)], fill=color)
+            image.save(folder / "photos" / kind / f"{number}.jpg")
+
+
+def bring_mails(folder: Path) -> None:
+    """The tutorial's two lines, and more of their kind."""
+    random = np.random.default_rng(0)
+    words = {
+        "spam": "win free money holiday prize now click",
+        "ham": "meeting report lunch ten code review",
+    }
+    lines = []
+    for number in range(300):
+        label = ("spam", "ham")[number % 2]
+        text = " ".join(random.choice(words[label].split(), int(random.integers(3, 9))))
+        split = ("train", "train", "train", "validation", "test")[number % 5]
+        lines.append(json.dumps({"text": text, "label": label, "split": split}))
+    with (folder / "mails.jsonl").open("a") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+BRINGS: dict[str, Callable[[Path], None]] = {"photos": bring_photos, "mails.jsonl": bring_mails}
+"""What a reader has, by the name that a page gives it."""
+
+
+def run_page(page: str, folder: Path) -> None:
+    """Run a page's blocks in `folder`."""
+    if f"{page}" == "photos":
+        bring_photos(folder)
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    environment = {
+        **os.environ,
+        "PATH": path,
+        "EDGEKD_HOME": str(folder / "home"),
+        "OMP_NUM_THREADS": "1",
+    }
+    for block in blocks(page):
+        if block.title:
+            (folder / block.title).write_text(block.text)
+            if block.title in BRINGS:
+                BRINGS[block.title](folder)
+        elif block.kind == "sh":
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", block.text],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=LIMIT_S,
+                check=False,
+            )
+            assert done.returncode == 0, f"{block.text}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["photos", "texts", "quantize", "ci"])
+def test_a_tutorial_runs_as_it_stands(page: str, tmp_path: Path) -> None:
+    assert any(block.kind == "sh" for block in blocks(page))
+    run_page(page, tmp_path)
