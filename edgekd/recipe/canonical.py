@@ -219,7 +219,8 @@ class _Form:
         Raises:
             InputError: if another word is to be written.
         """
-        table = member_table(key) or literals
+        has_table = key == "task" or key in _TABLES  # asking a table's length looks for plugins
+        table = member_table(key) if has_table else literals
         words = synonyms.NAMES.get(key, {})
         if value in table or value.startswith(OWN) or not table:
             return value

@@ -71,7 +71,7 @@ def test_a_student_and_its_control_share_seed_and_views(tmp_path: Path) -> None:
 def test_a_teacher_may_have_views_of_its_own(tmp_path: Path) -> None:
     steps = {s.label: s for s in planned(tmp_path, "teacher.views={count: 3, erase: 0.5}")}
     assert steps["teacher"].settings.views.count == 3  # type: ignore[attr-defined]
-    assert steps["knowledge"].settings.views.count == 8  # type: ignore[attr-defined]
+    assert steps["knowledge"].settings.views.count == 30  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("key", ["data.source", "teacher.model", "student.model"])

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 RECIPE = ROOT / "pipelines" / "quickstart.yaml"
 SMALL = (
     "data.limit=600",
+    "data.test=0.2",
     "views.count=2",
     "teacher.model={name: resnet8, base: 8}",
     "teacher.train.epochs=4",
