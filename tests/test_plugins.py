@@ -239,7 +239,7 @@ def test_the_result_names_it(site: Path) -> None:
     from edgekd.plan import closing
 
     made = SimpleNamespace(at="2026-01-01T00:00:00Z", took_s=1.0)
-    inputs = {"settings": {"candidates": []}}
+    inputs = {"stage": "measure", "packages": {}, "settings": {"candidates": []}}
     measured = SimpleNamespace(inputs=inputs, files={}, key="0" * 64, made=made)
     step = closing._report(recipe(), {"measure": measured}, None, ())
     assert [plugin["name"] for plugin in step.settings.model_dump()["plugins"]] == [
