@@ -80,14 +80,29 @@ def bring_mails(folder: Path) -> None:
         file.write("\n".join(lines) + "\n")
 
 
-BRINGS: dict[str, Callable[[Path], None]] = {"photos": bring_photos, "mails.jsonl": bring_mails}
-"""What a reader has, by the name that a page gives it."""
+def bring_digits(folder: Path) -> None:
+    """A picture to ask about, and inputs without labels."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits().images
+    Image.fromarray((digits[0] * 15.9).astype(np.uint8)).save(folder / "photo.png")
+    samples = (digits[:64, None] / 16).astype(np.float32)
+    np.savez(folder / "samples.npz", images=samples)
+
+
+BRINGS: dict[str, Callable[[Path], None]] = {
+    "mails.jsonl": bring_mails,
+    "photos": bring_photos,
+    "quantize": bring_digits,
+}
+"""What a reader has, by the page or the file of it."""
 
 
 def run_page(page: str, folder: Path) -> None:
     """Run a page's blocks in `folder`."""
-    if f"{page}" == "photos":
-        bring_photos(folder)
+    if page in BRINGS:
+        BRINGS[page](folder)
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     environment = {
         **os.environ,
