@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sized
 from typing import Any
 from typing import NamedTuple
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -103,7 +104,7 @@ class LoaderSamples:
         Raises:
             InputError: if it gives none, or no batches.
         """
-        self.loader = loader if isinstance(loader, Sized) else list(loader)
+        self.loader = loader if _has_length(loader) else list(loader)
         self.names, self.steps = names, len(self.loader)
         first = next(iter(self.loader), None)
         if first is None or not self.steps:
@@ -129,6 +130,15 @@ class LoaderSamples:
                 f"batches: got {number} in epoch {epoch + 1}, want {self.steps} as at first",
                 hint="give a DataLoader or a list, which can be read again",
             )
+
+
+def _has_length(loader: Iterable[Any]) -> TypeGuard[Collection[Any]]:
+    """Whether `loader` knows how many batches it gives; a DataLoader of a stream has the method and refuses."""
+    try:
+        len(loader)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
 
 
 def on_device(batch: Any, names: tuple[str, ...], device: torch.device) -> OwnBatch:

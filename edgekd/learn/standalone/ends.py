@@ -77,7 +77,8 @@ def _answer(model: nn.Module, inputs: Inputs) -> Outputs:
         if not isinstance(each, torch.Tensor) or not each.ndim or len(each) != len(inputs[0]):
             form = list(each.shape) if isinstance(each, torch.Tensor) else type(each).__name__
             raise InputError(
-                f"{type(model).__name__}: got {form} from {len(inputs[0])} samples, want tensors [B, ...]"
+                f"{type(model).__name__}: got {form} from {len(inputs[0])} samples, want tensors [B, ...]",
+                hint="wrap it in a module whose forward returns its logits, or a tuple of tensors",
             )
     return outputs
 

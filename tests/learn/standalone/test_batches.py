@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from torch.utils.data import IterableDataset
 from torch.utils.data import TensorDataset
 
 from edgekd.errors import InputError
@@ -71,6 +72,16 @@ def test_a_loader_gives_as_many_batches_every_epoch() -> None:
     assert len(LoaderSamples(iter([(X, Y)]), ())) == 4  # read into memory
     with pytest.raises(InputError, match="got none"):
         LoaderSamples([], ())
+
+
+def test_a_stream_is_read_into_memory() -> None:
+    class Stream(IterableDataset[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            yield from ((X[0], Y[0]) for _ in range(6))
+
+    samples = LoaderSamples(DataLoader(Stream(), batch_size=2), ())
+    assert (samples.steps, samples.batch_size) == (3, 2)
+    assert len(list(samples.open(epoch=1, start=0))) == 3
 
 
 def test_a_loader_that_runs_dry_is_told() -> None:
