@@ -18,7 +18,8 @@ KEPT_SHARES = {"validation": 0.9, "test": 0.8}
 """Of the training samples, where a source lacks the split."""
 LARGE_BATCH = 8
 """Below it batch norms see too little."""
-WANTED_S, MOST_EPOCHS, FEWEST_EPOCHS = 240.0, 20, 4
+WANTED_S, MOST_STEPS, MOST_EPOCHS, FEWEST_EPOCHS = 240.0, 2000, 200, 4
+"""How long all trainings take together, and within that how far one goes."""
 MEASURING_MINUTES = 1.5
 FEWEST = 3
 """Samples of a class: one each to learn from, to choose by and to report."""
@@ -90,7 +91,8 @@ def propose_recipe(
     batch = min(usual, _power_below(max(count // 4, min(LARGE_BATCH, count))))
     rate = network.training["learning_rate"] * math.sqrt(batch / usual)
     epoch_s = count * (network.sample_s[0] + 2 * network.sample_s[1])  # the control learns, too
-    epochs = max(FEWEST_EPOCHS, min(MOST_EPOCHS, int(WANTED_S / max(epoch_s, 1e-9))))
+    most = min(MOST_EPOCHS, max(20, MOST_STEPS * batch // count))
+    epochs = max(FEWEST_EPOCHS, min(most, int(WANTED_S / max(epoch_s, 1e-9))))
     views = dict(network.views)
     if views.get("count", 1) > 1:
         views["count"] = min(views["count"], epochs)
