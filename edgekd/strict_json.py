@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -41,8 +42,8 @@ def find_differences(first: Any, second: Any, at: str = "") -> Iterator[tuple[st
         for key in sorted(first.keys() | second.keys()):
             inner = f"{at}.{key}" if at else str(key)
             yield from find_differences(first.get(key), second.get(key), inner)
-    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
-        for i, (one, other) in enumerate(zip(first, second, strict=True)):
+    elif isinstance(first, list) and isinstance(second, list):
+        for i, (one, other) in enumerate(itertools.zip_longest(first, second)):
             yield from find_differences(one, other, f"{at}.{i}")
     elif first != second:
         yield at, first, second

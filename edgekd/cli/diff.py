@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 40
 """Facts of one kind that are printed; ``--json`` has all."""
+TITLES = ("name", "step", "runtime")
+"""Keys that say which of several a mapping is."""
 LONGEST = 60
 """Letters of a value that are printed."""
 
@@ -94,5 +96,7 @@ def _with_interval(text: str, interval: tuple[float, float] | None) -> str:
 
 
 def _shorten(value: Any) -> str:
+    if isinstance(value, dict):  # what it is called first: the rest may be cut off
+        value = dict(sorted(value.items(), key=lambda item: item[0] not in TITLES))
     text = "–" if value is None else value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

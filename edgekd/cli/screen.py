@@ -140,4 +140,8 @@ def _shrink_widths(widths: Sequence[int], words: Sequence[int], room: int) -> li
 
 
 def _wrap_cell(cell: str, width: int) -> list[str]:
-    return [cell] if len(cell) <= width else textwrap.wrap(cell, width) or [""]
+    if len(cell) <= width:
+        return [cell]
+    indent = cell[: min(len(cell) - len(cell.lstrip()), width - 1)]
+    must_break = _longest_word(cell) > width  # then better at a hyphen than anywhere
+    return textwrap.wrap(cell, width, subsequent_indent=indent, break_on_hyphens=must_break) or [""]

@@ -39,6 +39,15 @@ def test_in_words_and_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(made["settings"]) == 51 and made["figures"] == []
 
 
+def test_a_step_more_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    steps = [{"losses": ["x" * 90], "step": "distil"}, {"bits": 8, "step": "quantize"}]
+    one = put(tmp_path / "a", resolved_recipe={"learn": steps[:1]})
+    other = put(tmp_path / "b", resolved_recipe={"learn": steps})
+    lines = CliRunner().invoke(cli.main, ["diff", one, other]).stdout.splitlines()
+    assert lines[1] == '  learn.1  –  {"step": "quantize", "bits": 8}'
+
+
 def test_what_is_no_run(tmp_path: Path) -> None:
     one = put(tmp_path / "a")
     done = CliRunner().invoke(cli.main, ["diff", one, str(tmp_path / "no")])

@@ -75,6 +75,16 @@ def test_the_longest_column_is_wrapped_and_names_are_not(
     ]
 
 
+def test_a_wrapped_cell_keeps_its_indent_and_its_options(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    screen.print_columns([("  a", "what to add is this: --data-dir DIR, or else")])
+    assert capsys.readouterr().out == "  a  what to add is this: --data-dir\n     DIR, or else\n"
+    screen.print_columns([("  one of several words", "what is said of it in words")])
+    assert all(line.startswith("  ") for line in capsys.readouterr().out.splitlines())
+
+
 def test_a_hostile_cell_is_measured_as_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     screen.print_columns([("\x1b" * 30, "b"), ("a", "c")])
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80

@@ -90,7 +90,7 @@ def test_differences() -> None:
     second = {"a": [1, {"b": 3}], "e": 1, "d": [1, 2]}
     assert list(strict_json.find_differences(first, second)) == [
         ("a.1.b", 2, 3),
-        ("d", [1], [1, 2]),
+        ("d.1", None, 2),
         ("e", None, 1),
     ]
 
