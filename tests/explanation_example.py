@@ -54,6 +54,7 @@ def content(**other: Any) -> dict[str, Any]:
         **scored,
         **class_summary.summarize_differences(logits, labels),
         "models": {role: scored["models"][role] | of_classes[role] for role in logits},
+        "confusion_matrix": class_summary.count_pairs(labels, logits["student"]),
         "most_apart": class_summary.find_farthest(logits["teacher"], logits["student"]),
         "similarity": [
             {"one": "teacher", "other": role, "rows": ROWS, "columns": COLUMNS, "cka": cka}

@@ -216,6 +216,7 @@ def _explain_classes(outputs: Mapping[str, Arrays], split: EvaluationSplit) -> S
     content: dict[str, Any] = {
         "classes": list(found.label.names),
         "models": {role: class_summary.summarize_model(e, labels) for role, e in logits.items()},
+        "confusion_matrix": class_summary.count_pairs(labels, logits[STUDENT]),
     }
     if len(logits) > 1:
         content |= class_summary.summarize_differences(logits, labels)

@@ -86,7 +86,6 @@ def summarize_differences(
             {**row._asdict(), "above": {role: b._asdict() for role, b in row.above.items()}}
             for row in gains.compare_by_class(labels, right)
         ],
-        "confusion_matrix": count_pairs(labels, student),
         "confusions": [
             {name.replace(TEACHER, role_of): count for name, count in pair._asdict().items()}
             for pair in fidelity.count_confusions(reference, student, labels)[:MOST_CONFUSIONS]

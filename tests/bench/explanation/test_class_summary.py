@@ -51,3 +51,13 @@ def test_the_farthest_apart_are_named_with_their_distance() -> None:
 
 def test_all_of_it_is_json() -> None:
     assert files.canonical_json(explanation_example.content())
+
+
+def test_every_pair_of_true_and_named_class_is_counted() -> None:
+    logits, labels = explanation_example.answers()
+    counts = np.array(class_summary.count_pairs(labels, logits["student"]))
+    named = logits["student"].argmax(1)
+    assert counts.sum() == len(labels) and counts.trace() == (named == labels).sum()
+    assert counts[1, 2] == ((labels == 1) & (named == 2)).sum()
+    wide = np.zeros((3, class_summary.MOST_IN_MATRIX + 1), np.float32)
+    assert class_summary.count_pairs(np.zeros(3, np.int64), wide) is None
