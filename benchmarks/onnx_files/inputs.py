@@ -40,7 +40,7 @@ WORDS = [
     "a",
     "second",
 ]
-COUNT = 48
+COUNT = 32
 RATE = 16_000
 
 

@@ -54,7 +54,7 @@ SIDE = 256
 def prepare_ocr(given: argparse.Namespace) -> dict[str, tuple[Path, dict[str, Any]]]:
     """Detector, recogniser and direction classifier."""
     folder, half = given.models / OCR, (0.5, 0.5, 0.5)
-    photos = inputs.crop_photos(given.photos, 192, 256)
+    photos = inputs.crop_photos(given.photos, 128, 160)
     turned = inputs.draw_lines(48, 192)
     turned[::2] = turned[::2, ::-1, ::-1]
     return {
@@ -64,7 +64,7 @@ def prepare_ocr(given: argparse.Namespace) -> dict[str, tuple[Path, dict[str, An
         ),
         "ocr-recogniser": (
             folder / "ch_PP-OCRv4_rec_infer.onnx",
-            {"x": inputs.scale_pixels(inputs.draw_lines(48, 160), half, half)},
+            {"x": inputs.scale_pixels(inputs.draw_lines(48, 128), half, half)},
         ),
         "ocr-direction": (
             folder / "ch_ppocr_mobile_v2.0_cls_infer.onnx",

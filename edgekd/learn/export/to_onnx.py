@@ -18,6 +18,7 @@ from edgekd.interface import BATCH
 from edgekd.interface import Interface
 from edgekd.interface import Tensor
 from edgekd.learn import model_inputs
+from edgekd.learn.export import end_names
 from edgekd.learn.export import onnx_int4
 from edgekd.learn.export import onnx_names
 from edgekd.learn.export import reasons
@@ -144,6 +145,18 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 def _export(
     model: nn.Module, interface: Interface, opset: int, *, optimize: bool
 ) -> onnx.ModelProto:
+    ends = [end.name for end in (*interface.inputs, *interface.outputs)]
+    proto = _run_exporter(model, interface, opset, ends, optimize=optimize)
+    if end_names.find_collisions(proto.graph, ends):
+        names = end_names.make_placeholders(ends)
+        proto = _run_exporter(model, interface, opset, list(names), optimize=optimize)
+        end_names.rename_ends(proto.graph, names)
+    return proto
+
+
+def _run_exporter(
+    model: nn.Module, interface: Interface, opset: int, ends: list[str], *, optimize: bool
+) -> onnx.ModelProto:
     frozen = copy.deepcopy(model).eval().float().cpu().to(memory_format=torch.contiguous_format)
     example = model_inputs.make_example(interface)
     translations.cache_translations()
@@ -153,8 +166,8 @@ def _export(
             example,
             dynamo=True,
             opset_version=opset,
-            input_names=[end.name for end in interface.inputs],
-            output_names=[end.name for end in interface.outputs],
+            input_names=ends[: len(interface.inputs)],
+            output_names=ends[len(interface.inputs) :],
             dynamic_shapes=model_inputs.as_arguments(
                 frozen, [interface.free_axes(end) for end in interface.inputs]
             ),
