@@ -19,18 +19,28 @@ from torch import nn
 
 from edgekd.display import make_display
 from edgekd.errors import InputError
+from edgekd.learn.arithmetic import choose_device
 from edgekd.learn.method.scheme import Scheme
+from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import Training
 from edgekd.learn.standalone.batches import LoaderSamples
 from edgekd.learn.standalone.batches import input_names
 from edgekd.learn.standalone.distiller import Distiller
 from edgekd.learn.standalone.distiller import LossWords
+from edgekd.learn.training.depth import plan_rates
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
 from edgekd.progress import Callback
 from edgekd.progress import CallbackProgress
 
+OF_RECIPES = {
+    "batch_size": "batches of that size",
+    "workers": "a loader that has them",
+    "class_weights": "a loader that draws the classes as they are to count",
+    "auxiliary": "a scheme or a loss for what a network gives beside its logits",
+}
+"""Keys of a recipe's ``train`` that are the loader's or the network's here, and what stands for them."""
 NEVER_S = 1e12
 """Between two checkpoints where nobody keeps any."""
 
@@ -77,7 +87,7 @@ def distil(
         callbacks: functions that receive an `edgekd.progress.EpochEnd` after every epoch.
         quiet: whether nothing is said on stderr.
         train: keys of a recipe's ``train``: ``epochs`` (20), ``learning_rate`` (0.1), ``optimizer`` ("sgd"),
-            ``schedule``, ``clip_norm``, ``ema_decay``, ``keep``, ...; ``batch_size`` is that of the batches.
+            ``schedule``, ``clip_norm``, ``ema_decay``, ``freeze``, ...; ``batch_size`` and the like are the loader's.
 
     Raises:
         InputError: if a loss, the scheme, a setting or a batch does not fit.
@@ -118,6 +128,7 @@ def distil(
                 progress=progress,
                 score=score,
                 better=better,
+                rates=plan_rates(distiller.student, training, _zeros(samples.first.inputs)),
             )
         )
     return DistilledStudent(distiller.student, history)
@@ -131,8 +142,9 @@ def _read_training(
     Raises:
         InputError: for an unknown one, or one out of range.
     """
-    if "batch_size" in train:
-        raise InputError("batch_size: got it, want batches of that size")
+    for name, instead in OF_RECIPES.items():
+        if name in train:
+            raise InputError(f"{name}: got it, want {instead}")
     given = {"checkpoint_every_s": NEVER_S} if forgets else {}
     try:
         training = Training.model_validate({**given, **train, "batch_size": batch_size})
@@ -143,6 +155,11 @@ def _read_training(
     if unscored and (training.keep == "best" or training.early_stop_epochs is not None):
         raise InputError("keep, early_stop_epochs: got them without score, want what to go by")
     return training
+
+
+def _zeros(inputs: Inputs) -> Inputs:
+    """Two samples of zeros in the shapes of `inputs`."""
+    return tuple(torch.zeros_like(each[:2]).to(choose_device()) for each in inputs)
 
 
 def _arithmetic(training: Training) -> Arithmetic:

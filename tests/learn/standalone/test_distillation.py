@@ -69,8 +69,18 @@ def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
         ({"batch_size": 8}, "batch_size: got it"),
         ({"lerning_rate": 1.0}, "lerning_rate: got 1.0"),
         ({"keep": "best"}, "want what to go by"),
+        ({"class_weights": "balanced"}, "class_weights: got it, want a loader"),
+        ({"freeze": 9}, "freeze"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         distil(net(2), net(4), batches(), quiet=True, **settings)
+
+
+def test_what_is_frozen_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    own = net(2)
+    before = own[0].weight.clone()
+    student, _ = distil(own, net(4), batches(2), epochs=1, freeze=1, quiet=True)
+    assert torch.equal(student.get_parameter("0.weight"), before)
+    assert not torch.equal(student.get_parameter("8.weight"), net(2)[8].weight)
