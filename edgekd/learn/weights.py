@@ -40,8 +40,8 @@ _COUNTER = "num_batches_tracked"
 _AVERAGED = "n_averaged"
 """How many states torch's averaged model is the mean of."""
 FINE_TUNING_HINT = (
-    "say train beside the weights to fine-tune them, with a head for the data's classes; "
-    "or name theirs in classes, if the data's are among them"
+    "say train beside the weights of a teacher, or begin learn with distil for a student, to fine-tune them with a head "
+    "for the data's classes; or name theirs in classes, if the data's are among them"
 )
 """Where the classes of weights are not those of the data."""
 Allowed = Literal["extra", "missing"]
