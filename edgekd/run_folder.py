@@ -41,6 +41,8 @@ class Marker(NamedTuple):
     """By name, the digests that runs have written there."""
     running: str
     """Settings of the run that holds the folder, or was the last to; empty if none has said so."""
+    filled: str = ""
+    """Settings of the run that filled it last, as they were asked for; empty if that is not known."""
 
 
 class RunFolder:
@@ -48,7 +50,7 @@ class RunFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._ours, self._running = read_marker(root)
+        self._ours, self._running, self._filled = read_marker(root)
         self._begun = unfinished_keys(root)
 
     def require_ours(self, *names: str, folders: Collection[str] = ()) -> None:
@@ -129,6 +131,8 @@ class RunFolder:
         # the marker first: a run that is killed below must know its own files again
         both = {name: sorted({*self._ours.get(name, ()), *of}) for name, of in new.items()}
         self._ours |= both
+        if not inside:
+            self._filled = self._running
         self._write_marker()
         for name, source in singles.items():
             if isinstance(source, bytes):
@@ -154,9 +158,9 @@ class RunFolder:
                 folder.rmdir()
 
     def _write_marker(self) -> None:
-        value = {"format": FORMAT, "files": self._ours}
-        if self._running:
-            value["running"] = self._running
+        value: dict[str, Any] = {"format": FORMAT, "files": self._ours}
+        value |= {"running": self._running} if self._running else {}
+        value |= {"filled": self._filled} if self._filled else {}
         files.write_bytes(self.root / MARKER, files.pretty_json(value))
 
 
@@ -207,7 +211,7 @@ def read_marker(root: Path) -> Marker:
         if value["format"] != FORMAT:
             raise ValueError("another format")
         ours = {str(name): [str(each) for each in of] for name, of in value["files"].items()}
-        return Marker(ours, str(value.get("running", "")))
+        return Marker(ours, str(value.get("running", "")), str(value.get("filled", "")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: got no marker of a run folder", hint="give another --run-dir"

@@ -59,7 +59,8 @@ class HeldRun(NamedTuple):
 def describe_held_run(folder: Path, settings: RunSettings) -> HeldRun:
     """Compare what a run wrote into `folder` with `settings`; a result that cannot be read is another run's."""
     path = folder / RESULT
-    if not path.is_file() or RESULT not in run_folder.read_marker(folder).files:
+    marker = run_folder.read_marker(folder)
+    if not path.is_file() or RESULT not in marker.files or marker.filled == settings.digest:
         return HeldRun(False)
     try:
         value = files.read_json(path)

@@ -84,6 +84,20 @@ def test_a_result_that_cannot_be_read_is_another_run_s(tmp_path: Path, text: str
         run_place.find_run_folder(options(tmp_path / "toy", may_move=False), settings())
 
 
+def test_a_run_is_known_again_by_what_was_asked_for(tmp_path: Path) -> None:
+    """Its result may say another recipe: steps that cannot be are left out on the way."""
+    root, asked = tmp_path / "toy", settings(learn=["quantize"])
+    about = {"resolved_recipe": {"name": "toy", "learn": []}, "environment": {"device": "local"}}
+    with run_place.hold_free_folder(options(root), asked, waiting=print) as held:
+        held.fill({"result.json": json.dumps(about).encode()}, {})
+    assert taken(root, asked) == "toy"
+    assert taken(root, settings(learn=["prune"])) == "toy-2"
+    replacing = options(root, replace=True)
+    with run_place.hold_free_folder(replacing, settings(seed=1), waiting=print):
+        pass  # it was interrupted: the folder still holds the other
+    assert taken(root, asked) == "toy" and taken(root, settings(seed=1)) == "toy-2"
+
+
 def test_a_result_that_no_run_wrote_is_left_to_who_fills_the_folder(tmp_path: Path) -> None:
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "result.json").write_text("mine")

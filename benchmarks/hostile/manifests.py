@@ -16,6 +16,7 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -72,6 +73,8 @@ def _step(label: str, takes: dict[str, tuple[str, str]], **texts: str) -> Step:
 
 
 CHOICE = '{"chosen": "a", "why": "it is fast"}'
+TOY = {"name": "toy"}
+RESULT = json.dumps({"chosen": "a", "resolved_recipe": TOY, "environment": {"device": "local"}})
 STEPS = (
     _step("data", {}, data_json="{}", train="images"),
     _step("teacher", {"x": ("data", "train")}, blueprint_json='{"builder": "x"}', weights="w"),
@@ -84,7 +87,7 @@ CLOSING = (
     _step(
         "bundle", {"model": ("export", "model.onnx")}, bundle__model_onnx="m", bundle__a_json="{}"
     ),
-    _step("report", {"choice": ("choose", "choice.json")}, result_json=CHOICE, report_md="page"),
+    _step("report", {"choice": ("choose", "choice.json")}, result_json=RESULT, report_md="page"),
 )
 
 
@@ -95,8 +98,13 @@ def compress(folder: Path) -> None:
         mock.patch.object(pipeline, "plan", lambda *_: STEPS),
         mock.patch.object(pipeline.closing, "steps", lambda *_: CLOSING),
         mock.patch.object(pipeline, "_bindings", lambda options: Bindings("", "")),
+        mock.patch.object(pipeline, "_settle", lambda recipe, path, todo, *_: (todo, recipe)),
+        mock.patch.object(pipeline.deliverables, "list_deliverables", lambda *_: {}),
+        mock.patch.object(pipeline.writing, "locate_weights", lambda *_: {}),
+        mock.patch.object(pipeline.writing, "format_recipe", lambda *_: "the recipe"),
     ):
-        pipeline.compress(None, Path("recipe.yaml"), options, Silent())  # type: ignore[arg-type]
+        recipe: Any = SimpleNamespace(model_dump=lambda mode: TOY)
+        pipeline.compress(recipe, Path("recipe.yaml"), options, Silent())
 
 
 def attempt(number: int, folder: Path, canaries: Canaries) -> None:

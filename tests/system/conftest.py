@@ -81,7 +81,7 @@ def edgekd(
     done = subprocess.run(
         [sys.executable, "-m", "edgekd", *arguments],
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **(environment or {})},
         capture_output=True,
         text=True,
         timeout=600,

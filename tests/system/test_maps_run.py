@@ -60,7 +60,7 @@ measure: {processes_max: 6, min_time_s: 0.01, max_time_s: 0.02, max_warmup_s: 0.
 
 def run(*arguments: str) -> str:
     """What a verb prints, in this process: that saves its imports."""
-    done = CliRunner().invoke(cli.main, list(arguments))
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(cli.main, list(arguments))
     assert done.exit_code == 0, (done.output, done.exception)
     return done.stdout
 
