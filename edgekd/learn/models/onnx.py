@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx as onnx_package
 import torch
+from onnx import inliner
 from torch import Tensor
 from torch import nn
 
@@ -101,7 +102,7 @@ def _import(data: bytes) -> OnnxNetwork:
     proto = onnx_package.ModelProto()
     proto.ParseFromString(data)
     if proto.functions:
-        proto = onnx_package.inliner.inline_local_functions(proto)
+        proto = inliner.inline_local_functions(proto)
     found = convert_model(proto)
     return OnnxNetwork(found.graph, found.weights).eval()
 

@@ -39,6 +39,11 @@ class Draft:
         ]
         self._index()
 
+    def drop_known(self) -> None:
+        """Leave out the nodes that give what is among the values."""
+        self.nodes = [node for node in self.nodes if not self.values.keys() & set(node.outputs)]
+        self._index()
+
     def put(self, old: OnnxNode, new: OnnxNode, *idle: OnnxNode) -> None:
         """Put one node in the place of another, and leave out what nothing else reads."""
         gone = [id(node) for node in idle]
@@ -78,7 +83,12 @@ class Draft:
             if wanted.intersection(node.outputs):
                 kept.append(node)
                 wanted.update(node.inputs)
-        few = {name for name in self.graph.constants if name in wanted}
+        few = {
+            name
+            for name, value in self.values.items()
+            if name in wanted
+            and (name in self.graph.constants or (value.ndim < 2 and value.dtype.kind in "iub"))
+        }
         constants = {name: self.values[name] for name in sorted(few)}
         weights = {
             name: value for name, value in self.values.items() if name in wanted and name not in few

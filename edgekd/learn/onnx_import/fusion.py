@@ -8,6 +8,7 @@ operator. What cannot be told for certain is left as it is.
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from edgekd.learn.onnx_import import patterns
 from edgekd.learn.onnx_import.draft import Draft
@@ -15,12 +16,14 @@ from edgekd.learn.onnx_import.draft import split_operands
 from edgekd.learn.onnx_import.graph import Constant
 from edgekd.learn.onnx_import.graph import OnnxModel
 from edgekd.learn.onnx_import.graph import OnnxNode
+from edgekd.learn.onnx_import.network import run_operator
 from edgekd.learn.onnx_import.operators.layers import LINEAR
 
 
 def fuse(model: OnnxModel) -> OnnxModel:
     """The same model with all that fits put together."""
     draft = Draft(model)
+    _precompute(draft)
     for name, value in list(draft.alone("Identity")):
         draft.replace(name, value)
     for change in CHANGES:
@@ -28,6 +31,32 @@ def fuse(model: OnnxModel) -> OnnxModel:
             if node in draft.nodes:
                 change(draft, node)
     return draft.finish()
+
+
+def _precompute(draft: Draft) -> None:
+    """What is computed of weights and constants alone becomes a weight."""
+    for node in draft.nodes:
+        known = node.inputs and all(not name or name in draft.values for name in node.inputs)
+        if not known or len(node.outputs) != 1 or node.outputs[0] in draft.graph.outputs:
+            continue
+        given = [
+            draft.values[name] if name in draft.graph.constants else _as_weight(draft, name)
+            for name in node.inputs
+        ]
+        try:
+            with torch.no_grad():
+                found = run_operator(node, draft.graph.opset, *given)
+        except (ValueError, RuntimeError, TypeError, IndexError):
+            continue  # it is told where it runs
+        if isinstance(found, tuple):
+            continue
+        array = found.numpy() if isinstance(found, torch.Tensor) else found
+        draft.values[node.outputs[0]] = np.array(array)
+    draft.drop_known()
+
+
+def _as_weight(draft: Draft, name: str) -> torch.Tensor | None:
+    return torch.from_numpy(np.array(draft.values[name])) if name else None
 
 
 def _scale_by_one(draft: Draft, node: OnnxNode) -> None:

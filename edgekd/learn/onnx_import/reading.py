@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import inliner
 from onnx import numpy_helper
 
 from edgekd.errors import InputError
@@ -47,7 +48,7 @@ def read_model(path: Path) -> OnnxModel:
     try:
         proto = onnx.load(str(path), load_external_data=False)
         if proto.functions:
-            proto = onnx.inliner.inline_local_functions(proto)
+            proto = inliner.inline_local_functions(proto)
     except Exception as error:  # protobuf's own, and what the inliner raises
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: got no ONNX model that can be read: {first[:200]}") from error

@@ -28,13 +28,18 @@ def clip(
     """``min(max(x, low), high)``, bounds by attributes in old operator sets."""
     tensor = as_tensor(x)
     if isinstance(low, Tensor) or isinstance(high, Tensor):
-        found = tensor if low is None else torch.maximum(tensor, as_tensor(low))
-        return found if high is None else torch.minimum(found, as_tensor(high))
+        found = tensor if _is_idle(low) else torch.maximum(tensor, as_tensor(low))
+        return found if _is_idle(high) else torch.minimum(found, as_tensor(high))
     least = attributes.real("min", -math.inf) if low is None else as_number(low, -math.inf)
     most = attributes.real("max", math.inf) if high is None else as_number(high, math.inf)
     bounds = {"min": least, "max": most}
     said = {name: bound for name, bound in bounds.items() if not math.isinf(bound)}
     return torch.clamp(tensor, **said) if said else tensor
+
+
+def _is_idle(bound: Value | None) -> bool:
+    """Whether a bound is left out, or known to be infinite."""
+    return bound is None or (not isinstance(bound, Tensor) and math.isinf(as_number(bound, 0.0)))
 
 
 def elu(attributes: Attributes, x: Value) -> Tensor:
