@@ -93,8 +93,8 @@ def command(
         _write_onnx(folder, found, row, output or Path(f"{found.recipe}.onnx"))
     else:
         runtimes.find_entry(form)
-        folder = output or Path(f"{found.recipe}-{form}")
-        _write_engine(folder, found, row, form, folder, timeout_s)
+        goal = output or Path(f"{found.recipe}-{form}")
+        _write_engine(folder, found, row, form, goal, timeout_s)
 
 
 def find_candidate(found: Result, name: str | None) -> Row | None:
