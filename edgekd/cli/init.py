@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import click
 
-from edgekd.cli.recipe_draft import Draft
+from edgekd.cli.recipe_draft import RecipeDraft
 from edgekd.cli.recipe_draft import answer_text
 from edgekd.cli.recipe_draft import make_recipe_text
 from edgekd.cli.recipe_draft import network_text
@@ -134,7 +134,7 @@ class Interview:
         self.notes: tuple[str, ...] = ()
         self.answers: dict[str, str] = {}
 
-    def ask_all(self) -> Draft:
+    def ask_all(self) -> RecipeDraft:
         """All answers as a draft.
 
         Raises:
@@ -193,7 +193,7 @@ class Interview:
         if key == "name" and self.output is None:
             _require_new(Path(f"{given}.yaml"))
 
-    def _draft(self, now: dict[str, str]) -> Draft:
+    def _draft(self, now: dict[str, str]) -> RecipeDraft:
         assert self.data is not None
         said = {**self.answers, **now}
         answers = {
@@ -201,7 +201,7 @@ class Interview:
             for key in QUESTIONS
             if key != "source"
         }
-        return Draft(
+        return RecipeDraft(
             answer_text(answers["name"]),
             self.data.text,
             answer_text(answers["teacher"]),

@@ -21,7 +21,7 @@ DROP = 5.0
 """Points of a fraction that the chosen model may lose."""
 
 
-class Draft(NamedTuple):
+class RecipeDraft(NamedTuple):
     """What a recipe is made of, checked answer by answer."""
 
     name: str
@@ -48,7 +48,7 @@ PLACES = {
 """Which option an answer is from, for messages."""
 
 
-def make_recipe_text(draft: Draft, output: Path) -> str:
+def make_recipe_text(draft: RecipeDraft, output: Path) -> str:
     """The recipe's text.
 
     Args:
@@ -67,7 +67,7 @@ def make_recipe_text(draft: Draft, output: Path) -> str:
     return text
 
 
-def _lines(draft: Draft, output: Path) -> Iterator[str]:
+def _lines(draft: RecipeDraft, output: Path) -> Iterator[str]:
     found = draft.proposal
     yield f"# Run it: edgekd compress {output}"
     yield f"# It takes about {_minutes_text(found.minutes)} on 2 cores; try it before: --check, --dry-run"

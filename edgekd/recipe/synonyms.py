@@ -220,14 +220,11 @@ def refuse_name(key: str, name: str, known: Iterable[str]) -> str:
     head, _, rest = name.partition(":")
     if key == "source" and _is_there(name):
         return f"got a path, want SOURCE:PATH, which edgekd sources {name} tells"
-    if (
-        key == "model"
-        and squeeze(rest or name) == "mobilenetv2"
-        and "mobilenetv2-imagenet" in known
-    ):
-        return f"got unknown model {name!r}; write mobilenetv2-imagenet"
     if key == "model" and (head == "torchvision" or not rest and _TORCHVISION.fullmatch(name)):
         wanted = (rest or name).removeprefix("models.").lower()
+        for own in known:  # takes torchvision's files of weights, and needs no package
+            if squeeze(own) == f"{squeeze(wanted)}imagenet":
+                return f"got unknown model {name!r}; write {own}"
         return f"got unknown model {name!r}; write timm:{TIMM_NAMES.get(wanted, wanted)} (needs edgekd[timm])"
     meant = REFUSED_NAMES.get(key, {}).get(squeeze(head), "")
     return f"got unknown {key} {name!r}; {meant}" if meant else ""

@@ -67,7 +67,8 @@ def test_the_schema_takes_what_stands_alone() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("teacher.model", "torchvision:resnet18", "write timm:resnet18 "),
+        ("teacher.model", "torchvision:resnet18", "write resnet18-imagenet"),
+        ("teacher.model", "torchvision:resnet101", "write timm:resnet101 "),
         ("teacher.model", "torchvision:mobilenet_v2", "write mobilenetv2-imagenet"),
         ("teacher.model", "resnet101", "write timm:resnet101 "),
         ("teacher", "efficientnet_b0", "write timm:efficientnet_b0 "),
