@@ -7,6 +7,7 @@ the weight's dimensions do not account for.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import stat
@@ -90,6 +91,30 @@ def embed_weights(path: Path, goal: Path) -> Path:
     return goal
 
 
+def digest_files(path: Path) -> dict[str, str]:
+    """SHA-256 of each file that the model names beside it, as ``beside/LOCATION``: what is built from it changes with
+    them. None of a model that holds all of its weights, or is refused where it is read.
+
+    Raises:
+        InputError: as `embed_weights`.
+    """
+    try:
+        if not admission.examine(path):
+            return {}
+    except ValueError:
+        return {}
+    with (
+        files.open_regular(path) as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        try:
+            pieces = _Rewriting(data, path.parent).message(Child(0, "model", ((0, len(data)),)), 0)
+            locations = sorted({piece.location for piece in pieces if piece.location})
+            return {f"beside/{each}": _digest(path.parent, each) for each in locations}
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from error
+
+
 class _Rewriting:
     """The pieces of a model's messages, weights from other files put in."""
 
@@ -170,6 +195,11 @@ def _bytes_of(piece: FilePiece, data: mmap.mmap, path: Path) -> Iterator[bytes]:
             yield part
     if left:
         raise InputError(f"{path}: {piece.location!r:.80} was changed while it was read")
+
+
+def _digest(folder: Path, location: str) -> str:
+    with os.fdopen(open_inside(folder, location), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_inside(folder: Path, location: str) -> int:

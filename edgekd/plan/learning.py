@@ -87,7 +87,7 @@ def threads(training: Training) -> int:
 def _data(recipe: Recipe, folder: Path, options: Options) -> Step:
     published = pretrained_models.find_per_channel(recipe, options)
     config = data.DataConfig(**dict(recipe.data), task=recipe.task, **published)
-    origin = functools.partial(
+    origin: origins.Origin | None = functools.partial(
         data.digest_source,
         config,
         data_dir=options.data_dir,
@@ -98,6 +98,8 @@ def _data(recipe: Recipe, folder: Path, options: Options) -> Step:
     )
     answering = recipe.answering_file
     external = {} if answering is None else {data.MODEL_FILE: folder / answering}
+    for path in external.values():
+        origin = origins.join(origin, origins.of_file(path))
     return Step("data", data.STAGE, config, {}, recipe.seed, external=external, origin=origin)
 
 

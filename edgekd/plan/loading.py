@@ -53,6 +53,8 @@ def find_weights(words: Teacher | Student, folder: Path, options: Options) -> We
     origin = origins.model_origin(words.model, options)
     if words.weights is not None:
         path = folder / words.weights
+        if words.is_file:
+            origin = origins.join(origin, origins.of_file(path))
         return WeightsFile(path, path.name, origin)
     found = pretrained_models.find_weights(words.model, options)
     pins: origins.Origin | None = functools.partial(dict, found.pins) if found.pins else None

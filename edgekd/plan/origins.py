@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from collections.abc import Iterable
+from pathlib import Path
 
+from edgekd.admission import external_data
 from edgekd.bench.machine import host
 from edgekd.device import Device
 from edgekd.learn import blueprint_origin
@@ -41,6 +43,15 @@ def model_origin(model: NamedMember, options: Options) -> Origin | None:
     else:
         files = _referenced_files(member, model, options)
     return add_packages(files, *filter(None, (member.package,)))
+
+
+def of_file(path: Path) -> Origin:
+    """Digests of what lies beside a user's model file and holds weights of it.
+
+    Args:
+        path: an ONNX file; its own digest is that of the step that takes it.
+    """
+    return functools.partial(external_data.digest_files, path)
 
 
 def of_member(member: Member, name: str, options: Options) -> Origin | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from onnx import numpy_helper
 
 from edgekd import admission
 from edgekd.admission.external_data import BITS
+from edgekd.admission.external_data import digest_files
 from edgekd.admission.external_data import embed_weights
 from edgekd.errors import InputError
 from tests import bench_example
@@ -65,6 +67,27 @@ def test_weights_beside_the_model_are_put_in(tmp_path: Path) -> None:
     assert again.read_bytes() == whole.read_bytes()
 
 
+def test_every_file_beside_the_model_is_digested(tmp_path: Path) -> None:
+    whole = bench_example.write_onnx(tmp_path / "whole.onnx")
+    (tmp_path / "text.onnx").write_text("no model")
+    assert digest_files(whole) == digest_files(tmp_path / "text.onnx") == {}
+    path = outside(tmp_path / "a", location="inner/first")
+    data = path.parent / "m.onnx.data"
+    (path.parent / "inner").mkdir()
+    (path.parent / "inner" / "first").write_bytes(data.read_bytes())
+    before = digest_files(path)
+    assert before == {
+        f"beside/{name}": hashlib.sha256(data.read_bytes()).hexdigest()
+        for name in ("inner/first", "m.onnx.data")
+    }
+    data.write_bytes(bytes(len(data.read_bytes())))
+    after = digest_files(path)
+    assert [name for name in before if before[name] != after[name]] == ["beside/m.onnx.data"]
+    data.unlink()
+    with pytest.raises(InputError, match="No such file"):
+        digest_files(path)
+
+
 def test_no_file_stays_open(tmp_path: Path) -> None:
     path, bad = outside(tmp_path / "a"), outside(tmp_path / "b", length="1")
     (tmp_path / "c" / "x").mkdir(parents=True)
@@ -74,6 +97,9 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
     for other in (bad, folder):
         with pytest.raises(InputError):
             embed_weights(other, tmp_path / "other.onnx")
+        with pytest.raises(InputError):
+            digest_files(other)
+    digest_files(path)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
