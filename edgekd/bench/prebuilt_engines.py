@@ -92,10 +92,22 @@ def admit_engine(
 ) -> str:
     """The version of the runtime on `device`, if it takes the engine in the asked precisions.
 
+    Args:
+        made: the engine.
+        asked: precisions; of an engine that was compiled for one, nothing else.
+        timeout_s: for the worker that looks.
+        device: where it is to run.
+
     Raises:
-        InputError: if the files are not admitted.
+        InputError: if the files are not admitted, or another precision is asked of it than it was compiled for.
         MachineError: if the runtime or a precision is missing there, or it is of another version.
     """
+    others = [name for name in asked if made.precisions and name not in made.precisions]
+    if others:
+        raise InputError(
+            f"{made.main.name:.12}: got precision {others[0]!r}, want {made.precisions[0]!r}: for that it was compiled",
+            hint="without --precision an engine is measured as it is",
+        )
     spec = {"runtime": made.runtime, "files": {name: input_path(name) for name in made.files}}
     told = run_worker("offers", spec, timeout_s=timeout_s, reads=made.files, device=device)
     if "not_measured" in told:

@@ -218,8 +218,9 @@ def _engines(
     if model.made is not None:
         made = model.made
         labels = [] if made.precisions else _labels(model, request, known, made.runtime)
-        precisions = made.precisions or tuple(label.precision for label in labels)
-        version = prebuilt_engines.admit_engine(made, precisions, request.timeout_s, request.device)
+        asked = request.precisions or tuple(label.precision for label in labels)
+        version = prebuilt_engines.admit_engine(made, asked, request.timeout_s, request.device)
+        precisions = made.precisions or asked
         engines = [Engine(made.runtime, precision, 1, made.files) for precision in precisions]
         return _Engines([(engine, version, made.sha256) for engine in engines])
     sha256, found = files.digest_file(model.whole), _Engines([])

@@ -161,6 +161,14 @@ def test_a_blob_that_changed(tmp_path: Path) -> None:
         prebuilt_engines.find_engine(Path(f"store:{KEY[:6]}"), (), store)
 
 
+def test_an_engine_is_called_by_the_precision_it_was_compiled_for(tmp_path: Path) -> None:
+    made = prebuilt_engines.find_engine(Path(f"store:{KEY[:6]}"), (), stored(tmp_path))
+    assert prebuilt_engines.admit_engine(made, ("fp32",), 60, local.DEVICE)
+    for asked in (("int8",), ("fp32", "int8")):
+        with pytest.raises(InputError, match="got precision 'int8', want 'fp32': for that"):
+            prebuilt_engines.admit_engine(made, asked, 60, local.DEVICE)
+
+
 def test_an_engine_of_another_version(tmp_path: Path) -> None:
     made = prebuilt_engines.find_engine(
         Path(f"store:{KEY[:6]}"), (), stored(tmp_path, runtime_version="0.0")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import openvino
 import pytest
 from safetensors.numpy import save_file
 
@@ -117,6 +118,34 @@ def test_an_engine_of_the_store_runs_on_every_number_of_threads(tmp_path: Path) 
         f"store:{KEY[:6]} null-fp32-1t",
         f"store:{KEY[:6]} null-fp32-2t",
     ]
+
+
+@pytest.mark.parametrize("form", ["file", "beside", "bundle", "ir", "ir16", "store"])
+def test_no_form_of_a_float_model_is_called_int8(tmp_path: Path, form: str) -> None:
+    from tests.bench.test_prebuilt_engines import KEY
+    from tests.bench.test_prebuilt_engines import stored
+
+    path, ask = bench_example.write_onnx(tmp_path / "model.onnx"), ASK._replace(runtimes=())
+    if form == "beside":
+        onnx.save(onnx.load(path), tmp_path / "m.onnx", save_as_external_data=True, location="data")
+        path = tmp_path / "m.onnx"
+    elif form == "bundle":
+        x = bench_example.inputs(4)
+        save_file(
+            {"inputs": x, "outputs": np.zeros((4, 10), np.float32)},
+            tmp_path / user_inputs.BUNDLED_GOLDEN,
+        )
+        path = tmp_path
+    elif form.startswith("ir"):
+        model = openvino.Core().read_model(path)
+        path = tmp_path / "net.xml"
+        openvino.save_model(model, path, compress_to_fp16=form == "ir16")
+    elif form == "store":
+        path, ask = Path(f"store:{KEY[:6]}"), ask._replace(store=stored(tmp_path))
+    for asked in (("int8",), ("fp32", "int8")):
+        (scratch := tmp_path / "-".join(asked)).mkdir()
+        with pytest.raises(InputError, match="got precision 'int8', want 'fp32'"):
+            list(user_models.prepare_subjects([path], ask._replace(precisions=asked), scratch))
 
 
 @pytest.mark.parametrize("name", ["golden.safetensors", "x.npy", ""])
