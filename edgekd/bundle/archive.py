@@ -161,12 +161,19 @@ def find_folder(path: Path) -> Path:
     """Return the bundle of a run folder, and any other folder as it is.
 
     Raises:
-        InputError: if the run chose nothing.
+        InputError: if the run chose nothing, or has not ended.
     """
     if (path / manifests.MANIFEST).exists():
         return path
     if (path / BUNDLE).is_dir():
         return path / BUNDLE
+    from edgekd.run_folder import UNFINISHED
+
+    if (path / UNFINISHED).is_file():
+        raise InputError(
+            f"{path}: got a run that has not ended, want a finished one",
+            hint="edgekd compress RECIPE goes on with it",
+        )
     if (path / RESULT).is_file():
         raise InputError(f"{path}: got a run that chose nothing, want one with a bundle")
     return path

@@ -321,3 +321,9 @@ def test_of_a_name_100_bytes_are_read(packed: Path, tmp_path: Path) -> None:
     path = tmp_path / "name.edgekd"
     repacked(lambda files: [("n" * 150, b""), *files])(path, contents_in_order(packed))
     assert f"got {'n' * 100!r}, which is no part of a bundle" in str(refused(path))
+
+
+def test_a_run_that_has_not_ended_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / ".edgekd-run.unfinished.json").write_text("[]")
+    with pytest.raises(InputError, match="a run that has not ended"):
+        archive.find_folder(tmp_path)

@@ -26,8 +26,14 @@ def require_full_batch(batch_size: int, samples: int) -> None:
     """
     if batch_size > samples:
         raise InputError(
-            f"train.batch_size: got {batch_size}, want at most the {samples} training samples"
+            f"train.batch_size: got {batch_size}, want at most the {samples} training samples",
+            hint=f"write batch_size: {_fitting_size(samples)} in that train",
         )
+
+
+def _fitting_size(samples: int) -> int:
+    """A power of two of which an epoch of that many samples has four batches or more, where there are so many."""
+    return int(2 ** max(0, (samples // 4).bit_length() - 1))
 
 
 def to_tensors(batch: Batch, resolved: Arithmetic, epoch: float, epochs: int) -> TensorBatch:

@@ -27,5 +27,11 @@ def test_channels_come_first_in_the_asked_memory_order(channels_last: bool) -> N
 
 def test_no_batch_is_larger_than_what_there_is() -> None:
     require_full_batch(8, 8)
-    with pytest.raises(InputError, match="batch_size: got 9, want at most the 8 training samples"):
+    with pytest.raises(
+        InputError, match="batch_size: got 9, want at most the 8 training samples"
+    ) as failed:
         require_full_batch(9, 8)
+    assert failed.value.hint == "write batch_size: 2 in that train"
+    with pytest.raises(InputError) as failed:
+        require_full_batch(128, 87)
+    assert failed.value.hint == "write batch_size: 16 in that train"
