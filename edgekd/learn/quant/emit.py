@@ -12,6 +12,7 @@ from torch import nn
 
 from edgekd.learn.quant import hard_swish
 from edgekd.learn.quant import insertion
+from edgekd.learn.quant import int32_bias
 from edgekd.learn.quant import operators
 from edgekd.learn.quant import sensitivity
 from edgekd.learn.quant import tracing
@@ -165,6 +166,8 @@ def _store_codes(
     source, weight = node.args[0], tracing.get_parameter(module, node.args[0])
     assert weight is not None and isinstance(source, fx.Node)
     layer = next(iter(node.users))
+    for user in node.users:
+        int32_bias.widen_steps(module, user, quantizer)
     linear = layer.target is operators.LINEAR
     wide = linear and tracing.rank_of(layer) != 2
     matches = profile.matches_patterns
