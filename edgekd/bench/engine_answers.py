@@ -13,6 +13,7 @@ from typing import NamedTuple
 from edgekd.bench import golden
 from edgekd.bench import scores
 from edgekd.bench.answers import Answers
+from edgekd.bench.answers import RoundingNoise
 from edgekd.bench.answers import judge_answers
 from edgekd.bench.answers import refuse_answers
 from edgekd.bench.call import CallPlan
@@ -23,6 +24,7 @@ from edgekd.bench.engine import Engine
 from edgekd.bench.golden import Golden
 from edgekd.bench.outputs import compute_outputs
 from edgekd.bench.outputs import write_inputs
+from edgekd.bench.parity_file import read_rounding
 from edgekd.bench.parity_file import read_steps
 from edgekd.bench.process import WorkerFailed
 from edgekd.bench.score_job import name_outputs
@@ -51,6 +53,8 @@ class GoldenSamples(NamedTuple):
     """By group, its inputs as a split; the usual ones are timed, too."""
     steps: dict[str, float]
     """Of a quantized model by output, how far one code of its last layer's input moves a number, where known."""
+    noise: RoundingNoise
+    """Of a quantized model, what rounding alone does to its answers."""
 
     @property
     def call(self) -> CallPlan:
@@ -72,7 +76,7 @@ def read_samples(name: str, given: Mapping[str, Path], folder: Path) -> GoldenSa
         for group, each in groups.items()
     }
     parity = json.loads(given[f"{name}/parity"].read_bytes())
-    return GoldenSamples(groups, inputs, read_steps(parity, groups))
+    return GoldenSamples(groups, inputs, read_steps(parity, groups), read_rounding(parity))
 
 
 def ask_engine(
@@ -120,7 +124,7 @@ def ask_engine(
     except ValueError as error:
         return refuse_answers(Status(FAILED, f"got {error}"))
     metrics = metric_values(task, rows)
-    return judge_answers(metrics, found, engine.precision, tolerance, samples.steps)
+    return judge_answers(metrics, found, engine.precision, tolerance, samples.steps, samples.noise)
 
 
 def agree_answers(

@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekd.bench import golden
+from edgekd.bench.answers import LEAST_AGREEMENT
+from edgekd.bench.answers import MOST_ROUNDING
+from edgekd.bench.answers import MOST_SPREAD
+from edgekd.bench.answers import RoundingNoise
 from edgekd.bench.answers import float_allowance
 from edgekd.bench.differences import Differences
 from edgekd.bench.golden import Golden
@@ -44,7 +48,12 @@ def describe_float(found: Differences, *, tolerance: float, opset: int) -> dict[
 
 
 def describe_quantized(
-    found: Differences, steps: Mapping[str, float | None], *, profile: str, opset: int
+    found: Differences,
+    steps: Mapping[str, float | None],
+    *,
+    rounded: Differences,
+    profile: str,
+    opset: int,
 ) -> dict[str, Any]:
     """The content of parity.json of a quantized model.
 
@@ -55,6 +64,7 @@ def describe_quantized(
         found: how far ONNX Runtime's outputs are from torch's, with the same roundings.
         steps: by output, how far a number moves when one input of the last quantized layer before it moves by one
             quantization step; None where no such layer leads to it.
+        rounded: how far torch's own outputs move when only biases are rounded, as int32 sums hold them.
         profile: by which it was written.
         opset: likewise.
     """
@@ -74,8 +84,29 @@ def describe_quantized(
         "agreement": found.mean_agreement,
         "samples": len(found.agreement),
         "opset": opset,
+        "rounding": {
+            "rms": {name: each.rms for name, each in rounded.outputs.items()},
+            "agreement": rounded.mean_agreement,
+        },
         **({"outputs": outputs} if len(outputs) > 1 else {}),
     }
+
+
+def describe_noise(rounded: Differences) -> str:
+    """Return one sentence if rounding alone moves a model's answers by more than any engine may otherwise; else ''."""
+    parts = [each.rms / (each.spread or 1.0) for each in rounded.outputs.values()]
+    part, changed = max(parts), 1 - rounded.mean_agreement
+    if MOST_ROUNDING * part <= MOST_SPREAD and MOST_ROUNDING * changed <= 1 - LEAST_AGREEMENT:
+        return ""
+    return (
+        f"rounding its biases alone moves the answers by {part:.1%} of their spread and changes {changed:.1%} of the "
+        f"decisions; an engine's may be {MOST_ROUNDING:g} times as far from torch's"
+    )
+
+
+def read_rounding(parity: Mapping[str, Any]) -> RoundingNoise:
+    """Rounding's own part in a quantized model's answers, as parity.json has it; none of a float model."""
+    return RoundingNoise(**parity.get("rounding", {}))
 
 
 def read_steps(parity: Mapping[str, Any], groups: Golden) -> dict[str, float]:

@@ -102,17 +102,19 @@ def run(config: ExportConfig, given: Given, context: Context) -> Made:
             to_onnx.write(written, made["model.onnx"], plan.interface, opset=config.opset)
     validation = read_split(given, allow_code=context.allow_code)
     with arithmetic.deterministic_torch(context.seed, 1):
-        groups = {
-            name: make_group(model, validation, chosen)
-            for name, chosen in choose_groups(validation, config.golden, context.seed).items()
-        }
+        chosen = choose_groups(validation, config.golden, context.seed)
+        groups = {name: make_group(model, validation, rows) for name, rows in chosen.items()}
+        moved = _round_biases(model, validation, chosen) if config.profile else {}
     golden.write(made["golden.safetensors"], groups)
     answered = {name: run_onnx(made["model.onnx"], each) for name, each in groups.items()}
     found = find_differences(answered, groups, validation)
     if config.profile:
+        rounded = find_differences(moved, groups, validation)
         parity = parity_file.describe_quantized(
-            found, _steps(model, plan), profile=config.profile, opset=config.opset
+            found, _steps(model, plan), rounded=rounded, profile=config.profile, opset=config.opset
         )
+        if sentence := parity_file.describe_noise(rounded):
+            context.progress.note(sentence)
     else:
         parity = parity_file.describe_float(found, tolerance=config.tolerance, opset=config.opset)
     made["parity.json"] = context.folder / "parity.json"
@@ -137,6 +139,16 @@ def _steps(model: nn.Module, plan: Blueprint) -> dict[str, float | None]:
 
     ends = plan.interface.outputs
     return {end.name: step for end, step in zip(ends, emit.logit_steps(model), strict=True)}
+
+
+def _round_biases(
+    model: nn.Module, split: EvaluationSplit, chosen: Mapping[str, NDArray[np.int64]]
+) -> dict[str, Arrays]:
+    """Outputs by group of the golden samples when only biases are rounded."""
+    from edgekd.learn.quant import int32_bias
+
+    rounded = int32_bias.round_biases(model)
+    return {name: make_group(rounded, split, rows).outputs for name, rows in chosen.items()}
 
 
 def require_onnxruntime() -> None:

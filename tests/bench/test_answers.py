@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgekd.bench.answers import Answers
+from edgekd.bench.answers import RoundingNoise
 from edgekd.bench.answers import float_allowance
 from edgekd.bench.answers import judge_answers
 from edgekd.bench.differences import compare_answers
@@ -80,6 +81,41 @@ def test_int8_is_judged_in_steps_and_not_in_logits() -> None:
     broken = np.full_like(want, np.nan)
     assert judged(broken, want, "int8", step=0.1).status.reason.startswith("logits: nan")
     assert judged(want, want, "fp32").steps is None
+
+
+def noisy(
+    want: np.ndarray, got: np.ndarray, moved: float, agreement: float = 1.0, step: float = 0.01
+) -> str:
+    """What is wrong with an engine where rounding alone moves the logits by so much (rms)."""
+    wanted = {"usual": GoldenGroup({"x": np.zeros((len(want), 1))}, {"logits": want})}
+    found = compare_answers({"usual": {"y": got}}, wanted, same_class)
+    steps = {"logits": step} if step else {"other": 1.0}
+    noise = RoundingNoise({"logits": moved}, agreement)
+    return judge_answers({}, found, "int8", 1e-4, steps, noise).status.reason
+
+
+def test_int8_may_be_twice_as_far_off_as_rounding_alone() -> None:
+    want = np.random.default_rng(0).normal(size=(100, 10)).astype(np.float32)
+    for step in (0.01, 0.0):
+        assert "of" in noisy(want, want + np.float32(0.19), 0.0, step=step)
+        assert not noisy(want, want + np.float32(0.19), 0.1, step=step)
+        assert noisy(want, want + np.float32(0.21), 0.1, step=step)
+    assert noisy(want, want + np.float32(0.21), 0.1).endswith("off (rms) > 20")
+    assert not noisy(want, want + np.float32(0.029), 0.001)  # quiet: as without
+    assert noisy(want, want + np.float32(0.045), 0.001).endswith("off (rms) > 4")
+    assert noisy(np.ones((9, 3), np.float32), np.full((9, 3), np.nan, np.float32), 0.1)
+    flat = np.ones((9, 3), np.float32)
+    assert not noisy(flat, flat + np.float32(0.19), 0.1, step=0.0)
+    assert noisy(flat, flat + np.float32(0.21), 0.1, step=0.0)
+
+
+def test_int8_may_turn_twice_as_many_classes_as_rounding_alone() -> None:
+    want = np.tile(np.float32([0.0, 0.01]), (100, 1))
+    got = want.copy()
+    got[:10] = got[:10, ::-1]
+    assert noisy(want, got, 0.0, 1.0) == "agreement 0.9000 < 0.98"
+    assert noisy(want, got, 0.0, 0.96) == "agreement 0.9000 < 0.92"
+    assert not noisy(want, got, 0.0, 0.95)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from edgekd.bench.differences import Differences
 from edgekd.bench.differences import compare_answers
 from edgekd.bench.golden import GoldenGroup
 from edgekd.bench.parity_file import describe_float
+from edgekd.bench.parity_file import describe_noise
 from edgekd.bench.parity_file import describe_quantized
+from edgekd.bench.parity_file import read_rounding
 from edgekd.bench.parity_file import read_steps
 from edgekd.bundle import write as bundle_write
 from edgekd.errors import InputError
@@ -29,6 +31,12 @@ def same_class(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -
 
 def checked(got: np.ndarray, want: np.ndarray) -> dict[str, Any]:
     return describe_float(differences(got, want), tolerance=1e-4, opset=18)
+
+
+def quantized(
+    found: Differences, steps: Mapping[str, float | None], rounded: Differences | None = None
+) -> dict[str, Any]:
+    return describe_quantized(found, steps, rounded=rounded or found, profile="x86", opset=18)
 
 
 @pytest.mark.parametrize("off", [2e-4, float("nan"), float("inf")])
@@ -56,14 +64,34 @@ def test_large_logits_are_held_to_a_part_of_their_size_and_the_bundle_to_the_sam
 def test_steps_are_told_where_known() -> None:
     want = np.eye(4, dtype=np.float32)
     found = differences(want + np.float32(0.1), want)
-    parity = describe_quantized(found, {"logits": 0.05}, profile="x86", opset=18)
+    parity = quantized(found, {"logits": 0.05})
     assert parity["max_steps"] == pytest.approx(2) and parity["agreement"] == 1
     assert parity["logit_step"] == 0.05 and "outputs" not in parity
     groups = {"usual": GoldenGroup({"x": want}, {"logits": want})}
     assert read_steps(parity, groups) == {"logits": 0.05}
-    unknown = describe_quantized(found, {"logits": None}, profile="x86", opset=18)
+    unknown = quantized(found, {"logits": None})
     assert unknown["max_steps"] is None and read_steps(unknown, groups) == {}
     assert read_steps(checked(want, want), groups) == {}
+
+
+def test_what_rounding_does_is_written_read_back_and_said_where_it_is_much() -> None:
+    want = np.random.default_rng(0).normal(size=(50, 10)).astype(np.float32)
+    same, near = differences(want, want), differences(want + np.float32(0.01), want)
+    turned = want.copy()
+    turned[:3] = np.roll(want[:3], 1, axis=1)
+    moved = differences(turned, want)
+    noise = read_rounding(quantized(same, {"logits": 0.05}, moved))
+    assert noise.rms == {"logits": moved.rms} and noise.agreement == pytest.approx(0.94)
+    assert read_rounding(checked(want, want)) == ({}, 1.0)
+    assert describe_noise(same) == describe_noise(near) == ""
+    part = moved.rms / float(want.std())
+    assert f"by {part:.1%} of their spread and changes 6.0% of the decisions" in describe_noise(
+        moved
+    )
+    few = differences(turned[2:], want[2:])  # one of 48
+    assert few.mean_agreement > 0.979 and describe_noise(few)
+    flat = np.ones((4, 3), np.float32)
+    assert "100000.0% of their spread" in describe_noise(differences(flat + np.float32(1000), flat))
 
 
 def test_each_of_several_outputs_is_checked_and_stated_up_to_the_bundle() -> None:
@@ -77,7 +105,7 @@ def test_each_of_several_outputs_is_checked_and_stated_up_to_the_bundle() -> Non
     differs = found._replace(outputs={"logits": logits, "boxes": off})
     with pytest.raises(InputError, match="got boxes 0.0002 away"):
         describe_float(differs, tolerance=1e-4, opset=18)
-    stated = describe_quantized(differs, {"logits": None, "boxes": 1e-4}, profile="x86", opset=18)
+    stated = quantized(differs, {"logits": None, "boxes": 1e-4})
     assert stated["outputs"]["boxes"] == {"max_abs": 2e-4, "rms": 1e-4, "step": 1e-4}
     assert stated["max_steps"] == pytest.approx(2) and stated["logit_step"] == 1e-4
     groups = {"usual": GoldenGroup({"x": one}, {"logits": one, "boxes": one})}

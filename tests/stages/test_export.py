@@ -210,6 +210,8 @@ def test_a_quantized_model_is_held_against_its_own_roundings(tmp_path: Path) -> 
     assert parity["profile"] == "x86" and parity["samples"] == 32
     assert parity["logit_step"] > 0
     assert parity["max_steps"] == pytest.approx(parity["max_abs"] / parity["logit_step"])
+    assert 0 < parity["rounding"]["rms"]["logits"] < 4 * parity["logit_step"]
+    assert parity["rounding"]["agreement"] >= 0.9
     usual = golden.read(made["golden.safetensors"])["usual"]
     answers = export.run_onnx(made["model.onnx"], usual)
     assert list(answers) == ["logits"]
