@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from edgekd.cli.screen import get_volume
 HEADER = (
     "# Written by edgekd {verb}; edgekd compress {path} does the same. Every key: edgekd schema\n"
 )
+DIGEST = "# SHA-256 of what follows: {}\n"
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(path_type=Path)
 
@@ -113,11 +115,14 @@ def run_recipe(
 ) -> Path:
     """Write `recipe` beside its run folder, as ``FOLDER.yaml``, say where, and run it as ``edgekd compress`` does.
 
+    The recipe of another run, or one that was changed by hand, stays: then the next of ``NAME-2``, ``NAME-3`` is taken,
+    unless `run_dir` says which.
+
     Args:
         verb: who writes it.
         recipe: its content; files in it are relative to the working folder.
         name: replaces its name.
-        run_dir: folder of the run; ``runs/NAME`` if None.
+        run_dir: folder of the run; the first of ``runs/NAME``, ``runs/NAME-2`` that is free if None.
         overrides: ``KEY=VALUE``, which go into the recipe.
         options: of ``edgekd compress``.
 
@@ -128,17 +133,13 @@ def run_recipe(
         InputError: if another file stands where the recipe goes, or it is no recipe.
     """
     from edgekd import files
-    from edgekd import run
     from edgekd.cli import compress
     from edgekd.recipe import text as recipe_text
 
     if name is not None:
         recipe = {**recipe, "name": name}
     recipe = recipe_text.override(recipe_text.from_value(recipe, verb), overrides).value
-    folder = run_dir or run.default_run_dir(str(recipe.get("name")))
-    path = folder.with_name(f"{folder.name}.yaml")
-    text = _make_text(verb, _relocate(recipe, path.parent), path)
-    _require_ours(path, verb)
+    folder, path, text = _find_place(verb, recipe, run_dir)
     files.write_output(path, text.encode())
     if not get_volume().quiet:
         echo(f"recipe: {path}", err=True)
@@ -146,15 +147,37 @@ def run_recipe(
     return folder
 
 
+def _find_place(verb: str, recipe: dict[str, Any], run_dir: Path | None) -> tuple[Path, Path, str]:
+    """The run folder, where the recipe goes, and its text there."""
+    from edgekd import run
+    from edgekd.errors import InputError
+
+    first = run_dir or run.default_run_dir(str(recipe.get("name")))
+    for number in itertools.count(1):
+        folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
+        path = folder.with_name(f"{folder.name}.yaml")
+        text = _make_text(verb, _relocate(recipe, path.parent), path)
+        obstacle = _find_obstacle(folder, path, text, verb)
+        if not obstacle:
+            return folder, path, text
+        if run_dir is not None:
+            raise InputError(
+                f"{path}: exists already, and {obstacle}", hint="--name OTHER, or another --run-dir"
+            )
+    raise AssertionError("unreachable: numbers do not end")
+
+
 def _make_text(verb: str, recipe: dict[str, Any], path: Path) -> str:
     """The recipe as YAML, proven to be one."""
     import yaml
 
+    from edgekd import files
     from edgekd import recipe as recipes
     from edgekd.recipe import text as recipe_text
 
     body: str = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=118)
-    text = HEADER.format(verb=verb, path=path) + body
+    digest = DIGEST.format(files.digest_bytes(body.encode()))
+    text = HEADER.format(verb=verb, path=path) + digest + body
     recipes.validate(recipe_text.parse(text, ".yaml", verb))
     return text
 
@@ -177,16 +200,28 @@ def _relocate(recipe: dict[str, Any], folder: Path) -> dict[str, Any]:
     return moved
 
 
-def _require_ours(path: Path, verb: str) -> None:
-    """Raises InputError if `path` is a file that no such verb wrote."""
-    from edgekd.errors import InputError
+def _find_obstacle(folder: Path, path: Path, text: str, verb: str) -> str:
+    """Say why `text` may not replace what stands at `path`, the recipe of the run in `folder`; empty if it may.
 
-    start = HEADER.split("{", maxsplit=1)[0]
+    Raises:
+        InputError: if that cannot be read.
+    """
+    from edgekd import files
+    from edgekd.errors import InputError
+    from edgekd.report import result
+
+    if not os.path.lexists(path):
+        return ""
     try:
-        found = path.read_text(errors="replace") if path.exists() else start
+        found = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    if not found.startswith(start):
-        raise InputError(
-            f"{path}: exists already, and edgekd {verb} did not write it", hint="--name OTHER"
-        )
+    if found == text:
+        return ""
+    head, _, rest = found.partition("\n")
+    said, _, body = rest.partition("\n")
+    if not head.startswith(HEADER.split("{", maxsplit=1)[0] + verb):
+        return f"edgekd {verb} did not write it"
+    if f"{said}\n" != DIGEST.format(files.digest_bytes(body.encode())):
+        return "was changed since it was written"
+    return "is of the run that stands beside it" if (folder / result.FILE).exists() else ""

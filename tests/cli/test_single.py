@@ -90,6 +90,31 @@ def test_what_the_verb_wrote_is_replaced_and_nothing_else(pipeline: FakePipeline
     assert Path("c.yaml").read_text() == "name: mine\n"
 
 
+def test_a_recipe_that_was_changed_by_hand_stays(pipeline: FakePipeline) -> None:
+    first = Path("runs/quantize-resnet8.yaml")
+    for seed in ("1", "2"):  # nothing was run: it is written anew
+        run(*QUANTIZE, "--set", f"seed={seed}", "--dry-run")
+    assert recipes.load(first).seed == 2
+    first.write_text(first.read_text() + "# mine\n")
+    assert run(*QUANTIZE, "--set", "seed=3").exit_code == 0
+    _, path, options, _ = pipeline.called
+    assert path == Path("runs/quantize-resnet8-2.yaml")
+    assert options.run_dir == Path("runs/quantize-resnet8-2")
+    assert first.read_text().endswith("# mine\n") and recipes.load(first).seed == 2
+    done = run(*QUANTIZE, "-o", "runs/quantize-resnet8")
+    assert isinstance(done.exception, InputError) and "changed since" in str(done.exception)
+
+
+def test_the_recipe_of_a_finished_run_stays(pipeline: FakePipeline) -> None:
+    assert run(*QUANTIZE, "-o", "a").exit_code == 0
+    kept = Path("a.yaml").read_text()
+    done = run(*QUANTIZE, "-o", "a", "--set", "seed=2")
+    assert isinstance(done.exception, InputError) and "the run that stands" in str(done.exception)
+    assert Path("a.yaml").read_text() == kept
+    assert run(*QUANTIZE).exit_code == run(*QUANTIZE, "--set", "seed=2").exit_code == 0
+    assert pipeline.called[2].run_dir == Path("runs/quantize-resnet8-2")
+
+
 def test_files_are_named_from_where_the_recipe_lies(pipeline: FakePipeline) -> None:
     Path("w/net.onnx").write_bytes(b"")
     done = run(

@@ -113,6 +113,8 @@ def _delimited(path: Path, text: str, most: int | None) -> Records:
 
 def _require_head(path: Path, cells: list[str]) -> tuple[str, ...]:
     names = [cell.strip() for cell in cells]
+    if len(names) > MOST_COLUMNS:
+        raise InputError(f"{path}: got {len(names)} columns, want at most {MOST_COLUMNS}")
     if any(is_number(name) for name in names):
         raise InputError(
             f"{path}: got {', '.join(names[:3])} in the first line, want the names of the columns"
@@ -120,8 +122,6 @@ def _require_head(path: Path, cells: list[str]) -> tuple[str, ...]:
     for name in names:
         if not name or names.count(name) > 1 or not name.isprintable():
             raise InputError(f"{path}: got a column called {name!r}, want each name once")
-    if len(names) > MOST_COLUMNS:
-        raise InputError(f"{path}: got {len(names)} columns, want at most {MOST_COLUMNS}")
     return tuple(names)
 
 

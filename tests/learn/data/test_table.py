@@ -68,3 +68,10 @@ def test_rows_without_a_number_are_skipped_where_that_is_said(tmp_path: Path) ->
     path = write(tmp_path, "a,y", "1,x", ",x", "3,z", "4,")
     source = table.read(reference=path, on_broken="skip")
     assert len(source.splits["train"]["labels"]) == 2 and len(source.skipped) == 2
+
+
+def test_a_line_of_very_many_columns_is_refused_at_once(tmp_path: Path) -> None:
+    head = ",".join(f"c{number}" for number in range(200_000))  # each beside each would take hours
+    (tmp_path / "wide.csv").write_text(f"{head}\n")
+    with pytest.raises(InputError, match="got 200000 columns, want at most 4096"):
+        table.read(reference=str(tmp_path / "wide.csv"))
