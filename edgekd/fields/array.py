@@ -47,6 +47,9 @@ class Array(Field):
     spread: float = 0.0
     """How far samples of the training split lie from their mean: the root of the mean square; 0 if all are alike or
     they are no floats."""
+    size: float = 0.0
+    """How large samples of the training split are: the root of the mean square; 1 for probabilities, however small
+    they are; 0 of no floats, or where that is not known."""
     below: int = 0
     """One above the largest whole number; 0 for floats."""
     class_axis: int = 0
@@ -61,8 +64,9 @@ class Array(Field):
         for size in self.shape:
             require_whole("shape", size, 1, MOST)
         require(math.prod(self.shape) <= MOST_VALUES, f"{math.prod(self.shape)} values a sample")
-        holds = type(self.spread) in (int, float) and 0 <= self.spread <= _MOST
-        require(holds, f"spread {str(self.spread)[:20]}, want 0 to {_MOST:g}")
+        for name, number in (("spread", self.spread), ("size", self.size)):
+            holds = type(number) in (int, float) and 0 <= number <= _MOST
+            require(holds, f"{name} {str(number)[:20]}, want 0 to {_MOST:g}")
         require_whole("below", self.below, 0, MOST)
         require_whole("class_axis", self.class_axis, 0, len(self.shape))
 
@@ -75,6 +79,7 @@ class Array(Field):
         if rows.dtype == np.float32:
             facts["spread"] = find_spread(rows, order)
             facts["class_axis"] = find_class_axis(rows, order)
+            facts["size"] = 1.0 if facts["class_axis"] else find_size(rows, order)
         elif rows.dtype.kind in "iu":
             facts["below"] = max(0, int(rows.max(initial=0)) + 1)
         return cls(**{**facts, **said})
@@ -119,6 +124,12 @@ def find_spread(rows: NDArray[Any], order: NDArray[np.int64]) -> float:
     chosen = np.asarray(rows[order], np.float64)
     usual = chosen.mean(axis=0) if len(chosen) > 1 else 0.0
     return float(np.sqrt(((chosen - usual) ** 2).mean())) if chosen.size else 0.0
+
+
+def find_size(rows: NDArray[Any], order: NDArray[np.int64]) -> float:
+    """The root of the mean square of ``rows[order]``."""
+    chosen = np.asarray(rows[order], np.float64)
+    return float(np.sqrt((chosen**2).mean())) if chosen.size else 0.0
 
 
 def find_class_axis(rows: NDArray[Any], order: NDArray[np.int64]) -> int:

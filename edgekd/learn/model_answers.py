@@ -14,6 +14,7 @@ from edgekd import fields
 from edgekd.errors import InputError
 from edgekd.interface import NAME
 from edgekd.learn.models.onnx import read_file
+from edgekd.learn.onnx_import.probabilities import find_probabilities
 from edgekd.learn.onnx_import.session import WHOLE_CALLS
 from edgekd.learn.onnx_import.session import FileEnd
 from edgekd.learn.onnx_import.session import OnnxSession
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from edgekd.field import Field
     from edgekd.field import Rows
 
+PROBABILITY = AS_GIVEN._replace(words={"size": 1.0})
 CHUNK = 64
 """Samples that are prepared at a time."""
 PREPROCESSING = (
@@ -45,7 +47,8 @@ def add_answers(source: Source, path: Path, words: Mapping[str, Any], where: str
     Raises:
         InputError: if the file does not take these inputs, or their preprocessing is not said.
     """
-    session = OnnxSession(read_file(path), str(path))
+    file = read_file(path)
+    session = OnnxSession(file, str(path))
     for end in (*session.inputs, *session.outputs):
         if not NAME.fullmatch(end.name):
             raise InputError(f"{path}: got an input or output {end.name!r:.80}, want a plain name")
@@ -61,8 +64,10 @@ def add_answers(source: Source, path: Path, words: Mapping[str, Any], where: str
             known = {n: _describe(source, n, rows[n], words, where) for n in source.fields}
         answers = _answer(session, known, rows)
         splits[split] = {**rows, **answers}
-    described = {**source.fields, **{end.name: AS_GIVEN for end in session.outputs}}
     names = tuple(end.name for end in session.outputs)
+    probable = find_probabilities(file)
+    answers_of = {name: PROBABILITY if name in probable else AS_GIVEN for name in names}
+    described = {**source.fields, **answers_of}
     return source._replace(splits=splits, fields=described, answers=names)
 
 

@@ -1,7 +1,9 @@
 """No labels: a model is judged by how near its answers are to those of the float model that the run began with.
 
 An answer is compared in spreads: the root of the mean square of how far the float model's own answers lie from their
-mean. So an output of a single number counts like one of a million, which an angle between vectors would not tell.
+mean. So an output of a single number counts like one of a million, which an angle between vectors would not tell. What
+varies less than a hundredth of its own size, or of 1 where it is a probability, is compared in such hundredths: all that
+varies there may be the rounding of one engine.
 """
 
 from __future__ import annotations
@@ -21,17 +23,29 @@ if TYPE_CHECKING:
     from edgekd.field import Arrays
 
 SAME = 0.05
-"""Answers nearer than this share of their spread are the same."""
-_LEAST = 1e-30
+"""Answers nearer than this share of their unit are the same."""
+LEAST_UNIT = 0.01
+"""Of the size of an output: the least unit in which it is compared."""
+_LEAST, _MOST = 1e-30, 1e30
 
 
-def closeness(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
-    """[N, K]: of each of K outputs 1 less its distance from the float model's answer in spreads; 0 from one on."""
+def square_distances(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
+    """[N, K]: of each of K outputs the mean square of how far it is from the float model's answer, in its units."""
     columns = [
-        1 - _distance(outputs[name], targets[name]) / _spread(dataset, name)
+        (_distance(outputs[name], targets[name]) / _unit(dataset, name)) ** 2
         for name in dataset.targets
     ]
-    return np.stack(columns, axis=1).clip(0, 1)
+    return np.stack(columns, axis=1).clip(0, _MOST)
+
+
+def agreement(rows: NDArray[np.float64]) -> float:
+    """The mean over outputs of 1 less the root of the mean square over samples, 0 from one unit on: also what always
+    gives the mean answer has 0, however rarely the answers leave it.
+
+    Args:
+        rows: as `square_distances` gives them.
+    """
+    return float((1 - np.sqrt(rows.mean(axis=0))).clip(0, 1).mean())
 
 
 def cosines(outputs: Arrays, targets: Arrays, dataset: Dataset) -> NDArray[np.float64]:
@@ -52,20 +66,20 @@ def mean(rows: NDArray[np.float64]) -> float:
 
 
 def decide(outputs: Arrays, dataset: Dataset) -> Arrays:
-    """By output the most probable class where its rows are probabilities, else its numbers in spreads."""
+    """By output the most probable class where its rows are probabilities, else its numbers in units."""
     found: dict[str, NDArray[Any]] = {}
     for name in dataset.targets:
         axis = _facts(dataset, name)["class_axis"]
         if axis:
             found[name] = outputs[name].argmax(axis=axis)
         else:
-            found[name] = outputs[name].astype(np.float64) / _spread(dataset, name)
+            found[name] = outputs[name].astype(np.float64) / _unit(dataset, name)
     return found
 
 
 def agree(one: Arrays, other: Arrays) -> NDArray[np.float64]:
     """The mean over outputs: the share of places with the same class; of numbers 1 where they lie nearer than `SAME`
-    spreads, less with the distance, 0 from one spread on."""
+    units, less with the distance, 0 from one unit on."""
     columns = []
     for name, mine in one.items():
         if mine.dtype.kind in "iu":
@@ -90,15 +104,15 @@ def describe(
     lines: list[list[tuple[str, float | None]]] = [[] for _ in next(iter(decisions.values()))]
     for name, each in list(decisions.items())[:count]:
         for row, said in zip(each, lines, strict=True):
-            said.append((f"{name}: {_line(row, _spread(dataset, name))}", None))
+            said.append((f"{name}: {_line(row, _unit(dataset, name))}", None))
     return lines
 
 
-def _line(row: NDArray[Any], spread: float) -> str:
+def _line(row: NDArray[Any], unit: float) -> str:
     row = np.asarray(row)
     if row.dtype.kind in "iu":
         return f"class {row}" if row.ndim == 0 else f"{list(row.shape)} classes"
-    numbers = row * spread
+    numbers = row * unit
     if numbers.size == 1:
         return f"{numbers.item():.6g}"
     low, middle, high = numbers.min(), numbers.mean(), numbers.max()
@@ -118,9 +132,10 @@ def _facts(dataset: Dataset, name: str) -> dict[str, Any]:
     return dataset.targets[name].to_json()
 
 
-def _spread(dataset: Dataset, name: str) -> float:
-    """Of the float model's answers; 1 where they are all alike."""
-    return float(_facts(dataset, name)["spread"]) or 1.0
+def _unit(dataset: Dataset, name: str) -> float:
+    """What an output is compared in; 1 where all of the float model's answers are 0."""
+    facts = _facts(dataset, name)
+    return max(float(facts["spread"]), LEAST_UNIT * float(facts["size"])) or 1.0
 
 
 TASK = Task(
@@ -128,7 +143,7 @@ TASK = Task(
     outputs=(),
     losses=("mean-squared-error",),
     metrics=(
-        Metric("agreement", "fraction", "higher", closeness, mean),
+        Metric("agreement", "fraction", "higher", square_distances, agreement),
         Metric("cosine", "fraction", "higher", cosines, mean),
     ),
     decide=decide,

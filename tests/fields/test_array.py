@@ -36,6 +36,12 @@ def test_the_spread_is_the_distance_from_the_mean() -> None:
     assert describe(np.ones((3, 2), np.float32)).spread == 0
 
 
+def test_the_size_is_that_of_the_numbers_and_1_of_probabilities() -> None:
+    assert describe(np.array([[3], [-4]], np.float32)).size == pytest.approx(12.5**0.5)
+    assert describe(np.array([[1, 0], [0.5, 0.5]], np.float32)).size == 1
+    assert describe(np.array([[3], [4]], np.int64)).size == 0
+
+
 @pytest.mark.parametrize(
     ("rows", "axis"),
     [
@@ -67,7 +73,14 @@ def test_other_rows_are_refused(rows: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     "facts",
-    [{"dtype": "complex64"}, {"shape": (0,)}, {"shape": (2**30,)}, {"spread": -1.0}, {"below": -1}],
+    [
+        {"dtype": "complex64"},
+        {"shape": (0,)},
+        {"shape": (2**30,)},
+        {"spread": -1.0},
+        {"size": -1.0},
+        {"below": -1},
+    ],
 )
 def test_hostile_facts_are_refused(facts: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="got"):

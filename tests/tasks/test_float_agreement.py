@@ -32,7 +32,7 @@ def test_outputs_are_those_that_answered() -> None:
 def test_a_distance_counts_in_spreads() -> None:
     targets = {"y": np.zeros((2, 2), np.float32)}
     outputs = {"y": np.array([[1, 1], [0, 0]], np.float32)}  # distances 1 and 0, of a spread of 2
-    assert compute_score(TASK, outputs, targets, ONE) == pytest.approx(0.75)
+    assert compute_score(TASK, outputs, targets, ONE) == pytest.approx(1 - 0.5**0.5 / 2)
     far = {"y": np.full((2, 2), 100, np.float32)}
     assert compute_score(TASK, far, targets, ONE) == 0
 
@@ -48,7 +48,61 @@ def test_the_same_answers_agree_wholly_and_the_mean_hardly() -> None:
     rows = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
     own = data(y=Array.describe(rows, np.arange(50)))
     assert compute_score(TASK, {"y": rows}, {"y": rows}, own) == 1
-    assert compute_score(TASK, TASK.guess({"y": rows}, own), {"y": rows}, own) < 0.3
+    assert compute_score(TASK, TASK.guess({"y": rows}, own), {"y": rows}, own) < 1e-6
+
+
+KINDS = {
+    "normal": lambda random: random.normal(size=(64, 5)),
+    "rare": lambda random: (np.arange(64)[:, None] == 3) * 0.9,
+    "constant": lambda random: np.full((64, 3), 7.5),
+    "nearly constant": lambda random: 7.5 + 1e-6 * random.normal(size=(64, 3)),
+    "zeros": lambda random: np.zeros((64, 2)),
+    "tiny": lambda random: 1e-6 * random.random((64, 1)),
+}
+
+
+def score(got: np.ndarray, want: np.ndarray, **said: float) -> float:
+    own = data(y=Array.describe(want, np.arange(len(want)), **said))
+    return compute_score(TASK, {"y": got}, {"y": want}, own)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("said", [{}, {"size": 1.0}])
+def test_properties(kind: str, said: dict[str, float]) -> None:
+    random = np.random.default_rng(0)
+    want = KINDS[kind](random).astype(np.float32)
+    noise = random.normal(size=want.shape)
+    own = data(y=Array.describe(want, np.arange(len(want)), **said))
+    unit = max(own.targets["y"].to_json()["spread"], 0.01 * own.targets["y"].to_json()["size"]) or 1
+    noisy = [(want + share * unit * noise).astype(np.float32) for share in (0.01, 0.1, 0.3, 2)]
+    scores = [score(got, want, **said) for got in (want, *noisy)]
+    assert scores[0] == 1
+    assert scores == sorted(scores, reverse=True) and len(set(scores)) == len(scores)
+    assert scores[-1] == 0 and scores[2] == pytest.approx(0.9, abs=0.03)
+    if kind != "zeros" and not said:
+        for factor in (1e-3, 32):
+            scaled = score(
+                (noisy[1] * factor).astype(np.float32), (want * factor).astype(np.float32)
+            )
+            assert scaled == pytest.approx(scores[2], abs=0.01)
+
+
+def test_a_rounding_costs_nothing_where_answers_hardly_vary() -> None:
+    random = np.random.default_rng(0)
+    steady = np.full((32, 4), 100, np.float32)
+    steady[0] += 1e-4
+    assert score(steady * (1 + np.float32(2e-6)), steady) > 0.999
+    # a wake word that nobody says: an engine's sigmoid differs in the seventh digit behind the point
+    want = (3e-6 * random.random((32, 1))).astype(np.float32)
+    got = want + (1e-7 * random.normal(size=want.shape)).astype(np.float32)
+    assert score(got, want, size=1.0) > 0.9999
+    assert score(got, want) < 0.95
+
+
+def test_a_rare_answer_that_is_lost_costs_all() -> None:
+    want = np.zeros((100, 1), np.float32)
+    want[7] = 0.95
+    assert score(np.zeros_like(want), want, size=1.0) < 0.01
 
 
 def test_classes_agree_by_the_most_probable() -> None:
