@@ -12,7 +12,6 @@ import numpy as np
 
 from edgekd import fields
 from edgekd.errors import InputError
-from edgekd.interface import NAME
 from edgekd.learn.models.onnx import read_file
 from edgekd.learn.onnx_import.probabilities import find_probabilities
 from edgekd.learn.onnx_import.session import WHOLE_CALLS
@@ -49,9 +48,6 @@ def add_answers(source: Source, path: Path, words: Mapping[str, Any], where: str
     """
     file = read_file(path)
     session = OnnxSession(file, str(path))
-    for end in (*session.inputs, *session.outputs):
-        if not NAME.fullmatch(end.name):
-            raise InputError(f"{path}: got an input or output {end.name!r:.80}, want a plain name")
     source = _rename(source, session.inputs, where)
     axes = {name: getattr(rows, "ndim", 0) for name, rows in source.splits["train"].items()}
     obstacle = describe_obstacle_to_batches(session)

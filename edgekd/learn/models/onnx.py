@@ -20,6 +20,7 @@ from edgekd.interface import Interface
 from edgekd.learn import model_inputs
 from edgekd.learn.onnx_import import graph as graphs
 from edgekd.learn.onnx_import.network import OnnxNetwork
+from edgekd.learn.onnx_import.plain_names import give_plain_names
 from edgekd.learn.onnx_import.reading import convert_model
 from edgekd.learn.onnx_import.session import OnnxFile
 from edgekd.learn.onnx_import.session import OnnxSession
@@ -73,7 +74,7 @@ def onnx(
 
 
 def read_file(path: Path) -> bytes:
-    """A user's file that was admitted, with the weights that lie beside it.
+    """A user's file that was admitted, with the weights that lie beside it and plain names of its inputs and outputs.
 
     Raises:
         InputError: if there is none, or an engine should not be shown it.
@@ -83,9 +84,10 @@ def read_file(path: Path) -> bytes:
     except ValueError as error:
         raise InputError(str(error)) from error
     if not is_outside:
-        return _read(path)
+        return give_plain_names(_read(path))
     with tempfile.TemporaryDirectory(prefix="edgekd-") as scratch:
-        return _read(external_data.embed_weights(path, Path(scratch) / "model.onnx"))
+        whole = external_data.embed_weights(path, Path(scratch) / "model.onnx")
+        return give_plain_names(_read(whole))
 
 
 def _read(path: Path) -> bytes:
