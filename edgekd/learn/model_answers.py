@@ -19,6 +19,7 @@ from edgekd.learn.onnx_import.session import FileEnd
 from edgekd.learn.onnx_import.session import OnnxSession
 from edgekd.learn.onnx_import.session import describe_obstacle_to_batches
 from edgekd.learn.source import AS_GIVEN
+from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 PROBABILITY = AS_GIVEN._replace(words={"size": 1.0})
 CHUNK = 64
 """Samples that are prepared at a time."""
+LITTLE = 0.01
+"""Of their size, or of 1 for probabilities: answers that vary less hardly vary."""
+STILL = (
+    "the file's answers hardly vary on these samples, so that agreement with them tells little; "
+    "samples on which they do tell more"
+)
 PREPROCESSING = (
     "say data.mean and data.std as the file was trained: of pixels / 255, a number a channel "
     "(mean 0 and std 1 for pixels / 255 themselves, std 0.00392157 for pixels of 0 to 255)"
@@ -64,7 +71,17 @@ def add_answers(source: Source, path: Path, words: Mapping[str, Any], where: str
     probable = find_probabilities(file)
     answers_of = {name: PROBABILITY if name in probable else AS_GIVEN for name in names}
     described = {**source.fields, **answers_of}
-    return source._replace(splits=splits, fields=described, answers=names)
+    still = [name for name in names if _hardly_varies(described[name], splits["train"][name])]
+    notes = (f"{where}: {', '.join(still)}: {STILL}",) if still else ()
+    return source._replace(
+        splits=splits, fields=described, answers=names, notes=(*source.notes, *notes)
+    )
+
+
+def _hardly_varies(words: FieldWords, rows: Rows) -> bool:
+    field = fields.find_field(words.kind).describe(rows, np.arange(len(rows)), **words.words)
+    facts = field.to_json()
+    return float(facts["spread"]) < LITTLE * float(facts["size"])
 
 
 def _rename(source: Source, ends: tuple[FileEnd, ...], where: str) -> Source:

@@ -11,7 +11,7 @@ import onnx
 from edgekd.interface import NAME
 
 LONGEST = 60
-_OTHER = re.compile(r"[^A-Za-z0-9_.:/]+")
+_OTHER = re.compile(r"[^A-Za-z0-9]+")
 
 
 def give_plain_names(data: bytes) -> bytes:
@@ -42,7 +42,7 @@ def _choose_names(graph: onnx.GraphProto) -> dict[str, str]:
         for end in ends:
             if NAME.fullmatch(end.name) or end.name in found:
                 continue
-            plain = _OTHER.sub("_", end.name).strip("_.:/")[:LONGEST] or kind
+            plain = _OTHER.sub("_", end.name).strip("_")[:LONGEST] or kind
             numbered = (f"{plain}_{number}" for number in range(2, len(taken) + 3))
             name = plain if plain not in taken else next(n for n in numbered if n not in taken)
             taken.add(name)
