@@ -46,7 +46,7 @@ def _precompute(draft: Draft) -> None:
         try:
             with torch.no_grad():
                 found = run_operator(node, draft.graph.opset, *given)
-        except (ValueError, RuntimeError, TypeError, IndexError):
+        except (ValueError, RuntimeError, TypeError, IndexError, MemoryError):
             continue  # it is told where it runs
         if isinstance(found, tuple):
             continue

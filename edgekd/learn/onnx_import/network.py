@@ -100,7 +100,7 @@ class OnnxNetwork(nn.Module):
             given = [values.get(name) for name in node.inputs]
             try:
                 found = getattr(self, path)(*given)
-            except (ValueError, RuntimeError, TypeError, IndexError) as error:
+            except (ValueError, RuntimeError, TypeError, IndexError, MemoryError) as error:
                 first = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 raise ValueError(f"{node.op} ({path}): {first}") from error
             outputs = found if isinstance(found, tuple) else (found,)

@@ -44,7 +44,13 @@ class OwnBatch(NamedTuple):
 
 
 def input_names(model: nn.Module) -> tuple[str, ...]:
-    """Names of the parameters of the model's ``forward``, in order."""
+    """Names of the parameters of the model's ``forward``, in order.
+
+    Raises:
+        InputError: if it is no module.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model: got {type(model).__name__}, want a torch.nn.Module")
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
     parameters = inspect.signature(model.forward).parameters
     return tuple(name for name, each in parameters.items() if each.kind in kinds)

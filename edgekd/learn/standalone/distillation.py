@@ -28,6 +28,7 @@ from edgekd.learn.standalone.batches import LoaderSamples
 from edgekd.learn.standalone.batches import input_names
 from edgekd.learn.standalone.distiller import Distiller
 from edgekd.learn.standalone.distiller import LossWords
+from edgekd.learn.standalone.distiller import as_networks
 from edgekd.learn.training.depth import plan_rates
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
@@ -73,7 +74,7 @@ def distil(
 
     Args:
         student: gives one tensor, or a tuple; trained in place.
-        teacher: one, or several whose logits' mean teaches; None where labels or the scheme teach.
+        teacher: one, or several whose logits' mean teaches; None where labels or the scheme teach. It comes back as it was.
         batches: a DataLoader, a list, or anything that gives the batches of an epoch each time it is iterated: inputs,
             ``(inputs, targets)``, or mappings by name of what the student takes and of targets.
         losses: what is summed, as in a recipe: ``["kd", {"name": "fitnet", "weight": 2.0}]``; left out, the teacher's
@@ -103,6 +104,8 @@ def distil(
         torch.manual_seed(seed)
         display = stack.enter_context(make_display(quiet=quiet, verbose=False))
         folder = checkpoints or stack.enter_context(tempfile.TemporaryDirectory(prefix="edgekd-"))
+        for each in as_networks(teacher):
+            stack.callback(_make_restorer(each))
         distiller = Distiller(
             student,
             teacher,
@@ -134,6 +137,20 @@ def distil(
     return DistilledStudent(distiller.student, history)
 
 
+def _make_restorer(model: nn.Module) -> Callable[[], None]:
+    """What puts a model's modes, and which parameters learn, back to what they are now."""
+    modes = [(module, module.training) for module in model.modules()]
+    learns = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+
+    def restore() -> None:
+        for module, mode in modes:
+            module.training = mode
+        for parameter, learn in learns:
+            parameter.requires_grad_(learn)
+
+    return restore
+
+
 def _read_training(
     train: dict[str, Any], batch_size: int, forgets: bool, unscored: bool
 ) -> Training:
@@ -151,7 +168,10 @@ def _read_training(
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where}: got {first['input']!r}: {first['msg']}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(
+            f"{where}: got {first['input']!r}: {message}" if where else message
+        ) from error
     if unscored and (training.keep == "best" or training.early_stop_epochs is not None):
         raise InputError("keep, early_stop_epochs: got them without score, want what to go by")
     return training

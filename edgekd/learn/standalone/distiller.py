@@ -54,7 +54,7 @@ class Distiller(nn.Module):
     """A student, its teacher and the losses between them: `loss` of a batch is what a step minimizes.
 
     Its parameters and its state are the student's and those of what learns beside it (projectors, memories); the
-    teacher is in neither, stays in evaluation mode and is never changed.
+    teacher is in neither; it is put into evaluation mode, without gradients, and its numbers are never changed.
 
     >>> import edgekd, torch
     >>> distiller = edgekd.Distiller(student, teacher, example=next(iter(loader)), losses=["kd", "cross-entropy"])
@@ -97,9 +97,10 @@ class Distiller(nn.Module):
         """
         super().__init__()
         self._names = input_names(student)
+        teachers = as_networks(teacher)
+        _require_learner(student, teachers)
         device = arithmetic.choose_device()
         first = on_device(example, self._names, device)
-        teachers = _as_networks(teacher)
         terms = _read_terms(losses, first.targets, bool(teachers))
         _require_numbers(terms, first.indices is not None)
         count = len(first.inputs[0])
@@ -155,10 +156,30 @@ class Distiller(nn.Module):
     forward = loss
 
 
-def _as_networks(teacher: nn.Module | Sequence[nn.Module] | None) -> tuple[nn.Module, ...]:
+def as_networks(teacher: nn.Module | Sequence[nn.Module] | None) -> tuple[nn.Module, ...]:
+    """The teachers, none or one or several.
+
+    Raises:
+        InputError: if one is no module.
+    """
     if teacher is None:
         return ()
-    return (teacher,) if isinstance(teacher, nn.Module) else tuple(teacher)
+    found = (teacher,) if isinstance(teacher, nn.Module) else tuple(teacher)
+    for each in found:
+        if not isinstance(each, nn.Module):
+            raise InputError(f"teacher: got {type(each).__name__}, want a torch.nn.Module")
+    return found
+
+
+def _require_learner(student: nn.Module, teachers: Sequence[nn.Module]) -> None:
+    """Raises InputError if the student is a teacher, too, or nothing of it learns."""
+    if any(each is student for each in teachers):
+        raise InputError("teacher: got the student itself, want another module, or a copy of it")
+    if not any(each.requires_grad for each in student.parameters()):
+        raise InputError(
+            "student: got no parameter that requires a gradient, want one to train",
+            hint="student.requires_grad_(True)",
+        )
 
 
 def _mark(number: int) -> str:

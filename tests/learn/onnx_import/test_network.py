@@ -89,3 +89,21 @@ def test_an_operator_that_cannot_run_is_named() -> None:
     network = OnnxNetwork(model.graph, model.weights)
     with pytest.raises(ValueError, match=r"Reshape \(y\): takes sizes that depend on"):
         network(torch.ones(2, 3), torch.tensor([3, 2]))
+
+
+def test_what_has_no_room_or_no_form_is_refused_in_words() -> None:
+    huge = [
+        helper.make_node("ConstantOfShape", ["sizes"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["x", "sum"], ["y"]),
+    ]
+    sizes = {"sizes": np.array([10**7, 10**7])}
+    model = convert_model(make_model(huge, {"x": [2, 3]}, {"y": [2, 3]}, sizes))
+    with pytest.raises(ValueError, match="ConstantOfShape"):
+        OnnxNetwork(model.graph, model.weights)(torch.ones(2, 3))
+    like = make_model(
+        [helper.make_node("CastLike", ["x", "h"], ["y"])], {"x": [2], "h": [1]}, {"y": [2]}
+    )
+    model = convert_model(like)
+    with pytest.raises(ValueError, match="casts to torch.float16"):
+        OnnxNetwork(model.graph, model.weights)(torch.ones(2), torch.ones(1).half())

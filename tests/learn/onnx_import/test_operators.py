@@ -45,6 +45,7 @@ def test_reference_cases_of_onnx_are_answered_alike_or_refused_in_words() -> Non
                 for one, want in zip(got, outputs, strict=False):
                     want = np.asarray(want)
                     assert list(one.shape) == list(want.shape), case.name
+                    assert one.numpy().dtype == want.dtype, case.name
                     np.testing.assert_allclose(
                         one.numpy().astype(float), want.astype(float), 1e-3, 1e-5, err_msg=case.name
                     )

@@ -84,3 +84,27 @@ def test_what_is_frozen_stays(capsys: pytest.CaptureFixture[str]) -> None:
     student, _ = distil(own, net(4), batches(2), epochs=1, freeze=1, quiet=True)
     assert torch.equal(student.get_parameter("0.weight"), before)
     assert not torch.equal(student.get_parameter("8.weight"), net(2)[8].weight)
+
+
+def test_a_teacher_comes_back_as_it_was() -> None:
+    teacher = net(4).train()
+    teacher[0].eval()
+    teacher[8].bias.requires_grad_(False)
+    distil(net(2), teacher, batches(1), epochs=1, quiet=True)
+    assert teacher.training and not teacher[0].training and teacher[1].training
+    assert [n for n, each in teacher.named_parameters() if not each.requires_grad] == ["8.bias"]
+
+
+def test_networks_that_cannot_be_are_refused() -> None:
+    own: Any = net(2)
+    name: Any = "resnet8"
+    for student, teacher, message in (
+        (own, own, "got the student itself"),
+        (net(2).requires_grad_(False), own, "no parameter that requires a gradient"),
+        (name, own, "model: got str"),
+        (own, name, "teacher: got str"),
+    ):
+        with pytest.raises(InputError, match=message):
+            distil(student, teacher, batches(1), epochs=1, quiet=True)
+    with pytest.raises(InputError, match="^got unknown optimizer"):
+        distil(own, None, batches(1), optimizer="lbfgs", quiet=True)

@@ -150,7 +150,7 @@ def cumulative_sum(attributes: Attributes, x: Value, axis: Value) -> Tensor:
     at, tensor = int(np.asarray(axis).ravel()[0]), as_tensor(x)
     if attributes.whole("reverse"):
         tensor = tensor.flip(at)
-    found = tensor.cumsum(at)
+    found = tensor.cumsum(at, dtype=tensor.dtype)  # torch widens whole numbers
     if attributes.whole("exclusive"):
         found = found - tensor
     return found.flip(at) if attributes.whole("reverse") else found
