@@ -46,6 +46,23 @@ HEADS = {
     "weather_v0.1": 22,
 }
 """Embeddings that each takes."""
+KEPT = (
+    "name",
+    "precision",
+    "runtime",
+    "status",
+    "reason",
+    "validation_score",
+    "validation_ci95",
+    "agreement",
+    "parity_max_abs",
+    "parity_rms",
+    "latency_p50_ms",
+    "latency_ci95_ms",
+    "size_bytes",
+    "profile",
+)
+"""Of a row of result.json."""
 CHUNK, CONTEXT = 512, 64
 SIDE = 256
 """Of the segmentation's input, which its file fixes at 1024."""
@@ -157,11 +174,34 @@ def compress(folder: Path, name: str) -> dict[str, Any]:
     path = folder / "run" / "result.json"
     if ran.returncode not in (0, 1) or not path.exists():
         return {**row, "error": ran.stderr.strip().splitlines()[-2:]}
-    result = json.loads(path.read_bytes())
-    kept = ("name", "precision", "runtime", "status", "reason", "validation_score", "test_score")
-    kept += ("latency_p50_ms", "latency_ci95_ms", "size_bytes", "max_abs_difference", "profile")
-    rows = [{key: each[key] for key in kept if key in each} for each in result["candidates"]]
-    return {**row, "chosen": result["chosen"], "why": result["why"], "candidates": rows}
+    return {**row, **summarize(json.loads(path.read_bytes()))}
+
+
+def summarize(result: dict[str, Any]) -> dict[str, Any]:
+    """What was chosen and why, how the best int8 fared, and the rows."""
+    rows = [{key: each[key] for key in KEPT if key in each} for each in result["candidates"]]
+    timed = [each for each in rows if each["latency_p50_ms"] is not None]
+    best = {
+        name: min(
+            (each for each in timed if each["precision"] == name),
+            key=lambda each: each["latency_p50_ms"],
+            default=None,
+        )
+        for name in ("fp32", "int8")
+    }
+    said = "none was made"
+    if best["int8"] is not None and best["fp32"] is not None:
+        ratio = best["int8"]["latency_p50_ms"] / best["fp32"]["latency_p50_ms"]
+        said = (
+            f"{ratio:.2f} of the time of {best['fp32']['name']}, agreement with the file "
+            f"{best['int8']['validation_score']:.2%} ({best['int8']['name']})"
+        )
+    return {
+        "chosen": result["chosen"],
+        "why": result["why"],
+        "fastest_int8": said,
+        "candidates": rows,
+    }
 
 
 def main() -> None:

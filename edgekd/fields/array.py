@@ -48,8 +48,8 @@ class Array(Field):
     """How far samples of the training split lie from their mean: the root of the mean square; 0 if all are alike or
     they are no floats."""
     size: float = 0.0
-    """How large samples of the training split are: the root of the mean square; 1 for probabilities, however small
-    they are; 0 of no floats, or where that is not known."""
+    """How large samples of the training split are: the root of the mean square, for probabilities of classes that of a
+    certain answer; 0 of no floats, or where that is not known."""
     below: int = 0
     """One above the largest whole number; 0 for floats."""
     class_axis: int = 0
@@ -79,7 +79,8 @@ class Array(Field):
         if rows.dtype == np.float32:
             facts["spread"] = find_spread(rows, order)
             facts["class_axis"] = find_class_axis(rows, order)
-            facts["size"] = 1.0 if facts["class_axis"] else find_size(rows, order)
+            classes = rows.shape[facts["class_axis"]] if facts["class_axis"] else 0
+            facts["size"] = classes**-0.5 if classes else find_size(rows, order)
         elif rows.dtype.kind in "iu":
             facts["below"] = max(0, int(rows.max(initial=0)) + 1)
         return cls(**{**facts, **said})

@@ -36,9 +36,10 @@ def test_the_spread_is_the_distance_from_the_mean() -> None:
     assert describe(np.ones((3, 2), np.float32)).spread == 0
 
 
-def test_the_size_is_that_of_the_numbers_and_1_of_probabilities() -> None:
+def test_the_size_is_that_of_the_numbers_or_of_a_certain_answer() -> None:
     assert describe(np.array([[3], [-4]], np.float32)).size == pytest.approx(12.5**0.5)
-    assert describe(np.array([[1, 0], [0.5, 0.5]], np.float32)).size == 1
+    for rows in ([[0.7, 0.3], [0.5, 0.5]], [[0, 1], [1, 0]]):
+        assert describe(np.array(rows, np.float32)).size == pytest.approx(0.5**0.5)
     assert describe(np.array([[3], [4]], np.int64)).size == 0
 
 

@@ -123,3 +123,10 @@ def test_it_runs_on_several_outputs() -> None:
     own = data(**{name: Array.describe(each, np.arange(4)) for name, each in rows.items()})
     require_runs(TASK, rows, own)
     assert "[1, 5, 5] from" in TASK.describe(TASK.decide(rows, own), own, 2)[0][0][0]
+
+
+def test_of_many_classes_a_few_that_change_do_count() -> None:
+    want = np.zeros((20, 2000), np.float32)
+    want[:, 0] = 1  # nearly always the same
+    want[3:5] = np.eye(2000, dtype=np.float32)[7:9]
+    assert score(np.eye(2000, dtype=np.float32)[np.zeros(20, int)], want) < 0.1

@@ -1,4 +1,4 @@
-"""Which outputs of an ONNX file are probabilities, as its graph tells: their numbers may all be small."""
+"""Which outputs of an ONNX file are probabilities of one thing each, as its graph tells: their numbers may all be small."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import onnx
 
-SOURCES = {"Sigmoid", "HardSigmoid", "Softmax"}
+SOURCES = {"Sigmoid", "HardSigmoid"}
+"""A softmax is none of them: its rows, which add up to 1, tell themselves."""
 PASSED = {
     "Cast",
     "Concat",
@@ -27,7 +28,7 @@ PASSED = {
 
 
 def find_probabilities(data: bytes) -> set[str]:
-    """Names of the outputs that a sigmoid or a softmax makes, in each branch where there are several.
+    """Names of the outputs that a sigmoid makes, in each branch where there are several.
 
     Args:
         data: a file that was admitted.
