@@ -90,11 +90,14 @@ def agree(one: Arrays, other: Arrays) -> NDArray[np.float64]:
 
 
 def guess(targets: Arrays, dataset: Dataset) -> Arrays:
-    """The mean answer, for every sample."""
-    return {
-        name: np.repeat(each.astype(np.float64).mean(axis=0, keepdims=True), len(each), axis=0)
-        for name, each in targets.items()
-    }
+    """The mean answer, for every sample; a unit beside it where answers hardly vary, so that a guess is as good there as
+    any model."""
+    found = {}
+    for name, each in targets.items():
+        usual = np.repeat(each.astype(np.float64).mean(axis=0, keepdims=True), len(each), axis=0)
+        unit = _unit(dataset, name)
+        found[name] = usual + (unit if unit > float(_facts(dataset, name)["spread"]) else 0.0)
+    return found
 
 
 def describe(

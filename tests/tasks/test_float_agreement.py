@@ -8,6 +8,7 @@ import pytest
 from edgekd.dataset import Dataset
 from edgekd.fields.array import Array
 from edgekd.interface import Tensor
+from edgekd.learn.chance import compute_standing
 from edgekd.task import compute_score
 from edgekd.task import interface_of
 from edgekd.task_check import require_runs
@@ -97,6 +98,19 @@ def test_a_rounding_costs_nothing_where_answers_hardly_vary() -> None:
     got = want + (1e-7 * random.normal(size=want.shape)).astype(np.float32)
     assert score(got, want, size=1.0) > 0.9999
     assert score(got, want) < 0.95
+
+
+def test_a_model_that_differs_by_rounding_is_no_guess_where_answers_hardly_vary() -> None:
+    random = np.random.default_rng(0)
+    for want in (1e-8 * random.random((32, 1)), np.full((32, 1), 0.3), np.zeros((32, 1))):
+        rows = want.astype(np.float32)
+        own = data(y=Array.describe(rows, np.arange(32), size=1.0))
+        got = {"y": (rows + 1e-7 * random.normal(size=rows.shape)).astype(np.float32)}
+        assert compute_standing(TASK, got, {"y": rows}, own).skill > 0.99
+    varied = random.random((32, 1)).astype(np.float32)
+    own = data(y=Array.describe(varied, np.arange(32), size=1.0))
+    usual = {"y": np.full_like(varied, varied.mean())}
+    assert compute_standing(TASK, usual, {"y": varied}, own).is_near_chance
 
 
 def test_a_rare_answer_that_is_lost_costs_all() -> None:
