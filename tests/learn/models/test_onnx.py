@@ -89,3 +89,33 @@ def test_weights_beside_the_file_come_with_it_and_others_are_refused(tmp_path: P
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.onnx"):
         build(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize(("share", "is_alike"), [(0.001, True), (100, False)])
+def test_a_probability_that_is_nearly_0_is_compared_by_what_engines_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, is_alike: bool
+) -> None:
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "axes"], ["row"]),
+        helper.make_node("Mul", ["row", "factors"], ["wide"]),
+        helper.make_node("Add", ["wide", "bias"], ["shifted"]),
+        helper.make_node("Sigmoid", ["shifted"], ["probabilities"]),
+    ]
+    weights = {
+        "axes": np.array([1]),
+        "factors": np.ones(3, np.float32),
+        "bias": np.full(3, -9, np.float32),
+    }
+    ends = {"x": ["n", 3, 8, 8]}, {"probabilities": ["n", 3]}
+    onnx_package.save(make_model(nodes, *ends, weights), tmp_path / "a.onnx")
+    convert = onnx.convert_model
+
+    def spoil(proto: onnx_package.ModelProto) -> object:
+        found = convert(proto)
+        bias = found.weights["bias"] + np.float32(np.log1p(2 * share))
+        return found._replace(weights={**found.weights, "bias": bias})
+
+    monkeypatch.setattr(onnx, "convert_model", spoil)
+    model = build(tmp_path / "a.onnx")
+    assert isinstance(model, OnnxFile) == (not is_alike), getattr(model, "obstacle", "")
