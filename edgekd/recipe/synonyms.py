@@ -63,7 +63,7 @@ REFUSED_KEYS: dict[str, str] = {
     "lambda": "write a weight beside each loss: {name: kd, weight: 0.9}",
     "num_classes": "leave it out: the data say how many classes there are",
     "output_dir": "write --run-dir DIR on the command line",
-    "pretrained": "write weights: FILE beside model",
+    "pretrained": "write weights: FILE beside model, or model: {name: 'timm:NAME', pretrained: true}",
 }
 """Keys that are answered with what to write."""
 

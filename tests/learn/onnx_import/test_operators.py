@@ -153,3 +153,33 @@ def _require_alike(model: onnx.ModelProto, x: np.ndarray) -> None:
         got if isinstance(got, tuple) else (got,), run_model(model, x), strict=True
     ):
         np.testing.assert_allclose(one.numpy(), want, 1e-4, 1e-5)
+
+
+def test_sizes_are_divided_towards_zero_and_slices_may_be_empty() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Sub", ["shape", "much"], ["less"]),
+        helper.make_node("Div", ["less", "two"], ["half"]),
+        helper.make_node("Cast", ["half"], ["numbers"], to=1),
+        helper.make_node("Add", ["x", "numbers"], ["sum"]),
+        helper.make_node("Slice", ["sum", "zero", "low", "one"], ["none"]),
+        helper.make_node("Concat", ["sum", "none"], ["y"], axis=1),
+    ]
+    whole = {"much": [9, 3], "two": [2, 2], "zero": [0], "low": [-(2**63) + 1], "one": [1]}
+    values = {name: np.array(each, np.int64) for name, each in whole.items()}
+    file = make_model(nodes, {"x": ["rows", 2]}, {"y": ["rows", 2]}, values)
+    model = convert_model(file)
+    network = OnnxNetwork(model.graph, model.weights)
+    for rows in (2, 5, 12):
+        x = np.zeros((rows, 2), np.float32)
+        (want,) = run_model(file, x)
+        assert np.array_equal(network(torch.from_numpy(x)).numpy(), want)
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_a_pool_whose_last_window_may_lie_in_the_padding_is_refused(op: str) -> None:
+    words = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 1, 2, 0], "ceil_mode": 1}
+    node = helper.make_node(op, ["x"], ["y"], **words)
+    model = convert_model(make_model([node], {"x": [1, 2, "h", "w"]}, {"y": [1, 2, "a", "b"]}))
+    with pytest.raises(ValueError, match="rounds its size up"):
+        OnnxNetwork(model.graph, model.weights)(torch.zeros(1, 2, 9, 6))

@@ -41,7 +41,12 @@ def _binary(
 
 def _divide(a: Any, b: Any) -> Any:
     whole = not any(isinstance(each, np.ndarray) and each.dtype.kind == "f" for each in (a, b))
-    return a // b if whole else a / b
+    if not whole:
+        return a / b
+    down = a // b
+    if down.dtype == object:  # sizes, which are not below 0
+        return down
+    return down + ((down * b != a) & (down < 0))  # towards 0, as ONNX divides
 
 
 def _divide_tensors(a: Any, b: Any) -> Any:

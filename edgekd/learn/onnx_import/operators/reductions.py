@@ -72,6 +72,7 @@ def max_pool(attributes: Attributes, x: Value) -> Tensor:
     kernel, steps, spread = _window(attributes, tensor)
     firsts, lasts = pad_ends(attributes, tensor, kernel, steps, spread)
     if firsts != lasts or _is_wide(firsts, kernel):
+        _require_whole_windows(attributes, kernel, steps, spread, lasts)
         tensor, firsts = widen(tensor, firsts, lasts, float("-inf")), [0] * len(kernel)
     rounds_up = bool(attributes.whole("ceil_mode"))
     found: Tensor = _MAXIMA[len(kernel)](tensor, kernel, steps, firsts, spread, rounds_up)
@@ -81,6 +82,20 @@ def max_pool(attributes: Attributes, x: Value) -> Tensor:
 def _is_wide(pads: Sequence[int], kernel: Sequence[int]) -> bool:
     """Whether a padding is more than half of its kernel, which torch's pools do not take."""
     return any(2 * pad > size for pad, size in zip(pads, kernel, strict=True))
+
+
+def _require_whole_windows(
+    attributes: Attributes,
+    kernel: Sequence[int],
+    steps: Sequence[int],
+    spread: Sequence[int],
+    lasts: Sequence[int],
+) -> None:
+    """Raises ValueError if a size is rounded up and a window may begin in the padding behind, where it does not count."""
+    spans = [(width - 1) * gap + 1 for width, gap in zip(kernel, spread, strict=True)]
+    beyond = any(end + step > span for end, step, span in zip(lasts, steps, spans, strict=True))
+    if attributes.whole("ceil_mode") and beyond:
+        raise ValueError("rounds its size up behind a padding that is added first")
 
 
 def average_pool(attributes: Attributes, x: Value) -> Tensor:
@@ -96,6 +111,7 @@ def average_pool(attributes: Attributes, x: Value) -> Tensor:
     )
     call = _MEANS[len(kernel)]
     if firsts != lasts or _is_wide(firsts, kernel):
+        _require_whole_windows(attributes, kernel, steps, spread, lasts)
         wide = widen(tensor, firsts, lasts)
         found: Tensor = call(wide, kernel, steps, 0, rounds_up)
         if counts:

@@ -114,12 +114,10 @@ def slice_axes(
 
 
 def _slice_axis(x: Value, axis: int, first: int, last: int, stride: int) -> Value:
-    end = None if isinstance(last, int) and abs(last) >= 2**31 - 1 else last
+    far = isinstance(last, int) and abs(last) >= 2**31 - 1
+    end = (0 if last < 0 < stride else None) if far else last
     index: list[Any] = [slice(None)] * x.ndim
-    if stride > 0:
-        index[axis] = slice(first, end, stride)
-        return x[tuple(index)]
-    if isinstance(x, np.ndarray):
+    if stride > 0 or isinstance(x, np.ndarray):
         index[axis] = slice(first, end, stride)
         return x[tuple(index)]
     size = x.shape[axis]
