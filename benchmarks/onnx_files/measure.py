@@ -196,6 +196,8 @@ def summarize(result: dict[str, Any]) -> dict[str, Any]:
             f"{ratio:.2f} of the time of {best['fp32']['name']}, agreement with the file "
             f"{best['int8']['validation_score']:.2%} ({best['int8']['name']})"
         )
+    elif best["int8"] is not None:
+        said = f"no float row was timed; agreement with the file {best['int8']['validation_score']:.2%}"
     return {
         "chosen": result["chosen"],
         "why": result["why"],
