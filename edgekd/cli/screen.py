@@ -133,7 +133,7 @@ def _shrink_widths(widths: Sequence[int], words: Sequence[int], room: int) -> li
     """Take from the widest columns until all fit `room`; below their longest words only if nothing else helps."""
     found = list(widths)
     while sum(found) > room and max(found) > 1:
-        roomy = [i for i, width in enumerate(found) if width > min(words[i], LONG_WORD)]
+        roomy = [i for i, width in enumerate(found) if width > max(1, min(words[i], LONG_WORD))]
         widest = max(roomy or range(len(found)), key=found.__getitem__)
         found[widest] -= 1
     return found

@@ -62,6 +62,7 @@ def test_gpus_in_words(found: dict[str, Any], want: str) -> None:
 
 def test_a_torch_that_cannot_be_imported_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "edgekd.learn.torch_facts", None)
+    monkeypatch.delattr("edgekd.learn.torch_facts", raising=False)  # another test imported it
     found = installation.describe_torch()
     assert found["why_not"].startswith("cannot be imported: ") and found["version"]
 

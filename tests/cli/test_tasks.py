@@ -70,7 +70,7 @@ def test_inputs_are_the_kinds_that_a_model_takes() -> None:
 
 
 def test_sources_are_those_that_give_the_targets() -> None:
-    composed = {"turned-digits", "digit-scenes", "digit-crowds", "arrays", "images"}
+    composed = {"turned-digits", "digit-scenes", "digit-crowds", "mask-folder", "arrays", "images"}
     known = {name: json.loads(run("tasks", name, "--json"))["sources"] for name in BUILT_IN}
     assert known["classification"] == [name for name in SOURCES if name not in composed]
     for name, source in (

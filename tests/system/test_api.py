@@ -28,8 +28,9 @@ from tests.system.test_compress import copy
 from tests.system.test_compress import digests
 
 SCRIPT = """
-import json, sys
+import json, signal, sys
 import edgekd
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 recipe, run_dir, store = sys.argv[1:]
 edgekd.compress(json.loads(recipe), run_dir=run_dir, store=store)
 """

@@ -275,11 +275,15 @@ def refused(judge: jsonschema.Draft202012Validator, value: Any) -> bool:
     """Whether the schema refuses it, or it is one of the few that only the loader can refuse."""
     if not judge.is_valid(value):
         return True
-    asked = [one for target in value["targets"] for one in target.get("precision", ())]
-    if "int8" in asked and all(step["step"] != "quantize" for step in value["learn"]):
+    targets = [target for target in value["targets"] if isinstance(target, dict)]
+    steps = [step for step in value.get("learn", ()) if isinstance(step, dict)]
+    asked = [one for target in targets for one in target.get("precision", ())]
+    if "int8" in asked and all(step["step"] != "quantize" for step in steps):
         return True
-    weights = value["teacher"].get("weights")
-    labels = value["teacher"].get("losses", [])
+    teacher = value.get("teacher")
+    if not isinstance(teacher, dict):
+        return False
+    weights, labels = teacher.get("weights"), teacher.get("losses", [])
     return weights is not None or any(str(term) != "cross-entropy" for term in labels)
 
 
