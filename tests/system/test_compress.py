@@ -285,12 +285,13 @@ def test_a_loaded_teacher_is_checked_before_it_teaches(finished: Place, tmp_path
     last = max(name for name in good if good[name].shape == (10,) and "bias" in name)
     matrix = last.replace("bias", "weight")
     turn = np.roll(np.arange(10), 3)
+    as_it_is = ("--replace", "--set", "teacher.train=null")  # with train it is trained further
 
-    ran = place.compress(*ONE_ENGINE, "--replace", recipe=teacher_recipe(tmp_path, good))
+    ran = place.compress(*ONE_ENGINE, *as_it_is, recipe=teacher_recipe(tmp_path, good))
     assert ran.code == 0, ran.stderr
 
     renamed = {**good, matrix: good[matrix][turn], last: good[last][turn]}
-    ran = place.compress("--replace", recipe=teacher_recipe(tmp_path, renamed))
+    ran = place.compress(*as_it_is, recipe=teacher_recipe(tmp_path, renamed))
     refused(ran, 2, "near chance", "classes are in another order")
 
     random = np.random.default_rng(0)
@@ -298,11 +299,11 @@ def test_a_loaded_teacher_is_checked_before_it_teaches(finished: Place, tmp_path
         k: random.normal(size=v.shape).astype(v.dtype) * 0.05 if v.ndim > 1 else v
         for k, v in good.items()
     }
-    ran = place.compress("--replace", recipe=teacher_recipe(tmp_path, noise))
+    ran = place.compress(*as_it_is, recipe=teacher_recipe(tmp_path, noise))
     refused(ran, 2, "near chance", "likely:")
 
     more = {**good, matrix: np.tile(good[matrix], (10, 1)), last: np.tile(good[last], 10)}
-    ran = place.compress("--replace", recipe=teacher_recipe(tmp_path, more))
+    ran = place.compress(*as_it_is, recipe=teacher_recipe(tmp_path, more))
     refused(ran, 2, "100 classes", "10")
 
 
