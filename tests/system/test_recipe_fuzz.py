@@ -290,8 +290,7 @@ def refused(judge: jsonschema.Draft202012Validator, value: Any) -> bool:
     if not isinstance(teacher, dict):
         return False
     weights, labels = teacher.get("weights"), teacher.get("losses", [])
-    labels = [labels] if isinstance(labels, str) else labels
-    return weights is not None or any(str(term) != "cross-entropy" for term in labels)
+    return weights is not None or any(term != {"name": "cross-entropy"} for term in labels)
 
 
 def check(line: str, what: Broken) -> None:
