@@ -14,6 +14,7 @@ import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.field import Field
+from edgekd.field import decode_json
 from edgekd.field import form_text
 from edgekd.field import require
 from edgekd.field import require_whole
@@ -107,14 +108,15 @@ class Array(Field):
         return {name: np.ascontiguousarray(np.asarray(rows))}
 
     def read(self, data: bytes) -> Rows:
-        """A ``.npy`` file of one sample, or of several."""
+        """A ``.npy`` file of one sample, or of several; or one as JSON."""
+        if data.startswith(b"PK"):
+            raise InputError("got a .npz file, want .npy, one array, or JSON")
         try:
-            found = np.load(io.BytesIO(data), allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            raise InputError(
-                f"got {data[:20]!r}, want the content of a .npy file: {error}"
-            ) from error
-        rows = np.asarray(found, self.dtype)
+            is_npy = data.startswith(b"\x93NUMPY")
+            found = np.load(io.BytesIO(data), allow_pickle=False) if is_npy else decode_json(data)
+            rows = np.asarray(found, self.dtype)
+        except (ValueError, TypeError, OSError, EOFError, InputError) as error:
+            raise InputError(f"got {data[:20]!r}, want .npy or JSON of {self.dtype}") from error
         rows = rows[None] if rows.ndim == len(self.shape) else rows
         self.check(rows, "input")
         return rows

@@ -155,16 +155,20 @@ def _take_file(
     """The same of a user's file, which has its weights; and model.onnx, the file with all of its weights, and
     import.json, which says why nothing but the file itself can be deployed (``obstacle``, empty if that is not so)."""
     from edgekd import files
+    from edgekd.errors import InputError
     from edgekd.learn import learner
     from edgekd.learn.evaluation import read_split
+    from edgekd.learn.export import to_onnx
     from edgekd.learn.models.onnx import read_file
     from edgekd.learn.quant import tracing
 
     obstacle = getattr(model, "obstacle", "")
     if not obstacle:
+        ends = plan.inside or plan.interface
         try:
-            tracing.trace(model, plan.inside or plan.interface)
-        except ValueError as error:
+            tracing.trace(model, ends)
+            to_onnx.require_exportable(model, ends, opset=to_onnx.OPSETS[0])
+        except (ValueError, InputError) as error:
             obstacle = str(error)
     for edit in plan.edits:
         from edgekd.learn import blueprint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -70,15 +71,29 @@ def control_flow() -> onnx.ModelProto:
     return make_model(nodes, {"x": [1, 6]}, {"y": [1, 6]}, one)
 
 
-def test_a_file_with_control_flow_is_shipped_as_it_is_and_the_choice_says_why(
-    tmp_path: Path,
+def sorting() -> onnx.ModelProto:
+    """What torch reads, and cannot write."""
+    weights = {"w": np.eye(6, dtype=np.float32), "k": np.array([3])}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"]),
+        helper.make_node("TopK", ["m", "k"], ["y", "i"]),
+    ]
+    return make_model(nodes, {"x": ["batch", 6]}, {"y": ["batch", 3]}, weights)
+
+
+@pytest.mark.parametrize(
+    ("make_file", "why"),
+    [(control_flow, "it has control flow (If)"), (sorting, "has no ONNX form")],
+)
+def test_what_cannot_be_quantized_is_shipped_as_it_is_and_the_choice_says_why(
+    tmp_path: Path, make_file: Callable[[], onnx.ModelProto], why: str
 ) -> None:
-    make(tmp_path, control_flow(), 6)
+    make(tmp_path, make_file(), 6)
     ran = edgekd("compress", "recipe.yaml", folder=tmp_path)
     assert ran.code == 0, ran.stderr
     result = json.loads((tmp_path / "runs" / "stranger" / "result.json").read_bytes())
     assert result["chosen"] == "onnxruntime-fp32-1t"
-    assert "there is no int8 of it: it has control flow (If)" in result["why"]
+    assert "there is no int8 of it: " in result["why"] and why in result["why"]
 
 
 def test_int8_alone_is_refused_then(tmp_path: Path) -> None:
