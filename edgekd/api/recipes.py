@@ -21,6 +21,8 @@ ONNX = ".onnx"
 SOFT = 0.9
 """Weight of what a teacher says, beside that of the labels."""
 Words = dict[str, Any]
+Data = str | Mapping[str, Any]
+"""A source: its name, or a mapping of that and its settings."""
 Model = str | Mapping[str, Any]
 """A name of ``edgekd models``, or its name and knobs."""
 
@@ -28,7 +30,7 @@ Model = str | Mapping[str, Any]
 def quantize_recipe(
     model: Model,
     *,
-    data: str,
+    data: Data,
     targets: Sequence[str] = ("onnxruntime",),
     weights: str | None = None,
     task: str | None = None,
@@ -56,7 +58,7 @@ def quantize_recipe(
 def prune_recipe(
     model: Model,
     *,
-    data: str,
+    data: Data,
     budget: Mapping[str, float],
     targets: Sequence[str] = ("onnxruntime",),
     weights: str | None = None,
@@ -86,7 +88,7 @@ def prune_recipe(
 def export_recipe(
     model: Model,
     *,
-    data: str,
+    data: Data,
     targets: Sequence[str] = ("onnxruntime",),
     weights: str | None = None,
     task: str | None = None,
@@ -99,7 +101,7 @@ def distil_recipe(
     student: Model,
     teacher: Model,
     *,
-    data: str,
+    data: Data,
     targets: Sequence[str] = ("onnxruntime",),
     teacher_weights: str | None = None,
     task: str | None = None,
@@ -134,7 +136,7 @@ def distil_recipe(
 def _loaded(
     verb: str,
     model: Model,
-    data: str,
+    data: Data,
     targets: Sequence[str],
     weights: str | None,
     task: str | None,
@@ -154,15 +156,16 @@ def _loaded(
     }
 
 
-def choose_task(data: str) -> str:
+def choose_task(data: Data) -> str:
     """The task of a source where none is named: of one without labels, the one that judges by a model's own answers."""
-    member = SOURCES.get(data.partition(":")[0])
+    name = data if isinstance(data, str) else str(data.get("name"))
+    member = SOURCES.get(name.partition(":")[0])
     if member is None or len(member.gives) != 1:
         return DEFAULT_TASK
     return next(name for name, entry in BUILT_IN.items() if entry.from_answers)
 
 
-def _head(verb: str, model: Model, data: str, task: str | None) -> Words:
+def _head(verb: str, model: Model, data: Data, task: str | None) -> Words:
     task = task or choose_task(data)
     name = model if isinstance(model, str) else str(model.get("name"))
     plain = re.sub(r"[^a-z0-9]+", "-", name.rpartition("/")[2].removesuffix(ONNX).lower())

@@ -44,7 +44,7 @@ TORCH, ONNX = "torch", "onnx"
 @click.option("--candidate", metavar="NAME", help="Row of the report.  [default: the chosen one]")
 @options.timeout
 @single.add_options(
-    ((click.option("--data", shell_complete=completions.complete_source, metavar="SOURCE", help="Of a MODEL: samples on which the file is checked and measured."),)),
+    ((click.option("--data", shell_complete=completions.complete_source, metavar="SOURCE", callback=lambda context, option, value: single.read_source(value), help="Of a MODEL: samples on which the file is checked and measured."),)),
     single.WEIGHTS_OPTIONS,
     single.RECIPE_OPTIONS,
 )  # fmt: skip

@@ -49,7 +49,8 @@ DATA = click.option(
     required=True,
     shell_complete=completions.complete_source,
     metavar="SOURCE",
-    help="Samples: digits, image-folder:DIR, npz:FILE, ...",
+    callback=lambda context, option, value: read_source(value),
+    help='Samples: digits, image-folder:DIR, npz:FILE, or "{name: image-folder, reference: DIR, size: 48}".',
 )
 MODEL_OPTIONS = (DATA, *WEIGHTS_OPTIONS, TARGET)
 RECIPE_OPTIONS = (
@@ -165,6 +166,24 @@ def _find_place(verb: str, recipe: dict[str, Any], run_dir: Path | None) -> tupl
                 f"{path}: exists already, and {obstacle}", hint="--name OTHER, or another --run-dir"
             )
     raise AssertionError("unreachable: numbers do not end")
+
+
+def read_source(text: str | None) -> Any:
+    """A source as it stands on a command line: its name, or a mapping as a recipe has it.
+
+    Raises:
+        InputError: if it begins as a mapping and is none.
+    """
+    import yaml
+
+    from edgekd.errors import InputError
+
+    if text is None or not text.lstrip().startswith("{"):
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--data: got {text[:60]!r}, want {{name: SOURCE, KEY: VALUE}}") from error
 
 
 def _make_text(verb: str, recipe: dict[str, Any], path: Path) -> str:

@@ -12,6 +12,8 @@ from click.testing import Result
 import edgekd
 from edgekd import cli
 from edgekd import recipe as recipes
+from edgekd.api.recipes import quantize_recipe
+from edgekd.cli import single
 from edgekd.errors import InputError
 from tests.cli.test_compress import FakePipeline
 
@@ -149,3 +151,13 @@ def test_what_is_wrong_is_said_before_anything_is_written(
         done.exception
     )
     assert not list(Path("runs").iterdir())
+
+
+def test_data_may_be_a_mapping_as_in_a_recipe() -> None:
+    text = "{name: image-folder, reference: photos, size: 48, on_broken: skip}"
+    want = {"name": "image-folder", "reference": "photos", "size": 48, "on_broken": "skip"}
+    assert single.read_source(text) == want
+    assert quantize_recipe("resnet8", data=want)["data"] == {"source": want}
+    assert single.read_source("npz:{odd}.npz") == "npz:{odd}.npz"
+    with pytest.raises(InputError, match="want {name: SOURCE"):
+        single.read_source("{name: [")
