@@ -15,6 +15,7 @@ from edgekd.report.result import FILE
 if TYPE_CHECKING:
     from torch import nn
 
+WEIGHTS = ".safetensors"
 NAMES = {"fp32": STUDENT, "int8": QUANTIZED}
 """Precision to the files of a run folder: weights and the network they belong to."""
 
@@ -30,7 +31,8 @@ def load(
     Its inputs are prepared as the run's data say: of images float32 [B, C, H, W], normalized.
 
     Args:
-        run_dir: the folder of a run, or the bundle in it.
+        run_dir: the folder of a run, the bundle in it, or weights that ``edgekd export --to torch`` wrote, with their
+            network beside them.
         precision: ``fp32`` is the float student; ``int8`` the quantized one, if the run chose one: it computes in float
             what the engine computes in int8.
         allow_code: whether a ``python:`` model may run.
@@ -48,10 +50,12 @@ def load(
         raise InputError(f"precision: got {precision!r}, want 'fp32' or 'int8'")
     if not (folder / FILE).is_file() and (folder.parent / FILE).is_file():
         folder = folder.parent
-    blueprint_path, weights_path = (
-        folder / f"{NAMES[precision]}{end}" for end in (".json", ".safetensors")
-    )
+    is_exported = folder.suffix == WEIGHTS
+    stem = folder.with_suffix("") if is_exported else folder / NAMES[precision]
+    blueprint_path, weights_path = (Path(f"{stem}{end}") for end in (".json", WEIGHTS))
     if not blueprint_path.is_file() or not weights_path.is_file():
+        if is_exported:
+            raise InputError(f"{folder}: want that file and {blueprint_path.name} beside it")
         why = "a run that chose a quantized student" if precision == "int8" else "a finished run"
         raise InputError(f"{folder}: got no {blueprint_path.name}, want the folder of {why}")
     from edgekd.learn import blueprint

@@ -22,6 +22,7 @@ from edgekd.recipe import text
 from tests.system.conftest import RECIPE
 from tests.system.conftest import SMALL
 from tests.system.conftest import Place
+from tests.system.conftest import edgekd as command_line
 from tests.system.test_compress import LASTING
 from tests.system.test_compress import ONE_ENGINE
 from tests.system.test_compress import copy
@@ -142,3 +143,14 @@ def test_a_script_that_is_interrupted_goes_on(finished: Place, tmp_path: Path) -
         )
     (end,) = [event for event in events if isinstance(event, StepEnd)]
     assert end.label == "data" and end.hit
+
+
+def test_exported_weights_are_loaded_as_the_run_is(finished: Place, tmp_path: Path) -> None:
+    goal = tmp_path / "mine.safetensors"
+    ran = command_line("export", str(finished.run_dir), "--to", "torch", "-o", str(goal))
+    assert ran.code == 0, ran.stderr
+    want, got = (edgekd.load(place).state_dict() for place in (finished.run_dir, goal))
+    assert all(torch.equal(got[name], want[name]) for name in want)
+    (tmp_path / "mine.json").unlink()
+    with pytest.raises(edgekd.EdgekdError, match="mine.json beside it"):
+        edgekd.load(goal)
