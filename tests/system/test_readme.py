@@ -42,7 +42,12 @@ def test_the_options_of_a_shown_command_exist(line: str) -> None:
 
 
 @pytest.mark.parametrize("text", RECIPES)
-def test_a_shown_recipe_loads_in_a_whole_one(text: str) -> None:
+def test_a_shown_recipe_loads_in_a_whole_one(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_loss,) = (block for kind, block in BLOCKS if kind == "python" and "def overlap(" in block)
+    (tmp_path / "my_losses.py").write_text(own_loss)
+    monkeypatch.chdir(tmp_path)
     whole = yaml.safe_load((ROOT / "pipelines" / "quickstart.yaml").read_text())
     shown = yaml.safe_load(text)
     merged = text if "name" in shown else yaml.safe_dump({**whole, **shown})
