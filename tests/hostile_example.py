@@ -317,8 +317,9 @@ def main(folder: Path, seed: int, cases: int) -> None:
             known_attacks(bait) if builder == "transformers" else []
         )
         for said in (*known, *drawn):
-            # A recipe may name a folder of transformers: its config.json is read, nothing else.
-            named = said.get("reference") if builder == "transformers" else None
+            # A recipe may name a folder of transformers or timm: its config.json is read, nothing else.
+            named = said.get("reference") if builder in ("transformers", "timm") else None
+            named = str(named or "").removeprefix("local-dir:")
             noted.named = os.path.realpath(f"{named}/config.json") if named else ""
             noted.on = True
             try:

@@ -73,12 +73,9 @@ def test_sources_are_those_that_give_the_targets() -> None:
     composed = {"turned-digits", "digit-scenes", "digit-crowds", "mask-folder", "arrays", "images"}
     known = {name: json.loads(run("tasks", name, "--json"))["sources"] for name in BUILT_IN}
     assert known["classification"] == [name for name in SOURCES if name not in composed]
-    for name, source in (
-        ("regression", "turned-digits"),
-        ("segmentation", "digit-scenes"),
-        ("multi-label", "digit-crowds"),
-    ):
-        assert known[name] == [source, "python"]
+    assert known["regression"] == ["turned-digits", "table", "python"]
+    assert known["segmentation"] == ["digit-scenes", "mask-folder", "table", "python"]
+    assert known["multi-label"] == ["digit-crowds", "table", "python"]
 
 
 @pytest.mark.parametrize("name", list(BUILT_IN))
