@@ -76,7 +76,7 @@ def find_plugin(kind: str, name: str) -> Plugin | None:
     """
     found = list_plugins(kind).get(name, ())
     if len(found) > 1:
-        owners = " and ".join(map(str, found))
+        owners = " and ".join(sorted(map(str, found)))  # folders list them in any order
         raise InputError(f"{kind} {name!r}: got it from {owners}, want one of them installed")
     return found[0] if found else None
 

@@ -86,7 +86,8 @@ def test_without_a_target_no_labels_teach() -> None:
     assert said == "got 'cross-entropy', which compares with labels; 'logits' has no target"
 
 
-@pytest.mark.parametrize("name", list(BUILT_IN))
+# what a file gives is not known before it is read
+@pytest.mark.parametrize("name", [n for n, each in BUILT_IN.items() if not each.from_answers])
 def test_every_task_s_own_losses_fit_it(name: str) -> None:
     task = load_task(name)
     ends = TaskEnds(task.outputs, tuple(task.targets))
