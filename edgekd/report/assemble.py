@@ -228,6 +228,7 @@ def _model(
         validation_ci95=validation_interval(score["score"], validated),
         parameters=score["parameters"],
         macs=score["macs"],
+        near_chance=bool(score.get("near_chance")),
     )
 
 

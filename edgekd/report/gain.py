@@ -70,13 +70,13 @@ def _no_gain_by_interval(
 
 
 def near_chance_sentences(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A sentence for every model that hardly knows its inputs.
+    """A sentence for the models that hardly know their inputs; those of which the same is to be said share one.
 
     Args:
         scores: score.json, by role.
     """
-    return [
-        f"The {role}: {score['near_chance']}."
-        for role, score in scores.items()
-        if score.get("near_chance")
-    ]
+    alike: dict[str, list[str]] = {}
+    for role, score in scores.items():
+        if score.get("near_chance"):
+            alike.setdefault(score["near_chance"], []).append(role)
+    return [f"The {', '.join(roles)}: {text}." for text, roles in alike.items()]

@@ -101,9 +101,14 @@ def headline(result: Result) -> str:
     scale = Scale(**result.metric.model_dump())
     drop = drop_text(scale, found.score_drop, 1)
     return (
-        f"{times_text(found.times_smaller, *SIZE)}, {times_text(found.times_faster, *SPEED)}{doubt}, "
+        f"{guess_note(result)}{times_text(found.times_smaller, *SIZE)}, {times_text(found.times_faster, *SPEED)}{doubt}, "
         f"{drop} {name_side(scale, found.score_drop)} {name_compared(found)}"
     )
+
+
+def guess_note(result: Result) -> str:
+    """What stands before a headline where the student guesses: no other figure is worth anything then."""
+    return "The student is near chance: " if result.student.near_chance else ""
 
 
 def name_compared(found: Comparison) -> str:

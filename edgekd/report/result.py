@@ -61,6 +61,8 @@ class Model(Settings):
     parameters: Whole
     macs: Whole
     """Multiply-accumulates for one sample."""
+    near_chance: bool = omit_default(False)
+    """Whether it hardly does better than guessing on the validation split."""
 
 
 class LimitResult(Settings):

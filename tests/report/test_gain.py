@@ -86,3 +86,5 @@ def test_near_chance_is_told() -> None:
     }
     (told,) = near_chance_sentences(scores)
     assert told == f"The student: {NEAR}."
+    (told,) = near_chance_sentences({**scores, "control": {"near_chance": NEAR}})
+    assert told == f"The student, control: {NEAR}."

@@ -33,7 +33,7 @@ class OwnBatch(NamedTuple):
     indices: Tensor | None
     """[B], the numbers of the samples in the training set, where the loader tells."""
 
-    def numbered(self, start: int) -> Batch:
+    def number_samples(self, start: int) -> Batch:
         """The batch as the training loop takes it; its samples are numbered from `start` where they have no numbers."""
         count = len(self.inputs[0])
         if self.indices is None:
@@ -130,7 +130,7 @@ class LoaderSamples:
         number = 0
         for number, value in enumerate(self.loader, 1):
             if start < number <= self.steps:
-                yield read_batch(value, self.names).numbered((number - 1) * self.batch_size)
+                yield read_batch(value, self.names).number_samples((number - 1) * self.batch_size)
         if number < self.steps:
             raise InputError(
                 f"batches: got {number} in epoch {epoch + 1}, want {self.steps} as at first",

@@ -146,7 +146,7 @@ class Distiller(nn.Module):
             NotFiniteLoss: if a term is NaN or infinite.
         """
         own = on_device(batch, self._names, next(self.student.parameters()).device)
-        known = own.numbered(0)
+        known = own.number_samples(0)
         tensors = TensorBatch(known.indices, 0, own.inputs, own.targets, epoch, self.epochs)
         total, self.values = compute_lessons(
             self.terms, self.scheme.lessons(self.student, tensors), epoch

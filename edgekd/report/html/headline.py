@@ -33,7 +33,8 @@ def write_headline(result: Result) -> str:
         ends = row.latency_ci95_ms
         sure = f" ({ends[0]:.3g} to {ends[1]:.3g})" if ends else ""
         parts.append(f"{row.latency_p50_ms:.3g} ms{sure}{markdown.status_note(result)}")
-    return f"{row.name}: {', '.join(parts)}" if parts else f"{row.name} was chosen"
+    text = f"{row.name}: {', '.join(parts)}" if parts else f"{row.name} was chosen"
+    return f"{markdown.guess_note(result)}{text}"
 
 
 def _compared(result: Result, found: Comparison, scale: Scale) -> str:
@@ -50,4 +51,4 @@ def _compared(result: Result, found: Comparison, scale: Scale) -> str:
         digits = ".1f" if scale.unit == "fraction" else ".3g"
         score += f" ({low:{digits}} to {high:{digits}})".replace("-", "−")
     size = times_text(found.times_smaller, *markdown.SIZE)
-    return f"{size}, {speed}{markdown.status_note(result)}, {score}"
+    return f"{markdown.guess_note(result)}{size}, {speed}{markdown.status_note(result)}, {score}"

@@ -91,7 +91,7 @@ def element(name: str, *children: object, **attributes: object) -> Markup:
         if value is not None
     )
     inside = Markup("").join(escape(child) for child in children)
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), said, inside)  # noqa: S704 - our own names
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), said, inside)  # our own names
 
 
 def _plain(value: object) -> object:

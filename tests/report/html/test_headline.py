@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgekd.report import markdown
 from edgekd.report.html.headline import write_headline
 from tests import report_example
 
@@ -56,3 +57,12 @@ def test_no_choice_is_the_headline() -> None:
         write_headline(report_example.result(choice=choice))
         == "Nothing was chosen: score: 0.91, want 0.95"
     )
+
+
+def test_a_student_that_guesses_is_no_success() -> None:
+    made = report_example.result(choice=ONE)
+    guesses = made.model_copy(
+        update={"student": made.student.model_copy(update={"near_chance": True})}
+    )
+    for write in (write_headline, markdown.headline):
+        assert write(guesses) == f"The student is near chance: {write(made)}"

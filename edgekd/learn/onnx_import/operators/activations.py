@@ -7,8 +7,8 @@ from collections.abc import Callable
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from torch.nn import functional as F
 
 from edgekd.learn.onnx_import.values import Attributes
 from edgekd.learn.onnx_import.values import Operator

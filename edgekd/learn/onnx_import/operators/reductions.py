@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from torch.nn import functional as F
 
 from edgekd.learn.onnx_import.operators.layers import pad_ends
 from edgekd.learn.onnx_import.operators.layers import widen

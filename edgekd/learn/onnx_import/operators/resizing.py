@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from torch.nn import functional as F
 
 from edgekd.learn.onnx_import.values import Attributes
 from edgekd.learn.onnx_import.values import Operator
