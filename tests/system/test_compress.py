@@ -329,7 +329,7 @@ def test_a_student_near_chance_is_warned_of(finished: Place, tmp_path: Path) -> 
     assert ran.code in (0, 1, 5), ran.stderr  # by the budget alone, which may stay open
     assert "warning: resnet" in ran.stderr and "near chance, which is 10.00 %" in ran.stderr
     warnings = json.loads((place.run_dir / "result.json").read_bytes())["warnings"]
-    assert warnings[0].startswith("The control is near chance") or "near chance" in warnings[1]
+    assert any("near chance" in warning for warning in warnings)
     assert "preprocessing" not in ran.stderr
 
 
