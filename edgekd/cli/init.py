@@ -227,19 +227,19 @@ def look_at_data(said: str, data_dir: Path | None = None) -> KnownData:
     from edgekd.cli.sources import read_source
     from edgekd.learn.data import SOURCES
     from edgekd.learn.data.inspection import inspect_data
-    from edgekd.learn.data.inspection import source_text
     from edgekd.learn.data.proposal import propose_recipe
+    from edgekd.learn.data.source_text import format_source
 
     source = read_source(said)
     name = str(source["name"] if isinstance(source, dict) else source).partition(":")[0]
     if name in SOURCES and not Path(said).exists() and _is_elsewhere(source, data_dir):
         fields = dict(SOURCES[name].gives)
-        text = source_text(name, _arguments(source))
+        text = format_source(name, _arguments(source))
         return KnownData(text, propose_recipe(fields, None, None, said), None)
     found = inspect_data(source, data_dir=data_dir)
     survey = found.survey
     proposal = propose_recipe(survey.fields, survey, survey.side, said)
-    return KnownData(source_text(found.source, found.arguments), proposal, found)
+    return KnownData(format_source(found.source, found.arguments), proposal, found)
 
 
 def _is_elsewhere(source: str | dict[str, Any], data_dir: Path | None) -> bool:

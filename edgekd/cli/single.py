@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
 from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ HEADER = (
     "# Written by edgekd {verb}; edgekd compress {path} does the same. Every key: edgekd schema\n"
 )
 DIGEST = "# SHA-256 of what follows: {}\n"
+OF_A_RUN = "is of the run that stands beside it"
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(path_type=Path)
 
@@ -70,8 +73,12 @@ RECIPE_OPTIONS = (
         "--allow-download", is_flag=True, help="Download data and weights that are missing."
     ),
 )
+REPLACE = click.option(
+    "--replace", is_flag=True, help="Replace a run with other settings that the folder holds."
+)
 RUN_OPTIONS = (
     click.option("-o", "--run-dir", type=FOLDER, help="Folder of the report and bundle.  [default: runs/NAME]"),
+    REPLACE,
     *RECIPE_OPTIONS,
     click.option("--device", default="local", metavar="NAME", shell_complete=completions.complete_device, help="Device to measure on."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
@@ -140,15 +147,38 @@ def run_recipe(
     if name is not None:
         recipe = {**recipe, "name": name}
     recipe = recipe_text.override(recipe_text.from_value(recipe, verb), overrides).value
-    folder, path, text = _find_place(verb, recipe, run_dir)
+    replace = options.get("replace", False)
+    folder, path, text = _find_place(verb, recipe, run_dir, replace=replace)
     files.write_output(path, text.encode())
     if not get_volume().quiet:
         echo(f"recipe: {path}", err=True)
-    click.get_current_context().invoke(compress.command, recipe=path, run_dir=folder, **options)
+    with _spell_out_hints():
+        click.get_current_context().invoke(compress.command, recipe=path, run_dir=folder, **options)
     return folder
 
 
-def _find_place(verb: str, recipe: dict[str, Any], run_dir: Path | None) -> tuple[Path, Path, str]:
+@contextlib.contextmanager
+def _spell_out_hints() -> Iterator[None]:
+    """While a recipe runs that a verb wrote: hints name the verb's options, not the recipe's keys.
+
+    Raises:
+        InputError: the same, with ``--data`` for ``data.source`` in its hint.
+    """
+    from edgekd.errors import InputError
+
+    try:
+        yield
+    except InputError as error:
+        key, colon, rest = error.hint.partition(": {")
+        if key == "data.source" and colon:
+            source, brace, told = rest.rpartition("}")
+            error.hint = f"--data '{{{source}{brace}'{told}"
+        raise
+
+
+def _find_place(
+    verb: str, recipe: dict[str, Any], run_dir: Path | None, *, replace: bool
+) -> tuple[Path, Path, str]:
     """The run folder, where the recipe goes, and its text there."""
     from edgekd import run
     from edgekd.errors import InputError
@@ -159,11 +189,12 @@ def _find_place(verb: str, recipe: dict[str, Any], run_dir: Path | None) -> tupl
         path = folder.with_name(f"{folder.name}.yaml")
         text = _make_text(verb, _relocate(recipe, path.parent), path)
         obstacle = _find_obstacle(folder, path, text, verb)
-        if not obstacle:
+        if not obstacle or (replace and obstacle == OF_A_RUN):
             return folder, path, text
         if run_dir is not None:
+            also = ", or --replace" if obstacle == OF_A_RUN else ""
             raise InputError(
-                f"{path}: exists already, and {obstacle}", hint="--name OTHER, or another --run-dir"
+                f"{path}: exists already, and {obstacle}", hint=f"another --run-dir{also}"
             )
     raise AssertionError("unreachable: numbers do not end")
 
@@ -243,4 +274,4 @@ def _find_obstacle(folder: Path, path: Path, text: str, verb: str) -> str:
         return f"edgekd {verb} did not write it"
     if f"{said}\n" != DIGEST.format(files.digest_bytes(body.encode())):
         return "was changed since it was written"
-    return "is of the run that stands beside it" if (folder / result.FILE).exists() else ""
+    return OF_A_RUN if (folder / result.FILE).exists() else ""

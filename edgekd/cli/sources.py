@@ -100,14 +100,14 @@ def _list_all(as_json: bool) -> None:
 
 def describe_inspection(found: Inspection) -> dict[str, Any]:
     """What was found, in JSON's types."""
-    from edgekd.learn.data.inspection import source_text
     from edgekd.learn.data.proposal import find_tasks
+    from edgekd.learn.data.source_text import format_source
 
     survey = found.survey
     return {
         "source": found.source,
         "arguments": found.arguments,
-        "recipe": source_text(found.source, found.arguments),
+        "recipe": format_source(found.source, found.arguments),
         "reason": found.reason,
         "notes": list(survey.notes),
         "splits": survey.splits,

@@ -121,12 +121,14 @@ def digest_source(
         MachineError: if a public data set is not on this machine.
     """
     from edgekd.learn.blueprint_origin import digest_member
+    from edgekd.learn.data.source_text import spell_out_hints
     from edgekd.learn.origin import digest_files
 
     name = config.source.name
     module = _module(name)
     given = _given(name, data_dir, allow_code, allow_download)
-    paths = module.files(**config.source.arguments, **given)
+    with spell_out_hints(name, config.source.arguments):
+        paths = module.files(**config.source.arguments, **given)
     # A name on the hub has no files yet; what it points at is its commit.
     pins = module.pins(**config.source.arguments, **given) if hasattr(module, "pins") else {}
     code = digest_member(SOURCES[name], f"data source {name}", allow_code=allow_code)
@@ -271,11 +273,13 @@ def _task_code(config: DataConfig, allow_code: bool) -> dict[str, str]:
 
 def _read(config: DataConfig, context: Context) -> Source:
     from edgekd import code
+    from edgekd.learn.data.source_text import spell_out_hints
 
     name = config.source.name
     read = code.load_member(SOURCES[name], f"data source {name}", allow_code=context.allow_code)
     given = _given(name, context.data_dir, context.allow_code, context.allow_download)
-    source: Source = read(**config.source.arguments, **given)
+    with spell_out_hints(name, config.source.arguments):
+        source: Source = read(**config.source.arguments, **given)
     return source
 
 

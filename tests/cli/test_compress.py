@@ -37,7 +37,7 @@ class FakePipeline(types.SimpleNamespace):
 
     def compress(self, recipe: Any, path: Path, options: Any, progress: Any) -> Any:
         self.called = (recipe, path, options, progress)
-        options.run_dir.mkdir()
+        options.run_dir.mkdir(exist_ok=True)
         (options.run_dir / "result.json").write_text(json.dumps(RESULT))
         missed = "budget: nothing is fast enough" if self.missed else ""
         steps = (("data", True, 0.1), ("x", False, 2.0))

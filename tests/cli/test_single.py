@@ -15,6 +15,8 @@ from edgekd import recipe as recipes
 from edgekd.api.recipes import quantize_recipe
 from edgekd.cli import single
 from edgekd.errors import InputError
+from edgekd.recipe import Recipe
+from edgekd.stages.data import digest_source
 from tests.cli.test_compress import FakePipeline
 
 QUANTIZE = (
@@ -112,7 +114,10 @@ def test_the_recipe_of_a_finished_run_stays(pipeline: FakePipeline) -> None:
     kept = Path("a.yaml").read_text()
     done = run(*QUANTIZE, "-o", "a", "--set", "seed=2")
     assert isinstance(done.exception, InputError) and "the run that stands" in str(done.exception)
+    assert done.exception.hint == "another --run-dir, or --replace"
     assert Path("a.yaml").read_text() == kept
+    done = run(*QUANTIZE, "-o", "a", "--set", "seed=3", "--replace")
+    assert done.exit_code == 0 and pipeline.called[0].seed == 3 and pipeline.called[2].replace
     assert run(*QUANTIZE).exit_code == run(*QUANTIZE, "--set", "seed=2").exit_code == 0
     assert pipeline.called[2].run_dir == Path("runs/quantize-resnet8-2")
 
@@ -151,6 +156,23 @@ def test_what_is_wrong_is_said_before_anything_is_written(
         done.exception
     )
     assert not list(Path("runs").iterdir())
+
+
+def test_a_hint_of_the_recipe_is_given_as_the_option_of_the_verb(
+    pipeline: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder := Path("photos/cat")).mkdir(parents=True)
+    (folder / "a.tif").touch()
+    (folder / "b.png").touch()
+
+    def refuse(recipe: Recipe, *rest: object) -> None:
+        digest_source(recipe.data)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "compress", refuse)
+    done = run("quantize", "resnet8", *QUANTIZE[2:5], "image-folder:photos")
+    assert isinstance(done.exception, InputError) and "a.tif" in str(done.exception)
+    said = "'{name: image-folder, reference: photos, on_broken: skip}'"
+    assert done.exception.hint == f"--data {said} leaves out and lists what is broken"
 
 
 def test_data_may_be_a_mapping_as_in_a_recipe() -> None:

@@ -14,6 +14,8 @@ import numpy as np
 
 from edgekd import files as disk
 from edgekd.errors import InputError
+from edgekd.learn.data.folder_contents import describe_others
+from edgekd.learn.data.folder_contents import list_contents
 from edgekd.learn.data.folder_layout import Layout
 from edgekd.learn.data.folder_layout import find_layout
 from edgekd.learn.data.folder_layout import folder_names
@@ -32,11 +34,8 @@ from edgekd.learn.source import label_images
 from edgekd.learn.source import locate
 from edgekd.learn.source import need_memory
 from edgekd.learn.source import require_known
-from edgekd.learn.source import require_names
 from edgekd.settings import Count
 from edgekd.units import number_text
-
-_IGNORED = {"thumbs.db", "desktop.ini"}
 
 
 class _Listing(NamedTuple):
@@ -65,7 +64,7 @@ def files(
         InputError: as `read`, as far as it can be seen without decoding.
     """
     root = locate(reference, data_dir)
-    _layout, listings, _skipped = _list_images(
+    _layout, listings, _skipped, _others = _list_images(
         root, find_layout(root, layout, similar_names=similar_names), on_broken
     )
     return [path for listing in listings.values() for path in listing.paths]
@@ -93,11 +92,11 @@ def read(
         channels: 3 for colour, 1 for grey.
         layout: what the folders in it are: ``splits``, ``classes``, or ``auto`` to tell by their names.
         similar_names: whether class names may differ in the case of letters alone.
-        on_broken: ``refuse`` stops at the first file that is no image or a broken one, ``skip`` leaves
-            them out and lists them.
+        on_broken: ``refuse`` stops at the first image that is broken or of a format that is not read, ``skip``
+            leaves them out and lists them. Files that are no images are passed over.
 
     Raises:
-        InputError: naming the file that is no image of a known format, is broken, too large, of
+        InputError: naming the image that is of no known format, broken, too large, of
             another size, or a link out of the folder; for an empty or surplus class folder; where
             the names of folders or files can be read in two ways, or cannot be shown.
         MachineError: if Pillow is missing or the images do not fit into memory.
@@ -129,12 +128,12 @@ def outline(
 
 
 def _make_source(root: Path, layout: Layout, on_broken: str, read_split: _ReadSplit) -> Source:
-    layout, listings, skipped = _list_images(root, layout, on_broken)
+    layout, listings, skipped, others = _list_images(root, layout, on_broken)
     splits = {}
     for name, listing in listings.items():
         splits[name], broken = read_split(listing, on_broken=on_broken)
         skipped += broken
-    note = f"{layout.sentence}; {_describe_depth(listings, layout)}"
+    note = f"{layout.sentence}; {_describe_depth(listings, layout)}{describe_others(others)}"
     return label_images(
         splits["train"],
         splits.get("validation"),
@@ -147,11 +146,12 @@ def _make_source(root: Path, layout: Layout, on_broken: str, read_split: _ReadSp
 
 def _list_images(
     root: Path, layout: Layout, on_broken: str
-) -> tuple[Layout, dict[str, _Listing], list[str]]:
-    """The layout without classes that are left out; the images of each split; and what was left out, each with the
-    reason."""
+) -> tuple[Layout, dict[str, _Listing], list[str], list[Path]]:
+    """The layout without classes that are left out; the images of each split; what was left out, each with the
+    reason; and the files that are no images."""
     require_known(on_broken)
     skipped: list[str] = []
+    others: list[Path] = []
     train = layout.splits["train"]
     empty = [name for name in layout.classes if not _list_suffixes(train / name) & SUFFIXES]
     if empty and on_broken == "skip":
@@ -167,13 +167,16 @@ def _list_images(
         for label, name in enumerate(layout.classes):
             paths: list[Path] = []
             if (folder / name).exists():
-                paths, others = list_images(folder / name, root.resolve())
-                if others and on_broken == "refuse":
-                    raise InputError(
-                        f"{others[0]}: got no image, want {' '.join(sorted(SUFFIXES))}",
-                        hint=SKIP_HINT,
-                    )
-                skipped += [f"{path}: got no image" for path in others]
+                paths, foreign, beside = list_contents(folder / name, root.resolve())
+                others += beside
+                unread = [
+                    f"{path}: got an image called {path.suffix or 'without a suffix'}, "
+                    f"want {' '.join(sorted(SUFFIXES))}"
+                    for path in foreign
+                ]
+                if unread and on_broken == "refuse":
+                    raise InputError(unread[0], hint=SKIP_HINT)
+                skipped += unread
             if not paths and split == "train":
                 raise InputError(
                     f"{folder / name}: got no images, want some in each class folder",
@@ -181,7 +184,7 @@ def _list_images(
                 )
             splits[split].paths.extend(paths)
             splits[split].labels.extend([label] * len(paths))
-    return layout, splits, skipped
+    return layout, splits, skipped, others
 
 
 def _list_suffixes(folder: Path) -> set[str]:
@@ -192,30 +195,6 @@ def _list_suffixes(folder: Path) -> set[str]:
         for name in names
         if not name.startswith(".")
     }
-
-
-def list_images(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
-    """Images and other files anywhere below a class folder, each inside `root` behind links."""
-    _check_inside(folder, root)
-    images: list[Path] = []
-    others: list[Path] = []
-    for here, inner, names in os.walk(folder):
-        require_names((*inner, *names), here)
-        for name in inner:
-            if (Path(here) / name).is_symlink():
-                raise InputError(f"{Path(here) / name}: got a link to a folder, want a folder")
-        for name in names:
-            if name.startswith(".") or name.lower() in _IGNORED:
-                continue
-            path = Path(here) / name
-            _check_inside(path, root)
-            (images if path.suffix.lower() in SUFFIXES else others).append(path)
-    return sorted(images), sorted(others)
-
-
-def _check_inside(path: Path, root: Path) -> None:
-    if path.is_symlink() and not path.resolve().is_relative_to(root):
-        raise InputError(f"{path}: got a link out of {root}, want what lies inside")
 
 
 def _look(listing: _Listing, *, channels: int, on_broken: str) -> tuple[LabelledImages, list[str]]:

@@ -9,7 +9,9 @@ import numpy as np
 
 from edgekd import files as disk
 from edgekd.errors import InputError
-from edgekd.learn.data.image_folder import list_images
+from edgekd.learn.data.folder_contents import FolderContents
+from edgekd.learn.data.folder_contents import describe_others
+from edgekd.learn.data.folder_contents import list_contents
 from edgekd.learn.formats.image import LIMIT_BYTES
 from edgekd.learn.formats.image import decode
 from edgekd.learn.formats.image import need_same_size
@@ -31,10 +33,14 @@ def files(*, reference: str, data_dir: Path | None = None, **_: Any) -> list[Pat
         InputError: if there are none.
     """
     root = locate(reference, data_dir)
-    found, _others = list_images(root, root.resolve())
-    if not found:
+    return _list_files(root).images
+
+
+def _list_files(root: Path) -> FolderContents:
+    contents = list_contents(root, root.resolve())
+    if not contents.images:
         raise InputError(f"{root}: got no images, want some")
-    return found
+    return contents
 
 
 def read(
@@ -61,7 +67,7 @@ def read(
     """
     require_known(on_broken)
     shape = shape_of(size, channels, f"images:{reference}")
-    paths = files(reference=reference, data_dir=data_dir)
+    paths, foreign, others = _list_files(locate(reference, data_dir))
     rows: list[np.ndarray] = []
     skipped: list[str] = []
     for path in paths:
@@ -80,6 +86,6 @@ def read(
         rows.append(image)
     if not rows:
         raise InputError(f"images:{reference}: got no image that can be read, want some")
-    note = f"{number_text(len(rows), 'image')} without labels"
+    note = f"{number_text(len(rows), 'image')} without labels{describe_others([*foreign, *others])}"
     fields = {"images": FieldWords("image")}
     return Source({"train": {"images": np.stack(rows)}}, fields, (note,), tuple(skipped))

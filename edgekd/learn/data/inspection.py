@@ -11,6 +11,7 @@ from edgekd import code
 from edgekd.errors import InputError
 from edgekd.learn.data import SOURCES
 from edgekd.learn.data.recognition import recognize_source
+from edgekd.learn.data.source_text import drop_defaults
 from edgekd.learn.data.survey import Survey
 from edgekd.learn.data.survey import fit_arguments
 from edgekd.learn.data.survey import measure_images
@@ -18,7 +19,6 @@ from edgekd.learn.data.survey import survey_source
 from edgekd.learn.source import locate
 from edgekd.learn.source import require_sound
 from edgekd.table import NamedMember
-from edgekd.table import bind
 
 SKIP = {"on_broken": "skip"}
 
@@ -81,35 +81,10 @@ def inspect_data(
         images = measure_images(module.files(**arguments, **given))
     sized = arguments if images is None else fit_arguments(arguments, images, text)
     source = require_sound(read(**{**lenient, **sized, **_skip(lenient)}, **given), text)
-    usual = bind(entry, {k: v for k, v in member.arguments.items() if k == "reference"})
     wanted = sized | (SKIP if source.skipped and "on_broken" in sized else {})
-    told = {key: value for key, value in wanted.items() if value != usual.get(key)}
-    if "reference" in arguments:
-        told = {"reference": arguments["reference"], **told}
+    told = drop_defaults(member.name, wanted)
     return Inspection(member.name, told, reason, survey_source(source, images))
 
 
 def _skip(lenient: dict[str, Any]) -> dict[str, Any]:
     return {key: lenient[key] for key in SKIP if key in lenient}
-
-
-def source_text(name: str, arguments: dict[str, Any]) -> str:
-    """A source as YAML says it: ``digits``, ``npz:file``, or a mapping."""
-    if not arguments:
-        return name
-    if set(arguments) == {"reference"}:
-        return _scalar(f"{name}:{arguments['reference']}")
-    inner = ", ".join(f"{key}: {_scalar(value)}" for key, value in arguments.items())
-    return f"{{name: {name}, {inner}}}"
-
-
-def _scalar(value: Any) -> str:
-    """A value as YAML says it within braces."""
-    import json
-    import re
-
-    if isinstance(value, str) and re.fullmatch(
-        r"[A-Za-z][A-Za-z0-9_./-]*(:[A-Za-z0-9_./-]+)*", value
-    ):
-        return value
-    return json.dumps(value, ensure_ascii=False)

@@ -10,8 +10,10 @@ import numpy as np
 
 from edgekd import files as disk
 from edgekd.errors import InputError
+from edgekd.learn.data.folder_contents import describe_others
 from edgekd.learn.data.mask_layout import MaskLayout
 from edgekd.learn.data.mask_layout import find_mask_layout
+from edgekd.learn.data.mask_layout import list_others
 from edgekd.learn.data.mask_layout import list_pairs
 from edgekd.learn.formats.image import LIMIT_BYTES
 from edgekd.learn.formats.image import decode
@@ -128,6 +130,7 @@ def read(
     note = (
         f"{number_text(len(classes), 'class', 'classes')} of pixels: {', '.join(classes[:5])}"
         f"{', ...' if len(classes) > 5 else ''}, told from {how}; images with masks: {counted}{_divided(layout)}"
+        f"{describe_others(list_others(layout))}"
     )
     fields = {
         "images": FieldWords("image"),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from edgekd.errors import InputError
 from edgekd.learn.data.columns import name_split
+from edgekd.learn.data.folder_contents import LEFT_BY_SYSTEMS
 from edgekd.learn.data.folder_layout import folder_names
 from edgekd.learn.formats.image import SUFFIXES
 from edgekd.learn.source import SPLITS
@@ -106,6 +107,22 @@ def list_pairs(images: Path, masks: Path) -> tuple[list[tuple[Path, Path]], list
     return pairs, alone
 
 
+def list_others(layout: MaskLayout) -> list[Path]:
+    """Files beside the images and masks that are neither, sorted."""
+    folders = [folder for pair in layout.splits.values() for folder in pair]
+    return [path for folder in folders for path in _list_files(folder) if not _is_image(path)]
+
+
 def _list_images(folder: Path) -> list[Path]:
-    names = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    return sorted(path for path in names if path.suffix.lower() in SUFFIXES)
+    return [path for path in _list_files(folder) if _is_image(path)]
+
+
+def _list_files(folder: Path) -> list[Path]:
+    names = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(
+        path for path in names if path.name.lower() not in LEFT_BY_SYSTEMS and not path.is_dir()
+    )
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES

@@ -17,6 +17,7 @@ from edgekd.learn.data.image_list import is_image_name
 from edgekd.learn.data.mask_layout import find_mask_layout
 from edgekd.learn.data.mask_layout import list_pairs
 from edgekd.learn.data.text_csv import is_words
+from edgekd.learn.formats.image import FOREIGN_SUFFIXES
 from edgekd.learn.formats.image import SUFFIXES as IMAGES
 from edgekd.learn.formats.records import DELIMITED
 from edgekd.learn.formats.records import JSON
@@ -28,7 +29,6 @@ from edgekd.units import number_text
 
 SOUNDS = {".wav", ".flac", ".mp3", ".ogg", ".m4a"}
 PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz"}
-FOREIGN_IMAGES = {".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".dng", ".cr2", ".nef"}
 _MOST_FILES = 20_000
 _HEAD = 2**16
 
@@ -206,7 +206,7 @@ def _refuse_foreign(path: Path, contents: _Contents, images: int) -> None:
         raise InputError(
             f"{path}: got {number_text(sounds, 'file')} of sound, which no source reads yet"
         )
-    foreign = {s: n for s, n in contents.counts.items() if s in FOREIGN_IMAGES}
+    foreign = {s: n for s, n in contents.counts.items() if s in FOREIGN_SUFFIXES}
     if foreign and not images:
         got = ", ".join(f"{count} {suffix}" for suffix, count in foreign.items())
         raise InputError(f"{path}: got {got}, want images as {' '.join(sorted(IMAGES))}")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+FOREIGN_SUFFIXES = {".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".dng", ".cr2", ".nef"}
+"""Of images that no source reads."""
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 LIMIT_BYTES = 2**28
 """Of the encoded image."""

@@ -78,9 +78,13 @@ class TestBadFolders:
         (folder / "eel").mkdir()
         self.refuse(reading, folder, "eel: got no images")
 
-    def test_another_type(self, reading: object, folder: Path) -> None:
-        (folder / "dog" / "model.pkl").touch()
-        self.refuse(reading, folder, r"dog/model\.pkl: got no image")
+    def test_an_image_of_a_format_that_is_not_read(self, reading: object, folder: Path) -> None:
+        (folder / "dog" / "scan.tif").touch()
+        self.refuse(reading, folder, r"dog/scan\.tif: got an image called \.tif, want \.bmp")
+
+    def test_an_image_without_a_suffix(self, reading: object, folder: Path) -> None:
+        (folder / "dog" / "b.png").rename(folder / "dog" / "b")
+        self.refuse(reading, folder, r"dog/b: got an image called without a suffix")
 
     def test_a_link_to_a_file_outside(self, reading: object, folder: Path) -> None:
         put(folder.parent / "outside.png", 0)
@@ -130,18 +134,30 @@ def test_sizes_must_agree_or_be_set(folder: Path) -> None:
 
 def test_what_is_broken_is_left_out_and_listed_if_asked(folder: Path) -> None:
     (folder / "dog" / "c.png").write_bytes(b"no image")
-    (folder / "dog" / "notes.txt").touch()
+    (folder / "dog" / "scan.tif").touch()
     whole = [path.name for path in image_folder.files(reference=str(folder), on_broken="skip")]
     assert whole == ["y.PNG", "x.webp", "a.bmp", "b.png", "c.png"]
     got = data_example.opened(image_folder.read(reference=str(folder), on_broken="skip"))
     assert got.train.labels.tolist() == [0, 0, 1, 1]
     assert got.train.images[:, 0, 0, 0].tolist() == [30, 20, 10, 0]
-    assert [Path(line.partition(":")[0]).name for line in got.skipped] == ["notes.txt", "c.png"]
-    with pytest.raises(InputError, match="got no image") as caught:
+    assert [Path(line.partition(":")[0]).name for line in got.skipped] == ["scan.tif", "c.png"]
+    with pytest.raises(InputError, match="got an image called") as caught:
         data_example.opened(image_folder.read(reference=str(folder)))
     assert "on_broken: skip" in caught.value.hint
     with pytest.raises(InputError, match="on_broken: got 'ignore'"):
         data_example.opened(image_folder.read(reference=str(folder), on_broken="ignore"))
+
+
+@pytest.mark.parametrize("read", [image_folder.read, image_folder.outline])
+def test_what_is_no_image_is_passed_over_and_counted(folder: Path, read: object) -> None:
+    assert callable(read)
+    for name in ("dog/notes.txt", "dog/.DS_Store", "cat/README", "cat/Thumbs.db", "cat/deep/a.pkl"):
+        (folder / name).touch()
+    source = read(reference=str(folder))
+    assert len(source.splits["train"]["labels"]) == 4
+    assert not source.skipped
+    assert source.notes[0].endswith("; 3 other files passed over: README, a.pkl, notes.txt")
+    assert len(image_folder.files(reference=str(folder))) == 4
 
 
 def test_what_was_concluded_is_said(folder: Path) -> None:

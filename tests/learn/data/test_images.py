@@ -20,9 +20,10 @@ def draw(path: Path, width: int = 9) -> None:
 def test_pictures_of_any_size_are_taken_from_anywhere_below(tmp_path: Path) -> None:
     draw(tmp_path / "a.png")
     draw(tmp_path / "deep" / "er" / "b.jpg", 12)
+    (tmp_path / "notes.txt").touch()
     found = images.read(reference=str(tmp_path), size=6)
     assert found.splits["train"]["images"].shape == (2, 6, 6, 3)  # type: ignore[union-attr]
-    assert "2 images without labels" in found.notes[0]
+    assert found.notes == ("2 images without labels; 1 other file passed over: notes.txt",)
 
 
 def test_none_and_a_broken_one_are_refused_in_words(tmp_path: Path) -> None:
