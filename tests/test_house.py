@@ -120,6 +120,7 @@ BENCH_FLOORS: list[set[str]] = [
         "engine",
         "golden",
         "index_ranges",
+        "input_rows",
         "ir",
         "memory",
         "numerics",

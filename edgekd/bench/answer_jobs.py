@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from edgekd.bench import inputs
+from edgekd.bench.input_rows import are_whole_calls
+from edgekd.bench.input_rows import fit_inputs
 from edgekd.bench.jobs import Spec
 from edgekd.bench.jobs import blame_feed
 from edgekd.bench.jobs import load_session
@@ -34,22 +35,30 @@ def compute_outputs(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     prepare = _preparation(spec["fields"])
     rows = {name: each[first:last] for name, each in splits.read(Path(spec["inputs"])).items()}
     total = last - first
-    session = load_session({**spec, "batch": even_batch_size(total, spec["batch"])}, say)
-    first = prepare({name: each[:1] for name, each in rows.items()})
-    if are_whole_calls(session, inputs.fit_inputs(first, session)):
-        session = load_session({**spec, "batch": None}, say)
+    one = prepare({name: each[:1] for name, each in rows.items()})
+    session = load_for_rows(spec, even_batch_size(total, spec["batch"]), one, say)
     size = fixed_batch_size(session) or even_batch_size(total, spec["batch"])
     answers: dict[str, list[np.ndarray]] = {name: [] for name in session.output_names}
     say("inference")
     for start in range(0, total, size):
         count = min(size, total - start)
         part = {name: each[start : start + size] for name, each in rows.items()}
-        feeds = inputs.fit_inputs(prepare(part), session)
+        feeds = fit_inputs(prepare(part), session)
         for name, answer in run_filled(session, feeds, count).items():
             answers[name].append(answer)
     joined = {name: np.concatenate(each) for name, each in answers.items()}
     splits.write(Path(spec["goal"]), joined, np.arange(total))
     return {"shapes": {name: list(each.shape) for name, each in joined.items()}}
+
+
+def load_for_rows(
+    spec: Spec, batch: int | None, one: Mapping[str, np.ndarray], say: Say
+) -> Session:
+    """A session for `batch` rows a call; free of it where a row, such as those of `one`, is a whole call."""
+    session = load_session({**spec, "batch": batch}, say)
+    if batch is not None and are_whole_calls(session, one):
+        session = load_session({**spec, "batch": None}, say)
+    return session
 
 
 def even_batch_size(total: int, most: int) -> int:
@@ -89,11 +98,6 @@ def run_filled(
             raise ValueError(f"output {name}: got {list(answer.shape)} for {size} rows")
         answered[name] = answer[:count].astype(np.float32)
     return answered
-
-
-def are_whole_calls(session: Session, feeds: Mapping[str, np.ndarray]) -> bool:
-    """Return whether each sample is a whole call: all inputs have one axis more than the model's."""
-    return all(inputs.is_whole_call(feeds[tensor.name], tensor) for tensor in session.inputs)
 
 
 def run_pieces(session: Session, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from edgekd.bench.call import InputPlan
+from edgekd.bench.input_rows import is_whole_call
+from edgekd.bench.input_rows import require_fitting_rows
 from edgekd.runtime import EngineInput
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgekd.runtime import Session
 
 COUNT = 64
 """Distinct inputs."""
@@ -243,44 +244,6 @@ class _Slices:
             part = self._array[index % self.count]
         # a copy of its own: a file is mapped read-only, and some engines want to own theirs
         return np.array(part, dtype=self._dtype, order="C")
-
-
-def fit_inputs(given: Mapping[str, np.ndarray], session: Session) -> dict[str, np.ndarray]:
-    """The inputs of a model by its own names: one is that whatever it is called.
-
-    Raises:
-        ValueError: if there are others than the model takes, or of another type or shape.
-    """
-    names = [tensor.name for tensor in session.inputs]
-    if len(given) == len(names) == 1:
-        given = dict(zip(names, given.values(), strict=True))
-    if set(given) != set(names):
-        raise ValueError(f"inputs: got {', '.join(given)}, want {', '.join(names)}")
-    for tensor in session.inputs:
-        require_fitting_rows(given[tensor.name], tensor)
-    return {name: given[name] for name in names}
-
-
-def require_fitting_rows(rows: np.ndarray, tensor: EngineInput) -> None:
-    """Require that `rows` fit an input of a model.
-
-    Raises:
-        ValueError: if they do not.
-    """
-    inner = tensor.shape if is_whole_call(rows, tensor) else tensor.shape[1:]
-    fits = len(inner) + 1 == rows.ndim and all(
-        size in (None, have) for size, have in zip(inner, rows.shape[1:], strict=True)
-    )
-    if not fits or rows.dtype != tensor.dtype or not len(rows):
-        raise ValueError(
-            f"{tensor.name}: got {rows.dtype} {list(rows.shape)}, "
-            f"want {tensor.dtype} {['N' if s is None else s for s in tensor.shape]}"
-        )
-
-
-def is_whole_call(rows: np.ndarray, tensor: EngineInput) -> bool:
-    """Return whether each of the rows is all that a call takes of an input: they have one axis more."""
-    return rows.ndim == len(tensor.shape) + 1
 
 
 def describe_feeds(feeds: Sequence[Feed]) -> dict[str, Any]:

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
-from edgekd.bench.answer_jobs import are_whole_calls
 from edgekd.bench.answer_jobs import even_batch_size
 from edgekd.bench.answer_jobs import fixed_batch_size
+from edgekd.bench.answer_jobs import load_for_rows
 from edgekd.bench.answer_jobs import run_filled
-from edgekd.bench.inputs import fit_inputs
+from edgekd.bench.input_rows import fit_inputs
 from edgekd.bench.jobs import Spec
-from edgekd.bench.jobs import load_session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,10 +52,8 @@ def run_score(spec: Spec, say: Say, started_ns: int) -> dict[str, Any]:
     inputs = {name: rows[name] for name in data.inputs}
     ragged = has_lengths(inputs)
     size = spec["batch"] if ragged else even_batch_size(total, spec["batch"])
-    session = load_session({**spec, "batch": None if ragged else size}, say)
-    first = {name: each[:1] for name, each in inputs.items()}
-    if are_whole_calls(session, fit_inputs(data.prepare_inputs(first), session)):
-        session = load_session({**spec, "batch": None}, say)
+    one = data.prepare_inputs({name: each[:1] for name, each in inputs.items()})
+    session = load_for_rows(spec, None if ragged else size, one, say)
     size = fixed_batch_size(session) or size
     wanted = interface_of(task, data).outputs
     say("inference")

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgekd import fields
 from edgekd.errors import InputError
+from edgekd.field import MOST_VALUES
 from edgekd.learn.models.onnx import read_file
 from edgekd.learn.onnx_import.probabilities import find_probabilities
 from edgekd.learn.onnx_import.session import WHOLE_CALLS
@@ -29,11 +30,17 @@ if TYPE_CHECKING:
 PROBABILITY = AS_GIVEN._replace(words={"size": 1.0})
 CHUNK = 64
 """Samples that are prepared at a time."""
+TOGETHER = 8
+"""Samples that are asked at once to see whether they share a call."""
 LITTLE = 0.01
 """Of their size, or of 1 for probabilities: answers that vary less hardly vary."""
 STILL = (
     "the file's answers hardly vary on these samples, so that agreement with them tells little; "
     "samples on which they do tell more"
+)
+MIXED = (
+    "the file answers samples of one call otherwise than each alone: each is a whole call here, in float, "
+    "as an array with an axis of 1 before its own"
 )
 PREPROCESSING = (
     "say data.mean and data.std as the file was trained: of pixels / 255, a number a channel "
@@ -56,17 +63,19 @@ def add_answers(source: Source, path: Path, words: Mapping[str, Any], where: str
     file = read_file(path)
     session = OnnxSession(file, str(path))
     source = _rename(source, session.inputs, where)
-    axes = {name: getattr(rows, "ndim", 0) for name, rows in source.splits["train"].items()}
+    train = source.splits["train"]
+    is_whole = session.takes_whole({n: getattr(rows, "ndim", 0) for n, rows in train.items()})
     obstacle = describe_obstacle_to_batches(session)
-    if obstacle and not session.takes_whole(axes):
+    if obstacle and not is_whole:
         raise InputError(f"{path}: {obstacle}", hint=WHOLE_CALLS)
-    splits: dict[str, dict[str, Rows]] = {}
-    known: dict[str, Field] = {}
-    for split, rows in source.splits.items():
-        if split == "train":
-            known = {n: _describe(source, n, rows[n], words, where) for n in source.fields}
-        answers = _answer(session, known, rows)
-        splits[split] = {**rows, **answers}
+    known = {n: _describe(source, n, train[n], words, where) for n in source.fields}
+    shares_calls = not is_whole and session.fixed_batch is None
+    if shares_calls and session.mixes_samples(_choose_few(known, train)):
+        source = _make_whole_calls(source, known, f"{where}: {MIXED}")
+        known = {n: _describe(source, n, source.splits["train"][n], {}, where) for n in known}
+    splits = {
+        split: {**rows, **_answer(session, known, rows)} for split, rows in source.splits.items()
+    }
     names = tuple(end.name for end in session.outputs)
     probable = find_probabilities(file)
     answers_of = {name: PROBABILITY if name in probable else AS_GIVEN for name in names}
@@ -76,6 +85,33 @@ def add_answers(source: Source, path: Path, words: Mapping[str, Any], where: str
     return source._replace(
         splits=splits, fields=described, answers=names, notes=(*source.notes, *notes)
     )
+
+
+def _choose_few(known: Mapping[str, Field], rows: Mapping[str, Rows]) -> dict[str, np.ndarray]:
+    """At most `TOGETHER` samples from all over a split, fewer of large ones, prepared."""
+    one = _prepare(known, {name: rows[name][:1] for name in known})
+    most = max(2, min(TOGETHER, MOST_VALUES // sum(each.size for each in one.values())))
+    total = len(next(iter(rows.values())))
+    chosen = np.unique(np.linspace(0, total - 1, most).astype(np.int64))
+    return _prepare(known, {name: rows[name][chosen] for name in known})
+
+
+def _make_whole_calls(source: Source, known: Mapping[str, Field], note: str) -> Source:
+    """The source with each sample as a call of it alone takes it: arrays [N, 1, ...], prepared."""
+    splits = {
+        split: {name: each[:, None] for name, each in _prepare(known, rows).items()}
+        for split, rows in source.splits.items()
+    }
+    fields_of = dict.fromkeys(known, AS_GIVEN)
+    return source._replace(splits=splits, fields=fields_of, notes=(*source.notes, note))
+
+
+def _prepare(known: Mapping[str, Field], rows: Mapping[str, Rows]) -> dict[str, np.ndarray]:
+    """Inputs of the file by name."""
+    feeds: dict[str, np.ndarray] = {}
+    for name, field in known.items():
+        feeds |= field.prepare(name, rows[name])
+    return feeds
 
 
 def _hardly_varies(words: FieldWords, rows: Rows) -> bool:
@@ -127,10 +163,8 @@ def _answer(
     total = len(next(iter(rows.values())))
     parts: list[dict[str, np.ndarray]] = []
     for start in range(0, total, CHUNK):
-        feeds: dict[str, np.ndarray] = {}
-        for name, field in known.items():
-            feeds |= field.prepare(name, rows[name][start : start + CHUNK])
-        parts.append(session.answer(feeds))
+        some = {name: rows[name][start : start + CHUNK] for name in known}
+        parts.append(session.answer(_prepare(known, some)))
     return {
         end.name: np.concatenate([part[end.name] for part in parts]).astype(np.float32)
         for end in session.outputs

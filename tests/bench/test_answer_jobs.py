@@ -107,7 +107,7 @@ def test_fields_make_inputs_of_their_own_rows(
         ),
         (
             {"x": np.zeros((3, 2), np.float32), "y": np.zeros((3, 1), np.float32)},
-            r"y: got float32 \[1, 1\], want int64 \['N', 1\]",
+            r"y: got float32 \[2, 1\], want int64 \['N', 1\]",
         ),
     ],
 )

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -52,20 +50,6 @@ def test_given_rows_rotate(tmp_path: Path) -> None:
     assert len({feed["x"].tobytes() for feed in feeds}) == 5
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        np.zeros((5, 3, 4, 5), np.float32),
-        np.zeros((5, 3, 4, 4), np.float64),
-        np.zeros((0, 3, 4, 4), np.float32),
-        np.zeros((5, 48), np.float32),
-    ],
-)
-def test_rows_that_do_not_fit(rows: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="^x: got .*, want float32"):
-        inputs.require_fitting_rows(rows, IMAGE)
-
-
 def test_given_rows_are_for_one_input(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((5, 3, 4, 4), np.float32))
     with pytest.raises(ValueError, match="got 2 inputs"):
@@ -87,27 +71,6 @@ def test_a_split_is_read_as_rows_are_or_by_the_names_of_several(tmp_path: Path) 
     ):
         np.testing.assert_array_equal(feed["x"][0], image)
         np.testing.assert_array_equal(feed["ids"][0], row)
-
-
-class Takes(NamedTuple):
-    """A session as far as its inputs."""
-
-    inputs: tuple[EngineInput, ...]
-
-
-def test_inputs_get_a_models_own_names_and_order() -> None:
-    x, ids = np.zeros((2, 3, 4, 4), np.float32), np.zeros((2, 6), np.int64)
-    one: Any = Takes((IMAGE,))
-    assert inputs.fit_inputs({"images": x}, one)["x"] is x
-    two: Any = Takes((IMAGE, TOKENS))
-    assert list(inputs.fit_inputs({"ids": ids, "x": x}, two)) == ["x", "ids"]
-    for given, says in (
-        ({"x": x}, "inputs: got x, want x, ids"),
-        ({"x": x, "mask": ids}, "inputs: got x, mask, want x, ids"),
-        ({"x": x, "ids": ids[:, :5]}, "ids: got int64 .2, 5., want int64"),
-    ):
-        with pytest.raises(ValueError, match=says):
-            inputs.fit_inputs(given, two)
 
 
 def test_a_model_that_wants_more_than_there_is() -> None:

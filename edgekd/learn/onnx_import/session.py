@@ -18,6 +18,8 @@ from edgekd.interface import Interface
 
 Array = NDArray[Any]
 WHOLE_CALLS = "arrays of one axis more than the file's inputs have make each sample a whole call"
+BATCH_ROUNDING = 1e-4
+"""How far answers to a batch may be from those one by one, as part of the largest answer of their output."""
 SEVERE = 3
 """Messages of ONNX Runtime below this are not shown."""
 DTYPES = {
@@ -108,6 +110,19 @@ class OnnxSession:
         """Return whether samples are whole calls: as many axes as the file's inputs have, by name, and one more."""
         return all(axes.get(end.name) == len(end.shape) + 1 for end in self.inputs)
 
+    def mixes_samples(self, feeds: Mapping[str, Array]) -> bool:
+        """Return whether samples share a call in vain: they are answered otherwise than one by one, or refused.
+
+        Args:
+            feeds: by input, [N, ...], of a file whose batch is free.
+        """
+        alone = self.answer(feeds)
+        try:
+            together = self._answer(dict(feeds), len(next(iter(feeds.values()))))
+        except InputError:
+            return True
+        return any(_differs(together[name], each) for name, each in alone.items())
+
     def _join(self, parts: list[dict[str, Array]]) -> dict[str, Array]:
         try:
             return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -190,6 +205,13 @@ class OnnxFile(nn.Module):
     def _data(self) -> bytes:
         held = self.get_buffer("file").numpy()
         return bytes(held.tobytes())
+
+
+def _differs(one: Array, other: Array) -> bool:
+    if one.shape != other.shape:
+        return True
+    off, largest = np.abs(one.astype(np.float64) - other), np.abs(other.astype(np.float64))
+    return not off.max(initial=0) <= BATCH_ROUNDING * largest.max(initial=0)
 
 
 def describe_obstacle_to_batches(session: OnnxSession) -> str:
