@@ -116,6 +116,8 @@ def load_object(member: Member, name: str, *, allow_code: bool) -> Any:
     """
     if member.built_in:
         return member.load()
+    if member.given is not None:
+        return member.given
     paths = member_files(member, name, allow_code=allow_code)
     return _import(f"{member.module}:{member.function}", name, paths)
 

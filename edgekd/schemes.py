@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from edgekd.attributes import load_function
 from edgekd.learn.schemes import SCHEMES
-from edgekd.table import load_function
 
 if TYPE_CHECKING:
     from edgekd.learn.method.scheme import Scheme

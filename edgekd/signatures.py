@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
@@ -47,6 +49,30 @@ def read_signature(module: str, function: str, supplied: tuple[str, ...] = ()) -
         InputError: if the module or the function does not exist, or takes what no recipe can say.
     """
     return _signature(_source(module), module, function, supplied)
+
+
+def inspect_function(function: Callable[..., Any], where: str) -> Signature:
+    """Return what a function takes that a caller gave: its parameters without a default are what the caller supplies.
+    It has no knobs, those it has stay at their defaults.
+
+    Raises:
+        InputError: if it cannot be looked into, or takes parameters without names.
+    """
+    try:
+        parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: got no parameters that can be read, want a function") from error
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        raise InputError(f"{where}: got *args, want each parameter by its name")
+    wanted = [each for each in parameters if each.default is each.empty]
+    unset = [each.name for each in wanted if each.kind is each.KEYWORD_ONLY]
+    if unset:
+        raise InputError(
+            f"{where}: got {unset[0]!r} without a default, want one",
+            hint=f"functools.partial({where}, {unset[0]}=...)",
+        )
+    positional = tuple(each.name for each in wanted if each.kind is not each.VAR_KEYWORD)
+    return Signature(positional, create_model("knobs", __base__=Settings), function.__doc__ or "")
 
 
 def keyword_names(module: str, function: str, among: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,7 +15,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import itertools
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -86,6 +88,8 @@ class Member(NamedTuple):
 
     is_own: bool = False
     """Whether it is a user's own function, which runs only when that is allowed."""
+    given: Callable[..., Any] | None = None
+    """The function itself, where a caller gave it in place of a name."""
 
     @property
     def built_in(self) -> bool:
@@ -117,6 +121,15 @@ class Table(Mapping[str, Member]):
         """
         self.kind, self._members, self._supplied = kind, members, supplied
         self._takes_own = takes_own
+        self._adopted: dict[str, Member] = {}
+
+    def adopt_function(self, function: Callable[..., Any], taken: Collection[str] = ()) -> str:
+        """Make a caller's function a member, in place of an older one of its name; a number goes behind a `taken` name."""
+        own = str(getattr(function, "__name__", type(function).__name__)).strip("<>")
+        names = itertools.chain([own], (f"{own}-{number}" for number in itertools.count(2)))
+        name = next(each for each in names if each not in self._members and each not in taken)
+        self._adopted[name] = Member("", name, "", is_own=True, given=function)
+        return name
 
     def __getitem__(self, name: str) -> Member:
         """
@@ -126,6 +139,8 @@ class Table(Mapping[str, Member]):
         """
         if name in self._members:
             return self._members[name]
+        if name in self._adopted:
+            return self._adopted[name]
         if self._takes_own and name.startswith(OWN):
             return _referenced(name.removeprefix(OWN), name)._replace(is_own=True)
         plugin = plugins.find_plugin(self.kind, name)
@@ -139,7 +154,8 @@ class Table(Mapping[str, Member]):
 
     def __contains__(self, name: object) -> bool:
         own = self._takes_own and isinstance(name, str) and name.startswith(OWN)
-        return name in self._members or own or name in plugins.list_plugins(self.kind)
+        known = name in self._members or name in self._adopted or own
+        return known or name in plugins.list_plugins(self.kind)
 
     def __iter__(self) -> Iterator[str]:
         yield from self._members
@@ -243,27 +259,6 @@ def summarize(member: Member) -> str:
         return f"cannot be used: {error}"
 
 
-def load_function(table: Mapping[str, Member], name: str, where: str) -> Callable[..., Any]:
-    """A member's function by its name as an attribute, with what the name stands for.
-
-    Args:
-        table: its members are edgekd's and those of plugins.
-        name: with `_` for `-`.
-        where: the module that is asked, for the message.
-
-    Raises:
-        AttributeError: if there is none.
-    """
-    found = name.replace("_", "-")
-    if found not in table:
-        raise AttributeError(
-            f"module {where!r} has no attribute {name!r}; {find_nearest(found, table)}"
-        )
-    member = table[found]
-    function: Callable[..., Any] = member.load()
-    return functools.partial(function, **member.preset) if member.preset else function
-
-
 def usable(table: Mapping[str, Member]) -> dict[str, Member]:
     """The members whose signatures can be read: all but those of a broken plugin."""
     found = {}
@@ -280,11 +275,22 @@ def find_signature(member: Member) -> Signature:
     Raises:
         InputError: if its module or function does not exist, or takes what no recipe can say.
     """
-    own = signatures.read_signature(member.module, member.function, member.supplied)
+    own = find_own_signature(member)
     if member.companion is None:
         return own
     beside = find_signature(member.companion).knobs
     return own._replace(knobs=_both(own.knobs, beside))
+
+
+def find_own_signature(member: Member) -> Signature:
+    """The same without the knobs of its companion.
+
+    Raises:
+        InputError: as `find_signature`.
+    """
+    if member.given is not None:
+        return signatures.inspect_function(member.given, member.function)
+    return signatures.read_signature(member.module, member.function, member.supplied)
 
 
 @functools.cache

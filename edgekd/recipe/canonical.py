@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from edgekd import synonyms
 from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
@@ -21,7 +22,6 @@ from edgekd.learn.optimizers import OPTIMIZERS
 from edgekd.learn.optimizers import OptimizerSettings
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.synthesis import SYNTHESIZERS
-from edgekd.recipe import synonyms
 from edgekd.recipe.text import Key
 from edgekd.recipe.text import ParsedRecipe
 from edgekd.recipe.text import input_error
@@ -189,12 +189,7 @@ class _Form:
         known = set(known)
         found: dict[str, tuple[str, Any]] = {}
         for written, each in value.items():
-            key = written
-            if key not in known:
-                form = synonyms.squeeze(key)
-                alike = [name for name in known if synonyms.squeeze(name) == form]
-                meant = alike[0] if len(alike) == 1 else synonyms.KEYS.get(key.lower(), key)
-                key = meant if meant in known else key
+            key = synonyms.find_key(written, known)
             if key not in known and key.lower() in synonyms.REFUSED_KEYS:
                 place = place_of(self.document, (*old, written))
                 said = synonyms.REFUSED_KEYS[key.lower()]

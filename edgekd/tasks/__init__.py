@@ -96,7 +96,7 @@ SYNONYMS: dict[str, str] = {
     "semanticsegmentation": "segmentation",
     "multilabelclassification": "multi-label",
 }
-"""Other names of tasks, in small letters and without dashes (`edgekd.recipe.synonyms`)."""
+"""Other names of tasks, in small letters and without dashes (`edgekd.synonyms`)."""
 
 
 @functools.cache

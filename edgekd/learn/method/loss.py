@@ -28,7 +28,7 @@ from edgekd.learn.method.scheme import Lesson
 from edgekd.learn.settings import Ramp
 from edgekd.learn.settings import Term
 from edgekd.learn.signals import find_signal
-from edgekd.signatures import read_signature
+from edgekd.table import find_own_signature
 from edgekd.table import find_signature
 
 Key = str | tuple[str, ...]
@@ -152,7 +152,7 @@ def bind_terms(terms: Iterable[Term], *, allow_code: bool = False) -> tuple[Boun
         function = code.load_member(member, f"loss {name}", allow_code=allow_code)
         if not member.built_in:
             function = _require_number(name, function)
-        own = read_signature(member.module, member.function, member.supplied).knobs.model_fields
+        own = find_own_signature(member).knobs.model_fields
         knobs = {key: value for key, value in term.loss.arguments.items() if key in own}
         bound.append(
             BoundTerm(

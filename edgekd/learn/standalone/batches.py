@@ -98,6 +98,16 @@ def read_batch(value: Any, names: tuple[str, ...] = ()) -> OwnBatch:
     return OwnBatch(inputs, dict(targets), indices)
 
 
+def require_batches(batches: Any) -> None:
+    """
+    Raises:
+        InputError: if `batches` cannot be iterated.
+    """
+    if not hasattr(batches, "__iter__") and not hasattr(batches, "__getitem__"):
+        got = type(batches).__name__
+        raise InputError(f"batches: got {got}, want a DataLoader or a list of batches")
+
+
 class LoaderSamples:
     """A user's loader as the training loop asks for it: the same number of batches every epoch."""
 
@@ -110,6 +120,7 @@ class LoaderSamples:
         Raises:
             InputError: if it gives none, or no batches.
         """
+        require_batches(loader)
         self.loader = loader if _has_length(loader) else list(loader)
         self.names, self.steps = names, len(self.loader)
         first = next(iter(self.loader), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -27,8 +28,10 @@ from edgekd.learn.settings import Training
 from edgekd.learn.standalone.batches import LoaderSamples
 from edgekd.learn.standalone.batches import input_names
 from edgekd.learn.standalone.distiller import Distiller
-from edgekd.learn.standalone.distiller import LossWords
+from edgekd.learn.standalone.distiller import SchemeWords
 from edgekd.learn.standalone.distiller import as_networks
+from edgekd.learn.standalone.terms import LossWords
+from edgekd.learn.standalone.terms import read_training_words
 from edgekd.learn.training.depth import plan_rates
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
@@ -60,13 +63,13 @@ def distil(
     teacher: nn.Module | Sequence[nn.Module] | None,
     batches: Iterable[Any],
     *,
-    losses: Sequence[LossWords] = (),
-    scheme: LossWords | Scheme | None = None,
+    losses: LossWords | Sequence[LossWords] = (),
+    scheme: SchemeWords | Scheme | None = None,
     score: Callable[[nn.Module], float] | None = None,
     better: Literal["higher", "lower"] = "higher",
     seed: int = 0,
     checkpoints: str | os.PathLike[str] | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Callback | Sequence[Callback] = (),
     quiet: bool = False,
     **train: Any,
 ) -> DistilledStudent:
@@ -77,15 +80,16 @@ def distil(
         teacher: one, or several whose logits' mean teaches; None where labels or the scheme teach. It comes back as it was.
         batches: a DataLoader, a list, or anything that gives the batches of an epoch each time it is iterated: inputs,
             ``(inputs, targets)``, or mappings by name of what the student takes and of targets.
-        losses: what is summed, as in a recipe: ``["kd", {"name": "fitnet", "weight": 2.0}]``; left out, the teacher's
-            softened classes (0.9) and the labels (0.1).
+        losses: what is summed, as in a recipe, ``["kd", {"name": "fitnet", "weight": 2.0}]``, or a function of
+            signals, ``def own(student_logits, labels)``; one or several; left out, the teacher's softened classes
+            (0.9) and the labels (0.1).
         scheme: who teaches whom: a name of ``edgekd methods``, with its knobs in a mapping, or what a function of
             `edgekd.schemes` gives; left out, the teacher, or labels without one.
         score: what a student in evaluation mode reaches on samples that it does not learn from; asked after every epoch.
         better: which score is.
         seed: of what is random in the training.
         checkpoints: folder to which the state is written, and from which the same call goes on after an interruption.
-        callbacks: functions that receive an `edgekd.progress.EpochEnd` after every epoch.
+        callbacks: a function, or several, that receive an `edgekd.progress.EpochEnd` after every epoch.
         quiet: whether nothing is said on stderr.
         train: keys of a recipe's ``train``: ``epochs`` (20), ``learning_rate`` (0.1), ``optimizer`` ("sgd"),
             ``schedule``, ``clip_norm``, ``ema_decay``, ``freeze``, ...; ``batch_size`` and the like are the loader's.
@@ -97,7 +101,10 @@ def distil(
     >>> import edgekd
     >>> student, history = edgekd.distil(student, teacher, loader, epochs=30, learning_rate=0.05)
     """
+    if score is not None and not callable(score):
+        raise InputError(f"score: got {type(score).__name__}, want a function of the student")
     samples = LoaderSamples(batches, input_names(student))
+    train = read_training_words(train, {*Training.model_fields, *OF_RECIPES})
     training = _read_training(train, samples.batch_size, checkpoints is None, score is None)
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))
@@ -115,7 +122,7 @@ def distil(
             samples=len(samples),
             epochs=training.epochs,
         )
-        progress = CallbackProgress(display, callbacks)
+        progress = CallbackProgress(display, [callbacks] if callable(callbacks) else callbacks)
         progress.stage("distil")
         history = fit(
             TrainingRun(
@@ -129,7 +136,7 @@ def distil(
                 seed=seed,
                 checkpoints=Path(folder),
                 progress=progress,
-                score=score,
+                score=None if score is None else _make_judge(score, training),
                 better=better,
                 rates=plan_rates(distiller.student, training, _zeros(samples.first.inputs)),
             )
@@ -175,6 +182,29 @@ def _read_training(
     if unscored and (training.keep == "best" or training.early_stop_epochs is not None):
         raise InputError("keep, early_stop_epochs: got them without score, want what to go by")
     return training
+
+
+def _make_judge(
+    score: Callable[[nn.Module], float], training: Training
+) -> Callable[[nn.Module], float]:
+    """`score`, whose answer must be a number; where it decides what is kept, one that can be compared.
+
+    Raises (when it is called):
+        InputError: if it is none.
+    """
+    decides = training.keep == "best" or training.early_stop_epochs is not None
+
+    def judge(model: nn.Module) -> float:
+        value = score(model)
+        try:
+            number = float("text" if isinstance(value, str | bytes) else value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(f"score: got {type(value).__name__}, want a number") from error
+        if decides and math.isnan(number):
+            raise InputError("score: got nan, want a number: it decides which epoch is kept")
+        return number
+
+    return judge
 
 
 def _zeros(inputs: Inputs) -> Inputs:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import TypeAdapter
-from pydantic import ValidationError
 from torch import Tensor
 from torch import nn
 
@@ -27,27 +25,24 @@ from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.schemes.labels_only import learn_from_labels
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import CombineSettings
-from edgekd.learn.settings import Losses
 from edgekd.learn.settings import Term
 from edgekd.learn.signals import needs
 from edgekd.learn.standalone.batches import INDICES
 from edgekd.learn.standalone.batches import input_names
 from edgekd.learn.standalone.batches import on_device
+from edgekd.learn.standalone.ends import answer_shapes
 from edgekd.learn.standalone.ends import infer_interface
-from edgekd.learn.task_losses import find_label_terms
-from edgekd.learn.task_losses import find_soft_terms
+from edgekd.learn.standalone.guarded_term import guard_terms
+from edgekd.learn.standalone.terms import LossWords
+from edgekd.learn.standalone.terms import read_scheme
+from edgekd.learn.standalone.terms import read_terms
 from edgekd.table import NamedMember
 from edgekd.table import find_signature
-from edgekd.tasks import DEFAULT_TASK
-from edgekd.tasks import load_task
 
-LossWords = str | Mapping[str, Any]
-"""A loss as a recipe says it: ``"kd"``, or ``{"name": "kd", "weight": 0.9, "temperature": 4.0}``."""
-SOFT = 0.9
-"""Weight of what the teacher says, where there are labels too and no losses are named."""
 OWN = "own"
 """Stands for a builder where the network is the user's own module."""
-_TERMS: TypeAdapter[tuple[Term, ...]] = TypeAdapter(Losses)
+SchemeWords = str | Mapping[str, Any]
+"""A scheme as a recipe says it: its name, or a mapping with `name`."""
 
 
 class Distiller(nn.Module):
@@ -76,8 +71,8 @@ class Distiller(nn.Module):
         teacher: nn.Module | Sequence[nn.Module] | None,
         *,
         example: Any,
-        losses: Sequence[LossWords] = (),
-        scheme: LossWords | Scheme | None = None,
+        losses: LossWords | Sequence[LossWords] = (),
+        scheme: SchemeWords | Scheme | None = None,
         samples: int = 0,
         epochs: int = 1,
     ) -> None:
@@ -86,7 +81,8 @@ class Distiller(nn.Module):
             student: gives one tensor, or a tuple; trained in place.
             teacher: one, or several whose logits' mean teaches; None where labels or the scheme teach.
             example: a batch as the loader gives it, `edgekd.learn.standalone.batches.read_batch`; its shapes count.
-            losses: what is summed, as in a recipe; left out, the teacher's softened classes (0.9) and the labels (0.1).
+            losses: what is summed, as in a recipe, or a function of signals, such as ``student_logits`` and ``labels``;
+                one or several; left out, the teacher's softened classes (0.9) and the labels (0.1).
             scheme: who teaches whom: a name of ``edgekd methods``, with its knobs in a mapping, or what a function of
                 `edgekd.schemes` gives; left out, the teacher, or labels without one.
             samples: how many there are to learn from, for losses that remember them; those of `example` if 0.
@@ -101,9 +97,10 @@ class Distiller(nn.Module):
         _require_learner(student, teachers)
         device = arithmetic.choose_device()
         first = on_device(example, self._names, device)
-        terms = _read_terms(losses, first.targets, bool(teachers))
+        terms = read_terms(losses, first.targets, bool(teachers))
         _require_numbers(terms, first.indices is not None)
         count = len(first.inputs[0])
+        _require_alike([answer_shapes(each, first.inputs) for each in teachers])
         interface = infer_interface(
             student.to(device),
             [first.inputs],
@@ -125,7 +122,8 @@ class Distiller(nn.Module):
         step = assemble_step(participants, terms, _scheme(scheme, bool(teachers)), count, None)
         self.student = step.student.to(device)
         self.companions = step.scheme.companions.to(device)
-        self.scheme, self.terms, self.epochs = step.scheme, step.connection.terms, epochs
+        self.scheme, self.epochs = step.scheme, epochs
+        self.terms = guard_terms(step.connection.terms)
         self.compared = tuple(row.describe() for row in step.connection.rows)
         """Which layers are compared, a line each."""
         self.values: dict[str, float] = {}
@@ -182,43 +180,16 @@ def _require_learner(student: nn.Module, teachers: Sequence[nn.Module]) -> None:
         )
 
 
+def _require_alike(shapes: Sequence[Sequence[tuple[int, ...]]]) -> None:
+    """Raises InputError if the first outputs of several teachers differ in shape: their mean teaches."""
+    found = sorted({each[0] for each in shapes})
+    if len(found) > 1:
+        got = " and ".join(str(list(shape)) for shape in found)
+        raise InputError(f"teacher: got outputs {got} of several, want one shape")
+
+
 def _mark(number: int) -> str:
     return f"_{number + 1}" if number else ""
-
-
-def _read_terms(
-    losses: Sequence[LossWords], targets: Mapping[str, Tensor], taught: bool
-) -> tuple[Term, ...]:
-    if not losses:
-        return _usual_terms(targets, taught)
-    said = [dict(each) if isinstance(each, Mapping) else each for each in losses]
-    try:
-        return _TERMS.validate_python(said)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"losses.{where}: {first['msg'].removeprefix('Value error, ')}") from error
-
-
-def _usual_terms(targets: Mapping[str, Tensor], taught: bool) -> tuple[Term, ...]:
-    """The losses of one class a sample, where none are named: the teacher's answers 0.9, the labels 0.1."""
-    first = next(iter(targets.values()), None)
-    if first is not None and first.is_floating_point():
-        raise InputError(
-            "losses: got none, and targets that are numbers, want losses for them",
-            hint="edgekd methods lists them",
-        )
-    task = load_task(DEFAULT_TASK)
-    soft = find_soft_terms((), task) if taught else ()
-    hard = find_label_terms((), task) if first is not None else ()
-    if not soft and not hard:
-        raise InputError("losses: got no teacher and no labels, want one of them")
-    if not soft or not hard:
-        return soft or hard
-    return (
-        *(term.model_copy(update={"weight": SOFT}) for term in soft),
-        *(term.model_copy(update={"weight": 1 - SOFT}) for term in hard),
-    )
 
 
 def _kind(terms: Sequence[Term]) -> Kind:
@@ -240,17 +211,12 @@ OF_RECIPES = {"samples", "build_peer", "build_smaller", "waypoint_functions"}
 """Participants that a recipe has and a user's modules have not."""
 
 
-def _scheme(words: LossWords | Scheme | None, taught: bool) -> NamedMember | Scheme:
+def _scheme(words: SchemeWords | Scheme | None, taught: bool) -> NamedMember | Scheme:
     if words is None:
         return OFFLINE if taught else learn_from_labels()
     if isinstance(words, Scheme):
         return words
-    try:
-        named = NamedMember.parse(
-            words if isinstance(words, str) else dict(words), SCHEMES, "scheme"
-        )
-    except ValueError as error:
-        raise InputError(f"scheme: {error}") from error
+    named = read_scheme(words, SCHEMES)
     asked = OF_RECIPES & set(find_signature(SCHEMES[named.name]).positional)
     if asked:
         raise InputError(

@@ -66,6 +66,16 @@ def infer_interface(
     return Interface(tuple(inputs), tuple(outputs), axes, sizes)
 
 
+def answer_shapes(model: nn.Module, inputs: Inputs) -> list[tuple[int, ...]]:
+    """The shapes of what `model`, left as it is, gives for two samples of `inputs`, without the batch.
+
+    Raises:
+        InputError: if it cannot be run, or gives something else than tensors.
+    """
+    answers = _answer(model, tuple(each[:2] for each in inputs))
+    return [tuple(each.shape[1:]) for each in answers]
+
+
 def _answer(model: nn.Module, inputs: Inputs) -> Outputs:
     try:
         outputs = as_tuple(run_once(model, *inputs))

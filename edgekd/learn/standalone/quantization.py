@@ -28,6 +28,7 @@ from edgekd.learn.quant import post_training
 from edgekd.learn.quant.post_training import QuantizedStart
 from edgekd.learn.standalone.batches import input_names
 from edgekd.learn.standalone.batches import read_batch
+from edgekd.learn.standalone.batches import require_batches
 from edgekd.learn.standalone.ends import infer_interface
 from edgekd.profile import NUMERICS
 from edgekd.profile import PROFILES
@@ -121,6 +122,7 @@ def quantize_module(
         InputError: if the model cannot be run, traced or quantized so.
     """
     names = input_names(model)
+    require_batches(batches)
     calibration = _take(batches, names, samples)
     model = copy.deepcopy(model).cpu().eval()
     interface = infer_interface(model, _examples(calibration), names)

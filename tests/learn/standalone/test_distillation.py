@@ -71,6 +71,9 @@ def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
         ({"keep": "best"}, "want what to go by"),
         ({"class_weights": "balanced"}, "class_weights: got it, want a loader"),
         ({"freeze": 9}, "freeze"),
+        ({"bs": 8}, "batch_size: got it"),
+        ({"score": lambda model: None}, "score: got NoneType, want a number"),
+        ({"score": lambda model: float("nan"), "keep": "best"}, "score: got nan, want a number"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgekd.recipe import synonyms
+from edgekd import synonyms
 from edgekd.recipe.canonical import member_table
 from edgekd.recipe.learning import FactorizeStep
 from edgekd.recipe.target import Precision

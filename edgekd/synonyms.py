@@ -1,4 +1,4 @@
-"""The field's other names for what a recipe says: those that are understood, and those that are answered with the
+"""The field's other names for what a recipe or a call says: those that are understood, and those that are answered with the
 exact word to write.
 
 Capitals, dashes, underscores and spaces never matter where a name is wanted: ``AdamW``, ``ImageFolder``, ``CIFAR-10``
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 
@@ -211,6 +212,16 @@ def find_name(name: str, known: Iterable[str], synonyms: Mapping[str, str] = {})
         return alike[0]
     meant = synonyms.get(form, name)
     return meant if meant in known else name
+
+
+def find_key(key: str, known: Collection[str]) -> str:
+    """The one of `known` keys that `key` means: itself, one spelled otherwise, or a synonym's; else `key`."""
+    if key in known:
+        return key
+    form = squeeze(key)
+    alike = [name for name in known if squeeze(name) == form]
+    meant = alike[0] if len(alike) == 1 else KEYS.get(key.lower(), key)
+    return meant if meant in known else key
 
 
 def refuse_name(key: str, name: str, known: Iterable[str]) -> str:

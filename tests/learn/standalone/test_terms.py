@@ -1,0 +1,91 @@
+"""What a call says of losses, schemes and trainings is understood as a recipe understands it."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from edgekd.errors import InputError
+from edgekd.learn.settings import Training
+from edgekd.learn.standalone.distiller import Distiller
+from edgekd.learn.standalone.terms import read_terms
+from edgekd.learn.standalone.terms import read_training_words
+from tests.learn.standalone_example import batches
+from tests.learn.standalone_example import net
+
+
+def names(losses: Any) -> list[str]:
+    return [term.loss.name for term in read_terms(losses, {}, True)]
+
+
+def test_losses_in_other_words() -> None:
+    said = ["KD", "CrossEntropy", "mse", {"name": "kd", "T": 2.0, "weight": 3}]
+    terms = read_terms(said, {}, True)
+    assert [term.loss.name for term in terms] == ["kd", "cross-entropy", "mean-squared-error", "kd"]
+    assert terms[3].loss.arguments["temperature"] == 2.0 and terms[3].weight == 3
+    assert names("kd") == names({"name": "Hinton"}) == ["kd"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "message"),
+    [
+        ("kdd", "losses.0: got unknown loss 'kdd'; did you mean 'kd'"),
+        (["kd", "kl"], "losses.1: got unknown loss 'kl'; write kd"),
+        ([{"name": "kd", "alpha": 0.9}], "losses.0.alpha: got unknown key; write a weight beside"),
+        ([{"name": "kd", "T": 1.0, "temperature": 2.0}], "losses.0.temperature: got it beside"),
+        ([3], "losses.0: got int, want a name of edgekd methods"),
+        (3, "losses.0: got int"),
+        (lambda a, b: a, "'lambda', which takes nothing of the student, want student_logits"),
+        (lambda *student_logits: 0, r"lambda: got \*args"),
+        (torch.nn.KLDivLoss(), "'KLDivLoss', which takes nothing of the student"),
+    ],
+)
+def test_what_is_no_loss_is_refused_in_a_line(losses: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_terms(losses, {}, True)
+
+
+def test_functions_are_losses() -> None:
+    def sharp(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 2.0) -> Tensor:
+        p, q = ((each / temperature).softmax(1) for each in (teacher_logits, student_logits))
+        return (1 - p.minimum(q).sum(1)).mean()
+
+    def kd(student_logits: Tensor, labels: Tensor) -> Tensor:
+        return student_logits.gather(1, labels[:, None]).mean().neg()
+
+    sharper = functools.partial(sharp, temperature=1.0)
+    assert names([sharp, kd, kd, sharper]) == ["sharp", "kd-2", "kd-3", "partial"]
+    assert names(sharp) == names({"name": sharp, "weight": 2.0}) == ["sharp"]  # its name is free
+    example = batches()[0]
+    distiller = Distiller(net(2), teacher := net(4), example=example, losses=[sharp, kd])
+    distiller.loss(example).backward()
+    logits = [each.eval()(example[0]) for each in (distiller.student, teacher)]
+    want = sharp(*logits).item()
+    assert distiller.eval().loss(example) is not None
+    assert distiller.values["sharp"] == pytest.approx(want)
+    with pytest.raises(InputError, match="loss bad: raised KeyError"):
+        Distiller(net(2), net(4), example=example, losses=[bad])
+
+
+def bad(student_logits: Tensor) -> Tensor:
+    raise KeyError("no")
+
+
+def test_trainings_in_other_words() -> None:
+    said = {"lr": 0.1, "num_epochs": 3, "optim": "AdamW", "scheduler": "CosineAnnealingLR"}
+    known = set(Training.model_fields)
+    want = {"learning_rate": 0.1, "epochs": 3, "optimizer": "adamw", "schedule": "cosine"}
+    assert read_training_words(said, known) == want
+    mapping = {"optimizer": {"name": "RMSprop", "alpha": 0.9}}
+    assert read_training_words(mapping, known)["optimizer"]["name"] == "rmsprop"
+    for words, message in (
+        ({"lr": 0.1, "learning_rate": 0.1}, "learning_rate: got it beside another word"),
+        ({"amp": True}, "amp: got unknown key; write precision: bf16"),
+        ({"schedule": "plateau"}, "schedule: got unknown schedule 'plateau'; write cosine"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_training_words(words, known)
