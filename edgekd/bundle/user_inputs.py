@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -116,7 +118,7 @@ def _read(name: str, field: Field, value: str) -> list[Question]:
     if field.kind in READERS:
         return READERS[field.kind](name, field, value)
     try:
-        rows = field.read(_bytes(value))
+        rows = field.read(_take_array(_bytes(value), name))
         field.check(rows, name)
     except InputError as error:
         raise InputError(f"{name}: {error}", hint=error.hint) from error
@@ -129,6 +131,30 @@ def _read(name: str, field: Field, value: str) -> list[Question]:
         )
         for number in range(len(rows))
     ]
+
+
+def _take_array(data: bytes, name: str) -> bytes:
+    """Of a .npz file's bytes those of its array `name`, or of its only one, as a .npy file; others as they are.
+
+    Raises:
+        InputError: if it has no such array, or cannot be read.
+    """
+    if not data.startswith(b"PK\x03\x04"):
+        return data
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            wanted = names[0] if len(names) == 1 else f"{name}.npy"
+            with archive.open(wanted) as member:
+                found = member.read(MOST_BYTES + 1)
+    except KeyError as error:
+        listed = ", ".join(each.removesuffix(".npy") for each in names)[:200]
+        raise InputError(f"got a .npz file of {listed}, want the array {name}") from error
+    except Exception as error:  # the parser of zip raises anything
+        raise InputError(f"got no readable .npz file: {error}") from error
+    if len(found) > MOST_BYTES:
+        raise InputError(f"got more than {MOST_BYTES} bytes, want a smaller array")
+    return found
 
 
 def _bytes(value: str) -> bytes:

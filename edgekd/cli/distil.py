@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from edgekd.cli import completions
+from edgekd.cli.arguments import read_model
 from edgekd.cli.single import DATA
 from edgekd.cli.single import FILE
 from edgekd.cli.single import RUN_OPTIONS
 from edgekd.cli.single import TARGET
 from edgekd.cli.single import WEIGHTS_OPTIONS
 from edgekd.cli.single import add_options
-from edgekd.cli.single import read_model
 from edgekd.cli.single import run_recipe
 
 

@@ -11,6 +11,8 @@ import click
 from edgekd.cli import completions
 from edgekd.cli import options
 from edgekd.cli import single
+from edgekd.cli.arguments import read_model
+from edgekd.cli.arguments import read_source
 from edgekd.cli.screen import echo
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ TORCH, ONNX = "torch", "onnx"
 @click.option("--candidate", metavar="NAME", help="Row of the report.  [default: the chosen one]")
 @options.timeout
 @single.add_options(
-    ((click.option("--data", shell_complete=completions.complete_source, metavar="SOURCE", callback=lambda context, option, value: single.read_source(value), help="Of a MODEL: samples on which the file is checked and measured."),)),
+    ((click.option("--data", shell_complete=completions.complete_source, metavar="SOURCE", callback=lambda context, option, value: read_source(value), help="Of a MODEL: samples on which the file is checked and measured."),)),
     single.WEIGHTS_OPTIONS,
     single.RECIPE_OPTIONS,
 )  # fmt: skip
@@ -76,7 +78,7 @@ def command(
     if data is not None:
         targets = ("onnxruntime",) if form in (TORCH, ONNX) else (form,)
         recipe = export_recipe(
-            single.read_model(run),
+            read_model(run),
             data=data,
             targets=targets,
             weights=None if weights is None else str(weights),

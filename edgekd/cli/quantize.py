@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from edgekd.cli import completions
+from edgekd.cli.arguments import read_model
 from edgekd.cli.single import MODEL_OPTIONS
 from edgekd.cli.single import RUN_OPTIONS
 from edgekd.cli.single import add_options
-from edgekd.cli.single import read_model
 from edgekd.cli.single import run_recipe
 
 

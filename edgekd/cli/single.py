@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from edgekd.cli import completions
+from edgekd.cli.arguments import read_source
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import get_volume
 
@@ -93,23 +94,6 @@ def add_options(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[
         reversed([each for group in groups for each in group]),
         command,
     )
-
-
-def read_model(text: str) -> str | dict[str, Any]:
-    """A model as a recipe says it: its name, or in braces its name and knobs, ``{name: resnet, depth: 14}``.
-
-    Raises:
-        InputError: if what is in braces is no mapping with a name.
-    """
-    if not text.startswith("{"):
-        return text
-    from edgekd.errors import InputError
-    from edgekd.recipe import text as recipe_text
-
-    value = recipe_text.parse(text, ".yaml", "model").value
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        raise InputError(f"model: got {text[:60]!r}, want a name, or {{name: NAME, KNOB: VALUE}}")
-    return value
 
 
 def run_recipe(
@@ -199,24 +183,6 @@ def _find_place(
     raise AssertionError("unreachable: numbers do not end")
 
 
-def read_source(text: str | None) -> Any:
-    """A source as it stands on a command line: its name, or a mapping as a recipe has it.
-
-    Raises:
-        InputError: if it begins as a mapping and is none.
-    """
-    import yaml
-
-    from edgekd.errors import InputError
-
-    if text is None or not text.lstrip().startswith("{"):
-        return text
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--data: got {text[:60]!r}, want {{name: SOURCE, KEY: VALUE}}") from error
-
-
 def _make_text(verb: str, recipe: dict[str, Any], path: Path) -> str:
     """The recipe as YAML, proven to be one."""
     import yaml
@@ -228,7 +194,9 @@ def _make_text(verb: str, recipe: dict[str, Any], path: Path) -> str:
     body: str = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=118)
     digest = DIGEST.format(files.digest_bytes(body.encode()))
     text = HEADER.format(verb=verb, path=path) + digest + body
-    recipes.validate(recipe_text.parse(text, ".yaml", verb))
+    parsed = recipe_text.parse(text, ".yaml", verb)
+    # no line of it has been written where the user could look it up
+    recipes.validate(parsed._replace(places=dict.fromkeys(parsed.places, verb)))
     return text
 
 

@@ -120,13 +120,18 @@ def describe_inspection(found: Inspection) -> dict[str, Any]:
 
 
 def _show(found: Inspection) -> None:
+    from edgekd.learn.data import SOURCES
+
     told = describe_inspection(found)
     survey = found.survey
+    is_unlabelled = len(SOURCES[found.source].gives) == 1
     echo(f"{found.source}: {found.reason}" if found.reason else found.source)
     for note in survey.notes:
         echo(note)
     if survey.images is not None:
         echo(_sizes_text(told["images"]))
+    if is_unlabelled:
+        echo(f"input {', '.join(survey.fields)}; no labels")
     rows = [("split", "samples"), *((name, f"{count:,}") for name, count in survey.splits.items())]
     echo("")
     print_columns(rows)
@@ -142,6 +147,8 @@ def _show(found: Inspection) -> None:
         for line in survey.skipped[:MOST_SHOWN]:
             echo(f"  {line}")
     echo(f"\nIn a recipe:\n\ndata:\n  source: {told['recipe']}")
+    if is_unlabelled:
+        echo(f"\nFor an ONNX file: edgekd quantize MODEL.onnx --data {told['recipe']}")
     tasks = ", ".join(told["tasks"])
     if tasks:
         echo(

@@ -108,16 +108,16 @@ class Array(Field):
         return {name: np.ascontiguousarray(np.asarray(rows))}
 
     def read(self, data: bytes) -> Rows:
-        """A ``.npy`` file of one sample, or of several; or one as JSON."""
-        if data.startswith(b"PK"):
-            raise InputError("got a .npz file, want .npy, one array, or JSON")
+        """A ``.npy`` file of one sample, or of several; or one as JSON. A first axis of 1 may be left out of several."""
         try:
             is_npy = data.startswith(b"\x93NUMPY")
             found = np.load(io.BytesIO(data), allow_pickle=False) if is_npy else decode_json(data)
             rows = np.asarray(found, self.dtype)
         except (ValueError, TypeError, OSError, EOFError, InputError) as error:
             raise InputError(f"got {data[:20]!r}, want .npy or JSON of {self.dtype}") from error
-        rows = rows[None] if rows.ndim == len(self.shape) else rows
+        if rows.ndim == len(self.shape):
+            lacks_axis = self.shape[:1] == (1,) and rows.shape[1:] == self.shape[1:]
+            rows = rows[:, None] if lacks_axis else rows[None]
         self.check(rows, "input")
         return rows
 

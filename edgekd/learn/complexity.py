@@ -7,11 +7,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.forward_pass import run_once
+from edgekd.learn.onnx_import.session import OnnxFile
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Count trained numbers; a tied one counts once, buffers do not count."""
-    return sum(parameter.numel() for parameter in model.parameters())
+    """Count trained numbers; a tied one counts once, buffers do not count, but what a whole file holds does."""
+    whole = (each.count_weights() for each in model.modules() if isinstance(each, OnnxFile))
+    return sum(parameter.numel() for parameter in model.parameters()) + sum(whole)
 
 
 def count_macs(model: nn.Module, blueprint: Blueprint) -> int:

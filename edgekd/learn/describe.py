@@ -14,6 +14,7 @@ from edgekd.dataset import Dataset
 from edgekd.errors import InputError
 from edgekd.task import interface_of
 from edgekd.task_check import require_runs
+from edgekd.tasks import BUILT_IN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from edgekd.learn.source import Source
     from edgekd.task import Task
 
+BY_ANSWERS = next(name for name, entry in BUILT_IN.items() if entry.from_answers)
+"""The task that needs no labels."""
 RUN_ON = 4
 """Training samples on which a task's functions are tried before anything is trained."""
 
@@ -90,7 +93,8 @@ def describe_fields(
         first = {name: train[name][order[:RUN_ON]] for name in made.targets}
         require_runs(task, made.prepare_targets(first), made)
     except ValueError as error:
-        raise InputError(f"{where}: {error}") from error
+        hint = "" if made.targets else f"task: {BY_ANSWERS} judges an ONNX file by its own answers"
+        raise InputError(f"{where}: {error}", hint=hint) from error
     return made
 
 

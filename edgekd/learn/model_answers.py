@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,8 @@ def add_answers(source: Source, path: Path, words: Mapping[str, Any], where: str
         InputError: if the file does not take these inputs, or their preprocessing is not said.
     """
     file = read_file(path)
-    session = OnnxSession(file, str(path))
+    shown = os.path.relpath(path)  # a recipe that was written says ../model.onnx
+    session = OnnxSession(file, str(path) if shown.startswith("..") else shown)
     source = _rename(source, session.inputs, where)
     train = source.splits["train"]
     is_whole = session.takes_whole({n: getattr(rows, "ndim", 0) for n, rows in train.items()})

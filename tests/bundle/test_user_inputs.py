@@ -15,6 +15,7 @@ from edgekd.dataset import Dataset
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.field import from_rows
+from edgekd.fields.array import Array
 from edgekd.fields.label import Label
 from edgekd.fields.map import Map
 from edgekd.fields.tokens import Tokens
@@ -87,6 +88,33 @@ def test_several_inputs_are_one_question(tmp_path: Path) -> None:
     assert [one.rows["facts"].tolist() for one in found] == [[[1, 2]], [[3, 4]]]
     name = f"{tmp_path / 'two.npy'}[1], {tmp_path / 'facts=1.csv'}[1]"
     assert found[1].name == name  # in the order of the data
+
+
+def test_an_npz_file_gives_the_array_of_an_input_s_name(tmp_path: Path) -> None:
+    fields = {name: Array(dtype="float32", shape=(2,)) for name in ("signal", "meta")}
+    several = Dataset(task="float-agreement", inputs=fields, targets={})
+    path, rows = tmp_path / "two.npz", np.arange(6, dtype=np.float32).reshape(3, 2)
+    np.savez(path, signal=rows, meta=-rows)
+    found = user_inputs.read_questions([f"signal={path}", f"meta={path}"], several)
+    assert len(found) == 3
+    np.testing.assert_array_equal(np.asarray(found[2].rows["meta"]), -rows[2:])
+    typed = user_inputs.read_questions([f"signal={path}", "meta=[[1, 2], [3, 4], [5, 6]]"], several)
+    np.testing.assert_array_equal(np.asarray(typed[0].rows["meta"]), [[1, 2]])
+    np.savez(tmp_path / "only.npz", anything=rows)
+    one = dataclasses.replace(several, inputs={"signal": fields["signal"]})
+    assert len(user_inputs.read_questions([str(tmp_path / "only.npz")], one)) == 3
+    for content, says in (
+        (path.read_bytes(), "x: got a .npz file of signal, meta, want the array x"),
+        (path.read_bytes()[:200], "x: got no readable .npz file"),
+    ):
+        (tmp_path / "b.npz").write_bytes(content)
+        other = dataclasses.replace(several, inputs={"x": fields["signal"]})
+        with pytest.raises(InputError, match=says):
+            user_inputs.read_questions([str(tmp_path / "b.npz")], other)
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(InputError, match="^signal: got .*, want .npy or JSON") as refused:
+        user_inputs.read_questions([str(tmp_path / "objects.npy")], one)
+    assert "pickle" not in refused.value.line()
 
 
 def test_what_was_done_to_an_image_stands_beside_it_alone(tmp_path: Path) -> None:

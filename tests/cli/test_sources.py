@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -70,3 +71,10 @@ def test_braces_say_what_a_path_leaves_open(tmp_path: Path) -> None:
         run(str(tmp_path / "a.csv"))
     told = run(f"{{name: table, reference: {tmp_path / 'a.csv'}, target: c}}")
     assert "to tell: column c, numbers from 0 to 2.667" in told and "Task: regression" in told
+
+
+def test_arrays_are_the_inputs_of_a_file(tmp_path: Path) -> None:
+    np.savez(tmp_path / "odd.npz", signal=np.zeros((5, 2)), meta=np.zeros((5, 3)))
+    shown = run(str(tmp_path / "odd.npz"))
+    assert "input signal, meta; no labels" in shown and "train  5" in shown
+    assert f"quantize MODEL.onnx --data arrays:{tmp_path / 'odd.npz'}" in shown

@@ -100,14 +100,18 @@ def test_a_npy_file_is_read_with_or_without_its_batch() -> None:
         field.read(b"no array")
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_first_axis_of_1_may_be_left_out_of_several(count: int) -> None:
+    rows, file = np.ones((count, 2), np.float32), io.BytesIO()
+    np.save(file, rows)
+    read = Array(dtype="float32", shape=(1, 2)).read(file.getvalue())
+    np.testing.assert_array_equal(np.asarray(read), rows[:, None])
+
+
 def test_json_is_read_and_other_files_are_named() -> None:
     field = Array(dtype="float32", shape=(3,))
     assert np.asarray(field.read(b"[0.5, 1, 2]")).tolist() == [[0.5, 1.0, 2.0]]
     assert np.asarray(field.read(b"[[0, 1, 2], [3, 4, 5]]")).shape == (2, 3)
-    several = io.BytesIO()
-    np.savez(several, a=np.zeros(3, np.float32))
-    with pytest.raises(InputError, match="got a .npz file, want .npy"):
-        field.read(several.getvalue())
     for broken in (b'{"a": 1}', b"[[1, 2], [3]]", b'["a", "b", "c"]', b"\x93NUMPY"):
         with pytest.raises(InputError, match="want"):
             field.read(broken)

@@ -10,6 +10,7 @@ import pytest
 from edgekd.errors import InputError
 from edgekd.field import from_rows
 from edgekd.learn import describe
+from edgekd.learn.source import AS_GIVEN
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
 from edgekd.tasks import load_task
@@ -97,6 +98,16 @@ def test_every_task_takes_its_fields(name: str) -> None:
 def test_what_does_not_fit_is_one_line(name: str, given: Source, says: str) -> None:
     with pytest.raises(InputError, match=says):
         describe.describe_fields(given, load_task(name), np.arange(15), {}, "here")
+
+
+def test_data_without_labels_are_told_the_task_that_needs_none() -> None:
+    rows = np.zeros((4, 2), np.float32)
+    source = Source({"train": {"x": rows}}, {"x": AS_GIVEN})
+    with pytest.raises(InputError) as refused:
+        describe.describe_fields(
+            source, load_task("classification"), np.arange(4), {}, "arrays:a.npz"
+        )
+    assert refused.value.hint.startswith("task: float-agreement")
 
 
 def test_a_task_that_gives_what_nobody_can_use_is_refused_before_training() -> None:

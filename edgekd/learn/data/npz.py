@@ -63,4 +63,8 @@ def read(
     if names is not None and (names.dtype.kind != "U" or names.ndim != 1):
         raise InputError(f"{path}: {classes}: got {names.dtype} {list(names.shape)}, want text [C]")
     names_given = None if names is None else names.tolist()
-    return from_arrays(arrays, str(path), classes=names_given, axes=axes)
+    try:
+        return from_arrays(arrays, str(path), classes=names_given, axes=axes)
+    except InputError as error:
+        error.hint = error.hint or f"inputs of a model without labels: arrays:{reference}"
+        raise

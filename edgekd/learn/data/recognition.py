@@ -19,12 +19,14 @@ from edgekd.learn.data.mask_layout import list_pairs
 from edgekd.learn.data.text_csv import is_words
 from edgekd.learn.formats.image import FOREIGN_SUFFIXES
 from edgekd.learn.formats.image import SUFFIXES as IMAGES
+from edgekd.learn.formats.npy import list_npz
 from edgekd.learn.formats.records import DELIMITED
 from edgekd.learn.formats.records import JSON
 from edgekd.learn.formats.records import JSON_LINES
 from edgekd.learn.formats.records import Records
 from edgekd.learn.formats.records import is_number
 from edgekd.learn.formats.records import read_records
+from edgekd.learn.source import ALIASES
 from edgekd.units import number_text
 
 SOUNDS = {".wav", ".flac", ".mp3", ".ogg", ".m4a"}
@@ -70,7 +72,7 @@ def recognize_source(path: Path) -> Recognition:
 def _recognize_file(path: Path) -> Recognition:
     suffix, reference = path.suffix.lower(), str(path)
     if suffix == ".npz":
-        return Recognition("npz", reference, "a file of arrays")
+        return _recognize_arrays(path)
     if suffix in (".parquet", ".arrow"):
         return Recognition("huggingface", reference, "a Parquet or Arrow file")
     if path.name.lower().endswith((".jsonl.gz", ".ndjson.gz")):
@@ -88,6 +90,14 @@ def _recognize_file(path: Path) -> Recognition:
     raise InputError(
         f"{path}: got a file of no known kind, want .csv, .tsv, .json, .jsonl, .npz, .parquet or a folder"
     )
+
+
+def _recognize_arrays(path: Path) -> Recognition:
+    names = set(list_npz(path))
+    images, labels = (names.intersection(each) for each in ALIASES["train"])
+    if images and labels:
+        return Recognition("npz", str(path), "a file of arrays")
+    return Recognition("arrays", str(path), "a file of arrays, none of which are labels")
 
 
 def _recognize_list(path: Path, records: Records) -> Recognition:

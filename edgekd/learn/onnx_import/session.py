@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -22,6 +26,8 @@ BATCH_ROUNDING = 1e-4
 """How far answers to a batch may be from those one by one, as part of the largest answer of their output."""
 SEVERE = 3
 """Messages of ONNX Runtime below this are not shown."""
+NO_WEIGHTS = (onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
+"""Types of sizes, axes and the like."""
 DTYPES = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
@@ -123,6 +129,20 @@ class OnnxSession:
             return True
         return any(_differs(together[name], each) for name, each in alone.items())
 
+    def _describe_mismatch(self, feeds: Mapping[str, Array]) -> str:
+        """Say what an input got and wants; empty if all fit what the file says of them."""
+        for end in self.inputs:
+            given = feeds[end.name]
+            sizes = zip(given.shape, end.shape, strict=False)
+            fits = given.ndim == len(end.shape) and all(
+                not isinstance(size, int) or size == have for have, size in sizes
+            )
+            if not fits or str(given.dtype) != end.dtype:
+                got = f"{given.dtype} {list(given.shape)}"
+                wanted = ", ".join("?" if size is None else str(size) for size in end.shape)
+                return f"{end.name}: got {got}, want {end.dtype} [{wanted}]"
+        return ""
+
     def _join(self, parts: list[dict[str, Array]]) -> dict[str, Array]:
         try:
             return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -150,9 +170,9 @@ class OnnxSession:
         try:
             answers = self._session.run(None, dict(feeds))
         except Exception as error:
-            shapes = ", ".join(f"{name} {list(each.shape)}" for name, each in feeds.items())
-            first = str(error).strip().splitlines()[0][:300]
-            raise InputError(f"{self._where}: cannot take {shapes}: {first}") from error
+            raise InputError(
+                f"{self._where}: {self._describe_mismatch(feeds) or _describe_failure(feeds, error)}"
+            ) from error
         named = zip(self.outputs, answers, strict=True)
         return {end.name: np.asarray(answer) for end, answer in named}
 
@@ -177,6 +197,16 @@ class OnnxFile(nn.Module):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OnnxFile:
         return OnnxFile(self._data(), self.obstacle, self._blank)
+
+    def count_weights(self) -> int:
+        """Count the elements of what the file holds, its branches included; whole numbers of 32 or 64 bits are none."""
+        model = onnx.load_from_string(self._data())
+        graphs = [model.graph, *model.functions]
+        return sum(
+            math.prod(each.dims)
+            for each in _list_tensors(graphs)
+            if each.data_type not in NO_WEIGHTS
+        )
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """What the file answers, float32."""
@@ -207,6 +237,11 @@ class OnnxFile(nn.Module):
         return bytes(held.tobytes())
 
 
+def _describe_failure(feeds: Mapping[str, Array], error: Exception) -> str:
+    shapes = ", ".join(f"{name} {list(each.shape)}" for name, each in feeds.items())
+    return f"cannot take {shapes}: {str(error).strip().splitlines()[0][:300]}"
+
+
 def _differs(one: Array, other: Array) -> bool:
     if one.shape != other.shape:
         return True
@@ -226,6 +261,17 @@ def describe_obstacle_to_batches(session: OnnxSession) -> str:
         told = ", ".join(f"{name} {size or 'free'}" for name, size in firsts.items())
         return f"the first axes of its inputs differ ({told}), which count no samples"
     return ""
+
+
+def _list_tensors(graphs: Iterable[Any]) -> Iterator[onnx.TensorProto]:
+    """Initializers and tensors of nodes, in all branches of graphs or functions."""
+    for graph in graphs:
+        yield from getattr(graph, "initializer", ())
+        for attribute in (each for node in graph.node for each in node.attribute):
+            if attribute.HasField("t"):
+                yield attribute.t
+            inner = [attribute.g] if attribute.HasField("g") else []
+            yield from _list_tensors([*inner, *attribute.graphs])
 
 
 def _end(node: Any) -> FileEnd:

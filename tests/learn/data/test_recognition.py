@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -16,6 +17,17 @@ def put(path: Path, text: str | None = None) -> None:
         path.write_text(text, encoding="utf-8")
     else:
         Image.new("RGB", (4, 4)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "source"),
+    [(["image"], "arrays"), (["x"], "arrays"), (["x", "y"], "npz"), (["a", "b"], "arrays")],
+)
+def test_arrays_without_labels_are_inputs_of_a_model(
+    tmp_path: Path, names: list[str], source: str
+) -> None:
+    np.savez(tmp_path / "a.npz", **dict.fromkeys(names, np.zeros(2)))
+    assert recognize_source(tmp_path).text == f"{source}:{tmp_path / 'a.npz'}"
 
 
 COCO = json.dumps({"images": [], "annotations": [], "categories": []})
@@ -36,7 +48,6 @@ COCO = json.dumps({"images": [], "annotations": [], "categories": []})
         ({"a.jsonl": '{"text": "hello you", "label": "x"}\n'}, "jsonl", "a.jsonl"),
         ({"iris.csv": "a,b,species\n1,2,x\n"}, "table", "iris.csv"),
         ({"a.parquet": "PAR1"}, "huggingface", ""),
-        ({"a.npz": "PK"}, "npz", "a.npz"),
     ],
 )
 def test_what_lies_there_says_the_source(
