@@ -12,6 +12,7 @@ from edgekd.errors import InputError
 from edgekd.errors import find_nearest
 from edgekd.learn.data.folder_layout import SPLIT_NAMES
 from edgekd.learn.formats.records import Records
+from edgekd.learn.source import SKIP_HINT
 
 USUAL: dict[str, tuple[str, ...]] = {
     "file": (
@@ -31,6 +32,8 @@ USUAL: dict[str, tuple[str, ...]] = {
 """What people call a column, by what is in it; small letters."""
 NUMBERING = ("", "id", "index", "idx", "rownames", "row", "uid", "uuid", "unnamed: 0")
 """What people call a column that numbers the rows."""
+MISSING = ("", "nan", "NaN", "NA")
+"""What programs write where there is no label."""
 LOOKED_AT = 200
 """Rows by which a column is told."""
 
@@ -132,6 +135,37 @@ def name_split(word: Any) -> str | None:
 
 def _names_splits(records: Records, column: str) -> bool:
     return column_fits(records, column, lambda cell: name_split(cell) is not None)
+
+
+def is_missing(cell: Any) -> bool:
+    """Return whether a cell has no label."""
+    return cell is None or (isinstance(cell, str) and cell.strip() in MISSING)
+
+
+def describe_missing(records: Records, number: int, column: str, path: Path) -> str:
+    """``list.csv, line 7: label: got 'nan', which is no label, want one``."""
+    cell = records.rows[number].get(column)
+    got = "nothing" if not cell else f"{cell!r}, which says that there is none"
+    return f"{records.where(path, number)}: {column}: got {got}, want a label"
+
+
+def drop_unlabelled(
+    records: Records, column: str, path: Path, on_broken: str
+) -> tuple[Records, list[str]]:
+    """The rows that have a label; and those left out, each with the reason.
+
+    Raises:
+        InputError: at the first row without one, unless `on_broken` is ``skip``; or if none has one.
+    """
+    absent = [i for i, row in enumerate(records.rows) if is_missing(row.get(column))]
+    skipped = [describe_missing(records, number, column, path) for number in absent]
+    if skipped and on_broken == "refuse":
+        raise InputError(skipped[0], hint=SKIP_HINT)
+    if len(absent) == len(records.rows):
+        raise InputError(f"{path}: got no row with a {column}, want some")
+    left = sorted(set(range(len(records.rows))) - set(absent))
+    rows = [records.rows[number] for number in left]
+    return records._replace(rows=rows, lines=[records.lines[number] for number in left]), skipped
 
 
 def number_classes(

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgekd import files as disk
 from edgekd.errors import InputError
+from edgekd.learn.data.columns import drop_unlabelled
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
 from edgekd.learn.data.columns import number_classes
@@ -46,6 +47,8 @@ class _Listing(NamedTuple):
     splits: dict[str, list[int]]
     classes: tuple[str, ...]
     labels: list[int]
+    unlabelled: list[str]
+    """Rows that are left out, each with the reason."""
 
     def path(self, number: int) -> Path:
         """Of a row's image."""
@@ -58,6 +61,7 @@ def files(
     file: str | None = None,
     label: str | None = None,
     split: str | None = None,
+    on_broken: str = "refuse",
     data_dir: Path | None = None,
     **_: Any,
 ) -> list[Path]:
@@ -67,7 +71,7 @@ def files(
         InputError: as `read`, as far as it can be seen without decoding.
     """
     path = locate(reference, data_dir)
-    listing = _read_list(path, file, label, split)
+    listing = _read_list(path, file, label, split, on_broken)
     images = (listing.path(number) for number in range(len(listing.records.rows)))
     return [path, *dict.fromkeys(image for image in images if image.is_file())]
 
@@ -109,7 +113,9 @@ def read(
             return decode(opened.read(LIMIT_BYTES + 1), shape, where)
 
     path = locate(reference, data_dir)
-    return _make_source(path, _read_list(path, file, label, split), on_broken, decode_file)
+    return _make_source(
+        path, _read_list(path, file, label, split, on_broken), on_broken, decode_file
+    )
 
 
 def outline(
@@ -135,14 +141,13 @@ def outline(
         return np.zeros((1, 1, channels), np.uint8)
 
     path = locate(reference, data_dir)
-    return _make_source(path, _read_list(path, file, label, split), on_broken, look)
+    return _make_source(path, _read_list(path, file, label, split, on_broken), on_broken, look)
 
 
 def _make_source(
     path: Path, listing: _Listing, on_broken: str, decode_file: Callable[[Path, str], np.ndarray]
 ) -> Source:
-    require_known(on_broken)
-    skipped: list[str] = []
+    skipped, hint = list(listing.unlabelled), ""
     splits: dict[str, LabelledImages] = {}
     first: tuple[str, np.ndarray] | None = None
     for name, numbers in listing.splits.items():
@@ -156,6 +161,7 @@ def _make_source(
                 if on_broken == "refuse":
                     raise InputError(str(error), hint=error.hint or SKIP_HINT) from error
                 skipped.append(str(error))
+                hint = error.hint
                 continue
             if first is None:
                 first = where, image
@@ -164,7 +170,8 @@ def _make_source(
             images.append(image)
             labels.append(listing.labels[number])
         if not images:
-            raise InputError(f"{path}: got no image of the {name} split, want some")
+            why = f"; the last: {skipped[-1]}" if skipped else ""
+            raise InputError(f"{path}: got no image of the {name} split, want some{why}", hint=hint)
         splits[name] = LabelledImages(np.stack(images), np.array(labels, np.int64))
     return label_images(
         splits["train"],
@@ -181,13 +188,18 @@ def _propose_side(listing: _Listing) -> int | None:
     return None if sizes is None else sizes.side
 
 
-def _read_list(path: Path, file: str | None, label: str | None, split: str | None) -> _Listing:
+def _read_list(
+    path: Path, file: str | None, label: str | None, split: str | None, on_broken: str
+) -> _Listing:
+    require_known(on_broken)
     records = read_records(path)
     where = str(path)
     found_file = find_column(records, "file", file, where, is_image_name)
-    split_column, splits = find_splits(records, split, path, where)
+    split_column, _ = find_splits(records, split, path, where)
     others = [found_file, *([split_column] if split_column else [])]
     found_label = find_column(records, "label", label, where, is_label, without=others)
+    records, unlabelled = drop_unlabelled(records, found_label, path, on_broken)
+    _, splits = find_splits(records, split, path, where)
     labels = []
     for number, row in enumerate(records.rows):
         for column, fits in ((found_file, is_image_name), (found_label, is_label)):
@@ -198,7 +210,15 @@ def _read_list(path: Path, file: str | None, label: str | None, split: str | Non
     require_names(map(str, labels), where)
     classes, numbers = number_classes(labels, splits["train"], records, path, found_label)
     return _Listing(
-        path.parent, records, found_file, found_label, split_column, splits, classes, numbers
+        path.parent,
+        records,
+        found_file,
+        found_label,
+        split_column,
+        splits,
+        classes,
+        numbers,
+        unlabelled,
     )
 
 
@@ -217,7 +237,10 @@ def _inside(listing: _Listing, number: int, where: str) -> Path:
     if not path.exists():
         raise InputError(f"{where}: got {str(path)!r}, want a file that is there")
     if not path.resolve().is_relative_to(listing.root.resolve()):
-        raise InputError(f"{where}: got {str(path)!r}, want a file below the list's folder")
+        raise InputError(
+            f"{where}: got {str(path)!r}, want a file below the list's folder {listing.root}",
+            hint="put the list into a folder that holds the images, at any depth",
+        )
     return path
 
 

@@ -115,6 +115,14 @@ def _recognize_list(path: Path, records: Records) -> Recognition:
         return Recognition(source, reference, "a list with a column of texts")
     if any(column_fits(records, name, is_number) for name in records.columns):
         return Recognition("table", reference, "a list of numbers")
+    for name in records.columns:
+        others = [i for i, row in enumerate(records.rows) if not is_image_name(row.get(name))]
+        if name.casefold() in USUAL["file"] and others:
+            got = str(records.rows[others[0]].get(name, "nothing"))[:60]
+            raise InputError(
+                f"{records.where(path, others[0])}: {name}: got {got!r}, "
+                f"want the path of an image: {' '.join(sorted(IMAGES))}"
+            )
     raise InputError(
         f"{path}: got the columns {', '.join(records.columns[:8])}, want one of image files, texts or numbers"
     )

@@ -11,7 +11,9 @@ from edgekd.errors import InputError
 from edgekd.errors import find_nearest
 from edgekd.learn.data.columns import NUMBERING
 from edgekd.learn.data.columns import USUAL
+from edgekd.learn.data.columns import describe_missing
 from edgekd.learn.data.columns import find_splits
+from edgekd.learn.data.columns import is_missing
 from edgekd.learn.data.columns import number_classes
 from edgekd.learn.formats.records import Records
 from edgekd.learn.formats.records import is_number
@@ -155,13 +157,16 @@ def _require_whole(
     lines: list[int] = []
     for number, row in enumerate(records.rows):
         wrong = [n for n in inputs if not is_number(row.get(n))]
-        wrong += [target] if row.get(target) is None else []
-        if not wrong:
+        unlabelled = is_missing(row.get(target))
+        if not wrong and not unlabelled:
             rows.append(row)
             lines.append(records.lines[number])
             continue
-        got = repr(str(row[wrong[0]])[:20]) if wrong[0] in row else "nothing"
-        message = f"{records.where(path, number)}: {wrong[0]}: got {got}, want a number"
+        if wrong:
+            got = repr(str(row[wrong[0]])[:20]) if wrong[0] in row else "nothing"
+            message = f"{records.where(path, number)}: {wrong[0]}: got {got}, want a number"
+        else:
+            message = describe_missing(records, number, target, path)
         if on_broken == "refuse":
             raise InputError(message, hint=SKIP_HINT)
         skipped.append(message)

@@ -13,6 +13,7 @@ from edgekd.field import RaggedRows
 from edgekd.fields.tokens import BYTES_VOCABULARY
 from edgekd.fields.tokens import encode_text
 from edgekd.learn.data.columns import LOOKED_AT
+from edgekd.learn.data.columns import drop_unlabelled
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
 from edgekd.learn.data.columns import number_classes
@@ -72,7 +73,9 @@ def read(
     where, records = str(path), read_records(path)
     text = find_column(records, "text", text, where, is_words)
     label = find_label(records, label, where, text)
-    records, skipped = _drop_empty(records, (text, label), path, on_broken)
+    records, skipped = _drop_empty(records, text, path, on_broken)
+    records, unlabelled = drop_unlabelled(records, label, path, on_broken)
+    skipped += unlabelled
     column, splits = find_splits(records, split, path, where)
     labels = [row[label] for row in records.rows]
     require_names(map(str, labels), where)
@@ -133,18 +136,17 @@ def is_label(value: Any) -> bool:
 
 
 def _drop_empty(
-    records: Records, wanted: tuple[str, ...], path: Path, on_broken: str
+    records: Records, text: str, path: Path, on_broken: str
 ) -> tuple[Records, list[str]]:
     skipped: list[str] = []
     rows: list[dict[str, Any]] = []
     lines: list[int] = []
     for number, row in enumerate(records.rows):
-        absent = next((name for name in wanted if not str(row.get(name, "")).strip()), None)
-        if absent is None:
+        if str(row.get(text, "")).strip():
             rows.append(row)
             lines.append(records.lines[number])
             continue
-        message = f"{records.where(path, number)}: {absent}: got nothing, want it"
+        message = f"{records.where(path, number)}: {text}: got nothing, want it"
         if on_broken == "refuse":
             raise InputError(message, hint=SKIP_HINT)
         skipped.append(message)

@@ -57,6 +57,32 @@ def test_an_outline_has_the_labels_without_the_pixels(folder: Path) -> None:
     assert got.train.images.shape == (2, 1, 1, 3) and got.train.labels.tolist() == [0, 1]
 
 
+def test_rows_without_a_label_are_left_out_and_listed_if_asked(folder: Path) -> None:
+    path = write(
+        folder, "file,label", "pics/0.png,a", "pics/1.png,nan", "pics/2.png,", "pics/3.png,b"
+    )
+    source = image_list.read(reference=path, on_broken="skip")
+    assert checked(source, "list").classes == ("a", "b")
+    assert [line.partition(": ")[2] for line in source.skipped] == [
+        "label: got 'nan', which says that there is none, want a label",
+        "label: got nothing, want a label",
+    ]
+    assert len(image_list.files(reference=path, on_broken="skip")) == 3
+
+
+@pytest.mark.parametrize("place", ["../pics/{}.png", "{here}/pics/{}.png"])
+def test_images_outside_the_folder_of_the_list_are_named_as_the_reason(
+    folder: Path, place: str
+) -> None:
+    (folder / "list").mkdir()
+    rows = [f"{place.format(i, here=folder)},{i}" for i in range(3)]
+    path = write(folder / "list", "file,label", *rows)
+    for said in ("refuse", "skip"):
+        with pytest.raises(InputError, match="want a file below the list's folder") as caught:
+            image_list.outline(reference=path, on_broken=said)
+        assert caught.value.hint.startswith("put the list into a folder that holds the images")
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -68,6 +94,10 @@ def test_an_outline_has_the_labels_without_the_pixels(folder: Path) -> None:
         (["pics/0.png,1", "pics/1.png,2"], "want the names of the columns"),
         (["file,label", "pics/0.png"], "line 2: got 1 cells, want 2"),
         (["file,label", "pics/0.png,"], "label: got the columns"),
+        (
+            ["file,label", "pics/0.png,a", "pics/1.png,NaN"],
+            "line 3: label: got 'NaN', which says that",
+        ),
         (["file,label,split", "pics/0.png,a,train", "pics/1.png,b,test"], "line 3: label: got 'b'"),
         (["file,label"], "got no rows"),
     ],

@@ -53,6 +53,7 @@ def test_whole_numbers_leave_it_open_until_it_is_said(tmp_path: Path, kind: str)
         (["a,y", "1,x"], {"target": "z"}, "target: got 'z'", ""),
         (["a,y", "1,x"], {"target_is": "label"}, "want one of: auto, class, number", ""),
         (["a,y", "1,x"], {"target_is": "number"}, "y: got 'x', want a number", ""),
+        (["a,y", "1,0", "2,NA"], {}, "line 3: y: got 'NA', which says that there is", "on_broken"),
         (["y", "1"], {}, "got no column of numbers beside y", ""),
     ],
 )
@@ -65,9 +66,10 @@ def test_what_leaves_it_open_is_refused_with_what_to_write(
 
 
 def test_rows_without_a_number_are_skipped_where_that_is_said(tmp_path: Path) -> None:
-    path = write(tmp_path, "a,y", "1,x", ",x", "3,z", "4,")
+    path = write(tmp_path, "a,y", "1,x", ",x", "3,z", "4,", "5,nan")
     source = table.read(reference=path, on_broken="skip")
-    assert len(source.splits["train"]["labels"]) == 2 and len(source.skipped) == 2
+    assert len(source.splits["train"]["labels"]) == 2 and len(source.skipped) == 3
+    assert source.fields["labels"].words["names"] == ("x", "z")
 
 
 def test_a_line_of_very_many_columns_is_refused_at_once(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_whole_numbers_are_classes_in_their_order(tmp_path: Path) -> None:
     [
         (["text,title,label", "a b,c d,x", "a b,c d,y"], "text, title, which could all be it"),
         (["text,label", "a b,x", ",y"], r"a\.csv, line 3: text: got nothing"),
+        (["text,label", "a b,x", "c d,nan"], "line 3: label: got 'nan', which says that there is"),
         (["a,b", "1,2"], "text: got the columns a, b; none"),
         (["text,label,split", "a b,x,train", "a b,y,val"], "line 3: label: got 'y'"),
     ],
