@@ -3,8 +3,10 @@ itself by ONNX Runtime."""
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Collection
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx as onnx_package
@@ -17,6 +19,7 @@ from edgekd import admission
 from edgekd import files
 from edgekd.admission import external_data
 from edgekd.errors import InputError
+from edgekd.field import MOST_VALUES
 from edgekd.interface import Interface
 from edgekd.learn import model_inputs
 from edgekd.learn.onnx_import import graph as graphs
@@ -32,7 +35,9 @@ from edgekd.settings import Whole
 COMPARED = 3
 """Made-up samples on which an import is compared with the file."""
 TOLERANCE = 1e-3
-"""Largest difference of an answer, as part of the largest answer of its output."""
+"""Largest difference of an answer, as part of the largest answer of its channel: scores may lie beside boxes."""
+CHANNEL_ROUNDING = 1e-5
+"""What is added to that, as part of the largest answer of the whole output: a channel may be all but zero."""
 ROUNDING = 1e-6
 """What is added to that for a probability, since all of them may be small: engines' sigmoids differ so far."""
 
@@ -65,7 +70,7 @@ def onnx(
     data = read_file(Path(reference))
     whole = OnnxFile(data, blank=interface)
     try:
-        _require_batches(data, interface)
+        _require_batches(whole.session, interface)
         network = _import(data)
         _compare(network, whole, interface, find_probabilities(data))
     except ValueError as error:
@@ -113,12 +118,11 @@ def _import(data: bytes) -> OnnxNetwork:
     return OnnxNetwork(found.graph, found.weights).eval()
 
 
-def _require_batches(data: bytes, interface: Interface) -> None:
+def _require_batches(session: OnnxSession, interface: Interface) -> None:
     """
     Raises:
         ValueError: if a sample is a whole call: nothing that learns or calibrates by batches takes it.
     """
-    session = OnnxSession(data, "onnx")
     axes = {end.name: len(end.shape) for end in interface.inputs}
     if session.takes_whole(axes):
         why = describe_obstacle_to_batches(session) or "each sample is a whole call of it"
@@ -130,23 +134,67 @@ def _compare(
 ) -> None:
     """
     Raises:
-        ValueError: if the two answer differently.
+        ValueError: if the two answer differently, at the data's sizes or, where the file leaves them free, at others.
     """
     inputs = model_inputs.make_noise(interface, COMPARED)
     with torch.no_grad():
-        want, got = _as_list(whole(*inputs)), _as_list(network(*inputs))
+        _require_alike(interface, _as_list(network(*inputs)), _as_list(whole(*inputs)), probable)
+        for inputs in _resize_inputs(interface, whole.session):
+            try:
+                want, got = _as_list(whole(*inputs)), _as_list(network(*inputs))
+            except (InputError, RuntimeError, ValueError, IndexError):
+                continue  # not every size is one that it takes
+            _require_alike(interface, got, want, probable)
+            break
+
+
+def _resize_inputs(interface: Interface, session: OnnxSession) -> Iterator[model_inputs.Inputs]:
+    """A made-up sample whose free sizes are one larger, then one where they are doubled; none where none are free."""
+    for change in (lambda size: size + 1, lambda size: 2 * size):
+        resized = [
+            tensor._replace(
+                shape=tensor.shape[:1]
+                + tuple(
+                    change(size) if isinstance(size, int) and not isinstance(held, int) else size
+                    for size, held in zip(tensor.shape[1:], end.shape[1:], strict=True)
+                )
+            )
+            for tensor, end in zip(interface.inputs, session.inputs, strict=True)
+        ]
+        other = interface._replace(inputs=tuple(resized))
+        values = sum(math.prod(other.shape(tensor, 1)) for tensor in resized)
+        if other != interface and values <= MOST_VALUES:
+            yield model_inputs.make_noise(other, 1)
+
+
+def _require_alike(
+    interface: Interface, got: list[Tensor], want: list[Tensor], probable: Collection[str]
+) -> None:
+    """
+    Raises:
+        ValueError: if an output differs in shape, or a channel of it by more than rounding.
+    """
     for end, one, other in zip(interface.outputs, got, want, strict=False):
         if one.shape != other.shape:
             raise ValueError(
-                f"imported, it gives {end.name} {list(one.shape)} for {COMPARED} samples, want {list(other.shape)}"
+                f"imported, it gives {end.name} {list(one.shape)} for {len(other)} samples, want {list(other.shape)}"
             )
-        largest = float(other.double().abs().max()) if other.numel() else 0.0
-        off = float((one.double() - other.double()).abs().max()) if other.numel() else 0.0
+        if not other.numel():
+            continue
+        got_wide, wide = (
+            each.double().reshape(*each.shape, *[1] * (other.ndim < 2)) for each in (one, other)
+        )
         least = ROUNDING if end.name in probable else torch.finfo(torch.float32).tiny
-        if not off <= TOLERANCE * largest + least:
-            raise ValueError(
-                f"imported, it answers otherwise than ONNX Runtime: {end.name} is off by {off:.2g} of {largest:.2g}"
-            )
+        least += CHANNEL_ROUNDING * float(wide.abs().max())
+        for axis in {1, wide.ndim - 1}:
+            largest = wide.abs().transpose(0, axis).flatten(1).amax(1)
+            off = (got_wide - wide).abs().transpose(0, axis).flatten(1).amax(1)
+            excess = off - (TOLERANCE * largest + least)
+            if not bool((excess <= 0).all()):
+                at = int(excess.nan_to_num(torch.inf).argmax())
+                raise ValueError(
+                    f"imported, it answers otherwise than ONNX Runtime: {end.name} is off by {off[at]:.2g} of {largest[at]:.2g}"
+                )
 
 
 def _as_list(given: Tensor | tuple[Tensor, ...]) -> list[Tensor]:

@@ -24,8 +24,8 @@ Array = NDArray[Any]
 WHOLE_CALLS = "arrays of one axis more than the file's inputs have make each sample a whole call"
 BATCH_ROUNDING = 1e-4
 """How far answers to a batch may be from those one by one, as part of the largest answer of their output."""
-SEVERE = 3
-"""Messages of ONNX Runtime below this are not shown."""
+SEVERE = 4
+"""Messages of ONNX Runtime below this are not shown; what it raises says the same."""
 NO_WEIGHTS = (onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
 """Types of sizes, axes and the like."""
 DTYPES = {
@@ -208,16 +208,21 @@ class OnnxFile(nn.Module):
             if each.data_type not in NO_WEIGHTS
         )
 
+    @property
+    def session(self) -> OnnxSession:
+        """The file in ONNX Runtime, which is started when it is first asked."""
+        if self._session is None:
+            self._session = OnnxSession(self._data(), "onnx")
+        return self._session
+
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """What the file answers, float32."""
         if self._blank is not None and not self.get_buffer("file").any():
             return self._zeros(len(inputs[0]))
-        if self._session is None:
-            self._session = OnnxSession(self._data(), "onnx")
-        names = [end.name for end in self._session.inputs]
+        names = [end.name for end in self.session.inputs]
         arrays = [each.detach().cpu().numpy() for each in inputs]
         try:
-            answers = self._session.answer(dict(zip(names, arrays, strict=True)))
+            answers = self.session.answer(dict(zip(names, arrays, strict=True)))
         except InputError:
             if self._blank is None or any(array.any() for array in arrays):
                 raise

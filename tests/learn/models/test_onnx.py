@@ -119,3 +119,56 @@ def test_a_probability_that_is_nearly_0_is_compared_by_what_engines_round(
     monkeypatch.setattr(onnx, "convert_model", spoil)
     model = build(tmp_path / "a.onnx")
     assert isinstance(model, OnnxFile) == (not is_alike), getattr(model, "obstacle", "")
+
+
+def spoil_weight(monkeypatch: pytest.MonkeyPatch, name: str, factor: float) -> None:
+    convert = onnx.convert_model
+
+    def spoil(proto: onnx_package.ModelProto) -> object:
+        found = convert(proto)
+        return found._replace(weights={**found.weights, name: found.weights[name] * factor})
+
+    monkeypatch.setattr(onnx, "convert_model", spoil)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("factor", [1, 1.1])
+def test_scores_beside_boxes_are_compared_by_their_own_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, axis: int, factor: float
+) -> None:
+    nodes = [
+        helper.make_node("Mul", ["x", "large"], ["boxes"]),
+        helper.make_node("Mul", ["x", "small"], ["scores"]),
+        helper.make_node("Concat", ["boxes", "scores"], ["y"], axis=axis),
+    ]
+    weights = {"large": np.array([640], np.float32), "small": np.full((2, 2), 0.5, np.float32)}
+    sizes = [2, 2]
+    sizes[axis - 1] = 4
+    ends = {"x": ["n", 2, 2]}, {"y": ["n", *sizes]}
+    onnx_package.save(make_model(nodes, *ends, weights), tmp_path / "a.onnx")
+    spoil_weight(monkeypatch, "small", factor)
+    interface = Interface(
+        (Tensor("x", "float32", (BATCH, 2, 2)),), (Tensor("y", "float32", (BATCH, *sizes)),)
+    )
+    assert isinstance(build(tmp_path / "a.onnx", interface), OnnxFile) == (factor != 1)
+
+
+def test_an_import_is_compared_at_another_free_size_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What only the second size shows: a weight that the usual one multiplies by nothing."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"], start=2),
+        helper.make_node("Sub", ["shape", "usual"], ["more"]),
+        helper.make_node("Cast", ["more"], ["count"], to=1),
+        helper.make_node("Mul", ["count", "w"], ["shift"]),
+        helper.make_node("Add", ["x", "shift"], ["y"]),
+    ]
+    weights = {"usual": np.array([4]), "w": np.full((2, 1), 3, np.float32)}
+    ends = {"x": ["n", 2, "length"]}, {"y": ["n", 2, "length"]}
+    onnx_package.save(make_model(nodes, *ends, weights), tmp_path / "a.onnx")
+    tensors = [(Tensor(name, "float32", (BATCH, 2, 4)),) for name in ("x", "y")]
+    assert isinstance(build(tmp_path / "a.onnx", Interface(*tensors)), OnnxNetwork)
+    spoil_weight(monkeypatch, "w", 1.1)
+    model = build(tmp_path / "a.onnx", Interface(*tensors))
+    assert isinstance(model, OnnxFile) and "answers otherwise" in model.obstacle
