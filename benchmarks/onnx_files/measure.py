@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -166,15 +167,29 @@ def _stack(calls: Any) -> dict[str, np.ndarray]:
 
 def compress(folder: Path, name: str) -> dict[str, Any]:
     """Run one recipe; a row of the table."""
-    began = time.monotonic()
+    load, began = os.getloadavg()[0], time.monotonic()
     command = [sys.executable, "-m", "edgekd", "compress", "recipe.yaml", "--run-dir", "run"]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     (folder / "printed.txt").write_text(ran.stdout + ran.stderr)
-    row: dict[str, Any] = {"code": ran.returncode, "took_s": round(time.monotonic() - began, 1)}
+    row: dict[str, Any] = {
+        "code": ran.returncode,
+        "commit": read_commit(),
+        "load": round(load, 1),
+        "took_s": round(time.monotonic() - began, 1),
+    }
     path = folder / "run" / "result.json"
     if ran.returncode not in (0, 1) or not path.exists():
         return {**row, "error": ran.stderr.strip().splitlines()[-2:]}
     return {**row, **summarize(json.loads(path.read_bytes()))}
+
+
+def read_commit() -> str:
+    """The commit of this clone."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    ran = subprocess.run(
+        command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    )
+    return ran.stdout.strip()
 
 
 def summarize(result: dict[str, Any]) -> dict[str, Any]:
