@@ -25,6 +25,7 @@ from edgekd.recipe import privacy
 from edgekd.recipe import problems
 from edgekd.recipe import teachers
 from edgekd.recipe import text as recipe_text
+from edgekd.recipe import usual_losses
 from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.learning import LearnStep
 from edgekd.recipe.learning import Student
@@ -167,7 +168,7 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
     """
     if not isinstance(document.value, dict):
         raise recipe_text.input_error(document.places[()], (), "got no mapping, want a recipe")
-    document = canonical.to_canonical(document, Recipe)
+    document = usual_losses.add_usual_losses(canonical.to_canonical(document, Recipe))
     try:
         recipe = Recipe.model_validate(document.value)
     except ValidationError as error:

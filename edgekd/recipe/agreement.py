@@ -49,7 +49,7 @@ def find_fault(
         views: what the student sees.
         opset: the ONNX operator set, where the recipe says one.
     """
-    found = (*_order(steps), *_mixed(steps, views), *_int8(steps, targets))
+    found = (*_unsaid(steps), *_order(steps), *_mixed(steps, views), *_int8(steps, targets))
     least = least_opset(steps)
     if opset is not None and opset < least:
         found = (*found, (("export", "opset"), f"got {opset}, want {least} for weights of 4 bits"))
@@ -162,6 +162,13 @@ def quantization_profiles(steps: Sequence[LearningStep]) -> tuple[str, ...] | No
     if last is None:
         return None
     return () if last.words.profiles == AUTO else tuple(last.words.profiles)
+
+
+def _unsaid(steps: Sequence[LearningStep]) -> Iterator[Fault]:
+    """Steps without losses: a user's own task has no usual ones, nor has a scheme other than the first."""
+    for step in distillations(steps):
+        if not step.losses:
+            yield (*step.key, "losses"), "got nothing, want losses, see edgekd methods: [kd]"
 
 
 def _order(steps: Sequence[LearningStep]) -> Iterator[Fault]:

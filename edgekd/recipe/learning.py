@@ -191,8 +191,8 @@ class Student(Settings):
 class TaughtStep(Settings):
     """A step in which a student learns from teachers."""
 
-    losses: Losses
-    """The terms that are summed."""
+    losses: Losses = BY_TASK
+    """The terms that are summed; where it is left out, those that `edgekd tasks NAME` shows."""
     knowledge: Literal["auto", "stored", "online"] = "auto"
     """The teacher answers every view once, beforehand; or every batch anew. Auto stores wherever answers
     are all that is compared."""

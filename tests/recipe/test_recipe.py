@@ -128,7 +128,7 @@ def test_overrides_count_over_the_file(small: Path) -> None:
         ("views={mixup: 1, cutmix: 1}", "views: got mixup and cutmix, want one of them"),
         ("export.opset=24", "export.opset: got 24, want an integer <= 23"),
         ("seed=true", "seed: got true, want an integer"),
-        ("learn=[{step: distil}]", "learn.0.losses: got nothing, want a value"),
+        ("learn=[{step: distil, scheme: mutual}]", "learn.0.losses: got nothing, want losses"),
         ("learn.0.private={}", "learn.0.private.epsilon: got nothing, want a value"),
         (
             "learn.0.private={epsilon: 1, delta: 0.5}",
