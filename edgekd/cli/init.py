@@ -6,27 +6,24 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-from typing import Any
-from typing import NamedTuple
 
 import click
 
+from edgekd.cli.known_data import KnownData
+from edgekd.cli.known_data import look_at_data
 from edgekd.cli.recipe_draft import RecipeDraft
 from edgekd.cli.recipe_draft import answer_text
 from edgekd.cli.recipe_draft import make_recipe_text
 from edgekd.cli.recipe_draft import network_text
 from edgekd.cli.screen import echo
 
-if TYPE_CHECKING:
-    from edgekd.learn.data.inspection import Inspection
-    from edgekd.learn.data.proposal import Proposal
-
 DEFAULT_SOURCE = "digits"
+NOBODY = "none"
+"""The answer of somebody who has no large model and wants none."""
 WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 QUESTIONS = {
     "source": "Data (a folder or file, or a name of edgekd sources)",
-    "teacher": "Large model (see edgekd models)",
+    "teacher": "Large model (see edgekd models; none: the small one learns from labels alone)",
     "weights": "Its trained weights (a file; nothing: it is trained here)",
     "student": "Small model",
     "target": "Engine (onnxruntime, openvino, tensorrt)",
@@ -35,21 +32,16 @@ QUESTIONS = {
 }
 
 
-class KnownData(NamedTuple):
-    """The data of a recipe, and what fits them."""
-
-    text: str
-    """The source as YAML."""
-    proposal: Proposal
-    inspection: Inspection | None
-    """None if they are not here to be looked at."""
-
-
 @click.command(epilog="Examples: edgekd init photos/; edgekd init mails.csv --name mails")
 @click.argument("data", required=False)
 @click.option("--source", help="The data as a recipe names them, such as image-folder:DIR.")
-@click.option("--teacher", help="Large model, see edgekd models.  [default: one that fits]")
-@click.option("--weights", help="Trained weights of the large model, a file.")
+@click.option(
+    "--teacher", help="Large model, see edgekd models, or none.  [default: one that fits]"
+)
+@click.option(
+    "--weights",
+    help="Trained weights of the large model, or where there is none of the small; a file.",
+)
 @click.option("--student", help="Small model, see edgekd models.  [default: one that fits]")
 @click.option("--target", help="Engine, see edgekd doctor.  [default: onnxruntime]")
 @click.option(
@@ -92,7 +84,7 @@ def command(
             "recipe": str(output),
             "source": draft.source,
             "task": found.task,
-            "teacher": draft.teacher,
+            "teacher": draft.teacher or None,
             "student": draft.student,
             "weights": draft.weights or None,
             "minutes": found.minutes,
@@ -102,9 +94,19 @@ def command(
         return
     echo(f"wrote {output}")
     echo(
-        f"{found.task}: {draft.student} learns from {draft.teacher}; about {found.minutes:.0f} minutes on 2 "
-        f"cores, roughly. Next: edgekd compress {output} --check",
+        f"{found.task}: {_summary(draft)}; about {found.minutes:.0f} minutes on 2 cores, roughly. Next: "
+        f"edgekd compress {output} --check",
         err=True,
+    )
+
+
+def _summary(draft: RecipeDraft) -> str:
+    if draft.teacher:
+        return f"{draft.student} learns from {draft.teacher}"
+    return (
+        f"{draft.student} begins with {draft.weights}"
+        if draft.weights
+        else f"{draft.student} learns from labels"
     )
 
 
@@ -142,19 +144,26 @@ class Interview:
         """
         from edgekd.errors import InputError
 
-        for key, question in QUESTIONS.items():
-            while key not in self.answers:
-                option = self.options[key]
-                given = self._ask(question, self._default(key)) if option is None else option
-                try:
-                    self._check(key, given)
-                except InputError as error:
-                    if option is not None or not sys.stdin.isatty():
-                        raise
-                    echo(error.line(), err=True)
-                else:
-                    self.answers[key] = given
+        while (key := self._next_key()) is not None:
+            option = self.options[key]
+            given = self._ask(QUESTIONS[key], self._default(key)) if option is None else option
+            try:
+                self._check(key, given)
+            except InputError as error:
+                if option is not None or not sys.stdin.isatty():
+                    raise
+                echo(error.line(), err=True)
+            else:
+                self.answers[key] = given
         return self._draft({})
+
+    def _next_key(self) -> str | None:
+        """The question that is next; None if all are answered. Weights are asked for after their model is known."""
+        order = list(QUESTIONS)
+        if self.answers.get("teacher") == NOBODY:
+            order.remove("weights")
+            order.insert(order.index("student") + 1, "weights")
+        return next((key for key in order if key not in self.answers), None)
 
     def _ask(self, question: str, default: str) -> str:
         if sys.stdin.isatty():
@@ -189,7 +198,10 @@ class Interview:
             _require_weights(given)
         if key == "quantize" and given not in ("yes", "no"):
             raise InputError(f"--quantize: got {given!r}, want yes or no")
-        make_recipe_text(self._draft({key: given}), self.output or Path("recipe.yaml"))
+        output = self.output or Path("recipe.yaml")
+        text = make_recipe_text(self._draft({key: given}), output)
+        if key in ("teacher", "student", "weights"):
+            _require_fit(text, output)
         if key == "name" and self.output is None:
             _require_new(Path(f"{given}.yaml"))
 
@@ -204,75 +216,13 @@ class Interview:
         return RecipeDraft(
             answer_text(answers["name"]),
             self.data.text,
-            answer_text(answers["teacher"]),
+            "" if answers["teacher"] == NOBODY else answer_text(answers["teacher"]),
             answer_text(answers["student"]),
             answers["weights"],
             answer_text(answers["target"]),
             answers["quantize"] == "yes",
             self.data.proposal,
         )
-
-
-def look_at_data(said: str, data_dir: Path | None = None) -> KnownData:
-    """What a source holds, and what fits that; of data that are not here, what fits data of their kind.
-
-    Args:
-        said: a path, or a source as a recipe names it.
-        data_dir: folder of the public data sets.
-
-    Raises:
-        InputError: if there is nothing, nothing reads it, or no task or network fits.
-        MachineError: if something is missing on this machine.
-    """
-    from edgekd.cli.sources import read_source
-    from edgekd.learn.data import SOURCES
-    from edgekd.learn.data.inspection import inspect_data
-    from edgekd.learn.data.proposal import propose_recipe
-    from edgekd.learn.data.source_text import format_source
-
-    source = read_source(said)
-    name = str(source["name"] if isinstance(source, dict) else source).partition(":")[0]
-    if name in SOURCES and not Path(said).exists() and _is_elsewhere(source, data_dir):
-        fields = dict(SOURCES[name].gives)
-        text = format_source(name, _arguments(source))
-        return KnownData(text, propose_recipe(fields, None, None, said), None)
-    found = inspect_data(source, data_dir=data_dir)
-    survey = found.survey
-    proposal = propose_recipe(survey.fields, survey, survey.side, said)
-    return KnownData(format_source(found.source, found.arguments), proposal, found)
-
-
-def _is_elsewhere(source: str | dict[str, Any], data_dir: Path | None) -> bool:
-    """Return whether the data are to be downloaded, or are told by the user's code.
-
-    Raises:
-        InputError: if the source cannot be named so.
-    """
-    from pydantic import ValidationError
-
-    from edgekd.errors import InputError
-    from edgekd.errors import MachineError
-    from edgekd.stages.data import DataSettings
-    from edgekd.stages.data import list_downloads
-
-    try:
-        settings = DataSettings.model_validate({"source": source})
-    except ValidationError as error:
-        message = str(error.errors()[0]["ctx"]["error"])
-        raise InputError(f"--source: data.source: {message}") from error
-    if not settings.source.name or settings.source.name == "python":
-        return True
-    try:
-        return bool(list_downloads(settings, data_dir))
-    except MachineError:
-        return True
-
-
-def _arguments(source: str | dict[str, Any]) -> dict[str, Any]:
-    if isinstance(source, dict):
-        return {key: value for key, value in source.items() if key != "name"}
-    reference = source.partition(":")[2]
-    return {"reference": reference} if reference else {}
 
 
 def _require_weights(said: str) -> None:
@@ -283,6 +233,29 @@ def _require_weights(said: str) -> None:
         raise InputError(f"--weights: got {said!r}, want a file of {', '.join(WEIGHTS)}")
     if not path.is_file():
         raise InputError(f"--weights: got {said!r}, want a file that is there")
+
+
+def _require_fit(text: str, output: Path) -> None:
+    """Open the weights that a recipe names, and fit them to their model.
+
+    Raises:
+        InputError: if the file holds no weights, or others than the model's.
+    """
+    from edgekd import recipe as recipes
+    from edgekd.plan import loading
+    from edgekd.recipe import text as recipe_text
+    from edgekd.run import Options
+    from edgekd.run import default_store
+    from edgekd.stages.open import OpenConfig
+    from edgekd.stages.open import check_weights
+
+    options = Options(run_dir=output.parent, store=default_store())
+    recipe = recipes.validate(recipe_text.parse(text, ".yaml", "init"))
+    for words in (recipe.teacher, recipe.student):
+        if words is not None and words.weights is not None:
+            step = loading.open_step(recipe, words, "open", output.parent, options)
+            assert isinstance(step.settings, OpenConfig)
+            check_weights(step.settings, step.external["user_weights"], allow_code=False)
 
 
 def _plain_name(source: str) -> str:

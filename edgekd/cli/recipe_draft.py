@@ -28,10 +28,11 @@ class RecipeDraft(NamedTuple):
     source: str
     """As YAML."""
     teacher: str
+    """As YAML; empty where the student learns from labels alone, or has learned."""
     student: str
     """As YAML."""
     weights: str
-    """File of the teacher's; empty to train it."""
+    """File of the teacher's, or where there is none of the student's; empty to train."""
     target: str
     quantize: bool
     proposal: Proposal
@@ -81,44 +82,26 @@ def _lines(draft: RecipeDraft, output: Path) -> Iterator[str]:
     yield _commented(f"  source: {draft.source}", "what it holds: edgekd sources")
     yield ""
     yield _commented(
-        f"views: {_mapping(found.views)}", "augmentation; the teacher answers each view once"
+        f"views: {_mapping(found.views)}",
+        "augmentation; the teacher answers each view once" if draft.teacher else "augmentation",
     )
     yield ""
-    yield "teacher:"
-    yield _commented(f"  model: {draft.teacher}", "see edgekd models")
     training = _mapping({"epochs": found.epochs, **found.training})
-    if draft.weights:
-        weights = os.path.relpath(draft.weights, output.parent)
-        yield _commented(
-            f"  weights: {_scalar(weights)}", "tested on your data before anything else"
-        )
-        yield _commented(f"  # train: {training}", "with it they are fine-tuned")
-    else:
-        yield _commented(
-            "  # weights: teacher.safetensors", "yours, if it is trained; also .pt, .pth, .ckpt"
-        )
-        yield _commented(f"  train: {training}", "more epochs, better models")
-    yield ""
+    weights = _scalar(os.path.relpath(draft.weights, output.parent)) if draft.weights else ""
+    if draft.teacher:
+        yield from _teacher_lines(draft, weights, training)
     yield "student:"
     yield _commented(f"  model: {draft.student}", "small, and fast on the device")
-    yield _commented(f"  train: {training}", "also of the control, which has no teacher")
+    if draft.teacher:
+        yield _commented(f"  train: {training}", "also of the control, which has no teacher")
+    else:
+        yield from _weights_lines(weights, "student.safetensors")
+        yield _commented(f"  train: {training}", "more epochs, better models")
     yield ""
-    yield _commented("learn:", "what the student goes through, in order")
-    yield "  - step: distil"
-    if found.knowledge != "auto":
-        yield _commented(
-            f"    knowledge: {found.knowledge}", "its answers are too large to be stored"
-        )
-    yield _commented("    losses:", "see edgekd methods")
-    for loss in found.losses:
-        yield f"      - {loss}"
-    if draft.quantize:
-        small = _mapping({"epochs": 1, "batch_size": found.training["batch_size"]})
-        yield _commented("  - step: quantize", "int8, measured beside float; the budget decides")
-        if found.knowledge != "auto":
-            yield f"    knowledge: {found.knowledge}"
-        yield f"    train: {small}"
-    yield ""
+    if draft.teacher or draft.quantize or not weights:
+        yield _commented("learn:", "what the student goes through, in order")
+        yield from _step_lines(draft)
+        yield ""
     yield "targets:"
     yield _commented(f"  - runtime: {draft.target}", "see edgekd doctor")
     yield ""
@@ -126,14 +109,60 @@ def _lines(draft: RecipeDraft, output: Path) -> Iterator[str]:
         "measure: {processes_min: 6, processes_max: 6, max_time_s: 0.2}",
         "quick; leave it out for more",
     )
+    if draft.teacher or draft.quantize:
+        yield from _budget_lines(draft)
+
+
+def _budget_lines(draft: RecipeDraft) -> Iterator[str]:
+    larger = "teacher" if draft.teacher else "float model"
     yield ""
     yield _commented("budget:", "what the chosen model has to meet, else exit code 1")
-    if found.counts_points:
-        yield _commented(
-            f"  score_drop: {DROP}", "points below the teacher, at most, on validation"
-        )
+    if draft.proposal.counts_points:
+        comment = f"points below the {larger}, at most, on validation"
+        yield _commented(f"  score_drop: {DROP}", comment)
     else:
-        yield _commented("  shrink: 2.0", "times smaller than the teacher, at least")
+        yield _commented("  shrink: 2.0", f"times smaller than the {larger}, at least")
+
+
+def _teacher_lines(draft: RecipeDraft, weights: str, training: str) -> Iterator[str]:
+    yield "teacher:"
+    yield _commented(f"  model: {draft.teacher}", "see edgekd models")
+    yield from _weights_lines(weights, "teacher.safetensors")
+    if weights:
+        yield _commented(f"  # train: {training}", "with it they are fine-tuned")
+    else:
+        yield _commented(f"  train: {training}", "more epochs, better models")
+    yield ""
+
+
+def _weights_lines(weights: str, otherwise: str) -> Iterator[str]:
+    if weights:
+        yield _commented(f"  weights: {weights}", "tested on your data before anything else")
+    else:
+        comment = "yours, if it is trained; also .pt, .pth, .ckpt"
+        yield _commented(f"  # weights: {otherwise}", comment)
+
+
+def _step_lines(draft: RecipeDraft) -> Iterator[str]:
+    """The steps of learning; without a teacher a student with weights is only quantized."""
+    found = draft.proposal
+    stored = found.knowledge == "auto" or not draft.teacher
+    if draft.teacher:
+        yield "  - step: distil"
+        if not stored:
+            comment = "its answers are too large to be stored"
+            yield _commented(f"    knowledge: {found.knowledge}", comment)
+        yield _commented("    losses:", "see edgekd methods")
+        for loss in found.losses:
+            yield f"      - {loss}"
+    elif not draft.weights:
+        yield _commented("  - step: distil", "from labels: there is no teacher")
+    if draft.quantize:
+        small = _mapping({"epochs": 1, "batch_size": found.training["batch_size"]})
+        yield _commented("  - step: quantize", "int8, measured beside float; the budget decides")
+        if not stored:
+            yield f"    knowledge: {found.knowledge}"
+        yield f"    train: {small}"
 
 
 def _minutes_text(minutes: float) -> str:

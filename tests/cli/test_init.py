@@ -8,11 +8,15 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result
 from PIL import Image
+from safetensors.torch import save_file
 
 from edgekd import cli
 from edgekd import recipe
 from edgekd.cli import init
 from edgekd.errors import InputError
+from edgekd.interface import image_classifier
+from edgekd.learn import blueprint
+from edgekd.learn.blueprint import Blueprint
 
 
 def run(*arguments: str, answers: str | None = None) -> Result:
@@ -242,10 +246,59 @@ def test_a_class_that_cannot_be_shared_out_is_told_before_anything_is_written(he
     assert not (here / "photos.yaml").exists()
 
 
+def put_weights(path: Path, model: str) -> None:
+    plan = Blueprint(
+        builder=model, interface=image_classifier(classes=10, channels=1, height=8, width=8)
+    )
+    path.parent.mkdir(exist_ok=True)
+    save_file(blueprint.build(plan).state_dict(), path)
+
+
 def test_weights_are_named_as_the_recipe_will_find_them(here: Path) -> None:
-    (here / "w").mkdir()
-    (here / "w" / "t.safetensors").write_bytes(b"x")
+    put_weights(here / "w" / "t.safetensors", "resnet20")
     (here / "r").mkdir()
     assert run("--weights", "w/t.safetensors", "--output", "r/a.yaml").exit_code == 0
     loaded = recipe.load(here / "r" / "a.yaml")
     assert loaded.teacher is not None and loaded.teacher.weights == "../w/t.safetensors"
+
+
+def test_weights_of_another_network_are_refused_at_once(here: Path) -> None:
+    put_weights(here / "w.safetensors", "resnet8")
+    done = run("--weights", "w.safetensors", "--teacher", "resnet14")
+    assert "w.safetensors" in str(done.exception) and "layer1.1.conv1" in str(done.exception)
+    (here / "x.pt").write_bytes(b"x")
+    assert isinstance(run("--weights", "x.pt").exception, InputError)
+    assert not (here / "digits.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "steps", "loses"),
+    [
+        ((), ["distil", "quantize"], True),
+        (("--quantize", "no"), ["distil"], False),
+        (("--weights", "w.safetensors"), ["quantize"], True),
+        (("--weights", "w.safetensors", "--quantize", "no"), [], False),
+    ],
+)
+def test_who_has_no_teacher_needs_none(
+    options: tuple[str, ...], steps: list[str], loses: bool, here: Path
+) -> None:
+    put_weights(here / "w.safetensors", "resnet8")
+    assert run("--teacher", "none", *options).exit_code == 0
+    loaded = recipe.load(here / "digits.yaml")
+    assert loaded.teacher is None and [each.step for each in loaded.learn] == steps
+    assert loaded.student.weights == ("w.safetensors" if "--weights" in options else None)
+    assert (loaded.budget.score_drop is not None) == loses
+
+
+def test_weights_are_asked_for_after_the_network_that_they_are_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = sit_at_a_terminal(monkeypatch, {"Large": ["none"]})
+    draft = init.Interview(dict.fromkeys(init.QUESTIONS), None).ask_all()
+    assert (draft.teacher, draft.student) == ("", "resnet8")
+    assert [asked.index(init.QUESTIONS[key]) for key in ("teacher", "student", "weights")] == [
+        1,
+        2,
+        3,
+    ]
