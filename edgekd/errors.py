@@ -12,9 +12,12 @@ Only the border in `edgekd.cli` prints them.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable
+from collections.abc import Iterator
+from pathlib import Path
 
 from edgekd.printable import escape_unprintable
 
@@ -68,6 +71,21 @@ class RunInterrupted(EdgekdError):
     def __init__(self, message: str, *, signal_number: int = 2) -> None:
         super().__init__(message, hint="run the same command again to go on")
         self.exit_code = 128 + signal_number
+
+
+@contextlib.contextmanager
+def rename_in_errors(scratch: str | Path, name: str | Path) -> Iterator[None]:
+    """While files of a user's lie in a scratch folder: errors call them as the user does.
+
+    Raises:
+        EdgekdError: the same, with `name` for `scratch` in what it says.
+    """
+    try:
+        yield
+    except EdgekdError as error:
+        error.args = (str(error).replace(str(scratch), str(name)),)
+        error.hint = error.hint.replace(str(scratch), str(name))
+        raise
 
 
 def find_nearest(name: str, known: Iterable[str]) -> str:

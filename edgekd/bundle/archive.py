@@ -29,6 +29,7 @@ from edgekd.bundle import manifest as manifests
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.errors import rename_in_errors
 
 ORDER = (manifests.MANIFEST, *sorted({*manifests.FILES, *first_format.FILES}), manifests.SIGNATURE)
 """Of the files of any format."""
@@ -154,7 +155,8 @@ def open_bundle(path: Path) -> Iterator[Path]:
                 unpack(source, size_bytes, Path(scratch), str(path))
             except OSError as error:
                 raise MachineError(f"{scratch}: cannot be written: {error.strerror}") from error
-            yield Path(scratch)
+            with rename_in_errors(scratch, path):
+                yield Path(scratch)
 
 
 def find_folder(path: Path) -> Path:

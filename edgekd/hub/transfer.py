@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from edgekd.bundle.archive import ORDER
 from edgekd.errors import EdgekdError
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.errors import rename_in_errors
 from edgekd.hub.card import NAME as README
 from edgekd.printable import escape_unprintable
 
@@ -80,7 +82,7 @@ def pull(repo: str, goal: Path, *, revision: str | None = None) -> Transfer:
         BudgetMissed: if a file is missing or is not the one that the manifest names.
         MachineError: if the hub's client is missing, the hub refuses or the disk is full.
     """
-    if goal.exists():
+    if os.path.lexists(goal):
         raise InputError(
             f"{goal}: got something that is there already, want a new folder", hint="give -o FOLDER"
         )
@@ -93,21 +95,46 @@ def pull(repo: str, goal: Path, *, revision: str | None = None) -> Transfer:
             names = [name for name in ORDER if name in sizes]
             _require_bundle(repo, names, sizes)
             fetched = Path(scratch) / "fetched"
+            left = LARGEST_BYTES
             for name in names:
-                hub.hf_hub_download(repo, name, revision=commit, local_dir=fetched)
+                bar = _make_counter(f"{repo}/{name}", min(left, manifests.LARGEST_BYTES))
+                hub.hf_hub_download(repo, name, revision=commit, local_dir=fetched, tqdm_class=bar)
+                left -= (fetched / name).stat().st_size
         clean = Path(scratch) / "bundle"
         clean.mkdir()
-        for name in names:
-            manifests.require_plain_files(fetched / name)
-            shutil.move(fetched / name, clean / name)
-        bundle.load_bundle(clean)
-        try:
-            admission.admit(clean / MODEL)
-        except ValueError as error:
-            raise InputError(str(error).replace(str(clean), repo)) from error
+        with rename_in_errors(fetched, repo), rename_in_errors(clean, repo):
+            for name in names:
+                manifests.require_plain_files(fetched / name)
+                shutil.move(fetched / name, clean / name)
+            bundle.load_bundle(clean)
+            try:
+                admission.admit(clean / MODEL)
+            except ValueError as error:
+                raise InputError(str(error)) from error
         size_bytes = sum(path.stat().st_size for path in clean.iterdir())
         files.replace_folder(goal, lambda fresh: _copy(clean, fresh))
     return Transfer(commit, str(goal), size_bytes)
+
+
+def _make_counter(what: str, most_bytes: int) -> type[Any]:
+    """A progress bar's class, for the hub's client: it stops a download at `most_bytes`, whatever the hub said of its size.
+
+    Raises (when a bar is moved further):
+        InputError: naming `what`.
+    """
+    from huggingface_hub.utils import tqdm
+
+    class Counter(tqdm):  # type: ignore[misc]
+        received_bytes = 0
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.received_bytes += int(n or 0)
+            if self.received_bytes > most_bytes:
+                raise InputError(f"{what}: got more than {most_bytes} bytes, want at most those")
+            moved: bool | None = super().update(n)
+            return moved
+
+    return Counter
 
 
 def _require_bundle(repo: str, names: list[str], sizes: dict[str, int | None]) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import types
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from edgekd.bundle import manifest
+from edgekd.errors import EdgekdError
+from edgekd.hub import transfer
 from tests import bundle_example
 from tests.hub_example import REPO
 from tests.hub_example import TOKEN
@@ -105,6 +111,7 @@ def test_what_was_changed_on_the_hub_does_not_land(
     hub.commit(content)
     code, printed = edgekd(hub, tmp_path, "pull", REPO, "--allow-download")
     assert code in (1, 2) and not (tmp_path / "digits").exists(), printed
+    assert f"{REPO}/" in printed and "/edgekd-" not in printed
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("digits")] == []
 
 
@@ -123,10 +130,52 @@ def test_files_beside_the_bundle_are_left_there(hub: Hub, bundle: Path, tmp_path
     assert {p.name for p in (tmp_path / "digits").iterdir()} == {p.name for p in bundle.iterdir()}
 
 
-def test_a_folder_that_is_there_is_left_alone(hub: Hub, bundle: Path, tmp_path: Path) -> None:
-    (tmp_path / "digits").mkdir()
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_a_folder_that_is_there_is_left_alone(
+    hub: Hub, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "digits")
     code, printed = edgekd(hub, tmp_path, "pull", REPO, "--allow-download")
     assert code == 2 and "there already" in printed and hub.asked == []
+
+
+class SilentHub:
+    """A hub that tells no sizes and sends what it likes."""
+
+    def __init__(self, sent_bytes: int) -> None:
+        self.sent_bytes, self.asked = sent_bytes, list[str]()
+
+    def model_info(self, repo: str, **_: object) -> types.SimpleNamespace:
+        names = [transfer.MODEL, manifest.MANIFEST]
+        siblings = [types.SimpleNamespace(rfilename=name, size=None) for name in names]
+        return types.SimpleNamespace(sha="0" * 40, siblings=siblings)
+
+    def hf_hub_download(
+        self, repo: str, name: str, *, local_dir: Path, tqdm_class: type, **_: object
+    ) -> None:
+        self.asked.append(name)
+        with tqdm_class(disable=True) as bar:
+            for _ in range(4):
+                bar.update(self.sent_bytes // 4)
+        local_dir.mkdir(exist_ok=True)
+        (local_dir / name).write_bytes(b"{}")
+
+
+def test_bytes_are_counted_where_the_hub_tells_no_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for sent, message in (
+        (2**40, f"{REPO}/manifest.json: got more than"),
+        (4, f"{REPO}/manifest.json: "),
+    ):
+        silent = SilentHub(sent)
+        monkeypatch.setattr(
+            transfer, "_answering", lambda repo, hub=silent: contextlib.nullcontext(hub)
+        )
+        with pytest.raises(EdgekdError, match=message) as caught:
+            transfer.pull(REPO, tmp_path / "digits")
+        assert "/edgekd-" not in str(caught.value) and not (tmp_path / "digits").exists()
+        assert len(silent.asked) == (1 if sent > 4 else 2)
 
 
 @pytest.mark.parametrize("name", ["digits", "../../x", "a/b/c", "me/..", "a b/c"])
