@@ -18,5 +18,5 @@ if [[ -n ${EDGEKD_RECIPE:-} ]]; then
   # the workspace may hold the run of another commit
   edgekd compress --run-dir="$run" --replace ${more[@]+"${more[@]}"} -- "$EDGEKD_RECIPE"
 fi
-edgekd bundle -o "$run/student.edgekd" -- "$run"
+edgekd bundle --replace -o "$run/student.edgekd" -- "$run"
 printf 'bundle=%s\n' "$run/student.edgekd" >> "${GITHUB_OUTPUT:-/dev/stdout}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edgekd.cli import completions
+from edgekd.cli import options
 from edgekd.cli.screen import echo
 
 PASSWORD = "EDGEKD_KEY_PASSWORD"
@@ -22,8 +23,9 @@ PASSWORD = "EDGEKD_KEY_PASSWORD"
     metavar="FILE",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write; an existing one is replaced.",
+    help="File to write.",
 )
+@options.replace
 @click.option(
     "--sign",
     "key",
@@ -31,7 +33,7 @@ PASSWORD = "EDGEKD_KEY_PASSWORD"
     type=click.Path(path_type=Path),
     help="Ed25519 private key, as `openssl genpkey -algorithm ed25519` makes it.",
 )
-def command(run: Path, output: Path, key: Path | None) -> None:
+def command(run: Path, output: Path, replace: bool, key: Path | None) -> None:
     """Pack the bundle of RUN, a run folder or a bundle itself, as one file.
 
     A bundle holds the chosen student, its labels, preprocessing, stored answers and measurements. Every file is checked first. The same bundle gives the same bytes, on any machine. With --sign the
@@ -45,6 +47,7 @@ def command(run: Path, output: Path, key: Path | None) -> None:
     from edgekd.bundle import signature
     from edgekd.units import bytes_text
 
+    options.require_new(output, replace=replace)
     made = None
     with archive.open_bundle(run) as folder:
         if key is not None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgekd.report.result_row import Row
 
 TORCH, ONNX = "torch", "onnx"
+TORCH_ENDS = (".safetensors", ".json")
 
 
 @click.command(
@@ -44,6 +45,7 @@ TORCH, ONNX = "torch", "onnx"
     "[default: after the recipe's name, here]",
 )
 @click.option("--candidate", metavar="NAME", help="Row of the report.  [default: the chosen one]")
+@options.replace
 @options.timeout
 @single.add_options(
     ((click.option("--data", shell_complete=completions.complete_source, metavar="SOURCE", callback=lambda context, option, value: read_source(value), help="Of a MODEL: samples on which the file is checked and measured."),)),
@@ -55,6 +57,7 @@ def command(
     form: str,
     output: Path | None,
     candidate: str | None,
+    replace: bool,
     timeout_s: float,
     data: str | None,
     weights: Path | None,
@@ -74,6 +77,8 @@ def command(
     from edgekd.api.recipes import export_recipe
     from edgekd.report import result as results
 
+    for path in _list_goals(form, output):
+        options.require_new(path, replace=replace)
     folder = Path(run)
     if data is not None:
         targets = ("onnxruntime",) if form in (TORCH, ONNX) else (form,)
@@ -89,14 +94,24 @@ def command(
             return
     found = results.read(folder)
     row = find_candidate(found, candidate)
+    ends = {TORCH: ".safetensors", ONNX: ".onnx"}
+    goal = output or Path(f"{found.recipe}{ends.get(form, f'-{form}')}")
+    for path in _list_goals(form, goal):
+        options.require_new(path, replace=replace)
     if form == TORCH:
-        _write_torch(folder, found, row, output or Path(f"{found.recipe}.safetensors"))
+        _write_torch(folder, found, row, goal)
     elif form == ONNX:
-        _write_onnx(folder, found, row, output or Path(f"{found.recipe}.onnx"))
+        _write_onnx(folder, found, row, goal)
     else:
         runtimes.find_entry(form)
-        goal = output or Path(f"{found.recipe}-{form}")
         _write_engine(folder, found, row, form, goal, timeout_s)
+
+
+def _list_goals(form: str, goal: Path | None) -> list[Path]:
+    """The files that are written; none of an engine's folder, which has to be new or empty."""
+    if goal is None or form not in (TORCH, ONNX):
+        return []
+    return [goal] if form == ONNX else [goal.with_suffix(end) for end in TORCH_ENDS]
 
 
 def find_candidate(found: Result, name: str | None) -> Row | None:
@@ -153,7 +168,7 @@ def _write_torch(run: Path, found: Result, row: Row | None, goal: Path) -> None:
     from edgekd.plan import deliverables
 
     stem = deliverables.QUANTIZED if row is not None and row.profile else STUDENT
-    for end in (".safetensors", ".json"):
+    for end in TORCH_ENDS:
         _copy(_delivered(run, found, f"{stem}{end}"), goal.with_suffix(end))
 
 

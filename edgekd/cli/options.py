@@ -24,6 +24,7 @@ key = click.option(
     type=click.Path(path_type=Path),
     help="Ed25519 public key that must have signed the bundle.",
 )
+replace = click.option("--replace", is_flag=True, help="Replace a file that is there already.")
 device = click.option(
     "--device",
     shell_complete=completions.complete_device,
@@ -31,3 +32,16 @@ device = click.option(
     metavar="NAME",
     help="Device to measure on.",
 )
+
+
+def require_new(path: Path, *, replace: bool) -> None:
+    """
+    Raises:
+        InputError: if something is at `path`, where a verb is to write, and may not be replaced.
+    """
+    import os
+
+    from edgekd.errors import InputError
+
+    if os.path.lexists(path) and not replace:
+        raise InputError(f"{path}: exists already, want a new file", hint="-o OTHER, or --replace")

@@ -68,4 +68,4 @@ def _places(result: Result, run_dir: Path) -> Iterator[tuple[str, str]]:
     size = bytes_text(sum(path.stat().st_size for path in inside))
     yield "bundle:", f"{run_dir / BUNDLE}, {size}"
     yield "next:", f"edgekd verify {run}"
-    yield "", f"edgekd bundle {run} -o {result.recipe}.edgekd"
+    yield "", f"edgekd bundle {run} -o {shlex.quote(f'{run_dir.absolute().name}.edgekd')}"

@@ -30,7 +30,10 @@ def test_a_run_a_bundle_and_an_archive_of_it_give_the_same_file(tmp_path: Path) 
         assert run(path, "-o", tmp_path / f"{number}.edgekd") is None
     first = (tmp_path / "0.edgekd").read_bytes()
     assert {(tmp_path / f"{n}.edgekd").read_bytes() for n in (1, 2)} == {first}
-    done = CliRunner().invoke(command, [str(folder), "-o", str(tmp_path / "0.edgekd")])
+    again = [str(folder), "-o", str(tmp_path / "0.edgekd")]
+    refused = CliRunner().invoke(command, again).exception
+    assert isinstance(refused, InputError) and refused.hint == "-o OTHER, or --replace"
+    done = CliRunner().invoke(command, [*again, "--replace"])
     assert done.output == f"{tmp_path / '0.edgekd'}: {len(first) / 1000:.3g} kB\n"
 
 
@@ -52,7 +55,7 @@ def test_a_signed_file_is_the_same_every_time(
     monkeypatch.setenv(PASSWORD, "secret")
     made = set()
     for _ in range(2):
-        assert run(folder, "-o", goal, "--sign", private) is None
+        assert run(folder, "-o", goal, "--replace", "--sign", private) is None
         made.add(goal.read_bytes())
     assert len(made) == 1
     with archive.open_bundle(goal) as inside:

@@ -107,7 +107,7 @@ def test_the_result_in_words(pipeline: FakePipeline) -> None:
     done = compress("--run-dir", "r")
     assert done.stdout.startswith("teacher  93.36 %  272 k parameters\n")
     assert "\nchosen   92.66 %  onnxruntime-fp32-2t: 0.098 ms, 340 kB\n" in done.stdout
-    assert done.stdout.splitlines()[-1] == "        edgekd bundle r -o fashion-mnist.edgekd"
+    assert done.stdout.splitlines()[-1] == "        edgekd bundle r -o r.edgekd"
     assert done.stderr == "1 of 2 steps found in the store\n"
 
 

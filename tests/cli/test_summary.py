@@ -30,7 +30,7 @@ def test_headline_with_its_interval_then_warnings_places_and_what_to_type(
         "report: a run/report.md",
         "bundle: a run/bundle, 1.5 kB",
         "next:   edgekd verify 'a run'",
-        "        edgekd bundle 'a run' -o fashion-mnist.edgekd",
+        "        edgekd bundle 'a run' -o 'a run.edgekd'",
     ]
     assert max(map(len, lines)) <= 80
 

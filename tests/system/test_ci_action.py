@@ -270,7 +270,7 @@ def test_compress_and_pack(place: Path) -> None:
     ]
     assert ran.calls == [
         ["edgekd", "compress", *arguments],
-        ["edgekd", "bundle", "-o", "runs/ci/student.edgekd", "--", "runs/ci"],
+        ["edgekd", "bundle", "--replace", "-o", "runs/ci/student.edgekd", "--", "runs/ci"],
     ]
     assert ran.outputs == {"bundle": "runs/ci/student.edgekd"}
     assert not (place / "hacked").exists()
