@@ -180,6 +180,10 @@ class Field(abc.ABC):
             f"got a file or text, which a field of kind {self.kind!r} is not read from"
         )
 
+    def list_unread(self, data: bytes) -> tuple[str, ...]:
+        """Names of what `read` passes over in a user's file or text; none unless a field says some."""
+        return ()
+
     def alternatives(self) -> dict[str, Self]:
         """Fields of the same rows with other usual preprocessing, each with a sentence: what loaded weights may want."""
         return {}

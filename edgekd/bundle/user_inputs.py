@@ -118,16 +118,22 @@ def _read(name: str, field: Field, value: str) -> list[Question]:
     if field.kind in READERS:
         return READERS[field.kind](name, field, value)
     try:
-        rows = field.read(_take_array(_bytes(value), name))
+        data = _take_array(_bytes(value), name)
+        rows = field.read(data)
         field.check(rows, name)
+        unread = field.list_unread(data)
     except InputError as error:
-        raise InputError(f"{name}: {error}", hint=error.hint) from error
+        where = f"{name}: {value}" if _is_file(value) else name
+        raise InputError(f"{where}: {error}", hint=error.hint) from error
+    prepared = (
+        f"without {', '.join(unread)[:100]}, of which the model takes nothing" if unread else ""
+    )
     several = len(rows) > 1
     return [
         Question(
             f"{value}[{number}]" if several else value,
             {name: rows[np.arange(number, number + 1)]},
-            "",
+            prepared if not number else "",
         )
         for number in range(len(rows))
     ]
@@ -157,13 +163,16 @@ def _take_array(data: bytes, name: str) -> bytes:
     return found
 
 
+def _is_file(value: str) -> bool:
+    try:
+        return Path(value).is_file()
+    except (OSError, ValueError):  # too long for a name, or none
+        return False
+
+
 def _bytes(value: str) -> bytes:
     """The content of a file of that name, or else the text itself."""
-    try:
-        is_file = Path(value).is_file()
-    except OSError:  # too long for a name
-        is_file = False
-    if not is_file:
+    if not _is_file(value):
         return os.fsencode(value)  # as it was typed, UTF-8 or not
     with files.open_regular(Path(value)) as file:
         data: bytes = file.read(MOST_BYTES + 1)

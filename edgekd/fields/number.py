@@ -23,6 +23,7 @@ from edgekd.interface import BATCH
 from edgekd.interface import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from edgekd.field import Rows
 
 MOST_COLUMNS, MOST_UNIT, MOST_SHOWN = 2**16, 40, 12
+DELIMITERS = ",\t;|"
 _MOST, _LEAST_STD = 1e30, 1e-30
 _CHUNK = 2**14
 
@@ -147,10 +149,7 @@ class Number(Field):
         the columns' names in its first line."""
         start = data.lstrip()[:1]
         listed = decode_json(data) if start in (b"[", b"{") else _decode_csv(data, self.columns)
-        many = listed if isinstance(listed, list) else [listed]
-        if many and not isinstance(many[0], list | dict):
-            many = [many]
-        rows = [self._row(row) for row in many]
+        rows = [self._row(row) for row in _as_rows(listed)]
         if not rows:
             raise InputError(f"got no numbers, want {len(self.columns)} a row")
         found = np.array(rows, np.float64)
@@ -159,10 +158,26 @@ class Number(Field):
         self.check(found32, "input")
         return found32
 
+    def list_unread(self, data: bytes) -> tuple[str, ...]:
+        """Columns that `read` passes over: those under a name that is none of the field's."""
+        start = data.lstrip()[:1]
+        if start in (b"[", b"{"):
+            names = [
+                name for row in _as_rows(decode_json(data)) if isinstance(row, dict) for name in row
+            ]
+        else:
+            _, first = next(_read_lines(data), (0, []))
+            names = (
+                [cell.strip() for cell in first]
+                if {*map(str.strip, first)} & {*self.columns}
+                else []
+            )
+        return tuple(name for name in dict.fromkeys(names) if name not in self.columns)
+
     def _row(self, row: Any) -> list[float]:
         """One row of what a user wrote, in the columns' order."""
         if isinstance(row, dict):
-            if set(row) != set(self.columns):
+            if not set(self.columns) <= set(row):
                 got, want = ", ".join(row)[:80] or "none", ", ".join(self.columns)[:80]
                 raise InputError(f"got the columns {got}, want {want}")
             row = [row[name] for name in self.columns]
@@ -191,25 +206,45 @@ def mean_and_std(
     return tuple(means), tuple(std if std >= _LEAST_STD else 1.0 for std in stds)
 
 
-def _decode_csv(data: bytes, columns: tuple[str, ...]) -> list[Any]:
-    """Rows of numbers; rows by column where the first line names columns."""
+def _as_rows(listed: Any) -> list[Any]:
+    """What JSON or CSV holds as a list of rows, one where it is a single one."""
+    many = listed if isinstance(listed, list) else [listed]
+    return [many] if many and not isinstance(many[0], list | dict) else many
+
+
+def _read_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    """The cells of a delimited text's lines that are not empty, each with its number."""
     try:
-        lines = [line for line in csv.reader(io.StringIO(data.decode("utf-8-sig"))) if line]
+        text = data.decode("utf-8-sig")
+        delimiter = max(DELIMITERS, key=text.lstrip().partition("\n")[0].count)
+        reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
     except (ValueError, csv.Error) as error:
         raise InputError(f"got {data[:40]!r}, want numbers as JSON or CSV: {error}") from error
-    names = [cell.strip() for cell in lines[0]] if lines else []
+
+
+def _decode_csv(data: bytes, columns: tuple[str, ...]) -> list[Any]:
+    """Rows of numbers; rows by column where the first line names columns, of which those of other names are left out."""
+    lines = list(_read_lines(data))
+    names = [cell.strip() for cell in lines[0][1]] if lines else []
     headed = set(names) & set(columns) != set()
     rows: list[Any] = []
-    for line in lines[headed:]:
-        values = [_number(cell) for cell in line]
-        if headed and len(values) != len(names):
-            raise InputError(f"got a row of {len(values)} numbers under {len(names)} names")
-        rows.append(dict(zip(names, values, strict=True)) if headed else values)
+    for number, cells in lines[headed:]:
+        where = f"line {number}: " if len(lines) > 1 else ""
+        if headed and len(cells) != len(names):
+            raise InputError(f"{where}got a row of {len(cells)} numbers under {len(names)} names")
+        if not headed:
+            rows.append([_number(cell, where) for cell in cells])
+            continue
+        wanted = [(n, cell) for n, cell in zip(names, cells, strict=True) if n in columns]
+        rows.append({name: _number(cell, f"{where}{name}: ") for name, cell in wanted})
     return rows
 
 
-def _number(cell: str) -> float:
+def _number(cell: str, where: str) -> float:
     try:
         return float(cell)
     except ValueError as error:
-        raise InputError(f"got {cell[:20]!r}, want a number") from error
+        raise InputError(f"{where}got {cell[:20]!r}, want a number") from error

@@ -139,11 +139,29 @@ def test_samples_are_mixed_by_their_shares() -> None:
         ("1,2\n3,4\n\n", [[1, 2], [3, 4]]),
         ("age,size\r\n2,1\r\n", [[1, 2]]),
         ("\ufeffsize, age\n1, 2", [[1, 2]]),
+        ("id;age;size;kind\n7;2;1;setosa\n8;4;3;NA\n", [[1, 2], [3, 4]]),
+        ('{"age": 2, "kind": "x", "size": 1}', [[1, 2]]),
     ],
 )
 def test_what_a_user_writes_is_read(text: str, rows: list[list[float]]) -> None:
     found = number().read(text.encode())
     assert isinstance(found, np.ndarray) and found.dtype == np.float32 and found.tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("id,age,size,kind\n7,2,1,x", ("id", "kind")),
+        ('[{"age": 2, "kind": "x", "size": 1}]', ("kind",)),
+        ("1,2\n3,4", ()),
+        ("[1, 2]", ()),
+        ("", ()),
+    ],
+)
+def test_columns_of_other_names_are_passed_over_and_named(
+    text: str, names: tuple[str, ...]
+) -> None:
+    assert number().list_unread(text.encode()) == names
 
 
 @pytest.mark.parametrize(
@@ -165,6 +183,7 @@ def test_what_a_user_writes_is_read(text: str, rows: list[list[float]]) -> None:
         (b"[1, 1" + b"0" * 400 + b"]", "want a finite number"),
         (b'{"size": 1}', "got the columns size, want size, age"),
         (b"size\n1", "got the columns size"),
+        (b"size,age\n1,2\n3,x", "line 3: age: got 'x', want a number"),
         (b"size,age\n1", "got a row of 1 numbers under 2 names"),
         (b"[[1, 2], 3]", "got a row of 1"),
     ],
