@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Literal
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +30,19 @@ SMALL_VALUES = 256
 """Of one image, 16x16 in grey: up to it a batch of answers is too little work to be shared."""
 WORTH = 1.1
 """A variant is taken only if it is this much faster than the plainer ones before it."""
+SHARE, LEAST_S = 0.1, 2.0
+"""Of a training, and seconds: what its trial may take, whichever is longer."""
+Variant = tuple[Literal["fp32", "bf16"], bool]
+"""Precision, and whether channels come last."""
+VARIANTS: tuple[Variant, ...] = (("fp32", False), ("fp32", True), ("bf16", False), ("bf16", True))
+
+
+class Trial(NamedTuple):
+    """What a trial of arithmetics came to."""
+
+    arithmetic: Arithmetic
+    is_whole: bool
+    """Whether all were timed; else the plainest stands."""
 
 
 @contextmanager
@@ -107,8 +122,12 @@ def to_memory_format(values: Tensor, channels_last: bool) -> Tensor:
 
 
 def find_fastest(
-    model: nn.Module, interface: Interface, batch_size: int, threads: int
-) -> Arithmetic:
+    model: nn.Module,
+    interface: Interface,
+    batch_size: int,
+    threads: int,
+    training_steps: int | None = None,
+) -> Trial:
     """Find the arithmetic in which one training step of `model` is fastest on this machine.
 
     Args:
@@ -116,25 +135,32 @@ def find_fastest(
         interface: what it takes and gives.
         batch_size: samples of a step.
         threads: torch threads.
+        training_steps: that the training will have at least; the trial takes no more than `SHARE` of them, or
+            `LEAST_S`. None if it is long.
     """
-    variants: list[tuple[Literal["fp32", "bf16"], bool]]
-    variants = [("fp32", False), ("fp32", True), ("bf16", False), ("bf16", True)]
-    took_s = dict.fromkeys(variants, float("inf"))
+    took_s = dict.fromkeys(VARIANTS, float("inf"))
     with deterministic_torch(0, threads):
         inputs = tuple(
             each.to(choose_device()) for each in model_inputs.make_noise(interface, batch_size)
         )
-        for number in range(MEASURED_STEPS + 1):
-            for precision, channels_last in variants:  # in turns: a slow moment falls on all
-                step_s = _step_s(model, inputs, AUTOCAST[precision], channels_last)
-                if number:  # the first warms up
-                    fastest_s = took_s[precision, channels_last]
-                    took_s[precision, channels_last] = min(fastest_s, step_s)
-    best = variants[0]
-    for variant in variants:
+        start, fastest_s = time.perf_counter(), float("inf")
+        turns = itertools.product(range(MEASURED_STEPS + 1), VARIANTS)
+        for number, variant in turns:  # in turns: a slow moment falls on all
+            step_s = _step_s(model, inputs, AUTOCAST[variant[0]], variant[1])
+            fastest_s = min(fastest_s, step_s)
+            if number:  # the first warms up
+                took_s[variant] = min(took_s[variant], step_s)
+            if training_steps is not None:
+                most_s = max(LEAST_S, SHARE * fastest_s * training_steps)
+                if time.perf_counter() - start > most_s:
+                    break
+    best = VARIANTS[0]
+    for variant in VARIANTS:
         if took_s[variant] * WORTH < took_s[best]:
             best = variant
-    return Arithmetic(precision=best[0], channels_last=best[1], threads=threads)
+    whole = float("inf") not in took_s.values()
+    best = best if whole else VARIANTS[0]
+    return Trial(Arithmetic(precision=best[0], channels_last=best[1], threads=threads), whole)
 
 
 def _step_s(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ from edgekd.stages import data
 from edgekd.stages import synthesize
 from edgekd.stages import train
 from edgekd.stages import tune
+
+MANY_EPOCHS = 256
+"""Of as many a trial of arithmetics is a small part, whatever the samples."""
 
 
 def steps(
@@ -124,9 +128,16 @@ def tuning_step(
         channels_last=training.channels_last,
         threads=threads(training),
         input=seen,
+        epochs=_round_epochs(training.epochs),
     )
     takes = {"data": ("data", "data.json")}
     return Step(label, tune.STAGE, config, takes, origin=origins.model_origin(model, options))
+
+
+def _round_epochs(epochs: int) -> int | None:
+    """A power of two that is no more, for one trial to serve trainings of about one length; None where the trial is short
+    beside any of so many."""
+    return None if epochs >= MANY_EPOCHS else 2 ** int(math.log2(epochs))
 
 
 def _train(recipe: Recipe, who: Teacher | Student, label: str, options: Options) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from edgekd import files
@@ -28,6 +29,8 @@ class TuneConfig(Settings):
     threads: Count
     input: Input | None = omit_default(None)
     """The images it takes, where they are not the data's."""
+    epochs: Count | None = omit_default(None)
+    """How many epochs its training has at least; None of a long one, beside which the trial is short."""
 
 
 def run(config: TuneConfig, given: Given, context: Context) -> Made:
@@ -46,6 +49,7 @@ def run(config: TuneConfig, given: Given, context: Context) -> Made:
 
 
 def _measured(config: TuneConfig, given: Given, context: Context) -> Arithmetic:
+    from edgekd import dataset
     from edgekd.learn import arithmetic
     from edgekd.learn import blueprint
     from edgekd.learn import learner
@@ -54,9 +58,20 @@ def _measured(config: TuneConfig, given: Given, context: Context) -> Arithmetic:
         config.model, given["data"], config.input, allow_code=context.allow_code
     )
     model = blueprint.build(plan, allow_code=context.allow_code)
-    best = arithmetic.find_fastest(model, plan.interface, config.batch_size, config.threads)
+    steps = None
+    if config.epochs is not None:
+        batches = math.ceil(dataset.read(given["data"]).counts.get("train", 0) / config.batch_size)
+        steps = config.epochs * batches
+    trial = arithmetic.find_fastest(model, plan.interface, config.batch_size, config.threads, steps)
+    best = trial.arithmetic
     order = "channels last" if best.channels_last else "channels first"
-    context.progress.note(f"{config.model} trains fastest in {best.precision}, {order}")
+    said = f"{config.model} trains fastest in {best.precision}, {order}"
+    if not trial.is_whole:
+        said = (
+            f"{config.model} trains in {best.precision}, {order}, the default: its training is too short "
+            "to try others first (precision and channels_last, in train, say them)"
+        )
+    context.progress.note(said)
     return best
 
 

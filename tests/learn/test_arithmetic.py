@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 import torch
 from torch import nn
@@ -17,7 +19,8 @@ def net() -> nn.Module:
 
 
 def test_what_is_fastest_is_one_of_what_was_tried() -> None:
-    found = arithmetic.find_fastest(net(), INTERFACE, 4, threads=1)
+    found, is_whole = arithmetic.find_fastest(net(), INTERFACE, 4, threads=1)
+    assert is_whole
     assert found.precision in ("fp32", "bf16")
     assert found.threads == 1
 
@@ -52,10 +55,37 @@ def test_a_variant_must_be_a_tenth_faster_than_the_plainer_ones(
         return 0.001 * place if turn == 0 else took_s[place] + (turn + place) % 4
 
     monkeypatch.setattr(arithmetic, "_step_s", step_s)
-    found = arithmetic.find_fastest(net(), INTERFACE, 1, threads=2)
+    found, is_whole = arithmetic.find_fastest(net(), INTERFACE, 1, threads=2)
+    assert is_whole
     assert tried == [PLAIN, LAST, HALF, HALF_LAST] * (arithmetic.MEASURED_STEPS + 1)
     assert (arithmetic.AUTOCAST[found.precision], found.channels_last) == want
     assert found.threads == 2
+
+
+@pytest.mark.parametrize(
+    ("training_steps", "tried", "want"),
+    [
+        (None, 20, HALF),
+        (150, 9, HALF),  # 75 s at best: 7.5 s and the step that is under way
+        (40, 5, PLAIN),
+        (1, 3, PLAIN),  # two seconds may pass always
+    ],
+)
+def test_a_trial_is_short_beside_the_training(
+    monkeypatch: pytest.MonkeyPatch, training_steps: int | None, tried: int, want: object
+) -> None:
+    clock = types.SimpleNamespace(now_s=0.0, steps=0)
+
+    def step_s(model: nn.Module, inputs: tuple[torch.Tensor], dtype: object, last: bool) -> float:
+        took_s = 0.5 if dtype is not None and clock.steps >= 4 else 1.0
+        clock.now_s, clock.steps = clock.now_s + took_s, clock.steps + 1
+        return took_s
+
+    monkeypatch.setattr(arithmetic, "_step_s", step_s)
+    monkeypatch.setattr(arithmetic, "time", types.SimpleNamespace(perf_counter=lambda: clock.now_s))
+    found, is_whole = arithmetic.find_fastest(net(), INTERFACE, 1, 1, training_steps)
+    assert (arithmetic.AUTOCAST[found.precision], found.channels_last) == want
+    assert (clock.steps, is_whole) == (tried, want is HALF)
 
 
 @pytest.mark.parametrize(("dtype", "last"), [PLAIN, LAST, HALF, HALF_LAST])
