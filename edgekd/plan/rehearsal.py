@@ -64,6 +64,7 @@ def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
                 learner=_teacher(recipe, name),
                 losses=words.losses,
                 batch_size=words.training.batch_size,
+                has_usual_batch=_has_usual_batch(words.training),
                 only=words.only,
                 auxiliary=words.training.auxiliary > 0,
                 by_depth=_by_depth(words.training),
@@ -75,6 +76,7 @@ def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
             learner=own,
             losses=who.losses,
             batch_size=who.train.batch_size,
+            has_usual_batch=_has_usual_batch(who.train),
             auxiliary=who.train.auxiliary > 0,
             by_depth=_by_depth(who.train),
         )
@@ -85,8 +87,13 @@ def _plain(recipe: Recipe) -> Iterator[check.PlainTraining]:
             learner=own,
             losses=last.losses,
             batch_size=last.words.train.batch_size,
+            has_usual_batch=_has_usual_batch(last.words.train),
             alone=False,
         )
+
+
+def _has_usual_batch(training: Training) -> bool:
+    return "batch_size" not in training.model_fields_set
 
 
 def _by_depth(training: Training) -> check.ByDepth | None:

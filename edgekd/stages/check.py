@@ -68,6 +68,8 @@ class PlainTraining(Settings):
     learner: Network
     losses: OptionalLosses
     batch_size: Count
+    has_usual_batch: bool = omit_default(False)
+    """Whether nobody said how large a batch is: then it is fitted to the samples."""
     only: Annotated[tuple[str, ...], Field(strict=False)] = ()
     auxiliary: bool = False
     """Whether it is trained on auxiliary logits, too."""
@@ -179,6 +181,7 @@ def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context:
     from edgekd.learn.task_losses import find_label_terms
     from edgekd.learn.task_losses import find_soft_terms
     from edgekd.learn.training import rehearsal
+    from edgekd.learn.training.batches import fit_batch
     from edgekd.learn.training.batches import require_full_batch
     from edgekd.learn.training.depth import plan_rates
 
@@ -188,12 +191,14 @@ def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context:
     if case.by_depth is not None:
         plan_rates(model, Training(**dict(case.by_depth)), plan.blank(2))
     samples = arrays.open_samples(given, config.views, config.seed, case.only)
-    require_full_batch(case.batch_size, len(samples))
+    batch = Training() if case.has_usual_batch else Training(batch_size=case.batch_size)
+    batch_size = fit_batch(batch, len(samples)).batch_size
+    require_full_batch(batch_size, len(samples))
     task = load_task(samples.dataset.task, allow_code=context.allow_code)
     terms = (find_label_terms if case.alone else find_soft_terms)(case.losses, task)
     connected = connection.connect_outputs(
         terms,
-        case.batch_size,
+        batch_size,
         samples=len(samples),
         interface=plan.interface,
         allow_code=context.allow_code,
@@ -203,7 +208,7 @@ def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context:
             whole = DistillationStep(
                 model, plan, connected, connected.add_to_scheme(learn_from_labels()), {}
             )
-            training = Training(batch_size=case.batch_size)
+            training = Training(batch_size=batch_size)
             resolved = Arithmetic(precision="fp32", channels_last=False, threads=1)
             rehearsal.rehearse_step(whole, samples, training, resolved)
 
@@ -221,10 +226,12 @@ def _tried(
     from edgekd.learn.privacy import protection
     from edgekd.learn.settings import Arithmetic
     from edgekd.learn.training import rehearsal
+    from edgekd.learn.training.batches import fit_batch
     from edgekd.learn.training.batches import require_full_batch
     from edgekd.learn.training.depth import plan_rates
 
     samples = arrays.open_samples(given, config.views, config.seed, case.only)
+    case = case.model_copy(update={"train": fit_batch(case.train, len(samples))})
     require_full_batch(case.train.batch_size, len(samples))
     resolved = Arithmetic(precision="fp32", channels_last=False, threads=torch.get_num_threads())
     with arithmetic.deterministic_torch(context.seed, resolved.threads):

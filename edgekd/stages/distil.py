@@ -73,9 +73,12 @@ def run(config: DistilConfig, given: Given, context: Context) -> Made:
     from edgekd.learn import weights
     from edgekd.learn.assembly import step
     from edgekd.learn.assembly.participants import Participants
+    from edgekd.learn.training.batches import fit_batch
 
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.open_samples(given, config.views, config.views_seed, config.only)
+    training = fit_batch(config.train, len(samples), context.progress.note)
+    config = config.model_copy(update={"train": training})
     plan = _plan(config, given, context)
     torch.manual_seed(context.seed)
     model = blueprint.build(plan, allow_code=context.allow_code)

@@ -233,6 +233,7 @@ def _learned(
     from edgekd.learn.assembly import connection
     from edgekd.learn.evaluation import read_split
     from edgekd.learn.task_losses import find_soft_terms
+    from edgekd.learn.training.batches import fit_batch
 
     if config.train is None:
         return []
@@ -240,7 +241,8 @@ def _learned(
     samples = arrays.open_samples(given, config.views, config.views_seed)
     validation = read_split(given, allow_code=context.allow_code)
     terms = find_soft_terms(config.losses, validation.task)
-    batch_size = config.train.batch_size
+    training = fit_batch(config.train, len(samples), context.progress.note)
+    batch_size = training.batch_size
     size: dict[str, Any] = {"interface": plan.interface, "samples": len(samples)}
     connected = connection.connect_outputs(terms, batch_size, **size, allow_code=context.allow_code)
     history = learner.train(
@@ -248,7 +250,7 @@ def _learned(
         samples,
         connected.add_to_scheme(_scheme(config, start, resolved, given, context)),
         connected.terms,
-        config.train,
+        training,
         resolved,
         given,
         context,

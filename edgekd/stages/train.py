@@ -55,10 +55,12 @@ def run(config: TrainConfig, given: Given, context: Context) -> Made:
     from edgekd.learn.assembly import connection
     from edgekd.learn.schemes.labels_only import learn_from_labels
     from edgekd.learn.task_losses import find_label_terms
+    from edgekd.learn.training.batches import fit_batch
     from edgekd.tasks import load_task
 
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.open_samples(given, config.views, config.views_seed, config.only)
+    training = fit_batch(config.train, len(samples), context.progress.note)
     task = load_task(samples.dataset.task, allow_code=context.allow_code)
     if start := given.get("start_blueprint"):
         plan = blueprint.read(start)
@@ -77,7 +79,7 @@ def run(config: TrainConfig, given: Given, context: Context) -> Made:
         weights.load_into(model, before, "the step before")
     connected = connection.connect_outputs(
         find_label_terms(config.losses, task),
-        config.train.batch_size,
+        training.batch_size,
         samples=len(samples),
         interface=plan.interface,
         allow_code=context.allow_code,
@@ -87,7 +89,7 @@ def run(config: TrainConfig, given: Given, context: Context) -> Made:
         samples,
         connected.add_to_scheme(learn_from_labels()),
         connected.terms,
-        config.train,
+        training,
         resolved,
         given,
         context,

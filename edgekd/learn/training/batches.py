@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -13,6 +14,7 @@ from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.settings import Arithmetic
+from edgekd.learn.settings import Training
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +31,24 @@ def require_full_batch(batch_size: int, samples: int) -> None:
             f"train.batch_size: got {batch_size}, want at most the {samples} training samples",
             hint=f"write batch_size: {_fitting_size(samples)} in that train",
         )
+
+
+def fit_batch(
+    training: Training, samples: int, note: Callable[[str], None] = lambda text: None
+) -> Training:
+    """`training` itself, or with a smaller batch where nobody said one and the usual one is more than there are samples.
+
+    Args:
+        training: of a recipe; what it says itself stays.
+        samples: of the training split.
+        note: told of a smaller batch.
+    """
+    usual = training.batch_size
+    if "batch_size" in training.model_fields_set or usual <= samples:
+        return training
+    size = _fitting_size(samples)
+    note(f"batch_size: {size}, for the usual {usual} is more than the {samples} training samples")
+    return training.model_copy(update={"batch_size": size})
 
 
 def _fitting_size(samples: int) -> int:

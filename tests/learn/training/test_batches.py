@@ -9,6 +9,8 @@ import torch
 from edgekd.errors import InputError
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.settings import Arithmetic
+from edgekd.learn.settings import Training
+from edgekd.learn.training.batches import fit_batch
 from edgekd.learn.training.batches import require_full_batch
 from edgekd.learn.training.batches import to_tensors
 
@@ -23,6 +25,20 @@ def test_channels_come_first_in_the_asked_memory_order(channels_last: bool) -> N
     layout = torch.channels_last if channels_last else torch.contiguous_format
     assert seen.inputs[0].is_contiguous(memory_format=layout)
     assert (seen.targets["labels"].tolist(), seen.epoch, seen.epochs) == ([1, 0], 1.5, 4)
+
+
+@pytest.mark.parametrize(
+    ("said", "samples", "size"),
+    [({}, 87, 16), ({}, 128, 128), ({}, 1, 1), ({"batch_size": 128}, 87, 128)],
+)
+def test_the_usual_batch_is_fitted_to_the_samples(
+    said: dict[str, int], samples: int, size: int
+) -> None:
+    notes: list[str] = []
+    training = Training(epochs=3, **said)
+    fitted = fit_batch(training, samples, notes.append)
+    assert (fitted.batch_size, fitted.epochs) == (size, 3)
+    assert (fitted is training) == (not notes)
 
 
 def test_no_batch_is_larger_than_what_there_is() -> None:
