@@ -41,7 +41,6 @@ _WANTS: dict[str, str] = {
     "string_too_short": "at least {min_length} characters",
     "string_too_long": "at most {max_length} characters",
     "string_pattern_mismatch": "text like {pattern}",
-    "union_tag_not_found": "a mapping with {discriminator}",
 }
 
 
@@ -91,6 +90,9 @@ def _problems(error: ValidationError, value: Any, model: type[BaseModel]) -> Ite
         elif kind == "union_tag_invalid":  # its input is the whole mapping
             want = _or(context["expected_tags"].split(", "))
             yield Problem((*key, _tag_key(context)), f"got {context['tag']!r}, want {want}", 1)
+        elif kind == "union_tag_not_found":
+            want = _find_tags(_models_at(model, found["loc"]), found["input"])
+            yield Problem(key, f"got no {_tag_key(context)}, want {_tag_key(context)}: {want}", 2)
         elif kind == "value_error":
             yield _from_function(context["error"], key, found["input"])
         else:
@@ -155,6 +157,18 @@ def _written(location: tuple[str | int, ...], value: Any) -> Key:
 
 def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
     """The keys that may stand at `location`."""
+    return sorted({name for m in _models_at(model, location) for name in m.model_fields})
+
+
+def _find_tags(models: list[type[BaseModel]], value: dict[str, Any]) -> str:
+    """The word that makes a mapping the one of several that has its keys, the first of them; else all words."""
+    tags = {tag: m for m in models if (tag := _tag(m))}
+    fitting = [tag for tag, m in tags.items() if value and set(value) <= set(m.model_fields)]
+    return f"{fitting[0]} beside {', '.join(value)}" if fitting else _or(list(tags))
+
+
+def _models_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[type[BaseModel]]:
+    """What may stand at `location`."""
     models = [model]
     for part in location:
         named = [m for m in models if isinstance(part, str) and part in m.model_fields]
@@ -163,7 +177,7 @@ def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[
             models = [inner for group in found for inner in group]
         elif tagged := [m for m in models if _tag(m) == part]:
             models = tagged
-    return sorted({name for m in models for name in m.model_fields})
+    return models
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

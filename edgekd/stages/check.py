@@ -14,6 +14,8 @@ from pydantic import Field
 from edgekd import dataset
 from edgekd import files
 from edgekd.bench import sized_calls
+from edgekd.bench.roles import CONTROL
+from edgekd.bench.roles import STUDENT
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.model_settings import Input
@@ -130,7 +132,7 @@ def run(config: CheckConfig, given: Given, context: Context) -> Made:
     total, done = len(config.plain) + len(config.deployed) + len(config.cases), count()
     for case in config.plain:
         context.progress.update(next(done), total, f"{case.label}: losses")
-        with _named(case.label):
+        with _named(STUDENT if case.label == CONTROL else case.label):  # the one a recipe has
             _want_plain(config, case, given, context)
     for one in config.deployed:
         context.progress.update(next(done), total, f"{one.label}: export")

@@ -8,6 +8,8 @@ import pytest
 from pydantic import Field
 from pydantic import ValidationError
 
+from edgekd import recipe as recipes
+from edgekd.errors import InputError
 from edgekd.recipe.problems import _WANTS
 from edgekd.recipe.problems import describe_error
 from edgekd.recipe.text import ParsedRecipe
@@ -65,3 +67,21 @@ def test_plain_words(value: dict[str, Any], want: str) -> None:
 
 def test_no_words_of_pydantic_are_left() -> None:
     assert all("Input" not in want and "valid" not in want for want in _WANTS.values())
+
+
+@pytest.mark.parametrize(
+    ("learn", "want"),
+    [
+        ({"losses": "KD"}, "learn.0: got no step, want step: distil beside losses"),
+        ([{"speedup": 2}], "learn.0: got no step, want step: factorize beside speedup"),
+        ([{}], "learn.0: got no step, want step: distil, factorize, prune or quantize"),
+        ([{"x": 1}], "learn.0: got no step, want step: distil, factorize, prune or quantize"),
+    ],
+)
+def test_a_step_without_its_name_is_answered_with_the_line_to_write(
+    learn: object, want: str
+) -> None:
+    said = {"name": "a", "student": {"model": "resnet8"}, "learn": learn}
+    said |= {"data": {"source": "digits"}, "targets": [{"runtime": "onnxruntime"}]}
+    with pytest.raises(InputError, match=f"{want}$"):
+        recipes.load_mapping(said)

@@ -201,7 +201,7 @@ def test_auxiliary_logits_are_dropped_or_trained_on_by_a_word(tmp_path: Path) ->
         run(tmp_path, *KD, **auxiliary)
     plain = {"label": "control", "losses": ["cross-entropy"], "batch_size": 8, "auxiliary": True}
     run(tmp_path, *KD, allow_code=True, plain=[{**plain, "learner": OWN}])
-    with pytest.raises(InputError, match="control: train.auxiliary: got it for a network"):
+    with pytest.raises(InputError, match="student: train.auxiliary: got it for a network"):
         run(tmp_path, *KD, plain=[{**plain, "learner": STUDENT}])
 
 
@@ -239,7 +239,7 @@ def test_a_loss_of_the_users_own_is_tried_on_what_it_will_see(
     plain = {"label": "control", "learner": STUDENT, "losses": ["python:own_of_check:f"]}
     more: dict[str, Any] = {"plain": [{**plain, "batch_size": 8}], "allow_code": True}
     run(tmp_path, *KD, **more)
-    with pytest.raises(InputError, match="^control: loss python:own_of_check:f: raised "):
+    with pytest.raises(InputError, match="^student: loss python:own_of_check:f: raised "):
         run(tmp_path, *KD, **more, views={"count": 2, "mixup": 0.5})
 
 
