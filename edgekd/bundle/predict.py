@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +28,7 @@ from edgekd.errors import MachineError
 from edgekd.tasks import load_task
 
 if TYPE_CHECKING:
-    pass
+    from numpy.typing import NDArray
 
 
 class Prediction(NamedTuple):
@@ -36,6 +38,8 @@ class Prediction(NamedTuple):
     prepared: str
     answers: tuple[tuple[str, float | None], ...]
     """Text, with its probability where there is one; the likeliest first."""
+    decisions: Mapping[str, NDArray[Any]] = {}
+    """What the task decides, by its names, such as the class of every pixel [H, W]."""
 
 
 def predict(
@@ -89,10 +93,13 @@ def predict(
         named = name_outputs(answered, found.interface.outputs)
     except ValueError as error:
         raise InputError(f"{name}: {error}") from error
-    told = task.describe(task.decide(named, found.dataset), found.dataset, top)
+    decided = task.decide(named, found.dataset)
+    told = task.describe(decided, found.dataset, top)
     if len(told) != len(questions):
         raise InputError(f"{name}: task: got {len(told)} answers, want {len(questions)}")
     return [
-        Prediction(one.name, one.prepared, tuple(lines))
-        for one, lines in zip(questions, told, strict=True)
+        Prediction(
+            one.name, one.prepared, tuple(lines), {key: rows[i] for key, rows in decided.items()}
+        )
+        for i, (one, lines) in enumerate(zip(questions, told, strict=True))
     ]

@@ -10,6 +10,7 @@ import click
 
 from edgekd.cli import completions
 from edgekd.cli import options
+from edgekd.cli.masks import write_masks
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
@@ -40,6 +41,12 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Engine to run.  [default: the chosen one, or one that is installed]",
 )
+@click.option(
+    "--masks",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Of classes of pixels: write each answer as FOLDER/NAME.png, grey, the number of the class in each pixel.",
+)
 @options.key
 @options.timeout
 @click.option("--allow-code", is_flag=True, help="Let the author's own task run, python:....")
@@ -49,6 +56,7 @@ def command(
     inputs: tuple[str, ...],
     top: int,
     runtime: str | None,
+    masks: Path | None,
     key: Path | None,
     timeout_s: float,
     allow_code: bool,
@@ -82,6 +90,9 @@ def command(
             timeout_s=timeout_s,
             allow_code=allow_code,
         )
+    if masks is not None:
+        for goal in write_masks(told, masks):
+            echo(f"mask: {goal}", err=True)
     if as_json:
         print_json([_fields(one) for one in told])
         return

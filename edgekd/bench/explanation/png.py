@@ -1,4 +1,4 @@
-"""Small pictures as PNG files, written by the standard library."""
+"""Pictures as PNG files, written by the standard library."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_SIDE = 96
-"""Pixels of the longer side; of larger pictures every n-th is taken."""
+"""Pixels of the longer side of what a page shows."""
 GREY, RGB = 0, 2
 """Colour types (PNG 1.2, sec. 4.1.1)."""
 
 
-def encode_png(pixels: NDArray[Any]) -> bytes:
-    """A picture as a PNG file, no side longer than `MOST_SIDE`.
+def encode_png(pixels: NDArray[Any], most_side: int = MOST_SIDE) -> bytes:
+    """A picture as a PNG file.
 
     Args:
         pixels: uint8 [H, W, 1] or [H, W, 3].
+        most_side: of a larger one every n-th pixel is taken.
 
     Raises:
         ValueError: if they are of another form.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
         raise ValueError(f"want uint8 [H, W, 1 or 3], got {pixels.dtype} {list(pixels.shape)}")
-    step = -(-max(pixels.shape[:2]) // MOST_SIDE)
+    step = -(-max(pixels.shape[:2]) // most_side)
     pixels = np.ascontiguousarray(pixels[::step, ::step])
     height, width, channels = pixels.shape
     rows = np.zeros((height, 1 + width * channels), np.uint8)  # 0: a row is not filtered
