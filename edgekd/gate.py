@@ -58,6 +58,8 @@ class ComparedModel(NamedTuple):
     runtime_version: str | None
     complexity: dict[str, int]
     """`parameters`, counted in its ONNX file; `macs`, where a run's result tells them."""
+    near_chance: bool = False
+    """Whether a run's result says that it hardly does better than guessing."""
 
     @property
     def subject(self) -> Subject:

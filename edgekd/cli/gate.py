@@ -140,6 +140,8 @@ def _show(found: GateDocument) -> None:
     print_columns(rows)
     echo()
     print_columns((outcome.gate, EdgekdError(outcome.text).line()) for outcome in found.outcomes)
+    for warning in gate_result.list_warnings(found):
+        echo(EdgekdError(f"warning: {warning}").line())
 
 
 def _conclude(found: GateDocument) -> None:

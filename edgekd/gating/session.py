@@ -119,6 +119,7 @@ def _facts(side: ComparedModel) -> SideFacts:
         precision=engine.precision,
         threads=engine.threads,
         size_bytes=side.size_bytes,
+        near_chance=side.near_chance,
     )
 
 

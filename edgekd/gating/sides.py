@@ -119,6 +119,7 @@ def compile_side(side: OpenedSide, device: Device, folder: Path) -> ComparedMode
         kernels=built["kernels"],
         runtime_version=built["version"],
         complexity=_complexity(model, side.result),
+        near_chance=side.result is not None and side.result.student.near_chance,
     )
 
 

@@ -7,6 +7,7 @@ from edgekd.report.gate_result import Outcome
 from edgekd.report.gate_result import SideFacts
 from edgekd.report.gate_result import format_interval
 from edgekd.report.gate_result import format_value
+from edgekd.report.gate_result import list_warnings
 from edgekd.report.gate_result import verdict_word
 from edgekd.report.markdown import escape_text
 
@@ -30,7 +31,7 @@ def summary_page(document: GateDocument) -> str:
     }
     text = (
         f"{MARK}\n### {SIGNS[document.verdict]} edgekd gate: {words[document.verdict]}\n\n"
-        f"{table}\n\n"
+        f"{table}\n\n{_warnings(document)}"
         f"Run: {_side(document.run)}  \nBaseline: {_side(document.baseline)}  \n"
         f"{_samples(document)}Measured on {escape_cell(document.device)} "
         f"(`{document.fingerprint[:12]}`), both in this job, by edgekd {escape_cell(document.edgekd)}.\n"
@@ -61,6 +62,10 @@ def _side(side: SideFacts) -> str:
         f"{escape_cell(side.runtime_version or '?')}, {escape_cell(side.precision)}, {side.threads} thread(s), "
         f"{format_value(side.size_bytes, 'bytes')}, model `{side.model_sha256[:12]}`"
     )
+
+
+def _warnings(document: GateDocument) -> str:
+    return "".join(f"Warning: {escape_cell(each)}\n\n" for each in list_warnings(document))
 
 
 def _samples(document: GateDocument) -> str:

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import omit_default
 from edgekd.units import bytes_text
 from edgekd.units import count_text
 
@@ -75,6 +76,8 @@ class SideFacts(Settings):
     threads: int
     size_bytes: Whole
     """Of the engine's files."""
+    near_chance: bool = omit_default(False)
+    """Whether its run found that it hardly does better than guessing."""
 
 
 class SampleFacts(Settings):
@@ -112,6 +115,15 @@ def overall_verdict(outcomes: tuple[Outcome, ...]) -> Verdict:
     """``fail`` if one gate failed, else ``inconclusive`` if one that counts is open."""
     verdicts = {outcome.verdict for outcome in outcomes if outcome.counts}
     return next((v for v in ("fail", "inconclusive") if v in verdicts), "pass")
+
+
+def list_warnings(document: GateDocument) -> list[str]:
+    """What makes the gates say little, a sentence each."""
+    return [
+        f"{side.given}: its student is near chance: beside it a small drop says little"
+        for side in (document.run, document.baseline)
+        if side.near_chance
+    ]
 
 
 def format_value(value: float | None, unit: Unit) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgekd.report import gate_markdown
+from edgekd.report import gate_result
 from tests import gate_example
 
 
@@ -18,6 +19,14 @@ def test_a_row_has_got_allowed_interval_and_verdict() -> None:
     assert told[0] == gate_markdown.MARK and "✅ edgekd gate: no gate failed" in told[1]
     assert told[3] == "| gate | got | allowed | 95 % interval | verdict |  |"
     assert told[6] == "| latency | 1.012x | 1.050x | 0.990x to 1.030x | ✅ pass | fine |"
+
+
+def test_a_side_that_guesses_is_named() -> None:
+    made = gate_example.document()
+    assert not gate_result.list_warnings(made) and "near_chance" not in made.model_dump()["run"]
+    guessing = made.run.model_copy(update={"near_chance": True})
+    (told,) = [line for line in lines(run=guessing) if "near chance" in line]
+    assert told.startswith(f"Warning: {gate_markdown.escape_cell(guessing.given)}: its student")
 
 
 @pytest.mark.parametrize(
