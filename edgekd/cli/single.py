@@ -18,9 +18,7 @@ from edgekd.cli.arguments import read_source
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import get_volume
 
-HEADER = (
-    "# Written by edgekd {verb}; edgekd compress {path} does the same. Every key: edgekd schema\n"
-)
+HEADER = "# Written by edgekd {verb}; edgekd compress {path} in the same folder does the same. Every key: edgekd schema\n"
 DIGEST = "# SHA-256 of what follows: {}\n"
 OF_A_RUN = "is of the run that stands beside it"
 FOLDER = click.Path(file_okay=False, path_type=Path)

@@ -263,7 +263,12 @@ def locate(reference: str, data_dir: Path | None) -> Path:
             return place
     looked = [str(place.absolute()) for place in places]
     where = "there" if looked == [reference] else f"at {' or '.join(looked)}"
-    raise InputError(f"{reference}: got nothing {where}, want a file or folder")
+    hint = (
+        ""
+        if path.is_absolute()
+        else "data are named from the folder you are in, not from the recipe's"
+    )
+    raise InputError(f"{reference}: got nothing {where}, want a file or folder", hint=hint)
 
 
 def need_memory(size_bytes: int, where: str) -> None:

@@ -149,8 +149,11 @@ def test_a_path_is_looked_for_in_the_data_folder_too(
         InputError, match=f"b.npz: got nothing at {here}/b.npz or {here}/sets/b.npz,"
     ):
         locate("b.npz", Path("sets"))
-    with pytest.raises(InputError, match=f"none: got nothing at {here}/none, want a file"):
+    with pytest.raises(
+        InputError, match=f"none: got nothing at {here}/none, want a file"
+    ) as refused:
         locate("none", None)
+    assert "from the folder you are in" in refused.value.hint
     with pytest.raises(InputError, match=f"{here}/b: got nothing there, want a file"):
         locate(str(tmp_path / "b"), Path("sets"))
 
