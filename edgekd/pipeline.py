@@ -19,11 +19,11 @@ from edgekd.estimate import PlanCost
 from edgekd.estimate import estimate_cost
 from edgekd.plan import closing
 from edgekd.plan import deliverables
-from edgekd.plan import float_only
 from edgekd.plan import pretrained_models
 from edgekd.plan import rehearsal
 from edgekd.plan import roles
 from edgekd.plan import steps
+from edgekd.plan import unchanged_file
 from edgekd.plan.deliverables import Deliverable
 from edgekd.progress import Progress
 from edgekd.progress import RunEnd
@@ -219,10 +219,14 @@ def _settle(
         return todo, recipe
     opened = [step.label for step in todo].index(roles.LOADED) + 1
     walker.walk(todo[:opened])
-    obstacle = str(_read(walker, roles.LOADED, load.IMPORT)["obstacle"])
-    if not obstacle or not recipe.steps:
+    found = _read(walker, roles.LOADED, load.IMPORT)
+    obstacle = str(found["obstacle"])
+    if found.get("is_quantized"):
+        recipe = unchanged_file.take_quantized(recipe, obstacle)
+    elif not obstacle or not recipe.steps:
         return todo[opened:], recipe
-    recipe = float_only.leave_unchanged(recipe, obstacle)
+    else:
+        recipe = unchanged_file.leave_unchanged(recipe, obstacle)
     left = plan(recipe, recipe_path, options)
     return tuple(step for step in left if step.label not in walker.entries), recipe
 

@@ -56,7 +56,7 @@ def prepare_engine(
 def _precisions(found: Bundle, runtime: str) -> list[str]:
     """Return what the file is run in, the best first: one with Q/DQ in int8 alone, wherever it is."""
     chosen = found.manifest.chosen
-    if chosen.profile:
+    if chosen.profile or chosen.precision == "int8":  # made by a step, or a file that came so
         return [chosen.precision]
     wanted = [chosen.precision, "fp32"] if runtime == chosen.runtime else ["fp32"]
     return list(dict.fromkeys(wanted))

@@ -138,7 +138,7 @@ def _tolerance(
     """Return what an output has to keep; another machine may round a sum the other way, where none was here."""
     step = parity.get("step", parity.get("logit_step"))
     least = LEAST_STEPS * step if step else 0.0
-    if row["precision"] == "fp32" and not row.get("profile"):
+    if row["precision"] in ("fp32", "int8") and not row.get("profile"):
         least = parity["allowed"]
     asked = {"max_abs": max(least, OTHER_MACHINE * max_abs), "rms": rms, "step": step}
     return {name: value for name, value in asked.items() if value is not None}

@@ -263,11 +263,7 @@ def locate(reference: str, data_dir: Path | None) -> Path:
             return place
     looked = [str(place.absolute()) for place in places]
     where = "there" if looked == [reference] else f"at {' or '.join(looked)}"
-    hint = (
-        ""
-        if path.is_absolute()
-        else "data are named from the folder you are in, not from the recipe's"
-    )
+    hint = "" if path.is_absolute() else "data are named from the folder you are in"
     raise InputError(f"{reference}: got nothing {where}, want a file or folder", hint=hint)
 
 

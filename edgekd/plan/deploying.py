@@ -66,14 +66,14 @@ def candidates(recipe: Recipe, profiles_of: Mapping[str, str]) -> Iterator[Candi
 
     Args:
         recipe: its targets.
-        profiles_of: by runtime; one that has none gets no int8.
+        profiles_of: by runtime; one that has none gets no int8, unless the file was quantized before.
     """
     for model in roles.measured_labels(recipe):
         for target in recipe.targets:
             profile = profiles_of.get(target.runtime)
             asked = target.precisions() if model == STUDENT else REFERENCE_PRECISIONS
             for precision in asked:
-                if precision == "int8" and profile is None:
+                if precision == "int8" and profile is None and not roles.is_quantized_file(recipe):
                     continue
                 yield Candidate(
                     name=f"{model}-{target.runtime}-{precision}",

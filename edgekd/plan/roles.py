@@ -13,7 +13,7 @@ from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import Quantization
 from edgekd.recipe.steps import distillations
 
-FLOAT = "fp32"
+FLOAT, INT8 = "fp32", "int8"
 LOADED = STUDENT
 """The step that loads the student's weights."""
 
@@ -45,6 +45,13 @@ def file_labels(recipe: Recipe) -> set[str]:
     return found
 
 
+def is_quantized_file(recipe: Recipe) -> bool:
+    """Return whether the student is a user's file that was quantized before: int8 alone is asked, and no step makes it."""
+    is_made = any(isinstance(step, Quantization) for step in recipe.steps)
+    asked = {target.precision for target in recipe.targets}
+    return LOADED in file_labels(recipe) and not is_made and asked == {(INT8,)}
+
+
 def has_control(recipe: Recipe) -> bool:
     """Return whether a control is trained: where more than labels teaches the student, unless the recipe wants none."""
     taught = (each for each in distillations(recipe.steps) if not each.is_recovery)
@@ -66,10 +73,12 @@ def role_labels(recipe: Recipe) -> dict[str, str]:
 def measured_labels(recipe: Recipe) -> dict[MeasuredRole, str]:
     """The step that makes each of the models that are exported and measured: the student, and what it is compared with.
 
-    A student that is what the run began with is its own reference, as long as every target measures it in float32.
+    A student that is what the run began with is its own reference, as long as every target measures it in float32, or as a
+    file that has no float form.
     """
     labels = role_labels(recipe)
     reference = find_reference(labels)
-    if reference == STUDENT and not all(FLOAT in target.precisions() for target in recipe.targets):
+    is_measured = all(FLOAT in target.precisions() for target in recipe.targets)
+    if reference == STUDENT and not is_measured and not is_quantized_file(recipe):
         reference = REFERENCE
     return {STUDENT: labels[STUDENT], reference: labels.get(reference, labels[STUDENT])}

@@ -59,9 +59,10 @@ def run(config: Budget, given: Given, context: Context) -> Made:
     path = context.folder / "choice.json"
     scales = [Scale(**scale) for scale in reference["scales"]]
     found = choose_row(rows, config, reference["score"], scales)
-    obstacle = json.loads(given[IMPORT].read_bytes())["obstacle"] if IMPORT in given else ""
-    if obstacle:
-        found["why"] += f"; there is no int8 of it: {obstacle}"
+    opened = json.loads(given[IMPORT].read_bytes()) if IMPORT in given else {"obstacle": ""}
+    if opened["obstacle"]:
+        said = "it is measured as it is" if opened.get("is_quantized") else "there is no int8 of it"
+        found["why"] += f"; {said}: {opened['obstacle']}"
     chosen = {**found, "metric": scales[0]._asdict()}
     path.write_bytes(files.pretty_json(chosen))
     return {"choice.json": path}

@@ -153,8 +153,10 @@ def _take_file(
     config: LoadConfig, model: nn.Module, plan: Blueprint, given: Given, context: Context
 ) -> Made:
     """The same of a user's file, which has its weights; and model.onnx, the file with all of its weights, and
-    import.json, which says why nothing but the file itself can be deployed (``obstacle``, empty if that is not so)."""
+    import.json, which says why nothing but the file itself can be deployed (``obstacle``, empty if that is not so), and
+    of one that was quantized before that (``is_quantized``)."""
     from edgekd import files
+    from edgekd.bench import numerics
     from edgekd.errors import InputError
     from edgekd.learn import learner
     from edgekd.learn.evaluation import read_split
@@ -174,19 +176,20 @@ def _take_file(
         from edgekd.learn import blueprint
 
         model = blueprint.apply_edit(model, edit, plan)
+    content = read_file(given["user_weights"])
+    made = {MODEL: context.folder / MODEL}
+    made[MODEL].write_bytes(content)
+    is_quantized = numerics.is_quantized(numerics.read_contents(made[MODEL]))
     if obstacle:
-        context.progress.note(f"{config.file_name}: {obstacle}; it stays as it is, in float")
+        form = "" if is_quantized else ", in float"
+        context.progress.note(f"{config.file_name}: {obstacle}; it stays as it is{form}")
     validation = read_split(given, allow_code=context.allow_code)
     outputs = validation.outputs(model)
     learner.require_better_than_chance(model, outputs, validation, config.file_name)
-    made = learner.write(model, plan, [], given, context, outputs)
-    for name, content in (
-        (MODEL, read_file(given["user_weights"])),
-        (IMPORT, files.pretty_json({"obstacle": obstacle})),
-    ):
-        made[name] = context.folder / name
-        made[name].write_bytes(content)
-    return made
+    opened = {"obstacle": obstacle} | ({"is_quantized": True} if is_quantized else {})
+    made[IMPORT] = context.folder / IMPORT
+    made[IMPORT].write_bytes(files.pretty_json(opened))
+    return {**learner.write(model, plan, [], given, context, outputs), **made}
 
 
 def _fit_head(
