@@ -66,7 +66,7 @@ class Member(NamedTuple):
     per: Literal["place", "sample"] = "place"
     """Whether a method takes every place of an output as a row, or wants one row a sample."""
     inputs: tuple[str, ...] = ()
-    """Kinds of the fields that a method takes; empty for any."""
+    """Kinds of the fields that a method takes, empty for any; or that a data source gives whose targets vary."""
     sees_batch_once: bool = False
     """Whether student and teacher see a scheme's batch once, so that losses can look inside them."""
     has_batch_norm: bool | None = True

@@ -21,6 +21,8 @@ class FieldEntry(NamedTuple):
     summary: str
     axes: tuple[str, ...] = ()
     """Its free axes, each called ``<field>_<axis>``."""
+    sizes: tuple[str, ...] = ()
+    """Names of the sizes that one gives as an input; none if they are not known beforehand."""
 
     def load(self) -> type[Field]:
         """The class."""
@@ -29,17 +31,25 @@ class FieldEntry(NamedTuple):
 
 
 FIELDS: dict[str, FieldEntry] = {
-    "image": FieldEntry(f"{_HERE}.image", "Image", "pixels of one size, uint8 [N, H, W, C]"),
+    "image": FieldEntry(
+        f"{_HERE}.image",
+        "Image",
+        "pixels of one size, uint8 [N, H, W, C]",
+        sizes=("channels", "height", "width"),
+    ),
     "class": FieldEntry(f"{_HERE}.label", "Label", "one class a sample, int64 [N]"),
     "classes": FieldEntry(
         f"{_HERE}.classes", "Classes", "any number of classes a sample, uint8 [N, C] of 0 and 1"
     ),
-    "number": FieldEntry(f"{_HERE}.number", "Number", "numbers, float32 [N, K] or [N]"),
+    "number": FieldEntry(
+        f"{_HERE}.number", "Number", "numbers, float32 [N, K] or [N]", sizes=("columns",)
+    ),
     "tokens": FieldEntry(
         f"{_HERE}.tokens",
         "Tokens",
         "numbers of a vocabulary, of any length, int32 or int64",
         ("length",),
+        ("vocabulary", "longest"),
     ),
     "map": FieldEntry(f"{_HERE}.map", "Map", "a class of every pixel, uint8 or int64 [N, H, W]"),
     "array": FieldEntry(

@@ -42,6 +42,7 @@ from edgekd.stages.explain import ExplainSettings as Explain
 from edgekd.stages.export import ExportSettings as Export
 from edgekd.stages.measure import MeasureSettings
 from edgekd.stages.synthesize import SynthesizeConfig as Synthesis
+from edgekd.table import NamedMember
 from edgekd.tasks import BUILT_IN
 from edgekd.tasks import DEFAULT_TASK
 
@@ -188,6 +189,7 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
         fault = fault or agreement.find_misfit(steps, _losses_alone(recipe), ends)
         if recipe.synthesis is not None:
             fault = fault or agreement.find_synthesis_misfit(recipe.synthesis.method, ends)
+        fault = fault or agreement.find_model_misfit(_models(recipe), ends)
         fault = fault or agreement.find_idle_view(_views(recipe), ends)
         fault = fault or agreement.find_budget_fault(recipe.budget, ends)
         fault = fault or agreement.find_size_fault(recipe.measure.sizes, recipe.data.source, ends)
@@ -206,8 +208,16 @@ def _losses_alone(recipe: Recipe) -> dict[recipe_text.Key, Losses]:
 
 def _input_kinds(recipe: Recipe, ends: task_fit.TaskEnds) -> tuple[str, ...]:
     """Kinds of the fields that a model takes; empty where only the user's files or code say it."""
-    given = SOURCES[recipe.data.source.name].gives
-    return tuple(kind for name, kind in given.items() if name not in ends.targets)
+    source = SOURCES[recipe.data.source.name]
+    given = tuple(kind for name, kind in source.gives.items() if name not in ends.targets)
+    return given or source.inputs
+
+
+def _models(recipe: Recipe) -> dict[recipe_text.Key, NamedMember]:
+    """All that is built, by its keys."""
+    each: dict[recipe_text.Key, Teacher | Student] = {**recipe.keyed_teachers}
+    each["student",] = recipe.student
+    return {(*key, "model"): who.model for key, who in each.items()}
 
 
 def _views(recipe: Recipe) -> dict[recipe_text.Key, Views]:

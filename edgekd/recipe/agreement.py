@@ -15,6 +15,7 @@ from edgekd.learn import task_fit
 from edgekd.learn import views as view_kinds
 from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
+from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.settings import Term
@@ -93,6 +94,27 @@ def find_synthesis_misfit(method: NamedMember, ends: TaskEnds) -> Fault | None:
     """Say why a method that makes samples cannot serve the task; None if it can."""
     fault = task_fit.find_scheme_misfit(method.name, SYNTHESIZERS[method.name], ends)
     return (("synthesis", "method"), fault) if fault else None
+
+
+def find_model_misfit(models: Mapping[Key, NamedMember], ends: TaskEnds) -> Fault | None:
+    """Find the first model that asks for a size which the data's inputs do not have, where their kinds are known.
+
+    Args:
+        models: by their keys.
+        ends: of the task.
+    """
+    each = [FIELDS[kind].sizes for kind in ends.inputs]
+    offered = [name for sizes in each for name in sizes]
+    known = {name for entry in FIELDS.values() for name in entry.sizes}
+    if not all(each) or not offered:
+        return None
+    for key, model in models.items():
+        asked = MODELS[model.name].supplied if model.name in MODELS else ()
+        missing = [name for name in asked if name in known and name not in offered]
+        if missing:
+            given = f"the data give {', '.join(offered)}"
+            return key, f"got {model.name}, which wants {', '.join(missing)}; {given}"
+    return None
 
 
 def find_idle_view(views: Mapping[Key, Views], ends: TaskEnds) -> Fault | None:

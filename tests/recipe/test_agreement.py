@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from edgekd import recipe as recipes
 from edgekd.bench.budget import Budget
+from edgekd.errors import InputError
+from edgekd.fields import FIELDS
+from edgekd.fields.tokens import Tokens
 from edgekd.interface import Tensor
 from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
@@ -21,6 +25,8 @@ from edgekd.recipe.target import Target
 from edgekd.table import Member
 from edgekd.table import NamedMember
 from edgekd.task import Scale
+from tests import bundle_example
+from tests.bundle import numbers_example
 from tests.steps_example import learn
 from tests.steps_example import resolve
 
@@ -243,3 +249,34 @@ def test_sizes_are_named_by_the_free_axes_that_the_data_will_have() -> None:
         want = f"got {size}, want 1 to {most}, the longest sample"
         assert found == (("measure", "sizes", "text_length", 1), want)
     assert agreement.find_size_fault({"batch": (2,)}, lines, ends) is not None
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "want"),
+    [
+        ("table:a.csv", "resnet8", "wants channels, height, width; the data give columns"),
+        ("table:a.csv", "mlp", ""),
+        ("digits", "mlp", ""),
+        ("digits", "text-encoder", "wants vocabulary, longest; the data give channels, height"),
+        ("jsonl:a.jsonl", "resnet8", "wants channels, height, width; the data give vocabulary"),
+        ("python:a:f", "resnet8", ""),
+    ],
+)
+def test_a_model_must_take_what_the_data_give(source: str, model: str, want: str) -> None:
+    said = {"name": "a", "student": {"model": model}, "data": {"source": source}}
+    said |= {"learn": [{"step": "distil", "scheme": "tf-kd", "losses": ["kd"]}]}
+    said |= {"targets": [{"runtime": "onnxruntime"}]}
+    if not want:
+        recipes.load_mapping(said)
+        return
+    with pytest.raises(InputError, match=f"student.model: got {model}, which {want}"):
+        recipes.load_mapping(said)
+
+
+def test_kinds_of_fields_say_the_sizes_that_their_fields_have() -> None:
+    for field in (
+        bundle_example.IMAGE,
+        numbers_example.FACTS,
+        Tokens(vocabulary=3, usual=1, longest=2),
+    ):
+        assert FIELDS[field.kind].sizes == tuple(field.sizes())

@@ -116,6 +116,7 @@ _BUILT_IN: dict[str, Member] = {
         "read",
         "table:FILE, a CSV or TSV file of numbers, one column to be told",
         _GIVEN,
+        inputs=("number",),
     ),
     "huggingface": Member(
         f"{_HERE}.huggingface",
