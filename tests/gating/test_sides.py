@@ -88,7 +88,11 @@ def test_a_bundle_of_another_run_is_refused(tmp_path: Path) -> None:
 
 def test_the_engine_is_compiled_anew(tmp_path: Path) -> None:
     with sides.open_side(run_folder(tmp_path)) as told:
+        assert told.result is not None and not told.result.student.near_chance
+        student = told.result.student.model_copy(update={"near_chance": True})
+        told = told._replace(result=told.result.model_copy(update={"student": student}))
         side = sides.compile_side(told, local.DEVICE, tmp_path / "scratch")
+    assert side.near_chance
     assert side.engine.label() == "onnxruntime-fp32-1t"
     assert all(path.parent == tmp_path / "scratch" for path in side.engine.files.values())
     assert sum(side.kernels.values()) >= 1 and all(k.endswith("f32") for k in side.kernels)
