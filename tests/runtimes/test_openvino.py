@@ -21,6 +21,7 @@ from edgekd.runtimes import ort
 from tests import bench_example
 from tests import islands_example
 from tests import text_example
+from tests.onnx_example import make_model
 
 SHAPE = (None, bench_example.CHANNELS, bench_example.SIDE, bench_example.SIDE)
 pytestmark = pytest.mark.skipif(openvino.why_not() is not None, reason="openvino is missing")
@@ -201,3 +202,24 @@ def test_a_bound_inference_of_free_inputs_and_fixed_outputs_gives_its_own_number
     first, second = map(session.bind, feeds)
     for _ in range(2):
         assert (float(first()[0]), float(second()[0])) == (6.0, 10.0)
+
+
+def test_outputs_bear_the_file_s_names_also_where_compiling_takes_a_branch(tmp_path: Path) -> None:
+    node, end = helper.make_node, helper.make_tensor_value_info("a", TensorProto.FLOAT, [1, 4])
+    branches = {
+        f"{name}_branch": helper.make_graph([node(op, ["x"], ["a"])], name, [], [end])
+        for name, op in (("then", "Relu"), ("else", "Neg"))
+    }
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Gather", ["shape", "zero"], ["count"]),
+        node("Equal", ["count", "one"], ["is_one"]),
+        node("If", ["is_one"], ["output"], **branches),
+    ]
+    numbers = {"zero": np.array(0), "one": np.array(1)}
+    model = make_model(nodes, {"x": [1, 4]}, {"output": [1, 4]}, numbers)
+    onnx.save(model, tmp_path / "m.onnx")
+    session = openvino.load(openvino.build(tmp_path / "m.onnx", tmp_path, "fp32"), "fp32", 1)
+    assert session.output_names == ("output",)
+    x = np.array([[-1, 0, 1, 2]], np.float32)
+    np.testing.assert_array_equal(session.run({"x": x})[0], np.maximum(x, 0))

@@ -94,7 +94,7 @@ def load(
     Raises:
         ValueError: if OpenVINO refuses the model, or an input has no fixed rank or known type.
     """
-    return OpenVinoSession(_compile(files, precision, threads, batch, shapes))
+    return OpenVinoSession(*_compile(files, precision, threads, batch, shapes))
 
 
 def _compile(
@@ -103,8 +103,10 @@ def _compile(
     threads: int,
     batch: int | None,
     shapes: Shapes | None = None,
-) -> Any:
-    """For `shapes`, or `batch` rows, where it can be: with every shape known OpenVINO plans better
+) -> tuple[Any, tuple[str, ...]]:
+    """The compiled model, and the names of its outputs, to which compiling adds those of what it folds.
+
+    For `shapes`, or `batch` rows, where it can be: with every shape known OpenVINO plans better
     (README of ``benchmarks/engines``). A graph that holds for any number of rows may still refuse one: then
     it stays free, and its session says what it cannot take."""
     import openvino
@@ -123,11 +125,15 @@ def _compile(
             model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
             with contextlib.suppress(RuntimeError):
                 model.reshape(_shapes(model, batch, shapes or {}))
-                return core.compile_model(model, "CPU", chosen)
+                return core.compile_model(model, "CPU", chosen), _output_names(model)
         model = core.read_model(str(files[GRAPH]), str(files[WEIGHTS]))
-        return core.compile_model(model, "CPU", chosen)
+        return core.compile_model(model, "CPU", chosen), _output_names(model)
     except RuntimeError as error:
         raise ValueError(f"OpenVINO refuses {files[GRAPH].name}: {_first_line(error)}") from error
+
+
+def _output_names(model: Any) -> tuple[str, ...]:
+    return tuple(port.any_name for port in model.outputs)
 
 
 def _shapes(model: Any, batch: int, known: Shapes) -> dict[Any, Any]:
@@ -169,7 +175,8 @@ def islands(files: Mapping[str, Path], precision: Precision) -> list[dict[str, s
 
 def _layers(files: Mapping[str, Path], precision: Precision) -> list[layers.GraphLayer]:
     found = []
-    for one in _compile(files, precision, 1, 1).get_runtime_model().get_ordered_ops():
+    compiled, _ = _compile(files, precision, 1, 1)
+    for one in compiled.get_runtime_model().get_ordered_ops():
         facts = {name: value.astype(str) for name, value in one.get_rt_info().items()}
         origins = tuple(filter(None, facts.get("originalLayersNames", "").split(",")))
         found.append(

@@ -21,7 +21,7 @@ LARGEST_OUTPUTS_BYTES = 2**20
 class OpenVinoSession:
     """One infer request of one stream."""
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, compiled: Any, output_names: tuple[str, ...]) -> None:
         import openvino
 
         self._wrap = openvino.Tensor
@@ -29,7 +29,7 @@ class OpenVinoSession:
         self._request = compiled.create_infer_request()
         self._outputs = range(len(compiled.outputs))
         self.inputs = tuple(_tensor(port) for port in compiled.inputs)
-        self.output_names = tuple(port.any_name for port in compiled.outputs)
+        self.output_names = output_names
         self._names = [tensor.name for tensor in self.inputs]
         self._is_free = math.isinf(_bytes(compiled.inputs))
         self._bindable = _bytes(compiled.outputs) <= LARGEST_OUTPUTS_BYTES
