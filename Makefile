@@ -8,7 +8,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Python compiles what is imported, when it is; pip would compile all of it.
+INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile --constraint constraints.txt
 USED := tests/system/test_quantize_run.py tests/system/test_affinity.py
 
 .PHONY: quickstart test lint types tests varied packages site mutants clean
@@ -42,15 +43,17 @@ site: $(VENV)/site
 
 $(VENV)/run: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --constraint constraints.txt --editable '.[learn,openvino]'
+	$(INSTALL) --editable '.[learn,openvino]'
 	touch $@
 
-$(VENV)/dev: $(VENV)/run
-	$(PIP) install --constraint constraints.txt --editable '.[dev]'
-	touch $@
+# All that `run` has, and more, at once.
+$(VENV)/dev: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --editable '.[dev]'
+	touch $(VENV)/run $@
 
 $(VENV)/site: $(VENV)/dev
-	$(PIP) install --constraint constraints.txt --editable '.[docs]'
+	$(INSTALL) --editable '.[docs]'
 	touch $@
 
 mutants: $(VENV)/dev

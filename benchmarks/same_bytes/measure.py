@@ -2,8 +2,8 @@
 
     python benchmarks/same_bytes/measure.py --against COMMIT [RECIPE ...]
 
-For changes that must change nothing: both sides run on this machine with this environment's packages, one
-after the other. Compared are weights, ONNX files, knowledge and golden answers by SHA-256. The result goes to
+For changes that must change nothing: both sides run COMMIT's recipes on this machine with this environment's
+packages, one after the other. Compared are weights, ONNX files, knowledge and golden answers by SHA-256. The result goes to
 `benchmarks/same_bytes/result.json`.
 """
 
@@ -78,18 +78,17 @@ class Made(NamedTuple):
     sha256: str
 
 
-def make(checkout: Path, recipe: str, folder: Path) -> list[Made]:
-    """What `checkout` makes of a shortened recipe, run in `folder` with a store of its own."""
-    sets = [word for change in (*SHORTENED[recipe], *MEASURE) for word in ("--set", change)]
+def make(checkout: Path, path: Path, folder: Path) -> list[Made]:
+    """What `checkout` makes of the recipe at `path`, shortened, run in `folder` with a store of its own."""
+    sets = [word for change in (*SHORTENED[path.stem], *MEASURE) for word in ("--set", change)]
     where = ["--run-dir", str(folder / "run"), "--store", str(folder / "store")]
-    recipe_path = checkout / "pipelines" / f"{recipe}.yaml"
     ended = subprocess.run(
         [
             python_of(checkout, folder),
             "-m",
             "edgekd",
             "compress",
-            str(recipe_path),
+            str(path),
             "--quiet",
             *where,
             *sets,
@@ -100,7 +99,7 @@ def make(checkout: Path, recipe: str, folder: Path) -> list[Made]:
         check=False,
     )
     if ended.returncode not in (0, 1):  # 1: a budget that so short a training misses
-        sys.exit(f"{checkout}: {recipe}: exit {ended.returncode}: {ended.stderr[-2000:]}")
+        sys.exit(f"{checkout}: {path}: exit {ended.returncode}: {ended.stderr[-2000:]}")
     found = []
     for path in sorted((folder / "store" / "ac").glob("*.json")):
         manifest = json.loads(path.read_bytes())
@@ -144,10 +143,11 @@ def main() -> None:
         try:
             for recipe in options.recipes:
                 sides = []
+                path = other / "pipelines" / f"{recipe}.yaml"
                 for number, checkout in enumerate((other, ROOT)):
                     folder = Path(scratch) / f"{recipe}-{number}"
                     folder.mkdir()
-                    sides.append(make(checkout, recipe, folder))
+                    sides.append(make(checkout, path, folder))
                 result[recipe] = compare(*sides)
                 print(recipe, json.dumps(result[recipe]), flush=True)
         finally:
