@@ -10,7 +10,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Python compiles what is imported, when it is; pip would compile all of it.
 INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile --constraint constraints.txt
-USED := tests/system/test_quantize_run.py tests/system/test_affinity.py
+USED := $(addprefix tests/,system/test_quantize_run.py system/test_affinity.py trackers hub \
+	system/test_api.py::test_a_mapping_finds_what_the_command_line_made \
+	system/test_api.py::test_the_student_of_a_run_and_of_its_bundle_answer_alike \
+	system/test_onnx_file.py::test_a_file_is_quantized_measured_chosen_and_shipped)
 
 .PHONY: quickstart test lint types tests varied packages site mutants clean
 
@@ -31,7 +34,7 @@ tests: $(VENV)/dev
 
 # The tests that train, computed as on a processor of ten years ago: no result may hang on one machine's rounding.
 varied: $(VENV)/dev
-	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "trains and not slow"
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "trains and not slow" $$(grep -rl --include='*.py' mark.trains tests)
 
 # Both in environments of their own; one run of everything a user does, outside the clone.
 packages: $(VENV)/dev

@@ -1,15 +1,22 @@
-"""One small finished run, made once for all system tests of a worker."""
+"""One small finished run, made once for all system tests, and the command line, in this process or one of its own."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import io
 import os
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import pytest
+
+from edgekd import cli
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPE = ROOT / "pipelines" / "quickstart.yaml"
@@ -30,6 +37,7 @@ SMALL = (
     "student.train.threads=1",
     "student.train.checkpoint_every_s=0",
     'targets=[{"runtime": "onnxruntime"}, {"runtime": "openvino", "precision": ["fp32"]}]',
+    "measure.processes_max=6",
     "measure.min_time_s=0.02",
     "measure.max_time_s=0.05",
     "measure.max_warmup_s=0.2",
@@ -69,19 +77,41 @@ class Place(NamedTuple):
         places = ["--store", str(self.store), "--run-dir", str(self.run_dir)]
         return ["compress", str(recipe), *places, *sets, *more]
 
-    def compress(self, *more: str, recipe: Path = RECIPE) -> Ran:
-        """Run the small recipe here."""
-        return edgekd(*self.arguments(*more, recipe=recipe), folder=self.folder)
+    def copy_to(self, folder: Path) -> Place:
+        """The same store and run in `folder`."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return Place(folder)
+
+    def compress(self, *more: str, recipe: Path = RECIPE, process: bool = False) -> Ran:
+        """Run the small recipe here; with `process` in one of its own."""
+        run = edgekd_process if process else edgekd
+        return run(*self.arguments(*more, recipe=recipe), folder=self.folder)
 
 
-def edgekd(
-    *arguments: str, folder: Path | None = None, environment: Mapping[str, str] | None = None
-) -> Ran:
-    """Run the command line in a process of its own."""
+def edgekd(*arguments: str, folder: Path | None = None) -> Ran:
+    """Run the command line in this process, which saves it the imports of a new one."""
+    output, errors = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with (
+        mock.patch.dict(os.environ, {"COLUMNS": "200"}),
+        contextlib.chdir(folder or Path.cwd()),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(errors),
+        pytest.raises(SystemExit) as ended,
+    ):
+        cli.run(list(arguments))
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    assert isinstance(ended.value.code, int)
+    return Ran(ended.value.code, output.getvalue(), errors.getvalue())
+
+
+def edgekd_process(*arguments: str, folder: Path | None = None) -> Ran:
+    """Run the command line in a process of its own, as a shell does."""
     done = subprocess.run(
         [sys.executable, "-m", "edgekd", *arguments],
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **(environment or {})},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=600,
@@ -91,9 +121,16 @@ def edgekd(
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """The small recipe, run to its end."""
-    place = Place(tmp_path_factory.mktemp("finished"))
-    ran = place.compress()
-    assert ran.code == 0, ran.stderr
-    return place
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Place:
+    """The small recipe, run to its end: once for all workers, and a copy for each, as its tests run it again."""
+    base = tmp_path_factory.getbasetemp()
+    shared = Place((base if worker_id == "master" else base.parent) / "finished")
+    with (shared.folder.parent / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.folder.exists():
+            made = Place(shared.folder.with_suffix(".new"))
+            made.folder.mkdir()
+            ran = made.compress(process=True)
+            assert ran.code == 0, ran.stderr
+            made.folder.rename(shared.folder)
+    return shared.copy_to(tmp_path_factory.mktemp("finished"))

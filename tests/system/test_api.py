@@ -25,7 +25,6 @@ from tests.system.conftest import Place
 from tests.system.conftest import edgekd as command_line
 from tests.system.test_compress import LASTING
 from tests.system.test_compress import ONE_ENGINE
-from tests.system.test_compress import copy
 from tests.system.test_compress import digests
 
 SCRIPT = """
@@ -44,7 +43,7 @@ def small_recipe(*overrides: str) -> dict[str, Any]:
 
 
 def test_a_mapping_finds_what_the_command_line_made(finished: Place, tmp_path: Path) -> None:
-    place = copy(finished, tmp_path)
+    place = finished.copy_to(tmp_path)
     events: list[Event] = []
     result = edgekd.compress(
         small_recipe(),

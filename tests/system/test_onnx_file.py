@@ -14,6 +14,7 @@ from onnx import helper
 from edgekd.bench.status import TIMED
 from tests.onnx_example import classifier
 from tests.onnx_example import make_model
+from tests.system.conftest import Ran
 from tests.system.conftest import edgekd
 
 RECIPE = """\
@@ -25,6 +26,7 @@ learn: [{step: quantize}]
 targets: [{runtime: onnxruntime, precision: [fp32, int8], threads: 1}]
 measure: {processes_max: 6, half_width: 0.5, min_time_s: 0.02, max_time_s: 0.05, max_warmup_s: 0.2}
 """
+QUICK = ("processes_max=6", "min_time_s=0.02", "max_time_s=0.05", "max_warmup_s=0.2")
 
 
 def make(folder: Path, model: onnx.ModelProto, *shape: int) -> Path:
@@ -35,10 +37,23 @@ def make(folder: Path, model: onnx.ModelProto, *shape: int) -> Path:
     return folder / "recipe.yaml"
 
 
-@pytest.mark.parametrize("batch", ["n", 1])
-def test_a_file_is_quantized_measured_chosen_and_shipped(tmp_path: Path, batch: int | str) -> None:
+def compress(folder: Path, *more: str) -> Ran:
+    return edgekd("compress", "recipe.yaml", "--store", "store", *more, folder=folder)
+
+
+def quantize(folder: Path) -> Ran:
+    """The same by the verb, which writes its own recipe."""
+    sets = [word for each in QUICK for word in ("--set", f"measure.{each}")]
+    given = ("--data", "arrays:samples.npz", "--name", "stranger", "--store", "store", *sets)
+    return edgekd("quantize", "model.onnx", *given, folder=folder)
+
+
+@pytest.mark.parametrize(("batch", "run"), [("n", quantize), (1, compress)])
+def test_a_file_is_quantized_measured_chosen_and_shipped(
+    tmp_path: Path, batch: int | str, run: Callable[[Path], Ran]
+) -> None:
     make(tmp_path, classifier(batch), 3, 8, 8)
-    ran = edgekd("compress", "recipe.yaml", folder=tmp_path)
+    ran = run(tmp_path)
     assert ran.code == 0, ran.stderr
     run_dir = tmp_path / "runs" / "stranger"
     result = json.loads((run_dir / "result.json").read_bytes())
@@ -51,6 +66,8 @@ def test_a_file_is_quantized_measured_chosen_and_shipped(tmp_path: Path, batch: 
     if rows["fp32"]["name"] == result["chosen"]:
         assert shipped == (tmp_path / "model.onnx").read_bytes()
         assert "slower" in result["why"] or "faster" in result["why"]
+    page = (run_dir / "report.html").read_text()
+    assert result["chosen"] in page and "<svg" in page
     names = [end.name for end in onnx.load_from_string(shipped).graph.input]
     assert names == ["x"]
     verified = edgekd("verify", str(run_dir / "bundle"))
@@ -89,7 +106,7 @@ def test_what_cannot_be_quantized_is_shipped_as_it_is_and_the_choice_says_why(
     tmp_path: Path, make_file: Callable[[], onnx.ModelProto], why: str
 ) -> None:
     make(tmp_path, make_file(), 6)
-    ran = edgekd("compress", "recipe.yaml", folder=tmp_path)
+    ran = compress(tmp_path)
     assert ran.code == 0, ran.stderr
     result = json.loads((tmp_path / "runs" / "stranger" / "result.json").read_bytes())
     assert result["chosen"] == "onnxruntime-fp32-1t"
@@ -98,7 +115,7 @@ def test_what_cannot_be_quantized_is_shipped_as_it_is_and_the_choice_says_why(
 
 def test_int8_alone_is_refused_then(tmp_path: Path) -> None:
     make(tmp_path, control_flow(), 6)
-    ran = edgekd("compress", "recipe.yaml", "--set", "targets.0.precision=[int8]", folder=tmp_path)
+    ran = compress(tmp_path, "--set", "targets.0.precision=[int8]")
     assert ran.code == 2 and "targets.0.precision: got int8" in ran.stderr, ran.stderr
     assert "control flow (If)" in ran.stderr
 
@@ -114,7 +131,7 @@ def test_a_file_with_states_is_called_sample_by_sample(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     rows = {name: random.normal(size=(40, *shape)) for name, shape in ends[0].items()}
     np.savez(tmp_path / "samples.npz", **rows)
-    ran = edgekd("compress", "recipe.yaml", folder=tmp_path)
+    ran = compress(tmp_path)
     assert ran.code == 0, ran.stderr
     result = json.loads((tmp_path / "runs" / "stranger" / "result.json").read_bytes())
     assert result["chosen"] == "onnxruntime-fp32-1t"

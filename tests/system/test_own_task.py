@@ -21,6 +21,7 @@ SHORT = (
     "measure.processes_max=6",
     "measure.max_time_s=0.1",
     "measure.min_time_s=0.02",
+    "measure.max_warmup_s=0.2",
     "views.count=1",
     "targets=[{runtime: onnxruntime, precision: [int8]}, {runtime: openvino, precision: [int8]}]",
 )

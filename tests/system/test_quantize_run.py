@@ -20,9 +20,9 @@ QUANTIZE = (
 INT8 = "targets=[{runtime: onnxruntime, precision: [int8]}]"
 
 
-def test_the_chosen_int8_model_is_what_is_shipped(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    ran = place.compress("--set", QUANTIZE, "--set", INT8)
+def test_the_chosen_int8_model_is_what_is_shipped(finished: Place, tmp_path: Path) -> None:
+    place = finished.copy_to(tmp_path)
+    ran = place.compress("--set", QUANTIZE, "--set", INT8, "--set", "name=int8", "--replace")
     assert ran.code == 0, ran.stderr
     result = json.loads((place.run_dir / "result.json").read_bytes())
     (row,) = result["candidates"]

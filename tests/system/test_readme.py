@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from click.testing import CliRunner
 
@@ -14,6 +18,8 @@ from edgekd import cli
 from edgekd import recipe
 from edgekd.gating import policy
 from edgekd.recipe import text as recipe_text
+from tests.system.conftest import SMALL
+from tests.system.conftest import Place
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md"))
@@ -33,6 +39,7 @@ COMMANDS = [
 SETTINGS = [block for kind, block in BLOCKS if kind == "yaml"]
 POLICIES = [block for block in SETTINGS if block.startswith("# gates.yaml")]
 RECIPES = [block for block in SETTINGS if block not in POLICIES]
+OWN_LOSS, COMPRESS, MODULES = (block for kind, block in BLOCKS if kind == "python")
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -45,13 +52,44 @@ def test_the_options_of_a_shown_command_exist(line: str) -> None:
 def test_a_shown_recipe_loads_in_a_whole_one(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (own_loss,) = (block for kind, block in BLOCKS if kind == "python" and "def overlap(" in block)
-    (tmp_path / "my_losses.py").write_text(own_loss)
+    (tmp_path / "my_losses.py").write_text(OWN_LOSS)
     monkeypatch.chdir(tmp_path)
     whole = yaml.safe_load((ROOT / "pipelines" / "quickstart.yaml").read_text())
     shown = yaml.safe_load(text)
     merged = text if "name" in shown else yaml.safe_dump({**whole, **shown})
     recipe.validate(recipe_text.parse(merged, ".yaml", "README.md"))
+
+
+def test_the_loss_that_is_shown_is_right_by_hand() -> None:
+    names: dict[str, Any] = {}
+    exec(OWN_LOSS, names)  # noqa: S102
+    teacher = torch.tensor([[4 * math.log(3), 0.0]])  # softened at 4: 3/4, 1/4
+    assert names["overlap"](torch.zeros(1, 2), teacher, temperature=4.0).item() == pytest.approx(
+        0.25
+    )
+
+
+def test_python_that_is_shown_runs(
+    finished: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a recipe of a finished run, with so many epochs as that took: what is shown first trains nothing."""
+    place = finished.copy_to(tmp_path)
+    small = recipe_text.override(recipe_text.read(ROOT / "pipelines" / "quickstart.yaml"), SMALL)
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(small.value))
+    monkeypatch.setenv("EDGEKD_HOME", str(place.store))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"torch": torch}
+    exec(COMPRESS.replace('"epochs": 10', '"epochs": 4'), names)  # noqa: S102
+    assert names["result"].bundle == Path("runs/quickstart/bundle")
+    teacher = names["edgekd"].load("runs/quickstart")
+    rows = np.random.default_rng(0).random((32, 1, 8, 8), np.float32)
+    images, labels = torch.from_numpy(rows), torch.arange(32) % 10
+    names |= {
+        "teacher": teacher,
+        "loader": [(images[:16], labels[:16]), (images[16:], labels[16:])],
+    }
+    exec(MODULES, names)  # noqa: S102
+    assert len(names["history"]) == 30 and list(Path("int8").iterdir())
 
 
 @pytest.mark.parametrize("text", POLICIES)

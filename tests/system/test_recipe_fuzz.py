@@ -253,7 +253,7 @@ def broken_toml() -> Iterator[bytes]:
 
 @functools.cache
 def corpus() -> list[Broken]:
-    """Five hundred broken values, always the same ones, and all broken texts."""
+    """Two hundred broken values, all broken texts of one recipe and a quarter of each other's, always the same ones."""
     dice = random.Random(0)
     judge = jsonschema.Draft202012Validator(recipe.schema())
     values: list[Any] = []
@@ -263,13 +263,16 @@ def corpus() -> list[Broken]:
         assert judge.is_valid(base)
         values += broken_values(base)
         text = path.read_text()
-        texts += [("recipe.yaml", data) for data in broken_texts(text)]
+        broken = list(broken_texts(text))
+        if path != SHIPPED[0]:
+            broken = dice.sample(broken, len(broken) // 4)
+        texts += [("recipe.yaml", data) for data in broken]
         texts += [("recipe.yaml", data) for data in broken_bytes(text.encode(), dice)]
     shuffled = dice.sample(values, len(values))
-    chosen = list(itertools.islice((v for v in shuffled if refused(judge, v)), 500))
+    chosen = list(itertools.islice((v for v in shuffled if refused(judge, v)), 200))
     looked_at = shuffled.index(chosen[-1]) + 1
     # a few changes leave a recipe sound (one teacher more or less), or are wrong beside another key alone
-    assert looked_at - len(chosen) <= 25
+    assert looked_at - len(chosen) <= 12
     return [("recipe.yaml", dumped(value)) for value in chosen] + sorted(set(texts))
 
 
@@ -328,7 +331,7 @@ def test_in_this_process(
     assert slowest_s < 2
 
 
-@pytest.mark.parametrize("number", range(24))
+@pytest.mark.parametrize("number", range(12))
 def test_in_a_process_of_its_own(number: int, tmp_path: Path) -> None:
     what = random.Random(number).choice(corpus())
     folder, home = tmp_path / "here", tmp_path / "home"

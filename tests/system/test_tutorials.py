@@ -6,17 +6,23 @@ more lines of a file, a board.
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+
+from tests import bench_example
+from tests.devices.sshd import Board
+from tests.devices.sshd import needs_sshd
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ROOT / "docs" / "tutorials"
@@ -91,16 +97,27 @@ def bring_digits(folder: Path) -> None:
     np.savez(folder / "samples.npz", images=samples)
 
 
+def bring_models(folder: Path) -> None:
+    """A network, a recipe and a picture."""
+    from PIL import Image
+
+    bench_example.write_onnx(folder / "student.onnx")
+    (recipe,) = (block for block in blocks("ci") if block.title == "recipe.yaml")
+    (folder / "recipe.yaml").write_text(recipe.text)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "photo.jpg")
+
+
 BRINGS: dict[str, Callable[[Path], None]] = {
     "mails.jsonl": bring_mails,
     "photos": bring_photos,
     "quantize": bring_digits,
+    "board": bring_models,
 }
 """What a reader has, by the page or the file of it."""
 
 
-def run_page(page: str, folder: Path) -> None:
-    """Run a page's blocks in `folder`."""
+def run_page(page: str, folder: Path, words: Mapping[str, str] | None = None) -> None:
+    """Run a page's blocks in `folder`, with `words` in place of the page's own."""
     if page in BRINGS:
         BRINGS[page](folder)
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
@@ -108,6 +125,7 @@ def run_page(page: str, folder: Path) -> None:
         **os.environ,
         "PATH": path,
         "EDGEKD_HOME": str(folder / "home"),
+        "EDGEKD_CONFIG": str(folder / "config"),
         "OMP_NUM_THREADS": "1",
     }
     for block in blocks(page):
@@ -116,8 +134,11 @@ def run_page(page: str, folder: Path) -> None:
             if block.title in BRINGS:
                 BRINGS[block.title](folder)
         elif block.kind == "sh":
+            text = block.text
+            for word, other in (words or {}).items():
+                text = text.replace(word, other)
             done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", block.text],
+                ["bash", "-euo", "pipefail", "-c", text],
                 cwd=folder,
                 env=environment,
                 capture_output=True,
@@ -126,7 +147,7 @@ def run_page(page: str, folder: Path) -> None:
                 timeout=LIMIT_S,
                 check=False,
             )
-            assert done.returncode == 0, f"{block.text}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 
 @pytest.mark.slow
@@ -134,3 +155,17 @@ def run_page(page: str, folder: Path) -> None:
 def test_a_tutorial_runs_as_it_stands(page: str, tmp_path: Path) -> None:
     assert any(block.kind == "sh" for block in blocks(page))
     run_page(page, tmp_path)
+
+
+@needs_sshd
+@pytest.mark.slow
+def test_the_page_of_the_board_runs_with_one_on_loopback(tmp_path: Path) -> None:
+    """The board fetches its packages from an index, and is then given wheels of its own processor."""
+    with Board(tmp_path / "board") as board:
+        address = f"{getpass.getuser()}@127.0.0.1:{board.port}"
+        words = {
+            "me@pi.local": f"{address} --identity {tmp_path / 'board' / 'identity'} --yes",
+            "manylinux_2_28_aarch64": "manylinux_2_28_x86_64",
+            "runs/NAME": "runs/reader",
+        }
+        run_page("board", tmp_path, words)

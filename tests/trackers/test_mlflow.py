@@ -26,6 +26,7 @@ def test_a_run_is_read_back_from_its_file_store(
     for event in events(tmp_path):
         tracker(event)
     folder = tmp_path / (where or "run/mlruns")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", folder.as_uri())  # where 3.1 lists artifacts
     client = MlflowClient(tracking_uri=folder.as_uri())
     experiment = client.get_experiment_by_name("edgekd")
     (run,) = client.search_runs([experiment.experiment_id])

@@ -15,7 +15,7 @@ from edgekd.learn.models import timm
 from edgekd.learn.models import transformers
 
 ROOT = Path(__file__).parents[3]
-FEW, MANY = 25, 500
+FEW, MANY = 12, 500
 """Argument trees for each builder of other packages' models."""
 
 
