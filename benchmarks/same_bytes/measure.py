@@ -32,7 +32,13 @@ MEASURE = (
 ORDER = ("teacher.train.channels_last=true", "student.train.channels_last=true")
 """Of memory: `auto` is timed, and a loaded machine may answer otherwise; sums of step sizes' gradients then differ."""
 SHORTENED: dict[str, tuple[str, ...]] = {
-    "quickstart": ("teacher.train.epochs=2", "student.train.epochs=2"),
+    "quickstart": (
+        "teacher.train.epochs=2",
+        "student.train.epochs=2",
+        "learn=[{step: distil, losses: [{name: kd, temperature: 4.0}]}, {step: quantize, train: {epochs: 1, "
+        "optimizer: adamw, learning_rate: 3e-4, precision: fp32, channels_last: true, threads: 1}}]",
+        "targets=[{runtime: onnxruntime, precision: [int8]}]",
+    ),
     "digits-methods": (
         "teacher.train.epochs=2",
         "teachers.wide.train.epochs=1",
@@ -65,7 +71,7 @@ SHORTENED: dict[str, tuple[str, ...]] = {
         *ORDER,
     ),
 }
-"""What of each recipe is changed for it to run in a minute."""
+"""What of each recipe is changed for it to run in a minute, and for the quickstart to quantize."""
 NAMES = ("weights.safetensors", "model.onnx", "knowledge.npy", "golden.safetensors")
 """Files of a stage that must be the same; the stage's place in the store changes with the code."""
 
