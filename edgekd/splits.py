@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ OFFSETS = ".offsets"
 MOST_HEADER_BYTES = 2**20
 _BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What a header raises in which somebody wrote anything."""
-_CHUNK_ROWS, _ALIGNMENT = 1024, 64
+_CHUNK_ROWS, _CHUNK_BYTES, _ALIGNMENT = 1024, 2**26, 64
 
 
 def write(path: Path, rows: Mapping[str, Rows], order: NDArray[np.int64]) -> None:
@@ -69,13 +70,31 @@ def write(path: Path, rows: Mapping[str, Rows], order: NDArray[np.int64]) -> Non
                 if name.endswith(OFFSETS):
                     file.write(source.tobytes())
                     continue
-                for start in range(0, len(order), _CHUNK_ROWS):
-                    chosen = source[order[start : start + _CHUNK_ROWS]]
+                for some in _pieces(source, order):
+                    chosen = source[some]
                     file.write(
                         (chosen.values if isinstance(chosen, RaggedRows) else chosen).tobytes()
                     )
     except OSError as error:
         raise MachineError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _pieces(rows: Rows, order: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """The order in pieces, of at most `_CHUNK_BYTES` unless a single row is larger."""
+    import numpy as np
+
+    if isinstance(rows, RaggedRows):
+        row_bytes = math.prod(rows.values.shape[1:]) * rows.values.itemsize
+        ends = np.cumsum(rows.lengths[order] * row_bytes)
+    else:
+        ends = np.arange(1, len(order) + 1) * math.prod(rows.shape[1:]) * rows.dtype.itemsize
+    start = 0
+    while start < len(order):
+        passed = int(ends[start - 1]) if start else 0
+        stop = int(np.searchsorted(ends, passed + _CHUNK_BYTES, side="right"))
+        stop = min(max(stop, start + 1), start + _CHUNK_ROWS)
+        yield order[start:stop]
+        start = stop
 
 
 def _place(name: str, dtype: str) -> tuple[int, str]:

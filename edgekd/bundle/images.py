@@ -51,6 +51,11 @@ def read_images(path: Path, field: Image) -> list[UserImage]:
         )
     with files.open_regular(path) as file:
         data = file.read(image_format.LIMIT_BYTES + 1)
+    if field.resize:
+        shape = image_format.Shape(field.height, field.channels, field.resize)
+        pixels = image_format.decode(data, shape, str(path))
+        said = f"read as {MODES[field.channels]}, shorter side scaled to {field.resize}, middle {field.height} cut out"
+        return [UserImage(str(path), pixels, said)]
     shape = image_format.Shape(None, field.channels)
     decoded = image_format.decode(data, shape, str(path))
     return [_fitted(path, decoded, field)]

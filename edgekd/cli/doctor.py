@@ -62,8 +62,8 @@ def describe_machine() -> dict[str, Any]:
 
     from edgekd import __version__
     from edgekd.bench.machine import fingerprint
-    from edgekd.bench.machine.cores import count_cores
     from edgekd.cli.installation import describe_platform
+    from edgekd.cores import count_cores
 
     facts = fingerprint.collect_host_facts()
     return {

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import ClassVar
 from typing import Self
+from typing import TypeGuard
 
 import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.field import Field
+from edgekd.field import RaggedRows
 from edgekd.field import form_text
 from edgekd.field import require
+from edgekd.field import require_whole
 from edgekd.interface import BATCH
 from edgekd.interface import Tensor
 
@@ -30,7 +33,10 @@ STD_FLOOR = 1 / 255
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation per channel that most pretrained networks want."""
 _LEAST_STD, _MOST = 1e-6, 1e6
-_CHUNK = 1024
+_CHUNK = 2**22
+"""Pixels that are counted at a time."""
+SAMPLED = 2048
+"""Training images whose mean and std are counted where each has to be decoded for it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +51,8 @@ class Image(Field):
     """Per channel, of pixel / 255 over the training split."""
     std: tuple[float, ...]
     """Per channel, of pixel / 255 over the training split; never 0."""
+    resize: int | None = None
+    """Shorter side that a larger image is scaled to before its middle is cut out; None is what just covers the size."""
 
     def __post_init__(self) -> None:
         for name, most in (
@@ -56,6 +64,8 @@ class Image(Field):
             require(type(size) is int and 1 <= size <= most, f"{name} {size!r}")
         pixels = self.height * self.width * self.channels
         require(pixels <= MOST_PIXELS, f"{pixels} values an image, want at most {MOST_PIXELS}")
+        if self.resize is not None:
+            require_whole("resize", self.resize, max(self.height, self.width), MOST_SIDE)
         for name, least in (("mean", -_MOST), ("std", _LEAST_STD)):
             values = getattr(self, name)
             count = len(values) if isinstance(values, tuple) else type(values).__name__
@@ -76,31 +86,36 @@ class Image(Field):
         order: NDArray[np.int64],
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        resize: int | None = None,
         **said: Any,
     ) -> Self:
-        """Mean and std are those of ``rows[order]`` where nobody says others."""
-        plain = isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.ndim == 4
-        if not plain or 0 in np.asarray(rows).shape[1:]:
+        """Mean and std are those of ``rows[order]`` where nobody says others; of rows that are decoded when they are
+        asked for, those of the first `SAMPLED`."""
+        if not _are_pixels(rows) or 0 in rows.shape[1:]:
             raise ValueError(f"got {form_text(rows)}, want uint8 [N, H, W, C]")
-        own_mean, own_std = mean_and_std(np.asarray(rows), order)
-        height, width, channels = np.asarray(rows).shape[1:]
+        if mean is None or std is None:
+            counted = order if isinstance(rows, np.ndarray) else order[:SAMPLED]
+            own_mean, own_std = mean_and_std(rows, counted)
+            mean, std = mean or own_mean, std or own_std
+        height, width, channels = rows.shape[1:]
         return cls(
             height=height,
             width=width,
             channels=channels,
-            mean=tuple(mean or own_mean),
-            std=tuple(std or own_std),
+            mean=tuple(mean),
+            std=tuple(std),
+            resize=resize,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Its kind and what it holds; `resize` where there is one."""
+        said = super().to_json()
+        return {name: value for name, value in said.items() if name != "resize" or value}
 
     def check(self, rows: Rows, where: str) -> None:
         """Refuse other types and sizes."""
         size = (self.height, self.width, self.channels)
-        if (
-            not isinstance(rows, np.ndarray)
-            or rows.dtype != np.uint8
-            or rows.shape[1:] != size
-            or not len(rows)
-        ):
+        if not _are_pixels(rows) or rows.shape[1:] != size or not len(rows):
             raise InputError(f"{where}: got {form_text(rows)}, want uint8 [N, {str(size)[1:-1]}]")
 
     def sizes(self) -> dict[str, int]:
@@ -157,6 +172,11 @@ class Image(Field):
         return np.ascontiguousarray((images * scale + shift).transpose(0, 3, 1, 2))
 
 
+def _are_pixels(rows: Rows) -> TypeGuard[NDArray[Any]]:
+    """Whether they are uint8 [N, H, W, C], an array or decoded when they are asked for."""
+    return not isinstance(rows, RaggedRows) and rows.dtype == np.uint8 and rows.ndim == 4
+
+
 def mean_and_std(
     images: NDArray[Any], order: NDArray[np.int64]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -170,8 +190,9 @@ def mean_and_std(
     """
     channels = images.shape[3]
     counts = np.zeros((channels, 256), np.int64)
-    for start in range(0, len(order), _CHUNK):
-        chunk = images[order[start : start + _CHUNK]]
+    at_once = max(1, _CHUNK // math.prod(images.shape[1:]))
+    for start in range(0, len(order), at_once):
+        chunk = images[order[start : start + at_once]]
         for channel in range(channels):
             counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
     rows = [_moments(row) for row in counts.tolist()]

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from edgekd import dataset
-from edgekd import splits
 from edgekd.dataset import Dataset
 from edgekd.errors import InputError
 from edgekd.errors import find_nearest
 from edgekd.learn.data import classes
 from edgekd.learn.data import kinds
 from edgekd.learn.data import loader
+from edgekd.learn.data.image_storage import read_training_rows
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.view_settings import Views
 from edgekd.learn.views import find_misfit
@@ -53,9 +53,10 @@ class Calibration(NamedTuple):
 
 def draw_calibration(given: Mapping[str, Path], count: int, seed: int) -> Calibration:
     """At most `count` samples of the training split, drawn without replacement."""
-    rows = splits.read(given["train"])
+    found = dataset.read(given["data"])
+    rows = read_training_rows(found, given["train"])
     chosen = loader.shuffle_samples(len(next(iter(rows.values()))), seed, 0)[:count]
-    return Calibration(dataset.read(given["data"]), rows, chosen, seed)
+    return Calibration(found, rows, chosen, seed)
 
 
 def open_samples(
@@ -66,7 +67,8 @@ def open_samples(
     Raises:
         InputError: if a class is not the data's, or views change what the data have not.
     """
-    found, rows = dataset.read(given["data"]), splits.read(given["train"])
+    found = dataset.read(given["data"])
+    rows = read_training_rows(found, given["train"])
     if misfit := find_misfit(views, [field.kind for field in found.inputs.values()]):
         raise InputError(f"views.{misfit[0]}: {misfit[1]}")
     whole = Samples(dataset=found, rows=rows, views=views, seed=seed)

@@ -96,12 +96,16 @@ def label_images(
     classes: Sequence[str],
     notes: tuple[str, ...] = (),
     skipped: tuple[str, ...] = (),
+    resize: int | None = None,
 ) -> Source:
-    """The source of labelled images: fields ``images`` and ``labels``; a split that is None is missing."""
+    """The source of labelled images: fields ``images`` and ``labels``; a split that is None is missing.
+
+    `resize` is the shorter side that images were or will be scaled to before their middle is cut out, if not the size.
+    """
     given = zip(SPLITS, (train, validation, test), strict=True)
     splits = {name: split._asdict() for name, split in given if split is not None}
     described = {
-        "images": FieldWords("image"),
+        "images": FieldWords("image", {"resize": resize} if resize else {}),
         "labels": FieldWords("class", {"names": tuple(classes)}),
     }
     return Source(splits, described, notes, skipped)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgekd.bench.machine.cores import count_cores
 from edgekd.bench.roles import CONTROL
+from edgekd.cores import count_cores
 from edgekd.learn.model_settings import Input
 from edgekd.learn.model_settings import ModelChoice
 from edgekd.learn.settings import Training

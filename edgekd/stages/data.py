@@ -187,6 +187,7 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
     from edgekd import dataset
     from edgekd import splits
     from edgekd.learn import describe
+    from edgekd.learn.formats.encoded_images import undo_decoding
     from edgekd.learn.source import require_sound
     from edgekd.learn.split import divide_samples
     from edgekd.tasks import load_task
@@ -221,7 +222,8 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
     made = {}
     for name, share in shares.items():
         made[name] = context.folder / name
-        splits.write(made[name], source.splits[share.split], share.order)
+        rows = source.splits[share.split]  # other splits are decoded here: boards judge on them
+        splits.write(made[name], undo_decoding(rows) if name == "train" else rows, share.order)
     counted = {name: len(share.order) for name, share in shares.items()}
     found = dataclasses.replace(found, counts=counted, source=where)
     made["data.json"] = context.folder / "data.json"
@@ -273,14 +275,16 @@ def _task_code(config: DataConfig, allow_code: bool) -> dict[str, str]:
 
 def _read(config: DataConfig, context: Context) -> Source:
     from edgekd import code
+    from edgekd.learn.data.image_storage import require_decodable
     from edgekd.learn.data.source_text import spell_out_hints
 
     name = config.source.name
     read = code.load_member(SOURCES[name], f"data source {name}", allow_code=context.allow_code)
     given = _given(name, context.data_dir, context.allow_code, context.allow_download)
+    on_broken = str(config.source.arguments.get("on_broken", "refuse"))
     with spell_out_hints(name, config.source.arguments):
         source: Source = read(**config.source.arguments, **given)
-    return source
+        return require_decodable(source, on_broken, context.progress.update)
 
 
 def _skipped_text(skipped: tuple[str, ...]) -> str:

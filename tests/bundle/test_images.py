@@ -92,7 +92,6 @@ HOSTILE = {
     "fifo.png": os.mkfifo,
     "missing.png": lambda path: None,
     "folder.png": lambda path: path.mkdir(),
-    "deep.png": lambda path: pillow.fromarray(np.zeros((4, 6), np.uint16)).save(path),
     "script.svg": lambda path: path.write_text("<svg/>"),
     "objects.npy": lambda path: np.save(path, np.array([{}], object), allow_pickle=True),
     "lying.npy": lying,

@@ -15,12 +15,16 @@ from edgekd import files
 from edgekd import splits
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
+from edgekd.field import RaggedRows
 from edgekd.learn.data import SOURCES
+from edgekd.learn.data import image_storage
+from edgekd.learn.data.image_storage import read_training_rows
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import data
 from edgekd.table import find_signature
 from tests import data_example
+from tests import photo_example
 
 SPLITS = ("train", "validation", "test")
 
@@ -238,3 +242,53 @@ def test_published_weights_say_them_where_the_recipe_does_not(tmp_path: Path) ->
         image = json.loads(about)["inputs"]["images"]
         assert image["mean"] == pytest.approx(want)  # of three channels their mean: digits are grey
         assert image["std"] == pytest.approx([0.3])
+
+
+class TestEncoded:
+    """Training images that stay as they are."""
+
+    def run(self, folder: Path, photos: Path, **words: Any) -> dict[str, Path]:
+        source = {"name": "image-folder", "reference": str(photos), "size": 16, **words}
+        return run(folder, source=source, validation=0.2, test=0.2)
+
+    def test_other_splits_are_the_same_bytes_and_files_come_back(self, tmp_path: Path) -> None:
+        paths = photo_example.fill_folder(tmp_path / "photos", 10)
+        plain = self.run(tmp_path / "a", tmp_path / "photos", stored="pixels", resize=18)
+        made = self.run(tmp_path / "b", tmp_path / "photos", stored="encoded", resize=18)
+        for name in ("validation", "test", "data.json"):
+            assert made[name].read_bytes() == plain[name].read_bytes(), name
+        assert json.loads(made["data.json"].read_bytes())["inputs"]["images"]["resize"] == 18
+        stored, files_there = splits.read(made["train"])["images"], set()
+        assert isinstance(stored, RaggedRows) and len(stored) == 12
+        files_there = {path.read_bytes() for path in paths}
+        assert {row.tobytes() for row in stored} < files_there
+        found = dataset.read(made["data.json"])
+        rows = read_training_rows(found, made["train"])["images"]
+        want = splits.read(plain["train"])["images"]
+        assert np.array_equal(rows[:], want)
+
+    def test_broken_files_are_named_before_training_or_left_out(self, tmp_path: Path) -> None:
+        paths = photo_example.fill_folder(tmp_path / "photos", 10)
+        paths[3].write_bytes(paths[3].read_bytes()[:-300])
+        with pytest.raises(InputError, match=r"cat/0003\.jpg: got a bad image: .*truncated"):
+            self.run(tmp_path / "a", tmp_path / "photos", stored="encoded")
+        made = self.run(tmp_path / "b", tmp_path / "photos", stored="encoded", on_broken="skip")
+        about = json.loads(made["data.json"].read_bytes())
+        assert sum(about["counts"].values()) == 19
+        assert [line.split(": ")[0] for line in about["skipped"]] == [str(paths[3])]
+
+    def test_what_is_stored_is_chosen_by_the_bytes_of_pixels(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        photo_example.fill_folder(tmp_path / "photos", 10)
+        for most, kind in ((20 * 16 * 16 * 3, np.ndarray), (20 * 16 * 16 * 3 - 1, RaggedRows)):
+            monkeypatch.setattr(image_storage, "MOST_PIXEL_BYTES", most)
+            made = self.run(tmp_path / kind.__name__, tmp_path / "photos")
+            assert isinstance(splits.read(made["train"])["images"], kind)
+        for words, message in (
+            ({"size": None, "stored": "encoded"}, "stored: got encoded without a size"),
+            ({"stored": "jpeg"}, "stored: got 'jpeg', want one of: auto, pixels, encoded"),
+        ):
+            with pytest.raises(InputError, match=message):
+                self.run(tmp_path / message[:3], tmp_path / "photos", **words)
+            (tmp_path / message[:3]).rmdir()

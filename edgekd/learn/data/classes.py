@@ -10,6 +10,8 @@ from typing import cast
 
 import numpy as np
 
+from edgekd.learn.formats.encoded_images import choose_rows
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -55,7 +57,7 @@ def _choose(rows: Rows, chosen: NDArray[np.int64]) -> Rows:
     """Some rows; of arrays they are gathered when they are asked for: a copy might not fit in memory."""
     if isinstance(rows, np.ndarray) and rows.ndim > 1:
         return cast("Rows", _Chosen(rows, chosen))
-    return rows[chosen]
+    return choose_rows(rows, chosen)
 
 
 class _Chosen:

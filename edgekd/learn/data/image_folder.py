@@ -12,19 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgekd import files as disk
 from edgekd.errors import InputError
 from edgekd.learn.data.folder_contents import describe_others
 from edgekd.learn.data.folder_contents import list_contents
 from edgekd.learn.data.folder_layout import Layout
 from edgekd.learn.data.folder_layout import find_layout
 from edgekd.learn.data.folder_layout import folder_names
+from edgekd.learn.data.image_storage import choose_encoded
+from edgekd.learn.data.image_storage import read_images
 from edgekd.learn.data.survey import measure_images
-from edgekd.learn.formats.image import LIMIT_BYTES
+from edgekd.learn.formats.encoded_images import whole_files
 from edgekd.learn.formats.image import SUFFIXES
 from edgekd.learn.formats.image import Shape
-from edgekd.learn.formats.image import decode
-from edgekd.learn.formats.image import need_same_size
 from edgekd.learn.formats.image import read_size
 from edgekd.learn.formats.image import shape_of
 from edgekd.learn.source import SKIP_HINT
@@ -32,7 +31,6 @@ from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
 from edgekd.learn.source import label_images
 from edgekd.learn.source import locate
-from edgekd.learn.source import need_memory
 from edgekd.learn.source import require_known
 from edgekd.settings import Count
 from edgekd.units import number_text
@@ -46,7 +44,8 @@ class _Listing(NamedTuple):
 
 
 _ReadSplit = Callable[..., tuple[LabelledImages, list[str]]]
-"""A split's listing, and ``on_broken``, to its samples and what was left out, each with the reason."""
+"""A split's listing, ``on_broken`` and the number of images in all splits to its samples and what was left out, each
+with the reason."""
 
 
 def files(
@@ -74,7 +73,9 @@ def read(
     *,
     reference: str,
     size: Count | None = None,
+    resize: Count | None = None,
     channels: Count = 3,
+    stored: str = "auto",
     layout: str = "auto",
     similar_names: bool = False,
     on_broken: str = "refuse",
@@ -89,7 +90,10 @@ def read(
     Args:
         reference: the folder.
         size: side of the square every image is scaled and cut to; None if all have one size.
+        resize: shorter side that an image is scaled to before the middle is cut out; None is `size` itself.
         channels: 3 for colour, 1 for grey.
+        stored: ``pixels`` stores training images in that size, ``encoded`` as they are, to be decoded for each view;
+            ``auto`` is pixels up to 4 GiB of them.
         layout: what the folders in it are: ``splits``, ``classes``, or ``auto`` to tell by their names.
         similar_names: whether class names may differ in the case of letters alone.
         on_broken: ``refuse`` stops at the first image that is broken or of a format that is not read, ``skip``
@@ -101,10 +105,11 @@ def read(
             the names of folders or files can be read in two ways, or cannot be shown.
         MachineError: if Pillow is missing or the images do not fit into memory.
     """
-    shape = shape_of(size, channels, f"image-folder:{reference}")
+    shape = shape_of(size, channels, f"image-folder:{reference}", resize)
     root = locate(reference, data_dir)
     found = find_layout(root, layout, similar_names=similar_names)
-    return _make_source(root, found, on_broken, functools.partial(_read, shape=shape))
+    read_split = functools.partial(_read, shape=shape, stored=stored)
+    return _make_source(root, found, on_broken, read_split, resize)
 
 
 def outline(
@@ -127,11 +132,18 @@ def outline(
     return _make_source(root, found, on_broken, functools.partial(_look, channels=channels))
 
 
-def _make_source(root: Path, layout: Layout, on_broken: str, read_split: _ReadSplit) -> Source:
+def _make_source(
+    root: Path,
+    layout: Layout,
+    on_broken: str,
+    read_split: _ReadSplit,
+    resize: int | None = None,
+) -> Source:
     layout, listings, skipped, others = _list_images(root, layout, on_broken)
+    total = sum(len(listing.paths) for listing in listings.values())
     splits = {}
     for name, listing in listings.items():
-        splits[name], broken = read_split(listing, on_broken=on_broken)
+        splits[name], broken = read_split(listing, on_broken=on_broken, total=total)
         skipped += broken
     note = f"{layout.sentence}; {_describe_depth(listings, layout)}{describe_others(others)}"
     return label_images(
@@ -141,6 +153,7 @@ def _make_source(root: Path, layout: Layout, on_broken: str, read_split: _ReadSp
         layout.classes,
         (note,),
         tuple(skipped),
+        resize,
     )
 
 
@@ -197,11 +210,13 @@ def _list_suffixes(folder: Path) -> set[str]:
     }
 
 
-def _look(listing: _Listing, *, channels: int, on_broken: str) -> tuple[LabelledImages, list[str]]:
+def _look(
+    listing: _Listing, *, channels: int, on_broken: str, total: int
+) -> tuple[LabelledImages, list[str]]:
     """A blank pixel for each image of a split; and those whose head cannot be read."""
     sizes = [read_size(path) for path in listing.paths]
     skipped = [
-        f"{path}: got a bad image, or one of more than 8 bits"
+        f"{path}: got a bad image, or one of more than 16 bits"
         for path, size in zip(listing.paths, sizes, strict=True)
         if not size
     ]
@@ -212,31 +227,20 @@ def _look(listing: _Listing, *, channels: int, on_broken: str) -> tuple[Labelled
     return LabelledImages(blank, np.array(labels, np.int64)), skipped
 
 
-def _read(listing: _Listing, *, shape: Shape, on_broken: str) -> tuple[LabelledImages, list[str]]:
-    """The pixels of a split; and what was broken, each with the reason."""
-    pixels = np.empty((0, 1, 1, shape.channels), np.uint8)
-    labels: list[int] = []
-    skipped: list[str] = []
-    first: Path | None = None
-    for path, label in zip(listing.paths, listing.labels, strict=True):
-        try:
-            with disk.open_regular(path) as file:
-                image = decode(file.read(LIMIT_BYTES + 1), shape, str(path))
-        except InputError as error:
-            if on_broken == "refuse":
-                raise InputError(str(error), hint=error.hint or SKIP_HINT) from error
-            skipped.append(str(error))
-            continue
-        if first is None:
-            first = path
-            need_memory(len(listing.paths) * image.nbytes, str(path.parent))
-            pixels = np.empty((len(listing.paths), *image.shape), np.uint8)
-        need_same_size(
-            image, pixels[0], str(path), str(first), lambda: _propose_side(listing.paths)
-        )
-        pixels[len(labels)] = image
-        labels.append(label)
-    return LabelledImages(pixels[: len(labels)], np.array(labels, np.int64)), skipped
+def _read(
+    listing: _Listing, *, shape: Shape, stored: str, on_broken: str, total: int
+) -> tuple[LabelledImages, list[str]]:
+    """The images of a split; and what was broken, each with the reason."""
+    paths = listing.paths
+    return read_images(
+        whole_files(paths),
+        listing.labels,
+        shape,
+        lambda number: str(paths[number]),
+        are_encoded=choose_encoded(stored, shape, total),
+        on_broken=on_broken,
+        propose_side=lambda: _propose_side(paths),
+    )
 
 
 def _propose_side(paths: Sequence[Path]) -> int | None:

@@ -137,7 +137,7 @@ def outline(
 
     def look(path: Path, where: str) -> np.ndarray:
         if read_size(path) is None:
-            raise InputError(f"{where}: got a bad image, or one of more than 8 bits")
+            raise InputError(f"{where}: got a bad image, or one of more than 16 bits")
         return np.zeros((1, 1, channels), np.uint8)
 
     path = locate(reference, data_dir)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edgekd.cores import count_cores
 from edgekd.learn import views
 from edgekd.learn.data import kinds
+from edgekd.learn.formats.encoded_images import EncodedImages
 from edgekd.learn.view import View
 
 if TYPE_CHECKING:
@@ -77,6 +80,12 @@ class Samples:
         """
         return np.asarray(self.rows[kinds.find_label(self.dataset)[0]])
 
+    @property
+    def needed_workers(self) -> int:
+        """Threads without which a training would wait for its batches: one a core where images are decoded."""
+        decoded = any(isinstance(rows, EncodedImages) for rows in self.rows.values())
+        return count_cores() if decoded else 0
+
     def batch(self, indices: NDArray[np.int64], view: int) -> Batch:
         """The samples at `indices` [B] through view number `view`."""
         this = View(self.views, self.seed, indices, view, len(self))
@@ -105,17 +114,19 @@ def shuffle_samples(samples: int, seed: int, epoch: int) -> NDArray[np.int64]:
 def epoch_batches(
     samples: Samples, *, epoch: int, batch_size: int, seed: int, start: int, workers: int
 ) -> Iterator[Batch]:
-    """The whole batches of one epoch from number `start` on, prepared by `workers` threads."""
+    """The whole batches of one epoch from number `start` on, prepared by `workers` threads; by one a core where
+    images are decoded and nobody says how many."""
     permutation = shuffle_samples(len(samples), seed, epoch)
     view = epoch % samples.views.count
     chosen = [
         permutation[at : at + batch_size]
         for at in range(0, len(samples) - batch_size + 1, batch_size)
     ][start:]
-    return prefetch([functools.partial(samples.batch, rows, view) for rows in chosen], workers)
+    jobs = [functools.partial(samples.batch, rows, view) for rows in chosen]
+    return prefetch(jobs, workers or samples.needed_workers)
 
 
-def prefetch(jobs: list[Callable[[], Batch]], workers: int) -> Iterator[Batch]:
+def prefetch(jobs: Sequence[Callable[[], Batch]], workers: int) -> Iterator[Batch]:
     """The jobs' results in order, computed a little ahead by `workers` threads (0: in this one)."""
     if not workers:
         yield from (job() for job in jobs)

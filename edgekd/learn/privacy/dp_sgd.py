@@ -198,7 +198,10 @@ def private_batches(
     chosen = [
         draw_samples(len(samples), rate, seed, epoch * steps + n) for n in range(start, steps)
     ]
-    return prefetch([functools.partial(samples.batch, rows, view) for rows in chosen], workers)
+    return prefetch(
+        [functools.partial(samples.batch, rows, view) for rows in chosen],
+        workers or samples.needed_workers,
+    )
 
 
 def require_private_batch(batch_size: int, samples: int) -> None:

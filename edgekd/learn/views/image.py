@@ -8,12 +8,16 @@ from typing import cast
 
 import numpy as np
 
+from edgekd.learn.formats.encoded_images import EncodedImages
+from edgekd.learn.formats.image import Part
 from edgekd.learn.view import ERASE
 from edgekd.learn.view import MIX
 from edgekd.learn.view import View
 from edgekd.learn.view import draw_numbers
 from edgekd.learn.views.color import jitter_colors
+from edgekd.learn.views.motion import choose_parts
 from edgekd.learn.views.motion import crop_places
+from edgekd.learn.views.motion import draw_part_numbers
 from edgekd.learn.views.motion import shift_pixels
 from edgekd.learn.views.motion import warp_places
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from edgekd.field import Rows
     from edgekd.fields.image import Image
     from edgekd.learn.view_settings import Affine
+    from edgekd.learn.view_settings import RandomResizedCrop
     from edgekd.learn.view_settings import Views
 
     Images = NDArray[np.float32]
@@ -35,7 +40,7 @@ def apply_view(field: Field, rows: Rows, view: View) -> Images:
 
     Args:
         field: an image.
-        rows: of the whole training split, uint8 [N, H, W, C].
+        rows: of the whole training split, uint8 [N, H, W, C], or `EncodedImages`.
         view: which.
     """
     image, pixels = cast("Image", field), cast("NDArray[np.uint8]", rows)
@@ -57,20 +62,42 @@ def mix_share(field: Field, view: View) -> NDArray[np.float32]:
 
 def _make_one(image: Image, rows: NDArray[np.uint8], view: View) -> Images:
     words, place = view.words, (view.seed, view.indices, view.number)
-    scale, shift = image.scale_and_shift()
-    pixels: NDArray[np.uint8] | Images = shift_pixels(rows[view.indices], words, *place)
-    if words.random_resized_crop is not None:
-        places = crop_places(pixels.shape[1:3], words.random_resized_crop, *place)
+    part = words.random_resized_crop
+    if part is not None and isinstance(rows, EncodedImages):
+        read: NDArray[np.uint8] = _read_parts(rows, part, view)
+    else:
+        read = rows[view.indices]
+    pixels: NDArray[np.uint8] | Images = shift_pixels(read, words, *place)
+    if part is not None and not isinstance(rows, EncodedImages):
+        places = crop_places(pixels.shape[1:3], part, *place)
         pixels = _sample_images(pixels.astype(np.float32), places)
     if words.color is not None:
         pixels = jitter_colors(pixels.astype(np.float32), words.color, *place)
-    images = np.multiply(pixels, scale, dtype=np.float32)
-    images += shift
+    images = _normalise(image, pixels)
     if words.affine is not None:
         images = warp_images(images, words.affine, *place)
     if words.erase:
         images = erase_boxes(images, words.erase, *place)
     return images
+
+
+def _read_parts(rows: EncodedImages, words: RandomResizedCrop, view: View) -> NDArray[np.uint8]:
+    """A random part of each image, drawn by its own size."""
+    numbers = draw_part_numbers(view.seed, view.indices, view.number)
+
+    def find_part(place: int, sides: tuple[int, int]) -> Part:
+        return Part(*choose_parts(sides, words, numbers[:, place : place + 1])[0])
+
+    return rows.read_parts(view.indices, find_part)
+
+
+def _normalise(image: Image, pixels: NDArray[np.uint8] | Images) -> Images:
+    """``pixel * scale + shift`` of [B, H, W, C], row by row: numpy is slow where the last axis is short."""
+    wide = [np.tile(each, pixels.shape[2]) for each in image.scale_and_shift()]
+    flat = pixels.reshape(*pixels.shape[:2], -1)
+    images = np.multiply(flat, wide[0], dtype=np.float32)
+    images += wide[1]
+    return images.reshape(pixels.shape)
 
 
 def warp_images(

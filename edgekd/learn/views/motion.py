@@ -108,23 +108,36 @@ def draw_parts(
     indices: NDArray[np.int64],
     view: int,
 ) -> list[tuple[int, int, int, int]]:
-    """Top, left, height and width in pixels of a random part of each sample.
+    """Top, left, height and width in pixels of a random part of each sample, all of the same height and width."""
+    return choose_parts(sides, words, draw_part_numbers(seed, indices, view))
+
+
+def draw_part_numbers(seed: int, indices: NDArray[np.int64], view: int) -> Places:
+    """The random numbers [K, B] from which the part of each sample is chosen."""
+    which = range(RESIZED_CROP, RESIZED_CROP + 2 * TRIES + 2)
+    return np.stack([draw_numbers(seed, indices, view, number) for number in which])
+
+
+def choose_parts(
+    sides: tuple[int, ...], words: RandomResizedCrop, numbers: Places
+) -> list[tuple[int, int, int, int]]:
+    """Top, left, height and width in pixels of a part of each sample, from its numbers [K, B].
 
     As torchvision's ``RandomResizedCrop.get_params``: the area is uniform, the ratio of width to height uniform in its
     logarithm; what does not fit is drawn anew, after `TRIES` it is the largest part in the middle of a ratio allowed.
     """
     height, width = sides
     low, high = np.log(words.ratio)
-    found = np.full((len(indices), 2), -1, np.int64)
-    for number in range(TRIES):
-        u, v = (draw_numbers(seed, indices, view, RESIZED_CROP + 2 * number + k) for k in (0, 1))
+    found = np.full((numbers.shape[1], 2), -1, np.int64)
+    for u, v in zip(numbers[: 2 * TRIES : 2], numbers[1 : 2 * TRIES : 2], strict=True):
         area = height * width * (words.scale[0] + (words.scale[1] - words.scale[0]) * u)
         ratio = np.exp(low + (high - low) * v)
         drawn = np.rint(np.sqrt([area / ratio, area * ratio])).astype(np.int64).T
         fits = ((drawn > 0) & (drawn <= (height, width))).all(1) & (found[:, 0] < 0)
         found[fits] = drawn[fits]
-    places = RESIZED_CROP + 2 * TRIES
-    v, h = (draw_numbers(seed, indices, view, places + k) for k in (0, 1))
+        if (found[:, 0] > 0).all():
+            break
+    v, h = numbers[2 * TRIES :]
     parts = []
     for (tall, wide), down, right in zip(found.tolist(), v.tolist(), h.tolist(), strict=True):
         if tall < 0:

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import cast
+
 import numpy as np
 import pytest
+from PIL import Image as pillow
 
+from edgekd.cores import count_cores
 from edgekd.fields.image import Image
 from edgekd.learn import view
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
 from edgekd.learn.data.loader import shuffle_samples
+from edgekd.learn.formats.encoded_images import EncodedImages
+from edgekd.learn.formats.encoded_images import whole_files
+from edgekd.learn.formats.image import Shape
 from edgekd.learn.view_settings import Affine
+from edgekd.learn.view_settings import ColorJitter
 from edgekd.learn.view_settings import RandomResizedCrop
 from edgekd.learn.view_settings import Views
 from edgekd.learn.views import image as augment
 from edgekd.learn.views import motion
 from tests import data_example
+from tests import photo_example
 from tests.learn import batch_example
+
+if TYPE_CHECKING:
+    from edgekd.field import Rows
 
 ALL_ON = {
     "affine+erase": Views(
@@ -59,6 +73,64 @@ def test_another_view_or_seed_is_another_picture(views: Views) -> None:
     assert not np.array_equal(
         here, batch_example.images(samples(views, seed=4).batch(np.arange(40), 5))
     )
+
+
+def photos(views: Views, tmp_path: Path) -> Samples:
+    """Encoded ones of several sizes."""
+    paths = photo_example.fill_folder(tmp_path / "photos", 8)
+    rows = {
+        "images": EncodedImages(whole_files(paths), Shape(12, 3, 14)),
+        "labels": np.arange(16) % 2,
+    }
+    field = Image(height=12, width=12, channels=3, mean=(0.4,) * 3, std=(0.2,) * 3, resize=14)
+    data = data_example.labelled(field, data_example.names(2))
+    return Samples(dataset=data, rows=cast("dict[str, Rows]", rows), views=views, seed=3)
+
+
+PHOTO_VIEWS = {
+    "part": Views(flip=True, random_resized_crop=RandomResizedCrop(), color=ColorJitter(hue=0.1)),
+    "middle": Views(flip=True, crop=2),
+    "mixed": Views(random_resized_crop=RandomResizedCrop(), cutmix=1.0),
+}
+
+
+@pytest.mark.parametrize("views", PHOTO_VIEWS.values(), ids=PHOTO_VIEWS)
+def test_a_view_of_encoded_images_is_the_same_in_any_batch_and_any_thread(
+    views: Views, tmp_path: Path
+) -> None:
+    data = photos(views, tmp_path)
+    whole = batch_example.images(data.batch(np.arange(16), 5))
+    part = batch_example.images(data.batch(np.array([15, 3, 0]), 5))
+    np.testing.assert_array_equal(part, whole[[15, 3, 0]])
+    assert not np.array_equal(whole, batch_example.images(data.batch(np.arange(16), 6)))
+    assert data.needed_workers == count_cores() and samples(views).needed_workers == 0
+    several, none = (
+        list(epoch_batches(data, epoch=1, batch_size=4, seed=9, start=0, workers=workers))
+        for workers in (0, 3)
+    )
+    for one, other in zip(several, none, strict=True):
+        np.testing.assert_array_equal(batch_example.images(one), batch_example.images(other))
+
+
+def test_the_part_of_an_encoded_image_is_drawn_by_its_own_size(tmp_path: Path) -> None:
+    crop = RandomResizedCrop(scale=(0.3, 0.6))
+    data = photos(Views(random_resized_crop=crop), tmp_path)
+    indices = np.arange(16)
+    got = batch_example.images(data.batch(indices, 2))
+    for number, path in enumerate(sorted((tmp_path / "photos").glob("*/*.jpg"))):
+        photo = pillow.open(path)
+        ((top, left, tall, wide),) = motion.draw_parts(
+            (photo.height, photo.width), crop, 3, indices[number : number + 1], 2
+        )
+        box = (left, top, left + wide, top + tall)
+        want = np.asarray(photo.resize((12, 12), pillow.Resampling.BILINEAR, box=box))
+        pixels = (got[number] * 0.2 + 0.4) * 255
+        # read at half its size where that is enough: another way to the same
+        assert np.abs(pixels - want).mean() < 5, path
+    plain = batch_example.images(photos(Views(), tmp_path / "again").batch(indices, 2))
+    rows = photos(Views(), tmp_path / "more").rows["images"]
+    want_all = (np.asarray(rows[indices]) / 255 - 0.4) / 0.2
+    np.testing.assert_allclose(plain, want_all, atol=1e-5)
 
 
 def test_draws_are_uniform_and_independent() -> None:
