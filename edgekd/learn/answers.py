@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +18,9 @@ from edgekd.errors import InputError
 from edgekd.field import MOST_VALUES
 from edgekd.field import RaggedRows
 from edgekd.learn import arithmetic
+from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
+from edgekd.learn.data.loader import prefetch
 from edgekd.learn.settings import Arithmetic
 from edgekd.progress import Progress
 
@@ -107,24 +111,29 @@ def write_knowledge(
     teacher.eval()
     out: np.memmap[Any, Any] | None = None
     with arithmetic.deterministic_torch(0, resolved.threads):
-        for view in range(views):
-            for start in range(0, total, size):
-                indices = np.arange(start, min(start + size, total))
-                inputs = samples.batch(indices, view).inputs
-                given = _answer(teacher, inputs, resolved.precision, resolved.channels_last)
-                if out is None:
-                    out = _open_knowledge(path, (views, total), given)
-                try:
-                    _store(out, view, indices, given)
-                except ValueError as error:
-                    message = (
-                        f"teacher: got outputs of several sizes, which cannot be stored: {error}"
-                    )
-                    raise InputError(message, hint="knowledge: online") from error
-                text = f"view {view + 1}/{views}"
-                progress.update(view * total + int(indices[-1]) + 1, views * total, text)
+        for batch in prefetch(_plan_batches(samples, size), samples.needed_workers):
+            indices, view = batch.indices, batch.view
+            given = _answer(teacher, batch.inputs, resolved.precision, resolved.channels_last)
+            if out is None:
+                out = _open_knowledge(path, (views, total), given)
+            try:
+                _store(out, view, indices, given)
+            except ValueError as error:
+                message = f"teacher: got outputs of several sizes, which cannot be stored: {error}"
+                raise InputError(message, hint="knowledge: online") from error
+            text = f"view {view + 1}/{views}"
+            progress.update(view * total + int(indices[-1]) + 1, views * total, text)
     assert out is not None
     out.flush()
+
+
+def _plan_batches(samples: Samples, size: int) -> list[Callable[[], Batch]]:
+    """Every view of every sample, in order."""
+    return [
+        functools.partial(samples.batch, np.arange(start, min(start + size, len(samples))), view)
+        for view in range(samples.views.count)
+        for start in range(0, len(samples), size)
+    ]
 
 
 def _open_knowledge(

@@ -92,3 +92,20 @@ def test_other_usual_preprocessing_maps_pixels_as_it_says() -> None:
         np.testing.assert_allclose(field.alternatives()[name].apply(white).ravel(), want, rtol=1e-5)
     grey = Image(height=1, width=1, channels=1, mean=(0.1,), std=(0.3,))
     assert "ImageNet's mean and std" not in grey.alternatives()
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 7, 3), (2, 4, 4, 1), (0, 4, 4, 3), (5, 300, 300, 3)])
+def test_normalising_is_the_arithmetic_of_one_pixel(shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    channels = shape[-1]
+    field = Image(
+        height=shape[1],
+        width=shape[2],
+        channels=channels,
+        mean=(0.485, 0.456, 0.406)[:channels],
+        std=(0.229, 0.224, 0.225)[:channels],
+    )
+    scale, shift = field.scale_and_shift()
+    want = pixels * scale + shift
+    assert want.dtype == np.float32
+    np.testing.assert_array_equal(field.apply(pixels), want.transpose(0, 3, 1, 2), strict=True)

@@ -73,7 +73,7 @@ def _make_one(image: Image, rows: NDArray[np.uint8], view: View) -> Images:
         pixels = _sample_images(pixels.astype(np.float32), places)
     if words.color is not None:
         pixels = jitter_colors(pixels.astype(np.float32), words.color, *place)
-    images = _normalise(image, pixels)
+    images = image.normalise(pixels)
     if words.affine is not None:
         images = warp_images(images, words.affine, *place)
     if words.erase:
@@ -89,15 +89,6 @@ def _read_parts(rows: EncodedImages, words: RandomResizedCrop, view: View) -> ND
         return Part(*choose_parts(sides, words, numbers[:, place : place + 1])[0])
 
     return rows.read_parts(view.indices, find_part)
-
-
-def _normalise(image: Image, pixels: NDArray[np.uint8] | Images) -> Images:
-    """``pixel * scale + shift`` of [B, H, W, C], row by row: numpy is slow where the last axis is short."""
-    wide = [np.tile(each, pixels.shape[2]) for each in image.scale_and_shift()]
-    flat = pixels.reshape(*pixels.shape[:2], -1)
-    images = np.multiply(flat, wide[0], dtype=np.float32)
-    images += wide[1]
-    return images.reshape(pixels.shape)
 
 
 def warp_images(
