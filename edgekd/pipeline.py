@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -136,6 +137,7 @@ def rehearse(
     Raises:
         EdgekdError: as the stages do.
     """
+    options = dataclasses.replace(options, progress=progress)
     todo = plan(recipe, recipe_path, options)
     last = [step.label for step in todo].index(rehearsal.LABEL)
     with open_store(options) as store:
@@ -160,6 +162,7 @@ def compress(
         EdgekdError: as the stages do.
         Exception: what a callback behind `progress` raises.
     """
+    options = dataclasses.replace(options, progress=progress)
     todo = plan(recipe, recipe_path, options)
     labels = tuple(step.label for step in todo)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from edgekd.device import Device
 from edgekd.devices import local
+from edgekd.progress import Progress
+from edgekd.progress import Silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,8 @@ class Options:
     """Where engines are built, run and measured."""
     overrides: tuple[str, ...] = ()
     """What the command line changed of the recipe, ``KEY=VALUE``; the report tells it."""
+    progress: Progress = Silent()
+    """Is shown what is done before a step begins: the hashing of its files."""
 
 
 def default_store() -> Path:

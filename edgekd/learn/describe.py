@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -50,6 +51,30 @@ def find_names(source: Source, task: Task) -> tuple[str, ...]:
     """Names of the numbers that `find_strata` gives; empty where the source says none."""
     said = (source.fields[name].words for name in task.targets if name in source.fields)
     return tuple(next((words["names"] for words in said if "names" in words), ()))
+
+
+def find_per_channel(
+    source: Source,
+    said: Mapping[str, Sequence[float] | None],
+    published: Mapping[str, Sequence[float] | None],
+) -> dict[str, tuple[float, ...]]:
+    """Mean and standard deviation: the recipe's, or else those of published weights, of three the mean for grey.
+
+    Args:
+        source: what was read.
+        said: by name, what the recipe says.
+        published: by name, what published weights were trained with.
+    """
+    shapes: list[Sequence[int]] = [
+        getattr(rows, "shape", ()) for rows in source.splits["train"].values()
+    ]
+    channels = next((shape[-1] for shape in shapes if len(shape) == 4), None)
+    found = {name: tuple(values) for name, values in said.items() if values is not None}
+    for name, values in published.items():
+        if name not in found and values is not None and channels is not None:
+            one = (sum(values) / len(values),) if channels == 1 else tuple(values)
+            found[name] = one * channels if len(one) == 1 else one
+    return found
 
 
 def describe_fields(

@@ -99,6 +99,7 @@ def _data(recipe: Recipe, folder: Path, options: Options) -> Step:
         allow_download=options.allow_download and not options.dry,
         cache=options.store / "digests.json",
         renew=not options.dry,
+        progress=options.progress,
     )
     answering = recipe.answering_file
     external = {} if answering is None else {data.MODEL_FILE: folder / answering}

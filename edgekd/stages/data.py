@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -34,6 +33,7 @@ from edgekd.units import number_text
 
 if TYPE_CHECKING:
     from edgekd.learn.source import Source
+    from edgekd.progress import Progress
 
 MODEL_FILE = "model_file"
 """What the stage is given where samples have no labels: the file whose answers stand for them."""
@@ -103,8 +103,10 @@ def digest_source(
     allow_download: bool = False,
     cache: Path | None = None,
     renew: bool = True,
+    progress: Progress | None = None,
 ) -> dict[str, str]:
-    """Return what the source is made of: relative file name to SHA-256, for the stage's key.
+    """Return what the source is made of: relative file name to SHA-256 (of many files one of all),
+    for the stage's key.
 
     Asked again after the stage has run, it must say the same.
 
@@ -115,6 +117,7 @@ def digest_source(
         allow_download: whether files that are missing may be downloaded, now.
         cache: where digests of large sets are remembered.
         renew: whether `cache` may be written.
+        progress: is shown how far hashing of a large set is.
 
     Raises:
         InputError: if the files are missing or not what they should be.
@@ -123,6 +126,7 @@ def digest_source(
     from edgekd.learn.blueprint_origin import digest_member
     from edgekd.learn.data.source_text import spell_out_hints
     from edgekd.learn.origin import digest_files
+    from edgekd.learn.origin import fold_digests
 
     name = config.source.name
     module = _module(name)
@@ -133,7 +137,8 @@ def digest_source(
     pins = module.pins(**config.source.arguments, **given) if hasattr(module, "pins") else {}
     code = digest_member(SOURCES[name], f"data source {name}", allow_code=allow_code)
     task = _task_code(config, allow_code)
-    return {**digest_files(paths, cache, renew=renew), **pins, **code, **task}
+    digests = digest_files(paths, cache, renew=renew, progress=progress)
+    return {**fold_digests(digests), **pins, **code, **task}
 
 
 def list_downloads(config: DataSettings, data_dir: Path | None = None) -> tuple[str, ...]:
@@ -195,7 +200,11 @@ def run(config: DataConfig, given: Given, context: Context) -> Made:
     where = str(config.source)
     task = load_task(config.task, allow_code=context.allow_code)
     source = require_sound(_read(config, context), where)
-    words = _find_per_channel(config, source)
+    words = describe.find_per_channel(
+        source,
+        {"mean": config.mean, "std": config.std},
+        {"mean": config.published_mean, "std": config.published_std},
+    )
     if task.from_answers:
         source = require_sound(_answered(source, words, given, where), where)
     for note in source.notes:
@@ -246,24 +255,6 @@ def _answered(
             "task: got one that is judged by a model's own answers, want student: {model: onnx:FILE}"
         )
     return add_answers(source, given[MODEL_FILE], words, where)
-
-
-def _find_per_channel(config: DataConfig, source: Source) -> dict[str, tuple[float, ...]]:
-    """Mean and standard deviation: the recipe's, or else those of published weights, of three the mean for grey."""
-    found = {}
-    shapes: list[Sequence[int]] = [
-        getattr(rows, "shape", ()) for rows in source.splits["train"].values()
-    ]
-    grids = [shape[-1] for shape in shapes if len(shape) == 4]
-    for name in ("mean", "std"):
-        said, published = getattr(config, name), getattr(config, f"published_{name}")
-        if said is None and published is not None and grids:
-            grey = grids[0] == 1
-            said = (sum(published) / len(published),) if grey else published
-            said = said * grids[0] if len(said) == 1 else said
-        if said is not None:
-            found[name] = said
-    return found
 
 
 def _task_code(config: DataConfig, allow_code: bool) -> dict[str, str]:
