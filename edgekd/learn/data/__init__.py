@@ -73,6 +73,13 @@ _BUILT_IN: dict[str, Member] = {
         _GIVEN,
         gives=_IMAGES,
     ),
+    "webdataset": Member(
+        f"{_HERE}.webdataset",
+        "read",
+        "webdataset:DIR, tar shards of image files with labels",
+        _GIVEN,
+        gives=_IMAGES,
+    ),
     "mask-folder": Member(
         f"{_HERE}.mask_folder",
         "read",

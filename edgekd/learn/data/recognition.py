@@ -16,6 +16,7 @@ from edgekd.learn.data.folder_layout import folder_names
 from edgekd.learn.data.image_list import is_image_name
 from edgekd.learn.data.mask_layout import find_mask_layout
 from edgekd.learn.data.mask_layout import list_pairs
+from edgekd.learn.data.shard_layout import list_samples
 from edgekd.learn.data.text_csv import is_words
 from edgekd.learn.formats.image import FOREIGN_SUFFIXES
 from edgekd.learn.formats.image import SUFFIXES as IMAGES
@@ -77,6 +78,8 @@ def _recognize_file(path: Path) -> Recognition:
         return Recognition("huggingface", reference, "a Parquet or Arrow file")
     if path.name.lower().endswith((".jsonl.gz", ".ndjson.gz")):
         return Recognition("jsonl", reference, "packed JSON lines")
+    if suffix == ".tar" and _is_shard(path):
+        return Recognition("webdataset", reference, "a shard of image files with labels")
     if suffix in PACKED:
         raise InputError(f"{path}: got a packed file, want it unpacked into a folder")
     if suffix in (*DELIMITED, *JSON, *JSON_LINES):
@@ -98,6 +101,14 @@ def _recognize_arrays(path: Path) -> Recognition:
     if images and labels:
         return Recognition("npz", str(path), "a file of arrays")
     return Recognition("arrays", str(path), "a file of arrays, none of which are labels")
+
+
+def _is_shard(path: Path) -> bool:
+    """Whether the first sample of a tar archive is an image with a label."""
+    try:
+        return next(list_samples(path, None, None), None) is not None
+    except InputError:
+        return False
 
 
 def _recognize_list(path: Path, records: Records) -> Recognition:
@@ -173,6 +184,9 @@ def _recognize_without_images(path: Path, contents: _Contents) -> Recognition:
     arrays = [name for name in contents.own if name.lower().endswith(".npz")]
     if len(lists) + len(arrays) == 1:
         return _recognize_file(path / (lists + arrays)[0])
+    shards = sorted(path.rglob("*.tar")) if counts.get(".tar") else []
+    if shards and not lists and _is_shard(shards[0]):
+        return Recognition("webdataset", str(path), "shards of image files with labels")
     packed = [name for name in contents.own if Path(name).suffix.lower() in PACKED]
     if packed and not lists:
         raise InputError(f"{path}: got {packed[0]}, a packed file, want it unpacked")
