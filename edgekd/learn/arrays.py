@@ -69,7 +69,10 @@ def open_samples(
     """
     found = dataset.read(given["data"])
     rows = read_training_rows(found, given["train"])
-    if misfit := find_misfit(views, [field.kind for field in found.inputs.values()]):
+    inputs, targets = (
+        [each.kind for each in side.values()] for side in (found.inputs, found.targets)
+    )
+    if misfit := find_misfit(views, inputs, targets):
         raise InputError(f"views.{misfit[0]}: {misfit[1]}")
     whole = Samples(dataset=found, rows=rows, views=views, seed=seed)
     if not only:

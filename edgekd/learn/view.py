@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edgekd.learn.view_settings import Views
 
-FLIP, CROP_Y, CROP_X, AFFINE, ERASE, MIX, PARTNER, RESIZED_CROP, COLOR = (
+FLIP, CROP_Y, CROP_X, AFFINE, ERASE, MIX, PARTNER, RESIZED_CROP, COLOR, RAND_AUGMENT = (
     0,
     1,
     2,
@@ -28,6 +28,7 @@ FLIP, CROP_Y, CROP_X, AFFINE, ERASE, MIX, PARTNER, RESIZED_CROP, COLOR = (
     17,
     18,
     40,
+    48,
 )
 """First number of each operation in a sample's sequence of random numbers."""
 

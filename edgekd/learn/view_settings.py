@@ -42,6 +42,15 @@ class ColorJitter(Settings):
     """Largest turn of the hue either way, in circles."""
 
 
+class RandAugment(Settings):
+    """Random operations of one strength (Cubuk et al. 2020): shears, shifts, a turn, changes of colour and of tones."""
+
+    operations: Annotated[int, Field(ge=1, le=8)] = 2
+    """How many, one after another."""
+    magnitude: Annotated[float, Field(ge=0, le=30, allow_inf_nan=False)] = 9.0
+    """How strong: 30 turns by 30 degrees, shifts by 45 % of a side."""
+
+
 class RandomResizedCrop(Settings):
     """A random part of the image, scaled to its size (Szegedy et al. 2015)."""
 
@@ -73,6 +82,8 @@ class Views(Settings):
     """Cut a random part and scale it to the size of the image."""
     color: ColorJitter | None = omit_default(None)
     """Change brightness, contrast, saturation and hue."""
+    rand_augment: RandAugment | None = omit_default(None)
+    """Do some random operations of one strength."""
     affine: Affine | None = None
     """Random rotation, shift and zoom."""
     erase: Fraction = 0.0

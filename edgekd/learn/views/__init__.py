@@ -22,24 +22,36 @@ MODULES = {"image": f"{_HERE}.image", "map": f"{_HERE}.map"}
 ``mix_share(field, view)``."""
 WORDS = {
     "image": (
-        *("flip", "crop", "random_resized_crop", "color", "affine", "erase"),
+        *("flip", "crop", "random_resized_crop", "color", "rand_augment", "affine", "erase"),
         *("mixup", "cutmix"),
     )
 }
 """By kind of field: the words of `Views` that change it."""
+PLACES = ("map", "boxes")
+"""Kinds of targets that say where something is in an image."""
 
 
-def find_misfit(words: Views, kinds: Collection[str]) -> tuple[str, str] | None:
-    """Find the first word of a recipe's views that changes none of a model's inputs: the word and a sentence.
+def find_misfit(
+    words: Views, kinds: Collection[str], targets: Collection[str] = ()
+) -> tuple[str, str] | None:
+    """Find the first word of a recipe's views that changes none of a model's inputs, or moves one away from its
+    target: the word and a sentence.
 
     Args:
         words: what the recipe says.
         kinds: of the inputs.
+        targets: their kinds, where they are known.
     """
     for kind, names in WORDS.items():
         said = [name for name in names if getattr(words, name)]
         if said and kind not in kinds:
             return said[0], f"got it for inputs of kind {', '.join(kinds)}, want it for {kind}"
+    left_behind = [kind for kind in targets if kind in PLACES]
+    if words.rand_augment is not None and left_behind:
+        return (
+            "rand_augment",
+            f"got it for targets of kind {left_behind[0]}, which it would not move",
+        )
     return None
 
 

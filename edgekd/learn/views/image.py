@@ -71,6 +71,11 @@ def _make_one(image: Image, rows: NDArray[np.uint8], view: View) -> Images:
     if part is not None and not isinstance(rows, EncodedImages):
         places = crop_places(pixels.shape[1:3], part, *place)
         pixels = _sample_images(pixels.astype(np.float32), places)
+    if words.rand_augment is not None:
+        from edgekd.learn.views.rand_augment import change_images
+
+        whole = np.rint(pixels).clip(0, 255).astype(np.uint8)
+        pixels = change_images(whole, words.rand_augment, *place)
     if words.color is not None:
         pixels = jitter_colors(pixels.astype(np.float32), words.color, *place)
     images = image.normalise(pixels)

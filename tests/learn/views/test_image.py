@@ -21,6 +21,7 @@ from edgekd.learn.formats.encoded_images import whole_files
 from edgekd.learn.formats.image import Shape
 from edgekd.learn.view_settings import Affine
 from edgekd.learn.view_settings import ColorJitter
+from edgekd.learn.view_settings import RandAugment
 from edgekd.learn.view_settings import RandomResizedCrop
 from edgekd.learn.view_settings import Views
 from edgekd.learn.views import image as augment
@@ -88,7 +89,12 @@ def photos(views: Views, tmp_path: Path) -> Samples:
 
 
 PHOTO_VIEWS = {
-    "part": Views(flip=True, random_resized_crop=RandomResizedCrop(), color=ColorJitter(hue=0.1)),
+    "part": Views(
+        flip=True,
+        random_resized_crop=RandomResizedCrop(),
+        rand_augment=RandAugment(),
+        color=ColorJitter(hue=0.1),
+    ),
     "middle": Views(flip=True, crop=2),
     "mixed": Views(random_resized_crop=RandomResizedCrop(), cutmix=1.0),
 }
