@@ -12,25 +12,22 @@ import numpy as np
 
 from edgekd.errors import InputError
 from edgekd.learn import hub
+from edgekd.learn.data.image_rows import collect_encoded
+from edgekd.learn.data.image_rows import collect_pixels
+from edgekd.learn.data.image_storage import choose_encoded
 from edgekd.learn.formats import parquet
-from edgekd.learn.formats.image import Shape
-from edgekd.learn.formats.image import decode
-from edgekd.learn.formats.image import need_same_size
 from edgekd.learn.formats.image import shape_of
-from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
 from edgekd.learn.source import as_labels
 from edgekd.learn.source import label_images
 from edgekd.learn.source import locate
-from edgekd.learn.source import need_memory
 from edgekd.learn.source import need_package
 from edgekd.learn.source import require_known
 from edgekd.settings import Count
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _USUAL = {"validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
-_CHECK_EVERY = 4096
 IMAGE_COLUMNS = ("img", "images", "picture", "photo", "pixels")
 LABEL_COLUMNS = ("labels", "fine_label", "class", "target", "y", "category")
 """What a column is called where it is not called as usual."""
@@ -85,7 +82,9 @@ def read(
     label_column: str | None = None,
     subset: str | None = None,
     size: Count | None = None,
+    resize: Count | None = None,
     channels: Count = 3,
+    stored: str = "auto",
     limit: Count | None = None,
     streaming: bool = True,
     on_broken: str = "refuse",
@@ -104,7 +103,10 @@ def read(
         label_column: whole numbers, or text; None takes ``label``, else what is called alike.
         subset: which configuration, for a name on the hub.
         size: side of the square encoded images are scaled and cut to; None leaves them.
+        resize: shorter side that an image is scaled to before the middle is cut out; None is `size` itself.
         channels: 3 for colour, 1 for grey.
+        stored: ``pixels``, ``encoded`` or ``auto``, as for `image-folder`; auto is pixels where the files do not say
+            how many rows they have.
         limit: rows read of each split, from its start; None reads all.
         streaming: read a hub's rows as they come instead of downloading all first.
         on_broken: ``refuse`` stops at the first row without a whole image, ``skip`` leaves such rows
@@ -116,7 +118,7 @@ def read(
     """
     where = f"huggingface:{reference}"
     require_known(on_broken)
-    shape = shape_of(size, channels, where)
+    shape = shape_of(size, channels, where, resize)
     skipped: list[str] = []
     local = _local(reference, data_dir)
     need_package("datasets" if local is None else "pyarrow", "hub", where)
@@ -129,6 +131,10 @@ def read(
     columns = [] if local is None else parquet.list_columns(local[chosen["train"]][0])
     image_column = image_column or _find_column(columns, "image", IMAGE_COLUMNS, where)
     label_column = label_column or _find_column(columns, "label", LABEL_COLUMNS, where)
+    there = sum(
+        parquet.count_rows(p) for name in chosen.values() for p in (local or {}).get(name, ())
+    )
+    collect = collect_encoded if choose_encoded(stored, shape, there) else collect_pixels
     names: list[str] | None = None
     splits: dict[str, LabelledImages] = {}
     for split, their_name in chosen.items():
@@ -139,7 +145,7 @@ def read(
         else:
             rows = parquet.read_rows(local[their_name], image_column, label_column)
         rows = rows._replace(pairs=islice(rows.pairs, limit))
-        images, values = _collect(
+        images, values = collect(
             rows, shape, f"{where}, {their_name} split", skipped if on_broken == "skip" else None
         )
         if split == "train":
@@ -156,6 +162,7 @@ def read(
         tuple(names),
         (f"images in column {image_column}, labels in {label_column}",),
         skipped=tuple(skipped),
+        resize=resize,
     )
 
 
@@ -213,53 +220,6 @@ def _find_column(columns: Sequence[str], usual: str, others: tuple[str, ...], wh
             hint=f"{usual}_column: {found[0]}, beside the source's name, says which",
         )
     return found[0]
-
-
-def _collect(
-    rows: parquet.ParquetRows, shape: Shape, where: str, skipped: list[str] | None
-) -> tuple[np.ndarray, list[Any]]:
-    """All images and labels; what is broken is added to `skipped`, or refused if that is None."""
-    images: list[np.ndarray] = []
-    labels: list[Any] = []
-    first_place = ""
-    for image, label, place in rows.pairs:
-        try:
-            pixels = _pixels(image, shape, place)
-        except InputError as error:
-            if skipped is None:
-                raise InputError(str(error), hint=SKIP_HINT) from error
-            skipped.append(str(error))
-            continue
-        images.append(pixels)
-        labels.append(label)
-        first_place = first_place or place
-        need_same_size(images[-1], images[0], place, first_place)
-        if len(images) % _CHECK_EVERY == 0:
-            need_memory(2 * len(images) * images[0].nbytes, where)
-    if not images:
-        raise InputError(f"{where}: got no rows, want some")
-    return np.stack(images), labels
-
-
-def _pixels(image: Any, shape: Shape, where: str) -> np.ndarray:
-    if isinstance(image, dict):
-        image = image.get("bytes")
-        if image is None:
-            # A path in a row could point anywhere on this machine.
-            raise InputError(f"{where}: got an image without its bytes, want them in the file")
-    if isinstance(image, bytes):
-        return decode(image, shape, where)
-    try:
-        pixels = np.asarray(image)
-    except ValueError:
-        pixels = np.empty(0, object)
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
-    if pixels.dtype.kind not in "iu" or pixels.ndim != 3 or not pixels.size:
-        raise InputError(f"{where}: got no image, want bytes or rows of whole numbers")
-    if pixels.min() < 0 or pixels.max() > 255:
-        raise InputError(f"{where}: got pixels {pixels.min()} to {pixels.max()}, want 0 to 255")
-    return pixels.astype(np.uint8)
 
 
 def _text_classes(values: list[Any]) -> list[str] | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+import weakref
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -17,6 +21,7 @@ import numpy as np
 
 from edgekd import files as disk
 from edgekd.errors import InputError
+from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
 from edgekd.learn.formats.image import LIMIT_BYTES
 from edgekd.learn.formats.image import EncodedImage
@@ -77,6 +82,38 @@ def whole_files(paths: Sequence[Path]) -> RaggedFiles:
     places = np.zeros((len(paths), 3), np.int64)
     places[:, 0], places[:, 2] = np.arange(len(paths)), sizes
     return RaggedFiles(paths, places)
+
+
+class SpooledRows(RaggedRows):
+    """Rows of uint8 in a temporary file without a name, which is gone with them."""
+
+    def __init__(self, rows: Iterable[bytes]) -> None:
+        """
+        Args:
+            rows: taken one after another.
+
+        Raises:
+            MachineError: if the disk is full.
+        """
+        file, ends = tempfile.TemporaryFile(prefix="edgekd-"), [0]  # noqa: SIM115
+        weakref.finalize(self, file.close)
+        try:
+            for data in rows:
+                file.write(data)
+                ends.append(ends[-1] + len(data))
+            file.flush()
+        except OSError as error:
+            raise MachineError(
+                f"{tempfile.gettempdir()}: cannot be written: {error.strerror}",
+                hint="TMPDIR names another folder for what is passing",
+            ) from error
+        super().__init__(np.empty(0, np.uint8), np.array(ends, np.int64))
+        self._file = file
+
+    def row(self, number: int) -> NDArray[Any]:
+        """The bytes of one row."""
+        start, stop = self.offsets[number : number + 2].tolist()
+        return np.frombuffer(os.pread(self._file.fileno(), stop - start, start), np.uint8)
 
 
 def unmap_rows(rows: RaggedRows) -> RaggedRows:

@@ -15,7 +15,9 @@ from PIL import Image
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.learn.data import huggingface
+from edgekd.learn.formats.encoded_images import EncodedImages
 from tests import data_example
+from tests import photo_example
 from tests.data_example import checked
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
@@ -217,3 +219,32 @@ def test_columns_of_other_names_are_told_and_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="img, photo, which could all be the image") as fault:
         huggingface.read(reference=both)
     assert fault.value.hint.startswith("image_column: img")
+
+
+def test_photographs_of_any_size_stay_encoded(tmp_path: Path) -> None:
+    photos = [
+        photo_example.encode(photo_example.make_photo(n, photo_example.SIZES[n % 4]))
+        for n in range(6)
+    ]
+    images = [{"bytes": data, "path": None} for data in photos]
+    reference = table(tmp_path / "a.parquet", image=images, label=LABELS)
+    words: dict[str, Any] = {"reference": reference, "size": 16, "resize": 18}
+    got, plain = (
+        data_example.opened(huggingface.read(stored=stored, **words))
+        for stored in ("encoded", "pixels")
+    )
+    assert isinstance(got.train.images, EncodedImages)
+    assert [row.tobytes() for row in got.train.images.encoded] == photos
+    assert np.array_equal(got.train.images[:], plain.train.images)
+    assert got.train.labels.tolist() == LABELS
+    images[2]["bytes"] = None
+    reference = table(tmp_path / "b.parquet", image=images, label=LABELS)
+    words |= {"reference": reference, "stored": "encoded"}
+    with pytest.raises(InputError, match=r"b\.parquet, row 2: got an image without its bytes"):
+        huggingface.read(**words)
+    got = data_example.opened(huggingface.read(on_broken="skip", **words))
+    assert got.train.labels.tolist() == [0, 1, 1, 1, 0] and len(got.skipped) == 1
+    words["reference"] = table(tmp_path / "c.parquet", image=[photos[0], b"no image"], label=[0, 1])
+    got = data_example.opened(huggingface.read(**words))
+    with pytest.raises(InputError, match=r"c\.parquet, row 1: got no image"):
+        got.train.images[:]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import io
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +11,12 @@ import pytest
 from PIL import Image
 
 from edgekd.errors import InputError
+from edgekd.errors import MachineError
 from edgekd.learn.formats import encoded_images
 from edgekd.learn.formats import image as image_format
 from edgekd.learn.formats.encoded_images import EncodedImages
 from edgekd.learn.formats.encoded_images import RaggedFiles
+from edgekd.learn.formats.encoded_images import SpooledRows
 from edgekd.learn.formats.encoded_images import choose_rows
 from edgekd.learn.formats.encoded_images import whole_files
 from edgekd.learn.formats.image import Part
@@ -39,6 +44,24 @@ def test_rows_are_the_files_bytes_and_pieces_of_them(paths: list[Path]) -> None:
     paths[1].unlink()
     with pytest.raises(InputError, match=r"0001\.jpg: No such file"):
         whole_files(paths)
+
+
+def test_rows_that_come_one_by_one_are_put_aside_in_a_file_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    rows = SpooledRows(bytes([number]) * number for number in range(5))
+    assert not list(tmp_path.iterdir())
+    assert [row.tolist() for row in rows] == [[n] * n for n in range(5)]
+    assert rows[np.array([3, 0, 1])].values.tolist() == [3, 3, 3, 1]
+    assert len(SpooledRows([])) == 0
+
+    def fail() -> Iterator[bytes]:
+        yield b"data"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(MachineError, match="cannot be written: No space left"):
+        SpooledRows(fail())
 
 
 @pytest.mark.parametrize("threads", [1, 3])
