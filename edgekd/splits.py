@@ -41,7 +41,7 @@ OFFSETS = ".offsets"
 MOST_HEADER_BYTES = 2**20
 _BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What a header raises in which somebody wrote anything."""
-_CHUNK_ROWS, _CHUNK_BYTES, _ALIGNMENT = 1024, 2**26, 64
+_CHUNK_ROWS, _CHUNK_BYTES, _ALIGNMENT = 1024, 2**24, 64
 
 
 def write(path: Path, rows: Mapping[str, Rows], order: NDArray[np.int64]) -> None:

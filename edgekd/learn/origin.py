@@ -57,9 +57,9 @@ def digest_files(
     """
     if not paths:
         return {}
-    base = os.path.commonpath([path.parent.absolute() for path in paths])
     absolute = [str(path.absolute()) for path in paths]
-    names = [str(Path(path).relative_to(base)) for path in absolute]
+    base = os.path.commonpath({path.rpartition(os.sep)[0] or os.sep for path in absolute})
+    names = [path[len(base) :].lstrip(os.sep) for path in absolute]
     states = [_look_at(path) for path in paths]
     size_bytes = sum(state.size_bytes for state in states)
     if cache is None or not (len(paths) > MANY_FILES or size_bytes > MANY_BYTES):
