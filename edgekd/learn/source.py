@@ -98,10 +98,8 @@ def label_images(
     skipped: tuple[str, ...] = (),
     resize: int | None = None,
 ) -> Source:
-    """The source of labelled images: fields ``images`` and ``labels``; a split that is None is missing.
-
-    `resize` is the shorter side that images were or will be scaled to before their middle is cut out, if not the size.
-    """
+    """The source of labelled images: fields ``images`` and ``labels``; a split that is None is missing. `resize` is the
+    shorter side that images are scaled to before their middle is cut out, where it is not the size."""
     given = zip(SPLITS, (train, validation, test), strict=True)
     splits = {name: split._asdict() for name, split in given if split is not None}
     described = {
