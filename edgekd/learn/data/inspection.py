@@ -76,7 +76,10 @@ def inspect_data(
     images = None
     if "size" in arguments and hasattr(module, "outline"):
         read = module.outline
-        images = measure_images(module.files(**lenient, **given))
+        own = getattr(module, "measure", None)
+        images = (
+            own(**lenient, **given) if own else measure_images(module.files(**lenient, **given))
+        )
     elif "size" in arguments:
         images = measure_images(module.files(**arguments, **given))
     sized = arguments if images is None else fit_arguments(arguments, images, text)

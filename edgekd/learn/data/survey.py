@@ -59,7 +59,11 @@ def measure_images(paths: Sequence[Path]) -> ImageSizes | None:
     """Sizes of at most `LOOKED_AT` of the images, from their heads alone; None if none can be read."""
     images = [path for path in paths if path.suffix.lower() in SUFFIXES]
     step = max(1, len(images) // LOOKED_AT)
-    sizes = [size for path in images[::step] if (size := read_size(path)) is not None]
+    return summarize_sizes([s for path in images[::step] if (s := read_size(path)) is not None])
+
+
+def summarize_sizes(sizes: Sequence[tuple[int, int]]) -> ImageSizes | None:
+    """What widths and heights of some images say of all; None of none."""
     if not sizes:
         return None
     ordered = sorted(sizes, key=lambda size: size[0] * size[1])

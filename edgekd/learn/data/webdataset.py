@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,11 @@ from edgekd.learn.data.image_storage import choose_encoded
 from edgekd.learn.data.image_storage import read_images
 from edgekd.learn.data.shard_layout import find_shards
 from edgekd.learn.data.shard_layout import list_samples
+from edgekd.learn.data.survey import LOOKED_AT
+from edgekd.learn.data.survey import ImageSizes
+from edgekd.learn.data.survey import summarize_sizes
 from edgekd.learn.formats.encoded_images import RaggedFiles
+from edgekd.learn.formats.image import EncodedImage
 from edgekd.learn.formats.image import shape_of
 from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
@@ -103,6 +108,7 @@ def read(
             index.name_row,
             are_encoded=are_encoded,
             on_broken=on_broken,
+            propose_side=lambda: _propose_side(index),
         )
         skipped.extend(broken)
         return images
@@ -134,6 +140,36 @@ def outline(
     indexes = _index_shards(reference, label, label_key, data_dir)
     names = _read_names(classes, data_dir)
     return _make_source(indexes, names, f"webdataset:{reference}", None, look)
+
+
+def measure(
+    *,
+    reference: str,
+    label: str | None = None,
+    label_key: str | None = None,
+    data_dir: Path | None = None,
+    **_: Any,
+) -> ImageSizes | None:
+    """Sizes of some images of the training shards, from their heads; None if none can be read.
+
+    Raises:
+        InputError: as `read`, as far as it can be seen without decoding.
+    """
+    return _measure(_index_shards(reference, label, label_key, data_dir)["train"])
+
+
+def _measure(index: _ShardIndex) -> ImageSizes | None:
+    rows, sizes = RaggedFiles(index.paths, index.places), []
+    for number in range(0, len(rows), max(1, len(rows) // LOOKED_AT)):
+        with contextlib.suppress(InputError):
+            height, width = EncodedImage(rows.row(number).tobytes(), "").size
+            sizes.append((width, height))
+    return summarize_sizes(sizes)
+
+
+def _propose_side(index: _ShardIndex) -> int | None:
+    sizes = _measure(index)
+    return None if sizes is None else sizes.side
 
 
 def _index_shards(

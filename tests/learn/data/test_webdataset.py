@@ -61,6 +61,12 @@ def test_shards_of_a_folder_name_their_split(tmp_path: Path) -> None:
     assert got.notes == ("3 shards; 3 classes; images: 12 train, 3 validation",)
     seen = data_example.opened(webdataset.outline(reference=str(tmp_path)))
     assert seen.train.labels.tolist() == plain.train.labels.tolist()
+    sizes = webdataset.measure(reference=str(tmp_path))
+    assert sizes is not None and (sizes.looked_at, sizes.side) == (12, 32)
+    assert (sizes.smallest, sizes.largest) == ((33, 33), (64, 48))
+    with pytest.raises(InputError, match="train-000.tar, 'part/00001.jpg': got 30 x 50") as caught:
+        webdataset.read(reference=str(tmp_path))
+    assert caught.value.hint == "set data.source.size, for example size: 32"
     assert recognize_source(tmp_path).text == f"webdataset:{tmp_path}"
     assert recognize_source(tmp_path / "val" / "000.tar").source == "webdataset"
     assert [p.name for p in webdataset.files(reference=str(tmp_path))] == [
