@@ -82,6 +82,7 @@ LEARN_FLOORS: list[set[str]] = [
         "describe",
         "download",
         "export",
+        "knowledge_settings",
         "mathematics",
         "models",
         "preprocessing",
@@ -92,6 +93,7 @@ LEARN_FLOORS: list[set[str]] = [
     {
         "companions",
         "formats",
+        "knowledge",
         "losses",
         "model_answers",
         "model_settings",
@@ -167,6 +169,7 @@ TORCH_FREE_IN_LEARN = {
     "model_settings",
     "preprocessing",
     "view_settings",
+    "knowledge_settings",
     "budget",
     "signals",
     "task_fit",

@@ -1,0 +1,199 @@
+"""A store of answers is filled shard by shard; a killed fill goes on where it was and ends in the same bytes."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+from edgekd import files
+from edgekd import units
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.learn.knowledge import layout
+from edgekd.learn.knowledge.fidelity import find_errors
+from edgekd.learn.knowledge.fidelity import join_errors
+from edgekd.learn.knowledge.layout import KnowledgeManifest
+from edgekd.learn.knowledge.layout import StoreLayout
+from edgekd.learn.knowledge.layout import plan_layout
+from edgekd.learn.knowledge.reading import KnowledgeReader
+from edgekd.learn.knowledge.rows import RowCode
+from edgekd.learn.knowledge_settings import KnowledgeSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgekd.progress import Progress
+
+AskTeacher = Callable[[int, "NDArray[np.int64]"], "tuple[NDArray[np.float32], ...]"]
+"""A teacher's outputs [B, ...] to a view's number and sample indices [B]."""
+SAVE_EVERY_S = 60.0
+"""How much work a kill may cost."""
+VERIFIED_BATCHES = 4
+"""How many batches at most are asked again before a store is used."""
+
+
+class Questions(NamedTuple):
+    """What a teacher is asked: all views of all samples, a batch at a time."""
+
+    ask: AskTeacher
+    views: int
+    samples: int
+    batch: int
+    """Samples that are asked about at once; a batch is of one view."""
+
+
+def fill_store(
+    questions: Questions,
+    settings: KnowledgeSettings,
+    origin: Mapping[str, Any],
+    folder: Path,
+    progress: Progress,
+) -> dict[str, Path]:
+    """Ask for every view of every sample, and store the answers.
+
+    Args:
+        questions: whom, and what.
+        settings: how answers are stored.
+        origin: what they are of.
+        folder: where a killed fill left its shards; they are asked again in part before they are believed.
+        progress: is told how far it is.
+
+    Returns:
+        The manifest and the shards by their names; they lie in `folder`.
+
+    Raises:
+        InputError: if answers change their size, or `settings` cannot hold them.
+        MachineError: if the disk is full; what is there already stays.
+    """
+    files.sweep_temporaries(folder)
+    place = _plan(questions, settings)
+    _require_room(folder, place)
+    shards = [
+        _fill_shard(number, questions, place, folder, progress) for number in range(place.shards)
+    ]
+    error = _verify(questions, KnowledgeReader(place, shards), folder)
+    digests = tuple(_digest_of(path) for path in shards)
+    made = {layout.shard_name(number): path for number, path in enumerate(shards)}
+    made[layout.MANIFEST] = folder / layout.MANIFEST
+    manifest = KnowledgeManifest(place, origin, error, digests)
+    files.write_bytes(made[layout.MANIFEST], files.canonical_json(manifest.describe()))
+    return made
+
+
+def _plan(questions: Questions, settings: KnowledgeSettings) -> StoreLayout:
+    """The layout of what the teacher gives, by its first answers."""
+    outputs = questions.ask(0, np.arange(min(questions.batch, questions.samples)))
+    shapes = tuple(tuple(each.shape[1:]) for each in outputs)
+    if settings.top_k is not None and (len(shapes) != 1 or len(shapes[0]) != 1):
+        forms = ", ".join(str(list(shape)) for shape in shapes)
+        raise InputError(
+            f"knowledge.top_k: got a teacher that gives {forms} a sample, want logits of classes",
+            hint="leave top_k out",
+        )
+    code = RowCode(settings, shapes)
+    return plan_layout(code, questions.views, questions.samples, questions.batch)
+
+
+def _require_room(folder: Path, place: StoreLayout) -> None:
+    """Raises MachineError unless the disk holds what is still missing, and the copy that the store takes."""
+    there = sum(path.stat().st_size for path in folder.glob("*.rows"))
+    need_bytes = 2 * place.size_bytes - there
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < need_bytes:
+        free, need = (units.bytes_text(each) for each in (free_bytes, need_bytes))
+        raise MachineError(
+            f"{folder}: got {free} free, want {need} for the teacher's answers and the store's copy of them",
+            hint="free some space, or store less of an answer: knowledge.encoding, knowledge.top_k, views.count",
+        )
+
+
+def _fill_shard(
+    number: int, questions: Questions, place: StoreLayout, folder: Path, progress: Progress
+) -> Path:
+    """The file of a shard; what a killed fill left of it is gone on from."""
+    view, start, stop = place.locate_shard(number)
+    path, rows = _take_up(folder, number, place, questions.batch, stop - start)
+    done, saved_at = len(rows), time.monotonic()
+    rows = np.concatenate([rows, np.empty((stop - start - done, place.row_bytes), np.uint8)])
+    while done < stop - start:
+        indices = np.arange(start + done, min(start + done + questions.batch, stop))
+        outputs = questions.ask(view, indices)
+        try:
+            rows[done : done + len(indices)] = place.code.encode(outputs)
+        except ValueError as error:
+            message = f"teacher: its answers cannot be stored: {error}"
+            raise InputError(message, hint="knowledge: online") from error
+        done += len(indices)
+        text = f"view {view + 1}/{questions.views}"
+        total = questions.views * questions.samples
+        progress.update(view * questions.samples + start + done, total, text)
+        if done == stop - start or time.monotonic() - saved_at >= SAVE_EVERY_S:
+            path, saved_at = _save(folder, number, rows[:done], path), time.monotonic()
+    return path
+
+
+def _take_up(
+    folder: Path, number: int, place: StoreLayout, batch: int, wanted: int
+) -> tuple[Path, NDArray[np.uint8]]:
+    """The longest sound beginning of a shard and its file; what is broken goes."""
+    path, rows = folder, np.empty((0, place.row_bytes), np.uint8)
+    for each in folder.glob(f"{number:05}-*.rows"):
+        count, odd = divmod(each.stat().st_size, place.row_bytes)
+        fits = not odd and (count == wanted or (count < wanted and count % batch == 0))
+        sound = fits and files.digest_file(each, follow=False) == _digest_of(each)
+        if sound and count > len(rows):
+            each, path = path, each
+            rows = np.fromfile(path, np.uint8).reshape(count, -1)
+        if each != folder:
+            files.remove(each)
+    return path, rows
+
+
+def _save(folder: Path, number: int, rows: NDArray[np.uint8], before: Path) -> Path:
+    """Put the rows of a shard on the disk in place of what was there of it."""
+    data = rows.tobytes()
+    path = folder / f"{number:05}-{files.digest_bytes(data)}.rows"
+    files.write_bytes(path, data)
+    if before not in (folder, path):
+        files.remove(before)
+    return path
+
+
+def _digest_of(path: Path) -> str:
+    """The digest that a shard in the making bears in its name."""
+    return path.stem.partition("-")[2]
+
+
+def _verify(questions: Questions, reader: KnowledgeReader, folder: Path) -> dict[str, float]:
+    """Ask for some batches again and compare; gives how far what is read back is off.
+
+    Raises:
+        MachineError: if an answer is not what is stored; all of them are then asked anew by the next fill.
+    """
+    starts = range(0, questions.samples, questions.batch)
+    total = questions.views * len(starts)
+    chosen = np.random.Generator(np.random.PCG64(total)).choice(
+        total, max(1, min(VERIFIED_BATCHES, total // 16)), replace=False
+    )
+    errors = []
+    for view, piece in (divmod(int(each), len(starts)) for each in np.sort(chosen)):
+        indices = np.arange(starts[piece], min(starts[piece] + questions.batch, questions.samples))
+        outputs = questions.ask(view, indices)
+        stored = reader.read_rows(view, indices)
+        if not np.array_equal(stored, reader.layout.code.encode(outputs)):
+            for path in folder.glob("*.rows"):
+                files.remove(path)
+            raise MachineError(
+                f"teacher: got other answers to view {view} than those that are stored",
+                hint="run the same command again: it is asked anew for all",
+            )
+        errors.append(find_errors(outputs, reader.layout.code.decode(stored)))
+    return join_errors(errors)

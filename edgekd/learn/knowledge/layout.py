@@ -1,0 +1,148 @@
+"""What a store of answers holds, and where each lies: its manifest, read from anybody."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.learn.knowledge.rows import RowCode
+from edgekd.learn.knowledge_settings import KnowledgeSettings
+
+FORMAT = "edgekd-knowledge/1"
+MANIFEST = "knowledge.json"
+SHARD_BYTES = 2**26
+"""What a shard holds at most, or one row."""
+_DIGEST = re.compile("[0-9a-f]{64}")
+_WHOLE = ("views", "samples", "shard_rows")
+_BROKEN = (KeyError, TypeError, ValueError, AttributeError, ValidationError)
+"""What a manifest raises in which somebody wrote anything."""
+
+
+class StoreLayout(NamedTuple):
+    """Where the answers to all views lie: every shard holds samples one after the other, through one view."""
+
+    code: RowCode
+    views: int
+    samples: int
+    shard_rows: int
+    """Samples of a shard; the last one of a view may have fewer."""
+
+    @property
+    def row_bytes(self) -> int:
+        """Of one answer."""
+        return self.code.dtype.itemsize
+
+    @property
+    def shards_a_view(self) -> int:
+        """Shards of one view."""
+        return -(-self.samples // self.shard_rows)
+
+    @property
+    def shards(self) -> int:
+        """All of them."""
+        return self.views * self.shards_a_view
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all rows."""
+        return self.views * self.samples * self.row_bytes
+
+    def locate_shard(self, number: int) -> tuple[int, int, int]:
+        """Return the view of a shard, its first sample, and the one after its last."""
+        view, piece = divmod(number, self.shards_a_view)
+        start = piece * self.shard_rows
+        return view, start, min(start + self.shard_rows, self.samples)
+
+
+class KnowledgeManifest(NamedTuple):
+    """What a store of answers says of itself."""
+
+    layout: StoreLayout
+    origin: Mapping[str, Any]
+    """What the answers are of: digests of teacher and data, the views, the names of the classes."""
+    error: Mapping[str, float]
+    """How far the answers are off what the teacher gives, on the rows that were asked twice."""
+    digests: tuple[str, ...]
+    """SHA-256 of each shard."""
+
+    def describe(self) -> dict[str, Any]:
+        """The manifest as it is written."""
+        layout = self.layout
+        return {
+            "format": FORMAT,
+            "origin": dict(self.origin),
+            "error": dict(self.error),
+            "encoding": layout.code.settings.model_dump(mode="json"),
+            "shapes": [list(shape) for shape in layout.code.shapes],
+            **{name: getattr(layout, name) for name in _WHOLE},
+            "shards": list(self.digests),
+        }
+
+
+def plan_layout(code: RowCode, views: int, samples: int, batch: int) -> StoreLayout:
+    """Lay out the answers to `views` of `samples` that are computed `batch` at a time, which no shard cuts."""
+    rows = SHARD_BYTES // code.dtype.itemsize // batch * batch
+    return StoreLayout(code, views, samples, min(max(rows, batch), samples))
+
+
+def shard_name(number: int) -> str:
+    """The file of a shard."""
+    return f"shard-{number:05}.rows"
+
+
+def read_manifest(path: Path) -> KnowledgeManifest:
+    """Read the manifest of a store that anybody may have written.
+
+    Raises:
+        InputError: if it is none, or says what cannot be.
+    """
+    value = files.read_json(path)
+    try:
+        if value["format"] != FORMAT:
+            raise ValueError(f"format {str(value['format'])[:70]!r}")
+        settings = KnowledgeSettings.model_validate(value["encoding"])
+        shapes = tuple(tuple(shape) for shape in value["shapes"])
+        counts = [value[name] for name in _WHOLE]
+        sizes = [size for shape in shapes for size in shape]
+        if not all(type(each) is int and 0 < each < 2**48 for each in (*counts, *sizes)):
+            raise ValueError("sizes that are none")
+        if not shapes or max(math.prod(shape) for shape in shapes) >= 2**31:
+            raise ValueError("no outputs, or too large ones")
+        if settings.top_k is not None and (len(shapes) != 1 or len(shapes[0]) != 1):
+            raise ValueError("top_k of what are no classes")
+        layout = StoreLayout(RowCode(settings, shapes), *counts)
+        digests = tuple(value["shards"])
+        if len(digests) != layout.shards or not all(map(_DIGEST.fullmatch, digests)):
+            raise ValueError(f"{len(digests)} shards, want {layout.shards}")
+        origin, errors = dict(value["origin"]), dict(value["error"])
+    except _BROKEN as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: got {reason}, want a store of a teacher's answers") from error
+    return KnowledgeManifest(layout, origin, errors, digests)
+
+
+def require_same_origin(path: Path, origin: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse answers that are of something else.
+
+    Raises:
+        InputError: names what differs: the teacher, the data, the views, the classes.
+    """
+    different = [name for name in wanted if origin.get(name) != wanted[name]]
+    if different:
+        name = different[0]
+        raise InputError(
+            f"{path}: got answers of another {name}: {_brief(origin.get(name))}, want {_brief(wanted[name])}"
+        )
+
+
+def _brief(value: Any) -> str:
+    text = files.canonical_json(value).decode().strip()
+    return text if len(text) <= 70 else f"{text[:67]}..."

@@ -1,0 +1,54 @@
+"""A teacher without a network, whose answers are a function of view and sample, for tests that store them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd.learn.knowledge import filling
+from edgekd.learn.knowledge.filling import Questions
+from edgekd.learn.knowledge_settings import KnowledgeSettings
+from edgekd.progress import Silent
+
+ORIGIN = {"teacher": "a" * 64, "views": {"count": 3}}
+
+
+class Teacher:
+    """Counts what it is asked; can be made to fail, or to change its mind, at a call."""
+
+    def __init__(self, *shapes: tuple[int, ...], fails_at: int = -1, error: Any = None) -> None:
+        self.shapes, self.calls = shapes or ((5,),), 0
+        self.fails_at, self.error = fails_at, error or KeyboardInterrupt()
+
+    def answer(self, view: int, indices: np.ndarray) -> tuple[np.ndarray, ...]:
+        self.calls += 1
+        if self.calls == self.fails_at:
+            raise self.error
+        return tuple(
+            np.stack([draw(view, int(index), shape) for index in indices]) for shape in self.shapes
+        )
+
+
+def draw(view: int, index: int, shape: tuple[int, ...]) -> np.ndarray:
+    generator = np.random.Generator(np.random.PCG64([view, index, len(shape)]))
+    return generator.normal(0, 3, shape).astype(np.float32)
+
+
+def fill(
+    folder: Path, teacher: Teacher, settings: KnowledgeSettings | None = None, **sizes: int
+) -> dict[str, Path]:
+    folder.mkdir(exist_ok=True)
+    asked = {"views": 3, "samples": 11, "batch": 4, **sizes}
+    questions = Questions(teacher.answer, **asked)
+    settings = settings or KnowledgeSettings(encoding="fp32")
+    return filling.fill_store(questions, settings, ORIGIN, folder, Silent())
+
+
+def as_folder(made: dict[str, Path], folder: Path) -> Path:
+    """The store under its own names."""
+    folder.mkdir()
+    for name, path in made.items():
+        (folder / name).write_bytes(path.read_bytes())
+    return folder
