@@ -21,6 +21,10 @@ from edgekd.learn import arithmetic
 from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import prefetch
+from edgekd.learn.knowledge import filling
+from edgekd.learn.knowledge.filling import AskTeacher
+from edgekd.learn.knowledge.filling import Questions
+from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.settings import Arithmetic
 from edgekd.progress import Progress
 
@@ -134,6 +138,49 @@ def _plan_batches(samples: Samples, size: int) -> list[Callable[[], Batch]]:
         for view in range(samples.views.count)
         for start in range(0, len(samples), size)
     ]
+
+
+def fill_knowledge(
+    teacher: nn.Module,
+    samples: Samples,
+    settings: KnowledgeSettings,
+    origin: Mapping[str, Any],
+    folder: Path,
+    resolved: Arithmetic,
+    progress: Progress,
+) -> dict[str, Path]:
+    """Store the same answers as `write_knowledge` in shards; a killed fill goes on where it was.
+
+    Args:
+        teacher: who is asked.
+        samples: the training split and its views.
+        settings: how answers are stored.
+        origin: what they are of.
+        folder: survives a kill.
+        resolved: the teacher's arithmetic.
+        progress: is told how far it is.
+
+    Returns:
+        The manifest and the shards by name.
+
+    Raises:
+        InputError, MachineError: as `filling.fill_store`.
+    """
+    size = batch_size(count_values(samples.dataset, samples.rows))
+    ask = _build_ask(teacher, samples, resolved)
+    questions = Questions(ask, samples.views.count, len(samples), size)
+    with arithmetic.deterministic_torch(0, resolved.threads):
+        return filling.fill_store(questions, settings, origin, folder, progress)
+
+
+def _build_ask(teacher: nn.Module, samples: Samples, resolved: Arithmetic) -> AskTeacher:
+    teacher.eval()
+
+    def ask(view: int, indices: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
+        inputs = samples.batch(indices, view).inputs
+        return _answer(teacher, inputs, resolved.precision, resolved.channels_last)
+
+    return ask
 
 
 def _open_knowledge(

@@ -12,6 +12,7 @@ from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.steps import distillations
+from edgekd.stage import EVERY
 from edgekd.stage import Step
 from edgekd.stages import knowledge
 
@@ -50,7 +51,8 @@ def teacher_inputs(recipe: Recipe, step: LearningStep) -> wiring.Takes:
     for number, name in enumerate(step.teachers, start=1):
         mark = f"_{number}" if number > 1 else ""
         if step.answers == "stored":
-            found[f"knowledge{mark}"] = (knowledge_label(name), "knowledge.npy")
+            file = knowledge.ARRAY if recipe.knowledge is None else EVERY
+            found[f"knowledge{mark}"] = (knowledge_label(name), file)
         else:
             model = wiring.model_inputs(teacher_label(recipe, name), prefix="teacher_")
             found |= {key + mark: place for key, place in model.items()}
@@ -83,7 +85,9 @@ def _stored(step: LearningStep) -> tuple[str, ...]:
 
 
 def _asked(recipe: Recipe, name: str) -> Step:
-    config = knowledge.KnowledgeConfig(views=recipe.views, views_seed=recipe.seed)
+    config = knowledge.KnowledgeConfig(
+        views=recipe.views, views_seed=recipe.seed, storage=recipe.knowledge
+    )
     samples = wiring.training_inputs(recipe)
     inputs = {
         "data": samples["data"],

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from edgekd.bench.budget import Budget
 from edgekd.learn import task_fit
 from edgekd.learn.data import SOURCES
+from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.settings import Losses
 from edgekd.learn.view_settings import Views
 from edgekd.recipe import agreement
@@ -65,6 +66,8 @@ class Recipe(Settings):
     """Which samples, and how they are split."""
     views: Views = Views()
     """Augmentation of the training split."""
+    knowledge: KnowledgeSettings | None = omit_default(None)
+    """How teachers' answers are stored where they are; None is every value in float32."""
     teacher: Teacher | None = None
     """The large model; none where no step, loss or scheme asks for one. The student is then compared with what it
     began with."""
@@ -184,6 +187,7 @@ def validate(document: recipe_text.ParsedRecipe) -> Recipe:
     )
     fault = fault or teachers.find_fault(steps, recipe.keyed_teachers, recipe.student)
     fault = fault or privacy.find_fault(steps, recipe.student, recipe.views)
+    fault = fault or agreement.find_knowledge_fault(recipe.knowledge, steps, ends)
     if ends is not None:
         ends = ends._replace(inputs=_input_kinds(recipe, ends))
         fault = fault or agreement.find_misfit(steps, _losses_alone(recipe), ends)

@@ -14,6 +14,7 @@ from edgekd.interface import Axis
 from edgekd.learn import task_fit
 from edgekd.learn import views as view_kinds
 from edgekd.learn.data import SOURCES
+from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
@@ -55,6 +56,26 @@ def find_fault(
     if opset is not None and opset < least:
         found = (*found, (("export", "opset"), f"got {opset}, want {least} for weights of 4 bits"))
     return next(iter(found), None)
+
+
+def find_knowledge_fault(
+    knowledge: KnowledgeSettings | None, steps: Sequence[LearningStep], ends: TaskEnds | None
+) -> Fault | None:
+    """Find out if answers are to be stored that nobody reads, or that are not the classes of which some are left out.
+
+    Args:
+        knowledge: how answers are stored, where a recipe says it.
+        steps: of learning.
+        ends: of the task; None where only the user's code says them.
+    """
+    if knowledge is None:
+        return None
+    if not any(step.answers == "stored" for step in steps):
+        return ("knowledge",), "got it, want it left out: no step of learning reads stored answers"
+    if knowledge.top_k is not None and ends is not None and not is_classifier(ends.outputs):
+        message = f"got {knowledge.top_k}, want it left out: it is for one class a sample"
+        return ("knowledge", "top_k"), message
+    return None
 
 
 def find_misfit(

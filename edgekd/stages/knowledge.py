@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+from typing import Any
+
+from edgekd import files
+from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.view_settings import Views
 from edgekd.settings import Settings
 from edgekd.settings import Whole
+from edgekd.settings import omit_default
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
+
+if TYPE_CHECKING:
+    from edgekd.learn.data.loader import Samples
+
+ARRAY = "knowledge.npy"
+"""All answers as one array, where a recipe does not say how they are stored."""
 
 
 class KnowledgeConfig(Settings):
@@ -17,10 +29,12 @@ class KnowledgeConfig(Settings):
 
     views: Views
     views_seed: Whole
+    storage: KnowledgeSettings | None = omit_default(None)
+    """How answers are stored; None is float32 in one array."""
 
 
 def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
-    """Give knowledge.npy, float32 logits [views, samples, classes]."""
+    """Give knowledge.npy, float32 logits [views, samples, classes]; or knowledge.json and shards of the same."""
     from edgekd.learn import answers
     from edgekd.learn import arithmetic
     from edgekd.learn import arrays
@@ -29,10 +43,38 @@ def run(config: KnowledgeConfig, given: Given, context: Context) -> Made:
     teacher = blueprint.load(given["blueprint"], given["weights"], allow_code=context.allow_code)
     resolved = Arithmetic.model_validate_json(given["resolved"].read_bytes())
     samples = arrays.open_samples(given, config.views, config.views_seed)
-    out = context.folder / "knowledge.npy"
     teacher.to(arithmetic.choose_device())
+    if config.storage is not None:
+        return answers.fill_knowledge(
+            teacher,
+            samples,
+            config.storage,
+            describe_origin(config, given, samples),
+            context.checkpoints,
+            resolved,
+            context.progress,
+        )
+    out = context.folder / ARRAY
     answers.write_knowledge(teacher, samples, out, resolved, context.progress)
-    return {"knowledge.npy": out}
+    return {ARRAY: out}
+
+
+def describe_origin(config: KnowledgeConfig, given: Given, samples: Samples) -> dict[str, Any]:
+    """Describe what answers are of, so that those of anything else are refused by what differs."""
+    from edgekd.learn.data import kinds
+
+    try:
+        classes = list(kinds.find_label(samples.dataset)[1].names)
+    except ValueError:  # a task without one class a sample
+        classes = []
+    digests = {name: files.digest_file(path) for name, path in given.items()}
+    return {
+        "classes": classes,
+        "views": {**config.views.model_dump(mode="json"), "seed": config.views_seed},
+        "teacher": files.digest_bytes(f"{digests['blueprint']} {digests['weights']}".encode()),
+        "arithmetic": digests["resolved"],
+        "data": files.digest_bytes(f"{digests['data']} {digests['train']}".encode()),
+    }
 
 
 STAGE = Stage("knowledge", KnowledgeConfig, run, packages=("torch", "numpy", "scipy"))

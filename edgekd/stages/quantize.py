@@ -274,7 +274,7 @@ def _scheme(
     if "student" in config.teachers:
         tell.append(finished.run_teacher(start.to(arithmetic.choose_device()), precision))
     if "teacher" in config.teachers and config.knowledge == "stored":
-        tell.append(finished.open_knowledge(given["knowledge"]))
+        tell.append(finished.open_knowledge(given, "knowledge"))
     elif "teacher" in config.teachers:
         teacher = blueprint.load(
             given["teacher_blueprint"], given["teacher_weights"], allow_code=context.allow_code

@@ -17,6 +17,9 @@ from edgekd.learn.answers import MOST_SAMPLES
 from edgekd.learn.answers import batch_size
 from edgekd.learn.attack import robust_accuracy
 from edgekd.learn.evaluation import EvaluationSplit
+from edgekd.learn.knowledge import layout
+from edgekd.learn.knowledge.reading import open_shards
+from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.view_settings import Views
 from edgekd.progress import Silent
@@ -96,6 +99,26 @@ def test_large_images_are_answered_a_few_at_once() -> None:
     rows = {"images": images(25, (256, 256, 3))}
     given = answers.compute_outputs(model, rows, found, ["logits"])
     assert given["logits"].shape == (25, 3) and model.sizes == [10, 10, 5]
+
+
+def test_shards_hold_the_same_bits_as_the_array(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "MOST_VALUES", 4 * 60)
+    monkeypatch.setattr(layout, "SHARD_BYTES", 100)
+    model, views = Counting(60).train(), Views(count=2, flip=True, crop=1)
+    labels = np.zeros(9, np.int64)
+    samples = data_example.samples(
+        images=images(9), labels=labels, classes=3, image=SMALL, views=views, seed=1
+    )
+    answers.write_knowledge(model, samples, tmp_path / "k.npy", PLAIN, Silent())
+    settings = KnowledgeSettings(encoding="fp32")
+    (tmp_path / "work").mkdir()
+    made = answers.fill_knowledge(model, samples, settings, {}, tmp_path / "work", PLAIN, Silent())
+    reader = open_shards({f"k/{name}": path for name, path in made.items()}, "k")
+    assert reader.layout.shards == 4 and not model.training
+    for view, want in enumerate(np.load(tmp_path / "k.npy")):
+        assert reader.read(view, np.arange(9))[0].tobytes() == want.tobytes()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

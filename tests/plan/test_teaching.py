@@ -47,6 +47,16 @@ def test_an_assistant_answers_once_and_teaches(tmp_path: Path) -> None:
     assert steps["export-student"].takes["weights"][0] == "distil-2"
 
 
+def test_answers_are_stored_as_the_recipe_says(tmp_path: Path) -> None:
+    knowledge = {"encoding": "int8", "top_k": 4}
+    steps = planned(tmp_path, {}, {"step": "quantize", "losses": ["kd"]}, knowledge=knowledge)
+    for label in ("distil", "quantize-asymmetric"):
+        assert steps[label].takes["knowledge"] == ("knowledge", "*")
+    said = steps["knowledge"].settings.model_dump(mode="json")
+    assert said["storage"] == {**knowledge, "temperature": 1.0}
+    assert "storage" not in planned(tmp_path, {})["knowledge"].settings.model_dump(mode="json")
+
+
 def test_several_teachers_are_numbered_and_each_is_asked_once(tmp_path: Path) -> None:
     own = {"teachers": {"wide": {"model": "wrn-16-2"}}}
     both = {"teachers": ["teacher", "wide"], "combine": {"rule": "entropy"}}

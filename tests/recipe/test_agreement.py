@@ -14,6 +14,7 @@ from edgekd.fields import FIELDS
 from edgekd.fields.tokens import Tokens
 from edgekd.interface import Tensor
 from edgekd.learn.data import SOURCES
+from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
@@ -112,6 +113,30 @@ def test_a_capability_is_for_an_engine_that_takes_one() -> None:
     assert fault(learn("distil"), Target(runtime="tensorrt", capability="sm89")) is None
     key, message = fault(learn("distil"), Target(runtime="openvino", capability="sm89")) or ("", "")
     assert key == "targets.0.capability" and "openvino does not take" in message
+
+
+LOGITS = Tensor("logits", "float32", ("batch", "classes"), "logits", 0, 1, "labels")
+ANGLE = Tensor("angle", "float32", ("batch", 1), target="angle")
+
+
+@pytest.mark.parametrize(
+    ("top_k", "output", "key"),
+    [(3, LOGITS, ()), (None, ANGLE, ()), (3, ANGLE, ("knowledge", "top_k"))],
+)
+def test_the_likeliest_are_stored_of_classes_alone(
+    top_k: int | None, output: Tensor, key: tuple[str, ...]
+) -> None:
+    ends = TaskEnds((output,), (), ())
+    words = KnowledgeSettings(top_k=top_k)
+    found = agreement.find_knowledge_fault(words, learn("distil"), ends)
+    assert (found or ((), ""))[0] == key
+
+
+def test_answers_that_nobody_reads_are_not_stored() -> None:
+    live = resolve({"step": "distil", "knowledge": "online"})
+    key, message = agreement.find_knowledge_fault(KnowledgeSettings(), live, None) or ((), "")
+    assert key == ("knowledge",) and "no step of learning reads stored answers" in message
+    assert agreement.find_knowledge_fault(None, live, None) is None
 
 
 def test_4_bits_need_an_operator_set_that_has_them() -> None:

@@ -43,8 +43,8 @@ class Participants:
         plan: what builds it.
         samples: the training split.
         resolved: the arithmetic of the run.
-        given: the stage's input files: ``knowledge`` or ``teacher_blueprint`` and ``teacher_weights``; of
-            further teachers the same with ``_2``, ``_3``.
+        given: the stage's input files: ``knowledge`` (or its shards as ``knowledge/FILE``) or
+            ``teacher_blueprint`` and ``teacher_weights``; of further teachers the same with ``_2``, ``_3``.
         allow_code: whether ``python:`` references may run.
         combine: how several teachers become one.
         built: networks that are at hand and need no file, by their mark: ``""`` the first teacher,
@@ -164,15 +164,15 @@ class Participants:
         return pairing.find_stages(model, *self.plan.blank(2), output=at)
 
     def _known(self, mark: str) -> bool:
-        files = (f"knowledge{mark}", f"teacher_weights{mark}")
-        return mark in self._networks or any(name in self.given for name in files)
+        is_stored = finished.has_knowledge(self.given, f"knowledge{mark}")
+        return mark in self._networks or is_stored or f"teacher_weights{mark}" in self.given
 
     def _loaded(self, plan: str, weights: str) -> nn.Module:
         return blueprint.load(self.given[plan], self.given[weights], allow_code=self.allow_code)
 
     def _tell(self, mark: str) -> TeacherFunction:
-        if f"knowledge{mark}" in self.given:
-            return finished.open_knowledge(self.given[f"knowledge{mark}"])
+        if finished.has_knowledge(self.given, f"knowledge{mark}"):
+            return finished.open_knowledge(self.given, f"knowledge{mark}")
         return self._live(self.teacher(mark))
 
     def _live(self, model: nn.Module) -> TeacherFunction:

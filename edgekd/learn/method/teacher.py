@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.learn.knowledge.layout import MANIFEST
+from edgekd.learn.knowledge.reading import KnowledgeReader
+from edgekd.learn.knowledge.reading import open_shards
 from edgekd.learn.mathematics.ensemble import RULES
 from edgekd.learn.method.scheme import TensorBatch
 
@@ -36,9 +40,31 @@ def read_teacher(answers: NDArray[Any]) -> TeacherFunction:
     return teacher_logits
 
 
-def open_knowledge(path: Path) -> TeacherFunction:
-    """Return a teacher function that reads the outputs that stage `knowledge` stored, mapped."""
-    return read_teacher(np.load(path, mmap_mode="r", allow_pickle=False))
+def read_store(reader: KnowledgeReader) -> TeacherFunction:
+    """Return a teacher function that reads a store of answers in shards."""
+
+    def teacher_logits(batch: TensorBatch) -> Tensor:
+        outputs = reader.read(batch.view, batch.indices)
+        each = tuple(torch.from_numpy(one).to(batch.device) for one in outputs)
+        return each[0] if len(each) == 1 else cast(Tensor, each)
+
+    return teacher_logits
+
+
+def has_knowledge(given: Mapping[str, Path], name: str) -> bool:
+    """Return whether stored answers are among a stage's input files: one array, or shards and their manifest."""
+    return name in given or f"{name}/{MANIFEST}" in given
+
+
+def open_knowledge(given: Mapping[str, Path], name: str) -> TeacherFunction:
+    """Return a teacher function that reads the answers that stage `knowledge` stored, mapped.
+
+    Raises:
+        InputError: if shards are missing, or not what their manifest says.
+    """
+    if name in given:
+        return read_teacher(np.load(given[name], mmap_mode="r", allow_pickle=False))
+    return read_store(open_shards(given, name))
 
 
 def run_teacher(teacher: nn.Module, precision: torch.dtype | None) -> TeacherFunction:

@@ -20,6 +20,9 @@ from edgekd.learn.settings import CombineSettings
 from edgekd.learn.view_settings import Views
 from edgekd.table import NamedMember
 from tests import data_example
+from tests.knowledge_example import Teacher
+from tests.knowledge_example import draw
+from tests.knowledge_example import fill
 from tests.learn import batch_example
 from tests.learn.blueprint_example import image_blueprint
 
@@ -65,6 +68,18 @@ def test_stored_answers_stand_for_the_teacher(tmp_path: Path) -> None:
     np.save(tmp_path / "k.npy", answers)
     told = cast({"knowledge": tmp_path / "k.npy"}).teacher_function()(seen())
     assert np.array_equal(told.numpy(), answers[1, :6])
+
+
+def test_answers_in_shards_stand_for_the_second_teacher_too(tmp_path: Path) -> None:
+    players = {}
+    for number, shapes in enumerate([((3,),), ((3,), (2, 2))]):
+        made = fill(tmp_path / str(number), Teacher(*shapes), samples=12)
+        mark = "_2" if number else ""
+        players |= {f"knowledge{mark}/{name}": path for name, path in made.items()}
+    one, other = (tell(seen()) for tell in cast(players).teacher_functions())
+    for index in range(6):
+        assert one[index].numpy().tobytes() == draw(1, index, (3,)).tobytes()
+        assert other[1][index].numpy().tobytes() == draw(1, index, (2, 2)).tobytes()
 
 
 def test_a_live_teacher_is_frozen_and_in_evaluation_mode(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def test_broken_and_strange_files_of_a_killed_fill_are_not_believed(tmp_path: Pa
     (tmp_path / "work" / f"00002-{'0' * 64}.rows").write_bytes(b"x" * 80)
     shorter = kept[0].with_name(f"00002-{files.digest_bytes(bytes(80))}.rows")
     shorter.write_bytes(bytes(80))
+    uneven = kept[0].with_name(f"00004-{files.digest_bytes(bytes(60))}.rows")
+    uneven.write_bytes(bytes(60))  # no whole number of batches
     (tmp_path / "work" / ".tmp-00000000000000000000000000000000-edgekd").write_bytes(b"x")
     assert contents(fill(tmp_path / "work", Teacher())) == want
     assert len(list((tmp_path / "work").iterdir())) == len(want)

@@ -64,6 +64,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
         {"shapes": [[-1]]},
         {"shapes": [[2**30, 2**30]]},
         {"shapes": 3},
+        {"shapes": [[10.0]]},
         {"views": True},
         {"views": 2**60},
         {"samples": 0},

@@ -44,6 +44,14 @@ def test_all_values_come_back_within_the_bound(encoding: str, values: np.ndarray
     assert (np.abs(found.astype(np.float64) - values) <= bound(encoding, values)).all()
 
 
+@pytest.mark.parametrize("base", [1000.3, -1000.3, 3000.9])
+def test_int8_reaches_both_ends_of_an_answer_far_from_zero(base: float) -> None:
+    values = np.linspace(base, base + 1, 9, dtype=np.float32)[None]
+    rows = code((9,), encoding="int8")
+    (found,) = rows.decode(rows.encode((values,)))
+    assert (np.abs(found - values) <= bound("int8", values)).all()
+
+
 def test_fp32_is_the_same_bits_in_any_shape_with_infinities_below() -> None:
     values = np.random.default_rng(0).normal(size=(3, 2, 2)).astype(np.float32)
     values[0, 0, 0], logits = -0.0, np.array([[1, -np.inf]] * 3, np.float32)
