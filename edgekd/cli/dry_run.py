@@ -14,6 +14,7 @@ from edgekd.cli.screen import print_paragraph
 if TYPE_CHECKING:
     from edgekd.estimate import PlanCost
     from edgekd.estimate import StepCost
+    from edgekd.plan.knowledge_cost import KnowledgeCost
     from edgekd.recipe import Recipe
     from edgekd.run import Options
     from edgekd.walk import StepForecast
@@ -25,14 +26,19 @@ def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> No
 
     foreseen = pipeline.preview_plan(recipe, path, options)
     cost = pipeline.estimate_plan(foreseen, options)
+    answers = pipeline.estimate_answers(recipe, foreseen, options)
     touched = _touched(recipe, path, options, foreseen)
     if as_json:
         costs = {each.label: each for each in cost.steps}
         rows = [_fields(each, costs.get(each.step.label)) for each in foreseen]
-        print_json({"steps": rows, "estimate": _describe_cost(cost), **touched})
+        described = [_describe_answers(each) for each in answers]
+        plan = {"steps": rows, "estimate": _describe_cost(cost), "answers": described}
+        print_json({**plan, **touched})
         return
     _print_steps(foreseen, cost)
     _print_cost(cost)
+    for each in answers:
+        _print_answers(each)
     for what, names in touched.items():
         echo(f"{what}: {', '.join(names) or 'nothing'}")
 
@@ -78,6 +84,39 @@ def _print_cost(cost: PlanCost) -> None:
         f"time: about {duration_text(cost.time_s)}, disk: about {bytes_text(cost.disk_bytes)}, by like steps that "
         f"were made with this store{besides}"
     )
+
+
+def _describe_answers(cost: KnowledgeCost) -> dict[str, Any]:
+    return {
+        "teacher": cost.teacher,
+        "stored": cost.is_stored,
+        "why_live": cost.why_live,
+        "samples": cost.samples,
+        "stored_a_sample": cost.stored_a_sample,
+        "stored_bytes": cost.stored_bytes,
+        "stored_s": cost.count_seconds(cost.stored_a_sample),
+        "live_a_sample": cost.live_a_sample,
+        "live_s": cost.count_seconds(cost.live_a_sample),
+    }
+
+
+def _print_answers(cost: KnowledgeCost) -> None:
+    from edgekd.units import bytes_text
+    from edgekd.units import duration_text
+
+    def describe(times: int, size_bytes: int | None) -> str:
+        time_s = cost.count_seconds(times)
+        known = [] if size_bytes is None else [bytes_text(size_bytes)]
+        known += [] if time_s is None else [f"about {duration_text(time_s)}"]
+        return f"{times} a sample" + (f" ({', '.join(known)})" if known else "")
+
+    stored = describe(cost.stored_a_sample, cost.stored_bytes)
+    live = describe(cost.live_a_sample, None)
+    if cost.is_stored:
+        print_paragraph(f"answers of {cost.teacher}: stored, {stored}; live: {live}")
+    else:
+        why = f": {cost.why_live}" if cost.why_live else ""
+        print_paragraph(f"answers of {cost.teacher}: live{why}, {live}; stored: {stored}")
 
 
 def _touched(

@@ -336,6 +336,8 @@ def test_dry_run_writes_nothing_and_says_what_is_found(finished: Place, tmp_path
     assert list(place.folder.iterdir()) == []
     again = json.loads(finished.compress("--dry-run", "--json").stdout)
     assert all(step["found"] for step in again["steps"])
+    (before,), (after,) = plan["answers"], again["answers"]
+    assert before["stored"] and before["stored_bytes"] is None and after["stored_bytes"] > 0
 
 
 def test_check_tries_all_learning_and_trains_nothing(tmp_path: Path) -> None:
