@@ -26,8 +26,6 @@ from edgekd.plan import roles
 from edgekd.plan import steps
 from edgekd.plan import unchanged_file
 from edgekd.plan.deliverables import Deliverable
-from edgekd.plan.knowledge_cost import KnowledgeCost
-from edgekd.plan.knowledge_cost import estimate_knowledge
 from edgekd.progress import Progress
 from edgekd.progress import RunEnd
 from edgekd.progress import RunStart
@@ -105,16 +103,6 @@ def estimate_plan(foreseen: Sequence[StepForecast], options: Options) -> PlanCos
     """Estimate what the steps that are not found may cost, by like steps that the store has."""
     todo = [each.step for each in foreseen if not each.hit]
     return estimate_cost(todo, Store(options.store).entries())
-
-
-def estimate_answers(
-    recipe: Recipe, foreseen: Sequence[StepForecast], options: Options
-) -> tuple[KnowledgeCost, ...]:
-    """Estimate what each teacher's answers cost, stored and live."""
-    store = Store(options.store)
-    entries = {each.step.label: store.peek(each.key) for each in foreseen if each.hit and each.key}
-    results = {label: entry for label, entry in entries.items() if entry is not None}
-    return tuple(estimate_knowledge(recipe, results, store))
 
 
 def find_run_dir(recipe: Recipe, options: Options) -> Path:

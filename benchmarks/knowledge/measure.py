@@ -9,7 +9,7 @@ LOGITS.npy: float32 [samples, classes] of a real network; `make_logits.py` makes
 and over the stored classes and one for the rest, which is what the loss of a top-k teacher compares. Rates are of batches of
 256 in random order from one memory map of 200,000 rows that the page cache holds, on one thread: rows as they are stored,
 and logits of all classes.
-`epoch`: seconds of an epoch through the training loop, cross-entropy and kd from the store against cross-entropy alone, in
+`epoch`: processor seconds of an epoch on one thread through the training loop, cross-entropy and kd from the store against cross-entropy alone, in
 turns. `kills`: a process that fills a store is killed (SIGKILL) at random moments until it ends, its bytes compared.
 """
 

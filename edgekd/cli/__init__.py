@@ -54,6 +54,7 @@ COMMANDS: dict[str, Verb] = {
     "init": Verb("edgekd.cli.init", "Write a commented recipe; asks a few questions."),
     "schema": Verb("edgekd.cli.schema", "Print the JSON schema of a recipe or a result."),
     "store": Verb("edgekd.cli.store", "List, check and remove stored results."),
+    "knowledge": Verb("edgekd.cli.knowledge", "Build, list, export teachers' stored answers."),
     "completion": Verb("edgekd.cli.completion", "Print the script for completion in your shell."),
 }
 

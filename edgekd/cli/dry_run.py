@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 def show_plan(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
     """Print which steps are found and which will run, what they may cost, and what will be touched."""
     from edgekd import pipeline
+    from edgekd.plan.knowledge_cost import estimate_knowledge
+    from edgekd.plan.knowledge_cost import find_results
+    from edgekd.store import Store
 
     foreseen = pipeline.preview_plan(recipe, path, options)
     cost = pipeline.estimate_plan(foreseen, options)
-    answers = pipeline.estimate_answers(recipe, foreseen, options)
+    store = Store(options.store)
+    answers = list(estimate_knowledge(recipe, find_results(foreseen, store), store))
     touched = _touched(recipe, path, options, foreseen)
     if as_json:
         costs = {each.label: each for each in cost.steps}
@@ -113,7 +117,8 @@ def _print_answers(cost: KnowledgeCost) -> None:
     stored = describe(cost.stored_a_sample, cost.stored_bytes)
     live = describe(cost.live_a_sample, None)
     if cost.is_stored:
-        print_paragraph(f"answers of {cost.teacher}: stored, {stored}; live: {live}")
+        less = ", fewer: `knowledge: online`" if cost.live_a_sample < cost.stored_a_sample else ""
+        print_paragraph(f"answers of {cost.teacher}: stored, {stored}; live: {live}{less}")
     else:
         why = f": {cost.why_live}" if cost.why_live else ""
         print_paragraph(f"answers of {cost.teacher}: live{why}, {live}; stored: {stored}")

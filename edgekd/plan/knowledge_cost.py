@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from edgekd.recipe.steps import LearningStep
 from edgekd.stages import knowledge
 from edgekd.store import Store
 from edgekd.store import StoreEntry
+from edgekd.walk import StepForecast
 
 EXACT = KnowledgeSettings(encoding="fp32")
 """How answers are stored where a recipe does not say."""
@@ -56,6 +58,12 @@ class KnowledgeCost(NamedTuple):
         if self.samples is None or self.answer_s is None:
             return None
         return times * self.samples * self.answer_s
+
+
+def find_results(foreseen: Sequence[StepForecast], store: Store) -> dict[str, StoreEntry]:
+    """Find what the store has of a plan already, by label."""
+    entries = {each.step.label: store.peek(each.key) for each in foreseen if each.hit and each.key}
+    return {label: entry for label, entry in entries.items() if entry is not None}
 
 
 def estimate_knowledge(

@@ -15,8 +15,11 @@ import torch
 from torch import Tensor
 from torch import nn
 
+from edgekd.errors import InputError
 from edgekd.learn.knowledge.layout import MANIFEST
 from edgekd.learn.knowledge.reading import KnowledgeReader
+from edgekd.learn.knowledge.reading import find_broken_shards
+from edgekd.learn.knowledge.reading import open_folder
 from edgekd.learn.knowledge.reading import open_shards
 from edgekd.learn.mathematics.ensemble import RULES
 from edgekd.learn.method.scheme import TensorBatch
@@ -49,6 +52,18 @@ def read_store(reader: KnowledgeReader) -> TeacherFunction:
         return each[0] if len(each) == 1 else cast(Tensor, each)
 
     return teacher_logits
+
+
+def read_folder(folder: Path) -> TeacherFunction:
+    """Return a teacher function that reads the answers in a folder that `edgekd knowledge export` wrote, mapped.
+
+    Raises:
+        InputError: if there are none, or a shard is not what its digest says.
+    """
+    manifest, reader = open_folder(folder)
+    for name in find_broken_shards(folder, manifest):
+        raise InputError(f"{folder / name}: got other bytes than its digest says")
+    return read_store(reader)
 
 
 def has_knowledge(given: Mapping[str, Path], name: str) -> bool:

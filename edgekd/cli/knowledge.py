@@ -1,0 +1,217 @@
+"""``edgekd knowledge``: teachers' stored answers: build them, list them, take them out, check them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+import click
+
+from edgekd.cli import completions
+from edgekd.cli.screen import echo
+from edgekd.cli.screen import get_volume
+from edgekd.cli.screen import print_columns
+from edgekd.cli.screen import print_json
+
+if TYPE_CHECKING:
+    from edgekd.store import Store
+    from edgekd.store import StoreEntry
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+STORE = click.option(
+    "--store",
+    type=FOLDER,
+    help="Folder of stored results.  [default: $EDGEKD_HOME, else the user's cache folder]",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def command() -> None:
+    """Build, list, export and check the stored answers of teachers."""
+
+
+@command.command("build")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@STORE
+@click.option(
+    "--set",
+    "overrides",
+    shell_complete=completions.complete_key,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key; may be repeated.",
+)
+@click.option("--data-dir", type=FOLDER, help="Folder of the public data sets.")
+@click.option("--allow-code", is_flag=True, help="Run your own code: python: names in the recipe.")
+@click.option("--allow-download", is_flag=True, help="Download data and weights that are missing.")
+@click.option(
+    "--no-wait", is_flag=True, help="Fail, do not wait, while another run uses the same files."
+)
+@JSON
+def build(
+    recipe: Path,
+    store: Path | None,
+    overrides: tuple[str, ...],
+    data_dir: Path | None,
+    allow_code: bool,
+    allow_download: bool,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Make and store the answers that RECIPE's steps of learning read, and what they stand on.
+
+    After a kill the same command goes on where it was. `edgekd compress RECIPE` finds them.
+    """
+    from edgekd import recipe as recipes
+    from edgekd import run
+    from edgekd.api import stored_answers
+    from edgekd.display import make_display
+
+    loaded, loud = recipes.load(recipe, overrides), get_volume()
+    options = run.Options(
+        run_dir=run.default_run_dir(loaded.name),
+        store=store or run.default_store(),
+        data_dir=data_dir,
+        allow_code=allow_code,
+        allow_download=allow_download,
+        wait=not no_wait,
+        overrides=overrides,
+    )
+    with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
+        made = stored_answers.build_knowledge(loaded, recipe, options, progress)
+    _show([(label, entry) for label, entry in made.items()], open_store(options.store), as_json)
+
+
+@command.command("ls")
+@STORE
+@JSON
+def ls(store: Path | None, as_json: bool) -> None:
+    """List the stored answers, oldest first: how many, their encoding, their bytes, how far they are off."""
+    from edgekd import run
+
+    found = open_store(store or run.default_store())
+    entries = [("", entry) for entry in found.entries() if _is_knowledge(entry)]
+    _show(entries, found, as_json)
+
+
+@command.command("export")
+@click.argument("key")
+@click.argument("folder", type=FOLDER)
+@STORE
+def export(key: str, folder: Path, store: Path | None) -> None:
+    """Copy the answers of KEY, or of its beginning as `ls` prints it, to a new FOLDER."""
+    import os
+    import shutil
+
+    from edgekd import files
+    from edgekd import run
+    from edgekd.errors import InputError
+
+    found = open_store(store or run.default_store())
+    entries = [e for e in found.entries() if _is_knowledge(e) and e.key.startswith(key.lower())]
+    if len(entries) != 1:
+        hint = "give more of it" if entries else "see edgekd knowledge ls"
+        raise InputError(f"{key[:70]}: got {len(entries)} stored answers, want one", hint=hint)
+    entry = found.peek(entries[0].key)
+    if entry is None:
+        raise InputError(f"{key[:70]}: its files are missing or changed", hint="build it again")
+    if os.path.lexists(folder):
+        raise InputError(f"{folder}: exists already, want a new folder")
+
+    def fill(fresh: Path) -> None:
+        for name, blob in entry.files.items():
+            shutil.copyfile(found.blob_path(blob.sha256), fresh / name)
+
+    files.replace_folder(folder, fill)
+    echo(f"{folder}: {', '.join(sorted(entry.files)[:1])} and {len(entry.files) - 1} shards")
+
+
+@command.command("verify")
+@click.argument("folder", type=FOLDER)
+@JSON
+def verify(folder: Path, as_json: bool) -> None:
+    """Check the answers in FOLDER, which `export` wrote, against their digests; change nothing."""
+    from edgekd.errors import BudgetMissed
+    from edgekd.learn.knowledge import layout
+    from edgekd.learn.knowledge.reading import find_broken_shards
+    from edgekd.units import number_text
+
+    manifest = layout.read_manifest(folder / layout.MANIFEST)
+    broken = find_broken_shards(folder, manifest)
+    if as_json:
+        print_json({"broken": broken, "shards": manifest.layout.shards})
+    elif broken:
+        for name in broken:
+            echo(f"{name}: is missing or changed")
+    else:
+        echo(f"all {number_text(manifest.layout.shards, 'shard')} verify")
+    if broken:
+        raise BudgetMissed(
+            f"{folder}: got {number_text(len(broken), 'broken shard')}", hint="export it again"
+        )
+
+
+def open_store(folder: Path) -> Store:
+    """The store in a folder, which may not be there yet.
+
+    Raises:
+        InputError: if it is no store.
+    """
+    from edgekd.store import Store
+
+    found = Store(folder)
+    found.require_store()
+    return found
+
+
+def _is_knowledge(entry: StoreEntry) -> bool:
+    from edgekd.stages import knowledge
+
+    return entry.inputs.get("stage") == knowledge.STAGE.name
+
+
+def _show(entries: list[tuple[str, StoreEntry]], store: Store, as_json: bool) -> None:
+    rows = [_describe(label, entry, store) for label, entry in entries]
+    if as_json:
+        print_json(rows)
+        return
+    from edgekd.units import bytes_text
+
+    print_columns(
+        (
+            row["key"][:12],
+            row["label"] or "",
+            "one array" if row["answers"] is None else f"{row['answers']:,} answers",
+            row["encoding"],
+            bytes_text(row["size_bytes"]),
+            "" if row["kl_nats"] is None else f"KL {row['kl_nats']:.2g} nats",
+        )
+        for row in rows
+    )
+
+
+def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
+    from edgekd.learn.knowledge import layout
+
+    found: dict[str, Any] = {
+        "key": entry.key,
+        "label": label or None,
+        "size_bytes": sum(blob.size_bytes for blob in entry.files.values()),
+        "answers": None,
+        "encoding": "fp32",
+        "largest_difference": None,
+        "kl_nats": None,
+    }
+    if layout.MANIFEST not in entry.files:
+        return found
+    manifest = layout.read_manifest(store.blob_path(entry.files[layout.MANIFEST].sha256))
+    place, settings = manifest.layout, manifest.layout.code.settings
+    cut = f", top {settings.top_k}" if settings.top_k is not None else ""
+    return found | {
+        "answers": place.views * place.samples,
+        "encoding": settings.encoding + cut,
+        "largest_difference": manifest.error.get("largest_difference"),
+        "kl_nats": manifest.error.get("mean_divergence_nats"),
+    }

@@ -1,0 +1,60 @@
+"""Only what stored answers stand on is made for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edgekd import recipe as recipes
+from edgekd.api import stored_answers
+from edgekd.errors import InputError
+from edgekd.progress import Silent
+from edgekd.run import Options
+from edgekd.stage import Step
+
+
+class Walker:
+    """Notes what it is to make."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.entries: dict[str, Any] = {}
+
+    def walk(self, steps: list[Step]) -> None:
+        for step in steps:
+            self.entries[step.label] = SimpleNamespace(made=list(self.entries))
+
+
+def build(folder: Path, *learn: dict[str, Any]) -> dict[str, Any]:
+    recipe = recipes.load_mapping(
+        {
+            "name": "small",
+            "data": {"source": "digits"},
+            "teacher": {"model": "resnet20"},
+            "student": {"model": "resnet8"},
+            "learn": [{"step": "distil", "losses": ["kd"], **step} for step in learn],
+            "targets": [{"runtime": "onnxruntime"}],
+        }
+    )
+    options = Options(run_dir=folder / "run", store=folder / "store")
+    return dict(stored_answers.build_knowledge(recipe, folder / "r.yaml", options, Silent()))
+
+
+def test_a_teacher_and_what_it_learns_from_are_made_and_no_student(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_answers, "Walker", Walker)
+    made = build(tmp_path, {})
+    assert list(made) == ["knowledge"]
+    assert set(made["knowledge"].made) == {"data", "tune-teacher", "teacher"}
+    assistant = {"start": "fresh", "teachers": ["distil-1"]}
+    second = build(tmp_path, {"model": "resnet14"}, assistant)["knowledge-distil-1"]
+    assert {"distil-1", "knowledge", "teacher"} < set(second.made)
+    assert not {"control", "distil-2", "export-student"} & set(second.made)
+
+
+def test_where_nothing_is_stored_nothing_is_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no step of learning that reads stored answers"):
+        build(tmp_path, {"losses": ["kd", "fitnet"]})
