@@ -136,9 +136,10 @@ def verify(folder: Path, as_json: bool) -> None:
     from edgekd.errors import BudgetMissed
     from edgekd.learn.knowledge import layout
     from edgekd.learn.knowledge.reading import find_broken_shards
+    from edgekd.learn.knowledge_settings import MANIFEST
     from edgekd.units import number_text
 
-    manifest = layout.read_manifest(folder / layout.MANIFEST)
+    manifest = layout.read_manifest(folder / MANIFEST)
     broken = find_broken_shards(folder, manifest)
     if as_json:
         print_json({"broken": broken, "shards": manifest.layout.shards})
@@ -194,6 +195,7 @@ def _show(entries: list[tuple[str, StoreEntry]], store: Store, as_json: bool) ->
 
 def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
     from edgekd.learn.knowledge import layout
+    from edgekd.learn.knowledge_settings import MANIFEST
 
     found: dict[str, Any] = {
         "key": entry.key,
@@ -204,9 +206,9 @@ def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
         "largest_difference": None,
         "kl_nats": None,
     }
-    if layout.MANIFEST not in entry.files:
+    if MANIFEST not in entry.files:
         return found
-    manifest = layout.read_manifest(store.blob_path(entry.files[layout.MANIFEST].sha256))
+    manifest = layout.read_manifest(store.blob_path(entry.files[MANIFEST].sha256))
     place, settings = manifest.layout, manifest.layout.code.settings
     cut = f", top {settings.top_k}" if settings.top_k is not None else ""
     return found | {

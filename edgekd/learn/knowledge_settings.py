@@ -11,6 +11,8 @@ from pydantic import model_validator
 
 from edgekd.settings import Settings
 
+MANIFEST = "knowledge.json"
+"""The file that says what a store of answers holds, and names its shards."""
 MOST_TOP_K = 2**16
 ENCODINGS = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
 """By name, the bytes of one value."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from edgekd.learn.knowledge_settings import MANIFEST
 from edgekd.plan import wiring
 from edgekd.recipe import Recipe
 from edgekd.recipe.learning import THE_STUDENT
@@ -51,8 +52,12 @@ def teacher_inputs(recipe: Recipe, step: LearningStep) -> wiring.Takes:
     for number, name in enumerate(step.teachers, start=1):
         mark = f"_{number}" if number > 1 else ""
         if step.answers == "stored":
-            file = knowledge.ARRAY if recipe.knowledge is None else EVERY
-            found[f"knowledge{mark}"] = (knowledge_label(name), file)
+            label = knowledge_label(name)
+            if recipe.knowledge is None:
+                found[f"knowledge{mark}"] = (label, knowledge.ARRAY)
+            else:  # its manifest names the others
+                found[f"knowledge{mark}"] = (label, EVERY)
+                found[f"knowledge{mark}/{MANIFEST}"] = (label, MANIFEST)
         else:
             model = wiring.model_inputs(teacher_label(recipe, name), prefix="teacher_")
             found |= {key + mark: place for key, place in model.items()}

@@ -52,6 +52,7 @@ def test_answers_are_stored_as_the_recipe_says(tmp_path: Path) -> None:
     steps = planned(tmp_path, {}, {"step": "quantize", "losses": ["kd"]}, knowledge=knowledge)
     for label in ("distil", "quantize-asymmetric"):
         assert steps[label].takes["knowledge"] == ("knowledge", "*")
+        assert steps[label].takes["knowledge/knowledge.json"] == ("knowledge", "knowledge.json")
     said = steps["knowledge"].settings.model_dump(mode="json")
     assert said["storage"] == {**knowledge, "temperature": 1.0}
     assert "storage" not in planned(tmp_path, {})["knowledge"].settings.model_dump(mode="json")

@@ -25,6 +25,7 @@ from edgekd.learn.knowledge.layout import StoreLayout
 from edgekd.learn.knowledge.layout import plan_layout
 from edgekd.learn.knowledge.reading import KnowledgeReader
 from edgekd.learn.knowledge.rows import RowCode
+from edgekd.learn.knowledge_settings import MANIFEST
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 
 if TYPE_CHECKING:
@@ -82,9 +83,9 @@ def fill_store(
     error = _verify(questions, KnowledgeReader(place, shards), folder)
     digests = tuple(_digest_of(path) for path in shards)
     made = {layout.shard_name(number): path for number, path in enumerate(shards)}
-    made[layout.MANIFEST] = folder / layout.MANIFEST
+    made[MANIFEST] = folder / MANIFEST
     manifest = KnowledgeManifest(place, origin, error, digests)
-    files.write_bytes(made[layout.MANIFEST], files.canonical_json(manifest.describe()))
+    files.write_bytes(made[MANIFEST], files.canonical_json(manifest.describe()))
     return made
 
 

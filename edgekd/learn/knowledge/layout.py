@@ -17,7 +17,6 @@ from edgekd.learn.knowledge.rows import RowCode
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 
 FORMAT = "edgekd-knowledge/1"
-MANIFEST = "knowledge.json"
 SHARD_BYTES = 2**26
 """What a shard holds at most, or one row."""
 _DIGEST = re.compile("[0-9a-f]{64}")

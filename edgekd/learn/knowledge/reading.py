@@ -14,6 +14,7 @@ from edgekd.errors import InputError
 from edgekd.learn.knowledge import layout
 from edgekd.learn.knowledge.layout import KnowledgeManifest
 from edgekd.learn.knowledge.layout import StoreLayout
+from edgekd.learn.knowledge_settings import MANIFEST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,11 +85,11 @@ def open_shards(given: Mapping[str, Path], name: str) -> KnowledgeReader:
     Raises:
         InputError: if they are none.
     """
-    manifest = layout.read_manifest(given[f"{name}/{layout.MANIFEST}"])
+    manifest = layout.read_manifest(given[f"{name}/{MANIFEST}"])
     shards = [f"{name}/{layout.shard_name(number)}" for number in range(manifest.layout.shards)]
     missing = next((shard for shard in shards if shard not in given), None)
     if missing is not None:
-        raise InputError(f"{missing}: is missing, want every shard that {layout.MANIFEST} names")
+        raise InputError(f"{missing}: is missing, want every shard that {MANIFEST} names")
     return KnowledgeReader(manifest.layout, [given[shard] for shard in shards])
 
 
@@ -98,7 +99,7 @@ def open_folder(folder: Path) -> tuple[KnowledgeManifest, KnowledgeReader]:
     Raises:
         InputError: if there is none.
     """
-    manifest = layout.read_manifest(folder / layout.MANIFEST)
+    manifest = layout.read_manifest(folder / MANIFEST)
     shards = [folder / layout.shard_name(number) for number in range(manifest.layout.shards)]
     return manifest, KnowledgeReader(manifest.layout, shards)
 

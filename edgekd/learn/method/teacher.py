@@ -16,11 +16,11 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.errors import InputError
-from edgekd.learn.knowledge.layout import MANIFEST
 from edgekd.learn.knowledge.reading import KnowledgeReader
 from edgekd.learn.knowledge.reading import find_broken_shards
 from edgekd.learn.knowledge.reading import open_folder
 from edgekd.learn.knowledge.reading import open_shards
+from edgekd.learn.knowledge_settings import MANIFEST
 from edgekd.learn.mathematics.ensemble import RULES
 from edgekd.learn.method.scheme import TensorBatch
 
