@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from edgekd import files
 from edgekd.errors import InputError
 from edgekd.plan import steps
 from edgekd.progress import Progress
 from edgekd.recipe import Recipe
 from edgekd.run import Options
 from edgekd.stage import Bindings
+from edgekd.stage import Step
+from edgekd.stage import input_digests
+from edgekd.stage import key_inputs
+from edgekd.stage import origin_of
 from edgekd.stages import knowledge
 from edgekd.store import StoreEntry
+from edgekd.store import compute_key
 from edgekd.walk import Walker
 from edgekd.walk import open_store
 
 
 def build_knowledge(
-    recipe: Recipe, recipe_path: Path, options: Options, progress: Progress
+    recipe: Recipe,
+    recipe_path: Path,
+    options: Options,
+    progress: Progress,
+    source: Path | None = None,
 ) -> dict[str, StoreEntry]:
     """Make the answers that steps of learning read, and what they stand on; by the labels of their steps.
 
+    Args:
+        recipe: whose answers.
+        recipe_path: where it lies.
+        options: where results are stored, and what may run.
+        progress: is told how far it is.
+        source: a folder of exported answers, which are taken instead of asking.
+
     Raises:
-        InputError: if no step of learning reads stored answers.
+        InputError: if no step of learning reads stored answers; with `source`, if several do, or it holds others.
         EdgekdError: as the stages do.
     """
     from edgekd.bench.machine import fingerprint
@@ -31,6 +49,10 @@ def build_knowledge(
     labels = [step.label for step in todo if step.stage is knowledge.STAGE]
     if not labels:
         raise InputError(f"{recipe_path}: got no step of learning that reads stored answers")
+    if source is not None and recipe.knowledge is None:
+        raise InputError(f"{recipe_path}: got no `knowledge`, want what {source} was stored with")
+    if source is not None and len(labels) > 1:
+        raise InputError(f"{recipe_path}: got {len(labels)} teachers that are stored, want one")
     wanted = set(labels)
     for step in reversed(todo):
         if step.label in wanted:
@@ -38,5 +60,24 @@ def build_knowledge(
     bindings = Bindings(fingerprint.machine_key(), fingerprint.machine_key())
     with open_store(options) as store:
         walker = Walker(store, options, progress, bindings)
-        walker.walk([step for step in todo if step.label in wanted])
+        needed = [step for step in todo if step.label in wanted]
+        if source is not None:
+            walker.walk([step for step in needed if step.label not in labels])
+            _bring(source, needed, labels[0], walker)
+        walker.walk([step for step in needed if step.label not in walker.entries])
         return {label: walker.entries[label] for label in labels}
+
+
+def _bring(source: Path, needed: Sequence[Step], label: str, walker: Walker) -> None:
+    """Put exported answers where the step of that label goes on from them, unless it has its result."""
+    from edgekd.learn.knowledge import importing
+
+    makers = {step.label: step for step in needed}
+    step, store = makers[label], walker.store
+    given = input_digests(step, walker.entries)
+    key = compute_key(key_inputs(step, given, walker.bindings, origin_of(step, makers)))
+    with store.lock(key):
+        if store.peek(key) is None:
+            importing.import_shards(
+                source, files.make_folder(store.work_folder(key) / "checkpoints")
+            )

@@ -44,6 +44,12 @@ def command() -> None:
     help="Override a key; may be repeated.",
 )
 @click.option("--data-dir", type=FOLDER, help="Folder of the public data sets.")
+@click.option(
+    "--from",
+    "source",
+    type=FOLDER,
+    help="Take answers that `export` wrote; they are checked, and what is broken is asked anew.",
+)
 @click.option("--allow-code", is_flag=True, help="Run your own code: python: names in the recipe.")
 @click.option("--allow-download", is_flag=True, help="Download data and weights that are missing.")
 @click.option(
@@ -55,6 +61,7 @@ def build(
     store: Path | None,
     overrides: tuple[str, ...],
     data_dir: Path | None,
+    source: Path | None,
     allow_code: bool,
     allow_download: bool,
     no_wait: bool,
@@ -80,7 +87,7 @@ def build(
         overrides=overrides,
     )
     with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
-        made = stored_answers.build_knowledge(loaded, recipe, options, progress)
+        made = stored_answers.build_knowledge(loaded, recipe, options, progress, source)
     _show([(label, entry) for label, entry in made.items()], open_store(options.store), as_json)
 
 

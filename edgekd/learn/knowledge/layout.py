@@ -128,7 +128,7 @@ def read_manifest(path: Path) -> KnowledgeManifest:
     return KnowledgeManifest(layout, origin, errors, digests)
 
 
-def require_same_origin(path: Path, origin: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def require_same_origin(where: str, origin: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Refuse answers that are of something else.
 
     Raises:
@@ -138,7 +138,7 @@ def require_same_origin(path: Path, origin: Mapping[str, Any], wanted: Mapping[s
     if different:
         name = different[0]
         raise InputError(
-            f"{path}: got answers of another {name}: {_brief(origin.get(name))}, want {_brief(wanted[name])}"
+            f"{where}: got answers of another {name}: {_brief(origin.get(name))}, want {_brief(wanted[name])}"
         )
 
 

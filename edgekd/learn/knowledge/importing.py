@@ -1,0 +1,81 @@
+"""A finished store of answers, brought from elsewhere, as the beginning of a fill."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from edgekd import files
+from edgekd.errors import InputError
+from edgekd.learn.knowledge import layout
+from edgekd.learn.knowledge.layout import KnowledgeManifest
+from edgekd.learn.knowledge.layout import StoreLayout
+from edgekd.learn.knowledge.layout import require_same_origin
+from edgekd.learn.knowledge.reading import require_size
+from edgekd.learn.knowledge_settings import MANIFEST
+
+MAY_DIFFER = ("arithmetic",)
+"""What an origin may have otherwise: threads and precision of another machine."""
+
+
+def import_shards(source: Path, folder: Path) -> None:
+    """Put a finished store's shards where a fill goes on from them: it asks anew for those that are not sound.
+
+    Args:
+        source: the store, such as `edgekd knowledge export` writes.
+        folder: that of `fill_store`, which refuses answers of something else.
+
+    Raises:
+        InputError: if there is no store.
+        MachineError: if the disk is full.
+    """
+    manifest = layout.read_manifest(source / MANIFEST)
+    for number, digest in enumerate(manifest.digests):
+        path, goal = source / layout.shard_name(number), folder / f"{number:05}-{digest}.rows"
+        _, start, stop = manifest.layout.locate_shard(number)
+        size_bytes = (stop - start) * manifest.layout.row_bytes
+        with suppress(InputError):  # asked anew
+            require_size(path, size_bytes)
+            copy = functools.partial(shutil.copyfile, path)
+            files.write_through(goal, copy, size_bytes=size_bytes)
+    data = files.canonical_json(manifest.describe())
+    files.write_bytes(folder / MANIFEST, data)
+
+
+def read_imported_manifest(
+    folder: Path, place: StoreLayout, origin: Mapping[str, Any]
+) -> KnowledgeManifest | None:
+    """The manifest beside shards that are there already: of an imported store, or of a fill that was killed at its end.
+
+    Raises:
+        InputError: if they are of something else; they are removed.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        return None
+    manifest = layout.read_manifest(path)
+    wanted = {name: value for name, value in origin.items() if name not in MAY_DIFFER}
+    same_rows = place._replace(shard_rows=manifest.layout.shard_rows)
+    try:
+        require_same_origin(
+            "knowledge",
+            {**manifest.origin, **_describe_layout(manifest.layout)},
+            {**wanted, **_describe_layout(same_rows)},
+        )
+    except InputError:
+        for each in (path, *folder.glob("*.rows")):
+            files.remove(each)
+        raise
+    return manifest
+
+
+def _describe_layout(place: StoreLayout) -> dict[str, Any]:
+    return {
+        "encoding": place.code.settings.model_dump(mode="json"),
+        "number of views and samples": [place.views, place.samples],
+        "shape": [list(shape) for shape in place.code.shapes],
+    }

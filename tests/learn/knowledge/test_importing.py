@@ -1,0 +1,119 @@
+"""Answers from another machine are taken where they are of the same things; what is broken is asked anew."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgekd.errors import InputError
+from edgekd.errors import MachineError
+from edgekd.learn.knowledge import layout
+from edgekd.learn.knowledge.importing import import_shards
+from tests.knowledge_example import ORIGIN
+from tests.knowledge_example import Teacher
+from tests.knowledge_example import as_folder
+from tests.knowledge_example import fill
+
+
+class Rounding(Teacher):
+    """Answers as another machine does."""
+
+    def __init__(self, off: float) -> None:
+        super().__init__()
+        self.off = off
+
+    def answer(self, view: int, indices: np.ndarray) -> tuple[np.ndarray, ...]:
+        (given,) = super().answer(view, indices)
+        return ((given + self.off).astype(np.float32),)
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(layout, "SHARD_BYTES", 180)
+    return as_folder(fill(tmp_path / "made", Teacher()), tmp_path / "source")
+
+
+def bring(source: Path, folder: Path) -> Path:
+    folder.mkdir()
+    import_shards(source, folder)
+    return folder
+
+
+def change(source: Path, **changed: Any) -> None:
+    path = source / "knowledge.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+
+
+def test_what_is_sound_is_not_asked_again(source: Path, tmp_path: Path) -> None:
+    teacher = Teacher()
+    made = fill(bring(source, tmp_path / "work"), teacher)
+    assert teacher.calls == 2  # for the shape, and to verify
+    assert {n: p.read_bytes() for n, p in made.items()} == {
+        path.name: path.read_bytes() for path in source.iterdir()
+    }
+
+
+def test_answers_that_round_otherwise_are_taken_and_other_ones_are_not(
+    source: Path, tmp_path: Path
+) -> None:
+    made = fill(bring(source, tmp_path / "near"), Rounding(1e-3))
+    assert made["shard-00002.rows"].read_bytes() == (source / "shard-00002.rows").read_bytes()
+    error = json.loads(made["knowledge.json"].read_text())["error"]
+    assert error["largest_difference"] == pytest.approx(1e-3, rel=0.01)
+    folder = bring(source, tmp_path / "far")
+    with pytest.raises(MachineError, match="other answers"):
+        fill(folder, Rounding(1.0))
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["changed", "short", "missing", "pipe", "endless"])
+def test_a_broken_shard_is_asked_anew(source: Path, tmp_path: Path, kind: str) -> None:
+    shard = source / "shard-00002.rows"
+    want = shard.read_bytes()
+    shard.unlink()
+    if kind == "pipe":
+        os.mkfifo(shard)
+    elif kind == "endless":
+        shard.symlink_to("/dev/zero")
+    elif kind != "missing":
+        shard.write_bytes(bytes(len(want) - (kind == "short")))
+    teacher = Teacher()
+    made = fill(bring(source, tmp_path / "work"), teacher)
+    assert made["shard-00002.rows"].read_bytes() == want
+    assert teacher.calls == 2 + 2  # a shard of eight samples is two batches
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"origin": {**ORIGIN, "teacher": "b" * 64}}, 'another teacher: "bbb'),
+        ({"origin": {**ORIGIN, "views": {"count": 9}}}, 'another views: {"count":9}'),
+        ({"encoding": {"encoding": "bf16"}}, "another encoding"),
+        ({"samples": 12}, "another number of views and samples"),
+    ],
+)
+def test_answers_of_something_else_are_refused_by_name_and_stand_in_nobody_s_way(
+    source: Path, tmp_path: Path, changed: dict[str, Any], message: str
+) -> None:
+    change(source, **changed)
+    folder = bring(source, tmp_path / "work")
+    with pytest.raises(InputError, match=message):
+        fill(folder, Teacher())
+    assert not list(folder.iterdir())
+    fill(folder, Teacher())
+
+
+def test_another_machine_s_arithmetic_is_no_difference(source: Path, tmp_path: Path) -> None:
+    change(source, origin={**ORIGIN, "arithmetic": "0"})
+    fill(bring(source, tmp_path / "work"), Teacher())
+
+
+def test_what_is_no_store_is_not_brought(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        import_shards(tmp_path, tmp_path)
+    assert not list(tmp_path.iterdir())
