@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgekd import files
 from edgekd.errors import InputError
+from edgekd.learn.knowledge_settings import MANIFEST
 from edgekd.plan import steps
 from edgekd.progress import Progress
 from edgekd.recipe import Recipe
@@ -44,7 +45,10 @@ def build_knowledge(
         EdgekdError: as the stages do.
     """
     from edgekd.bench.machine import fingerprint
+    from edgekd.learn.knowledge import layout
 
+    if source is not None:  # before anything is trained
+        layout.read_manifest(source / MANIFEST)
     todo = steps(recipe, recipe_path.resolve().parent, options)
     labels = [step.label for step in todo if step.stage is knowledge.STAGE]
     if not labels:

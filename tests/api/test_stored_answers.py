@@ -14,6 +14,9 @@ from edgekd.errors import InputError
 from edgekd.progress import Silent
 from edgekd.run import Options
 from edgekd.stage import Step
+from tests.knowledge_example import Teacher
+from tests.knowledge_example import as_folder
+from tests.knowledge_example import fill
 
 
 class Walker:
@@ -27,7 +30,7 @@ class Walker:
             self.entries[step.label] = SimpleNamespace(made=list(self.entries))
 
 
-def build(folder: Path, *learn: dict[str, Any]) -> dict[str, Any]:
+def build(folder: Path, *learn: dict[str, Any], source: Path | None = None) -> dict[str, Any]:
     recipe = recipes.load_mapping(
         {
             "name": "small",
@@ -39,7 +42,8 @@ def build(folder: Path, *learn: dict[str, Any]) -> dict[str, Any]:
         }
     )
     options = Options(run_dir=folder / "run", store=folder / "store")
-    return dict(stored_answers.build_knowledge(recipe, folder / "r.yaml", options, Silent()))
+    path = folder / "r.yaml"
+    return dict(stored_answers.build_knowledge(recipe, path, options, Silent(), source))
 
 
 def test_a_teacher_and_what_it_learns_from_are_made_and_no_student(
@@ -53,6 +57,17 @@ def test_a_teacher_and_what_it_learns_from_are_made_and_no_student(
     second = build(tmp_path, {"model": "resnet14"}, assistant)["knowledge-distil-1"]
     assert {"distil-1", "knowledge", "teacher"} < set(second.made)
     assert not {"control", "distil-2", "export-student"} & set(second.made)
+
+
+def test_what_cannot_be_taken_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_answers, "Walker", None)
+    with pytest.raises(InputError, match="knowledge.json"):
+        build(tmp_path, {}, source=tmp_path)
+    exported = as_folder(fill(tmp_path / "work", Teacher()), tmp_path / "out")
+    with pytest.raises(InputError, match="got no `knowledge`"):
+        build(tmp_path, {}, source=exported)
 
 
 def test_where_nothing_is_stored_nothing_is_made(tmp_path: Path) -> None:
