@@ -12,7 +12,7 @@ from edgekd.learn.knowledge.filling import Questions
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.progress import Silent
 
-ORIGIN = {"teacher": "a" * 64, "views": {"count": 3}}
+ORIGIN = {"teacher": "a" * 64, "views": {"count": 3}, "arithmetic": "here"}
 
 
 class Teacher:

@@ -108,9 +108,15 @@ def test_answers_of_something_else_are_refused_by_name_and_stand_in_nobody_s_way
     fill(folder, Teacher())
 
 
-def test_another_machine_s_arithmetic_is_no_difference(source: Path, tmp_path: Path) -> None:
-    change(source, origin={**ORIGIN, "arithmetic": "0"})
-    fill(bring(source, tmp_path / "work"), Teacher())
+def test_another_machine_s_arithmetic_and_shards_are_no_difference(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(source, origin={**ORIGIN, "arithmetic": "there"})
+    monkeypatch.setattr(layout, "SHARD_BYTES", 80)
+    teacher = Teacher()
+    made = fill(bring(source, tmp_path / "work"), teacher)
+    assert teacher.calls == 2
+    assert json.loads(made["knowledge.json"].read_text())["origin"] == ORIGIN
 
 
 def test_what_is_no_store_is_not_brought(tmp_path: Path) -> None:
