@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ class Teacher:
         self.shapes, self.calls = shapes or ((5,),), 0
         self.fails_at, self.error = fails_at, error or KeyboardInterrupt()
 
+    def ask(self, view: int, batches: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
+        return (self.answer(view, indices) for indices in batches)
+
     def answer(self, view: int, indices: np.ndarray) -> tuple[np.ndarray, ...]:
         self.calls += 1
         if self.calls == self.fails_at:
@@ -41,7 +46,7 @@ def fill(
 ) -> dict[str, Path]:
     folder.mkdir(exist_ok=True)
     asked = {"views": 3, "samples": 11, "batch": 4, **sizes}
-    questions = Questions(teacher.answer, **asked)
+    questions = Questions(teacher.ask, **asked)
     settings = settings or KnowledgeSettings(encoding="fp32")
     return filling.fill_store(questions, settings, ORIGIN, folder, Silent())
 

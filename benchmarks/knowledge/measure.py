@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,10 +168,11 @@ def fill(folder: Path) -> None:
 
     layout.SHARD_BYTES, filling.SAVE_EVERY_S = 1000 * 20, 0.02
 
-    def ask(view: int, indices: np.ndarray) -> tuple[np.ndarray, ...]:
-        time.sleep(0.004)
-        numbers = [np.random.default_rng([view, int(index)]).normal(0, 3, 10) for index in indices]
-        return (np.stack(numbers).astype(np.float32),)
+    def ask(view: int, batches: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
+        for indices in batches:
+            time.sleep(0.004)
+            draws = [np.random.default_rng([view, int(i)]).normal(0, 3, 10) for i in indices]
+            yield (np.stack(draws).astype(np.float32),)
 
     settings = KnowledgeSettings(encoding="fp16")
     filling.fill_store(Questions(ask, 3, 3000, 32), settings, {}, folder, Silent())

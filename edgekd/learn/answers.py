@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -167,18 +168,19 @@ def fill_knowledge(
         InputError, MachineError: as `filling.fill_store`.
     """
     size = batch_size(count_values(samples.dataset, samples.rows))
-    ask = _build_ask(teacher, samples, resolved)
+    ask = _build_ask(teacher.eval(), samples, resolved)
     questions = Questions(ask, samples.views.count, len(samples), size)
     with arithmetic.deterministic_torch(0, resolved.threads):
         return filling.fill_store(questions, settings, origin, folder, progress)
 
 
 def _build_ask(teacher: nn.Module, samples: Samples, resolved: Arithmetic) -> AskTeacher:
-    teacher.eval()
-
-    def ask(view: int, indices: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
-        inputs = samples.batch(indices, view).inputs
-        return _answer(teacher, inputs, resolved.precision, resolved.channels_last)
+    def ask(
+        view: int, batches: Sequence[NDArray[np.int64]]
+    ) -> Iterator[tuple[NDArray[np.float32], ...]]:
+        jobs = [functools.partial(samples.batch, indices, view) for indices in batches]
+        for batch in prefetch(jobs, samples.needed_workers):
+            yield _answer(teacher, batch.inputs, resolved.precision, resolved.channels_last)
 
     return ask
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -35,8 +37,10 @@ if TYPE_CHECKING:
 
     from edgekd.progress import Progress
 
-AskTeacher = Callable[[int, "NDArray[np.int64]"], "tuple[NDArray[np.float32], ...]"]
-"""A teacher's outputs [B, ...] to a view's number and sample indices [B]."""
+AskTeacher = Callable[
+    [int, "Sequence[NDArray[np.int64]]"], "Iterator[tuple[NDArray[np.float32], ...]]"
+]
+"""A teacher's outputs [B, ...] to each batch of sample indices [B], in their order, through a view of that number."""
 SAVE_EVERY_S = 60.0
 """How much work a kill may cost."""
 VERIFIED_BATCHES = 4
@@ -97,7 +101,7 @@ def fill_store(
 
 def _plan(questions: Questions, settings: KnowledgeSettings) -> StoreLayout:
     """The layout of what the teacher gives, by its first answers."""
-    outputs = questions.ask(0, np.arange(min(questions.batch, questions.samples)))
+    (outputs,) = questions.ask(0, [np.arange(min(questions.batch, questions.samples))])
     shapes = tuple(tuple(each.shape[1:]) for each in outputs)
     if settings.top_k is not None and (len(shapes) != 1 or len(shapes[0]) != 1):
         forms = ", ".join(str(list(shape)) for shape in shapes)
@@ -129,10 +133,12 @@ def _fill_shard(
     view, start, stop = place.locate_shard(number)
     path, rows = _take_up(folder, number, place, questions.batch, stop - start)
     done, saved_at = len(rows), time.monotonic()
+    batches = [
+        np.arange(at, min(at + questions.batch, stop))
+        for at in range(start + done, stop, questions.batch)
+    ]
     rows = np.concatenate([rows, np.empty((stop - start - done, place.row_bytes), np.uint8)])
-    while done < stop - start:
-        indices = np.arange(start + done, min(start + done + questions.batch, stop))
-        outputs = questions.ask(view, indices)
+    for indices, outputs in zip(batches, questions.ask(view, batches), strict=True):
         try:
             rows[done : done + len(indices)] = place.code.encode(outputs)
         except ValueError as error:
@@ -201,7 +207,7 @@ def _verify(
     errors = []
     for view, piece in (divmod(int(each), len(starts)) for each in np.sort(chosen)):
         indices = np.arange(starts[piece], min(starts[piece] + questions.batch, questions.samples))
-        outputs = questions.ask(view, indices)
+        (outputs,) = questions.ask(view, [indices])
         stored = reader.read_rows(view, indices)
         found = find_errors(outputs, reader.layout.code.decode(stored))
         same = np.array_equal(stored, reader.layout.code.encode(outputs))
