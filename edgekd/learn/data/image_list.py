@@ -9,17 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgekd import files as disk
 from edgekd.errors import InputError
 from edgekd.learn.data.columns import drop_unlabelled
 from edgekd.learn.data.columns import find_column
 from edgekd.learn.data.columns import find_splits
 from edgekd.learn.data.columns import number_classes
+from edgekd.learn.data.image_storage import choose_encoded
+from edgekd.learn.data.image_storage import read_images
 from edgekd.learn.data.survey import measure_images
-from edgekd.learn.formats.image import LIMIT_BYTES
+from edgekd.learn.formats.encoded_images import whole_files
 from edgekd.learn.formats.image import SUFFIXES
-from edgekd.learn.formats.image import decode
-from edgekd.learn.formats.image import need_same_size
 from edgekd.learn.formats.image import read_size
 from edgekd.learn.formats.image import shape_of
 from edgekd.learn.formats.records import Records
@@ -29,11 +28,13 @@ from edgekd.learn.source import LabelledImages
 from edgekd.learn.source import Source
 from edgekd.learn.source import label_images
 from edgekd.learn.source import locate
-from edgekd.learn.source import need_memory
 from edgekd.learn.source import require_known
 from edgekd.learn.source import require_names
 from edgekd.settings import Count
 from edgekd.units import number_text
+
+_SplitRead = tuple[LabelledImages, list[str]]
+"""The images of a split, and what was broken, each with the reason."""
 
 
 class _Listing(NamedTuple):
@@ -83,7 +84,9 @@ def read(
     label: str | None = None,
     split: str | None = None,
     size: Count | None = None,
+    resize: Count | None = None,
     channels: Count = 3,
+    stored: str = "auto",
     on_broken: str = "refuse",
     data_dir: Path | None = None,
     allow_code: bool = False,
@@ -97,7 +100,9 @@ def read(
         label: column of the labels; None to tell by its name.
         split: column with train, validation or test; None takes ``split`` or the like where there is one.
         size: side of the square every image is scaled and cut to; None if all have one size.
+        resize: shorter side that an image is scaled to before the middle is cut out; None is `size` itself.
         channels: 3 for colour, 1 for grey.
+        stored: ``pixels``, ``encoded`` or ``auto``, as for `image-folder`.
         on_broken: ``refuse`` stops at the first row whose image is missing or broken, ``skip`` leaves such
             rows out and lists them.
 
@@ -106,16 +111,23 @@ def read(
             several columns could be it.
         MachineError: if Pillow is missing or the images do not fit into memory.
     """
-    shape = shape_of(size, channels, f"image-list:{reference}")
-
-    def decode_file(path: Path, where: str) -> np.ndarray:
-        with disk.open_regular(path) as opened:
-            return decode(opened.read(LIMIT_BYTES + 1), shape, where)
-
+    shape = shape_of(size, channels, f"image-list:{reference}", resize)
     path = locate(reference, data_dir)
-    return _make_source(
-        path, _read_list(path, file, label, split, on_broken), on_broken, decode_file
-    )
+    listing = _read_list(path, file, label, split, on_broken)
+    are_encoded = choose_encoded(stored, shape, len(listing.records.rows))
+
+    def read_split(paths: list[Path], labels: list[int], places: list[str]) -> _SplitRead:
+        return read_images(
+            whole_files(paths),
+            labels,
+            shape,
+            places.__getitem__,
+            are_encoded=are_encoded,
+            on_broken=on_broken,
+            propose_side=lambda: _propose_side(listing),
+        )
+
+    return _make_source(path, listing, on_broken, read_split, resize)
 
 
 def outline(
@@ -135,44 +147,52 @@ def outline(
         InputError: as `read`, as far as it can be seen without decoding.
     """
 
-    def look(path: Path, where: str) -> np.ndarray:
-        if read_size(path) is None:
-            raise InputError(f"{where}: got a bad image, or one of more than 16 bits")
-        return np.zeros((1, 1, channels), np.uint8)
+    def look(paths: list[Path], labels: list[int], places: list[str]) -> _SplitRead:
+        seen = np.array([read_size(path) is not None for path in paths], bool)
+        broken = [
+            f"{where}: got a bad image, or one of more than 16 bits"
+            for where, is_sound in zip(places, seen, strict=True)
+            if not is_sound
+        ]
+        if broken and on_broken == "refuse":
+            raise InputError(broken[0], hint=SKIP_HINT)
+        blank = np.zeros((int(seen.sum()), 1, 1, channels), np.uint8)
+        return LabelledImages(blank, np.array(labels, np.int64)[seen]), broken
 
     path = locate(reference, data_dir)
     return _make_source(path, _read_list(path, file, label, split, on_broken), on_broken, look)
 
 
 def _make_source(
-    path: Path, listing: _Listing, on_broken: str, decode_file: Callable[[Path, str], np.ndarray]
+    path: Path,
+    listing: _Listing,
+    on_broken: str,
+    read_split: Callable[[list[Path], list[int], list[str]], _SplitRead],
+    resize: int | None = None,
 ) -> Source:
     skipped, hint = list(listing.unlabelled), ""
     splits: dict[str, LabelledImages] = {}
-    first: tuple[str, np.ndarray] | None = None
     for name, numbers in listing.splits.items():
-        images: list[np.ndarray] = []
+        paths: list[Path] = []
         labels: list[int] = []
+        places: list[str] = []
         for number in numbers:
             where = listing.records.where(path, number)
             try:
-                image = decode_file(_inside(listing, number, where), where)
+                paths.append(_inside(listing, number, where))
             except InputError as error:
                 if on_broken == "refuse":
                     raise InputError(str(error), hint=error.hint or SKIP_HINT) from error
                 skipped.append(str(error))
                 hint = error.hint
                 continue
-            if first is None:
-                first = where, image
-                need_memory(len(listing.records.rows) * image.nbytes, str(path))
-            need_same_size(image, first[1], where, first[0], lambda: _propose_side(listing))
-            images.append(image)
             labels.append(listing.labels[number])
-        if not images:
+            places.append(where)
+        splits[name], broken = read_split(paths, labels, places)
+        skipped += broken
+        if not len(splits[name].labels):
             why = f"; the last: {skipped[-1]}" if skipped else ""
             raise InputError(f"{path}: got no image of the {name} split, want some{why}", hint=hint)
-        splits[name] = LabelledImages(np.stack(images), np.array(labels, np.int64))
     return label_images(
         splits["train"],
         splits.get("validation"),
@@ -180,6 +200,7 @@ def _make_source(
         listing.classes,
         (_describe(listing),),
         tuple(skipped),
+        resize,
     )
 
 

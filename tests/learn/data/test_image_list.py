@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from edgekd.errors import InputError
 from edgekd.learn.data import image_list
+from edgekd.learn.formats.encoded_images import EncodedImages
 from tests.data_example import checked
 
 
@@ -125,3 +127,17 @@ def test_other_sizes_are_refused_with_one_that_fits(folder: Path) -> None:
     with pytest.raises(InputError, match="got 200 x 90") as fault:
         image_list.read(reference=path)
     assert "size: 64" in fault.value.hint
+
+
+def test_images_may_stay_encoded(folder: Path) -> None:
+    path = write(folder, "file,label", *(f"pics/{i}.png,{'ab'[i % 2]}" for i in range(6)))
+    got, plain = (
+        image_list.read(reference=path, size=3, resize=4, stored=stored).splits["train"]
+        for stored in ("encoded", "pixels")
+    )
+    assert isinstance(got["images"], EncodedImages)
+    assert got["images"].encoded.row(2).tobytes() == (folder / "pics/2.png").read_bytes()
+    assert np.array_equal(got["images"][:], np.asarray(plain["images"]))
+    (folder / "pics/0.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"list\.csv, line 2: got no image"):
+        image_list.read(reference=path, size=3, stored="encoded").splits["train"]["images"][:1]
