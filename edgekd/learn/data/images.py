@@ -5,22 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edgekd import files as disk
 from edgekd.errors import InputError
 from edgekd.learn.data.folder_contents import FolderContents
 from edgekd.learn.data.folder_contents import describe_others
 from edgekd.learn.data.folder_contents import list_contents
-from edgekd.learn.formats.image import LIMIT_BYTES
-from edgekd.learn.formats.image import decode
-from edgekd.learn.formats.image import need_same_size
+from edgekd.learn.data.image_storage import choose_encoded
+from edgekd.learn.data.image_storage import read_images
+from edgekd.learn.formats.encoded_images import whole_files
 from edgekd.learn.formats.image import shape_of
-from edgekd.learn.source import SKIP_HINT
 from edgekd.learn.source import FieldWords
 from edgekd.learn.source import Source
 from edgekd.learn.source import locate
-from edgekd.learn.source import need_memory
 from edgekd.learn.source import require_known
 from edgekd.settings import Count
 from edgekd.units import number_text
@@ -47,7 +42,9 @@ def read(
     *,
     reference: str,
     size: Count | None = None,
+    resize: Count | None = None,
     channels: Count = 3,
+    stored: str = "auto",
     on_broken: str = "refuse",
     data_dir: Path | None = None,
     allow_code: bool = False,
@@ -58,7 +55,9 @@ def read(
     Args:
         reference: the folder.
         size: side of the square every picture is scaled and cut to; None if all have one size.
+        resize: shorter side that a picture is scaled to before the middle is cut out; None is `size` itself.
         channels: 3 for colour, 1 for grey.
+        stored: ``pixels``, ``encoded`` or ``auto``, as for `image-folder`.
         on_broken: ``refuse`` stops at the first broken one, ``skip`` leaves them out and lists them.
 
     Raises:
@@ -66,26 +65,19 @@ def read(
         MachineError: if Pillow is missing or they do not fit into memory.
     """
     require_known(on_broken)
-    shape = shape_of(size, channels, f"images:{reference}")
+    shape = shape_of(size, channels, f"images:{reference}", resize)
     paths, foreign, others = _list_files(locate(reference, data_dir))
-    rows: list[np.ndarray] = []
-    skipped: list[str] = []
-    for path in paths:
-        try:
-            with disk.open_regular(path) as file:
-                image = decode(file.read(LIMIT_BYTES + 1), shape, str(path))
-        except InputError as error:
-            if on_broken == "refuse":
-                raise InputError(str(error), hint=error.hint or SKIP_HINT) from error
-            skipped.append(str(error))
-            continue
-        if not rows:
-            need_memory(len(paths) * image.nbytes, str(path.parent))
-        else:
-            need_same_size(image, rows[0], str(path), str(paths[0]))
-        rows.append(image)
-    if not rows:
+    read, skipped = read_images(
+        whole_files(paths),
+        [0] * len(paths),
+        shape,
+        lambda number: str(paths[number]),
+        are_encoded=choose_encoded(stored, shape, len(paths)),
+        on_broken=on_broken,
+    )
+    if not len(read.images):
         raise InputError(f"images:{reference}: got no image that can be read, want some")
-    note = f"{number_text(len(rows), 'image')} without labels{describe_others([*foreign, *others])}"
-    fields = {"images": FieldWords("image")}
-    return Source({"train": {"images": np.stack(rows)}}, fields, (note,), tuple(skipped))
+    count = number_text(len(read.images), "image")
+    note = f"{count} without labels{describe_others([*foreign, *others])}"
+    fields = {"images": FieldWords("image", {"resize": resize} if resize else {})}
+    return Source({"train": {"images": read.images}}, fields, (note,), tuple(skipped))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from edgekd.errors import InputError
 from edgekd.learn.data import images
+from edgekd.learn.formats.encoded_images import EncodedImages
 
 
 def draw(path: Path, width: int = 9) -> None:
@@ -23,6 +24,9 @@ def test_pictures_of_any_size_are_taken_from_anywhere_below(tmp_path: Path) -> N
     (tmp_path / "notes.txt").touch()
     found = images.read(reference=str(tmp_path), size=6)
     assert found.splits["train"]["images"].shape == (2, 6, 6, 3)  # type: ignore[union-attr]
+    kept = images.read(reference=str(tmp_path), size=6, stored="encoded").splits["train"]["images"]
+    assert isinstance(kept, EncodedImages)
+    assert np.array_equal(kept[:], np.asarray(found.splits["train"]["images"]))
     assert found.notes == ("2 images without labels; 1 other file passed over: notes.txt",)
 
 
