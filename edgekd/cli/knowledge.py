@@ -201,6 +201,7 @@ def _show(entries: list[tuple[str, StoreEntry]], store: Store, as_json: bool) ->
 
 
 def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
+    from edgekd.errors import InputError
     from edgekd.learn.knowledge import layout
     from edgekd.learn.knowledge_settings import MANIFEST
 
@@ -215,7 +216,10 @@ def _describe(label: str, entry: StoreEntry, store: Store) -> dict[str, Any]:
     }
     if MANIFEST not in entry.files:
         return found
-    manifest = layout.read_manifest(store.blob_path(entry.files[MANIFEST].sha256))
+    try:
+        manifest = layout.read_manifest(store.blob_path(entry.files[MANIFEST].sha256))
+    except InputError:
+        return found | {"answers": 0, "encoding": "missing or changed"}
     place, settings = manifest.layout, manifest.layout.code.settings
     cut = f", top {settings.top_k}" if settings.top_k is not None else ""
     return found | {

@@ -121,7 +121,8 @@ def read_manifest(path: Path) -> KnowledgeManifest:
         digests = tuple(value["shards"])
         if len(digests) != layout.shards or not all(map(_DIGEST.fullmatch, digests)):
             raise ValueError(f"{len(digests)} shards, want {layout.shards}")
-        origin, errors = dict(value["origin"]), dict(value["error"])
+        origin = dict(value["origin"])
+        errors = {name: float(each) for name, each in value["error"].items()}
     except _BROKEN as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: got {reason}, want a store of a teacher's answers") from error

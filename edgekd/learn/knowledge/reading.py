@@ -44,8 +44,13 @@ class KnowledgeReader:
 
         Raises:
             IndexError: if there is no such view or sample.
+            InputError: if what is stored is no answer.
         """
-        return self.layout.code.decode(self.read_rows(view, indices))
+        rows = self.read_rows(view, indices)
+        try:
+            return self.layout.code.decode(rows)
+        except ValueError as error:
+            raise InputError(f"stored answers to view {view}: {error}") from error
 
     def read_rows(self, view: int, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The same as rows [B, bytes], as they are stored."""

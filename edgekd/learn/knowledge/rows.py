@@ -70,7 +70,11 @@ class RowCode(NamedTuple):
         return rows.view(np.uint8).reshape(len(rows), -1)
 
     def decode(self, rows: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-        """Outputs [B, ...] of rows [B, bytes]; where classes were cut off, logits that have their weight."""
+        """Outputs [B, ...] of rows [B, bytes]; where classes were cut off, logits that have their weight.
+
+        Raises:
+            ValueError: if a row names a class that is none.
+        """
         fields = np.ascontiguousarray(rows).view(self.dtype)[:, 0]
         outputs = []
         for number, shape in enumerate(self.shapes):
@@ -109,7 +113,10 @@ class RowCode(NamedTuple):
         each = fields["rest"] - np.float32(self.settings.temperature * math.log(others))
         logits = np.repeat(each[:, None], self.classes, axis=1)
         starts = np.arange(len(fields))[:, None] * self.classes
-        logits.reshape(-1)[fields["indices"] + starts] = values
+        indices = fields["indices"]
+        if indices.max(initial=0) >= self.classes:  # else it would be one of the next row
+            raise ValueError(f"got class {indices.max()}, want 0 to {self.classes - 1}")
+        logits.reshape(-1)[indices + starts] = values
         return logits
 
     def _encode_values(self, values: NDArray[np.float32], rows: NDArray[Any], number: int) -> None:

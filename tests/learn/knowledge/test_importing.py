@@ -65,6 +65,7 @@ def test_answers_that_round_otherwise_are_taken_and_other_ones_are_not(
     assert made["shard-00002.rows"].read_bytes() == (source / "shard-00002.rows").read_bytes()
     error = json.loads(made["knowledge.json"].read_text())["error"]
     assert error["largest_difference"] == pytest.approx(1e-3, rel=0.01)
+    change(source, error={"largest_difference": 99.0})
     folder = bring(source, tmp_path / "far")
     with pytest.raises(MachineError, match="other answers"):
         fill(folder, Rounding(1.0))

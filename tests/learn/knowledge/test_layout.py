@@ -74,6 +74,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
         {"shards": [7] * 4},
         {"origin": [1]},
         {"error": None},
+        {"error": {"rows": "many"}},
     ],
     ids=str,
 )

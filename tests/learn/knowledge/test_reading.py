@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from edgekd.learn.knowledge import layout
 from edgekd.learn.knowledge.reading import find_broken_shards
 from edgekd.learn.knowledge.reading import open_folder
 from edgekd.learn.knowledge.reading import open_shards
+from edgekd.learn.knowledge_settings import KnowledgeSettings
 from tests.knowledge_example import Teacher
 from tests.knowledge_example import as_folder
 from tests.knowledge_example import draw
@@ -34,6 +36,16 @@ def test_any_samples_of_any_view_in_any_order(store: Path, indices: list[int]) -
             assert output.shape == (len(indices), *shape)
             for value, index in zip(output, indices, strict=True):
                 assert value.tobytes() == draw(view, index, shape).tobytes()
+
+
+def test_a_class_that_is_none_is_refused_not_taken_for_one_of_the_next_row(tmp_path: Path) -> None:
+    cut = KnowledgeSettings(encoding="fp16", top_k=2)
+    folder = as_folder(fill(tmp_path / "work", Teacher(), cut), tmp_path / "store")
+    manifest = json.loads((folder / "knowledge.json").read_text())
+    (folder / "knowledge.json").write_text(json.dumps({**manifest, "shapes": [[3]]}))
+    _, reader = open_folder(folder)
+    with pytest.raises(InputError, match=r"stored answers to view 0: got class [34], want 0 to 2"):
+        reader.read(0, np.arange(10))
 
 
 @pytest.mark.parametrize(("view", "index"), [(3, 0), (-1, 0), (0, 11), (0, -1)])
