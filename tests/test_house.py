@@ -48,7 +48,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
     {"estimate", "walk"},
     {"plan"},
     {"pipeline"},
-    {"gate"},
+    {"gate", "sweep"},
     {"gates"},
     {"gating"},
     {"api", "knowledge", "losses", "schemes", "taps"},

@@ -27,6 +27,7 @@ COMMANDS: dict[str, Verb] = {
     "compress": Verb(
         "edgekd.cli.compress", "Run a recipe: train, distil, compile, measure, bundle."
     ),
+    "sweep": Verb("edgekd.cli.sweep", "Run a recipe over settings and seeds; find the best."),
     "quantize": Verb(
         "edgekd.cli.quantize", "Quantize a trained model or an ONNX file; measure it."
     ),

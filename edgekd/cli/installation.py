@@ -14,6 +14,7 @@ EXTRAS = {
     "predict": "reads images for edgekd predict",
     "sign": "signs bundles and checks signatures",
     "prune": "the step prune",
+    "sweep": "edgekd sweep",
     "private": "differential privacy of the training samples",
     "hub": "models and data of the Hugging Face Hub",
     "timm": "networks of timm",

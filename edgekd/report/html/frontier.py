@@ -70,13 +70,19 @@ def list_points(
     return points, "test" if tested else "validation"
 
 
-def draw_frontier(points: Sequence[FrontierPoint], scale: Scale, split: str) -> Markup:
+def draw_frontier(
+    points: Sequence[FrontierPoint],
+    scale: Scale,
+    split: str,
+    best: Sequence[FrontierPoint] | None = None,
+) -> Markup:
     """The drawing; up and left is better. A point links to its row of the table.
 
     Args:
         points: of `list_points`.
         scale: of the score.
         split: of which the scores are.
+        best: those through which the line goes; by `find_frontier` if None.
     """
     if not points:
         words = svg.text(svg.WIDTH / 2, HEIGHT / 2, "nothing was measured", "axis", "middle")
@@ -95,8 +101,9 @@ def draw_frontier(points: Sequence[FrontierPoint], scale: Scale, split: str) -> 
     note = "" if scale.better == "higher" else ", lower is better"
     label = f"{split} {scale.name}{note}"
     spots = [(x.place(point.latency_ms), y.place(point.score)) for point in points]
-    best = sorted(find_frontier(points, scale), key=lambda point: point.latency_ms)
-    stairs = [(x.place(point.latency_ms), y.place(point.score)) for point in best]
+    line = find_frontier(points, scale) if best is None else best
+    line = sorted(line, key=lambda point: point.latency_ms)
+    stairs = [(x.place(point.latency_ms), y.place(point.score)) for point in line]
     parts = [
         svg.frame(x, y, "latency of one sample, median (ms, logarithmic)", label, percent=percent),
         svg.path(stairs, "frontier"),

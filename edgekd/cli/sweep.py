@@ -1,0 +1,187 @@
+"""``edgekd sweep``: many students of one recipe, their frontier, and the winner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekd.cli import completions
+from edgekd.cli import options as shared
+from edgekd.cli.screen import echo
+from edgekd.cli.screen import get_volume
+from edgekd.cli.screen import print_columns
+from edgekd.cli.screen import print_json
+
+if TYPE_CHECKING:
+    from edgekd.sweep.document import SweepDocument
+    from edgekd.sweep.outcome import SettingOutcome
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command(
+    epilog="Examples: edgekd sweep recipe.yaml --over student.model.base=8,16,32 --over student_seed=0,1,2; "
+    "edgekd sweep recipe.yaml --over student.train.learning_rate=0.01..0.1:log --trials 12"
+)
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option(
+    "--over",
+    "over",
+    shell_complete=completions.complete_key,
+    multiple=True,
+    metavar="KEY=VALUES",
+    help="A key with its values, 8,16,32, or a range, 0.01..0.1:log; may be repeated. Values of student_seed and seed "
+    "repeat each setting.",
+)
+@click.option(
+    "--space",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="YAML or TOML file with such keys.",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(1, 100_000),
+    help="How many settings are tried in all.  [default: each of up to 64, else 20]",
+)
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="Optuna's storage, which processes share.  [default: an SQLite file in the folder]",
+)
+@click.option(
+    "--sweep-dir", type=FOLDER, help="Folder of runs and frontier.  [default: runs/NAME-sweep]"
+)
+@click.option(
+    "--store",
+    type=FOLDER,
+    help="Folder of stored results.  [default: $EDGEKD_HOME, else the user's cache folder]",
+)
+@click.option(
+    "--set",
+    "overrides",
+    shell_complete=completions.complete_key,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key in every run; may be repeated.",
+)
+@click.option("--data-dir", type=FOLDER, help="Folder of the public data sets.")
+@shared.device
+@click.option("--allow-code", is_flag=True, help="Run your own code: python: names in the recipe.")
+@click.option("--allow-download", is_flag=True, help="Download data and weights that are missing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    recipe: Path,
+    over: tuple[str, ...],
+    space: Path | None,
+    trials: int | None,
+    storage: str | None,
+    sweep_dir: Path | None,
+    store: Path | None,
+    overrides: tuple[str, ...],
+    data_dir: Path | None,
+    device: str,
+    allow_code: bool,
+    allow_download: bool,
+    as_json: bool,
+) -> None:
+    """Run RECIPE with many settings on one store, and find the best student within its budget.
+
+    A few settings are all tried; of more, Optuna's TPE looks for a high validation score and a low latency within the
+    budget. After Ctrl-C the same command continues, and several processes may run it at once. The folder gets
+    sweep.json, frontier.html, and winner.yaml for edgekd compress.
+    """
+    from edgekd import devices
+    from edgekd import recipe as recipes
+    from edgekd import run
+    from edgekd.display import make_display
+    from edgekd.sweep import runner
+    from edgekd.sweep import space as spaces
+    from edgekd.sweep import study
+
+    texts = [*(spaces.read_space_file(space) if space is not None else ()), *over]
+    parsed = spaces.parse_space(texts)
+    loaded = recipes.load(recipe, overrides)
+    folder = sweep_dir or run.default_run_dir(f"{loaded.name}-sweep")
+    options = run.Options(
+        run_dir=folder,
+        store=store or run.default_store(),
+        data_dir=data_dir,
+        allow_code=allow_code,
+        allow_download=allow_download,
+        device=devices.find_device(device),
+    )
+    request = runner.SweepRequest(recipe, overrides, parsed, options, trials, storage)
+    runner.check_settings(request)
+    study.require_optuna()
+    loud = get_volume()
+    with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
+        sweep = runner.run_sweep(request, progress)
+    if as_json:
+        print_json(sweep.model_dump(mode="json"))
+    else:
+        _print_frontier(sweep, folder)
+    _require_winner(sweep, folder)
+
+
+def _print_frontier(sweep: SweepDocument, folder: Path) -> None:
+    """The frontier as a table, the winner with its score on the test set, and where all of it lies."""
+    from edgekd.task import value_text
+    from edgekd.units import number_text
+
+    if sweep.settings:
+        scale = sweep.settings[0].scale
+        header = ("setting", f"validation {scale.name}", "latency, ms", "memory", "row", "budget")
+        best = [sweep.settings[number] for number in sweep.frontier]
+        winner = sweep.winner_outcome
+        if winner is not None and winner not in best:
+            best.append(winner)
+        print_columns([header, *(_describe_row(each, sweep) for each in best)])
+    done = f"{len(sweep.settings)} of {number_text(sweep.wanted, 'setting')} done"
+    failed = f", {len(sweep.failures)} failed" if sweep.failures else ""
+    running = f", {sweep.running} at work in other processes" if sweep.running else ""
+    echo(f"\n{done}{failed}{running}; {len(sweep.frontier)} on the frontier: {folder}")
+    winner = sweep.winner_outcome
+    if winner is None:
+        return
+    tested = [score for score in winner.test_scores if score is not None]
+    if tested:
+        mean = value_text(winner.scale, sum(tested) / len(tested))
+        of = "" if len(tested) == 1 else f", the mean of {number_text(len(tested), 'run')}"
+        echo(f"test {winner.scale.name} of the winner: {mean}{of}")
+    echo(f"edgekd compress {folder / 'winner.yaml'}")
+
+
+def _describe_row(each: SettingOutcome, sweep: SweepDocument) -> tuple[str, ...]:
+    from edgekd.report.html.frontier import interval_text
+    from edgekd.sweep.space import describe_setting
+    from edgekd.task import value_text
+    from edgekd.units import bytes_text
+
+    row = each.row
+    score = value_text(each.scale, float(row.validation_score or 0.0))
+    if row.validation_ci95 is not None:
+        score += f" ({interval_text(row.validation_ci95, each.scale)})"
+    latency = f"{row.latency_p50_ms:.3g}"
+    if row.latency_ci95_ms is not None:
+        latency += f" ({row.latency_ci95_ms[0]:.3g} to {row.latency_ci95_ms[1]:.3g})"
+    memory = "–" if row.peak_rss_bytes is None else bytes_text(row.peak_rss_bytes)
+    budget = "kept" if each.is_inside else "open" if each.is_open else "missed"
+    winner = ", winner" if each is sweep.winner_outcome else ""
+    return f"{describe_setting(each.setting)}{winner}", score, latency, memory, row.name, budget
+
+
+def _require_winner(sweep: SweepDocument, folder: Path) -> None:
+    from edgekd.errors import BudgetMissed
+    from edgekd.errors import Inconclusive
+
+    if sweep.winner is not None or not sweep.settings:
+        return
+    least = min(sweep.settings, key=lambda each: sum(each.excess))
+    missed = "; ".join(line.message for line in least.budget if line.verdict != "met")
+    failure = Inconclusive if any(each.is_open for each in sweep.settings) else BudgetMissed
+    raise failure(
+        f"budget: none of {len(sweep.settings)} settings is inside; nearest: {missed}",
+        hint=f"see {folder / 'frontier.html'}",
+    )
