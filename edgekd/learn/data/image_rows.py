@@ -8,11 +8,11 @@ from typing import cast
 
 import numpy as np
 
-from edgekd.cores import count_cores
 from edgekd.errors import InputError
 from edgekd.learn.formats import parquet
 from edgekd.learn.formats.encoded_images import EncodedImages
 from edgekd.learn.formats.encoded_images import SpooledRows
+from edgekd.learn.formats.encoded_images import count_threads
 from edgekd.learn.formats.image import Shape
 from edgekd.learn.formats.image import decode
 from edgekd.learn.formats.image import need_same_size
@@ -71,7 +71,7 @@ def collect_encoded(
     spooled = SpooledRows(take_bytes())
     if not labels:
         raise InputError(f"{where}: got no rows, want some")
-    images = EncodedImages(spooled, shape, places.__getitem__, count_cores())
+    images = EncodedImages(spooled, shape, places.__getitem__, count_threads())
     return cast(np.ndarray, images), labels
 
 

@@ -12,12 +12,12 @@ from typing import cast
 import numpy as np
 
 from edgekd import splits
-from edgekd.cores import count_cores
 from edgekd.errors import InputError
 from edgekd.field import RaggedRows
 from edgekd.fields.image import Image
 from edgekd.learn.formats.encoded_images import EncodedImages
 from edgekd.learn.formats.encoded_images import choose_rows
+from edgekd.learn.formats.encoded_images import count_threads
 from edgekd.learn.formats.encoded_images import unmap_rows
 from edgekd.learn.formats.image import Shape
 from edgekd.learn.formats.image import decode
@@ -89,7 +89,7 @@ def read_images(
         InputError: for one that is broken, or of another size than the first.
         MachineError: if their pixels do not fit into memory.
     """
-    images = EncodedImages(encoded, shape, name_row, count_cores())
+    images = EncodedImages(encoded, shape, name_row, count_threads())
     if are_encoded:
         return LabelledImages(cast(np.ndarray, images), np.array(labels, np.int64)), []
     pixels = np.empty((0, 1, 1, shape.channels), np.uint8)

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgekd.cores import count_cores
 from edgekd.learn import views
 from edgekd.learn.data import kinds
 from edgekd.learn.formats.encoded_images import EncodedImages
+from edgekd.learn.formats.encoded_images import count_threads
 from edgekd.learn.view import View
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ class Samples:
 
     @property
     def needed_workers(self) -> int:
-        """Threads without which a training would wait for its batches: one a core where images are decoded."""
+        """Threads without which a training would wait for its batches: one a core, within limits, where images are decoded."""
         decoded = any(isinstance(rows, EncodedImages) for rows in self.rows.values())
-        return count_cores() if decoded else 0
+        return count_threads() if decoded else 0
 
     def batch(self, indices: NDArray[np.int64], view: int) -> Batch:
         """The samples at `indices` [B] through view number `view`."""
@@ -127,7 +127,7 @@ def epoch_batches(
 
 
 def prefetch(jobs: Sequence[Callable[[], Batch]], workers: int) -> Iterator[Batch]:
-    """The jobs' results in order, computed a little ahead by `workers` threads (0: in this one)."""
+    """The jobs' results in order, computed ahead by `workers` threads (0: in this one), at most two more than those."""
     if not workers:
         yield from (job() for job in jobs)
         return
@@ -136,7 +136,7 @@ def prefetch(jobs: Sequence[Callable[[], Batch]], workers: int) -> Iterator[Batc
         try:
             for job in jobs:
                 pending.append(pool.submit(job))
-                if len(pending) > 2 * workers:
+                if len(pending) > workers + 1:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

@@ -20,6 +20,7 @@ from typing import cast
 import numpy as np
 
 from edgekd import files as disk
+from edgekd.cores import count_cores
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.field import RaggedRows
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 
 T = TypeVar("T")
+MOST_THREADS = 8
+"""That decode where nobody says how many: each may hold an image of the largest size there is."""
 _AHEAD = 256
 """Jobs that are waited for together: results do not pile up."""
 
@@ -245,6 +248,11 @@ class EncodedImages:
         for _ in map_in_threads(fill, range(chosen.size), self.threads):
             pass
         return pixels.reshape(*chosen.shape, *self.shape[1:])
+
+
+def count_threads() -> int:
+    """One a core, up to `MOST_THREADS`."""
+    return min(count_cores(), MOST_THREADS)
 
 
 def choose_rows(rows: Rows, numbers: NDArray[np.int64]) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import cast
@@ -10,13 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image as pillow
 
-from edgekd.cores import count_cores
 from edgekd.fields.image import Image
 from edgekd.learn import view
+from edgekd.learn.data.loader import Batch
 from edgekd.learn.data.loader import Samples
 from edgekd.learn.data.loader import epoch_batches
+from edgekd.learn.data.loader import prefetch
 from edgekd.learn.data.loader import shuffle_samples
 from edgekd.learn.formats.encoded_images import EncodedImages
+from edgekd.learn.formats.encoded_images import count_threads
 from edgekd.learn.formats.encoded_images import whole_files
 from edgekd.learn.formats.image import Shape
 from edgekd.learn.view_settings import Affine
@@ -109,7 +112,7 @@ def test_a_view_of_encoded_images_is_the_same_in_any_batch_and_any_thread(
     part = batch_example.images(data.batch(np.array([15, 3, 0]), 5))
     np.testing.assert_array_equal(part, whole[[15, 3, 0]])
     assert not np.array_equal(whole, batch_example.images(data.batch(np.arange(16), 6)))
-    assert data.needed_workers == count_cores() and samples(views).needed_workers == 0
+    assert data.needed_workers == count_threads() and samples(views).needed_workers == 0
     several, none = (
         list(epoch_batches(data, epoch=1, batch_size=4, seed=9, start=0, workers=workers))
         for workers in (0, 3)
@@ -314,3 +317,17 @@ def test_neither_workers_nor_the_starting_point_change_a_batch(workers: int) -> 
         for one, other in zip(want[start:], batches(data, 1, start, workers), strict=True):
             np.testing.assert_array_equal(batch_example.images(one), batch_example.images(other))
             np.testing.assert_array_equal(one.indices, other.indices)
+
+
+def test_batches_do_not_pile_up() -> None:
+    data = samples(Views())
+    made: list[int] = []
+
+    def job(number: int) -> Batch:
+        made.append(number)
+        return data.batch(np.array([number]), 0)
+
+    jobs = [functools.partial(job, number) for number in range(20)]
+    for place, batch in enumerate(prefetch(jobs, 2)):
+        assert batch.indices.tolist() == [place]
+        assert len(made) <= place + 4
