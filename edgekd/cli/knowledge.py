@@ -132,7 +132,8 @@ def export(key: str, folder: Path, store: Path | None) -> None:
             shutil.copyfile(found.blob_path(blob.sha256), fresh / name)
 
     files.replace_folder(folder, fill)
-    echo(f"{folder}: {', '.join(sorted(entry.files)[:1])} and {len(entry.files) - 1} shards")
+    name, *shards = sorted(entry.files)
+    echo(f"{folder}: {name}" + (f" and {len(shards)} shards" if shards else ""))
 
 
 @command.command("verify")

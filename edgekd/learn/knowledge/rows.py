@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _TYPES = {"fp32": "<f4", "fp16": "<f2", "bf16": "<u2", "int8": "u1"}
 _LEVELS = 255
+_HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
+"""Every fp16 as a float32, by its bits: a look-up is more than twice as fast as numpy converts."""
 _LARGEST = {"fp16": 65504.0, "int8": 65504.0, "bf16": 255 * 2.0**120}
 
 
@@ -138,6 +140,8 @@ class RowCode(NamedTuple):
         if self.settings.encoding == "int8":
             low, step = (fields[f"{name}{number}"].astype(np.float32) for name in ("low", "step"))
             return np.asarray(values * step[:, None] + low[:, None])
+        if self.settings.encoding == "fp16":
+            return np.take(_HALVES, values.view(np.uint16))
         return values.astype(np.float32)
 
 
