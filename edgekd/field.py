@@ -184,6 +184,10 @@ class Field(abc.ABC):
         """Names of what `read` passes over in a user's file or text; none unless a field says some."""
         return ()
 
+    def describe_cut(self, data: bytes) -> str:
+        """How much of a user's file or text `read` takes, where it cuts the rest off; empty where it takes all."""
+        return ""
+
     def alternatives(self) -> dict[str, Self]:
         """Fields of the same rows with other usual preprocessing, each with a sentence: what loaded weights may want."""
         return {}

@@ -16,11 +16,13 @@ import numpy as np
 
 from edgekd import files
 from edgekd.bundle import images
+from edgekd.bundle import texts
 from edgekd.dataset import Dataset
 from edgekd.errors import InputError
 from edgekd.field import Field
 from edgekd.field import RaggedRows
 from edgekd.field import from_rows
+from edgekd.fields.tokens import Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,6 +78,32 @@ def read_questions(given: Sequence[str], dataset: Dataset) -> list[Question]:
     ]
 
 
+def read_sound_questions(
+    given: Sequence[str], dataset: Dataset
+) -> tuple[list[Question], list[tuple[str, InputError]]]:
+    """Read as `read_questions` does, and of data with one input leave out what cannot be read.
+
+    Returns:
+        The samples, one or more; what was left out, and why.
+
+    Raises:
+        InputError: if nothing is left, or of data with several inputs anything cannot be read.
+        MachineError: if a package is needed to read it and missing.
+    """
+    if len(dataset.inputs) != 1:
+        return read_questions(given, dataset), []
+    questions: list[Question] = []
+    broken: list[tuple[str, InputError]] = []
+    for value in given:
+        try:
+            questions += read_questions([value], dataset)
+        except InputError as error:
+            broken.append((value, error))
+    if not questions:
+        raise broken[0][1]
+    return questions, broken
+
+
 def read_rows(rows: NDArray[np.generic], dataset: Dataset) -> list[Question]:
     """Take an array as samples of data with one input, in the form in which they are stored.
 
@@ -106,6 +134,8 @@ def join_rows(parts: Sequence[Rows]) -> Rows:
 
 
 def _read_images(name: str, field: Field, value: str) -> list[Question]:
+    if Path(value).is_dir():
+        raise InputError(f"{value}: got a folder, want files", hint=f"{Path(value) / '*'}")
     found = images.read_images(Path(value), cast("Image", field))
     return [Question(one.name, {name: one.pixels[None]}, one.prepared) for one in found]
 
@@ -117,17 +147,32 @@ READERS = {"image": _read_images}
 def _read(name: str, field: Field, value: str) -> list[Question]:
     if field.kind in READERS:
         return READERS[field.kind](name, field, value)
+    if isinstance(field, Tokens) and field.encoding and texts.is_table(value):
+        listed = texts.read_table(Path(value))
+        return [
+            question
+            for number, data in enumerate(listed)
+            for question in _decode(
+                name, field, f"{value}[{number}]", data, f"{name}: {value}[{number}]"
+            )
+        ]
     try:
         data = _take_array(_bytes(value), name)
+    except InputError as error:
+        raise InputError(f"{name}: {value}: {error}", hint=error.hint) from error
+    return _decode(name, field, value, data, f"{name}: {value}" if _is_file(value) else name)
+
+
+def _decode(name: str, field: Field, value: str, data: bytes, where: str) -> list[Question]:
+    """The samples of `data`, called after `value`; errors begin with `where`."""
+    try:
         rows = field.read(data)
         field.check(rows, name)
-        unread = field.list_unread(data)
+        unread, cut = field.list_unread(data), field.describe_cut(data)
     except InputError as error:
-        where = f"{name}: {value}" if _is_file(value) else name
         raise InputError(f"{where}: {error}", hint=error.hint) from error
-    prepared = (
-        f"without {', '.join(unread)[:100]}, of which the model takes nothing" if unread else ""
-    )
+    left = f"without {', '.join(unread)[:100]}, of which the model takes nothing" if unread else ""
+    prepared = "; ".join(filter(None, (left, cut)))
     several = len(rows) > 1
     return [
         Question(

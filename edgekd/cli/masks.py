@@ -19,34 +19,36 @@ if TYPE_CHECKING:
 MOST_CLASSES = 256
 
 
-def list_goals(names: Sequence[str], folder: Path) -> list[Path]:
+def list_goals(names: Sequence[str], folder: Path, *, replace: bool = False) -> list[Path]:
     """A file in `folder` for each input, called as that is.
 
     Raises:
-        InputError: if one is there already, or two would be called alike.
+        InputError: if one is there already and may not be replaced, or two would be called alike.
     """
     goals = [folder / f"{_find_stem(name)}.png" for name in names]
     for number, goal in enumerate(goals):
-        if goal.exists() or goal.is_symlink():
-            raise InputError(f"{goal}: exists already, want a new file", hint="--masks OTHER")
+        if not replace and (goal.exists() or goal.is_symlink()):
+            hint = "--masks OTHER, or --replace"
+            raise InputError(f"{goal}: exists already, want a new file", hint=hint)
         if goal in goals[:number]:
             raise InputError(f"--masks: got two inputs called {goal.stem!r}, want one of a name")
     return goals
 
 
-def write_masks(told: Sequence[Prediction], folder: Path) -> list[Path]:
+def write_masks(told: Sequence[Prediction], folder: Path, *, replace: bool = False) -> list[Path]:
     """Write the map of each answer, in the size that the model gives.
 
     Returns:
         The files, in the answers' order.
 
     Raises:
-        InputError: if an answer has no map of at most `MOST_CLASSES` classes, or a file is there already.
+        InputError: if an answer has no map of at most `MOST_CLASSES` classes, or a file is there already that may
+            not be replaced.
         MachineError: if it cannot be written.
     """
     from edgekd.bench.explanation.png import encode_png
 
-    goals = list_goals([one.name for one in told], folder)
+    goals = list_goals([one.name for one in told], folder, replace=replace)
     pictures = [encode_png(mask[:, :, None], max(mask.shape)) for mask in map(_find_map, told)]
     files.make_folder(folder)
     for goal, picture in zip(goals, pictures, strict=True):

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Of classes of pixels: write each answer as FOLDER/NAME.png, grey, the number of the class in each pixel.",
 )
+@options.replace
 @options.key
 @options.timeout
 @click.option("--allow-code", is_flag=True, help="Let the author's own task run, python:....")
@@ -57,6 +58,7 @@ def command(
     top: int,
     runtime: str | None,
     masks: Path | None,
+    replace: bool,
     key: Path | None,
     timeout_s: float,
     allow_code: bool,
@@ -67,7 +69,8 @@ def command(
     Images: PNG, JPEG, BMP and WebP, or .npy of uint8 [H, W, C] or [N, H, W, C] in the model's own size. An image of
     another size is scaled (bilinear) to cover the model's and its middle cut out; what was done stands beside the
     answer. Numbers: JSON or CSV, as text or in a file. Text: as it stands or in a file, if the data say how it
-    becomes tokens; else their numbers as JSON. Probabilities are not calibrated.
+    becomes tokens, or .csv, .tsv and .jsonl of one a row; else their numbers as JSON. A text longer than the model takes
+    is cut. Inputs that cannot be read are named, the others answered. Probabilities are not calibrated.
     """
     from edgekd import bundle
     from edgekd import runtimes
@@ -76,32 +79,41 @@ def command(
     from edgekd.bundle import signature
     from edgekd.bundle import user_inputs
     from edgekd.errors import EdgekdError
+    from edgekd.errors import InputError
 
     if runtime is not None:
         runtimes.find_entry(runtime)
     with archive.open_bundle(path) as folder:
         found = bundle.load_bundle(folder)
         signature.require_signature(folder, found.manifest.digest, key)
+        questions, broken = user_inputs.read_sound_questions(inputs, found.dataset)
         told = bundle_predict.predict(
             found,
-            user_inputs.read_questions(inputs, found.dataset),
+            questions,
             top=top,
             runtime=runtime,
             timeout_s=timeout_s,
             allow_code=allow_code,
         )
     if masks is not None:
-        for goal in write_masks(told, masks):
+        for goal in write_masks(told, masks, replace=replace):
             echo(f"mask: {goal}", err=True)
     if as_json:
-        print_json([_fields(one) for one in told])
-        return
-    for one in told:
+        failed = [
+            {"input": value, "prepared": "", "answers": [], "error": error.line()}
+            for value, error in broken
+        ]
+        print_json([*(_fields(one) for one in told), *failed])
+    for one in () if as_json else told:
         answers = ", ".join(
             text if share is None else f"{text} {100 * share:.1f} %" for text, share in one.answers
         )
         said = f"  ({one.prepared})" if one.prepared else ""
         echo(EdgekdError(f"{one.name}  {answers}{said}").line())
+    for _, error in broken:
+        echo(f"error: {error.line()}", err=True)
+    if broken:
+        raise SystemExit(InputError.exit_code)
 
 
 def _fields(told: Prediction) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from edgekd.field import require_whole
 from edgekd.interface import BATCH
 from edgekd.interface import Axis
 from edgekd.interface import Tensor
+from edgekd.units import number_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,9 +149,10 @@ class Tokens(Field):
         return " ".join(map(str, tokens[:MOST_SHOWN].tolist()))
 
     def read(self, data: bytes) -> Rows:
-        """Plain text of one sample, if its encoding is known; else JSON: the numbers of one, or a list of several."""
+        """Plain text of one sample, if its encoding is known, cut to the longest as sources cut theirs; else JSON: the
+        numbers of one, or a list of several."""
         if self.encoding:
-            rows = from_rows([_decode_text(data)], np.zeros(0, np.int32))
+            rows = from_rows([_decode_text(data)[: self.longest]], np.zeros(0, np.int32))
             self.check(rows, "input")
             return rows
         value = decode_json(data)
@@ -164,6 +166,11 @@ class Tokens(Field):
         rows = from_rows([np.array(row, np.int64) for row in many], np.zeros(0, np.int64))
         self.check(rows, "input")
         return rows
+
+    def describe_cut(self, data: bytes) -> str:
+        """``cut to 28 bytes`` of a longer text."""
+        is_longer = bool(self.encoding) and len(_decode_text(data)) > self.longest
+        return f"cut to {number_text(self.longest, 'byte')}" if is_longer else ""
 
 
 def _decode_text(data: bytes) -> NDArray[np.int32]:

@@ -63,13 +63,45 @@ def test_plain_text_is_asked_where_the_data_say_how_it_becomes_tokens(tmp_path: 
     read = [bytes(int(token) - 1 for token in one.rows["text"].row(0)) for one in found]
     assert read == [b"[5]", "zwölf".encode()]
     for typed, says in (
-        ("longer than it", "text: input: got 14 tokens in sample 0, want 1 to 6"),
         (" ", "text: input: got 0 tokens"),
         (b"\xff".decode(errors="surrogateescape"), "text: got .*, want text in UTF-8"),
     ):
         with pytest.raises(InputError, match=says) as refused:
             user_inputs.read_questions([typed], plain)
         assert "\n" not in str(refused.value)
+
+
+def test_a_longer_text_is_cut_and_a_table_gives_a_text_a_row(tmp_path: Path) -> None:
+    field = Tokens(vocabulary=257, usual=3, longest=6, encoding="bytes")
+    plain = dataclasses.replace(TEXT, inputs={"text": field})
+    (tmp_path / "a.csv").write_text("label,text\nham,hi\nspam,winner of all\n")
+    (tmp_path / "a.jsonl").write_text('{"text": "hi", "label": 1}\n{"text": "winner of all"}\n')
+    (tmp_path / "one.csv").write_text("mails\nhi\n")
+    (tmp_path / "two.csv").write_text("one,other\nhi you,and you\n")
+    for file, names in (("a.csv", 2), ("a.jsonl", 2), ("one.csv", 1)):
+        path = str(tmp_path / file)
+        found = user_inputs.read_questions([path, "longer than it"], plain)
+        assert [one.name for one in found[:-1]] == [f"{path}[{at}]" for at in range(names)]
+        read = [bytes(int(token) - 1 for token in one.rows["text"].row(0)) for one in found]
+        assert read == [*[b"hi", b"winner"][:names], b"longer"]
+        said = ["", "cut to 6 bytes"][:names]
+        assert [one.prepared for one in found] == [*said, "cut to 6 bytes"]
+    with pytest.raises(InputError, match="which could all be it"):
+        user_inputs.read_questions([str(tmp_path / "two.csv")], plain)
+
+
+def test_what_cannot_be_read_hides_no_other_input(tmp_path: Path) -> None:
+    np.save(tmp_path / "good.npy", np.zeros((4, 4), np.uint8))
+    (tmp_path / "bad.npy").write_text("none")
+    good, bad = str(tmp_path / "good.npy"), str(tmp_path / "bad.npy")
+    dataset = bundle_example.dataset()
+    found, broken = user_inputs.read_sound_questions([bad, good], dataset)
+    assert [one.name for one in found] == [good] and [value for value, _ in broken] == [bad]
+    with pytest.raises(InputError):
+        user_inputs.read_sound_questions([bad], dataset)
+    with pytest.raises(InputError, match="got a folder, want files") as refused:
+        user_inputs.read_questions([str(tmp_path)], dataset)
+    assert refused.value.hint == str(tmp_path / "*")
 
 
 def test_rows_of_one_length_are_joined_as_an_array() -> None:

@@ -28,6 +28,9 @@ def test_every_pixel_holds_the_number_of_its_class(tmp_path: Path) -> None:
             assert image.mode == "L" and np.array_equal(np.asarray(image), want)
     with pytest.raises(InputError, match="a.b.png: exists already"):
         write_masks(told, tmp_path / "new")
+    goals[0].write_text("old")
+    assert write_masks(told, tmp_path / "new", replace=True) == goals
+    assert goals[0].read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

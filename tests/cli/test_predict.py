@@ -57,7 +57,11 @@ def test_a_bad_image_a_changed_bundle_and_an_unknown_engine(packed: Path, tmp_pa
     np.save(tmp_path / "a.npy", np.zeros((4, 4), np.uint8))
     image = str(tmp_path / "a.npy")
     done = CliRunner().invoke(command, [str(packed), image, str(tmp_path / "a.png")])
-    assert isinstance(done.exception, InputError) and done.output == ""
+    assert done.exit_code == 2 and [line[:5] for line in done.stderr.splitlines()] == ["error"]
+    assert done.stdout.startswith(f"{image}  ") and "a.png" in done.stderr
+    done = CliRunner().invoke(command, [str(packed), str(tmp_path / "a.png"), image, "--json"])
+    assert done.exit_code == 2
+    assert [bool(one.get("error")) for one in json.loads(done.stdout)] == [False, True]
     done = CliRunner().invoke(command, [str(packed), image, "--runtime", "onnxrntime"])
     assert isinstance(done.exception, InputError)
     changed = bytearray(packed.read_bytes())

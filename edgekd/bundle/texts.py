@@ -1,0 +1,41 @@
+"""Texts of a user's table, each as a bundle's model takes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekd.errors import InputError
+from edgekd.learn.data.columns import USUAL
+from edgekd.learn.data.columns import find_column
+from edgekd.learn.data.text_csv import is_words
+from edgekd.learn.formats.records import JSON_LINES
+from edgekd.learn.formats.records import read_records
+
+SUFFIXES = (".csv", ".tsv", *JSON_LINES)
+"""Of files that hold a text a row; any other is one text."""
+
+
+def is_table(value: str) -> bool:
+    """Return whether `value` names a file of rows."""
+    path = Path(value)
+    try:
+        return path.suffix.lower() in SUFFIXES and path.is_file()
+    except (OSError, ValueError):  # too long for a name, or none
+        return False
+
+
+def read_table(path: Path) -> list[bytes]:
+    """The text of each row, UTF-8: of the only column, of the one that is called like texts, or that alone holds words.
+
+    Raises:
+        InputError: naming the file, if it is no table or no column can be told.
+    """
+    records = read_records(path)
+    names = [name for name in records.columns if name.casefold() in USUAL["text"]]
+    only = records.columns[0] if len(records.columns) == 1 else None
+    fits = (lambda cell: isinstance(cell, str)) if names else is_words
+    try:
+        column = find_column(records, "text", only, str(path), fits)
+    except InputError as error:
+        raise InputError(str(error), hint="give a table of the texts alone") from error
+    return [str(row.get(column, "")).encode(errors="replace") for row in records.rows]
