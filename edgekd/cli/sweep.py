@@ -98,7 +98,6 @@ def command(
     from edgekd.display import make_display
     from edgekd.sweep import runner
     from edgekd.sweep import space as spaces
-    from edgekd.sweep import study
 
     texts = [*(spaces.read_space_file(space) if space is not None else ()), *over]
     parsed = spaces.parse_space(texts)
@@ -113,8 +112,6 @@ def command(
         device=devices.find_device(device),
     )
     request = runner.SweepRequest(recipe, overrides, parsed, options, trials, storage)
-    runner.check_settings(request)
-    study.require_optuna()
     loud = get_volume()
     with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
         sweep = runner.run_sweep(request, progress)

@@ -92,7 +92,7 @@ def require_ours(folder: Path, name: str) -> None:
             raise InputError(f"{path}: is not what a sweep of edgekd wrote, and stays", hint=hint)
         if value.get("study") != name:
             raise InputError(
-                f"{folder}: holds another sweep (its recipe, keys or device differ), and keeps it",
+                f"{folder}: holds another sweep (recipe, keys, device or edgekd differ), and keeps it",
                 hint=hint,
             )
         return

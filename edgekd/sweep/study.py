@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import warnings
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -14,12 +13,11 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
-from edgekd import files
 from edgekd.errors import InputError
 from edgekd.errors import MachineError
-from edgekd.store import locking
 from edgekd.sweep.space import SearchSpace
 from edgekd.sweep.space import Setting
+from edgekd.sweep.trial_locks import TrialLocks
 
 if TYPE_CHECKING:
     import optuna
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
 SETTING, OUTCOME, ERROR = "setting", "outcome", "error"
 EXCESS, OWNER, RETRIED = "excess", "owner", "retried"
 """What a trial says of itself; `RETRIED` the study, of trials that failed and count no more."""
+REPEATS = 30
+"""Suggestions of settings that were tried, after which no new one is expected."""
 BUSY_S = 60
 """How long a process waits for another one's write to an SQLite file."""
 
@@ -69,9 +69,8 @@ class SweepStudy:
         count = space.setting_count
         self.is_grid = count is not None and count <= most
         self.most = count if self.is_grid and count is not None else most
-        self._folder = files.make_folder(folder)
-        self._owner = f"{platform.node()}:{folder.resolve()}"
-        with self._hold():
+        self._locks = TrialLocks(folder)
+        with self._locks.hold_study():
             self._retry_failures()
 
     @contextmanager
@@ -81,11 +80,11 @@ class SweepStudy:
         One whose process died before it was recorded is given out again.
         """
         with ExitStack() as held:
-            with self._hold():
+            with self._locks.hold_study():
                 self._requeue_dead()
                 trial = self._ask()
                 if trial is not None:
-                    held.enter_context(locking.hold_lock(self._lock_path(trial.number)))
+                    held.enter_context(self._locks.hold_trial(trial.number))
             yield None if trial is None else SweepTrial(self._setting_of(trial), trial)
 
     def record(
@@ -105,7 +104,9 @@ class SweepStudy:
         """
         claimed.trial.set_user_attr(EXCESS, list(excess))
         claimed.trial.set_user_attr(OUTCOME, dict(outcome))
-        with self._hold():  # so that nobody who holds it takes it for one whose process died
+        with (
+            self._locks.hold_study()
+        ):  # so that nobody who holds it takes it for one whose process died
             self._study.tell(claimed.trial, list(values))
 
     def record_failure(self, claimed: SweepTrial, error: str) -> None:
@@ -113,7 +114,7 @@ class SweepStudy:
         from optuna.trial import TrialState
 
         claimed.trial.set_user_attr(ERROR, error)
-        with self._hold():
+        with self._locks.hold_study():
             self._study.tell(claimed.trial, state=TrialState.FAIL)
 
     def outcomes(self) -> list[dict[str, Any]]:
@@ -134,12 +135,6 @@ class SweepStudy:
         """How many settings other processes are at work on."""
         return sum(self._is_running(each) for each in self._trials())
 
-    def _hold(self) -> Any:
-        return locking.hold_lock(self._folder / "study.lock")
-
-    def _lock_path(self, number: int) -> Path:
-        return self._folder / f"trial-{number}.lock"
-
     def _trials(self) -> list[optuna.trial.FrozenTrial]:
         trials: list[optuna.trial.FrozenTrial] = self._study.get_trials(deepcopy=False)
         return trials
@@ -151,10 +146,9 @@ class SweepStudy:
         """Whether a process is at work on it; one on another machine is believed to be."""
         if trial.state.name != "RUNNING":
             return False
-        if trial.user_attrs.get(OWNER, self._owner) != self._owner:
+        if trial.user_attrs.get(OWNER, self._locks.owner) != self._locks.owner:
             return True
-        with locking.try_exclusive_lock(self._lock_path(trial.number)) as is_free:
-            return not is_free
+        return self._locks.is_held(trial.number)
 
     def _counts(self, trial: optuna.trial.FrozenTrial, retried: set[int]) -> bool:
         """Whether a trial is done, waits or is at work."""
@@ -184,22 +178,34 @@ class SweepStudy:
         self._study.enqueue_trial(dict(params), user_attrs={SETTING: dict(setting)})
 
     def _ask(self) -> optuna.Trial | None:
+        """The next setting that was not tried; None if there are enough, or no new one comes up."""
+        from optuna.trial import TrialState
+
         trials, retried = self._trials(), self._retried()
         counted = [trial for trial in trials if self._counts(trial, retried)]
+        begun = {_key_of(trial) for trial in counted if trial.state.name != "WAITING"}
         if self.is_grid:
-            known = {_key_of(trial) for trial in counted}
+            waiting = {_key_of(trial) for trial in counted} - begun
             for setting in self._space.settings():
-                if tuple(sorted(setting.items())) not in known:
+                if _sort_items(setting) not in begun | waiting:
                     self._enqueue(setting, setting)
-        if sum(trial.state.name != "WAITING" for trial in counted) >= self.most:
+        if len(begun) >= self.most:
             return None
+        for _ in range(REPEATS):
+            trial = self._suggest()
+            if _sort_items(self._setting_of(trial)) not in begun:
+                trial.set_user_attr(SETTING, self._setting_of(trial))
+                trial.set_user_attr(OWNER, self._locks.owner)
+                return trial
+            self._study.tell(trial, state=TrialState.FAIL)
+        return None
+
+    def _suggest(self) -> optuna.Trial:
+        """Ask for a setting; one that waits comes first."""
         # by the number of trials: the same sweep asks for the same settings, and no two processes do
-        self._study.sampler = _make_sampler(len(trials), is_limited=self._is_limited)
-        trial = self._study.ask(self._distributions())
-        if SETTING not in trial.user_attrs:
-            trial.set_user_attr(SETTING, self._setting_of(trial))
-        trial.set_user_attr(OWNER, self._owner)
-        return trial
+        count = len(self._trials())
+        self._study.sampler = _make_sampler(count, is_limited=self._is_limited)
+        return self._study.ask(self._distributions())
 
     def _setting_of(self, trial: optuna.Trial | optuna.trial.FrozenTrial) -> dict[str, str]:
         if SETTING in trial.user_attrs:
@@ -231,7 +237,11 @@ class SweepStudy:
 
 
 def _key_of(trial: optuna.trial.FrozenTrial) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(trial.user_attrs.get(SETTING, {}).items()))
+    return _sort_items(trial.user_attrs.get(SETTING, {}))
+
+
+def _sort_items(setting: Setting) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(setting.items()))
 
 
 def _read_excess(trial: optuna.trial.FrozenTrial) -> Sequence[float]:
@@ -249,17 +259,6 @@ def _make_sampler(seed: int, *, is_limited: bool) -> optuna.samplers.BaseSampler
         )
 
 
-def require_optuna() -> None:
-    """
-    Raises:
-        MachineError: if it is missing.
-    """
-    import importlib.util
-
-    if importlib.util.find_spec("optuna") is None:
-        raise MachineError("sweep: optuna is not installed", hint="pip install 'edgekd[sweep]'")
-
-
 def open_study(storage: str | Path, name: str) -> optuna.Study:
     """The study of that name, made if it is not there.
 
@@ -271,8 +270,11 @@ def open_study(storage: str | Path, name: str) -> optuna.Study:
         InputError: if the storage cannot be opened.
         MachineError: if Optuna is missing.
     """
-    require_optuna()
-    import optuna
+    try:
+        import optuna
+    except ImportError as error:
+        hint = "pip install 'edgekd[sweep]'"
+        raise MachineError("sweep: optuna is not installed", hint=hint) from error
     from sqlalchemy.engine import URL
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgekd.errors import InputError
+from edgekd.errors import MachineError
 from edgekd.sweep import space as spaces
 from edgekd.sweep.study import SweepStudy
 from edgekd.sweep.study import open_study
@@ -63,6 +65,14 @@ def test_a_larger_space_is_searched_within_its_ends_and_by_the_same_settings(
     assert runs[0] == runs[1] and len({key(each) for each in runs[0]}) > 5
     for each in runs[0]:
         assert 0.01 <= float(each["a"]) <= 0.1 and 2 <= int(each["b"]) <= 9 and each["c"] in "xy"
+
+
+def test_no_setting_is_tried_twice_and_a_small_space_ends(tmp_path: Path) -> None:
+    study = opened(tmp_path, "a=1..3", most=9)
+    assert sorted(each["a"] for each in finish(study)) == ["1", "2", "3"]
+    (tmp_path / "b").mkdir()
+    some = finish(opened(tmp_path / "b", most=4))
+    assert len({key(each) for each in some}) == len(some) == 4
 
 
 def test_the_search_goes_where_the_budget_is_kept(tmp_path: Path) -> None:
@@ -142,3 +152,10 @@ def test_a_storage_that_cannot_be_opened_is_one_line_without_its_password(url: s
     with pytest.raises(InputError, match="--storage: cannot be opened") as caught:
         open_study(url, "s")
     assert "secret" not in caught.value.line() and "\n" not in caught.value.line()
+
+
+def test_without_optuna_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MachineError, match="optuna is not installed") as caught:
+        open_study(tmp_path / "x.sqlite3", "s")
+    assert "edgekd[sweep]" in caught.value.hint and not list(tmp_path.iterdir())
