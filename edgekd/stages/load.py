@@ -162,6 +162,7 @@ def _take_file(
     from edgekd.learn.evaluation import read_split
     from edgekd.learn.export import to_onnx
     from edgekd.learn.models.onnx import read_file
+    from edgekd.learn.onnx_import.matching import match_ends
     from edgekd.learn.quant import tracing
 
     obstacle = getattr(model, "obstacle", "")
@@ -176,9 +177,11 @@ def _take_file(
         from edgekd.learn import blueprint
 
         model = blueprint.apply_edit(model, edit, plan)
-    content = read_file(given["user_weights"])
+    matched = match_ends(read_file(given["user_weights"]), plan.interface, config.file_name)
+    for old, new in matched.renamed.items():
+        context.progress.note(f"{config.file_name}: its {old} is called {new} in what is deployed")
     made = {MODEL: context.folder / MODEL}
-    made[MODEL].write_bytes(content)
+    made[MODEL].write_bytes(matched.data)
     is_quantized = numerics.is_quantized(numerics.read_contents(made[MODEL]))
     if obstacle:
         form = "" if is_quantized else ", in float"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ learn: [{step: quantize}]
 targets: [{runtime: onnxruntime, precision: [fp32, int8], threads: 1}]
 measure: {processes_max: 6, half_width: 0.5, min_time_s: 0.02, max_time_s: 0.05, max_warmup_s: 0.2}
 """
+RUNTIMES = ("onnxruntime", "openvino")
 QUICK = ("processes_max=6", "min_time_s=0.02", "max_time_s=0.05", "max_warmup_s=0.2")
 
 
@@ -138,3 +140,37 @@ def test_a_file_with_states_is_called_sample_by_sample(tmp_path: Path) -> None:
     assert "first axes of its inputs differ" in result["why"]
     bundle = tmp_path / "runs" / "stranger" / "bundle"
     assert edgekd("verify", str(bundle)).code == 0
+
+
+def test_labels_and_an_input_of_another_name(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    rows = random.integers(0, 60, (90, 3, 4))
+    rows[np.arange(90), labels] += 150
+    np.savez(tmp_path / "rows.npz", images=rows[..., None].astype(np.uint8), labels=labels)
+    weight = np.kron(np.eye(3), np.ones((4, 1))).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["images"]),
+        helper.make_node("MatMul", ["images", "w"], ["out"]),
+    ]
+    model = make_model(nodes, {"x": ["n", 1, 3, 4]}, {"out": ["n", 3]}, {"w": weight})
+    onnx.save(model, tmp_path / "model.onnx")
+    sets = [word for each in QUICK for word in ("--set", f"measure.{each}")]
+    both = ", ".join(
+        f"{{runtime: {runtime}, precision: [fp32, int8], threads: 1}}" for runtime in RUNTIMES
+    )
+    engines = ("--set", f"targets=[{both}]")
+    given = ("--data", "npz:rows.npz", "--name", "named", "--store", "store", *engines, *sets)
+    ran = edgekd("quantize", "model.onnx", *given, folder=tmp_path)
+    assert ran.code == 0, ran.stderr
+    assert "its x is called images in what is deployed" in ran.stderr
+    run_dir = tmp_path / "runs" / "named"
+    result = json.loads((run_dir / "result.json").read_bytes())
+    rows_of = {(row["runtime"], row["precision"]): row for row in result["candidates"]}
+    assert set(rows_of) == set(itertools.product(RUNTIMES, ("fp32", "int8")))
+    assert all(row["status"] in TIMED for row in rows_of.values())
+    assert all(row["validation_score"] == 1 for row in rows_of.values())
+    assert edgekd("verify", str(run_dir)).code == 0
+    np.save(tmp_path / "three.npy", rows[:3, ..., None].astype(np.uint8))
+    told = edgekd("predict", str(run_dir), str(tmp_path / "three.npy"), "--json")
+    assert [one["answers"][0]["text"] for one in json.loads(told.stdout)] == ["0", "1", "2"]

@@ -23,6 +23,7 @@ from edgekd.field import MOST_VALUES
 from edgekd.interface import Interface
 from edgekd.learn import model_inputs
 from edgekd.learn.onnx_import import graph as graphs
+from edgekd.learn.onnx_import.matching import match_ends
 from edgekd.learn.onnx_import.network import OnnxNetwork
 from edgekd.learn.onnx_import.plain_names import give_plain_names
 from edgekd.learn.onnx_import.probabilities import find_probabilities
@@ -57,17 +58,18 @@ def onnx(
         file_bytes: in place of a graph, the length of a file that cannot be imported and stands among the weights.
 
     Returns:
-        A model that takes the graph's inputs in their order; one that has ``obstacle``, a sentence, is the file itself.
+        A model that takes the interface's inputs in their order; one that has ``obstacle``, a sentence, is the file itself.
 
     Raises:
-        InputError: if there is no such file, it is not admitted, or ONNX Runtime refuses it.
+        InputError: if there is no such file, it is not admitted, ONNX Runtime refuses it, or it takes other inputs.
         MachineError: if that is not installed.
     """
     if graph:
         return OnnxNetwork(graphs.from_text(graph))
     if file_bytes:
         return OnnxFile(bytes(file_bytes), blank=interface)
-    data = read_file(Path(reference))
+    path = Path(reference)
+    data = match_ends(read_file(path), interface, path.name).data
     whole = OnnxFile(data, blank=interface)
     try:
         _require_batches(whole.session, interface)

@@ -31,12 +31,12 @@ def give_plain_names(data: bytes) -> bytes:
     for end in (*proto.graph.input, *proto.graph.output):
         if end.name in names:
             end.doc_string = end.name
-    _rename(proto.graph, names)
+    rename_values(proto.graph, names)
     return bytes(proto.SerializeToString())
 
 
 def _choose_names(graph: onnx.GraphProto) -> dict[str, str]:
-    taken = set(_all_names(graph))
+    taken = set(list_names(graph))
     found: dict[str, str] = {}
     for kind, ends in (("input", graph.input), ("output", graph.output)):
         for end in ends:
@@ -50,11 +50,12 @@ def _choose_names(graph: onnx.GraphProto) -> dict[str, str]:
     return found
 
 
-def _all_names(graph: onnx.GraphProto) -> Iterator[str]:
+def list_names(graph: onnx.GraphProto) -> Iterator[str]:
+    """Names of all values, those of subgraphs among them, some more than once."""
     for node in graph.node:
         yield from (*node.input, *node.output)
         for inner in _inner(node):
-            yield from _all_names(inner)
+            yield from list_names(inner)
     for value in (*graph.input, *graph.output, *graph.initializer):
         yield value.name
 
@@ -66,12 +67,12 @@ def _inner(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         yield from word.graphs
 
 
-def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+def rename_values(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
     """In place, in subgraphs too: they may read what is around them."""
     for node in graph.node:
         for listed in (node.input, node.output):
             listed[:] = [names.get(name, name) for name in listed]
         for inner in _inner(node):
-            _rename(inner, names)
+            rename_values(inner, names)
     for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         value.name = names.get(value.name, value.name)
