@@ -121,10 +121,13 @@ def _check(recipe: Recipe, path: Path, options: Options, as_json: bool) -> None:
     """What each step of learning will compare, if all of them can begin."""
     from edgekd import pipeline
     from edgekd.display import make_display
+    from edgekd.plan import checks
 
     loud = get_volume()
     with make_display(quiet=loud.quiet, verbose=loud.verbose) as progress:
         found = pipeline.rehearse(recipe, path, options, progress)
+        for line in checks.list_unmeasurable(recipe, options):
+            progress.note(f"cannot be measured: {line}")
     if as_json:
         print_json({"steps": found})
         return

@@ -130,6 +130,7 @@ def _touched(
     """Return what will be read, written and downloaded, and which code of the user's own will run."""
     from edgekd import pipeline
     from edgekd import recipe as recipes
+    from edgekd.plan import checks
     from edgekd.plan import members
     from edgekd.plan import origins
 
@@ -139,6 +140,7 @@ def _touched(
     sources = [f.step.origin for f in foreseen if f.step.label == "data" and not fetched]
     data = [f"{recipe.data.source} (files: {len(o())})" for o in sources if o is not None]
     digests = {str(c.named): origins.read_files(c.table, c.named, options) for c in choices}
+    unmeasurable = checks.list_unmeasurable(recipe, options)
     behind = [f"{text} (files: {len(found)})" for text, found in digests.items() if found]
     return {
         "reads": [str(p) for p in (path, *weights)] + data + behind,
@@ -146,4 +148,5 @@ def _touched(
         "downloads": list(fetched),
         "runs code of yours": list(dict.fromkeys(str(c.named) for c in choices if c.is_own)),
         **({"runs plugins": [f"{each.name} ({each})" for each in plugins]} if plugins else {}),
+        **({"cannot be measured": unmeasurable} if unmeasurable else {}),
     }

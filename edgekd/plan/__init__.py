@@ -22,11 +22,12 @@ def steps(recipe: Recipe, recipe_folder: Path, options: Options) -> tuple[Step, 
 
     Raises:
         InputError: if the recipe names code without leave to run it, or files that are not there.
-        MachineError: if an engine or torch is missing.
+        MachineError: if an engine or torch is missing, or no target can be measured.
     """
     checks.require_allowed_code(recipe, options)
     checks.require_data_dir(options)
     checks.require_installed(recipe, options)
+    checks.require_measurable(recipe, options)
     recipe = pretrained_models.settle_models(recipe, options)
     of_targets = profiles.target_profiles(recipe, options.device)
     written = profiles.all_profiles(recipe, of_targets)

@@ -66,6 +66,28 @@ def require_installed(recipe: Recipe, options: Options) -> None:
     _require_engines(options.device, runtimes)
 
 
+def list_unmeasurable(recipe: Recipe, options: Options) -> list[str]:
+    """A line for each target that cannot be measured on the device, and why."""
+    runtimes = [target.runtime for target in recipe.targets]
+    unable = host.why_no_engine(runtimes, options.device, run=True)
+    return [f"{name}: {unable[name]}" for name in runtimes if unable.get(name) is not None]
+
+
+def require_measurable(recipe: Recipe, options: Options) -> None:
+    """Refuse a recipe of which no target can be measured: nothing could be chosen after all training.
+
+    Raises:
+        MachineError: naming each target and why.
+    """
+    lines = list_unmeasurable(recipe, options)
+    if lines and len(lines) == len(recipe.targets):
+        where = "here" if options.device is local.DEVICE else f"on {options.device.name}"
+        raise MachineError(
+            f"targets: none can be measured {where}: {'; '.join(lines)}",
+            hint="name another runtime, or a --device that has it",
+        )
+
+
 def _require_engines(device: Device, runtimes: list[str]) -> None:
     """An engine of a plugin may be missing as long as another target is there: its row says why."""
     missing = host.why_no_engine(runtimes, device, run=False)

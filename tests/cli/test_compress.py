@@ -161,6 +161,7 @@ def test_the_plan_in_words_and_as_json(pipeline: FakePipeline, tmp_path: Path) -
         "distil   to run  time not known",
         "time: about 1 min 05 s, disk: about 2 kB, by like steps that were made with this",
         "store; not known: distil",
+        "answers of teacher: stored, 30 a sample; live: 60 a sample",
         f"reads: {QUICKSTART}, digits (files: 1)",
         f"writes: {tmp_path / 'home'}, runs/quickstart",
         "downloads: nothing",

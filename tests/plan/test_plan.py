@@ -117,6 +117,26 @@ def test_a_device_without_the_engine_is_named_with_what_sets_it_up(
     assert caught.value.hint == "edgekd device setup board"
 
 
+def test_targets_that_cannot_be_measured_are_listed_and_refused_where_no_other_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = host.describe_host()
+    missing = {**told.missing, "tensorrt": None, "onnxruntime": None}
+    told = told._replace(missing=missing, idle={**told.idle, "tensorrt": "no CUDA device"})
+    monkeypatch.setattr(host, "describe_host", lambda device: told)
+    monkeypatch.setattr(checks, "package_version", lambda name: "1")
+    both = ["targets=[{runtime: tensorrt}, {runtime: onnxruntime}]"]
+    board = Device("board", lambda order: pytest.fail("asked twice"))
+    for given, where in (({}, "here"), ({"device": board}, "on board")):
+        options = Options(run_dir=tmp_path, store=tmp_path, **given)
+        recipe = recipes.load(TWO, both)
+        assert checks.list_unmeasurable(recipe, options) == ["tensorrt: no CUDA device"]
+        checks.require_measurable(recipe, options)
+        says = f"none can be measured {where}: tensorrt: no CUDA device"
+        with pytest.raises(MachineError, match=says):
+            planned(tmp_path, "targets=[{runtime: tensorrt}]", **given)
+
+
 def test_threads_are_the_recipe_s_or_all_there_are() -> None:
     train = recipes.load(TWO, ["student.train.threads=3"]).student.train
     assert learning.threads(train) == 3
