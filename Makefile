@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Python compiles what is imported, when it is; pip would compile all of it.
 INSTALL := $(BIN)/python -m pip --quiet --disable-pip-version-check install --no-compile --constraint constraints.txt
-USED := $(addprefix tests/,system/test_quantize_run.py system/test_affinity.py trackers hub \
+USED := $(addprefix tests/,system/test_quantize_run.py system/test_affinity.py trackers hub sweep \
 	system/test_api.py::test_a_mapping_finds_what_the_command_line_made \
 	system/test_api.py::test_the_student_of_a_run_and_of_its_bundle_answer_alike \
 	system/test_onnx_file.py::test_a_file_is_quantized_measured_chosen_and_shipped)

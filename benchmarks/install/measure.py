@@ -27,7 +27,7 @@ from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-EXTRAS = "learn,openvino,onnxruntime,report,predict,sign,hub,prune,private,huggingface,mlflow,tensorboard"
+EXTRAS = "learn,openvino,onnxruntime,report,predict,sign,hub,prune,private,huggingface,mlflow,tensorboard,sweep"
 TOOLS = ("pytest", "pytest-xdist", "hypothesis", "jsonschema", "build", "packaging")
 """What runs the tests, in the versions of constraints.txt: they are not what is tried."""
 LEFT_OUT = (".git", ".venv", "runs", "build", "dist")
