@@ -40,6 +40,8 @@ class Prediction(NamedTuple):
     """Text, with its probability where there is one; the likeliest first."""
     decisions: Mapping[str, NDArray[Any]] = {}
     """What the task decides, by its names, such as the class of every pixel [H, W]."""
+    outputs: Mapping[str, NDArray[Any]] = {}
+    """What the model gives, by the names of the task's outputs, such as the logits [C]."""
 
 
 def predict(
@@ -99,7 +101,11 @@ def predict(
         raise InputError(f"{name}: task: got {len(told)} answers, want {len(questions)}")
     return [
         Prediction(
-            one.name, one.prepared, tuple(lines), {key: rows[i] for key, rows in decided.items()}
+            one.name,
+            one.prepared,
+            tuple(lines),
+            {key: rows[i] for key, rows in decided.items()},
+            {key: rows[i] for key, rows in named.items()},
         )
         for i, (one, lines) in enumerate(zip(questions, told, strict=True))
     ]

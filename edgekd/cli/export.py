@@ -184,6 +184,14 @@ def _exported(row: Row | None) -> str:
 
 def _write_onnx(run: Path, found: Result, row: Row | None, goal: Path) -> None:
     _copy(_delivered(run, found, _exported(row)), goal)
+    if row is None:
+        return
+    others = {_exported(each): each.name for each in reversed(found.candidates)}
+    others.pop(_exported(row), None)
+    form = "int8" if row.profile else "float"
+    echo(f"candidate: {row.name}, {form}")
+    for name in sorted(others.values()):
+        echo(f"another:   --candidate {name}")
 
 
 def _write_engine(

@@ -15,7 +15,14 @@ from edgekd.cli.screen import echo
 from edgekd.cli.screen import print_json
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edgekd.bundle.predict import Prediction
+
+MOST_LINES = 20
+"""Samples without labels that are printed: their lines are summaries, `--json` has the values."""
+MOST_VALUES = 1000
+"""Values of one output of a sample that JSON has; of a larger one the range."""
 
 
 @click.command(
@@ -51,7 +58,12 @@ if TYPE_CHECKING:
 @options.key
 @options.timeout
 @click.option("--allow-code", is_flag=True, help="Let the author's own task run, python:....")
-@click.option("--json", "as_json", is_flag=True, help="Print answers and probabilities as JSON.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print answers, probabilities and the values of small outputs as JSON.",
+)
 def command(
     path: Path,
     inputs: tuple[str, ...],
@@ -80,6 +92,7 @@ def command(
     from edgekd.bundle import user_inputs
     from edgekd.errors import EdgekdError
     from edgekd.errors import InputError
+    from edgekd.tasks import BUILT_IN
 
     if runtime is not None:
         runtimes.find_entry(runtime)
@@ -104,12 +117,17 @@ def command(
             for value, error in broken
         ]
         print_json([*(_fields(one) for one in told), *failed])
-    for one in () if as_json else told:
+    entry = BUILT_IN.get(found.dataset.task)
+    is_unlabelled = entry is not None and entry.from_answers
+    shown = told[:MOST_LINES] if is_unlabelled else told
+    for one in () if as_json else shown:
         answers = ", ".join(
             text if share is None else f"{text} {100 * share:.1f} %" for text, share in one.answers
         )
         said = f"  ({one.prepared})" if one.prepared else ""
         echo(EdgekdError(f"{one.name}  {answers}{said}").line())
+    if not as_json and len(shown) < len(told):
+        echo(f"{len(told) - len(shown)} more: --json")
     for _, error in broken:
         echo(f"error: {error.line()}", err=True)
     if broken:
@@ -118,4 +136,14 @@ def command(
 
 def _fields(told: Prediction) -> dict[str, Any]:
     answers = [{"text": text, "probability": share} for text, share in told.answers]
-    return {"input": told.name, "prepared": told.prepared, "answers": answers}
+    outputs = {name: _describe_output(values) for name, values in told.outputs.items()}
+    return {"input": told.name, "prepared": told.prepared, "answers": answers, "outputs": outputs}
+
+
+def _describe_output(values: NDArray[Any]) -> dict[str, Any]:
+    """The shape, and all values or the least, mean and largest of them."""
+    shape = list(values.shape)
+    if values.size <= MOST_VALUES:
+        return {"shape": shape, "values": values.tolist()}
+    ends = {"least": values.min(), "mean": values.mean(dtype="float64"), "most": values.max()}
+    return {"shape": shape, **{name: value.item() for name, value in ends.items()}}

@@ -13,8 +13,9 @@ from edgekd.cli.screen import print_paragraph
 
 if TYPE_CHECKING:
     from edgekd.report.result import Result
+    from edgekd.report.result_row import Row
 
-BUNDLE = "bundle"
+BUNDLE, INT8 = "bundle", "int8"
 
 
 def print_summary(result: Result, run_dir: Path) -> None:
@@ -24,6 +25,8 @@ def print_summary(result: Result, run_dir: Path) -> None:
     print_columns(_model_rows(result))
     echo()
     print_paragraph(write_headline(result))
+    for sentence in _describe_int8(result, run_dir):
+        print_paragraph(sentence)
     for warning in result.warnings:
         print_paragraph(f"warning: {warning}")
     echo()
@@ -54,6 +57,39 @@ def _model_rows(result: Result) -> Iterator[tuple[str, str, str]]:
             latency = "" if row.latency_p50_ms is None else f"{row.latency_p50_ms:.3g} ms, "
             size = "–" if row.size_bytes is None else bytes_text(row.size_bytes)
             yield "chosen", score(row.score), f"{row.name}: {latency}{size}"
+
+
+def _describe_int8(result: Result, run_dir: Path) -> Iterator[str]:
+    """Sentences on how fast int8 is beside float on the engine of the choice, its file, and why float was chosen."""
+    from edgekd.bench.candidate import name_export
+    from edgekd.bench.rows import REFERENCE_PRECISION
+    from edgekd.plan.deliverables import MODELS
+    from edgekd.units import times_text
+
+    chosen = next((row for row in result.candidates if row.name == result.chosen), None)
+    if chosen is None:
+        return
+
+    def place(row: Row) -> tuple[str, int, str]:
+        return row.runtime, row.threads, row.usual_row
+
+    rows = [row for row in result.candidates if place(row) == place(chosen)]
+    floats = {row.name: row.latency_p50_ms for row in rows if row.precision == REFERENCE_PRECISION}
+    for row in rows:
+        if row.precision != INT8:
+            continue
+        speed = "not measured"
+        if row.latency_p50_ms:
+            speed = f"{row.latency_p50_ms:.3g} ms"
+            for name, latency_ms in floats.items():
+                if latency_ms:
+                    times = times_text(latency_ms / row.latency_p50_ms, "faster", "slower", 2)
+                    speed = f"{times} than {name}"
+        file = f"{MODELS}/{name_export(row.model, row.profile)}.onnx"
+        is_there = row.profile and any(each.name == file for each in result.files)
+        yield f"int8: {row.name}: {speed}" + (f"; {run_dir / file}" if is_there else "")
+    if chosen.precision != INT8:
+        yield f"why: {result.why}"
 
 
 def _places(result: Result, run_dir: Path) -> Iterator[tuple[str, str]]:

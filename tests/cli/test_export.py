@@ -38,3 +38,20 @@ def test_a_file_that_is_there_is_not_replaced_unasked(
     replaced = CliRunner().invoke(export.command, [*asked, "--replace"])  # there is no run
     assert isinstance(replaced.exception, InputError) and "result.json" in str(replaced.exception)
     assert (tmp_path / there).read_text() == "mine"
+
+
+def test_the_candidate_and_how_to_get_another_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = report_example.result()
+    first = next(row for row in made.candidates if row.name == made.chosen)
+    row = first.model_copy(update={"name": "int8-row", "precision": "int8", "profile": "x86"})
+    both = made.model_copy(update={"candidates": (first, row)})
+    (tmp_path / "a").write_bytes(b"1")
+    monkeypatch.setattr(export, "_delivered", lambda *_: tmp_path / "a")
+    for given, form, other in ((first, "float", row), (row, "int8", first)):
+        export._write_onnx(tmp_path, both, given, tmp_path / "b")
+        assert capsys.readouterr().out.splitlines()[1:] == [
+            f"candidate: {given.name}, {form}",
+            f"another:   --candidate {other.name}",
+        ]

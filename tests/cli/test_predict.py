@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -12,7 +13,10 @@ from PIL import Image as pillow
 
 from edgekd import bundle
 from edgekd.bundle import archive
+from edgekd.bundle import predict as bundle_predict
 from edgekd.bundle import signature
+from edgekd.bundle.predict import Prediction
+from edgekd.cli import predict
 from edgekd.cli.predict import command
 from edgekd.errors import BudgetMissed
 from edgekd.errors import InputError
@@ -50,6 +54,32 @@ def test_json_is_one_value(packed: Path, tmp_path: Path) -> None:
     assert told["input"] == str(tmp_path / "a.npy") and told["prepared"] == ""
     assert sum(one["probability"] for one in told["answers"]) == pytest.approx(1)
     assert sorted(one["text"] for one in told["answers"]) == ["a", "b", "c"]
+    (logits,) = told["outputs"].values()
+    shares = np.exp(logits["values"]) / np.exp(logits["values"]).sum()
+    told_shares = {one["text"]: one["probability"] for one in told["answers"]}
+    assert logits["shape"] == [3]
+    assert [told_shares[name] for name in "abc"] == pytest.approx(list(shares))
+
+
+def test_of_a_large_output_json_has_the_range() -> None:
+    made = Prediction("a", "", (), {}, {"y": np.arange(1001, dtype=np.float32)[None]})
+    (said,) = predict._fields(made)["outputs"].values()
+    assert said == {"shape": [1, 1001], "least": 0, "mean": 500, "most": 1000}
+
+
+@pytest.mark.parametrize(("task", "lines"), [("float-agreement", 21), ("classification", 25)])
+def test_many_samples_without_labels_are_few_lines(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, lines: int
+) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((4, 4), np.uint8))
+    loaded = bundle.load_bundle(packed.parent / "bundle")
+    other = loaded._replace(dataset=dataclasses.replace(loaded.dataset, task=task))
+    monkeypatch.setattr(bundle, "load_bundle", lambda folder: other)
+    answered = [Prediction(f"a[{i}]", "", (("y: [3]", None),)) for i in range(25)]
+    monkeypatch.setattr(bundle_predict, "predict", lambda *given, **words: answered)
+    done = CliRunner().invoke(command, [str(packed), str(tmp_path / "a.npy")])
+    said = done.output.splitlines()
+    assert len(said) == lines and (said[-1] == "5 more: --json") == (lines == 21)
 
 
 def test_a_bad_image_a_changed_bundle_and_an_unknown_engine(packed: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from edgekd.cli import summary
+from edgekd.report.result import DeliveredFile
 from tests import report_example
 
 
@@ -50,3 +51,22 @@ def test_what_was_not_evaluated_is_a_dash(
     lines = printed(capsys, tmp_path, student=student, teacher=None, control=None)
     assert lines[0].startswith("student  – ")
     assert not any(line.startswith(("teacher", "control")) for line in lines)
+
+
+def test_int8_is_told_beside_float_with_its_file_and_why_float_was_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = report_example.result()
+    first = next(row for row in made.candidates if row.name == "onnxruntime-fp32-1t")
+    words = {"name": "int8-row", "precision": "int8", "profile": "x86", "latency_p50_ms": 0.2}
+    row = first.model_copy(update=words)
+    file = DeliveredFile(name="models/student-x86.onnx", size_bytes=1, meaning="")
+    both = {"candidates": (first, row), "files": (file,), "why": "it is fast"}
+    lines = printed(capsys, Path("r"), chosen=first.name, **both)
+    int8 = "int8: int8-row: 1.53x slower than onnxruntime-fp32-1t; r/models/student-x86.onnx"
+    assert int8 in lines and "why: it is fast" in lines
+    lines = printed(capsys, Path("r"), chosen="int8-row", **both)
+    assert int8 in lines and not any(line.startswith("why") for line in lines)
+    slow = row.model_copy(update={"latency_p50_ms": None})
+    lines = printed(capsys, Path("r"), chosen=first.name, candidates=(first, slow), files=())
+    assert "int8: int8-row: not measured" in lines
