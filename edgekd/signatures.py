@@ -25,6 +25,8 @@ from edgekd.settings import Settings
 from edgekd.sources import ROOT
 
 LITERAL = "Literal"
+PLAIN = bool | int | float | str | None
+"""What a setting of a caller's function may be."""
 RESERVED = {"name", "arguments"}
 """Words beside a member's knobs, which no knob may be called."""
 
@@ -52,8 +54,8 @@ def read_signature(module: str, function: str, supplied: tuple[str, ...] = ()) -
 
 
 def inspect_function(function: Callable[..., Any], where: str) -> Signature:
-    """Return what a function takes that a caller gave: its parameters without a default are what the caller supplies.
-    It has no knobs, those it has stay at their defaults.
+    """Return what a function takes that a caller gave: its parameters without a default are what the caller supplies,
+    the others are knobs, of any plain value; a default that is no plain value stays what it is.
 
     Raises:
         InputError: if it cannot be looked into, or takes parameters without names.
@@ -72,7 +74,20 @@ def inspect_function(function: Callable[..., Any], where: str) -> Signature:
             hint=f"functools.partial({where}, {unset[0]}=...)",
         )
     positional = tuple(each.name for each in wanted if each.kind is not each.VAR_KEYWORD)
-    return Signature(positional, create_model("knobs", __base__=Settings), function.__doc__ or "")
+    fields: dict[str, Any] = {
+        each.name: (PLAIN, each.default)
+        for each in parameters
+        if each not in wanted and each.kind is not each.POSITIONAL_ONLY and _is_plain(each)
+    }
+    knobs = create_model("knobs", __base__=Settings, **fields)
+    return Signature(positional, knobs, function.__doc__ or "")
+
+
+def _is_plain(parameter: inspect.Parameter) -> bool:
+    """Whether a recipe's words can say what a parameter is."""
+    name = parameter.name
+    is_free = not name.startswith(("_", "model_")) and not hasattr(Settings, name)
+    return is_free and name not in RESERVED and isinstance(parameter.default, PLAIN)
 
 
 def keyword_names(module: str, function: str, among: tuple[str, ...]) -> tuple[str, ...]:

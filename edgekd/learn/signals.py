@@ -191,7 +191,7 @@ def require_usable(name: str, member: Member, taken: Collection[str]) -> None:
             f"got {name!r}, which takes nothing of the student, want student_logits or the like"
         )
     for knob in knobs.model_fields:
-        if knob in taken:
+        if knob in taken and member.given is None:  # a caller's own stays at its default
             raise ValueError(
                 f"got {name!r}, which has a knob {knob!r}, want another name: every loss has a {knob}"
             )

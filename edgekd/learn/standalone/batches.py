@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch import nn
+from torch.utils.data import Dataset
+from torch.utils.data import IterableDataset
 
 from edgekd.errors import InputError
 from edgekd.learn.data.loader import Batch
@@ -89,8 +91,9 @@ def read_batch(value: Any, names: tuple[str, ...] = ()) -> OwnBatch:
     targets = targets if isinstance(targets, Mapping) else {LABELS: targets}
     for each in (*inputs, *targets.values()):
         if not isinstance(each, Tensor) or not each.ndim:
+            got = "a single number" if isinstance(each, Tensor) else type(each).__name__
             raise InputError(
-                f"batch: got {type(each).__name__}, want a tensor, (inputs, targets), or a mapping by name"
+                f"batch: got {got}, want a tensor, (inputs, targets), or a mapping by name, of several samples"
             )
     if len({len(each) for each in (*inputs, *targets.values())}) > 1:
         sizes = ", ".join(str(list(each.shape)) for each in (*inputs, *targets.values()))
@@ -101,11 +104,32 @@ def read_batch(value: Any, names: tuple[str, ...] = ()) -> OwnBatch:
 def require_batches(batches: Any) -> None:
     """
     Raises:
-        InputError: if `batches` cannot be iterated.
+        InputError: if `batches` cannot be iterated, or give samples, or inputs and labels, in place of batches.
     """
-    if not hasattr(batches, "__iter__") and not hasattr(batches, "__getitem__"):
-        got = type(batches).__name__
-        raise InputError(f"batches: got {got}, want a DataLoader or a list of batches")
+    got, hint = type(batches).__name__, ""
+    if isinstance(batches, Dataset) and not isinstance(batches, IterableDataset):
+        hint = "torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True)"
+    elif isinstance(batches, nn.Module):
+        got, hint = f"the module {got}", "models stand before batches"
+    elif isinstance(batches, Tensor) or _is_pair(batches):
+        got = "a tensor" if isinstance(batches, Tensor) else "a pair of inputs and labels"
+        hint = "DataLoader(TensorDataset(inputs, labels), batch_size=64, shuffle=True)"
+    elif hasattr(batches, "__iter__") or hasattr(batches, "__getitem__"):
+        return
+    raise InputError(f"batches: got {got}, want a DataLoader or a list of batches", hint=hint)
+
+
+def _is_pair(batches: Any) -> bool:
+    """Whether these are the inputs and the labels of the same samples, and not two batches."""
+    if not isinstance(batches, tuple | list) or len(batches) != 2:
+        return False
+    if not all(isinstance(each, Tensor) and each.ndim for each in batches):
+        return False
+    one, other = batches
+    differ = one.dtype != other.dtype or one.ndim != other.ndim
+    has_columns = isinstance(batches, tuple) and one.ndim == 2 and one.is_floating_point()
+    differ = differ or (has_columns and one.shape[1:] != other.shape[1:])
+    return differ and len(one) == len(other)
 
 
 class LoaderSamples:

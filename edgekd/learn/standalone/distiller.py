@@ -162,7 +162,8 @@ def as_networks(teacher: nn.Module | Sequence[nn.Module] | None) -> tuple[nn.Mod
     """
     if teacher is None:
         return ()
-    found = (teacher,) if isinstance(teacher, nn.Module) else tuple(teacher)
+    several = isinstance(teacher, tuple | list)
+    found = tuple(teacher) if several else (teacher,)
     for each in found:
         if not isinstance(each, nn.Module):
             raise InputError(f"teacher: got {type(each).__name__}, want a torch.nn.Module")

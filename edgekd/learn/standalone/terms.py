@@ -81,6 +81,12 @@ def _read_loss(value: Any, where: str, taken: list[str]) -> dict[str, Any] | Ter
     elif callable(name):
         words["name"] = LOSSES.adopt_function(name, taken)
         taken.append(words["name"])
+    elif isinstance(value, Mapping) and name is None:
+        got = ", ".join(map(str, value))[:100] or "nothing"
+        raise InputError(
+            f"{where}: got a mapping of {got}, want a name, or {{name, weight}}",
+            hint='losses=[{"name": "kd", "weight": 0.9}]',
+        )
     else:
         got = type(name if isinstance(value, Mapping) else value).__name__
         raise InputError(

@@ -63,6 +63,24 @@ def test_what_is_no_batch_is_refused(value: Any, message: str) -> None:
         read_batch(value, ("x",))
 
 
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ((X, Y), "got a pair of inputs and labels, want a DataLoader"),
+        ([X, Y], "got a pair of inputs and labels"),
+        ((X.flatten(1), X.flatten(1)[:, :1]), "got a pair of inputs and labels"),
+        (X, "got a tensor, want a DataLoader"),
+        (TensorDataset(X, Y), "got TensorDataset, want a DataLoader"),
+        (torch.nn.Sequential(torch.nn.Flatten()), "got the module Sequential, want a DataLoader"),
+        (3, "got int, want a DataLoader"),
+    ],
+)
+def test_what_gives_no_batches_is_refused_with_what_is_wanted(batches: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"^batches: {message}"):
+        LoaderSamples(batches, ("x",))
+    assert len(LoaderSamples([X, X], ("x",))) == 2 * len(X)
+
+
 def test_a_loader_gives_as_many_batches_every_epoch() -> None:
     loader = DataLoader(TensorDataset(X, Y), batch_size=3, drop_last=False)
     samples = LoaderSamples(loader, ())

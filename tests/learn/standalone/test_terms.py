@@ -10,12 +10,19 @@ import torch
 from torch import Tensor
 
 from edgekd.errors import InputError
+from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.settings import Training
 from edgekd.learn.standalone.distiller import Distiller
 from edgekd.learn.standalone.terms import read_terms
 from edgekd.learn.standalone.terms import read_training_words
 from tests.learn.standalone_example import batches
 from tests.learn.standalone_example import net
+
+
+def overlap(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float = 2.0) -> Tensor:
+    """The share of the softened distributions that is not common."""
+    p, q = ((each / temperature).softmax(1) for each in (teacher_logits, student_logits))
+    return (1 - p.minimum(q).sum(1)).mean()
 
 
 def names(losses: Any) -> list[str]:
@@ -38,6 +45,11 @@ def test_losses_in_other_words() -> None:
         ([{"name": "kd", "alpha": 0.9}], "losses.0.alpha: got unknown key; write a weight beside"),
         ([{"name": "kd", "T": 1.0, "temperature": 2.0}], "losses.0.temperature: got it beside"),
         ([3], "losses.0: got int, want a name of edgekd methods"),
+        ({"kd": 0.9}, "losses.0: got a mapping of kd, want a name, or {name, weight}"),
+        (
+            {"name": overlap, "temperatur": 3.0},
+            "got unknown key 'temperatur'; did you mean 'temper",
+        ),
         (3, "losses.0: got int"),
         (lambda a, b: a, "'lambda', which takes nothing of the student, want student_logits"),
         (lambda *student_logits: 0, r"lambda: got \*args"),
@@ -47,6 +59,22 @@ def test_losses_in_other_words() -> None:
 def test_what_is_no_loss_is_refused_in_a_line(losses: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_terms(losses, {}, True)
+
+
+def test_a_setting_of_a_function_is_a_knob() -> None:
+    logits = torch.randn(2, 4, 10)
+    said = {"name": overlap, "weight": 0.5, "temperature": 3.0}
+    for words, temperature in ((said, 3.0), (overlap, 2.0)):
+        (bound,) = bind_terms(read_terms(words, {}, True), allow_code=True)  # type: ignore[arg-type]
+        assert bound.function(*logits) == overlap(*logits, temperature=temperature)
+
+    def own(student_logits: Tensor, weight: float = 2.0, scale: object = ...) -> Tensor:
+        return student_logits.mean() * weight
+
+    (term,) = read_terms({"name": own, "weight": 0.5}, {}, True)
+    assert term.weight == 0.5 and term.loss.arguments == {"weight": 2.0}
+    with pytest.raises(InputError, match="temperature"):
+        read_terms({"name": overlap, "temperature": [3.0]}, {}, True)
 
 
 def test_functions_are_losses() -> None:
