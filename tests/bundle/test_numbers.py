@@ -150,7 +150,7 @@ WRONG: dict[str, tuple[Dataset, list[str], str]] = {
     "broken": (ONE, ["[1, 2"], "want JSON"),
     "other columns": (ONE, ['{"area": 1, "doors": 2}'], "got the columns area, doors"),
     "nothing": (ONE, [""], "facts: got "),
-    "lines": (ONE, ["1,2\n\x1b[2J"], "facts: got "),
+    "lines": (ONE, ["1,2\n\x1b[2J"], "facts: line 2: got "),
     "missing.csv": (ONE, ["missing.csv"], "facts: got 'missing.csv', want a number"),
 }
 
