@@ -19,8 +19,12 @@ from edgekd.sweep.study import open_study
 GRID = ("a=1,2,3", "b=x,y")
 
 
+STORAGE = "EDGEKD_TEST_STORAGE"
+"""URL of a database in which the studies are kept instead of a file: ``postgresql+psycopg://me@host/name``."""
+
+
 def opened(folder: Path, *texts: str, most: int = 99, limited: bool = False) -> SweepStudy:
-    study = open_study(folder / "a file?%.sqlite3", "s")
+    study = open_study(os.environ.get(STORAGE) or folder / "a file?%.sqlite3", str(folder))
     space = spaces.parse_space(texts or GRID)
     return SweepStudy(study, space, most=most, is_limited=limited, folder=folder / "locks")
 
