@@ -6,6 +6,7 @@ import importlib
 import sys
 import traceback
 import warnings
+from typing import Any
 from typing import NamedTuple
 
 import click
@@ -91,9 +92,17 @@ class _Verbs(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, verb.summary) for name, verb in COMMANDS.items()])
 
+    def make_context(self, *given: Any, **named: Any) -> click.Context:
+        try:
+            return super().make_context(*given, **named)
+        except BrokenPipeError as error:  # of --help; click would take it for a failure, too
+            raise border.OutputClosed from error
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise border.OutputClosed from error
         except KeyboardInterrupt as error:  # else click prints an empty line and forgets which
             if sys.stderr.isatty():
                 click.echo(err=True)

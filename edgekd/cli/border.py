@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -80,10 +81,15 @@ def print_ending(ending: CommandExit, *, as_json: bool) -> None:
         return
     line = f"{ending.error} ({ending.hint})" if ending.hint else ending.error
     told = json.dumps({"code": ending.code, "error": ending.error, "hint": ending.hint})
-    if as_json:
-        click.echo(told, err=ending.code in VERDICTS)
-    if not as_json or ending.code not in VERDICTS:
-        click.echo(f"error: {line}", err=True)
+    with contextlib.suppress(BrokenPipeError):  # nobody reads it; the exit code stays
+        if as_json:
+            click.echo(told, err=ending.code in VERDICTS)
+        if not as_json or ending.code not in VERDICTS:
+            click.echo(f"error: {line}", err=True)
+
+
+class OutputClosed(Exception):
+    """What reads our output has gone; no `OSError`, of which click makes exit code 1, that of a missed budget."""
 
 
 class ProcessTerminated(KeyboardInterrupt):
@@ -136,7 +142,7 @@ def _ending(error: BaseException) -> CommandExit:
         return CommandExit(2)
     if isinstance(error, click.ClickException):
         return CommandExit(2, EdgekdError(error.format_message()).line(), _usage_hint(error))
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError | OutputClosed):
         # What reads our output has gone; without this, closing stdout complains once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CommandExit(BROKEN_PIPE)

@@ -102,7 +102,8 @@ def open_page(path: Path) -> None:
             hint="run its recipe again: what did not change is not run again",
         )
     echo(str(path))
-    webbrowser.open(path.resolve().as_uri())
+    if not webbrowser.open(path.resolve().as_uri()):
+        echo("no browser could be opened: open that file in yours", err=True)
 
 
 def _page(run_dir: Path) -> str:

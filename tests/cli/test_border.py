@@ -14,6 +14,7 @@ import click
 import numpy as np
 import pytest
 
+from edgekd import cli
 from edgekd import code
 from edgekd import errors
 from edgekd.bench.explanation import fidelity
@@ -168,6 +169,23 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     order = f"{sys.executable} -c 'from edgekd.cli import run; run([\"schema\"])' | head -c 1"
     done = subprocess.run(order, shell=True, capture_output=True, text=True)  # noqa: S602
     assert done.stdout == "{" and done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["methods", "--help"]])
+def test_a_closed_output_is_no_missed_budget(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*given: object, **named: object) -> str:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(click.Command, "get_help", refuse)
+    monkeypatch.setattr(os, "dup2", lambda *given: None)
+    monkeypatch.setattr(border, "exit_on_interruption", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.run(arguments)
+    assert ended.value.code == border.BROKEN_PIPE and capfd.readouterr().err == ""
+    monkeypatch.setattr(click, "echo", refuse)
+    border.print_ending(border.CommandExit(2, "said to nobody"), as_json=True)
 
 
 @pytest.mark.parametrize("where", [["--debug", "methods", "x"], ["methods", "x", "--debug"]])

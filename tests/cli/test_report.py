@@ -48,12 +48,15 @@ def test_the_html_page_is_opened_and_its_path_printed(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []
-    monkeypatch.setattr("webbrowser.open", shown.append)
+    monkeypatch.setattr("webbrowser.open", lambda page: shown.append(page) or True)
     assert "report.html" in str(CliRunner().invoke(command, [str(run_dir), "--open"]).exception)
     (run_dir / "report.html").write_text("<!DOCTYPE html>")
     done = CliRunner().invoke(command, [str(run_dir), "--open"])
     assert done.output.strip() == str(run_dir / "report.html")
     assert shown == [(run_dir / "report.html").resolve().as_uri()]
+    monkeypatch.setattr("webbrowser.open", lambda page: False)
+    done = CliRunner().invoke(command, [str(run_dir), "--open"])
+    assert done.exit_code == 0 and done.stderr.startswith("no browser could be opened")
 
 
 def test_two_runs_are_written_side_by_side(
