@@ -54,7 +54,7 @@ def test_images_are_prepared_and_answers_are_numpys(tmp_path: Path, batch: int |
 def test_rows_of_another_shape_are_refused(tmp_path: Path) -> None:
     path = write_inputs({"x": np.zeros((3, 5), np.float32)}, tmp_path / "x")
     engine = bench_example.null_engine(tmp_path)
-    with pytest.raises(InputError, match=r"got float32 \[1, 5\], want float32 \['N', 4\]"):
+    with pytest.raises(InputError, match=r"got float32 \[3, 5\], want float32 \['N', 4\]"):
         compute_outputs(engine, path)
 
 

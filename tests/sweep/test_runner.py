@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edgekd import code
 from edgekd import files
 from edgekd import pipeline
 from edgekd import recipe as recipes
@@ -112,6 +113,7 @@ def test_a_failing_setting_stops_no_other_and_all_failing_do(
 def test_what_is_not_the_users_error_stops_the_sweep(
     error: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(code, "_loaded", {})  # other tests name functions of `tests` as a user's
     faked(monkeypatch, b8=error)
     with pytest.raises(type(error)):
         sweep(tmp_path)
