@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekd.cli import completions
 from edgekd.cli import options as shared
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import get_volume
@@ -35,20 +34,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--replace", is_flag=True, help="Replace a run with other settings that the folder holds."
 )
-@click.option(
-    "--store",
-    type=FOLDER,
-    help="Folder of stored results.  [default: $EDGEKD_HOME, else the user's cache folder]",
-)
-@click.option(
-    "--set",
-    "overrides",
-    shell_complete=completions.complete_key,
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key; may be repeated.",
-)
-@click.option("--data-dir", type=FOLDER, help="Folder of the public data sets.")
+@shared.store
+@shared.overrides
+@shared.data_dir
 @shared.device
 @click.option(
     "--dry-run", is_flag=True, help="Print what would run and which files it touches, and stop."
@@ -56,11 +44,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--check", is_flag=True, help="Try one step of each training on untrained networks, and stop."
 )
-@click.option("--allow-code", is_flag=True, help="Run your own code: python: names in the recipe.")
-@click.option("--allow-download", is_flag=True, help="Download data and weights that are missing.")
-@click.option(
-    "--no-wait", is_flag=True, help="Fail, do not wait, while another run uses the same files."
-)
+@shared.allow_code
+@shared.allow_download
+@shared.no_wait
 @click.option(
     "--track",
     multiple=True,

@@ -80,7 +80,7 @@ def command(
     files.write_output(output, make_recipe_text(draft, output).encode())
     found = draft.proposal
     if as_json:
-        told = {
+        summary = {
             "recipe": str(output),
             "source": draft.source,
             "task": found.task,
@@ -90,7 +90,7 @@ def command(
             "minutes": found.minutes,
             "notes": list(interview.notes),
         }
-        echo(json.dumps(told))
+        echo(json.dumps(summary))
         return
     echo(f"wrote {output}")
     echo(

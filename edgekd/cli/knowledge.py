@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgekd.cli import completions
+from edgekd.cli import options as shared
 from edgekd.cli.screen import echo
 from edgekd.cli.screen import get_volume
 from edgekd.cli.screen import print_columns
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from edgekd.store import StoreEntry
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
-STORE = click.option(
-    "--store",
-    type=FOLDER,
-    help="Folder of stored results.  [default: $EDGEKD_HOME, else the user's cache folder]",
-)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -34,27 +29,18 @@ def command() -> None:
 
 @command.command("build")
 @click.argument("recipe", type=click.Path(path_type=Path))
-@STORE
-@click.option(
-    "--set",
-    "overrides",
-    shell_complete=completions.complete_key,
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key; may be repeated.",
-)
-@click.option("--data-dir", type=FOLDER, help="Folder of the public data sets.")
+@shared.store
+@shared.overrides
+@shared.data_dir
 @click.option(
     "--from",
     "source",
     type=FOLDER,
     help="Take answers that `export` wrote; they are checked, and what is broken is asked anew.",
 )
-@click.option("--allow-code", is_flag=True, help="Run your own code: python: names in the recipe.")
-@click.option("--allow-download", is_flag=True, help="Download data and weights that are missing.")
-@click.option(
-    "--no-wait", is_flag=True, help="Fail, do not wait, while another run uses the same files."
-)
+@shared.allow_code
+@shared.allow_download
+@shared.no_wait
 @JSON
 def build(
     recipe: Path,
@@ -92,7 +78,7 @@ def build(
 
 
 @command.command("ls")
-@STORE
+@shared.store
 @JSON
 def ls(store: Path | None, as_json: bool) -> None:
     """List the stored answers, oldest first: how many, their encoding, their bytes, how far they are off."""
@@ -106,7 +92,7 @@ def ls(store: Path | None, as_json: bool) -> None:
 @command.command("export")
 @click.argument("key")
 @click.argument("folder", type=FOLDER)
-@STORE
+@shared.store
 def export(key: str, folder: Path, store: Path | None) -> None:
     """Copy the answers of KEY, or of its beginning as `ls` prints it, to a new FOLDER."""
     import os

@@ -32,6 +32,30 @@ device = click.option(
     metavar="NAME",
     help="Device to measure on.",
 )
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+store = click.option(
+    "--store",
+    type=_FOLDER,
+    help="Folder of stored results.  [default: $EDGEKD_HOME, else the user's cache folder]",
+)
+overrides = click.option(
+    "--set",
+    "overrides",
+    shell_complete=completions.complete_key,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the recipe; may be repeated.",
+)
+data_dir = click.option("--data-dir", type=_FOLDER, help="Folder of the public data sets.")
+allow_code = click.option(
+    "--allow-code", is_flag=True, help="Run your own code: python: names in the recipe."
+)
+allow_download = click.option(
+    "--allow-download", is_flag=True, help="Download data and weights that are missing."
+)
+no_wait = click.option(
+    "--no-wait", is_flag=True, help="Fail, do not wait, while another run uses the same files."
+)
 
 
 def require_new(path: Path, *, replace: bool) -> None:

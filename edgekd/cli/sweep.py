@@ -53,23 +53,12 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--sweep-dir", type=FOLDER, help="Folder of runs and frontier.  [default: runs/NAME-sweep]"
 )
-@click.option(
-    "--store",
-    type=FOLDER,
-    help="Folder of stored results.  [default: $EDGEKD_HOME, else the user's cache folder]",
-)
-@click.option(
-    "--set",
-    "overrides",
-    shell_complete=completions.complete_key,
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key in every run; may be repeated.",
-)
-@click.option("--data-dir", type=FOLDER, help="Folder of the public data sets.")
+@shared.store
+@shared.overrides
+@shared.data_dir
 @shared.device
-@click.option("--allow-code", is_flag=True, help="Run your own code: python: names in the recipe.")
-@click.option("--allow-download", is_flag=True, help="Download data and weights that are missing.")
+@shared.allow_code
+@shared.allow_download
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     recipe: Path,
