@@ -15,15 +15,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import itertools
 from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
 
+from pydantic import PrivateAttr
 from pydantic import ValidationError
 from pydantic import create_model
 
@@ -121,15 +120,6 @@ class Table(Mapping[str, Member]):
         """
         self.kind, self._members, self._supplied = kind, members, supplied
         self._takes_own = takes_own
-        self._adopted: dict[str, Member] = {}
-
-    def adopt_function(self, function: Callable[..., Any], taken: Collection[str] = ()) -> str:
-        """Make a caller's function a member, in place of an older one of its name; a number goes behind a `taken` name."""
-        own = str(getattr(function, "__name__", type(function).__name__)).strip("<>")
-        names = itertools.chain([own], (f"{own}-{number}" for number in itertools.count(2)))
-        name = next(each for each in names if each not in self._members and each not in taken)
-        self._adopted[name] = Member("", name, "", is_own=True, given=function)
-        return name
 
     def __getitem__(self, name: str) -> Member:
         """
@@ -139,8 +129,6 @@ class Table(Mapping[str, Member]):
         """
         if name in self._members:
             return self._members[name]
-        if name in self._adopted:
-            return self._adopted[name]
         if self._takes_own and name.startswith(OWN):
             return _referenced(name.removeprefix(OWN), name)._replace(is_own=True)
         plugin = plugins.find_plugin(self.kind, name)
@@ -154,8 +142,7 @@ class Table(Mapping[str, Member]):
 
     def __contains__(self, name: object) -> bool:
         own = self._takes_own and isinstance(name, str) and name.startswith(OWN)
-        known = name in self._members or name in self._adopted or own
-        return known or name in plugins.list_plugins(self.kind)
+        return own or name in self._members or name in plugins.list_plugins(self.kind)
 
     def __iter__(self) -> Iterator[str]:
         yield from self._members
@@ -178,6 +165,7 @@ class NamedMember(Settings):
 
     name: str
     arguments: dict[str, Scalar | None] = {}
+    _given: Callable[..., Any] | None = PrivateAttr(None)
 
     @classmethod
     def parse(cls, value: Any, table: Mapping[str, Member], what: str) -> NamedMember:
@@ -212,9 +200,31 @@ class NamedMember(Settings):
             raise ValueError(str(error)) from error
         return cls(name=key, arguments=knobs)
 
+    @classmethod
+    def from_function(
+        cls, function: Callable[..., Any], name: str, arguments: Mapping[str, Any]
+    ) -> NamedMember:
+        """A caller's function as a choice that no table holds; `name` is what it is called in figures.
+
+        Raises:
+            InputError: if the function takes what no recipe can say.
+            ValueError: for an unknown knob or a value out of range.
+        """
+        made = cls(name=name, arguments=bind(_own_member(function, name), arguments))
+        made._given = function
+        return made
+
+    def find_member(self, table: Mapping[str, Member]) -> Member:
+        """The member that is chosen: the caller's function, else that of the table."""
+        return table[self.name] if self._given is None else _own_member(self._given, self.name)
+
     def __str__(self) -> str:
         reference = self.arguments.get("reference")
         return f"{self.name}:{reference}" if reference else self.name
+
+
+def _own_member(function: Callable[..., Any], name: str) -> Member:
+    return Member("", name, "", is_own=True, given=function)
 
 
 def bind(member: Member, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,12 +42,12 @@ def _loss(value: Any) -> Any:
     own = {key: item for key, item in value.items() if key in Term.model_fields}
     rest = {key: item for key, item in value.items() if key not in own}
     named = _bound(rest)
-    return {"weight": LOSSES[named.name].weight, **own, "loss": named}
+    return {"weight": named.find_member(LOSSES).weight, **own, "loss": named}
 
 
 def _bound(value: Any) -> NamedMember:
     named = NamedMember.parse(value, LOSSES, "loss")
-    signals.require_usable(named.name, LOSSES[named.name], Term.model_fields)
+    signals.require_usable(named.name, named.find_member(LOSSES), Term.model_fields)
     return named
 
 
@@ -113,7 +113,7 @@ class Term(Settings):
     def _fits(self) -> Self:
         signals.require_words(
             self.loss.name,
-            LOSSES[self.loss.name],
+            self.loss.find_member(LOSSES),
             layers=self.layers != "auto",
             standardize=self.standardize,
             labelled_only=self.labelled_only,
@@ -133,7 +133,7 @@ BY_TASK: tuple[Term, ...] = ()
 
 def find_reuse_term(terms: tuple[Term, ...]) -> Term | None:
     """Find the term that gives the student its teacher's classifier; None if there is none."""
-    return next((term for term in terms if LOSSES[term.loss.name].reuses_classifier), None)
+    return next((term for term in terms if term.loss.find_member(LOSSES).reuses_classifier), None)
 
 
 WeightsAllow = Annotated[tuple[Literal["extra", "missing"], ...], Field(strict=False)]

@@ -91,7 +91,7 @@ def find_misfit(
     taught = {(*step.key, "losses"): step.losses for step in steps}
     for key, losses in {**alone, **taught}.items():
         for index, term in enumerate(losses):
-            member = LOSSES[term.loss.name]
+            member = term.loss.find_member(LOSSES)
             if fault := task_fit.find_loss_misfit(term.loss.name, member, ends, term.output):
                 return (*key, index), fault
     for step in distillations(steps):

@@ -108,7 +108,9 @@ def _asking(step: LearningStep) -> Fault:
     """Return what of a step asks for a teacher: a loss, or else its scheme or its list of teachers."""
     want = f"{WANT_TEACHER}, or losses on labels"
     for index, term in enumerate(step.losses):
-        if any(find_signal(name).side == "teacher" for name in needs(LOSSES[term.loss.name])):
+        if any(
+            find_signal(name).side == "teacher" for name in needs(term.loss.find_member(LOSSES))
+        ):
             what = f"got {term.loss.name!r}, which compares with a teacher"
             return (*step.key, "losses", index), f"{what}, {want}"
     if isinstance(step, Distillation) and "teachers" not in step.words.model_fields_set:

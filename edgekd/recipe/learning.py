@@ -46,7 +46,9 @@ from edgekd.table import NamedMember
 
 def _from_labels(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     for term in terms:
-        if any(find_signal(name).source != "labels" for name in needs(LOSSES[term.loss.name])):
+        if any(
+            find_signal(name).source != "labels" for name in needs(term.loss.find_member(LOSSES))
+        ):
             raise ValueError(
                 f"got {term.loss.name!r}, which compares with a teacher, want a loss on labels; "
                 "it belongs in learn.0.losses"
@@ -66,12 +68,12 @@ def _from_answers(terms: tuple[Term, ...]) -> tuple[Term, ...]:
 
 def term_reads_layers(term: Term, side: Side | None = None) -> bool:
     """Return whether a loss reads layers: of the student, of the teacher, or of either."""
-    return reads_layers(LOSSES[term.loss.name], side)
+    return reads_layers(term.loss.find_member(LOSSES), side)
 
 
 def loss_needs_one_class(term: Term) -> bool:
     """Return whether a loss needs one class a sample, which views that mix samples do not have."""
-    return "label_indices" in needs(LOSSES[term.loss.name])
+    return "label_indices" in needs(term.loss.find_member(LOSSES))
 
 
 LabelLosses = Annotated[OptionalLosses, AfterValidator(_from_labels)]

@@ -136,7 +136,7 @@ def _without_teacher(words: DistilStep, otherwise: tuple[str, ...]) -> DistilSte
     `otherwise`."""
     if "teachers" in words.model_fields_set:
         return words
-    read = {name for term in words.losses for name in needs(LOSSES[term.loss.name])}
+    read = {name for term in words.losses for name in needs(term.loss.find_member(LOSSES))}
     compares = any(find_signal(name).side == "teacher" for name in read)
     nobody = words.scheme.name == OFFLINE.name and not compares
     teachers = () if nobody else otherwise

@@ -143,7 +143,7 @@ def _untaught(taught: Sequence[Distillation]) -> Iterator[Fault]:
     Where layers are not shown all losses are on answers.
     """
     for step in taught:
-        read = {name for term in step.losses for name in needs(LOSSES[term.loss.name])}
+        read = {name for term in step.losses for name in needs(term.loss.find_member(LOSSES))}
         answers = any((s.side, s.source) == ("student", "labels") for s in map(find_signal, read))
         if not answers and not find_reuse_term(step.losses):
             names = ", ".join(term.loss.name for term in step.losses)

@@ -205,7 +205,7 @@ def _want_plain(config: CheckConfig, case: PlainTraining, given: Given, context:
         interface=plan.interface,
         allow_code=context.allow_code,
     )
-    if case.alone and not all(LOSSES[term.loss.name].built_in for term in terms):
+    if case.alone and not all(term.loss.find_member(LOSSES).built_in for term in terms):
         with arithmetic.deterministic_torch(context.seed, 1):
             whole = DistillationStep(
                 model, plan, connected, connected.add_to_scheme(learn_from_labels()), {}

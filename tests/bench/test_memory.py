@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,21 @@ def test_parse_status() -> None:
     assert memory.parse_status(text) == {"VmHWM": MIB, "RssAnon": 12 * 1024}
 
 
+NOW = f"""
+from edgekd.bench import memory
+before = memory.read_memory()
+kept = b"\\1" * (32 * {MIB})
+after = memory.read_memory()
+print(after["RssAnon"] - before["RssAnon"], after["VmRSS"] - after["RssAnon"], after["VmHWM"] - after["VmRSS"])
+"""
+
+
 def test_now_is_about_this_process() -> None:
-    before = memory.read_memory()
-    kept = b"\1" * (32 * MIB)
-    after = memory.read_memory()
-    assert after["VmRSS"] - before["VmRSS"] == pytest.approx(len(kept), abs=2 * MIB)
-    assert after["VmHWM"] >= after["VmRSS"]
+    """In a process of its own: what others of this one's threads and collections give back is not seen there."""
+    told = subprocess.run([sys.executable, "-c", NOW], check=True, capture_output=True, text=True)
+    grown, mapped, above = map(int, told.stdout.split())
+    assert grown == pytest.approx(32 * MIB, abs=2 * MIB)
+    assert mapped > 0 and above >= 0
 
 
 def touched_under(tmp_path: Path, touched: int) -> int:

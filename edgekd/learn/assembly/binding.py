@@ -62,7 +62,7 @@ def bind_parts(
     term: BoundTerm, words: Term, pairs: Sequence[LayerPair], context: BindingContext
 ) -> BoundTerm:
     """Give the term one part a pair, or one part of all pairs where it compares stages; try each on zeros."""
-    wanted = needs(LOSSES[words.loss.name])
+    wanted = needs(words.loss.find_member(LOSSES))
     if words.standardize and context.classes < 3:
         raise InputError(
             f"loss {term.name}: got standardize with {context.classes} classes, want 3 or more: of two, "
@@ -82,7 +82,7 @@ def bind_parts(
     for part in parts:
         alone = dataclasses.replace(term, parts=(part,))
         rehearse_term(alone, _signals(part, context, torch.zeros))
-        if not LOSSES[words.loss.name].built_in:
+        if not words.loss.find_member(LOSSES).built_in:
             noise = torch.Generator().manual_seed(0)
             draw = functools.partial(torch.randn, generator=noise)
             _require_learnable(alone, _signals(part, context, draw))
@@ -134,7 +134,7 @@ def _keys(
 
 
 def _part(words: Term, keys: Mapping[str, Key], context: BindingContext) -> TermPart:
-    companion = LOSSES[words.loss.name].companion
+    companion = words.loss.find_member(LOSSES).companion
     if companion is None:
         return TermPart(keys)
     found = find_signature(companion)

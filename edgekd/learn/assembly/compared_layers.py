@@ -45,7 +45,7 @@ def list_layers(
         context: what it was bound with.
     """
     places = [(pair.student, pair.teacher) for pair in pairs]
-    kinds = [find_signal(name).kind for name in needs(LOSSES[words.loss.name])]
+    kinds = [find_signal(name).kind for name in needs(words.loss.find_member(LOSSES))]
     if not places and "embedding" in kinds:
         networks = context.networks
         places = [(networks["student"].classifier, networks["teacher"].classifier)]

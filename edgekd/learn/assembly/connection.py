@@ -69,7 +69,7 @@ class Connection(NamedTuple):
 
 def reads_inside(terms: Sequence[Term], side: Side | None = None) -> bool:
     """Return whether a loss reads layers of the student, of the teacher, or (None) of either."""
-    return any(reads_layers(LOSSES[term.loss.name], side) for term in terms)
+    return any(reads_layers(term.loss.find_member(LOSSES), side) for term in terms)
 
 
 def connect(
@@ -181,7 +181,7 @@ def _connected(
 
 
 def _pairs(words: Term, student: NetworkStages, teacher: NetworkStages) -> tuple[LayerPair, ...]:
-    member = LOSSES[words.loss.name]
+    member = words.loss.find_member(LOSSES)
     if not pairs_layers(member):
         return ()
     layers = words.layers

@@ -148,7 +148,7 @@ def bind_terms(terms: Iterable[Term], *, allow_code: bool = False) -> tuple[Boun
     for term in terms:
         name = term.loss.name
         seen = sum(other.name.split("#")[0] == name for other in bound)
-        member = LOSSES[name]
+        member = term.loss.find_member(LOSSES)
         function = code.load_member(member, f"loss {name}", allow_code=allow_code)
         if not member.built_in:
             function = _require_number(name, function)

@@ -107,7 +107,7 @@ class Distiller(nn.Module):
             self._names,
             targets=first.targets,
             kind=_kind(terms),
-            single=any(LOSSES[term.loss.name].logits == "single" for term in terms),
+            single=any(term.loss.find_member(LOSSES).logits == "single" for term in terms),
         )
         participants = Participants(
             student,
@@ -195,13 +195,13 @@ def _mark(number: int) -> str:
 
 def _kind(terms: Sequence[Term]) -> Kind:
     """The kind of the student's first output: what the losses compare."""
-    asked = {name for term in terms for name in needs(LOSSES[term.loss.name])}
+    asked = {name for term in terms for name in needs(term.loss.find_member(LOSSES))}
     return "values" if asked & {"student_values", "teacher_values"} else "logits"
 
 
 def _require_numbers(terms: Sequence[Term], numbered: bool) -> None:
     for term in terms:
-        if "sample_indices" in needs(LOSSES[term.loss.name]) and not numbered:
+        if "sample_indices" in needs(term.loss.find_member(LOSSES)) and not numbered:
             raise InputError(
                 f"loss {term.loss.name}: it remembers samples, and the batches do not say which they are",
                 hint=f"give batches as mappings with {INDICES!r}, [B], numbers in the training set",

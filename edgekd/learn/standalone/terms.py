@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -71,32 +72,53 @@ def read_terms(
 
 
 def _read_loss(value: Any, where: str, taken: list[str]) -> dict[str, Any] | Term:
-    """A loss as the settings of a term take it; names of functions go to those that are `taken`."""
+    """A loss as the settings of a term take it; the names of functions go to those that are `taken`."""
     if isinstance(value, Term):
         return value
     words = dict(value) if isinstance(value, Mapping) else {"name": value}
     name = words.get("name")
-    if isinstance(name, str):
-        words["name"] = read_name(name, "loss", LOSSES, where)
-    elif callable(name):
-        words["name"] = LOSSES.adopt_function(name, taken)
-        taken.append(words["name"])
-    elif isinstance(value, Mapping) and name is None:
-        got = ", ".join(map(str, value))[:100] or "nothing"
-        raise InputError(
-            f"{where}: got a mapping of {got}, want a name, or {{name, weight}}",
-            hint='losses=[{"name": "kd", "weight": 0.9}]',
-        )
-    else:
-        got = type(name if isinstance(value, Mapping) else value).__name__
-        raise InputError(
-            f"{where}: got {got}, want a name of edgekd methods, a mapping with it, or a function"
-        )
+    if callable(name):
+        return _read_function(name, words, where, taken)
+    if not isinstance(name, str):
+        raise _refuse_loss(value, name, where)
+    words["name"] = read_name(name, "loss", LOSSES, where)
     head = words["name"] if words["name"] in LOSSES else words["name"].partition(":")[0]
     if head not in LOSSES:
         return words
     knobs = find_signature(LOSSES[head]).knobs.model_fields
     return read_keys(words, {"name", *Term.model_fields, *knobs}, where)
+
+
+def _read_function(
+    function: LossFunction, said: Mapping[str, Any], where: str, taken: list[str]
+) -> dict[str, Any]:
+    """The same of a caller's function, called by its own name, with a number where that is a loss's or taken."""
+    own = str(getattr(function, "__name__", type(function).__name__)).strip("<>")
+    names = itertools.chain([own], (f"{own}-{number}" for number in itertools.count(2)))
+    name = next(each for each in names if each not in LOSSES and each not in taken)
+    taken.append(name)
+    knobs = set(NamedMember.from_function(function, name, {}).arguments)
+    words = read_keys(
+        {key: said[key] for key in said if key != "name"}, {*Term.model_fields, *knobs}, where
+    )
+    own_words = {key: words.pop(key) for key in [*words] if key not in Term.model_fields}
+    try:
+        return {**words, "loss": NamedMember.from_function(function, name, own_words)}
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _refuse_loss(value: Any, name: Any, where: str) -> InputError:
+    if isinstance(value, Mapping) and name is None:
+        got = ", ".join(map(str, value))[:100] or "nothing"
+        return InputError(
+            f"{where}: got a mapping of {got}, want a name, or {{name, weight}}",
+            hint='losses=[{"name": "kd", "weight": 0.9}]',
+        )
+    got = type(name if isinstance(value, Mapping) else value).__name__
+    return InputError(
+        f"{where}: got {got}, want a name of edgekd methods, a mapping with it, or a function"
+    )
 
 
 def read_name(name: str, key: str, known: Iterable[str], where: str) -> str:

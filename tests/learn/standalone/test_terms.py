@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from edgekd.errors import InputError
+from edgekd.learn.losses import LOSSES
 from edgekd.learn.method.loss import bind_terms
 from edgekd.learn.settings import Training
 from edgekd.learn.standalone.distiller import Distiller
@@ -117,3 +118,13 @@ def test_trainings_in_other_words() -> None:
     ):
         with pytest.raises(InputError, match=message):
             read_training_words(words, known)
+
+
+def test_a_function_is_known_to_its_own_terms_alone() -> None:
+    (term,) = read_terms(overlap, {}, True)
+    assert term.loss.find_member(LOSSES).given is overlap
+    assert "overlap" not in LOSSES and names([overlap, "kd"]) == ["overlap", "kd"]
+    with pytest.raises(InputError, match="unknown loss 'overlap'"):
+        read_terms("overlap", {}, True)
+    copied = term.model_copy(update={"weight": 2.0})
+    assert copied.loss.find_member(LOSSES).given is overlap
