@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
     {"sources", "fields", "splits"},
     {"settings", "dataset"},
     {"table", "signatures", "device", "value_info", "task", "task_check"},
-    {"attributes", "code"},
+    {"attributes", "code", "named_member"},
     {"tasks"},
     {"devices", "synonyms"},
     {"store", "runtime", "admission", "graph", "islands", "run"},

@@ -11,9 +11,9 @@ from edgekd.errors import InputError
 from edgekd.learn.data import SOURCES
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
+from edgekd.named_member import NamedMember
+from edgekd.named_member import bind
 from edgekd.table import Member
-from edgekd.table import NamedMember
-from edgekd.table import bind
 from edgekd.table import find_signature
 
 SOURCE = '''

@@ -31,8 +31,8 @@ from edgekd.learn.settings import Training
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.progress import Silent
-from edgekd.table import NamedMember
 from edgekd.tasks import DEFAULT_TASK
 
 PRECISE = Arithmetic(precision="fp32", channels_last=True, threads=1)

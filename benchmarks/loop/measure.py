@@ -44,8 +44,8 @@ from edgekd.learn.settings import Training
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.progress import Silent
-from edgekd.table import NamedMember
 from edgekd.tasks import DEFAULT_TASK
 
 sys.path.insert(0, str(Path(__file__).parent))

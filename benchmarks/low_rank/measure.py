@@ -28,11 +28,11 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import Training
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import distil
 from edgekd.stages import factorize
-from edgekd.table import NamedMember
 
 PROCESSES = 8
 MODEL = ("blueprint.json", "weights.safetensors")

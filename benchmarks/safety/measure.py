@@ -49,8 +49,8 @@ from edgekd.learn.source import LabelledImages
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.progress import Silent
-from edgekd.table import NamedMember
 from edgekd.tasks import DEFAULT_TASK
 from edgekd.tasks import classification
 

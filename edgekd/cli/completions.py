@@ -137,8 +137,8 @@ def list_keys(
 
 def _find_inner(annotation: Any, part: str = "") -> Iterator[tuple[str, type[Any]]]:
     """Yield the settings inside an annotation, with ``.0`` before those of a list; a named member is a value."""
+    from edgekd.named_member import NamedMember
     from edgekd.settings import Settings
-    from edgekd.table import NamedMember
 
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         if not issubclass(annotation, NamedMember):

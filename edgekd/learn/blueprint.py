@@ -28,11 +28,11 @@ from edgekd.learn.forward_pass import as_tuple
 from edgekd.learn.method import outputs as model_outputs
 from edgekd.learn.model_inputs import Inputs
 from edgekd.learn.models import MODELS
+from edgekd.named_member import bind
 from edgekd.settings import Settings
 from edgekd.settings import omit_default
 from edgekd.table import Member
 from edgekd.table import Scalar
-from edgekd.table import bind
 from edgekd.units import number_text
 
 LARGEST_BLUEPRINT_BYTES = 2**24

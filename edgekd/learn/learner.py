@@ -42,8 +42,8 @@ from edgekd.learn.training import checkpoint
 from edgekd.learn.training.depth import plan_rates
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
+from edgekd.named_member import NamedMember
 from edgekd.stage import Context
-from edgekd.table import NamedMember
 from edgekd.task import figure_text
 from edgekd.task import interface_of
 from edgekd.task import metric_rows

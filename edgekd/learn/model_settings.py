@@ -9,10 +9,10 @@ from pydantic import BeforeValidator
 from pydantic import Field
 
 from edgekd.learn.models import MODELS
+from edgekd.named_member import NamedMember
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import omit_default
-from edgekd.table import NamedMember
 
 Size = Annotated[int, Field(ge=1, le=16_384)]
 

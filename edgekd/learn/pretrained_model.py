@@ -12,7 +12,7 @@ from edgekd.learn import preprocessing
 from edgekd.learn.models import timm
 from edgekd.learn.models import transformers
 from edgekd.learn.preprocessing import Preprocessing
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 
 
 class PretrainedModel(NamedTuple):

@@ -17,6 +17,7 @@ from edgekd.learn.optimizers import OptimizerSettings
 from edgekd.learn.optimizers import add_own_rate
 from edgekd.learn.optimizers import parse_optimizer
 from edgekd.learn.optimizers import require_own_settings
+from edgekd.named_member import NamedMember
 from edgekd.settings import Count
 from edgekd.settings import Fraction
 from edgekd.settings import NonNegative
@@ -24,7 +25,6 @@ from edgekd.settings import Positive
 from edgekd.settings import Settings
 from edgekd.settings import Whole
 from edgekd.settings import omit_default
-from edgekd.table import NamedMember
 
 Weight = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]

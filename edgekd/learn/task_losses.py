@@ -9,7 +9,7 @@ from typing import Any
 from edgekd.errors import InputError
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.settings import Term
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 from edgekd.task import Task
 
 

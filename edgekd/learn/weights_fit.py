@@ -15,7 +15,7 @@ from edgekd.learn import weights
 from edgekd.learn.blueprint import Blueprint
 from edgekd.learn.model_settings import Input
 from edgekd.learn.weight_names import fit_names
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 
 SUPPOSED = ({"channels": 3, "side": 64, "classes": 7}, {"channels": 1, "side": 96, "classes": 11})
 """Two kinds of data; a tensor of a model that has another shape for each depends on the data."""

@@ -10,12 +10,12 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
+from edgekd.named_member import NamedMember
 from edgekd.plugins import Plugin
 from edgekd.recipe import Recipe
 from edgekd.recipe.steps import distillations
 from edgekd.runtimes import RUNTIMES
 from edgekd.table import OWN
-from edgekd.table import NamedMember
 from edgekd.table import Table
 from edgekd.tasks import task_table
 

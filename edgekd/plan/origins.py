@@ -15,12 +15,12 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
+from edgekd.named_member import NamedMember
 from edgekd.run import Options
 from edgekd.runtimes import BUILT_IN
 from edgekd.runtimes import RUNTIMES
 from edgekd.stage import package_version
 from edgekd.table import Member
-from edgekd.table import NamedMember
 from edgekd.table import Table
 
 Origin = Callable[[], dict[str, str]]

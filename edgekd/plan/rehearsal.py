@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from edgekd.bench.roles import CONTROL
 from edgekd.learn.settings import NumericsSettings
 from edgekd.learn.settings import Training
+from edgekd.named_member import NamedMember
 from edgekd.plan import members
 from edgekd.plan import origins
 from edgekd.plan import roles
@@ -24,7 +25,6 @@ from edgekd.recipe.steps import find_quantization
 from edgekd.run import Options
 from edgekd.stage import Step
 from edgekd.stages import check
-from edgekd.table import NamedMember
 
 LABEL = "check"
 """The step before all training."""

@@ -18,6 +18,7 @@ from edgekd.learn.data import SOURCES
 from edgekd.learn.knowledge_settings import KnowledgeSettings
 from edgekd.learn.settings import Losses
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.recipe import agreement
 from edgekd.recipe import beginning
 from edgekd.recipe import canonical
@@ -43,7 +44,6 @@ from edgekd.stages.explain import ExplainSettings as Explain
 from edgekd.stages.export import ExportSettings as Export
 from edgekd.stages.measure import MeasureSettings
 from edgekd.stages.synthesize import SynthesizeConfig as Synthesis
-from edgekd.table import NamedMember
 from edgekd.tasks import BUILT_IN
 from edgekd.tasks import DEFAULT_TASK
 

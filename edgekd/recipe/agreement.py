@@ -24,6 +24,7 @@ from edgekd.learn.signals import is_classifier
 from edgekd.learn.synthesis import SYNTHESIZERS
 from edgekd.learn.task_fit import TaskEnds
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.recipe.learning import loss_needs_one_class
 from edgekd.recipe.steps import Distillation
 from edgekd.recipe.steps import LearningStep
@@ -33,7 +34,6 @@ from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Target
 from edgekd.recipe.text import Key
 from edgekd.runtimes import RUNTIMES
-from edgekd.table import NamedMember
 
 INT4_BITS, INT4_OPSET = 4, 21
 ORDER = {"distil": 0, "factorize": 1, "prune": 1, "quantize": 2}

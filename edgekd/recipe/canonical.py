@@ -22,6 +22,7 @@ from edgekd.learn.optimizers import OPTIMIZERS
 from edgekd.learn.optimizers import OptimizerSettings
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.synthesis import SYNTHESIZERS
+from edgekd.named_member import NamedMember
 from edgekd.recipe.text import Key
 from edgekd.recipe.text import ParsedRecipe
 from edgekd.recipe.text import input_error
@@ -29,7 +30,6 @@ from edgekd.recipe.text import place_of
 from edgekd.runtimes import RUNTIMES
 from edgekd.table import OWN
 from edgekd.table import Member
-from edgekd.table import NamedMember
 from edgekd.table import find_signature
 from edgekd.tasks import task_table
 

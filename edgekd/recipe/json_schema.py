@@ -58,7 +58,7 @@ _FIELDS: dict[str, tuple[str, Mapping[str, Member]]] = {
     "scheme": ("Scheme", SCHEMES),
     "method": ("Synthesizer", SYNTHESIZERS),
 }
-"""Fields that hold a `edgekd.table.NamedMember`, what their definition is called, and whose names."""
+"""Fields that hold a `edgekd.named_member.NamedMember`, what their definition is called, and whose names."""
 
 
 _MAIN = {

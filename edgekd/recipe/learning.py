@@ -32,6 +32,7 @@ from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import needs
 from edgekd.learn.signals import reads_layers
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.recipe.target import AUTO
 from edgekd.recipe.target import Profiles
 from edgekd.recipe.target import require_distinct
@@ -41,7 +42,6 @@ from edgekd.settings import omit_default
 from edgekd.stages import factorize
 from edgekd.stages import prune
 from edgekd.stages import quantize
-from edgekd.table import NamedMember
 
 
 def _from_labels(terms: tuple[Term, ...]) -> tuple[Term, ...]:

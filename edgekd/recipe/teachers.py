@@ -15,6 +15,7 @@ from edgekd.learn.settings import Training
 from edgekd.learn.settings import find_reuse_term
 from edgekd.learn.signals import find_signal
 from edgekd.learn.signals import needs
+from edgekd.named_member import NamedMember
 from edgekd.recipe.learning import THE_STUDENT
 from edgekd.recipe.learning import THE_TEACHER
 from edgekd.recipe.learning import Student
@@ -25,7 +26,6 @@ from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.steps import distillations
 from edgekd.recipe.steps import find_quantization
 from edgekd.recipe.text import Key
-from edgekd.table import NamedMember
 
 Fault = tuple[Key, str]
 _NOT_RANDOM = "want weights beside it: what is drawn at random would never learn"

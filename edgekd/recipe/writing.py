@@ -10,12 +10,12 @@ from typing import Any
 import yaml
 
 from edgekd.learn.settings import Term
+from edgekd.named_member import NamedMember
 from edgekd.recipe import Recipe
 from edgekd.recipe import agreement
 from edgekd.recipe import text as recipe_text
 from edgekd.recipe import weights_paths
 from edgekd.settings import Settings
-from edgekd.table import NamedMember
 
 HEADER = """\
 # The recipe of this run as it was carried out: every default and every --set is written out. Run again, it gives the

@@ -19,6 +19,7 @@ from edgekd.errors import InputError
 from edgekd.errors import MachineError
 from edgekd.errors import find_nearest
 from edgekd.learn.data import SOURCES
+from edgekd.named_member import NamedMember
 from edgekd.settings import Count
 from edgekd.settings import Settings
 from edgekd.settings import omit_default
@@ -26,7 +27,6 @@ from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
-from edgekd.table import NamedMember
 from edgekd.tasks import DEFAULT_TASK
 from edgekd.tasks import task_table
 from edgekd.units import number_text

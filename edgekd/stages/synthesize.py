@@ -15,12 +15,12 @@ from edgekd import units
 from edgekd.errors import InputError
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.synthesis import SYNTHESIZERS
+from edgekd.named_member import NamedMember
 from edgekd.settings import Settings
 from edgekd.stage import Context
 from edgekd.stage import Given
 from edgekd.stage import Made
 from edgekd.stage import Stage
-from edgekd.table import NamedMember
 
 if TYPE_CHECKING:
     import numpy as np

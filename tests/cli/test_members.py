@@ -19,8 +19,8 @@ from edgekd.learn.models import MODELS
 from edgekd.learn.schemes import CHAINS
 from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.synthesis import SYNTHESIZERS
+from edgekd.named_member import NamedMember
 from edgekd.table import Member
-from edgekd.table import NamedMember
 from edgekd.table import find_signature
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from edgekd.learn.blueprint import build
 from edgekd.learn.complexity import count_parameters
 from edgekd.learn.models import MODELS
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 from edgekd.table import find_signature
 from tests.learn.blueprint_example import image_blueprint
 

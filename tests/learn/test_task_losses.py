@@ -9,7 +9,7 @@ from edgekd.learn.losses import LOSSES
 from edgekd.learn.settings import Term
 from edgekd.learn.task_losses import find_label_terms
 from edgekd.learn.task_losses import find_soft_terms
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 from edgekd.tasks import BUILT_IN
 from edgekd.tasks import load_task
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgekd.errors import InputError
+from edgekd.named_member import NamedMember
 from edgekd.plan import origins
 from edgekd.run import Options
 from edgekd.settings import Settings
@@ -16,7 +17,6 @@ from edgekd.stage import Step
 from edgekd.stage import key_inputs
 from edgekd.stage import origin_of
 from edgekd.store import compute_key
-from edgekd.table import NamedMember
 
 Origin = Callable[[], dict[str, str]]
 

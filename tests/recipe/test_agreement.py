@@ -20,11 +20,11 @@ from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Term
 from edgekd.learn.task_fit import TaskEnds
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.recipe import agreement
 from edgekd.recipe.steps import LearningStep
 from edgekd.recipe.target import Target
 from edgekd.table import Member
-from edgekd.table import NamedMember
 from edgekd.task import Scale
 from tests import bundle_example
 from tests.bundle import numbers_example

@@ -13,10 +13,10 @@ from edgekd.errors import InputError
 from edgekd.learn import blueprint
 from edgekd.learn.model_settings import Input
 from edgekd.learn.models import MODELS
+from edgekd.named_member import NamedMember
 from edgekd.progress import Silent
 from edgekd.stage import Context
 from edgekd.stages import open as open_stage
-from edgekd.table import NamedMember
 from tests.learn.blueprint_example import image_blueprint
 
 OURS = {"name": "resnet8", "base": 4}

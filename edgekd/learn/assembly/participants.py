@@ -28,7 +28,7 @@ from edgekd.learn.schemes.labels_only import learn_from_labels
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.signals import find_answer
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 from edgekd.table import find_signature
 
 PARENT = "parent"

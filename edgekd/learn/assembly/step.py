@@ -21,7 +21,7 @@ from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.settings import InheritSettings
 from edgekd.learn.settings import Term
 from edgekd.learn.settings import find_reuse_term
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 
 
 class DistillationStep(NamedTuple):

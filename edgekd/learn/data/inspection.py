@@ -18,7 +18,7 @@ from edgekd.learn.data.survey import measure_images
 from edgekd.learn.data.survey import survey_source
 from edgekd.learn.source import locate
 from edgekd.learn.source import require_sound
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 
 SKIP = {"on_broken": "skip"}
 

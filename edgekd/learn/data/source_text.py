@@ -12,7 +12,7 @@ from typing import Any
 from edgekd.errors import InputError
 from edgekd.learn.data import SOURCES
 from edgekd.learn.source import SKIP_HINT
-from edgekd.table import bind
+from edgekd.named_member import bind
 
 
 def format_source(name: str, arguments: Mapping[str, Any]) -> str:

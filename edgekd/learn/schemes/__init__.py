@@ -10,8 +10,8 @@ from typing import NamedTuple
 from pydantic import BeforeValidator
 
 from edgekd.errors import find_nearest
+from edgekd.named_member import NamedMember
 from edgekd.table import Member
-from edgekd.table import NamedMember
 from edgekd.table import Table
 from edgekd.table import find_signature
 

@@ -36,7 +36,7 @@ from edgekd.learn.standalone.guarded_term import guard_terms
 from edgekd.learn.standalone.terms import LossWords
 from edgekd.learn.standalone.terms import read_scheme
 from edgekd.learn.standalone.terms import read_terms
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 from edgekd.table import find_signature
 
 OWN = "own"

@@ -24,7 +24,7 @@ from edgekd.learn.settings import Term
 from edgekd.learn.settings import TrainingPrecision
 from edgekd.learn.task_losses import find_label_terms
 from edgekd.learn.task_losses import find_soft_terms
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 from edgekd.table import find_signature
 from edgekd.tasks import DEFAULT_TASK
 from edgekd.tasks import load_task

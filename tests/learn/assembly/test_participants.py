@@ -18,7 +18,7 @@ from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.settings import Arithmetic
 from edgekd.learn.settings import CombineSettings
 from edgekd.learn.view_settings import Views
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 from tests import data_example
 from tests.knowledge_example import Teacher
 from tests.knowledge_example import draw

@@ -10,7 +10,7 @@ from edgekd.learn.assembly import connection
 from edgekd.learn.losses import LOSSES
 from edgekd.learn.method import loss
 from edgekd.learn.settings import Term
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 
 
 def words(*names: str) -> list[Term]:

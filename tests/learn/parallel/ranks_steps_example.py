@@ -40,7 +40,7 @@ from edgekd.learn.schemes.same_class import cs_kd
 from edgekd.learn.schemes.self_supervised import self_supervised
 from edgekd.learn.schemes.supernet import supernet
 from edgekd.learn.settings import Term
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 from tests.learn.schemes import online_example as example
 
 if TYPE_CHECKING:

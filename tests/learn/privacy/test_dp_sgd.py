@@ -26,7 +26,7 @@ from edgekd.learn.privacy.dp_sgd import Privacy
 from edgekd.learn.schemes.labels_only import learn_from_labels
 from edgekd.learn.schemes.offline import offline
 from edgekd.learn.settings import Term
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 from tests.learn.schemes import online_example as example
 
 PLAIN = Privacy(noise=0.0, max_norm=math.inf, batch_size=example.BATCH)

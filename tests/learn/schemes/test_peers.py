@@ -12,7 +12,7 @@ from edgekd.learn.schemes import SCHEMES
 from edgekd.learn.schemes.peers import combine_logits
 from edgekd.learn.schemes.peers import dml
 from edgekd.learn.schemes.peers import kdcl
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 from tests.learn.schemes import online_example as example
 
 

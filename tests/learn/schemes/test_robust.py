@@ -20,8 +20,8 @@ from edgekd.learn.method.scheme import Scheme
 from edgekd.learn.method.scheme import TensorBatch
 from edgekd.learn.schemes import robust
 from edgekd.learn.settings import Term
+from edgekd.named_member import NamedMember
 from edgekd.table import Member
-from edgekd.table import NamedMember
 from edgekd.table import find_signature
 from tests.learn.schemes import online_example as example
 

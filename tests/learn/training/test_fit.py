@@ -31,10 +31,10 @@ from edgekd.learn.training.fit import TrainingDiverged
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.progress import EpochEnd
 from edgekd.progress import Event
 from edgekd.progress import Silent
-from edgekd.table import NamedMember
 from tests import data_example
 
 KD = (

@@ -31,8 +31,8 @@ from edgekd.learn.settings import Training
 from edgekd.learn.training.fit import fit
 from edgekd.learn.training.run import TrainingRun
 from edgekd.learn.view_settings import Views
+from edgekd.named_member import NamedMember
 from edgekd.progress import Silent
-from edgekd.table import NamedMember
 from tests import data_example
 
 SAMPLES, BATCH, STEPS = 26, 8, 3

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch import nn
 
 from edgekd.learn.losses.feature import LOSSES
-from edgekd.table import bind
+from edgekd.named_member import bind
 from edgekd.table import find_signature
 
 NAMES = sorted(set(LOSSES) - {"simkd"})

@@ -21,7 +21,7 @@ from edgekd.learn.losses.response.soft_targets import deit_soft
 from edgekd.learn.losses.response.soft_targets import kd
 from edgekd.learn.method import loss
 from edgekd.learn.settings import Term
-from edgekd.table import NamedMember
+from edgekd.named_member import NamedMember
 
 WANT = json.loads(Path(__file__).with_name("forms.json").read_text())
 K = torch.arange(40, dtype=torch.float64)

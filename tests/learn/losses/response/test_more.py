@@ -17,7 +17,7 @@ from edgekd.learn.losses.response.temperatures import ctkd
 from edgekd.learn.losses.response.temperatures import ttm
 from edgekd.learn.losses.response.temperatures import wttm
 from edgekd.learn.signals import needs
-from edgekd.table import bind
+from edgekd.named_member import bind
 from edgekd.table import find_signature
 
 K = torch.arange(40, dtype=torch.float64)
