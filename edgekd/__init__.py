@@ -5,6 +5,7 @@
     distil(student, teacher, ...) one's own modules and batches, without a recipe
     Distiller(student, ...)       one step of that, for a training loop of one's own
     quantize(model, batches)      one's own module in int8, as ONNX for each engine
+    sweep(recipe, over)           many settings of a recipe, their frontier and the winner: `SweepResult`
     bench(model, ...)             how fast files are
     verify(bundle)                whether a bundle is as it was written, and answers as it should here
     predict(bundle, inputs)       what its model answers
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from edgekd.api.quantization import quantize
     from edgekd.api.run import RunResult as Result
     from edgekd.api.run import compress
+    from edgekd.api.sweeping import SweepResult
+    from edgekd.api.sweeping import sweep
     from edgekd.api.weights import load
     from edgekd.errors import EdgekdError
     from edgekd.learn.standalone.distillation import distil
@@ -42,6 +45,7 @@ _PLACES = {
     "Distiller": "edgekd.learn.standalone.distiller:Distiller",
     "EdgekdError": "edgekd.errors:EdgekdError",
     "Result": "edgekd.api.run:RunResult",
+    "SweepResult": "edgekd.api.sweeping:SweepResult",
     "bench": "edgekd.api.measuring:bench",
     "compress": "edgekd.api.run:compress",
     "distil": "edgekd.learn.standalone.distillation:distil",
@@ -51,6 +55,7 @@ _PLACES = {
     "predict": "edgekd.api.bundles:predict",
     "quantize": "edgekd.api.quantization:quantize",
     "schemes": "edgekd.schemes",
+    "sweep": "edgekd.api.sweeping:sweep",
     "taps": "edgekd.taps",
     "verify": "edgekd.api.bundles:verify",
 }
@@ -59,6 +64,7 @@ __all__ = [
     "Distiller",
     "EdgekdError",
     "Result",
+    "SweepResult",
     "bench",
     "compress",
     "distil",
@@ -68,6 +74,7 @@ __all__ = [
     "predict",
     "quantize",
     "schemes",
+    "sweep",
     "taps",
     "verify",
 ]

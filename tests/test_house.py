@@ -29,6 +29,7 @@ FLOORS: list[set[str]] = [  # a file imports only from names on lower floors, or
         "profile",
         "interface",
         "modules",
+        "callable_package",
     },
     {"display", "files", "wire", "field", "plugins"},
     {"sources", "fields", "splits"},

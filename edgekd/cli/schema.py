@@ -15,6 +15,7 @@ SCHEMAS = {
     "compare": "edgekd.bench.pair.document",
     "gates": "edgekd.gating.policy",
     "gate": "edgekd.report.gate_result",
+    "sweep": "edgekd.sweep.document",
 }
 """What has a schema, and the module whose function ``schema`` gives it."""
 
@@ -24,5 +25,5 @@ SCHEMAS = {
 @click.option("--json", "as_json", is_flag=True, help="A schema is JSON with or without it.")
 def command(what: str, as_json: bool) -> None:
     """Print the JSON schema of a recipe (the default), of result.json, of what `bench` and `bench compare`
-    print, of a policy of gates, or of what `gate` prints."""
+    print, of a policy of gates, of what `gate` prints, or of sweep.json."""
     print_json(importlib.import_module(SCHEMAS[what]).schema())

@@ -16,7 +16,6 @@ from edgekd.cli.screen import print_json
 
 if TYPE_CHECKING:
     from edgekd.sweep.document import SweepDocument
-    from edgekd.sweep.outcome import SettingOutcome
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -113,61 +112,24 @@ def command(
 
 def _print_frontier(sweep: SweepDocument, folder: Path) -> None:
     """The frontier as a table, the winner with its score on the test set, and where all of it lies."""
-    from edgekd.task import value_text
-    from edgekd.units import number_text
+    from edgekd.sweep import table
 
-    if sweep.settings:
-        scale = sweep.settings[0].scale
-        header = ("setting", f"validation {scale.name}", "latency, ms", "memory", "row", "budget")
-        best = [sweep.settings[number] for number in sweep.frontier]
-        winner = sweep.winner_outcome
-        if winner is not None and winner not in best:
-            best.append(winner)
-        print_columns([header, *(_describe_row(each, sweep) for each in best)])
-    done = f"{len(sweep.settings)} of {number_text(sweep.wanted, 'setting')} done"
-    failed = f", {len(sweep.failures)} failed" if sweep.failures else ""
-    running = f", {sweep.running} at work in other processes" if sweep.running else ""
-    echo(f"\n{done}{failed}{running}; {len(sweep.frontier)} on the frontier: {folder}")
+    if rows := table.list_rows(sweep):
+        print_columns(rows)
+    echo(f"\n{table.describe_progress(sweep)}: {folder}")
     winner = sweep.winner_outcome
     if winner is None:
         return
-    tested = [score for score in winner.test_scores if score is not None]
-    if tested:
-        mean = value_text(winner.scale, sum(tested) / len(tested))
-        of = "" if len(tested) == 1 else f", the mean of {number_text(len(tested), 'run')}"
-        echo(f"test {winner.scale.name} of the winner: {mean}{of}")
+    if tested := table.describe_test(winner):
+        echo(tested)
     echo(f"edgekd compress {folder / 'winner.yaml'}")
-
-
-def _describe_row(each: SettingOutcome, sweep: SweepDocument) -> tuple[str, ...]:
-    from edgekd.report.html.frontier import interval_text
-    from edgekd.sweep.space import describe_setting
-    from edgekd.task import value_text
-    from edgekd.units import bytes_text
-
-    row = each.row
-    score = value_text(each.scale, float(row.validation_score or 0.0))
-    if row.validation_ci95 is not None:
-        score += f" ({interval_text(row.validation_ci95, each.scale)})"
-    latency = f"{row.latency_p50_ms:.3g}"
-    if row.latency_ci95_ms is not None:
-        latency += f" ({row.latency_ci95_ms[0]:.3g} to {row.latency_ci95_ms[1]:.3g})"
-    memory = "–" if row.peak_rss_bytes is None else bytes_text(row.peak_rss_bytes)
-    budget = "kept" if each.is_inside else "open" if each.is_open else "missed"
-    winner = ", winner" if each is sweep.winner_outcome else ""
-    return f"{describe_setting(each.setting)}{winner}", score, latency, memory, row.name, budget
 
 
 def _require_winner(sweep: SweepDocument, folder: Path) -> None:
     from edgekd.errors import BudgetMissed
     from edgekd.errors import Inconclusive
+    from edgekd.sweep import table
 
-    if sweep.winner is not None or not sweep.settings:
-        return
-    least = min(sweep.settings, key=lambda each: sum(each.excess))
-    missed = "; ".join(line.message for line in least.budget if line.verdict != "met")
-    failure = Inconclusive if any(each.is_open for each in sweep.settings) else BudgetMissed
-    raise failure(
-        f"budget: none of {len(sweep.settings)} settings is inside; nearest: {missed}",
-        hint=f"see {folder / 'frontier.html'}",
-    )
+    if missed := table.describe_miss(sweep):
+        failure = Inconclusive if any(each.is_open for each in sweep.settings) else BudgetMissed
+        raise failure(missed, hint=f"see {folder / 'frontier.html'}")

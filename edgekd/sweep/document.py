@@ -60,6 +60,11 @@ class SweepDocument(Settings):
         return None if self.winner is None else self.settings[self.winner]
 
 
+def schema() -> dict[str, Any]:
+    """JSON schema of sweep.json."""
+    return SweepDocument.model_json_schema(mode="serialization")
+
+
 def summarize(name: str, space: SearchSpace, study: SweepStudy) -> SweepDocument:
     """The document of what is known now."""
     texts = map(files.canonical_json, study.outcomes())

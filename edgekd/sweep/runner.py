@@ -6,6 +6,7 @@ import contextlib
 import re
 import traceback
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class SweepRequest(NamedTuple):
     """What is asked for."""
 
     recipe_path: Path
+    """What files that the recipe names are relative to, too."""
     overrides: tuple[str, ...]
     """Of every run."""
     space: SearchSpace
@@ -57,6 +59,19 @@ class SweepRequest(NamedTuple):
     """How many settings in all."""
     storage: str | None = None
     """URL of Optuna's; an SQLite file in the folder if None."""
+    content: Mapping[str, Any] | None = None
+    """Of the recipe; None if it is the file."""
+
+    def load_base(self, overrides: Sequence[str] = ()) -> Recipe:
+        """The recipe with `overrides` beside those of every run.
+
+        Raises:
+            InputError: if that makes none.
+        """
+        every = (*self.overrides, *overrides)
+        if self.content is None:
+            return recipes.load(self.recipe_path, every)
+        return recipes.load_mapping(self.content, self.recipe_path.parent, every)
 
     def load_recipe(self, setting: Setting, seeds: Setting) -> Recipe:
         """The recipe of one run.
@@ -64,9 +79,8 @@ class SweepRequest(NamedTuple):
         Raises:
             InputError: if the setting makes none.
         """
-        overrides = (*self.overrides, *format_overrides(setting), *format_overrides(seeds))
         with rename_in_errors("--set", "--over"):
-            return recipes.load(self.recipe_path, overrides)
+            return self.load_base((*format_overrides(setting), *format_overrides(seeds)))
 
     @property
     def most(self) -> int:
@@ -83,7 +97,7 @@ def check_settings(request: SweepRequest) -> Recipe:
     Raises:
         InputError: for the first that makes no recipe.
     """
-    base = recipes.load(request.recipe_path, request.overrides)
+    base = request.load_base()
     space = request.space
     repetitions = space.repetitions()
     first = {axis.key: axis.examples[0] for axis in space.axes}

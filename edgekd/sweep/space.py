@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from typing import NamedTuple
 
 from edgekd.errors import InputError
@@ -181,14 +182,29 @@ def read_space_file(path: Path) -> list[str]:
     value = recipe_text.read(path).value
     if not isinstance(value, dict) or not value:
         raise InputError(f"{path}: got no mapping, want keys of the recipe with their values")
-    return [f"{key}={_format_value(of)}" for key, of in value.items()]
+    return format_space(value)
 
 
-def _format_value(value: object) -> str:
+def format_space(over: Mapping[str, Any]) -> list[str]:
+    """As ``--over`` takes it: a text is a range or values, a sequence is values, anything else one value.
+
+    Raises:
+        InputError: for a value that a recipe cannot hold.
+
+    >>> format_space({"student.model.base": [8, 16], "student.train.learning_rate": "0.01..0.1:log"})
+    ['student.model.base=8,16', 'student.train.learning_rate=0.01..0.1:log']
+    """
+    return [f"{key}={_format_value(key, value)}" for key, value in over.items()]
+
+
+def _format_value(key: str, value: Any) -> str:
     if isinstance(value, str):
         return value
-    each = value if isinstance(value, list) else [value]
-    return ",".join(json.dumps(one) for one in each)
+    try:
+        each = list(value) if isinstance(value, list | tuple | range) else [value]
+        return ",".join(json.dumps(one, allow_nan=False) for one in each)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{key}: got what a recipe cannot hold: {error}") from error
 
 
 def format_overrides(setting: Setting) -> tuple[str, ...]:
